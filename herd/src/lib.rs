@@ -1,1 +1,9 @@
-//! See the README.
+//! What the bytes mean and how they are kept.
+pub mod change;
+pub mod clock;
+pub mod decide;
+pub mod digest;
+pub mod fold;
+pub mod payload;
+pub mod position;
+pub mod tables;

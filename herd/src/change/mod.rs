@@ -1,0 +1,176 @@
+//! A Change: one decision of the source, in bytes that freeze.
+//!
+//! A stored Change is `kind u8, version u8, body`. The body is the postcard form of one type that never alters once
+//! a log holds it: whoever needs another shape gives it the next version and keeps reading this one. The bytes travel
+//! verbatim through log, wire, mirror and backup; the chain digest is over them.
+//!
+//! | kind | name | body |
+//! |---|---|---|
+//! | 1 | Received | version 1, [`Received`] |
+//! | 2 | Reprocessed | an earlier sequence judged by today's grammar; no version yet |
+//! | 3 | Corrected | who and why, and the state it leaves; no version yet |
+//! | 4 | `ClockStepped` | no version yet |
+//! | 5 | Epoch | version 1, [`EpochBegan`] |
+//! | 6 | Suppressed | version 1, [`Suppressed`] |
+
+mod received;
+
+pub use received::{Accepted, AnimalId, BatchId, BatchUse, Origin, Outcome, Received, Rejected, TagUse};
+
+use crate::clock::ClockReading;
+use crate::position::{Epoch, StoreId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The most bytes that one stored Change may have. The largest payload that a door lets in is 4 KiB.
+pub const MAX_CHANGE_BYTES: usize = 64 * 1024;
+
+/// What a Change is; the number is its first stored byte and never means anything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ChangeKind {
+    /// A payload came and was judged.
+    Received = 1,
+    /// An earlier payload was judged anew by today's grammar.
+    Reprocessed = 2,
+    /// A person corrected something, with author and reason.
+    Corrected = 3,
+    /// The barn's wall clock was set.
+    ClockStepped = 4,
+    /// A writer began: the first change of a store, and the first after a restore.
+    Epoch = 5,
+    /// Rejections above the bound of one channel, counted instead of kept.
+    Suppressed = 6,
+}
+
+impl ChangeKind {
+    /// The kind with this number, where it has one.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        use ChangeKind as K;
+        let all = [K::Received, K::Reprocessed, K::Corrected, K::ClockStepped, K::Epoch, K::Suppressed];
+        all.into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Reprocessed => "reprocessed",
+            Self::Corrected => "corrected",
+            Self::ClockStepped => "clock_stepped",
+            Self::Epoch => "epoch",
+            Self::Suppressed => "suppressed",
+        }
+    }
+}
+
+/// A Change as this binary understands it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Kind 1.
+    Received(Box<Received>),
+    /// Kind 5.
+    Epoch(EpochBegan),
+    /// Kind 6.
+    Suppressed(Suppressed),
+}
+
+/// A writer began to write this history. Version 1 of its body: the order of the fields is frozen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochBegan {
+    /// Its number; the first change of a new store is epoch 1.
+    pub epoch: Epoch,
+    /// The history that it writes.
+    pub store: StoreId,
+    /// 128 random bits that tell this writer from one that restored the same backup elsewhere.
+    pub writer: StoreId,
+    /// When.
+    pub clock: ClockReading,
+}
+
+/// Rejections of one channel that came above its bound. Version 1 of its body: the order of the fields is frozen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppressed {
+    /// The radio, modem or key that they came through.
+    pub channel: String,
+    /// How many.
+    pub count: u64,
+    /// When the first of them came.
+    pub first: ClockReading,
+    /// When the last of them came.
+    pub last: ClockReading,
+}
+
+/// Why stored bytes could not be read as a Change. Neither is a reason to drop them: they are verified by the chain,
+/// kept and served on; the tables stop before them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// A kind or version that a later binary made.
+    #[error("change of kind {kind} version {version} is not known here: upgrade this program")]
+    Unknown {
+        /// First stored byte.
+        kind: u8,
+        /// Second stored byte.
+        version: u8,
+    },
+    /// A known kind whose body does not read, or no body at all.
+    #[error("change of kind {kind} version {version} has a body that does not read: upgrade this program, or restore")]
+    Damaged {
+        /// First stored byte, 0 where there is none.
+        kind: u8,
+        /// Second stored byte, 0 where there is none.
+        version: u8,
+    },
+}
+
+impl Change {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ChangeKind {
+        match self {
+            Self::Received(_) => ChangeKind::Received,
+            Self::Epoch(_) => ChangeKind::Epoch,
+            Self::Suppressed(_) => ChangeKind::Suppressed,
+        }
+    }
+
+    /// Writes the stored form at the end of `to`: kind, version, body.
+    pub fn write_to(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&[self.kind() as u8, 1]);
+        let written = match self {
+            Self::Received(body) => postcard::to_extend(body, &mut *to).map(|_| ()),
+            Self::Epoch(body) => postcard::to_extend(body, &mut *to).map(|_| ()),
+            Self::Suppressed(body) => postcard::to_extend(body, &mut *to).map(|_| ()),
+        };
+        written.expect("postcard into a vector fails only for sequences of unknown length, and there are none here");
+    }
+
+    /// The stored form.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(160);
+        self.write_to(&mut bytes);
+        bytes
+    }
+
+    /// Reads the stored form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+        let [kind, version, body @ ..] = bytes else {
+            return Err(Unreadable::Damaged { kind: bytes.first().copied().unwrap_or(0), version: 0 });
+        };
+        match (ChangeKind::from_number(*kind), version) {
+            (Some(ChangeKind::Received), 1) => whole(body).map(|body| Self::Received(Box::new(body))),
+            (Some(ChangeKind::Epoch), 1) => whole(body).map(Self::Epoch),
+            (Some(ChangeKind::Suppressed), 1) => whole(body).map(Self::Suppressed),
+            _ => return Err(Unreadable::Unknown { kind: *kind, version: *version }),
+        }
+        .ok_or(Unreadable::Damaged { kind: *kind, version: *version })
+    }
+}
+
+/// The value, if the bytes hold it and nothing after it.
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    postcard::take_from_bytes(body).ok().filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)
+}
+

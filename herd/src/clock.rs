@@ -1,0 +1,145 @@
+//! The clock as a seam: production asks the kernel, a simulated world gives its own.
+//!
+//! No reading of a clock ever decides what to sync (that is the Sequence's work). Readings say when a payload came,
+//! how far that can be believed, and bound the repeat window by time since boot, which no one can set back.
+
+use serde::{Deserialize, Serialize};
+use std::num::NonZeroU8;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+use time::OffsetDateTime;
+use time::format_description::well_known::Iso8601;
+use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+
+/// One reading of the barn's clock; stands in every Change that the source makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReading {
+    /// Wall clock, microseconds since 1970-01-01 UTC. A barn may have no battery clock: see `synchronized`.
+    pub received_at_us: i64,
+    /// Whether the kernel said at that moment that the wall clock follows a time source.
+    pub synchronized: bool,
+    /// Counts the boots of the machine as the store knows them, from 1; not the starts of the process.
+    pub boot: u32,
+    /// Milliseconds since that boot, suspended time included (`CLOCK_BOOTTIME`).
+    pub since_boot_ms: u64,
+}
+
+impl ClockReading {
+    /// Milliseconds from `earlier` to this reading: by time since boot within one boot, else by the wall clock where
+    /// both readings were synchronized, else unknown.
+    #[must_use]
+    pub fn ms_since(&self, earlier: &Self) -> Option<u64> {
+        if self.boot == earlier.boot {
+            return Some(self.since_boot_ms.saturating_sub(earlier.since_boot_ms));
+        }
+        let both = self.synchronized && earlier.synchronized;
+        both.then(|| u64::try_from((self.received_at_us - earlier.received_at_us) / 1000).unwrap_or(0))
+    }
+}
+
+/// What a clock says apart from the boot number, which the store counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawReading {
+    /// As in [`ClockReading`].
+    pub received_at_us: i64,
+    /// As in [`ClockReading`].
+    pub synchronized: bool,
+    /// As in [`ClockReading`].
+    pub since_boot_ms: u64,
+}
+
+impl RawReading {
+    /// With the number that the store gave to the current boot.
+    #[must_use]
+    pub fn in_boot(self, boot: u32) -> ClockReading {
+        let Self { received_at_us, synchronized, since_boot_ms } = self;
+        ClockReading { received_at_us, synchronized, boot, since_boot_ms }
+    }
+}
+
+/// A source of readings.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn read(&self) -> RawReading;
+
+    /// Names the current boot: equal as long as the machine has not been started anew.
+    fn boot_id(&self) -> String;
+}
+
+/// The kernel's clocks.
+#[derive(Clone, Debug)]
+pub struct SystemClock {
+    synchronized_mark: PathBuf,
+    boot_id: PathBuf,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self {
+            // systemd-timesyncd touches this file each time it has set the clock from a server.
+            synchronized_mark: Path::new("/run/systemd/timesync/synchronized").into(),
+            boot_id: Path::new("/proc/sys/kernel/random/boot_id").into(),
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    fn read(&self) -> RawReading {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let ms = boot.tv_sec.saturating_mul(1000).saturating_add(boot.tv_nsec / 1_000_000);
+        RawReading {
+            received_at_us: i64::try_from(wall.as_micros()).unwrap_or(i64::MAX),
+            synchronized: self.synchronized_mark.exists(),
+            since_boot_ms: u64::try_from(ms).unwrap_or(0),
+        }
+    }
+
+    fn boot_id(&self) -> String {
+        // Without /proc every start of the process counts as a boot: the repeat window then ends with the process,
+        // which keeps a payload too many and loses none.
+        std::fs::read_to_string(&self.boot_id)
+            .map_or_else(|_| format!("process-{}", std::process::id()), |id| id.trim().to_owned())
+    }
+}
+
+const MILLISECONDS: EncodedConfig =
+    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
+
+/// Microseconds since 1970 as ISO 8601 in UTC, to the millisecond: `2026-01-15T10:35:20.123Z`.
+/// A time that no calendar of four-digit years holds is given as the bare number, so that the function is total.
+#[must_use]
+pub fn iso_utc(us: i64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1000)
+        .ok()
+        .and_then(|at| at.format(&Iso8601::<MILLISECONDS>).ok())
+        .unwrap_or_else(|| format!("{us} us since 1970"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(boot: u32, since_boot_ms: u64, received_at_us: i64, synchronized: bool) -> ClockReading {
+        ClockReading { received_at_us, synchronized, boot, since_boot_ms }
+    }
+
+    #[test]
+    fn within_one_boot_the_wall_clock_does_not_count() {
+        assert_eq!(reading(1, 9_000, 0, true).ms_since(&reading(1, 4_000, 99_000_000, true)), Some(5_000));
+    }
+
+    #[test]
+    fn across_boots_only_synchronized_wall_clocks_count() {
+        let before = reading(1, 4_000, 1_000_000, true);
+        assert_eq!(reading(2, 10, 3_000_000, true).ms_since(&before), Some(2_000));
+        assert_eq!(reading(2, 10, 3_000_000, false).ms_since(&before), None);
+    }
+
+    #[test]
+    fn times_are_iso_8601_in_utc() {
+        assert_eq!(iso_utc(1_705_314_920_123_456), "2024-01-15T10:35:20.123Z");
+        assert_eq!(iso_utc(0), "1970-01-01T00:00:00.000Z");
+        assert!(iso_utc(i64::MAX).ends_with("since 1970"));
+    }
+}

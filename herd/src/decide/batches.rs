@@ -1,0 +1,30 @@
+//! Which batch an event names.
+
+use super::Judge;
+use crate::change::{BatchId, BatchUse};
+use crate::fold::{Rows, RowsError};
+use crate::payload::{Event, EventKind, SourceType};
+use crate::tables::{Batch, Table, latest_batch_key, number_key};
+
+impl<R: Rows> Judge<'_, R> {
+    /// The open batch of that number, or a new one: a closed batch is not reopened by its name.
+    pub(super) fn batch_named(&self, event: &Event) -> Result<Option<BatchUse>, RowsError> {
+        let Some(number) = &event.batch else { return Ok(None) };
+        let source = if event.kind == EventKind::Export { SourceType::Hxe } else { SourceType::Hxb };
+        let new = BatchUse { batch: BatchId::from(self.sequence), closes: None };
+        let latest: Option<BatchId> = self.rows.read(Table::LatestBatches, &latest_batch_key(source, number))?;
+        let Some(latest) = latest else { return Ok(Some(new)) };
+        let row: Option<Batch> = self.rows.read(Table::Batches, &number_key(latest.0))?;
+        Ok(Some(match row.filter(|batch| batch.closed.is_none()) {
+            None => new,
+            Some(batch) if source == SourceType::Hxe && self.has_rested(&batch) => {
+                BatchUse { closes: Some(latest), ..new }
+            }
+            Some(_) => BatchUse { batch: latest, closes: None },
+        }))
+    }
+
+    fn has_rested(&self, batch: &Batch) -> bool {
+        self.clock.ms_since(&batch.last_clock).is_some_and(|ms| ms >= self.rules.export_rest_ms)
+    }
+}

@@ -1,0 +1,178 @@
+//! Whom an event is about. The rules are those of the table in ARCHITECTURE.md, "Whose animal".
+
+use super::Judge;
+use crate::change::{AnimalId, TagUse};
+use crate::fold::{Rows, RowsError};
+use crate::payload::{Event, EventKind, Rejection, Tag};
+use crate::tables::{
+    Animal, AnimalTag, Table, TagKind, TagState, animal_tag_key, number_key, reader_key, tag_owner_key,
+};
+
+/// The animal of an event, and what the event's tags are to it.
+pub(super) struct Resolved {
+    pub(super) animal: AnimalId,
+    pub(super) absorbed: Option<AnimalId>,
+    pub(super) lf: TagUse,
+    pub(super) epc: TagUse,
+}
+
+type Judged<T> = Result<Result<T, Rejection>, RowsError>;
+
+/// The animals that the parts of an event lead to.
+struct Leads {
+    lid: Option<AnimalId>,
+    old_lf: Option<AnimalId>,
+    old_epc: Option<AnimalId>,
+    lf: Option<AnimalId>,
+    epc: Option<AnimalId>,
+}
+
+impl<R: Rows> Judge<'_, R> {
+    pub(super) fn identify(&self, event: &Event) -> Judged<Resolved> {
+        let leads = Leads {
+            lid: self.lid_owner(event)?,
+            old_lf: self.tag_owner(TagKind::Lf, event.old_lf.as_ref())?,
+            old_epc: self.tag_owner(TagKind::Epc, event.old_epc.as_ref())?,
+            lf: self.tag_owner(TagKind::Lf, event.lf.as_ref())?,
+            epc: self.tag_owner(TagKind::Epc, event.epc.as_ref())?,
+        };
+        let named = match named_animal(event, &leads) {
+            Ok(named) => named,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let (animal, absorbed) = match self.join_leads(event, &leads, named)? {
+            Ok(pair) => pair,
+            Err(rejection) => return Ok(Err(rejection)),
+        };
+        let row = self.animal(animal)?.unwrap_or_default();
+        if let (Some(lid), None) = (&event.lid, leads.lid)
+            && let Some(rejection) = self.lid_taken(lid, animal, &row)
+        {
+            return Ok(Err(rejection));
+        }
+        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, &row)?;
+        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, &row)?;
+        Ok(Ok(Resolved { animal, absorbed, lf, epc }))
+    }
+
+    /// Brings the animal that the event names together with those that its tags lead to.
+    fn join_leads(
+        &self,
+        event: &Event,
+        leads: &Leads,
+        named: Option<AnimalId>,
+    ) -> Judged<(AnimalId, Option<AnimalId>)> {
+        let mut others: Vec<AnimalId> = [leads.lf, leads.epc].into_iter().flatten().collect();
+        others.retain(|other| Some(*other) != named);
+        others.dedup();
+        Ok(match (named, others.as_slice()) {
+            (None, []) => Ok((AnimalId::from(self.sequence), None)),
+            (Some(named), []) => Ok((named, None)),
+            (None, [only]) => Ok((*only, None)),
+            (Some(named), [other]) => match self.may_absorb(event, leads, named, *other)? {
+                Ok(()) => Ok((named, Some(*other))),
+                Err(rejection) => Err(rejection),
+            },
+            (_, [first, second, ..]) => Err(two_animals(*first, *second)),
+        })
+    }
+
+    /// An event that names a lid and a tag of a tag-only animal shows that they are one animal, unless each wears a
+    /// tag of the same kind.
+    fn may_absorb(&self, event: &Event, leads: &Leads, named: AnimalId, other: AnimalId) -> Judged<()> {
+        let (mine, theirs) = (self.animal(named)?.unwrap_or_default(), self.animal(other)?.unwrap_or_default());
+        if let (Some(lid), Some(theirs)) = (&event.lid, theirs.lids.first()) {
+            return Ok(Err(Rejection::LidOfAnother {
+                lid: lid.clone(),
+                tag_animal: other.0,
+                tag_lid: theirs.lid.clone(),
+            }));
+        }
+        let by_lid = leads.lid == Some(named) && theirs.lids.is_empty();
+        let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), event.old_lf.as_ref())
+            || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), event.old_epc.as_ref());
+        Ok(if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other)) })
+    }
+
+    /// A lid not seen yet goes to an animal that has none of this reader era.
+    fn lid_taken(&self, lid: &str, animal: AnimalId, row: &Animal) -> Option<Rejection> {
+        let taken = row.lids.iter().find(|held| {
+            held.reader_group == self.origin.reader_group && held.reader_era == self.origin.reader_era
+        })?;
+        Some(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: taken.lid.clone() })
+    }
+
+    fn tag_use(
+        &self,
+        event: &Event,
+        kind: TagKind,
+        tag: Option<&Tag>,
+        owner: Option<AnimalId>,
+        animal: &Animal,
+    ) -> Result<TagUse, RowsError> {
+        let Some(tag) = tag else { return Ok(TagUse::Absent) };
+        let Some(owner) = owner else {
+            let wears = match kind {
+                TagKind::Lf => &animal.lf,
+                TagKind::Epc => &animal.epc,
+            };
+            let free = wears.is_none() || event.kind == EventKind::Repair;
+            return Ok(if free { TagUse::Assigned } else { TagUse::Unconfirmed });
+        };
+        let row: Option<AnimalTag> = self.rows.read(Table::AnimalTags, &animal_tag_key(owner, kind, tag.key()))?;
+        Ok(match row.map(|row| row.state) {
+            Some(TagState::Past) => TagUse::Past,
+            _ if event.kind == EventKind::Repair => TagUse::Assigned,
+            _ => TagUse::Sighted,
+        })
+    }
+
+    fn lid_owner(&self, event: &Event) -> Result<Option<AnimalId>, RowsError> {
+        let Some(lid) = &event.lid else { return Ok(None) };
+        self.rows.read(Table::Lids, &reader_key(&self.origin.reader_group, self.origin.reader_era, lid))
+    }
+
+    fn tag_owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
+        let Some(tag) = tag else { return Ok(None) };
+        let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &tag_owner_key(kind, tag.key()))? else {
+            return Ok(None);
+        };
+        let row: Option<Animal> = self.rows.read(Table::Animals, &number_key(owner.0))?;
+        Ok(Some(row.and_then(|animal| animal.absorbed_by).unwrap_or(owner)))
+    }
+}
+
+/// The animal that lid and old tags name, as far as they agree.
+fn named_animal(event: &Event, leads: &Leads) -> Result<Option<AnimalId>, Rejection> {
+    let old_tags = [(leads.old_lf, &event.old_lf), (leads.old_epc, &event.old_epc)];
+    if let Some(named) = leads.lid {
+        for (owner, tag) in old_tags {
+            if let (Some(owner), Some(tag)) = (owner, tag)
+                && owner != named
+            {
+                return Err(Rejection::OldTagOfAnother {
+                    tag: tag.text().to_owned(),
+                    named: named.0,
+                    owner: owner.0,
+                });
+            }
+        }
+        return Ok(Some(named));
+    }
+    match (leads.old_lf, leads.old_epc) {
+        (Some(by_lf), Some(by_epc)) if by_lf != by_epc => Err(two_animals(by_lf, by_epc)),
+        (by_lf, by_epc) => Ok(by_lf.or(by_epc)),
+    }
+}
+
+fn two_animals(first: AnimalId, second: AnimalId) -> Rejection {
+    Rejection::TagsOfTwoAnimals { first: first.0.min(second.0), second: first.0.max(second.0) }
+}
+
+/// Whether both wear a tag of this kind and `old`, which the event takes off, is not the one that `mine` is.
+fn both_wear(mine: Option<&Tag>, theirs: Option<&Tag>, old: Option<&Tag>) -> bool {
+    match (mine, theirs) {
+        (Some(mine), Some(_)) => old.is_none_or(|old| old.key() != mine.key()),
+        _ => false,
+    }
+}

@@ -1,0 +1,151 @@
+//! The source decides, once: a payload, the tables as they stand and the clock make a Change, or a duplicate.
+//!
+//! Everything that needs looking up, judging or measuring happens here and nowhere else; what comes out is written
+//! into the Change, so that the fold needs neither grammar nor clock nor settings.
+
+mod batches;
+mod identity;
+mod repeats;
+
+use crate::change::{Accepted, AnimalId, Change, Origin, Outcome, Received, Rejected};
+use crate::clock::ClockReading;
+use crate::fold::{Rows, RowsError};
+use crate::payload::{self, Event};
+use crate::position::Sequence;
+use crate::tables::{Animal, Table, number_key};
+
+/// A payload as a radio or a door hands it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// The bytes as they came.
+    pub raw: Vec<u8>,
+    /// What brought it; the reader era is not known to the door and is filled in by the source.
+    pub origin: Origin,
+}
+
+/// The numbers that the judgement turns on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The same text within this time of the last kept one is a duplicate.
+    pub repeat_window_ms: u64,
+    /// An export batch that no export has named for this long is closed when it is named again.
+    pub export_rest_ms: u64,
+    /// Rejections kept of one channel in one hour since boot; those above are counted.
+    pub rejections_per_hour: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { repeat_window_ms: 60_000, export_rest_ms: 24 * 3_600_000, rejections_per_hour: 10_000 }
+    }
+}
+
+/// What became of a payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It is kept.
+    Keep(Change),
+    /// The change `of` holds it already: no Change is made of it.
+    Duplicate {
+        /// Which.
+        of: Sequence,
+    },
+    /// A rejection above the bound of its channel: counted, not kept.
+    Suppress,
+}
+
+/// Reads back what was kept. Needed only where an event id recurs, to compare the texts.
+pub trait History {
+    /// The trimmed text of the Received change `sequence`; none where there is no such change.
+    fn text_at(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, RowsError>;
+}
+
+/// Judges one payload, which becomes the change `sequence` if it is kept.
+pub fn decide<R: Rows>(
+    rows: &R,
+    history: &impl History,
+    rules: &Rules,
+    sequence: Sequence,
+    incoming: &Incoming,
+    clock: ClockReading,
+) -> Result<Decision, RowsError> {
+    let text = payload::trimmed(&incoming.raw);
+    let mut origin = incoming.origin.clone();
+    origin.reader_era = rows.read(Table::ReaderEras, origin.reader_group.as_bytes())?.unwrap_or(1);
+    let judge = Judge { rows, rules, sequence, origin: &origin, clock };
+
+    let outcome = match payload::parse(&incoming.raw) {
+        Ok(event) => match judge.repeated_event(history, &event, text)? {
+            Some(repeat) => repeat,
+            None => judge.place(event)?,
+        },
+        Err(reason) => Verdict::Rejected(Rejected { reason, event_id: None }),
+    };
+    let (outcome, previous) = match outcome {
+        Verdict::Duplicate { of } => return Ok(Decision::Duplicate { of }),
+        Verdict::Accepted { accepted, previous } => (Outcome::Accepted(accepted), previous),
+        Verdict::Rejected(rejected) => {
+            if let Some(of) = judge.repeated_text(text)? {
+                return Ok(Decision::Duplicate { of });
+            }
+            if judge.above_bound()? {
+                return Ok(Decision::Suppress);
+            }
+            (Outcome::Rejected(rejected), Vec::new())
+        }
+    };
+    let text_start = text.as_ptr() as usize - incoming.raw.as_ptr() as usize;
+    Ok(Decision::Keep(Change::Received(Box::new(Received {
+        raw: incoming.raw.clone(),
+        text_start: u32::try_from(text_start).unwrap_or(0),
+        text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
+        forget_through: judge.past_texts()?,
+        origin,
+        clock,
+        outcome,
+        previous,
+    }))))
+}
+
+/// What the judge says of one payload.
+enum Verdict {
+    Duplicate { of: Sequence },
+    Rejected(Rejected),
+    Accepted { accepted: Box<Accepted>, previous: Vec<(AnimalId, Sequence)> },
+}
+
+/// Everything that one judgement looks at.
+struct Judge<'a, R> {
+    rows: &'a R,
+    rules: &'a Rules,
+    sequence: Sequence,
+    origin: &'a Origin,
+    clock: ClockReading,
+}
+
+impl<R: Rows> Judge<'_, R> {
+    /// Finds the animal and the batch of an event, or the reason why it has none.
+    fn place(&self, event: Event) -> Result<Verdict, RowsError> {
+        let resolved = match self.identify(&event)? {
+            Ok(resolved) => resolved,
+            Err(reason) => return Ok(Verdict::Rejected(Rejected { reason, event_id: event.id })),
+        };
+        let batch = self.batch_named(&event)?;
+        let mut previous = Vec::with_capacity(1);
+        for id in [Some(resolved.animal), resolved.absorbed].into_iter().flatten() {
+            let last = self.animal(id)?.map_or(Sequence::ZERO, |animal| animal.last);
+            previous.push((id, last));
+        }
+        let identity::Resolved { animal, absorbed, lf, epc } = resolved;
+        let accepted = Box::new(Accepted { event, animal, absorbed, lf, epc, batch });
+        Ok(Verdict::Accepted { accepted, previous })
+    }
+
+    fn animal(&self, id: AnimalId) -> Result<Option<Animal>, RowsError> {
+        if id.0 == self.sequence.0 {
+            return Ok(None);
+        }
+        self.rows.read(Table::Animals, &number_key(id.0))
+    }
+}
+

@@ -1,0 +1,70 @@
+//! Repeats: the same payload heard again, over another radio, or sent again by a reader that got no answer.
+
+use super::{History, Judge, Verdict};
+use crate::change::Rejected;
+use crate::fold::{KeyRange, Rows, RowsError, decode};
+use crate::payload::{Event, Rejection};
+use crate::position::Sequence;
+use crate::tables::{RejectionHour, Table, TextKept, number_in, reader_key, sequence_key};
+use sha2::{Digest as _, Sha256};
+
+/// How many look-up rows one change takes away at most. More than one, so that the rows of a burst go again.
+const FORGOTTEN_PER_CHANGE: usize = 4;
+
+impl<R: Rows> Judge<'_, R> {
+    /// An event whose id, or whose text where it has no id, was kept before.
+    pub(super) fn repeated_event(
+        &self,
+        history: &impl History,
+        event: &Event,
+        text: &[u8],
+    ) -> Result<Option<Verdict>, RowsError> {
+        let Some(id) = &event.id else {
+            return Ok(self.repeated_text(text)?.map(|of| Verdict::Duplicate { of }));
+        };
+        let key = reader_key(&self.origin.reader_group, self.origin.reader_era, &id.text);
+        let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
+        if history.text_at(of)?.as_deref() == Some(text) {
+            return Ok(Some(Verdict::Duplicate { of }));
+        }
+        let reason = Rejection::EventIdReused { of: of.0 };
+        Ok(Some(Verdict::Rejected(Rejected { reason, event_id: Some(id.clone()) })))
+    }
+
+    /// The change that kept this text within the repeat window.
+    pub(super) fn repeated_text(&self, text: &[u8]) -> Result<Option<Sequence>, RowsError> {
+        let hash = Sha256::digest(text);
+        let Some(of) = self.rows.read::<Sequence>(Table::Texts, &hash)? else { return Ok(None) };
+        let kept: Option<TextKept> = self.rows.read(Table::TextOrder, &sequence_key(of))?;
+        Ok(kept.filter(|kept| !self.is_past(kept)).map(|_| of))
+    }
+
+    /// The last of the oldest look-up rows that are past the window; 0 for none.
+    pub(super) fn past_texts(&self) -> Result<Sequence, RowsError> {
+        let oldest = KeyRange { from: &[], to: None, backwards: false, limit: FORGOTTEN_PER_CHANGE };
+        let mut through = Sequence::ZERO;
+        for (key, value) in self.rows.range(Table::TextOrder, oldest)? {
+            let kept: TextKept = decode(Table::TextOrder, &key, &value)?;
+            if !self.is_past(&kept) {
+                break;
+            }
+            through = Sequence(number_in(&key).unwrap_or_default());
+        }
+        Ok(through)
+    }
+
+    /// Another boot is outside the window: its times cannot be compared.
+    fn is_past(&self, kept: &TextKept) -> bool {
+        kept.boot != self.clock.boot
+            || self.clock.since_boot_ms.saturating_sub(kept.since_boot_ms) >= self.rules.repeat_window_ms
+    }
+
+    /// Whether the channel has had its rejections of this hour.
+    pub(super) fn above_bound(&self) -> Result<bool, RowsError> {
+        let row: Option<RejectionHour> = self.rows.read(Table::RejectionHours, self.origin.channel.as_bytes())?;
+        let hour = self.clock.since_boot_ms / crate::fold::HOUR_MS;
+        Ok(row.is_some_and(|row| {
+            (row.boot, row.hour) == (self.clock.boot, hour) && row.count >= self.rules.rejections_per_hour
+        }))
+    }
+}

@@ -1,0 +1,71 @@
+//! Event counters: which were heard, and which never were, so that a missed read can be seen.
+//!
+//! Nothing is said to be missing below the lowest counter heard: a reader that counted elsewhere before it came
+//! here has missed nothing.
+
+use super::{Folding, KeyRange, Rows, RowsError};
+use crate::change::Origin;
+use crate::payload::EventId;
+use crate::tables::{Counter, Table, gap_key, number_at_end, reader_key};
+
+impl<B: Rows> Folding<'_, B> {
+    /// An event id came; `accepted` where it is occupied from now on.
+    pub(super) fn event_heard(&mut self, origin: &Origin, id: &EventId, accepted: bool) -> Result<(), RowsError> {
+        if accepted {
+            let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
+            self.rows.write(Table::EventIds, key, &self.sequence);
+        }
+        let name = id.counter_name();
+        let key = reader_key(&origin.reader_group, origin.reader_era, &name);
+        let gap_at = |first| gap_key(&origin.reader_group, origin.reader_era, &name, first);
+        let heard = id.counter;
+        let Some(counter) = self.rows.read::<Counter>(Table::Counters, &key)? else {
+            self.rows.write(Table::Counters, key, &Counter { lowest: heard, highest: heard });
+            return Ok(());
+        };
+        if heard > counter.highest {
+            self.open_gap(&gap_at, counter.highest + 1, heard - 1);
+            self.rows.write(Table::Counters, key, &Counter { highest: heard, ..counter });
+        } else if heard < counter.lowest {
+            self.open_gap(&gap_at, heard + 1, counter.lowest - 1);
+            self.rows.write(Table::Counters, key, &Counter { lowest: heard, ..counter });
+        } else {
+            self.close_gap(&gap_at, heard)?;
+        }
+        Ok(())
+    }
+
+    /// Counters `first..=last` were passed over; none where `first` is above `last`.
+    fn open_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, first: u64, last: u64) {
+        if first <= last {
+            self.rows.write(Table::Gaps, gap_at(first), &last);
+            self.totals.missed_events = self.totals.missed_events.saturating_add(last - first + 1);
+        }
+    }
+
+    /// A counter came late: the gap that holds it is cut in two, or shortened, or gone.
+    fn close_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, heard: u64) -> Result<(), RowsError> {
+        let up_to_heard = KeyRange {
+            from: &gap_at(0),
+            to: Some(&crate::tables::after_key(&gap_at(heard))),
+            backwards: true,
+            limit: 1,
+        };
+        let below = self.rows.range(Table::Gaps, up_to_heard)?.pop();
+        let Some((key, value)) = below else { return Ok(()) };
+        let last: u64 = super::decode(Table::Gaps, &key, &value)?;
+        let first = number_at_end(&key).unwrap_or(heard);
+        if last < heard {
+            return Ok(());
+        }
+        self.rows.remove(Table::Gaps, key);
+        self.totals.missed_events = self.totals.missed_events.saturating_sub(last - first + 1);
+        if first < heard {
+            self.open_gap(gap_at, first, heard - 1);
+        }
+        if heard < last {
+            self.open_gap(gap_at, heard + 1, last);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! Rows staged above a readable base: where the fold works before anything is written.
+
+use crate::digest;
+use crate::position::{Digest, Sequence};
+use crate::tables::{Key, Table};
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::{BTreeMap, HashMap};
+
+/// Tables that can be read. Only the storage beneath can fail.
+pub trait Rows {
+    /// The value of one row.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError>;
+
+    /// Up to `limit` rows with `from <= key` and, where `to` is given, `key < to`, in the order of keys or, with
+    /// `backwards`, against it.
+    fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError>;
+
+    /// The row read as its type.
+    fn read<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, RowsError> {
+        self.get(table, key)?.map(|value| decode(table, key, &value)).transpose()
+    }
+}
+
+/// Which rows a range means.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyRange<'a> {
+    /// The lowest key.
+    pub from: &'a [u8],
+    /// The first key that is too high; none for no bound.
+    pub to: Option<&'a [u8]>,
+    /// From the highest down.
+    pub backwards: bool,
+    /// At most so many rows.
+    pub limit: usize,
+}
+
+/// Why a row could not be read. The tables can always be folded again from the log.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// The file could not be read.
+    #[error("could not read table `{table}` of tables.redb: {why}. It is folded again from the log at the next start")]
+    Storage {
+        /// Its name.
+        table: &'static str,
+        /// What the storage said.
+        why: String,
+    },
+    /// The row does not hold what its table says.
+    #[error("a row of table `{table}` does not read (key {key}). The tables are folded again from the log at the next start")]
+    Damaged {
+        /// Its name.
+        table: &'static str,
+        /// Hexadecimal.
+        key: String,
+    },
+}
+
+/// Reads a row's value as its type.
+pub fn decode<T: DeserializeOwned>(table: Table, key: &[u8], value: &[u8]) -> Result<T, RowsError> {
+    postcard::from_bytes(value).map_err(|_| RowsError::Damaged { table: table.name(), key: hex::encode(key) })
+}
+
+/// No rows at all: the base of a store that begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoRows;
+
+impl Rows for NoRows {
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        Ok(None)
+    }
+
+    fn range(&self, _: Table, _: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A value to write, or `None` for a row to remove.
+type Staging = Option<Vec<u8>>;
+
+/// The staged rows of one table. Only tables that the fold reads in ranges pay for being kept in order.
+#[derive(Debug)]
+enum Stage {
+    Hashed(HashMap<Key, Staging>),
+    Ordered(BTreeMap<Key, Staging>),
+}
+
+impl Stage {
+    fn for_table(table: Table) -> Self {
+        match table {
+            Table::AnimalTags | Table::Memberships | Table::TextOrder | Table::Gaps => Self::Ordered(BTreeMap::new()),
+            _ => Self::Hashed(HashMap::new()),
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Option<&Staging> {
+        match self {
+            Self::Hashed(rows) => rows.get(key),
+            Self::Ordered(rows) => rows.get(key),
+        }
+    }
+
+    fn insert(&mut self, key: Key, value: Staging) {
+        match self {
+            Self::Hashed(rows) => rows.insert(key, value),
+            Self::Ordered(rows) => rows.insert(key, value),
+        };
+    }
+
+    fn in_range(&self, range: KeyRange<'_>) -> BTreeMap<Key, Staging> {
+        let within = |key: &[u8]| key >= range.from && range.to.is_none_or(|to| key < to);
+        match self {
+            Self::Hashed(rows) => rows.iter().filter(|(k, _)| within(k)).map(|(k, v)| (k.clone(), v.clone())).collect(),
+            Self::Ordered(rows) => rows
+                .range::<[u8], _>((std::ops::Bound::Included(range.from), std::ops::Bound::Unbounded))
+                .take_while(|(key, _)| within(key))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+        }
+    }
+
+    fn sorted(&self) -> Vec<(&Key, &Staging)> {
+        let mut rows: Vec<_> = match self {
+            Self::Hashed(rows) => rows.iter().collect(),
+            Self::Ordered(rows) => return rows.iter().collect(),
+        };
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows
+    }
+}
+
+/// Rows written by changes that are folded and not yet in the file, above the rows that are.
+#[derive(Debug)]
+pub struct Staged<B> {
+    base: B,
+    stages: Vec<Stage>,
+    touched: Vec<(Table, Key)>,
+    folded: Sequence,
+    digest: Digest,
+    scratch: Vec<u8>,
+}
+
+impl<B: Rows> Staged<B> {
+    /// Stages nothing yet. `folded` and `digest` are those of the base.
+    pub fn new(base: B, folded: Sequence, digest: Digest) -> Self {
+        let stages = Table::ALL.into_iter().map(Stage::for_table).collect();
+        Self { base, stages, touched: Vec::new(), folded, digest, scratch: Vec::new() }
+    }
+
+    /// The last change folded.
+    pub fn folded(&self) -> Sequence {
+        self.folded
+    }
+
+    /// The fold digest after it.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Writes a row.
+    pub fn write<T: Serialize>(&mut self, table: Table, key: Key, row: &T) {
+        let value = postcard::to_stdvec(row).expect("rows hold no sequence of unknown length, so they always encode");
+        self.put(table, key, Some(value));
+    }
+
+    /// Removes a row.
+    pub fn remove(&mut self, table: Table, key: Key) {
+        self.put(table, key, None);
+    }
+
+    fn put(&mut self, table: Table, key: Key, value: Staging) {
+        self.touched.push((table, key.clone()));
+        self.stages[table.index()].insert(key, value);
+    }
+
+    /// Closes the change `sequence`: its rows go into the fold digest as it alone leaves them.
+    pub fn end_change(&mut self, sequence: Sequence) {
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        let stages = &self.stages;
+        let rows = self.touched.iter().map(|(table, key)| {
+            let value = stages[table.index()].get(key).and_then(Option::as_deref);
+            (table.number(), key.as_slice(), value)
+        });
+        self.digest = digest::fold_next(self.digest, sequence, rows, &mut self.scratch);
+        self.folded = sequence;
+        self.touched.clear();
+    }
+
+    /// All staged rows, by table and in the order of keys: what is to be written (`Some`) or removed (`None`).
+    pub fn rows(&self) -> impl Iterator<Item = (Table, Vec<(&Key, &Option<Vec<u8>>)>)> {
+        Table::ALL.into_iter().map(|table| (table, self.stages[table.index()].sorted()))
+    }
+}
+
+impl<B: Rows> Rows for Staged<B> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        match self.stages[table.index()].get(key) {
+            Some(staged) => Ok(staged.clone()),
+            None => self.base.get(table, key),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, RowsError> {
+        match self.stages[table.index()].get(key) {
+            Some(staged) => staged.as_deref().map(|value| decode(table, key, value)).transpose(),
+            None => self.base.read(table, key),
+        }
+    }
+
+    fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        let mut staged = self.stages[table.index()].in_range(range);
+        // Removed rows hide rows of the base, so that many more of the base may be needed to fill the limit.
+        let hidden = staged.values().filter(|value| value.is_none()).count();
+        let wider = KeyRange { limit: range.limit.saturating_add(hidden), ..range };
+        for (key, value) in self.base.range(table, wider)? {
+            staged.entry(key).or_insert(Some(value));
+        }
+        let present = staged.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
+        Ok(match range.backwards {
+            true => {
+                let mut rows: Vec<_> = present.collect();
+                rows.reverse();
+                rows.truncate(range.limit);
+                rows
+            }
+            false => present.take(range.limit).collect(),
+        })
+    }
+}
+
+impl<R: Rows + ?Sized> Rows for &R {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        (**self).get(table, key)
+    }
+
+    fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        (**self).range(table, range)
+    }
+}

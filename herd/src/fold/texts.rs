@@ -1,0 +1,51 @@
+//! The look-up rows of texts that no event id identifies, and the count of rejections of the hour.
+
+use super::{Folding, KeyRange, Rows, RowsError, decode};
+use crate::position::Sequence;
+use crate::tables::{RejectionHour, Table, TextKept, number_in, sequence_key};
+use sha2::{Digest as _, Sha256};
+
+/// One hour of time since boot, milliseconds.
+pub(crate) const HOUR_MS: u64 = 3_600_000;
+
+impl<B: Rows> Folding<'_, B> {
+    /// From now on a repeat of this text within the window is a duplicate of this change.
+    pub(super) fn remember_text(&mut self, text: &[u8]) {
+        let hash: [u8; 32] = Sha256::digest(text).into();
+        let kept = TextKept { hash, boot: self.clock.boot, since_boot_ms: self.clock.since_boot_ms };
+        self.rows.write(Table::Texts, hash.to_vec(), &self.sequence);
+        self.rows.write(Table::TextOrder, sequence_key(self.sequence), &kept);
+    }
+
+    /// Removes the rows of texts kept at or before `through`, unless the same text was kept again since.
+    pub(super) fn forget_texts(&mut self, through: Sequence) -> Result<(), RowsError> {
+        if through == Sequence::ZERO {
+            return Ok(());
+        }
+        let past = KeyRange {
+            from: &[],
+            to: Some(&sequence_key(through.next())),
+            backwards: false,
+            limit: usize::MAX,
+        };
+        for (key, value) in self.rows.range(Table::TextOrder, past)? {
+            let kept: TextKept = decode(Table::TextOrder, &key, &value)?;
+            let last: Option<Sequence> = self.rows.read(Table::Texts, &kept.hash)?;
+            if last.map(|sequence| sequence.0) == number_in(&key) {
+                self.rows.remove(Table::Texts, kept.hash.to_vec());
+            }
+            self.rows.remove(Table::TextOrder, key);
+        }
+        Ok(())
+    }
+
+    /// Counts a rejection kept of `channel` in the current hour since boot.
+    pub(super) fn count_rejection(&mut self, channel: &str) -> Result<(), RowsError> {
+        let now = RejectionHour { boot: self.clock.boot, hour: self.clock.since_boot_ms / HOUR_MS, count: 0 };
+        let before = self.rows.read::<RejectionHour>(Table::RejectionHours, channel.as_bytes())?;
+        let same_hour = before.filter(|row| (row.boot, row.hour) == (now.boot, now.hour));
+        let count = same_hour.map_or(0, |row| row.count).saturating_add(1);
+        self.rows.write(Table::RejectionHours, channel.as_bytes().to_vec(), &RejectionHour { count, ..now });
+        Ok(())
+    }
+}

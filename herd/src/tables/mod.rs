@@ -1,0 +1,131 @@
+//! The tables: what the fold makes of the log. Disposable, and equal wherever the log is equal.
+//!
+//! This file is the one list of them: number, name, key and value. Integers in keys are big-endian, so that byte
+//! order is their order; a text that is followed by something else in a key has its length (u8) before it. Values
+//! are postcard of the types in [`rows`]. A change of anything here, or of what the fold writes, is a new
+//! [`FOLD_VERSION`](crate::fold::FOLD_VERSION): the tables of an older one are folded again.
+
+mod keys;
+mod rows;
+
+pub use keys::*;
+pub use rows::*;
+
+/// A table. The number goes into the fold digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Table {
+    /// `()` -> [`Totals`]: how many of everything. One row.
+    Totals = 1,
+    /// `animal u64` -> [`Animal`]: as it is now. An absorbed animal keeps a row that names its successor.
+    Animals = 2,
+    /// `animal u64, tag kind u8, tag key` -> [`AnimalTag`]: every tag the animal wears, wore, or was seen beside.
+    AnimalTags = 3,
+    /// `tag kind u8, tag key` -> animal u64: whose tag it is or was. Unconfirmed tags are not here: they identify nobody.
+    TagOwners = 4,
+    /// `reader group, era u32, lid` -> animal u64.
+    Lids = 5,
+    /// `batch u64` -> [`Batch`]: as it is now.
+    Batches = 6,
+    /// `source u8, number` -> batch u64: the latest of that number, the only one that can be open.
+    LatestBatches = 7,
+    /// `number, batch u64` -> source u8: all batches that ever bore a number.
+    BatchNumbers = 8,
+    /// `animal u64, batch u64` -> [`Membership`].
+    Memberships = 9,
+    /// `batch u64, animal u64` -> `()`: the same the other way round.
+    Members = 10,
+    /// `batch u64, trait u8, value` -> sequence that first brought it: the pens, sexes and funders of a batch.
+    BatchTraits = 11,
+    /// `reader group, era u32, event id` -> sequence of the change that accepted it.
+    EventIds = 12,
+    /// `SHA-256 of the trimmed text` -> sequence of the last one kept. Only texts that no event id identifies.
+    Texts = 13,
+    /// `sequence` -> [`TextKept`]: the same in order of time, so that rows past the repeat window can go.
+    TextOrder = 14,
+    /// `reader group, era u32, counter name` -> [`Counter`]: lowest and highest event counter heard.
+    Counters = 15,
+    /// `reader group, era u32, counter name, first u64` -> last u64: counters never heard, first to last.
+    Gaps = 16,
+    /// `sequence` -> rejection number u8: which changes are rejections.
+    Rejected = 17,
+    /// `channel` -> [`RejectionHour`]: rejections kept in the current hour of one channel.
+    RejectionHours = 18,
+    /// `reader group` -> era u32; without a row it is 1.
+    ReaderEras = 19,
+}
+
+impl Table {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 19] = [
+        Self::Totals,
+        Self::Animals,
+        Self::AnimalTags,
+        Self::TagOwners,
+        Self::Lids,
+        Self::Batches,
+        Self::LatestBatches,
+        Self::BatchNumbers,
+        Self::Memberships,
+        Self::Members,
+        Self::BatchTraits,
+        Self::EventIds,
+        Self::Texts,
+        Self::TextOrder,
+        Self::Counters,
+        Self::Gaps,
+        Self::Rejected,
+        Self::RejectionHours,
+        Self::ReaderEras,
+    ];
+
+    /// The number.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The place in [`Table::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        usize::from(self.number()) - 1
+    }
+
+    /// The name in the file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Totals => "totals",
+            Self::Animals => "animals",
+            Self::AnimalTags => "animal tags",
+            Self::TagOwners => "tag owners",
+            Self::Lids => "lids",
+            Self::Batches => "batches",
+            Self::LatestBatches => "latest batches",
+            Self::BatchNumbers => "batch numbers",
+            Self::Memberships => "memberships",
+            Self::Members => "members",
+            Self::BatchTraits => "batch traits",
+            Self::EventIds => "event ids",
+            Self::Texts => "texts",
+            Self::TextOrder => "text order",
+            Self::Counters => "counters",
+            Self::Gaps => "gaps",
+            Self::Rejected => "rejected",
+            Self::RejectionHours => "rejection hours",
+            Self::ReaderEras => "reader eras",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_gapless_and_the_list_is_in_their_order() {
+        for (index, table) in Table::ALL.into_iter().enumerate() {
+            assert_eq!(table.index(), index, "{}", table.name());
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What stands in the rows.
+
+use crate::change::{AnimalId, BatchId};
+use crate::clock::ClockReading;
+use crate::payload::{SourceType, Tag, Traits};
+use crate::position::Sequence;
+use serde::{Deserialize, Serialize};
+
+/// How many of everything there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Received changes.
+    pub received: u64,
+    /// Those of them that are events.
+    pub accepted: u64,
+    /// Those of them that are rejections.
+    pub rejected: u64,
+    /// Rejections counted instead of kept.
+    pub suppressed: u64,
+    /// Animals, without the absorbed ones.
+    pub animals: u64,
+    /// Animals on the yard.
+    pub active: u64,
+    /// Animals that left in an export.
+    pub exported: u64,
+    /// Batches of both sources.
+    pub batches: u64,
+    /// Those of them that are open.
+    pub open_batches: u64,
+    /// Event counters never heard.
+    pub missed_events: u64,
+    /// When the last payload came, microseconds since 1970 UTC.
+    pub last_received_at_us: i64,
+}
+
+/// Where an animal is in its life on the yard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnimalStatus {
+    /// On the yard.
+    #[default]
+    Active,
+    /// Left in an export.
+    Exported,
+    /// Died; made by corrections only.
+    Dead,
+}
+
+/// The number that a reader group gives an animal, unique in (reader group, reader era).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LidName {
+    /// The readers that share one count.
+    pub reader_group: String,
+    /// Which replacement of them.
+    pub reader_era: u32,
+    /// The number as received.
+    pub lid: String,
+}
+
+/// One head, as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Animal {
+    /// The last change that touched it; the start of its history.
+    pub last: Sequence,
+    /// When that was, microseconds since 1970 UTC.
+    pub last_at_us: i64,
+    /// Where it is in its life.
+    pub status: AnimalStatus,
+    /// The change that made it active again after an export.
+    pub returned: Option<Sequence>,
+    /// Its lids, at most one for each reader era.
+    pub lids: Vec<LidName>,
+    /// The LF tag it wears.
+    pub lf: Option<Tag>,
+    /// The UHF tag it wears.
+    pub epc: Option<Tag>,
+    /// Tags kept as unconfirmed so far; bounded by [`MAX_UNCONFIRMED_TAGS`].
+    pub unconfirmed: u8,
+    /// Funder, pen, sex and the rest, as last said.
+    pub traits: Traits,
+    /// The last weight, in grams.
+    pub weight_g: Option<u32>,
+    /// The change that brought it.
+    pub weighed: Sequence,
+    /// The barn batch that it is in.
+    pub barn_batch: Option<BatchId>,
+    /// The last change that named a barn batch for it; decides which membership stays when two animals become one.
+    pub barn_named: Sequence,
+    /// The export batch that it last left in.
+    pub export_batch: Option<BatchId>,
+    /// The animal that this one was shown to be: look there.
+    pub absorbed_by: Option<AnimalId>,
+}
+
+/// How many unconfirmed tags an animal keeps in the tables; all of them stand in its history. A bound, so that no
+/// stream of wrong reads makes one animal's rows grow without end.
+pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
+
+/// What a tag is to an animal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TagState {
+    /// It wears it.
+    Current,
+    /// It wore it.
+    Past,
+    /// Read together with its own tags, never confirmed.
+    Unconfirmed,
+}
+
+/// A tag of an animal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnimalTag {
+    /// The tag.
+    pub tag: Tag,
+    /// What it is to the animal.
+    pub state: TagState,
+    /// The change that made it so.
+    pub since: Sequence,
+}
+
+/// A batch, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Barn or export.
+    pub source: SourceType,
+    /// What the readers call it.
+    pub number: String,
+    /// When it was opened, microseconds since 1970 UTC.
+    pub opened_at_us: i64,
+    /// The change that closed it.
+    pub closed: Option<Sequence>,
+    /// Animals that are in it and on the yard.
+    pub active: u32,
+    /// Animals that ever were in it.
+    pub members: u32,
+    /// The last change that named it.
+    pub last: Sequence,
+    /// When that was; an export batch closes 24 h after.
+    pub last_clock: ClockReading,
+}
+
+/// An animal's time in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The change that brought it in.
+    pub joined: Sequence,
+    /// The change that took it out.
+    pub left: Option<Sequence>,
+}
+
+/// A text that was kept and that no event id identifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextKept {
+    /// SHA-256 of the trimmed text.
+    pub hash: [u8; 32],
+    /// In which boot.
+    pub boot: u32,
+    /// How long after it, milliseconds.
+    pub since_boot_ms: u64,
+}
+
+/// The event counters heard of one kind from one reader era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counter {
+    /// The lowest heard: below it nothing is said to be missing.
+    pub lowest: u64,
+    /// The highest heard.
+    pub highest: u64,
+}
+
+/// The rejections kept of one channel in one hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectionHour {
+    /// In which boot.
+    pub boot: u32,
+    /// Which hour since it.
+    pub hour: u64,
+    /// How many.
+    pub count: u32,
+}
