@@ -1,0 +1,30 @@
+//! How long a field may be, and how a rejection names one that is longer.
+
+use super::{MAX_FIELD_CHARS, Rejection};
+
+/// Checks that a value has 1 to [`MAX_FIELD_CHARS`] characters.
+pub(super) fn check_value(name: &str, value: &str) -> Result<(), Rejection> {
+    if value.is_empty() {
+        return Err(Rejection::EmptyField { field: name.to_owned() });
+    }
+    check_length(name, value)
+}
+
+/// Checks that a text has at most [`MAX_FIELD_CHARS`] characters; `name` is what a rejection calls it.
+pub(super) fn check_length(name: &str, text: &str) -> Result<(), Rejection> {
+    let chars = text.chars().count();
+    if chars > MAX_FIELD_CHARS {
+        return Err(Rejection::FieldTooLong { field: shortened(name), chars: count(chars) });
+    }
+    Ok(())
+}
+
+/// The first [`MAX_FIELD_CHARS`] characters: what a rejection keeps of a text that no rule has bounded yet.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(MAX_FIELD_CHARS).collect()
+}
+
+/// A count for a rejection. Saturates, since over HTTP a payload may be of any length.
+pub(super) fn count(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,84 @@
+//! What makes two payloads "the same content".
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The text whose equality makes two payloads the same content.
+///
+/// UTF-8 is trimmed by `str::trim`, that is of every Unicode blank; bytes that are no UTF-8 have only their ASCII
+/// blanks trimmed. A reader that ends its packets with a line end, and one that does not, say the same.
+pub fn trimmed(raw: &[u8]) -> &[u8] {
+    match std::str::from_utf8(raw) {
+        Ok(text) => text.trim().as_bytes(),
+        Err(_) => raw.trim_ascii(),
+    }
+}
+
+/// SHA-256 of [`trimmed`]`(raw)`: the `payload_hash` of the HTTP interface.
+pub fn content_hash(raw: &[u8]) -> ContentHash {
+    ContentHash(Sha256::digest(trimmed(raw)).into())
+}
+
+/// The SHA-256 of a payload's trimmed text; shown as 64 lower-case hexadecimal digits.
+///
+/// Serialized as an array of 32 bytes, without a length.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// The 32 bytes, first byte first as SHA-256 defines them.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for ContentHash {
+    /// Takes a hash that was made before, for example a key of a table.
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentHash({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_sha_256_of_the_trimmed_text_in_lower_hex() {
+        // Taken from sha256sum, not from this code: printf 'hxb:TEST001:LF999:UHF888' | sha256sum
+        let expected = "4da47a0322b940378b964cfa248f0e409245bf107a839c48d7d080fd22985fc0";
+        assert_eq!(content_hash(b"hxb:TEST001:LF999:UHF888").to_string(), expected);
+        assert_eq!(content_hash(b" \thxb:TEST001:LF999:UHF888\r\n").to_string(), expected);
+    }
+
+    #[test]
+    fn every_unicode_blank_around_text_is_trimmed() {
+        assert_eq!(trimmed("\u{a0}\u{3000} hxb \u{2003}\u{85}".as_bytes()), b"hxb");
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_lose_only_ascii_blanks() {
+        assert_eq!(trimmed(b" \n\xff\xa0 \r\n"), b"\xff\xa0");
+    }
+
+    #[test]
+    fn a_hash_is_frozen_as_its_32_bytes_alone() {
+        let hash = content_hash(b"hxb");
+        assert_eq!(postcard::to_stdvec(&hash).unwrap(), hash.as_bytes());
+        assert_eq!(postcard::from_bytes::<ContentHash>(hash.as_bytes()).unwrap(), hash);
+    }
+}

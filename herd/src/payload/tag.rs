@@ -1,0 +1,159 @@
+//! One ear tag: how it was read, and the key that makes two readings one tag.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Digits of an ISO 11784 identity: 3 of country or maker, 12 of the animal's number.
+const ISO_11784_DIGITS: usize = 15;
+/// Digits of its first part.
+const COUNTRY_DIGITS: usize = 3;
+/// What some readers write before a UHF tag's own number.
+const EPC_PREFIX: &str = "EPC:";
+
+/// A tag as it was received, with its key. Equal **keys** are one tag; `==` compares the text as well, since it asks
+/// whether two events are the same.
+///
+/// Serialized as `(text, Option<key>)`, where `None` says that the key is the text. A stored key is taken as it stands
+/// and never made anew: a later key rule must not change what an old change meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tag {
+    text: String,
+    key: String,
+}
+
+impl Tag {
+    /// The tag that this text names, or `None` where nothing of it remains as a key (`""`, `"EPC:"`).
+    ///
+    /// The key is the text without blanks, in upper case, without `EPC:` before it, and, where 16 digits begin with a
+    /// 0, without that 0: readers pad the 15 digits of ISO 11784 to 16.
+    pub fn new(text: &str) -> Option<Self> {
+        let key = key_of(text);
+        (!key.is_empty()).then(|| Self { text: text.trim().to_owned(), key })
+    }
+
+    /// The tag as received, trimmed: what people are shown.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What is compared and looked up. Never empty.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// For a key of exactly 15 digits, its two parts after ISO 11784: three digits of country or maker (`124` is
+    /// Canada) and twelve of the number, leading zeros kept.
+    pub fn country_and_number(&self) -> Option<(&str, &str)> {
+        let is_iso = self.key.len() == ISO_11784_DIGITS && all_digits(&self.key);
+        is_iso.then(|| self.key.split_at(COUNTRY_DIGITS))
+    }
+}
+
+fn key_of(text: &str) -> String {
+    let mut key: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    // ASCII only: upper-casing by Unicode can change the length ("ß" becomes "SS") and follows the tables of whichever
+    // toolchain built the program, so that barn and office, or today and next year, could disagree on a key.
+    key.make_ascii_uppercase();
+    // All of them, so that the key of a key is that key.
+    let mut bare = key.as_str();
+    while let Some(rest) = bare.strip_prefix(EPC_PREFIX) {
+        bare = rest;
+    }
+    match bare.strip_prefix('0') {
+        Some(rest) if rest.len() == ISO_11784_DIGITS && all_digits(rest) => rest.to_owned(),
+        _ => bare.to_owned(),
+    }
+}
+
+fn all_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+impl Serialize for Tag {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let key = (self.key != self.text).then_some(self.key.as_str());
+        (self.text.as_str(), key).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (text, key) = <(String, Option<String>)>::deserialize(deserializer)?;
+        let key = key.unwrap_or_else(|| text.clone());
+        if key.is_empty() {
+            return Err(de::Error::custom("a stored tag has an empty key: the bytes are damaged or not of this type"));
+        }
+        Ok(Self { text, key })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> String {
+        Tag::new(text).unwrap().key().to_owned()
+    }
+
+    #[test]
+    fn case_19_three_ways_to_write_one_tag_have_one_key() {
+        for text in ["124000224161433", "124 000 224161433", "0124000224161433"] {
+            let tag = Tag::new(text).unwrap();
+            assert_eq!(tag.text(), text);
+            assert_eq!(tag.key(), "124000224161433");
+        }
+    }
+
+    #[test]
+    fn upper_case_and_the_epc_prefix_make_no_other_tag() {
+        assert_eq!(key("EPC:30143B7C84D500000000000"), "30143B7C84D500000000000");
+        assert_eq!(key(" epc: 30143b7c84d500000000000 "), "30143B7C84D500000000000");
+        assert_eq!(key("EPC:EPC:AB"), "AB");
+        assert_eq!(key("epc:0124000224161433"), "124000224161433");
+    }
+
+    #[test]
+    fn only_ascii_letters_are_upper_cased() {
+        assert_eq!(key("straße"), "STRAßE");
+    }
+
+    #[test]
+    fn a_leading_zero_is_kept_except_before_15_digits() {
+        assert_eq!(key("012345678901234"), "012345678901234"); // 15 digits: an identity of its own
+        assert_eq!(key("00124000224161433"), "00124000224161433"); // 17
+        assert_eq!(key("0E2801160600004B"), "0E2801160600004B"); // 16, but no number
+        assert_eq!(key("0900000000000003"), "900000000000003"); // seen in the field
+    }
+
+    #[test]
+    fn a_text_without_a_key_is_no_tag() {
+        for text in ["", " ", "EPC:", " e p c : ", "EPC:EPC:"] {
+            assert_eq!(Tag::new(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_15_digits_have_a_country_and_a_number() {
+        assert_eq!(Tag::new("0124000224161433").unwrap().country_and_number(), Some(("124", "000224161433")));
+        for text in ["12400022416143", "00124000224161433", "E28011606000020", "12400022416143٣"] {
+            assert_eq!(Tag::new(text).unwrap().country_and_number(), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_equal_to_its_text_costs_one_byte() {
+        assert_eq!(postcard::to_stdvec(&Tag::new("LF1").unwrap()).unwrap(), b"\x03LF1\x00");
+        assert_eq!(postcard::to_stdvec(&Tag::new("lf 1").unwrap()).unwrap(), b"\x04lf 1\x01\x03LF1");
+    }
+
+    #[test]
+    fn a_stored_key_is_taken_as_it_stands() {
+        let tag: Tag = postcard::from_bytes(b"\x04lf 1\x01\x02XY").unwrap();
+        assert_eq!((tag.text(), tag.key()), ("lf 1", "XY"));
+    }
+
+    #[test]
+    fn a_stored_empty_key_is_an_error() {
+        assert!(postcard::from_bytes::<Tag>(b"\x00\x00").is_err());
+        assert!(postcard::from_bytes::<Tag>(b"\x03LF1\x01\x00").is_err());
+    }
+}

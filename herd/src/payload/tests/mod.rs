@@ -1,0 +1,1 @@
+//! Claims about the grammar as a whole; what concerns one type stands beside it.

@@ -1,0 +1,138 @@
+//! Weights: decimal kilograms as text, kept in grams, without floating point.
+
+use serde::{Deserialize, Serialize};
+
+/// The heaviest weight believed, in grams: no animal weighs more than 2,000 kg.
+pub const MAX_WEIGHT_G: u32 = 2_000_000;
+/// Grams in a kilogram.
+const GRAMS_PER_KG: u32 = 1_000;
+/// Decimals of a kilogram that are kept: whole grams.
+const DECIMALS: usize = 3;
+
+/// What an event says about its animal's weight. The order freezes in stored changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Weight {
+    /// The event has no `weight`.
+    #[default]
+    Absent,
+    /// Empty, zero, or less than half a gram: the scale had nothing to say.
+    NotWeighed,
+    /// 1 to [`MAX_WEIGHT_G`] grams.
+    Grams(u32),
+    /// The text of a weight that nobody should believe (negative, above [`MAX_WEIGHT_G`], no number). The event is
+    /// kept all the same: its tags are as good as any.
+    Refused(String),
+}
+
+impl Weight {
+    /// What a decimal number of kilograms says: ASCII digits with at most one `.`, rounded half up to grams.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim();
+        if text.is_empty() {
+            return Self::NotWeighed;
+        }
+        match grams_of(text) {
+            Some(0) => Self::NotWeighed,
+            Some(weight_g) if weight_g <= MAX_WEIGHT_G => Self::Grams(weight_g),
+            _ => Self::Refused(text.to_owned()),
+        }
+    }
+
+    /// The weight in grams, where there is one to believe.
+    pub fn grams(&self) -> Option<u32> {
+        match self {
+            Self::Grams(weight_g) => Some(*weight_g),
+            Self::Absent | Self::NotWeighed | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Grams of a decimal number of kilograms; `None` where it is no such number or passes `u32`.
+fn grams_of(text: &str) -> Option<u32> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    if text == "." || !digits.all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let kilograms = digits_value(whole)?;
+    let decimals = digits_value(&format!("{:0<DECIMALS$.DECIMALS$}", fraction))?;
+    let rounds_up = fraction.as_bytes().get(DECIMALS).is_some_and(|digit| *digit >= b'5');
+    kilograms.checked_mul(GRAMS_PER_KG)?.checked_add(decimals)?.checked_add(u32::from(rounds_up))
+}
+
+/// The number that ASCII digits write, 0 for none (".5" is half a kilogram); `None` where it passes `u32`.
+fn digits_value(digits: &str) -> Option<u32> {
+    if digits.is_empty() { Some(0) } else { digits.parse().ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_kilograms_become_grams() {
+        for (text, weight_g) in [
+            ("245.5", 245_500),
+            ("267.3", 267_300),
+            ("300.0", 300_000),
+            (" 1 ", 1_000),
+            ("0.001", 1),
+            (".5", 500),
+            ("245.", 245_000),
+            ("000000000000245.50000000000000", 245_500),
+            ("2000", MAX_WEIGHT_G),
+        ] {
+            assert_eq!(Weight::parse(text), Weight::Grams(weight_g), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_past_the_gram_round_half_up() {
+        for (text, weight_g) in
+            [("1.0004", 1_000), ("1.00049", 1_000), ("1.0005", 1_001), ("1.9996", 2_000), ("0.0005", 1)]
+        {
+            assert_eq!(Weight::parse(text), Weight::Grams(weight_g), "{text:?}");
+        }
+        assert_eq!(Weight::parse("2000.0004"), Weight::Grams(MAX_WEIGHT_G));
+    }
+
+    #[test]
+    fn nothing_and_zero_are_not_weighed() {
+        for text in ["", " ", "0", "0.0", "000.000", ".0", "0.", "0.0004"] {
+            assert_eq!(Weight::parse(text), Weight::NotWeighed, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_should_believe_is_refused_with_its_text() {
+        let texts = [
+            "-5",
+            "-0",
+            "+5",
+            "NaN",
+            "inf",
+            "1e3",
+            "245,5",
+            "245.5 kg",
+            "2 45",
+            ".",
+            "1.2.3",
+            "2000.0005",
+            "2001",
+            "4294967296",
+            "99999999999999999999999999",
+            "٣",
+        ];
+        for text in texts {
+            assert_eq!(Weight::parse(text), Weight::Refused(text.to_owned()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_believed_weight_has_grams() {
+        assert_eq!(Weight::parse("245.5").grams(), Some(245_500));
+        for weight in [Weight::Absent, Weight::NotWeighed, Weight::Refused("-5".to_owned())] {
+            assert_eq!(weight.grams(), None);
+        }
+    }
+}
