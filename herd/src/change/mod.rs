@@ -135,23 +135,17 @@ impl Change {
         }
     }
 
-    /// Writes the stored form at the end of `to`: kind, version, body.
-    pub fn write_to(&self, to: &mut Vec<u8>) {
-        to.extend_from_slice(&[self.kind() as u8, 1]);
-        let written = match self {
-            Self::Received(body) => postcard::to_extend(body, &mut *to).map(|_| ()),
-            Self::Epoch(body) => postcard::to_extend(body, &mut *to).map(|_| ()),
-            Self::Suppressed(body) => postcard::to_extend(body, &mut *to).map(|_| ()),
-        };
-        written.expect("postcard into a vector fails only for sequences of unknown length, and there are none here");
-    }
-
-    /// The stored form.
+    /// The stored form: kind, version, body.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(160);
-        self.write_to(&mut bytes);
-        bytes
+        bytes.extend_from_slice(&[self.kind() as u8, 1]);
+        match self {
+            Self::Received(body) => postcard::to_extend(body, bytes),
+            Self::Epoch(body) => postcard::to_extend(body, bytes),
+            Self::Suppressed(body) => postcard::to_extend(body, bytes),
+        }
+        .expect("postcard into a vector fails only for sequences of unknown length, and there are none here")
     }
 
     /// Reads the stored form.
@@ -173,4 +167,3 @@ impl Change {
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     postcard::take_from_bytes(body).ok().filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)
 }
-

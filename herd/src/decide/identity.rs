@@ -96,9 +96,10 @@ impl<R: Rows> Judge<'_, R> {
 
     /// A lid not seen yet goes to an animal that has none of this reader era.
     fn lid_taken(&self, lid: &str, animal: AnimalId, row: &Animal) -> Option<Rejection> {
-        let taken = row.lids.iter().find(|held| {
-            held.reader_group == self.origin.reader_group && held.reader_era == self.origin.reader_era
-        })?;
+        let taken = row
+            .lids
+            .iter()
+            .find(|held| held.reader_group == self.origin.reader_group && held.reader_era == self.origin.reader_era)?;
         Some(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: taken.lid.clone() })
     }
 
@@ -150,11 +151,7 @@ fn named_animal(event: &Event, leads: &Leads) -> Result<Option<AnimalId>, Reject
             if let (Some(owner), Some(tag)) = (owner, tag)
                 && owner != named
             {
-                return Err(Rejection::OldTagOfAnother {
-                    tag: tag.text().to_owned(),
-                    named: named.0,
-                    owner: owner.0,
-                });
+                return Err(Rejection::OldTagOfAnother { tag: tag.text().to_owned(), named: named.0, owner: owner.0 });
             }
         }
         return Ok(Some(named));

@@ -148,4 +148,3 @@ impl<R: Rows> Judge<'_, R> {
         self.rows.read(Table::Animals, &number_key(id.0))
     }
 }
-

@@ -5,8 +5,8 @@ use super::accepted::{overlay, worn};
 use super::{Folding, KeyRange, Rows, RowsError, decode};
 use crate::change::{AnimalId, BatchId};
 use crate::tables::{
-    Animal, AnimalTag, Key, Membership, Table, TagKind, TagState, animal_tag_key, after_prefix, number_at_end, number_key, pair_key,
-    tag_owner_key,
+    Animal, AnimalTag, Key, Membership, Table, TagKind, TagState, after_prefix, animal_tag_key, number_at_end,
+    number_key, pair_key, tag_owner_key,
 };
 
 impl<B: Rows> Folding<'_, B> {

@@ -14,6 +14,7 @@ mod staged;
 mod texts;
 
 pub use staged::{KeyRange, NoRows, Rows, RowsError, Staged, decode};
+pub(crate) use texts::HOUR_MS;
 
 use crate::change::{Change, Outcome, Received, Suppressed};
 use crate::clock::ClockReading;

@@ -46,7 +46,9 @@ pub enum RowsError {
         why: String,
     },
     /// The row does not hold what its table says.
-    #[error("a row of table `{table}` does not read (key {key}). The tables are folded again from the log at the next start")]
+    #[error(
+        "a row of table `{table}` does not read (key {key}). The tables are folded again from the log at the next start"
+    )]
     Damaged {
         /// Its name.
         table: &'static str,

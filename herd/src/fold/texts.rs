@@ -22,12 +22,7 @@ impl<B: Rows> Folding<'_, B> {
         if through == Sequence::ZERO {
             return Ok(());
         }
-        let past = KeyRange {
-            from: &[],
-            to: Some(&sequence_key(through.next())),
-            backwards: false,
-            limit: usize::MAX,
-        };
+        let past = KeyRange { from: &[], to: Some(&sequence_key(through.next())), backwards: false, limit: usize::MAX };
         for (key, value) in self.rows.range(Table::TextOrder, past)? {
             let kept: TextKept = decode(Table::TextOrder, &key, &value)?;
             let last: Option<Sequence> = self.rows.read(Table::Texts, &kept.hash)?;

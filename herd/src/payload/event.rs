@@ -122,6 +122,11 @@ pub struct EventId {
 }
 
 impl EventId {
+    /// The letters before the digits, for example `hxbind`: what a reader counts by itself.
+    pub fn counter_name(&self) -> &str {
+        self.text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default()
+    }
+
     /// Reads an id such as `hxbind000001`.
     pub(super) fn parse(text: &str) -> Result<Self, Rejection> {
         let (source, letters, counter) =
