@@ -1,4 +1,5 @@
-//! What holds for every input. A failing input is printed, and its seed written to `proptest-regressions/`.
+//! What holds for every input. A failing input is printed with its seed, which also stays in
+//! `proptest-regressions/`.
 
 use std::vec::IntoIter;
 
