@@ -26,7 +26,7 @@ pub use rejection::Rejection;
 pub use tag::Tag;
 pub use weight::{MAX_WEIGHT_G, Weight};
 
-/// The longest payload, counted after trimming: what one LoRa packet can carry.
+/// The longest payload, counted after trimming: what one `LoRa` packet can carry.
 pub const MAX_PAYLOAD_BYTES: usize = 255;
 
 /// The longest key or value, in characters after trimming.

@@ -24,7 +24,8 @@ impl Tag {
     /// The tag that this text names, or `None` where nothing of it remains as a key (`""`, `"EPC:"`).
     ///
     /// The key is the text without blanks, in upper case, without `EPC:` before it, and, where 16 digits begin with a
-    /// 0, without that 0: readers pad the 15 digits of ISO 11784 to 16.
+    /// 0, without that 0: readers pad the 15 digits of ISO 11784 to 16. How long a tag may be is the caller's to check;
+    /// the grammar allows [`MAX_FIELD_CHARS`](super::MAX_FIELD_CHARS).
     pub fn new(text: &str) -> Option<Self> {
         let key = key_of(text);
         (!key.is_empty()).then(|| Self { text: text.trim().to_owned(), key })

@@ -55,7 +55,7 @@ fn grams_of(text: &str) -> Option<u32> {
         return None;
     }
     let kilograms = digits_value(whole)?;
-    let decimals = digits_value(&format!("{:0<DECIMALS$.DECIMALS$}", fraction))?;
+    let decimals = digits_value(&format!("{fraction:0<DECIMALS$.DECIMALS$}"))?;
     let rounds_up = fraction.as_bytes().get(DECIMALS).is_some_and(|digit| *digit >= b'5');
     kilograms.checked_mul(GRAMS_PER_KG)?.checked_add(decimals)?.checked_add(u32::from(rounds_up))
 }

@@ -1,1 +1,42 @@
 //! Claims about the grammar as a whole; what concerns one type stands beside it.
+
+mod cases;
+mod frozen;
+mod grammar;
+mod properties;
+mod rejections;
+
+use super::{Event, EventId, EventKind, SourceType, Tag, Traits, Weight};
+
+/// An event of this kind that tells nothing else.
+fn bare(kind: EventKind) -> Event {
+    Event {
+        kind,
+        id: None,
+        lid: None,
+        lf: None,
+        epc: None,
+        old_lf: None,
+        old_epc: None,
+        batch: None,
+        weight: Weight::Absent,
+        traits: Traits::default(),
+        unknown: Vec::new(),
+    }
+}
+
+/// The first id of this kind from a barn.
+fn id(kind: EventKind, text: &str) -> EventId {
+    EventId { source: SourceType::Hxb, kind, counter: 1, text: text.to_owned() }
+}
+
+/// A text as the fields of an event hold it.
+#[expect(clippy::unnecessary_wraps, reason = "every field it fills is optional")]
+fn text(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+/// The event of a short form.
+fn short(kind: EventKind, batch: &str, lf: &str, epc: &str) -> Event {
+    Event { batch: text(batch), lf: Tag::new(lf), epc: Tag::new(epc), ..bare(kind) }
+}

@@ -1,0 +1,258 @@
+//! What holds for every input. A failing input is printed with its seed, which also stays in
+//! `proptest-regressions/`.
+
+use std::vec::IntoIter;
+
+use proptest::option;
+use proptest::prelude::*;
+
+use super::super::{
+    Event, EventId, EventKind, MAX_PAYLOAD_BYTES, MAX_WEIGHT_G, Rejection, SourceType, Tag, Weight, content_hash,
+    parse, trimmed,
+};
+use super::bare;
+
+/// Blanks that `str::trim` takes off, ASCII or not.
+const BLANKS: &str = "[ \t\r\n\u{a0}\u{2003}\u{3000}]{0,3}";
+/// A value as readers send them: inner blanks and colons, letters outside of ASCII, nothing to trim.
+const VALUE: &str = "[A-Za-z0-9éß]([A-Za-z0-9éß :._-]{0,6}[A-Za-z0-9éß])?";
+
+/// Bytes that come further into the grammar than random ones.
+fn near_payload() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        "hxb|hxe|event|hxbrep1|hxbchi2|lid|lf|new_lf|old_epc|weight|EPC:|[:| .0-9]".prop_map(String::into_bytes),
+        any::<Vec<u8>>().prop_map(|bytes| bytes.into_iter().take(3).collect()),
+        "\\PC{0,80}".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// An event and the fields that a reader would send for it.
+#[derive(Clone, Debug)]
+struct Sent {
+    event: Event,
+    fields: Vec<(String, String)>,
+}
+
+impl Sent {
+    fn new(source: SourceType, kind: EventKind, letters: &str, counter: u64) -> Self {
+        let text = format!("{}{letters}{counter:06}", source.as_str());
+        Self { event: Event { id: Some(EventId { source, kind, counter, text }), ..bare(kind) }, fields: Vec::new() }
+    }
+
+    fn put(&mut self, key: &str, value: &str) {
+        self.fields.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Sends this value, if there is one, and gives it back as the event should hold it.
+    fn told(&mut self, key: &str, value: Option<String>) -> Option<String> {
+        if let Some(value) = &value {
+            self.put(key, value);
+        }
+        value
+    }
+
+    fn told_tag(&mut self, key: &str, value: Option<String>) -> Option<Tag> {
+        self.told(key, value).and_then(|text| Tag::new(&text))
+    }
+}
+
+fn sent() -> impl Strategy<Value = Sent> {
+    let kind = prop_oneof![
+        Just((EventKind::Induction, "ind")),
+        Just((EventKind::Pairing, "pai")),
+        Just((EventKind::CheckIn, "chi")),
+        Just((EventKind::Repair, "rep")),
+        Just((EventKind::Export, "exp")),
+    ];
+    let source = prop_oneof![Just(SourceType::Hxb), Just(SourceType::Hxe)];
+    // One for each key that an induction, which has the most, may come with.
+    let values = prop::collection::vec(option::of(VALUE), 14);
+    (source, kind, any::<u64>(), VALUE, values, option::of(0..=MAX_WEIGHT_G))
+        .prop_map(|(source, (kind, letters), counter, lid, values, weight_g)| {
+            let mut sent = Sent::new(source, kind, letters, counter);
+            sent.event.lid = sent.told("lid", Some(lid));
+            let mut values = values.into_iter();
+            put_tags(&mut sent, &mut values);
+            put_texts(&mut sent, &mut values);
+            put_weight(&mut sent, weight_g);
+            sent
+        })
+        .prop_flat_map(|Sent { event, fields }| {
+            Just(fields).prop_shuffle().prop_map(move |fields| in_order_of(event.clone(), fields))
+        })
+        .prop_filter("fits into one packet", |sent| render(sent, "").len() <= MAX_PAYLOAD_BYTES)
+}
+
+/// Unknown keys are kept in the order received, so a shuffle of the fields reorders them in the event too.
+fn in_order_of(mut event: Event, fields: Vec<(String, String)>) -> Sent {
+    event.unknown = fields.iter().filter(|(key, _)| key.starts_with('x')).cloned().collect();
+    Sent { event, fields }
+}
+
+fn put_tags(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
+    let mut next = || values.next().flatten();
+    if sent.event.kind == EventKind::Repair {
+        sent.event.lf = sent.told_tag("new_lf", Some("N1".to_owned()));
+        sent.event.epc = sent.told_tag("new_epc", next());
+        sent.event.old_lf = sent.told_tag("old_lf", next());
+        sent.event.old_epc = sent.told_tag("old_epc", next());
+    } else {
+        sent.event.lf = sent.told_tag("lf", next());
+        sent.event.epc = sent.told_tag("epc", next());
+    }
+}
+
+fn put_texts(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
+    let mut next = || values.next().flatten();
+    sent.told("x-ray", next());
+    sent.told("xeno", next());
+    sent.event.traits.notes = sent.told("notes", next());
+    sent.event.traits.reason = sent.told("reason", next());
+    match sent.event.kind {
+        EventKind::Export => sent.event.batch = sent.told("batch", next()),
+        EventKind::Induction => {
+            sent.event.batch = sent.told("lot", next());
+            sent.event.traits.funder = sent.told("funder", next());
+            sent.event.traits.pen = sent.told("pen", next());
+            sent.event.traits.sex = sent.told("sex", next());
+            sent.event.traits.tag_color = sent.told("tag_color", next());
+            sent.event.traits.visual_id = sent.told("visual_id", next());
+            sent.event.traits.lot_group = sent.told("lot_group", next());
+            sent.event.traits.pen_location = sent.told("pen_location", next());
+        }
+        EventKind::Scan | EventKind::Pairing | EventKind::CheckIn | EventKind::Repair => {}
+    }
+}
+
+fn put_weight(sent: &mut Sent, weight_g: Option<u32>) {
+    let Some(weight_g) = weight_g else { return };
+    sent.put("weight", &kilograms(weight_g));
+    sent.event.weight = if weight_g == 0 { Weight::NotWeighed } else { Weight::Grams(weight_g) };
+}
+
+fn kilograms(weight_g: u32) -> String {
+    format!("{}.{:03}", weight_g / 1_000, weight_g % 1_000)
+}
+
+/// The payload, with `blank` around every key and value.
+fn render(sent: &Sent, blank: &str) -> String {
+    let id = &sent.event.id.as_ref().expect("every event sent in this form has an id").text;
+    let fields = sent.fields.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let rendered: Vec<String> = std::iter::once(("event", id.as_str()))
+        .chain(fields)
+        .map(|(key, value)| format!("{blank}{key}{blank}:{blank}{value}{blank}"))
+        .collect();
+    rendered.join("|")
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_an_event_or_a_rejection(raw: Vec<u8>) {
+        assert_bounded(&raw)?;
+    }
+
+    #[test]
+    fn bytes_near_a_payload_are_an_event_or_a_rejection(raw in near_payload()) {
+        assert_bounded(&raw)?;
+    }
+
+    #[test]
+    fn what_was_sent_is_what_was_meant(sent in sent()) {
+        prop_assert_eq!(parse(render(&sent, "").as_bytes()), Ok(sent.event));
+    }
+
+    #[test]
+    fn blanks_around_keys_and_values_mean_nothing(sent in sent()) {
+        let payload = render(&sent, " ");
+        prop_assume!(payload.trim().len() <= MAX_PAYLOAD_BYTES);
+        prop_assert_eq!(parse(payload.as_bytes()), Ok(sent.event));
+    }
+
+    #[test]
+    fn a_short_form_is_what_was_meant(
+        batch in "[A-Za-z0-9éß|_-]{1,20}", lf in "[A-Za-z0-9éß _-]{0,9}[a-z]", epc in "[0-9A-F]{24}", is_barn: bool,
+    ) {
+        let prefix = if is_barn { "hxb" } else { "hxe" };
+        let event = Event {
+            batch: Some(batch.clone()),
+            lf: Tag::new(&lf),
+            epc: Tag::new(&epc),
+            ..bare(if is_barn { EventKind::Scan } else { EventKind::Export })
+        };
+        prop_assert_eq!(parse(format!("{prefix}:{batch}:{lf}:{epc}").as_bytes()), Ok(event));
+    }
+
+    /// In front only ASCII blanks: a first byte from 0x80 on is a sealed frame.
+    #[test]
+    fn blanks_around_a_payload_change_neither_meaning_nor_content(
+        raw in near_payload(), before in "[ \t\r\n]{0,3}", after in BLANKS,
+    ) {
+        let Ok(text) = std::str::from_utf8(&raw) else { return Ok(()) };
+        let text = text.trim();
+        prop_assume!(text.starts_with(|c: char| c.is_ascii()));
+        let padded = format!("{before}{text}{after}");
+        prop_assert_eq!(parse(padded.as_bytes()), parse(text.as_bytes()));
+        prop_assert_eq!(content_hash(padded.as_bytes()), content_hash(text.as_bytes()));
+    }
+
+    #[test]
+    fn trimming_twice_is_trimming_once(raw in near_payload()) {
+        prop_assert_eq!(trimmed(trimmed(&raw)), trimmed(&raw));
+    }
+
+    #[test]
+    fn the_key_of_a_key_is_that_key(text in "(epc:|EPC:|e ?p ?c ?: ?){0,3}[ 0]{0,3}([0-9 ]{14,17}|\\PC{0,20})") {
+        if let Some(tag) = Tag::new(&text) {
+            let again = Tag::new(tag.key()).expect("a key is never empty");
+            prop_assert_eq!((again.text(), again.key()), (tag.key(), tag.key()));
+        }
+    }
+
+    #[test]
+    fn a_tag_comes_back_from_its_stored_bytes(text in "\\PC{1,20}") {
+        if let Some(tag) = Tag::new(&text) {
+            let bytes = postcard::to_stdvec(&tag).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Tag>(&bytes).unwrap(), tag);
+        }
+    }
+
+    #[test]
+    fn every_weight_in_grams_comes_back_from_its_kilograms(weight_g in 1..=MAX_WEIGHT_G, zeros in "0{0,5}") {
+        let text = format!("{zeros}{}{zeros}", kilograms(weight_g));
+        prop_assert_eq!(Weight::parse(&text), Weight::Grams(weight_g));
+    }
+
+    #[test]
+    fn a_heavier_weight_is_refused_with_its_text(weight_g in MAX_WEIGHT_G + 1..) {
+        let text = kilograms(weight_g);
+        prop_assert_eq!(Weight::parse(&text), Weight::Refused(text));
+    }
+
+    #[test]
+    fn damaged_stored_bytes_are_an_error_and_no_panic(raw: Vec<u8>) {
+        if let Ok(event) = postcard::from_bytes::<Event>(&raw) {
+            prop_assert!(postcard::to_stdvec(&event).is_ok());
+        }
+        if let Ok(rejection) = postcard::from_bytes::<Rejection>(&raw) {
+            prop_assert_eq!(Some(&rejection.number()), raw.first());
+        }
+    }
+}
+
+/// Whatever came, what is stored of it is bounded, and comes back from its stored bytes.
+fn assert_bounded(raw: &[u8]) -> Result<(), TestCaseError> {
+    match parse(raw) {
+        Ok(event) => {
+            let bytes = postcard::to_stdvec(&event).unwrap();
+            prop_assert_eq!(postcard::from_bytes::<Event>(&bytes).unwrap(), event);
+        }
+        Err(rejection) => {
+            let bytes = postcard::to_stdvec(&rejection).unwrap();
+            // The number, a text of at most 64 characters of 4 bytes, and two short numbers.
+            prop_assert!(bytes.len() <= 1 + 2 + 64 * 4 + 2 * 5, "{} bytes for {rejection:?}", bytes.len());
+            prop_assert!(!rejection.to_string().is_empty());
+        }
+    }
+    Ok(())
+}
