@@ -6,4 +6,5 @@ pub mod digest;
 pub mod fold;
 pub mod payload;
 pub mod position;
+pub mod store;
 pub mod tables;

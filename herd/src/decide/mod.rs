@@ -14,15 +14,6 @@ use crate::payload::{self, Event};
 use crate::position::Sequence;
 use crate::tables::{Animal, Table, number_key};
 
-/// A payload as a radio or a door hands it over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// The bytes as they came.
-    pub raw: Vec<u8>,
-    /// What brought it; the reader era is not known to the door and is filled in by the source.
-    pub origin: Origin,
-}
-
 /// The numbers that the judgement turns on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -66,15 +57,16 @@ pub fn decide<R: Rows>(
     history: &impl History,
     rules: &Rules,
     sequence: Sequence,
-    incoming: &Incoming,
+    raw: &[u8],
+    origin: &Origin,
     clock: ClockReading,
 ) -> Result<Decision, RowsError> {
-    let text = payload::trimmed(&incoming.raw);
-    let mut origin = incoming.origin.clone();
+    let text = payload::trimmed(raw);
+    let mut origin = origin.clone();
     origin.reader_era = rows.read(Table::ReaderEras, origin.reader_group.as_bytes())?.unwrap_or(1);
     let judge = Judge { rows, rules, sequence, origin: &origin, clock };
 
-    let outcome = match payload::parse(&incoming.raw) {
+    let outcome = match payload::parse(raw) {
         Ok(event) => match judge.repeated_event(history, &event, text)? {
             Some(repeat) => repeat,
             None => judge.place(event)?,
@@ -94,9 +86,9 @@ pub fn decide<R: Rows>(
             (Outcome::Rejected(rejected), Vec::new())
         }
     };
-    let text_start = text.as_ptr() as usize - incoming.raw.as_ptr() as usize;
+    let text_start = text.as_ptr() as usize - raw.as_ptr() as usize;
     Ok(Decision::Keep(Change::Received(Box::new(Received {
-        raw: incoming.raw.clone(),
+        raw: raw.to_vec(),
         text_start: u32::try_from(text_start).unwrap_or(0),
         text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
         forget_through: judge.past_texts()?,

@@ -1,0 +1,85 @@
+//! The replica's way into the store: verify the chain, then the same fold, then one durable commit.
+
+use super::{ApplyError, Changes, Store, fold_run};
+use crate::change::MAX_CHANGE_BYTES;
+use crate::digest::chain_next;
+use crate::fold::Staged;
+use crate::position::{Position, Sequence};
+
+/// Changes as a source sends them: they continue `after` and lead to `end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOfChanges {
+    /// The position that they continue.
+    pub after: Position,
+    /// The changes.
+    pub changes: Changes,
+    /// The position that they lead to.
+    pub end: Position,
+}
+
+/// What applying a run did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Changes that were new here; 0 for a run held already.
+    pub changes: u64,
+    /// What is durable here now.
+    pub position: Position,
+}
+
+impl Store {
+    /// Verifies a run against its own digests and against the log, and keeps what is new of it durably. On an error
+    /// nothing of it was kept. A run that is held already changes nothing.
+    pub fn apply(&mut self, run: &RunOfChanges) -> Result<Applied, ApplyError> {
+        let head = self.head();
+        let ours = head.position;
+        if run.after.store != ours.store {
+            return Err(ApplyError::Diverged { theirs: run.after, ours });
+        }
+        if run.after.sequence > ours.sequence {
+            return Err(ApplyError::Gap { after: run.after.sequence, head: ours.sequence });
+        }
+        let held = self.verify(run, &ours)?;
+        if held >= run.changes.len() {
+            return Ok(Applied { changes: 0, position: ours });
+        }
+        let new: Changes = run.changes.iter().skip(held).collect();
+        let mut staged =
+            Staged::new(self.tables.reader().map_err(ApplyError::Store)?, self.state.folded, self.state.fold_digest);
+        let blocked = match head.blocked {
+            Some(blocked) => Some(blocked),
+            None => fold_run(&mut staged, &new, ours.sequence)?,
+        };
+        self.commit(&new, &staged, blocked)?;
+        Ok(Applied { changes: new.len() as u64, position: self.head().position })
+    }
+
+    /// Follows the chain over the whole run. It must pass through our own head, where it reaches that far, and end at
+    /// the digest that the run names. Gives how many of its changes are held already.
+    fn verify(&self, run: &RunOfChanges, ours: &Position) -> Result<usize, ApplyError> {
+        let after = run.after.sequence;
+        let differs = || ApplyError::Diverged { theirs: run.after, ours: *ours };
+        if after < ours.sequence {
+            let own = self.log.reader()?.position_at(after)?;
+            if own.is_none_or(|own| own.digest != run.after.digest) {
+                return Err(differs());
+            }
+        } else if run.after.digest != ours.digest {
+            return Err(differs());
+        }
+        let mut digest = run.after.digest;
+        for (bytes, n) in run.changes.iter().zip(after.0 + 1..) {
+            if bytes.len() > MAX_CHANGE_BYTES {
+                return Err(ApplyError::Oversize { at: Sequence(n), bytes: bytes.len(), limit: MAX_CHANGE_BYTES });
+            }
+            digest = chain_next(digest, Sequence(n), bytes);
+            if n == ours.sequence.0 && digest != ours.digest {
+                return Err(differs());
+            }
+        }
+        let last = after.0 + run.changes.len() as u64;
+        if last != run.end.sequence.0 || digest != run.end.digest || run.end.store != run.after.store {
+            return Err(ApplyError::Altered { after });
+        }
+        Ok(usize::try_from(ours.sequence.0 - after.0).unwrap_or(usize::MAX).min(run.changes.len()))
+    }
+}

@@ -1,0 +1,93 @@
+//! Where a store's files lie. The seam through which simulated worlds and fault tests put their own storage.
+
+use super::error::StoreError;
+use redb::{Builder, Database, DatabaseError, StorageError};
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+/// Opens the files of one store.
+pub trait Disk: Debug + Send + Sync {
+    /// Opens `file`, made empty if it is not there, with a page cache of at most so many bytes.
+    fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError>;
+
+    /// Whether `file` is there.
+    fn holds(&self, file: &str) -> bool;
+
+    /// Takes `file` away, if it is there.
+    fn remove(&self, file: &str) -> Result<(), StoreError>;
+
+    /// Puts `from` in the place of `to`.
+    fn rename(&self, from: &str, to: &str) -> Result<(), StoreError>;
+
+    /// What to call the place in messages.
+    fn place(&self) -> PathBuf;
+}
+
+/// A directory.
+#[derive(Clone, Debug)]
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// The directory at this path, made if it is not there.
+    pub fn new(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let path = path.into();
+        std::fs::create_dir_all(&path)
+            .map_err(super::error::storage("make the directory", &path.display().to_string()))?;
+        Ok(Self(path))
+    }
+
+    fn named(&self, file: &str) -> (PathBuf, String) {
+        let path = self.0.join(file);
+        let name = path.display().to_string();
+        (path, name)
+    }
+}
+
+impl Disk for Directory {
+    fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
+        let (path, name) = self.named(file);
+        Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| open_error(error, name))
+    }
+
+    fn holds(&self, file: &str) -> bool {
+        self.0.join(file).exists()
+    }
+
+    fn remove(&self, file: &str) -> Result<(), StoreError> {
+        let (path, name) = self.named(file);
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(super::error::storage("remove", &name)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let (target, name) = self.named(to);
+        std::fs::rename(self.0.join(from), target).map_err(super::error::storage("swap in", &name))?;
+        sync_directory(&self.0)
+    }
+
+    fn place(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+/// Makes names in a directory durable: a renamed file is otherwise lost with the power.
+pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let name = path.display().to_string();
+    let directory = std::fs::File::open(path).map_err(super::error::storage("open the directory", &name))?;
+    directory.sync_all().map_err(super::error::storage("sync the directory", &name))
+}
+
+/// The error of opening `file`, by what can be done about it.
+pub(super) fn open_error(error: DatabaseError, file: String) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { file },
+        DatabaseError::Storage(StorageError::Io(why)) => {
+            StoreError::Storage { doing: "open", file, why: why.to_string() }
+        }
+        why => StoreError::Storage { doing: "open", file, why: why.to_string() },
+    }
+}

@@ -1,0 +1,97 @@
+//! Those who look at a store: pages for followers, snapshots for questions.
+
+use super::log::{Log, LogReader};
+use super::tables_file::{TablesFile, TablesReader};
+use super::{Head, RunOfChanges, StoreError};
+use crate::change::Change;
+use crate::fold::{KeyRange, Rows, RowsError};
+use crate::position::{Position, Sequence, StoreId};
+use crate::tables::{Key, Table};
+use tokio::sync::watch;
+
+/// A handle on a store for reading; cheap to clone. It keeps the files open, so a store is closed only when its
+/// readers are gone too.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    log: Log,
+    tables: TablesFile,
+    head: watch::Receiver<Head>,
+}
+
+impl Reader {
+    pub(super) fn new(log: Log, tables: TablesFile, head: watch::Receiver<Head>) -> Self {
+        Self { log, tables, head }
+    }
+
+    /// The history.
+    pub fn store(&self) -> StoreId {
+        self.log.store()
+    }
+
+    /// What is durable and folded now.
+    pub fn head(&self) -> Head {
+        self.head.borrow().clone()
+    }
+
+    /// Learns of each new head, after its commit. It closes when the writer is gone.
+    pub fn subscribe(&self) -> watch::Receiver<Head> {
+        self.head.clone()
+    }
+
+    /// The position at `sequence`; none beyond the head.
+    pub fn position_at(&self, sequence: Sequence) -> Result<Option<Position>, StoreError> {
+        self.log.reader()?.position_at(sequence)
+    }
+
+    /// The stored bytes of one change; none beyond the head.
+    pub fn change(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
+        self.log.reader()?.change(sequence)
+    }
+
+    /// The changes after `after`, which must be a position of this log: at most `limit`, at most `max_bytes` but at
+    /// least one. No transaction is held when this returns.
+    pub fn run_after(&self, after: Position, limit: usize, max_bytes: usize) -> Result<RunOfChanges, StoreError> {
+        let (changes, end) = self.log.reader()?.changes_after(after.sequence, limit, max_bytes)?;
+        Ok(RunOfChanges { after, changes, end: end.unwrap_or(after) })
+    }
+
+    /// Log and tables as they stand now. Hold it shortly, never across network I/O.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        // The tables first: whatever they hold is then in the log too.
+        let tables = self.tables.reader()?;
+        Ok(Snapshot { tables, log: self.log.reader()? })
+    }
+}
+
+/// Log and tables as they stood at one moment.
+pub struct Snapshot {
+    tables: TablesReader,
+    log: LogReader,
+}
+
+impl Snapshot {
+    /// The last change in the tables, and the fold digest after it.
+    pub fn folded(&self) -> Result<Sequence, StoreError> {
+        Ok(self.tables.state()?.map_or(Sequence::ZERO, |state| state.folded))
+    }
+
+    /// One change of the log, as far as this binary knows it.
+    pub fn change(&self, sequence: Sequence) -> Result<Option<Change>, StoreError> {
+        Ok(self.log.change(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
+    }
+
+    /// The stored bytes of one change.
+    pub fn change_bytes(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
+        self.log.change(sequence)
+    }
+}
+
+impl Rows for Snapshot {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        self.tables.get(table, key)
+    }
+
+    fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        self.tables.range(table, range)
+    }
+}

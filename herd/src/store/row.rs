@@ -1,0 +1,162 @@
+//! A row of the log: up to [`ROW_CHANGES`] changes of one commit, with the chain digests at both ends.
+//!
+//! ```text
+//! version u8 = 1 | count u32 LE | digest before, 32 | digest after, 32 | count times: length u32 LE, bytes
+//! ```
+//! Written by hand rather than by a serializer, because a reader skips through it without reading the changes.
+
+use super::changes::Changes;
+use crate::digest;
+use crate::position::{Digest, Sequence};
+
+/// The most changes in a row.
+pub(super) const ROW_CHANGES: usize = 1_000;
+/// The most bytes of changes in a row; a single larger change has a row of its own.
+pub(super) const ROW_BYTES: usize = 256 * 1024;
+
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 1 + 4 + 32 + 32;
+
+/// A row while it is filled.
+pub(super) struct RowWriter {
+    bytes: Vec<u8>,
+    count: u32,
+}
+
+impl RowWriter {
+    pub(super) fn new(before: Digest) -> Self {
+        let mut bytes = vec![0; HEADER_BYTES];
+        bytes[0] = VERSION;
+        bytes[5..37].copy_from_slice(&before.0);
+        Self { bytes, count: 0 }
+    }
+
+    pub(super) fn is_full(&self, next_bytes: usize) -> bool {
+        self.count as usize >= ROW_CHANGES
+            || (self.count > 0 && self.bytes.len() - HEADER_BYTES + next_bytes > ROW_BYTES)
+    }
+
+    pub(super) fn push(&mut self, change: &[u8]) {
+        let length = u32::try_from(change.len()).unwrap_or(u32::MAX);
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(change);
+        self.count += 1;
+    }
+
+    pub(super) fn finish(mut self, after: Digest) -> Vec<u8> {
+        self.bytes[1..5].copy_from_slice(&self.count.to_le_bytes());
+        self.bytes[37..69].copy_from_slice(&after.0);
+        self.bytes
+    }
+}
+
+/// A row as it is read.
+#[derive(Clone, Copy)]
+pub(super) struct RowReader<'a> {
+    pub(super) first: Sequence,
+    pub(super) count: u64,
+    pub(super) before: Digest,
+    pub(super) after: Digest,
+    body: &'a [u8],
+}
+
+impl<'a> RowReader<'a> {
+    /// `None` where the bytes are no row of a version known here.
+    pub(super) fn new(first: Sequence, bytes: &'a [u8]) -> Option<Self> {
+        let (header, body) = bytes.split_at_checked(HEADER_BYTES)?;
+        let count = u32::from_le_bytes(header[1..5].try_into().ok()?);
+        let before = Digest(header[5..37].try_into().ok()?);
+        let after = Digest(header[37..69].try_into().ok()?);
+        (header[0] == VERSION && count > 0).then_some(Self { first, count: u64::from(count), before, after, body })
+    }
+
+    /// The last change in the row.
+    pub(super) fn last(&self) -> Sequence {
+        Sequence(self.first.0 + self.count - 1)
+    }
+
+    /// The changes in order; `None` in place of one that the row's bytes do not hold.
+    pub(super) fn changes(&self) -> impl Iterator<Item = (Sequence, Option<&'a [u8]>)> + use<'a> {
+        let mut rest = Some(self.body);
+        (self.first.0..=self.last().0).map(move |n| {
+            let cut = rest.and_then(|rest| {
+                let (length, rest) = rest.split_first_chunk::<4>()?;
+                rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+            });
+            rest = cut.map(|(_, rest)| rest);
+            (Sequence(n), cut.map(|(change, _)| change))
+        })
+    }
+
+    /// The chain digest after `sequence`, which lies in this row or just before it.
+    pub(super) fn digest_at(&self, sequence: Sequence) -> Option<Digest> {
+        if sequence == self.last() {
+            return Some(self.after);
+        }
+        let mut digest = self.before;
+        for (n, change) in self.changes().take_while(|(n, _)| *n <= sequence) {
+            digest = digest::chain_next(digest, n, change?);
+        }
+        Some(digest)
+    }
+}
+
+/// Lays changes into rows: `(first sequence, row)`, and the digest after all of them.
+pub(super) fn lay_rows(after: Sequence, before: Digest, changes: &Changes) -> (Vec<(Sequence, Vec<u8>)>, Digest) {
+    let mut rows = Vec::new();
+    let mut digest = before;
+    let mut row = (after.next(), RowWriter::new(digest));
+    for (change, n) in changes.iter().zip(after.0 + 1..) {
+        if row.1.is_full(change.len()) {
+            rows.push((row.0, row.1.finish(digest)));
+            row = (Sequence(n), RowWriter::new(digest));
+        }
+        digest = digest::chain_next(digest, Sequence(n), change);
+        row.1.push(change);
+    }
+    if row.1.count > 0 {
+        rows.push((row.0, row.1.finish(digest)));
+    }
+    (rows, digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some_changes(count: usize) -> Changes {
+        let texts: Vec<_> = (0..count).map(|n| format!("change {n}").into_bytes()).collect();
+        texts.iter().map(Vec::as_slice).collect()
+    }
+
+    #[test]
+    fn rows_hold_at_most_a_thousand_changes_and_chain_over_their_ends() {
+        let changes = some_changes(2_500);
+        let (rows, digest) = lay_rows(Sequence(10), Digest([1; 32]), &changes);
+        let read: Vec<_> = rows.iter().map(|(first, row)| RowReader::new(*first, row).unwrap()).collect();
+        assert_eq!(read.iter().map(|row| row.count).collect::<Vec<_>>(), [1_000, 1_000, 500]);
+        assert_eq!(read[0].after, read[1].before);
+        assert_eq!(read[2].after, digest);
+        assert_eq!(read[2].last(), Sequence(2_510));
+        assert_eq!(read[0].digest_at(Sequence(10)), Some(Digest([1; 32])));
+        assert_eq!(changes.chain(Digest([1; 32]), Sequence(10)), digest);
+    }
+
+    #[test]
+    fn a_large_change_has_a_row_of_its_own() {
+        let large = vec![7; ROW_BYTES];
+        let changes: Changes = [b"a".as_slice(), &large, b"b"].into_iter().collect();
+        assert_eq!(lay_rows(Sequence(0), Digest([0; 32]), &changes).0.len(), 3);
+    }
+
+    #[test]
+    fn a_cut_row_reads_as_missing_changes_and_never_panics() {
+        let (rows, _) = lay_rows(Sequence(0), Digest([0; 32]), &some_changes(3));
+        let row = &rows[0].1;
+        for end in 0..row.len() {
+            if let Some(cut) = RowReader::new(Sequence(1), &row[..end]) {
+                assert!(cut.changes().any(|(_, change)| change.is_none()));
+            }
+        }
+    }
+}
