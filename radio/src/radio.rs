@@ -7,7 +7,7 @@ use crate::{Counters, Packet};
 
 /// Something that hears packets.
 ///
-/// The promises, each of which [`contract`](crate::contract) checks (feature `contract`):
+/// The promises, all but the last of which the module `contract` checks (feature `contract`):
 ///
 /// - **Length.** A packet holds 1..=255 bytes. What is empty or longer is never delivered.
 /// - **Whole.** The radio verified the CRC. A packet with a wrong one is counted in

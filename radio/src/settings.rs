@@ -125,3 +125,6 @@ pub(crate) fn check_range(key: &'static str, value: f64, allowed: RangeInclusive
     let allowed = format!("{}..={}", allowed.start(), allowed.end());
     Err(SettingsError { key, value: value.to_string(), allowed })
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,9 @@ struct Faulty {
 impl Faulty {
     fn new(fault: Fault, mut on_air: Vec<OnAir>) -> Self {
         if let Fault::DeliversBadOnes = fault {
-            on_air.iter_mut().for_each(|sent| sent.crc_right = true);
+            for sent in &mut on_air {
+                sent.crc_right = true;
+            }
         }
         Self { fault, radio: scripted(on_air), kept: None, delivered: 0 }
     }

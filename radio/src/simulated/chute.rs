@@ -280,3 +280,6 @@ impl Iterator for Payloads {
 fn kilograms(tenths: u32) -> String {
     format!("{}.{}", tenths / 10, tenths % 10)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,23 @@
 //!
 //! The schedule is absolute: a transmission is due at its offset from the first `receive`, and no delay adds up. A
 //! listener that falls behind finds the due packets waiting, in order; this radio has no memory to overrun.
+//!
+//! ```
+//! use radio::{Radio, Simulated, simulated::Traffic};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut radio = Simulated::of_traffic(Traffic { seed: 7, count: Some(100), ..Traffic::default() })?;
+//! let ledger = radio.ledger();
+//! let mut heard = 0;
+//! while radio.receive().await.is_ok() {
+//!     heard += 1;
+//! }
+//! assert_eq!(ledger.counts().heard, heard);
+//! assert_eq!(ledger.counts().sent, heard + ledger.counts().lost_in_air);
+//! # Ok(())
+//! # }
+//! ```
 
 mod air;
 mod chute;
@@ -86,6 +103,9 @@ impl Simulated {
 
     /// Keeps a written record at `path`: every payload, as one line of hex, before it is delivered; and at the end
     /// the counts, at [`summary_path`]. An existing record is continued, while the counts are of this radio alone.
+    ///
+    /// A line without a delivery is possible, where the process is killed between the two;
+    /// a delivery without a line is not.
     ///
     /// The file is written where `receive` is polled, a line at a time.
     pub fn with_ledger(mut self, path: &Path) -> Result<Self, LedgerError> {

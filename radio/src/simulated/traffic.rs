@@ -180,3 +180,6 @@ impl Iterator for Transmissions {
 fn whole_us(us: f64) -> u64 {
     us as u64
 }
+
+#[cfg(test)]
+mod tests;
