@@ -142,11 +142,14 @@ fn an_animal_is_scanned_into_the_lot_it_is_inducted_in() {
 #[test]
 fn runs_of_two_seeds_share_no_tag_lid_event_or_batch() {
     let words = |seed| -> HashSet<String> {
-        let texts = texts(seed, 5_000);
-        let fields = texts.iter().flat_map(|text| text.split(['|', ':']));
-        // Six digits and more are numbers; fewer are pens, weights and the like, which may well be alike.
-        let is_number = |word: &&str| word.bytes().filter(u8::is_ascii_digit).count() >= 6;
-        fields.filter(is_number).map(str::to_owned).collect()
+        let named = |text: &str| -> Vec<String> {
+            let keys = ["event", "lid", "lot", "lf", "epc", "new_lf"];
+            let fields = keys.iter().filter_map(|key| Some(format!("{key} {}", field(text, key)?)));
+            // A short scan has batch and tags, and no keys.
+            let parts = text.split(':').skip(1).map(str::to_owned);
+            if text.contains('|') { fields.collect() } else { parts.collect() }
+        };
+        texts(seed, 5_000).iter().flat_map(|text| named(text)).collect()
     };
     let (one, two) = (words(1), words(2));
     assert!(one.len() > 5_000);
