@@ -188,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_a_full_disk_cut_short_is_gone_when_the_next_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("heard");
+        let mut record = Record::open(&path).unwrap();
+        record.append(b"h").unwrap();
+        record.file.write_all(b"7").unwrap();
+        record.cut_short = true;
+        record.append(b"x").unwrap();
+        record.append(b"b").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "68\n78\n62\n");
+    }
+
+    #[test]
     fn a_half_line_alone_is_cut_off() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
