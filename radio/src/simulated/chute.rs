@@ -177,13 +177,18 @@ impl Payloads {
             // The ramp is opened when the last one has been worked.
             visit(n + heads + 50, Station::Ramp);
         }
+        self.garble(&mut visits);
+        visits
+    }
+
+    /// Adds a malformed payload behind some of the visits.
+    fn garble(&mut self, visits: &mut Vec<Visit>) {
         for at in 0..visits.len() {
             if self.happens(self.malformed) {
-                let turn = visits[at].turn;
+                let Visit { turn, animal, .. } = visits[at];
                 visits.push(Visit { turn, animal, station: Station::Garbled });
             }
         }
-        visits
     }
 
     fn read(&mut self, Visit { animal, station, .. }: Visit) -> Vec<u8> {
