@@ -104,8 +104,8 @@ impl Simulated {
     /// Keeps a written record at `path`: every payload, as one line of hex, before it is delivered; and at the end
     /// the counts, at [`summary_path`]. An existing record is continued, while the counts are of this radio alone.
     ///
-    /// A line without a delivery is possible, where the process is killed between the two;
-    /// a delivery without a line is not.
+    /// A line without a delivery is possible, where the process is killed between the two; a delivery without
+    /// a line is not.
     ///
     /// The file is written where `receive` is polled, a line at a time.
     pub fn with_ledger(mut self, path: &Path) -> Result<Self, LedgerError> {
