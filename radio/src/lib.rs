@@ -1,1 +1,20 @@
-//! See the README.
+//! Bytes out of the air.
+//!
+//! A [`Radio`] delivers [`Packet`]s: what a modem received and found whole. This crate knows nothing of cattle,
+//! databases or HTTP; what the bytes mean is decided elsewhere. [`Simulated`] is a radio like any other, driven by
+//! a seed instead of an antenna, so that a whole barn can run, and be proved, on a desk.
+
+mod counters;
+mod packet;
+mod radio;
+mod settings;
+pub mod simulated;
+
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+
+pub use counters::{Counters, RadioCounters};
+pub use packet::{MAX_PAYLOAD_BYTES, Packet};
+pub use radio::{AnyRadio, Radio, RadioError};
+pub use settings::{OpenError, SettingsError, SimulatedSettings};
+pub use simulated::Simulated;

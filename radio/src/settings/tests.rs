@@ -1,0 +1,93 @@
+//! What holds for settings.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(text: &str) -> Result<SimulatedSettings, toml::de::Error> {
+    toml::from_str(text)
+}
+
+#[test]
+fn nothing_said_is_the_default_and_valid() {
+    let settings = read("").unwrap();
+    assert_eq!(settings, SimulatedSettings::default());
+    settings.validate().unwrap();
+    assert_eq!(settings.traffic(), Traffic::default());
+}
+
+#[test]
+fn an_unknown_key_is_refused_by_its_name() {
+    let text = read("sead = 1").unwrap_err().to_string();
+    assert!(text.contains("sead"), "{text}");
+}
+
+#[test]
+fn settings_written_down_are_read_back_the_same() {
+    let script = Some("/barn/script".into());
+    let settings = SimulatedSettings { seed: 7, rate_per_s: 0.25, script, ..SimulatedSettings::default() };
+    assert_eq!(read(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+}
+
+#[test]
+fn every_value_out_of_its_range_is_refused_by_key_value_and_range() {
+    for (text, key, value) in [
+        ("rate_per_s = 0.0", "rate_per_s", "0"),
+        ("rate_per_s = 100001.0", "rate_per_s", "100001"),
+        ("rate_per_s = nan", "rate_per_s", "NaN"),
+        ("repeats_mean = 2.5", "repeats_mean", "2.5"),
+        ("loss = 1.1", "loss", "1.1"),
+        ("loss = -0.1", "loss", "-0.1"),
+        ("corruption = inf", "corruption", "inf"),
+        ("seconds = -1.0", "seconds", "-1"),
+        ("seconds = nan", "seconds", "NaN"),
+        ("seconds = 1e300", "seconds", "1000000"),
+    ] {
+        let settings = read(text).unwrap();
+        let error = settings.validate().unwrap_err();
+        assert_eq!(error.key, key, "{text}");
+        assert!(error.value.starts_with(value), "{text}: {error}");
+        assert!(error.allowed.contains("..="), "{text}: {error}");
+        assert!(matches!(settings.open(), Err(OpenError::Settings(refused)) if refused == error), "{text}");
+    }
+}
+
+#[test]
+fn a_key_of_the_traffic_beside_a_script_is_refused() {
+    let error = read("script = 'x'\nloss = 0.5").unwrap().validate().unwrap_err();
+    assert_eq!(error.key, "loss");
+    read("script = 'x'\nseed = 5\nledger = 'y'").unwrap().validate().unwrap();
+}
+
+#[test]
+fn files_that_cannot_be_opened_are_named() {
+    let settings = SimulatedSettings { script: Some("/nowhere/s".into()), ..SimulatedSettings::default() };
+    assert!(matches!(settings.open(), Err(OpenError::Script(error)) if error.to_string().contains("/nowhere/s")));
+    let settings = SimulatedSettings { ledger: Some("/nowhere/l".into()), ..SimulatedSettings::default() };
+    assert!(matches!(settings.open(), Err(OpenError::Ledger(error)) if error.path == Path::new("/nowhere/l")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_script_and_a_ledger_are_used_as_set() {
+    use crate::Radio;
+    let directory = tempfile::tempdir().unwrap();
+    let (script, ledger) = (directory.path().join("script"), directory.path().join("ledger"));
+    std::fs::write(&script, "+5 hxb:A:B:C\n").unwrap();
+    let settings =
+        SimulatedSettings { script: Some(script), ledger: Some(ledger.clone()), ..SimulatedSettings::default() };
+    let mut radio = settings.open().unwrap();
+    assert_eq!(radio.receive().await.unwrap().bytes, b"hxb:A:B:C");
+    assert_eq!(std::fs::read_to_string(ledger).unwrap(), "6878623a413a423a43\n");
+}
+
+proptest! {
+    #[test]
+    fn what_validates_opens_and_what_does_not_is_refused(
+        rate_per_s in any::<f64>(), repeats_mean in -1.0..3.0, loss in any::<f64>(), seconds in any::<f64>(),
+    ) {
+        let settings = SimulatedSettings { rate_per_s, repeats_mean, loss, seconds, ..SimulatedSettings::default() };
+        prop_assert_eq!(settings.validate().is_ok(), settings.open().is_ok());
+    }
+}
