@@ -7,4 +7,5 @@ pub mod fold;
 pub mod payload;
 pub mod position;
 pub mod store;
+pub mod sync;
 pub mod tables;
