@@ -9,3 +9,4 @@ pub mod position;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod wire;
