@@ -1,0 +1,5 @@
+//! What a process keeps on its disk.
+
+mod local;
+
+pub use local::*;
