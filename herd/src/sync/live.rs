@@ -1,8 +1,8 @@
 //! The live connection, from the source's side. A follower is a position, not a queue: pages go out from there on,
 //! at most [`UNACKNOWLEDGED_PAGES`] ahead of what the follower has made durable.
 
-use super::Served;
 use super::link::{LinkError, LiveChannel};
+use super::{Served, stopped};
 use crate::position::Position;
 use crate::store::{Head, Reader, StoreError};
 use crate::wire::{Acknowledged, BlobError, BlobKind, Heartbeat, Page, from_blob, kind_of, to_blob};
@@ -71,8 +71,7 @@ pub async fn serve_live<C: LiveChannel>(
     mut stop: watch::Receiver<bool>,
 ) -> LiveEnd {
     let unacknowledged = VecDeque::with_capacity(UNACKNOWLEDGED_PAGES);
-    let mut session =
-        Session { channel, served, reader, sent: from, unacknowledged, last_heard: Instant::now() };
+    let mut session = Session { channel, served, reader, sent: from, unacknowledged, last_heard: Instant::now() };
     let end = match session.run(&mut stop).await {
         Ok(end) | Err(end) => end,
     };
@@ -93,7 +92,7 @@ impl<C: LiveChannel> Session<'_, C> {
             }
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stopping| *stopping) => return Ok(LiveEnd::Stopping),
+                () = stopped(stop) => return Ok(LiveEnd::Stopping),
                 blob = self.channel.receive() => match blob? {
                     Some(blob) => self.take(&blob)?,
                     None => return Ok(LiveEnd::Closed),

@@ -126,12 +126,8 @@ mod tests {
 
     #[test]
     fn a_query_reads_back_from_its_own_text() {
-        let position = Position {
-            store: StoreId([3; 16]),
-            epoch: Epoch(2),
-            sequence: Sequence(77),
-            digest: Digest([0xfe; 32]),
-        };
+        let position =
+            Position { store: StoreId([3; 16]), epoch: Epoch(2), sequence: Sequence(77), digest: Digest([0xfe; 32]) };
         for position in [None, Some(position)] {
             let query = ChangesQuery { position, limit: 12, wait_s: 30 };
             assert_eq!(read_query(&query.to_text()), Ok(query));

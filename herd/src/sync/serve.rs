@@ -4,10 +4,10 @@ use super::divergence::source_refuses;
 use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
-use super::{Served, socket::Socket};
-use crate::door::ApiError;
+use super::socket::Socket;
+use super::{Served, stopped};
+use crate::door::reply::ApiError;
 use crate::position::Position;
-use crate::query::ChangeView;
 use crate::store::{Reader, RunOfChanges, StoreError};
 use crate::wire::{ExportEnd, Heartbeat, PAGE_BYTES, PAGE_CHANGES, Page, Schema, WIRE_VERSION, to_blob};
 use axum::body::Body;
@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use base64::Engine as _;
 use futures::stream;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -125,7 +126,7 @@ async fn first_change(
     let beyond = head.wait_for(|head| head.position.sequence > after.sequence);
     tokio::select! {
         biased;
-        _ = stop.wait_for(|stopping| *stopping) => {}
+        () = stopped(&mut stop) => {}
         // Neither a time-out nor a closed store is an error here: the page is then empty.
         _ = timeout(Duration::from_secs(query.wait_s), beyond) => {}
     }
@@ -134,7 +135,9 @@ async fn first_change(
 
 fn json_page(run: &RunOfChanges, head: u64) -> Value {
     let numbered = run.changes.iter().zip(run.after.sequence.0 + 1..);
-    let changes: Vec<_> = numbered.map(|(bytes, n)| json!(ChangeView::of_bytes(n, bytes))).collect();
+    let changes: Vec<_> = numbered
+        .map(|(bytes, n)| json!({ "sequence": n, "bytes": base64::prelude::BASE64_STANDARD.encode(bytes) }))
+        .collect();
     json!({ "success": true, "after": run.after, "end": run.end, "head": head, "changes": changes })
 }
 
