@@ -4,6 +4,7 @@ pub mod clock;
 pub mod decide;
 pub mod digest;
 pub mod fold;
+pub mod pairing;
 pub mod payload;
 pub mod position;
 pub mod store;
