@@ -12,16 +12,21 @@ impl<B: Rows> Folding<'_, B> {
     pub(super) fn accepted(&mut self, origin: &Origin, accepted: &Accepted) -> Result<(), RowsError> {
         let (id, event) = (accepted.animal, &accepted.event);
         let mut animal = self.animal_or_new(id)?;
+        let shown = (animal.barn_batch, animal.traits.clone());
         if let Some(other) = accepted.absorbed {
             self.absorb(id, &mut animal, other)?;
         }
         self.give_lid(id, &mut animal, origin, event);
         self.tags(id, &mut animal, accepted)?;
-        let traits_before = animal.traits.clone();
         overlay(&mut animal.traits, &event.traits);
         match event.kind {
             EventKind::Export => self.export(id, &mut animal, accepted)?,
-            _ => self.sighting(id, &mut animal, accepted, &traits_before)?,
+            _ => self.sighting(id, &mut animal, accepted)?,
+        }
+        if let Some(batch) = animal.barn_batch
+            && shown != (Some(batch), animal.traits.clone())
+        {
+            self.show_traits(batch, &animal.traits)?;
         }
         if let Weight::Grams(grams) = event.weight {
             animal.weight_g = Some(grams);
@@ -116,29 +121,22 @@ impl<B: Rows> Folding<'_, B> {
         id: AnimalId,
         animal: &mut Animal,
         accepted: &Accepted,
-        traits_before: &Traits,
     ) -> Result<(), RowsError> {
         if animal.status != AnimalStatus::Active {
             self.count_status(animal.status, AnimalStatus::Active);
             animal.status = AnimalStatus::Active;
             animal.returned = Some(self.sequence);
         }
-        let before = animal.barn_batch;
         if let (Some(named), Some(number)) = (accepted.batch, &accepted.event.batch) {
             self.open_batch(named, SourceType::Hxb, number)?;
-            if let Some(left) = before.filter(|batch| *batch != named.batch) {
+            if let Some(left) = animal.barn_batch.filter(|batch| *batch != named.batch) {
                 self.leave(left, id)?;
             }
             self.join(named.batch, id)?;
             animal.barn_batch = Some(named.batch);
             animal.barn_named = self.sequence;
         }
-        match animal.barn_batch {
-            Some(batch) if before != Some(batch) || animal.traits != *traits_before => {
-                self.show_traits(batch, &animal.traits)
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn export(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
