@@ -23,6 +23,7 @@ impl<B: Rows> Folding<'_, B> {
             EventKind::Export => self.export(id, &mut animal, accepted)?,
             _ => self.sighting(id, &mut animal, accepted)?,
         }
+        self.close_emptied()?;
         if let Some(batch) = animal.barn_batch
             && shown != (Some(batch), animal.traits.clone())
         {
@@ -116,12 +117,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// Whatever is read of an animal, but its export, says that it is on the yard.
-    fn sighting(
-        &mut self,
-        id: AnimalId,
-        animal: &mut Animal,
-        accepted: &Accepted,
-    ) -> Result<(), RowsError> {
+    fn sighting(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
         if animal.status != AnimalStatus::Active {
             self.count_status(animal.status, AnimalStatus::Active);
             animal.status = AnimalStatus::Active;
