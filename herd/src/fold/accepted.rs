@@ -13,6 +13,8 @@ impl<B: Rows> Folding<'_, B> {
         let (id, event) = (accepted.animal, &accepted.event);
         let mut animal = self.animal_or_new(id)?;
         let shown = (animal.barn_batch, animal.traits.clone());
+        // Before a merge, so that the other animal's tag takes the place of the one that comes off.
+        self.take_off_old_tags(id, &mut animal, event);
         if let Some(other) = accepted.absorbed {
             self.absorb(id, &mut animal, other)?;
         }
@@ -58,16 +60,17 @@ impl<B: Rows> Folding<'_, B> {
         }
     }
 
-    fn tags(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
-        let event = &accepted.event;
-        let kinds = [
-            (TagKind::Lf, &event.old_lf, &event.lf, accepted.lf),
-            (TagKind::Epc, &event.old_epc, &event.epc, accepted.epc),
-        ];
-        for (kind, old, new, tag_use) in kinds {
+    fn take_off_old_tags(&mut self, id: AnimalId, animal: &mut Animal, event: &Event) {
+        for (kind, old, new) in [(TagKind::Lf, &event.old_lf, &event.lf), (TagKind::Epc, &event.old_epc, &event.epc)] {
             if let Some(old) = old.as_ref().filter(|old| new.as_ref().is_none_or(|new| new.key() != old.key())) {
                 self.retire(id, animal, kind, old);
             }
+        }
+    }
+
+    fn tags(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
+        let event = &accepted.event;
+        for (kind, new, tag_use) in [(TagKind::Lf, &event.lf, accepted.lf), (TagKind::Epc, &event.epc, accepted.epc)] {
             match (new, tag_use) {
                 (Some(tag), TagUse::Assigned) => self.assign(id, animal, kind, tag),
                 (Some(tag), TagUse::Unconfirmed) => self.note_unconfirmed(id, animal, kind, tag)?,
