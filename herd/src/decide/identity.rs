@@ -50,8 +50,11 @@ impl<R: Rows> Judge<'_, R> {
         {
             return Ok(Err(rejection));
         }
-        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, &row)?;
-        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, &row)?;
+        // A tag that only the other of two merged animals wears is worn too, whichever event came first.
+        let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten().unwrap_or_default();
+        let (wears_lf, wears_epc) = (row.lf.or(other.lf), row.epc.or(other.epc));
+        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, wears_lf.is_some())?;
+        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, wears_epc.is_some())?;
         Ok(Ok(Resolved { animal, absorbed, lf, epc }))
     }
 
@@ -109,15 +112,11 @@ impl<R: Rows> Judge<'_, R> {
         kind: TagKind,
         tag: Option<&Tag>,
         owner: Option<AnimalId>,
-        animal: &Animal,
+        wears_one: bool,
     ) -> Result<TagUse, RowsError> {
         let Some(tag) = tag else { return Ok(TagUse::Absent) };
         let Some(owner) = owner else {
-            let wears = match kind {
-                TagKind::Lf => &animal.lf,
-                TagKind::Epc => &animal.epc,
-            };
-            let free = wears.is_none() || event.kind == EventKind::Repair;
+            let free = !wears_one || event.kind == EventKind::Repair;
             return Ok(if free { TagUse::Assigned } else { TagUse::Unconfirmed });
         };
         let row: Option<AnimalTag> = self.rows.read(Table::AnimalTags, &animal_tag_key(owner, kind, tag.key()))?;
