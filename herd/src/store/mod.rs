@@ -35,7 +35,7 @@ use crate::clock::ClockReading;
 use crate::decide::Rules;
 use crate::fold::{FOLD_VERSION, Rows, Staged, fold};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
-use log::{Log, LogReader, epoch_begun};
+use log::{Log, LogReader, epochs_begun};
 use tables_file::{TablesFile, TablesState};
 use tokio::sync::watch;
 
@@ -75,6 +75,8 @@ pub struct Store {
     head: watch::Sender<Head>,
     boot: u32,
     rules: Rules,
+    /// A commit was begun and not ended: what is on disk may be one group ahead of what is known here.
+    interrupted: bool,
 }
 
 impl Store {
@@ -111,8 +113,9 @@ impl Store {
         let head = log.reader()?.head()?;
         let (tables, state) = open_tables(disk, &log, &head)?;
         let published = Head { position: head, folded: state.folded, fold_digest: state.fold_digest, blocked: None };
-        let mut store =
-            Self { log, tables, state, settled: state.folded, head: watch::Sender::new(published), boot, rules };
+        let settled = state.folded;
+        let head = watch::Sender::new(published);
+        let mut store = Self { log, tables, state, settled, head, boot, rules, interrupted: false };
         store.catch_up_tables()?;
         Ok(store)
     }
@@ -122,7 +125,7 @@ impl Store {
         if !disk.holds(LOG_FILE) {
             return Ok(0);
         }
-        let log = Log::open(disk, LOG_CACHE_BYTES, || StoreId([0; 16]))?;
+        let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else { return Ok(0) };
         let reader = log.reader()?;
         let head = reader.head()?;
         let mut sequence = head.sequence;
@@ -154,7 +157,22 @@ impl Store {
         Ok(())
     }
 
+    /// Whether this writer may decide anything: its tables are at its head, and its head is what is on disk.
+    fn check_may_decide(&self) -> Result<(), StoreError> {
+        self.check_not_interrupted()?;
+        let head = self.head.borrow();
+        match head.blocked.clone() {
+            Some(why) => Err(StoreError::TablesBehind { folded: head.folded, head: head.position.sequence, why }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_not_interrupted(&self) -> Result<(), StoreError> {
+        if self.interrupted { Err(StoreError::Interrupted) } else { Ok(()) }
+    }
+
     fn append_change(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.check_may_decide()?;
         let bytes = change.to_bytes();
         let changes: Changes = [bytes.as_slice()].into_iter().collect();
         let sequence = self.head().position.sequence.next();
@@ -163,7 +181,9 @@ impl Store {
         self.commit(&changes, &staged, None)
     }
 
-    /// The one order of a commit: the log durable, the tables visible, the head published.
+    /// The one order of a commit: the log durable, the tables visible, the head published. Where it fails, nobody can
+    /// tell from here what reached the disk, so this writer writes no more: the next one finds the group whole or
+    /// not at all.
     fn commit<B: Rows>(
         &mut self,
         changes: &Changes,
@@ -171,13 +191,10 @@ impl Store {
         blocked: Option<Unreadable>,
     ) -> Result<(), StoreError> {
         let before = self.head().position;
-        let epochs: Vec<_> = changes
-            .iter()
-            .zip(before.sequence.0 + 1..)
-            .filter_map(|(bytes, n)| epoch_begun(bytes).map(|epoch| (epoch, Sequence(n))))
-            .collect();
-        let position = self.log.append(&before, changes, &epochs)?;
+        self.interrupted = true;
+        let position = self.log.append(&before, changes, &epochs_begun(&before, changes))?;
         self.write_tables(staged, &position)?;
+        self.interrupted = false;
         self.head.send_replace(Head {
             position,
             folded: self.state.folded,
