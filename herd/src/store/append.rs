@@ -75,6 +75,12 @@ impl Store {
     /// ([`StoreError::Interrupted`]), and the next one finds the group whole or not at all.
     pub fn append(&mut self, group: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
         self.check_may_decide()?;
+        let receipts = self.append_group(group);
+        self.distrust_unread_tables(&receipts);
+        receipts
+    }
+
+    fn append_group(&mut self, group: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
         let log = self.log.reader()?;
         let pending = Pending { log: &log, after: self.state.folded, changes: RefCell::default() };
         let mut staged = Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);

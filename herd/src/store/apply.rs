@@ -50,7 +50,11 @@ impl Store {
             Staged::new(self.tables.reader().map_err(ApplyError::Store)?, self.state.folded, self.state.fold_digest);
         let blocked = match head.blocked {
             Some(blocked) => Some(blocked),
-            None => fold_run(&mut staged, &new, ours.sequence)?,
+            None => {
+                let folded = fold_run(&mut staged, &new, ours.sequence);
+                self.distrust_unread_tables(&folded);
+                folded?
+            }
         };
         self.commit(&new, &staged, blocked)?;
         Ok(Applied { changes: new.len() as u64, position: self.head().position })

@@ -51,9 +51,9 @@ pub enum StoreError {
         /// What holds them.
         why: Unreadable,
     },
-    /// An earlier commit of this writer failed.
+    /// An earlier write or look-up of this writer failed.
     #[error(
-        "an earlier commit failed, so that nothing more is written: open the store anew (restart). It then holds that \
+        "an earlier write failed, so that nothing more is written: open the store anew (restart). It then holds that \
          group whole or not at all; what was acknowledged is kept"
     )]
     Interrupted,

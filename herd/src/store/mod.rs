@@ -75,7 +75,8 @@ pub struct Store {
     head: watch::Sender<Head>,
     boot: u32,
     rules: Rules,
-    /// A commit was begun and not ended: what is on disk may be one group ahead of what is known here.
+    /// A commit was begun and not ended, so that the disk may be one group ahead of what is known here; or the tables
+    /// do not read.
     interrupted: bool,
 }
 
@@ -116,8 +117,9 @@ impl Store {
         let settled = state.folded;
         let head = watch::Sender::new(published);
         let mut store = Self { log, tables, state, settled, head, boot, rules, interrupted: false };
-        store.catch_up_tables()?;
-        Ok(store)
+        let caught_up = store.catch_up_tables();
+        store.distrust_unread_tables(&caught_up);
+        caught_up.map(|()| store)
     }
 
     /// The last boot number that the log names, 0 for none: a machine whose own count is lost goes on after it.
@@ -169,6 +171,16 @@ impl Store {
 
     fn check_not_interrupted(&self) -> Result<(), StoreError> {
         if self.interrupted { Err(StoreError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Tables that do not read are of no use to anybody: this writer ends, and the next one folds them again.
+    fn distrust_unread_tables<T>(&mut self, outcome: &Result<T, StoreError>) {
+        let Err(StoreError::Rows(error)) = outcome else { return };
+        tracing::error!(%error, "the tables do not read");
+        self.interrupted = true;
+        if let Err(error) = self.tables.forget_state() {
+            tracing::error!(%error, "the tables could not be marked: remove tables.redb if the next start fails too");
+        }
     }
 
     fn append_change(&mut self, change: &Change) -> Result<(), StoreError> {
