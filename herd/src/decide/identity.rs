@@ -92,8 +92,9 @@ impl<R: Rows> Judge<'_, R> {
             }));
         }
         let by_lid = leads.lid == Some(named) && theirs.lids.is_empty();
-        let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), event.old_lf.as_ref())
-            || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), event.old_epc.as_ref());
+        let (off_lf, off_epc) = (taken_off(&event.old_lf, &event.lf), taken_off(&event.old_epc, &event.epc));
+        let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), off_lf)
+            || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), off_epc);
         Ok(if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other)) })
     }
 
@@ -165,10 +166,15 @@ fn two_animals(first: AnimalId, second: AnimalId) -> Rejection {
     Rejection::TagsOfTwoAnimals { first: first.0.min(second.0), second: first.0.max(second.0) }
 }
 
-/// Whether both wear a tag of this kind and `old`, which the event takes off, is not the one that `mine` is.
-fn both_wear(mine: Option<&Tag>, theirs: Option<&Tag>, old: Option<&Tag>) -> bool {
+/// The tag that a repair takes off; one that it puts on again stays.
+fn taken_off<'a>(old: &'a Option<Tag>, new: &Option<Tag>) -> Option<&'a Tag> {
+    old.as_ref().filter(|old| new.as_ref().is_none_or(|new| new.key() != old.key()))
+}
+
+/// Whether both wear a tag of this kind and the event does not take off the one that `mine` is.
+fn both_wear(mine: Option<&Tag>, theirs: Option<&Tag>, off: Option<&Tag>) -> bool {
     match (mine, theirs) {
-        (Some(mine), Some(_)) => old.is_none_or(|old| old.key() != mine.key()),
+        (Some(mine), Some(_)) => off.is_none_or(|off| off.key() != mine.key()),
         _ => false,
     }
 }
