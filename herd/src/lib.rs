@@ -6,6 +6,7 @@ pub mod digest;
 pub mod fold;
 pub mod payload;
 pub mod position;
+pub mod query;
 pub mod store;
 pub mod sync;
 pub mod tables;
