@@ -1,1 +1,2 @@
-//! See the README.
+//! The office: follows barns, folds what they decided, shows it.
+pub mod pages;
