@@ -1,2 +1,3 @@
 //! The office: follows, folds, shows.
 pub mod follow;
+pub mod pages;
