@@ -127,8 +127,7 @@ async fn what_is_no_request_is_refused_with_the_reason() {
 #[tokio::test]
 async fn connections_that_hang_do_not_keep_others_out_for_ever() {
     let process = start();
-    let hanging: Vec<_> =
-        (0..MAX_CONNECTIONS).map(|_| UnixStream::connect(&process.path).unwrap()).collect();
+    let hanging: Vec<_> = (0..MAX_CONNECTIONS).map(|_| UnixStream::connect(&process.path).unwrap()).collect();
     // Every place is taken by one that says nothing; each is given up after its time-out, so this one gets its turn.
     asked(&process.path, json!({"command": "echo"})).await.unwrap();
     drop(hanging);
