@@ -1,1 +1,2 @@
-//! See the README.
+//! The office: follows, folds, shows.
+pub mod follow;
