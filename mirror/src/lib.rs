@@ -1,1 +1,2 @@
-//! See the README.
+//! The office: follows the barns, keeps a copy of each, shows it.
+pub mod link;

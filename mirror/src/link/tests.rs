@@ -1,0 +1,1 @@
+//! Claims about the link, against a real TLS server on loopback.
