@@ -20,8 +20,8 @@ use herd::sync::link::{Answer, Link, LinkError, Opened};
 use hyper::header::HeaderValue;
 use rustls::ClientConfig;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The header that carries the key.
@@ -114,7 +114,8 @@ impl HttpsLink {
             Ok(outcome) => outcome,
             Err(_) => Err(LinkError::TimedOut { peer: self.peer(), doing, after_ms: timeout_ms }),
         };
-        if let Err(LinkError::Unreachable { .. } | LinkError::NotTrusted { .. } | LinkError::TimedOut { .. }) = outcome {
+        if let Err(LinkError::Unreachable { .. } | LinkError::NotTrusted { .. } | LinkError::TimedOut { .. }) = outcome
+        {
             self.forget();
         }
         outcome

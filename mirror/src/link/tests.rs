@@ -1,1 +1,0 @@
-//! Claims about the link, against a real TLS server on loopback.
