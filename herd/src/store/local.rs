@@ -1,0 +1,302 @@
+//! `local.redb`: what is never replicated (keys, paired sites, users, counters of duplicates).
+//!
+//! A row is found by (space, key); its value is a version byte and postcard. The file is small and holds hashes of
+//! secrets, so it is readable by its owner only and its whole content is checked when it is opened.
+
+use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fs::{OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Key: the space's name, a zero byte, the key. Value: [`VALUE_VERSION`], then postcard.
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("local rows");
+
+/// Stands before every value; another version would be another frozen type.
+const VALUE_VERSION: u8 = 1;
+
+/// The file holds some hundred small rows.
+const CACHE_BYTES: usize = 1024 * 1024;
+
+const OWNER_ONLY: u32 = 0o600;
+
+/// Why the local file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Another process has it open; trying again can help.
+    #[error("opening {}: another process has it open; ask that process, or stop it", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("opening {}: {source}; check that the directory exists and belongs to this user", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Its content is not what was written.
+    #[error("reading {}: {reason}; the file is damaged: put a copy from a backup in its place, or move it away and make keys and pairings anew", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The disk did not take or give the data.
+    #[error("using {}: {reason}; check the disk, then start again: after a failed write the file must be reopened", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        reason: String,
+    },
+    /// One value cannot be read or written in the form asked for.
+    #[error("the value `{key}` in `{space}`: {reason}; it was written by another version of this program, or damaged")]
+    Value {
+        /// The space.
+        space: String,
+        /// The key in it.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Spaces are named by the program: not empty and without a zero byte.
+    #[error("`{0}` is no name for a space of the local file")]
+    Space(String),
+}
+
+/// The open file. Clones are cheap and share it; it is closed when the last one is dropped.
+///
+/// Every call reads or syncs the disk: from asynchronous code, call it on a blocking thread.
+#[derive(Clone)]
+pub struct LocalFile {
+    database: Arc<Database>,
+    path: Arc<Path>,
+}
+
+impl std::fmt::Debug for LocalFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LocalFile").field(&self.path).finish()
+    }
+}
+
+impl LocalFile {
+    /// Opens the file, or makes it with mode 0600; its directory must be there.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LocalError> {
+        let path = path.as_ref();
+        own(path).map_err(|source| LocalError::Open { path: path.into(), source })?;
+        let database = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(true)
+            .create(path)
+            .map_err(|error| open_error(path, error))?;
+        Ok(Self { database: Arc::new(database), path: path.into() })
+    }
+
+    /// The value at (`space`, `key`), if there is one.
+    pub fn get<T: DeserializeOwned>(&self, space: &str, key: &str) -> Result<Option<T>, LocalError> {
+        let row = row_key(space, key)?;
+        let Some(rows) = self.read()? else { return Ok(None) };
+        let value = rows.get(row.as_slice()).map_err(|error| self.storage(&error))?;
+        value.map(|value| decode(value.value()).map_err(|reason| value_error(space, key, reason))).transpose()
+    }
+
+    /// Writes the value at (`space`, `key`), over the one that may be there. It is on the disk when this returns.
+    pub fn put<T: Serialize + ?Sized>(&self, space: &str, key: &str, value: &T) -> Result<(), LocalError> {
+        let row = row_key(space, key)?;
+        let bytes = encode(value).map_err(|reason| value_error(space, key, reason))?;
+        self.write(|rows| rows.insert(row.as_slice(), bytes.as_slice()).map(|_| ()))
+    }
+
+    /// Removes the value at (`space`, `key`) and tells whether there was one. It is off the disk when this returns.
+    pub fn remove(&self, space: &str, key: &str) -> Result<bool, LocalError> {
+        let row = row_key(space, key)?;
+        self.write(|rows| rows.remove(row.as_slice()).map(|was| was.is_some()))
+    }
+
+    /// All of one space, ordered by the bytes of the keys.
+    pub fn list<T: DeserializeOwned>(&self, space: &str) -> Result<Vec<(String, T)>, LocalError> {
+        let from = row_key(space, "")?;
+        let Some(rows) = self.read()? else { return Ok(Vec::new()) };
+        // The byte after the separator ends the space: no other space's rows lie between.
+        let mut to = from.clone();
+        if let Some(separator) = to.last_mut() {
+            *separator = 1;
+        }
+        let range = rows.range(from.as_slice()..to.as_slice()).map_err(|error| self.storage(&error))?;
+        let mut found = Vec::new();
+        for row in range {
+            let (key, value) = row.map_err(|error| self.storage(&error))?;
+            let key = String::from_utf8_lossy(&key.value()[from.len()..]).into_owned();
+            let value = decode(value.value()).map_err(|reason| value_error(space, &key, reason))?;
+            found.push((key, value));
+        }
+        Ok(found)
+    }
+
+    fn read(&self) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, LocalError> {
+        let reading = self.database.begin_read().map_err(|error| self.disk(&error))?;
+        match reading.open_table(ROWS) {
+            Ok(rows) => Ok(Some(rows)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(self.disk(&error)),
+        }
+    }
+
+    fn write<T>(
+        &self,
+        change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<T, StorageError>,
+    ) -> Result<T, LocalError> {
+        let writing = self.database.begin_write().map_err(|error| self.disk(&error))?;
+        let mut rows = writing.open_table(ROWS).map_err(|error| self.disk(&error))?;
+        let result = change(&mut rows).map_err(|error| self.storage(&error))?;
+        drop(rows);
+        writing.commit().map_err(|error| self.disk(&error))?;
+        Ok(result)
+    }
+
+    fn disk(&self, error: &dyn std::error::Error) -> LocalError {
+        LocalError::Disk { path: self.path.to_path_buf(), reason: error.to_string() }
+    }
+
+    fn storage(&self, error: &StorageError) -> LocalError {
+        match error {
+            StorageError::Corrupted(reason) => {
+                LocalError::Damaged { path: self.path.to_path_buf(), reason: reason.clone() }
+            }
+            other => self.disk(other),
+        }
+    }
+}
+
+/// Makes the file where it is missing, and sees to it that others can never read it, not even between two calls.
+fn own(path: &Path) -> std::io::Result<()> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)?;
+    if file.metadata()?.permissions().mode() & 0o777 != OWNER_ONLY {
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    }
+    Ok(())
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> LocalError {
+    let path = path.to_path_buf();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => LocalError::Locked { path },
+        DatabaseError::Storage(StorageError::Io(source)) if source.kind() != ErrorKind::InvalidData => {
+            LocalError::Open { path, source }
+        }
+        other => LocalError::Damaged { path, reason: other.to_string() },
+    }
+}
+
+fn row_key(space: &str, key: &str) -> Result<Vec<u8>, LocalError> {
+    if space.is_empty() || space.contains('\0') {
+        return Err(LocalError::Space(space.to_owned()));
+    }
+    Ok([space.as_bytes(), &[0], key.as_bytes()].concat())
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {
+    postcard::to_extend(value, vec![VALUE_VERSION]).map_err(|error| error.to_string())
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match bytes.split_first() {
+        Some((&VALUE_VERSION, body)) => match postcard::take_from_bytes(body) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(format!("{} bytes too many", rest.len())),
+            Err(error) => Err(error.to_string()),
+        },
+        Some((version, _)) => Err(format!("its version is {version}, this program knows {VALUE_VERSION}")),
+        None => Err("it is empty".to_owned()),
+    }
+}
+
+fn value_error(space: &str, key: &str, reason: String) -> LocalError {
+    LocalError::Value { space: space.to_owned(), key: key.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fresh() -> (tempfile::TempDir, LocalFile) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = LocalFile::open(dir.path().join("local.redb")).unwrap();
+        (dir, file)
+    }
+
+    #[test]
+    fn what_was_put_is_there_after_reopening_and_what_was_removed_is_not() {
+        let (dir, file) = fresh();
+        assert_eq!(file.get::<u32>("sites", "a").unwrap(), None);
+        file.put("sites", "a", &(7_u32, "seven")).unwrap();
+        file.put("sites", "b", &(8_u32, "eight")).unwrap();
+        assert!(file.remove("sites", "b").unwrap());
+        assert!(!file.remove("sites", "b").unwrap());
+        drop(file);
+        let file = LocalFile::open(dir.path().join("local.redb")).unwrap();
+        assert_eq!(file.get("sites", "a").unwrap(), Some((7_u32, "seven".to_owned())));
+        assert_eq!(file.get::<(u32, String)>("sites", "b").unwrap(), None);
+    }
+
+    #[test]
+    fn a_list_holds_its_own_space_alone_in_the_order_of_keys() {
+        let (_dir, file) = fresh();
+        for (space, key, value) in [("key", "x", 1_u8), ("keys", "b", 2), ("keys", "a", 3), ("keys2", "c", 4)] {
+            file.put(space, key, &value).unwrap();
+        }
+        assert_eq!(file.list::<u8>("keys").unwrap(), [("a".to_owned(), 3), ("b".to_owned(), 2)]);
+        assert!(matches!(file.list::<u8>("a\0b"), Err(LocalError::Space(_))));
+    }
+
+    #[test]
+    fn only_the_owner_can_read_the_file_even_if_it_was_made_by_somebody_careless() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("local.redb");
+        std::fs::write(&path, b"").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let _file = LocalFile::open(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_open_file_is_locked_for_everybody_else() {
+        let (dir, file) = fresh();
+        let again = LocalFile::open(dir.path().join("local.redb"));
+        assert!(matches!(again, Err(LocalError::Locked { .. })), "{again:?}");
+        drop(file);
+        LocalFile::open(dir.path().join("local.redb")).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_called_damaged_and_a_missing_directory_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("local.redb");
+        std::fs::write(&path, [0x5a; 9000]).unwrap();
+        assert!(matches!(LocalFile::open(&path), Err(LocalError::Damaged { .. })));
+        assert!(matches!(LocalFile::open(dir.path().join("none/local.redb")), Err(LocalError::Open { .. })));
+    }
+
+    #[test]
+    fn a_value_of_another_form_is_refused_whole() {
+        let (_dir, file) = fresh();
+        file.put("s", "k", &(1_u8, 2_u8)).unwrap();
+        assert!(matches!(file.get::<u8>("s", "k"), Err(LocalError::Value { .. })));
+        assert!(matches!(file.get::<(u8, u8, u8)>("s", "k"), Err(LocalError::Value { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = decode::<(String, Vec<u64>)>(&bytes);
+        }
+    }
+}
