@@ -15,3 +15,4 @@ pub mod settings;
 pub mod store;
 pub mod sync;
 pub mod tables;
+pub mod wire;

@@ -1,2 +1,3 @@
-//! The office: follows the barns, keeps a copy of each, shows it.
+//! The office: follows, folds, shows.
+pub mod follow;
 pub mod link;

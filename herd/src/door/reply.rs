@@ -176,8 +176,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T>
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let pairs: Query<Vec<(String, String)>> =
-            Query::try_from_uri(&parts.uri).map_err(|_| ApiError::bad_request("the query of the URL cannot be read"))?;
+        let pairs: Query<Vec<(String, String)>> = Query::try_from_uri(&parts.uri)
+            .map_err(|_| ApiError::bad_request("the query of the URL cannot be read"))?;
         let mut seen = BTreeSet::new();
         for (key, _) in &pairs.0 {
             if !seen.insert(key) {

@@ -3,4 +3,52 @@
 //! The same code serves on daemon and mirror, so a mirror can follow a mirror. [`link`] is the seam between a
 //! follower and the network: production puts HTTPS behind it, a simulated world puts a wire of its own there.
 
+pub mod divergence;
 pub mod link;
+pub mod live;
+pub mod query;
+pub mod serve;
+mod socket;
+
+use crate::store::Reader;
+use crate::wire::BarnHead;
+use tokio::sync::watch;
+
+/// Returns when this process stops: when `stop` turns true, or whoever could turn it is gone. Cancel-safe.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A closed channel is the same news: nobody is left who could say that it goes on.
+    let _ = stop.wait_for(|stopping| *stopping).await;
+}
+
+/// What is served: a store that may be replaced by a newer copy while the process runs.
+pub trait Served: Send + Sync {
+    /// The store as it stands; none while there is no whole copy yet.
+    fn reader(&self) -> Option<Reader>;
+
+    /// What is known of the history's own barn.
+    fn barn(&self) -> BarnHead;
+}
+
+/// The barn itself: one store, and a count of the duplicates it heard.
+pub struct OwnStore<D> {
+    reader: Reader,
+    duplicates: D,
+}
+
+impl<D: Fn() -> u64 + Send + Sync> OwnStore<D> {
+    /// Serves the store behind `reader`; `duplicates` counts the payloads that were duplicates, in all.
+    pub fn new(reader: Reader, duplicates: D) -> Self {
+        Self { reader, duplicates }
+    }
+}
+
+impl<D: Fn() -> u64 + Send + Sync> Served for OwnStore<D> {
+    fn reader(&self) -> Option<Reader> {
+        Some(self.reader.clone())
+    }
+
+    fn barn(&self) -> BarnHead {
+        let head = self.reader.head().position.sequence;
+        BarnHead { head, age_ms: Some(0), duplicates: (self.duplicates)() }
+    }
+}

@@ -13,8 +13,9 @@ use std::time::Duration;
 
 /// What is under way, in errors.
 pub(super) const DOING: &str = "waiting for its answer";
-/// An idle connection is closed after so long. A follower pulls more often than that, and a barn closes later.
-const IDLE_MS: u64 = 60_000;
+/// An idle connection is closed after so long: before the barn does it (`herd::door::serve::HEADER_READ_TIMEOUT`, 10 s),
+/// so that no request meets a connection that is just being closed.
+const IDLE_MS: u64 = 8_000;
 /// So much is set aside for an answer before its bytes have come, whatever length it claims.
 const ANSWER_START_BYTES: usize = 64 * 1024;
 

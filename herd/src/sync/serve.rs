@@ -1,0 +1,193 @@
+//! The sync interface over HTTP: schema, changes, full-export, live. Keys and scopes are the door's affair: wrap it.
+
+use super::divergence::source_refuses;
+use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
+use super::live::serve_live;
+use super::query::{BadQuery, ChangesQuery};
+use super::socket::Socket;
+use super::{Served, stopped};
+use crate::door::reply::ApiError;
+use crate::position::Position;
+use crate::store::{Reader, RunOfChanges, StoreError};
+use crate::wire::{ExportEnd, Heartbeat, PAGE_BYTES, PAGE_CHANGES, Page, Schema, WIRE_VERSION, to_blob};
+use axum::body::Body;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use base64::Engine as _;
+use futures::stream;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Where a whole history is fetched as one stream.
+pub const FULL_EXPORT_PATH: &str = "/api/sync/full-export";
+
+/// What the calls share.
+#[derive(Clone)]
+struct Source {
+    served: Arc<dyn Served>,
+    stop: watch::Receiver<bool>,
+}
+
+/// The four calls over what is `served`, until `stop` turns true.
+pub fn router(served: Arc<dyn Served>, stop: watch::Receiver<bool>) -> Router {
+    Router::new()
+        .route(SCHEMA_PATH, get(schema))
+        .route(CHANGES_PATH, get(changes))
+        .route(FULL_EXPORT_PATH, get(full_export))
+        .route(LIVE_PATH, get(live))
+        .with_state(Source { served, stop })
+}
+
+impl Source {
+    fn reader(&self) -> Result<Reader, ApiError> {
+        let message = "the first copy is still being fetched";
+        self.served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, 5))
+    }
+
+    /// The position to go on from: the asked one, if it lies on the history that is served.
+    fn start(&self, reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
+        let Some(asked) = asked else {
+            let start = reader.position_at(crate::position::Sequence::ZERO)?;
+            return start.ok_or_else(|| ApiError::unavailable("not_readable", "the log has no beginning", 5));
+        };
+        match source_refuses(reader, &asked)? {
+            None => Ok(asked),
+            Some(held) => {
+                let message = "the asked position is not on the history held here: nothing was sent";
+                Err(ApiError::new(StatusCode::CONFLICT, "diverged", message)
+                    .with("asked", json!(asked))
+                    .with("held", json!(held)))
+            }
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        // What failed inside is for the log; outside it is enough to know that another try can help.
+        tracing::error!(%error, "the store could not be read");
+        Self::unavailable("not_readable", "the store cannot be read at the moment", 5)
+    }
+}
+
+impl From<BadQuery> for ApiError {
+    fn from(error: BadQuery) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+fn wants_blob(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(BLOB_TYPE)))
+}
+
+fn blob(bytes: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, BLOB_TYPE)], bytes).into_response()
+}
+
+async fn schema(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
+    if uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(ApiError::bad_request("this call takes no query"));
+    }
+    let state = Heartbeat::of(&source.reader()?.head(), source.served.barn());
+    let schema = Schema { wire_version: WIRE_VERSION, state };
+    Ok(match wants_blob(&headers) {
+        true => blob(to_blob(&schema)),
+        false => Json(json!({ "success": true, "data": schema })).into_response(),
+    })
+}
+
+async fn changes(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
+    let query = ChangesQuery::from_uri(&uri)?;
+    let reader = source.reader()?;
+    let after = source.start(&reader, query.position)?;
+    let run = first_change(&source, &reader, after, &query).await?;
+    let head = reader.head().position.sequence;
+    let barn = source.served.barn();
+    Ok(match wants_blob(&headers) {
+        true => blob(to_blob(&Page::new(run, head, barn))),
+        false => Json(json_page(&run, head.0)).into_response(),
+    })
+}
+
+/// The changes after `after`; while there are none, waits as long as the query says.
+async fn first_change(
+    source: &Source,
+    reader: &Reader,
+    after: Position,
+    query: &ChangesQuery,
+) -> Result<RunOfChanges, ApiError> {
+    let (mut head, mut stop) = (reader.subscribe(), source.stop.clone());
+    let beyond = head.wait_for(|head| head.position.sequence > after.sequence);
+    tokio::select! {
+        biased;
+        () = stopped(&mut stop) => {}
+        // Neither a time-out nor a closed store is an error here: the page is then empty.
+        _ = timeout(Duration::from_secs(query.wait_s), beyond) => {}
+    }
+    Ok(reader.run_after(after, query.limit, PAGE_BYTES)?)
+}
+
+fn json_page(run: &RunOfChanges, head: u64) -> Value {
+    let numbered = run.changes.iter().zip(run.after.sequence.0 + 1..);
+    let changes: Vec<_> = numbered
+        .map(|(bytes, n)| json!({ "sequence": n, "bytes": base64::prelude::BASE64_STANDARD.encode(bytes) }))
+        .collect();
+    json!({ "success": true, "after": run.after, "end": run.end, "head": head, "changes": changes })
+}
+
+async fn full_export(State(source): State<Source>, uri: Uri) -> Result<Response, ApiError> {
+    let from = ChangesQuery::position_only(&uri)?;
+    let reader = source.reader()?;
+    let start = source.start(&reader, from)?;
+    let pages = stream::try_unfold(Export { source, reader, at: Some(start), count: 0 }, Export::next);
+    Ok(([(header::CONTENT_TYPE, BLOB_TYPE)], Body::from_stream(pages)).into_response())
+}
+
+/// An export on its way: page after page up to the head of the moment at which it gets there.
+struct Export {
+    source: Source,
+    reader: Reader,
+    at: Option<Position>,
+    count: u64,
+}
+
+impl Export {
+    async fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, std::io::Error> {
+        let Some(at) = self.at else { return Ok(None) };
+        if *self.source.stop.borrow() {
+            return Err(std::io::Error::other("this process stops: ask again from the last page's end"));
+        }
+        let run = self.reader.run_after(at, PAGE_CHANGES, PAGE_BYTES).map_err(std::io::Error::other)?;
+        if run.changes.is_empty() {
+            self.at = None;
+            return Ok(Some((to_blob(&ExportEnd { count: self.count, end: at }), self)));
+        }
+        self.count += run.changes.len() as u64;
+        self.at = Some(run.end);
+        let head = self.reader.head().position.sequence;
+        Ok(Some((to_blob(&Page::new(run, head, self.source.served.barn())), self)))
+    }
+}
+
+async fn live(
+    State(source): State<Source>,
+    uri: Uri,
+    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let from = ChangesQuery::position_only(&uri)?;
+    let reader = source.reader()?;
+    let from = source.start(&reader, from)?;
+    let upgrade = upgrade.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+    let upgrade = upgrade.max_message_size(super::socket::MESSAGE_BYTES);
+    Ok(upgrade.on_upgrade(async move |socket| {
+        let mut channel = Socket::new(socket);
+        let end = serve_live(&mut channel, &*source.served, reader, from, source.stop).await;
+        tracing::info!(%from, %end, "a live connection ended");
+    }))
+}

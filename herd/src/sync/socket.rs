@@ -1,0 +1,44 @@
+//! The server's end of a WebSocket as a [`LiveChannel`].
+
+use super::link::{LinkError, LiveChannel};
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+
+/// The longest message that a follower may send: it acknowledges and shows that it is alive, no more.
+pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
+
+pub(super) struct Socket(WebSocket);
+
+impl Socket {
+    pub(super) fn new(socket: WebSocket) -> Self {
+        Self(socket)
+    }
+}
+
+fn broken<E: std::fmt::Display>(doing: &'static str) -> impl FnOnce(E) -> LinkError {
+    move |why| LinkError::Broken { peer: "the follower".to_owned(), doing, why: why.to_string() }
+}
+
+impl LiveChannel for Socket {
+    async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
+        self.0.send(Message::Binary(blob)).await.map_err(broken("sending"))
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+        loop {
+            match self.0.recv().await {
+                None | Some(Ok(Message::Close(_))) => return Ok(None),
+                Some(Ok(Message::Binary(blob))) => return Ok(Some(blob)),
+                // Pings are answered by the WebSocket itself.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(Message::Text(_))) => return Err(broken("receiving")("a text came where blobs belong")),
+                Some(Err(error)) => return Err(broken("receiving")(error)),
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        // A follower that is gone needs no goodbye.
+        let _ = self.0.send(Message::Close(None)).await;
+    }
+}

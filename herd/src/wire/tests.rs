@@ -1,0 +1,107 @@
+//! Golden bytes, and what becomes of bytes that are none of ours.
+
+use super::*;
+use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
+use crate::store::Changes;
+use proptest::prelude::*;
+
+fn position(sequence: u64) -> Position {
+    let fill = u8::try_from(sequence).unwrap();
+    Position { store: StoreId([1; 16]), epoch: Epoch(1), sequence: Sequence(sequence), digest: Digest([fill; 32]) }
+}
+
+fn page() -> Page {
+    let changes: Changes = [&b"\x01\x01first"[..], b"\x63\x07unknown"].into_iter().collect();
+    let barn = BarnHead { head: Sequence(300), age_ms: Some(0), duplicates: 2 };
+    Page { after: position(4), end: PageEnd { end: position(6), head: Sequence(300), barn }, changes }
+}
+
+#[test]
+fn the_bytes_of_a_page_are_frozen() {
+    let (store, one) = ("01".repeat(16), "01");
+    let body = [
+        &store,
+        one,
+        "04",
+        &"04".repeat(32), // after
+        &store,
+        one,
+        "06",
+        &"06".repeat(32), // end
+        "ac02",           // head
+        "ac02",
+        "0100",
+        "02", // barn: head, age, duplicates
+        "02",
+        "07",
+        &hex::encode(b"\x01\x01first"),
+        "09",
+        &hex::encode(b"\x63\x07unknown"),
+    ]
+    .concat();
+    let body = hex::decode(body).unwrap();
+    let mut expected = b"HERDLINX\x01\x01".to_vec();
+    expected.extend_from_slice(&u32::try_from(body.len()).unwrap().to_le_bytes());
+    expected.extend_from_slice(&body);
+    let digest = blake3::hash(&expected);
+    expected.extend_from_slice(digest.as_bytes());
+    assert_eq!(hex::encode(to_blob(&page())), hex::encode(expected));
+}
+
+#[test]
+fn the_bytes_of_the_small_blobs_are_frozen() {
+    let heartbeat = Heartbeat {
+        position: position(6),
+        folded: Sequence(5),
+        fold_version: 1,
+        fold_digest: Digest([9; 32]),
+        barn: BarnHead::default(),
+    };
+    let at = |n: &str| ["01".repeat(16).as_str(), "01", n, &n.repeat(32)].concat();
+    let of_heartbeat = [at("06").as_str(), "05", "01", &"09".repeat(32), "000000"].concat();
+    let golden = [
+        (to_blob(&Acknowledged { durable: position(6) }), "02", at("06")),
+        (to_blob(&heartbeat), "03", of_heartbeat.clone()),
+        (to_blob(&Schema { wire_version: 1, state: heartbeat }), "04", ["01", of_heartbeat.as_str()].concat()),
+        (to_blob(&ExportEnd { count: 7, end: position(6) }), "05", ["07", at("06").as_str()].concat()),
+    ];
+    for (blob, kind, body) in golden {
+        let length = u32::try_from(body.len() / 2).unwrap().to_le_bytes();
+        let expected = [hex::encode(b"HERDLINX\x01"), kind.to_owned(), hex::encode(length), body].concat();
+        assert_eq!(hex::encode(&blob[..blob.len() - 32]), expected);
+    }
+}
+
+#[test]
+fn every_cut_every_flipped_bit_and_every_byte_too_many_is_found() {
+    let blob = to_blob(&page());
+    assert_eq!(from_blob::<Page>(&blob), Ok(page()));
+    for end in 0..blob.len() {
+        assert!(matches!(from_blob::<Page>(&blob[..end]), Err(BlobError::Cut { .. })), "cut at {end}");
+    }
+    for at in 0..blob.len() {
+        let mut altered = blob.clone();
+        altered[at] ^= 1;
+        assert!(from_blob::<Page>(&altered).is_err(), "bit flipped at {at}");
+    }
+    let longer = [blob.as_slice(), b"x"].concat();
+    assert_eq!(from_blob::<Page>(&longer), Err(BlobError::Trailing { bytes: 1 }));
+    assert_eq!(from_blob::<Schema>(&blob), Err(BlobError::Kind { found: 1, expected: 4 }));
+}
+
+#[test]
+fn a_hostile_length_is_refused_before_anything_is_read() {
+    let mut blob = to_blob(&page());
+    blob[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert_eq!(whole_length(&blob), Err(BlobError::TooLong { bytes: u32::MAX as usize }));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), with_magic: bool) {
+        let bytes = if with_magic { [b"HERDLINX\x01\x01".as_slice(), &bytes].concat() } else { bytes };
+        prop_assert!(from_blob::<Page>(&bytes).is_err());
+        let _ = kind_of(&bytes);
+        let _ = whole_length(&bytes);
+    }
+}

@@ -1,0 +1,55 @@
+//! How long to wait after an error. Only after errors: a quiet link is never waited for.
+
+use std::time::Duration;
+
+/// The first wait, before jitter.
+const FIRST: Duration = Duration::from_millis(250);
+
+/// Doubles from 250 ms up to a cap; each wait is between half and all of that, so that many mirrors of one barn do
+/// not come back at the same moment.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+    cap: Duration,
+    state: u64,
+}
+
+impl Backoff {
+    pub(super) fn new(cap: Duration, seed: u64) -> Self {
+        Self { next: FIRST.min(cap), cap, state: seed }
+    }
+
+    /// The connection worked: the next error waits shortly again.
+    pub(super) fn reset(&mut self) {
+        self.next = FIRST.min(self.cap);
+    }
+
+    pub(super) fn wait(&mut self) -> Duration {
+        let whole = self.next;
+        self.next = (whole * 2).min(self.cap);
+        // SplitMix64 (Steele, Lea, Flood 2014): jitter needs no more than that.
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let share = u32::try_from((z >> 33) % 1_000).unwrap_or(0);
+        whole / 2 + whole / 2 * share / 1_000
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_the_cap_and_stay_between_half_and_all() {
+        let mut backoff = Backoff::new(Duration::from_secs(10), 7);
+        for exponent in 0..12 {
+            let whole = (FIRST * 2_u32.pow(exponent)).min(Duration::from_secs(10));
+            let wait = backoff.wait();
+            assert!(wait >= whole / 2 && wait <= whole, "{wait:?} of {whole:?}");
+        }
+        backoff.reset();
+        assert!(backoff.wait() <= FIRST);
+    }
+}

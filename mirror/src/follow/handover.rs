@@ -1,0 +1,93 @@
+//! The hand-over of pages to the one writer of a copy.
+//!
+//! The writer's loop is one async function. Production runs it on an OS thread of its own, because a commit waits for
+//! the disk; a simulated world runs it as a task beside everything else.
+
+use herd::store::{Applied, ApplyError, Reader, RunOfChanges, Store, StoreError};
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// Pages that wait for the writer. One is enough to keep it busy while the next is fetched.
+const QUEUED_PAGES: usize = 2;
+/// After so long without a page, the tables are made durable.
+const QUIET: Duration = Duration::from_secs(60);
+
+struct Job {
+    run: RunOfChanges,
+    done: oneshot::Sender<Result<Applied, ApplyError>>,
+}
+
+/// The writer has ended: its store failed, or the process stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the writer of this copy has ended")]
+pub struct WriterGone;
+
+/// An apply that is under way.
+pub(super) type Applying = oneshot::Receiver<Result<Applied, ApplyError>>;
+
+/// A handle on a copy: reads it, and hands pages to its writer. The writer ends when all handles are gone.
+#[derive(Clone, Debug)]
+pub struct StoreHandle {
+    reader: Reader,
+    queue: mpsc::Sender<Job>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job").field("after", &self.run.after).finish_non_exhaustive()
+    }
+}
+
+impl StoreHandle {
+    /// The copy, for reading.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Queues a page; waits while the queue is full, which is the back-pressure. What comes of it is told after its
+    /// commit. Cancel-safe: a page that was not queued is not applied.
+    pub(super) async fn begin_apply(&self, run: RunOfChanges) -> Result<Applying, WriterGone> {
+        let (done, applying) = oneshot::channel();
+        self.queue.send(Job { run, done }).await.map_err(|_| WriterGone)?;
+        Ok(applying)
+    }
+}
+
+/// The writer as a task of the caller's: nothing is applied unless the future is polled.
+pub fn on_this_task(store: Store) -> (StoreHandle, impl Future<Output = Result<(), StoreError>>) {
+    let (queue, jobs) = mpsc::channel(QUEUED_PAGES);
+    (StoreHandle { reader: store.reader(), queue }, write_loop(store, jobs))
+}
+
+/// The writer on an OS thread of its own. The receiver tells how it ended; a closed one that it panicked.
+pub fn on_thread(store: Store) -> std::io::Result<(StoreHandle, oneshot::Receiver<Result<(), StoreError>>)> {
+    let (handle, writing) = on_this_task(store);
+    let (ended, end) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("copy-writer".to_owned()).spawn(move || {
+        // Nobody listens any more only where the process is ending.
+        let _ = ended.send(runtime.block_on(writing));
+    })?;
+    Ok((handle, end))
+}
+
+async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {
+    loop {
+        let Ok(next) = timeout(QUIET, jobs.recv()).await else {
+            store.settle()?;
+            continue;
+        };
+        let Some(Job { run, done }) = next else { return store.settle() };
+        match store.apply(&run) {
+            Err(ApplyError::Store(error)) => {
+                // The storage refuses every later write until the files are opened again: this writer is over.
+                tracing::error!(%error, "a page could not be written");
+                return Err(error);
+            }
+            // A follower that no longer waits has ended; what is durable stays durable.
+            outcome => drop(done.send(outcome)),
+        }
+    }
+}
