@@ -45,7 +45,9 @@ pub const MAX_STREAMS: u32 = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be had.
-    #[error("listening on {address}: {source}; another process may have the port, or the address is not this machine's")]
+    #[error(
+        "listening on {address}: {source}; another process may have the port, or the address is not this machine's"
+    )]
     Bind {
         /// The address asked for.
         address: SocketAddr,
