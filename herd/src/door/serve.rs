@@ -88,7 +88,7 @@ impl Serving {
 }
 
 /// Serves `router` over TLS until `shutdown` says true or its sender is gone; requests under way then have
-/// [`SHUTDOWN_GRACE`]. Needs a tokio runtime. Upgraded connections (WebSockets) belong to whoever upgraded them,
+/// [`SHUTDOWN_GRACE`]. Needs a tokio runtime. Upgraded connections (`WebSockets`) belong to whoever upgraded them,
 /// who must watch `shutdown` too.
 pub fn serve(
     listener: TcpListener,
