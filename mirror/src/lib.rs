@@ -1,2 +1,5 @@
 //! The office: follows, folds, shows.
+pub mod copies;
 pub mod follow;
+pub mod link;
+pub mod sites;
