@@ -62,6 +62,18 @@ impl Log {
         Ok(Self { database: Arc::new(database), store, epochs })
     }
 
+    /// Opens a log that is there, and makes none.
+    pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, StoreError> {
+        let missing = || StoreError::Missing { place: disk.place() };
+        if !disk.holds(LOG_FILE) {
+            return Err(missing());
+        }
+        let database = disk.open(LOG_FILE, cache_bytes)?;
+        let store = stored_id(&database)?.ok_or_else(missing)?;
+        let epochs = Arc::new(RwLock::new(read_epochs(&database)?));
+        Ok(Self { database: Arc::new(database), store, epochs })
+    }
+
     pub(super) fn store(&self) -> StoreId {
         self.store
     }
@@ -70,6 +82,12 @@ impl Log {
     pub(super) fn epoch_at(&self, sequence: Sequence) -> Epoch {
         let epochs = self.epochs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         epochs.iter().rev().find(|(_, first)| *first <= sequence).map_or(Epoch(0), |(epoch, _)| *epoch)
+    }
+
+    /// The writers that began at or before `sequence`, with the changes that began them.
+    pub(super) fn epochs_through(&self, sequence: Sequence) -> Vec<(Epoch, Sequence)> {
+        let epochs = self.epochs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        epochs.iter().copied().filter(|(_, first)| *first <= sequence).collect()
     }
 
     /// Appends durably: when this returns `Ok`, a power cut takes nothing of it away.

@@ -20,6 +20,7 @@ mod memory;
 mod reader;
 mod row;
 mod tables_file;
+mod verify;
 
 pub use append::{Incoming, Receipt};
 pub use apply::{Applied, RunOfChanges};
@@ -31,6 +32,7 @@ pub use log::LOG_FILE;
 pub use memory::MemoryDisk;
 pub use reader::{Reader, Snapshot};
 pub use tables_file::TABLES_FILE;
+pub use verify::{Phase, Progress, RowDiffers, TablesVerdict, Verified, VerifyError, verify_disk, verify_reader};
 
 use crate::change::{Change, EpochBegan, Unreadable};
 use crate::clock::ClockReading;
