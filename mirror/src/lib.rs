@@ -2,4 +2,5 @@
 pub mod copies;
 pub mod follow;
 pub mod link;
+pub mod settings;
 pub mod sites;
