@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod pairing;
 pub mod payload;
 pub mod position;
+pub mod query;
 pub mod randomness;
 pub mod settings;
 pub mod store;
