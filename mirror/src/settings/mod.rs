@@ -27,7 +27,7 @@ pub struct Settings {
     /// How often a silent link is checked, and the longest wait after errors.
     pub sync_interval: DurationSetting,
     /// What is logged where `RUST_LOG` does not say otherwise.
-    pub log: String,
+    pub log: LogLevel,
     /// The identity.
     pub tls: TlsSettings,
 }
@@ -42,13 +42,43 @@ pub struct TlsSettings {
     pub key: Option<PathBuf>,
 }
 
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             state_dir: "/var/lib/herdlinx-mirror".into(),
             listen: (Ipv4Addr::UNSPECIFIED, 5000).into(),
             sync_interval: DurationSetting::from_secs(10),
-            log: herd::lifecycle::DEFAULT_LOG.to_owned(),
+            log: LogLevel::default(),
             tls: TlsSettings::default(),
         }
     }
@@ -156,6 +186,7 @@ mod tests {
             ("sync_interval = '0s'", "sync_interval"),
             ("sync_interval = '2h'", "sync_interval"),
             ("listen = '5000'", "listen"),
+            ("log = 'loud'", "log"),
             ("[tls]\nkey = '/k'", "tls"),
             ("[tls]\nverify = false", "verify"),
             ("state_dir = ''", "state_dir"),

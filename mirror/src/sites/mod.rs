@@ -6,6 +6,7 @@ mod name;
 mod register;
 mod running;
 mod shown;
+mod status;
 
 pub use files::{SiteFiles, SiteFilesError};
 pub use following::WriterFailed;
