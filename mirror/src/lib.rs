@@ -1,4 +1,4 @@
-//! The office: follows, folds, shows.
+//! The office: follows barns, folds what they decided, shows it.
 pub mod cli;
 pub mod commands;
 pub mod copies;
