@@ -1,1 +1,3 @@
-//! See the README.
+//! `herdlinxd`, the barn: listens, records, serves. The source of one history.
+pub mod disk;
+pub mod recorder;

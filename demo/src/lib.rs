@@ -1,1 +1,2 @@
-//! See the README.
+//! A whole barn and office on simulated hardware.
+pub mod world;

@@ -33,7 +33,7 @@ impl ClockReading {
             return Some(self.since_boot_ms.saturating_sub(earlier.since_boot_ms));
         }
         let both = self.synchronized && earlier.synchronized;
-        both.then(|| u64::try_from((self.received_at_us - earlier.received_at_us) / 1000).unwrap_or(0))
+        both.then(|| u64::try_from(self.received_at_us.saturating_sub(earlier.received_at_us) / 1000).unwrap_or(0))
     }
 }
 
@@ -134,6 +134,13 @@ mod tests {
         let before = reading(1, 4_000, 1_000_000, true);
         assert_eq!(reading(2, 10, 3_000_000, true).ms_since(&before), Some(2_000));
         assert_eq!(reading(2, 10, 3_000_000, false).ms_since(&before), None);
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_are_apart_and_no_panic() {
+        let (first, last) = (reading(1, 0, i64::MIN, true), reading(2, 0, i64::MAX, true));
+        assert_eq!(last.ms_since(&first), Some(i64::MAX.unsigned_abs() / 1000));
+        assert_eq!(first.ms_since(&last), Some(0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod digest;
 pub mod door;
 pub mod fold;
 pub mod lifecycle;
+pub mod pairing;
 pub mod payload;
 pub mod position;
 pub mod randomness;

@@ -1,6 +1,7 @@
 //! How a process that serves a store is reached: keys, the check at the door, the form of its answers, TLS, the server.
 
 pub mod auth;
-
+pub mod certificate;
 pub mod keys;
 pub mod reply;
+pub mod serve;

@@ -12,16 +12,24 @@ impl<B: Rows> Folding<'_, B> {
     pub(super) fn accepted(&mut self, origin: &Origin, accepted: &Accepted) -> Result<(), RowsError> {
         let (id, event) = (accepted.animal, &accepted.event);
         let mut animal = self.animal_or_new(id)?;
+        let shown = (animal.barn_batch, animal.traits.clone());
+        // Before a merge, so that the other animal's tag takes the place of the one that comes off.
+        self.take_off_old_tags(id, &mut animal, event);
         if let Some(other) = accepted.absorbed {
             self.absorb(id, &mut animal, other)?;
         }
         self.give_lid(id, &mut animal, origin, event);
         self.tags(id, &mut animal, accepted)?;
-        let traits_before = animal.traits.clone();
         overlay(&mut animal.traits, &event.traits);
         match event.kind {
             EventKind::Export => self.export(id, &mut animal, accepted)?,
-            _ => self.sighting(id, &mut animal, accepted, &traits_before)?,
+            _ => self.sighting(id, &mut animal, accepted)?,
+        }
+        self.close_emptied()?;
+        if let Some(batch) = animal.barn_batch
+            && shown != (Some(batch), animal.traits.clone())
+        {
+            self.show_traits(batch, &animal.traits)?;
         }
         if let Weight::Grams(grams) = event.weight {
             animal.weight_g = Some(grams);
@@ -52,16 +60,17 @@ impl<B: Rows> Folding<'_, B> {
         }
     }
 
-    fn tags(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
-        let event = &accepted.event;
-        let kinds = [
-            (TagKind::Lf, &event.old_lf, &event.lf, accepted.lf),
-            (TagKind::Epc, &event.old_epc, &event.epc, accepted.epc),
-        ];
-        for (kind, old, new, tag_use) in kinds {
+    fn take_off_old_tags(&mut self, id: AnimalId, animal: &mut Animal, event: &Event) {
+        for (kind, old, new) in [(TagKind::Lf, &event.old_lf, &event.lf), (TagKind::Epc, &event.old_epc, &event.epc)] {
             if let Some(old) = old.as_ref().filter(|old| new.as_ref().is_none_or(|new| new.key() != old.key())) {
                 self.retire(id, animal, kind, old);
             }
+        }
+    }
+
+    fn tags(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
+        let event = &accepted.event;
+        for (kind, new, tag_use) in [(TagKind::Lf, &event.lf, accepted.lf), (TagKind::Epc, &event.epc, accepted.epc)] {
             match (new, tag_use) {
                 (Some(tag), TagUse::Assigned) => self.assign(id, animal, kind, tag),
                 (Some(tag), TagUse::Unconfirmed) => self.note_unconfirmed(id, animal, kind, tag)?,
@@ -111,34 +120,22 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// Whatever is read of an animal, but its export, says that it is on the yard.
-    fn sighting(
-        &mut self,
-        id: AnimalId,
-        animal: &mut Animal,
-        accepted: &Accepted,
-        traits_before: &Traits,
-    ) -> Result<(), RowsError> {
+    fn sighting(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
         if animal.status != AnimalStatus::Active {
             self.count_status(animal.status, AnimalStatus::Active);
             animal.status = AnimalStatus::Active;
             animal.returned = Some(self.sequence);
         }
-        let before = animal.barn_batch;
         if let (Some(named), Some(number)) = (accepted.batch, &accepted.event.batch) {
             self.open_batch(named, SourceType::Hxb, number)?;
-            if let Some(left) = before.filter(|batch| *batch != named.batch) {
+            if let Some(left) = animal.barn_batch.filter(|batch| *batch != named.batch) {
                 self.leave(left, id)?;
             }
             self.join(named.batch, id)?;
             animal.barn_batch = Some(named.batch);
             animal.barn_named = self.sequence;
         }
-        match animal.barn_batch {
-            Some(batch) if before != Some(batch) || animal.traits != *traits_before => {
-                self.show_traits(batch, &animal.traits)
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn export(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {

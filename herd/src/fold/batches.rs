@@ -56,7 +56,8 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// `animal` is in `id` no more; a barn batch closes with its last one.
+    /// `animal` is in `id` no more. A barn batch closes with its last one, but only when the whole change is folded:
+    /// the same event may bring the animal back into it.
     pub(super) fn leave(&mut self, id: BatchId, animal: AnimalId) -> Result<(), RowsError> {
         let key = pair_key(animal.0, id.0);
         let open = self.rows.read::<Membership>(Table::Memberships, &key)?.filter(|row| row.left.is_none());
@@ -64,8 +65,20 @@ impl<B: Rows> Folding<'_, B> {
         membership.left = Some(self.sequence);
         batch.active = batch.active.saturating_sub(1);
         self.rows.write(Table::Memberships, key, &membership);
-        self.close_if_empty(&mut batch);
         self.rows.write(Table::Batches, number_key(id.0), &batch);
+        self.left.push(id);
+        Ok(())
+    }
+
+    /// Barn batches that an animal left in this change, and that nobody is in at its end, are closed.
+    pub(super) fn close_emptied(&mut self) -> Result<(), RowsError> {
+        for id in std::mem::take(&mut self.left) {
+            let emptied = self.batch(id)?.filter(|batch| batch.source == SourceType::Hxb && batch.active == 0);
+            if let Some(mut batch) = emptied {
+                self.close(&mut batch);
+                self.rows.write(Table::Batches, number_key(id.0), &batch);
+            }
+        }
         Ok(())
     }
 
@@ -85,12 +98,6 @@ impl<B: Rows> Folding<'_, B> {
 
     pub(super) fn batch(&self, id: BatchId) -> Result<Option<Batch>, RowsError> {
         self.rows.read(Table::Batches, &number_key(id.0))
-    }
-
-    pub(super) fn close_if_empty(&mut self, batch: &mut Batch) {
-        if batch.source == SourceType::Hxb && batch.active == 0 {
-            self.close(batch);
-        }
     }
 
     fn close(&mut self, batch: &mut Batch) {

@@ -39,7 +39,9 @@ impl<B: Rows> Folding<'_, B> {
     fn open_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, first: u64, last: u64) {
         if first <= last {
             self.rows.write(Table::Gaps, gap_at(first), &last);
-            self.totals.missed_events = self.totals.missed_events.saturating_add(last - first + 1);
+            // Wrapping, here and below: counters that leap through the 64 bits can pass the sum over its end for a
+            // while, and it must come back to what the gaps say.
+            self.totals.missed_events = self.totals.missed_events.wrapping_add(last - first + 1);
         }
     }
 
@@ -59,7 +61,7 @@ impl<B: Rows> Folding<'_, B> {
             return Ok(());
         }
         self.rows.remove(Table::Gaps, key);
-        self.totals.missed_events = self.totals.missed_events.saturating_sub(last - first + 1);
+        self.totals.missed_events = self.totals.missed_events.wrapping_sub(last - first + 1);
         if first < heard {
             self.open_gap(gap_at, first, heard - 1);
         }

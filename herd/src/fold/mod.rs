@@ -16,7 +16,7 @@ mod texts;
 pub use staged::{KeyRange, NoRows, Rows, RowsError, Staged, decode};
 pub(crate) use texts::HOUR_MS;
 
-use crate::change::{Change, Outcome, Received, Suppressed};
+use crate::change::{BatchId, Change, Outcome, Received, Suppressed};
 use crate::clock::ClockReading;
 use crate::position::Sequence;
 use crate::tables::{Key, Table, Totals, sequence_key};
@@ -46,11 +46,13 @@ struct Folding<'a, B> {
     sequence: Sequence,
     clock: ClockReading,
     totals: Totals,
+    /// Batches that an animal left in this change.
+    left: Vec<BatchId>,
 }
 
 fn received_change<B: Rows>(rows: &mut Staged<B>, sequence: Sequence, change: &Received) -> Result<(), RowsError> {
     let totals = rows.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
-    let mut folding = Folding { rows, sequence, clock: change.clock, totals };
+    let mut folding = Folding { rows, sequence, clock: change.clock, totals, left: Vec::new() };
     folding.totals.received += 1;
     folding.totals.last_received_at_us = change.clock.received_at_us;
     match &change.outcome {

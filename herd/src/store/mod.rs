@@ -26,7 +26,7 @@ pub use apply::{Applied, RunOfChanges};
 pub use changes::Changes;
 pub use disk::{Directory, Disk};
 pub use error::{ApplyError, StoreError};
-pub use local::*;
+pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
 pub use memory::MemoryDisk;
 pub use reader::{Reader, Snapshot};
