@@ -3,8 +3,8 @@
 //! They read the sources as text. Comments and texts in quotes are blanked first, so that a rule speaks of code alone,
 //! and the modules of tests are left out where a rule is about what ships.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::{fs, io};
 
 /// The crates of the workspace, and those of ours that each may depend on.
 const ARROWS: [(&str, &[&str]); 5] = [
@@ -348,7 +348,7 @@ fn paths_named(page: &str) -> impl Iterator<Item = &str> {
 fn is_path(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
     let in_house = text.split_once('/').is_some_and(|(first, _)| HOUSE.contains(&first));
-    plain && (in_house || text.ends_with(".md") || text.starts_with("LICENSE-"))
+    plain && (in_house || Path::new(text).extension().is_some_and(|end| end == "md") || text.starts_with("LICENSE-"))
 }
 
 /// The dependencies that a crate declares, each with the section that it stands in.
@@ -379,25 +379,25 @@ fn shipped() -> Vec<Source> {
 fn sources() -> Vec<Source> {
     let mut files = Vec::new();
     for (name, _) in ARROWS {
-        collect(&root().join(name).join("src"), &mut files);
+        let folder = format!("{name}/src");
+        collect(&folder, &mut files).unwrap_or_else(|error| panic!("{folder} is to be readable: {error}"));
     }
     files.sort();
-    files.iter().map(|file| Source { path: relative(file), text: fs::read_to_string(file).unwrap() }).collect()
+    files.into_iter().map(|path| Source { text: read(&path), path }).collect()
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+/// Adds the source files below a folder, as paths from the root.
+fn collect(folder: &str, files: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(root().join(folder))? {
+        let entry = entry?;
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            collect(&path, files)?;
+        } else if entry.path().extension().is_some_and(|end| end == "rs") {
             files.push(path);
         }
     }
-}
-
-fn relative(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap().to_string_lossy().into_owned()
+    Ok(())
 }
 
 fn read(path: &str) -> String {
