@@ -1,6 +1,6 @@
 //! The randomness of a simulated world: everything that happens by chance happens by its seed.
 
-use rand::{RngCore, SeedableRng};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 /// Draws from a seed.
