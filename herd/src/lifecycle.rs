@@ -1,1 +1,245 @@
-//! x
+//! What every process does at its beginning and its end: say why it ends, log, stop when told, look at its disk.
+
+use crate::control::{CommandError, ListenError};
+use crate::door::key_command::KeyCommandError;
+use crate::door::serve::ServeError;
+use crate::settings::SettingsError;
+use crate::store::LocalError;
+use rustix::io::Errno;
+use std::io::IsTerminal;
+use std::path::Path;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+/// How a process ended, in the number that it leaves to whoever started it. The numbers are part of the interface:
+/// scripts and units decide on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// It did what it was asked for, or was told to stop and stopped.
+    Success = 0,
+    /// Something failed that has no number of its own; the last line of the log says what.
+    Failure = 1,
+    /// The command line or a setting was refused; nothing was done.
+    Usage = 2,
+    /// A file is damaged; starting again cannot help.
+    Damaged = 3,
+    /// The address to listen on, or the control socket, cannot be had.
+    CannotListen = 4,
+    /// There was nobody to talk to: the process that a command is for does not run, or a peer does not answer.
+    NobodyHome = 5,
+    /// The files are in use by another process.
+    Locked = 6,
+    /// What was asked for was understood and refused.
+    Refused = 7,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&LocalError> for Exit {
+    fn from(error: &LocalError) -> Self {
+        match error {
+            LocalError::Locked { .. } => Self::Locked,
+            LocalError::Damaged { .. } | LocalError::Value { .. } => Self::Damaged,
+            LocalError::Open { .. } | LocalError::Disk { .. } | LocalError::Space(_) => Self::Failure,
+        }
+    }
+}
+
+impl From<&SettingsError> for Exit {
+    fn from(_: &SettingsError) -> Self {
+        Self::Usage
+    }
+}
+
+impl From<&CommandError> for Exit {
+    fn from(error: &CommandError) -> Self {
+        match error {
+            CommandError::Ask(_) => Self::NobodyHome,
+            CommandError::Refused(_) => Self::Refused,
+            CommandError::Locked => Self::Locked,
+            CommandError::Failed(source) => source.downcast_ref::<LocalError>().map_or(Self::Failure, Self::from),
+        }
+    }
+}
+
+impl From<&KeyCommandError> for Exit {
+    fn from(error: &KeyCommandError) -> Self {
+        match error {
+            KeyCommandError::Command(error) => Self::from(error),
+            KeyCommandError::Incomplete(_) | KeyCommandError::Print(_) => Self::Failure,
+        }
+    }
+}
+
+impl From<&ListenError> for Exit {
+    fn from(_: &ListenError) -> Self {
+        Self::CannotListen
+    }
+}
+
+impl From<&ServeError> for Exit {
+    fn from(error: &ServeError) -> Self {
+        match error {
+            ServeError::Bind { .. } => Self::CannotListen,
+            ServeError::Certificate(_) => Self::Usage,
+            ServeError::Listener(_) | ServeError::Cut(_) => Self::Failure,
+        }
+    }
+}
+
+/// What is logged where `RUST_LOG` does not say otherwise.
+pub const DEFAULT_LOG: &str = "info";
+
+/// Logs to stderr, from now on and for the whole process: what `RUST_LOG` asks for, [`DEFAULT_LOG`] without it; with
+/// colors on a terminal unless `NO_COLOR` is set. Only the first call in a process has an effect.
+pub fn start_logging() {
+    let asked = std::env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
+    let (filter, refused) = log_filter(asked.as_deref());
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colors = !no_color && std::io::stderr().is_terminal();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colors)
+        .with_target(false)
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started already; it stays as it is");
+    }
+    if let Some(reason) = refused {
+        tracing::warn!("RUST_LOG is not understood ({reason}); logging at `{DEFAULT_LOG}`");
+    }
+}
+
+/// The filter, and why the one asked for is not it.
+fn log_filter(asked: Option<&str>) -> (EnvFilter, Option<String>) {
+    match asked.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(DEFAULT_LOG), Some(error.to_string())),
+        None => (EnvFilter::new(DEFAULT_LOG), None),
+    }
+}
+
+/// The switch that stops the process, and what its parts watch: true from the first SIGTERM or SIGINT on, or once
+/// any part has sent true. Needs a tokio runtime.
+pub fn stop_on_signals() -> std::io::Result<(watch::Sender<bool>, watch::Receiver<bool>)> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopping) = watch::channel(false);
+    let switch = stop.clone();
+    tokio::spawn(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!("{name}: stopping");
+        switch.send_replace(true);
+    });
+    Ok((stop, stopping))
+}
+
+/// What a file system has left for this user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FreeDisk {
+    /// `f_bavail`: without what is reserved for root.
+    pub free_bytes: u64,
+    /// All of it.
+    pub total_bytes: u64,
+}
+
+/// Asks the file system that `path` is on (`statvfs(3)`).
+pub fn free_disk(path: &Path) -> Result<FreeDisk, FreeDiskError> {
+    let stat = rustix::fs::statvfs(path).map_err(|errno| FreeDiskError { path: path.into(), errno })?;
+    Ok(FreeDisk {
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+    })
+}
+
+/// The file system did not say what it has left.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("asking how much of the disk at {} is free: {errno}", path.display())]
+pub struct FreeDiskError {
+    path: std::path::PathBuf,
+    errno: Errno,
+}
+
+/// Below so many free bytes nothing new is taken in: the smaller of 512 MiB and 5 % of the file system, so that
+/// what was taken in can still be kept, folded and backed up.
+pub fn lowest_allowed_free_bytes(total_bytes: u64) -> u64 {
+    (total_bytes / 20).min(512 * 1024 * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_numbers_of_the_ends_stay_what_they_are() {
+        let all = [
+            (Exit::Success, 0),
+            (Exit::Failure, 1),
+            (Exit::Usage, 2),
+            (Exit::Damaged, 3),
+            (Exit::CannotListen, 4),
+            (Exit::NobodyHome, 5),
+            (Exit::Locked, 6),
+            (Exit::Refused, 7),
+        ];
+        for (exit, number) in all {
+            assert_eq!(exit as u8, number, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_from_a_locked_one_in_the_number_as_well() {
+        let path = std::path::PathBuf::from("local.redb");
+        let locked = LocalError::Locked { path: path.clone() };
+        let damaged = LocalError::Damaged { path, reason: String::new() };
+        assert_eq!(Exit::from(&locked), Exit::Locked);
+        assert_eq!(Exit::from(&CommandError::Failed(Box::new(damaged))), Exit::Damaged);
+        assert_eq!(Exit::from(&KeyCommandError::Command(CommandError::Locked)), Exit::Locked);
+    }
+
+    #[test]
+    fn a_log_filter_that_is_not_understood_is_said_and_replaced() {
+        assert!(log_filter(None).1.is_none());
+        assert!(log_filter(Some("  ")).1.is_none());
+        assert_eq!(log_filter(Some("debug,herd=trace")).0.to_string(), "herd=trace,debug");
+        let (filter, refused) = log_filter(Some("herd=loud"));
+        assert!(refused.is_some());
+        assert_eq!(filter.to_string(), DEFAULT_LOG);
+    }
+
+    #[tokio::test]
+    async fn a_signal_asks_all_parts_to_stop() {
+        let (_stop, mut stopping) = stop_on_signals().unwrap();
+        assert!(!*stopping.borrow());
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(10), stopping.wait_for(|stop| *stop)).await;
+        assert!(told.is_ok_and(|told| told.is_ok()));
+    }
+
+    #[test]
+    fn a_disk_tells_what_it_has_and_a_missing_path_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = free_disk(dir.path()).unwrap();
+        assert!(disk.total_bytes > 0 && disk.free_bytes <= disk.total_bytes, "{disk:?}");
+        let error = free_disk(&dir.path().join("none")).unwrap_err().to_string();
+        assert!(error.contains("none"), "{error}");
+    }
+
+    #[test]
+    fn a_small_disk_keeps_a_twentieth_free_and_a_large_one_512_mib() {
+        assert_eq!(lowest_allowed_free_bytes(2_000_000_000), 100_000_000);
+        assert_eq!(lowest_allowed_free_bytes(1 << 40), 512 << 20);
+        assert_eq!(lowest_allowed_free_bytes(0), 0);
+    }
+}

@@ -51,7 +51,9 @@ pub enum CommandError {
     #[error(transparent)]
     Refused(#[from] ControlError),
     /// Nobody answers, and yet the files are in use.
-    #[error("nobody answers, and the files are in use; stop the process that has them open, or wait until it has started")]
+    #[error(
+        "nobody answers, and the files are in use; stop the process that has them open, or wait until it has started"
+    )]
     Locked,
     /// The files could not be used.
     #[error(transparent)]

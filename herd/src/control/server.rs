@@ -172,7 +172,9 @@ async fn converse(mut stream: UnixStream, answer: &Answerer) {
 
 pub(super) async fn find(line: &[u8], answer: &Answerer) -> Result<Answer, ControlError> {
     let request = read_request(line)?;
-    timeout(ANSWER_TIMEOUT, answer(request)).await.unwrap_or_else(|_| Err(timed_out("no answer was found", ANSWER_TIMEOUT)))
+    timeout(ANSWER_TIMEOUT, answer(request))
+        .await
+        .unwrap_or_else(|_| Err(timed_out("no answer was found", ANSWER_TIMEOUT)))
 }
 
 fn timed_out(what: &str, after: Duration) -> ControlError {

@@ -127,8 +127,7 @@ async fn what_is_no_request_is_refused_with_the_reason() {
 #[tokio::test]
 async fn connections_that_hang_do_not_keep_others_out_for_ever() {
     let process = start();
-    let hanging: Vec<_> =
-        (0..MAX_CONNECTIONS).map(|_| UnixStream::connect(&process.path).unwrap()).collect();
+    let hanging: Vec<_> = (0..MAX_CONNECTIONS).map(|_| UnixStream::connect(&process.path).unwrap()).collect();
     // Every place is taken by one that says nothing; each is given up after its time-out, so this one gets its turn.
     asked(&process.path, json!({"command": "echo"})).await.unwrap();
     drop(hanging);
@@ -152,6 +151,23 @@ async fn a_command_asks_the_process_and_only_without_it_the_files() {
     process.stop.send(true).unwrap();
     process.serving.await.unwrap();
     assert_eq!(or_direct(&path, &request, from_files).unwrap()["said"], "files");
+}
+
+#[tokio::test]
+async fn a_process_that_is_just_starting_is_asked_as_soon_as_it_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(SOCKET_NAME);
+    let (_stop, stopping) = watch::channel(false);
+    let runtime = tokio::runtime::Handle::current();
+    let answer = spawn_blocking(move || {
+        or_direct(&path, &json!({"command": "echo", "say": "process"}), || {
+            // It has locked its files, and only now comes to listen.
+            let _entered = runtime.enter();
+            runtime.spawn(listen(&path, echo(), stopping.clone()).unwrap());
+            Err(DirectError::Locked)
+        })
+    });
+    assert_eq!(answer.await.unwrap().unwrap()["said"], "process");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod certificate;
+pub mod key_command;
 pub mod keys;
 pub mod reply;
 pub mod serve;

@@ -45,7 +45,9 @@ pub const MAX_STREAMS: u32 = 256;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be had.
-    #[error("listening on {address}: {source}; another process may have the port, or the address is not this machine's")]
+    #[error(
+        "listening on {address}: {source}; another process may have the port, or the address is not this machine's"
+    )]
     Bind {
         /// The address asked for.
         address: SocketAddr,
@@ -86,7 +88,7 @@ impl Serving {
 }
 
 /// Serves `router` over TLS until `shutdown` says true or its sender is gone; requests under way then have
-/// [`SHUTDOWN_GRACE`]. Needs a tokio runtime. Upgraded connections (WebSockets) belong to whoever upgraded them,
+/// [`SHUTDOWN_GRACE`]. Needs a tokio runtime. Upgraded connections (`WebSockets`) belong to whoever upgraded them,
 /// who must watch `shutdown` too.
 pub fn serve(
     listener: TcpListener,

@@ -63,15 +63,18 @@ async fn connect(
     pin: [u8; 32],
     version: &'static rustls::SupportedProtocolVersion,
 ) -> io::Result<TlsStream<TcpStream>> {
-    let config = ClientConfig::builder_with_provider(provider())
+    let stream = TcpStream::connect(addr).await?;
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(client(pin, version))).connect(name, stream).await
+}
+
+fn client(pin: [u8; 32], version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
+    ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Pin(pin)))
-        .with_no_client_auth();
-    let stream = TcpStream::connect(addr).await?;
-    let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        .with_no_client_auth()
 }
 
 async fn get_page(addr: SocketAddr, pin: [u8; 32]) -> io::Result<String> {
@@ -120,6 +123,37 @@ async fn a_client_that_pins_the_key_is_served_over_both_versions_and_sees_its_ow
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello 127.0.0.1"), "{answer}");
     connect(addr, pin, &rustls::version::TLS12).await.unwrap();
     assert!(get_page(addr, [0; 32]).await.is_err(), "another pin must not connect");
+}
+
+#[tokio::test]
+async fn who_offers_http_2_gets_it() {
+    let server = start();
+    let mut config = client(server.identity.spki_sha256(), &rustls::version::TLS13);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(server.serving.addr).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+}
+
+#[tokio::test]
+async fn who_never_ends_a_request_is_cut_on_a_fresh_and_on_a_used_connection() {
+    let server = start();
+    let (addr, pin) = (server.serving.addr, server.identity.spki_sha256());
+    let mut fresh = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
+    let mut used = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
+    used.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert!(used.read(&mut [0; 1000]).await.unwrap() > 0);
+    for stream in [&mut fresh, &mut used] {
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: loc").await.unwrap();
+    }
+    // From here on the clock leaps to the next time-out whenever nobody has anything to do.
+    tokio::time::pause();
+    for mut stream in [fresh, used] {
+        let mut rest = Vec::new();
+        let reading = stream.read_to_end(&mut rest);
+        assert!(tokio::time::timeout(HEADER_READ_TIMEOUT * 10, reading).await.is_ok());
+    }
 }
 
 #[tokio::test]

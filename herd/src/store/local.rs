@@ -15,6 +15,8 @@ use std::sync::Arc;
 /// Key: the space's name, a zero byte, the key. Value: [`VALUE_VERSION`], then postcard.
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("local rows");
 
+type RowsRead = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// Stands before every value; another version would be another frozen type.
 const VALUE_VERSION: u8 = 1;
 
@@ -140,7 +142,7 @@ impl LocalFile {
         Ok(found)
     }
 
-    fn read(&self) -> Result<Option<redb::ReadOnlyTable<&'static [u8], &'static [u8]>>, LocalError> {
+    fn read(&self) -> Result<Option<RowsRead>, LocalError> {
         let reading = self.database.begin_read().map_err(|error| self.disk(&error))?;
         match reading.open_table(ROWS) {
             Ok(rows) => Ok(Some(rows)),
@@ -291,6 +293,27 @@ mod tests {
         file.put("s", "k", &(1_u8, 2_u8)).unwrap();
         assert!(matches!(file.get::<u8>("s", "k"), Err(LocalError::Value { .. })));
         assert!(matches!(file.get::<(u8, u8, u8)>("s", "k"), Err(LocalError::Value { .. })));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn damage_anywhere_in_the_file_is_an_error_or_nothing_and_never_a_panic(
+            at in 0_usize..20_000, flip in 1_u8.., length in 1_usize..600,
+        ) {
+            let (dir, file) = fresh();
+            for key in 0..20 {
+                file.put("s", &key.to_string(), &"some text").unwrap();
+            }
+            drop(file);
+            let path = dir.path().join("local.redb");
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte ^= flip);
+            std::fs::write(&path, bytes).unwrap();
+            if let Ok(file) = LocalFile::open(&path) {
+                let _ = file.list::<String>("s");
+            }
+        }
     }
 
     proptest! {

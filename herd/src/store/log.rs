@@ -48,6 +48,16 @@ impl Log {
             Some(store) => store,
             None => write_id(&database, new_id())?,
         };
+        Self::over(database, store)
+    }
+
+    /// Opens the log for those who only look. None where its making was cut short before it had an identity.
+    pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Option<Self>, StoreError> {
+        let database = disk.open(LOG_FILE, cache_bytes)?;
+        stored_id(&database)?.map(|store| Self::over(database, store)).transpose()
+    }
+
+    fn over(database: Database, store: StoreId) -> Result<Self, StoreError> {
         let epochs = Arc::new(RwLock::new(read_epochs(&database)?));
         Ok(Self { database: Arc::new(database), store, epochs })
     }
@@ -256,8 +266,22 @@ fn row_of(first: u64, bytes: &[u8]) -> Result<RowReader<'_>, StoreError> {
         .ok_or(StoreError::DamagedLog { at: Sequence(first), why: "its row has no readable header" })
 }
 
+/// The epochs that these changes, which follow `before`, begin, and where. An Epoch change that does not count on
+/// begins nothing: the writers of a history are in order, whoever wrote it.
+pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, Sequence)> {
+    let mut latest = before.epoch;
+    let mut begun = Vec::new();
+    for (bytes, n) in changes.iter().zip(before.sequence.0 + 1..) {
+        if let Some(epoch) = epoch_begun(bytes).filter(|epoch| *epoch > latest) {
+            latest = epoch;
+            begun.push((epoch, Sequence(n)));
+        }
+    }
+    begun
+}
+
 /// The epoch that stored bytes begin, where they are an Epoch change.
-pub(super) fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
+fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
     if bytes.first() != Some(&(crate::change::ChangeKind::Epoch as u8)) || bytes.len() > MAX_CHANGE_BYTES {
         return None;
     }

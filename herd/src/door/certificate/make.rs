@@ -7,6 +7,7 @@ use rcgen::{
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 /// A barn has no clock to trust, and peers pin the key: the dates are as wide as they can be.
 const VALID_FROM: (i32, u8, u8) = (2020, 1, 1);
@@ -28,7 +29,7 @@ pub enum SanEntry {
 /// Writes the key, if there is none, and then the certificate, if there is none: a start that is cut in between
 /// leaves a key that the next start goes on with.
 pub(super) fn make_missing(files: &IdentityFiles, names: &[SanEntry]) -> Result<(), CertificateError> {
-    match (files.key.exists(), files.certificate.exists()) {
+    match (is_there(&files.key)?, is_there(&files.certificate)?) {
         (true, true) => Ok(()),
         (false, true) => Err(CertificateError::KeyLost { path: files.key.clone() }),
         (true, false) => write_certificate(files, &kept_key(files)?, names),
@@ -37,6 +38,15 @@ pub(super) fn make_missing(files: &IdentityFiles, names: &[SanEntry]) -> Result<
             files::write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE)?;
             write_certificate(files, &key, names)
         }
+    }
+}
+
+/// A link to nowhere is something there: it must not be written over.
+fn is_there(path: &Path) -> Result<bool, CertificateError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(CertificateError::Read { path: path.into(), source }),
     }
 }
 

@@ -193,8 +193,8 @@ fn load(files: &IdentityFiles) -> Result<Loaded, CertificateError> {
         }
         other => malformed(&files.certificate, other.to_string()),
     })?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(&leaf)
-        .map_err(|error| malformed(&files.certificate, error.to_string()))?;
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(&leaf).map_err(|error| malformed(&files.certificate, error.to_string()))?;
     Ok(Loaded {
         certified: Arc::new(certified),
         spki_sha256: Sha256::digest(parsed.tbs_certificate.subject_pki.raw).into(),
