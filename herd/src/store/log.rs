@@ -51,25 +51,17 @@ impl Log {
         Self::over(database, store)
     }
 
-    /// Opens the log for those who only look. None where its making was cut short before it had an identity.
+    /// Opens the log for those who only look, and makes none. None where there is none, or where its making was cut
+    /// short before it had an identity.
     pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Option<Self>, StoreError> {
+        if !disk.holds(LOG_FILE) {
+            return Ok(None);
+        }
         let database = disk.open(LOG_FILE, cache_bytes)?;
         stored_id(&database)?.map(|store| Self::over(database, store)).transpose()
     }
 
     fn over(database: Database, store: StoreId) -> Result<Self, StoreError> {
-        let epochs = Arc::new(RwLock::new(read_epochs(&database)?));
-        Ok(Self { database: Arc::new(database), store, epochs })
-    }
-
-    /// Opens a log that is there, and makes none.
-    pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, StoreError> {
-        let missing = || StoreError::Missing { place: disk.place() };
-        if !disk.holds(LOG_FILE) {
-            return Err(missing());
-        }
-        let database = disk.open(LOG_FILE, cache_bytes)?;
-        let store = stored_id(&database)?.ok_or_else(missing)?;
         let epochs = Arc::new(RwLock::new(read_epochs(&database)?));
         Ok(Self { database: Arc::new(database), store, epochs })
     }
@@ -299,7 +291,7 @@ pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, 
 }
 
 /// The epoch that stored bytes begin, where they are an Epoch change.
-fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
+pub(super) fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
     if bytes.first() != Some(&(crate::change::ChangeKind::Epoch as u8)) || bytes.len() > MAX_CHANGE_BYTES {
         return None;
     }

@@ -128,9 +128,6 @@ impl Store {
 
     /// The last boot number that the log names, 0 for none: a machine whose own count is lost goes on after it.
     pub fn last_boot(disk: &dyn Disk) -> Result<u32, StoreError> {
-        if !disk.holds(LOG_FILE) {
-            return Ok(0);
-        }
         let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else { return Ok(0) };
         let reader = log.reader()?;
         let head = reader.head()?;
