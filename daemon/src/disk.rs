@@ -60,15 +60,15 @@ impl DiskGauge {
         Self(Arc::new(Gauge { measure: Box::new(measure), last: Mutex::default() }))
     }
 
-    //TEMP    /// Asks the file system that holds this directory.
-    //TEMP    pub fn of_directory(path: impl Into<PathBuf>) -> Self {
-    //TEMP        let path = path.into();
-    //TEMP        Self::new(move || {
-    //TEMP            let disk = herd::lifecycle::free_disk(&path).map_err(io::Error::other)?;
-    //TEMP            let needed_bytes = herd::lifecycle::lowest_allowed_free_bytes(disk.total_bytes);
-    //TEMP            Ok(Room { free_bytes: disk.free_bytes, needed_bytes })
-    //TEMP        })
-    //TEMP    }
+    /// Asks the file system that holds this directory.
+    pub fn of_directory(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        Self::new(move || {
+            let disk = herd::lifecycle::free_disk(&path).map_err(io::Error::other)?;
+            let needed_bytes = herd::lifecycle::lowest_allowed_free_bytes(disk.total_bytes);
+            Ok(Room { free_bytes: disk.free_bytes, needed_bytes })
+        })
+    }
 
     /// A disk that never fills.
     pub fn plenty() -> Self {

@@ -1,3 +1,15 @@
 //! `herdlinxd`, the barn: listens, records, serves. The source of one history.
+pub mod boot;
+pub mod cli;
 pub mod disk;
+pub mod health;
+pub mod ingest;
+pub mod open;
+pub mod pair;
+pub mod receive;
 pub mod recorder;
+pub mod run;
+pub mod settings;
+pub mod show;
+#[cfg(test)]
+mod worlds;

@@ -99,8 +99,13 @@ pub const DEFAULT_LOG: &str = "info";
 /// Logs to stderr, from now on and for the whole process: what `RUST_LOG` asks for, [`DEFAULT_LOG`] without it; with
 /// colors on a terminal unless `NO_COLOR` is set. Only the first call in a process has an effect.
 pub fn start_logging() {
+    start_logging_at(DEFAULT_LOG);
+}
+
+/// As [`start_logging`], with a level of the settings (`error` to `trace`) where `RUST_LOG` does not say otherwise.
+pub fn start_logging_at(level: &str) {
     let asked = std::env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
-    let (filter, refused) = log_filter(asked.as_deref());
+    let (filter, refused) = log_filter(asked.as_deref(), level);
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colors = !no_color && std::io::stderr().is_terminal();
     let started = tracing_subscriber::fmt()
@@ -113,16 +118,16 @@ pub fn start_logging() {
         tracing::debug!("logging was started already; it stays as it is");
     }
     if let Some(reason) = refused {
-        tracing::warn!("RUST_LOG is not understood ({reason}); logging at `{DEFAULT_LOG}`");
+        tracing::warn!("RUST_LOG is not understood ({reason}); logging at `{level}`");
     }
 }
 
 /// The filter, and why the one asked for is not it.
-fn log_filter(asked: Option<&str>) -> (EnvFilter, Option<String>) {
+fn log_filter(asked: Option<&str>, level: &str) -> (EnvFilter, Option<String>) {
     match asked.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
         Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (EnvFilter::new(DEFAULT_LOG), Some(error.to_string())),
-        None => (EnvFilter::new(DEFAULT_LOG), None),
+        Some(Err(error)) => (EnvFilter::new(level), Some(error.to_string())),
+        None => (EnvFilter::new(level), None),
     }
 }
 
@@ -210,10 +215,11 @@ mod tests {
 
     #[test]
     fn a_log_filter_that_is_not_understood_is_said_and_replaced() {
-        assert!(log_filter(None).1.is_none());
-        assert!(log_filter(Some("  ")).1.is_none());
-        assert_eq!(log_filter(Some("debug,herd=trace")).0.to_string(), "herd=trace,debug");
-        let (filter, refused) = log_filter(Some("herd=loud"));
+        assert!(log_filter(None, DEFAULT_LOG).1.is_none());
+        assert_eq!(log_filter(None, "warn").0.to_string(), "warn");
+        assert!(log_filter(Some("  "), DEFAULT_LOG).1.is_none());
+        assert_eq!(log_filter(Some("debug,herd=trace"), DEFAULT_LOG).0.to_string(), "herd=trace,debug");
+        let (filter, refused) = log_filter(Some("herd=loud"), DEFAULT_LOG);
         assert!(refused.is_some());
         assert_eq!(filter.to_string(), DEFAULT_LOG);
     }

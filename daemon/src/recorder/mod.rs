@@ -155,3 +155,12 @@ impl Recorder {
         self.status.clone()
     }
 }
+
+#[cfg(test)]
+impl Recorder {
+    /// Takes all room, as a writer that stands still leaves it.
+    pub(crate) async fn hold_all_room(&self) -> OwnedSemaphorePermit {
+        let all = u32::try_from(QUEUE_PAYLOADS).unwrap();
+        self.room.clone().acquire_many_owned(all).await.unwrap()
+    }
+}

@@ -51,8 +51,12 @@ impl Log {
         Self::over(database, store)
     }
 
-    /// Opens the log for those who only look. None where its making was cut short before it had an identity.
+    /// Opens the log for those who only look, and makes none. None where there is none, or where its making was cut
+    /// short before it had an identity.
     pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Option<Self>, StoreError> {
+        if !disk.holds(LOG_FILE) {
+            return Ok(None);
+        }
         let database = disk.open(LOG_FILE, cache_bytes)?;
         stored_id(&database)?.map(|store| Self::over(database, store)).transpose()
     }
@@ -70,6 +74,12 @@ impl Log {
     pub(super) fn epoch_at(&self, sequence: Sequence) -> Epoch {
         let epochs = self.epochs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         epochs.iter().rev().find(|(_, first)| *first <= sequence).map_or(Epoch(0), |(epoch, _)| *epoch)
+    }
+
+    /// The writers that began at or before `sequence`, with the changes that began them.
+    pub(super) fn epochs_through(&self, sequence: Sequence) -> Vec<(Epoch, Sequence)> {
+        let epochs = self.epochs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        epochs.iter().copied().filter(|(_, first)| *first <= sequence).collect()
     }
 
     /// Appends durably: when this returns `Ok`, a power cut takes nothing of it away.
@@ -281,7 +291,7 @@ pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, 
 }
 
 /// The epoch that stored bytes begin, where they are an Epoch change.
-fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
+pub(super) fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
     if bytes.first() != Some(&(crate::change::ChangeKind::Epoch as u8)) || bytes.len() > MAX_CHANGE_BYTES {
         return None;
     }

@@ -20,6 +20,7 @@ mod memory;
 mod reader;
 mod row;
 mod tables_file;
+mod verify;
 
 pub use append::{Incoming, Receipt};
 pub use apply::{Applied, RunOfChanges};
@@ -31,6 +32,7 @@ pub use log::LOG_FILE;
 pub use memory::MemoryDisk;
 pub use reader::{Reader, Snapshot};
 pub use tables_file::TABLES_FILE;
+pub use verify::{Phase, Progress, RowDiffers, TablesVerdict, Verified, VerifyError, verify_disk, verify_reader};
 
 use crate::change::{Change, EpochBegan, Unreadable};
 use crate::clock::ClockReading;
@@ -126,9 +128,6 @@ impl Store {
 
     /// The last boot number that the log names, 0 for none: a machine whose own count is lost goes on after it.
     pub fn last_boot(disk: &dyn Disk) -> Result<u32, StoreError> {
-        if !disk.holds(LOG_FILE) {
-            return Ok(0);
-        }
         let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else { return Ok(0) };
         let reader = log.reader()?;
         let head = reader.head()?;

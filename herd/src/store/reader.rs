@@ -13,8 +13,8 @@ use tokio::sync::watch;
 /// readers are gone too.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    log: Log,
-    tables: TablesFile,
+    pub(super) log: Log,
+    pub(super) tables: TablesFile,
     head: watch::Receiver<Head>,
 }
 

@@ -1,0 +1,116 @@
+//! Why a command failed, and the number that it leaves.
+
+use crate::boot::BootError;
+use crate::open::OpenError;
+use crate::recorder::WriterError;
+use crate::run::RunError;
+use crate::settings::Refused;
+use herd::control::CommandError;
+use herd::door::key_command::KeyCommandError;
+use herd::door::keys::KeyError;
+use herd::lifecycle::Exit;
+use herd::store::{StoreError, TablesVerdict, VerifyError};
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The settings were refused.
+    #[error(transparent)]
+    Settings(#[from] Refused),
+    /// `run` could not start or ended by itself.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The files could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Neither the process nor the files gave an answer.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// A command about keys.
+    #[error(transparent)]
+    Key(#[from] KeyCommandError),
+    /// The store does not hold, or could not be read.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The log holds and the tables do not.
+    #[error("{0}")]
+    Tables(TablesVerdict),
+    /// What `verify` wrote stays there.
+    #[error("removing {}: {source}; remove it by hand", path.display())]
+    Scratch {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The running process answered something else.
+    #[error("the answer lacks `{0}`; is the process of another version?")]
+    Incomplete(&'static str),
+    /// The result could not be printed.
+    #[error("printing the result: {0}")]
+    Print(#[from] io::Error),
+    /// No threads.
+    #[error("starting the program's threads: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl From<&CliError> for Exit {
+    fn from(error: &CliError) -> Self {
+        match error {
+            CliError::Settings(_) => Self::Usage,
+            CliError::Run(error) => of_run(error),
+            CliError::Open(error) => of_open(error),
+            CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
+            CliError::Key(error) => Self::from(error),
+            CliError::Verify(VerifyError::Store(error)) => of_store(error),
+            CliError::Verify(_) | CliError::Tables(_) => Self::Damaged,
+            CliError::Scratch { .. } | CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => {
+                Self::Failure
+            }
+        }
+    }
+}
+
+fn of_command(error: &CommandError) -> Exit {
+    match error {
+        CommandError::Failed(source) => match (source.downcast_ref(), source.downcast_ref()) {
+            (Some(error), _) => of_open(error),
+            (_, Some(error)) => of_store(error),
+            _ => Exit::from(error),
+        },
+        other => Exit::from(other),
+    }
+}
+
+fn of_run(error: &RunError) -> Exit {
+    match error {
+        RunError::Open(error) => of_open(error),
+        RunError::Control(error) => Exit::from(error),
+        RunError::Serve(error) => Exit::from(error),
+        RunError::Radio { .. } => Exit::Usage,
+        RunError::Writer(WriterError::Local(error)) => Exit::from(error),
+        // A failed commit is mended by a start that opens the files anew, so it is no damage.
+        _ => Exit::Failure,
+    }
+}
+
+fn of_open(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Local(error)
+        | OpenError::Keys(KeyError::Local(error))
+        | OpenError::Boot(BootError::Local(error)) => Exit::from(error),
+        OpenError::Certificate(_) => Exit::Usage,
+        OpenError::Store(error) | OpenError::Boot(BootError::Store(error)) => of_store(error),
+        OpenError::Directory { .. } | OpenError::Keys(_) | OpenError::Randomness(_) => Exit::Failure,
+    }
+}
+
+fn of_store(error: &StoreError) -> Exit {
+    match error {
+        StoreError::Locked { .. } => Exit::Locked,
+        StoreError::DamagedLog { .. } => Exit::Damaged,
+        _ => Exit::Failure,
+    }
+}

@@ -1,0 +1,174 @@
+//! The command line.
+
+mod error;
+mod exec;
+
+pub use error::CliError;
+
+use crate::settings::{DEFAULT_FILE, Refused, Settings};
+use crate::show::{PageRequest, ShowRequest, StatusFilter};
+use clap::{Parser, Subcommand};
+use herd::door::key_command::KeyCommand;
+use herd::lifecycle::Exit;
+use herd::settings::environment;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+A first day:
+  herdlinxd config > herdlinxd.toml                 every setting with its default; change what you like
+  herdlinxd --config herdlinxd.toml check           says what is wrong with it
+  herdlinxd --config herdlinxd.toml run             records and serves until it is stopped
+  herdlinxd --config herdlinxd.toml key add chute-1 --scope ingest
+                                                    a key for a device that delivers payloads over HTTPS
+  herdlinxd --config herdlinxd.toml pair            one line; give it to `herdlinx-mirror add` at the office
+
+All commands work while the daemon runs and while it does not, but for `verify`, which needs it stopped.
+Settings come from the file, above it HERDLINX_* in the environment (HERDLINX_LISTEN=127.0.0.1:5001), above that flags.
+Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
+taken, 5 nobody answers, 6 the files are in use, 7 refused.";
+
+/// The barn: hears RFID reads over radio and HTTPS, keeps every one of them durably, serves them to the office.
+#[derive(Debug, Parser)]
+#[command(name = "herdlinxd", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+struct Cli {
+    #[arg(long, global = true, value_name = "FILE", help = format!("The settings [default: {DEFAULT_FILE}, if it is there]"))]
+    config: Option<PathBuf>,
+    /// Set `state_dir`, above file and environment
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
+    /// Set `listen`, above file and environment
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Record and serve until SIGTERM or Ctrl-C; logs to stderr
+    Run,
+    /// Say what is wrong with the settings, and start nothing
+    Check,
+    /// Print every setting with its default and range, as a file to begin with
+    Config,
+    /// Make a key for an office and print the ONE line that pairs it, alone on the last line
+    Pair {
+        /// The key's name [default: office-1, office-2, ...]
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Make, take away and list the keys of devices, programs and offices
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Show what the store holds
+    Show {
+        #[command(subcommand)]
+        what: ShowCommand,
+        /// As JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Prove the store: recompute the chain of the log from its bytes, fold the tables again, compare the digests
+    Verify,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum ShowCommand {
+    /// One change of the log
+    Change {
+        /// Its sequence
+        sequence: u64,
+    },
+    /// Batches, the newest first
+    Batches(PageRequest),
+    /// Animals, in the order in which they were first seen
+    Animals(PageRequest),
+    /// Payloads, the newest first
+    Payloads {
+        /// Only those of this status
+        #[arg(long, value_enum)]
+        status: Option<StatusFilter>,
+        #[command(flatten)]
+        page: PageRequest,
+    },
+}
+
+impl From<ShowCommand> for ShowRequest {
+    fn from(command: ShowCommand) -> Self {
+        match command {
+            ShowCommand::Change { sequence } => Self::Change { sequence },
+            ShowCommand::Batches(page) => Self::Batches(page),
+            ShowCommand::Animals(page) => Self::Animals(page),
+            ShowCommand::Payloads { status, page } => Self::Payloads { status, page },
+        }
+    }
+}
+
+/// Does what the arguments ask for; the first is the program's name. Prints results to stdout, all else to stderr.
+pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(told) => {
+            let printed = told.print();
+            let exit = if told.use_stderr() { Exit::Usage } else { Exit::Success };
+            return printed.map_or(Exit::Failure, |()| exit).into();
+        }
+    };
+    match cli.carry_out(&mut std::io::stdout().lock()) {
+        Ok(()) => Exit::Success.into(),
+        Err(error) => {
+            eprintln!("herdlinxd: {error}");
+            Exit::from(&error).into()
+        }
+    }
+}
+
+impl Cli {
+    fn settings(&self) -> Result<Settings, Refused> {
+        let mut flags = toml::Table::new();
+        if let Some(directory) = &self.state_dir {
+            flags.insert("state_dir".to_owned(), directory.to_string_lossy().into_owned().into());
+        }
+        if let Some(address) = self.listen {
+            flags.insert("listen".to_owned(), address.to_string().into());
+        }
+        Settings::load(self.config.as_deref(), environment(), flags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("herdlinxd").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_commands_and_flags_are_sound_and_the_help_teaches_a_first_day() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        for taught in ["run", "check", "config", "pair", "key", "show", "verify", "herdlinx-mirror add"] {
+            assert!(help.contains(taught), "{taught}");
+        }
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_command() {
+        for line in ["--config a.toml --listen 127.0.0.1:0 run", "run --config a.toml --listen 127.0.0.1:0"] {
+            let cli = parsed(line).unwrap();
+            assert_eq!((cli.config, cli.listen), (Some("a.toml".into()), Some("127.0.0.1:0".parse().unwrap())));
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        for line in ["", "fly", "run --fast", "show", "show change", "show change x", "key add", "--listen here run"] {
+            assert!(parsed(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a caller may send: one payload, or an array of them.
+
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Request};
+use axum::http::StatusCode;
+use futures::TryStreamExt as _;
+use herd::door::reply::{ApiError, StrictJson};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The largest body with one payload.
+pub const MAX_SINGLE_BODY_BYTES: usize = 4 * 1024;
+/// The largest body with an array of payloads.
+pub const MAX_ARRAY_BODY_BYTES: usize = 512 * 1024;
+/// The longest array.
+pub const MAX_PAYLOADS: usize = crate::recorder::GROUP_PAYLOADS;
+
+/// What a call asks for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Single(String),
+    Array(Vec<Item>),
+}
+
+/// One element of the array.
+#[derive(Debug)]
+pub(super) enum Item {
+    Text(String),
+    /// Any other JSON; not kept, so that no body can grow in memory.
+    NotText,
+}
+
+/// The body. Keys beside these two are left alone: readers in the field send what their makers thought of.
+#[derive(serde::Deserialize)]
+struct Call {
+    payload: Option<String>,
+    payloads: Option<Items>,
+}
+
+#[derive(Default)]
+struct Items {
+    items: Vec<Item>,
+    /// Those beyond [`MAX_PAYLOADS`] are only counted.
+    count: usize,
+}
+
+pub(super) async fn read(request: Request) -> Result<Asked, ApiError> {
+    let length = Arc::new(AtomicUsize::new(0));
+    let counted = length.clone();
+    let request = request.map(|body| {
+        let count = move |part: &bytes::Bytes| {
+            counted.fetch_add(part.len(), Ordering::Relaxed);
+        };
+        Body::from_stream(body.into_data_stream().inspect_ok(count))
+    });
+    let StrictJson(call) = StrictJson::<Call>::from_request(request, &()).await?;
+    match call {
+        Call { payload: Some(_), payloads: Some(_) } => {
+            Err(ApiError::bad_request("send either `payload` or `payloads`, not both"))
+        }
+        Call { payload: Some(_), .. } if length.load(Ordering::Relaxed) > MAX_SINGLE_BODY_BYTES => {
+            let message = format!("a body with one payload has at most {MAX_SINGLE_BODY_BYTES} bytes");
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message))
+        }
+        Call { payload: Some(text), .. } => Ok(Asked::Single(text)),
+        Call { payloads: Some(Items { count, .. }), .. } if count > MAX_PAYLOADS => {
+            let message = format!("{count} payloads are too many: send at most {MAX_PAYLOADS} in one call");
+            Err(ApiError::bad_request(message))
+        }
+        Call { payloads: Some(Items { items, .. }), .. } => Ok(Asked::Array(items)),
+        Call { payload: None, payloads: None } => {
+            Err(ApiError::bad_request("the body needs `payload`, a string, or `payloads`, an array of them"))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Items {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Bounded;
+        impl<'de> Visitor<'de> for Bounded {
+            type Value = Items;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of payloads")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Items, A::Error> {
+                let mut all = Items::default();
+                while all.count < MAX_PAYLOADS {
+                    let Some(item) = array.next_element()? else { return Ok(all) };
+                    all.items.push(item);
+                    all.count += 1;
+                }
+                while array.next_element::<IgnoredAny>()?.is_some() {
+                    all.count += 1;
+                }
+                Ok(all)
+            }
+        }
+        from.deserialize_seq(Bounded)
+    }
+}
+
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct AnyItem;
+        impl<'de> Visitor<'de> for AnyItem {
+            type Value = Item;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a payload")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Item, E> {
+                Ok(Item::Text(text.to_owned()))
+            }
+            fn visit_unit<E>(self) -> Result<Item, E> {
+                Ok(Item::NotText)
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<Item, E> {
+                Ok(Item::NotText)
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<Item, E> {
+                Ok(Item::NotText)
+            }
+            fn visit_u64<E>(self, _: u64) -> Result<Item, E> {
+                Ok(Item::NotText)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Item, E> {
+                Ok(Item::NotText)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Item, A::Error> {
+                while array.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Item::NotText)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Item::NotText)
+            }
+        }
+        from.deserialize_any(AnyItem)
+    }
+}

@@ -1,0 +1,290 @@
+//! What each caller is answered: one claim for each row of the interface.
+
+use super::*;
+use crate::disk::{DiskGauge, Room};
+use crate::worlds::World;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use herd::decide::Rules;
+use herd::door::keys::KeyRing;
+use herd::randomness::SeededRandomness;
+use herd::store::LocalFile;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// SHA-256 of `hxb:TEST001:LF999:UHF888`, from sha256sum.
+const HASH: &str = "4da47a0322b940378b964cfa248f0e409245bf107a839c48d7d080fd22985fc0";
+
+struct Door {
+    world: World,
+    router: Router,
+    key: String,
+    other_key: String,
+    shutdown: watch::Sender<bool>,
+    _directory: tempfile::TempDir,
+}
+
+fn door_with(rules: Rules, disk: DiskGauge) -> Door {
+    let directory = tempfile::tempdir().unwrap();
+    let world = World::new(rules, disk);
+    let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+    let keys = Arc::new(KeyRing::load(local, world.clock.clone(), SeededRandomness::new(1)).unwrap());
+    let add = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
+    let (key, other_key) = (add("chute-1", Scope::Ingest), add("office", Scope::Read));
+    let shutdown = watch::Sender::new(false);
+    let ingest = Ingest {
+        recorder: world.recorder.clone(),
+        reader: world.reader.clone(),
+        clock: world.clock.clone(),
+        reader_group: "main".into(),
+        shutdown: shutdown.subscribe(),
+    };
+    Door { router: router(ingest, keys), world, key, other_key, shutdown, _directory: directory }
+}
+
+fn door() -> Door {
+    door_with(Rules { rejections_per_hour: 2, ..Rules::default() }, DiskGauge::plenty())
+}
+
+impl Door {
+    async fn send(&self, request: axum::http::request::Builder, body: impl Into<Body>) -> (u16, Option<String>, Value) {
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let retry_after = response.headers().get(header::RETRY_AFTER).map(|s| s.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, retry_after, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    fn request(&self) -> axum::http::request::Builder {
+        Request::post("/api/lora/receive").header("X-API-Key", &self.key).header("Content-Type", "application/json")
+    }
+
+    async fn post(&self, body: impl Into<Body>) -> (u16, Option<String>, Value) {
+        self.send(self.request(), body).await
+    }
+
+    async fn payload(&self, text: &str) -> (u16, Option<String>, Value) {
+        self.post(json!({ "payload": text }).to_string()).await
+    }
+
+    fn head(&self) -> u64 {
+        self.world.reader.head().position.sequence.0
+    }
+}
+
+#[tokio::test]
+async fn a_new_payload_is_201_with_its_sequence_and_hash_and_the_key_is_its_channel() {
+    let door = door();
+    let (status, retry_after, answer) = door.payload("hxb:TEST001:LF999:UHF888").await;
+    assert_eq!((status, retry_after), (201, None));
+    let expected = json!({
+        "success": true, "status": "stored", "payload_id": 2, "payload_hash": HASH, "message": "stored as change 2",
+    });
+    assert_eq!(answer, expected);
+    let received = door.world.received(2);
+    assert_eq!((received.origin.channel.as_str(), received.origin.reader_group.as_str()), ("chute-1", "main"));
+}
+
+#[tokio::test]
+async fn the_office_path_is_the_same_door() {
+    let door = door();
+    let request = Request::post("/office/api/lora/receive")
+        .header("Authorization", format!("Bearer {}", door.key))
+        .header("Content-Type", "application/json; charset=utf-8");
+    assert_eq!(door.send(request, r#"{"payload":"hxb:A:1:2"}"#).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_repeat_is_409_and_says_of_which_change_and_when_that_came() {
+    let door = door();
+    door.payload("hxb:TEST001:LF999:UHF888").await;
+    door.world.clock.since_boot_ms.store(59_999, std::sync::atomic::Ordering::Relaxed);
+    let (status, _, answer) = door.payload(" hxb:TEST001:LF999:UHF888\r\n").await;
+    assert_eq!(status, 409);
+    let expected = json!({
+        "success": false, "error": "duplicate", "status": "duplicate", "payload_id": 2, "payload_hash": HASH,
+        "received_at": "2024-01-15T10:35:20.000Z",
+        "message": "held already as change 2, received 2024-01-15T10:35:20.000Z",
+    });
+    assert_eq!(answer, expected);
+    door.world.clock.since_boot_ms.store(60_000, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(door.payload("hxb:TEST001:LF999:UHF888").await.0, 201);
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_422_and_kept_and_beyond_the_bound_429_and_counted() {
+    let door = door();
+    let (status, _, answer) = door.payload("invalid:data").await;
+    assert_eq!(status, 422);
+    assert_eq!(answer["error"], "rejected");
+    assert_eq!((&answer["status"], &answer["payload_id"]), (&json!("rejected"), &json!(2)));
+    assert_eq!(answer["reason"], "unknown_prefix");
+    assert_eq!(answer["message"], r#"The payload begins with "invalid", and only hxb, hxe and event are known."#);
+    assert_eq!(door.world.received(2).raw, b"invalid:data");
+    assert_eq!(door.payload("invalid:data 2").await.0, 422);
+    let (status, _, answer) = door.payload("invalid:data 3").await;
+    assert_eq!((status, &answer["error"]), (429, &json!("rejections_suppressed")));
+    assert_eq!(door.head(), 3);
+}
+
+#[tokio::test]
+async fn what_is_no_payload_at_all_is_400_and_leaves_no_trace() {
+    let door = door();
+    let long = format!(r#"{{"payload":"{}"}}"#, "x".repeat(256));
+    let bodies = [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        "{\"payload\":1}",
+        "{\"payload\":null}",
+        "{\"payload\":[\"a\"]}",
+        "{\"payload\":\"\"}",
+        "{\"payload\":\" \\t \"}",
+        "{\"payload\":\"\\ud800\"}",
+        "{\"payload\":\"a\\udc00b\"}",
+        "{\"payload\":\"a\",\"payloads\":[]}",
+        "{\"payload\":\"a\"} x",
+        "{\"payload\":\"a\",\"payload\":\"b\"}",
+        "{\"payloads\":\"a\"}",
+        "{\"payloads\":{}}",
+        &long,
+    ];
+    for body in bodies {
+        let (status, _, answer) = door.post(body.to_owned()).await;
+        assert_eq!((status, &answer["error"]), (400, &json!("bad_request")), "{body}: {answer}");
+    }
+    let (status, ..) = door.post(&b"{\"payload\":\"\xff\"}"[..]).await;
+    assert_eq!(status, 400);
+    assert_eq!(door.head(), 1);
+}
+
+#[tokio::test]
+async fn a_payload_of_255_bytes_is_taken_and_its_blanks_do_not_count() {
+    let door = door();
+    let text = format!("  {}\n", "x".repeat(255));
+    assert_eq!(door.payload(&text).await.0, 422);
+    assert_eq!(door.world.received(2).raw, text.as_bytes());
+}
+
+#[tokio::test]
+async fn a_body_above_its_limit_is_413_whichever_way_it_comes() {
+    let door = door();
+    let padded = |bytes: usize, rest: &str| format!("{rest}{}", " ".repeat(bytes - rest.len()));
+    let one = r#"{"payload":"hxb:A:1:2"}"#;
+    assert_eq!(door.post(padded(MAX_SINGLE_BODY_BYTES, one)).await.0, 201);
+    let (status, _, answer) = door.post(padded(MAX_SINGLE_BODY_BYTES + 1, one)).await;
+    assert_eq!((status, &answer["error"]), (413, &json!("payload_too_large")));
+    let many = r#"{"payloads":["hxb:A:3:4"]}"#;
+    assert_eq!(door.post(padded(MAX_ARRAY_BODY_BYTES, many)).await.0, 200);
+    assert_eq!(door.post(padded(MAX_ARRAY_BODY_BYTES + 1, many)).await.0, 413);
+    // Without a length beforehand the limit is met while reading.
+    let parts = futures::stream::iter(std::iter::repeat_n(Ok::<_, std::convert::Infallible>(" ".repeat(1024)), 1024));
+    assert_eq!(door.post(Body::from_stream(parts)).await.0, 413);
+}
+
+#[tokio::test]
+async fn another_content_type_is_415() {
+    let door = door();
+    for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
+        let request =
+            Request::post("/api/lora/receive").header("X-API-Key", &door.key).header("Content-Type", content_type);
+        let (status, _, answer) = door.send(request, r#"{"payload":"hxb:A:1:2"}"#).await;
+        assert_eq!((status, &answer["error"]), (415, &json!("unsupported_media_type")));
+    }
+    let request = Request::post("/api/lora/receive").header("X-API-Key", &door.key);
+    assert_eq!(door.send(request, r#"{"payload":"hxb:A:1:2"}"#).await.0, 415);
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_key_of_scope_ingest() {
+    let door = door();
+    let body = r#"{"payload":"hxb:A:1:2"}"#;
+    let plain = || Request::post("/api/lora/receive").header("Content-Type", "application/json");
+    assert_eq!(door.send(plain(), body).await.0, 401);
+    assert_eq!(door.send(plain().header("X-API-Key", "hxb_wrong"), body).await.0, 401);
+    let (status, _, answer) = door.send(plain().header("X-API-Key", &door.other_key), body).await;
+    assert_eq!((status, &answer["error"]), (403, &json!("forbidden")));
+    assert_eq!(door.head(), 1);
+}
+
+#[tokio::test]
+async fn an_array_is_answered_in_order_each_as_the_single_call_would_be() {
+    let door = door();
+    let body = json!({"payloads": ["hxb:A:1:2", 7, "hxb:A:1:2", "noise", "", {"payload": "x"}, "hxb:A:3:4"]});
+    let (status, _, answer) = door.post(body.to_string()).await;
+    assert_eq!((status, &answer["success"]), (200, &json!(true)));
+    let words: Vec<_> =
+        answer["results"].as_array().unwrap().iter().map(|it| (&it["status"], &it["payload_id"])).collect();
+    let expected = json!([
+        ["stored", 2],
+        ["refused", null],
+        ["duplicate", 2],
+        ["rejected", 3],
+        ["refused", null],
+        ["refused", null],
+        ["stored", 4],
+    ]);
+    assert_eq!(json!(words), expected);
+    let single = door.payload("hxb:A:1:2").await.2;
+    assert_eq!(answer["results"][2], single);
+    assert_eq!(door.world.recorder.status().borrow().counts.groups, 2);
+}
+
+#[tokio::test]
+async fn an_array_holds_up_to_a_thousand_and_an_empty_one_is_answered_with_nothing() {
+    let door = door();
+    let array = |count: usize| json!({"payloads": (0..count).map(|n| format!("hxb:A:{n}:{n}")).collect::<Vec<_>>()});
+    let (status, _, answer) = door.post(array(0).to_string()).await;
+    assert_eq!((status, answer), (200, json!({"success": true, "results": []})));
+    let (status, _, answer) = door.post(array(MAX_PAYLOADS + 1).to_string()).await;
+    assert_eq!((status, &answer["error"]), (400, &json!("bad_request")));
+    assert!(answer["message"].as_str().unwrap().contains("1001"), "{answer}");
+    assert_eq!(door.head(), 1);
+    let (status, _, answer) = door.post(array(MAX_PAYLOADS).to_string()).await;
+    assert_eq!((status, answer["results"].as_array().unwrap().len()), (200, MAX_PAYLOADS));
+    assert_eq!(door.head(), 1001);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_503_with_the_time_to_come_again_and_nothing_is_kept() {
+    let full = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
+    let door = door_with(Rules::default(), full);
+    for body in [r#"{"payload":"hxb:A:1:2"}"#, r#"{"payloads":["hxb:A:1:2", 5]}"#] {
+        let (status, retry_after, answer) = door.post(body).await;
+        assert_eq!((status, retry_after.as_deref()), (503, Some("60")));
+        assert_eq!(answer["error"], "disk_full");
+    }
+    assert_eq!(door.head(), 1);
+}
+
+#[tokio::test]
+async fn once_told_to_stop_the_door_answers_503_at_once() {
+    let door = door();
+    door.shutdown.send_replace(true);
+    let (status, retry_after, answer) = door.payload("hxb:A:1:2").await;
+    assert_eq!((status, retry_after.as_deref(), &answer["error"]), (503, Some("5"), &json!("stopping")));
+    assert_eq!(door.head(), 1);
+}
+
+#[tokio::test]
+async fn a_writer_that_is_gone_is_503_and_tells_nothing_of_the_inside() {
+    let door = door();
+    door.world.ended.abort();
+    let request = door.request().body(Body::from(r#"{"payload":"hxb:A:1:2"}"#)).unwrap();
+    let response = door.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// Catches a caller that waits for ever while the disk stalls.
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_does_not_come_is_503_in_the_end() {
+    let door = door();
+    // All room is taken, as if the writer stood still.
+    let room = door.world.recorder.hold_all_room().await;
+    let (status, _, answer) = door.payload("hxb:A:1:2").await;
+    assert_eq!((status, &answer["error"]), (503, &json!("busy")));
+    drop(room);
+    assert_eq!(door.payload("hxb:A:1:2").await.0, 201);
+}

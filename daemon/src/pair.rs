@@ -1,0 +1,149 @@
+//! Makes the ONE line that pairs an office with this barn.
+
+use herd::door::keys::{KeyError, KeyRing, Scope};
+use herd::pairing::{MAX_ADDRESSES, Pairing, PairingError};
+use herd::position::StoreId;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// What an office does: look, follow, and ask for corrections.
+const OFFICE_SCOPES: [Scope; 3] = [Scope::Read, Scope::Sync, Scope::Correct];
+
+/// Why there is no line.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    /// The port is drawn when the daemon starts.
+    #[error("`listen` has port 0, so the address is known only while `run` is running: start it, or set a port")]
+    NoPort,
+    /// The addresses of this machine could not be listed.
+    #[error("listing the network addresses of this machine: {0}")]
+    Interfaces(#[source] io::Error),
+    /// The key could not be made.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A part of the line cannot be, such as the site's name.
+    #[error(transparent)]
+    Line(#[from] PairingError),
+}
+
+/// What stands in the line besides the key.
+#[derive(Clone, Debug)]
+pub struct Barn {
+    /// What the barn calls itself.
+    pub site: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// What its TLS key is pinned by.
+    pub spki_sha256: [u8; 32],
+    /// The history that it writes.
+    pub store: StoreId,
+}
+
+/// Makes a fresh key (named `office-1`, `office-2`, ... unless named) and the line with it. The key is good at once.
+///
+/// Syncs the disk: from asynchronous code, call it on a blocking thread.
+pub fn pair(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Pairing, PairError> {
+    let addresses = addresses(barn.listen)?;
+    let Barn { site, spki_sha256, store, .. } = barn;
+    let mut pairing = Pairing { site, addresses, spki_sha256, store, key: "hxb_".to_owned() };
+    // Before the key is made: a line that cannot be read must leave no key behind.
+    pairing.validate()?;
+    let name = name.map_or_else(|| free_name(keys), str::to_owned);
+    keys.add(&name, OFFICE_SCOPES.into())?.reveal().clone_into(&mut pairing.key);
+    Ok(pairing)
+}
+
+fn free_name(keys: &KeyRing) -> String {
+    let taken = keys.list();
+    let names = (1..).map(|number| format!("office-{number}"));
+    // The names never run out, as the keys are bounded in number.
+    names.into_iter().find(|name| taken.iter().all(|row| row.name != *name)).unwrap_or_default()
+}
+
+/// Where an office may find this machine, most likely ones first.
+fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
+    if listen.port() == 0 {
+        return Err(PairError::NoPort);
+    }
+    let interfaces = if_addrs::get_if_addrs().map_err(PairError::Interfaces)?;
+    let ips: Vec<_> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+    Ok(addresses_among(listen, &ips, &crate::settings::host_name()))
+}
+
+/// The listener's own address; for a wildcard every interface's, then the `.local` name, and loopback last.
+fn addresses_among(listen: SocketAddr, interfaces: &[IpAddr], host: &str) -> Vec<String> {
+    if !listen.ip().is_unspecified() {
+        return vec![listen.to_string()];
+    }
+    let is_reachable = |ip: &&IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_link_local(),
+        // A link-local IPv6 address needs the name of an interface of the other machine, which nobody here knows.
+        IpAddr::V6(ip) => listen.is_ipv6() && !ip.is_unicast_link_local(),
+    };
+    let (loopback, others): (Vec<_>, Vec<_>) = interfaces.iter().filter(is_reachable).partition(|ip| ip.is_loopback());
+    let with_port = |ip: &&IpAddr| SocketAddr::new(**ip, listen.port()).to_string();
+    let others = others.iter().map(with_port).take(MAX_ADDRESSES - 3);
+    let by_name = (!host.is_empty()).then(|| format!("{host}.local:{}", listen.port()));
+    others.chain(by_name).chain(loopback.iter().map(with_port).take(2)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worlds::HandClock;
+    use herd::randomness::SeededRandomness;
+    use herd::store::LocalFile;
+    use std::sync::Arc;
+
+    fn ips() -> Vec<IpAddr> {
+        ["127.0.0.1", "::1", "192.168.1.20", "10.0.0.3", "fe80::1", "2001:db8::7", "169.254.3.4"]
+            .map(|ip| ip.parse().unwrap())
+            .to_vec()
+    }
+
+    fn among(listen: &str) -> Vec<String> {
+        addresses_among(listen.parse().unwrap(), &ips(), "barn")
+    }
+
+    #[test]
+    fn a_listener_with_an_address_is_found_there_and_nowhere_else() {
+        assert_eq!(among("192.168.1.20:5001"), ["192.168.1.20:5001"]);
+    }
+
+    #[test]
+    fn a_wildcard_is_every_interface_that_it_covers_then_the_local_name_and_loopback_last() {
+        let expected = ["192.168.1.20:5001", "10.0.0.3:5001", "barn.local:5001", "127.0.0.1:5001"];
+        assert_eq!(among("0.0.0.0:5001"), expected);
+        let expected = ["192.168.1.20:5001", "10.0.0.3:5001", "[2001:db8::7]:5001", "barn.local:5001"];
+        let both = among("[::]:5001");
+        assert_eq!(both[..4], expected);
+        assert_eq!(both[4..], ["127.0.0.1:5001", "[::1]:5001"]);
+    }
+
+    #[test]
+    fn however_many_interfaces_there_are_the_line_has_room() {
+        let many: Vec<IpAddr> = (0..200).map(|n| IpAddr::from([10, 0, 0, n])).chain(ips()).collect();
+        assert!(addresses_among("[::]:1".parse().unwrap(), &many, "barn").len() <= MAX_ADDRESSES);
+    }
+
+    #[test]
+    fn a_pairing_makes_a_key_of_its_own_that_is_good_at_once_and_only_for_an_office() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let keys = KeyRing::load(local, Arc::new(HandClock::default()), SeededRandomness::new(3)).unwrap();
+        let listen = "192.168.1.20:5001".parse().unwrap();
+        let barn = Barn { site: "north".into(), listen, spki_sha256: [1; 32], store: StoreId([2; 16]) };
+        for name in ["office-1", "office-2"] {
+            let line = pair(&keys, barn.clone(), None).unwrap().to_string();
+            let found = keys.check(&line.parse::<Pairing>().unwrap().key).unwrap();
+            assert_eq!(found.name, name);
+            assert!(OFFICE_SCOPES.iter().all(|scope| found.has(*scope)) && !found.has(Scope::Ingest));
+        }
+        assert!(matches!(pair(&keys, barn.clone(), Some("office-1")), Err(PairError::Key(KeyError::Exists(_)))));
+        let nameless = Barn { site: String::new(), ..barn.clone() };
+        assert!(matches!(pair(&keys, nameless, None), Err(PairError::Line(_))));
+        let no_port = Barn { listen: "0.0.0.0:0".parse().unwrap(), ..barn };
+        assert!(matches!(pair(&keys, no_port, None), Err(PairError::NoPort)));
+        assert_eq!(keys.list().len(), 2);
+    }
+}

@@ -1,0 +1,93 @@
+//! What holds for a radio that is joined to the recorder.
+
+use super::*;
+use crate::disk::{DiskGauge, Room};
+use crate::worlds::{WALL_US, World};
+use herd::decide::Rules;
+use herd::position::Sequence;
+use radio::Simulated;
+use radio::simulated::{Script, ScriptLine};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn scans(count: usize, delay_ms: u32) -> Simulated {
+    let line = |n| ScriptLine::new(delay_ms, format!("hxb:LOT1:LF{n}:UHF{n}"));
+    Simulated::of_script(Script::new((0..count).map(line).collect()).unwrap())
+}
+
+fn receiving(world: &World, shutdown: &watch::Sender<bool>) -> Receiving {
+    let channel = Channel { name: "radio1".into(), reader_group: "main".into() };
+    Receiving { channel, recorder: world.recorder.clone(), clock: world.clock.clone(), shutdown: shutdown.subscribe() }
+}
+
+fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
+    watch::channel(RadioState::Listening)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_heard_is_kept_in_order_with_its_origin_and_the_end_of_a_script_is_no_failure() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let (shutdown, (state, seen)) = (watch::Sender::new(false), listening());
+    assert_eq!(run(scans(20, 10), receiving(&world, &shutdown), state).await, ReceiveEnd::RadioClosed);
+    assert_eq!(*seen.borrow(), RadioState::Ended);
+    for n in 0..20 {
+        let received = world.received(n + 2);
+        assert_eq!(received.raw, format!("hxb:LOT1:LF{n}:UHF{n}").as_bytes());
+        assert_eq!((received.origin.channel.as_str(), received.origin.rssi_dbm), ("radio1", Some(-80)));
+    }
+}
+
+/// Catches a loop that drops its packet when the recorder refuses it: number 1 would be missing.
+#[tokio::test(start_paused = true)]
+async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room() {
+    let free = Arc::new(AtomicU64::new(0));
+    let seen = free.clone();
+    let disk = DiskGauge::new(move || Ok(Room { free_bytes: seen.load(Ordering::Relaxed), needed_bytes: 1 }));
+    let world = World::new(Rules::default(), disk);
+    let shutdown = watch::Sender::new(false);
+    let task = tokio::spawn(run(scans(3, 0), receiving(&world, &shutdown), listening().0));
+    world.recorder.status().wait_for(|status| status.trouble.is_some()).await.unwrap();
+    assert_eq!(world.reader.head().position.sequence, Sequence(1));
+    free.store(1, Ordering::Relaxed);
+    assert_eq!(task.await.unwrap(), ReceiveEnd::RadioClosed);
+    assert_eq!(world.received(2).raw, b"hxb:LOT1:LF0:UHF0");
+    assert_eq!(world.reader.head().position.sequence, Sequence(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_a_radio_that_hears_nothing() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let shutdown = watch::Sender::new(false);
+    let task = tokio::spawn(run(scans(2, 3_600_000), receiving(&world, &shutdown), listening().0));
+    tokio::task::yield_now().await;
+    shutdown.send_replace(true);
+    assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_has_ended_ends_the_loop() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let shutdown = watch::Sender::new(false);
+    world.ended.abort();
+    assert!(world.ended.await.unwrap_err().is_cancelled());
+    let receiving = Receiving {
+        channel: Channel { name: "radio1".into(), reader_group: "main".into() },
+        recorder: world.recorder,
+        clock: world.clock,
+        shutdown: shutdown.subscribe(),
+    };
+    assert_eq!(run(scans(2, 0), receiving, listening().0).await, ReceiveEnd::WriterEnded);
+}
+
+/// Catches a stamp taken when the packet was written instead of when it was heard.
+#[tokio::test(start_paused = true)]
+async fn a_packet_that_waited_is_stamped_with_the_time_at_which_it_was_heard() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    world.clock.since_boot_ms.store(9_000, Ordering::Relaxed);
+    let receiving = receiving(&world, &watch::Sender::new(false));
+    let heard = Instant::now();
+    tokio::time::advance(Duration::from_millis(1_500)).await;
+    let packet =
+        Packet { bytes: vec![1], rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, received_at: heard };
+    let at = receiving.stamp(packet).at;
+    assert_eq!((at.since_boot_ms, at.received_at_us), (7_500, WALL_US + 7_500_000));
+}

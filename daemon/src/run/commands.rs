@@ -1,0 +1,110 @@
+//! What the running process answers to commands, besides those about keys.
+
+use crate::health::Health;
+use crate::pair::{Barn, PairError, pair};
+use crate::receive::RadioState;
+use crate::recorder::RecorderStatus;
+use crate::show::{ShowRequest, show};
+use herd::control::{Answer, Answerer, ControlError, answerer};
+use herd::door::certificate::Identity;
+use herd::door::keys::{KeyError, KeyRing};
+use herd::fold::FOLD_VERSION;
+use herd::store::Reader;
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What the answers are made of.
+#[derive(Clone)]
+pub(super) struct Commands {
+    pub(super) barn: Barn,
+    pub(super) reader: Reader,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) health: Health,
+    pub(super) identity: Identity,
+}
+
+impl Commands {
+    pub(super) fn answerer(self) -> Answerer {
+        answerer(move |request| {
+            let commands = self.clone();
+            // They read and sync the disk.
+            async move {
+                let answering = tokio::task::spawn_blocking(move || commands.answer(&request));
+                answering.await.unwrap_or_else(|error| Err(ControlError::new("failed", error.to_string())))
+            }
+        })
+    }
+
+    fn answer(&self, request: &Value) -> Result<Answer, ControlError> {
+        match request.get("command").and_then(Value::as_str) {
+            Some("status") => Ok(self.status()),
+            Some("pair") => self.pair(request),
+            Some("show") => {
+                let asked = ShowRequest::deserialize(request)
+                    .map_err(|error| ControlError::new("bad_request", error.to_string()))?;
+                show(&self.reader, &asked).map_err(|error| ControlError::new("not_shown", error.to_string()))
+            }
+            _ => Err(ControlError::unknown_command(request)),
+        }
+    }
+
+    fn status(&self) -> Answer {
+        let head = self.reader.head();
+        // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
+        let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
+        let radios =
+            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": word(&state.borrow())}));
+        let status = json!({
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "site": self.barn.site,
+            "addr": self.barn.listen.to_string(),
+            "spki_sha256": hex::encode(self.identity.spki_sha256()),
+            "store": head.position.store,
+            "epoch": head.position.epoch,
+            "sequence": head.position.sequence,
+            "digest": head.position.digest,
+            "folded": head.folded,
+            "fold_version": FOLD_VERSION,
+            "fold_digest": head.fold_digest,
+            "blocked": head.blocked.map(|why| why.to_string()),
+            "failing": self.health.failing(),
+            "radios": radios.collect::<Vec<_>>(),
+            "counts": counts,
+            "duplicates": duplicates,
+        });
+        match status {
+            Value::Object(status) => status,
+            _ => Answer::new(),
+        }
+    }
+
+    fn pair(&self, request: &Value) -> Result<Answer, ControlError> {
+        let name = request.get("name").and_then(Value::as_str);
+        // A certificate that was replaced meanwhile has a key of its own.
+        let barn = Barn { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
+        pair_answer(&self.keys, barn, name)
+    }
+}
+
+/// The answer to `pair`, from the process or from the files.
+pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Answer, ControlError> {
+    let pairing = pair(keys, barn, name).map_err(|error| {
+        let code = match &error {
+            PairError::Key(KeyError::Exists(_)) => "key_exists",
+            PairError::Key(KeyError::Name(_)) => "bad_request",
+            _ => "failed",
+        };
+        ControlError::new(code, error.to_string())
+    })?;
+    Ok(Answer::from_iter([("line".to_owned(), pairing.to_string().into())]))
+}
+
+fn word(state: &RadioState) -> &'static str {
+    match state {
+        RadioState::Listening => "listening",
+        RadioState::Failing(_) => "failing",
+        RadioState::Ended => "ended",
+    }
+}

@@ -1,0 +1,228 @@
+//! What can be set: one TOML file, above it the environment `HERDLINX_*`, above that the flags.
+
+mod radios;
+
+#[cfg(test)]
+mod tests;
+
+pub use radios::{RadioKind, RadioSettings};
+
+use crate::receive::Channel;
+use herd::decide::Rules;
+use herd::settings::{DurationSetting, Layers, SettingsError};
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file that is read where none is named and this one is there.
+pub const DEFAULT_FILE: &str = "/etc/herdlinx/herdlinxd.toml";
+/// What `herdlinxd config` prints.
+pub const DEFAULT_TEXT: &str = include_str!("default.toml");
+/// The port of the barn.
+pub const DEFAULT_PORT: u16 = 5001;
+
+/// The daemon's variables begin so ...
+const ENV_PREFIX: &str = "HERDLINX_";
+/// ... and these are the office's.
+const OTHERS_PREFIX: &str = "HERDLINX_MIRROR_";
+
+const LONGEST_REPEAT_WINDOW: Duration = Duration::from_secs(24 * 3600);
+const SHORTEST_EXPORT_REST: Duration = Duration::from_secs(60);
+const LONGEST_EXPORT_REST: Duration = Duration::from_secs(720 * 3600);
+const MOST_REJECTIONS_PER_HOUR: u32 = 1_000_000;
+const MAX_NAME_BYTES: usize = 64;
+
+/// All of them. See `herdlinxd config` for what each means.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where the daemon keeps what it holds.
+    pub state_dir: PathBuf,
+    /// Address and port of HTTPS.
+    pub listen: SocketAddr,
+    /// What the barn calls itself.
+    pub site: String,
+    /// The readers that deliver over HTTP.
+    pub reader_group: String,
+    /// [`Rules::repeat_window_ms`].
+    pub repeat_window: DurationSetting,
+    /// [`Rules::export_rest_ms`].
+    pub export_rest: DurationSetting,
+    /// [`Rules::rejections_per_hour`].
+    pub rejections_per_hour: u32,
+    /// What is logged.
+    pub log: LogLevel,
+    /// The user's own certificate; without it one is made.
+    pub tls: Option<TlsSettings>,
+    /// The radios.
+    pub radio: Vec<RadioSettings>,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The leaf's private key.
+    pub key: PathBuf,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Why settings were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A layer could not be read, or holds what is no setting.
+    #[error(transparent)]
+    Layers(#[from] SettingsError),
+    /// A value is out of its range.
+    #[error("the setting `{key}` is {value:?}, and allowed is {allowed}")]
+    Value {
+        /// The key, with its sections.
+        key: String,
+        /// What was set.
+        value: String,
+        /// What may be.
+        allowed: &'static str,
+    },
+    /// A radio's own settings refuse a value.
+    #[error("the settings of `{radio}`: {source}")]
+    Radio {
+        /// The radio's name.
+        radio: String,
+        /// What is wrong.
+        #[source]
+        source: radio::SettingsError,
+    },
+    /// A radio that this program cannot drive.
+    #[error("`{radio}` is of the kind {kind:?}, which is not in this build: set `kind` to \"none\" or \"simulated\"")]
+    NotInThisBuild {
+        /// The radio's name.
+        radio: String,
+        /// Its kind.
+        kind: &'static str,
+    },
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let Rules { repeat_window_ms, export_rest_ms, rejections_per_hour } = Rules::default();
+        Self {
+            state_dir: "/var/lib/herdlinx".into(),
+            listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
+            site: Some(host_name()).filter(|name| !name.is_empty()).unwrap_or_else(|| "barn".to_owned()),
+            reader_group: "main".to_owned(),
+            repeat_window: DurationSetting::from_ms(repeat_window_ms),
+            export_rest: DurationSetting::from_ms(export_rest_ms),
+            rejections_per_hour,
+            log: LogLevel::default(),
+            tls: None,
+            radio: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads all layers and checks every value. A `file` that is named must be there.
+    pub fn load(
+        file: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+        flags: toml::Table,
+    ) -> Result<Self, Refused> {
+        let usual = Path::new(DEFAULT_FILE);
+        let file = file.or_else(|| usual.exists().then_some(usual));
+        let (env_prefix, ignore_prefixes, arrays) = (ENV_PREFIX, &[OTHERS_PREFIX][..], &["radio"][..]);
+        let layers = Layers { file, env_prefix, ignore_prefixes, arrays, flags };
+        let settings: Self = layers.merge(variables)?.into_settings()?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    /// Names the first value that is out of its range.
+    pub fn validate(&self) -> Result<(), Refused> {
+        let refuse = |key: &str, value: String, allowed| Err(Refused::Value { key: key.to_owned(), value, allowed });
+        if self.state_dir.as_os_str().is_empty() {
+            return refuse("state_dir", String::new(), "a directory");
+        }
+        let chars = self.site.chars().count();
+        if !(1..=MAX_NAME_BYTES).contains(&chars) || self.site.chars().any(char::is_control) {
+            return refuse("site", self.site.clone(), "1 to 64 characters, none of them a control character");
+        }
+        if !is_name(&self.reader_group) {
+            return refuse("reader_group", self.reader_group.clone(), NAMES);
+        }
+        if self.repeat_window.get() > LONGEST_REPEAT_WINDOW {
+            return refuse("repeat_window", self.repeat_window.to_string(), "\"0s\" to \"24h\"");
+        }
+        if !(SHORTEST_EXPORT_REST..=LONGEST_EXPORT_REST).contains(&self.export_rest.get()) {
+            return refuse("export_rest", self.export_rest.to_string(), "\"1m\" to \"720h\"");
+        }
+        if !(1..=MOST_REJECTIONS_PER_HOUR).contains(&self.rejections_per_hour) {
+            return refuse("rejections_per_hour", self.rejections_per_hour.to_string(), "1 to 1000000");
+        }
+        radios::validate(&self.radio)
+    }
+
+    /// What the judgement turns on.
+    pub fn rules(&self) -> Rules {
+        let ms = |setting: DurationSetting| u64::try_from(setting.get().as_millis()).unwrap_or(u64::MAX);
+        Rules {
+            repeat_window_ms: ms(self.repeat_window),
+            export_rest_ms: ms(self.export_rest),
+            rejections_per_hour: self.rejections_per_hour,
+        }
+    }
+
+    /// The radios that hear something, with what their packets are filed under.
+    pub fn radios(&self) -> impl Iterator<Item = (Channel, &RadioSettings)> {
+        let heard = self.radio.iter().enumerate().filter(|(_, radio)| radio.kind != RadioKind::None);
+        heard.map(|(index, radio)| {
+            (Channel { name: radio.name_at(index), reader_group: radio.reader_group.clone() }, radio)
+        })
+    }
+}
+
+/// What is allowed for names; they stand in logs, in changes and in keys of tables.
+const NAMES: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
+
+fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
+}
+
+/// The machine's name without its domain; empty where it has none of its own.
+pub fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = name.split('.').next().unwrap_or_default();
+    if host == "localhost" { String::new() } else { host.to_owned() }
+}

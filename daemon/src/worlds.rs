@@ -1,0 +1,62 @@
+//! What tests of this crate stand on: a store in memory and a clock that is set by hand.
+
+use crate::disk::DiskGauge;
+use crate::recorder::{Recorder, RecorderSeams};
+use herd::change::{Change, Received};
+use herd::clock::{Clock, ClockReading, RawReading};
+use herd::decide::Rules;
+use herd::position::{Sequence, StoreId};
+use herd::store::{MemoryDisk, Reader, Store, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::task::JoinHandle;
+
+/// 2024-01-15T10:35:20 UTC.
+pub(crate) const WALL_US: i64 = 1_705_314_920_000_000;
+
+/// Stands still until a test sets it.
+#[derive(Debug, Default)]
+pub(crate) struct HandClock {
+    pub(crate) since_boot_ms: AtomicU64,
+}
+
+impl Clock for HandClock {
+    fn read(&self) -> RawReading {
+        let since_boot_ms = self.since_boot_ms.load(Ordering::Relaxed);
+        let received_at_us = WALL_US + i64::try_from(since_boot_ms).unwrap() * 1000;
+        RawReading { received_at_us, synchronized: true, since_boot_ms }
+    }
+
+    fn boot_id(&self) -> String {
+        "boot".into()
+    }
+}
+
+pub(crate) fn store_on(disk: &MemoryDisk, rules: Rules) -> Store {
+    let clock = ClockReading { boot: 1, ..ClockReading::default() };
+    Store::open_source(disk, rules, clock, || StoreId([7; 16])).unwrap()
+}
+
+/// A store with its writer as a task of the test's own thread.
+pub(crate) struct World {
+    pub(crate) recorder: Recorder,
+    pub(crate) reader: Reader,
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) ended: JoinHandle<Result<(), Arc<StoreError>>>,
+}
+
+impl World {
+    pub(crate) fn new(rules: Rules, disk: DiskGauge) -> Self {
+        let store = store_on(&MemoryDisk::default(), rules);
+        let reader = store.reader();
+        let (recorder, writer) = Recorder::on_this_task(store, RecorderSeams { disk, local: None }).unwrap();
+        Self { recorder, reader, clock: Arc::default(), ended: tokio::spawn(writer) }
+    }
+
+    pub(crate) fn received(&self, sequence: u64) -> Box<Received> {
+        match Change::from_bytes(&self.reader.change(Sequence(sequence)).unwrap().unwrap()).unwrap() {
+            Change::Received(received) => received,
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Questions about batches.
+
+use super::animal_view::BatchNames;
+use super::batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_VALUES, NumberedBatch, OtherBatch};
+use super::page::cut;
+use super::{AnimalView, Page, PageLimit, QueryError};
+use crate::change::{AnimalId, BatchId};
+use crate::fold::{KeyRange, Rows, decode};
+use crate::payload::SourceType;
+use crate::position::Sequence;
+use crate::store::Snapshot;
+use crate::tables::{
+    Batch, BatchTrait, Membership, Table, after_key, after_prefix, batch_number_key, batch_trait_key, latest_batch_key,
+    number_at_end, number_in, number_key, pair_key,
+};
+use serde::Serialize;
+
+/// An animal that is or was in a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberView {
+    /// The animal.
+    #[serde(flatten)]
+    pub animal: AnimalView,
+    /// The change that brought it in.
+    pub joined: Sequence,
+    /// The change that took it out.
+    pub left: Option<Sequence>,
+}
+
+impl Snapshot {
+    /// Batches, the latest opened first, from below the id `before`.
+    pub fn batches(&self, before: Option<BatchId>, limit: PageLimit) -> Result<Page<BatchView>, QueryError> {
+        let found = self.batches_below(before, limit.entries() + 1)?;
+        Ok(cut(found, limit, |batch| batch.id.0))
+    }
+
+    /// Open batches, the latest opened first, from below the id `before`.
+    pub fn open_batches(&self, before: Option<BatchId>, limit: PageLimit) -> Result<Page<BatchView>, QueryError> {
+        let seen = self.batches_below(before, limit.rows())?;
+        let reached = seen.last().filter(|_| seen.len() == limit.rows()).map(|batch| batch.id.0);
+        let mut open: Vec<_> = seen.into_iter().filter(|batch| batch.open).collect();
+        if open.len() > limit.entries() {
+            open.truncate(limit.entries() + 1);
+            return Ok(cut(open, limit, |batch| batch.id.0));
+        }
+        Ok(Page { data: open, next: reached })
+    }
+
+    fn batches_below(&self, before: Option<BatchId>, limit: usize) -> Result<Vec<BatchView>, QueryError> {
+        let to = before.map(|id| number_key(id.0));
+        let rows = self.range(Table::Batches, KeyRange { from: &[], to: to.as_deref(), backwards: true, limit })?;
+        let view = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let batch = decode(Table::Batches, &key, &value)?;
+            Ok(BatchView::new(BatchId(number_in(&key).unwrap_or_default()), batch))
+        };
+        rows.into_iter().map(view).collect()
+    }
+
+    /// The batch with this id.
+    pub fn batch(&self, id: BatchId) -> Result<Option<BatchView>, QueryError> {
+        let batch: Option<Batch> = self.read(Table::Batches, &number_key(id.0))?;
+        Ok(batch.map(|batch| BatchView::new(id, batch)))
+    }
+
+    /// The batch that this number means: the open barn batch, else the one opened last.
+    pub fn batch_by_number(&self, number: &str) -> Result<Option<NumberedBatch>, QueryError> {
+        let barn: Option<BatchId> = self.read(Table::LatestBatches, &latest_batch_key(SourceType::Hxb, number))?;
+        let barn = barn.map(|id| self.batch(id)).transpose()?.flatten().filter(|batch| batch.open);
+        let mut bearing = self.batches_of_number(number, MAX_OTHER_BATCHES + 1)?;
+        let batch = match barn {
+            Some(barn) => barn,
+            None if bearing.is_empty() => return Ok(None),
+            None => bearing.remove(0),
+        };
+        Ok(Some(beside_others(batch, bearing)))
+    }
+
+    /// The batch with this id, as [`Snapshot::batch_by_number`] tells one.
+    pub fn batch_with_others(&self, id: BatchId) -> Result<Option<NumberedBatch>, QueryError> {
+        let Some(batch) = self.batch(id)? else { return Ok(None) };
+        let bearing = self.batches_of_number(&batch.batch_number, MAX_OTHER_BATCHES + 1)?;
+        Ok(Some(beside_others(batch, bearing)))
+    }
+
+    /// Batches that bear or bore this number, the latest opened first.
+    fn batches_of_number(&self, number: &str, limit: usize) -> Result<Vec<BatchView>, QueryError> {
+        let from = batch_number_key(number, BatchId(0));
+        let to = after_key(&batch_number_key(number, BatchId(u64::MAX)));
+        let range = KeyRange { from: &from, to: Some(&to), backwards: true, limit };
+        let mut found = Vec::new();
+        for (key, _) in self.range(Table::BatchNumbers, range)? {
+            let batch = self.batch(BatchId(number_at_end(&key).unwrap_or_default()))?;
+            // A key holds at most 255 bytes of a number, so that two long ones can share theirs.
+            found.extend(batch.filter(|batch| batch.batch_number == number));
+        }
+        Ok(found)
+    }
+
+    /// The pens, sexes and funders of a batch.
+    pub fn batch_traits(&self, id: BatchId) -> Result<BatchTraitValues, QueryError> {
+        Ok(BatchTraitValues {
+            pens: self.trait_values(id, BatchTrait::Pen)?,
+            sexes: self.trait_values(id, BatchTrait::Sex)?,
+            funders: self.trait_values(id, BatchTrait::Funder)?,
+        })
+    }
+
+    fn trait_values(&self, id: BatchId, which: BatchTrait) -> Result<Vec<String>, QueryError> {
+        let from = batch_trait_key(id, which, "");
+        let to = after_prefix(&from);
+        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_TRAIT_VALUES };
+        let rows = self.range(Table::BatchTraits, range)?;
+        Ok(rows.iter().map(|(key, _)| String::from_utf8_lossy(&key[from.len()..]).into_owned()).collect())
+    }
+
+    /// The animals that are or were in a batch, in the order of their ids, from above the id `after`.
+    pub fn members(
+        &self,
+        batch: BatchId,
+        after: Option<AnimalId>,
+        limit: PageLimit,
+    ) -> Result<Page<MemberView>, QueryError> {
+        let from = pair_key(batch.0, 0);
+        let from = after.map_or(from, |animal| after_key(&pair_key(batch.0, animal.0)));
+        let to = after_prefix(&number_key(batch.0));
+        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: limit.entries() + 1 };
+        let rows = self.range(Table::Members, range)?;
+        let ids: Vec<_> = rows.iter().map(|(key, _)| AnimalId(number_at_end(key).unwrap_or_default())).collect();
+        let mut names = BatchNames::default();
+        let mut members =
+            cut(ids, limit, |animal| animal.0).try_map(|animal| self.member(batch, animal, &mut names))?;
+        Ok(Page { data: members.data.drain(..).flatten().collect(), next: members.next })
+    }
+
+    fn member(
+        &self,
+        batch: BatchId,
+        animal: AnimalId,
+        names: &mut BatchNames,
+    ) -> Result<Option<MemberView>, QueryError> {
+        let membership: Option<Membership> = self.read(Table::Memberships, &pair_key(animal.0, batch.0))?;
+        let row = self.read(Table::Animals, &number_key(animal.0))?;
+        let (Some(Membership { joined, left }), Some(row)) = (membership, row) else { return Ok(None) };
+        Ok(Some(MemberView { animal: self.animal_view(animal, row, names)?, joined, left }))
+    }
+}
+
+fn beside_others(batch: BatchView, bearing: Vec<BatchView>) -> NumberedBatch {
+    let others = bearing.into_iter().filter(|other| other.id != batch.id).take(MAX_OTHER_BATCHES);
+    let named =
+        |other: BatchView| OtherBatch { id: other.id, source_type: other.source_type, opened: other.created_at };
+    NumberedBatch { others: others.map(named).collect(), batch }
+}

@@ -1,0 +1,146 @@
+//! One change of the log, as this binary understands it.
+
+use super::event_view::tag_use_name;
+use super::text::base64;
+use super::{PayloadView, QueryError};
+use crate::change::{AnimalId, BatchId, Change, ChangeKind, Outcome, Received};
+use crate::clock::iso_utc;
+use crate::position::{Epoch, Sequence, StoreId};
+use crate::store::Snapshot;
+use serde::Serialize;
+
+/// A change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChangeView {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What it is.
+    pub kind: KindName,
+    /// The version of its body.
+    pub version: u8,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: ChangeBody,
+}
+
+/// A kind by its name; by its number, where this binary has no name for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum KindName {
+    /// The name.
+    Known(&'static str),
+    /// The number.
+    Number(u8),
+}
+
+/// What a change says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ChangeBody {
+    /// A payload came and was judged.
+    Received {
+        /// The payload, and what it says.
+        #[serde(flatten)]
+        payload: Box<PayloadView>,
+        /// What its LF tag was to the animal.
+        lf_use: Option<&'static str>,
+        /// What its UHF tag was to the animal.
+        epc_use: Option<&'static str>,
+        /// The animal that it showed to be the same one.
+        absorbed: Option<AnimalId>,
+        /// The rested export batch that it closed.
+        closes: Option<BatchId>,
+        /// For each animal that it touches, the change that touched it before; 0 for a new one.
+        previous: Vec<PreviousChange>,
+    },
+    /// A writer began.
+    Epoch {
+        /// Its number.
+        epoch: Epoch,
+        /// The history that it writes.
+        store: StoreId,
+        /// What tells it from one that restored the same backup elsewhere.
+        writer: StoreId,
+        /// When, ISO 8601 in UTC.
+        began_at: String,
+    },
+    /// Rejections were counted instead of kept.
+    Suppressed {
+        /// The radio, modem or key that they came through.
+        channel: String,
+        /// How many.
+        count: u64,
+        /// When the first came, ISO 8601 in UTC.
+        first_at: String,
+        /// When the last came.
+        last_at: String,
+    },
+    /// Not known here: upgrade this program.
+    Unknown {
+        /// All of its stored bytes, in base64.
+        bytes: String,
+    },
+}
+
+/// The change that touched an animal before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PreviousChange {
+    /// The animal.
+    pub animal: AnimalId,
+    /// The change; 0 for none.
+    pub sequence: Sequence,
+}
+
+impl Snapshot {
+    /// The change with this number; none beyond the head. One of a kind or version that is not known here is told as
+    /// its bytes.
+    pub fn change_view(&self, sequence: Sequence) -> Result<Option<ChangeView>, QueryError> {
+        Ok(self.change_bytes(sequence)?.map(|bytes| ChangeView::new(sequence, &bytes)))
+    }
+}
+
+impl ChangeView {
+    /// What these stored bytes say.
+    pub fn new(sequence: Sequence, bytes: &[u8]) -> Self {
+        let number = bytes.first().copied().unwrap_or(0);
+        let kind =
+            ChangeKind::from_number(number).map_or(KindName::Number(number), |kind| KindName::Known(kind.name()));
+        let version = bytes.get(1).copied().unwrap_or(0);
+        let body = match Change::from_bytes(bytes) {
+            Ok(Change::Received(received)) => ChangeBody::received(sequence, *received),
+            Ok(Change::Epoch(began)) => ChangeBody::Epoch {
+                epoch: began.epoch,
+                store: began.store,
+                writer: began.writer,
+                began_at: iso_utc(began.clock.received_at_us),
+            },
+            Ok(Change::Suppressed(suppressed)) => ChangeBody::Suppressed {
+                channel: suppressed.channel,
+                count: suppressed.count,
+                first_at: iso_utc(suppressed.first.received_at_us),
+                last_at: iso_utc(suppressed.last.received_at_us),
+            },
+            Err(_) => ChangeBody::Unknown { bytes: base64(bytes) },
+        };
+        Self { sequence, kind, version, body }
+    }
+}
+
+impl ChangeBody {
+    fn received(sequence: Sequence, received: Received) -> Self {
+        let previous =
+            received.previous.iter().map(|(animal, before)| PreviousChange { animal: *animal, sequence: *before });
+        let previous = previous.collect();
+        let (lf_use, epc_use, absorbed, closes) = match &received.outcome {
+            Outcome::Accepted(accepted) => (
+                tag_use_name(accepted.lf),
+                tag_use_name(accepted.epc),
+                accepted.absorbed,
+                accepted.batch.and_then(|named| named.closes),
+            ),
+            Outcome::Rejected(_) => (None, None, None, None),
+        };
+        let payload = Box::new(PayloadView::new(sequence, received));
+        Self::Received { payload, lf_use, epc_use, absorbed, closes, previous }
+    }
+}

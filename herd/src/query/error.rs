@@ -1,0 +1,51 @@
+//! Why a question has no answer.
+
+use crate::change::AnimalId;
+use crate::fold::RowsError;
+use crate::position::Sequence;
+use crate::store::StoreError;
+
+/// Why a question has no answer. That there is no such thing is an answer (`None`), not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// A page of no size that is given.
+    #[error("a page holds 1 to {} entries, and {asked} were asked for", super::MAX_PAGE_ENTRIES)]
+    Limit {
+        /// What was asked for.
+        asked: u64,
+    },
+    /// A cursor that no page has given.
+    #[error("`{found}` is no place to go on from: take `next` of the page before as it stands")]
+    Place {
+        /// What was given, cut at 64 characters.
+        found: String,
+    },
+    /// A cursor into the history of an animal that names a change of another.
+    #[error("change {sequence} is not of animal {animal}: take `next` of the page before as it stands")]
+    NotOfAnimal {
+        /// The change that the cursor names.
+        sequence: Sequence,
+        /// The animal that was asked about.
+        animal: AnimalId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl QueryError {
+    /// Whether whoever asked can put it right; otherwise the store has to be looked at.
+    pub fn is_of_the_asker(&self) -> bool {
+        !matches!(self, Self::Store(_))
+    }
+
+    pub(super) fn place(found: &str) -> Self {
+        Self::Place { found: found.chars().take(64).collect() }
+    }
+}
+
+impl From<RowsError> for QueryError {
+    fn from(error: RowsError) -> Self {
+        Self::Store(StoreError::Rows(error))
+    }
+}

@@ -1,0 +1,217 @@
+//! The history of an animal: every change that touched it, the latest first.
+//!
+//! Each change says for each animal that it touches which change touched it before, so a history is a walk back
+//! through the log. Where one animal turned out to be another, two walks run side by side and are told as one.
+
+use super::animal_view::{BatchName, BatchNames};
+use super::event_view::{EventView, tag_use_name};
+use super::text::kilograms;
+use super::{Page, PageLimit, QueryError};
+use crate::change::{Accepted, AnimalId, Outcome, Received};
+use crate::clock::iso_utc;
+use crate::position::Sequence;
+use crate::store::{Snapshot, StoreError};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+/// The most walks that run side by side: one for each animal that went up in this one and is not told to its end.
+const MAX_WALKS: usize = 64;
+
+/// Where a history goes on: the changes to tell next, the latest of each walk. Reads as `118`, or as `118,97` while an
+/// animal and one that went up in it are told side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryPlace(BTreeSet<Sequence>);
+
+impl fmt::Display for HistoryPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sequences: Vec<_> = self.0.iter().rev().map(ToString::to_string).collect();
+        f.write_str(&sequences.join(","))
+    }
+}
+
+impl FromStr for HistoryPlace {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Self, QueryError> {
+        let sequences = text.split(',').take(MAX_WALKS + 1).map(|part| part.parse().map(Sequence));
+        match sequences.collect::<Result<BTreeSet<_>, _>>() {
+            Ok(sequences) if sequences.len() <= MAX_WALKS => Ok(Self(sequences)),
+            _ => Err(QueryError::place(text)),
+        }
+    }
+}
+
+impl Serialize for HistoryPlace {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// One thing that happened to an animal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryEntry {
+    /// The change.
+    pub sequence: Sequence,
+    /// When its payload came by the barn's clock, ISO 8601 in UTC.
+    pub received_at: String,
+    /// Whether that clock followed a time source then.
+    pub clock_synchronized: bool,
+    /// The named radio, modem or HTTP key.
+    pub channel: String,
+    /// Signal strength; none over HTTP.
+    pub rssi_dbm: Option<i16>,
+    /// The payload's trimmed text.
+    pub payload: String,
+    /// What it says.
+    #[serde(flatten)]
+    pub event: EventView,
+    /// What its LF tag was to the animal: `assigned`, `sighted`, `unconfirmed` or `past`.
+    pub lf_use: Option<&'static str>,
+    /// The same of its UHF tag.
+    pub epc_use: Option<&'static str>,
+    /// The batch that it names.
+    pub batch: Option<BatchName>,
+    /// The animal that it was told of then.
+    pub animal: AnimalId,
+    /// The animal that it showed to be the same one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absorbed: Option<AnimalId>,
+}
+
+/// One weight of an animal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WeightView {
+    /// The change that brought it.
+    pub sequence: Sequence,
+    /// When, ISO 8601 in UTC.
+    pub received_at: String,
+    /// Decimal kilograms.
+    pub weight_kg: String,
+    /// Grams.
+    pub weight_g: u32,
+}
+
+/// A change of an animal's history as it was read.
+struct Step {
+    sequence: Sequence,
+    received: Received,
+    accepted: Accepted,
+}
+
+/// A walk back through the history of one animal.
+struct Walk<'a> {
+    snapshot: &'a Snapshot,
+    animal: AnimalId,
+    /// Animals that went up in it, as far as the walk has met them.
+    parts: BTreeSet<AnimalId>,
+    ahead: BTreeSet<Sequence>,
+}
+
+impl Walk<'_> {
+    fn step(&mut self) -> Result<Option<Step>, QueryError> {
+        let Some(sequence) = self.ahead.pop_last() else { return Ok(None) };
+        let lost = StoreError::DamagedLog { at: sequence, why: "an animal's history leads to it, and it is no event" };
+        let Some(mut received) = self.snapshot.received(sequence)? else { return Err(lost.into()) };
+        let previous = std::mem::take(&mut received.previous);
+        let Outcome::Accepted(accepted) = &received.outcome else { return Err(lost.into()) };
+        let accepted = Accepted::clone(accepted);
+        self.belongs(sequence, accepted.animal)?;
+        self.parts.extend(accepted.absorbed);
+        self.ahead.extend(previous.into_iter().map(|(_, before)| before).filter(|before| *before != Sequence::ZERO));
+        Ok(Some(Step { sequence, received, accepted }))
+    }
+
+    /// A place that somebody made up must not tell the history of another animal.
+    fn belongs(&mut self, sequence: Sequence, of: AnimalId) -> Result<(), QueryError> {
+        if of == self.animal || self.parts.contains(&of) {
+            return Ok(());
+        }
+        match self.snapshot.animal_row(of)? {
+            Some((successor, _)) if successor == self.animal => {
+                self.parts.insert(of);
+                Ok(())
+            }
+            _ => Err(QueryError::NotOfAnimal { sequence, animal: self.animal }),
+        }
+    }
+
+    fn place(self) -> Option<HistoryPlace> {
+        (!self.ahead.is_empty()).then_some(HistoryPlace(self.ahead))
+    }
+}
+
+impl Snapshot {
+    /// What happened to an animal, the latest first, from its last change or from the `next` of the page before. None
+    /// where there is no such animal; for one that turned out to be another, the history of that one.
+    pub fn history(
+        &self,
+        animal: AnimalId,
+        from: Option<HistoryPlace>,
+        limit: PageLimit,
+    ) -> Result<Option<Page<HistoryEntry, HistoryPlace>>, QueryError> {
+        let Some(mut walk) = self.walk(animal, from)? else { return Ok(None) };
+        let mut names = BatchNames::default();
+        let mut data = Vec::new();
+        while data.len() < limit.entries()
+            && let Some(step) = walk.step()?
+        {
+            data.push(self.entry(step, &mut names)?);
+        }
+        Ok(Some(Page { data, next: walk.place() }))
+    }
+
+    /// The weights of an animal, the latest first; as [`Snapshot::history`].
+    pub fn weights(
+        &self,
+        animal: AnimalId,
+        from: Option<HistoryPlace>,
+        limit: PageLimit,
+    ) -> Result<Option<Page<WeightView, HistoryPlace>>, QueryError> {
+        let Some(mut walk) = self.walk(animal, from)? else { return Ok(None) };
+        let mut data = Vec::new();
+        let mut steps = 0;
+        while data.len() < limit.entries()
+            && steps < limit.rows()
+            && let Some(step) = walk.step()?
+        {
+            steps += 1;
+            data.extend(step.accepted.event.weight.grams().map(|weight_g| WeightView {
+                sequence: step.sequence,
+                received_at: iso_utc(step.received.clock.received_at_us),
+                weight_kg: kilograms(weight_g),
+                weight_g,
+            }));
+        }
+        Ok(Some(Page { data, next: walk.place() }))
+    }
+
+    fn walk(&self, animal: AnimalId, from: Option<HistoryPlace>) -> Result<Option<Walk<'_>>, QueryError> {
+        let Some((id, row)) = self.animal_row(animal)? else { return Ok(None) };
+        let ahead = from.map_or_else(|| BTreeSet::from([row.last]), |place| place.0);
+        if let Some(beyond) = ahead.last().filter(|sequence| **sequence > row.last) {
+            return Err(QueryError::NotOfAnimal { sequence: *beyond, animal: id });
+        }
+        Ok(Some(Walk { snapshot: self, animal: id, parts: BTreeSet::new(), ahead }))
+    }
+
+    fn entry(&self, step: Step, names: &mut BatchNames) -> Result<HistoryEntry, QueryError> {
+        let Step { sequence, received, accepted } = step;
+        let batch = accepted.batch.map_or(Ok(None), |named| names.name(self, named.batch))?;
+        Ok(HistoryEntry {
+            sequence,
+            received_at: iso_utc(received.clock.received_at_us),
+            clock_synchronized: received.clock.synchronized,
+            payload: String::from_utf8_lossy(received.text()).into_owned(),
+            channel: received.origin.channel,
+            rssi_dbm: received.origin.rssi_dbm,
+            lf_use: tag_use_name(accepted.lf),
+            epc_use: tag_use_name(accepted.epc),
+            batch,
+            animal: accepted.animal,
+            absorbed: accepted.absorbed,
+            event: EventView::from(accepted.event),
+        })
+    }
+}

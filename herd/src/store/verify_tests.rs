@@ -1,0 +1,174 @@
+//! Each of these would catch a verification that believes what the store says of itself.
+
+use super::*;
+use crate::change::Origin;
+use crate::clock::{ClockReading, RawReading};
+use crate::decide::Rules;
+use crate::position::StoreId;
+use crate::store::{Incoming, LOG_FILE, MemoryDisk, Store};
+use crate::tables::number_key;
+use redb::{ReadableDatabase, TableDefinition};
+
+const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
+const EPOCHS: TableDefinition<'static, u32, u64> = TableDefinition::new("epochs");
+const ANIMALS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("animals");
+
+fn incoming(n: u64) -> Incoming {
+    Incoming {
+        raw: format!("hxb:LOT{}:LF{n}:UHF{n}", n % 3).into_bytes(),
+        origin: Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() },
+        at: RawReading { since_boot_ms: n * 1_000, ..RawReading::default() },
+    }
+}
+
+/// A source with 40 animals in three batches, and its closed disk.
+fn filled() -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    let clock = ClockReading { boot: 1, ..ClockReading::default() };
+    let mut store = Store::open_source(&disk, Rules::default(), clock, || StoreId([7; 16])).unwrap();
+    for group in 0..4 {
+        let group: Vec<_> = (0..10).map(|n| incoming(group * 10 + n)).collect();
+        store.append(&group).unwrap();
+    }
+    store.settle().unwrap();
+    disk
+}
+
+fn verify(disk: &MemoryDisk) -> Result<Verified, VerifyError> {
+    verify_disk(disk, &MemoryDisk::default(), &mut |_| {})
+}
+
+fn alter_row(disk: &MemoryDisk, first: u64, alter: impl FnOnce(&mut Vec<u8>)) {
+    let database = disk.open(LOG_FILE, 0).unwrap();
+    let mut row = {
+        let reading = database.begin_read().unwrap().open_table(CHANGES).unwrap();
+        reading.get(first).unwrap().unwrap().value().to_vec()
+    };
+    alter(&mut row);
+    let writing = database.begin_write().unwrap();
+    writing.open_table(CHANGES).unwrap().insert(first, row.as_slice()).unwrap();
+    writing.commit().unwrap();
+}
+
+fn alter_animals(disk: &MemoryDisk, alter: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>)) {
+    let writing = disk.open(TABLES_FILE, 0).unwrap();
+    let writing = writing.begin_write().unwrap();
+    alter(&mut writing.open_table(ANIMALS).unwrap());
+    writing.commit().unwrap();
+}
+
+fn row_verdict(disk: &MemoryDisk) -> RowDiffers {
+    match verify(disk).unwrap().tables {
+        TablesVerdict::Row { table: "animals", how, .. } => how,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_whole_store_is_proved_and_left_as_it_was() {
+    let disk = filled();
+    let mut seen = Vec::new();
+    let verified = verify_disk(&disk, &MemoryDisk::default(), &mut |progress| seen.push(progress.phase)).unwrap();
+    assert_eq!(verified.head.sequence, Sequence(41));
+    assert!(matches!(verified.tables, TablesVerdict::Equal { folded: Sequence(41), rows: 100.., .. }), "{verified:?}");
+    assert!([Phase::Chain, Phase::Fold, Phase::Rows].iter().all(|phase| seen.contains(phase)));
+    assert_eq!(verify(&disk).unwrap(), verified);
+}
+
+#[test]
+fn a_store_is_proved_while_its_writer_goes_on() {
+    let disk = MemoryDisk::default();
+    let mut store = Store::open_source(&disk, Rules::default(), ClockReading::default(), || StoreId([7; 16])).unwrap();
+    store.append(&[incoming(1)]).unwrap();
+    let reader = store.reader();
+    let mut next = 2;
+    let verified = verify_reader(&reader, &MemoryDisk::default(), &mut |progress| {
+        // Something new comes during each phase that precedes the comparison.
+        if progress.phase != Phase::Rows {
+            store.append(&[incoming(next)]).unwrap();
+            next += 1;
+        }
+    });
+    assert!(next > 3);
+    assert!(matches!(verified.unwrap().tables, TablesVerdict::Equal { .. }));
+}
+
+#[test]
+fn one_altered_bit_of_a_change_is_found_although_the_row_carries_its_old_digest() {
+    let disk = filled();
+    alter_row(&disk, 12, |row| *row.last_mut().unwrap() ^= 1);
+    assert!(matches!(verify(&disk), Err(VerifyError::Chain { .. })));
+}
+
+#[test]
+fn an_altered_digest_at_the_end_of_the_log_is_found() {
+    let disk = filled();
+    alter_row(&disk, 32, |row| row[40] ^= 1);
+    assert!(matches!(verify(&disk), Err(VerifyError::Chain { .. })));
+}
+
+#[test]
+fn a_missing_row_is_a_gap() {
+    let disk = filled();
+    let database = disk.open(LOG_FILE, 0).unwrap();
+    let writing = database.begin_write().unwrap();
+    writing.open_table(CHANGES).unwrap().remove(12).unwrap();
+    writing.commit().unwrap();
+    drop(database);
+    assert!(matches!(verify(&disk), Err(VerifyError::Gap { .. })));
+}
+
+#[test]
+fn an_epoch_that_no_change_began_is_found() {
+    let disk = filled();
+    let database = disk.open(LOG_FILE, 0).unwrap();
+    let writing = database.begin_write().unwrap();
+    writing.open_table(EPOCHS).unwrap().insert(2, 17).unwrap();
+    writing.commit().unwrap();
+    drop(database);
+    assert!(matches!(verify(&disk), Err(VerifyError::Epochs { .. })));
+}
+
+#[test]
+fn rows_that_are_missing_altered_or_too_many_are_found_although_the_fold_digest_is_right() {
+    let animal = number_key(2);
+    let missing = filled();
+    alter_animals(&missing, |rows| drop(rows.remove(animal.as_slice()).unwrap()));
+    assert_eq!(row_verdict(&missing), RowDiffers::Missing);
+
+    let altered = filled();
+    alter_animals(&altered, |rows| drop(rows.insert(animal.as_slice(), b"?".as_slice()).unwrap()));
+    assert_eq!(row_verdict(&altered), RowDiffers::Altered);
+
+    let extra = filled();
+    alter_animals(&extra, |rows| drop(rows.insert(number_key(1).as_slice(), b"?".as_slice()).unwrap()));
+    assert_eq!(row_verdict(&extra), RowDiffers::Extra);
+}
+
+#[test]
+fn tables_that_are_missing_or_no_file_of_ours_are_told_and_do_not_hide_a_good_log() {
+    let disk = filled();
+    disk.remove(TABLES_FILE).unwrap();
+    assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::Missing);
+}
+
+#[test]
+fn tables_of_another_log_are_no_prefix() {
+    let (disk, other) = (filled(), MemoryDisk::default());
+    let mut longer =
+        Store::open_source(&other, Rules::default(), ClockReading::default(), || StoreId([8; 16])).unwrap();
+    longer.append(&[incoming(1)]).unwrap();
+    let state = TablesState { folded: Sequence(2), ..TablesState::start(StoreId([8; 16])) };
+    let tables = TablesFile::open(&disk, TABLES_FILE, 0).unwrap();
+    let staged = Staged::new(crate::fold::NoRows, state.folded, state.fold_digest);
+    tables.write(&staged, &state, true).unwrap();
+    drop(tables);
+    assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::NoPrefix { folded: Sequence(2) });
+}
+
+#[test]
+fn where_there_is_no_store_none_is_made() {
+    let disk = MemoryDisk::default();
+    assert!(matches!(verify(&disk), Err(VerifyError::Store(StoreError::Missing { .. }))));
+    assert!(!disk.holds(LOG_FILE));
+}

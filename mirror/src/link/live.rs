@@ -1,0 +1,163 @@
+//! The live connection: a WebSocket over its own TLS connection.
+
+use super::KEY_HEADER;
+use super::address::Address;
+use super::dial::Connection;
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use herd::sync::link::{Answer, LinkError, LiveChannel, Opened};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{
+    CONNECTION, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Error as SocketError;
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
+use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
+
+/// What is under way, in errors.
+pub(super) const OPENING: &str = "opening the live connection";
+/// The longest message taken: pages on the live connection have at most 256 KiB of changes.
+const MESSAGE_BYTES: usize = 1024 * 1024;
+/// As much is read of an answer that does not open the connection.
+const REFUSAL_BYTES: usize = 64 * 1024;
+/// So long the network may take nothing of what we send before the connection counts as broken.
+const SEND_TIMEOUT_MS: u64 = 15_000;
+/// So long a goodbye may take.
+const CLOSE_TIMEOUT_MS: u64 = 1_000;
+
+/// An open live connection.
+#[derive(Debug)]
+pub struct HttpsChannel {
+    socket: WebSocketStream<Connection>,
+    peer: String,
+}
+
+/// The task that moves the bytes of the HTTP exchange. It ends with the exchange.
+struct Exchange(JoinHandle<()>);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Asks over `connection` for a WebSocket at `path_and_query`.
+pub(super) async fn open(
+    address: &Address,
+    connection: Connection,
+    path_and_query: &str,
+    key: &HeaderValue,
+) -> Result<Opened<HttpsChannel>, LinkError> {
+    let peer = address.to_string();
+    let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: OPENING, why };
+    let (mut requests, exchange) =
+        http1::handshake(TokioIo::new(connection)).await.map_err(|error| broken(error.to_string()))?;
+    let _exchange = Exchange(tokio::spawn(async move {
+        if let Err(error) = exchange.with_upgrades().await {
+            tracing::debug!(%error, "the exchange that opens a live connection ended");
+        }
+    }));
+    let nonce = generate_key();
+    let request = request(&peer, path_and_query, key, &nonce).map_err(|error| broken(error.to_string()))?;
+    let response = requests.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return refusal(&peer, response).await.map(Opened::Refused);
+    }
+    let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+    if accepted != Some(derive_accept_key(nonce.as_bytes()).as_bytes()) {
+        return Err(broken("it switched to a protocol that is no WebSocket".into()));
+    }
+    let socket = switched(response).await.map_err(broken)?;
+    Ok(Opened::Live(HttpsChannel { socket, peer }))
+}
+
+fn request(
+    host: &str,
+    path_and_query: &str,
+    key: &HeaderValue,
+    nonce: &str,
+) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
+    Request::get(path_and_query)
+        .header(HOST, host)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_VERSION, "13")
+        .header(SEC_WEBSOCKET_KEY, nonce)
+        .header(KEY_HEADER, key)
+        .body(Empty::new())
+}
+
+async fn refusal(peer: &str, response: Response<Incoming>) -> Result<Answer, LinkError> {
+    let status = response.status().as_u16();
+    match Limited::new(response.into_body(), REFUSAL_BYTES).collect().await {
+        Ok(body) => Ok(Answer { status, body: body.to_bytes() }),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(LinkError::TooLong { peer: peer.into(), limit_bytes: REFUSAL_BYTES })
+        }
+        Err(error) => Err(LinkError::Broken { peer: peer.into(), doing: OPENING, why: error.to_string() }),
+    }
+}
+
+/// The connection itself again, without the layers of the HTTP exchange.
+async fn switched(response: Response<Incoming>) -> Result<WebSocketStream<Connection>, String> {
+    let upgraded = hyper::upgrade::on(response).await.map_err(|error| error.to_string())?;
+    let parts = upgraded
+        .downcast::<TokioIo<Connection>>()
+        .map_err(|_| "the connection was lost while it was switched".to_owned())?;
+    let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_BYTES)).max_frame_size(Some(MESSAGE_BYTES));
+    let early = parts.read_buf.to_vec();
+    Ok(WebSocketStream::from_partially_read(parts.io.into_inner(), early, Role::Client, Some(config)).await)
+}
+
+impl HttpsChannel {
+    fn failed(&self, doing: &'static str, error: &SocketError) -> LinkError {
+        match error {
+            SocketError::Capacity(_) => LinkError::TooLong { peer: self.peer.clone(), limit_bytes: MESSAGE_BYTES },
+            error => LinkError::Broken { peer: self.peer.clone(), doing, why: error.to_string() },
+        }
+    }
+}
+
+impl LiveChannel for HttpsChannel {
+    async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
+        let doing = "sending on the live connection";
+        match timeout(Duration::from_millis(SEND_TIMEOUT_MS), self.socket.send(Message::Binary(blob))).await {
+            Ok(sent) => sent.map_err(|error| self.failed(doing, &error)),
+            Err(_) => Err(LinkError::TimedOut { peer: self.peer.clone(), doing, after_ms: SEND_TIMEOUT_MS }),
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+        let doing = "waiting on the live connection";
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Binary(blob))) => return Ok(Some(blob)),
+                Some(Ok(Message::Close(_)) | Err(SocketError::ConnectionClosed)) | None => return Ok(None),
+                // Pings are answered by the socket itself.
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Text(_))) => {
+                    let why = "it sent text where blobs are sent".to_owned();
+                    return Err(LinkError::Broken { peer: self.peer.clone(), doing, why });
+                }
+                Some(Err(error)) => return Err(self.failed(doing, &error)),
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        // A goodbye that the network does not take changes nothing: the other side sees the connection end.
+        match timeout(Duration::from_millis(CLOSE_TIMEOUT_MS), self.socket.close(None)).await {
+            Ok(Ok(()) | Err(SocketError::ConnectionClosed | SocketError::AlreadyClosed)) => {}
+            Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "the goodbye was not taken"),
+            Err(_) => tracing::debug!(peer = %self.peer, "the goodbye was not taken in time"),
+        }
+    }
+}

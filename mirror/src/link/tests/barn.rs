@@ -1,0 +1,204 @@
+//! A barn's HTTPS on loopback, as far as the link can see it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::extract::ws::{Message, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::map_request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use futures::StreamExt;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use sha2::{Digest, Sha256};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A certificate and the key it is for.
+pub(super) struct Identity {
+    pub(super) certificate: CertificateDer<'static>,
+    pub(super) key: KeyPair,
+}
+
+impl Identity {
+    /// A key with a certificate that it signed itself, for names that nobody dials, and out of date.
+    pub(super) fn self_signed(key: KeyPair) -> Self {
+        let mut params = CertificateParams::new(["some-other-barn.example".to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Self { certificate, key }
+    }
+
+    pub(super) fn pin(&self) -> [u8; 32] {
+        Sha256::digest(self.key.subject_public_key_info()).into()
+    }
+}
+
+/// An authority that signs certificates.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(super) pem: String,
+}
+
+impl Authority {
+    pub(super) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    pub(super) fn sign(&self, name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        Identity { certificate, key }
+    }
+}
+
+/// A running server. It ends when this is dropped.
+pub(super) struct Barn {
+    pub(super) at: SocketAddr,
+    /// Connections that were taken.
+    connections: Arc<AtomicUsize>,
+    /// Requests that came over them.
+    requests: Arc<AtomicUsize>,
+    tls: RustlsConfig,
+    handle: Handle<SocketAddr>,
+}
+
+impl Drop for Barn {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+impl Barn {
+    pub(super) fn start(identity: &Identity) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let at = listener.local_addr().unwrap();
+        let tls = RustlsConfig::from_config(server_config(identity));
+        let handle = Handle::new();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let server = axum_server::from_tcp_rustls(listener, tls.clone()).unwrap().handle(handle.clone());
+        let requests = Arc::new(AtomicUsize::new(0));
+        let counted = Counted { router: counting(router(), requests.clone()), connections: connections.clone() };
+        tokio::spawn(server.serve(counted));
+        Self { at, connections, requests, tls, handle }
+    }
+
+    /// Shows another certificate from now on.
+    pub(super) fn renew(&self, identity: &Identity) {
+        self.tls.reload_from_config(server_config(identity));
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+}
+
+/// Makes a service for each connection, and counts them.
+struct Counted {
+    router: Router,
+    connections: Arc<AtomicUsize>,
+}
+
+impl tower::Service<SocketAddr> for Counted {
+    type Response = Router;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Router, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: SocketAddr) -> Self::Future {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok(self.router.clone()))
+    }
+}
+
+fn server_config(identity: &Identity) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.certificate.clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+fn counting(router: Router, requests: Arc<AtomicUsize>) -> Router {
+    router.layer(map_request(move |request: Request| {
+        requests.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(request)
+    }))
+}
+
+fn router() -> Router {
+    Router::new()
+        .route(
+            "/headers",
+            get(async |headers: HeaderMap| text(&headers, "x-api-key") + " " + &text(&headers, "accept")),
+        )
+        .route("/long", get(async || vec![7_u8; 1_000_000]))
+        .route("/endless", get(async || Body::from_stream(endless())))
+        .route("/silent", get(std::future::pending::<()>))
+        .route("/elsewhere", get(async || (StatusCode::FOUND, [("location", "/headers")])))
+        .route("/echo", get(echo))
+        .route("/flood", get(flood))
+        .route("/refuse", get(async || (StatusCode::CONFLICT, Body::from_stream(in_two_pieces()))))
+        .route("/refuse-long", get(async || (StatusCode::CONFLICT, vec![7_u8; 1_000_000])))
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default()
+}
+
+fn endless() -> impl futures::Stream<Item = Result<Vec<u8>, std::io::Error>> {
+    futures::stream::repeat_with(|| Ok(vec![7; 10_000]))
+}
+
+/// The second piece comes in a write of its own: who reads only what came with the head has the half of it.
+fn in_two_pieces() -> impl futures::Stream<Item = Result<&'static [u8], std::io::Error>> {
+    futures::stream::iter([b"first ".as_slice(), b"second".as_slice()]).then(async |piece| {
+        tokio::task::yield_now().await;
+        Ok(piece)
+    })
+}
+
+async fn echo(headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    if text(&headers, "x-api-key") != "hxb_key" {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    upgrade.on_upgrade(async |mut socket| {
+        while let Some(Ok(message)) = socket.recv().await {
+            let goodbye = matches!(&message, Message::Binary(blob) if blob.is_empty());
+            if goodbye || socket.send(message).await.is_err() {
+                break;
+            }
+        }
+    })
+}
+
+async fn flood(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket| {
+        // Refused by the other side half way: what comes of it is no matter here.
+        let _ = socket.send(Message::Binary(vec![7; 2 * 1024 * 1024].into())).await;
+        let _ = socket.recv().await;
+    })
+}

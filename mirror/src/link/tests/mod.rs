@@ -1,0 +1,253 @@
+//! Claims about the link, against a real TLS server on loopback.
+
+mod barn;
+
+use super::{Address, HttpsLink, Trust};
+use barn::{Authority, Barn, Identity};
+use bytes::Bytes;
+use herd::sync::link::{Answer, Link, LinkError, LiveChannel, Opened};
+use rcgen::KeyPair;
+use std::net::{Ipv4Addr, TcpListener};
+
+const KEY: &str = "hxb_key";
+const LIMIT_BYTES: usize = 100_000;
+const TIMEOUT_MS: u64 = 10_000;
+
+fn link(addresses: &[String], trust: &Trust) -> HttpsLink {
+    let addresses: Vec<Address> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    HttpsLink::new(addresses, trust, KEY).unwrap()
+}
+
+fn own() -> Identity {
+    Identity::self_signed(KeyPair::generate().unwrap())
+}
+
+/// A barn with a key of its own, and the link that is paired with it.
+fn paired() -> (Barn, HttpsLink) {
+    let identity = own();
+    let barn = Barn::start(&identity);
+    let link = link(&[barn.at.to_string()], &Trust::Pin(identity.pin()));
+    (barn, link)
+}
+
+async fn headers(link: &HttpsLink) -> Result<Answer, LinkError> {
+    link.get("/headers?after=1", false, LIMIT_BYTES, TIMEOUT_MS).await
+}
+
+/// An address where nobody listens.
+fn dead_address() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// An address that takes connections and never says a word.
+fn silent_address() -> (TcpListener, String) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+async fn open_live(link: &HttpsLink, path: &str) -> Opened<super::HttpsChannel> {
+    link.open_live(path, TIMEOUT_MS).await.unwrap()
+}
+
+#[tokio::test]
+async fn under_the_right_pin_names_and_dates_do_not_matter_and_the_key_goes_in_its_header() {
+    let (_barn, link) = paired();
+    let answer = headers(&link).await.unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, "hxb_key application/vnd.herdlinx+postcard");
+}
+
+#[tokio::test]
+async fn another_key_is_not_trusted_and_the_message_shows_both() {
+    let (barn, _) = paired();
+    let expected = own().pin();
+    let link = link(&[barn.at.to_string()], &Trust::Pin(expected));
+    for error in [headers(&link).await.unwrap_err(), link.open_live("/echo", TIMEOUT_MS).await.unwrap_err()] {
+        assert!(matches!(error, LinkError::NotTrusted { .. }), "{error:?}");
+        assert!(error.to_string().contains(&hex::encode(expected)), "{error}");
+    }
+    assert_eq!(barn.requests(), 0, "no request, and with it no key, went to a stranger");
+}
+
+#[tokio::test]
+async fn a_certificate_without_its_private_key_is_not_trusted() {
+    let identity = own();
+    // The stranger shows the barn's certificate, which anybody can copy, and signs with a key of its own.
+    let stranger = tokio_rustls::TlsAcceptor::from(forged(&identity));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let link = link(&[listener.local_addr().unwrap().to_string()], &Trust::Pin(identity.pin()));
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        stranger.accept(stream).await.map(|_| ())
+    });
+    let error = headers(&link).await.unwrap_err();
+    assert!(matches!(error, LinkError::NotTrusted { .. }), "{error:?}");
+    assert!(serving.await.unwrap().is_err());
+}
+
+/// Shows `identity`'s certificate and signs with another key.
+fn forged(identity: &Identity) -> std::sync::Arc<rustls::ServerConfig> {
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::sign::{CertifiedKey, SingleCertAndKey};
+    let provider = rustls::crypto::ring::default_provider();
+    let other = KeyPair::generate().unwrap().serialize_der();
+    let signing = provider.key_provider.load_private_key(PrivatePkcs8KeyDer::from(other).into()).unwrap();
+    let shown = SingleCertAndKey::from(CertifiedKey::new(vec![identity.certificate.clone()], signing));
+    let config = rustls::ServerConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(std::sync::Arc::new(shown));
+    std::sync::Arc::new(config)
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_of_the_same_key_stays_trusted_and_a_new_key_does_not() {
+    let identity = own();
+    let barn = Barn::start(&identity);
+    let link = link(&[barn.at.to_string()], &Trust::Pin(identity.pin()));
+    let same_key = KeyPair::from_pem(&identity.key.serialize_pem()).unwrap();
+    barn.renew(&Identity::self_signed(same_key));
+    assert_eq!(link.get("/headers", true, LIMIT_BYTES, TIMEOUT_MS).await.unwrap().status, 200);
+    barn.renew(&own());
+    let other = super::HttpsLink::new(link.addresses.clone(), &Trust::Pin(identity.pin()), KEY).unwrap();
+    assert!(matches!(headers(&other).await, Err(LinkError::NotTrusted { .. })));
+}
+
+#[tokio::test]
+async fn an_authority_is_believed_for_the_name_that_was_dialed_and_for_no_other() {
+    let authority = Authority::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &authority.pem).unwrap();
+    let trust = Trust::Authority(file.path().into());
+
+    let named = Barn::start(&authority.sign("localhost"));
+    let by_name = link(&[format!("localhost:{}", named.at.port())], &trust);
+    assert_eq!(headers(&by_name).await.unwrap().status, 200);
+    assert!(matches!(open_live(&by_name, "/echo").await, Opened::Live(_)));
+
+    let by_address = link(&[named.at.to_string()], &trust);
+    assert!(matches!(headers(&by_address).await, Err(LinkError::NotTrusted { .. })));
+
+    let self_signed = Barn::start(&own());
+    let stranger = link(&[format!("localhost:{}", self_signed.at.port())], &trust);
+    assert!(matches!(headers(&stranger).await, Err(LinkError::NotTrusted { .. })));
+}
+
+#[test]
+fn a_file_without_certificates_is_no_authority() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let addresses = vec!["barn:5001".parse().unwrap()];
+    let error = HttpsLink::new(addresses, &Trust::Authority(file.path().into()), KEY).unwrap_err();
+    assert!(error.to_string().contains("holds no certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_dead_and_a_silent_address_before_the_right_one_cost_a_moment_and_are_remembered() {
+    let identity = own();
+    let barn = Barn::start(&identity);
+    let (_silent, silent) = silent_address();
+    let link = link(&[dead_address(), silent, barn.at.to_string()], &Trust::Pin(identity.pin()));
+    assert_eq!(headers(&link).await.unwrap().status, 200);
+    assert_eq!(link.known().unwrap().to_string(), barn.at.to_string());
+    assert!(matches!(open_live(&link, "/echo").await, Opened::Live(_)));
+}
+
+#[tokio::test]
+async fn when_the_remembered_address_dies_the_others_are_asked_at_once() {
+    let identity = own();
+    let (first, second) = (Barn::start(&identity), Barn::start(&identity));
+    let link = link(&[first.at.to_string(), second.at.to_string()], &Trust::Pin(identity.pin()));
+    assert_eq!(headers(&link).await.unwrap().status, 200);
+    assert_eq!(link.known().unwrap().to_string(), first.at.to_string());
+    drop(first);
+    // The connection that is kept may break under the next call; the one after it must find the other address.
+    let answers = [headers(&link).await, headers(&link).await];
+    assert!(answers[1].as_ref().is_ok_and(|answer| answer.status == 200), "{answers:?}");
+    assert_eq!(link.known().unwrap().to_string(), second.at.to_string());
+}
+
+#[tokio::test]
+async fn nobody_and_a_stranger_are_told_apart() {
+    let pin = Trust::Pin(own().pin());
+    let nobody = link(&[dead_address()], &pin);
+    assert!(matches!(headers(&nobody).await, Err(LinkError::Unreachable { .. })));
+    assert!(matches!(nobody.open_live("/echo", TIMEOUT_MS).await, Err(LinkError::Unreachable { .. })));
+
+    let stranger = Barn::start(&own());
+    let both = link(&[stranger.at.to_string(), dead_address()], &pin);
+    assert!(matches!(headers(&both).await, Err(LinkError::NotTrusted { .. })));
+}
+
+#[tokio::test]
+async fn calls_share_a_connection_and_a_fresh_one_does_not() {
+    let (barn, link) = paired();
+    for _ in 0..3 {
+        headers(&link).await.unwrap();
+    }
+    assert_eq!(barn.connections(), 1);
+    link.get("/headers", true, LIMIT_BYTES, TIMEOUT_MS).await.unwrap();
+    assert_eq!(barn.connections(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_longer_than_allowed_is_cut_whether_or_not_it_says_its_length() {
+    let (_barn, link) = paired();
+    for path in ["/long", "/endless"] {
+        let error = link.get(path, false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap_err();
+        assert!(matches!(error, LinkError::TooLong { limit_bytes: LIMIT_BYTES, .. }), "{path}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_with_a_time_out() {
+    let (_barn, to_barn) = paired();
+    let error = to_barn.get("/silent", false, LIMIT_BYTES, 100).await.unwrap_err();
+    assert!(matches!(error, LinkError::TimedOut { after_ms: 100, .. }), "{error:?}");
+    let (_silent, address) = silent_address();
+    let nobody = link(&[address], &Trust::Pin(own().pin()));
+    assert!(matches!(nobody.open_live("/echo", 100).await, Err(LinkError::TimedOut { after_ms: 100, .. })));
+}
+
+#[tokio::test]
+async fn a_redirection_is_an_answer_and_is_not_followed() {
+    let (_barn, link) = paired();
+    assert_eq!(link.get("/elsewhere", false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap().status, 302);
+}
+
+#[tokio::test]
+async fn the_live_connection_carries_blobs_both_ways_until_the_other_side_closes() {
+    let (_barn, link) = paired();
+    let Opened::Live(mut live) = open_live(&link, "/echo?after=1").await else { panic!("it was refused") };
+    for blob in [Bytes::from_static(b"one"), Bytes::from(vec![7; 300_000])] {
+        live.send(blob.clone()).await.unwrap();
+        assert_eq!(live.receive().await.unwrap(), Some(blob));
+    }
+    live.send(Bytes::new()).await.unwrap();
+    // The barn drops the connection without a word, or closes it: both are its end, neither is a blob.
+    assert!(!matches!(live.receive().await, Ok(Some(_))));
+    live.close().await;
+}
+
+#[tokio::test]
+async fn a_refused_live_connection_gives_the_whole_answer() {
+    let (_barn, link) = paired();
+    let Opened::Refused(answer) = open_live(&link, "/refuse").await else { panic!("it was opened") };
+    assert_eq!((answer.status, answer.body.as_ref()), (409, b"first second".as_slice()));
+    assert!(matches!(link.open_live("/refuse-long", TIMEOUT_MS).await, Err(LinkError::TooLong { .. })));
+}
+
+#[tokio::test]
+async fn a_message_longer_than_any_page_ends_the_live_connection() {
+    let (_barn, link) = paired();
+    let Opened::Live(mut live) = open_live(&link, "/flood").await else { panic!("it was refused") };
+    assert!(matches!(live.receive().await, Err(LinkError::TooLong { .. })));
+}
+
+#[test]
+fn the_key_is_not_shown() {
+    let link = link(&["barn:5001".into()], &Trust::Pin([0; 32]));
+    assert!(!format!("{link:?} {:?}", link.key).contains(KEY));
+}

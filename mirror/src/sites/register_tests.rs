@@ -1,0 +1,112 @@
+use super::*;
+
+fn register() -> (tempfile::TempDir, Register) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = LocalFile::open(directory.path().join("local.redb")).unwrap();
+    (directory, Register::new(file))
+}
+
+fn line(site: &str, store: u8) -> Pairing {
+    Pairing {
+        site: site.into(),
+        addresses: vec!["192.168.7.2:5001".into(), "barn.local:5001".into()],
+        spki_sha256: [store; 32],
+        store: StoreId([store; 16]),
+        key: format!("hxb_{store}"),
+    }
+}
+
+fn add(register: &Register, line: &Pairing) -> Added {
+    register.add(line, &AddOptions::default(), 7).unwrap()
+}
+
+#[test]
+fn the_same_line_twice_is_one_pairing() {
+    let (_directory, register) = register();
+    let first = add(&register, &line("barn", 1));
+    assert_eq!(first.outcome, Outcome::New);
+    let again = register.add(&line("barn", 1), &AddOptions::default(), 99).unwrap();
+    assert_eq!(again.outcome, Outcome::Known { changed: vec![] });
+    assert_eq!(register.list().unwrap(), [first.site]);
+}
+
+#[test]
+fn a_new_line_of_the_same_barn_replaces_key_pin_and_addresses_and_says_so() {
+    let (_directory, register) = register();
+    add(&register, &line("barn", 1));
+    let renewed = Pairing {
+        addresses: vec!["10.0.0.9:5001".into()],
+        spki_sha256: [9; 32],
+        key: "hxb_new".into(),
+        ..line("called otherwise now", 1)
+    };
+    let added = add(&register, &renewed);
+    assert_eq!(added.outcome, Outcome::Known { changed: vec!["addresses", "trust", "key"] });
+    assert_eq!((added.site.name.as_str(), added.site.added_at_us), ("barn", 7));
+    assert_eq!(register.find("barn").unwrap().key, "hxb_new");
+}
+
+#[test]
+fn two_barns_of_one_name_are_two_sites() {
+    let (_directory, register) = register();
+    add(&register, &line("barn", 1));
+    assert_eq!(add(&register, &line("barn", 2)).site.name.as_str(), "barn-2");
+    let wanted = AddOptions { name: Some("barn".parse().unwrap()), ..AddOptions::default() };
+    assert!(matches!(register.add(&line("x", 3), &wanted, 0), Err(SitesError::Taken(_))));
+    assert!(
+        matches!(register.add(&line("x", 2), &wanted, 0), Err(SitesError::PairedAs(name)) if name.as_str() == "barn-2")
+    );
+}
+
+#[test]
+fn an_authority_takes_the_place_of_the_pin_and_given_addresses_that_of_the_lines() {
+    let (_directory, register) = register();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    std::fs::write(file.path(), certificate.pem()).unwrap();
+    let options = AddOptions {
+        authority: Some(file.path().into()),
+        addresses: vec!["barn.example:5001".parse().unwrap()],
+        name: None,
+    };
+    let site = register.add(&line("barn", 1), &options, 0).unwrap().site;
+    assert_eq!(site.trust, Trust::Authority(file.path().into()));
+    assert_eq!(site.addresses, options.addresses);
+
+    let missing = AddOptions { authority: Some("no-such-file.pem".into()), ..AddOptions::default() };
+    assert!(matches!(register.add(&line("barn", 1), &missing, 0), Err(SitesError::Link(_))));
+    assert_eq!(register.find("barn").unwrap(), site, "what was refused changed nothing");
+}
+
+#[test]
+fn addresses_that_cannot_be_dialed_from_here_are_left_out_and_named() {
+    let (_directory, register) = register();
+    let mut with_zone = line("barn", 1);
+    with_zone.addresses.insert(0, "[fe80::1%eth0]:5001".into());
+    let added = add(&register, &with_zone);
+    assert_eq!((added.site.addresses.len(), added.unusable.len()), (2, 1));
+    with_zone.addresses.truncate(1);
+    assert!(matches!(register.add(&with_zone, &AddOptions::default(), 0), Err(SitesError::Link(NoLink::NoAddress))));
+}
+
+#[test]
+fn a_removed_site_is_forgotten_and_its_name_is_free() {
+    let (_directory, register) = register();
+    let site = add(&register, &line("barn", 1)).site;
+    register.remove(&site.name).unwrap();
+    let error = register.find("barn").unwrap_err();
+    assert_eq!(error.to_string(), "there is no site `barn`; paired: none");
+    assert_eq!(add(&register, &line("barn", 2)).site.name.as_str(), "barn");
+}
+
+#[test]
+fn the_bytes_of_a_row_are_those_of_version_1_and_the_key_is_not_shown() {
+    let (_directory, register) = register();
+    let site = add(&register, &line("b", 1)).site;
+    let golden =
+        [&b"\x01b\x02\x10192.168.7.2:5001\x0fbarn.local:5001\x00"[..], &[1; 32], b"\x05hxb_1", &[1; 16], b"\x0e"]
+            .concat();
+    assert_eq!(postcard::to_stdvec(&site).unwrap(), golden);
+    assert!(!format!("{site:?}").contains("hxb_1"));
+}
