@@ -39,9 +39,9 @@ impl Barn {
     /// A barn that heard these, the first of them as change 2.
     pub(super) fn that_heard(payloads: &[&str]) -> Self {
         let mut barn = Self::new();
-        payloads.iter().for_each(|payload| {
+        for payload in payloads {
             barn.hear(payload);
-        });
+        }
         barn
     }
 
