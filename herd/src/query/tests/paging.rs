@@ -41,7 +41,7 @@ fn payload() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn pages_of_any_size_make_the_whole_list(payloads in prop::collection::vec(payload(), 1..60), entries in 1..9u64) {

@@ -136,3 +136,18 @@ async fn what_cannot_be_meant_is_refused_and_says_why() {
         assert!(answer.json()["message"].as_str().is_some_and(|message| !message.is_empty()), "{path}");
     }
 }
+
+#[tokio::test]
+async fn lists_are_also_sheets_whose_long_ids_stay_text() {
+    let animals = ask(&office(), "/animals.csv?limit=1", "*/*").await;
+    assert_eq!(animals.header(header::CONTENT_TYPE), "text/csv; charset=utf-8");
+    assert_eq!(animals.header(header::LINK), "</animals.csv?after=2&limit=1>; rel=\"next\"");
+    let rows: Vec<_> = animals.body.lines().collect();
+    assert_eq!(rows[0].trim_start_matches('\u{feff}').split(',').count(), 12);
+    assert!(rows[1].starts_with(r#"2,"=""124000224161433""","=""E2801160600002044310B2E2""",,active,"#), "{}", rows[1]);
+    let batches = ask(&office(), "/batches.csv", "*/*").await;
+    assert_eq!((batches.body.lines().count(), batches.headers.contains_key(header::LINK)), (6, false));
+    let payloads = ask(&office(), "/payloads.csv?status=error", "*/*").await;
+    assert!(payloads.body.contains("error,field_count,hxb:BATCH001:LF123,radio1,,"), "{}", payloads.body);
+    assert_eq!(ask(&office(), "/animals.csv?x=1", "*/*").await.status, StatusCode::BAD_REQUEST);
+}
