@@ -11,6 +11,7 @@ use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
 use crate::open::Opened;
 use crate::pair::Barn;
+use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderSeams};
 use crate::settings::Settings;
 use axum::Router;
@@ -51,6 +52,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         keys: keys.clone(),
         health: health.clone(),
         identity: identity.clone(),
+        prover: Prover::new(reader.clone(), settings.state_dir.clone()),
     };
     let answer = with_key_commands(keys.clone(), commands.answerer());
     let control = listen(&settings.state_dir.join(SOCKET_NAME), answer, stopping.clone())?;
