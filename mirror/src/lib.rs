@@ -1,5 +1,12 @@
-//! The office: follows, folds, shows.
+//! The office: follows barns, folds what they decided, shows it.
+pub mod cli;
+pub mod commands;
 pub mod copies;
+mod doors;
 pub mod follow;
 pub mod link;
+pub mod pages;
+pub mod run;
+pub mod settings;
 pub mod sites;
+pub mod verifying;

@@ -1,2 +1,5 @@
-//! The process.
-fn main() {}
+//! `herdlinx-mirror`: see `herdlinx-mirror --help`.
+
+fn main() -> std::process::ExitCode {
+    mirror::cli::main_with(std::env::args_os())
+}

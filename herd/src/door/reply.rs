@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -172,24 +172,31 @@ fn public_reason(text: &str) -> Option<String> {
 #[derive(Clone, Copy, Debug)]
 pub struct StrictQuery<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let pairs: Query<Vec<(String, String)>> = Query::try_from_uri(&parts.uri)
-            .map_err(|_| ApiError::bad_request("the query of the URL cannot be read"))?;
+impl<T: DeserializeOwned> StrictQuery<T> {
+    /// The query of this URL, for those who choose the form of the refusal themselves.
+    pub fn of_uri(uri: &Uri) -> Result<Self, ApiError> {
+        let pairs: Query<Vec<(String, String)>> =
+            Query::try_from_uri(uri).map_err(|_| ApiError::bad_request("the query of the URL cannot be read"))?;
         let mut seen = BTreeSet::new();
         for (key, _) in &pairs.0 {
             if !seen.insert(key) {
                 return Err(ApiError::bad_request(format!("the query has `{key}` more than once")));
             }
         }
-        let query = Query::<T>::try_from_uri(&parts.uri).map_err(|rejection| {
+        let query = Query::<T>::try_from_uri(uri).map_err(|rejection| {
             let text = rejection.body_text();
             let reason = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
             ApiError::bad_request(format!("in the query of the URL: {reason}"))
         })?;
         Ok(Self(query.0))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::of_uri(&parts.uri)
     }
 }
 

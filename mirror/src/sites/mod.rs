@@ -1,6 +1,15 @@
 //! The sites of this office: which there are, and the following of each.
+
+mod files;
+mod following;
 mod name;
 mod register;
+mod running;
+mod shown;
+mod status;
 
+pub use files::{SiteFiles, SiteFilesError};
+pub use following::WriterFailed;
 pub use name::{MAX_NAME_CHARS, NoName, SiteName};
 pub use register::{AddOptions, Added, MAX_SITES, Outcome, Register, Site, SitesError};
+pub use running::{CommandFailed, Sites};

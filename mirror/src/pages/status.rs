@@ -1,0 +1,81 @@
+//! The link to the barn in numbers, event counters, and what was never heard.
+
+use super::asked::{limit, place, refusal};
+use super::frame::Frame;
+use super::state::SiteStatus;
+use super::sync_status::SyncStatus;
+use super::visit::Visit;
+use super::words;
+use askama::Template;
+use axum::response::Response;
+use herd::clock::iso_utc;
+use herd::door::reply::ApiError;
+use herd::query::{CounterView, GapPlace, GapView, Page, PageLimit, TotalsView};
+use serde::{Deserialize, Serialize};
+
+const PART: &str = "/status";
+/// So many event counters are shown: six for each reader era.
+const COUNTERS_SHOWN: u64 = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusQuery {
+    /// Goes on in the gaps.
+    after: Option<String>,
+    limit: Option<u64>,
+}
+
+#[derive(Template, Serialize)]
+#[template(path = "status.html")]
+struct StatusPage {
+    #[serde(skip)]
+    frame: Frame,
+    #[serde(skip)]
+    now_us: i64,
+    #[serde(skip)]
+    site: SiteStatus,
+    #[serde(skip)]
+    limit: u64,
+    #[serde(flatten)]
+    sync: SyncStatus,
+    /// None while there is no copy.
+    totals: Option<TotalsView>,
+    counters: Vec<CounterView>,
+    gaps: Vec<GapView>,
+    /// Goes on in the gaps.
+    next: Option<GapPlace>,
+}
+
+impl StatusPage {
+    fn last_sync(&self) -> Option<String> {
+        let at = self.site.last_sync_time?;
+        Some(format!("{} UTC, {}", words::clock(iso_utc(at)), words::ago(at, self.now_us)))
+    }
+}
+
+/// How the sync goes, and what was missed.
+pub(super) fn page(visit: &Visit) -> Result<Response, ApiError> {
+    let query: StatusQuery = visit.asked.query()?;
+    let limit = limit(query.limit)?;
+    let after = place::<GapPlace>(query.after.as_deref())?;
+    let (mut totals, mut counters, mut gaps) = (None, Vec::new(), Page { data: Vec::new(), next: None });
+    if visit.has_copy() {
+        let snapshot = visit.snapshot()?;
+        let counters_limit = PageLimit::new(COUNTERS_SHOWN).map_err(refusal)?;
+        totals = Some(snapshot.totals().map_err(refusal)?);
+        counters = snapshot.counters(None, counters_limit).map_err(refusal)?.data;
+        gaps = snapshot.gaps(after.as_ref(), limit).map_err(refusal)?;
+    }
+    let as_of = totals.as_ref().map(|totals| totals.as_of);
+    Ok(visit.show(&StatusPage {
+        frame: visit.frame("Status", PART, as_of),
+        now_us: visit.now_us,
+        site: visit.status.clone(),
+        limit: limit.entries() as u64,
+        sync: SyncStatus::from(&visit.status),
+        totals,
+        counters,
+        gaps: gaps.data,
+        next: gaps.next,
+    }))
+}

@@ -1,0 +1,158 @@
+//! The process: from settings to an ordered stop.
+
+use crate::commands::{RunningOffice, answer};
+use crate::doors;
+use crate::follow::FollowSettings;
+use crate::pages;
+use crate::settings::{Settings, TlsSettings};
+use crate::sites::{CommandFailed, SiteFiles, Sites, WriterFailed};
+use crate::verifying::Verifications;
+use herd::clock::{Clock, SystemClock};
+use herd::control::{ListenError, answerer, listen};
+use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
+use herd::door::key_command::with_key_commands;
+use herd::door::keys::{KeyError, KeyRing};
+use herd::door::serve::{ServeError, bind, serve};
+use herd::lifecycle::{Exit, stop_on_signals};
+use herd::randomness::{NoRandomness, Randomness, SystemRandomness};
+use herd::store::{LocalError, LocalFile};
+use herd::sync::stopped;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// All parts together have so long to end; what has not ended by then ends with the process. A supervisor is promised
+/// 5 s, and the runtime itself needs a moment.
+const STOPPING: Duration = Duration::from_millis(4_500);
+/// The state directory holds secrets of programs and the barns' animals.
+const STATE_DIR_MODE: u32 = 0o700;
+
+/// Why the process could not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The state directory cannot be made.
+    #[error("making the directory {}: {source}; make it, or set `state_dir`", path.display())]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The local file.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The keys of programs.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The identity.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// HTTPS.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ListenError),
+    /// The sites could not be started.
+    #[error(transparent)]
+    Sites(#[from] CommandFailed),
+    /// A copy cannot be written any more.
+    #[error("{0}. The process ends, so that a new start opens the files again")]
+    Writer(#[from] WriterFailed),
+    /// No random numbers.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
+    /// Signals cannot be listened to.
+    #[error("listening to signals: {0}")]
+    Signals(std::io::Error),
+    /// A part ended that only a stop ends.
+    #[error("{0} ended by itself")]
+    PartEnded(&'static str),
+}
+
+impl From<&RunError> for Exit {
+    fn from(error: &RunError) -> Self {
+        match error {
+            RunError::Local(error) => Self::from(error),
+            RunError::Serve(error) => Self::from(error),
+            RunError::Control(error) => Self::from(error),
+            RunError::Certificate(_) => Self::Usage,
+            _ => Self::Failure,
+        }
+    }
+}
+
+/// Runs the mirror until SIGTERM or SIGINT, or until one of its parts fails.
+pub async fn run(settings: Settings) -> Result<(), RunError> {
+    let (stop, mut stopping) = stop_on_signals().map_err(RunError::Signals)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    make_state_dir(&settings.state_dir)?;
+    let local = LocalFile::open(settings.local_file())?;
+    let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
+    let identity = identity(&settings.state_dir, &settings.tls)?;
+    let listener = bind(settings.listen)?;
+
+    let files = SiteFiles::new(local, &settings.state_dir);
+    let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
+
+    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
+    let router = pages.merge(doors::sync(sites.clone(), keys.clone()));
+    let serving = serve(listener, router, &identity, stopping.clone())?;
+    let listen_at = serving.addr;
+
+    let verifications = Verifications::new(&settings.state_dir);
+    let office = Arc::new(RunningOffice { sites: sites.clone(), listen: listen_at, verifications });
+    let commands = with_key_commands(keys, answerer(move |request| answer(office.clone(), request)));
+    let mut control = Box::pin(listen(&settings.control_socket(), commands, stopping.clone())?);
+    let mut serving = Box::pin(serving.ended());
+    let mut watching = tokio::spawn(identity.watch_files(stopping.clone()));
+    tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "the office is open");
+
+    let end = tokio::select! {
+        () = stopped(&mut stopping) => Ok(()),
+        Some(failure) = failures.recv() => Err(failure.into()),
+        () = &mut control => Err(RunError::PartEnded("the control socket")),
+        ended = &mut serving => Err(ended.err().map_or(RunError::PartEnded("the HTTPS server"), RunError::Serve)),
+        _ = &mut watching => Err(RunError::PartEnded("the watch over the certificate's files")),
+    };
+    stop.send_replace(true);
+    // A part that was the first to end must not be waited for a second time.
+    let rest = async {
+        tokio::join!(sites.stop(), async {
+            if end.is_ok() {
+                control.await;
+                if let Err(error) = serving.await {
+                    tracing::warn!(%error, "the HTTPS server did not end well");
+                }
+            }
+        })
+    };
+    match timeout(STOPPING, rest).await {
+        Ok(_) => tracing::info!("the office is closed"),
+        Err(_) => tracing::warn!("not all parts ended in time: they end with the process"),
+    }
+    end
+}
+
+pub(crate) fn make_state_dir(path: &Path) -> Result<(), RunError> {
+    let made = DirBuilder::new().recursive(true).mode(STATE_DIR_MODE).create(path);
+    made.map_err(|source| RunError::StateDir { path: path.into(), source })
+}
+
+fn identity(state_dir: &Path, tls: &TlsSettings) -> Result<Identity, RunError> {
+    if let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) {
+        return Ok(Identity::load(IdentityFiles { certificate: certificate.clone(), key: key.clone() })?);
+    }
+    let directory = state_dir.join("tls");
+    make_state_dir(&directory)?;
+    Ok(Identity::load_or_make(&directory, &[])?)
+}
+
+fn follow_settings(settings: &Settings) -> Result<FollowSettings, NoRandomness> {
+    let mut seed = [0; 8];
+    SystemRandomness.fill(&mut seed)?;
+    Ok(FollowSettings { sync_interval: settings.sync_interval.get(), seed: u64::from_le_bytes(seed) })
+}

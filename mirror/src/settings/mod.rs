@@ -1,0 +1,199 @@
+//! The settings of the mirror: a file, the environment above it, the command line above both.
+
+use herd::settings::{DurationSetting, Layers, SettingsError};
+use serde::Deserialize;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Table;
+
+/// The commented file that `config` prints. It is the documentation of the settings.
+pub const DEFAULT_FILE: &str = include_str!("default.toml");
+/// What the names of our environment variables begin with.
+const ENV_PREFIX: &str = "HERDLINX_MIRROR_";
+/// Where the settings are looked for if no file is named. It need not be there.
+pub const DEFAULT_PATH: &str = "/etc/herdlinx-mirror.toml";
+/// The bounds of `sync_interval`: more often serves nobody (changes come live), more seldom hides a dead link.
+const SYNC_INTERVAL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
+
+/// What can be set; see [`DEFAULT_FILE`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where all files are.
+    pub state_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How often a silent link is checked, and the longest wait after errors.
+    pub sync_interval: DurationSetting,
+    /// What is logged where `RUST_LOG` does not say otherwise.
+    pub log: LogLevel,
+    /// The identity.
+    pub tls: TlsSettings,
+}
+
+/// The certificate and key of the user's own: both or neither.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// The chain, PEM.
+    pub certificate: Option<PathBuf>,
+    /// The private key, PEM.
+    pub key: Option<PathBuf>,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            state_dir: "/var/lib/herdlinx-mirror".into(),
+            listen: (Ipv4Addr::UNSPECIFIED, 5000).into(),
+            sync_interval: DurationSetting::from_secs(10),
+            log: LogLevel::default(),
+            tls: TlsSettings::default(),
+        }
+    }
+}
+
+/// Why the settings do not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSettings {
+    /// A layer does not read.
+    #[error(transparent)]
+    Layers(#[from] SettingsError),
+    /// A value is outside of its range.
+    #[error("the setting `{key}` {why}")]
+    Range {
+        /// Which.
+        key: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Settings {
+    /// Reads all layers. A file that is named must be there; [`DEFAULT_PATH`] need not.
+    pub fn load(
+        file: Option<&Path>,
+        vars: impl Iterator<Item = (String, String)>,
+        flags: Table,
+    ) -> Result<Self, BadSettings> {
+        let fallback = Path::new(DEFAULT_PATH);
+        let file = file.or_else(|| fallback.exists().then_some(fallback));
+        let layers = Layers { file, env_prefix: ENV_PREFIX, ignore_prefixes: &[], arrays: &[], flags };
+        let settings: Self = layers.merge(vars)?.into_settings()?;
+        settings.validate()?;
+        Ok(settings)
+    }
+
+    fn validate(&self) -> Result<(), BadSettings> {
+        let [least, most] = SYNC_INTERVAL;
+        if !(least..=most).contains(&self.sync_interval.get()) {
+            let why = format!("is {}, and must be from 1s to 1h", self.sync_interval);
+            return Err(BadSettings::Range { key: "sync_interval", why });
+        }
+        if self.tls.certificate.is_some() != self.tls.key.is_some() {
+            let why = "needs both `certificate` and `key`, or neither".to_owned();
+            return Err(BadSettings::Range { key: "tls", why });
+        }
+        if self.state_dir.as_os_str().is_empty() {
+            return Err(BadSettings::Range { key: "state_dir", why: "is empty".to_owned() });
+        }
+        Ok(())
+    }
+
+    /// What is never replicated.
+    pub fn local_file(&self) -> PathBuf {
+        self.state_dir.join("local.redb")
+    }
+
+    /// Where the running process takes commands.
+    pub fn control_socket(&self) -> PathBuf {
+        self.state_dir.join(herd::control::SOCKET_NAME)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, vars: &[(&str, &str)]) -> Result<Settings, BadSettings> {
+        let written = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(written.path(), file).unwrap();
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::load(Some(written.path()), vars, Table::new())
+    }
+
+    #[test]
+    fn the_printed_file_sets_every_key_to_its_default() {
+        assert_eq!(load(DEFAULT_FILE, &[]).unwrap(), Settings::default());
+        let uncommented: String = DEFAULT_FILE
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = \"/etc")).unwrap_or(line))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let settings = load(&uncommented, &[]).unwrap();
+        assert_eq!(settings.tls.key.unwrap(), Path::new("/etc/herdlinx-mirror/key.pem"));
+    }
+
+    #[test]
+    fn the_environment_lies_above_the_file_and_the_daemons_variables_are_not_ours() {
+        let vars = [
+            ("HERDLINX_MIRROR_LISTEN", "127.0.0.1:0"),
+            ("HERDLINX_MIRROR_TLS__KEY", "/k"),
+            ("HERDLINX_MIRROR_TLS__CERTIFICATE", "/c"),
+            ("HERDLINX_LISTEN", "1.2.3.4:1"),
+            ("HERDLINX_RADIO__KIND", "none"),
+        ];
+        let settings = load("listen = '0.0.0.0:1'", &vars).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:0");
+        assert_eq!(settings.tls.certificate.unwrap(), Path::new("/c"));
+    }
+
+    #[test]
+    fn what_is_not_known_or_out_of_range_is_refused_by_name() {
+        for (file, named) in [
+            ("sync_intervall = '10s'", "sync_intervall"),
+            ("sync_interval = '10'", "sync_interval"),
+            ("sync_interval = '0s'", "sync_interval"),
+            ("sync_interval = '2h'", "sync_interval"),
+            ("listen = '5000'", "listen"),
+            ("log = 'loud'", "log"),
+            ("[tls]\nkey = '/k'", "tls"),
+            ("[tls]\nverify = false", "verify"),
+            ("state_dir = ''", "state_dir"),
+        ] {
+            let error = load(file, &[]).unwrap_err().to_string();
+            assert!(error.contains(named), "{file}: {error}");
+        }
+        assert!(Settings::load(Some(Path::new("/nowhere.toml")), std::iter::empty(), Table::new()).is_err());
+    }
+}

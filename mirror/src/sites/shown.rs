@@ -1,0 +1,60 @@
+//! What others see of a site: the copy that is shown, and how the following goes.
+
+use super::name::SiteName;
+use crate::follow::FollowStatus;
+use herd::store::Reader;
+use herd::sync::Served;
+use herd::wire::BarnHead;
+use std::sync::{PoisonError, RwLock};
+use tokio::sync::watch;
+
+/// A site as its task leaves it for others to see.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SiteState {
+    /// The whole copy; none before the first one is whole.
+    pub(super) shown: Option<Reader>,
+    /// A copy that is being built.
+    pub(super) building: Option<Reader>,
+    /// Why it is not followed.
+    pub(super) stopped_because: Option<String>,
+}
+
+/// One site, for those who look.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) name: SiteName,
+    state: RwLock<SiteState>,
+    status: watch::Receiver<FollowStatus>,
+}
+
+impl Shown {
+    pub(super) fn new(name: SiteName, status: watch::Receiver<FollowStatus>) -> Self {
+        Self { name, state: RwLock::default(), status }
+    }
+
+    pub(super) fn state(&self) -> SiteState {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut SiteState)) {
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn follow_status(&self) -> FollowStatus {
+        self.status.borrow().clone()
+    }
+}
+
+/// A mirror behind this mirror follows what is shown here.
+impl Served for Shown {
+    fn reader(&self) -> Option<Reader> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
+    }
+
+    fn barn(&self) -> BarnHead {
+        let heard = self.status.borrow().barn.map(|heard| heard.passed_on());
+        // A barn that was not heard since the start holds at least what is held here.
+        let held = || self.reader().map(|reader| reader.head().position.sequence).unwrap_or_default();
+        heard.unwrap_or_else(|| BarnHead { head: held(), age_ms: None, duplicates: 0 })
+    }
+}

@@ -1,0 +1,149 @@
+//! How a site stands, for pages, programs and operators: the follower's own counts, and where the copies stand.
+
+use super::running::Sites;
+use super::shown::{Shown, SiteState};
+use crate::follow::{self, FollowStatus};
+use crate::pages::{LinkState, Office, SiteStatus};
+use herd::clock::iso_utc;
+use herd::store::{Head, Reader};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+impl Office for Sites {
+    fn sites(&self) -> Vec<String> {
+        self.names()
+    }
+
+    fn reader(&self, site: &str) -> Option<Reader> {
+        Self::reader(self, site)
+    }
+
+    fn status(&self, site: &str) -> Option<SiteStatus> {
+        self.shown(site).map(|shown| site_status(&shown, self.sync_interval()))
+    }
+}
+
+impl Sites {
+    /// A site in the answer of the `status` command.
+    pub fn summary(&self, site: &str) -> Option<Value> {
+        let shown = self.shown(site)?;
+        let status = site_status(&shown, self.sync_interval());
+        let head = shown.state().shown.map(|reader| reader.head());
+        Some(json!({
+            "name": status.name,
+            "running": status.running,
+            "link": status.link.as_str(),
+            "position": status.head,
+            "folded": head.as_ref().map(|head| head.folded),
+            "fold_digest": head.as_ref().map(|head| head.fold_digest),
+            "barn_head": status.barn_head,
+            "lag_changes": status.lag_changes,
+            "barn_heard_at": status.barn_heard_at_us.map(iso_utc),
+            "last_error": shown.follow_status().last_error,
+            "digest_equal": shown.follow_status().digest_equal,
+            "stopped_because": status.stopped_because,
+            "blocked": status.blocked,
+            "copied": status.copied,
+        }))
+    }
+}
+
+fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus {
+    let (state, follow) = (shown.state(), shown.follow_status());
+    let head = state.shown.as_ref().map(Reader::head);
+    let barn_head = follow.barn.map(|heard| heard.barn.head.0);
+    let held = head.as_ref().map(|head| head.position.sequence.0);
+    SiteStatus {
+        name: shown.name.to_string(),
+        running: state.stopped_because.is_none(),
+        sync_interval_s: sync_interval.as_secs(),
+        last_sync_time: follow.last_sync_at_us,
+        total_syncs: follow.total_syncs,
+        successful_syncs: follow.successful_syncs,
+        failed_syncs: follow.failed_syncs,
+        total_records_synced: follow.total_records_synced,
+        link: link_state(&state, &follow),
+        lag_changes: barn_head.zip(held).map(|(barn, held)| barn.saturating_sub(held)),
+        blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
+        head: head.map(|head| head.position),
+        barn_head,
+        barn_heard_at_us: follow.barn.map(|heard| heard.at_us),
+        copied: copied(&state, barn_head),
+        stopped_because: state.stopped_because,
+    }
+}
+
+/// A barn that is away is told as that, also while a copy of it is being made.
+fn link_state(state: &SiteState, follow: &FollowStatus) -> LinkState {
+    match follow.link {
+        _ if state.stopped_because.is_some() => LinkState::Stopped,
+        follow::LinkState::Away => LinkState::Away,
+        _ if state.building.is_some() || state.shown.is_none() => LinkState::Copying,
+        follow::LinkState::Live => LinkState::Live,
+        // A follower that has ended is about to be started again, or its task says why not.
+        follow::LinkState::Pulling | follow::LinkState::Stopped => LinkState::Pulling,
+    }
+}
+
+/// Why the tables cannot be trusted to show all of the log.
+fn blocked(head: &Head, follow: &FollowStatus) -> Option<String> {
+    match &head.blocked {
+        Some(why) => Some(why.to_string()),
+        None if follow.digest_equal == Some(false) => Some(
+            "the tables here differ from the barn's although the logs are equal: run `verify` here and at the barn"
+                .to_owned(),
+        ),
+        None => None,
+    }
+}
+
+fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
+    let come = state.building.as_ref()?.head().position.sequence.0;
+    Some((come, barn_head.unwrap_or(come).max(come)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::position::StoreId;
+    use herd::store::{MemoryDisk, Store};
+    use tokio::sync::watch;
+
+    fn reader() -> Reader {
+        Store::open_replica(&MemoryDisk::default(), StoreId([1; 16])).unwrap().reader()
+    }
+
+    fn status(link: follow::LinkState, state: SiteState) -> SiteStatus {
+        let (_, seen) = watch::channel(FollowStatus { link, ..FollowStatus::default() });
+        let shown = Shown::new("barn".parse().unwrap(), seen);
+        shown.change(|own| *own = state);
+        site_status(&shown, Duration::from_secs(10))
+    }
+
+    #[test]
+    fn the_link_is_told_by_what_an_operator_must_know_first() {
+        let whole = || SiteState { shown: Some(reader()), ..SiteState::default() };
+        let building = || SiteState { building: Some(reader()), ..whole() };
+        let stopped = || SiteState { stopped_because: Some("x".into()), ..building() };
+        use follow::LinkState as Link;
+        for (link, state, told) in [
+            (Link::Live, whole(), LinkState::Live),
+            (Link::Pulling, whole(), LinkState::Pulling),
+            (Link::Live, building(), LinkState::Copying),
+            (Link::Pulling, SiteState::default(), LinkState::Copying),
+            (Link::Away, building(), LinkState::Away),
+            (Link::Away, stopped(), LinkState::Stopped),
+            (Link::Stopped, whole(), LinkState::Pulling),
+        ] {
+            assert_eq!(status(link, state).link, told, "{link:?}");
+        }
+        assert!(!status(Link::Live, stopped()).running);
+    }
+
+    #[test]
+    fn a_copy_under_way_is_counted_and_a_whole_one_is_not() {
+        let building = SiteState { building: Some(reader()), ..SiteState::default() };
+        let status = status(follow::LinkState::Pulling, building);
+        assert_eq!((status.copied, status.head), (Some((0, 0)), None));
+    }
+}

@@ -1,0 +1,106 @@
+//! A barn on loopback: the shipped store, sync interface, keys and server, without radios.
+
+use herd::change::Origin;
+use herd::clock::{ClockReading, RawReading, SystemClock};
+use herd::decide::Rules;
+use herd::door::auth::require;
+use herd::door::certificate::Identity;
+use herd::door::keys::{KeyRing, Scope};
+use herd::door::serve::{Serving, bind, serve};
+use herd::pairing::Pairing;
+use herd::position::{Position, StoreId};
+use herd::randomness::SystemRandomness;
+use herd::store::{Incoming, LocalFile, MemoryDisk, Store};
+use herd::sync::{OwnStore, serve as sync};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+pub(crate) struct Barn {
+    _directory: tempfile::TempDir,
+    store: Store,
+    stop: watch::Sender<bool>,
+    serving: Serving,
+    keys: Arc<KeyRing>,
+    identity: Identity,
+    site: String,
+    next: u64,
+}
+
+impl Barn {
+    /// A new barn with its first change; `number` makes its history.
+    pub(crate) fn open(site: &str, number: u8) -> Self {
+        let disk = MemoryDisk::default();
+        let clock = ClockReading { boot: 1, ..ClockReading::default() };
+        let store = Store::open_source(&disk, Rules::default(), clock, || StoreId([number; 16])).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Arc::new(keys(directory.path()));
+        let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let (serving, _) = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, stopping);
+        Self { _directory: directory, store, stop, serving, keys, identity, site: site.into(), next: 0 }
+    }
+
+    /// Goes away and comes back at the same address.
+    pub(crate) async fn after_a_pause(self) -> Self {
+        let Self { _directory, store, stop, serving, keys, identity, site, next } = self;
+        let at = serving.addr;
+        stop.send_replace(true);
+        serving.ended().await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let (serving, _) = listen(at, &store, &keys, &identity, stopping);
+        Self { _directory, store, stop, serving, keys, identity, site, next }
+    }
+
+    /// The line of a new office.
+    pub(crate) fn pair(&self, key: &str) -> String {
+        let secret = self.keys.add(key, [Scope::Read, Scope::Sync, Scope::Correct].into()).unwrap();
+        let line = Pairing {
+            site: self.site.clone(),
+            // Nobody listens at the first one: the second must be found.
+            addresses: vec!["127.0.0.1:9".into(), self.serving.addr.to_string()],
+            spki_sha256: self.identity.spki_sha256(),
+            store: self.store.head().position.store,
+            key: secret.reveal().to_owned(),
+        };
+        line.to_string()
+    }
+
+    /// So many animals come through the chute.
+    pub(crate) fn scan(&mut self, animals: u64) {
+        let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
+        let group: Vec<_> = (self.next..self.next + animals)
+            .map(|n| Incoming {
+                raw: format!("hxb:LOT1:LF{n}:UHF{n}").into_bytes(),
+                origin: origin.clone(),
+                at: RawReading { since_boot_ms: n * 1_000, ..RawReading::default() },
+            })
+            .collect();
+        self.next += animals;
+        self.store.append(&group).unwrap();
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.store.head().position
+    }
+}
+
+fn keys(directory: &Path) -> KeyRing {
+    let local = LocalFile::open(directory.join("local.redb")).unwrap();
+    KeyRing::load(local, Arc::new(SystemClock::default()), SystemRandomness).unwrap()
+}
+
+fn listen(
+    at: SocketAddr,
+    store: &Store,
+    keys: &Arc<KeyRing>,
+    identity: &Identity,
+    stopping: watch::Receiver<bool>,
+) -> (Serving, SocketAddr) {
+    let served = Arc::new(OwnStore::new(store.reader(), || 0));
+    let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, stopping.clone()));
+    let serving = serve(bind(at).unwrap(), router, identity, stopping).unwrap();
+    let addr = serving.addr;
+    (serving, addr)
+}

@@ -1,0 +1,185 @@
+//! The shipped program against a barn on loopback.
+
+mod barn;
+mod office;
+
+use barn::Barn;
+use office::Office;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+async fn get(client: &Client, url: &str, key: Option<&str>) -> (u16, Value) {
+    let mut request = client.get(url).header("Accept", "application/json");
+    if let Some(key) = key {
+        request = request.header("X-API-Key", key);
+    }
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
+}
+
+/// Waits until the office says that its copy of the site stands where the barn does.
+async fn caught_up(office: &Office, client: &Client, address: &str, site: &str, barn: &Barn) {
+    let wanted = json!(barn.position());
+    let url = format!("https://{address}/office/api/sync-status");
+    office
+        .wait_for("the copy to stand where the barn does", async || {
+            let (status, body) = get(client, &url, None).await;
+            assert_eq!(status, 200, "{body}");
+            let sites = body["sites"].as_array().unwrap();
+            sites.iter().find(|one| one["name"] == site && one["position"] == wanted).map(|_| ())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_added_before_and_one_added_during_the_run_are_followed_and_a_restart_keeps_them() {
+    let (mut north, mut south) = (Barn::open("north", 1), Barn::open("south", 2));
+    north.scan(30);
+    south.scan(2_000);
+    let mut office = Office::new();
+
+    let before = north.pair("office-1");
+    let told = office.ok(&["add", &before]);
+    assert!(told.starts_with("Paired with `north`"), "{told}");
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "north", &north).await;
+
+    let told = office.ok(&["add", &south.pair("office-1"), "--name", "creek"]);
+    assert!(told.starts_with("Paired with `creek`"), "{told}");
+    caught_up(&office, &client, &address, "creek", &south).await;
+    let again = office.ok(&["add", &before]);
+    assert!(again.contains("nothing changed"), "{again}");
+
+    north.scan(5);
+    caught_up(&office, &client, &address, "north", &north).await;
+    assert_eq!(office.stop().code(), Some(0), "{}", office.logged());
+
+    south.scan(7);
+    office.start();
+    let address = office.address().await;
+    caught_up(&office, &client, &address, "north", &north).await;
+    caught_up(&office, &client, &address, "creek", &south).await;
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_barn_that_was_away_is_caught_up_with_and_its_copy_is_shown_meanwhile() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(10);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+
+    let mut barn = barn.after_a_pause().await;
+    barn.scan(10);
+    caught_up(&office, &client, &address, "barn", &barn).await;
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_stopped() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(500);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+
+    let told = office.ok(&["resync", "barn"]);
+    assert!(told.contains("copy-2"), "{told}");
+    let current = office.state_dir().join("sites/barn/current");
+    office
+        .wait_for("the new copy to be swapped in", async || {
+            // At no moment is there no copy to be seen.
+            let (status, body) = get(&client, &format!("https://{address}/office/api/sync-status"), None).await;
+            assert!(status == 200 && body["sites"][0]["position"] == json!(barn.position()), "{body}");
+            std::fs::read_link(&current).ok().filter(|to| to.ends_with("copy-2")).map(|_| ())
+        })
+        .await;
+    for running in [true, false] {
+        let told = office.ok(&["verify", "barn"]);
+        assert!(told.contains("the log is whole: 501 changes") && told.contains("equal, row by row"), "{told}");
+        let shown = office.ok(&["show", "batches", "--json"]);
+        let shown: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(
+            (&shown["data"][0]["batch_number"], &shown["data"][0]["cattle_count"]),
+            (&json!("LOT1"), &json!(500))
+        );
+        if running {
+            assert_eq!(office.stop().code(), Some(0));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(3);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+
+    let secret = |printed: String| printed.lines().last().unwrap().to_owned();
+    let sync = secret(office.ok(&["key", "add", "second-office", "--scope", "sync"]));
+    let read = secret(office.ok(&["key", "add", "program", "--scope", "read"]));
+    for path in ["/api/sync/schema", "/sites/barn/api/sync/schema"] {
+        let url = format!("https://{address}{path}");
+        assert_eq!(get(&client, &url, None).await.0, 401, "{path}: loopback is no exemption here");
+        assert_eq!(get(&client, &url, Some(&read)).await.0, 403, "{path}");
+        let (status, body) = get(&client, &url, Some(&sync)).await;
+        assert!(status == 200 && body["position"] == json!(barn.position()), "{path}: {body}");
+    }
+    assert_eq!(get(&client, &format!("https://{address}/sites/none/api/sync/schema"), Some(&sync)).await.0, 404);
+    office.ok(&["key", "revoke", "second-office"]);
+    assert_eq!(get(&client, &format!("https://{address}/api/sync/schema"), Some(&sync)).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_site_is_gone_at_once_and_its_copy_kept_aside() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(3);
+    let line = barn.pair("office-1");
+    let mut office = Office::new();
+    office.ok(&["add", &line]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+
+    let told = office.ok(&["remove", "barn"]);
+    assert!(told.contains("is kept in") && office.state_dir().join("removed").is_dir(), "{told}");
+    let (_, body) = get(&client, &format!("https://{address}/office/api/sync-status"), None).await;
+    assert_eq!(body["sites"], json!([]));
+    let unknown = office.command(&["remove", "barn"]);
+    assert_eq!(unknown.status.code(), Some(7), "{unknown:?}");
+
+    office.ok(&["add", &line]);
+    caught_up(&office, &client, &address, "barn", &barn).await;
+}
+
+#[test]
+fn settings_are_printed_and_checked_and_a_wrong_one_is_named() {
+    let office = Office::new();
+    let file = office.directory.path().join("mirror.toml");
+    std::fs::write(&file, office.ok(&["config"])).unwrap();
+    office.ok(&["--config", file.to_str().unwrap(), "check"]);
+    std::fs::write(&file, "listne = '0.0.0.0:5000'").unwrap();
+    let refused = office.command(&["check", "--config", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("listne"), "{refused:?}");
+}
+
+#[test]
+fn a_line_that_is_none_is_refused_and_not_repeated() {
+    let office = Office::new();
+    let refused = office.command(&["add", "herdlinx:1:c2VjcmV0"]);
+    assert_eq!(refused.status.code(), Some(7));
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("c2VjcmV0"), "{refused:?}");
+    assert_eq!(office.command(&["status"]).status.code(), Some(5));
+}
