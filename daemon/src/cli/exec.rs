@@ -26,6 +26,8 @@ impl Cli {
             return Ok(out.write_all(DEFAULT_TEXT.as_bytes())?);
         }
         let settings = self.settings()?;
+        // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
+        start_logging_at(if matches!(self.command, Command::Run) { settings.log.name() } else { "warn" });
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),
@@ -43,7 +45,6 @@ impl Cli {
 }
 
 fn run_until_told(settings: Settings) -> Result<(), CliError> {
-    start_logging_at(settings.log.name());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let result = runtime.block_on(run(settings));
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
