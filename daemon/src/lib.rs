@@ -6,6 +6,7 @@ pub mod health;
 pub mod ingest;
 pub mod open;
 pub mod pair;
+pub mod prove;
 pub mod receive;
 pub mod recorder;
 pub mod run;
