@@ -8,7 +8,7 @@ use crate::settings::{Settings, TlsSettings};
 use crate::sites::{CommandFailed, SiteFiles, Sites, WriterFailed};
 use crate::verifying::Verifications;
 use herd::clock::{Clock, SystemClock};
-use herd::control::{ListenError, answerer, listen};
+use herd::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen};
 use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
@@ -22,7 +22,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 /// All parts together have so long to end; what has not ended by then ends with the process. A supervisor is promised
 /// 5 s, and the runtime itself needs a moment.
@@ -90,7 +90,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (stop, mut stopping) = stop_on_signals().map_err(RunError::Signals)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     make_state_dir(&settings.state_dir)?;
-    let local = LocalFile::open(settings.local_file())?;
+    let local = open_local(&settings.local_file()).await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
     let identity = identity(&settings.state_dir, &settings.tls)?;
     let listener = bind(settings.listen)?;
@@ -112,6 +112,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "the office is open");
 
     let end = tokio::select! {
+        // The stop first: it ends the other parts as well, and then none of them has ended by itself.
+        biased;
         () = stopped(&mut stopping) => Ok(()),
         Some(failure) = failures.recv() => Err(failure.into()),
         () = &mut control => Err(RunError::PartEnded("the control socket")),
@@ -135,6 +137,17 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         Err(_) => tracing::warn!("not all parts ended in time: they end with the process"),
     }
     end
+}
+
+/// A command that works on the files has them for a moment; a start that comes just then waits for it.
+async fn open_local(path: &Path) -> Result<LocalFile, LocalError> {
+    let begun = Instant::now();
+    loop {
+        match LocalFile::open(path) {
+            Err(LocalError::Locked { .. }) if begun.elapsed() < LOCKED_PATIENCE => sleep(LOCKED_RETRY).await,
+            opened => return opened,
+        }
+    }
 }
 
 pub(crate) fn make_state_dir(path: &Path) -> Result<(), RunError> {
