@@ -122,9 +122,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     };
     stop.send_replace(true);
     let rest = async { tokio::join!(sites.stop(), all_ended(&mut parts)) };
-    match timeout(STOPPING, rest).await {
-        Ok(_) => tracing::info!("the office is closed"),
-        Err(_) => tracing::warn!("not all parts ended in time: they end with the process"),
+    if timeout(STOPPING, rest).await.is_ok() {
+        tracing::info!("the office is closed");
+    } else {
+        tracing::warn!("not all parts ended in time: they end with the process");
     }
     end
 }

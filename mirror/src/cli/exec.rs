@@ -44,7 +44,7 @@ impl Cli {
             Command::Remove { site } => tell_removed(&ask(&settings, &Request::Remove { site })?, out)?,
             Command::Status => status(&settings, out)?,
             Command::Key(command) => command.run(&settings.control_socket(), || open_keys(&settings), out)?,
-            Command::Show { what, site, json } => show_to(&settings, what.into(), site, json, out)?,
+            Command::Show { what, site, json } => show_to(&settings, &what.into(), site, json, out)?,
             Command::Resync { site } => {
                 let answer = ask(&settings, &Request::Resync { site: site.clone() })?;
                 let copy = answer.get("copy").and_then(Value::as_str).ok_or(CliError::Incomplete("copy"))?;
@@ -117,17 +117,17 @@ fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
 
 fn show_to(
     settings: &Settings,
-    asked: ShowRequest,
+    asked: &ShowRequest,
     site: Option<String>,
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let request = Request::Show { site, asked: asked.clone() };
     let answer = ask(settings, &request)?;
-    match (as_json, &asked, answer.get("data")) {
+    match (as_json, asked, answer.get("data")) {
         (true, ShowRequest::Change { .. }, Some(change)) => writeln!(out, "{change}")?,
         (true, ..) => writeln!(out, "{}", Value::Object(answer))?,
-        (false, ..) => print_table(&asked, &answer, out)?,
+        (false, ..) => print_table(asked, &answer, out)?,
     }
     Ok(())
 }
