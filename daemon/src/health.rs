@@ -9,12 +9,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use herd::door::reply::ApiError;
+use herd::store::Reader;
 use serde_json::json;
 use tokio::sync::watch;
 
 /// What the answer is made of.
 #[derive(Clone, Debug)]
 pub struct Health {
+    /// Whether the tables follow the log, without which nothing is taken in.
+    pub reader: Reader,
     /// Whether the last commit went well.
     pub recorder: watch::Receiver<RecorderStatus>,
     /// Whether there is room.
@@ -30,7 +33,7 @@ impl Health {
         // The disk's trouble may be over before the next payload shows it, so the disk is asked itself.
         let trouble = self.recorder.borrow().trouble.as_ref().is_some_and(|it| !matches!(it, RecordError::Disk(_)));
         // A channel that is closed is a writer that has ended.
-        if trouble || self.recorder.has_changed().is_err() {
+        if trouble || self.reader.head().blocked.is_some() || self.recorder.has_changed().is_err() {
             failing.push("store".to_owned());
         }
         if self.disk.check().is_err() {
@@ -83,6 +86,7 @@ mod tests {
         let world = World::new(Rules::default(), DiskGauge::plenty());
         let radio = watch::Sender::new(RadioState::Listening);
         let mut health = Health {
+            reader: world.reader.clone(),
             recorder: world.recorder.status(),
             disk: DiskGauge::plenty(),
             radios: vec![("radio1".into(), radio.subscribe())],

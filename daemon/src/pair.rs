@@ -42,13 +42,13 @@ pub struct Barn {
 /// Makes a fresh key (named `office-1`, `office-2`, ... unless named) and the line with it. The key is good at once.
 ///
 /// Syncs the disk: from asynchronous code, call it on a blocking thread.
-pub fn pair(keys: &KeyRing, barn: Barn, name: Option<String>) -> Result<Pairing, PairError> {
+pub fn pair(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Pairing, PairError> {
     let addresses = addresses(barn.listen)?;
     let Barn { site, spki_sha256, store, .. } = barn;
     let mut pairing = Pairing { site, addresses, spki_sha256, store, key: "hxb_".to_owned() };
     // Before the key is made: a line that cannot be read must leave no key behind.
     pairing.validate()?;
-    let name = name.unwrap_or_else(|| free_name(keys));
+    let name = name.map_or_else(|| free_name(keys), str::to_owned);
     keys.add(&name, OFFICE_SCOPES.into())?.reveal().clone_into(&mut pairing.key);
     Ok(pairing)
 }
@@ -139,7 +139,7 @@ mod tests {
             assert_eq!(found.name, name);
             assert!(OFFICE_SCOPES.iter().all(|scope| found.has(*scope)) && !found.has(Scope::Ingest));
         }
-        assert!(matches!(pair(&keys, barn.clone(), Some("office-1".into())), Err(PairError::Key(KeyError::Exists(_)))));
+        assert!(matches!(pair(&keys, barn.clone(), Some("office-1")), Err(PairError::Key(KeyError::Exists(_)))));
         let nameless = Barn { site: String::new(), ..barn.clone() };
         assert!(matches!(pair(&keys, nameless, None), Err(PairError::Line(_))));
         let no_port = Barn { listen: "0.0.0.0:0".parse().unwrap(), ..barn };

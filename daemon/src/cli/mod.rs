@@ -30,7 +30,7 @@ Settings come from the file, above it HERDLINX_* in the environment (HERDLINX_LI
 Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
 taken, 5 nobody answers, 6 the files are in use, 7 refused.";
 
-/// The barn of HerdLinx: hears RFID reads over radio and HTTPS, keeps every one of them durably, serves them to the office.
+/// The barn: hears RFID reads over radio and HTTPS, keeps every one of them durably, serves them to the office.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinxd", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
 struct Cli {

@@ -229,3 +229,31 @@ async fn the_same_writer_runs_on_a_thread_of_its_own() {
     thread.ended().await.unwrap();
     assert_eq!(store_on(&disk.after_power_cut()).head().folded, Sequence(101));
 }
+
+/// Catches a writer that goes on after a failed commit, and a group of which somebody hears nothing, or "stored".
+#[tokio::test]
+async fn a_failed_commit_is_told_to_the_whole_group_and_ends_the_writer() {
+    let mut failed = 0;
+    for operations in 0..12 {
+        let disk = MemoryDisk::default();
+        let (recorder, reader, ended) = running(&disk, seams());
+        recorder.record(scan(0)).await.unwrap();
+        assert!(disk.fail_after(herd::store::LOG_FILE, operations));
+        let group = futures::future::join_all((1..20).map(|n| recorder.record(scan(n)))).await;
+        if group.iter().all(Result::is_ok) {
+            // So many operations are more than one commit takes.
+            continue;
+        }
+        failed += 1;
+        assert!(group.iter().all(|told| matches!(told, Err(RecordError::Failed(_)))), "{operations}: {group:?}");
+        assert!(ended.await.unwrap().is_err());
+        assert!(matches!(recorder.record(scan(99)).await, Err(RecordError::Ended)));
+        drop((recorder, reader));
+        let head = store_on(&disk.after_power_cut()).head().position.sequence;
+        assert!(
+            head == Sequence(2) || head == Sequence(21),
+            "{operations}: a group is kept whole or not at all: {head}"
+        );
+    }
+    assert!(failed > 0, "no commit failed");
+}

@@ -3,6 +3,7 @@
 use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
 use crate::receive::RadioState;
+use crate::recorder::RecorderStatus;
 use crate::show::{ShowRequest, show};
 use herd::control::{Answer, Answerer, ControlError, answerer};
 use herd::door::certificate::Identity;
@@ -50,7 +51,8 @@ impl Commands {
 
     fn status(&self) -> Answer {
         let head = self.reader.head();
-        let recorder = self.health.recorder.borrow();
+        // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
+        let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
         let radios =
             self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": word(&state.borrow())}));
         let status = json!({
@@ -69,8 +71,8 @@ impl Commands {
             "blocked": head.blocked.map(|why| why.to_string()),
             "failing": self.health.failing(),
             "radios": radios.collect::<Vec<_>>(),
-            "counts": recorder.counts,
-            "duplicates": recorder.duplicates,
+            "counts": counts,
+            "duplicates": duplicates,
         });
         match status {
             Value::Object(status) => status,
@@ -79,7 +81,7 @@ impl Commands {
     }
 
     fn pair(&self, request: &Value) -> Result<Answer, ControlError> {
-        let name = request.get("name").and_then(Value::as_str).map(str::to_owned);
+        let name = request.get("name").and_then(Value::as_str);
         // A certificate that was replaced meanwhile has a key of its own.
         let barn = Barn { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
         pair_answer(&self.keys, barn, name)
@@ -87,7 +89,7 @@ impl Commands {
 }
 
 /// The answer to `pair`, from the process or from the files.
-pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<String>) -> Result<Answer, ControlError> {
+pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Answer, ControlError> {
     let pairing = pair(keys, barn, name).map_err(|error| {
         let code = match &error {
             PairError::Key(KeyError::Exists(_)) => "key_exists",

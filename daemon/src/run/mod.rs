@@ -44,7 +44,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut parts = Parts::new(stop, recorder.clone(), writer);
     let radios = parts.start_radios(&settings, &clock)?;
 
-    let health = Health { recorder: recorder.status(), disk, radios };
+    let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios };
     let commands = Commands {
         barn: barn.clone(),
         reader: reader.clone(),

@@ -68,14 +68,15 @@ type PartEnd = (&'static str, Result<(), RunError>);
 pub(super) struct Parts {
     stop: watch::Sender<bool>,
     recorder: Recorder,
-    writer: WriterThread,
+    /// None once it has ended.
+    writer: Option<WriterThread>,
     radios: JoinSet<ReceiveEnd>,
     others: JoinSet<PartEnd>,
 }
 
 impl Parts {
     pub(super) fn new(stop: watch::Sender<bool>, recorder: Recorder, writer: WriterThread) -> Self {
-        Self { stop, recorder, writer, radios: JoinSet::new(), others: JoinSet::new() }
+        Self { stop, recorder, writer: Some(writer), radios: JoinSet::new(), others: JoinSet::new() }
     }
 
     /// Starts a part; it must end when it is told to stop.
@@ -114,11 +115,16 @@ impl Parts {
             _ = stopping.wait_for(|stop| *stop) => Ok(()),
             ended = self.first_end() => ended,
         };
+        let first = match first {
+            // It was told to, only just before this place was.
+            Err(RunError::EndedByItself(_)) if *stopping.borrow() => Ok(()),
+            first => first,
+        };
         if let Err(error) = &first {
             tracing::error!(%error, "stopping");
         }
         self.stop.send_replace(true);
-        let stopped = timeout(STOP_WITHIN, self.stop_in_order(first.is_ok())).await;
+        let stopped = timeout(STOP_WITHIN, self.stop_in_order()).await;
         first?;
         stopped.unwrap_or(Err(RunError::StopTooLong))
     }
@@ -127,7 +133,7 @@ impl Parts {
     async fn first_end(&mut self) -> Result<(), RunError> {
         loop {
             tokio::select! {
-                ended = self.writer.ended() => return Err(ended.err().map_or(RunError::EndedByItself("the writer"), Into::into)),
+                ended = ended(&mut self.writer) => return ended.and(Err(RunError::EndedByItself("the writer"))),
                 Some(ended) = self.others.join_next() => {
                     let (name, result) = ended?;
                     return result.and(Err(RunError::EndedByItself(name)));
@@ -143,14 +149,14 @@ impl Parts {
 
     /// First the radios, which hand over the packet in hand; then the writer, which answers what waits; the others,
     /// which have been told at the same time, end meanwhile.
-    async fn stop_in_order(&mut self, writer_runs: bool) -> Result<(), RunError> {
+    async fn stop_in_order(&mut self) -> Result<(), RunError> {
         let handing_over = async { while self.radios.join_next().await.is_some() {} };
         if timeout(RADIOS_STOP_WITHIN, handing_over).await.is_err() {
             tracing::warn!("a radio did not stop in time; its last packet may be lost");
         }
         self.recorder.stop();
-        if writer_runs {
-            self.writer.ended().await?;
+        if self.writer.is_some() {
+            ended(&mut self.writer).await?;
         }
         while let Some(ended) = self.others.join_next().await {
             let (name, result) = ended?;
@@ -160,4 +166,12 @@ impl Parts {
         tracing::info!("stopped: all that was answered as stored is stored");
         Ok(())
     }
+}
+
+/// Waits for the writer's end and takes note of it; for ever where it has ended before. Cancel-safe.
+async fn ended(writer: &mut Option<WriterThread>) -> Result<(), RunError> {
+    let Some(thread) = writer else { return std::future::pending().await };
+    let end = thread.ended().await;
+    *writer = None;
+    Ok(end?)
 }

@@ -58,9 +58,10 @@ fn flags_are_above_the_environment_and_that_is_above_the_file() {
 fn the_environment_sets_the_first_radio_and_makes_it_if_there_is_none() {
     let variables = [("HERDLINX_RADIO__KIND", "simulated"), ("HERDLINX_RADIO__SIMULATED__RATE_PER_S", "20")];
     let settings = load("", &variables, "").unwrap();
-    let (channel, radio) = settings.radios().next().unwrap();
+    let (channel, settings) = settings.radios().next().unwrap();
     assert_eq!((channel.name.as_str(), channel.reader_group.as_str()), ("radio1", "main"));
-    assert_eq!(radio.simulated.as_ref().unwrap().rate_per_s, 20.0);
+    let expected = radio::SimulatedSettings { rate_per_s: 20.0, ..Default::default() };
+    assert_eq!(settings.simulated, Some(expected));
     let settings = load("[[radio]]\nname = 'gate'\n[[radio]]\nkind = 'simulated'", &variables, "").unwrap();
     let names: Vec<_> = settings.radios().map(|(channel, _)| channel.name).collect();
     assert_eq!(names, ["gate", "radio2"]);

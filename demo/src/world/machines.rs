@@ -169,7 +169,9 @@ impl OfficeMachine {
         let following = follow::run(wire.clone(), handle, settings, clock, status, stopping);
         let tasks = vec![
             tokio::spawn(async move { writing.await.expect("a disk in memory does not fail") }),
-            tokio::spawn(async move { drop(following.await) }),
+            tokio::spawn(async move {
+                let _ended_with_the_machine = following.await;
+            }),
         ];
         Ok(Self { disk, store: store_id, seed, reader, running: Some(Running { tasks, stop }) })
     }

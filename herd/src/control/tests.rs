@@ -153,6 +153,23 @@ async fn a_command_asks_the_process_and_only_without_it_the_files() {
     assert_eq!(or_direct(&path, &request, from_files).unwrap()["said"], "files");
 }
 
+#[tokio::test]
+async fn a_process_that_is_just_starting_is_asked_as_soon_as_it_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(SOCKET_NAME);
+    let (_stop, stopping) = watch::channel(false);
+    let runtime = tokio::runtime::Handle::current();
+    let answer = spawn_blocking(move || {
+        or_direct(&path, &json!({"command": "echo", "say": "process"}), || {
+            // It has locked its files, and only now comes to listen.
+            let _entered = runtime.enter();
+            runtime.spawn(listen(&path, echo(), stopping.clone()).unwrap());
+            Err(DirectError::Locked)
+        })
+    });
+    assert_eq!(answer.await.unwrap().unwrap()["said"], "process");
+}
+
 #[test]
 fn locked_files_are_tried_again_and_at_last_given_up() {
     let dir = tempfile::tempdir().unwrap();

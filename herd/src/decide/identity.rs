@@ -50,8 +50,11 @@ impl<R: Rows> Judge<'_, R> {
         {
             return Ok(Err(rejection));
         }
-        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, &row)?;
-        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, &row)?;
+        // A tag that only the other of two merged animals wears is worn too, whichever event came first.
+        let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten().unwrap_or_default();
+        let (wears_lf, wears_epc) = (row.lf.or(other.lf), row.epc.or(other.epc));
+        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, wears_lf.is_some())?;
+        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, wears_epc.is_some())?;
         Ok(Ok(Resolved { animal, absorbed, lf, epc }))
     }
 
@@ -89,8 +92,9 @@ impl<R: Rows> Judge<'_, R> {
             }));
         }
         let by_lid = leads.lid == Some(named) && theirs.lids.is_empty();
-        let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), event.old_lf.as_ref())
-            || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), event.old_epc.as_ref());
+        let (off_lf, off_epc) = (taken_off(&event.old_lf, &event.lf), taken_off(&event.old_epc, &event.epc));
+        let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), off_lf)
+            || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), off_epc);
         Ok(if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other)) })
     }
 
@@ -109,15 +113,11 @@ impl<R: Rows> Judge<'_, R> {
         kind: TagKind,
         tag: Option<&Tag>,
         owner: Option<AnimalId>,
-        animal: &Animal,
+        wears_one: bool,
     ) -> Result<TagUse, RowsError> {
         let Some(tag) = tag else { return Ok(TagUse::Absent) };
         let Some(owner) = owner else {
-            let wears = match kind {
-                TagKind::Lf => &animal.lf,
-                TagKind::Epc => &animal.epc,
-            };
-            let free = wears.is_none() || event.kind == EventKind::Repair;
+            let free = !wears_one || event.kind == EventKind::Repair;
             return Ok(if free { TagUse::Assigned } else { TagUse::Unconfirmed });
         };
         let row: Option<AnimalTag> = self.rows.read(Table::AnimalTags, &animal_tag_key(owner, kind, tag.key()))?;
@@ -166,10 +166,15 @@ fn two_animals(first: AnimalId, second: AnimalId) -> Rejection {
     Rejection::TagsOfTwoAnimals { first: first.0.min(second.0), second: first.0.max(second.0) }
 }
 
-/// Whether both wear a tag of this kind and `old`, which the event takes off, is not the one that `mine` is.
-fn both_wear(mine: Option<&Tag>, theirs: Option<&Tag>, old: Option<&Tag>) -> bool {
+/// The tag that a repair takes off; one that it puts on again stays.
+fn taken_off<'a>(old: &'a Option<Tag>, new: &Option<Tag>) -> Option<&'a Tag> {
+    old.as_ref().filter(|old| new.as_ref().is_none_or(|new| new.key() != old.key()))
+}
+
+/// Whether both wear a tag of this kind and the event does not take off the one that `mine` is.
+fn both_wear(mine: Option<&Tag>, theirs: Option<&Tag>, off: Option<&Tag>) -> bool {
     match (mine, theirs) {
-        (Some(mine), Some(_)) => old.is_none_or(|old| old.key() != mine.key()),
+        (Some(mine), Some(_)) => off.is_none_or(|off| off.key() != mine.key()),
         _ => false,
     }
 }

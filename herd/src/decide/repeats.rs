@@ -2,10 +2,10 @@
 
 use super::{History, Judge, Verdict};
 use crate::change::Rejected;
-use crate::fold::{KeyRange, Rows, RowsError, decode};
+use crate::fold::{KeyRange, Rows, RowsError, TOTALS_KEY, decode};
 use crate::payload::{Event, Rejection};
 use crate::position::Sequence;
-use crate::tables::{RejectionHour, Table, TextKept, number_in, reader_key, sequence_key};
+use crate::tables::{RejectionHour, Table, TextKept, Totals, number_in, reader_key, sequence_key};
 use sha2::{Digest as _, Sha256};
 
 /// How many look-up rows one change takes away at most. More than one, so that the rows of a burst go again.
@@ -41,7 +41,9 @@ impl<R: Rows> Judge<'_, R> {
 
     /// The last of the oldest look-up rows that are past the window; 0 for none.
     pub(super) fn past_texts(&self) -> Result<Sequence, RowsError> {
-        let oldest = KeyRange { from: &[], to: None, backwards: false, limit: FORGOTTEN_PER_CHANGE };
+        let totals: Totals = self.rows.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
+        let from = sequence_key(totals.texts_forgotten.next());
+        let oldest = KeyRange { from: &from, to: None, backwards: false, limit: FORGOTTEN_PER_CHANGE };
         let mut through = Sequence::ZERO;
         for (key, value) in self.rows.range(Table::TextOrder, oldest)? {
             let kept: TextKept = decode(Table::TextOrder, &key, &value)?;

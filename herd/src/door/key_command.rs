@@ -252,6 +252,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_another_process_is_about_to_close_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut held = Some(LocalFile::open(dir.path().join("local.redb")).unwrap());
+        let mut tries = 0;
+        let open_and_let_go = || {
+            tries += 1;
+            let opened = open(dir.path());
+            held = None;
+            opened
+        };
+        let add = parsed(&["add", "a", "--scope", "read"]).unwrap();
+        add.run(&dir.path().join(SOCKET_NAME), open_and_let_go, &mut Vec::new()).unwrap();
+        assert_eq!((tries, open(dir.path()).ok().unwrap().list().len()), (2, 1));
+    }
+
+    #[test]
     fn requests_about_other_things_are_left_to_others_and_wrong_ones_refused() {
         let dir = tempfile::tempdir().unwrap();
         let keys = open(dir.path()).ok().unwrap();

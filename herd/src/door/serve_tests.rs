@@ -150,7 +150,8 @@ async fn who_never_ends_a_request_is_cut_on_a_fresh_and_on_a_used_connection() {
     // From here on the clock leaps to the next time-out whenever nobody has anything to do.
     tokio::time::pause();
     for mut stream in [fresh, used] {
-        let reading = stream.read_to_end(&mut Vec::new());
+        let mut rest = Vec::new();
+        let reading = stream.read_to_end(&mut rest);
         assert!(tokio::time::timeout(HEADER_READ_TIMEOUT * 10, reading).await.is_ok());
     }
 }

@@ -5,8 +5,8 @@ use super::accepted::{overlay, worn};
 use super::{Folding, KeyRange, Rows, RowsError, decode};
 use crate::change::{AnimalId, BatchId};
 use crate::tables::{
-    Animal, AnimalTag, Key, Membership, Table, TagKind, TagState, after_prefix, animal_tag_key, number_at_end,
-    number_key, pair_key, tag_owner_key,
+    Animal, AnimalStatus, AnimalTag, Key, Membership, Table, TagKind, TagState, after_prefix, animal_tag_key,
+    number_at_end, number_key, pair_key, tag_owner_key,
 };
 
 impl<B: Rows> Folding<'_, B> {
@@ -25,6 +25,11 @@ impl<B: Rows> Folding<'_, B> {
         animal.returned = animal.returned.or(gone.returned);
         self.totals.animals = self.totals.animals.saturating_sub(1);
         self.uncount_status(gone.status);
+        if gone.status == AnimalStatus::Exported && animal.status == AnimalStatus::Active {
+            // The event that merges them is then what shows that it is back.
+            self.count_status(animal.status, gone.status);
+            animal.status = gone.status;
+        }
         let marker = Animal {
             last: self.sequence,
             last_at_us: self.clock.received_at_us,

@@ -154,7 +154,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// The totals follow an animal from one status to another.
-    fn count_status(&mut self, from: AnimalStatus, to: AnimalStatus) {
+    pub(super) fn count_status(&mut self, from: AnimalStatus, to: AnimalStatus) {
         self.uncount_status(from);
         match to {
             AnimalStatus::Active => self.totals.active += 1,

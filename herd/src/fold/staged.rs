@@ -5,6 +5,7 @@ use crate::position::{Digest, Sequence};
 use crate::tables::{Key, Table};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 /// Tables that can be read. Only the storage beneath can fail.
 pub trait Rows {
@@ -108,15 +109,25 @@ impl Stage {
         };
     }
 
+    /// The staged rows of a range, as far as the first `limit` that are there: what lies beyond cannot be asked for.
+    /// Rows staged as removed come with them, because they hide rows of the base.
     fn in_range(&self, range: KeyRange<'_>) -> BTreeMap<Key, Staging> {
-        let within = |key: &[u8]| key >= range.from && range.to.is_none_or(|to| key < to);
         match self {
-            Self::Hashed(rows) => rows.iter().filter(|(k, _)| within(k)).map(|(k, v)| (k.clone(), v.clone())).collect(),
-            Self::Ordered(rows) => rows
-                .range::<[u8], _>((std::ops::Bound::Included(range.from), std::ops::Bound::Unbounded))
-                .take_while(|(key, _)| within(key))
-                .map(|(k, v)| (k.clone(), v.clone()))
-                .collect(),
+            Self::Hashed(rows) => {
+                let within = |key: &[u8]| key >= range.from && range.to.is_none_or(|to| key < to);
+                rows.iter().filter(|(k, _)| within(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+            }
+            Self::Ordered(rows) => {
+                if range.to.is_some_and(|to| to <= range.from) {
+                    return BTreeMap::new();
+                }
+                let to = range.to.map_or(Bound::Unbounded, Bound::Excluded);
+                let staged = rows.range::<[u8], _>((Bound::Included(range.from), to));
+                match range.backwards {
+                    true => first_present(staged.rev(), range.limit),
+                    false => first_present(staged, range.limit),
+                }
+            }
         }
     }
 
@@ -128,6 +139,20 @@ impl Stage {
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows
     }
+}
+
+/// Rows up to the one with which `limit` are present.
+fn first_present<'a>(rows: impl Iterator<Item = (&'a Key, &'a Staging)>, limit: usize) -> BTreeMap<Key, Staging> {
+    let mut missing = limit;
+    let mut taken = BTreeMap::new();
+    for (key, value) in rows {
+        if missing == 0 {
+            break;
+        }
+        missing -= usize::from(value.is_some());
+        taken.insert(key.clone(), value.clone());
+    }
+    taken
 }
 
 /// Rows written by changes that are folded and not yet in the file, above the rows that are.

@@ -19,10 +19,13 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Removes the rows of texts kept at or before `through`, unless the same text was kept again since.
     pub(super) fn forget_texts(&mut self, through: Sequence) -> Result<(), RowsError> {
-        if through == Sequence::ZERO {
+        if through <= self.totals.texts_forgotten {
             return Ok(());
         }
-        let past = KeyRange { from: &[], to: Some(&sequence_key(through.next())), backwards: false, limit: usize::MAX };
+        let from = sequence_key(self.totals.texts_forgotten.next());
+        let to = sequence_key(through.next());
+        let past = KeyRange { from: &from, to: Some(&to), backwards: false, limit: usize::MAX };
+        self.totals.texts_forgotten = through;
         for (key, value) in self.rows.range(Table::TextOrder, past)? {
             let kept: TextKept = decode(Table::TextOrder, &key, &value)?;
             let last: Option<Sequence> = self.rows.read(Table::Texts, &kept.hash)?;

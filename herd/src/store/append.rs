@@ -2,7 +2,7 @@
 
 use super::log::LogReader;
 use super::{Changes, Store, StoreError};
-use crate::change::{Change, Origin, Outcome};
+use crate::change::{Change, MAX_CHANGE_BYTES, Origin, Outcome};
 use crate::clock::RawReading;
 use crate::decide::{Decision, History, decide};
 use crate::fold::{RowsError, Staged, fold};
@@ -70,15 +70,19 @@ impl History for Pending<'_> {
 }
 
 impl Store {
-    /// Judges and keeps a group of payloads, in order. All receipts speak of one durable commit; on an error nothing
-    /// of the group was kept.
+    /// Judges and keeps a group of payloads, in order. All receipts speak of one durable commit. On an error nothing of
+    /// the group is acknowledged; if the commit itself failed, this writer refuses all further ones
+    /// ([`StoreError::Interrupted`]), and the next one finds the group whole or not at all.
     pub fn append(&mut self, group: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
-        let head = self.head();
-        if let Some(why) = head.blocked {
-            return Err(StoreError::TablesBehind { folded: head.folded, head: head.position.sequence, why });
-        }
+        self.check_may_decide()?;
+        let receipts = self.append_group(group);
+        self.distrust_unread_tables(&receipts);
+        receipts
+    }
+
+    fn append_group(&mut self, group: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
         let log = self.log.reader()?;
-        let pending = Pending { log: &log, after: head.position.sequence, changes: RefCell::default() };
+        let pending = Pending { log: &log, after: self.state.folded, changes: RefCell::default() };
         let mut staged = Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);
         let mut receipts = Vec::with_capacity(group.len());
         for incoming in group {
@@ -90,7 +94,11 @@ impl Store {
                 Decision::Suppress => Receipt::Suppressed,
                 Decision::Keep(change) => {
                     fold(&mut staged, sequence, &change)?;
-                    pending.changes.borrow_mut().push(&change.to_bytes());
+                    let bytes = change.to_bytes();
+                    if bytes.len() > MAX_CHANGE_BYTES {
+                        return Err(StoreError::Oversize { bytes: bytes.len(), limit: MAX_CHANGE_BYTES });
+                    }
+                    pending.changes.borrow_mut().push(&bytes);
                     receipt_for(&change, sequence)
                 }
             });

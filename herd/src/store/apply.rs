@@ -1,5 +1,6 @@
 //! The replica's way into the store: verify the chain, then the same fold, then one durable commit.
 
+use super::log::epochs_begun;
 use super::{ApplyError, Changes, Store, fold_run};
 use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
@@ -28,8 +29,10 @@ pub struct Applied {
 
 impl Store {
     /// Verifies a run against its own digests and against the log, and keeps what is new of it durably. On an error
-    /// nothing of it was kept. A run that is held already changes nothing.
+    /// other than [`ApplyError::Store`] nothing of it was kept; on that one, the next writer finds the run whole or
+    /// not at all. A run that is held already changes nothing.
     pub fn apply(&mut self, run: &RunOfChanges) -> Result<Applied, ApplyError> {
+        self.check_not_interrupted()?;
         let head = self.head();
         let ours = head.position;
         if run.after.store != ours.store {
@@ -47,23 +50,24 @@ impl Store {
             Staged::new(self.tables.reader().map_err(ApplyError::Store)?, self.state.folded, self.state.fold_digest);
         let blocked = match head.blocked {
             Some(blocked) => Some(blocked),
-            None => fold_run(&mut staged, &new, ours.sequence)?,
+            None => {
+                let folded = fold_run(&mut staged, &new, ours.sequence);
+                self.distrust_unread_tables(&folded);
+                folded?
+            }
         };
         self.commit(&new, &staged, blocked)?;
         Ok(Applied { changes: new.len() as u64, position: self.head().position })
     }
 
-    /// Follows the chain over the whole run. It must pass through our own head, where it reaches that far, and end at
-    /// the digest that the run names. Gives how many of its changes are held already.
+    /// Follows the chain over the whole run. It must begin at a position of this log, pass through our own head or
+    /// end at a position of ours, and end at the position that the run names. Gives how many of its changes are held
+    /// already.
     fn verify(&self, run: &RunOfChanges, ours: &Position) -> Result<usize, ApplyError> {
         let after = run.after.sequence;
         let differs = || ApplyError::Diverged { theirs: run.after, ours: *ours };
-        if after < ours.sequence {
-            let own = self.log.reader()?.position_at(after)?;
-            if own.is_none_or(|own| own.digest != run.after.digest) {
-                return Err(differs());
-            }
-        } else if run.after.digest != ours.digest {
+        let log = self.log.reader()?;
+        if log.position_at(after)? != Some(run.after) {
             return Err(differs());
         }
         let mut digest = run.after.digest;
@@ -77,8 +81,12 @@ impl Store {
             }
         }
         let last = after.0 + run.changes.len() as u64;
-        if last != run.end.sequence.0 || digest != run.end.digest || run.end.store != run.after.store {
+        let epoch = epochs_begun(&run.after, &run.changes).last().map_or(run.after.epoch, |(epoch, _)| *epoch);
+        if run.end != (Position { store: ours.store, epoch, sequence: Sequence(last), digest }) {
             return Err(ApplyError::Altered { after });
+        }
+        if last < ours.sequence.0 && log.position_at(Sequence(last))? != Some(run.end) {
+            return Err(differs());
         }
         Ok(usize::try_from(ours.sequence.0 - after.0).unwrap_or(usize::MAX).min(run.changes.len()))
     }

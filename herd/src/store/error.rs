@@ -51,6 +51,20 @@ pub enum StoreError {
         /// What holds them.
         why: Unreadable,
     },
+    /// An earlier write or look-up of this writer failed.
+    #[error(
+        "an earlier write failed, so that nothing more is written: open the store anew (restart). It then holds that \
+         group whole or not at all; what was acknowledged is kept"
+    )]
+    Interrupted,
+    /// A payload and its origin make a longer change than any follower takes.
+    #[error("a payload would make a change of {bytes} bytes; none may have more than {limit}: bound it at the door")]
+    Oversize {
+        /// Its length.
+        bytes: usize,
+        /// [`MAX_CHANGE_BYTES`](crate::change::MAX_CHANGE_BYTES).
+        limit: usize,
+    },
     /// The directory holds the log of another history.
     #[error("the store in {place} is history {found}, not {expected}: use another directory")]
     OtherStore {

@@ -48,18 +48,20 @@ impl Log {
             Some(store) => store,
             None => write_id(&database, new_id())?,
         };
-        let epochs = Arc::new(RwLock::new(read_epochs(&database)?));
-        Ok(Self { database: Arc::new(database), store, epochs })
+        Self::over(database, store)
     }
 
-    /// Opens a log that is there, and makes none.
-    pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, StoreError> {
-        let missing = || StoreError::Missing { place: disk.place() };
+    /// Opens the log for those who only look, and makes none. None where there is none, or where its making was cut
+    /// short before it had an identity.
+    pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Option<Self>, StoreError> {
         if !disk.holds(LOG_FILE) {
-            return Err(missing());
+            return Ok(None);
         }
         let database = disk.open(LOG_FILE, cache_bytes)?;
-        let store = stored_id(&database)?.ok_or_else(missing)?;
+        stored_id(&database)?.map(|store| Self::over(database, store)).transpose()
+    }
+
+    fn over(database: Database, store: StoreId) -> Result<Self, StoreError> {
         let epochs = Arc::new(RwLock::new(read_epochs(&database)?));
         Ok(Self { database: Arc::new(database), store, epochs })
     }
@@ -272,6 +274,20 @@ fn take_from_row(
 fn row_of(first: u64, bytes: &[u8]) -> Result<RowReader<'_>, StoreError> {
     RowReader::new(Sequence(first), bytes)
         .ok_or(StoreError::DamagedLog { at: Sequence(first), why: "its row has no readable header" })
+}
+
+/// The epochs that these changes, which follow `before`, begin, and where. An Epoch change that does not count on
+/// begins nothing: the writers of a history are in order, whoever wrote it.
+pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, Sequence)> {
+    let mut latest = before.epoch;
+    let mut begun = Vec::new();
+    for (bytes, n) in changes.iter().zip(before.sequence.0 + 1..) {
+        if let Some(epoch) = epoch_begun(bytes).filter(|epoch| *epoch > latest) {
+            latest = epoch;
+            begun.push((epoch, Sequence(n)));
+        }
+    }
+    begun
 }
 
 /// The epoch that stored bytes begin, where they are an Epoch change.

@@ -39,7 +39,7 @@ use crate::clock::ClockReading;
 use crate::decide::Rules;
 use crate::fold::{FOLD_VERSION, Rows, Staged, fold};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
-use log::{Log, LogReader, epoch_begun};
+use log::{Log, LogReader, epochs_begun};
 use tables_file::{TablesFile, TablesState};
 use tokio::sync::watch;
 
@@ -79,6 +79,9 @@ pub struct Store {
     head: watch::Sender<Head>,
     boot: u32,
     rules: Rules,
+    /// A commit was begun and not ended, so that the disk may be one group ahead of what is known here; or the tables
+    /// do not read.
+    interrupted: bool,
 }
 
 impl Store {
@@ -115,18 +118,17 @@ impl Store {
         let head = log.reader()?.head()?;
         let (tables, state) = open_tables(disk, &log, &head)?;
         let published = Head { position: head, folded: state.folded, fold_digest: state.fold_digest, blocked: None };
-        let mut store =
-            Self { log, tables, state, settled: state.folded, head: watch::Sender::new(published), boot, rules };
-        store.catch_up_tables()?;
-        Ok(store)
+        let settled = state.folded;
+        let head = watch::Sender::new(published);
+        let mut store = Self { log, tables, state, settled, head, boot, rules, interrupted: false };
+        let caught_up = store.catch_up_tables();
+        store.distrust_unread_tables(&caught_up);
+        caught_up.map(|()| store)
     }
 
     /// The last boot number that the log names, 0 for none: a machine whose own count is lost goes on after it.
     pub fn last_boot(disk: &dyn Disk) -> Result<u32, StoreError> {
-        if !disk.holds(LOG_FILE) {
-            return Ok(0);
-        }
-        let log = Log::open(disk, LOG_CACHE_BYTES, || StoreId([0; 16]))?;
+        let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else { return Ok(0) };
         let reader = log.reader()?;
         let head = reader.head()?;
         let mut sequence = head.sequence;
@@ -158,7 +160,32 @@ impl Store {
         Ok(())
     }
 
+    /// Whether this writer may decide anything: its tables are at its head, and its head is what is on disk.
+    fn check_may_decide(&self) -> Result<(), StoreError> {
+        self.check_not_interrupted()?;
+        let head = self.head.borrow();
+        match head.blocked.clone() {
+            Some(why) => Err(StoreError::TablesBehind { folded: head.folded, head: head.position.sequence, why }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_not_interrupted(&self) -> Result<(), StoreError> {
+        if self.interrupted { Err(StoreError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Tables that do not read are of no use to anybody: this writer ends, and the next one folds them again.
+    fn distrust_unread_tables<T>(&mut self, outcome: &Result<T, StoreError>) {
+        let Err(StoreError::Rows(error)) = outcome else { return };
+        tracing::error!(%error, "the tables do not read");
+        self.interrupted = true;
+        if let Err(error) = self.tables.forget_state() {
+            tracing::error!(%error, "the tables could not be marked: remove tables.redb if the next start fails too");
+        }
+    }
+
     fn append_change(&mut self, change: &Change) -> Result<(), StoreError> {
+        self.check_may_decide()?;
         let bytes = change.to_bytes();
         let changes: Changes = [bytes.as_slice()].into_iter().collect();
         let sequence = self.head().position.sequence.next();
@@ -167,7 +194,9 @@ impl Store {
         self.commit(&changes, &staged, None)
     }
 
-    /// The one order of a commit: the log durable, the tables visible, the head published.
+    /// The one order of a commit: the log durable, the tables visible, the head published. Where it fails, nobody can
+    /// tell from here what reached the disk, so this writer writes no more: the next one finds the group whole or
+    /// not at all.
     fn commit<B: Rows>(
         &mut self,
         changes: &Changes,
@@ -175,13 +204,10 @@ impl Store {
         blocked: Option<Unreadable>,
     ) -> Result<(), StoreError> {
         let before = self.head().position;
-        let epochs: Vec<_> = changes
-            .iter()
-            .zip(before.sequence.0 + 1..)
-            .filter_map(|(bytes, n)| epoch_begun(bytes).map(|epoch| (epoch, Sequence(n))))
-            .collect();
-        let position = self.log.append(&before, changes, &epochs)?;
+        self.interrupted = true;
+        let position = self.log.append(&before, changes, &epochs_begun(&before, changes))?;
         self.write_tables(staged, &position)?;
+        self.interrupted = false;
         self.head.send_replace(Head {
             position,
             folded: self.state.folded,

@@ -106,6 +106,13 @@ impl TablesFile {
         transaction.commit().map_err(writing)
     }
 
+    /// What is in the file is not believed any more: who opens it next folds it again.
+    pub(super) fn forget_state(&self) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(writing)?;
+        transaction.open_table(META).map_err(writing)?.remove("state").map_err(writing)?;
+        transaction.commit().map_err(writing)
+    }
+
     /// Makes everything written so far durable.
     pub(super) fn settle(&self) -> Result<(), StoreError> {
         self.database.begin_write().map_err(writing)?.commit().map_err(writing)

@@ -171,6 +171,7 @@ pub fn verify_disk(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Verified, VerifyError> {
     let log = Log::open_existing(disk, LOG_CACHE_BYTES)?;
+    let log = log.ok_or_else(|| StoreError::Missing { place: disk.place() })?;
     let head = prove_chain(&log, progress)?;
     if !disk.holds(TABLES_FILE) {
         return Ok(Verified { head, tables: TablesVerdict::Missing });

@@ -6,7 +6,7 @@ use crate::payload::{SourceType, Tag, Traits};
 use crate::position::Sequence;
 use serde::{Deserialize, Serialize};
 
-/// How many of everything there is.
+/// How many of everything there is, and what else every change touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Received changes.
@@ -31,6 +31,9 @@ pub struct Totals {
     pub missed_events: u64,
     /// When the last payload came, microseconds since 1970 UTC.
     pub last_received_at_us: i64,
+    /// Look-up rows of texts kept at or before this sequence are gone. Looking for the oldest begins after it, instead
+    /// of at the rows that the changes of one group have just removed.
+    pub texts_forgotten: Sequence,
 }
 
 /// Where an animal is in its life on the yard.

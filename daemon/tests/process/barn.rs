@@ -1,0 +1,190 @@
+//! A barn in a directory of its own, and the process that runs it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use herd::control::{Answer, SOCKET_NAME, ask};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// So long a condition is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Waits until the condition holds; what it is stands in the panic if it never does.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+pub(crate) fn text_of(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// A barn that may run or not.
+pub(crate) struct Barn {
+    directory: TempDir,
+}
+
+impl Barn {
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_herdlinxd"));
+        // Not from the environment of whoever runs the tests.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HERDLINX_")) {
+            command.env_remove(name);
+        }
+        command.env("HERDLINX_STATE_DIR", self.state_dir()).env("HERDLINX_LISTEN", "127.0.0.1:0").args(args);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs a command that makes a secret, which is alone on the last line.
+    pub(crate) fn secret(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        assert!(output.status.success(), "{output:?}");
+        text_of(&output).lines().last().unwrap().to_owned()
+    }
+
+    /// Every payload in the store, as lower-case hex. The process must not run.
+    pub(crate) fn payloads(&self) -> HashSet<String> {
+        use herd::change::Change;
+        use herd::decide::Rules;
+        use herd::position::{Sequence, StoreId};
+        let disk = herd::store::Directory::new(self.state_dir()).unwrap();
+        let clock = herd::clock::ClockReading { boot: 1, ..Default::default() };
+        let store = herd::store::Store::open_source(&disk, Rules::default(), clock, || StoreId([0; 16])).unwrap();
+        let (reader, head) = (store.reader(), store.head().position.sequence.0);
+        let changes = (1..=head).map(|n| reader.change(Sequence(n)).unwrap().unwrap());
+        changes
+            .filter_map(|bytes| match Change::from_bytes(&bytes).unwrap() {
+                Change::Received(received) => Some(hex::encode(received.raw)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn start(&self) -> Process<'_> {
+        self.start_with(&[])
+    }
+
+    /// Starts `run` and waits until it answers.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Process<'_> {
+        let mut command = self.command(&["run"]);
+        command.envs(variables.iter().copied()).stdin(Stdio::null());
+        let child = command.spawn().unwrap();
+        let mut process = Process { barn: self, child, addr: "0.0.0.0:0".parse().unwrap() };
+        until("the process answers", || {
+            assert_eq!(process.child.try_wait().unwrap(), None, "the process has ended");
+            ask(&process.socket(), &json!({"command": "status"})).is_ok()
+        });
+        process.addr = process.status()["addr"].as_str().unwrap().parse().unwrap();
+        process
+    }
+}
+
+/// A running process; killed if the test ends before it was stopped.
+pub(crate) struct Process<'a> {
+    barn: &'a Barn,
+    child: Child,
+    pub(crate) addr: SocketAddr,
+}
+
+impl Process<'_> {
+    fn socket(&self) -> PathBuf {
+        self.barn.state_dir().join(SOCKET_NAME)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn status(&self) -> Answer {
+        ask(&self.socket(), &json!({"command": "status"})).unwrap()
+    }
+
+    /// Sends a signal and waits for the end; gives the exit code, which a killed process has not.
+    pub(crate) fn stop(mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let mut ended = None;
+        until("the process ends", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap().code()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> (u16, Value) {
+        self.send(reqwest::Client::get, path, None)
+    }
+
+    pub(crate) fn get_with(&self, key: &str, path: &str) -> (u16, Value) {
+        self.send(reqwest::Client::get, path, Some(key))
+    }
+
+    pub(crate) fn post(&self, key: &str, body: &str) -> (u16, Value) {
+        let body = body.to_owned();
+        let post = move |client: &reqwest::Client, url: String| {
+            client.post(url).header("Content-Type", "application/json").body(body)
+        };
+        self.send(post, "/api/lora/receive", Some(key))
+    }
+
+    /// Over TLS, with the process's own certificate as the only one that is trusted.
+    fn send(
+        &self,
+        request: impl FnOnce(&reqwest::Client, String) -> reqwest::RequestBuilder,
+        path: &str,
+        key: Option<&str>,
+    ) -> (u16, Value) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let client = client(&self.barn.state_dir().join("tls/certificate.pem"));
+            let mut request = request(&client, format!("https://localhost:{}{path}", self.addr.port()));
+            if let Some(key) = key {
+                request = request.header("X-API-Key", key);
+            }
+            let response = request.header("Accept", "application/json").send().await.unwrap();
+            (response.status().as_u16(), response.json().await.unwrap())
+        })
+    }
+}
+
+impl Drop for Process<'_> {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.child.kill().expect("a process that has not ended can be killed");
+            self.child.wait().expect("a child that was killed can be waited for");
+        }
+    }
+}
+
+fn client(certificate: &Path) -> reqwest::Client {
+    let trusted = reqwest::Certificate::from_pem(&std::fs::read(certificate).unwrap()).unwrap();
+    // Another test may have done it before.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().tls_certs_only([trusted]).timeout(PATIENCE).no_proxy().build().unwrap()
+}

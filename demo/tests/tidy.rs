@@ -1,0 +1,410 @@
+//! The rules of the house as tests. Each says what is absent, and why; ARCHITECTURE.md, "What is absent", argues.
+//!
+//! They read the sources as text. Comments and texts in quotes are blanked first, so that a rule speaks of code alone,
+//! and the modules of tests are left out where a rule is about what ships.
+
+use std::path::Path;
+use std::{fs, io};
+
+/// The crates of the workspace, and those of ours that each may depend on.
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("radio", &[]),
+    ("herd", &[]),
+    ("daemon", &["herd", "radio"]),
+    ("mirror", &["herd"]),
+    ("demo", &["daemon", "herd", "mirror", "radio"]),
+];
+/// A file beyond this is two things.
+const LONGEST_FILE_LINES: usize = 450;
+/// Directories of the repository that README.md and ARCHITECTURE.md speak of.
+const HOUSE: [&str; 9] = ["radio", "herd", "daemon", "mirror", "demo", "systemd", "image", ".ci", ".cargo"];
+
+#[test]
+fn only_the_store_names_redb() {
+    let strays = naming("redb", |path| path.starts_with("herd/src/store/"));
+    must_be_empty(
+        "the database can be replaced, and tested with failing disks, only while one module names it",
+        strays,
+    );
+}
+
+#[test]
+fn bytes_are_made_and_read_only_where_their_form_is_frozen() {
+    // Changes, rows of tables, files, the wire, the pairing line: each has a version and golden bytes.
+    let places = ["herd/src/change/", "herd/src/fold/staged.rs", "herd/src/store/", "herd/src/wire/"];
+    let known = |path: &str| places.iter().any(|place| path.starts_with(place)) || path == "herd/src/pairing.rs";
+    let reason = "postcard does not describe itself: an encoding made in passing would freeze without a version";
+    must_be_empty(reason, naming("postcard", known));
+}
+
+#[test]
+fn arrows_between_crates_point_one_way() {
+    let mut strays = Vec::new();
+    for (name, allowed) in ARROWS {
+        for (section, dependency) in dependencies(name) {
+            let ours = ARROWS.iter().any(|(ours, _)| *ours == dependency);
+            if ours && !allowed.contains(&dependency.as_str()) {
+                strays.push(format!("{name}/Cargo.toml: {dependency} in [{section}]"));
+            }
+            if ["redb", "postcard"].contains(&dependency.as_str()) && name != "herd" && section == "dependencies" {
+                strays.push(format!("{name}/Cargo.toml: {dependency} in [{section}], which is the business of `herd`"));
+            }
+        }
+    }
+    must_be_empty(
+        "a radio that knew cattle, or a replica that knew the barn, could not be tested or moved alone",
+        strays,
+    );
+}
+
+#[test]
+fn every_crate_takes_the_lints_of_the_workspace() {
+    let takes = |name: &str| read(&format!("{name}/Cargo.toml")).contains("[lints]\nworkspace = true");
+    let strays = ARROWS.iter().filter(|(name, _)| !takes(name)).map(|(name, _)| format!("{name}/Cargo.toml"));
+    must_be_empty("one list of lints holds everywhere, or it holds nowhere", strays);
+}
+
+#[test]
+fn no_file_is_two_things() {
+    let long = sources().into_iter().filter(|source| source.text.lines().count() > LONGEST_FILE_LINES);
+    let strays = long.map(|source| format!("{}: {} lines", source.path, source.text.lines().count()));
+    must_be_empty("a file that nobody reads to its end holds a second thing: split it by meaning", strays);
+}
+
+#[test]
+fn names_say_what_a_thing_is() {
+    let sources = sources();
+    let strays = sources.iter().flat_map(|source| source.lines_where(&source.code(), says_nothing));
+    must_be_empty(
+        "handle, process, do, manager, helper, util, common and misc fit everything and tell nothing",
+        strays,
+    );
+}
+
+#[test]
+fn no_code_is_unsafe() {
+    must_be_empty(
+        "no place here has needed unsafe code; the first one is to be listed with its reason",
+        naming("unsafe", |_| false),
+    );
+}
+
+#[test]
+fn errors_lose_their_type_only_at_the_edge() {
+    let edge = |path: &str| path.ends_with("/main.rs") || path.ends_with("/cli.rs") || path.contains("/cli/");
+    must_be_empty(
+        "an untyped error cannot be decided on, only shown: it belongs where people are",
+        naming("anyhow", edge),
+    );
+}
+
+#[test]
+fn only_main_ends_the_process() {
+    let ends = |line: &str| line.contains("process::exit") || line.contains("process::abort");
+    let inside = shipped().into_iter().filter(|source| !source.path.ends_with("/main.rs"));
+    let strays = inside.flat_map(|source| source.lines_where(&source.shipped_code(), ends));
+    must_be_empty("whoever exits in the middle skips the ordered stop that loses nothing", strays);
+}
+
+#[test]
+fn one_file_reads_the_wall_clock() {
+    let clock = |path: &str| path == "herd/src/clock.rs";
+    let strays = ["SystemTime", "now_utc", "now_local"].iter().flat_map(|word| naming(word, clock));
+    must_be_empty(
+        "the clock is a seam, so that a seed replays exactly and a barn without a clock is no special case",
+        strays,
+    );
+}
+
+#[test]
+fn the_fold_judges_nothing() {
+    // staged.rs keeps rows of one commit in a hash map and sorts them before anyone sees their order.
+    let fold = |source: &Source| source.path.starts_with("herd/src/fold/") && !source.path.ends_with("/staged.rs");
+    let words =
+        ["parse", "decide", "Rules", "Clock", "Instant", "HashMap", "HashSet", "f32", "f64", "settings", "randomness"];
+    let strays = within(fold, &words);
+    must_be_empty("a replica equals its source only while the fold depends on the tables and the Change alone", strays);
+}
+
+#[test]
+fn no_time_decides_what_to_sync() {
+    let places = ["herd/src/sync/", "herd/src/store/apply.rs", "herd/src/digest.rs", "herd/src/position.rs"];
+    let sync = |source: &Source| places.iter().any(|place| source.path.starts_with(place));
+    let strays = within(sync, &["ClockReading", "Clock", "received_at_us", "since_boot_ms"]);
+    must_be_empty("clocks jump and differ: what to send follows from sequence and digest", strays);
+}
+
+#[test]
+fn verification_of_the_peer_cannot_be_switched_off() {
+    let switches =
+        ["danger_accept_invalid_certs", "danger_accept_invalid_hostnames", "tls_danger_accept_invalid_certs"];
+    let strays = switches.iter().flat_map(|word| naming(word, |_| false));
+    must_be_empty("a barn is paired by its key or trusted by a CA; there is no third way", strays);
+}
+
+#[test]
+fn the_pages_name_only_paths_that_exist() {
+    let mut strays = Vec::new();
+    for page in ["README.md", "ARCHITECTURE.md"] {
+        let text = read(page);
+        let named: Vec<&str> = paths_named(&text).collect();
+        assert!(named.len() >= 5, "{page} names hardly any path: has its form changed so that this rule sees none?");
+        strays.extend(named.iter().filter(|path| !root().join(path).exists()).map(|path| format!("{page}: {path}")));
+    }
+    must_be_empty("a page that leads nowhere is worse than none", strays);
+}
+
+#[test]
+fn rules_see_code_and_neither_comments_nor_texts() {
+    let text = "a // redb\n/* redb /* redb */ */ b \"redb \\\" redb\" r#\"redb \" redb\"# '\"' c 'x redb::d";
+    let source = Source { path: "herd/src/x.rs".to_owned(), text: text.to_owned() };
+    let code = source.code();
+    let seen: Vec<&str> = code.split_whitespace().collect();
+    assert_eq!(seen, ["a", "b", "r#", "c", "'x", "redb::d"]);
+    assert_eq!(source.lines_where(&code, |line| has_word(line, "redb")), ["herd/src/x.rs:2"]);
+}
+
+#[test]
+fn rules_about_what_ships_leave_tests_out() {
+    let text = "use a;\n#[cfg(test)]\nmod tests {\n    use redb;\n}\n";
+    let source = Source { path: "herd/src/x.rs".to_owned(), text: text.to_owned() };
+    assert!(has_word(&source.code(), "redb"));
+    assert!(!has_word(&source.shipped_code(), "redb"));
+}
+
+#[test]
+fn empty_names_are_seen_and_full_ones_pass() {
+    for bad in ["pub fn handle_packet() {", "async fn do_it(", "mod util;", "pub struct SyncManager {", "mod common {"]
+    {
+        assert!(says_nothing(bad), "{bad}");
+    }
+    for good in
+        ["fn handover()", "fn domain()", "mod recorder;", "struct Processor", "let helper = 1;", "fn processed()"]
+    {
+        assert!(!says_nothing(good), "{good}");
+    }
+}
+
+/// A source file below some crate's `src/`.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// Its text with comments and texts in quotes blanked, line by line as it stands.
+    fn code(&self) -> String {
+        code_of(&self.text)
+    }
+
+    /// The same without the module of tests at its end.
+    fn shipped_code(&self) -> String {
+        let code = self.code();
+        match code.rfind("#[cfg(test)]\nmod ") {
+            Some(at) if code[at..].lines().nth(1).is_some_and(|line| line.ends_with('{')) => code[..at].to_owned(),
+            _ => code,
+        }
+    }
+
+    fn is_of_tests(&self) -> bool {
+        self.path.contains("/tests/") || self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
+    }
+
+    fn lines_where(&self, code: &str, found: impl Fn(&str) -> bool) -> Vec<String> {
+        let lines = code.lines().enumerate().filter(|(_, line)| found(line));
+        lines.map(|(index, _)| format!("{}:{}", self.path, index + 1)).collect()
+    }
+}
+
+/// Where `word` stands in code that ships, outside the places that may say it.
+fn naming(word: &str, may: impl Fn(&str) -> bool) -> Vec<String> {
+    within(|source| !may(&source.path), &[word])
+}
+
+/// Where one of `words` stands in code that ships, within the places asked about.
+fn within(place: impl Fn(&Source) -> bool, words: &[&str]) -> Vec<String> {
+    let places: Vec<Source> = shipped().into_iter().filter(|source| place(source)).collect();
+    assert!(!places.is_empty(), "no file is left to look at: has it moved?");
+    let found = |line: &str| words.iter().any(|word| has_word(line, word));
+    places.iter().flat_map(|source| source.lines_where(&source.shipped_code(), found)).collect()
+}
+
+fn must_be_empty(reason: &str, strays: impl IntoIterator<Item = String>) {
+    let strays: Vec<String> = strays.into_iter().collect();
+    assert!(
+        strays.is_empty(),
+        "{reason}.\nARCHITECTURE.md, \"What is absent\", says more. Found:\n  {}",
+        strays.join("\n  ")
+    );
+}
+
+/// Whether a line of code gives something a name that tells nothing.
+fn says_nothing(line: &str) -> bool {
+    let words: Vec<&str> = words_of(line).collect();
+    words.windows(2).any(|pair| match pair[0] {
+        "fn" => ["handle_", "process_", "do_"].iter().any(|verb| pair[1].starts_with(verb)) || is_drawer(pair[1]),
+        "mod" | "struct" | "enum" | "trait" => is_drawer(pair[1]),
+        _ => false,
+    })
+}
+
+/// Whether a name is a drawer for all sorts: one of its words is `manager`, `helper`, `util`, `common` or `misc`.
+fn is_drawer(name: &str) -> bool {
+    let drawers = ["manager", "helper", "helpers", "util", "utils", "common", "misc"];
+    let snake = name.split('_').any(|word| drawers.contains(&word));
+    let camel = ["Manager", "Helper", "Util", "Common", "Misc"];
+    snake || camel.iter().any(|word| name.ends_with(word) || name.starts_with(word))
+}
+
+fn has_word(code: &str, word: &str) -> bool {
+    words_of(code).any(|found| found == word)
+}
+
+fn words_of(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// Blanks comments, strings and characters, and keeps the ends of lines.
+fn code_of(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut code = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < chars.len() {
+        let end = end_of_no_code(&chars, at);
+        if end > at {
+            code.push(' ');
+            code.extend(chars[at..end].iter().filter(|c| **c == '\n'));
+            at = end;
+        } else {
+            code.push(chars[at]);
+            at += 1;
+        }
+    }
+    code
+}
+
+/// Where the comment, string or character that begins at `at` ends; `at` itself where none does.
+fn end_of_no_code(chars: &[char], at: usize) -> usize {
+    match (chars[at], chars.get(at + 1)) {
+        ('/', Some('/')) => after(chars, at, |rest| rest[0] == '\n'),
+        ('/', Some('*')) => end_of_block_comment(chars, at),
+        ('"', _) => match hashes_of_raw_string(&chars[..at]) {
+            Some(hashes) => (after(chars, at + 1, |rest| closes_raw(rest, hashes)) + 1 + hashes).min(chars.len()),
+            None => end_of_quoted(chars, at, '"'),
+        },
+        ('\'', Some('\\')) => end_of_quoted(chars, at, '\''),
+        ('\'', Some(_)) if chars.get(at + 2) == Some(&'\'') => at + 3,
+        _ => at,
+    }
+}
+
+/// The first place from `at` on where `found` holds, or the end.
+fn after(chars: &[char], at: usize, found: impl Fn(&[char]) -> bool) -> usize {
+    (at..chars.len()).find(|place| found(&chars[*place..])).unwrap_or(chars.len())
+}
+
+fn closes_raw(rest: &[char], hashes: usize) -> bool {
+    rest[0] == '"' && rest[1..].iter().take_while(|c| **c == '#').count() >= hashes
+}
+
+fn end_of_block_comment(chars: &[char], at: usize) -> usize {
+    let (mut depth, mut place) = (0, at);
+    while place < chars.len() {
+        match (chars[place], chars.get(place + 1)) {
+            ('/', Some('*')) => (depth, place) = (depth + 1, place + 2),
+            ('*', Some('/')) => (depth, place) = (depth - 1, place + 2),
+            _ => place += 1,
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    place.min(chars.len())
+}
+
+fn end_of_quoted(chars: &[char], at: usize, quote: char) -> usize {
+    let mut place = at + 1;
+    while place < chars.len() && chars[place] != quote {
+        place += if chars[place] == '\\' { 2 } else { 1 };
+    }
+    (place + 1).min(chars.len())
+}
+
+/// How many `#` stand between the `r` of a raw string and its quote, which follows `before`.
+fn hashes_of_raw_string(before: &[char]) -> Option<usize> {
+    let hashes = before.iter().rev().take_while(|c| **c == '#').count();
+    let prefix = &before[..before.len() - hashes];
+    prefix.ends_with(&['r']).then_some(hashes)
+}
+
+/// The paths of this repository that a page names, in backquotes or as the target of a link.
+fn paths_named(page: &str) -> impl Iterator<Item = &str> {
+    let prose = page.split("```").step_by(2);
+    let quoted = prose.clone().flat_map(|text| text.split('`').skip(1).step_by(2));
+    let linked = prose.flat_map(|text| text.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
+    quoted.chain(linked).filter(|text| is_path(text))
+}
+
+fn is_path(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
+    let in_house = text.split_once('/').is_some_and(|(first, _)| HOUSE.contains(&first));
+    plain && (in_house || Path::new(text).extension().is_some_and(|end| end == "md") || text.starts_with("LICENSE-"))
+}
+
+/// The dependencies that a crate declares, each with the section that it stands in.
+fn dependencies(name: &str) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for line in read(&format!("{name}/Cargo.toml")).lines() {
+        if let Some(header) = line.strip_prefix('[') {
+            header.trim_end_matches(']').clone_into(&mut section);
+            if let Some((kind, dependency)) = section.split_once("dependencies.") {
+                found.push((format!("{kind}dependencies"), dependency.to_owned()));
+            }
+        } else if section.ends_with("dependencies")
+            && let Some(dependency) = line.split(['=', '.', ' ']).next().filter(|word| !word.is_empty())
+        {
+            found.push((section.clone(), dependency.to_owned()));
+        }
+    }
+    assert!(!found.is_empty(), "{name}/Cargo.toml shows no dependency: has its form changed?");
+    found
+}
+
+/// Every source file that is no test of its own.
+fn shipped() -> Vec<Source> {
+    sources().into_iter().filter(|source| !source.is_of_tests()).collect()
+}
+
+fn sources() -> Vec<Source> {
+    let mut files = Vec::new();
+    for (name, _) in ARROWS {
+        let folder = format!("{name}/src");
+        collect(&folder, &mut files).unwrap_or_else(|error| panic!("{folder} is to be readable: {error}"));
+    }
+    files.sort();
+    files.into_iter().map(|path| Source { text: read(&path), path }).collect()
+}
+
+/// Adds the source files below a folder, as paths from the root.
+fn collect(folder: &str, files: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(root().join(folder))? {
+        let entry = entry?;
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            collect(&path, files)?;
+        } else if entry.path().extension().is_some_and(|end| end == "rs") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path} is to stand at the root: {error}"))
+}
+
+/// The repository's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate of a workspace stands in a folder of it")
+}

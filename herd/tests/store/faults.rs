@@ -1,0 +1,197 @@
+//! Power cuts, torn writes and failing disks.
+//!
+//! Would catch: a receipt given before the commit is durable, a group that survives in part, a sequence that is given
+//! twice, a writer that goes on after a commit of unknown outcome and writes over what is durable.
+
+use crate::world::{STORE, World, all_changes, everything, open_source};
+use herd::change::{Change, Received};
+use herd::clock::RawReading;
+use herd::decide::Rules;
+use herd::store::{Incoming, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
+use rand_like::Dice;
+
+/// Deterministic throws; a failing run names its seed.
+mod rand_like {
+    pub(super) struct Dice(pub(super) u64);
+
+    impl Dice {
+        /// A number below `bound`.
+        pub(super) fn throw(&mut self, bound: u64) -> u64 {
+            // xorshift64* (Vigna 2016); the seed must not be 0.
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound
+        }
+    }
+}
+
+/// Payloads that were receipted, and the group whose commit's outcome is not known.
+#[derive(Default)]
+struct Promised {
+    receipted: Vec<Vec<u8>>,
+    unknown: Vec<Vec<u8>>,
+}
+
+fn group(dice: &mut Dice, next: &mut u64, now: RawReading) -> Vec<Incoming> {
+    let size = 1 + dice.throw(12);
+    let texts = (0..size).map(|_| {
+        *next += 1;
+        format!("hxb:L{}:LF{next}:UHF{next}", dice.throw(3))
+    });
+    let origin = crate::world::origin("radio1", "main");
+    texts.map(|text| Incoming { raw: text.into_bytes(), origin: origin.clone(), at: now }).collect()
+}
+
+fn raws(group: &[Incoming]) -> Vec<Vec<u8>> {
+    group.iter().map(|incoming| incoming.raw.clone()).collect()
+}
+
+/// What the log of a disk holds: every payload in order, the epoch at its start apart.
+fn held(store: &Store) -> Vec<Vec<u8>> {
+    let received = |bytes: &Vec<u8>| match Change::from_bytes(bytes).unwrap() {
+        Change::Received(received) => Some(Received::clone(&received).raw),
+        _ => None,
+    };
+    all_changes(store).iter().filter_map(received).collect()
+}
+
+/// A disk that was found after a fault holds what was promised: exactly once, in order, gapless, and of a group of
+/// unknown outcome all or nothing; and its tables are those of a fold from the start.
+fn keeps_its_promises(found: &MemoryDisk, promised: &Promised, seed: u64) -> Store {
+    let clock = RawReading { since_boot_ms: 1, ..RawReading::default() }.in_boot(9);
+    let store = open_source(found, Rules::default(), clock);
+    let held = held(&store);
+    let with_unknown = [promised.receipted.clone(), promised.unknown.clone()].concat();
+    assert!(held == promised.receipted || held == with_unknown, "seed {seed}: holds {} payloads", held.len());
+    assert_eq!(store.head().folded, store.head().position.sequence, "seed {seed}");
+
+    let copy_disk = MemoryDisk::default();
+    let mut copy = Store::open_replica(&copy_disk, STORE).unwrap();
+    let from_start = store.reader().run_after(copy.head().position, 100_000, 1 << 24).unwrap();
+    copy.apply(&from_start).unwrap();
+    let (head, log, tables) = everything(&copy);
+    assert_eq!(everything(&store), (head, log, tables), "seed {seed}: chain, tables and fold digest");
+    store
+}
+
+#[test]
+fn what_was_receipted_is_there_after_a_power_cut_at_any_commit() {
+    for seed in 1..=12_u64 {
+        let mut dice = Dice(seed);
+        let mut world = World::new();
+        let (mut promised, mut next) = (Promised::default(), 0);
+        for _ in 0..8 {
+            let group = group(&mut dice, &mut next, world.now);
+            world.store.append(&group).unwrap();
+            promised.receipted.extend(raws(&group));
+            if dice.throw(4) == 0 {
+                world.store.settle().unwrap();
+            }
+            keeps_its_promises(&world.disk.after_power_cut(), &promised, seed);
+            let torn = world.disk.after_torn_power_cut(seed * 1_000 + next);
+            keeps_its_promises(&torn, &promised, seed);
+            keeps_its_promises(&world.disk.after_kill(), &promised, seed);
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_fails_in_a_commit_costs_at_most_that_group_and_never_a_part_of_it() {
+    let mut interrupted = 0;
+    for seed in 1..=60_u64 {
+        let mut dice = Dice(seed);
+        let mut world = World::new();
+        let (mut promised, mut next) = (Promised::default(), 0);
+        for _ in 0..dice.throw(4) {
+            let group = group(&mut dice, &mut next, world.now);
+            world.store.append(&group).unwrap();
+            promised.receipted.extend(raws(&group));
+        }
+        let file = if dice.throw(2) == 0 { LOG_FILE } else { TABLES_FILE };
+        assert!(world.disk.fail_after(file, dice.throw(40)));
+        for _ in 0..40 {
+            let group = group(&mut dice, &mut next, world.now);
+            let head = world.store.head();
+            match world.store.append(&group) {
+                Ok(_) => promised.receipted.extend(raws(&group)),
+                Err(error) => {
+                    assert!(matches!(error, StoreError::Storage { .. } | StoreError::Rows(_)), "seed {seed}: {error}");
+                    assert_eq!(world.store.head(), head, "seed {seed}: nothing is published");
+                    promised.unknown = raws(&group);
+                    interrupted += 1;
+                    break;
+                }
+            }
+            if dice.throw(5) == 0 && world.store.settle().is_err() {
+                break;
+            }
+        }
+        if !promised.unknown.is_empty() {
+            let again = world.store.append(&[world.incoming("hxb:L9:LF9999:UHF9999")]);
+            assert!(matches!(again, Err(StoreError::Interrupted)), "seed {seed}: {again:?}");
+        }
+        for found in [
+            world.disk.after_power_cut(),
+            world.disk.after_kill(),
+            world.disk.after_torn_power_cut(seed),
+            world.disk.after_torn_power_cut(seed + 1_000),
+        ] {
+            let mut store = keeps_its_promises(&found, &promised, seed);
+            let next = world.incoming("hxb:L9:LF9999:UHF9999");
+            let receipts = store.append(&[next]).unwrap();
+            assert!(matches!(receipts[..], [Receipt::Kept { .. }]), "seed {seed}: it goes on: {receipts:?}");
+        }
+    }
+    assert!(interrupted > 20, "the fault came in a commit in {interrupted} runs of 60");
+}
+
+#[test]
+fn a_group_whose_tables_failed_after_its_log_was_durable_is_not_written_over() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    assert!(world.disk.fail_after(TABLES_FILE, 0));
+    // Small commits stay in the cache of the tables, so the fault shows only when their file must grow.
+    let mut receipted = vec![b"hxb:L1:A:U1".to_vec()];
+    let (mut dice, mut next) = (Dice(5), 0);
+    let unknown = loop {
+        let group: Vec<_> = (0..40).flat_map(|_| group(&mut dice, &mut next, world.now)).collect();
+        match world.store.append(&group) {
+            Ok(_) => receipted.extend(raws(&group)),
+            Err(_) => break raws(&group),
+        }
+        assert!(next < 1_000_000, "the tables never failed");
+    };
+    for _ in 0..3 {
+        let further = world.incoming("hxb:L2:B:U2");
+        assert!(matches!(world.store.append(&[further]), Err(StoreError::Interrupted)));
+    }
+    let promised = Promised { receipted, unknown };
+    let store = keeps_its_promises(&world.disk.after_power_cut(), &promised, 5);
+    assert_eq!(held(&store).len(), promised.receipted.len() + promised.unknown.len(), "the log had it durably");
+}
+
+#[test]
+fn a_first_start_that_is_cut_short_gets_an_identity_of_its_own_at_the_next() {
+    let first = MemoryDisk::default();
+    let files = herd::store::Disk::open(&first, LOG_FILE, 1 << 20).unwrap();
+    drop(files);
+    assert_eq!(Store::last_boot(&first).unwrap(), 0);
+    let store = open_source(&first, Rules::default(), RawReading::default().in_boot(1));
+    assert_eq!(store.reader().store(), STORE);
+}
+
+#[test]
+fn the_last_boot_is_that_of_the_last_change_that_names_one() {
+    let world = World::new();
+    let World { disk, store, .. } = world.reboot();
+    drop(store);
+    assert_eq!(Store::last_boot(&disk).unwrap(), 1, "a start alone makes no change");
+    let mut store = open_source(&disk, Rules::default(), RawReading::default().in_boot(4));
+    let incoming =
+        Incoming { raw: b"noise".to_vec(), origin: crate::world::origin("r", "g"), at: RawReading::default() };
+    store.append(&[incoming]).unwrap();
+    drop(store);
+    assert_eq!(Store::last_boot(&disk).unwrap(), 4);
+    assert_eq!(Store::last_boot(&MemoryDisk::default()).unwrap(), 0);
+}

@@ -1,0 +1,273 @@
+//! A replica equals its source, whatever groups it was appended in and whatever pages it came in; tables that are
+//! folded again equal those kept along the way; and what was altered on its way is refused whole.
+//!
+//! Would catch: a decision that depends on the group, a fold that depends on the page, rows that are staged and never
+//! written, tables that are believed though they are behind, a page that is believed though it was altered, a panic
+//! on hostile bytes.
+
+use crate::steps::{Step, steps};
+use crate::world::{BEGAN_US, STORE, all_changes, everything, open_source};
+use herd::change::{Change, MAX_CHANGE_BYTES};
+use herd::clock::RawReading;
+use herd::decide::Rules;
+use herd::position::{Digest, Epoch, Sequence, StoreId};
+use herd::store::{Changes, Disk, MemoryDisk, Receipt, RunOfChanges, Store, TABLES_FILE};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// Appends the steps in groups of these sizes, which recur. The machine's boots end a group.
+fn appended(disk: &MemoryDisk, steps: &[Step], group_sizes: &[usize]) -> (Store, Vec<Receipt>) {
+    let mut now = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
+    let mut boot = 1;
+    let mut store = open_source(disk, Rules::default(), now.in_boot(boot));
+    let (mut receipts, mut group, mut sizes) = (Vec::new(), Vec::new(), group_sizes.iter().cycle());
+    let mut size = *sizes.next().unwrap();
+    for step in steps {
+        step.pass(&mut now);
+        match step {
+            Step::Wait { .. } => {}
+            Step::Send(sent) => group.push(sent.incoming(now)),
+            Step::Reboot => {
+                receipts.extend(store.append(&std::mem::take(&mut group)).unwrap());
+                drop(store);
+                boot += 1;
+                store = open_source(disk, Rules::default(), now.in_boot(boot));
+            }
+        }
+        if group.len() >= size {
+            receipts.extend(store.append(&std::mem::take(&mut group)).unwrap());
+            size = *sizes.next().unwrap();
+        }
+    }
+    receipts.extend(store.append(&group).unwrap());
+    (store, receipts)
+}
+
+fn source_of(steps: &[Step]) -> Store {
+    appended(&MemoryDisk::default(), steps, &[7]).0
+}
+
+fn replica(disk: &MemoryDisk) -> Store {
+    Store::open_replica(disk, STORE).unwrap()
+}
+
+fn run_after(source: &Store, after: u64, limit: usize) -> RunOfChanges {
+    let after = source.reader().position_at(Sequence(after)).unwrap().unwrap();
+    source.reader().run_after(after, limit, 1 << 20).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn groups_of_any_sizes_decide_the_same(steps in steps(60), sizes in vec(1_usize..20, 1..6)) {
+        let (alone, receipts_alone) = appended(&MemoryDisk::default(), &steps, &[1]);
+        let (grouped, receipts) = appended(&MemoryDisk::default(), &steps, &sizes);
+        prop_assert_eq!(receipts, receipts_alone);
+        prop_assert_eq!(everything(&grouped), everything(&alone));
+    }
+
+    #[test]
+    fn pages_of_any_sizes_repeated_and_overlapping_make_an_equal_replica(
+        steps in steps(60), pages in vec((1_usize..15, 0_u64..20, 1_u8..3), 1..8),
+    ) {
+        let source = source_of(&steps);
+        let mut replica = replica(&MemoryDisk::default());
+        for (limit, back, times) in pages.iter().cycle() {
+            let held = replica.head().position.sequence;
+            if held == source.head().position.sequence {
+                break;
+            }
+            for _ in 0..*times {
+                replica.apply(&run_after(&source, held.0.saturating_sub(*back), *limit)).unwrap();
+            }
+            // Those may have brought nothing new; this one does.
+            replica.apply(&run_after(&source, replica.head().position.sequence.0, *limit)).unwrap();
+        }
+        prop_assert_eq!(everything(&replica), everything(&source));
+    }
+
+    #[test]
+    fn tables_that_are_lost_are_folded_again_to_the_same(steps in steps(60)) {
+        let disk = MemoryDisk::default();
+        let (store, _) = appended(&disk, &steps, &[5]);
+        let kept = everything(&store);
+        drop(store);
+        disk.remove(TABLES_FILE).unwrap();
+        prop_assert_eq!(everything(&replica(&disk)), kept);
+    }
+
+    #[test]
+    fn tables_cut_back_to_an_earlier_durable_state_are_folded_on_to_the_same(
+        steps in steps(60), settled_at in any::<Index>(),
+    ) {
+        let source = source_of(&steps);
+        let disk = MemoryDisk::default();
+        let mut copy = replica(&disk);
+        let settled_at = settled_at.index(all_changes(&source).len()) as u64;
+        while copy.head().position != source.head().position {
+            let held = copy.head().position.sequence.0;
+            if held == settled_at {
+                copy.settle().unwrap();
+            }
+            copy.apply(&run_after(&source, held, 1)).unwrap();
+        }
+        let cut = disk.after_power_cut();
+        prop_assert_eq!(everything(&replica(&cut)), everything(&source));
+    }
+
+    #[test]
+    fn any_bytes_are_a_change_or_a_reason_why_not(bytes in vec(any::<u8>(), 0..200), known in 0_u8..8) {
+        let mut near = bytes.clone();
+        near.splice(0..near.len().min(2), [known, 1]);
+        for bytes in [bytes, near] {
+            if let Ok(change) = Change::from_bytes(&bytes) {
+                prop_assert_eq!(Change::from_bytes(&change.to_bytes()), Ok(change));
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_with_a_byte_altered_is_read_or_refused_and_never_a_panic(
+        steps in steps(20), which in any::<Index>(), at in any::<Index>(), byte: u8,
+    ) {
+        let mut changes = all_changes(&source_of(&steps));
+        let which = which.index(changes.len());
+        let change = &mut changes[which];
+        let at = at.index(change.len());
+        change[at] = byte;
+        if let Ok(read) = Change::from_bytes(change) {
+            prop_assert_eq!(Change::from_bytes(&read.to_bytes()), Ok(read));
+        }
+    }
+
+    #[test]
+    fn a_page_that_was_altered_is_refused_and_nothing_of_it_is_written(
+        steps in steps(40), held in any::<Index>(), how in alterations(),
+    ) {
+        let source = source_of(&steps);
+        let head = source.head().position.sequence.0;
+        let disk = MemoryDisk::default();
+        let mut copy = replica(&disk);
+        let held = held.index(usize::try_from(head).unwrap()) as u64;
+        if held > 0 {
+            copy.apply(&run_after(&source, 0, usize::try_from(held).unwrap())).unwrap();
+        }
+        let before = everything(&copy);
+        let good = run_after(&source, before.0.position.sequence.0, 1_000);
+        let altered = how.iter().fold(good.clone(), |run, how| how.alter(run));
+        prop_assume!(altered != good);
+        let refused = copy.apply(&altered);
+        prop_assert!(refused.is_err(), "{:?} was applied: {:?}", how, refused);
+        prop_assert_eq!(everything(&copy), before);
+        copy.apply(&good).unwrap();
+        prop_assert_eq!(everything(&copy), everything(&source));
+    }
+
+    #[test]
+    fn a_page_that_ends_before_the_head_and_parts_from_the_log_is_no_page_held_already(
+        steps in steps(40), at in any::<Index>(),
+    ) {
+        let source = source_of(&steps);
+        let mut copy = replica(&MemoryDisk::default());
+        copy.apply(&run_after(&source, 0, 1_000)).unwrap();
+        let before = everything(&copy);
+        let at = at.index(before.1.len()) as u64;
+        let other: Changes = [&b"\x63\x01of another history"[..]].into_iter().collect();
+        let run = run_of(source.reader().position_at(Sequence(at)).unwrap().unwrap(), other);
+        prop_assert!(copy.apply(&run).is_err());
+        prop_assert_eq!(everything(&copy), before);
+    }
+}
+
+/// A run whose end is as its changes say: what a source that lies consistently would send.
+pub(crate) fn run_of(after: herd::position::Position, changes: Changes) -> RunOfChanges {
+    let digest = changes.chain(after.digest, after.sequence);
+    let sequence = Sequence(after.sequence.0 + changes.len() as u64);
+    RunOfChanges { after, end: herd::position::Position { sequence, digest, ..after }, changes }
+}
+
+/// One way in which a page may be wrong.
+#[derive(Clone, Debug)]
+enum Alteration {
+    Byte { change: Index, at: Index, xor: u8 },
+    Missing { change: Index },
+    Repeated { change: Index },
+    TooLong,
+    AfterDigest,
+    AfterSequence { by: u64 },
+    AfterEpoch,
+    EndDigest,
+    EndSequence { by: u64 },
+    EndEpoch,
+    OtherStore,
+    OtherStoreAtTheEnd,
+}
+
+fn alterations() -> impl Strategy<Value = Vec<Alteration>> {
+    use Alteration as A;
+    let one = prop_oneof![
+        (any::<Index>(), any::<Index>(), 1_u8..).prop_map(|(change, at, xor)| A::Byte { change, at, xor }),
+        any::<Index>().prop_map(|change| A::Missing { change }),
+        any::<Index>().prop_map(|change| A::Repeated { change }),
+        Just(A::TooLong),
+        Just(A::AfterDigest),
+        prop_oneof![1_u64..5, Just(u64::MAX)].prop_map(|by| A::AfterSequence { by }),
+        Just(A::AfterEpoch),
+        Just(A::EndDigest),
+        prop_oneof![1_u64..5, Just(u64::MAX)].prop_map(|by| A::EndSequence { by }),
+        Just(A::EndEpoch),
+        Just(A::OtherStore),
+        Just(A::OtherStoreAtTheEnd),
+    ];
+    vec(one, 1..3)
+}
+
+impl Alteration {
+    fn alter(&self, mut run: RunOfChanges) -> RunOfChanges {
+        let mut changes: Vec<Vec<u8>> = run.changes.iter().map(<[u8]>::to_vec).collect();
+        let count = changes.len();
+        match self {
+            Self::Byte { .. } | Self::Missing { .. } | Self::Repeated { .. } if count == 0 => {}
+            Self::Byte { change, at, xor } => {
+                let change = &mut changes[change.index(count)];
+                let at = at.index(change.len());
+                change[at] ^= xor;
+            }
+            Self::Missing { change } => drop(changes.remove(change.index(count))),
+            Self::Repeated { change } => changes.push(changes[change.index(count)].clone()),
+            Self::TooLong => changes.push(vec![99; MAX_CHANGE_BYTES + 1]),
+            Self::AfterDigest => run.after.digest = Digest([1; 32]),
+            Self::AfterSequence { by } => run.after.sequence = Sequence(run.after.sequence.0.wrapping_add(*by)),
+            Self::AfterEpoch => run.after.epoch = Epoch(7),
+            Self::EndDigest => run.end.digest = Digest([1; 32]),
+            Self::EndSequence { by } => run.end.sequence = Sequence(run.end.sequence.0.wrapping_add(*by)),
+            Self::EndEpoch => run.end.epoch = Epoch(7),
+            Self::OtherStore => run.after.store = StoreId([8; 16]),
+            Self::OtherStoreAtTheEnd => run.end.store = StoreId([8; 16]),
+        }
+        run.changes = changes.iter().map(Vec::as_slice).collect();
+        run
+    }
+}
+
+#[test]
+fn a_page_longer_than_any_change_is_refused_even_where_its_digests_agree() {
+    let mut copy = replica(&MemoryDisk::default());
+    let long = vec![99; MAX_CHANGE_BYTES + 1];
+    let run = run_of(copy.head().position, [long.as_slice()].into_iter().collect());
+    assert!(matches!(copy.apply(&run), Err(herd::store::ApplyError::Oversize { at: Sequence(1), .. })));
+    assert_eq!(copy.head().position.sequence, Sequence::ZERO);
+}
+
+#[test]
+fn a_payload_too_long_for_any_follower_is_refused_at_the_source() {
+    let mut world = crate::world::World::new();
+    world.keeps("hxb:L1:A:U1");
+    let head = world.store.head();
+    let group = [world.incoming("hxb:L1:B:U2"), world.incoming(&"x".repeat(MAX_CHANGE_BYTES))];
+    assert!(matches!(world.store.append(&group), Err(herd::store::StoreError::Oversize { .. })));
+    assert_eq!(world.store.head(), head);
+    world.keeps("hxb:L1:B:U2");
+}

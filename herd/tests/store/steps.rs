@@ -1,0 +1,125 @@
+//! Histories to try: payloads over so few tags, lids, batches and event ids that they collide, merge, move, export,
+//! repair and come late all the time, while clocks advance and boots change.
+
+use crate::world::origin;
+use herd::change::Origin;
+use herd::clock::RawReading;
+use herd::store::Incoming;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Send(Sent),
+    Wait { ms: u64 },
+    Reboot,
+}
+
+#[derive(Clone)]
+pub(crate) struct Sent {
+    pub(crate) raw: Vec<u8>,
+    pub(crate) channel: &'static str,
+    pub(crate) reader_group: &'static str,
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} of {} over {}", String::from_utf8_lossy(&self.raw), self.reader_group, self.channel)
+    }
+}
+
+impl Sent {
+    pub(crate) fn origin(&self) -> Origin {
+        origin(self.channel, self.reader_group)
+    }
+
+    pub(crate) fn incoming(&self, at: RawReading) -> Incoming {
+        Incoming { raw: self.raw.clone(), origin: self.origin(), at }
+    }
+}
+
+impl Step {
+    /// What the step does to the clock.
+    pub(crate) fn pass(&self, now: &mut RawReading) {
+        match self {
+            Self::Send(_) => {}
+            Self::Wait { ms } => {
+                now.since_boot_ms += ms;
+                now.received_at_us += i64::try_from(*ms).unwrap() * 1_000;
+            }
+            Self::Reboot => now.since_boot_ms = 1_000,
+        }
+    }
+}
+
+pub(crate) fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => sent().prop_map(Step::Send),
+        2 => select(vec![1, 20_000, 59_999, 60_000, 61_000, 3_600_000, 86_400_000]).prop_map(|ms| Step::Wait { ms }),
+        1 => Just(Step::Reboot),
+    ];
+    vec(step, 1..longest)
+}
+
+pub(crate) fn sent() -> impl Strategy<Value = Sent> {
+    let raw = prop_oneof![
+        8 => short_form().prop_map(String::into_bytes),
+        16 => event_form().prop_map(String::into_bytes),
+        1 => vec(any::<u8>(), 0..12),
+        1 => "[ -~]{0,40}".prop_map(String::into_bytes),
+    ];
+    (raw, select(vec!["radio1", "radio2"]), select(vec!["main", "main", "main", "other"]))
+        .prop_map(|(raw, channel, reader_group)| Sent { raw, channel, reader_group })
+}
+
+fn lf() -> impl Strategy<Value = &'static str> {
+    select(vec!["A", "B", "C", "D", "a ", "124000224161433", "0124000224161433"])
+}
+
+fn epc() -> impl Strategy<Value = &'static str> {
+    select(vec!["U1", "U2", "U3", "U4", "EPC:u1"])
+}
+
+fn batch() -> impl Strategy<Value = &'static str> {
+    select(vec!["L1", "L2", "L3"])
+}
+
+fn short_form() -> impl Strategy<Value = String> {
+    (select(vec!["hxb", "hxb", "hxe"]), batch(), lf(), epc(), select(vec!["", " ", "\r\n"]))
+        .prop_map(|(prefix, batch, lf, epc, end)| format!("{prefix}:{batch}:{lf}:{epc}{end}"))
+}
+
+fn counter() -> impl Strategy<Value = u64> {
+    prop_oneof![20 => 0_u64..14, 1 => Just(u64::MAX), 1 => Just(u64::MAX - 1), 1 => any::<u64>()]
+}
+
+fn event_form() -> impl Strategy<Value = String> {
+    let id =
+        (select(vec!["hxb", "hxb", "hxe"]), select(vec!["ind", "pai", "pai", "chi", "rep", "rep", "exp"]), counter());
+    let names = (option::of(1_u8..4), option::of(lf()), option::of(epc()), option::of(lf()), option::of(epc()));
+    let tells =
+        (option::of(batch()), option::of(select(vec!["P1", "P2"])), option::of(select(vec!["0", "-5", "245.5"])));
+    (id, names, tells).prop_map(|((source, kind, counter), (lid, lf, epc, old_lf, old_epc), (batch, pen, weight))| {
+        let (lf_key, epc_key) = if kind == "rep" { ("new_lf", "new_epc") } else { ("lf", "epc") };
+        let mut text = format!("event:{source}{kind}{counter:06}");
+        let lid = lid.map(|lid| lid.to_string());
+        let fields = [
+            ("lid", lid.as_deref()),
+            (lf_key, lf),
+            (epc_key, epc),
+            ("old_lf", old_lf.filter(|_| kind == "rep")),
+            ("old_epc", old_epc.filter(|_| kind == "rep")),
+            ("lot", batch.filter(|_| kind == "ind" || kind == "exp")),
+            ("pen", pen.filter(|_| kind == "ind")),
+            ("weight", weight),
+        ];
+        for (key, value) in fields {
+            if let Some(value) = value {
+                text.push_str(&format!("|{key}:{value}"));
+            }
+        }
+        text
+    })
+}
