@@ -7,7 +7,7 @@ use crate::run::run;
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::SiteFiles;
 use herd::clock::{Clock as _, SystemClock};
-use herd::control::{Answer, DirectError, or_direct};
+use herd::control::{Answer, CommandError, DirectError, or_direct};
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::door::keys::KeyRing;
 use herd::lifecycle::{start_logging, start_logging_at};
@@ -42,9 +42,9 @@ impl Cli {
                 tell_added(&ask(&settings, &Request::Add { line, name, authority, addresses })?, out)?;
             }
             Command::Remove { site } => tell_removed(&ask(&settings, &Request::Remove { site })?, out)?,
-            Command::Status => writeln!(out, "{:#}", Value::Object(ask(&settings, &Request::Status {})?))?,
+            Command::Status => status(&settings, out)?,
             Command::Key(command) => command.run(&settings.control_socket(), || open_keys(&settings), out)?,
-            Command::Show { what, site, json } => show_to(&settings, what.into(), site, json, out)?,
+            Command::Show { what, site, json } => show_to(&settings, &what.into(), site, json, out)?,
             Command::Resync { site } => {
                 let answer = ask(&settings, &Request::Resync { site: site.clone() })?;
                 let copy = answer.get("copy").and_then(Value::as_str).ok_or(CliError::Incomplete("copy"))?;
@@ -69,6 +69,14 @@ fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
         Identity::load(IdentityFiles { certificate: certificate.clone(), key: key.clone() })?;
     }
     Ok(writeln!(out, "The settings are good.")?)
+}
+
+/// Only the process itself knows. The files are left alone: whoever waits for a start by asking again and again must
+/// not hold them when it comes.
+fn status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
+    let answer = herd::control::ask(&settings.control_socket(), &json!({"command": "status"}));
+    let answer = answer.map_err(CommandError::Ask)?;
+    Ok(writeln!(out, "{:#}", Value::Object(answer))?)
 }
 
 /// Through the running process, or on the files.
@@ -109,17 +117,17 @@ fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
 
 fn show_to(
     settings: &Settings,
-    asked: ShowRequest,
+    asked: &ShowRequest,
     site: Option<String>,
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let request = Request::Show { site, asked: asked.clone() };
     let answer = ask(settings, &request)?;
-    match (as_json, &asked, answer.get("data")) {
+    match (as_json, asked, answer.get("data")) {
         (true, ShowRequest::Change { .. }, Some(change)) => writeln!(out, "{change}")?,
         (true, ..) => writeln!(out, "{}", Value::Object(answer))?,
-        (false, ..) => print_table(&asked, &answer, out)?,
+        (false, ..) => print_table(asked, &answer, out)?,
     }
     Ok(())
 }

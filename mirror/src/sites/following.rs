@@ -134,8 +134,8 @@ impl Following {
     /// Opens what is there, shows the whole copy, and says which one is to be followed. Nothing opens: the site says
     /// why, and waits.
     async fn open(&mut self) -> Option<Copy> {
-        let (copies, store, shows) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
-        let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, shows)).await;
+        let (copies, store, whole_is_open) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
+        let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, whole_is_open)).await;
         let opened = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(why)) => return self.not_opened(&why),
@@ -276,22 +276,22 @@ struct Opened {
 }
 
 impl Opened {
-    /// An unfinished copy is continued; else the whole one is; else a first one is begun. `shows` says that the whole
-    /// one is open already, and shown.
-    fn of(copies: &Copies, history: StoreId, shows: bool) -> Result<Self, NotOpened> {
+    /// An unfinished copy is continued; else the whole one is; else a first one is begun. With
+    /// `whole_is_open` the whole one is shown already.
+    fn of(copies: &Copies, history: StoreId, whole_is_open: bool) -> Result<Self, NotOpened> {
         let open = |number| -> Result<Store, NotOpened> {
             Ok(Store::open_replica(&Directory::new(copies.path(number))?, history)?)
         };
         let current = copies.current()?;
         let building = match (copies.unfinished()?, current) {
-            (None, Some(number)) if !shows => {
+            (None, Some(number)) if !whole_is_open => {
                 return Ok(Self { number, store: open(number)?, whole: true, shown: None });
             }
             (None, Some(_)) => return Err(NotOpened::ShownAlready),
             (Some(cut), _) => cut,
             (None, None) => copies.begin()?,
         };
-        let shown = match current.filter(|_| !shows).map(open) {
+        let shown = match current.filter(|_| !whole_is_open).map(open) {
             None => None,
             Some(Ok(store)) => Some(store.reader()),
             Some(Err(why)) => {

@@ -174,8 +174,9 @@ impl Sites {
             stop: stopping.clone(),
         };
         let failed = self.failed.clone();
+        let following = Box::pin(following.run());
         let task = tokio::spawn(async move {
-            if let Err(failure) = following.run().await {
+            if let Err(failure) = following.await {
                 // A failure before this one has ended the process already.
                 drop(failed.try_send(failure));
             }

@@ -134,7 +134,7 @@ async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
         assert_eq!(get(&client, &url, None).await.0, 401, "{path}: loopback is no exemption here");
         assert_eq!(get(&client, &url, Some(&read)).await.0, 403, "{path}");
         let (status, body) = get(&client, &url, Some(&sync)).await;
-        assert!(status == 200 && body["position"] == json!(barn.position()), "{path}: {body}");
+        assert!(status == 200 && body["data"]["state"]["position"] == json!(barn.position()), "{path}: {body}");
     }
     assert_eq!(get(&client, &format!("https://{address}/sites/none/api/sync/schema"), Some(&sync)).await.0, 404);
     office.ok(&["key", "revoke", "second-office"]);
