@@ -25,7 +25,6 @@ use herd::door::keys::{KeyRing, Scope};
 use herd::door::reply::with_fallbacks;
 use herd::door::serve::{bind, serve};
 use herd::lifecycle::stop_on_signals;
-use herd::store::Reader;
 use herd::sync::OwnStore;
 use parts::Parts;
 use std::sync::Arc;
@@ -61,25 +60,20 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add("the watch over the certificate", identity.clone().watch_files(stopping.clone()).map(Ok));
 
     let reader_group = settings.reader_group.as_str().into();
-    let ingest = Ingest { recorder, reader: reader.clone(), clock, reader_group, shutdown: stopping.clone() };
-    let serving = serve(listener, doors(ingest, reader, health, &keys, &stopping), &identity, stopping.clone())?;
+    let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: stopping.clone() };
+    let serving = serve(listener, router(ingest, health, &keys, &stopping), &identity, stopping.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.ended().await?) });
 
     parts.run(stopping).await
 }
 
-/// Everything that is served.
-fn doors(
-    ingest: Ingest,
-    reader: Reader,
-    health: Health,
-    keys: &Arc<KeyRing>,
-    stopping: &watch::Receiver<bool>,
-) -> Router {
+/// Everything that is served, each part behind the keys that it asks for.
+pub fn router(ingest: Ingest, health: Health, keys: &Arc<KeyRing>, stopping: &watch::Receiver<bool>) -> Router {
     let status = health.recorder.clone();
     let duplicates = move || status.borrow().duplicates.values().map(|channel| channel.count).sum();
-    let sync = herd::sync::serve::router(Arc::new(OwnStore::new(reader, duplicates)), stopping.clone());
+    let served = OwnStore::new(ingest.reader.clone(), duplicates);
+    let sync = herd::sync::serve::router(Arc::new(served), stopping.clone());
     let routes = ingest::router(ingest, keys.clone())
         .merge(require(keys.clone(), Scope::Sync).protect(sync))
         .merge(health::router(health));
