@@ -11,6 +11,5 @@ pub mod receive;
 pub mod recorder;
 pub mod run;
 pub mod settings;
-pub mod show;
 #[cfg(test)]
 mod worlds;

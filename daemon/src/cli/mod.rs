@@ -2,15 +2,17 @@
 
 mod error;
 mod exec;
+#[cfg(test)]
+mod show_tests;
 
 pub use error::CliError;
 
 use crate::settings::{DEFAULT_FILE, Refused, Settings};
-use crate::show::{PageRequest, ShowRequest, StatusFilter};
 use clap::{Parser, Subcommand};
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
 use herd::settings::environment;
+use herd::show::{PageRequest, ShowRequest, StatusFilter};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
