@@ -183,3 +183,14 @@ fn a_line_that_is_none_is_refused_and_not_repeated() {
     assert!(!String::from_utf8_lossy(&refused.stderr).contains("c2VjcmV0"), "{refused:?}");
     assert_eq!(office.command(&["status"]).status.code(), Some(5));
 }
+
+#[test]
+fn a_question_makes_no_files() {
+    let office = Office::new();
+    for question in [&["show", "batches"][..], &["verify", "barn"], &["resync", "barn"], &["key", "list"]] {
+        let refused = office.command(question);
+        assert_eq!(refused.status.code(), Some(7), "{question:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no office in"), "{refused:?}");
+    }
+    assert!(!office.state_dir().exists());
+}
