@@ -99,7 +99,7 @@ impl Following {
                 Next::Stop => break,
                 Next::WriterGone => return Err(self.writer_failed(copy).await),
                 Next::Halt(why) => {
-                    tracing::error!(site = %self.site.name, %why, "this site is followed no more until somebody decides");
+                    tracing::error!(%why, "this site is followed no more until somebody decides");
                     self.shown.change(|state| state.stopped_because = Some(why));
                     match self.wait().await {
                         Next::Order(order) => order,
@@ -145,7 +145,7 @@ impl Following {
     }
 
     fn not_opened(&self, why: &NotOpened) -> Option<Copy> {
-        tracing::error!(site = %self.site.name, %why, "its copy does not open");
+        tracing::error!(%why, "its copy does not open");
         self.shown.change(|state| state.stopped_because = Some(format!("its copy does not open: {why}")));
         None
     }
@@ -194,7 +194,7 @@ impl Following {
                 next = self.wait() => {
                     halt.send_replace(true);
                     if timeout(GOODBYE, following).await.is_err() {
-                        tracing::debug!(site = %self.site.name, "the barn did not take the goodbye in time");
+                        tracing::debug!("the barn did not take the goodbye in time");
                     }
                     return next;
                 }
@@ -216,7 +216,7 @@ impl Following {
         let head = reader.head().position;
         self.shown.change(|state| (state.shown, state.building) = (Some(reader), None));
         let before = before.map(|before| before.to_string());
-        tracing::info!(site = %self.site.name, copy = %number, %head, before, "the copy is whole and shown");
+        tracing::info!(copy = %number, %head, before, "the copy is whole and shown");
         Ok(())
     }
 
@@ -260,9 +260,9 @@ impl Following {
         drop(handle);
         match timeout(SETTLING, ended).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(site = %self.site.name, %error, "the tables could not be settled"),
-            Ok(Err(_)) => tracing::error!(site = %self.site.name, "the writer's thread ended by a panic"),
-            Err(_) => tracing::warn!(site = %self.site.name, "the writer is still busy; its tables are folded again"),
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the tables could not be settled"),
+            Ok(Err(_)) => tracing::error!("the writer's thread ended by a panic"),
+            Err(_) => tracing::warn!("the writer is still busy; its tables are folded again"),
         }
     }
 }
