@@ -100,6 +100,14 @@ impl Yard {
     }
 }
 
+/// The end of a process's log, for a message.
+pub(crate) fn log_end(log: &Path) -> String {
+    const SHOWN_LINES: usize = 30;
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
+}
+
 /// Posts to the ingest door; none where no answer came.
 pub(crate) async fn deliver(device: &Client, body: &Value) -> Option<(u16, Value)> {
     let answer = device.post_json("/api/lora/receive", body).await.ok()?;
