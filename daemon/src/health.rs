@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use herd::door::reply::ApiError;
+use herd::door::reply::{ApiError, NoQuery};
 use herd::store::Reader;
 use serde_json::json;
 use tokio::sync::watch;
@@ -50,7 +50,7 @@ pub fn router(health: Health) -> Router {
     Router::new().route("/api/remote/health", get(tell)).with_state(health)
 }
 
-async fn tell(State(health): State<Health>) -> Response {
+async fn tell(State(health): State<Health>, _: NoQuery) -> Response {
     let failing = health.failing();
     if failing.is_empty() {
         return axum::Json(json!({"success": true, "status": "healthy"})).into_response();

@@ -6,7 +6,7 @@
 //! | held already | 409 `duplicate`, of which sequence and when that came |
 //! | kept as a rejection | 422 `rejected`, with the reason |
 //! | a rejection above its channel's bound | 429 `rejections_suppressed` |
-//! | no string, empty, above 255 bytes, no JSON, an unpaired surrogate | 400 `bad_request` |
+//! | no string, empty, above 255 bytes, no JSON, an unpaired surrogate, a query | 400 `bad_request` |
 //! | a body above its limit, another content type, none in time | 413, 415, 408 |
 //! | not now: stopping, a full disk, a failed commit | 503 with `Retry-After`; nothing of the call was kept |
 //!
@@ -29,7 +29,7 @@ use herd::change::{Change, Origin};
 use herd::clock::Clock;
 use herd::door::auth::{Admits, Caller, require};
 use herd::door::keys::Scope;
-use herd::door::reply::ApiError;
+use herd::door::reply::{ApiError, NoQuery};
 use herd::payload::{MAX_PAYLOAD_BYTES, content_hash, trimmed};
 use herd::position::Sequence;
 use herd::store::{Incoming, Reader, Receipt};
@@ -67,7 +67,12 @@ pub fn router(ingest: Ingest, admits: Arc<dyn Admits>) -> Router {
     require(admits, Scope::Ingest).protect(routes)
 }
 
-async fn receive(State(ingest): State<Ingest>, caller: Caller, request: Request) -> Result<Response, ApiError> {
+async fn receive(
+    State(ingest): State<Ingest>,
+    caller: Caller,
+    _: NoQuery,
+    request: Request,
+) -> Result<Response, ApiError> {
     if *ingest.shutdown.borrow() {
         return Err(refusal(&RecordError::Stopping));
     }

@@ -11,10 +11,12 @@ use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
 use crate::open::Opened;
 use crate::pair::Barn;
+use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderSeams};
 use crate::settings::Settings;
 use axum::Router;
 use commands::Commands;
+use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
 use herd::control::{SOCKET_NAME, listen};
 use herd::door::auth::require;
@@ -23,7 +25,6 @@ use herd::door::keys::{KeyRing, Scope};
 use herd::door::reply::with_fallbacks;
 use herd::door::serve::{bind, serve};
 use herd::lifecycle::stop_on_signals;
-use herd::store::Reader;
 use herd::sync::OwnStore;
 use parts::Parts;
 use std::sync::Arc;
@@ -51,41 +52,28 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         keys: keys.clone(),
         health: health.clone(),
         identity: identity.clone(),
+        prover: Prover::new(reader.clone(), settings.state_dir.clone()),
     };
     let answer = with_key_commands(keys.clone(), commands.answerer());
     let control = listen(&settings.state_dir.join(SOCKET_NAME), answer, stopping.clone())?;
-    parts.add("the control socket", async {
-        control.await;
-        Ok(())
-    });
-    parts.add("the watch over the certificate", {
-        let watching = identity.clone().watch_files(stopping.clone());
-        async {
-            watching.await;
-            Ok(())
-        }
-    });
+    parts.add("the control socket", control.map(Ok));
+    parts.add("the watch over the certificate", identity.clone().watch_files(stopping.clone()).map(Ok));
 
     let reader_group = settings.reader_group.as_str().into();
-    let ingest = Ingest { recorder, reader: reader.clone(), clock, reader_group, shutdown: stopping.clone() };
-    let serving = serve(listener, doors(ingest, reader, health, &keys, &stopping), &identity, stopping.clone())?;
+    let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: stopping.clone() };
+    let serving = serve(listener, router(ingest, health, &keys, &stopping), &identity, stopping.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.ended().await?) });
 
     parts.run(stopping).await
 }
 
-/// Everything that is served.
-fn doors(
-    ingest: Ingest,
-    reader: Reader,
-    health: Health,
-    keys: &Arc<KeyRing>,
-    stopping: &watch::Receiver<bool>,
-) -> Router {
+/// Everything that is served, each part behind the keys that it asks for.
+pub fn router(ingest: Ingest, health: Health, keys: &Arc<KeyRing>, stopping: &watch::Receiver<bool>) -> Router {
     let status = health.recorder.clone();
     let duplicates = move || status.borrow().duplicates.values().map(|channel| channel.count).sum();
-    let sync = herd::sync::serve::router(Arc::new(OwnStore::new(reader, duplicates)), stopping.clone());
+    let served = OwnStore::new(ingest.reader.clone(), duplicates);
+    let sync = herd::sync::serve::router(Arc::new(served), stopping.clone());
     let routes = ingest::router(ingest, keys.clone())
         .merge(require(keys.clone(), Scope::Sync).protect(sync))
         .merge(health::router(health));

@@ -134,6 +134,10 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Serde would read a struct out of an array too, by the order of its fields, which is nothing that a caller knows.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(ApiError::bad_request("the body must be a JSON object, and it is an array"));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| json_refusal(&error))?;
     json.end().map_err(|error| {
@@ -193,6 +197,29 @@ impl<T: DeserializeOwned> StrictQuery<T> {
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for StrictQuery<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Self::of_uri(&parts.uri)
+    }
+}
+
+/// No query: a call that takes none refuses one with 400, so that nobody believes that it did something. It also keeps
+/// keys out of URLs, even beside the right one in a header.
+#[derive(Clone, Copy, Debug)]
+pub struct NoQuery;
+
+impl NoQuery {
+    /// Whether this URL has none, for those who have the URL alone.
+    pub fn of_uri(uri: &Uri) -> Result<Self, ApiError> {
+        match uri.query() {
+            None | Some("") => Ok(Self),
+            Some(_) => Err(ApiError::bad_request("this call takes no query")),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {

@@ -28,6 +28,21 @@ struct Keys {
     since: Option<String>,
 }
 
+impl Keys {
+    fn from_uri(uri: &Uri) -> Result<Self, BadQuery> {
+        let Query(keys) = Query::<Self>::try_from_uri(uri)
+            .map_err(|error| BadQuery(format!("the query does not read: {}", error.body_text())))?;
+        if keys.since.is_some() {
+            return Err(BadQuery(
+                "`since` is a time, and no time decides what to sync: send store, epoch, after and digest of the last \
+                 page instead, or none of them for the start"
+                    .to_owned(),
+            ));
+        }
+        Ok(keys)
+    }
+}
+
 /// A question for changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangesQuery {
@@ -42,15 +57,7 @@ pub struct ChangesQuery {
 impl ChangesQuery {
     /// Reads the query of `uri`.
     pub fn from_uri(uri: &Uri) -> Result<Self, BadQuery> {
-        let Query(keys) = Query::<Keys>::try_from_uri(uri)
-            .map_err(|error| BadQuery(format!("the query does not read: {}", error.body_text())))?;
-        if keys.since.is_some() {
-            return Err(BadQuery(
-                "`since` is a time, and no time decides what to sync: send store, epoch, after and digest of the last \
-                 page instead, or none of them for the start"
-                    .to_owned(),
-            ));
-        }
+        let keys = Keys::from_uri(uri)?;
         let limit = bounded("limit", keys.limit.as_deref(), 1..=PAGE_CHANGES as u64)?.unwrap_or(PAGE_CHANGES as u64);
         let wait_s = bounded("wait", keys.wait.as_deref(), 0..=WAIT_S)?.unwrap_or(0);
         let limit = usize::try_from(limit).unwrap_or(PAGE_CHANGES);
@@ -59,12 +66,12 @@ impl ChangesQuery {
 
     /// Reads the query of a live connection or an export, which has a position only.
     pub fn position_only(uri: &Uri) -> Result<Option<Position>, BadQuery> {
-        let query = uri.query().unwrap_or_default();
-        let foreign = query.split('&').find(|pair| pair.starts_with("limit=") || pair.starts_with("wait="));
-        if let Some(pair) = foreign {
-            return Err(BadQuery(format!("`{pair}` has no meaning here: send a position or nothing")));
+        let keys = Keys::from_uri(uri)?;
+        let foreign = [("limit", &keys.limit), ("wait", &keys.wait)].into_iter().find(|(_, value)| value.is_some());
+        if let Some((key, _)) = foreign {
+            return Err(BadQuery(format!("`{key}` has no meaning here: send a position or nothing")));
         }
-        Self::from_uri(uri).map(|query| query.position)
+        position(&keys)
     }
 
     /// The query's text, to be put behind a path.
@@ -151,6 +158,14 @@ mod tests {
         for (query, hint) in wrong {
             let error = read_query(query).unwrap_err();
             assert!(error.0.contains(hint), "{query}: {error}");
+        }
+    }
+
+    #[test]
+    fn where_only_a_position_is_taken_limit_and_wait_are_refused_however_they_are_written() {
+        for query in ["limit=5", "%6Cimit=5", "limit", "wait=0", "wai%74=1"] {
+            let error = ChangesQuery::position_only(&format!("/api/sync/live?{query}").parse().unwrap()).unwrap_err();
+            assert!(error.0.contains("no meaning here"), "{query}: {error}");
         }
     }
 }

@@ -6,8 +6,9 @@ use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
 use super::socket::Socket;
 use super::{Served, stopped};
-use crate::door::reply::ApiError;
-use crate::position::Position;
+use crate::door::reply::{ApiError, NoQuery};
+use crate::position::{Position, Sequence};
+use crate::query::ChangeView;
 use crate::store::{Reader, RunOfChanges, StoreError};
 use crate::wire::{ExportEnd, Heartbeat, PAGE_BYTES, PAGE_CHANGES, Page, Schema, WIRE_VERSION, to_blob};
 use axum::body::Body;
@@ -16,7 +17,6 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use base64::Engine as _;
 use futures::stream;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Source {
     /// The position to go on from: the asked one, if it lies on the history that is served.
     fn start(&self, reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
         let Some(asked) = asked else {
-            let start = reader.position_at(crate::position::Sequence::ZERO)?;
+            let start = reader.position_at(Sequence::ZERO)?;
             return start.ok_or_else(|| ApiError::unavailable("not_readable", "the log has no beginning", 5));
         };
         match source_refuses(reader, &asked)? {
@@ -90,10 +90,7 @@ fn blob(bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, BLOB_TYPE)], bytes).into_response()
 }
 
-async fn schema(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
-    if uri.query().is_some_and(|query| !query.is_empty()) {
-        return Err(ApiError::bad_request("this call takes no query"));
-    }
+async fn schema(State(source): State<Source>, _: NoQuery, headers: HeaderMap) -> Result<Response, ApiError> {
     let state = Heartbeat::of(&source.reader()?.head(), source.served.barn());
     let schema = Schema { wire_version: WIRE_VERSION, state };
     Ok(match wants_blob(&headers) {
@@ -111,7 +108,7 @@ async fn changes(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> 
     let barn = source.served.barn();
     Ok(match wants_blob(&headers) {
         true => blob(to_blob(&Page::new(run, head, barn))),
-        false => Json(json_page(&run, head.0)).into_response(),
+        false => Json(json_page(&run, head)).into_response(),
     })
 }
 
@@ -133,11 +130,10 @@ async fn first_change(
     Ok(reader.run_after(after, query.limit, PAGE_BYTES)?)
 }
 
-fn json_page(run: &RunOfChanges, head: u64) -> Value {
+/// A page for programs that do not fold: each change as its fields, one that this binary does not know as its bytes.
+fn json_page(run: &RunOfChanges, head: Sequence) -> Value {
     let numbered = run.changes.iter().zip(run.after.sequence.0 + 1..);
-    let changes: Vec<_> = numbered
-        .map(|(bytes, n)| json!({ "sequence": n, "bytes": base64::prelude::BASE64_STANDARD.encode(bytes) }))
-        .collect();
+    let changes: Vec<_> = numbered.map(|(bytes, n)| ChangeView::new(Sequence(n), bytes)).collect();
     json!({ "success": true, "after": run.after, "end": run.end, "head": head, "changes": changes })
 }
 
@@ -190,4 +186,39 @@ async fn live(
         let end = serve_live(&mut channel, &*source.served, reader, from, source.stop).await;
         tracing::info!(%from, %end, "a live connection ended");
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::{Change, Suppressed};
+    use crate::clock::ClockReading;
+    use crate::position::{Digest, Epoch, StoreId};
+    use crate::store::Changes;
+
+    fn position(sequence: u64) -> Position {
+        Position { store: StoreId([1; 16]), epoch: Epoch(1), sequence: Sequence(sequence), digest: Digest([2; 32]) }
+    }
+
+    #[test]
+    fn a_json_page_tells_known_changes_by_their_fields_and_unknown_ones_by_their_bytes() {
+        let clock = ClockReading { received_at_us: 1_705_314_920_000_000, ..ClockReading::default() };
+        let suppressed = Suppressed { channel: "radio1".into(), count: 3, first: clock, last: clock };
+        let known = Change::Suppressed(suppressed).to_bytes();
+        let later_body = [&known[..1], b"\x7fbody"].concat();
+        let changes: Changes = [known.as_slice(), b"\xc8\x07new", &later_body].into_iter().collect();
+        let run = RunOfChanges { after: position(4), changes, end: position(7) };
+        let page = json_page(&run, Sequence(9));
+        assert_eq!(
+            (&page["after"]["sequence"], &page["end"]["sequence"], &page["head"]),
+            (&json!(4), &json!(7), &json!(9))
+        );
+        let at = "2024-01-15T10:35:20.000Z";
+        let expected = json!([
+            {"sequence": 5, "kind": "suppressed", "version": 1, "channel": "radio1", "count": 3, "first_at": at, "last_at": at},
+            {"sequence": 6, "kind": 200, "version": 7, "bytes": "yAduZXc="},
+            {"sequence": 7, "kind": "suppressed", "version": 127, "bytes": "Bn9ib2R5"},
+        ]);
+        assert_eq!(page["changes"], expected);
+    }
 }

@@ -98,24 +98,38 @@ impl<L: Link> Exchange<L> {
         let mut pulled = 0;
         loop {
             self.status.send_modify(|status| status.total_syncs += 1);
-            let page = self.pull(from, fresh).await?;
-            let (end, more) = (page.end.end, page.end.head > page.end.end.sequence);
+            let page = match self.pull(from, fresh).await {
+                Ok(page) => page,
+                Err(refused) => {
+                    // Where the page before is not good, the question for this one was wrong: that comes first.
+                    self.finish(&mut applying, 0).await?;
+                    return Err(refused);
+                }
+            };
+            // After a page without changes nothing is asked at once: what came since is brought by the live connection.
+            let more = !page.changes.is_empty() && page.end.head > page.end.end.sequence;
+            let end = page.end.end;
             pulled += page.changes.len() as u64;
             if page.changes.is_empty() {
                 self.note_success(0);
             } else {
                 applying.push_back(self.store.begin_apply(page.into_run()).await?);
             }
-            let keep = if more { PAGES_AHEAD - 1 } else { 0 };
-            while applying.len() > keep {
-                let Some(oldest) = applying.pop_front() else { break };
-                self.applied(oldest.await)?;
-            }
+            self.finish(&mut applying, if more { PAGES_AHEAD - 1 } else { 0 }).await?;
             if !more {
                 return Ok(pulled);
             }
             from = end;
         }
+    }
+
+    /// Waits for the oldest pages until no more than `keep` are being applied.
+    async fn finish(&mut self, applying: &mut VecDeque<Applying>, keep: usize) -> Result<(), Interrupted> {
+        while applying.len() > keep {
+            let Some(oldest) = applying.pop_front() else { break };
+            self.applied(oldest.await)?;
+        }
+        Ok(())
     }
 
     async fn pull(&mut self, from: Position, fresh: bool) -> Result<Page, Interrupted> {
@@ -130,6 +144,9 @@ impl<L: Link> Exchange<L> {
         let page: Page = from_blob(&answer.body)?;
         if page.after != from {
             return Err(Interrupted::Again(format!("asked for what follows {from}, got what follows {}", page.after)));
+        }
+        if page.changes.is_empty() && page.end.end != from {
+            return Err(Interrupted::Again(format!("a page without changes leads from {from} to {}", page.end.end)));
         }
         self.heard(page.end.barn);
         Ok(page)
