@@ -1,0 +1,71 @@
+//! The log as a mirror behind the office takes it.
+
+use demo::processes::Client;
+use herd::change::{Change, Outcome, Received};
+use herd::digest::chain_start;
+use herd::position::{Position, Sequence};
+use herd::sync::link::{BLOB_TYPE, CHANGES_PATH};
+use herd::sync::query::position_text;
+use herd::wire::{Page, from_blob};
+use std::collections::HashMap;
+
+/// All changes from the first on, the chain recomputed from their bytes.
+pub(crate) struct KeptLog {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) end: Position,
+}
+
+impl KeptLog {
+    /// Page after page, until one is empty.
+    pub(crate) async fn fetch(from: &Client) -> Self {
+        let mut changes = Vec::new();
+        let mut at: Option<Position> = None;
+        loop {
+            let query = at.as_ref().map_or_else(String::new, |at| format!("?{}", position_text(at)));
+            let answer = from.get(&format!("{CHANGES_PATH}{query}"), BLOB_TYPE).await.unwrap();
+            let page: Page = from_blob(&answer.expect(200).unwrap().body).unwrap();
+            let run = page.into_run();
+            let before = at.map_or_else(|| chain_start(run.after.store), |at| at.digest);
+            assert_eq!(run.after.sequence, at.map_or(Sequence::ZERO, |at| at.sequence), "no gap between pages");
+            assert_eq!(run.changes.chain(before, run.after.sequence), run.end.digest, "the chain of a page");
+            if run.changes.is_empty() {
+                assert_eq!(run.end.sequence.0, changes.len() as u64, "gapless from 1");
+                return Self { changes, end: run.end };
+            }
+            changes.extend(run.changes.iter().map(|bytes| Change::from_bytes(bytes).unwrap()));
+            at = Some(run.end);
+        }
+    }
+
+    /// The payloads in order, each with its sequence.
+    pub(crate) fn received(&self) -> impl Iterator<Item = (u64, &Received)> {
+        self.changes.iter().zip(1..).filter_map(|(change, sequence)| match change {
+            Change::Received(received) => Some((sequence, &**received)),
+            _ => None,
+        })
+    }
+
+    /// The sequence of the payload with exactly these bytes; there must be one.
+    pub(crate) fn sequence_of(&self, raw: &str) -> u64 {
+        let mut found = self.received().filter(|(_, received)| received.raw == raw.as_bytes());
+        let (Some((sequence, _)), None) = (found.next(), found.next()) else { panic!("{raw} is not there once") };
+        sequence
+    }
+
+    /// How often each trimmed text is there.
+    pub(crate) fn counted(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for (_, received) in self.received() {
+            *counts.entry(String::from_utf8_lossy(received.text()).into_owned()).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// The reason's name of a rejection.
+pub(crate) fn reason_of(received: &Received) -> Option<&'static str> {
+    match &received.outcome {
+        Outcome::Accepted(_) => None,
+        Outcome::Rejected(rejected) => Some(rejected.reason.code()),
+    }
+}

@@ -1,0 +1,115 @@
+//! A barn and its office, each a process of its own, in a directory for one test.
+//!
+//! Nothing here asserts a time: whatever is waited for is a condition, and [`PATIENCE`] only bounds a failing test.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub(crate) mod authority;
+pub(crate) mod log;
+pub(crate) mod pages;
+pub(crate) mod shipped;
+
+use demo::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
+use log::KeptLog;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// So long a condition is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Waits until there is something to see; what it is stands in the panic if there never is.
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// This workspace's libraries behind the demo's own executable.
+pub(crate) fn own_programs() -> Programs {
+    Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
+}
+
+/// A barn, an office that follows it, and a device's key for payloads.
+pub(crate) struct Yard {
+    pub(crate) barn: Barn,
+    pub(crate) office: Office,
+    /// Delivers payloads.
+    pub(crate) device: Client,
+    /// Looks at the office's pages, and takes its log as a mirror behind it would.
+    pub(crate) pages: Client,
+    /// The last field: the processes end before their files go.
+    pub(crate) directory: TempDir,
+}
+
+impl Yard {
+    /// Both run, and the office has been given the barn's line.
+    pub(crate) async fn open(programs: &Programs, settings: impl FnOnce(&Path) -> BarnSettings) -> Self {
+        Self::open_with(programs, settings, &[]).await
+    }
+
+    /// The same with further arguments of `add`.
+    pub(crate) async fn open_with(
+        programs: &Programs,
+        settings: impl FnOnce(&Path) -> BarnSettings,
+        add: &[&str],
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = settings(directory.path());
+        let mut barn = Barn::new(programs, &directory.path().join("barn"), &settings).unwrap();
+        barn.start().await.unwrap();
+        let device = barn.client(&barn.key("chute-1", &["ingest"]).unwrap()).unwrap();
+
+        let mut office = Office::new(programs, &directory.path().join("office"), &OfficeSettings::default()).unwrap();
+        office.start().await.unwrap();
+        office.add_with(&barn.pair().unwrap(), add).unwrap();
+        let pages = office.client(&office.key("auditor", &["sync", "read"]).unwrap()).unwrap();
+        Self { barn, office, device, pages, directory }
+    }
+
+    /// Delivers one payload: the status, and what the barn said.
+    pub(crate) async fn deliver(&self, payload: &str) -> (u16, Value) {
+        deliver(&self.device, &json!({ "payload": payload })).await.unwrap()
+    }
+
+    /// Waits until the office holds all that the barn holds, and has made the same tables of it; gives the log.
+    pub(crate) async fn copied(&self) -> KeptLog {
+        let wanted = self.barn.status().unwrap();
+        let standing = |status: &Map<String, Value>| {
+            let names = ["store", "epoch", "sequence", "digest", "folded", "fold_digest"];
+            names.map(|name| status[name].clone())
+        };
+        until("the office to stand where the barn does", async || {
+            let state = pages::json(&self.pages, "/api/sync/schema").await.ok()?["data"]["state"].take();
+            let (at, folded) = (&state["position"], [&state["folded"], &state["fold_digest"]]);
+            let found = ["store", "epoch", "sequence", "digest"].map(|name| at[name].clone());
+            let found = [&found[..], &folded.map(Value::clone)].concat();
+            (found == standing(&wanted)).then_some(())
+        })
+        .await;
+        let kept = KeptLog::fetch(&self.pages).await;
+        assert_eq!(json!(kept.end.digest), wanted["digest"], "the digest of what the office serves");
+        kept
+    }
+}
+
+/// The end of a process's log, for a message.
+pub(crate) fn log_end(log: &Path) -> String {
+    const SHOWN_LINES: usize = 30;
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
+}
+
+/// Posts to the ingest door; none where no answer came.
+pub(crate) async fn deliver(device: &Client, body: &Value) -> Option<(u16, Value)> {
+    let answer = device.post_json("/api/lora/receive", body).await.ok()?;
+    Some((answer.status, answer.json().unwrap()))
+}

@@ -1,0 +1,53 @@
+//! The binaries as they are shipped.
+
+use demo::processes::Programs;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+/// What they are made of.
+const SOURCES: [&str; 5] = ["radio", "herd", "daemon", "mirror", "Cargo.lock"];
+/// Tests of one program run side by side, and one build is enough.
+static BUILDING: Mutex<()> = Mutex::new(());
+
+/// `herdlinxd` and `herdlinx-mirror` beside the demo's own executable; built where they are missing or older than
+/// their sources.
+pub(crate) fn shipped_programs() -> Programs {
+    let _alone = BUILDING.lock().unwrap();
+    let directory = Path::new(env!("CARGO_BIN_EXE_herdlinx-demo")).parent().unwrap();
+    let [daemon, mirror] = ["herdlinxd", "herdlinx-mirror"].map(|name| directory.join(name));
+    let newest = SOURCES.iter().filter_map(|name| newest_below(&root().join(name))).max();
+    if [&daemon, &mirror].iter().any(|binary| changed_at(binary) < newest) {
+        build(directory);
+    }
+    Programs::Shipped { daemon, mirror }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn build(into: &Path) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "-p", "herdlinx-daemon", "-p", "herdlinx-mirror", "--target-dir"]);
+    cargo.arg(into.parent().unwrap()).current_dir(root());
+    if into.file_name() == Some(OsStr::new("release")) {
+        cargo.arg("--release");
+    }
+    let built = cargo.status().unwrap();
+    assert!(built.success(), "{cargo:?}: {built}");
+}
+
+/// None where it is missing.
+fn changed_at(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+fn newest_below(path: &Path) -> Option<SystemTime> {
+    if !path.is_dir() {
+        return changed_at(path);
+    }
+    std::fs::read_dir(path).unwrap().filter_map(|entry| newest_below(&entry.unwrap().path())).max()
+}
