@@ -1,3 +1,5 @@
 //! A whole barn and office on simulated hardware.
 pub mod bench;
+pub mod cli;
+pub mod processes;
 pub mod world;
