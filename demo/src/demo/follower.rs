@@ -28,8 +28,8 @@ pub(super) struct Seen {
     pub(super) lags: Lags,
     /// Why the last connection ended.
     pub(super) trouble: Option<String>,
-    /// Payloads heard before this are not in the lags: the office was not following yet.
-    count_from_us: i64,
+    /// When the first connection was open. Payloads heard before are not in the lags, as nobody was looking.
+    looking_since_us: Option<i64>,
 }
 
 /// Why a connection ended.
@@ -48,8 +48,13 @@ enum Ended {
 }
 
 impl Seen {
-    pub(super) fn nothing(at: Position, count_from_us: i64) -> Self {
-        Self { at, lags: Lags::default(), trouble: None, count_from_us }
+    pub(super) fn nothing(at: Position) -> Self {
+        Self { at, lags: Lags::default(), trouble: None, looking_since_us: None }
+    }
+
+    fn begin(&mut self) {
+        self.trouble = None;
+        self.looking_since_us.get_or_insert_with(now_us);
     }
 
     fn take(&mut self, page: &Page) {
@@ -57,18 +62,17 @@ impl Seen {
         for change in page.changes.iter() {
             // Other kinds, and those of a later version, were not received.
             if let Ok(Change::Received(received)) = Change::from_bytes(change)
-                && received.clock.received_at_us >= self.count_from_us
+                && self.looking_since_us.is_some_and(|since_us| received.clock.received_at_us >= since_us)
             {
                 self.lags.note(now_us.saturating_sub(received.clock.received_at_us));
             }
         }
         self.at = page.end.end;
-        self.trouble = None;
     }
 }
 
 /// The wall clock, microseconds since 1970 UTC.
-pub(super) fn now_us() -> i64 {
+fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
@@ -99,6 +103,7 @@ async fn connection(link: &HttpsLink, seen: &watch::Sender<Seen>) -> Result<(), 
             return Err(Ended::Refused { status: answer.status, told });
         }
     };
+    seen.send_modify(Seen::begin);
     let mut beat = interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -117,7 +117,7 @@ async fn in_place(
     let mut house = House::open(programs, place, options).await?;
     introduce(&house, place, options, say);
     watch_chute(&mut house, &place.ledger(), options.seconds, stopping).await?;
-    house.close_chute().await?;
+    house.close_chute(place).await?;
     let digest_equal = house.settle().await?;
     let account = account(&house, &place.ledger(), digest_equal).await?;
     let mut result = account.to_json(&house.seen.borrow().lags);
@@ -131,8 +131,8 @@ fn introduce(house: &House, place: &Place, options: &Options, say: &impl Fn(&str
     say(&format!("The office: https://{}/", office.address()));
     say("Deliver a payload to the barn yourself:");
     say(&format!(
-        "curl --cacert '{}' -H 'X-API-Key: {}' --json '{{\"payload\":\"hxb:BATCH-1:LF1:UHF1\"}}' \
-         https://{}/api/lora/receive",
+        "curl --cacert '{}' -H 'X-API-Key: {}' -H 'Content-Type: application/json' \
+         -d '{{\"payload\":\"hxb:BATCH-1:LF1:UHF1\"}}' https://{}/api/lora/receive",
         barn.certificate().display(),
         house.ingest_key,
         barn.address(),
