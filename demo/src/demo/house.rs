@@ -58,7 +58,7 @@ impl House {
     /// Starts both, pairs them if they are not, and waits until the office follows. The chute begins at once.
     pub(super) async fn open(programs: Programs, place: &mut Place, options: &Options) -> Result<Self, Failure> {
         let chute = format!("chute-{}", place.run());
-        let radios = radios(&chute, options.traffic(place))?;
+        let radios = radios(&chute, &options.traffic(place))?;
         let (barn_port, office_port) = place.ports();
         let mut barn = barn(&programs, place.path(), barn_port, radios)?;
         let settings = OfficeSettings { port: office_port, ..OfficeSettings::default() };
@@ -179,7 +179,7 @@ fn barn(programs: &Programs, state_dir: &Path, port: u16, radios: String) -> Res
     made.map_err(|source| Failure::System { doing: "writing the barn's settings", source })
 }
 
-fn radios(chute: &str, settings: SimulatedSettings) -> Result<String, Failure> {
+fn radios(chute: &str, settings: &SimulatedSettings) -> Result<String, Failure> {
     let list = json!({"radio": [{"kind": "simulated", "name": chute, "simulated": settings}]});
     toml::to_string(&without_nulls(list)).map_err(|error| Failure::System {
         doing: "writing the chute's settings",
