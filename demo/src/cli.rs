@@ -69,7 +69,9 @@ impl Cli {
         let options = Options { seconds, rate_per_s: rate, state, seed, loss, corruption };
         match outcome(&options) {
             Ok(Outcome { result, faults }) => {
-                faults.iter().for_each(|fault| eprintln!("herdlinx-demo: {fault}"));
+                for fault in &faults {
+                    eprintln!("herdlinx-demo: {fault}");
+                }
                 say(&result.to_string());
                 if faults.is_empty() { Exit::Success } else { Exit::Failure }
             }

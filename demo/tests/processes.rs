@@ -1,5 +1,4 @@
 //! The processes that the demo, the end-to-end tests and the bench are made of.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, Programs};
 use serde_json::json;

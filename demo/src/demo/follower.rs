@@ -2,6 +2,7 @@
 
 use super::lag::Lags;
 use herd::change::Change;
+use herd::clock::{Clock, SystemClock};
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
 use herd::sync::link::{LIVE_PATH, Link, LinkError, LiveChannel, Opened};
@@ -10,7 +11,7 @@ use herd::sync::query::position_text;
 use herd::sync::stopped;
 use herd::wire::{Acknowledged, BarnHead, BlobError, BlobKind, Heartbeat, Page, from_blob, kind_of, to_blob};
 use mirror::link::HttpsLink;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
@@ -28,8 +29,8 @@ pub(super) struct Seen {
     pub(super) lags: Lags,
     /// Why the last connection ended.
     pub(super) trouble: Option<String>,
-    /// Payloads heard before this are not in the lags: the office was not following yet.
-    count_from_us: i64,
+    /// When the first connection was open. Payloads heard before are not in the lags, as nobody was looking.
+    looking_since_us: Option<i64>,
 }
 
 /// Why a connection ended.
@@ -48,37 +49,35 @@ enum Ended {
 }
 
 impl Seen {
-    pub(super) fn nothing(at: Position, count_from_us: i64) -> Self {
-        Self { at, lags: Lags::default(), trouble: None, count_from_us }
+    pub(super) fn nothing(at: Position) -> Self {
+        Self { at, lags: Lags::default(), trouble: None, looking_since_us: None }
     }
 
-    fn take(&mut self, page: &Page) {
-        let now_us = now_us();
+    fn begin(&mut self, now_us: i64) {
+        self.trouble = None;
+        self.looking_since_us.get_or_insert(now_us);
+    }
+
+    fn take(&mut self, page: &Page, now_us: i64) {
         for change in page.changes.iter() {
             // Other kinds, and those of a later version, were not received.
             if let Ok(Change::Received(received)) = Change::from_bytes(change)
-                && received.clock.received_at_us >= self.count_from_us
+                && self.looking_since_us.is_some_and(|since_us| received.clock.received_at_us >= since_us)
             {
                 self.lags.note(now_us.saturating_sub(received.clock.received_at_us));
             }
         }
         self.at = page.end.end;
-        self.trouble = None;
     }
-}
-
-/// The wall clock, microseconds since 1970 UTC.
-pub(super) fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Follows over `link` until `stop` turns true; a connection that ends is opened anew.
 pub(super) async fn follow(link: HttpsLink, seen: watch::Sender<Seen>, mut stop: watch::Receiver<bool>) {
+    let clock = SystemClock::default();
     loop {
         let ended = tokio::select! {
             () = stopped(&mut stop) => return,
-            ended = connection(&link, &seen) => ended,
+            ended = connection(&link, &clock, &seen) => ended,
         };
         if let Err(ended) = ended {
             seen.send_modify(|seen| seen.trouble = Some(ended.to_string()));
@@ -90,7 +89,8 @@ pub(super) async fn follow(link: HttpsLink, seen: watch::Sender<Seen>, mut stop:
     }
 }
 
-async fn connection(link: &HttpsLink, seen: &watch::Sender<Seen>) -> Result<(), Ended> {
+async fn connection(link: &HttpsLink, clock: &dyn Clock, seen: &watch::Sender<Seen>) -> Result<(), Ended> {
+    let now_us = || clock.read().received_at_us;
     let path = format!("{LIVE_PATH}?{}", position_text(&seen.borrow().at));
     let mut channel = match link.open_live(&path, OPEN_TIMEOUT_MS).await? {
         Opened::Live(channel) => channel,
@@ -99,6 +99,7 @@ async fn connection(link: &HttpsLink, seen: &watch::Sender<Seen>) -> Result<(), 
             return Err(Ended::Refused { status: answer.status, told });
         }
     };
+    seen.send_modify(|seen| seen.begin(now_us()));
     let mut beat = interval(HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -107,7 +108,7 @@ async fn connection(link: &HttpsLink, seen: &watch::Sender<Seen>) -> Result<(), 
                 let blob = blob.map_err(|_| Ended::Silent)??.ok_or(Ended::Closed)?;
                 if kind_of(&blob)? == BlobKind::Page {
                     let page: Page = from_blob(&blob)?;
-                    seen.send_modify(|seen| seen.take(&page));
+                    seen.send_modify(|seen| seen.take(&page, now_us()));
                     channel.send(to_blob(&Acknowledged { durable: page.end.end }).into()).await?;
                 }
             }

@@ -1,6 +1,6 @@
 //! The barn and the office of a run: started, paired, looked at, and stopped in order.
 
-use super::follower::{Seen, follow, now_us};
+use super::follower::{Seen, follow};
 use super::held::standing;
 use super::place::Place;
 use super::{Failure, Options};
@@ -35,6 +35,7 @@ pub(super) struct House {
     keys: [String; 2],
     /// Of programs that deliver payloads over HTTPS.
     pub(super) ingest_key: String,
+    barn_key: String,
     pub(super) at_barn: Client,
     pub(super) at_office: Client,
     /// Where the barn stood when the run began.
@@ -57,18 +58,16 @@ impl House {
     /// Starts both, pairs them if they are not, and waits until the office follows. The chute begins at once.
     pub(super) async fn open(programs: Programs, place: &mut Place, options: &Options) -> Result<Self, Failure> {
         let chute = format!("chute-{}", place.run());
-        let radios = radios(&chute, options.traffic(place))?;
-        let mut barn = barn(&programs, place.path(), place.barn_port, radios)?;
-        let settings = OfficeSettings { port: place.office_port, ..OfficeSettings::default() };
+        let radios = radios(&chute, &options.traffic(place))?;
+        let (barn_port, office_port) = place.ports();
+        let mut barn = barn(&programs, place.path(), barn_port, radios)?;
+        let settings = OfficeSettings { port: office_port, ..OfficeSettings::default() };
         let made = Office::new(&programs, &place.path().join("office"), &settings);
         let mut office = made.map_err(|source| Failure::System { doing: "writing the office's settings", source })?;
         let begin = head_of(&barn)?;
-        barn.start().await?;
-        office.start().await?;
-        if !place.is_paired() {
-            block_in_place(|| office.add(&barn.pair()?))?;
-            place.note_paired()?;
-        }
+        barn.start_anywhere().await?;
+        office.start_anywhere().await?;
+        pair(&barn, &office, place)?;
         let keys = ["try", "look"].map(|what| format!("{what}-{}", place.run()));
         let (ingest_key, barn_key, office_key) = block_in_place(|| {
             let ingest_key = barn.key(&keys[0], &["ingest"])?;
@@ -76,7 +75,7 @@ impl House {
         })?;
         follows(&office).await?;
         let (at_barn, at_office) = (barn.client(&barn_key)?, office.client(&office_key)?);
-        let (seeing, seen) = watch::channel(Seen::nothing(begin, now_us()));
+        let (seeing, seen) = watch::channel(Seen::nothing(begin));
         let (stop_following, stopping) = watch::channel(false);
         let following = tokio::spawn(follow(link(&office, &office_key)?, seeing, stopping));
         Ok(Self {
@@ -86,6 +85,7 @@ impl House {
             chute,
             keys,
             ingest_key,
+            barn_key,
             at_barn,
             at_office,
             begin,
@@ -116,12 +116,13 @@ impl House {
 
     /// Stops the barn, and starts it again without its chute. From then on its log grows no more, the radio's account
     /// and its counts are written down, and what was not durable would be missing.
-    pub(super) async fn close_chute(&mut self) -> Result<(), Failure> {
+    pub(super) async fn close_chute(&mut self, place: &mut Place) -> Result<(), Failure> {
         good_end("barn", self.barn.terminate().await?, &self.barn.log())?;
-        let port = self.barn.address().port();
-        let state_dir = self.barn.state_dir().parent().unwrap_or(Path::new(".")).to_path_buf();
-        self.barn = barn(&self.programs, &state_dir, port, String::new())?;
-        Ok(self.barn.start().await?)
+        self.barn = barn(&self.programs, place.path(), self.barn.address().port(), String::new())?;
+        self.barn.start_anywhere().await?;
+        pair(&self.barn, &self.office, place)?;
+        self.at_barn = self.barn.client(&self.barn_key)?;
+        Ok(())
     }
 
     /// Duplicates of the chute, by the barn's own counter.
@@ -163,13 +164,22 @@ impl House {
     }
 }
 
+/// Tells the office where the barn is, if it was not told yet. A history that it knows is one pairing, not two.
+fn pair(barn: &Barn, office: &Office, place: &mut Place) -> Result<(), Failure> {
+    let (barn_port, office_port) = (barn.address().port(), office.address().port());
+    if !place.is_paired_with(barn_port) {
+        block_in_place(|| office.add(&barn.pair()?))?;
+    }
+    place.note_paired(barn_port, office_port)
+}
+
 fn barn(programs: &Programs, state_dir: &Path, port: u16, radios: String) -> Result<Barn, Failure> {
     let settings = BarnSettings { port, site: "demo".into(), radios, ..BarnSettings::default() };
     let made = Barn::new(programs, &state_dir.join("barn"), &settings);
     made.map_err(|source| Failure::System { doing: "writing the barn's settings", source })
 }
 
-fn radios(chute: &str, settings: SimulatedSettings) -> Result<String, Failure> {
+fn radios(chute: &str, settings: &SimulatedSettings) -> Result<String, Failure> {
     let list = json!({"radio": [{"kind": "simulated", "name": chute, "simulated": settings}]});
     toml::to_string(&without_nulls(list)).map_err(|error| Failure::System {
         doing: "writing the chute's settings",

@@ -50,15 +50,12 @@ fn text(since: Duration, look: &Look, seen: &Seen) -> String {
     let at_office = seen.at.sequence.0;
     let behind = barn_head.saturating_sub(at_office);
     let ms = |percent| seen.lags.percentile_ms(percent).map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"));
-    let mut text = format!(
+    let trouble = seen.trouble.as_ref().map_or_else(String::new, |trouble| format!("  ({trouble})"));
+    format!(
         "{:4} s  heard {heard}  kept {kept}  office at change {at_office} of {barn_head}, {behind} behind  lag p50 {} ms, \
-         p99 {} ms",
+         p99 {} ms{trouble}",
         since.as_secs(),
         ms(50),
         ms(99),
-    );
-    if let Some(trouble) = &seen.trouble {
-        text += &format!("  ({trouble})");
-    }
-    text
+    )
 }

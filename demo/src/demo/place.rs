@@ -1,7 +1,6 @@
 //! The state directory, and what is noted in it from run to run.
 
 use super::{Failure, Options};
-use crate::processes::free_port_or;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 
 /// Seeds that are equal modulo this give payloads that are equal: see [`radio::simulated::Traffic::seed`].
 pub(super) const SEEDS: u64 = 100_000;
-/// The usual ports.
+/// The ports that are tried first.
 const BARN_PORT: u16 = 5001;
 const OFFICE_PORT: u16 = 5000;
 /// Barns and offices keep secrets below it.
@@ -23,10 +22,9 @@ const OWNER_ONLY: u32 = 0o700;
 struct Notes {
     /// Seeds of the runs, modulo [`SEEDS`].
     seeds: Vec<u64>,
+    /// Where the barn listens, as the office was told when the two were paired.
     barn_port: Option<u16>,
     office_port: Option<u16>,
-    /// The barn's port that the office was paired with.
-    paired_port: Option<u16>,
 }
 
 /// Where a demo keeps its files.
@@ -38,8 +36,6 @@ pub(super) struct Place {
     notes: Notes,
     /// Of this run.
     pub(super) seed: u64,
-    pub(super) barn_port: u16,
-    pub(super) office_port: u16,
 }
 
 impl Place {
@@ -57,12 +53,8 @@ impl Place {
         let path = path.canonicalize().map_err(system)?;
         let notes = Notes::read(&notes_file(&path))?;
         let seed = notes.next_seed(options.seed, &path)?;
-        let port = |usual| free_port_or(usual).map_err(|source| Failure::System { doing: "finding a port", source });
-        let barn_port = port(notes.barn_port.unwrap_or(BARN_PORT))?;
-        let office_port = port(notes.office_port.unwrap_or(OFFICE_PORT))?;
-        let mut place = Self { path, temporary, notes, seed, barn_port, office_port };
+        let mut place = Self { path, temporary, notes, seed };
         place.notes.seeds.push(seed % SEEDS);
-        (place.notes.barn_port, place.notes.office_port) = (Some(barn_port), Some(office_port));
         place.write_notes()?;
         Ok(place)
     }
@@ -81,13 +73,19 @@ impl Place {
         self.path.join(format!("heard-{}", self.run()))
     }
 
-    /// Whether the office was told where the barn listens now.
-    pub(super) fn is_paired(&self) -> bool {
-        self.notes.paired_port == Some(self.barn_port)
+    /// Where barn and office listened the last time, or usually do.
+    pub(super) fn ports(&self) -> (u16, u16) {
+        (self.notes.barn_port.unwrap_or(BARN_PORT), self.notes.office_port.unwrap_or(OFFICE_PORT))
     }
 
-    pub(super) fn note_paired(&mut self) -> Result<(), Failure> {
-        self.notes.paired_port = Some(self.barn_port);
+    /// Whether the office was told where the barn listens now.
+    pub(super) fn is_paired_with(&self, barn_port: u16) -> bool {
+        self.notes.barn_port == Some(barn_port)
+    }
+
+    /// They listen there now, and the office was told.
+    pub(super) fn note_paired(&mut self, barn_port: u16, office_port: u16) -> Result<(), Failure> {
+        (self.notes.barn_port, self.notes.office_port) = (Some(barn_port), Some(office_port));
         self.write_notes()
     }
 
@@ -145,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_in_one_place_have_different_seeds_and_keep_their_ports() {
+    fn runs_in_one_place_have_different_seeds() {
         let directory = tempfile::tempdir().unwrap();
         let begin = |seed| Place::begin(&options(Some(directory.path()), seed));
         let first = begin(Some(2)).unwrap();
@@ -159,13 +157,14 @@ mod tests {
     #[test]
     fn a_pairing_holds_as_long_as_the_barn_has_its_port() {
         let directory = tempfile::tempdir().unwrap();
-        let mut place = Place::begin(&options(Some(directory.path()), None)).unwrap();
-        assert!(!place.is_paired());
-        place.note_paired().unwrap();
-        let mut again = Place::begin(&options(Some(directory.path()), None)).unwrap();
-        assert_eq!(again.is_paired(), again.barn_port == place.barn_port);
-        again.barn_port = again.barn_port.wrapping_add(1);
-        assert!(!again.is_paired());
+        let begin = || Place::begin(&options(Some(directory.path()), None)).unwrap();
+        let mut place = begin();
+        assert_eq!(place.ports(), (BARN_PORT, OFFICE_PORT));
+        assert!(!place.is_paired_with(BARN_PORT));
+        place.note_paired(7, 8).unwrap();
+        let again = begin();
+        assert_eq!(again.ports(), (7, 8));
+        assert!(again.is_paired_with(7) && !again.is_paired_with(9));
     }
 
     #[test]

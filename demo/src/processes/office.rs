@@ -52,6 +52,11 @@ impl Office {
         self.0.start().await
     }
 
+    /// The same; where its port is taken by somebody else, it draws another one and keeps that.
+    pub async fn start_anywhere(&mut self) -> Result<(), ProcessError> {
+        self.0.start_anywhere().await
+    }
+
     /// Where it listens; before its first start, where it was told to.
     pub fn address(&self) -> SocketAddr {
         self.0.address()

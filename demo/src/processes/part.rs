@@ -4,6 +4,7 @@ use super::child::{LOOK_AGAIN, Running};
 use super::{Client, ProcessError, Programs};
 use herd::control::{Answer, SOCKET_NAME, ask};
 use herd::door::certificate::{Identity, IdentityFiles};
+use herd::lifecycle::Exit;
 use serde_json::{Value, json};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -121,6 +122,19 @@ impl Part {
         let status = self.first_answer(&mut running).await?;
         self.running = Some(running);
         self.keep_address(&status)
+    }
+
+    /// The same; where its port is taken, on a drawn one.
+    pub(super) async fn start_anywhere(&mut self) -> Result<(), ProcessError> {
+        match self.start().await {
+            Err(ProcessError::Ended { status, .. }) if status.code() == Some(Exit::CannotListen as i32) => {
+                let (mut drawn, path) = (self.address, self.settings_file());
+                drawn.set_port(0);
+                self.write_settings(drawn).map_err(|source| ProcessError::File { path, source })?;
+                self.start().await
+            }
+            started => started,
+        }
     }
 
     async fn first_answer(&self, running: &mut Running) -> Result<Answer, ProcessError> {
