@@ -1,25 +1,29 @@
 //! The store without a network: lone payloads, many in flight, catch-up, first copy, start.
 
 use super::device::Device;
-use super::{Samples, ms, rate, ratio, timed};
+use super::{Budget, Failed, Samples, Sizes, ms, rate, ratio, timed};
 use daemon::disk::DiskGauge;
 use daemon::recorder::{Recorder, RecorderSeams};
 use herd::change::Origin;
 use herd::clock::{Clock, SystemClock};
 use herd::decide::Rules;
-use herd::position::{Sequence, StoreId};
+use herd::position::StoreId;
 use herd::store::{Directory, Incoming, Reader, Receipt, Store};
 use radio::simulated::{Payloads, Traffic};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
 
 /// Changes on a page of a catch-up.
 const PAGE_CHANGES: usize = 10_000;
 /// Bytes on a page of a catch-up.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-type Failed = anyhow::Error;
+/// Payloads in flight at the Recorder, each in a task of its own.
+const IN_FLIGHT: usize = 100;
+/// Changes in a group when a store is filled.
+const FILL_GROUP: usize = 1_000;
 
 /// Chute traffic without end, all of it well-formed, so that no bound on rejections is met.
 pub fn chute(seed: u64) -> Payloads {
@@ -51,46 +55,94 @@ fn recorder(directory: &Path) -> Result<(Recorder, daemon::recorder::WriterThrea
 }
 
 /// Lone payloads, one after the other, and then many in flight, at the Recorder.
-pub async fn recorder_rates(directory: &Path, lone: usize, flood: usize, sync_rate: f64) -> Result<Value, Failed> {
-    let (recorder, _writer) = recorder(&directory.join("recorder"))?;
-    let device = Device::holding(directory);
-    let written = || device.as_ref().map_or(0, Device::written_bytes);
+pub async fn recorder_rates(directory: &Path, sizes: &Sizes, sync_rate: f64, budget: Budget) -> Result<Value, Failed> {
+    let (recorder, mut writer) = recorder(&directory.join("recorder"))?;
+    let meter = Meter::of(directory);
     let mut payloads = chute(1);
-    let mut samples = Vec::with_capacity(lone);
-    let (before, began) = (written(), Instant::now());
-    for payload in payloads.by_ref().take(lone) {
-        let sent = Instant::now();
-        expect_kept(&recorder.record(incoming(payload)).await?)?;
-        samples.push(sent.elapsed());
-    }
-    let lone_rate = rate(lone as u64, began.elapsed());
-    let lone_bytes = (written() - before) / lone as u64;
 
-    let (before, began) = (written(), Instant::now());
-    let per_task = flood / 100;
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..100 {
-        let (recorder, own): (_, Vec<_>) = (recorder.clone(), payloads.by_ref().take(per_task).collect());
-        tasks.spawn(async move {
-            for payload in own {
-                expect_kept(&recorder.record(incoming(payload)).await?)?;
-            }
-            Ok::<_, Failed>(())
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    let flood_rate = rate(flood as u64, began.elapsed());
-    let flood_bytes = (written() - before) / flood as u64;
+    let before = meter.written();
+    let (lone, took) = lone(&recorder, payloads.by_ref().take(sizes.lone), budget.share(40)).await?;
+    let lone_rate = rate(lone.len() as u64, took);
+    let lone_bytes = meter.each(before, lone.len());
+
+    let before = meter.written();
+    let began = Instant::now();
+    let kept = flood(&recorder, &mut payloads, sizes.flood, budget).await?;
+    let took = began.elapsed();
+    drop(recorder);
+    // The end of the writer makes the tables durable: their bytes count, the time for it does not.
+    writer.ended().await?;
     Ok(json!({
         "lone_per_s": lone_rate,
         "lone_of_fdatasync_rate": ratio(lone_rate, sync_rate),
-        "lone": Samples::new(samples).to_json(),
+        "lone": lone.to_json(),
         "lone_device_bytes_each": lone_bytes,
-        "in_flight_100_per_s": flood_rate,
-        "in_flight_100_device_bytes_each": flood_bytes,
+        "in_flight": IN_FLIGHT,
+        "in_flight_per_s": rate(kept as u64, took),
+        "in_flight_device_bytes_each_with_tables": meter.each(before, kept),
+        "cut_short": lone.len() < sizes.lone || kept < sizes.flood,
     }))
+}
+
+/// What the block device under a directory is told to write; others who write to it meanwhile are counted too.
+struct Meter(Option<Device>);
+
+impl Meter {
+    fn of(directory: &Path) -> Self {
+        Self(Device::holding(directory))
+    }
+
+    fn written(&self) -> u64 {
+        self.0.as_ref().map_or(0, Device::written_bytes)
+    }
+
+    fn each(&self, before: u64, count: usize) -> Value {
+        match self.0 {
+            Some(_) => json!((self.written() - before) / count.max(1) as u64),
+            None => json!("not on a block device of its own"),
+        }
+    }
+}
+
+async fn lone(
+    recorder: &Recorder,
+    payloads: impl Iterator<Item = Vec<u8>>,
+    budget: Budget,
+) -> Result<(Samples, Duration), Failed> {
+    let (mut samples, began) = (Vec::new(), Instant::now());
+    for payload in payloads {
+        let sent = Instant::now();
+        expect_kept(&recorder.record(incoming(payload)).await?)?;
+        samples.push(sent.elapsed());
+        if budget.is_spent() {
+            break;
+        }
+    }
+    Ok((Samples::new(samples), began.elapsed()))
+}
+
+/// Gives how many were kept.
+async fn flood(recorder: &Recorder, payloads: &mut Payloads, count: usize, budget: Budget) -> Result<usize, Failed> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..IN_FLIGHT {
+        let (recorder, own): (_, Vec<_>) = (recorder.clone(), payloads.take(count / IN_FLIGHT).collect());
+        tasks.spawn(async move {
+            let mut kept = 0;
+            for payload in own {
+                expect_kept(&recorder.record(incoming(payload)).await?)?;
+                kept += 1;
+                if budget.is_spent() {
+                    break;
+                }
+            }
+            Ok::<usize, Failed>(kept)
+        });
+    }
+    let mut kept = 0;
+    while let Some(done) = tasks.join_next().await {
+        kept += done??;
+    }
+    Ok(kept)
 }
 
 fn expect_kept(receipt: &Receipt) -> Result<(), Failed> {
@@ -100,20 +152,25 @@ fn expect_kept(receipt: &Receipt) -> Result<(), Failed> {
     }
 }
 
-/// A source that holds `changes` changes, filled in groups of a thousand.
-pub fn filled(directory: &Path, changes: usize) -> Result<Store, Failed> {
+/// A source that holds `changes` changes or, where the time is over before that, fewer.
+pub fn filled(directory: &Path, changes: usize, budget: Budget) -> Result<Store, Failed> {
     let mut store = source(directory)?;
-    let mut payloads = chute(2);
-    let mut left = changes.saturating_sub(1);
-    while left > 0 {
-        let group: Vec<_> = payloads.by_ref().take(left.min(1_000)).map(incoming).collect();
+    fill(&mut store, 2, changes.saturating_sub(1), budget)?;
+    Ok(store)
+}
+
+/// Appends so many payloads in groups of a thousand or, where the time is over before that, fewer.
+pub fn fill(store: &mut Store, seed: u64, payloads: usize, budget: Budget) -> Result<(), Failed> {
+    let mut chute = chute(seed);
+    let mut left = payloads;
+    while left > 0 && !budget.is_spent() {
+        let group: Vec<_> = chute.by_ref().take(left.min(FILL_GROUP)).map(incoming).collect();
         left -= group.len();
         for receipt in store.append(&group)? {
             expect_kept(&receipt)?;
         }
     }
-    store.settle()?;
-    Ok(store)
+    Ok(store.settle()?)
 }
 
 /// Copies everything behind `from` into an empty replica, page by page, each page durable.
@@ -131,23 +188,24 @@ pub fn copy(from: &Reader, directory: &Path) -> Result<(Store, Duration), Failed
     Ok((replica, took))
 }
 
-/// Fills a source, copies it, and opens both again.
-pub fn copies(directory: &Path, changes: usize) -> Result<Value, Failed> {
-    let (source, fill) = timed(|| filled(&directory.join("source"), changes));
+/// Fills a source, copies it without a network, and opens the copy again.
+pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value, Failed> {
+    let (source, fill) = timed(|| filled(&directory.join("source"), changes, budget.share(50)));
     let source = source?;
+    let held = source.head().position.sequence.0;
     let (replica, took) = copy(&source.reader(), &directory.join("replica"))?;
     drop(replica);
     let (reopened, start) = timed(|| {
         let disk = Directory::new(directory.join("replica"))?;
         Store::open_replica(&disk, source.reader().store())
     });
-    let reopened = reopened?;
-    anyhow::ensure!(reopened.head().position.sequence == Sequence(changes as u64), "the reopened copy is short");
+    anyhow::ensure!(reopened?.head().position == source.head().position, "the reopened copy is not the source's");
     Ok(json!({
-        "changes": changes,
-        "fill_in_thousands_per_s": rate(changes as u64, fill),
+        "changes": held,
+        "fill_in_thousands_per_s": rate(held, fill),
         "copy_in_process_s": took.as_secs_f64(),
-        "copy_in_process_per_s": rate(changes as u64, took),
-        "start_after_clean_stop_ms": ms(start),
+        "copy_in_process_per_s": rate(held, took),
+        "open_after_clean_stop_ms": ms(start),
+        "cut_short": held < changes as u64,
     }))
 }

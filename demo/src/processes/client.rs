@@ -66,7 +66,8 @@ impl Reply {
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr, spki_sha256: [u8; 32], key: Option<&str>) -> Result<Self, ProcessError> {
+    /// A client of whoever listens at `address` and holds the key with this SHA-256, presenting `key` if there is one.
+    pub fn new(address: SocketAddr, spki_sha256: [u8; 32], key: Option<&str>) -> Result<Self, ProcessError> {
         let http = client(&Trust::Pin(spki_sha256))?;
         Ok(Self { http, base: format!("https://{address}"), key: key.map(str::to_owned) })
     }

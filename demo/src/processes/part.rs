@@ -5,9 +5,10 @@ use super::{Client, ProcessError, Programs};
 use herd::control::{Answer, SOCKET_NAME, ask};
 use herd::door::certificate::{Identity, IdentityFiles};
 use serde_json::{Value, json};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -16,6 +17,9 @@ use toml::Table;
 
 /// A start must have come so far that it answers by then: opening a large store after a kill takes a while.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// State directories hold secrets.
+const OWNER_ONLY: u32 = 0o700;
 
 /// What differs between the two.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +53,7 @@ impl Part {
         (listen, tls): (SocketAddr, Option<&IdentityFiles>),
         mut settings: Table,
     ) -> io::Result<Self> {
-        fs::create_dir_all(state_dir)?;
+        DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(state_dir)?;
         let state_dir = state_dir.canonicalize()?;
         settings.insert("state_dir".into(), utf8(&state_dir)?.into());
         let own = state_dir.join("tls");

@@ -146,22 +146,29 @@ fn rows_that_are_missing_altered_or_too_many_are_found_although_the_fold_digest_
 }
 
 #[test]
-fn tables_that_are_missing_or_no_file_of_ours_are_told_and_do_not_hide_a_good_log() {
+fn missing_tables_are_told_and_do_not_hide_a_good_log() {
     let disk = filled();
     disk.remove(TABLES_FILE).unwrap();
     assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::Missing);
 }
 
 #[test]
+fn tables_that_are_no_file_of_ours_are_told_and_do_not_hide_a_good_log() {
+    let place = tempfile::tempdir().unwrap();
+    let disk = crate::store::Directory::new(place.path()).unwrap();
+    let store = Store::open_source(&disk, Rules::default(), ClockReading::default(), || StoreId([7; 16])).unwrap();
+    drop(store);
+    std::fs::write(place.path().join(TABLES_FILE), [0x5a; 9_000]).unwrap();
+    let verified = verify_disk(&disk, &MemoryDisk::default(), &mut |_| {}).unwrap();
+    assert!(matches!(verified.tables, TablesVerdict::Unreadable { .. }), "{verified:?}");
+}
+
+#[test]
 fn tables_of_another_log_are_no_prefix() {
-    let (disk, other) = (filled(), MemoryDisk::default());
-    let mut longer =
-        Store::open_source(&other, Rules::default(), ClockReading::default(), || StoreId([8; 16])).unwrap();
-    longer.append(&[incoming(1)]).unwrap();
+    let disk = filled();
     let state = TablesState { folded: Sequence(2), ..TablesState::start(StoreId([8; 16])) };
     let tables = TablesFile::open(&disk, TABLES_FILE, 0).unwrap();
-    let staged = Staged::new(crate::fold::NoRows, state.folded, state.fold_digest);
-    tables.write(&staged, &state, true).unwrap();
+    tables.write(&Staged::new(crate::fold::NoRows, state.folded, state.fold_digest), &state, true).unwrap();
     drop(tables);
     assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::NoPrefix { folded: Sequence(2) });
 }

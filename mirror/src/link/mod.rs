@@ -14,7 +14,7 @@ mod trust;
 
 pub use address::{Address, NoAddress};
 pub use live::HttpsChannel;
-pub use trust::{Trust, TrustError};
+pub use trust::{Trust, TrustError, client_config};
 
 use herd::sync::link::{Answer, Link, LinkError, Opened};
 use hyper::header::HeaderValue;

@@ -48,7 +48,7 @@ pub enum TrustError {
 
 /// What a client of this barn offers and checks: TLS 1.2 or 1.3, HTTP/1.1 alone (pages are large and asked for one
 /// after the other, and the live connection is a WebSocket, which the barn serves over HTTP/1.1).
-pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
+pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
         Trust::Pin(spki_sha256) => Arc::new(PinVerifier { spki_sha256: *spki_sha256, provider: provider.clone() }),

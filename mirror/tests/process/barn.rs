@@ -38,19 +38,19 @@ impl Barn {
         let keys = Arc::new(keys(directory.path()));
         let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
         let (stop, stopping) = watch::channel(false);
-        let (serving, _) = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, stopping);
+        let serving = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, stopping);
         Self { _directory: directory, store, stop, serving, keys, identity, site: site.into(), next: 0 }
     }
 
     /// Goes away and comes back at the same address.
-    pub(crate) async fn after_a_pause(self) -> Self {
-        let Self { _directory, store, stop, serving, keys, identity, site, next } = self;
-        let at = serving.addr;
-        stop.send_replace(true);
-        serving.ended().await.unwrap();
+    pub(crate) async fn after_a_pause(mut self) -> Self {
+        let at = self.serving.addr;
+        self.stop.send_replace(true);
+        self.serving.ended().await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        let (serving, _) = listen(at, &store, &keys, &identity, stopping);
-        Self { _directory, store, stop, serving, keys, identity, site, next }
+        self.stop = stop;
+        self.serving = listen(at, &self.store, &self.keys, &self.identity, stopping);
+        self
     }
 
     /// The line of a new office.
@@ -102,10 +102,8 @@ fn listen(
     keys: &Arc<KeyRing>,
     identity: &Identity,
     stopping: watch::Receiver<bool>,
-) -> (Serving, SocketAddr) {
+) -> Serving {
     let served = Arc::new(OwnStore::new(store.reader(), || 0));
     let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, stopping.clone()));
-    let serving = serve(bind(at).unwrap(), router, identity, stopping).unwrap();
-    let addr = serving.addr;
-    (serving, addr)
+    serve(bind(at).unwrap(), router, identity, stopping).unwrap()
 }

@@ -1,0 +1,141 @@
+//! Payloads over HTTPS: one after the other, a hundred at a time, in arrays; at the barn and at a server that keeps
+//! nothing.
+
+use super::bare::BareServer;
+use super::lag::RECEIVE_PATH;
+use super::yard::Yard;
+use super::{Budget, Failed, Samples, Sizes, rate, ratio, store};
+use crate::processes::{Client, Programs, Reply};
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// Connections of the single calls.
+const CONNECTIONS: usize = 100;
+/// Connections of the arrays; the barn commits up to ten arrays together.
+const ARRAY_CONNECTIONS: usize = 10;
+/// Payloads in an array.
+const ARRAY_PAYLOADS: usize = 100;
+
+/// Payloads a second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rates {
+    single_per_s: f64,
+    arrays_per_s: f64,
+}
+
+/// Both servers in turn, with the same payloads and the same client.
+pub async fn https(
+    programs: &Programs,
+    directory: &Path,
+    sizes: &Sizes,
+    sync_rate: f64,
+    budget: Budget,
+) -> Result<Value, Failed> {
+    std::fs::create_dir_all(directory)?;
+    let bare = BareServer::start(directory)?;
+    let client = Client::new(bare.address, bare.spki_sha256, Some(&bare.key))?;
+    let without = rates(&client, sizes, budget.share(35)).await?;
+    drop(bare);
+
+    let mut yard = Yard::new(programs, directory)?;
+    yard.barn.start().await?;
+    let poster = yard.poster()?;
+    let (lone, lone_rate) = lone(&poster, sizes.lone, budget.share(25)).await?;
+    let with = rates(&poster, sizes, budget.share(80)).await?;
+    Ok(json!({
+        "lone": lone.to_json(),
+        "lone_per_s": lone_rate,
+        "lone_of_fdatasync_rate": ratio(lone_rate, sync_rate),
+        "connections": CONNECTIONS,
+        "single_per_s": with.single_per_s,
+        "single_per_s_without_store": without.single_per_s,
+        "single_of_without_store": ratio(with.single_per_s, without.single_per_s),
+        "array_payloads": ARRAY_PAYLOADS,
+        "arrays_in_flight": ARRAY_CONNECTIONS,
+        "arrays_per_s": with.arrays_per_s,
+        "arrays_per_s_without_store": without.arrays_per_s,
+        "arrays_of_without_store": ratio(with.arrays_per_s, without.arrays_per_s),
+        "cut_short": budget.is_spent(),
+    }))
+}
+
+async fn lone(client: &Client, count: usize, budget: Budget) -> Result<(Samples, f64), Failed> {
+    let (mut samples, began) = (Vec::with_capacity(count), Instant::now());
+    for body in singles(4, count)? {
+        let sent = Instant::now();
+        client.post_json(RECEIVE_PATH, &body).await?.expect(201)?;
+        samples.push(sent.elapsed());
+        if budget.is_spent() {
+            break;
+        }
+    }
+    let lone_rate = rate(samples.len() as u64, began.elapsed());
+    Ok((Samples::new(samples), lone_rate))
+}
+
+async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, Failed> {
+    let (replies, took) = flood(client, singles(5, sizes.https_single)?, CONNECTIONS, budget.share(50)).await?;
+    let single_per_s = rate(replies.len() as u64, took);
+    for reply in replies {
+        reply.expect(201)?;
+    }
+    let arrays = arrays(6, sizes.https_arrays)?;
+    let (replies, took) = flood(client, arrays, ARRAY_CONNECTIONS, budget).await?;
+    let mut stored = 0;
+    for reply in replies {
+        let answer = reply.expect(200)?.json()?;
+        let results = answer["results"].as_array().context("an array is answered by an array")?;
+        anyhow::ensure!(results.iter().all(|one| one["status"] == "stored"), "not all were stored: {answer}");
+        stored += results.len() as u64;
+    }
+    Ok(Rates { single_per_s, arrays_per_s: rate(stored, took) })
+}
+
+/// Sends the bodies, `at_once` of them in flight. Answers are read within the time and looked at after it.
+async fn flood(
+    client: &Client,
+    bodies: Vec<Value>,
+    at_once: usize,
+    budget: Budget,
+) -> Result<(Vec<Reply>, Duration), Failed> {
+    let mut shares: Vec<Vec<Value>> = (0..at_once).map(|_| Vec::new()).collect();
+    for (index, body) in bodies.into_iter().enumerate() {
+        shares[index % at_once].push(body);
+    }
+    let began = Instant::now();
+    let mut tasks = JoinSet::new();
+    for share in shares {
+        let client = client.clone();
+        tasks.spawn(async move {
+            let mut replies = Vec::with_capacity(share.len());
+            for body in share {
+                replies.push(client.post_json(RECEIVE_PATH, &body).await?);
+                if budget.is_spent() {
+                    break;
+                }
+            }
+            Ok::<_, Failed>(replies)
+        });
+    }
+    let mut replies = Vec::new();
+    while let Some(done) = tasks.join_next().await {
+        replies.extend(done??);
+    }
+    Ok((replies, began.elapsed()))
+}
+
+fn texts(seed: u64, count: usize) -> Result<Vec<String>, Failed> {
+    let read = |payload| String::from_utf8(payload).context("the bench's payloads are text");
+    store::chute(seed).take(count).map(read).collect()
+}
+
+fn singles(seed: u64, count: usize) -> Result<Vec<Value>, Failed> {
+    Ok(texts(seed, count)?.into_iter().map(|text| json!({ "payload": text })).collect())
+}
+
+fn arrays(seed: u64, count: usize) -> Result<Vec<Value>, Failed> {
+    Ok(texts(seed, count)?.chunks(ARRAY_PAYLOADS).map(|texts| json!({ "payloads": texts })).collect())
+}

@@ -1,0 +1,140 @@
+//! Copies over TLS between real processes: the first one, and that of a replica that was away.
+
+use super::memory::{Memory, mib};
+use super::yard::{self, Yard};
+use super::{Budget, Failed, Samples, Sizes, lag, ms, rate, store};
+use crate::processes::Programs;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Both processes are left alone for so long before their memory is looked at.
+const IDLE: Duration = Duration::from_secs(3);
+/// Starts of each kind; the median is told.
+const STARTS: usize = 3;
+
+/// A first copy, and then the same number of changes again while the office was away.
+pub async fn away(programs: &Programs, directory: &Path, sizes: &Sizes, budget: Budget) -> Result<Value, Failed> {
+    let mut yard = Yard::new(programs, directory)?;
+    let (first, held) = first_copy(&mut yard, 7, sizes.behind, budget.share(50)).await?;
+    yard.office.terminate().await?;
+    yard.barn.terminate().await?;
+    let filling = budget.share(50);
+    let behind = tokio::task::block_in_place(|| yard::fill(&yard.barn, 8, sizes.behind, filling))?;
+    yard.barn.start().await?;
+    let began = Instant::now();
+    yard.office.start().await?;
+    let answering = began.elapsed();
+    let took = yard.await_equal(budget).await?.duration_since(began);
+    Ok(json!({
+        "first_copy": first,
+        "catch_up": {
+            "from": "the start of the office's process",
+            "changes_behind": behind,
+            "held_before": held,
+            "office_answers_after_ms": ms(answering),
+            "took_ms": ms(took),
+            "per_s": rate(behind as u64, took),
+            "digests_equal": true,
+            "cut_short": behind < sizes.behind,
+        },
+    }))
+}
+
+/// The large copy, and what a process that holds as much costs at rest and at its start.
+pub async fn large(programs: &Programs, directory: &Path, sizes: &Sizes, budget: Budget) -> Result<Value, Failed> {
+    let mut yard = Yard::new(programs, directory)?;
+    let (copy, held) = first_copy(&mut yard, 9, sizes.large, budget.share(75)).await?;
+    tokio::time::sleep(IDLE).await;
+    let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
+    Ok(json!({
+        "first_copy": copy,
+        "changes_held": held,
+        "idle_after_copy_barn_mib": mib(barn.resident_bytes),
+        "idle_after_copy_office_mib": mib(office.resident_bytes),
+        "starts": starts(&mut yard, budget).await?,
+    }))
+}
+
+/// Fills the barn's store, starts both, pairs them, and waits until the office shows all of it.
+async fn first_copy(yard: &mut Yard, seed: u64, changes: usize, budget: Budget) -> Result<(Value, usize), Failed> {
+    let filling = budget.share(70);
+    let began = Instant::now();
+    let held = tokio::task::block_in_place(|| yard::fill(&yard.barn, seed, changes, filling))?;
+    let fill = began.elapsed();
+    yard.barn.start().await?;
+    yard.office.start().await?;
+    let line = yard.barn.pair()?;
+    let began = Instant::now();
+    yard.office.add(&line)?;
+    let added = began.elapsed();
+    let took = yard.await_equal(budget).await?.duration_since(began);
+    let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
+    let told = json!({
+        "from": "the start of the office's command `add`, a process of its own",
+        "changes": held,
+        "filled_in_process_per_s": rate(held as u64, fill),
+        "add_command_ms": ms(added),
+        "took_ms": ms(took),
+        "per_s": rate(held as u64, took),
+        "digests_equal": true,
+        "barn_peak_mib": mib(barn.peak_bytes),
+        "office_peak_mib": mib(office.peak_bytes),
+        "cut_short": held < changes,
+    });
+    Ok((told, held))
+}
+
+/// Starts after clean stops and after kills, and the memory of processes that have only been started.
+async fn starts(yard: &mut Yard, budget: Budget) -> Result<Value, Failed> {
+    let clean = [barn_starts(yard, false, budget).await?, office_starts(yard, false, budget).await?];
+    tokio::time::sleep(IDLE).await;
+    let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
+    let killed = [barn_starts(yard, true, budget).await?, office_starts(yard, true, budget).await?];
+    let [clean_barn, clean_office] = clean.map(|samples| samples.to_json());
+    let [killed_barn, killed_office] = killed.map(|samples| samples.to_json());
+    Ok(json!({
+        "until": "the control socket answers `status`, looked at every 10 ms",
+        "barn_after_clean_stop": clean_barn,
+        "office_after_clean_stop": clean_office,
+        "barn_after_kill": killed_barn,
+        "office_after_kill": killed_office,
+        "idle_after_start_barn_mib": mib(barn.resident_bytes),
+        "idle_after_start_office_mib": mib(office.resident_bytes),
+        "cut_short": budget.is_spent(),
+    }))
+}
+
+async fn barn_starts(yard: &mut Yard, kill: bool, budget: Budget) -> Result<Samples, Failed> {
+    let mut samples = Vec::new();
+    let mut payloads = store::chute(10);
+    let poster = yard.barn.client(&yard.barn.key(if kill { "kill" } else { "stop" }, &["ingest"])?)?;
+    while samples.len() < STARTS && (samples.is_empty() || !budget.is_spent()) {
+        if kill {
+            // A process that has written nothing leaves nothing to be mended.
+            lag::post(&poster, payloads.next().unwrap_or_default()).await?;
+            yard.barn.kill();
+        } else {
+            yard.barn.terminate().await?;
+        }
+        let began = Instant::now();
+        yard.barn.start().await?;
+        samples.push(began.elapsed());
+    }
+    Ok(Samples::new(samples))
+}
+
+async fn office_starts(yard: &mut Yard, kill: bool, budget: Budget) -> Result<Samples, Failed> {
+    let mut samples = Vec::new();
+    while samples.len() < STARTS && (samples.is_empty() || !budget.is_spent()) {
+        if kill {
+            yard.office.kill();
+        } else {
+            yard.office.terminate().await?;
+        }
+        let began = Instant::now();
+        yard.office.start().await?;
+        samples.push(began.elapsed());
+    }
+    Ok(Samples::new(samples))
+}

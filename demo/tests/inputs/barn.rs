@@ -1,0 +1,151 @@
+//! A barn whose answers are the same on every run.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::request::Builder;
+use axum::http::{Request, Response};
+use daemon::disk::DiskGauge;
+use daemon::health::Health;
+use daemon::ingest::Ingest;
+use daemon::recorder::{Counts, DuplicateCount, Recorder, RecorderSeams};
+use herd::change::Origin;
+use herd::clock::{Clock, RawReading};
+use herd::decide::Rules;
+use herd::door::keys::{KeyRing, KeyRow, Scope};
+use herd::position::{Position, Sequence, StoreId};
+use herd::query::TotalsView;
+use herd::randomness::SeededRandomness;
+use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store};
+use http_body_util::BodyExt as _;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+/// 2024-01-15T10:35:20 UTC.
+const WALL_US: i64 = 1_705_314_920_000_000;
+const STORE: StoreId = StoreId([7; 16]);
+/// The path of the door for payloads.
+pub(crate) const RECEIVE: &str = "/api/lora/receive";
+
+/// Stands still.
+#[derive(Debug)]
+pub(crate) struct StillClock;
+
+impl Clock for StillClock {
+    fn read(&self) -> RawReading {
+        RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 1_000 }
+    }
+
+    fn boot_id(&self) -> String {
+        "boot".to_owned()
+    }
+}
+
+/// The shipped router over a store in memory.
+pub(crate) struct Barn {
+    pub(crate) router: Router,
+    pub(crate) reader: Reader,
+    pub(crate) recorder: Recorder,
+    pub(crate) keys: Arc<KeyRing>,
+    pub(crate) ingest_key: String,
+    pub(crate) sync_key: String,
+    pub(crate) read_key: String,
+    pub(crate) stop: watch::Sender<bool>,
+    _directory: tempfile::TempDir,
+}
+
+/// All that a request could have left behind.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Traces {
+    head: Head,
+    totals: TotalsView,
+    keys: Vec<KeyRow>,
+    counts: Counts,
+    duplicates: BTreeMap<String, DuplicateCount>,
+}
+
+impl Barn {
+    pub(crate) fn new(rules: Rules) -> Self {
+        let store = Store::open_source(&MemoryDisk::default(), rules, StillClock.read().in_boot(1), || STORE).unwrap();
+        let reader = store.reader();
+        let disk = DiskGauge::plenty();
+        let (recorder, writing) =
+            Recorder::on_this_task(store, RecorderSeams { disk: disk.clone(), local: None }).unwrap();
+        tokio::spawn(async move { writing.await.unwrap() });
+
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let keys = Arc::new(KeyRing::load(local, Arc::new(StillClock), SeededRandomness::new(1)).unwrap());
+        let key = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
+        let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
+        let read_key = key("screen", Scope::Read);
+
+        let stop = watch::Sender::new(false);
+        let ingest = Ingest {
+            recorder: recorder.clone(),
+            reader: reader.clone(),
+            clock: Arc::new(StillClock),
+            reader_group: "main".into(),
+            shutdown: stop.subscribe(),
+        };
+        let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
+        let router = daemon::run::router(ingest, health, &keys, &stop.subscribe());
+        Self { router, reader, recorder, keys, ingest_key, sync_key, read_key, stop, _directory: directory }
+    }
+
+    /// Keeps one payload, as a radio would deliver it.
+    pub(crate) async fn hear(&self, payload: &str) -> Receipt {
+        let origin = Origin { channel: "radio1".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
+        let incoming = Incoming { raw: payload.as_bytes().to_vec(), origin, at: StillClock.read() };
+        self.recorder.record(incoming).await.unwrap()
+    }
+
+    /// Keeps so many payloads more, none of which it holds.
+    pub(crate) async fn hear_more(&self, count: u64) {
+        let first = self.head().sequence.0;
+        for n in first..first + count {
+            let receipt = self.hear(&format!("hxb:LOT:LF{n}:UHF{n}")).await;
+            assert_eq!(receipt, Receipt::Kept { sequence: Sequence(n + 1) });
+        }
+    }
+
+    pub(crate) fn head(&self) -> Position {
+        self.reader.head().position
+    }
+
+    pub(crate) fn traces(&self) -> Traces {
+        let status = self.recorder.status().borrow().clone();
+        Traces {
+            head: self.reader.head(),
+            totals: self.reader.snapshot().unwrap().totals().unwrap(),
+            keys: self.keys.list(),
+            counts: status.counts,
+            duplicates: status.duplicates,
+        }
+    }
+
+    /// The answer to a request, with its body read.
+    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Vec<u8>> {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        Response::from_parts(head, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// A POST of JSON with the right key; the body is still to come.
+    pub(crate) fn posting(&self) -> Builder {
+        self.posting_to(RECEIVE)
+    }
+
+    pub(crate) fn posting_to(&self, path: &str) -> Builder {
+        Request::post(path).header("X-API-Key", &self.ingest_key).header("Content-Type", "application/json")
+    }
+
+    pub(crate) fn post(&self, body: impl Into<Body>) -> Request<Body> {
+        self.posting().body(body.into()).unwrap()
+    }
+
+    /// A GET with the key for sync.
+    pub(crate) fn get(&self, path_and_query: &str) -> Request<Body> {
+        Request::get(path_and_query).header("X-API-Key", &self.sync_key).body(Body::empty()).unwrap()
+    }
+}

@@ -1,0 +1,190 @@
+//! `GET /api/sync/changes`: where a follower stands, and how much it wants.
+
+use super::barn::Barn;
+use super::table::Table;
+use axum::body::Body;
+use axum::http::{Request, header};
+use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
+use herd::sync::link::BLOB_TYPE;
+use herd::sync::query::position_text;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const CHANGES: &str = "/api/sync/changes";
+
+fn position_at(barn: &Barn, sequence: u64) -> Position {
+    barn.reader.position_at(Sequence(sequence)).unwrap().unwrap()
+}
+
+fn blob_of(table: &Table, path_and_query: &str) -> Request<Body> {
+    let mut request = table.barn.get(path_and_query);
+    request.headers_mut().insert(header::ACCEPT, BLOB_TYPE.parse().unwrap());
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_that_does_not_read_is_400_with_what_to_send_instead() {
+    let mut table = Table::new("changes_query_wrong");
+    table.barn.hear_more(4).await;
+    let queries = [
+        "limit=0",
+        "limit=-1",
+        "limit=-0",
+        "limit=10001",
+        "limit=18446744073709551616",
+        "limit=99999999999999999999999999",
+        "limit=ten",
+        "limit=1.0",
+        "limit=1e3",
+        "limit=0x10",
+        "limit=",
+        "limit",
+        "limit=%20%31",
+        "limit=1,2",
+        "limit=+5",
+        "limit=%2B5",
+        "limit=%D9%A1",
+        "wait=31",
+        "wait=-1",
+        "wait=soon",
+        "wait=0.5",
+        "wait=18446744073709551616",
+        "wait=",
+        "wait=%2B5",
+        "since=2024-01-15T10:35:20Z",
+        "since=0",
+        "since=",
+        "since",
+        "limit=5&since=1",
+        "sort=asc",
+        "offset=5",
+        "Limit=5",
+        "LIMIT=5",
+        "cursor=1",
+        "limit%00=5",
+        "=5",
+        "%ff=1",
+        "%EF%BF%BD=1",
+        "limit=5&limit=5",
+        "limit=5&limit=6",
+        "wait=1&wai%74=1",
+        "limit=%zz",
+        "limit=%",
+        "limit=%3",
+        "limit=5%00",
+        "limit=5;wait=1",
+        "limit=5&&&sort=1",
+        "after=1&after=1",
+    ];
+    for query in queries {
+        let request = table.barn.get(&format!("{CHANGES}?{query}"));
+        table.leaves_nothing(query, 400, request).await;
+    }
+    table.compare();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_in_part_or_of_wrong_form_is_400() {
+    let mut table = Table::new("changes_position_wrong");
+    table.barn.hear_more(4).await;
+    let whole = position_text(&position_at(&table.barn, 3));
+    let parts: Vec<&str> = whole.split('&').collect();
+    for chosen in 1..15_u8 {
+        let some: Vec<&str> =
+            parts.iter().enumerate().filter(|(n, _)| chosen >> n & 1 == 1).map(|(_, it)| *it).collect();
+        let names: Vec<&str> = some.iter().filter_map(|part| part.split('=').next()).collect();
+        let request = table.barn.get(&format!("{CHANGES}?{}", some.join("&")));
+        table.leaves_nothing(&format!("only {}", names.join(", ")), 400, request).await;
+    }
+    let digest = "ab".repeat(32);
+    let wrong = [
+        ("a cut store", parts[0][..parts[0].len() - 1].to_owned()),
+        ("a store of other letters", format!("store={}", "zz".repeat(16))),
+        ("a longer store", format!("{}00", parts[0])),
+        ("an empty store", "store=".to_owned()),
+        ("a negative epoch", "epoch=-1".to_owned()),
+        ("an epoch beyond 32 bits", "epoch=4294967296".to_owned()),
+        ("an epoch in words", "epoch=one".to_owned()),
+        ("an epoch with a sign", "epoch=%2B1".to_owned()),
+        ("a negative sequence", "after=-1".to_owned()),
+        ("a sequence beyond 64 bits", "after=18446744073709551616".to_owned()),
+        ("a sequence with a fraction", "after=3.0".to_owned()),
+        ("a sequence with a sign", "after=%2B3".to_owned()),
+        ("an empty sequence", "after=".to_owned()),
+        ("a cut digest", format!("digest={}", &digest[1..])),
+        ("a longer digest", format!("digest={digest}ab")),
+        ("a digest of other letters", format!("digest={}", "g".repeat(64))),
+        ("a digest that is no text", format!("digest=%ff{}", &digest[1..])),
+        ("a digest of 60,000 letters", format!("digest={}", "a".repeat(60_000))),
+    ];
+    for (case, part) in wrong {
+        let name = part.split('=').next().unwrap();
+        let query: Vec<&str> = parts.iter().map(|it| if it.starts_with(name) { part.as_str() } else { it }).collect();
+        let request = table.barn.get(&format!("{CHANGES}?{}", query.join("&")));
+        table.leaves_nothing(case, 400, request).await;
+    }
+    let twice = table.barn.get(&format!("{CHANGES}?{whole}&{whole}"));
+    table.leaves_nothing("a position twice", 400, twice).await;
+    table.compare();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_is_not_on_this_history_is_409_with_both_positions() {
+    let mut table = Table::new("changes_diverged");
+    table.barn.hear_more(4).await;
+    let (at, head) = (position_at(&table.barn, 3), table.barn.head());
+    let elsewhere = [
+        ("one beyond the head", Position { sequence: head.sequence.next(), ..head }),
+        ("far beyond the head", Position { sequence: Sequence(u64::MAX), ..head }),
+        ("another store", Position { store: StoreId([8; 16]), ..at }),
+        (
+            "another store's start",
+            Position { store: StoreId([8; 16]), epoch: Epoch(0), sequence: Sequence::ZERO, ..at },
+        ),
+        ("another digest", Position { digest: Digest([0; 32]), ..at }),
+        ("the digest of the change before", Position { digest: position_at(&table.barn, 2).digest, ..at }),
+        ("another digest of the start", Position { digest: at.digest, ..position_at(&table.barn, 0) }),
+        ("a later epoch", Position { epoch: Epoch(2), ..at }),
+        ("an earlier epoch", Position { epoch: Epoch(0), ..at }),
+        ("the last epoch there can be", Position { epoch: Epoch(u32::MAX), ..at }),
+    ];
+    for (case, position) in elsewhere {
+        let query = format!("{CHANGES}?{}", position_text(&position));
+        let request = table.barn.get(&query);
+        table.leaves_nothing(case, 409, request).await;
+        let request = blob_of(&table, &query);
+        table.leaves_nothing(&format!("{case}, by a follower"), 409, request).await;
+    }
+    table.compare();
+}
+
+#[tokio::test(start_paused = true)]
+async fn right_questions_are_answered_from_where_they_stand() {
+    let mut table = Table::new("changes_right");
+    table.barn.hear("hxb:TEST001:LF999:UHF888").await;
+    table.barn.hear("event:hxbpai000001|lf:LF_1|epc:30143B7C|lid:1|weight:245.5").await;
+    table.barn.hear("invalid:data").await;
+    let (start, at, head) = (position_at(&table.barn, 0), position_at(&table.barn, 3), table.barn.head());
+    let cases = [
+        ("from the start", String::new()),
+        ("an empty query", "?".to_owned()),
+        ("nothing between the signs", "?&&".to_owned()),
+        ("one change", "?limit=1".to_owned()),
+        ("the longest limit", "?limit=10000".to_owned()),
+        ("written in percent", "?l%69mit=%31".to_owned()),
+        ("from the start by its position", format!("?{}", position_text(&start))),
+        ("from within", format!("?{}", position_text(&at))),
+        ("from the head", format!("?{}", position_text(&head))),
+    ];
+    for (case, query) in cases {
+        let request = table.barn.get(&format!("{CHANGES}{query}"));
+        table.leaves_nothing(case, 200, request).await;
+        let request = blob_of(&table, &format!("{CHANGES}{query}"));
+        table.leaves_nothing(&format!("{case}, by a follower"), 200, request).await;
+    }
+    let began = Instant::now();
+    let request = table.barn.get(&format!("{CHANGES}?{}&wait=30", position_text(&head)));
+    table.leaves_nothing("from the head, waiting in vain", 200, request).await;
+    assert_eq!(began.elapsed().as_secs(), Duration::from_secs(30).as_secs());
+    table.compare();
+}

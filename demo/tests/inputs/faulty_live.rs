@@ -1,0 +1,77 @@
+//! A source whose pages on the live connection are wrong.
+
+use super::office::Pair;
+use super::source::Lie;
+use herd::position::{Digest, Position, Sequence, StoreId};
+use herd::store::Changes;
+use herd::sync::divergence::Divergence;
+use herd::wire::{Acknowledged, ExportEnd, Page, Schema, to_blob};
+use mirror::follow::FollowEnd;
+
+fn altered(page: &Page, alter: impl FnOnce(&mut Page)) -> Vec<u8> {
+    let mut page = page.clone();
+    alter(&mut page);
+    to_blob(&page)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
+    let pair = Pair::new().await;
+    let cases: [(&str, &str, fn(&Page) -> Vec<u8>); 13] = [
+        ("HTML", "no HerdLinx blob", |_| b"<html>".to_vec()),
+        ("nothing", "was cut", |_| Vec::new()),
+        ("a cut page", "was cut", |page| to_blob(page)[..60].to_vec()),
+        ("a byte too many", "1 bytes follow", |page| [to_blob(page), b"x".to_vec()].concat()),
+        ("an altered page", "altered on its way", |page| {
+            let mut blob = to_blob(page);
+            blob[50] ^= 1;
+            blob
+        }),
+        ("another wire version", "wire version", |page| {
+            let mut blob = to_blob(page);
+            blob[8] = 9;
+            blob
+        }),
+        ("an unknown kind", "kind 99", |page| {
+            let mut blob = to_blob(page);
+            blob[9] = 99;
+            blob
+        }),
+        ("an acknowledgement", "kind 2", |page| to_blob(&Acknowledged { durable: page.end.end })),
+        ("the end of an export", "kind 5", |page| to_blob(&ExportEnd { count: 1, end: page.end.end })),
+        ("a page that skips", "begins after", |page| altered(page, |page| page.after = page.end.end)),
+        ("a page far beyond", "begins after", |page| altered(page, |page| page.after.sequence = Sequence(u64::MAX))),
+        ("a change left out", "does not lead to the digest", |page| {
+            altered(page, |page| page.changes = Changes::default())
+        }),
+        ("a wrong end", "does not lead to the digest", |page| {
+            altered(page, |page| page.end.end.digest = Digest([9; 32]))
+        }),
+    ];
+    for (case, why, lie) in cases {
+        pair.survives(case, Lie::Live(lie), why).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_another_history_ends_the_following_and_writes_nothing() {
+    let cases: [(&str, fn(&Page) -> Vec<u8>); 2] = [
+        ("another store", |page| altered(page, |page| page.after.store = StoreId([9; 16]))),
+        ("another digest", |page| {
+            altered(page, |page| page.after = Position { digest: Digest([9; 32]), ..page.after })
+        }),
+    ];
+    for (case, lie) in cases {
+        let mut pair = Pair::new().await;
+        let before = pair.seen();
+        pair.lie.send_replace(Lie::Live(lie));
+        pair.barn.hear_more(1).await;
+        let end = (&mut pair.following).await.unwrap();
+        assert_eq!(end, FollowEnd::Diverged(Divergence::Other), "{case}");
+        assert_eq!(pair.seen(), before, "{case}");
+        assert_eq!(pair.status().diverged, Some(Divergence::Other), "{case}");
+        pair.lie.send_replace(Lie::None);
+        pair.follow();
+        pair.until_equal(case).await;
+    }
+}

@@ -1,0 +1,51 @@
+//! Golden answers: a file a table, a line a case.
+
+use serde_json::{Map, Value};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, fs};
+
+/// Set to 1 to write the files anew in place of comparing with them.
+const BLESS: &str = "HERDLINX_BLESS";
+
+/// The answers of one table, by the names of its cases.
+pub(crate) struct Golden {
+    file: PathBuf,
+    answers: Map<String, Value>,
+}
+
+impl Golden {
+    pub(crate) fn new(table: &str) -> Self {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        Self { file: directory.join(format!("{table}.json")), answers: Map::new() }
+    }
+
+    pub(crate) fn note(&mut self, case: &str, answer: Value) {
+        let twice = self.answers.insert(case.to_owned(), answer);
+        assert!(twice.is_none(), "two cases are named `{case}`");
+    }
+
+    /// Compares all answers with the file, which must hold these cases and no others.
+    pub(crate) fn compare(self) {
+        if env::var(BLESS).is_ok_and(|bless| bless == "1") {
+            return fs::write(&self.file, self.text()).unwrap();
+        }
+        let file = self.file.display();
+        let text = fs::read_to_string(&self.file).unwrap_or_else(|error| panic!("{file}: {error}; set {BLESS}=1"));
+        let golden: Map<String, Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let names = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&self.answers), names(&golden), "the cases differ from those in {file}; set {BLESS}=1");
+        for (case, answer) in &self.answers {
+            assert_eq!(answer, &golden[case], "`{case}` is answered otherwise than in {file}");
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = "{".to_owned();
+        for (index, (case, answer)) in self.answers.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(text, "{comma}\n{}: {answer}", Value::from(case.as_str())).unwrap();
+        }
+        text + "\n}\n"
+    }
+}

@@ -1,0 +1,103 @@
+//! Schema, full export and live.
+
+use super::table::Table;
+use axum::http::header;
+use herd::position::{Position, Sequence, StoreId};
+use herd::sync::link::BLOB_TYPE;
+use herd::sync::query::position_text;
+
+const SCHEMA: &str = "/api/sync/schema";
+const EXPORT: &str = "/api/sync/full-export";
+const LIVE: &str = "/api/sync/live";
+
+#[tokio::test(start_paused = true)]
+async fn the_schema_takes_no_query() {
+    let mut table = Table::new("schema");
+    table.barn.hear_more(2).await;
+    for query in ["limit=5", "x", "after=1", "since=0", "&", "%"] {
+        let request = table.barn.get(&format!("{SCHEMA}?{query}"));
+        table.leaves_nothing(query, 400, request).await;
+    }
+    let request = table.barn.get(SCHEMA);
+    table.leaves_nothing("plain", 200, request).await;
+    let mut request = table.barn.get(SCHEMA);
+    request.headers_mut().insert(header::ACCEPT, BLOB_TYPE.parse().unwrap());
+    table.leaves_nothing("by a follower", 200, request).await;
+    table.compare();
+}
+
+/// What neither an export nor a live connection takes.
+fn wrong_queries(head: Position) -> Vec<(&'static str, u16, String)> {
+    let beyond = Position { sequence: Sequence(99), ..head };
+    let other_store = Position { store: StoreId([8; 16]), ..head };
+    vec![
+        ("a limit", 400, "limit=5".to_owned()),
+        ("a limit in percent", 400, "%6Cimit=5".to_owned()),
+        ("a limit without a value", 400, "limit".to_owned()),
+        ("a wait", 400, "wait=1".to_owned()),
+        ("a limit behind a position", 400, format!("{}&limit=5", position_text(&head))),
+        ("since", 400, "since=2024-01-01".to_owned()),
+        ("an unknown key", 400, "format=csv".to_owned()),
+        ("a position in part", 400, "after=1".to_owned()),
+        ("a position twice", 400, format!("{0}&{0}", position_text(&head))),
+        ("a digest that is none", 400, position_text(&head).replace("digest=", "digest=zz")),
+        ("a position beyond the head", 409, position_text(&beyond)),
+        ("a position of another store", 409, position_text(&other_store)),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_export_takes_a_position_or_nothing() {
+    let mut table = Table::new("full_export");
+    table.barn.hear_more(3).await;
+    for (case, status, query) in wrong_queries(table.barn.head()) {
+        let request = table.barn.get(&format!("{EXPORT}?{query}"));
+        table.leaves_nothing(case, status, request).await;
+    }
+    let within = table.barn.reader.position_at(Sequence(2)).unwrap().unwrap();
+    for (case, query) in [("whole", String::new()), ("from within", format!("?{}", position_text(&within)))] {
+        let request = table.barn.get(&format!("{EXPORT}{query}"));
+        table.leaves_nothing(case, 200, request).await;
+    }
+    table.compare();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_connection_takes_a_position_or_nothing_and_needs_an_upgrade() {
+    let mut table = Table::new("live");
+    table.barn.hear_more(3).await;
+    for (case, status, query) in wrong_queries(table.barn.head()) {
+        let request = table.barn.get(&format!("{LIVE}?{query}"));
+        table.leaves_nothing(case, status, request).await;
+    }
+    let here = position_text(&table.barn.head());
+    let request = table.barn.get(LIVE);
+    table.leaves_nothing("no upgrade", 400, request).await;
+    let request = table.barn.get(&format!("{LIVE}?{here}"));
+    table.leaves_nothing("no upgrade at a right position", 400, request).await;
+    let upgrades: [(&str, &[(&str, &str)]); 4] = [
+        ("an upgrade to something else", &[("Connection", "upgrade"), ("Upgrade", "h2c")]),
+        (
+            "an upgrade without its key",
+            &[("Connection", "upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+        ),
+        ("an older version", &[("Connection", "upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "8")]),
+        (
+            "no connection to upgrade",
+            &[
+                ("Connection", "upgrade"),
+                ("Upgrade", "websocket"),
+                ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ],
+        ),
+    ];
+    for (case, headers) in upgrades {
+        let mut request = table.barn.get(&format!("{LIVE}?{here}"));
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        table.leaves_nothing(case, 400, request).await;
+    }
+    table.compare();
+}

@@ -1,0 +1,161 @@
+//! A source that can be made to lie, as a [`Link`]: it answers through the shipped router, and then tells what the lie
+//! makes of that.
+
+use super::barn::Barn;
+use axum::body::Body;
+use axum::http::{Request, header};
+use axum::{Router, response::Response};
+use bytes::Bytes;
+use herd::position::Sequence;
+use herd::store::Reader;
+use herd::sync::OwnStore;
+use herd::sync::link::{Answer, BLOB_TYPE, CHANGES_PATH, Link, LinkError, LiveChannel, Opened};
+use herd::sync::live::serve_live;
+use herd::sync::query::ChangesQuery;
+use herd::wire::{BlobKind, Page, from_blob, kind_of};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt as _;
+
+/// Blobs on their way in one direction.
+const ON_THE_WAY: usize = 4;
+
+/// What the source tells in place of the truth.
+#[derive(Clone, Copy)]
+pub(crate) enum Lie {
+    /// Nothing but the truth.
+    None,
+    /// Every question for changes is answered with what this makes of the honest page.
+    Pulled(fn(&Told) -> Response),
+    /// Pulls are honest, and the live connection is refused with what this makes.
+    Refused(fn() -> Answer),
+    /// Pulls are honest until a page on the live connection was made into this; then the source is silent.
+    Live(fn(&Page) -> Vec<u8>),
+}
+
+/// The honest answer to a question for changes.
+pub(crate) struct Told {
+    /// The page.
+    pub(crate) page: Page,
+    /// Its blob.
+    pub(crate) blob: Vec<u8>,
+    /// Where the page could be read from, too.
+    pub(crate) reader: Reader,
+}
+
+/// The way to the source.
+#[derive(Clone)]
+pub(crate) struct Source {
+    router: Router,
+    reader: Reader,
+    key: String,
+    lie: watch::Receiver<Lie>,
+    lied_live: Arc<AtomicBool>,
+    stop: watch::Receiver<bool>,
+}
+
+fn broken(doing: &'static str) -> LinkError {
+    LinkError::Broken { peer: "the barn".to_owned(), doing, why: "cut".to_owned() }
+}
+
+impl Source {
+    pub(crate) fn new(barn: &Barn, lie: watch::Receiver<Lie>) -> Self {
+        let (router, reader) = (barn.router.clone(), barn.reader.clone());
+        let (key, stop) = (barn.sync_key.clone(), barn.stop.subscribe());
+        Self { router, reader, key, lie, lied_live: Arc::default(), stop }
+    }
+
+    async fn honest(&self, path_and_query: &str) -> Response {
+        let request = Request::get(path_and_query).header(header::ACCEPT, BLOB_TYPE).header("X-API-Key", &self.key);
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
+    /// The honest page, and what the lie makes of it; a refusal stays what it is.
+    async fn twisted(&self, honest: Response, lie: fn(&Told) -> Response) -> Response {
+        if honest.status() != 200 {
+            return honest;
+        }
+        let blob = honest.into_body().collect().await.unwrap().to_bytes().to_vec();
+        lie(&Told { page: from_blob(&blob).unwrap(), blob, reader: self.reader.clone() })
+    }
+}
+
+impl Link for Source {
+    type Channel = End;
+
+    async fn get(&self, path_and_query: &str, _: bool, limit_bytes: usize, _: u64) -> Result<Answer, LinkError> {
+        assert!(path_and_query.starts_with(CHANGES_PATH), "a follower asks for nothing else: {path_and_query}");
+        if self.lied_live.load(Ordering::Relaxed) {
+            return Err(LinkError::Unreachable { peer: "the barn".to_owned(), why: "silent".to_owned() });
+        }
+        let honest = self.honest(path_and_query).await;
+        let lie = *self.lie.borrow();
+        let told = if let Lie::Pulled(lie) = lie { self.twisted(honest, lie).await } else { honest };
+        let status = told.status().as_u16();
+        match Limited::new(told.into_body(), limit_bytes).collect().await {
+            Ok(body) => Ok(Answer { status, body: body.to_bytes() }),
+            Err(error) if error.is::<LengthLimitError>() => {
+                Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes })
+            }
+            Err(_) => Err(broken("reading the answer")),
+        }
+    }
+
+    async fn open_live(&self, path_and_query: &str, _: u64) -> Result<Opened<End>, LinkError> {
+        let mut lie = self.lie.clone();
+        if let Lie::Refused(answer) = *lie.borrow_and_update() {
+            return Ok(Opened::Refused(answer()));
+        }
+        let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
+        let from = from.or_else(|| self.reader.position_at(Sequence::ZERO).unwrap()).unwrap();
+        let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(ON_THE_WAY), mpsc::channel(ON_THE_WAY));
+        let end = |send, receive| End { send, receive, lie: lie.clone(), lied_live: self.lied_live.clone() };
+        let (near, mut far) = (end(to_barn, at_office), end(to_office, at_barn));
+        let (reader, stop) = (self.reader.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            let served = OwnStore::new(reader.clone(), || 0);
+            serve_live(&mut far, &served, reader, from, stop).await
+        });
+        Ok(Opened::Live(near))
+    }
+}
+
+/// One end of a live connection; it breaks when the source begins or ends to lie.
+#[derive(Debug)]
+pub(crate) struct End {
+    send: mpsc::Sender<Bytes>,
+    receive: mpsc::Receiver<Bytes>,
+    lie: watch::Receiver<Lie>,
+    lied_live: Arc<AtomicBool>,
+}
+
+impl LiveChannel for End {
+    async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
+        let lie = *self.lie.borrow();
+        let blob = match (lie, kind_of(&blob)) {
+            (Lie::Live(lie), Ok(BlobKind::Page)) => {
+                self.lied_live.store(true, Ordering::Relaxed);
+                lie(&from_blob(&blob).unwrap()).into()
+            }
+            _ => blob,
+        };
+        self.send.send(blob).await.map_err(|_| broken("sending"))
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+        tokio::select! {
+            biased;
+            _ = self.lie.changed() => {
+                self.lied_live.store(false, Ordering::Relaxed);
+                Err(broken("receiving"))
+            }
+            blob = self.receive.recv() => Ok(blob),
+        }
+    }
+
+    async fn close(&mut self) {
+        self.receive.close();
+    }
+}
