@@ -3,6 +3,8 @@
 //!
 //! Would catch: an answer before the commit is durable, a file that a kill leaves unreadable, a retry that is kept
 //! twice, a follower that resumes at the wrong place, tables that are told to stand where they do not.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::print_stdout, reason = "what was drawn and what was seen is shown where a test fails")]
 
 mod senders;
 mod yard;
