@@ -1,5 +1,7 @@
 //! The acceptance test of the original system, and what its users lost most often: a read reaches the office's page,
 //! the office goes on without the barn and the barn without the office, and each finds the other again by itself.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::print_stdout, reason = "what was drawn and what was seen is shown where a test fails")]
 
 mod yard;
 

@@ -3,6 +3,8 @@
 //!
 //! Would catch: an answer before the commit is durable, a file that a kill leaves unreadable, a retry that is kept
 //! twice, a follower that resumes at the wrong place, tables that are told to stand where they do not.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::print_stdout, reason = "what was drawn and what was seen is shown where a test fails")]
 
 mod senders;
 mod yard;
@@ -17,8 +19,10 @@ use yard::{Yard, log_end, own_programs, until};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-/// Each of the two is killed so often.
+/// Each of the two is killed so often, where every change is tested ...
 const KILLS: u32 = 30;
+/// ... and where there is time.
+const MANY_KILLS: u32 = 600;
 /// Half of the kills come so soon after a payload was answered as stored.
 const SOON: Duration = Duration::from_millis(50);
 /// The others come at any time up to this.
@@ -26,6 +30,16 @@ const LATER: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_through_thirty_kills_of_each() {
+    survives(KILLS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_through_six_hundred_kills_of_each() {
+    survives(MANY_KILLS).await;
+}
+
+async fn survives(kills: u32) {
     let seed = seed();
     println!("seed {seed}; HERDLINX_SEED={seed} draws the same moments again");
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
@@ -34,7 +48,7 @@ async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_throug
     let (barn, office, stored) = (&mut yard.barn, &mut yard.office, senders.stored());
     let kill_barn = async {
         let mut moments = Moments::new(seed, stored.clone());
-        for kill in 0..KILLS {
+        for kill in 0..kills {
             moments.wait(kill).await;
             barn.kill();
             barn.start().await.unwrap();
@@ -42,7 +56,7 @@ async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_throug
     };
     let kill_office = async {
         let mut moments = Moments::new(seed.wrapping_add(1), stored.clone());
-        for kill in 0..KILLS {
+        for kill in 0..kills {
             moments.wait(kill).await;
             office.kill();
             office.start().await.unwrap();
@@ -62,6 +76,7 @@ async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_throug
 /// The log at the office holds each payload once and nothing else, and both sides prove their files.
 async fn agrees(yard: &mut Yard, yields: &Yields) {
     let counted = yard.copied().await.counted();
+    let status = yard.barn.status().unwrap();
     for text in yields.all() {
         assert_eq!(counted.get(text), Some(&1), "{text}");
     }
@@ -69,9 +84,12 @@ async fn agrees(yard: &mut Yard, yields: &Yields) {
 
     assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.office.log()));
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
-    let (barn, office) = (yard.barn.run(&["verify"]).unwrap(), yard.office.run(&["verify", "barn"]).unwrap());
-    assert!(barn.contains("folded again and equal"), "{barn}");
-    assert!(office.contains("equal, row by row"), "{office}");
+    for proved in [yard.barn.run(&["verify"]).unwrap(), yard.office.run(&["verify", "barn"]).unwrap()] {
+        assert!(proved.contains("equal, row by row"), "{proved}");
+        for digest in ["digest", "fold_digest"] {
+            assert!(proved.contains(status[digest].as_str().unwrap()), "{digest} {}: {proved}", status[digest]);
+        }
+    }
 }
 
 /// When to kill.

@@ -2,6 +2,7 @@
 //!
 //! Would catch: a stop that cuts what was promised, keeps what was refused, halves a call, or outlasts its 5 s; and a
 //! follower that does not come back.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod yard;
 
@@ -43,7 +44,7 @@ async fn a_stop_under_load_keeps_what_was_promised_and_nothing_half_and_the_offi
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
     let calls: Vec<_> = devices.join_all().await.into_iter().flatten().collect();
     let verified = yard.barn.run(&["verify"]).unwrap();
-    assert!(verified.contains("folded again and equal"), "{verified}");
+    assert!(verified.contains("equal, row by row"), "{verified}");
 
     yard.barn.start().await.unwrap();
     let counted = yard.copied().await.counted();

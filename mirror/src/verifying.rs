@@ -79,10 +79,21 @@ pub fn told(outcome: &Result<Verified, VerifyError>) -> Value {
             "done": true,
             "sound": is_sound(tables),
             "position": head,
-            "log": format!("the log is whole: {} changes, each chained to the one before", head.sequence),
-            "tables": tables.to_string(),
+            "log": format!(
+                "the log is whole: {} changes, each chained to the one before; the chain digest is {}",
+                head.sequence, head.digest
+            ),
+            "tables": told_tables(tables),
         }),
         Err(error) => json!({"done": true, "sound": false, "damaged": is_damage(error), "log": error.to_string()}),
+    }
+}
+
+/// The digest stands beside the verdict, so that it can be compared with what the barn's `verify` says.
+fn told_tables(tables: &TablesVerdict) -> String {
+    match tables {
+        TablesVerdict::Equal { fold_digest, .. } => format!("{tables}; the fold digest is {fold_digest}"),
+        other => other.to_string(),
     }
 }
 

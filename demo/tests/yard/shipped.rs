@@ -4,18 +4,14 @@ use demo::processes::Programs;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::time::SystemTime;
 
 /// What they are made of.
 const SOURCES: [&str; 5] = ["radio", "herd", "daemon", "mirror", "Cargo.lock"];
-/// Tests of one program run side by side, and one build is enough.
-static BUILDING: Mutex<()> = Mutex::new(());
 
 /// `herdlinxd` and `herdlinx-mirror` beside the demo's own executable; built where they are missing or older than
 /// their sources.
 pub(crate) fn shipped_programs() -> Programs {
-    let _alone = BUILDING.lock().unwrap();
     let directory = Path::new(env!("CARGO_BIN_EXE_herdlinx-demo")).parent().unwrap();
     let [daemon, mirror] = ["herdlinxd", "herdlinx-mirror"].map(|name| directory.join(name));
     let newest = SOURCES.iter().filter_map(|name| newest_below(&root().join(name))).max();
