@@ -6,10 +6,10 @@ pub mod health;
 pub mod ingest;
 pub mod open;
 pub mod pair;
+pub mod prove;
 pub mod receive;
 pub mod recorder;
 pub mod run;
 pub mod settings;
-pub mod show;
 #[cfg(test)]
 mod worlds;

@@ -1,2 +1,5 @@
-//! The process.
-fn main() {}
+//! The process `herdlinx-demo`. All it does is in the library.
+
+fn main() -> std::process::ExitCode {
+    demo::cli::main_with(std::env::args_os())
+}

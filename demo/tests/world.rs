@@ -1,4 +1,5 @@
 //! Seeded worlds: what holds in all of them, and that each replays exactly.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use demo::world::{Ending, run};
 

@@ -99,7 +99,7 @@ impl RunningOffice {
                 let added = self.sites.add(read_line(&line)?, AddOptions { name, authority, addresses }).await;
                 Ok(told_added(&added?))
             }
-            Request::Remove { site } => Ok(told_removed(&site, self.sites.remove(site.clone()).await?)),
+            Request::Remove { site } => Ok(told_removed(&site, self.sites.remove(site.clone()).await?.as_deref())),
             Request::Resync { site } => Ok(told_resync(&self.sites.resync(site).await?.to_string())),
             Request::Verify { site, begin } => self.verify(&site, begin),
             Request::Show { site, asked } => self.show(site, asked).await,
@@ -109,7 +109,10 @@ impl RunningOffice {
     async fn show(&self, site: Option<String>, asked: ShowRequest) -> Result<Answer, ControlError> {
         let site = one_of(site, &self.sites.names())?;
         let reader = self.sites.reader(&site).ok_or_else(|| no_copy(&site))?;
-        tokio::task::spawn_blocking(move || show(&reader, &asked)).await.map_err(|cut| failed(&cut))?.map_err(not_shown)
+        tokio::task::spawn_blocking(move || show(&reader, &asked))
+            .await
+            .map_err(|cut| failed(&cut))?
+            .map_err(|error| not_shown(&error))
     }
 
     fn status(&self) -> Answer {
@@ -149,7 +152,7 @@ pub fn answer_directly(
             let options = AddOptions { name, authority, addresses };
             told_added(&files.add(&read_line(&line)?, &options, now_us).map_err(direct)?)
         }
-        Request::Remove { site } => told_removed(&site, files.remove(&site, now_us).map_err(direct)?),
+        Request::Remove { site } => told_removed(&site, files.remove(&site, now_us).map_err(direct)?.as_deref()),
         Request::Resync { site } => told_resync(&files.begin_copy(&site).map_err(direct)?.to_string()),
         Request::Verify { site, .. } => verify_directly(files, state_dir, &site, progress)?,
         Request::Show { site, asked } => show_directly(files, site, &asked)?,
@@ -168,7 +171,7 @@ fn show_directly(files: &SiteFiles, site: Option<String>, asked: &ShowRequest) -
     let names: Vec<_> = files.list().map_err(direct)?.into_iter().map(|site| site.name.to_string()).collect();
     let site = files.find(&one_of(site, &names)?).map_err(direct)?;
     let store = Store::open_replica(&whole_copy(files, &site)?, site.store).map_err(DirectError::failed)?;
-    Ok(show(&store.reader(), asked).map_err(not_shown)?)
+    Ok(show(&store.reader(), asked).map_err(|error| not_shown(&error))?)
 }
 
 /// The named site, or the only one.
@@ -188,7 +191,7 @@ fn no_copy(site: &str) -> ControlError {
     ControlError::new("no_copy", format!("there is no whole copy of `{site}` yet"))
 }
 
-fn not_shown(error: ShowError) -> ControlError {
+fn not_shown(error: &ShowError) -> ControlError {
     ControlError::new("not_shown", error.to_string())
 }
 
@@ -235,7 +238,7 @@ fn told_added(added: &Added) -> Answer {
     }))
 }
 
-fn told_removed(site: &str, moved_to: Option<PathBuf>) -> Answer {
+fn told_removed(site: &str, moved_to: Option<&Path>) -> Answer {
     map(json!({"site": site, "moved_to": moved_to}))
 }
 

@@ -7,8 +7,9 @@ use crate::pages;
 use crate::settings::{Settings, TlsSettings};
 use crate::sites::{CommandFailed, SiteFiles, Sites, WriterFailed};
 use crate::verifying::Verifications;
+use futures::FutureExt;
 use herd::clock::{Clock, SystemClock};
-use herd::control::{ListenError, answerer, listen};
+use herd::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen};
 use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
@@ -22,7 +23,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
 
 /// All parts together have so long to end; what has not ended by then ends with the process. A supervisor is promised
 /// 5 s, and the runtime itself needs a moment.
@@ -90,7 +92,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (stop, mut stopping) = stop_on_signals().map_err(RunError::Signals)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     make_state_dir(&settings.state_dir)?;
-    let local = LocalFile::open(settings.local_file())?;
+    let local = open_local(&settings.local_file()).await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
     let identity = identity(&settings.state_dir, &settings.tls)?;
     let listener = bind(settings.listen)?;
@@ -106,35 +108,58 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let verifications = Verifications::new(&settings.state_dir);
     let office = Arc::new(RunningOffice { sites: sites.clone(), listen: listen_at, verifications });
     let commands = with_key_commands(keys, answerer(move |request| answer(office.clone(), request)));
-    let mut control = Box::pin(listen(&settings.control_socket(), commands, stopping.clone())?);
-    let mut serving = Box::pin(serving.ended());
-    let mut watching = tokio::spawn(identity.watch_files(stopping.clone()));
+    let control = listen(&settings.control_socket(), commands, stopping.clone())?;
+    let mut parts = JoinSet::new();
+    parts.spawn(control.map(|()| ("the control socket", Ok(()))));
+    parts.spawn(serving.ended().map(|ended| ("the HTTPS server", ended.map_err(RunError::Serve))));
+    parts.spawn(identity.watch_files(stopping.clone()).map(|()| ("the watch over the certificate", Ok(()))));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "the office is open");
 
     let end = tokio::select! {
         () = stopped(&mut stopping) => Ok(()),
         Some(failure) = failures.recv() => Err(failure.into()),
-        () = &mut control => Err(RunError::PartEnded("the control socket")),
-        ended = &mut serving => Err(ended.err().map_or(RunError::PartEnded("the HTTPS server"), RunError::Serve)),
-        _ = &mut watching => Err(RunError::PartEnded("the watch over the certificate's files")),
+        Some(part) = parts.join_next() => ended(part, *stop.borrow()),
     };
     stop.send_replace(true);
-    // A part that was the first to end must not be waited for a second time.
-    let rest = async {
-        tokio::join!(sites.stop(), async {
-            if end.is_ok() {
-                control.await;
-                if let Err(error) = serving.await {
-                    tracing::warn!(%error, "the HTTPS server did not end well");
-                }
-            }
-        })
-    };
-    match timeout(STOPPING, rest).await {
-        Ok(_) => tracing::info!("the office is closed"),
-        Err(_) => tracing::warn!("not all parts ended in time: they end with the process"),
+    let rest = async { tokio::join!(sites.stop(), all_ended(&mut parts)) };
+    if timeout(STOPPING, rest).await.is_ok() {
+        tracing::info!("the office is closed");
+    } else {
+        tracing::warn!("not all parts ended in time: they end with the process");
     }
     end
+}
+
+/// How a part of the process ended: its name, and its error.
+type PartEnd = Result<(&'static str, Result<(), RunError>), JoinError>;
+
+/// A part that ends before the stop ends the process, whatever it says of itself.
+fn ended(part: PartEnd, stopping: bool) -> Result<(), RunError> {
+    match part {
+        Ok((_, Err(error))) => Err(error),
+        Ok((_, Ok(()))) if stopping => Ok(()),
+        Ok((name, Ok(()))) => Err(RunError::PartEnded(name)),
+        Err(_) => Err(RunError::PartEnded("a part that was cut by a panic")),
+    }
+}
+
+async fn all_ended(parts: &mut JoinSet<(&'static str, Result<(), RunError>)>) {
+    while let Some(part) = parts.join_next().await {
+        if let Err(error) = ended(part, true) {
+            tracing::warn!(%error, "a part did not end well");
+        }
+    }
+}
+
+/// A command that works on the files has them for a moment; a start that comes just then waits for it.
+async fn open_local(path: &Path) -> Result<LocalFile, LocalError> {
+    let begun = Instant::now();
+    loop {
+        match LocalFile::open(path) {
+            Err(LocalError::Locked { .. }) if begun.elapsed() < LOCKED_PATIENCE => sleep(LOCKED_RETRY).await,
+            opened => return opened,
+        }
+    }
 }
 
 pub(crate) fn make_state_dir(path: &Path) -> Result<(), RunError> {

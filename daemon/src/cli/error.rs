@@ -9,9 +9,8 @@ use herd::control::CommandError;
 use herd::door::key_command::KeyCommandError;
 use herd::door::keys::KeyError;
 use herd::lifecycle::Exit;
-use herd::store::{StoreError, TablesVerdict, VerifyError};
+use herd::store::StoreError;
 use std::io;
-use std::path::PathBuf;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -31,20 +30,9 @@ pub enum CliError {
     /// A command about keys.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
-    /// The store does not hold, or could not be read.
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-    /// The log holds and the tables do not.
-    #[error("{0}")]
-    Tables(TablesVerdict),
-    /// What `verify` wrote stays there.
-    #[error("removing {}: {source}; remove it by hand", path.display())]
-    Scratch {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// A proof of the store found damage; its lines have been printed.
+    #[error("the store is not sound; what is above says where")]
+    Unsound,
     /// The running process answered something else.
     #[error("the answer lacks `{0}`; is the process of another version?")]
     Incomplete(&'static str),
@@ -64,11 +52,8 @@ impl From<&CliError> for Exit {
             CliError::Open(error) => of_open(error),
             CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
             CliError::Key(error) => Self::from(error),
-            CliError::Verify(VerifyError::Store(error)) => of_store(error),
-            CliError::Verify(_) | CliError::Tables(_) => Self::Damaged,
-            CliError::Scratch { .. } | CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => {
-                Self::Failure
-            }
+            CliError::Unsound => Self::Damaged,
+            CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
         }
     }
 }

@@ -2,21 +2,22 @@
 
 use super::{Cli, CliError, Command};
 use crate::open::{OpenError, Opened, open_keys};
+use crate::prove::prove_files;
 use crate::run::{pair_answer, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
-use crate::show::{ShowRequest, print_table, show};
 use herd::clock::SystemClock;
 use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct};
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::lifecycle::start_logging_at;
-use herd::store::{Directory, Disk as _, LOG_FILE, Phase, Progress, StoreError, TablesVerdict, verify_disk};
+use herd::show::{ShowRequest, print_table, show};
+use herd::store::{LOG_FILE, StoreError};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Tasks that block (a command's reading) may hold up the end of the runtime no longer than this.
 const RUNTIME_ENDS_WITHIN: Duration = Duration::from_millis(200);
-/// `verify` says so often how far it is.
+/// `verify` says so often how far it is, and asks so often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 impl Cli {
@@ -25,6 +26,8 @@ impl Cli {
             return Ok(out.write_all(DEFAULT_TEXT.as_bytes())?);
         }
         let settings = self.settings()?;
+        // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
+        start_logging_at(if matches!(self.command, Command::Run) { settings.log.name() } else { "warn" });
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),
@@ -42,7 +45,6 @@ impl Cli {
 }
 
 fn run_until_told(settings: Settings) -> Result<(), CliError> {
-    start_logging_at(settings.log.name());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let result = runtime.block_on(run(settings));
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
@@ -86,9 +88,8 @@ fn show_to(settings: &Settings, asked: &ShowRequest, as_json: bool, out: &mut dy
 
 /// Opens what is there. A question must not make a store.
 fn open_existing(settings: &Settings) -> Result<Opened, DirectError> {
-    let directory = Directory::new(&settings.state_dir).map_err(DirectError::failed)?;
-    if !directory.holds(LOG_FILE) {
-        return Err(DirectError::failed(StoreError::Missing { place: directory.place() }));
+    if !settings.state_dir.join(LOG_FILE).exists() {
+        return Err(DirectError::failed(StoreError::Missing { place: settings.state_dir.clone() }));
     }
     Opened::open(settings, &SystemClock::default()).map_err(direct)
 }
@@ -97,42 +98,37 @@ fn direct(error: OpenError) -> DirectError {
     if error.is_locked() { DirectError::Locked } else { DirectError::failed(error) }
 }
 
-/// Proves the store in its files; the tables folded anew lie beside them for so long.
+/// Has the process prove its store, or proves it in the files; says on stderr how far it is.
 fn verify(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    let disk = Directory::new(&settings.state_dir).map_err(OpenError::from)?;
-    let beside = settings.state_dir.join(format!("verify-{}", std::process::id()));
-    let scratch = Directory::new(&beside).map_err(OpenError::from)?;
-    let proved = verify_disk(&disk, &scratch, &mut progress_to_stderr());
-    let removed = std::fs::remove_dir_all(&beside);
-    let proved = proved?;
-    removed.map_err(|source| CliError::Scratch { path: beside, source })?;
-    let head = proved.head;
-    writeln!(out, "The log holds: {} changes of history {}, every digest recomputed.", head.sequence, head.store)?;
-    writeln!(out, "Chain digest {}.", head.digest)?;
-    match proved.tables {
-        TablesVerdict::Equal { folded, fold_digest, rows } => {
-            writeln!(out, "The tables hold: {rows} rows up to change {folded}, folded again and equal.")?;
-            Ok(writeln!(out, "Fold digest {fold_digest}.")?)
-        }
-        // After a kill, or an upgrade, that is how it must be.
-        passing @ (TablesVerdict::Missing | TablesVerdict::OtherFold { .. }) => {
-            Ok(writeln!(out, "As to tables: {passing}.")?)
-        }
-        damage => Err(CliError::Tables(damage)),
-    }
-}
-
-fn progress_to_stderr() -> impl FnMut(Progress) {
-    let mut said = Instant::now();
-    move |progress| {
-        if said.elapsed() >= PROGRESS_EVERY {
-            said = Instant::now();
-            let what = match progress.phase {
-                Phase::Chain => "digests of the log",
-                Phase::Fold => "changes folded again",
-                Phase::Rows => "tables compared",
+    let socket = settings.state_dir.join(SOCKET_NAME);
+    let mut command = "verify_start";
+    let proved = loop {
+        let answer = or_direct(&socket, &json!({ "command": command }), || {
+            let mut said = Instant::now();
+            let progress = |at| {
+                if said.elapsed() >= PROGRESS_EVERY {
+                    said = Instant::now();
+                    eprintln!("{at}");
+                }
             };
-            eprintln!("{what}: {} of {}", progress.done, progress.of);
-        }
+            prove_files(&settings.state_dir, progress).map_err(|error| match error {
+                StoreError::Locked { .. } => DirectError::Locked,
+                other => DirectError::failed(other),
+            })
+        })?;
+        let Some(at) = answer.get("proving").and_then(Value::as_str) else { break answer };
+        eprintln!("{at}");
+        std::thread::sleep(PROGRESS_EVERY);
+        command = "verify_look";
+    };
+    let lines = proved.get("lines").and_then(Value::as_array).ok_or(CliError::Incomplete("lines"))?;
+    for line in lines.iter().filter_map(Value::as_str) {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()?;
+    match proved.get("sound").and_then(Value::as_bool) {
+        Some(true) => Ok(()),
+        Some(false) => Err(CliError::Unsound),
+        None => Err(CliError::Incomplete("sound")),
     }
 }

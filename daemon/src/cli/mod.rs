@@ -2,15 +2,17 @@
 
 mod error;
 mod exec;
+#[cfg(test)]
+mod show_tests;
 
 pub use error::CliError;
 
 use crate::settings::{DEFAULT_FILE, Refused, Settings};
-use crate::show::{PageRequest, ShowRequest, StatusFilter};
 use clap::{Parser, Subcommand};
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
 use herd::settings::environment;
+use herd::show::{PageRequest, ShowRequest, StatusFilter};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,7 +27,7 @@ A first day:
                                                     a key for a device that delivers payloads over HTTPS
   herdlinxd --config herdlinxd.toml pair            one line; give it to `herdlinx-mirror add` at the office
 
-All commands work while the daemon runs and while it does not, but for `verify`, which needs it stopped.
+All commands work while the daemon runs and while it does not.
 Settings come from the file, above it HERDLINX_* in the environment (HERDLINX_LISTEN=127.0.0.1:5001), above that flags.
 Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
 taken, 5 nobody answers, 6 the files are in use, 7 refused.";

@@ -9,6 +9,7 @@ use herd::decide::Rules;
 use herd::door::keys::KeyRing;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -115,15 +116,22 @@ async fn a_repeat_is_409_and_says_of_which_change_and_when_that_came() {
 async fn what_is_no_event_is_422_and_kept_and_beyond_the_bound_429_and_counted() {
     let door = door();
     let (status, _, answer) = door.payload("invalid:data").await;
-    assert_eq!(status, 422);
-    assert_eq!(answer["error"], "rejected");
-    assert_eq!((&answer["status"], &answer["payload_id"]), (&json!("rejected"), &json!(2)));
-    assert_eq!(answer["reason"], "unknown_prefix");
-    assert_eq!(answer["message"], r#"The payload begins with "invalid", and only hxb, hxe and event are known."#);
+    let expected = json!({
+        "success": false, "error": "rejected", "status": "rejected", "payload_id": 2,
+        // From sha256sum, as all hashes here.
+        "payload_hash": "94bdcfb1bea78df798c070749b8eb06d1a6c26e0cf7bc73548dab6af13f1a89b",
+        "reason": "unknown_prefix",
+        "message": r#"The payload begins with "invalid", and only hxb, hxe and event are known."#,
+    });
+    assert_eq!((status, answer), (422, expected));
     assert_eq!(door.world.received(2).raw, b"invalid:data");
     assert_eq!(door.payload("invalid:data 2").await.0, 422);
     let (status, _, answer) = door.payload("invalid:data 3").await;
-    assert_eq!((status, &answer["error"]), (429, &json!("rejections_suppressed")));
+    let expected = json!({
+        "success": false, "error": "rejections_suppressed", "status": "refused",
+        "message": "this key has delivered more unreadable payloads this hour than are kept; this one was only counted",
+    });
+    assert_eq!((status, answer), (429, expected));
     assert_eq!(door.head(), 3);
 }
 
@@ -254,7 +262,8 @@ async fn a_full_disk_is_503_with_the_time_to_come_again_and_nothing_is_kept() {
     for body in [r#"{"payload":"hxb:A:1:2"}"#, r#"{"payloads":["hxb:A:1:2", 5]}"#] {
         let (status, retry_after, answer) = door.post(body).await;
         assert_eq!((status, retry_after.as_deref()), (503, Some("60")));
-        assert_eq!(answer["error"], "disk_full");
+        let message = "the disk is full, so nothing can be stored until there is room";
+        assert_eq!(answer, json!({"success": false, "error": "disk_full", "message": message}));
     }
     assert_eq!(door.head(), 1);
 }
@@ -287,4 +296,44 @@ async fn a_commit_that_does_not_come_is_503_in_the_end() {
     assert_eq!((status, &answer["error"]), (503, &json!("busy")));
     drop(room);
     assert_eq!(door.payload("hxb:A:1:2").await.0, 201);
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,300}".prop_map(Value::from),
+        "(hxb|hxe|event):[a-z0-9:|]{0,30}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 40, 6, |inner| {
+        let object = prop::collection::vec(("(payload|payloads|[a-z]{1,5})", inner.clone()), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..6).prop_map(Value::from),
+            object.prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    // Each case makes a store and a file of keys.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_body_has_an_answer_of_the_table(
+        values in prop::collection::vec(any_json(), 1..4), bytes in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let door = door();
+            for value in values {
+                for body in [json!({"payload": value}), json!({"payloads": value}), value] {
+                    let (status, _, answer) = door.post(body.to_string()).await;
+                    assert!([200, 201, 400, 409, 422, 429].contains(&status), "{body}: {status} {answer}");
+                    assert_eq!(answer["success"], status < 300, "{answer}");
+                }
+            }
+            assert_eq!(door.post(bytes).await.0, 400);
+        });
+    }
 }

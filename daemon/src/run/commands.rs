@@ -2,13 +2,14 @@
 
 use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
+use crate::prove::Prover;
 use crate::receive::RadioState;
 use crate::recorder::RecorderStatus;
-use crate::show::{ShowRequest, show};
 use herd::control::{Answer, Answerer, ControlError, answerer};
 use herd::door::certificate::Identity;
 use herd::door::keys::{KeyError, KeyRing};
 use herd::fold::FOLD_VERSION;
+use herd::show::{ShowRequest, show};
 use herd::store::Reader;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ pub(super) struct Commands {
     pub(super) keys: Arc<KeyRing>,
     pub(super) health: Health,
     pub(super) identity: Identity,
+    pub(super) prover: Prover,
 }
 
 impl Commands {
@@ -40,6 +42,8 @@ impl Commands {
         match request.get("command").and_then(Value::as_str) {
             Some("status") => Ok(self.status()),
             Some("pair") => self.pair(request),
+            Some("verify_start") => self.prover.start(),
+            Some("verify_look") => self.prover.look(),
             Some("show") => {
                 let asked = ShowRequest::deserialize(request)
                     .map_err(|error| ControlError::new("bad_request", error.to_string()))?;

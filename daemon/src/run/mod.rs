@@ -11,10 +11,12 @@ use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
 use crate::open::Opened;
 use crate::pair::Barn;
+use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderSeams};
 use crate::settings::Settings;
 use axum::Router;
 use commands::Commands;
+use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
 use herd::control::{SOCKET_NAME, listen};
 use herd::door::auth::require;
@@ -50,20 +52,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         keys: keys.clone(),
         health: health.clone(),
         identity: identity.clone(),
+        prover: Prover::new(reader.clone(), settings.state_dir.clone()),
     };
     let answer = with_key_commands(keys.clone(), commands.answerer());
     let control = listen(&settings.state_dir.join(SOCKET_NAME), answer, stopping.clone())?;
-    parts.add("the control socket", async {
-        control.await;
-        Ok(())
-    });
-    parts.add("the watch over the certificate", {
-        let watching = identity.clone().watch_files(stopping.clone());
-        async {
-            watching.await;
-            Ok(())
-        }
-    });
+    parts.add("the control socket", control.map(Ok));
+    parts.add("the watch over the certificate", identity.clone().watch_files(stopping.clone()).map(Ok));
 
     let reader_group = settings.reader_group.as_str().into();
     let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: stopping.clone() };

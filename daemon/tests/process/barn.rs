@@ -127,14 +127,54 @@ impl Process<'_> {
     }
 
     /// Sends a signal and waits for the end; gives the exit code, which a killed process has not.
-    pub(crate) fn stop(mut self, signal: Signal) -> Option<i32> {
+    pub(crate) fn stop(self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
+        self.ended()
+    }
+
+    fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end and gives the exit code.
+    pub(crate) fn ended(mut self) -> Option<i32> {
         let mut ended = None;
         until("the process ends", || {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });
         ended.unwrap().code()
+    }
+
+    /// Has so many callers post payloads of their own, one after the other, until nobody answers any more; sends the
+    /// signal once `ready` returns. Gives every answer's status and payload.
+    pub(crate) fn storm(&self, key: &str, callers: usize, ready: impl FnOnce(), signal: Signal) -> Vec<(u16, String)> {
+        std::thread::scope(|scope| {
+            let posting: Vec<_> =
+                (0..callers).map(|caller| scope.spawn(move || self.post_until_cut(key, caller))).collect();
+            ready();
+            self.signal(signal);
+            posting.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+        })
+    }
+
+    fn post_until_cut(&self, key: &str, caller: usize) -> Vec<(u16, String)> {
+        let mut answered = Vec::new();
+        in_runtime(async {
+            let client = client(&self.barn.state_dir().join("tls/certificate.pem"));
+            for n in 0.. {
+                let payload = format!("hxb:STORM:LF{caller}-{n}:UHF{caller}-{n}");
+                let request = client.post(self.url("/api/lora/receive")).header("X-API-Key", key);
+                let request = request.header("Content-Type", "application/json");
+                let Ok(answer) = request.body(json!({ "payload": payload }).to_string()).send().await else { break };
+                answered.push((answer.status().as_u16(), payload));
+            }
+        });
+        answered
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.addr.port())
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
@@ -160,10 +200,9 @@ impl Process<'_> {
         path: &str,
         key: Option<&str>,
     ) -> (u16, Value) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        in_runtime(async {
             let client = client(&self.barn.state_dir().join("tls/certificate.pem"));
-            let mut request = request(&client, format!("https://localhost:{}{path}", self.addr.port()));
+            let mut request = request(&client, self.url(path));
             if let Some(key) = key {
                 request = request.header("X-API-Key", key);
             }
@@ -171,6 +210,10 @@ impl Process<'_> {
             (response.status().as_u16(), response.json().await.unwrap())
         })
     }
+}
+
+fn in_runtime<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 impl Drop for Process<'_> {

@@ -63,13 +63,55 @@ fn a_stop_ends_the_process_although_peers_hang_and_loses_nothing_that_a_radio_he
         ("HERDLINX_RADIO__SIMULATED__LEDGER", ledger.to_str().unwrap()),
     ]);
     let _hanging: Vec<_> = (0..5).map(|_| TcpStream::connect(process.addr).unwrap()).collect();
-    barn::until("some packets are recorded", || process.status()["sequence"].as_u64() > Some(200));
+    barn::until("some packets are recorded", || process.status()["sequence"].as_u64() > Some(50));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
     let store = barn.payloads();
     let heard = std::fs::read_to_string(ledger).unwrap();
     let missing: HashSet<&str> = heard.lines().filter(|line| !store.contains(*line)).collect();
-    assert!(heard.lines().count() > 200 && missing.is_empty(), "{missing:?}");
+    assert!(heard.lines().count() > 50 && missing.is_empty(), "{missing:?}");
+}
+
+/// Catches damage that is not found: one byte of a payload in the log is another one.
+#[test]
+fn a_damaged_log_is_found_and_has_a_number_of_its_own() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    let process = barn.start();
+    assert_eq!(process.post(&key, r#"{"payload":"hxb:TEST001:LF999:UHF888"}"#).0, 201);
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+    let log = barn.state_dir().join("log.redb");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let places: Vec<_> =
+        bytes.windows(5).enumerate().filter(|(_, found)| *found == b"LF999").map(|(at, _)| at).collect();
+    for at in &places {
+        bytes[at + 4] = b'8';
+    }
+    assert!(!places.is_empty());
+    std::fs::write(&log, bytes).unwrap();
+    let proved = barn.output(&["verify"]);
+    assert_eq!(proved.status.code(), Some(3), "{proved:?}");
+}
+
+/// Catches a stop between the commit and the answer that loses what was answered: callers post until they are cut off.
+#[test]
+fn whatever_was_answered_as_stored_while_the_process_was_stopping_is_stored() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    let process = barn.start();
+    let answered = process.storm(
+        &key,
+        8,
+        || barn::until("fifty are stored", || process.status()["sequence"].as_u64() > Some(50)),
+        Signal::TERM,
+    );
+    assert_eq!(process.ended(), Some(0));
+    let stored = barn.payloads();
+    let kept: Vec<_> = answered.iter().filter(|(status, _)| *status == 201).collect();
+    assert!(kept.len() >= 50);
+    assert!(kept.iter().all(|(_, payload)| stored.contains(&hex::encode(payload))));
+    let others: HashSet<u16> = answered.iter().map(|(status, _)| *status).collect();
+    assert!(others.is_subset(&HashSet::from([201, 503])), "{others:?}");
 }
 
 #[test]
@@ -90,9 +132,13 @@ fn commands_work_on_the_process_and_without_it() {
     assert_eq!(process.get_with(&before.key, "/api/sync/schema").0, 401);
     let epoch = text_of(&barn.output(&["show", "change", "1", "--json"]));
     assert!(epoch.contains(r#""kind":"epoch""#), "{epoch}");
+    let proved = barn.output(&["verify"]);
+    assert!(proved.status.success() && text_of(&proved).contains("equal, row by row"), "{proved:?}");
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
     assert_eq!(text_of(&barn.output(&["show", "change", "1", "--json"])), epoch);
+    let again = barn.output(&["verify"]);
+    assert_eq!((again.status.code(), text_of(&again)), (Some(0), text_of(&proved)));
     assert_eq!(barn.output(&["show", "change", "2"]).status.code(), Some(7));
     let keys = text_of(&barn.output(&["key", "list"]));
     assert!(keys.contains("head-office") && !keys.contains("office-1"), "{keys}");
@@ -104,8 +150,6 @@ fn a_second_process_on_the_same_files_and_a_taken_port_are_told_apart() {
     let barn = Barn::new();
     let process = barn.start();
     assert_eq!(barn.output(&["run"]).status.code(), Some(6));
-    let proving = barn.output(&["verify"]);
-    assert_eq!(proving.status.code(), Some(6), "{proving:?}");
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -18,6 +18,11 @@ impl Chance {
         if bound == 0 { 0 } else { self.0.next_u64() % bound }
     }
 
+    /// A length below `bound`; 0 where the bound is 0.
+    pub(super) fn length_below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(bound as u64)).unwrap_or(0)
+    }
+
     /// True in so many of a hundred cases.
     pub(super) fn percent(&mut self, percent: u8) -> bool {
         percent > 0 && self.below(100) < u64::from(percent)

@@ -98,11 +98,6 @@ impl BarnMachine {
         describe(&self.head())
     }
 
-    pub(super) fn readers(&self, seed: u64) -> Readers {
-        let traffic = Traffic { seed, ..Traffic::default() };
-        Readers { payloads: traffic.payloads(), chance: Chance::new(!seed), next_at: Instant::now(), last: None }
-    }
-
     pub(super) async fn power_cut(&mut self, wire: &Wire) -> Result<(), StoreError> {
         let disk = self.disk.after_power_cut();
         *wire.barn.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -124,14 +119,18 @@ pub(super) struct Readers {
 }
 
 impl Readers {
+    pub(super) fn new(seed: u64) -> Self {
+        let traffic = Traffic { seed, ..Traffic::default() };
+        Self { payloads: traffic.payloads(), chance: Chance::new(!seed), next_at: Instant::now(), last: None }
+    }
+
     /// Sends the next payload when it is due, and gives what became of it.
     pub(super) async fn next(&mut self, barn: &BarnMachine) -> (Vec<u8>, Result<Receipt, RecordError>) {
         sleep_until(self.next_at).await;
         self.next_at = Instant::now() + Duration::from_millis(self.chance.below(150));
         let again = self.chance.percent(20);
-        let payload = match self.last.take().filter(|_| again).or_else(|| self.payloads.next()) {
-            Some(payload) => payload,
-            None => return std::future::pending().await,
+        let Some(payload) = self.last.take().filter(|_| again).or_else(|| self.payloads.next()) else {
+            return std::future::pending().await;
         };
         self.last = Some(payload.clone());
         let origin = Origin {

@@ -96,14 +96,14 @@ impl Trace {
 pub async fn run(seed: u64) -> Result<Ending, Broken> {
     let trace = Trace { began: Instant::now(), hasher: Rc::default() };
     let chance = Arc::new(Mutex::new(Chance::new(seed)));
-    let (weather, seen) = watch::channel(Weather::default());
-    let wire = Wire { barn: Arc::default(), weather: seen, chance };
+    let (forecasted, weather) = watch::channel(Weather::default());
+    let wire = Wire { barn: Arc::default(), weather, chance };
     let store = |source| Broken::Store { seed, source };
     let mut barn = BarnMachine::start(seed, &wire).map_err(store)?;
     let mut office = OfficeMachine::start(seed, &wire, barn.store()).map_err(store)?;
 
     let mut receipted = BTreeMap::new();
-    let mut readers = barn.readers(seed);
+    let mut readers = machines::Readers::new(seed);
     let mut forecast = Forecast::new(seed);
     let mut happenings = 0;
     let end = Instant::now() + STORMY;
@@ -115,7 +115,7 @@ pub async fn run(seed: u64) -> Result<Ending, Broken> {
                 happenings += 1;
                 trace.note(&format!("{happening:?}"));
                 match happening {
-                    Happening::Weather(next) => drop(weather.send_replace(next)),
+                    Happening::Weather(next) => drop(forecasted.send_replace(next)),
                     Happening::BarnPowerCut => barn.power_cut(&wire).await.map_err(store)?,
                     Happening::OfficePowerCut => office.power_cut(&wire).await.map_err(store)?,
                 }
@@ -129,7 +129,7 @@ pub async fn run(seed: u64) -> Result<Ending, Broken> {
             _ = look.tick() => trace.note(&office.describe()),
         }
     }
-    weather.send_replace(Weather::default());
+    forecasted.send_replace(Weather::default());
     let changes = wait_until_equal(seed, &barn, &office).await?;
     prove_nothing_lost(seed, &office, &receipted)?;
     trace.note(&office.describe());

@@ -74,7 +74,7 @@ impl Wire {
     fn truncate(&self, body: Bytes) -> Bytes {
         let mut chance = lock(&self.chance);
         if chance.percent(self.weather.borrow().truncated_percent) {
-            return body.slice(..chance.below(body.len() as u64) as usize);
+            return body.slice(..chance.length_below(body.len()));
         }
         body
     }
@@ -140,7 +140,7 @@ impl LiveChannel for End {
         let percent = self.weather.borrow().truncated_percent;
         let blob = {
             let mut chance = lock(&self.chance);
-            if chance.percent(percent) { blob.slice(..chance.below(blob.len() as u64) as usize) } else { blob }
+            if chance.percent(percent) { blob.slice(..chance.length_below(blob.len())) } else { blob }
         };
         tokio::select! {
             biased;

@@ -136,6 +136,9 @@ impl Change {
     }
 
     /// The stored form: kind, version, body.
+    ///
+    /// # Panics
+    /// Never: every body has a postcard form.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(160);

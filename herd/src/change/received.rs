@@ -75,7 +75,7 @@ pub struct Origin {
     pub channel: String,
     /// Signal strength of the packet; none over HTTP.
     pub rssi_dbm: Option<i16>,
-    /// Signal to noise in quarters of a dB, as the SX127x gives it; none over HTTP.
+    /// Signal to noise in quarters of a dB, as the `SX127x` gives it; none over HTTP.
     pub snr_quarter_db: Option<i16>,
     /// How far the sender's carrier was off ours; none over HTTP.
     pub frequency_error_hz: Option<i32>,

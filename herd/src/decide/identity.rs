@@ -92,7 +92,10 @@ impl<R: Rows> Judge<'_, R> {
             }));
         }
         let by_lid = leads.lid == Some(named) && theirs.lids.is_empty();
-        let (off_lf, off_epc) = (taken_off(&event.old_lf, &event.lf), taken_off(&event.old_epc, &event.epc));
+        let (off_lf, off_epc) = (
+            taken_off(event.old_lf.as_ref(), event.lf.as_ref()),
+            taken_off(event.old_epc.as_ref(), event.epc.as_ref()),
+        );
         let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), off_lf)
             || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), off_epc);
         Ok(if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other)) })
@@ -167,8 +170,8 @@ fn two_animals(first: AnimalId, second: AnimalId) -> Rejection {
 }
 
 /// The tag that a repair takes off; one that it puts on again stays.
-fn taken_off<'a>(old: &'a Option<Tag>, new: &Option<Tag>) -> Option<&'a Tag> {
-    old.as_ref().filter(|old| new.as_ref().is_none_or(|new| new.key() != old.key()))
+fn taken_off<'a>(old: Option<&'a Tag>, new: Option<&Tag>) -> Option<&'a Tag> {
+    old.filter(|old| new.is_none_or(|new| new.key() != old.key()))
 }
 
 /// Whether both wear a tag of this kind and the event does not take off the one that `mine` is.

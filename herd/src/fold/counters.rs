@@ -16,8 +16,8 @@ impl<B: Rows> Folding<'_, B> {
             self.rows.write(Table::EventIds, key, &self.sequence);
         }
         let name = id.counter_name();
-        let key = reader_key(&origin.reader_group, origin.reader_era, &name);
-        let gap_at = |first| gap_key(&origin.reader_group, origin.reader_era, &name, first);
+        let key = reader_key(&origin.reader_group, origin.reader_era, name);
+        let gap_at = |first| gap_key(&origin.reader_group, origin.reader_era, name, first);
         let heard = id.counter;
         let Some(counter) = self.rows.read::<Counter>(Table::Counters, &key)? else {
             self.rows.write(Table::Counters, key, &Counter { lowest: heard, highest: heard });

@@ -13,7 +13,7 @@ mod counters;
 mod staged;
 mod texts;
 
-pub use staged::{KeyRange, NoRows, Rows, RowsError, Staged, decode};
+pub use staged::{KeyRange, NoRows, Rows, RowsError, Staged, StagedRow, decode};
 pub(crate) use texts::HOUR_MS;
 
 use crate::change::{BatchId, Change, Outcome, Received, Suppressed};

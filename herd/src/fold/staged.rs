@@ -80,6 +80,9 @@ impl Rows for NoRows {
 /// A value to write, or `None` for a row to remove.
 type Staging = Option<Vec<u8>>;
 
+/// A staged row: its key, and its value, or `None` where it is to be removed.
+pub type StagedRow<'a> = (&'a Key, &'a Option<Vec<u8>>);
+
 /// The staged rows of one table. Only tables that the fold reads in ranges pay for being kept in order.
 #[derive(Debug)]
 enum Stage {
@@ -123,15 +126,16 @@ impl Stage {
                 }
                 let to = range.to.map_or(Bound::Unbounded, Bound::Excluded);
                 let staged = rows.range::<[u8], _>((Bound::Included(range.from), to));
-                match range.backwards {
-                    true => first_present(staged.rev(), range.limit),
-                    false => first_present(staged, range.limit),
+                if range.backwards {
+                    first_present(staged.rev(), range.limit)
+                } else {
+                    first_present(staged, range.limit)
                 }
             }
         }
     }
 
-    fn sorted(&self) -> Vec<(&Key, &Staging)> {
+    fn sorted(&self) -> Vec<StagedRow<'_>> {
         let mut rows: Vec<_> = match self {
             Self::Hashed(rows) => rows.iter().collect(),
             Self::Ordered(rows) => return rows.iter().collect(),
@@ -184,6 +188,9 @@ impl<B: Rows> Staged<B> {
     }
 
     /// Writes a row.
+    ///
+    /// # Panics
+    /// Never for a row of [`tables`](crate::tables): each of their types has a postcard form.
     pub fn write<T: Serialize>(&mut self, table: Table, key: Key, row: &T) {
         let value = postcard::to_stdvec(row).expect("rows hold no sequence of unknown length, so they always encode");
         self.put(table, key, Some(value));
@@ -214,7 +221,7 @@ impl<B: Rows> Staged<B> {
     }
 
     /// All staged rows, by table and in the order of keys: what is to be written (`Some`) or removed (`None`).
-    pub fn rows(&self) -> impl Iterator<Item = (Table, Vec<(&Key, &Option<Vec<u8>>)>)> {
+    pub fn rows(&self) -> impl Iterator<Item = (Table, Vec<StagedRow<'_>>)> {
         Table::ALL.into_iter().map(|table| (table, self.stages[table.index()].sorted()))
     }
 }
@@ -243,15 +250,11 @@ impl<B: Rows> Rows for Staged<B> {
             staged.entry(key).or_insert(Some(value));
         }
         let present = staged.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
-        Ok(match range.backwards {
-            true => {
-                let mut rows: Vec<_> = present.collect();
-                rows.reverse();
-                rows.truncate(range.limit);
-                rows
-            }
-            false => present.take(range.limit).collect(),
-        })
+        if range.backwards {
+            Ok(present.rev().take(range.limit).collect())
+        } else {
+            Ok(present.take(range.limit).collect())
+        }
     }
 }
 

@@ -28,17 +28,12 @@ pub enum QueryError {
         /// The animal that was asked about.
         animal: AnimalId,
     },
-    /// The store failed.
+    /// The store failed. All others whoever asked can put right.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl QueryError {
-    /// Whether whoever asked can put it right; otherwise the store has to be looked at.
-    pub fn is_of_the_asker(&self) -> bool {
-        !matches!(self, Self::Store(_))
-    }
-
     pub(super) fn place(found: &str) -> Self {
         Self::Place { found: found.chars().take(64).collect() }
     }

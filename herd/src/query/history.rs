@@ -17,7 +17,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The most walks that run side by side: one for each animal that went up in this one and is not told to its end.
-const MAX_WALKS: usize = 64;
+const MAX_WALKS: usize = 256;
 
 /// Where a history goes on: the changes to tell next, the latest of each walk. Reads as `118`, or as `118,97` while an
 /// animal and one that went up in it are told side by side.
@@ -35,11 +35,13 @@ impl FromStr for HistoryPlace {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
-        let sequences = text.split(',').take(MAX_WALKS + 1).map(|part| part.parse().map(Sequence));
-        match sequences.collect::<Result<BTreeSet<_>, _>>() {
-            Ok(sequences) if sequences.len() <= MAX_WALKS => Ok(Self(sequences)),
-            _ => Err(QueryError::place(text)),
+        let parts: Vec<_> = text.split(',').take(MAX_WALKS + 1).collect();
+        let sequences: BTreeSet<_> = parts.iter().filter_map(|part| part.parse().ok()).map(Sequence).collect();
+        // Each part is a number of its own, and there are not too many.
+        if sequences.len() < parts.len() || parts.len() > MAX_WALKS {
+            return Err(QueryError::place(text));
         }
+        Ok(Self(sequences))
     }
 }
 

@@ -36,3 +36,6 @@ pub use payload_view::{PayloadStatus, PayloadView};
 pub use payloads::PayloadFilter;
 pub use tag_view::{OtherTagView, TagView};
 pub use totals::TotalsView;
+
+#[cfg(test)]
+mod tests;

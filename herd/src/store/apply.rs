@@ -31,6 +31,7 @@ impl Store {
     /// Verifies a run against its own digests and against the log, and keeps what is new of it durably. On an error
     /// other than [`ApplyError::Store`] nothing of it was kept; on that one, the next writer finds the run whole or
     /// not at all. A run that is held already changes nothing.
+    #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
     pub fn apply(&mut self, run: &RunOfChanges) -> Result<Applied, ApplyError> {
         self.check_not_interrupted()?;
         let head = self.head();
@@ -41,20 +42,19 @@ impl Store {
         if run.after.sequence > ours.sequence {
             return Err(ApplyError::Gap { after: run.after.sequence, head: ours.sequence });
         }
-        let held = self.verify(run, &ours)?;
-        if held >= run.changes.len() {
+        let known = self.verify(run, &ours)?;
+        if known >= run.changes.len() {
             return Ok(Applied { changes: 0, position: ours });
         }
-        let new: Changes = run.changes.iter().skip(held).collect();
+        let new: Changes = run.changes.iter().skip(known).collect();
         let mut staged =
             Staged::new(self.tables.reader().map_err(ApplyError::Store)?, self.state.folded, self.state.fold_digest);
-        let blocked = match head.blocked {
-            Some(blocked) => Some(blocked),
-            None => {
-                let folded = fold_run(&mut staged, &new, ours.sequence);
-                self.distrust_unread_tables(&folded);
-                folded?
-            }
+        let blocked = if let Some(blocked) = head.blocked {
+            Some(blocked)
+        } else {
+            let folded = fold_run(&mut staged, &new, ours.sequence);
+            self.distrust_unread_tables(&folded);
+            folded?
         };
         self.commit(&new, &staged, blocked)?;
         Ok(Applied { changes: new.len() as u64, position: self.head().position })
@@ -63,6 +63,7 @@ impl Store {
     /// Follows the chain over the whole run. It must begin at a position of this log, pass through our own head or
     /// end at a position of ours, and end at the position that the run names. Gives how many of its changes are held
     /// already.
+    #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
     fn verify(&self, run: &RunOfChanges, ours: &Position) -> Result<usize, ApplyError> {
         let after = run.after.sequence;
         let differs = || ApplyError::Diverged { theirs: run.after, ours: *ours };

@@ -46,7 +46,14 @@ impl Directory {
 impl Disk for Directory {
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
         let (path, name) = self.named(file);
-        Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| open_error(error, name))
+        let is_new = !path.exists();
+        let opened =
+            Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| open_error(error, name))?;
+        if is_new {
+            // What is acknowledged in a file is lost with the power if its name is not durable.
+            sync_directory(&self.0)?;
+        }
+        Ok(opened)
     }
 
     fn holds(&self, file: &str) -> bool {

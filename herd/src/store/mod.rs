@@ -12,6 +12,8 @@
 mod append;
 mod apply;
 mod changes;
+#[cfg(test)]
+mod damage_tests;
 mod disk;
 mod error;
 mod local;
@@ -223,10 +225,7 @@ impl Store {
         if folded == self.state.folded {
             return Ok(());
         }
-        let digest = match folded == head.sequence {
-            true => head.digest,
-            false => digest_at(&self.log.reader()?, folded)?,
-        };
+        let digest = if folded == head.sequence { head.digest } else { digest_at(&self.log.reader()?, folded)? };
         let state = TablesState { folded, digest, fold_digest: staged.digest(), ..self.state };
         let durable = folded.0 - self.settled.0 >= SETTLE_CHANGES;
         self.tables.write(staged, &state, durable)?;

@@ -133,7 +133,8 @@ pub struct Batch {
     pub opened_at_us: i64,
     /// The change that closed it.
     pub closed: Option<Sequence>,
-    /// Animals that are in it and on the yard.
+    /// Memberships that have not ended: in a barn batch the animals that are in it and on the yard. An export batch is
+    /// never left, so that it counts all of its animals, those that came back too.
     pub active: u32,
     /// Animals that ever were in it.
     pub members: u32,

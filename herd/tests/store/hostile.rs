@@ -1,1 +1,235 @@
-//! To come.
+//! Input that means harm: a source that lies consistently, numbers at the ends of their range, and floods.
+//!
+//! Would catch: a fold that panics on a change that no honest source makes, tables that a lie makes unreadable,
+//! work that grows with what was removed before.
+
+use crate::replicas::run_of;
+use crate::steps::{Sent, Step, steps};
+use crate::world::{STORE, World, all_rows, everything};
+use herd::change::{AnimalId, BatchId, Change, Outcome, TagUse};
+use herd::decide::Rules;
+use herd::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, Staged, fold};
+use herd::position::Sequence;
+use herd::store::{Changes, MemoryDisk, Store};
+use herd::tables::{Key, Table};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+/// What a lie puts in the place of what was decided.
+#[derive(Clone, Debug)]
+struct Lie {
+    animal: u64,
+    absorbed: Option<u64>,
+    batch: u64,
+    closes: Option<u64>,
+    tag_use: TagUse,
+    counter: u64,
+    forget_through: u64,
+    boot: u32,
+    at: i64,
+    since_boot_ms: u64,
+}
+
+fn number() -> impl Strategy<Value = u64> {
+    prop_oneof![8 => 0_u64..40, 1 => Just(u64::MAX), 1 => any::<u64>()]
+}
+
+fn lie() -> impl Strategy<Value = Lie> {
+    use TagUse as T;
+    let tag_use = prop::sample::select(vec![T::Absent, T::Assigned, T::Sighted, T::Unconfirmed, T::Past]);
+    let ids = (number(), option::of(number()), number(), option::of(number()));
+    (ids, tag_use, number(), number(), any::<u32>(), any::<i64>(), any::<u64>()).prop_map(
+        |((animal, absorbed, batch, closes), tag_use, counter, forget_through, boot, at, since_boot_ms)| Lie {
+            animal,
+            absorbed,
+            batch,
+            closes,
+            tag_use,
+            counter,
+            forget_through,
+            boot,
+            at,
+            since_boot_ms,
+        },
+    )
+}
+
+impl Lie {
+    fn told_in(&self, change: &mut Change) {
+        let Change::Received(received) = change else { return };
+        received.forget_through = Sequence(self.forget_through);
+        received.clock.received_at_us = self.at;
+        received.clock.since_boot_ms = self.since_boot_ms;
+        received.clock.boot = self.boot;
+        match &mut received.outcome {
+            Outcome::Accepted(accepted) => {
+                accepted.animal = AnimalId(self.animal);
+                accepted.absorbed = self.absorbed.map(AnimalId);
+                accepted.lf = self.tag_use;
+                if let Some(batch) = &mut accepted.batch {
+                    (batch.batch, batch.closes) = (BatchId(self.batch), self.closes.map(BatchId));
+                }
+                if let Some(id) = &mut accepted.event.id {
+                    id.counter = self.counter;
+                }
+            }
+            Outcome::Rejected(rejected) => {
+                if let Some(id) = &mut rejected.event_id {
+                    id.counter = self.counter;
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_source_that_lies_consistently_is_folded_without_a_panic_and_can_be_opened_and_decided_on(
+        steps in steps(40), lies in vec(option::of(lie()), 1..12), bytes in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let mut paper = crate::paper::Paper::new();
+        for step in &steps {
+            paper.step(step, &Rules::default());
+        }
+        let mut log: Vec<Vec<u8>> = Vec::new();
+        for (change, lie) in paper.changes.iter_mut().zip(lies.iter().cycle()) {
+            if let Some(lie) = lie {
+                lie.told_in(change);
+            }
+            log.push(change.to_bytes());
+        }
+        for (at, byte) in bytes {
+            if let Some(change) = log.last_mut() {
+                let at = at.index(change.len());
+                change[at] = byte;
+            }
+        }
+        let disk = MemoryDisk::default();
+        let mut replica = Store::open_replica(&disk, STORE).unwrap();
+        let changes: Changes = log.iter().map(Vec::as_slice).collect();
+        replica.apply(&run_of(replica.head().position, changes)).unwrap();
+        let kept = everything(&replica);
+        drop(replica);
+        prop_assert_eq!(everything(&Store::open_replica(&disk.after_power_cut(), STORE).unwrap()), kept);
+
+        let world = World::new();
+        let mut source = Store::open_source(&disk, Rules::default(), world.now.in_boot(1), || STORE).unwrap();
+        if source.head().blocked.is_none() {
+            let sent: Vec<_> = steps.iter().filter_map(|step| match step {
+                Step::Send(sent) => Some(sent.incoming(world.now)),
+                _ => None,
+            }).collect();
+            source.append(&sent).unwrap();
+        }
+    }
+}
+
+/// Rows that count how many of them are read by ranges.
+struct Counted {
+    rows: BTreeMap<(Table, Key), Vec<u8>>,
+    ranged: Cell<usize>,
+}
+
+impl Rows for &Counted {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        Ok(self.rows.get(&(table, key.to_vec())).cloned())
+    }
+
+    fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        let within = |key: &Key| key.as_slice() >= range.from && range.to.is_none_or(|to| key.as_slice() < to);
+        let mut found: Vec<_> = self
+            .rows
+            .iter()
+            .filter(|((of, key), _)| *of == table && within(key))
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect();
+        if range.backwards {
+            found.reverse();
+        }
+        found.truncate(range.limit);
+        self.ranged.set(self.ranged.get() + found.len());
+        Ok(found)
+    }
+}
+
+fn scan(n: usize) -> Sent {
+    Sent { raw: format!("hxb:L1:LF{n}:UHF{n}").into_bytes(), channel: "radio1", reader_group: "main" }
+}
+
+#[test]
+fn forgetting_texts_costs_the_same_however_many_the_same_page_forgot_before() {
+    const BURST: usize = 1_200;
+    const AFTER: usize = 300;
+    let mut paper = crate::paper::Paper::new();
+    for n in 0..BURST {
+        paper.send(&scan(n), &Rules::default());
+    }
+    let before = all_rows(&paper.rows).into_iter().map(|(table, key, value)| ((table, key), value)).collect();
+    let (folded, digest) = (paper.rows.folded(), paper.rows.digest());
+    paper.step(&Step::Wait { ms: 61_000 }, &Rules::default());
+    for n in 0..AFTER {
+        paper.send(&scan(BURST + n), &Rules::default());
+    }
+    assert_eq!(paper.herd().text_order.len(), BURST + AFTER - 4 * AFTER, "each change forgets four");
+
+    let base = Counted { rows: before, ranged: Cell::new(0) };
+    let mut page = Staged::new(&base, folded, digest);
+    for (change, n) in paper.changes[BURST..].iter().zip(folded.0 + 1..) {
+        fold(&mut page, Sequence(n), change).unwrap();
+    }
+    assert_eq!(page.digest(), paper.rows.digest(), "fold version {FOLD_VERSION}");
+    assert!(base.ranged.get() <= 4 * AFTER, "{} rows were read for {AFTER} changes", base.ranged.get());
+}
+
+#[test]
+fn rows_staged_as_removed_hide_those_beneath_from_either_end_and_fill_the_limit() {
+    let value = postcard::to_stdvec(&7_u64).unwrap();
+    let rows = (0..10_u8).map(|n| ((Table::Gaps, vec![n]), value.clone())).collect();
+    let base = Counted { rows, ranged: Cell::new(0) };
+    let mut staged = Staged::new(&base, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
+    for removed in [0, 1, 2, 8, 9] {
+        staged.remove(Table::Gaps, vec![removed]);
+    }
+    staged.write(Table::Gaps, vec![20], &7_u64);
+    let keys = |from: u8, to: Option<u8>, backwards, limit| -> Vec<u8> {
+        let to = to.map(|to| [to]);
+        let range = KeyRange { from: &[from], to: to.as_ref().map(<[u8; 1]>::as_slice), backwards, limit };
+        staged.range(Table::Gaps, range).unwrap().into_iter().map(|(key, _)| key[0]).collect()
+    };
+    assert_eq!(keys(0, None, false, 2), [3, 4]);
+    assert_eq!(keys(0, None, true, 3), [20, 7, 6]);
+    assert_eq!(keys(0, Some(10), true, 1), [7]);
+    assert_eq!(keys(8, Some(10), false, 5), Vec::<u8>::new());
+    assert_eq!(keys(5, Some(5), false, 5), Vec::<u8>::new());
+    assert_eq!(keys(6, Some(2), true, 5), Vec::<u8>::new());
+    assert_eq!(keys(0, None, false, 100), [3, 4, 5, 6, 7, 20]);
+}
+
+#[test]
+fn counters_at_the_ends_of_their_range_are_counted_and_come_back() {
+    let mut world = World::new();
+    for counter in ["0", "18446744073709551615", "9223372036854775808", "18446744073709551614", "1"] {
+        world.keeps(&format!("event:hxbchi{counter}|lid:1"));
+        world.keeps(&format!("event:hxbpai{counter}|lid:1"));
+        world.keeps(&format!("event:hxbrep{counter}|lid:1|new_lf:A{counter}"));
+        crate::invariants::all_hold(&world.herd()).unwrap();
+    }
+    assert_eq!(world.rejects("event:hxbchi18446744073709551616|lid:1"), "bad_event_id");
+}
+
+#[test]
+fn wrong_tags_beside_an_animal_are_bounded() {
+    let mut world = World::new();
+    for n in 0..40 {
+        world.keeps(&format!("hxb:L1:A:U{n}"));
+    }
+    let herd = world.herd();
+    let (animal, row) = herd.only_animal();
+    assert_eq!(row.unconfirmed, herd::tables::MAX_UNCONFIRMED_TAGS);
+    assert_eq!(herd.tags_of(animal).len(), 2 + usize::from(herd::tables::MAX_UNCONFIRMED_TAGS));
+}

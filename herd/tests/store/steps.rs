@@ -117,7 +117,7 @@ fn event_form() -> impl Strategy<Value = String> {
         ];
         for (key, value) in fields {
             if let Some(value) = value {
-                text.push_str(&format!("|{key}:{value}"));
+                text.extend(["|", key, ":", value]);
             }
         }
         text

@@ -45,11 +45,11 @@ fn a_replica_keeps_verifies_and_serves_it_and_its_tables_stop_before_it() {
     let head = replica.head();
     assert_eq!((head.position.sequence, head.folded, head.blocked.clone()), (Sequence(5), Sequence(3), Some(WHY)));
     assert_eq!(all_changes(&replica), log());
-    let served = replica.reader().run_after(replica.reader().position_at(Sequence(2)).unwrap().unwrap(), 10, 1 << 20);
-    let served = served.unwrap();
+    let from = replica.reader().position_at(Sequence(2)).unwrap().unwrap();
+    let served = replica.reader().run_after(from, 10, 1 << 20).unwrap();
     assert_eq!((served.changes.get(1), served.end), (Some(LATER), head.position));
-    let herd = crate::herd_view::HerdView::read(&replica.reader().snapshot().unwrap());
-    assert_eq!(herd.totals.received, 2, "the tables are those of the changes before it");
+    let tables = crate::herd_view::HerdView::read(&replica.reader().snapshot().unwrap());
+    assert_eq!(tables.totals.received, 2, "the tables are those of the changes before it");
 
     let kept = everything(&replica);
     drop(replica);

@@ -99,7 +99,10 @@ pub(crate) fn all_changes(store: &Store) -> Vec<Vec<u8>> {
     (1..=store.head().position.sequence.0).map(|n| reader.change(Sequence(n)).unwrap().unwrap()).collect()
 }
 
-/// Log, tables and both digests: equal stores are equal in this.
-pub(crate) fn everything(store: &Store) -> (herd::store::Head, Vec<Vec<u8>>, Vec<(Table, Key, Vec<u8>)>) {
+/// Head with both digests, log, and tables.
+pub(crate) type Everything = (herd::store::Head, Vec<Vec<u8>>, Vec<(Table, Key, Vec<u8>)>);
+
+/// All that a store holds: equal stores are equal in this.
+pub(crate) fn everything(store: &Store) -> Everything {
     (store.head(), all_changes(store), all_rows(&store.reader().snapshot().unwrap()))
 }

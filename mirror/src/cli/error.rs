@@ -70,7 +70,6 @@ impl From<&CliError> for Exit {
 
 fn of_command(error: &CommandError) -> Exit {
     match error {
-        CommandError::Refused(refused) if refused.error == "not_running" => Exit::NobodyHome,
         CommandError::Failed(source) => match source.downcast_ref() {
             Some(StoreError::Locked { .. }) => Exit::Locked,
             Some(StoreError::DamagedLog { .. }) => Exit::Damaged,

@@ -3,12 +3,13 @@
 use super::tell::{tell_added, tell_removed, tell_verified};
 use super::{Cli, CliError, Command};
 use crate::commands::{Request, answer_directly, told_progress};
-use crate::run::run;
+use crate::run::{make_state_dir, run};
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::SiteFiles;
 use herd::clock::{Clock as _, SystemClock};
-use herd::control::{Answer, DirectError, or_direct};
+use herd::control::{Answer, CommandError, ControlError, DirectError, or_direct};
 use herd::door::certificate::{Identity, IdentityFiles};
+use herd::door::key_command::KeyCommand;
 use herd::door::keys::KeyRing;
 use herd::lifecycle::{start_logging, start_logging_at};
 use herd::randomness::SystemRandomness;
@@ -42,9 +43,12 @@ impl Cli {
                 tell_added(&ask(&settings, &Request::Add { line, name, authority, addresses })?, out)?;
             }
             Command::Remove { site } => tell_removed(&ask(&settings, &Request::Remove { site })?, out)?,
-            Command::Status => writeln!(out, "{:#}", Value::Object(ask(&settings, &Request::Status {})?))?,
-            Command::Key(command) => command.run(&settings.control_socket(), || open_keys(&settings), out)?,
-            Command::Show { what, site, json } => show_to(&settings, what.into(), site, json, out)?,
+            Command::Status => status(&settings, out)?,
+            Command::Key(command) => {
+                let makes = matches!(command, KeyCommand::Add { .. });
+                command.run(&settings.control_socket(), || open_keys(&settings, makes), out)?;
+            }
+            Command::Show { what, site, json } => show_to(&settings, &what.into(), site, json, out)?,
             Command::Resync { site } => {
                 let answer = ask(&settings, &Request::Resync { site: site.clone() })?;
                 let copy = answer.get("copy").and_then(Value::as_str).ok_or(CliError::Incomplete("copy"))?;
@@ -71,26 +75,42 @@ fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
     Ok(writeln!(out, "The settings are good.")?)
 }
 
+/// Only the process itself knows. The files are left alone: whoever waits for a start by asking again and again must
+/// not hold them when it comes.
+fn status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
+    let answer = herd::control::ask(&settings.control_socket(), &json!({"command": "status"}));
+    let answer = answer.map_err(CommandError::Ask)?;
+    Ok(writeln!(out, "{:#}", Value::Object(answer))?)
+}
+
 /// Through the running process, or on the files.
 fn ask(settings: &Settings, request: &Request) -> Result<Answer, CliError> {
     let crossing = serde_json::to_value(request).map_err(|error| CliError::Io(error.into()))?;
     let mut progress = progress_to_stderr();
     Ok(or_direct(&settings.control_socket(), &crossing, || {
-        let files = SiteFiles::new(open_local(settings)?, &settings.state_dir);
+        let makes = matches!(request, Request::Add { .. });
+        let files = SiteFiles::new(open_local(settings, makes)?, &settings.state_dir);
         let now_us = SystemClock::default().read().received_at_us;
         answer_directly(&files, &settings.state_dir, now_us, request, &mut |at| progress(&told_progress(at)))
     })?)
 }
 
-fn open_local(settings: &Settings) -> Result<LocalFile, DirectError> {
-    // Pairing comes before the first start as often as after it.
-    crate::run::make_state_dir(&settings.state_dir).map_err(DirectError::failed)?;
-    Ok(LocalFile::open(settings.local_file())?)
+/// Pairing and keys come before the first start as often as after it, so these may make the files; a question must not.
+fn open_local(settings: &Settings, makes: bool) -> Result<LocalFile, DirectError> {
+    let path = settings.local_file();
+    if makes {
+        make_state_dir(&settings.state_dir).map_err(DirectError::failed)?;
+    } else if !path.exists() {
+        let place = settings.state_dir.display();
+        let message = format!("there is no office in {place}: look at `state_dir`, or pair a barn with `add`");
+        return Err(ControlError::new("no_office", message).into());
+    }
+    Ok(LocalFile::open(path)?)
 }
 
-fn open_keys(settings: &Settings) -> Result<KeyRing, DirectError> {
+fn open_keys(settings: &Settings, makes: bool) -> Result<KeyRing, DirectError> {
     let clock = Arc::new(SystemClock::default());
-    KeyRing::load(open_local(settings)?, clock, SystemRandomness).map_err(DirectError::failed)
+    KeyRing::load(open_local(settings, makes)?, clock, SystemRandomness).map_err(DirectError::failed)
 }
 
 fn given_line(line: String) -> Result<String, CliError> {
@@ -109,17 +129,17 @@ fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
 
 fn show_to(
     settings: &Settings,
-    asked: ShowRequest,
+    asked: &ShowRequest,
     site: Option<String>,
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let request = Request::Show { site, asked: asked.clone() };
     let answer = ask(settings, &request)?;
-    match (as_json, &asked, answer.get("data")) {
+    match (as_json, asked, answer.get("data")) {
         (true, ShowRequest::Change { .. }, Some(change)) => writeln!(out, "{change}")?,
         (true, ..) => writeln!(out, "{}", Value::Object(answer))?,
-        (false, ..) => print_table(&asked, &answer, out)?,
+        (false, ..) => print_table(asked, &answer, out)?,
     }
     Ok(())
 }

@@ -33,9 +33,13 @@ above that flags.
 Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
 taken, 5 nobody answers, 6 the files are in use, 7 refused.";
 
-/// The office of HerdLinx: keeps a live copy of each barn and shows it, whether or not the barn can be reached.
+const ABOUT: &str =
+    "The office of HerdLinx: keeps a live copy of each barn and shows it, whether or not the barn can be reached";
+
+/// The command line as it is read.
 #[derive(Parser)]
-#[command(name = "herdlinx-mirror", version, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(name = "herdlinx-mirror", version, about = ABOUT, long_about = None, after_help = AFTER_HELP)]
+#[command(disable_help_subcommand = true)]
 struct Cli {
     #[arg(long, global = true, value_name = "FILE", help = format!("The settings [default: {DEFAULT_PATH}, if it is there]"))]
     config: Option<PathBuf>,

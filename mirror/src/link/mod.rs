@@ -46,6 +46,12 @@ pub enum NoLink {
     Client(String),
 }
 
+/// A client for whole answers that believes nobody but whom `trust` names. It keeps its connections and has no time-out
+/// for a whole exchange: set one on each request.
+pub fn client(trust: &Trust) -> Result<reqwest::Client, NoLink> {
+    get::client(trust::client_config(trust)?)
+}
+
 /// A way to one barn over HTTPS.
 pub struct HttpsLink {
     addresses: Vec<Address>,

@@ -69,9 +69,11 @@ pub(super) fn place<T: FromStr<Err = QueryError>>(text: Option<&str>) -> Result<
 
 /// What to tell whoever asked. Nothing of the inside is told; it is in the log.
 pub(super) fn refusal(error: QueryError) -> ApiError {
-    if error.is_of_the_asker() {
-        return ApiError::bad_request(error.to_string());
+    match error {
+        QueryError::Store(error) => {
+            tracing::error!(%error, "a page could not be made");
+            ApiError::unavailable("store_unreadable", "the copy of the barn could not be read; the log says why", 10)
+        }
+        of_the_asker => ApiError::bad_request(of_the_asker.to_string()),
     }
-    tracing::error!(%error, "a page could not be made");
-    ApiError::unavailable("store_unreadable", "the copy of the barn could not be read; the log says why", 10)
 }

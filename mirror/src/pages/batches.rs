@@ -2,6 +2,7 @@
 
 use super::asked::{limit, refusal};
 use super::frame::Frame;
+use super::sheet::{Cell, Sheet};
 use super::visit::{List, Visit};
 use super::words;
 use askama::Template;
@@ -13,6 +14,9 @@ use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 
 const PART: &str = "/batches";
+/// Of the spreadsheet.
+const COLUMNS: [&str; 8] =
+    ["id", "batch_number", "source_type", "state", "cattle_count", "members", "created_at", "updated_at"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,18 +42,42 @@ struct BatchesPage {
 
 /// All batches, the latest opened first.
 pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
+    read(visit).map(|page| visit.show(&page))
+}
+
+/// The same for a spreadsheet.
+pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
+    let page = read(visit)?;
+    let mut sheet = Sheet::new(&COLUMNS);
+    for batch in &page.list.data {
+        sheet.row(&[
+            Cell::Number(batch.id.0),
+            Cell::Id(&batch.batch_number),
+            Cell::Text(batch.source_type),
+            Cell::Text(if batch.open { "open" } else { "closed" }),
+            Cell::Number(batch.cattle_count.into()),
+            Cell::Number(batch.members.into()),
+            Cell::Text(&batch.created_at),
+            Cell::Text(&batch.updated_at),
+        ]);
+    }
+    let next = page.list.next.map(|next| visit.path(&format!("/batches.csv?before={next}&limit={}", page.limit)));
+    Ok(sheet.answer("attachment; filename=\"batches.csv\"", next))
+}
+
+fn read(visit: &Visit) -> Result<BatchesPage, ApiError> {
     let query: ListQuery = visit.asked.query()?;
     let limit = limit(query.limit)?;
     let snapshot = visit.snapshot()?;
     let page = snapshot.batches(query.before.map(BatchId), limit).map_err(refusal)?;
     let totals = snapshot.totals().map_err(refusal)?;
-    Ok(visit.show(&BatchesPage {
+    Ok(BatchesPage {
         frame: visit.frame("Batches", PART, Some(totals.as_of)),
         total: totals.batches,
         open: totals.open_batches,
         limit: limit.entries() as u64,
         list: List::new(page, totals.as_of),
-    }))
+    })
 }
 
 #[derive(Deserialize)]

@@ -13,6 +13,7 @@
 //! | `/status` | the link to the barn, event counters, what was never heard |
 //! | `/search?q=` | leads to the animal of a tag or lid, else to the batch of a number |
 //! | `/office/api/sync-status` | how the sync goes, JSON in either face |
+//! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //!
 //! All of them stand under `/sites/{site}` too, and without it while exactly one site is paired.
 
@@ -25,6 +26,7 @@ mod home;
 mod payloads;
 mod reply;
 mod search;
+mod sheet;
 mod state;
 mod status;
 mod sync_status;
@@ -64,9 +66,12 @@ fn of_site() -> Router<Visitors> {
         .route("/batches", shown(batches::list))
         .route("/batches/{number}", shown(batches::by_number))
         .route("/batches/by-id/{id}", shown(batches::by_id))
+        .route("/batches.csv", shown(batches::sheet))
         .route("/animals", shown(animals::list))
+        .route("/animals.csv", shown(animals::sheet))
         .route("/animals/{id}", shown(animals::one))
         .route("/payloads", shown(payloads::list))
+        .route("/payloads.csv", shown(payloads::sheet))
         .route("/payloads/{sequence}", shown(payloads::one))
         .route("/status", shown(status::page))
         .route("/search", shown(search::search))

@@ -99,7 +99,7 @@ impl Following {
                 Next::Stop => break,
                 Next::WriterGone => return Err(self.writer_failed(copy).await),
                 Next::Halt(why) => {
-                    tracing::error!(site = %self.site.name, %why, "this site is followed no more until somebody decides");
+                    tracing::error!(%why, "this site is followed no more until somebody decides");
                     self.shown.change(|state| state.stopped_because = Some(why));
                     match self.wait().await {
                         Next::Order(order) => order,
@@ -134,8 +134,8 @@ impl Following {
     /// Opens what is there, shows the whole copy, and says which one is to be followed. Nothing opens: the site says
     /// why, and waits.
     async fn open(&mut self) -> Option<Copy> {
-        let (copies, store, shows) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
-        let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, shows)).await;
+        let (copies, store, whole_is_open) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
+        let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, whole_is_open)).await;
         let opened = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(why)) => return self.not_opened(&why),
@@ -145,7 +145,7 @@ impl Following {
     }
 
     fn not_opened(&self, why: &NotOpened) -> Option<Copy> {
-        tracing::error!(site = %self.site.name, %why, "its copy does not open");
+        tracing::error!(%why, "its copy does not open");
         self.shown.change(|state| state.stopped_because = Some(format!("its copy does not open: {why}")));
         None
     }
@@ -194,7 +194,7 @@ impl Following {
                 next = self.wait() => {
                     halt.send_replace(true);
                     if timeout(GOODBYE, following).await.is_err() {
-                        tracing::debug!(site = %self.site.name, "the barn did not take the goodbye in time");
+                        tracing::debug!("the barn did not take the goodbye in time");
                     }
                     return next;
                 }
@@ -216,7 +216,7 @@ impl Following {
         let head = reader.head().position;
         self.shown.change(|state| (state.shown, state.building) = (Some(reader), None));
         let before = before.map(|before| before.to_string());
-        tracing::info!(site = %self.site.name, copy = %number, %head, before, "the copy is whole and shown");
+        tracing::info!(copy = %number, %head, before, "the copy is whole and shown");
         Ok(())
     }
 
@@ -260,9 +260,9 @@ impl Following {
         drop(handle);
         match timeout(SETTLING, ended).await {
             Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(site = %self.site.name, %error, "the tables could not be settled"),
-            Ok(Err(_)) => tracing::error!(site = %self.site.name, "the writer's thread ended by a panic"),
-            Err(_) => tracing::warn!(site = %self.site.name, "the writer is still busy; its tables are folded again"),
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "the tables could not be settled"),
+            Ok(Err(_)) => tracing::error!("the writer's thread ended by a panic"),
+            Err(_) => tracing::warn!("the writer is still busy; its tables are folded again"),
         }
     }
 }
@@ -276,22 +276,22 @@ struct Opened {
 }
 
 impl Opened {
-    /// An unfinished copy is continued; else the whole one is; else a first one is begun. `shows` says that the whole
-    /// one is open already, and shown.
-    fn of(copies: &Copies, history: StoreId, shows: bool) -> Result<Self, NotOpened> {
+    /// An unfinished copy is continued; else the whole one is; else a first one is begun. With
+    /// `whole_is_open` the whole one is shown already.
+    fn of(copies: &Copies, history: StoreId, whole_is_open: bool) -> Result<Self, NotOpened> {
         let open = |number| -> Result<Store, NotOpened> {
             Ok(Store::open_replica(&Directory::new(copies.path(number))?, history)?)
         };
         let current = copies.current()?;
         let building = match (copies.unfinished()?, current) {
-            (None, Some(number)) if !shows => {
+            (None, Some(number)) if !whole_is_open => {
                 return Ok(Self { number, store: open(number)?, whole: true, shown: None });
             }
             (None, Some(_)) => return Err(NotOpened::ShownAlready),
             (Some(cut), _) => cut,
             (None, None) => copies.begin()?,
         };
-        let shown = match current.filter(|_| !shows).map(open) {
+        let shown = match current.filter(|_| !whole_is_open).map(open) {
             None => None,
             Some(Ok(store)) => Some(store.reader()),
             Some(Err(why)) => {

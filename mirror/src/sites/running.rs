@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 /// A site that is told to stop has so long; then its task is cut. Its parts have shorter times of their own.
 const STOPPING: Duration = Duration::from_secs(4);
@@ -174,8 +175,11 @@ impl Sites {
             stop: stopping.clone(),
         };
         let failed = self.failed.clone();
+        // Everything that is logged of a site bears its name.
+        let span = tracing::info_span!("site", name = %name);
+        let following = Box::pin(following.run().instrument(span));
         let task = tokio::spawn(async move {
-            if let Err(failure) = following.run().await {
+            if let Err(failure) = following.await {
                 // A failure before this one has ended the process already.
                 drop(failed.try_send(failure));
             }

@@ -52,7 +52,7 @@ fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus {
     let (state, follow) = (shown.state(), shown.follow_status());
     let head = state.shown.as_ref().map(Reader::head);
     let barn_head = follow.barn.map(|heard| heard.barn.head.0);
-    let held = head.as_ref().map(|head| head.position.sequence.0);
+    let here = head.as_ref().map(|head| head.position.sequence.0);
     SiteStatus {
         name: shown.name.to_string(),
         running: state.stopped_because.is_none(),
@@ -63,7 +63,7 @@ fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus {
         failed_syncs: follow.failed_syncs,
         total_records_synced: follow.total_records_synced,
         link: link_state(&state, &follow),
-        lag_changes: barn_head.zip(held).map(|(barn, held)| barn.saturating_sub(held)),
+        lag_changes: barn_head.zip(here).map(|(barn, here)| barn.saturating_sub(here)),
         blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
         head: head.map(|head| head.position),
         barn_head,
@@ -122,10 +122,10 @@ mod tests {
 
     #[test]
     fn the_link_is_told_by_what_an_operator_must_know_first() {
+        use follow::LinkState as Link;
         let whole = || SiteState { shown: Some(reader()), ..SiteState::default() };
         let building = || SiteState { building: Some(reader()), ..whole() };
         let stopped = || SiteState { stopped_because: Some("x".into()), ..building() };
-        use follow::LinkState as Link;
         for (link, state, told) in [
             (Link::Live, whole(), LinkState::Live),
             (Link::Pulling, whole(), LinkState::Pulling),

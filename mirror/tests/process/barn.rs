@@ -67,7 +67,7 @@ impl Barn {
         line.to_string()
     }
 
-    /// So many animals come through the chute.
+    /// So many animals come through the chute, each with tags of its own.
     pub(crate) fn scan(&mut self, animals: u64) {
         let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
         let group: Vec<_> = (self.next..self.next + animals)
@@ -79,6 +79,11 @@ impl Barn {
             .collect();
         self.next += animals;
         self.store.append(&group).unwrap();
+    }
+
+    /// The animals from here on are others than those of another barn.
+    pub(crate) fn skip(&mut self, animals: u64) {
+        self.next += animals;
     }
 
     pub(crate) fn position(&self) -> Position {

@@ -117,6 +117,66 @@ async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_begun_while_nothing_ran_is_built_at_the_next_start() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(20);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+    office.stop();
+
+    assert!(office.ok(&["resync", "barn"]).contains("copy-2"));
+    let site = office.state_dir().join("sites/barn");
+    assert!(std::fs::read_link(site.join("current")).unwrap().ends_with("copy-1") && site.join("copy-2").is_dir());
+    office.start();
+    let address = office.address().await;
+    office
+        .wait_for("the copy to be whole", async || {
+            std::fs::read_link(site.join("current")).ok().filter(|to| to.ends_with("copy-2"))
+        })
+        .await;
+    caught_up(&office, &client, &address, "barn", &barn).await;
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_barn_with_another_past_stops_the_follower_and_takes_nothing_from_the_copy_until_an_operator_decides() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(10);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+
+    // The same history by its name, with other animals in it: somebody has made the barn's disk anew.
+    let mut other = Barn::open("barn", 1);
+    other.skip(1_000);
+    other.scan(25);
+    let told = office.ok(&["add", &other.pair("office-2")]);
+    assert!(told.contains("it goes on with the new addresses, trust, key"), "{told}");
+    let url = format!("https://{address}/office/api/sync-status");
+    let site = office
+        .wait_for("the follower to stop", async || {
+            let (_, body) = get(&client, &url, None).await;
+            Some(body["sites"][0].clone()).filter(|site| site["link"] == "stopped")
+        })
+        .await;
+    assert_eq!((&site["running"], &site["position"]), (&json!(false), &json!(barn.position())));
+    let why = site["stopped_because"].as_str().unwrap();
+    assert!(why.contains("another history") && why.contains("resync barn"), "{why}");
+    assert_eq!(get(&client, &format!("https://{address}/batches/LOT1"), None).await.1["cattle_count"], 10);
+
+    office.ok(&["resync", "barn"]);
+    caught_up(&office, &client, &address, "barn", &other).await;
+    assert_eq!(get(&client, &format!("https://{address}/batches/LOT1"), None).await.1["cattle_count"], 25);
+    assert!(office.state_dir().join("sites/barn/copy-1").is_dir(), "what was only at the office is kept");
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
     let mut barn = Barn::open("barn", 1);
     barn.scan(3);
@@ -134,7 +194,7 @@ async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
         assert_eq!(get(&client, &url, None).await.0, 401, "{path}: loopback is no exemption here");
         assert_eq!(get(&client, &url, Some(&read)).await.0, 403, "{path}");
         let (status, body) = get(&client, &url, Some(&sync)).await;
-        assert!(status == 200 && body["position"] == json!(barn.position()), "{path}: {body}");
+        assert!(status == 200 && body["data"]["state"]["position"] == json!(barn.position()), "{path}: {body}");
     }
     assert_eq!(get(&client, &format!("https://{address}/sites/none/api/sync/schema"), Some(&sync)).await.0, 404);
     office.ok(&["key", "revoke", "second-office"]);
@@ -182,4 +242,15 @@ fn a_line_that_is_none_is_refused_and_not_repeated() {
     assert_eq!(refused.status.code(), Some(7));
     assert!(!String::from_utf8_lossy(&refused.stderr).contains("c2VjcmV0"), "{refused:?}");
     assert_eq!(office.command(&["status"]).status.code(), Some(5));
+}
+
+#[test]
+fn a_question_makes_no_files() {
+    let office = Office::new();
+    for question in [&["show", "batches"][..], &["verify", "barn"], &["resync", "barn"], &["key", "list"]] {
+        let refused = office.command(question);
+        assert_eq!(refused.status.code(), Some(7), "{question:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no office in"), "{refused:?}");
+    }
+    assert!(!office.state_dir().exists());
 }

@@ -101,8 +101,9 @@ impl Simulated {
         }
     }
 
-    /// Keeps a written record at `path`: every payload, as one line of hex, before it is delivered; and at the end
-    /// the counts, at [`summary_path`]. An existing record is continued, while the counts are of this radio alone.
+    /// Keeps a written record at `path`: every payload, as one line of hex, before it is delivered; and at the end, or
+    /// when the radio is dropped before it, the counts, at [`summary_path`]. An existing record is continued, while the
+    /// counts are of this radio alone.
     ///
     /// A line without a delivery is possible, where the process is killed between the two; a delivery without
     /// a line is not.
@@ -187,6 +188,15 @@ impl Radio for Simulated {
 
     fn counters(&self) -> Counters {
         self.counters.clone()
+    }
+}
+
+impl Drop for Simulated {
+    /// A listener that is stopped in the middle of the traffic leaves its account behind as well.
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            tracing::warn!(%error, "the account of a simulated radio is missing");
+        }
     }
 }
 

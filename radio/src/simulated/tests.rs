@@ -203,6 +203,22 @@ async fn the_record_holds_a_packet_before_it_is_delivered_and_the_summary_stands
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_radio_that_is_dropped_in_the_middle_leaves_its_summary_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heard");
+    let mut radio = radio_of(&traffic()).with_ledger(&path).unwrap();
+    for _ in 0..20 {
+        radio.receive().await.unwrap();
+    }
+    assert!(!summary_path(&path).exists());
+    let LedgerCounts { sent, lost_in_air, heard } = radio.ledger().counts();
+    drop(radio);
+    let summary = fs::read_to_string(summary_path(&path)).unwrap();
+    assert_eq!(summary, format!("sent {sent}\nlost_in_air {lost_in_air}\nheard {heard}\n"));
+    assert_eq!((heard, fs::read_to_string(&path).unwrap().lines().count()), (20, 20));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_packet_that_cannot_be_recorded_waits_uncounted() {
     // Every write to this device fails for want of space.
     let mut radio = radio_of(&Traffic { loss: 0.0, corruption: 0.0, ..traffic() });

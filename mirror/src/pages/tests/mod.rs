@@ -1,1 +1,157 @@
+//! Claims about the pages, asked for over the router as a browser or a program asks.
 
+mod html;
+mod json;
+mod sites;
+
+use super::{LinkState, Office, SiteStatus, router};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode, header};
+use herd::change::Origin;
+use herd::clock::{Clock, ClockReading, RawReading};
+use herd::decide::Rules;
+use herd::position::StoreId;
+use herd::store::{Incoming, MemoryDisk, Reader, Store};
+use serde_json::Value;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// 2026-01-15T10:00:00Z.
+const OPENING_US: i64 = 1_768_471_200_000_000;
+/// Longer than the repeat window, so that the same text is kept each time.
+const STEP_MS: u64 = 61_000;
+/// Longer than any page of these tests.
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+/// A day of a small yard.
+const HEARD: [&str; 13] = [
+    "hxb:LOT 7/A:124000224161433:E2801160600002044310B2E2",
+    "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
+    "event:hxbpai000001|lf:0900000000000003|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
+    "event:hxbchi000117|weight:267.3|lid:1",
+    "event:hxbchi000121|weight:NaN|lid:1",
+    "event:hxbrep000001|old_lf:0900000000000003|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
+    "hxb:LOT2024-001:LF_EAR_0099:STRANGE",
+    "hxb:LOT1:LF1:UHF1",
+    "hxb:LOT1:LF2:UHF2",
+    "hxe:LOT1:LF1:UHF1",
+    "invalid:<script>alert(1)</script>",
+    "hxb:BATCH001:LF123",
+    "hxb:<b>bold</b>:LFB:UHFB",
+];
+
+fn filled_store(payloads: &[&str]) -> Store {
+    let clock = ClockReading { received_at_us: OPENING_US, synchronized: true, boot: 1, since_boot_ms: 0 };
+    let mut store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([7; 16])).unwrap();
+    for (payload, since_boot_ms) in payloads.iter().zip((1..).map(|n| n * STEP_MS)) {
+        let received_at_us = OPENING_US + i64::try_from(since_boot_ms).unwrap() * 1_000;
+        let at = RawReading { received_at_us, synchronized: true, since_boot_ms };
+        let origin =
+            Origin { channel: "radio1".into(), rssi_dbm: Some(-97), reader_group: "main".into(), ..Origin::default() };
+        store.append(&[Incoming { raw: payload.as_bytes().to_vec(), origin, at }]).unwrap();
+    }
+    store
+}
+
+/// An office whose sites have all heard the same.
+struct TestOffice {
+    sites: Vec<&'static str>,
+    store: Store,
+    has_copy: bool,
+}
+
+impl Office for TestOffice {
+    fn sites(&self) -> Vec<String> {
+        self.sites.iter().map(ToString::to_string).collect()
+    }
+
+    fn reader(&self, site: &str) -> Option<Reader> {
+        (self.has_copy && self.sites.contains(&site)).then(|| self.store.reader())
+    }
+
+    fn status(&self, site: &str) -> Option<SiteStatus> {
+        let head = self.store.head().position;
+        self.sites.contains(&site).then(|| SiteStatus {
+            name: site.to_owned(),
+            running: true,
+            sync_interval_s: 10,
+            last_sync_time: Some(1_705_314_920_000_000),
+            total_syncs: 100,
+            successful_syncs: 99,
+            failed_syncs: 1,
+            total_records_synced: 1_500,
+            link: if self.has_copy { LinkState::Live } else { LinkState::Copying },
+            head: self.has_copy.then_some(head),
+            barn_head: Some(head.sequence.0),
+            lag_changes: Some(0),
+            barn_heard_at_us: Some(now_us() - 3_000_000),
+            stopped_because: None,
+            blocked: None,
+            copied: (!self.has_copy).then_some((12_000, 1_000_000)),
+        })
+    }
+}
+
+/// An hour after the opening, always.
+fn now_us() -> i64 {
+    OPENING_US + 3_600_000_000
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn read(&self) -> RawReading {
+        RawReading { received_at_us: now_us(), synchronized: true, since_boot_ms: 0 }
+    }
+
+    fn boot_id(&self) -> String {
+        "one".to_owned()
+    }
+}
+
+fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
+    let office = TestOffice { sites: sites.to_vec(), store: filled_store(&HEARD), has_copy };
+    router(Arc::new(office), Arc::new(StoppedClock))
+}
+
+fn office() -> Router {
+    office_of(&["barn"], true)
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+    }
+
+    fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).expect("the header is there").to_str().unwrap()
+    }
+}
+
+async fn ask(router: &Router, path: &str, accept: &str) -> Answer {
+    let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let bytes = to_bytes(response.into_body(), MAX_PAGE_BYTES).await.unwrap();
+    Answer { status, headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
+}
+
+async fn json(path: &str) -> Value {
+    let answer = ask(&office(), path, "application/json").await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+    answer.json()
+}
+
+async fn html(path: &str) -> String {
+    let answer = ask(&office(), path, BROWSER).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+    answer.body
+}

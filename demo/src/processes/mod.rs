@@ -1,0 +1,24 @@
+//! A barn and an office as processes of their own, with real files, real TLS and real HTTP between them.
+//!
+//! They can be stopped, killed and started again on the same files and the same port. Their logs lie in their state
+//! directories, and every error here names the log to look at.
+
+mod barn;
+mod child;
+mod client;
+mod error;
+mod office;
+mod part;
+pub mod parts;
+mod ports;
+
+pub use barn::{Barn, BarnSettings};
+pub use client::{Client, Reply};
+pub use error::ProcessError;
+pub use herd::door::certificate::IdentityFiles;
+pub use office::{Office, OfficeSettings};
+pub use parts::Programs;
+pub use ports::free_port_or;
+
+#[cfg(test)]
+mod tests;

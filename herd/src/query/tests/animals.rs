@@ -1,0 +1,100 @@
+use super::{Barn, animal, limit};
+use crate::change::AnimalId;
+use crate::position::Sequence;
+use crate::query::PageLimit;
+use crate::tables::AnimalStatus;
+
+/// Cases 9 to 12 of the field, and one tag seen beside its own.
+const ONE_LIFE: [&str; 5] = [
+    "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
+    "event:hxbpai000001|lf:124000224161433|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
+    "event:hxbchi000001|weight:267.3|lid:1",
+    "event:hxbrep000001|old_lf:124000224161433|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
+    "hxb:LOT2024-001:LF_EAR_0099:STRANGE",
+];
+
+#[test]
+fn an_animal_shows_its_tags_weight_traits_and_batch() {
+    let barn = Barn::that_heard(&ONE_LIFE);
+    let found = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap();
+    assert_eq!(found.lf.as_ref().unwrap().text, "LF_EAR_0099");
+    assert_eq!(found.epc.as_ref().unwrap().text, "EPC:30143B7C84D500000000000");
+    assert_eq!(found.epc.as_ref().unwrap().key, "30143B7C84D500000000000");
+    let past: Vec<_> = found.past_tags.iter().map(|tag| (tag.kind, tag.tag.text.as_str(), tag.since.0)).collect();
+    assert_eq!(past, [("lf", "124000224161433", 5)]);
+    let unconfirmed: Vec<_> = found.unconfirmed_tags.iter().map(|tag| (tag.kind, tag.tag.text.as_str())).collect();
+    assert_eq!(unconfirmed, [("epc", "STRANGE")]);
+    assert_eq!(found.weight_kg.as_deref(), Some("267.3"));
+    assert_eq!(found.weighed_by, Some(Sequence(4)));
+    assert_eq!(found.traits.pen.as_deref(), Some("P1"));
+    assert_eq!(found.barn_batch.unwrap().batch_number, "LOT2024-001");
+    assert_eq!(found.lids[0].lid, "1");
+    assert_eq!(found.first_seen.as_deref(), Some("2026-01-15T10:01:01.000Z"));
+    assert_eq!(found.last_seen, "2026-01-15T10:05:05.000Z");
+    assert_eq!(found.absorbed, None);
+}
+
+#[test]
+fn fifteen_digits_are_also_told_as_country_and_number() {
+    let barn = Barn::that_heard(&["hxb:B:0124000224161433:U1"]);
+    let lf = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().lf.unwrap();
+    assert_eq!(lf.text, "0124000224161433");
+    assert_eq!((lf.country.as_deref(), lf.number.as_deref()), (Some("124"), Some("000224161433")));
+}
+
+#[test]
+fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid() {
+    let barn = Barn::that_heard(&ONE_LIFE);
+    let snapshot = barn.snapshot();
+    let ways = [
+        "LF_EAR_0099",
+        " lf_ear_0099 ",
+        "124 000 224161433",
+        "0124000224161433",
+        "epc:30143b7c84d500000000000",
+        "30143B7C84D500000000000",
+        "1",
+    ];
+    for text in ways {
+        assert_eq!(snapshot.animal_by(text).unwrap().map(|found| found.id), Some(AnimalId(2)), "{text:?}");
+    }
+    for text in ["STRANGE", "LF_EAR", "2", "", "EPC:"] {
+        assert_eq!(snapshot.animal_by(text).unwrap(), None, "{text:?}");
+    }
+}
+
+#[test]
+fn an_absorbed_animal_leads_to_the_one_it_turned_out_to_be() {
+    let mut barn = Barn::new();
+    let tag_only = barn.hear("hxb:LOT7:LF5:UHF5");
+    let with_lid = barn.hear("event:hxbind000009|lot:LOT7|lid:9");
+    barn.hear("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5");
+    let snapshot = barn.snapshot();
+    let found = snapshot.animal(animal(tag_only)).unwrap().unwrap();
+    assert_eq!((found.id, found.absorbed), (animal(with_lid), Some(animal(tag_only))));
+    assert_eq!(found.first_seen.as_deref(), Some("2026-01-15T10:01:01.000Z"));
+    assert_eq!(snapshot.animal(animal(with_lid)).unwrap().unwrap().absorbed, None);
+    assert_eq!(snapshot.animal_by("LF5").unwrap().unwrap().absorbed, None);
+    let listed = snapshot.animals(None, PageLimit::default()).unwrap();
+    assert_eq!(listed.data.iter().map(|found| found.id).collect::<Vec<_>>(), [animal(with_lid)]);
+}
+
+#[test]
+fn an_animal_scanned_after_its_export_is_active_again_and_says_since_when() {
+    let mut barn = Barn::that_heard(&["hxb:B:L1:U1", "hxe:E:L1:U1"]);
+    assert_eq!(barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().status, AnimalStatus::Exported);
+    let returned = barn.hear("hxb:C:L1:U1");
+    let found = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap();
+    assert_eq!((found.status, found.returned), (AnimalStatus::Active, Some(returned)));
+    assert_eq!(found.export_batch.unwrap().batch_number, "E");
+}
+
+#[test]
+fn what_is_not_there_is_an_answer() {
+    let barn = Barn::new();
+    let snapshot = barn.snapshot();
+    assert_eq!(snapshot.animal(AnimalId(1)).unwrap(), None);
+    assert_eq!(snapshot.history(AnimalId(1), None, limit(1)).unwrap(), None);
+    assert_eq!(snapshot.animals(None, limit(1)).unwrap().data, []);
+    assert_eq!(snapshot.totals().unwrap().last_received_at, None);
+}

@@ -1,0 +1,82 @@
+use super::{Barn, animal, limit};
+use crate::position::Sequence;
+use crate::query::{HistoryPlace, PageLimit, QueryError};
+
+/// Two animals, seen in turns, that a pairing shows to be one; gives the sequences.
+fn merged() -> (Barn, Vec<Sequence>) {
+    let mut barn = Barn::new();
+    let heard = [
+        "hxb:LOT7:LF5:UHF5",
+        "event:hxbind000009|lot:LOT7|lid:9",
+        "hxb:OTHER:LFX:UHFX",
+        "hxb:LOT7:LF5:UHF5",
+        "event:hxbchi000001|lid:9|weight:300",
+        "hxb:LOT7:LF5:UHF5",
+        "event:hxbpai000009|lid:9|lf:LF5|epc:UHF5|weight:310.5",
+        "event:hxbchi000002|lid:9|weight:NaN",
+    ];
+    let sequences = heard.map(|payload| barn.hear(payload)).to_vec();
+    (barn, sequences)
+}
+
+#[test]
+fn a_history_is_told_back_to_its_beginning_through_a_merge() {
+    let (barn, heard) = merged();
+    let told = barn.snapshot().history(animal(heard[1]), None, PageLimit::default()).unwrap().unwrap();
+    let sequences: Vec<_> = told.data.iter().map(|entry| entry.sequence).collect();
+    let expected: Vec<_> = [7, 6, 5, 4, 3, 1, 0].map(|index| heard[index]).to_vec();
+    assert_eq!(sequences, expected);
+    assert_eq!(told.next, None);
+    assert_eq!(told.data[1].absorbed, Some(animal(heard[0])));
+    assert_eq!(told.data[0].event.weight_refused.as_deref(), Some("NaN"));
+    assert_eq!((told.data[1].lf_use, told.data[1].epc_use), (Some("sighted"), Some("sighted")));
+    assert_eq!((told.data[6].lf_use, told.data[6].rssi_dbm), (Some("assigned"), Some(-97)));
+    assert_eq!(told.data[6].batch.as_ref().unwrap().batch_number, "LOT7");
+}
+
+#[test]
+fn pages_of_any_size_tell_the_same_history() {
+    let (barn, heard) = merged();
+    let snapshot = barn.snapshot();
+    let whole = snapshot.history(animal(heard[1]), None, limit(100)).unwrap().unwrap().data;
+    for entries in 1..=whole.len() as u64 {
+        let mut told = Vec::new();
+        let mut from = None;
+        loop {
+            let page = snapshot.history(animal(heard[1]), from, limit(entries)).unwrap().unwrap();
+            told.extend(page.data);
+            // As it goes through a URL.
+            let Some(next) = page.next else { break };
+            from = Some(next.to_string().parse().unwrap());
+        }
+        assert_eq!(told, whole, "in pages of {entries}");
+    }
+}
+
+#[test]
+fn the_place_of_two_walks_side_by_side_reads_as_both_sequences() {
+    let (barn, heard) = merged();
+    let page = barn.snapshot().history(animal(heard[1]), None, limit(2)).unwrap().unwrap();
+    assert_eq!(page.next.unwrap().to_string(), format!("{},{}", heard[5], heard[4]));
+}
+
+#[test]
+fn a_place_of_another_animal_is_refused() {
+    let (barn, heard) = merged();
+    let place = |text: String| Some(text.parse::<HistoryPlace>().unwrap());
+    for foreign in [heard[2].0, 10_000] {
+        let asked = barn.snapshot().history(animal(heard[1]), place(foreign.to_string()), limit(5));
+        assert!(matches!(asked, Err(QueryError::NotOfAnimal { .. })), "{foreign}: {asked:?}");
+    }
+    for text in ["", "x", "1,", "-1", "1,,2", &"1,".repeat(1_000)] {
+        assert!(text.parse::<HistoryPlace>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn weights_are_the_entries_that_have_one_to_believe() {
+    let (barn, heard) = merged();
+    let weights = barn.snapshot().weights(animal(heard[0]), None, PageLimit::default()).unwrap().unwrap();
+    let told: Vec<_> = weights.data.iter().map(|weight| (weight.sequence, weight.weight_kg.as_str())).collect();
+    assert_eq!(told, [(heard[6], "310.5"), (heard[4], "300")]);
+}

@@ -1,0 +1,123 @@
+use super::{Barn, limit};
+use crate::position::Sequence;
+use crate::query::{ChangeView, PageLimit, PayloadFilter, PayloadStatus, QueryError};
+
+fn filled() -> Barn {
+    let mut barn = Barn::that_heard(&["hxb:B:L1:U1", "invalid:data", " hxb:B:L2:U2\r\n"]);
+    barn.hear_bytes(b"\xff\xfe frame");
+    barn.hear("event:hxbchi000117|lid:1|weight:200");
+    barn.hear("event:hxbchi000121|lid:1");
+    barn
+}
+
+fn told(barn: &Barn, filter: PayloadFilter) -> Vec<u64> {
+    let page = barn.snapshot().payloads(None, PageLimit::default(), filter).unwrap();
+    assert_eq!(page.next, None);
+    page.data.iter().map(|payload| payload.id.0).collect()
+}
+
+#[test]
+fn payloads_are_told_latest_first_and_by_status() {
+    let barn = filled();
+    assert_eq!(told(&barn, PayloadFilter::All), [7, 6, 5, 4, 3, 2]);
+    assert_eq!(told(&barn, PayloadFilter::Status(PayloadStatus::Processed)), [7, 6, 4, 2]);
+    assert_eq!(told(&barn, PayloadFilter::Status(PayloadStatus::Error)), [5, 3]);
+}
+
+#[test]
+fn a_payload_tells_where_it_came_from_and_what_it_says() {
+    let payload = filled().snapshot().payload(Sequence(4)).unwrap().unwrap();
+    assert_eq!((payload.payload.as_str(), payload.is_text), (" hxb:B:L2:U2\r\n", true));
+    assert_eq!(payload.payload_hash, crate::payload::content_hash(b"hxb:B:L2:U2").to_string());
+    assert_eq!(
+        (payload.channel.as_str(), payload.rssi_dbm, payload.snr_db.as_deref()),
+        ("radio1", Some(-97), Some("-1.75"))
+    );
+    assert_eq!((payload.reader_group.as_str(), payload.reader_era), ("main", 1));
+    assert_eq!((payload.animal.unwrap().0, payload.batch.unwrap().0), (4, 2));
+    assert_eq!(payload.event.unwrap().kind, "scan");
+}
+
+#[test]
+fn a_rejection_tells_its_reason_as_a_code_and_as_a_sentence() {
+    let payload = filled().snapshot().payload(Sequence(3)).unwrap().unwrap();
+    assert_eq!((payload.status, payload.reason), (PayloadStatus::Error, Some("unknown_prefix")));
+    assert!(payload.reason_text.unwrap().starts_with("The payload begins with \"invalid\""));
+    assert_eq!(payload.event, None);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_also_given_as_they_came() {
+    let payload = filled().snapshot().payload(Sequence(5)).unwrap().unwrap();
+    assert!(!payload.is_text);
+    assert_eq!(payload.payload, "\u{fffd}\u{fffd} frame");
+    assert_eq!(payload.raw_base64.as_deref(), Some("//4gZnJhbWU="));
+}
+
+#[test]
+fn a_change_that_is_no_payload_is_no_payload_but_a_change() {
+    let snapshot = filled().snapshot();
+    assert_eq!(snapshot.payload(Sequence(1)).unwrap(), None);
+    let epoch = serde_json::to_value(snapshot.change_view(Sequence(1)).unwrap().unwrap()).unwrap();
+    assert_eq!((&epoch["kind"], &epoch["version"], &epoch["epoch"]), (&"epoch".into(), &1.into(), &1.into()));
+    assert_eq!(snapshot.change_view(Sequence(8)).unwrap(), None);
+    assert_eq!(snapshot.change_view(Sequence(0)).unwrap(), None);
+}
+
+#[test]
+fn a_received_change_tells_its_decision() {
+    let change = filled().snapshot().change_view(Sequence(4)).unwrap().unwrap();
+    let json = serde_json::to_value(change).unwrap();
+    assert_eq!(
+        (&json["sequence"], &json["kind"], &json["status"]),
+        (&4.into(), &"received".into(), &"processed".into())
+    );
+    assert_eq!((&json["lf_use"], &json["event"]["lf"]["key"]), (&"assigned".into(), &"L2".into()));
+    assert_eq!(json["previous"], serde_json::json!([{"animal": 4, "sequence": 0}]));
+}
+
+#[test]
+fn a_change_of_a_kind_or_version_not_known_here_is_told_as_its_bytes() {
+    for (bytes, expected) in [
+        (&[200, 9, 1][..], r#"{"sequence":7,"kind":200,"version":9,"bytes":"yAkB"}"#),
+        (&[3, 1, 0], r#"{"sequence":7,"kind":"corrected","version":1,"bytes":"AwEA"}"#),
+        (&[1, 2], r#"{"sequence":7,"kind":"received","version":2,"bytes":"AQI="}"#),
+        (&[], r#"{"sequence":7,"kind":0,"version":0,"bytes":""}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&ChangeView::new(Sequence(7), bytes)).unwrap(), expected);
+    }
+}
+
+#[test]
+fn what_was_never_heard_is_told_as_people_say_it_and_closes_when_it_comes_late() {
+    let mut barn = filled();
+    let texts = |barn: &Barn| -> Vec<String> {
+        let gaps = barn.snapshot().gaps(None, PageLimit::default()).unwrap().data;
+        gaps.into_iter().map(|gap| gap.text).collect()
+    };
+    assert_eq!(texts(&barn), ["118-120 never heard"]);
+    assert_eq!(barn.snapshot().totals().unwrap().missed_events, 3);
+    barn.hear("event:hxbchi000119|lid:1");
+    assert_eq!(texts(&barn), ["118 never heard", "120 never heard"]);
+    let gap = barn.snapshot().gaps(None, limit(1)).unwrap().data.remove(0);
+    assert_eq!((gap.reader_group.as_str(), gap.reader_era, gap.counter.as_str(), gap.missed), ("main", 1, "hxbchi", 1));
+    let counter = barn.snapshot().counters(None, limit(1)).unwrap().data.remove(0);
+    assert_eq!((counter.counter.as_str(), counter.lowest, counter.highest), ("hxbchi", 117, 121));
+}
+
+#[test]
+fn totals_count_everything_as_of_one_change() {
+    let totals = filled().snapshot().totals().unwrap();
+    assert_eq!((totals.as_of, totals.received, totals.accepted, totals.rejected), (Sequence(7), 6, 4, 2));
+    assert_eq!((totals.animals, totals.active, totals.batches, totals.open_batches), (3, 3, 1, 1));
+    assert_eq!(totals.last_received_at.as_deref(), Some("2026-01-15T10:06:06.000Z"));
+}
+
+#[test]
+fn a_page_has_one_to_a_thousand_entries() {
+    for asked in [0, 1_001, u64::MAX] {
+        assert!(matches!(PageLimit::new(asked), Err(QueryError::Limit { .. })), "{asked}");
+    }
+    assert_eq!(PageLimit::new(1_000).unwrap().entries(), 1_000);
+    assert_eq!(PageLimit::default().entries(), 50);
+}

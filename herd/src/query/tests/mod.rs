@@ -1,0 +1,86 @@
+//! Claims about the questions, over stores that were filled through `append`.
+
+mod animals;
+mod batches;
+mod history;
+mod log;
+mod paging;
+
+use super::PageLimit;
+use crate::change::{AnimalId, Origin};
+use crate::clock::{ClockReading, RawReading};
+use crate::decide::Rules;
+use crate::position::{Sequence, StoreId};
+use crate::store::{Incoming, MemoryDisk, Receipt, Snapshot, Store};
+
+/// 2026-01-15T10:00:00Z.
+const OPENING_US: i64 = 1_768_471_200_000_000;
+/// Longer than the repeat window, so that the same text is kept each time.
+const STEP_MS: u64 = 61_000;
+
+/// A barn: each payload is heard [`STEP_MS`] after the one before.
+pub(super) struct Barn {
+    store: Store,
+    since_boot_ms: u64,
+}
+
+impl Barn {
+    pub(super) fn new() -> Self {
+        let mut ids = 0;
+        let new_id = || {
+            ids += 1;
+            StoreId([ids; 16])
+        };
+        let clock = ClockReading { received_at_us: OPENING_US, synchronized: true, boot: 1, since_boot_ms: 0 };
+        let store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, new_id).unwrap();
+        Self { store, since_boot_ms: 0 }
+    }
+
+    /// A barn that heard these, the first of them as change 2.
+    pub(super) fn that_heard(payloads: &[&str]) -> Self {
+        let mut barn = Self::new();
+        for payload in payloads {
+            barn.hear(payload);
+        }
+        barn
+    }
+
+    pub(super) fn hear(&mut self, payload: &str) -> Sequence {
+        self.hear_bytes(payload.as_bytes())
+    }
+
+    pub(super) fn hear_bytes(&mut self, raw: &[u8]) -> Sequence {
+        self.since_boot_ms += STEP_MS;
+        let received_at_us = OPENING_US + i64::try_from(self.since_boot_ms).unwrap() * 1_000;
+        let at = RawReading { received_at_us, synchronized: true, since_boot_ms: self.since_boot_ms };
+        let origin = Origin {
+            channel: "radio1".into(),
+            rssi_dbm: Some(-97),
+            snr_quarter_db: Some(-7),
+            reader_group: "main".into(),
+            ..Origin::default()
+        };
+        let receipts = self.store.append(&[Incoming { raw: raw.to_vec(), origin, at }]).unwrap();
+        match receipts[0] {
+            Receipt::Kept { sequence } | Receipt::Rejected { sequence, .. } => sequence,
+            ref other => panic!("{:?} was not kept: {other:?}", String::from_utf8_lossy(raw)),
+        }
+    }
+
+    /// The next payload is heard so much later.
+    pub(super) fn rest(&mut self, hours: u64) {
+        self.since_boot_ms += hours * 3_600_000;
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        self.store.reader().snapshot().unwrap()
+    }
+}
+
+pub(super) fn limit(entries: u64) -> PageLimit {
+    PageLimit::new(entries).unwrap()
+}
+
+pub(super) fn animal(of: Sequence) -> AnimalId {
+    AnimalId::from(of)
+}

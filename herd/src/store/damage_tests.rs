@@ -1,0 +1,81 @@
+//! What a store does where its tables do not hold what they should.
+//!
+//! Would catch: a writer that goes on with tables that do not read, and tables that are believed at every start anew
+//! though they failed at the last one.
+
+use super::*;
+use crate::change::Origin;
+use crate::clock::RawReading;
+use crate::fold::RowsError;
+use crate::tables::{Table, number_key};
+use redb::{ReadableTable, TableDefinition};
+
+const STORE: StoreId = StoreId([7; 16]);
+
+fn opened(disk: &MemoryDisk) -> Store {
+    Store::open_source(disk, Rules::default(), ClockReading { boot: 1, ..ClockReading::default() }, || STORE).unwrap()
+}
+
+fn incoming(text: &str) -> Incoming {
+    Incoming { raw: text.as_bytes().to_vec(), origin: Origin::default(), at: RawReading::default() }
+}
+
+/// Puts bytes in the place of the row of an animal.
+fn damage(disk: &MemoryDisk, animal: u64) {
+    let animals: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(Table::Animals.name());
+    let database = disk.open(TABLES_FILE, TABLES_CACHE_BYTES).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut table = transaction.open_table(animals).unwrap();
+        assert!(table.get(number_key(animal).as_slice()).unwrap().is_some());
+        table.insert(number_key(animal).as_slice(), b"\xff".as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn tables_with_a_row_that_does_not_read_end_the_writer_and_are_folded_again_by_the_next() {
+    let disk = MemoryDisk::default();
+    let mut store = opened(&disk);
+    store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
+    store.settle().unwrap();
+    let head = store.head();
+    drop(store);
+    damage(&disk, 2);
+
+    let mut store = opened(&disk);
+    assert_eq!(store.head(), head);
+    let group = [incoming("hxb:L2:A:U1")];
+    assert!(matches!(store.append(&group), Err(StoreError::Rows(RowsError::Damaged { table: "animals", .. }))));
+    assert_eq!(store.head(), head, "nothing was kept");
+    assert!(matches!(store.append(&group), Err(StoreError::Interrupted)));
+    drop(store);
+
+    let mut store = opened(&disk);
+    assert_eq!(store.head(), head, "equal fold digest");
+    let receipts = store.append(&group).unwrap();
+    assert_eq!(receipts, [Receipt::Kept { sequence: Sequence(3) }]);
+}
+
+#[test]
+fn tables_of_another_history_are_not_believed() {
+    let disk = MemoryDisk::default();
+    let mut store = opened(&disk);
+    store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
+    store.settle().unwrap();
+    let head = store.head();
+    let wrong = [
+        TablesState { store: StoreId([8; 16]), ..store.state },
+        TablesState { fold_version: FOLD_VERSION + 1, ..store.state },
+        TablesState { digest: Digest([1; 32]), ..store.state },
+        TablesState { folded: Sequence(99), ..store.state },
+    ];
+    for state in wrong {
+        let reader = store.tables.reader().unwrap();
+        let staged = Staged::new(reader, state.folded, Digest([9; 32]));
+        store.tables.write(&staged, &state, true).unwrap();
+        drop((staged, store));
+        store = opened(&disk);
+        assert_eq!(store.head(), head, "{state:?}");
+    }
+}
