@@ -5,7 +5,7 @@ use super::source::Lie;
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::Changes;
 use herd::sync::divergence::Divergence;
-use herd::wire::{Acknowledged, ExportEnd, Page, Schema, to_blob};
+use herd::wire::{Acknowledged, ExportEnd, Page, to_blob};
 use mirror::follow::FollowEnd;
 
 fn altered(page: &Page, alter: impl FnOnce(&mut Page)) -> Vec<u8> {
@@ -64,10 +64,9 @@ async fn a_page_of_another_history_ends_the_following_and_writes_nothing() {
     for (case, lie) in cases {
         let mut pair = Pair::new().await;
         let before = pair.seen();
-        pair.lie.send_replace(Lie::Live(lie));
+        pair.begin_to_lie(case, Lie::Live(lie)).await;
         pair.barn.hear_more(1).await;
-        let end = (&mut pair.following).await.unwrap();
-        assert_eq!(end, FollowEnd::Diverged(Divergence::Other), "{case}");
+        assert_eq!(pair.end().await, FollowEnd::Diverged(Divergence::Other), "{case}");
         assert_eq!(pair.seen(), before, "{case}");
         assert_eq!(pair.status().diverged, Some(Divergence::Other), "{case}");
         pair.lie.send_replace(Lie::None);

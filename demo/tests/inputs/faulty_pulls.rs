@@ -10,7 +10,7 @@ use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::store::Changes;
 use herd::sync::divergence::Divergence;
 use herd::sync::link::Answer;
-use herd::wire::{Acknowledged, BLOB_BYTES, BarnHead, ExportEnd, Page, PageEnd, to_blob};
+use herd::wire::{Acknowledged, BLOB_BYTES, ExportEnd, Page, PageEnd, to_blob};
 use mirror::follow::{FollowEnd, LinkState};
 use serde_json::json;
 
@@ -259,12 +259,12 @@ fn page_after(told: &Told, after: Position) -> Page {
 async fn a_source_that_promises_changes_and_sends_none_is_not_asked_without_end() {
     let pair = Pair::new().await;
     let before = pair.seen();
-    pair.lie.send_replace(Lie::Pulled(|told| {
-        let barn = BarnHead { head: Sequence(u64::MAX), ..told.page.end.barn };
-        let end = PageEnd { end: told.page.after, head: Sequence(u64::MAX), barn };
+    let promise = Lie::Pulled(|told| {
+        let end = PageEnd { end: told.page.after, head: Sequence(u64::MAX), barn: told.page.end.barn };
         ok(to_blob(&Page { after: told.page.after, end, changes: Changes::default() }))
-    }));
-    pair.until("promised", |status| status.barn.is_some_and(|heard| heard.barn.head == Sequence(u64::MAX))).await;
+    });
+    pair.begin_to_lie("promises", promise).await;
+    pair.until("promises", |status| status.link == LinkState::Live).await;
     assert_eq!(pair.seen(), before);
     let tried = pair.status().total_syncs;
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
@@ -287,20 +287,15 @@ async fn a_409_with_another_position_ends_the_following_and_leaves_the_copy_serv
     let before = pair.seen();
     pair.lie.send_replace(Lie::Pulled(other_history));
     pair.barn.hear_more(3).await;
-    let end = (&mut pair.following).await.unwrap();
-    assert_eq!(end, FollowEnd::Diverged(Divergence::Other));
+    assert_eq!(pair.end().await, FollowEnd::Diverged(Divergence::Other));
     let status = pair.status();
     assert_eq!((status.link, status.diverged), (LinkState::Stopped, Some(Divergence::Other)));
     assert!(status.last_error.unwrap().contains("another history"));
     assert_eq!(pair.seen(), before);
-    assert!(pair.barn_head().sequence > before_head(&pair));
+    assert!(pair.barn.head().sequence > pair.office.head().position.sequence);
     pair.lie.send_replace(Lie::None);
     pair.follow();
     pair.until_equal("followed again").await;
-}
-
-fn before_head(pair: &Pair) -> Sequence {
-    pair.office.head().position.sequence
 }
 
 #[tokio::test(start_paused = true)]

@@ -49,3 +49,22 @@ impl Golden {
         text + "\n}\n"
     }
 }
+
+/// The answer that stands in a table's file.
+pub(crate) fn golden_answer(table: &str, case: &str) -> Value {
+    let Golden { file, .. } = Golden::new(table);
+    let golden: Map<String, Value> = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    golden.get(case).unwrap_or_else(|| panic!("{} has no `{case}`", file.display())).clone()
+}
+
+/// What differs from one process to the next put out of sight: identities, digests and where a log stands.
+pub(crate) fn masked(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let volatile = |key: &str| ["store", "digest", "sequence"].contains(&key);
+            map.iter().map(|(key, it)| (key.clone(), if volatile(key) { "...".into() } else { masked(it) })).collect()
+        }
+        Value::Array(all) => all.iter().map(masked).collect(),
+        other => other.clone(),
+    }
+}

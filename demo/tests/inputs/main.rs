@@ -17,6 +17,7 @@ mod faulty_live;
 mod faulty_pulls;
 mod golden;
 mod office;
+mod over_tls;
 mod payloads;
 mod reads;
 mod source;

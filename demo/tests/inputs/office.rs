@@ -3,7 +3,6 @@
 use super::barn::{Barn, StillClock};
 use super::source::{Lie, Source};
 use herd::decide::Rules;
-use herd::position::Position;
 use herd::query::TotalsView;
 use herd::store::{Head, MemoryDisk, Reader, Store};
 use mirror::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
@@ -94,11 +93,26 @@ impl Pair {
         self.until(case, |status| status.link == LinkState::Live && status.last_error.is_none()).await;
     }
 
+    /// From now on the source tells this lie. The live connection is a new one by then, unless the lie is about that.
+    pub(crate) async fn begin_to_lie(&self, case: &str, lie: Lie) {
+        self.lie.send_replace(lie);
+        self.until(case, |status| status.link != LinkState::Live).await;
+        if matches!(lie, Lie::Live(_)) {
+            self.until(case, |status| status.link == LinkState::Live).await;
+        }
+    }
+
+    /// How the following ended.
+    pub(crate) async fn end(&mut self) -> FollowEnd {
+        let ended = timeout(PATIENCE, &mut self.following).await;
+        ended.unwrap_or_else(|_| panic!("the follower goes on: {:?}", self.status())).unwrap()
+    }
+
     /// The barn goes on and the source lies about it: the follower says why, the copy stays as it is however often it
     /// tries, and once the source is right again the copy comes to equal it.
     pub(crate) async fn survives(&self, case: &str, lie: Lie, why: &str) {
         let before = self.seen();
-        self.lie.send_replace(lie);
+        self.begin_to_lie(case, lie).await;
         self.barn.hear_more(3).await;
         self.until(case, |status| status.last_error.as_ref().is_some_and(|error| error.contains(why))).await;
         let tried = self.status().failed_syncs;
@@ -111,9 +125,5 @@ impl Pair {
         assert!((2..MOST_TRIES).contains(&tries), "`{case}`: {tries} tries");
         self.lie.send_replace(Lie::None);
         self.until_equal(case).await;
-    }
-
-    pub(crate) fn barn_head(&self) -> Position {
-        self.barn.head()
     }
 }

@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 const ON_THE_WAY: usize = 4;
 
 /// What the source tells in place of the truth.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Lie {
     /// Nothing but the truth.
     None,
@@ -87,11 +87,11 @@ impl Link for Source {
 
     async fn get(&self, path_and_query: &str, _: bool, limit_bytes: usize, _: u64) -> Result<Answer, LinkError> {
         assert!(path_and_query.starts_with(CHANGES_PATH), "a follower asks for nothing else: {path_and_query}");
-        if self.lied_live.load(Ordering::Relaxed) {
+        let lie = *self.lie.borrow();
+        if matches!(lie, Lie::Live(_)) && self.lied_live.load(Ordering::Relaxed) {
             return Err(LinkError::Unreachable { peer: "the barn".to_owned(), why: "silent".to_owned() });
         }
         let honest = self.honest(path_and_query).await;
-        let lie = *self.lie.borrow();
         let told = if let Lie::Pulled(lie) = lie { self.twisted(honest, lie).await } else { honest };
         let status = told.status().as_u16();
         match Limited::new(told.into_body(), limit_bytes).collect().await {
@@ -108,6 +108,7 @@ impl Link for Source {
         if let Lie::Refused(answer) = *lie.borrow_and_update() {
             return Ok(Opened::Refused(answer()));
         }
+        self.lied_live.store(false, Ordering::Relaxed);
         let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
         let from = from.or_else(|| self.reader.position_at(Sequence::ZERO).unwrap()).unwrap();
         let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(ON_THE_WAY), mpsc::channel(ON_THE_WAY));
@@ -147,10 +148,7 @@ impl LiveChannel for End {
     async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
         tokio::select! {
             biased;
-            _ = self.lie.changed() => {
-                self.lied_live.store(false, Ordering::Relaxed);
-                Err(broken("receiving"))
-            }
+            _ = self.lie.changed() => Err(broken("receiving")),
             blob = self.receive.recv() => Ok(blob),
         }
     }

@@ -1,5 +1,6 @@
 //! What a follower asks: `store`, `epoch`, `after`, `digest`, all four or none, and `limit` and `wait`.
 
+use crate::door::reply::StrictQuery;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use crate::wire::PAGE_CHANGES;
 use axum::extract::Query;
@@ -25,21 +26,19 @@ struct Keys {
     digest: Option<String>,
     limit: Option<String>,
     wait: Option<String>,
-    since: Option<String>,
 }
 
 impl Keys {
     fn from_uri(uri: &Uri) -> Result<Self, BadQuery> {
-        let Query(keys) = Query::<Self>::try_from_uri(uri)
-            .map_err(|error| BadQuery(format!("the query does not read: {}", error.body_text())))?;
-        if keys.since.is_some() {
+        let pairs = Query::<Vec<(String, String)>>::try_from_uri(uri);
+        if pairs.is_ok_and(|pairs| pairs.iter().any(|(key, _)| key == "since")) {
             return Err(BadQuery(
                 "`since` is a time, and no time decides what to sync: send store, epoch, after and digest of the last \
                  page instead, or none of them for the start"
                     .to_owned(),
             ));
         }
-        Ok(keys)
+        StrictQuery::of_uri(uri).map(|StrictQuery(keys)| keys).map_err(|refused| BadQuery(refused.message))
     }
 }
 
@@ -97,8 +96,8 @@ fn position(keys: &Keys) -> Result<Option<Position>, BadQuery> {
         (None, None, None, None) => Ok(None),
         (Some(store), Some(epoch), Some(after), Some(digest)) => Ok(Some(Position {
             store: read::<StoreId>("store", store)?,
-            epoch: Epoch(read("epoch", epoch)?),
-            sequence: Sequence(read("after", after)?),
+            epoch: Epoch(number("epoch", epoch)?),
+            sequence: Sequence(number("after", after)?),
             digest: read::<Digest>("digest", digest)?,
         })),
         _ => Err(BadQuery(
@@ -106,6 +105,15 @@ fn position(keys: &Keys) -> Result<Option<Position>, BadQuery> {
                 .to_owned(),
         )),
     }
+}
+
+/// A number of digits alone: Rust itself would read a sign, too.
+fn whole<T: FromStr>(text: &str) -> Option<T> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+fn number<T: FromStr>(key: &str, text: &str) -> Result<T, BadQuery> {
+    whole(text).ok_or_else(|| BadQuery(format!("`{key}` must be a whole number that a position can have")))
 }
 
 fn read<T: FromStr>(key: &str, text: &str) -> Result<T, BadQuery>
@@ -117,8 +125,8 @@ where
 
 fn bounded(key: &str, text: Option<&str>, range: std::ops::RangeInclusive<u64>) -> Result<Option<u64>, BadQuery> {
     let Some(text) = text else { return Ok(None) };
-    match text.parse() {
-        Ok(number) if range.contains(&number) => Ok(Some(number)),
+    match whole(text) {
+        Some(number) if range.contains(&number) => Ok(Some(number)),
         _ => Err(BadQuery(format!("`{key}` must be a whole number from {} to {}", range.start(), range.end()))),
     }
 }
@@ -146,6 +154,7 @@ mod tests {
         let wrong = [
             ("?limit=0", "1 to 10000"),
             ("?limit=-1", "1 to 10000"),
+            ("?limit=%2B1", "1 to 10000"),
             ("?limit=abc", "1 to 10000"),
             ("?limit=99999999999999999999999", "1 to 10000"),
             ("?wait=31", "0 to 30"),
@@ -153,7 +162,7 @@ mod tests {
             ("?store=x&epoch=1&after=5&digest=y", "store"),
             ("?since=2024-01-01", "no time decides"),
             ("?sort=asc", "unknown"),
-            ("?limit=1&limit=2", "duplicate"),
+            ("?limit=1&limit=2", "more than once"),
         ];
         for (query, hint) in wrong {
             let error = read_query(query).unwrap_err();

@@ -66,7 +66,7 @@ pub(super) struct Exchange<L> {
     pub(super) settings: FollowSettings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) status: watch::Sender<FollowStatus>,
-    /// Whether anything came through since this was last looked at.
+    /// Whether the connection was of any use since this was last looked at.
     pub(super) worked: bool,
 }
 
@@ -213,6 +213,7 @@ impl<L: Link> Exchange<L> {
             }
             BlobKind::Heartbeat => {
                 let heartbeat: Heartbeat = from_blob(blob)?;
+                self.worked = true;
                 self.heard(heartbeat.barn);
                 self.compare(&heartbeat);
             }
@@ -256,7 +257,6 @@ impl<L: Link> Exchange<L> {
     }
 
     fn heard(&mut self, barn: BarnHead) {
-        self.worked = true;
         let heard = Heard { barn, at_us: self.clock.read().received_at_us, at: Instant::now() };
         self.status.send_modify(|status| status.barn = Some(heard));
     }
@@ -270,7 +270,9 @@ impl<L: Link> Exchange<L> {
         self.status.send_modify(|status| status.digest_equal = Some(equal));
     }
 
-    fn note_success(&self, changes: u64) {
+    fn note_success(&mut self, changes: u64) {
+        // Only what was proved: a source whose pages prove nothing is asked less and less often.
+        self.worked = true;
         let now_us = self.clock.read().received_at_us;
         self.status.send_modify(|status| {
             status.successful_syncs += 1;

@@ -1,0 +1,181 @@
+//! A handful of the tables over real TLS against the real process, and what only a network can send.
+
+use super::barn::RECEIVE;
+use super::golden::{golden_answer, masked};
+use bytes::Bytes;
+use demo::processes::{Barn, BarnSettings, Programs};
+use herd::position::{Position, Sequence};
+use herd::sync::link::{LIVE_PATH, Link as _, LiveChannel as _, Opened};
+use herd::sync::query::position_text;
+use herd::wire::{Acknowledged, to_blob};
+use mirror::link::{HttpsLink, Trust};
+use reqwest::{Client, Method, Url};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// So long a condition is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// An opening may take so long.
+const OPEN_TIMEOUT_MS: u64 = 10_000;
+
+/// The process, and a client that pins its key.
+struct Real {
+    barn: Barn,
+    http: Client,
+    ingest_key: String,
+    sync_key: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Real {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let programs = Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into());
+        let mut barn = Barn::new(&programs, &directory.path().join("barn"), &BarnSettings::default()).unwrap();
+        barn.start().await.unwrap();
+        let http = mirror::link::client(&Trust::Pin(barn.spki_sha256().unwrap())).unwrap();
+        let (ingest_key, sync_key) =
+            (barn.key("chute-1", &["ingest"]).unwrap(), barn.key("office", &["sync"]).unwrap());
+        Self { barn, http, ingest_key, sync_key, _directory: directory }
+    }
+
+    /// What a request could have left behind: where the log and the tables stand, what was counted, and the keys.
+    fn traces(&self) -> Vec<String> {
+        let status = self.barn.status().unwrap();
+        let of_status = ["sequence", "digest", "folded", "fold_digest", "epoch", "counts", "duplicates", "failing"];
+        let mut traces: Vec<String> = of_status.iter().map(|name| format!("{name}: {}", status[*name])).collect();
+        traces.push(self.barn.run(&["key", "list"]).unwrap());
+        traces
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Value) {
+        let url: Url = format!("https://{}{path}", self.barn.address()).parse().unwrap();
+        let mut request = self.http.request(method, url).header("Content-Type", "application/json").timeout(PATIENCE);
+        if let Some(key) = key {
+            request = request.header("X-API-Key", key);
+        }
+        let response = request.body(body).send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
+    }
+
+    fn link(&self) -> HttpsLink {
+        let trust = Trust::Pin(self.barn.spki_sha256().unwrap());
+        HttpsLink::new(vec![self.barn.address().to_string().parse().unwrap()], &trust, &self.sync_key).unwrap()
+    }
+
+    async fn head(&self) -> Position {
+        let (_, schema) = self.send(Method::GET, "/api/sync/schema", Some(&self.sync_key), "").await;
+        serde_json::from_value(schema["data"]["state"]["position"].clone()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_real_process_answers_as_the_tables_say_and_keeps_nothing_of_what_is_wrong() {
+    let real = Real::start().await;
+    let (ingest, sync) = (Some(real.ingest_key.as_str()), Some(real.sync_key.as_str()));
+    let scan = r#"{"payload":"hxb:TEST001:LF999:UHF888"}"#;
+    let stored = real.send(Method::POST, RECEIVE, ingest, scan).await;
+    assert_eq!(stored.1, golden_answer("payload_right", "a barn scan")["body"]);
+    let padded = |bytes: usize| format!("{scan}{}", " ".repeat(bytes - scan.len()));
+    let wrong = [
+        ("door_keys", "no key", real.send(Method::POST, RECEIVE, None, scan).await),
+        ("door_keys", "an empty key", real.send(Method::POST, RECEIVE, Some(""), scan).await),
+        ("door_keys", "a key of scope sync", real.send(Method::POST, RECEIVE, sync, scan).await),
+        ("payload_no_object", "a string", real.send(Method::POST, RECEIVE, ingest, r#""hxb:A:1:2""#).await),
+        ("payload_no_object", "no body", real.send(Method::POST, RECEIVE, ingest, "").await),
+        ("payload_body_limits", "4 KiB and one", real.send(Method::POST, RECEIVE, ingest, padded(4_097)).await),
+        ("payload_body_limits", "512 KiB and one", real.send(Method::POST, RECEIVE, ingest, padded(524_289)).await),
+        ("door_paths", "GET /api/lora/receive", real.send(Method::GET, RECEIVE, ingest, "").await),
+        ("door_paths", "POST /nowhere", real.send(Method::POST, "/nowhere", ingest, scan).await),
+        ("changes_query_wrong", "limit=0", real.send(Method::GET, "/api/sync/changes?limit=0", sync, "").await),
+        ("full_export", "a limit", real.send(Method::GET, "/api/sync/full-export?limit=5", sync, "").await),
+        ("live", "no upgrade", real.send(Method::GET, "/api/sync/live", sync, "").await),
+    ];
+    let before = real.traces();
+    for (table, case, (status, body)) in wrong {
+        let golden = golden_answer(table, case);
+        assert_eq!((&json!(status), &body), (&golden["status"], &golden["body"]), "{table}: {case}");
+    }
+    let beyond = Position { sequence: Sequence(99), ..real.head().await };
+    let path = format!("/api/sync/changes?{}", position_text(&beyond));
+    let (status, body) = real.send(Method::GET, &path, sync, "").await;
+    assert_eq!((status, &body["held"]["sequence"], &body["asked"]["sequence"]), (409, &json!(2), &json!(99)));
+    assert_eq!(masked(&body), masked(&golden_answer("changes_diverged", "one beyond the head")["body"]));
+    assert_eq!(real.traces(), before);
+    assert_eq!(real.head().await.sequence, Sequence(2));
+}
+
+#[tokio::test]
+async fn what_is_no_http_of_a_sane_size_is_refused_and_the_process_goes_on() {
+    let real = Real::start().await;
+    let before = real.traces();
+    let sync = Some(real.sync_key.as_str());
+    let long = format!("/api/sync/changes?digest={}", "a".repeat(60_000));
+    let (status, body) = real.send(Method::GET, &long, sync, "").await;
+    assert!(status == 400 && body["message"].as_str().is_some_and(|message| message.len() < 1_000), "{status}: {body}");
+    let wide = real.http.get(format!("https://{}/api/sync/schema", real.barn.address()));
+    let wide = wide.header("X-API-Key", "x".repeat(1_000_000)).timeout(PATIENCE).send().await;
+    assert!(wide.is_err() || wide.is_ok_and(|answer| answer.status() == 431), "a header of a megabyte was taken");
+    let no_tls = [
+        &b"GET /api/remote/health HTTP/1.1\r\nHost: barn\r\n\r\n"[..],
+        b"\x16\x03\x01\xff\xff",
+        b"\0\0\0\0\0\0\0\0",
+        b"HERDLINX",
+    ];
+    for bytes in no_tls {
+        let mut stream = TcpStream::connect(real.barn.address()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = Vec::new();
+        // A reset is a refusal, too.
+        let _end = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
+        assert!(!answer.starts_with(b"HTTP/"), "spoken to without TLS: {answer:?}");
+    }
+    assert_eq!(real.traces(), before);
+    assert_eq!(real.send(Method::GET, "/api/remote/health", None, "").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_on() {
+    let real = Real::start().await;
+    let (link, head) = (real.link(), real.head().await);
+    let before = real.traces();
+    let beyond = Position { sequence: Sequence(99), ..head };
+    let refused = link.open_live(&format!("{LIVE_PATH}?{}", position_text(&beyond)), OPEN_TIMEOUT_MS).await.unwrap();
+    assert!(matches!(&refused, Opened::Refused(answer) if answer.status == 409), "{refused:?}");
+
+    let here = format!("{LIVE_PATH}?{}", position_text(&head));
+    let nonsense = [
+        ("nothing", Bytes::new()),
+        ("a text", Bytes::from_static(b"hello")),
+        ("a page", herd_page(head)),
+        ("what was never sent", to_blob(&Acknowledged { durable: beyond }).into()),
+        ("more than a follower says", vec![0; 5_000].into()),
+    ];
+    for (case, blob) in nonsense {
+        let Opened::Live(mut channel) = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap() else {
+            panic!("`{case}`: not opened")
+        };
+        channel.send(blob).await.unwrap();
+        let ended = async { while let Ok(Some(_)) = channel.receive().await {} };
+        timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("`{case}` did not end the connection"));
+    }
+    assert_eq!(real.traces(), before);
+    let opened = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap();
+    assert!(matches!(opened, Opened::Live(_)));
+}
+
+fn herd_page(at: Position) -> Bytes {
+    let end = herd::wire::PageEnd { end: at, head: at.sequence, barn: herd::wire::BarnHead::default() };
+    to_blob(&herd::wire::Page { after: at, end, changes: herd::store::Changes::default() }).into()
+}
