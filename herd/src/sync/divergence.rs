@@ -28,14 +28,14 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// Whether the source that reads through `held` has the follower's position on its own history. `None` is *same*.
-pub fn source_refuses(held: &Reader, asked: &Position) -> Result<Option<Position>, StoreError> {
-    let head = held.head().position;
+/// Whether the source that reads through `source` has the follower's position on its own history. `None` is *same*.
+pub fn source_refuses(source: &Reader, asked: &Position) -> Result<Option<Position>, StoreError> {
+    let head = source.head().position;
     if asked.store != head.store || asked.sequence > head.sequence {
         return Ok(Some(head));
     }
     // The epoch follows from the digest, so that a right digest with another epoch is no position of any history.
-    let same = held.position_at(asked.sequence)?.is_some_and(|own| own == *asked);
+    let same = source.position_at(asked.sequence)?.is_some_and(|own| own == *asked);
     Ok((!same).then_some(head))
 }
 

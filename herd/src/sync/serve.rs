@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::stream;
+use futures::{future::ready, stream};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,21 +49,21 @@ impl Source {
         let message = "the first copy is still being fetched";
         self.served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, 5))
     }
+}
 
-    /// The position to go on from: the asked one, if it lies on the history that is served.
-    fn start(&self, reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
-        let Some(asked) = asked else {
-            let start = reader.position_at(Sequence::ZERO)?;
-            return start.ok_or_else(|| ApiError::unavailable("not_readable", "the log has no beginning", 5));
-        };
-        match source_refuses(reader, &asked)? {
-            None => Ok(asked),
-            Some(held) => {
-                let message = "the asked position is not on the history held here: nothing was sent";
-                Err(ApiError::new(StatusCode::CONFLICT, "diverged", message)
-                    .with("asked", json!(asked))
-                    .with("held", json!(held)))
-            }
+/// The position to go on from: the asked one, if it lies on the history that is served.
+fn start(reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
+    let Some(asked) = asked else {
+        let start = reader.position_at(Sequence::ZERO)?;
+        return start.ok_or_else(|| ApiError::unavailable("not_readable", "the log has no beginning", 5));
+    };
+    match source_refuses(reader, &asked)? {
+        None => Ok(asked),
+        Some(held) => {
+            let message = "the asked position is not on the history held here: nothing was sent";
+            Err(ApiError::new(StatusCode::CONFLICT, "diverged", message)
+                .with("asked", json!(asked))
+                .with("held", json!(held)))
         }
     }
 }
@@ -93,23 +93,23 @@ fn blob(bytes: Vec<u8>) -> Response {
 async fn schema(State(source): State<Source>, _: NoQuery, headers: HeaderMap) -> Result<Response, ApiError> {
     let state = Heartbeat::of(&source.reader()?.head(), source.served.barn());
     let schema = Schema { wire_version: WIRE_VERSION, state };
-    Ok(match wants_blob(&headers) {
-        true => blob(to_blob(&schema)),
-        false => Json(json!({ "success": true, "data": schema })).into_response(),
-    })
+    if wants_blob(&headers) {
+        return Ok(blob(to_blob(&schema)));
+    }
+    Ok(Json(json!({ "success": true, "data": schema })).into_response())
 }
 
 async fn changes(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let query = ChangesQuery::from_uri(&uri)?;
     let reader = source.reader()?;
-    let after = source.start(&reader, query.position)?;
+    let after = start(&reader, query.position)?;
     let run = first_change(&source, &reader, after, &query).await?;
     let head = reader.head().position.sequence;
     let barn = source.served.barn();
-    Ok(match wants_blob(&headers) {
-        true => blob(to_blob(&Page::new(run, head, barn))),
-        false => Json(json_page(&run, head)).into_response(),
-    })
+    if wants_blob(&headers) {
+        return Ok(blob(to_blob(&Page::new(run, head, barn))));
+    }
+    Ok(Json(json_page(&run, head)).into_response())
 }
 
 /// The changes after `after`; while there are none, waits as long as the query says.
@@ -140,8 +140,8 @@ fn json_page(run: &RunOfChanges, head: Sequence) -> Value {
 async fn full_export(State(source): State<Source>, uri: Uri) -> Result<Response, ApiError> {
     let from = ChangesQuery::position_only(&uri)?;
     let reader = source.reader()?;
-    let start = source.start(&reader, from)?;
-    let pages = stream::try_unfold(Export { source, reader, at: Some(start), count: 0 }, Export::next);
+    let start = start(&reader, from)?;
+    let pages = stream::try_unfold(Export { source, reader, at: Some(start), count: 0 }, |export| ready(export.next()));
     Ok(([(header::CONTENT_TYPE, BLOB_TYPE)], Body::from_stream(pages)).into_response())
 }
 
@@ -154,7 +154,7 @@ struct Export {
 }
 
 impl Export {
-    async fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, std::io::Error> {
+    fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, std::io::Error> {
         let Some(at) = self.at else { return Ok(None) };
         if *self.source.stop.borrow() {
             return Err(std::io::Error::other("this process stops: ask again from the last page's end"));
@@ -178,7 +178,7 @@ async fn live(
 ) -> Result<Response, ApiError> {
     let from = ChangesQuery::position_only(&uri)?;
     let reader = source.reader()?;
-    let from = source.start(&reader, from)?;
+    let from = start(&reader, from)?;
     let upgrade = upgrade.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
     let upgrade = upgrade.max_message_size(super::socket::MESSAGE_BYTES);
     Ok(upgrade.on_upgrade(async move |socket| {
