@@ -44,13 +44,13 @@ impl Barn {
 
     /// Goes away and comes back at the same address.
     pub(crate) async fn after_a_pause(self) -> Self {
-        let Self { _directory, store, stop, serving, keys, identity, site, next } = self;
+        let Self { _directory: directory, store, stop, serving, keys, identity, site, next } = self;
         let at = serving.addr;
         stop.send_replace(true);
         serving.ended().await.unwrap();
         let (stop, stopping) = watch::channel(false);
         let (serving, _) = listen(at, &store, &keys, &identity, stopping);
-        Self { _directory, store, stop, serving, keys, identity, site, next }
+        Self { _directory: directory, store, stop, serving, keys, identity, site, next }
     }
 
     /// The line of a new office.
