@@ -2,7 +2,7 @@
 //!
 //! This file is the one list of them: number, name, key and value. Integers in keys are big-endian, so that byte
 //! order is their order; a text that is followed by something else in a key has its length (u8) before it. Values
-//! are postcard of the types in [`rows`]. A change of anything here, or of what the fold writes, is a new
+//! are postcard of the types in `rows`. A change of anything here, or of what the fold writes, is a new
 //! [`FOLD_VERSION`](crate::fold::FOLD_VERSION): the tables of an older one are folded again.
 
 mod keys;

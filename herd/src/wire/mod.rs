@@ -91,6 +91,7 @@ pub enum BlobError {
 
 /// Writes a blob.
 #[must_use]
+#[expect(clippy::missing_panics_doc, reason = "the expectation inside says why it cannot happen")]
 pub fn to_blob<T: Body + Serialize>(body: &T) -> Vec<u8> {
     let mut blob = Vec::with_capacity(256);
     blob.extend_from_slice(MAGIC);
