@@ -310,3 +310,7 @@ impl<R: Rows + ?Sized> Rows for &R {
         (**self).range(table, range)
     }
 }
+
+#[cfg(test)]
+#[path = "staged_tests.rs"]
+mod tests;
