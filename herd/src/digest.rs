@@ -15,6 +15,11 @@
 
 use crate::position::{Digest, Sequence, StoreId};
 
+/// What stands before a change's bytes in the chain: digest, sequence, length.
+const CHAIN_HEAD_BYTES: usize = 32 + 8 + 4;
+/// A change that is no longer than this with its head is hashed in one piece.
+const ONE_PIECE_BYTES: usize = 512;
+
 /// The chain digest before the first change of a history.
 #[must_use]
 pub fn chain_start(store: StoreId) -> Digest {
@@ -26,13 +31,19 @@ pub fn chain_start(store: StoreId) -> Digest {
 /// The chain digest after the change `sequence` with these stored bytes.
 #[must_use]
 pub fn chain_next(before: Digest, sequence: Sequence, bytes: &[u8]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    let mut head = [0; 44];
+    let mut head = [0; CHAIN_HEAD_BYTES];
     head[..32].copy_from_slice(&before.0);
     head[32..40].copy_from_slice(&sequence.0.to_le_bytes());
     head[40..].copy_from_slice(&length_le(bytes));
-    hasher.update(&head).update(bytes);
-    Digest(hasher.finalize().into())
+    let total = head.len() + bytes.len();
+    if total > ONE_PIECE_BYTES {
+        return Digest(blake3::Hasher::new().update(&head).update(bytes).finalize().into());
+    }
+    // Nearly every change: one piece is hashed in half the time of a hasher that is set up and fed twice.
+    let mut piece = [0; ONE_PIECE_BYTES];
+    piece[..head.len()].copy_from_slice(&head);
+    piece[head.len()..total].copy_from_slice(bytes);
+    Digest(blake3::hash(&piece[..total]).into())
 }
 
 /// The fold digest before the first change.
@@ -88,6 +99,19 @@ mod tests {
         by_hand.extend_from_slice(&3_u32.to_le_bytes());
         by_hand.extend_from_slice(b"abc");
         assert_eq!(chain_next(start, Sequence(1), b"abc").0, *blake3::hash(&by_hand).as_bytes());
+    }
+
+    #[test]
+    fn a_change_has_one_digest_whether_it_is_hashed_in_one_piece_or_two() {
+        let start = chain_start(StoreId([7; 16]));
+        for length in [0, 1, ONE_PIECE_BYTES - CHAIN_HEAD_BYTES, ONE_PIECE_BYTES - CHAIN_HEAD_BYTES + 1, 5_000] {
+            let bytes = vec![0xa5; length];
+            let mut by_hand = start.0.to_vec();
+            by_hand.extend_from_slice(&9_u64.to_le_bytes());
+            by_hand.extend_from_slice(&u32::try_from(length).unwrap().to_le_bytes());
+            by_hand.extend_from_slice(&bytes);
+            assert_eq!(chain_next(start, Sequence(9), &bytes).0, *blake3::hash(&by_hand).as_bytes(), "{length}");
+        }
     }
 
     #[test]

@@ -50,11 +50,14 @@ impl BareServer {
         let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SystemRandomness)?;
         let key = keys.add("bench", [Scope::Ingest].into())?.reveal().to_owned();
         let routes = Router::new().route(RECEIVE_PATH, post(answer)).layer(DefaultBodyLimit::max(512 * 1024));
-        let router = require(Arc::new(keys), Scope::Ingest).protect(routes);
+        let guarded = require(Arc::new(keys), Scope::Ingest).protect(routes);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (stop, stopping) = watch::channel(false);
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let serving = runtime.block_on(async { serve(listener, router, &identity, stopping) })?;
+        let serving = {
+            let _spawns_there = runtime.enter();
+            serve(listener, guarded, &identity, stopping)?
+        };
         let (address, spki_sha256) = (serving.addr, identity.spki_sha256());
         Ok(Self { address, spki_sha256, key, stop, runtime: Some(runtime) })
     }

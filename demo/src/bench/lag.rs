@@ -30,8 +30,8 @@ pub async fn lag(
     for payload in store::chute(3).take(WARM_UP + sizes.lone) {
         let next = follower.at.next();
         let sent = Instant::now();
-        let (posted, seen) = tokio::join!(post(&poster, payload), follower.await_sequence(next));
-        let (sequence, answer) = posted?;
+        let (reply, seen) = tokio::join!(post(&poster, payload), follower.await_sequence(next));
+        let (sequence, answer) = reply?;
         anyhow::ensure!(sequence == next, "the payload became change {sequence}, not {next}");
         answered.push(answer.duration_since(sent));
         visible.push(seen?.duration_since(sent));

@@ -80,14 +80,12 @@ pub struct Plan<'a> {
     pub parts: &'a [Part],
 }
 
-/// Measures the floor and then each part, and tells of each on standard error as soon as it is known. A part that fails
+/// Measures each part and, right before it, the floor: a disk that others use is another one a minute later. Tells of each on standard error as soon as it is known. A part that fails
 /// stands among the figures with its error, and is the second that is given; the others go on.
 pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), Failed> {
-    let floor = tokio::task::block_in_place(|| Floor::measure(plan.directory, plan.sizes.floor))?;
-    let mut figures = Map::new();
-    note(&mut figures, "floor", floor.to_json());
-    let mut failed = Vec::new();
+    let (mut figures, mut failed) = (Map::new(), Vec::new());
     for part in plan.parts {
+        let floor = tokio::task::block_in_place(|| Floor::measure(plan.directory, plan.sizes.floor))?;
         eprintln!("{}: at most {} s", part.name(), (part.limit() + GRACE).as_secs());
         let measuring = tokio::time::timeout(part.limit() + GRACE, part.measure(plan, &floor));
         let told = match measuring.await {
@@ -98,12 +96,9 @@ pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), Failed> {
             }
             Err(_) => json!({ "cut_off_after_s": (part.limit() + GRACE).as_secs() }),
         };
-        note(&mut figures, part.name(), told);
+        let told = json!({ "floor": floor.to_json(), "measured": told });
+        eprintln!("{}: {told}", part.name());
+        figures.insert(part.name().to_owned(), told);
     }
     Ok((Value::Object(figures), failed))
-}
-
-fn note(figures: &mut Map<String, Value>, name: &str, told: Value) {
-    eprintln!("{name}: {told}");
-    figures.insert(name.to_owned(), told);
 }

@@ -4,9 +4,7 @@ use super::Judge;
 use crate::change::{AnimalId, TagUse};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{Event, EventKind, Rejection, Tag};
-use crate::tables::{
-    Animal, AnimalTag, Table, TagKind, TagState, animal_tag_key, number_key, reader_key, tag_owner_key,
-};
+use crate::tables::{Animal, AnimalTag, Table, TagKind, TagState, animal_tag_key, reader_key, tag_owner_key};
 
 /// The animal of an event, and what the event's tags are to it.
 pub(super) struct Resolved {
@@ -52,9 +50,10 @@ impl<R: Rows> Judge<'_, R> {
         }
         // A tag that only the other of two merged animals wears is worn too, whichever event came first.
         let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten().unwrap_or_default();
-        let (wears_lf, wears_epc) = (row.lf.or(other.lf), row.epc.or(other.epc));
-        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, wears_lf.is_some())?;
-        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, wears_epc.is_some())?;
+        let wears_lf = row.lf.is_some() || other.lf.is_some();
+        let wears_epc = row.epc.is_some() || other.epc.is_some();
+        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, wears_lf)?;
+        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, wears_epc)?;
         Ok(Ok(Resolved { animal, absorbed, lf, epc }))
     }
 
@@ -141,8 +140,7 @@ impl<R: Rows> Judge<'_, R> {
         let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &tag_owner_key(kind, tag.key()))? else {
             return Ok(None);
         };
-        let row: Option<Animal> = self.rows.read(Table::Animals, &number_key(owner.0))?;
-        Ok(Some(row.and_then(|animal| animal.absorbed_by).unwrap_or(owner)))
+        Ok(Some(self.animal(owner)?.and_then(|animal| animal.absorbed_by).unwrap_or(owner)))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::fold::{Rows, RowsError};
 use crate::payload::{self, Event};
 use crate::position::Sequence;
 use crate::tables::{Animal, Table, number_key};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// The numbers that the judgement turns on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ pub fn decide<R: Rows>(
     let text = payload::trimmed(raw);
     let mut origin = origin.clone();
     origin.reader_era = rows.read(Table::ReaderEras, origin.reader_group.as_bytes())?.unwrap_or(1);
-    let judge = Judge { rows, rules, sequence, origin: &origin, clock };
+    let judge = Judge { rows, rules, sequence, origin: &origin, clock, animals: RefCell::default() };
 
     let outcome = match payload::parse(raw) {
         Ok(event) => match judge.repeated_event(history, &event, text)? {
@@ -113,6 +115,8 @@ struct Judge<'a, R> {
     sequence: Sequence,
     origin: &'a Origin,
     clock: ClockReading,
+    /// The animals read so far: lid, tags and batch mostly lead to the same one.
+    animals: RefCell<Vec<(AnimalId, Option<Rc<Animal>>)>>,
 }
 
 impl<R: Rows> Judge<'_, R> {
@@ -133,10 +137,15 @@ impl<R: Rows> Judge<'_, R> {
         Ok(Verdict::Accepted { accepted, previous })
     }
 
-    fn animal(&self, id: AnimalId) -> Result<Option<Animal>, RowsError> {
+    fn animal(&self, id: AnimalId) -> Result<Option<Rc<Animal>>, RowsError> {
         if id.0 == self.sequence.0 {
             return Ok(None);
         }
-        self.rows.read(Table::Animals, &number_key(id.0))
+        if let Some((_, animal)) = self.animals.borrow().iter().find(|(read, _)| *read == id) {
+            return Ok(animal.clone());
+        }
+        let animal = self.rows.read(Table::Animals, &number_key(id.0))?.map(Rc::new);
+        self.animals.borrow_mut().push((id, animal.clone()));
+        Ok(animal)
     }
 }

@@ -27,7 +27,7 @@ impl<B: Rows> Folding<'_, B> {
         }
         self.close_emptied()?;
         if let Some(batch) = animal.barn_batch
-            && shown != (Some(batch), animal.traits.clone())
+            && (shown.0 != Some(batch) || shown.1 != animal.traits)
         {
             self.show_traits(batch, &animal.traits)?;
         }

@@ -3,6 +3,7 @@
 use crate::digest;
 use crate::position::{Digest, Sequence};
 use crate::tables::{Key, Table};
+use foldhash::fast::RandomState;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -33,6 +34,12 @@ pub struct KeyRange<'a> {
     pub backwards: bool,
     /// At most so many rows.
     pub limit: usize,
+}
+
+impl KeyRange<'_> {
+    fn holds(&self, key: &[u8]) -> bool {
+        key >= self.from && self.to.is_none_or(|to| key < to)
+    }
 }
 
 /// Why a row could not be read. The tables can always be folded again from the log.
@@ -86,7 +93,8 @@ pub type StagedRow<'a> = (&'a Key, &'a Option<Vec<u8>>);
 /// The staged rows of one table. Only tables that the fold reads in ranges pay for being kept in order.
 #[derive(Debug)]
 enum Stage {
-    Hashed(HashMap<Key, Staging>),
+    /// Seeded at random as the standard hasher is, and several times as fast on keys of a few dozen bytes.
+    Hashed(HashMap<Key, Staging, RandomState>),
     Ordered(BTreeMap<Key, Staging>),
 }
 
@@ -94,7 +102,7 @@ impl Stage {
     fn for_table(table: Table) -> Self {
         match table {
             Table::AnimalTags | Table::Memberships | Table::TextOrder | Table::Gaps => Self::Ordered(BTreeMap::new()),
-            _ => Self::Hashed(HashMap::new()),
+            _ => Self::Hashed(HashMap::default()),
         }
     }
 
@@ -117,8 +125,7 @@ impl Stage {
     fn in_range(&self, range: KeyRange<'_>) -> BTreeMap<Key, Staging> {
         match self {
             Self::Hashed(rows) => {
-                let within = |key: &[u8]| key >= range.from && range.to.is_none_or(|to| key < to);
-                rows.iter().filter(|(k, _)| within(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+                rows.iter().filter(|(k, _)| range.holds(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
             }
             Self::Ordered(rows) => {
                 if range.to.is_some_and(|to| to <= range.from) {
@@ -159,14 +166,25 @@ fn first_present<'a>(rows: impl Iterator<Item = (&'a Key, &'a Staging)>, limit: 
     taken
 }
 
+/// A row that the change under way has written, or removed.
+#[derive(Debug)]
+struct Touched {
+    table: Table,
+    key: Key,
+    value: Staging,
+}
+
 /// Rows written by changes that are folded and not yet in the file, above the rows that are.
 #[derive(Debug)]
 pub struct Staged<B> {
     base: B,
     stages: Vec<Stage>,
-    touched: Vec<(Table, Key)>,
+    /// What the change under way has written, each row once. They are some ten: looking through them is cheaper than
+    /// hashing each, and a row that one change writes several times comes into its stage only once.
+    touched: Vec<Touched>,
     folded: Sequence,
     digest: Digest,
+    /// Kept to spare allocations: what is hashed, and what is encoded.
     scratch: Vec<u8>,
 }
 
@@ -192,7 +210,12 @@ impl<B: Rows> Staged<B> {
     /// # Panics
     /// Never for a row of [`tables`](crate::tables): each of their types has a postcard form.
     pub fn write<T: Serialize>(&mut self, table: Table, key: Key, row: &T) {
-        let value = postcard::to_stdvec(row).expect("rows hold no sequence of unknown length, so they always encode");
+        self.scratch.clear();
+        // Into memory that is there already, and then once into as much as it needs: a vector that grows with the
+        // fields is moved several times.
+        self.scratch = postcard::to_extend(row, std::mem::take(&mut self.scratch))
+            .expect("rows hold no sequence of unknown length, so they always encode");
+        let value = self.scratch.clone();
         self.put(table, key, Some(value));
     }
 
@@ -202,47 +225,67 @@ impl<B: Rows> Staged<B> {
     }
 
     fn put(&mut self, table: Table, key: Key, value: Staging) {
-        self.touched.push((table, key.clone()));
-        self.stages[table.index()].insert(key, value);
+        match self.touched.iter_mut().find(|row| row.table == table && row.key == key) {
+            Some(row) => row.value = value,
+            None => self.touched.push(Touched { table, key, value }),
+        }
+    }
+
+    /// What is staged for a row; none where the base decides.
+    fn staged(&self, table: Table, key: &[u8]) -> Option<&Staging> {
+        let touched = self.touched.iter().find(|row| row.table == table && row.key == key);
+        touched.map(|row| &row.value).or_else(|| self.stages[table.index()].get(key))
     }
 
     /// Closes the change `sequence`: its rows go into the fold digest as it alone leaves them.
     pub fn end_change(&mut self, sequence: Sequence) {
-        self.touched.sort_unstable();
-        self.touched.dedup();
-        let stages = &self.stages;
-        let rows = self.touched.iter().map(|(table, key)| {
-            let value = stages[table.index()].get(key).and_then(Option::as_deref);
-            (table.number(), key.as_slice(), value)
-        });
+        self.touched.sort_unstable_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
+        let rows = self.touched.iter().map(|row| (row.table.number(), row.key.as_slice(), row.value.as_deref()));
         self.digest = digest::fold_next(self.digest, sequence, rows, &mut self.scratch);
         self.folded = sequence;
-        self.touched.clear();
+        for Touched { table, key, value } in self.touched.drain(..) {
+            self.stages[table.index()].insert(key, value);
+        }
     }
 
-    /// All staged rows, by table and in the order of keys: what is to be written (`Some`) or removed (`None`).
+    /// All rows staged by changes that are closed, by table and in the order of keys: what is to be written (`Some`) or
+    /// removed (`None`).
     pub fn rows(&self) -> impl Iterator<Item = (Table, Vec<StagedRow<'_>>)> {
         Table::ALL.into_iter().map(|table| (table, self.stages[table.index()].sorted()))
+    }
+
+    /// The staged rows of a range; of the closed changes as far as the first `limit` that are there.
+    fn staged_in_range(&self, table: Table, range: KeyRange<'_>) -> BTreeMap<Key, Staging> {
+        let own = self.touched.iter().filter(|row| row.table == table && range.holds(&row.key));
+        // A row that this change removed may be one of those that fill the limit: as many more are needed.
+        let hidden = own.clone().filter(|row| row.value.is_none()).count();
+        let wider = KeyRange { limit: range.limit.saturating_add(hidden), ..range };
+        let mut staged = self.stages[table.index()].in_range(wider);
+        staged.extend(own.map(|row| (row.key.clone(), row.value.clone())));
+        staged
     }
 }
 
 impl<B: Rows> Rows for Staged<B> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
-        match self.stages[table.index()].get(key) {
+        match self.staged(table, key) {
             Some(staged) => Ok(staged.clone()),
             None => self.base.get(table, key),
         }
     }
 
     fn read<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, RowsError> {
-        match self.stages[table.index()].get(key) {
+        match self.staged(table, key) {
             Some(staged) => staged.as_deref().map(|value| decode(table, key, value)).transpose(),
             None => self.base.read(table, key),
         }
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
-        let mut staged = self.stages[table.index()].in_range(range);
+        let mut staged = self.staged_in_range(table, range);
+        if staged.is_empty() {
+            return self.base.range(table, range);
+        }
         // Removed rows hide rows of the base, so that many more of the base may be needed to fill the limit.
         let hidden = staged.values().filter(|value| value.is_none()).count();
         let wider = KeyRange { limit: range.limit.saturating_add(hidden), ..range };
@@ -267,3 +310,7 @@ impl<R: Rows + ?Sized> Rows for &R {
         (**self).range(table, range)
     }
 }
+
+#[cfg(test)]
+#[path = "staged_tests.rs"]
+mod tests;

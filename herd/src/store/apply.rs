@@ -6,6 +6,7 @@ use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
 use crate::fold::Staged;
 use crate::position::{Position, Sequence};
+use std::borrow::Cow;
 
 /// Changes as a source sends them: they continue `after` and lead to `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,10 @@ impl Store {
         if known >= run.changes.len() {
             return Ok(Applied { changes: 0, position: ours });
         }
-        let new: Changes = run.changes.iter().skip(known).collect();
+        let new = match known {
+            0 => Cow::Borrowed(&run.changes),
+            _ => Cow::Owned(run.changes.iter().skip(known).collect::<Changes>()),
+        };
         let mut staged =
             Staged::new(self.tables.reader().map_err(ApplyError::Store)?, self.state.folded, self.state.fold_digest);
         let blocked = if let Some(blocked) = head.blocked {
