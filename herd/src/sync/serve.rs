@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::{stream};
+use futures::stream;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;

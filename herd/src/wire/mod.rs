@@ -96,9 +96,8 @@ pub fn to_blob<T: Body + Serialize>(body: &T) -> Vec<u8> {
     let mut blob = Vec::with_capacity(256);
     blob.extend_from_slice(MAGIC);
     blob.extend_from_slice(&[WIRE_VERSION, T::KIND as u8, 0, 0, 0, 0]);
-    let mut blob = postcard::to_extend(body, blob).unwrap_or_else(|never| {
-        unreachable!("postcard into a vector fails only for sequences of unknown length, and there are none: {never}")
-    });
+    let mut blob = postcard::to_extend(body, blob)
+        .expect("postcard into a vector fails only for sequences of unknown length, and there are none here");
     let length = u32::try_from(blob.len() - HEADER_BYTES).unwrap_or(u32::MAX);
     blob[10..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
     let digest = blake3::hash(&blob);
