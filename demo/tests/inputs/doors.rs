@@ -10,7 +10,10 @@ use herd::decide::Rules;
 const BODY: &str = r#"{"payload":"hxb:A:LF1:UHF1"}"#;
 const SYNC_PATHS: [&str; 4] = ["/api/sync/schema", "/api/sync/changes", "/api/sync/full-export", "/api/sync/live"];
 
-fn sent(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+/// Names and values.
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+fn sent(path: &str, headers: Headers<'_>) -> Request<Body> {
     let mut request = Request::post(path).header("Content-Type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -18,7 +21,7 @@ fn sent(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
     request.body(BODY.into()).unwrap()
 }
 
-fn asked(path: &str, headers: &[(&str, &str)]) -> Request<Body> {
+fn asked(path: &str, headers: Headers<'_>) -> Request<Body> {
     let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
     request.body(Body::empty()).unwrap()
 }
@@ -30,7 +33,7 @@ async fn without_one_known_key_in_a_header_it_is_401_and_without_its_scope_403()
     let (bearer, cut) = (format!("Bearer {key}"), key[..key.len() - 1].to_owned());
     let (longer, other_case) = (format!("{key}A"), key.to_uppercase());
     let (basic, no_scheme) = (format!("Basic {key}"), key.clone());
-    let wrong: [(&str, u16, &[(&str, &str)]); 15] = [
+    let wrong: [(&str, u16, Headers<'_>); 15] = [
         ("no key", 401, &[]),
         ("an empty key", 401, &[("X-API-Key", "")]),
         ("a wrong key", 401, &[("X-API-Key", "hxb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]),

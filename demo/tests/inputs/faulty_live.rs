@@ -1,7 +1,7 @@
 //! A source whose pages on the live connection are wrong.
 
 use super::office::Pair;
-use super::source::Lie;
+use super::source::{Lie, LiveLie};
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::Changes;
 use herd::sync::divergence::Divergence;
@@ -17,7 +17,7 @@ fn altered(page: &Page, alter: impl FnOnce(&mut Page)) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
     let pair = Pair::new().await;
-    let cases: [(&str, &str, fn(&Page) -> Vec<u8>); 13] = [
+    let cases: [(&str, &str, LiveLie); 13] = [
         ("HTML", "no HerdLinx blob", |_| b"<html>".to_vec()),
         ("nothing", "was cut", |_| Vec::new()),
         ("a cut page", "was cut", |page| to_blob(page)[..60].to_vec()),
@@ -55,7 +55,7 @@ async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_of_another_history_ends_the_following_and_writes_nothing() {
-    let cases: [(&str, fn(&Page) -> Vec<u8>); 2] = [
+    let cases: [(&str, LiveLie); 2] = [
         ("another store", |page| altered(page, |page| page.after.store = StoreId([9; 16]))),
         ("another digest", |page| {
             altered(page, |page| page.after = Position { digest: Digest([9; 32]), ..page.after })

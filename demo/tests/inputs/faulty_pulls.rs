@@ -2,7 +2,7 @@
 //! follower that ends where it should wait, that waits where it should say why, or that asks without end.
 
 use super::office::Pair;
-use super::source::{Lie, Told};
+use super::source::{Lie, PulledLie, Told};
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures::stream;
@@ -55,7 +55,7 @@ fn flipped(blob: &[u8], at: usize) -> Response {
 }
 
 fn endless() -> Body {
-    Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 65_536]))))
+    Body::from_stream(stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 16_384]))))
 }
 
 fn without(changes: &Changes, left_out: usize) -> Changes {
@@ -63,7 +63,7 @@ fn without(changes: &Changes, left_out: usize) -> Changes {
 }
 
 /// Sends each lie in its turn to one office.
-async fn each_is_survived(cases: &[(&str, &str, fn(&Told) -> Response)]) {
+async fn each_is_survived(cases: &[(&str, &str, PulledLie)]) {
     let pair = Pair::new().await;
     for (case, why, lie) in cases {
         pair.survives(case, Lie::Pulled(*lie), why).await;
@@ -266,9 +266,9 @@ async fn a_source_that_promises_changes_and_sends_none_is_not_asked_without_end(
     pair.begin_to_lie("promises", promise).await;
     pair.until("promises", |status| status.link == LinkState::Live).await;
     assert_eq!(pair.seen(), before);
-    let tried = pair.status().total_syncs;
+    let before_a_minute = pair.status().total_syncs;
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-    let tries = pair.status().total_syncs - tried;
+    let tries = pair.status().total_syncs - before_a_minute;
     assert!(tries < 20, "{tries} tries in a minute");
     pair.lie.send_replace(Lie::None);
     pair.barn.hear_more(3).await;
@@ -298,10 +298,13 @@ async fn a_409_with_another_position_ends_the_following_and_leaves_the_copy_serv
     pair.until_equal("followed again").await;
 }
 
+/// Its name, what the follower says of it, and the answer.
+type Refusal = (&'static str, &'static str, fn() -> Answer);
+
 #[tokio::test(start_paused = true)]
 async fn a_live_connection_that_is_refused_is_named_with_its_status() {
     let pair = Pair::new().await;
-    let cases: [(&str, &str, fn() -> Answer); 5] = [
+    let cases: [Refusal; 5] = [
         ("live 401", "status 401", || Answer { status: 401, body: Bytes::new() }),
         ("live 404", "status 404", || Answer { status: 404, body: "<html>".into() }),
         ("live 409", "status 409", || Answer { status: 409, body: "{}".into() }),

@@ -115,13 +115,13 @@ impl Pair {
         self.begin_to_lie(case, lie).await;
         self.barn.hear_more(3).await;
         self.until(case, |status| status.last_error.as_ref().is_some_and(|error| error.contains(why))).await;
-        let tried = self.status().failed_syncs;
+        let failed_before = self.status().failed_syncs;
         tokio::time::sleep(LYING).await;
         let status = self.status();
         assert!(!self.following.is_finished(), "`{case}` ended the following: {status:?}");
         assert_eq!(self.seen(), before, "`{case}` was believed");
         assert!(status.link != LinkState::Live && status.diverged.is_none(), "`{case}`: {status:?}");
-        let tries = status.failed_syncs - tried;
+        let tries = status.failed_syncs - failed_before;
         assert!((2..MOST_TRIES).contains(&tries), "`{case}`: {tries} tries");
         self.lie.send_replace(Lie::None);
         self.until_equal(case).await;

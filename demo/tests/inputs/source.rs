@@ -22,17 +22,22 @@ use tower::ServiceExt as _;
 /// Blobs on their way in one direction.
 const ON_THE_WAY: usize = 4;
 
+/// Makes a wrong answer of an honest one.
+pub(crate) type PulledLie = fn(&Told) -> Response;
+/// Makes a wrong blob of an honest page.
+pub(crate) type LiveLie = fn(&Page) -> Vec<u8>;
+
 /// What the source tells in place of the truth.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lie {
     /// Nothing but the truth.
     None,
     /// Every question for changes is answered with what this makes of the honest page.
-    Pulled(fn(&Told) -> Response),
+    Pulled(PulledLie),
     /// Pulls are honest, and the live connection is refused with what this makes.
     Refused(fn() -> Answer),
     /// Pulls are honest until a page on the live connection was made into this; then the source is silent.
-    Live(fn(&Page) -> Vec<u8>),
+    Live(LiveLie),
 }
 
 /// The honest answer to a question for changes.

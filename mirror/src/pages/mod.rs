@@ -1,6 +1,6 @@
 //! The office's pages: one page struct with two faces, HTML for people and JSON for programs, chosen by `Accept`.
 //!
-//! Each request is one [`Visit`](visit::Visit): a site, a snapshot of its store, the face that was asked for. What is
+//! Each request is one `Visit`: a site, a snapshot of its store, the face that was asked for. What is
 //! shown of the store comes from [`herd::query`]; nothing is counted or judged here. Who may look, TLS and listening
 //! are the process's part.
 //!
