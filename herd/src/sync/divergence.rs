@@ -21,7 +21,7 @@ pub enum Divergence {
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Shorter => "the barn holds less than this copy: was an older backup restored there?",
+            Self::Shorter => "the barn holds less than this copy, as after an older backup was restored there",
             Self::Continued => "the barn was restored and went on without the last changes of this copy",
             Self::Other => "the barn holds another history than this copy",
         })
