@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// The header that keys come in; `Authorization: Bearer` is the other one.
 pub const KEY_HEADER: &str = "x-api-key";
@@ -20,11 +21,46 @@ pub const KEY_HEADER: &str = "x-api-key";
 pub trait Admits: Send + Sync {
     /// The key that `presented` is, or stands for.
     fn admit(&self, presented: &str) -> Option<KeyInfo>;
+
+    /// Whether a key that was let in would be let in still.
+    fn still_admits(&self, key: &KeyInfo) -> bool;
+
+    /// Changes whenever some key may have lost its right.
+    fn changes(&self) -> watch::Receiver<u64>;
 }
 
 impl Admits for KeyRing {
     fn admit(&self, presented: &str) -> Option<KeyInfo> {
         self.check(presented)
+    }
+
+    fn still_admits(&self, key: &KeyInfo) -> bool {
+        self.still_holds(key)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        Self::changes(self)
+    }
+}
+
+/// How long somebody who was let in may stay: a connection that outlives its request ends with its key. In the
+/// extensions of every request that a [`Guard`] let in with a key.
+#[derive(Clone)]
+pub struct Stay {
+    admits: Arc<dyn Admits>,
+    key: Arc<KeyInfo>,
+}
+
+impl Stay {
+    /// Returns when the key is revoked. Cancel-safe.
+    pub async fn ended(&self) {
+        let mut changes = self.admits.changes();
+        while self.admits.still_admits(&self.key) {
+            if changes.changed().await.is_err() {
+                // Nobody is left who could revoke a key.
+                std::future::pending().await
+            }
+        }
     }
 }
 
@@ -113,6 +149,9 @@ impl Guard {
 
 async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let caller = guard.judge(request.headers(), request.extensions())?;
+    if let Caller::Key(key) = &caller {
+        request.extensions_mut().insert(Stay { admits: guard.admits.clone(), key: key.clone() });
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -251,5 +290,17 @@ mod tests {
         let routes: Router = Router::new().route("/", get(|caller: Caller| async move { caller.name().to_owned() }));
         let response = routes.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 401);
+    }
+
+    /// Catches a follower that goes on being fed over the connection it opened before its key was revoked.
+    #[tokio::test]
+    async fn a_stay_lasts_as_long_as_its_key() {
+        let yard = yard();
+        let key = Arc::new(yard.keys.check(&yard.reader).unwrap());
+        let stay = Stay { admits: yard.keys.clone(), key };
+        yard.keys.revoke("sender").unwrap();
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(20), stay.ended()).await.is_err());
+        yard.keys.revoke("reader").unwrap();
+        stay.ended().await;
     }
 }

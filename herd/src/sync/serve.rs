@@ -6,6 +6,7 @@ use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
 use super::socket::Socket;
 use super::{Served, stopped};
+use crate::door::auth::Stay;
 use crate::door::reply::{ApiError, NoQuery};
 use crate::position::{Position, Sequence};
 use crate::query::ChangeView;
@@ -16,7 +17,7 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use futures::stream;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -175,6 +176,7 @@ impl Export {
 async fn live(
     State(source): State<Source>,
     uri: Uri,
+    stay: Option<Extension<Stay>>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let from = ChangesQuery::position_only(&uri)?;
@@ -184,9 +186,23 @@ async fn live(
     let upgrade = upgrade.max_message_size(super::socket::MESSAGE_BYTES);
     Ok(upgrade.on_upgrade(async move |socket| {
         let mut channel = Socket::new(socket);
-        let end = serve_live(&mut channel, &*source.served, reader, from, source.stop).await;
-        tracing::info!(%from, %end, "a live connection ended");
+        tokio::select! {
+            biased;
+            // Cut without a goodbye: whoever holds a revoked key is told nothing more.
+            () = revoked(stay.as_deref()) => tracing::info!(%from, "a live connection ended with its key"),
+            end = serve_live(&mut channel, &*source.served, reader, from, source.stop) => {
+                tracing::info!(%from, %end, "a live connection ended");
+            }
+        }
     }))
+}
+
+/// Returns when the key that opened the connection is revoked; never where none was needed.
+async fn revoked(stay: Option<&Stay>) {
+    match stay {
+        Some(stay) => stay.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
