@@ -58,7 +58,7 @@ impl Stay {
         while self.admits.still_admits(&self.key) {
             if changes.changed().await.is_err() {
                 // Nobody is left who could revoke a key.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
