@@ -6,6 +6,7 @@ use crate::door::serve::ServeError;
 use crate::settings::SettingsError;
 use crate::store::LocalError;
 use rustix::io::Errno;
+use serde::Deserialize;
 use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
@@ -99,12 +100,43 @@ pub const DEFAULT_LOG: &str = "info";
 /// Logs to stderr, from now on and for the whole process: what `RUST_LOG` asks for, [`DEFAULT_LOG`] without it; with
 /// colors on a terminal unless `NO_COLOR` is set. Only the first call in a process has an effect.
 pub fn start_logging() {
-    start_logging_at(DEFAULT_LOG);
+    start_logging_at(LogLevel::default());
 }
 
-/// As [`start_logging`], with a level of the settings (`error` to `trace`) where `RUST_LOG` does not say otherwise.
-pub fn start_logging_at(level: &str) {
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And how.
+    Debug,
+    /// And every step.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// As [`start_logging`], with a level of the settings where `RUST_LOG` does not say otherwise.
+pub fn start_logging_at(level: LogLevel) {
     let asked = std::env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
+    let level = level.name();
     let (filter, refused) = log_filter(asked.as_deref(), level);
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colors = !no_color && std::io::stderr().is_terminal();

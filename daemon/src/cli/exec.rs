@@ -8,7 +8,7 @@ use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::SystemClock;
 use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct};
 use herd::door::certificate::{Identity, IdentityFiles};
-use herd::lifecycle::start_logging_at;
+use herd::lifecycle::{LogLevel, start_logging_at};
 use herd::show::{ShowRequest, print_table, show};
 use herd::store::{LOG_FILE, StoreError};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ impl Cli {
         }
         let settings = self.settings()?;
         // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
-        start_logging_at(if matches!(self.command, Command::Run) { settings.log.name() } else { "warn" });
+        start_logging_at(if matches!(self.command, Command::Run) { settings.log } else { LogLevel::Warn });
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),

@@ -9,6 +9,7 @@ pub use radios::{RadioKind, RadioSettings};
 
 use crate::receive::Channel;
 use herd::decide::Rules;
+use herd::lifecycle::LogLevel;
 use herd::settings::{DurationSetting, Layers, SettingsError};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -67,36 +68,6 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// The leaf's private key.
     pub key: PathBuf,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// What went wrong.
-    Error,
-    /// And what may.
-    Warn,
-    /// And what happens.
-    #[default]
-    Info,
-    /// And how.
-    Debug,
-    /// And every step.
-    Trace,
-}
-
-impl LogLevel {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }
 
 /// Why settings were refused.

@@ -8,17 +8,18 @@ mod child;
 mod client;
 mod error;
 mod office;
-mod part;
 pub mod parts;
 mod ports;
+mod process;
 
-pub use barn::{Barn, BarnSettings};
+pub use barn::{Barn, BarnSettings, BarnSide};
 pub use client::{Client, Reply};
 pub use error::ProcessError;
 pub use herd::door::certificate::IdentityFiles;
-pub use office::{Office, OfficeSettings};
+pub use office::{Office, OfficeSettings, OfficeSide};
 pub use parts::Programs;
 pub use ports::free_port_or;
+pub use process::Process;
 
 #[cfg(test)]
 mod tests;

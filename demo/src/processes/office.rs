@@ -1,14 +1,12 @@
 //! An office.
 
-use super::part::{Kind, Part};
-use super::{Client, ProcessError, Programs};
-use herd::control::Answer;
+use super::process::{Kind, Process};
+use super::{ProcessError, Programs};
 use herd::door::certificate::IdentityFiles;
 use serde_json::Value;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::net::Ipv4Addr;
+use std::path::Path;
 use toml::Table;
 
 const KIND: Kind =
@@ -33,9 +31,12 @@ impl Default for OfficeSettings {
     }
 }
 
-/// A state directory, the settings in it, and, while it runs, `herdlinx-mirror` on them. Ended when it is dropped.
+/// Marks the process of an office.
 #[derive(Debug)]
-pub struct Office(Part);
+pub struct OfficeSide;
+
+/// `herdlinx-mirror` in a state directory of its own.
+pub type Office = Process<OfficeSide>;
 
 impl Office {
     /// Makes the directory, if it is not there, and writes `herdlinx-mirror.toml` into it. Starts nothing.
@@ -44,87 +45,7 @@ impl Office {
         let mut table: Table = more.parse().map_err(io::Error::other)?;
         table.insert("sync_interval".into(), sync_interval.clone().into());
         let listen = (Ipv4Addr::LOCALHOST, *port).into();
-        Ok(Self(Part::new(KIND, programs, state_dir, (listen, tls.as_ref()), table)?))
-    }
-
-    /// Starts the process, waits (at most 30 s) until it answers, and keeps its address. The log is appended to.
-    pub async fn start(&mut self) -> Result<(), ProcessError> {
-        self.0.start().await
-    }
-
-    /// The same; where its port is taken by somebody else, it draws another one and keeps that.
-    pub async fn start_anywhere(&mut self) -> Result<(), ProcessError> {
-        self.0.start_anywhere().await
-    }
-
-    /// Where it listens; before its first start, where it was told to.
-    pub fn address(&self) -> SocketAddr {
-        self.0.address()
-    }
-
-    /// Its state directory.
-    pub fn state_dir(&self) -> &Path {
-        self.0.state_dir()
-    }
-
-    /// Its log: all runs of it, one after the other.
-    pub fn log(&self) -> PathBuf {
-        self.0.log()
-    }
-
-    /// The PEM file of its certificate; there after the first start.
-    pub fn certificate(&self) -> &Path {
-        self.0.certificate()
-    }
-
-    /// The running process's id.
-    pub fn pid(&self) -> Option<u32> {
-        self.0.pid()
-    }
-
-    /// What its control socket answers to `status`. Blocks for as long as that takes.
-    pub fn status(&self) -> Result<Answer, ProcessError> {
-        self.0.ask_status()
-    }
-
-    /// Runs a command of its program, such as `["verify"]`, on its settings and gives what it printed. Blocks.
-    pub fn run(&self, args: &[&str]) -> Result<String, ProcessError> {
-        self.0.run(args)
-    }
-
-    /// Makes a key with these scopes and gives its secret. Blocks.
-    pub fn key(&self, name: &str, scopes: &[&str]) -> Result<String, ProcessError> {
-        self.0.key(name, scopes)
-    }
-
-    /// SHA-256 of its public key; there after the first start.
-    pub fn spki_sha256(&self) -> Result<[u8; 32], ProcessError> {
-        self.0.spki_sha256()
-    }
-
-    /// A client that presents this key. It serves after restarts as well.
-    pub fn client(&self, key: &str) -> Result<Client, ProcessError> {
-        self.0.client(Some(key))
-    }
-
-    /// A client that presents no key.
-    pub fn visitor(&self) -> Result<Client, ProcessError> {
-        self.0.client(None)
-    }
-
-    /// Says so if the process does not run, or has ended by itself.
-    pub fn check(&mut self) -> Result<(), ProcessError> {
-        self.0.check()
-    }
-
-    /// SIGKILL, and waits for its end. Nothing if it does not run.
-    pub fn kill(&mut self) {
-        self.0.kill();
-    }
-
-    /// SIGTERM, and waits for its end, at most 10 s; then it is killed, which is an error.
-    pub async fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
-        self.0.terminate().await
+        Self::make(KIND, programs, state_dir, (listen, tls.as_ref()), table)
     }
 
     /// Pairs it with the barn whose `pair` gave the line. Blocks.
@@ -135,7 +56,7 @@ impl Office {
     /// The same with further arguments, such as `["--ca", FILE]`.
     pub fn add_with(&self, line: &str, args: &[&str]) -> Result<(), ProcessError> {
         let args: Vec<_> = ["add", line].into_iter().chain(args.iter().copied()).collect();
-        self.0.run(&args).map(|_| ())
+        self.run(&args).map(|_| ())
     }
 
     /// What `/office/api/sync-status` answers.

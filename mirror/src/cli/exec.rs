@@ -61,7 +61,7 @@ impl Cli {
 }
 
 fn run_until_told(settings: Settings) -> Result<(), CliError> {
-    start_logging_at(settings.log.name());
+    start_logging_at(settings.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let result = runtime.block_on(run(settings));
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);

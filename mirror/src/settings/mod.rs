@@ -1,5 +1,6 @@
 //! The settings of the mirror: a file, the environment above it, the command line above both.
 
+use herd::lifecycle::LogLevel;
 use herd::settings::{DurationSetting, Layers, SettingsError};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,36 +41,6 @@ pub struct TlsSettings {
     pub certificate: Option<PathBuf>,
     /// The private key, PEM.
     pub key: Option<PathBuf>,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// What went wrong.
-    Error,
-    /// And what may.
-    Warn,
-    /// And what happens.
-    #[default]
-    Info,
-    /// And how.
-    Debug,
-    /// And every step.
-    Trace,
-}
-
-impl LogLevel {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
 }
 
 impl Default for Settings {

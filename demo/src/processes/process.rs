@@ -1,4 +1,5 @@
-//! What a barn and an office have in common as processes.
+//! What a barn and an office have in common as processes; [`Barn`](super::Barn) and [`Office`](super::Office) add
+//! what only one of them has.
 
 use super::child::{LOOK_AGAIN, Running};
 use super::{Client, ProcessError, Programs};
@@ -8,6 +9,7 @@ use herd::lifecycle::Exit;
 use serde_json::{Value, json};
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -33,9 +35,11 @@ pub(super) struct Kind {
     pub(super) address_key: &'static str,
 }
 
-/// A state directory, its settings, and, while it runs, a process.
+/// A state directory, the settings in it, and, while it runs, one of the two programs on them. Ended when it is dropped.
+/// `S` says which of the two it is.
 #[derive(Debug)]
-pub(super) struct Part {
+pub struct Process<S> {
+    side: PhantomData<S>,
     kind: Kind,
     programs: Programs,
     state_dir: PathBuf,
@@ -45,9 +49,9 @@ pub(super) struct Part {
     running: Option<Running>,
 }
 
-impl Part {
+impl<S> Process<S> {
     /// Makes the directory and writes the settings; `state_dir`, `listen` and `tls` are added to those given.
-    pub(super) fn new(
+    pub(super) fn make(
         kind: Kind,
         programs: &Programs,
         state_dir: &Path,
@@ -65,9 +69,18 @@ impl Part {
             settings.insert("tls".into(), table.collect::<io::Result<Table>>()?.into());
         }
         let tls = tls.cloned().unwrap_or(own);
-        let part = Self { kind, programs: programs.clone(), state_dir, settings, tls, address: listen, running: None };
-        part.write_settings(listen)?;
-        Ok(part)
+        let made = Self {
+            side: PhantomData,
+            kind,
+            programs: programs.clone(),
+            state_dir,
+            settings,
+            tls,
+            address: listen,
+            running: None,
+        };
+        made.write_settings(listen)?;
+        Ok(made)
     }
 
     fn write_settings(&self, listen: SocketAddr) -> io::Result<()> {
@@ -81,23 +94,28 @@ impl Part {
         self.state_dir.join(self.kind.settings_file)
     }
 
-    pub(super) fn state_dir(&self) -> &Path {
+    /// Its state directory.
+    pub fn state_dir(&self) -> &Path {
         &self.state_dir
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    /// Its log: all runs of it, one after the other.
+    pub fn log(&self) -> PathBuf {
         self.state_dir.join(format!("{}.log", self.kind.what))
     }
 
-    pub(super) fn certificate(&self) -> &Path {
+    /// The PEM file of its certificate; there after the first start.
+    pub fn certificate(&self) -> &Path {
         &self.tls.certificate
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    /// Where it listens; before its first start, where it was told to.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn pid(&self) -> Option<u32> {
+    /// The running process's id.
+    pub fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(Running::pid)
     }
 
@@ -107,8 +125,9 @@ impl Part {
         command
     }
 
-    /// Starts the process and waits until it answers. One that does not is killed.
-    pub(super) async fn start(&mut self) -> Result<(), ProcessError> {
+    /// Starts the process, waits (at most 30 s) until it answers, and keeps its address. One that does not answer is
+    /// killed. The log is appended to.
+    pub async fn start(&mut self) -> Result<(), ProcessError> {
         let what = self.kind.what;
         if self.running.is_some() {
             return Err(ProcessError::Running(what));
@@ -124,8 +143,8 @@ impl Part {
         self.keep_address(&status)
     }
 
-    /// The same; where its port is taken, on a drawn one.
-    pub(super) async fn start_anywhere(&mut self) -> Result<(), ProcessError> {
+    /// The same; where its port is taken by somebody else, it draws another one and keeps that.
+    pub async fn start_anywhere(&mut self) -> Result<(), ProcessError> {
         match self.start().await {
             Err(ProcessError::Ended { status, .. }) if status.code() == Some(Exit::CannotListen as i32) => {
                 let (mut drawn, path) = (self.address, self.settings_file());
@@ -145,7 +164,7 @@ impl Part {
                 return Err(ProcessError::Ended { what, status, log });
             }
             // An error is what there is until it listens: no socket, or one that an earlier process has left.
-            if let Ok(status) = self.ask_status()
+            if let Ok(status) = self.status()
                 && status.get("pid").and_then(Value::as_u64) == Some(running.pid().into())
             {
                 return Ok(status);
@@ -168,12 +187,13 @@ impl Part {
         Ok(())
     }
 
-    pub(super) fn ask_status(&self) -> Result<Answer, ProcessError> {
+    /// What its control socket answers to `status`. Blocks for as long as that takes.
+    pub fn status(&self) -> Result<Answer, ProcessError> {
         Ok(ask(&self.state_dir.join(SOCKET_NAME), &json!({"command": "status"}))?)
     }
 
-    /// Runs a command of the program to its end and gives what it printed.
-    pub(super) fn run(&self, args: &[&str]) -> Result<String, ProcessError> {
+    /// Runs a command of its program, such as `["verify"]`, on its settings and gives what it printed. Blocks.
+    pub fn run(&self, args: &[&str]) -> Result<String, ProcessError> {
         let mut command = self.command(args);
         let (what, program) = (self.kind.what, PathBuf::from(command.get_program()));
         let output = command.stdin(Stdio::null()).output();
@@ -194,21 +214,29 @@ impl Part {
         last.ok_or(ProcessError::Incomplete { what: self.kind.what, lacks: "the secret" })
     }
 
-    pub(super) fn key(&self, name: &str, scopes: &[&str]) -> Result<String, ProcessError> {
+    /// Makes a key with these scopes and gives its secret. Blocks.
+    pub fn key(&self, name: &str, scopes: &[&str]) -> Result<String, ProcessError> {
         let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
         self.secret(&["key", "add", name].into_iter().chain(scopes).collect::<Vec<_>>())
     }
 
-    pub(super) fn spki_sha256(&self) -> Result<[u8; 32], ProcessError> {
+    /// SHA-256 of its public key; there after the first start.
+    pub fn spki_sha256(&self) -> Result<[u8; 32], ProcessError> {
         Ok(Identity::load(self.tls.clone())?.spki_sha256())
     }
 
-    pub(super) fn client(&self, key: Option<&str>) -> Result<Client, ProcessError> {
-        Client::new(self.address, self.spki_sha256()?, key)
+    /// A client that presents this key. It serves after restarts as well.
+    pub fn client(&self, key: &str) -> Result<Client, ProcessError> {
+        Client::new(self.address, self.spki_sha256()?, Some(key))
     }
 
-    /// Says so if the process has ended by itself.
-    pub(super) fn check(&mut self) -> Result<(), ProcessError> {
+    /// A client that presents no key.
+    pub fn visitor(&self) -> Result<Client, ProcessError> {
+        Client::new(self.address, self.spki_sha256()?, None)
+    }
+
+    /// Says so if the process does not run, or has ended by itself.
+    pub fn check(&mut self) -> Result<(), ProcessError> {
         let (what, log) = (self.kind.what, self.log());
         let running = self.running.as_mut().ok_or(ProcessError::NotRunning(what))?;
         match running.ended()? {
@@ -217,13 +245,15 @@ impl Part {
         }
     }
 
-    pub(super) fn kill(&mut self) {
+    /// SIGKILL, and waits for its end. Nothing if it does not run.
+    pub fn kill(&mut self) {
         if let Some(running) = self.running.take() {
             running.kill();
         }
     }
 
-    pub(super) async fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
+    /// SIGTERM, and waits for its end, at most 10 s; then it is killed, which is an error.
+    pub async fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
         let running = self.running.take().ok_or(ProcessError::NotRunning(self.kind.what))?;
         running.terminate().await
     }
