@@ -2,6 +2,7 @@
 pub mod change;
 pub mod clock;
 pub mod control;
+pub mod correction;
 pub mod decide;
 pub mod digest;
 pub mod door;

@@ -7,18 +7,24 @@
 //! | kind | name | body |
 //! |---|---|---|
 //! | 1 | Received | version 1, [`Received`] |
-//! | 2 | Reprocessed | an earlier sequence judged by today's grammar; no version yet |
-//! | 3 | Corrected | who and why, and the state it leaves; no version yet |
+//! | 2 | Reprocessed | version 1, [`Reprocessed`] |
+//! | 3 | Corrected | version 1, [`Corrected`] |
 //! | 4 | `ClockStepped` | no version yet |
 //! | 5 | Epoch | version 1, [`EpochBegan`] |
 //! | 6 | Suppressed | version 1, [`Suppressed`] |
 
+mod correction;
+mod later;
 mod received;
+mod state;
 
+pub use correction::Correction;
+pub use later::{Corrected, CorrectionResult, LateEvent, Reprocessed, States};
 pub use received::{Accepted, AnimalId, BatchId, BatchUse, Origin, Outcome, Received, Rejected, TagUse};
+pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
 
 use crate::clock::ClockReading;
-use crate::position::{Epoch, StoreId};
+use crate::position::{Epoch, Sequence, StoreId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The most bytes that one stored Change may have. The largest payload that a door lets in is 4 KiB.
@@ -70,6 +76,10 @@ impl ChangeKind {
 pub enum Change {
     /// Kind 1.
     Received(Box<Received>),
+    /// Kind 2.
+    Reprocessed(Box<Reprocessed>),
+    /// Kind 3.
+    Corrected(Box<Corrected>),
     /// Kind 5.
     Epoch(EpochBegan),
     /// Kind 6.
@@ -125,11 +135,46 @@ pub enum Unreadable {
 }
 
 impl Change {
+    /// When the source made it.
+    #[must_use]
+    pub fn clock(&self) -> ClockReading {
+        match self {
+            Self::Received(received) => received.clock,
+            Self::Reprocessed(reprocessed) => reprocessed.clock,
+            Self::Corrected(corrected) => corrected.clock,
+            Self::Epoch(began) => began.clock,
+            Self::Suppressed(suppressed) => suppressed.last,
+        }
+    }
+
+    /// The event that it makes of a payload that had been rejected, where it does.
+    #[must_use]
+    pub fn late_event(&self) -> Option<&LateEvent> {
+        match self {
+            Self::Reprocessed(body) => Some(&body.event),
+            Self::Corrected(corrected) => corrected.accepts(),
+            Self::Received(_) | Self::Epoch(_) | Self::Suppressed(_) => None,
+        }
+    }
+
+    /// For each animal that it touches, the change that touched it before; 0 for a new animal.
+    #[must_use]
+    pub fn previous(&self) -> &[(AnimalId, Sequence)] {
+        match self {
+            Self::Received(received) => &received.previous,
+            Self::Reprocessed(body) => &body.previous,
+            Self::Corrected(corrected) => &corrected.previous,
+            Self::Epoch(_) | Self::Suppressed(_) => &[],
+        }
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> ChangeKind {
         match self {
             Self::Received(_) => ChangeKind::Received,
+            Self::Reprocessed(_) => ChangeKind::Reprocessed,
+            Self::Corrected(_) => ChangeKind::Corrected,
             Self::Epoch(_) => ChangeKind::Epoch,
             Self::Suppressed(_) => ChangeKind::Suppressed,
         }
@@ -145,6 +190,8 @@ impl Change {
         bytes.extend_from_slice(&[self.kind() as u8, 1]);
         match self {
             Self::Received(body) => postcard::to_extend(body, bytes),
+            Self::Reprocessed(body) => postcard::to_extend(body, bytes),
+            Self::Corrected(body) => postcard::to_extend(body, bytes),
             Self::Epoch(body) => postcard::to_extend(body, bytes),
             Self::Suppressed(body) => postcard::to_extend(body, bytes),
         }
@@ -158,6 +205,8 @@ impl Change {
         };
         match (ChangeKind::from_number(*kind), version) {
             (Some(ChangeKind::Received), 1) => whole(body).map(|body| Self::Received(Box::new(body))),
+            (Some(ChangeKind::Reprocessed), 1) => whole(body).map(|body| Self::Reprocessed(Box::new(body))),
+            (Some(ChangeKind::Corrected), 1) => whole(body).map(|body| Self::Corrected(Box::new(body))),
             (Some(ChangeKind::Epoch), 1) => whole(body).map(Self::Epoch),
             (Some(ChangeKind::Suppressed), 1) => whole(body).map(Self::Suppressed),
             _ => return Err(Unreadable::Unknown { kind: *kind, version: *version }),

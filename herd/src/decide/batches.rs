@@ -11,17 +11,21 @@ impl<R: Rows> Judge<'_, R> {
     pub(super) fn batch_named(&self, event: &Event) -> Result<Option<BatchUse>, RowsError> {
         let Some(number) = &event.batch else { return Ok(None) };
         let source = if event.kind == EventKind::Export { SourceType::Hxe } else { SourceType::Hxb };
+        self.batch_of(source, number).map(Some)
+    }
+
+    pub(super) fn batch_of(&self, source: SourceType, number: &str) -> Result<BatchUse, RowsError> {
         let new = BatchUse { batch: BatchId::from(self.sequence), closes: None };
         let latest: Option<BatchId> = self.rows.read(Table::LatestBatches, &latest_batch_key(source, number))?;
-        let Some(latest) = latest else { return Ok(Some(new)) };
+        let Some(latest) = latest else { return Ok(new) };
         let row: Option<Batch> = self.rows.read(Table::Batches, &number_key(latest.0))?;
-        Ok(Some(match row.filter(|batch| batch.closed.is_none()) {
+        Ok(match row.filter(|batch| batch.closed.is_none()) {
             None => new,
             Some(batch) if source == SourceType::Hxe && self.has_rested(&batch) => {
                 BatchUse { closes: Some(latest), ..new }
             }
             Some(_) => BatchUse { batch: latest, closes: None },
-        }))
+        })
     }
 
     fn has_rested(&self, batch: &Batch) -> bool {

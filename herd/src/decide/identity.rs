@@ -48,13 +48,31 @@ impl<R: Rows> Judge<'_, R> {
         {
             return Ok(Err(rejection));
         }
+        let (lf, epc) = self.tag_uses(event, (leads.lf, leads.epc), animal, absorbed)?;
+        Ok(Ok(Resolved { animal, absorbed, lf, epc }))
+    }
+
+    /// What the event's tags, which lead to `owners`, are to its animal.
+    pub(super) fn tag_uses(
+        &self,
+        event: &Event,
+        owners: (Option<AnimalId>, Option<AnimalId>),
+        animal: AnimalId,
+        absorbed: Option<AnimalId>,
+    ) -> Result<(TagUse, TagUse), RowsError> {
+        let row = self.animal(animal)?.unwrap_or_default();
         // A tag that only the other of two merged animals wears is worn too, whichever event came first.
         let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten().unwrap_or_default();
-        let wears_lf = row.lf.is_some() || other.lf.is_some();
-        let wears_epc = row.epc.is_some() || other.epc.is_some();
-        let lf = self.tag_use(event, TagKind::Lf, event.lf.as_ref(), leads.lf, wears_lf)?;
-        let epc = self.tag_use(event, TagKind::Epc, event.epc.as_ref(), leads.epc, wears_epc)?;
-        Ok(Ok(Resolved { animal, absorbed, lf, epc }))
+        let of = |kind, tag: &Option<Tag>, owner: Option<AnimalId>, wears_one| {
+            if owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed) {
+                // Only where an operator said whose event it is.
+                return Ok(TagUse::Unconfirmed);
+            }
+            self.tag_use(event, kind, tag.as_ref(), owner, wears_one)
+        };
+        let lf = of(TagKind::Lf, &event.lf, owners.0, row.lf.is_some() || other.lf.is_some())?;
+        let epc = of(TagKind::Epc, &event.epc, owners.1, row.epc.is_some() || other.epc.is_some())?;
+        Ok((lf, epc))
     }
 
     /// Brings the animal that the event names together with those that its tags lead to.
@@ -130,12 +148,12 @@ impl<R: Rows> Judge<'_, R> {
         })
     }
 
-    fn lid_owner(&self, event: &Event) -> Result<Option<AnimalId>, RowsError> {
+    pub(super) fn lid_owner(&self, event: &Event) -> Result<Option<AnimalId>, RowsError> {
         let Some(lid) = &event.lid else { return Ok(None) };
         self.rows.read(Table::Lids, &reader_key(&self.origin.reader_group, self.origin.reader_era, lid))
     }
 
-    fn tag_owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
+    pub(super) fn tag_owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
         let Some(tag) = tag else { return Ok(None) };
         let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &tag_owner_key(kind, tag.key()))? else {
             return Ok(None);

@@ -3,9 +3,14 @@
 //! Everything that needs looking up, judging or measuring happens here and nowhere else; what comes out is written
 //! into the Change, so that the fold needs neither grammar nor clock nor settings.
 
+mod again;
 mod batches;
+mod correct;
 mod identity;
 mod repeats;
+
+pub use again::decide_again;
+pub use correct::{CorrectionDecision, CorrectionRequest, Refused, decide_correction};
 
 use crate::change::{Accepted, AnimalId, Change, Origin, Outcome, Received, Rejected};
 use crate::clock::ClockReading;
@@ -47,10 +52,18 @@ pub enum Decision {
     Suppress,
 }
 
-/// Reads back what was kept. Needed only where an event id recurs, to compare the texts.
+/// Reads back what was kept: where an event id recurs, and where a later change speaks of an earlier one.
 pub trait History {
-    /// The trimmed text of the Received change `sequence`; none where there is no such change.
-    fn text_at(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, RowsError>;
+    /// The change `sequence`; none beyond the head, and none where this binary does not know it.
+    fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError>;
+
+    /// The Received change `sequence`; none where there is no such change.
+    fn received_at(&self, sequence: Sequence) -> Result<Option<Box<Received>>, RowsError> {
+        Ok(match self.change_at(sequence)? {
+            Some(Change::Received(received)) => Some(received),
+            _ => None,
+        })
+    }
 }
 
 /// Judges one payload, which becomes the change `sequence` if it is kept.
@@ -66,7 +79,7 @@ pub fn decide<R: Rows>(
     let text = payload::trimmed(raw);
     let mut origin = origin.clone();
     origin.reader_era = rows.read(Table::ReaderEras, origin.reader_group.as_bytes())?.unwrap_or(1);
-    let judge = Judge { rows, rules, sequence, origin: &origin, clock, animals: RefCell::default() };
+    let judge = Judge::new(rows, rules, sequence, &origin, clock);
 
     let outcome = match payload::parse(raw) {
         Ok(event) => match judge.repeated_event(history, &event, text)? {
@@ -105,8 +118,11 @@ pub fn decide<R: Rows>(
 enum Verdict {
     Duplicate { of: Sequence },
     Rejected(Rejected),
-    Accepted { accepted: Box<Accepted>, previous: Vec<(AnimalId, Sequence)> },
+    Accepted { accepted: Box<Accepted>, previous: Vec<Previous> },
 }
+
+/// An animal that a change touches, and the change that touched it before.
+type Previous = (AnimalId, Sequence);
 
 /// Everything that one judgement looks at.
 struct Judge<'a, R> {
@@ -119,13 +135,23 @@ struct Judge<'a, R> {
     animals: RefCell<Vec<(AnimalId, Option<Rc<Animal>>)>>,
 }
 
-impl<R: Rows> Judge<'_, R> {
+impl<'a, R: Rows> Judge<'a, R> {
+    fn new(rows: &'a R, rules: &'a Rules, sequence: Sequence, origin: &'a Origin, clock: ClockReading) -> Self {
+        Self { rows, rules, sequence, origin, clock, animals: RefCell::default() }
+    }
+
     /// Finds the animal and the batch of an event, or the reason why it has none.
     fn place(&self, event: Event) -> Result<Verdict, RowsError> {
         let resolved = match self.identify(&event)? {
             Ok(resolved) => resolved,
             Err(reason) => return Ok(Verdict::Rejected(Rejected { reason, event_id: event.id })),
         };
+        let (accepted, previous) = self.placed(event, resolved)?;
+        Ok(Verdict::Accepted { accepted: Box::new(accepted), previous })
+    }
+
+    /// The event of the animal that was found for it.
+    fn placed(&self, event: Event, resolved: identity::Resolved) -> Result<(Accepted, Vec<Previous>), RowsError> {
         let batch = self.batch_named(&event)?;
         let mut previous = Vec::with_capacity(1);
         for id in [Some(resolved.animal), resolved.absorbed].into_iter().flatten() {
@@ -133,8 +159,7 @@ impl<R: Rows> Judge<'_, R> {
             previous.push((id, last));
         }
         let identity::Resolved { animal, absorbed, lf, epc } = resolved;
-        let accepted = Box::new(Accepted { event, animal, absorbed, lf, epc, batch });
-        Ok(Verdict::Accepted { accepted, previous })
+        Ok((Accepted { event, animal, absorbed, lf, epc, batch }, previous))
     }
 
     fn animal(&self, id: AnimalId) -> Result<Option<Rc<Animal>>, RowsError> {

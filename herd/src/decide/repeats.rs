@@ -24,7 +24,7 @@ impl<R: Rows> Judge<'_, R> {
         };
         let key = reader_key(&self.origin.reader_group, self.origin.reader_era, &id.text);
         let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
-        if history.text_at(of)?.as_deref() == Some(text) {
+        if history.received_at(of)?.is_some_and(|kept| kept.text() == text) {
             return Ok(Some(Verdict::Duplicate { of }));
         }
         let reason = Rejection::EventIdReused { of: of.0 };

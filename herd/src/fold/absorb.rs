@@ -2,11 +2,11 @@
 //! of its tags.
 
 use super::accepted::{overlay, worn};
-use super::{Folding, KeyRange, Rows, RowsError, decode};
+use super::{Folding, Rows, RowsError, decode};
 use crate::change::{AnimalId, BatchId};
 use crate::tables::{
-    Animal, AnimalStatus, AnimalTag, Key, Membership, Table, TagKind, TagState, after_prefix, animal_tag_key,
-    number_at_end, number_key, pair_key, tag_owner_key,
+    Animal, AnimalStatus, AnimalTag, Key, Membership, Table, TagState, animal_tag_key, number_at_end, number_key,
+    pair_key, tag_kind_in, tag_owner_key,
 };
 
 impl<B: Rows> Folding<'_, B> {
@@ -41,16 +41,14 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    fn rows_of(&self, table: Table, animal: AnimalId) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
-        let from = number_key(animal.0);
-        let to = after_prefix(&from);
-        self.rows.range(table, KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: usize::MAX })
+    pub(super) fn rows_of(&self, table: Table, animal: AnimalId) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        super::states::rows_of(&*self.rows, table, animal)
     }
 
     fn take_tags(&mut self, id: AnimalId, animal: &mut Animal, other: AnimalId) -> Result<(), RowsError> {
         for (key, value) in self.rows_of(Table::AnimalTags, other)? {
             let tag: AnimalTag = decode(Table::AnimalTags, &key, &value)?;
-            let kind = if key.get(8) == Some(&(TagKind::Lf as u8)) { TagKind::Lf } else { TagKind::Epc };
+            let kind = tag_kind_in(&key);
             let own_key = animal_tag_key(id, kind, tag.tag.key());
             if tag.state != TagState::Unconfirmed {
                 self.rows.write(Table::TagOwners, tag_owner_key(kind, tag.tag.key()), &id);

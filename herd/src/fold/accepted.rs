@@ -9,7 +9,7 @@ use crate::tables::{
 };
 
 impl<B: Rows> Folding<'_, B> {
-    pub(super) fn accepted(&mut self, origin: &Origin, accepted: &Accepted) -> Result<(), RowsError> {
+    pub(crate) fn accepted(&mut self, origin: &Origin, accepted: &Accepted) -> Result<(), RowsError> {
         let (id, event) = (accepted.animal, &accepted.event);
         let mut animal = self.animal_or_new(id)?;
         let shown = (animal.barn_batch, animal.traits.clone());
@@ -36,7 +36,8 @@ impl<B: Rows> Folding<'_, B> {
             animal.weighed = self.sequence;
         }
         animal.last = self.sequence;
-        animal.last_at_us = self.clock.received_at_us;
+        let told_at_us = self.clock.received_at_us;
+        animal.last_at_us = if self.late { animal.last_at_us.max(told_at_us) } else { told_at_us };
         self.rows.write(Table::Animals, number_key(id.0), &animal);
         Ok(())
     }
@@ -81,7 +82,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// The animal wears `tag` no more.
-    fn retire(&mut self, id: AnimalId, animal: &mut Animal, kind: TagKind, tag: &Tag) {
+    pub(super) fn retire(&mut self, id: AnimalId, animal: &mut Animal, kind: TagKind, tag: &Tag) {
         let worn = worn(animal, kind);
         worn.take_if(|current| current.key() == tag.key());
         self.write_tag(id, kind, tag, TagState::Past);
@@ -89,7 +90,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// The animal wears `tag`; what it wore of that kind is history.
-    fn assign(&mut self, id: AnimalId, animal: &mut Animal, kind: TagKind, tag: &Tag) {
+    pub(super) fn assign(&mut self, id: AnimalId, animal: &mut Animal, kind: TagKind, tag: &Tag) {
         if let Some(before) = worn(animal, kind).replace(tag.clone())
             && before.key() != tag.key()
         {
@@ -156,10 +157,14 @@ impl<B: Rows> Folding<'_, B> {
     /// The totals follow an animal from one status to another.
     pub(super) fn count_status(&mut self, from: AnimalStatus, to: AnimalStatus) {
         self.uncount_status(from);
-        match to {
+        self.count_in(to);
+    }
+
+    pub(super) fn count_in(&mut self, status: AnimalStatus) {
+        match status {
             AnimalStatus::Active => self.totals.active += 1,
             AnimalStatus::Exported => self.totals.exported += 1,
-            AnimalStatus::Dead => {}
+            AnimalStatus::Dead | AnimalStatus::Voided => {}
         }
     }
 
@@ -167,7 +172,7 @@ impl<B: Rows> Folding<'_, B> {
         match status {
             AnimalStatus::Active => self.totals.active = self.totals.active.saturating_sub(1),
             AnimalStatus::Exported => self.totals.exported = self.totals.exported.saturating_sub(1),
-            AnimalStatus::Dead => {}
+            AnimalStatus::Dead | AnimalStatus::Voided => {}
         }
     }
 }

@@ -22,18 +22,23 @@ impl<B: Rows> Folding<'_, B> {
             self.rows.write(Table::LatestBatches, latest_batch_key(source, number), &named.batch);
             self.rows.write(Table::BatchNumbers, batch_number_key(number, named.batch), &source);
         }
-        let mut batch = self.batch(named.batch)?.unwrap_or_else(|| Batch {
+        let before = self.batch(named.batch)?;
+        let goes_back = self.late && before.is_some();
+        let mut batch = before.unwrap_or_else(|| Batch {
             source,
             number: number.to_owned(),
             opened_at_us: self.clock.received_at_us,
             closed: None,
+            notes: None,
             active: 0,
             members: 0,
             last: self.sequence,
             last_clock: self.clock,
         });
         batch.last = self.sequence;
-        batch.last_clock = self.clock;
+        if !goes_back {
+            batch.last_clock = self.clock;
+        }
         self.rows.write(Table::Batches, number_key(named.batch.0), &batch);
         Ok(())
     }
@@ -100,7 +105,7 @@ impl<B: Rows> Folding<'_, B> {
         self.rows.read(Table::Batches, &number_key(id.0))
     }
 
-    fn close(&mut self, batch: &mut Batch) {
+    pub(super) fn close(&mut self, batch: &mut Batch) {
         if batch.closed.is_none() {
             batch.closed = Some(self.sequence);
             self.totals.open_batches = self.totals.open_batches.saturating_sub(1);

@@ -6,15 +6,27 @@
 use super::{Folding, KeyRange, Rows, RowsError};
 use crate::change::Origin;
 use crate::payload::EventId;
-use crate::tables::{Counter, Table, gap_key, number_at_end, reader_key};
+use crate::position::Sequence;
+use crate::tables::{Collisions, Counter, Table, gap_key, number_at_end, reader_key};
 
 impl<B: Rows> Folding<'_, B> {
-    /// An event id came; `accepted` where it is occupied from now on.
-    pub(super) fn event_heard(&mut self, origin: &Origin, id: &EventId, accepted: bool) -> Result<(), RowsError> {
-        if accepted {
-            let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
-            self.rows.write(Table::EventIds, key, &self.sequence);
-        }
+    /// From now on this event id is that of the payload `of`.
+    pub(super) fn occupy_event_id(&mut self, origin: &Origin, id: &EventId, of: Sequence) {
+        let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
+        self.rows.write(Table::EventIds, key, &of);
+    }
+
+    /// An event id came again with another content: so do those of a reader that was replaced.
+    pub(super) fn count_collision(&mut self, origin: &Origin) -> Result<(), RowsError> {
+        let key = reader_key(&origin.reader_group, origin.reader_era, "");
+        let before: Collisions = self.rows.read(Table::Collisions, &key)?.unwrap_or_default();
+        let collisions = Collisions { count: before.count.saturating_add(1), last: self.sequence };
+        self.rows.write(Table::Collisions, key, &collisions);
+        Ok(())
+    }
+
+    /// An event id came, whether or not it is an event.
+    pub(super) fn event_heard(&mut self, origin: &Origin, id: &EventId) -> Result<(), RowsError> {
         let name = id.counter_name();
         let key = reader_key(&origin.reader_group, origin.reader_era, name);
         let gap_at = |first| gap_key(&origin.reader_group, origin.reader_era, name, first);

@@ -9,30 +9,42 @@
 mod absorb;
 mod accepted;
 mod batches;
+mod corrected;
 mod counters;
+mod edits;
+mod late;
 mod staged;
+mod states;
 mod texts;
 
 pub use staged::{KeyRange, NoRows, Rows, RowsError, Staged, StagedRow, decode};
+pub(crate) use states::{animal_state, batch_state};
 pub(crate) use texts::HOUR_MS;
 
-use crate::change::{BatchId, Change, Outcome, Received, Suppressed};
+use crate::change::{BatchId, Change, Outcome, Received, Rejected};
 use crate::clock::ClockReading;
+use crate::payload::Rejection;
 use crate::position::Sequence;
 use crate::tables::{Key, Table, Totals, sequence_key};
 
 /// What the fold makes of a log. Tables made by another version are folded again; only under an equal version are
 /// fold digests compared.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// The key of the only row of [`Table::Totals`].
 pub(crate) const TOTALS_KEY: Key = Key::new();
 
 /// Folds `change`, which has the number `sequence`, into the tables, and closes it in the fold digest.
 pub fn fold<B: Rows>(rows: &mut Staged<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
+    let clock = change.clock();
     match change {
-        Change::Received(received) => received_change(rows, sequence, received)?,
-        Change::Suppressed(suppressed) => suppressed_change(rows, suppressed)?,
+        Change::Received(received) => folded(rows, sequence, clock, |fold| fold.received(received))?,
+        Change::Reprocessed(body) => folded(rows, sequence, clock, |fold| fold.late_event(&body.event))?,
+        Change::Corrected(corrected) => folded(rows, sequence, clock, |fold| fold.corrected(corrected))?,
+        Change::Suppressed(body) => folded(rows, sequence, clock, |fold| {
+            fold.totals.suppressed = fold.totals.suppressed.saturating_add(body.count);
+            Ok(())
+        })?,
         // The epochs of a history are kept with its log, which can be read before any table exists.
         Change::Epoch(_) => {}
     }
@@ -41,48 +53,63 @@ pub fn fold<B: Rows>(rows: &mut Staged<B>, sequence: Sequence, change: &Change) 
 }
 
 /// One change while it is folded.
-struct Folding<'a, B> {
-    rows: &'a mut Staged<B>,
-    sequence: Sequence,
+pub(crate) struct Folding<'a, B> {
+    pub(crate) rows: &'a mut Staged<B>,
+    pub(crate) sequence: Sequence,
     clock: ClockReading,
+    /// The event is told later than it happened: it sets no time back.
+    late: bool,
     totals: Totals,
     /// Batches that an animal left in this change.
     left: Vec<BatchId>,
 }
 
-fn received_change<B: Rows>(rows: &mut Staged<B>, sequence: Sequence, change: &Received) -> Result<(), RowsError> {
+/// Does `step` to the rows, and keeps the totals that it leaves. The change stays open.
+pub(crate) fn folded<B: Rows>(
+    rows: &mut Staged<B>,
+    sequence: Sequence,
+    clock: ClockReading,
+    step: impl FnOnce(&mut Folding<'_, B>) -> Result<(), RowsError>,
+) -> Result<(), RowsError> {
     let totals = rows.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
-    let mut folding = Folding { rows, sequence, clock: change.clock, totals, left: Vec::new() };
-    folding.totals.received += 1;
-    folding.totals.last_received_at_us = change.clock.received_at_us;
-    match &change.outcome {
-        Outcome::Accepted(accepted) => {
-            folding.totals.accepted += 1;
-            match &accepted.event.id {
-                Some(id) => folding.event_heard(&change.origin, id, true)?,
-                None => folding.remember_text(change.text()),
-            }
-            folding.accepted(&change.origin, accepted)?;
-        }
-        Outcome::Rejected(rejected) => {
-            folding.totals.rejected += 1;
-            folding.rows.write(Table::Rejected, sequence_key(sequence), &rejected.reason.number());
-            if let Some(id) = &rejected.event_id {
-                folding.event_heard(&change.origin, id, false)?;
-            }
-            folding.remember_text(change.text());
-            folding.count_rejection(&change.origin.channel)?;
-        }
-    }
-    folding.forget_texts(change.forget_through)?;
+    let mut folding = Folding { rows, sequence, clock, late: false, totals, left: Vec::new() };
+    step(&mut folding)?;
     let totals = folding.totals;
     rows.write(Table::Totals, TOTALS_KEY, &totals);
     Ok(())
 }
 
-fn suppressed_change<B: Rows>(rows: &mut Staged<B>, change: &Suppressed) -> Result<(), RowsError> {
-    let mut totals: Totals = rows.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
-    totals.suppressed = totals.suppressed.saturating_add(change.count);
-    rows.write(Table::Totals, TOTALS_KEY, &totals);
-    Ok(())
+impl<B: Rows> Folding<'_, B> {
+    fn received(&mut self, change: &Received) -> Result<(), RowsError> {
+        self.totals.received += 1;
+        self.totals.last_received_at_us = change.clock.received_at_us;
+        match &change.outcome {
+            Outcome::Accepted(accepted) => {
+                self.totals.accepted += 1;
+                match &accepted.event.id {
+                    Some(id) => {
+                        self.occupy_event_id(&change.origin, id, self.sequence);
+                        self.event_heard(&change.origin, id)?;
+                    }
+                    None => self.remember_text(change.text()),
+                }
+                self.accepted(&change.origin, accepted)?;
+            }
+            Outcome::Rejected(rejected) => self.rejected(change, rejected)?,
+        }
+        self.forget_texts(change.forget_through)
+    }
+
+    fn rejected(&mut self, change: &Received, rejected: &Rejected) -> Result<(), RowsError> {
+        self.totals.rejected += 1;
+        self.rows.write(Table::Rejected, sequence_key(self.sequence), &rejected.reason.number());
+        if let Some(id) = &rejected.event_id {
+            self.event_heard(&change.origin, id)?;
+        }
+        if matches!(rejected.reason, Rejection::EventIdReused { .. }) {
+            self.count_collision(&change.origin)?;
+        }
+        self.remember_text(change.text());
+        self.count_rejection(&change.origin.channel)
+    }
 }

@@ -10,7 +10,7 @@ use crate::payload::Traits;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, AnimalStatus, AnimalTag, Batch, LidName, Membership, Table, TagKind, TagState, after_prefix, number_key,
+    Animal, AnimalStatus, AnimalTag, Batch, LidName, Membership, Table, TagState, after_prefix, number_key, tag_kind_in,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct AnimalView {
     pub absorbed: Option<AnimalId>,
     /// Where it is in its life.
     pub status: AnimalStatus,
-    /// Its lids, at most one for each reader era.
+    /// Its lids: one for each reader era, more only where an operator merged two animals.
     pub lids: Vec<LidName>,
     /// The LF tag it wears.
     pub lf: Option<TagView>,
@@ -122,7 +122,7 @@ impl Snapshot {
             barn_batch: names.name_if(self, animal.barn_batch)?,
             export_batch: names.name_if(self, animal.export_batch)?,
             returned: animal.returned,
-            first_seen: first.map_or(Ok(None), |first| self.received_at(first))?,
+            first_seen: first.map_or(Ok(None), |first| self.happened_at(first))?,
             last_seen: iso_utc(animal.last_at_us),
             last: animal.last,
         })
@@ -136,7 +136,7 @@ impl Snapshot {
         let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_TAGS_SHOWN + 2 };
         for (key, value) in self.range(Table::AnimalTags, range)? {
             let row: AnimalTag = decode(Table::AnimalTags, &key, &value)?;
-            let kind = if key.get(from.len()) == Some(&(TagKind::Lf as u8)) { TagKind::Lf } else { TagKind::Epc };
+            let kind = tag_kind_in(&key);
             tags.earliest = Some(tags.earliest.map_or(row.since, |earliest| earliest.min(row.since)));
             match row.state {
                 TagState::Current => {}

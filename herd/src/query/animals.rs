@@ -6,7 +6,9 @@ use crate::change::AnimalId;
 use crate::fold::{KeyRange, Rows, decode};
 use crate::payload::Tag;
 use crate::store::Snapshot;
-use crate::tables::{Animal, Table, TagKind, after_key, number_in, number_key, reader_key, tag_owner_key};
+use crate::tables::{
+    Animal, AnimalStatus, Table, TagKind, after_key, number_in, number_key, reader_key, tag_owner_key,
+};
 
 /// The reader group whose lids are searched: the default of every radio and key.
 const MAIN_READERS: &str = "main";
@@ -17,7 +19,8 @@ const ERAS_SEARCHED: u32 = 64;
 const MAX_SUCCESSORS: usize = 32;
 
 impl Snapshot {
-    /// Animals in the order of their ids, from above the id `after`; without those that turned out to be others.
+    /// Animals in the order of their ids, from above the id `after`; without those that turned out to be others or never
+    /// were.
     pub fn animals(&self, after: Option<AnimalId>, limit: PageLimit) -> Result<Page<AnimalView>, QueryError> {
         let mut names = BatchNames::default();
         let mut from = after.map_or_else(Vec::new, |animal| after_key(&number_key(animal.0)));
@@ -31,7 +34,7 @@ impl Snapshot {
             seen_rows += rows.len();
             for (key, value) in rows {
                 let animal: Animal = decode(Table::Animals, &key, &value)?;
-                if animal.absorbed_by.is_none() {
+                if animal.absorbed_by.is_none() && animal.status != AnimalStatus::Voided {
                     let id = AnimalId(number_in(&key).unwrap_or_default());
                     found.push(self.animal_view(id, animal, &mut names)?);
                 }

@@ -56,7 +56,7 @@ impl BatchView {
             batch_number: batch.number,
             source,
             source_type: batch.source.as_str(),
-            notes: None,
+            notes: batch.notes,
             cattle_count,
             created_at,
             updated_at: iso_utc(batch.last_clock.received_at_us),

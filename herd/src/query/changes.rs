@@ -1,9 +1,11 @@
 //! One change of the log, as this binary understands it.
 
-use super::event_view::tag_use_name;
+use super::event_view::{EventView, tag_use_name};
 use super::text::base64;
-use super::{PayloadView, QueryError};
-use crate::change::{AnimalId, BatchId, Change, ChangeKind, Outcome, Received};
+use super::{CorrectionView, PayloadView, QueryError};
+use crate::change::{
+    Accepted, AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, Received, Reprocessed,
+};
 use crate::clock::iso_utc;
 use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::Snapshot;
@@ -42,14 +44,29 @@ pub enum ChangeBody {
         /// The payload, and what it says.
         #[serde(flatten)]
         payload: Box<PayloadView>,
-        /// What its LF tag was to the animal.
-        lf_use: Option<&'static str>,
-        /// What its UHF tag was to the animal.
-        epc_use: Option<&'static str>,
-        /// The animal that it showed to be the same one.
-        absorbed: Option<AnimalId>,
-        /// The rested export batch that it closed.
-        closes: Option<BatchId>,
+        /// How its event was placed.
+        #[serde(flatten)]
+        placed: Placed,
+        /// For each animal that it touches, the change that touched it before; 0 for a new one.
+        previous: Vec<PreviousChange>,
+    },
+    /// A rejected payload was judged anew, and is an event.
+    Reprocessed {
+        /// When, ISO 8601 in UTC.
+        reprocessed_at: String,
+        /// The event.
+        #[serde(flatten)]
+        event: Box<LateEventView>,
+        /// For each animal that it touches, the change that touched it before; 0 for a new one.
+        previous: Vec<PreviousChange>,
+    },
+    /// A person corrected something.
+    Corrected {
+        /// Who, what and why.
+        #[serde(flatten)]
+        correction: Box<CorrectionView>,
+        /// The event that it accepts.
+        event: Option<Box<LateEventView>>,
         /// For each animal that it touches, the change that touched it before; 0 for a new one.
         previous: Vec<PreviousChange>,
     },
@@ -82,6 +99,61 @@ pub enum ChangeBody {
     },
 }
 
+/// How an event was placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Placed {
+    /// What its LF tag was to the animal.
+    pub lf_use: Option<&'static str>,
+    /// What its UHF tag was to the animal.
+    pub epc_use: Option<&'static str>,
+    /// The animal that it showed to be the same one.
+    pub absorbed: Option<AnimalId>,
+    /// The rested export batch that it closed.
+    pub closes: Option<BatchId>,
+}
+
+impl From<&Accepted> for Placed {
+    fn from(accepted: &Accepted) -> Self {
+        Self {
+            lf_use: tag_use_name(accepted.lf),
+            epc_use: tag_use_name(accepted.epc),
+            absorbed: accepted.absorbed,
+            closes: accepted.batch.and_then(|named| named.closes),
+        }
+    }
+}
+
+/// The event of a payload that had been rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LateEventView {
+    /// The payload.
+    pub of: Sequence,
+    /// When it had come, ISO 8601 in UTC.
+    pub received_at: String,
+    /// The animal that it is about.
+    pub animal: AnimalId,
+    /// The batch that it names.
+    pub batch: Option<BatchId>,
+    /// What it says.
+    pub event: EventView,
+    /// How it was placed.
+    #[serde(flatten)]
+    pub placed: Placed,
+}
+
+impl From<&LateEvent> for LateEventView {
+    fn from(late: &LateEvent) -> Self {
+        Self {
+            of: late.of,
+            received_at: iso_utc(late.received.received_at_us),
+            animal: late.accepted.animal,
+            batch: late.accepted.batch.map(|named| named.batch),
+            placed: Placed::from(&late.accepted),
+            event: EventView::from(late.accepted.event.clone()),
+        }
+    }
+}
+
 /// The change that touched an animal before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PreviousChange {
@@ -108,6 +180,8 @@ impl ChangeView {
         let version = bytes.get(1).copied().unwrap_or(0);
         let body = match Change::from_bytes(bytes) {
             Ok(Change::Received(received)) => ChangeBody::received(sequence, *received),
+            Ok(Change::Reprocessed(reprocessed)) => ChangeBody::reprocessed(&reprocessed),
+            Ok(Change::Corrected(corrected)) => ChangeBody::corrected(&corrected),
             Ok(Change::Epoch(began)) => ChangeBody::Epoch {
                 epoch: began.epoch,
                 store: began.store,
@@ -128,19 +202,31 @@ impl ChangeView {
 
 impl ChangeBody {
     fn received(sequence: Sequence, received: Received) -> Self {
-        let previous =
-            received.previous.iter().map(|(animal, before)| PreviousChange { animal: *animal, sequence: *before });
-        let previous = previous.collect();
-        let (lf_use, epc_use, absorbed, closes) = match &received.outcome {
-            Outcome::Accepted(accepted) => (
-                tag_use_name(accepted.lf),
-                tag_use_name(accepted.epc),
-                accepted.absorbed,
-                accepted.batch.and_then(|named| named.closes),
-            ),
-            Outcome::Rejected(_) => (None, None, None, None),
+        let previous = previous_changes(&received.previous);
+        let placed = match &received.outcome {
+            Outcome::Accepted(accepted) => Placed::from(&**accepted),
+            Outcome::Rejected(_) => Placed::default(),
         };
-        let payload = Box::new(PayloadView::new(sequence, received));
-        Self::Received { payload, lf_use, epc_use, absorbed, closes, previous }
+        Self::Received { payload: Box::new(PayloadView::new(sequence, received)), placed, previous }
     }
+
+    fn reprocessed(reprocessed: &Reprocessed) -> Self {
+        Self::Reprocessed {
+            reprocessed_at: iso_utc(reprocessed.clock.received_at_us),
+            event: Box::new(LateEventView::from(&reprocessed.event)),
+            previous: previous_changes(&reprocessed.previous),
+        }
+    }
+
+    fn corrected(corrected: &Corrected) -> Self {
+        Self::Corrected {
+            correction: Box::new(CorrectionView::from(corrected)),
+            event: corrected.accepts().map(|event| Box::new(LateEventView::from(event))),
+            previous: previous_changes(&corrected.previous),
+        }
+    }
+}
+
+fn previous_changes(previous: &[(AnimalId, Sequence)]) -> Vec<PreviousChange> {
+    previous.iter().map(|(animal, before)| PreviousChange { animal: *animal, sequence: *before }).collect()
 }

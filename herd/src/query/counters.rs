@@ -64,7 +64,7 @@ impl CounterPlace {
     }
 
     /// `length, group, era, counter name`: what [`reader_key`] writes.
-    fn in_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
+    pub(super) fn in_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
         let parts = || {
             let (length, rest) = key.split_first()?;
             let (group, rest) = rest.split_at_checked(usize::from(*length))?;
@@ -76,6 +76,13 @@ impl CounterPlace {
             })
         };
         parts().ok_or_else(|| damaged(table, key))
+    }
+}
+
+impl CounterPlace {
+    /// Group and era.
+    pub(super) fn reader(self) -> (String, u32) {
+        (self.reader_group, self.reader_era)
     }
 }
 

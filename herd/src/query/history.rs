@@ -1,14 +1,14 @@
 //! The history of an animal: every change that touched it, the latest first.
 //!
 //! Each change says for each animal that it touches which change touched it before, so a history is a walk back
-//! through the log. Where one animal turned out to be another, two walks run side by side and are told as one.
+//! through the log. Corrections are in it, and so is what they voided. Where one animal turned out to be another, two walks run side by side and are told as one.
 
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
 use super::text::kilograms;
-use super::{Page, PageLimit, QueryError};
-use crate::change::{Accepted, AnimalId, Outcome, Received};
-use crate::clock::iso_utc;
+use super::{CorrectionView, Page, PageLimit, QueryError};
+use crate::change::{Accepted, AnimalId, Change, Corrected, Correction, Origin, Outcome};
+use crate::clock::{ClockReading, iso_utc};
 use crate::position::Sequence;
 use crate::store::{Snapshot, StoreError};
 use serde::{Serialize, Serializer};
@@ -53,7 +53,17 @@ impl Serialize for HistoryPlace {
 
 /// One thing that happened to an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HistoryEntry {
+#[serde(untagged)]
+pub enum HistoryEntry {
+    /// A payload told it.
+    Event(Box<EventEntry>),
+    /// A person corrected it.
+    Corrected(Box<CorrectedEntry>),
+}
+
+/// A payload's event in the history of its animal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventEntry {
     /// The change.
     pub sequence: Sequence,
     /// When its payload came by the barn's clock, ISO 8601 in UTC.
@@ -66,6 +76,15 @@ pub struct HistoryEntry {
     pub rssi_dbm: Option<i16>,
     /// The payload's trimmed text.
     pub payload: String,
+    /// The payload, where it had been rejected and the change `sequence` accepted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Sequence>,
+    /// Who accepted it, where a person did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correction: Option<CorrectionView>,
+    /// The change that voided it: it is shown, and counts no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voided_by: Option<Sequence>,
     /// What it says.
     #[serde(flatten)]
     pub event: EventView,
@@ -80,6 +99,28 @@ pub struct HistoryEntry {
     /// The animal that it showed to be the same one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<AnimalId>,
+}
+
+/// A correction in the history of its animal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CorrectedEntry {
+    /// The change.
+    pub sequence: Sequence,
+    /// `corrected`, where an event tells what it is.
+    pub kind: &'static str,
+    /// Who, what and why.
+    #[serde(flatten)]
+    pub correction: CorrectionView,
+}
+
+impl HistoryEntry {
+    /// The change.
+    pub fn sequence(&self) -> Sequence {
+        match self {
+            Self::Event(entry) => entry.sequence,
+            Self::Corrected(entry) => entry.sequence,
+        }
+    }
 }
 
 /// One weight of an animal.
@@ -98,8 +139,24 @@ pub struct WeightView {
 /// A change of an animal's history as it was read.
 struct Step {
     sequence: Sequence,
-    received: Received,
+    told: Told,
+}
+
+/// What a change of a history tells.
+enum Told {
+    Event(EventTold),
+    Corrected(Box<Corrected>),
+}
+
+/// A payload's event, whenever it was accepted.
+struct EventTold {
+    of: Sequence,
+    received: ClockReading,
+    origin: Origin,
     accepted: Accepted,
+    voided_by: Option<Sequence>,
+    /// Of who accepted it, where a person did.
+    correction: Option<CorrectionView>,
 }
 
 /// A walk back through the history of one animal.
@@ -114,33 +171,73 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn step(&mut self) -> Result<Option<Step>, QueryError> {
         let Some(sequence) = self.ahead.pop_last() else { return Ok(None) };
-        let lost = StoreError::DamagedLog { at: sequence, why: "an animal's history leads to it, and it is no event" };
-        let Some(mut received) = self.snapshot.received(sequence)? else { return Err(lost.into()) };
-        let previous = std::mem::take(&mut received.previous);
-        let Outcome::Accepted(accepted) = &received.outcome else { return Err(lost.into()) };
-        let accepted = Accepted::clone(accepted);
-        self.belongs(sequence, accepted.animal)?;
-        self.parts.extend(accepted.absorbed);
-        self.ahead.extend(previous.into_iter().map(|(_, before)| before).filter(|before| *before != Sequence::ZERO));
-        Ok(Some(Step { sequence, received, accepted }))
+        let lost =
+            || StoreError::DamagedLog { at: sequence, why: "an animal's history leads to it, and it is no event" };
+        let change = self.snapshot.change(sequence)?.ok_or_else(lost)?;
+        let mut is_own = false;
+        for (animal, before) in change.previous() {
+            // An animal that a void made itself again is not walked, though this change once made it a part.
+            if self.is_part(*animal)? {
+                is_own = true;
+                self.ahead.extend(Some(*before).filter(|before| *before != Sequence::ZERO));
+            }
+        }
+        // A place that somebody made up must not tell the history of another animal.
+        if !is_own {
+            return Err(QueryError::NotOfAnimal { sequence, animal: self.animal });
+        }
+        Ok(Some(Step { sequence, told: self.told(sequence, change)?.ok_or_else(lost)? }))
     }
 
-    /// A place that somebody made up must not tell the history of another animal.
-    fn belongs(&mut self, sequence: Sequence, of: AnimalId) -> Result<(), QueryError> {
-        if of == self.animal || self.parts.contains(&of) {
-            return Ok(());
+    fn is_part(&mut self, id: AnimalId) -> Result<bool, QueryError> {
+        if id == self.animal || self.parts.contains(&id) {
+            return Ok(true);
         }
-        match self.snapshot.animal_row(of)? {
-            Some((successor, _)) if successor == self.animal => {
-                self.parts.insert(of);
-                Ok(())
+        let is_part = self.snapshot.animal_row(id)?.is_some_and(|(successor, _)| successor == self.animal);
+        if is_part {
+            self.parts.insert(id);
+        }
+        Ok(is_part)
+    }
+
+    fn told(&self, sequence: Sequence, change: Change) -> Result<Option<Told>, QueryError> {
+        let correction = match &change {
+            Change::Corrected(corrected) => Some(CorrectionView::from(&**corrected)),
+            _ => None,
+        };
+        let (of, received, origin, accepted) = match change {
+            Change::Received(received) => match received.outcome {
+                Outcome::Accepted(accepted) => (sequence, received.clock, received.origin, *accepted),
+                Outcome::Rejected(_) => return Ok(None),
+            },
+            Change::Corrected(corrected) if corrected.accepts().is_none() => {
+                return Ok(Some(Told::Corrected(corrected)));
             }
-            _ => Err(QueryError::NotOfAnimal { sequence, animal: self.animal }),
-        }
+            late => match late.late_event().cloned() {
+                Some(event) => (event.of, event.received, event.origin, event.accepted),
+                None => return Ok(None),
+            },
+        };
+        let voided_by = self.snapshot.afterwards(of)?.voided_by;
+        Ok(Some(Told::Event(EventTold { of, received, origin, accepted, voided_by, correction })))
     }
 
     fn place(self) -> Option<HistoryPlace> {
         (!self.ahead.is_empty()).then_some(HistoryPlace(self.ahead))
+    }
+}
+
+impl Step {
+    /// The weight that counts, and when it was taken.
+    fn weight(&self) -> Option<(u32, ClockReading)> {
+        match &self.told {
+            Told::Event(event) if event.voided_by.is_some() => None,
+            Told::Event(event) => event.accepted.event.weight.grams().map(|weight_g| (weight_g, event.received)),
+            Told::Corrected(corrected) => match corrected.correction {
+                Correction::Weigh { weight_g, .. } => Some((weight_g, corrected.clock)),
+                _ => None,
+            },
+        }
     }
 }
 
@@ -179,9 +276,9 @@ impl Snapshot {
             && let Some(step) = walk.step()?
         {
             steps += 1;
-            data.extend(step.accepted.event.weight.grams().map(|weight_g| WeightView {
+            data.extend(step.weight().map(|(weight_g, at)| WeightView {
                 sequence: step.sequence,
-                received_at: iso_utc(step.received.clock.received_at_us),
+                received_at: iso_utc(at.received_at_us),
                 weight_kg: kilograms(weight_g),
                 weight_g,
             }));
@@ -199,21 +296,37 @@ impl Snapshot {
     }
 
     fn entry(&self, step: Step, names: &mut BatchNames) -> Result<HistoryEntry, QueryError> {
-        let Step { sequence, received, accepted } = step;
+        let sequence = step.sequence;
+        let event = match step.told {
+            Told::Corrected(corrected) => {
+                let correction = CorrectionView::from(&*corrected);
+                return Ok(HistoryEntry::Corrected(Box::new(CorrectedEntry {
+                    sequence,
+                    kind: "corrected",
+                    correction,
+                })));
+            }
+            Told::Event(event) => event,
+        };
+        let EventTold { of, received, origin, accepted, voided_by, correction } = event;
         let batch = accepted.batch.map_or(Ok(None), |named| names.name(self, named.batch))?;
-        Ok(HistoryEntry {
+        let text = self.received(of)?.map(|payload| String::from_utf8_lossy(payload.text()).into_owned());
+        Ok(HistoryEntry::Event(Box::new(EventEntry {
             sequence,
-            received_at: iso_utc(received.clock.received_at_us),
-            clock_synchronized: received.clock.synchronized,
-            payload: String::from_utf8_lossy(received.text()).into_owned(),
-            channel: received.origin.channel,
-            rssi_dbm: received.origin.rssi_dbm,
+            received_at: iso_utc(received.received_at_us),
+            clock_synchronized: received.synchronized,
+            channel: origin.channel,
+            rssi_dbm: origin.rssi_dbm,
+            payload: text.unwrap_or_default(),
+            accepted: Some(of).filter(|of| *of != sequence),
+            correction,
+            voided_by,
             lf_use: tag_use_name(accepted.lf),
             epc_use: tag_use_name(accepted.epc),
             batch,
             animal: accepted.animal,
             absorbed: accepted.absorbed,
             event: EventView::from(accepted.event),
-        })
+        })))
     }
 }

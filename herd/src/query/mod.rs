@@ -12,6 +12,7 @@ mod animals;
 mod batch_view;
 mod batches;
 mod changes;
+mod correction_view;
 mod counters;
 mod error;
 mod event_view;
@@ -19,6 +20,7 @@ mod history;
 mod page;
 mod payload_view;
 mod payloads;
+mod proposals;
 mod tag_view;
 mod text;
 mod totals;
@@ -26,16 +28,20 @@ mod totals;
 pub use animal_view::{AnimalView, BatchName, MAX_TAGS_SHOWN};
 pub use batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_VALUES, NumberedBatch, OtherBatch};
 pub use batches::MemberView;
-pub use changes::{ChangeBody, ChangeView, KindName, PreviousChange};
+pub use changes::{ChangeBody, ChangeView, KindName, LateEventView, Placed, PreviousChange};
+pub use correction_view::CorrectionView;
 pub use counters::{CounterPlace, CounterView, GapPlace, GapView};
 pub use error::QueryError;
 pub use event_view::EventView;
-pub use history::{HistoryEntry, HistoryPlace, WeightView};
+pub use history::{CorrectedEntry, EventEntry, HistoryEntry, HistoryPlace, WeightView};
 pub use page::{DEFAULT_PAGE_ENTRIES, MAX_PAGE_ENTRIES, Page, PageLimit};
 pub use payload_view::{PayloadStatus, PayloadView};
 pub use payloads::PayloadFilter;
+pub use proposals::{COLLISIONS_PROPOSE, ReaderEraProposal};
 pub use tag_view::{OtherTagView, TagView};
 pub use totals::TotalsView;
+
+pub(crate) use text::kilograms;
 
 #[cfg(test)]
 mod tests;

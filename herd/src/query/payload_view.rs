@@ -2,7 +2,7 @@
 
 use super::event_view::EventView;
 use super::text::{base64, decibels};
-use crate::change::{AnimalId, BatchId, Outcome, Received};
+use crate::change::{Accepted, AnimalId, BatchId, Outcome, Received};
 use crate::clock::iso_utc;
 use crate::payload::content_hash;
 use crate::position::Sequence;
@@ -50,6 +50,12 @@ pub struct PayloadView {
     /// The same as a sentence for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_text: Option<String>,
+    /// The later change that made an event of it although it had been rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<Sequence>,
+    /// The later change that voided its event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voided_by: Option<Sequence>,
     /// When it came by the barn's clock, ISO 8601 in UTC.
     pub received_at: String,
     /// Whether that clock followed a time source then.
@@ -91,6 +97,8 @@ impl PayloadView {
             status: PayloadStatus::Processed,
             reason: None,
             reason_text: None,
+            accepted_by: None,
+            voided_by: None,
             received_at: iso_utc(clock.received_at_us),
             clock_synchronized: clock.synchronized,
             boot: clock.boot,
@@ -109,16 +117,21 @@ impl PayloadView {
 
     fn tell(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Accepted(accepted) => {
-                self.animal = Some(accepted.animal);
-                self.batch = accepted.batch.map(|named| named.batch);
-                self.event = Some(EventView::from(accepted.event));
-            }
+            Outcome::Accepted(accepted) => self.tell_event(*accepted),
             Outcome::Rejected(rejected) => {
                 self.status = PayloadStatus::Error;
                 self.reason = Some(rejected.reason.code());
                 self.reason_text = Some(rejected.reason.to_string());
             }
         }
+    }
+
+    /// It is this event.
+    pub(super) fn tell_event(&mut self, accepted: Accepted) {
+        self.status = PayloadStatus::Processed;
+        (self.reason, self.reason_text) = (None, None);
+        self.animal = Some(accepted.animal);
+        self.batch = accepted.batch.map(|named| named.batch);
+        self.event = Some(EventView::from(accepted.event));
     }
 }

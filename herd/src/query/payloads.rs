@@ -2,12 +2,12 @@
 
 use super::page::cut;
 use super::{Page, PageLimit, PayloadStatus, PayloadView, QueryError};
-use crate::change::{Change, Outcome, Received};
+use crate::change::{Change, LateEvent, Received};
 use crate::clock::iso_utc;
 use crate::fold::{KeyRange, Rows};
 use crate::position::Sequence;
 use crate::store::Snapshot;
-use crate::tables::{Table, number_in, sequence_key};
+use crate::tables::{Afterwards, Table, number_in, sequence_key};
 
 /// Which payloads a list tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,14 +20,10 @@ pub enum PayloadFilter {
 }
 
 impl PayloadFilter {
-    fn takes(self, received: &Received) -> bool {
-        let status = match received.outcome {
-            Outcome::Accepted(_) => PayloadStatus::Processed,
-            Outcome::Rejected(_) => PayloadStatus::Error,
-        };
+    fn takes(self, payload: &PayloadView) -> bool {
         match self {
             Self::All => true,
-            Self::Status(wanted) => status == wanted,
+            Self::Status(wanted) => payload.status == wanted,
         }
     }
 }
@@ -68,8 +64,8 @@ impl Snapshot {
         let lowest = above.saturating_sub(limit.rows() as u64).max(1);
         let mut found = Vec::new();
         for sequence in (lowest..above).rev().map(Sequence) {
-            let Some(received) = self.received(sequence)?.filter(|received| filter.takes(received)) else { continue };
-            found.push(PayloadView::new(sequence, received));
+            let Some(payload) = self.payload(sequence)?.filter(|payload| filter.takes(payload)) else { continue };
+            found.push(payload);
             if found.len() > limit.entries() {
                 return Ok(cut(found, limit, |payload| payload.id.0));
             }
@@ -77,9 +73,21 @@ impl Snapshot {
         Ok(Page { data: found, next: Some(lowest).filter(|lowest| *lowest > 1) })
     }
 
-    /// The payload that the change `sequence` keeps; none where that is no Received change.
+    /// The payload that the change `sequence` keeps, as later changes left it; none where that is no Received change.
     pub fn payload(&self, sequence: Sequence) -> Result<Option<PayloadView>, QueryError> {
-        Ok(self.received(sequence)?.map(|received| PayloadView::new(sequence, received)))
+        let Some(received) = self.received(sequence)? else { return Ok(None) };
+        let mut view = PayloadView::new(sequence, received);
+        let afterwards = self.afterwards(sequence)?;
+        (view.accepted_by, view.voided_by) = (afterwards.accepted_by, afterwards.voided_by);
+        if let Some(event) = afterwards.accepted_by.map(|by| self.late_event(by)).transpose()?.flatten() {
+            view.tell_event(event.accepted);
+        }
+        Ok(Some(view))
+    }
+
+    /// What later changes made of the payload `of`.
+    pub(super) fn afterwards(&self, of: Sequence) -> Result<Afterwards, QueryError> {
+        Ok(self.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
     }
 
     pub(super) fn received(&self, sequence: Sequence) -> Result<Option<Received>, QueryError> {
@@ -89,8 +97,17 @@ impl Snapshot {
         })
     }
 
-    /// When the payload of the change `sequence` came, ISO 8601 in UTC.
-    pub(super) fn received_at(&self, sequence: Sequence) -> Result<Option<String>, QueryError> {
-        Ok(self.received(sequence)?.map(|received| iso_utc(received.clock.received_at_us)))
+    /// The event that the change `by` made of a payload that had been rejected.
+    fn late_event(&self, by: Sequence) -> Result<Option<LateEvent>, QueryError> {
+        Ok(self.change(by)?.and_then(|change| change.late_event().cloned()))
+    }
+
+    /// When that happened which the change `sequence` tells, ISO 8601 in UTC: a payload, however late it was
+    /// accepted, when it came; all else when it was written.
+    pub(super) fn happened_at(&self, sequence: Sequence) -> Result<Option<String>, QueryError> {
+        Ok(self.change(sequence)?.map(|change| {
+            let clock = change.late_event().map_or_else(|| change.clock(), |late| late.received);
+            iso_utc(clock.received_at_us)
+        }))
     }
 }

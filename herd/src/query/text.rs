@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Grams as decimal kilograms without needless zeros: 245500 is `245.5`.
-pub(super) fn kilograms(weight_g: u32) -> String {
+pub(crate) fn kilograms(weight_g: u32) -> String {
     let (whole, rest) = (weight_g / 1_000, weight_g % 1_000);
     match rest {
         0 => whole.to_string(),

@@ -31,6 +31,8 @@ pub struct TotalsView {
     pub batches: u64,
     /// Those of them that are open.
     pub open_batches: u64,
+    /// Corrections by operators.
+    pub corrected: u64,
     /// Event counters never heard.
     pub missed_events: u64,
     /// When the last payload came by the barn's clock, ISO 8601 in UTC; none before the first.
@@ -55,6 +57,7 @@ impl Snapshot {
             exported: totals.exported,
             batches: totals.batches,
             open_batches: totals.open_batches,
+            corrected: totals.corrected,
             missed_events: totals.missed_events,
             last_received_at: last.map(iso_utc),
             last_received_at_us: last,

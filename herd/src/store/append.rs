@@ -5,7 +5,7 @@ use super::{Changes, Store, StoreError};
 use crate::change::{Change, MAX_CHANGE_BYTES, Origin, Outcome};
 use crate::clock::RawReading;
 use crate::decide::{Decision, History, decide};
-use crate::fold::{RowsError, Staged, fold};
+use crate::fold::{RowsError, fold};
 use crate::payload::Rejection;
 use crate::position::Sequence;
 use std::cell::RefCell;
@@ -46,14 +46,28 @@ pub enum Receipt {
 }
 
 /// A group while it is judged: each payload sees the ones before it.
-struct Pending<'a> {
+pub(super) struct Pending<'a> {
     log: &'a LogReader,
     after: Sequence,
     changes: RefCell<Changes>,
 }
 
+impl<'a> Pending<'a> {
+    pub(super) fn new(log: &'a LogReader, after: Sequence) -> Self {
+        Self { log, after, changes: RefCell::default() }
+    }
+
+    pub(super) fn push(&self, change: &[u8]) {
+        self.changes.borrow_mut().push(change);
+    }
+
+    pub(super) fn into_changes(self) -> Changes {
+        self.changes.into_inner()
+    }
+}
+
 impl History for Pending<'_> {
-    fn text_at(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, RowsError> {
+    fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError> {
         let in_group = sequence.0.checked_sub(self.after.0 + 1).and_then(|index| usize::try_from(index).ok());
         let bytes = match in_group {
             Some(index) => self.changes.borrow().get(index).map(<[u8]>::to_vec),
@@ -62,10 +76,7 @@ impl History for Pending<'_> {
                 .change(sequence)
                 .map_err(|error| RowsError::Storage { table: "log", why: error.to_string() })?,
         };
-        Ok(bytes.and_then(|bytes| match Change::from_bytes(&bytes) {
-            Ok(Change::Received(received)) => Some(received.text().to_vec()),
-            _ => None,
-        }))
+        Ok(bytes.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
 }
 
@@ -82,8 +93,8 @@ impl Store {
 
     fn append_group(&mut self, group: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
         let log = self.log.reader()?;
-        let pending = Pending { log: &log, after: self.state.folded, changes: RefCell::default() };
-        let mut staged = Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);
+        let pending = Pending::new(&log, self.state.folded);
+        let mut staged = self.staged()?;
         let mut receipts = Vec::with_capacity(group.len());
         for incoming in group {
             let sequence = staged.folded().next();
@@ -98,12 +109,12 @@ impl Store {
                     if bytes.len() > MAX_CHANGE_BYTES {
                         return Err(StoreError::Oversize { bytes: bytes.len(), limit: MAX_CHANGE_BYTES });
                     }
-                    pending.changes.borrow_mut().push(&bytes);
+                    pending.push(&bytes);
                     receipt_for(&change, sequence)
                 }
             });
         }
-        let changes = pending.changes.into_inner();
+        let changes = pending.into_changes();
         if !changes.is_empty() {
             self.commit(&changes, &staged, None)?;
         }

@@ -4,7 +4,6 @@ use super::log::epochs_begun;
 use super::{ApplyError, Changes, Store, fold_run};
 use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
-use crate::fold::Staged;
 use crate::position::{Position, Sequence};
 use std::borrow::Cow;
 
@@ -51,8 +50,7 @@ impl Store {
             0 => Cow::Borrowed(&run.changes),
             _ => Cow::Owned(run.changes.iter().skip(known).collect::<Changes>()),
         };
-        let mut staged =
-            Staged::new(self.tables.reader().map_err(ApplyError::Store)?, self.state.folded, self.state.fold_digest);
+        let mut staged = self.staged()?;
         let blocked = if let Some(blocked) = head.blocked {
             Some(blocked)
         } else {

@@ -16,6 +16,7 @@ mod changes;
 mod damage_tests;
 mod disk;
 mod error;
+mod later;
 mod local;
 mod log;
 mod memory;
@@ -29,6 +30,7 @@ pub use apply::{Applied, RunOfChanges};
 pub use changes::Changes;
 pub use disk::{Directory, Disk};
 pub use error::{ApplyError, StoreError};
+pub use later::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
 pub use memory::MemoryDisk;
@@ -42,7 +44,7 @@ use crate::decide::Rules;
 use crate::fold::{FOLD_VERSION, Rows, Staged, fold};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use log::{Log, LogReader, epochs_begun};
-use tables_file::{TablesFile, TablesState};
+use tables_file::{TablesFile, TablesReader, TablesState};
 use tokio::sync::watch;
 
 /// So many changes after the last time, the tables are made durable: what a restart after a power cut folds again.
@@ -186,12 +188,17 @@ impl Store {
         }
     }
 
+    /// Where the next changes are folded, above the tables as they are.
+    fn staged(&self) -> Result<Staged<TablesReader>, StoreError> {
+        Ok(Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest))
+    }
+
     fn append_change(&mut self, change: &Change) -> Result<(), StoreError> {
         self.check_may_decide()?;
         let bytes = change.to_bytes();
         let changes: Changes = [bytes.as_slice()].into_iter().collect();
         let sequence = self.head().position.sequence.next();
-        let mut staged = Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);
+        let mut staged = self.staged()?;
         fold(&mut staged, sequence, change)?;
         self.commit(&changes, &staged, None)
     }
@@ -244,7 +251,7 @@ impl Store {
         while self.state.folded < head.sequence && blocked.is_none() {
             let (changes, end) = self.log.reader()?.changes_after(self.state.folded, REFOLD_CHANGES, REFOLD_BYTES)?;
             let Some(end) = end else { break };
-            let mut staged = Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);
+            let mut staged = self.staged()?;
             blocked = fold_run(&mut staged, &changes, self.state.folded)?;
             self.write_tables(&staged, &end)?;
             if head.sequence.0 - began.0 > REFOLD_CHANGES as u64 {
@@ -305,11 +312,7 @@ fn is_prefix(state: &TablesState, log: &Log, head: &Position) -> Result<bool, St
     Ok(digest_at(&log.reader()?, state.folded)? == state.digest)
 }
 
-/// The clock reading that stored bytes carry, where they are a kind that has one.
+/// The clock reading that stored bytes carry, where they are a kind that is known here.
 fn clock_of(bytes: &[u8]) -> Option<ClockReading> {
-    match Change::from_bytes(bytes).ok()? {
-        Change::Received(received) => Some(received.clock),
-        Change::Epoch(began) => Some(began.clock),
-        Change::Suppressed(suppressed) => Some(suppressed.last),
-    }
+    Change::from_bytes(bytes).ok().map(|change| change.clock())
 }

@@ -1,18 +1,8 @@
 //! The keys of the rows. See [`Table`](super::Table) for what each is made of.
 
-use crate::change::{AnimalId, BatchId};
+use crate::change::{AnimalId, BatchId, TagKind};
 use crate::payload::SourceType;
 use crate::position::Sequence;
-
-/// LF or UHF, as it stands in keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum TagKind {
-    /// Low frequency, ISO 11784 in the field.
-    Lf = 0,
-    /// Ultra high frequency, an EPC.
-    Epc = 1,
-}
 
 /// A trait whose values a batch shows as a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +57,12 @@ pub fn animal_tag_key(animal: AnimalId, kind: TagKind, tag: &str) -> Key {
     key.push(kind as u8);
     key.extend_from_slice(tag.as_bytes());
     key
+}
+
+/// The kind of tag that a key of [`Table::AnimalTags`](super::Table::AnimalTags) is of.
+#[must_use]
+pub fn tag_kind_in(key: &[u8]) -> TagKind {
+    if key.get(8) == Some(&(TagKind::Lf as u8)) { TagKind::Lf } else { TagKind::Epc }
 }
 
 /// [`Table::TagOwners`](super::Table::TagOwners).

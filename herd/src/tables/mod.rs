@@ -8,6 +8,7 @@
 mod keys;
 mod rows;
 
+pub use crate::change::{AnimalStatus, LidName, TagKind, TagState};
 pub use keys::*;
 pub use rows::*;
 
@@ -53,11 +54,17 @@ pub enum Table {
     RejectionHours = 18,
     /// `reader group` -> era u32; without a row it is 1.
     ReaderEras = 19,
+    /// `sequence` -> [`Afterwards`]: payloads of which a later change made something else.
+    Afterwards = 20,
+    /// `idempotency key` -> sequence of the correction that bears it.
+    CorrectionKeys = 21,
+    /// `reader group, era u32` -> [`Collisions`].
+    Collisions = 22,
 }
 
 impl Table {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Totals,
         Self::Animals,
         Self::AnimalTags,
@@ -77,6 +84,9 @@ impl Table {
         Self::Rejected,
         Self::RejectionHours,
         Self::ReaderEras,
+        Self::Afterwards,
+        Self::CorrectionKeys,
+        Self::Collisions,
     ];
 
     /// The number.
@@ -114,6 +124,9 @@ impl Table {
             Self::Rejected => "rejected",
             Self::RejectionHours => "rejection hours",
             Self::ReaderEras => "reader eras",
+            Self::Afterwards => "afterwards",
+            Self::CorrectionKeys => "correction keys",
+            Self::Collisions => "collisions",
         }
     }
 }

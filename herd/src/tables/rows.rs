@@ -1,6 +1,6 @@
 //! What stands in the rows.
 
-use crate::change::{AnimalId, BatchId};
+use crate::change::{AnimalId, AnimalStatus, BatchId, LidName, TagState};
 use crate::clock::ClockReading;
 use crate::payload::{SourceType, Tag, Traits};
 use crate::position::Sequence;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Totals {
     /// Received changes.
     pub received: u64,
-    /// Those of them that are events.
+    /// Those of them that are events, also if only a later change made them so.
     pub accepted: u64,
-    /// Those of them that are rejections.
+    /// Those of them that are rejections still.
     pub rejected: u64,
     /// Rejections counted instead of kept.
     pub suppressed: u64,
@@ -27,6 +27,8 @@ pub struct Totals {
     pub batches: u64,
     /// Those of them that are open.
     pub open_batches: u64,
+    /// Corrections by operators.
+    pub corrected: u64,
     /// Event counters never heard.
     pub missed_events: u64,
     /// When the last payload came, microseconds since 1970 UTC.
@@ -34,30 +36,6 @@ pub struct Totals {
     /// Look-up rows of texts kept at or before this sequence are gone. Looking for the oldest begins after it, instead
     /// of at the rows that the changes of one group have just removed.
     pub texts_forgotten: Sequence,
-}
-
-/// Where an animal is in its life on the yard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AnimalStatus {
-    /// On the yard.
-    #[default]
-    Active,
-    /// Left in an export.
-    Exported,
-    /// Died; made by corrections only.
-    Dead,
-}
-
-/// The number that a reader group gives an animal, unique in (reader group, reader era).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LidName {
-    /// The readers that share one count.
-    pub reader_group: String,
-    /// Which replacement of them.
-    pub reader_era: u32,
-    /// The number as received.
-    pub lid: String,
 }
 
 /// One head, as it is now.
@@ -71,7 +49,7 @@ pub struct Animal {
     pub status: AnimalStatus,
     /// The change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// Its lids, at most one for each reader era.
+    /// Its lids: one for each reader era, more only where an operator merged two animals.
     pub lids: Vec<LidName>,
     /// The LF tag it wears.
     pub lf: Option<Tag>,
@@ -99,18 +77,6 @@ pub struct Animal {
 /// stream of wrong reads makes one animal's rows grow without end.
 pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 
-/// What a tag is to an animal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TagState {
-    /// It wears it.
-    Current,
-    /// It wore it.
-    Past,
-    /// Read together with its own tags, never confirmed.
-    Unconfirmed,
-}
-
 /// A tag of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnimalTag {
@@ -133,6 +99,8 @@ pub struct Batch {
     pub opened_at_us: i64,
     /// The change that closed it.
     pub closed: Option<Sequence>,
+    /// What an operator wrote about it.
+    pub notes: Option<String>,
     /// Memberships that have not ended: in a barn batch the animals that are in it and on the yard. An export batch is
     /// never left, so that it counts all of its animals, those that came back too.
     pub active: u32,
@@ -182,4 +150,22 @@ pub struct RejectionHour {
     pub hour: u64,
     /// How many.
     pub count: u32,
+}
+
+/// What later changes made of a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Afterwards {
+    /// The change that made an event of it although it had been rejected.
+    pub accepted_by: Option<Sequence>,
+    /// The change that voided its event.
+    pub voided_by: Option<Sequence>,
+}
+
+/// Event ids of a reader era that came again with another content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collisions {
+    /// How many.
+    pub count: u64,
+    /// The change that keeps the last of them.
+    pub last: Sequence,
 }

@@ -3,13 +3,16 @@
 //! Would catch: a field, a variant or a number that moves in what logs already hold; a fold that makes other rows of
 //! the same log without a new `FOLD_VERSION`; a decision that changed without anybody meaning it.
 
+use crate::steps::requested;
 use crate::world::{BEGAN_US, STORE, World};
-use herd::change::{Change, EpochBegan, Origin, Outcome, Received, Rejected, Suppressed};
+use herd::change::{
+    AnimalId, BatchId, Change, Correction, EpochBegan, Origin, Outcome, Received, Rejected, Suppressed, TagKind,
+};
 use herd::clock::ClockReading;
 use herd::fold::FOLD_VERSION;
-use herd::payload::Rejection;
+use herd::payload::{Rejection, Tag};
 use herd::position::{Epoch, Sequence, StoreId};
-use herd::store::Receipt;
+use herd::store::{CorrectionReceipt, Receipt};
 
 fn clock() -> ClockReading {
     ClockReading { received_at_us: BEGAN_US, synchronized: true, boot: 3, since_boot_ms: 70_000 }
@@ -67,6 +70,57 @@ fn an_epoch_is_frozen() {
 fn suppressed_rejections_are_frozen() {
     let suppressed = Suppressed { channel: "radio1".to_owned(), count: 300, first: clock(), last: clock() };
     pinned(&Change::Suppressed(suppressed), SUPPRESSED);
+}
+
+/// A herd that was corrected in every way; gives the stored bytes of the corrections and of what was judged anew.
+fn corrected() -> Vec<Vec<u8>> {
+    let mut world = World::new();
+    let pairs = [
+        "event:hxbpai000001|lid:1|lf:A|epc:U1|weight:245.5",
+        "hxb:L1:B:U2",
+        "event:hxbpai000002|lid:2|lf:D",
+        "event:hxbchi000001|lid:1|weight:250",
+        "event:hxbchi000001|lid:1|weight:251",
+        "hxb:L1:A:U2",
+        "hxb:L3:A:B2",
+    ];
+    for text in pairs {
+        world.send(text);
+    }
+    let first = world.store.head().position.sequence.0 + 1;
+    let (one, two, three) = (AnimalId(2), AnimalId(3), AnimalId(4));
+    let corrections = [
+        Correction::Void { sequence: Sequence(8) },
+        Correction::Retag { animal: one, kind: TagKind::Lf, tag: Tag::new("EPC:x") },
+        Correction::Retag { animal: three, kind: TagKind::Lf, tag: None },
+        Correction::MovePen { animal: one, pen: "P2".to_owned() },
+        Correction::MoveBatch { animal: one, batch_number: "L2".to_owned() },
+        Correction::Weigh { animal: one, weight_g: 300_000 },
+        Correction::AcceptRejected { sequence: Sequence(6), animal: None },
+        Correction::Merge { animal: one, absorbed: two },
+        Correction::Died { animal: three },
+        Correction::CloseBatch { batch: BatchId(13) },
+        Correction::EditBatch { batch: BatchId(3), notes: Some("n".to_owned()) },
+        Correction::NewReaderEra { reader_group: "main".to_owned() },
+    ];
+    for (n, correction) in corrections.into_iter().enumerate() {
+        let receipt = world.store.correct(&requested(correction, &n.to_string()), world.now).unwrap();
+        assert!(matches!(receipt, CorrectionReceipt::Kept { .. }), "{n}: {receipt:?}");
+    }
+    assert_eq!(world.store.reprocess(Sequence::ZERO, 10, world.now).unwrap().accepted, [Sequence(7)]);
+    crate::invariants::all_hold(&world.herd()).unwrap();
+    let changes = crate::world::all_changes(&world.store);
+    changes.into_iter().skip(usize::try_from(first).unwrap() - 1).collect()
+}
+
+#[test]
+fn corrections_and_what_was_judged_anew_are_frozen() {
+    let changes = corrected();
+    for bytes in &changes {
+        assert_eq!(&Change::from_bytes(bytes).unwrap().to_bytes(), bytes);
+    }
+    let found: Vec<_> = changes.iter().map(hex::encode).collect();
+    assert_eq!(found, CORRECTED);
 }
 
 /// Sixty payloads that use every kind, outcome and rule, half a minute apart.
@@ -129,7 +183,7 @@ fn a_fixed_log_has_its_digests() {
     }
     let head = world.store.head();
     let found = (outcomes, head.position.sequence.0, head.position.digest.to_string(), head.fold_digest.to_string());
-    assert_eq!(FOLD_VERSION, 1, "another fold has another digest: pin it beside its version");
+    assert_eq!(FOLD_VERSION, 2, "another fold has another digest: pin it beside its version");
     assert_eq!(found, (OUTCOMES, HEAD, CHAIN_DIGEST.to_owned(), FOLD_DIGEST.to_owned()));
     crate::invariants::all_hold(&world.herd()).unwrap();
 }
@@ -139,7 +193,22 @@ const REJECTED: &str =
     "010108206878623a4c310a010606726164696f3101b901012101c313046d61696e0180a8c480d99aa4060103f0a20401060200ac0200";
 const EPOCH: &str = "050102070707070707070707070707070707070909090909090909090909090909090980a8c480d99aa4060103f0a204";
 const SUPPRESSED: &str = "060106726164696f31ac0280a8c480d99aa4060103f0a20480a8c480d99aa4060103f0a204";
+const CORRECTED: &[&str] = &[
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730130086f66666963652d3180a8c480d99aa406010188270008000102000080a8c480d99aa40601046d61696e01013102000141000002010255310000020000000000000000000190a10f050000000000010800024c3380a8c480d99aa40601090000000880a8c480d99aa40601018827010208",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730131086f66666963652d3180a8c480d99aa4060101882702020001054550433a78010158000102000080a8c480d99aa40601046d61696e0101310300014100010a00054550433a78010158000a010255310000020000000000000000000190a10f05000000000000010209",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730132086f66666963652d3180a8c480d99aa4060101882702040000000104000080a8c480d99aa40601046d61696e0101320100014400010b0000000000000000000000000000000000010404",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730133086f66666963652d3180a8c480d99aa406010188270302025032000102000080a8c480d99aa40601046d61696e0101310300014100010a00054550433a78010158000a010255310000020001025032000000000000000190a10f0500000000000001020a",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730134086f66666963652d3180a8c480d99aa406010188270402024c32000102000080a8c480d99aa40601046d61696e0101310300014100010a00054550433a78010158000a010255310000020001025032000000000000000190a10f05010d0d00010d0d0000010d00024c3280a8c480d99aa406000001010d80a8c480d99aa4060101882701020c",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730135086f66666963652d3180a8c480d99aa406010188270502e0a712000102000080a8c480d99aa40601046d61696e0101310300014100010a00054550433a78010158000a0102553100000200010250320000000000000001e0a7120e010d0d00010d0d00000001020d",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730136086f66666963652d3180a8c480d99aa40601018827090600010606726164696f31000000046d61696e0180a8c480d99aa4060101882704010004010c687862636869303030303031010131000000000002f8a80f00000000000000000000020000000001020e",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730137086f66666963652d3180a8c480d99aa40601018827010203000202000080a8c480d99aa40601046d61696e0101310500014100010a00014200011000054550433a78010158000a010255310000020102553200011000010250320000000000000001f8a80f0f010d0d0002030301100d0d000003000080a8c480d99aa40600000000000000000000000000000000000102010300024c3180a8c480d99aa40601100000010380a8c480d99aa4060101882702020f0303",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730138086f66666963652d3180a8c480d99aa406010188270604000104020080a8c480d99aa40601046d61696e0101320100014400010b000000000000000000000000000000000001040b",
+    "0301064a2e20446f65127365656e2077697468206f776e20657965730139086f66666963652d3180a8c480d99aa40601018827070d0000010d00024c3280a8c480d99aa40601120001010d80a8c480d99aa4060101882700",
+    "0301064a2e20446f65127365656e2077697468206f776e2065796573023130086f66666963652d3180a8c480d99aa40601018827080301016e0000010300024c3180a8c480d99aa406011001016e00010380a8c480d99aa4060101882700",
+    "0301064a2e20446f65127365656e2077697468206f776e2065796573023131086f66666963652d3180a8c480d99aa406010188270a046d61696e02046d61696e0200",
+    "020180a8c480d99aa406010188270706726164696f31000000046d61696e0180a8c480d99aa40601018827000000010141000102553200000001024c31000000000000000000000002000404011500010210",
+];
 const OUTCOMES: [u32; 3] = [52, 6, 2];
 const HEAD: u64 = 59;
 const CHAIN_DIGEST: &str = "bbffb14707d484d9db561d60e28c6787bbd73de1c41b1a5dbc8ec3cd282e2e99";
-const FOLD_DIGEST: &str = "59bdfba0df88b825708d28e12a784abaf7f493bf1c9e7056ffca19c73e372dbc";
+const FOLD_DIGEST: &str = "7b7d704ad8642b8385f0c8ee4d0f1e0ef6aae2c93eca1128ac299ecbc0b1a370";

@@ -4,7 +4,8 @@ use herd::fold::{KeyRange, Rows};
 use herd::payload::Tag;
 use herd::position::Sequence;
 use herd::tables::{
-    Animal, AnimalTag, Batch, Counter, Key, Membership, Table, TagState, TextKept, Totals, number_at_end, number_in,
+    Afterwards, Animal, AnimalStatus, AnimalTag, Batch, Collisions, Counter, Key, Membership, Table, TagState,
+    TextKept, Totals, number_at_end, number_in,
 };
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,12 @@ pub(crate) struct HerdView {
     pub(crate) gaps: BTreeMap<(Key, u64), u64>,
     /// sequence -> number of the reason
     pub(crate) rejected: BTreeMap<u64, u8>,
+    /// sequence of a payload -> what later changes made of it
+    pub(crate) afterwards: BTreeMap<u64, Afterwards>,
+    /// idempotency key -> sequence of the correction
+    pub(crate) corrections: BTreeMap<String, u64>,
+    /// `reader group, era` -> event ids that came again with another content
+    pub(crate) collisions: BTreeMap<Key, Collisions>,
 }
 
 fn rows_of<T: DeserializeOwned>(rows: &impl Rows, table: Table) -> Vec<(Key, T)> {
@@ -88,12 +95,16 @@ impl HerdView {
             counters: map(rows, Table::Counters, <[u8]>::to_vec),
             gaps: map(rows, Table::Gaps, |key| (key[..key.len() - 8].to_vec(), number_at_end(key).unwrap())),
             rejected: map(rows, Table::Rejected, number),
+            afterwards: map(rows, Table::Afterwards, number),
+            corrections: map(rows, Table::CorrectionKeys, text),
+            collisions: map(rows, Table::Collisions, <[u8]>::to_vec),
         }
     }
 
-    /// The animals that were not absorbed.
+    /// The animals that were neither absorbed nor voided.
     pub(crate) fn heads(&self) -> impl Iterator<Item = (u64, &Animal)> {
-        self.animals.iter().filter(|(_, animal)| animal.absorbed_by.is_none()).map(|(id, animal)| (*id, animal))
+        let is_head = |animal: &Animal| animal.absorbed_by.is_none() && animal.status != AnimalStatus::Voided;
+        self.animals.iter().filter(move |(_, animal)| is_head(animal)).map(|(id, animal)| (*id, animal))
     }
 
     /// The one animal that there is.

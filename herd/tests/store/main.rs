@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
 
 mod cases;
+mod corrections;
 mod faults;
 mod golden;
 mod herd_view;

@@ -4,7 +4,9 @@ use crate::herd_view::HerdView;
 use crate::steps::{Sent, Step};
 use herd::change::Change;
 use herd::clock::RawReading;
-use herd::decide::{Decision, History, Rules, decide};
+use herd::decide::{
+    CorrectionDecision, CorrectionRequest, Decision, History, Rules, decide, decide_again, decide_correction,
+};
 use herd::fold::{FOLD_VERSION, NoRows, RowsError, Staged, fold};
 use herd::position::Sequence;
 
@@ -18,12 +20,9 @@ pub(crate) struct Paper {
 struct Kept<'a>(&'a [Change]);
 
 impl History for Kept<'_> {
-    fn text_at(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, RowsError> {
+    fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError> {
         let index = usize::try_from(sequence.0).unwrap().checked_sub(1);
-        Ok(match index.and_then(|index| self.0.get(index)) {
-            Some(Change::Received(received)) => Some(received.text().to_vec()),
-            _ => None,
-        })
+        Ok(index.and_then(|index| self.0.get(index)).cloned())
     }
 }
 
@@ -44,6 +43,37 @@ impl Paper {
                 None
             }
             Step::Send(sent) => Some(self.send(sent, rules)),
+            Step::Correct(request) => self.correct(request, rules),
+            Step::Reprocess => {
+                self.reprocess(rules);
+                None
+            }
+        }
+    }
+
+    /// Gives the change, where one was made.
+    fn correct(&mut self, request: &CorrectionRequest, rules: &Rules) -> Option<Decision> {
+        let sequence = self.rows.folded().next();
+        let clock = self.now.in_boot(self.boot);
+        let decided = decide_correction(&self.rows, &Kept(&self.changes), rules, sequence, request, clock).unwrap();
+        let CorrectionDecision::Keep(corrected) = decided else { return None };
+        let change = Change::Corrected(corrected);
+        fold(&mut self.rows, sequence, &change).unwrap();
+        self.changes.push(change.clone());
+        Some(Decision::Keep(change))
+    }
+
+    fn reprocess(&mut self, rules: &Rules) {
+        let rejected: Vec<u64> = self.herd().rejected.into_keys().collect();
+        for of in rejected.into_iter().map(Sequence) {
+            let sequence = self.rows.folded().next();
+            let clock = self.now.in_boot(self.boot);
+            let again = decide_again(&self.rows, &Kept(&self.changes), rules, sequence, of, clock).unwrap();
+            if let Some(body) = again {
+                let change = Change::Reprocessed(Box::new(body));
+                fold(&mut self.rows, sequence, &change).unwrap();
+                self.changes.push(change);
+            }
         }
     }
 
@@ -57,6 +87,17 @@ impl Paper {
             self.changes.push(change.clone());
         }
         decision
+    }
+
+    /// The same up to the first `count` changes.
+    pub(crate) fn cut(self, count: usize) -> Self {
+        let mut cut = Self { now: self.now, boot: self.boot, ..Self::new() };
+        for change in self.changes.into_iter().take(count) {
+            let sequence = cut.rows.folded().next();
+            fold(&mut cut.rows, sequence, &change).unwrap();
+            cut.changes.push(change);
+        }
+        cut
     }
 
     pub(crate) fn herd(&self) -> HerdView {

@@ -11,7 +11,7 @@ use herd::change::{Change, MAX_CHANGE_BYTES};
 use herd::clock::RawReading;
 use herd::decide::Rules;
 use herd::position::{Digest, Epoch, Sequence, StoreId};
-use herd::store::{Changes, Disk, MemoryDisk, Receipt, RunOfChanges, Store, TABLES_FILE};
+use herd::store::{Changes, Disk, MAX_REPROCESSED, MemoryDisk, Receipt, RunOfChanges, Store, TABLES_FILE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -28,6 +28,14 @@ fn appended(disk: &MemoryDisk, steps: &[Step], group_sizes: &[usize]) -> (Store,
         match step {
             Step::Wait { .. } => {}
             Step::Send(sent) => group.push(sent.incoming(now)),
+            Step::Correct(request) => {
+                receipts.extend(store.append(&std::mem::take(&mut group)).unwrap());
+                store.correct(request, now).unwrap();
+            }
+            Step::Reprocess => {
+                receipts.extend(store.append(&std::mem::take(&mut group)).unwrap());
+                store.reprocess(Sequence::ZERO, MAX_REPROCESSED, now).unwrap();
+            }
             Step::Reboot => {
                 receipts.extend(store.append(&std::mem::take(&mut group)).unwrap());
                 drop(store);

@@ -1,9 +1,12 @@
 //! Histories to try: payloads over so few tags, lids, batches and event ids that they collide, merge, move, export,
-//! repair and come late all the time, while clocks advance and boots change.
+//! repair and come late all the time, while clocks advance, boots change, and operators correct whatever they like.
 
 use crate::world::origin;
-use herd::change::Origin;
+use herd::change::{AnimalId, BatchId, Correction, Origin, TagKind};
 use herd::clock::RawReading;
+use herd::decide::CorrectionRequest;
+use herd::payload::Tag;
+use herd::position::Sequence;
 use herd::store::Incoming;
 use proptest::collection::vec;
 use proptest::option;
@@ -15,6 +18,8 @@ pub(crate) enum Step {
     Send(Sent),
     Wait { ms: u64 },
     Reboot,
+    Correct(CorrectionRequest),
+    Reprocess,
 }
 
 #[derive(Clone)]
@@ -44,7 +49,7 @@ impl Step {
     /// What the step does to the clock.
     pub(crate) fn pass(&self, now: &mut RawReading) {
         match self {
-            Self::Send(_) => {}
+            Self::Send(_) | Self::Correct(_) | Self::Reprocess => {}
             Self::Wait { ms } => {
                 now.since_boot_ms += ms;
                 now.received_at_us += i64::try_from(*ms).unwrap() * 1_000;
@@ -54,9 +59,16 @@ impl Step {
     }
 }
 
+/// Payloads alone, as a barn without operators has them.
+pub(crate) fn sends(longest: usize) -> impl Strategy<Value = Vec<Step>> {
+    vec(sent().prop_map(Step::Send), 1..longest)
+}
+
 pub(crate) fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        12 => sent().prop_map(Step::Send),
+        24 => sent().prop_map(Step::Send),
+        8 => correction().prop_map(Step::Correct),
+        1 => Just(Step::Reprocess),
         2 => select(vec![1, 20_000, 59_999, 60_000, 61_000, 3_600_000, 86_400_000]).prop_map(|ms| Step::Wait { ms }),
         1 => Just(Step::Reboot),
     ];
@@ -72,6 +84,40 @@ pub(crate) fn sent() -> impl Strategy<Value = Sent> {
     ];
     (raw, select(vec!["radio1", "radio2"]), select(vec!["main", "main", "main", "other"]))
         .prop_map(|(raw, channel, reader_group)| Sent { raw, channel, reader_group })
+}
+
+/// Most of them name something that is not there, or may not be corrected so: that is tried too.
+fn correction() -> impl Strategy<Value = CorrectionRequest> {
+    let number = || 2_u64..30;
+    let animal = move || number().prop_map(AnimalId);
+    let correction = prop_oneof![
+        6 => number().prop_map(|n| Correction::Void { sequence: Sequence(n) }),
+        4 => (animal(), animal()).prop_map(|(animal, absorbed)| Correction::Merge { animal, absorbed }),
+        2 => (animal(), select(vec![TagKind::Lf, TagKind::Epc]), option::of(lf()))
+            .prop_map(|(animal, kind, tag)| Correction::Retag { animal, kind, tag: tag.and_then(Tag::new) }),
+        1 => (animal(), select(vec!["P1", "P2"])).prop_map(|(animal, pen)| Correction::MovePen { animal, pen: pen.into() }),
+        2 => (animal(), batch())
+            .prop_map(|(animal, number)| Correction::MoveBatch { animal, batch_number: number.into() }),
+        1 => animal().prop_map(|animal| Correction::Weigh { animal, weight_g: 300_000 }),
+        1 => animal().prop_map(|animal| Correction::Died { animal }),
+        1 => number().prop_map(|n| Correction::CloseBatch { batch: BatchId(n) }),
+        1 => (number(), option::of(Just("notes".to_owned())))
+            .prop_map(|(n, notes)| Correction::EditBatch { batch: BatchId(n), notes }),
+        3 => (number(), option::of(animal()))
+            .prop_map(|(n, animal)| Correction::AcceptRejected { sequence: Sequence(n), animal }),
+        1 => Just(Correction::NewReaderEra { reader_group: "main".into() }),
+    ];
+    (correction, any::<u32>()).prop_map(|(correction, key)| requested(correction, &key.to_string()))
+}
+
+pub(crate) fn requested(correction: Correction, key: &str) -> CorrectionRequest {
+    CorrectionRequest {
+        author: "J. Doe".to_owned(),
+        reason: "seen with own eyes".to_owned(),
+        idempotency_key: key.to_owned(),
+        channel: "office-1".to_owned(),
+        correction,
+    }
 }
 
 fn lf() -> impl Strategy<Value = &'static str> {

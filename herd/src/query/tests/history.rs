@@ -1,6 +1,6 @@
 use super::{Barn, animal, limit};
 use crate::position::Sequence;
-use crate::query::{HistoryPlace, PageLimit, QueryError};
+use crate::query::{EventEntry, HistoryEntry, HistoryPlace, PageLimit, QueryError};
 
 /// Two animals, seen in turns, that a pairing shows to be one; gives the sequences.
 fn merged() -> (Barn, Vec<Sequence>) {
@@ -19,19 +19,26 @@ fn merged() -> (Barn, Vec<Sequence>) {
     (barn, sequences)
 }
 
+fn event(entry: &HistoryEntry) -> &EventEntry {
+    match entry {
+        HistoryEntry::Event(event) => event,
+        HistoryEntry::Corrected(other) => panic!("no event: {other:?}"),
+    }
+}
+
 #[test]
 fn a_history_is_told_back_to_its_beginning_through_a_merge() {
     let (barn, heard) = merged();
     let told = barn.snapshot().history(animal(heard[1]), None, PageLimit::default()).unwrap().unwrap();
-    let sequences: Vec<_> = told.data.iter().map(|entry| entry.sequence).collect();
+    let sequences: Vec<_> = told.data.iter().map(|entry| entry.sequence()).collect();
     let expected: Vec<_> = [7, 6, 5, 4, 3, 1, 0].map(|index| heard[index]).to_vec();
     assert_eq!(sequences, expected);
     assert_eq!(told.next, None);
-    assert_eq!(told.data[1].absorbed, Some(animal(heard[0])));
-    assert_eq!(told.data[0].event.weight_refused.as_deref(), Some("NaN"));
-    assert_eq!((told.data[1].lf_use, told.data[1].epc_use), (Some("sighted"), Some("sighted")));
-    assert_eq!((told.data[6].lf_use, told.data[6].rssi_dbm), (Some("assigned"), Some(-97)));
-    assert_eq!(told.data[6].batch.as_ref().unwrap().batch_number, "LOT7");
+    assert_eq!(event(&told.data[1]).absorbed, Some(animal(heard[0])));
+    assert_eq!(event(&told.data[0]).event.weight_refused.as_deref(), Some("NaN"));
+    assert_eq!((event(&told.data[1]).lf_use, event(&told.data[1]).epc_use), (Some("sighted"), Some("sighted")));
+    assert_eq!((event(&told.data[6]).lf_use, event(&told.data[6]).rssi_dbm), (Some("assigned"), Some(-97)));
+    assert_eq!(event(&told.data[6]).batch.as_ref().unwrap().batch_number, "LOT7");
 }
 
 #[test]

@@ -90,7 +90,7 @@ proptest! {
         let mut told = Vec::new();
         for found in snapshot.animals(None, limit(1_000)).unwrap().data {
             let history = snapshot.history(found.id, None, limit(1_000)).unwrap().unwrap().data;
-            told.extend(history.iter().map(|entry| entry.sequence.0));
+            told.extend(history.iter().map(|entry| entry.sequence().0));
         }
         told.sort_unstable();
         let filter = PayloadFilter::Status(PayloadStatus::Processed);

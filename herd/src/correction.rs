@@ -1,0 +1,311 @@
+//! Corrections as people and programs write them: one form for JSON and for the command line.
+//!
+//! A form is trimmed and bounded here, before anybody judges it; whether what it names exists is for
+//! [`decide_correction`](crate::decide::decide_correction) to say.
+
+use crate::change::{AnimalId, BatchId, Correction, TagKind};
+use crate::decide::CorrectionRequest;
+use crate::payload::{MAX_FIELD_CHARS, Tag, Weight};
+use crate::position::Sequence;
+use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::{Deserialize as DeriveDeserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest author or idempotency key, in characters.
+pub const MAX_NAME_CHARS: usize = 64;
+/// The longest reason, in characters.
+pub const MAX_REASON_CHARS: usize = 200;
+/// The longest notes about a batch, in characters.
+pub const MAX_NOTES_CHARS: usize = 1_000;
+
+/// A correction with who asks for it: the body of `POST /api/corrections`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectionOrder {
+    /// Who, 1 to [`MAX_NAME_CHARS`] characters.
+    pub author: String,
+    /// Why, 1 to [`MAX_REASON_CHARS`] characters.
+    pub reason: String,
+    /// 1 to [`MAX_NAME_CHARS`] characters, new for each correction: sent again with the same one, it is made once.
+    pub idempotency_key: String,
+    /// What is to be corrected.
+    pub correction: CorrectionForm,
+}
+
+/// What is to be corrected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize, clap::Subcommand)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[command(rename_all = "snake_case")]
+pub enum CorrectionForm {
+    /// The event of a payload never happened: its animal is told anew without it
+    Void {
+        /// The payload's id
+        #[arg(long)]
+        payload: u64,
+    },
+    /// Two animals are one; of two tags of one kind that of the first stays
+    Merge {
+        /// The animal that stays
+        #[arg(long)]
+        animal: u64,
+        /// The animal that goes up in it
+        #[arg(long)]
+        absorbed: u64,
+    },
+    /// An animal wears another tag, or none
+    Retag {
+        /// The animal's id
+        #[arg(long)]
+        animal: u64,
+        /// Which of its tags
+        #[arg(long, value_enum)]
+        tag_kind: TagKind,
+        /// The tag that it wears from now on; without it, it wears none
+        #[arg(long)]
+        #[serde(default)]
+        tag: Option<String>,
+    },
+    /// An animal stands in another pen
+    MovePen {
+        /// The animal's id
+        #[arg(long)]
+        animal: u64,
+        /// The pen
+        #[arg(long)]
+        pen: String,
+    },
+    /// An animal is in another barn batch, which is opened if none of that number is open
+    MoveBatch {
+        /// The animal's id
+        #[arg(long)]
+        animal: u64,
+        /// The number of the batch
+        #[arg(long)]
+        batch_number: String,
+    },
+    /// An animal was weighed
+    Weigh {
+        /// The animal's id
+        #[arg(long)]
+        animal: u64,
+        /// Decimal kilograms, up to 2,000
+        #[arg(long)]
+        weight_kg: Kilograms,
+    },
+    /// An animal died
+    Died {
+        /// The animal's id
+        #[arg(long)]
+        animal: u64,
+    },
+    /// Nobody comes into a batch by its number any more
+    CloseBatch {
+        /// The batch's id, which is not its number
+        #[arg(long)]
+        batch: u64,
+    },
+    /// What is written about a batch
+    EditBatch {
+        /// The batch's id, which is not its number
+        #[arg(long)]
+        batch: u64,
+        /// The notes; without them, none are kept
+        #[arg(long)]
+        #[serde(default)]
+        notes: Option<String>,
+    },
+    /// A rejected payload is an event after all
+    AcceptRejected {
+        /// The payload's id
+        #[arg(long)]
+        payload: u64,
+        /// Whose event it is, where lid and tags do not agree
+        #[arg(long)]
+        #[serde(default)]
+        animal: Option<u64>,
+    },
+    /// The readers of a group were replaced, or count from 1 again
+    NewReaderEra {
+        /// The group, as `reader_group` in the settings names it
+        #[arg(long)]
+        reader_group: String,
+    },
+}
+
+/// A weight as it was written: in JSON a number or a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Kilograms(pub String);
+
+impl FromStr for Kilograms {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Kilograms {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct NumberOrText;
+        impl Visitor<'_> for NumberOrText {
+            type Value = Kilograms;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("decimal kilograms, as a number or a text")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Kilograms, E> {
+                Ok(Kilograms(text.to_owned()))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Kilograms, E> {
+                Ok(Kilograms(number.to_string()))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Kilograms, E> {
+                Ok(Kilograms(number.to_string()))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Kilograms, E> {
+                Ok(Kilograms(number.to_string()))
+            }
+        }
+        from.deserialize_any(NumberOrText)
+    }
+}
+
+/// A form that nobody can mean.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCorrection {
+    /// A text that must be there is empty.
+    #[error("`{0}` is empty: every correction says who made it, why, and under which key")]
+    Empty(&'static str),
+    /// A text is too long.
+    #[error("`{field}` has {chars} characters, and at most {limit} are allowed")]
+    TooLong {
+        /// Which.
+        field: &'static str,
+        /// How many it has.
+        chars: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A text has a character that no line of text has.
+    #[error("`{0}` has a control character")]
+    ControlCharacter(&'static str),
+    /// Not a tag.
+    #[error("`tag` has no number")]
+    Tag,
+    /// Not a weight.
+    #[error("`weight_kg` is {0:?}, and a weight is above 0 and at most 2000 decimal kilograms")]
+    Weight(String),
+}
+
+impl CorrectionOrder {
+    /// The request, its texts trimmed and bounded. `channel` is what it came through.
+    pub fn checked(self, channel: &str) -> Result<CorrectionRequest, BadCorrection> {
+        Ok(CorrectionRequest {
+            author: text("author", &self.author, MAX_NAME_CHARS)?,
+            reason: text("reason", &self.reason, MAX_REASON_CHARS)?,
+            idempotency_key: text("idempotency_key", &self.idempotency_key, MAX_NAME_CHARS)?,
+            channel: channel.to_owned(),
+            correction: self.correction.checked()?,
+        })
+    }
+}
+
+impl CorrectionForm {
+    fn checked(self) -> Result<Correction, BadCorrection> {
+        Ok(match self {
+            Self::Void { payload } => Correction::Void { sequence: Sequence(payload) },
+            Self::Merge { animal, absorbed } => {
+                Correction::Merge { animal: AnimalId(animal), absorbed: AnimalId(absorbed) }
+            }
+            Self::Retag { animal, tag_kind, tag } => {
+                let tag = tag.map(|tag| text("tag", &tag, MAX_FIELD_CHARS)).transpose()?;
+                let tag = tag.map(|tag| Tag::new(&tag).ok_or(BadCorrection::Tag)).transpose()?;
+                Correction::Retag { animal: AnimalId(animal), kind: tag_kind, tag }
+            }
+            Self::MovePen { animal, pen } => {
+                Correction::MovePen { animal: AnimalId(animal), pen: text("pen", &pen, MAX_FIELD_CHARS)? }
+            }
+            Self::MoveBatch { animal, batch_number } => Correction::MoveBatch {
+                animal: AnimalId(animal),
+                batch_number: text("batch_number", &batch_number, MAX_FIELD_CHARS)?,
+            },
+            Self::Weigh { animal, weight_kg } => {
+                Correction::Weigh { animal: AnimalId(animal), weight_g: grams(&weight_kg)? }
+            }
+            Self::Died { animal } => Correction::Died { animal: AnimalId(animal) },
+            Self::CloseBatch { batch } => Correction::CloseBatch { batch: BatchId(batch) },
+            Self::EditBatch { batch, notes } => {
+                Correction::EditBatch { batch: BatchId(batch), notes: notes.map(checked_notes).transpose()? }
+            }
+            Self::AcceptRejected { payload, animal } => {
+                Correction::AcceptRejected { sequence: Sequence(payload), animal: animal.map(AnimalId) }
+            }
+            Self::NewReaderEra { reader_group } => {
+                Correction::NewReaderEra { reader_group: text("reader_group", &reader_group, MAX_FIELD_CHARS)? }
+            }
+        })
+    }
+}
+
+fn grams(weight_kg: &Kilograms) -> Result<u32, BadCorrection> {
+    Weight::parse(&weight_kg.0).grams().ok_or_else(|| BadCorrection::Weight(weight_kg.0.chars().take(64).collect()))
+}
+
+fn text(field: &'static str, text: &str, limit: usize) -> Result<String, BadCorrection> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(BadCorrection::Empty(field));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(BadCorrection::ControlCharacter(field));
+    }
+    bounded(field, text, limit)
+}
+
+/// Notes have lines.
+fn checked_notes(notes: String) -> Result<String, BadCorrection> {
+    let notes = notes.replace("\r\n", "\n");
+    if notes.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(BadCorrection::ControlCharacter("notes"));
+    }
+    bounded("notes", notes.trim(), MAX_NOTES_CHARS)
+}
+
+fn bounded(field: &'static str, text: &str, limit: usize) -> Result<String, BadCorrection> {
+    let chars = text.chars().count();
+    if chars > limit {
+        return Err(BadCorrection::TooLong { field, chars, limit });
+    }
+    Ok(text.to_owned())
+}
+
+impl From<&Correction> for CorrectionForm {
+    fn from(correction: &Correction) -> Self {
+        match correction {
+            Correction::Void { sequence } => Self::Void { payload: sequence.0 },
+            Correction::Merge { animal, absorbed } => Self::Merge { animal: animal.0, absorbed: absorbed.0 },
+            Correction::Retag { animal, kind, tag } => {
+                Self::Retag { animal: animal.0, tag_kind: *kind, tag: tag.as_ref().map(|tag| tag.text().to_owned()) }
+            }
+            Correction::MovePen { animal, pen } => Self::MovePen { animal: animal.0, pen: pen.clone() },
+            Correction::MoveBatch { animal, batch_number } => {
+                Self::MoveBatch { animal: animal.0, batch_number: batch_number.clone() }
+            }
+            Correction::Weigh { animal, weight_g } => {
+                Self::Weigh { animal: animal.0, weight_kg: Kilograms(crate::query::kilograms(*weight_g)) }
+            }
+            Correction::Died { animal } => Self::Died { animal: animal.0 },
+            Correction::CloseBatch { batch } => Self::CloseBatch { batch: batch.0 },
+            Correction::EditBatch { batch, notes } => Self::EditBatch { batch: batch.0, notes: notes.clone() },
+            Correction::AcceptRejected { sequence, animal } => {
+                Self::AcceptRejected { payload: sequence.0, animal: animal.map(|animal| animal.0) }
+            }
+            Correction::NewReaderEra { reader_group } => Self::NewReaderEra { reader_group: reader_group.clone() },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "correction_tests.rs"]
+mod tests;

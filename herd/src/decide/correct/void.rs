@@ -1,0 +1,201 @@
+//! An event never happened: the history of its animals is told anew without it.
+
+use super::replay::Retold;
+use super::tried::last_of;
+use super::{Judged, Refused, or_refuse};
+use crate::change::{
+    Accepted, AnimalId, AnimalState, AnimalStatus, BatchId, BatchState, Change, Correction, CorrectionResult, Outcome,
+    States,
+};
+use crate::decide::{History, Judge};
+use crate::fold::{Rows, RowsError, animal_state, batch_state};
+use crate::payload::SourceType;
+use crate::position::Sequence;
+use crate::tables::{Afterwards, Table, latest_batch_key, sequence_key};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many changes are told anew at most. An animal is seen some hundred times in its life.
+const MAX_RETOLD_CHANGES: usize = 10_000;
+/// An absorbed animal names its successor, which may have been absorbed in turn.
+const MAX_SUCCESSORS: usize = 32;
+
+/// The event that is voided.
+struct Voided {
+    /// The change that made it an event: the payload's own, or a later one.
+    by: Sequence,
+    accepted: Accepted,
+}
+
+/// All changes that touched some animals, and the animals.
+struct Family {
+    changes: BTreeMap<Sequence, Change>,
+    animals: BTreeSet<AnimalId>,
+}
+
+impl<R: Rows> Judge<'_, R> {
+    pub(super) fn void(&self, history: &impl History, of: Sequence) -> Judged {
+        let voided = or_refuse!(self.event_of(history, of)?);
+        let root = self.successor(voided.accepted.animal)?;
+        let family = or_refuse!(self.family(history, root)?);
+        let mut retold = Retold::new(self.rows, self.rules, &family.animals);
+        for (sequence, change) in &family.changes {
+            if *sequence != voided.by && !self.is_void(*sequence, change)? {
+                retold.tell(*sequence, change)?;
+            }
+        }
+        let mut states = States::default();
+        let mut previous = Vec::new();
+        let mut moved = Moved::default();
+        for id in &family.animals {
+            let Some(before) = animal_state(self.rows, *id)? else { continue };
+            let after = match retold.animal(*id)? {
+                Some(_) => animal_state(&retold.rows, *id)?.unwrap_or_default(),
+                None => nobody(&before),
+            };
+            if before != after {
+                previous.push((*id, self.touched_before(&family, &before, &after)?));
+                moved.add(&before, &after);
+                states.animals.push(after);
+            }
+        }
+        states.batches = self.batches_after(history, &moved)?;
+        Ok(Ok((CorrectionResult::States(Box::new(states)), previous)))
+    }
+
+    /// The event that the payload is now, if it is one.
+    fn event_of(&self, history: &impl History, of: Sequence) -> Result<Result<Voided, Refused>, RowsError> {
+        let Some(received) = history.received_at(of)? else { return Ok(Err(Refused::UnknownPayload(of))) };
+        let afterwards = self.afterwards(of)?;
+        if let Some(by) = afterwards.voided_by {
+            return Ok(Err(Refused::AlreadyVoided { sequence: of, by }));
+        }
+        if let Outcome::Accepted(accepted) = received.outcome {
+            return Ok(Ok(Voided { by: of, accepted: *accepted }));
+        }
+        let Some(by) = afterwards.accepted_by else { return Ok(Err(Refused::NotAnEvent(of))) };
+        let event = history.change_at(by)?.and_then(|change| change.late_event().cloned());
+        Ok(event.map(|event| Voided { by, accepted: event.accepted }).ok_or(Refused::NotAnEvent(of)))
+    }
+
+    fn afterwards(&self, of: Sequence) -> Result<Afterwards, RowsError> {
+        Ok(self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
+    }
+
+    /// Whether an earlier correction voided the event of this change.
+    fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
+        let payload = match (change, change.late_event()) {
+            (Change::Received(_), _) => sequence,
+            (_, Some(event)) => event.of,
+            (_, None) => return Ok(false),
+        };
+        Ok(self.afterwards(payload)?.voided_by.is_some())
+    }
+
+    /// The animal that this one turned out to be.
+    fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
+        let mut id = id;
+        for _ in 0..MAX_SUCCESSORS {
+            match self.animal(id)?.and_then(|animal| animal.absorbed_by) {
+                Some(by) => id = by,
+                None => break,
+            }
+        }
+        Ok(id)
+    }
+
+    /// Walks back through the history of the animal and of those that went up in it.
+    fn family(&self, history: &impl History, root: AnimalId) -> Result<Result<Family, Refused>, RowsError> {
+        let mut family = Family { changes: BTreeMap::new(), animals: BTreeSet::from([root]) };
+        let mut ahead = BTreeSet::from([last_of(self.rows, root)?]);
+        while let Some(sequence) = ahead.pop_last().filter(|sequence| *sequence > Sequence::ZERO) {
+            if family.changes.len() >= MAX_RETOLD_CHANGES {
+                return Ok(Err(Refused::TooMuchHistory { animal: root, limit: MAX_RETOLD_CHANGES }));
+            }
+            let Some(change) = history.change_at(sequence)? else { continue };
+            for (animal, before) in change.previous() {
+                if self.successor(*animal)? == root {
+                    family.animals.insert(*animal);
+                    ahead.insert(*before);
+                }
+            }
+            family.changes.insert(sequence, change);
+        }
+        Ok(Ok(family))
+    }
+
+    /// The change that touched the animal before this one. For one that is itself again, the last of its own.
+    fn touched_before(
+        &self,
+        family: &Family,
+        before: &AnimalState,
+        after: &AnimalState,
+    ) -> Result<Sequence, RowsError> {
+        let last = last_of(self.rows, before.animal)?;
+        if before.absorbed_by.is_none() || after.absorbed_by.is_some() {
+            return Ok(last);
+        }
+        let own = family.changes.get(&last).map(Change::previous).unwrap_or_default();
+        Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
+    }
+
+    /// The batches whose animals are not the same any more. One that had closed with its last animal is open again if
+    /// somebody is in it, unless its number means another by now.
+    fn batches_after(&self, history: &impl History, moved: &Moved) -> Result<Vec<BatchState>, RowsError> {
+        let mut batches = Vec::new();
+        for (id, (active, members)) in &moved.0 {
+            let Some(before) = batch_state(self.rows, *id)? else { continue };
+            let mut batch = before.clone();
+            batch.active = batch.active.saturating_add_signed(*active);
+            batch.members = batch.members.saturating_add_signed(*members);
+            let is_empty = batch.active == 0 && batch.source == SourceType::Hxb || batch.members == 0;
+            match batch.closed {
+                None if is_empty => batch.closed = Some(self.sequence),
+                Some(by) if !is_empty && self.is_latest(&batch)? && !closed_by_hand(history, by)? => {
+                    batch.closed = None;
+                }
+                _ => {}
+            }
+            if batch != before {
+                batches.push(batch);
+            }
+        }
+        Ok(batches)
+    }
+
+    fn is_latest(&self, batch: &BatchState) -> Result<bool, RowsError> {
+        let key = latest_batch_key(batch.source, &batch.number);
+        Ok(self.rows.read::<BatchId>(Table::LatestBatches, &key)? == Some(batch.batch))
+    }
+}
+
+/// Whether the change closed a batch because an operator said so.
+fn closed_by_hand(history: &impl History, by: Sequence) -> Result<bool, RowsError> {
+    let Some(Change::Corrected(corrected)) = history.change_at(by)? else { return Ok(false) };
+    Ok(matches!(corrected.correction, Correction::CloseBatch { .. }))
+}
+
+/// An animal of which no event is left.
+fn nobody(before: &AnimalState) -> AnimalState {
+    AnimalState {
+        animal: before.animal,
+        status: AnimalStatus::Voided,
+        last_at_us: before.last_at_us,
+        ..AnimalState::default()
+    }
+}
+
+/// How many more animals are in a batch now, and how many more ever were.
+#[derive(Default)]
+struct Moved(BTreeMap<BatchId, (i32, i32)>);
+
+impl Moved {
+    fn add(&mut self, before: &AnimalState, after: &AnimalState) {
+        for (state, sign) in [(before, -1), (after, 1)] {
+            for held in &state.memberships {
+                let counts = self.0.entry(held.batch).or_default();
+                counts.0 += if held.left.is_none() { sign } else { 0 };
+                counts.1 += sign;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What corrections do to rows.
+//!
+//! The judge tries a correction out with these on rows that are thrown away, and writes down what they leave. The
+//! fold never comes here for a correction: it puts down what was written.
+
+use super::accepted::worn;
+use super::{Folding, Rows, RowsError};
+use crate::change::{AnimalId, AnimalStatus, BatchId, BatchUse, TagKind};
+use crate::payload::{SourceType, Tag};
+use crate::tables::{Animal, Batch, Table, number_key, reader_key};
+
+impl<B: Rows> Folding<'_, B> {
+    /// Two animals are one: `other` goes up in `id`. Of two tags of one kind that of `id` stays, and so do both lids.
+    /// It is where the one is that was touched last.
+    pub(crate) fn merge(&mut self, id: AnimalId, other: AnimalId) -> Result<(), RowsError> {
+        let mut animal = self.animal(id)?;
+        let mut gone = self.animal(other)?;
+        for kind in [TagKind::Lf, TagKind::Epc] {
+            if worn(&mut animal, kind).is_some()
+                && let Some(tag) = worn(&mut gone, kind).clone()
+            {
+                self.retire(other, &mut gone, kind, &tag);
+            }
+        }
+        self.rows.write(Table::Animals, number_key(other.0), &gone);
+        let status = if gone.last > animal.last { gone.status } else { animal.status };
+        let last_at_us = if gone.last > animal.last { gone.last_at_us } else { animal.last_at_us };
+        self.absorb(id, &mut animal, other)?;
+        for lid in gone.lids {
+            self.rows.write(Table::Lids, reader_key(&lid.reader_group, lid.reader_era, &lid.lid), &id);
+            if !animal.lids.contains(&lid) {
+                animal.lids.push(lid);
+            }
+        }
+        animal.last_at_us = last_at_us;
+        self.set_status(&mut animal, status);
+        self.leave_if_gone(id, &mut animal)?;
+        self.keep(id, animal);
+        self.close_emptied()
+    }
+
+    /// The animal wears `tag` in place of what it wore of that kind, or nothing.
+    pub(crate) fn retag(&mut self, id: AnimalId, kind: TagKind, tag: Option<&Tag>) -> Result<(), RowsError> {
+        let mut animal = self.animal(id)?;
+        match (tag, worn(&mut animal, kind).clone()) {
+            (Some(tag), _) => self.assign(id, &mut animal, kind, tag),
+            (None, Some(worn)) => self.retire(id, &mut animal, kind, &worn),
+            (None, None) => {}
+        }
+        self.keep(id, animal);
+        Ok(())
+    }
+
+    /// The animal stands in another pen.
+    pub(crate) fn move_pen(&mut self, id: AnimalId, pen: &str) -> Result<(), RowsError> {
+        let mut animal = self.animal(id)?;
+        animal.traits.pen = Some(pen.to_owned());
+        self.keep(id, animal);
+        Ok(())
+    }
+
+    /// The animal leaves its barn batch for this one.
+    pub(crate) fn move_batch(&mut self, id: AnimalId, to: BatchUse, number: &str) -> Result<(), RowsError> {
+        let mut animal = self.animal(id)?;
+        self.open_batch(to, SourceType::Hxb, number)?;
+        if let Some(left) = animal.barn_batch.filter(|batch| *batch != to.batch) {
+            self.leave(left, id)?;
+        }
+        self.join(to.batch, id)?;
+        (animal.barn_batch, animal.barn_named) = (Some(to.batch), self.sequence);
+        self.keep(id, animal);
+        self.close_emptied()
+    }
+
+    /// The animal was weighed.
+    pub(crate) fn weigh(&mut self, id: AnimalId, weight_g: u32) -> Result<(), RowsError> {
+        let mut animal = self.animal(id)?;
+        (animal.weight_g, animal.weighed) = (Some(weight_g), self.sequence);
+        self.keep(id, animal);
+        Ok(())
+    }
+
+    /// The animal died, and is in no batch any more.
+    pub(crate) fn died(&mut self, id: AnimalId) -> Result<(), RowsError> {
+        let mut animal = self.animal(id)?;
+        self.set_status(&mut animal, AnimalStatus::Dead);
+        self.leave_if_gone(id, &mut animal)?;
+        self.keep(id, animal);
+        self.close_emptied()
+    }
+
+    /// The batch's number means it no more.
+    pub(crate) fn close_batch(&mut self, id: BatchId) -> Result<(), RowsError> {
+        self.edit_batch(id, |folding, batch| folding.close(batch))
+    }
+
+    /// What is written about the batch.
+    pub(crate) fn note_batch(&mut self, id: BatchId, notes: Option<&str>) -> Result<(), RowsError> {
+        self.edit_batch(id, |_, batch| batch.notes = notes.map(str::to_owned))
+    }
+
+    fn edit_batch(&mut self, id: BatchId, edit: impl FnOnce(&mut Self, &mut Batch)) -> Result<(), RowsError> {
+        if let Some(mut batch) = self.batch(id)? {
+            edit(self, &mut batch);
+            self.rows.write(Table::Batches, number_key(id.0), &batch);
+        }
+        Ok(())
+    }
+
+    fn animal(&self, id: AnimalId) -> Result<Animal, RowsError> {
+        Ok(self.rows.read(Table::Animals, &number_key(id.0))?.unwrap_or_default())
+    }
+
+    fn keep(&mut self, id: AnimalId, mut animal: Animal) {
+        animal.last = self.sequence;
+        self.rows.write(Table::Animals, number_key(id.0), &animal);
+    }
+
+    fn set_status(&mut self, animal: &mut Animal, status: AnimalStatus) {
+        self.count_status(animal.status, status);
+        animal.status = status;
+    }
+
+    /// What is not on the yard is in no barn batch.
+    fn leave_if_gone(&mut self, id: AnimalId, animal: &mut Animal) -> Result<(), RowsError> {
+        match animal.barn_batch.take_if(|_| animal.status != AnimalStatus::Active) {
+            Some(left) => self.leave(left, id),
+            None => Ok(()),
+        }
+    }
+}

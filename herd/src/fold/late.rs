@@ -1,0 +1,45 @@
+//! A payload that had been rejected is an event after all.
+
+use super::{Folding, Rows, RowsError};
+use crate::change::{Accepted, LateEvent, Origin};
+use crate::clock::ClockReading;
+use crate::position::Sequence;
+use crate::tables::{Afterwards, Table, reader_key, sequence_key};
+
+impl<B: Rows> Folding<'_, B> {
+    /// The event takes effect in the order of changes, as every other; what it says of times is of when it was heard.
+    pub(super) fn late_event(&mut self, event: &LateEvent) -> Result<(), RowsError> {
+        let LateEvent { of, origin, received, accepted } = event;
+        self.totals.accepted += 1;
+        self.totals.rejected = self.totals.rejected.saturating_sub(1);
+        self.rows.remove(Table::Rejected, sequence_key(*of));
+        let mut afterwards = self.afterwards(*of)?;
+        afterwards.accepted_by = Some(self.sequence);
+        self.rows.write(Table::Afterwards, sequence_key(*of), &afterwards);
+        if let Some(id) = &accepted.event.id {
+            let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
+            // Where another payload has the id, that one goes on to be what repeats are held against.
+            if self.rows.get(Table::EventIds, &key)?.is_none() {
+                self.occupy_event_id(origin, id, *of);
+            }
+            self.event_heard(origin, id)?;
+        }
+        self.told_late(received, origin, accepted)
+    }
+
+    /// An event that is told later than it happened.
+    pub(crate) fn told_late(
+        &mut self,
+        received: &ClockReading,
+        origin: &Origin,
+        accepted: &Accepted,
+    ) -> Result<(), RowsError> {
+        (self.clock, self.late) = (*received, true);
+        self.accepted(origin, accepted)
+    }
+
+    /// What later changes made of the payload `of`.
+    pub(super) fn afterwards(&self, of: Sequence) -> Result<Afterwards, RowsError> {
+        Ok(self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
+    }
+}

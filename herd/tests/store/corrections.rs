@@ -1,0 +1,402 @@
+//! What an operator corrects, and what it leaves.
+//!
+//! Would catch: a correction that is judged again by each copy, that is made twice, that takes more than was asked
+//! for, that leaves counts, tags or batches behind; a void that forgets what came after, and a refusal that writes.
+
+use crate::herd_view::HerdView;
+use crate::invariants::all_hold;
+use crate::paper::Paper;
+use crate::steps::{Step, requested, sends};
+use crate::world::{World, everything};
+use herd::change::{AnimalId, BatchId, Correction, TagKind};
+use herd::decide::{Decision, Rules};
+use herd::payload::Tag;
+use herd::position::Sequence;
+use herd::store::{CorrectionReceipt, MAX_REPROCESSED};
+use herd::tables::{AnimalStatus, TagState};
+use proptest::prelude::*;
+
+impl World {
+    fn correct(&mut self, correction: Correction) -> CorrectionReceipt {
+        let key = format!("key {}", self.store.head().position.sequence);
+        self.correct_under(&key, correction)
+    }
+
+    fn correct_under(&mut self, key: &str, correction: Correction) -> CorrectionReceipt {
+        let receipt = self.store.correct(&requested(correction, key), self.now).unwrap();
+        all_hold(&self.herd()).unwrap();
+        receipt
+    }
+
+    /// Corrects, which must be kept; gives the number of the change.
+    fn corrects(&mut self, correction: Correction) -> u64 {
+        match self.correct(correction.clone()) {
+            CorrectionReceipt::Kept { sequence } => sequence.0,
+            other => panic!("{correction:?} should be kept, and is {other:?}"),
+        }
+    }
+
+    /// Corrects, which must be refused; nothing is written.
+    fn refuses(&mut self, correction: Correction) -> &'static str {
+        let before = everything(&self.store);
+        let code = match self.correct(correction.clone()) {
+            CorrectionReceipt::Refused(refused) => refused.code(),
+            other => panic!("{correction:?} should be refused, and is {other:?}"),
+        };
+        assert_eq!(everything(&self.store), before, "{correction:?} was refused and left something");
+        code
+    }
+}
+
+fn void(sequence: u64) -> Correction {
+    Correction::Void { sequence: Sequence(sequence) }
+}
+
+fn merge(animal: u64, absorbed: u64) -> Correction {
+    Correction::Merge { animal: AnimalId(animal), absorbed: AnimalId(absorbed) }
+}
+
+fn retag(animal: u64, kind: TagKind, tag: Option<&str>) -> Correction {
+    Correction::Retag { animal: AnimalId(animal), kind, tag: tag.and_then(Tag::new) }
+}
+
+fn move_pen(animal: u64, pen: &str) -> Correction {
+    Correction::MovePen { animal: AnimalId(animal), pen: pen.to_owned() }
+}
+
+fn move_batch(animal: u64, number: &str) -> Correction {
+    Correction::MoveBatch { animal: AnimalId(animal), batch_number: number.to_owned() }
+}
+
+fn weigh(animal: u64, weight_g: u32) -> Correction {
+    Correction::Weigh { animal: AnimalId(animal), weight_g }
+}
+
+fn died(animal: u64) -> Correction {
+    Correction::Died { animal: AnimalId(animal) }
+}
+
+fn accept(sequence: u64, animal: Option<u64>) -> Correction {
+    Correction::AcceptRejected { sequence: Sequence(sequence), animal: animal.map(AnimalId) }
+}
+
+#[test]
+fn a_voided_scan_never_was() {
+    let mut world = World::new();
+    let seen = world.keeps("hxb:L1:A:U1");
+    world.corrects(void(seen));
+    let herd = world.herd();
+    assert_eq!((herd.totals.animals, herd.totals.active, herd.totals.open_batches), (0, 0, 0));
+    assert_eq!(herd.animals[&seen].status, AnimalStatus::Voided);
+    assert!(herd.owners.is_empty() && herd.memberships.is_empty() && herd.tags.is_empty());
+    // The tags are free for whoever wears them.
+    world.wait(61_000);
+    let again = world.keeps("hxb:L1:A:U1");
+    assert_eq!(world.herd().only_animal().0, again);
+}
+
+#[test]
+fn a_voided_move_puts_the_animal_back_into_its_batch_which_is_open_again() {
+    let mut world = World::new();
+    let first = world.keeps("hxb:L1:A:U1");
+    let moved = world.keeps("hxb:L2:A:U1");
+    assert!(world.herd().batches[&first].closed.is_some());
+    world.corrects(void(moved));
+    let herd = world.herd();
+    assert_eq!(herd.only_animal().1.barn_batch, Some(BatchId(first)));
+    assert_eq!((herd.batches[&first].closed, herd.batches[&first].active), (None, 1));
+    assert!(herd.batches[&moved].closed.is_some() && herd.batches[&moved].members == 0);
+}
+
+#[test]
+fn what_came_after_a_voided_event_is_told_anew_without_it() {
+    let mut world = World::new();
+    world.keeps("event:hxbind000001|lid:1|lot:L1|pen:P1");
+    let wrong = world.keeps("event:hxbpai000001|lid:1|lf:WRONG|epc:U1|weight:100");
+    world.keeps("event:hxbpai000002|lid:1|lf:RIGHT|epc:U1|weight:245.5");
+    let animal = world.herd().only_animal().0;
+    assert_eq!(world.herd().only_animal().1.lf, Tag::new("WRONG"));
+    world.corrects(move_pen(animal, "P9"));
+    world.corrects(void(wrong));
+    let herd = world.herd();
+    let (_, animal) = herd.only_animal();
+    assert_eq!((animal.lf.clone(), animal.epc.clone()), (Tag::new("RIGHT"), Tag::new("U1")));
+    assert_eq!((animal.weight_g, animal.traits.pen.as_deref()), (Some(245_500), Some("P9")));
+    assert!(!herd.owners.contains_key(&(0, "WRONG".to_owned())));
+}
+
+#[test]
+fn a_void_takes_a_merge_apart_again() {
+    let mut world = World::new();
+    let scanned = world.keeps("hxb:L7:LF5:UHF5");
+    let inducted = world.keeps("event:hxbind000009|lid:9|lot:L9");
+    let paired = world.keeps("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5");
+    assert_eq!(world.herd().heads().count(), 1);
+    world.corrects(void(paired));
+    let herd = world.herd();
+    assert_eq!(herd.heads().map(|(id, _)| id).collect::<Vec<_>>(), [scanned, inducted]);
+    assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
+    assert_eq!((herd.animals[&inducted].lf.clone(), herd.animals[&inducted].epc.clone()), (None, None));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let history = |id| {
+        let page = snapshot.history(AnimalId(id), None, Default::default()).unwrap().unwrap();
+        page.data.iter().map(|entry| entry.sequence().0).collect::<Vec<_>>()
+    };
+    assert_eq!(history(scanned), [5, scanned]);
+    assert_eq!(history(inducted), [5, paired, inducted]);
+}
+
+#[test]
+fn a_merge_keeps_both_lids_and_of_two_tags_of_a_kind_that_of_the_first() {
+    let mut world = World::new();
+    let one = world.keeps("event:hxbpai000001|lid:1|lf:A|epc:U1|weight:200");
+    let two = world.keeps("event:hxbpai000002|lid:2|lf:B|weight:210");
+    assert_eq!(world.rejects("event:hxbpai000003|lid:1|lf:B"), "lid_of_another");
+    world.corrects(merge(one, two));
+    let herd = world.herd();
+    let (id, animal) = herd.only_animal();
+    assert_eq!(id, one);
+    assert_eq!(animal.lids.iter().map(|named| named.lid.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    let tags = [("LF", "A", TagState::Current), ("LF", "B", TagState::Past), ("UHF", "U1", TagState::Current)];
+    assert_eq!(herd.tags_of(one), tags);
+    assert_eq!(animal.weight_g, Some(210_000));
+    // What was rejected because they were two is accepted now that they are one.
+    let receipt = world.store.reprocess(Sequence::ZERO, MAX_REPROCESSED, world.now).unwrap();
+    assert_eq!((receipt.accepted.len(), receipt.judged, receipt.next), (1, 1, None));
+    let herd = world.herd();
+    assert_eq!((herd.totals.accepted, herd.totals.rejected, herd.rejected.len()), (3, 0, 0));
+    all_hold(&herd).unwrap();
+}
+
+#[test]
+fn a_merge_leaves_the_animal_where_it_was_seen_last() {
+    let mut world = World::new();
+    let yard = world.keeps("hxb:L1:A:U1");
+    let left = world.keeps("hxe:OUT:B:U2");
+    world.corrects(merge(yard, left));
+    let herd = world.herd();
+    assert_eq!(herd.only_animal().1.status, AnimalStatus::Exported);
+    assert_eq!((herd.totals.active, herd.totals.exported, herd.batches[&yard].active), (0, 1, 0));
+}
+
+#[test]
+fn a_retag_takes_the_old_tag_into_history_and_another_s_tag_is_refused() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let two = world.keeps("hxb:L1:B:U2");
+    world.corrects(retag(one, TagKind::Lf, Some("C")));
+    assert_eq!(world.refuses(retag(one, TagKind::Lf, Some("B"))), "tag_of_another");
+    assert_eq!(world.refuses(retag(one, TagKind::Lf, Some("c"))), "nothing_to_change");
+    world.corrects(retag(two, TagKind::Epc, None));
+    let herd = world.herd();
+    let tags = [("LF", "A", TagState::Past), ("LF", "C", TagState::Current), ("UHF", "U1", TagState::Current)];
+    assert_eq!(herd.tags_of(one), tags);
+    assert_eq!(herd.animals[&two].epc, None);
+    assert_eq!(world.refuses(retag(two, TagKind::Epc, None)), "nothing_to_change");
+}
+
+#[test]
+fn an_animal_moves_between_pens_and_batches_and_is_weighed() {
+    let mut world = World::new();
+    let first = world.keeps("event:hxbpai000001|lid:1|lf:A");
+    world.keeps("event:hxbind000001|lid:1|lot:L1|pen:P1");
+    world.corrects(move_pen(first, "P2"));
+    assert_eq!(world.refuses(move_pen(first, "P2")), "nothing_to_change");
+    let opened = world.corrects(move_batch(first, "L2"));
+    assert_eq!(world.refuses(move_batch(first, "L2")), "nothing_to_change");
+    let weighed = world.corrects(weigh(first, 301_000));
+    let herd = world.herd();
+    let (_, animal) = herd.only_animal();
+    assert_eq!(animal.barn_batch, Some(BatchId(opened)));
+    assert_eq!(
+        (animal.traits.pen.as_deref(), animal.weight_g, animal.weighed),
+        (Some("P2"), Some(301_000), Sequence(weighed))
+    );
+    assert!(herd.traits.contains(&(opened, 0, "P2".to_owned())));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let weights = snapshot.weights(AnimalId(first), None, Default::default()).unwrap().unwrap().data;
+    assert_eq!(weights.iter().map(|weight| weight.sequence.0).collect::<Vec<_>>(), [weighed]);
+}
+
+#[test]
+fn the_dead_are_in_no_batch_and_a_read_of_the_tag_brings_them_back() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    world.corrects(died(one));
+    let herd = world.herd();
+    assert_eq!((herd.totals.active, herd.batches[&one].active), (0, 0));
+    for refused in [died(one), move_pen(one, "P"), move_batch(one, "L"), weigh(one, 1), retag(one, TagKind::Lf, None)] {
+        assert_eq!(world.refuses(refused), "not_on_yard");
+    }
+    world.wait(61_000);
+    world.keeps("hxb:L1:A:U1");
+    assert_eq!(world.herd().only_animal().1.status, AnimalStatus::Active);
+}
+
+#[test]
+fn an_exported_animal_is_not_moved_weighed_or_dead() {
+    let mut world = World::new();
+    let one = world.keeps("hxe:OUT:A:U1");
+    for refused in [died(one), move_pen(one, "P"), move_batch(one, "L"), weigh(one, 1), retag(one, TagKind::Lf, None)] {
+        assert_eq!(world.refuses(refused), "not_on_yard");
+    }
+}
+
+#[test]
+fn a_batch_is_closed_once_and_its_number_opens_another() {
+    let mut world = World::new();
+    let first = world.keeps("hxb:L1:A:U1");
+    world.corrects(Correction::CloseBatch { batch: BatchId(first) });
+    assert_eq!(world.refuses(Correction::CloseBatch { batch: BatchId(first) }), "batch_closed");
+    assert_eq!(world.refuses(Correction::CloseBatch { batch: BatchId(99) }), "unknown_batch");
+    let second = world.keeps("hxb:L1:B:U2");
+    assert!(world.herd().batches.contains_key(&second));
+    let notes = |text: Option<&str>| Correction::EditBatch { batch: BatchId(first), notes: text.map(str::to_owned) };
+    world.corrects(notes(Some("sick")));
+    assert_eq!(world.refuses(notes(Some("sick"))), "nothing_to_change");
+    assert_eq!(world.herd().batches[&first].notes.as_deref(), Some("sick"));
+    world.corrects(notes(None));
+    assert_eq!(world.herd().batches[&first].notes, None);
+}
+
+#[test]
+fn an_event_id_that_came_again_is_accepted_by_a_person() {
+    let mut world = World::new();
+    world.keeps("event:hxbchi000001|weight:267.3|lid:1");
+    let text = "event:hxbchi000001|weight:300.0|lid:1";
+    assert_eq!(world.rejects(text), "event_id_reused");
+    let rejected = world.store.head().position.sequence.0;
+    assert_eq!(world.store.reprocess(Sequence::ZERO, 10, world.now).unwrap().accepted, []);
+    let accepted = world.corrects(accept(rejected, None));
+    let herd = world.herd();
+    assert_eq!(herd.only_animal().1.weight_g, Some(300_000));
+    assert_eq!(herd.afterwards[&rejected].accepted_by, Some(Sequence(accepted)));
+    assert_eq!(world.refuses(accept(rejected, None)), "already_accepted");
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let payload = snapshot.payload(Sequence(rejected)).unwrap().unwrap();
+    assert_eq!((payload.status.as_str(), payload.accepted_by), ("processed", Some(Sequence(accepted))));
+    // And voided again, by the payload that it was.
+    world.corrects(void(rejected));
+    assert_eq!(world.herd().only_animal().1.weight_g, Some(267_300));
+    assert_eq!(world.refuses(void(rejected)), "already_voided");
+}
+
+#[test]
+fn whose_event_a_rejected_payload_is_a_person_says() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let two = world.keeps("hxb:L1:B:U2");
+    assert_eq!(world.rejects("hxb:L2:A:U2"), "tags_of_two_animals");
+    let rejected = world.store.head().position.sequence.0;
+    assert_eq!(world.refuses(accept(rejected, None)), "still_rejected");
+    assert_eq!(world.refuses(accept(rejected, Some(99))), "unknown_animal");
+    world.corrects(accept(rejected, Some(two)));
+    let herd = world.herd();
+    assert_eq!(herd.animals[&two].barn_batch.map(|batch| batch.0), Some(rejected + 1));
+    assert_eq!((herd.animals[&one].lf.clone(), herd.animals[&two].lf.clone()), (Tag::new("A"), Tag::new("B")));
+    assert_eq!(herd.owners[&(0, "A".to_owned())], one);
+}
+
+#[test]
+fn what_names_nothing_or_itself_is_refused() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    assert_eq!(world.rejects("invalid:data"), "unknown_prefix");
+    let rejected = world.store.head().position.sequence.0;
+    for (refused, code) in [
+        (died(99), "unknown_animal"),
+        (merge(one, one), "merge_with_itself"),
+        (merge(one, 99), "unknown_animal"),
+        (merge(99, one), "unknown_animal"),
+        (void(1), "unknown_payload"),
+        (void(99), "unknown_payload"),
+        (void(rejected), "not_an_event"),
+        (accept(one, None), "not_rejected"),
+        (accept(99, None), "unknown_payload"),
+        (accept(rejected, None), "still_rejected"),
+        (accept(rejected, Some(one)), "still_rejected"),
+        (Correction::NewReaderEra { reader_group: "nobody".to_owned() }, "unknown_reader_group"),
+        (Correction::EditBatch { batch: BatchId(99), notes: None }, "unknown_batch"),
+    ] {
+        assert_eq!(world.refuses(refused.clone()), code, "{refused:?}");
+    }
+    let two = world.keeps("hxb:L1:B:U2");
+    world.corrects(merge(one, two));
+    assert_eq!(world.refuses(died(two)), "absorbed_animal");
+}
+
+#[test]
+fn a_correction_under_one_key_is_made_once_and_another_under_it_is_refused() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let kept = world.correct_under("k", move_pen(one, "P1"));
+    let CorrectionReceipt::Kept { sequence } = kept else { panic!("{kept:?}") };
+    let head = world.store.head();
+    assert_eq!(world.correct_under("k", move_pen(one, "P1")), CorrectionReceipt::Again { of: sequence });
+    let other = world.correct_under("k", move_pen(one, "P2"));
+    assert!(matches!(&other, CorrectionReceipt::Refused(refused) if refused.code() == "key_reused"), "{other:?}");
+    assert_eq!(world.store.head(), head);
+}
+
+#[test]
+fn five_collisions_propose_a_new_era_and_in_it_every_id_is_free() {
+    let mut world = World::new();
+    world.keeps("event:hxbchi000001|weight:1|lid:1");
+    let proposals = |world: &World| world.store.reader().snapshot().unwrap().reader_era_proposals().unwrap();
+    for n in 2..7_u32 {
+        assert!(proposals(&world).is_empty(), "after {} collisions", n - 2);
+        assert_eq!(world.rejects(&format!("event:hxbchi000001|weight:{n}|lid:1")), "event_id_reused");
+    }
+    let proposed = proposals(&world);
+    assert_eq!((proposed[0].reader_group.as_str(), proposed[0].reader_era, proposed[0].collisions), ("main", 1, 5));
+    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned() });
+    assert!(proposals(&world).is_empty());
+    world.keeps("event:hxbchi000001|weight:6|lid:1");
+    assert_eq!(world.herd().heads().count(), 2, "lids count anew too");
+}
+
+/// What is left of a herd but for the numbers of the last changes, which a void moves on.
+fn without_marks(herd: &HerdView) -> String {
+    let animals: Vec<_> = herd
+        .heads()
+        .map(|(id, animal)| {
+            let mut animal = animal.clone();
+            (animal.last, animal.unconfirmed) = (Sequence::ZERO, 0);
+            (id, animal)
+        })
+        .collect();
+    let batches: Vec<_> = herd
+        .batches
+        .iter()
+        .filter(|(_, batch)| batch.members > 0)
+        .map(|(id, batch)| (id, batch.active, batch.members, batch.closed.is_none()))
+        .collect();
+    format!("{animals:#?} {:#?} {:#?} {:#?} {:#?} {batches:#?}", herd.tags, herd.owners, herd.lids, herd.memberships)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    /// The whole history of the animal is told anew for it, so this claims that a history told anew is as it was.
+    #[test]
+    fn voiding_the_last_event_leaves_the_herd_as_it_was_before(steps in sends(40)) {
+        let mut paper = Paper::new();
+        let rules = Rules::default();
+        for step in &steps {
+            let before = paper.herd();
+            let heard = paper.step(step, &rules);
+            if !matches!(heard, Some(Decision::Keep(_))) || paper.herd().totals.accepted == before.totals.accepted {
+                continue;
+            }
+            let last = paper.rows.folded().0;
+            let kept = paper.changes.len();
+            let correction = requested(void(last), &last.to_string());
+            prop_assert!(paper.step(&Step::Correct(correction), &rules).is_some());
+            let after = paper.herd();
+            all_hold(&after).map_err(TestCaseError::fail)?;
+            prop_assert_eq!(without_marks(&after), without_marks(&before), "after the void of {:?}", step);
+            // The next is heard as if it had not been voided, so that histories grow.
+            paper = paper.cut(kept);
+        }
+    }
+}
