@@ -7,6 +7,7 @@ use crate::pages;
 use crate::settings::{Settings, TlsSettings};
 use crate::sites::{CommandFailed, SiteFiles, Sites, WriterFailed};
 use crate::verifying::Verifications;
+use axum::Router;
 use futures::FutureExt;
 use herd::clock::{Clock, SystemClock};
 use herd::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen};
@@ -100,9 +101,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let files = SiteFiles::new(local, &settings.state_dir);
     let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
-    let router = pages.merge(doors::sync(sites.clone(), keys.clone()));
-    let serving = serve(listener, router, &identity, stopping.clone())?;
+    let serving = serve(listener, router(&sites, clock, &keys), &identity, stopping.clone())?;
     let listen_at = serving.addr;
 
     let verifications = Verifications::new(&settings.state_dir);
@@ -128,6 +127,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         tracing::warn!("not all parts ended in time: they end with the process");
     }
     end
+}
+
+/// Everything that is served: the pages, and the sync interface for mirrors behind this one, each behind its door.
+pub fn router(sites: &Arc<Sites>, clock: Arc<dyn Clock>, keys: &Arc<KeyRing>) -> Router {
+    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
+    pages.merge(doors::sync(sites.clone(), keys.clone()))
 }
 
 /// How a part of the process ended: its name, and its error.

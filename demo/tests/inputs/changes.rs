@@ -1,6 +1,6 @@
 //! `GET /api/sync/changes`: where a follower stands, and how much it wants.
 
-use super::barn::Barn;
+use super::router_barn::Barn;
 use super::table::Table;
 use axum::body::Body;
 use axum::http::{Request, header};

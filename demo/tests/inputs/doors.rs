@@ -1,6 +1,6 @@
 //! Who is let in, and by which path and method.
 
-use super::barn::RECEIVE;
+use super::router_barn::RECEIVE;
 use super::table::Table;
 use axum::body::Body;
 use axum::http::header::HeaderValue;

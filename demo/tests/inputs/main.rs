@@ -10,15 +10,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod arrays;
-mod barn;
 mod changes;
 mod doors;
 mod faulty_live;
 mod faulty_pulls;
-mod golden;
 mod office;
 mod over_tls;
 mod payloads;
 mod reads;
+#[path = "../router_barn/mod.rs"]
+mod router_barn;
 mod source;
 mod table;

@@ -1,6 +1,6 @@
 //! A replica that follows a source which may lie.
 
-use super::barn::{Barn, StillClock};
+use super::router_barn::{Barn, StillClock};
 use super::source::{Lie, Source};
 use herd::decide::Rules;
 use herd::query::TotalsView;

@@ -136,20 +136,20 @@ async fn only_json_by_its_content_type_is_read() {
         ("lines of json", "application/x-ndjson"),
     ];
     for (case, content_type) in wrong {
-        let request = axum::http::Request::post(super::barn::RECEIVE)
+        let request = axum::http::Request::post(super::router_barn::RECEIVE)
             .header("X-API-Key", &table.barn.ingest_key)
             .header("Content-Type", content_type);
         let request = request.body(Body::from(body(0))).unwrap();
         table.leaves_nothing(case, 415, request).await;
     }
-    let missing = axum::http::Request::post(super::barn::RECEIVE).header("X-API-Key", &table.barn.ingest_key);
+    let missing = axum::http::Request::post(super::router_barn::RECEIVE).header("X-API-Key", &table.barn.ingest_key);
     let missing = missing.body(Body::from(body(0))).unwrap();
     table.leaves_nothing("none", 415, missing).await;
 
     let right =
         ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON;charset=UTF-8", "application/x+json"];
     for (n, content_type) in right.into_iter().enumerate() {
-        let request = axum::http::Request::post(super::barn::RECEIVE)
+        let request = axum::http::Request::post(super::router_barn::RECEIVE)
             .header("X-API-Key", &table.barn.ingest_key)
             .header("Content-Type", content_type);
         let request = request.body(Body::from(body(n + 1))).unwrap();

@@ -1,7 +1,7 @@
 //! A source that can be made to lie, as a [`Link`]: it answers through the shipped router, and then tells what the lie
 //! makes of that.
 
-use super::barn::Barn;
+use super::router_barn::Barn;
 use axum::body::Body;
 use axum::http::{Request, header};
 use axum::{Router, response::Response};

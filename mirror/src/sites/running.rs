@@ -9,6 +9,7 @@ use crate::copies::{CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
 use axum::Router;
 use herd::clock::Clock;
+use herd::door::reply::with_fallbacks;
 use herd::pairing::Pairing;
 use herd::store::Reader;
 use herd::sync::serve;
@@ -184,7 +185,7 @@ impl Sites {
                 drop(failed.try_send(failure));
             }
         });
-        let sync = serve::router(shown.clone(), stopping);
+        let sync = with_fallbacks(serve::router(shown.clone(), stopping));
         let running = Running { shown, sync, orders, stop, task };
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
         Ok(())

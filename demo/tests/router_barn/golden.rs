@@ -57,14 +57,17 @@ pub(crate) fn golden_answer(table: &str, case: &str) -> Value {
     golden.get(case).unwrap_or_else(|| panic!("{} has no `{case}`", file.display())).clone()
 }
 
-/// What differs from one process to the next put out of sight: identities, digests and where a log stands.
-pub(crate) fn masked(value: &Value) -> Value {
+/// What differs from one process to the next: identities, digests and where a log stands.
+pub(crate) const OF_ONE_PROCESS: [&str; 3] = ["store", "digest", "sequence"];
+
+/// The values of these keys put out of sight.
+pub(crate) fn masked(value: &Value, volatile: &[&str]) -> Value {
     match value {
         Value::Object(map) => {
-            let volatile = |key: &str| ["store", "digest", "sequence"].contains(&key);
-            map.iter().map(|(key, it)| (key.clone(), if volatile(key) { "...".into() } else { masked(it) })).collect()
+            let shown = |key: &str, it| if volatile.contains(&key) { "...".into() } else { masked(it, volatile) };
+            map.iter().map(|(key, it)| (key.clone(), shown(key, it))).collect()
         }
-        Value::Array(all) => all.iter().map(masked).collect(),
+        Value::Array(all) => all.iter().map(|it| masked(it, volatile)).collect(),
         other => other.clone(),
     }
 }

@@ -1,4 +1,8 @@
-//! A barn whose answers are the same on every run.
+//! A barn whose answers are the same on every run: the shipped router in this process, over a store in memory.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub(crate) mod golden;
+pub(crate) mod told;
 
 use axum::Router;
 use axum::body::Body;

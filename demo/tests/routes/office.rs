@@ -1,0 +1,161 @@
+//! What the office serves: an office that follows a barn over HTTPS, each in this process.
+
+use super::asking::Served;
+use super::callers::{Caller, May};
+use super::router_barn::golden::Golden;
+use super::router_barn::{Barn, StillClock};
+use super::rows::{Row, assert_complete, get};
+use super::shown::{ANY, Route, routes_of};
+use axum::Router;
+use herd::decide::Rules;
+use herd::door::certificate::Identity;
+use herd::door::keys::{KeyRing, Scope};
+use herd::door::serve::{Serving, bind, serve};
+use herd::randomness::SeededRandomness;
+use herd::store::LocalFile;
+use mirror::follow::FollowSettings;
+use mirror::pages::{LinkState, Office as _};
+use mirror::sites::{AddOptions, SiteFiles, Sites};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The pages: on the machine itself without a key.
+const PAGES: May = May::KeysOrHere(&[Scope::Read]);
+const SYNC: May = May::Keys(&[Scope::Sync]);
+
+/// So long the office has to hold what the barn holds.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// What depends on how the copying fell out, and when.
+const VOLATILE: [&str; 3] = ["total_syncs", "successful_syncs", "age_ms"];
+
+const HEARD: [&str; 4] = [
+    "hxb:TEST001:LF999:UHF888",
+    "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
+    "event:hxbpai000001|lf:LF_EAR_0001|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
+    "invalid:data",
+];
+
+/// Every call, and for some a second example.
+fn rows() -> Vec<Row> {
+    let of_site = [
+        get("/batches", PAGES),
+        get("/batches.csv", PAGES),
+        get("/batches/{number}", PAGES).at("/batches/TEST001"),
+        get("/batches/by-id/{id}", PAGES).at("/batches/by-id/3"),
+        get("/animals", PAGES).at("/animals?limit=1"),
+        get("/animals.csv", PAGES),
+        get("/animals/{id}", PAGES).at("/animals/3"),
+        get("/payloads", PAGES).at("/payloads?status=error"),
+        get("/payloads.csv", PAGES),
+        get("/payloads/{sequence}", PAGES).at("/payloads/4"),
+        get("/status", PAGES),
+        get("/search", PAGES).at("/search?q=LF999"),
+        get("/office/api/sync-status", PAGES),
+        get("/api/sync/schema", SYNC),
+        get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
+        get("/api/sync/full-export", SYNC),
+        get("/api/sync/live", SYNC).upgraded(),
+    ];
+    let of_office = [
+        get("/", PAGES),
+        get("/", PAGES).in_html(),
+        get("/sites/{site}", PAGES).at("/sites/barn"),
+        get("/assets/style.css", PAGES),
+    ];
+    let named: Vec<_> = of_site.iter().map(|row| row.under("/sites/{site}", "/sites/barn")).collect();
+    of_office.into_iter().chain(of_site).chain(named).collect()
+}
+
+/// A barn that listens, and an office that holds what it holds.
+struct Yard {
+    barn: Barn,
+    _listening: Serving,
+    sites: Arc<Sites>,
+    keys: Arc<KeyRing>,
+    router: Router,
+    _directory: tempfile::TempDir,
+}
+
+impl Yard {
+    async fn open() -> Self {
+        let barn = Barn::new(Rules::default());
+        for payload in HEARD {
+            barn.hear(payload).await;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listening = serve(listener, barn.router.clone(), &identity, barn.stop.subscribe()).unwrap();
+        let of_line = daemon::pair::Barn {
+            site: "barn".to_owned(),
+            listen: listening.addr,
+            spki_sha256: identity.spki_sha256(),
+            store: barn.reader.store(),
+        };
+        let line = daemon::pair::pair(&barn.keys, of_line, None).unwrap();
+
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap());
+        let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
+        let files = SiteFiles::new(local, directory.path());
+        let (sites, _failures) = Sites::start(files, settings, Arc::new(StillClock)).await.unwrap();
+        sites.add(line, AddOptions::default()).await.unwrap();
+        let router = mirror::run::router(&sites, Arc::new(StillClock), &keys);
+        let yard = Self { barn, _listening: listening, sites, keys, router, _directory: directory };
+        yard.until_equal().await;
+        yard
+    }
+
+    async fn until_equal(&self) {
+        let begun = Instant::now();
+        loop {
+            let status = self.sites.status("barn").unwrap();
+            if status.link == LinkState::Live && status.head == Some(self.barn.head()) && status.lag_changes == Some(0)
+            {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the office does not come to hold what the barn holds: {status:?}");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The routes of the office; of those that hand everything on to a site's own router, that router's.
+    fn routes(&self) -> BTreeSet<Route> {
+        let of_site = routes_of(&self.sites.sync_router("barn").unwrap());
+        let within = |pattern: &str| {
+            let prefix = pattern.strip_suffix("/api/sync/{*call}").expect("only the sync interface is handed on");
+            let routes = of_site.iter().map(|(method, path)| (method.clone(), format!("{prefix}{path}")));
+            routes.collect::<Vec<_>>()
+        };
+        let routes = routes_of(&self.router).into_iter();
+        routes.flat_map(|route| if route.0 == ANY { within(&route.1) } else { vec![route] }).collect()
+    }
+
+    fn traces(&self) -> String {
+        format!("{:?} {:?} {:?}", self.sites.status("barn").unwrap().head, self.keys.list(), self.barn.traces())
+    }
+}
+
+#[tokio::test]
+async fn the_office_serves_the_calls_of_its_table_and_no_others() {
+    assert_complete(&rows(), &Yard::open().await.routes());
+}
+
+#[tokio::test]
+async fn each_call_of_the_office_is_answered_by_who_makes_it() {
+    let (rows, mut golden, yard) = (rows(), Golden::new("routes_office"), Yard::open().await);
+    let (callers, of_every_scope) = (Caller::all(&yard.keys), Caller::of_every_scope(&yard.keys));
+    let traces = || yard.traces();
+    let served = Served { router: &yard.router, callers: &callers, traces: &traces, volatile: &VOLATILE };
+    for row in &rows {
+        served.answers(row, &mut golden).await;
+    }
+    served.refuses_other_methods(&rows, &of_every_scope, &mut golden).await;
+    let nowhere =
+        ["/nowhere", "/api/sync/nowhere", "/sites/barn/nowhere", "/sites/barn/api/sync/nowhere", "/sites/nobody"];
+    served.has_nothing_elsewhere(&nowhere, &of_every_scope, &mut golden).await;
+    golden.compare();
+}
