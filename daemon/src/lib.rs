@@ -1,6 +1,7 @@
 //! `herdlinxd`, the barn: listens, records, serves. The source of one history.
 pub mod boot;
 pub mod cli;
+pub mod corrections;
 pub mod disk;
 pub mod health;
 pub mod ingest;

@@ -19,6 +19,9 @@ pub const MAX_REASON_CHARS: usize = 200;
 /// The longest notes about a batch, in characters.
 pub const MAX_NOTES_CHARS: usize = 1_000;
 
+/// The longest order as JSON. The longest texts that may stand in one have some 5 kB.
+pub const MAX_ORDER_BYTES: usize = 16 * 1024;
+
 /// A correction with who asks for it: the body of `POST /api/corrections`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
 #[serde(deny_unknown_fields)]

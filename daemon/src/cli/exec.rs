@@ -3,12 +3,14 @@
 use super::{Cli, CliError, Command};
 use crate::open::{OpenError, Opened, open_keys};
 use crate::prove::prove_files;
-use crate::run::{pair_answer, run};
+use crate::run::{corrected, pair_answer, requested, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
-use herd::clock::SystemClock;
+use herd::clock::{Clock as _, SystemClock};
 use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct};
+use herd::correction::CorrectionOrder;
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::lifecycle::{LogLevel, start_logging_at};
+use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::show::{ShowRequest, print_table, show};
 use herd::store::{LOG_FILE, StoreError};
 use serde_json::{Value, json};
@@ -39,6 +41,10 @@ impl Cli {
                 Ok(command.run(&socket, open, out)?)
             }
             Command::Show { what, json } => show_to(&settings, &what.into(), json, out),
+            Command::Correct { author, reason, idempotency_key, correction } => {
+                let idempotency_key = idempotency_key.map_or_else(fresh_key, Ok)?;
+                correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
+            }
             Command::Verify => verify(&settings, out),
         }
     }
@@ -69,6 +75,29 @@ fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<
     writeln!(out, "Give this line to `herdlinx-mirror add` at the office. It holds a key and is not shown again:")?;
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+/// Has the process make the correction, or makes it in the files.
+fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) -> Result<(), CliError> {
+    let request = json!({"command": "correct", "order": order});
+    let answer = or_direct(&settings.state_dir.join(SOCKET_NAME), &request, || {
+        let request = requested(&request)?;
+        let mut store = open_existing(settings)?.store;
+        let receipt = store.correct(&request, SystemClock::default().read()).map_err(DirectError::failed)?;
+        store.settle().map_err(DirectError::failed)?;
+        Ok(corrected(receipt)?)
+    })?;
+    let message = answer.get("message").and_then(Value::as_str).ok_or(CliError::Incomplete("message"))?;
+    writeln!(out, "The correction is {message}.")?;
+    writeln!(out, "Its idempotency key is {}.", order.idempotency_key)?;
+    Ok(out.flush()?)
+}
+
+/// A key that no other correction has.
+fn fresh_key() -> Result<String, CliError> {
+    let mut bytes = [0; 16];
+    SystemRandomness.fill(&mut bytes).map_err(OpenError::from)?;
+    Ok(hex::encode(bytes))
 }
 
 fn show_to(settings: &Settings, asked: &ShowRequest, as_json: bool, out: &mut dyn Write) -> Result<(), CliError> {

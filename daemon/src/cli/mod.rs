@@ -9,6 +9,7 @@ pub use error::CliError;
 
 use crate::settings::{DEFAULT_FILE, Refused, Settings};
 use clap::{Parser, Subcommand};
+use herd::correction::CorrectionForm;
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
 use herd::settings::environment;
@@ -31,6 +32,13 @@ All commands work while the daemon runs and while it does not.
 Settings come from the file, above it HERDLINX_* in the environment (HERDLINX_LISTEN=127.0.0.1:5001), above that flags.
 Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
 taken, 5 nobody answers, 6 the files are in use, 7 refused.";
+
+const CORRECT_HELP: &str = "\
+Animals, batches and payloads are named by their ids, as `show` prints them:
+  herdlinxd correct --author 'J. Doe' --reason 'found dead in P4' died --animal 118
+  herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --reader-group main
+
+Nothing is deleted: the history of an animal shows what was corrected, by whom and why.";
 
 /// The barn: hears RFID reads over radio and HTTPS, keeps every one of them durably, serves them to the office.
 #[derive(Debug, Parser)]
@@ -72,6 +80,21 @@ enum Command {
         /// As JSON
         #[arg(long, global = true)]
         json: bool,
+    },
+    /// Correct what was recorded: a change of its own, with who and why, which the office gets as every other
+    #[command(after_help = CORRECT_HELP)]
+    Correct {
+        /// Who makes the correction
+        #[arg(long)]
+        author: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// Made again under the same key, the correction is made once [default: a new one, which is printed]
+        #[arg(long, value_name = "KEY")]
+        idempotency_key: Option<String>,
+        #[command(subcommand)]
+        correction: CorrectionForm,
     },
     /// Prove the store: recompute the chain of the log from its bytes, fold the tables again, compare the digests
     Verify,
@@ -154,7 +177,7 @@ mod tests {
     fn the_commands_and_flags_are_sound_and_the_help_teaches_a_first_day() {
         Cli::command().debug_assert();
         let help = Cli::command().render_long_help().to_string();
-        for taught in ["run", "check", "config", "pair", "key", "show", "verify", "herdlinx-mirror add"] {
+        for taught in ["run", "check", "config", "pair", "key", "show", "correct", "verify", "herdlinx-mirror add"] {
             assert!(help.contains(taught), "{taught}");
         }
     }
@@ -169,7 +192,17 @@ mod tests {
 
     #[test]
     fn what_is_no_command_is_refused() {
-        for line in ["", "fly", "run --fast", "show", "show change", "show change x", "key add", "--listen here run"] {
+        for line in [
+            "",
+            "fly",
+            "run --fast",
+            "show",
+            "show change",
+            "show change x",
+            "key add",
+            "--listen here run",
+            "correct died --animal 2",
+        ] {
             assert!(parsed(line).is_err(), "{line}");
         }
     }

@@ -92,12 +92,12 @@ pub(super) fn array(answers: &[Answer]) -> Response {
 }
 
 /// The commit did not come in time. Whether the payload is kept is not known: sent again, it is stored or a duplicate.
-pub(super) fn busy() -> ApiError {
-    ApiError::unavailable("busy", "the payload could not be stored in time; send it again", RETRY_SOON_S)
+pub(crate) fn busy() -> ApiError {
+    ApiError::unavailable("busy", "it could not be stored in time; send it again", RETRY_SOON_S)
 }
 
 /// Why nothing could be recorded, told without a word about the inside.
-pub(super) fn refusal(error: &RecordError) -> ApiError {
+pub(crate) fn refusal(error: &RecordError) -> ApiError {
     let unavailable = ApiError::unavailable;
     match error {
         RecordError::Stopping | RecordError::Ended => {

@@ -19,7 +19,8 @@ mod body;
 mod tests;
 
 use crate::recorder::{RecordError, Recorder};
-use answer::{Answer, refusal};
+use answer::Answer;
+pub(crate) use answer::{busy, refusal};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -91,10 +92,10 @@ impl Ingest {
         let checked: Vec<_> = items.into_iter().map(checked).collect();
         let payloads = checked.iter().flatten().map(|text| self.stamp(caller, text)).collect();
         let recording = tokio::time::timeout(RECORD_TIMEOUT, self.recorder.record_all(payloads));
-        let receipts = recording.await.map_err(|_| answer::busy())?.map_err(|error| refusal(&error))?;
+        let receipts = recording.await.map_err(|_| busy())?.map_err(|error| refusal(&error))?;
         let mut receipts = receipts.into_iter();
         let answers = checked.into_iter().map(|one| match one {
-            Ok(text) => receipts.next().map_or_else(|| Answer::Refused(answer::busy()), |it| self.told(&text, it)),
+            Ok(text) => receipts.next().map_or_else(|| Answer::Refused(busy()), |it| self.told(&text, it)),
             Err(refused) => Answer::Refused(refused),
         });
         Ok(answers.collect())

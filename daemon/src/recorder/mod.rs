@@ -2,12 +2,13 @@
 //!
 //! Whoever has a payload calls [`Recorder::record`]. The writer takes what waits, up to [`GROUP_PAYLOADS`], and
 //! commits it at once: a lone payload waits for nothing, and a burst shares its commits. Receipts are given only
-//! after the commit that they speak of.
+//! after the commit that they speak of. Corrections take their turn among the payloads.
 //!
 //! The writer is one async function. Production runs it on an OS thread of its own ([`Recorder::on_thread`]), as a
 //! commit blocks; a simulated world runs the same function as a task on its only thread ([`Recorder::on_this_task`]).
 
 mod counts;
+mod later;
 mod thread;
 mod writer;
 
@@ -19,8 +20,11 @@ pub use thread::{WriterError, WriterThread};
 
 use crate::disk::{DiskGauge, DiskTrouble};
 use herd::change::Unreadable;
+use herd::clock::RawReading;
+use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
-use herd::store::{Incoming, LocalError, LocalFile, Receipt, Store, StoreError};
+use herd::store::{CorrectionReceipt, Incoming, LocalError, LocalFile, Receipt, ReprocessReceipt, Store, StoreError};
+use later::{LaterEntry, Work};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -82,10 +86,16 @@ struct Entry {
     room: OwnedSemaphorePermit,
 }
 
+/// What waits for the writer.
+enum Task {
+    Payloads(Entry),
+    Later(LaterEntry),
+}
+
 /// A handle on the writer; clones are the same one. When the last is gone the writer ends as if it were told to stop.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    queue: mpsc::Sender<Entry>,
+    queue: mpsc::Sender<Task>,
     room: Arc<Semaphore>,
     stop: Arc<watch::Sender<bool>>,
     status: watch::Receiver<RecorderStatus>,
@@ -136,8 +146,33 @@ impl Recorder {
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| RecordError::Stopping)?;
         let (answer, receipts) = oneshot::channel();
         // Never full: there is a place for each payload that has room, and an entry holds at least one.
-        self.queue.try_send(Entry { payloads, answer, room }).map_err(|_| self.refusal())?;
+        self.queue.try_send(Task::Payloads(Entry { payloads, answer, room })).map_err(|_| self.refusal())?;
         receipts.await.map_err(|_| RecordError::Ended)?
+    }
+
+    /// Makes one correction and gives its receipt when it is durable. A caller that is dropped while it waits for room
+    /// has corrected nothing; one that is dropped later may have, and finds out by the same idempotency key.
+    pub async fn correct(&self, request: CorrectionRequest, at: RawReading) -> Result<CorrectionReceipt, RecordError> {
+        let request = Box::new(request);
+        self.later(|answer| Work::Correct { request, at, answer }).await
+    }
+
+    /// Judges up to `limit` of the rejected payloads after `after` anew; see [`Store::reprocess`].
+    pub async fn reprocess(
+        &self,
+        after: Sequence,
+        limit: usize,
+        at: RawReading,
+    ) -> Result<ReprocessReceipt, RecordError> {
+        self.later(|answer| Work::Reprocess { after, limit, at, answer }).await
+    }
+
+    async fn later<T>(&self, work: impl FnOnce(later::Answering<T>) -> Work) -> Result<T, RecordError> {
+        let room = self.room.clone().acquire_owned().await.map_err(|_| RecordError::Stopping)?;
+        let (answer, receipt) = oneshot::channel();
+        let entry = LaterEntry { work: work(answer), room };
+        self.queue.try_send(Task::Later(entry)).map_err(|_| self.refusal())?;
+        receipt.await.map_err(|_| RecordError::Ended)?
     }
 
     fn refusal(&self) -> RecordError {

@@ -1,7 +1,8 @@
 //! The one writer of a store.
 
 use super::counts::{DuplicateKeeper, RecorderStatus, SuppressedTally};
-use super::{Entry, GROUP_PAYLOADS, RecordError, RecorderSeams};
+use super::later::LaterEntry;
+use super::{Entry, GROUP_PAYLOADS, RecordError, RecorderSeams, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ struct Waiting {
 
 /// What the writer wakes up for.
 enum Turn {
-    Record(Entry),
+    Write(Task),
     Chores,
     Stop,
 }
@@ -47,14 +48,14 @@ impl Due {
 pub(super) struct Writer {
     store: Store,
     disk: DiskGauge,
-    queue: mpsc::Receiver<Entry>,
+    queue: mpsc::Receiver<Task>,
     stop: watch::Receiver<bool>,
     status: watch::Sender<RecorderStatus>,
     suppressed: SuppressedTally,
     duplicates: DuplicateKeeper,
     due: Due,
     /// Did not fit into the last group; it is the first of the next.
-    carried: Option<Entry>,
+    carried: Option<Task>,
     /// The group's payloads one after the other; kept to spare allocations.
     group: Vec<Incoming>,
 }
@@ -63,7 +64,7 @@ impl Writer {
     pub(super) fn new(
         store: Store,
         seams: RecorderSeams,
-        queue: mpsc::Receiver<Entry>,
+        queue: mpsc::Receiver<Task>,
         stop: watch::Receiver<bool>,
     ) -> Result<(Self, watch::Receiver<RecorderStatus>), LocalError> {
         let (keeper, duplicates) = DuplicateKeeper::open(seams.local)?;
@@ -88,7 +89,7 @@ impl Writer {
     pub(super) async fn write_loop(mut self) -> Result<(), Arc<StoreError>> {
         loop {
             match self.next_turn().await {
-                Turn::Record(entry) => self.record_group(entry)?,
+                Turn::Write(task) => self.write(task)?,
                 Turn::Chores => {}
                 Turn::Stop => break,
             }
@@ -102,13 +103,13 @@ impl Writer {
 
     /// Cancel-safe: nothing is taken from the queue but by returning it.
     async fn next_turn(&mut self) -> Turn {
-        if let Some(entry) = self.carried.take() {
-            return Turn::Record(entry);
+        if let Some(task) = self.carried.take() {
+            return Turn::Write(task);
         }
         let due = self.due.first();
         tokio::select! {
             biased;
-            entry = self.queue.recv() => entry.map_or(Turn::Stop, Turn::Record),
+            task = self.queue.recv() => task.map_or(Turn::Stop, Turn::Write),
             _ = self.stop.wait_for(|stop| *stop) => Turn::Stop,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Turn::Chores,
         }
@@ -119,11 +120,32 @@ impl Writer {
         self.queue.close();
         loop {
             let carried = self.carried.take();
-            let Some(entry) = (if carried.is_some() { carried } else { self.queue.recv().await }) else {
+            let Some(task) = (if carried.is_some() { carried } else { self.queue.recv().await }) else {
                 return Ok(());
             };
-            self.record_group(entry)?;
+            self.write(task)?;
         }
+    }
+
+    fn write(&mut self, task: Task) -> Result<(), Arc<StoreError>> {
+        match task {
+            Task::Payloads(entry) => self.record_group(entry),
+            Task::Later(entry) => self.write_later(entry),
+        }
+    }
+
+    /// One commit for a correction, or for payloads judged anew.
+    fn write_later(&mut self, entry: LaterEntry) -> Result<(), Arc<StoreError>> {
+        if let Some(refusal) = self.refusal() {
+            self.status.send_modify(|status| status.trouble = Some(refusal.clone()));
+            entry.refuse(&refusal);
+            return Ok(());
+        }
+        self.due.settle = Some(Instant::now() + QUIET);
+        let written = entry.write(&mut self.store);
+        let trouble = written.as_ref().err().map(|error| RecordError::Failed(error.clone()));
+        self.status.send_modify(|status| status.trouble = trouble);
+        written
     }
 
     /// One commit for what waits now. Everybody in the group is answered, whatever becomes of it.
@@ -159,15 +181,16 @@ impl Writer {
         self.group.clear();
         let mut waiting = Vec::new();
         let mut next = Some(first);
-        while let Some(entry) = next {
-            if self.group.len() + entry.payloads.len() > GROUP_PAYLOADS {
-                self.carried = Some(entry);
-                break;
-            }
-            let Entry { payloads, answer, room } = entry;
+        while let Some(Entry { payloads, answer, room }) = next {
             waiting.push(Waiting { count: payloads.len(), answer, _room: room });
             self.group.extend(payloads);
-            next = self.queue.try_recv().ok();
+            next = match self.queue.try_recv().ok() {
+                Some(Task::Payloads(entry)) if self.group.len() + entry.payloads.len() <= GROUP_PAYLOADS => Some(entry),
+                other => {
+                    self.carried = other;
+                    None
+                }
+            };
         }
         waiting
     }

@@ -1,19 +1,26 @@
 //! What the running process answers to commands, besides those about keys.
 
+use crate::corrections::told;
 use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
 use crate::prove::Prover;
 use crate::receive::RadioState;
-use crate::recorder::RecorderStatus;
+use crate::recorder::{Recorder, RecorderStatus};
+use herd::clock::Clock;
 use herd::control::{Answer, Answerer, ControlError, answerer};
+use herd::correction::CorrectionOrder;
+use herd::decide::CorrectionRequest;
 use herd::door::certificate::Identity;
 use herd::door::keys::{KeyError, KeyRing};
 use herd::fold::FOLD_VERSION;
 use herd::show::{ShowRequest, show};
-use herd::store::Reader;
+use herd::store::{CorrectionReceipt, Reader};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// What a correction comes through that is made on the machine itself.
+const LOCAL_CHANNEL: &str = "command line";
 
 /// What the answers are made of.
 #[derive(Clone)]
@@ -24,14 +31,19 @@ pub(super) struct Commands {
     pub(super) health: Health,
     pub(super) identity: Identity,
     pub(super) prover: Prover,
+    pub(super) recorder: Recorder,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Commands {
     pub(super) fn answerer(self) -> Answerer {
         answerer(move |request| {
             let commands = self.clone();
-            // They read and sync the disk.
             async move {
+                if request.get("command").and_then(Value::as_str) == Some("correct") {
+                    return commands.correct(&request).await;
+                }
+                // They read and sync the disk.
                 let answering = tokio::task::spawn_blocking(move || commands.answer(&request));
                 answering.await.unwrap_or_else(|error| Err(ControlError::new("failed", error.to_string())))
             }
@@ -84,6 +96,13 @@ impl Commands {
         }
     }
 
+    /// Takes its turn among the payloads, so that it waits for the writer and not for a thread.
+    async fn correct(&self, request: &Value) -> Result<Answer, ControlError> {
+        let request = requested(request)?;
+        let receipt = self.recorder.correct(request, self.clock.read()).await;
+        corrected(receipt.map_err(|error| ControlError::new("not_now", error.to_string()))?)
+    }
+
     fn pair(&self, request: &Value) -> Result<Answer, ControlError> {
         let name = request.get("name").and_then(Value::as_str);
         // A certificate that was replaced meanwhile has a key of its own.
@@ -103,6 +122,20 @@ pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Res
         ControlError::new(code, error.to_string())
     })?;
     Ok(Answer::from_iter([("line".to_owned(), pairing.to_string().into())]))
+}
+
+/// What the operator asks for, from a request to the process or to the files.
+pub(crate) fn requested(request: &Value) -> Result<CorrectionRequest, ControlError> {
+    let bad = |text: String| ControlError::new("bad_request", text);
+    let order = request.get("order").ok_or_else(|| bad("the request lacks `order`".to_owned()))?;
+    let order = CorrectionOrder::deserialize(order).map_err(|error| bad(error.to_string()))?;
+    order.checked(LOCAL_CHANNEL).map_err(|error| bad(error.to_string()))
+}
+
+/// The answer to `correct`, from the process or from the files.
+pub(crate) fn corrected(receipt: CorrectionReceipt) -> Result<Answer, ControlError> {
+    let told = told(receipt).map_err(|refused| ControlError::new(refused.code, refused.message))?;
+    Ok(told.1.as_object().cloned().unwrap_or_default())
 }
 
 fn word(state: &RadioState) -> &'static str {

@@ -3,9 +3,10 @@
 mod commands;
 mod parts;
 
-pub(crate) use commands::pair_answer;
+pub(crate) use commands::{corrected, pair_answer, requested};
 pub use parts::{RunError, STOP_WITHIN};
 
+use crate::corrections::{self, Corrections};
 use crate::disk::DiskGauge;
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
@@ -19,7 +20,7 @@ use commands::Commands;
 use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
 use herd::control::{SOCKET_NAME, listen};
-use herd::door::auth::require;
+use herd::door::auth::{Admits, require};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyRing, Scope};
 use herd::door::reply::with_fallbacks;
@@ -53,6 +54,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         health: health.clone(),
         identity: identity.clone(),
         prover: Prover::new(reader.clone(), settings.state_dir.clone()),
+        recorder: recorder.clone(),
+        clock: clock.clone(),
     };
     let answer = with_key_commands(keys.clone(), commands.answerer());
     let control = listen(&settings.state_dir.join(SOCKET_NAME), answer, stopping.clone())?;
@@ -74,7 +77,14 @@ pub fn router(ingest: Ingest, health: Health, keys: &Arc<KeyRing>, stopping: &wa
     let duplicates = move || status.borrow().duplicates.values().map(|channel| channel.count).sum();
     let served = OwnStore::new(ingest.reader.clone(), duplicates);
     let sync = herd::sync::serve::router(Arc::new(served), stopping.clone());
+    let corrections = Corrections {
+        recorder: ingest.recorder.clone(),
+        clock: ingest.clock.clone(),
+        shutdown: ingest.shutdown.clone(),
+    };
+    let admits: Arc<dyn Admits> = keys.clone();
     let routes = ingest::router(ingest, keys.clone())
+        .merge(corrections::router(corrections, &admits))
         .merge(require(keys.clone(), Scope::Sync).protect(sync))
         .merge(health::router(health));
     with_fallbacks(routes)

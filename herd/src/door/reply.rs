@@ -162,7 +162,7 @@ fn json_refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiErr
 /// Serde's text where it speaks of outward names only; its other texts may hold names of types.
 fn public_reason(text: &str) -> Option<String> {
     let text = text.split(" at line ").next().unwrap_or_default();
-    let (what, rest) = text.split_once(" field ")?;
+    let (what, rest) = text.split_once(" field ").or_else(|| text.split_once(" variant "))?;
     match what {
         "missing" => Some(format!("lacks {rest}")),
         "unknown" => Some(format!("is not known: {rest}")),
