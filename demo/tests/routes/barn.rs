@@ -12,6 +12,12 @@ use herd::door::keys::Scope;
 const INGEST: May = May::Keys(&[Scope::Ingest]);
 const SYNC: May = May::Keys(&[Scope::Sync]);
 
+const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
+
+/// An order about the first animal.
+const DIED: &str =
+    r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"died","animal":2}}"#;
+
 /// What the barn has heard before it is asked.
 const HEARD: [&str; 3] = [
     "hxb:TEST001:LF999:UHF888",
@@ -24,6 +30,8 @@ fn rows() -> Vec<Row> {
     vec![
         post("/api/lora/receive", INGEST, r#"{"payload":"hxb:A:LF1:UHF1"}"#),
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
+        post("/api/corrections", CORRECT, DIED),
+        post("/api/lora/process", May::Keys(&[Scope::Admin]), ""),
         get("/api/sync/schema", SYNC),
         get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/changes", SYNC).in_blobs(),

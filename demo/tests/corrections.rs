@@ -1,0 +1,147 @@
+//! Every correction, made at the barn and seen at the office.
+//!
+//! What would otherwise go unseen: a correction that changes the barn and not its copy, that is made twice when its
+//! answer was lost, or that nobody can find again with who made it and why; and one that is refused and still written.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod yard;
+
+use demo::processes::{BarnSettings, Client};
+use serde_json::{Value, json};
+use yard::{Yard, own_programs, pages};
+
+const AUTHOR: &str = "J. Doe";
+const CORRECTIONS: &str = "/api/corrections";
+
+/// A yard with animals to correct, and a key to do it with.
+struct Corrected {
+    yard: Yard,
+    operator: Client,
+}
+
+impl Corrected {
+    async fn open() -> Self {
+        let radios = "[[radio]]\nkind = 'none'\n".to_owned();
+        let yard = Yard::open(&own_programs(), |_| BarnSettings { radios, ..BarnSettings::default() }).await;
+        let operator = yard.barn.client(&yard.barn.key("operator", &["correct"]).unwrap()).unwrap();
+        Self { yard, operator }
+    }
+
+    /// Delivers a payload, whatever becomes of it; gives its number.
+    async fn hears(&self, payload: &str) -> u64 {
+        self.yard.deliver(payload).await.1["payload_id"].as_u64().unwrap()
+    }
+
+    async fn send(&self, key: &str, correction: &Value) -> (u16, Value) {
+        let order = json!({"author": AUTHOR, "reason": reason(correction), "idempotency_key": key,
+            "correction": correction});
+        let answer = self.operator.post_json(CORRECTIONS, &order).await.unwrap();
+        (answer.status, answer.json().unwrap())
+    }
+
+    /// Makes a correction twice under one key, which makes one change, and waits until the office stands where the
+    /// barn does, with both digests equal.
+    async fn corrects(&self, correction: Value) -> u64 {
+        let key = correction.to_string().chars().take(64).collect::<String>();
+        let (status, made) = self.send(&key, &correction).await;
+        assert_eq!((status, &made["status"]), (201, &json!("corrected")), "{correction}: {made}");
+        let (status, again) = self.send(&key, &correction).await;
+        assert_eq!((status, &again["status"]), (200, &json!("already_corrected")), "{correction}: {again}");
+        assert_eq!(made["sequence"], again["sequence"]);
+        let sequence = made["sequence"].as_u64().unwrap();
+        assert_eq!(self.yard.barn.status().unwrap()["sequence"], sequence, "one change");
+        self.yard.copied().await;
+        sequence
+    }
+
+    async fn office(&self, path: &str) -> Value {
+        pages::json(&self.yard.pages, path).await.unwrap()
+    }
+
+    /// What the office tells of a correction in the history of an animal.
+    async fn told(&self, animal: u64, sequence: u64) -> Value {
+        let mut page = self.office(&format!("/animals/{animal}")).await;
+        let history = page["history"].as_array_mut().unwrap();
+        let entry = history.iter_mut().find(|entry| entry["sequence"] == sequence);
+        entry.unwrap_or_else(|| panic!("change {sequence} is not in the history of {animal}")).take()
+    }
+}
+
+fn reason(correction: &Value) -> String {
+    format!("why {}", correction["kind"].as_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_correction_of_an_animal_is_seen_at_the_office_with_author_and_reason() {
+    let yard = Corrected::open().await;
+    let one = yard.hears("event:hxbpai000001|lid:1|lf:A|epc:U1|weight:245.5").await;
+    let two = yard.hears("event:hxbpai000002|lid:2|lf:B").await;
+    let three = yard.hears("hxb:L1:C:U3").await;
+    let wrong = yard.hears("event:hxbchi000001|lid:1|weight:999").await;
+    let reused = yard.hears("event:hxbchi000001|lid:1|weight:251").await;
+    for (animal, correction, seen) in [
+        (one, json!({"kind": "void", "payload": wrong}), ("/weight_kg", json!("245.5"))),
+        (one, json!({"kind": "accept_rejected", "payload": reused}), ("/weight_kg", json!("251"))),
+        (one, json!({"kind": "weigh", "animal": one, "weight_kg": 300.5}), ("/weight_kg", json!("300.5"))),
+        (one, json!({"kind": "retag", "animal": one, "tag_kind": "lf", "tag": "Z"}), ("/lf/text", json!("Z"))),
+        (one, json!({"kind": "move_pen", "animal": one, "pen": "P7"}), ("/traits/pen", json!("P7"))),
+        (
+            one,
+            json!({"kind": "move_batch", "animal": one, "batch_number": "L9"}),
+            ("/barn_batch/batch_number", json!("L9")),
+        ),
+        (one, json!({"kind": "merge", "animal": one, "absorbed": two}), ("/lids/1/lid", json!("2"))),
+        (three, json!({"kind": "died", "animal": three}), ("/status", json!("dead"))),
+    ] {
+        let sequence = yard.corrects(correction.clone()).await;
+        let animal_page = yard.office(&format!("/animals/{animal}")).await;
+        assert_eq!(animal_page.pointer(seen.0), Some(&seen.1), "{correction}");
+        let told = yard.told(animal, sequence).await;
+        let who = if told["correction"]["author"].is_string() { &told["correction"] } else { &told };
+        assert_eq!((&who["author"], &who["reason"]), (&json!(AUTHOR), &json!(reason(&correction))), "{told}");
+        let html = pages::html(&yard.yard.pages, &format!("/payloads/{sequence}")).await.unwrap();
+        assert!(html.contains(AUTHOR) && html.contains(&reason(&correction)), "{html}");
+    }
+    // Whoever asks for the absorbed one finds the other, and what was voided is history.
+    assert_eq!(yard.office(&format!("/animals/{two}")).await["id"], one);
+    assert!(yard.told(one, wrong).await["voided_by"].is_u64());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_and_reader_eras_are_corrected_at_both_ends() {
+    let yard = Corrected::open().await;
+    let batch = yard.hears("hxb:L1:A:U1").await;
+    yard.hears("event:hxbchi000001|lid:1|weight:1").await;
+    yard.corrects(json!({"kind": "edit_batch", "batch": batch, "notes": "sorted twice"})).await;
+    let closed = yard.corrects(json!({"kind": "close_batch", "batch": batch})).await;
+    let page = yard.office(&format!("/batches/by-id/{batch}")).await;
+    assert_eq!((&page["notes"], &page["open"]), (&json!("sorted twice"), &json!(false)));
+    assert_eq!(page["closed_by"], closed);
+    for weight in 2..7 {
+        yard.hears(&format!("event:hxbchi000001|lid:1|weight:{weight}")).await;
+    }
+    let era = yard.corrects(json!({"kind": "new_reader_era", "reader_group": "main"})).await;
+    assert_eq!(yard.office(&format!("/payloads/{era}")).await["reader_era"], 2);
+    let (status, _) = yard.yard.deliver("event:hxbchi000001|lid:1|weight:9").await;
+    assert_eq!(status, 201, "every event id is free in a new era");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_makes_no_change_at_either_end() {
+    let yard = Corrected::open().await;
+    let one = yard.hears("hxb:L1:A:U1").await;
+    let exported = yard.hears("hxe:OUT:B:U2").await;
+    let before = yard.yard.copied().await;
+    for (correction, status, code) in [
+        (json!({"kind": "died", "animal": 99}), 404, "unknown_animal"),
+        (json!({"kind": "merge", "animal": one, "absorbed": one}), 409, "merge_with_itself"),
+        (json!({"kind": "move_pen", "animal": exported, "pen": "P1"}), 409, "not_on_yard"),
+        (json!({"kind": "void", "payload": 99}), 404, "unknown_payload"),
+    ] {
+        let (found, answer) = yard.send("k", &correction).await;
+        assert_eq!((found, &answer["error"]), (status, &json!(code)), "{correction}");
+    }
+    let nobody = json!({"author": AUTHOR, "idempotency_key": "k", "correction": {"kind": "died", "animal": one}});
+    assert_eq!(yard.operator.post_json(CORRECTIONS, &nobody).await.unwrap().status, 400, "no reason");
+    assert_eq!(yard.yard.copied().await.end, before.end);
+}
