@@ -73,6 +73,35 @@ fn a_stop_ends_the_process_although_peers_hang_and_loses_nothing_that_a_radio_he
     assert!(heard.lines().count() > 50 && missing.is_empty(), "{missing:?}");
 }
 
+/// Catches a command that writes beside a running process, that corrects twice, or whose refusal looks like success.
+#[test]
+fn a_correction_by_command_is_made_once_whether_or_not_the_process_runs() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    let process = barn.start();
+    let (_, answer) = process.post(&key, r#"{"payload":"hxb:TEST001:LF999:UHF888"}"#);
+    let animal = answer["payload_id"].to_string();
+    let moves = |key: &str, pen: &str| {
+        let who = ["correct", "--author", "J. Doe", "--reason", "fence broken", "--idempotency-key", key];
+        barn.output(&[&who[..], &["move_pen", "--animal", &animal, "--pen", pen]].concat())
+    };
+    for _ in 0..2 {
+        let made = moves("k1", "P1");
+        assert!(made.status.success() && text_of(&made).contains("change 3"), "{made:?}");
+    }
+    assert_eq!(process.status()["sequence"], 3);
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+
+    assert!(moves("k2", "P2").status.success());
+    assert_eq!(moves("k2", "P3").status.code(), Some(7));
+    let shown = barn.output(&["show", "--json", "change", "4"]);
+    let told = ["fence broken", "J. Doe", "command line", "\"pen\":\"P2\""];
+    assert!(told.iter().all(|told| text_of(&shown).contains(told)), "{shown:?}");
+    let process = barn.start();
+    assert_eq!(process.status()["sequence"], 4);
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
 /// Catches damage that is not found: one byte of a payload in the log is another one.
 #[test]
 fn a_damaged_log_is_found_and_has_a_number_of_its_own() {
