@@ -239,7 +239,7 @@ impl CorrectionForm {
             Self::Died { animal } => Correction::Died { animal: AnimalId(animal) },
             Self::CloseBatch { batch } => Correction::CloseBatch { batch: BatchId(batch) },
             Self::EditBatch { batch, notes } => {
-                Correction::EditBatch { batch: BatchId(batch), notes: notes.map(checked_notes).transpose()? }
+                Correction::EditBatch { batch: BatchId(batch), notes: notes.as_deref().map(checked_notes).transpose()? }
             }
             Self::AcceptRejected { payload, animal } => {
                 Correction::AcceptRejected { sequence: Sequence(payload), animal: animal.map(AnimalId) }
@@ -267,7 +267,7 @@ fn text(field: &'static str, text: &str, limit: usize) -> Result<String, BadCorr
 }
 
 /// Notes have lines.
-fn checked_notes(notes: String) -> Result<String, BadCorrection> {
+fn checked_notes(notes: &str) -> Result<String, BadCorrection> {
     let notes = notes.replace("\r\n", "\n");
     if notes.chars().any(|c| c.is_control() && c != '\n') {
         return Err(BadCorrection::ControlCharacter("notes"));

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 
-fn order(correction: serde_json::Value) -> Result<CorrectionRequest, String> {
+fn order(correction: &serde_json::Value) -> Result<CorrectionRequest, String> {
     let order = json!({"author": " J. Doe ", "reason": "seen", "idempotency_key": "k1", "correction": correction});
     let order: CorrectionOrder = serde_json::from_value(order).map_err(|error| error.to_string())?;
     order.checked("office-1").map_err(|error| error.to_string())
@@ -29,7 +29,7 @@ fn all_forms() -> Vec<serde_json::Value> {
 #[test]
 fn every_form_is_told_back_as_it_was_written() {
     for form in all_forms() {
-        let request = order(form.clone()).unwrap();
+        let request = order(&form).unwrap();
         assert_eq!(json!(CorrectionForm::from(&request.correction)), form);
         assert_eq!(request.correction.name(), form["kind"].as_str().unwrap());
         assert_eq!((request.author.as_str(), request.channel.as_str()), ("J. Doe", "office-1"));
@@ -38,7 +38,7 @@ fn every_form_is_told_back_as_it_was_written() {
 
 #[test]
 fn a_weight_may_be_a_number_and_is_believed_as_a_reader_s_is() {
-    let weight = |weight_kg: serde_json::Value| order(json!({"kind": "weigh", "animal": 2, "weight_kg": weight_kg}));
+    let weight = |weight_kg: serde_json::Value| order(&json!({"kind": "weigh", "animal": 2, "weight_kg": weight_kg}));
     for good in [json!(245.5), json!("245.5"), json!(" 245.500 ")] {
         assert_eq!(weight(good).unwrap().correction, Correction::Weigh { animal: AnimalId(2), weight_g: 245_500 });
     }
@@ -60,7 +60,7 @@ fn what_nobody_can_mean_is_refused_by_the_name_of_the_field() {
         (json!({"kind": "died"}), "animal"),
         (json!({"kind": "died", "animal": -1}), "-1"),
     ] {
-        let told = order(form.clone()).unwrap_err();
+        let told = order(&form).unwrap_err();
         assert!(told.contains(named), "{form}: {told}");
     }
 }

@@ -146,19 +146,19 @@ impl<'a, R: Rows> Judge<'a, R> {
             Ok(resolved) => resolved,
             Err(reason) => return Ok(Verdict::Rejected(Rejected { reason, event_id: event.id })),
         };
-        let (accepted, previous) = self.placed(event, resolved)?;
+        let (accepted, previous) = self.placed(event, &resolved)?;
         Ok(Verdict::Accepted { accepted: Box::new(accepted), previous })
     }
 
     /// The event of the animal that was found for it.
-    fn placed(&self, event: Event, resolved: identity::Resolved) -> Result<(Accepted, Vec<Previous>), RowsError> {
+    fn placed(&self, event: Event, resolved: &identity::Resolved) -> Result<(Accepted, Vec<Previous>), RowsError> {
         let batch = self.batch_named(&event)?;
         let mut previous = Vec::with_capacity(1);
         for id in [Some(resolved.animal), resolved.absorbed].into_iter().flatten() {
             let last = self.animal(id)?.map_or(Sequence::ZERO, |animal| animal.last);
             previous.push((id, last));
         }
-        let identity::Resolved { animal, absorbed, lf, epc } = resolved;
+        let identity::Resolved { animal, absorbed, lf, epc } = *resolved;
         Ok((Accepted { event, animal, absorbed, lf, epc, batch }, previous))
     }
 

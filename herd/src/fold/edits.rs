@@ -91,7 +91,7 @@ impl<B: Rows> Folding<'_, B> {
 
     /// The batch's number means it no more.
     pub(crate) fn close_batch(&mut self, id: BatchId) -> Result<(), RowsError> {
-        self.edit_batch(id, |folding, batch| folding.close(batch))
+        self.edit_batch(id, Self::close)
     }
 
     /// What is written about the batch.

@@ -144,7 +144,7 @@ struct Step {
 
 /// What a change of a history tells.
 enum Told {
-    Event(EventTold),
+    Event(Box<EventTold>),
     Corrected(Box<Corrected>),
 }
 
@@ -219,7 +219,7 @@ impl Walk<'_> {
             },
         };
         let voided_by = self.snapshot.afterwards(of)?.voided_by;
-        Ok(Some(Told::Event(EventTold { of, received, origin, accepted, voided_by, correction })))
+        Ok(Some(Told::Event(Box::new(EventTold { of, received, origin, accepted, voided_by, correction }))))
     }
 
     fn place(self) -> Option<HistoryPlace> {
@@ -308,7 +308,7 @@ impl Snapshot {
             }
             Told::Event(event) => event,
         };
-        let EventTold { of, received, origin, accepted, voided_by, correction } = event;
+        let EventTold { of, received, origin, accepted, voided_by, correction } = *event;
         let batch = accepted.batch.map_or(Ok(None), |named| names.name(self, named.batch))?;
         let text = self.received(of)?.map(|payload| String::from_utf8_lossy(payload.text()).into_owned());
         Ok(HistoryEntry::Event(Box::new(EventEntry {

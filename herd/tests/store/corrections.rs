@@ -12,6 +12,7 @@ use herd::change::{AnimalId, BatchId, Correction, TagKind};
 use herd::decide::{Decision, Rules};
 use herd::payload::Tag;
 use herd::position::Sequence;
+use herd::query::PageLimit;
 use herd::store::{CorrectionReceipt, MAX_REPROCESSED};
 use herd::tables::{AnimalStatus, TagState};
 use proptest::prelude::*;
@@ -30,20 +31,21 @@ impl World {
 
     /// Corrects, which must be kept; gives the number of the change.
     fn corrects(&mut self, correction: Correction) -> u64 {
-        match self.correct(correction.clone()) {
+        let asked = format!("{correction:?}");
+        match self.correct(correction) {
             CorrectionReceipt::Kept { sequence } => sequence.0,
-            other => panic!("{correction:?} should be kept, and is {other:?}"),
+            other => panic!("{asked} should be kept, and is {other:?}"),
         }
     }
 
     /// Corrects, which must be refused; nothing is written.
     fn refuses(&mut self, correction: Correction) -> &'static str {
-        let before = everything(&self.store);
-        let code = match self.correct(correction.clone()) {
+        let (before, asked) = (everything(&self.store), format!("{correction:?}"));
+        let code = match self.correct(correction) {
             CorrectionReceipt::Refused(refused) => refused.code(),
-            other => panic!("{correction:?} should be refused, and is {other:?}"),
+            other => panic!("{asked} should be refused, and is {other:?}"),
         };
-        assert_eq!(everything(&self.store), before, "{correction:?} was refused and left something");
+        assert_eq!(everything(&self.store), before, "{asked} was refused and left something");
         code
     }
 }
@@ -139,7 +141,7 @@ fn a_void_takes_a_merge_apart_again() {
     assert_eq!((herd.animals[&inducted].lf.clone(), herd.animals[&inducted].epc.clone()), (None, None));
     let snapshot = world.store.reader().snapshot().unwrap();
     let history = |id| {
-        let page = snapshot.history(AnimalId(id), None, Default::default()).unwrap().unwrap();
+        let page = snapshot.history(AnimalId(id), None, PageLimit::default()).unwrap().unwrap();
         page.data.iter().map(|entry| entry.sequence().0).collect::<Vec<_>>()
     };
     assert_eq!(history(scanned), [5, scanned]);
@@ -214,7 +216,7 @@ fn an_animal_moves_between_pens_and_batches_and_is_weighed() {
     );
     assert!(herd.traits.contains(&(opened, 0, "P2".to_owned())));
     let snapshot = world.store.reader().snapshot().unwrap();
-    let weights = snapshot.weights(AnimalId(first), None, Default::default()).unwrap().unwrap().data;
+    let weights = snapshot.weights(AnimalId(first), None, PageLimit::default()).unwrap().unwrap().data;
     assert_eq!(weights.iter().map(|weight| weight.sequence.0).collect::<Vec<_>>(), [weighed]);
 }
 

@@ -23,7 +23,7 @@ impl<R: Rows> Judge<'_, R> {
         let (accepted, previous) = match animal {
             Some(animal) => {
                 let resolved = or_refuse!(judge.placed_with(&event, animal)?);
-                judge.placed(event, resolved)?
+                judge.placed(event, &resolved)?
             }
             None => match judge.place(event)? {
                 Verdict::Accepted { accepted, previous } => (*accepted, previous),

@@ -30,7 +30,7 @@ fn event(entry: &HistoryEntry) -> &EventEntry {
 fn a_history_is_told_back_to_its_beginning_through_a_merge() {
     let (barn, heard) = merged();
     let told = barn.snapshot().history(animal(heard[1]), None, PageLimit::default()).unwrap().unwrap();
-    let sequences: Vec<_> = told.data.iter().map(|entry| entry.sequence()).collect();
+    let sequences: Vec<_> = told.data.iter().map(HistoryEntry::sequence).collect();
     let expected: Vec<_> = [7, 6, 5, 4, 3, 1, 0].map(|index| heard[index]).to_vec();
     assert_eq!(sequences, expected);
     assert_eq!(told.next, None);
