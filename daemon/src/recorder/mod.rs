@@ -8,6 +8,7 @@
 //! commit blocks; a simulated world runs the same function as a task on its only thread ([`Recorder::on_this_task`]).
 
 mod counts;
+mod recent;
 mod thread;
 mod writer;
 
@@ -15,6 +16,7 @@ mod writer;
 mod tests;
 
 pub use counts::{Counts, DuplicateCount, RecorderStatus};
+pub use recent::{RECENT_DUPLICATES, RecentDuplicates};
 pub use thread::{WriterError, WriterThread};
 
 use crate::disk::{DiskGauge, DiskTrouble};
@@ -89,6 +91,7 @@ pub struct Recorder {
     room: Arc<Semaphore>,
     stop: Arc<watch::Sender<bool>>,
     status: watch::Receiver<RecorderStatus>,
+    recent: RecentDuplicates,
 }
 
 impl Recorder {
@@ -112,7 +115,8 @@ impl Recorder {
         let (stop, stopped) = watch::channel(false);
         let (writer, status) = Writer::new(store, seams, entries, stopped)?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
-        Ok((Self { queue, room, stop: Arc::new(stop), status }, writer))
+        let recent = writer.recent();
+        Ok((Self { queue, room, stop: Arc::new(stop), status, recent }, writer))
     }
 
     /// Records one payload and gives its receipt when it is durable.
@@ -153,6 +157,16 @@ impl Recorder {
     /// What it has done so far; changes are announced after each group.
     pub fn status(&self) -> watch::Receiver<RecorderStatus> {
         self.status.clone()
+    }
+
+    /// The last duplicates since the start of the process.
+    pub fn recent_duplicates(&self) -> &RecentDuplicates {
+        &self.recent
+    }
+
+    /// How many payloads wait or are being committed now, of [`QUEUE_PAYLOADS`].
+    pub fn queued(&self) -> usize {
+        QUEUE_PAYLOADS.saturating_sub(self.room.available_permits())
     }
 }
 

@@ -3,7 +3,6 @@
 use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
 use crate::prove::Prover;
-use crate::receive::RadioState;
 use crate::recorder::RecorderStatus;
 use herd::control::{Answer, Answerer, ControlError, answerer};
 use herd::door::certificate::Identity;
@@ -58,7 +57,7 @@ impl Commands {
         // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
         let radios =
-            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": word(&state.borrow())}));
+            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": state.borrow().word()}));
         let status = json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -103,12 +102,4 @@ pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Res
         ControlError::new(code, error.to_string())
     })?;
     Ok(Answer::from_iter([("line".to_owned(), pairing.to_string().into())]))
-}
-
-fn word(state: &RadioState) -> &'static str {
-    match state {
-        RadioState::Listening => "listening",
-        RadioState::Failing(_) => "failing",
-        RadioState::Ended => "ended",
-    }
 }

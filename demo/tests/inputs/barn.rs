@@ -8,10 +8,12 @@ use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
 use daemon::recorder::{Counts, DuplicateCount, Recorder, RecorderSeams};
+use daemon::run::Routes;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::decide::Rules;
 use herd::door::keys::{KeyRing, KeyRow, Scope};
+use herd::door::tokens::TokenRing;
 use herd::position::{Position, Sequence, StoreId};
 use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
@@ -76,7 +78,7 @@ impl Barn {
 
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = Arc::new(KeyRing::load(local, Arc::new(StillClock), SeededRandomness::new(1)).unwrap());
+        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(StillClock), SeededRandomness::new(1)).unwrap());
         let key = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
         let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
         let read_key = key("screen", Scope::Read);
@@ -90,7 +92,8 @@ impl Barn {
             shutdown: stop.subscribe(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
-        let router = daemon::run::router(ingest, health, &keys, &stop.subscribe());
+        let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap();
+        let router = Routes { site: "north".to_owned(), ingest, health, tokens: Arc::new(tokens) }.router();
         Self { router, reader, recorder, keys, ingest_key, sync_key, read_key, stop, _directory: directory }
     }
 
