@@ -14,6 +14,7 @@ use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
 use herd::door::serve::{ServeError, bind, serve};
+use herd::door::tokens::TokenRing;
 use herd::lifecycle::{Exit, stop_on_signals};
 use herd::randomness::{NoRandomness, Randomness, SystemRandomness};
 use herd::store::{LocalError, LocalFile};
@@ -94,14 +95,17 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     make_state_dir(&settings.state_dir)?;
     let local = open_local(&settings.local_file()).await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
+    let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
     let identity = identity(&settings.state_dir, &settings.tls)?;
     let listener = bind(settings.listen)?;
 
     let files = SiteFiles::new(local, &settings.state_dir);
     let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
-    let router = pages.merge(doors::sync(sites.clone(), keys.clone()));
+    let router = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone())
+        .merge(doors::tokens(tokens.clone()))
+        .merge(doors::remote(sites.clone(), tokens.clone()))
+        .merge(doors::sync(sites.clone(), tokens));
     let serving = serve(listener, router, &identity, stopping.clone())?;
     let listen_at = serving.addr;
 
