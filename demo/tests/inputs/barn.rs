@@ -50,6 +50,7 @@ pub(crate) struct Barn {
     pub(crate) reader: Reader,
     pub(crate) recorder: Recorder,
     pub(crate) keys: Arc<KeyRing>,
+    tokens: Arc<TokenRing>,
     pub(crate) ingest_key: String,
     pub(crate) sync_key: String,
     pub(crate) read_key: String,
@@ -63,6 +64,7 @@ pub(crate) struct Traces {
     head: Head,
     totals: TotalsView,
     keys: Vec<KeyRow>,
+    tokens: usize,
     counts: Counts,
     duplicates: BTreeMap<String, DuplicateCount>,
 }
@@ -93,8 +95,9 @@ impl Barn {
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
         let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap();
-        let router = Routes { site: "north".to_owned(), ingest, health, tokens: Arc::new(tokens) }.router();
-        Self { router, reader, recorder, keys, ingest_key, sync_key, read_key, stop, _directory: directory }
+        let tokens = Arc::new(tokens);
+        let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone() }.router();
+        Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, stop, _directory: directory }
     }
 
     /// Keeps one payload, as a radio would deliver it.
@@ -123,6 +126,7 @@ impl Barn {
             head: self.reader.head(),
             totals: self.reader.snapshot().unwrap().totals().unwrap(),
             keys: self.keys.list(),
+            tokens: self.tokens.held(),
             counts: status.counts,
             duplicates: status.duplicates,
         }

@@ -20,5 +20,6 @@ mod office;
 mod over_tls;
 mod payloads;
 mod reads;
+mod remote;
 mod source;
 mod table;

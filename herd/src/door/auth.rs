@@ -72,7 +72,7 @@ impl Stay {
         let mut changes = self.admits.changes();
         while self.admits.still_admits(&self.key) {
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() {
+                news = changes.changed() => if news.is_err() {
                     // Nobody is left who could revoke a key.
                     std::future::pending::<()>().await;
                 },

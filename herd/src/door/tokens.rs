@@ -95,11 +95,12 @@ impl TokenRing {
             randomness: Mutex::new(Box::new(randomness)),
             by_hash: RwLock::default(),
         };
+        let now_ms = ring.since_boot_ms();
         let (mut good, mut ended) = (HashMap::new(), Vec::new());
         for (name, row) in ring.file.list::<TokenRow>(TOKENS_SPACE)? {
             let mut hash = [0; 32];
             match hex::decode_to_slice(&name, &mut hash) {
-                Ok(()) if ring.is_good(&row) => drop(good.insert(hash, row)),
+                Ok(()) if ring.is_good(&row, now_ms) => drop(good.insert(hash, row)),
                 _ => ended.push(name),
             }
         }
@@ -115,6 +116,11 @@ impl TokenRing {
         &self.keys
     }
 
+    /// How many tokens are held: those that are good, and those that ended since the last one was made.
+    pub fn held(&self) -> usize {
+        self.by_hash.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Makes a token that stands for `key`, for [`TOKEN_LIFE`] from now on, in one commit with the removal of those
     /// that have ended and of its key's oldest above [`MAX_TOKENS_A_KEY`]. Syncs the disk: from asynchronous code, call
     /// it on a blocking thread.
@@ -122,8 +128,8 @@ impl TokenRing {
         let mut randomness = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
         let key = self.keys.by_hash(&key.hash).ok_or(TokenError::KeyGone)?;
         let token = Secret::draw_after(TOKEN_PREFIX, randomness.as_mut())?;
-        let (gone, number) = self.giving_way(&key);
-        let made_since_boot_ms = self.clock.read().since_boot_ms;
+        let made_since_boot_ms = self.since_boot_ms();
+        let (gone, number) = self.giving_way(&key, made_since_boot_ms);
         let row = TokenRow { key: key.hash, boot_id: self.boot_id.clone(), made_since_boot_ms, number };
         let names: Vec<String> = gone.iter().map(hex::encode).collect();
         self.file.replace(TOKENS_SPACE, &names, Some((&hex::encode(token.hash()), &row)))?;
@@ -138,12 +144,12 @@ impl TokenRing {
     }
 
     /// The tokens that a new one of `key` takes the place of, and its number.
-    fn giving_way(&self, key: &KeyInfo) -> (Vec<[u8; 32]>, u64) {
+    fn giving_way(&self, key: &KeyInfo, now_ms: u64) -> (Vec<[u8; 32]>, u64) {
         let by_hash = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
         let (mut gone, mut of_key, mut last) = (Vec::new(), Vec::new(), 0);
         for (hash, row) in by_hash.iter() {
             last = last.max(row.number);
-            match self.is_good(row) {
+            match self.is_good(row, now_ms) {
                 true if row.key == key.hash => of_key.push((row.number, *hash)),
                 true => {}
                 false => gone.push(*hash),
@@ -156,17 +162,25 @@ impl TokenRing {
     }
 
     /// Whether it still stands for a key.
-    fn is_good(&self, row: &TokenRow) -> bool {
-        self.left_of(row).is_some() && self.keys.by_hash(&row.key).is_some()
+    fn is_good(&self, row: &TokenRow, now_ms: u64) -> bool {
+        self.left_at(row, now_ms).is_some() && self.keys.by_hash(&row.key).is_some()
     }
 
-    /// How long it is still good; none once it has ended.
-    fn left_of(&self, row: &TokenRow) -> Option<Duration> {
+    /// How long a token is still good; none once it has ended, or where there is none.
+    fn left(&self, hash: &[u8; 32]) -> Option<Duration> {
+        self.left_at(&self.row(hash)?, self.since_boot_ms())
+    }
+
+    fn left_at(&self, row: &TokenRow, now_ms: u64) -> Option<Duration> {
         if row.boot_id != self.boot_id {
             return None;
         }
-        let age_ms = self.clock.read().since_boot_ms.saturating_sub(row.made_since_boot_ms);
-        TOKEN_LIFE.checked_sub(Duration::from_millis(age_ms)).filter(|left| !left.is_zero())
+        let age = Duration::from_millis(now_ms.saturating_sub(row.made_since_boot_ms));
+        TOKEN_LIFE.checked_sub(age).filter(|left| !left.is_zero())
+    }
+
+    fn since_boot_ms(&self) -> u64 {
+        self.clock.read().since_boot_ms
     }
 
     /// The row of a token, compared in constant time as a key's is.
@@ -188,18 +202,16 @@ impl Admits for TokenRing {
         }
         let hash = hash_of(presented);
         let row = self.row(&hash)?;
-        self.left_of(&row)?;
+        self.left_at(&row, self.since_boot_ms())?;
         Some(KeyInfo { token: Some(hash), ..self.keys.by_hash(&row.key)? })
     }
 
     fn still_admits(&self, key: &KeyInfo) -> bool {
-        let token_lasts = key.token.is_none_or(|hash| self.row(&hash).is_some_and(|row| self.left_of(&row).is_some()));
-        token_lasts && self.keys.still_holds(key)
+        key.token.is_none_or(|token| self.left(&token).is_some()) && self.keys.still_holds(key)
     }
 
     fn ends_within(&self, key: &KeyInfo) -> Option<Duration> {
-        let hash = key.token?;
-        Some(self.row(&hash).and_then(|row| self.left_of(&row)).unwrap_or_default())
+        Some(self.left(&key.token?).unwrap_or_default())
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -49,10 +49,10 @@ impl Desk {
     /// Makes an answer where it may block.
     async fn apart<T: Serialize + 'static>(
         self,
-        make: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
+        read: impl FnOnce(&Self) -> Result<T, ApiError> + Send + 'static,
     ) -> Answer {
         let made = tokio::task::spawn_blocking(move || {
-            let body = make(&self)?;
+            let body = read(&self)?;
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
         });
         made.await.unwrap_or_else(|error| {
@@ -64,9 +64,9 @@ impl Desk {
     /// Makes an answer from the store as it stands now.
     async fn look<T: Serialize + 'static>(
         self,
-        make: impl FnOnce(&Self, &Snapshot) -> Result<T, ApiError> + Send + 'static,
+        read: impl FnOnce(&Self, &Snapshot) -> Result<T, ApiError> + Send + 'static,
     ) -> Answer {
-        self.apart(|desk| make(desk, &desk.reader()?.snapshot()?)).await
+        self.apart(|desk| read(desk, &desk.reader()?.snapshot()?)).await
     }
 }
 

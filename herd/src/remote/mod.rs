@@ -10,8 +10,8 @@
 //! | `GET /api/lora/buffer-status` | how many payloads of each status |
 //!
 //! A list is `{"success":true,"data":[..],"next":..,"total":..,"count":..,"as_of":..}`: `next` is what `before` (or
-//! `after`) asks with for the next page, and null at the end; it costs the same on every page, which an `offset` could
-//! not. Keys that the original had keep their names, and ours stand beside them.
+//! `after`) asks with for the next page, and null at the end; a page may hold fewer entries than its limit, even none,
+//! though more follow. Every page costs the same, which with an `offset` it could not. Keys that the original had keep their names, and ours stand beside them.
 //!
 //! The original kept a buffer between the receipt of a payload and its judgement. Here both are one commit, so that no
 //! payload is ever `received` or `processing`: those lists are empty and their counts 0. What waits for its commit is
