@@ -10,7 +10,7 @@
 //! | no author, reason or key, no JSON, an unknown key, a body above its limit | 400, 413, 415 |
 //! | not now: stopping, a full disk, a failed commit | 503 with `Retry-After`; the same order may be sent again |
 
-use crate::ingest::{RECORD_TIMEOUT, busy, refusal};
+use crate::ingest::{Ingest, RECORD_TIMEOUT, busy, refusal};
 use crate::recorder::{RecordError, Recorder};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
@@ -106,6 +106,12 @@ pub(crate) fn judged(receipt: &ReprocessReceipt) -> Value {
 }
 
 impl Corrections {
+    /// Those of the barn whose payloads come in by `ingest`.
+    pub fn beside(ingest: &Ingest) -> Self {
+        let Ingest { recorder, clock, shutdown, .. } = ingest.clone();
+        Self { recorder, clock, shutdown }
+    }
+
     async fn in_time<T>(&self, writing: impl Future<Output = Result<T, RecordError>>) -> Result<T, ApiError> {
         if *self.shutdown.borrow() {
             return Err(refusal(&RecordError::Stopping));

@@ -10,6 +10,7 @@ pub mod pair;
 pub mod prove;
 pub mod receive;
 pub mod recorder;
+pub mod remote;
 pub mod run;
 pub mod settings;
 #[cfg(test)]

@@ -36,6 +36,17 @@ pub enum RadioState {
     Ended,
 }
 
+impl RadioState {
+    /// In one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Failing(_) => "failing",
+            Self::Ended => "ended",
+        }
+    }
+}
+
 /// What one radio's loop needs besides the radio.
 #[derive(Clone)]
 pub struct Receiving {

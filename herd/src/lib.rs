@@ -13,6 +13,7 @@ pub mod payload;
 pub mod position;
 pub mod query;
 pub mod randomness;
+pub mod remote;
 pub mod settings;
 pub mod show;
 pub mod store;

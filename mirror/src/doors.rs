@@ -1,15 +1,19 @@
-//! Who may see what over HTTPS: the pages, and the sync interface for mirrors behind this one.
+//! Who may see what over HTTPS: the pages, the read interface for programs, and the sync interface for mirrors behind
+//! this one.
 
 use crate::sites::Sites;
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use herd::door::auth::{Guard, require};
-use herd::door::keys::{KeyRing, Scope};
+use herd::door::auth::{Admits, Guard, require};
+use herd::door::keys::Scope;
 use herd::door::reply::ApiError;
+use herd::door::token_route;
+use herd::door::tokens::TokenRing;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -19,8 +23,8 @@ const SITE_PREFIX: &str = "/sites/";
 const NO_USERS_YET: &str = "pages are shown on this machine only until the office has users; programs send X-API-Key";
 
 /// The pages behind a guard: on this machine without a key, from elsewhere with one of scope read.
-pub(crate) fn guarded_pages(pages: Router, keys: Arc<KeyRing>) -> Router {
-    pages.layer(from_fn_with_state(require(keys, Scope::Read).or_loopback(), let_look))
+pub(crate) fn guarded_pages(pages: Router, admits: Arc<dyn Admits>) -> Router {
+    pages.layer(from_fn_with_state(require(admits, Scope::Read).or_loopback(), let_look))
 }
 
 async fn let_look(State(guard): State<Guard>, request: Request, next: Next) -> Response {
@@ -38,19 +42,45 @@ fn shows_a_key(request: &Request) -> bool {
     headers.contains_key(herd::door::auth::KEY_HEADER) || headers.contains_key(axum::http::header::AUTHORIZATION)
 }
 
-/// The sync interface of every site, with a key of scope sync: under `/sites/{site}`, and without that while there is
-/// one site. Sites come and go, so the site's own router is looked up with each request.
-pub(crate) fn sync(sites: Arc<Sites>, keys: Arc<KeyRing>) -> Router {
-    let routes = Router::new()
-        .route("/api/sync/{*call}", any(only_site))
-        .route("/sites/{site}/api/sync/{*call}", any(named_site))
-        .with_state(sites);
-    require(keys, Scope::Sync).protect(routes)
+/// Where a key is exchanged for a token. Keys are the office's, so that behind a site's prefix it is the same place:
+/// programs that were given a site's address as their base find it there.
+pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
+    token_route::router(tokens.clone()).nest("/sites/{site}", token_route::router(tokens))
 }
 
-async fn only_site(State(sites): State<Arc<Sites>>, request: Request) -> Response {
-    match sites.names().as_slice() {
-        [only] => ask(&sites, only, request).await,
+/// The sync interface of every site, with a key of scope sync.
+pub(crate) fn sync(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
+    require(admits, Scope::Sync).protect(of_sites(sites, &["/api/sync/{*call}"], Sites::sync_router))
+}
+
+/// The read interface of every site, with a key of scope read; whoever is on this machine needs one, too.
+pub(crate) fn remote(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
+    let paths = ["/api/remote/{*call}", "/api/lora/{*call}"];
+    require(admits, Scope::Read).protect(of_sites(sites, &paths, Sites::remote_router))
+}
+
+/// A site's own router; none for a site that is not paired.
+type OfSite = fn(&Sites, &str) -> Option<Router>;
+
+/// Paths of every site: under `/sites/{site}`, and without that while there is one site. Sites come and go, so the
+/// site's own router is looked up with each request.
+fn of_sites(sites: Arc<Sites>, paths: &[&str], of_site: OfSite) -> Router {
+    let mut routes = Router::new();
+    for path in paths {
+        routes = routes.route(path, any(only_site)).route(&format!("/sites/{{site}}{path}"), any(named_site));
+    }
+    routes.with_state(Doors { sites, of_site })
+}
+
+#[derive(Clone)]
+struct Doors {
+    sites: Arc<Sites>,
+    of_site: OfSite,
+}
+
+async fn only_site(State(doors): State<Doors>, request: Request) -> Response {
+    match doors.sites.names().as_slice() {
+        [only] => doors.ask(only, request).await,
         [] => ApiError::not_found("no barn is paired with this office yet").into_response(),
         several => {
             let paths = several.iter().map(|name| format!("{SITE_PREFIX}{name}")).collect::<Vec<_>>().join(", ");
@@ -60,15 +90,15 @@ async fn only_site(State(sites): State<Arc<Sites>>, request: Request) -> Respons
 }
 
 async fn named_site(
-    State(sites): State<Arc<Sites>>,
-    Path((site, _)): Path<(String, String)>,
+    State(doors): State<Doors>,
+    places: Result<Path<(String, String)>, PathRejection>,
     mut request: Request,
 ) -> Response {
-    match without_site(request.uri()) {
-        Some(uri) => *request.uri_mut() = uri,
-        None => return ApiError::not_found("there is nothing at this path").into_response(),
-    }
-    ask(&sites, &site, request).await
+    let (Ok(Path((site, _))), Some(uri)) = (places, without_site(request.uri())) else {
+        return ApiError::bad_request("the path is not UTF-8 once it is percent-decoded").into_response();
+    };
+    *request.uri_mut() = uri;
+    doors.ask(&site, request).await
 }
 
 /// `/sites/NAME/rest?query` as `/rest?query`.
@@ -78,10 +108,12 @@ fn without_site(uri: &Uri) -> Option<Uri> {
     rest.get(rest.find('/')?..)?.parse().ok()
 }
 
-async fn ask(sites: &Sites, site: &str, request: Request) -> Response {
-    match sites.sync_router(site) {
-        Some(router) => router.oneshot(request).await.into_response(),
-        None => ApiError::not_found(format!("no site `{site}` is paired with this office")).into_response(),
+impl Doors {
+    async fn ask(&self, site: &str, request: Request) -> Response {
+        match (self.of_site)(&self.sites, site) {
+            Some(router) => router.oneshot(request).await.into_response(),
+            None => ApiError::not_found(format!("no site `{site}` is paired with this office")).into_response(),
+        }
     }
 }
 
@@ -92,6 +124,7 @@ mod tests {
     use axum::extract::ConnectInfo;
     use axum::routing::get;
     use herd::clock::SystemClock;
+    use herd::door::keys::KeyRing;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
     use std::net::SocketAddr;

@@ -15,6 +15,7 @@ use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
 use herd::door::serve::{ServeError, bind, serve};
+use herd::door::tokens::TokenRing;
 use herd::lifecycle::{Exit, stop_on_signals};
 use herd::randomness::{NoRandomness, Randomness, SystemRandomness};
 use herd::store::{LocalError, LocalFile};
@@ -95,13 +96,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     make_state_dir(&settings.state_dir)?;
     let local = open_local(&settings.local_file()).await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
+    let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
     let identity = identity(&settings.state_dir, &settings.tls)?;
     let listener = bind(settings.listen)?;
 
     let files = SiteFiles::new(local, &settings.state_dir);
     let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
-    let serving = serve(listener, router(&sites, clock, &keys), &identity, stopping.clone())?;
+    let serving = serve(listener, router(&sites, clock, &tokens), &identity, stopping.clone())?;
     let listen_at = serving.addr;
 
     let verifications = Verifications::new(&settings.state_dir);
@@ -129,10 +131,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     end
 }
 
-/// Everything that is served: the pages, and the sync interface for mirrors behind this one, each behind its door.
-pub fn router(sites: &Arc<Sites>, clock: Arc<dyn Clock>, keys: &Arc<KeyRing>) -> Router {
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
-    pages.merge(doors::sync(sites.clone(), keys.clone()))
+/// Everything that is served, each part behind its door; keys and tokens open all of them.
+pub fn router(sites: &Arc<Sites>, clock: Arc<dyn Clock>, tokens: &Arc<TokenRing>) -> Router {
+    doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone())
+        .merge(doors::tokens(tokens.clone()))
+        .merge(doors::remote(sites.clone(), tokens.clone()))
+        .merge(doors::sync(sites.clone(), tokens.clone()))
 }
 
 /// How a part of the process ended: its name, and its error.

@@ -75,7 +75,7 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Control(error) => Exit::from(error),
         RunError::Serve(error) => Exit::from(error),
         RunError::Radio { .. } => Exit::Usage,
-        RunError::Writer(WriterError::Local(error)) => Exit::from(error),
+        RunError::Tokens(error) | RunError::Writer(WriterError::Local(error)) => Exit::from(error),
         // A failed commit is mended by a start that opens the files anew, so it is no damage.
         _ => Exit::Failure,
     }

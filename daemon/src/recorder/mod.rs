@@ -9,6 +9,7 @@
 
 mod counts;
 mod later;
+mod recent;
 mod thread;
 mod writer;
 
@@ -16,6 +17,7 @@ mod writer;
 mod tests;
 
 pub use counts::{Counts, DuplicateCount, RecorderStatus};
+pub use recent::{RECENT_DUPLICATES, RecentDuplicates};
 pub use thread::{WriterError, WriterThread};
 
 use crate::disk::{DiskGauge, DiskTrouble};
@@ -99,6 +101,7 @@ pub struct Recorder {
     room: Arc<Semaphore>,
     stop: Arc<watch::Sender<bool>>,
     status: watch::Receiver<RecorderStatus>,
+    recent: RecentDuplicates,
 }
 
 impl Recorder {
@@ -122,7 +125,8 @@ impl Recorder {
         let (stop, stopped) = watch::channel(false);
         let (writer, status) = Writer::new(store, seams, entries, stopped)?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
-        Ok((Self { queue, room, stop: Arc::new(stop), status }, writer))
+        let recent = writer.recent();
+        Ok((Self { queue, room, stop: Arc::new(stop), status, recent }, writer))
     }
 
     /// Records one payload and gives its receipt when it is durable.
@@ -188,6 +192,16 @@ impl Recorder {
     /// What it has done so far; changes are announced after each group.
     pub fn status(&self) -> watch::Receiver<RecorderStatus> {
         self.status.clone()
+    }
+
+    /// The last duplicates since the start of the process.
+    pub fn recent_duplicates(&self) -> &RecentDuplicates {
+        &self.recent
+    }
+
+    /// How many payloads wait or are being committed now, of [`QUEUE_PAYLOADS`].
+    pub fn queued(&self) -> usize {
+        QUEUE_PAYLOADS.saturating_sub(self.room.available_permits())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::counts::{DuplicateKeeper, RecorderStatus, SuppressedTally};
 use super::later::LaterEntry;
-use super::{Entry, GROUP_PAYLOADS, RecordError, RecorderSeams, Task};
+use super::{Entry, GROUP_PAYLOADS, RecentDuplicates, RecordError, RecorderSeams, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use std::sync::Arc;
@@ -53,6 +53,7 @@ pub(super) struct Writer {
     status: watch::Sender<RecorderStatus>,
     suppressed: SuppressedTally,
     duplicates: DuplicateKeeper,
+    recent: RecentDuplicates,
     due: Due,
     /// Did not fit into the last group; it is the first of the next.
     carried: Option<Task>,
@@ -77,11 +78,17 @@ impl Writer {
             status,
             suppressed: SuppressedTally::default(),
             duplicates: keeper,
+            recent: RecentDuplicates::default(),
             due: Due::default(),
             carried: None,
             group: Vec::new(),
         };
         Ok((writer, seen))
+    }
+
+    /// The last duplicates; it takes in those of each group after its commit.
+    pub(super) fn recent(&self) -> RecentDuplicates {
+        self.recent.clone()
     }
 
     /// Writes until it is told to stop, until nobody can give it anything any more, or until a commit fails. When
@@ -220,6 +227,7 @@ impl Writer {
         if self.duplicates.is_due() {
             self.due.duplicates.get_or_insert(now + DUPLICATES_EVERY);
         }
+        self.recent.note(&self.group, receipts);
         let group = &self.group;
         self.status.send_modify(|status| {
             status.counts.groups += 1;

@@ -4,7 +4,6 @@ use crate::corrections::told;
 use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
 use crate::prove::Prover;
-use crate::receive::RadioState;
 use crate::recorder::{Recorder, RecorderStatus};
 use herd::clock::Clock;
 use herd::control::{Answer, Answerer, ControlError, answerer};
@@ -70,7 +69,7 @@ impl Commands {
         // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
         let radios =
-            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": word(&state.borrow())}));
+            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": state.borrow().word()}));
         let status = json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -136,12 +135,4 @@ pub(crate) fn requested(request: &Value) -> Result<CorrectionRequest, ControlErr
 pub(crate) fn corrected(receipt: CorrectionReceipt) -> Result<Answer, ControlError> {
     let told = told(receipt).map_err(|refused| ControlError::new(refused.code, refused.message))?;
     Ok(told.1.as_object().cloned().unwrap_or_default())
-}
-
-fn word(state: &RadioState) -> &'static str {
-    match state {
-        RadioState::Listening => "listening",
-        RadioState::Failing(_) => "failing",
-        RadioState::Ended => "ended",
-    }
 }

@@ -2,34 +2,31 @@
 
 mod commands;
 mod parts;
+mod routes;
 
 pub(crate) use commands::{corrected, pair_answer, requested};
 pub use parts::{RunError, STOP_WITHIN};
+pub use routes::Routes;
 
-use crate::corrections::{self, Corrections};
 use crate::disk::DiskGauge;
-use crate::health::{self, Health};
-use crate::ingest::{self, Ingest};
+use crate::health::Health;
+use crate::ingest::Ingest;
 use crate::open::Opened;
 use crate::pair::Barn;
 use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderSeams};
 use crate::settings::Settings;
-use axum::Router;
 use commands::Commands;
 use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
 use herd::control::{SOCKET_NAME, listen};
-use herd::door::auth::{Admits, require};
 use herd::door::key_command::with_key_commands;
-use herd::door::keys::{KeyRing, Scope};
-use herd::door::reply::with_fallbacks;
 use herd::door::serve::{bind, serve};
+use herd::door::tokens::TokenRing;
 use herd::lifecycle::stop_on_signals;
-use herd::sync::OwnStore;
+use herd::randomness::SystemRandomness;
 use parts::Parts;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// Runs the barn until it is told to stop, or until a part of it ends. Needs a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
@@ -40,6 +37,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..opened.barn(&settings) };
     let Opened { local, keys, identity, store } = opened;
     let reader = store.reader();
+    let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
 
     let disk = DiskGauge::of_directory(&settings.state_dir);
     let (recorder, writer) = Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local) })?;
@@ -57,35 +55,17 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         recorder: recorder.clone(),
         clock: clock.clone(),
     };
-    let answer = with_key_commands(keys.clone(), commands.answerer());
+    let answer = with_key_commands(keys, commands.answerer());
     let control = listen(&settings.state_dir.join(SOCKET_NAME), answer, stopping.clone())?;
     parts.add("the control socket", control.map(Ok));
     parts.add("the watch over the certificate", identity.clone().watch_files(stopping.clone()).map(Ok));
 
     let reader_group = settings.reader_group.as_str().into();
     let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: stopping.clone() };
-    let serving = serve(listener, router(ingest, health, &keys, &stopping), &identity, stopping.clone())?;
+    let routes = Routes { site: barn.site.clone(), ingest, health, tokens };
+    let serving = serve(listener, routes.router(), &identity, stopping.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.ended().await?) });
 
     parts.run(stopping).await
-}
-
-/// Everything that is served, each part behind the keys that it asks for.
-pub fn router(ingest: Ingest, health: Health, keys: &Arc<KeyRing>, stopping: &watch::Receiver<bool>) -> Router {
-    let status = health.recorder.clone();
-    let duplicates = move || status.borrow().duplicates.values().map(|channel| channel.count).sum();
-    let served = OwnStore::new(ingest.reader.clone(), duplicates);
-    let sync = herd::sync::serve::router(Arc::new(served), stopping.clone());
-    let corrections = Corrections {
-        recorder: ingest.recorder.clone(),
-        clock: ingest.clock.clone(),
-        shutdown: ingest.shutdown.clone(),
-    };
-    let admits: Arc<dyn Admits> = keys.clone();
-    let routes = ingest::router(ingest, keys.clone())
-        .merge(corrections::router(corrections, &admits))
-        .merge(require(keys.clone(), Scope::Sync).protect(sync))
-        .merge(health::router(health));
-    with_fallbacks(routes)
 }

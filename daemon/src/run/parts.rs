@@ -7,6 +7,7 @@ use crate::settings::Settings;
 use herd::clock::Clock;
 use herd::control::ListenError;
 use herd::door::serve::ServeError;
+use herd::store::LocalError;
 use radio::AnyRadio;
 use std::future::Future;
 use std::io;
@@ -33,6 +34,9 @@ pub enum RunError {
     /// What the barn holds could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The tokens in `local.redb`.
+    #[error(transparent)]
+    Tokens(#[from] LocalError),
     /// The writer could not start, or has ended.
     #[error(transparent)]
     Writer(#[from] WriterError),

@@ -18,6 +18,7 @@ mod office;
 mod over_tls;
 mod payloads;
 mod reads;
+mod remote;
 #[path = "../router_barn/mod.rs"]
 mod router_barn;
 mod source;

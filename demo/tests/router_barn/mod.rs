@@ -12,10 +12,12 @@ use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
 use daemon::recorder::{Counts, DuplicateCount, Recorder, RecorderSeams};
+use daemon::run::Routes;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::decide::Rules;
 use herd::door::keys::{KeyRing, KeyRow, Scope};
+use herd::door::tokens::TokenRing;
 use herd::position::{Position, Sequence, StoreId};
 use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
@@ -52,6 +54,7 @@ pub(crate) struct Barn {
     pub(crate) reader: Reader,
     pub(crate) recorder: Recorder,
     pub(crate) keys: Arc<KeyRing>,
+    tokens: Arc<TokenRing>,
     pub(crate) ingest_key: String,
     pub(crate) sync_key: String,
     pub(crate) read_key: String,
@@ -65,6 +68,7 @@ pub(crate) struct Traces {
     head: Head,
     totals: TotalsView,
     keys: Vec<KeyRow>,
+    tokens: usize,
     counts: Counts,
     duplicates: BTreeMap<String, DuplicateCount>,
 }
@@ -80,7 +84,7 @@ impl Barn {
 
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = Arc::new(KeyRing::load(local, Arc::new(StillClock), SeededRandomness::new(1)).unwrap());
+        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(StillClock), SeededRandomness::new(1)).unwrap());
         let key = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
         let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
         let read_key = key("screen", Scope::Read);
@@ -94,8 +98,10 @@ impl Barn {
             shutdown: stop.subscribe(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
-        let router = daemon::run::router(ingest, health, &keys, &stop.subscribe());
-        Self { router, reader, recorder, keys, ingest_key, sync_key, read_key, stop, _directory: directory }
+        let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap();
+        let tokens = Arc::new(tokens);
+        let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone() }.router();
+        Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, stop, _directory: directory }
     }
 
     /// Keeps one payload, as a radio would deliver it.
@@ -124,6 +130,7 @@ impl Barn {
             head: self.reader.head(),
             totals: self.reader.snapshot().unwrap().totals().unwrap(),
             keys: self.keys.list(),
+            tokens: self.tokens.held(),
             counts: status.counts,
             duplicates: status.duplicates,
         }

@@ -4,14 +4,17 @@
 
 use super::keys::{KeyInfo, KeyRing, Scope};
 use super::reply::ApiError;
+use super::tokens::TOKEN_PREFIX;
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use clap::ValueEnum as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// The header that keys come in; `Authorization: Bearer` is the other one.
@@ -25,6 +28,9 @@ pub trait Admits: Send + Sync {
     /// Whether a key that was let in would be let in still.
     fn still_admits(&self, key: &KeyInfo) -> bool;
 
+    /// So long the right of a key that was let in lasts at most, by what it showed; none for no end.
+    fn ends_within(&self, key: &KeyInfo) -> Option<Duration>;
+
     /// Changes whenever some key may have lost its right.
     fn changes(&self) -> watch::Receiver<u64>;
 }
@@ -36,6 +42,10 @@ impl Admits for KeyRing {
 
     fn still_admits(&self, key: &KeyInfo) -> bool {
         self.still_holds(key)
+    }
+
+    fn ends_within(&self, _: &KeyInfo) -> Option<Duration> {
+        None
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -52,15 +62,30 @@ pub struct Stay {
 }
 
 impl Stay {
-    /// Returns when the key is revoked. Cancel-safe.
+    /// The stay of whoever `admits` has let in as `key`.
+    pub fn of(admits: Arc<dyn Admits>, key: KeyInfo) -> Self {
+        Self { admits, key: Arc::new(key) }
+    }
+
+    /// Returns when the key is revoked, or when the token ends that was shown in its place. Cancel-safe.
     pub async fn ended(&self) {
         let mut changes = self.admits.changes();
         while self.admits.still_admits(&self.key) {
-            if changes.changed().await.is_err() {
-                // Nobody is left who could revoke a key.
-                std::future::pending::<()>().await;
+            tokio::select! {
+                news = changes.changed() => if news.is_err() {
+                    // Nobody is left who could revoke a key.
+                    std::future::pending::<()>().await;
+                },
+                () = so_long(self.admits.ends_within(&self.key)) => {}
             }
         }
+    }
+}
+
+async fn so_long(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -105,6 +130,11 @@ pub fn require(admits: Arc<dyn Admits>, scope: Scope) -> Guard {
     Guard { admits, any_of: vec![scope], loopback_free: false }
 }
 
+/// A guard that asks for a key, whatever it is good for.
+pub fn require_any(admits: Arc<dyn Admits>) -> Guard {
+    Guard { admits, any_of: Scope::value_variants().to_vec(), loopback_free: false }
+}
+
 impl Guard {
     /// A key with `scope` is let in, too.
     #[must_use]
@@ -138,7 +168,7 @@ impl Guard {
     }
 
     fn judge_key(&self, presented: &str) -> Result<Caller, ApiError> {
-        let key = self.admits.admit(presented).ok_or_else(|| ApiError::unauthorized("this key is not known here"))?;
+        let key = self.admits.admit(presented).ok_or_else(|| not_known(presented))?;
         if self.any_of.iter().any(|scope| key.has(*scope)) {
             return Ok(Caller::Key(Arc::new(key)));
         }
@@ -158,6 +188,14 @@ async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) ->
 
 fn no_key() -> ApiError {
     ApiError::unauthorized("this call needs a key, in the header `X-API-Key` or as `Authorization: Bearer`")
+}
+
+fn not_known(presented: &str) -> ApiError {
+    ApiError::unauthorized(if presented.starts_with(TOKEN_PREFIX) {
+        "this token is not known here, or it has ended: get a new one with a key, by POST /api/remote/auth/token"
+    } else {
+        "this key is not known here"
+    })
 }
 
 /// The one key in the headers. Two of them are refused: which one is meant cannot be known.
@@ -296,8 +334,7 @@ mod tests {
     #[tokio::test]
     async fn a_stay_lasts_as_long_as_its_key() {
         let yard = yard();
-        let key = Arc::new(yard.keys.check(&yard.reader).unwrap());
-        let stay = Stay { admits: yard.keys.clone(), key };
+        let stay = Stay::of(yard.keys.clone(), yard.keys.check(&yard.reader).unwrap());
         yard.keys.revoke("sender").unwrap();
         assert!(tokio::time::timeout(std::time::Duration::from_millis(20), stay.ended()).await.is_err());
         yard.keys.revoke("reader").unwrap();

@@ -26,8 +26,8 @@ pub const MAX_NAME_CHARS: usize = 64;
 
 const SECRET_PREFIX: &str = "hxb_";
 
-/// Of a secret as text: the prefix and 32 bytes in base64 without padding.
-const SECRET_CHARS: usize = SECRET_PREFIX.len() + 43;
+/// Of a secret as text: a prefix of four letters and 32 bytes in base64 without padding.
+pub(super) const SECRET_CHARS: usize = SECRET_PREFIX.len() + 43;
 
 /// What a key is good for. No scope includes another: an administrator's key that shall also deliver payloads is
 /// given both, so that the list of keys tells all there is to know.
@@ -67,17 +67,22 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The text that its holder presents: `hxb_` and 256 random bits in base64url. It is neither `Debug` nor `Display`:
+/// The text that its holder presents: `hxb_`, of a token `hxt_`, and 256 random bits in base64url. It is neither `Debug` nor `Display`:
 /// who wants to show it must say so.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Draws a new one.
+    /// Draws a new one for a key.
     pub fn draw(from: &mut dyn Randomness) -> Result<Self, NoRandomness> {
+        Self::draw_after(SECRET_PREFIX, from)
+    }
+
+    /// Draws a new one whose text begins with `prefix`.
+    pub(super) fn draw_after(prefix: &str, from: &mut dyn Randomness) -> Result<Self, NoRandomness> {
         let mut bytes = [0; SECRET_BYTES];
         from.fill(&mut bytes)?;
-        Ok(Self(format!("{SECRET_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
+        Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
     /// The text itself, for the one place that shows it once.
@@ -85,12 +90,12 @@ impl Secret {
         &self.0
     }
 
-    fn hash(&self) -> [u8; 32] {
+    pub(super) fn hash(&self) -> [u8; 32] {
         hash_of(&self.0)
     }
 }
 
-fn hash_of(secret: &str) -> [u8; 32] {
+pub(super) fn hash_of(secret: &str) -> [u8; 32] {
     *blake3::hash(secret.as_bytes()).as_bytes()
 }
 
@@ -114,10 +119,16 @@ pub struct KeyInfo {
     pub name: String,
     /// What it is good for.
     pub scopes: BTreeSet<Scope>,
-    hash: [u8; 32],
+    pub(super) hash: [u8; 32],
+    /// BLAKE3 of the token that was presented in the key's place.
+    pub(super) token: Option<[u8; 32]>,
 }
 
 impl KeyInfo {
+    fn of(row: &KeyRow) -> Self {
+        Self { name: row.name.clone(), scopes: row.scopes.clone(), hash: row.hash, token: None }
+    }
+
     /// Whether it is good for `scope`.
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
@@ -241,7 +252,12 @@ impl KeyRing {
         let by_hash = self.by_hash.read().unwrap_or_else(PoisonError::into_inner);
         let row = by_hash.get(&hash)?;
         let same: bool = row.hash.ct_eq(&hash).into();
-        same.then(|| KeyInfo { name: row.name.clone(), scopes: row.scopes.clone(), hash: row.hash })
+        same.then(|| KeyInfo::of(row))
+    }
+
+    /// The key whose secret has this hash.
+    pub(super) fn by_hash(&self, hash: &[u8; 32]) -> Option<KeyInfo> {
+        self.by_hash.read().unwrap_or_else(PoisonError::into_inner).get(hash).map(KeyInfo::of)
     }
 
     /// Whether the key that was let in once is still one: for connections that outlive a request.
@@ -256,6 +272,11 @@ impl KeyRing {
 
     fn change<T>(&self, change: impl FnOnce(&mut HashMap<[u8; 32], KeyRow>) -> T) {
         change(&mut self.by_hash.write().unwrap_or_else(PoisonError::into_inner));
+        self.announce_change();
+    }
+
+    /// Long connections look again.
+    pub(super) fn announce_change(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 }

@@ -6,3 +6,5 @@ pub mod key_command;
 pub mod keys;
 pub mod reply;
 pub mod serve;
+pub mod token_route;
+pub mod tokens;

@@ -36,14 +36,33 @@ impl Snapshot {
 
     /// Open batches, the latest opened first, from below the id `before`.
     pub fn open_batches(&self, before: Option<BatchId>, limit: PageLimit) -> Result<Page<BatchView>, QueryError> {
+        self.batches_where(before, limit, |batch| batch.open)
+    }
+
+    /// Batches of one source, the latest opened first, from below the id `before`.
+    pub fn batches_of(
+        &self,
+        source: SourceType,
+        before: Option<BatchId>,
+        limit: PageLimit,
+    ) -> Result<Page<BatchView>, QueryError> {
+        self.batches_where(before, limit, |batch| batch.source_type == source.as_str())
+    }
+
+    fn batches_where(
+        &self,
+        before: Option<BatchId>,
+        limit: PageLimit,
+        told: impl Fn(&BatchView) -> bool,
+    ) -> Result<Page<BatchView>, QueryError> {
         let seen = self.batches_below(before, limit.rows())?;
         let reached = seen.last().filter(|_| seen.len() == limit.rows()).map(|batch| batch.id.0);
-        let mut open: Vec<_> = seen.into_iter().filter(|batch| batch.open).collect();
-        if open.len() > limit.entries() {
-            open.truncate(limit.entries() + 1);
-            return Ok(cut(open, limit, |batch| batch.id.0));
+        let mut found: Vec<_> = seen.into_iter().filter(told).collect();
+        if found.len() > limit.entries() {
+            found.truncate(limit.entries() + 1);
+            return Ok(cut(found, limit, |batch| batch.id.0));
         }
-        Ok(Page { data: open, next: reached })
+        Ok(Page { data: found, next: reached })
     }
 
     fn batches_below(&self, before: Option<BatchId>, limit: usize) -> Result<Vec<BatchView>, QueryError> {

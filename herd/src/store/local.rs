@@ -122,6 +122,33 @@ impl LocalFile {
         self.write(|rows| rows.remove(row.as_slice()).map(|was| was.is_some()))
     }
 
+    /// Removes the values of `gone` from a space and writes `put` into it, in one commit: a power cut leaves all of it
+    /// done or nothing.
+    pub fn replace<T: Serialize + ?Sized>(
+        &self,
+        space: &str,
+        gone: &[String],
+        put: Option<(&str, &T)>,
+    ) -> Result<(), LocalError> {
+        let gone = gone.iter().map(|key| row_key(space, key)).collect::<Result<Vec<_>, _>>()?;
+        let put = match put {
+            Some((key, value)) => {
+                let bytes = encode(value).map_err(|reason| value_error(space, key, reason))?;
+                Some((row_key(space, key)?, bytes))
+            }
+            None => None,
+        };
+        self.write(|rows| {
+            for row in &gone {
+                rows.remove(row.as_slice())?;
+            }
+            if let Some((row, bytes)) = &put {
+                rows.insert(row.as_slice(), bytes.as_slice())?;
+            }
+            Ok(())
+        })
+    }
+
     /// All of one space, ordered by the bytes of the keys.
     pub fn list<T: DeserializeOwned>(&self, space: &str) -> Result<Vec<(String, T)>, LocalError> {
         let from = row_key(space, "")?;
@@ -257,6 +284,18 @@ mod tests {
         }
         assert_eq!(file.list::<u8>("keys").unwrap(), [("a".to_owned(), 3), ("b".to_owned(), 2)]);
         assert!(matches!(file.list::<u8>("a\0b"), Err(LocalError::Space(_))));
+    }
+
+    #[test]
+    fn some_rows_can_give_way_to_a_new_one_of_the_same_space() {
+        let (_dir, file) = fresh();
+        for key in ["a", "b", "c"] {
+            file.put("s", key, &1_u8).unwrap();
+        }
+        file.put("t", "a", &9_u8).unwrap();
+        file.replace("s", &["a".into(), "c".into(), "never there".into()], Some(("d", &4_u8))).unwrap();
+        assert_eq!(file.list::<u8>("s").unwrap(), [("b".to_owned(), 1), ("d".to_owned(), 4)]);
+        assert_eq!(file.get::<u8>("t", "a").unwrap(), Some(9));
     }
 
     #[test]

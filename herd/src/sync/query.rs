@@ -108,7 +108,7 @@ fn position(keys: &Keys) -> Result<Option<Position>, BadQuery> {
 }
 
 /// A number of digits alone: Rust itself would read a sign, too.
-fn whole<T: FromStr>(text: &str) -> Option<T> {
+pub(crate) fn whole<T: FromStr>(text: &str) -> Option<T> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 

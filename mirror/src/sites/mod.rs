@@ -7,6 +7,7 @@ mod register;
 mod running;
 mod shown;
 mod status;
+mod told;
 
 pub use files::{SiteFiles, SiteFilesError};
 pub use following::WriterFailed;

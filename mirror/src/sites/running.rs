@@ -5,12 +5,14 @@ use super::following::{Following, Order, QUEUED_ORDERS, WriterFailed};
 use super::name::SiteName;
 use super::register::{AddOptions, Added, Outcome, Site};
 use super::shown::Shown;
+use super::told::ToldSite;
 use crate::copies::{CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
 use axum::Router;
 use herd::clock::Clock;
 use herd::door::reply::with_fallbacks;
 use herd::pairing::Pairing;
+use herd::remote;
 use herd::store::Reader;
 use herd::sync::serve;
 use std::collections::BTreeMap;
@@ -49,6 +51,7 @@ impl From<CopiesError> for CommandFailed {
 struct Running {
     shown: Arc<Shown>,
     sync: Router,
+    remote: Router,
     orders: mpsc::Sender<Order>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -133,6 +136,11 @@ impl Sites {
         self.look(name, |running| running.sync.clone())
     }
 
+    /// The read interface for programs, for a site; its paths begin with `/api/remote/` and `/api/lora/`.
+    pub fn remote_router(&self, name: &str) -> Option<Router> {
+        self.look(name, |running| running.remote.clone())
+    }
+
     /// The names of the sites, ordered.
     pub fn names(&self) -> Vec<String> {
         self.running.read().unwrap_or_else(PoisonError::into_inner).keys().map(ToString::to_string).collect()
@@ -186,7 +194,9 @@ impl Sites {
             }
         });
         let sync = with_fallbacks(serve::router(shown.clone(), stopping));
-        let running = Running { shown, sync, orders, stop, task };
+        let told = Arc::new(ToldSite::new(shown.clone(), self.sync_interval()));
+        let remote = with_fallbacks(remote::router(told, self.clock.clone()));
+        let running = Running { shown, sync, remote, orders, stop, task };
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
         Ok(())
     }

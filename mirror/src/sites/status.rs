@@ -48,7 +48,7 @@ impl Sites {
     }
 }
 
-fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus {
+pub(super) fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus {
     let (state, follow) = (shown.state(), shown.follow_status());
     let head = state.shown.as_ref().map(Reader::head);
     let barn_head = follow.barn.map(|heard| heard.barn.head.0);

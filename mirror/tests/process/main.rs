@@ -203,6 +203,54 @@ async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn programs_read_a_site_with_a_key_or_its_token_until_the_key_is_revoked() {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(3);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+
+    let secret = |printed: String| printed.lines().last().unwrap().to_owned();
+    let sync = secret(office.ok(&["key", "add", "second-office", "--scope", "sync"]));
+    let read = secret(office.ok(&["key", "add", "program", "--scope", "read"]));
+    let post = client.post(format!("https://{address}/sites/barn/api/remote/auth/token")).bearer_auth(&read);
+    let made: Value = serde_json::from_str(&post.send().await.unwrap().text().await.unwrap()).unwrap();
+    let token = made["token"].as_str().unwrap().to_owned();
+    for base in ["", "/sites/barn"] {
+        let url = |path: &str| format!("https://{address}{base}{path}");
+        let status = url("/api/remote/status");
+        assert_eq!(get(&client, &status, None).await.0, 401, "{base}: loopback is no exemption here");
+        assert_eq!(get(&client, &status, Some(&sync)).await.0, 403, "{base}");
+        for secret in [&read, &token] {
+            let (code, body) = get(&client, &status, Some(secret)).await;
+            let data = &body["data"];
+            assert_eq!(
+                (code, &data["role"], &data["site"], &data["batches"]),
+                (200, &json!("replica"), &json!("barn"), &json!(1))
+            );
+            assert_eq!(data["position"], json!(barn.position()));
+            assert_eq!(get(&client, &url("/api/remote/batches/2"), Some(secret)).await.1["data"]["cattle_count"], 3);
+            assert_eq!(
+                get(&client, &url("/api/remote/payloads/2"), Some(secret)).await.1["data"]["batch_number"],
+                "LOT1"
+            );
+            assert_eq!(get(&client, &url("/api/lora/payloads?limit=1"), Some(secret)).await.1["next"], 4);
+            assert_eq!(get(&client, &url("/api/lora/buffer-status"), Some(secret)).await.1["data"]["processed"], 3);
+            assert_eq!(get(&client, &url("/api/remote/nowhere"), Some(secret)).await.1["error"], "not_found");
+        }
+    }
+    assert_eq!(get(&client, &format!("https://{address}/batches"), Some(&token)).await.0, 200, "pages take it, too");
+    assert_eq!(get(&client, &format!("https://{address}/sites/none/api/remote/status"), Some(&read)).await.0, 404);
+    office.ok(&["key", "revoke", "program"]);
+    for secret in [&read, &token] {
+        assert_eq!(get(&client, &format!("https://{address}/api/remote/status"), Some(secret)).await.0, 401);
+    }
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_removed_site_is_gone_at_once_and_its_copy_kept_aside() {
     let mut barn = Barn::open("barn", 1);
     barn.scan(3);

@@ -2,6 +2,7 @@
 
 use super::{Barn, limit};
 use crate::change::{AnimalId, BatchId};
+use crate::payload::SourceType;
 use crate::position::Sequence;
 use crate::query::{CounterPlace, GapPlace, Page, PayloadFilter, PayloadStatus};
 use proptest::prelude::*;
@@ -53,6 +54,9 @@ proptest! {
         let snapshot = barn.snapshot();
         same(entries, |n, from: Option<u64>| snapshot.batches(from.map(BatchId), limit(n)).unwrap());
         same(entries, |n, from: Option<u64>| snapshot.open_batches(from.map(BatchId), limit(n)).unwrap());
+        for source in [SourceType::Hxb, SourceType::Hxe] {
+            same(entries, |n, from: Option<u64>| snapshot.batches_of(source, from.map(BatchId), limit(n)).unwrap());
+        }
         same(entries, |n, from: Option<u64>| snapshot.animals(from.map(AnimalId), limit(n)).unwrap());
         for filter in [
             PayloadFilter::All,

@@ -1,0 +1,79 @@
+//! What the barn tells programs that ask: its store, and how its process is.
+
+use crate::health::Health;
+use crate::receive::RadioState;
+use crate::recorder::{QUEUE_PAYLOADS, Recorder};
+use herd::clock::{Clock, iso_utc};
+use herd::query::{Page, PageLimit};
+use herd::remote::{ChannelDuplicates, DuplicateView, Process, RadioView, Remote, SourceState};
+use herd::store::Reader;
+use herd::sync::Served;
+use herd::wire::BarnHead;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The barn, for those who follow it and for those who ask it.
+pub struct OwnBarn {
+    site: String,
+    recorder: Recorder,
+    health: Health,
+    clock: Arc<dyn Clock>,
+    began_since_boot_ms: u64,
+}
+
+impl OwnBarn {
+    /// Begins to serve.
+    pub fn new(site: String, recorder: Recorder, health: Health, clock: Arc<dyn Clock>) -> Self {
+        let began_since_boot_ms = clock.read().since_boot_ms;
+        Self { site, recorder, health, clock, began_since_boot_ms }
+    }
+}
+
+impl Served for OwnBarn {
+    fn reader(&self) -> Option<Reader> {
+        Some(self.health.reader.clone())
+    }
+
+    fn barn(&self) -> BarnHead {
+        let head = self.health.reader.head().position.sequence;
+        let duplicates = self.health.recorder.borrow().duplicates.values().map(|channel| channel.count).sum();
+        BarnHead { head, age_ms: Some(0), duplicates }
+    }
+}
+
+impl Remote for OwnBarn {
+    fn site(&self) -> String {
+        self.site.clone()
+    }
+
+    fn process(&self) -> Process {
+        let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.began_since_boot_ms);
+        let radio = |(name, state): &(String, watch::Receiver<RadioState>)| RadioView {
+            name: name.clone(),
+            state: state.borrow().word(),
+        };
+        Process::Source(SourceState {
+            uptime_s: up_ms / 1_000,
+            radios: self.health.radios.iter().map(radio).collect(),
+            failing: self.health.failing(),
+            queued_payloads: self.recorder.queued(),
+            queue_payloads: QUEUE_PAYLOADS,
+        })
+    }
+
+    fn duplicates_by_channel(&self) -> Vec<ChannelDuplicates> {
+        // Cloned, as what is borrowed here holds the writer up.
+        let counts = self.health.recorder.borrow().duplicates.clone();
+        let told = counts.into_iter().map(|(channel, counted)| ChannelDuplicates {
+            channel,
+            count: counted.count,
+            last_at: iso_utc(counted.last_at_us),
+            best_rssi_dbm: counted.best_rssi_dbm,
+        });
+        told.collect()
+    }
+
+    fn recent_duplicates(&self, before: Option<u64>, limit: PageLimit) -> Page<DuplicateView> {
+        self.recorder.recent_duplicates().page(before, limit)
+    }
+}

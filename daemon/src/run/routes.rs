@@ -1,0 +1,45 @@
+//! Everything that the barn serves, each part behind the keys that it asks for.
+
+use crate::corrections::{self, Corrections};
+use crate::health::{self, Health};
+use crate::ingest::{self, Ingest};
+use crate::remote::OwnBarn;
+use axum::Router;
+use herd::door::auth::{Admits, require};
+use herd::door::keys::Scope;
+use herd::door::reply::with_fallbacks;
+use herd::door::token_route;
+use herd::door::tokens::TokenRing;
+use std::sync::Arc;
+
+/// What the routes are made of.
+pub struct Routes {
+    /// The barn's name.
+    pub site: String,
+    /// Where payloads go. Its clock, its reader and its stop are those of all routes.
+    pub ingest: Ingest,
+    /// How the parts of the process are.
+    pub health: Health,
+    /// Keys and tokens.
+    pub tokens: Arc<TokenRing>,
+}
+
+impl Routes {
+    /// The routes of all parts.
+    pub fn router(self) -> Router {
+        let Self { site, ingest, health, tokens } = self;
+        let (clock, stopping) = (ingest.clock.clone(), ingest.shutdown.clone());
+        let barn = Arc::new(OwnBarn::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
+        let corrections = Corrections::beside(&ingest);
+        let admits: Arc<dyn Admits> = tokens.clone();
+        let guarded = |scope, routes| require(admits.clone(), scope).protect(routes);
+
+        let routes = ingest::router(ingest, admits.clone())
+            .merge(corrections::router(corrections, &admits))
+            .merge(token_route::router(tokens))
+            .merge(guarded(Scope::Sync, herd::sync::serve::router(barn.clone(), stopping)))
+            .merge(guarded(Scope::Read, herd::remote::router(barn, clock)))
+            .merge(health::router(health));
+        with_fallbacks(routes)
+    }
+}
