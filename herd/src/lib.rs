@@ -5,6 +5,7 @@ pub mod control;
 pub mod decide;
 pub mod digest;
 pub mod door;
+pub mod events;
 pub mod fold;
 pub mod lifecycle;
 pub mod pairing;

@@ -1,4 +1,4 @@
-//! Who may see what over HTTPS: the pages, and the sync interface for mirrors behind this one.
+//! Who may see what over HTTPS: the pages, the sync interface for mirrors behind this one, and the events.
 
 use crate::sites::Sites;
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::routing::any;
 use herd::door::auth::{Guard, require};
 use herd::door::keys::{KeyRing, Scope};
 use herd::door::reply::ApiError;
+use herd::events::EVENTS_PATH;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -38,14 +39,18 @@ fn shows_a_key(request: &Request) -> bool {
     headers.contains_key(herd::door::auth::KEY_HEADER) || headers.contains_key(axum::http::header::AUTHORIZATION)
 }
 
-/// The sync interface of every site, with a key of scope sync: under `/sites/{site}`, and without that while there is
-/// one site. Sites come and go, so the site's own router is looked up with each request.
-pub(crate) fn sync(sites: Arc<Sites>, keys: Arc<KeyRing>) -> Router {
-    let routes = Router::new()
-        .route("/api/sync/{*call}", any(only_site))
-        .route("/sites/{site}/api/sync/{*call}", any(named_site))
-        .with_state(sites);
-    require(keys, Scope::Sync).protect(routes)
+/// What every site serves to programs: the sync interface with a key of scope sync, events with one of scope read;
+/// under `/sites/{site}`, and without that while there is one site. Sites come and go, so the site's own router is
+/// looked up with each request.
+///
+/// Events need a key from this machine as well. A page of any origin may open a WebSocket to the machine that it is
+/// looked at from, and read it.
+pub(crate) fn programs(sites: Arc<Sites>, keys: &Arc<KeyRing>) -> Router {
+    let [sync, events] = [("/api/sync/{*call}", Scope::Sync), (EVENTS_PATH, Scope::Read)].map(|(path, scope)| {
+        let routes = Router::new().route(path, any(only_site)).route(&format!("/sites/{{site}}{path}"), any(named_site));
+        require(keys.clone(), scope).protect(routes)
+    });
+    sync.merge(events).with_state(sites)
 }
 
 async fn only_site(State(sites): State<Arc<Sites>>, request: Request) -> Response {
@@ -59,9 +64,14 @@ async fn only_site(State(sites): State<Arc<Sites>>, request: Request) -> Respons
     }
 }
 
+#[derive(serde::Deserialize)]
+struct NamedSite {
+    site: String,
+}
+
 async fn named_site(
     State(sites): State<Arc<Sites>>,
-    Path((site, _)): Path<(String, String)>,
+    Path(NamedSite { site }): Path<NamedSite>,
     mut request: Request,
 ) -> Response {
     match without_site(request.uri()) {
@@ -79,7 +89,7 @@ fn without_site(uri: &Uri) -> Option<Uri> {
 }
 
 async fn ask(sites: &Sites, site: &str, request: Request) -> Response {
-    match sites.sync_router(site) {
+    match sites.programs_router(site) {
         Some(router) => router.oneshot(request).await.into_response(),
         None => ApiError::not_found(format!("no site `{site}` is paired with this office")).into_response(),
     }

@@ -101,7 +101,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
-    let router = pages.merge(doors::sync(sites.clone(), keys.clone()));
+    let router = pages.merge(doors::programs(sites.clone(), &keys));
     let serving = serve(listener, router, &identity, stopping.clone())?;
     let listen_at = serving.addr;
 

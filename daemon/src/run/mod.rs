@@ -72,10 +72,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 pub fn router(ingest: Ingest, health: Health, keys: &Arc<KeyRing>, stopping: &watch::Receiver<bool>) -> Router {
     let status = health.recorder.clone();
     let duplicates = move || status.borrow().duplicates.values().map(|channel| channel.count).sum();
-    let served = OwnStore::new(ingest.reader.clone(), duplicates);
-    let sync = herd::sync::serve::router(Arc::new(served), stopping.clone());
+    let served = Arc::new(OwnStore::new(ingest.reader.clone(), duplicates));
+    let sync = herd::sync::serve::router(served.clone(), stopping.clone());
+    let events = herd::events::router(served, stopping.clone());
     let routes = ingest::router(ingest, keys.clone())
         .merge(require(keys.clone(), Scope::Sync).protect(sync))
+        .merge(require(keys.clone(), Scope::Read).protect(events))
         .merge(health::router(health));
     with_fallbacks(routes)
 }

@@ -6,3 +6,4 @@ pub mod key_command;
 pub mod keys;
 pub mod reply;
 pub mod serve;
+pub mod upgrade;

@@ -75,7 +75,7 @@ pub struct PayloadView {
 }
 
 impl PayloadView {
-    pub(super) fn new(sequence: Sequence, received: Received) -> Self {
+    pub(crate) fn new(sequence: Sequence, received: Received) -> Self {
         let Received { raw, origin, clock, outcome, .. } = received;
         let payload_hash = content_hash(&raw).to_string();
         let (payload, raw_base64) = match String::from_utf8(raw) {

@@ -47,7 +47,7 @@ impl From<CopiesError> for CommandFailed {
 /// A site that is followed.
 struct Running {
     shown: Arc<Shown>,
-    sync: Router,
+    programs: Router,
     orders: mpsc::Sender<Order>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -127,9 +127,9 @@ impl Sites {
         self.shown(name).and_then(|shown| shown.state().shown)
     }
 
-    /// The interface for mirrors behind this one, for a site; its paths begin with `/api/sync/`.
-    pub fn sync_router(&self, name: &str) -> Option<Router> {
-        self.look(name, |running| running.sync.clone())
+    /// What a site serves to programs: its paths are `/api/sync/..`, for mirrors behind this one, and `/api/events`.
+    pub fn programs_router(&self, name: &str) -> Option<Router> {
+        self.look(name, |running| running.programs.clone())
     }
 
     /// The names of the sites, ordered.
@@ -184,8 +184,9 @@ impl Sites {
                 drop(failed.try_send(failure));
             }
         });
-        let sync = serve::router(shown.clone(), stopping);
-        let running = Running { shown, sync, orders, stop, task };
+        let events = herd::events::router(shown.clone(), stopping.clone());
+        let programs = serve::router(shown.clone(), stopping).merge(events);
+        let running = Running { shown, programs, orders, stop, task };
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
         Ok(())
     }
