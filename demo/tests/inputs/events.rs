@@ -9,7 +9,7 @@ use axum::http::Request;
 use herd::change::Origin;
 use herd::clock::Clock as _;
 use herd::decide::Rules;
-use herd::events::EVENTS_PATH;
+use herd::events::{BEHIND_CHANGES, EVENTS_PATH};
 use herd::position::{Sequence, StoreId};
 use herd::store::{Incoming, MemoryDisk, Receipt, Store};
 use herd::sync::OwnStore;
@@ -32,6 +32,8 @@ const TEN: [&str; 10] = [
     "hxe:EXPORT001:LF2:UHF2",
     "event:hxbrep000001|old_lf:LF_EAR_0001|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
 ];
+/// What is told of so many changes is more than the network takes from somebody whom nobody reads.
+const NETWORK_CHANGES: u64 = 8_000;
 /// Of the ten so many are kept, after the change that begins a store.
 const HEAD: u64 = 1 + 8;
 
@@ -133,6 +135,36 @@ async fn what_was_told_is_on_disk_and_what_a_commit_could_not_keep_is_not_told()
     drop(store);
     let end = listener.next().await;
     assert!(matches!(&end, Heard::Closed(1012, why) if why.contains("connect again")), "{end:?}");
+}
+
+/// Catches a listener that is left to guess what it missed: the network still holds what it did not read, and the
+/// goodbye comes after that.
+#[tokio::test]
+async fn a_listener_too_far_behind_is_told_after_which_sequence_to_ask_and_misses_nothing_by_it() {
+    let barn = Barn::new(Rules::default());
+    let address = served(barn.router.clone()).await;
+    let mut slow = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    slow.event().await;
+    while barn.head().sequence.0 < BEHIND_CHANGES + NETWORK_CHANGES {
+        barn.hear_a_group().await;
+    }
+    let mut told = 1;
+    let (code, reason) = loop {
+        match slow.next().await {
+            Heard::Event(event) => told = event["sequence"].as_u64().unwrap(),
+            Heard::Closed(code, reason) => break (code, reason),
+            Heard::Cut => panic!("cut without a word after {told}"),
+        }
+    };
+    assert_eq!(code, 1013, "{reason}");
+    let after: u64 = reason.strip_prefix("too slow: ask again with after=").unwrap().parse().unwrap();
+    assert!(after == told || after == told - 1, "{reason}, and change {told} was told at least in part");
+    let mut again = Listener::open(address, &format!("{EVENTS_PATH}?after={after}"), &barn.read_key).await;
+    again.event().await;
+    let head = barn.head().sequence.0;
+    let rest = again.events_to(head).await;
+    assert_eq!(rest.first().unwrap()["sequence"], after + 1);
+    assert_eq!(rest.len() as u64, 2 * (head - after), "history is told as fast as it is taken, and nothing is left out");
 }
 
 #[tokio::test]

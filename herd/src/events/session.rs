@@ -22,7 +22,8 @@ pub const SEND_WITHIN: Duration = SILENCE;
 const PAGE_CHANGES: usize = 100;
 /// ... and so many bytes of them, but at least one change.
 const PAGE_BYTES: usize = 64 * 1024;
-/// The goodbye is a courtesy: so long the network has to take it.
+/// The goodbye is a courtesy: so long the network has to take it. A listener that is too slow gets as long as for a
+/// message: what it must be told waits behind all that it has not read.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a connection for events ended.
@@ -55,17 +56,22 @@ pub enum EventsEnd {
 }
 
 impl EventsEnd {
-    /// What the listener is told; at most 123 bytes of text (RFC 6455 section 5.5), and nothing of the inside.
-    fn goodbye(&self) -> Option<CloseFrame> {
-        let (code, reason) = match self {
+    /// What the listener is told, and how long that may take; at most 123 bytes of text (RFC 6455 section 5.5), and
+    /// nothing of the inside.
+    fn goodbye(&self) -> Option<(Duration, CloseFrame)> {
+        let (within, code) = match self {
             Self::Closed | Self::Broken(_) => return None,
-            Self::Stopping => (close_code::AWAY, self.to_string()),
-            Self::Replaced => (close_code::RESTART, self.to_string()),
-            Self::Spoke => (close_code::UNSUPPORTED, self.to_string()),
-            Self::TooSlow { .. } => (close_code::AGAIN, self.to_string()),
-            Self::Store(_) => (close_code::ERROR, "the store cannot be read at the moment".to_owned()),
+            Self::Stopping => (GOODBYE, close_code::AWAY),
+            Self::Replaced => (GOODBYE, close_code::RESTART),
+            Self::Spoke => (GOODBYE, close_code::UNSUPPORTED),
+            Self::TooSlow { .. } => (SEND_WITHIN, close_code::AGAIN),
+            Self::Store(_) => (GOODBYE, close_code::ERROR),
         };
-        Some(CloseFrame { code, reason: reason.into() })
+        let reason = match self {
+            Self::Store(_) => "the store cannot be read at the moment".into(),
+            told => told.to_string().into(),
+        };
+        Some((within, CloseFrame { code, reason }))
     }
 }
 
@@ -98,9 +104,9 @@ pub(super) async fn tell(
         () = stopped(&mut stop) => EventsEnd::Stopping,
         Err(end) = teller.run() => end,
     };
-    if let Some(goodbye) = end.goodbye() {
+    if let Some((within, goodbye)) = end.goodbye() {
         // A listener that does not take it is cut all the same.
-        let _ = timeout(GOODBYE, socket.send(Message::Close(Some(goodbye)))).await;
+        let _ = timeout(within, socket.send(Message::Close(Some(goodbye)))).await;
     }
     end
 }
