@@ -4,6 +4,7 @@ pub mod cli;
 pub mod disk;
 pub mod health;
 pub mod ingest;
+pub mod metrics;
 pub mod open;
 pub mod pair;
 pub mod prove;

@@ -8,6 +8,7 @@ pub mod door;
 pub mod events;
 pub mod fold;
 pub mod lifecycle;
+pub mod metrics;
 pub mod pairing;
 pub mod payload;
 pub mod position;

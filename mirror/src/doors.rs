@@ -1,6 +1,6 @@
 //! Who may see what over HTTPS: the pages, the sync interface for mirrors behind this one, and the events.
 
-use crate::sites::Sites;
+use crate::sites::{OfficeMetrics, Sites};
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
@@ -10,7 +10,9 @@ use axum::routing::any;
 use herd::door::auth::{Guard, require};
 use herd::door::keys::{KeyRing, Scope};
 use herd::door::reply::ApiError;
+use herd::door::request_times::RequestTimes;
 use herd::events::EVENTS_PATH;
+use herd::metrics::ProcessMetrics;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -51,6 +53,14 @@ pub(crate) fn programs(sites: Arc<Sites>, keys: &Arc<KeyRing>) -> Router {
         require(keys.clone(), scope).protect(routes)
     });
     sync.merge(events).with_state(sites)
+}
+
+/// What the process tells of itself: with a key of scope read, or from this machine. `times` are those of the whole
+/// router.
+pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, keys: Arc<KeyRing>) -> Router {
+    let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
+    let routes = herd::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
+    require(keys, Scope::Read).or_loopback().protect(routes)
 }
 
 async fn only_site(State(sites): State<Arc<Sites>>, request: Request) -> Response {

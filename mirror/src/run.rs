@@ -5,7 +5,7 @@ use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
 use crate::settings::{Settings, TlsSettings};
-use crate::sites::{CommandFailed, SiteFiles, Sites, WriterFailed};
+use crate::sites::{CommandFailed, OfficeMetrics, SiteFiles, Sites, WriterFailed};
 use crate::verifying::Verifications;
 use futures::FutureExt;
 use herd::clock::{Clock, SystemClock};
@@ -13,6 +13,7 @@ use herd::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen
 use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
+use herd::door::request_times::RequestTimes;
 use herd::door::serve::{ServeError, bind, serve};
 use herd::lifecycle::{Exit, stop_on_signals};
 use herd::randomness::{NoRandomness, Randomness, SystemRandomness};
@@ -101,7 +102,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
-    let router = pages.merge(doors::programs(sites.clone(), &keys));
+    let times = RequestTimes::default();
+    let metrics = doors::metrics(OfficeMetrics::new(sites.clone(), settings.state_dir.clone()), &times, keys.clone());
+    let router = times.watch(pages.merge(doors::programs(sites.clone(), &keys)).merge(metrics));
     let serving = serve(listener, router, &identity, stopping.clone())?;
     let listen_at = serving.addr;
 

@@ -7,6 +7,7 @@
 //! The writer is one async function. Production runs it on an OS thread of its own ([`Recorder::on_thread`]), as a
 //! commit blocks; a simulated world runs the same function as a task on its only thread ([`Recorder::on_this_task`]).
 
+mod commit_times;
 mod counts;
 mod thread;
 mod writer;
@@ -14,6 +15,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use commit_times::CommitTimes;
 pub use counts::{Counts, DuplicateCount, RecorderStatus};
 pub use thread::{WriterError, WriterThread};
 
@@ -89,6 +91,7 @@ pub struct Recorder {
     room: Arc<Semaphore>,
     stop: Arc<watch::Sender<bool>>,
     status: watch::Receiver<RecorderStatus>,
+    commits: CommitTimes,
 }
 
 impl Recorder {
@@ -110,9 +113,10 @@ impl Recorder {
     fn with_writer(store: Store, seams: RecorderSeams) -> Result<(Self, Writer), LocalError> {
         let (queue, entries) = mpsc::channel(QUEUE_PAYLOADS);
         let (stop, stopped) = watch::channel(false);
-        let (writer, status) = Writer::new(store, seams, entries, stopped)?;
+        let commits = CommitTimes::default();
+        let (writer, status) = Writer::new(store, seams, entries, stopped, commits.clone())?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
-        Ok((Self { queue, room, stop: Arc::new(stop), status }, writer))
+        Ok((Self { queue, room, stop: Arc::new(stop), status, commits }, writer))
     }
 
     /// Records one payload and gives its receipt when it is durable.
@@ -148,6 +152,16 @@ impl Recorder {
     pub fn stop(&self) {
         self.room.close();
         self.stop.send_replace(true);
+    }
+
+    /// Payloads that wait or are being committed; at most [`QUEUE_PAYLOADS`].
+    pub fn waiting(&self) -> usize {
+        QUEUE_PAYLOADS.saturating_sub(self.room.available_permits())
+    }
+
+    /// How large its groups were, and how long they took.
+    pub fn commit_times(&self) -> &CommitTimes {
+        &self.commits
     }
 
     /// What it has done so far; changes are announced after each group.

@@ -58,7 +58,7 @@ impl Commands {
         // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
         let radios =
-            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": word(&state.borrow())}));
+            self.health.radios.iter().map(|radio| json!({"name": radio.name, "state": word(&radio.state.borrow())}));
         let status = json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),

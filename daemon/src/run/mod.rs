@@ -9,6 +9,7 @@ pub use parts::{RunError, STOP_WITHIN};
 use crate::disk::DiskGauge;
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
+use crate::metrics;
 use crate::open::Opened;
 use crate::pair::Barn;
 use crate::prove::Prover;
@@ -23,9 +24,10 @@ use herd::door::auth::require;
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyRing, Scope};
 use herd::door::reply::with_fallbacks;
+use herd::door::request_times::RequestTimes;
 use herd::door::serve::{bind, serve};
 use herd::lifecycle::stop_on_signals;
-use herd::sync::OwnStore;
+use herd::sync::{OwnStore, Served as _};
 use parts::Parts;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -73,11 +75,14 @@ pub fn router(ingest: Ingest, health: Health, keys: &Arc<KeyRing>, stopping: &wa
     let status = health.recorder.clone();
     let duplicates = move || status.borrow().duplicates.values().map(|channel| channel.count).sum();
     let served = Arc::new(OwnStore::new(ingest.reader.clone(), duplicates));
+    let times = RequestTimes::default();
+    let metrics = metrics::router(&ingest, &health, served.deliveries(), &times, keys);
     let sync = herd::sync::serve::router(served.clone(), stopping.clone());
     let events = herd::events::router(served, stopping.clone());
     let routes = ingest::router(ingest, keys.clone())
         .merge(require(keys.clone(), Scope::Sync).protect(sync))
         .merge(require(keys.clone(), Scope::Read).protect(events))
+        .merge(metrics)
         .merge(health::router(health));
-    with_fallbacks(routes)
+    times.watch(with_fallbacks(routes))
 }

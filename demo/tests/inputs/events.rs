@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 /// Two of them are duplicates and one is no event; three open a batch.
-const TEN: [&str; 10] = [
+pub(crate) const TEN: [&str; 10] = [
     "hxb:LOT1:LF1:UHF1",
     "  hxb:LOT1:LF1:UHF1\r\n",
     "hxb:LOT1:LF2:UHF2",

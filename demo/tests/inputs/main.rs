@@ -18,7 +18,10 @@ mod faulty_live;
 mod faulty_pulls;
 mod golden;
 mod listener;
+mod metrics;
 mod office;
+#[path = "../openmetrics/mod.rs"]
+mod openmetrics;
 mod over_tls;
 mod payloads;
 mod reads;

@@ -5,5 +5,6 @@ pub mod certificate;
 pub mod key_command;
 pub mod keys;
 pub mod reply;
+pub mod request_times;
 pub mod serve;
 pub mod upgrade;

@@ -2,6 +2,7 @@
 
 mod files;
 mod following;
+mod metrics;
 mod name;
 mod register;
 mod running;
@@ -11,5 +12,6 @@ mod status;
 pub use files::{SiteFiles, SiteFilesError};
 pub use following::WriterFailed;
 pub use name::{MAX_NAME_CHARS, NoName, SiteName};
+pub use metrics::OfficeMetrics;
 pub use register::{AddOptions, Added, MAX_SITES, Outcome, Register, Site, SitesError};
 pub use running::{CommandFailed, Sites};
