@@ -8,9 +8,7 @@ use axum::Router;
 use herd::door::auth::require;
 use herd::door::keys::{KeyRing, Scope};
 use herd::door::request_times::RequestTimes;
-use herd::metrics::{
-    Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, deliveries, stores,
-};
+use herd::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, deliveries, stores};
 use herd::sync::Deliveries;
 use radio::RadioCounters;
 use std::fmt;
@@ -52,11 +50,8 @@ pub fn router(
     times: &RequestTimes,
     keys: &Arc<KeyRing>,
 ) -> Router {
-    let barn = BarnMetrics {
-        health: health.clone(),
-        recorder: ingest.recorder.clone(),
-        deliveries: deliveries.clone(),
-    };
+    let barn =
+        BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), deliveries: deliveries.clone() };
     let process = ProcessMetrics::new("herdlinxd", env!("CARGO_PKG_VERSION"));
     let routes = herd::metrics::router(vec![Box::new(process), Box::new(barn), Box::new(times.clone())]);
     require(keys.clone(), Scope::Read).or_loopback().protect(routes)
@@ -91,7 +86,8 @@ impl BarnMetrics {
             ("suppressed", counts.suppressed),
         ];
         families.counters(PAYLOADS, outcomes.map(|(outcome, count)| ([("outcome", outcome)], count)))?;
-        families.counters(REJECTIONS, status.rejections.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
+        families
+            .counters(REJECTIONS, status.rejections.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
         let duplicates = status.duplicates.iter().map(|(channel, of)| ([("channel", channel.as_str())], of.count));
         families.counters(DUPLICATES, duplicates)
     }
@@ -104,9 +100,11 @@ impl BarnMetrics {
     }
 }
 
+type CountOfRadio = fn(&RadioCounters) -> u64;
+
 fn radios(families: &mut Families<'_>, radios: &[ListenedRadio]) -> fmt::Result {
     let read: Vec<_> = radios.iter().map(|radio| ([("radio", radio.name.as_str())], radio.counters.read())).collect();
-    let counts: [(Family, fn(&RadioCounters) -> u64); 4] = [
+    let counts: [(Family, CountOfRadio); 4] = [
         (PACKETS, |counters| counters.received),
         (CRC_ERRORS, |counters| counters.crc_errors),
         (RESCUES, |counters| counters.rescued),

@@ -144,7 +144,10 @@ async fn a_listener_that_stops_reading_costs_no_memory_is_cut_and_told_where_to_
         // Where the network took nothing any more, not even the goodbye, the end of the connection is all there is.
         if let Some((code, reason)) = end {
             let after = [last, last - 1].map(|after| format!("too slow: ask again with after={after}"));
-            assert!(code == 1013 && after.contains(&reason), "{code}: {reason}; change {last} was told at least in part");
+            assert!(
+                code == 1013 && after.contains(&reason),
+                "{code}: {reason}; change {last} was told at least in part"
+            );
         }
     }
     // Whoever comes back is told the rest.

@@ -49,7 +49,8 @@ fn shows_a_key(request: &Request) -> bool {
 /// looked at from, and read it.
 pub(crate) fn programs(sites: Arc<Sites>, keys: &Arc<KeyRing>) -> Router {
     let [sync, events] = [("/api/sync/{*call}", Scope::Sync), (EVENTS_PATH, Scope::Read)].map(|(path, scope)| {
-        let routes = Router::new().route(path, any(only_site)).route(&format!("/sites/{{site}}{path}"), any(named_site));
+        let routes =
+            Router::new().route(path, any(only_site)).route(&format!("/sites/{{site}}{path}"), any(named_site));
         require(keys.clone(), scope).protect(routes)
     });
     sync.merge(events).with_state(sites)

@@ -164,7 +164,11 @@ async fn a_listener_too_far_behind_is_told_after_which_sequence_to_ask_and_misse
     let head = barn.head().sequence.0;
     let rest = again.events_to(head).await;
     assert_eq!(rest.first().unwrap()["sequence"], after + 1);
-    assert_eq!(rest.len() as u64, 2 * (head - after), "history is told as fast as it is taken, and nothing is left out");
+    assert_eq!(
+        rest.len() as u64,
+        2 * (head - after),
+        "history is told as fast as it is taken, and nothing is left out"
+    );
 }
 
 #[tokio::test]
@@ -240,10 +244,11 @@ async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
         let request = Request::get(EVENTS_PATH).header("X-API-Key", key).body(Body::empty()).unwrap();
         table.leaves_nothing(case, 403, request).await;
     }
-    table.leaves_nothing("a key in the query", 401, {
-        Request::get(format!("{EVENTS_PATH}?key={key}")).body(Body::empty()).unwrap()
-    })
-    .await;
+    table
+        .leaves_nothing("a key in the query", 401, {
+            Request::get(format!("{EVENTS_PATH}?key={key}")).body(Body::empty()).unwrap()
+        })
+        .await;
     table.compare();
 }
 

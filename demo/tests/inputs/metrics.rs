@@ -33,7 +33,10 @@ async fn scraped(barn: &Barn) -> Exposition {
     Exposition::parse(std::str::from_utf8(answer.body()).unwrap()).unwrap()
 }
 
-fn assert_values(page: &Exposition, expected: &[(&str, &[(&str, &str)], f64)]) {
+/// A name without its prefix, its labels, and the value.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
+fn assert_values(page: &Exposition, expected: &[Expected<'_>]) {
     for (name, labels, value) in expected {
         assert_eq!(page.value(&format!("herdlinx_{name}"), labels), Some(*value), "{name} {labels:?}");
     }

@@ -2,6 +2,7 @@
 
 use super::Sample;
 
+#[derive(Clone, Copy)]
 pub(super) enum Line<'a> {
     Meta { name: &'a str, field: &'a str, text: &'a str },
     Sample(&'a str),

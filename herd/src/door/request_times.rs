@@ -100,8 +100,8 @@ mod tests {
     #[tokio::test]
     async fn requests_are_counted_by_the_pattern_of_their_route_and_strange_ones_together() {
         let times = RequestTimes::default();
-        let routes = Router::new().route("/animals/{id}", get(async || "one"));
-        let router = times.watch(crate::door::reply::with_fallbacks(routes));
+        let animals = Router::new().route("/animals/{id}", get(async || "one"));
+        let router = times.watch(crate::door::reply::with_fallbacks(animals));
         let asked = [
             ("GET", "/animals/1"),
             ("GET", "/animals/2"),

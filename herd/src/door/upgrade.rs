@@ -5,8 +5,8 @@
 use super::auth::Stay;
 use super::reply::ApiError;
 use crate::change::MAX_CHANGE_BYTES;
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::FromRequestParts;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::http::request::Parts;
 use axum::response::Response;
 use std::future::Future;

@@ -23,7 +23,7 @@
 mod notice;
 mod session;
 
-pub use notice::{Notice, notices_of};
+pub use notice::{Notice, NoticeData, notices_of};
 pub use session::{BEHIND_CHANGES, EventsEnd, SEND_WITHIN};
 
 use crate::door::reply::{ApiError, StrictQuery};
@@ -82,6 +82,8 @@ fn start_of(reader: &Reader, after: Option<&str>) -> Result<Position, ApiError> 
     let after = Sequence(number("after", after)?);
     reader.position_at(after)?.ok_or_else(|| {
         let head = reader.head().position.sequence;
-        ApiError::bad_request(format!("`after` is {after}, and the log ends at {head}: ask after a sequence that it has"))
+        ApiError::bad_request(format!(
+            "`after` is {after}, and the log ends at {head}: ask after a sequence that it has"
+        ))
     })
 }

@@ -89,45 +89,53 @@ impl Notice {
 
 /// The messages that one change makes, in the order in which they are told.
 pub fn notices_of(sequence: Sequence, bytes: &[u8]) -> Vec<Notice> {
-    match Change::from_bytes(bytes) {
-        Ok(Change::Received(received)) => of_payload(sequence, *received),
+    // What this program does not know it cannot tell; that it does not is said where its tables stop.
+    let Ok(change) = Change::from_bytes(bytes) else { return Vec::new() };
+    match change {
+        Change::Received(received) => of_payload(sequence, *received),
         // Who writes from now on, and rejections that were only counted, are no news of a payload.
-        Ok(Change::Epoch(_) | Change::Suppressed(_)) => Vec::new(),
-        // Not known to this program, which says so where the tables stop: it cannot tell what it does not understand.
-        Err(_) => Vec::new(),
+        Change::Epoch(_) | Change::Suppressed(_) => Vec::new(),
     }
 }
 
 fn of_payload(sequence: Sequence, received: Received) -> Vec<Notice> {
     let opened = opened_batch(sequence, &received);
     let payload = Box::new(PayloadView::new(sequence, received));
-    let timestamp = payload.received_at.clone();
-    let came = NoticeData::Received {
-        payload_id: sequence,
+    let notices = [came(sequence, payload.clone()), judged(sequence, payload)];
+    notices.into_iter().chain(opened).collect()
+}
+
+fn came(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
+    let data = NoticeData::Received {
+        payload_id: payload.id,
         raw_payload: payload.payload.clone(),
-        timestamp: timestamp.clone(),
-        payload: payload.clone(),
-    };
-    let judged = NoticeData::Processed {
-        payload_id: sequence,
-        batch_id: payload.batch,
-        batch_number: payload.event.as_ref().and_then(|event| event.batch_number.clone()),
-        timestamp,
+        timestamp: payload.received_at.clone(),
         payload,
     };
-    let told = [("payload:received", came), ("payload:processed", judged)];
-    let told = told.into_iter().chain(opened.map(|data| ("batch:created", data)));
-    told.map(|(event, data)| Notice { event, sequence, data }).collect()
+    Notice { event: "payload:received", sequence, data }
+}
+
+/// The verdict that the change `sequence` gives on a payload, which may be one of an earlier change.
+fn judged(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
+    let data = NoticeData::Processed {
+        payload_id: payload.id,
+        batch_id: payload.batch,
+        batch_number: payload.event.as_ref().and_then(|event| event.batch_number.clone()),
+        timestamp: payload.received_at.clone(),
+        payload,
+    };
+    Notice { event: "payload:processed", sequence, data }
 }
 
 /// The batch that is new with this change, if one is.
-fn opened_batch(sequence: Sequence, received: &Received) -> Option<NoticeData> {
+fn opened_batch(sequence: Sequence, received: &Received) -> Option<Notice> {
     let Outcome::Accepted(accepted) = &received.outcome else { return None };
     let batch_id = accepted.batch.map(|named| named.batch).filter(|batch| batch.0 == sequence.0)?;
-    Some(NoticeData::BatchCreated {
+    let data = NoticeData::BatchCreated {
         batch_id,
         batch_number: accepted.event.batch.clone()?,
         source_type: accepted.event.kind.batch_source().as_str(),
         timestamp: iso_utc(received.clock.received_at_us),
-    })
+    };
+    Some(Notice { event: "batch:created", sequence, data })
 }

@@ -34,7 +34,9 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// The one call, over what the parts of a process tell. Keys and scopes are the door's affair: wrap it.
 pub fn router(parts: Vec<Box<dyn Collector>>) -> Router {
     let mut registry = Registry::with_prefix(PREFIX);
-    parts.into_iter().for_each(|part| registry.register_collector(part));
+    for part in parts {
+        registry.register_collector(part);
+    }
     Router::new().route(METRICS_PATH, get(scrape)).with_state(Arc::new(registry))
 }
 
@@ -44,12 +46,10 @@ async fn scrape(State(registry): State<Arc<Registry>>, _: NoQuery) -> Result<Res
         let mut page = String::new();
         text::encode(&mut page, &registry).map(|()| page)
     });
-    match told.await {
-        Ok(Ok(page)) => Ok(([(header::CONTENT_TYPE, OPENMETRICS)], page).into_response()),
-        Ok(Err(_)) | Err(_) => {
-            tracing::error!("the metrics could not be written");
-            let message = "the metrics cannot be told at the moment";
-            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "not_told", message))
-        }
+    if let Ok(Ok(page)) = told.await {
+        return Ok(([(header::CONTENT_TYPE, OPENMETRICS)], page).into_response());
     }
+    tracing::error!("the metrics could not be written");
+    let message = "the metrics cannot be told at the moment";
+    Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "not_told", message))
 }

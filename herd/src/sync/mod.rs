@@ -11,7 +11,7 @@ pub mod query;
 pub mod serve;
 mod socket;
 
-pub use deliveries::{Deliveries, Delivered, Presence};
+pub use deliveries::{Delivered, Deliveries, Presence};
 
 use crate::store::Reader;
 use crate::wire::BarnHead;

@@ -11,7 +11,7 @@ mod status;
 
 pub use files::{SiteFiles, SiteFilesError};
 pub use following::WriterFailed;
-pub use name::{MAX_NAME_CHARS, NoName, SiteName};
 pub use metrics::OfficeMetrics;
+pub use name::{MAX_NAME_CHARS, NoName, SiteName};
 pub use register::{AddOptions, Added, MAX_SITES, Outcome, Register, Site, SitesError};
 pub use running::{CommandFailed, Sites};
