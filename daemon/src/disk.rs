@@ -41,7 +41,7 @@ type Measure = Box<dyn Fn() -> io::Result<Room> + Send + Sync>;
 
 struct Gauge {
     measure: Measure,
-    last: Mutex<Option<(Instant, Result<(), DiskTrouble>)>>,
+    last: Mutex<Option<(Instant, Result<Room, DiskTrouble>)>>,
 }
 
 /// A handle on the measure; clones share the last answer.
@@ -77,6 +77,16 @@ impl DiskGauge {
 
     /// Whether payloads may be taken in.
     pub fn check(&self) -> Result<(), DiskTrouble> {
+        match self.room()? {
+            Room { free_bytes, needed_bytes } if free_bytes < needed_bytes => {
+                Err(DiskTrouble::Full { free_bytes, needed_bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is left, and what must be; only ever [`DiskTrouble::Unknown`] where that is not known.
+    pub fn room(&self) -> Result<Room, DiskTrouble> {
         let now = Instant::now();
         let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
@@ -85,14 +95,8 @@ impl DiskGauge {
         }
     }
 
-    fn ask(&self) -> Result<(), DiskTrouble> {
-        match (self.0.measure)() {
-            Ok(Room { free_bytes, needed_bytes }) if free_bytes < needed_bytes => {
-                Err(DiskTrouble::Full { free_bytes, needed_bytes })
-            }
-            Ok(_) => Ok(()),
-            Err(error) => Err(DiskTrouble::Unknown { why: error.to_string() }),
-        }
+    fn ask(&self) -> Result<Room, DiskTrouble> {
+        (self.0.measure)().map_err(|error| DiskTrouble::Unknown { why: error.to_string() })
     }
 }
 

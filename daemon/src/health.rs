@@ -1,7 +1,7 @@
 //! `GET /api/remote/health`: open to everybody, so it names the part that fails and nothing more.
 
 use crate::disk::DiskGauge;
-use crate::receive::RadioState;
+use crate::receive::{ListenedRadio, RadioState};
 use crate::recorder::{RecordError, RecorderStatus};
 use axum::Router;
 use axum::extract::State;
@@ -23,7 +23,7 @@ pub struct Health {
     /// Whether there is room.
     pub disk: DiskGauge,
     /// By name, in the order of the settings.
-    pub radios: Vec<(String, watch::Receiver<RadioState>)>,
+    pub radios: Vec<ListenedRadio>,
 }
 
 impl Health {
@@ -39,8 +39,8 @@ impl Health {
         if self.disk.check().is_err() {
             failing.push("disk".to_owned());
         }
-        let silent = self.radios.iter().filter(|(_, state)| matches!(*state.borrow(), RadioState::Failing(_)));
-        failing.extend(silent.map(|(name, _)| name.clone()));
+        let silent = self.radios.iter().filter(|radio| matches!(*radio.state.borrow(), RadioState::Failing(_)));
+        failing.extend(silent.map(|radio| radio.name.clone()));
         failing
     }
 }
@@ -84,26 +84,30 @@ mod tests {
     #[tokio::test]
     async fn health_is_200_only_while_store_disk_and_radios_are_well_and_else_names_what_fails() {
         let world = World::new(Rules::default(), DiskGauge::plenty());
-        let radio = watch::Sender::new(RadioState::Listening);
+        let radio_state = watch::Sender::new(RadioState::Listening);
         let mut health = Health {
             reader: world.reader.clone(),
             recorder: world.recorder.status(),
             disk: DiskGauge::plenty(),
-            radios: vec![("radio1".into(), radio.subscribe())],
+            radios: vec![ListenedRadio {
+                name: "radio1".into(),
+                state: radio_state.subscribe(),
+                counters: radio::Counters::default(),
+            }],
         };
         assert_eq!(ask(&health).await, (200, json!({"success": true, "status": "healthy"})));
 
-        radio.send_replace(RadioState::Ended);
+        radio_state.send_replace(RadioState::Ended);
         assert_eq!(ask(&health).await.0, 200);
 
-        radio.send_replace(RadioState::Failing("a secret of the inside".into()));
+        radio_state.send_replace(RadioState::Failing("a secret of the inside".into()));
         let expected = json!({
             "success": false, "error": "unhealthy", "status": "unhealthy", "failing": ["radio1"],
             "message": "not well: radio1",
         });
         assert_eq!(ask(&health).await, (503, expected));
 
-        radio.send_replace(RadioState::Listening);
+        radio_state.send_replace(RadioState::Listening);
         health.disk = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
         assert_eq!(ask(&health).await.1["failing"], json!(["disk"]));
 

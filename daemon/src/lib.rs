@@ -5,6 +5,7 @@ pub mod corrections;
 pub mod disk;
 pub mod health;
 pub mod ingest;
+pub mod metrics;
 pub mod open;
 pub mod pair;
 pub mod prove;

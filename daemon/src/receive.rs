@@ -7,7 +7,7 @@ use crate::recorder::{RecordError, Recorder};
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
-use radio::{Packet, Radio, RadioError};
+use radio::{Counters, Packet, Radio, RadioError};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -45,6 +45,17 @@ impl RadioState {
             Self::Ended => "ended",
         }
     }
+}
+
+/// A radio that is listened to, for those who look.
+#[derive(Clone, Debug)]
+pub struct ListenedRadio {
+    /// Its name in the settings.
+    pub name: String,
+    /// How it is.
+    pub state: watch::Receiver<RadioState>,
+    /// What it counts.
+    pub counters: Counters,
 }
 
 /// What one radio's loop needs besides the radio.

@@ -1,16 +1,15 @@
 //! What the barn tells programs that ask: its store, and how its process is.
 
 use crate::health::Health;
-use crate::receive::RadioState;
+use crate::receive::ListenedRadio;
 use crate::recorder::{QUEUE_PAYLOADS, Recorder};
 use herd::clock::{Clock, iso_utc};
 use herd::query::{Page, PageLimit};
 use herd::remote::{ChannelDuplicates, DuplicateView, Process, RadioView, Remote, SourceState};
 use herd::store::Reader;
-use herd::sync::Served;
+use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// The barn, for those who follow it and for those who ask it.
 pub struct OwnBarn {
@@ -19,13 +18,14 @@ pub struct OwnBarn {
     health: Health,
     clock: Arc<dyn Clock>,
     began_since_boot_ms: u64,
+    deliveries: Deliveries,
 }
 
 impl OwnBarn {
     /// Begins to serve.
     pub fn new(site: String, recorder: Recorder, health: Health, clock: Arc<dyn Clock>) -> Self {
         let began_since_boot_ms = clock.read().since_boot_ms;
-        Self { site, recorder, health, clock, began_since_boot_ms }
+        Self { site, recorder, health, clock, began_since_boot_ms, deliveries: Deliveries::default() }
     }
 }
 
@@ -39,6 +39,10 @@ impl Served for OwnBarn {
         let duplicates = self.health.recorder.borrow().duplicates.values().map(|channel| channel.count).sum();
         BarnHead { head, age_ms: Some(0), duplicates }
     }
+
+    fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
+    }
 }
 
 impl Remote for OwnBarn {
@@ -48,10 +52,8 @@ impl Remote for OwnBarn {
 
     fn process(&self) -> Process {
         let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.began_since_boot_ms);
-        let radio = |(name, state): &(String, watch::Receiver<RadioState>)| RadioView {
-            name: name.clone(),
-            state: state.borrow().word(),
-        };
+        let radio =
+            |radio: &ListenedRadio| RadioView { name: radio.name.clone(), state: radio.state.borrow().word() };
         Process::Source(SourceState {
             uptime_s: up_ms / 1_000,
             radios: self.health.radios.iter().map(radio).collect(),

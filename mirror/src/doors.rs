@@ -1,7 +1,7 @@
-//! Who may see what over HTTPS: the pages, the read interface for programs, and the sync interface for mirrors behind
-//! this one.
+//! Who may see what over HTTPS: the pages, what programs are told (the read interface, events, metrics), and the sync
+//! interface for mirrors behind this one.
 
-use crate::sites::Sites;
+use crate::sites::{OfficeMetrics, Sites};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -12,8 +12,11 @@ use axum::routing::any;
 use herd::door::auth::{Admits, Guard, require};
 use herd::door::keys::Scope;
 use herd::door::reply::ApiError;
+use herd::door::request_times::RequestTimes;
 use herd::door::token_route;
 use herd::door::tokens::TokenRing;
+use herd::events::EVENTS_PATH;
+use herd::metrics::ProcessMetrics;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -48,14 +51,23 @@ pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
     token_route::router(tokens.clone()).nest("/sites/{site}", token_route::router(tokens))
 }
 
+/// What the process tells of itself: with a key of scope read, or from this machine. `times` are those of the whole
+/// router.
+pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, admits: Arc<dyn Admits>) -> Router {
+    let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
+    let routes = herd::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
+    require(admits, Scope::Read).or_loopback().protect(routes)
+}
+
 /// The sync interface of every site, with a key of scope sync.
 pub(crate) fn sync(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
     require(admits, Scope::Sync).protect(of_sites(sites, &["/api/sync/{*call}"], Sites::sync_router))
 }
 
-/// The read interface of every site, with a key of scope read; whoever is on this machine needs one, too.
+/// The read interface of every site and its events, with a key of scope read; whoever is on this machine needs one,
+/// too: a page of any origin may open a WebSocket to the machine that it is looked at from, and read it.
 pub(crate) fn remote(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
-    let paths = ["/api/remote/{*call}", "/api/lora/{*call}"];
+    let paths = ["/api/remote/{*call}", "/api/lora/{*call}", EVENTS_PATH];
     require(admits, Scope::Read).protect(of_sites(sites, &paths, Sites::remote_router))
 }
 
@@ -89,12 +101,17 @@ async fn only_site(State(doors): State<Doors>, request: Request) -> Response {
     }
 }
 
+#[derive(serde::Deserialize)]
+struct NamedSite {
+    site: String,
+}
+
 async fn named_site(
     State(doors): State<Doors>,
-    places: Result<Path<(String, String)>, PathRejection>,
+    named: Result<Path<NamedSite>, PathRejection>,
     mut request: Request,
 ) -> Response {
-    let (Ok(Path((site, _))), Some(uri)) = (places, without_site(request.uri())) else {
+    let (Ok(Path(NamedSite { site })), Some(uri)) = (named, without_site(request.uri())) else {
         return ApiError::bad_request("the path is not UTF-8 once it is percent-decoded").into_response();
     };
     *request.uri_mut() = uri;

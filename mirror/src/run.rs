@@ -5,7 +5,7 @@ use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
 use crate::settings::{Settings, TlsSettings};
-use crate::sites::{CommandFailed, SiteFiles, Sites, WriterFailed};
+use crate::sites::{CommandFailed, OfficeMetrics, SiteFiles, Sites, WriterFailed};
 use crate::verifying::Verifications;
 use axum::Router;
 use futures::FutureExt;
@@ -14,6 +14,7 @@ use herd::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen
 use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
+use herd::door::request_times::RequestTimes;
 use herd::door::serve::{ServeError, bind, serve};
 use herd::door::tokens::TokenRing;
 use herd::lifecycle::{Exit, stop_on_signals};
@@ -103,7 +104,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let files = SiteFiles::new(local, &settings.state_dir);
     let (sites, mut failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
-    let serving = serve(listener, router(&sites, clock, &tokens), &identity, stopping.clone())?;
+    let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
+    let serving = serve(listener, router(&sites, office, clock, &tokens), &identity, stopping.clone())?;
     let listen_at = serving.addr;
 
     let verifications = Verifications::new(&settings.state_dir);
@@ -132,11 +134,19 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 }
 
 /// Everything that is served, each part behind its door; keys and tokens open all of them.
-pub fn router(sites: &Arc<Sites>, clock: Arc<dyn Clock>, tokens: &Arc<TokenRing>) -> Router {
-    doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone())
+pub fn router(
+    sites: &Arc<Sites>,
+    office: OfficeMetrics,
+    clock: Arc<dyn Clock>,
+    tokens: &Arc<TokenRing>,
+) -> Router {
+    let times = RequestTimes::default();
+    let routes = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone())
         .merge(doors::tokens(tokens.clone()))
         .merge(doors::remote(sites.clone(), tokens.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
+        .merge(doors::metrics(office, &times, tokens.clone()));
+    times.watch(routes)
 }
 
 /// How a part of the process ended: its name, and its error.

@@ -41,8 +41,12 @@ pub struct DuplicateCount {
 /// What the writer says about itself after each group.
 #[derive(Clone, Debug, Default)]
 pub struct RecorderStatus {
+    /// The number of the machine's boot that it writes in.
+    pub boot: u32,
     /// What it did.
     pub counts: Counts,
+    /// Those of the rejections that were kept, by the name of the reason.
+    pub rejections: BTreeMap<&'static str, u64>,
     /// By channel.
     pub duplicates: BTreeMap<String, DuplicateCount>,
     /// Why the last group was not kept; none when it was.
@@ -54,7 +58,10 @@ impl RecorderStatus {
         self.counts.payloads += 1;
         match receipt {
             Receipt::Kept { .. } => self.counts.kept += 1,
-            Receipt::Rejected { .. } => self.counts.rejected += 1,
+            Receipt::Rejected { reason, .. } => {
+                self.counts.rejected += 1;
+                *self.rejections.entry(reason.code()).or_default() += 1;
+            }
             Receipt::Suppressed => self.counts.suppressed += 1,
             Receipt::Duplicate { .. } => {
                 self.counts.duplicates += 1;

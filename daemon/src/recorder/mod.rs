@@ -7,6 +7,7 @@
 //! The writer is one async function. Production runs it on an OS thread of its own ([`Recorder::on_thread`]), as a
 //! commit blocks; a simulated world runs the same function as a task on its only thread ([`Recorder::on_this_task`]).
 
+mod commit_times;
 mod counts;
 mod later;
 mod recent;
@@ -16,6 +17,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use commit_times::CommitTimes;
 pub use counts::{Counts, DuplicateCount, RecorderStatus};
 pub use recent::{RECENT_DUPLICATES, RecentDuplicates};
 pub use thread::{WriterError, WriterThread};
@@ -102,6 +104,7 @@ pub struct Recorder {
     stop: Arc<watch::Sender<bool>>,
     status: watch::Receiver<RecorderStatus>,
     recent: RecentDuplicates,
+    commits: CommitTimes,
 }
 
 impl Recorder {
@@ -123,10 +126,11 @@ impl Recorder {
     fn with_writer(store: Store, seams: RecorderSeams) -> Result<(Self, Writer), LocalError> {
         let (queue, entries) = mpsc::channel(QUEUE_PAYLOADS);
         let (stop, stopped) = watch::channel(false);
-        let (writer, status) = Writer::new(store, seams, entries, stopped)?;
+        let commits = CommitTimes::default();
+        let (writer, status) = Writer::new(store, seams, entries, stopped, commits.clone())?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
         let recent = writer.recent();
-        Ok((Self { queue, room, stop: Arc::new(stop), status, recent }, writer))
+        Ok((Self { queue, room, stop: Arc::new(stop), status, recent, commits }, writer))
     }
 
     /// Records one payload and gives its receipt when it is durable.
@@ -187,6 +191,11 @@ impl Recorder {
     pub fn stop(&self) {
         self.room.close();
         self.stop.send_replace(true);
+    }
+
+    /// How large its groups were, and how long they took.
+    pub fn commit_times(&self) -> &CommitTimes {
+        &self.commits
     }
 
     /// What it has done so far; changes are announced after each group.

@@ -1,5 +1,6 @@
 //! The one writer of a store.
 
+use super::commit_times::CommitTimes;
 use super::counts::{DuplicateKeeper, RecorderStatus, SuppressedTally};
 use super::later::LaterEntry;
 use super::{Entry, GROUP_PAYLOADS, RecentDuplicates, RecordError, RecorderSeams, Task};
@@ -51,6 +52,7 @@ pub(super) struct Writer {
     queue: mpsc::Receiver<Task>,
     stop: watch::Receiver<bool>,
     status: watch::Sender<RecorderStatus>,
+    commits: CommitTimes,
     suppressed: SuppressedTally,
     duplicates: DuplicateKeeper,
     recent: RecentDuplicates,
@@ -67,15 +69,18 @@ impl Writer {
         seams: RecorderSeams,
         queue: mpsc::Receiver<Task>,
         stop: watch::Receiver<bool>,
+        commits: CommitTimes,
     ) -> Result<(Self, watch::Receiver<RecorderStatus>), LocalError> {
         let (keeper, duplicates) = DuplicateKeeper::open(seams.local)?;
-        let (status, seen) = watch::channel(RecorderStatus { duplicates, ..RecorderStatus::default() });
+        let boot = store.boot();
+        let (status, seen) = watch::channel(RecorderStatus { boot, duplicates, ..RecorderStatus::default() });
         let writer = Self {
             store,
             disk: seams.disk,
             queue,
             stop,
             status,
+            commits,
             suppressed: SuppressedTally::default(),
             duplicates: keeper,
             recent: RecentDuplicates::default(),
@@ -163,8 +168,10 @@ impl Writer {
             answer_all(waiting, &refusal);
             return Ok(());
         }
+        let began = Instant::now();
         match self.store.append(&self.group) {
             Ok(receipts) => {
+                self.commits.note(self.group.len(), began.elapsed());
                 self.note(&receipts);
                 answer_each(waiting, receipts);
                 Ok(())

@@ -69,7 +69,7 @@ impl Commands {
         // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
         let radios =
-            self.health.radios.iter().map(|(name, state)| json!({"name": name, "state": state.borrow().word()}));
+            self.health.radios.iter().map(|radio| json!({"name": radio.name, "state": radio.state.borrow().word()}));
         let status = json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),

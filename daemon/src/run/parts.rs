@@ -1,14 +1,14 @@
 //! The parts of the running process: any that ends, ends the process, and they stop in order.
 
 use crate::open::OpenError;
-use crate::receive::{self, RadioState, ReceiveEnd, Receiving};
+use crate::receive::{self, ListenedRadio, RadioState, ReceiveEnd, Receiving};
 use crate::recorder::{Recorder, WriterError, WriterThread};
 use crate::settings::Settings;
 use herd::clock::Clock;
 use herd::control::ListenError;
 use herd::door::serve::ServeError;
 use herd::store::LocalError;
-use radio::AnyRadio;
+use radio::{AnyRadio, Radio as _};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -97,20 +97,21 @@ impl Parts {
         &mut self,
         settings: &Settings,
         clock: &Arc<dyn Clock>,
-    ) -> Result<Vec<(String, watch::Receiver<RadioState>)>, RunError> {
-        let mut states = Vec::new();
+    ) -> Result<Vec<ListenedRadio>, RunError> {
+        let mut listened = Vec::new();
         for (channel, settings) in settings.radios() {
             let name = channel.name.clone();
             let opened = settings.simulated.clone().unwrap_or_default().open();
             let radio = AnyRadio::from(opened.map_err(|source| RunError::Radio { radio: name.clone(), source })?);
             let (state, seen) = watch::channel(RadioState::Listening);
+            let counters = radio.counters();
             let (recorder, clock) = (self.recorder.clone(), clock.clone());
             let receiving = Receiving { channel, recorder, clock, shutdown: self.stop.subscribe() };
             self.radios.spawn(receive::run(radio, receiving, state));
             tracing::info!(radio = name, kind = ?settings.kind, "listening to the radio");
-            states.push((name, seen));
+            listened.push(ListenedRadio { name, state: seen, counters });
         }
-        Ok(states)
+        Ok(listened)
     }
 
     /// Waits until the process is told to stop, or a part ends; then stops all of them in order.

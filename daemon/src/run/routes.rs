@@ -3,13 +3,16 @@
 use crate::corrections::{self, Corrections};
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
+use crate::metrics;
 use crate::remote::OwnBarn;
 use axum::Router;
 use herd::door::auth::{Admits, require};
 use herd::door::keys::Scope;
 use herd::door::reply::with_fallbacks;
+use herd::door::request_times::RequestTimes;
 use herd::door::token_route;
 use herd::door::tokens::TokenRing;
+use herd::sync::Served as _;
 use std::sync::Arc;
 
 /// What the routes are made of.
@@ -30,16 +33,20 @@ impl Routes {
         let Self { site, ingest, health, tokens } = self;
         let (clock, stopping) = (ingest.clock.clone(), ingest.shutdown.clone());
         let barn = Arc::new(OwnBarn::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
+        let times = RequestTimes::default();
         let corrections = Corrections::beside(&ingest);
         let admits: Arc<dyn Admits> = tokens.clone();
         let guarded = |scope, routes| require(admits.clone(), scope).protect(routes);
 
+        let metrics = metrics::router(&ingest, &health, barn.deliveries(), &times, admits.clone());
         let routes = ingest::router(ingest, admits.clone())
             .merge(corrections::router(corrections, &admits))
             .merge(token_route::router(tokens))
-            .merge(guarded(Scope::Sync, herd::sync::serve::router(barn.clone(), stopping)))
+            .merge(guarded(Scope::Sync, herd::sync::serve::router(barn.clone(), stopping.clone())))
+            .merge(guarded(Scope::Read, herd::events::router(barn.clone(), stopping)))
             .merge(guarded(Scope::Read, herd::remote::router(barn, clock)))
+            .merge(metrics)
             .merge(health::router(health));
-        with_fallbacks(routes)
+        times.watch(with_fallbacks(routes))
     }
 }

@@ -12,9 +12,14 @@
 mod arrays;
 mod changes;
 mod doors;
+mod events;
 mod faulty_live;
 mod faulty_pulls;
+mod listener;
+mod metrics;
 mod office;
+#[path = "../openmetrics/mod.rs"]
+mod openmetrics;
 mod over_tls;
 mod payloads;
 mod reads;

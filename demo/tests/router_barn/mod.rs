@@ -11,7 +11,7 @@ use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
-use daemon::recorder::{Counts, DuplicateCount, Recorder, RecorderSeams};
+use daemon::recorder::{Counts, DuplicateCount, GROUP_PAYLOADS, Recorder, RecorderSeams};
 use daemon::run::Routes;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
@@ -62,6 +62,12 @@ pub(crate) struct Barn {
     _directory: tempfile::TempDir,
 }
 
+/// A payload as a radio delivers it.
+fn heard(payload: &str) -> Incoming {
+    let origin = Origin { channel: "radio1".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
+    Incoming { raw: payload.as_bytes().to_vec(), origin, at: StillClock.read() }
+}
+
 /// All that a request could have left behind.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Traces {
@@ -106,9 +112,15 @@ impl Barn {
 
     /// Keeps one payload, as a radio would deliver it.
     pub(crate) async fn hear(&self, payload: &str) -> Receipt {
-        let origin = Origin { channel: "radio1".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
-        let incoming = Incoming { raw: payload.as_bytes().to_vec(), origin, at: StillClock.read() };
-        self.recorder.record(incoming).await.unwrap()
+        self.recorder.record(heard(payload)).await.unwrap()
+    }
+
+    /// Keeps as many payloads in one commit as there may be in one, none of which it holds.
+    pub(crate) async fn hear_a_group(&self) {
+        let first = self.head().sequence.0;
+        let group = (first..).take(GROUP_PAYLOADS).map(|n| heard(&format!("hxb:LOT:LF{n}:UHF{n}"))).collect();
+        self.recorder.record_all(group).await.unwrap();
+        assert_eq!(self.head().sequence.0 - first, GROUP_PAYLOADS as u64);
     }
 
     /// Keeps so many payloads more, none of which it holds.

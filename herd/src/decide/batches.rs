@@ -3,14 +3,14 @@
 use super::Judge;
 use crate::change::{BatchId, BatchUse};
 use crate::fold::{Rows, RowsError};
-use crate::payload::{Event, EventKind, SourceType};
+use crate::payload::{Event, SourceType};
 use crate::tables::{Batch, Table, latest_batch_key, number_key};
 
 impl<R: Rows> Judge<'_, R> {
     /// The open batch of that number, or a new one: a closed batch is not reopened by its name.
     pub(super) fn batch_named(&self, event: &Event) -> Result<Option<BatchUse>, RowsError> {
         let Some(number) = &event.batch else { return Ok(None) };
-        let source = if event.kind == EventKind::Export { SourceType::Hxe } else { SourceType::Hxb };
+        let source = event.kind.batch_source();
         self.batch_of(source, number).map(Some)
     }
 

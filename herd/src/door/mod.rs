@@ -5,6 +5,8 @@ pub mod certificate;
 pub mod key_command;
 pub mod keys;
 pub mod reply;
+pub mod request_times;
 pub mod serve;
 pub mod token_route;
 pub mod tokens;
+pub mod upgrade;

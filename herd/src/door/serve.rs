@@ -16,9 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Requests under way have so long to end once a stop is asked for; then their connections are cut.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
+
+/// After that, connections that were upgraded have so long to say goodbye; then they end with the process.
+pub const GOODBYES_WITHIN: Duration = Duration::from_secs(1);
 
 /// A TLS handshake must be done by then.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,7 +40,8 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 pub const STALLED_PEER_MS: u32 = 60_000;
 
 /// Connections at one time; one more is closed at once. A yard has tens of devices and an office.
-pub const MAX_CONNECTIONS: usize = 1024;
+pub const MAX_CONNECTIONS: usize = ALL_CONNECTIONS as usize;
+const ALL_CONNECTIONS: u32 = 1024;
 
 /// Requests at one time on one HTTP/2 connection.
 pub const MAX_STREAMS: u32 = 256;
@@ -78,18 +83,24 @@ pub struct Serving {
     /// Counts connections, and stops the server at once where that is wanted.
     pub handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
+    permits: Arc<Semaphore>,
 }
 
 impl Serving {
-    /// Waits until the server has ended: after a stop, or because its listener broke.
+    /// Waits until the server has ended, after a stop or because its listener broke, and then until all connections
+    /// have, at most [`GOODBYES_WITHIN`].
     pub async fn ended(self) -> Result<(), ServeError> {
-        Ok(self.task.await??)
+        self.task.await??;
+        if timeout(GOODBYES_WITHIN, self.permits.acquire_many(ALL_CONNECTIONS)).await.is_err() {
+            tracing::debug!("a peer did not take its goodbye in time");
+        }
+        Ok(())
     }
 }
 
 /// Serves `router` over TLS until `shutdown` says true or its sender is gone; requests under way then have
 /// [`SHUTDOWN_GRACE`]. Needs a tokio runtime. Upgraded connections (`WebSockets`) belong to whoever upgraded them,
-/// who must watch `shutdown` too.
+/// who must watch `shutdown` too; they keep their place among [`MAX_CONNECTIONS`] as long as they last.
 pub fn serve(
     listener: TcpListener,
     router: Router,
@@ -99,7 +110,8 @@ pub fn serve(
     let addr = listener.local_addr()?;
     let handle = Handle::new();
     let tls = RustlsConfig::from_config(identity.server_config()?);
-    let doorman = Doorman { permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let doorman = Doorman { permits: permits.clone() };
     let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_TIMEOUT).acceptor(doorman);
     let mut server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
@@ -110,7 +122,7 @@ pub fn serve(
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(stop_when_told(handle.clone(), shutdown));
     let task = tokio::spawn(async move { server.serve(service).await });
-    Ok(Serving { addr, handle, task })
+    Ok(Serving { addr, handle, task, permits })
 }
 
 /// The patience of the HTTP layer; the server installs the timers that these need.

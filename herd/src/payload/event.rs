@@ -63,6 +63,14 @@ impl EventKind {
         }
     }
 
+    /// Which kind of batch an event of this kind names.
+    pub const fn batch_source(self) -> SourceType {
+        match self {
+            Self::Export => SourceType::Hxe,
+            _ => SourceType::Hxb,
+        }
+    }
+
     /// The kind that these letters of an event id stand for.
     fn of_letters(letters: &str) -> Option<Self> {
         match letters {

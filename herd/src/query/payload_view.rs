@@ -81,7 +81,7 @@ pub struct PayloadView {
 }
 
 impl PayloadView {
-    pub(super) fn new(sequence: Sequence, received: Received) -> Self {
+    pub(crate) fn new(sequence: Sequence, received: Received) -> Self {
         let Received { raw, origin, clock, outcome, .. } = received;
         let payload_hash = content_hash(&raw).to_string();
         let (payload, raw_base64) = match String::from_utf8(raw) {
@@ -126,8 +126,13 @@ impl PayloadView {
         }
     }
 
-    /// It is this event.
-    pub(super) fn tell_event(&mut self, accepted: Accepted) {
+    /// It had been rejected, and the change `by` made this event of it.
+    pub(crate) fn accept(&mut self, by: Sequence, accepted: Accepted) {
+        self.accepted_by = Some(by);
+        self.tell_event(accepted);
+    }
+
+    fn tell_event(&mut self, accepted: Accepted) {
         self.status = PayloadStatus::Processed;
         (self.reason, self.reason_text) = (None, None);
         self.animal = Some(accepted.animal);

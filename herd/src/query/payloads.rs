@@ -78,9 +78,11 @@ impl Snapshot {
         let Some(received) = self.received(sequence)? else { return Ok(None) };
         let mut view = PayloadView::new(sequence, received);
         let afterwards = self.afterwards(sequence)?;
-        (view.accepted_by, view.voided_by) = (afterwards.accepted_by, afterwards.voided_by);
-        if let Some(event) = afterwards.accepted_by.map(|by| self.late_event(by)).transpose()?.flatten() {
-            view.tell_event(event.accepted);
+        view.voided_by = afterwards.voided_by;
+        if let Some(by) = afterwards.accepted_by
+            && let Some(late) = self.late_event(by)?
+        {
+            view.accept(by, late.accepted);
         }
         Ok(Some(view))
     }

@@ -71,6 +71,7 @@ pub async fn serve_live<C: LiveChannel>(
     mut stop: watch::Receiver<bool>,
 ) -> LiveEnd {
     let unacknowledged = VecDeque::with_capacity(UNACKNOWLEDGED_PAGES);
+    let _present = served.deliveries().follower();
     let mut session = Session { channel, served, reader, sent: from, unacknowledged, last_heard: Instant::now() };
     let end = match session.run(&mut stop).await {
         Ok(end) | Err(end) => end,
@@ -111,9 +112,10 @@ impl<C: LiveChannel> Session<'_, C> {
 
     async fn send_page(&mut self, head: &Head) -> Result<(), LiveEnd> {
         let run = self.reader.run_after(self.sent, LIVE_PAGE_CHANGES, LIVE_PAGE_BYTES)?;
-        let end = run.end;
+        let (end, changes) = (run.end, run.changes.len());
         let page = Page::new(run, head.position.sequence, self.served.barn());
         self.send(to_blob(&page).into()).await?;
+        self.served.deliveries().count_page(changes);
         self.sent = end;
         self.unacknowledged.push_back(end);
         Ok(())

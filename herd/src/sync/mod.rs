@@ -3,12 +3,15 @@
 //! The same code serves on daemon and mirror, so a mirror can follow a mirror. [`link`] is the seam between a
 //! follower and the network: production puts HTTPS behind it, a simulated world puts a wire of its own there.
 
+mod deliveries;
 pub mod divergence;
 pub mod link;
 pub mod live;
 pub mod query;
 pub mod serve;
 mod socket;
+
+pub use deliveries::{Delivered, Deliveries, Presence};
 
 use crate::store::Reader;
 use crate::wire::BarnHead;
@@ -27,18 +30,22 @@ pub trait Served: Send + Sync {
 
     /// What is known of the history's own barn.
     fn barn(&self) -> BarnHead;
+
+    /// Counts what is taken from it.
+    fn deliveries(&self) -> &Deliveries;
 }
 
 /// The barn itself: one store, and a count of the duplicates it heard.
 pub struct OwnStore<D> {
     reader: Reader,
     duplicates: D,
+    deliveries: Deliveries,
 }
 
 impl<D: Fn() -> u64 + Send + Sync> OwnStore<D> {
     /// Serves the store behind `reader`; `duplicates` counts the payloads that were duplicates, in all.
     pub fn new(reader: Reader, duplicates: D) -> Self {
-        Self { reader, duplicates }
+        Self { reader, duplicates, deliveries: Deliveries::default() }
     }
 }
 
@@ -50,5 +57,9 @@ impl<D: Fn() -> u64 + Send + Sync> Served for OwnStore<D> {
     fn barn(&self) -> BarnHead {
         let head = self.reader.head().position.sequence;
         BarnHead { head, age_ms: Some(0), duplicates: (self.duplicates)() }
+    }
+
+    fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 }

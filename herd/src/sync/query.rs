@@ -112,7 +112,7 @@ pub(crate) fn whole<T: FromStr>(text: &str) -> Option<T> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-fn number<T: FromStr>(key: &str, text: &str) -> Result<T, BadQuery> {
+pub(crate) fn number<T: FromStr>(key: &str, text: &str) -> Result<T, BadQuery> {
     whole(text).ok_or_else(|| BadQuery(format!("`{key}` must be a whole number that a position can have")))
 }
 

@@ -6,18 +6,18 @@ use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
 use super::socket::Socket;
 use super::{Served, stopped};
-use crate::door::auth::Stay;
 use crate::door::reply::{ApiError, NoQuery};
+use crate::door::upgrade::Upgrade;
 use crate::position::{Position, Sequence};
 use crate::query::ChangeView;
 use crate::store::{Reader, RunOfChanges, StoreError};
 use crate::wire::{ExportEnd, Heartbeat, PAGE_BYTES, PAGE_CHANGES, Page, Schema, WIRE_VERSION, to_blob};
 use axum::body::Body;
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use futures::stream;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -47,9 +47,14 @@ pub fn router(served: Arc<dyn Served>, stop: watch::Receiver<bool>) -> Router {
 
 impl Source {
     fn reader(&self) -> Result<Reader, ApiError> {
-        let message = "the first copy is still being fetched";
-        self.served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, 5))
+        whole_copy(&*self.served)
     }
+}
+
+/// The store that is served; 503 while there is none.
+pub(crate) fn whole_copy(served: &dyn Served) -> Result<Reader, ApiError> {
+    let message = "the first copy is still being fetched";
+    served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, 5))
 }
 
 /// The position to go on from: the asked one, if it lies on the history that is served.
@@ -105,6 +110,7 @@ async fn changes(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> 
     let reader = source.reader()?;
     let after = start_of(&reader, query.position)?;
     let run = first_change(&source, &reader, after, &query).await?;
+    source.served.deliveries().count_page(run.changes.len());
     let head = reader.head().position.sequence;
     let barn = source.served.barn();
     if wants_blob(&headers) {
@@ -166,6 +172,7 @@ impl Export {
             self.at = None;
             return Ok(Some((to_blob(&ExportEnd { count: self.count, end: at }), self)));
         }
+        self.source.served.deliveries().count_page(run.changes.len());
         self.count += run.changes.len() as u64;
         self.at = Some(run.end);
         let head = self.reader.head().position.sequence;
@@ -176,33 +183,16 @@ impl Export {
 async fn live(
     State(source): State<Source>,
     uri: Uri,
-    stay: Option<Extension<Stay>>,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
     let from = ChangesQuery::position_only(&uri)?;
     let reader = source.reader()?;
     let from = start_of(&reader, from)?;
-    let upgrade = upgrade.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
-    let upgrade = upgrade.max_message_size(super::socket::MESSAGE_BYTES);
-    Ok(upgrade.on_upgrade(async move |socket| {
+    Ok(upgrade?.serve("a live connection", async move |socket| {
         let mut channel = Socket::new(socket);
-        tokio::select! {
-            biased;
-            // Cut without a goodbye: whoever holds a revoked key is told nothing more.
-            () = revoked(stay.as_deref()) => tracing::info!(%from, "a live connection ended with its key"),
-            end = serve_live(&mut channel, &*source.served, reader, from, source.stop) => {
-                tracing::info!(%from, %end, "a live connection ended");
-            }
-        }
+        let end = serve_live(&mut channel, &*source.served, reader, from, source.stop).await;
+        tracing::info!(%from, %end, "a live connection ended");
     }))
-}
-
-/// Returns when the key that opened the connection is revoked; never where none was needed.
-async fn revoked(stay: Option<&Stay>) {
-    match stay {
-        Some(stay) => stay.ended().await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

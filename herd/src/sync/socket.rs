@@ -4,9 +4,6 @@ use super::link::{LinkError, LiveChannel};
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 
-/// The longest message that a follower may send: it acknowledges and shows that it is alive, no more.
-pub(super) const MESSAGE_BYTES: usize = 4 * 1024;
-
 pub(super) struct Socket(WebSocket);
 
 impl Socket {

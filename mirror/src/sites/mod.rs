@@ -2,6 +2,7 @@
 
 mod files;
 mod following;
+mod metrics;
 mod name;
 mod register;
 mod running;
@@ -11,6 +12,7 @@ mod told;
 
 pub use files::{SiteFiles, SiteFilesError};
 pub use following::WriterFailed;
+pub use metrics::OfficeMetrics;
 pub use name::{MAX_NAME_CHARS, NoName, SiteName};
 pub use register::{AddOptions, Added, MAX_SITES, Outcome, Register, Site, SitesError};
 pub use running::{CommandFailed, Sites};

@@ -136,7 +136,7 @@ impl Sites {
         self.look(name, |running| running.sync.clone())
     }
 
-    /// The read interface for programs, for a site; its paths begin with `/api/remote/` and `/api/lora/`.
+    /// What a site tells programs; its paths begin with `/api/remote/` and `/api/lora/`, or are `/api/events`.
     pub fn remote_router(&self, name: &str) -> Option<Router> {
         self.look(name, |running| running.remote.clone())
     }
@@ -193,9 +193,10 @@ impl Sites {
                 drop(failed.try_send(failure));
             }
         });
-        let sync = with_fallbacks(serve::router(shown.clone(), stopping));
+        let sync = with_fallbacks(serve::router(shown.clone(), stopping.clone()));
         let told = Arc::new(ToldSite::new(shown.clone(), self.sync_interval()));
-        let remote = with_fallbacks(remote::router(told, self.clock.clone()));
+        let events = herd::events::router(shown.clone(), stopping);
+        let remote = with_fallbacks(remote::router(told, self.clock.clone()).merge(events));
         let running = Running { shown, sync, remote, orders, stop, task };
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
         Ok(())

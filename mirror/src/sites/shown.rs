@@ -3,7 +3,7 @@
 use super::name::SiteName;
 use crate::follow::FollowStatus;
 use herd::store::Reader;
-use herd::sync::Served;
+use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
 use std::sync::{PoisonError, RwLock};
 use tokio::sync::watch;
@@ -25,11 +25,12 @@ pub(super) struct Shown {
     pub(super) name: SiteName,
     state: RwLock<SiteState>,
     status: watch::Receiver<FollowStatus>,
+    deliveries: Deliveries,
 }
 
 impl Shown {
     pub(super) fn new(name: SiteName, status: watch::Receiver<FollowStatus>) -> Self {
-        Self { name, state: RwLock::default(), status }
+        Self { name, state: RwLock::default(), status, deliveries: Deliveries::default() }
     }
 
     pub(super) fn state(&self) -> SiteState {
@@ -56,5 +57,9 @@ impl Served for Shown {
         // A barn that was not heard since the start holds at least what is held here.
         let held = || self.reader().map(|reader| reader.head().position.sequence).unwrap_or_default();
         heard.unwrap_or_else(|| BarnHead { head: held(), age_ms: None, duplicates: 0 })
+    }
+
+    fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 }

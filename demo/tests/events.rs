@@ -1,0 +1,157 @@
+//! Events of the real processes, over TLS.
+//!
+//! Would catch: a barn whose memory grows with what a listener does not read, a listener that is left hanging, an
+//! office that tells something else than the barn, and a stop that listeners are not told of.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod yard;
+
+use demo::processes::{Barn, BarnSettings, Client, Process};
+use futures::StreamExt as _;
+use mirror::link::{Trust, client};
+use reqwest::Upgraded;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use yard::{PATIENCE, Yard, deliver, log_end, own_programs, until};
+
+/// Listeners that stop reading.
+const LISTENERS: usize = 8;
+/// Payloads before anybody listens, so that what grows with the store alone has grown.
+const PAYLOADS_BEFORE: u64 = 10_000;
+/// Payloads while nobody reads. Told to each listener and kept in memory they would be about 500 MiB.
+const PAYLOADS_UNREAD: u64 = 30_000;
+/// In one call.
+const CALL_PAYLOADS: u64 = 1_000;
+/// What the barn may grow by meanwhile, with all that it does to keep the payloads.
+const MAX_GROWTH_BYTES: u64 = 64 * 1024 * 1024;
+
+type Listener = WebSocketStream<Upgraded>;
+
+/// Connects to a process that lets this key in.
+async fn listen<S>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
+    let http = client(&Trust::Pin(process.spki_sha256().unwrap())).unwrap();
+    let asked = http
+        .get(format!("https://{}{path_and_query}", process.address()))
+        .header("X-API-Key", key)
+        .header("Connection", "Upgrade")
+        .header("Upgrade", "websocket")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", generate_key());
+    let answer = asked.timeout(PATIENCE).send().await.unwrap();
+    assert_eq!(answer.status(), 101, "{path_and_query}");
+    WebSocketStream::from_raw_socket(answer.upgrade().await.unwrap(), Role::Client, None).await
+}
+
+/// The next event that is no heartbeat, as it came; none at the end of the connection.
+async fn next_event(listener: &mut Listener) -> Result<String, Option<(u16, String)>> {
+    loop {
+        match timeout(PATIENCE, listener.next()).await.expect("nothing comes any more") {
+            Some(Ok(Message::Text(text))) if text.starts_with(r#"{"event":"heartbeat""#) => {}
+            Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+            Some(Ok(Message::Close(Some(frame)))) => return Err(Some((frame.code.into(), frame.reason.to_string()))),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            _ => return Err(None),
+        }
+    }
+}
+
+async fn events(listener: &mut Listener, count: usize) -> Vec<String> {
+    let mut events = Vec::new();
+    while events.len() < count {
+        events.push(next_event(listener).await.unwrap());
+    }
+    events
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn barn_and_office_tell_the_same_and_say_goodbye_when_they_stop() {
+    let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
+    for (payload, status) in [("hxb:LOT:LF1:UHF1", 201), ("hxb:LOT:LF1:UHF1", 409), ("hxb:LOT:LF1", 422)] {
+        assert_eq!(yard.deliver(payload).await.0, status);
+    }
+    yard.copied().await;
+    let at_barn = yard.barn.key("screen", &["read"]).unwrap();
+    let at_office = yard.office.key("screen", &["read"]).unwrap();
+    // The greeting, three events of the first payload and two of the one that is none.
+    let mut barn = listen(&yard.barn, "/api/events?after=0", &at_barn).await;
+    let told = events(&mut barn, 6).await;
+    for path in ["/api/events?after=0", "/sites/barn/api/events?after=0"] {
+        let mut office = listen(&yard.office, path, &at_office).await;
+        assert_eq!(events(&mut office, 6).await, told, "{path}");
+    }
+
+    let mut office = listen(&yard.office, "/api/events", &at_office).await;
+    next_event(&mut office).await.unwrap();
+    assert_eq!(yard.deliver("hxb:LOT:LF2:UHF2").await.0, 201);
+    assert_eq!(events(&mut barn, 2).await, events(&mut office, 2).await, "as it happens");
+
+    assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
+    assert_eq!(next_event(&mut barn).await, Err(Some((1001, "this process stops".to_owned()))));
+    assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.office.log()));
+    assert_eq!(next_event(&mut office).await, Err(Some((1001, "this process stops".to_owned()))));
+}
+
+async fn deliver_more(device: &Client, payloads: std::ops::Range<u64>) {
+    let texts: Vec<_> = payloads.map(|n| format!("hxb:LOT{}:LF{n}:UHF{n}", n / 100)).collect();
+    for call in texts.chunks(usize::try_from(CALL_PAYLOADS).unwrap()) {
+        let (status, _) = deliver(device, &json!({ "payloads": call })).await.unwrap();
+        assert_eq!(status, 200);
+    }
+}
+
+/// What of a process is in memory.
+fn resident_bytes(barn: &Barn) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", barn.pid().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_stops_reading_costs_no_memory_is_cut_and_told_where_to_go_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut barn = Barn::new(&own_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
+    barn.start().await.unwrap();
+    let device = barn.client(&barn.key("chute-1", &["ingest"]).unwrap()).unwrap();
+    let key = barn.key("screen", &["read"]).unwrap();
+    deliver_more(&device, 0..PAYLOADS_BEFORE).await;
+
+    let mut listeners = Vec::new();
+    for _ in 0..LISTENERS {
+        let mut listener = listen(&barn, "/api/events", &key).await;
+        next_event(&mut listener).await.unwrap();
+        listeners.push(listener);
+    }
+    let before = resident_bytes(&barn);
+    deliver_more(&device, PAYLOADS_BEFORE..PAYLOADS_BEFORE + PAYLOADS_UNREAD).await;
+    let grown = resident_bytes(&barn).saturating_sub(before);
+    println!("{LISTENERS} listeners that read nothing: the barn has grown by {grown} bytes");
+    assert!(grown < MAX_GROWTH_BYTES, "{grown} bytes more");
+
+    for listener in &mut listeners {
+        let mut told = Vec::new();
+        let end = loop {
+            match next_event(listener).await {
+                Ok(event) => told.push(serde_json::from_str::<Value>(&event).unwrap()["sequence"].as_u64().unwrap()),
+                Err(end) => break end,
+            }
+        };
+        let last = *told.last().unwrap();
+        assert!(told.is_sorted() && last < PAYLOADS_BEFORE + PAYLOADS_UNREAD, "cut before the end");
+        // Where the network took nothing any more, not even the goodbye, the end of the connection is all there is.
+        if let Some((code, reason)) = end {
+            let after = [last, last - 1].map(|after| format!("too slow: ask again with after={after}"));
+            assert!(
+                code == 1013 && after.contains(&reason),
+                "{code}: {reason}; change {last} was told at least in part"
+            );
+        }
+    }
+    // Whoever comes back is told the rest.
+    let mut again = listen(&barn, &format!("/api/events?after={}", PAYLOADS_BEFORE + PAYLOADS_UNREAD), &key).await;
+    assert_eq!(events(&mut again, 3).await.len(), 3);
+    until("the barn to be well", async || barn.check().ok()).await;
+}

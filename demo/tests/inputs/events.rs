@@ -1,0 +1,260 @@
+//! Events: in the order of the log, after the commit, the same at barn and office, and never without the right key.
+
+use super::router_barn::{Barn, StillClock};
+use super::router_barn::golden::Golden;
+use super::listener::{Heard, Listener, served};
+use super::table::Table;
+use axum::body::Body;
+use axum::http::Request;
+use herd::change::Origin;
+use herd::clock::Clock as _;
+use herd::decide::Rules;
+use herd::events::{BEHIND_CHANGES, EVENTS_PATH};
+use herd::position::{Sequence, StoreId};
+use herd::store::{Incoming, MemoryDisk, Receipt, Store};
+use herd::sync::OwnStore;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::protocol::Message;
+
+/// Two of them are duplicates and one is no event; three open a batch.
+pub(crate) const TEN: [&str; 10] = [
+    "hxb:LOT1:LF1:UHF1",
+    "  hxb:LOT1:LF1:UHF1\r\n",
+    "hxb:LOT1:LF2:UHF2",
+    "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
+    "event:hxbpai000001|lf:LF_EAR_0001|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
+    "event:hxbchi000001|weight:267.3|lid:1",
+    "hxb:LOT1:LF3",
+    "event:hxbchi000001|weight:267.3|lid:1",
+    "hxe:EXPORT001:LF2:UHF2",
+    "event:hxbrep000001|old_lf:LF_EAR_0001|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
+];
+/// What is told of so many changes is more than the network takes from somebody whom nobody reads.
+const NETWORK_CHANGES: u64 = 8_000;
+/// Of the ten so many are kept, after the change that begins a store.
+const HEAD: u64 = 1 + 8;
+
+async fn barn_with_ten() -> (Barn, SocketAddr) {
+    let barn = Barn::new(Rules::default());
+    let address = served(barn.router.clone()).await;
+    for payload in TEN {
+        barn.hear(payload).await;
+    }
+    assert_eq!(barn.head().sequence, Sequence(HEAD));
+    (barn, address)
+}
+
+fn from_the_start() -> String {
+    format!("{EVENTS_PATH}?after=0")
+}
+
+#[tokio::test]
+async fn ten_payloads_are_told_in_the_order_of_the_log_and_duplicates_are_not_told() {
+    let barn = Barn::new(Rules::default());
+    let address = served(barn.router.clone()).await;
+    let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    let hello = listener.event().await;
+    for payload in TEN {
+        barn.hear(payload).await;
+    }
+    let events = listener.events_to(HEAD).await;
+
+    let mut golden = Golden::new("events");
+    for (n, event) in std::iter::once(&hello).chain(&events).enumerate() {
+        golden.note(&format!("{n:02} {}", event["event"].as_str().unwrap()), event.clone());
+    }
+    golden.compare();
+
+    let mut late = Listener::open(address, &from_the_start(), &barn.read_key).await;
+    assert_eq!(late.event().await["sequence"], 0);
+    assert_eq!(late.events_to(HEAD).await, events, "history is told as it was when it was news");
+}
+
+#[tokio::test]
+async fn a_listener_goes_on_after_the_sequence_that_it_asks_after() {
+    let (barn, address) = barn_with_ten().await;
+    let mut whole = Listener::open(address, &from_the_start(), &barn.read_key).await;
+    whole.event().await;
+    let whole = whole.events_to(HEAD).await;
+    for after in 0..HEAD {
+        let mut listener = Listener::open(address, &format!("{EVENTS_PATH}?after={after}"), &barn.read_key).await;
+        assert_eq!(listener.event().await["sequence"], after);
+        let rest: Vec<_> = whole.iter().filter(|event| event["sequence"].as_u64() > Some(after)).cloned().collect();
+        assert_eq!(listener.events_to(HEAD).await, rest, "after {after}");
+    }
+}
+
+/// Catches an office that makes its events of anything but the log.
+#[tokio::test]
+async fn the_office_tells_the_same_events_as_the_barn() {
+    let (barn, address) = barn_with_ten().await;
+    let mut replica = Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap();
+    let start = barn.reader.position_at(Sequence::ZERO).unwrap().unwrap();
+    replica.apply(&barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
+    let office = Arc::new(OwnStore::new(replica.reader(), || 0));
+    let at_office = served(herd::events::router(office, barn.stop.subscribe())).await;
+
+    let mut told = Vec::new();
+    for at in [address, at_office] {
+        let mut listener = Listener::open(at, &from_the_start(), &barn.read_key).await;
+        let mut events = vec![listener.event().await];
+        events.extend(listener.events_to(HEAD).await);
+        told.push(events);
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+fn scan(n: u64) -> Incoming {
+    let origin = Origin { channel: "gate".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
+    Incoming { raw: format!("hxb:LOT:LF{n}:UHF{n}").into_bytes(), origin, at: StillClock.read() }
+}
+
+/// Catches an event that speaks of what a power cut would still take.
+#[tokio::test]
+async fn what_was_told_is_on_disk_and_what_a_commit_could_not_keep_is_not_told() {
+    let disk = MemoryDisk::default();
+    let open = |disk: &MemoryDisk| {
+        Store::open_source(disk, Rules::default(), StillClock.read().in_boot(1), || StoreId([7; 16])).unwrap()
+    };
+    let mut store = open(&disk);
+    let stop = watch::Sender::new(false);
+    let source = Arc::new(OwnStore::new(store.reader(), || 0));
+    let address = served(herd::events::router(source, stop.subscribe())).await;
+    let mut listener = Listener::open(address, EVENTS_PATH, "none is asked for").await;
+    listener.event().await;
+    for n in 2..6 {
+        assert_eq!(store.append(&[scan(n)]).unwrap(), [Receipt::Kept { sequence: Sequence(n) }]);
+        listener.events_to(n).await;
+        assert!(open(&disk.after_power_cut()).head().position.sequence >= Sequence(n));
+    }
+    assert!(disk.fail_after("log.redb", 0));
+    store.append(&[scan(6)]).unwrap_err();
+    drop(store);
+    let end = listener.next().await;
+    assert!(matches!(&end, Heard::Closed(1012, why) if why.contains("connect again")), "{end:?}");
+}
+
+/// Catches a listener that is left to guess what it missed: the network still holds what it did not read, and the
+/// goodbye comes after that.
+#[tokio::test]
+async fn a_listener_too_far_behind_is_told_after_which_sequence_to_ask_and_misses_nothing_by_it() {
+    let barn = Barn::new(Rules::default());
+    let address = served(barn.router.clone()).await;
+    let mut slow = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    slow.event().await;
+    while barn.head().sequence.0 < BEHIND_CHANGES + NETWORK_CHANGES {
+        barn.hear_a_group().await;
+    }
+    let mut told = 1;
+    let (code, reason) = loop {
+        match slow.next().await {
+            Heard::Event(event) => told = event["sequence"].as_u64().unwrap(),
+            Heard::Closed(code, reason) => break (code, reason),
+            Heard::Cut => panic!("cut without a word after {told}"),
+        }
+    };
+    assert_eq!(code, 1013, "{reason}");
+    let after: u64 = reason.strip_prefix("too slow: ask again with after=").unwrap().parse().unwrap();
+    assert!(after == told || after == told - 1, "{reason}, and change {told} was told at least in part");
+    let mut again = Listener::open(address, &format!("{EVENTS_PATH}?after={after}"), &barn.read_key).await;
+    again.event().await;
+    let head = barn.head().sequence.0;
+    let rest = again.events_to(head).await;
+    assert_eq!(rest.first().unwrap()["sequence"], after + 1);
+    assert_eq!(
+        rest.len() as u64,
+        2 * (head - after),
+        "history is told as fast as it is taken, and nothing is left out"
+    );
+}
+
+#[tokio::test]
+async fn a_listener_that_speaks_is_closed_with_the_reason() {
+    let (barn, address) = barn_with_ten().await;
+    for message in [Message::text("hello"), Message::binary(b"hello".to_vec())] {
+        let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+        listener.event().await;
+        listener.say(message).await;
+        let end = listener.next().await;
+        assert!(matches!(&end, Heard::Closed(1003, why) if why.contains("only tells")), "{end:?}");
+    }
+    let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    listener.event().await;
+    listener.say(Message::binary(vec![0; 5_000])).await;
+    assert_ne!(listener.next().await, Heard::Event(Value::Null), "more than a client may say ends the connection");
+}
+
+#[tokio::test]
+async fn a_revoked_key_cuts_its_connections_and_no_others() {
+    let (barn, address) = barn_with_ten().await;
+    let other_key = barn.keys.add("other", [herd::door::keys::Scope::Read].into()).unwrap().reveal().to_owned();
+    let mut cut = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    let mut kept = Listener::open(address, EVENTS_PATH, &other_key).await;
+    cut.event().await;
+    kept.event().await;
+    barn.keys.revoke("screen").unwrap();
+    assert_eq!(cut.next().await, Heard::Cut);
+    barn.hear("hxb:LOT1:LF9:UHF9").await;
+    assert_eq!(kept.events_to(HEAD + 1).await.len(), 2);
+}
+
+#[tokio::test]
+async fn the_stop_of_the_process_is_told() {
+    let (barn, address) = barn_with_ten().await;
+    let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    listener.event().await;
+    barn.stop.send_replace(true);
+    assert_eq!(listener.next().await, Heard::Closed(1001, "this process stops".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
+    let mut table = Table::new("events_refused");
+    table.barn.hear_more(3).await;
+    let key = table.barn.read_key.clone();
+    let ask = |query: &str| {
+        let request = Request::get(format!("{EVENTS_PATH}{query}")).header("X-API-Key", &key);
+        request.body(Body::empty()).unwrap()
+    };
+    let wrong = [
+        ("no upgrade", ""),
+        ("no upgrade at a right sequence", "?after=2"),
+        ("beyond the head", "?after=5"),
+        ("far beyond the head", "?after=18446744073709551615"),
+        ("beyond all numbers", "?after=18446744073709551616"),
+        ("a negative sequence", "?after=-1"),
+        ("a sequence with a sign", "?after=%2B1"),
+        ("no number", "?after=abc"),
+        ("an empty sequence", "?after="),
+        ("a sequence twice", "?after=1&after=1"),
+        ("an unknown key", "?since=2024-01-01"),
+        ("a position of sync", "?store=1&epoch=1&after=1&digest=1"),
+    ];
+    for (case, query) in wrong {
+        table.leaves_nothing(case, 400, ask(query)).await;
+    }
+    let ingest = table.barn.ingest_key.clone();
+    let sync = table.barn.sync_key.clone();
+    let keyless = Request::get(EVENTS_PATH).body(Body::empty()).unwrap();
+    table.leaves_nothing("no key", 401, keyless).await;
+    for (case, key) in [("a key of scope ingest", ingest), ("a key of scope sync", sync)] {
+        let request = Request::get(EVENTS_PATH).header("X-API-Key", key).body(Body::empty()).unwrap();
+        table.leaves_nothing(case, 403, request).await;
+    }
+    table
+        .leaves_nothing("a key in the query", 401, {
+            Request::get(format!("{EVENTS_PATH}?key={key}")).body(Body::empty()).unwrap()
+        })
+        .await;
+    table.compare();
+}
+
+/// What a change of another kind would be told as: nothing.
+#[test]
+fn a_change_that_is_no_payload_makes_no_event() {
+    let began = json!(herd::events::notices_of(Sequence(1), b"\xc8\x07new"));
+    assert_eq!(began, json!([]));
+}
