@@ -49,12 +49,20 @@ pub(crate) fn sync(sites: Arc<Sites>, keys: Arc<KeyRing>) -> Router {
 }
 
 async fn only_site(State(sites): State<Arc<Sites>>, request: Request) -> Response {
+    match only_name(&sites) {
+        Ok(only) => ask(&sites, &only, request).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// The site that a path without a site's prefix means.
+pub(crate) fn only_name(sites: &Sites) -> Result<String, ApiError> {
     match sites.names().as_slice() {
-        [only] => ask(&sites, only, request).await,
-        [] => ApiError::not_found("no barn is paired with this office yet").into_response(),
+        [only] => Ok(only.clone()),
+        [] => Err(ApiError::not_found("no barn is paired with this office yet")),
         several => {
             let paths = several.iter().map(|name| format!("{SITE_PREFIX}{name}")).collect::<Vec<_>>().join(", ");
-            ApiError::not_found(format!("name the site, one of {paths}")).into_response()
+            Err(ApiError::not_found(format!("name the site, one of {paths}")))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The process: from settings to an ordered stop.
 
 use crate::commands::{RunningOffice, answer};
+use crate::corrections;
 use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
@@ -129,10 +130,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     end
 }
 
-/// Everything that is served: the pages, and the sync interface for mirrors behind this one, each behind its door.
+/// Everything that is served: the pages, the sync interface for mirrors behind this one, and what is sent on to the
+/// barns, each behind its door.
 pub fn router(sites: &Arc<Sites>, clock: Arc<dyn Clock>, keys: &Arc<KeyRing>) -> Router {
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), keys.clone());
-    pages.merge(doors::sync(sites.clone(), keys.clone()))
+    pages.merge(doors::sync(sites.clone(), keys.clone())).merge(corrections::router(sites.clone(), keys.clone()))
 }
 
 /// How a part of the process ended: its name, and its error.

@@ -77,12 +77,19 @@ impl Snapshot {
     pub fn payload(&self, sequence: Sequence) -> Result<Option<PayloadView>, QueryError> {
         let Some(received) = self.received(sequence)? else { return Ok(None) };
         let mut view = PayloadView::new(sequence, received);
-        let afterwards = self.afterwards(sequence)?;
-        (view.accepted_by, view.voided_by) = (afterwards.accepted_by, afterwards.voided_by);
-        if let Some(event) = afterwards.accepted_by.map(|by| self.late_event(by)).transpose()?.flatten() {
-            view.tell_event(event.accepted);
-        }
+        self.tell_afterwards(&mut view)?;
         Ok(Some(view))
+    }
+
+    /// Tells of a payload what later changes made of it; gives the event that one of them made of it.
+    pub(super) fn tell_afterwards(&self, view: &mut PayloadView) -> Result<Option<LateEvent>, QueryError> {
+        let afterwards = self.afterwards(view.id)?;
+        (view.accepted_by, view.voided_by) = (afterwards.accepted_by, afterwards.voided_by);
+        let event = afterwards.accepted_by.map(|by| self.late_event(by)).transpose()?.flatten();
+        if let Some(event) = &event {
+            view.tell_event(event.accepted.clone());
+        }
+        Ok(event)
     }
 
     /// What later changes made of the payload `of`.
