@@ -8,6 +8,7 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::change::{AnimalId, BatchId};
+use herd::correction::CorrectionForm;
 use herd::door::reply::ApiError;
 use herd::query::{BatchTraitValues, BatchView, CorrectionView, MemberView, NumberedBatch};
 use herd::store::Snapshot;
@@ -104,6 +105,14 @@ struct BatchPage {
     animals: Vec<MemberView>,
     /// Goes on in the animals.
     next: Option<u64>,
+}
+
+impl BatchPage {
+    /// What the correction was that closed it, where that was not to close it.
+    fn closed_as(&self) -> Option<String> {
+        let by_the_way = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
+        self.closed_by_correction.as_ref().filter(by_the_way).map(CorrectionView::what)
+    }
 }
 
 /// The batch that a number means.

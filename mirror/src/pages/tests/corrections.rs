@@ -114,11 +114,13 @@ async fn a_batch_shows_its_notes_and_who_closed_it() {
     let office = corrected();
     let page = html_of(&office, "/batches/by-id/2").await;
     assert_tells(&page, &["<dd class=\"lines\">two lines\nof &#60;text&#62;</dd>"]);
-    assert_tells(&page, &["<a href=\"/payloads/22\">change 22</a>", "batch with the id 2 closed", WHO]);
+    assert_tells(&page, &["<a href=\"/payloads/22\">change 22</a>", WHO]);
+    assert!(!page.contains("batch with the id 2 closed"), "{page}");
     let batch = json_of(&office, "/batches/by-id/2").await;
     assert_eq!((&batch["notes"], &batch["closed_by"]), (&json!("two lines\nof <text>"), &json!(22)));
     assert_eq!(batch["closed_by_correction"]["author"], "J. Doe");
     // The last animal of this one died.
+    assert_tells(&html_of(&office, "/batches/by-id/9").await, &["change 20</a>", "animal 10 died; J. Doe"]);
     assert_eq!(json_of(&office, "/batches/by-id/9").await["closed_by_correction"]["correction"]["kind"], "died");
     assert!(json_of(&office, "/batches/by-id/11").await.get("closed_by_correction").is_none());
 }
@@ -156,7 +158,10 @@ async fn a_payload_s_page_leads_to_what_accepted_and_what_voided_it() {
     assert_eq!((&payload["status"], &payload["accepted_by"]), (&json!("processed"), &json!(accepted)));
     assert_eq!((&payload["voided_by"], &payload["animal"]), (&json!(voided), &json!(3)));
     assert!(payload["rejected_at_first"].as_str().unwrap().contains("another content"));
-    assert_tells(&html_of(&office, "/payloads").await, &["check in, accepted later, voided"]);
+    assert_tells(
+        &html_of(&office, "/payloads").await,
+        &["Voided</span> <span class=\"note\">check in, accepted later"],
+    );
 }
 
 #[tokio::test]
@@ -180,7 +185,7 @@ async fn a_proposed_reader_era_is_a_notice_that_says_what_to_do() {
     let mut store = filled_store(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/status").await;
-    let order = "<code>herdlinxd correct new_reader_era --reader-group main</code>";
+    let order = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --reader-group main</code>";
     assert_tells(
         &page,
         &["A new reader era?", "5 event ids of readers main came again", order, "href=\"/payloads/7\""],
