@@ -52,8 +52,7 @@ impl Remote for OwnBarn {
 
     fn process(&self) -> Process {
         let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.began_since_boot_ms);
-        let radio =
-            |radio: &ListenedRadio| RadioView { name: radio.name.clone(), state: radio.state.borrow().word() };
+        let radio = |radio: &ListenedRadio| RadioView { name: radio.name.clone(), state: radio.state.borrow().word() };
         Process::Source(SourceState {
             uptime_s: up_ms / 1_000,
             radios: self.health.radios.iter().map(radio).collect(),

@@ -91,12 +91,20 @@ struct Doors {
 }
 
 async fn only_site(State(doors): State<Doors>, request: Request) -> Response {
-    match doors.sites.names().as_slice() {
-        [only] => doors.ask(only, request).await,
-        [] => ApiError::not_found("no barn is paired with this office yet").into_response(),
+    match only_name(&doors.sites) {
+        Ok(only) => doors.ask(&only, request).await,
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// The site that a path without a site's prefix means.
+pub(crate) fn only_name(sites: &Sites) -> Result<String, ApiError> {
+    match sites.names().as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(ApiError::not_found("no barn is paired with this office yet")),
         several => {
             let paths = several.iter().map(|name| format!("{SITE_PREFIX}{name}")).collect::<Vec<_>>().join(", ");
-            ApiError::not_found(format!("name the site, one of {paths}")).into_response()
+            Err(ApiError::not_found(format!("name the site, one of {paths}")))
         }
     }
 }

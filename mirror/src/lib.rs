@@ -2,6 +2,7 @@
 pub mod cli;
 pub mod commands;
 pub mod copies;
+mod corrections;
 mod doors;
 pub mod follow;
 pub mod link;

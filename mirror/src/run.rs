@@ -1,6 +1,7 @@
 //! The process: from settings to an ordered stop.
 
 use crate::commands::{RunningOffice, answer};
+use crate::corrections;
 use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
@@ -134,17 +135,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 }
 
 /// Everything that is served, each part behind its door; keys and tokens open all of them.
-pub fn router(
-    sites: &Arc<Sites>,
-    office: OfficeMetrics,
-    clock: Arc<dyn Clock>,
-    tokens: &Arc<TokenRing>,
-) -> Router {
+pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, tokens: &Arc<TokenRing>) -> Router {
     let times = RequestTimes::default();
     let routes = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone())
         .merge(doors::tokens(tokens.clone()))
         .merge(doors::remote(sites.clone(), tokens.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
+        .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, tokens.clone()));
     times.watch(routes)
 }

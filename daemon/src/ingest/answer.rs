@@ -114,6 +114,6 @@ pub(crate) fn refusal(error: &RecordError) -> ApiError {
             "a later version wrote to this store, so this one takes nothing in: upgrade it",
             RETRY_LATER_S,
         ),
-        RecordError::TooMany { .. } => ApiError::bad_request(error.to_string()),
+        RecordError::TooMany { .. } | RecordError::TooLong { .. } => ApiError::bad_request(error.to_string()),
     }
 }

@@ -18,7 +18,7 @@ mod body;
 #[cfg(test)]
 mod tests;
 
-use crate::recorder::{RecordError, Recorder};
+use crate::recorder::{MAX_RAW_BYTES, RecordError, Recorder};
 use answer::Answer;
 pub(crate) use answer::{busy, refusal};
 use axum::Router;
@@ -135,6 +135,11 @@ impl Ingest {
 /// The text, if it may be handed over. What is in it is judged later and kept either way.
 fn checked(item: Item) -> Result<String, ApiError> {
     let Item::Text(text) = item else { return Err(ApiError::bad_request("a payload must be a string")) };
+    if text.len() > MAX_RAW_BYTES {
+        return Err(ApiError::bad_request(format!(
+            "the payload is longer than {MAX_RAW_BYTES} bytes, blanks included"
+        )));
+    }
     match trimmed(text.as_bytes()).len() {
         0 => Err(ApiError::bad_request("the payload is empty")),
         1..=MAX_PAYLOAD_BYTES => Ok(text),

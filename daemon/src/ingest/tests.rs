@@ -240,6 +240,23 @@ async fn an_array_is_answered_in_order_each_as_the_single_call_would_be() {
     assert_eq!(door.world.recorder.status().borrow().counts.groups, 2);
 }
 
+/// Catches a payload whose blanks make a change longer than any that a follower takes: it ended the writer, and the
+/// device that heard of a 503 sent it again.
+#[tokio::test]
+async fn a_payload_padded_with_blanks_is_refused_alone_and_the_writer_goes_on() {
+    let door = door();
+    let padded = format!("{}hxb:A:LF1:UHF1", " ".repeat(70_000));
+    let body = json!({"payloads": [padded, "hxb:A:LF2:UHF2"]}).to_string();
+    let (status, _, answer) = door.post(body).await;
+    assert_eq!(status, 200);
+    assert_eq!(answer["results"][0]["error"], "bad_request", "{answer}");
+    assert_eq!(answer["results"][1]["status"], "stored", "{answer}");
+    assert!(!door.world.ended.is_finished());
+    let incoming = Incoming { raw: vec![b' '; 70_000], origin: Origin::default(), at: door.world.clock.read() };
+    let refused = door.world.recorder.record(incoming).await;
+    assert!(matches!(refused, Err(RecordError::TooLong { bytes: 70_000 })), "{refused:?}");
+}
+
 #[tokio::test]
 async fn an_array_holds_up_to_a_thousand_and_an_empty_one_is_answered_with_nothing() {
     let door = door();

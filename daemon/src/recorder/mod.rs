@@ -36,6 +36,9 @@ use writer::Writer;
 
 /// So many payloads are committed together at most: what one row of the log holds.
 pub const GROUP_PAYLOADS: usize = 1_000;
+/// The longest payload, blanks around it included: far below what one change can hold, so that no payload that is
+/// handed over can fail a commit.
+pub const MAX_RAW_BYTES: usize = 4 * 1024;
 /// So many payloads wait or are being committed at most; the next caller waits for room, and that is the
 /// back-pressure. At 4 KiB, the largest that a door lets in, they are 16 MiB.
 pub const QUEUE_PAYLOADS: usize = 4_096;
@@ -65,6 +68,12 @@ pub enum RecordError {
     /// The writer has ended before it came to this payload.
     #[error("the writer has ended: the program is about to start again")]
     Ended,
+    /// More bytes than any door lets in.
+    #[error("a payload of {bytes} bytes is too long: none may have more than {MAX_RAW_BYTES}, blanks included")]
+    TooLong {
+        /// How many it has.
+        bytes: usize,
+    },
     /// More at once than one group holds.
     #[error("{count} payloads at once are too many: at most {GROUP_PAYLOADS} can be recorded together")]
     TooMany {
@@ -148,6 +157,9 @@ impl Recorder {
         let count = payloads.len();
         if count == 0 {
             return Ok(Vec::new());
+        }
+        if let Some(bytes) = payloads.iter().map(|payload| payload.raw.len()).find(|bytes| *bytes > MAX_RAW_BYTES) {
+            return Err(RecordError::TooLong { bytes });
         }
         let permits = u32::try_from(count).ok().filter(|_| count <= GROUP_PAYLOADS);
         let permits = permits.ok_or(RecordError::TooMany { count })?;

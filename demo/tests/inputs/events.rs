@@ -1,8 +1,8 @@
 //! Events: in the order of the log, after the commit, the same at barn and office, and never without the right key.
 
-use super::router_barn::{Barn, StillClock};
-use super::router_barn::golden::Golden;
 use super::listener::{Heard, Listener, served};
+use super::router_barn::golden::Golden;
+use super::router_barn::{Barn, StillClock};
 use super::table::Table;
 use axum::body::Body;
 use axum::http::Request;
@@ -255,6 +255,6 @@ async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
 /// What a change of another kind would be told as: nothing.
 #[test]
 fn a_change_that_is_no_payload_makes_no_event() {
-    let began = json!(herd::events::notices_of(Sequence(1), b"\xc8\x07new"));
+    let began = json!(herd::events::notices_of(Sequence(1), b"\xc8\x07new", |_| Ok::<_, ()>(None)).unwrap());
     assert_eq!(began, json!([]));
 }

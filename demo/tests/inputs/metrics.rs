@@ -1,9 +1,9 @@
 //! Metrics: who may see them, and that they say what happened.
 
-use super::router_barn::{Barn, RECEIVE};
 use super::events::TEN;
 use super::listener::{Listener, served};
 use super::openmetrics::Exposition;
+use super::router_barn::{Barn, RECEIVE};
 use super::table::Table;
 use axum::body::Body;
 use axum::extract::ConnectInfo;

@@ -4,7 +4,7 @@ use super::asking::Served;
 use super::callers::{Caller, May};
 use super::router_barn::golden::Golden;
 use super::router_barn::{Barn, StillClock};
-use super::rows::{Row, assert_complete, get};
+use super::rows::{Row, assert_complete, get, post};
 use super::shown::{ANY, Route, routes_of};
 use axum::Router;
 use herd::decide::Rules;
@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 /// The pages: on the machine itself without a key.
 const PAGES: May = May::KeysOrHere(&[Scope::Read]);
 const SYNC: May = May::Keys(&[Scope::Sync]);
+const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
+
+/// An order that every barn refuses, so that it leaves nothing behind.
+const REFUSED_ORDER: &str = r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"merge","animal":3,"absorbed":3}}"#;
 
 /// So long the office has to hold what the barn holds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -58,6 +62,7 @@ fn rows() -> Vec<Row> {
         get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/full-export", SYNC),
         get("/api/sync/live", SYNC).upgraded(),
+        post("/api/corrections", CORRECT, REFUSED_ORDER),
     ];
     let of_office = [
         get("/", PAGES),

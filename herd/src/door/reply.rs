@@ -107,6 +107,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        JsonAsSent::from_request(request, state).await.map(|sent| Self(sent.value))
+    }
+}
+
+/// As [`StrictJson`], with the bytes as they came, for those who pass them on.
+#[derive(Clone, Debug)]
+pub struct JsonAsSent<T> {
+    /// The body.
+    pub bytes: Bytes,
+    /// What it says.
+    pub value: T,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonAsSent<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             let message = "send the body as `Content-Type: application/json`";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
@@ -123,7 +140,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
             }
             ApiError::bad_request("the body could not be read to its end")
         })?;
-        parse_json(&bytes).map(Self)
+        let value = parse_json(&bytes)?;
+        Ok(Self { bytes, value })
     }
 }
 
@@ -237,7 +255,8 @@ async fn nothing_here() -> ApiError {
     ApiError::not_found("there is nothing at this path")
 }
 
-async fn not_by_this_method() -> ApiError {
+/// The answer to a method that a path does not have, for routers that get no [`with_fallbacks`].
+pub async fn not_by_this_method() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not answer to this method")
 }
 

@@ -170,7 +170,7 @@ impl Teller<'_> {
     async fn feed_page(&mut self) -> Result<(), EventsEnd> {
         let run = self.reader.run_after(self.at, PAGE_CHANGES, PAGE_BYTES)?;
         for (bytes, sequence) in run.changes.iter().zip(self.at.sequence.0 + 1..) {
-            for notice in notices_of(Sequence(sequence), bytes) {
+            for notice in notices_of(Sequence(sequence), bytes, |of| self.reader.change(of))? {
                 self.feed(&notice).await?;
                 self.deliveries.count_event();
             }

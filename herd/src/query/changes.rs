@@ -47,6 +47,9 @@ pub enum ChangeBody {
         /// How its event was placed.
         #[serde(flatten)]
         placed: Placed,
+        /// Why it was rejected when it came, as a sentence, where a later change accepted it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rejected_at_first: Option<String>,
         /// For each animal that it touches, the change that touched it before; 0 for a new one.
         previous: Vec<PreviousChange>,
     },
@@ -164,15 +167,23 @@ pub struct PreviousChange {
 }
 
 impl Snapshot {
-    /// The change with this number; none beyond the head. One of a kind or version that is not known here is told as
-    /// its bytes.
+    /// The change with this number; none beyond the head. A payload is told as later changes left it. A change of a kind
+    /// or version that is not known here is told as its bytes.
     pub fn change_view(&self, sequence: Sequence) -> Result<Option<ChangeView>, QueryError> {
-        Ok(self.change_bytes(sequence)?.map(|bytes| ChangeView::new(sequence, &bytes)))
+        let Some(bytes) = self.change_bytes(sequence)? else { return Ok(None) };
+        let mut view = ChangeView::new(sequence, &bytes);
+        if let ChangeBody::Received { payload, placed, rejected_at_first, .. } = &mut view.body {
+            let reason = payload.reason_text.clone();
+            if let Some(late) = self.tell_afterwards(payload)? {
+                (*placed, *rejected_at_first) = (Placed::from(&late.accepted), reason);
+            }
+        }
+        Ok(Some(view))
     }
 }
 
 impl ChangeView {
-    /// What these stored bytes say.
+    /// What these stored bytes say by themselves.
     pub fn new(sequence: Sequence, bytes: &[u8]) -> Self {
         let number = bytes.first().copied().unwrap_or(0);
         let kind =
@@ -207,7 +218,8 @@ impl ChangeBody {
             Outcome::Accepted(accepted) => Placed::from(&**accepted),
             Outcome::Rejected(_) => Placed::default(),
         };
-        Self::Received { payload: Box::new(PayloadView::new(sequence, received)), placed, previous }
+        let payload = Box::new(PayloadView::new(sequence, received));
+        Self::Received { payload, placed, rejected_at_first: None, previous }
     }
 
     fn reprocessed(reprocessed: &Reprocessed) -> Self {

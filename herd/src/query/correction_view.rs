@@ -1,9 +1,11 @@
 //! Corrections as they are shown.
 
-use crate::change::{AnimalId, BatchId, Corrected, CorrectionResult};
+use super::QueryError;
+use crate::change::{AnimalId, BatchId, Change, Corrected, CorrectionResult, TagKind};
 use crate::clock::iso_utc;
 use crate::correction::CorrectionForm;
 use crate::position::Sequence;
+use crate::store::Snapshot;
 use serde::Serialize;
 
 /// Who corrected what, and why.
@@ -62,16 +64,63 @@ impl From<&Corrected> for CorrectionView {
 }
 
 impl CorrectionView {
-    /// What was done, in words: `move pen`.
+    /// What was done, as a sentence without its full stop: `animal 2 moved to pen P2`.
     pub fn what(&self) -> String {
-        let form = serde_json::to_value(&self.correction).unwrap_or_default();
-        let kind = form["kind"].as_str().unwrap_or_default();
-        let told: Vec<String> = ["pen", "batch_number", "weight_kg", "tag", "notes", "payload", "absorbed"]
-            .into_iter()
-            .filter_map(|key| {
-                form[key].as_str().map(str::to_owned).or_else(|| form[key].as_u64().map(|n| n.to_string()))
-            })
-            .collect();
-        [&[kind.replace('_', " ")], told.as_slice()].concat().join(" ")
+        self.correction.what(None)
+    }
+
+    /// The same where `animal` is spoken of anyway: `moved to pen P2`.
+    pub fn what_of(&self, animal: AnimalId) -> String {
+        self.correction.what(Some(animal))
+    }
+}
+
+impl CorrectionForm {
+    fn what(&self, spoken_of: Option<AnimalId>) -> String {
+        let is_this = |animal: u64| spoken_of == Some(AnimalId(animal));
+        let done_to =
+            |animal: u64, done: String| if is_this(animal) { done } else { format!("animal {animal} {done}") };
+        let named = |animal: u64| if is_this(animal) { "this one".to_owned() } else { format!("animal {animal}") };
+        match self {
+            Self::Void { payload } => format!("event of payload {payload} voided"),
+            Self::Merge { animal, absorbed } => format!("animal {absorbed} merged into {}", named(*animal)),
+            Self::Retag { animal, tag_kind, tag: Some(tag) } => {
+                done_to(*animal, format!("given the {} tag {tag}", spelled(*tag_kind)))
+            }
+            Self::Retag { animal, tag_kind, tag: None } => {
+                done_to(*animal, format!("left without its {} tag", spelled(*tag_kind)))
+            }
+            Self::MovePen { animal, pen } => done_to(*animal, format!("moved to pen {pen}")),
+            Self::MoveBatch { animal, batch_number } => done_to(*animal, format!("moved to batch {batch_number}")),
+            Self::Weigh { animal, weight_kg } => done_to(*animal, format!("weighed {} kg", weight_kg.0)),
+            Self::Died { animal } => done_to(*animal, "died".to_owned()),
+            // Elsewhere a batch is called by its number, which may look like the id of another.
+            Self::CloseBatch { batch } => format!("batch with the id {batch} closed"),
+            Self::EditBatch { batch, notes: Some(_) } => format!("notes of the batch with the id {batch} written"),
+            Self::EditBatch { batch, notes: None } => format!("notes of the batch with the id {batch} taken away"),
+            Self::AcceptRejected { payload, animal: None } => format!("payload {payload} accepted as an event"),
+            Self::AcceptRejected { payload, animal: Some(animal) } => {
+                format!("payload {payload} accepted as an event of {}", named(*animal))
+            }
+            Self::NewReaderEra { reader_group } => format!("a new era of the readers {reader_group} begun"),
+        }
+    }
+}
+
+/// As people write it.
+fn spelled(kind: TagKind) -> &'static str {
+    match kind {
+        TagKind::Lf => "LF",
+        TagKind::Epc => "UHF",
+    }
+}
+
+impl Snapshot {
+    /// The correction that the change `sequence` is; none for any other change.
+    pub fn correction(&self, sequence: Sequence) -> Result<Option<CorrectionView>, QueryError> {
+        Ok(match self.change(sequence)? {
+            Some(Change::Corrected(corrected)) => Some(CorrectionView::from(&*corrected)),
+            _ => None,
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! The history of an animal: every change that touched it, the latest first.
 //!
 //! Each change says for each animal that it touches which change touched it before, so a history is a walk back
-//! through the log. Corrections are in it, and so is what they voided. Where one animal turned out to be another, two walks run side by side and are told as one.
+//! through the log. Corrections are in it, and so is what they voided. Where one animal turned out to be another, two
+//! walks run side by side and are told as one.
 
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};

@@ -77,14 +77,20 @@ impl Snapshot {
     pub fn payload(&self, sequence: Sequence) -> Result<Option<PayloadView>, QueryError> {
         let Some(received) = self.received(sequence)? else { return Ok(None) };
         let mut view = PayloadView::new(sequence, received);
-        let afterwards = self.afterwards(sequence)?;
-        view.voided_by = afterwards.voided_by;
-        if let Some(by) = afterwards.accepted_by
-            && let Some(late) = self.late_event(by)?
-        {
-            view.accept(by, late.accepted);
-        }
+        self.tell_afterwards(&mut view)?;
         Ok(Some(view))
+    }
+
+    /// Tells of a payload what later changes made of it; gives the event that one of them made of it.
+    pub(super) fn tell_afterwards(&self, view: &mut PayloadView) -> Result<Option<LateEvent>, QueryError> {
+        let afterwards = self.afterwards(view.id)?;
+        view.voided_by = afterwards.voided_by;
+        let Some(by) = afterwards.accepted_by else { return Ok(None) };
+        let event = self.late_event(by)?;
+        if let Some(event) = &event {
+            view.accept(by, event.accepted.clone());
+        }
+        Ok(event)
     }
 
     /// What later changes made of the payload `of`.

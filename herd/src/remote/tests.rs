@@ -7,6 +7,7 @@ use crate::decide::Rules;
 use crate::door::reply::with_fallbacks;
 use crate::position::{Sequence, StoreId};
 use crate::store::{Incoming, MemoryDisk, Reader, Store};
+use crate::sync::Deliveries;
 use crate::wire::BarnHead;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -47,6 +48,7 @@ struct Told {
     barn: BarnHead,
     process: Process,
     duplicates: Vec<DuplicateView>,
+    deliveries: Deliveries,
 }
 
 impl Served for Told {
@@ -56,6 +58,10 @@ impl Served for Told {
 
     fn barn(&self) -> BarnHead {
         self.barn
+    }
+
+    fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 }
 
@@ -96,6 +102,7 @@ fn filled() -> Reader {
 fn barn() -> Router {
     let duplicate = |id| DuplicateView::new(id, Sequence(id + 1), "gate".into(), Some(-70), WALL_US);
     served(Told {
+        deliveries: Deliveries::default(),
         reader: Some(filled()),
         barn: BarnHead { head: Sequence(9), age_ms: Some(0), duplicates: 3 },
         process: Process::Source(SourceState {
@@ -119,7 +126,7 @@ fn office(reader: Option<Reader>, age_ms: Option<u64>) -> Router {
         stopped_because: None,
         copied: None,
     });
-    served(Told { reader, barn, process, duplicates: Vec::new() })
+    served(Told { reader, barn, process, duplicates: Vec::new(), deliveries: Deliveries::default() })
 }
 
 fn served(told: Told) -> Router {

@@ -3,19 +3,18 @@
 use super::KEY_HEADER;
 use super::address::Address;
 use super::dial::Connection;
+use super::exchange::{Exchange, whole_body};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use herd::sync::link::{Answer, LinkError, LiveChannel, Opened};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::header::{
     CONNECTION, HOST, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::time::Duration;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as SocketError;
@@ -40,15 +39,6 @@ pub struct HttpsChannel {
     peer: String,
 }
 
-/// The task that moves the bytes of the HTTP exchange. It ends with the exchange.
-struct Exchange(JoinHandle<()>);
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Asks over `connection` for a WebSocket at `path_and_query`.
 pub(super) async fn open(
     address: &Address,
@@ -58,16 +48,10 @@ pub(super) async fn open(
 ) -> Result<Opened<HttpsChannel>, LinkError> {
     let peer = address.to_string();
     let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: OPENING, why };
-    let (mut requests, exchange) =
-        http1::handshake(TokioIo::new(connection)).await.map_err(|error| broken(error.to_string()))?;
-    let _exchange = Exchange(tokio::spawn(async move {
-        if let Err(error) = exchange.with_upgrades().await {
-            tracing::debug!(%error, "the exchange that opens a live connection ended");
-        }
-    }));
+    let mut exchange = Exchange::over(connection).await.map_err(|error| broken(error.to_string()))?;
     let nonce = generate_key();
     let request = request(&peer, path_and_query, key, &nonce).map_err(|error| broken(error.to_string()))?;
-    let response = requests.send_request(request).await.map_err(|error| broken(error.to_string()))?;
+    let response = exchange.send(request).await.map_err(|error| broken(error.to_string()))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return refusal(&peer, response).await.map(Opened::Refused);
     }
@@ -97,13 +81,7 @@ fn request(
 
 async fn refusal(peer: &str, response: Response<Incoming>) -> Result<Answer, LinkError> {
     let status = response.status().as_u16();
-    match Limited::new(response.into_body(), REFUSAL_BYTES).collect().await {
-        Ok(body) => Ok(Answer { status, body: body.to_bytes() }),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(LinkError::TooLong { peer: peer.into(), limit_bytes: REFUSAL_BYTES })
-        }
-        Err(error) => Err(LinkError::Broken { peer: peer.into(), doing: OPENING, why: error.to_string() }),
-    }
+    Ok(Answer { status, body: whole_body(peer, OPENING, response, REFUSAL_BYTES).await? })
 }
 
 /// The connection itself again, without the layers of the HTTP exchange.

@@ -6,14 +6,17 @@
 
 mod address;
 mod dial;
+mod exchange;
 mod get;
 mod live;
+mod post;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trust;
 
 pub use address::{Address, NoAddress};
 pub use live::HttpsChannel;
+pub use post::{NotPosted, PostBounds, Posted};
 pub use trust::{Trust, TrustError, client_config};
 
 use herd::sync::link::{Answer, Link, LinkError, Opened};

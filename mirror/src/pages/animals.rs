@@ -9,7 +9,7 @@ use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
 use herd::door::reply::ApiError;
-use herd::query::{AnimalView, HistoryEntry, HistoryPlace, PageLimit, TotalsView, WeightView};
+use herd::query::{AnimalView, CorrectionView, HistoryEntry, HistoryPlace, PageLimit, TotalsView, WeightView};
 use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,13 @@ struct AnimalsPage {
     list: List<AnimalView>,
 }
 
+impl AnimalsPage {
+    /// Those that are neither on the yard nor left it.
+    fn dead(&self) -> u64 {
+        self.totals.animals.saturating_sub(self.totals.active.saturating_add(self.totals.exported))
+    }
+}
+
 /// All animals, in the order in which they came.
 pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
     read(visit).map(|page| visit.show(&page))
@@ -69,17 +76,12 @@ pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
 }
 
 fn cells(animal: &AnimalView) -> [Cell<'_>; 12] {
-    let status = match animal.status {
-        AnimalStatus::Active => "active",
-        AnimalStatus::Exported => "exported",
-        AnimalStatus::Dead => "dead",
-    };
     [
         Cell::Number(animal.id.0),
         Cell::id(animal.lf.as_ref().map(|tag| tag.key.as_str())),
         Cell::id(animal.epc.as_ref().map(|tag| tag.key.as_str())),
         Cell::id(animal.lids.last().map(|named| named.lid.as_str())),
-        Cell::Text(status),
+        Cell::Text(animal.status.as_str()),
         Cell::text(animal.weight_kg.as_deref()),
         Cell::id(animal.barn_batch.as_ref().map(|batch| batch.batch_number.as_str())),
         Cell::id(animal.export_batch.as_ref().map(|batch| batch.batch_number.as_str())),
@@ -142,6 +144,11 @@ impl AnimalPage {
             ("Reason", &traits.reason),
         ];
         told.into_iter().filter_map(|(label, value)| Some((label, value.as_deref()?)))
+    }
+
+    /// What a correction in its history did.
+    fn done(&self, correction: &CorrectionView) -> String {
+        correction.what_of(self.animal.id)
     }
 }
 

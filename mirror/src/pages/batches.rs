@@ -8,8 +8,9 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::change::{AnimalId, BatchId};
+use herd::correction::CorrectionForm;
 use herd::door::reply::ApiError;
-use herd::query::{BatchTraitValues, BatchView, MemberView, NumberedBatch};
+use herd::query::{BatchTraitValues, BatchView, CorrectionView, MemberView, NumberedBatch};
 use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 
@@ -98,9 +99,20 @@ struct BatchPage {
     found: NumberedBatch,
     #[serde(flatten)]
     traits: BatchTraitValues,
+    /// The correction that `closed_by` is, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_by_correction: Option<CorrectionView>,
     animals: Vec<MemberView>,
     /// Goes on in the animals.
     next: Option<u64>,
+}
+
+impl BatchPage {
+    /// What the correction was that closed it, where that was not to close it.
+    fn closed_as(&self) -> Option<String> {
+        let by_the_way = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
+        self.closed_by_correction.as_ref().filter(by_the_way).map(CorrectionView::what)
+    }
 }
 
 /// The batch that a number means.
@@ -124,11 +136,13 @@ fn one(visit: &Visit, snapshot: &Snapshot, found: NumberedBatch) -> Result<Respo
     let limit = limit(query.limit)?;
     let id = found.batch.id;
     let members = snapshot.members(id, query.after.map(AnimalId), limit).map_err(refusal)?;
+    let closed = found.batch.closed_by.map_or(Ok(None), |by| snapshot.correction(by)).map_err(refusal)?;
     let as_of = snapshot.folded().map_err(|error| refusal(error.into()))?;
     Ok(visit.show(&BatchPage {
         frame: visit.frame(format!("Batch {}", found.batch.batch_number), PART, Some(as_of)),
         limit: limit.entries() as u64,
         traits: snapshot.batch_traits(id).map_err(refusal)?,
+        closed_by_correction: closed,
         found,
         animals: members.data,
         next: members.next,

@@ -7,9 +7,13 @@ use super::visit::{List, Visit};
 use super::words;
 use askama::Template;
 use axum::response::Response;
+use herd::correction::CorrectionForm;
 use herd::door::reply::ApiError;
 use herd::position::Sequence;
-use herd::query::{ChangeBody, ChangeView, KindName, PayloadFilter, PayloadStatus, PayloadView, TotalsView};
+use herd::query::{
+    ChangeBody, ChangeView, CorrectionView, KindName, PayloadFilter, PayloadStatus, PayloadView, QueryError, TotalsView,
+};
+use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 
 const PART: &str = "/payloads";
@@ -143,6 +147,62 @@ struct PayloadPage {
     frame: Frame,
     #[serde(flatten)]
     change: ChangeView,
+    #[serde(skip)]
+    later: Later,
+}
+
+/// A change, and the correction that it is, where a person made it.
+type Decision = (Sequence, Option<CorrectionView>);
+
+/// What later changes made of the payload that a change is about.
+#[derive(Default)]
+struct Later {
+    accepted: Option<Decision>,
+    voided: Option<Decision>,
+}
+
+impl Later {
+    fn of(snapshot: &Snapshot, change: &ChangeView) -> Result<Self, QueryError> {
+        let payload = match &change.body {
+            ChangeBody::Received { payload, .. } => Some(payload.id),
+            ChangeBody::Reprocessed { event, .. } | ChangeBody::Corrected { event: Some(event), .. } => Some(event.of),
+            _ => None,
+        };
+        let Some(payload) = payload.map_or(Ok(None), |payload| snapshot.payload(payload))? else {
+            return Ok(Self::default());
+        };
+        let accepted = decision(snapshot, payload.accepted_by)?;
+        Ok(Self { accepted, voided: decision(snapshot, payload.voided_by)? })
+    }
+}
+
+fn decision(snapshot: &Snapshot, by: Option<Sequence>) -> Result<Option<Decision>, QueryError> {
+    by.map(|by| Ok((by, snapshot.correction(by)?))).transpose()
+}
+
+impl PayloadPage {
+    fn form(&self) -> Option<&CorrectionForm> {
+        match &self.change.body {
+            ChangeBody::Corrected { correction, .. } => Some(&correction.correction),
+            _ => None,
+        }
+    }
+
+    /// The notes that the correction wrote.
+    fn notes(&self) -> Option<&str> {
+        match self.form() {
+            Some(CorrectionForm::EditBatch { notes, .. }) => notes.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The payload that the correction accepted or voided.
+    fn spoken_of(&self) -> Option<u64> {
+        match self.form() {
+            Some(CorrectionForm::Void { payload } | CorrectionForm::AcceptRejected { payload, .. }) => Some(*payload),
+            _ => None,
+        }
+    }
 }
 
 /// One change of the log, of whatever kind.
@@ -152,10 +212,11 @@ pub(super) fn one(visit: &Visit) -> Result<Response, ApiError> {
     let snapshot = visit.snapshot()?;
     let change = snapshot.change_view(sequence).map_err(refusal)?;
     let change = change.ok_or_else(|| ApiError::not_found(format!("this copy holds no change {sequence}")))?;
+    let later = Later::of(&snapshot, &change).map_err(refusal)?;
     let as_of = snapshot.folded().map_err(|error| refusal(error.into()))?;
     let title = match change.body {
         ChangeBody::Received { .. } => format!("Payload {sequence}"),
         _ => format!("Change {sequence}"),
     };
-    Ok(visit.show(&PayloadPage { frame: visit.frame(title, PART, Some(as_of)), change }))
+    Ok(visit.show(&PayloadPage { frame: visit.frame(title, PART, Some(as_of)), change, later }))
 }

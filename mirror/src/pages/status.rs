@@ -1,4 +1,4 @@
-//! The link to the barn in numbers, event counters, and what was never heard.
+//! The link to the barn in numbers, event counters, what was never heard, and what a person has to decide.
 
 use super::asked::{limit, place, refusal};
 use super::frame::Frame;
@@ -10,7 +10,7 @@ use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
 use herd::door::reply::ApiError;
-use herd::query::{CounterView, GapPlace, GapView, Page, PageLimit, TotalsView};
+use herd::query::{CounterView, GapPlace, GapView, Page, PageLimit, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
 
 const PART: &str = "/status";
@@ -40,6 +40,8 @@ struct StatusPage {
     sync: SyncStatus,
     /// None while there is no copy.
     totals: Option<TotalsView>,
+    /// What a person has to decide.
+    reader_era_proposals: Vec<ReaderEraProposal>,
     counters: Vec<CounterView>,
     gaps: Vec<GapView>,
     /// Goes on in the gaps.
@@ -59,10 +61,12 @@ pub(super) fn page(visit: &Visit) -> Result<Response, ApiError> {
     let limit = limit(query.limit)?;
     let after = place::<GapPlace>(query.after.as_deref())?;
     let (mut totals, mut counters, mut gaps) = (None, Vec::new(), Page { data: Vec::new(), next: None });
+    let mut proposals = Vec::new();
     if visit.has_copy() {
         let snapshot = visit.snapshot()?;
         let counters_limit = PageLimit::new(COUNTERS_SHOWN).map_err(refusal)?;
         totals = Some(snapshot.totals().map_err(refusal)?);
+        proposals = snapshot.reader_era_proposals().map_err(refusal)?;
         counters = snapshot.counters(None, counters_limit).map_err(refusal)?.data;
         gaps = snapshot.gaps(after.as_ref(), limit).map_err(refusal)?;
     }
@@ -74,6 +78,7 @@ pub(super) fn page(visit: &Visit) -> Result<Response, ApiError> {
         limit: limit.entries() as u64,
         sync: SyncStatus::from(&visit.status),
         totals,
+        reader_era_proposals: proposals,
         counters,
         gaps: gaps.data,
         next: gaps.next,

@@ -3,11 +3,12 @@
 use super::files::{SiteFiles, SiteFilesError};
 use super::following::{Following, Order, QUEUED_ORDERS, WriterFailed};
 use super::name::SiteName;
-use super::register::{AddOptions, Added, Outcome, Site};
+use super::register::{AddOptions, Added, Outcome, Site, SitesError};
 use super::shown::Shown;
 use super::told::ToldSite;
 use crate::copies::{CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
+use crate::link::HttpsLink;
 use axum::Router;
 use herd::clock::Clock;
 use herd::door::reply::with_fallbacks;
@@ -139,6 +140,12 @@ impl Sites {
     /// What a site tells programs; its paths begin with `/api/remote/` and `/api/lora/`, or are `/api/events`.
     pub fn remote_router(&self, name: &str) -> Option<Router> {
         self.look(name, |running| running.remote.clone())
+    }
+
+    /// A way to the barn of a site, as it is paired now; nothing is sent yet.
+    pub async fn link(&self, name: &str) -> Result<HttpsLink, CommandFailed> {
+        let name = name.to_owned();
+        self.blocking(move |files| Ok(files.find(&name)?.link().map_err(SitesError::from)?)).await
     }
 
     /// The names of the sites, ordered.

@@ -5,7 +5,7 @@ use super::status::site_status;
 use herd::clock::iso_utc;
 use herd::remote::{Process, Remote, ReplicaState};
 use herd::store::Reader;
-use herd::sync::Served;
+use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,10 @@ impl Served for ToldSite {
 
     fn barn(&self) -> BarnHead {
         self.shown.barn()
+    }
+
+    fn deliveries(&self) -> &Deliveries {
+        self.shown.deliveries()
     }
 }
 

@@ -2,16 +2,17 @@
 
 mod animals;
 mod batches;
+mod corrections;
 mod history;
 mod log;
 mod paging;
 
 use super::PageLimit;
-use crate::change::{AnimalId, Origin};
+use crate::change::{AnimalId, Correction, Origin};
 use crate::clock::{ClockReading, RawReading};
-use crate::decide::Rules;
+use crate::decide::{CorrectionRequest, Rules};
 use crate::position::{Sequence, StoreId};
-use crate::store::{Incoming, MemoryDisk, Receipt, Snapshot, Store};
+use crate::store::{CorrectionReceipt, Incoming, MemoryDisk, Receipt, Snapshot, Store};
 
 /// 2026-01-15T10:00:00Z.
 const OPENING_US: i64 = 1_768_471_200_000_000;
@@ -70,6 +71,24 @@ impl Barn {
     /// The next payload is heard so much later.
     pub(super) fn rest(&mut self, hours: u64) {
         self.since_boot_ms += hours * 3_600_000;
+    }
+
+    /// Corrects, which must be kept, and gives the number of the change.
+    pub(super) fn correct(&mut self, correction: Correction) -> Sequence {
+        self.since_boot_ms += STEP_MS;
+        let received_at_us = OPENING_US + i64::try_from(self.since_boot_ms).unwrap() * 1_000;
+        let at = RawReading { received_at_us, synchronized: true, since_boot_ms: self.since_boot_ms };
+        let request = CorrectionRequest {
+            author: "J. Doe".to_owned(),
+            reason: "seen in the pen".to_owned(),
+            idempotency_key: received_at_us.to_string(),
+            channel: "office-1".to_owned(),
+            correction,
+        };
+        match self.store.correct(&request, at).unwrap() {
+            CorrectionReceipt::Kept { sequence } => sequence,
+            other => panic!("{request:?} was not kept: {other:?}"),
+        }
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {

@@ -20,14 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A certificate and the key it is for.
-pub(super) struct Identity {
-    pub(super) certificate: CertificateDer<'static>,
-    pub(super) key: KeyPair,
+pub(crate) struct Identity {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: KeyPair,
 }
 
 impl Identity {
     /// A key with a certificate that it signed itself, for names that nobody dials, and out of date.
-    pub(super) fn self_signed(key: KeyPair) -> Self {
+    pub(crate) fn self_signed(key: KeyPair) -> Self {
         let mut params = CertificateParams::new(["some-other-barn.example".to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
@@ -35,19 +35,19 @@ impl Identity {
         Self { certificate, key }
     }
 
-    pub(super) fn pin(&self) -> [u8; 32] {
+    pub(crate) fn pin(&self) -> [u8; 32] {
         Sha256::digest(self.key.subject_public_key_info()).into()
     }
 }
 
 /// An authority that signs certificates.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -55,7 +55,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    pub(super) fn sign(&self, name: &str) -> Identity {
+    pub(crate) fn sign(&self, name: &str) -> Identity {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap().der().clone();
@@ -64,8 +64,8 @@ impl Authority {
 }
 
 /// A running server. It ends when this is dropped.
-pub(super) struct Barn {
-    pub(super) at: SocketAddr,
+pub(crate) struct Barn {
+    pub(crate) at: SocketAddr,
     /// Connections that were taken.
     connections: Arc<AtomicUsize>,
     /// Requests that came over them.
@@ -81,7 +81,11 @@ impl Drop for Barn {
 }
 
 impl Barn {
-    pub(super) fn start(identity: &Identity) -> Self {
+    pub(crate) fn start(identity: &Identity) -> Self {
+        Self::serving(identity, router())
+    }
+
+    pub(crate) fn serving(identity: &Identity, router: Router) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let at = listener.local_addr().unwrap();
@@ -90,21 +94,21 @@ impl Barn {
         let connections = Arc::new(AtomicUsize::new(0));
         let server = axum_server::from_tcp_rustls(listener, tls.clone()).unwrap().handle(handle.clone());
         let requests = Arc::new(AtomicUsize::new(0));
-        let counted = Counted { router: counting(router(), requests.clone()), connections: connections.clone() };
+        let counted = Counted { router: counting(router, requests.clone()), connections: connections.clone() };
         tokio::spawn(server.serve(counted));
         Self { at, connections, requests, tls, handle }
     }
 
     /// Shows another certificate from now on.
-    pub(super) fn renew(&self, identity: &Identity) {
+    pub(crate) fn renew(&self, identity: &Identity) {
         self.tls.reload_from_config(server_config(identity));
     }
 
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 
-    pub(super) fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
     }
 }

@@ -1,6 +1,7 @@
 //! Claims about the link, against a real TLS server on loopback.
 
-mod barn;
+pub(crate) mod barn;
+mod posting;
 
 use super::{Address, HttpsLink, Trust};
 use barn::{Authority, Barn, Identity};

@@ -1,5 +1,6 @@
 //! Claims about the pages, asked for over the router as a browser or a program asks.
 
+mod corrections;
 mod html;
 mod json;
 mod sites;
@@ -42,12 +43,17 @@ const HEARD: [&str; 13] = [
     "hxb:<b>bold</b>:LFB:UHFB",
 ];
 
+/// The `n`th thing that happens in the yard.
+fn at(n: u64) -> RawReading {
+    let since_boot_ms = n * STEP_MS;
+    let received_at_us = OPENING_US + i64::try_from(since_boot_ms).unwrap() * 1_000;
+    RawReading { received_at_us, synchronized: true, since_boot_ms }
+}
+
 fn filled_store(payloads: &[&str]) -> Store {
     let clock = ClockReading { received_at_us: OPENING_US, synchronized: true, boot: 1, since_boot_ms: 0 };
     let mut store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([7; 16])).unwrap();
-    for (payload, since_boot_ms) in payloads.iter().zip((1..).map(|n| n * STEP_MS)) {
-        let received_at_us = OPENING_US + i64::try_from(since_boot_ms).unwrap() * 1_000;
-        let at = RawReading { received_at_us, synchronized: true, since_boot_ms };
+    for (payload, at) in payloads.iter().zip((1..).map(at)) {
         let origin =
             Origin { channel: "radio1".into(), rssi_dbm: Some(-97), reader_group: "main".into(), ..Origin::default() };
         store.append(&[Incoming { raw: payload.as_bytes().to_vec(), origin, at }]).unwrap();
@@ -112,7 +118,11 @@ impl Clock for StoppedClock {
 }
 
 fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
-    let office = TestOffice { sites: sites.to_vec(), store: filled_store(&HEARD), has_copy };
+    office_with(filled_store(&HEARD), sites, has_copy)
+}
+
+fn office_with(store: Store, sites: &[&'static str], has_copy: bool) -> Router {
+    let office = TestOffice { sites: sites.to_vec(), store, has_copy };
     router(Arc::new(office), Arc::new(StoppedClock))
 }
 
@@ -145,13 +155,21 @@ async fn ask(router: &Router, path: &str, accept: &str) -> Answer {
 }
 
 async fn json(path: &str) -> Value {
-    let answer = ask(&office(), path, "application/json").await;
+    json_of(&office(), path).await
+}
+
+async fn json_of(office: &Router, path: &str) -> Value {
+    let answer = ask(office, path, "application/json").await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
     answer.json()
 }
 
 async fn html(path: &str) -> String {
-    let answer = ask(&office(), path, BROWSER).await;
+    html_of(&office(), path).await
+}
+
+async fn html_of(office: &Router, path: &str) -> String {
+    let answer = ask(office, path, BROWSER).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
     answer.body
 }

@@ -1,0 +1,109 @@
+use super::{Barn, animal};
+use crate::change::{BatchId, Correction, TagKind};
+use crate::payload::Tag;
+use crate::position::Sequence;
+use crate::query::{ChangeBody, ChangeView, HistoryEntry, PageLimit, PayloadStatus};
+
+/// A barn whose change 3 was rejected because its event id was heard before with another content.
+fn barn() -> Barn {
+    let barn = Barn::that_heard(&["event:hxbchi000001|weight:267.3|lid:1", "event:hxbchi000001|weight:300|lid:1"]);
+    assert_eq!(barn.snapshot().payload(Sequence(3)).unwrap().unwrap().reason, Some("event_id_reused"));
+    barn
+}
+
+fn accept() -> Correction {
+    Correction::AcceptRejected { sequence: Sequence(3), animal: None }
+}
+
+fn change(barn: &Barn, sequence: Sequence) -> ChangeView {
+    barn.snapshot().change_view(sequence).unwrap().unwrap()
+}
+
+#[test]
+fn each_correction_is_told_as_a_sentence_that_is_shorter_on_the_page_of_its_animal() {
+    let mut barn = Barn::that_heard(&["hxb:L1:A:U1", "hxb:L1:B:U2", "hxb:L1:C:U3", "hxb:L1:A:U2"]);
+    barn.hear("event:hxbchi000001|lid:9|weight:200");
+    let (one, two, three, batch) = (animal(Sequence(2)), animal(Sequence(3)), animal(Sequence(4)), BatchId(2));
+    let retag = |kind, tag: Option<&str>| Correction::Retag { animal: one, kind, tag: tag.and_then(Tag::new) };
+    let pen = |pen: &str| Correction::MovePen { animal: one, pen: pen.to_owned() };
+    let notes = |notes: Option<&str>| Correction::EditBatch { batch, notes: notes.map(str::to_owned) };
+    for (correction, of_its_animal, by_itself) in [
+        (pen("P2"), "moved to pen P2", "animal 2 moved to pen P2"),
+        (
+            Correction::MoveBatch { animal: one, batch_number: "L2".to_owned() },
+            "moved to batch L2",
+            "animal 2 moved to batch L2",
+        ),
+        (Correction::Weigh { animal: one, weight_g: 301_500 }, "weighed 301.5 kg", "animal 2 weighed 301.5 kg"),
+        (retag(TagKind::Lf, Some("NEW")), "given the LF tag NEW", "animal 2 given the LF tag NEW"),
+        (retag(TagKind::Epc, None), "left without its UHF tag", "animal 2 left without its UHF tag"),
+        (
+            Correction::Merge { animal: one, absorbed: three },
+            "animal 4 merged into this one",
+            "animal 4 merged into animal 2",
+        ),
+        (
+            Correction::AcceptRejected { sequence: Sequence(5), animal: Some(one) },
+            "payload 5 accepted as an event of this one",
+            "payload 5 accepted as an event of animal 2",
+        ),
+        (Correction::Void { sequence: Sequence(5) }, "event of payload 5 voided", "event of payload 5 voided"),
+        (Correction::Died { animal: one }, "died", "animal 2 died"),
+        (Correction::Died { animal: two }, "animal 3 died", "animal 3 died"),
+        (notes(Some("sick")), "notes of the batch with the id 2 written", "notes of the batch with the id 2 written"),
+        (notes(None), "notes of the batch with the id 2 taken away", "notes of the batch with the id 2 taken away"),
+        (
+            Correction::NewReaderEra { reader_group: "main".to_owned() },
+            "a new era of the readers main begun",
+            "a new era of the readers main begun",
+        ),
+    ] {
+        let sequence = barn.correct(correction);
+        let view = barn.snapshot().correction(sequence).unwrap().unwrap();
+        assert_eq!((view.what_of(one).as_str(), view.what().as_str()), (of_its_animal, by_itself));
+    }
+    let batch = BatchId(barn.hear("hxb:L9:Z:U9").0);
+    let closed = barn.correct(Correction::CloseBatch { batch });
+    let what = barn.snapshot().correction(closed).unwrap().unwrap().what();
+    assert_eq!(what, format!("batch with the id {batch} closed"));
+}
+
+#[test]
+fn only_a_correction_is_told_as_one() {
+    let snapshot = barn().snapshot();
+    for other in [0, 1, 2, 3, 9] {
+        assert_eq!(snapshot.correction(Sequence(other)).unwrap(), None, "{other}");
+    }
+}
+
+#[test]
+fn a_payload_that_was_accepted_later_is_an_event_and_tells_why_it_was_none_at_first() {
+    let mut barn = barn();
+    let ChangeBody::Received { rejected_at_first: None, .. } = change(&barn, Sequence(3)).body else { panic!() };
+    let by = barn.correct(accept());
+    let ChangeBody::Received { payload, placed, rejected_at_first, .. } = change(&barn, Sequence(3)).body else {
+        panic!("not received");
+    };
+    assert_eq!((payload.status, payload.accepted_by, payload.voided_by), (PayloadStatus::Processed, Some(by), None));
+    assert_eq!((payload.reason, payload.animal), (None, Some(animal(Sequence(2)))));
+    assert_eq!((payload.event.unwrap().weight_kg.as_deref(), placed.absorbed), (Some("300"), None));
+    assert!(rejected_at_first.unwrap().contains("another content"));
+    let voided_by = barn.correct(Correction::Void { sequence: Sequence(3) });
+    let ChangeBody::Received { payload, .. } = change(&barn, Sequence(3)).body else { panic!("not received") };
+    assert_eq!((payload.accepted_by, payload.voided_by), (Some(by), Some(voided_by)));
+}
+
+#[test]
+fn the_history_tells_who_accepted_and_what_was_voided() {
+    let mut barn = barn();
+    let accepted = barn.correct(accept());
+    let voided = barn.correct(Correction::Void { sequence: Sequence(3) });
+    let page = barn.snapshot().history(animal(Sequence(2)), None, PageLimit::default()).unwrap().unwrap();
+    let [HistoryEntry::Corrected(void), HistoryEntry::Event(late), HistoryEntry::Event(first)] = &page.data[..] else {
+        panic!("{page:?}");
+    };
+    assert_eq!((void.sequence, void.correction.author.as_str()), (voided, "J. Doe"));
+    assert_eq!((late.sequence, late.accepted, late.voided_by), (accepted, Some(Sequence(3)), Some(voided)));
+    assert_eq!(late.correction.as_ref().unwrap().reason, "seen in the pen");
+    assert_eq!((first.accepted, first.voided_by, first.correction.as_ref()), (None, None, None));
+}

@@ -1,0 +1,396 @@
+//! Claims about orders that are sent on, through the office's router and over TLS to a barn on loopback.
+
+use super::*;
+use crate::follow::FollowSettings;
+use crate::link::tests::barn::{Barn, Identity};
+use crate::sites::{AddOptions, SiteFiles};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
+use axum::http::request::Builder;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse;
+use axum::routing::MethodRouter;
+use herd::clock::SystemClock;
+use herd::door::keys::KeyRing;
+use herd::pairing::Pairing;
+use herd::position::StoreId;
+use herd::randomness::SeededRandomness;
+use herd::store::LocalFile;
+use rcgen::KeyPair;
+use serde_json::{Value, json};
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tower::ServiceExt;
+
+/// Odd blanks, an escape and another order of keys than ours: all of it must arrive as it is.
+const ORDER: &str = r#" {"reason": "seen \u0041gain",  "correction":{"animal":12,"kind":"died"},
+ "idempotency_key":"k1","author":" J. Doe "} "#;
+const PATH: &str = "/api/corrections";
+const NAMED: &str = "/sites/barn/api/corrections";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a barn was sent: its key, and the body.
+type Sent = Arc<Mutex<Vec<(String, Bytes)>>>;
+
+/// A barn that answers corrections like this, and keeps what it was sent.
+struct FakeBarn {
+    barn: Barn,
+    pin: [u8; 32],
+    sent: Sent,
+}
+
+impl FakeBarn {
+    fn that_answers(corrections: MethodRouter) -> Self {
+        let (identity, sent) = (Identity::self_signed(KeyPair::generate().unwrap()), Sent::default());
+        let kept = sent.clone();
+        let keeping = from_fn(move |request: Request, next: Next| keep(kept.clone(), request, next));
+        let router = Router::new().route(PATH, corrections.layer(keeping));
+        Self { barn: Barn::serving(&identity, router), pin: identity.pin(), sent }
+    }
+
+    fn line(&self, site: &str, number: u8) -> Pairing {
+        Pairing {
+            site: site.to_owned(),
+            addresses: vec![self.barn.at.to_string()],
+            spki_sha256: self.pin,
+            store: StoreId([number; 16]),
+            key: format!("hxb_{site}"),
+        }
+    }
+
+    fn sent(&self) -> Vec<(String, Bytes)> {
+        self.sent.lock().unwrap().clone()
+    }
+}
+
+async fn keep(sent: Sent, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, MAX_ORDER_BYTES).await.unwrap();
+    let key = head.headers["x-api-key"].to_str().unwrap().to_owned();
+    sent.lock().unwrap().push((key, body.clone()));
+    next.run(Request::from_parts(head, Body::from(body))).await
+}
+
+/// A barn that gives this one answer.
+fn answering(status: u16, body: &'static str) -> FakeBarn {
+    FakeBarn::that_answers(post(async move || (StatusCode::from_u16(status).unwrap(), body)))
+}
+
+fn made() -> FakeBarn {
+    answering(201, r#"{"success":true,  "status":"corrected","sequence":9,"message":"kept"}"#)
+}
+
+/// An office that is paired with barns.
+struct Office {
+    sites: Arc<Sites>,
+    keys: Arc<KeyRing>,
+    key: String,
+    router: Router,
+    _directory: tempfile::TempDir,
+}
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn error(&self) -> String {
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(body["success"], false, "{}", self.text);
+        assert!(body["message"].as_str().is_some_and(|message| message.len() > 20), "{}", self.text);
+        body["error"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Office {
+    async fn of(lines: Vec<Pairing>) -> Self {
+        Self::with(lines, |_| ()).await
+    }
+
+    /// `prepare` sees the files before anything is opened.
+    async fn with(lines: Vec<Pairing>, prepare: impl FnOnce(&SiteFiles)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
+        let key = keys.add("operator", [Scope::Correct].into()).unwrap().reveal().to_owned();
+        let files = SiteFiles::new(local.clone(), directory.path());
+        for line in lines {
+            files.add(&line, &AddOptions::default(), 0).unwrap();
+        }
+        prepare(&files);
+        let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
+        let (sites, _failures) = Sites::start(files, settings, Arc::new(SystemClock::default())).await.unwrap();
+        let (keys, clock) = (Arc::new(keys), Arc::new(SystemClock::default()));
+        let tokens = TokenRing::load(local, keys.clone(), clock.clone(), SeededRandomness::new(2)).unwrap();
+        let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
+        let router = crate::run::router(&sites, metrics, clock, &Arc::new(tokens));
+        Self { sites, keys, key, router, _directory: directory }
+    }
+
+    async fn send(&self, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::post(path).header("X-API-Key", &self.key);
+        self.ask(request.header(header::CONTENT_TYPE, "application/json"), body).await
+    }
+
+    async fn ask(&self, request: Builder, body: impl Into<Body>) -> Answer {
+        let here = ConnectInfo::<SocketAddr>("127.0.0.1:9".parse().unwrap());
+        let request = request.extension(here).body(body.into()).unwrap();
+        told(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+async fn told(response: Response) -> Answer {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = to_bytes(response.into_body(), 1_000_000).await.unwrap();
+    Answer { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+#[tokio::test]
+async fn an_order_goes_to_the_barn_byte_for_byte_under_the_paired_key_and_its_answer_comes_back_so() {
+    let barn = made();
+    let office = Office::of(vec![barn.line("barn", 1)]).await;
+    for path in [PATH, NAMED] {
+        let answer = office.send(path, ORDER).await;
+        assert_eq!(answer.status, 201);
+        assert_eq!(answer.text, r#"{"success":true,  "status":"corrected","sequence":9,"message":"kept"}"#);
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
+    }
+    let once = ("hxb_barn".to_owned(), Bytes::from_static(ORDER.as_bytes()));
+    assert_eq!(barn.sent(), [once.clone(), once]);
+}
+
+#[tokio::test]
+async fn what_the_barn_refuses_is_refused_in_its_words() {
+    for (status, body) in [
+        (200, r#"{"success":true,"status":"already_corrected","sequence":9,"message":"kept before"}"#),
+        (400, r#"{"success":false,"error":"bad_request","message":"..."}"#),
+        (404, r#"{"success":false,"error":"unknown_animal","message":"there is no animal 12"}"#),
+        (409, r#"{"success":false,"error":"not_on_yard","message":"..."}"#),
+        (422, r#"{"success":false,"error":"still_rejected","message":"..."}"#),
+        (503, r#"{"success":false,"error":"disk_full","message":"..."}"#),
+    ] {
+        let barn = answering(status, body);
+        let office = Office::of(vec![barn.line("barn", 1)]).await;
+        let answer = office.send(PATH, ORDER).await;
+        assert_eq!((answer.status, answer.text.as_str(), barn.sent().len()), (status, body, 1));
+    }
+}
+
+#[tokio::test]
+async fn when_to_come_again_is_the_barn_s_word() {
+    let busy = async || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], r#"{"success":false}"#);
+    let barn = FakeBarn::that_answers(post(busy));
+    let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+    assert_eq!((answer.status, &answer.headers[header::RETRY_AFTER]), (503, &"7".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_can_mean_is_refused_here_and_the_barn_is_not_asked() {
+    let barn = made();
+    let office = Office::of(vec![barn.line("barn", 1)]).await;
+    let order = |key: &str, value: Value| {
+        let mut order = json!({"author": "a", "reason": "r", "idempotency_key": "k"});
+        order["correction"] = json!({"kind": "died", "animal": 12});
+        order[key] = value;
+        order.to_string()
+    };
+    let bad = [
+        String::new(),
+        "{".to_owned(),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        order("author", "".into()),
+        order("author", "x".repeat(65).into()),
+        order("reason", " ".into()),
+        order("reason", 7.into()),
+        order("idempotency_key", Value::Null),
+        order("more", "x".into()),
+        order("correction", json!({"kind": "fly"})),
+        order("correction", json!({"kind": "died", "animal": "12"})),
+        order("correction", json!({"kind": "weigh", "animal": 12, "weight_kg": "NaN"})),
+    ];
+    for path in [PATH, NAMED] {
+        for body in &bad {
+            let answer = office.send(path, body.clone()).await;
+            assert_eq!((answer.status, answer.error().as_str()), (400, "bad_request"), "{body}");
+        }
+        let large = office.send(path, order("reason", "x".repeat(MAX_ORDER_BYTES).into())).await;
+        assert_eq!((large.status, large.error().as_str()), (413, "payload_too_large"));
+        let untyped = office.ask(Request::post(path).header("X-API-Key", &office.key), ORDER).await;
+        assert_eq!(untyped.status, 415);
+        assert_eq!(office.send(&format!("{path}?dry=1"), ORDER).await.status, 400);
+    }
+    assert!(barn.sent().is_empty());
+}
+
+#[tokio::test]
+async fn the_longest_order_that_can_be_meant_is_sent_on_however_it_is_written() {
+    let barn = made();
+    let office = Office::of(vec![barn.line("barn", 1)]).await;
+    let escaped = |chars: usize| r"\ud83d\udc04".repeat(chars);
+    let order = format!(
+        r#"{{"author":"{}","reason":"{}","idempotency_key":"{}","correction":{{"kind":"edit_batch","batch":{},"notes":"{}"}}}}"#,
+        escaped(64),
+        escaped(200),
+        escaped(64),
+        u64::MAX,
+        escaped(1_000)
+    );
+    assert_eq!(office.send(PATH, order.clone()).await.status, 201);
+    assert_eq!(barn.sent()[0].1, order.into_bytes());
+}
+
+#[tokio::test]
+async fn only_keys_of_scope_correct_or_admin_are_let_in_and_no_one_without_from_here() {
+    let barn = made();
+    let office = Office::of(vec![barn.line("barn", 1)]).await;
+    let scopes = [Scope::Ingest, Scope::Read, Scope::Sync, Scope::Admin];
+    let [ingest, read, sync, admin] =
+        scopes.map(|scope| office.keys.add(scope.name(), [scope].into()).unwrap().reveal().to_owned());
+    for path in [PATH, NAMED] {
+        let typed = || Request::post(path).header(header::CONTENT_TYPE, "application/json");
+        assert_eq!(office.ask(typed(), ORDER).await.status, 401);
+        for key in [&ingest, &read, &sync] {
+            assert_eq!(office.ask(typed().header("X-API-Key", key), ORDER).await.status, 403);
+        }
+        assert!(barn.sent().is_empty());
+        assert_eq!(office.ask(typed().header("X-API-Key", &admin), ORDER).await.status, 201);
+        barn.sent.lock().unwrap().clear();
+        let asked = office.ask(Request::get(path).header("X-API-Key", &office.key), "").await;
+        assert_eq!((asked.status, asked.error().as_str()), (405, "method_not_allowed"));
+    }
+}
+
+#[tokio::test]
+async fn with_the_barn_away_nothing_is_kept_and_the_answer_says_when_and_how_to_come_again() {
+    let barn = made();
+    let line = barn.line("barn", 1);
+    drop(barn);
+    let office = Office::of(vec![line]).await;
+    let answer = office.send(PATH, ORDER).await;
+    assert_eq!((answer.status, answer.error().as_str()), (503, "barn_away"));
+    assert_eq!(answer.headers[header::RETRY_AFTER], "10");
+    assert!(answer.text.contains("nothing is kept here") && answer.text.contains("same idempotency key"));
+}
+
+#[tokio::test]
+async fn somebody_else_at_the_barn_s_address_is_sent_nothing() {
+    let (barn, other) = (made(), made());
+    let line = Pairing { spki_sha256: other.pin, ..barn.line("barn", 1) };
+    let answer = Office::of(vec![line]).await.send(PATH, ORDER).await;
+    assert_eq!((answer.status, answer.error().as_str()), (502, "not_the_barn"));
+    assert!(barn.sent().is_empty());
+}
+
+#[tokio::test]
+async fn after_a_silence_it_is_not_known_whether_the_order_was_made() {
+    let barn = FakeBarn::that_answers(post(std::future::pending::<()>));
+    let office = Office::of(vec![barn.line("barn", 1)]).await;
+    let bounds = PostBounds { answer_ms: 200, ..BOUNDS };
+    let router = bounded(office.sites.clone(), office.keys.clone(), bounds);
+    let request = Request::post(PATH).header("X-API-Key", &office.key).header(header::CONTENT_TYPE, "application/json");
+    let answer = told(router.oneshot(request.body(Body::from(ORDER)).unwrap()).await.unwrap()).await;
+    assert_eq!((answer.status, answer.error().as_str()), (504, "no_answer"));
+    assert!(answer.text.contains("not known") && answer.text.contains("makes it once"), "{}", answer.text);
+    assert_eq!(barn.sent().len(), 1, "nothing is tried twice");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_no_answer_and_is_not_asked_for_again() {
+    let cut = async || {
+        let pieces = [Ok("{\"success\":"), Err(std::io::Error::other("the barn fell over"))];
+        (StatusCode::CREATED, Body::from_stream(futures::stream::iter(pieces)))
+    };
+    let barn = FakeBarn::that_answers(post(cut));
+    let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+    assert_eq!((answer.status, answer.error().as_str(), barn.sent().len()), (504, "no_answer", 1));
+}
+
+#[tokio::test]
+async fn what_is_no_answer_to_an_order_is_not_given_back() {
+    for barn in [
+        answering(201, "<html>kept</html>"),
+        answering(302, r#"{"success":true}"#),
+        FakeBarn::that_answers(post(async || vec![b' '; BOUNDS.answer_bytes + 1].into_response())),
+    ] {
+        let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+        assert_eq!((answer.status, answer.error().as_str()), (502, "bad_answer"));
+        assert!(answer.text.contains("not known") && answer.text.contains("same idempotency key"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_pairing_that_is_revoked_or_has_no_such_scope_says_what_to_do() {
+    for status in [401, 403] {
+        let barn = answering(status, r#"{"success":false,"error":"forbidden","message":"this call needs ..."}"#);
+        let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+        assert_eq!((answer.status, answer.error().as_str()), (502, "barn_refused"));
+        assert!(answer.text.contains("herdlinxd pair") && answer.text.contains("herdlinx-mirror add"));
+    }
+}
+
+#[tokio::test]
+async fn a_barn_that_knows_no_corrections_is_to_be_upgraded() {
+    let barn = answering(404, r#"{"success":false,"error":"not_found","message":"there is nothing at this path"}"#);
+    let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+    assert_eq!((answer.status, answer.error().as_str()), (502, "barn_too_old"));
+}
+
+#[tokio::test]
+async fn of_several_sites_the_path_names_the_one_that_is_sent_to() {
+    let (north, south) = (made(), made());
+    let office = Office::of(vec![north.line("north", 1), south.line("south", 2)]).await;
+    let bare = office.send(PATH, ORDER).await;
+    assert_eq!((bare.status, bare.error().as_str()), (404, "not_found"));
+    assert!(bare.text.contains("/sites/north, /sites/south"), "{}", bare.text);
+    assert_eq!(office.send("/sites/east/api/corrections", ORDER).await.status, 404);
+    assert_eq!(office.send("/sites/%ff/api/corrections", ORDER).await.status, 400);
+    assert_eq!(office.send("/sites/south/api/corrections", ORDER).await.status, 201);
+    assert_eq!((north.sent().len(), south.sent()[0].0.as_str()), (0, "hxb_south"));
+    assert_eq!(Office::of(Vec::new()).await.send(PATH, ORDER).await.status, 404);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_from_a_copy_that_is_not_followed() {
+    let barn = made();
+    let damage = |files: &SiteFiles| {
+        let copy = files.begin_copy("barn").unwrap();
+        let path = files.copies(&"barn".parse().unwrap()).unwrap().path(copy);
+        fs::write(path.join("log.redb"), b"not a log").unwrap();
+    };
+    let office = Office::with(vec![barn.line("barn", 1)], damage).await;
+    let begun = Instant::now();
+    while office.sites.status("barn").unwrap().stopped_because.is_none() {
+        assert!(begun.elapsed() < PATIENCE, "a damaged copy is followed");
+        tokio::task::yield_now().await;
+    }
+    let answer = office.send(PATH, ORDER).await;
+    assert_eq!((answer.status, answer.error().as_str()), (409, "not_followed"));
+    assert!(barn.sent().is_empty());
+}
+
+#[tokio::test]
+async fn more_orders_than_operators_give_are_told_to_come_again() {
+    let barn = FakeBarn::that_answers(post(std::future::pending::<()>));
+    let office = Office::of(vec![barn.line("barn", 1)]).await;
+    let under_way: Vec<_> = (0..MAX_UNDER_WAY).map(|_| Box::pin(office.send(PATH, ORDER))).collect();
+    let all = futures::future::select_all(under_way);
+    let one_more = async {
+        let begun = Instant::now();
+        while barn.sent().len() < MAX_UNDER_WAY {
+            assert!(begun.elapsed() < PATIENCE, "not all orders come to the barn");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        office.send(PATH, ORDER).await
+    };
+    let answer = tokio::select! {
+        _ = all => panic!("an order was answered by a barn that says nothing"),
+        answer = one_more => answer,
+    };
+    assert_eq!((answer.status, answer.error().as_str()), (503, "busy"));
+}

@@ -1,0 +1,90 @@
+//! Claims about what is sent once.
+
+use super::barn::{Barn, Identity};
+use super::{dead_address, link, own, silent_address};
+use crate::link::{HttpsLink, NotPosted, PostBounds, Posted, Trust};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use bytes::Bytes;
+use futures::stream;
+use herd::sync::link::LinkError;
+use rcgen::KeyPair;
+use std::io;
+
+const BOUNDS: PostBounds = PostBounds { connect_ms: 10_000, answer_ms: 10_000, answer_bytes: 1_000 };
+const BODY: &[u8] = b" {\"a\" : \"\\u00e4\"}\n";
+
+fn router() -> Router {
+    let cut = async || {
+        let pieces = [Ok("half of it"), Err(io::Error::other("the barn fell over"))];
+        (StatusCode::CREATED, Body::from_stream(stream::iter(pieces)))
+    };
+    let told = async |headers: HeaderMap, body: Bytes| {
+        let names = ["x-api-key", "content-type", "accept"];
+        let shown = names.map(|name| headers.get(name).unwrap().to_str().unwrap().to_owned()).join(" ");
+        (StatusCode::CONFLICT, [("retry-after", "7")], format!("{shown} {}", String::from_utf8_lossy(&body)))
+    };
+    Router::new()
+        .route("/told", post(told))
+        .route("/silent", post(std::future::pending::<()>))
+        .route("/cut", post(cut))
+        .route("/long", post(async || vec![b' '; 1_001]))
+}
+
+fn paired() -> (Barn, HttpsLink) {
+    let identity = Identity::self_signed(KeyPair::generate().unwrap());
+    let barn = Barn::serving(&identity, router());
+    let link = link(&[dead_address(), barn.at.to_string()], &Trust::Pin(identity.pin()));
+    (barn, link)
+}
+
+async fn send(link: &HttpsLink, path: &str, bounds: PostBounds) -> Result<Posted, NotPosted> {
+    link.post(path, Bytes::from_static(BODY), bounds).await
+}
+
+#[tokio::test]
+async fn the_body_goes_byte_for_byte_to_the_address_that_answers_and_the_answer_comes_whole() {
+    let (_barn, link) = paired();
+    let posted = send(&link, "/told", BOUNDS).await.unwrap();
+    assert_eq!((posted.status, posted.retry_after_s), (409, Some(7)));
+    let expected = [b"hxb_key application/json application/json ", BODY].concat();
+    assert_eq!(posted.body, expected);
+}
+
+#[tokio::test]
+async fn each_body_has_a_connection_of_its_own() {
+    let (barn, link) = paired();
+    for sent in 1..=3 {
+        send(&link, "/told", BOUNDS).await.unwrap();
+        assert_eq!((barn.connections(), barn.requests()), (sent, sent));
+    }
+}
+
+#[tokio::test]
+async fn without_a_connection_with_the_barn_nothing_was_sent() {
+    let stranger = Barn::start(&own());
+    let pin = Trust::Pin(own().pin());
+    let nobody = send(&link(&[dead_address()], &pin), "/told", BOUNDS).await;
+    assert!(matches!(nobody, Err(NotPosted::NotSent(LinkError::Unreachable { .. }))), "{nobody:?}");
+    let other = send(&link(&[stranger.at.to_string()], &pin), "/told", BOUNDS).await;
+    assert!(matches!(other, Err(NotPosted::NotSent(LinkError::NotTrusted { .. }))), "{other:?}");
+    assert_eq!(stranger.requests(), 0);
+    let (_silent, address) = silent_address();
+    let bounds = PostBounds { connect_ms: 100, ..BOUNDS };
+    let silent = send(&link(&[address], &pin), "/told", bounds).await;
+    assert!(matches!(silent, Err(NotPosted::NotSent(LinkError::TimedOut { after_ms: 100, .. }))), "{silent:?}");
+}
+
+#[tokio::test]
+async fn what_fails_after_that_leaves_in_doubt_and_is_not_tried_again() {
+    let (barn, link) = paired();
+    let silent = send(&link, "/silent", PostBounds { answer_ms: 200, ..BOUNDS }).await;
+    assert!(matches!(silent, Err(NotPosted::InDoubt(LinkError::TimedOut { after_ms: 200, .. }))), "{silent:?}");
+    let cut = send(&link, "/cut", BOUNDS).await;
+    assert!(matches!(cut, Err(NotPosted::InDoubt(LinkError::Broken { .. }))), "{cut:?}");
+    let long = send(&link, "/long", BOUNDS).await;
+    assert!(matches!(long, Err(NotPosted::InDoubt(LinkError::TooLong { limit_bytes: 1_000, .. }))), "{long:?}");
+    assert_eq!(barn.requests(), 3);
+}
