@@ -1,4 +1,4 @@
-//! Claims about orders that are sent on, through the office's router and over TLS to a barn on loopback.
+//! Claims about orders that are sent on, from the door over TLS to a barn on loopback.
 
 use super::*;
 use crate::follow::FollowSettings;
@@ -126,7 +126,7 @@ impl Office {
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let (sites, _failures) = Sites::start(files, settings, Arc::new(SystemClock::default())).await.unwrap();
         let keys = Arc::new(keys);
-        let router = crate::run::router(&sites, Arc::new(SystemClock::default()), &keys);
+        let router = router(sites.clone(), keys.clone());
         Self { sites, keys, key, router, _directory: directory }
     }
 
