@@ -60,7 +60,7 @@ impl Log {
             }
             Change::Received(_) => self.others += 1,
             Change::Suppressed(suppressed) if suppressed.channel == channel => self.suppressed += suppressed.count,
-            Change::Suppressed(_) | Change::Reprocessed(_) | Change::Corrected(_) | Change::Epoch(_) => {}
+            Change::Suppressed(_) | Change::Epoch(_) | Change::Reprocessed(_) | Change::Corrected(_) => {}
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Claims about orders that are sent on, through the office's router and over TLS to a barn on loopback.
+//! Claims about orders that are sent on, from the door over TLS to a barn on loopback.
 
 use super::*;
 use crate::follow::FollowSettings;
@@ -118,17 +118,15 @@ impl Office {
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
         let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
         let key = keys.add("operator", [Scope::Correct].into()).unwrap().reveal().to_owned();
-        let files = SiteFiles::new(local.clone(), directory.path());
+        let files = SiteFiles::new(local, directory.path());
         for line in lines {
             files.add(&line, &AddOptions::default(), 0).unwrap();
         }
         prepare(&files);
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let (sites, _failures) = Sites::start(files, settings, Arc::new(SystemClock::default())).await.unwrap();
-        let (keys, clock) = (Arc::new(keys), Arc::new(SystemClock::default()));
-        let tokens = TokenRing::load(local, keys.clone(), clock.clone(), SeededRandomness::new(2)).unwrap();
-        let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
-        let router = crate::run::router(&sites, metrics, clock, &Arc::new(tokens));
+        let keys = Arc::new(keys);
+        let router = router(sites.clone(), keys.clone());
         Self { sites, keys, key, router, _directory: directory }
     }
 
