@@ -15,6 +15,7 @@ use herd::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen
 use herd::door::certificate::{CertificateError, Identity, IdentityFiles};
 use herd::door::key_command::with_key_commands;
 use herd::door::keys::{KeyError, KeyRing};
+use herd::door::reply::refusing_other_methods;
 use herd::door::request_times::RequestTimes;
 use herd::door::serve::{ServeError, bind, serve};
 use herd::door::tokens::TokenRing;
@@ -137,13 +138,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 /// Everything that is served, each part behind its door; keys and tokens open all of them.
 pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, tokens: &Arc<TokenRing>) -> Router {
     let times = RequestTimes::default();
-    let routes = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone())
-        .merge(doors::tokens(tokens.clone()))
+    let programs = doors::tokens(tokens.clone())
         .merge(doors::remote(sites.clone(), tokens.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, tokens.clone()));
-    times.watch(routes)
+    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
+    times.watch(pages.merge(refusing_other_methods(programs)))
 }
 
 /// How a part of the process ended: its name, and its error.

@@ -54,7 +54,7 @@ pub(crate) struct Barn {
     pub(crate) reader: Reader,
     pub(crate) recorder: Recorder,
     pub(crate) keys: Arc<KeyRing>,
-    tokens: Arc<TokenRing>,
+    pub(crate) tokens: Arc<TokenRing>,
     pub(crate) ingest_key: String,
     pub(crate) sync_key: String,
     pub(crate) read_key: String,

@@ -11,6 +11,8 @@ use herd::door::keys::Scope;
 
 const INGEST: May = May::Keys(&[Scope::Ingest]);
 const SYNC: May = May::Keys(&[Scope::Sync]);
+const READ: May = May::Keys(&[Scope::Read]);
+const ANY_KEY: May = May::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
 
 const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
 
@@ -32,6 +34,16 @@ fn rows() -> Vec<Row> {
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
         post("/api/corrections", CORRECT, DIED),
         post("/api/lora/process", May::Keys(&[Scope::Admin]), ""),
+        post("/api/remote/auth/token", ANY_KEY, ""),
+        get("/api/remote/status", READ),
+        get("/api/remote/batches", READ).at("/api/remote/batches?limit=1"),
+        get("/api/remote/batches/{id}", READ).at("/api/remote/batches/2"),
+        get("/api/remote/payloads", READ).at("/api/remote/payloads?status=error"),
+        get("/api/remote/payloads/{id}", READ).at("/api/remote/payloads/2"),
+        get("/api/lora/payloads", READ).at("/api/lora/payloads?status=duplicate"),
+        get("/api/lora/buffer-status", READ),
+        get("/api/events", READ).upgraded(),
+        get("/metrics", May::KeysOrHere(&[Scope::Read])),
         get("/api/sync/schema", SYNC),
         get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/changes", SYNC).in_blobs(),
@@ -60,7 +72,7 @@ async fn each_call_of_the_barn_is_answered_by_who_makes_it() {
     let (rows, mut golden) = (rows(), Golden::new("routes_barn"));
     for row in &rows {
         let barn = barn().await;
-        let (callers, traces) = (Caller::all(&barn.keys), || format!("{:?}", barn.traces()));
+        let (callers, traces) = (Caller::all(&barn.keys, &barn.tokens), || format!("{:?}", barn.traces()));
         served(&barn, &callers, &traces).answers(row, &mut golden).await;
     }
     let barn = barn().await;

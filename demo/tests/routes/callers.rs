@@ -4,7 +4,9 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::request::Builder;
 use clap::ValueEnum as _;
+use herd::door::auth::Admits as _;
 use herd::door::keys::{KeyRing, Scope};
+use herd::door::tokens::TokenRing;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// In the form of a key, and none.
@@ -34,8 +36,8 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// One of each kind: without a key, with a wrong one, and with one of each scope.
-    pub(crate) fn all(keys: &KeyRing) -> Vec<Self> {
+    /// One of each kind: without a key, with a wrong one, with one of each scope, and with a token of each of two.
+    pub(crate) fn all(keys: &KeyRing, tokens: &TokenRing) -> Vec<Self> {
         let without = |name: &str, key, is_here| Self { name: name.to_owned(), key, scopes: Vec::new(), is_here };
         let mut all = vec![
             without("no key", None, false),
@@ -43,6 +45,11 @@ impl Caller {
             without("an unknown key", Some(UNKNOWN_KEY.to_owned()), false),
         ];
         all.extend(Scope::value_variants().iter().map(|scope| Self::with_key(keys, scope.name(), &[*scope])));
+        let of_two = [Scope::Ingest, Scope::Read];
+        let bearer = Self::with_key(keys, "two-scopes", &of_two);
+        let key = bearer.key.as_deref().and_then(|key| keys.admit(key)).unwrap();
+        let token = tokens.make(&key).unwrap().reveal().to_owned();
+        all.push(Self { name: "a token of ingest and read".to_owned(), key: Some(token), ..bearer });
         all
     }
 

@@ -11,11 +11,12 @@ use herd::decide::Rules;
 use herd::door::certificate::Identity;
 use herd::door::keys::{KeyRing, Scope};
 use herd::door::serve::{Serving, bind, serve};
+use herd::door::tokens::TokenRing;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use mirror::follow::FollowSettings;
 use mirror::pages::{LinkState, Office as _};
-use mirror::sites::{AddOptions, SiteFiles, Sites};
+use mirror::sites::{AddOptions, OfficeMetrics, SiteFiles, Sites};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ use std::time::{Duration, Instant};
 /// The pages: on the machine itself without a key.
 const PAGES: May = May::KeysOrHere(&[Scope::Read]);
 const SYNC: May = May::Keys(&[Scope::Sync]);
+const READ: May = May::Keys(&[Scope::Read]);
+const ANY_KEY: May = May::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
 const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
 
 /// An order that every barn refuses, so that it leaves nothing behind.
@@ -33,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// What depends on how the copying fell out, and when.
-const VOLATILE: [&str; 3] = ["total_syncs", "successful_syncs", "age_ms"];
+const VOLATILE: [&str; 5] = ["total_syncs", "successful_syncs", "age_ms", "barn_heard_at", "token"];
 
 const HEARD: [&str; 4] = [
     "hxb:TEST001:LF999:UHF888",
@@ -58,6 +61,15 @@ fn rows() -> Vec<Row> {
         get("/status", PAGES),
         get("/search", PAGES).at("/search?q=LF999"),
         get("/office/api/sync-status", PAGES),
+        post("/api/remote/auth/token", ANY_KEY, ""),
+        get("/api/remote/status", READ),
+        get("/api/remote/batches", READ).at("/api/remote/batches?limit=1"),
+        get("/api/remote/batches/{id}", READ).at("/api/remote/batches/2"),
+        get("/api/remote/payloads", READ).at("/api/remote/payloads?status=error"),
+        get("/api/remote/payloads/{id}", READ).at("/api/remote/payloads/2"),
+        get("/api/lora/payloads", READ).at("/api/lora/payloads?status=duplicate"),
+        get("/api/lora/buffer-status", READ),
+        get("/api/events", READ).upgraded(),
         get("/api/sync/schema", SYNC),
         get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/full-export", SYNC),
@@ -69,6 +81,7 @@ fn rows() -> Vec<Row> {
         get("/", PAGES).in_html(),
         get("/sites/{site}", PAGES).at("/sites/barn"),
         get("/assets/style.css", PAGES),
+        get("/metrics", PAGES),
     ];
     let named: Vec<_> = of_site.iter().map(|row| row.under("/sites/{site}", "/sites/barn")).collect();
     of_office.into_iter().chain(of_site).chain(named).collect()
@@ -80,6 +93,7 @@ struct Yard {
     _listening: Serving,
     sites: Arc<Sites>,
     keys: Arc<KeyRing>,
+    tokens: Arc<TokenRing>,
     router: Router,
     _directory: tempfile::TempDir,
 }
@@ -105,11 +119,14 @@ impl Yard {
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
         let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
-        let files = SiteFiles::new(local, directory.path());
+        let files = SiteFiles::new(local.clone(), directory.path());
         let (sites, _failures) = Sites::start(files, settings, Arc::new(StillClock)).await.unwrap();
         sites.add(line, AddOptions::default()).await.unwrap();
-        let router = mirror::run::router(&sites, Arc::new(StillClock), &keys);
-        let yard = Self { barn, _listening: listening, sites, keys, router, _directory: directory };
+        let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(3)).unwrap();
+        let tokens = Arc::new(tokens);
+        let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
+        let router = mirror::run::router(&sites, metrics, Arc::new(StillClock), &tokens);
+        let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
         yard.until_equal().await;
         yard
     }
@@ -129,11 +146,14 @@ impl Yard {
 
     /// The routes of the office; of those that hand everything on to a site's own router, that router's.
     fn routes(&self) -> BTreeSet<Route> {
-        let of_site = routes_of(&self.sites.sync_router("barn").unwrap());
+        let routers = [self.sites.sync_router("barn"), self.sites.remote_router("barn")];
+        let of_site: Vec<Route> = routers.iter().flatten().flat_map(routes_of).collect();
         let within = |pattern: &str| {
-            let prefix = pattern.strip_suffix("/api/sync/{*call}").expect("only the sync interface is handed on");
-            let routes = of_site.iter().map(|(method, path)| (method.clone(), format!("{prefix}{path}")));
-            routes.collect::<Vec<_>>()
+            let (prefix, own) = pattern.split_at(pattern.find("/api/").expect("only interfaces are handed on"));
+            let (own, is_whole) = own.strip_suffix("{*call}").map_or((own, true), |own| (own, false));
+            let handed_on = |path: &str| if is_whole { path == own } else { path.starts_with(own) };
+            let routes = of_site.iter().filter(|(_, path)| handed_on(path));
+            routes.map(|(method, path)| (method.clone(), format!("{prefix}{path}"))).collect::<Vec<_>>()
         };
         let routes = routes_of(&self.router).into_iter();
         routes.flat_map(|route| if route.0 == ANY { within(&route.1) } else { vec![route] }).collect()
@@ -152,7 +172,7 @@ async fn the_office_serves_the_calls_of_its_table_and_no_others() {
 #[tokio::test]
 async fn each_call_of_the_office_is_answered_by_who_makes_it() {
     let (rows, mut golden, yard) = (rows(), Golden::new("routes_office"), Yard::open().await);
-    let (callers, of_every_scope) = (Caller::all(&yard.keys), Caller::of_every_scope(&yard.keys));
+    let (callers, of_every_scope) = (Caller::all(&yard.keys, &yard.tokens), Caller::of_every_scope(&yard.keys));
     let traces = || yard.traces();
     let served = Served { router: &yard.router, callers: &callers, traces: &traces, volatile: &VOLATILE };
     for row in &rows {

@@ -248,7 +248,13 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
 /// Gives the router the answers to paths and methods that it does not have, in the form of all others.
 /// Call it when every route stands.
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.fallback(nothing_here).method_not_allowed_fallback(not_by_this_method)
+    refusing_other_methods(router.fallback(nothing_here))
+}
+
+/// Gives the routes that stand by now the answer to methods that they do not have, in the form of all others: for a
+/// router that is merged into one with a fallback of its own.
+pub fn refusing_other_methods<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.method_not_allowed_fallback(not_by_this_method)
 }
 
 async fn nothing_here() -> ApiError {
