@@ -8,9 +8,9 @@
 //! |---|---|
 //! | `/` | whether the barn is alive, head counts, open batches; with several sites, which there are |
 //! | `/batches`, `/batches/{number}`, `/batches/by-id/{id}` | batches; a number is percent-decoded, never an id |
-//! | `/animals`, `/animals/{id}` | animals; one with tags, weights and history |
+//! | `/animals`, `/animals/{id}` | animals; one with tags, weights and history, what was corrected among it |
 //! | `/payloads`, `/payloads/{sequence}` | what came; one change of the log |
-//! | `/status` | the link to the barn, event counters, what was never heard |
+//! | `/status` | what a person has to decide, the link to the barn, event counters, what was never heard |
 //! | `/search?q=` | leads to the animal of a tag or lid, else to the batch of a number |
 //! | `/office/api/sync-status` | how the sync goes, JSON in either face |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
