@@ -12,6 +12,7 @@ use herd::decide::CorrectionRequest;
 use herd::door::certificate::Identity;
 use herd::door::keys::{KeyError, KeyRing};
 use herd::fold::FOLD_VERSION;
+use herd::query::QueryError;
 use herd::show::{ShowRequest, show};
 use herd::store::{CorrectionReceipt, Reader};
 use serde::Deserialize as _;
@@ -51,7 +52,7 @@ impl Commands {
 
     fn answer(&self, request: &Value) -> Result<Answer, ControlError> {
         match request.get("command").and_then(Value::as_str) {
-            Some("status") => Ok(self.status()),
+            Some("status") => self.status().map_err(|error| ControlError::new("not_shown", error.to_string())),
             Some("pair") => self.pair(request),
             Some("verify_start") => self.prover.start(),
             Some("verify_look") => self.prover.look(),
@@ -64,8 +65,9 @@ impl Commands {
         }
     }
 
-    fn status(&self) -> Answer {
+    fn status(&self) -> Result<Answer, QueryError> {
         let head = self.reader.head();
+        let snapshot = self.reader.snapshot()?;
         // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
         let radios =
@@ -88,11 +90,13 @@ impl Commands {
             "radios": radios.collect::<Vec<_>>(),
             "counts": counts,
             "duplicates": duplicates,
+            "missed_events": snapshot.totals()?.missed_events,
+            "reader_era_proposals": snapshot.reader_era_proposals()?,
         });
-        match status {
+        Ok(match status {
             Value::Object(status) => status,
             _ => Answer::new(),
-        }
+        })
     }
 
     /// Takes its turn among the payloads, so that it waits for the writer and not for a thread.

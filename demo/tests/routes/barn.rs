@@ -84,5 +84,5 @@ async fn each_call_of_the_barn_is_answered_by_who_makes_it() {
 }
 
 fn served<'a>(barn: &'a Barn, callers: &'a [Caller], traces: &'a dyn Fn() -> String) -> Served<'a> {
-    Served { router: &barn.router, callers, traces, volatile: &[] }
+    Served { router: &barn.router, callers, traces, volatile: &["token"] }
 }

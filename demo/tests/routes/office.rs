@@ -36,7 +36,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// What depends on how the copying fell out, and when.
-const VOLATILE: [&str; 5] = ["total_syncs", "successful_syncs", "age_ms", "barn_heard_at", "token"];
+const VOLATILE: [&str; 6] =
+    ["total_syncs", "successful_syncs", "age_ms", "duplicates_age_ms", "barn_heard_at", "token"];
 
 const HEARD: [&str; 4] = [
     "hxb:TEST001:LF999:UHF888",

@@ -79,7 +79,8 @@ pub(super) async fn status(State(desk): State<Desk>, uri: Uri) -> Answer {
             let snapshot = reader.snapshot()?;
             let gaps = snapshot.gaps(after.as_ref(), limit)?;
             next = gaps.next;
-            store = Some(StoreView::new(reader.head(), snapshot.totals()?, gaps.data));
+            let proposals = snapshot.reader_era_proposals()?;
+            store = Some(StoreView::new(reader.head(), snapshot.totals()?, gaps.data, proposals));
         }
         let now_us = desk.clock.read().received_at_us;
         Ok(One::with_next(StatusView::new(&*desk.remote, now_us, store), next))

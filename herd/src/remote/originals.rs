@@ -4,7 +4,8 @@ use crate::change::BatchId;
 use crate::query::{BatchTraitValues, MemberView, NumberedBatch, PayloadView};
 use serde::Serialize;
 
-/// A payload. A decision is made when a payload comes, so that all its times are one.
+/// A payload. A decision is made when a payload comes, so that all its times are one; where a later change decided
+/// otherwise, `accepted_by` and `voided_by` lead to it.
 #[derive(Debug, Serialize)]
 pub(super) struct BufferedPayload {
     #[serde(flatten)]

@@ -5,7 +5,7 @@ use super::buffer::Duplicates;
 use crate::clock::iso_utc;
 use crate::fold::FOLD_VERSION;
 use crate::position::{Digest, Position, Sequence};
-use crate::query::{GapView, TotalsView};
+use crate::query::{GapView, ReaderEraProposal, TotalsView};
 use crate::store::Head;
 use crate::wire::BarnHead;
 use serde::Serialize;
@@ -97,6 +97,8 @@ pub(super) struct StoreView {
     missed_events: u64,
     /// A page of what was never heard; `next` of the answer goes on in it.
     gaps: Vec<GapView>,
+    /// Reader groups that count from 1 again, by the look of it.
+    reader_era_proposals: Vec<ReaderEraProposal>,
 }
 
 impl StatusView {
@@ -114,7 +116,12 @@ impl StatusView {
 }
 
 impl StoreView {
-    pub(super) fn new(head: Head, totals: TotalsView, gaps: Vec<GapView>) -> Self {
+    pub(super) fn new(
+        head: Head,
+        totals: TotalsView,
+        gaps: Vec<GapView>,
+        reader_era_proposals: Vec<ReaderEraProposal>,
+    ) -> Self {
         Self {
             batches: totals.batches,
             cattle: totals.active,
@@ -130,6 +137,7 @@ impl StoreView {
             missed_events: totals.missed_events,
             totals,
             gaps,
+            reader_era_proposals,
         }
     }
 }

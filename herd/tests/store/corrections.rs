@@ -128,6 +128,18 @@ fn what_came_after_a_voided_event_is_told_anew_without_it() {
 }
 
 #[test]
+fn a_void_that_alters_nothing_any_more_stands_in_the_history_all_the_same() {
+    let mut world = World::new();
+    let animal = world.keeps("event:hxbpai000001|lid:1|lf:A|weight:200");
+    let earlier = world.keeps("event:hxbchi000001|lid:1|weight:210");
+    world.keeps("event:hxbchi000002|lid:1|weight:220");
+    let voided = world.corrects(void(earlier));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let history = snapshot.history(AnimalId(animal), None, PageLimit::default()).unwrap().unwrap().data;
+    assert_eq!(history[0].sequence().0, voided);
+}
+
+#[test]
 fn a_void_takes_a_merge_apart_again() {
     let mut world = World::new();
     let scanned = world.keeps("hxb:L7:LF5:UHF5");

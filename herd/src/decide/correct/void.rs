@@ -52,7 +52,8 @@ impl<R: Rows> Judge<'_, R> {
                 Some(_) => animal_state(&retold.rows, *id)?.unwrap_or_default(),
                 None => nobody(&before),
             };
-            if before != after {
+            // The animal of the event tells of the void in its history, even where nothing of the event was left.
+            if before != after || *id == root {
                 previous.push((*id, self.touched_before(&family, &before, &after)?));
                 moved.add(&before, &after);
                 states.animals.push(after);
