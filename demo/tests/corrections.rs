@@ -145,3 +145,35 @@ async fn what_is_refused_makes_no_change_at_either_end() {
     assert_eq!(yard.operator.post_json(CORRECTIONS, &nobody).await.unwrap().status, 400, "no reason");
     assert_eq!(yard.yard.copied().await.end, before.end);
 }
+
+/// Catches an office that keeps an order, that answers for a barn that is away, or whose barn makes it twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_given_at_the_office_is_made_at_the_barn_once_also_after_the_barn_was_away() {
+    let mut yard = Corrected::open().await;
+    let one = yard.hears("hxb:L1:A:U1").await;
+    let office = &yard.yard.office;
+    let operator = office.client(&office.key("operator", &["correct"]).unwrap()).unwrap();
+    let order = |key: &str, pen: &str| {
+        json!({"author": AUTHOR, "reason": "fence broken", "idempotency_key": key,
+            "correction": {"kind": "move_pen", "animal": one, "pen": pen}})
+    };
+    let made = operator.post_json(CORRECTIONS, &order("k1", "P1")).await.unwrap();
+    assert_eq!(made.status, 201, "{}", made.text());
+    yard.yard.copied().await;
+    assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1");
+
+    assert_eq!(yard.yard.barn.terminate().await.unwrap().code(), Some(0));
+    let away = operator.post_json(CORRECTIONS, &order("k2", "P2")).await.unwrap();
+    assert_eq!((away.status, &away.json().unwrap()["error"]), (503, &json!("barn_away")));
+    assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1", "nothing is kept");
+    yard.yard.barn.start().await.unwrap();
+    for status in [201, 200] {
+        let again = operator.post_json(CORRECTIONS, &order("k2", "P2")).await.unwrap();
+        assert_eq!(again.status, status, "{}", again.text());
+    }
+    yard.yard.copied().await;
+    let page = yard.office(&format!("/animals/{one}")).await;
+    assert_eq!(page["traits"]["pen"], "P2");
+    let corrected = page["history"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "corrected").count();
+    assert_eq!(corrected, 2, "{page}");
+}
