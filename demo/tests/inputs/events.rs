@@ -8,10 +8,11 @@ use axum::body::Body;
 use axum::http::Request;
 use herd::change::Origin;
 use herd::clock::Clock as _;
+use herd::correction::CorrectionOrder;
 use herd::decide::Rules;
 use herd::events::{BEHIND_CHANGES, EVENTS_PATH};
 use herd::position::{Sequence, StoreId};
-use herd::store::{Incoming, MemoryDisk, Receipt, Store};
+use herd::store::{CorrectionReceipt, Incoming, MemoryDisk, Receipt, Store};
 use herd::sync::OwnStore;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -45,6 +46,40 @@ async fn barn_with_ten() -> (Barn, SocketAddr) {
     }
     assert_eq!(barn.head().sequence, Sequence(HEAD));
     (barn, address)
+}
+
+/// Has the barn make a correction; gives its number.
+async fn corrected(barn: &Barn, key: &str, correction: Value) -> u64 {
+    let order = json!({"author": "J. Doe", "reason": "seen", "idempotency_key": key, "correction": correction});
+    let order: CorrectionOrder = serde_json::from_value(order).unwrap();
+    match barn.recorder.correct(order.checked("operator").unwrap(), StillClock.read()).await.unwrap() {
+        CorrectionReceipt::Kept { sequence } => sequence.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_payload_accepted_later_is_told_as_processed_and_a_batch_that_an_operator_opened_as_created() {
+    let (barn, address) = barn_with_ten().await;
+    barn.hear("event:hxbchi000001|weight:300.0|lid:1").await;
+    let rejected = HEAD + 1;
+    let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    assert_eq!(listener.event().await["event"], "hello");
+
+    let accepted = corrected(&barn, "k1", json!({"kind": "accept_rejected", "payload": rejected})).await;
+    let event = listener.event().await;
+    assert_eq!((&event["event"], &event["sequence"]), (&json!("payload:processed"), &json!(accepted)));
+    let told = &event["data"];
+    assert_eq!((&told["payload_id"], &told["status"]), (&json!(rejected), &json!("processed")));
+    assert_eq!((&told["accepted_by"], &told["event"]["weight_kg"]), (&json!(accepted), &json!("300")));
+
+    let pen = json!({"kind": "move_pen", "animal": told["animal"], "pen": "P9"});
+    corrected(&barn, "k2", pen).await;
+    let batch = json!({"kind": "move_batch", "animal": told["animal"], "batch_number": "NEW"});
+    let opened = corrected(&barn, "k3", batch).await;
+    let event = listener.event().await;
+    assert_eq!((&event["event"], &event["sequence"]), (&json!("batch:created"), &json!(opened)), "no news of a pen");
+    assert_eq!((&event["data"]["batch_id"], &event["data"]["batch_number"]), (&json!(opened), &json!("NEW")));
 }
 
 fn from_the_start() -> String {
