@@ -153,8 +153,8 @@ impl Yard {
             let (prefix, own) = pattern.split_at(pattern.find("/api/").expect("only interfaces are handed on"));
             let (own, is_whole) = own.strip_suffix("{*call}").map_or((own, true), |own| (own, false));
             let handed_on = |path: &str| if is_whole { path == own } else { path.starts_with(own) };
-            let routes = of_site.iter().filter(|(_, path)| handed_on(path));
-            routes.map(|(method, path)| (method.clone(), format!("{prefix}{path}"))).collect::<Vec<_>>()
+            let handed_on = of_site.iter().filter(|(_, path)| handed_on(path));
+            handed_on.map(|(method, path)| (method.clone(), format!("{prefix}{path}"))).collect::<Vec<_>>()
         };
         let routes = routes_of(&self.router).into_iter();
         routes.flat_map(|route| if route.0 == ANY { within(&route.1) } else { vec![route] }).collect()
