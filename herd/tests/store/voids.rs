@@ -147,6 +147,34 @@ fn what_was_shown_to_be_one_by_a_tag_that_it_never_wore_is_two_again() {
     assert_eq!(herd.tags_of(inducted), [("UHF", "UHF6", TagState::Current)]);
 }
 
+#[test]
+fn a_merge_told_anew_leaves_the_animal_where_it_left_it_then() {
+    let mut world = World::new();
+    let two = world.keeps("hxb:L1:B:U2");
+    let wrong = world.keeps("event:hxbchi000002|lf:B|weight:900");
+    let one = world.keeps("hxb:L1:A:U1");
+    let seen = world.keeps("event:hxbchi000001|lf:A");
+    world.keeps("hxe:OUT:A:U1");
+    world.corrects(void(wrong));
+    world.corrects(merge(one, two));
+    let before = world.herd();
+    world.corrects(void(seen));
+    assert_eq!(without_marks(&world.herd()), without_marks(&before));
+}
+
+#[test]
+fn a_merge_takes_no_sighting_back() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    world.wait(5_000);
+    let two = world.keeps("hxb:L1:B:U2");
+    let seen_at_us = world.now.received_at_us;
+    world.wait(5_000);
+    world.corrects(move_pen(one, "P1"));
+    world.corrects(merge(one, two));
+    assert_eq!(world.herd().only_animal().1.last_at_us, seen_at_us);
+}
+
 impl Paper {
     /// Voids one of the events that are left, if any is: one that made two animals one before others.
     pub(crate) fn void_one(&mut self, which: &Index) {

@@ -64,6 +64,10 @@ impl<'a, R: Rows> Retold<'a, R> {
                     let to = batch_moved_to(corrected, states);
                     folded(&mut self.rows, sequence, clock, |fold| edit(fold, &corrected.correction, to))?;
                 }
+                // The states that a void left are those that are told here; that it touched the animals, a merge looks at.
+                CorrectionResult::States(_) if matches!(corrected.correction, Correction::Void { .. }) => {
+                    folded(&mut self.rows, sequence, clock, |fold| fold.touch(&corrected.previous))?;
+                }
                 CorrectionResult::States(_) | CorrectionResult::ReaderEra { .. } => {}
             },
             Change::Epoch(_) | Change::Suppressed(_) => {}
