@@ -60,7 +60,7 @@ pub(crate) fn move_pen(animal: u64, pen: &str) -> Correction {
     Correction::MovePen { animal: AnimalId(animal), pen: pen.to_owned() }
 }
 
-fn move_batch(animal: u64, number: &str) -> Correction {
+pub(crate) fn move_batch(animal: u64, number: &str) -> Correction {
     Correction::MoveBatch { animal: AnimalId(animal), batch_number: number.to_owned() }
 }
 

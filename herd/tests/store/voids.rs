@@ -9,8 +9,9 @@ use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
 use crate::paper::Paper;
 use crate::steps::{Step, requested, steps};
+use crate::views::history;
 use crate::world::World;
-use herd::change::{Change, Outcome, TagKind};
+use herd::change::{AnimalId, Change, Outcome, TagKind};
 use herd::decide::{Decision, Rules};
 use herd::payload::{SourceType, Tag};
 use herd::position::Sequence;
@@ -173,6 +174,26 @@ fn a_merge_takes_no_sighting_back() {
     world.corrects(move_pen(one, "P1"));
     world.corrects(merge(one, two));
     assert_eq!(world.herd().only_animal().1.last_at_us, seen_at_us);
+}
+
+#[test]
+fn who_went_up_in_others_time_and_again_is_not_forgotten() {
+    let mut world = World::new();
+    let first = world.keeps("hxb:L1:LF0:UHF0");
+    let mut root = first;
+    for n in 1..40 {
+        let next = world.keeps(&format!("hxb:L1:LF{n}:UHF{n}"));
+        world.corrects(merge(next, root));
+        root = next;
+    }
+    let weighed = world.keeps("event:hxbchi000001|lf:LF0|weight:300");
+    let before = world.herd();
+    assert_eq!((before.only_animal().0, before.tags_of(root).len()), (root, 80));
+    world.corrects(void(weighed));
+    assert_eq!(world.herd().tags_of(root), before.tags_of(root));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    assert_eq!(snapshot.animal(AnimalId(first)).unwrap().unwrap().id, AnimalId(root));
+    assert_eq!(history(&snapshot, first, 7, 200).unwrap().last(), Some(&first));
 }
 
 impl Paper {

@@ -11,13 +11,11 @@ use crate::decide::{History, Judge};
 use crate::fold::{Rows, RowsError, animal_state, batch_state};
 use crate::payload::SourceType;
 use crate::position::Sequence;
-use crate::tables::{Afterwards, Table, latest_batch_key, sequence_key};
+use crate::tables::{Afterwards, MAX_SUCCESSORS, Table, latest_batch_key, sequence_key};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many changes are told anew at most. An animal is seen some hundred times in its life.
 const MAX_RETOLD_CHANGES: usize = 10_000;
-/// An absorbed animal names its successor, which may have been absorbed in turn.
-const MAX_SUCCESSORS: usize = 32;
 
 /// The event that is voided.
 struct Voided {
@@ -35,7 +33,9 @@ struct Family {
 impl<R: Rows> Judge<'_, R> {
     pub(super) fn void(&self, history: &impl History, of: Sequence) -> Judged {
         let voided = or_refuse!(self.event_of(history, of)?);
-        let root = self.successor(voided.accepted.animal)?;
+        let Some(root) = self.successor(voided.accepted.animal)? else {
+            return Ok(Err(too_much_history(voided.accepted.animal)));
+        };
         let family = or_refuse!(self.family(history, root)?);
         let mut retold = Retold::new(self.rows, self.rules, &family.animals);
         for (sequence, change) in &family.changes {
@@ -91,16 +91,16 @@ impl<R: Rows> Judge<'_, R> {
         Ok(self.afterwards(payload)?.voided_by.is_some())
     }
 
-    /// The animal that this one turned out to be.
-    fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
+    /// The animal that this one turned out to be; none where that leads too far.
+    fn successor(&self, id: AnimalId) -> Result<Option<AnimalId>, RowsError> {
         let mut id = id;
         for _ in 0..MAX_SUCCESSORS {
             match self.animal(id)?.and_then(|animal| animal.absorbed_by) {
                 Some(by) => id = by,
-                None => break,
+                None => return Ok(Some(id)),
             }
         }
-        Ok(id)
+        Ok(None)
     }
 
     /// Walks back through the history of the animal and of those that went up in it.
@@ -109,13 +109,18 @@ impl<R: Rows> Judge<'_, R> {
         let mut ahead = BTreeSet::from([last_of(self.rows, root)?]);
         while let Some(sequence) = ahead.pop_last().filter(|sequence| *sequence > Sequence::ZERO) {
             if family.changes.len() >= MAX_RETOLD_CHANGES {
-                return Ok(Err(Refused::TooMuchHistory { animal: root, limit: MAX_RETOLD_CHANGES }));
+                return Ok(Err(too_much_history(root)));
             }
             let Some(change) = history.change_at(sequence)? else { continue };
             for (animal, before) in change.previous() {
-                if self.successor(*animal)? == root {
-                    family.animals.insert(*animal);
-                    ahead.insert(*before);
+                match self.successor(*animal)? {
+                    None => return Ok(Err(too_much_history(*animal))),
+                    Some(successor) if successor == root => {
+                        family.animals.insert(*animal);
+                        // Only ever back: a history that leads on would never end.
+                        ahead.extend(Some(*before).filter(|before| *before < sequence));
+                    }
+                    Some(_) => {}
                 }
             }
             family.changes.insert(sequence, change);
@@ -166,6 +171,10 @@ impl<R: Rows> Judge<'_, R> {
         let key = latest_batch_key(batch.source, &batch.number);
         Ok(self.rows.read::<BatchId>(Table::LatestBatches, &key)? == Some(batch.batch))
     }
+}
+
+fn too_much_history(animal: AnimalId) -> Refused {
+    Refused::TooMuchHistory { animal, limit: MAX_RETOLD_CHANGES }
 }
 
 /// Whether the change closed a batch because an operator said so.
