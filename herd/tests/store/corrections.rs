@@ -294,6 +294,41 @@ fn whose_event_a_rejected_payload_is_a_person_says() {
 }
 
 #[test]
+fn a_payload_that_came_again_and_was_accepted_then_is_not_accepted_twice() {
+    let mut world = World::new();
+    let one = world.keeps("event:hxbpai000001|lid:1|lf:A");
+    let two = world.keeps("event:hxbpai000002|lid:2|lf:B");
+    let text = "event:hxbchi000003|lid:1|lf:B|weight:300";
+    assert_eq!(world.rejects(text), "lid_of_another");
+    let rejected = world.store.head().position.sequence.0;
+    world.corrects(merge(one, two));
+    world.wait(61_000);
+    let again = world.keeps(text);
+    assert_eq!(world.refuses(accept(rejected, None)), "accepted_again");
+    assert_eq!(world.refuses(accept(rejected, Some(one))), "accepted_again");
+    world.corrects(void(again));
+    world.corrects(accept(rejected, None));
+}
+
+#[test]
+fn an_export_that_is_accepted_days_later_is_of_the_batch_that_it_was_in() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    world.keeps("hxb:L1:B:U2");
+    let opened = world.keeps("hxe:OUT:C:U3");
+    assert_eq!(world.rejects("hxe:OUT:A:U2"), "tags_of_two_animals");
+    let rejected = world.store.head().position.sequence.0;
+    world.wait(3 * 86_400_000);
+    world.corrects(accept(rejected, Some(rejected - 3)));
+    let herd = world.herd();
+    assert_eq!(herd.batches_named("hxe", "OUT").len(), 1);
+    assert_eq!((herd.batches[&opened].members, herd.batches[&opened].closed), (2, None));
+    // And it has rested all the same.
+    let next = world.keeps("hxe:OUT:D:U4");
+    assert!(world.herd().batches[&opened].closed.is_some() && world.herd().batches[&next].members == 1);
+}
+
+#[test]
 fn what_names_nothing_or_itself_is_refused() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
