@@ -5,9 +5,9 @@
 
 use crate::herd_view::HerdView;
 use crate::steps::steps;
-use crate::voids::played;
+use crate::voids::{played, successor};
 use crate::world::all_rows;
-use herd::change::{AnimalId, BatchId, Change};
+use herd::change::{AnimalId, BatchId, Change, Outcome};
 use herd::position::Sequence;
 use herd::query::{HistoryPlace, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError};
 use herd::store::Snapshot;
@@ -84,10 +84,20 @@ pub(crate) fn all_read(snapshot: &Snapshot) -> Result<BTreeMap<u64, Vec<u64>>, S
     Ok(histories)
 }
 
-/// Whether the event that the change tells, if it tells one, was voided.
-fn is_void(herd: &HerdView, n: u64, change: &Change) -> bool {
+/// Whether the change tells an event that is not, or is no more, one of this animal: it was voided, or it joined the
+/// animal to another that it is two with again.
+fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool {
+    let accepted = match (change, change.late_event()) {
+        (_, Some(late)) => Some(&late.accepted),
+        (Change::Received(received), _) => match &received.outcome {
+            Outcome::Accepted(accepted) => Some(&**accepted),
+            Outcome::Rejected(_) => None,
+        },
+        _ => None,
+    };
     let of = change.late_event().map_or(n, |late| late.of.0);
-    herd.afterwards.get(&of).is_some_and(|after| after.voided_by.is_some())
+    let is_void = herd.afterwards.get(&of).is_some_and(|after| after.voided_by.is_some());
+    is_void || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
 }
 
 proptest! {
@@ -107,7 +117,7 @@ proptest! {
         for (change, n) in paper.changes.iter().zip(1..) {
             for (animal, before) in change.previous() {
                 prop_assert!(*before < Sequence(n), "{} of {} leads on to {}", n, animal, before);
-                let told = is_void(&herd, n, change) || histories[&animal.0].contains(&n);
+                let told = is_of_another(&herd, n, change, animal.0) || histories[&animal.0].contains(&n);
                 prop_assert!(told, "change {} of animal {} is not in its history {:?}", n, animal, histories[&animal.0]);
             }
         }

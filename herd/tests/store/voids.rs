@@ -41,7 +41,7 @@ fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
 }
 
 /// The animal that this one turned out to be.
-fn successor(herd: &HerdView, animal: u64) -> u64 {
+pub(crate) fn successor(herd: &HerdView, animal: u64) -> u64 {
     std::iter::successors(Some(animal), |id| herd.animals[id].absorbed_by.map(|by| by.0)).last().unwrap()
 }
 
@@ -146,6 +146,20 @@ fn what_was_shown_to_be_one_by_a_tag_that_it_never_wore_is_two_again() {
     assert_eq!(herd.heads().map(|(id, _)| id).collect::<Vec<_>>(), [scanned, inducted]);
     assert_eq!(herd.tags_of(scanned), [("LF", "LF5", TagState::Current), ("UHF", "UHF5", TagState::Current)]);
     assert_eq!(herd.tags_of(inducted), [("UHF", "UHF6", TagState::Current)]);
+}
+
+#[test]
+fn an_animal_that_is_itself_again_keeps_what_was_corrected_of_it_meanwhile() {
+    let mut world = World::new();
+    let scanned = world.keeps("hxb:L7:LF5:UHF5");
+    let exported = world.keeps("hxe:OUT:LF5:UHF5");
+    world.keeps("event:hxbind000009|lid:9|lot:L9");
+    let pairing = world.keeps("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5");
+    let first = world.corrects(void(exported));
+    let second = world.corrects(void(pairing));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    assert_eq!(history(&snapshot, scanned, 9, 99).unwrap(), [second, first, pairing, exported, scanned]);
+    assert_eq!(world.herd().animals[&scanned].status, AnimalStatus::Active);
 }
 
 #[test]
@@ -274,7 +288,8 @@ proptest! {
         prop_assert!(herd.memberships.is_empty() && herd.totals.open_batches == 0, "{:#?}", herd);
     }
 
-    /// Of two animals it may: a tag that was read beside one and is worn by the other stays where it is.
+    /// Of two animals it may, and of one that is two again: a tag that was read beside one and is worn by the other stays
+    /// where it is.
     #[test]
     fn of_two_events_of_an_animal_it_does_not_matter_which_was_voided_first(
         steps in steps(40), one in any::<Index>(), other in any::<Index>(),
@@ -282,17 +297,21 @@ proptest! {
         let paper = played(&steps);
         let herd = paper.herd();
         let live = live_events(&paper, &herd);
-        prop_assume!(!live.is_empty());
+        if live.is_empty() {
+            return Ok(());
+        }
         let (one, animal) = *one.get(&live);
         let of_it = |(_, of): &(u64, u64)| successor(&herd, *of) == successor(&herd, animal);
         let own: Vec<u64> = live.iter().filter(|event| of_it(event)).map(|(of, _)| *of).collect();
         let other = *other.get(&own);
-        prop_assume!(one != other);
         let kept = paper.changes.len();
         let mut ends = Vec::new();
         for [first, second] in [[one, other], [other, one]] {
             let mut paper = Paper { changes: paper.changes.clone(), now: paper.now, boot: paper.boot, ..Paper::new() }.cut(kept);
             paper.step(&voiding(first), &Rules::default());
+            if !paper.herd().heads().map(|(id, _)| id).eq(herd.heads().map(|(id, _)| id)) {
+                return Ok(());
+            }
             paper.step(&voiding(second), &Rules::default());
             ends.push(without_marks(&paper.herd()));
         }

@@ -83,12 +83,8 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Whether an earlier correction voided the event of this change.
     fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
-        let payload = match (change, change.late_event()) {
-            (Change::Received(_), _) => sequence,
-            (_, Some(event)) => event.of,
-            (_, None) => return Ok(false),
-        };
-        Ok(self.afterwards(payload)?.voided_by.is_some())
+        let Some(payload) = event_in(change) else { return Ok(false) };
+        Ok(self.afterwards(payload.unwrap_or(sequence))?.voided_by.is_some())
     }
 
     /// The animal that this one turned out to be; none where that leads too far.
@@ -128,7 +124,8 @@ impl<R: Rows> Judge<'_, R> {
         Ok(Ok(family))
     }
 
-    /// The change that touched the animal before this one. For one that is itself again, the last of its own.
+    /// The change that touched the animal before this one. For one that is itself again, that is not the event that made
+    /// it a part of another, but the last of its own before.
     fn touched_before(
         &self,
         family: &Family,
@@ -136,10 +133,9 @@ impl<R: Rows> Judge<'_, R> {
         after: &AnimalState,
     ) -> Result<Sequence, RowsError> {
         let last = last_of(self.rows, before.animal)?;
-        if before.absorbed_by.is_none() || after.absorbed_by.is_some() {
-            return Ok(last);
-        }
-        let own = family.changes.get(&last).map(Change::previous).unwrap_or_default();
+        let is_itself_again = before.absorbed_by.is_some() && after.absorbed_by.is_none();
+        let joined_by = family.changes.get(&last).filter(|change| is_itself_again && event_in(change).is_some());
+        let own = joined_by.map(Change::previous).unwrap_or_default();
         Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
     }
 
@@ -170,6 +166,14 @@ impl<R: Rows> Judge<'_, R> {
     fn is_latest(&self, batch: &BatchState) -> Result<bool, RowsError> {
         let key = latest_batch_key(batch.source, &batch.number);
         Ok(self.rows.read::<BatchId>(Table::LatestBatches, &key)? == Some(batch.batch))
+    }
+}
+
+/// The payload whose event the change tells, where it tells one: its own, or an earlier one.
+fn event_in(change: &Change) -> Option<Option<Sequence>> {
+    match change {
+        Change::Received(_) => Some(None),
+        _ => change.late_event().map(|event| Some(event.of)),
     }
 }
 
