@@ -12,6 +12,7 @@ use crate::steps::{Step, requested, steps};
 use crate::views::history;
 use crate::world::World;
 use herd::change::{AnimalId, Change, Outcome, TagKind};
+use herd::clock::iso_utc;
 use herd::decide::{Decision, Rules};
 use herd::payload::{SourceType, Tag};
 use herd::position::Sequence;
@@ -160,6 +161,19 @@ fn an_animal_that_is_itself_again_keeps_what_was_corrected_of_it_meanwhile() {
     let snapshot = world.store.reader().snapshot().unwrap();
     assert_eq!(history(&snapshot, scanned, 9, 99).unwrap(), [second, first, pairing, exported, scanned]);
     assert_eq!(world.herd().animals[&scanned].status, AnimalStatus::Active);
+}
+
+#[test]
+fn an_animal_was_first_seen_by_the_first_event_that_is_left() {
+    let mut world = World::new();
+    let first = world.keeps("hxb:L1:A:U1");
+    let before = world.now.received_at_us;
+    world.wait(61_000);
+    world.keeps("hxb:L1:A:U1");
+    world.corrects(void(first));
+    let animal = world.store.reader().snapshot().unwrap().animal(AnimalId(first)).unwrap().unwrap();
+    assert_eq!(animal.first_seen.as_ref(), Some(&animal.last_seen));
+    assert_eq!(animal.last_seen, iso_utc(before + 61_000_000));
 }
 
 #[test]
