@@ -65,7 +65,9 @@ fn lie() -> impl Strategy<Value = Lie> {
 impl Lie {
     fn told_of_later(&self, change: &mut Change) {
         let lied = |previous: &mut Vec<(AnimalId, Sequence)>| {
-            previous.iter_mut().for_each(|(_, before)| *before = Sequence(self.batch));
+            for (_, before) in previous.iter_mut() {
+                *before = Sequence(self.batch);
+            }
             previous.push((AnimalId(self.animal), Sequence(self.counter)));
         };
         match change {

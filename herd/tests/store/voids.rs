@@ -226,13 +226,13 @@ fn who_went_up_in_others_time_and_again_is_not_forgotten() {
 
 impl Paper {
     /// Voids one of the events that are left, if any is: one that made two animals one before others.
-    pub(crate) fn void_one(&mut self, which: &Index) {
+    pub(crate) fn void_one(&mut self, which: Index) {
         let herd = self.herd();
         let mut live = live_events(self, &herd);
         if which.index(2) == 0 {
-            let joined = |(of, _): &(u64, u64)| self.changes[*of as usize - 1].previous().len() > 1;
-            live.sort_by_key(|event| !joined(event));
-            live.truncate(live.iter().filter(|event| joined(event)).count().max(1));
+            let is_join = |of: u64| self.changes[usize::try_from(of - 1).unwrap()].previous().len() > 1;
+            let joins: Vec<_> = live.iter().copied().filter(|(of, _)| is_join(*of)).collect();
+            live = if joins.is_empty() { live } else { joins };
         }
         if !live.is_empty() {
             let (of, _) = *which.get(&live);
@@ -280,7 +280,7 @@ proptest! {
         let mut paper = played(&steps);
         heads_are_who_was_seen(&paper, &paper.herd()).map_err(TestCaseError::fail)?;
         for index in which {
-            paper.void_one(&index);
+            paper.void_one(index);
             let herd = paper.herd();
             all_hold(&herd).map_err(TestCaseError::fail)?;
             heads_are_who_was_seen(&paper, &herd).map_err(TestCaseError::fail)?;
@@ -315,8 +315,8 @@ proptest! {
             return Ok(());
         }
         let (one, animal) = *one.get(&live);
-        let of_it = |(_, of): &(u64, u64)| successor(&herd, *of) == successor(&herd, animal);
-        let own: Vec<u64> = live.iter().filter(|event| of_it(event)).map(|(of, _)| *of).collect();
+        let of_it = |id: u64| successor(&herd, id) == successor(&herd, animal);
+        let own: Vec<u64> = live.iter().filter(|(_, id)| of_it(*id)).map(|(of, _)| *of).collect();
         let other = *other.get(&own);
         let kept = paper.changes.len();
         let mut ends = Vec::new();

@@ -83,8 +83,8 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Whether an earlier correction voided the event of this change.
     fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
-        let Some(payload) = event_in(change) else { return Ok(false) };
-        Ok(self.afterwards(payload.unwrap_or(sequence))?.voided_by.is_some())
+        let Some(payload) = event_in(sequence, change) else { return Ok(false) };
+        Ok(self.afterwards(payload)?.voided_by.is_some())
     }
 
     /// The animal that this one turned out to be; none where that leads too far.
@@ -134,7 +134,7 @@ impl<R: Rows> Judge<'_, R> {
     ) -> Result<Sequence, RowsError> {
         let last = last_of(self.rows, before.animal)?;
         let is_itself_again = before.absorbed_by.is_some() && after.absorbed_by.is_none();
-        let joined_by = family.changes.get(&last).filter(|change| is_itself_again && event_in(change).is_some());
+        let joined_by = family.changes.get(&last).filter(|change| is_itself_again && event_in(last, change).is_some());
         let own = joined_by.map(Change::previous).unwrap_or_default();
         Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
     }
@@ -170,10 +170,10 @@ impl<R: Rows> Judge<'_, R> {
 }
 
 /// The payload whose event the change tells, where it tells one: its own, or an earlier one.
-fn event_in(change: &Change) -> Option<Option<Sequence>> {
+fn event_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
     match change {
-        Change::Received(_) => Some(None),
-        _ => change.late_event().map(|event| Some(event.of)),
+        Change::Received(_) => Some(sequence),
+        _ => change.late_event().map(|event| event.of),
     }
 }
 
