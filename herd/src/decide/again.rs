@@ -27,7 +27,8 @@ pub fn decide_again<R: Rows>(
     let Some(received) = history.received_at(of)? else { return Ok(None) };
     let Received { raw, origin, clock: received, .. } = *received;
     let Ok(event) = payload::parse(&raw) else { return Ok(None) };
-    let judge = Judge::new(rows, rules, sequence, &origin, clock);
+    // By the clock of when it came: an export of then is of the batch of then, however long that has rested since.
+    let judge = Judge::new(rows, rules, sequence, &origin, received);
     if let Some(id) = &event.id
         && judge.is_occupied(id)?
     {

@@ -51,10 +51,10 @@ impl<B: Rows> Folding<'_, B> {
             return Ok(());
         }
         if before.is_none() {
-            batch.members += 1;
+            batch.members = batch.members.saturating_add(1);
             self.rows.write(Table::Members, pair_key(id.0, animal.0), &());
         }
-        batch.active += 1;
+        batch.active = batch.active.saturating_add(1);
         let joined = before.map_or(self.sequence, |membership| membership.joined);
         self.rows.write(Table::Memberships, pair_key(animal.0, id.0), &Membership { joined, left: None });
         self.rows.write(Table::Batches, number_key(id.0), &batch);

@@ -7,6 +7,7 @@ use super::accepted::worn;
 use super::{Folding, Rows, RowsError};
 use crate::change::{AnimalId, AnimalStatus, BatchId, BatchUse, TagKind};
 use crate::payload::{SourceType, Tag};
+use crate::position::Sequence;
 use crate::tables::{Animal, Batch, Table, number_key, reader_key};
 
 impl<B: Rows> Folding<'_, B> {
@@ -24,7 +25,7 @@ impl<B: Rows> Folding<'_, B> {
         }
         self.rows.write(Table::Animals, number_key(other.0), &gone);
         let status = if gone.last > animal.last { gone.status } else { animal.status };
-        let last_at_us = if gone.last > animal.last { gone.last_at_us } else { animal.last_at_us };
+        let last_at_us = animal.last_at_us.max(gone.last_at_us);
         self.absorb(id, &mut animal, other)?;
         for lid in gone.lids {
             self.rows.write(Table::Lids, reader_key(&lid.reader_group, lid.reader_era, &lid.lid), &id);
@@ -87,6 +88,16 @@ impl<B: Rows> Folding<'_, B> {
         self.leave_if_gone(id, &mut animal)?;
         self.keep(id, animal);
         self.close_emptied()
+    }
+
+    /// This change is the last that touched these animals, as far as there are any.
+    pub(crate) fn touch(&mut self, animals: &[(AnimalId, Sequence)]) -> Result<(), RowsError> {
+        for (id, _) in animals {
+            if let Some(animal) = self.rows.read(Table::Animals, &number_key(id.0))? {
+                self.keep(*id, animal);
+            }
+        }
+        Ok(())
     }
 
     /// The batch's number means it no more.

@@ -106,7 +106,13 @@ impl Snapshot {
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
         let tags = self.other_tags(id)?;
-        let first = [Some(Sequence(id.0)), tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
+        let made_by = Sequence(id.0);
+        let told = [tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
+        // An event that was voided showed nobody, even if the animal bears its number.
+        let first = match told {
+            Some(told) if self.afterwards(made_by)?.voided_by.is_some() => told,
+            told => told.map_or(made_by, |told| told.min(made_by)),
+        };
         Ok(AnimalView {
             id,
             absorbed: None,
@@ -122,7 +128,7 @@ impl Snapshot {
             barn_batch: names.name_if(self, animal.barn_batch)?,
             export_batch: names.name_if(self, animal.export_batch)?,
             returned: animal.returned,
-            first_seen: first.map_or(Ok(None), |first| self.happened_at(first))?,
+            first_seen: self.happened_at(first)?,
             last_seen: iso_utc(animal.last_at_us),
             last: animal.last,
         })

@@ -7,16 +7,13 @@ use crate::fold::{KeyRange, Rows, decode};
 use crate::payload::Tag;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, AnimalStatus, Table, TagKind, after_key, number_in, number_key, reader_key, tag_owner_key,
+    Animal, AnimalStatus, MAX_SUCCESSORS, Table, TagKind, after_key, number_in, number_key, reader_key, tag_owner_key,
 };
 
 /// The reader group whose lids are searched: the default of every radio and key.
 const MAIN_READERS: &str = "main";
 /// So many reader eras are searched for a lid, the present one first.
 const ERAS_SEARCHED: u32 = 64;
-/// An absorbed animal names its successor, which may have been absorbed in turn: followed so far at most, so that
-/// damaged rows cannot lead in a circle for ever.
-const MAX_SUCCESSORS: usize = 32;
 
 impl Snapshot {
     /// Animals in the order of their ids, from above the id `after`; without those that turned out to be others or never

@@ -180,7 +180,8 @@ impl Walk<'_> {
             // An animal that a void made itself again is not walked, though this change once made it a part.
             if self.is_part(*animal)? {
                 is_own = true;
-                self.ahead.extend(Some(*before).filter(|before| *before != Sequence::ZERO));
+                // Only ever back: a history that leads on would never end.
+                self.ahead.extend(Some(*before).filter(|before| (Sequence(1)..sequence).contains(before)));
             }
         }
         // A place that somebody made up must not tell the history of another animal.

@@ -77,6 +77,10 @@ pub struct Animal {
 /// stream of wrong reads makes one animal's rows grow without end.
 pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 
+/// An absorbed animal names its successor, which may have been absorbed in turn: followed so far at most, so that damaged
+/// rows cannot lead in a circle for ever. Only operators make such chains, one merge after the other.
+pub(crate) const MAX_SUCCESSORS: usize = 256;
+
 /// A tag of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnimalTag {

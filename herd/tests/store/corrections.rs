@@ -3,22 +3,18 @@
 //! Would catch: a correction that is judged again by each copy, that is made twice, that takes more than was asked
 //! for, that leaves counts, tags or batches behind; a void that forgets what came after, and a refusal that writes.
 
-use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
-use crate::paper::Paper;
-use crate::steps::{Step, requested, sends};
+use crate::steps::requested;
 use crate::world::{World, everything};
 use herd::change::{AnimalId, BatchId, Correction, TagKind};
-use herd::decide::{Decision, Rules};
 use herd::payload::Tag;
 use herd::position::Sequence;
 use herd::query::PageLimit;
 use herd::store::{CorrectionReceipt, MAX_REPROCESSED};
 use herd::tables::{AnimalStatus, TagState};
-use proptest::prelude::*;
 
 impl World {
-    fn correct(&mut self, correction: Correction) -> CorrectionReceipt {
+    pub(crate) fn correct(&mut self, correction: Correction) -> CorrectionReceipt {
         let key = format!("key {}", self.store.head().position.sequence);
         self.correct_under(&key, correction)
     }
@@ -30,7 +26,7 @@ impl World {
     }
 
     /// Corrects, which must be kept; gives the number of the change.
-    fn corrects(&mut self, correction: Correction) -> u64 {
+    pub(crate) fn corrects(&mut self, correction: Correction) -> u64 {
         let asked = format!("{correction:?}");
         match self.correct(correction) {
             CorrectionReceipt::Kept { sequence } => sequence.0,
@@ -39,7 +35,7 @@ impl World {
     }
 
     /// Corrects, which must be refused; nothing is written.
-    fn refuses(&mut self, correction: Correction) -> &'static str {
+    pub(crate) fn refuses(&mut self, correction: Correction) -> &'static str {
         let (before, asked) = (everything(&self.store), format!("{correction:?}"));
         let code = match self.correct(correction) {
             CorrectionReceipt::Refused(refused) => refused.code(),
@@ -50,35 +46,35 @@ impl World {
     }
 }
 
-fn void(sequence: u64) -> Correction {
+pub(crate) fn void(sequence: u64) -> Correction {
     Correction::Void { sequence: Sequence(sequence) }
 }
 
-fn merge(animal: u64, absorbed: u64) -> Correction {
+pub(crate) fn merge(animal: u64, absorbed: u64) -> Correction {
     Correction::Merge { animal: AnimalId(animal), absorbed: AnimalId(absorbed) }
 }
 
-fn retag(animal: u64, kind: TagKind, tag: Option<&str>) -> Correction {
+pub(crate) fn retag(animal: u64, kind: TagKind, tag: Option<&str>) -> Correction {
     Correction::Retag { animal: AnimalId(animal), kind, tag: tag.and_then(Tag::new) }
 }
 
-fn move_pen(animal: u64, pen: &str) -> Correction {
+pub(crate) fn move_pen(animal: u64, pen: &str) -> Correction {
     Correction::MovePen { animal: AnimalId(animal), pen: pen.to_owned() }
 }
 
-fn move_batch(animal: u64, number: &str) -> Correction {
+pub(crate) fn move_batch(animal: u64, number: &str) -> Correction {
     Correction::MoveBatch { animal: AnimalId(animal), batch_number: number.to_owned() }
 }
 
-fn weigh(animal: u64, weight_g: u32) -> Correction {
+pub(crate) fn weigh(animal: u64, weight_g: u32) -> Correction {
     Correction::Weigh { animal: AnimalId(animal), weight_g }
 }
 
-fn died(animal: u64) -> Correction {
+pub(crate) fn died(animal: u64) -> Correction {
     Correction::Died { animal: AnimalId(animal) }
 }
 
-fn accept(sequence: u64, animal: Option<u64>) -> Correction {
+pub(crate) fn accept(sequence: u64, animal: Option<u64>) -> Correction {
     Correction::AcceptRejected { sequence: Sequence(sequence), animal: animal.map(AnimalId) }
 }
 
@@ -312,6 +308,41 @@ fn whose_event_a_rejected_payload_is_a_person_says() {
 }
 
 #[test]
+fn a_payload_that_came_again_and_was_accepted_then_is_not_accepted_twice() {
+    let mut world = World::new();
+    let one = world.keeps("event:hxbpai000001|lid:1|lf:A");
+    let two = world.keeps("event:hxbpai000002|lid:2|lf:B");
+    let text = "event:hxbchi000003|lid:1|lf:B|weight:300";
+    assert_eq!(world.rejects(text), "lid_of_another");
+    let rejected = world.store.head().position.sequence.0;
+    world.corrects(merge(one, two));
+    world.wait(61_000);
+    let again = world.keeps(text);
+    assert_eq!(world.refuses(accept(rejected, None)), "accepted_again");
+    assert_eq!(world.refuses(accept(rejected, Some(one))), "accepted_again");
+    world.corrects(void(again));
+    world.corrects(accept(rejected, None));
+}
+
+#[test]
+fn an_export_that_is_accepted_days_later_is_of_the_batch_that_it_was_in() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    world.keeps("hxb:L1:B:U2");
+    let opened = world.keeps("hxe:OUT:C:U3");
+    assert_eq!(world.rejects("hxe:OUT:A:U2"), "tags_of_two_animals");
+    let rejected = world.store.head().position.sequence.0;
+    world.wait(3 * 86_400_000);
+    world.corrects(accept(rejected, Some(rejected - 3)));
+    let herd = world.herd();
+    assert_eq!(herd.batches_named("hxe", "OUT").len(), 1);
+    assert_eq!((herd.batches[&opened].members, herd.batches[&opened].closed), (2, None));
+    // And it has rested all the same.
+    let next = world.keeps("hxe:OUT:D:U4");
+    assert!(world.herd().batches[&opened].closed.is_some() && world.herd().batches[&next].members == 1);
+}
+
+#[test]
 fn what_names_nothing_or_itself_is_refused() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
@@ -367,50 +398,4 @@ fn five_collisions_propose_a_new_era_and_in_it_every_id_is_free() {
     assert!(proposals(&world).is_empty());
     world.keeps("event:hxbchi000001|weight:6|lid:1");
     assert_eq!(world.herd().heads().count(), 2, "lids count anew too");
-}
-
-/// What is left of a herd but for the numbers of the last changes, which a void moves on.
-fn without_marks(herd: &HerdView) -> String {
-    let animals: Vec<_> = herd
-        .heads()
-        .map(|(id, animal)| {
-            let mut animal = animal.clone();
-            (animal.last, animal.unconfirmed) = (Sequence::ZERO, 0);
-            (id, animal)
-        })
-        .collect();
-    let batches: Vec<_> = herd
-        .batches
-        .iter()
-        .filter(|(_, batch)| batch.members > 0)
-        .map(|(id, batch)| (id, batch.active, batch.members, batch.closed.is_none()))
-        .collect();
-    format!("{animals:#?} {:#?} {:#?} {:#?} {:#?} {batches:#?}", herd.tags, herd.owners, herd.lids, herd.memberships)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-
-    /// The whole history of the animal is told anew for it, so this claims that a history told anew is as it was.
-    #[test]
-    fn voiding_the_last_event_leaves_the_herd_as_it_was_before(steps in sends(40)) {
-        let mut paper = Paper::new();
-        let rules = Rules::default();
-        for step in &steps {
-            let before = paper.herd();
-            let heard = paper.step(step, &rules);
-            if !matches!(heard, Some(Decision::Keep(_))) || paper.herd().totals.accepted == before.totals.accepted {
-                continue;
-            }
-            let last = paper.rows.folded().0;
-            let kept = paper.changes.len();
-            let correction = requested(void(last), &last.to_string());
-            prop_assert!(paper.step(&Step::Correct(correction), &rules).is_some());
-            let after = paper.herd();
-            all_hold(&after).map_err(TestCaseError::fail)?;
-            prop_assert_eq!(without_marks(&after), without_marks(&before), "after the void of {:?}", step);
-            // The next is heard as if it had not been voided, so that histories grow.
-            paper = paper.cut(kept);
-        }
-    }
 }

@@ -3,10 +3,14 @@
 //! Would catch: a fold that panics on a change that no honest source makes, tables that a lie makes unreadable,
 //! work that grows with what was removed before.
 
+use crate::corrections::{accept, merge, move_batch, void};
 use crate::replicas::run_of;
-use crate::steps::{Sent, Step, steps};
+use crate::steps::{Sent, Step, requested, steps};
+use crate::views::all_read;
 use crate::world::{STORE, World, all_rows, everything};
-use herd::change::{AnimalId, BatchId, Change, Outcome, TagUse};
+use herd::change::{
+    AnimalId, BatchId, Change, Correction, CorrectionResult, LateEvent, Outcome, States, TagState, TagUse,
+};
 use herd::decide::Rules;
 use herd::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, Staged, fold};
 use herd::position::Sequence;
@@ -57,8 +61,60 @@ fn lie() -> impl Strategy<Value = Lie> {
     )
 }
 
+/// What a lie says of the animals and batches that a correction leaves.
 impl Lie {
+    fn told_of_later(&self, change: &mut Change) {
+        let lied = |previous: &mut Vec<(AnimalId, Sequence)>| {
+            for (_, before) in previous.iter_mut() {
+                *before = Sequence(self.batch);
+            }
+            previous.push((AnimalId(self.animal), Sequence(self.counter)));
+        };
+        match change {
+            Change::Received(received) => lied(&mut received.previous),
+            Change::Reprocessed(body) => {
+                lied(&mut body.previous);
+                self.told_of_event(&mut body.event);
+            }
+            Change::Corrected(corrected) => {
+                lied(&mut corrected.previous);
+                match &mut corrected.result {
+                    CorrectionResult::States(states) => self.told_of_states(states),
+                    CorrectionResult::Accepted(event) => self.told_of_event(event),
+                    CorrectionResult::ReaderEra { reader_era, .. } => *reader_era = u32::MAX,
+                }
+            }
+            Change::Epoch(_) | Change::Suppressed(_) => {}
+        }
+    }
+
+    fn told_of_event(&self, event: &mut LateEvent) {
+        event.of = Sequence(self.counter);
+        event.received.received_at_us = self.at;
+        event.accepted.animal = AnimalId(self.animal);
+        event.accepted.absorbed = self.absorbed.map(AnimalId);
+        event.accepted.epc = self.tag_use;
+    }
+
+    fn told_of_states(&self, states: &mut States) {
+        for state in &mut states.animals {
+            state.animal = AnimalId(self.animal);
+            state.absorbed_by = self.absorbed.map(AnimalId);
+            state.barn_batch = self.closes.map(BatchId);
+            state.last_at_us = self.at;
+            state.tags.iter_mut().for_each(|held| held.state = TagState::Current);
+            state.memberships.iter_mut().for_each(|held| held.batch = BatchId(self.batch));
+        }
+        let twice = states.animals.clone();
+        states.animals.extend(twice);
+        for state in &mut states.batches {
+            state.batch = BatchId(self.batch);
+            (state.active, state.members) = (u32::MAX, u32::MAX);
+        }
+    }
+
     fn told_in(&self, change: &mut Change) {
+        self.told_of_later(change);
         let Change::Received(received) = change else { return };
         received.forget_through = Sequence(self.forget_through);
         received.clock.received_at_us = self.at;
@@ -119,7 +175,16 @@ proptest! {
 
         let world = World::new();
         let mut source = Store::open_source(&disk, Rules::default(), world.now.in_boot(1), || STORE).unwrap();
+        // Whatever stands in the tables can be looked at, and whatever can be looked at ends.
+        let looked_at = all_read(&source.reader().snapshot().unwrap());
+        prop_assert!(!looked_at.as_ref().is_err_and(|why| why.contains("there are more")), "{:?}", looked_at);
         if source.head().blocked.is_none() {
+            for n in 1..source.head().position.sequence.0 {
+                for correction in [void(n), accept(n, None), accept(n, Some(n)), merge(n, n + 1), move_batch(n, "L1")] {
+                    source.correct(&requested(correction.clone(), &format!("{n} {correction:?}")), world.now).unwrap();
+                }
+            }
+            source.reprocess(Sequence::ZERO, 1_000, world.now).unwrap();
             let sent: Vec<_> = steps.iter().filter_map(|step| match step {
                 Step::Send(sent) => Some(sent.incoming(world.now)),
                 _ => None,
@@ -220,6 +285,19 @@ fn counters_at_the_ends_of_their_range_are_counted_and_come_back() {
         crate::invariants::all_hold(&world.herd()).unwrap();
     }
     assert_eq!(world.rejects("event:hxbchi18446744073709551616|lid:1"), "bad_event_id");
+}
+
+#[test]
+fn a_batch_that_a_lie_filled_to_the_brim_takes_in_more() {
+    let mut paper = crate::paper::Paper::new();
+    let noted = Correction::EditBatch { batch: BatchId(1), notes: Some("full".to_owned()) };
+    for step in [Step::Send(scan(1)), Step::Correct(requested(noted, "k")), Step::Send(scan(2))] {
+        paper.step(&step, &Rules::default());
+    }
+    let Change::Corrected(corrected) = &mut paper.changes[1] else { panic!("{:?}", paper.changes) };
+    let CorrectionResult::States(states) = &mut corrected.result else { panic!("{corrected:?}") };
+    (states.batches[0].active, states.batches[0].members) = (u32::MAX, u32::MAX);
+    assert_eq!(paper.copied().head().folded, Sequence(3));
 }
 
 #[test]

@@ -15,4 +15,6 @@ mod paper;
 mod replicas;
 mod steps;
 mod unknown_kinds;
+mod views;
+mod voids;
 mod world;

@@ -1,7 +1,9 @@
 //! A herd on paper: decide and fold with no disk beneath, so that thousands of histories can be tried.
 
 use crate::herd_view::HerdView;
+use crate::replicas::run_of;
 use crate::steps::{Sent, Step};
+use crate::world::STORE;
 use herd::change::Change;
 use herd::clock::RawReading;
 use herd::decide::{
@@ -9,6 +11,7 @@ use herd::decide::{
 };
 use herd::fold::{FOLD_VERSION, NoRows, RowsError, Staged, fold};
 use herd::position::Sequence;
+use herd::store::{Changes, MemoryDisk, Store};
 
 pub(crate) struct Paper {
     pub(crate) rows: Staged<NoRows>,
@@ -98,6 +101,17 @@ impl Paper {
             cut.changes.push(change);
         }
         cut
+    }
+
+    /// A replica that was sent the changes.
+    pub(crate) fn copied(&self) -> Store {
+        let mut replica = Store::open_replica(&MemoryDisk::default(), STORE).unwrap();
+        let changes: Vec<Vec<u8>> = self.changes.iter().map(Change::to_bytes).collect();
+        if !changes.is_empty() {
+            let changes: Changes = changes.iter().map(Vec::as_slice).collect();
+            replica.apply(&run_of(replica.head().position, changes)).unwrap();
+        }
+        replica
     }
 
     pub(crate) fn herd(&self) -> HerdView {

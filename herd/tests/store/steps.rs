@@ -59,11 +59,6 @@ impl Step {
     }
 }
 
-/// Payloads alone, as a barn without operators has them.
-pub(crate) fn sends(longest: usize) -> impl Strategy<Value = Vec<Step>> {
-    vec(sent().prop_map(Step::Send), 1..longest)
-}
-
 pub(crate) fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         24 => sent().prop_map(Step::Send),

@@ -7,7 +7,7 @@ use crate::decide::{History, Judge, Verdict};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{self, Event};
 use crate::position::Sequence;
-use crate::tables::{Afterwards, Table, TagKind, sequence_key};
+use crate::tables::{Afterwards, Table, TagKind, reader_key, sequence_key};
 
 use super::Refused;
 
@@ -16,10 +16,14 @@ impl<R: Rows> Judge<'_, R> {
     /// another content does not matter any more: a person says that both happened.
     pub(super) fn accept(&self, history: &impl History, of: Sequence, animal: Option<AnimalId>) -> Judged {
         let received = or_refuse!(self.rejected_payload(history, of)?);
-        let Received { raw, origin, clock: received, .. } = received;
         let still = |reason| Refused::StillRejected { sequence: of, reason };
-        let event = or_refuse!(payload::parse(&raw).map_err(still));
-        let judge = Judge::new(self.rows, self.rules, self.sequence, &origin, self.clock);
+        let event = or_refuse!(payload::parse(&received.raw).map_err(still));
+        if let Some(again) = self.accepted_again(history, &received, &event)? {
+            return Ok(Err(Refused::AcceptedAgain { sequence: of, of: again }));
+        }
+        let Received { origin, clock: received, .. } = received;
+        // By the clock of when it came: an export of then is of the batch of then, however long that has rested since.
+        let judge = Judge::new(self.rows, self.rules, self.sequence, &origin, received);
         let (accepted, previous) = match animal {
             Some(animal) => {
                 let resolved = or_refuse!(judge.placed_with(&event, animal)?);
@@ -33,6 +37,21 @@ impl<R: Rows> Judge<'_, R> {
         };
         let event = LateEvent { of, received, accepted, origin: origin.clone() };
         Ok(Ok((CorrectionResult::Accepted(Box::new(event)), previous)))
+    }
+
+    /// The payload of the same text under the same event id that is an event.
+    fn accepted_again(
+        &self,
+        history: &impl History,
+        rejected: &Received,
+        event: &Event,
+    ) -> Result<Option<Sequence>, RowsError> {
+        let Some(id) = &event.id else { return Ok(None) };
+        let key = reader_key(&rejected.origin.reader_group, rejected.origin.reader_era, &id.text);
+        let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
+        let is_same = history.received_at(of)?.is_some_and(|kept| kept.text() == rejected.text());
+        let afterwards: Afterwards = self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default();
+        Ok(Some(of).filter(|_| is_same && afterwards.voided_by.is_none()))
     }
 
     fn rejected_payload(&self, history: &impl History, of: Sequence) -> Result<Result<Received, Refused>, RowsError> {

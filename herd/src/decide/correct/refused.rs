@@ -65,6 +65,14 @@ pub enum Refused {
         /// The change that accepted it.
         by: Sequence,
     },
+    /// The same payload came more than once, and is an event.
+    #[error("payload {sequence} says what payload {of} says, which is an event: accepted too, it would count twice")]
+    AcceptedAgain {
+        /// Which.
+        sequence: Sequence,
+        /// The same payload, which is an event.
+        of: Sequence,
+    },
     /// What was wrong with it is wrong still.
     #[error("payload {sequence} cannot be an event as it stands: {reason}")]
     StillRejected {
@@ -137,6 +145,7 @@ impl Refused {
             Self::AlreadyVoided { .. } => "already_voided",
             Self::NotRejected(_) => "not_rejected",
             Self::AlreadyAccepted { .. } => "already_accepted",
+            Self::AcceptedAgain { .. } => "accepted_again",
             Self::StillRejected { .. } => "still_rejected",
             Self::TagOfAnother { .. } => "tag_of_another",
             Self::LidOfAnother { .. } => "lid_of_another",

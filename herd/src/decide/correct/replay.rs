@@ -59,11 +59,16 @@ impl<'a, R: Rows> Retold<'a, R> {
             Change::Reprocessed(body) => self.tell_late(sequence, &body.event, clock)?,
             Change::Corrected(corrected) => match &corrected.result {
                 CorrectionResult::Accepted(event) => self.tell_late(sequence, event, clock)?,
-                CorrectionResult::States(states) => {
+                // An animal is made by what was read of it, never by a correction.
+                CorrectionResult::States(states) if self.is_made_still(&corrected.correction)? => {
                     let to = batch_moved_to(corrected, states);
                     folded(&mut self.rows, sequence, clock, |fold| edit(fold, &corrected.correction, to))?;
                 }
-                CorrectionResult::ReaderEra { .. } => {}
+                // The states that a void left are those that are told here; that it touched the animals, a merge looks at.
+                CorrectionResult::States(_) if matches!(corrected.correction, Correction::Void { .. }) => {
+                    folded(&mut self.rows, sequence, clock, |fold| fold.touch(&corrected.previous))?;
+                }
+                CorrectionResult::States(_) | CorrectionResult::ReaderEra { .. } => {}
             },
             Change::Epoch(_) | Change::Suppressed(_) => {}
         }
@@ -81,8 +86,8 @@ impl<'a, R: Rows> Retold<'a, R> {
         folded(&mut self.rows, sequence, clock, |fold| fold.told_late(&event.received, &event.origin, &accepted))
     }
 
-    /// The event as it was placed then, but for what its tags are to the animal and whether there is still somebody to
-    /// absorb: that hangs on the events before it.
+    /// The event as it was placed then, but for what its tags are to the animal, whether they still show that another
+    /// is the same one, and whether an old tag is still that animal's to lose: that hangs on the events before it.
     fn judged_anew(
         &self,
         sequence: Sequence,
@@ -91,14 +96,18 @@ impl<'a, R: Rows> Retold<'a, R> {
         accepted: &Accepted,
     ) -> Result<Accepted, RowsError> {
         let judge = Judge::new(&self.rows, self.rules, sequence, origin, clock);
-        let absorbed = match accepted.absorbed {
+        let (animal, mut event) = (accepted.animal, accepted.event.clone());
+        let owners = (self.owner(TagKind::Lf, event.lf.as_ref())?, self.owner(TagKind::Epc, event.epc.as_ref())?);
+        let absorbed = match accepted.absorbed.filter(|other| [owners.0, owners.1].contains(&Some(*other))) {
             Some(other) if judge.animal(other)?.is_some() => Some(other),
             _ => None,
         };
-        let event = &accepted.event;
-        let owners = (self.owner(TagKind::Lf, event.lf.as_ref())?, self.owner(TagKind::Epc, event.epc.as_ref())?);
-        let (lf, epc) = judge.tag_uses(event, owners, accepted.animal, absorbed)?;
-        Ok(Accepted { absorbed, lf, epc, ..accepted.clone() })
+        let (lf, epc) = judge.tag_uses(&event, owners, animal, absorbed)?;
+        for (kind, old) in [(TagKind::Lf, &mut event.old_lf), (TagKind::Epc, &mut event.old_epc)] {
+            let owner = self.owner(kind, old.as_ref())?;
+            old.take_if(|_| owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed));
+        }
+        Ok(Accepted { event, absorbed, lf, epc, ..accepted.clone() })
     }
 
     /// Whose tag it is: by what was told so far, or somebody's whose history is not told here.
@@ -110,6 +119,27 @@ impl<'a, R: Rows> Retold<'a, R> {
         }
         let outside = self.beneath.read::<AnimalId>(Table::TagOwners, &key)?;
         Ok(outside.filter(|owner| !self.family.contains(owner)))
+    }
+
+    /// Whether the correction would be made still: of an animal that was told of so far, and of nobody else's tag.
+    fn is_made_still(&self, correction: &Correction) -> Result<bool, RowsError> {
+        let is_told = |animal: &AnimalId| Ok(self.animal(*animal)?.is_some());
+        match correction {
+            Correction::Merge { animal, absorbed } => Ok(is_told(animal)? || is_told(absorbed)?),
+            Correction::Retag { animal, kind, tag } => {
+                let owner = self.owner(*kind, tag.as_ref())?;
+                Ok(is_told(animal)? && owner.is_none_or(|owner| owner == *animal))
+            }
+            Correction::MovePen { animal, .. }
+            | Correction::MoveBatch { animal, .. }
+            | Correction::Weigh { animal, .. }
+            | Correction::Died { animal } => is_told(animal),
+            Correction::Void { .. }
+            | Correction::CloseBatch { .. }
+            | Correction::EditBatch { .. }
+            | Correction::AcceptRejected { .. }
+            | Correction::NewReaderEra { .. } => Ok(false),
+        }
     }
 
     /// The row as it was told.

@@ -11,13 +11,11 @@ use crate::decide::{History, Judge};
 use crate::fold::{Rows, RowsError, animal_state, batch_state};
 use crate::payload::SourceType;
 use crate::position::Sequence;
-use crate::tables::{Afterwards, Table, latest_batch_key, sequence_key};
+use crate::tables::{Afterwards, MAX_SUCCESSORS, Table, latest_batch_key, sequence_key};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many changes are told anew at most. An animal is seen some hundred times in its life.
 const MAX_RETOLD_CHANGES: usize = 10_000;
-/// An absorbed animal names its successor, which may have been absorbed in turn.
-const MAX_SUCCESSORS: usize = 32;
 
 /// The event that is voided.
 struct Voided {
@@ -35,7 +33,9 @@ struct Family {
 impl<R: Rows> Judge<'_, R> {
     pub(super) fn void(&self, history: &impl History, of: Sequence) -> Judged {
         let voided = or_refuse!(self.event_of(history, of)?);
-        let root = self.successor(voided.accepted.animal)?;
+        let Some(root) = self.successor(voided.accepted.animal)? else {
+            return Ok(Err(too_much_history(voided.accepted.animal)));
+        };
         let family = or_refuse!(self.family(history, root)?);
         let mut retold = Retold::new(self.rows, self.rules, &family.animals);
         for (sequence, change) in &family.changes {
@@ -84,24 +84,20 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Whether an earlier correction voided the event of this change.
     fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
-        let payload = match (change, change.late_event()) {
-            (Change::Received(_), _) => sequence,
-            (_, Some(event)) => event.of,
-            (_, None) => return Ok(false),
-        };
+        let Some(payload) = event_in(sequence, change) else { return Ok(false) };
         Ok(self.afterwards(payload)?.voided_by.is_some())
     }
 
-    /// The animal that this one turned out to be.
-    fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
+    /// The animal that this one turned out to be; none where that leads too far.
+    fn successor(&self, id: AnimalId) -> Result<Option<AnimalId>, RowsError> {
         let mut id = id;
         for _ in 0..MAX_SUCCESSORS {
             match self.animal(id)?.and_then(|animal| animal.absorbed_by) {
                 Some(by) => id = by,
-                None => break,
+                None => return Ok(Some(id)),
             }
         }
-        Ok(id)
+        Ok(None)
     }
 
     /// Walks back through the history of the animal and of those that went up in it.
@@ -110,13 +106,18 @@ impl<R: Rows> Judge<'_, R> {
         let mut ahead = BTreeSet::from([last_of(self.rows, root)?]);
         while let Some(sequence) = ahead.pop_last().filter(|sequence| *sequence > Sequence::ZERO) {
             if family.changes.len() >= MAX_RETOLD_CHANGES {
-                return Ok(Err(Refused::TooMuchHistory { animal: root, limit: MAX_RETOLD_CHANGES }));
+                return Ok(Err(too_much_history(root)));
             }
             let Some(change) = history.change_at(sequence)? else { continue };
             for (animal, before) in change.previous() {
-                if self.successor(*animal)? == root {
-                    family.animals.insert(*animal);
-                    ahead.insert(*before);
+                match self.successor(*animal)? {
+                    None => return Ok(Err(too_much_history(*animal))),
+                    Some(successor) if successor == root => {
+                        family.animals.insert(*animal);
+                        // Only ever back: a history that leads on would never end.
+                        ahead.extend(Some(*before).filter(|before| *before < sequence));
+                    }
+                    Some(_) => {}
                 }
             }
             family.changes.insert(sequence, change);
@@ -124,7 +125,8 @@ impl<R: Rows> Judge<'_, R> {
         Ok(Ok(family))
     }
 
-    /// The change that touched the animal before this one. For one that is itself again, the last of its own.
+    /// The change that touched the animal before this one. For one that is itself again, that is not the event that made
+    /// it a part of another, but the last of its own before.
     fn touched_before(
         &self,
         family: &Family,
@@ -132,10 +134,9 @@ impl<R: Rows> Judge<'_, R> {
         after: &AnimalState,
     ) -> Result<Sequence, RowsError> {
         let last = last_of(self.rows, before.animal)?;
-        if before.absorbed_by.is_none() || after.absorbed_by.is_some() {
-            return Ok(last);
-        }
-        let own = family.changes.get(&last).map(Change::previous).unwrap_or_default();
+        let is_itself_again = before.absorbed_by.is_some() && after.absorbed_by.is_none();
+        let joined_by = family.changes.get(&last).filter(|change| is_itself_again && event_in(last, change).is_some());
+        let own = joined_by.map(Change::previous).unwrap_or_default();
         Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
     }
 
@@ -167,6 +168,18 @@ impl<R: Rows> Judge<'_, R> {
         let key = latest_batch_key(batch.source, &batch.number);
         Ok(self.rows.read::<BatchId>(Table::LatestBatches, &key)? == Some(batch.batch))
     }
+}
+
+/// The payload whose event the change tells, where it tells one: its own, or an earlier one.
+fn event_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
+    match change {
+        Change::Received(_) => Some(sequence),
+        _ => change.late_event().map(|event| event.of),
+    }
+}
+
+fn too_much_history(animal: AnimalId) -> Refused {
+    Refused::TooMuchHistory { animal, limit: MAX_RETOLD_CHANGES }
 }
 
 /// Whether the change closed a batch because an operator said so.

@@ -1,0 +1,133 @@
+//! Whatever happened and was corrected, all of it can be looked at.
+//!
+//! Would catch: a history that does not end, that breaks off, that tells a change twice or not at all, or that is
+//! another on pages of another size; a payload, batch or animal that cannot be shown.
+
+use crate::herd_view::HerdView;
+use crate::steps::steps;
+use crate::voids::{played, successor};
+use crate::world::all_rows;
+use herd::change::{AnimalId, BatchId, Change, Outcome};
+use herd::position::Sequence;
+use herd::query::{HistoryPlace, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError};
+use herd::store::Snapshot;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All entries of a list, page after page; an error where it does not end within `pages`.
+fn all_pages<T, C>(
+    pages: u64,
+    mut page: impl FnMut(Option<C>) -> Result<Page<T, C>, QueryError>,
+) -> Result<Vec<T>, String> {
+    let (mut found, mut from) = (Vec::new(), None);
+    for _ in 0..pages {
+        let Page { data, next } = page(from.take()).map_err(|error| error.to_string())?;
+        found.extend(data);
+        from = next;
+        if from.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(format!("after {pages} pages there are more"))
+}
+
+fn limit(entries: u64) -> PageLimit {
+    PageLimit::new(entries).unwrap()
+}
+
+/// The changes of an animal's history, the latest first, on pages of this size.
+pub(crate) fn history(snapshot: &Snapshot, animal: u64, entries: u64, changes: u64) -> Result<Vec<u64>, String> {
+    let page = |from: Option<HistoryPlace>| {
+        // As it travels in a URL.
+        let from = from.map(|place| place.to_string().parse()).transpose()?;
+        Ok(snapshot.history(AnimalId(animal), from, limit(entries))?.unwrap_or(Page { data: Vec::new(), next: None }))
+    };
+    let told = all_pages(changes + 1, page)?;
+    Ok(told.iter().map(|entry| entry.sequence().0).collect())
+}
+
+/// Reads all there is, of honest and dishonest sources; gives each animal's history.
+pub(crate) fn all_read(snapshot: &Snapshot) -> Result<BTreeMap<u64, Vec<u64>>, String> {
+    let error = |error: QueryError| error.to_string();
+    let changes = snapshot.folded().unwrap().0;
+    let herd = HerdView::read(snapshot);
+    for n in 1..=changes {
+        snapshot.change_view(Sequence(n)).map_err(error)?;
+        snapshot.payload(Sequence(n)).map_err(error)?;
+    }
+    for id in herd.batches.keys().copied().map(BatchId) {
+        snapshot.batch_with_others(id).map_err(error)?;
+        snapshot.batch_traits(id).map_err(error)?;
+        all_pages(changes + 1, |after| {
+            snapshot.members(id, after, limit(2)).map(|page| Page { data: page.data, next: page.next.map(AnimalId) })
+        })?;
+    }
+    let mut histories = BTreeMap::new();
+    for id in herd.animals.keys().copied() {
+        snapshot.animal(AnimalId(id)).map_err(error)?;
+        let told = history(snapshot, id, 1_000, changes).map_err(|why| format!("history of {id}: {why}"))?;
+        for entries in [1, 2, 3] {
+            let on_pages = history(snapshot, id, entries, changes).map_err(|why| format!("history of {id}: {why}"))?;
+            if on_pages != told {
+                return Err(format!("{id} on pages of {entries}: {on_pages:?}, and on one: {told:?}"));
+            }
+        }
+        if !told.windows(2).all(|pair| pair[0] > pair[1]) {
+            return Err(format!("history of {id} is not in order: {told:?}"));
+        }
+        all_pages(changes + 1, |from| {
+            Ok(snapshot.weights(AnimalId(id), from, limit(1))?.unwrap_or(Page { data: Vec::new(), next: None }))
+        })?;
+        histories.insert(id, told);
+    }
+    Ok(histories)
+}
+
+/// Whether the change tells an event that is not, or is no more, one of this animal: it was voided, or it joined the
+/// animal to another that it is two with again.
+fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool {
+    let accepted = match (change, change.late_event()) {
+        (_, Some(late)) => Some(&late.accepted),
+        (Change::Received(received), _) => match &received.outcome {
+            Outcome::Accepted(accepted) => Some(&**accepted),
+            Outcome::Rejected(_) => None,
+        },
+        _ => None,
+    };
+    let of = change.late_event().map_or(n, |late| late.of.0);
+    let is_void = herd.afterwards.get(&of).is_some_and(|after| after.voided_by.is_some());
+    is_void || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happened_can_be_looked_at_and_no_history_leaves_anything_out(
+        steps in steps(50), voids in any::<[Index; 3]>(),
+    ) {
+        let mut paper = played(&steps);
+        for index in voids {
+            paper.void_one(index);
+        }
+        let store = paper.copied();
+        let snapshot = store.reader().snapshot().unwrap();
+        prop_assert_eq!(all_rows(&snapshot), all_rows(&paper.rows));
+        let histories = all_read(&snapshot).map_err(TestCaseError::fail)?;
+        let herd = HerdView::read(&snapshot);
+        for (change, n) in paper.changes.iter().zip(1..) {
+            for (animal, before) in change.previous() {
+                prop_assert!(*before < Sequence(n), "{} of {} leads on to {}", n, animal, before);
+                let told = is_of_another(&herd, n, change, animal.0) || histories[&animal.0].contains(&n);
+                prop_assert!(told, "change {} of animal {} is not in its history {:?}", n, animal, histories[&animal.0]);
+            }
+        }
+        let ids = |status| {
+            let page = |before: Option<u64>| snapshot.payloads(before.map(Sequence), limit(3), PayloadFilter::Status(status));
+            all_pages(1_000, page).unwrap().into_iter().map(|payload| payload.id.0).collect::<BTreeSet<u64>>()
+        };
+        prop_assert_eq!(ids(PayloadStatus::Error), herd.rejected.keys().copied().collect::<BTreeSet<u64>>());
+        prop_assert_eq!(ids(PayloadStatus::Processed).len() as u64, herd.totals.accepted);
+    }
+}

@@ -1,0 +1,334 @@
+//! Histories told anew, whatever was corrected before.
+//!
+//! Would catch: a void that leaves an animal nobody ever saw, that merges by what never happened, that comes to
+//! something else than what really happened, that forgets what came after it or what went up in the animal, or that
+//! depends on which of two was voided first.
+
+use crate::corrections::{merge, move_pen, retag, void, weigh};
+use crate::herd_view::HerdView;
+use crate::invariants::all_hold;
+use crate::paper::Paper;
+use crate::steps::{Step, requested, steps};
+use crate::views::history;
+use crate::world::World;
+use herd::change::{AnimalId, Change, Outcome, TagKind};
+use herd::clock::iso_utc;
+use herd::decide::{Decision, Rules};
+use herd::payload::{SourceType, Tag};
+use herd::position::Sequence;
+use herd::tables::{AnimalStatus, TagState};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+fn voiding(of: u64) -> Step {
+    Step::Correct(requested(void(of), &format!("void {of}")))
+}
+
+/// The payloads that are events and not void, with the change that made each one and the animal that it was told of.
+fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
+    let event = |(change, by): (&Change, u64)| {
+        let (of, animal) = match (change, change.late_event()) {
+            (_, Some(late)) => (late.of.0, late.accepted.animal.0),
+            (Change::Received(received), _) => match &received.outcome {
+                Outcome::Accepted(accepted) => (by, accepted.animal.0),
+                Outcome::Rejected(_) => return None,
+            },
+            _ => return None,
+        };
+        let is_void = herd.afterwards.get(&of).is_some_and(|after| after.voided_by.is_some());
+        (!is_void).then_some((of, animal))
+    };
+    paper.changes.iter().zip(1..).filter_map(event).collect()
+}
+
+/// The animal that this one turned out to be.
+pub(crate) fn successor(herd: &HerdView, animal: u64) -> u64 {
+    std::iter::successors(Some(animal), |id| herd.animals[id].absorbed_by.map(|by| by.0)).last().unwrap()
+}
+
+/// Whoever is counted was seen, and whoever was seen is counted.
+pub(crate) fn heads_are_who_was_seen(paper: &Paper, herd: &HerdView) -> Result<(), String> {
+    let seen: std::collections::BTreeSet<u64> =
+        live_events(paper, herd).into_iter().map(|(_, animal)| successor(herd, animal)).collect();
+    let counted = herd.heads().map(|(id, _)| id).collect();
+    if seen == counted { Ok(()) } else { Err(format!("{seen:?} were seen and {counted:?} are counted")) }
+}
+
+/// What a herd is, but for the numbers of the last changes, which a void moves on, for batches that nobody was ever
+/// in, and for whether an export batch is open: one that had rested when a voided event named it has rested still.
+pub(crate) fn without_marks(herd: &HerdView) -> String {
+    let animals: Vec<_> = herd
+        .heads()
+        .map(|(id, animal)| {
+            let mut animal = animal.clone();
+            (animal.last, animal.unconfirmed) = (Sequence::ZERO, 0);
+            (id, animal)
+        })
+        .collect();
+    let batches: Vec<_> = herd
+        .batches
+        .iter()
+        .filter(|(_, batch)| batch.members > 0)
+        .map(|(id, batch)| (id, batch.active, batch.members, batch.source == SourceType::Hxb && batch.closed.is_none()))
+        .collect();
+    format!("{animals:#?} {:#?} {:#?} {:#?} {:#?} {batches:#?}", herd.tags, herd.owners, herd.lids, herd.memberships)
+}
+
+#[test]
+fn a_correction_of_an_animal_that_never_was_makes_none() {
+    let mut world = World::new();
+    let seen = world.keeps("hxb:L1:A:U1");
+    world.corrects(move_pen(seen, "P9"));
+    world.corrects(weigh(seen, 300_000));
+    world.corrects(void(seen));
+    let herd = world.herd();
+    assert_eq!(herd.animals[&seen].status, AnimalStatus::Voided);
+    assert_eq!((herd.heads().count(), herd.totals.active), (0, 0));
+}
+
+#[test]
+fn of_two_that_were_merged_none_is_left_when_neither_ever_was() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let two = world.keeps("hxb:L1:B:U2");
+    world.corrects(merge(one, two));
+    world.corrects(void(one));
+    let herd = world.herd();
+    assert_eq!(herd.only_animal().0, one, "it is known by what was read of the other");
+    assert_eq!(herd.tags_of(one).len(), 2);
+    world.corrects(void(two));
+    assert_eq!(world.herd().heads().count(), 0);
+}
+
+/// A scan, an induction, and a pairing that shows them to be one: `(scan, induction, pairing)`.
+fn paired(world: &mut World) -> (u64, u64, u64) {
+    let scanned = world.keeps("hxb:L7:LF5:UHF5");
+    let inducted = world.keeps("event:hxbind000009|lid:9|lot:L9");
+    (scanned, inducted, world.keeps("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5"))
+}
+
+#[test]
+fn a_repair_takes_no_tag_off_an_animal_that_is_itself_again() {
+    let mut world = World::new();
+    let (scanned, inducted, pairing) = paired(&mut world);
+    world.keeps("event:hxbrep000001|lid:9|old_lf:LF5|new_lf:LF6");
+    world.corrects(void(pairing));
+    let herd = world.herd();
+    assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
+    assert_eq!(herd.tags_of(inducted), [("LF", "LF6", TagState::Current)]);
+}
+
+#[test]
+fn a_retag_takes_no_tag_off_an_animal_that_is_itself_again() {
+    let mut world = World::new();
+    let (scanned, inducted, pairing) = paired(&mut world);
+    world.corrects(retag(inducted, TagKind::Lf, Some("LF6")));
+    world.corrects(retag(inducted, TagKind::Lf, Some("LF5")));
+    world.corrects(void(pairing));
+    let herd = world.herd();
+    assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
+    assert_eq!(herd.animals[&inducted].lf, Tag::new("LF6"));
+    // Nor when it is told once more, and the other is nobody of its own any more.
+    let weighed = world.keeps("event:hxbchi000001|lid:9|weight:300");
+    world.corrects(void(weighed));
+    assert_eq!(world.herd().animals[&scanned].lf, Tag::new("LF5"));
+}
+
+#[test]
+fn what_was_shown_to_be_one_by_a_tag_that_it_never_wore_is_two_again() {
+    let mut world = World::new();
+    let scanned = world.keeps("hxb:L7:LF5:UHF5");
+    let wrong = world.keeps("event:hxbrep000001|old_epc:UHF5|new_epc:UHF6");
+    let inducted = world.keeps("event:hxbind000009|lid:9|lot:L9");
+    world.keeps("event:hxbchi000009|lid:9|epc:UHF6|weight:300");
+    assert_eq!(world.herd().only_animal().0, inducted);
+    world.corrects(void(wrong));
+    let herd = world.herd();
+    assert_eq!(herd.heads().map(|(id, _)| id).collect::<Vec<_>>(), [scanned, inducted]);
+    assert_eq!(herd.tags_of(scanned), [("LF", "LF5", TagState::Current), ("UHF", "UHF5", TagState::Current)]);
+    assert_eq!(herd.tags_of(inducted), [("UHF", "UHF6", TagState::Current)]);
+}
+
+#[test]
+fn an_animal_that_is_itself_again_keeps_what_was_corrected_of_it_meanwhile() {
+    let mut world = World::new();
+    let scanned = world.keeps("hxb:L7:LF5:UHF5");
+    let exported = world.keeps("hxe:OUT:LF5:UHF5");
+    world.keeps("event:hxbind000009|lid:9|lot:L9");
+    let pairing = world.keeps("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5");
+    let first = world.corrects(void(exported));
+    let second = world.corrects(void(pairing));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    assert_eq!(history(&snapshot, scanned, 9, 99).unwrap(), [second, first, pairing, exported, scanned]);
+    assert_eq!(world.herd().animals[&scanned].status, AnimalStatus::Active);
+}
+
+#[test]
+fn an_animal_was_first_seen_by_the_first_event_that_is_left() {
+    let mut world = World::new();
+    let first = world.keeps("hxb:L1:A:U1");
+    let before = world.now.received_at_us;
+    world.wait(61_000);
+    world.keeps("hxb:L1:A:U1");
+    world.corrects(void(first));
+    let animal = world.store.reader().snapshot().unwrap().animal(AnimalId(first)).unwrap().unwrap();
+    assert_eq!(animal.first_seen.as_ref(), Some(&animal.last_seen));
+    assert_eq!(animal.last_seen, iso_utc(before + 61_000_000));
+}
+
+#[test]
+fn a_merge_told_anew_leaves_the_animal_where_it_left_it_then() {
+    let mut world = World::new();
+    let two = world.keeps("hxb:L1:B:U2");
+    let wrong = world.keeps("event:hxbchi000002|lf:B|weight:900");
+    let one = world.keeps("hxb:L1:A:U1");
+    let seen = world.keeps("event:hxbchi000001|lf:A");
+    world.keeps("hxe:OUT:A:U1");
+    world.corrects(void(wrong));
+    world.corrects(merge(one, two));
+    let before = world.herd();
+    world.corrects(void(seen));
+    assert_eq!(without_marks(&world.herd()), without_marks(&before));
+}
+
+#[test]
+fn a_merge_takes_no_sighting_back() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    world.wait(5_000);
+    let two = world.keeps("hxb:L1:B:U2");
+    let seen_at_us = world.now.received_at_us;
+    world.wait(5_000);
+    world.corrects(move_pen(one, "P1"));
+    world.corrects(merge(one, two));
+    assert_eq!(world.herd().only_animal().1.last_at_us, seen_at_us);
+}
+
+#[test]
+fn who_went_up_in_others_time_and_again_is_not_forgotten() {
+    let mut world = World::new();
+    let first = world.keeps("hxb:L1:LF0:UHF0");
+    let mut root = first;
+    for n in 1..40 {
+        let next = world.keeps(&format!("hxb:L1:LF{n}:UHF{n}"));
+        world.corrects(merge(next, root));
+        root = next;
+    }
+    let weighed = world.keeps("event:hxbchi000001|lf:LF0|weight:300");
+    let before = world.herd();
+    assert_eq!((before.only_animal().0, before.tags_of(root).len()), (root, 80));
+    world.corrects(void(weighed));
+    assert_eq!(world.herd().tags_of(root), before.tags_of(root));
+    let snapshot = world.store.reader().snapshot().unwrap();
+    assert_eq!(snapshot.animal(AnimalId(first)).unwrap().unwrap().id, AnimalId(root));
+    assert_eq!(history(&snapshot, first, 7, 200).unwrap().last(), Some(&first));
+}
+
+impl Paper {
+    /// Voids one of the events that are left, if any is: one that made two animals one before others.
+    pub(crate) fn void_one(&mut self, which: Index) {
+        let herd = self.herd();
+        let mut live = live_events(self, &herd);
+        if which.index(2) == 0 {
+            let is_join = |of: u64| self.changes[usize::try_from(of - 1).unwrap()].previous().len() > 1;
+            let joins: Vec<_> = live.iter().copied().filter(|(of, _)| is_join(*of)).collect();
+            live = if joins.is_empty() { live } else { joins };
+        }
+        if !live.is_empty() {
+            let (of, _) = *which.get(&live);
+            assert!(self.step(&voiding(of), &Rules::default()).is_some(), "{of} is not voided");
+        }
+    }
+}
+
+pub(crate) fn played(steps: &[Step]) -> Paper {
+    let mut paper = Paper::new();
+    for step in steps {
+        paper.step(step, &Rules::default());
+    }
+    paper
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+
+    /// The whole history of the animal is told anew for it, so this claims that a history told anew is as it was.
+    #[test]
+    fn voiding_the_last_event_leaves_the_herd_as_it_was_before(steps in steps(40)) {
+        let mut paper = Paper::new();
+        let rules = Rules::default();
+        for step in &steps {
+            let before = paper.herd();
+            let heard = paper.step(step, &rules);
+            let accepted = paper.herd().totals.accepted > before.totals.accepted;
+            if !matches!((step, heard), (Step::Send(_), Some(Decision::Keep(_)))) || !accepted {
+                continue;
+            }
+            let last = paper.rows.folded().0;
+            let kept = paper.changes.len();
+            prop_assert!(paper.step(&voiding(last), &rules).is_some());
+            let after = paper.herd();
+            all_hold(&after).map_err(TestCaseError::fail)?;
+            prop_assert_eq!(without_marks(&after), without_marks(&before), "after the void of {:?}", step);
+            // The next is heard as if it had not been voided, so that histories grow.
+            paper = paper.cut(kept);
+        }
+    }
+
+    #[test]
+    fn any_event_may_be_voided_and_whoever_is_counted_was_seen(steps in steps(50), which in any::<[Index; 4]>()) {
+        let mut paper = played(&steps);
+        heads_are_who_was_seen(&paper, &paper.herd()).map_err(TestCaseError::fail)?;
+        for index in which {
+            paper.void_one(index);
+            let herd = paper.herd();
+            all_hold(&herd).map_err(TestCaseError::fail)?;
+            heads_are_who_was_seen(&paper, &herd).map_err(TestCaseError::fail)?;
+        }
+    }
+
+    #[test]
+    fn who_has_no_event_left_leaves_nothing_behind(steps in steps(50)) {
+        let mut paper = played(&steps);
+        let mut live = live_events(&paper, &paper.herd());
+        live.reverse();
+        for (of, _) in live {
+            prop_assert!(paper.step(&voiding(of), &Rules::default()).is_some(), "{} is not voided", of);
+        }
+        let herd = paper.herd();
+        all_hold(&herd).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(herd.heads().count(), 0);
+        prop_assert!(herd.owners.is_empty() && herd.tags.is_empty() && herd.lids.is_empty(), "{:#?}", herd);
+        prop_assert!(herd.memberships.is_empty() && herd.totals.open_batches == 0, "{:#?}", herd);
+    }
+
+    /// Of two animals it may, and of one that is two again: a tag that was read beside one and is worn by the other stays
+    /// where it is.
+    #[test]
+    fn of_two_events_of_an_animal_it_does_not_matter_which_was_voided_first(
+        steps in steps(40), one in any::<Index>(), other in any::<Index>(),
+    ) {
+        let paper = played(&steps);
+        let herd = paper.herd();
+        let live = live_events(&paper, &herd);
+        if live.is_empty() {
+            return Ok(());
+        }
+        let (one, animal) = *one.get(&live);
+        let of_it = |id: u64| successor(&herd, id) == successor(&herd, animal);
+        let own: Vec<u64> = live.iter().filter(|(_, id)| of_it(*id)).map(|(of, _)| *of).collect();
+        let other = *other.get(&own);
+        let kept = paper.changes.len();
+        let mut ends = Vec::new();
+        for [first, second] in [[one, other], [other, one]] {
+            let mut paper = Paper { changes: paper.changes.clone(), now: paper.now, boot: paper.boot, ..Paper::new() }.cut(kept);
+            paper.step(&voiding(first), &Rules::default());
+            if !paper.herd().heads().map(|(id, _)| id).eq(herd.heads().map(|(id, _)| id)) {
+                return Ok(());
+            }
+            paper.step(&voiding(second), &Rules::default());
+            ends.push(without_marks(&paper.herd()));
+        }
+        prop_assert_eq!(&ends[0], &ends[1], "{} and {}", one, other);
+    }
+}
