@@ -118,7 +118,7 @@ pub enum CorrectionForm {
         #[serde(default)]
         notes: Option<String>,
     },
-    /// A rejected payload is an event after all
+    /// A rejected payload, or one whose event was voided, is an event after all
     AcceptRejected {
         /// The payload's id
         #[arg(long)]

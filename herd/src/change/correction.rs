@@ -67,7 +67,7 @@ pub enum Correction {
         /// The notes; none takes them away.
         notes: Option<String>,
     },
-    /// A rejected payload is an event after all.
+    /// A rejected payload, or one whose event was voided, is an event after all.
     AcceptRejected {
         /// The Received change that keeps the payload.
         sequence: Sequence,

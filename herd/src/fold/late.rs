@@ -1,4 +1,4 @@
-//! A payload that had been rejected is an event after all.
+//! A payload that had been rejected, or whose event was voided, is an event after all.
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{Accepted, LateEvent, Origin};
@@ -10,9 +10,12 @@ impl<B: Rows> Folding<'_, B> {
     /// The event takes effect in the order of changes, as every other; what it says of times is of when it was heard.
     pub(super) fn late_event(&mut self, event: &LateEvent) -> Result<(), RowsError> {
         let LateEvent { of, origin, received, accepted } = event;
-        self.totals.accepted += 1;
-        self.totals.rejected = self.totals.rejected.saturating_sub(1);
-        self.rows.remove(Table::Rejected, sequence_key(*of));
+        // A payload that is accepted after a void of its event was counted when it came.
+        if self.rows.get(Table::Rejected, &sequence_key(*of))?.is_some() {
+            self.totals.accepted += 1;
+            self.totals.rejected = self.totals.rejected.saturating_sub(1);
+            self.rows.remove(Table::Rejected, sequence_key(*of));
+        }
         let mut afterwards = self.afterwards(*of)?;
         afterwards.accepted_by = Some(self.sequence);
         self.rows.write(Table::Afterwards, sequence_key(*of), &afterwards);

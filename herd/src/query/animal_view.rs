@@ -110,7 +110,7 @@ impl Snapshot {
         let told = [tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
         // An event that was voided showed nobody, even if the animal bears its number.
         let first = match told {
-            Some(told) if self.afterwards(made_by)?.voided_by.is_some() => told,
+            Some(told) if self.afterwards(made_by)?.told_by(made_by) != Some(made_by) => told,
             told => told.map_or(made_by, |told| told.min(made_by)),
         };
         Ok(AnimalView {

@@ -175,6 +175,7 @@ impl Snapshot {
         if let ChangeBody::Received { payload, placed, rejected_at_first, .. } = &mut view.body {
             let reason = payload.reason_text.clone();
             if let Some(late) = self.tell_afterwards(payload)? {
+                // Of one that was accepted at once, voided and accepted again there is no such reason.
                 (*placed, *rejected_at_first) = (Placed::from(&late.accepted), reason);
             }
         }

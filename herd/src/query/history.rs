@@ -220,7 +220,8 @@ impl Walk<'_> {
                 None => return Ok(None),
             },
         };
-        let voided_by = self.snapshot.afterwards(of)?.voided_by;
+        let afterwards = self.snapshot.afterwards(of)?;
+        let voided_by = afterwards.voided_by.filter(|_| afterwards.told_by(of) != Some(sequence));
         Ok(Some(Told::Event(Box::new(EventTold { of, received, origin, accepted, voided_by, correction }))))
     }
 

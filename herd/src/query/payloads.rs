@@ -84,7 +84,7 @@ impl Snapshot {
     /// Tells of a payload what later changes made of it; gives the event that one of them made of it.
     pub(super) fn tell_afterwards(&self, view: &mut PayloadView) -> Result<Option<LateEvent>, QueryError> {
         let afterwards = self.afterwards(view.id)?;
-        view.voided_by = afterwards.voided_by;
+        view.voided_by = afterwards.void();
         let Some(by) = afterwards.accepted_by else { return Ok(None) };
         let event = self.late_event(by)?;
         if let Some(event) = &event {

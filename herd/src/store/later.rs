@@ -104,8 +104,13 @@ impl Store {
             let sequence = staged.folded().next();
             let Some(body) = decide_again(&staged, &pending, &self.rules, sequence, last, clock)? else { continue };
             let change = Change::Reprocessed(Box::new(body));
+            let bytes = change.to_bytes();
+            // None that a door let in is so long; it stays a rejection, which is kept and shown.
+            if bytes.len() > MAX_CHANGE_BYTES {
+                continue;
+            }
             fold(&mut staged, sequence, &change)?;
-            pending.push(&change.to_bytes());
+            pending.push(&bytes);
             receipt.accepted.push(last);
         }
         receipt.next = more.then_some(last);

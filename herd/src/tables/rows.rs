@@ -161,8 +161,26 @@ pub struct RejectionHour {
 pub struct Afterwards {
     /// The change that made an event of it although it had been rejected.
     pub accepted_by: Option<Sequence>,
-    /// The change that voided its event.
+    /// The last change that voided its event. One that accepted it after that made it an event again.
     pub voided_by: Option<Sequence>,
+}
+
+impl Afterwards {
+    /// The change that tells the event of `payload` as it stands: the payload's own, or the one that accepted it later.
+    /// None while it is void. Whether a payload that nobody accepted is an event at all, its own change says.
+    #[must_use]
+    pub fn told_by(self, payload: Sequence) -> Option<Sequence> {
+        match self.void() {
+            Some(_) => None,
+            None => Some(self.accepted_by.unwrap_or(payload)),
+        }
+    }
+
+    /// The change that voided the event, while it is void.
+    #[must_use]
+    pub fn void(self) -> Option<Sequence> {
+        self.voided_by.filter(|voided| self.accepted_by.is_none_or(|accepted| accepted < *voided))
+    }
 }
 
 /// Event ids of a reader era that came again with another content.

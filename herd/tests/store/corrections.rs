@@ -9,7 +9,7 @@ use crate::world::{World, everything};
 use herd::change::{AnimalId, BatchId, Correction, TagKind};
 use herd::payload::Tag;
 use herd::position::Sequence;
-use herd::query::PageLimit;
+use herd::query::{HistoryEntry, PageLimit};
 use herd::store::{CorrectionReceipt, MAX_REPROCESSED};
 use herd::tables::{AnimalStatus, TagState};
 
@@ -289,6 +289,40 @@ fn an_event_id_that_came_again_is_accepted_by_a_person() {
     world.corrects(void(rejected));
     assert_eq!(world.herd().only_animal().1.weight_g, Some(267_300));
     assert_eq!(world.refuses(void(rejected)), "already_voided");
+}
+
+#[test]
+fn a_read_that_was_told_of_the_wrong_animal_is_voided_and_accepted_for_the_right_one() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let two = world.keeps("hxb:L1:B:U2");
+    let wrong = world.keeps("hxb:L2:A:U1");
+    assert_eq!(world.refuses(accept(wrong, Some(two))), "not_rejected");
+    let batch_of = |world: &World, animal: u64| {
+        let herd = world.herd();
+        let batch = herd.animals[&animal].barn_batch.unwrap();
+        herd.batches[&batch.0].number.clone()
+    };
+    let voided = world.corrects(void(wrong));
+    let accepted = world.corrects(accept(wrong, Some(two)));
+    assert_eq!([batch_of(&world, one), batch_of(&world, two)], ["L1", "L2"]);
+    assert_eq!((world.herd().totals.accepted, world.herd().totals.rejected), (3, 0));
+    assert_eq!(world.refuses(accept(wrong, None)), "already_accepted");
+    let told = |world: &World, animal: u64| {
+        let page = world.store.reader().snapshot().unwrap();
+        let page = page.history(AnimalId(animal), None, PageLimit::default()).unwrap().unwrap();
+        let entry = |entry: &HistoryEntry| match entry {
+            HistoryEntry::Event(event) => (event.sequence.0, event.voided_by.map(|by| by.0)),
+            HistoryEntry::Corrected(corrected) => (corrected.sequence.0, None),
+        };
+        page.data.iter().map(entry).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world, one), [(voided, None), (wrong, Some(voided)), (one, None)]);
+    assert_eq!(told(&world, two), [(accepted, None), (two, None)]);
+    // And the other way round again, by the same payload.
+    world.corrects(void(wrong));
+    world.corrects(accept(wrong, None));
+    assert_eq!([batch_of(&world, one), batch_of(&world, two)], ["L2", "L1"]);
 }
 
 #[test]

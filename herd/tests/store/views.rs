@@ -96,8 +96,8 @@ fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool 
         _ => None,
     };
     let of = change.late_event().map_or(n, |late| late.of.0);
-    let is_void = herd.afterwards.get(&of).is_some_and(|after| after.voided_by.is_some());
-    is_void || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
+    let stands = herd.afterwards.get(&of).copied().unwrap_or_default().told_by(Sequence(of)) == Some(Sequence(n));
+    !stands || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
 }
 
 proptest! {

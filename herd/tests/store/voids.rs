@@ -35,8 +35,8 @@ fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
             },
             _ => return None,
         };
-        let is_void = herd.afterwards.get(&of).is_some_and(|after| after.voided_by.is_some());
-        (!is_void).then_some((of, animal))
+        let afterwards = herd.afterwards.get(&of).copied().unwrap_or_default();
+        (afterwards.told_by(Sequence(of)) == Some(Sequence(by))).then_some((of, animal))
     };
     paper.changes.iter().zip(1..).filter_map(event).collect()
 }

@@ -1,4 +1,4 @@
-//! A rejected payload is an event after all.
+//! A rejected payload is an event after all, or one whose event was voided is one again.
 
 use super::super::identity::Resolved;
 use super::{Judged, or_refuse};
@@ -15,7 +15,7 @@ impl<R: Rows> Judge<'_, R> {
     /// Accepts the payload `of` for `animal`, or for whom its lid and tags lead to. That its event id was used for
     /// another content does not matter any more: a person says that both happened.
     pub(super) fn accept(&self, history: &impl History, of: Sequence, animal: Option<AnimalId>) -> Judged {
-        let received = or_refuse!(self.rejected_payload(history, of)?);
+        let received = or_refuse!(self.payload_to_accept(history, of)?);
         let still = |reason| Refused::StillRejected { sequence: of, reason };
         let event = or_refuse!(payload::parse(&received.raw).map_err(still));
         if let Some(again) = self.accepted_again(history, &received, &event)? {
@@ -51,18 +51,17 @@ impl<R: Rows> Judge<'_, R> {
         let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
         let is_same = history.received_at(of)?.is_some_and(|kept| kept.text() == rejected.text());
         let afterwards: Afterwards = self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default();
-        Ok(Some(of).filter(|_| is_same && afterwards.voided_by.is_none()))
+        Ok(Some(of).filter(|_| is_same && afterwards.void().is_none()))
     }
 
-    fn rejected_payload(&self, history: &impl History, of: Sequence) -> Result<Result<Received, Refused>, RowsError> {
+    fn payload_to_accept(&self, history: &impl History, of: Sequence) -> Result<Result<Received, Refused>, RowsError> {
         let Some(received) = history.received_at(of)? else { return Ok(Err(Refused::UnknownPayload(of))) };
-        if matches!(received.outcome, Outcome::Accepted(_)) {
-            return Ok(Err(Refused::NotRejected(of)));
-        }
-        let afterwards: Option<Afterwards> = self.rows.read(Table::Afterwards, &sequence_key(of))?;
-        Ok(match afterwards.and_then(|afterwards| afterwards.accepted_by) {
-            Some(by) => Err(Refused::AlreadyAccepted { sequence: of, by }),
-            None => Ok(*received),
+        let afterwards: Afterwards = self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default();
+        Ok(match (&received.outcome, afterwards.accepted_by) {
+            _ if afterwards.void().is_some() => Ok(*received),
+            (_, Some(by)) => Err(Refused::AlreadyAccepted { sequence: of, by }),
+            (Outcome::Accepted(_), None) => Err(Refused::NotRejected(of)),
+            (Outcome::Rejected(_), None) => Ok(*received),
         })
     }
 

@@ -55,7 +55,7 @@ pub enum Refused {
         by: Sequence,
     },
     /// It is an event already.
-    #[error("payload {0} was not rejected: it is an event")]
+    #[error("payload {0} is an event: to tell it of another animal, void it first")]
     NotRejected(Sequence),
     /// A later change made an event of it.
     #[error("payload {sequence} was accepted by change {by}")]
@@ -82,7 +82,7 @@ pub enum Refused {
         reason: Rejection,
     },
     /// The tag is known as another animal's.
-    #[error("tag {tag:?} is of animal {owner}: take it off that one, or merge the two")]
+    #[error("tag {tag:?} is or was of animal {owner}: merge the two if they are one, or void the event that gave it")]
     TagOfAnother {
         /// As it was given, or received.
         tag: String,

@@ -67,13 +67,15 @@ impl<R: Rows> Judge<'_, R> {
     fn event_of(&self, history: &impl History, of: Sequence) -> Result<Result<Voided, Refused>, RowsError> {
         let Some(received) = history.received_at(of)? else { return Ok(Err(Refused::UnknownPayload(of))) };
         let afterwards = self.afterwards(of)?;
-        if let Some(by) = afterwards.voided_by {
+        if let Some(by) = afterwards.void() {
             return Ok(Err(Refused::AlreadyVoided { sequence: of, by }));
         }
-        if let Outcome::Accepted(accepted) = received.outcome {
-            return Ok(Ok(Voided { by: of, accepted: *accepted }));
-        }
-        let Some(by) = afterwards.accepted_by else { return Ok(Err(Refused::NotAnEvent(of))) };
+        let Some(by) = afterwards.accepted_by else {
+            return Ok(match received.outcome {
+                Outcome::Accepted(accepted) => Ok(Voided { by: of, accepted: *accepted }),
+                Outcome::Rejected(_) => Err(Refused::NotAnEvent(of)),
+            });
+        };
         let event = history.change_at(by)?.and_then(|change| change.late_event().cloned());
         Ok(event.map(|event| Voided { by, accepted: event.accepted }).ok_or(Refused::NotAnEvent(of)))
     }
@@ -82,10 +84,10 @@ impl<R: Rows> Judge<'_, R> {
         Ok(self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
     }
 
-    /// Whether an earlier correction voided the event of this change.
+    /// Whether the event of this change does not stand any more: it was voided, or is told by a later change.
     fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
         let Some(payload) = event_in(sequence, change) else { return Ok(false) };
-        Ok(self.afterwards(payload)?.voided_by.is_some())
+        Ok(self.afterwards(payload)?.told_by(payload) != Some(sequence))
     }
 
     /// The animal that this one turned out to be; none where that leads too far.
