@@ -38,4 +38,4 @@ pub use tag_view::{OtherTagView, TagView};
 pub use totals::TotalsView;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

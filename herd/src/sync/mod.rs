@@ -4,6 +4,7 @@
 //! follower and the network: production puts HTTPS behind it, a simulated world puts a wire of its own there.
 
 pub mod divergence;
+mod export;
 pub mod link;
 pub mod live;
 pub mod query;
