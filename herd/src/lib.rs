@@ -13,6 +13,7 @@ pub mod position;
 pub mod query;
 pub mod randomness;
 pub mod settings;
+pub mod sheet;
 pub mod show;
 pub mod store;
 pub mod sync;

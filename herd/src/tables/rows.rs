@@ -49,6 +49,18 @@ pub enum AnimalStatus {
     Dead,
 }
 
+impl AnimalStatus {
+    /// The name in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Exported => "exported",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// The number that a reader group gives an animal, unique in (reader group, reader era).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LidName {
