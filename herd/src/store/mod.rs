@@ -16,6 +16,7 @@ mod changes;
 mod damage_tests;
 mod disk;
 mod error;
+mod held_row;
 mod local;
 mod log;
 mod memory;
