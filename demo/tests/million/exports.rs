@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::io::{BufReader, Read};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const CHANGES: usize = 1_000_000;
@@ -32,6 +33,9 @@ const LOOKS: usize = 30;
 const SLOW_WAIT: Duration = Duration::from_millis(20);
 /// ... and hangs up after so many.
 const SLOW_PIECES: usize = 500;
+/// As many exports as are served at one time.
+const AT_ONE_TIME: usize = 8;
+const TABLES_TYPE: &str = "application/json";
 /// Pieces on their way to whoever reads them as JSON.
 const ON_THE_WAY: usize = 16;
 
@@ -189,7 +193,7 @@ async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_ha
     let end = assert_needs_little("blobs", &barn, idle, blobs).await;
     assert_eq!((end.count, end.end.sequence), (CHANGES as u64, Sequence(CHANGES as u64)));
 
-    let tables = async { read_tables(begun(&auditor, "application/json").await).await };
+    let tables = async { read_tables(begun(&auditor, TABLES_TYPE).await).await };
     let tables = assert_needs_little("tables", &barn, idle, tables).await;
     assert!(tables.success);
     assert_eq!((tables.position, tables.folded), (end.end, end.end.sequence));
@@ -200,9 +204,18 @@ async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_ha
         assert_eq!(tables.count[table], counted.0, "{table}");
     }
 
-    for (what, accept) in [("blobs, slowly", BLOB_TYPE), ("tables, slowly", "application/json")] {
+    for (what, accept) in [("blobs, slowly", BLOB_TYPE), ("tables, slowly", TABLES_TYPE)] {
         let read = async { read_slowly(begun(&auditor, accept).await).await };
         assert_needs_little(what, &barn, idle, read).await;
     }
+    let all = async {
+        let mut reading = JoinSet::new();
+        for n in 0..AT_ONE_TIME {
+            let accept = if n % 2 == 0 { BLOB_TYPE } else { TABLES_TYPE };
+            reading.spawn(read_slowly(begun(&auditor, accept).await));
+        }
+        reading.join_all().await;
+    };
+    assert_needs_little("eight at one time, slowly", &barn, idle, all).await;
     barn.terminate().await.unwrap();
 }
