@@ -17,6 +17,7 @@ pub mod query;
 pub mod randomness;
 pub mod remote;
 pub mod settings;
+pub mod sheet;
 pub mod show;
 pub mod store;
 pub mod sync;

@@ -9,6 +9,7 @@ use herd::control::CommandError;
 use herd::door::key_command::KeyCommandError;
 use herd::door::keys::KeyError;
 use herd::lifecycle::Exit;
+use herd::show::PrintError;
 use herd::store::StoreError;
 use std::io;
 
@@ -30,6 +31,9 @@ pub enum CliError {
     /// A command about keys.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
+    /// What was to be shown could not be printed.
+    #[error(transparent)]
+    Show(#[from] PrintError),
     /// A proof of the store found damage; its lines have been printed.
     #[error("the store is not sound; what is above says where")]
     Unsound,
@@ -53,7 +57,7 @@ impl From<&CliError> for Exit {
             CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
             CliError::Key(error) => Self::from(error),
             CliError::Unsound => Self::Damaged,
-            CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
+            CliError::Show(_) | CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
         }
     }
 }

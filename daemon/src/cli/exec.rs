@@ -11,7 +11,7 @@ use herd::correction::CorrectionOrder;
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::lifecycle::{LogLevel, start_logging_at};
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::show::{ShowRequest, print_table, show};
+use herd::show::{ShowRequest, print, show};
 use herd::store::{LOG_FILE, StoreError};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -40,7 +40,7 @@ impl Cli {
                 let open = || open_keys(&settings).map(|(_, keys)| keys).map_err(direct);
                 Ok(command.run(&socket, open, out)?)
             }
-            Command::Show { what, json } => show_to(&settings, &what.into(), json, out),
+            Command::Show(asked) => show_to(&settings, &asked, out),
             Command::Correct { author, reason, idempotency_key, correction } => {
                 let idempotency_key = idempotency_key.map_or_else(fresh_key, Ok)?;
                 correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
@@ -100,19 +100,14 @@ fn fresh_key() -> Result<String, CliError> {
     Ok(hex::encode(bytes))
 }
 
-fn show_to(settings: &Settings, asked: &ShowRequest, as_json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+fn show_to(settings: &Settings, asked: &ShowRequest, out: &mut dyn Write) -> Result<(), CliError> {
     let mut request = json!(asked);
     request["command"] = "show".into();
     let answer = or_direct(&settings.state_dir.join(SOCKET_NAME), &request, || {
         let reader = open_existing(settings)?.store.reader();
         Ok(show(&reader, asked).map_err(|error| ControlError::new("not_shown", error.to_string()))?)
     })?;
-    match (as_json, asked, answer.get("data")) {
-        (true, ShowRequest::Change { .. }, Some(change)) => writeln!(out, "{change}")?,
-        (true, ..) => writeln!(out, "{}", Value::Object(answer))?,
-        (false, ..) => print_table(asked, &answer, out)?,
-    }
-    Ok(out.flush()?)
+    Ok(print(asked, &answer, out, &mut std::io::stderr())?)
 }
 
 /// Opens what is there. A question must not make a store.

@@ -13,7 +13,7 @@ use herd::correction::CorrectionForm;
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
 use herd::settings::environment;
-use herd::show::{PageRequest, ShowRequest, StatusFilter};
+use herd::show::ShowRequest;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -74,13 +74,8 @@ enum Command {
     #[command(subcommand)]
     Key(KeyCommand),
     /// Show what the store holds
-    Show {
-        #[command(subcommand)]
-        what: ShowCommand,
-        /// As JSON
-        #[arg(long, global = true)]
-        json: bool,
-    },
+    #[command(subcommand)]
+    Show(ShowRequest),
     /// Correct what was recorded: a change of its own, with who and why, which the office gets as every other
     #[command(after_help = CORRECT_HELP)]
     Correct {
@@ -98,38 +93,6 @@ enum Command {
     },
     /// Prove the store: recompute the chain of the log from its bytes, fold the tables again, compare the digests
     Verify,
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum ShowCommand {
-    /// One change of the log
-    Change {
-        /// Its sequence
-        sequence: u64,
-    },
-    /// Batches, the newest first
-    Batches(PageRequest),
-    /// Animals, in the order in which they were first seen
-    Animals(PageRequest),
-    /// Payloads, the newest first
-    Payloads {
-        /// Only those of this status
-        #[arg(long, value_enum)]
-        status: Option<StatusFilter>,
-        #[command(flatten)]
-        page: PageRequest,
-    },
-}
-
-impl From<ShowCommand> for ShowRequest {
-    fn from(command: ShowCommand) -> Self {
-        match command {
-            ShowCommand::Change { sequence } => Self::Change { sequence },
-            ShowCommand::Batches(page) => Self::Batches(page),
-            ShowCommand::Animals(page) => Self::Animals(page),
-            ShowCommand::Payloads { status, page } => Self::Payloads { status, page },
-        }
-    }
 }
 
 /// Does what the arguments ask for; the first is the program's name. Prints results to stdout, all else to stderr.

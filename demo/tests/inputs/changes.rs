@@ -2,10 +2,7 @@
 
 use super::router_barn::Barn;
 use super::table::Table;
-use axum::body::Body;
-use axum::http::{Request, header};
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
-use herd::sync::link::BLOB_TYPE;
 use herd::sync::query::position_text;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,12 +11,6 @@ const CHANGES: &str = "/api/sync/changes";
 
 fn position_at(barn: &Barn, sequence: u64) -> Position {
     barn.reader.position_at(Sequence(sequence)).unwrap().unwrap()
-}
-
-fn blob_of(table: &Table, path_and_query: &str) -> Request<Body> {
-    let mut request = table.barn.get(path_and_query);
-    request.headers_mut().insert(header::ACCEPT, BLOB_TYPE.parse().unwrap());
-    request
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +143,7 @@ async fn a_position_that_is_not_on_this_history_is_409_with_both_positions() {
         let query = format!("{CHANGES}?{}", position_text(&position));
         let request = table.barn.get(&query);
         table.leaves_nothing(case, 409, request).await;
-        let request = blob_of(&table, &query);
+        let request = table.barn.get_blob(&query);
         table.leaves_nothing(&format!("{case}, by a follower"), 409, request).await;
     }
     table.compare();
@@ -179,7 +170,7 @@ async fn right_questions_are_answered_from_where_they_stand() {
     for (case, query) in cases {
         let request = table.barn.get(&format!("{CHANGES}{query}"));
         table.leaves_nothing(case, 200, request).await;
-        let request = blob_of(&table, &format!("{CHANGES}{query}"));
+        let request = table.barn.get_blob(&format!("{CHANGES}{query}"));
         table.leaves_nothing(&format!("{case}, by a follower"), 200, request).await;
     }
     let began = Instant::now();

@@ -98,7 +98,7 @@ async fn the_real_process_answers_as_the_tables_say_and_keeps_nothing_of_what_is
         ("door_paths", "GET /api/lora/receive", real.send(Method::GET, RECEIVE, ingest, "").await),
         ("door_paths", "POST /nowhere", real.send(Method::POST, "/nowhere", ingest, scan).await),
         ("changes_query_wrong", "limit=0", real.send(Method::GET, "/api/sync/changes?limit=0", sync, "").await),
-        ("full_export", "a limit", real.send(Method::GET, "/api/sync/full-export?limit=5", sync, "").await),
+        ("full_export_tables", "a limit", real.send(Method::GET, "/api/sync/full-export?limit=5", sync, "").await),
         ("live", "no upgrade", real.send(Method::GET, "/api/sync/live", sync, "").await),
     ];
     let before = real.traces();

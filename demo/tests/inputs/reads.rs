@@ -1,14 +1,23 @@
 //! Schema, full export and live.
 
 use super::table::Table;
-use axum::http::header;
 use herd::position::{Position, Sequence, StoreId};
-use herd::sync::link::BLOB_TYPE;
 use herd::sync::query::position_text;
 
 const SCHEMA: &str = "/api/sync/schema";
 const EXPORT: &str = "/api/sync/full-export";
 const LIVE: &str = "/api/sync/live";
+/// What fills every table: two animals that are one, an export, a repair, a gap, and what is no event.
+const DAY: [&str; 8] = [
+    "hxb:LOT 7/A:124000224161433:E2801160600002044310B2E2",
+    "event:hxbind000001|funder:Prairie Feedlot Partners|lot:LOT2024-001|pen:P1|lid:1|sex:Steer",
+    "event:hxbpai000001|lf:LF_EAR_0001|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
+    "event:hxbchi000117|weight:267.3|lid:1",
+    "event:hxbchi000121|weight:NaN|lid:1",
+    "event:hxbrep000001|old_lf:LF_EAR_0001|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
+    "hxe:EXPORT001:124000224161433:OTHER",
+    "invalid:<script>",
+];
 
 #[tokio::test(start_paused = true)]
 async fn the_schema_takes_no_query() {
@@ -20,8 +29,7 @@ async fn the_schema_takes_no_query() {
     }
     let request = table.barn.get(SCHEMA);
     table.leaves_nothing("plain", 200, request).await;
-    let mut request = table.barn.get(SCHEMA);
-    request.headers_mut().insert(header::ACCEPT, BLOB_TYPE.parse().unwrap());
+    let request = table.barn.get_blob(SCHEMA);
     table.leaves_nothing("by a follower", 200, request).await;
     table.compare();
 }
@@ -47,18 +55,34 @@ fn wrong_queries(head: Position) -> Vec<(&'static str, u16, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_export_takes_a_position_or_nothing() {
+async fn a_full_export_as_blobs_takes_a_position_or_nothing() {
     let mut table = Table::new("full_export");
     table.barn.hear_more(3).await;
     for (case, status, query) in wrong_queries(table.barn.head()) {
-        let request = table.barn.get(&format!("{EXPORT}?{query}"));
+        let request = table.barn.get_blob(&format!("{EXPORT}?{query}"));
         table.leaves_nothing(case, status, request).await;
     }
     let within = table.barn.reader.position_at(Sequence(2)).unwrap().unwrap();
     for (case, query) in [("whole", String::new()), ("from within", format!("?{}", position_text(&within)))] {
-        let request = table.barn.get(&format!("{EXPORT}{query}"));
+        let request = table.barn.get_blob(&format!("{EXPORT}{query}"));
         table.leaves_nothing(case, 200, request).await;
     }
+    table.compare();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_export_as_tables_takes_no_query() {
+    let mut table = Table::new("full_export_tables");
+    for payload in DAY {
+        table.barn.hear(payload).await;
+    }
+    let here = position_text(&table.barn.head());
+    for (case, query) in [("a limit", "limit=5"), ("since", "since=0"), ("a right position", &here)] {
+        let request = table.barn.get(&format!("{EXPORT}?{query}"));
+        table.leaves_nothing(case, 400, request).await;
+    }
+    let request = table.barn.get(EXPORT);
+    table.leaves_nothing("whole", 200, request).await;
     table.compare();
 }
 

@@ -22,6 +22,7 @@ use herd::position::{Position, Sequence, StoreId};
 use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
 use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store};
+use herd::sync::link::BLOB_TYPE;
 use http_body_util::BodyExt as _;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -170,5 +171,11 @@ impl Barn {
     /// A GET with the key for sync.
     pub(crate) fn get(&self, path_and_query: &str) -> Request<Body> {
         Request::get(path_and_query).header("X-API-Key", &self.sync_key).body(Body::empty()).unwrap()
+    }
+
+    /// The same of a follower, which asks for blobs.
+    pub(crate) fn get_blob(&self, path_and_query: &str) -> Request<Body> {
+        let request = Request::get(path_and_query).header("X-API-Key", &self.sync_key);
+        request.header("Accept", BLOB_TYPE).body(Body::empty()).unwrap()
     }
 }

@@ -5,9 +5,11 @@ use super::{AnimalView, Page, PageLimit, QueryError};
 use crate::change::AnimalId;
 use crate::fold::{KeyRange, Rows, decode};
 use crate::payload::Tag;
+use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, AnimalStatus, MAX_SUCCESSORS, Table, TagKind, after_key, number_in, number_key, reader_key, tag_owner_key,
+    Animal, AnimalStatus, MAX_SUCCESSORS, Table, TagKind, after_key, number_in, number_key, reader_key, sequence_key,
+    tag_owner_key,
 };
 
 /// The reader group whose lids are searched: the default of every radio and key.
@@ -19,31 +21,67 @@ impl Snapshot {
     /// Animals in the order of their ids, from above the id `after`; without those that turned out to be others or never
     /// were.
     pub fn animals(&self, after: Option<AnimalId>, limit: PageLimit) -> Result<Page<AnimalView>, QueryError> {
+        self.listed(after, limit, None)
+    }
+
+    /// The animals that there were at the change `through`, in the same order, each as it is now. One that turned out
+    /// to be another since is told as that other, which then says so in `absorbed`: in a walk over pages of different
+    /// moments none is lost.
+    pub fn animals_through(
+        &self,
+        through: Sequence,
+        after: Option<AnimalId>,
+        limit: PageLimit,
+    ) -> Result<Page<AnimalView>, QueryError> {
+        self.listed(after, limit, Some(through))
+    }
+
+    fn listed(
+        &self,
+        after: Option<AnimalId>,
+        limit: PageLimit,
+        through: Option<Sequence>,
+    ) -> Result<Page<AnimalView>, QueryError> {
         let mut names = BatchNames::default();
         let mut from = after.map_or_else(Vec::new, |animal| after_key(&number_key(animal.0)));
+        // An animal's id is the sequence of the change that made it.
+        let to = through.map(|through| after_key(&sequence_key(through)));
         let mut found = Vec::with_capacity(limit.entries());
         let mut seen_rows = 0;
         while found.len() < limit.entries() && seen_rows < limit.rows() {
             let wanted = limit.entries() - found.len();
-            let range = KeyRange { from: &from, to: None, backwards: false, limit: wanted };
+            let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: wanted };
             let rows = self.range(Table::Animals, range)?;
             let is_end = rows.len() < wanted;
             seen_rows += rows.len();
             for (key, value) in rows {
-                let animal: Animal = decode(Table::Animals, &key, &value)?;
-                if animal.absorbed_by.is_none() && animal.status != AnimalStatus::Voided {
-                    let id = AnimalId(number_in(&key).unwrap_or_default());
-                    found.push(self.animal_view(id, animal, &mut names)?);
-                }
+                let animal = decode(Table::Animals, &key, &value)?;
+                found.extend(self.listed_animal(&key, animal, through, &mut names)?);
                 from = after_key(&key);
             }
             if is_end {
                 return Ok(Page::end(found));
             }
         }
-        let is_more =
-            !self.range(Table::Animals, KeyRange { from: &from, to: None, backwards: false, limit: 1 })?.is_empty();
+        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: 1 };
+        let is_more = !self.range(Table::Animals, range)?.is_empty();
         Ok(Page { data: found, next: number_in(&from).filter(|_| is_more) })
+    }
+
+    fn listed_animal(
+        &self,
+        key: &[u8],
+        animal: Animal,
+        through: Option<Sequence>,
+        names: &mut BatchNames,
+    ) -> Result<Option<AnimalView>, QueryError> {
+        let id = AnimalId(number_in(key).unwrap_or_default());
+        match (animal.absorbed_by, through) {
+            (None, _) if animal.status == AnimalStatus::Voided => Ok(None),
+            (None, _) => self.animal_view(id, animal, names).map(Some),
+            (Some(_), Some(through)) if animal.last > through => self.animal(id),
+            (Some(_), _) => Ok(None),
+        }
     }
 
     /// The animal with this id, or the one that it turned out to be, which then says so in `absorbed`.

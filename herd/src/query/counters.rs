@@ -5,7 +5,8 @@ use super::{Page, PageLimit, QueryError};
 use crate::fold::{KeyRange, Rows, RowsError, decode};
 use crate::store::Snapshot;
 use crate::tables::{Counter, Key, Table, after_key, gap_key, number_at_end, reader_key};
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -141,6 +142,18 @@ impl Serialize for CounterPlace {
 impl Serialize for GapPlace {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CounterPlace {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for GapPlace {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 

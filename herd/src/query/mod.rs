@@ -44,4 +44,4 @@ pub use totals::TotalsView;
 pub(crate) use text::kilograms;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -19,6 +19,7 @@ const SECTOR_BYTES: usize = 512;
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     files: Arc<Mutex<HashMap<String, MemoryFile>>>,
+    uncached: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,8 @@ struct Image {
     unsynced: Vec<Unsynced>,
     /// So many more writes and syncs succeed; none for no bound.
     fails_after: Option<u64>,
+    /// Every read fails.
+    unreadable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +52,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryDisk {
+    /// The same disk for stores that keep no page of it: whatever they read, they read here.
+    #[must_use]
+    pub fn uncached(self) -> Self {
+        Self { uncached: true, ..self }
+    }
+
     /// The disk as it would be found after a power cut at this moment: each file as it was last synced.
     #[must_use]
     pub fn after_power_cut(&self) -> Self {
@@ -80,6 +89,17 @@ impl MemoryDisk {
         found.is_some()
     }
 
+    /// Each further read of `file` fails, until the disk is looked at by one of the `after_...` functions; what a store
+    /// has cached it still has, unless the disk is [`uncached`](Self::uncached). Whether there is such a file.
+    pub fn fail_reads(&self, file: &str) -> bool {
+        let files = lock(&self.files);
+        let found = files.get(file);
+        if let Some(file) = found {
+            lock(&file.image).unreadable = true;
+        }
+        found.is_some()
+    }
+
     fn found(&self, mut survive: impl FnMut(&Image) -> Vec<u8>) -> Self {
         let files = lock(&self.files);
         // In the order of names, so that a seed means the same on every run.
@@ -90,7 +110,7 @@ impl MemoryDisk {
             let image = Image { current: synced.clone(), synced, ..Image::default() };
             (name.clone(), MemoryFile { image: Arc::new(Mutex::new(image)) })
         });
-        Self { files: Arc::new(Mutex::new(survivors.collect())) }
+        Self { files: Arc::new(Mutex::new(survivors.collect())), ..*self }
     }
 }
 
@@ -98,7 +118,7 @@ impl Disk for MemoryDisk {
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
         let opened = lock(&self.files).entry(file.to_owned()).or_default().clone();
         Builder::new()
-            .set_cache_size(cache_bytes)
+            .set_cache_size(if self.uncached { 0 } else { cache_bytes })
             .create_with_backend(opened)
             .map_err(|error| open_error(error, file.to_owned()))
     }
@@ -129,7 +149,7 @@ impl Image {
     /// An operation that may fail is about to be done.
     fn spend(&mut self) -> Result<(), io::Error> {
         match &mut self.fails_after {
-            Some(0) => Err(io::Error::other("the simulated disk fails")),
+            Some(0) => Err(failing()),
             Some(left) => {
                 *left -= 1;
                 Ok(())
@@ -137,6 +157,10 @@ impl Image {
             None => Ok(()),
         }
     }
+}
+
+fn failing() -> io::Error {
+    io::Error::other("the simulated disk fails")
 }
 
 fn beyond_end() -> io::Error {
@@ -155,6 +179,9 @@ impl StorageBackend for MemoryFile {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
         let image = lock(&self.image);
+        if image.unreadable {
+            return Err(failing());
+        }
         out.copy_from_slice(image.current.get(span(offset, out.len())?).ok_or_else(beyond_end)?);
         Ok(())
     }

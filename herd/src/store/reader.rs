@@ -7,6 +7,7 @@ use crate::change::Change;
 use crate::fold::{KeyRange, Rows, RowsError};
 use crate::position::{Position, Sequence, StoreId};
 use crate::tables::{Key, Table};
+use std::cell::Cell;
 use tokio::sync::watch;
 
 /// A handle on a store for reading; cheap to clone. It keeps the files open, so a store is closed only when its
@@ -59,7 +60,7 @@ impl Reader {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         // The tables first: whatever they hold is then in the log too.
         let tables = self.tables.reader()?;
-        Ok(Snapshot { tables, log: self.log.reader()? })
+        Ok(Snapshot { tables, log: self.log.reader()?, reads: Cell::default() })
     }
 }
 
@@ -67,6 +68,18 @@ impl Reader {
 pub struct Snapshot {
     tables: TablesReader,
     log: LogReader,
+    reads: Cell<Reads>,
+}
+
+/// What was read of a snapshot: the cost of the questions that were asked of it, whatever the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reads {
+    /// Searches in the tables, for a row or for the beginning of a range.
+    pub searches: u64,
+    /// Rows of the tables.
+    pub rows: u64,
+    /// Changes of the log.
+    pub changes: u64,
 }
 
 impl Snapshot {
@@ -77,21 +90,40 @@ impl Snapshot {
 
     /// One change of the log, as far as this binary knows it.
     pub fn change(&self, sequence: Sequence) -> Result<Option<Change>, StoreError> {
-        Ok(self.log.change(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
+        Ok(self.change_bytes(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
 
     /// The stored bytes of one change.
     pub fn change_bytes(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
+        self.count(Reads { changes: 1, ..Reads::default() });
         self.log.change(sequence)
+    }
+
+    /// What was read of it so far.
+    pub fn reads(&self) -> Reads {
+        self.reads.get()
+    }
+
+    fn count(&self, more: Reads) {
+        let Reads { searches, rows, changes } = self.reads.get();
+        self.reads.set(Reads {
+            searches: searches + more.searches,
+            rows: rows + more.rows,
+            changes: changes + more.changes,
+        });
     }
 }
 
 impl Rows for Snapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
-        self.tables.get(table, key)
+        let found = self.tables.get(table, key)?;
+        self.count(Reads { searches: 1, rows: found.iter().len() as u64, changes: 0 });
+        Ok(found)
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
-        self.tables.range(table, range)
+        let found = self.tables.range(table, range)?;
+        self.count(Reads { searches: 1, rows: found.len() as u64, changes: 0 });
+        Ok(found)
     }
 }

@@ -5,6 +5,7 @@
 
 mod deliveries;
 pub mod divergence;
+mod export;
 pub mod link;
 pub mod live;
 pub mod query;

@@ -1,6 +1,7 @@
 //! The sync interface over HTTP: schema, changes, full-export, live. Keys and scopes are the door's affair: wrap it.
 
 use super::divergence::source_refuses;
+use super::export::{self, BlobExport, ExportReader, TablesExport};
 use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
@@ -11,14 +12,13 @@ use crate::door::upgrade::Upgrade;
 use crate::position::{Position, Sequence};
 use crate::query::ChangeView;
 use crate::store::{Reader, RunOfChanges, StoreError};
-use crate::wire::{ExportEnd, Heartbeat, PAGE_BYTES, PAGE_CHANGES, Page, Schema, WIRE_VERSION, to_blob};
+use crate::wire::{Heartbeat, PAGE_BYTES, Page, Schema, WIRE_VERSION, to_blob};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use futures::stream;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +28,15 @@ use tokio::time::timeout;
 /// Where a whole history is fetched as one stream.
 pub const FULL_EXPORT_PATH: &str = "/api/sync/full-export";
 
+/// What somebody is told who asks for a part of the tables.
+const TABLES_ARE_WHOLE: &str = "the tables are exported whole and take no query: send none; or, for the changes after a \
+    position, send `Accept: application/vnd.herdlinx+postcard`";
+
 /// What the calls share.
 #[derive(Clone)]
 struct Source {
     served: Arc<dyn Served>,
+    exports: ExportReader,
     stop: watch::Receiver<bool>,
 }
 
@@ -42,7 +47,7 @@ pub fn router(served: Arc<dyn Served>, stop: watch::Receiver<bool>) -> Router {
         .route(CHANGES_PATH, get(changes))
         .route(FULL_EXPORT_PATH, get(full_export))
         .route(LIVE_PATH, get(live))
-        .with_state(Source { served, stop })
+        .with_state(Source { served, exports: ExportReader::new(), stop })
 }
 
 impl Source {
@@ -144,40 +149,22 @@ fn json_page(run: &RunOfChanges, head: Sequence) -> Value {
     json!({ "success": true, "after": run.after, "end": run.end, "head": head, "changes": changes })
 }
 
-async fn full_export(State(source): State<Source>, uri: Uri) -> Result<Response, ApiError> {
-    let from = ChangesQuery::position_only(&uri)?;
+/// The log as blobs for those who ask for them, else the tables.
+async fn full_export(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let reader = source.reader()?;
-    let start = start_of(&reader, from)?;
-    let pages = stream::try_unfold(Export { source, reader, at: Some(start), count: 0 }, async |export| export.next());
-    Ok(([(header::CONTENT_TYPE, BLOB_TYPE)], Body::from_stream(pages)).into_response())
-}
-
-/// An export on its way: page after page up to the head of the moment at which it gets there.
-struct Export {
-    source: Source,
-    reader: Reader,
-    at: Option<Position>,
-    count: u64,
-}
-
-impl Export {
-    /// The next blob, and what is left; none after the end.
-    fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, std::io::Error> {
-        let Some(at) = self.at else { return Ok(None) };
-        if *self.source.stop.borrow() {
-            return Err(std::io::Error::other("this process stops: ask again from the last page's end"));
-        }
-        let run = self.reader.run_after(at, PAGE_CHANGES, PAGE_BYTES).map_err(std::io::Error::other)?;
-        if run.changes.is_empty() {
-            self.at = None;
-            return Ok(Some((to_blob(&ExportEnd { count: self.count, end: at }), self)));
-        }
-        self.source.served.deliveries().count_page(run.changes.len());
-        self.count += run.changes.len() as u64;
-        self.at = Some(run.end);
-        let head = self.reader.head().position.sequence;
-        Ok(Some((to_blob(&Page::new(run, head, self.source.served.barn())), self)))
+    let busy = "as many exports are under way as are served at one time";
+    let place = || source.exports.place().ok_or_else(|| ApiError::unavailable("busy", busy, 30));
+    if wants_blob(&headers) {
+        let start = start_of(&reader, ChangesQuery::position_only(&uri)?)?;
+        let (place, blobs) = (place()?, BlobExport::new(source.served.clone(), reader, start));
+        return Ok(streamed(BLOB_TYPE, export::body(blobs, place, source.stop)));
     }
+    NoQuery::of_uri(&uri).map_err(|_| ApiError::bad_request(TABLES_ARE_WHOLE))?;
+    Ok(streamed("application/json", export::body(TablesExport::new(reader), place()?, source.stop)))
+}
+
+fn streamed(content_type: &'static str, body: Body) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 async fn live(

@@ -6,6 +6,7 @@ use herd::control::CommandError;
 use herd::door::certificate::CertificateError;
 use herd::door::key_command::KeyCommandError;
 use herd::lifecycle::Exit;
+use herd::show::PrintError;
 use herd::store::StoreError;
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ pub enum CliError {
     /// A command about keys.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
+    /// What was to be shown could not be printed.
+    #[error(transparent)]
+    Show(#[from] PrintError),
     /// The authority's file is not there.
     #[error("reading the authority's certificates in {}: {source}", path.display())]
     Authority {
@@ -61,9 +65,11 @@ impl From<&CliError> for Exit {
             CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
             CliError::Key(error) => Self::from(error),
             CliError::Damaged(_) => Self::Damaged,
-            CliError::NotVerified(_) | CliError::Incomplete(_) | CliError::Io(_) | CliError::Runtime(_) => {
-                Self::Failure
-            }
+            CliError::Show(_)
+            | CliError::NotVerified(_)
+            | CliError::Incomplete(_)
+            | CliError::Io(_)
+            | CliError::Runtime(_) => Self::Failure,
         }
     }
 }

@@ -13,7 +13,7 @@ use herd::door::key_command::KeyCommand;
 use herd::door::keys::KeyRing;
 use herd::lifecycle::{start_logging, start_logging_at};
 use herd::randomness::SystemRandomness;
-use herd::show::{ShowRequest, print_table};
+use herd::show::print;
 use herd::store::LocalFile;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -48,7 +48,10 @@ impl Cli {
                 let makes = matches!(command, KeyCommand::Add { .. });
                 command.run(&settings.control_socket(), || open_keys(&settings, makes), out)?;
             }
-            Command::Show { what, site, json } => show_to(&settings, &what.into(), site, json, out)?,
+            Command::Show { asked, site } => {
+                let answer = ask(&settings, &Request::Show { site, asked: asked.clone() })?;
+                print(&asked, &answer, out, &mut io::stderr())?;
+            }
             Command::Resync { site } => {
                 let answer = ask(&settings, &Request::Resync { site: site.clone() })?;
                 let copy = answer.get("copy").and_then(Value::as_str).ok_or(CliError::Incomplete("copy"))?;
@@ -125,23 +128,6 @@ fn given_line(line: String) -> Result<String, CliError> {
 /// The running process has another working directory.
 fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
     path.canonicalize().map_err(|source| CliError::Authority { path, source })
-}
-
-fn show_to(
-    settings: &Settings,
-    asked: &ShowRequest,
-    site: Option<String>,
-    as_json: bool,
-    out: &mut dyn Write,
-) -> Result<(), CliError> {
-    let request = Request::Show { site, asked: asked.clone() };
-    let answer = ask(settings, &request)?;
-    match (as_json, asked, answer.get("data")) {
-        (true, ShowRequest::Change { .. }, Some(change)) => writeln!(out, "{change}")?,
-        (true, ..) => writeln!(out, "{}", Value::Object(answer))?,
-        (false, ..) => print_table(asked, &answer, out)?,
-    }
-    Ok(())
 }
 
 fn verify(settings: &Settings, site: &str, out: &mut dyn Write) -> Result<(), CliError> {

@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
 use herd::settings::environment;
-use herd::show::{PageRequest, ShowRequest, StatusFilter};
+use herd::show::ShowRequest;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,13 +88,10 @@ enum Command {
     /// Show what a copy holds
     Show {
         #[command(subcommand)]
-        what: ShowCommand,
+        asked: ShowRequest,
         /// Of this site [default: the only one]
         #[arg(long, global = true)]
         site: Option<String>,
-        /// As JSON
-        #[arg(long, global = true)]
-        json: bool,
     },
     /// Copy a barn anew beside the copy that is shown, and swap when it is whole
     Resync {
@@ -106,38 +103,6 @@ enum Command {
         /// Its name at this office
         site: String,
     },
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum ShowCommand {
-    /// One change of the log
-    Change {
-        /// Its number
-        sequence: u64,
-    },
-    /// Batches, the newest first
-    Batches(PageRequest),
-    /// Animals, in the order in which they were made
-    Animals(PageRequest),
-    /// Payloads, the newest first
-    Payloads {
-        /// Only those of this status
-        #[arg(long, value_enum)]
-        status: Option<StatusFilter>,
-        #[command(flatten)]
-        page: PageRequest,
-    },
-}
-
-impl From<ShowCommand> for ShowRequest {
-    fn from(command: ShowCommand) -> Self {
-        match command {
-            ShowCommand::Change { sequence } => Self::Change { sequence },
-            ShowCommand::Batches(page) => Self::Batches(page),
-            ShowCommand::Animals(page) => Self::Animals(page),
-            ShowCommand::Payloads { status, page } => Self::Payloads { status, page },
-        }
-    }
 }
 
 /// Does what the arguments ask for; the first is the program's name. Prints results to stdout, all else to stderr.

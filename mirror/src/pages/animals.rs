@@ -2,7 +2,7 @@
 
 use super::asked::{limit, place, refusal};
 use super::frame::Frame;
-use super::sheet::{Cell, Sheet};
+use super::sheet::kept;
 use super::visit::{List, Visit};
 use super::words;
 use askama::Template;
@@ -14,21 +14,6 @@ use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 
 const PART: &str = "/animals";
-/// Of the spreadsheet. Tags stand there as their keys, so that two ways to write one do not look like two.
-const COLUMNS: [&str; 12] = [
-    "id",
-    "lf",
-    "epc",
-    "lid",
-    "status",
-    "weight_kg",
-    "barn_batch",
-    "export_batch",
-    "pen",
-    "sex",
-    "funder",
-    "last_seen",
-];
 /// So many weights stand on an animal's page; its history has the others.
 const WEIGHTS_SHOWN: u64 = 20;
 
@@ -67,29 +52,8 @@ pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
 /// The same for a spreadsheet.
 pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
     let page = read(visit)?;
-    let mut sheet = Sheet::new(&COLUMNS);
-    for animal in &page.list.data {
-        sheet.row(&cells(animal));
-    }
     let next = page.list.next.map(|next| visit.path(&format!("/animals.csv?after={next}&limit={}", page.limit)));
-    Ok(sheet.answer("attachment; filename=\"animals.csv\"", next))
-}
-
-fn cells(animal: &AnimalView) -> [Cell<'_>; 12] {
-    [
-        Cell::Number(animal.id.0),
-        Cell::id(animal.lf.as_ref().map(|tag| tag.key.as_str())),
-        Cell::id(animal.epc.as_ref().map(|tag| tag.key.as_str())),
-        Cell::id(animal.lids.last().map(|named| named.lid.as_str())),
-        Cell::Text(animal.status.as_str()),
-        Cell::text(animal.weight_kg.as_deref()),
-        Cell::id(animal.barn_batch.as_ref().map(|batch| batch.batch_number.as_str())),
-        Cell::id(animal.export_batch.as_ref().map(|batch| batch.batch_number.as_str())),
-        Cell::text(animal.traits.pen.as_deref()),
-        Cell::text(animal.traits.sex.as_deref()),
-        Cell::text(animal.traits.funder.as_deref()),
-        Cell::Text(&animal.last_seen),
-    ]
+    Ok(kept(&page.list.data, "attachment; filename=\"animals.csv\"", next))
 }
 
 fn read(visit: &Visit) -> Result<AnimalsPage, ApiError> {

@@ -2,7 +2,7 @@
 
 use super::asked::{limit, refusal};
 use super::frame::Frame;
-use super::sheet::{Cell, Sheet};
+use super::sheet::kept;
 use super::visit::{List, Visit};
 use super::words;
 use askama::Template;
@@ -15,9 +15,6 @@ use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 
 const PART: &str = "/batches";
-/// Of the spreadsheet.
-const COLUMNS: [&str; 8] =
-    ["id", "batch_number", "source_type", "state", "cattle_count", "members", "created_at", "updated_at"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,21 +46,8 @@ pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
 /// The same for a spreadsheet.
 pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
     let page = read(visit)?;
-    let mut sheet = Sheet::new(&COLUMNS);
-    for batch in &page.list.data {
-        sheet.row(&[
-            Cell::Number(batch.id.0),
-            Cell::Id(&batch.batch_number),
-            Cell::Text(batch.source_type),
-            Cell::Text(if batch.open { "open" } else { "closed" }),
-            Cell::Number(batch.cattle_count.into()),
-            Cell::Number(batch.members.into()),
-            Cell::Text(&batch.created_at),
-            Cell::Text(&batch.updated_at),
-        ]);
-    }
     let next = page.list.next.map(|next| visit.path(&format!("/batches.csv?before={next}&limit={}", page.limit)));
-    Ok(sheet.answer("attachment; filename=\"batches.csv\"", next))
+    Ok(kept(&page.list.data, "attachment; filename=\"batches.csv\"", next))
 }
 
 fn read(visit: &Visit) -> Result<BatchesPage, ApiError> {

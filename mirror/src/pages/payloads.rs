@@ -2,7 +2,7 @@
 
 use super::asked::{limit, refusal};
 use super::frame::Frame;
-use super::sheet::{Cell, Sheet};
+use super::sheet::kept;
 use super::visit::{List, Visit};
 use super::words;
 use askama::Template;
@@ -17,8 +17,6 @@ use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 
 const PART: &str = "/payloads";
-/// Of the spreadsheet.
-const COLUMNS: [&str; 8] = ["id", "received_at", "status", "reason", "payload", "channel", "animal", "batch"];
 
 /// The filter as it stands in the URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -101,22 +99,9 @@ pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
 /// The same for a spreadsheet.
 pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
     let page = read(visit)?;
-    let mut sheet = Sheet::new(&COLUMNS);
-    for payload in &page.list.data {
-        sheet.row(&[
-            Cell::Number(payload.id.0),
-            Cell::Text(&payload.received_at),
-            Cell::Text(payload.status.as_str()),
-            Cell::text(payload.reason),
-            Cell::Text(&payload.payload),
-            Cell::Text(&payload.channel),
-            payload.animal.map_or(Cell::Empty, |animal| Cell::Number(animal.0)),
-            payload.batch.map_or(Cell::Empty, |batch| Cell::Number(batch.0)),
-        ]);
-    }
     let path = |next| format!("/payloads.csv?status={}&before={next}&limit={}", page.status.as_str(), page.limit);
     let next = page.list.next.map(|next| visit.path(&path(next)));
-    Ok(sheet.answer("attachment; filename=\"payloads.csv\"", next))
+    Ok(kept(&page.list.data, "attachment; filename=\"payloads.csv\"", next))
 }
 
 fn read(visit: &Visit) -> Result<PayloadsPage, ApiError> {

@@ -5,14 +5,14 @@ mod batches;
 mod corrections;
 mod history;
 mod log;
-mod paging;
+pub(crate) mod paging;
 
 use super::PageLimit;
 use crate::change::{AnimalId, Correction, Origin};
 use crate::clock::{ClockReading, RawReading};
 use crate::decide::{CorrectionRequest, Rules};
 use crate::position::{Sequence, StoreId};
-use crate::store::{CorrectionReceipt, Incoming, MemoryDisk, Receipt, Snapshot, Store};
+use crate::store::{CorrectionReceipt, Incoming, MemoryDisk, Reader, Receipt, Snapshot, Store};
 
 /// 2026-01-15T10:00:00Z.
 const OPENING_US: i64 = 1_768_471_200_000_000;
@@ -20,25 +20,29 @@ const OPENING_US: i64 = 1_768_471_200_000_000;
 const STEP_MS: u64 = 61_000;
 
 /// A barn: each payload is heard [`STEP_MS`] after the one before.
-pub(super) struct Barn {
+pub(crate) struct Barn {
     store: Store,
     since_boot_ms: u64,
 }
 
 impl Barn {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::on(&MemoryDisk::default())
+    }
+
+    pub(crate) fn on(disk: &MemoryDisk) -> Self {
         let mut ids = 0;
         let new_id = || {
             ids += 1;
             StoreId([ids; 16])
         };
         let clock = ClockReading { received_at_us: OPENING_US, synchronized: true, boot: 1, since_boot_ms: 0 };
-        let store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, new_id).unwrap();
+        let store = Store::open_source(disk, Rules::default(), clock, new_id).unwrap();
         Self { store, since_boot_ms: 0 }
     }
 
     /// A barn that heard these, the first of them as change 2.
-    pub(super) fn that_heard(payloads: &[&str]) -> Self {
+    pub(crate) fn that_heard(payloads: &[&str]) -> Self {
         let mut barn = Self::new();
         for payload in payloads {
             barn.hear(payload);
@@ -46,11 +50,11 @@ impl Barn {
         barn
     }
 
-    pub(super) fn hear(&mut self, payload: &str) -> Sequence {
+    pub(crate) fn hear(&mut self, payload: &str) -> Sequence {
         self.hear_bytes(payload.as_bytes())
     }
 
-    pub(super) fn hear_bytes(&mut self, raw: &[u8]) -> Sequence {
+    pub(crate) fn hear_bytes(&mut self, raw: &[u8]) -> Sequence {
         self.since_boot_ms += STEP_MS;
         let received_at_us = OPENING_US + i64::try_from(self.since_boot_ms).unwrap() * 1_000;
         let at = RawReading { received_at_us, synchronized: true, since_boot_ms: self.since_boot_ms };
@@ -69,7 +73,7 @@ impl Barn {
     }
 
     /// The next payload is heard so much later.
-    pub(super) fn rest(&mut self, hours: u64) {
+    pub(crate) fn rest(&mut self, hours: u64) {
         self.since_boot_ms += hours * 3_600_000;
     }
 
@@ -91,15 +95,19 @@ impl Barn {
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        self.store.reader().snapshot().unwrap()
+    pub(crate) fn reader(&self) -> Reader {
+        self.store.reader()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.reader().snapshot().unwrap()
     }
 }
 
-pub(super) fn limit(entries: u64) -> PageLimit {
+pub(crate) fn limit(entries: u64) -> PageLimit {
     PageLimit::new(entries).unwrap()
 }
 
-pub(super) fn animal(of: Sequence) -> AnimalId {
+pub(crate) fn animal(of: Sequence) -> AnimalId {
     AnimalId::from(of)
 }

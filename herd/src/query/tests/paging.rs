@@ -11,7 +11,7 @@ use std::fmt::Debug;
 /// More pages than any list here can have, should one not come to its end.
 const PAGES: usize = 1_000;
 
-fn whole<T, C: Clone>(mut page_from: impl FnMut(Option<C>) -> Page<T, C>) -> Vec<T> {
+pub(crate) fn whole<T, C: Clone>(mut page_from: impl FnMut(Option<C>) -> Page<T, C>) -> Vec<T> {
     let mut told = Vec::new();
     let mut from = None;
     for _ in 0..PAGES {

@@ -1,0 +1,58 @@
+//! What leaves a herd for other programs: the full export and the sheets of `show`, at the barn and at its office.
+//!
+//! Would catch: an office that tells other tables than its barn, and a command that tells of the files another thing
+//! than of the process.
+#![allow(clippy::unwrap_used)]
+
+mod yard;
+
+use demo::processes::{Barn, BarnSettings, Office};
+use herd::sync::link::BLOB_TYPE;
+use herd::sync::serve::FULL_EXPORT_PATH;
+use herd::wire::{BlobKind, kind_of, whole_length};
+use yard::{Yard, own_programs};
+
+const LISTS: [&str; 5] = ["batches", "animals", "payloads", "gaps", "counters"];
+
+fn payloads() -> impl Iterator<Item = String> {
+    let scans = (0..40).map(|n| format!("hxb:LOT{}:12400022416{n:04}:UHF{n}", n % 7));
+    let exports = (0..9).map(|n| format!("hxe:OUT{}:12400022416{n:04}:UHF{n}", n % 2));
+    let check_ins = (0..30).map(|n| format!("event:hxbchi{:06}|lid:{n}|weight:{n}.25", n * 3));
+    scans.chain(exports).chain(check_ins).chain((0..9).map(|n| format!("noise {n}")))
+}
+
+fn printed(barn: &Barn, office: &Office) -> Vec<String> {
+    let mut told = Vec::new();
+    for (list, form) in LISTS.iter().flat_map(|list| ["--csv", "--json"].map(|form| (*list, form))) {
+        let of_barn = barn.run(&["show", list, form, "--limit", "30"]).unwrap();
+        assert_eq!(office.run(&["show", list, form, "--limit", "30"]).unwrap(), of_barn, "{list} {form}");
+        told.push(of_barn);
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn barn_and_office_export_the_same_tables_and_sheets_running_and_stopped() {
+    let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
+    for payload in payloads() {
+        yard.deliver(&payload).await;
+    }
+    let kept = yard.copied().await;
+    let auditor = yard.barn.client(&yard.barn.key("auditor", &["sync"]).unwrap()).unwrap();
+    let at_barn = auditor.get(FULL_EXPORT_PATH, "application/json").await.unwrap().expect(200).unwrap();
+    let at_office = yard.pages.get(FULL_EXPORT_PATH, "application/json").await.unwrap().expect(200).unwrap();
+    assert_eq!(at_office.text(), at_barn.text());
+    let export = at_barn.json().unwrap();
+    assert_eq!(export["count"]["payloads"], kept.received().count());
+    let batches = export["tables"]["batches"].as_array().unwrap();
+    assert_eq!((batches.len(), &batches[0]["source"]), (9, &"Export (HXE)".into()));
+
+    let blobs = auditor.get(FULL_EXPORT_PATH, BLOB_TYPE).await.unwrap().expect(200).unwrap();
+    let first = whole_length(&blobs.body).unwrap().unwrap();
+    assert_eq!(kind_of(&blobs.body[..first]).unwrap(), BlobKind::Page);
+
+    let running = printed(&yard.barn, &yard.office);
+    yard.office.terminate().await.unwrap();
+    yard.barn.terminate().await.unwrap();
+    assert_eq!(printed(&yard.barn, &yard.office), running);
+}
