@@ -48,6 +48,7 @@ fn rows() -> Vec<Row> {
         get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/changes", SYNC).in_blobs(),
         get("/api/sync/full-export", SYNC),
+        get("/api/sync/full-export", SYNC).in_blobs(),
         get("/api/sync/live", SYNC).upgraded(),
         get("/api/remote/health", May::Anybody),
     ]

@@ -74,6 +74,7 @@ fn rows() -> Vec<Row> {
         get("/api/sync/schema", SYNC),
         get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/full-export", SYNC),
+        get("/api/sync/full-export", SYNC).in_blobs(),
         get("/api/sync/live", SYNC).upgraded(),
         post("/api/corrections", CORRECT, REFUSED_ORDER),
     ];
