@@ -33,7 +33,7 @@ mod sync_status;
 mod visit;
 mod words;
 
-pub use state::{LinkState, Office, SiteStatus};
+pub use state::{HeardDuplicates, LinkState, Office, SiteStatus};
 
 use asked::Asked;
 use axum::Router;

@@ -66,6 +66,15 @@ impl LinkState {
     }
 }
 
+/// Payloads that the barn held already: they make no change, so that a copy knows of them what the barn says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct HeardDuplicates {
+    /// How many, in all.
+    pub count: u64,
+    /// How long ago the barn said so, milliseconds.
+    pub age_ms: Option<u64>,
+}
+
 /// How the sync with one site goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteStatus {
@@ -95,6 +104,8 @@ pub struct SiteStatus {
     pub lag_changes: Option<u64>,
     /// When the barn was last heard, microseconds since 1970 UTC.
     pub barn_heard_at_us: Option<i64>,
+    /// What the barn counted as duplicates, as far as it was heard.
+    pub duplicates: Option<HeardDuplicates>,
     /// Why following has stopped, and what to do.
     pub stopped_because: Option<String>,
     /// Why the tables stand before the log, and what to do.

@@ -49,6 +49,11 @@ struct StatusPage {
 }
 
 impl StatusPage {
+    /// How long ago the barn was heard.
+    fn heard(&self) -> Option<&str> {
+        self.frame.age.as_ref()?.heard.as_deref()
+    }
+
     fn last_sync(&self) -> Option<String> {
         let at = self.site.last_sync_time?;
         Some(format!("{} UTC, {}", words::clock(iso_utc(at)), words::ago(at, self.now_us)))

@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::reply::Failure;
-use super::state::{LinkState, SiteStatus};
+use super::state::{HeardDuplicates, LinkState, SiteStatus};
 use super::visit::Visitors;
 use axum::Json;
 use axum::extract::State;
@@ -30,6 +30,7 @@ pub(super) struct SyncStatus {
     barn_head: Option<u64>,
     lag_changes: Option<u64>,
     barn_heard_at: Option<String>,
+    duplicates: Option<HeardDuplicates>,
     stopped_because: Option<String>,
     blocked: Option<String>,
     copied: Option<Copied>,
@@ -71,6 +72,7 @@ impl From<&SiteStatus> for SyncStatus {
             barn_head: status.barn_head,
             lag_changes: status.lag_changes,
             barn_heard_at: status.barn_heard_at_us.map(iso_utc),
+            duplicates: status.duplicates,
             stopped_because: status.stopped_because.clone(),
             blocked: status.blocked.clone(),
             copied: status.copied.map(|(changes, of)| Copied { changes, of }),

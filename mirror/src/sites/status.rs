@@ -3,7 +3,7 @@
 use super::running::Sites;
 use super::shown::{Shown, SiteState};
 use crate::follow::{self, FollowStatus};
-use crate::pages::{LinkState, Office, SiteStatus};
+use crate::pages::{HeardDuplicates, LinkState, Office, SiteStatus};
 use herd::clock::iso_utc;
 use herd::store::{Head, Reader};
 use serde_json::{Value, json};
@@ -68,6 +68,10 @@ pub(super) fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus 
         head: head.map(|head| head.position),
         barn_head,
         barn_heard_at_us: follow.barn.map(|heard| heard.at_us),
+        duplicates: follow
+            .barn
+            .map(|heard| heard.passed_on())
+            .map(|barn| HeardDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
         copied: copied(&state, barn_head),
         stopped_because: state.stopped_because,
     }

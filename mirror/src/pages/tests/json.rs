@@ -67,8 +67,9 @@ async fn payloads_are_told_by_status_and_a_change_by_its_sequence() {
 }
 
 #[tokio::test]
-async fn status_names_what_was_never_heard() {
+async fn status_names_what_was_never_heard_and_how_many_duplicates_the_barn_counted() {
     let status = json("/status").await;
+    assert_eq!(status["duplicates"], serde_json::json!({"count": 1_234, "age_ms": 3_000}), "with their age");
     assert_eq!(status["gaps"][0]["text"], "118-120 never heard");
     assert_eq!((&status["link"], &status["total_syncs"]), (&json!("live"), &json!(100)));
 }
