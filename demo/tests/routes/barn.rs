@@ -4,15 +4,12 @@ use super::asking::Served;
 use super::callers::{Caller, May};
 use super::router_barn::Barn;
 use super::router_barn::golden::Golden;
-use super::rows::{Row, assert_complete, get, post};
+use super::rows::{Row, SYNC, assert_complete, for_programs, get, post};
 use super::shown::routes_of;
 use herd::decide::Rules;
 use herd::door::keys::Scope;
 
 const INGEST: May = May::Keys(&[Scope::Ingest]);
-const SYNC: May = May::Keys(&[Scope::Sync]);
-const READ: May = May::Keys(&[Scope::Read]);
-const ANY_KEY: May = May::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
 
 const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
 
@@ -29,29 +26,16 @@ const HEARD: [&str; 3] = [
 
 /// Every call, and for some a second example.
 fn rows() -> Vec<Row> {
-    vec![
+    let own = [
         post("/api/lora/receive", INGEST, r#"{"payload":"hxb:A:LF1:UHF1"}"#),
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
         post("/api/corrections", CORRECT, DIED),
         post("/api/lora/process", May::Keys(&[Scope::Admin]), ""),
-        post("/api/remote/auth/token", ANY_KEY, ""),
-        get("/api/remote/status", READ),
-        get("/api/remote/batches", READ).at("/api/remote/batches?limit=1"),
-        get("/api/remote/batches/{id}", READ).at("/api/remote/batches/2"),
-        get("/api/remote/payloads", READ).at("/api/remote/payloads?status=error"),
-        get("/api/remote/payloads/{id}", READ).at("/api/remote/payloads/2"),
-        get("/api/lora/payloads", READ).at("/api/lora/payloads?status=duplicate"),
-        get("/api/lora/buffer-status", READ),
-        get("/api/events", READ).upgraded(),
         get("/metrics", May::KeysOrHere(&[Scope::Read])),
-        get("/api/sync/schema", SYNC),
-        get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
         get("/api/sync/changes", SYNC).in_blobs(),
-        get("/api/sync/full-export", SYNC),
-        get("/api/sync/full-export", SYNC).in_blobs(),
-        get("/api/sync/live", SYNC).upgraded(),
         get("/api/remote/health", May::Anybody),
-    ]
+    ];
+    own.into_iter().chain(for_programs()).collect()
 }
 
 async fn barn() -> Barn {

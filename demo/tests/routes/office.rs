@@ -4,7 +4,7 @@ use super::asking::Served;
 use super::callers::{Caller, May};
 use super::router_barn::golden::Golden;
 use super::router_barn::{Barn, StillClock};
-use super::rows::{Row, assert_complete, get, post};
+use super::rows::{Row, assert_complete, for_programs, get, post};
 use super::shown::{ANY, Route, routes_of};
 use axum::Router;
 use herd::decide::Rules;
@@ -23,9 +23,6 @@ use std::time::{Duration, Instant};
 
 /// The pages: on the machine itself without a key.
 const PAGES: May = May::KeysOrHere(&[Scope::Read]);
-const SYNC: May = May::Keys(&[Scope::Sync]);
-const READ: May = May::Keys(&[Scope::Read]);
-const ANY_KEY: May = May::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
 const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
 
 /// An order that every barn refuses, so that it leaves nothing behind.
@@ -62,20 +59,6 @@ fn rows() -> Vec<Row> {
         get("/status", PAGES),
         get("/search", PAGES).at("/search?q=LF999"),
         get("/office/api/sync-status", PAGES),
-        post("/api/remote/auth/token", ANY_KEY, ""),
-        get("/api/remote/status", READ),
-        get("/api/remote/batches", READ).at("/api/remote/batches?limit=1"),
-        get("/api/remote/batches/{id}", READ).at("/api/remote/batches/2"),
-        get("/api/remote/payloads", READ).at("/api/remote/payloads?status=error"),
-        get("/api/remote/payloads/{id}", READ).at("/api/remote/payloads/2"),
-        get("/api/lora/payloads", READ).at("/api/lora/payloads?status=duplicate"),
-        get("/api/lora/buffer-status", READ),
-        get("/api/events", READ).upgraded(),
-        get("/api/sync/schema", SYNC),
-        get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
-        get("/api/sync/full-export", SYNC),
-        get("/api/sync/full-export", SYNC).in_blobs(),
-        get("/api/sync/live", SYNC).upgraded(),
         post("/api/corrections", CORRECT, REFUSED_ORDER),
     ];
     let of_office = [
@@ -85,6 +68,7 @@ fn rows() -> Vec<Row> {
         get("/assets/style.css", PAGES),
         get("/metrics", PAGES),
     ];
+    let of_site: Vec<_> = of_site.into_iter().chain(for_programs()).collect();
     let named: Vec<_> = of_site.iter().map(|row| row.under("/sites/{site}", "/sites/barn")).collect();
     of_office.into_iter().chain(of_site).chain(named).collect()
 }

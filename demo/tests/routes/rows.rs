@@ -4,6 +4,7 @@ use super::callers::{Caller, May};
 use super::shown::Route;
 use axum::body::Body;
 use axum::http::{Method, Request};
+use herd::door::keys::Scope;
 use herd::sync::link::BLOB_TYPE;
 use std::collections::BTreeSet;
 
@@ -14,6 +15,30 @@ const UPGRADE: [(&str, &str); 4] = [
     ("Sec-WebSocket-Version", "13"),
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ];
+
+pub(crate) const SYNC: May = May::Keys(&[Scope::Sync]);
+const READ: May = May::Keys(&[Scope::Read]);
+const ANY_KEY: May = May::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
+
+/// What barn and office both serve to programs.
+pub(crate) fn for_programs() -> Vec<Row> {
+    vec![
+        post("/api/remote/auth/token", ANY_KEY, ""),
+        get("/api/remote/status", READ),
+        get("/api/remote/batches", READ).at("/api/remote/batches?limit=1"),
+        get("/api/remote/batches/{id}", READ).at("/api/remote/batches/2"),
+        get("/api/remote/payloads", READ).at("/api/remote/payloads?status=error"),
+        get("/api/remote/payloads/{id}", READ).at("/api/remote/payloads/2"),
+        get("/api/lora/payloads", READ).at("/api/lora/payloads?status=duplicate"),
+        get("/api/lora/buffer-status", READ),
+        get("/api/events", READ).upgraded(),
+        get("/api/sync/schema", SYNC),
+        get("/api/sync/changes", SYNC).at("/api/sync/changes?limit=2"),
+        get("/api/sync/full-export", SYNC),
+        get("/api/sync/full-export", SYNC).in_blobs(),
+        get("/api/sync/live", SYNC).upgraded(),
+    ]
+}
 
 /// One call.
 #[derive(Clone, Debug)]

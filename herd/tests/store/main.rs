@@ -3,6 +3,7 @@
 //! it would catch.
 #![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
 
+mod accepted_later;
 mod cases;
 mod corrections;
 mod faults;

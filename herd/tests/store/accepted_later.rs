@@ -1,0 +1,135 @@
+//! Payloads that an operator accepts, or tells of another animal, after they were judged otherwise.
+//!
+//! Would catch: one read that counts twice, an event that is told of two animals, a rejection that blocks its text or
+//! its event id for ever, and a late event that is placed by the wrong clock.
+
+use crate::corrections::{accept, merge, void};
+use crate::world::World;
+use herd::change::{AnimalId, Correction};
+use herd::payload::Tag;
+use herd::position::Sequence;
+use herd::query::{HistoryEntry, PageLimit};
+
+#[test]
+fn an_event_id_that_came_again_is_accepted_by_a_person() {
+    let mut world = World::new();
+    world.keeps("event:hxbchi000001|weight:267.3|lid:1");
+    let text = "event:hxbchi000001|weight:300.0|lid:1";
+    assert_eq!(world.rejects(text), "event_id_reused");
+    let rejected = world.store.head().position.sequence.0;
+    assert_eq!(world.store.reprocess(Sequence::ZERO, 10, world.now).unwrap().accepted, []);
+    let accepted = world.corrects(accept(rejected, None));
+    let herd = world.herd();
+    assert_eq!(herd.only_animal().1.weight_g, Some(300_000));
+    assert_eq!(herd.afterwards[&rejected].accepted_by, Some(Sequence(accepted)));
+    assert_eq!(world.refuses(accept(rejected, None)), "already_accepted");
+    let snapshot = world.store.reader().snapshot().unwrap();
+    let payload = snapshot.payload(Sequence(rejected)).unwrap().unwrap();
+    assert_eq!((payload.status.as_str(), payload.accepted_by), ("processed", Some(Sequence(accepted))));
+    // And voided again, by the payload that it was.
+    world.corrects(void(rejected));
+    assert_eq!(world.herd().only_animal().1.weight_g, Some(267_300));
+    assert_eq!(world.refuses(void(rejected)), "already_voided");
+}
+
+#[test]
+fn a_read_that_was_told_of_the_wrong_animal_is_voided_and_accepted_for_the_right_one() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let two = world.keeps("hxb:L1:B:U2");
+    let wrong = world.keeps("hxb:L2:A:U1");
+    assert_eq!(world.refuses(accept(wrong, Some(two))), "not_rejected");
+    let batch_of = |world: &World, animal: u64| {
+        let herd = world.herd();
+        let batch = herd.animals[&animal].barn_batch.unwrap();
+        herd.batches[&batch.0].number.clone()
+    };
+    let voided = world.corrects(void(wrong));
+    let accepted = world.corrects(accept(wrong, Some(two)));
+    assert_eq!([batch_of(&world, one), batch_of(&world, two)], ["L1", "L2"]);
+    assert_eq!((world.herd().totals.accepted, world.herd().totals.rejected), (3, 0));
+    assert_eq!(world.refuses(accept(wrong, None)), "already_accepted");
+    let told = |world: &World, animal: u64| {
+        let page = world.store.reader().snapshot().unwrap();
+        let page = page.history(AnimalId(animal), None, PageLimit::default()).unwrap().unwrap();
+        let entry = |entry: &HistoryEntry| match entry {
+            HistoryEntry::Event(event) => (event.sequence.0, event.voided_by.map(|by| by.0)),
+            HistoryEntry::Corrected(corrected) => (corrected.sequence.0, None),
+        };
+        page.data.iter().map(entry).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world, one), [(voided, None), (wrong, Some(voided)), (one, None)]);
+    assert_eq!(told(&world, two), [(accepted, None), (two, None)]);
+    // And the other way round again, by the same payload.
+    world.corrects(void(wrong));
+    world.corrects(accept(wrong, None));
+    assert_eq!([batch_of(&world, one), batch_of(&world, two)], ["L2", "L1"]);
+}
+
+#[test]
+fn whose_event_a_rejected_payload_is_a_person_says() {
+    let mut world = World::new();
+    let one = world.keeps("hxb:L1:A:U1");
+    let two = world.keeps("hxb:L1:B:U2");
+    assert_eq!(world.rejects("hxb:L2:A:U2"), "tags_of_two_animals");
+    let rejected = world.store.head().position.sequence.0;
+    assert_eq!(world.refuses(accept(rejected, None)), "still_rejected");
+    assert_eq!(world.refuses(accept(rejected, Some(99))), "unknown_animal");
+    world.corrects(accept(rejected, Some(two)));
+    let herd = world.herd();
+    assert_eq!(herd.animals[&two].barn_batch.map(|batch| batch.0), Some(rejected + 1));
+    assert_eq!((herd.animals[&one].lf.clone(), herd.animals[&two].lf.clone()), (Tag::new("A"), Tag::new("B")));
+    assert_eq!(herd.owners[&(0, "A".to_owned())], one);
+}
+
+#[test]
+fn a_payload_that_came_again_and_was_accepted_then_is_not_accepted_twice() {
+    let mut world = World::new();
+    let one = world.keeps("event:hxbpai000001|lid:1|lf:A");
+    let two = world.keeps("event:hxbpai000002|lid:2|lf:B");
+    let text = "event:hxbchi000003|lid:1|lf:B|weight:300";
+    assert_eq!(world.rejects(text), "lid_of_another");
+    let rejected = world.store.head().position.sequence.0;
+    world.corrects(merge(one, two));
+    world.wait(61_000);
+    let again = world.keeps(text);
+    assert_eq!(world.refuses(accept(rejected, None)), "accepted_again");
+    assert_eq!(world.refuses(accept(rejected, Some(one))), "accepted_again");
+    world.corrects(void(again));
+    world.corrects(accept(rejected, None));
+}
+
+#[test]
+fn an_export_that_is_accepted_days_later_is_of_the_batch_that_it_was_in() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    world.keeps("hxb:L1:B:U2");
+    let opened = world.keeps("hxe:OUT:C:U3");
+    assert_eq!(world.rejects("hxe:OUT:A:U2"), "tags_of_two_animals");
+    let rejected = world.store.head().position.sequence.0;
+    world.wait(3 * 86_400_000);
+    world.corrects(accept(rejected, Some(rejected - 3)));
+    let herd = world.herd();
+    assert_eq!(herd.batches_named("hxe", "OUT").len(), 1);
+    assert_eq!((herd.batches[&opened].members, herd.batches[&opened].closed), (2, None));
+    // And it has rested all the same.
+    let next = world.keeps("hxe:OUT:D:U4");
+    assert!(world.herd().batches[&opened].closed.is_some() && world.herd().batches[&next].members == 1);
+}
+
+#[test]
+fn five_collisions_propose_a_new_era_and_in_it_every_id_is_free() {
+    let mut world = World::new();
+    world.keeps("event:hxbchi000001|weight:1|lid:1");
+    let proposals = |world: &World| world.store.reader().snapshot().unwrap().reader_era_proposals().unwrap();
+    for n in 2..7_u32 {
+        assert!(proposals(&world).is_empty(), "after {} collisions", n - 2);
+        assert_eq!(world.rejects(&format!("event:hxbchi000001|weight:{n}|lid:1")), "event_id_reused");
+    }
+    let proposed = proposals(&world);
+    assert_eq!((proposed[0].reader_group.as_str(), proposed[0].reader_era, proposed[0].collisions), ("main", 1, 5));
+    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned() });
+    assert!(proposals(&world).is_empty());
+    world.keeps("event:hxbchi000001|weight:6|lid:1");
+    assert_eq!(world.herd().heads().count(), 2, "lids count anew too");
+}
