@@ -132,8 +132,8 @@ impl Yard {
 
     /// The routes of the office; of those that hand everything on to a site's own router, that router's.
     fn routes(&self) -> BTreeSet<Route> {
-        let routers = [self.sites.sync_router("barn"), self.sites.remote_router("barn")];
-        let of_site: Vec<Route> = routers.iter().flatten().flat_map(routes_of).collect();
+        let handed_to = [self.sites.sync_router("barn"), self.sites.remote_router("barn")];
+        let of_site: Vec<Route> = handed_to.iter().flatten().flat_map(routes_of).collect();
         let within = |pattern: &str| {
             let (prefix, own) = pattern.split_at(pattern.find("/api/").expect("only interfaces are handed on"));
             let (own, is_whole) = own.strip_suffix("{*call}").map_or((own, true), |own| (own, false));
