@@ -39,9 +39,9 @@ const TABLES_TYPE: &str = "application/json";
 /// Pieces on their way to whoever reads them as JSON.
 const ON_THE_WAY: usize = 16;
 
-/// The whole export as tables, its entries only counted.
+/// The whole export as tables; its entries only counted.
 #[derive(Deserialize)]
-struct Tables {
+struct Export {
     success: bool,
     position: Position,
     folded: Sequence,
@@ -97,7 +97,7 @@ impl Read for Pieces {
     }
 }
 
-async fn read_tables(mut coming: Coming) -> Tables {
+async fn read_tables(mut coming: Coming) -> Export {
     let (pieces, taken) = mpsc::channel(ON_THE_WAY);
     let reading = tokio::task::spawn_blocking(|| {
         serde_json::from_reader(BufReader::new(Pieces { coming: taken, piece: Bytes::new() })).unwrap()
@@ -163,7 +163,7 @@ async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl F
     let took = began.elapsed().as_secs_f64();
     let Memory { peak_bytes, resident_bytes } = Memory::of(barn.pid()).unwrap();
     let above = peak_bytes.saturating_sub(idle);
-    println!(
+    eprintln!(
         "{what}: {} MiB above the {} MiB at rest, {} MiB afterwards, {took:.1} s",
         mib(above),
         mib(idle),
@@ -200,7 +200,7 @@ async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_ha
     assert_eq!((tables.ended_at.position, tables.ended_at.folded), (end.end, end.end.sequence));
     assert_eq!(tables.tables["payloads"], Counted(CHANGES as u64 - 1));
     for (table, counted) in &tables.tables {
-        println!("{table}: {}", counted.0);
+        eprintln!("{table}: {}", counted.0);
         assert_eq!(tables.count[table], counted.0, "{table}");
     }
 

@@ -35,7 +35,7 @@ pub use later::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
 pub use memory::MemoryDisk;
-pub use reader::{Reader, Reads, Snapshot};
+pub use reader::{Reader, Reads, Snapshot, Standing};
 pub use tables_file::TABLES_FILE;
 pub use verify::{Phase, Progress, RowDiffers, TablesVerdict, Verified, VerifyError, verify_disk, verify_reader};
 

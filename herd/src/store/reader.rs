@@ -1,12 +1,13 @@
 //! Those who look at a store: pages for followers, snapshots for questions.
 
 use super::log::{Log, LogReader};
-use super::tables_file::{TablesFile, TablesReader};
+use super::tables_file::{TablesFile, TablesReader, TablesState};
 use super::{Head, RunOfChanges, StoreError};
 use crate::change::Change;
 use crate::fold::{KeyRange, Rows, RowsError};
-use crate::position::{Position, Sequence, StoreId};
+use crate::position::{Digest, Position, Sequence, StoreId};
 use crate::tables::{Key, Table};
+use serde::Serialize;
 use std::cell::Cell;
 use tokio::sync::watch;
 
@@ -82,8 +83,26 @@ pub struct Reads {
     pub changes: u64,
 }
 
+/// Where a snapshot stands. Of two with one `folded`, the tables are the same in every row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The last change in the log.
+    pub position: Position,
+    /// The last change in the tables.
+    pub folded: Sequence,
+    /// The fold digest after it.
+    pub fold_digest: Digest,
+}
+
 impl Snapshot {
-    /// The last change in the tables, and the fold digest after it.
+    /// Where it stands.
+    pub fn standing(&self) -> Result<Standing, StoreError> {
+        let position = self.log.head()?;
+        let state = self.tables.state()?.unwrap_or_else(|| TablesState::start(position.store));
+        Ok(Standing { position, folded: state.folded, fold_digest: state.fold_digest })
+    }
+
+    /// The last change in the tables.
     pub fn folded(&self) -> Result<Sequence, StoreError> {
         Ok(self.tables.state()?.map_or(Sequence::ZERO, |state| state.folded))
     }

@@ -19,7 +19,7 @@ use crate::query::QueryError;
 use crate::store::StoreError;
 use axum::body::Body;
 use futures::stream;
-use reading::Place;
+use reading::ExportPlace;
 use tokio::sync::watch;
 
 /// Why an export breaks off. Whoever asked sees only that it does; the log says why.
@@ -52,7 +52,7 @@ pub(super) trait Parts: Sized + Send + 'static {
 }
 
 /// The body that sends the parts, each read when the one before has been taken off; broken off once `stop` turns true.
-pub(super) fn body(parts: impl Parts, place: Place, stop: watch::Receiver<bool>) -> Body {
+pub(super) fn body(parts: impl Parts, place: ExportPlace, stop: watch::Receiver<bool>) -> Body {
     let parts = stream::try_unfold((parts, place, stop), async |(parts, place, mut stop)| {
         let read = tokio::select! {
             biased;

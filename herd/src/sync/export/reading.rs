@@ -22,7 +22,7 @@ pub(in crate::sync) struct ExportReader {
 }
 
 /// A place among the exports of one time, given back when it is dropped.
-pub(in crate::sync) struct Place {
+pub(in crate::sync) struct ExportPlace {
     reader: ExportReader,
     _permit: OwnedSemaphorePermit,
 }
@@ -33,9 +33,9 @@ impl ExportReader {
     }
 
     /// A place, unless all are taken.
-    pub(in crate::sync) fn place(&self) -> Option<Place> {
+    pub(in crate::sync) fn place(&self) -> Option<ExportPlace> {
         let permit = self.places.clone().try_acquire_owned().ok()?;
-        Some(Place { reader: self.clone(), _permit: permit })
+        Some(ExportPlace { reader: self.clone(), _permit: permit })
     }
 
     /// Where jobs go; a thread that a panic has ended is replaced.
@@ -55,7 +55,7 @@ impl ExportReader {
     }
 }
 
-impl Place {
+impl ExportPlace {
     /// The next part, read on the thread. Cancel-safe: what is read for nobody is dropped.
     pub(super) async fn read<P: Parts>(&self, parts: P) -> Result<Option<(Vec<u8>, P)>, ExportError> {
         let (hand_over, read) = oneshot::channel();
