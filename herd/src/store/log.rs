@@ -3,11 +3,13 @@
 use super::changes::Changes;
 use super::disk::Disk;
 use super::error::{StoreError, storage};
-use super::row::{RowReader, lay_rows};
+use super::held_row::{HeldRow, row_of};
+use super::row::{ROW_CHANGES, RowReader, lay_rows};
 use crate::change::{Change, MAX_CHANGE_BYTES};
 use crate::digest;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use std::cell::RefCell;
 use std::sync::{Arc, RwLock};
 
 /// The file's name.
@@ -118,7 +120,7 @@ impl Log {
             Err(redb::TableError::TableDoesNotExist(_)) => None,
             Err(error) => return Err(reading(error)),
         };
-        Ok(LogReader { rows, log: self.clone() })
+        Ok(LogReader { rows, log: self.clone(), held: RefCell::default() })
     }
 }
 
@@ -157,7 +159,11 @@ fn read_epochs(database: &Database) -> Result<Vec<(Epoch, Sequence)>, StoreError
 pub(super) struct LogReader {
     rows: Option<ReadOnlyTable<u64, &'static [u8]>>,
     log: Log,
+    held: RefCell<Option<HeldRow>>,
 }
+
+/// A row's first change, and its bytes.
+type FoundRow = (Sequence, AccessGuard<'static, &'static [u8]>);
 
 impl LogReader {
     /// The last change, and the digest after it.
@@ -167,7 +173,7 @@ impl LogReader {
             Some(rows) => rows.last().map_err(reading)?,
         };
         let Some((first, bytes)) = last else { return Ok(self.start()) };
-        let row = row_of(first.value(), bytes.value())?;
+        let row = row_of(Sequence(first.value()), bytes.value())?;
         Ok(self.position(row.last(), row.after))
     }
 
@@ -185,7 +191,8 @@ impl LogReader {
             return Ok(Some(self.start()));
         }
         self.with_row(sequence, |row| {
-            row.digest_at(sequence)
+            row.reader()?
+                .digest_at(sequence)
                 .map(|digest| self.position(sequence, digest))
                 .ok_or(StoreError::DamagedLog { at: sequence, why: "its row is cut" })
         })
@@ -193,25 +200,31 @@ impl LogReader {
 
     /// The stored bytes of one change; none beyond the head.
     pub(super) fn change(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with_row(sequence, |row| {
-            let found = row.changes().find(|(n, _)| *n == sequence).and_then(|(_, change)| change);
-            found.map(<[u8]>::to_vec).ok_or(StoreError::DamagedLog { at: sequence, why: "its row is cut" })
-        })
+        self.with_row(sequence, |row| Ok(row.change(sequence)?.to_vec()))
     }
 
+    /// Looks into the row that holds `sequence`; none beyond the head.
     fn with_row<T>(
         &self,
         sequence: Sequence,
-        look: impl FnOnce(RowReader<'_>) -> Result<T, StoreError>,
+        look: impl FnOnce(&HeldRow) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let Some(rows) = &self.rows else { return Ok(None) };
-        let Some(entry) = rows.range(..=sequence.0).map_err(reading)?.next_back() else { return Ok(None) };
-        let (first, bytes) = entry.map_err(reading)?;
-        let row = row_of(first.value(), bytes.value())?;
-        if row.last() < sequence || sequence == Sequence::ZERO {
-            return Ok(None);
+        let mut held = self.held.borrow_mut();
+        if !held.as_ref().is_some_and(|row| row.holds(sequence)) {
+            let found = self.row_from(sequence)?;
+            *held = found.map(|(first, bytes)| HeldRow::new(first, bytes)).transpose()?;
         }
-        look(row).map(Some)
+        held.as_ref().filter(|row| row.holds(sequence)).map(look).transpose()
+    }
+
+    /// The last row that begins at or before `sequence`, where it may hold that.
+    fn row_from(&self, sequence: Sequence) -> Result<Option<FoundRow>, StoreError> {
+        let Some(rows) = &self.rows else { return Ok(None) };
+        // Without a lower bound, the first row of the log would be read as well, for the other end of the range.
+        let lowest = sequence.0.saturating_sub(ROW_CHANGES as u64 - 1);
+        let Some(entry) = rows.range(lowest..=sequence.0).map_err(reading)?.next_back() else { return Ok(None) };
+        let (first, bytes) = entry.map_err(reading)?;
+        Ok(Some((Sequence(first.value()), bytes)))
     }
 
     /// The changes after `after`: at most `limit`, at most `max_bytes` (but at least one), and whole rows where that
@@ -225,13 +238,10 @@ impl LogReader {
         let mut changes = Changes::default();
         let mut end = None;
         let Some(rows) = &self.rows else { return Ok((changes, end)) };
-        let start = match rows.range(..=after.0.saturating_add(1)).map_err(reading)?.next_back() {
-            Some(entry) => entry.map_err(reading)?.0.value(),
-            None => return Ok((changes, end)),
-        };
-        for entry in rows.range(start..).map_err(reading)? {
+        let Some((start, _)) = self.row_from(Sequence(after.0.saturating_add(1)))? else { return Ok((changes, end)) };
+        for entry in rows.range(start.0..).map_err(reading)? {
             let (first, bytes) = entry.map_err(reading)?;
-            let row = row_of(first.value(), bytes.value())?;
+            let row = row_of(Sequence(first.value()), bytes.value())?;
             if row.last() <= after {
                 continue;
             }
@@ -269,11 +279,6 @@ fn take_from_row(
         last = n;
     }
     Ok(last)
-}
-
-fn row_of(first: u64, bytes: &[u8]) -> Result<RowReader<'_>, StoreError> {
-    RowReader::new(Sequence(first), bytes)
-        .ok_or(StoreError::DamagedLog { at: Sequence(first), why: "its row has no readable header" })
 }
 
 /// The epochs that these changes, which follow `before`, begin, and where. An Epoch change that does not count on

@@ -16,6 +16,7 @@ mod changes;
 mod damage_tests;
 mod disk;
 mod error;
+mod held_row;
 mod local;
 mod log;
 mod memory;
@@ -32,7 +33,7 @@ pub use error::{ApplyError, StoreError};
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
 pub use memory::MemoryDisk;
-pub use reader::{Reader, Snapshot};
+pub use reader::{Reader, Reads, Snapshot, Standing};
 pub use tables_file::TABLES_FILE;
 pub use verify::{Phase, Progress, RowDiffers, TablesVerdict, Verified, VerifyError, verify_disk, verify_reader};
 

@@ -1,12 +1,14 @@
 //! Those who look at a store: pages for followers, snapshots for questions.
 
 use super::log::{Log, LogReader};
-use super::tables_file::{TablesFile, TablesReader};
+use super::tables_file::{TablesFile, TablesReader, TablesState};
 use super::{Head, RunOfChanges, StoreError};
 use crate::change::Change;
 use crate::fold::{KeyRange, Rows, RowsError};
-use crate::position::{Position, Sequence, StoreId};
+use crate::position::{Digest, Position, Sequence, StoreId};
 use crate::tables::{Key, Table};
+use serde::Serialize;
+use std::cell::Cell;
 use tokio::sync::watch;
 
 /// A handle on a store for reading; cheap to clone. It keeps the files open, so a store is closed only when its
@@ -59,7 +61,7 @@ impl Reader {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         // The tables first: whatever they hold is then in the log too.
         let tables = self.tables.reader()?;
-        Ok(Snapshot { tables, log: self.log.reader()? })
+        Ok(Snapshot { tables, log: self.log.reader()?, reads: Cell::default() })
     }
 }
 
@@ -67,31 +69,80 @@ impl Reader {
 pub struct Snapshot {
     tables: TablesReader,
     log: LogReader,
+    reads: Cell<Reads>,
+}
+
+/// What was read of a snapshot: the cost of the questions that were asked of it, whatever the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reads {
+    /// Searches in the tables, for a row or for the beginning of a range.
+    pub searches: u64,
+    /// Rows of the tables.
+    pub rows: u64,
+    /// Changes of the log.
+    pub changes: u64,
+}
+
+/// Where a snapshot stands. Of two with one `folded`, the tables are the same in every row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The last change in the log.
+    pub position: Position,
+    /// The last change in the tables.
+    pub folded: Sequence,
+    /// The fold digest after it.
+    pub fold_digest: Digest,
 }
 
 impl Snapshot {
-    /// The last change in the tables, and the fold digest after it.
+    /// Where it stands.
+    pub fn standing(&self) -> Result<Standing, StoreError> {
+        let position = self.log.head()?;
+        let state = self.tables.state()?.unwrap_or_else(|| TablesState::start(position.store));
+        Ok(Standing { position, folded: state.folded, fold_digest: state.fold_digest })
+    }
+
+    /// The last change in the tables.
     pub fn folded(&self) -> Result<Sequence, StoreError> {
         Ok(self.tables.state()?.map_or(Sequence::ZERO, |state| state.folded))
     }
 
     /// One change of the log, as far as this binary knows it.
     pub fn change(&self, sequence: Sequence) -> Result<Option<Change>, StoreError> {
-        Ok(self.log.change(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
+        Ok(self.change_bytes(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
 
     /// The stored bytes of one change.
     pub fn change_bytes(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
+        self.count(Reads { changes: 1, ..Reads::default() });
         self.log.change(sequence)
+    }
+
+    /// What was read of it so far.
+    pub fn reads(&self) -> Reads {
+        self.reads.get()
+    }
+
+    fn count(&self, more: Reads) {
+        let Reads { searches, rows, changes } = self.reads.get();
+        self.reads.set(Reads {
+            searches: searches + more.searches,
+            rows: rows + more.rows,
+            changes: changes + more.changes,
+        });
     }
 }
 
 impl Rows for Snapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
-        self.tables.get(table, key)
+        let found = self.tables.get(table, key)?;
+        self.count(Reads { searches: 1, rows: found.iter().len() as u64, changes: 0 });
+        Ok(found)
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
-        self.tables.range(table, range)
+        let found = self.tables.range(table, range)?;
+        self.count(Reads { searches: 1, rows: found.len() as u64, changes: 0 });
+        Ok(found)
     }
 }

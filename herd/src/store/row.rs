@@ -8,6 +8,7 @@
 use super::changes::Changes;
 use crate::digest;
 use crate::position::{Digest, Sequence};
+use std::ops::Range;
 
 /// The most changes in a row.
 pub(super) const ROW_CHANGES: usize = 1_000;
@@ -88,6 +89,17 @@ impl<'a> RowReader<'a> {
         })
     }
 
+    /// Where each change lies in the row's bytes, in order; ends before one that they do not hold.
+    pub(super) fn places(&self) -> Vec<Range<usize>> {
+        let mut end = HEADER_BYTES;
+        let place = |change: &[u8]| {
+            let start = end + size_of::<u32>();
+            end = start + change.len();
+            start..end
+        };
+        self.changes().map_while(|(_, change)| change).map(place).collect()
+    }
+
     /// The chain digest after `sequence`, which lies in this row or just before it.
     pub(super) fn digest_at(&self, sequence: Sequence) -> Option<Digest> {
         if sequence == self.last() {
@@ -156,7 +168,18 @@ mod tests {
         for end in 0..row.len() {
             if let Some(cut) = RowReader::new(Sequence(1), &row[..end]) {
                 assert!(cut.changes().any(|(_, change)| change.is_none()));
+                assert!(cut.places().len() < 3 && cut.places().iter().all(|place| place.end <= end));
             }
         }
+    }
+
+    #[test]
+    fn each_change_lies_at_its_place() {
+        let (rows, _) = lay_rows(Sequence(0), Digest([0; 32]), &some_changes(12));
+        let row = &rows[0].1;
+        let reader = RowReader::new(Sequence(1), row).unwrap();
+        let by_place: Vec<_> = reader.places().into_iter().map(|place| &row[place]).collect();
+        assert_eq!(by_place, reader.changes().filter_map(|(_, change)| change).collect::<Vec<_>>());
+        assert_eq!(by_place.len(), 12);
     }
 }

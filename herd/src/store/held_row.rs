@@ -1,0 +1,99 @@
+//! The row of the log that was looked into last.
+//!
+//! Questions look up changes that lie side by side: a page of payloads is fifty of one row. A row of 256 KiB is larger
+//! than what redb's page cache keeps once it is full (it makes room within one of its 131 slots, which then holds this
+//! page alone), so that each look-up would read the whole row from the file again.
+
+use super::row::RowReader;
+use super::{Sequence, StoreError};
+use redb::AccessGuard;
+use std::ops::Range;
+
+/// A row, and where each of its changes lies.
+pub(super) struct HeldRow {
+    first: Sequence,
+    last: Sequence,
+    bytes: AccessGuard<'static, &'static [u8]>,
+    places: Vec<Range<usize>>,
+}
+
+impl HeldRow {
+    pub(super) fn new(first: Sequence, bytes: AccessGuard<'static, &'static [u8]>) -> Result<Self, StoreError> {
+        let row = row_of(first, bytes.value())?;
+        let (last, places) = (row.last(), row.places());
+        Ok(Self { first, last, bytes, places })
+    }
+
+    pub(super) fn holds(&self, sequence: Sequence) -> bool {
+        (self.first..=self.last).contains(&sequence)
+    }
+
+    /// The row to be read in order.
+    pub(super) fn reader(&self) -> Result<RowReader<'_>, StoreError> {
+        row_of(self.first, self.bytes.value())
+    }
+
+    /// The stored bytes of a change in it.
+    pub(super) fn change(&self, sequence: Sequence) -> Result<&[u8], StoreError> {
+        let index = sequence.0.checked_sub(self.first.0).and_then(|index| usize::try_from(index).ok());
+        let place = index.and_then(|index| self.places.get(index).cloned());
+        let change = place.and_then(|place| self.bytes.value().get(place));
+        change.ok_or(StoreError::DamagedLog { at: sequence, why: "its row is cut" })
+    }
+}
+
+/// The bytes as a row.
+pub(super) fn row_of(first: Sequence, bytes: &[u8]) -> Result<RowReader<'_>, StoreError> {
+    RowReader::new(first, bytes).ok_or(StoreError::DamagedLog { at: first, why: "its row has no readable header" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Origin;
+    use crate::clock::{ClockReading, RawReading};
+    use crate::decide::Rules;
+    use crate::position::StoreId;
+    use crate::store::{Incoming, MemoryDisk, Store};
+
+    /// Rows of one change, of several, and a commit of more than a row.
+    fn store() -> Store {
+        let clock = ClockReading { boot: 1, ..ClockReading::default() };
+        let mut store =
+            Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([7; 16])).unwrap();
+        let mut tags = 0..;
+        for length in [1, 7, 1, 1_200, 1] {
+            let incoming = |tag| {
+                let raw = format!("hxb:LOT:LF{tag}:UHF{tag}").into_bytes();
+                Incoming { raw, origin: Origin::default(), at: RawReading::default() }
+            };
+            let group: Vec<_> = tags.by_ref().take(length).map(incoming).collect();
+            store.append(&group).unwrap();
+        }
+        store
+    }
+
+    #[test]
+    fn every_change_is_found_in_whatever_order_and_nothing_beyond_the_head() {
+        let store = store();
+        let (reader, head) = (store.reader(), store.head().position.sequence.0);
+        let run = reader.run_after(reader.position_at(Sequence::ZERO).unwrap().unwrap(), 10_000, 10_000_000).unwrap();
+        assert_eq!((run.changes.len() as u64, head), (head, 1_211));
+        let snapshot = reader.snapshot().unwrap();
+        // 401 is prime to the head: each comes once in leaps from row to row, and then once in order.
+        for step in 0..head * 2 {
+            let sequence = if step < head { step * 401 % head + 1 } else { step - head + 1 };
+            let expected = run.changes.get(usize::try_from(sequence - 1).unwrap());
+            assert_eq!(snapshot.change_bytes(Sequence(sequence)).unwrap().as_deref(), expected, "{sequence}");
+        }
+        for beyond in [0, head + 1, head + 999, head + 1_000, head + 5_000, u64::MAX] {
+            assert_eq!(snapshot.change_bytes(Sequence(beyond)).unwrap(), None, "{beyond}");
+        }
+        let digest = |sequence| reader.position_at(Sequence(sequence)).unwrap().unwrap().digest;
+        let chained = (0..head).fold(digest(0), |before, n| {
+            let bytes = run.changes.get(usize::try_from(n).unwrap()).unwrap();
+            crate::digest::chain_next(before, Sequence(n + 1), bytes)
+        });
+        assert_eq!((digest(head), run.end.digest), (chained, chained));
+    }
+}
