@@ -1,7 +1,7 @@
 //! The sync interface over HTTP: schema, changes, full-export, live. Keys and scopes are the door's affair: wrap it.
 
 use super::divergence::source_refuses;
-use super::export::{self, BlobExport, TablesExport};
+use super::export::{self, BlobExport, ExportReader, TablesExport};
 use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
@@ -36,6 +36,7 @@ const TABLES_ARE_WHOLE: &str = "the tables are exported whole and take no query:
 #[derive(Clone)]
 struct Source {
     served: Arc<dyn Served>,
+    exports: ExportReader,
     stop: watch::Receiver<bool>,
 }
 
@@ -46,7 +47,7 @@ pub fn router(served: Arc<dyn Served>, stop: watch::Receiver<bool>) -> Router {
         .route(CHANGES_PATH, get(changes))
         .route(FULL_EXPORT_PATH, get(full_export))
         .route(LIVE_PATH, get(live))
-        .with_state(Source { served, stop })
+        .with_state(Source { served, exports: ExportReader::new(), stop })
 }
 
 impl Source {
@@ -145,13 +146,15 @@ fn json_page(run: &RunOfChanges, head: Sequence) -> Value {
 /// The log as blobs for those who ask for them, else the tables.
 async fn full_export(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let reader = source.reader()?;
+    let busy = "as many exports are under way as are served at one time";
+    let place = || source.exports.place().ok_or_else(|| ApiError::unavailable("busy", busy, 30));
     if wants_blob(&headers) {
         let start = start_of(&reader, ChangesQuery::position_only(&uri)?)?;
-        let blobs = BlobExport::new(source.served, reader, start);
-        return Ok(streamed(BLOB_TYPE, export::body(blobs, source.stop)));
+        let (place, blobs) = (place()?, BlobExport::new(source.served.clone(), reader, start));
+        return Ok(streamed(BLOB_TYPE, export::body(blobs, place, source.stop)));
     }
     NoQuery::of_uri(&uri).map_err(|_| ApiError::bad_request(TABLES_ARE_WHOLE))?;
-    Ok(streamed("application/json", export::body(TablesExport::new(reader), source.stop)))
+    Ok(streamed("application/json", export::body(TablesExport::new(reader), place()?, source.stop)))
 }
 
 fn streamed(content_type: &'static str, body: Body) -> Response {

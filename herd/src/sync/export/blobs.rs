@@ -4,8 +4,12 @@ use super::{ExportError, Parts};
 use crate::position::Position;
 use crate::store::Reader;
 use crate::sync::Served;
-use crate::wire::{ExportEnd, PAGE_BYTES, PAGE_CHANGES, Page, to_blob};
+use crate::wire::{ExportEnd, PAGE_CHANGES, Page, to_blob};
 use std::sync::Arc;
+
+/// A page of an export, in bytes: two full rows of the log. Larger ones are not faster, and each export holds one several
+/// times over while it is made and sent.
+const EXPORT_PAGE_BYTES: usize = 512 * 1024;
 
 /// Page after page up to the head of the moment at which it gets there.
 pub(in crate::sync) struct BlobExport {
@@ -26,7 +30,7 @@ impl BlobExport {
 impl Parts for BlobExport {
     fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, ExportError> {
         let Some(at) = self.at else { return Ok(None) };
-        let run = self.reader.run_after(at, PAGE_CHANGES, PAGE_BYTES)?;
+        let run = self.reader.run_after(at, PAGE_CHANGES, EXPORT_PAGE_BYTES)?;
         if run.changes.is_empty() {
             self.at = None;
             return Ok(Some((to_blob(&ExportEnd { count: self.count, end: at }), self)));

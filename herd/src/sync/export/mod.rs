@@ -5,11 +5,13 @@
 //! half-way breaks the answer off: its end, which says that nothing is missing, is then not there.
 
 mod blobs;
+mod reading;
 mod tables;
 #[cfg(test)]
 mod tests;
 
 pub(super) use blobs::BlobExport;
+pub(super) use reading::ExportReader;
 pub(super) use tables::TablesExport;
 
 use super::stopped;
@@ -17,8 +19,8 @@ use crate::query::QueryError;
 use crate::store::StoreError;
 use axum::body::Body;
 use futures::stream;
+use reading::ExportPlace;
 use tokio::sync::watch;
-use tokio::task::JoinError;
 
 /// Why an export breaks off. Whoever asked sees only that it does; the log says why.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +37,12 @@ pub(super) enum ExportError {
     /// An entry could not be written as JSON.
     #[error("an entry could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// There is no thread to read on.
+    #[error("starting the thread that reads for exports: {0}")]
+    Thread(#[from] std::io::Error),
     /// The reading itself ended by a panic.
-    #[error("the reading was cut: {0}")]
-    Cut(#[from] JoinError),
+    #[error("the reading was cut")]
+    Cut,
 }
 
 /// An export on its way.
@@ -47,18 +52,15 @@ pub(super) trait Parts: Sized + Send + 'static {
 }
 
 /// The body that sends the parts, each read when the one before has been taken off; broken off once `stop` turns true.
-pub(super) fn body(parts: impl Parts, stop: watch::Receiver<bool>) -> Body {
-    let parts = stream::try_unfold((parts, stop), async |(parts, mut stop)| {
-        let read = read(parts, &mut stop).await.inspect_err(|error| tracing::warn!(%error, "an export breaks off"))?;
-        Ok::<_, ExportError>(read.map(|(part, rest)| (part, (rest, stop))))
+pub(super) fn body(parts: impl Parts, place: ExportPlace, stop: watch::Receiver<bool>) -> Body {
+    let parts = stream::try_unfold((parts, place, stop), async |(parts, place, mut stop)| {
+        let read = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => Err(ExportError::Stopping),
+            read = place.read(parts) => read,
+        };
+        let read = read.inspect_err(|error| tracing::warn!(%error, "an export breaks off"))?;
+        Ok::<_, ExportError>(read.map(|(part, rest)| (part, (rest, place, stop))))
     });
     Body::from_stream(parts)
-}
-
-async fn read<P: Parts>(parts: P, stop: &mut watch::Receiver<bool>) -> Result<Option<(Vec<u8>, P)>, ExportError> {
-    tokio::select! {
-        biased;
-        () = stopped(stop) => Err(ExportError::Stopping),
-        read = tokio::task::spawn_blocking(|| parts.next()) => read?,
-    }
 }

@@ -9,8 +9,8 @@
 //! Each entry is what the list of its name shows, in the order of that list. `position` is where the export began: it
 //! tells the batches, animals and payloads that were there at change `folded`, each as it is when its page is read,
 //! and gaps and counters as they are by then. Where `folded` of `ended_at` is the same, nothing changed meanwhile and
-//! all of it is of one moment. Else an entry may already show what a later change did to it; whoever needs one
-//! moment asks again, or folds the log.
+//! all of it is of one moment. Else an entry may already show what a later change did to it; whoever needs one moment
+//! asks again, or folds the log.
 //!
 //! An animal that turned out to be another one meanwhile is told as that other, with its own id in `absorbed`: so none
 //! is lost between two pages, and of two entries with one id the later one holds.
@@ -18,9 +18,9 @@
 use super::{ExportError, Parts};
 use crate::change::{AnimalId, BatchId};
 use crate::fold::FOLD_VERSION;
-use crate::position::{Digest, Position, Sequence};
+use crate::position::Sequence;
 use crate::query::{CounterPlace, GapPlace, Page, PageLimit, PayloadFilter};
-use crate::store::{Head, Reader, Snapshot};
+use crate::store::{Reader, Snapshot, Standing};
 use serde::Serialize;
 
 /// A part is sent once it is so long, in bytes; the page that fills it is told to its end.
@@ -29,7 +29,8 @@ pub(super) const PART_BYTES: usize = 64 * 1024;
 /// Table after table as they were when the export began.
 pub(in crate::sync) struct TablesExport {
     reader: Reader,
-    began: Head,
+    /// The last change in the tables when it began.
+    through: Sequence,
     /// None once the end was told.
     at: Option<Place>,
     told: Told,
@@ -43,14 +44,6 @@ struct Told {
     payloads: u64,
     gaps: u64,
     counters: u64,
-}
-
-/// Where the store stands.
-#[derive(Serialize)]
-struct Standing {
-    position: Position,
-    folded: Sequence,
-    fold_digest: Digest,
 }
 
 #[derive(Serialize)]
@@ -67,12 +60,6 @@ struct End<'a> {
     ended_at: Standing,
 }
 
-impl Standing {
-    fn of(head: &Head) -> Self {
-        Self { position: head.position, folded: head.folded, fold_digest: head.fold_digest }
-    }
-}
-
 /// What is told next.
 enum Place {
     Beginning,
@@ -85,19 +72,20 @@ enum Place {
 }
 
 impl TablesExport {
-    /// All that is in the tables behind `reader` now.
+    /// All that is in the tables behind `reader` when the first part is read.
     pub(in crate::sync) fn new(reader: Reader) -> Self {
-        let began = reader.head();
-        Self { reader, began, at: Some(Place::Beginning), told: Told::default() }
+        Self { reader, through: Sequence::ZERO, at: Some(Place::Beginning), told: Told::default() }
     }
 
     /// Tells the page at `place`, and gives the place after it.
     fn tell(&mut self, place: Place, of: &Snapshot, to: &mut Vec<u8>) -> Result<Option<Place>, ExportError> {
-        let (limit, through, told) = (PageLimit::default(), self.began.folded, &mut self.told);
+        let (limit, through, told) = (PageLimit::default(), self.through, &mut self.told);
         Ok(Some(match place {
             Place::Beginning => {
-                self.begin(to)?;
-                Place::Batches(BatchId(through.next().0))
+                let at = of.standing()?;
+                begin(at, to)?;
+                self.through = at.folded;
+                Place::Batches(BatchId(at.folded.next().0))
             }
             Place::Batches(before) => {
                 let page = of.batches(Some(before), limit)?;
@@ -123,24 +111,10 @@ impl TablesExport {
                 next.map_or(Place::End, |next| Place::Counters(Some(next)))
             }
             Place::End => {
-                self.end(to)?;
+                end(told, of.standing()?, to)?;
                 return Ok(None);
             }
         }))
-    }
-
-    fn begin(&self, to: &mut Vec<u8>) -> Result<(), ExportError> {
-        let beginning = Beginning { success: true, at: Standing::of(&self.began), fold_version: FOLD_VERSION };
-        to.extend_from_slice(members(&serde_json::to_string(&beginning)?, "{").as_bytes());
-        to.extend_from_slice(br#","tables":{"batches":["#);
-        Ok(())
-    }
-
-    fn end(&self, to: &mut Vec<u8>) -> Result<(), ExportError> {
-        let end = End { count: &self.told, ended_at: Standing::of(&self.reader.head()) };
-        to.extend_from_slice(members(&serde_json::to_string(&end)?, ",").as_bytes());
-        to.push(b'}');
-        Ok(())
     }
 }
 
@@ -158,6 +132,19 @@ impl Parts for TablesExport {
         }
         Ok(Some((part, self)))
     }
+}
+
+fn begin(at: Standing, to: &mut Vec<u8>) -> Result<(), ExportError> {
+    let beginning = Beginning { success: true, at, fold_version: FOLD_VERSION };
+    to.extend_from_slice(members(&serde_json::to_string(&beginning)?, "{").as_bytes());
+    to.extend_from_slice(br#","tables":{"batches":["#);
+    Ok(())
+}
+
+fn end(count: &Told, ended_at: Standing, to: &mut Vec<u8>) -> Result<(), ExportError> {
+    to.extend_from_slice(members(&serde_json::to_string(&End { count, ended_at })?, ",").as_bytes());
+    to.push(b'}');
+    Ok(())
 }
 
 /// An object's members behind `before`, without the braces around them.

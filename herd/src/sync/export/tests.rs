@@ -1,5 +1,6 @@
 //! Claims about the tables as JSON, asked for over the router as a program asks.
 
+use super::reading::MAX_EXPORTS;
 use super::tables::PART_BYTES;
 use crate::change::{AnimalId, BatchId};
 use crate::position::Sequence;
@@ -195,6 +196,25 @@ async fn a_stop_breaks_the_answer_off() {
     asked.stop.send_replace(true);
     assert!(asked.part().await.is_err());
     assert!(serde_json::from_slice::<Value>(&begun).is_err());
+}
+
+#[tokio::test]
+async fn more_exports_than_are_served_at_one_time_are_asked_to_come_again() {
+    let reader = yard(10).reader();
+    let stop = watch::Sender::new(false);
+    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.subscribe());
+    let ask = || routes.clone().oneshot(Request::get(FULL_EXPORT_PATH).body(Body::empty()).unwrap());
+    let mut answers = Vec::new();
+    for _ in 0..MAX_EXPORTS {
+        answers.push(ask().await.unwrap());
+    }
+    let refused = ask().await.unwrap();
+    assert_eq!(
+        (refused.status(), &refused.headers()[header::RETRY_AFTER]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"30".parse().unwrap())
+    );
+    answers.pop();
+    assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
