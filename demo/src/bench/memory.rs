@@ -23,6 +23,14 @@ impl Memory {
         Self::read(&text).with_context(|| format!("{path} names no VmRSS and VmHWM"))
     }
 
+    /// From now on the peak of the process `pid` is counted anew (man 5 `proc_pid_clear_refs`).
+    pub fn forget_peak(pid: Option<u32>) -> Result<(), Failed> {
+        const RESET_PEAK: &str = "5";
+        let pid = pid.context("the process whose memory is asked for does not run")?;
+        let path = format!("/proc/{pid}/clear_refs");
+        std::fs::write(&path, RESET_PEAK).with_context(|| format!("writing {path}"))
+    }
+
     /// From the text of `/proc/PID/status` (man 5 `proc_pid_status`), where the unit is KiB though it says kB.
     fn read(text: &str) -> Option<Self> {
         let field = |name: &str| {

@@ -31,6 +31,24 @@ impl std::fmt::Debug for Client {
     }
 }
 
+/// An answer while it comes, for those that are too long to be held.
+#[derive(Debug)]
+pub struct Coming {
+    response: reqwest::Response,
+    url: String,
+}
+
+impl Coming {
+    /// The next bytes of the body; none at its end. An error where it breaks off before.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ProcessError> {
+        let url = &self.url;
+        let failed = |why: String| ProcessError::Request { url: url.clone(), why };
+        let next = tokio::time::timeout(ANSWERED_WITHIN, self.response.chunk()).await;
+        let next = next.map_err(|_| failed(format!("nothing came for {ANSWERED_WITHIN:?}")))?;
+        next.map_err(|error| failed(innermost(&error)))
+    }
+}
+
 /// A whole answer.
 #[derive(Clone, Debug)]
 pub struct Reply {
@@ -78,6 +96,27 @@ impl Client {
         self.send(self.http.get(&url).header(ACCEPT, accept), url).await
     }
 
+    /// Begins to get a path, which must be answered by 200; the body is then taken as it comes.
+    pub async fn open(&self, path: &str, accept: &str) -> Result<Coming, ProcessError> {
+        let url = format!("{}{path}", self.base);
+        let request = self.with_key(self.http.get(&url).header(ACCEPT, accept));
+        let failed = |why: String| ProcessError::Request { url: url.clone(), why };
+        let sent = tokio::time::timeout(ANSWERED_WITHIN, request.send()).await;
+        let sent = sent.map_err(|_| failed(format!("no answer within {ANSWERED_WITHIN:?}")))?;
+        let response = sent.map_err(|error| failed(innermost(&error)))?;
+        match response.status().as_u16() {
+            200 => Ok(Coming { response, url }),
+            status => Err(ProcessError::Unexpected { url, status, body: String::new() }),
+        }
+    }
+
+    fn with_key(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.key {
+            Some(key) => request.header("X-API-Key", key),
+            None => request,
+        }
+    }
+
     /// Gets a path as JSON, which must be answered by 200.
     pub async fn get_json(&self, path: &str) -> Result<Value, ProcessError> {
         self.get(path, "application/json").await?.expect(200)?.json()
@@ -90,10 +129,7 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, url: String) -> Result<Reply, ProcessError> {
-        let request = match &self.key {
-            Some(key) => request.header("X-API-Key", key),
-            None => request,
-        };
+        let request = self.with_key(request);
         let failed = |error: reqwest::Error| ProcessError::Request { url: url.clone(), why: innermost(&error) };
         let mut response = request.timeout(ANSWERED_WITHIN).send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -13,7 +13,7 @@ mod ports;
 mod process;
 
 pub use barn::{Barn, BarnSettings, BarnSide};
-pub use client::{Client, Reply};
+pub use client::{Client, Coming, Reply};
 pub use error::ProcessError;
 pub use herd::door::certificate::IdentityFiles;
 pub use office::{Office, OfficeSettings, OfficeSide};

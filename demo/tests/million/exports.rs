@@ -1,0 +1,221 @@
+//! The full export of a real barn's process that holds a million changes, and what memory it takes.
+
+use crate::yard::shipped::shipped_programs;
+use bytes::{Buf as _, Bytes, BytesMut};
+use demo::bench::memory::{Memory, mib};
+use demo::bench::{Budget, yard};
+use demo::processes::{Barn, BarnSettings, Client, Coming};
+use herd::position::{Position, Sequence};
+use herd::sync::link::BLOB_TYPE;
+use herd::sync::serve::FULL_EXPORT_PATH;
+use herd::wire::{BlobKind, ExportEnd, Page, from_blob, kind_of, whole_length};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use std::collections::BTreeMap;
+use std::io::{BufReader, Read};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+const CHANGES: usize = 1_000_000;
+/// So much more than at rest the process may hold while it exports.
+const MAX_ABOVE_IDLE_BYTES: u64 = 64 * 1024 * 1024;
+/// The store is to be filled by then.
+const FILLED_WITHIN: Duration = Duration::from_secs(600);
+/// Between two looks at the memory of a process that comes to rest.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A process that has come to rest changes by less from one look to the next.
+const RESTING_BYTES: u64 = 256 * 1024;
+/// So often a process is looked at before it must have come to rest.
+const LOOKS: usize = 30;
+/// A slow reader waits so long before each piece that it takes ...
+const SLOW_WAIT: Duration = Duration::from_millis(20);
+/// ... and hangs up after so many.
+const SLOW_PIECES: usize = 500;
+/// As many exports as are served at one time.
+const AT_ONE_TIME: usize = 8;
+const TABLES_TYPE: &str = "application/json";
+/// Pieces on their way to whoever reads them as JSON.
+const ON_THE_WAY: usize = 16;
+
+/// The whole export as tables; its entries only counted.
+#[derive(Deserialize)]
+struct Export {
+    success: bool,
+    position: Position,
+    folded: Sequence,
+    tables: BTreeMap<String, Counted>,
+    count: BTreeMap<String, u64>,
+    ended_at: Standing,
+}
+
+#[derive(Deserialize)]
+struct Standing {
+    position: Position,
+    folded: Sequence,
+}
+
+/// How many entries a list has.
+#[derive(Debug, PartialEq)]
+struct Counted(u64);
+
+impl<'de> Deserialize<'de> for Counted {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Counted;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Counted, A::Error> {
+                let mut count = 0;
+                while list.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(Counted(count))
+            }
+        }
+        from.deserialize_seq(Entries)
+    }
+}
+
+/// The pieces of an answer as they come, for a reader on a thread of its own.
+struct Pieces {
+    coming: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        if self.piece.is_empty() {
+            self.piece = self.coming.blocking_recv().unwrap_or_default();
+        }
+        let length = into.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut into[..length]);
+        Ok(length)
+    }
+}
+
+async fn read_tables(mut coming: Coming) -> Export {
+    let (pieces, taken) = mpsc::channel(ON_THE_WAY);
+    let reading = tokio::task::spawn_blocking(|| {
+        serde_json::from_reader(BufReader::new(Pieces { coming: taken, piece: Bytes::new() })).unwrap()
+    });
+    while let Some(piece) = coming.next().await.unwrap() {
+        pieces.send(piece).await.unwrap();
+    }
+    drop(pieces);
+    reading.await.unwrap()
+}
+
+/// Every page follows the one before, its chain recomputed; gives where they end.
+async fn read_blobs(mut coming: Coming) -> ExportEnd {
+    let (mut held, mut at, mut count) = (BytesMut::new(), None::<Position>, 0);
+    let mut end = None;
+    while let Some(piece) = coming.next().await.unwrap() {
+        held.extend_from_slice(&piece);
+        while let Some(length) = whole_length(&held).unwrap().filter(|length| *length <= held.len()) {
+            let blob = held.split_to(length);
+            assert_eq!(end, None, "nothing comes after the end");
+            if kind_of(&blob).unwrap() == BlobKind::ExportEnd {
+                end = Some(from_blob::<ExportEnd>(&blob).unwrap());
+                continue;
+            }
+            let run = from_blob::<Page>(&blob).unwrap().into_run();
+            assert!(at.is_none_or(|at| at == run.after), "no gap between pages");
+            assert_eq!(run.changes.chain(run.after.digest, run.after.sequence), run.end.digest);
+            count += run.changes.len() as u64;
+            at = Some(run.end);
+        }
+    }
+    let end = end.expect("the answer has an end");
+    assert_eq!((Some(end.end), end.count, held.len()), (at, count, 0));
+    end
+}
+
+async fn read_slowly(mut coming: Coming) {
+    for _ in 0..SLOW_PIECES {
+        sleep(SLOW_WAIT).await;
+        assert!(coming.next().await.unwrap().is_some(), "a million changes are longer");
+    }
+}
+
+/// The memory of the process once it has come to rest.
+async fn at_rest(barn: &Barn) -> u64 {
+    let mut before = Memory::of(barn.pid()).unwrap().resident_bytes;
+    for _ in 0..LOOKS {
+        sleep(LOOK_AGAIN).await;
+        let now = Memory::of(barn.pid()).unwrap().resident_bytes;
+        if now.abs_diff(before) < RESTING_BYTES {
+            return now;
+        }
+        before = now;
+    }
+    panic!("the process does not come to rest: it holds {} MiB", mib(before))
+}
+
+/// What the process held at most while `read` took an answer, above `idle`.
+async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl Future<Output = T>) -> T {
+    Memory::forget_peak(barn.pid()).unwrap();
+    let began = std::time::Instant::now();
+    let result = read.await;
+    let took = began.elapsed().as_secs_f64();
+    let Memory { peak_bytes, resident_bytes } = Memory::of(barn.pid()).unwrap();
+    let above = peak_bytes.saturating_sub(idle);
+    eprintln!(
+        "{what}: {} MiB above the {} MiB at rest, {} MiB afterwards, {took:.1} s",
+        mib(above),
+        mib(idle),
+        mib(resident_bytes)
+    );
+    assert!(above < MAX_ABOVE_IDLE_BYTES, "{what} takes {} MiB above the {} MiB at rest", mib(above), mib(idle));
+    result
+}
+
+async fn begun(client: &Client, accept: &str) -> Coming {
+    client.open(FULL_EXPORT_PATH, accept).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: part of .ci/long"]
+async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_has_at_rest() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut barn = Barn::new(&shipped_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
+    let budget = Budget::of(FILLED_WITHIN);
+    let held = tokio::task::block_in_place(|| yard::fill(&barn, 11, CHANGES - 1, budget)).unwrap();
+    assert_eq!(held, CHANGES - 1, "the store was not filled in {FILLED_WITHIN:?}");
+    barn.start().await.unwrap();
+    let auditor = barn.client(&barn.key("auditor", &["sync"]).unwrap()).unwrap();
+    let idle = at_rest(&barn).await;
+
+    let blobs = async { read_blobs(begun(&auditor, BLOB_TYPE).await).await };
+    let end = assert_needs_little("blobs", &barn, idle, blobs).await;
+    assert_eq!((end.count, end.end.sequence), (CHANGES as u64, Sequence(CHANGES as u64)));
+
+    let tables = async { read_tables(begun(&auditor, TABLES_TYPE).await).await };
+    let tables = assert_needs_little("tables", &barn, idle, tables).await;
+    assert!(tables.success);
+    assert_eq!((tables.position, tables.folded), (end.end, end.end.sequence));
+    assert_eq!((tables.ended_at.position, tables.ended_at.folded), (end.end, end.end.sequence));
+    assert_eq!(tables.tables["payloads"], Counted(CHANGES as u64 - 1));
+    for (table, counted) in &tables.tables {
+        eprintln!("{table}: {}", counted.0);
+        assert_eq!(tables.count[table], counted.0, "{table}");
+    }
+
+    for (what, accept) in [("blobs, slowly", BLOB_TYPE), ("tables, slowly", TABLES_TYPE)] {
+        let read = async { read_slowly(begun(&auditor, accept).await).await };
+        assert_needs_little(what, &barn, idle, read).await;
+    }
+    let all = async {
+        let mut reading = JoinSet::new();
+        for n in 0..AT_ONE_TIME {
+            let accept = if n % 2 == 0 { BLOB_TYPE } else { TABLES_TYPE };
+            reading.spawn(read_slowly(begun(&auditor, accept).await));
+        }
+        reading.join_all().await;
+    };
+    assert_needs_little("eight at one time, slowly", &barn, idle, all).await;
+    barn.terminate().await.unwrap();
+}
