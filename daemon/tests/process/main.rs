@@ -94,7 +94,7 @@ fn a_correction_by_command_is_made_once_whether_or_not_the_process_runs() {
 
     assert!(moves("k2", "P2").status.success());
     assert_eq!(moves("k2", "P3").status.code(), Some(7));
-    let shown = barn.output(&["show", "--json", "change", "4"]);
+    let shown = barn.output(&["show", "change", "4", "--json"]);
     let told = ["fence broken", "J. Doe", "command line", "\"pen\":\"P2\""];
     assert!(told.iter().all(|told| text_of(&shown).contains(told)), "{shown:?}");
     let process = barn.start();
