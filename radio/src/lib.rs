@@ -4,16 +4,23 @@
 //! databases or HTTP; what the bytes mean is decided elsewhere. [`Simulated`] is a radio like any other, driven by
 //! a seed instead of an antenna, so that a whole barn can run, and be proved, on a desk.
 
+pub mod board;
 mod counters;
+pub mod emulator;
+mod health;
+pub mod lora;
 mod packet;
 mod radio;
+pub mod serial;
 mod settings;
 pub mod simulated;
+pub mod sx127x;
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
 pub use counters::{Counters, RadioCounters};
+pub use health::{Health, Reporting};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet};
 pub use radio::{AnyRadio, Radio, RadioError};
 pub use settings::{OpenError, SettingsError, SimulatedSettings};

@@ -3,7 +3,9 @@
 use std::future::Future;
 
 use crate::simulated::{LedgerError, Simulated};
-use crate::{Counters, Packet};
+use tokio::sync::watch;
+
+use crate::{Counters, Health, Packet};
 
 /// Something that hears packets.
 ///
@@ -29,6 +31,10 @@ pub trait Radio: Send {
 
     /// A handle on the counters, readable while the radio is receiving.
     fn counters(&self) -> Counters;
+
+    /// How the radio is, readable while it is receiving. A radio that fails says so here, sets itself up again, and
+    /// `receive` goes on waiting.
+    fn health(&self) -> watch::Receiver<Health>;
 }
 
 /// Why a radio has no packet.
@@ -61,6 +67,12 @@ impl Radio for AnyRadio {
     fn counters(&self) -> Counters {
         match self {
             Self::Simulated(radio) => radio.counters(),
+        }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        match self {
+            Self::Simulated(radio) => radio.health(),
         }
     }
 }

@@ -2,8 +2,10 @@
 //! passes them all would be none.
 
 use super::*;
+use tokio::sync::watch;
+
 use crate::simulated::{Script, ScriptLine};
-use crate::{AnyRadio, Simulated};
+use crate::{AnyRadio, Health, Simulated};
 
 const SEED: u64 = 7;
 
@@ -76,6 +78,10 @@ impl Radio for Faulty {
             Fault::CountsNothing => Counters::default(),
             _ => self.radio.counters(),
         }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.radio.health()
     }
 }
 

@@ -38,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 pub use chute::Payloads;
@@ -45,7 +46,7 @@ pub use ledger::{Ledger, LedgerCounts, LedgerError, summary_path};
 pub use script::{LineFault, MAX_SCRIPT_BYTES, Script, ScriptError, ScriptLine};
 pub use traffic::Traffic;
 
-use crate::{Counters, Packet, Radio, RadioError, SettingsError};
+use crate::{Counters, Health, Packet, Radio, RadioError, Reporting, SettingsError};
 use air::{Fate, Signal};
 use ledger::Record;
 
@@ -74,6 +75,7 @@ pub struct Simulated {
     started_at: Option<Instant>,
     ended: bool,
     counters: Counters,
+    health: Reporting,
     ledger: Ledger,
     record: Option<Record>,
 }
@@ -96,6 +98,7 @@ impl Simulated {
             started_at: None,
             ended: false,
             counters: Counters::default(),
+            health: Reporting::default(),
             ledger: Ledger::default(),
             record: None,
         }
@@ -188,6 +191,10 @@ impl Radio for Simulated {
 
     fn counters(&self) -> Counters {
         self.counters.clone()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
     }
 }
 

@@ -1,0 +1,1 @@
+//! Modems at a serial line.
