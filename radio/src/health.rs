@@ -24,6 +24,10 @@ impl Reporting {
 
     /// Says how the radio is; whoever waits wakes only where that is new.
     pub fn report(&self, health: Health) {
-        self.0.send_if_modified(|known| std::mem::replace(known, health.clone()) != health);
+        self.0.send_if_modified(|known| {
+            let news = *known != health;
+            *known = health;
+            news
+        });
     }
 }
