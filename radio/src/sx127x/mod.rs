@@ -15,8 +15,11 @@
 //! Files, in the order of the chip's life: `bus` and `register`, `named` and `setup`, `watch`, `receive`, `transmit`,
 //! `rebuild`. Conversions are pure and stand in [`convert`]; each names its section of the data sheet.
 
+#[cfg(test)]
+mod array;
 mod bus;
 pub mod convert;
+mod examine;
 mod fault;
 mod named;
 mod owner;
@@ -34,6 +37,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch as tokio_watch};
 
+pub use examine::{Examination, examine};
 pub use fault::Fault;
 pub use owner::WAITING_PACKETS;
 pub use transmit::{TransmitError, TransmitSettings, Transmitter, WAITING_ORDERS};

@@ -13,6 +13,7 @@ pub enum Register {
     FrfMid = 0x07,
     FrfLsb = 0x08,
     PaConfig = 0x09,
+    Ocp = 0x0B,
     FifoAddrPtr = 0x0D,
     FifoTxBaseAddr = 0x0E,
     FifoRxBaseAddr = 0x0F,
@@ -66,10 +67,8 @@ pub const VERSION: u8 = 0x12;
 pub mod op_mode {
     /// The modem is LoRa's. Changes only in sleep.
     pub const LONG_RANGE: u8 = 0x80;
-    /// Oscillator off; the FIFO is lost.
-    pub const SLEEP: u8 = 0x00;
-    /// Oscillator on.
-    pub const STANDBY: u8 = 0x01;
+    /// Looks once whether someone transmits.
+    pub const CAD: u8 = 0x07;
     /// Receives packet after packet.
     pub const RX_CONTINUOUS: u8 = 0x05;
     /// The bits that say modem and mode. Those between them say what part of the band is used and stay out of it.
@@ -84,6 +83,8 @@ pub mod dio0 {
     pub const RX_DONE: u8 = 0x00;
     /// High while TxDone is set.
     pub const TX_DONE: u8 = 0x40;
+    /// High while CadDone is set.
+    pub const CAD_DONE: u8 = 0x80;
 }
 
 /// Bit 6 of [`Register::HopChannel`]: the header of the last packet says that a CRC follows the payload.

@@ -31,8 +31,8 @@ const CHECKED_BYTES: usize = Register::Version.address() as usize;
 
 /// A board's parts, those that the named driver wants for itself shared with us.
 pub(super) struct Wired<B: Board> {
-    bus: Shared<B::Bus>,
-    reset: Shared<B::Reset>,
+    pub(super) bus: Shared<B::Bus>,
+    pub(super) reset: Shared<B::Reset>,
     dio0: B::Dio0,
     pub(super) delay: Shared<B::Delay>,
 }
