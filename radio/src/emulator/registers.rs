@@ -74,7 +74,7 @@ pub(super) const PAGED_FROM: u8 = 0x0D;
 pub(super) const PAGED_TO: u8 = 0x3F;
 
 /// What the registers hold after a reset, by (address, value); all others hold 0.
-const RESET: [(u8, u8); 34] = [
+const RESET: [(u8, u8); 35] = [
     (0x01, 0x09),
     (0x02, 0x1A),
     (0x03, 0x0B),
@@ -93,6 +93,7 @@ const RESET: [(u8, u8); 34] = [
     (0x21, 0x08),
     (0x22, 0x01),
     (0x23, 0xFF),
+    (0x26, 0x04),
     (0x2F, 0x20),
     (0x31, 0xC3),
     (0x33, 0x27),

@@ -17,7 +17,8 @@ pub(super) struct Signal {
     /// Power of the signal alone.
     pub(super) power_dbm: f64,
     pub(super) snr_db: f64,
-    /// The sender's frequency less the receiver's.
+    /// The receiver's frequency less the sender's: as the chip sees it, the error is its own. Makers of radios found
+    /// that it has to be subtracted from the frequency set (sandeepmistry/arduino-LoRa, issue 600).
     pub(super) frequency_error_hz: i32,
 }
 
@@ -98,7 +99,7 @@ pub(super) fn arriving(
     offset_hz: i32,
     receiver: &Tuning,
 ) -> Signal {
-    let apart_hz = i64::from(sender.frequency_hz) - i64::from(receiver.frequency_hz) + i64::from(offset_hz);
+    let apart_hz = i64::from(receiver.frequency_hz) - i64::from(sender.frequency_hz) - i64::from(offset_hz);
     Signal {
         power_dbm,
         snr_db: power_dbm - noise_floor_dbm(receiver.bandwidth_hz, noise_figure_db),
