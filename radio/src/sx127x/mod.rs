@@ -101,6 +101,16 @@ impl Sx127x {
     /// Starts the chip's thread, which connects the board and sets the chip up; [`health`](Radio::health) tells how
     /// that goes. `name` is the radio's, for the thread and for errors.
     pub fn start<B: Board>(name: &str, board: B, settings: Settings) -> Result<Self, StartError> {
+        Self::start_telling(name, board, settings, (Counters::default(), Reporting::default()))
+    }
+
+    /// The same, with counters and health that others may look at already.
+    pub(crate) fn start_telling<B: Board>(
+        name: &str,
+        board: B,
+        settings: Settings,
+        (counters, health): (Counters, Reporting),
+    ) -> Result<Self, StartError> {
         if let Some(TransmitSettings { power_dbm }) = settings.transmit.filter(|transmit| !transmit.is_possible()) {
             return Err(StartError::Power { power_dbm });
         }
@@ -108,7 +118,7 @@ impl Sx127x {
         let (orders_in, orders) = sync_channel(WAITING_ORDERS);
         let (faults_in, faults) = tokio_watch::channel(None);
         let (ends, ended) = sync_channel::<()>(0);
-        let (counters, health, stop) = (Counters::default(), Reporting::default(), Stop::default());
+        let stop = Stop::default();
         health.report(Health::Failing("the chip is being set up".to_owned()));
         let owner = Owner {
             packets: packets_in,
@@ -128,6 +138,16 @@ impl Sx127x {
         Ok(Self { packets, transmitter, counters, health, faults, stop, ended, thread: Some(thread) })
     }
 
+    /// The next packet, uncounted: for a radio around this one, which counts what it hands over itself. Cancel-safe.
+    pub(crate) async fn next_uncounted(&mut self) -> Result<Packet, RadioError> {
+        self.packets.recv().await.ok_or(RadioError::Closed)
+    }
+
+    /// The same without waiting, if there is one.
+    pub(crate) fn waiting_uncounted(&mut self) -> Option<Packet> {
+        self.packets.try_recv().ok()
+    }
+
     /// A handle to transmit with. It refuses everything where the settings do not allow to transmit.
     pub fn transmitter(&self) -> Transmitter {
         self.transmitter.clone()
@@ -142,7 +162,7 @@ impl Sx127x {
 impl Radio for Sx127x {
     /// Cancel-safe: it reads a channel. [`RadioError::Closed`] comes only if the chip's thread has died of a panic.
     async fn receive(&mut self) -> Result<Packet, RadioError> {
-        let packet = self.packets.recv().await.ok_or(RadioError::Closed)?;
+        let packet = self.next_uncounted().await?;
         self.counters.count_received();
         Ok(packet)
     }
