@@ -17,7 +17,7 @@ const MAX_REPEATS: u32 = 2;
 const REPEAT_AFTER_US: std::ops::RangeInclusive<u64> = 30_000..=300_000;
 
 /// So many transmissions a second go through the air at [`MODULATION`](super::MODULATION), so that readers that listen
-/// before they talk find room: the payloads of a yard hold it for 35 ms each in the mean.
+/// before they talk find room: the payloads of a yard hold it for 38 ms each in the mean.
 const CARRIED_PER_S: f64 = 15.0;
 
 /// A pen is read in this share of its time; then the alley is empty until the next one comes.
