@@ -1,11 +1,12 @@
 //! What can be set about an SX127x on a board's SPI bus.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{SettingsError, check_range};
-use crate::board::{Linux, Pins, Rppal};
+use crate::board::{Pins, Rppal};
 use crate::lora::{
     Bandwidth, Breach, CodingRate, Emission, Limit, Modulation, Region, SpreadingFactor, judge, limits, region,
 };
@@ -18,8 +19,10 @@ const BANDS_HZ: [(u32, u32); 3] =
 const LOWEST_BAND_WIDEST_HZ: u32 = 125_000;
 /// What the chip's SPI bears (data sheet, table 12).
 const SPI_HZ: (u32, u32) = (100_000, 10_000_000);
-/// What the output `PA_BOOST` gives, the only one that modules wire to their antenna (data sheet, section 5.4.2).
-const POWER_DBM: (f64, f64) = (2.0, 20.0);
+/// What the output `PA_BOOST` gives, the only one that modules wire to their antenna (data sheet, sections 5.4.2 and
+/// 5.4.3).
+const CONTINUOUS_DBM: RangeInclusive<i8> = 2..=17;
+const HIGH_DBM: i8 = 20;
 const GAIN_DBI: (f64, f64) = (-20.0, 20.0);
 const PREAMBLE_SYMBOLS: (f64, f64) = (6.0, 65_535.0);
 /// Lines of the processors that rppal knows; a chip of another board may have more.
@@ -75,7 +78,7 @@ pub struct Sx127xSettings {
     pub region: Option<Region>,
     /// Whether this radio may transmit. Needs `region`, and settings that are lawful there. Default false.
     pub transmit: bool,
-    /// What the module puts into its antenna connector, in dBm: 2..=20. Default 14.
+    /// What the module puts into its antenna connector, in dBm: 2..=17, or 20. Default 14.
     pub power_dbm: i8,
     /// What antenna and cable add in the best direction, in dBi: -20..=20. Default 2.15, a half-wave dipole.
     pub antenna_gain_dbi: f64,
@@ -133,7 +136,9 @@ impl Sx127xSettings {
 
     /// What the radio sends out when it transmits; or the first value that is out of its range.
     pub fn emission(&self) -> Result<Emission, SettingsError> {
-        check_range("power_dbm", self.power_dbm.into(), POWER_DBM.0..=POWER_DBM.1)?;
+        if !CONTINUOUS_DBM.contains(&self.power_dbm) && self.power_dbm != HIGH_DBM {
+            return Err(refused("power_dbm", self.power_dbm, "2..=17, or 20"));
+        }
         check_range("antenna_gain_dbi", self.antenna_gain_dbi, GAIN_DBI.0..=GAIN_DBI.1)?;
         let &Self { power_dbm, antenna_gain_dbi, .. } = self;
         Ok(Emission { modulation: self.modulation()?, power_dbm, antenna_gain_dbi, hop_channels: 1 })
@@ -145,17 +150,9 @@ impl Sx127xSettings {
         Ok(self.region.map(|region| limits(region, &emission)).unwrap_or_default())
     }
 
-    /// The board that `board = "rppal"` means.
-    pub fn rppal(&self) -> Rppal {
-        Rppal::new(self.pins())
-    }
-
-    /// The board that `board = "linux"` means.
-    pub fn linux(&self) -> Linux {
-        Linux::new(self.pins())
-    }
-
-    fn pins(&self) -> Pins {
+    /// Where the chip hangs: what [`Rppal::new`] and [`Linux::new`](crate::board::Linux::new) take, whichever
+    /// `board` says.
+    pub fn pins(&self) -> Pins {
         let &Self { spi_hz, reset_line, dio0_line, .. } = self;
         Pins { spi: self.spi.clone(), spi_hz, gpio_chip: self.gpio_chip.clone(), reset_line, dio0_line }
     }

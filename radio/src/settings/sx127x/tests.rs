@@ -70,6 +70,7 @@ fn every_value_out_of_its_range_is_refused_by_key_value_and_range() {
         ("spreading_factor = 13", "spreading_factor", "13"),
         ("preamble_symbols = 5", "preamble_symbols", "5"),
         ("power_dbm = 1", "power_dbm", "1"),
+        ("power_dbm = 18", "power_dbm", "18"),
         ("power_dbm = 21", "power_dbm", "21"),
         ("antenna_gain_dbi = -20.5", "antenna_gain_dbi", "-20.5"),
         ("antenna_gain_dbi = nan", "antenna_gain_dbi", "NaN"),
