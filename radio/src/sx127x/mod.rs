@@ -44,9 +44,10 @@ pub use owner::WAITING_PACKETS;
 pub use transmit::{TransmitError, TransmitSettings, Transmitter, WAITING_ORDERS};
 
 use crate::board::Board;
-use crate::lora::Modulation;
+use crate::lora::{AirTimeBudget, Modulation};
 use crate::{Counters, Health, Packet, Radio, RadioError, Reporting};
 use owner::{Owner, Stop};
+use transmit::Allowance;
 
 /// A thread that was told to stop has so long. It looks every 100 ms, and a transfer or a line that hangs in the
 /// kernel must not hang whoever drops the radio.
@@ -102,6 +103,27 @@ impl Sx127x {
     /// Starts the chip's thread, which connects the board and sets the chip up; [`health`](Radio::health) tells how
     /// that goes. `name` is the radio's, for the thread and for errors.
     pub fn start<B: Board>(name: &str, board: B, settings: Settings) -> Result<Self, StartError> {
+        Self::start_thread(name, board, settings, None)
+    }
+
+    /// The same for a radio that transmits where the law limits its air time: what is beyond the budget is refused. The
+    /// budget's moments are the time since this call; a process that does not know what it sent before begins with one
+    /// that is [used up](AirTimeBudget::used_up) at [`Duration::ZERO`].
+    pub fn start_within<B: Board>(
+        name: &str,
+        board: B,
+        settings: Settings,
+        budget: AirTimeBudget,
+    ) -> Result<Self, StartError> {
+        Self::start_thread(name, board, settings, Some(budget))
+    }
+
+    fn start_thread<B: Board>(
+        name: &str,
+        board: B,
+        settings: Settings,
+        budget: Option<AirTimeBudget>,
+    ) -> Result<Self, StartError> {
         if let Some(TransmitSettings { power_dbm }) = settings.transmit.filter(|transmit| !transmit.is_possible()) {
             return Err(StartError::Power { power_dbm });
         }
@@ -109,11 +131,13 @@ impl Sx127x {
         let (orders_in, orders) = sync_channel(WAITING_ORDERS);
         let (faults_in, faults) = tokio_watch::channel(None);
         let (ends, ended) = sync_channel::<()>(0);
+        let allowance = Allowance::new(budget);
         let (counters, health, stop) = (Counters::default(), Reporting::default(), Stop::default());
         health.report(Health::Failing("the chip is being set up".to_owned()));
         let owner = Owner {
             packets: packets_in,
             orders,
+            allowance: allowance.clone(),
             counters: counters.clone(),
             health: health.clone(),
             faults: faults_in,
@@ -129,7 +153,7 @@ impl Sx127x {
             }
         });
         let thread = thread.map_err(|source| StartError::Thread { name: name.to_owned(), source })?;
-        let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some() };
+        let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some(), allowance };
         Ok(Self { packets, transmitter, counters, health, faults, stop, ended, thread: Some(thread) })
     }
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use tokio::sync::{mpsc, watch};
 
 use super::fault::Fault;
-use super::transmit::{Order, TransmitError};
+use super::transmit::{Allowance, Order, TransmitError};
 use crate::{Counters, Health, Packet, Reporting};
 
 /// Packets that wait for `receive`. At the fastest setting 13 s of back-to-back packets of 16 bytes.
@@ -19,6 +19,7 @@ const ROOM_LOOK_MS: u64 = 2;
 pub(super) struct Owner {
     pub(super) packets: mpsc::Sender<Packet>,
     pub(super) orders: Receiver<Order>,
+    pub(super) allowance: Allowance,
     pub(super) counters: Counters,
     pub(super) health: Reporting,
     pub(super) faults: watch::Sender<Option<Arc<Fault>>>,

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::super::array::ArrayChip;
 use super::super::owner::Stop;
 use super::super::setup::Wired;
+use super::super::transmit::Allowance;
 use super::super::{Settings, WAITING_PACKETS};
 use super::*;
 use crate::lora::Modulation;
@@ -28,6 +29,7 @@ fn bench() -> Bench {
     let owner = Owner {
         packets: packets_in,
         orders: sync_channel(1).1,
+        allowance: Allowance::new(None),
         counters: Counters::default(),
         health: Reporting::default(),
         faults: watch::channel(None).0,
