@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::chip::{ChipIndex, ChipOptions};
 use super::ledger::TransmissionId;
+use super::reader::{Reader, ReaderOptions};
 use super::transmission::Transmission;
 use super::wiring::Chip;
 use super::world::World;
@@ -72,6 +73,9 @@ pub enum AirError {
     /// Too much is planned.
     #[error("the air cannot take another transmission: {MAX_PLANNED} events are planned; let time pass first")]
     Full,
+    /// The reader has too much to send already.
+    #[error("the reader takes no further payload: {0} wait for a free channel; let time pass first")]
+    ReaderFull(usize),
 }
 
 /// One air with its clock, and a handle on it: clones are handles on the same one.
@@ -135,6 +139,18 @@ impl Air {
             }
             Ok(world.plan_waves(nanoseconds(at), waves))
         })
+    }
+
+    /// Puts a reader on the air.
+    pub fn reader(&self, options: ReaderOptions) -> Reader {
+        let (reader, chip) = self.change(|world| world.add_reader(options));
+        Reader::new(self.clone(), reader, Chip::new(self.clone(), chip))
+    }
+
+    /// Transmits all of these at their times, in their order, each one made when the one before begins. What no
+    /// packet can hold is left out. The iterator is asked while the air is locked, so it must not touch it.
+    pub fn feed(&self, transmissions: impl Iterator<Item = (Duration, Transmission)> + Send + 'static) {
+        self.change(|world| world.feed(Box::new(transmissions)));
     }
 
     /// Lets time pass, whatever any driver does meanwhile: so a driver is stalled on purpose.
@@ -227,6 +243,6 @@ impl Air {
 }
 
 /// Some 580 years at most.
-fn nanoseconds(duration: Duration) -> u64 {
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

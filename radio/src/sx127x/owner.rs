@@ -54,7 +54,6 @@ impl Owner {
     pub(super) fn report_failing(&self, fault: Fault) {
         tracing::warn!(error = %fault, "the radio does not hear and is set up again");
         let sentence = fault.to_string();
-        self.refuse_orders(|| TransmitError::NotListening(sentence.clone()));
         // The type first: who wakes by the health finds it there.
         self.faults.send_replace(Some(Arc::new(fault)));
         self.health.report(Health::Failing(sentence));

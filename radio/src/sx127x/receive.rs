@@ -99,7 +99,7 @@ impl<B: Board> Chip<B> {
         let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
         let now = Instant::now();
         let value = |register| values[at(register, Register::OpMode)];
-        let (expected, found) = (op_mode::LONG_RANGE | op_mode::RX_CONTINUOUS, value(Register::OpMode) & op_mode::MASK);
+        let (expected, found) = (op_mode::LISTENING, value(Register::OpMode) & op_mode::MASK);
         if found != expected {
             refuse_dead(DOING, &values)?;
             return Err(changed(DOING, Register::OpMode, expected, found));

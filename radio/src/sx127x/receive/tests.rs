@@ -118,6 +118,16 @@ fn a_packet_that_overtook_the_one_before_it_comes_once() {
 }
 
 #[test]
+fn a_flag_that_comes_after_the_look_is_not_cleared_with_those_that_were_seen() {
+    let mut bench = bench();
+    bench.array.set(Register::IrqFlags, IrqFlags::TX_DONE);
+    let look = bench.chip.look().unwrap();
+    bench.array.set(Register::IrqFlags, IrqFlags::TX_DONE | IrqFlags::RX_DONE);
+    bench.chip.clear(look.flags).unwrap();
+    assert_eq!(bench.array.holds(Register::IrqFlags), IrqFlags::RX_DONE);
+}
+
+#[test]
 fn flags_that_cannot_be_cleared_are_a_fault_and_no_endless_look() {
     for flags in [IrqFlags::RX_DONE, IrqFlags::TX_DONE, 0x01] {
         let mut bench = bench();
