@@ -28,7 +28,7 @@ pub(super) struct Owner {
 
 impl Owner {
     /// Hands a packet over, and waits for room where there is none. False when the owner wants no more.
-    pub(super) fn take(&mut self, packet: Option<Packet>) -> bool {
+    pub(super) fn hand_over(&mut self, packet: Option<Packet>) -> bool {
         let Some(mut packet) = packet else { return true };
         loop {
             packet = match self.packets.try_send(packet) {

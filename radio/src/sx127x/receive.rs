@@ -78,13 +78,13 @@ impl<B: Board> Chip<B> {
                 continue;
             }
             let registers = self.packet_registers()?;
-            let heard = self.take(look, registers)?;
+            let heard = self.fetch(look, registers)?;
             let next = self.look()?;
             if self.was_overtaken(registers, next)? {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
             } else {
                 (found, in_vain) = (found + 1, 0);
-                if !owner.take(heard.count(owner)) {
+                if !owner.hand_over(heard.count(owner)) {
                     return Ok(Drained::Stopped);
                 }
             }
@@ -118,7 +118,7 @@ impl<B: Board> Chip<B> {
     }
 
     /// Judges a packet, and reads it if it is good: CRC present and right.
-    fn take(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
+    fn fetch(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
         if look.flags.payload_crc_error() {
             return Ok(Heard::CrcWrong);
         }
