@@ -57,7 +57,7 @@ pub use traffic::Traffic;
 pub use yard::MODULATION;
 
 use crate::emulator::Pace;
-use crate::sx127x::{Settings, StartError, Sx127x};
+use crate::sx127x::{StartError, Sx127x};
 use crate::{Counters, Health, Packet, Radio, RadioError, Reporting, SettingsError};
 use account::Account;
 use ledger::Record;
@@ -160,9 +160,8 @@ impl Simulated {
     /// Lets the air begin, and starts the driver on it.
     fn start(&self) -> Result<Run, StartError> {
         let account = Account::new(self.plan.open(self.pace), self.ledger.clone());
-        let settings = Settings { modulation: MODULATION, transmit: None };
         let told = (self.counters.clone(), self.health.clone());
-        let driver = Sx127x::start_telling("simulated", account.board(), settings, told)?;
+        let driver = Sx127x::start_telling("simulated", account.board(), MODULATION, told)?;
         Ok(Run { driver, ended: account.ended(), account })
     }
 

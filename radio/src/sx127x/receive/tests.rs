@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::super::array::ArrayChip;
 use super::super::owner::Stop;
 use super::super::setup::Wired;
+use super::super::transmit::Allowance;
 use super::super::{Settings, WAITING_PACKETS};
 use super::*;
 use crate::lora::Modulation;
@@ -28,6 +29,7 @@ fn bench() -> Bench {
     let owner = Owner {
         packets: packets_in,
         orders: sync_channel(1).1,
+        allowance: Allowance::new(None),
         counters: Counters::default(),
         health: Reporting::default(),
         faults: watch::channel(None).0,
@@ -116,14 +118,26 @@ fn a_packet_that_overtook_the_one_before_it_comes_once() {
 }
 
 #[test]
+fn a_flag_that_comes_after_the_look_is_not_cleared_with_those_that_were_seen() {
+    let mut bench = bench();
+    bench.array.set(Register::IrqFlags, IrqFlags::TX_DONE);
+    let look = bench.chip.look().unwrap();
+    bench.array.set(Register::IrqFlags, IrqFlags::TX_DONE | IrqFlags::RX_DONE);
+    bench.chip.clear(look.flags).unwrap();
+    assert_eq!(bench.array.holds(Register::IrqFlags), IrqFlags::RX_DONE);
+}
+
+#[test]
 fn flags_that_cannot_be_cleared_are_a_fault_and_no_endless_look() {
     for flags in [IrqFlags::RX_DONE, IrqFlags::TX_DONE, 0x01] {
         let mut bench = bench();
         put_packet(&bench.array);
         bench.array.set(Register::IrqFlags, flags);
         bench.array.state().frozen = Some(Register::IrqFlags);
+        let before = bench.array.state().frames;
         let found = bench.chip.drain(&mut bench.owner);
         assert!(matches!(found, Err(Fault::FlagsStuck { .. })), "{found:?}");
+        assert!(bench.array.state().frames - before < 100);
         // And nothing was delivered again and again.
         assert!(bench.packets.try_recv().is_err());
     }
