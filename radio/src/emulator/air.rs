@@ -172,15 +172,17 @@ impl Air {
 
     /// Lets time pass until nothing more is planned, but at most so long.
     pub fn pass_until_quiet(&self, at_most: Duration) {
-        let until = self.now() + at_most;
+        let until = self.now().saturating_add(at_most);
         loop {
             let next = self.world().next_ns().map(Duration::from_nanos);
-            let Some(next) = next.filter(|next| *next <= until) else { return };
+            // What is due after the end of the clock never happens.
+            let reachable = until.min(Duration::from_nanos(END_NS));
+            let Some(next) = next.filter(|next| *next <= reachable) else { return };
             self.pass(next.saturating_sub(self.now()));
         }
     }
 
-    /// Whether nothing is on the air or planned: then nothing will happen until someone plans it.
+    /// Whether nothing is planned: nothing will happen before someone does something.
     pub fn is_quiet(&self) -> bool {
         self.world().next_ns().is_none()
     }
@@ -209,7 +211,7 @@ impl Air {
     /// Lets time pass and then does something, with nothing between.
     pub(super) fn advance<T>(&self, duration: Duration, then: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world();
-        let until_ns = world.now_ns().saturating_add(nanoseconds(duration));
+        let until_ns = after(&world, duration);
         if let Some(ahead) = self.ahead(until_ns) {
             drop(world);
             std::thread::sleep(ahead);
@@ -222,7 +224,7 @@ impl Air {
     /// Waits for an edge of this chip's DIO0.
     pub(super) fn wait_for_edge(&self, chip: ChipIndex, at_most: Duration) -> Wake {
         let mut world = self.world();
-        let until_ns = world.now_ns().saturating_add(nanoseconds(at_most));
+        let until_ns = after(&world, at_most);
         let idle_until = Instant::now().checked_add(self.shared.pace.real(at_most));
         loop {
             if world.chip(chip).line.take_edge() {
@@ -259,7 +261,14 @@ impl Air {
     }
 }
 
-/// Some 580 years at most.
+/// The clock goes no further: far enough before its overflow that every packet still ends before that.
+const END_NS: u64 = 1 << 62;
+
+fn after(world: &World, duration: Duration) -> u64 {
+    world.now_ns().saturating_add(nanoseconds(duration)).min(END_NS)
+}
+
+/// 146 years at most.
 pub(super) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(duration.as_nanos()).unwrap_or(END_NS).min(END_NS)
 }

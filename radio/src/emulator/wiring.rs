@@ -7,7 +7,7 @@ use embedded_hal::spi::Operation;
 use embedded_hal_02::blocking::{delay, spi};
 use embedded_hal_02::digital::v2;
 
-use super::air::Air;
+use super::air::{Air, nanoseconds};
 use super::board::{Board02, Board10};
 use super::chip::{ChipIndex, Frame};
 use super::fault::Faults;
@@ -101,7 +101,7 @@ impl Chip {
     /// Power fails for so long on the air's clock: the chip does not answer, and is as after a reset when it does.
     pub fn brown_out(&self, duration: Duration) {
         self.air.change(|world| {
-            let back_ns = world.now_ns() + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
+            let back_ns = world.now_ns() + nanoseconds(duration);
             world.chip(self.index).reset(back_ns);
             world.settle(self.index);
         });

@@ -24,8 +24,8 @@ pub(super) struct State {
     pub(super) reads_only: Option<u8>,
     /// A register that takes no write.
     pub(super) frozen: Option<Register>,
-    /// What the registers turn to once the FIFO was read.
-    pub(super) after_fifo: Vec<(Register, u8)>,
+    /// What registers turn to once a burst was read that begins at this one.
+    pub(super) after_burst: Option<(Register, Vec<(Register, u8)>)>,
     /// For so long after a change of mode the chip still names standby.
     pub(super) mode_lags_ms: u64,
     mode_shows_at_ms: u64,
@@ -49,7 +49,7 @@ impl Default for State {
             fifo: [0; 256],
             reads_only: None,
             frozen: None,
-            after_fifo: Vec::new(),
+            after_burst: None,
             mode_lags_ms: 0,
             mode_shows_at_ms: 0,
             held_in_reset: false,
@@ -116,8 +116,8 @@ impl Transfer<u8> for ArrayChip {
             }
             address += u8::from(address != 0);
         }
-        if words[0] == Register::Fifo.address() {
-            for (register, value) in std::mem::take(&mut state.after_fifo) {
+        if let Some((_, turned)) = state.after_burst.take_if(|(first, _)| first.address() == words[0]) {
+            for (register, value) in turned {
                 *state.at(register.address()) = value;
             }
         }

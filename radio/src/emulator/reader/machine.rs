@@ -1,4 +1,4 @@
-//! The program of a reader: set up, sense, detect, send.
+//! The program of a reader: set up, detect, sense, send.
 
 use std::collections::VecDeque;
 
@@ -48,10 +48,10 @@ pub(in crate::emulator) enum Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Idle,
-    /// In receive mode, to measure the strength in the channel.
-    Sensing,
     /// Looking for a preamble.
     Detecting,
+    /// In receive mode, to measure the strength in the channel.
+    Sensing,
     BackingOff,
     Sending,
 }
@@ -158,25 +158,10 @@ impl Machine {
             self.step = Step::Idle;
             return Next::Given;
         };
-        if !self.options.listens {
-            let tuning = Tuning::of_modulation(&self.options.modulation, length(payload));
-            load(port, payload);
-            return self.send(port, &tuning);
-        }
-        port.write(Register::OpMode, &[RECEIVE]);
-        self.step = Step::Sensing;
-        Next::After(SENSE_NS.max(self.symbol_ns()))
-    }
-
-    /// A preamble is what the chip detects well; a packet in its middle it does not, but that is loud.
-    fn judge_strength(&mut self, port: &mut Port<'_>) -> Next {
-        let modulation = &self.options.modulation;
-        let noise_dbm = signal::noise_floor_dbm(modulation.bandwidth.hz(), NOISE_FIGURE_DB);
-        let busy = signal::rssi_register(noise_dbm + BUSY_OVER_NOISE_DB, modulation.frequency_hz);
-        let found = port.read(Register::RssiValue);
-        port.write(Register::OpMode, &[STANDBY]);
-        let Some(payload) = self.payloads.front().filter(|_| found < busy) else { return self.back_off(port) };
         load(port, payload);
+        if !self.options.listens {
+            return self.send(port);
+        }
         port.write(Register::IrqFlags, &[0xFF]);
         port.write(Register::DioMapping1, &[DIO0_CAD_DONE]);
         port.write(Register::OpMode, &[DETECT]);
@@ -184,22 +169,38 @@ impl Machine {
         Next::Edge { at_most_ns: 4 * self.symbol_ns() + MARGIN_NS }
     }
 
+    /// A preamble is detected even under the noise, but nothing else is.
     fn judge_activity(&mut self, port: &mut Port<'_>) -> Next {
         let flags = port.read(Register::IrqFlags);
-        let Some(payload) = self.payloads.front() else { return self.begin(port) };
         if flags & irq::CAD_DONE == 0 || flags & irq::CAD_DETECTED != 0 {
             return self.back_off(port);
         }
-        let tuning = Tuning::of_modulation(&self.options.modulation, length(payload));
-        self.send(port, &tuning)
+        port.write(Register::OpMode, &[RECEIVE]);
+        self.step = Step::Sensing;
+        Next::After(SENSE_NS.max(self.symbol_ns()))
     }
 
-    fn send(&mut self, port: &mut Port<'_>, tuning: &Tuning) -> Next {
+    /// A packet in its middle is loud. Strength comes last, as the time between it and the first wave is the shortest
+    /// in which another reader can begin unnoticed.
+    fn judge_strength(&mut self, port: &mut Port<'_>) -> Next {
+        let modulation = &self.options.modulation;
+        let noise_dbm = signal::noise_floor_dbm(modulation.bandwidth.hz(), NOISE_FIGURE_DB);
+        let busy = signal::rssi_register(noise_dbm + BUSY_OVER_NOISE_DB, modulation.frequency_hz);
+        if port.read(Register::RssiValue) < busy {
+            return self.send(port);
+        }
+        port.write(Register::OpMode, &[STANDBY]);
+        self.back_off(port)
+    }
+
+    fn send(&mut self, port: &mut Port<'_>) -> Next {
+        let payload_bytes = self.payloads.front().map_or(u8::MAX, |payload| length(payload));
+        let tuning = Tuning::of_modulation(&self.options.modulation, payload_bytes);
         port.write(Register::IrqFlags, &[0xFF]);
         port.write(Register::DioMapping1, &[DIO0_TX_DONE]);
         port.write(Register::OpMode, &[TRANSMIT]);
         self.step = Step::Sending;
-        Next::Edge { at_most_ns: tuning.air_time_ns(tuning.payload_bytes) + MARGIN_NS }
+        Next::Edge { at_most_ns: tuning.air_time_ns(payload_bytes) + MARGIN_NS }
     }
 
     fn finish(&mut self, port: &mut Port<'_>) -> Next {
