@@ -1,0 +1,134 @@
+//! Waiting for DIO0: how time passes, and for whom it stands still.
+
+use std::sync::{MutexGuard, PoisonError};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
+
+use super::air::{Air, after};
+use super::chip::ChipIndex;
+use super::world::World;
+use crate::board::Wake;
+
+/// So long, in real time, the air waits for a driver that is busy while another one waits.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Someone who waits for a chip's DIO0 now and then, on a thread of his own.
+#[derive(Debug)]
+pub(super) struct Driver {
+    chip: ChipIndex,
+    thread: ThreadId,
+    presence: Presence,
+}
+
+/// Where a driver is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// It waits until then at the latest.
+    Waiting { until_ns: u64 },
+    /// It does something, so that time must not pass.
+    Busy,
+    /// It has been busy for too long.
+    Absent,
+}
+
+impl World {
+    /// A driver begins to wait.
+    fn begin_wait(&mut self, chip: ChipIndex, until_ns: u64) {
+        let presence = Presence::Waiting { until_ns };
+        let thread = std::thread::current().id();
+        match self.drivers.iter_mut().find(|driver| driver.chip == chip) {
+            Some(driver) => *driver = Driver { chip, thread, presence },
+            None => self.drivers.push(Driver { chip, thread, presence }),
+        }
+    }
+
+    fn end_wait(&mut self, chip: ChipIndex) {
+        if let Some(driver) = self.drivers.iter_mut().find(|driver| driver.chip == chip) {
+            driver.presence = Presence::Busy;
+        }
+    }
+
+    /// Nobody waits for this chip any more.
+    pub(super) fn forget_driver(&mut self, chip: ChipIndex) {
+        self.drivers.retain(|driver| driver.chip != chip);
+    }
+
+    /// Whether a driver on another thread is busy, or about to be: its wait is over, and it has not noticed yet.
+    fn is_held(&self) -> bool {
+        let here = std::thread::current().id();
+        self.drivers.iter().filter(|driver| driver.thread != here).any(|driver| match driver.presence {
+            Presence::Waiting { until_ns } => self.now_ns() >= until_ns || self.has_edge(driver.chip),
+            Presence::Busy => true,
+            Presence::Absent => false,
+        })
+    }
+
+    /// Those who are busy have been so for too long.
+    fn stop_holding(&mut self) {
+        for driver in &mut self.drivers {
+            if driver.presence == Presence::Busy {
+                driver.presence = Presence::Absent;
+            }
+        }
+    }
+}
+
+impl Air {
+    /// Waits for an edge of this chip's DIO0.
+    pub(super) fn wait_for_edge(&self, chip: ChipIndex, at_most: Duration) -> Wake {
+        let mut world = self.world();
+        let until_ns = after(&world, at_most);
+        world.begin_wait(chip, until_ns);
+        let begun = Instant::now();
+        let wake = loop {
+            if world.has_edge(chip) {
+                world.chip(chip).line.take_edge();
+                break Wake::Edge;
+            }
+            if world.now_ns() >= until_ns {
+                break Wake::TimedOut;
+            }
+            world = self.let_time_pass(world, begun, until_ns, at_most);
+        };
+        world.end_wait(chip);
+        wake
+    }
+
+    /// Either something happens on the air, or real time passes until someone changes something.
+    fn let_time_pass<'a>(
+        &'a self,
+        mut world: MutexGuard<'a, World>,
+        begun: Instant,
+        until_ns: u64,
+        at_most: Duration,
+    ) -> MutexGuard<'a, World> {
+        let spent = begun.elapsed();
+        let pause = if world.has_several_drivers() && world.is_held() {
+            let left = PATIENCE.saturating_sub(spent);
+            if left.is_zero() {
+                world.stop_holding();
+            }
+            Some(left)
+        } else {
+            match world.next_ns() {
+                Some(next_ns) => self.ahead(next_ns.min(until_ns)),
+                None => Some(self.shared.pace.real(at_most).saturating_sub(spent)),
+            }
+        };
+        if world.has_several_drivers() {
+            self.shared.changed.notify_all();
+        }
+        match pause.filter(|pause| !pause.is_zero()) {
+            Some(pause) => {
+                let woken = self.shared.changed.wait_timeout(world, pause);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => {
+                if !world.happens_by(until_ns) {
+                    world.run_to(until_ns);
+                }
+                world
+            }
+        }
+    }
+}
