@@ -86,7 +86,7 @@ impl ChipState {
             line: Line::default(),
             host: None,
             registers: registers::after_reset(),
-            fsk: registers::after_reset(),
+            fsk: registers::fsk_after_reset(),
             fifo: Fifo::default(),
             entry: 0,
             entered: None,
@@ -142,7 +142,7 @@ impl ChipState {
     /// Everything is as after power-up, and the chip answers from then on.
     pub(super) fn reset(&mut self, answers_from_ns: u64) {
         self.registers = registers::after_reset();
-        self.fsk = registers::after_reset();
+        self.fsk = registers::fsk_after_reset();
         self.fifo.wipe(&mut self.ledger);
         self.entry += 1;
         self.entered = Some(Mode::Standby);
