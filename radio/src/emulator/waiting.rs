@@ -102,33 +102,33 @@ impl Air {
         until_ns: u64,
         at_most: Duration,
     ) -> MutexGuard<'a, World> {
-        let spent = begun.elapsed();
-        let pause = if world.has_several_drivers() && world.is_held() {
+        let pause = self.pause(&mut world, begun.elapsed(), until_ns, at_most);
+        if world.has_several_drivers() {
+            self.shared.changed.notify_all();
+        }
+        if !pause.is_zero() {
+            let woken = self.shared.changed.wait_timeout(world, pause);
+            return woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if !world.happens_by(until_ns) {
+            world.run_to(until_ns);
+        }
+        world
+    }
+
+    /// So much real time must pass before the clock may go on, for a wait that has taken `spent` of it.
+    fn pause(&self, world: &mut World, spent: Duration, until_ns: u64, at_most: Duration) -> Duration {
+        if world.has_several_drivers() && world.is_held() {
             let left = PATIENCE.saturating_sub(spent);
             if left.is_zero() {
                 world.stop_holding();
             }
-            Some(left)
-        } else {
-            match world.next_ns() {
-                Some(next_ns) => self.ahead(next_ns.min(until_ns)),
-                None => Some(self.shared.pace.real(at_most).saturating_sub(spent)),
-            }
-        };
-        if world.has_several_drivers() {
-            self.shared.changed.notify_all();
+            return left;
         }
-        match pause.filter(|pause| !pause.is_zero()) {
-            Some(pause) => {
-                let woken = self.shared.changed.wait_timeout(world, pause);
-                woken.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => {
-                if !world.happens_by(until_ns) {
-                    world.run_to(until_ns);
-                }
-                world
-            }
+        match world.next_ns() {
+            Some(next_ns) => self.ahead(next_ns.min(until_ns)).unwrap_or_default(),
+            // Nothing will ever happen by itself: real time passes for as long as the wait may take.
+            None => self.shared.pace.real(at_most).saturating_sub(spent),
         }
     }
 }
