@@ -210,6 +210,7 @@ impl Air {
         if was_quiet && world.next_ns().is_some() {
             self.shared.changed.notify_all();
         }
+        self.tell_other_drivers(&world);
         done
     }
 

@@ -20,15 +20,13 @@ pub(super) struct Driver {
     presence: Presence,
 }
 
-/// Where a driver is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a driver is at.
+#[derive(Debug, Clone, Copy)]
 enum Presence {
     /// It waits until then at the latest.
     Waiting { until_ns: u64 },
     /// It does something, so that time must not pass.
-    Busy,
-    /// It has been busy for too long.
-    Absent,
+    Busy { since: Instant },
 }
 
 impl World {
@@ -44,7 +42,7 @@ impl World {
 
     fn end_wait(&mut self, chip: ChipIndex) {
         if let Some(driver) = self.drivers.iter_mut().find(|driver| driver.chip == chip) {
-            driver.presence = Presence::Busy;
+            driver.presence = Presence::Busy { since: Instant::now() };
         }
     }
 
@@ -53,23 +51,17 @@ impl World {
         self.drivers.retain(|driver| driver.chip != chip);
     }
 
-    /// Whether a driver on another thread is busy, or about to be: its wait is over, and it has not noticed yet.
-    fn is_held(&self) -> bool {
+    /// How long at most time must stand still for drivers on other threads that are busy, or about to be: their wait
+    /// is over, and they have not noticed yet.
+    fn held_for(&self) -> Duration {
         let here = std::thread::current().id();
-        self.drivers.iter().filter(|driver| driver.thread != here).any(|driver| match driver.presence {
-            Presence::Waiting { until_ns } => self.now_ns() >= until_ns || self.has_edge(driver.chip),
-            Presence::Busy => true,
-            Presence::Absent => false,
-        })
-    }
-
-    /// Those who are busy have been so for too long.
-    fn stop_holding(&mut self) {
-        for driver in &mut self.drivers {
-            if driver.presence == Presence::Busy {
-                driver.presence = Presence::Absent;
-            }
-        }
+        let others = self.drivers.iter().filter(|driver| driver.thread != here);
+        let holds = others.map(|driver| match driver.presence {
+            Presence::Waiting { until_ns } if self.now_ns() >= until_ns || self.has_edge(driver.chip) => PATIENCE,
+            Presence::Waiting { .. } => Duration::ZERO,
+            Presence::Busy { since } => PATIENCE.saturating_sub(since.elapsed()),
+        });
+        holds.max().unwrap_or_default()
     }
 }
 
@@ -79,6 +71,7 @@ impl Air {
         let mut world = self.world();
         let until_ns = after(&world, at_most);
         world.begin_wait(chip, until_ns);
+        self.tell_other_drivers(&world);
         let begun = Instant::now();
         let wake = loop {
             if world.has_edge(chip) {
@@ -102,10 +95,7 @@ impl Air {
         until_ns: u64,
         at_most: Duration,
     ) -> MutexGuard<'a, World> {
-        let pause = self.pause(&mut world, begun.elapsed(), until_ns, at_most);
-        if world.has_several_drivers() {
-            self.shared.changed.notify_all();
-        }
+        let pause = self.pause(&world, begun.elapsed(), until_ns, at_most);
         if !pause.is_zero() {
             let woken = self.shared.changed.wait_timeout(world, pause);
             return woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -113,22 +103,27 @@ impl Air {
         if !world.happens_by(until_ns) {
             world.run_to(until_ns);
         }
+        self.tell_other_drivers(&world);
         world
     }
 
     /// So much real time must pass before the clock may go on, for a wait that has taken `spent` of it.
-    fn pause(&self, world: &mut World, spent: Duration, until_ns: u64, at_most: Duration) -> Duration {
-        if world.has_several_drivers() && world.is_held() {
-            let left = PATIENCE.saturating_sub(spent);
-            if left.is_zero() {
-                world.stop_holding();
-            }
-            return left;
+    fn pause(&self, world: &World, spent: Duration, until_ns: u64, at_most: Duration) -> Duration {
+        let held = if world.has_several_drivers() { world.held_for() } else { Duration::ZERO };
+        if !held.is_zero() {
+            return held;
         }
         match world.next_ns() {
             Some(next_ns) => self.ahead(next_ns.min(until_ns)).unwrap_or_default(),
             // Nothing will ever happen by itself: real time passes for as long as the wait may take.
             None => self.shared.pace.real(at_most).saturating_sub(spent),
+        }
+    }
+
+    /// Time has passed, or someone has begun to wait: others may go on.
+    pub(super) fn tell_other_drivers(&self, world: &World) {
+        if world.has_several_drivers() {
+            self.shared.changed.notify_all();
         }
     }
 }
