@@ -3,7 +3,7 @@
 use super::Failure;
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
 /// The account that the simulated radio leaves behind.
@@ -36,8 +36,10 @@ impl Ledger {
 }
 
 fn counts(path: &Path) -> Result<Ledger, Failure> {
-    let text = fs::read_to_string(path);
-    let text = text.map_err(|source| Failure::File { doing: "reading", path: path.into(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => Failure::NoAccount { path: path.into() },
+        _ => Failure::File { doing: "reading", path: path.into(), source },
+    })?;
     let count = |name: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.ok_or_else(|| Failure::Ledger { path: path.into() })
@@ -66,7 +68,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
         fs::write(&path, "6878\n").unwrap();
-        assert!(matches!(Ledger::read(&path), Err(Failure::File { .. })));
+        assert!(matches!(Ledger::read(&path), Err(Failure::NoAccount { .. })));
         let summary = directory.path().join("heard.summary");
         fs::write(&summary, "sent 1\nheard 1\n").unwrap();
         assert!(matches!(Ledger::read(&path), Err(Failure::Ledger { .. })));
