@@ -14,5 +14,6 @@ pub mod recorder;
 pub mod remote;
 pub mod run;
 pub mod settings;
+pub mod tap;
 #[cfg(test)]
 mod worlds;
