@@ -190,7 +190,7 @@ impl Receiving {
     /// Keeps the packet in hand until it is durable.
     async fn record(&self, packet: Packet) -> Result<(), ReceiveEnd> {
         let radio = self.channel.name.as_str();
-        let incoming = self.stamp(packet);
+        let incoming = stamp(&self.channel, &*self.clock, packet);
         self.tap.show(Heard::from(&incoming));
         loop {
             let error = match self.recorder.record(incoming.clone()).await {
@@ -214,26 +214,6 @@ impl Receiving {
         }
     }
 
-    /// With the time at which it was heard, which may be a while ago if a commit stalled.
-    fn stamp(&self, packet: Packet) -> Incoming {
-        let age = Instant::now().saturating_duration_since(packet.received_at);
-        let now = self.clock.read();
-        let at = RawReading {
-            received_at_us: now.received_at_us.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(0)),
-            since_boot_ms: now.since_boot_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)),
-            ..now
-        };
-        let origin = Origin {
-            channel: self.channel.name.clone(),
-            rssi_dbm: packet.rssi_dbm,
-            snr_quarter_db: packet.snr_quarter_db,
-            frequency_error_hz: packet.frequency_error_hz,
-            reader_group: self.channel.reader_group.clone(),
-            reader_era: 0,
-        };
-        Incoming { raw: packet.bytes, origin, at }
-    }
-
     /// Until it is time to try again, or to stop.
     async fn pause(&self) {
         let mut shutdown = self.shutdown.clone();
@@ -242,6 +222,26 @@ impl Receiving {
             () = tokio::time::sleep(RETRY_AFTER) => {}
         }
     }
+}
+
+/// With its origin, and with the time at which it was heard, which may be a while ago if a commit stalled.
+pub fn stamp(channel: &Channel, clock: &dyn Clock, packet: Packet) -> Incoming {
+    let age = Instant::now().saturating_duration_since(packet.received_at);
+    let now = clock.read();
+    let at = RawReading {
+        received_at_us: now.received_at_us.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(0)),
+        since_boot_ms: now.since_boot_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)),
+        ..now
+    };
+    let origin = Origin {
+        channel: channel.name.clone(),
+        rssi_dbm: packet.rssi_dbm,
+        snr_quarter_db: packet.snr_quarter_db,
+        frequency_error_hz: packet.frequency_error_hz,
+        reader_group: channel.reader_group.clone(),
+        reader_era: 0,
+    };
+    Incoming { raw: packet.bytes, origin, at }
 }
 
 #[cfg(test)]

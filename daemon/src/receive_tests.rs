@@ -95,7 +95,7 @@ async fn a_packet_that_waited_is_stamped_with_the_time_at_which_it_was_heard() {
     tokio::time::advance(Duration::from_millis(1_500)).await;
     let packet =
         Packet { bytes: vec![1], rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, received_at: heard };
-    let at = receiving.stamp(packet).at;
+    let at = stamp(&receiving.channel, &*receiving.clock, packet).at;
     assert_eq!((at.since_boot_ms, at.received_at_us), (7_500, WALL_US + 7_500_000));
 }
 

@@ -1,0 +1,110 @@
+//! Listening with radios that are opened for it.
+
+use super::{Ended, FIRST_LOOK, ListenError, Printer};
+use crate::receive::{Channel, stamp};
+use crate::settings::RadioSettings;
+use crate::tap::Heard;
+use futures::future::select_all;
+use herd::clock::SystemClock;
+use radio::{AnyRadio, Health, Packet, Radio as _, RadioError};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// What a radio tells next.
+enum News {
+    Packet(Packet),
+    Health(Health),
+    Failed(RadioError),
+    /// It says no more.
+    Closed,
+}
+
+/// A radio of our own.
+pub(super) struct Own {
+    channel: Channel,
+    radio: AnyRadio,
+    health: watch::Receiver<Health>,
+    /// Whether changes of its health still come.
+    health_open: bool,
+}
+
+impl Own {
+    pub(super) fn new(channel: Channel, radio: AnyRadio) -> Self {
+        let mut health = radio.health();
+        health.mark_changed();
+        Self { channel, radio, health, health_open: true }
+    }
+
+    fn is_failing(&self) -> bool {
+        matches!(*self.health.borrow(), Health::Failing(_))
+    }
+
+    /// Cancel-safe, as both that it waits for are.
+    async fn next(&mut self) -> News {
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.health.changed(), if self.health_open => match changed {
+                    Ok(()) => return News::Health(self.health.borrow_and_update().clone()),
+                    Err(_) => self.health_open = false,
+                },
+                packet = self.radio.receive() => return match packet {
+                    Ok(packet) => News::Packet(packet),
+                    Err(RadioError::Closed) => News::Closed,
+                    Err(error) => News::Failed(error),
+                },
+            }
+        }
+    }
+}
+
+/// Prints what the radios hear until the printer has enough, or all radios have ended.
+pub(super) async fn listen(radios: &[(Channel, &RadioSettings)], to: &mut Printer<'_>) -> Result<(), ListenError> {
+    let open = |(channel, settings): &(Channel, &RadioSettings)| {
+        let radio = settings.open(&channel.name);
+        let radio = radio.map_err(|source| ListenError::Open { radio: channel.name.clone(), source })?;
+        Ok(Own::new(channel.clone(), radio))
+    };
+    listen_to(radios.iter().map(open).collect::<Result<_, ListenError>>()?, to).await
+}
+
+/// The same with radios that are open. None that hears [`FIRST_LOOK`] after the start is an error; later it is not, as
+/// radios mend themselves.
+pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Result<(), ListenError> {
+    let first_look = Instant::now() + FIRST_LOOK;
+    let mut looked = false;
+    while !radios.is_empty() {
+        let (news, which) = tokio::select! {
+            biased;
+            () = sleep_until(first_look), if !looked => {
+                looked = true;
+                if radios.iter().all(Own::is_failing) {
+                    return Err(ListenError::NoneHears);
+                }
+                continue;
+            }
+            (news, which, _) = select_all(radios.iter_mut().map(|own| Box::pin(own.next()))) => (news, which),
+        };
+        let own = &radios[which];
+        let name = &own.channel.name;
+        match news {
+            News::Packet(packet) => {
+                let heard = Heard::from(&stamp(&own.channel, &SystemClock::default(), packet));
+                if to.packet(&heard)? == Ended::Yes {
+                    return Ok(());
+                }
+            }
+            News::Health(Health::Listening) => eprintln!("{name}: listening"),
+            News::Health(Health::Failing(why)) => eprintln!("{name}: failing: {why}"),
+            News::Failed(error) => return Err(ListenError::Failed { radio: name.clone(), error }),
+            News::Closed => {
+                eprintln!("{name}: ended");
+                radios.remove(which);
+                continue;
+            }
+        }
+        // The next look begins behind it, so that one that always has news holds up nobody.
+        radios.rotate_left(which + 1);
+    }
+    Ok(())
+}
