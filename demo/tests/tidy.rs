@@ -29,6 +29,22 @@ fn only_the_store_names_redb() {
 }
 
 #[test]
+fn one_file_names_each_crate_of_the_hardware() {
+    let files = |name: &'static str| {
+        let lines = naming_crate(name);
+        let mut files: Vec<String> = lines.iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
+        files.dedup();
+        files
+    };
+    let crates = ["rppal", "linux_embedded_hal", "gpiocdev", "sx127x_lora", "tokio_serial"];
+    let shared = crates.into_iter().map(|name| (name, files(name))).filter(|(_, files)| files.len() > 1);
+    let strays = shared.map(|(name, files)| format!("{name}: {}", files.join(", ")));
+    let reason = "each of them is old, retired or wrong somewhere: the file that names it knows how, and is all that \
+                  has to be written anew when it goes";
+    must_be_empty(reason, strays);
+}
+
+#[test]
 fn bytes_are_made_and_read_only_where_their_form_is_frozen() {
     // Changes, rows of tables, files, the wire, the pairing line: each has a version and golden bytes.
     let places = ["herd/src/change/", "herd/src/fold/staged.rs", "herd/src/store/", "herd/src/wire/"];
@@ -227,6 +243,16 @@ fn is_main(path: &str) -> bool {
 /// Where `word` stands in code that ships, outside the places that may say it.
 fn naming(word: &str, may: impl Fn(&str) -> bool) -> Vec<String> {
     within(|source| !may(&source.path), &[word])
+}
+
+/// Where a crate is named in code that ships. A module of ours may have its name.
+fn naming_crate(name: &str) -> Vec<String> {
+    let names = |line: &str| {
+        let ours = [format!("mod {name};"), format!("self::{name}::"), format!("super::{name}::")];
+        let rest = ours.iter().fold(line.to_owned(), |rest, ours| rest.replace(ours.as_str(), " "));
+        has_word(&rest, name)
+    };
+    shipped().iter().flat_map(|source| source.lines_where(&source.shipped_code(), names)).collect()
 }
 
 /// Where one of `words` stands in code that ships, within the places asked about.

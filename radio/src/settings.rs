@@ -1,4 +1,6 @@
-//! What can be set about a simulated radio.
+//! What can be set about radios.
+
+mod sx127x;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -7,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Simulated;
 use crate::simulated::{LedgerError, Script, ScriptError, Traffic};
+
+pub use self::sx127x::{BoardKind, Sx127xSettings};
 
 /// The settings of one simulated radio, as they stand in a configuration file. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

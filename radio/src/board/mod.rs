@@ -2,13 +2,38 @@
 //!
 //! The named driver speaks embedded-hal 0.2; this seam does too, and [`hal`] brings boards that speak 1.0 to it.
 
+mod error;
 pub mod hal;
+mod lines;
+mod linux;
+mod rppal;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
+
+pub use self::error::{BoardError, LineError, ResetError};
+pub use self::lines::{Dio0Line, ResetLine};
+pub use self::linux::Linux;
+pub use self::rppal::{Rppal, RppalDio0, RppalReset};
+
+/// Where a chip hangs on a real board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pins {
+    /// The SPI device, such as `/dev/spidev0.0`.
+    pub spi: PathBuf,
+    /// Clock of the bus in Hz.
+    pub spi_hz: u32,
+    /// The GPIO chip, such as `/dev/gpiochip0`.
+    pub gpio_chip: PathBuf,
+    /// The line on that chip that is wired to RESET.
+    pub reset_line: u32,
+    /// The line on that chip that is wired to DIO0.
+    pub dio0_line: u32,
+}
 
 /// Something that can connect to its chip, again and again: after a failure everything is opened anew.
 pub trait Board: Send + 'static {
@@ -56,49 +81,5 @@ pub enum Wake {
     TimedOut,
 }
 
-/// A line could not be waited on.
-#[derive(Debug, thiserror::Error)]
-#[error("waiting for an edge of DIO0: {0}")]
-pub struct LineError(pub String);
-
-/// Why a board could not be connected. Each says what to do.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BoardError {
-    /// There is no such SPI device.
-    #[error(
-        "{path} is not there: SPI is not enabled; on a Raspberry Pi put `dtparam=spi=on` into config.txt and start it again"
-    )]
-    NoSpi {
-        /// The device file.
-        path: String,
-    },
-    /// The user may not open it.
-    #[error("{path} may not be opened: the user of this program must be in the group `{group}`")]
-    NoPermission {
-        /// The device file.
-        path: String,
-        /// `spi` or `gpio`.
-        group: &'static str,
-    },
-    /// A line cannot be had: no such chip or line, or someone else holds it.
-    #[error("line {line} of {chip} for {what} cannot be had: {reason}")]
-    Line {
-        /// `RESET` or `DIO0`.
-        what: &'static str,
-        /// The GPIO chip's device file.
-        chip: String,
-        /// Its number there.
-        line: u32,
-        /// What the system said.
-        reason: String,
-    },
-    /// Something else that the system said.
-    #[error("{doing}: {source}")]
-    System {
-        /// What was being done.
-        doing: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-}
+#[cfg(test)]
+mod tests;
