@@ -6,7 +6,7 @@ mod running;
 mod scan;
 
 pub use line::{Ended, Printer, Setting};
-pub use scan::{Scan, Step};
+pub use scan::{Found, Scan};
 
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};

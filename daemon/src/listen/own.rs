@@ -6,12 +6,12 @@ use crate::settings::RadioSettings;
 use crate::tap::Heard;
 use futures::future::select_all;
 use herd::clock::SystemClock;
-use radio::{AnyRadio, Health, Packet, Radio as _, RadioError};
+use radio::{AnyRadio, Health, Packet, Radio as _, RadioCounters, RadioError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// What a radio tells next.
-enum News {
+pub(super) enum News {
     Packet(Packet),
     Health(Health),
     Failed(RadioError),
@@ -35,12 +35,41 @@ impl Own {
         Self { channel, radio, health, health_open: true }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.channel.name
+    }
+
+    pub(super) fn counters(&self) -> RadioCounters {
+        self.radio.counters().read()
+    }
+
+    /// A packet of its own as one that was heard.
+    pub(super) fn heard(&self, packet: Packet) -> Heard {
+        Heard::from(&stamp(&self.channel, &SystemClock::default(), packet))
+    }
+
+    /// What is wrong with it.
+    pub(super) fn why(&self) -> String {
+        match &*self.health.borrow() {
+            Health::Listening => "listening".to_owned(),
+            Health::Failing(why) => why.clone(),
+        }
+    }
+
+    /// Waits until it hears. For ever where that never comes.
+    pub(super) async fn listens(&self) {
+        let mut health = self.health.clone();
+        if health.wait_for(|health| *health == Health::Listening).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn is_failing(&self) -> bool {
-        matches!(*self.health.borrow(), Health::Failing(_))
+        *self.health.borrow() != Health::Listening
     }
 
     /// Cancel-safe, as both that it waits for are.
-    async fn next(&mut self) -> News {
+    pub(super) async fn next(&mut self) -> News {
         loop {
             tokio::select! {
                 biased;
@@ -60,12 +89,13 @@ impl Own {
 
 /// Prints what the radios hear until the printer has enough, or all radios have ended.
 pub(super) async fn listen(radios: &[(Channel, &RadioSettings)], to: &mut Printer<'_>) -> Result<(), ListenError> {
-    let open = |(channel, settings): &(Channel, &RadioSettings)| {
-        let radio = settings.open(&channel.name);
-        let radio = radio.map_err(|source| ListenError::Open { radio: channel.name.clone(), source })?;
-        Ok(Own::new(channel.clone(), radio))
-    };
-    listen_to(radios.iter().map(open).collect::<Result<_, ListenError>>()?, to).await
+    let mut own = Vec::new();
+    for (channel, settings) in radios {
+        let opened = settings.open(&channel.name);
+        let opened = opened.map_err(|source| ListenError::Open { radio: channel.name.clone(), source })?;
+        own.extend(opened.map(|radio| Own::new(channel.clone(), radio)));
+    }
+    listen_to(own, to).await
 }
 
 /// The same with radios that are open. None that hears [`FIRST_LOOK`] after the start is an error; later it is not, as
@@ -86,17 +116,16 @@ pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Res
             (news, which, _) = select_all(radios.iter_mut().map(|own| Box::pin(own.next()))) => (news, which),
         };
         let own = &radios[which];
-        let name = &own.channel.name;
+        let name = own.name();
         match news {
             News::Packet(packet) => {
-                let heard = Heard::from(&stamp(&own.channel, &SystemClock::default(), packet));
-                if to.packet(&heard)? == Ended::Yes {
+                if to.packet(&own.heard(packet))? == Ended::Yes {
                     return Ok(());
                 }
             }
             News::Health(Health::Listening) => eprintln!("{name}: listening"),
             News::Health(Health::Failing(why)) => eprintln!("{name}: failing: {why}"),
-            News::Failed(error) => return Err(ListenError::Failed { radio: name.clone(), error }),
+            News::Failed(error) => return Err(ListenError::Failed { radio: name.to_owned(), error }),
             News::Closed => {
                 eprintln!("{name}: ended");
                 radios.remove(which);

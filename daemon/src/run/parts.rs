@@ -103,7 +103,8 @@ impl Parts {
         let mut listened = Vec::new();
         for (channel, settings) in settings.radios() {
             let name = channel.name.clone();
-            let radio = settings.open(&name).map_err(|source| RunError::Radio { radio: name.clone(), source })?;
+            let opened = settings.open(&name).map_err(|source| RunError::Radio { radio: name.clone(), source })?;
+            let Some(radio) = opened else { continue };
             let (state, seen) = watch::channel(RadioState::Listening);
             let counters = radio.counters();
             let (recorder, clock, tap) = (self.recorder.clone(), clock.clone(), tap.clone());

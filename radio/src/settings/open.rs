@@ -1,0 +1,78 @@
+//! From the settings of a chip to the chip.
+
+use super::{BoardKind, OpenError, SettingsError, Sx127xSettings};
+use crate::sx127x::{Examination, Fault, Settings, Sx127x, TransmitSettings, examine};
+
+/// Why a chip was not examined, or what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExamineError {
+    /// A value is out of its range.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The chip is not as it should be.
+    #[error(transparent)]
+    Chip(#[from] Fault),
+}
+
+impl Sx127xSettings {
+    /// What the driver is to set up; or the first value that is out of its range, as [`validate`](Self::validate) has
+    /// it, or that the chip cannot do.
+    pub fn chip(&self) -> Result<Settings, SettingsError> {
+        self.validate()?;
+        let modulation = self.modulation()?;
+        if !self.transmit {
+            return Ok(Settings { modulation, transmit: None });
+        }
+        let transmit = u8::try_from(self.power_dbm).ok().map(|power_dbm| TransmitSettings { power_dbm });
+        match transmit.filter(TransmitSettings::is_possible) {
+            None => {
+                let allowed = "2..=17, or 20 (SX1276 data sheet, section 5.4)".to_owned();
+                Err(SettingsError { key: "power_dbm", value: self.power_dbm.to_string(), allowed })
+            }
+            transmit => Ok(Settings { modulation, transmit }),
+        }
+    }
+
+    /// Starts the radio; `name` is its own. What is wrong with board or chip is no error here: the radio says so
+    /// itself, and tries again.
+    pub fn open(&self, name: &str) -> Result<Sx127x, OpenError> {
+        let settings = self.chip()?;
+        Ok(match self.board {
+            BoardKind::Rppal => Sx127x::start(name, self.rppal(), settings),
+            BoardKind::Linux => Sx127x::start(name, self.linux(), settings),
+        }?)
+    }
+
+    /// Looks at the chip: see [`examine`]. Nobody else may use it meanwhile. Blocks for some 200 ms, at most a few
+    /// seconds.
+    pub fn examine(&self) -> Result<Examination, ExamineError> {
+        let modulation = self.chip()?.modulation;
+        Ok(match self.board {
+            BoardKind::Rppal => examine(&mut self.rppal(), &modulation),
+            BoardKind::Linux => examine(&mut self.linux(), &modulation),
+        }?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lora::Region;
+
+    #[test]
+    fn a_chip_that_only_listens_gets_no_power_and_one_that_transmits_gets_one_that_it_has() {
+        let listens = Sx127xSettings { power_dbm: 18, ..Sx127xSettings::default() };
+        assert_eq!(listens.chip().unwrap().transmit, None);
+        let lawful = Sx127xSettings {
+            transmit: true,
+            region: Some(Region::Eu868),
+            frequency_hz: 869_525_000,
+            power_dbm: 14,
+            ..Sx127xSettings::default()
+        };
+        assert_eq!(lawful.chip().unwrap().transmit, Some(TransmitSettings { power_dbm: 14 }));
+        let between = Sx127xSettings { power_dbm: 18, ..lawful };
+        assert_eq!(between.chip().unwrap_err().key, "power_dbm");
+    }
+}
