@@ -1,1 +1,3 @@
 //! Modems at a serial line.
+
+pub mod framing;
