@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::simulated::{LedgerError, Simulated};
 use tokio::sync::watch;
 
-use crate::{Counters, Health, Packet};
+use crate::{Counters, Health, Packet, Serial};
 
 /// Something that hears packets.
 ///
@@ -55,24 +55,29 @@ pub enum RadioError {
 pub enum AnyRadio {
     /// A radio driven by a seed or a script.
     Simulated(Simulated),
+    /// A modem at a serial port.
+    Serial(Serial),
 }
 
 impl Radio for AnyRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         match self {
             Self::Simulated(radio) => radio.receive().await,
+            Self::Serial(radio) => radio.receive().await,
         }
     }
 
     fn counters(&self) -> Counters {
         match self {
             Self::Simulated(radio) => radio.counters(),
+            Self::Serial(radio) => radio.counters(),
         }
     }
 
     fn health(&self) -> watch::Receiver<Health> {
         match self {
             Self::Simulated(radio) => radio.health(),
+            Self::Serial(radio) => radio.health(),
         }
     }
 }
@@ -80,5 +85,11 @@ impl Radio for AnyRadio {
 impl From<Simulated> for AnyRadio {
     fn from(radio: Simulated) -> Self {
         Self::Simulated(radio)
+    }
+}
+
+impl From<Serial> for AnyRadio {
+    fn from(radio: Serial) -> Self {
+        Self::Serial(radio)
     }
 }

@@ -141,7 +141,7 @@ pub enum FrameError {
 }
 
 /// What each framing is made of.
-trait Decode: std::fmt::Debug + Send {
+trait Decode: std::fmt::Debug + Send + Sync {
     /// Takes one byte.
     fn push_byte(&mut self, byte: u8, found: &mut Vec<Found>);
     /// Takes it that no more will come of what is open, and is as new afterwards.
