@@ -3,7 +3,7 @@
 use super::own::{Own, listen_to};
 use super::scan::scan_with;
 use super::*;
-use radio::emulator::{Air, Transmission};
+use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
 use radio::simulated::{Script, ScriptLine};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
@@ -47,7 +47,7 @@ async fn it_ends_after_the_packets_that_were_asked_for() {
 async fn radios_none_of_which_hears_are_an_error_that_says_where_to_look() {
     let air = Air::default();
     let chip = air.chip("barn");
-    chip.change_faults(|faults| faults.dead_bus = Some(radio::emulator::DeadBus::Ones));
+    chip.set_faults(Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() });
     let settings = ChipSettings { modulation: Modulation::default(), transmit: None };
     let radio = Sx127x::start("gate", chip.board(), settings).unwrap();
     let mut out = Vec::new();
