@@ -1,6 +1,11 @@
 //! From the settings of a chip to the chip.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+
 use super::{BoardKind, OpenError, SettingsError, Sx127xSettings};
+use crate::board::{BoardError, Rppal};
 use crate::sx127x::{Examination, Fault, Settings, Sx127x, TransmitSettings, examine};
 
 /// Why a chip was not examined, or what is wrong with it.
@@ -42,6 +47,19 @@ impl Sx127xSettings {
             BoardKind::Rppal => Sx127x::start(name, self.rppal(), settings),
             BoardKind::Linux => Sx127x::start(name, self.linux(), settings),
         }?)
+    }
+
+    /// Whether the devices that the chip hangs on are there and may be opened: each by what it is for, and its path.
+    /// Says nothing to the chip, and disturbs no radio that has it.
+    pub fn look_at_devices(&self) -> Vec<(&'static str, &Path, Result<(), BoardError>)> {
+        let opened = |path: &Path, failed: fn(&Path, io::Error) -> BoardError| {
+            OpenOptions::new().read(true).write(true).open(path).map(drop).map_err(|error| failed(path, error))
+        };
+        let mut devices = vec![("bus", self.spi.as_path(), opened(&self.spi, BoardError::of_spi))];
+        if self.board == BoardKind::Linux || !Rppal::maps_registers() {
+            devices.push(("lines", &self.gpio_chip, opened(&self.gpio_chip, BoardError::of_gpio_chip)));
+        }
+        devices
     }
 
     /// Looks at the chip: see [`examine`]. Nobody else may use it meanwhile. Blocks for some 200 ms, at most a few
