@@ -184,6 +184,16 @@ fn rules_see_code_and_neither_comments_nor_texts() {
 }
 
 #[test]
+fn a_crate_is_told_from_what_is_called_like_it() {
+    for named in ["use rppal::spi;", "    rppal::gpio::Gpio::new()", "use ::rppal::hal;", "use rppal;", "(rppal::x)"] {
+        assert!(begins_path(named, "rppal"), "{named}");
+    }
+    for other in ["mod rppal;", "use self::rppal::Rppal;", "settings.rppal()", "pub fn rppal(&self)", "my_rppal::x"] {
+        assert!(!begins_path(other, "rppal"), "{other}");
+    }
+}
+
+#[test]
 fn rules_about_what_ships_leave_tests_out() {
     let text = "use a;\n#[cfg(test)]\nmod tests {\n    use redb;\n}\n";
     let source = Source { path: "herd/src/x.rs".to_owned(), text: text.to_owned() };
@@ -245,14 +255,21 @@ fn naming(word: &str, may: impl Fn(&str) -> bool) -> Vec<String> {
     within(|source| !may(&source.path), &[word])
 }
 
-/// Where a crate is named in code that ships. A module of ours may have its name.
+/// Where a crate is named in code that ships: where its name begins a path. A module or a function of ours may be
+/// called like it.
 fn naming_crate(name: &str) -> Vec<String> {
-    let names = |line: &str| {
-        let ours = [format!("mod {name};"), format!("self::{name}::"), format!("super::{name}::")];
-        let rest = ours.iter().fold(line.to_owned(), |rest, ours| rest.replace(ours.as_str(), " "));
-        has_word(&rest, name)
-    };
+    let names = |line: &str| begins_path(line, name);
     shipped().iter().flat_map(|source| source.lines_where(&source.shipped_code(), names)).collect()
+}
+
+fn begins_path(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + name.len()..]);
+        let whole = !before.ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c));
+        let path = after.starts_with("::") || (before.ends_with("use ") && after.starts_with([';', ' ']));
+        // `::name` at the begin of a path is the crate, whatever is called like it here.
+        (whole || before.ends_with(" ::") || before == "::") && path
+    })
 }
 
 /// Where one of `words` stands in code that ships, within the places asked about.

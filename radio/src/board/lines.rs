@@ -120,3 +120,6 @@ impl EdgeLine for Dio0Line {
 fn line_error(error: gpiocdev::Error) -> LineError {
     LineError(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

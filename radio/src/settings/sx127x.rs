@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::{SettingsError, check_range};
-use crate::board::{Pins, Rppal};
+use crate::board::{Linux, Pins, Rppal};
 use crate::lora::{
     Bandwidth, Breach, CodingRate, Emission, Limit, Modulation, Region, SpreadingFactor, judge, limits, region,
 };
@@ -150,8 +150,17 @@ impl Sx127xSettings {
         Ok(self.region.map(|region| limits(region, &emission)).unwrap_or_default())
     }
 
-    /// Where the chip hangs: what [`Rppal::new`] and [`Linux::new`](crate::board::Linux::new) take, whichever
-    /// `board` says.
+    /// The board that `board = "rppal"` means.
+    pub fn rppal(&self) -> Rppal {
+        Rppal::new(self.pins())
+    }
+
+    /// The board that `board = "linux"` means.
+    pub fn linux(&self) -> Linux {
+        Linux::new(self.pins())
+    }
+
+    /// Where the chip hangs, whichever board that is.
     pub fn pins(&self) -> Pins {
         let &Self { spi_hz, reset_line, dio0_line, .. } = self;
         Pins { spi: self.spi.clone(), spi_hz, gpio_chip: self.gpio_chip.clone(), reset_line, dio0_line }

@@ -113,6 +113,13 @@ fn each_sub_band_of_europe_has_its_power_and_its_share_of_an_hour() {
 }
 
 #[test]
+fn powers_are_told_without_the_dust_of_binary_fractions() {
+    let strong = Emission { antenna_gain_dbi: 3.3, ..emission(868_100_000, Bandwidth::Khz125, 17) };
+    let text = judge(Region::Eu868, &strong)[0].to_string();
+    assert!(text.contains("which is 18.15 dBm of ERP, breaks EN 300 220-2"), "{text}");
+}
+
+#[test]
 fn beyond_17_dbm_the_chip_must_rest_wherever_it_stands() {
     let at = |power_dbm| limits(Region::Us902, &emission(915_000_000, Bandwidth::Khz500, power_dbm));
     assert_eq!(at(17), []);
