@@ -13,6 +13,23 @@ const CRYSTAL_HZ: u64 = 32_000_000;
 /// Scale?", MSWiM 2016, section 3.2: all but the last five may be lost).
 const SYMBOLS_TO_LOCK: u16 = 5;
 
+/// Bit 7 of register 0x31: the chip chooses its intermediate frequency.
+const AUTOMATIC_IF: u8 = 0x80;
+
+/// Where the host chooses the intermediate frequency, as errata note 1.1 tells it in section 2.3, a narrow channel is
+/// heard so far below the carrier that is set: by its own width.
+fn if_shift_hz(bandwidth_hz: u32) -> u32 {
+    match bandwidth_hz {
+        7_800 => 7_812,
+        10_400 => 10_417,
+        15_600 => 15_625,
+        20_800 => 20_833,
+        31_250 => 31_250,
+        41_700 => 41_667,
+        _ => 0,
+    }
+}
+
 /// Which path of the modem: the two have separate bits for inverted IQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -51,11 +68,14 @@ impl Tuning {
         if !(6..=12).contains(&spreading_factor) || !(5..=8).contains(&coding_rate_denominator) {
             return None;
         }
+        let bandwidth_hz = Bandwidth::ALL.get(usize::from(config1 >> 4))?.hz();
+        let chosen_if = direction == Direction::Receive && at(Register::DetectOptimize) & AUTOMATIC_IF == 0;
+        let below_hz = if chosen_if { if_shift_hz(bandwidth_hz) } else { 0 };
         Some(Self {
             // Rounded, as the register holds steps of 61 Hz (section 4.1.4).
-            frequency_hz: u32::try_from((frf * CRYSTAL_HZ + (1 << 18)) >> 19).ok()?,
+            frequency_hz: u32::try_from((frf * CRYSTAL_HZ + (1 << 18)) >> 19).ok()?.saturating_sub(below_hz),
             spreading_factor,
-            bandwidth_hz: Bandwidth::ALL.get(usize::from(config1 >> 4))?.hz(),
+            bandwidth_hz,
             coding_rate_denominator,
             explicit_header: config1 & 0x01 == 0,
             crc: config2 & 0x04 != 0,

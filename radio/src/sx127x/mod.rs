@@ -30,6 +30,7 @@ mod setup;
 mod transmit;
 mod watch;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
@@ -121,7 +122,11 @@ impl Sx127x {
         let thread = Builder::new().name(format!("sx127x {name}")).spawn(move || {
             // Dropped at the end, however that comes.
             let _ends = ends;
-            rebuild::live(board, &settings, owner);
+            let health = owner.health.clone();
+            let lived = catch_unwind(AssertUnwindSafe(|| rebuild::live(board, &settings, owner)));
+            if lived.is_err() {
+                health.report(Health::Failing("its thread ended by a defect of this program: report it".to_owned()));
+            }
         });
         let thread = thread.map_err(|source| StartError::Thread { name: name.to_owned(), source })?;
         let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some() };
@@ -168,3 +173,6 @@ impl Drop for Sx127x {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

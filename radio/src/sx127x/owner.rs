@@ -54,8 +54,9 @@ impl Owner {
         tracing::warn!(error = %fault, "the radio does not hear and is set up again");
         let sentence = fault.to_string();
         self.refuse_orders(|| TransmitError::NotListening(sentence.clone()));
-        self.health.report(Health::Failing(sentence));
+        // The type first: who wakes by the health finds it there.
         self.faults.send_replace(Some(Arc::new(fault)));
+        self.health.report(Health::Failing(sentence));
     }
 
     /// Something is wrong, and the radio hears all the same.

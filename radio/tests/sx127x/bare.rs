@@ -22,25 +22,25 @@ const POLL_MS: i32 = 20;
 
 /// A packet as either driver tells of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Heard {
-    pub bytes: Vec<u8>,
-    pub rssi_dbm: f64,
-    pub snr_db: f64,
-    pub frequency_error_hz: f64,
+pub(crate) struct Heard {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) rssi_dbm: f64,
+    pub(crate) snr_db: f64,
+    pub(crate) frequency_error_hz: f64,
 }
 
 /// What is on the air, and what a listener does with it.
-pub struct Scene {
-    pub modulation: Modulation,
-    pub on_air: Vec<Transmission>,
+pub(crate) struct Scene {
+    pub(crate) modulation: Modulation,
+    pub(crate) on_air: Vec<Transmission>,
     /// Silence between two transmissions.
-    pub gap: Duration,
+    pub(crate) gap: Duration,
     /// The listener is busy for so long with each packet, as with a commit.
-    pub busy: Duration,
+    pub(crate) busy: Duration,
 }
 
 impl Scene {
-    pub fn new(modulation: Modulation, on_air: Vec<Transmission>) -> Self {
+    pub(crate) fn new(modulation: Modulation, on_air: Vec<Transmission>) -> Self {
         let on_air = on_air.into_iter().map(|sent| Transmission { modulation, ..sent }).collect();
         Self { modulation, on_air, gap: Duration::from_millis(50), busy: Duration::ZERO }
     }
@@ -57,7 +57,7 @@ impl Scene {
     }
 
     /// What our driver makes of it.
-    pub fn heard_by_ours(&self) -> Vec<Heard> {
+    pub(crate) fn heard_by_ours(&self) -> Vec<Heard> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.listen_with_ours())
     }
@@ -89,7 +89,7 @@ impl Scene {
     }
 
     /// What the named driver makes of it; a panic is told as text.
-    pub fn heard_by_bare(&self) -> Result<Vec<Heard>, String> {
+    pub(crate) fn heard_by_bare(&self) -> Result<Vec<Heard>, String> {
         caught(|| {
             let barn = Barn::new(1);
             let end = self.plan(&barn);
@@ -113,10 +113,10 @@ impl Scene {
 }
 
 /// The named driver on an emulated chip.
-pub type Bare = LoRa<BoundedBus, NoPin, Reset, EmulatedDelay>;
+pub(crate) type Bare = LoRa<BoundedBus, NoPin, Reset, EmulatedDelay>;
 
 /// Sets the named driver up, in whole MHz as it takes them.
-pub fn bare(chip: &Chip, modulation: &Modulation) -> Bare {
+pub(crate) fn bare(chip: &Chip, modulation: &Modulation) -> Bare {
     let megahertz = i64::from(modulation.frequency_hz / 1_000_000);
     let Ok(mut driver) = LoRa::new(BoundedBus::new(chip), NoPin, chip.reset(), megahertz, chip.delay()) else {
         panic!("the named driver does not set the chip up")
@@ -130,7 +130,7 @@ pub fn bare(chip: &Chip, modulation: &Modulation) -> Bare {
 }
 
 /// Runs what may panic.
-pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something else");
@@ -139,7 +139,7 @@ pub fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 /// A bus that ends an endless loop by a panic, as nothing else could.
-pub struct BoundedBus {
+pub(crate) struct BoundedBus {
     bus: Spi02,
     left: u32,
 }
@@ -174,7 +174,7 @@ impl Write<u8> for BoundedBus {
 }
 
 /// Chip select, which the emulated bus drives itself.
-pub struct NoPin;
+pub(crate) struct NoPin;
 
 impl OutputPin for NoPin {
     type Error = Infallible;

@@ -10,18 +10,18 @@ use radio::{Health, Packet, Radio};
 use tokio::time::{sleep, timeout};
 
 /// The longest real time that a test waits for anything.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// When the first transmission begins on a fresh air: the chip listens by then.
-pub const BEGIN: Duration = Duration::from_secs(1);
+pub(crate) const BEGIN: Duration = Duration::from_secs(1);
 
 /// An air with one chip on it.
-pub struct Barn {
-    pub air: Air,
-    pub chip: Chip,
+pub(crate) struct Barn {
+    pub(crate) air: Air,
+    pub(crate) chip: Chip,
 }
 
 impl Barn {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         println!("seed {seed}");
         let air = Air::new(AirOptions { seed, ..AirOptions::default() });
         let chip = air.chip("barn");
@@ -29,34 +29,34 @@ impl Barn {
     }
 
     /// Our driver on this chip.
-    pub fn radio(&self, modulation: Modulation) -> Sx127x {
+    pub(crate) fn radio(&self, modulation: Modulation) -> Sx127x {
         start(self.chip.board(), modulation, None)
     }
 
     /// The same, allowed to transmit.
-    pub fn transmitting_radio(&self) -> Sx127x {
+    pub(crate) fn transmitting_radio(&self) -> Sx127x {
         start(self.chip.board(), Modulation::default(), Some(TransmitSettings { power_dbm: 14 }))
     }
 
     /// Plans a payload at the default modulation so long after now.
-    pub fn send_in(&self, wait: Duration, payload: &[u8]) {
+    pub(crate) fn send_in(&self, wait: Duration, payload: &[u8]) {
         self.air.transmit(Transmission::of(payload), self.air.now() + wait).unwrap();
     }
 }
 
-pub fn start(board: impl Board, modulation: Modulation, transmit: Option<TransmitSettings>) -> Sx127x {
+pub(crate) fn start(board: impl Board, modulation: Modulation, transmit: Option<TransmitSettings>) -> Sx127x {
     Sx127x::start("under test", board, Settings { modulation, transmit }).unwrap()
 }
 
 /// Waits until the radio hears.
-pub async fn listening(radio: &Sx127x) {
+pub(crate) async fn listening(radio: &Sx127x) {
     let mut health = radio.health();
     let heard = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
     heard.expect("the radio hears before long").unwrap();
 }
 
 /// Waits until the radio says that it does not hear, and gives its words.
-pub async fn failing(radio: &Sx127x) -> String {
+pub(crate) async fn failing(radio: &Sx127x) -> String {
     let mut health = radio.health();
     let failing = timeout(PATIENCE, health.wait_for(|health| *health != Health::Listening)).await;
     match failing.expect("the radio fails before long").unwrap().clone() {
@@ -66,12 +66,12 @@ pub async fn failing(radio: &Sx127x) -> String {
 }
 
 /// The next packet.
-pub async fn packet(radio: &mut Sx127x) -> Packet {
+pub(crate) async fn packet(radio: &mut Sx127x) -> Packet {
     timeout(PATIENCE, radio.receive()).await.expect("a packet comes before long").unwrap()
 }
 
 /// Waits for something that another thread brings about.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = timeout(PATIENCE, async {
         while !holds() {
             sleep(Duration::from_millis(1)).await;

@@ -49,8 +49,7 @@ fn a_packet_with_a_wrong_crc_is_not_heard() {
 
 #[test]
 fn a_packet_without_a_crc_is_not_heard() {
-    let on_air =
-        vec![Transmission::of(*b"sure"), Transmission { crc: false, ..Transmission::of(*b"nobody knows") }];
+    let on_air = vec![Transmission::of(*b"sure"), Transmission { crc: false, ..Transmission::of(*b"nobody knows") }];
     let scene = Scene::new(Modulation::default(), on_air);
     only_ours_keeps(&|heard| hears(&[b"sure"], heard), &scene);
 }

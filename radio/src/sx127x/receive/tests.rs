@@ -122,8 +122,10 @@ fn flags_that_cannot_be_cleared_are_a_fault_and_no_endless_look() {
         put_packet(&bench.array);
         bench.array.set(Register::IrqFlags, flags);
         bench.array.state().frozen = Some(Register::IrqFlags);
+        let before = bench.array.state().frames;
         let found = bench.chip.drain(&mut bench.owner);
         assert!(matches!(found, Err(Fault::FlagsStuck { .. })), "{found:?}");
+        assert!(bench.array.state().frames - before < 100);
         // And nothing was delivered again and again.
         assert!(bench.packets.try_recv().is_err());
     }
