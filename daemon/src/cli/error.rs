@@ -66,7 +66,10 @@ impl From<&CliError> for Exit {
             CliError::Unsound => Self::Damaged,
             CliError::Listen(error) => of_listen(error),
             CliError::Unwell
-            | CliError::Show(_) | CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
+            | CliError::Show(_)
+            | CliError::Incomplete(_)
+            | CliError::Print(_)
+            | CliError::Runtime(_) => Self::Failure,
         }
     }
 }

@@ -152,7 +152,16 @@ mod tests {
         Cli::command().debug_assert();
         let help = Cli::command().render_long_help().to_string();
         for taught in [
-            "run", "check", "config", "pair", "key", "show", "correct", "listen", "doctor", "verify",
+            "run",
+            "check",
+            "config",
+            "pair",
+            "key",
+            "show",
+            "correct",
+            "listen",
+            "doctor",
+            "verify",
             "herdlinx-mirror add",
         ] {
             assert!(help.contains(taught), "{taught}");

@@ -41,7 +41,8 @@ fn state_dir(path: &Path) -> Finding {
         return Finding::fail(WHAT, format!("{shown} may not be written by this user")).advising(advice);
     }
     if found.permissions().mode() & OTHERS != 0 {
-        return Finding::warn(WHAT, format!("{shown} is open to other users")).advising("`chmod 700` it: it holds keys");
+        return Finding::warn(WHAT, format!("{shown} is open to other users"))
+            .advising("`chmod 700` it: it holds keys");
     }
     Finding::ok(WHAT, format!("{shown} belongs to this user alone"))
 }

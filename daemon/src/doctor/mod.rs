@@ -118,7 +118,11 @@ impl Report {
     /// As lines, or as one JSON object.
     pub fn print(&self, json: bool, out: &mut dyn Write) -> io::Result<()> {
         if json {
-            return writeln!(out, "{}", json!({"well": self.is_well(), "findings": self.findings, "about": self.about}));
+            return writeln!(
+                out,
+                "{}",
+                json!({"well": self.is_well(), "findings": self.findings, "about": self.about})
+            );
         }
         for Finding { level, what, found, advice } in &self.findings {
             let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();

@@ -106,8 +106,10 @@ fn of_chip(name: &str, bandwidth_hz: u32, examined: Result<Examination, ExamineE
     };
     let dio0 = match found.dio0_tells {
         true => Finding::ok(part("DIO0"), "tells"),
-        false => Finding::warn(part("DIO0"), "does not tell; the radio hears all the same, by looking, and uses more power")
-            .advising("check that the module's DIO0 is wired to `dio0_line` (radio/WIRING.md)"),
+        false => {
+            Finding::warn(part("DIO0"), "does not tell; the radio hears all the same, by looking, and uses more power")
+                .advising("check that the module's DIO0 is wired to `dio0_line` (radio/WIRING.md)")
+        }
     };
     let version = Finding::ok(part("chip"), "answers and can be set up (SX1276 to SX1279)");
     vec![version, reset, dio0, noise(part("noise"), bandwidth_hz, &found)]
@@ -119,7 +121,8 @@ fn noise(what: String, bandwidth_hz: u32, found: &Examination) -> Finding {
     let quiet_dbm = -174.0 + 10.0 * f64::from(bandwidth_hz).log10() + 6.0;
     let said = format!("{noise_dbm} dBm, at most {loudest_dbm} dBm; a quiet place has {quiet_dbm:.0} dBm");
     if f64::from(noise_dbm) > quiet_dbm + LOUD_DB {
-        let loud = "the channel is loud: move the antenna away from machines and UHF readers, or take another frequency";
+        let loud =
+            "the channel is loud: move the antenna away from machines and UHF readers, or take another frequency";
         return Finding::warn(what, said).advising(loud);
     }
     Finding::ok(what, said)

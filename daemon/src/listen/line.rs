@@ -145,8 +145,7 @@ mod tests {
     #[test]
     fn a_packet_is_a_line_of_time_channel_dbm_db_hz_hex_and_text() {
         let (line, _) = printed(false, None, &[heard(b"hxb:1")]);
-        let expected =
-            "2024-01-15T10:35:20.123Z  gate   -80 dBm   -1.75 dB   +1200 Hz  6878623a31  hxb:1\n";
+        let expected = "2024-01-15T10:35:20.123Z  gate   -80 dBm   -1.75 dB   +1200 Hz  6878623a31  hxb:1\n";
         assert_eq!(line, expected);
         let silent = Heard { rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, ..heard(b"x") };
         assert_eq!(printed(false, None, &[silent]).0.split_whitespace().nth(3), Some("-"));

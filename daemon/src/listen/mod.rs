@@ -75,7 +75,9 @@ pub enum ListenError {
     #[error("printing a packet: {0}")]
     Print(#[from] io::Error),
     /// The settings have none.
-    #[error("no radio is set up, so there is nothing to listen to: add a [[radio]] to the settings (`herdlinxd config`)")]
+    #[error(
+        "no radio is set up, so there is nothing to listen to: add a [[radio]] to the settings (`herdlinxd config`)"
+    )]
     NoRadio,
     /// The one that was named is not among them.
     #[error("there is no radio `{name}`; there is: {known}")]
@@ -154,10 +156,7 @@ async fn hear(settings: &Settings, asked: &ListenRequest, to: &mut Printer<'_>) 
 }
 
 /// The radios that are listened to.
-fn chosen<'a>(
-    settings: &'a Settings,
-    asked: &ListenRequest,
-) -> Result<Vec<(Channel, &'a RadioSettings)>, ListenError> {
+fn chosen<'a>(settings: &'a Settings, asked: &ListenRequest) -> Result<Vec<(Channel, &'a RadioSettings)>, ListenError> {
     let radios: Vec<_> = settings.radios().collect();
     if radios.is_empty() {
         return Err(ListenError::NoRadio);

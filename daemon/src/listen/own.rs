@@ -8,7 +8,7 @@ use futures::future::select_all;
 use herd::clock::SystemClock;
 use radio::{AnyRadio, Health, Packet, Radio as _, RadioCounters, RadioError};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
 /// What a radio tells next.
 pub(super) enum News {
@@ -104,16 +104,16 @@ pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Res
     let first_look = Instant::now() + FIRST_LOOK;
     let mut looked = false;
     while !radios.is_empty() {
-        let (news, which) = tokio::select! {
-            biased;
-            () = sleep_until(first_look), if !looked => {
-                looked = true;
-                if radios.iter().all(Own::is_failing) {
-                    return Err(ListenError::NoneHears);
-                }
-                continue;
+        let next = match looked {
+            true => Ok(next_of(&mut radios).await),
+            false => timeout_at(first_look, next_of(&mut radios)).await,
+        };
+        let Ok((news, which)) = next else {
+            looked = true;
+            if radios.iter().all(Own::is_failing) {
+                return Err(ListenError::NoneHears);
             }
-            (news, which, _) = select_all(radios.iter_mut().map(|own| Box::pin(own.next()))) => (news, which),
+            continue;
         };
         let own = &radios[which];
         let name = own.name();
@@ -136,4 +136,10 @@ pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Res
         radios.rotate_left(which + 1);
     }
     Ok(())
+}
+
+/// What the first of them tells that has something to tell, and which it is. Cancel-safe.
+async fn next_of(radios: &mut [Own]) -> (News, usize) {
+    let (news, which, _) = select_all(radios.iter_mut().map(|own| Box::pin(own.next()))).await;
+    (news, which)
 }

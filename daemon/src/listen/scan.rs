@@ -109,11 +109,7 @@ async fn begins_to_hear(own: &mut Own) -> Result<(), ListenError> {
     }
 }
 
-async fn listen_for(
-    dwell: Duration,
-    own: &mut Own,
-    to: &mut Printer<'_>,
-) -> Result<(u64, Ended), ListenError> {
+async fn listen_for(dwell: Duration, own: &mut Own, to: &mut Printer<'_>) -> Result<(u64, Ended), ListenError> {
     let (until, mut packets) = (Instant::now() + dwell, 0);
     while let Ok(news) = timeout_at(until, own.next()).await {
         match news {
@@ -143,7 +139,9 @@ fn say(found: &[Found]) {
         None => eprintln!("Nobody was heard. Readers may be silent, on another frequency, or out of reach."),
         Some(Found { setting: Setting { spreading_factor, bandwidth_hz, sync_word }, packets, .. }) => {
             eprintln!("Most was heard, {packets} packets, with these settings of the radio:");
-            eprintln!("spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}");
+            eprintln!(
+                "spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}"
+            );
         }
     }
 }
