@@ -100,7 +100,7 @@ fn of_run(error: &RunError) -> Exit {
 fn of_listen(error: &ListenError) -> Exit {
     match error {
         ListenError::Ask(AskError::Refused(_)) | ListenError::ScanBesideDaemon => Exit::Refused,
-        ListenError::Ask(_) => Exit::NobodyHome,
+        ListenError::Ask(_) | ListenError::DaemonEnded => Exit::NobodyHome,
         ListenError::NoRadio
         | ListenError::NotThatRadio { .. }
         | ListenError::Open { .. }

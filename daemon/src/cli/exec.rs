@@ -30,8 +30,13 @@ impl Cli {
             return Ok(out.write_all(DEFAULT_TEXT.as_bytes())?);
         }
         let settings = self.settings()?;
-        // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
-        start_logging_at(if matches!(self.command, Command::Run) { settings.log } else { LogLevel::Warn });
+        start_logging_at(match self.command {
+            Command::Run => settings.log,
+            // They say themselves what the radios say.
+            Command::Listen(_) | Command::Doctor { .. } => LogLevel::Error,
+            // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
+            _ => LogLevel::Warn,
+        });
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),

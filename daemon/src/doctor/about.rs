@@ -48,7 +48,7 @@ impl About {
             board: text_of(Path::new("/proc/device-tree/model")).unwrap_or_else(unknown),
             user: user(),
             devices: devices(),
-            settings: toml::to_string(settings).unwrap_or_else(|error| format!("not shown: {error}")),
+            settings: toml::to_string(&whole(settings)).unwrap_or_else(|error| format!("not shown: {error}")),
         }
     }
 
@@ -58,6 +58,15 @@ impl About {
         writeln!(out, "  user: {user}\n  devices: {}\n  settings:", devices.join(" "))?;
         settings.lines().try_for_each(|line| writeln!(out, "    {line}"))
     }
+}
+
+/// With the tables of radios that were left to their defaults.
+fn whole(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    for radio in &mut settings.radio {
+        (radio.sx127x, radio.serial) = (radio.chip(), radio.modem());
+    }
+    settings
 }
 
 /// A short text that the system keeps in a file; one of the device tree ends with a zero.
@@ -82,12 +91,15 @@ fn user() -> String {
         let named = fields.into_iter().find(|fields| fields.get(2) == Some(&number));
         named.and_then(|fields| fields.first().map(|name| format!("{number}({name})")))
     };
-    let own = rustix::process::getgroups().unwrap_or_default();
+    let mut own = rustix::process::getgroups().unwrap_or_default();
+    own.push(rustix::process::getegid());
+    own.sort_by_key(|group| group.as_raw());
+    own.dedup();
     let shown = own.iter().map(|group| {
         let number = group.as_raw().to_string();
         name_of(&number).unwrap_or(number)
     });
-    format!("{} in the groups {}", rustix::process::getuid().as_raw(), shown.collect::<Vec<_>>().join(" "))
+    format!("{} in the groups {}", rustix::process::geteuid().as_raw(), shown.collect::<Vec<_>>().join(" "))
 }
 
 fn devices() -> Vec<String> {

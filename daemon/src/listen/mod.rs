@@ -68,6 +68,9 @@ pub enum ListenError {
     /// The running process gave no answer.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// It answered, and then no more.
+    #[error("the daemon has stopped, or does not answer any more; once it runs, or is stopped, listen again")]
+    DaemonEnded,
     /// It answered something else.
     #[error("the answer lacks `{0}`; is the process of another version?")]
     Incomplete(&'static str),

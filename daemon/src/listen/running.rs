@@ -23,7 +23,7 @@ pub(super) async fn listen(socket: &Path, only: Option<&str>, to: &mut Printer<'
         eprintln!("{name}, through the daemon that runs: {state}");
     }
     loop {
-        let answer = asked_after(socket, Some(last)).await?;
+        let answer = asked_after(socket, Some(last)).await.map_err(while_listening)?;
         states = say_changes(states, states_of(&answer)?);
         let answers = number(&answer, "pid")?;
         if answers != pid {
@@ -86,6 +86,14 @@ fn number(answer: &Answer, key: &'static str) -> Result<u64, ListenError> {
 
 async fn asked_after(socket: &Path, after: Option<u64>) -> Result<Answer, ListenError> {
     asked(socket, json!({"command": "listen", "after": after})).await
+}
+
+/// A daemon that stops leaves the one who asks without an answer.
+fn while_listening(error: ListenError) -> ListenError {
+    match error {
+        ListenError::Ask(AskError::NobodyHome { .. } | AskError::NoAnswer { .. }) => ListenError::DaemonEnded,
+        other => other,
+    }
 }
 
 /// Asking blocks, for as long as nothing is heard.

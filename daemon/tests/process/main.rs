@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
 
 mod barn;
+mod radios;
 
 use barn::{Barn, text_of};
 use herd::control::{SOCKET_NAME, ask};
