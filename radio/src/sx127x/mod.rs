@@ -32,7 +32,7 @@ mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -44,9 +44,10 @@ pub use owner::WAITING_PACKETS;
 pub use transmit::{TransmitError, TransmitSettings, Transmitter, WAITING_ORDERS};
 
 use crate::board::Board;
-use crate::lora::Modulation;
+use crate::lora::{AirTimeBudget, Modulation};
 use crate::{Counters, Health, Packet, Radio, RadioError, Reporting};
 use owner::{Owner, Stop};
+use transmit::Allowance;
 
 /// A thread that was told to stop has so long. It looks every 100 ms, and a transfer or a line that hangs in the
 /// kernel must not hang whoever drops the radio.
@@ -102,6 +103,27 @@ impl Sx127x {
     /// Starts the chip's thread, which connects the board and sets the chip up; [`health`](Radio::health) tells how
     /// that goes. `name` is the radio's, for the thread and for errors.
     pub fn start<B: Board>(name: &str, board: B, settings: Settings) -> Result<Self, StartError> {
+        Self::start_thread(name, board, settings, None)
+    }
+
+    /// The same for a radio that transmits where the law limits its air time: what is beyond the budget is refused. The
+    /// budget's moments are the time since this call; a process that does not know what it sent before begins with one
+    /// that is [used up](AirTimeBudget::used_up) at [`Duration::ZERO`].
+    pub fn start_within<B: Board>(
+        name: &str,
+        board: B,
+        settings: Settings,
+        budget: AirTimeBudget,
+    ) -> Result<Self, StartError> {
+        Self::start_thread(name, board, settings, Some(budget))
+    }
+
+    fn start_thread<B: Board>(
+        name: &str,
+        board: B,
+        settings: Settings,
+        budget: Option<AirTimeBudget>,
+    ) -> Result<Self, StartError> {
         if let Some(TransmitSettings { power_dbm }) = settings.transmit.filter(|transmit| !transmit.is_possible()) {
             return Err(StartError::Power { power_dbm });
         }
@@ -109,27 +131,20 @@ impl Sx127x {
         let (orders_in, orders) = sync_channel(WAITING_ORDERS);
         let (faults_in, faults) = tokio_watch::channel(None);
         let (ends, ended) = sync_channel::<()>(0);
+        let allowance = Allowance::new(budget);
         let (counters, health, stop) = (Counters::default(), Reporting::default(), Stop::default());
         health.report(Health::Failing("the chip is being set up".to_owned()));
         let owner = Owner {
             packets: packets_in,
             orders,
+            allowance: allowance.clone(),
             counters: counters.clone(),
             health: health.clone(),
             faults: faults_in,
             stop: stop.clone(),
         };
-        let thread = Builder::new().name(format!("sx127x {name}")).spawn(move || {
-            // Dropped at the end, however that comes.
-            let _ends = ends;
-            let health = owner.health.clone();
-            let lived = catch_unwind(AssertUnwindSafe(|| rebuild::live(board, &settings, owner)));
-            if lived.is_err() {
-                health.report(Health::Failing("its thread ended by a defect of this program: report it".to_owned()));
-            }
-        });
-        let thread = thread.map_err(|source| StartError::Thread { name: name.to_owned(), source })?;
-        let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some() };
+        let thread = spawn(name, board, settings, owner, ends)?;
+        let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some(), allowance };
         Ok(Self { packets, transmitter, counters, health, faults, stop, ended, thread: Some(thread) })
     }
 
@@ -142,6 +157,27 @@ impl Sx127x {
     pub fn last_fault(&self) -> tokio_watch::Receiver<Option<Arc<Fault>>> {
         self.faults.clone()
     }
+}
+
+/// Starts the thread. `ends` is dropped at its end, however that comes.
+fn spawn<B: Board>(
+    name: &str,
+    board: B,
+    settings: Settings,
+    owner: Owner,
+    ends: SyncSender<()>,
+) -> Result<JoinHandle<()>, StartError> {
+    // A name with a zero byte would be a panic.
+    let thread = Builder::new().name(format!("sx127x {}", name.replace('\0', "")));
+    let spawned = thread.spawn(move || {
+        let _ends = ends;
+        let health = owner.health.clone();
+        let lived = catch_unwind(AssertUnwindSafe(|| rebuild::live(board, &settings, owner)));
+        if lived.is_err() {
+            health.report(Health::Failing("its thread ended by a defect of this program: report it".to_owned()));
+        }
+    });
+    spawned.map_err(|source| StartError::Thread { name: name.to_owned(), source })
 }
 
 impl Radio for Sx127x {

@@ -7,7 +7,7 @@ use std::sync::mpsc::Receiver;
 use tokio::sync::{mpsc, watch};
 
 use super::fault::Fault;
-use super::transmit::{Order, TransmitError};
+use super::transmit::{Allowance, Order, TransmitError};
 use crate::{Counters, Health, Packet, Reporting};
 
 /// Packets that wait for `receive`. At the fastest setting 13 s of back-to-back packets of 16 bytes.
@@ -19,6 +19,7 @@ const ROOM_LOOK_MS: u64 = 2;
 pub(super) struct Owner {
     pub(super) packets: mpsc::Sender<Packet>,
     pub(super) orders: Receiver<Order>,
+    pub(super) allowance: Allowance,
     pub(super) counters: Counters,
     pub(super) health: Reporting,
     pub(super) faults: watch::Sender<Option<Arc<Fault>>>,
@@ -27,7 +28,7 @@ pub(super) struct Owner {
 
 impl Owner {
     /// Hands a packet over, and waits for room where there is none. False when the owner wants no more.
-    pub(super) fn take(&mut self, packet: Option<Packet>) -> bool {
+    pub(super) fn hand_over(&mut self, packet: Option<Packet>) -> bool {
         let Some(mut packet) = packet else { return true };
         loop {
             packet = match self.packets.try_send(packet) {
@@ -54,7 +55,6 @@ impl Owner {
         // Each try says the same; whoever follows the health says it once, and of which radio.
         tracing::debug!(error = %fault, "the radio does not hear and is set up again");
         let sentence = fault.to_string();
-        self.refuse_orders(|| TransmitError::NotListening(sentence.clone()));
         // The type first: who wakes by the health finds it there.
         self.faults.send_replace(Some(Arc::new(fault)));
         self.health.report(Health::Failing(sentence));

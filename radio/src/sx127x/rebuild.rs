@@ -64,8 +64,9 @@ pub(super) fn live<B: Board>(mut board: B, settings: &Settings, mut owner: Owner
             }
         };
         is_again = true;
+        let why = fault.to_string();
         owner.report_failing(fault);
-        pause(backoff.next_pause_ms(), clock, &owner);
+        pause(backoff.next_pause_ms(), clock, &owner, &why);
     }
 }
 
@@ -95,7 +96,7 @@ fn listen<B: Board>(chip: &mut Chip<B>, owner: &mut Owner, backoff: &mut Backoff
     let mut checks = 0_u32;
     while !owner.stop.is_wished() {
         if let Ok(order) = owner.orders.try_recv() {
-            chip.fulfil(order, &owner.stop)?;
+            chip.fulfil(order, &owner.allowance, &owner.stop)?;
         }
         let wake = chip.wait(&mut watch)?;
         let Drained::Clear(found) = chip.drain(owner)? else { return Ok(()) };
@@ -125,14 +126,14 @@ fn tell(noticed: Noticed, owner: &Owner) {
 }
 
 /// Waits on the board's clock; on the real one where no board could be connected. Ends early when that is wished.
-fn pause<D: DelayMs<u8>>(pause_ms: u64, mut clock: Option<Shared<D>>, owner: &Owner) {
+fn pause<D: DelayMs<u8>>(pause_ms: u64, mut clock: Option<Shared<D>>, owner: &Owner, why: &str) {
     let piece_ms = u64::from(PIECE_MS);
     for _ in 0..pause_ms.div_ceil(piece_ms) {
         match &mut clock {
             Some(clock) => clock.delay_ms(PIECE_MS),
             None => drop(owner.stop.wait(Duration::from_millis(piece_ms))),
         }
-        owner.refuse_orders(|| TransmitError::NotListening("it is being set up again".to_owned()));
+        owner.refuse_orders(|| TransmitError::NotListening(why.to_owned()));
         if owner.stop.is_wished() {
             return;
         }

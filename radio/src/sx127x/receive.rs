@@ -32,8 +32,6 @@ const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 
 #[derive(Debug, Clone, Copy)]
 struct Look {
     flags: IrqFlags,
-    /// Where the last packet begins in the FIFO. No two in a row begin at one place, as none is empty or 256 bytes.
-    last_start: u8,
     at: Instant,
 }
 
@@ -80,13 +78,13 @@ impl<B: Board> Chip<B> {
                 continue;
             }
             let registers = self.packet_registers()?;
-            let heard = self.take(look, registers)?;
+            let heard = self.fetch(look, registers)?;
             let next = self.look()?;
             if self.was_overtaken(registers, next)? {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
             } else {
                 (found, in_vain) = (found + 1, 0);
-                if !owner.take(heard.count(owner)) {
+                if !owner.hand_over(heard.count(owner)) {
                     return Ok(Drained::Stopped);
                 }
             }
@@ -101,13 +99,12 @@ impl<B: Board> Chip<B> {
         let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
         let now = Instant::now();
         let value = |register| values[at(register, Register::OpMode)];
-        let (expected, found) = (op_mode::LONG_RANGE | op_mode::RX_CONTINUOUS, value(Register::OpMode) & op_mode::MASK);
+        let (expected, found) = (op_mode::LISTENING, value(Register::OpMode) & op_mode::MASK);
         if found != expected {
             refuse_dead(DOING, &values)?;
             return Err(changed(DOING, Register::OpMode, expected, found));
         }
-        let last_start = value(Register::FifoRxCurrentAddr);
-        Ok(Look { flags: IrqFlags(value(Register::IrqFlags)), last_start, at: now })
+        Ok(Look { flags: IrqFlags(value(Register::IrqFlags)), at: now })
     }
 
     /// Clears the flags that were seen and no others. Before the packet is read: a flag that comes meanwhile stays.
@@ -121,7 +118,7 @@ impl<B: Board> Chip<B> {
     }
 
     /// Judges a packet, and reads it if it is good: CRC present and right.
-    fn take(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
+    fn fetch(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
         if look.flags.payload_crc_error() {
             return Ok(Heard::CrcWrong);
         }
@@ -154,14 +151,15 @@ impl<B: Board> Chip<B> {
 
     /// Whether a newer packet had come before the registers were read: they are its own then, it will be read for
     /// itself, and the one that was announced is lost.
+    ///
+    /// No two packets in a row begin at one place of the FIFO, as none is empty or 256 bytes long. So where a newer one
+    /// is announced and the last one still begins where this one does, this one was the newer one.
     fn was_overtaken(&mut self, registers: Registers, next: Look) -> Result<bool, Fault> {
-        let start = registers.get(Register::FifoRxCurrentAddr);
-        if !next.flags.rx_done() || next.last_start != start {
+        if !next.flags.rx_done() {
             return Ok(false);
         }
-        // The newer one may have come in the midst of that burst, between its place and its flag.
-        let now = self.port.read(Register::FifoRxCurrentAddr).map_err(Fault::of_bus("looking for packets"))?;
-        Ok(now == start)
+        let last = self.port.read(Register::FifoRxCurrentAddr).map_err(Fault::of_bus("looking for packets"))?;
+        Ok(last == registers.get(Register::FifoRxCurrentAddr))
     }
 }
 

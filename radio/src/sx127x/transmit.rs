@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -13,11 +14,12 @@ use super::register::{Register, TX_BASE, dio0};
 use super::setup::{Chip, carrier_bytes};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::board::{Board, EdgeLine, Wake};
+use crate::lora::{AirTimeBudget, Left, NotYet};
 
 /// Orders that wait for the chip.
 pub const WAITING_ORDERS: usize = 8;
 /// A transmission may take so much longer than its air time: the synthesizer and the amplifier have to rise.
-const ALLOWANCE_MS: u64 = 100;
+const LEEWAY_MS: u64 = 100;
 /// The longest wait before the flags are looked at, in milliseconds of the board's clock.
 const LOOK_MS: u64 = 50;
 /// An edge that brought nothing counts as so much waiting, so that a chattering line cannot hold a transmission.
@@ -58,6 +60,9 @@ pub enum TransmitError {
     /// Others wait to be transmitted already, or nobody takes what was heard. Trying later may help.
     #[error("the radio is busy: others wait to be transmitted, or nobody takes what was heard; try later")]
     Busy,
+    /// The law lets nothing so long be sent now.
+    #[error("nothing is transmitted: {0}")]
+    NotYet(#[from] NotYet),
     /// The radio is being set up.
     #[error("the radio cannot transmit now: {0}")]
     NotListening(String),
@@ -88,11 +93,39 @@ impl Order {
     }
 }
 
+/// The air time that a radio may still use, on the clock of this process; without a budget, any.
+#[derive(Debug, Clone)]
+pub(super) struct Allowance {
+    budget: Option<Arc<Mutex<AirTimeBudget>>>,
+    /// Where the budget's moments begin.
+    origin: Instant,
+}
+
+impl Allowance {
+    pub(super) fn new(budget: Option<AirTimeBudget>) -> Self {
+        Self { budget: budget.map(|budget| Arc::new(Mutex::new(budget))), origin: Instant::now() }
+    }
+
+    fn spend(&self, air_time: Duration) -> Result<(), NotYet> {
+        self.budget().map_or(Ok(()), |mut budget| budget.spend(self.origin.elapsed(), air_time))
+    }
+
+    fn left(&self) -> Option<Left> {
+        self.budget()?.left(self.origin.elapsed())
+    }
+
+    fn budget(&self) -> Option<MutexGuard<'_, AirTimeBudget>> {
+        let budget = self.budget.as_ref()?;
+        Some(budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// A handle that transmits through a radio. Clones share its queue.
 #[derive(Debug, Clone)]
 pub struct Transmitter {
     pub(super) orders: SyncSender<Order>,
     pub(super) allowed: bool,
+    pub(super) allowance: Allowance,
 }
 
 impl Transmitter {
@@ -113,11 +146,22 @@ impl Transmitter {
         })?;
         answer.await.unwrap_or(Err(TransmitError::Ended))
     }
+
+    /// What is left of the air time that the law allows, by the limit of which the least is left; none where nothing is
+    /// limited.
+    pub fn air_time_left(&self) -> Option<Left> {
+        self.allowance.left()
+    }
 }
 
 impl<B: Board> Chip<B> {
     /// Transmits, answers, and listens again. An error is of the chip, not of the order: that was answered.
-    pub(super) fn fulfil(&mut self, order: Order, stop: &Stop) -> Result<(), Fault> {
+    pub(super) fn fulfil(&mut self, order: Order, allowance: &Allowance, stop: &Stop) -> Result<(), Fault> {
+        // Spent even if the chip fails at it: nobody knows how much of it went out.
+        if let Err(not_yet) = allowance.spend(self.air_time(&order.payload)) {
+            order.answer(Err(not_yet.into()));
+            return Ok(());
+        }
         let outcome = match self.transmit(&order.payload, stop) {
             Ok(outcome) => outcome,
             Err(fault) => {
@@ -135,14 +179,17 @@ impl<B: Board> Chip<B> {
         self.named.stand_by()?;
         self.load(payload).map_err(Fault::of_bus("loading a packet"))?;
         self.named.transmit()?;
-        let air_time = self.modulation.air_time(u8::try_from(payload.len()).unwrap_or(u8::MAX));
-        let within = air_time + Duration::from_millis(ALLOWANCE_MS);
+        let within = self.air_time(payload) + Duration::from_millis(LEEWAY_MS);
         if self.has_left(within, stop)? {
             return Ok(Ok(()));
         }
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(within_ms, "the chip did not end its transmission");
         Ok(Err(TransmitError::TimedOut { within_ms }))
+    }
+
+    fn air_time(&self, payload: &[u8]) -> Duration {
+        self.modulation.air_time(u8::try_from(payload.len()).unwrap_or(u8::MAX))
     }
 
     /// Puts a packet into the FIFO, and lets DIO0 say when it has left (data sheet, section 4.1.6.1).

@@ -1,8 +1,10 @@
 //! Transmitting: off by default, heard by another chip, bounded, and back to listening whatever comes of it.
 
+use std::time::Duration;
+
 use radio::Radio;
-use radio::emulator::{DeadBus, Faults};
-use radio::lora::{Bandwidth, Modulation};
+use radio::emulator::{DeadBus, Faults, Register};
+use radio::lora::{AirTimeBudget, Bandwidth, Limit, Modulation, NotYet};
 use radio::sx127x::{Settings, StartError, Sx127x, TransmitError, TransmitSettings};
 use tokio::time::timeout;
 
@@ -113,4 +115,34 @@ async fn orders_beyond_the_queue_are_refused_at_once() {
     assert!(outcomes.contains(&Ok(())) && outcomes.contains(&Err(TransmitError::Busy)), "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(TransmitError::Busy))), "{outcomes:?}");
     assert!(radio.last_fault().borrow().is_none());
+}
+
+#[tokio::test]
+async fn air_time_beyond_the_budget_is_refused_and_what_is_left_is_shown() {
+    let barn = Barn::new(1);
+    let modulation = Modulation::default();
+    let settings = Settings { modulation, transmit: Some(TransmitSettings { power_dbm: 14 }) };
+    // Room for two packets of 50 bytes, and not for three; in the time that this test takes, none comes back.
+    let allowed = modulation.air_time(50) * 5 / 2;
+    let limit = Limit { allowed, window: Duration::from_secs(3_600), law: "a test" };
+    let budget = AirTimeBudget::new(vec![limit]);
+    let radio = Sx127x::start_within("within a budget", barn.chip.board(), settings, budget).unwrap();
+    listening(&radio).await;
+    let transmitter = radio.transmitter();
+    assert_eq!(transmitter.air_time_left().unwrap().left, allowed);
+    let mut sent = 0;
+    let refused = loop {
+        match transmitter.transmit(&[1; 50]).await {
+            Ok(()) => sent += 1,
+            // The air of this test is faster than the clock of the law.
+            Err(TransmitError::NotYet(NotYet::Until { wait, .. })) if wait < Duration::from_secs(1) => {
+                tokio::time::sleep(wait).await;
+            }
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(sent, 2);
+    assert!(matches!(refused, Err(TransmitError::NotYet(NotYet::Until { law: "a test", .. }))), "{refused:?}");
+    assert!(transmitter.air_time_left().unwrap().left < modulation.air_time(50));
+    assert_eq!(barn.chip.register(Register::OpMode) & 0x87, 0x85);
 }

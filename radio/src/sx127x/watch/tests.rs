@@ -1,7 +1,8 @@
 //! How the line is judged, and how often the chip is looked at.
 
-use proptest::prelude::*;
-
+use super::super::Settings;
+use super::super::array::ArrayChip;
+use super::super::setup::Wired;
 use super::*;
 use crate::lora::{Bandwidth, SpreadingFactor};
 
@@ -9,21 +10,20 @@ fn watch() -> Watch {
     Watch::new(&Modulation::default())
 }
 
-proptest! {
-    #[test]
-    fn two_packets_cannot_end_within_one_wait(
-        factor in 0_usize..6, bandwidth in 0_usize..10, rate in 0_usize..4, preamble_symbols in 6_u16..=64, bytes in 1_u8..
-    ) {
-        let ours = Modulation {
-            spreading_factor: SpreadingFactor::ALL[factor],
-            bandwidth: Bandwidth::ALL[bandwidth],
-            ..Modulation::default()
-        };
-        let theirs = Modulation { coding_rate: CodingRate::ALL[rate], preamble_symbols, ..ours };
-        prop_assert!(longest_wait(&ours) * 2 <= theirs.air_time(bytes));
-        prop_assert!(longest_wait(&ours) <= LONGEST_WAIT);
-        prop_assert!(longest_wait(&ours) >= Duration::from_millis(1));
+#[test]
+fn two_packets_cannot_end_within_one_wait_at_any_setting() {
+    for (spreading_factor, bandwidth) in settings() {
+        let ours = Modulation { spreading_factor, bandwidth, ..Modulation::default() };
+        // The shortest that any sender can send.
+        let theirs = Modulation { coding_rate: CodingRate::FourFifths, preamble_symbols: 6, ..ours };
+        assert!(longest_wait(&ours) * 2 <= theirs.air_time(1), "{spreading_factor:?} {bandwidth:?}");
+        assert!(longest_wait(&ours) <= LONGEST_WAIT);
+        assert!(longest_wait(&ours) >= Duration::from_millis(1));
     }
+}
+
+fn settings() -> impl Iterator<Item = (SpreadingFactor, Bandwidth)> {
+    SpreadingFactor::ALL.into_iter().flat_map(|factor| Bandwidth::ALL.map(|bandwidth| (factor, bandwidth)))
 }
 
 #[test]
@@ -66,4 +66,21 @@ fn a_check_is_due_after_enough_looks_and_then_not_again() {
     assert!(!watch.is_check_due());
     watch.since_check += CHECK_AFTER;
     assert!(watch.is_check_due());
+}
+
+#[test]
+fn a_line_that_chatters_does_not_keep_the_radio_busy() {
+    let array = ArrayChip::default();
+    let wired = Wired::from(array.clone().connect().unwrap());
+    let settings = Settings { modulation: Modulation::default(), transmit: None };
+    let mut chip = Chip::set_up(wired, &settings).ok().unwrap();
+    let mut watch = watch();
+    array.state().wakes = vec![Wake::Edge; 200];
+    let before = array.state().waited_ms;
+    for _ in 0..200 {
+        let wake = chip.wait(&mut watch).unwrap();
+        watch.note(wake, 0);
+    }
+    // All but the first ones were on the clock: 11 ms each, which is the longest wait in whole milliseconds.
+    assert_eq!(array.state().waited_ms - before, (200 - u64::from(CHATTER_AFTER)) * 11);
 }
