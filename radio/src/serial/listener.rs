@@ -136,10 +136,7 @@ impl<P: Opens> Listener<P> {
     async fn hear(&self, port: &mut P::Port, bytes: &mut [u8]) -> Heard {
         let path = || self.port.path().to_owned();
         let reading = port.read(bytes);
-        let read = match self.decoder.is_partial() {
-            true => timeout(SILENCE, reading).await,
-            false => Ok(reading.await),
-        };
+        let read = if self.decoder.is_partial() { timeout(SILENCE, reading).await } else { Ok(reading.await) };
         match read {
             Err(_) => Heard::Silence,
             Ok(Ok(0)) => Heard::Loss(PortError::Unplugged { path: path() }),
