@@ -1,6 +1,7 @@
 //! Serial modems through the real way in: a port opened by its path, which is a pseudo terminal.
 //!
 //! What a pseudo terminal is not: it has no speed, and loses no bytes when nobody reads.
+#![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
 
 mod modem;
 

@@ -37,9 +37,9 @@ impl Socket {
     /// Plugs a modem in. What was plugged in before keeps its line and loses its name.
     pub(crate) fn plug_in(&self) -> Modem {
         let (modem, line) = Modem::new();
-        let link = self.directory.path().join("next");
-        std::os::unix::fs::symlink(line, &link).unwrap();
-        std::fs::rename(link, self.path()).unwrap();
+        let name = self.directory.path().join("next");
+        std::os::unix::fs::symlink(line, &name).unwrap();
+        std::fs::rename(name, self.path()).unwrap();
         modem
     }
 
@@ -93,8 +93,8 @@ fn be_raw(line: impl AsFd) {
 /// A radio with its modem plugged in.
 #[derive(Debug)]
 pub(crate) struct Plugged {
-    pub(crate) radio: Serial,
-    pub(crate) modem: Modem,
+    radio: Serial,
+    _modem: Modem,
     _socket: Socket,
 }
 
@@ -104,7 +104,7 @@ impl Plugged {
         let socket = Socket::new();
         let mut modem = socket.plug_in();
         modem.write(bytes);
-        Self { radio: socket.radio(framing, false), modem, _socket: socket }
+        Self { radio: socket.radio(framing, false), _modem: modem, _socket: socket }
     }
 }
 
