@@ -69,19 +69,22 @@ impl<P: Opens> Listener<P> {
             let error = match self.open().await {
                 Err(error) => error,
                 Ok(mut port) => {
-                    self.is_open(was_open);
+                    self.report_open(was_open);
                     was_open = true;
                     let (stop, heard) = self.listen(&mut port).await;
                     if heard {
                         pause = FIRST_PAUSE;
                     }
                     match stop {
-                        Stop::Lost(error) => error,
+                        Stop::Lost(error) => {
+                            tracing::warn!(%error, "a serial port is lost");
+                            error
+                        }
                         Stop::Unwanted => return,
                     }
                 }
             };
-            tracing::debug!(%error, retry_in = ?pause, "a serial port is not heard");
+            tracing::debug!(%error, retry_in = ?pause, "a serial port is not open");
             self.health.report(Health::Failing(error.to_string()));
             sleep(pause).await;
             pause = LAST_PAUSE.min(pause * 2);
@@ -99,7 +102,7 @@ impl<P: Opens> Listener<P> {
         opening.await
     }
 
-    fn is_open(&self, again: bool) {
+    fn report_open(&self, again: bool) {
         if again {
             self.counters.count_rebuilt();
         }

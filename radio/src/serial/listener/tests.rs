@@ -230,7 +230,7 @@ async fn a_wrong_crc_and_other_damage_are_counted_apart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn thetask_ends_when_nobody_receives() {
+async fn the_task_ends_when_nobody_receives() {
     let (mut far, opening) = line();
     let mut bench = Bench::new(Framing::Line, [opening]);
     bench.packets.close();
