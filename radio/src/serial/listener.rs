@@ -69,19 +69,22 @@ impl<P: Opens> Listener<P> {
             let error = match self.open().await {
                 Err(error) => error,
                 Ok(mut port) => {
-                    self.is_open(was_open);
+                    self.report_open(was_open);
                     was_open = true;
                     let (stop, heard) = self.listen(&mut port).await;
                     if heard {
                         pause = FIRST_PAUSE;
                     }
                     match stop {
-                        Stop::Lost(error) => error,
+                        Stop::Lost(error) => {
+                            tracing::warn!(%error, "a serial port is lost");
+                            error
+                        }
                         Stop::Unwanted => return,
                     }
                 }
             };
-            tracing::debug!(%error, retry_in = ?pause, "a serial port is not heard");
+            tracing::debug!(%error, retry_in = ?pause, "a serial port is not open");
             self.health.report(Health::Failing(error.to_string()));
             sleep(pause).await;
             pause = LAST_PAUSE.min(pause * 2);
@@ -99,7 +102,7 @@ impl<P: Opens> Listener<P> {
         opening.await
     }
 
-    fn is_open(&self, again: bool) {
+    fn report_open(&self, again: bool) {
         if again {
             self.counters.count_rebuilt();
         }
@@ -136,10 +139,7 @@ impl<P: Opens> Listener<P> {
     async fn hear(&self, port: &mut P::Port, bytes: &mut [u8]) -> Heard {
         let path = || self.port.path().to_owned();
         let reading = port.read(bytes);
-        let read = match self.decoder.is_partial() {
-            true => timeout(SILENCE, reading).await,
-            false => Ok(reading.await),
-        };
+        let read = if self.decoder.is_partial() { timeout(SILENCE, reading).await } else { Ok(reading.await) };
         match read {
             Err(_) => Heard::Silence,
             Ok(Ok(0)) => Heard::Loss(PortError::Unplugged { path: path() }),

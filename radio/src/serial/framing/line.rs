@@ -14,8 +14,8 @@ use crate::MAX_PAYLOAD_BYTES;
 
 /// The weakest strength that is taken for one, in dBm. No module hears below about -148 dBm.
 ///
-/// A module that was not set to append a strength sends the first byte of the next line here. Those that HerdLinx
-/// knows begin with `h` or `e`, which would mean -152 and -155 dBm: so they are not eaten.
+/// A module that was not set to append a strength sends the first byte of the next line here. Those of the
+/// readers in use begin with `h` or `e`, which would mean -152 and -155 dBm: so they are not eaten.
 const WEAKEST_DBM: i16 = -150;
 
 #[derive(Debug)]

@@ -24,8 +24,11 @@ pub fn written(framing: Framing, frame: &Frame) -> Vec<u8> {
         }
         Framing::Cobs => encode_cobs(payload),
         Framing::Rak => {
-            let hex: String = payload.iter().map(|byte| format!("{byte:02X}")).collect();
-            format!("+EVT:RXP2P:{rssi_dbm}:{snr_db}:{hex}\r\n").into_bytes()
+            let hex = payload
+                .iter()
+                .flat_map(|byte| [byte >> 4, byte & 0x0f])
+                .map(|digit| b"0123456789ABCDEF"[usize::from(digit)]);
+            format!("+EVT:RXP2P:{rssi_dbm}:{snr_db}:").into_bytes().into_iter().chain(hex).chain(*b"\r\n").collect()
         }
     }
 }

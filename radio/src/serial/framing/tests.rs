@@ -157,6 +157,25 @@ fn a_million_mutated_bytes_break_no_decoder() {
     }
 }
 
+/// Noise by chance ends soon in one of the bytes that mean something; a line that is stuck does not.
+#[test]
+fn an_endless_stream_of_one_byte_behind_any_beginning_is_held_in_bounds() {
+    let beginnings: [&[u8]; 8] =
+        [b"", b"+", b"+RCV=", b"+RCV=1,255,", b"+RCV=1,5,HELLO,", b"+EVT:RXP2P:", b"\x05", b"\xff"];
+    for framing in Framing::ALL {
+        for (beginning, byte) in
+            beginnings.iter().flat_map(|beginning| TELLING.iter().map(move |byte| (beginning, byte)))
+        {
+            let mut decoder = Decoder::new(framing, true);
+            decoder.push(beginning);
+            for _ in 0..100 {
+                decoder.push(&[*byte; 20]);
+                assert!(decoder.held_bytes() <= MAX_HELD_BYTES, "{framing:?}: {byte} behind {beginning:?}");
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(CASES))]
 
