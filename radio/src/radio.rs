@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use crate::simulated::{LedgerError, Simulated};
+use crate::sx127x::Sx127x;
 use tokio::sync::watch;
 
 use crate::{Counters, Health, Packet};
@@ -41,8 +42,9 @@ pub trait Radio: Send {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RadioError {
-    /// The radio has ended for good. Only a simulation with an end does this; asking again does not help.
-    #[error("the radio has ended: its script or its time is over, and no further packet will come")]
+    /// The radio has ended for good; asking again does not help. A simulation with an end does this, and a radio
+    /// whose thread died, which is a defect.
+    #[error("the radio has ended, and no further packet will come")]
     Closed,
     /// The simulation could not write down what it is about to deliver. The packet waits; asking again may help.
     #[error(transparent)]
@@ -55,24 +57,29 @@ pub enum RadioError {
 pub enum AnyRadio {
     /// A radio driven by a seed or a script.
     Simulated(Simulated),
+    /// A chip on a board.
+    Sx127x(Sx127x),
 }
 
 impl Radio for AnyRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         match self {
             Self::Simulated(radio) => radio.receive().await,
+            Self::Sx127x(radio) => radio.receive().await,
         }
     }
 
     fn counters(&self) -> Counters {
         match self {
             Self::Simulated(radio) => radio.counters(),
+            Self::Sx127x(radio) => radio.counters(),
         }
     }
 
     fn health(&self) -> watch::Receiver<Health> {
         match self {
             Self::Simulated(radio) => radio.health(),
+            Self::Sx127x(radio) => radio.health(),
         }
     }
 }
@@ -80,5 +87,11 @@ impl Radio for AnyRadio {
 impl From<Simulated> for AnyRadio {
     fn from(radio: Simulated) -> Self {
         Self::Simulated(radio)
+    }
+}
+
+impl From<Sx127x> for AnyRadio {
+    fn from(radio: Sx127x) -> Self {
+        Self::Sx127x(radio)
     }
 }

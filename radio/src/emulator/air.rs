@@ -1,0 +1,232 @@
+//! The handle on one simulated air, and its clock.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::chip::{ChipIndex, ChipOptions};
+use super::ledger::TransmissionId;
+use super::transmission::Transmission;
+use super::wiring::Chip;
+use super::world::World;
+use crate::board::Wake;
+
+/// Events that may be planned at a time.
+const MAX_PLANNED: usize = 1 << 20;
+
+/// In real time the clock may be so far ahead without anyone being held up: a single transfer is not worth a sleep.
+const SLACK: Duration = Duration::from_millis(1);
+
+/// How fast an air's clock goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// As fast as it can.
+    Free,
+    /// Never ahead of real time, times `speed`.
+    RealTime {
+        /// 1 is the speed of the world; above 0.
+        speed: f64,
+    },
+}
+
+impl Pace {
+    /// So long this time on the air lasts at least, in real time.
+    fn real(self, air: Duration) -> Duration {
+        match self {
+            Self::RealTime { speed } if speed > 0.0 => {
+                Duration::try_from_secs_f64(air.as_secs_f64() / speed).unwrap_or(Duration::MAX)
+            }
+            Self::RealTime { .. } | Self::Free => air,
+        }
+    }
+}
+
+/// What an air is like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AirOptions {
+    /// Same seed, same course.
+    pub seed: u64,
+    /// How fast the clock goes.
+    pub pace: Pace,
+    /// What each receiver adds to thermal noise.
+    pub noise_figure_db: f64,
+    /// Between two chips for which nothing else was said.
+    pub path_loss_db: f64,
+    /// Standard deviation of the power of each packet at each receiver.
+    pub fading_db: f64,
+}
+
+impl Default for AirOptions {
+    /// 6 dB of noise figure (Semtech AN1200.13), 90 dB between two chips, no fading, as fast as it can.
+    fn default() -> Self {
+        Self { seed: 1, pace: Pace::Free, noise_figure_db: 6.0, path_loss_db: 90.0, fading_db: 0.0 }
+    }
+}
+
+/// Why the air does not take a transmission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AirError {
+    /// Not a length of a packet.
+    #[error("a payload of {0} bytes cannot be transmitted: a packet holds 1 to 255 bytes")]
+    PayloadLength(usize),
+    /// Too much is planned.
+    #[error("the air cannot take another transmission: {MAX_PLANNED} events are planned; let time pass first")]
+    Full,
+}
+
+/// One air with its clock, and a handle on it: clones are handles on the same one.
+///
+/// Time passes only while someone uses it: in transfers, in delays, in waits for DIO0 and in [`pass`](Air::pass). So
+/// the air waits for a driver however slow the machine is. It waits for the thread that uses it, not for others: with
+/// two drivers on two threads each lets time pass for both.
+#[derive(Debug, Clone)]
+pub struct Air {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    world: Mutex<World>,
+    /// Something was planned or switched.
+    changed: Condvar,
+    pace: Pace,
+    started: Instant,
+    seed: u64,
+}
+
+impl Default for Air {
+    fn default() -> Self {
+        Self::new(AirOptions::default())
+    }
+}
+
+impl Air {
+    /// An empty air, at time 0.
+    pub fn new(options: AirOptions) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                world: Mutex::new(World::new(options)),
+                changed: Condvar::new(),
+                pace: options.pace,
+                started: Instant::now(),
+                seed: options.seed,
+            }),
+        }
+    }
+
+    /// Puts a chip on the air; a name is enough.
+    pub fn chip(&self, options: impl Into<ChipOptions>) -> Chip {
+        let index = self.world().add_chip(options.into());
+        Chip::new(self.clone(), index)
+    }
+
+    /// Time since this air began.
+    pub fn now(&self) -> Duration {
+        Duration::from_nanos(self.world().now_ns())
+    }
+
+    /// Transmits at a time on the air's clock, or now if that is past.
+    pub fn transmit(&self, transmission: Transmission, at: Duration) -> Result<TransmissionId, AirError> {
+        let length = transmission.payload.len();
+        let waves = transmission.into_waves().ok_or(AirError::PayloadLength(length))?;
+        self.change(|world| {
+            if world.planned() >= MAX_PLANNED {
+                return Err(AirError::Full);
+            }
+            Ok(world.plan_waves(nanoseconds(at), waves))
+        })
+    }
+
+    /// Lets time pass, whatever any driver does meanwhile: so a driver is stalled on purpose.
+    pub fn pass(&self, duration: Duration) {
+        self.advance(duration, |_| ());
+    }
+
+    /// Lets time pass until nothing more is planned, but at most so long.
+    pub fn pass_until_quiet(&self, at_most: Duration) {
+        let until = self.now() + at_most;
+        loop {
+            let next = self.world().next_ns().map(Duration::from_nanos);
+            let Some(next) = next.filter(|next| *next <= until) else { return };
+            self.pass(next.saturating_sub(self.now()));
+        }
+    }
+
+    /// So much a signal loses between two chips, in both directions.
+    pub fn set_path_loss_db(&self, one: &Chip, other: &Chip, loss_db: f64) {
+        self.change(|world| world.set_path_loss_db(one.index(), other.index(), loss_db));
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        // A panic elsewhere has left the world between two events at worst.
+        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something that a waiting driver may be waiting for.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let done = change(&mut self.world());
+        self.shared.changed.notify_all();
+        done
+    }
+
+    /// Lets time pass and then does something, with nothing between.
+    pub(super) fn advance<T>(&self, duration: Duration, then: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world();
+        let until_ns = world.now_ns().saturating_add(nanoseconds(duration));
+        if let Some(ahead) = self.ahead(until_ns) {
+            drop(world);
+            std::thread::sleep(ahead);
+            world = self.world();
+        }
+        world.run_to(until_ns);
+        then(&mut world)
+    }
+
+    /// Waits for an edge of this chip's DIO0.
+    pub(super) fn wait_for_edge(&self, chip: ChipIndex, at_most: Duration) -> Wake {
+        let mut world = self.world();
+        let until_ns = world.now_ns().saturating_add(nanoseconds(at_most));
+        let idle_until = Instant::now().checked_add(self.shared.pace.real(at_most));
+        loop {
+            if world.chip(chip).line.take_edge() {
+                return Wake::Edge;
+            }
+            if world.now_ns() >= until_ns {
+                return Wake::TimedOut;
+            }
+            let pause = match world.next_ns() {
+                Some(next_ns) => self.ahead(next_ns.min(until_ns)),
+                // Nothing will ever happen by itself: real time passes instead, until someone changes something.
+                None => idle_until.map_or(Some(at_most), |until| until.checked_duration_since(Instant::now())),
+            };
+            match pause.filter(|pause| !pause.is_zero()) {
+                Some(pause) => {
+                    let woken = self.shared.changed.wait_timeout(world, pause);
+                    world = woken.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None if world.happens_by(until_ns) => {}
+                None => world.run_to(until_ns),
+            }
+        }
+    }
+
+    /// How long real time needs to get there, if that is worth a sleep.
+    fn ahead(&self, until_ns: u64) -> Option<Duration> {
+        match self.shared.pace {
+            Pace::Free => None,
+            Pace::RealTime { .. } => {
+                let due = self.shared.pace.real(Duration::from_nanos(until_ns));
+                due.checked_sub(self.shared.started.elapsed()).filter(|ahead| *ahead > SLACK)
+            }
+        }
+    }
+}
+
+/// Some 580 years at most.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

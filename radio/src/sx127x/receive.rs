@@ -1,0 +1,178 @@
+//! From flags to packets: look, clear, read in one burst, look again, deliver.
+//!
+//! In continuous receive the chip appends packet after packet to its FIFO, and length, place, CRC verdict and strength
+//! are those of the last one alone (data sheet, section 4.1.2.3). So a packet must be read before the next one is
+//! heard to its end, and what was read counts only when a second look shows that the chip was itself all the while and
+//! that no newer packet had taken the registers over.
+
+use tokio::time::Instant;
+
+use super::convert::{IrqFlags, frequency_error_hz, packet_dbm, snr_quarter_db};
+use super::fault::Fault;
+use super::owner::Owner;
+use super::register::{CRC_ON_PAYLOAD, Register, op_mode};
+use super::setup::{Chip, changed, refuse_dead};
+use crate::Packet;
+use crate::board::Board;
+
+/// Looks in one drain that found flags and no packet, or the same packet again. More than a few mean a broken bus.
+const MOST_LOOKS_IN_VAIN: u32 = 8;
+
+/// Where a register stands in a burst that begins at another.
+const fn at(register: Register, first: Register) -> usize {
+    (register.address() - first.address()) as usize
+}
+
+/// A look goes from the mode to the flags.
+const LOOK_BYTES: usize = at(Register::IrqFlags, Register::OpMode) + 1;
+/// The registers of a packet go from its place to the frequency error.
+const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 1;
+
+/// What one burst over mode and flags shows of a chip that is itself.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    flags: IrqFlags,
+    at: Instant,
+}
+
+/// The registers of the last packet.
+#[derive(Debug, Clone, Copy)]
+struct Registers([u8; PACKET_BYTES]);
+
+impl Registers {
+    fn get(self, register: Register) -> u8 {
+        self.0[at(register, Register::FifoRxCurrentAddr)]
+    }
+}
+
+/// What became of a transmission that was heard to its end.
+enum Heard {
+    Whole(Packet),
+    CrcWrong,
+    /// Without a CRC, or without a byte.
+    Malformed,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drained {
+    /// The flags are clear; so many transmissions were found.
+    Clear(u32),
+    /// The owner wants no more.
+    Stopped,
+}
+
+impl<B: Board> Chip<B> {
+    /// Takes what the chip has, until its flags are clear.
+    pub(super) fn drain(&mut self, owner: &mut Owner) -> Result<Drained, Fault> {
+        let mut look = self.look()?;
+        let (mut found, mut in_vain) = (0, 0);
+        while !look.flags.is_clear() {
+            if in_vain > MOST_LOOKS_IN_VAIN {
+                return Err(Fault::FlagsStuck { flags: look.flags.0 });
+            }
+            in_vain += 1;
+            self.clear(look.flags)?;
+            if !look.flags.rx_done() {
+                look = self.look()?;
+                continue;
+            }
+            let registers = self.packet_registers()?;
+            let heard = self.take(look, registers)?;
+            let next = self.look()?;
+            if self.was_overtaken(registers, next)? {
+                tracing::debug!("a packet was overtaken by the next one before it could be read");
+            } else {
+                (found, in_vain) = (found + 1, 0);
+                if !owner.take(heard.count(owner)) {
+                    return Ok(Drained::Stopped);
+                }
+            }
+            look = next;
+        }
+        Ok(Drained::Clear(found))
+    }
+
+    /// Reads mode and flags in one burst. A chip that is not in continuous receive is a fault.
+    fn look(&mut self) -> Result<Look, Fault> {
+        const DOING: &str = "looking for packets";
+        let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
+        let now = Instant::now();
+        let value = |register| values[at(register, Register::OpMode)];
+        let (expected, found) = (op_mode::LONG_RANGE | op_mode::RX_CONTINUOUS, value(Register::OpMode) & op_mode::MASK);
+        if found != expected {
+            refuse_dead(DOING, &values)?;
+            return Err(changed(DOING, Register::OpMode, expected, found));
+        }
+        Ok(Look { flags: IrqFlags(value(Register::IrqFlags)), at: now })
+    }
+
+    /// Clears the flags that were seen and no others. Before the packet is read: a flag that comes meanwhile stays.
+    fn clear(&mut self, flags: IrqFlags) -> Result<(), Fault> {
+        self.port.write(Register::IrqFlags, flags.0).map_err(Fault::of_bus("clearing flags"))
+    }
+
+    fn packet_registers(&mut self) -> Result<Registers, Fault> {
+        let values = self.port.read_from(Register::FifoRxCurrentAddr);
+        values.map(Registers).map_err(Fault::of_bus("reading the registers of a packet"))
+    }
+
+    /// Judges a packet, and reads it if it is good: CRC present and right.
+    fn take(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
+        if look.flags.payload_crc_error() {
+            return Ok(Heard::CrcWrong);
+        }
+        let length = registers.get(Register::RxNbBytes);
+        if registers.get(Register::HopChannel) & CRC_ON_PAYLOAD == 0 || length == 0 {
+            return Ok(Heard::Malformed);
+        }
+        let mut bytes = vec![0; usize::from(length)];
+        let start = registers.get(Register::FifoRxCurrentAddr);
+        self.port
+            .write(Register::FifoAddrPtr, start)
+            .and_then(|()| self.port.read_into(Register::Fifo, &mut bytes))
+            .map_err(Fault::of_bus("reading a packet"))?;
+        Ok(Heard::Whole(self.packet(bytes, registers, look.at)))
+    }
+
+    fn packet(&self, bytes: Vec<u8>, registers: Registers, received_at: Instant) -> Packet {
+        let modulation = &self.modulation;
+        let snr = snr_quarter_db(registers.get(Register::PktSnrValue));
+        let strength = registers.get(Register::PktRssiValue);
+        let error = [Register::FeiMsb, Register::FeiMid, Register::FeiLsb].map(|part| registers.get(part));
+        Packet {
+            bytes,
+            rssi_dbm: Some(packet_dbm(modulation.frequency_hz, strength, snr)),
+            snr_quarter_db: Some(snr),
+            frequency_error_hz: Some(frequency_error_hz(error, modulation.bandwidth)),
+            received_at,
+        }
+    }
+
+    /// Whether a newer packet had come before the registers were read: they are its own then, it will be read for
+    /// itself, and the one that was announced is lost.
+    ///
+    /// No two packets in a row begin at one place of the FIFO, as none is empty or 256 bytes long. So where a newer one
+    /// is announced and the last one still begins where this one does, this one was the newer one.
+    fn was_overtaken(&mut self, registers: Registers, next: Look) -> Result<bool, Fault> {
+        if !next.flags.rx_done() {
+            return Ok(false);
+        }
+        let last = self.port.read(Register::FifoRxCurrentAddr).map_err(Fault::of_bus("looking for packets"))?;
+        Ok(last == registers.get(Register::FifoRxCurrentAddr))
+    }
+}
+
+impl Heard {
+    fn count(self, owner: &Owner) -> Option<Packet> {
+        match self {
+            Self::Whole(packet) => return Some(packet),
+            Self::CrcWrong => owner.counters.count_crc_error(),
+            Self::Malformed => owner.counters.count_malformed(),
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

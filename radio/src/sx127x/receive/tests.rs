@@ -1,0 +1,165 @@
+//! What is taken for a packet, on a chip that is nothing but memory.
+
+use std::sync::mpsc::sync_channel;
+
+use proptest::prelude::*;
+use tokio::sync::{mpsc, watch};
+
+use super::super::array::ArrayChip;
+use super::super::owner::Stop;
+use super::super::setup::Wired;
+use super::super::transmit::Allowance;
+use super::super::{Settings, WAITING_PACKETS};
+use super::*;
+use crate::lora::Modulation;
+use crate::{Counters, Reporting};
+
+struct Bench {
+    array: ArrayChip,
+    chip: Chip<ArrayChip>,
+    owner: Owner,
+    packets: mpsc::Receiver<Packet>,
+}
+
+fn bench() -> Bench {
+    let array = ArrayChip::default();
+    let wired = Wired::from(array.clone().connect().unwrap());
+    let chip = Chip::set_up(wired, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
+    let (packets_in, packets) = mpsc::channel(WAITING_PACKETS);
+    let owner = Owner {
+        packets: packets_in,
+        orders: sync_channel(1).1,
+        allowance: Allowance::new(None),
+        counters: Counters::default(),
+        health: Reporting::default(),
+        faults: watch::channel(None).0,
+        stop: Stop::default(),
+    };
+    Bench { array, chip, owner, packets }
+}
+
+/// A good packet of three bytes that begins two bytes before the end of the FIFO.
+fn put_packet(array: &ArrayChip) {
+    let mut state = array.state();
+    [state.fifo[254], state.fifo[255], state.fifo[0]] = [1, 2, 3];
+    drop(state);
+    array.set(Register::FifoRxCurrentAddr, 254);
+    array.set(Register::RxNbBytes, 3);
+    array.set(Register::HopChannel, CRC_ON_PAYLOAD);
+    array.set(Register::PktSnrValue, 0xEC);
+    array.set(Register::PktRssiValue, 57);
+    array.set(Register::FeiMid, 0x27);
+    array.set(Register::FeiLsb, 0x10);
+    array.set(Register::IrqFlags, IrqFlags::RX_DONE);
+}
+
+#[test]
+fn a_packet_that_wraps_in_the_fifo_comes_whole_and_its_flags_are_cleared() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+    let packet = bench.packets.try_recv().unwrap();
+    assert_eq!(packet.bytes, [1, 2, 3]);
+    assert_eq!(packet.snr_quarter_db, Some(-20));
+    assert_eq!(packet.rssi_dbm, Some(-105));
+    assert_eq!(packet.frequency_error_hz, Some(-1_311));
+    assert_eq!(bench.array.holds(Register::IrqFlags), 0);
+}
+
+#[test]
+fn a_wrong_crc_no_crc_and_no_byte_are_counted_and_never_delivered() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    bench.array.set(Register::IrqFlags, IrqFlags::RX_DONE | IrqFlags::PAYLOAD_CRC_ERROR);
+    bench.chip.drain(&mut bench.owner).unwrap();
+    put_packet(&bench.array);
+    bench.array.set(Register::HopChannel, 0);
+    bench.chip.drain(&mut bench.owner).unwrap();
+    put_packet(&bench.array);
+    bench.array.set(Register::RxNbBytes, 0);
+    bench.chip.drain(&mut bench.owner).unwrap();
+    let counted = bench.owner.counters.read();
+    assert_eq!((counted.crc_errors, counted.malformed), (1, 2));
+    assert!(bench.packets.try_recv().is_err());
+}
+
+#[test]
+fn a_packet_read_from_a_chip_that_failed_meanwhile_is_not_delivered() {
+    for failed_mode in [0x09, 0x81, 0xFF] {
+        let mut bench = bench();
+        put_packet(&bench.array);
+        bench.array.state().after_fifo = vec![(Register::OpMode, failed_mode)];
+        assert!(bench.chip.drain(&mut bench.owner).is_err());
+        assert!(bench.packets.try_recv().is_err());
+    }
+}
+
+#[test]
+fn a_packet_that_comes_while_one_is_read_is_the_next_one() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    bench.array.state().fifo[1] = 9;
+    bench.array.state().after_fifo =
+        vec![(Register::FifoRxCurrentAddr, 1), (Register::RxNbBytes, 1), (Register::IrqFlags, IrqFlags::RX_DONE)];
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(2));
+    assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
+    assert_eq!(bench.packets.try_recv().unwrap().bytes, [9]);
+}
+
+#[test]
+fn a_packet_that_overtook_the_one_before_it_comes_once() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    // Its flag came after the first one's was cleared, and before the registers were read: they are its own.
+    bench.array.state().after_fifo = vec![(Register::IrqFlags, IrqFlags::RX_DONE)];
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+    assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
+    assert!(bench.packets.try_recv().is_err());
+}
+
+#[test]
+fn flags_that_cannot_be_cleared_are_a_fault_and_no_endless_look() {
+    for flags in [IrqFlags::RX_DONE, IrqFlags::TX_DONE, 0x01] {
+        let mut bench = bench();
+        put_packet(&bench.array);
+        bench.array.set(Register::IrqFlags, flags);
+        bench.array.state().frozen = Some(Register::IrqFlags);
+        let before = bench.array.state().frames;
+        let found = bench.chip.drain(&mut bench.owner);
+        assert!(matches!(found, Err(Fault::FlagsStuck { .. })), "{found:?}");
+        assert!(bench.array.state().frames - before < 100);
+        // And nothing was delivered again and again.
+        assert!(bench.packets.try_recv().is_err());
+    }
+}
+
+#[test]
+fn an_owner_that_is_gone_ends_the_drain() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    drop(bench.packets);
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Stopped);
+}
+
+proptest! {
+    /// Whatever stands in the registers of a packet and in the FIFO, a drain ends, and nothing that is no packet comes.
+    #[test]
+    fn no_content_of_registers_breaks_a_drain(
+        registers in proptest::array::uniform32(any::<u8>()), flags: u8, mode in prop_oneof![Just(0x85_u8), any::<u8>()]
+    ) {
+        let mut bench = bench();
+        {
+            let mut state = bench.array.state();
+            state.registers[0x10..0x30].copy_from_slice(&registers);
+            state.registers[usize::from(Register::IrqFlags.address())] = flags;
+            state.registers[usize::from(Register::OpMode.address())] = mode;
+        }
+        if let Ok(Drained::Clear(found)) = bench.chip.drain(&mut bench.owner) {
+            let counted = bench.owner.counters.read();
+            let delivered = u64::from(bench.packets.try_recv().is_ok());
+            prop_assert_eq!(delivered + counted.crc_errors + counted.malformed, u64::from(found));
+        } else {
+            prop_assert!(bench.packets.try_recv().is_err());
+        }
+    }
+}
