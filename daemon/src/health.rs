@@ -94,6 +94,7 @@ mod tests {
                 name: "radio1".into(),
                 state: radio_state.subscribe(),
                 counters: radio::Counters::default(),
+                transmitter: None,
             }],
         };
         assert_eq!(ask(&health).await, (200, json!({"success": true, "status": "healthy"})));

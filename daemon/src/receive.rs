@@ -8,6 +8,7 @@ use crate::tap::{Heard, Tap};
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
+use radio::sx127x::Transmitter;
 use radio::{Counters, Health, Packet, Radio, RadioError};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -75,6 +76,8 @@ pub struct ListenedRadio {
     pub state: watch::Receiver<RadioState>,
     /// What it counts.
     pub counters: Counters,
+    /// Where it may transmit: what it still may.
+    pub transmitter: Option<Transmitter>,
 }
 
 /// What one radio's loop needs besides the radio.

@@ -9,6 +9,7 @@ use herd::remote::{ChannelDuplicates, DuplicateView, Process, RadioCounts, Radio
 use herd::store::Reader;
 use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
+use radio::sx127x::Transmitter;
 use std::sync::Arc;
 
 /// The barn, for those who follow it and for those who ask it.
@@ -81,11 +82,13 @@ impl Remote for OwnBarn {
 /// A radio, for whoever may read.
 pub(crate) fn radio_view(radio: &ListenedRadio) -> RadioView {
     let state = radio.state.borrow().clone();
+    let left = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
     let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt } = radio.counters.read();
     RadioView {
         name: radio.name.clone(),
         state: state.word(),
         why: state.why().map(str::to_owned),
+        air_time_left_ms: left.map(|left| u64::try_from(left.left.as_millis()).unwrap_or(u64::MAX)),
         counts: RadioCounts { received, crc_errors, malformed, rescued, rebuilt },
     }
 }

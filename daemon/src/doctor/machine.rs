@@ -63,7 +63,7 @@ fn disk(state_dir: &Path) -> Finding {
     let place = state_dir.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     let free = match free_disk(place) {
         Ok(free) => free,
-        Err(error) => return Finding::fail(WHAT, error),
+        Err(error) => return Finding::fail(WHAT, error.to_string()),
     };
     let needed_bytes = lowest_allowed_free_bytes(free.total_bytes);
     let mib = |bytes: u64| bytes / (1 << 20);
@@ -80,11 +80,11 @@ fn disk(state_dir: &Path) -> Finding {
 fn told_time(clock: &dyn Clock) -> Finding {
     let now = clock.read();
     let said = iso_utc(now.received_at_us);
-    match now.synchronized {
-        true => Finding::ok("clock", format!("{said}, set from a time server since the start of the machine")),
-        false => Finding::warn("clock", format!("{said}, and nobody says that it is right"))
-            .advising("let systemd-timesyncd set it (`timedatectl`); payloads are kept in order without it"),
+    if now.synchronized {
+        return Finding::ok("clock", format!("{said}, set from a time server since the start of the machine"));
     }
+    Finding::warn("clock", format!("{said}, and nobody says that it is right"))
+        .advising("let systemd-timesyncd set it (`timedatectl`); payloads are kept in order without it")
 }
 
 fn key_file(path: &Path) -> Finding {
@@ -119,7 +119,7 @@ fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
     }
     let identity = match Identity::load(files) {
         Ok(identity) => identity,
-        Err(error) => return Finding::fail(WHAT, error),
+        Err(error) => return Finding::fail(WHAT, error.to_string()),
     };
     let ends_us = identity.not_after_s().saturating_mul(1_000_000);
     let said = format!("{shown}, good until {}", iso_utc(ends_us));

@@ -52,20 +52,16 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(level: Level, what: impl Into<String>, found: impl ToString) -> Self {
-        Self { level, what: what.into(), found: found.to_string(), advice: None }
+    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Ok, what: what.into(), found: found.into(), advice: None }
     }
 
-    fn ok(what: impl Into<String>, found: impl ToString) -> Self {
-        Self::new(Level::Ok, what, found)
+    fn warn(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Warn, ..Self::ok(what, found) }
     }
 
-    fn warn(what: impl Into<String>, found: impl ToString) -> Self {
-        Self::new(Level::Warn, what, found)
-    }
-
-    fn fail(what: impl Into<String>, found: impl ToString) -> Self {
-        Self::new(Level::Fail, what, found)
+    fn fail(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { level: Level::Fail, ..Self::ok(what, found) }
     }
 
     fn advising(self, advice: &'static str) -> Self {
@@ -89,8 +85,8 @@ pub async fn examine(settings: &Settings) -> Report {
     let (daemon, status) = match status {
         Ok(Ok(status)) => (running(&status), Some(status)),
         Ok(Err(AskError::NobodyHome { .. })) => (Finding::ok("daemon", "does not run on this state directory"), None),
-        Ok(Err(error)) => (Finding::fail("daemon", error), None),
-        Err(error) => (Finding::fail("daemon", error), None),
+        Ok(Err(error)) => (Finding::fail("daemon", error.to_string()), None),
+        Err(error) => (Finding::fail("daemon", error.to_string()), None),
     };
     let mut findings = vec![daemon];
     findings.extend(radios::look(settings, status.as_ref()).await);

@@ -41,7 +41,7 @@ fn devices(channel: &Channel, radio: &RadioSettings) -> Vec<Finding> {
         let what = format!("{}: {what}", channel.name);
         match opened {
             Ok(()) => Finding::ok(what, format!("{} can be opened", path.display())),
-            Err(error) => Finding::fail(what, error),
+            Err(error) => Finding::fail(what, error.to_string()),
         }
     });
     found.collect()
@@ -84,7 +84,7 @@ async fn tried_chip(name: &str, chip: Sx127xSettings) -> Vec<Finding> {
     let examined = tokio::task::spawn_blocking(move || chip.examine());
     match timeout(ANSWERS_WITHIN, examined).await {
         Ok(Ok(examined)) => of_chip(name, bandwidth_hz, examined),
-        Ok(Err(error)) => vec![Finding::fail(format!("{name}: chip"), error)],
+        Ok(Err(error)) => vec![Finding::fail(format!("{name}: chip"), error.to_string())],
         Err(_) => vec![Finding::fail(
             format!("{name}: chip"),
             format!("does not answer within {} s; see what the kernel says (`dmesg`)", ANSWERS_WITHIN.as_secs()),
@@ -97,26 +97,26 @@ fn of_chip(name: &str, bandwidth_hz: u32, examined: Result<Examination, ExamineE
     let part = |part: &str| format!("{name}: {part}");
     let found = match examined {
         Ok(found) => found,
-        Err(error) => return vec![Finding::fail(part("chip"), error)],
+        Err(error) => return vec![Finding::fail(part("chip"), error.to_string())],
     };
-    let reset = match found.reset_works {
-        true => Finding::ok(part("RESET"), "resets the chip"),
-        false => Finding::warn(part("RESET"), "does not reset the chip, so one that hangs cannot be helped")
-            .advising("check that the module's RESET is wired to `reset_line` (radio/WIRING.md)"),
+    let reset = if found.reset_works {
+        Finding::ok(part("RESET"), "resets the chip")
+    } else {
+        Finding::warn(part("RESET"), "does not reset the chip, so one that hangs cannot be helped")
+            .advising("check that the module's RESET is wired to `reset_line` (radio/WIRING.md)")
     };
-    let dio0 = match found.dio0_tells {
-        true => Finding::ok(part("DIO0"), "tells"),
-        false => {
-            Finding::warn(part("DIO0"), "does not tell; the radio hears all the same, by looking, and uses more power")
-                .advising("check that the module's DIO0 is wired to `dio0_line` (radio/WIRING.md)")
-        }
+    let dio0 = if found.dio0_tells {
+        Finding::ok(part("DIO0"), "tells")
+    } else {
+        Finding::warn(part("DIO0"), "does not tell; the radio hears all the same, by looking")
+            .advising("check that the module's DIO0 is wired to `dio0_line` (radio/WIRING.md)")
     };
     let version = Finding::ok(part("chip"), "answers and can be set up (SX1276 to SX1279)");
-    vec![version, reset, dio0, noise(part("noise"), bandwidth_hz, &found)]
+    vec![version, reset, dio0, noise(part("noise"), bandwidth_hz, found)]
 }
 
-fn noise(what: String, bandwidth_hz: u32, found: &Examination) -> Finding {
-    let &Examination { noise_dbm, loudest_dbm, .. } = found;
+fn noise(what: String, bandwidth_hz: u32, found: Examination) -> Finding {
+    let Examination { noise_dbm, loudest_dbm, .. } = found;
     // Thermal noise at room temperature, and what the receiver adds.
     let quiet_dbm = -174.0 + 10.0 * f64::from(bandwidth_hz).log10() + 6.0;
     let said = format!("{noise_dbm} dBm, at most {loudest_dbm} dBm; a quiet place has {quiet_dbm:.0} dBm");
@@ -132,7 +132,7 @@ async fn tried_modem(name: &str, modem: &SerialSettings) -> Finding {
     let what = format!("{name}: port");
     match timeout(ANSWERS_WITHIN, modem.probe()).await {
         Ok(Ok(())) => Finding::ok(what, format!("{} can be opened", modem.path)),
-        Ok(Err(error)) => Finding::fail(what, error),
+        Ok(Err(error)) => Finding::fail(what, error.to_string()),
         Err(_) => Finding::fail(what, format!("{} does not answer; plug the modem out and in again", modem.path)),
     }
 }
@@ -177,8 +177,8 @@ mod tests {
     #[test]
     fn a_loud_channel_is_a_warning() {
         let found = Examination { reset_works: true, dio0_tells: true, noise_dbm: -90, loudest_dbm: -60 };
-        assert_eq!(noise("noise".into(), 125_000, &found).level, Level::Warn);
-        assert_eq!(noise("noise".into(), 125_000, &Examination { noise_dbm: -115, ..found }).level, Level::Ok);
+        assert_eq!(noise("noise".into(), 125_000, found).level, Level::Warn);
+        assert_eq!(noise("noise".into(), 125_000, Examination { noise_dbm: -115, ..found }).level, Level::Ok);
     }
 
     #[test]

@@ -146,10 +146,10 @@ pub async fn listen(settings: &Settings, asked: &ListenRequest, out: &mut dyn Wr
 async fn hear(settings: &Settings, asked: &ListenRequest, to: &mut Printer<'_>) -> Result<(), ListenError> {
     let socket = settings.state_dir.join(SOCKET_NAME);
     if asked.scan {
-        return match running::is_there(&socket).await? {
-            true => Err(ListenError::ScanBesideDaemon),
-            false => scan::scan_radio(&chosen(settings, asked)?, asked, to).await,
-        };
+        if running::is_there(&socket).await? {
+            return Err(ListenError::ScanBesideDaemon);
+        }
+        return scan::scan_radio(&chosen(settings, asked)?, asked, to).await;
     }
     match running::listen(&socket, asked.radio.as_deref(), to).await {
         Err(ListenError::Ask(AskError::NobodyHome { .. })) => {}

@@ -104,10 +104,8 @@ pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Res
     let first_look = Instant::now() + FIRST_LOOK;
     let mut looked = false;
     while !radios.is_empty() {
-        let next = match looked {
-            true => Ok(next_of(&mut radios).await),
-            false => timeout_at(first_look, next_of(&mut radios)).await,
-        };
+        let next = next_of(&mut radios);
+        let next = if looked { Ok(next.await) } else { timeout_at(first_look, next).await };
         let Ok((news, which)) = next else {
             looked = true;
             if radios.iter().all(Own::is_failing) {

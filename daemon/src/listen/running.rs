@@ -24,7 +24,9 @@ pub(super) async fn listen(socket: &Path, only: Option<&str>, to: &mut Printer<'
     }
     loop {
         let answer = asked_after(socket, Some(last)).await.map_err(while_listening)?;
-        states = say_changes(states, states_of(&answer)?);
+        let now = states_of(&answer)?;
+        say_changes(&states, &now);
+        states = now;
         let answers = number(&answer, "pid")?;
         if answers != pid {
             // Its numbers begin anew, and what it heard so far was not shown.
@@ -73,11 +75,10 @@ fn states_of(answer: &Answer) -> Result<States, ListenError> {
     radios.iter().map(state).collect::<Option<_>>().ok_or(ListenError::Incomplete("radios"))
 }
 
-fn say_changes(before: States, now: States) -> States {
+fn say_changes(before: &States, now: &States) {
     for (name, state) in now.iter().filter(|(name, state)| before.get(*name) != Some(*state)) {
         eprintln!("{name}: {state}");
     }
-    now
 }
 
 fn number(answer: &Answer, key: &'static str) -> Result<u64, ListenError> {

@@ -100,13 +100,11 @@ pub(super) async fn scan_with(
 
 /// A chip is set up anew for each step; one that does not come to listen says why.
 async fn begins_to_hear(own: &mut Own) -> Result<(), ListenError> {
-    match tokio::time::timeout(FIRST_LOOK, own.listens()).await {
-        Ok(()) => Ok(()),
-        Err(_) => {
-            eprintln!("{}: {}", own.name(), own.why());
-            Err(ListenError::NoneHears)
-        }
+    if tokio::time::timeout(FIRST_LOOK, own.listens()).await.is_err() {
+        eprintln!("{}: {}", own.name(), own.why());
+        return Err(ListenError::NoneHears);
     }
+    Ok(())
 }
 
 async fn listen_for(dwell: Duration, own: &mut Own, to: &mut Printer<'_>) -> Result<(u64, Ended), ListenError> {

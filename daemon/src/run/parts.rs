@@ -9,7 +9,7 @@ use herd::clock::Clock;
 use herd::control::ListenError;
 use herd::door::serve::ServeError;
 use herd::store::LocalError;
-use radio::Radio as _;
+use radio::{AnyRadio, Radio as _};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -107,11 +107,15 @@ impl Parts {
             let Some(radio) = opened else { continue };
             let (state, seen) = watch::channel(RadioState::Listening);
             let counters = radio.counters();
+            let transmitter = match &radio {
+                AnyRadio::Sx127x(chip) => Some(chip.transmitter()),
+                _ => None,
+            };
             let (recorder, clock, tap) = (self.recorder.clone(), clock.clone(), tap.clone());
             let receiving = Receiving { channel, recorder, clock, tap, shutdown: self.stop.subscribe() };
             self.radios.spawn(receive::run(radio, receiving, state));
             tracing::info!(radio = name, kind = ?settings.kind, "listening to the radio");
-            listened.push(ListenedRadio { name, state: seen, counters });
+            listened.push(ListenedRadio { name, state: seen, counters, transmitter });
         }
         Ok(listened)
     }

@@ -39,7 +39,7 @@ fn sections() -> Vec<(String, String)> {
     for line in DEFAULT_TEXT.lines().filter_map(|line| line.strip_prefix("# ")) {
         match sections.last_mut() {
             _ if line.starts_with('[') => sections.push((line.to_owned(), String::new())),
-            Some((_, keys)) if is_key(&line) => *keys += &format!("{line}\n"),
+            Some((_, keys)) if is_key(&line) => keys.extend([line, "\n"]),
             _ => {}
         }
     }

@@ -44,6 +44,8 @@ pub struct RadioView {
     pub state: &'static str,
     /// What is wrong with it and what to do, where something is.
     pub why: Option<String>,
+    /// What is left of the air time that the law allows it to transmit for, where it may transmit and the law limits it.
+    pub air_time_left_ms: Option<u64>,
     /// What it counted since the start of the process.
     pub counts: RadioCounts,
 }

@@ -111,6 +111,7 @@ fn barn() -> Router {
                 name: "radio1".into(),
                 state: "failing",
                 why: Some("no chip answers".into()),
+                air_time_left_ms: Some(36_000),
                 counts: RadioCounts { received: 3, malformed: 1, ..RadioCounts::default() },
             }],
             failing: Vec::new(),
@@ -268,7 +269,7 @@ async fn the_status_says_what_the_process_is_where_it_stands_and_what_was_never_
         "timestamp": AT, "batches": 3, "cattle": 2, "total_payloads": 8, "processed_payloads": 6, "error_payloads": 2,
         "processing_rate": "75.0%", "site": "north", "role": "source", "uptime_s": 12, "folded": 9, "missed_events": 3,
         "blocked": null, "failing": [], "radios": [{
-            "name": "radio1", "state": "failing", "why": "no chip answers",
+            "name": "radio1", "state": "failing", "why": "no chip answers", "air_time_left_ms": 36_000,
             "counts": {"received": 3, "crc_errors": 0, "malformed": 1, "rescued": 0, "rebuilt": 0},
         }],
     });

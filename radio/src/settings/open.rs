@@ -3,9 +3,11 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::{BoardKind, OpenError, SettingsError, Sx127xSettings};
-use crate::board::{BoardError, Rppal};
+use crate::board::{Board, BoardError, Rppal};
+use crate::lora::AirTimeBudget;
 use crate::sx127x::{Examination, Fault, Settings, Sx127x, TransmitSettings, examine};
 
 /// Why a chip was not examined, or what is wrong with it.
@@ -34,10 +36,20 @@ impl Sx127xSettings {
     /// Starts the radio; `name` is its own. What is wrong with board or chip is no error here: the radio says so
     /// itself, and tries again.
     pub fn open(&self, name: &str) -> Result<Sx127x, OpenError> {
+        match self.board {
+            BoardKind::Rppal => self.start(name, self.rppal()),
+            BoardKind::Linux => self.start(name, self.linux()),
+        }
+    }
+
+    fn start(&self, name: &str, board: impl Board) -> Result<Sx127x, OpenError> {
         let settings = self.chip()?;
-        Ok(match self.board {
-            BoardKind::Rppal => Sx127x::start(name, self.rppal(), settings),
-            BoardKind::Linux => Sx127x::start(name, self.linux(), settings),
+        Ok(if self.transmit {
+            // Nobody knows what this station sent before the process was started.
+            let budget = AirTimeBudget::used_up(self.limits()?, Duration::ZERO);
+            Sx127x::start_within(name, board, settings, budget)
+        } else {
+            Sx127x::start(name, board, settings)
         }?)
     }
 
