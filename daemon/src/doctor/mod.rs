@@ -78,20 +78,43 @@ pub struct Report {
     pub about: About,
 }
 
+/// The daemon of this state directory.
+enum Daemon {
+    /// With what it says of itself.
+    Runs(Answer),
+    /// Nobody else has the radios.
+    Away,
+    /// Somebody may have them.
+    Unknown,
+}
+
 /// Looks at everything. Needs a tokio runtime with threads for what blocks.
 pub async fn examine(settings: &Settings) -> Report {
     let socket = settings.state_dir.join(SOCKET_NAME);
     let status = tokio::task::spawn_blocking(move || ask(&socket, &json!({"command": "status"}))).await;
-    let (daemon, status) = match status {
-        Ok(Ok(status)) => (running(&status), Some(status)),
-        Ok(Err(AskError::NobodyHome { .. })) => (Finding::ok("daemon", "does not run on this state directory"), None),
-        Ok(Err(error)) => (Finding::fail("daemon", error.to_string()), None),
-        Err(error) => (Finding::fail("daemon", error.to_string()), None),
+    let (finding, daemon) = match status {
+        Ok(Ok(status)) => (running(&status), Daemon::Runs(status)),
+        Ok(Err(AskError::NobodyHome { .. })) => {
+            (Finding::ok("daemon", "does not run on this state directory"), Daemon::Away)
+        }
+        Ok(Err(error)) => (unanswered(&error), Daemon::Unknown),
+        Err(error) => (Finding::fail("daemon", error.to_string()), Daemon::Unknown),
     };
-    let mut findings = vec![daemon];
-    findings.extend(radios::look(settings, status.as_ref()).await);
+    let mut findings = vec![finding];
+    findings.extend(radios::look(settings, &daemon).await);
     findings.extend(machine::look(settings, &SystemClock::default()));
     Report { findings, about: About::of(settings) }
+}
+
+/// Somebody is there, and gave no answer.
+fn unanswered(error: &AskError) -> Finding {
+    match error {
+        AskError::NoAnswer { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+            let advice = "ask as the user of the daemon, or as root";
+            Finding::fail("daemon", format!("{} may not be opened by this user", path.display())).advising(advice)
+        }
+        error => Finding::fail("daemon", error.to_string()),
+    }
 }
 
 /// What the daemon says of itself, but for its radios.

@@ -1,6 +1,6 @@
 //! How the radios are.
 
-use super::Finding;
+use super::{Daemon, Finding};
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use herd::control::Answer;
@@ -15,15 +15,16 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// So much above what a quiet place has, a channel is loud: it costs more than half of the reach.
 const LOUD_DB: f64 = 15.0;
 
-/// Each radio of the settings: as the running daemon tells it, else as it is found.
-pub(super) async fn look(settings: &Settings, running: Option<&Answer>) -> Vec<Finding> {
+/// Each radio of the settings: as the running daemon tells it, else as it is found. The noise is measured only where no
+/// daemon runs.
+pub(super) async fn look(settings: &Settings, daemon: &Daemon) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (channel, radio) in settings.radios() {
         findings.extend(devices(&channel, radio));
-        match running.map(|status| told_by(status, &channel.name)) {
-            Some(Some(finding)) => findings.push(finding),
-            Some(None) => findings.push(unknown_to_the_daemon(&channel.name)),
-            None => findings.extend(tried(&channel.name, radio).await),
+        match daemon {
+            Daemon::Runs(status) => findings.push(told_by(status, &channel.name)),
+            Daemon::Away => findings.extend(tried(&channel.name, radio).await),
+            Daemon::Unknown => findings.push(Finding::warn(channel.name, "is not tried, as a daemon may have it")),
         }
     }
     if findings.is_empty() {
@@ -48,21 +49,19 @@ fn devices(channel: &Channel, radio: &RadioSettings) -> Vec<Finding> {
 }
 
 /// What the daemon that runs says of a radio.
-fn told_by(status: &Answer, name: &str) -> Option<Finding> {
-    let radios = status.get("radios").and_then(Value::as_array)?;
-    let radio = radios.iter().find(|radio| radio["name"] == name)?;
+fn told_by(status: &Answer, name: &str) -> Finding {
+    let radios = status.get("radios").and_then(Value::as_array);
+    let Some(radio) = radios.into_iter().flatten().find(|radio| radio["name"] == name) else {
+        let advice = "start the daemon again, so that it takes the settings as they are now";
+        return Finding::warn(name, "the daemon that runs does not know it").advising(advice);
+    };
     let counts = radio["counts"].as_object().into_iter().flatten();
     let counts: Vec<_> = counts.map(|(what, count)| format!("{what} {count}")).collect();
-    let (state, counts) = (radio["state"].as_str()?, counts.join(", "));
-    Some(match radio["why"].as_str() {
+    let (state, counts) = (radio["state"].as_str().unwrap_or("?"), counts.join(", "));
+    match radio["why"].as_str() {
         Some(why) => Finding::fail(name, format!("{state} ({counts}): {why}")),
-        None => Finding::ok(name, format!("{state} ({counts}); the noise is measured while the daemon does not run")),
-    })
-}
-
-fn unknown_to_the_daemon(name: &str) -> Finding {
-    let found = "the daemon that runs does not know it";
-    Finding::warn(name, found).advising("start the daemon again, so that it takes the settings as they are now")
+        None => Finding::ok(name, format!("{state} ({counts})")),
+    }
 }
 
 /// A radio that nobody uses.
@@ -188,9 +187,9 @@ mod tests {
             {"name": "alley", "state": "listening", "why": null, "counts": {"received": 4}},
         ]});
         let status = status.as_object().unwrap();
-        let told = told_by(status, "gate").unwrap();
+        let told = told_by(status, "gate");
         assert_eq!((told.level, told.found.as_str()), (Level::Fail, "failing (received 3): no chip answers"));
-        assert_eq!(told_by(status, "alley").unwrap().level, Level::Ok);
-        assert!(told_by(status, "pen").is_none());
+        assert_eq!(told_by(status, "alley").level, Level::Ok);
+        assert_eq!(told_by(status, "pen").level, Level::Warn);
     }
 }

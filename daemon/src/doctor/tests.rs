@@ -70,3 +70,15 @@ async fn a_report_is_lines_for_people_and_one_object_for_programs_with_the_setti
     assert_eq!((&object["well"], &object["findings"][0]["level"]), (&json!(true), &json!("ok")));
     assert!(object["about"]["settings"].as_str().unwrap().contains("state_dir"));
 }
+
+/// Catches a chip that is reset while a daemon has it, only because that one does not answer.
+#[tokio::test]
+async fn while_somebody_has_the_socket_and_does_not_answer_no_radio_is_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(directory.path().join(SOCKET_NAME)).unwrap();
+    let hung_up = std::thread::spawn(move || drop(socket.accept().unwrap()));
+    let report = examine(&settings(directory.path(), "[[radio]]\nkind = 'serial'")).await;
+    hung_up.join().unwrap();
+    assert_eq!((of(&report, "daemon").level, of(&report, "radio1").level), (Level::Fail, Level::Warn));
+    assert!(of(&report, "radio1").found.contains("not tried"));
+}

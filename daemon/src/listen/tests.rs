@@ -9,6 +9,9 @@ use radio::simulated::{Script, ScriptLine};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
 use radio::{AnyRadio, Simulated};
 
+/// What is waited for comes within so long, or never.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn channel(name: &str) -> Channel {
     Channel { name: name.into(), reader_group: "main".into() }
 }
@@ -52,7 +55,9 @@ async fn radios_none_of_which_hears_are_an_error_that_says_where_to_look() {
     let radio = Sx127x::start("gate", chip.board(), settings).unwrap();
     let mut out = Vec::new();
     let own = Own::new(channel("gate"), radio.into());
-    let error = listen_to(vec![own], &mut Printer::new(&mut out, false, None)).await.unwrap_err();
+    let mut printer = Printer::new(&mut out, false, None);
+    let listened = tokio::time::timeout(PATIENCE, listen_to(vec![own], &mut printer)).await;
+    let error = listened.expect("it ends by itself").unwrap_err();
     assert!(matches!(&error, ListenError::NoneHears) && error.to_string().contains("doctor"), "{error}");
 }
 
