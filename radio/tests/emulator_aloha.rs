@@ -30,13 +30,13 @@ impl Barn {
 
     fn write(&self, register: Register, values: &[u8]) {
         let words: Vec<u8> = std::iter::once(register as u8 | 0x80).chain(values.iter().copied()).collect();
-        self.chip.spi02().write(&words).unwrap();
+        self.chip.spi02().write(&words).expect("an emulated bus");
     }
 
     fn read(&self, register: Register, bytes: u8) -> Vec<u8> {
         let mut words = vec![0; usize::from(bytes) + 1];
         words[0] = register as u8;
-        self.chip.spi02().transfer(&mut words).unwrap();
+        self.chip.spi02().transfer(&mut words).expect("an emulated bus");
         words.split_off(1)
     }
 
@@ -140,7 +140,7 @@ fn chute(listens: bool) -> Heard {
     let mut dio0 = barn.chip.dio0();
     let mut heard = HashSet::new();
     while !air.is_quiet() {
-        if dio0.wait(Duration::from_millis(6)).unwrap() == Wake::Edge {
+        if dio0.wait(Duration::from_millis(6)).expect("an emulated line") == Wake::Edge {
             heard.extend(barn.take());
         }
     }
@@ -148,7 +148,10 @@ fn chute(listens: bool) -> Heard {
     Heard {
         given: distinct.len(),
         distinct: heard.len(),
-        air_time: payloads.iter().map(|payload| modulation.air_time(u8::try_from(payload.len()).unwrap())).sum(),
+        air_time: payloads
+            .iter()
+            .map(|payload| modulation.air_time(u8::try_from(payload.len()).unwrap_or(u8::MAX)))
+            .sum(),
         readers: readers.iter().map(Reader::counts).collect(),
     }
 }

@@ -9,7 +9,7 @@ fn a_packet_goes_from_chip_to_chip_and_both_say_so() {
     let begin = air.now();
     reader.send(b"hxb:LOT7:1:2");
     assert_eq!(reader.wait(ms(1_000)), Wake::Edge);
-    assert!(air.now() - begin > Modulation::default().air_time(12));
+    assert!(air.now().saturating_sub(begin) > Modulation::default().air_time(12));
     assert_eq!(reader.flags(), TX_DONE);
     assert_eq!(barn.last_packet(), b"hxb:LOT7:1:2");
     assert_eq!(barn.fates(), [Fate::Read]);
