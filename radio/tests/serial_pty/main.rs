@@ -88,11 +88,12 @@ async fn a_session_with_noise_and_any_pieces_yields_exactly_the_good_ones() {
 async fn yields(framing: Framing, stream: Vec<u8>, payloads: &[Vec<u8>], seed: u64) {
     let socket = Socket::new();
     let (modem, mut radio) = (socket.plug_in(), AnyRadio::from(socket.radio(framing, false)));
-    let writing = tokio::task::spawn_blocking(move || write_in_pieces(modem, &stream, seed));
+    // A thread of its own, which a test that fails need not wait for.
+    let writing = std::thread::spawn(move || write_in_pieces(modem, &stream, seed));
     for (number, payload) in payloads.iter().enumerate() {
         assert_eq!(heard(&mut radio).await.bytes, *payload, "{framing:?}, frame {number}");
     }
-    let _modem = writing.await.unwrap();
+    let _modem = writing.join().unwrap();
     assert!(tokio::time::timeout(Duration::from_millis(50), radio.receive()).await.is_err(), "{framing:?}");
     let counted = radio.counters().read();
     assert_eq!((counted.received, counted.rebuilt), (300, 0), "{framing:?}");
