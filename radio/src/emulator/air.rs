@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::chip::{ChipIndex, ChipOptions};
 use super::ledger::TransmissionId;
+use super::reader::{Reader, ReaderOptions};
 use super::transmission::Transmission;
 use super::wiring::Chip;
 use super::world::World;
@@ -72,6 +73,9 @@ pub enum AirError {
     /// Too much is planned.
     #[error("the air cannot take another transmission: {MAX_PLANNED} events are planned; let time pass first")]
     Full,
+    /// The reader has too much to send already.
+    #[error("the reader takes no further payload: {0} wait for a free channel; let time pass first")]
+    ReaderFull(usize),
 }
 
 /// One air with its clock, and a handle on it: clones are handles on the same one.
@@ -137,6 +141,18 @@ impl Air {
         })
     }
 
+    /// Puts a reader on the air.
+    pub fn reader(&self, options: ReaderOptions) -> Reader {
+        let (reader, chip) = self.change(|world| world.add_reader(options));
+        Reader::new(self.clone(), reader, Chip::new(self.clone(), chip))
+    }
+
+    /// Transmits all of these at their times, in their order, each one made when the one before begins. What no
+    /// packet can hold is left out. The iterator is asked while the air is locked, so it must not touch it.
+    pub fn feed(&self, transmissions: impl Iterator<Item = (Duration, Transmission)> + Send + 'static) {
+        self.change(|world| world.feed(Box::new(transmissions)));
+    }
+
     /// Lets time pass, whatever any driver does meanwhile: so a driver is stalled on purpose.
     pub fn pass(&self, duration: Duration) {
         self.advance(duration, |_| ());
@@ -144,12 +160,19 @@ impl Air {
 
     /// Lets time pass until nothing more is planned, but at most so long.
     pub fn pass_until_quiet(&self, at_most: Duration) {
-        let until = self.now() + at_most;
+        let until = self.now().saturating_add(at_most);
         loop {
             let next = self.world().next_ns().map(Duration::from_nanos);
-            let Some(next) = next.filter(|next| *next <= until) else { return };
+            // What is due after the end of the clock never happens.
+            let reachable = until.min(Duration::from_nanos(END_NS));
+            let Some(next) = next.filter(|next| *next <= reachable) else { return };
             self.pass(next.saturating_sub(self.now()));
         }
+    }
+
+    /// Whether nothing is planned: nothing will happen before someone does something.
+    pub fn is_quiet(&self) -> bool {
+        self.world().next_ns().is_none()
     }
 
     /// So much a signal loses between two chips, in both directions.
@@ -176,7 +199,7 @@ impl Air {
     /// Lets time pass and then does something, with nothing between.
     pub(super) fn advance<T>(&self, duration: Duration, then: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world();
-        let until_ns = world.now_ns().saturating_add(nanoseconds(duration));
+        let until_ns = after(&world, duration);
         if let Some(ahead) = self.ahead(until_ns) {
             drop(world);
             std::thread::sleep(ahead);
@@ -189,7 +212,7 @@ impl Air {
     /// Waits for an edge of this chip's DIO0.
     pub(super) fn wait_for_edge(&self, chip: ChipIndex, at_most: Duration) -> Wake {
         let mut world = self.world();
-        let until_ns = world.now_ns().saturating_add(nanoseconds(at_most));
+        let until_ns = after(&world, at_most);
         let idle_until = Instant::now().checked_add(self.shared.pace.real(at_most));
         loop {
             if world.chip(chip).line.take_edge() {
@@ -226,7 +249,14 @@ impl Air {
     }
 }
 
-/// Some 580 years at most.
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+/// The clock goes no further: far enough before its overflow that every packet still ends before that.
+const END_NS: u64 = 1 << 62;
+
+fn after(world: &World, duration: Duration) -> u64 {
+    world.now_ns().saturating_add(nanoseconds(duration)).min(END_NS)
+}
+
+/// 146 years at most.
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(END_NS).min(END_NS)
 }

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Verdicts that a chip keeps; older ones are given up, and only counted.
-const MAX_VERDICTS: usize = 1 << 18;
+/// Verdicts that a ledger keeps at least: more than can change, which are those of what is received now and of what
+/// the FIFO holds.
+const MIN_VERDICTS: usize = 512;
 
 /// The number of a transmission on its air, from 0 on in the order in which they were given to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,17 +101,23 @@ impl Tally {
 pub(super) struct Entry(u64);
 
 /// The verdicts of one chip.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
+    most: usize,
     verdicts: VecDeque<Verdict>,
-    /// How many were taken or given up before the first one that is kept.
+    /// How many were given up before the first one that is kept.
     gone: u64,
     tally: Tally,
 }
 
 impl Ledger {
+    /// Keeps so many verdicts.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most: most.max(MIN_VERDICTS), verdicts: VecDeque::new(), gone: 0, tally: Tally::default() }
+    }
+
     pub(super) fn add(&mut self, verdict: Verdict) -> Entry {
-        if self.verdicts.len() == MAX_VERDICTS {
+        if self.verdicts.len() == self.most {
             self.verdicts.pop_front();
             self.gone += 1;
         }

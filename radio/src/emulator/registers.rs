@@ -74,7 +74,7 @@ pub(super) const PAGED_FROM: u8 = 0x0D;
 pub(super) const PAGED_TO: u8 = 0x3F;
 
 /// What the registers hold after a reset, by (address, value); all others hold 0.
-const RESET: [(u8, u8); 34] = [
+const RESET: [(u8, u8); 35] = [
     (0x01, 0x09),
     (0x02, 0x1A),
     (0x03, 0x0B),
@@ -93,6 +93,7 @@ const RESET: [(u8, u8); 34] = [
     (0x21, 0x08),
     (0x22, 0x01),
     (0x23, 0xFF),
+    (0x26, 0x04),
     (0x2F, 0x20),
     (0x31, 0xC3),
     (0x33, 0x27),
@@ -115,6 +116,48 @@ const RESET: [(u8, u8); 34] = [
 pub(super) fn after_reset() -> [u8; REGISTERS] {
     let mut registers = [0; REGISTERS];
     for (address, value) in RESET {
+        registers[usize::from(address)] = value;
+    }
+    registers
+}
+
+/// What the registers of FSK between [`PAGED_FROM`] and [`PAGED_TO`] hold after a reset (table 41); all others hold 0.
+const FSK_RESET: [(u8, u8); 29] = [
+    (0x0D, 0x0E),
+    (0x0E, 0x02),
+    (0x0F, 0x0A),
+    (0x10, 0xFF),
+    (0x12, 0x15),
+    (0x13, 0x0B),
+    (0x14, 0x28),
+    (0x15, 0x0C),
+    (0x16, 0x12),
+    (0x1F, 0x40),
+    (0x24, 0x05),
+    (0x26, 0x03),
+    (0x27, 0x93),
+    (0x28, 0x55),
+    (0x29, 0x55),
+    (0x2A, 0x55),
+    (0x2B, 0x55),
+    (0x2C, 0x55),
+    (0x2D, 0x55),
+    (0x2E, 0x55),
+    (0x2F, 0x55),
+    (0x30, 0x90),
+    (0x31, 0x40),
+    (0x32, 0x40),
+    (0x35, 0x0F),
+    (0x39, 0xF5),
+    (0x3A, 0x20),
+    (0x3B, 0x82),
+    (0x3F, 0x40),
+];
+
+/// The page of FSK after a reset. A driver that reads a register of LoRa before the modem is LoRa's reads these.
+pub(super) fn fsk_after_reset() -> [u8; REGISTERS] {
+    let mut registers = [0; REGISTERS];
+    for (address, value) in FSK_RESET {
         registers[usize::from(address)] = value;
     }
     registers

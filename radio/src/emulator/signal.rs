@@ -17,7 +17,8 @@ pub(super) struct Signal {
     /// Power of the signal alone.
     pub(super) power_dbm: f64,
     pub(super) snr_db: f64,
-    /// The sender's frequency less the receiver's.
+    /// The receiver's frequency less the sender's: as the chip sees it, the error is its own. Makers of radios found
+    /// that it has to be subtracted from the frequency set (sandeepmistry/arduino-LoRa, issue 600).
     pub(super) frequency_error_hz: i32,
 }
 
@@ -57,14 +58,10 @@ pub(super) fn packet_rssi_register(signal: &Signal, frequency_hz: u32) -> u8 {
 }
 
 /// Registers 0x28 to 0x2A (section 4.1.5): 20 bits, signed, in steps of 2^24 / 32 MHz * bandwidth / 500 kHz.
-///
-/// They hold the error of the receiver, which the sheet tells to subtract from its frequency: the sender's distance
-/// `error_hz` with its sign turned. A report of two real modules agrees (sandeepmistry/arduino-LoRa issue 600: -15 kHz
-/// is read where the receiver is 15 kHz too low).
 pub(super) fn frequency_error_registers(error_hz: i32, bandwidth_hz: u32) -> [u8; 3] {
     let step = i64::from(bandwidth_hz) << 24;
     // Times 32 MHz and 500 kHz, rounded to the nearest.
-    let scaled = -i64::from(error_hz) * 32_000_000 * 500_000;
+    let scaled = i64::from(error_hz) * 32_000_000 * 500_000;
     let value = (scaled + scaled.signum() * step / 2) / step;
     let [.., high, middle, low] = value.clamp(-0x8_0000, 0x7_FFFF).to_be_bytes();
     [high & 0x0F, middle, low]
@@ -98,7 +95,7 @@ pub(super) fn arriving(
     offset_hz: i32,
     receiver: &Tuning,
 ) -> Signal {
-    let apart_hz = i64::from(sender.frequency_hz) - i64::from(receiver.frequency_hz) + i64::from(offset_hz);
+    let apart_hz = i64::from(receiver.frequency_hz) - i64::from(sender.frequency_hz) - i64::from(offset_hz);
     Signal {
         power_dbm,
         snr_db: power_dbm - noise_floor_dbm(receiver.bandwidth_hz, noise_figure_db),

@@ -12,6 +12,7 @@ use crate::lora::Modulation;
 ///
 /// The default is a payload of one byte, -80 dBm at every receiver, nothing wrong with it.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a bit of a register of its own")]
 pub struct Transmission {
     /// 1..=255 bytes.
     pub payload: Vec<u8>,

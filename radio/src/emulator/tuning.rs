@@ -9,26 +9,14 @@ pub(super) const SECOND_NS: u64 = 1_000_000_000;
 /// Frequency of the crystal (data sheet, section 2.5.1).
 const CRYSTAL_HZ: u64 = 32_000_000;
 
-/// Symbols of a preamble that a receiver needs to lock on it (Bor et al., "Do LoRa Low-Power Wide-Area Networks
-/// Scale?", MSWiM 2016, section 3.2: all but the last five may be lost).
-const SYMBOLS_TO_LOCK: u16 = 5;
-
 /// Bit 7 of register 0x31: the chip chooses its intermediate frequency.
 const AUTOMATIC_IF: u8 = 0x80;
+/// From here on channels need no shift (errata note, section 2.3).
+const WIDE_FROM_HZ: u32 = 62_500;
 
-/// Where the host chooses the intermediate frequency, as errata note 1.1 tells it in section 2.3, a narrow channel is
-/// heard so far below the carrier that is set: by its own width.
-fn if_shift_hz(bandwidth_hz: u32) -> u32 {
-    match bandwidth_hz {
-        7_800 => 7_812,
-        10_400 => 10_417,
-        15_600 => 15_625,
-        20_800 => 20_833,
-        31_250 => 31_250,
-        41_700 => 41_667,
-        _ => 0,
-    }
-}
+/// Symbols of a preamble that a receiver needs to lock on it (Bor et al., "Do LoRa Low-Power Wide-Area Networks
+/// Scale?", 2016, section 3.2: all but the last five may be lost).
+const SYMBOLS_TO_LOCK: u16 = 5;
 
 /// Which path of the modem: the two have separate bits for inverted IQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +27,7 @@ pub(super) enum Direction {
 
 /// What two modems must agree on, and what the sender alone decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a bit of a register of its own")]
 pub(super) struct Tuning {
     pub(super) frequency_hz: u32,
     /// 6..=12.
@@ -69,11 +58,15 @@ impl Tuning {
             return None;
         }
         let bandwidth_hz = Bandwidth::ALL.get(usize::from(config1 >> 4))?.hz();
-        let chosen_if = direction == Direction::Receive && at(Register::DetectOptimize) & AUTOMATIC_IF == 0;
-        let below_hz = if chosen_if { if_shift_hz(bandwidth_hz) } else { 0 };
+        // With a fixed intermediate frequency narrow channels are received so much below what is set: the errata note
+        // (section 2.3) has the host add it.
+        let is_shifted = direction == Direction::Receive
+            && bandwidth_hz < WIDE_FROM_HZ
+            && at(Register::DetectOptimize) & AUTOMATIC_IF == 0;
+        // Rounded, as the register holds steps of 61 Hz (section 4.1.4).
+        let carrier_hz = u32::try_from((frf * CRYSTAL_HZ + (1 << 18)) >> 19).ok()?;
         Some(Self {
-            // Rounded, as the register holds steps of 61 Hz (section 4.1.4).
-            frequency_hz: u32::try_from((frf * CRYSTAL_HZ + (1 << 18)) >> 19).ok()?.saturating_sub(below_hz),
+            frequency_hz: carrier_hz.saturating_sub(if is_shifted { bandwidth_hz } else { 0 }),
             spreading_factor,
             bandwidth_hz,
             coding_rate_denominator,
@@ -148,18 +141,21 @@ impl Tuning {
         self.quarters_ns(4 * u64::from(self.preamble_symbols) + 17 + 4 * symbols)
     }
 
-    /// How long the chip looks for activity (section 4.1.6): it listens, then it computes.
-    pub(super) fn activity_detection_ns(&self) -> u64 {
-        let listens = (self.chips() + 32) * SECOND_NS / u64::from(self.bandwidth_hz);
-        let computes = self.chips() * u64::from(self.spreading_factor) * SECOND_NS / 1_750_000;
-        listens + computes
+    /// How long the chip listens for activity: (2^SF + 32) / BW (section 4.1.6).
+    pub(super) fn activity_listening_ns(&self) -> u64 {
+        (self.chips() + 32) * SECOND_NS / u64::from(self.bandwidth_hz)
     }
 
-    /// Whether a receiver of this tuning can hear such a sender. The crystals of both may be a quarter of the
-    /// bandwidth apart.
-    pub(super) fn hears(&self, sender: &Self) -> bool {
+    /// How long it then computes: "a little bit less than a symbol" (section 4.1.6).
+    pub(super) fn activity_computing_ns(&self) -> u64 {
+        self.symbol_ns() * 9 / 10
+    }
+
+    /// Whether a receiver of this tuning can hear such a sender, so many Hz apart: a quarter of the bandwidth at most,
+    /// crystals and settings together.
+    pub(super) fn hears(&self, sender: &Self, apart_hz: i32) -> bool {
         self.is_same_chirp(sender)
-            && self.frequency_hz.abs_diff(sender.frequency_hz) <= self.bandwidth_hz / 4
+            && apart_hz.unsigned_abs() <= self.bandwidth_hz / 4
             && self.sync_word == sender.sync_word
             && self.inverted_iq == sender.inverted_iq
             && self.explicit_header == sender.explicit_header
@@ -169,6 +165,11 @@ impl Tuning {
     /// Chirps of another slope pass like noise, and are ignored.
     pub(super) fn disturbs(&self, other: &Self) -> bool {
         self.is_same_chirp(other) && self.frequency_hz.abs_diff(other.frequency_hz) < self.bandwidth_hz
+    }
+
+    /// Whether a sender's channel and this one's overlap, so that its power is measured here.
+    pub(super) fn overlaps(&self, sender: &Self) -> bool {
+        self.frequency_hz.abs_diff(sender.frequency_hz) < u32::midpoint(self.bandwidth_hz, sender.bandwidth_hz)
     }
 
     fn is_same_chirp(&self, other: &Self) -> bool {

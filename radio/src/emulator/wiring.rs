@@ -7,7 +7,7 @@ use embedded_hal::spi::Operation;
 use embedded_hal_02::blocking::{delay, spi};
 use embedded_hal_02::digital::v2;
 
-use super::air::Air;
+use super::air::{Air, nanoseconds};
 use super::board::{Board02, Board10};
 use super::chip::{ChipIndex, Frame};
 use super::fault::Faults;
@@ -101,7 +101,7 @@ impl Chip {
     /// Power fails for so long on the air's clock: the chip does not answer, and is as after a reset when it does.
     pub fn brown_out(&self, duration: Duration) {
         self.air.change(|world| {
-            let back_ns = world.now_ns() + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
+            let back_ns = world.now_ns() + nanoseconds(duration);
             world.chip(self.index).reset(back_ns);
             world.settle(self.index);
         });
@@ -117,7 +117,7 @@ impl Chip {
         self.air.world().chip(self.index).register(register)
     }
 
-    /// What became of each transmission here, in the order in which they came: the last 262,144.
+    /// What became of each transmission here, in the order in which they came, as far as they are kept.
     pub fn verdicts(&self) -> Vec<Verdict> {
         self.air.world().chip(self.index).ledger.verdicts()
     }
@@ -128,13 +128,18 @@ impl Chip {
     }
 
     /// One frame: `bytes` go through `exchange` one by one while chip select is low.
-    fn frame(&self, bytes: usize, exchange: impl FnOnce(&mut World, ChipIndex, &mut Frame)) -> Result<(), BusDown> {
+    fn frame(
+        &self,
+        first: u8,
+        bytes: usize,
+        exchange: impl FnOnce(&mut World, ChipIndex, &mut Frame),
+    ) -> Result<(), BusDown> {
         let takes = Duration::from_nanos(FRAME_NS + BYTE_NS * bytes as u64);
         self.air.advance(takes, |world| {
             if world.chip(self.index).faults.failing_bus {
                 return Err(BusDown);
             }
-            world.look(self.index);
+            world.look(self.index, first, bytes);
             exchange(world, self.index, &mut Frame::default());
             world.settle(self.index);
             Ok(())
@@ -161,7 +166,8 @@ impl spi::Transfer<u8> for Spi02 {
     type Error = BusDown;
 
     fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
-        self.0.frame(words.len(), |world, chip, frame| {
+        let first = words.first().copied().unwrap_or(0);
+        self.0.frame(first, words.len(), |world, chip, frame| {
             let now_ns = world.now_ns();
             for word in words.iter_mut() {
                 *word = frame.exchange(world.chip(chip), *word, now_ns);
@@ -175,7 +181,8 @@ impl spi::Write<u8> for Spi02 {
     type Error = BusDown;
 
     fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
-        self.0.frame(words.len(), |world, chip, frame| {
+        let first = words.first().copied().unwrap_or(0);
+        self.0.frame(first, words.len(), |world, chip, frame| {
             let now_ns = world.now_ns();
             for word in words {
                 frame.exchange(world.chip(chip), *word, now_ns);
@@ -194,37 +201,54 @@ impl embedded_hal::spi::ErrorType for Spi10 {
 
 impl embedded_hal::spi::SpiDevice for Spi10 {
     fn transaction(&mut self, operations: &mut [Operation<'_, u8>]) -> Result<(), BusDown> {
-        let (mut bytes, mut pauses_ns) = (0, 0);
-        for operation in operations.iter() {
-            match operation {
-                Operation::Read(words) => bytes += words.len(),
-                Operation::Write(words) => bytes += words.len(),
-                Operation::Transfer(read, write) => bytes += read.len().max(write.len()),
-                Operation::TransferInPlace(words) => bytes += words.len(),
-                Operation::DelayNs(ns) => pauses_ns += u64::from(*ns),
-            }
-        }
-        self.0.air.advance(Duration::from_nanos(pauses_ns), |_| ());
-        self.0.frame(bytes, |world, chip, frame| {
+        let (first, bytes, pauses) = extent(operations);
+        self.0.air.advance(pauses, |_| ());
+        self.0.frame(first, bytes, |world, chip, frame| {
             let now_ns = world.now_ns();
             let mut exchange = |byte| frame.exchange(world.chip(chip), byte, now_ns);
             for operation in operations {
-                match operation {
-                    Operation::Read(words) => words.iter_mut().for_each(|word| *word = exchange(0)),
-                    Operation::Write(words) => words.iter().for_each(|word| _ = exchange(*word)),
-                    Operation::TransferInPlace(words) => words.iter_mut().for_each(|word| *word = exchange(*word)),
-                    Operation::Transfer(read, write) => {
-                        for place in 0..read.len().max(write.len()) {
-                            let back = exchange(write.get(place).copied().unwrap_or(0));
-                            if let Some(word) = read.get_mut(place) {
-                                *word = back;
-                            }
-                        }
-                    }
-                    Operation::DelayNs(_) => {}
-                }
+                carry_out(operation, &mut exchange);
             }
         })
+    }
+}
+
+/// The first byte that goes out, how many there are, and how long the pauses between them are.
+fn extent(operations: &[Operation<'_, u8>]) -> (u8, usize, Duration) {
+    let (mut first, mut bytes, mut pauses) = (None, 0, Duration::ZERO);
+    for operation in operations {
+        let (out, length) = match operation {
+            Operation::Read(words) => (None, words.len()),
+            Operation::Write(words) => (words.first(), words.len()),
+            Operation::Transfer(read, write) => (write.first(), read.len().max(write.len())),
+            Operation::TransferInPlace(words) => (words.first(), words.len()),
+            Operation::DelayNs(ns) => {
+                pauses += Duration::from_nanos(u64::from(*ns));
+                continue;
+            }
+        };
+        if bytes == 0 && length > 0 {
+            first = out.copied();
+        }
+        bytes += length;
+    }
+    (first.unwrap_or(0), bytes, pauses)
+}
+
+fn carry_out(operation: &mut Operation<'_, u8>, mut exchange: impl FnMut(u8) -> u8) {
+    match operation {
+        Operation::Read(words) => words.iter_mut().for_each(|word| *word = exchange(0)),
+        Operation::Write(words) => words.iter().for_each(|word| _ = exchange(*word)),
+        Operation::TransferInPlace(words) => words.iter_mut().for_each(|word| *word = exchange(*word)),
+        Operation::Transfer(read, write) => {
+            for place in 0..read.len().max(write.len()) {
+                let back = exchange(write.get(place).copied().unwrap_or(0));
+                if let Some(word) = read.get_mut(place) {
+                    *word = back;
+                }
+            }
+        }
+        Operation::DelayNs(_) => {}
     }
 }
 

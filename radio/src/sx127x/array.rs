@@ -24,8 +24,11 @@ pub(super) struct State {
     pub(super) reads_only: Option<u8>,
     /// A register that takes no write.
     pub(super) frozen: Option<Register>,
-    /// What the registers turn to once the FIFO was read.
-    pub(super) after_fifo: Vec<(Register, u8)>,
+    /// What registers turn to once a burst was read that begins at this one.
+    pub(super) after_burst: Option<(Register, Vec<(Register, u8)>)>,
+    /// For so long after a change of mode the chip still names standby.
+    pub(super) mode_lags_ms: u64,
+    mode_shows_at_ms: u64,
     /// RESET was left low: nothing is driven until it rises.
     pub(super) held_in_reset: bool,
     /// Frames of chip select so far.
@@ -46,7 +49,9 @@ impl Default for State {
             fifo: [0; 256],
             reads_only: None,
             frozen: None,
-            after_fifo: Vec::new(),
+            after_burst: None,
+            mode_lags_ms: 0,
+            mode_shows_at_ms: 0,
             held_in_reset: false,
             frames: 0,
             waited_ms: 0,
@@ -84,6 +89,9 @@ impl State {
     fn write(&mut self, address: u8, value: u8) {
         let is_frozen = self.frozen.is_some_and(|frozen| frozen.address() == address);
         let is_flags = address == Register::IrqFlags.address();
+        if address == Register::OpMode.address() {
+            self.mode_shows_at_ms = self.waited_ms + self.mode_lags_ms;
+        }
         match self.at(address) {
             _ if is_frozen => {}
             // Ones clear.
@@ -103,10 +111,13 @@ impl Transfer<u8> for ArrayChip {
         let only = if state.held_in_reset { Some(0) } else { state.reads_only };
         for word in &mut words[1..] {
             *word = only.unwrap_or(*state.at(address));
+            if address == Register::OpMode.address() && state.waited_ms < state.mode_shows_at_ms {
+                *word = 0x81;
+            }
             address += u8::from(address != 0);
         }
-        if words[0] == Register::Fifo.address() {
-            for (register, value) in std::mem::take(&mut state.after_fifo) {
+        if let Some((_, turned)) = state.after_burst.take_if(|(first, _)| first.address() == words[0]) {
+            for (register, value) in turned {
                 *state.at(register.address()) = value;
             }
         }

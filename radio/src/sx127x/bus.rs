@@ -10,7 +10,7 @@ use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
 
-use super::register::Register;
+use super::register::{Register, op_mode};
 use crate::lora::SpreadingFactor;
 
 /// In the address byte: a write.
@@ -139,11 +139,15 @@ where
 /// The driver divides by what it reads as bandwidth and spreading factor, and takes 0xFF for a mode. A module can be
 /// pulled out between any two transfers, so a look ahead of the call is not enough.
 #[derive(Debug)]
-pub(super) struct Guarded<S>(Shared<S>);
+pub(super) struct Guarded<S> {
+    bus: Shared<S>,
+    /// LoRa's registers are seen. After a reset they are those of FSK, where the same addresses may hold anything.
+    is_lora: bool,
+}
 
 impl<S> Guarded<S> {
     pub(super) fn new(bus: Shared<S>) -> Self {
-        Self(bus)
+        Self { bus, is_lora: false }
     }
 }
 
@@ -156,9 +160,9 @@ where
 
     fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusFault> {
         let asked = words.first().copied();
-        let answer = self.0.part().transfer(words).map_err(failed)?;
+        let answer = self.bus.part().transfer(words).map_err(failed)?;
         if let (Some(register), Some(&found)) = (asked, answer.get(1)) {
-            refuse_impossible(register, found)?;
+            refuse_impossible(register, found, self.is_lora)?;
         }
         Ok(answer)
     }
@@ -172,16 +176,22 @@ where
     type Error = BusFault;
 
     fn write(&mut self, words: &[u8]) -> Result<(), BusFault> {
-        self.0.part().write(words).map_err(failed)
+        if let [address, mode] = *words
+            && address == WRITE | Register::OpMode.address()
+        {
+            self.is_lora = mode & op_mode::LONG_RANGE != 0;
+        }
+        self.bus.part().write(words).map_err(failed)
     }
 }
 
 /// No register that the named driver reads is ever 0xFF; bandwidth, coding rate and spreading factor have gaps
-/// (data sheet, table 85, `RegModemConfig1` and `2`).
-fn refuse_impossible(register: u8, found: u8) -> Result<(), BusFault> {
+/// (data sheet, table 85, `RegModemConfig1` and `2`), once the registers are LoRa's.
+fn refuse_impossible(register: u8, found: u8, is_lora: bool) -> Result<(), BusFault> {
     const MODEM_CONFIG_1: u8 = Register::ModemConfig1.address();
     const MODEM_CONFIG_2: u8 = Register::ModemConfig2.address();
     let possible = match register {
+        MODEM_CONFIG_1 | MODEM_CONFIG_2 if !is_lora => true,
         _ if found == 0xFF => return Err(BusFault::Dead(found)),
         MODEM_CONFIG_1 => found >> 4 <= 9 && (1..=4).contains(&(found >> 1 & 7)),
         MODEM_CONFIG_2 => (6..=SpreadingFactor::SF12.get()).contains(&(found >> 4)),

@@ -32,7 +32,7 @@ mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -143,16 +143,7 @@ impl Sx127x {
             faults: faults_in,
             stop: stop.clone(),
         };
-        let thread = Builder::new().name(format!("sx127x {name}")).spawn(move || {
-            // Dropped at the end, however that comes.
-            let _ends = ends;
-            let health = owner.health.clone();
-            let lived = catch_unwind(AssertUnwindSafe(|| rebuild::live(board, &settings, owner)));
-            if lived.is_err() {
-                health.report(Health::Failing("its thread ended by a defect of this program: report it".to_owned()));
-            }
-        });
-        let thread = thread.map_err(|source| StartError::Thread { name: name.to_owned(), source })?;
+        let thread = spawn(name, board, settings, owner, ends)?;
         let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some(), allowance };
         Ok(Self { packets, transmitter, counters, health, faults, stop, ended, thread: Some(thread) })
     }
@@ -166,6 +157,27 @@ impl Sx127x {
     pub fn last_fault(&self) -> tokio_watch::Receiver<Option<Arc<Fault>>> {
         self.faults.clone()
     }
+}
+
+/// Starts the thread. `ends` is dropped at its end, however that comes.
+fn spawn<B: Board>(
+    name: &str,
+    board: B,
+    settings: Settings,
+    owner: Owner,
+    ends: SyncSender<()>,
+) -> Result<JoinHandle<()>, StartError> {
+    // A name with a zero byte would be a panic.
+    let thread = Builder::new().name(format!("sx127x {}", name.replace('\0', "")));
+    let spawned = thread.spawn(move || {
+        let _ends = ends;
+        let health = owner.health.clone();
+        let lived = catch_unwind(AssertUnwindSafe(|| rebuild::live(board, &settings, owner)));
+        if lived.is_err() {
+            health.report(Health::Failing("its thread ended by a defect of this program: report it".to_owned()));
+        }
+    });
+    spawned.map_err(|source| StartError::Thread { name: name.to_owned(), source })
 }
 
 impl Radio for Sx127x {

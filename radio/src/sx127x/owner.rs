@@ -28,7 +28,7 @@ pub(super) struct Owner {
 
 impl Owner {
     /// Hands a packet over, and waits for room where there is none. False when the owner wants no more.
-    pub(super) fn take(&mut self, packet: Option<Packet>) -> bool {
+    pub(super) fn hand_over(&mut self, packet: Option<Packet>) -> bool {
         let Some(mut packet) = packet else { return true };
         loop {
             packet = match self.packets.try_send(packet) {
@@ -54,7 +54,6 @@ impl Owner {
     pub(super) fn report_failing(&self, fault: Fault) {
         tracing::warn!(error = %fault, "the radio does not hear and is set up again");
         let sentence = fault.to_string();
-        self.refuse_orders(|| TransmitError::NotListening(sentence.clone()));
         // The type first: who wakes by the health finds it there.
         self.faults.send_replace(Some(Arc::new(fault)));
         self.health.report(Health::Failing(sentence));

@@ -64,8 +64,9 @@ pub(super) fn live<B: Board>(mut board: B, settings: &Settings, mut owner: Owner
             }
         };
         is_again = true;
+        let why = fault.to_string();
         owner.report_failing(fault);
-        pause(backoff.next_pause_ms(), clock, &owner);
+        pause(backoff.next_pause_ms(), clock, &owner, &why);
     }
 }
 
@@ -125,14 +126,14 @@ fn tell(noticed: Noticed, owner: &Owner) {
 }
 
 /// Waits on the board's clock; on the real one where no board could be connected. Ends early when that is wished.
-fn pause<D: DelayMs<u8>>(pause_ms: u64, mut clock: Option<Shared<D>>, owner: &Owner) {
+fn pause<D: DelayMs<u8>>(pause_ms: u64, mut clock: Option<Shared<D>>, owner: &Owner, why: &str) {
     let piece_ms = u64::from(PIECE_MS);
     for _ in 0..pause_ms.div_ceil(piece_ms) {
         match &mut clock {
             Some(clock) => clock.delay_ms(PIECE_MS),
             None => drop(owner.stop.wait(Duration::from_millis(piece_ms))),
         }
-        owner.refuse_orders(|| TransmitError::NotListening("it is being set up again".to_owned()));
+        owner.refuse_orders(|| TransmitError::NotListening(why.to_owned()));
         if owner.stop.is_wished() {
             return;
         }

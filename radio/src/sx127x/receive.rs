@@ -78,13 +78,13 @@ impl<B: Board> Chip<B> {
                 continue;
             }
             let registers = self.packet_registers()?;
-            let heard = self.take(look, registers)?;
+            let heard = self.fetch(look, registers)?;
             let next = self.look()?;
             if self.was_overtaken(registers, next)? {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
             } else {
                 (found, in_vain) = (found + 1, 0);
-                if !owner.take(heard.count(owner)) {
+                if !owner.hand_over(heard.count(owner)) {
                     return Ok(Drained::Stopped);
                 }
             }
@@ -99,7 +99,7 @@ impl<B: Board> Chip<B> {
         let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
         let now = Instant::now();
         let value = |register| values[at(register, Register::OpMode)];
-        let (expected, found) = (op_mode::LONG_RANGE | op_mode::RX_CONTINUOUS, value(Register::OpMode) & op_mode::MASK);
+        let (expected, found) = (op_mode::LISTENING, value(Register::OpMode) & op_mode::MASK);
         if found != expected {
             refuse_dead(DOING, &values)?;
             return Err(changed(DOING, Register::OpMode, expected, found));
@@ -118,7 +118,7 @@ impl<B: Board> Chip<B> {
     }
 
     /// Judges a packet, and reads it if it is good: CRC present and right.
-    fn take(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
+    fn fetch(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
         if look.flags.payload_crc_error() {
             return Ok(Heard::CrcWrong);
         }

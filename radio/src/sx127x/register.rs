@@ -69,8 +69,8 @@ pub mod op_mode {
     pub const LONG_RANGE: u8 = 0x80;
     /// Looks once whether someone transmits.
     pub const CAD: u8 = 0x07;
-    /// Receives packet after packet.
-    pub const RX_CONTINUOUS: u8 = 0x05;
+    /// LoRa's modem receives packet after packet.
+    pub const LISTENING: u8 = LONG_RANGE | 0x05;
     /// The bits that say modem and mode. Those between them say what part of the band is used and stay out of it.
     pub const MASK: u8 = 0x87;
 }

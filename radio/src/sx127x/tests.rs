@@ -58,3 +58,11 @@ async fn the_chip_keeps_every_promise_with_every_third_edge_lost() {
     let radio = async |on_air| about_to_hear(7, on_air, faults, crate::emulator::Chip::board10);
     check(7, radio).await.unwrap();
 }
+
+#[test]
+fn any_name_will_do() {
+    for name in ["", "barn\0east", "a name that is longer than the kernel keeps"] {
+        let chip = Air::default().chip("anonymous");
+        Sx127x::start(name, chip.board(), Settings { modulation: Modulation::default(), transmit: None }).unwrap();
+    }
+}

@@ -132,6 +132,7 @@ async fn air_time_beyond_the_budget_is_refused_and_what_is_left_is_shown() {
     assert_eq!(transmitter.air_time_left().unwrap().left, allowed);
     let mut sent = 0;
     let refused = loop {
+        assert!(sent < 3, "the budget does not bind");
         match transmitter.transmit(&[1; 50]).await {
             Ok(()) => sent += 1,
             // The air of this test is faster than the clock of the law.

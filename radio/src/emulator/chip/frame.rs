@@ -4,8 +4,9 @@ use super::super::registers::{PAGED_FROM, PAGED_TO, Register, is_read_only};
 use super::ChipState;
 use super::mode::Mode;
 
-/// What comes back while the address goes out. The sheet names no value, so this is one that looks like none.
-const WHILE_ADDRESSED: u8 = 0xA5;
+/// What comes back while the address goes out. The sheet names no value; traces of chips show this one
+/// (Lora-net/SWL2001, issues 145 to 147).
+const WHILE_ADDRESSED: u8 = 0x00;
 
 /// A frame: chip select is low from its first byte to its last.
 #[derive(Debug, Default)]

@@ -13,6 +13,7 @@ pub(super) use self::mode::Mode;
 pub(super) use self::reception::{Heard, Reception};
 use super::fault::Faults;
 use super::ledger::Ledger;
+use super::reader::ReaderIndex;
 use super::registers::{self, REGISTERS, Register, irq};
 use super::tuning::Tuning;
 
@@ -30,14 +31,14 @@ pub struct ChipOptions {
     pub name: String,
     /// Its crystal is off by so much at the frequency in use.
     pub frequency_error_hz: i32,
-    /// Whether a verdict is kept on each transmission. A chip that nobody asks needs none.
-    pub ledger: bool,
+    /// Verdicts that it keeps, at least 512; older ones are only counted. With 0 nothing is kept or counted.
+    pub verdicts: usize,
 }
 
 impl ChipOptions {
-    /// A good crystal, and a ledger.
+    /// A good crystal, and a ledger of 262,144 verdicts.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), frequency_error_hz: 0, ledger: true }
+        Self { name: name.into(), frequency_error_hz: 0, verdicts: 1 << 18 }
     }
 }
 
@@ -54,6 +55,8 @@ pub(super) struct ChipState {
     pub(super) faults: Faults,
     pub(super) ledger: Ledger,
     pub(super) line: Line,
+    /// The reader whose program drives this chip, if one does.
+    pub(super) host: Option<ReaderIndex>,
     /// The registers of LoRa, and those that LoRa shares with FSK.
     registers: [u8; REGISTERS],
     /// The registers of FSK that lie at the same addresses: plain memory, as this chip never sends or hears FSK.
@@ -66,8 +69,6 @@ pub(super) struct ChipState {
     /// The modem's settings, latched when a mode was entered.
     pub(super) tuning: Option<Tuning>,
     pub(super) reception: Option<Reception>,
-    /// When a single reception gives up, unless it has found a preamble.
-    pub(super) single_until_ns: Option<u64>,
     /// Where the next packet goes.
     write_at: u8,
     /// RESET is held low.
@@ -79,18 +80,18 @@ pub(super) struct ChipState {
 impl ChipState {
     pub(super) fn new(options: ChipOptions) -> Self {
         Self {
+            ledger: Ledger::new(options.verdicts),
             options,
             faults: Faults::default(),
-            ledger: Ledger::default(),
             line: Line::default(),
+            host: None,
             registers: registers::after_reset(),
-            fsk: registers::after_reset(),
+            fsk: registers::fsk_after_reset(),
             fifo: Fifo::default(),
             entry: 0,
             entered: None,
             tuning: None,
             reception: None,
-            single_until_ns: None,
             write_at: 0,
             held: false,
             deaf_until_ns: 0,
@@ -141,7 +142,7 @@ impl ChipState {
     /// Everything is as after power-up, and the chip answers from then on.
     pub(super) fn reset(&mut self, answers_from_ns: u64) {
         self.registers = registers::after_reset();
-        self.fsk = registers::after_reset();
+        self.fsk = registers::fsk_after_reset();
         self.fifo.wipe(&mut self.ledger);
         self.entry += 1;
         self.entered = Some(Mode::Standby);

@@ -1,4 +1,4 @@
-//! The modes of the chip (data sheet, section 4.1.4 and register 0x01).
+//! The modes of the chip (data sheet, table 16 and register 0x01).
 
 use super::super::registers::Register;
 use super::ChipState;
@@ -55,12 +55,15 @@ impl ChipState {
         self.register(Register::OpMode) & (LORA | SHARED) == LORA
     }
 
-    /// The host writes register 0x01. Bit 7 changes only in sleep: where the chip sleeps already, or where this very
-    /// write sends it to sleep, as widely used drivers do it and read it back.
+    /// The host writes register 0x01. Bit 7 changes only in sleep, and a chip was seen not to take it when the same
+    /// write leaves sleep for another mode (a trace of 0xD3 read back as 0x43 in Lora-net/SWL2001, issue 145). So it
+    /// is set only by a write that asks for sleep, and cleared by any write in sleep: whoever is right with this is
+    /// right with every chip.
     pub(super) fn write_op_mode(&mut self, value: u8) {
         let before = self.register(Register::OpMode);
-        let modem_may_change = before & MODE == 0 || value & MODE == 0;
-        let modem = if modem_may_change { value & LORA } else { before & LORA };
+        let asks_for_sleep = value & MODE == 0;
+        let may_change = asks_for_sleep || (before & MODE == 0 && value & LORA == 0);
+        let modem = if may_change { value & LORA } else { before & LORA };
         self.set_register(Register::OpMode, modem | (value & !LORA));
         if (before ^ self.register(Register::OpMode)) & (LORA | MODE) != 0 {
             self.enter(self.mode());

@@ -15,7 +15,7 @@ const CRC_ON_PAYLOAD: u8 = 0x40;
 
 /// How far a reception has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::emulator) enum Phase {
+enum Phase {
     /// The receiver holds the preamble.
     Preamble,
     /// It reads the header, or the first eight symbols where there is none.
@@ -104,7 +104,9 @@ impl ChipState {
     /// Something as strong as the packet comes over it, or the sender stops. What is in already stays as it is.
     pub(in crate::emulator) fn disturb(&mut self, now_ns: u64) {
         self.write_received(now_ns);
-        let Some(reception) = self.reception.as_mut() else { return };
+        let Some(reception) = self.reception.as_mut().filter(|reception| now_ns < reception.heard.end_ns) else {
+            return;
+        };
         match reception.phase(now_ns) {
             // The receiver searches on, and may take what came over it.
             Phase::Preamble => self.give_up_reception(Fate::Collided),
@@ -168,8 +170,7 @@ impl ChipState {
     }
 
     /// A receive mode begins: the first packet goes to the base, and the counters begin anew.
-    pub(in crate::emulator) fn begin_to_receive(&mut self, single_until_ns: Option<u64>) {
-        self.single_until_ns = single_until_ns;
+    pub(in crate::emulator) fn begin_to_receive(&mut self) {
         self.write_at = self.register(Register::FifoRxBaseAddr);
         for counter in
             [Register::RxHeaderCntMsb, Register::RxHeaderCntLsb, Register::RxPacketCntMsb, Register::RxPacketCntLsb]
@@ -185,6 +186,22 @@ impl ChipState {
         {
             self.ledger.change(entry, fate);
         }
+    }
+
+    /// Register 0x18: how far the receiver has come.
+    pub(in crate::emulator) fn set_modem_status(&mut self, now_ns: u64) {
+        let status = match self.reception.as_ref() {
+            None => 0x14,
+            Some(reception) => {
+                let rate = (reception.heard.sender.coding_rate_denominator - 4) << 5;
+                match reception.phase(now_ns) {
+                    Phase::Preamble => 0x05,
+                    Phase::Header => 0x07,
+                    Phase::Payload => 0x0F | rate,
+                }
+            }
+        };
+        self.set_register(Register::ModemStat, status);
     }
 
     /// How many symbols a single reception waits for a preamble (registers 0x1E and 0x1F).

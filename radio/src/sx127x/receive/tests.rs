@@ -88,7 +88,7 @@ fn a_packet_read_from_a_chip_that_failed_meanwhile_is_not_delivered() {
     for failed_mode in [0x09, 0x81, 0xFF] {
         let mut bench = bench();
         put_packet(&bench.array);
-        bench.array.state().after_fifo = vec![(Register::OpMode, failed_mode)];
+        bench.array.state().after_burst = Some((Register::Fifo, vec![(Register::OpMode, failed_mode)]));
         assert!(bench.chip.drain(&mut bench.owner).is_err());
         assert!(bench.packets.try_recv().is_err());
     }
@@ -99,8 +99,10 @@ fn a_packet_that_comes_while_one_is_read_is_the_next_one() {
     let mut bench = bench();
     put_packet(&bench.array);
     bench.array.state().fifo[1] = 9;
-    bench.array.state().after_fifo =
-        vec![(Register::FifoRxCurrentAddr, 1), (Register::RxNbBytes, 1), (Register::IrqFlags, IrqFlags::RX_DONE)];
+    bench.array.state().after_burst = Some((
+        Register::Fifo,
+        vec![(Register::FifoRxCurrentAddr, 1), (Register::RxNbBytes, 1), (Register::IrqFlags, IrqFlags::RX_DONE)],
+    ));
     assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(2));
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [9]);
@@ -111,10 +113,20 @@ fn a_packet_that_overtook_the_one_before_it_comes_once() {
     let mut bench = bench();
     put_packet(&bench.array);
     // Its flag came after the first one's was cleared, and before the registers were read: they are its own.
-    bench.array.state().after_fifo = vec![(Register::IrqFlags, IrqFlags::RX_DONE)];
+    bench.array.state().after_burst = Some((Register::Fifo, vec![(Register::IrqFlags, IrqFlags::RX_DONE)]));
     assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
     assert!(bench.packets.try_recv().is_err());
+}
+
+#[test]
+fn a_packet_that_comes_between_a_look_and_its_clearing_is_not_cleared_away() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    bench.array.set(Register::IrqFlags, IrqFlags::TX_DONE);
+    bench.array.state().after_burst =
+        Some((Register::OpMode, vec![(Register::IrqFlags, IrqFlags::TX_DONE | IrqFlags::RX_DONE)]));
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
 }
 
 #[test]

@@ -121,3 +121,12 @@ fn a_chip_that_reset_itself_is_told_from_one_that_forgot_a_register() {
     chip.state().reads_only = Some(0xFF);
     assert!(matches!(set_up.check(""), Err(Fault::Dead { byte: 0xFF, .. })));
 }
+
+#[test]
+fn a_chip_that_takes_its_time_to_receive_is_waited_for_and_one_that_never_does_is_a_fault() {
+    let chip = ArrayChip::default();
+    chip.state().mode_lags_ms = 3;
+    set_up(&chip).ok().unwrap();
+    chip.state().mode_lags_ms = 1_000_000;
+    assert!(matches!(fault(&chip), Fault::Register { register: Register::OpMode, .. }));
+}

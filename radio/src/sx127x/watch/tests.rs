@@ -1,5 +1,8 @@
 //! How the line is judged, and how often the chip is looked at.
 
+use super::super::Settings;
+use super::super::array::ArrayChip;
+use super::super::setup::Wired;
 use super::*;
 use crate::lora::{Bandwidth, SpreadingFactor};
 
@@ -63,4 +66,21 @@ fn a_check_is_due_after_enough_looks_and_then_not_again() {
     assert!(!watch.is_check_due());
     watch.since_check += CHECK_AFTER;
     assert!(watch.is_check_due());
+}
+
+#[test]
+fn a_line_that_chatters_does_not_keep_the_radio_busy() {
+    let array = ArrayChip::default();
+    let wired = Wired::from(array.clone().connect().unwrap());
+    let settings = Settings { modulation: Modulation::default(), transmit: None };
+    let mut chip = Chip::set_up(wired, &settings).ok().unwrap();
+    let mut watch = watch();
+    array.state().wakes = vec![Wake::Edge; 200];
+    let before = array.state().waited_ms;
+    for _ in 0..200 {
+        let wake = chip.wait(&mut watch).unwrap();
+        watch.note(wake, 0);
+    }
+    // All but the first ones were on the clock: 11 ms each, which is the longest wait in whole milliseconds.
+    assert_eq!(array.state().waited_ms - before, (200 - u64::from(CHATTER_AFTER)) * 11);
 }
