@@ -16,6 +16,9 @@ const LINUX: &str =
     "[[radio]]\nname = 'gate'\nkind = 'sx127x'\nsx127x = { board = 'linux', spi = '/nowhere/spidev0.0' }\n";
 const SIMULATED: &str = "[[radio]]\nname = 'alley'\nkind = 'simulated'\nsimulated = { rate_per_s = 50 }\n";
 
+/// A `listen` that does not end as it should ends by itself after so many seconds, so that no test hangs.
+const SECONDS: [&str; 2] = ["--seconds", "30"];
+
 fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
@@ -38,7 +41,7 @@ fn without_spi_listen_and_doctor_say_what_is_missing_and_how_to_mend_it_and_fail
         assert!(!barn.state_dir().exists(), "doctor writes nothing");
 
         for scan in [&[][..], &["--scan"]] {
-            let listen = barn.output(&[&["--config", &file, "listen"], scan].concat());
+            let listen = barn.output(&[&["--config", &file, "listen"], scan, &SECONDS].concat());
             let lines = said(&listen);
             assert_eq!((listen.status.code(), text_of(&listen).as_str()), (Some(1), ""), "{lines}");
             assert!(lines.contains("SPI is not enabled") && lines.contains("herdlinxd doctor"), "{lines}");
@@ -49,9 +52,10 @@ fn without_spi_listen_and_doctor_say_what_is_missing_and_how_to_mend_it_and_fail
 #[test]
 fn without_a_radio_listen_is_refused_with_2_and_beside_a_daemon_without_one_with_7() {
     let barn = Barn::new();
-    assert_eq!(barn.output(&["listen"]).status.code(), Some(2));
+    let listen = [&["listen"][..], &SECONDS].concat();
+    assert_eq!(barn.output(&listen).status.code(), Some(2));
     let process = barn.start();
-    let refused = barn.output(&["listen"]);
+    let refused = barn.output(&listen);
     assert!(refused.status.code() == Some(7) && said(&refused).contains("[[radio]]"), "{refused:?}");
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
@@ -73,7 +77,7 @@ fn a_radio_that_cannot_be_opened_is_told_as_failing_while_the_others_are_heard()
 
     let doctor = barn.output(&["--config", &file, "doctor"]);
     assert!(doctor.status.code() == Some(1) && text_of(&doctor).contains("FAIL gate: failing"), "{doctor:?}");
-    let scan = barn.output(&["--config", &file, "listen", "--scan"]);
+    let scan = barn.output(&[&["--config", &file, "listen", "--scan"][..], &SECONDS].concat());
     assert!(scan.status.code() == Some(7) && said(&scan).contains("stop it to scan"), "{scan:?}");
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
@@ -83,7 +87,8 @@ fn listen_prints_what_the_running_daemon_hears_until_it_is_told_to_stop() {
     let barn = Barn::new();
     let file = barn.write_settings(&format!("{LINUX}{SIMULATED}"));
     let process = barn.start_on(&file);
-    let some = barn.output(&["--config", &file, "listen", "--json", "--count", "5"]);
+    let listen = |args: &[&'static str]| [&["--config", &file, "listen"][..], &SECONDS, args].concat();
+    let some = barn.output(&listen(&["--json", "--count", "5"]));
     let lines = text_of(&some);
     assert_eq!((some.status.code(), lines.lines().count()), (Some(0), 5), "{some:?}");
     for line in lines.lines() {
@@ -91,16 +96,16 @@ fn listen_prints_what_the_running_daemon_hears_until_it_is_told_to_stop() {
         assert!(packet["channel"] == "alley" && packet["rssi_dbm"].is_i64() && packet["at"].is_string(), "{line}");
     }
     assert!(said(&some).contains("gate, through the daemon that runs: failing"), "{}", said(&some));
-    assert_eq!(barn.output(&["--config", &file, "listen", "--radio", "pen"]).status.code(), Some(2));
+    assert_eq!(barn.output(&listen(&["--radio", "pen"])).status.code(), Some(2));
 
-    let mut listening = barn.begin(&["--config", &file, "listen"]);
+    let mut listening = barn.begin(&listen(&[]));
     let mut first = String::new();
     BufReader::new(listening.stdout.take().unwrap()).read_line(&mut first).unwrap();
     assert!(first.contains("  alley  ") && first.contains(" dBm "), "{first}");
     kill_process(Pid::from_child(&listening), Signal::INT).unwrap();
     assert_eq!(listening.wait().unwrap().code(), Some(0));
 
-    let mut listening = barn.begin(&["--config", &file, "listen", "--radio", "gate"]);
+    let mut listening = barn.begin(&listen(&["--radio", "gate"]));
     let (mut told, mut line) = (BufReader::new(listening.stderr.take().unwrap()), String::new());
     told.read_line(&mut line).unwrap();
     assert_eq!(process.stop(Signal::TERM), Some(0));
