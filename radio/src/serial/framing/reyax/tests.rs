@@ -25,7 +25,7 @@ fn found(bytes: &[u8]) -> Vec<Found> {
 fn a_report_is_a_frame_with_its_signal() {
     assert_eq!(found(HELLO), [hello()]);
     assert_eq!(found(b"+RCV=0,1,x,-40,-12\n"), [frame(b"x", Some(-40), Some(-48))]);
-    // The value of the RLYR896 guide is no dB.
+    // The value of the RYLR896 guide is no dB.
     assert_eq!(found(b"+RCV=65535,1,x,-40,40\r\n"), [frame(b"x", Some(-40), None)]);
 }
 
