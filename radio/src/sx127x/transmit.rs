@@ -110,6 +110,12 @@ impl Allowance {
         self.budget().map_or(Ok(()), |mut budget| budget.spend(self.origin.elapsed(), air_time))
     }
 
+    fn ended(&self) {
+        if let Some(mut budget) = self.budget() {
+            budget.ended(self.origin.elapsed());
+        }
+    }
+
     fn left(&self) -> Option<Left> {
         self.budget()?.left(self.origin.elapsed())
     }
@@ -162,7 +168,10 @@ impl<B: Board> Chip<B> {
             order.answer(Err(not_yet.into()));
             return Ok(());
         }
-        let outcome = match self.transmit(&order.payload, stop) {
+        let transmitted = self.transmit(&order.payload, stop);
+        // It began later than it was spent: the FIFO was filled, the amplifier rose.
+        allowance.ended();
+        let outcome = match transmitted {
             Ok(outcome) => outcome,
             Err(fault) => {
                 order.answer(Err(TransmitError::NotListening(fault.to_string())));
