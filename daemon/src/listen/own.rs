@@ -19,6 +19,16 @@ pub(super) enum News {
     Closed,
 }
 
+/// What comes after news.
+enum Told {
+    /// More may come.
+    More,
+    /// No more from this radio.
+    Ended,
+    /// No more is asked for.
+    All,
+}
+
 /// A radio of our own.
 pub(super) struct Own {
     channel: Channel,
@@ -62,6 +72,24 @@ impl Own {
         if health.wait_for(|health| *health == Health::Listening).await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Prints a packet, and says all else.
+    fn tell(&self, news: News, to: &mut Printer<'_>) -> Result<Told, ListenError> {
+        let name = self.name();
+        match news {
+            News::Packet(packet) => {
+                return Ok(if to.packet(&self.heard(packet))? == Ended::Yes { Told::All } else { Told::More });
+            }
+            News::Health(Health::Listening) => eprintln!("{name}: listening"),
+            News::Health(Health::Failing(why)) => eprintln!("{name}: failing: {why}"),
+            News::Failed(error) => return Err(ListenError::Failed { radio: name.to_owned(), error }),
+            News::Closed => {
+                eprintln!("{name}: ended");
+                return Ok(Told::Ended);
+            }
+        }
+        Ok(Told::More)
     }
 
     fn is_failing(&self) -> bool {
@@ -113,25 +141,12 @@ pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Res
             }
             continue;
         };
-        let own = &radios[which];
-        let name = own.name();
-        match news {
-            News::Packet(packet) => {
-                if to.packet(&own.heard(packet))? == Ended::Yes {
-                    return Ok(());
-                }
-            }
-            News::Health(Health::Listening) => eprintln!("{name}: listening"),
-            News::Health(Health::Failing(why)) => eprintln!("{name}: failing: {why}"),
-            News::Failed(error) => return Err(ListenError::Failed { radio: name.to_owned(), error }),
-            News::Closed => {
-                eprintln!("{name}: ended");
-                radios.remove(which);
-                continue;
-            }
+        match radios[which].tell(news, to)? {
+            Told::All => return Ok(()),
+            Told::Ended => drop(radios.remove(which)),
+            // The next look begins behind it, so that one that always has news holds up nobody.
+            Told::More => radios.rotate_left(which + 1),
         }
-        // The next look begins behind it, so that one that always has news holds up nobody.
-        radios.rotate_left(which + 1);
     }
     Ok(())
 }

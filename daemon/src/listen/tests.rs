@@ -45,6 +45,18 @@ async fn it_ends_after_the_packets_that_were_asked_for() {
     assert_eq!(String::from_utf8(out).unwrap().lines().count(), 2);
 }
 
+/// Catches a radio that always has news and so keeps the others from being asked.
+#[tokio::test(start_paused = true)]
+async fn a_busy_radio_holds_up_no_other() {
+    let busy = (0..100).map(|_| ScriptLine::new(0, "busy")).collect();
+    let busy = Own::new(channel("gate"), Simulated::of_script(Script::new(busy).unwrap()).into());
+    let quiet = Script::new(vec![ScriptLine::new(0, "quiet")]).unwrap();
+    let quiet = Own::new(channel("alley"), Simulated::of_script(quiet).into());
+    let mut out = Vec::new();
+    listen_to(vec![busy, quiet], &mut Printer::new(&mut out, false, Some(10))).await.unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("quiet"));
+}
+
 /// A chip on a bus on which nobody answers.
 #[tokio::test]
 async fn radios_none_of_which_hears_are_an_error_that_says_where_to_look() {
@@ -92,7 +104,15 @@ async fn a_scan_finds_the_settings_of_a_reader_that_nobody_wrote_down() {
         let settings = ChipSettings { modulation, transmit: None };
         Ok(Sx127x::start("gate", chip.board(), settings).unwrap().into())
     };
-    let scan = Scan::over(&[125_000, 500_000], &[0x12, 0x34], Duration::from_millis(60));
+    let expected = Setting { spreading_factor: 8, bandwidth_hz: 500_000, sync_word: 0x34 };
+    // Each wrong step differs in one thing. The last one ends with the first packet.
+    let steps = vec![
+        Setting { sync_word: 0x12, ..expected },
+        Setting { bandwidth_hz: 125_000, ..expected },
+        Setting { spreading_factor: 7, ..expected },
+        expected,
+    ];
+    let scan = Scan { steps, dwell: Duration::from_secs(1) };
     let sending = tokio::spawn({
         let air = air.clone();
         async move {
@@ -104,10 +124,9 @@ async fn a_scan_finds_the_settings_of_a_reader_that_nobody_wrote_down() {
         }
     });
     let mut out = Vec::new();
-    let found = scan_with(&scan, &channel("gate"), open, &mut Printer::new(&mut out, true, None)).await.unwrap();
+    let found = scan_with(&scan, &channel("gate"), open, &mut Printer::new(&mut out, true, Some(1))).await.unwrap();
     sending.abort();
-    let expected = Setting { spreading_factor: 8, bandwidth_hz: 500_000, sync_word: 0x34 };
-    assert!(found.iter().all(|found| found.setting == expected) && found[0].packets > 0, "{found:?}");
+    assert_eq!(found, [Found { setting: expected, packets: 1, crc_errors: 0 }]);
     let line: serde_json::Value =
         serde_json::from_str(String::from_utf8(out).unwrap().lines().next().unwrap()).unwrap();
     assert_eq!((&line["text"], &line["spreading_factor"]), (&"hxb:LOT1:LF1:UHF1".into(), &8.into()));
