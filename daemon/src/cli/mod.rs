@@ -33,8 +33,8 @@ A first day:
 
 All commands work while the daemon runs and while it does not.
 Settings come from the file, above it HERDLINX_* in the environment (HERDLINX_LISTEN=127.0.0.1:5001), above that flags.
-Exit codes: 0 done, 1 failed (also: a check of `doctor`; `listen`, where no radio hears), 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
-taken, 5 nobody answers, 6 the files are in use, 7 refused.";
+Exit codes: 0 done, 1 failed (also: a check of `doctor`; `listen` where no radio hears), 2 command line or settings
+refused, 3 a file is damaged, 4 the address or socket is taken, 5 nobody answers, 6 the files are in use, 7 refused.";
 
 const CORRECT_HELP: &str = "\
 Animals, batches and payloads are named by their ids, as `show` prints them:
@@ -94,7 +94,7 @@ enum Command {
         #[command(subcommand)]
         correction: CorrectionForm,
     },
-    /// Print packets as the radios hear them: time, channel, dBm, dB, Hz, hex, text; with the daemon's radios while it runs
+    /// Print packets as the radios hear them, those of the daemon while it runs: time, channel, dBm, dB, Hz, hex, text
     Listen(ListenRequest),
     /// Look at radios, disk, clock, keys and certificate, and print what a bug report needs; writes nothing
     Doctor {
