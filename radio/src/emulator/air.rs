@@ -53,12 +53,24 @@ pub struct AirOptions {
     pub path_loss_db: f64,
     /// Standard deviation of the power of each packet at each receiver.
     pub fading_db: f64,
+    /// Probability that a packet fades away before a receiver that could have heard it: 0..=1.
+    pub loss: f64,
+    /// Probability that a packet is spoiled at a receiver that hears it: 0..=1.
+    pub corruption: f64,
 }
 
 impl Default for AirOptions {
-    /// 6 dB of noise figure (Semtech AN1200.13), 90 dB between two chips, no fading, as fast as it can.
+    /// 6 dB of noise figure (Semtech AN1200.13), 90 dB between two chips, nothing by chance, as fast as it can.
     fn default() -> Self {
-        Self { seed: 1, pace: Pace::Free, noise_figure_db: 6.0, path_loss_db: 90.0, fading_db: 0.0 }
+        Self {
+            seed: 1,
+            pace: Pace::Free,
+            noise_figure_db: 6.0,
+            path_loss_db: 90.0,
+            fading_db: 0.0,
+            loss: 0.0,
+            corruption: 0.0,
+        }
     }
 }
 

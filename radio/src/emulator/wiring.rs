@@ -122,6 +122,11 @@ impl Chip {
         self.air.world().chip(self.index).ledger.verdicts()
     }
 
+    /// Takes verdicts out of the ledger, oldest first, up to the first one that may still change. The tally keeps them.
+    pub fn take_final_verdicts(&self) -> Vec<Verdict> {
+        self.air.world().chip(self.index).ledger.take_final()
+    }
+
     /// How many transmissions met each fate here.
     pub fn tally(&self) -> Tally {
         self.air.world().chip(self.index).ledger.tally()
