@@ -49,7 +49,7 @@ impl Part {
             Self::Recorder | Self::Copies | Self::Lag => 35,
             Self::Https => 50,
             Self::Away => 60,
-            Self::Large => 100,
+            Self::Large => 140,
         })
     }
 

@@ -68,7 +68,7 @@ impl Yard {
                 return Ok(now);
             }
             self.office.check()?;
-            anyhow::ensure!(!budget.is_spent(), "the office came to {office:?} in the time of this part");
+            anyhow::ensure!(!budget.is_spent(), "{}", late(office, &barn));
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -114,6 +114,12 @@ pub fn fill(barn: &Barn, seed: u64, changes: usize, budget: Budget) -> Result<us
     let before = source.head().position.sequence.0;
     store::fill(&mut source, seed, changes, budget)?;
     Ok(usize::try_from(source.head().position.sequence.0 - before)?)
+}
+
+/// A first copy is shown once it is whole; one that is caught up shows how far it came.
+fn late(office: Option<Standing>, barn: &Standing) -> String {
+    let came = office.map_or("shows no whole copy yet".to_owned(), |office| format!("came to change {}", office.folded));
+    format!("the time of this part was too short on this machine: the office {came}, the barn holds {}", barn.folded)
 }
 
 /// Reads it from the keys of a status.
