@@ -118,7 +118,8 @@ pub fn fill(barn: &Barn, seed: u64, changes: usize, budget: Budget) -> Result<us
 
 /// A first copy is shown once it is whole; one that is caught up shows how far it came.
 fn late(office: Option<Standing>, barn: &Standing) -> String {
-    let came = office.map_or("shows no whole copy yet".to_owned(), |office| format!("came to change {}", office.folded));
+    let came =
+        office.map_or("shows no whole copy yet".to_owned(), |office| format!("came to change {}", office.folded));
     format!("the time of this part was too short on this machine: the office {came}, the barn holds {}", barn.folded)
 }
 
