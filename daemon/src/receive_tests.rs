@@ -5,13 +5,39 @@ use crate::disk::{DiskGauge, Room};
 use crate::worlds::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
-use radio::simulated::{Script, ScriptLine};
-use radio::{Reporting, Simulated};
+use radio::{Health, Reporting};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-fn scans(count: usize, delay_ms: u32) -> Simulated {
-    let line = |n| ScriptLine::new(delay_ms, format!("hxb:LOT1:LF{n}:UHF{n}"));
-    Simulated::of_script(Script::new((0..count).map(line).collect()).unwrap())
+/// A radio that hears a scan each time a pause is over, on the clock that a test may stop, and then ends.
+struct Scans {
+    left: std::ops::Range<usize>,
+    pause: Duration,
+}
+
+impl Radio for Scans {
+    async fn receive(&mut self) -> Result<Packet, RadioError> {
+        tokio::time::sleep(self.pause).await;
+        let n = self.left.next().ok_or(RadioError::Closed)?;
+        Ok(Packet {
+            bytes: format!("hxb:LOT1:LF{n}:UHF{n}").into(),
+            rssi_dbm: Some(-80),
+            snr_quarter_db: None,
+            frequency_error_hz: None,
+            received_at: Instant::now(),
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        Reporting::default().subscribe()
+    }
+}
+
+fn scans(count: usize, pause_ms: u64) -> Scans {
+    Scans { left: 0..count, pause: Duration::from_millis(pause_ms) }
 }
 
 fn receiving(world: &World, shutdown: &watch::Sender<bool>) -> Receiving {

@@ -1,8 +1,9 @@
 //! Bytes out of the air.
 //!
 //! A [`Radio`] delivers [`Packet`]s: what a modem received and found whole. This crate knows nothing of cattle,
-//! databases or HTTP; what the bytes mean is decided elsewhere. [`Simulated`] is a radio like any other, driven by
-//! a seed instead of an antenna, so that a whole barn can run, and be proved, on a desk.
+//! databases or HTTP; what the bytes mean is decided elsewhere. [`Simulated`] is the driver of a real radio on an
+//! emulated chip, with readers out of a seed on an emulated air in place of an antenna, so that a whole barn can run,
+//! and be proved, on a desk.
 
 pub mod board;
 mod counters;

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use crate::simulated::{LedgerError, Simulated};
-use crate::sx127x::Sx127x;
+use crate::simulated::{LedgerError, Simulated, Unaccounted};
+use crate::sx127x::{StartError, Sx127x};
 use tokio::sync::watch;
 
 use crate::{Counters, Health, Packet, Serial};
@@ -49,13 +49,20 @@ pub enum RadioError {
     /// The simulation could not write down what it is about to deliver. The packet waits; asking again may help.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The driver of a simulated radio could not be started. Asking again may help.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A simulation has ended, and what its chip heard is not what was handed over: the driver has a defect. Asking
+    /// again gives the same.
+    #[error(transparent)]
+    Unaccounted(#[from] Unaccounted),
 }
 
 /// A radio of any kind, so that a daemon can keep several kinds in one list.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AnyRadio {
-    /// A radio driven by a seed or a script.
+    /// A chip made of software, on an air that is driven by a seed or a script.
     Simulated(Simulated),
     /// A chip on a board.
     Sx127x(Sx127x),

@@ -11,7 +11,7 @@ use std::path::Path;
 pub(super) struct Ledger {
     /// Transmissions by the readers.
     pub(super) sent: u64,
-    /// Those that never arrived, or with a wrong CRC.
+    /// Those that faded, collided, came with a wrong CRC, or were not handed over when the radio was stopped.
     pub(super) lost_in_air: u64,
     /// Those that the radio counted as handed over.
     pub(super) heard: u64,

@@ -56,6 +56,11 @@ impl Fate {
         Self::Wiped,
     ];
 
+    /// Whether it stays as it is, whatever happens.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Receiving | Self::Unread)
+    }
+
     /// Whether the chip flagged it good: RxDone with a CRC that is right. All of these had to be read.
     pub fn is_flagged_good(self) -> bool {
         matches!(self, Self::Unread | Self::Read | Self::Overwritten | Self::Wiped)
@@ -105,7 +110,7 @@ pub(super) struct Entry(u64);
 pub(super) struct Ledger {
     most: usize,
     verdicts: VecDeque<Verdict>,
-    /// How many were given up before the first one that is kept.
+    /// How many were taken or given up before the first one that is kept.
     gone: u64,
     tally: Tally,
 }
@@ -134,6 +139,14 @@ impl Ledger {
             self.tally.0[fate as usize] += 1;
             verdict.fate = fate;
         }
+    }
+
+    /// Takes the oldest ones, up to the first that may still change.
+    pub(super) fn take_final(&mut self) -> Vec<Verdict> {
+        let may_change = self.verdicts.iter().position(|verdict| !verdict.fate.is_final());
+        let taken: Vec<_> = self.verdicts.drain(..may_change.unwrap_or(self.verdicts.len())).collect();
+        self.gone += taken.len() as u64;
+        taken
     }
 
     pub(super) fn tally(&self) -> Tally {

@@ -20,6 +20,8 @@ pub struct Transmission {
     pub modulation: Modulation,
     /// Its power at every receiver.
     pub rssi_dbm: f64,
+    /// Its SNR at every receiver, where it is not what follows from the power and the noise of the channel.
+    pub snr_db: Option<f64>,
     /// Something on the way spoils a byte: a receiver finds the CRC wrong.
     pub corrupted: bool,
     /// Whether a CRC is sent.
@@ -40,6 +42,7 @@ impl Default for Transmission {
             payload: vec![0],
             modulation: Modulation::default(),
             rssi_dbm: -80.0,
+            snr_db: None,
             corrupted: false,
             crc: true,
             explicit_header: true,
@@ -68,6 +71,7 @@ impl Transmission {
             payload: self.payload.into(),
             tuning,
             origin: Origin::Nowhere { rssi_dbm: self.rssi_dbm },
+            snr_db: self.snr_db,
             corrupted: self.corrupted,
             frequency_error_hz: self.frequency_error_hz,
         })
@@ -89,6 +93,7 @@ pub(super) struct Waves {
     pub(super) payload: Arc<[u8]>,
     pub(super) tuning: Tuning,
     pub(super) origin: Origin,
+    pub(super) snr_db: Option<f64>,
     pub(super) corrupted: bool,
     pub(super) frequency_error_hz: i32,
 }
@@ -112,14 +117,14 @@ impl OnAir {
         self.begun_ns + self.waves.tuning.air_time_ns(self.waves.tuning.payload_bytes)
     }
 
-    /// As a receiver sees it that locks on it.
-    pub(super) fn heard_as(&self, signal: Signal) -> Heard {
+    /// As a receiver sees it that locks on it; `spoiled` by chance.
+    pub(super) fn heard_as(&self, signal: Signal, spoiled: bool) -> Heard {
         Heard {
             transmission: self.id,
             signal,
             sender: self.waves.tuning,
             payload: self.waves.payload.clone(),
-            corrupted: self.waves.corrupted,
+            corrupted: self.waves.corrupted || spoiled,
             synchronized_ns: self.begun_ns + self.waves.tuning.until_synchronized_ns(),
             header_ns: self.header_ns(),
             end_ns: self.end_ns(),

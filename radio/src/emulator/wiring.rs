@@ -122,6 +122,11 @@ impl Chip {
         self.air.world().chip(self.index).ledger.verdicts()
     }
 
+    /// Takes verdicts out of the ledger, oldest first, up to the first one that may still change. The tally keeps them.
+    pub fn take_final_verdicts(&self) -> Vec<Verdict> {
+        self.air.world().chip(self.index).ledger.take_final()
+    }
+
     /// How many transmissions met each fate here.
     pub fn tally(&self) -> Tally {
         self.air.world().chip(self.index).ledger.tally()
@@ -296,9 +301,15 @@ impl embedded_hal::digital::OutputPin for Reset {
     }
 }
 
-/// The line DIO0 of a chip.
-#[derive(Debug, Clone)]
+/// The line DIO0 of a chip. Whoever has waited for it once is waited for by the air until this is dropped.
+#[derive(Debug)]
 pub struct Dio0(Chip);
+
+impl Drop for Dio0 {
+    fn drop(&mut self) {
+        self.0.air.change(|world| world.forget_driver(self.0.index));
+    }
+}
 
 impl EdgeLine for Dio0 {
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {

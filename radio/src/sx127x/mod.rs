@@ -103,7 +103,7 @@ impl Sx127x {
     /// Starts the chip's thread, which connects the board and sets the chip up; [`health`](Radio::health) tells how
     /// that goes. `name` is the radio's, for the thread and for errors.
     pub fn start<B: Board>(name: &str, board: B, settings: Settings) -> Result<Self, StartError> {
-        Self::start_thread(name, board, settings, None)
+        Self::start_thread(name, board, settings, None, <(Counters, Reporting)>::default())
     }
 
     /// The same for a radio that transmits where the law limits its air time: what is beyond the budget is refused. The
@@ -115,7 +115,17 @@ impl Sx127x {
         settings: Settings,
         budget: AirTimeBudget,
     ) -> Result<Self, StartError> {
-        Self::start_thread(name, board, settings, Some(budget))
+        Self::start_thread(name, board, settings, Some(budget), <(Counters, Reporting)>::default())
+    }
+
+    /// The same for one that only listens, with counters and health that others may look at already.
+    pub(crate) fn start_telling<B: Board>(
+        name: &str,
+        board: B,
+        modulation: Modulation,
+        told: (Counters, Reporting),
+    ) -> Result<Self, StartError> {
+        Self::start_thread(name, board, Settings { modulation, transmit: None }, None, told)
     }
 
     fn start_thread<B: Board>(
@@ -123,6 +133,7 @@ impl Sx127x {
         board: B,
         settings: Settings,
         budget: Option<AirTimeBudget>,
+        (counters, health): (Counters, Reporting),
     ) -> Result<Self, StartError> {
         if let Some(TransmitSettings { power_dbm }) = settings.transmit.filter(|transmit| !transmit.is_possible()) {
             return Err(StartError::Power { power_dbm });
@@ -132,7 +143,7 @@ impl Sx127x {
         let (faults_in, faults) = tokio_watch::channel(None);
         let (ends, ended) = sync_channel::<()>(0);
         let allowance = Allowance::new(budget);
-        let (counters, health, stop) = (Counters::default(), Reporting::default(), Stop::default());
+        let stop = Stop::default();
         health.report(Health::Failing("the chip is being set up".to_owned()));
         let owner = Owner {
             packets: packets_in,
@@ -146,6 +157,16 @@ impl Sx127x {
         let thread = spawn(name, board, settings, owner, ends)?;
         let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some(), allowance };
         Ok(Self { packets, transmitter, counters, health, faults, stop, ended, thread: Some(thread) })
+    }
+
+    /// The next packet, uncounted: for a radio around this one, which counts what it hands over itself. Cancel-safe.
+    pub(crate) async fn next_uncounted(&mut self) -> Result<Packet, RadioError> {
+        self.packets.recv().await.ok_or(RadioError::Closed)
+    }
+
+    /// The same without waiting, if there is one.
+    pub(crate) fn waiting_uncounted(&mut self) -> Option<Packet> {
+        self.packets.try_recv().ok()
     }
 
     /// A handle to transmit with. It refuses everything where the settings do not allow to transmit.
@@ -183,7 +204,7 @@ fn spawn<B: Board>(
 impl Radio for Sx127x {
     /// Cancel-safe: it reads a channel. [`RadioError::Closed`] comes only if the chip's thread has died of a panic.
     async fn receive(&mut self) -> Result<Packet, RadioError> {
-        let packet = self.packets.recv().await.ok_or(RadioError::Closed)?;
+        let packet = self.next_uncounted().await?;
         self.counters.count_received();
         Ok(packet)
     }

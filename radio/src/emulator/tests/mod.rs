@@ -1,6 +1,7 @@
 //! What the emulated chip and its air do, told one by one, through the wires that every host has.
 
 mod anything;
+mod by_chance;
 mod collisions;
 mod faults;
 mod fifo;

@@ -71,6 +71,7 @@ impl World {
                 power_dbm: signal::power_dbm(chip.register(Register::PaConfig), chip.register(Register::PaDac)),
                 entry: chip.entry,
             },
+            snr_db: None,
             corrupted: false,
             frequency_error_hz: chip.options.frequency_error_hz,
         };

@@ -3,7 +3,7 @@
 use super::{CAPTURE_DB, World};
 use crate::emulator::chance;
 use crate::emulator::chip::ChipIndex;
-use crate::emulator::ledger::Fate;
+use crate::emulator::ledger::{Fate, TransmissionId};
 use crate::emulator::registers::Register;
 use crate::emulator::signal::{self, Signal};
 use crate::emulator::transmission::{OnAir, Origin};
@@ -11,6 +11,10 @@ use crate::emulator::tuning::Tuning;
 
 /// Readings of the strength of noise differ by so much.
 const NOISE_DEVIATION_DB: f64 = 1.0;
+
+/// Kinds of chance that are drawn for a transmission at a chip, apart from its fading.
+pub(super) const LOSS: u64 = 1 << 62;
+pub(super) const CORRUPTION: u64 = 1 << 63;
 
 impl World {
     /// How it arrives at a receiver that can lock on it, or why none can.
@@ -23,20 +27,27 @@ impl World {
         let waves = &transmission.waves;
         let power_dbm = self.power_at(index, transmission);
         let offset_hz = waves.frequency_error_hz - chip.options.frequency_error_hz;
-        let signal = signal::arriving(power_dbm, self.options.noise_figure_db, &waves.tuning, offset_hz, &receiver);
+        let mut signal = signal::arriving(power_dbm, self.options.noise_figure_db, &waves.tuning, offset_hz, &receiver);
         if !receiver.hears(&waves.tuning, signal.frequency_error_hz) {
             return Err(Fate::OtherSettings);
         }
-        if signal.snr_db < signal::lowest_snr_db(receiver.spreading_factor) {
+        signal.snr_db = waves.snr_db.unwrap_or(signal.snr_db);
+        let fades = self.happens(self.options.loss, LOSS, transmission.id, index);
+        if fades || signal.snr_db < signal::lowest_snr_db(receiver.spreading_factor) {
             return Err(Fate::TooWeak);
         }
         let is_covered = self.on_air.iter().any(|other| {
             !other.cut
-                && other.end_ns() > self.now_ns
                 && other.waves.tuning.disturbs(&waves.tuning)
                 && self.power_at(index, other) > power_dbm - CAPTURE_DB
         });
         if is_covered || !chip.searches() { Err(Fate::Collided) } else { Ok(signal) }
+    }
+
+    /// Whether what has this probability happens to a transmission at a chip. The number drawn is the same whatever the
+    /// probability: a worse air takes the same transmissions and more.
+    pub(super) fn happens(&self, probability: f64, what: u64, id: TransmissionId, index: ChipIndex) -> bool {
+        probability > 0.0 && chance::unit(chance::of([self.options.seed ^ what, id.0, index.0 as u64])) < probability
     }
 
     /// With which power a transmission arrives at a chip.

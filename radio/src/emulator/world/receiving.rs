@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::propagation::CORRUPTION;
 use super::{CAPTURE_DB, Event, World};
 use crate::emulator::chip::ChipIndex;
 use crate::emulator::ledger::{Fate, TransmissionId, Verdict};
@@ -52,6 +53,7 @@ impl World {
     fn lock_at(&mut self, index: ChipIndex, transmission: &OnAir) {
         let now_ns = self.now_ns;
         let heard = self.hear(index, transmission);
+        let spoiled = self.happens(self.options.corruption, CORRUPTION, transmission.id, index);
         let chip = self.chip(index);
         let keeps_ledger = chip.options.verdicts > 0;
         if !keeps_ledger && heard.is_err() {
@@ -67,7 +69,7 @@ impl World {
         });
         if let (Ok(signal), Some(receiver)) = (heard, chip.tuning) {
             chip.write_received(now_ns);
-            chip.lock(transmission.heard_as(signal), &receiver, entry);
+            chip.lock(transmission.heard_as(signal, spoiled), &receiver, entry);
         }
     }
 
