@@ -6,7 +6,7 @@ use crate::settings::RadioSettings;
 use crate::tap::Heard;
 use futures::future::select_all;
 use herd::clock::SystemClock;
-use radio::{AnyRadio, Health, Packet, Radio as _, RadioCounters, RadioError};
+use radio::{AnyRadio, Health, Packet, Radio, RadioCounters, RadioError};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -30,16 +30,16 @@ enum Told {
 }
 
 /// A radio of our own.
-pub(super) struct Own {
+pub(super) struct Own<R = AnyRadio> {
     channel: Channel,
-    radio: AnyRadio,
+    radio: R,
     health: watch::Receiver<Health>,
     /// Whether changes of its health still come.
     health_open: bool,
 }
 
-impl Own {
-    pub(super) fn new(channel: Channel, radio: AnyRadio) -> Self {
+impl<R: Radio> Own<R> {
+    pub(super) fn new(channel: Channel, radio: R) -> Self {
         let mut health = radio.health();
         health.mark_changed();
         Self { channel, radio, health, health_open: true }
@@ -128,7 +128,7 @@ pub(super) async fn listen(radios: &[(Channel, &RadioSettings)], to: &mut Printe
 
 /// The same with radios that are open. None that hears [`FIRST_LOOK`] after the start is an error; later it is not, as
 /// radios mend themselves.
-pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Result<(), ListenError> {
+pub(super) async fn listen_to<R: Radio>(mut radios: Vec<Own<R>>, to: &mut Printer<'_>) -> Result<(), ListenError> {
     let first_look = Instant::now() + FIRST_LOOK;
     let mut looked = false;
     while !radios.is_empty() {
@@ -152,7 +152,7 @@ pub(super) async fn listen_to(mut radios: Vec<Own>, to: &mut Printer<'_>) -> Res
 }
 
 /// What the first of them tells that has something to tell, and which it is. Cancel-safe.
-async fn next_of(radios: &mut [Own]) -> (News, usize) {
+async fn next_of<R: Radio>(radios: &mut [Own<R>]) -> (News, usize) {
     let (news, which, _) = select_all(radios.iter_mut().map(|own| Box::pin(own.next()))).await;
     (news, which)
 }

@@ -5,9 +5,11 @@ use super::scan::scan_with;
 use super::*;
 use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
-use radio::simulated::{Script, ScriptLine};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
-use radio::{AnyRadio, Simulated};
+use radio::{Counters, Health, Packet, Radio, RadioError, Reporting};
+use std::collections::VecDeque;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// What is waited for comes within so long, or never.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -16,13 +18,33 @@ fn channel(name: &str) -> Channel {
     Channel { name: name.into(), reader_group: "main".into() }
 }
 
-fn script(texts: &[&str]) -> AnyRadio {
-    let lines = texts.iter().map(|text| ScriptLine::new(1, *text)).collect();
-    Simulated::of_script(Script::new(lines).unwrap()).into()
+/// Hears its texts, one after the other without a pause, and ends.
+struct Texts(VecDeque<String>, Reporting);
+
+impl Radio for Texts {
+    async fn receive(&mut self) -> Result<Packet, RadioError> {
+        let text = self.0.pop_front().ok_or(RadioError::Closed)?;
+        Ok(Packet {
+            bytes: text.into(),
+            rssi_dbm: None,
+            snr_quarter_db: None,
+            frequency_error_hz: None,
+            received_at: Instant::now(),
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.1.subscribe()
+    }
 }
 
-fn own(name: &str, texts: &[&str]) -> Own {
-    Own::new(channel(name), script(texts))
+fn own(name: &str, texts: &[&str]) -> Own<Texts> {
+    let texts = texts.iter().map(|text| (*text).to_owned()).collect();
+    Own::new(channel(name), Texts(texts, Reporting::default()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,10 +70,7 @@ async fn it_ends_after_the_packets_that_were_asked_for() {
 /// Catches a radio that always has news and so keeps the others from being asked.
 #[tokio::test(start_paused = true)]
 async fn a_busy_radio_holds_up_no_other() {
-    let busy = (0..100).map(|_| ScriptLine::new(0, "busy")).collect();
-    let busy = Own::new(channel("gate"), Simulated::of_script(Script::new(busy).unwrap()).into());
-    let quiet = Script::new(vec![ScriptLine::new(0, "quiet")]).unwrap();
-    let quiet = Own::new(channel("alley"), Simulated::of_script(quiet).into());
+    let (busy, quiet) = (own("gate", &["busy"; 100]), own("alley", &["quiet"]));
     let mut out = Vec::new();
     listen_to(vec![busy, quiet], &mut Printer::new(&mut out, false, Some(10))).await.unwrap();
     assert!(String::from_utf8(out).unwrap().contains("quiet"));
@@ -66,7 +85,7 @@ async fn radios_none_of_which_hears_are_an_error_that_says_where_to_look() {
     let settings = ChipSettings { modulation: Modulation::default(), transmit: None };
     let radio = Sx127x::start("gate", chip.board(), settings).unwrap();
     let mut out = Vec::new();
-    let own = Own::new(channel("gate"), radio.into());
+    let own = Own::new(channel("gate"), radio);
     let mut printer = Printer::new(&mut out, false, None);
     let listened = tokio::time::timeout(PATIENCE, listen_to(vec![own], &mut printer)).await;
     let error = listened.expect("it ends by itself").unwrap_err();
