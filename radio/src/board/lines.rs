@@ -121,5 +121,5 @@ fn line_error(error: gpiocdev::Error) -> LineError {
     LineError(error.to_string())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "kernel-tests"))]
 mod tests;
