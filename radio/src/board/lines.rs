@@ -121,5 +121,6 @@ fn line_error(error: gpiocdev::Error) -> LineError {
     LineError(error.to_string())
 }
 
-#[cfg(all(test, feature = "kernel-tests"))]
+#[cfg(test)]
+#[cfg(feature = "kernel-tests")]
 mod tests;
