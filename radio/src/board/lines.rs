@@ -122,4 +122,5 @@ fn line_error(error: gpiocdev::Error) -> LineError {
 }
 
 #[cfg(test)]
+#[cfg(feature = "kernel-tests")]
 mod tests;

@@ -88,7 +88,9 @@ impl Account {
         let (read, lost): (Vec<_>, Vec<_>) = verdicts.into_iter().partition(|verdict| verdict.fate == Fate::Read);
         if !read.is_empty() {
             let mut sums = self.sums();
-            read.iter().for_each(|verdict| sums.read.add(&verdict.payload));
+            for verdict in read {
+                sums.read.add(&verdict.payload);
+            }
         }
         self.0.ledger.count_lost(lost.len() as u64);
         if self.0.chip.air().is_quiet() {

@@ -77,7 +77,7 @@ pub struct Simulated {
     plan: Plan,
     pace: Pace,
     /// From the first `receive` on.
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     /// Delivered by the driver and not handed over yet: it waits here while it cannot be written down.
     held: Option<Packet>,
     end: End,
@@ -234,7 +234,7 @@ impl Radio for Simulated {
                 return Ok(packet);
             }
             if self.run.is_none() {
-                self.run = Some(self.start()?);
+                self.run = Some(Box::new(self.start()?));
             }
             if let Some(run) = &mut self.run {
                 self.held = run.next().await?;
@@ -259,7 +259,8 @@ impl Radio for Simulated {
 impl Drop for Simulated {
     /// A listener that is stopped in the middle of the traffic leaves its account behind as well.
     fn drop(&mut self) {
-        if let Some(Run { driver, account, .. }) = self.run.take() {
+        if let Some(run) = self.run.take() {
+            let Run { driver, account, .. } = *run;
             // It may read on until its thread has ended.
             drop(driver);
             account.close();

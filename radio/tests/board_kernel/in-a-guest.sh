@@ -25,7 +25,7 @@ add() {
 }
 for test in lib "test board_kernel"; do
     read -ra target <<<"--$test"
-    program=$(cargo test -p herdlinx-radio --locked "${target[@]}" --no-run --message-format json |
+    program=$(cargo test -p herdlinx-radio --features kernel-tests --locked "${target[@]}" --no-run --message-format json |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)
     add "${target[-1]#--}" "$program"
 done
@@ -39,7 +39,7 @@ export PATH=/bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 for module in configfs gpio-sim cuse; do insmod /mods/$module.ko; done
 mount -t configfs configfs /sys/kernel/config
-lib --ignored board::lines && board_kernel --ignored --test-threads 1 && echo "ALL WELL"
+lib board::lines && board_kernel --test-threads 1 && echo "ALL WELL"
 poweroff -f
 INIT
 chmod +x "$guest/init"

@@ -5,7 +5,7 @@
 //! and its chip select, mapped registers, and the wires themselves.
 //!
 //! Needs root and a kernel with both modules; where they are:
-//! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --test board_kernel -- --ignored --test-threads 1`.
+//! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel -- --test-threads 1`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod spidev;
@@ -93,7 +93,6 @@ fn driver_settings() -> Settings {
 }
 
 #[tokio::test]
-#[ignore = "needs root and the kernel modules cuse and gpio-sim"]
 async fn the_driver_works_through_linux_embedded_hal_on_a_kernel() {
     let bench = Bench::new(0);
     let radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();
@@ -101,7 +100,6 @@ async fn the_driver_works_through_linux_embedded_hal_on_a_kernel() {
 }
 
 #[tokio::test]
-#[ignore = "needs root and the kernel modules cuse and gpio-sim"]
 async fn the_driver_works_through_rppal_on_a_kernel() {
     let bench = Bench::new(1);
     let radio = Sx127x::start("rppal", bench.settings.rppal(), driver_settings()).unwrap();
@@ -109,7 +107,6 @@ async fn the_driver_works_through_rppal_on_a_kernel() {
 }
 
 #[tokio::test]
-#[ignore = "needs root and the kernel modules cuse and gpio-sim"]
 async fn a_device_that_goes_away_is_told_and_the_radio_hears_again_when_it_is_back() {
     let mut bench = Bench::new(2);
     let mut radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();

@@ -1,5 +1,5 @@
 //! What holds for lines of a real kernel. They need root and its module gpio-sim, which makes GPIO chips out of nothing;
-//! where both are: `modprobe gpio-sim; cargo test -p herdlinx-radio --lib board::lines -- --ignored`.
+//! where both are: `modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --lib board::lines`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,6 @@ impl Drop for SimulatedChip {
 }
 
 #[test]
-#[ignore = "needs root and the kernel module gpio-sim"]
 fn the_chip_runs_from_the_start_and_reset_follows() {
     let chip = SimulatedChip::new("reset");
     let (mut reset, _dio0) = take(&chip.pins()).unwrap();
@@ -76,7 +75,6 @@ fn the_chip_runs_from_the_start_and_reset_follows() {
 }
 
 #[test]
-#[ignore = "needs root and the kernel module gpio-sim"]
 fn a_rising_edge_wakes_and_a_falling_one_does_not() {
     let chip = SimulatedChip::new("edges");
     let (_reset, mut dio0) = take(&chip.pins()).unwrap();
@@ -88,7 +86,6 @@ fn a_rising_edge_wakes_and_a_falling_one_does_not() {
 }
 
 #[test]
-#[ignore = "needs root and the kernel module gpio-sim"]
 fn edges_between_two_waits_are_kept_and_are_one_news() {
     let chip = SimulatedChip::new("between");
     let (_reset, mut dio0) = take(&chip.pins()).unwrap();
@@ -102,7 +99,6 @@ fn edges_between_two_waits_are_kept_and_are_one_news() {
 }
 
 #[test]
-#[ignore = "needs root and the kernel module gpio-sim"]
 fn an_edge_ends_a_wait_that_has_begun() {
     let chip = SimulatedChip::new("waiting");
     let (_reset, mut dio0) = take(&chip.pins()).unwrap();
@@ -114,7 +110,6 @@ fn an_edge_ends_a_wait_that_has_begun() {
 }
 
 #[test]
-#[ignore = "needs root and the kernel module gpio-sim"]
 fn a_line_that_is_held_is_told_with_its_holder_and_is_free_again_afterwards() {
     let chip = SimulatedChip::new("taken");
     let device = chip.device.display().to_string();
@@ -129,7 +124,6 @@ fn a_line_that_is_held_is_told_with_its_holder_and_is_free_again_afterwards() {
 }
 
 #[test]
-#[ignore = "needs root and the kernel module gpio-sim"]
 fn a_line_that_the_chip_has_not_is_told_with_those_it_has() {
     let chip = SimulatedChip::new("beyond");
     let error = take(&Pins { dio0_line: LINES, ..chip.pins() }).unwrap_err();
