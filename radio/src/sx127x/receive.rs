@@ -2,8 +2,8 @@
 //!
 //! In continuous receive the chip appends packet after packet to its FIFO, and length, place, CRC verdict and strength
 //! are those of the last one alone (data sheet, section 4.1.2.3). So a packet must be read before the next one is
-//! heard to its end, and what was read counts only when a second look shows that the chip was itself all the while and
-//! that no newer packet had taken the registers over.
+//! heard to its end. Its registers count only when a second look shows that no newer packet had taken them over, and its
+//! bytes only when a third one shows that the chip was itself all the while.
 
 use tokio::time::Instant;
 
@@ -15,7 +15,8 @@ use super::setup::{Chip, changed, refuse_dead};
 use crate::Packet;
 use crate::board::Board;
 
-/// Looks in one drain that found flags and no packet, or the same packet again. More than a few mean a broken bus.
+/// Rounds of one drain that found flags and no packet of which the registers can be trusted. More than a few mean a
+/// broken bus.
 const MOST_LOOKS_IN_VAIN: u32 = 8;
 
 /// Where a register stands in a burst that begins at another.
@@ -78,17 +79,18 @@ impl<B: Board> Chip<B> {
                 continue;
             }
             let registers = self.packet_registers()?;
-            let heard = self.fetch(look, registers)?;
-            let next = self.look()?;
-            if self.was_overtaken(registers, next)? {
+            let second = self.look()?;
+            if second.flags.rx_done() {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
-            } else {
-                (found, in_vain) = (found + 1, 0);
-                if !owner.hand_over(heard.count(owner)) {
-                    return Ok(Drained::Stopped);
-                }
+                look = second;
+                continue;
             }
-            look = next;
+            let heard = self.fetch(look, second, registers)?;
+            look = self.look()?;
+            (found, in_vain) = (found + 1, 0);
+            if !owner.hand_over(heard.count(owner)) {
+                return Ok(Drained::Stopped);
+            }
         }
         Ok(Drained::Clear(found))
     }
@@ -118,8 +120,11 @@ impl<B: Board> Chip<B> {
     }
 
     /// Judges a packet, and reads it if it is good: CRC present and right.
-    fn fetch(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
-        if look.flags.payload_crc_error() {
+    ///
+    /// The registers may be those of a newer packet that ended between the first look and its clearing, which took the
+    /// RxDone of both away. A wrong CRC of that one is seen by the second look alone.
+    fn fetch(&mut self, look: Look, second: Look, registers: Registers) -> Result<Heard, Fault> {
+        if look.flags.payload_crc_error() || second.flags.payload_crc_error() {
             return Ok(Heard::CrcWrong);
         }
         let length = registers.get(Register::RxNbBytes);
@@ -147,19 +152,6 @@ impl<B: Board> Chip<B> {
             frequency_error_hz: Some(frequency_error_hz(error, modulation.bandwidth)),
             received_at,
         }
-    }
-
-    /// Whether a newer packet had come before the registers were read: they are its own then, it will be read for
-    /// itself, and the one that was announced is lost.
-    ///
-    /// No two packets in a row begin at one place of the FIFO, as none is empty or 256 bytes long. So where a newer one
-    /// is announced and the last one still begins where this one does, this one was the newer one.
-    fn was_overtaken(&mut self, registers: Registers, next: Look) -> Result<bool, Fault> {
-        if !next.flags.rx_done() {
-            return Ok(false);
-        }
-        let last = self.port.read(Register::FifoRxCurrentAddr).map_err(Fault::of_bus("looking for packets"))?;
-        Ok(last == registers.get(Register::FifoRxCurrentAddr))
     }
 }
 

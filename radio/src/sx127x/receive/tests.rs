@@ -112,8 +112,9 @@ fn a_packet_that_comes_while_one_is_read_is_the_next_one() {
 fn a_packet_that_overtook_the_one_before_it_comes_once() {
     let mut bench = bench();
     put_packet(&bench.array);
-    // Its flag came after the first one's was cleared, and before the registers were read: they are its own.
-    bench.array.state().after_burst = Some((Register::Fifo, vec![(Register::IrqFlags, IrqFlags::RX_DONE)]));
+    // Its flag came after the first one's was cleared, and about when the registers were read: they are its own.
+    bench.array.state().after_burst =
+        Some((Register::FifoRxCurrentAddr, vec![(Register::IrqFlags, IrqFlags::RX_DONE)]));
     assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
     assert!(bench.packets.try_recv().is_err());
@@ -127,6 +128,32 @@ fn a_packet_that_comes_between_a_look_and_its_clearing_is_not_cleared_away() {
     bench.array.state().after_burst =
         Some((Register::OpMode, vec![(Register::IrqFlags, IrqFlags::TX_DONE | IrqFlags::RX_DONE)]));
     assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+}
+
+#[test]
+fn a_bad_packet_that_comes_between_a_look_and_its_clearing_is_not_taken_for_the_good_one_before_it() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    // Its RxDone is cleared together with that of the good one; what is left of it are its registers and its verdict.
+    bench.array.state().after_burst =
+        Some((Register::OpMode, vec![(Register::IrqFlags, IrqFlags::RX_DONE | IrqFlags::PAYLOAD_CRC_ERROR)]));
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+    assert!(bench.packets.try_recv().is_err());
+    assert_eq!(bench.owner.counters.read().crc_errors, 1);
+}
+
+#[test]
+fn registers_read_while_a_packet_ended_are_not_taken_for_those_of_one() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    bench.array.state().fifo[1] = 9;
+    // The burst began on the first packet and ended on the second: a place of the one, a length of the other.
+    bench.array.set(Register::RxNbBytes, 1);
+    let second = vec![(Register::FifoRxCurrentAddr, 1), (Register::IrqFlags, IrqFlags::RX_DONE)];
+    bench.array.state().after_burst = Some((Register::FifoRxCurrentAddr, second));
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+    assert_eq!(bench.packets.try_recv().unwrap().bytes, [9]);
+    assert!(bench.packets.try_recv().is_err());
 }
 
 #[test]
