@@ -2,6 +2,7 @@
 //! is what was written to it last, unless a test says otherwise.
 
 use std::convert::Infallible;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,8 +10,17 @@ use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
 
-use super::register::{Register, VERSION};
+use tokio::sync::{mpsc, watch};
+
+use super::convert::IrqFlags;
+use super::owner::{Owner, Stop};
+use super::register::{CRC_ON_PAYLOAD, Register, VERSION};
+use super::setup::{Chip, Wired};
+use super::transmit::Allowance;
+use super::{Settings, WAITING_PACKETS};
 use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
+use crate::lora::Modulation;
+use crate::{Counters, Packet, Reporting};
 
 /// The memory, the lines and the clock, all in one handle.
 #[derive(Debug, Clone, Default)]
@@ -175,4 +185,44 @@ impl Board for ArrayChip {
     fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
         Ok(Wiring { bus: self.clone(), reset: self.clone(), dio0: self.clone(), delay: self.clone() })
     }
+}
+
+/// A chip that was set up and listens, and both ends of its owner.
+pub(super) struct Bench {
+    pub(super) array: ArrayChip,
+    pub(super) chip: Chip<ArrayChip>,
+    pub(super) owner: Owner,
+    pub(super) packets: mpsc::Receiver<Packet>,
+}
+
+pub(super) fn bench() -> Bench {
+    let array = ArrayChip::default();
+    let wired = Wired::from(array.clone().connect().unwrap());
+    let chip = Chip::set_up(wired, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
+    let (packets_in, packets) = mpsc::channel(WAITING_PACKETS);
+    let owner = Owner {
+        packets: packets_in,
+        orders: sync_channel(1).1,
+        allowance: Allowance::new(None),
+        counters: Counters::default(),
+        health: Reporting::default(),
+        faults: watch::channel(None).0,
+        stop: Stop::default(),
+    };
+    Bench { array, chip, owner, packets }
+}
+
+/// A good packet of three bytes that begins two bytes before the end of the FIFO.
+pub(super) fn put_packet(array: &ArrayChip) {
+    let mut state = array.state();
+    [state.fifo[254], state.fifo[255], state.fifo[0]] = [1, 2, 3];
+    drop(state);
+    array.set(Register::FifoRxCurrentAddr, 254);
+    array.set(Register::RxNbBytes, 3);
+    array.set(Register::HopChannel, CRC_ON_PAYLOAD);
+    array.set(Register::PktSnrValue, 0xEC);
+    array.set(Register::PktRssiValue, 57);
+    array.set(Register::FeiMid, 0x27);
+    array.set(Register::FeiLsb, 0x10);
+    array.set(Register::IrqFlags, IrqFlags::RX_DONE);
 }

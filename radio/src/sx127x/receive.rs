@@ -64,9 +64,14 @@ pub(super) enum Drained {
 }
 
 impl<B: Board> Chip<B> {
-    /// Takes what the chip has, until its flags are clear.
+    /// Takes what a listening chip has, until its flags are clear.
     pub(super) fn drain(&mut self, owner: &mut Owner) -> Result<Drained, Fault> {
-        let mut look = self.look()?;
+        self.drain_in(op_mode::LISTENING, owner)
+    }
+
+    /// The same for a chip in another mode: what it has heard to the end stays there until sleep.
+    pub(super) fn drain_in(&mut self, mode: u8, owner: &mut Owner) -> Result<Drained, Fault> {
+        let mut look = self.look(mode)?;
         let (mut found, mut in_vain) = (0, 0);
         while !look.flags.is_clear() {
             if in_vain > MOST_LOOKS_IN_VAIN {
@@ -75,18 +80,18 @@ impl<B: Board> Chip<B> {
             in_vain += 1;
             self.clear(look.flags)?;
             if !look.flags.rx_done() {
-                look = self.look()?;
+                look = self.look(mode)?;
                 continue;
             }
             let registers = self.packet_registers()?;
-            let second = self.look()?;
+            let second = self.look(mode)?;
             if second.flags.rx_done() {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
                 look = second;
                 continue;
             }
             let heard = self.fetch(look, second, registers)?;
-            look = self.look()?;
+            look = self.look(mode)?;
             (found, in_vain) = (found + 1, 0);
             if !owner.hand_over(heard.count(owner)) {
                 return Ok(Drained::Stopped);
@@ -95,16 +100,16 @@ impl<B: Board> Chip<B> {
         Ok(Drained::Clear(found))
     }
 
-    /// Reads mode and flags in one burst. A chip that is not in continuous receive is a fault.
-    fn look(&mut self) -> Result<Look, Fault> {
+    /// Reads mode and flags in one burst. A chip that is not in this mode is a fault.
+    fn look(&mut self, mode: u8) -> Result<Look, Fault> {
         const DOING: &str = "looking for packets";
         let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
         let now = Instant::now();
         let value = |register| values[at(register, Register::OpMode)];
-        let (expected, found) = (op_mode::LISTENING, value(Register::OpMode) & op_mode::MASK);
-        if found != expected {
+        let found = value(Register::OpMode) & op_mode::MASK;
+        if found != mode {
             refuse_dead(DOING, &values)?;
-            return Err(changed(DOING, Register::OpMode, expected, found));
+            return Err(changed(DOING, Register::OpMode, mode, found));
         }
         Ok(Look { flags: IrqFlags(value(Register::IrqFlags)), at: now })
     }

@@ -69,6 +69,8 @@ pub mod op_mode {
     pub const LONG_RANGE: u8 = 0x80;
     /// Looks once whether someone transmits.
     pub const CAD: u8 = 0x07;
+    /// LoRa's modem rests, and its FIFO can be read.
+    pub const STANDING_BY: u8 = LONG_RANGE | 0x01;
     /// LoRa's modem receives packet after packet.
     pub const LISTENING: u8 = LONG_RANGE | 0x05;
     /// The bits that say modem and mode. Those between them say what part of the band is used and stay out of it.

@@ -140,15 +140,15 @@ impl<B: Board> Chip<B> {
         self.port.change(Register::DioMapping1, dio0::MASK, dio0::RX_DONE).map_err(&failed)?;
         self.port.write(Register::IrqFlags, IrqFlags::ALL).map_err(&failed)?;
         self.named.receive()?;
-        self.settle()
+        self.settle(op_mode::LISTENING)
     }
 
-    /// Waits until the chip says that it receives. While its synthesizer locks it may still name the mode before (data
-    /// sheet, section 4.1.4: some 60 us). That it never does is found by the check.
-    fn settle(&mut self) -> Result<(), Fault> {
+    /// Waits until the chip says that it is in a mode. While its synthesizer locks it may still name the mode before
+    /// (data sheet, section 4.1.4: some 60 us). That it never does is found by the look or the check behind it.
+    pub(super) fn settle(&mut self, mode: u8) -> Result<(), Fault> {
         for _ in 0..SETTLES_WITHIN_MS {
-            let mode = self.port.read(Register::OpMode).map_err(Fault::of_bus("going over to receive"))?;
-            if mode & op_mode::MASK == op_mode::LISTENING {
+            let named = self.port.read(Register::OpMode).map_err(Fault::of_bus("changing the chip's mode"))?;
+            if named & op_mode::MASK == mode {
                 break;
             }
             self.delay.delay_ms(1);

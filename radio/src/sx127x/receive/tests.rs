@@ -1,57 +1,9 @@
 //! What is taken for a packet, on a chip that is nothing but memory.
 
-use std::sync::mpsc::sync_channel;
-
 use proptest::prelude::*;
-use tokio::sync::{mpsc, watch};
 
-use super::super::array::ArrayChip;
-use super::super::owner::Stop;
-use super::super::setup::Wired;
-use super::super::transmit::Allowance;
-use super::super::{Settings, WAITING_PACKETS};
+use super::super::array::{bench, put_packet};
 use super::*;
-use crate::lora::Modulation;
-use crate::{Counters, Reporting};
-
-struct Bench {
-    array: ArrayChip,
-    chip: Chip<ArrayChip>,
-    owner: Owner,
-    packets: mpsc::Receiver<Packet>,
-}
-
-fn bench() -> Bench {
-    let array = ArrayChip::default();
-    let wired = Wired::from(array.clone().connect().unwrap());
-    let chip = Chip::set_up(wired, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
-    let (packets_in, packets) = mpsc::channel(WAITING_PACKETS);
-    let owner = Owner {
-        packets: packets_in,
-        orders: sync_channel(1).1,
-        allowance: Allowance::new(None),
-        counters: Counters::default(),
-        health: Reporting::default(),
-        faults: watch::channel(None).0,
-        stop: Stop::default(),
-    };
-    Bench { array, chip, owner, packets }
-}
-
-/// A good packet of three bytes that begins two bytes before the end of the FIFO.
-fn put_packet(array: &ArrayChip) {
-    let mut state = array.state();
-    [state.fifo[254], state.fifo[255], state.fifo[0]] = [1, 2, 3];
-    drop(state);
-    array.set(Register::FifoRxCurrentAddr, 254);
-    array.set(Register::RxNbBytes, 3);
-    array.set(Register::HopChannel, CRC_ON_PAYLOAD);
-    array.set(Register::PktSnrValue, 0xEC);
-    array.set(Register::PktRssiValue, 57);
-    array.set(Register::FeiMid, 0x27);
-    array.set(Register::FeiLsb, 0x10);
-    array.set(Register::IrqFlags, IrqFlags::RX_DONE);
-}
 
 #[test]
 fn a_packet_that_wraps_in_the_fifo_comes_whole_and_its_flags_are_cleared() {
