@@ -3,14 +3,15 @@
 //! In continuous receive the chip appends packet after packet to its FIFO, and length, place, CRC verdict and strength
 //! are those of the last one alone (data sheet, section 4.1.2.3). So a packet must be read before the next one is
 //! heard to its end. Its registers count only when a second look shows that no newer packet had taken them over, and its
-//! bytes only when a third one shows that the chip was itself all the while.
+//! bytes only when a third one shows that the chip was itself all the while and that the next packet has not come over
+//! them.
 
 use tokio::time::Instant;
 
 use super::convert::{IrqFlags, frequency_error_hz, packet_dbm, snr_quarter_db};
 use super::fault::Fault;
 use super::owner::Owner;
-use super::register::{CRC_ON_PAYLOAD, Register, op_mode};
+use super::register::{CRC_ON_PAYLOAD, PAYLOAD_COMES_IN, Register, op_mode};
 use super::setup::{Chip, changed, refuse_dead};
 use crate::Packet;
 use crate::board::Board;
@@ -24,8 +25,10 @@ const fn at(register: Register, first: Register) -> usize {
     (register.address() - first.address()) as usize
 }
 
-/// A look goes from the mode to the flags.
-const LOOK_BYTES: usize = at(Register::IrqFlags, Register::OpMode) + 1;
+/// A look goes from the mode, over the flags, to the place in the FIFO that was written last.
+const LOOK_BYTES: usize = at(Register::FifoRxByteAddr, Register::OpMode) + 1;
+/// Bytes in the FIFO, which is a ring.
+const FIFO_BYTES: usize = 256;
 /// The registers of a packet go from its place to the frequency error.
 const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 1;
 
@@ -33,6 +36,10 @@ const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 
 #[derive(Debug, Clone, Copy)]
 struct Look {
     flags: IrqFlags,
+    /// A packet comes in, and its bytes go to the FIFO.
+    payload_comes_in: bool,
+    /// Where the last of them went.
+    written_at: u8,
     at: Instant,
 }
 
@@ -52,6 +59,8 @@ enum Heard {
     CrcWrong,
     /// Without a CRC, or without a byte.
     Malformed,
+    /// The next packet had come over it before it was read.
+    Overwritten,
 }
 
 /// How a drain ended.
@@ -93,14 +102,14 @@ impl<B: Board> Chip<B> {
             let heard = self.fetch(look, second, registers)?;
             look = self.look(mode)?;
             (found, in_vain) = (found + 1, 0);
-            if !owner.hand_over(heard.count(owner)) {
+            if !owner.hand_over(heard.unless_overwritten(registers, look).count(owner)) {
                 return Ok(Drained::Stopped);
             }
         }
         Ok(Drained::Clear(found))
     }
 
-    /// Reads mode and flags in one burst. A chip that is not in this mode is a fault.
+    /// Reads mode, flags and how far the receiver is in one burst. A chip that is not in this mode is a fault.
     fn look(&mut self, mode: u8) -> Result<Look, Fault> {
         const DOING: &str = "looking for packets";
         let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
@@ -111,7 +120,12 @@ impl<B: Board> Chip<B> {
             refuse_dead(DOING, &values)?;
             return Err(changed(DOING, Register::OpMode, mode, found));
         }
-        Ok(Look { flags: IrqFlags(value(Register::IrqFlags)), at: now })
+        Ok(Look {
+            flags: IrqFlags(value(Register::IrqFlags)),
+            payload_comes_in: value(Register::ModemStat) & PAYLOAD_COMES_IN == PAYLOAD_COMES_IN,
+            written_at: value(Register::FifoRxByteAddr),
+            at: now,
+        })
     }
 
     /// Clears the flags that were seen and no others. Before the packet is read: a flag that comes meanwhile stays.
@@ -161,11 +175,26 @@ impl<B: Board> Chip<B> {
 }
 
 impl Heard {
+    /// What the look after the reading says of it. A packet goes to the FIFO byte by byte, right behind the one before,
+    /// so that one that is read late may be in part the next one, long before that one's RxDone.
+    fn unless_overwritten(self, registers: Registers, after: Look) -> Self {
+        let length = registers.get(Register::RxNbBytes);
+        let next = registers.get(Register::FifoRxCurrentAddr).wrapping_add(length);
+        let newer_bytes = after.written_at.wrapping_sub(next).wrapping_add(1);
+        let is_newer = after.flags.rx_done() || after.payload_comes_in;
+        let is_covered = usize::from(newer_bytes) + usize::from(length) > FIFO_BYTES;
+        if is_newer && is_covered && matches!(self, Self::Whole(_)) { Self::Overwritten } else { self }
+    }
+
     fn count(self, owner: &Owner) -> Option<Packet> {
         match self {
             Self::Whole(packet) => return Some(packet),
             Self::CrcWrong => owner.counters.count_crc_error(),
             Self::Malformed => owner.counters.count_malformed(),
+            Self::Overwritten => {
+                tracing::debug!("a packet was overwritten by the next one before it could be read");
+                owner.counters.count_malformed();
+            }
         }
         None
     }

@@ -21,6 +21,7 @@ pub enum Register {
     IrqFlagsMask = 0x11,
     IrqFlags = 0x12,
     RxNbBytes = 0x13,
+    ModemStat = 0x18,
     PktSnrValue = 0x19,
     PktRssiValue = 0x1A,
     RssiValue = 0x1B,
@@ -30,6 +31,7 @@ pub enum Register {
     PreambleMsb = 0x20,
     PreambleLsb = 0x21,
     PayloadLength = 0x22,
+    FifoRxByteAddr = 0x25,
     ModemConfig3 = 0x26,
     FeiMsb = 0x28,
     FeiMid = 0x29,
@@ -91,6 +93,9 @@ pub mod dio0 {
 
 /// Bit 6 of [`Register::HopChannel`]: the header of the last packet says that a CRC follows the payload.
 pub const CRC_ON_PAYLOAD: u8 = 0x40;
+
+/// Bits 3 and 2 of [`Register::ModemStat`]: a packet comes in, and its header is known, so that its bytes go to the FIFO.
+pub const PAYLOAD_COMES_IN: u8 = 0x0C;
 
 /// Where a packet that is heard begins, at the first one: the FIFO is one ring of 256 bytes.
 pub const RX_BASE: u8 = 0x00;

@@ -108,6 +108,36 @@ fn registers_read_while_a_packet_ended_are_not_taken_for_those_of_one() {
     assert!(bench.packets.try_recv().is_err());
 }
 
+/// What becomes of a packet of three bytes at 254, 255 and 0, when after its reading the chip shows this.
+fn when_it_shows(state: u8, written_at: u8, flags: u8) -> (bool, u64) {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    let shown = vec![(Register::ModemStat, state), (Register::FifoRxByteAddr, written_at), (Register::IrqFlags, flags)];
+    bench.array.state().after_burst = Some((Register::Fifo, shown));
+    bench.chip.drain(&mut bench.owner).unwrap();
+    (bench.packets.try_recv().is_ok(), bench.owner.counters.read().malformed)
+}
+
+#[test]
+fn a_packet_is_delivered_until_a_byte_of_the_next_one_lies_on_it() {
+    // The next one begins at 1 and reaches this one at 254.
+    for written_at in [0, 1, 100, 253] {
+        assert_eq!(when_it_shows(0x0F, written_at, 0), (true, 0), "{written_at}");
+    }
+    for written_at in [254, 255] {
+        assert_eq!(when_it_shows(0x0F, written_at, 0), (false, 1), "{written_at}");
+    }
+}
+
+#[test]
+fn where_no_next_one_comes_in_it_does_not_matter_what_was_written_last() {
+    for state in [0x14, 0x10, 0x05, 0x07, 0x0B] {
+        assert_eq!(when_it_shows(state, 254, 0), (true, 0), "{state:#04x}");
+    }
+    // One that was heard to its end has reached whatever it reached, and is what comes then.
+    assert_eq!(when_it_shows(0x14, 254, IrqFlags::RX_DONE), (true, 1));
+}
+
 #[test]
 fn flags_that_cannot_be_cleared_are_a_fault_and_no_endless_look() {
     for flags in [IrqFlags::RX_DONE, IrqFlags::TX_DONE, 0x01] {
