@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::owner::{Owner, Stop};
 use super::receive::Drained;
 use super::register::{Register, TX_BASE, dio0, op_mode};
-use super::setup::{Chip, carrier_bytes};
+use super::setup::{Chip, carrier_bytes, refuse_dead};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::board::{Board, EdgeLine, Wake};
 use crate::lora::{AirTimeBudget, Left, NotYet};
@@ -24,6 +24,8 @@ pub const WAITING_ORDERS: usize = 8;
 const LEEWAY_MS: u64 = 100;
 /// The longest wait before the flags are looked at, in milliseconds of the board's clock.
 const LOOK_MS: u64 = 50;
+/// From the mode to the flags.
+const FLAGS_BYTES: usize = (Register::IrqFlags.address() - Register::OpMode.address()) as usize + 1;
 /// After an edge that brought nothing so much is waited, in milliseconds: a line that chatters neither keeps the thread
 /// busy nor cuts a transmission short.
 const EDGE_PAUSE_MS: u8 = 1;
@@ -232,8 +234,7 @@ impl<B: Board> Chip<B> {
         while !left.is_zero() && !stop.is_wished() {
             let wait = left.min(Duration::from_millis(LOOK_MS));
             let wake = self.dio0.wait(wait)?;
-            let flags = self.port.read(Register::IrqFlags).map_err(Fault::of_bus("waiting for a packet to leave"))?;
-            if IrqFlags(flags).tx_done() {
+            if self.flags_of_sender()?.tx_done() {
                 return Ok(true);
             }
             let waited = match wake {
@@ -246,6 +247,15 @@ impl<B: Board> Chip<B> {
             left = left.saturating_sub(waited);
         }
         Ok(false)
+    }
+
+    /// Not read alone: on a bus of ones, every flag is set.
+    fn flags_of_sender(&mut self) -> Result<IrqFlags, Fault> {
+        const DOING: &str = "waiting for a packet to leave";
+        let values: [u8; FLAGS_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
+        refuse_dead(DOING, &values)?;
+        let [.., flags] = values;
+        Ok(IrqFlags(flags))
     }
 
     fn listen_again(&mut self) -> Result<(), Fault> {

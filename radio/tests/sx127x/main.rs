@@ -7,5 +7,5 @@ mod barn;
 mod defects;
 mod endurance;
 mod faults;
-mod late;
+mod interrupted;
 mod transmit;

@@ -1,27 +1,33 @@
-//! A driver that is held up: what it could not read in time is lost, and nothing wrong comes in its place.
+//! What happens to a driver between two of its transfers: it is held up, or the module is pulled out.
 
 use std::time::Duration;
 
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::Radio;
 use radio::board::{Board, BoardError, Wiring};
-use radio::emulator::{Air, Board02, BusDown, Dio0, EmulatedDelay, Fate, Reset, Spi02, Transmission};
+use radio::emulator::{Board02, BusDown, Chip, DeadBus, Dio0, EmulatedDelay, Fate, Faults, Reset, Spi02, Transmission};
 use radio::lora::Modulation;
+use radio::sx127x::{TransmitError, TransmitSettings};
+use tokio::time::timeout;
 
-use super::barn::{Barn, listening, packet, start};
+use super::barn::{Barn, PATIENCE, listening, packet, start};
 
 /// `RegFifoAddrPtr`, as it is written: next the FIFO is read.
 const POINT_INTO_FIFO: u8 = 0x8D;
+/// The mode of transmitting, as it is written.
+const TRANSMIT: [u8; 2] = [0x81, 0x83];
 
-/// A bus on which the driver is held up once, between the registers of a packet and its bytes.
-#[derive(Debug)]
-struct LateBus {
+type Happening = Box<dyn FnOnce(&Chip) + Send>;
+
+/// A bus on which something happens once, behind the first write that begins so.
+struct InterruptedBus {
     bus: Spi02,
-    air: Air,
-    late: Option<Duration>,
+    chip: Chip,
+    behind: &'static [u8],
+    happening: Option<Happening>,
 }
 
-impl Transfer<u8> for LateBus {
+impl Transfer<u8> for InterruptedBus {
     type Error = BusDown;
 
     fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
@@ -29,27 +35,35 @@ impl Transfer<u8> for LateBus {
     }
 }
 
-impl Write<u8> for LateBus {
+impl Write<u8> for InterruptedBus {
     type Error = BusDown;
 
     fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
-        if words[0] == POINT_INTO_FIFO
-            && let Some(late) = self.late.take()
+        self.bus.write(words)?;
+        if words.starts_with(self.behind)
+            && let Some(happening) = self.happening.take()
         {
-            self.air.pass(late);
+            happening(&self.chip);
         }
-        self.bus.write(words)
+        Ok(())
     }
 }
 
-struct LateBoard {
+struct InterruptedBoard {
     board: Board02,
-    air: Air,
-    late: Duration,
+    chip: Chip,
+    behind: &'static [u8],
+    happening: Option<Happening>,
 }
 
-impl Board for LateBoard {
-    type Bus = LateBus;
+impl InterruptedBoard {
+    fn new(chip: &Chip, behind: &'static [u8], happening: impl FnOnce(&Chip) + Send + 'static) -> Self {
+        Self { board: chip.board(), chip: chip.clone(), behind, happening: Some(Box::new(happening)) }
+    }
+}
+
+impl Board for InterruptedBoard {
+    type Bus = InterruptedBus;
     type BusError = BusDown;
     type Reset = Reset;
     type Dio0 = Dio0;
@@ -57,7 +71,8 @@ impl Board for LateBoard {
 
     fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
         let Wiring { bus, reset, dio0, delay } = self.board.connect()?;
-        Ok(Wiring { bus: LateBus { bus, air: self.air.clone(), late: Some(self.late) }, reset, dio0, delay })
+        let (chip, behind, happening) = (self.chip.clone(), self.behind, self.happening.take());
+        Ok(Wiring { bus: InterruptedBus { bus, chip, behind, happening }, reset, dio0, delay })
     }
 }
 
@@ -67,7 +82,7 @@ async fn first_of_two_when_late(late_percent: u32) -> (Vec<u8>, Fate, u64) {
     let barn = Barn::new(1);
     let air_time = Modulation::default().air_time(200);
     let late = air_time * late_percent / 100;
-    let board = LateBoard { board: barn.chip.board(), air: barn.air.clone(), late };
+    let board = InterruptedBoard::new(&barn.chip, &[POINT_INTO_FIFO], move |chip| chip.air().pass(late));
     let mut radio = start(board, Modulation::default(), None);
     listening(&radio).await;
     let begin = barn.air.now() + Duration::from_secs(1);
@@ -94,5 +109,18 @@ async fn a_packet_that_the_next_one_had_not_reached_yet_is_delivered() {
     for late_percent in [0, 10, 25] {
         let (first, fate, malformed) = first_of_two_when_late(late_percent).await;
         assert_eq!((first.as_slice(), fate, malformed), ([1; 200].as_slice(), Fate::Read, 0), "{late_percent} %");
+    }
+}
+
+#[tokio::test]
+async fn a_transmission_from_a_module_that_is_pulled_out_is_not_said_to_have_left() {
+    for dead in [DeadBus::Ones, DeadBus::Zeros] {
+        let barn = Barn::new(1);
+        let faults = Faults { dead_bus: Some(dead), ..Faults::default() };
+        let board = InterruptedBoard::new(&barn.chip, &TRANSMIT, move |chip| chip.set_faults(faults));
+        let radio = start(board, Modulation::default(), Some(TransmitSettings { power_dbm: 14 }));
+        listening(&radio).await;
+        let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"gone")).await.expect("it is answered");
+        assert!(matches!(outcome, Err(TransmitError::NotListening(_))), "{dead:?}: {outcome:?}");
     }
 }
