@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::convert::IrqFlags;
 use super::owner::{Owner, Stop};
-use super::register::{CRC_ON_PAYLOAD, Register, VERSION};
+use super::register::{CRC_ON_PAYLOAD, Register, VERSION, op_mode};
 use super::setup::{Chip, Wired};
 use super::transmit::Allowance;
 use super::{Settings, WAITING_PACKETS};
@@ -51,6 +51,8 @@ pub(super) struct State {
 impl Default for State {
     fn default() -> Self {
         let mut registers = [0; 128];
+        // Out of a reset: standby of FSK's modem.
+        registers[usize::from(Register::OpMode.address())] = 0x09;
         registers[usize::from(Register::Version.address())] = VERSION;
         registers[usize::from(Register::ModemConfig1.address())] = 0x72;
         registers[usize::from(Register::ModemConfig2.address())] = 0x70;
@@ -99,8 +101,10 @@ impl State {
     fn write(&mut self, address: u8, value: u8) {
         let is_frozen = self.frozen.is_some_and(|frozen| frozen.address() == address);
         let is_flags = address == Register::IrqFlags.address();
+        let mut value = value;
         if address == Register::OpMode.address() {
             self.mode_shows_at_ms = self.waited_ms + self.mode_lags_ms;
+            value = modem_taken(*self.at(address), value);
         }
         match self.at(address) {
             _ if is_frozen => {}
@@ -109,6 +113,13 @@ impl State {
             register => *register = value,
         }
     }
+}
+
+/// The strictest of what is said and was seen of chips: the modem changes only in sleep, and only to go on sleeping.
+fn modem_taken(before: u8, written: u8) -> u8 {
+    const MODE: u8 = 0x07;
+    let may_change = before & MODE == 0 && written & MODE == 0;
+    if may_change { written } else { (written & !op_mode::LONG_RANGE) | (before & op_mode::LONG_RANGE) }
 }
 
 impl Transfer<u8> for ArrayChip {

@@ -69,6 +69,8 @@ pub const VERSION: u8 = 0x12;
 pub mod op_mode {
     /// The modem is LoRa's. Changes only in sleep.
     pub const LONG_RANGE: u8 = 0x80;
+    /// FSK's modem sleeps; from here LoRa's can be asked for.
+    pub const SLEEP_OF_FSK: u8 = 0x00;
     /// Looks once whether someone transmits.
     pub const CAD: u8 = 0x07;
     /// LoRa's modem rests, and its FIFO can be read.
