@@ -3,13 +3,12 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::chip::{ChipIndex, ChipOptions};
+use super::chip::ChipOptions;
 use super::ledger::TransmissionId;
 use super::reader::{Reader, ReaderOptions};
 use super::transmission::Transmission;
 use super::wiring::Chip;
 use super::world::World;
-use crate::board::Wake;
 
 /// Events that may be planned at a time.
 const MAX_PLANNED: usize = 1 << 20;
@@ -31,7 +30,7 @@ pub enum Pace {
 
 impl Pace {
     /// So long this time on the air lasts at least, in real time.
-    fn real(self, air: Duration) -> Duration {
+    pub(super) fn real(self, air: Duration) -> Duration {
         match self {
             Self::RealTime { speed } if speed > 0.0 => {
                 Duration::try_from_secs_f64(air.as_secs_f64() / speed).unwrap_or(Duration::MAX)
@@ -81,19 +80,19 @@ pub enum AirError {
 /// One air with its clock, and a handle on it: clones are handles on the same one.
 ///
 /// Time passes only while someone uses it: in transfers, in delays, in waits for DIO0 and in [`pass`](Air::pass). So
-/// the air waits for a driver however slow the machine is. It waits for the thread that uses it, not for others: with
-/// two drivers on two threads each lets time pass for both.
+/// the air waits for a driver however slow the machine is. With several drivers on threads of their own a wait lets
+/// time pass only while the others wait too, unless one of them has been busy for half a second of real time.
 #[derive(Debug, Clone)]
 pub struct Air {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     world: Mutex<World>,
-    /// Something was planned or switched.
-    changed: Condvar,
-    pace: Pace,
+    /// Something was planned or switched, or someone began to wait.
+    pub(super) changed: Condvar,
+    pub(super) pace: Pace,
     started: Instant,
     seed: u64,
 }
@@ -206,39 +205,17 @@ impl Air {
             world = self.world();
         }
         world.run_to(until_ns);
-        then(&mut world)
-    }
-
-    /// Waits for an edge of this chip's DIO0.
-    pub(super) fn wait_for_edge(&self, chip: ChipIndex, at_most: Duration) -> Wake {
-        let mut world = self.world();
-        let until_ns = after(&world, at_most);
-        let idle_until = Instant::now().checked_add(self.shared.pace.real(at_most));
-        loop {
-            if world.chip(chip).line.take_edge() {
-                return Wake::Edge;
-            }
-            if world.now_ns() >= until_ns {
-                return Wake::TimedOut;
-            }
-            let pause = match world.next_ns() {
-                Some(next_ns) => self.ahead(next_ns.min(until_ns)),
-                // Nothing will ever happen by itself: real time passes instead, until someone changes something.
-                None => idle_until.map_or(Some(at_most), |until| until.checked_duration_since(Instant::now())),
-            };
-            match pause.filter(|pause| !pause.is_zero()) {
-                Some(pause) => {
-                    let woken = self.shared.changed.wait_timeout(world, pause);
-                    world = woken.unwrap_or_else(PoisonError::into_inner).0;
-                }
-                None if world.happens_by(until_ns) => {}
-                None => world.run_to(until_ns),
-            }
+        let was_quiet = world.next_ns().is_none();
+        let done = then(&mut world);
+        if was_quiet && world.next_ns().is_some() {
+            self.shared.changed.notify_all();
         }
+        self.tell_other_drivers(&world);
+        done
     }
 
     /// How long real time needs to get there, if that is worth a sleep.
-    fn ahead(&self, until_ns: u64) -> Option<Duration> {
+    pub(super) fn ahead(&self, until_ns: u64) -> Option<Duration> {
         match self.shared.pace {
             Pace::Free => None,
             Pace::RealTime { .. } => {
@@ -252,7 +229,7 @@ impl Air {
 /// The clock goes no further: far enough before its overflow that every packet still ends before that.
 const END_NS: u64 = 1 << 62;
 
-fn after(world: &World, duration: Duration) -> u64 {
+pub(super) fn after(world: &World, duration: Duration) -> u64 {
     world.now_ns().saturating_add(nanoseconds(duration)).min(END_NS)
 }
 

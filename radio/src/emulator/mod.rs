@@ -61,6 +61,7 @@ mod registers;
 mod signal;
 mod transmission;
 mod tuning;
+mod waiting;
 mod wiring;
 mod world;
 

@@ -176,3 +176,54 @@ impl Tuning {
         self.spreading_factor == other.spreading_factor && self.bandwidth_hz == other.bandwidth_hz
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lora::{CodingRate, SpreadingFactor};
+
+    #[test]
+    fn air_times_are_those_of_the_modulation_wherever_it_speaks() {
+        for spreading_factor in SpreadingFactor::ALL {
+            for bandwidth in Bandwidth::ALL {
+                for coding_rate in CodingRate::ALL {
+                    let modulation = Modulation { spreading_factor, bandwidth, coding_rate, ..Modulation::default() };
+                    for bytes in 1..=255 {
+                        let found = Tuning::of_modulation(&modulation, bytes).air_time_ns(bytes);
+                        let expected = modulation.air_time(bytes).as_nanos();
+                        assert_eq!(u128::from(found), expected, "{modulation:?}, {bytes} bytes");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn less_is_sent_without_a_header_and_without_a_crc() {
+        // SF10/125 kHz, 10 bytes, by hand from section 4.1.1.7: 84, 64 and 68 bits in blocks of 40.
+        let spreading_factor = SpreadingFactor::new(10).unwrap();
+        let whole = Tuning::of_modulation(&Modulation { spreading_factor, ..Modulation::default() }, 10);
+        // In quarters of a symbol, of which the preamble has 49.
+        let symbols = |tuning: &Tuning| (4 * tuning.air_time_ns(10) / tuning.symbol_ns() - 49) / 4;
+        assert_eq!(symbols(&whole), 23);
+        assert_eq!(symbols(&Tuning { explicit_header: false, ..whole }), 18);
+        assert_eq!(symbols(&Tuning { crc: false, ..whole }), 18);
+    }
+
+    #[test]
+    fn reserved_values_are_no_tuning() {
+        let mut registers = super::super::registers::after_reset();
+        assert!(Tuning::of_registers(&registers, Direction::Receive).is_some());
+        for (register, value) in [
+            (Register::ModemConfig1, 0xA2),
+            (Register::ModemConfig1, 0x70),
+            (Register::ModemConfig1, 0x7A),
+            (Register::ModemConfig2, 0x50),
+            (Register::ModemConfig2, 0xD0),
+        ] {
+            let before = std::mem::replace(&mut registers[register as usize], value);
+            assert_eq!(Tuning::of_registers(&registers, Direction::Receive), None, "{register:?} {value:#x}");
+            registers[register as usize] = before;
+        }
+    }
+}

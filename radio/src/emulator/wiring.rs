@@ -296,9 +296,15 @@ impl embedded_hal::digital::OutputPin for Reset {
     }
 }
 
-/// The line DIO0 of a chip.
-#[derive(Debug, Clone)]
+/// The line DIO0 of a chip. Whoever has waited for it once is waited for by the air until this is dropped.
+#[derive(Debug)]
 pub struct Dio0(Chip);
+
+impl Drop for Dio0 {
+    fn drop(&mut self) {
+        self.0.air.change(|world| world.forget_driver(self.0.index));
+    }
+}
 
 impl EdgeLine for Dio0 {
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {

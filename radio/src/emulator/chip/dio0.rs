@@ -58,6 +58,10 @@ impl Line {
         seen
     }
 
+    pub(in crate::emulator) fn has_edge(&self) -> bool {
+        self.edges > 0
+    }
+
     pub(in crate::emulator) fn is_high(&self) -> bool {
         self.high
     }

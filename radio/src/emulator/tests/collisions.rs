@@ -24,6 +24,18 @@ fn two_of_equal_strength_destroy_each_other() {
 }
 
 #[test]
+fn one_that_begins_where_another_ends_disturbs_nothing() {
+    let air = Air::default();
+    let host = Host::listening(&air);
+    let begin = air.now();
+    for place in 0..3 {
+        air.transmit(sent_with(Modulation::default()), begin + Modulation::default().air_time(12) * place).unwrap();
+    }
+    air.pass_until_quiet(ms(10_000));
+    assert_eq!(host.fates(), [Fate::Unread; 3]);
+}
+
+#[test]
 fn the_first_survives_what_is_6_db_weaker_and_not_what_is_5_db_weaker() {
     let same = Modulation::default();
     assert_eq!(fates_of_two(30, -6.0, same), [Fate::Unread, Fate::Collided]);

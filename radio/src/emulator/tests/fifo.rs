@@ -28,6 +28,8 @@ fn sleep_loses_what_is_in_it_and_cannot_reach_it() {
     host.mode(SLEEP);
     host.write(Register::FifoAddrPtr, 0);
     assert_eq!(host.read_burst(Register::Fifo, 4), [0; 4]);
+    host.write(Register::FifoAddrPtr, 0);
+    host.write_burst(Register::Fifo, b"lost");
     host.mode(STANDBY);
     host.write(Register::FifoAddrPtr, 0);
     assert_eq!(host.read_burst(Register::Fifo, 4), [0; 4]);

@@ -41,8 +41,10 @@ fn sending_and_a_single_reception_end_in_standby_and_continuous_reception_goes_o
     let mut host = Host::listening(&air);
     host.hear(Transmission::of(*b"a"));
     assert_eq!(host.mode_now(), 0x80 | RECEIVE);
+    host.clear_flags();
     host.mode(RECEIVE_SINGLE);
     host.hear(Transmission::of(*b"a"));
+    assert_eq!(host.flags(), RX_DONE | VALID_HEADER, "with its packet, not with its time");
     assert_eq!(host.mode_now(), 0x80 | STANDBY);
     host.send(b"a");
     assert_eq!(host.mode_now(), 0x80 | TRANSMIT);

@@ -36,6 +36,20 @@ fn a_reader_waits_while_the_channel_is_busy_in_a_preamble_and_in_the_middle() {
 }
 
 #[test]
+fn a_reader_waits_for_a_preamble_that_is_too_weak_to_be_measured() {
+    let air = Air::default();
+    let barn = Host::listening(&air);
+    let reader = air.reader(ReaderOptions::default());
+    air.set_path_loss_db(&barn.chip, reader.chip(), 134.0);
+    // 3 dB under the noise, as what the reader itself sends is.
+    air.transmit(Transmission { rssi_dbm: -120.0, ..Transmission::of([1; 100]) }, Duration::ZERO).unwrap();
+    air.pass(ms(2));
+    reader.send(b"later").unwrap();
+    air.pass(ms(10));
+    assert_eq!(reader.counts().found_busy, 1);
+}
+
+#[test]
 fn a_reader_that_does_not_listen_talks_into_others() {
     let air = Air::default();
     let barn = Host::listening(&air);

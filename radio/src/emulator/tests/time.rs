@@ -1,3 +1,4 @@
+use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
 use embedded_hal_02::blocking::delay::DelayMs;
@@ -36,17 +37,30 @@ fn an_edge_between_two_waits_is_not_lost() {
 
 #[test]
 fn an_air_on_which_nothing_is_due_waits_for_someone_else() {
+    const ROUNDS: u32 = 20;
     let air = Air::default();
     let mut host = Host::listening(&air);
-    let begin = air.now();
-    let other = std::thread::spawn({
-        let air = air.clone();
-        move || air.transmit(Transmission::of(*b"a"), Duration::ZERO).unwrap()
+    let mut reader = Host::set_to(&air, "reader", &Modulation::default());
+    let (tell, told) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        for _ in 0..ROUNDS {
+            let begin = host.air.now();
+            let wake = host.wait(Duration::from_secs(3_600));
+            tell.send((wake, host.air.now().saturating_sub(begin))).unwrap();
+            host.clear_flags();
+        }
     });
-    // The other thread comes before or in this wait; either way the wait ends with the packet.
-    assert_eq!(host.wait(Duration::from_secs(10)), Wake::Edge);
-    assert_eq!(air.now().saturating_sub(begin), Modulation::default().air_time(1));
-    other.join().unwrap();
+    for round in 0..ROUNDS {
+        if round % 2 == 0 {
+            air.transmit(Transmission::of(*b"a"), Duration::ZERO).unwrap();
+        } else {
+            reader.send(b"a");
+        }
+        let (wake, took) = told.recv_timeout(Duration::from_secs(10)).expect("the waiting one is woken");
+        assert_eq!(wake, Wake::Edge);
+        assert!(took <= Modulation::default().air_time(1) + ms(1), "time stood still before");
+    }
+    waiter.join().unwrap();
 }
 
 #[test]
@@ -113,4 +127,54 @@ fn a_ledger_keeps_so_many_verdicts_and_counts_them_all() {
     assert_eq!(chip.verdicts().len(), 512, "no fewer than what may still change");
     assert_eq!(chip.verdicts().last().map(|verdict| verdict.transmission.0), Some(599));
     assert_eq!((none.verdicts().len(), none.tally().total()), (0, 0));
+}
+
+#[test]
+fn with_two_drivers_on_two_threads_neither_lets_the_others_packets_pass() {
+    const PACKETS: u64 = 300;
+    let air = Air::default();
+    let hosts = [Host::listening(&air), Host::listening(&air)];
+    // The FIFO holds two of these, so a driver for which time does not stand still loses some.
+    air.feed((0..PACKETS).map(|n| (ms(500 + 190 * n), Transmission::of([1; 100]))));
+    let chips = [hosts[0].chip.clone(), hosts[1].chip.clone()];
+    let both_are_there = Arc::new(Barrier::new(2));
+    let drivers = hosts.map(|mut host| {
+        let both_are_there = both_are_there.clone();
+        std::thread::spawn(move || {
+            host.wait(Duration::ZERO);
+            both_are_there.wait();
+            while host.chip.tally().total() < PACKETS || host.chip.tally().of(Fate::Receiving) > 0 {
+                if host.wait(ms(20)) == Wake::Edge {
+                    host.clear_flags();
+                    // Long for the machine, and nothing for the air.
+                    std::thread::yield_now();
+                    host.last_packet();
+                }
+            }
+        })
+    });
+    for driver in drivers {
+        driver.join().unwrap();
+    }
+    for chip in chips {
+        assert_eq!(chip.tally().of(Fate::Read), PACKETS, "{:?}", chip.tally());
+    }
+}
+
+#[test]
+fn a_driver_that_is_away_does_not_stop_the_air() {
+    let air = Air::default();
+    let (mut away, mut here) = (Host::listening(&air), Host::listening(&air));
+    std::thread::scope(|scope| {
+        // It has waited once, and is alive, and never comes back.
+        scope.spawn(move || {
+            away.wait(Duration::ZERO);
+            std::mem::forget(away);
+        });
+    });
+    here.hear(Transmission::of(*b"a"));
+    assert_eq!(here.wait(ms(100)), Wake::Edge);
+    here.clear_flags();
+    air.transmit(Transmission::of(*b"b"), Duration::ZERO).unwrap();
+    assert_eq!(here.wait(ms(1_000)), Wake::Edge);
 }

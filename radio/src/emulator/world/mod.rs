@@ -15,6 +15,7 @@ use super::ledger::TransmissionId;
 use super::queue::Queue;
 use super::reader::ReaderIndex;
 use super::transmission::{OnAir, Transmission, Waves};
+use super::waiting::Driver;
 
 /// A signal survives another one that is weaker by so much, and no other (Bor et al., "Do LoRa Low-Power Wide-Area
 /// Networks Scale?", 2016, section 3.3).
@@ -59,6 +60,7 @@ pub(super) struct World {
     /// What is being sent now: a few at most.
     on_air: Vec<OnAir>,
     next_id: u64,
+    pub(super) drivers: Vec<Driver>,
     path_losses_db: HashMap<(usize, usize), f64>,
 }
 
@@ -73,6 +75,7 @@ impl World {
             feeds: Vec::new(),
             on_air: Vec::new(),
             next_id: 0,
+            drivers: Vec::new(),
             path_losses_db: HashMap::new(),
         }
     }
@@ -98,6 +101,14 @@ impl World {
     /// A chip. Indices are only made by [`add_chip`](Self::add_chip), and chips are never taken away.
     pub(super) fn chip(&mut self, chip: ChipIndex) -> &mut ChipState {
         &mut self.chips[chip.0]
+    }
+
+    pub(super) fn has_edge(&self, chip: ChipIndex) -> bool {
+        self.chips[chip.0].line.has_edge()
+    }
+
+    pub(super) fn has_several_drivers(&self) -> bool {
+        self.drivers.len() > 1
     }
 
     pub(super) fn set_path_loss_db(&mut self, one: ChipIndex, other: ChipIndex, loss_db: f64) {

@@ -32,7 +32,6 @@ impl World {
         }
         let is_covered = self.on_air.iter().any(|other| {
             !other.cut
-                && other.end_ns() > self.now_ns
                 && other.waves.tuning.disturbs(&waves.tuning)
                 && self.power_at(index, other) > power_dbm - CAPTURE_DB
         });
