@@ -10,7 +10,7 @@ use radio::lora::Modulation;
 use radio::sx127x::{TransmitError, TransmitSettings};
 use tokio::time::timeout;
 
-use super::barn::{Barn, PATIENCE, listening, packet, start};
+use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start};
 
 /// `RegFifoAddrPtr`, as it is written: next the FIFO is read.
 const POINT_INTO_FIFO: u8 = 0x8D;
@@ -82,12 +82,11 @@ async fn first_of_two_when_late(late_percent: u32) -> (Vec<u8>, Fate, u64) {
     let barn = Barn::new(1);
     let air_time = Modulation::default().air_time(200);
     let late = air_time * late_percent / 100;
+    // Before there is a driver, which would let time pass between the two.
+    barn.air.transmit(Transmission::of([1; 200]), BEGIN).unwrap();
+    barn.air.transmit(Transmission::of([2; 200]), BEGIN + air_time).unwrap();
     let board = InterruptedBoard::new(&barn.chip, &[POINT_INTO_FIFO], move |chip| chip.air().pass(late));
     let mut radio = start(board, Modulation::default(), None);
-    listening(&radio).await;
-    let begin = barn.air.now() + Duration::from_secs(1);
-    barn.air.transmit(Transmission::of([1; 200]), begin).unwrap();
-    barn.air.transmit(Transmission::of([2; 200]), begin + air_time).unwrap();
     let first = packet(&mut radio).await.bytes;
     (first, barn.chip.verdicts()[0].fate, radio.counters().read().malformed)
 }
