@@ -1,7 +1,5 @@
 //! What happens to a driver between two of its transfers: it is held up, or the module is pulled out.
 
-use std::time::Duration;
-
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::Radio;
 use radio::board::{Board, BoardError, Wiring};
