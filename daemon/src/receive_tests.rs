@@ -42,7 +42,13 @@ fn scans(count: usize, pause_ms: u64) -> Scans {
 
 fn receiving(world: &World, shutdown: &watch::Sender<bool>) -> Receiving {
     let channel = Channel { name: "radio1".into(), reader_group: "main".into() };
-    Receiving { channel, recorder: world.recorder.clone(), clock: world.clock.clone(), shutdown: shutdown.subscribe() }
+    Receiving {
+        channel,
+        recorder: world.recorder.clone(),
+        clock: world.clock.clone(),
+        tap: Tap::default(),
+        shutdown: shutdown.subscribe(),
+    }
 }
 
 fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
@@ -99,6 +105,7 @@ async fn a_writer_that_has_ended_ends_the_loop() {
         channel: Channel { name: "radio1".into(), reader_group: "main".into() },
         recorder: world.recorder,
         clock: world.clock,
+        tap: Tap::default(),
         shutdown: shutdown.subscribe(),
     };
     assert_eq!(run(scans(2, 0), receiving, listening().0).await, ReceiveEnd::WriterEnded);
@@ -114,6 +121,80 @@ async fn a_packet_that_waited_is_stamped_with_the_time_at_which_it_was_heard() {
     tokio::time::advance(Duration::from_millis(1_500)).await;
     let packet =
         Packet { bytes: vec![1], rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, received_at: heard };
-    let at = receiving.stamp(packet).at;
+    let at = stamp(&receiving.channel, &*receiving.clock, packet).at;
     assert_eq!((at.since_boot_ms, at.received_at_us), (7_500, WALL_US + 7_500_000));
+}
+
+/// Hears what a test sends it, and is as the test says.
+struct Held {
+    packets: tokio::sync::mpsc::Receiver<Packet>,
+    counters: Counters,
+    health: Reporting,
+}
+
+impl Radio for Held {
+    async fn receive(&mut self) -> Result<Packet, RadioError> {
+        self.packets.recv().await.ok_or(RadioError::Closed)
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
+    }
+}
+
+fn packet(text: &str) -> Packet {
+    Packet {
+        bytes: text.into(),
+        rssi_dbm: None,
+        snr_quarter_db: None,
+        frequency_error_hz: None,
+        received_at: Instant::now(),
+    }
+}
+
+/// Catches a failing radio that is told as listening because it hands over what it had heard before.
+#[tokio::test(start_paused = true)]
+async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_it_well() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let (shutdown, (state, mut seen)) = (watch::Sender::new(false), listening());
+    let (to_radio, packets) = tokio::sync::mpsc::channel(1);
+    let health = Reporting::default();
+    let held = Held { packets, counters: Counters::default(), health: health.clone() };
+    let failing = Health::Failing("the chip is gone".into());
+    health.report(failing.clone());
+    let task = tokio::spawn(run(held, receiving(&world, &shutdown), state));
+    let said = seen.wait_for(|state| *state == RadioState::Failing("the chip is gone".into())).await.unwrap().clone();
+    assert_eq!(said.why(), Some("the chip is gone"));
+
+    to_radio.send(packet("hxb:LOT1:LF1:UHF1")).await.unwrap();
+    to_radio.send(packet("hxb:LOT1:LF2:UHF2")).await.unwrap();
+    world.recorder.status().wait_for(|status| status.counts.kept == 1).await.unwrap();
+    assert_eq!(*seen.borrow(), said);
+
+    health.report(Health::Listening);
+    seen.wait_for(|state| *state == RadioState::Listening).await.unwrap();
+    health.report(failing);
+    seen.wait_for(|state| *state == said).await.unwrap();
+    shutdown.send_replace(true);
+    assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
+}
+
+/// Catches a tap that only shows what was kept: whoever listens wants to see what the air brings.
+#[tokio::test(start_paused = true)]
+async fn what_is_heard_is_shown_before_it_is_kept() {
+    let full = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
+    let world = World::new(Rules::default(), full);
+    let shutdown = watch::Sender::new(false);
+    let receiving = receiving(&world, &shutdown);
+    let tap = receiving.tap.clone();
+    let task = tokio::spawn(run(scans(2, 0), receiving, listening().0));
+    let shown = tap.after(0).await;
+    assert_eq!(shown.packets[0].bytes, b"hxb:LOT1:LF0:UHF0");
+    assert_eq!((shown.packets.len(), world.reader.head().position.sequence), (1, Sequence(1)));
+    shutdown.send_replace(true);
+    assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }

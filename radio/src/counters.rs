@@ -10,7 +10,8 @@ pub struct RadioCounters {
     pub received: u64,
     /// Packets whose CRC was wrong: dropped, and known only from this count.
     pub crc_errors: u64,
-    /// Packets or frames dropped as malformed: without a CRC, without a payload, overlong, garbage on a line.
+    /// Packets or frames dropped as malformed: without a CRC, without a payload, overlong, garbage on a line, overwritten
+    /// by the next one before they could be read.
     pub malformed: u64,
     /// Packets found by looking, although the interrupt that should have announced them never came.
     pub rescued: u64,

@@ -24,5 +24,6 @@ pub use counters::{Counters, RadioCounters};
 pub use health::{Health, Reporting};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet};
 pub use radio::{AnyRadio, Radio, RadioError};
-pub use settings::{BoardKind, OpenError, SettingsError, SimulatedSettings, Sx127xSettings};
+pub use serial::{Serial, SerialSettings};
+pub use settings::{BoardKind, ExamineError, OpenError, SettingsError, SimulatedSettings, Sx127xSettings};
 pub use simulated::Simulated;

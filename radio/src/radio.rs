@@ -6,7 +6,7 @@ use crate::simulated::{LedgerError, Simulated, Unaccounted};
 use crate::sx127x::{StartError, Sx127x};
 use tokio::sync::watch;
 
-use crate::{Counters, Health, Packet};
+use crate::{Counters, Health, Packet, Serial};
 
 /// Something that hears packets.
 ///
@@ -66,6 +66,8 @@ pub enum AnyRadio {
     Simulated(Simulated),
     /// A chip on a board.
     Sx127x(Sx127x),
+    /// A modem at a serial port.
+    Serial(Serial),
 }
 
 impl Radio for AnyRadio {
@@ -73,6 +75,7 @@ impl Radio for AnyRadio {
         match self {
             Self::Simulated(radio) => radio.receive().await,
             Self::Sx127x(radio) => radio.receive().await,
+            Self::Serial(radio) => radio.receive().await,
         }
     }
 
@@ -80,6 +83,7 @@ impl Radio for AnyRadio {
         match self {
             Self::Simulated(radio) => radio.counters(),
             Self::Sx127x(radio) => radio.counters(),
+            Self::Serial(radio) => radio.counters(),
         }
     }
 
@@ -87,6 +91,7 @@ impl Radio for AnyRadio {
         match self {
             Self::Simulated(radio) => radio.health(),
             Self::Sx127x(radio) => radio.health(),
+            Self::Serial(radio) => radio.health(),
         }
     }
 }
@@ -100,5 +105,11 @@ impl From<Simulated> for AnyRadio {
 impl From<Sx127x> for AnyRadio {
     fn from(radio: Sx127x) -> Self {
         Self::Sx127x(radio)
+    }
+}
+
+impl From<Serial> for AnyRadio {
+    fn from(radio: Serial) -> Self {
+        Self::Serial(radio)
     }
 }

@@ -1,5 +1,6 @@
 //! What can be set about radios.
 
+mod open;
 mod sx127x;
 
 use std::ops::RangeInclusive;
@@ -9,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Simulated;
 use crate::simulated::{LedgerError, Script, ScriptError, Traffic};
+use crate::sx127x::StartError;
 
+pub use self::open::ExamineError;
 pub use self::sx127x::{BoardKind, Sx127xSettings};
 
 /// The settings of one simulated radio, as they stand in a configuration file. Unknown keys are refused.
@@ -62,7 +65,7 @@ pub struct SettingsError {
     pub allowed: String,
 }
 
-/// Why a simulated radio could not be made from its settings.
+/// Why a radio could not be made from its settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -75,6 +78,9 @@ pub enum OpenError {
     /// The ledger cannot be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The chip's thread could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 impl SimulatedSettings {

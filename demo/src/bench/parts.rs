@@ -1,6 +1,7 @@
 //! The parts of the bench, each with a bound on its time, so that the whole ends within minutes on any disk.
 
 use super::floor::Floor;
+use super::yard::Late;
 use super::{Budget, Failed, Sizes, https, lag, replicas, store};
 use crate::processes::Programs;
 use serde_json::{Map, Value, json};
@@ -49,7 +50,7 @@ impl Part {
             Self::Recorder | Self::Copies | Self::Lag => 35,
             Self::Https => 50,
             Self::Away => 60,
-            Self::Large => 100,
+            Self::Large => 140,
         })
     }
 
@@ -90,6 +91,7 @@ pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), Failed> {
         let measuring = tokio::time::timeout(part.limit() + GRACE, part.measure(plan, &floor));
         let told = match measuring.await {
             Ok(Ok(told)) => told,
+            Ok(Err(error)) if error.is::<Late>() => json!({ "cut_off": error.to_string() }),
             Ok(Err(error)) => {
                 failed.push(*part);
                 json!({ "failed": format!("{error:#}") })

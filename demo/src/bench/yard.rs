@@ -68,7 +68,9 @@ impl Yard {
                 return Ok(now);
             }
             self.office.check()?;
-            anyhow::ensure!(!budget.is_spent(), "the office came to {office:?} in the time of this part");
+            if budget.is_spent() {
+                return Err(Late { office: office.map(|office| office.folded), barn: barn.folded }.into());
+            }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -114,6 +116,21 @@ pub fn fill(barn: &Barn, seed: u64, changes: usize, budget: Budget) -> Result<us
     let before = source.head().position.sequence.0;
     store::fill(&mut source, seed, changes, budget)?;
     Ok(usize::try_from(source.head().position.sequence.0 - before)?)
+}
+
+/// A copy was not whole in the time of its part: a figure of a slow machine, and no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("the time of this part was too short on this machine: the office {}, the barn holds {barn}", came(*.office))]
+pub struct Late {
+    /// The last change in the office's tables.
+    office: Option<Sequence>,
+    /// The last one in the barn's.
+    barn: Sequence,
+}
+
+/// A first copy is shown once it is whole; one that is caught up shows how far it came.
+fn came(office: Option<Sequence>) -> String {
+    office.map_or("shows no whole copy yet".to_owned(), |folded| format!("came to change {folded}"))
 }
 
 /// Reads it from the keys of a status.

@@ -19,6 +19,25 @@ async fn get(client: &Client, url: &str, key: Option<&str>) -> (u16, Value) {
     (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
 }
 
+/// A barn, and a running office that holds all of it.
+struct Following {
+    barn: Barn,
+    office: Office,
+    address: String,
+    client: Client,
+}
+
+async fn following(reads: u64) -> Following {
+    let mut barn = Barn::open("barn", 1);
+    barn.scan(reads);
+    let mut office = Office::new();
+    office.ok(&["add", &barn.pair("office-1")]);
+    office.start();
+    let (address, client) = (office.address().await, office.client());
+    caught_up(&office, &client, &address, "barn", &barn).await;
+    Following { barn, office, address, client }
+}
+
 /// Waits until the office says that its copy of the site stands where the barn does.
 async fn caught_up(office: &Office, client: &Client, address: &str, site: &str, barn: &Barn) {
     let wanted = json!(barn.position());
@@ -67,13 +86,7 @@ async fn a_site_added_before_and_one_added_during_the_run_are_followed_and_a_res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_barn_that_was_away_is_caught_up_with_and_its_copy_is_shown_meanwhile() {
-    let mut barn = Barn::open("barn", 1);
-    barn.scan(10);
-    let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
-    office.start();
-    let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    let Following { barn, mut office, address, client } = following(10).await;
 
     let mut barn = barn.after_a_pause().await;
     barn.scan(10);
@@ -83,13 +96,7 @@ async fn a_barn_that_was_away_is_caught_up_with_and_its_copy_is_shown_meanwhile(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_stopped() {
-    let mut barn = Barn::open("barn", 1);
-    barn.scan(500);
-    let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
-    office.start();
-    let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    let Following { barn, mut office, address, client } = following(500).await;
 
     let told = office.ok(&["resync", "barn"]);
     assert!(told.contains("copy-2"), "{told}");
@@ -119,13 +126,7 @@ async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_was_begun_while_nothing_ran_is_built_at_the_next_start() {
-    let mut barn = Barn::open("barn", 1);
-    barn.scan(20);
-    let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
-    office.start();
-    let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    let Following { barn, mut office, client, .. } = following(20).await;
     office.stop();
 
     assert!(office.ok(&["resync", "barn"]).contains("copy-2"));
@@ -144,13 +145,7 @@ async fn a_copy_that_was_begun_while_nothing_ran_is_built_at_the_next_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_barn_with_another_past_stops_the_follower_and_takes_nothing_from_the_copy_until_an_operator_decides() {
-    let mut barn = Barn::open("barn", 1);
-    barn.scan(10);
-    let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
-    office.start();
-    let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    let Following { barn, mut office, address, client } = following(10).await;
 
     // The same history by its name, with other animals in it: somebody has made the barn's disk anew.
     let mut other = Barn::open("barn", 1);
@@ -179,17 +174,9 @@ async fn a_barn_with_another_past_stops_the_follower_and_takes_nothing_from_the_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
-    let mut barn = Barn::open("barn", 1);
-    barn.scan(3);
-    let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
-    office.start();
-    let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    let Following { barn, office, address, client } = following(3).await;
 
-    let secret = |printed: String| printed.lines().last().unwrap().to_owned();
-    let sync = secret(office.ok(&["key", "add", "second-office", "--scope", "sync"]));
-    let read = secret(office.ok(&["key", "add", "program", "--scope", "read"]));
+    let (sync, read) = (office.key("second-office", "sync"), office.key("program", "read"));
     for path in ["/api/sync/schema", "/sites/barn/api/sync/schema"] {
         let url = format!("https://{address}{path}");
         assert_eq!(get(&client, &url, None).await.0, 401, "{path}: loopback is no exemption here");
@@ -204,17 +191,9 @@ async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_read_a_site_with_a_key_or_its_token_until_the_key_is_revoked() {
-    let mut barn = Barn::open("barn", 1);
-    barn.scan(3);
-    let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
-    office.start();
-    let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    let Following { barn, mut office, address, client } = following(3).await;
 
-    let secret = |printed: String| printed.lines().last().unwrap().to_owned();
-    let sync = secret(office.ok(&["key", "add", "second-office", "--scope", "sync"]));
-    let read = secret(office.ok(&["key", "add", "program", "--scope", "read"]));
+    let (sync, read) = (office.key("second-office", "sync"), office.key("program", "read"));
     let post = client.post(format!("https://{address}/sites/barn/api/remote/auth/token")).bearer_auth(&read);
     let made: Value = serde_json::from_str(&post.send().await.unwrap().text().await.unwrap()).unwrap();
     let token = made["token"].as_str().unwrap().to_owned();

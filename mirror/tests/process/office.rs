@@ -78,6 +78,11 @@ impl Office {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The secret of a new key.
+    pub(crate) fn key(&self, name: &str, scope: &str) -> String {
+        self.ok(&["key", "add", name, "--scope", scope]).lines().last().unwrap().to_owned()
+    }
+
     pub(crate) fn logged(&self) -> String {
         std::fs::read_to_string(self.log()).unwrap_or_default()
     }

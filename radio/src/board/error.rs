@@ -108,7 +108,7 @@ pub enum BoardError {
 
 impl BoardError {
     /// Why an SPI device could not be opened or set up.
-    pub(super) fn of_spi(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn of_spi(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
             io::ErrorKind::NotFound => Self::NoSpi { path },
@@ -120,7 +120,7 @@ impl BoardError {
     }
 
     /// Why a GPIO chip could not be opened.
-    pub(super) fn of_gpio_chip(path: &Path, source: io::Error) -> Self {
+    pub(crate) fn of_gpio_chip(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
             io::ErrorKind::NotFound => Self::NoGpioChip { path },

@@ -120,3 +120,7 @@ impl EdgeLine for Dio0Line {
 fn line_error(error: gpiocdev::Error) -> LineError {
     LineError(error.to_string())
 }
+
+#[cfg(test)]
+#[cfg(feature = "kernel-tests")]
+mod tests;

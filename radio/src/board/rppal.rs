@@ -82,6 +82,11 @@ impl Rppal {
         address(spi).is_some()
     }
 
+    /// Whether the lines are driven through mapped registers, so that no GPIO chip is opened.
+    pub(crate) fn maps_registers() -> bool {
+        mapped_registers().is_some()
+    }
+
     fn open_spi(&self) -> Result<Spi, BoardError> {
         let path = &self.pins.spi;
         let (bus, select) = address(path).ok_or_else(|| BoardError::NotSpi { path: path.display().to_string() })?;

@@ -122,6 +122,18 @@ impl AirTimeBudget {
         Ok(())
     }
 
+    /// Says that the last transmission has ended only now: it began later than it was spent, by the time that it takes to
+    /// reach the antenna. Said or not, nothing else changes; said, its air time counts until it really leaves a window.
+    pub fn ended(&mut self, now: Duration) {
+        if now <= self.busy_until {
+            return;
+        }
+        for last in self.ledgers.iter_mut().filter_map(|ledger| ledger.used.back_mut()) {
+            last.ended = now;
+        }
+        self.busy_until = now;
+    }
+
     /// The limit of which the smallest share is left, with what is left of it; none where nothing is limited.
     pub fn left(&self, now: Duration) -> Option<Left> {
         let left = self.ledgers.iter().map(|ledger| ledger.left(now));

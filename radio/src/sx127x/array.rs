@@ -2,6 +2,7 @@
 //! is what was written to it last, unless a test says otherwise.
 
 use std::convert::Infallible;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -9,8 +10,17 @@ use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
 
-use super::register::{Register, VERSION};
+use tokio::sync::{mpsc, watch};
+
+use super::convert::IrqFlags;
+use super::owner::{Owner, Stop};
+use super::register::{CRC_ON_PAYLOAD, Register, VERSION, op_mode};
+use super::setup::{Chip, Wired};
+use super::transmit::Allowance;
+use super::{Settings, WAITING_PACKETS};
 use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
+use crate::lora::Modulation;
+use crate::{Counters, Packet, Reporting};
 
 /// The memory, the lines and the clock, all in one handle.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +51,8 @@ pub(super) struct State {
 impl Default for State {
     fn default() -> Self {
         let mut registers = [0; 128];
+        // Out of a reset: standby of FSK's modem.
+        registers[usize::from(Register::OpMode.address())] = 0x09;
         registers[usize::from(Register::Version.address())] = VERSION;
         registers[usize::from(Register::ModemConfig1.address())] = 0x72;
         registers[usize::from(Register::ModemConfig2.address())] = 0x70;
@@ -89,8 +101,10 @@ impl State {
     fn write(&mut self, address: u8, value: u8) {
         let is_frozen = self.frozen.is_some_and(|frozen| frozen.address() == address);
         let is_flags = address == Register::IrqFlags.address();
+        let mut value = value;
         if address == Register::OpMode.address() {
             self.mode_shows_at_ms = self.waited_ms + self.mode_lags_ms;
+            value = modem_taken(*self.at(address), value);
         }
         match self.at(address) {
             _ if is_frozen => {}
@@ -99,6 +113,13 @@ impl State {
             register => *register = value,
         }
     }
+}
+
+/// The strictest of what is said and was seen of chips: the modem changes only in sleep, and only to go on sleeping.
+fn modem_taken(before: u8, written: u8) -> u8 {
+    const MODE: u8 = 0x07;
+    let may_change = before & MODE == 0 && written & MODE == 0;
+    if may_change { written } else { (written & !op_mode::LONG_RANGE) | (before & op_mode::LONG_RANGE) }
 }
 
 impl Transfer<u8> for ArrayChip {
@@ -175,4 +196,44 @@ impl Board for ArrayChip {
     fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
         Ok(Wiring { bus: self.clone(), reset: self.clone(), dio0: self.clone(), delay: self.clone() })
     }
+}
+
+/// A chip that was set up and listens, and both ends of its owner.
+pub(super) struct Bench {
+    pub(super) array: ArrayChip,
+    pub(super) chip: Chip<ArrayChip>,
+    pub(super) owner: Owner,
+    pub(super) packets: mpsc::Receiver<Packet>,
+}
+
+pub(super) fn bench() -> Bench {
+    let array = ArrayChip::default();
+    let wired = Wired::from(array.clone().connect().unwrap());
+    let chip = Chip::set_up(wired, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
+    let (packets_in, packets) = mpsc::channel(WAITING_PACKETS);
+    let owner = Owner {
+        packets: packets_in,
+        orders: sync_channel(1).1,
+        allowance: Allowance::new(None),
+        counters: Counters::default(),
+        health: Reporting::default(),
+        faults: watch::channel(None).0,
+        stop: Stop::default(),
+    };
+    Bench { array, chip, owner, packets }
+}
+
+/// A good packet of three bytes that begins two bytes before the end of the FIFO.
+pub(super) fn put_packet(array: &ArrayChip) {
+    let mut state = array.state();
+    [state.fifo[254], state.fifo[255], state.fifo[0]] = [1, 2, 3];
+    drop(state);
+    array.set(Register::FifoRxCurrentAddr, 254);
+    array.set(Register::RxNbBytes, 3);
+    array.set(Register::HopChannel, CRC_ON_PAYLOAD);
+    array.set(Register::PktSnrValue, 0xEC);
+    array.set(Register::PktRssiValue, 57);
+    array.set(Register::FeiMid, 0x27);
+    array.set(Register::FeiLsb, 0x10);
+    array.set(Register::IrqFlags, IrqFlags::RX_DONE);
 }

@@ -136,6 +136,9 @@ where
 
 /// The bus as the named driver gets it: what would make it panic or spin, it gets as an error.
 ///
+/// It also asks for LoRa's modem in standby, where the data sheet lets the modem change in sleep only (table 85,
+/// `RegOpMode`): so it is put to sleep before.
+///
 /// The driver divides by what it reads as bandwidth and spreading factor, and takes 0xFF for a mode. A module can be
 /// pulled out between any two transfers, so a look ahead of the call is not enough.
 #[derive(Debug)]
@@ -179,6 +182,10 @@ where
         if let [address, mode] = *words
             && address == WRITE | Register::OpMode.address()
         {
+            let enters_lora = mode & op_mode::LONG_RANGE != 0 && !self.is_lora;
+            if enters_lora {
+                self.bus.part().write(&[address, op_mode::SLEEP_OF_FSK]).map_err(failed)?;
+            }
             self.is_lora = mode & op_mode::LONG_RANGE != 0;
         }
         self.bus.part().write(words).map_err(failed)

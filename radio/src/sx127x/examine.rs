@@ -37,8 +37,8 @@ pub struct Examination {
     pub loudest_dbm: i16,
 }
 
-/// Connects a chip, sets it up, tries its lines, listens to the noise, and leaves it in sleep. Blocks for some 200 ms.
-/// Nobody else may use the chip meanwhile.
+/// Connects a chip, sets it up, tries its lines, listens to the noise, and leaves it in sleep. Blocks for some 200 ms, and
+/// where DIO0 does not tell for 2 s more. Nobody else may use the chip meanwhile.
 pub fn examine<B: Board>(board: &mut B, modulation: &Modulation) -> Result<Examination, Fault> {
     let wired = Wired::from(board.connect()?);
     let reset_works = resets::<B>(wired.bus.clone(), wired.reset.clone(), wired.delay.clone())?;

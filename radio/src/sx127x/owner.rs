@@ -52,7 +52,8 @@ impl Owner {
 
     /// The radio does not hear, and why.
     pub(super) fn report_failing(&self, fault: Fault) {
-        tracing::warn!(error = %fault, "the radio does not hear and is set up again");
+        // Each try says the same; whoever follows the health says it once, and of which radio.
+        tracing::debug!(error = %fault, "the radio does not hear and is set up again");
         let sentence = fault.to_string();
         // The type first: who wakes by the health finds it there.
         self.faults.send_replace(Some(Arc::new(fault)));

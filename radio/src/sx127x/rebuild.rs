@@ -96,7 +96,7 @@ fn listen<B: Board>(chip: &mut Chip<B>, owner: &mut Owner, backoff: &mut Backoff
     let mut checks = 0_u32;
     while !owner.stop.is_wished() {
         if let Ok(order) = owner.orders.try_recv() {
-            chip.fulfil(order, &owner.allowance, &owner.stop)?;
+            chip.fulfil(order, owner)?;
         }
         let wake = chip.wait(&mut watch)?;
         let Drained::Clear(found) = chip.drain(owner)? else { return Ok(()) };

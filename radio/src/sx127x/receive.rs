@@ -2,20 +2,22 @@
 //!
 //! In continuous receive the chip appends packet after packet to its FIFO, and length, place, CRC verdict and strength
 //! are those of the last one alone (data sheet, section 4.1.2.3). So a packet must be read before the next one is
-//! heard to its end, and what was read counts only when a second look shows that the chip was itself all the while and
-//! that no newer packet had taken the registers over.
+//! heard to its end. Its registers count only when a second look shows that no newer packet had taken them over, and its
+//! bytes only when a third one shows that the chip was itself all the while and that the next packet has not come over
+//! them.
 
 use tokio::time::Instant;
 
 use super::convert::{IrqFlags, frequency_error_hz, packet_dbm, snr_quarter_db};
 use super::fault::Fault;
 use super::owner::Owner;
-use super::register::{CRC_ON_PAYLOAD, Register, op_mode};
+use super::register::{CRC_ON_PAYLOAD, PAYLOAD_COMES_IN, Register, op_mode};
 use super::setup::{Chip, changed, refuse_dead};
 use crate::Packet;
 use crate::board::Board;
 
-/// Looks in one drain that found flags and no packet, or the same packet again. More than a few mean a broken bus.
+/// Rounds of one drain that found flags and no packet of which the registers can be trusted. More than a few mean a
+/// broken bus.
 const MOST_LOOKS_IN_VAIN: u32 = 8;
 
 /// Where a register stands in a burst that begins at another.
@@ -23,8 +25,10 @@ const fn at(register: Register, first: Register) -> usize {
     (register.address() - first.address()) as usize
 }
 
-/// A look goes from the mode to the flags.
-const LOOK_BYTES: usize = at(Register::IrqFlags, Register::OpMode) + 1;
+/// A look goes from the mode, over the flags, to the place in the FIFO that was written last.
+const LOOK_BYTES: usize = at(Register::FifoRxByteAddr, Register::OpMode) + 1;
+/// Bytes in the FIFO, which is a ring.
+const FIFO_BYTES: usize = 256;
 /// The registers of a packet go from its place to the frequency error.
 const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 1;
 
@@ -32,6 +36,10 @@ const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 
 #[derive(Debug, Clone, Copy)]
 struct Look {
     flags: IrqFlags,
+    /// A packet comes in, and its bytes go to the FIFO.
+    payload_comes_in: bool,
+    /// Where the last of them went.
+    written_at: u8,
     at: Instant,
 }
 
@@ -51,6 +59,8 @@ enum Heard {
     CrcWrong,
     /// Without a CRC, or without a byte.
     Malformed,
+    /// The next packet had come over it before it was read.
+    Overwritten,
 }
 
 /// How a drain ended.
@@ -63,9 +73,14 @@ pub(super) enum Drained {
 }
 
 impl<B: Board> Chip<B> {
-    /// Takes what the chip has, until its flags are clear.
+    /// Takes what a listening chip has, until its flags are clear.
     pub(super) fn drain(&mut self, owner: &mut Owner) -> Result<Drained, Fault> {
-        let mut look = self.look()?;
+        self.drain_in(op_mode::LISTENING, owner)
+    }
+
+    /// The same for a chip in another mode: what it has heard to the end stays there until sleep.
+    pub(super) fn drain_in(&mut self, mode: u8, owner: &mut Owner) -> Result<Drained, Fault> {
+        let mut look = self.look(mode)?;
         let (mut found, mut in_vain) = (0, 0);
         while !look.flags.is_clear() {
             if in_vain > MOST_LOOKS_IN_VAIN {
@@ -74,37 +89,43 @@ impl<B: Board> Chip<B> {
             in_vain += 1;
             self.clear(look.flags)?;
             if !look.flags.rx_done() {
-                look = self.look()?;
+                look = self.look(mode)?;
                 continue;
             }
             let registers = self.packet_registers()?;
-            let heard = self.fetch(look, registers)?;
-            let next = self.look()?;
-            if self.was_overtaken(registers, next)? {
+            let second = self.look(mode)?;
+            if second.flags.rx_done() {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
-            } else {
-                (found, in_vain) = (found + 1, 0);
-                if !owner.hand_over(heard.count(owner)) {
-                    return Ok(Drained::Stopped);
-                }
+                look = second;
+                continue;
             }
-            look = next;
+            let heard = self.fetch(look, second, registers)?;
+            look = self.look(mode)?;
+            (found, in_vain) = (found + 1, 0);
+            if !owner.hand_over(heard.unless_overwritten(registers, look).count(owner)) {
+                return Ok(Drained::Stopped);
+            }
         }
         Ok(Drained::Clear(found))
     }
 
-    /// Reads mode and flags in one burst. A chip that is not in continuous receive is a fault.
-    fn look(&mut self) -> Result<Look, Fault> {
+    /// Reads mode, flags and how far the receiver is in one burst. A chip that is not in this mode is a fault.
+    fn look(&mut self, mode: u8) -> Result<Look, Fault> {
         const DOING: &str = "looking for packets";
         let values: [u8; LOOK_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
         let now = Instant::now();
         let value = |register| values[at(register, Register::OpMode)];
-        let (expected, found) = (op_mode::LISTENING, value(Register::OpMode) & op_mode::MASK);
-        if found != expected {
+        let found = value(Register::OpMode) & op_mode::MASK;
+        if found != mode {
             refuse_dead(DOING, &values)?;
-            return Err(changed(DOING, Register::OpMode, expected, found));
+            return Err(changed(DOING, Register::OpMode, mode, found));
         }
-        Ok(Look { flags: IrqFlags(value(Register::IrqFlags)), at: now })
+        Ok(Look {
+            flags: IrqFlags(value(Register::IrqFlags)),
+            payload_comes_in: value(Register::ModemStat) & PAYLOAD_COMES_IN == PAYLOAD_COMES_IN,
+            written_at: value(Register::FifoRxByteAddr),
+            at: now,
+        })
     }
 
     /// Clears the flags that were seen and no others. Before the packet is read: a flag that comes meanwhile stays.
@@ -118,8 +139,11 @@ impl<B: Board> Chip<B> {
     }
 
     /// Judges a packet, and reads it if it is good: CRC present and right.
-    fn fetch(&mut self, look: Look, registers: Registers) -> Result<Heard, Fault> {
-        if look.flags.payload_crc_error() {
+    ///
+    /// The registers may be those of a newer packet that ended between the first look and its clearing, which took the
+    /// RxDone of both away. A wrong CRC of that one is seen by the second look alone.
+    fn fetch(&mut self, look: Look, second: Look, registers: Registers) -> Result<Heard, Fault> {
+        if look.flags.payload_crc_error() || second.flags.payload_crc_error() {
             return Ok(Heard::CrcWrong);
         }
         let length = registers.get(Register::RxNbBytes);
@@ -148,27 +172,29 @@ impl<B: Board> Chip<B> {
             received_at,
         }
     }
-
-    /// Whether a newer packet had come before the registers were read: they are its own then, it will be read for
-    /// itself, and the one that was announced is lost.
-    ///
-    /// No two packets in a row begin at one place of the FIFO, as none is empty or 256 bytes long. So where a newer one
-    /// is announced and the last one still begins where this one does, this one was the newer one.
-    fn was_overtaken(&mut self, registers: Registers, next: Look) -> Result<bool, Fault> {
-        if !next.flags.rx_done() {
-            return Ok(false);
-        }
-        let last = self.port.read(Register::FifoRxCurrentAddr).map_err(Fault::of_bus("looking for packets"))?;
-        Ok(last == registers.get(Register::FifoRxCurrentAddr))
-    }
 }
 
 impl Heard {
+    /// What the look after the reading says of it. A packet goes to the FIFO byte by byte, right behind the one before,
+    /// so that one that is read late may be in part the next one, long before that one's RxDone.
+    fn unless_overwritten(self, registers: Registers, after: Look) -> Self {
+        let length = registers.get(Register::RxNbBytes);
+        let next = registers.get(Register::FifoRxCurrentAddr).wrapping_add(length);
+        let newer_bytes = after.written_at.wrapping_sub(next).wrapping_add(1);
+        let is_newer = after.flags.rx_done() || after.payload_comes_in;
+        let is_covered = usize::from(newer_bytes) + usize::from(length) > FIFO_BYTES;
+        if is_newer && is_covered && matches!(self, Self::Whole(_)) { Self::Overwritten } else { self }
+    }
+
     fn count(self, owner: &Owner) -> Option<Packet> {
         match self {
             Self::Whole(packet) => return Some(packet),
             Self::CrcWrong => owner.counters.count_crc_error(),
             Self::Malformed => owner.counters.count_malformed(),
+            Self::Overwritten => {
+                tracing::debug!("a packet was overwritten by the next one before it could be read");
+                owner.counters.count_malformed();
+            }
         }
         None
     }

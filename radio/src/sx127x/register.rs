@@ -21,6 +21,7 @@ pub enum Register {
     IrqFlagsMask = 0x11,
     IrqFlags = 0x12,
     RxNbBytes = 0x13,
+    ModemStat = 0x18,
     PktSnrValue = 0x19,
     PktRssiValue = 0x1A,
     RssiValue = 0x1B,
@@ -30,6 +31,7 @@ pub enum Register {
     PreambleMsb = 0x20,
     PreambleLsb = 0x21,
     PayloadLength = 0x22,
+    FifoRxByteAddr = 0x25,
     ModemConfig3 = 0x26,
     FeiMsb = 0x28,
     FeiMid = 0x29,
@@ -67,8 +69,12 @@ pub const VERSION: u8 = 0x12;
 pub mod op_mode {
     /// The modem is LoRa's. Changes only in sleep.
     pub const LONG_RANGE: u8 = 0x80;
+    /// FSK's modem sleeps; from here LoRa's can be asked for.
+    pub const SLEEP_OF_FSK: u8 = 0x00;
     /// Looks once whether someone transmits.
     pub const CAD: u8 = 0x07;
+    /// LoRa's modem rests, and its FIFO can be read.
+    pub const STANDING_BY: u8 = LONG_RANGE | 0x01;
     /// LoRa's modem receives packet after packet.
     pub const LISTENING: u8 = LONG_RANGE | 0x05;
     /// The bits that say modem and mode. Those between them say what part of the band is used and stay out of it.
@@ -89,6 +95,9 @@ pub mod dio0 {
 
 /// Bit 6 of [`Register::HopChannel`]: the header of the last packet says that a CRC follows the payload.
 pub const CRC_ON_PAYLOAD: u8 = 0x40;
+
+/// Bits 3 and 2 of [`Register::ModemStat`]: a packet comes in, and its header is known, so that its bytes go to the FIFO.
+pub const PAYLOAD_COMES_IN: u8 = 0x0C;
 
 /// Where a packet that is heard begins, at the first one: the FIFO is one ring of 256 bytes.
 pub const RX_BASE: u8 = 0x00;

@@ -26,6 +26,10 @@ const SPREADING_FACTOR: u8 = 0xF0;
 const AUTOMATIC_IF: u8 = 0x80;
 /// `RegInvertIq` bit 6: the receiver takes I for Q.
 const INVERT_IQ_RX: u8 = 0x40;
+/// `RegPaConfig` bit 7: the boosted output. Bits 3 to 0 are its power.
+const PA_BOOST: u8 = 0x80;
+/// The bits of `RegPaConfig` that count at the boosted output.
+const POWER: u8 = 0x8F;
 /// A change of mode is over by then, with a wide margin.
 const SETTLES_WITHIN_MS: u32 = 5;
 /// One burst from `RegOpMode` to `RegVersion` reads all that is compared.
@@ -76,7 +80,7 @@ impl<B: Board> Chip<B> {
         if let Some(transmit) = transmit {
             named.set_power(transmit.power_dbm)?;
         }
-        let expected = expectations(modulation);
+        let expected = expectations(settings);
         let mut chip = Self { port, named, dio0, delay, modulation: *modulation, expected };
         chip.put_right()?;
         chip.listen()?;
@@ -140,15 +144,15 @@ impl<B: Board> Chip<B> {
         self.port.change(Register::DioMapping1, dio0::MASK, dio0::RX_DONE).map_err(&failed)?;
         self.port.write(Register::IrqFlags, IrqFlags::ALL).map_err(&failed)?;
         self.named.receive()?;
-        self.settle()
+        self.settle(op_mode::LISTENING)
     }
 
-    /// Waits until the chip says that it receives. While its synthesizer locks it may still name the mode before (data
-    /// sheet, section 4.1.4: some 60 us). That it never does is found by the check.
-    fn settle(&mut self) -> Result<(), Fault> {
+    /// Waits until the chip says that it is in a mode. While its synthesizer locks it may still name the mode before
+    /// (data sheet, section 4.1.4: some 60 us). That it never does is found by the look or the check behind it.
+    pub(super) fn settle(&mut self, mode: u8) -> Result<(), Fault> {
         for _ in 0..SETTLES_WITHIN_MS {
-            let mode = self.port.read(Register::OpMode).map_err(Fault::of_bus("going over to receive"))?;
-            if mode & op_mode::MASK == op_mode::LISTENING {
+            let named = self.port.read(Register::OpMode).map_err(Fault::of_bus("changing the chip's mode"))?;
+            if named & op_mode::MASK == mode {
                 break;
             }
             self.delay.delay_ms(1);
@@ -202,7 +206,8 @@ pub(super) fn carrier_bytes(frequency_hz: u32) -> [u8; 3] {
 }
 
 /// What a chip that listens holds (data sheet, table 85). Registers that the chip may set itself are not among them.
-fn expectations(modulation: &Modulation) -> Vec<Expected> {
+fn expectations(settings: &Settings) -> Vec<Expected> {
+    let Settings { modulation, transmit } = settings;
     let [frf_high, frf_middle, frf_low] = receive_carrier(modulation);
     let [preamble_high, preamble_low] = modulation.preamble_symbols.to_be_bytes();
     let modem_1 = bandwidth_number(modulation.bandwidth) << 4 | (modulation.coding_rate.denominator() - 4) << 1;
@@ -228,8 +233,15 @@ fn expectations(modulation: &Modulation) -> Vec<Expected> {
         (Register::DioMapping1, dio0::MASK, dio0::RX_DONE),
     ]
     .into_iter()
+    .chain(transmit.map(|transmit| (Register::PaConfig, POWER, power_of_pa_boost(transmit.power_dbm))))
     .map(|(register, mask, value)| Expected { register, mask, value })
     .collect()
+}
+
+/// What `RegPaConfig` holds for a power at the boosted output: 17 dBm is 15, and so is 20 dBm, where another register
+/// raises the whole scale (data sheet, sections 5.4.2 and 5.4.3).
+fn power_of_pa_boost(power_dbm: u8) -> u8 {
+    PA_BOOST | (power_dbm.clamp(2, 17) - 2)
 }
 
 /// The place of a bandwidth in `RegModemConfig1`, bits 7 to 4.

@@ -5,13 +5,15 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use embedded_hal_02::blocking::delay::DelayMs;
 use tokio::sync::oneshot;
 
 use super::convert::IrqFlags;
 use super::fault::Fault;
-use super::owner::Stop;
-use super::register::{Register, TX_BASE, dio0};
-use super::setup::{Chip, carrier_bytes};
+use super::owner::{Owner, Stop};
+use super::receive::Drained;
+use super::register::{Register, TX_BASE, dio0, op_mode};
+use super::setup::{Chip, carrier_bytes, refuse_dead};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::board::{Board, EdgeLine, Wake};
 use crate::lora::{AirTimeBudget, Left, NotYet};
@@ -22,8 +24,11 @@ pub const WAITING_ORDERS: usize = 8;
 const LEEWAY_MS: u64 = 100;
 /// The longest wait before the flags are looked at, in milliseconds of the board's clock.
 const LOOK_MS: u64 = 50;
-/// An edge that brought nothing counts as so much waiting, so that a chattering line cannot hold a transmission.
-const EDGE_COUNTS_AS: Duration = Duration::from_millis(1);
+/// From the mode to the flags.
+const FLAGS_BYTES: usize = (Register::IrqFlags.address() - Register::OpMode.address()) as usize + 1;
+/// After an edge that brought nothing so much is waited, in milliseconds: a line that chatters neither keeps the thread
+/// busy nor cuts a transmission short.
+const EDGE_PAUSE_MS: u8 = 1;
 
 /// That the radio may transmit, and how strongly. Whether it is lawful is judged by [`crate::lora`]'s regions before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +115,12 @@ impl Allowance {
         self.budget().map_or(Ok(()), |mut budget| budget.spend(self.origin.elapsed(), air_time))
     }
 
+    fn ended(&self) {
+        if let Some(mut budget) = self.budget() {
+            budget.ended(self.origin.elapsed());
+        }
+    }
+
     fn left(&self) -> Option<Left> {
         self.budget()?.left(self.origin.elapsed())
     }
@@ -156,13 +167,18 @@ impl Transmitter {
 
 impl<B: Board> Chip<B> {
     /// Transmits, answers, and listens again. An error is of the chip, not of the order: that was answered.
-    pub(super) fn fulfil(&mut self, order: Order, allowance: &Allowance, stop: &Stop) -> Result<(), Fault> {
+    ///
+    /// A packet that was heard to its end is taken first; one that is being heard is lost.
+    pub(super) fn fulfil(&mut self, order: Order, owner: &mut Owner) -> Result<(), Fault> {
         // Spent even if the chip fails at it: nobody knows how much of it went out.
-        if let Err(not_yet) = allowance.spend(self.air_time(&order.payload)) {
+        if let Err(not_yet) = owner.allowance.spend(self.air_time(&order.payload)) {
             order.answer(Err(not_yet.into()));
             return Ok(());
         }
-        let outcome = match self.transmit(&order.payload, stop) {
+        let transmitted = self.transmit(&order.payload, owner);
+        // It began later than it was spent: the FIFO was filled, the amplifier rose.
+        owner.allowance.ended();
+        let outcome = match transmitted {
             Ok(outcome) => outcome,
             Err(fault) => {
                 order.answer(Err(TransmitError::NotListening(fault.to_string())));
@@ -175,13 +191,21 @@ impl<B: Board> Chip<B> {
         listening
     }
 
-    fn transmit(&mut self, payload: &[u8], stop: &Stop) -> Result<Result<(), TransmitError>, Fault> {
+    fn transmit(&mut self, payload: &[u8], owner: &mut Owner) -> Result<Result<(), TransmitError>, Fault> {
         self.named.stand_by()?;
+        self.settle(op_mode::STANDING_BY)?;
+        // Loading clears the flags, also that of a packet that ended since the last look.
+        if self.drain_in(op_mode::STANDING_BY, owner)? == Drained::Stopped {
+            return Ok(Err(TransmitError::Ended));
+        }
         self.load(payload).map_err(Fault::of_bus("loading a packet"))?;
         self.named.transmit()?;
         let within = self.air_time(payload) + Duration::from_millis(LEEWAY_MS);
-        if self.has_left(within, stop)? {
+        if self.has_left(within, &owner.stop)? {
             return Ok(Ok(()));
+        }
+        if owner.stop.is_wished() {
+            return Ok(Err(TransmitError::Ended));
         }
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         tracing::warn!(within_ms, "the chip did not end its transmission");
@@ -209,17 +233,29 @@ impl<B: Board> Chip<B> {
         let mut left = within;
         while !left.is_zero() && !stop.is_wished() {
             let wait = left.min(Duration::from_millis(LOOK_MS));
-            let waited = match self.dio0.wait(wait)? {
-                Wake::TimedOut => wait,
-                Wake::Edge => EDGE_COUNTS_AS,
-            };
-            left = left.saturating_sub(waited);
-            let flags = self.port.read(Register::IrqFlags).map_err(Fault::of_bus("waiting for a packet to leave"))?;
-            if IrqFlags(flags).tx_done() {
+            let wake = self.dio0.wait(wait)?;
+            if self.flags_of_sender()?.tx_done() {
                 return Ok(true);
             }
+            let waited = match wake {
+                Wake::TimedOut => wait,
+                Wake::Edge => {
+                    self.delay.delay_ms(EDGE_PAUSE_MS);
+                    Duration::from_millis(EDGE_PAUSE_MS.into())
+                }
+            };
+            left = left.saturating_sub(waited);
         }
         Ok(false)
+    }
+
+    /// Not read alone: on a bus of ones, every flag is set.
+    fn flags_of_sender(&mut self) -> Result<IrqFlags, Fault> {
+        const DOING: &str = "waiting for a packet to leave";
+        let values: [u8; FLAGS_BYTES] = self.port.read_from(Register::OpMode).map_err(Fault::of_bus(DOING))?;
+        refuse_dead(DOING, &values)?;
+        let [.., flags] = values;
+        Ok(IrqFlags(flags))
     }
 
     fn listen_again(&mut self) -> Result<(), Fault> {
@@ -228,3 +264,6 @@ impl<B: Board> Chip<B> {
         self.check("listening again after a transmission")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,4 +7,5 @@ mod barn;
 mod defects;
 mod endurance;
 mod faults;
+mod interrupted;
 mod transmit;

@@ -97,12 +97,13 @@ fn limit() -> impl Strategy<Value = Limit> {
     })
 }
 
-/// A pause and a length in microseconds, and whether the earliest moment is waited for. Many are short, so that several
-/// end within one part of a window.
-fn wish() -> impl Strategy<Value = (u64, u64, bool)> {
+/// A pause and a length in microseconds, by how much the transmission then comes late, and whether the earliest moment is
+/// waited for. Many are short, so that several end within one part of a window.
+fn wish() -> impl Strategy<Value = (u64, u64, u64, bool)> {
     let pause_us = prop_oneof![0..2_000_u64, 0..400_000_u64];
     let length_us = prop_oneof![1..500_u64, 1..60_000_u64];
-    (pause_us, length_us, any::<bool>())
+    let late_us = prop_oneof![Just(0), 0..3_000_u64];
+    (pause_us, length_us, late_us, any::<bool>())
 }
 
 proptest! {
@@ -112,7 +113,7 @@ proptest! {
         wishes in prop::collection::vec(wish(), 1..120),
     ) {
         let (mut budget, mut now, mut sent) = (AirTimeBudget::new(limits.clone()), Duration::ZERO, Sent::new());
-        for (pause_us, length_us, patient) in wishes {
+        for (pause_us, length_us, late_us, patient) in wishes {
             now += Duration::from_micros(pause_us);
             let length = Duration::from_micros(length_us);
             let earliest = budget.earliest(now, length);
@@ -121,7 +122,11 @@ proptest! {
                 now = at;
             }
             match budget.spend(now, length) {
-                Ok(()) => sent.push((now, length)),
+                Ok(()) => {
+                    let late = Duration::from_micros(late_us);
+                    sent.push((now + late, length));
+                    budget.ended(now + late + length);
+                }
                 Err(NotYet::Until { at, .. }) => prop_assert!(!patient && Ok(at) == earliest),
                 Err(never) => prop_assert_eq!(Err(never), earliest),
             }

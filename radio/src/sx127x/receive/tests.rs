@@ -1,57 +1,9 @@
 //! What is taken for a packet, on a chip that is nothing but memory.
 
-use std::sync::mpsc::sync_channel;
-
 use proptest::prelude::*;
-use tokio::sync::{mpsc, watch};
 
-use super::super::array::ArrayChip;
-use super::super::owner::Stop;
-use super::super::setup::Wired;
-use super::super::transmit::Allowance;
-use super::super::{Settings, WAITING_PACKETS};
+use super::super::array::{bench, put_packet};
 use super::*;
-use crate::lora::Modulation;
-use crate::{Counters, Reporting};
-
-struct Bench {
-    array: ArrayChip,
-    chip: Chip<ArrayChip>,
-    owner: Owner,
-    packets: mpsc::Receiver<Packet>,
-}
-
-fn bench() -> Bench {
-    let array = ArrayChip::default();
-    let wired = Wired::from(array.clone().connect().unwrap());
-    let chip = Chip::set_up(wired, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
-    let (packets_in, packets) = mpsc::channel(WAITING_PACKETS);
-    let owner = Owner {
-        packets: packets_in,
-        orders: sync_channel(1).1,
-        allowance: Allowance::new(None),
-        counters: Counters::default(),
-        health: Reporting::default(),
-        faults: watch::channel(None).0,
-        stop: Stop::default(),
-    };
-    Bench { array, chip, owner, packets }
-}
-
-/// A good packet of three bytes that begins two bytes before the end of the FIFO.
-fn put_packet(array: &ArrayChip) {
-    let mut state = array.state();
-    [state.fifo[254], state.fifo[255], state.fifo[0]] = [1, 2, 3];
-    drop(state);
-    array.set(Register::FifoRxCurrentAddr, 254);
-    array.set(Register::RxNbBytes, 3);
-    array.set(Register::HopChannel, CRC_ON_PAYLOAD);
-    array.set(Register::PktSnrValue, 0xEC);
-    array.set(Register::PktRssiValue, 57);
-    array.set(Register::FeiMid, 0x27);
-    array.set(Register::FeiLsb, 0x10);
-    array.set(Register::IrqFlags, IrqFlags::RX_DONE);
-}
 
 #[test]
 fn a_packet_that_wraps_in_the_fifo_comes_whole_and_its_flags_are_cleared() {
@@ -112,8 +64,9 @@ fn a_packet_that_comes_while_one_is_read_is_the_next_one() {
 fn a_packet_that_overtook_the_one_before_it_comes_once() {
     let mut bench = bench();
     put_packet(&bench.array);
-    // Its flag came after the first one's was cleared, and before the registers were read: they are its own.
-    bench.array.state().after_burst = Some((Register::Fifo, vec![(Register::IrqFlags, IrqFlags::RX_DONE)]));
+    // Its flag came after the first one's was cleared, and about when the registers were read: they are its own.
+    bench.array.state().after_burst =
+        Some((Register::FifoRxCurrentAddr, vec![(Register::IrqFlags, IrqFlags::RX_DONE)]));
     assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
     assert!(bench.packets.try_recv().is_err());
@@ -127,6 +80,62 @@ fn a_packet_that_comes_between_a_look_and_its_clearing_is_not_cleared_away() {
     bench.array.state().after_burst =
         Some((Register::OpMode, vec![(Register::IrqFlags, IrqFlags::TX_DONE | IrqFlags::RX_DONE)]));
     assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+}
+
+#[test]
+fn a_bad_packet_that_comes_between_a_look_and_its_clearing_is_not_taken_for_the_good_one_before_it() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    // Its RxDone is cleared together with that of the good one; what is left of it are its registers and its verdict.
+    bench.array.state().after_burst =
+        Some((Register::OpMode, vec![(Register::IrqFlags, IrqFlags::RX_DONE | IrqFlags::PAYLOAD_CRC_ERROR)]));
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+    assert!(bench.packets.try_recv().is_err());
+    assert_eq!(bench.owner.counters.read().crc_errors, 1);
+}
+
+#[test]
+fn registers_read_while_a_packet_ended_are_not_taken_for_those_of_one() {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    bench.array.state().fifo[1] = 9;
+    // The burst began on the first packet and ended on the second: a place of the one, a length of the other.
+    bench.array.set(Register::RxNbBytes, 1);
+    let second = vec![(Register::FifoRxCurrentAddr, 1), (Register::IrqFlags, IrqFlags::RX_DONE)];
+    bench.array.state().after_burst = Some((Register::FifoRxCurrentAddr, second));
+    assert_eq!(bench.chip.drain(&mut bench.owner).unwrap(), Drained::Clear(1));
+    assert_eq!(bench.packets.try_recv().unwrap().bytes, [9]);
+    assert!(bench.packets.try_recv().is_err());
+}
+
+/// What becomes of a packet of three bytes at 254, 255 and 0, when after its reading the chip shows this.
+fn when_it_shows(state: u8, written_at: u8, flags: u8) -> (bool, u64) {
+    let mut bench = bench();
+    put_packet(&bench.array);
+    let shown = vec![(Register::ModemStat, state), (Register::FifoRxByteAddr, written_at), (Register::IrqFlags, flags)];
+    bench.array.state().after_burst = Some((Register::Fifo, shown));
+    bench.chip.drain(&mut bench.owner).unwrap();
+    (bench.packets.try_recv().is_ok(), bench.owner.counters.read().malformed)
+}
+
+#[test]
+fn a_packet_is_delivered_until_a_byte_of_the_next_one_lies_on_it() {
+    // The next one begins at 1 and reaches this one at 254.
+    for written_at in [0, 1, 100, 253] {
+        assert_eq!(when_it_shows(0x0F, written_at, 0), (true, 0), "{written_at}");
+    }
+    for written_at in [254, 255] {
+        assert_eq!(when_it_shows(0x0F, written_at, 0), (false, 1), "{written_at}");
+    }
+}
+
+#[test]
+fn where_no_next_one_comes_in_it_does_not_matter_what_was_written_last() {
+    for state in [0x14, 0x10, 0x05, 0x07, 0x0B] {
+        assert_eq!(when_it_shows(state, 254, 0), (true, 0), "{state:#04x}");
+    }
+    // One that was heard to its end has reached whatever it reached, and is what comes then.
+    assert_eq!(when_it_shows(0x14, 254, IrqFlags::RX_DONE), (true, 1));
 }
 
 #[test]

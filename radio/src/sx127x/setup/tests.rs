@@ -123,6 +123,22 @@ fn a_chip_that_reset_itself_is_told_from_one_that_forgot_a_register() {
 }
 
 #[test]
+fn a_power_that_is_not_the_one_that_was_set_is_found_where_the_radio_may_transmit() {
+    for (power_dbm, held) in [(2, 0x80), (14, 0x8C), (17, 0x8F), (20, 0x8F)] {
+        let chip = ArrayChip::default();
+        let settings = Settings { modulation: Modulation::default(), transmit: Some(TransmitSettings { power_dbm }) };
+        let mut set_up = Chip::set_up(Wired::from(chip.clone().connect().unwrap()), &settings).ok().unwrap();
+        assert_eq!(chip.holds(Register::PaConfig), held, "{power_dbm} dBm");
+        chip.set(Register::PaConfig, held ^ 0x01);
+        let found = set_up.check("");
+        assert!(
+            matches!(found, Err(Fault::Register { register: Register::PaConfig, .. })),
+            "{power_dbm} dBm: {found:?}"
+        );
+    }
+}
+
+#[test]
 fn a_chip_that_takes_its_time_to_receive_is_waited_for_and_one_that_never_does_is_a_fault() {
     let chip = ArrayChip::default();
     chip.state().mode_lags_ms = 3;
