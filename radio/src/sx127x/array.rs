@@ -34,8 +34,8 @@ pub(super) struct State {
     pub(super) reads_only: Option<u8>,
     /// A register that takes no write.
     pub(super) frozen: Option<Register>,
-    /// What registers turn to once a burst was read that begins at this one.
-    pub(super) after_burst: Option<(Register, Vec<(Register, u8)>)>,
+    /// What registers turn to once a burst was read that begins at this one; one after the other.
+    pub(super) after_bursts: Vec<(Register, Vec<(Register, u8)>)>,
     /// For so long after a change of mode the chip still names standby.
     pub(super) mode_lags_ms: u64,
     mode_shows_at_ms: u64,
@@ -61,7 +61,7 @@ impl Default for State {
             fifo: [0; 256],
             reads_only: None,
             frozen: None,
-            after_burst: None,
+            after_bursts: Vec::new(),
             mode_lags_ms: 0,
             mode_shows_at_ms: 0,
             held_in_reset: false,
@@ -137,8 +137,8 @@ impl Transfer<u8> for ArrayChip {
             }
             address += u8::from(address != 0);
         }
-        if let Some((_, turned)) = state.after_burst.take_if(|(first, _)| first.address() == words[0]) {
-            for (register, value) in turned {
+        if state.after_bursts.first().is_some_and(|(first, _)| first.address() == words[0]) {
+            for (register, value) in state.after_bursts.remove(0).1 {
                 *state.at(register.address()) = value;
             }
         }

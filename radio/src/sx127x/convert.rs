@@ -81,6 +81,11 @@ impl IrqFlags {
     /// keeps its flag out (table 85, `RegIrqFlagsMask`).
     pub const MASK: u8 = !(Self::RX_DONE | Self::PAYLOAD_CRC_ERROR | Self::TX_DONE);
 
+    /// The same without the verdict on a packet, which is not to be cleared before that packet was seen.
+    pub(super) fn without_verdict(self) -> Self {
+        Self(self.0 & !Self::PAYLOAD_CRC_ERROR)
+    }
+
     /// Nothing to tell.
     pub fn is_clear(self) -> bool {
         self.0 == 0

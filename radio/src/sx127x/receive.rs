@@ -2,9 +2,15 @@
 //!
 //! In continuous receive the chip appends packet after packet to its FIFO, and length, place, CRC verdict and strength
 //! are those of the last one alone (data sheet, section 4.1.2.3). So a packet must be read before the next one is
-//! heard to its end. Its registers count only when a second look shows that no newer packet had taken them over, and its
-//! bytes only when a third one shows that the chip was itself all the while and that the next packet has not come over
-//! them.
+//! heard to its end. Whoever is held up by another program for longer finds anything, and what cannot be known then is
+//! not delivered:
+//!
+//! - A CRC verdict is of the last packet that ended since all flags were cleared. So they are only cleared all at once,
+//!   behind a look that shows which packet they are of; where the registers read after that are of another one, its
+//!   verdict was cleared with the rest.
+//! - The registers of a packet count only where a second look shows that no newer one came while they were read.
+//! - Its bytes count only where a third look shows that the chip was itself all the while, and that those that came
+//!   behind it in the FIFO have not reached it.
 
 use tokio::time::Instant;
 
@@ -36,11 +42,33 @@ const PACKET_BYTES: usize = at(Register::FeiLsb, Register::FifoRxCurrentAddr) + 
 #[derive(Debug, Clone, Copy)]
 struct Look {
     flags: IrqFlags,
+    /// Where the last packet that was heard to its end begins, and how long it is.
+    start: u8,
+    length: u8,
+    /// Headers that were understood so far.
+    headers: u16,
     /// A packet comes in, and its bytes go to the FIFO.
     payload_comes_in: bool,
     /// Where the last of them went.
     written_at: u8,
     at: Instant,
+}
+
+impl Look {
+    /// How many bytes have come into the FIFO, since a look before this one, behind a packet that ended there: those of
+    /// one that was heard to its end since, and of one that comes in. Where more than one was, so many that nothing is
+    /// left of the packet.
+    fn bytes_since(self, before: Look, behind: u8) -> usize {
+        let begun = self.headers.wrapping_sub(before.headers).wrapping_add(before.payload_comes_in.into());
+        let is_one = begun == 1 + u16::from(self.payload_comes_in) && self.start == behind;
+        let ended = match (self.flags.rx_done(), is_one) {
+            (false, _) => 0,
+            (true, true) => self.length,
+            (true, false) => return FIFO_BYTES,
+        };
+        let since = self.written_at.wrapping_sub(behind.wrapping_add(ended)).wrapping_add(1);
+        usize::from(ended) + if self.payload_comes_in { usize::from(since) } else { 0 }
+    }
 }
 
 /// The registers of the last packet.
@@ -50,6 +78,11 @@ struct Registers([u8; PACKET_BYTES]);
 impl Registers {
     fn get(self, register: Register) -> u8 {
         self.0[at(register, Register::FifoRxCurrentAddr)]
+    }
+
+    /// Whether they are still those of the packet that a look showed: no two in a row have place and length in common.
+    fn are_of_packet_at(self, look: Look) -> bool {
+        (self.get(Register::FifoRxCurrentAddr), self.get(Register::RxNbBytes)) == (look.start, look.length)
     }
 }
 
@@ -87,22 +120,25 @@ impl<B: Board> Chip<B> {
                 return Err(Fault::FlagsStuck { flags: look.flags.0 });
             }
             in_vain += 1;
-            self.clear(look.flags)?;
             if !look.flags.rx_done() {
+                self.clear(look.flags.without_verdict())?;
                 look = self.look(mode)?;
                 continue;
             }
+            // The flag may have come in the middle of that burst, behind the registers that say which packet it is of.
+            let first = self.look(mode)?;
+            self.clear(IrqFlags(IrqFlags::ALL))?;
             let registers = self.packet_registers()?;
             let second = self.look(mode)?;
-            if second.flags.rx_done() {
+            if second.flags.rx_done() || !registers.are_of_packet_at(first) {
                 tracing::debug!("a packet was overtaken by the next one before it could be read");
                 look = second;
                 continue;
             }
-            let heard = self.fetch(look, second, registers)?;
+            let heard = self.fetch(first.flags, look.at, registers)?;
             look = self.look(mode)?;
             (found, in_vain) = (found + 1, 0);
-            if !owner.hand_over(heard.unless_overwritten(registers, look).count(owner)) {
+            if !owner.hand_over(heard.unless_overwritten(registers, second, look).count(owner)) {
                 return Ok(Drained::Stopped);
             }
         }
@@ -122,13 +158,16 @@ impl<B: Board> Chip<B> {
         }
         Ok(Look {
             flags: IrqFlags(value(Register::IrqFlags)),
+            start: value(Register::FifoRxCurrentAddr),
+            length: value(Register::RxNbBytes),
+            headers: u16::from_be_bytes([value(Register::RxHeaderCntMsb), value(Register::RxHeaderCntLsb)]),
             payload_comes_in: value(Register::ModemStat) & PAYLOAD_COMES_IN == PAYLOAD_COMES_IN,
             written_at: value(Register::FifoRxByteAddr),
             at: now,
         })
     }
 
-    /// Clears the flags that were seen and no others. Before the packet is read: a flag that comes meanwhile stays.
+    /// Clears flags. Those of a packet before it is read: what comes meanwhile stays.
     fn clear(&mut self, flags: IrqFlags) -> Result<(), Fault> {
         self.port.write(Register::IrqFlags, flags.0).map_err(Fault::of_bus("clearing flags"))
     }
@@ -139,11 +178,8 @@ impl<B: Board> Chip<B> {
     }
 
     /// Judges a packet, and reads it if it is good: CRC present and right.
-    ///
-    /// The registers may be those of a newer packet that ended between the first look and its clearing, which took the
-    /// RxDone of both away. A wrong CRC of that one is seen by the second look alone.
-    fn fetch(&mut self, look: Look, second: Look, registers: Registers) -> Result<Heard, Fault> {
-        if look.flags.payload_crc_error() || second.flags.payload_crc_error() {
+    fn fetch(&mut self, flags: IrqFlags, seen_at: Instant, registers: Registers) -> Result<Heard, Fault> {
+        if flags.payload_crc_error() {
             return Ok(Heard::CrcWrong);
         }
         let length = registers.get(Register::RxNbBytes);
@@ -156,7 +192,7 @@ impl<B: Board> Chip<B> {
             .write(Register::FifoAddrPtr, start)
             .and_then(|()| self.port.read_into(Register::Fifo, &mut bytes))
             .map_err(Fault::of_bus("reading a packet"))?;
-        Ok(Heard::Whole(self.packet(bytes, registers, look.at)))
+        Ok(Heard::Whole(self.packet(bytes, registers, seen_at)))
     }
 
     fn packet(&self, bytes: Vec<u8>, registers: Registers, received_at: Instant) -> Packet {
@@ -175,15 +211,13 @@ impl<B: Board> Chip<B> {
 }
 
 impl Heard {
-    /// What the look after the reading says of it. A packet goes to the FIFO byte by byte, right behind the one before,
+    /// What the looks before and after the reading say of it. A packet goes to the FIFO byte by byte, right behind the one before,
     /// so that one that is read late may be in part the next one, long before that one's RxDone.
-    fn unless_overwritten(self, registers: Registers, after: Look) -> Self {
+    fn unless_overwritten(self, registers: Registers, before: Look, after: Look) -> Self {
         let length = registers.get(Register::RxNbBytes);
-        let next = registers.get(Register::FifoRxCurrentAddr).wrapping_add(length);
-        let newer_bytes = after.written_at.wrapping_sub(next).wrapping_add(1);
-        let is_newer = after.flags.rx_done() || after.payload_comes_in;
-        let is_covered = usize::from(newer_bytes) + usize::from(length) > FIFO_BYTES;
-        if is_newer && is_covered && matches!(self, Self::Whole(_)) { Self::Overwritten } else { self }
+        let behind = registers.get(Register::FifoRxCurrentAddr).wrapping_add(length);
+        let is_whole = usize::from(length) + after.bytes_since(before, behind) <= FIFO_BYTES;
+        if is_whole || !matches!(self, Self::Whole(_)) { self } else { Self::Overwritten }
     }
 
     fn count(self, owner: &Owner) -> Option<Packet> {

@@ -21,6 +21,8 @@ pub enum Register {
     IrqFlagsMask = 0x11,
     IrqFlags = 0x12,
     RxNbBytes = 0x13,
+    RxHeaderCntMsb = 0x14,
+    RxHeaderCntLsb = 0x15,
     ModemStat = 0x18,
     PktSnrValue = 0x19,
     PktRssiValue = 0x1A,

@@ -1,11 +1,16 @@
 //! What happens to a driver between two of its transfers: it is held up, or the module is pulled out.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::Radio;
 use radio::board::{Board, BoardError, Wiring};
 use radio::emulator::{Board02, BusDown, Chip, DeadBus, Dio0, EmulatedDelay, Fate, Faults, Reset, Spi02, Transmission};
-use radio::lora::Modulation;
+use radio::lora::{Bandwidth, Modulation};
 use radio::sx127x::{TransmitError, TransmitSettings};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
 use tokio::time::timeout;
 
 use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start};
@@ -119,5 +124,104 @@ async fn a_transmission_from_a_module_that_is_pulled_out_is_not_said_to_have_lef
         listening(&radio).await;
         let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"gone")).await.expect("it is answered");
         assert!(matches!(outcome, Err(TransmitError::NotListening(_))), "{dead:?}: {outcome:?}");
+    }
+}
+
+/// A bus on which the driver is held up by chance, before any transfer and for as long as a packet lasts.
+struct HeldUpBus {
+    bus: Spi02,
+    chip: Chip,
+    chance: ChaCha12Rng,
+}
+
+impl HeldUpBus {
+    fn hold_up(&mut self) {
+        if self.chance.random_range(0..30) == 0 {
+            self.chip.air().pass(Duration::from_micros(self.chance.random_range(0..120_000)));
+        }
+    }
+}
+
+impl Transfer<u8> for HeldUpBus {
+    type Error = BusDown;
+
+    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
+        self.hold_up();
+        self.bus.transfer(words)
+    }
+}
+
+impl Write<u8> for HeldUpBus {
+    type Error = BusDown;
+
+    fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
+        self.hold_up();
+        self.bus.write(words)
+    }
+}
+
+struct HeldUpBoard {
+    board: Board02,
+    chip: Chip,
+    seed: u64,
+}
+
+impl Board for HeldUpBoard {
+    type Bus = HeldUpBus;
+    type BusError = BusDown;
+    type Reset = Reset;
+    type Dio0 = Dio0;
+    type Delay = EmulatedDelay;
+
+    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
+        let Wiring { bus, reset, dio0, delay } = self.board.connect()?;
+        let chance = ChaCha12Rng::seed_from_u64(self.seed);
+        Ok(Wiring { bus: HeldUpBus { bus, chip: self.chip.clone(), chance }, reset, dio0, delay })
+    }
+}
+
+/// Packets of any length one right after the other, each of one byte again and again, so that no part of one is a part
+/// of another; every third one with a wrong CRC. Gives which ones are good, and when the last one is over.
+fn plan(barn: &Barn, modulation: Modulation, chance: &mut ChaCha12Rng) -> (HashSet<Vec<u8>>, Duration) {
+    let (mut good, mut at) = (HashSet::new(), BEGIN);
+    for number in 0..2_000_u16 {
+        let mut payload = number.to_le_bytes().repeat(chance.random_range(1..=127));
+        payload.truncate(chance.random_range(2..=254));
+        let corrupted = number % 3 == 0;
+        let air_time = modulation.air_time(u8::try_from(payload.len()).unwrap());
+        if !corrupted {
+            good.insert(payload.clone());
+        }
+        barn.air.transmit(Transmission { modulation, corrupted, ..Transmission::of(payload) }, at).unwrap();
+        at += air_time + Duration::from_micros(chance.random_range(0..500));
+    }
+    (good, at)
+}
+
+#[tokio::test]
+async fn however_a_driver_is_held_up_what_comes_is_good_and_comes_once() {
+    for seed in 0..5 {
+        let barn = Barn::new(seed);
+        let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
+        let (good, end) = plan(&barn, modulation, &mut ChaCha12Rng::seed_from_u64(seed));
+        let board = HeldUpBoard { board: barn.chip.board(), chip: barn.chip.clone(), seed };
+        let mut radio = start(board, modulation, None);
+        let mut delivered = HashSet::new();
+        loop {
+            match timeout(Duration::from_millis(100), radio.receive()).await {
+                Ok(packet) => {
+                    let bytes = packet.unwrap().bytes;
+                    assert!(good.contains(&bytes), "never sent so: {bytes:02x?}");
+                    assert!(delivered.insert(bytes.clone()), "came twice: {bytes:02x?}");
+                }
+                Err(_) if barn.air.now() > end => break,
+                Err(_) => {}
+            }
+        }
+        let tally = barn.chip.tally();
+        let delivered = delivered.len();
+        println!("{delivered} delivered; {:?}; {tally:?}", radio.counters().read());
+        assert!(delivered > 300 && tally.of(Fate::Overwritten) > 50, "the driver was held up too much, or hardly ever");
+        assert_eq!(radio.counters().read().rebuilt, 0);
     }
 }
