@@ -155,7 +155,9 @@ impl Sx127x {
             stop: stop.clone(),
         };
         let thread = spawn(name, board, settings, owner, ends)?;
-        let transmitter = Transmitter { orders: orders_in, allowed: settings.transmit.is_some(), allowance };
+        let answered_within = transmit::answered_within(&settings.modulation);
+        let allowed = settings.transmit.is_some();
+        let transmitter = Transmitter { orders: orders_in, allowed, allowance, answered_within };
         Ok(Self { packets, transmitter, counters, health, faults, stop, ended, thread: Some(thread) })
     }
 

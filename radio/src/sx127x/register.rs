@@ -48,6 +48,7 @@ pub enum Register {
     HighBwOptimize2 = 0x3A,
     DioMapping1 = 0x40,
     Version = 0x42,
+    PaDac = 0x4D,
 }
 
 /// By the sheet's name, with the address: `RegFrfMsb (0x06)`.

@@ -32,8 +32,12 @@ const PA_BOOST: u8 = 0x80;
 const POWER: u8 = 0x8F;
 /// A change of mode is over by then, with a wide margin.
 const SETTLES_WITHIN_MS: u32 = 5;
-/// One burst from `RegOpMode` to `RegVersion` reads all that is compared.
-const CHECKED_BYTES: usize = Register::Version.address() as usize;
+/// `RegPaDac` bits 2 to 0: whether the boosted output gives 3 dB more.
+const BOOST: u8 = 0x07;
+const BOOST_OFF: u8 = 0x04;
+const BOOST_ON: u8 = 0x07;
+/// One burst from `RegOpMode` to `RegPaDac` reads all that is compared.
+const CHECKED_BYTES: usize = Register::PaDac.address() as usize;
 
 /// A board's parts, those that the named driver wants for itself shared with us.
 pub(super) struct Wired<B: Board> {
@@ -233,15 +237,16 @@ fn expectations(settings: &Settings) -> Vec<Expected> {
         (Register::DioMapping1, dio0::MASK, dio0::RX_DONE),
     ]
     .into_iter()
-    .chain(transmit.map(|transmit| (Register::PaConfig, POWER, power_of_pa_boost(transmit.power_dbm))))
+    .chain(transmit.iter().flat_map(|transmit| power_of(transmit.power_dbm)))
     .map(|(register, mask, value)| Expected { register, mask, value })
     .collect()
 }
 
-/// What `RegPaConfig` holds for a power at the boosted output: 17 dBm is 15, and so is 20 dBm, where another register
-/// raises the whole scale (data sheet, sections 5.4.2 and 5.4.3).
-fn power_of_pa_boost(power_dbm: u8) -> u8 {
-    PA_BOOST | (power_dbm.clamp(2, 17) - 2)
+/// What holds a power at the boosted output: 17 dBm is 15, and so is 20 dBm, where the other register raises the whole
+/// scale (data sheet, sections 5.4.2 and 5.4.3).
+fn power_of(power_dbm: u8) -> [(Register, u8, u8); 2] {
+    let boost = if power_dbm > 17 { BOOST_ON } else { BOOST_OFF };
+    [(Register::PaConfig, POWER, PA_BOOST | (power_dbm.clamp(2, 17) - 2)), (Register::PaDac, BOOST, boost)]
 }
 
 /// The place of a bandwidth in `RegModemConfig1`, bits 7 to 4.

@@ -16,12 +16,14 @@ use super::register::{Register, TX_BASE, dio0, op_mode};
 use super::setup::{Chip, carrier_bytes, refuse_dead};
 use crate::MAX_PAYLOAD_BYTES;
 use crate::board::{Board, EdgeLine, Wake};
-use crate::lora::{AirTimeBudget, Left, NotYet};
+use crate::lora::{AirTimeBudget, Left, Modulation, NotYet};
 
 /// Orders that wait for the chip.
 pub const WAITING_ORDERS: usize = 8;
 /// A transmission may take so much longer than its air time: the synthesizer and the amplifier have to rise.
 const LEEWAY_MS: u64 = 100;
+/// The chip's thread may be between two pieces of a pause, or in a transfer.
+const STANDS_STILL: Duration = Duration::from_secs(5);
 /// The longest wait before the flags are looked at, in milliseconds of the board's clock.
 const LOOK_MS: u64 = 50;
 /// From the mode to the flags.
@@ -78,6 +80,14 @@ pub enum TransmitError {
     TimedOut {
         /// So long it was waited.
         within_ms: u64,
+    },
+    /// The chip's thread says nothing any more: a transfer or a line hangs in the system.
+    #[error(
+        "the radio gave no answer within {within_s} s; whether the payload was transmitted is unknown; see what the kernel says about SPI (`dmesg`), and start the program again"
+    )]
+    Unanswered {
+        /// So long it was waited.
+        within_s: u64,
     },
     /// The radio was dropped.
     #[error("the radio has ended")]
@@ -137,6 +147,14 @@ pub struct Transmitter {
     pub(super) orders: SyncSender<Order>,
     pub(super) allowed: bool,
     pub(super) allowance: Allowance,
+    /// An order that has no answer by then gets none.
+    pub(super) answered_within: Duration,
+}
+
+/// By then an order is answered, if the chip's thread runs at all: those before it and itself, each as long as can be.
+pub(super) fn answered_within(modulation: &Modulation) -> Duration {
+    let each = modulation.air_time(u8::MAX) + Duration::from_millis(LEEWAY_MS);
+    each * (u32::try_from(WAITING_ORDERS).unwrap_or(u32::MAX) + 2) + STANDS_STILL
 }
 
 impl Transmitter {
@@ -155,7 +173,10 @@ impl Transmitter {
             TrySendError::Full(_) => TransmitError::Busy,
             TrySendError::Disconnected(_) => TransmitError::Ended,
         })?;
-        answer.await.unwrap_or(Err(TransmitError::Ended))
+        let Ok(answer) = tokio::time::timeout(self.answered_within, answer).await else {
+            return Err(TransmitError::Unanswered { within_s: self.answered_within.as_secs() });
+        };
+        answer.unwrap_or(Err(TransmitError::Ended))
     }
 
     /// What is left of the air time that the law allows, by the limit of which the least is left; none where nothing is

@@ -124,17 +124,21 @@ fn a_chip_that_reset_itself_is_told_from_one_that_forgot_a_register() {
 
 #[test]
 fn a_power_that_is_not_the_one_that_was_set_is_found_where_the_radio_may_transmit() {
-    for (power_dbm, held) in [(2, 0x80), (14, 0x8C), (17, 0x8F), (20, 0x8F)] {
+    for (power_dbm, held, boost) in [(2, 0x80, 0x84), (14, 0x8C, 0x84), (17, 0x8F, 0x84), (20, 0x8F, 0x87)] {
         let chip = ArrayChip::default();
         let settings = Settings { modulation: Modulation::default(), transmit: Some(TransmitSettings { power_dbm }) };
         let mut set_up = Chip::set_up(Wired::from(chip.clone().connect().unwrap()), &settings).ok().unwrap();
-        assert_eq!(chip.holds(Register::PaConfig), held, "{power_dbm} dBm");
-        chip.set(Register::PaConfig, held ^ 0x01);
-        let found = set_up.check("");
-        assert!(
-            matches!(found, Err(Fault::Register { register: Register::PaConfig, .. })),
-            "{power_dbm} dBm: {found:?}"
-        );
+        for (register, held, other) in [(Register::PaConfig, held, held ^ 0x01), (Register::PaDac, boost, boost ^ 0x03)]
+        {
+            assert_eq!(chip.holds(register), held, "{power_dbm} dBm");
+            chip.set(register, other);
+            let found = set_up.check("");
+            assert!(
+                matches!(found, Err(Fault::Register { register: named, .. }) if named == register),
+                "{power_dbm} dBm: {found:?}"
+            );
+            chip.set(register, held);
+        }
     }
 }
 

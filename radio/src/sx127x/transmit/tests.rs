@@ -36,3 +36,12 @@ fn a_transmission_that_is_given_up_because_the_radio_ends_says_so() {
     bench.chip.fulfil(order, &mut bench.owner).unwrap();
     assert_eq!(answer.try_recv().unwrap(), Err(TransmitError::Ended));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_thread_that_answers_nothing_holds_nobody_for_ever() {
+    let (orders, _kept_and_never_read) = std::sync::mpsc::sync_channel(WAITING_ORDERS);
+    let answered_within = answered_within(&Modulation::default());
+    let transmitter = Transmitter { orders, allowed: true, allowance: Allowance::new(None), answered_within };
+    let outcome = tokio::time::timeout(answered_within * 2, transmitter.transmit(b"is anybody there")).await;
+    assert_eq!(outcome, Ok(Err(TransmitError::Unanswered { within_s: answered_within.as_secs() })));
+}
