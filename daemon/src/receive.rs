@@ -5,6 +5,7 @@
 
 use crate::recorder::{RecordError, Recorder};
 use crate::tap::{Heard, Tap};
+use futures::FutureExt as _;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
@@ -18,6 +19,8 @@ use tokio::time::Instant;
 
 /// After so long a radio that failed, or a payload that could not be kept, is tried again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When the process stops, a radio hands over for so long what it has heard: less than the second that it has for it.
+const HANDS_OVER_WITHIN: Duration = Duration::from_millis(700);
 
 /// What a radio's packets are filed under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +103,7 @@ pub struct Receiving {
 pub enum ReceiveEnd {
     /// The radio has ended by its own script.
     RadioClosed,
-    /// The process stops. The packet in hand, if there was one, is recorded where that was possible.
+    /// The process stops. The packet in hand and those that waited in the radio are recorded where that was possible.
     Stopped,
     /// The writer has ended, and the process ends with it.
     WriterEnded,
@@ -123,9 +126,10 @@ async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told) -> Rec
     loop {
         let heard = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return ReceiveEnd::Stopped,
-            heard = radio.receive() => heard,
+            _ = shutdown.wait_for(|stop| *stop) => None,
+            heard = radio.receive() => Some(heard),
         };
+        let Some(heard) = heard else { return receiving.record_waiting(radio).await };
         match heard {
             Ok(packet) => {
                 told.as_the_radio_says();
@@ -190,6 +194,18 @@ impl Told {
 }
 
 impl Receiving {
+    /// The process stops: what the radio has heard by now is recorded, and nothing that is still to come.
+    async fn record_waiting(&self, radio: &mut impl Radio) -> ReceiveEnd {
+        let until = Instant::now() + HANDS_OVER_WITHIN;
+        while Instant::now() < until {
+            let Some(Ok(packet)) = radio.receive().now_or_never() else { break };
+            if let Err(end) = self.record(packet).await {
+                return end;
+            }
+        }
+        ReceiveEnd::Stopped
+    }
+
     /// Keeps the packet in hand until it is durable.
     async fn record(&self, packet: Packet) -> Result<(), ReceiveEnd> {
         let radio = self.channel.name.as_str();

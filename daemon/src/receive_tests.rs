@@ -183,6 +183,21 @@ async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }
 
+/// Catches a stop that throws away what the driver has taken from its chip already.
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let shutdown = watch::Sender::new(true);
+    let (to_radio, packets) = tokio::sync::mpsc::channel(5);
+    for n in 1..=5 {
+        to_radio.send(packet(&format!("hxb:LOT1:LF{n}:UHF{n}"))).await.unwrap();
+    }
+    let held = Held { packets, counters: Counters::default(), health: Reporting::default() };
+    assert_eq!(run(held, receiving(&world, &shutdown), listening().0).await, ReceiveEnd::Stopped);
+    assert_eq!(world.reader.head().position.sequence, Sequence(6));
+    assert_eq!(world.received(6).raw, b"hxb:LOT1:LF5:UHF5");
+}
+
 /// Catches a tap that only shows what was kept: whoever listens wants to see what the air brings.
 #[tokio::test(start_paused = true)]
 async fn what_is_heard_is_shown_before_it_is_kept() {
