@@ -1,7 +1,7 @@
 //! `GET /api/remote/health`: open to everybody, so it names the part that fails and nothing more.
 
 use crate::disk::DiskGauge;
-use crate::receive::{ListenedRadio, RadioState};
+use crate::receive::ListenedRadio;
 use crate::recorder::{RecordError, RecorderStatus};
 use axum::Router;
 use axum::extract::State;
@@ -39,7 +39,7 @@ impl Health {
         if self.disk.check().is_err() {
             failing.push("disk".to_owned());
         }
-        let silent = self.radios.iter().filter(|radio| matches!(*radio.state.borrow(), RadioState::Failing(_)));
+        let silent = self.radios.iter().filter(|radio| radio.state.borrow().why().is_some());
         failing.extend(silent.map(|radio| radio.name.clone()));
         failing
     }
@@ -66,6 +66,7 @@ async fn tell(State(health): State<Health>, _: NoQuery) -> Response {
 mod tests {
     use super::*;
     use crate::disk::Room;
+    use crate::receive::RadioState;
     use crate::worlds::World;
     use axum::body::Body;
     use axum::http::Request;
@@ -93,6 +94,7 @@ mod tests {
                 name: "radio1".into(),
                 state: radio_state.subscribe(),
                 counters: radio::Counters::default(),
+                transmitter: None,
             }],
         };
         assert_eq!(ask(&health).await, (200, json!({"success": true, "status": "healthy"})));

@@ -3,8 +3,10 @@ pub mod boot;
 pub mod cli;
 pub mod corrections;
 pub mod disk;
+pub mod doctor;
 pub mod health;
 pub mod ingest;
+pub mod listen;
 pub mod metrics;
 pub mod open;
 pub mod pair;
@@ -14,5 +16,6 @@ pub mod recorder;
 pub mod remote;
 pub mod run;
 pub mod settings;
+pub mod tap;
 #[cfg(test)]
 mod worlds;

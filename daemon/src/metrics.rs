@@ -2,7 +2,7 @@
 
 use crate::health::Health;
 use crate::ingest::Ingest;
-use crate::receive::{ListenedRadio, RadioState};
+use crate::receive::ListenedRadio;
 use crate::recorder::{Recorder, RecorderStatus};
 use axum::Router;
 use herd::door::auth::{Admits, require};
@@ -28,9 +28,11 @@ const DUPLICATES: Family =
     Family::new("duplicates", "Payloads that were held already, by channel, over all starts of the process.");
 const PACKETS: Family = Family::new("radio_packets", "Packets that a radio handed over.");
 const CRC_ERRORS: Family = Family::new("radio_crc_errors", "Packets that a radio dropped for a wrong CRC.");
+const MALFORMED: Family =
+    Family::new("radio_malformed", "Packets and frames that a radio dropped: without a CRC, overlong, garbage.");
 const RESCUES: Family = Family::new("radio_rescues", "Packets found by looking, whose announcement never came.");
 const REBUILDS: Family = Family::new("radio_rebuilds", "Times that a radio was set up again from the start.");
-const FAILING: Family = Family::new("radio_failing", "1 while a radio fails and is asked again, else 0.");
+const FAILING: Family = Family::new("radio_failing", "1 while a radio does not hear, else 0.");
 const DISK_FREE: Family = Family::new("disk_free", "Free for an ordinary user where the log is.").in_unit("bytes");
 const DISK_NEEDED: Family = Family::new("disk_needed", "Below so much nothing is taken in.").in_unit("bytes");
 
@@ -104,15 +106,16 @@ type CountOfRadio = fn(&RadioCounters) -> u64;
 
 fn radios(families: &mut Families<'_>, radios: &[ListenedRadio]) -> fmt::Result {
     let read: Vec<_> = radios.iter().map(|radio| ([("radio", radio.name.as_str())], radio.counters.read())).collect();
-    let counts: [(Family, CountOfRadio); 4] = [
+    let counts: [(Family, CountOfRadio); 5] = [
         (PACKETS, |counters| counters.received),
         (CRC_ERRORS, |counters| counters.crc_errors),
+        (MALFORMED, |counters| counters.malformed),
         (RESCUES, |counters| counters.rescued),
         (REBUILDS, |counters| counters.rebuilt),
     ];
     for (family, count) in counts {
         families.counters(family, read.iter().map(|(labels, counters)| (*labels, count(counters))))?;
     }
-    let failing = |radio: &ListenedRadio| u32::from(matches!(*radio.state.borrow(), RadioState::Failing(_)));
+    let failing = |radio: &ListenedRadio| u32::from(radio.state.borrow().why().is_some());
     families.gauges(FAILING, radios.iter().map(|radio| ([("radio", radio.name.as_str())], failing(radio))))
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// What is never replicated.
 pub const LOCAL_FILE: &str = "local.redb";
 /// Where the certificate is that the daemon made for itself.
-const TLS_DIRECTORY: &str = "tls";
+pub const TLS_DIRECTORY: &str = "tls";
 /// The state directory holds secrets.
 const OWNER_ONLY: u32 = 0o700;
 

@@ -4,10 +4,14 @@
 //! back-pressure, and what a slow disk cannot take waits in the radio.
 
 use crate::recorder::{RecordError, Recorder};
+use crate::tap::{Heard, Tap};
+use futures::FutureExt as _;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
-use radio::{Counters, Packet, Radio, RadioError};
+use radio::sx127x::Transmitter;
+use radio::{Counters, Health, Packet, Radio, RadioError};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +19,8 @@ use tokio::time::Instant;
 
 /// After so long a radio that failed, or a payload that could not be kept, is tried again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When the process stops, a radio hands over for so long what it has heard: less than the second that it has for it.
+const HANDS_OVER_WITHIN: Duration = Duration::from_millis(700);
 
 /// What a radio's packets are filed under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +36,7 @@ pub struct Channel {
 pub enum RadioState {
     /// It hears, or would if there were anything.
     Listening,
-    /// It failed and is asked again; what it said.
+    /// It does not hear and is set up or asked again; what is wrong and what to do.
     Failing(String),
     /// Its script is over. Nothing is wrong with it.
     Ended,
@@ -45,6 +51,23 @@ impl RadioState {
             Self::Ended => "ended",
         }
     }
+
+    /// What is wrong, where something is.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failing(why) => Some(why),
+            Self::Listening | Self::Ended => None,
+        }
+    }
+}
+
+impl From<&Health> for RadioState {
+    fn from(health: &Health) -> Self {
+        match health {
+            Health::Listening => Self::Listening,
+            Health::Failing(why) => Self::Failing(why.clone()),
+        }
+    }
 }
 
 /// A radio that is listened to, for those who look.
@@ -56,6 +79,8 @@ pub struct ListenedRadio {
     pub state: watch::Receiver<RadioState>,
     /// What it counts.
     pub counters: Counters,
+    /// Where it may transmit: what it still may.
+    pub transmitter: Option<Transmitter>,
 }
 
 /// What one radio's loop needs besides the radio.
@@ -67,6 +92,8 @@ pub struct Receiving {
     pub recorder: Recorder,
     /// What stamps them.
     pub clock: Arc<dyn Clock>,
+    /// Where they are shown to whoever looks, before they are kept.
+    pub tap: Tap,
     /// Says when to stop; a sender that is gone says so too.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -76,49 +103,114 @@ pub struct Receiving {
 pub enum ReceiveEnd {
     /// The radio has ended by its own script.
     RadioClosed,
-    /// The process stops. The packet in hand, if there was one, is recorded where that was possible.
+    /// The process stops. The packet in hand and those that waited in the radio are recorded where that was possible.
     Stopped,
     /// The writer has ended, and the process ends with it.
     WriterEnded,
 }
 
 /// Receives and records until the radio has ended, the writer has, or `shutdown` says so. A packet that cannot be
-/// kept now (a full disk) stays in hand and is tried again.
+/// kept now (a full disk) stays in hand and is tried again. What the radio says of itself is in `state` at once, also
+/// while a packet waits.
 pub async fn run(mut radio: impl Radio, receiving: Receiving, state: watch::Sender<RadioState>) -> ReceiveEnd {
+    let told = Told { radio: receiving.channel.name.clone(), health: radio.health(), state };
+    tokio::select! {
+        biased;
+        end = hear(&mut radio, &receiving, &told) => end,
+        never = told.follow() => match never {},
+    }
+}
+
+async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told) -> ReceiveEnd {
     let mut shutdown = receiving.shutdown.clone();
     loop {
         let heard = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => return ReceiveEnd::Stopped,
-            heard = radio.receive() => heard,
+            _ = shutdown.wait_for(|stop| *stop) => None,
+            heard = radio.receive() => Some(heard),
         };
+        let Some(heard) = heard else { return receiving.record_waiting(radio).await };
         match heard {
             Ok(packet) => {
-                state
-                    .send_if_modified(|state| std::mem::replace(state, RadioState::Listening) != RadioState::Listening);
+                told.as_the_radio_says();
                 if let Err(end) = receiving.record(packet).await {
                     return end;
                 }
             }
             Err(RadioError::Closed) => {
-                tracing::info!(radio = receiving.channel.name, "the radio has ended by its own script");
-                state.send_replace(RadioState::Ended);
+                tracing::info!(radio = told.radio, "the radio has ended by its own script");
+                told.say(RadioState::Ended);
                 return ReceiveEnd::RadioClosed;
             }
             Err(error) => {
-                tracing::warn!(radio = receiving.channel.name, %error, "the radio failed and is asked again");
-                state.send_replace(RadioState::Failing(error.to_string()));
+                tracing::warn!(radio = told.radio, %error, "the radio failed and is asked again");
+                told.say(RadioState::Failing(error.to_string()));
                 receiving.pause().await;
             }
         }
     }
 }
 
+/// How a radio is, for those who look.
+struct Told {
+    radio: String,
+    health: watch::Receiver<Health>,
+    state: watch::Sender<RadioState>,
+}
+
+impl Told {
+    /// Says what the radio says of itself: one that fails may still hand over what it heard before.
+    fn as_the_radio_says(&self) {
+        let state = RadioState::from(&*self.health.borrow());
+        self.say(state);
+    }
+
+    /// Wakes those who look only where it is new.
+    fn say(&self, state: RadioState) {
+        self.state.send_if_modified(|known| {
+            let news = *known != state;
+            *known = state;
+            news
+        });
+    }
+
+    /// Says each change of what the radio says of itself, and logs it.
+    async fn follow(&self) -> Infallible {
+        let mut health = self.health.clone();
+        health.mark_changed();
+        while health.changed().await.is_ok() {
+            let state = RadioState::from(&*health.borrow_and_update());
+            let was = self.state.borrow().clone();
+            match &state {
+                RadioState::Failing(why) => tracing::warn!(radio = self.radio, why, "the radio does not hear"),
+                _ if was.why().is_some() => tracing::info!(radio = self.radio, "the radio listens again"),
+                _ => {}
+            }
+            self.say(state);
+        }
+        // The radio is gone, and says so where it is asked for packets.
+        std::future::pending().await
+    }
+}
+
 impl Receiving {
+    /// The process stops: what the radio has heard by now is recorded, and nothing that is still to come.
+    async fn record_waiting(&self, radio: &mut impl Radio) -> ReceiveEnd {
+        let until = Instant::now() + HANDS_OVER_WITHIN;
+        while Instant::now() < until {
+            let Some(Ok(packet)) = radio.receive().now_or_never() else { break };
+            if let Err(end) = self.record(packet).await {
+                return end;
+            }
+        }
+        ReceiveEnd::Stopped
+    }
+
     /// Keeps the packet in hand until it is durable.
     async fn record(&self, packet: Packet) -> Result<(), ReceiveEnd> {
         let radio = self.channel.name.as_str();
-        let incoming = self.stamp(packet);
+        let incoming = stamp(&self.channel, &*self.clock, packet);
+        self.tap.show(Heard::from(&incoming));
         loop {
             let error = match self.recorder.record(incoming.clone()).await {
                 Ok(receipt) => {
@@ -141,26 +233,6 @@ impl Receiving {
         }
     }
 
-    /// With the time at which it was heard, which may be a while ago if a commit stalled.
-    fn stamp(&self, packet: Packet) -> Incoming {
-        let age = Instant::now().saturating_duration_since(packet.received_at);
-        let now = self.clock.read();
-        let at = RawReading {
-            received_at_us: now.received_at_us.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(0)),
-            since_boot_ms: now.since_boot_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)),
-            ..now
-        };
-        let origin = Origin {
-            channel: self.channel.name.clone(),
-            rssi_dbm: packet.rssi_dbm,
-            snr_quarter_db: packet.snr_quarter_db,
-            frequency_error_hz: packet.frequency_error_hz,
-            reader_group: self.channel.reader_group.clone(),
-            reader_era: 0,
-        };
-        Incoming { raw: packet.bytes, origin, at }
-    }
-
     /// Until it is time to try again, or to stop.
     async fn pause(&self) {
         let mut shutdown = self.shutdown.clone();
@@ -169,6 +241,26 @@ impl Receiving {
             () = tokio::time::sleep(RETRY_AFTER) => {}
         }
     }
+}
+
+/// With its origin, and with the time at which it was heard, which may be a while ago if a commit stalled.
+pub fn stamp(channel: &Channel, clock: &dyn Clock, packet: Packet) -> Incoming {
+    let age = Instant::now().saturating_duration_since(packet.received_at);
+    let now = clock.read();
+    let at = RawReading {
+        received_at_us: now.received_at_us.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(0)),
+        since_boot_ms: now.since_boot_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)),
+        ..now
+    };
+    let origin = Origin {
+        channel: channel.name.clone(),
+        rssi_dbm: packet.rssi_dbm,
+        snr_quarter_db: packet.snr_quarter_db,
+        frequency_error_hz: packet.frequency_error_hz,
+        reader_group: channel.reader_group.clone(),
+        reader_era: 0,
+    };
+    Incoming { raw: packet.bytes, origin, at }
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use crate::receive::ListenedRadio;
 use crate::recorder::{QUEUE_PAYLOADS, Recorder};
 use herd::clock::{Clock, iso_utc};
 use herd::query::{Page, PageLimit};
-use herd::remote::{ChannelDuplicates, DuplicateView, Process, RadioView, Remote, SourceState};
+use herd::remote::{ChannelDuplicates, DuplicateView, Process, RadioCounts, RadioView, Remote, SourceState};
 use herd::store::Reader;
 use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
+use radio::sx127x::Transmitter;
 use std::sync::Arc;
 
 /// The barn, for those who follow it and for those who ask it.
@@ -52,10 +53,9 @@ impl Remote for OwnBarn {
 
     fn process(&self) -> Process {
         let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.began_since_boot_ms);
-        let radio = |radio: &ListenedRadio| RadioView { name: radio.name.clone(), state: radio.state.borrow().word() };
         Process::Source(SourceState {
             uptime_s: up_ms / 1_000,
-            radios: self.health.radios.iter().map(radio).collect(),
+            radios: self.health.radios.iter().map(radio_view).collect(),
             failing: self.health.failing(),
             queued_payloads: self.recorder.queued(),
             queue_payloads: QUEUE_PAYLOADS,
@@ -76,5 +76,19 @@ impl Remote for OwnBarn {
 
     fn recent_duplicates(&self, before: Option<u64>, limit: PageLimit) -> Page<DuplicateView> {
         self.recorder.recent_duplicates().page(before, limit)
+    }
+}
+
+/// A radio, for whoever may read.
+pub(crate) fn radio_view(radio: &ListenedRadio) -> RadioView {
+    let state = radio.state.borrow().clone();
+    let left = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
+    let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt } = radio.counters.read();
+    RadioView {
+        name: radio.name.clone(),
+        state: state.word(),
+        why: state.why().map(str::to_owned),
+        air_time_left_ms: left.map(|left| u64::try_from(left.left.as_millis()).unwrap_or(u64::MAX)),
+        counts: RadioCounts { received, crc_errors, malformed, rescued, rebuilt },
     }
 }

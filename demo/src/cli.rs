@@ -11,7 +11,8 @@ use std::time::Duration;
 
 const AFTER_HELP: &str = "\
 It starts herdlinxd with a simulated chute, and herdlinx-mirror, both as children of itself; the office copies the barn
-over TLS, and you can look at it with a browser. At the end it compares the chute's own list with the office's log, one
+over TLS, and you can look at it with a browser. The chute is the real driver on an emulated chip, and readers that
+listen before they talk at SF7 and 500 kHz; more than 10 payloads a second are played faster than real time. At the end it compares the chute's own list with the office's log, one
 by one, and prints the counts as one JSON object, alone on the last line of standard output:
   sent = lost_in_air + heard            heard = duplicates + kept (+ suppressed)            replicated = kept
   lost           payloads that were heard and are not at the office
@@ -38,7 +39,7 @@ struct Cli {
     /// Same seed, same traffic [default: the number of the run in its directory]
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX.cast_unsigned()))]
     seed: Option<u64>,
-    /// Probability that a transmission never arrives
+    /// Probability that a transmission fades away on its way, besides those that collide
     #[arg(long, default_value_t = Options::default().loss)]
     loss: f64,
     /// Probability that one that arrives has a wrong CRC

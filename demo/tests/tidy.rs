@@ -29,6 +29,22 @@ fn only_the_store_names_redb() {
 }
 
 #[test]
+fn one_file_names_each_crate_of_the_hardware() {
+    let files = |name: &'static str| {
+        let lines = naming_crate(name);
+        let mut files: Vec<String> = lines.iter().filter_map(|line| Some(line.split_once(':')?.0.to_owned())).collect();
+        files.dedup();
+        files
+    };
+    let crates = ["rppal", "linux_embedded_hal", "gpiocdev", "sx127x_lora", "tokio_serial"];
+    let shared = crates.into_iter().map(|name| (name, files(name))).filter(|(_, files)| files.len() > 1);
+    let strays = shared.map(|(name, files)| format!("{name}: {}", files.join(", ")));
+    let reason = "each of them is old, retired or wrong somewhere: the file that names it knows how, and is all that \
+                  has to be written anew when it goes";
+    must_be_empty(reason, strays);
+}
+
+#[test]
 fn bytes_are_made_and_read_only_where_their_form_is_frozen() {
     // Changes, rows of tables, files, the wire, the pairing line: each has a version and golden bytes.
     let places = ["herd/src/change/", "herd/src/fold/staged.rs", "herd/src/store/", "herd/src/wire/"];
@@ -168,6 +184,16 @@ fn rules_see_code_and_neither_comments_nor_texts() {
 }
 
 #[test]
+fn a_crate_is_told_from_what_is_called_like_it() {
+    for named in ["use rppal::spi;", "    rppal::gpio::Gpio::new()", "use ::rppal::hal;", "use rppal;", "(rppal::x)"] {
+        assert!(begins_path(named, "rppal"), "{named}");
+    }
+    for other in ["mod rppal;", "use self::rppal::Rppal;", "settings.rppal()", "pub fn rppal(&self)", "my_rppal::x"] {
+        assert!(!begins_path(other, "rppal"), "{other}");
+    }
+}
+
+#[test]
 fn rules_about_what_ships_leave_tests_out() {
     let text = "use a;\n#[cfg(test)]\nmod tests {\n    use redb;\n}\n";
     let source = Source { path: "herd/src/x.rs".to_owned(), text: text.to_owned() };
@@ -227,6 +253,23 @@ fn is_main(path: &str) -> bool {
 /// Where `word` stands in code that ships, outside the places that may say it.
 fn naming(word: &str, may: impl Fn(&str) -> bool) -> Vec<String> {
     within(|source| !may(&source.path), &[word])
+}
+
+/// Where a crate is named in code that ships: where its name begins a path. A module or a function of ours may be
+/// called like it.
+fn naming_crate(name: &str) -> Vec<String> {
+    let names = |line: &str| begins_path(line, name);
+    shipped().iter().flat_map(|source| source.lines_where(&source.shipped_code(), names)).collect()
+}
+
+fn begins_path(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + name.len()..]);
+        let whole = !before.ends_with(|c: char| c.is_alphanumeric() || "_:".contains(c));
+        let path = after.starts_with("::") || (before.ends_with("use ") && after.starts_with([';', ' ']));
+        // `::name` at the begin of a path is the crate, whatever is called like it here.
+        (whole || before.ends_with(" ::") || before == "::") && path
+    })
 }
 
 /// Where one of `words` stands in code that ships, within the places asked about.

@@ -6,7 +6,7 @@ use crate::door::serve::ServeError;
 use crate::settings::SettingsError;
 use crate::store::LocalError;
 use rustix::io::Errno;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
@@ -104,7 +104,7 @@ pub fn start_logging() {
 }
 
 /// How much is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// What went wrong.

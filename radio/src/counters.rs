@@ -10,6 +10,9 @@ pub struct RadioCounters {
     pub received: u64,
     /// Packets whose CRC was wrong: dropped, and known only from this count.
     pub crc_errors: u64,
+    /// Packets or frames dropped as malformed: without a CRC, without a payload, overlong, garbage on a line, overwritten
+    /// by the next one before they could be read.
+    pub malformed: u64,
     /// Packets found by looking, although the interrupt that should have announced them never came.
     pub rescued: u64,
     /// Times the radio was found in a wrong state, or its bus gone, and was set up again from the start.
@@ -18,7 +21,7 @@ pub struct RadioCounters {
 
 /// A handle on the counters of a radio.
 ///
-/// Clones count together, and can be read while the radio is receiving. The four values are read one after the
+/// Clones count together, and can be read while the radio is receiving. The values are read one after the
 /// other: each is right, but they need not be of the same instant.
 #[derive(Debug, Clone, Default)]
 pub struct Counters(Arc<Cells>);
@@ -27,6 +30,7 @@ pub struct Counters(Arc<Cells>);
 struct Cells {
     received: AtomicU64,
     crc_errors: AtomicU64,
+    malformed: AtomicU64,
     rescued: AtomicU64,
     rebuilt: AtomicU64,
 }
@@ -37,6 +41,7 @@ impl Counters {
         RadioCounters {
             received: self.0.received.load(Relaxed),
             crc_errors: self.0.crc_errors.load(Relaxed),
+            malformed: self.0.malformed.load(Relaxed),
             rescued: self.0.rescued.load(Relaxed),
             rebuilt: self.0.rebuilt.load(Relaxed),
         }
@@ -50,6 +55,11 @@ impl Counters {
     /// Counts a packet dropped for its CRC.
     pub fn count_crc_error(&self) {
         self.0.crc_errors.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a packet or a frame dropped as malformed.
+    pub fn count_malformed(&self) {
+        self.0.malformed.fetch_add(1, Relaxed);
     }
 
     /// Counts a packet whose announcement was lost.
@@ -74,8 +84,9 @@ mod tests {
         kept_by_the_radio.count_received();
         kept_by_the_radio.count_received();
         kept_by_the_radio.count_crc_error();
+        kept_by_the_radio.count_malformed();
         kept_by_the_radio.count_rescued();
         kept_by_the_radio.count_rebuilt();
-        assert_eq!(counters.read(), RadioCounters { received: 2, crc_errors: 1, rescued: 1, rebuilt: 1 });
+        assert_eq!(counters.read(), RadioCounters { received: 2, crc_errors: 1, malformed: 1, rescued: 1, rebuilt: 1 });
     }
 }

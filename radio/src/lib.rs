@@ -1,20 +1,29 @@
 //! Bytes out of the air.
 //!
 //! A [`Radio`] delivers [`Packet`]s: what a modem received and found whole. This crate knows nothing of cattle,
-//! databases or HTTP; what the bytes mean is decided elsewhere. [`Simulated`] is a radio like any other, driven by
-//! a seed instead of an antenna, so that a whole barn can run, and be proved, on a desk.
+//! databases or HTTP; what the bytes mean is decided elsewhere. [`Simulated`] is the driver of a real radio on an
+//! emulated chip, with readers out of a seed on an emulated air in place of an antenna, so that a whole barn can run,
+//! and be proved, on a desk.
 
+pub mod board;
 mod counters;
+pub mod emulator;
+mod health;
+pub mod lora;
 mod packet;
 mod radio;
+pub mod serial;
 mod settings;
 pub mod simulated;
+pub mod sx127x;
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
 pub use counters::{Counters, RadioCounters};
+pub use health::{Health, Reporting};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet};
 pub use radio::{AnyRadio, Radio, RadioError};
-pub use settings::{OpenError, SettingsError, SimulatedSettings};
+pub use serial::{Serial, SerialSettings};
+pub use settings::{BoardKind, ExamineError, OpenError, SettingsError, SimulatedSettings, Sx127xSettings};
 pub use simulated::Simulated;

@@ -2,8 +2,11 @@
 
 use std::future::Future;
 
-use crate::simulated::{LedgerError, Simulated};
-use crate::{Counters, Packet};
+use crate::simulated::{LedgerError, Simulated, Unaccounted};
+use crate::sx127x::{StartError, Sx127x};
+use tokio::sync::watch;
+
+use crate::{Counters, Health, Packet, Serial};
 
 /// Something that hears packets.
 ///
@@ -29,38 +32,66 @@ pub trait Radio: Send {
 
     /// A handle on the counters, readable while the radio is receiving.
     fn counters(&self) -> Counters;
+
+    /// How the radio is, readable while it is receiving. A radio that fails says so here, sets itself up again, and
+    /// `receive` goes on waiting.
+    fn health(&self) -> watch::Receiver<Health>;
 }
 
 /// Why a radio has no packet.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RadioError {
-    /// The radio has ended for good. Only a simulation with an end does this; asking again does not help.
-    #[error("the radio has ended: its script or its time is over, and no further packet will come")]
+    /// The radio has ended for good; asking again does not help. A simulation with an end does this, and a radio
+    /// whose thread died, which is a defect.
+    #[error("the radio has ended, and no further packet will come")]
     Closed,
     /// The simulation could not write down what it is about to deliver. The packet waits; asking again may help.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The driver of a simulated radio could not be started. Asking again may help.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A simulation has ended, and what its chip heard is not what was handed over: the driver has a defect. Asking
+    /// again gives the same.
+    #[error(transparent)]
+    Unaccounted(#[from] Unaccounted),
 }
 
 /// A radio of any kind, so that a daemon can keep several kinds in one list.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AnyRadio {
-    /// A radio driven by a seed or a script.
+    /// A chip made of software, on an air that is driven by a seed or a script.
     Simulated(Simulated),
+    /// A chip on a board.
+    Sx127x(Sx127x),
+    /// A modem at a serial port.
+    Serial(Serial),
 }
 
 impl Radio for AnyRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         match self {
             Self::Simulated(radio) => radio.receive().await,
+            Self::Sx127x(radio) => radio.receive().await,
+            Self::Serial(radio) => radio.receive().await,
         }
     }
 
     fn counters(&self) -> Counters {
         match self {
             Self::Simulated(radio) => radio.counters(),
+            Self::Sx127x(radio) => radio.counters(),
+            Self::Serial(radio) => radio.counters(),
+        }
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        match self {
+            Self::Simulated(radio) => radio.health(),
+            Self::Sx127x(radio) => radio.health(),
+            Self::Serial(radio) => radio.health(),
         }
     }
 }
@@ -68,5 +99,17 @@ impl Radio for AnyRadio {
 impl From<Simulated> for AnyRadio {
     fn from(radio: Simulated) -> Self {
         Self::Simulated(radio)
+    }
+}
+
+impl From<Sx127x> for AnyRadio {
+    fn from(radio: Sx127x) -> Self {
+        Self::Sx127x(radio)
+    }
+}
+
+impl From<Serial> for AnyRadio {
+    fn from(radio: Serial) -> Self {
+        Self::Serial(radio)
     }
 }

@@ -1,4 +1,7 @@
-//! What can be set about a simulated radio.
+//! What can be set about radios.
+
+mod open;
+mod sx127x;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -7,22 +10,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::Simulated;
 use crate::simulated::{LedgerError, Script, ScriptError, Traffic};
+use crate::sx127x::StartError;
+
+pub use self::open::ExamineError;
+pub use self::sx127x::{BoardKind, Sx127xSettings};
 
 /// The settings of one simulated radio, as they stand in a configuration file. Unknown keys are refused.
+///
+/// It is the driver of a real radio on an emulated chip, which hears emulated readers at 915 MHz, SF7, 500 kHz
+/// ([`MODULATION`](crate::simulated::MODULATION)).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulatedSettings {
     /// Same seed, same traffic. Runs over one barn need seeds that differ modulo 100,000. Default 1.
     pub seed: u64,
     /// Distinct payloads a second: 0.001..=100,000. Default 5.
+    ///
+    /// Up to 15 transmissions a second, which with the default of `repeats_mean` are 10 payloads, the air's clock goes as
+    /// fast as real time. What is more is played faster, not denser: 20 payloads a second at twice the speed. The clock
+    /// waits for the driver, so a machine that is too slow for its rate hears fewer a second.
     pub rate_per_s: f64,
     /// How often a payload is sent again, in the mean: 0..=2. Default 0.5.
     pub repeats_mean: f64,
-    /// Probability that a transmission never arrives: 0..=1. Default 0.04.
+    /// Probability that a transmission fades away on its way, besides those that collide: 0..=1. Default 0.04.
     pub loss: f64,
     /// Probability that one that arrives has a wrong CRC: 0..=1. Default 0.02.
     pub corruption: f64,
-    /// The traffic ends after so many seconds: 0..=1,000,000,000. Default 0, which means never.
+    /// The readers are given nothing more after so many seconds: 0..=1,000,000,000. Default 0, which means never.
     pub seconds: f64,
     /// Play this script, as it is written, in place of traffic. Then the keys from `rate_per_s` to `seconds` must
     /// keep their defaults, as a script has its own course.
@@ -51,7 +65,7 @@ pub struct SettingsError {
     pub allowed: String,
 }
 
-/// Why a simulated radio could not be made from its settings.
+/// Why a radio could not be made from its settings.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -64,6 +78,9 @@ pub enum OpenError {
     /// The ledger cannot be written.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// The chip's thread could not be started.
+    #[error(transparent)]
+    Start(#[from] StartError),
 }
 
 impl SimulatedSettings {

@@ -1,11 +1,12 @@
 //! Why a command failed, and the number that it leaves.
 
 use crate::boot::BootError;
+use crate::listen::ListenError;
 use crate::open::OpenError;
 use crate::recorder::WriterError;
 use crate::run::RunError;
 use crate::settings::Refused;
-use herd::control::CommandError;
+use herd::control::{AskError, CommandError};
 use herd::door::key_command::KeyCommandError;
 use herd::door::keys::KeyError;
 use herd::lifecycle::Exit;
@@ -37,6 +38,12 @@ pub enum CliError {
     /// A proof of the store found damage; its lines have been printed.
     #[error("the store is not sound; what is above says where")]
     Unsound,
+    /// Nothing was heard, or no more.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// A check found what must be put right; its lines have been printed.
+    #[error("not all is well; the lines above that begin with FAIL say what to do")]
+    Unwell,
     /// The running process answered something else.
     #[error("the answer lacks `{0}`; is the process of another version?")]
     Incomplete(&'static str),
@@ -57,7 +64,12 @@ impl From<&CliError> for Exit {
             CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
             CliError::Key(error) => Self::from(error),
             CliError::Unsound => Self::Damaged,
-            CliError::Show(_) | CliError::Incomplete(_) | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
+            CliError::Listen(error) => of_listen(error),
+            CliError::Unwell
+            | CliError::Show(_)
+            | CliError::Incomplete(_)
+            | CliError::Print(_)
+            | CliError::Runtime(_) => Self::Failure,
         }
     }
 }
@@ -81,6 +93,19 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Radio { .. } => Exit::Usage,
         RunError::Tokens(error) | RunError::Writer(WriterError::Local(error)) => Exit::from(error),
         // A failed commit is mended by a start that opens the files anew, so it is no damage.
+        _ => Exit::Failure,
+    }
+}
+
+fn of_listen(error: &ListenError) -> Exit {
+    match error {
+        ListenError::Ask(AskError::Refused(_)) | ListenError::ScanBesideDaemon => Exit::Refused,
+        ListenError::Ask(_) | ListenError::DaemonEnded => Exit::NobodyHome,
+        ListenError::NoRadio
+        | ListenError::NotThatRadio { .. }
+        | ListenError::Open { .. }
+        | ListenError::NothingToScan
+        | ListenError::Step { .. } => Exit::Usage,
         _ => Exit::Failure,
     }
 }

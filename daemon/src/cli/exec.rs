@@ -1,6 +1,8 @@
 //! Carrying commands out.
 
 use super::{Cli, CliError, Command};
+use crate::doctor::examine;
+use crate::listen::listen;
 use crate::open::{OpenError, Opened, open_keys};
 use crate::prove::prove_files;
 use crate::run::{corrected, pair_answer, requested, run};
@@ -28,8 +30,13 @@ impl Cli {
             return Ok(out.write_all(DEFAULT_TEXT.as_bytes())?);
         }
         let settings = self.settings()?;
-        // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
-        start_logging_at(if matches!(self.command, Command::Run) { settings.log } else { LogLevel::Warn });
+        start_logging_at(match self.command {
+            Command::Run => settings.log,
+            // They say themselves what the radios say.
+            Command::Listen(_) | Command::Doctor { .. } => LogLevel::Error,
+            // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
+            _ => LogLevel::Warn,
+        });
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),
@@ -45,22 +52,39 @@ impl Cli {
                 let idempotency_key = idempotency_key.map_or_else(fresh_key, Ok)?;
                 correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
             }
+            Command::Listen(asked) => in_runtime(listen(&settings, &asked, out))?.map_err(CliError::from),
+            Command::Doctor { json } => doctor(&settings, json, out),
             Command::Verify => verify(&settings, out),
         }
     }
 }
 
 fn run_until_told(settings: Settings) -> Result<(), CliError> {
+    Ok(in_runtime(run(settings))??)
+}
+
+/// With threads of the program's own, until the work ends.
+fn in_runtime<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
-    let result = runtime.block_on(run(settings));
+    let result = runtime.block_on(work);
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
-    Ok(result?)
+    Ok(result)
+}
+
+/// Looks at everything, and fails where something must be put right.
+fn doctor(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let report = in_runtime(examine(settings))?;
+    report.print(json, out)?;
+    if report.is_well() { Ok(()) } else { Err(CliError::Unwell) }
 }
 
 fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
     if let Some(tls) = &settings.tls {
         Identity::load(IdentityFiles { certificate: tls.certificate.clone(), key: tls.key.clone() })
             .map_err(OpenError::from)?;
+    }
+    for note in settings.notes() {
+        writeln!(out, "Note: {note}")?;
     }
     Ok(writeln!(out, "The settings are good.")?)
 }

@@ -7,6 +7,7 @@ mod show_tests;
 
 pub use error::CliError;
 
+use crate::listen::ListenRequest;
 use crate::settings::{DEFAULT_FILE, Refused, Settings};
 use clap::{Parser, Subcommand};
 use herd::correction::CorrectionForm;
@@ -27,11 +28,13 @@ A first day:
   herdlinxd --config herdlinxd.toml key add chute-1 --scope ingest
                                                     a key for a device that delivers payloads over HTTPS
   herdlinxd --config herdlinxd.toml pair            one line; give it to `herdlinx-mirror add` at the office
+  herdlinxd --config herdlinxd.toml doctor          looks at radios, disk, clock and keys, and says what to do
+  herdlinxd --config herdlinxd.toml listen          what the radios hear, as it comes
 
 All commands work while the daemon runs and while it does not.
 Settings come from the file, above it HERDLINX_* in the environment (HERDLINX_LISTEN=127.0.0.1:5001), above that flags.
-Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
-taken, 5 nobody answers, 6 the files are in use, 7 refused.";
+Exit codes: 0 done, 1 failed (also: a check of `doctor`; `listen` where no radio hears), 2 command line or settings
+refused, 3 a file is damaged, 4 the address or socket is taken, 5 nobody answers, 6 the files are in use, 7 refused.";
 
 const CORRECT_HELP: &str = "\
 Animals, batches and payloads are named by their ids, as `show` prints them:
@@ -91,6 +94,14 @@ enum Command {
         #[command(subcommand)]
         correction: CorrectionForm,
     },
+    /// Print packets as the radios hear them, those of the daemon while it runs: time, channel, dBm, dB, Hz, hex, text
+    Listen(ListenRequest),
+    /// Look at radios, disk, clock, keys and certificate, and print what a bug report needs; writes nothing
+    Doctor {
+        /// All of it as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Prove the store: recompute the chain of the log from its bytes, fold the tables again, compare the digests
     Verify,
 }
@@ -140,7 +151,19 @@ mod tests {
     fn the_commands_and_flags_are_sound_and_the_help_teaches_a_first_day() {
         Cli::command().debug_assert();
         let help = Cli::command().render_long_help().to_string();
-        for taught in ["run", "check", "config", "pair", "key", "show", "correct", "verify", "herdlinx-mirror add"] {
+        for taught in [
+            "run",
+            "check",
+            "config",
+            "pair",
+            "key",
+            "show",
+            "correct",
+            "listen",
+            "doctor",
+            "verify",
+            "herdlinx-mirror add",
+        ] {
             assert!(help.contains(taught), "{taught}");
         }
     }
@@ -165,6 +188,9 @@ mod tests {
             "key add",
             "--listen here run",
             "correct died --animal 2",
+            "listen --dwell 1s",
+            "listen --scan --sync-words 0x123",
+            "doctor --fix",
         ] {
             assert!(parsed(line).is_err(), "{line}");
         }

@@ -5,6 +5,8 @@ use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
 use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderStatus};
+use crate::remote::radio_view;
+use crate::tap::{Seen, Tap};
 use herd::clock::Clock;
 use herd::control::{Answer, Answerer, ControlError, answerer};
 use herd::correction::CorrectionOrder;
@@ -29,6 +31,7 @@ pub(super) struct Commands {
     pub(super) reader: Reader,
     pub(super) keys: Arc<KeyRing>,
     pub(super) health: Health,
+    pub(super) tap: Tap,
     pub(super) identity: Identity,
     pub(super) prover: Prover,
     pub(super) recorder: Recorder,
@@ -40,12 +43,15 @@ impl Commands {
         answerer(move |request| {
             let commands = self.clone();
             async move {
-                if request.get("command").and_then(Value::as_str) == Some("correct") {
-                    return commands.correct(&request).await;
+                match request.get("command").and_then(Value::as_str) {
+                    Some("correct") => commands.correct(&request).await,
+                    Some("listen") => commands.listen(&request).await,
+                    // They read and sync the disk.
+                    _ => {
+                        let answering = tokio::task::spawn_blocking(move || commands.answer(&request));
+                        answering.await.unwrap_or_else(|error| Err(ControlError::new("failed", error.to_string())))
+                    }
                 }
-                // They read and sync the disk.
-                let answering = tokio::task::spawn_blocking(move || commands.answer(&request));
-                answering.await.unwrap_or_else(|error| Err(ControlError::new("failed", error.to_string())))
             }
         })
     }
@@ -70,8 +76,7 @@ impl Commands {
         let snapshot = self.reader.snapshot()?;
         // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
-        let radios =
-            self.health.radios.iter().map(|radio| json!({"name": radio.name, "state": radio.state.borrow().word()}));
+        let radios: Vec<_> = self.health.radios.iter().map(radio_view).collect();
         let status = json!({
             "pid": std::process::id(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -87,7 +92,7 @@ impl Commands {
             "fold_digest": head.fold_digest,
             "blocked": head.blocked.map(|why| why.to_string()),
             "failing": self.health.failing(),
-            "radios": radios.collect::<Vec<_>>(),
+            "radios": radios,
             "counts": counts,
             "duplicates": duplicates,
             "missed_events": snapshot.totals()?.missed_events,
@@ -104,6 +109,29 @@ impl Commands {
         let request = requested(request)?;
         let receipt = self.recorder.correct(request, self.clock.read()).await;
         corrected(receipt.map_err(|error| ControlError::new("not_now", error.to_string()))?)
+    }
+
+    /// What the radios heard after the number that is asked with; without one, from which number on to ask. Waits for
+    /// news, and so for no thread.
+    async fn listen(&self, request: &Value) -> Result<Answer, ControlError> {
+        if self.health.radios.is_empty() {
+            let message = "the barn has no radio that could be listened to: add a [[radio]] to its settings";
+            return Err(ControlError::new("no_radio", message));
+        }
+        let seen = match request.get("after").filter(|after| !after.is_null()) {
+            None => Seen { packets: Vec::new(), missed: 0, last: self.tap.last() },
+            Some(after) => {
+                let number = after.as_u64();
+                let wrong = || ControlError::new("bad_request", "`after` is a number that an answer gave");
+                self.tap.after(number.ok_or_else(wrong)?).await
+            }
+        };
+        let radios: Vec<_> = self.health.radios.iter().map(radio_view).collect();
+        let Seen { packets, missed, last } = seen;
+        let packets: Vec<_> = packets.iter().map(|packet| json!(**packet)).collect();
+        let answer =
+            json!({"packets": packets, "missed": missed, "last": last, "radios": radios, "pid": std::process::id()});
+        Ok(answer.as_object().cloned().unwrap_or_default())
     }
 
     fn pair(&self, request: &Value) -> Result<Answer, ControlError> {

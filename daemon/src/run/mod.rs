@@ -16,6 +16,7 @@ use crate::pair::Barn;
 use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderSeams};
 use crate::settings::Settings;
+use crate::tap::Tap;
 use commands::Commands;
 use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
@@ -42,7 +43,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let disk = DiskGauge::of_directory(&settings.state_dir);
     let (recorder, writer) = Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local) })?;
     let mut parts = Parts::new(stop, recorder.clone(), writer);
-    let radios = parts.start_radios(&settings, &clock)?;
+    let tap = Tap::default();
+    let radios = parts.start_radios(&settings, &clock, &tap)?;
 
     let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios };
     let commands = Commands {
@@ -50,6 +52,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         reader: reader.clone(),
         keys: keys.clone(),
         health: health.clone(),
+        tap,
         identity: identity.clone(),
         prover: Prover::new(reader.clone(), settings.state_dir.clone()),
         recorder: recorder.clone(),

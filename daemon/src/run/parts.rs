@@ -4,6 +4,7 @@ use crate::open::OpenError;
 use crate::receive::{self, ListenedRadio, RadioState, ReceiveEnd, Receiving};
 use crate::recorder::{Recorder, WriterError, WriterThread};
 use crate::settings::Settings;
+use crate::tap::Tap;
 use herd::clock::Clock;
 use herd::control::ListenError;
 use herd::door::serve::ServeError;
@@ -97,19 +98,24 @@ impl Parts {
         &mut self,
         settings: &Settings,
         clock: &Arc<dyn Clock>,
+        tap: &Tap,
     ) -> Result<Vec<ListenedRadio>, RunError> {
         let mut listened = Vec::new();
         for (channel, settings) in settings.radios() {
             let name = channel.name.clone();
-            let opened = settings.simulated.clone().unwrap_or_default().open();
-            let radio = AnyRadio::from(opened.map_err(|source| RunError::Radio { radio: name.clone(), source })?);
+            let opened = settings.open(&name).map_err(|source| RunError::Radio { radio: name.clone(), source })?;
+            let Some(radio) = opened else { continue };
             let (state, seen) = watch::channel(RadioState::Listening);
             let counters = radio.counters();
-            let (recorder, clock) = (self.recorder.clone(), clock.clone());
-            let receiving = Receiving { channel, recorder, clock, shutdown: self.stop.subscribe() };
+            let transmitter = match &radio {
+                AnyRadio::Sx127x(chip) => Some(chip.transmitter()),
+                _ => None,
+            };
+            let (recorder, clock, tap) = (self.recorder.clone(), clock.clone(), tap.clone());
+            let receiving = Receiving { channel, recorder, clock, tap, shutdown: self.stop.subscribe() };
             self.radios.spawn(receive::run(radio, receiving, state));
             tracing::info!(radio = name, kind = ?settings.kind, "listening to the radio");
-            listened.push(ListenedRadio { name, state: seen, counters });
+            listened.push(ListenedRadio { name, state: seen, counters, transmitter });
         }
         Ok(listened)
     }

@@ -11,7 +11,7 @@ use crate::receive::Channel;
 use herd::decide::Rules;
 use herd::lifecycle::LogLevel;
 use herd::settings::{DurationSetting, Layers, SettingsError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,7 +35,7 @@ const MOST_REJECTIONS_PER_HOUR: u32 = 1_000_000;
 const MAX_NAME_BYTES: usize = 64;
 
 /// All of them. See `herdlinxd config` for what each means.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where the daemon keeps what it holds.
@@ -61,7 +61,7 @@ pub struct Settings {
 }
 
 /// A certificate and its key, in PEM.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsSettings {
     /// The chain, leaf first.
@@ -94,14 +94,6 @@ pub enum Refused {
         /// What is wrong.
         #[source]
         source: radio::SettingsError,
-    },
-    /// A radio that this program cannot drive.
-    #[error("`{radio}` is of the kind {kind:?}, which is not in this build: set `kind` to \"none\" or \"simulated\"")]
-    NotInThisBuild {
-        /// The radio's name.
-        radio: String,
-        /// Its kind.
-        kind: &'static str,
     },
 }
 
@@ -172,6 +164,16 @@ impl Settings {
             export_rest_ms: ms(self.export_rest),
             rejections_per_hour: self.rejections_per_hour,
         }
+    }
+
+    /// What is allowed, and may yet not be meant, each as a sentence.
+    pub fn notes(&self) -> Vec<String> {
+        let of_radio = |(index, radio): (usize, &RadioSettings)| {
+            let name = radio.name_at(index);
+            let notes = radio.notes().into_iter();
+            notes.map(move |note| format!("`{name}` only listens, which is free; it could not transmit so: {note}"))
+        };
+        self.radio.iter().enumerate().flat_map(of_radio).collect()
     }
 
     /// The radios that hear something, with what their packets are filed under.

@@ -1,12 +1,12 @@
 //! The list `[[radio]]`.
 
 use super::{NAMES, Refused, is_name};
-use radio::SimulatedSettings;
-use serde::Deserialize;
+use radio::{AnyRadio, OpenError, SerialSettings, SettingsError, SimulatedSettings, Sx127xSettings};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// What a radio is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RadioKind {
     /// Nothing: the entry is kept and hears nothing.
@@ -21,7 +21,7 @@ pub enum RadioKind {
 }
 
 /// One radio.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RadioSettings {
     /// What it is.
@@ -32,11 +32,16 @@ pub struct RadioSettings {
     pub reader_group: String,
     /// Only for the kind `simulated`.
     pub simulated: Option<SimulatedSettings>,
+    /// Only for the kind `sx127x`.
+    pub sx127x: Option<Sx127xSettings>,
+    /// Only for the kind `serial`.
+    pub serial: Option<SerialSettings>,
 }
 
 impl Default for RadioSettings {
     fn default() -> Self {
-        Self { kind: RadioKind::default(), name: None, reader_group: "main".to_owned(), simulated: None }
+        let (kind, reader_group) = (RadioKind::default(), "main".to_owned());
+        Self { kind, name: None, reader_group, simulated: None, sx127x: None, serial: None }
     }
 }
 
@@ -44,6 +49,33 @@ impl RadioSettings {
     /// Its name, where it is the one at `index` of the list, counted from 0.
     pub(super) fn name_at(&self, index: usize) -> String {
         self.name.clone().unwrap_or_else(|| format!("radio{}", index + 1))
+    }
+
+    /// Its chip, where it is one.
+    pub fn chip(&self) -> Option<Sx127xSettings> {
+        (self.kind == RadioKind::Sx127x).then(|| self.sx127x.clone().unwrap_or_default())
+    }
+
+    /// Its modem, where it is one.
+    pub fn modem(&self) -> Option<SerialSettings> {
+        (self.kind == RadioKind::Serial).then(|| self.serial.clone().unwrap_or_default())
+    }
+
+    /// Opens it; nothing where the kind is `none`. What is wrong with a chip or a line is no error here: the radio says
+    /// so itself, and tries again.
+    pub fn open(&self, name: &str) -> Result<Option<AnyRadio>, OpenError> {
+        Ok(match self.kind {
+            RadioKind::None => None,
+            RadioKind::Simulated => Some(self.simulated.clone().unwrap_or_default().open()?.into()),
+            RadioKind::Sx127x => Some(self.sx127x.clone().unwrap_or_default().open(name)?.into()),
+            RadioKind::Serial => Some(self.serial.clone().unwrap_or_default().open()?.into()),
+        })
+    }
+
+    /// What the law would say if a chip that only listens did transmit, each as a sentence.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let breaches = self.chip().filter(|chip| !chip.transmit).and_then(|chip| chip.validate().ok());
+        breaches.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     fn validate(&self, name: &str, index: usize) -> Result<(), Refused> {
@@ -56,18 +88,25 @@ impl RadioSettings {
         if !is_name(&self.reader_group) {
             return refuse("reader_group", &self.reader_group, NAMES);
         }
-        let not_here = |kind| Err(Refused::NotInThisBuild { radio: name.to_owned(), kind });
+        // A table that would do nothing is a mistake of the one who wrote it, and is said.
         match self.kind {
-            RadioKind::Sx127x => not_here("sx127x"),
-            RadioKind::Serial => not_here("serial"),
-            RadioKind::None if self.simulated.is_some() => {
+            kind if self.simulated.is_some() && kind != RadioKind::Simulated => {
                 refuse("simulated", "set", "nothing, unless `kind` is \"simulated\"")
             }
-            RadioKind::None | RadioKind::Simulated => {
-                let simulated = self.simulated.as_ref().map_or(Ok(()), SimulatedSettings::validate);
-                simulated.map_err(|source| Refused::Radio { radio: name.to_owned(), source })
+            kind if self.sx127x.is_some() && kind != RadioKind::Sx127x => {
+                refuse("sx127x", "set", "nothing, unless `kind` is \"sx127x\"")
             }
+            kind if self.serial.is_some() && kind != RadioKind::Serial => {
+                refuse("serial", "set", "nothing, unless `kind` is \"serial\"")
+            }
+            _ => self.validate_table().map_err(|source| Refused::Radio { radio: name.to_owned(), source }),
         }
+    }
+
+    fn validate_table(&self) -> Result<(), SettingsError> {
+        self.simulated.as_ref().map_or(Ok(()), SimulatedSettings::validate)?;
+        self.serial.as_ref().map_or(Ok(()), SerialSettings::validate)?;
+        self.sx127x.as_ref().map_or(Ok(()), |chip| chip.chip().map(|_| ()))
     }
 }
 

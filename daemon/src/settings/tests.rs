@@ -32,17 +32,96 @@ fn every_key_stands_in_the_printed_file_with_its_default() {
     assert_eq!(load(&stated, &[], "").unwrap(), expected);
 }
 
-/// Catches an example in the printed file that would be refused once its `# ` is taken away.
+/// The sections of the printed file without their `# `: what stands under `[tls]`, `[[radio]]` and so on.
+fn sections() -> Vec<(String, String)> {
+    let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
+    let mut sections: Vec<(String, String)> = Vec::new();
+    for line in DEFAULT_TEXT.lines().filter_map(|line| line.strip_prefix("# ")) {
+        match sections.last_mut() {
+            _ if line.starts_with('[') => sections.push((line.to_owned(), String::new())),
+            Some((_, keys)) if is_key(&line) => keys.extend([line, "\n"]),
+            _ => {}
+        }
+    }
+    sections
+}
+
+/// Catches an example in the printed file that would be refused once its `# ` is taken away, a default that it states
+/// wrongly, and a key that it does not state.
 #[test]
 fn the_sections_of_the_printed_file_can_be_taken_as_they_stand() {
-    let starts = |line: &str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
-    let lines = DEFAULT_TEXT.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| starts(line));
-    let text = lines.collect::<Vec<_>>().join("\n").replace("\"none\"", "\"simulated\"");
-    let text = text.lines().filter(|line| !line.starts_with("script")).collect::<Vec<_>>().join("\n");
-    let settings = load(&text, &[], "").unwrap();
-    assert_eq!(settings.tls.unwrap().key, Path::new("/etc/herdlinx/key.pem"));
-    let simulated = radio::SimulatedSettings { ledger: Some("/path/to/ledger".into()), ..Default::default() };
-    assert_eq!(settings.radio[0].simulated, Some(simulated));
+    let sections = sections();
+    let of = |name: &str| sections.iter().find(|(header, _)| header == name).unwrap().1.clone();
+    let tls = load(&format!("[tls]\n{}", of("[tls]")), &[], "").unwrap().tls.unwrap();
+    assert_eq!(tls.key, Path::new("/etc/herdlinx/key.pem"));
+    let radio = |kind: &str| {
+        // What has no default is shown by an example.
+        let keys = of(&format!("[radio.{kind}]"));
+        let keys: Vec<_> =
+            keys.lines().filter(|line| !["script", "ledger", "region"].contains(&key_of(line))).collect();
+        let text = format!("[[radio]]\n{}[radio.{kind}]\n{}", of("[[radio]]"), keys.join("\n"));
+        load(&text.replace("\"none\"", &format!("{kind:?}")), &[], "").unwrap().radio.remove(0)
+    };
+    assert_eq!(radio("simulated").simulated, Some(radio::SimulatedSettings::default()));
+    assert_eq!(radio("sx127x").sx127x, Some(radio::Sx127xSettings::default()));
+    assert_eq!(radio("serial").serial, Some(radio::SerialSettings::default()));
+    for (kind, all) in [
+        ("sx127x", toml::to_string(&radio::Sx127xSettings::default()).unwrap()),
+        ("serial", toml::to_string(&radio::SerialSettings::default()).unwrap()),
+    ] {
+        let stated = of(&format!("[radio.{kind}]"));
+        let missing: Vec<_> = all.lines().filter(|line| !stated.lines().any(|it| key_of(it) == key_of(line))).collect();
+        assert!(missing.is_empty(), "{kind}: {missing:?}");
+    }
+}
+
+fn key_of(line: &str) -> &str {
+    line.split(" = ").next().unwrap_or_default()
+}
+
+#[test]
+fn several_radios_of_all_kinds_stand_side_by_side_each_with_its_name() {
+    let text = "[[radio]]\nkind = 'sx127x'\nname = 'gate'\nsx127x = { frequency_hz = 868100000, spreading_factor = 9 }\n\
+                [[radio]]\nkind = 'serial'\nserial = { path = '/dev/serial/by-id/usb-1', framing = 'reyax', baud = 115200 }\n\
+                [[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'sx127x'";
+    let settings = load(text, &[], "").unwrap();
+    let radios: Vec<_> = settings.radios().map(|(channel, radio)| (channel.name, radio.kind)).collect();
+    let expected = [
+        ("gate".to_owned(), RadioKind::Sx127x),
+        ("radio2".to_owned(), RadioKind::Serial),
+        ("radio3".to_owned(), RadioKind::Simulated),
+        ("radio4".to_owned(), RadioKind::Sx127x),
+    ];
+    assert_eq!(radios, expected);
+    assert_eq!(settings.radio[0].chip().unwrap().frequency_hz, 868_100_000);
+    assert_eq!(settings.radio[3].chip(), Some(radio::Sx127xSettings::default()));
+    let variables = [
+        ("HERDLINX_RADIO__KIND", "sx127x"),
+        ("HERDLINX_RADIO__SX127X__SYNC_WORD", "0x34"),
+        ("HERDLINX_RADIO__SX127X__FREQUENCY_HZ", "868100000"),
+    ];
+    let chip = load("", &variables, "").unwrap().radio[0].chip().unwrap();
+    assert_eq!((chip.sync_word, chip.frequency_hz), (0x34, 868_100_000));
+}
+
+/// Catches a law that binds whoever only listens, and one that does not bind whoever transmits.
+#[test]
+fn what_the_law_forbids_a_sender_is_a_note_to_a_listener_and_refuses_a_sender() {
+    let text = |transmit| {
+        format!("[[radio]]\nkind = 'sx127x'\nsx127x = {{ region = 'us902', power_dbm = 20, transmit = {transmit} }}")
+    };
+    let notes = load(&text(false), &[], "").unwrap().notes();
+    assert!(notes.iter().any(|note| note.starts_with("`radio1` only listens") && note.contains("15.247")), "{notes:?}");
+    let refused = load(&text(true), &[], "").unwrap_err().to_string();
+    assert!(refused.contains("`radio1`") && refused.contains("15.247"), "{refused}");
+    assert_eq!(Settings::default().notes(), Vec::<String>::new());
+}
+
+#[test]
+fn settings_are_told_in_the_form_in_which_they_are_read() {
+    let text = "site = 'north'\nlog = 'warn'\n[[radio]]\nkind = 'serial'\n[[radio]]\nkind = 'sx127x'\nsx127x = {}";
+    let settings = load(text, &[], "").unwrap();
+    assert_eq!(load(&toml::to_string(&settings).unwrap(), &[], "").unwrap(), settings);
 }
 
 #[test]
@@ -86,8 +165,14 @@ fn what_cannot_be_is_refused_by_its_name() {
         ("rejections_per_hour = -1", "rejections_per_hour"),
         ("log = 'loud'", "log"),
         ("[tls]\ncertificate = 'x'", "key"),
-        ("[[radio]]\nkind = 'sx127x'", "not in this build"),
-        ("[[radio]]\nkind = 'serial'", "not in this build"),
+        ("[[radio]]\nsx127x = {}", "radio[0].sx127x"),
+        ("[[radio]]\nkind = 'sx127x'\nserial = {}", "radio[0].serial"),
+        ("[[radio]]\nkind = 'serial'\nsimulated = {}", "radio[0].simulated"),
+        ("[[radio]]\nkind = 'sx127x'\nsx127x = { spreading_factor = 6 }", "spreading_factor"),
+        ("[[radio]]\nkind = 'sx127x'\nsx127x = { transmit = true }", "region"),
+        ("[[radio]]\nkind = 'sx127x'\nsx127x = { spreading = 7 }", "spreading"),
+        ("[[radio]]\nkind = 'serial'\nserial = { baud = 1 }", "baud"),
+        ("[[radio]]\nkind = 'serial'\nserial = { framing = 'morse' }", "framing"),
         ("[[radio]]\nname = 'ä'", "radio[0].name"),
         ("[[radio]]\n[[radio]]\nname = 'radio1'", "radio[1].name"),
         ("[[radio]]\nsimulated = {}", "radio[0].simulated"),

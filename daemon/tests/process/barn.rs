@@ -94,8 +94,29 @@ impl Barn {
     /// Starts `run` and waits until it answers.
     pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Process<'_> {
         let mut command = self.command(&["run"]);
-        command.envs(variables.iter().copied()).stdin(Stdio::null());
-        let child = command.spawn().unwrap();
+        command.envs(variables.iter().copied());
+        self.started(command)
+    }
+
+    /// Writes a file of settings, for `--config`.
+    pub(crate) fn write_settings(&self, text: &str) -> String {
+        let path = self.path("herdlinxd.toml");
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Starts `run` with a file of settings.
+    pub(crate) fn start_on(&self, settings: &str) -> Process<'_> {
+        self.started(self.command(&["--config", settings, "run"]))
+    }
+
+    /// Starts a command that goes on until it is stopped.
+    pub(crate) fn begin(&self, args: &[&str]) -> Child {
+        self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn started(&self, mut command: Command) -> Process<'_> {
+        let child = command.stdin(Stdio::null()).spawn().unwrap();
         let mut process = Process { barn: self, child, addr: "0.0.0.0:0".parse().unwrap() };
         until("the process answers", || {
             assert_eq!(process.child.try_wait().unwrap(), None, "the process has ended");

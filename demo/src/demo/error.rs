@@ -53,6 +53,16 @@ pub enum Failure {
         /// Which file.
         path: PathBuf,
     },
+    /// The radio wrote no counts at its end.
+    #[error(
+        "{} is not there: the barn was killed, or what its chip heard is not what its driver delivered; the end of \
+         barn.log says which",
+        path.display()
+    )]
+    NoAccount {
+        /// Where they should be.
+        path: PathBuf,
+    },
     /// The state directory or a port could not be had, or signals not be listened to.
     #[error("{doing}: {source}")]
     System {

@@ -3,7 +3,7 @@
 use super::Failure;
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
 /// The account that the simulated radio leaves behind.
@@ -11,7 +11,7 @@ use std::path::Path;
 pub(super) struct Ledger {
     /// Transmissions by the readers.
     pub(super) sent: u64,
-    /// Those that never arrived, or with a wrong CRC.
+    /// Those that faded, collided, came with a wrong CRC, or were not handed over when the radio was stopped.
     pub(super) lost_in_air: u64,
     /// Those that the radio counted as handed over.
     pub(super) heard: u64,
@@ -36,8 +36,10 @@ impl Ledger {
 }
 
 fn counts(path: &Path) -> Result<Ledger, Failure> {
-    let text = fs::read_to_string(path);
-    let text = text.map_err(|source| Failure::File { doing: "reading", path: path.into(), source })?;
+    let text = fs::read_to_string(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => Failure::NoAccount { path: path.into() },
+        _ => Failure::File { doing: "reading", path: path.into(), source },
+    })?;
     let count = |name: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.ok_or_else(|| Failure::Ledger { path: path.into() })
@@ -66,7 +68,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
         fs::write(&path, "6878\n").unwrap();
-        assert!(matches!(Ledger::read(&path), Err(Failure::File { .. })));
+        assert!(matches!(Ledger::read(&path), Err(Failure::NoAccount { .. })));
         let summary = directory.path().join("heard.summary");
         fs::write(&summary, "sent 1\nheard 1\n").unwrap();
         assert!(matches!(Ledger::read(&path), Err(Failure::Ledger { .. })));

@@ -46,7 +46,7 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// Same seed, same traffic; without it, one that this place has not seen.
     pub seed: Option<u64>,
-    /// Probability that a transmission never arrives.
+    /// Probability that a transmission fades away on its way, besides those that collide.
     pub loss: f64,
     /// Probability that one that arrives has a wrong CRC.
     pub corruption: f64,

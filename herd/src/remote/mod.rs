@@ -28,7 +28,7 @@ mod originals;
 mod status;
 
 pub use buffer::{ChannelDuplicates, DuplicateView, MAX_CHANNELS_TOLD};
-pub use status::{Process, RadioView, ReplicaState, SourceState};
+pub use status::{Process, RadioCounts, RadioView, ReplicaState, SourceState};
 
 use crate::clock::Clock;
 use crate::query::{Page, PageLimit};

@@ -42,6 +42,27 @@ pub struct RadioView {
     pub name: String,
     /// `listening`, `failing` or `ended`.
     pub state: &'static str,
+    /// What is wrong with it and what to do, where something is.
+    pub why: Option<String>,
+    /// What is left of the air time that the law allows it to transmit for, where it may transmit and the law limits it.
+    pub air_time_left_ms: Option<u64>,
+    /// What it counted since the start of the process.
+    pub counts: RadioCounts,
+}
+
+/// What a radio counts.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct RadioCounts {
+    /// Packets that it handed over.
+    pub received: u64,
+    /// Packets that it dropped for a wrong CRC.
+    pub crc_errors: u64,
+    /// Packets and frames that it dropped otherwise.
+    pub malformed: u64,
+    /// Packets found by looking, whose announcement never came.
+    pub rescued: u64,
+    /// Times that it was set up again from the start.
+    pub rebuilt: u64,
 }
 
 /// How the following of a barn is.

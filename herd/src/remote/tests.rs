@@ -107,7 +107,13 @@ fn barn() -> Router {
         barn: BarnHead { head: Sequence(9), age_ms: Some(0), duplicates: 3 },
         process: Process::Source(SourceState {
             uptime_s: 12,
-            radios: vec![RadioView { name: "radio1".into(), state: "listening" }],
+            radios: vec![RadioView {
+                name: "radio1".into(),
+                state: "failing",
+                why: Some("no chip answers".into()),
+                air_time_left_ms: Some(36_000),
+                counts: RadioCounts { received: 3, malformed: 1, ..RadioCounts::default() },
+            }],
             failing: Vec::new(),
             queued_payloads: 4,
             queue_payloads: 4_096,
@@ -262,7 +268,10 @@ async fn the_status_says_what_the_process_is_where_it_stands_and_what_was_never_
     let expected = json!({
         "timestamp": AT, "batches": 3, "cattle": 2, "total_payloads": 8, "processed_payloads": 6, "error_payloads": 2,
         "processing_rate": "75.0%", "site": "north", "role": "source", "uptime_s": 12, "folded": 9, "missed_events": 3,
-        "blocked": null, "failing": [], "radios": [{"name": "radio1", "state": "listening"}],
+        "blocked": null, "failing": [], "radios": [{
+            "name": "radio1", "state": "failing", "why": "no chip answers", "air_time_left_ms": 36_000,
+            "counts": {"received": 3, "crc_errors": 0, "malformed": 1, "rescued": 0, "rebuilt": 0},
+        }],
     });
     for (key, value) in expected.as_object().unwrap() {
         assert_eq!(&at_barn[key], value, "{key}");

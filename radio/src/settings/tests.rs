@@ -69,7 +69,7 @@ fn files_that_cannot_be_opened_are_named() {
     assert!(matches!(settings.open(), Err(OpenError::Ledger(error)) if error.path == Path::new("/nowhere/l")));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_script_and_a_ledger_are_used_as_set() {
     use crate::Radio;
     let directory = tempfile::tempdir().unwrap();

@@ -15,7 +15,8 @@ const MAX_LINE_BYTES: u64 = 2 * MAX_PAYLOAD_BYTES as u64 + 1;
 pub struct LedgerCounts {
     /// Transmissions by the readers, repeats among them.
     pub sent: u64,
-    /// Transmissions that never arrived, or arrived with a wrong CRC.
+    /// Transmissions that the chip did not hear, heard with a wrong CRC, or that were overwritten in it before they were
+    /// read; and, where the radio was dropped before its end, those that had not been handed over by then.
     pub lost_in_air: u64,
     /// Packets that `receive` handed over.
     pub heard: u64,
@@ -23,8 +24,8 @@ pub struct LedgerCounts {
 
 /// A handle on the account of one simulated radio. Clones read the same account, at any time.
 ///
-/// A transmission enters the account when its fate is settled: lost at the moment it was sent, heard when
-/// `receive` hands it over. So the account is balanced at every moment, not only at the end.
+/// A transmission enters the account when its fate is settled: lost when the emulated air says so, heard when `receive`
+/// hands it over. So the account is balanced at every moment, not only at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger(Arc<Mutex<LedgerCounts>>);
 
@@ -46,18 +47,22 @@ impl Ledger {
     }
 
     pub(super) fn count_heard(&self) {
-        self.alter(|counts| counts.heard += 1);
+        self.alter(|counts| {
+            counts.heard += 1;
+            counts.sent += 1;
+        });
     }
 
-    pub(super) fn count_lost(&self) {
-        self.alter(|counts| counts.lost_in_air += 1);
+    pub(super) fn count_lost(&self, transmissions: u64) {
+        self.alter(|counts| {
+            counts.lost_in_air += transmissions;
+            counts.sent += transmissions;
+        });
     }
 
     /// `sent` moves in the same breath as the other two, which is what keeps every reading balanced.
-    fn alter(&self, count_outcome: impl FnOnce(&mut LedgerCounts)) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.sent += 1;
-        count_outcome(&mut counts);
+    fn alter(&self, settle: impl FnOnce(&mut LedgerCounts)) {
+        settle(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -227,7 +232,7 @@ mod tests {
         let path = directory.path().join("heard.summary");
         let ledger = Ledger::default();
         ledger.count_heard();
-        ledger.count_lost();
+        ledger.count_lost(1);
         ledger.count_heard();
         ledger.write_summary(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "sent 3\nlost_in_air 1\nheard 2\n");

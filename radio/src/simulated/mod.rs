@@ -1,18 +1,29 @@
-//! A radio without an antenna.
+//! A radio without an antenna: the real driver on a chip made of software.
 //!
-//! [`Simulated`] plays a [`Script`] or makes [`Traffic`], and keeps a [`Ledger`] of what was sent and what the air
-//! took, so that whoever claims that nothing was lost can be held to it. It follows tokio's clock: where that is
-//! paused, a day of traffic passes in moments.
+//! [`Simulated`] plays a [`Script`] or makes [`Traffic`]. Either goes through an emulated air to an emulated chip
+//! ([`emulator`](crate::emulator)), register by register, and the driver that a barn with an antenna uses
+//! ([`Sx127x`]) empties that chip on a thread of its own. So what a demo or a test hears has been through everything
+//! that a packet goes through on a Raspberry Pi but its wires.
 //!
-//! The schedule is absolute: a transmission is due at its offset from the first `receive`, and no delay adds up. A
-//! listener that falls behind finds the due packets waiting, in order; this radio has no memory to overrun.
+//! - **Readers.** Traffic is sent by six readers, emulated chips themselves, that listen before they talk. At
+//!   [`MODULATION`] the air carries some 15 transmissions a second; what is more is played faster, see
+//!   [`Traffic::speed`].
+//! - **Clock.** The air has its own clock, which waits for the driver however slow the machine is, and never runs ahead
+//!   of real time, times the speed, unless [`at_pace`](Simulated::at_pace) lets it. It begins with the first `receive`.
+//!   A listener that falls behind fills the driver's room of 1,024 packets; then the clock waits for the listener too.
+//! - **Account.** A [`Ledger`] says what was sent and what the air took, so that whoever claims that nothing was lost
+//!   can be held to it. It is the air's account, not the driver's: at the end what the chip flagged good and what the
+//!   driver delivered are compared, and a difference is [`RadioError::Unaccounted`].
+//!
+//! Same seed, same packets in the same order, with the same strengths.
 //!
 //! ```
-//! use radio::{Radio, Simulated, simulated::Traffic};
+//! use radio::{Radio, Simulated, emulator::Pace, simulated::Traffic};
 //!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut radio = Simulated::of_traffic(Traffic { seed: 7, count: Some(100), ..Traffic::default() })?;
+//! let traffic = Traffic { seed: 7, count: Some(20), ..Traffic::default() };
+//! let mut radio = Simulated::of_traffic(traffic)?.at_pace(Pace::Free);
 //! let ledger = radio.ledger();
 //! let mut heard = 0;
 //! while radio.receive().await.is_ok() {
@@ -24,86 +35,113 @@
 //! # }
 //! ```
 
-mod air;
+mod account;
 mod chute;
 mod ledger;
 mod script;
 mod traffic;
+mod yard;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::watch;
 
+pub use account::Unaccounted;
 pub use chute::Payloads;
 pub use ledger::{Ledger, LedgerCounts, LedgerError, summary_path};
-pub use script::{LineFault, MAX_SCRIPT_BYTES, Script, ScriptError, ScriptLine};
+pub use script::{LineFault, MAX_SCRIPT_BYTES, RSSI_DBM, SNR_QUARTER_DB, Script, ScriptError, ScriptLine};
 pub use traffic::Traffic;
+pub use yard::MODULATION;
 
-use crate::{Counters, Packet, Radio, RadioError, SettingsError};
-use air::{Fate, Signal};
+use crate::emulator::Pace;
+use crate::sx127x::{StartError, Sx127x};
+use crate::{Counters, Health, Packet, Radio, RadioError, Reporting, SettingsError};
+use account::Account;
 use ledger::Record;
+use yard::Plan;
 
 /// Streams of the one seed. Each kind of chance has its own, so that a change of one leaves the others as they are.
 #[derive(Debug, Clone, Copy)]
 enum Stream {
     Payloads = 0,
     Times = 1,
-    Air = 2,
-}
-
-/// One transmission by a reader, and what the air makes of it.
-#[derive(Debug)]
-struct Transmission {
-    /// After the first `receive`.
-    due_us: u64,
-    payload: Arc<[u8]>,
-    fate: Fate,
+    Places = 2,
 }
 
 /// A radio driven by a script or a seed. See the [module](self).
+#[derive(Debug)]
 pub struct Simulated {
-    transmissions: Box<dyn Iterator<Item = Transmission> + Send>,
-    /// Drawn, but not settled yet: it waits here while `receive` waits, and stays when that is dropped.
-    pending: Option<Transmission>,
-    started_at: Option<Instant>,
-    ended: bool,
+    plan: Plan,
+    pace: Pace,
+    /// From the first `receive` on.
+    run: Option<Box<Run>>,
+    /// Delivered by the driver and not handed over yet: it waits here while it cannot be written down.
+    held: Option<Packet>,
+    end: End,
     counters: Counters,
+    health: Reporting,
     ledger: Ledger,
     record: Option<Record>,
+}
+
+/// The driver on its chip, and what is known of them.
+#[derive(Debug)]
+struct Run {
+    driver: Sx127x,
+    account: Account,
+    ended: watch::Receiver<bool>,
+}
+
+/// Whether it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NotYet,
+    /// All that was transmitted is settled, and the account is written.
+    Closed,
+    /// What the chip heard and what was delivered differ.
+    Unaccounted(Unaccounted),
 }
 
 impl Simulated {
     /// Plays a script as it is written, without a loss. Ends with it.
     pub fn of_script(script: Script) -> Self {
-        Self::of(transmissions_of(script))
+        Self::of(Plan::Script(script))
     }
 
     /// Makes traffic, until its `count` or `seconds` are reached.
     pub fn of_traffic(traffic: Traffic) -> Result<Self, SettingsError> {
-        traffic::Transmissions::new(traffic).map(Self::of)
+        traffic.validate()?;
+        Ok(Self::of(Plan::Traffic(traffic)))
     }
 
-    fn of(transmissions: impl Iterator<Item = Transmission> + Send + 'static) -> Self {
+    fn of(plan: Plan) -> Self {
         Self {
-            transmissions: Box::new(transmissions),
-            pending: None,
-            started_at: None,
-            ended: false,
+            pace: plan.pace(),
+            plan,
+            run: None,
+            held: None,
+            end: End::NotYet,
             counters: Counters::default(),
+            health: Reporting::default(),
             ledger: Ledger::default(),
             record: None,
         }
     }
 
+    /// Another pace of the air's clock. With [`Pace::Free`] hours pass in moments, and the same packets are heard.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
     /// Keeps a written record at `path`: every payload, as one line of hex, before it is delivered; and at the end, or
     /// when the radio is dropped before it, the counts, at [`summary_path`]. An existing record is continued, while the
-    /// counts are of this radio alone.
+    /// counts are of this radio alone. After [`RadioError::Unaccounted`] there are no counts to trust, and none are
+    /// written.
     ///
     /// A line without a delivery is possible, where the process is killed between the two; a delivery without
     /// a line is not.
@@ -119,115 +157,121 @@ impl Simulated {
         self.ledger.clone()
     }
 
-    /// When the next transmission is due. Draws it if there is none waiting; `None` at the end.
-    fn next_due(&mut self) -> Option<Instant> {
-        let started_at = *self.started_at.get_or_insert_with(Instant::now);
-        if self.pending.is_none() {
-            self.pending = self.transmissions.next();
-        }
-        self.pending.as_ref().map(|pending| started_at + Duration::from_micros(pending.due_us))
+    /// Lets the air begin, and starts the driver on it.
+    fn start(&self) -> Result<Run, StartError> {
+        let account = Account::new(self.plan.open(self.pace), self.ledger.clone());
+        let told = (self.counters.clone(), self.health.clone());
+        let driver = Sx127x::start_telling("simulated", account.board(), MODULATION, told)?;
+        Ok(Run { driver, ended: account.ended(), account })
     }
 
-    /// Settles the pending transmission: the packet, if it was heard.
+    /// Hands over what is held, if anything is: written down, then counted.
     ///
-    /// Without an await, so that no future can be dropped half-way. On an error it stays pending and uncounted.
-    fn settle(&mut self, received_at: Instant) -> Result<Option<Packet>, LedgerError> {
-        let Some(Transmission { payload, fate, .. }) = &self.pending else { return Ok(None) };
-        let packet = match *fate {
-            Fate::Heard(signal) => {
-                if let Some(record) = &mut self.record {
-                    record.append(payload)?;
-                }
-                self.counters.count_received();
-                self.ledger.count_heard();
-                Some(packet(payload, signal, received_at))
-            }
-            Fate::Corrupted => {
-                self.counters.count_crc_error();
-                self.ledger.count_lost();
-                None
-            }
-            Fate::Lost => {
-                self.ledger.count_lost();
-                None
-            }
-        };
-        self.pending = None;
+    /// Without an await, so that no future can be dropped half-way. On an error it stays held and uncounted.
+    fn hand_over(&mut self) -> Result<Option<Packet>, LedgerError> {
+        if let (Some(packet), Some(record)) = (&self.held, &mut self.record) {
+            record.append(&packet.bytes)?;
+        }
+        let packet = self.held.take();
+        if packet.is_some() {
+            self.counters.count_received();
+            self.ledger.count_heard();
+        }
         Ok(packet)
     }
 
-    /// Closes the account. On an error the next call tries again.
-    fn end(&mut self) -> Result<(), LedgerError> {
-        if !self.ended {
-            if let Some(record) = &self.record {
-                self.ledger.write_summary(&record.summary_path())?;
-            }
-            self.ended = true;
+    /// Closes the account, and says how. On an error of the file the next call tries again.
+    fn close(&mut self) -> RadioError {
+        if let Some(Err(unaccounted)) = self.run.as_ref().map(|run| run.account.prove()) {
+            self.end = End::Unaccounted(unaccounted);
+            return unaccounted.into();
         }
-        Ok(())
+        match self.write_summary() {
+            Ok(()) => {
+                self.end = End::Closed;
+                RadioError::Closed
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    fn write_summary(&self) -> Result<(), LedgerError> {
+        self.record.as_ref().map_or(Ok(()), |record| self.ledger.write_summary(&record.summary_path()))
+    }
+}
+
+impl Run {
+    /// Waits for what the driver delivers next; `None` at the end of all. Cancel-safe.
+    async fn next(&mut self) -> Result<Option<Packet>, RadioError> {
+        let (driver, ended) = (&mut self.driver, &mut self.ended);
+        let packet = tokio::select! {
+            biased;
+            packet = driver.next_uncounted() => Some(packet?),
+            _ = ended.wait_for(|ended| *ended) => None,
+        };
+        // The end is told after the last packet was delivered: it may have come between the two looks.
+        let packet = packet.or_else(|| self.driver.waiting_uncounted());
+        Ok(packet.map(|packet| self.noted(packet)))
+    }
+
+    fn noted(&self, packet: Packet) -> Packet {
+        self.account.note_delivered(&packet.bytes);
+        packet
     }
 }
 
 impl Radio for Simulated {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         loop {
+            // A packet that waits is taken without a wait: others must run all the same.
             tokio::task::coop::consume_budget().await;
-            let Some(due) = self.next_due() else {
-                self.end()?;
-                return Err(RadioError::Closed);
-            };
-            // What is due goes out at once: a timer ticks in milliseconds, and a fast traffic in microseconds.
-            if due > Instant::now() {
-                sleep_until(due).await;
+            match self.end {
+                End::NotYet => {}
+                End::Closed => return Err(RadioError::Closed),
+                End::Unaccounted(unaccounted) => return Err(unaccounted.into()),
             }
-            if let Some(packet) = self.settle(due)? {
+            if let Some(packet) = self.hand_over()? {
                 return Ok(packet);
+            }
+            if self.run.is_none() {
+                self.run = Some(Box::new(self.start()?));
+            }
+            if let Some(run) = &mut self.run {
+                self.held = run.next().await?;
+            }
+            if self.held.is_none() {
+                return Err(self.close());
             }
         }
     }
 
+    /// Those of the driver: all but `received` are counted by it.
     fn counters(&self) -> Counters {
         self.counters.clone()
+    }
+
+    /// What the driver says of its chip.
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.subscribe()
     }
 }
 
 impl Drop for Simulated {
     /// A listener that is stopped in the middle of the traffic leaves its account behind as well.
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
-            tracing::warn!(%error, "the account of a simulated radio is missing");
+        if let Some(run) = self.run.take() {
+            let Run { driver, account, .. } = *run;
+            // It may read on until its thread has ended.
+            drop(driver);
+            account.close();
+        }
+        let written = match self.end {
+            End::NotYet => self.write_summary().map_err(RadioError::from),
+            End::Closed => Ok(()),
+            End::Unaccounted(unaccounted) => Err(unaccounted.into()),
+        };
+        if let Err(error) = written {
+            tracing::error!(%error, "the account of a simulated radio is missing");
         }
     }
-}
-
-impl fmt::Debug for Simulated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Simulated")
-            .field("pending", &self.pending)
-            .field("started_at", &self.started_at)
-            .field("ended", &self.ended)
-            .field("counters", &self.counters)
-            .field("ledger", &self.ledger)
-            .field("record", &self.record)
-            .finish_non_exhaustive()
-    }
-}
-
-fn packet(payload: &[u8], signal: Signal, received_at: Instant) -> Packet {
-    Packet {
-        bytes: payload.to_vec(),
-        rssi_dbm: Some(signal.rssi_dbm),
-        snr_quarter_db: Some(signal.snr_quarter_db),
-        frequency_error_hz: Some(signal.frequency_error_hz),
-        received_at,
-    }
-}
-
-fn transmissions_of(script: Script) -> impl Iterator<Item = Transmission> + Send {
-    script.into_lines().into_iter().scan(0, |due_us, line| {
-        *due_us += u64::from(line.delay_ms) * 1_000;
-        let signal = Signal { rssi_dbm: line.rssi_dbm, snr_quarter_db: line.snr_quarter_db, frequency_error_hz: 0 };
-        let fate = if line.corrupted { Fate::Corrupted } else { Fate::Heard(signal) };
-        Some(Transmission { due_us: *due_us, payload: line.payload.into(), fate })
-    })
 }

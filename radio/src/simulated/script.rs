@@ -15,6 +15,7 @@
 use std::fmt::{self, Write as _};
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -22,6 +23,12 @@ use crate::MAX_PAYLOAD_BYTES;
 
 /// The largest script that is read from a file.
 pub const MAX_SCRIPT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Strengths that a packet of a script may have: from the noise of the channel to a reader at the antenna.
+pub const RSSI_DBM: RangeInclusive<i16> = -120..=0;
+/// Signal to noise ratios that it may have: those that are heard at SF7 (data sheet, table 13), up to what the chip's
+/// register holds.
+pub const SNR_QUARTER_DB: RangeInclusive<i16> = -30..=127;
 
 /// How strong a scripted packet is unless it says otherwise: a reader across the yard.
 const USUAL_RSSI_DBM: i16 = -80;
@@ -31,13 +38,13 @@ const USUAL_SNR_QUARTER_DB: i16 = 36;
 /// One transmission of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptLine {
-    /// Time since the line before, or since the first `receive`.
+    /// Time since the line before, on the air's clock. Where that one is still on the air, this one waits.
     pub delay_ms: u32,
     /// 1..=255 bytes.
     pub payload: Vec<u8>,
-    /// As the radio will report it.
+    /// At the barn's antenna: [`RSSI_DBM`]. The chip tells 15 strengths out of 16, so it may be reported 1 dB off.
     pub rssi_dbm: i16,
-    /// As the radio will report it, in quarters of a dB.
+    /// As the radio will report it, in quarters of a dB: [`SNR_QUARTER_DB`].
     pub snr_quarter_db: i16,
     /// The packet arrives with a wrong CRC: counted by the radio, never delivered.
     pub corrupted: bool,
@@ -63,7 +70,8 @@ impl Script {
     /// A script of these lines. An error counts them from 1.
     pub fn new(lines: Vec<ScriptLine>) -> Result<Self, ScriptError> {
         for (line, number) in lines.iter().zip(1..) {
-            check_length(&line.payload).map_err(|fault| ScriptError::Line { number, fault })?;
+            let checked = check_length(&line.payload).and_then(|()| check_signal(line));
+            checked.map_err(|fault| ScriptError::Line { number, fault })?;
         }
         Ok(Self(lines))
     }
@@ -137,6 +145,17 @@ pub enum LineFault {
         /// Its length, escapes resolved.
         bytes: usize,
     },
+    /// No chip hears it, or tells of it, like that.
+    #[error(
+        "a packet of {rssi_dbm} dBm and an SNR of {snr_quarter_db} quarters of a dB cannot be heard as written; allowed \
+         are {RSSI_DBM:?} dBm and {SNR_QUARTER_DB:?} quarters"
+    )]
+    Signal {
+        /// As written.
+        rssi_dbm: i16,
+        /// As written.
+        snr_quarter_db: i16,
+    },
     /// A backslash begins nothing known.
     #[error("`{0}` is no escape; write \\xNN (two hex digits), \\n, or \\\\ for a backslash")]
     BadEscape(String),
@@ -177,6 +196,12 @@ fn check_length(payload: &[u8]) -> Result<(), LineFault> {
         1..=MAX_PAYLOAD_BYTES => Ok(()),
         bytes => Err(LineFault::PayloadTooLong { bytes }),
     }
+}
+
+fn check_signal(line: &ScriptLine) -> Result<(), LineFault> {
+    let &ScriptLine { rssi_dbm, snr_quarter_db, .. } = line;
+    let heard = RSSI_DBM.contains(&rssi_dbm) && SNR_QUARTER_DB.contains(&snr_quarter_db);
+    heard.then_some(()).ok_or(LineFault::Signal { rssi_dbm, snr_quarter_db })
 }
 
 fn unescape(text: &str) -> Result<Vec<u8>, LineFault> {
@@ -275,6 +300,15 @@ mod tests {
     fn a_list_with_a_payload_no_radio_can_send_is_refused() {
         let lines = vec![ScriptLine::new(0, "a"), ScriptLine::new(0, "")];
         assert!(matches!(Script::new(lines), Err(ScriptError::Line { number: 2, fault: LineFault::NoPayload })));
+    }
+
+    #[test]
+    fn a_signal_that_no_chip_would_report_is_refused() {
+        for (rssi_dbm, snr_quarter_db) in [(-121, 36), (1, 36), (-80, -31), (-80, 128)] {
+            let line = ScriptLine { rssi_dbm, snr_quarter_db, ..ScriptLine::new(0, "a") };
+            let refused = Script::new(vec![line]);
+            assert!(matches!(refused, Err(ScriptError::Line { number: 1, fault: LineFault::Signal { .. } })));
+        }
     }
 
     #[test]

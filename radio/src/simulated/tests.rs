@@ -1,36 +1,47 @@
-//! What holds for a whole simulated radio. Time is paused, so that hours of traffic pass in moments.
+//! What holds for a whole simulated radio. The air's clock runs free, so that an hour of traffic passes in moments.
 
 use std::collections::HashSet;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::emulator::{Fate, Tally};
 
 const SEED: u64 = 4_711;
-const SECOND_US: u128 = 1_000_000;
 
 fn traffic() -> Traffic {
-    Traffic { seed: SEED, count: Some(500), ..Traffic::default() }
+    Traffic { seed: SEED, count: Some(60), rate_per_s: 20.0, ..Traffic::default() }
 }
 
 fn radio_of(traffic: &Traffic) -> Simulated {
-    Simulated::of_traffic(traffic.clone()).unwrap()
+    println!("seed {}", traffic.seed);
+    Simulated::of_traffic(traffic.clone()).unwrap().at_pace(Pace::Free)
 }
 
-/// A runtime whose clock stands still until all wait for it, for tests that are no `tokio::test`.
+fn radio_of_script(lines: Vec<ScriptLine>) -> Simulated {
+    Simulated::of_script(Script::new(lines).unwrap()).at_pace(Pace::Free)
+}
+
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+fn tally(radio: &Simulated) -> Tally {
+    radio.run.as_ref().unwrap().account.tally()
 }
 
 /// All packets to the end of the radio. With `cancel`, futures of `receive` are dropped after times by chance.
 async fn hear_all(radio: &mut Simulated, mut cancel: Option<ChaCha12Rng>) -> Vec<Packet> {
     let mut packets = Vec::new();
     loop {
-        let patience_us = cancel.as_mut().map_or(u64::MAX / 1_000, |chance| chance.random_range(0..400_000));
+        let patience_us = cancel.as_mut().map_or(u64::MAX / 1_000, |chance| chance.random_range(0..2_000));
         match timeout(Duration::from_micros(patience_us), radio.receive()).await {
             Err(_) => {}
             Ok(Ok(packet)) => packets.push(packet),
@@ -40,13 +51,13 @@ async fn hear_all(radio: &mut Simulated, mut cancel: Option<ChaCha12Rng>) -> Vec
     }
 }
 
-/// A packet without its instant but with its time since `start`, so that two runs can be compared.
-type Heard = (u128, Vec<u8>, Option<i16>, Option<i16>, Option<i32>);
+/// A packet without its instant, so that two runs can be compared.
+type Heard = (Vec<u8>, Option<i16>, Option<i16>, Option<i32>);
 
-fn since(start: Instant, packets: Vec<Packet>) -> Vec<Heard> {
+fn heard(packets: Vec<Packet>) -> Vec<Heard> {
     let heard = |packet: Packet| {
-        let Packet { bytes, rssi_dbm, snr_quarter_db, frequency_error_hz, received_at } = packet;
-        ((received_at - start).as_micros(), bytes, rssi_dbm, snr_quarter_db, frequency_error_hz)
+        let Packet { bytes, rssi_dbm, snr_quarter_db, frequency_error_hz, .. } = packet;
+        (bytes, rssi_dbm, snr_quarter_db, frequency_error_hz)
     };
     packets.into_iter().map(heard).collect()
 }
@@ -54,9 +65,7 @@ fn since(start: Instant, packets: Vec<Packet>) -> Vec<Heard> {
 fn heard_of(traffic: &Traffic, cancel: Option<ChaCha12Rng>) -> (Vec<Heard>, LedgerCounts) {
     run(async {
         let mut radio = radio_of(traffic);
-        let start = Instant::now();
-        let heard = since(start, hear_all(&mut radio, cancel).await);
-        (heard, radio.ledger().counts())
+        (heard(hear_all(&mut radio, cancel).await), radio.ledger().counts())
     })
 }
 
@@ -65,22 +74,31 @@ fn assert_balanced(counts: LedgerCounts) {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_packets_at_the_same_times() {
-    println!("seed {SEED}");
+fn the_same_seed_gives_the_same_packets_with_the_same_strengths() {
     let (first, counts) = heard_of(&traffic(), None);
-    assert!(first.len() > 400, "{counts:?}");
+    assert!(first.len() > 60, "{counts:?}");
     assert_eq!((first.clone(), counts), heard_of(&traffic(), None));
     let another = heard_of(&Traffic { seed: SEED + 1, ..traffic() }, None).0;
-    let shared = first.iter().filter(|heard| another.iter().any(|other| other.1 == heard.1)).count();
+    let shared = first.iter().filter(|heard| another.iter().any(|other| other.0 == heard.0)).count();
     assert_eq!(shared, 0, "two seeds over one barn share payloads");
 }
 
-#[test]
-fn without_loss_and_corruption_all_that_is_sent_is_heard() {
-    let (heard, counts) = heard_of(&Traffic { loss: 0.0, corruption: 0.0, ..traffic() }, None);
-    assert_eq!(counts, LedgerCounts { sent: heard.len() as u64, lost_in_air: 0, heard: heard.len() as u64 });
-    let distinct: HashSet<_> = heard.into_iter().map(|heard| heard.1).collect();
-    assert_eq!(distinct, traffic().payloads().take(500).collect());
+/// Would catch readers that talk into each other, and an air that is asked to carry more than it can.
+#[tokio::test]
+async fn of_twenty_payloads_a_second_nine_in_ten_are_heard_at_the_default_settings() {
+    let traffic = Traffic { rate_per_s: 20.0, count: Some(600), ..Traffic::default() };
+    let mut radio = radio_of(&traffic);
+    let packets = hear_all(&mut radio, None).await;
+    let distinct: HashSet<_> = packets.into_iter().map(|packet| packet.bytes).collect();
+    let (tally, counts) = (tally(&radio), radio.ledger().counts());
+    let fates: Vec<_> = Fate::ALL.into_iter().map(|fate| (fate, tally.of(fate))).filter(|fate| fate.1 > 0).collect();
+    println!(
+        "{} of 600 payloads heard at {MODULATION:?}, speed {}: {counts:?}, {fates:?}",
+        distinct.len(),
+        traffic.speed()
+    );
+    assert!(distinct.len() >= 540, "{}", distinct.len());
+    assert_eq!(tally.total(), counts.sent);
 }
 
 #[test]
@@ -88,38 +106,52 @@ fn an_air_that_loses_all_lets_the_radio_end_all_the_same() {
     let (heard, counts) = heard_of(&Traffic { loss: 1.0, ..traffic() }, None);
     assert!(heard.is_empty());
     assert_eq!(counts.sent, counts.lost_in_air);
-    assert!(counts.sent >= 500);
+    assert!(counts.sent > 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_loss_of_a_pinned_seed_is_near_the_given_one() {
-    println!("seed {SEED}");
-    let mut radio = radio_of(&Traffic { count: Some(20_000), ..traffic() });
+#[tokio::test]
+async fn loss_and_corruption_of_a_pinned_seed_are_near_the_given_ones() {
+    let mut radio = radio_of(&Traffic { count: Some(600), loss: 0.2, corruption: 0.1, ..traffic() });
     let heard = hear_all(&mut radio, None).await.len() as u64;
-    let counts = radio.ledger().counts();
-    let crc_errors = radio.counters().read().crc_errors;
-    // 20,000 payloads, each sent 1.5 times in the mean, of which 4 % are lost and 1.92 % corrupted.
-    assert!(counts.sent.abs_diff(30_000) < 500, "{counts:?}");
-    assert!((counts.lost_in_air - crc_errors).abs_diff(1_200) < 200, "{counts:?}");
-    assert!(crc_errors.abs_diff(576) < 130, "{crc_errors}");
-    assert_eq!((heard, heard), (counts.heard, radio.counters().read().received));
+    let (tally, counts, counters) = (tally(&radio), radio.ledger().counts(), radio.counters().read());
+    println!("{counts:?} {tally:?}");
+    // Some 900 transmissions, of which 20 % fade and 8 % are corrupted, each within five standard deviations.
+    let within = |found: u64, share: f64, off: f64| {
+        #[expect(clippy::cast_precision_loss, reason = "counts of hundreds")]
+        let expected = share * counts.sent as f64;
+        #[expect(clippy::cast_precision_loss, reason = "counts of hundreds")]
+        let found = found as f64;
+        assert!((found - expected).abs() < off, "{found} is not {expected} +- {off}");
+    };
+    within(tally.of(Fate::TooWeak), 0.2, 60.0);
+    within(tally.of(Fate::CrcBad), 0.08, 41.0);
+    assert_eq!(counters.crc_errors, tally.of(Fate::CrcBad));
+    assert_eq!((heard, heard), (counts.heard, counters.received));
+    assert_eq!((counters.rescued, counters.rebuilt, counters.malformed), (0, 0, 0));
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_ledger_balances_at_every_moment() {
+#[tokio::test]
+async fn the_ledger_balances_at_every_moment_and_for_every_reader_of_it() {
     let mut radio = radio_of(&traffic());
     let ledger = radio.ledger();
+    let (is_over, watched) = (Arc::new(AtomicBool::new(false)), ledger.clone());
+    let over = is_over.clone();
+    let watched = std::thread::spawn(move || {
+        while !over.load(Relaxed) {
+            assert_balanced(watched.counts());
+            std::thread::yield_now();
+        }
+    });
     let mut delivered = 0;
     while radio.receive().await.is_ok() {
         delivered += 1;
-        let counts = ledger.counts();
-        assert_balanced(counts);
-        assert_eq!(counts.heard, delivered);
+        assert_eq!(ledger.counts().heard, delivered);
     }
-    assert_balanced(ledger.counts());
+    is_over.store(true, Relaxed);
+    watched.join().unwrap();
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_closed_radio_stays_closed() {
     let mut radio = radio_of(&Traffic { count: Some(1), ..traffic() });
     hear_all(&mut radio, None).await;
@@ -130,66 +162,117 @@ async fn a_closed_radio_stays_closed() {
     assert_eq!(radio.ledger().counts(), counts);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_slow_listener_finds_all_packets_waiting_with_the_times_they_were_heard_at() {
-    let (expected, _) = heard_of_here(&traffic(), Duration::ZERO).await;
-    let (late, counts) = heard_of_here(&traffic(), Duration::from_secs(3)).await;
-    assert_eq!(late, expected);
-    assert_balanced(counts);
+#[tokio::test]
+async fn a_script_without_a_line_ends_at_once() {
+    assert!(hear_all(&mut radio_of_script(Vec::new()), None).await.is_empty());
 }
 
-async fn heard_of_here(traffic: &Traffic, pause: Duration) -> (Vec<Heard>, LedgerCounts) {
-    let mut radio = radio_of(traffic);
-    let (start, mut packets) = (Instant::now(), Vec::new());
-    while let Ok(packet) = radio.receive().await {
-        packets.push(packet);
-        tokio::time::sleep(pause).await;
+/// More than the driver has room for waits on the air.
+#[tokio::test]
+async fn the_air_waits_for_a_listener_that_falls_behind_and_nothing_is_lost() {
+    let lines = (0..crate::sx127x::WAITING_PACKETS + 50).map(|n| ScriptLine::new(0, n.to_string()));
+    let mut radio = radio_of_script(lines.collect());
+    assert_eq!(radio.receive().await.unwrap().bytes, b"0");
+    let chip_thread_has_filled_its_room = async {
+        while radio.run.as_ref().unwrap().account.tally().of(Fate::Read) < crate::sx127x::WAITING_PACKETS as u64 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), chip_thread_has_filled_its_room).await.unwrap();
+    let packets = hear_all(&mut radio, None).await;
+    for (packet, n) in packets.iter().zip(1..) {
+        assert_eq!(packet.bytes, n.to_string().as_bytes());
     }
-    (since(start, packets), radio.ledger().counts())
+    assert_eq!(packets.len(), crate::sx127x::WAITING_PACKETS + 49);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_fast_traffic_keeps_its_rate_on_the_clock() {
-    let traffic = Traffic { rate_per_s: 100_000.0, seconds: Some(1.0), count: None, repeats_mean: 0.0, ..traffic() };
-    let mut radio = radio_of(&traffic);
-    let start = Instant::now();
-    hear_all(&mut radio, None).await;
-    assert!(start.elapsed() <= Duration::from_millis(1_001), "{:?}", start.elapsed());
-    // The last pen may be cut by the end, with what it is ahead of its time: 200 animals at most.
-    assert!(radio.ledger().counts().sent.abs_diff(100_000) < 1_000, "{:?}", radio.ledger().counts());
-}
-
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_radio_that_is_always_ready_lets_other_tasks_run() {
-    let mut radio = radio_of(&Traffic { rate_per_s: 100_000.0, count: None, loss: 0.5, ..traffic() });
+    let lines = (0..600).map(|n| ScriptLine::new(0, n.to_string()));
+    let mut radio = radio_of_script(lines.collect());
     radio.receive().await.unwrap();
-    // A backlog of a million packets: nothing below ever waits for the clock.
-    tokio::time::advance(Duration::from_secs(10)).await;
+    let a_backlog_waits = async {
+        while tally(&radio).of(Fate::Read) < 590 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), a_backlog_waits).await.unwrap();
     let other = tokio::spawn(async { tokio::task::yield_now().await });
     let mut received = 0_u32;
     while !other.is_finished() {
         radio.receive().await.unwrap();
         received += 1;
-        assert!(received < 10_000, "the other task never ran");
+        assert!(received < 500, "the other task never ran");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_script_is_heard_at_its_times_and_ends() {
-    let script: Script = "+10 a\n+0 b\n+1500 c".parse().unwrap();
-    let mut radio = Simulated::of_script(script);
-    let start = Instant::now();
-    let heard = since(start, hear_all(&mut radio, None).await);
-    let times: Vec<_> = heard.iter().map(|heard| (heard.0, heard.1.as_slice())).collect();
-    assert_eq!(times, [(10_000, b"a".as_slice()), (10_000, b"b"), (1_510_000, b"c")]);
-    assert_eq!(radio.ledger().counts(), LedgerCounts { sent: 3, lost_in_air: 0, heard: 3 });
+#[tokio::test]
+async fn a_script_is_heard_as_it_is_written() {
+    let weak = ScriptLine { rssi_dbm: -117, snr_quarter_db: -28, ..ScriptLine::new(0, "weak") };
+    let spoiled = ScriptLine { corrupted: true, ..ScriptLine::new(0, "spoiled") };
+    let strong = ScriptLine { rssi_dbm: -30, snr_quarter_db: 41, ..ScriptLine::new(1_500, vec![0x80; 255]) };
+    let mut radio = radio_of_script(vec![ScriptLine::new(10, "usual"), weak, spoiled, strong]);
+    let found = heard(hear_all(&mut radio, None).await);
+    let expected = [
+        (b"usual".to_vec(), Some(-80), Some(36), Some(0)),
+        (b"weak".to_vec(), Some(-117), Some(-28), Some(0)),
+        (vec![0x80; 255], Some(-30), Some(41), Some(0)),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(radio.ledger().counts(), LedgerCounts { sent: 4, lost_in_air: 1, heard: 3 });
+    assert_eq!(radio.counters().read().crc_errors, 1);
 }
 
-#[tokio::test(start_paused = true)]
+#[test]
+fn every_strength_that_a_script_may_say_is_reported_to_one_db_and_every_ratio_exactly() {
+    let strengths = RSSI_DBM.map(|rssi_dbm| ScriptLine { rssi_dbm, ..ScriptLine::new(0, "a") });
+    let ratios = SNR_QUARTER_DB.map(|snr_quarter_db| ScriptLine { snr_quarter_db, ..ScriptLine::new(0, "a") });
+    let lines: Vec<_> = strengths.chain(ratios).collect();
+    let packets = run(async { hear_all(&mut radio_of_script(lines.clone()), None).await });
+    assert_eq!(packets.len(), lines.len());
+    for (packet, line) in packets.iter().zip(&lines) {
+        assert!(packet.rssi_dbm.unwrap().abs_diff(line.rssi_dbm) <= 1, "{packet:?} {line:?}");
+        assert_eq!(packet.snr_quarter_db, Some(line.snr_quarter_db));
+    }
+}
+
+/// Would catch a driver that loses a packet which the chip flagged good, however well the other counts look.
+#[tokio::test]
+async fn a_packet_that_the_chip_flagged_good_and_the_driver_did_not_deliver_is_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heard");
+    let lines = ["a", "b", "c"].map(|payload| ScriptLine::new(0, payload));
+    let mut radio = radio_of_script(lines.to_vec()).with_ledger(&path).unwrap();
+    assert_eq!(radio.receive().await.unwrap().bytes, b"a");
+    // Behind the radio's back.
+    radio.run.as_mut().unwrap().driver.next_uncounted().await.unwrap();
+    assert_eq!(radio.receive().await.unwrap().bytes, b"c");
+    for _ in 0..2 {
+        let error = radio.receive().await.unwrap_err();
+        let expected = Unaccounted { read: 3, unread: 0, delivered: 2 };
+        assert!(matches!(error, RadioError::Unaccounted(found) if found == expected), "{error}");
+    }
+    drop(radio);
+    assert!(!summary_path(&path).exists(), "an account that is not true is not written");
+}
+
+/// As many as there were, but not those.
+#[tokio::test]
+async fn a_packet_that_the_driver_altered_is_found() {
+    let mut radio = radio_of_script(["a", "b"].map(|payload| ScriptLine::new(0, payload)).to_vec());
+    assert_eq!(radio.receive().await.unwrap().bytes, b"a");
+    let run = radio.run.as_mut().unwrap();
+    run.driver.next_uncounted().await.unwrap();
+    run.account.note_delivered(b"x");
+    let text = radio.receive().await.unwrap_err().to_string();
+    assert!(text.contains("2 were read") && text.contains("other bytes"), "{text}");
+}
+
+#[tokio::test]
 async fn the_record_holds_a_packet_before_it_is_delivered_and_the_summary_stands_at_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("heard");
-    let mut radio = radio_of(&Traffic { count: Some(50), ..traffic() }).with_ledger(&path).unwrap();
+    let mut radio = radio_of(&traffic()).with_ledger(&path).unwrap();
     let mut expected = String::new();
     while let Ok(packet) = radio.receive().await {
         expected.extend(packet.bytes.iter().map(|byte| format!("{byte:02x}")));
@@ -202,27 +285,37 @@ async fn the_record_holds_a_packet_before_it_is_delivered_and_the_summary_stands
     assert_eq!(summary, format!("sent {sent}\nlost_in_air {lost_in_air}\nheard {heard}\n"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_radio_that_is_dropped_in_the_middle_leaves_its_summary_behind() {
+#[tokio::test]
+async fn a_radio_that_is_dropped_in_the_middle_leaves_its_summary_and_counts_as_lost_what_it_did_not_hand_over() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("heard");
-    let mut radio = radio_of(&traffic()).with_ledger(&path).unwrap();
+    let lines = (0..300).map(|n| ScriptLine::new(0, n.to_string()));
+    let mut radio = radio_of_script(lines.collect()).with_ledger(&path).unwrap();
     for _ in 0..20 {
         radio.receive().await.unwrap();
     }
     assert!(!summary_path(&path).exists());
-    let LedgerCounts { sent, lost_in_air, heard } = radio.ledger().counts();
+    let a_hundred_are_read = async {
+        while tally(&radio).of(Fate::Read) < 100 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), a_hundred_are_read).await.unwrap();
+    let ledger = radio.ledger();
+    assert_eq!(ledger.counts(), LedgerCounts { sent: 20, lost_in_air: 0, heard: 20 });
     drop(radio);
+    let LedgerCounts { sent, lost_in_air, heard } = ledger.counts();
+    assert_balanced(ledger.counts());
+    assert!(lost_in_air >= 80 && heard == 20, "{:?}", ledger.counts());
     let summary = fs::read_to_string(summary_path(&path)).unwrap();
     assert_eq!(summary, format!("sent {sent}\nlost_in_air {lost_in_air}\nheard {heard}\n"));
-    assert_eq!((heard, fs::read_to_string(&path).unwrap().lines().count()), (20, 20));
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 20);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_packet_that_cannot_be_recorded_waits_uncounted() {
     // Every write to this device fails for want of space.
-    let mut radio = radio_of(&Traffic { loss: 0.0, corruption: 0.0, ..traffic() });
-    let expected = traffic().payloads().next().unwrap();
+    let mut radio = radio_of_script(vec![ScriptLine::new(0, "kept")]);
     radio.record = Some(Record::unchecked(Path::new("/dev/full")).unwrap());
     for _ in 0..2 {
         let error = radio.receive().await.unwrap_err();
@@ -231,34 +324,45 @@ async fn a_packet_that_cannot_be_recorded_waits_uncounted() {
         assert_eq!(radio.counters().read().received, 0);
     }
     radio.record = None;
-    assert_eq!(radio.receive().await.unwrap().bytes, expected);
+    assert_eq!(radio.receive().await.unwrap().bytes, b"kept");
+    assert_eq!(radio.counters().read().received, 1);
+}
+
+/// The clock's pace is a matter of the air's own tests; here it must hear the same.
+#[test]
+fn at_real_time_the_same_packets_are_heard() {
+    let traffic = Traffic { count: Some(8), rate_per_s: 400.0, ..traffic() };
+    let mut in_real_time = Simulated::of_traffic(traffic.clone()).unwrap();
+    assert_eq!(in_real_time.pace, Pace::RealTime { speed: 40.0 });
+    let packets = run(async { hear_all(&mut in_real_time, None).await });
+    assert_eq!(heard(packets), heard_of(&traffic, None).0);
+}
+
+#[test]
+fn more_than_the_air_carries_is_played_faster() {
+    let speed = |rate_per_s, repeats_mean| Traffic { rate_per_s, repeats_mean, ..Traffic::default() }.speed();
+    let speeds = [speed(0.001, 0.5), speed(5.0, 0.5), speed(10.0, 0.5), speed(20.0, 0.5), speed(100_000.0, 2.0)];
+    for (found, expected) in speeds.into_iter().zip([1.0, 1.0, 1.0, 2.0, 20_000.0]) {
+        assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
     fn dropped_futures_lose_nothing_and_repeat_nothing(seed: u64, cancel_seed: u64, rate_per_s in 0.5..200.0) {
-        let traffic = Traffic { seed, rate_per_s, count: Some(150), ..Traffic::default() };
+        let traffic = Traffic { seed, rate_per_s, count: Some(40), ..Traffic::default() };
         let cancel = ChaCha12Rng::seed_from_u64(cancel_seed);
         prop_assert_eq!(heard_of(&traffic, Some(cancel)), heard_of(&traffic, None));
     }
 
     #[test]
     fn the_ledger_balances_for_any_air(seed: u64, loss in 0.0..=1.0, corruption in 0.0..=1.0, repeats_mean in 0.0..=2.0) {
-        let traffic = Traffic { seed, loss, corruption, repeats_mean, count: Some(100), ..Traffic::default() };
+        let traffic = Traffic { seed, loss, corruption, repeats_mean, count: Some(30), ..Traffic::default() };
         let (heard, counts) = heard_of(&traffic, None);
         assert_balanced(counts);
         prop_assert_eq!(counts.heard, heard.len() as u64);
-        prop_assert!((100..=300).contains(&counts.sent));
-    }
-
-    #[test]
-    fn nothing_is_sent_from_the_end_on(seed: u64, seconds in 0.0..60.0) {
-        let traffic = Traffic { seed, seconds: Some(seconds), ..Traffic::default() };
-        let (heard, _) = heard_of(&traffic, None);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "60 s at most")]
-        let end_us = (seconds * 1e6) as u128;
-        prop_assert!(heard.iter().all(|heard| heard.0 < end_us && end_us <= 60 * SECOND_US));
+        prop_assert!((25..=90).contains(&counts.sent));
     }
 }

@@ -1,4 +1,4 @@
-//! When the readers send: first transmissions, repeats, and their way through the air.
+//! When the readers are given what they send: first transmissions and repeats, on the air's clock.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,8 +7,7 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::air::Air;
-use super::{Payloads, Stream, Transmission};
+use super::{Payloads, Stream};
 use crate::settings::{SettingsError, check_range};
 
 /// How often a reader repeats a payload at most.
@@ -17,12 +16,17 @@ const MAX_REPEATS: u32 = 2;
 /// same text for a repeat.
 const REPEAT_AFTER_US: std::ops::RangeInclusive<u64> = 30_000..=300_000;
 
+/// So many transmissions a second go through the air at [`MODULATION`](super::MODULATION), so that readers that listen
+/// before they talk find room: the payloads of a yard hold it for 38 ms each in the mean.
+const CARRIED_PER_S: f64 = 15.0;
+
 /// A pen is read in this share of its time; then the alley is empty until the next one comes.
 const BUSY_SHARE: f64 = 0.8;
 
 /// The traffic of a whole yard, made from a seed.
 ///
-/// The payloads are those of [`payloads`](Traffic::payloads), whatever the other values are.
+/// The payloads are those of [`payloads`](Traffic::payloads), whatever the other values are. Where readers are given more
+/// than the air carries, all of it is played faster, see [`speed`](Traffic::speed).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Traffic {
     /// Same seed, same traffic. Runs over one barn need seeds that differ modulo 100,000.
@@ -31,7 +35,7 @@ pub struct Traffic {
     pub rate_per_s: f64,
     /// How often a payload is sent again, in the mean: 0..=2.
     pub repeats_mean: f64,
-    /// Probability that a transmission never arrives: 0..=1.
+    /// Probability that a transmission fades away on its way, besides those that collide: 0..=1.
     pub loss: f64,
     /// Probability that a transmission that arrives does so with a wrong CRC: 0..=1.
     pub corruption: f64,
@@ -39,7 +43,7 @@ pub struct Traffic {
     pub malformed: f64,
     /// Ends after so many distinct payloads and their repeats.
     pub count: Option<u64>,
-    /// Nothing is sent from this time on, in seconds after the first `receive`: 0..=1,000,000,000.
+    /// Readers are given nothing from this time on, in seconds after the first `receive`: 0..=1,000,000,000.
     pub seconds: Option<f64>,
 }
 
@@ -64,6 +68,13 @@ impl Traffic {
         Payloads::new(self.seed, self.malformed)
     }
 
+    /// How fast the air's clock goes, as a multiple of real time: 1, or more where more than 15 transmissions a second
+    /// are asked for. A yard of many payloads is an ordinary one played faster, not a denser one: the air of a denser
+    /// one would carry nothing.
+    pub fn speed(&self) -> f64 {
+        (self.rate_per_s * (1.0 + self.repeats_mean) / CARRIED_PER_S).max(1.0)
+    }
+
     /// Names the first value that is out of its range.
     pub fn validate(&self) -> Result<(), SettingsError> {
         check_range("rate_per_s", self.rate_per_s, 0.001..=100_000.0)?;
@@ -75,14 +86,25 @@ impl Traffic {
     }
 }
 
+/// A payload that a reader is given.
+#[derive(Debug)]
+pub(super) struct Transmission {
+    /// After the begin, on the air's clock.
+    pub(super) due_us: u64,
+    /// Of the payload, from 0. Repeats have that of the first.
+    pub(super) number: u64,
+    pub(super) payload: Arc<[u8]>,
+}
+
 /// All transmissions of some valid traffic, in the order of their time.
 #[derive(Debug)]
 pub(super) struct Transmissions {
     traffic: Traffic,
+    /// On the air's clock.
+    rate_per_s: f64,
     end_us: Option<u64>,
     payloads: Payloads,
     chance: ChaCha12Rng,
-    air: Air,
     begun: u64,
     upcoming: Option<Sending>,
     /// Bounded by the rate: two repeats for each payload of the last 0.6 s.
@@ -98,20 +120,20 @@ struct Sending {
 }
 
 impl Transmissions {
-    pub(super) fn new(traffic: Traffic) -> Result<Self, SettingsError> {
-        traffic.validate()?;
+    pub(super) fn new(traffic: &Traffic) -> Self {
+        let speed = traffic.speed();
         let mut chance = ChaCha12Rng::seed_from_u64(traffic.seed);
         chance.set_stream(Stream::Times as u64);
-        Ok(Self {
-            end_us: traffic.seconds.map(|seconds| whole_us(seconds * 1e6)),
+        Self {
+            rate_per_s: traffic.rate_per_s / speed,
+            end_us: traffic.seconds.map(|seconds| whole_us(seconds * speed * 1e6)),
             payloads: traffic.payloads(),
             chance,
-            air: Air::new(traffic.seed, traffic.loss, traffic.corruption),
             begun: 0,
             upcoming: None,
             repeats: BinaryHeap::new(),
-            traffic,
-        })
+            traffic: traffic.clone(),
+        }
     }
 
     /// The next payload that has not been sent yet.
@@ -131,7 +153,7 @@ impl Transmissions {
     fn first_due_us(&mut self, number: u64) -> u64 {
         let first = self.payloads.first_of_pen();
         let within: f64 = (number - first) as f64 + self.chance.random::<f64>();
-        whole_us((first as f64 + within * BUSY_SHARE) / self.traffic.rate_per_s * 1e6)
+        whole_us((first as f64 + within * BUSY_SHARE) / self.rate_per_s * 1e6)
     }
 
     fn plan_repeats(&mut self, sent: &Sending) {
@@ -170,8 +192,8 @@ impl Iterator for Transmissions {
 
     /// Once `None`, always `None`.
     fn next(&mut self) -> Option<Transmission> {
-        let Sending { due_us, payload, .. } = self.next_sending()?;
-        Some(Transmission { due_us, payload, fate: self.air.carry() })
+        let Sending { due_us, number, payload } = self.next_sending()?;
+        Some(Transmission { due_us, number, payload })
     }
 }
 

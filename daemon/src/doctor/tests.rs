@@ -1,0 +1,84 @@
+//! What holds for looking at everything.
+
+use super::*;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+fn settings(state_dir: &Path, radios: &str) -> Settings {
+    let text = format!("state_dir = {:?}\n{radios}", state_dir.display().to_string());
+    toml::from_str(&text).unwrap()
+}
+
+fn of<'a>(report: &'a Report, what: &str) -> &'a Finding {
+    report.findings.iter().find(|finding| finding.what == what).unwrap_or_else(|| panic!("{what}: {report:?}"))
+}
+
+#[tokio::test]
+async fn before_the_first_start_nothing_fails_and_nothing_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let state_dir = directory.path().join("state");
+    let report = examine(&settings(&state_dir, "")).await;
+    assert!(report.is_well(), "{report:?}");
+    for part in ["radios", "state_dir", "key file", "certificate"] {
+        assert_eq!(of(&report, part).level, Level::Warn, "{part}");
+    }
+    assert!(!state_dir.exists(), "doctor writes nothing");
+}
+
+/// Catches a check that stops at the first thing that is wrong.
+#[tokio::test]
+async fn what_is_wrong_is_said_part_by_part_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let state_dir = directory.path().join("state");
+    fs::create_dir(&state_dir).unwrap();
+    fs::set_permissions(&state_dir, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(state_dir.join("local.redb"), "").unwrap();
+    fs::set_permissions(state_dir.join("local.redb"), fs::Permissions::from_mode(0o644)).unwrap();
+    fs::create_dir(state_dir.join("tls")).unwrap();
+    fs::write(state_dir.join("tls/certificate.pem"), "no certificate").unwrap();
+    let radios = "[[radio]]\nkind = 'sx127x'\nsx127x = { board = 'linux', spi = '/nowhere/spi', gpio_chip = '/nowhere/chip' }\n\
+                  [[radio]]\nkind = 'serial'\nserial = { path = '/nowhere/tty' }\n[[radio]]\nkind = 'simulated'";
+    let report = examine(&settings(&state_dir, radios)).await;
+    for (part, said) in [
+        ("radio1: bus", "dtparam=spi=on"),
+        ("radio1: lines", "gpio_chip"),
+        ("radio2: port", "/dev/serial/by-id"),
+        ("key file", "open to other users"),
+        ("certificate", "certificate.pem"),
+    ] {
+        let finding = of(&report, part);
+        assert!(finding.level == Level::Fail && finding.found.contains(said), "{finding:?}");
+    }
+    assert_eq!((of(&report, "state_dir").level, of(&report, "radio3").level), (Level::Warn, Level::Ok));
+    assert!(!report.is_well());
+}
+
+#[tokio::test]
+async fn a_report_is_lines_for_people_and_one_object_for_programs_with_the_settings_in_both() {
+    let directory = tempfile::tempdir().unwrap();
+    let report = examine(&settings(&directory.path().join("state"), "site = 'north'")).await;
+    let printed = |json| {
+        let mut out = Vec::new();
+        report.print(json, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    let lines = printed(false);
+    assert!(lines.starts_with("ok   daemon: ") && lines.contains("    site = \"north\""), "{lines}");
+    assert!(lines.contains("kernel: Linux"), "{lines}");
+    let object: Value = serde_json::from_str(&printed(true)).unwrap();
+    assert_eq!((&object["well"], &object["findings"][0]["level"]), (&json!(true), &json!("ok")));
+    assert!(object["about"]["settings"].as_str().unwrap().contains("state_dir"));
+}
+
+/// Catches a chip that is reset while a daemon has it, only because that one does not answer.
+#[tokio::test]
+async fn while_somebody_has_the_socket_and_does_not_answer_no_radio_is_tried() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(directory.path().join(SOCKET_NAME)).unwrap();
+    let hung_up = std::thread::spawn(move || drop(socket.accept().unwrap()));
+    let report = examine(&settings(directory.path(), "[[radio]]\nkind = 'serial'")).await;
+    hung_up.join().unwrap();
+    assert_eq!((of(&report, "daemon").level, of(&report, "radio1").level), (Level::Fail, Level::Warn));
+    assert!(of(&report, "radio1").found.contains("not tried"));
+}

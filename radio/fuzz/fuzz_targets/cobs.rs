@@ -1,0 +1,6 @@
+//! COBS with a CRC.
+#![no_main]
+
+use radio::serial::framing::{Framing, proof};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Cobs, false, bytes));

@@ -1,0 +1,6 @@
+//! Lines in transparent mode.
+#![no_main]
+
+use radio::serial::framing::{Framing, proof};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Line, false, bytes));

@@ -1,0 +1,63 @@
+//! Any Linux board: spidev for the bus, the GPIO character device for the lines. The only file that names
+//! linux-embedded-hal.
+//!
+//! Its SPI device speaks embedded-hal 1.0 and goes through [`Hal02`]; its own GPIO speaks an interface that kernels are
+//! about to drop, so the lines are those of [`super::lines`].
+
+use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
+use linux_embedded_hal::{Delay, SPIError, SpidevDevice};
+
+use super::hal::Hal02;
+use super::lines::{self, Dio0Line, ResetLine};
+use super::{Board, BoardError, Pins, Wiring};
+
+const BITS_PER_WORD: u8 = 8;
+
+/// A chip on a Linux board.
+#[derive(Debug, Clone)]
+pub struct Linux {
+    pins: Pins,
+}
+
+impl Linux {
+    /// A board that has not been opened yet.
+    pub fn new(pins: Pins) -> Self {
+        Self { pins }
+    }
+
+    fn open_spi(&self) -> Result<SpidevDevice, BoardError> {
+        let path = &self.pins.spi;
+        let mut device = SpidevDevice::open(path).map_err(|error| BoardError::of_spi(path, into_io(&error)))?;
+        let options = SpidevOptions {
+            bits_per_word: Some(BITS_PER_WORD),
+            max_speed_hz: Some(self.pins.spi_hz),
+            lsb_first: Some(false),
+            // The kernel drives chip select, low while a frame lasts (SX1276 data sheet, section 2.2).
+            spi_mode: Some(SpiModeFlags::SPI_MODE_0),
+        };
+        device.configure(&options).map_err(|error| BoardError::of_spi(path, error))?;
+        Ok(device)
+    }
+}
+
+impl Board for Linux {
+    type Bus = Hal02<SpidevDevice>;
+    type BusError = SPIError;
+    type Reset = ResetLine;
+    type Dio0 = Dio0Line;
+    type Delay = Hal02<Delay>;
+
+    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
+        let bus = Hal02(self.open_spi()?);
+        let (reset, dio0) = lines::take(&self.pins)?;
+        Ok(Wiring { bus, reset, dio0, delay: Hal02(Delay) })
+    }
+}
+
+/// The system's error within the library's, which lends it only.
+fn into_io(error: &SPIError) -> std::io::Error {
+    match error.inner().raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code),
+        None => std::io::Error::new(error.inner().kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,231 @@
+//! A Raspberry Pi through rppal. The only file that names it.
+//!
+//! The bus is its plain `Spi`: the `SimpleHalSpiDevice` beside it sends zeros where it is asked to transfer in place. Its
+//! `Gpio` maps registers, which needs `/dev/gpiomem` of Raspberry Pi OS; under another kernel the lines come from the GPIO
+//! character device. Edges come through its callback and not through its poll: that one holds a lock of the whole process
+//! while it waits, so that two radios would wait for each other, and knows no time below a millisecond.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use embedded_hal_02::digital::v2::OutputPin;
+use rppal::gpio::{self, Gpio, InputPin, Trigger};
+use rppal::hal::Delay;
+use rppal::spi::{self, Bus, Mode, SlaveSelect, Spi};
+
+use super::lines::{self, Dio0Line, ResetLine};
+use super::{Board, BoardError, EdgeLine, LineError, Pins, ResetError, Wake, Wiring};
+
+/// Either lets `Gpio` map the registers: the first up to the Pi 4, the second on a Pi 5.
+const REGISTERS: [&str; 2] = ["/dev/gpiomem", "/dev/gpiomem0"];
+const BUSES: [Bus; 7] = [Bus::Spi0, Bus::Spi1, Bus::Spi2, Bus::Spi3, Bus::Spi4, Bus::Spi5, Bus::Spi6];
+const SELECTS: [SlaveSelect; 16] = [
+    SlaveSelect::Ss0,
+    SlaveSelect::Ss1,
+    SlaveSelect::Ss2,
+    SlaveSelect::Ss3,
+    SlaveSelect::Ss4,
+    SlaveSelect::Ss5,
+    SlaveSelect::Ss6,
+    SlaveSelect::Ss7,
+    SlaveSelect::Ss8,
+    SlaveSelect::Ss9,
+    SlaveSelect::Ss10,
+    SlaveSelect::Ss11,
+    SlaveSelect::Ss12,
+    SlaveSelect::Ss13,
+    SlaveSelect::Ss14,
+    SlaveSelect::Ss15,
+];
+
+/// A chip on a Raspberry Pi.
+#[derive(Debug, Clone)]
+pub struct Rppal {
+    pins: Pins,
+}
+
+/// RESET on a Raspberry Pi.
+#[derive(Debug)]
+pub struct RppalReset(ResetKind);
+
+#[derive(Debug)]
+enum ResetKind {
+    Mapped(gpio::OutputPin),
+    Chip(ResetLine),
+}
+
+/// DIO0 on a Raspberry Pi.
+#[derive(Debug)]
+pub struct RppalDio0(Dio0Kind);
+
+#[derive(Debug)]
+enum Dio0Kind {
+    /// Each edge leaves a mark; one that comes while a mark is there is the same news. The pin keeps the thread that
+    /// watches it.
+    Mapped {
+        edges: Receiver<()>,
+        _pin: InputPin,
+    },
+    Chip(Dio0Line),
+}
+
+impl Rppal {
+    /// A board that has not been opened yet.
+    pub fn new(pins: Pins) -> Self {
+        Self { pins }
+    }
+
+    /// Whether rppal can name such an SPI device: `/dev/spidevB.S` with B in 0..=6 and S in 0..=15.
+    pub fn can_open(spi: &Path) -> bool {
+        address(spi).is_some()
+    }
+
+    /// Whether the lines are driven through mapped registers, so that no GPIO chip is opened.
+    pub(crate) fn maps_registers() -> bool {
+        mapped_registers().is_some()
+    }
+
+    fn open_spi(&self) -> Result<Spi, BoardError> {
+        let path = &self.pins.spi;
+        let (bus, select) = address(path).ok_or_else(|| BoardError::NotSpi { path: path.display().to_string() })?;
+        Spi::new(bus, select, self.pins.spi_hz, Mode::Mode0).map_err(|error| match error {
+            spi::Error::Io(error) => BoardError::of_spi(path, error),
+            other => BoardError::of_spi(path, io::Error::new(io::ErrorKind::InvalidInput, other)),
+        })
+    }
+
+    fn take_lines(&self) -> Result<(RppalReset, RppalDio0), BoardError> {
+        match mapped_registers() {
+            Some(registers) => match Gpio::new() {
+                Ok(gpio) => self.mapped_lines(&gpio, registers),
+                // A board that is newer than rppal.
+                Err(gpio::Error::UnknownModel) => self.chip_lines(),
+                Err(error) => Err(self.gpio_error(error, registers, "RESET", self.pins.reset_line)),
+            },
+            None => self.chip_lines(),
+        }
+    }
+
+    fn chip_lines(&self) -> Result<(RppalReset, RppalDio0), BoardError> {
+        let (reset, dio0) = lines::take(&self.pins)?;
+        Ok((RppalReset(ResetKind::Chip(reset)), RppalDio0(Dio0Kind::Chip(dio0))))
+    }
+
+    fn mapped_lines(&self, gpio: &Gpio, registers: &str) -> Result<(RppalReset, RppalDio0), BoardError> {
+        let Pins { reset_line, dio0_line, .. } = self.pins;
+        let reset = get(gpio, reset_line).map_err(|error| self.gpio_error(error, registers, "RESET", reset_line))?;
+        let mut reset = reset.into_output_high();
+        // Given back as an input, RESET would float while nobody watches.
+        reset.set_reset_on_drop(false);
+        let dio0 = get(gpio, dio0_line).and_then(|pin| watched(pin.into_input_pulldown()));
+        let dio0 = dio0.map_err(|error| self.gpio_error(error, registers, "DIO0", dio0_line))?;
+        Ok((RppalReset(ResetKind::Mapped(reset)), RppalDio0(dio0)))
+    }
+
+    fn gpio_error(&self, error: gpio::Error, registers: &str, what: &'static str, line: u32) -> BoardError {
+        let chip = registers.to_owned();
+        match error {
+            gpio::Error::PermissionDenied(path) => BoardError::NoPermission { path, group: "gpio" },
+            gpio::Error::PinUsed(_) => {
+                BoardError::LineTaken { what, chip, line, holder: "another radio of this program".to_owned() }
+            }
+            gpio::Error::Io(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                let holder = format!("another program (`gpioinfo` on {} shows it)", self.pins.gpio_chip.display());
+                BoardError::LineTaken { what, chip, line, holder }
+            }
+            other => BoardError::Line { what, chip, line, reason: other.to_string() },
+        }
+    }
+}
+
+impl Board for Rppal {
+    type Bus = Spi;
+    type BusError = spi::Error;
+    type Reset = RppalReset;
+    type Dio0 = RppalDio0;
+    type Delay = Delay;
+
+    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
+        let bus = self.open_spi()?;
+        let (reset, dio0) = self.take_lines()?;
+        Ok(Wiring { bus, reset, dio0, delay: Delay::new() })
+    }
+}
+
+impl OutputPin for RppalReset {
+    type Error = ResetError;
+
+    fn set_low(&mut self) -> Result<(), ResetError> {
+        match &mut self.0 {
+            ResetKind::Mapped(pin) => pin.set_low(),
+            ResetKind::Chip(line) => line.set_low()?,
+        }
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), ResetError> {
+        match &mut self.0 {
+            ResetKind::Mapped(pin) => pin.set_high(),
+            ResetKind::Chip(line) => line.set_high()?,
+        }
+        Ok(())
+    }
+}
+
+impl EdgeLine for RppalDio0 {
+    fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {
+        match &mut self.0 {
+            Dio0Kind::Chip(line) => line.wait(at_most),
+            Dio0Kind::Mapped { edges, .. } => match edges.recv_timeout(at_most) {
+                Ok(()) => Ok(Wake::Edge),
+                Err(RecvTimeoutError::Timeout) => Ok(Wake::TimedOut),
+                Err(RecvTimeoutError::Disconnected) => Err(LineError(
+                    "rppal's thread that watches the line has ended; the line must be opened anew".into(),
+                )),
+            },
+        }
+    }
+}
+
+/// Which of rppal's devices a path means.
+fn address(path: &Path) -> Option<(Bus, SlaveSelect)> {
+    let (bus, select) = path.to_str()?.strip_prefix("/dev/spidev")?.split_once('.')?;
+    let number = |text: &str| text.parse::<usize>().ok().filter(|number| number.to_string() == text);
+    Some((*BUSES.get(number(bus)?)?, *SELECTS.get(number(select)?)?))
+}
+
+fn mapped_registers() -> Option<&'static str> {
+    REGISTERS.into_iter().find(|path| Path::new(path).exists())
+}
+
+fn get(gpio: &Gpio, line: u32) -> gpio::Result<gpio::Pin> {
+    // A line beyond a byte is refused as the last one of a byte is.
+    gpio.get(u8::try_from(line).unwrap_or(u8::MAX))
+}
+
+fn watched(mut pin: InputPin) -> gpio::Result<Dio0Kind> {
+    // The callback's thread asks for the line and keeps a refusal to itself, so it is asked for here first.
+    pin.set_interrupt(Trigger::RisingEdge, None)?;
+    pin.clear_interrupt()?;
+    let (mark, edges) = mpsc::sync_channel(1);
+    pin.set_async_interrupt(Trigger::RisingEdge, None, move |_| _ = mark.try_send(()))?;
+    Ok(Dio0Kind::Mapped { edges, _pin: pin })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_rppal_would_open_itself_are_taken() {
+        let named = |path: &str| address(Path::new(path)).map(|(bus, select)| (bus as usize, select as usize));
+        assert_eq!(named("/dev/spidev0.0"), Some((0, 0)));
+        assert_eq!(named("/dev/spidev6.15"), Some((6, 15)));
+        for other in ["/dev/spidev7.0", "/dev/spidev0.16", "/dev/spidev0", "/dev/spidev00.0", "/dev/spidev0.+1"] {
+            assert_eq!(named(other), None, "{other}");
+        }
+        assert_eq!(named("spidev0.0"), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! What the emulated chip and its air do, told one by one, through the wires that every host has.
+
+mod anything;
+mod by_chance;
+mod collisions;
+mod faults;
+mod fifo;
+mod hearing;
+mod modes;
+mod readers;
+mod receiving;
+mod registers;
+mod sending;
+mod time;
+
+use std::time::Duration;
+
+use embedded_hal_02::blocking::spi::{Transfer, Write};
+
+use super::registers::Register;
+use super::{Air, Chip, Dio0, Fate, Spi02, Transmission};
+use crate::board::{EdgeLine, Wake};
+use crate::lora::{Bandwidth, Modulation, SpreadingFactor};
+
+const SLEEP: u8 = 0;
+const STANDBY: u8 = 1;
+const TRANSMIT: u8 = 3;
+const RECEIVE: u8 = 5;
+const RECEIVE_SINGLE: u8 = 6;
+const DETECT: u8 = 7;
+
+const RX_TIMEOUT: u8 = 0x80;
+const RX_DONE: u8 = 0x40;
+const CRC_ERROR: u8 = 0x20;
+const VALID_HEADER: u8 = 0x10;
+const TX_DONE: u8 = 0x08;
+const CAD_DONE: u8 = 0x04;
+const CAD_DETECTED: u8 = 0x01;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A chip with someone at its wires.
+struct Host {
+    air: Air,
+    chip: Chip,
+    spi: Spi02,
+    dio0: Dio0,
+}
+
+impl Host {
+    /// A chip as it is after power-up.
+    fn fresh(air: &Air, name: &str) -> Self {
+        let chip = air.chip(name);
+        Self { air: air.clone(), spi: chip.spi02(), dio0: chip.dio0(), chip }
+    }
+
+    /// A chip in LoRa's standby, set to this.
+    fn set_to(air: &Air, name: &str, modulation: &Modulation) -> Self {
+        let mut host = Self::fresh(air, name);
+        host.mode(SLEEP);
+        host.set(modulation);
+        host.mode(STANDBY);
+        host
+    }
+
+    /// A chip that receives with the default modulation.
+    fn listening(air: &Air) -> Self {
+        let mut host = Self::set_to(air, "barn", &Modulation::default());
+        host.mode(RECEIVE);
+        host
+    }
+
+    fn set(&mut self, modulation: &Modulation) {
+        let frf = u32::try_from(((u64::from(modulation.frequency_hz) << 19) + 16_000_000) / 32_000_000).unwrap();
+        self.write_burst(Register::FrfMsb, &frf.to_be_bytes()[1..]);
+        let bandwidth = Bandwidth::ALL.iter().position(|bandwidth| *bandwidth == modulation.bandwidth).unwrap();
+        let rate = modulation.coding_rate.denominator() - 4;
+        self.write(Register::ModemConfig1, (u8::try_from(bandwidth).unwrap() << 4) | (rate << 1));
+        self.write(Register::ModemConfig2, (modulation.spreading_factor.get() << 4) | 0x04);
+        self.write(Register::ModemConfig3, if modulation.low_data_rate_optimize() { 0x0C } else { 0x04 });
+        self.write_burst(Register::PreambleMsb, &modulation.preamble_symbols.to_be_bytes());
+        self.write(Register::SyncWord, modulation.sync_word);
+    }
+
+    fn mode(&mut self, mode: u8) {
+        self.write(Register::OpMode, 0x80 | mode);
+    }
+
+    fn mode_now(&mut self) -> u8 {
+        self.read(Register::OpMode)
+    }
+
+    fn read(&mut self, register: Register) -> u8 {
+        self.read_burst(register, 1)[0]
+    }
+
+    fn read_burst(&mut self, register: Register, bytes: usize) -> Vec<u8> {
+        let mut words = vec![0; bytes + 1];
+        words[0] = register as u8;
+        self.spi.transfer(&mut words).unwrap();
+        words.split_off(1)
+    }
+
+    fn write(&mut self, register: Register, value: u8) {
+        self.write_burst(register, &[value]);
+    }
+
+    fn write_burst(&mut self, register: Register, values: &[u8]) {
+        let words: Vec<u8> = std::iter::once(register as u8 | 0x80).chain(values.iter().copied()).collect();
+        self.spi.write(&words).unwrap();
+    }
+
+    fn flags(&mut self) -> u8 {
+        self.read(Register::IrqFlags)
+    }
+
+    fn clear_flags(&mut self) {
+        self.write(Register::IrqFlags, 0xFF);
+    }
+
+    /// The last packet, as its registers say where it lies.
+    fn last_packet(&mut self) -> Vec<u8> {
+        let start = self.read(Register::FifoRxCurrentAddr);
+        let length = self.read(Register::RxNbBytes);
+        self.write(Register::FifoAddrPtr, start);
+        self.read_burst(Register::Fifo, usize::from(length))
+    }
+
+    /// Loads a payload at the base of what is sent, and sends it.
+    fn send(&mut self, payload: &[u8]) {
+        let base = self.read(Register::FifoTxBaseAddr);
+        self.write(Register::FifoAddrPtr, base);
+        self.write_burst(Register::Fifo, payload);
+        self.write(Register::PayloadLength, u8::try_from(payload.len()).unwrap());
+        self.mode(TRANSMIT);
+    }
+
+    fn wait(&mut self, at_most: Duration) -> Wake {
+        self.dio0.wait(at_most).unwrap()
+    }
+
+    /// Transmits now, and lets time pass until all is quiet again.
+    fn hear(&mut self, transmission: Transmission) {
+        self.air.transmit(transmission, Duration::ZERO).unwrap();
+        self.air.pass_until_quiet(ms(60_000));
+    }
+
+    fn fates(&self) -> Vec<Fate> {
+        self.chip.verdicts().into_iter().map(|verdict| verdict.fate).collect()
+    }
+}
+
+fn modulation(factor: u8, bandwidth: Bandwidth) -> Modulation {
+    let spreading_factor = SpreadingFactor::new(factor).unwrap();
+    Modulation { spreading_factor, bandwidth, ..Modulation::default() }
+}
+
+fn sent_with(modulation: Modulation) -> Transmission {
+    Transmission { payload: b"hxb:LOT7:1:2".to_vec(), modulation, ..Transmission::default() }
+}

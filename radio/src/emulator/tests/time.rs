@@ -1,0 +1,180 @@
+use std::sync::{Arc, Barrier};
+use std::time::Instant;
+
+use embedded_hal_02::blocking::delay::DelayMs;
+
+use super::super::{AirError, AirOptions, ChipOptions, Pace};
+use super::*;
+
+#[test]
+fn time_passes_in_transfers_delays_and_waits_and_nowhere_else() {
+    let air = Air::default();
+    let mut host = Host::set_to(&air, "barn", &Modulation::default());
+    let begin = air.now();
+    assert_eq!(air.now(), begin);
+    host.read_burst(Register::FrfMsb, 3);
+    assert_eq!(
+        air.now().saturating_sub(begin),
+        Duration::from_micros(14),
+        "four bytes at 8 MHz and 10 us for the call"
+    );
+    host.chip.delay().delay_ms(10_u8);
+    assert_eq!(air.now().saturating_sub(begin), Duration::from_micros(10_014));
+    assert_eq!(host.wait(ms(5)), Wake::TimedOut);
+    assert_eq!(air.now().saturating_sub(begin), Duration::from_micros(15_014));
+}
+
+#[test]
+fn an_edge_between_two_waits_is_not_lost() {
+    let air = Air::default();
+    let mut host = Host::listening(&air);
+    host.hear(Transmission::of(*b"a"));
+    air.pass(ms(1_000));
+    let before = air.now();
+    assert_eq!(host.wait(ms(1_000)), Wake::Edge);
+    assert_eq!(air.now(), before, "at once");
+}
+
+#[test]
+fn an_air_on_which_nothing_is_due_waits_for_someone_else() {
+    const ROUNDS: u32 = 20;
+    let air = Air::default();
+    let mut host = Host::listening(&air);
+    let mut reader = Host::set_to(&air, "reader", &Modulation::default());
+    let (tell, told) = std::sync::mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        for _ in 0..ROUNDS {
+            let begin = host.air.now();
+            let wake = host.wait(Duration::from_secs(3_600));
+            tell.send((wake, host.air.now().saturating_sub(begin))).unwrap();
+            host.clear_flags();
+        }
+    });
+    for round in 0..ROUNDS {
+        if round % 2 == 0 {
+            air.transmit(Transmission::of(*b"a"), Duration::ZERO).unwrap();
+        } else {
+            reader.send(b"a");
+        }
+        let (wake, took) = told.recv_timeout(Duration::from_secs(10)).expect("the waiting one is woken");
+        assert_eq!(wake, Wake::Edge);
+        assert!(took <= Modulation::default().air_time(1) + ms(1), "time stood still before");
+    }
+    waiter.join().unwrap();
+}
+
+#[test]
+fn in_real_time_the_clock_is_never_ahead() {
+    let speed = 20.0;
+    let air = Air::new(AirOptions { pace: Pace::RealTime { speed }, ..AirOptions::default() });
+    let started = Instant::now();
+    let mut host = Host::listening(&air);
+    for n in 0..10 {
+        air.transmit(Transmission::of(*b"a"), ms(100 * n)).unwrap();
+    }
+    for _ in 0..10 {
+        assert_eq!(host.wait(ms(1_000)), Wake::Edge);
+        host.clear_flags();
+        let ahead = air.now().as_secs_f64() - (started.elapsed().as_secs_f64() + 0.002) * speed;
+        assert!(ahead <= 0.0, "{ahead} s ahead");
+    }
+    assert!(air.now() > ms(900));
+}
+
+#[test]
+fn one_seed_gives_one_course() {
+    let course = || {
+        let air = Air::new(AirOptions { seed: 42, fading_db: 8.0, ..AirOptions::default() });
+        let mut host = Host::listening(&air);
+        let times = super::super::Poisson::new(5, 12.0);
+        air.feed(times.enumerate().map(|(n, at)| {
+            let transmission = Transmission { rssi_dbm: -115.0, ..Transmission::of(n.to_be_bytes()) };
+            (at, transmission)
+        }));
+        while air.now() < ms(40_000) {
+            if host.wait(ms(50)) == Wake::Edge {
+                host.clear_flags();
+                host.last_packet();
+            }
+        }
+        host.chip.verdicts()
+    };
+    let first = course();
+    assert_eq!(first, course());
+    let kinds: std::collections::HashSet<Fate> = first.iter().map(|verdict| verdict.fate).collect();
+    assert!(kinds.len() >= 4, "a course in which little happens shows nothing: {kinds:?}");
+}
+
+#[test]
+fn what_no_packet_can_hold_is_refused() {
+    let air = Air::default();
+    for bytes in [0, 256] {
+        let refused = air.transmit(Transmission::of(vec![0; bytes]), Duration::ZERO);
+        assert_eq!(refused, Err(AirError::PayloadLength(bytes)));
+    }
+}
+
+#[test]
+fn a_ledger_keeps_so_many_verdicts_and_counts_them_all() {
+    let air = Air::default();
+    let chip = air.chip(ChipOptions { verdicts: 1, ..ChipOptions::named("barn") });
+    let none = air.chip(ChipOptions { verdicts: 0, ..ChipOptions::named("other") });
+    for n in 0..600 {
+        air.transmit(Transmission::of(*b"a"), ms(100 * n)).unwrap();
+    }
+    air.pass_until_quiet(ms(100_000));
+    assert_eq!(chip.tally().of(Fate::NotListening), 600);
+    assert_eq!(chip.verdicts().len(), 512, "no fewer than what may still change");
+    assert_eq!(chip.verdicts().last().map(|verdict| verdict.transmission.0), Some(599));
+    assert_eq!((none.verdicts().len(), none.tally().total()), (0, 0));
+}
+
+#[test]
+fn with_two_drivers_on_two_threads_neither_lets_the_others_packets_pass() {
+    const PACKETS: u64 = 300;
+    let air = Air::default();
+    let hosts = [Host::listening(&air), Host::listening(&air)];
+    // The FIFO holds two of these, so a driver for which time does not stand still loses some.
+    air.feed((0..PACKETS).map(|n| (ms(500 + 190 * n), Transmission::of([1; 100]))));
+    let chips = [hosts[0].chip.clone(), hosts[1].chip.clone()];
+    let both_are_there = Arc::new(Barrier::new(2));
+    let drivers = hosts.map(|mut host| {
+        let both_are_there = both_are_there.clone();
+        std::thread::spawn(move || {
+            host.wait(Duration::ZERO);
+            both_are_there.wait();
+            while host.chip.tally().total() < PACKETS || host.chip.tally().of(Fate::Receiving) > 0 {
+                if host.wait(ms(20)) == Wake::Edge {
+                    host.clear_flags();
+                    // Long for the machine, and nothing for the air.
+                    std::thread::yield_now();
+                    host.last_packet();
+                }
+            }
+        })
+    });
+    for driver in drivers {
+        driver.join().unwrap();
+    }
+    for chip in chips {
+        assert_eq!(chip.tally().of(Fate::Read), PACKETS, "{:?}", chip.tally());
+    }
+}
+
+#[test]
+fn a_driver_that_is_away_does_not_stop_the_air() {
+    let air = Air::default();
+    let (mut away, mut here) = (Host::listening(&air), Host::listening(&air));
+    std::thread::scope(|scope| {
+        // It has waited once, and is alive, and never comes back.
+        scope.spawn(move || {
+            away.wait(Duration::ZERO);
+            std::mem::forget(away);
+        });
+    });
+    here.hear(Transmission::of(*b"a"));
+    assert_eq!(here.wait(ms(100)), Wake::Edge);
+    here.clear_flags();
+    air.transmit(Transmission::of(*b"b"), Duration::ZERO).unwrap();
+    assert_eq!(here.wait(ms(1_000)), Wake::Edge);
+}

@@ -1,0 +1,33 @@
+//! How a radio is, as it says itself.
+
+use tokio::sync::watch;
+
+/// How a radio is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Health {
+    /// It hears, or would if there were anything.
+    #[default]
+    Listening,
+    /// It does not hear now and sets itself up again; what is wrong and what to do, as a sentence.
+    Failing(String),
+}
+
+/// The radio's own end: what it reports is seen by every receiver.
+#[derive(Debug, Clone, Default)]
+pub struct Reporting(watch::Sender<Health>);
+
+impl Reporting {
+    /// Another one who looks.
+    pub fn subscribe(&self) -> watch::Receiver<Health> {
+        self.0.subscribe()
+    }
+
+    /// Says how the radio is; whoever waits wakes only where that is new.
+    pub fn report(&self, health: Health) {
+        self.0.send_if_modified(|known| {
+            let news = *known != health;
+            *known = health;
+            news
+        });
+    }
+}

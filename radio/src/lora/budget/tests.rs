@@ -1,0 +1,160 @@
+//! What holds for air time: never more than allowed, in any window.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+const HOUR: Limit = Limit { allowed: Duration::from_secs(36), window: Duration::from_secs(3_600), law: "one in 100" };
+const DWELL: Limit = Limit { allowed: Duration::from_millis(400), window: Duration::from_secs(20), law: "dwell" };
+
+/// When transmissions began, and how long each was.
+type Sent = Vec<(Duration, Duration)>;
+
+/// The most air time in any window: of all windows, one that begins or ends with a transmission holds the most.
+fn most_in_any_window(sent: &Sent, window: Duration) -> Duration {
+    let edges = sent.iter().flat_map(|&(begin, length)| [begin, begin + length]);
+    let begins = edges.flat_map(|edge| [Some(edge), edge.checked_sub(window)]).flatten();
+    begins.map(|begin| inside(sent, begin, begin + window)).max().unwrap_or_default()
+}
+
+fn inside(sent: &Sent, begin: Duration, end: Duration) -> Duration {
+    sent.iter().map(|&(from, length)| (from + length).min(end).saturating_sub(from.max(begin))).sum()
+}
+
+#[test]
+fn a_packet_waits_until_enough_has_left_the_window() {
+    let mut budget = AirTimeBudget::new(vec![DWELL]);
+    budget.spend(S, 300 * MS).unwrap();
+    budget.spend(2 * S, 100 * MS).unwrap();
+    // The window that ends with the new packet must no longer hold the first 50 ms, which ended at 1.05 s.
+    let at = 21 * S;
+    assert_eq!(budget.earliest(3 * S, 50 * MS), Ok(at));
+    let refused = budget.spend(3 * S, 50 * MS).unwrap_err();
+    assert_eq!(refused, NotYet::Until { at, wait: 18 * S, law: "dwell" });
+    assert!(refused.to_string().contains("wait 18000 ms"), "{refused}");
+    budget.spend(at, 50 * MS).unwrap();
+}
+
+#[test]
+fn what_is_longer_than_a_window_allows_is_never_lawful() {
+    let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
+    let refused = budget.spend(S, 401 * MS).unwrap_err();
+    assert_eq!(refused, NotYet::Never { air_time: 401 * MS, allowed: 400 * MS, law: "dwell" });
+    assert_eq!(budget.left(S).unwrap().left, HOUR.allowed, "a refusal uses nothing");
+    budget.spend(S, 400 * MS).unwrap();
+}
+
+#[test]
+fn without_a_limit_only_the_packet_before_is_waited_for() {
+    let mut budget = AirTimeBudget::new(Vec::new());
+    assert_eq!(budget.left(S), None);
+    budget.spend(S, 9 * S).unwrap();
+    assert_eq!(budget.earliest(2 * S, 9 * S), Ok(10 * S));
+    assert!(matches!(budget.spend(2 * S, 9 * S), Err(NotYet::Until { at, .. }) if at == 10 * S));
+    budget.spend(10 * S, 9 * S).unwrap();
+}
+
+#[test]
+fn a_budget_that_is_used_up_gives_nothing_for_a_window() {
+    for start in [Duration::ZERO, 5 * S] {
+        let mut budget = AirTimeBudget::used_up(vec![DWELL], start);
+        assert_eq!(budget.left(start).unwrap().left, Duration::ZERO);
+        assert_eq!(budget.earliest(start, 10 * MS), Ok(start + 19_600 * MS));
+        assert!(budget.spend(start, 10 * MS).is_err());
+        assert_eq!(budget.left(start + 20 * S).unwrap().left, DWELL.allowed);
+    }
+}
+
+#[test]
+fn what_is_left_is_told_by_the_limit_that_is_nearest_to_its_end() {
+    let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
+    budget.spend(S, 300 * MS).unwrap();
+    assert_eq!(budget.left(2 * S), Some(Left { left: 100 * MS, limit: DWELL }));
+    assert_eq!(budget.left(30 * S), Some(Left { left: 35_700 * MS, limit: HOUR }));
+}
+
+#[test]
+fn however_many_transmissions_there_are_the_memory_is_bounded() {
+    let minute = Limit { allowed: S, window: 60 * S, law: "minute" };
+    let (mut budget, mut now) = (AirTimeBudget::new(vec![minute, DWELL]), Duration::ZERO);
+    for _ in 0..20_000 {
+        now = budget.earliest(now, MS / 10).unwrap();
+        budget.spend(now, MS / 10).unwrap();
+        now += 10 * MS;
+    }
+    for ledger in &budget.ledgers {
+        let entries = ledger.used.len();
+        assert!(entries <= AirTimeBudget::ENTRIES_MOST && entries > 1_000, "{entries} for {}", ledger.limit.law);
+    }
+}
+
+fn limit() -> impl Strategy<Value = Limit> {
+    (1_u32..=200, 2_u32..=40).prop_map(|(allowed, factor)| {
+        let allowed = MS * allowed;
+        Limit { allowed, window: allowed * factor, law: "some law" }
+    })
+}
+
+/// A pause and a length in microseconds, by how much the transmission then comes late, and whether the earliest moment is
+/// waited for. Many are short, so that several end within one part of a window.
+fn wish() -> impl Strategy<Value = (u64, u64, u64, bool)> {
+    let pause_us = prop_oneof![0..2_000_u64, 0..400_000_u64];
+    let length_us = prop_oneof![1..500_u64, 1..60_000_u64];
+    let late_us = prop_oneof![Just(0), 0..3_000_u64];
+    (pause_us, length_us, late_us, any::<bool>())
+}
+
+proptest! {
+    #[test]
+    fn in_no_window_is_more_used_than_allowed(
+        limits in prop::collection::vec(limit(), 1..3),
+        wishes in prop::collection::vec(wish(), 1..120),
+    ) {
+        let (mut budget, mut now, mut sent) = (AirTimeBudget::new(limits.clone()), Duration::ZERO, Sent::new());
+        for (pause_us, length_us, late_us, patient) in wishes {
+            now += Duration::from_micros(pause_us);
+            let length = Duration::from_micros(length_us);
+            let earliest = budget.earliest(now, length);
+            if patient && let Ok(at) = earliest {
+                prop_assert!(at >= now);
+                now = at;
+            }
+            match budget.spend(now, length) {
+                Ok(()) => {
+                    let late = Duration::from_micros(late_us);
+                    sent.push((now + late, length));
+                    budget.ended(now + late + length);
+                }
+                Err(NotYet::Until { at, .. }) => prop_assert!(!patient && Ok(at) == earliest),
+                Err(never) => prop_assert_eq!(Err(never), earliest),
+            }
+        }
+        for limit in limits {
+            let most = most_in_any_window(&sent, limit.window);
+            prop_assert!(most <= limit.allowed, "{most:?} in {limit:?}");
+        }
+    }
+
+    #[test]
+    fn the_earliest_moment_is_the_earliest(
+        limit in limit(), lengths in prop::collection::vec(1_u64..200_000, 2..40),
+    ) {
+        // Transmissions far enough apart to be kept one by one, so that nothing errs towards waiting.
+        let (mut budget, mut now, mut sent) = (AirTimeBudget::new(vec![limit]), Duration::ZERO, Sent::new());
+        let apart = limit.window / 1_000;
+        for length_us in lengths {
+            let length = Duration::from_micros(length_us).min(limit.allowed);
+            let at = budget.earliest(now, length).unwrap();
+            if at > now {
+                let mut sooner = sent.clone();
+                sooner.push((at.saturating_sub(Duration::from_nanos(1)), length));
+                prop_assert!(most_in_any_window(&sooner, limit.window) > limit.allowed, "could have begun before {at:?}");
+            }
+            budget.spend(at, length).unwrap();
+            sent.push((at, length));
+            now = at + length + apart;
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! LoRa itself: what two radios must agree on, how long a packet holds the air, and what the law says of sending it.
+//!
+//! Nothing in here knows a bus or a board. Sources: SX1276 data sheet rev. 7, section 4.1.1; the laws stand in
+//! [`region`].
+
+mod budget;
+mod modulation;
+pub mod region;
+
+pub use budget::{AirTimeBudget, Left, Limit, NotYet};
+pub use modulation::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
+pub use region::{Breach, Emission, Region, Rule, judge, limits};

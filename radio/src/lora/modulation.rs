@@ -1,0 +1,212 @@
+//! What two LoRa radios must agree on to hear each other.
+
+use std::time::Duration;
+
+/// Chips in a symbol, as a power of two (SX1276 data sheet, table 13). SF6 is left out: it has implicit headers only, and a barn does not
+/// know the length of what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpreadingFactor(u8);
+
+impl SpreadingFactor {
+    /// The fastest one with headers.
+    pub const SF7: Self = Self(7);
+    /// The farthest one.
+    pub const SF12: Self = Self(12);
+    /// All of them, fastest first.
+    pub const ALL: [Self; 6] = [Self(7), Self(8), Self(9), Self(10), Self(11), Self(12)];
+
+    /// 7..=12, else none.
+    pub fn new(factor: u8) -> Option<Self> {
+        (7..=12).contains(&factor).then_some(Self(factor))
+    }
+
+    /// 7..=12.
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Chips in one symbol: two to the factor.
+    pub fn chips(self) -> u32 {
+        1 << self.0
+    }
+}
+
+/// Width of the channel (SX1276 data sheet, register 0x1D, bits 7 to 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are the values, in hundreds of Hz where they are no whole kHz")]
+pub enum Bandwidth {
+    Khz7_8,
+    Khz10_4,
+    Khz15_6,
+    Khz20_8,
+    Khz31_25,
+    Khz41_7,
+    Khz62_5,
+    Khz125,
+    Khz250,
+    Khz500,
+}
+
+impl Bandwidth {
+    /// All of them, narrowest first; the place of each is its number in register 0x1D.
+    pub const ALL: [Self; 10] = [
+        Self::Khz7_8,
+        Self::Khz10_4,
+        Self::Khz15_6,
+        Self::Khz20_8,
+        Self::Khz31_25,
+        Self::Khz41_7,
+        Self::Khz62_5,
+        Self::Khz125,
+        Self::Khz250,
+        Self::Khz500,
+    ];
+
+    /// In Hz, as the data sheet rounds them.
+    pub fn hz(self) -> u32 {
+        match self {
+            Self::Khz7_8 => 7_800,
+            Self::Khz10_4 => 10_400,
+            Self::Khz15_6 => 15_600,
+            Self::Khz20_8 => 20_800,
+            Self::Khz31_25 => 31_250,
+            Self::Khz41_7 => 41_700,
+            Self::Khz62_5 => 62_500,
+            Self::Khz125 => 125_000,
+            Self::Khz250 => 250_000,
+            Self::Khz500 => 500_000,
+        }
+    }
+
+    /// The one of so many Hz, if there is one.
+    pub fn of_hz(hz: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|bandwidth| bandwidth.hz() == hz)
+    }
+}
+
+/// Four data bits become so many (SX1276 data sheet, table 15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are the values")]
+pub enum CodingRate {
+    FourFifths,
+    FourSixths,
+    FourSevenths,
+    FourEighths,
+}
+
+impl CodingRate {
+    /// All of them, shortest first.
+    pub const ALL: [Self; 4] = [Self::FourFifths, Self::FourSixths, Self::FourSevenths, Self::FourEighths];
+
+    /// 5..=8.
+    pub fn denominator(self) -> u8 {
+        match self {
+            Self::FourFifths => 5,
+            Self::FourSixths => 6,
+            Self::FourSevenths => 7,
+            Self::FourEighths => 8,
+        }
+    }
+
+    /// The one with this denominator, 5..=8.
+    pub fn of_denominator(denominator: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|rate| rate.denominator() == denominator)
+    }
+}
+
+/// What two radios must agree on to hear each other: explicit header, CRC on, normal IQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Modulation {
+    /// Middle of the channel, in Hz.
+    pub frequency_hz: u32,
+    /// Chips in a symbol.
+    pub spreading_factor: SpreadingFactor,
+    /// Width of the channel.
+    pub bandwidth: Bandwidth,
+    /// Redundancy. The header of a packet names it, so a receiver takes any.
+    pub coding_rate: CodingRate,
+    /// 0x12 is usual for private networks, 0x34 is LoRaWAN's.
+    pub sync_word: u8,
+    /// Symbols of preamble, without the 4.25 that the modem adds: 6..=65535.
+    pub preamble_symbols: u16,
+}
+
+impl Default for Modulation {
+    /// 915 MHz, SF7, 125 kHz, 4/5, 0x12, 8 symbols: what modules in the field are shipped with.
+    fn default() -> Self {
+        Self {
+            frequency_hz: 915_000_000,
+            spreading_factor: SpreadingFactor::SF7,
+            bandwidth: Bandwidth::Khz125,
+            coding_rate: CodingRate::FourFifths,
+            sync_word: 0x12,
+            preamble_symbols: 8,
+        }
+    }
+}
+
+impl Modulation {
+    /// Whether symbols are so long, 16 ms or more, that both ends must use LowDataRateOptimize (data sheet, section
+    /// 4.1.1.6).
+    pub fn low_data_rate_optimize(&self) -> bool {
+        // 2^SF / BW >= 0.016 s, without a division.
+        u64::from(self.spreading_factor.chips()) * 1_000 >= 16 * u64::from(self.bandwidth.hz())
+    }
+
+    /// So long a packet of `payload_bytes` holds the air (data sheet, section 4.1.1.7): explicit header, CRC on.
+    pub fn air_time(&self, payload_bytes: u8) -> Duration {
+        // In quarters of a symbol: the preamble ends on one.
+        let preamble = u64::from(self.preamble_symbols) * 4 + 17;
+        let quarters = preamble + 4 * u64::from(self.payload_symbols(payload_bytes));
+        let chips = quarters * u64::from(self.spreading_factor.chips());
+        Duration::from_nanos(chips * 250_000_000 / u64::from(self.bandwidth.hz()))
+    }
+
+    /// Symbols of header, payload and CRC.
+    fn payload_symbols(&self, payload_bytes: u8) -> u32 {
+        let factor = u32::from(self.spreading_factor.get());
+        let optimize = u32::from(self.low_data_rate_optimize());
+        let bits = (8 * u32::from(payload_bytes) + 28 + 16).saturating_sub(4 * factor);
+        8 + bits.div_ceil(4 * (factor - 2 * optimize)) * u32::from(self.coding_rate.denominator())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(factor: u8, bandwidth: Bandwidth, bytes: u8) -> f64 {
+        let spreading_factor = SpreadingFactor::new(factor).unwrap();
+        let modulation = Modulation { spreading_factor, bandwidth, ..Modulation::default() };
+        modulation.air_time(bytes).as_secs_f64() * 1e3
+    }
+
+    #[test]
+    fn air_times_are_those_that_were_worked_out_by_hand() {
+        for (factor, bandwidth, bytes, expected_ms) in [
+            (7, Bandwidth::Khz125, 50, 97.536),
+            (7, Bandwidth::Khz500, 50, 24.384),
+            (12, Bandwidth::Khz125, 50, 2301.952),
+            (7, Bandwidth::Khz125, 16, 51.456),
+            (7, Bandwidth::Khz500, 16, 12.864),
+        ] {
+            let found = ms(factor, bandwidth, bytes);
+            assert!((found - expected_ms).abs() < 0.001, "SF{factor} {bandwidth:?} {bytes} B: {found} ms");
+        }
+    }
+
+    #[test]
+    fn long_symbols_are_optimized_from_16_ms_on() {
+        let optimized = |factor, bandwidth| {
+            let spreading_factor = SpreadingFactor::new(factor).unwrap();
+            Modulation { spreading_factor, bandwidth, ..Modulation::default() }.low_data_rate_optimize()
+        };
+        // 16.384 ms each, and the ones just below them.
+        assert!(
+            optimized(11, Bandwidth::Khz125) && optimized(12, Bandwidth::Khz250) && optimized(10, Bandwidth::Khz62_5)
+        );
+        assert!(
+            !optimized(10, Bandwidth::Khz125) && !optimized(11, Bandwidth::Khz250) && !optimized(12, Bandwidth::Khz500)
+        );
+    }
+}

@@ -1,0 +1,82 @@
+//! Europe: sub-bands, each with its power and its share of every hour.
+//!
+//! Where listening before talking is done as EN 300 220-1 asks for (polite spectrum access), the share is larger; it
+//! is not done here, so the duty cycle binds.
+
+use std::time::Duration;
+
+use super::super::Limit;
+use super::{Breach, Emission, Rule};
+
+/// What duty is counted over: "one hour" in EN 300 220-1 and ERC/REC 70-03.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// A stretch of spectrum with its own rule. A channel must lie in one of them as a whole.
+pub(super) struct SubBand {
+    lowest_hz: u32,
+    highest_hz: u32,
+    /// As the standard rounds it: 25 mW is 14 dBm.
+    erp_dbm: f64,
+    duty_per_mille: u32,
+    law: &'static str,
+}
+
+/// 863 to 870 MHz. What lies between is for alarms alone (868.6 to 868.7, 869.2 to 869.4, 869.65 to 869.7).
+/// 869.7 to 870 MHz would be free of duty at 5 mW; that is left out, which is the strict side.
+pub(super) const BANDS_868: [SubBand; 6] = [
+    SubBand::new(863_000_000, 865_000_000, 14.0, 1, "EN 300 220-2 annex B, band K (863 to 865 MHz)"),
+    SubBand::new(865_000_000, 868_000_000, 14.0, 10, "EN 300 220-2 annex B, band L (865 to 868 MHz)"),
+    SubBand::new(868_000_000, 868_600_000, 14.0, 10, "EN 300 220-2 annex B, band M (868 to 868.6 MHz)"),
+    SubBand::new(868_700_000, 869_200_000, 14.0, 1, "EN 300 220-2 annex B, band N (868.7 to 869.2 MHz)"),
+    SubBand::new(869_400_000, 869_650_000, 27.0, 100, "EN 300 220-2 annex B, band P (869.4 to 869.65 MHz)"),
+    SubBand::new(869_700_000, 870_000_000, 14.0, 10, "EN 300 220-2 annex B, band Q (869.7 to 870 MHz)"),
+];
+
+/// 433.05 to 434.79 MHz: 10 mW. At a tenth of that it may be on the air without a break; left out, as the strict
+/// side.
+pub(super) const BANDS_433: [SubBand; 1] =
+    [SubBand::new(433_050_000, 434_790_000, 10.0, 100, "ERC/REC 70-03 annex 1 (433.05 to 434.79 MHz)")];
+
+impl SubBand {
+    const fn new(lowest_hz: u32, highest_hz: u32, erp_dbm: f64, duty_per_mille: u32, law: &'static str) -> Self {
+        Self { lowest_hz, highest_hz, erp_dbm, duty_per_mille, law }
+    }
+
+    fn holds(&self, emission: &Emission) -> bool {
+        emission.lies_within(self.lowest_hz, self.highest_hz)
+    }
+
+    fn name(&self) -> String {
+        format!("{} to {} MHz", f64::from(self.lowest_hz) / 1e6, f64::from(self.highest_hz) / 1e6)
+    }
+}
+
+pub(super) fn judge(bands: &[SubBand], emission: &Emission) -> Vec<Breach> {
+    let Some(band) = bands.iter().find(|band| band.holds(emission)) else {
+        return vec![outside(bands, emission)];
+    };
+    let is_broken = emission.erp_dbm() > band.erp_dbm;
+    let power = is_broken.then(|| Breach {
+        rule: Rule::Power,
+        law: band.law,
+        found: format!(
+            "{} dBm into an antenna of {} dBi, which is {} dBm of ERP,",
+            emission.power_dbm,
+            emission.antenna_gain_dbi,
+            emission.erp_dbm()
+        ),
+        allowed: format!("{} dBm of ERP", band.erp_dbm),
+    });
+    power.into_iter().collect()
+}
+
+pub(super) fn limit(bands: &[SubBand], emission: &Emission) -> Option<Limit> {
+    let band = bands.iter().find(|band| band.holds(emission))?;
+    Some(Limit { allowed: HOUR * band.duty_per_mille / 1_000, window: HOUR, law: band.law })
+}
+
+fn outside(bands: &[SubBand], emission: &Emission) -> Breach {
+    let names: Vec<String> = bands.iter().map(SubBand::name).collect();
+    let allowed = format!("a channel that lies whole within {}", names.join(", or "));
+    Breach { rule: Rule::Band, law: "ERC/REC 70-03 annex 1", found: emission.channel(), allowed }
+}

@@ -1,0 +1,124 @@
+//! The two real boards on a real kernel: its spidev calls, its GPIO character device, and an emulated chip behind both.
+//!
+//! The kernel's CUSE gives a `/dev/spidevB.S` that this test answers for, and its gpio-sim a GPIO chip whose lines this test
+//! pulls. So everything between the driver and the wires is what runs in a barn. What stays untried: the SPI controller
+//! and its chip select, mapped registers, and the wires themselves.
+//!
+//! Needs root and a kernel with both modules; where they are:
+//! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel -- --test-threads 1`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod spidev;
+mod wires;
+
+use std::time::Duration;
+
+use radio::emulator::{Air, AirOptions, Chip, Pace, Transmission};
+use radio::lora::Modulation;
+use radio::sx127x::{Settings, Sx127x, TransmitSettings};
+use radio::{Health, Packet, Radio, Sx127xSettings};
+use tokio::time::timeout;
+
+use spidev::Spidev;
+use wires::Wires;
+
+/// The longest that is waited for anything; the kernel may itself be emulated.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SPI_HZ: u32 = 2_000_000;
+
+/// A chip on an air that keeps real time, behind files of the kernel.
+struct Bench {
+    air: Air,
+    chip: Chip,
+    spidev: Spidev,
+    wires: Wires,
+    settings: Sx127xSettings,
+}
+
+impl Bench {
+    fn new(select: u32) -> Self {
+        let air = Air::new(AirOptions { pace: Pace::RealTime { speed: 1.0 }, ..AirOptions::default() });
+        let chip = air.chip("barn");
+        let wires = Wires::new(&chip);
+        let spidev = Spidev::new(&format!("spidev0.{select}"), chip.spi02());
+        let settings = Sx127xSettings {
+            spi: spidev.path(),
+            spi_hz: SPI_HZ,
+            gpio_chip: wires.gpio_chip(),
+            reset_line: wires::RESET,
+            dio0_line: wires::DIO0,
+            ..Sx127xSettings::default()
+        };
+        assert_eq!(settings.validate(), Ok(Vec::new()));
+        Self { air, chip, spidev, wires, settings }
+    }
+
+    fn send(&self, payload: &[u8]) {
+        self.air.transmit(Transmission::of(payload), self.air.now() + Duration::from_millis(50)).unwrap();
+    }
+}
+
+async fn hears_and_transmits(bench: &Bench, mut radio: Sx127x) {
+    let mut health = radio.health();
+    let heard = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
+    assert!(heard.is_ok(), "{:?}", radio.health().borrow());
+    // The wire of RESET is followed by looking at it, so that the chip may still have been asleep at the first try.
+    let rebuilt = radio.counters().read().rebuilt;
+    assert_eq!(bench.spidev.modes(), [0], "mode 0, MSB first");
+    assert_eq!(bench.spidev.clocks_hz(), [SPI_HZ]);
+    assert!(bench.wires.resets() >= 1, "RESET was pulled");
+
+    for length in [1_u8, 50, 255] {
+        let payload: Vec<u8> = (1..=length).collect();
+        bench.send(&payload);
+        assert_eq!(packet(&mut radio).await.bytes, payload);
+    }
+    let sent = timeout(PATIENCE, radio.transmitter().transmit(b"here is the barn")).await;
+    sent.expect("a transmission ends").unwrap();
+    bench.send(b"after that");
+    assert_eq!(packet(&mut radio).await.bytes, b"after that");
+
+    let counters = radio.counters().read();
+    assert_eq!((counters.received, counters.rebuilt), (4, rebuilt), "{:?}", *radio.last_fault().borrow());
+    assert!(bench.wires.edges() >= 1, "DIO0 rose");
+    assert!(bench.chip.tally().total() >= 4);
+}
+
+async fn packet(radio: &mut Sx127x) -> Packet {
+    timeout(PATIENCE, radio.receive()).await.expect("a packet comes before long").unwrap()
+}
+
+fn driver_settings() -> Settings {
+    Settings { modulation: Modulation::default(), transmit: Some(TransmitSettings { power_dbm: 14 }) }
+}
+
+#[tokio::test]
+async fn the_driver_works_through_linux_embedded_hal_on_a_kernel() {
+    let bench = Bench::new(0);
+    let radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();
+    hears_and_transmits(&bench, radio).await;
+}
+
+#[tokio::test]
+async fn the_driver_works_through_rppal_on_a_kernel() {
+    let bench = Bench::new(1);
+    let radio = Sx127x::start("rppal", bench.settings.rppal(), driver_settings()).unwrap();
+    hears_and_transmits(&bench, radio).await;
+}
+
+#[tokio::test]
+async fn a_device_that_goes_away_is_told_and_the_radio_hears_again_when_it_is_back() {
+    let mut bench = Bench::new(2);
+    let mut radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();
+    let mut health = radio.health();
+    timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await.unwrap().unwrap();
+    bench.spidev.unplug();
+    let failing =
+        timeout(PATIENCE, health.wait_for(|health| *health != Health::Listening)).await.unwrap().unwrap().clone();
+    assert!(matches!(failing, Health::Failing(_)));
+    bench.spidev = Spidev::new("spidev0.2", bench.chip.spi02());
+    timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await.unwrap().unwrap();
+    bench.send(b"back again");
+    assert_eq!(packet(&mut radio).await.bytes, b"back again");
+    assert!(radio.counters().read().rebuilt >= 1);
+}
