@@ -2,14 +2,9 @@
 //! lost, and nothing comes twice.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use embedded_hal_02::blocking::spi::{Transfer, Write};
-use radio::board::{Board, BoardError, Wiring};
-use radio::emulator::{
-    Board02, BusDown, Chip, Dio0, EmulatedDelay, Fate, Faults, LostEdges, Reset, Spi02, Transmission,
-};
+use radio::emulator::{Chip, Fate, Faults, LostEdges, Transmission};
 use radio::lora::{Bandwidth, Modulation};
 use radio::{Radio, RadioCounters};
 use rand::{RngExt, SeedableRng};
@@ -17,6 +12,7 @@ use rand_chacha::ChaCha12Rng;
 use tokio::time::{sleep, timeout};
 
 use super::barn::{BEGIN, Barn, PATIENCE, start};
+use super::frames::{AroundFrames, WatchedFrames};
 
 const SEED: u64 = 20_260_131;
 /// One edge in so many does not come.
@@ -29,6 +25,9 @@ const STALL_EACH: u32 = 500;
 const STALL: Duration = Duration::from_secs(1);
 /// Frames of chip select that a packet takes, about: a reset comes at any of them.
 const FRAMES_OF_A_PACKET: u32 = 8;
+
+/// The address of the FIFO: what is read there is a packet.
+const FIFO: u8 = 0x00;
 
 /// How often each payload came.
 type Delivered = HashMap<Vec<u8>, u32>;
@@ -46,7 +45,7 @@ struct Trouble {
     torn: Vec<Vec<u8>>,
 }
 
-impl Trouble {
+impl AroundFrames for Trouble {
     fn before_frame(&mut self) {
         let due = self.frames_until.is_some_and(|frames| frames == 0);
         self.frames_until = self.frames_until.filter(|_| !due).map(|frames| frames - 1);
@@ -59,60 +58,20 @@ impl Trouble {
         }
     }
 
+    fn has_read(&mut self, address: u8, values: &[u8]) {
+        if address == FIFO {
+            self.packet_was_read(values);
+        }
+    }
+}
+
+impl Trouble {
     fn packet_was_read(&mut self, bytes: &[u8]) {
         self.just_read = Some(bytes.to_vec());
         self.packets_until -= u32::from(self.packets_until > 0);
         if self.packets_until == 0 && self.frames_until.is_none() {
             self.frames_until = Some(self.chance.random_range(0..2 * FRAMES_OF_A_PACKET));
         }
-    }
-}
-
-/// The bus of an emulated chip, with [`Trouble`] on it.
-struct TroubledBus {
-    bus: Spi02,
-    trouble: Arc<Mutex<Trouble>>,
-}
-
-impl Transfer<u8> for TroubledBus {
-    type Error = BusDown;
-
-    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
-        let mut trouble = self.trouble.lock().unwrap();
-        trouble.before_frame();
-        let reads_fifo = words[0] == 0;
-        let answer = self.bus.transfer(words)?;
-        if reads_fifo {
-            trouble.packet_was_read(&answer[1..]);
-        }
-        Ok(answer)
-    }
-}
-
-impl Write<u8> for TroubledBus {
-    type Error = BusDown;
-
-    fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
-        self.trouble.lock().unwrap().before_frame();
-        self.bus.write(words)
-    }
-}
-
-struct TroubledBoard {
-    board: Board02,
-    trouble: Arc<Mutex<Trouble>>,
-}
-
-impl Board for TroubledBoard {
-    type Bus = TroubledBus;
-    type BusError = BusDown;
-    type Reset = Reset;
-    type Dio0 = Dio0;
-    type Delay = EmulatedDelay;
-
-    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
-        let Wiring { bus, reset, dio0, delay } = self.board.connect()?;
-        Ok(Wiring { bus: TroubledBus { bus, trouble: self.trouble.clone() }, reset, dio0, delay })
     }
 }
 
@@ -135,7 +94,7 @@ async fn day(packets: u32) -> RadioCounters {
     let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
     let end = plan(&barn, modulation, packets, &mut chance);
     barn.chip.set_faults(Faults { lost_edges: Some(LostEdges::Each(EDGE_LOST_EACH)), ..Faults::default() });
-    let trouble = Arc::new(Mutex::new(Trouble {
+    let trouble = Trouble {
         chip: barn.chip.clone(),
         chance: ChaCha12Rng::seed_from_u64(SEED + 1),
         packets_until: RESET_EACH,
@@ -143,8 +102,9 @@ async fn day(packets: u32) -> RadioCounters {
         resets: 0,
         just_read: None,
         torn: Vec::new(),
-    }));
-    let board = TroubledBoard { board: barn.chip.board(), trouble: trouble.clone() };
+    };
+    let board = WatchedFrames::new(&barn.chip, trouble);
+    let trouble = board.around();
     let mut radio = start(board, modulation, None);
     let mut delivered = Delivered::default();
     let mut stalls = 0;

@@ -3,10 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::Radio;
-use radio::board::{Board, BoardError, Wiring};
-use radio::emulator::{Board02, BusDown, Chip, DeadBus, Dio0, EmulatedDelay, Fate, Faults, Reset, Spi02, Transmission};
+use radio::emulator::{Chip, DeadBus, Fate, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation};
 use radio::sx127x::{TransmitError, TransmitSettings};
 use rand::{RngExt, SeedableRng};
@@ -14,6 +12,7 @@ use rand_chacha::ChaCha12Rng;
 use tokio::time::timeout;
 
 use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start};
+use super::frames::{AroundFrames, WatchedFrames};
 
 /// `RegFifoAddrPtr`, as it is written: next the FIFO is read.
 const POINT_INTO_FIFO: u8 = 0x8D;
@@ -22,61 +21,30 @@ const TRANSMIT: [u8; 2] = [0x81, 0x83];
 
 type Happening = Box<dyn FnOnce(&Chip) + Send>;
 
-/// A bus on which something happens once, behind the first write that begins so.
-struct InterruptedBus {
-    bus: Spi02,
+/// Something that happens once, behind the first write that begins so.
+struct Interruption {
     chip: Chip,
     behind: &'static [u8],
     happening: Option<Happening>,
 }
 
-impl Transfer<u8> for InterruptedBus {
-    type Error = BusDown;
-
-    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
-        self.bus.transfer(words)
-    }
-}
-
-impl Write<u8> for InterruptedBus {
-    type Error = BusDown;
-
-    fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
-        self.bus.write(words)?;
+impl AroundFrames for Interruption {
+    fn has_written(&mut self, words: &[u8]) {
         if words.starts_with(self.behind)
             && let Some(happening) = self.happening.take()
         {
             happening(&self.chip);
         }
-        Ok(())
     }
 }
 
-struct InterruptedBoard {
-    board: Board02,
-    chip: Chip,
+fn interrupted(
+    chip: &Chip,
     behind: &'static [u8],
-    happening: Option<Happening>,
-}
-
-impl InterruptedBoard {
-    fn new(chip: &Chip, behind: &'static [u8], happening: impl FnOnce(&Chip) + Send + 'static) -> Self {
-        Self { board: chip.board(), chip: chip.clone(), behind, happening: Some(Box::new(happening)) }
-    }
-}
-
-impl Board for InterruptedBoard {
-    type Bus = InterruptedBus;
-    type BusError = BusDown;
-    type Reset = Reset;
-    type Dio0 = Dio0;
-    type Delay = EmulatedDelay;
-
-    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
-        let Wiring { bus, reset, dio0, delay } = self.board.connect()?;
-        let (chip, behind, happening) = (self.chip.clone(), self.behind, self.happening.take());
-        Ok(Wiring { bus: InterruptedBus { bus, chip, behind, happening }, reset, dio0, delay })
-    }
+    happening: impl FnOnce(&Chip) + Send + 'static,
+) -> WatchedFrames<Interruption> {
+    let interruption = Interruption { chip: chip.clone(), behind, happening: Some(Box::new(happening)) };
+    WatchedFrames::new(chip, interruption)
 }
 
 /// Two packets of 200 bytes, one right after the other: the second begins to lie over the first after 56 bytes. The
@@ -88,7 +56,7 @@ async fn first_of_two_when_late(late_percent: u32) -> (Vec<u8>, Fate, u64) {
     // Before there is a driver, which would let time pass between the two.
     barn.air.transmit(Transmission::of([1; 200]), BEGIN).unwrap();
     barn.air.transmit(Transmission::of([2; 200]), BEGIN + air_time).unwrap();
-    let board = InterruptedBoard::new(&barn.chip, &[POINT_INTO_FIFO], move |chip| chip.air().pass(late));
+    let board = interrupted(&barn.chip, &[POINT_INTO_FIFO], move |chip| chip.air().pass(late));
     let mut radio = start(board, Modulation::default(), None);
     let first = packet(&mut radio).await.bytes;
     (first, barn.chip.verdicts()[0].fate, radio.counters().read().malformed)
@@ -119,7 +87,7 @@ async fn a_transmission_from_a_module_that_is_pulled_out_is_not_said_to_have_lef
     for dead in [DeadBus::Ones, DeadBus::Zeros] {
         let barn = Barn::new(1);
         let faults = Faults { dead_bus: Some(dead), ..Faults::default() };
-        let board = InterruptedBoard::new(&barn.chip, &TRANSMIT, move |chip| chip.set_faults(faults));
+        let board = interrupted(&barn.chip, &TRANSMIT, move |chip| chip.set_faults(faults));
         let radio = start(board, Modulation::default(), Some(TransmitSettings { power_dbm: 14 }));
         listening(&radio).await;
         let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"gone")).await.expect("it is answered");
@@ -127,56 +95,17 @@ async fn a_transmission_from_a_module_that_is_pulled_out_is_not_said_to_have_lef
     }
 }
 
-/// A bus on which the driver is held up by chance, before any transfer and for as long as a packet lasts.
-struct HeldUpBus {
-    bus: Spi02,
+/// Holds the driver up by chance, before any transfer and for as long as a packet lasts.
+struct HoldUps {
     chip: Chip,
     chance: ChaCha12Rng,
 }
 
-impl HeldUpBus {
-    fn hold_up(&mut self) {
+impl AroundFrames for HoldUps {
+    fn before_frame(&mut self) {
         if self.chance.random_range(0..30) == 0 {
             self.chip.air().pass(Duration::from_micros(self.chance.random_range(0..120_000)));
         }
-    }
-}
-
-impl Transfer<u8> for HeldUpBus {
-    type Error = BusDown;
-
-    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
-        self.hold_up();
-        self.bus.transfer(words)
-    }
-}
-
-impl Write<u8> for HeldUpBus {
-    type Error = BusDown;
-
-    fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
-        self.hold_up();
-        self.bus.write(words)
-    }
-}
-
-struct HeldUpBoard {
-    board: Board02,
-    chip: Chip,
-    seed: u64,
-}
-
-impl Board for HeldUpBoard {
-    type Bus = HeldUpBus;
-    type BusError = BusDown;
-    type Reset = Reset;
-    type Dio0 = Dio0;
-    type Delay = EmulatedDelay;
-
-    fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
-        let Wiring { bus, reset, dio0, delay } = self.board.connect()?;
-        let chance = ChaCha12Rng::seed_from_u64(self.seed);
-        Ok(Wiring { bus: HeldUpBus { bus, chip: self.chip.clone(), chance }, reset, dio0, delay })
     }
 }
 
@@ -204,7 +133,8 @@ async fn however_a_driver_is_held_up_what_comes_is_good_and_comes_once() {
         let barn = Barn::new(seed);
         let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
         let (good, end) = plan(&barn, modulation, &mut ChaCha12Rng::seed_from_u64(seed));
-        let board = HeldUpBoard { board: barn.chip.board(), chip: barn.chip.clone(), seed };
+        let hold_ups = HoldUps { chip: barn.chip.clone(), chance: ChaCha12Rng::seed_from_u64(seed) };
+        let board = WatchedFrames::new(&barn.chip, hold_ups);
         let mut radio = start(board, modulation, None);
         let mut delivered = HashSet::new();
         loop {

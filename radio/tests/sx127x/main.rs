@@ -7,5 +7,6 @@ mod barn;
 mod defects;
 mod endurance;
 mod faults;
+mod frames;
 mod interrupted;
 mod transmit;
