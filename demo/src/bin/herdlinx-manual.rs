@@ -5,7 +5,7 @@ use demo::manual::write_manual;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Writes the manual pages and the completions of both programs into a directory: PROGRAM/man/*.8 and
+/// Writes the manual pages and the completions of both programs into a directory: PROGRAM/man/*.1 and
 /// PROGRAM/completions/*. The packages are made with them.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinx-manual", version)]

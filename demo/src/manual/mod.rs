@@ -33,7 +33,7 @@ pub enum ManualError {
     },
 }
 
-/// Writes, for each program, `PROGRAM/man/*.8` and `PROGRAM/completions/*` below `directory`; `date` (`YYYY-MM-DD`)
+/// Writes, for each program, `PROGRAM/man/*.1` and `PROGRAM/completions/*` below `directory`; `date` (`YYYY-MM-DD`)
 /// stands at the foot of each page. The same programs and date give the same bytes.
 pub fn write_manual(directory: &Path, date: &str) -> Result<(), ManualError> {
     for program in &PROGRAMS {
@@ -53,7 +53,7 @@ fn made(path: PathBuf) -> Result<PathBuf, ManualError> {
 
 fn write_pages(program: &Program, directory: &Path, date: &str) -> Result<(), ManualError> {
     for command in with_subcommands(built(program)) {
-        let path = directory.join(format!("{}.8", page::name(&command)));
+        let path = directory.join(format!("{}.1", page::name(&command)));
         fs::write(&path, page(program, command, date)).map_err(|source| ManualError::File { path, source })?;
     }
     Ok(())
@@ -105,13 +105,13 @@ mod tests {
             let pages = place.path().join(program).join("man");
             for command in commands {
                 let name = format!("{program}{command}");
-                let text = fs::read_to_string(pages.join(format!("{name}.8"))).unwrap();
-                assert!(text.contains(&format!(".TH {name} 8 2026\\-01\\-31")), "{text}");
+                let text = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
+                assert!(text.contains(&format!(".TH {name} 1 2026\\-01\\-31")), "{text}");
                 for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "\"EXIT STATUS\"", "\"SEE ALSO\""] {
                     assert!(text.contains(&format!(".SH {section}\n")), "{name} lacks {section}");
                 }
             }
-            let text = fs::read_to_string(pages.join(format!("{program}.8"))).unwrap();
+            let text = fs::read_to_string(pages.join(format!("{program}.1"))).unwrap();
             for section in ["SUBCOMMANDS", "EXAMPLES", "ENVIRONMENT", "FILES"] {
                 assert!(text.contains(&format!(".SH {section}\n")), "{program} lacks {section}");
             }
@@ -126,10 +126,10 @@ mod tests {
         for program in &PROGRAMS {
             for page in names(&place.path().join(program.name).join("man")) {
                 let text = fs::read_to_string(place.path().join(program.name).join("man").join(&page)).unwrap();
-                let referred = text.split_whitespace().filter_map(|word| word.split_once("(8)"));
+                let referred = text.split_whitespace().filter_map(|word| word.split_once("(1)"));
                 for (name, _) in referred {
                     let named = name.replace("\\-", "-").replace("\\fB", "").replace("\\fR", "");
-                    assert!(pages.contains(&format!("{named}.8")), "{page} refers to {named}(8)");
+                    assert!(pages.contains(&format!("{named}.1")), "{page} refers to {named}(8)");
                 }
             }
         }

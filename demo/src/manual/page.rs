@@ -6,8 +6,8 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io;
 
-/// Commands of system administration.
-const SECTION: &str = "8";
+/// Commands.
+const SECTION: &str = "1";
 
 /// What the page is called: the words of the command, joined.
 pub(super) fn name(command: &Command) -> String {
