@@ -1,4 +1,5 @@
 //! The fields of what is logged, read from the sources: in the journal each stands under its own name in capitals.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

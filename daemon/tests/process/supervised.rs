@@ -73,6 +73,19 @@ fn it_is_ready_once_the_port_answers_lives_aloud_tells_how_it_is_and_that_it_sto
     assert_eq!(process.ended(), Some(0));
 }
 
+/// Catches a start over a large store that is silent for so long that it is taken for one that hangs.
+#[test]
+fn a_start_that_folds_the_tables_asks_for_time_and_says_how_far_it_is_before_it_is_ready() {
+    let barn = Barn::new();
+    assert_eq!(barn.start().stop(Signal::TERM), Some(0));
+    std::fs::remove_file(barn.state_dir().join("tables.redb")).unwrap();
+    let (ear, process) = launched(&barn, "900000");
+    let words = ear.words_until("READY=1\n");
+    let told = "EXTEND_TIMEOUT_USEC=300000000\nSTATUS=folding the tables: 0 of 1 changes\n";
+    assert!(words.iter().any(|word| word == told), "{words:?}");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
 /// Catches a period that was meant for another process of the unit.
 #[test]
 fn a_watchdog_of_another_process_is_not_fed_and_without_a_supervisor_nothing_is_told() {
