@@ -64,6 +64,7 @@ impl From<&CommandError> for Exit {
             CommandError::Ask(_) => Self::NobodyHome,
             CommandError::Refused(_) => Self::Refused,
             CommandError::Locked => Self::Locked,
+            CommandError::Owner(_) => Self::Failure,
             CommandError::Failed(source) => source.downcast_ref::<LocalError>().map_or(Self::Failure, Self::from),
         }
     }
