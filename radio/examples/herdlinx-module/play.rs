@@ -93,13 +93,13 @@ impl Module {
 
     /// Waits for a program that listens, lets the readers transmit, and gives the account.
     pub(crate) fn play(&self, request: &PlayRequest) -> Result<Ledger, PlayError> {
-        self.until(|| self.chip.register(Register::OpMode) == LISTENING).ok_or(PlayError::NobodyListens)?;
+        until(|| self.chip.register(Register::OpMode) == LISTENING).ok_or(PlayError::NobodyListens)?;
         let enough = Arc::new(AtomicBool::new(false));
         let readers = self.readers(request, &enough);
         let mut told = 0;
         while self.heard() < request.packets {
             let before = self.chip.tally().total();
-            self.until(|| self.chip.tally().total() > before).ok_or_else(|| self.silence())?;
+            until(|| self.chip.tally().total() > before).ok_or_else(|| self.silence())?;
             if self.heard() / TOLD_EVERY > told {
                 told = self.heard() / TOLD_EVERY;
                 eprintln!("herdlinx-module: the chip has heard {} packets", self.heard());
@@ -107,7 +107,7 @@ impl Module {
         }
         enough.store(true, Relaxed);
         // What is not read by then counts as lost.
-        self.until(|| self.is_settled(&readers)).unwrap_or_else(|| eprintln!("herdlinx-module: not all is read"));
+        until(|| self.is_settled(&readers)).unwrap_or_else(|| eprintln!("herdlinx-module: not all is read"));
         Ok(self.account())
     }
 
@@ -139,18 +139,6 @@ impl Module {
             && tally.of(Fate::Receiving) + tally.of(Fate::Unread) == 0
     }
 
-    /// Waits until it holds. None where it did not for too long.
-    fn until(&self, holds: impl Fn() -> bool) -> Option<()> {
-        let begun = Instant::now();
-        while !holds() {
-            if begun.elapsed() > PATIENCE {
-                return None;
-            }
-            sleep(LOOK_EVERY);
-        }
-        Some(())
-    }
-
     fn silence(&self) -> PlayError {
         PlayError::Silence { heard: self.heard(), fates: self.fates() }
     }
@@ -175,4 +163,16 @@ impl Module {
         ledger.packets = packets;
         ledger
     }
+}
+
+/// Waits until it holds. None where it did not for too long.
+fn until(holds: impl Fn() -> bool) -> Option<()> {
+    let begun = Instant::now();
+    while !holds() {
+        if begun.elapsed() > PATIENCE {
+            return None;
+        }
+        sleep(LOOK_EVERY);
+    }
+    Some(())
 }

@@ -59,7 +59,7 @@ impl Wires {
     pub fn new(chip: &Chip, dio0: Dio0Wire) -> Result<Self, DeviceError> {
         let gpio = Arc::new(GpioSim::new()?);
         let mut wires = Self { gpio, counts: Arc::default(), threads: Vec::new() };
-        wires.follow("RESET", chip, |end| end.follow_reset())?;
+        wires.follow("RESET", chip, End::follow_reset)?;
         wires.follow("DIO0", chip, move |end| end.follow_dio0(dio0))?;
         Ok(wires)
     }
