@@ -1,5 +1,6 @@
 //! The journal: entries with fields, where the process's stderr is the journal's own stream.
 
+use super::spoken::Spoken;
 use rustix::fs::fstat;
 use std::io;
 use tracing_journald::{Layer, Priority, PriorityMappings};
@@ -12,14 +13,14 @@ const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
 /// A field of an event is a field of the entry by its own name in capitals: `sequence`, `site`, `channel` and
 /// `rssi_dbm` are there to be asked for (`journalctl SEQUENCE=42`). No event may name a field as one of the journal's
 /// own; a test reads the sources for that.
-pub(super) fn layer(program: &str, site: Option<&str>) -> Option<io::Result<Layer>> {
+pub(super) fn layer(program: &str, site: Option<&str>) -> Option<io::Result<Spoken<Layer>>> {
     stderr_is_the_journal().then(|| {
         let layer = tracing_journald::layer()?
             .with_field_prefix(None)
             .with_syslog_identifier(program.to_owned())
             .with_priority_mappings(PRIORITIES)
             .with_custom_fields(site.map(|site| ("SITE", site)));
-        Ok(layer)
+        Ok(Spoken(layer))
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod file;
 mod journal;
+mod spoken;
 
 pub use file::{FILE_BYTES, FILES_KEPT, LOG_FILES, is_log_file};
 

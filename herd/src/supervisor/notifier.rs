@@ -47,7 +47,7 @@ impl Notifier {
 pub(super) fn datagram(word: &Word) -> String {
     let line = one_line(word);
     let status = NotifyState::Status(&line);
-    let states = match word {
+    let assignments = match word {
         Word::Ready { .. } => vec![NotifyState::Ready, status],
         Word::Status(_) => vec![status],
         Word::Alive => vec![NotifyState::Watchdog],
@@ -57,7 +57,7 @@ pub(super) fn datagram(word: &Word) -> String {
         }
         Word::Stopping => vec![NotifyState::Stopping, NotifyState::Status("stopping")],
     };
-    states.iter().map(|state| format!("{state}\n")).collect()
+    assignments.iter().map(|assignment| format!("{assignment}\n")).collect()
 }
 
 /// A status is one line of bounded length: a line break would begin another assignment.
