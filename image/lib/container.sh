@@ -51,11 +51,12 @@ container_boot() {
     container_start "$name"
 }
 
-# container_start NAME: boots the tree that is there, as after a power cut or container_off.
+# container_start NAME: boots the tree that is there, as after a power cut or container_off. Its systemd may load
+# filters of devices (bpf), without which the units' DevicePolicy= would say nothing.
 container_start() {
     local name=$1 tree=$containers/$1
     on_cgroup2 systemd-nspawn --quiet --register=no --keep-unit --directory="$tree" --machine="$name" --boot \
-        --private-network --console=pipe </dev/null >"$tree.console" 2>&1 &
+        --private-network --system-call-filter=bpf --capability=CAP_BPF --console=pipe </dev/null >"$tree.console" 2>&1 &
     container_supervisor[$name]=$!
     until_true 60 container_found "$name" || { cat "$tree.console" >&2; fail "container $name did not start"; }
     until_true 120 container_booted "$name" || {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
 
 mod barn;
+mod logs;
 mod radios;
+mod supervised;
 
 use barn::{Barn, text_of};
 use herd::control::{SOCKET_NAME, ask};

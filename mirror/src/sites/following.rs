@@ -156,11 +156,12 @@ impl Following {
             Ok(started) => started,
             Err(error) => return self.not_opened(&error.into()),
         };
-        let reader = handle.reader().clone();
+        let (reader, writer) = (handle.reader().clone(), Some(handle.probe()));
         self.shown.change(|state| {
             if whole {
-                *state = SiteState { shown: Some(reader), building: None, stopped_because: None };
+                *state = SiteState { shown: Some(reader), writer, ..SiteState::default() };
             } else {
+                state.writer = writer;
                 state.building = Some(reader);
                 state.shown = shown.or(state.shown.take());
             }

@@ -5,7 +5,7 @@ use super::shown::{Shown, SiteState};
 use crate::follow::{self, FollowStatus};
 use crate::pages::{HeardDuplicates, LinkState, Office, SiteStatus};
 use herd::clock::iso_utc;
-use herd::store::{Head, Reader};
+use herd::store::{Head, Reader, grouped};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -24,6 +24,12 @@ impl Office for Sites {
 }
 
 impl Sites {
+    /// How all sites stand, in a line for whoever says `systemctl status`.
+    pub fn status_line(&self) -> String {
+        let sites: Vec<_> = self.names().iter().filter_map(|name| self.status(name)).map(|site| words(&site)).collect();
+        if sites.is_empty() { "no barn is paired: say `herdlinx-mirror add`".to_owned() } else { sites.join("; ") }
+    }
+
     /// A site in the answer of the `status` command.
     pub fn summary(&self, site: &str) -> Option<Value> {
         let shown = self.shown(site)?;
@@ -45,6 +51,19 @@ impl Sites {
             "blocked": status.blocked,
             "copied": status.copied,
         }))
+    }
+}
+
+/// What must be known first: why nothing comes, or how far it is behind.
+fn words(site: &SiteStatus) -> String {
+    let SiteStatus { name, link, .. } = site;
+    let held = site.head.map_or("nothing yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
+    let at = format!("{name} {}, {held}", link.as_str());
+    match (&site.stopped_because, &site.blocked, site.copied, site.lag_changes) {
+        (Some(why), ..) | (None, Some(why), ..) => format!("{at}: {why}"),
+        (None, None, Some((come, of)), _) => format!("{at}, {} of {} copied", grouped(come), grouped(of)),
+        (None, None, None, Some(behind)) => format!("{at}, {} behind", grouped(behind)),
+        (None, None, None, None) => at,
     }
 }
 
