@@ -19,6 +19,8 @@ pub(crate) fn log_judged(channel: &str, rssi_dbm: Option<i16>, receipt: &Receipt
 pub(crate) fn log_array_judged(channel: &str, receipts: &[Receipt]) {
     tracing::info!(channel, payloads = receipts.len(), "an array of payloads was judged");
     if tracing::enabled!(tracing::Level::DEBUG) {
-        receipts.iter().for_each(|receipt| log_judged(channel, None, receipt));
+        for receipt in receipts {
+            log_judged(channel, None, receipt);
+        }
     }
 }

@@ -134,10 +134,10 @@ mod tests {
     fn a_line_above_the_bound_is_kept_whole_in_a_file_of_its_own() {
         let directory = tempfile::tempdir().unwrap();
         let mut log = RotatedFile::with_bound(&directory.path().join("log"), 100).unwrap();
-        let long = "x".repeat(1_000);
-        for text in ["short\n", &long, "short\n"] {
+        let endless = "x".repeat(1_000);
+        for text in ["short\n", &endless, "short\n"] {
             log.write_all(text.as_bytes()).unwrap();
         }
-        assert_eq!(read_to_string(log.numbered(1)).unwrap(), long);
+        assert_eq!(read_to_string(log.numbered(1)).unwrap(), endless);
     }
 }

@@ -71,12 +71,8 @@ pub fn start_logging() {
 /// As [`start_logging`], with a level of the settings where `RUST_LOG` does not say otherwise.
 pub fn start_logging_at(level: LogLevel) {
     let filter = Filter::at(level);
-    let started = tracing_subscriber::registry()
-        .with(filter.filter)
-        .with(to_stderr())
-        .try_init()
-        .map_err(|error| error.to_string());
-    say(started, level, filter.refused.as_deref());
+    let started = tracing_subscriber::registry().with(filter.filter).with(to_stderr()).try_init();
+    say(started.is_ok(), level, filter.refused.as_deref());
 }
 
 /// Logs a service, from now on and for the whole process. Only the first call in a process has an effect. What cannot
@@ -90,7 +86,7 @@ pub fn start_service_log(log: &ServiceLog<'_>) {
         file.flatten().map(|file| fmt::layer().with_ansi(false).with_target(false).with_writer(Mutex::new(file)));
     let text = journal.is_none().then(to_stderr);
     let started = tracing_subscriber::registry().with(filter.filter).with(journal).with(text).with(file).try_init();
-    say(started.map_err(|error| error.to_string()), log.level, filter.refused.as_deref());
+    say(started.is_ok(), log.level, filter.refused.as_deref());
     if let Some(error) = no_journal {
         tracing::warn!(%error, "stderr is the journal, and its socket does not answer: logging as plain text");
     }
@@ -115,8 +111,8 @@ where
     fmt::layer().with_writer(std::io::stderr).with_ansi(colors).with_target(false)
 }
 
-fn say(started: Result<(), String>, level: LogLevel, refused: Option<&str>) {
-    if started.is_err() {
+fn say(started: bool, level: LogLevel, refused: Option<&str>) {
+    if !started {
         tracing::debug!("logging was started already; it stays as it is");
     }
     if let Some(reason) = refused {

@@ -1,4 +1,4 @@
-//! The words as systemd reads them: assignments in a datagram (sd_notify(3)).
+//! The words as systemd reads them: assignments in a datagram, `sd_notify(3)`.
 
 use super::Word;
 use sd_notify::NotifyState;
@@ -57,7 +57,7 @@ pub(super) fn datagram(word: &Word) -> String {
         }
         Word::Stopping => vec![NotifyState::Stopping, NotifyState::Status("stopping")],
     };
-    assignments.iter().map(|assignment| format!("{assignment}\n")).collect()
+    assignments.iter().flat_map(|assignment| [assignment.to_string(), "\n".to_owned()]).collect()
 }
 
 /// A status is one line of bounded length: a line break would begin another assignment.

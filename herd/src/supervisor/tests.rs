@@ -7,9 +7,12 @@ use futures::FutureExt as _;
 use std::sync::Mutex;
 use tokio::time::Instant;
 
-/// A supervisor that remembers every word, and when it came.
-fn remembering() -> (Supervisor, Arc<Mutex<Vec<(Instant, Word)>>>) {
-    let heard = Arc::new(Mutex::new(Vec::new()));
+/// Words, and when each came.
+type Heard = Arc<Mutex<Vec<(Instant, Word)>>>;
+
+/// A supervisor that remembers every word.
+fn remembering() -> (Supervisor, Heard) {
+    let heard = Heard::default();
     let telling = heard.clone();
     (Supervisor::telling(move |word| telling.lock().unwrap().push((Instant::now(), word))), heard)
 }
@@ -17,10 +20,10 @@ fn remembering() -> (Supervisor, Arc<Mutex<Vec<(Instant, Word)>>>) {
 #[tokio::test]
 async fn a_part_answers_while_it_waits_and_only_then() {
     let (asker, mut answerer) = probe();
-    let mut asked = asker.ask().boxed();
-    assert!((&mut asked).now_or_never().is_none(), "nobody has answered yet");
+    let mut question = asker.ask().boxed();
+    assert!((&mut question).now_or_never().is_none(), "nobody has answered yet");
     answerer.while_waiting(tokio::task::yield_now()).await;
-    asked.now_or_never().expect("it has waited, and answered");
+    question.now_or_never().expect("it has waited, and answered");
     let mut again = asker.ask().boxed();
     assert!((&mut again).now_or_never().is_none(), "an old answer is none to a new question");
     drop(answerer);
@@ -30,8 +33,8 @@ async fn a_part_answers_while_it_waits_and_only_then() {
 #[tokio::test]
 async fn an_answer_costs_the_work_nothing() {
     let (asker, mut answerer) = probe();
-    let mut asked = asker.ask().boxed();
-    assert!((&mut asked).now_or_never().is_none());
+    let mut question = asker.ask().boxed();
+    assert!((&mut question).now_or_never().is_none());
     assert_eq!(answerer.while_waiting(async { 7 }).await, 7);
 }
 

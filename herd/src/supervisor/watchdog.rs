@@ -30,7 +30,7 @@ impl Watchdog {
 
     /// So long it may take: with [`every`](Self::every) before it, this is the period.
     pub fn within(self) -> Duration {
-        self.period - self.every()
+        self.period.saturating_sub(self.every())
     }
 }
 

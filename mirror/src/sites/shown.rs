@@ -19,6 +19,8 @@ pub(super) struct SiteState {
     pub(super) building: Option<Reader>,
     /// Why it is not followed.
     pub(super) stopped_because: Option<String>,
+    /// How far the opening of a copy is, while it takes time.
+    pub(super) opening: Option<String>,
     /// Asks the writer of the copy that is followed into, the shown one or the one being built.
     pub(super) writer: Option<WriterProbe>,
 }
