@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts of image/ share about Debian: commands that may be missing, packages of other releases and
 # architectures without touching the machine's own sources. Sourced, not run; wants `set -euo pipefail`.
 #
