@@ -16,6 +16,7 @@ arm64_toolchain() {
     need aarch64-linux-gnu-gcc={gcc-aarch64-linux-gnu,libc6-dev-arm64-cross}
     [ -e /usr/aarch64-linux-gnu/include/stdio.h ] || again install_packages libc6-dev-arm64-cross
     arm64_rustc=$(command -v rustc || true)
+    arm64_rustdoc=$(command -v rustdoc || true)
     if ! rustc_has_target; then
         debian_rustc
     fi
@@ -38,12 +39,18 @@ debian_rustc() {
     llvm=$(depends_on "$std" | grep '^libllvm')
     unpack_packages "$tree" rustc-web "$std" "$llvm" libstd-rust-web-dev{,:arm64} libedit2 libz3-4 libxml2 libicu72 \
         libbsd0 libmd0 libtinfo6
-    arm64_rustc=$tree/rustc
-    cat >"$arm64_rustc" <<-END
+    arm64_rustc=$(wrapped "$tree" rustc)
+    arm64_rustdoc=$(wrapped "$tree" rustdoc)
+}
+
+# wrapped TREE PROGRAM: a script that runs it with the libraries of its tree.
+wrapped() {
+    cat >"$1/$2" <<-END
 	#!/bin/sh
-	LD_LIBRARY_PATH="$tree/usr/lib/x86_64-linux-gnu" exec "$tree/usr/bin/rustc" "\$@"
+	LD_LIBRARY_PATH="$1/usr/lib/x86_64-linux-gnu" exec "$1/usr/bin/$2" "\$@"
 	END
-    chmod +x "$arm64_rustc"
+    chmod +x "$1/$2"
+    printf '%s\n' "$1/$2"
 }
 
 # depends_on PACKAGE...: the names of the packages that they depend on.
@@ -51,13 +58,16 @@ depends_on() {
     apt_private_cache depends --no-recommends --no-suggests "$@" | awk '$1 == "Depends:" { print $2 }'
 }
 
-# arm64_cargo COMMAND ARGUMENT...: cargo with that toolchain, in a target directory of its own. The linker stands in
-# .cargo/config.toml, for this build and for cross's alike. Variables that only this machine has, stay out.
+# arm64_cargo COMMAND ARGUMENT...: cargo with that toolchain, in a target directory of its own, with the variables that
+# cross.toml gives to the container.
 arm64_target_dir=$(realpath -m "${CARGO_TARGET_DIR:-target}/arm64-without-docker")
 arm64_cargo() {
     local command=$1
     shift
-    RUSTC=$arm64_rustc CARGO_TARGET_DIR=$arm64_target_dir \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+        CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+        AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
+        RUSTC=$arm64_rustc RUSTDOC=$arm64_rustdoc CARGO_TARGET_DIR=$arm64_target_dir \
         cargo "$command" --locked --target "$arm64_target" "$@"
 }
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Debian with its own systemd as PID 1, in a container: systemd-nspawn on a cgroup2 hierarchy, with a network that has
 # a loopback and nothing else. The units' sandboxes are in force there as on a machine. Sourced after debian.sh.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the scripts of image/ share about Debian: commands that may be missing, packages of other releases and
 # architectures without touching the machine's own sources. Sourced, not run; wants `set -euo pipefail`.
 #
@@ -65,7 +66,7 @@ private_apt() {
 	Dir::Etc::SourceList "$private/sources.list";
 	Dir::Etc::SourceParts "/dev/null";
 	Dir::Etc::Preferences "/dev/null";
-	Dir::Etc::PreferencesParts "-";
+	Dir::Etc::PreferencesParts "/dev/null";
 	Dir::State::Lists "$private/lists";
 	Dir::State::Status "$private/status";
 	Dir::Cache "$private";
@@ -75,10 +76,10 @@ private_apt() {
 	Acquire::Retries "3";
 	END
     # Lists of this day will do.
-    if [ -z "$(find "$private/updated" -newer "$private/sources.list" -mtime -1 2>/dev/null)" ]; then
+    if ! cmp -s "$private/sources.list" "$private/updated" || [ -z "$(find "$private/updated" -mtime -1)" ]; then
         note "asking for the packages of $*"
         again apt_private -qq update
-        touch "$private/updated"
+        cp "$private/sources.list" "$private/updated"
     fi
 }
 apt_private() { APT_CONFIG=$private/apt.conf apt-get "$@"; }
