@@ -53,9 +53,8 @@ impl std::fmt::Debug for Job {
 pub struct WriterProbe(mpsc::WeakSender<Job>);
 
 impl WriterProbe {
-    /// Returns when the writer has come to a question that is put to it now, in its turn among at most
-    /// [`QUEUED_PAGES`] pages and one that is about to be queued. A writer that has ended is told elsewhere, and is no
-    /// one that hangs.
+    /// Returns when the writer has come to a question that is put to it now, in its turn among at most two pages and
+    /// one that is about to be queued. A writer that has ended is told elsewhere, and is no one that hangs.
     pub async fn ask(&self) {
         let Some(queue) = self.0.upgrade() else { return };
         let (answer, answered) = oneshot::channel();
