@@ -58,6 +58,8 @@ impl Wires {
     /// Makes a GPIO chip, and wires this chip to it.
     pub fn new(chip: &Chip, dio0: Dio0Wire) -> Result<Self, DeviceError> {
         let gpio = Arc::new(GpioSim::new()?);
+        // The module's own resistor, for as long as nobody drives the line.
+        gpio.pull(RESET_LINE, true)?;
         let mut wires = Self { gpio, counts: Arc::default(), threads: Vec::new() };
         wires.follow("RESET", chip, End::follow_reset)?;
         wires.follow("DIO0", chip, move |end| end.follow_dio0(dio0))?;
@@ -110,20 +112,17 @@ impl End {
         self.counts.stop.load(SeqCst)
     }
 
-    /// Nobody drives it before a board is connected: what is low then is no reset.
     fn follow_reset(&self) -> Result<(), DeviceError> {
-        let (mut reset, mut driven, mut was_low) = (self.chip.reset(), false, false);
+        let (mut reset, mut was_low) = (self.chip.reset(), false);
         while !self.is_stopped() {
             let is_low = !self.gpio.is_high(RESET_LINE)?;
-            driven |= !is_low;
-            let pulled = is_low && driven;
-            if pulled && !was_low {
+            if is_low && !was_low {
                 let Ok(()) = reset.set_low();
-            } else if !pulled && was_low {
+            } else if !is_low && was_low {
                 let Ok(()) = reset.set_high();
                 self.counts.resets.fetch_add(1, SeqCst);
             }
-            was_low = pulled;
+            was_low = is_low;
             sleep(LOOK_EVERY);
         }
         Ok(())
