@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_line_of_a_site_tells_first_what_must_be_known_first() {
-        let line = |link, state: SiteState, barn_head: Option<u64>| {
+        let told = |link, state: SiteState, barn_head: Option<u64>| {
             let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 });
             let barn = barn.map(|barn| follow::Heard { barn, at_us: 0, at: Instant::now() });
             let (_, seen) = watch::channel(FollowStatus { link, barn, ..FollowStatus::default() });
@@ -184,14 +184,14 @@ mod tests {
         };
         let whole = || SiteState { shown: Some(reader()), ..SiteState::default() };
         let live = follow::LinkState::Live;
-        assert_eq!(line(live, whole(), Some(1_234)), "north live, change 0, 1,234 behind");
-        assert_eq!(line(live, whole(), None), "north live, change 0");
+        assert_eq!(told(live, whole(), Some(1_234)), "north live, change 0, 1,234 behind");
+        assert_eq!(told(live, whole(), None), "north live, change 0");
         let building = SiteState { building: Some(reader()), ..SiteState::default() };
-        assert_eq!(line(live, building, Some(5_000)), "north copying, nothing yet, 0 of 5,000 copied");
+        assert_eq!(told(live, building, Some(5_000)), "north copying, nothing yet, 0 of 5,000 copied");
         let stopped = SiteState { stopped_because: Some("another history".into()), ..whole() };
-        assert_eq!(line(live, stopped, Some(7)), "north stopped, change 0: another history");
+        assert_eq!(told(live, stopped, Some(7)), "north stopped, change 0: another history");
         let opening = SiteState { opening: Some("folding the tables".into()), ..SiteState::default() };
-        assert_eq!(line(live, opening, None), "north: folding the tables");
+        assert_eq!(told(live, opening, None), "north: folding the tables");
     }
 
     #[test]
