@@ -8,6 +8,7 @@ use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
 use radio::{Counters, Health, Packet, Radio, RadioError, Reporting};
 use std::collections::VecDeque;
+use std::future::ready;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -22,15 +23,15 @@ fn channel(name: &str) -> Channel {
 struct Texts(VecDeque<String>, Reporting);
 
 impl Radio for Texts {
-    async fn receive(&mut self) -> Result<Packet, RadioError> {
-        let text = self.0.pop_front().ok_or(RadioError::Closed)?;
-        Ok(Packet {
+    fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send {
+        let packet = |text: String| Packet {
             bytes: text.into(),
             rssi_dbm: None,
             snr_quarter_db: None,
             frequency_error_hz: None,
             received_at: Instant::now(),
-        })
+        };
+        ready(self.0.pop_front().map(packet).ok_or(RadioError::Closed))
     }
 
     fn counters(&self) -> Counters {

@@ -120,7 +120,7 @@ fn a_damaged_log_is_found_and_has_a_number_of_its_own() {
     for at in &places {
         bytes[at + 4] = b'8';
     }
-    assert!(!places.is_empty());
+    assert_ne!(places.len(), 0);
     std::fs::write(&log, bytes).unwrap();
     let proved = barn.output(&["verify"]);
     assert_eq!(proved.status.code(), Some(3), "{proved:?}");
