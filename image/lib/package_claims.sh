@@ -117,6 +117,8 @@ post_all() {
         [ "$code" = "$3" ] || { echo "payload $number: $code" && return 1; }
     done
 }
+# post_event CODE: an event with a number of its own, however late it comes again, is answered so.
+post_event() { [ "$(post 'event:hxbchi0001|weight:267.3|lid:1')" = "$1" ]; }
 # kept BATCH: how many animals the barn holds in it.
 kept() {
     yard herdlinxd show payloads --json --limit 1000 | grep -o "hxb:$1:L[a-z]*[0-9]*" | sort -u | wc -l

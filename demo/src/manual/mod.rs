@@ -106,7 +106,7 @@ mod tests {
             for command in commands {
                 let name = format!("{program}{command}");
                 let text = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
-                assert!(text.contains(&format!(".TH {name} 1 2026\\-01\\-31")), "{text}");
+                assert!(text.contains(&format!(".TH {name} 1 2026-01-31")), "{text}");
                 for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "\"EXIT STATUS\"", "\"SEE ALSO\""] {
                     assert!(text.contains(&format!(".SH {section}\n")), "{name} lacks {section}");
                 }
@@ -129,7 +129,7 @@ mod tests {
                 let referred = text.split_whitespace().filter_map(|word| word.split_once("(1)"));
                 for (name, _) in referred {
                     let named = name.replace("\\-", "-").replace("\\fB", "").replace("\\fR", "");
-                    assert!(pages.contains(&format!("{named}.1")), "{page} refers to {named}(8)");
+                    assert!(pages.contains(&format!("{named}.1")), "{page} refers to {named}(1)");
                 }
             }
         }
