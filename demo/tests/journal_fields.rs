@@ -93,9 +93,8 @@ fn names_in(arguments: &str) -> Vec<String> {
     let (mut argument, mut names) = (String::new(), Vec::new());
     for c in arguments.chars() {
         match c {
-            '"' if depth == 0 => break,
+            '"' | ')' | ']' | '}' if depth == 0 => break,
             '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' if depth == 0 => break,
             ')' | ']' | '}' => depth -= 1,
             ',' if depth == 0 => names.extend(name_of(&std::mem::take(&mut argument))),
             _ => argument.push(c),

@@ -1,5 +1,6 @@
 //! The units, as systemd itself reads them: every line is understood, and what a service could reach is little.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+#![expect(clippy::print_stdout, reason = "what could not be tried is said aloud")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
