@@ -3,12 +3,12 @@
 use super::own::{Own, listen_to};
 use super::scan::scan_with;
 use super::*;
+use futures::future::lazy;
 use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
 use radio::{Counters, Health, Packet, Radio, RadioError, Reporting};
 use std::collections::VecDeque;
-use std::future::ready;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -31,7 +31,8 @@ impl Radio for Texts {
             frequency_error_hz: None,
             received_at: Instant::now(),
         };
-        ready(self.0.pop_front().map(packet).ok_or(RadioError::Closed))
+        // Taken where it is waited for: a call that is dropped before takes nothing.
+        lazy(move |_| self.0.pop_front().map(packet).ok_or(RadioError::Closed))
     }
 
     fn counters(&self) -> Counters {

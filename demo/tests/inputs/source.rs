@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use axum::{Router, response::Response};
 use bytes::Bytes;
+use futures::future::lazy;
 use herd::position::Sequence;
 use herd::store::Reader;
 use herd::sync::OwnStore;
@@ -14,7 +15,6 @@ use herd::sync::live::serve_live;
 use herd::sync::query::ChangesQuery;
 use herd::wire::{BlobKind, Page, from_blob, kind_of};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, watch};
@@ -129,7 +129,7 @@ impl Link for Source {
     }
 
     fn open_live(&self, path_and_query: &str, _: u64) -> impl Future<Output = Result<Opened<End>, LinkError>> + Send {
-        ready(Ok(self.live(path_and_query)))
+        lazy(move |_| Ok(self.live(path_and_query)))
     }
 }
 
