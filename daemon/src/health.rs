@@ -71,7 +71,9 @@ mod tests {
     use axum::body::Body;
     use axum::http::Request;
     use herd::decide::Rules;
+    use herd::supervisor::probe;
     use serde_json::Value;
+    use std::sync::Arc;
     use tower::ServiceExt as _;
 
     async fn ask(health: &Health) -> (u16, Value) {
@@ -95,6 +97,7 @@ mod tests {
                 state: radio_state.subscribe(),
                 counters: radio::Counters::default(),
                 transmitter: None,
+                asker: Arc::new(probe().0),
             }],
         };
         assert_eq!(ask(&health).await, (200, json!({"success": true, "status": "healthy"})));

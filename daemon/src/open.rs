@@ -8,7 +8,7 @@ use herd::door::certificate::{CertificateError, Identity, IdentityFiles, SanEntr
 use herd::door::keys::{KeyError, KeyRing};
 use herd::position::StoreId;
 use herd::randomness::{NoRandomness, Randomness as _, SystemRandomness};
-use herd::store::{Directory, LocalError, LocalFile, Store, StoreError};
+use herd::store::{Directory, LocalError, LocalFile, Opening, Store, StoreError};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -100,9 +100,19 @@ pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError>
 impl Opened {
     /// Opens everything, and makes what is missing: a first start needs nothing but the settings.
     pub fn open(settings: &Settings, clock: &dyn Clock) -> Result<Self, OpenError> {
+        Self::open_aloud(settings, clock, |_| {})
+    }
+
+    /// The same, for whoever waits for it: a large store takes its time.
+    pub fn open_aloud(
+        settings: &Settings,
+        clock: &dyn Clock,
+        told: impl Fn(&Opening<'_>) + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
         let identity = open_identity(settings)?;
-        let store = open_store(settings, &local, clock)?;
+        let disk = Directory::new(&settings.state_dir)?.telling(told);
+        let store = open_store(&disk, settings, &local, clock)?;
         Ok(Self { local, keys: Arc::new(keys), identity, store })
     }
 
@@ -130,12 +140,11 @@ fn open_identity(settings: &Settings) -> Result<Identity, OpenError> {
     Ok(Identity::load_or_make(&directory, &names)?)
 }
 
-fn open_store(settings: &Settings, local: &LocalFile, clock: &dyn Clock) -> Result<Store, OpenError> {
-    let disk = Directory::new(&settings.state_dir)?;
-    let boot = boot_number(local, &disk, clock)?;
+fn open_store(disk: &Directory, settings: &Settings, local: &LocalFile, clock: &dyn Clock) -> Result<Store, OpenError> {
+    let boot = boot_number(local, disk, clock)?;
     let mut ids = [draw_id()?, draw_id()?].into_iter();
     let new_id = || ids.next().expect("a store asks for two identities at most: its writer's and, if new, its own");
-    Ok(Store::open_source(&disk, settings.rules(), clock.read().in_boot(boot), new_id)?)
+    Ok(Store::open_source(disk, settings.rules(), clock.read().in_boot(boot), new_id)?)
 }
 
 fn draw_id() -> Result<StoreId, NoRandomness> {

@@ -3,12 +3,14 @@
 //! It holds one packet at a time and waits until that one is durable before it asks for the next: waiting is the
 //! back-pressure, and what a slow disk cannot take waits in the radio.
 
+use crate::judged::log_judged;
 use crate::recorder::{RecordError, Recorder};
 use crate::tap::{Heard, Tap};
 use futures::FutureExt as _;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
+use herd::supervisor::{Answerer, Asker};
 use radio::sx127x::Transmitter;
 use radio::{Counters, Health, Packet, Radio, RadioError};
 use std::convert::Infallible;
@@ -81,6 +83,8 @@ pub struct ListenedRadio {
     pub counters: Counters,
     /// Where it may transmit: what it still may.
     pub transmitter: Option<Transmitter>,
+    /// Asks its loop whether it goes round.
+    pub asker: Arc<Asker>,
 }
 
 /// What one radio's loop needs besides the radio.
@@ -111,41 +115,43 @@ pub enum ReceiveEnd {
 
 /// Receives and records until the radio has ended, the writer has, or `shutdown` says so. A packet that cannot be
 /// kept now (a full disk) stays in hand and is tried again. What the radio says of itself is in `state` at once, also
-/// while a packet waits.
-pub async fn run(mut radio: impl Radio, receiving: Receiving, state: watch::Sender<RadioState>) -> ReceiveEnd {
-    let told = Told { radio: receiving.channel.name.clone(), health: radio.health(), state };
+/// while a packet waits. Whether the loop goes round, the `answerer` tells: it answers wherever the loop waits, for a
+/// packet as for the disk.
+pub async fn run(
+    mut radio: impl Radio,
+    receiving: Receiving,
+    state: watch::Sender<RadioState>,
+    mut answerer: Answerer,
+) -> ReceiveEnd {
+    let told = Told { channel: receiving.channel.name.clone(), health: radio.health(), state };
     tokio::select! {
         biased;
-        end = hear(&mut radio, &receiving, &told) => end,
+        end = hear(&mut radio, &receiving, &told, &mut answerer) => end,
         never = told.follow() => match never {},
     }
 }
 
-async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told) -> ReceiveEnd {
-    let mut shutdown = receiving.shutdown.clone();
+async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told, answerer: &mut Answerer) -> ReceiveEnd {
     loop {
-        let heard = tokio::select! {
-            biased;
-            _ = shutdown.wait_for(|stop| *stop) => None,
-            heard = radio.receive() => Some(heard),
+        let Some(heard) = answerer.while_waiting(receiving.next_packet(radio)).await else {
+            return receiving.record_waiting(radio).await;
         };
-        let Some(heard) = heard else { return receiving.record_waiting(radio).await };
         match heard {
             Ok(packet) => {
                 told.as_the_radio_says();
-                if let Err(end) = receiving.record(packet).await {
+                if let Err(end) = answerer.while_waiting(receiving.record(packet)).await {
                     return end;
                 }
             }
             Err(RadioError::Closed) => {
-                tracing::info!(radio = told.radio, "the radio has ended by its own script");
+                tracing::info!(channel = told.channel, "the radio has ended by its own script");
                 told.say(RadioState::Ended);
                 return ReceiveEnd::RadioClosed;
             }
             Err(error) => {
-                tracing::warn!(radio = told.radio, %error, "the radio failed and is asked again");
+                tracing::warn!(channel = told.channel, %error, "the radio failed and is asked again");
                 told.say(RadioState::Failing(error.to_string()));
-                receiving.pause().await;
+                answerer.while_waiting(receiving.pause()).await;
             }
         }
     }
@@ -153,7 +159,7 @@ async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told) -> Rec
 
 /// How a radio is, for those who look.
 struct Told {
-    radio: String,
+    channel: String,
     health: watch::Receiver<Health>,
     state: watch::Sender<RadioState>,
 }
@@ -182,8 +188,8 @@ impl Told {
             let state = RadioState::from(&*health.borrow_and_update());
             let was = self.state.borrow().clone();
             match &state {
-                RadioState::Failing(why) => tracing::warn!(radio = self.radio, why, "the radio does not hear"),
-                _ if was.why().is_some() => tracing::info!(radio = self.radio, "the radio listens again"),
+                RadioState::Failing(why) => tracing::warn!(channel = self.channel, why, "the radio does not hear"),
+                _ if was.why().is_some() => tracing::info!(channel = self.channel, "the radio listens again"),
                 _ => {}
             }
             self.say(state);
@@ -194,6 +200,16 @@ impl Told {
 }
 
 impl Receiving {
+    /// What the radio hears next; none where the process stops first.
+    async fn next_packet(&self, radio: &mut impl Radio) -> Option<Result<Packet, RadioError>> {
+        let mut shutdown = self.shutdown.clone();
+        tokio::select! {
+            biased;
+            _ = shutdown.wait_for(|stop| *stop) => None,
+            heard = radio.receive() => Some(heard),
+        }
+    }
+
     /// The process stops: what the radio has heard by now is recorded, and nothing that is still to come.
     async fn record_waiting(&self, radio: &mut impl Radio) -> ReceiveEnd {
         let until = Instant::now() + HANDS_OVER_WITHIN;
@@ -208,27 +224,27 @@ impl Receiving {
 
     /// Keeps the packet in hand until it is durable.
     async fn record(&self, packet: Packet) -> Result<(), ReceiveEnd> {
-        let radio = self.channel.name.as_str();
+        let channel = self.channel.name.as_str();
         let incoming = stamp(&self.channel, &*self.clock, packet);
         self.tap.show(Heard::from(&incoming));
         loop {
             let error = match self.recorder.record(incoming.clone()).await {
                 Ok(receipt) => {
-                    tracing::debug!(radio, ?receipt, "a packet was recorded");
+                    log_judged(channel, incoming.origin.rssi_dbm, &receipt);
                     return Ok(());
                 }
                 Err(error) => error,
             };
             let end = match error {
                 RecordError::Disk(_) | RecordError::TablesBehind { .. } if !*self.shutdown.borrow() => {
-                    tracing::warn!(radio, %error, "a packet waits, as it cannot be kept now");
+                    tracing::warn!(channel, %error, "a packet waits, as it cannot be kept now");
                     self.pause().await;
                     continue;
                 }
                 RecordError::Failed(_) | RecordError::Ended => ReceiveEnd::WriterEnded,
                 _ => ReceiveEnd::Stopped,
             };
-            tracing::error!(radio, %error, "the program ends with one packet that was heard and could not be kept");
+            tracing::error!(channel, %error, "the program ends with one packet that was heard and could not be kept");
             return Err(end);
         }
     }

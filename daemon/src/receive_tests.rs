@@ -5,6 +5,7 @@ use crate::disk::{DiskGauge, Room};
 use crate::worlds::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
+use herd::supervisor::probe;
 use radio::{Health, Reporting};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,6 +52,11 @@ fn receiving(world: &World, shutdown: &watch::Sender<bool>) -> Receiving {
     }
 }
 
+/// A loop that nobody asks whether it lives.
+fn unasked() -> Answerer {
+    probe().1
+}
+
 fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
     watch::channel(RadioState::Listening)
 }
@@ -59,7 +65,7 @@ fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
 async fn what_is_heard_is_kept_in_order_with_its_origin_and_the_end_of_a_script_is_no_failure() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let (shutdown, (state, seen)) = (watch::Sender::new(false), listening());
-    assert_eq!(run(scans(20, 10), receiving(&world, &shutdown), state).await, ReceiveEnd::RadioClosed);
+    assert_eq!(run(scans(20, 10), receiving(&world, &shutdown), state, unasked()).await, ReceiveEnd::RadioClosed);
     assert_eq!(*seen.borrow(), RadioState::Ended);
     for n in 0..20 {
         let received = world.received(n + 2);
@@ -76,7 +82,7 @@ async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room()
     let disk = DiskGauge::new(move || Ok(Room { free_bytes: seen.load(Ordering::Relaxed), needed_bytes: 1 }));
     let world = World::new(Rules::default(), disk);
     let shutdown = watch::Sender::new(false);
-    let task = tokio::spawn(run(scans(3, 0), receiving(&world, &shutdown), listening().0));
+    let task = tokio::spawn(run(scans(3, 0), receiving(&world, &shutdown), listening().0, unasked()));
     world.recorder.status().wait_for(|status| status.trouble.is_some()).await.unwrap();
     assert_eq!(world.reader.head().position.sequence, Sequence(1));
     free.store(1, Ordering::Relaxed);
@@ -89,7 +95,7 @@ async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room()
 async fn a_stop_ends_a_radio_that_hears_nothing() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let shutdown = watch::Sender::new(false);
-    let task = tokio::spawn(run(scans(2, 3_600_000), receiving(&world, &shutdown), listening().0));
+    let task = tokio::spawn(run(scans(2, 3_600_000), receiving(&world, &shutdown), listening().0, unasked()));
     tokio::task::yield_now().await;
     shutdown.send_replace(true);
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
@@ -108,7 +114,7 @@ async fn a_writer_that_has_ended_ends_the_loop() {
         tap: Tap::default(),
         shutdown: shutdown.subscribe(),
     };
-    assert_eq!(run(scans(2, 0), receiving, listening().0).await, ReceiveEnd::WriterEnded);
+    assert_eq!(run(scans(2, 0), receiving, listening().0, unasked()).await, ReceiveEnd::WriterEnded);
 }
 
 /// Catches a stamp taken when the packet was written instead of when it was heard.
@@ -166,7 +172,7 @@ async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_
     let held = Held { packets, counters: Counters::default(), health: health.clone() };
     let failing = Health::Failing("the chip is gone".into());
     health.report(failing.clone());
-    let task = tokio::spawn(run(held, receiving(&world, &shutdown), state));
+    let task = tokio::spawn(run(held, receiving(&world, &shutdown), state, unasked()));
     let said = seen.wait_for(|state| *state == RadioState::Failing("the chip is gone".into())).await.unwrap().clone();
     assert_eq!(said.why(), Some("the chip is gone"));
 
@@ -193,7 +199,7 @@ async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
         to_radio.send(packet(&format!("hxb:LOT1:LF{n}:UHF{n}"))).await.unwrap();
     }
     let held = Held { packets, counters: Counters::default(), health: Reporting::default() };
-    assert_eq!(run(held, receiving(&world, &shutdown), listening().0).await, ReceiveEnd::Stopped);
+    assert_eq!(run(held, receiving(&world, &shutdown), listening().0, unasked()).await, ReceiveEnd::Stopped);
     assert_eq!(world.reader.head().position.sequence, Sequence(6));
     assert_eq!(world.received(6).raw, b"hxb:LOT1:LF5:UHF5");
 }
@@ -206,7 +212,7 @@ async fn what_is_heard_is_shown_before_it_is_kept() {
     let shutdown = watch::Sender::new(false);
     let receiving = receiving(&world, &shutdown);
     let tap = receiving.tap.clone();
-    let task = tokio::spawn(run(scans(2, 0), receiving, listening().0));
+    let task = tokio::spawn(run(scans(2, 0), receiving, listening().0, unasked()));
     let shown = tap.after(0).await;
     assert_eq!(shown.packets[0].bytes, b"hxb:LOT1:LF0:UHF0");
     assert_eq!((shown.packets.len(), world.reader.head().position.sequence), (1, Sequence(1)));

@@ -2,11 +2,11 @@
 
 use crate::disk::DiskGauge;
 use crate::recorder::{Recorder, RecorderSeams};
-use herd::change::{Change, Received};
+use herd::change::{Change, Origin, Received};
 use herd::clock::{Clock, ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
-use herd::store::{MemoryDisk, Reader, Store, StoreError};
+use herd::store::{Incoming, MemoryDisk, Reader, Store, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinHandle;
@@ -35,6 +35,12 @@ impl Clock for HandClock {
 pub(crate) fn store_on(disk: &MemoryDisk, rules: Rules) -> Store {
     let clock = ClockReading { boot: 1, ..ClockReading::default() };
     Store::open_source(disk, rules, clock, || StoreId([7; 16])).unwrap()
+}
+
+/// A read of an animal of its own, through the channel `gate`.
+pub(crate) fn scan(n: usize) -> Incoming {
+    let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
+    Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin, at: HandClock::default().read() }
 }
 
 /// A store with its writer as a task of the test's own thread.

@@ -2,5 +2,6 @@
 pub mod bench;
 pub mod cli;
 pub mod demo;
+pub mod manual;
 pub mod processes;
 pub mod world;

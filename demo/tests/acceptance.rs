@@ -22,7 +22,7 @@ fn without_radio() -> BarnSettings {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_reaches_the_office_and_neither_side_needs_the_other() {
     let yard = Yard::open(&own_programs(), |_| without_radio()).await;
-    accepts(yard).await;
+    accepts(yard).await.verify().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -30,7 +30,7 @@ async fn the_shipped_binaries_do_the_same() {
     // A build blocks for as long as it takes.
     let programs = tokio::task::spawn_blocking(shipped_programs).await.unwrap();
     assert!(matches!(programs, Programs::Shipped { .. }));
-    accepts(Yard::open(&programs, |_| without_radio()).await).await;
+    accepts(Yard::open(&programs, |_| without_radio()).await).await.verify().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

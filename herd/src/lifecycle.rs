@@ -1,4 +1,4 @@
-//! What every process does at its beginning and its end: say why it ends, log, stop when told, look at its disk.
+//! What every process does at its beginning and its end: say why it ends, stop when told, look at its disk.
 
 use crate::control::{CommandError, ListenError};
 use crate::door::key_command::KeyCommandError;
@@ -6,12 +6,9 @@ use crate::door::serve::ServeError;
 use crate::settings::SettingsError;
 use crate::store::LocalError;
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
-use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
 
 /// How a process ended, in the number that it leaves to whoever started it. The numbers are part of the interface:
 /// scripts and units decide on them.
@@ -64,6 +61,7 @@ impl From<&CommandError> for Exit {
             CommandError::Ask(_) => Self::NobodyHome,
             CommandError::Refused(_) => Self::Refused,
             CommandError::Locked => Self::Locked,
+            CommandError::Owner(_) => Self::Failure,
             CommandError::Failed(source) => source.downcast_ref::<LocalError>().map_or(Self::Failure, Self::from),
         }
     }
@@ -91,75 +89,6 @@ impl From<&ServeError> for Exit {
             ServeError::Certificate(_) => Self::Usage,
             ServeError::Listener(_) | ServeError::Cut(_) => Self::Failure,
         }
-    }
-}
-
-/// What is logged where `RUST_LOG` does not say otherwise.
-pub const DEFAULT_LOG: &str = "info";
-
-/// Logs to stderr, from now on and for the whole process: what `RUST_LOG` asks for, [`DEFAULT_LOG`] without it; with
-/// colors on a terminal unless `NO_COLOR` is set. Only the first call in a process has an effect.
-pub fn start_logging() {
-    start_logging_at(LogLevel::default());
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogLevel {
-    /// What went wrong.
-    Error,
-    /// And what may.
-    Warn,
-    /// And what happens.
-    #[default]
-    Info,
-    /// And how.
-    Debug,
-    /// And every step.
-    Trace,
-}
-
-impl LogLevel {
-    /// The word for it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-/// As [`start_logging`], with a level of the settings where `RUST_LOG` does not say otherwise.
-pub fn start_logging_at(level: LogLevel) {
-    let asked = std::env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
-    let level = level.name();
-    let (filter, refused) = log_filter(asked.as_deref(), level);
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let colors = !no_color && std::io::stderr().is_terminal();
-    let started = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colors)
-        .with_target(false)
-        .try_init();
-    if started.is_err() {
-        tracing::debug!("logging was started already; it stays as it is");
-    }
-    if let Some(reason) = refused {
-        tracing::warn!("RUST_LOG is not understood ({reason}); logging at `{level}`");
-    }
-}
-
-/// The filter, and why the one asked for is not it.
-fn log_filter(asked: Option<&str>, level: &str) -> (EnvFilter, Option<String>) {
-    match asked.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
-        Some(Ok(filter)) => (filter, None),
-        Some(Err(error)) => (EnvFilter::new(level), Some(error.to_string())),
-        None => (EnvFilter::new(level), None),
     }
 }
 
@@ -243,17 +172,6 @@ mod tests {
         assert_eq!(Exit::from(&locked), Exit::Locked);
         assert_eq!(Exit::from(&CommandError::Failed(Box::new(damaged))), Exit::Damaged);
         assert_eq!(Exit::from(&KeyCommandError::Command(CommandError::Locked)), Exit::Locked);
-    }
-
-    #[test]
-    fn a_log_filter_that_is_not_understood_is_said_and_replaced() {
-        assert!(log_filter(None, DEFAULT_LOG).1.is_none());
-        assert_eq!(log_filter(None, "warn").0.to_string(), "warn");
-        assert!(log_filter(Some("  "), DEFAULT_LOG).1.is_none());
-        assert_eq!(log_filter(Some("debug,herd=trace"), DEFAULT_LOG).0.to_string(), "herd=trace,debug");
-        let (filter, refused) = log_filter(Some("herd=loud"), DEFAULT_LOG);
-        assert!(refused.is_some());
-        assert_eq!(filter.to_string(), DEFAULT_LOG);
     }
 
     #[tokio::test]

@@ -22,12 +22,14 @@ use herd::door::tokens::TokenRing;
 use herd::lifecycle::{Exit, stop_on_signals};
 use herd::randomness::{NoRandomness, Randomness, SystemRandomness};
 use herd::store::{LocalError, LocalFile};
+use herd::supervisor::{Supervisor, Watchdog, attend};
 use herd::sync::stopped;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -118,6 +120,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.spawn(control.map(|()| ("the control socket", Ok(()))));
     parts.spawn(serving.ended().map(|ended| ("the HTTPS server", ended.map_err(RunError::Serve))));
     parts.spawn(identity.watch_files(stopping.clone()).map(|()| ("the watch over the certificate", Ok(()))));
+    parts.spawn(attended(sites.clone(), stopping.clone()).map(|()| ("the supervisor's attendance", Ok(()))));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "the office is open");
 
     let end = tokio::select! {
@@ -133,6 +136,16 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         tracing::warn!("not all parts ended in time: they end with the process");
     }
     end
+}
+
+/// Tells the supervisor that the pages are served, how the sites stand, and that the writers of the copies live.
+async fn attended(sites: Arc<Sites>, stopping: watch::Receiver<bool>) {
+    let status = || sites.status_line();
+    let silent = |within| {
+        let sites = sites.clone();
+        async move { sites.silent(within).await }
+    };
+    attend(Supervisor::of_process(), Watchdog::of_process(), status, silent, stopping).await;
 }
 
 /// Everything that is served, each part behind its door; keys and tokens open all of them.

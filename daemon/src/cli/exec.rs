@@ -11,7 +11,7 @@ use herd::clock::{Clock as _, SystemClock};
 use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct};
 use herd::correction::CorrectionOrder;
 use herd::door::certificate::{Identity, IdentityFiles};
-use herd::lifecycle::{LogLevel, start_logging_at};
+use herd::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::show::{ShowRequest, print, show};
 use herd::store::{LOG_FILE, StoreError};
@@ -30,13 +30,13 @@ impl Cli {
             return Ok(out.write_all(DEFAULT_TEXT.as_bytes())?);
         }
         let settings = self.settings()?;
-        start_logging_at(match self.command {
-            Command::Run => settings.log,
+        match self.command {
+            Command::Run => start_service_log(&service_log(&settings)),
             // They say themselves what the radios say.
-            Command::Listen(_) | Command::Doctor { .. } => LogLevel::Error,
+            Command::Listen(_) | Command::Doctor { .. } => start_logging_at(LogLevel::Error),
             // What a command is asked for goes to stdout; what the store has to warn of must not be lost.
-            _ => LogLevel::Warn,
-        });
+            _ => start_logging_at(LogLevel::Warn),
+        }
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),
@@ -57,6 +57,11 @@ impl Cli {
             Command::Verify => verify(&settings, out),
         }
     }
+}
+
+fn service_log(settings: &Settings) -> ServiceLog<'_> {
+    let Settings { site, log, log_file, .. } = settings;
+    ServiceLog { program: "herdlinxd", site: Some(site), level: *log, file: log_file.as_deref() }
 }
 
 fn run_until_told(settings: Settings) -> Result<(), CliError> {

@@ -9,7 +9,7 @@ pub use error::CliError;
 
 use crate::listen::ListenRequest;
 use crate::settings::{DEFAULT_FILE, Refused, Settings};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use herd::correction::CorrectionForm;
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
@@ -106,6 +106,11 @@ enum Command {
     Verify,
 }
 
+/// The command line as it is described: for manual pages and completions.
+pub fn described() -> clap::Command {
+    Cli::command()
+}
+
 /// Does what the arguments ask for; the first is the program's name. Prints results to stdout, all else to stderr.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -141,7 +146,6 @@ impl Cli {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     fn parsed(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(std::iter::once("herdlinxd").chain(line.split_whitespace()))

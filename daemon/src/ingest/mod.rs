@@ -18,6 +18,7 @@ mod body;
 #[cfg(test)]
 mod tests;
 
+use crate::judged::{log_array_judged, log_judged};
 use crate::recorder::{MAX_RAW_BYTES, RecordError, Recorder};
 use answer::Answer;
 pub(crate) use answer::{busy, refusal};
@@ -93,6 +94,11 @@ impl Ingest {
         let payloads = checked.iter().flatten().map(|text| self.stamp(caller, text)).collect();
         let recording = tokio::time::timeout(RECORD_TIMEOUT, self.recorder.record_all(payloads));
         let receipts = recording.await.map_err(|_| busy())?.map_err(|error| refusal(&error))?;
+        match receipts.as_slice() {
+            [] => {}
+            [receipt] => log_judged(caller.name(), None, receipt),
+            receipts => log_array_judged(caller.name(), receipts),
+        }
         let mut receipts = receipts.into_iter();
         let answers = checked.into_iter().map(|one| match one {
             Ok(text) => receipts.next().map_or_else(|| Answer::Refused(busy()), |it| self.told(&text, it)),

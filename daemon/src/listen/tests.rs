@@ -3,6 +3,7 @@
 use super::own::{Own, listen_to};
 use super::scan::scan_with;
 use super::*;
+use futures::future::lazy;
 use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
@@ -22,15 +23,16 @@ fn channel(name: &str) -> Channel {
 struct Texts(VecDeque<String>, Reporting);
 
 impl Radio for Texts {
-    async fn receive(&mut self) -> Result<Packet, RadioError> {
-        let text = self.0.pop_front().ok_or(RadioError::Closed)?;
-        Ok(Packet {
+    fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send {
+        let packet = |text: String| Packet {
             bytes: text.into(),
             rssi_dbm: None,
             snr_quarter_db: None,
             frequency_error_hz: None,
             received_at: Instant::now(),
-        })
+        };
+        // Taken where it is waited for: a call that is dropped before takes nothing.
+        lazy(move |_| self.0.pop_front().map(packet).ok_or(RadioError::Closed))
     }
 
     fn counters(&self) -> Counters {

@@ -45,6 +45,8 @@ pub struct RecorderStatus {
     pub boot: u32,
     /// What it did.
     pub counts: Counts,
+    /// When the last payload came that was judged, microseconds since 1970 UTC by the barn's clock.
+    pub last_payload_at_us: Option<i64>,
     /// Those of the rejections that were kept, by the name of the reason.
     pub rejections: BTreeMap<&'static str, u64>,
     /// By channel.
@@ -56,6 +58,7 @@ pub struct RecorderStatus {
 impl RecorderStatus {
     pub(super) fn count(&mut self, payload: &Incoming, receipt: &Receipt) {
         self.counts.payloads += 1;
+        self.last_payload_at_us = Some(payload.at.received_at_us);
         match receipt {
             Receipt::Kept { .. } => self.counts.kept += 1,
             Receipt::Rejected { reason, .. } => {

@@ -43,6 +43,9 @@ pub const MAX_RAW_BYTES: usize = 4 * 1024;
 /// back-pressure. At 4 KiB, the largest that a door lets in, they are 16 MiB.
 pub const QUEUE_PAYLOADS: usize = 4_096;
 
+/// Questions whether the writer lives that wait at most, besides the payloads and in places of their own.
+const QUEUED_PROBES: usize = 1;
+
 /// Why a payload was not recorded, or not known to be. Each may pass: the caller keeps the payload and tries again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
@@ -103,6 +106,21 @@ struct Entry {
 enum Task {
     Payloads(Entry),
     Later(LaterEntry),
+    Probe(Probe),
+}
+
+/// A question whether the writer lives. It is answered in its turn among what waits.
+struct Probe {
+    answer: oneshot::Sender<()>,
+    /// Given back when it has been answered.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Probe {
+    fn answer(self) {
+        // Whoever asked may have gone meanwhile.
+        self.answer.send(()).ok();
+    }
 }
 
 /// A handle on the writer; clones are the same one. When the last is gone the writer ends as if it were told to stop.
@@ -110,6 +128,7 @@ enum Task {
 pub struct Recorder {
     queue: mpsc::Sender<Task>,
     room: Arc<Semaphore>,
+    room_for_probes: Arc<Semaphore>,
     stop: Arc<watch::Sender<bool>>,
     status: watch::Receiver<RecorderStatus>,
     recent: RecentDuplicates,
@@ -133,13 +152,14 @@ impl Recorder {
     }
 
     fn with_writer(store: Store, seams: RecorderSeams) -> Result<(Self, Writer), LocalError> {
-        let (queue, entries) = mpsc::channel(QUEUE_PAYLOADS);
+        let (queue, entries) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
         let (stop, stopped) = watch::channel(false);
         let commits = CommitTimes::default();
         let (writer, status) = Writer::new(store, seams, entries, stopped, commits.clone())?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
+        let room_for_probes = Arc::new(Semaphore::new(QUEUED_PROBES));
         let recent = writer.recent();
-        Ok((Self { queue, room, stop: Arc::new(stop), status, recent, commits }, writer))
+        Ok((Self { queue, room, room_for_probes, stop: Arc::new(stop), status, recent, commits }, writer))
     }
 
     /// Records one payload and gives its receipt when it is durable.
@@ -193,6 +213,17 @@ impl Recorder {
         let entry = LaterEntry { work: work(answer), room };
         self.queue.try_send(Task::Later(entry)).map_err(|_| self.refusal())?;
         receipt.await.map_err(|_| RecordError::Ended)?
+    }
+
+    /// Returns when the writer has come to a question that is put to it now, after what waits already: it lives. Needs
+    /// no room that payloads take. A writer that has ended is told by [`WriterThread::ended`], and no one that hangs.
+    pub async fn probe(&self) {
+        // Never closed, and held by a question that the writer has not come to.
+        let Ok(room) = self.room_for_probes.clone().acquire_owned().await else { return };
+        let (answer, answered) = oneshot::channel();
+        if self.queue.try_send(Task::Probe(Probe { answer, _room: room })).is_ok() {
+            answered.await.ok();
+        }
     }
 
     fn refusal(&self) -> RecordError {

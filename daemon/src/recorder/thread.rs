@@ -6,6 +6,9 @@ use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+/// What the thread is called, for `top -H` and for whoever looks at a process that hangs.
+const WRITER_THREAD: &str = "herdlinx-writer";
+
 /// Why there is no writer, or no longer one.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
@@ -40,7 +43,7 @@ impl WriterThread {
                 tracing::error!(%error, "the writer ended and nobody waited for it");
             }
         };
-        std::thread::Builder::new().name("herdlinx-writer".to_owned()).spawn(write).map_err(WriterError::Start)?;
+        std::thread::Builder::new().name(WRITER_THREAD.to_owned()).spawn(write).map_err(WriterError::Start)?;
         Ok(Self { ended })
     }
 

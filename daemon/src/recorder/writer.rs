@@ -143,6 +143,10 @@ impl Writer {
         match task {
             Task::Payloads(entry) => self.record_group(entry),
             Task::Later(entry) => self.write_later(entry),
+            Task::Probe(probe) => {
+                probe.answer();
+                Ok(())
+            }
         }
     }
 

@@ -14,8 +14,10 @@ use crate::ingest::Ingest;
 use crate::open::Opened;
 use crate::pair::Barn;
 use crate::prove::Prover;
+use crate::pulse::Pulse;
 use crate::recorder::{Recorder, RecorderSeams};
 use crate::settings::Settings;
+use crate::status_line::status_line;
 use crate::tap::Tap;
 use commands::Commands;
 use futures::FutureExt as _;
@@ -26,6 +28,7 @@ use herd::door::serve::{bind, serve};
 use herd::door::tokens::TokenRing;
 use herd::lifecycle::stop_on_signals;
 use herd::randomness::SystemRandomness;
+use herd::supervisor::{Supervisor, Watchdog, attend, tell_opening};
 use parts::Parts;
 use std::sync::Arc;
 
@@ -33,8 +36,9 @@ use std::sync::Arc;
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let (stop, stopping) = stop_on_signals().map_err(RunError::Signals)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let supervisor = Supervisor::of_process();
     let listener = bind(settings.listen)?;
-    let opened = Opened::open(&settings, &*clock)?;
+    let opened = Opened::open_aloud(&settings, &*clock, tell_opening(supervisor.clone()))?;
     let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..opened.barn(&settings) };
     let Opened { local, keys, identity, store } = opened;
     let reader = store.reader();
@@ -63,12 +67,16 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add("the control socket", control.map(Ok));
     parts.add("the watch over the certificate", identity.clone().watch_files(stopping.clone()).map(Ok));
 
+    let (pulse, line_of) = (Pulse::new(recorder.clone(), health.radios.clone()), health.clone());
     let reader_group = settings.reader_group.as_str().into();
     let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: stopping.clone() };
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens };
     let serving = serve(listener, routes.router(), &identity, stopping.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.ended().await?) });
+    let (status, silent) = (move || status_line(&line_of), move |within| pulse.clone().silent(within));
+    let attending = attend(supervisor, Watchdog::of_process(), status, silent, stopping.clone());
+    parts.add("the supervisor's attendance", attending.map(Ok));
 
     parts.run(stopping).await
 }

@@ -9,6 +9,7 @@ use herd::clock::Clock;
 use herd::control::ListenError;
 use herd::door::serve::ServeError;
 use herd::store::LocalError;
+use herd::supervisor::probe;
 use radio::{AnyRadio, Radio as _};
 use std::future::Future;
 use std::io;
@@ -113,9 +114,10 @@ impl Parts {
             };
             let (recorder, clock, tap) = (self.recorder.clone(), clock.clone(), tap.clone());
             let receiving = Receiving { channel, recorder, clock, tap, shutdown: self.stop.subscribe() };
-            self.radios.spawn(receive::run(radio, receiving, state));
-            tracing::info!(radio = name, kind = ?settings.kind, "listening to the radio");
-            listened.push(ListenedRadio { name, state: seen, counters, transmitter });
+            let (asker, answerer) = probe();
+            self.radios.spawn(receive::run(radio, receiving, state, answerer));
+            tracing::info!(channel = name, kind = ?settings.kind, "listening to the radio");
+            listened.push(ListenedRadio { name, state: seen, counters, transmitter, asker: Arc::new(asker) });
         }
         Ok(listened)
     }

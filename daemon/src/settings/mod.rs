@@ -9,7 +9,7 @@ pub use radios::{RadioKind, RadioSettings};
 
 use crate::receive::Channel;
 use herd::decide::Rules;
-use herd::lifecycle::LogLevel;
+use herd::logging::{LOG_FILES, LogLevel, is_log_file};
 use herd::settings::{DurationSetting, Layers, SettingsError};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -54,6 +54,8 @@ pub struct Settings {
     pub rejections_per_hour: u32,
     /// What is logged.
     pub log: LogLevel,
+    /// A file that the log goes to as well.
+    pub log_file: Option<PathBuf>,
     /// The user's own certificate; without it one is made.
     pub tls: Option<TlsSettings>,
     /// The radios.
@@ -109,6 +111,7 @@ impl Default for Settings {
             export_rest: DurationSetting::from_ms(export_rest_ms),
             rejections_per_hour,
             log: LogLevel::default(),
+            log_file: None,
             tls: None,
             radio: Vec::new(),
         }
@@ -152,6 +155,9 @@ impl Settings {
         }
         if !(1..=MOST_REJECTIONS_PER_HOUR).contains(&self.rejections_per_hour) {
             return refuse("rejections_per_hour", self.rejections_per_hour.to_string(), "1 to 1000000");
+        }
+        if let Some(path) = self.log_file.as_ref().filter(|path| !is_log_file(path)) {
+            return refuse("log_file", path.display().to_string(), LOG_FILES);
         }
         radios::validate(&self.radio)
     }

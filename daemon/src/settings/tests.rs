@@ -32,6 +32,16 @@ fn every_key_stands_in_the_printed_file_with_its_default() {
     assert_eq!(load(&stated, &[], "").unwrap(), expected);
 }
 
+#[test]
+fn the_example_of_a_log_file_can_be_taken_as_it_stands() {
+    let example =
+        DEFAULT_TEXT.lines().find_map(|line| line.strip_prefix("# ").filter(|key| key.starts_with("log_file")));
+    let settings = load(example.unwrap(), &[], "").unwrap();
+    assert_eq!(settings.log_file.unwrap(), Path::new("/var/lib/herdlinx/herdlinxd.log"));
+    let set = load("", &[("HERDLINX_LOG_FILE", "/tmp/barn.log")], "").unwrap();
+    assert_eq!(set.log_file.unwrap(), Path::new("/tmp/barn.log"));
+}
+
 /// The sections of the printed file without their `# `: what stands under `[tls]`, `[[radio]]` and so on.
 fn sections() -> Vec<(String, String)> {
     let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
@@ -164,6 +174,9 @@ fn what_cannot_be_is_refused_by_its_name() {
         ("rejections_per_hour = 0", "`rejections_per_hour`"),
         ("rejections_per_hour = -1", "rejections_per_hour"),
         ("log = 'loud'", "log"),
+        ("log_file = 'barn.log'", "log_file"),
+        ("log_file = ''", "log_file"),
+        ("log_file = '/var/log/'", "log_file"),
         ("[tls]\ncertificate = 'x'", "key"),
         ("[[radio]]\nsx127x = {}", "radio[0].sx127x"),
         ("[[radio]]\nkind = 'sx127x'\nserial = {}", "radio[0].serial"),

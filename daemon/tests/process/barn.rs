@@ -115,15 +115,26 @@ impl Barn {
         self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    fn started(&self, mut command: Command) -> Process<'_> {
-        let child = command.stdin(Stdio::null()).spawn().unwrap();
-        let mut process = Process { barn: self, child, addr: "0.0.0.0:0".parse().unwrap() };
+    fn started(&self, command: Command) -> Process<'_> {
+        let mut process = self.spawned(command, Stdio::inherit());
         until("the process answers", || {
             assert_eq!(process.child.try_wait().unwrap(), None, "the process has ended");
             ask(&process.socket(), &json!({"command": "status"})).is_ok()
         });
-        process.addr = process.status()["addr"].as_str().unwrap().parse().unwrap();
+        process.learn_address();
         process
+    }
+
+    /// Starts `run` and waits for nothing.
+    pub(crate) fn launch(&self, variables: &[(&str, &str)], log: Stdio) -> Process<'_> {
+        let mut command = self.command(&["run"]);
+        command.envs(variables.iter().copied());
+        self.spawned(command, log)
+    }
+
+    fn spawned(&self, mut command: Command, log: Stdio) -> Process<'_> {
+        let child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+        Process { barn: self, child, addr: "0.0.0.0:0".parse().unwrap() }
     }
 }
 
@@ -137,6 +148,11 @@ pub(crate) struct Process<'a> {
 impl Process<'_> {
     fn socket(&self) -> PathBuf {
         self.barn.state_dir().join(SOCKET_NAME)
+    }
+
+    /// Asks the process where it listens.
+    pub(crate) fn learn_address(&mut self) {
+        self.addr = self.status()["addr"].as_str().unwrap().parse().unwrap();
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -153,7 +169,7 @@ impl Process<'_> {
         self.ended()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 

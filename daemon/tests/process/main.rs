@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
 
 mod barn;
+mod logs;
 mod radios;
+mod supervised;
 
 use barn::{Barn, text_of};
 use herd::control::{SOCKET_NAME, ask};
@@ -118,7 +120,7 @@ fn a_damaged_log_is_found_and_has_a_number_of_its_own() {
     for at in &places {
         bytes[at + 4] = b'8';
     }
-    assert!(!places.is_empty());
+    assert_ne!(places.len(), 0);
     std::fs::write(&log, bytes).unwrap();
     let proved = barn.output(&["verify"]);
     assert_eq!(proved.status.code(), Some(3), "{proved:?}");

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use axum::{Router, response::Response};
 use bytes::Bytes;
+use futures::future::lazy;
 use herd::position::Sequence;
 use herd::store::Reader;
 use herd::sync::OwnStore;
@@ -85,6 +86,25 @@ impl Source {
         let blob = honest.into_body().collect().await.unwrap().to_bytes().to_vec();
         lie(&Told { page: from_blob(&blob).unwrap(), blob, reader: self.reader.clone() })
     }
+
+    fn live(&self, path_and_query: &str) -> Opened<End> {
+        let mut lie = self.lie.clone();
+        if let Lie::Refused(answer) = *lie.borrow_and_update() {
+            return Opened::Refused(answer());
+        }
+        self.lied_live.store(false, Ordering::Relaxed);
+        let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
+        let from = from.or_else(|| self.reader.position_at(Sequence::ZERO).unwrap()).unwrap();
+        let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(ON_THE_WAY), mpsc::channel(ON_THE_WAY));
+        let end = |send, receive| End { send, receive, lie: lie.clone(), lied_live: self.lied_live.clone() };
+        let (near, mut far) = (end(to_barn, at_office), end(to_office, at_barn));
+        let (reader, stop) = (self.reader.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            let served = OwnStore::new(reader.clone(), || 0);
+            serve_live(&mut far, &served, reader, from, stop).await
+        });
+        Opened::Live(near)
+    }
 }
 
 impl Link for Source {
@@ -108,23 +128,8 @@ impl Link for Source {
         }
     }
 
-    async fn open_live(&self, path_and_query: &str, _: u64) -> Result<Opened<End>, LinkError> {
-        let mut lie = self.lie.clone();
-        if let Lie::Refused(answer) = *lie.borrow_and_update() {
-            return Ok(Opened::Refused(answer()));
-        }
-        self.lied_live.store(false, Ordering::Relaxed);
-        let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
-        let from = from.or_else(|| self.reader.position_at(Sequence::ZERO).unwrap()).unwrap();
-        let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(ON_THE_WAY), mpsc::channel(ON_THE_WAY));
-        let end = |send, receive| End { send, receive, lie: lie.clone(), lied_live: self.lied_live.clone() };
-        let (near, mut far) = (end(to_barn, at_office), end(to_office, at_barn));
-        let (reader, stop) = (self.reader.clone(), self.stop.clone());
-        tokio::spawn(async move {
-            let served = OwnStore::new(reader.clone(), || 0);
-            serve_live(&mut far, &served, reader, from, stop).await
-        });
-        Ok(Opened::Live(near))
+    fn open_live(&self, path_and_query: &str, _: u64) -> impl Future<Output = Result<Opened<End>, LinkError>> + Send {
+        lazy(move |_| Ok(self.live(path_and_query)))
     }
 }
 

@@ -98,6 +98,19 @@ impl Yard {
         assert_eq!(json!(kept.end.digest), wanted["digest"], "the digest of what the office serves");
         kept
     }
+
+    /// Ends both in order, and lets each prove its files: with the digests that the barn had.
+    pub(crate) async fn verify(&mut self) {
+        let status = self.barn.status().unwrap();
+        assert_eq!(self.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.office.log()));
+        assert_eq!(self.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.barn.log()));
+        for proved in [self.barn.run(&["verify"]).unwrap(), self.office.run(&["verify", "barn"]).unwrap()] {
+            assert!(proved.contains("equal, row by row"), "{proved}");
+            for digest in ["digest", "fold_digest"] {
+                assert!(proved.contains(status[digest].as_str().unwrap()), "{digest} {}: {proved}", status[digest]);
+            }
+        }
+    }
 }
 
 /// The end of a process's log, for a message.

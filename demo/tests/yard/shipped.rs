@@ -9,16 +9,28 @@ use std::time::SystemTime;
 /// What they are made of.
 const SOURCES: [&str; 5] = ["radio", "herd", "daemon", "mirror", "Cargo.lock"];
 
-/// `herdlinxd` and `herdlinx-mirror` beside the demo's own executable; built where they are missing or older than
-/// their sources.
+/// Names a directory where both are, built elsewhere: for another architecture, or for a package. Not one of
+/// `HERDLINX_*`, as those are settings.
+const BUILT_ELSEWHERE: &str = "DEMO_SHIPPED_DIR";
+
+/// `herdlinxd` and `herdlinx-mirror`: as they are where [`BUILT_ELSEWHERE`] says; else those beside the demo's own
+/// executable, built where they are missing or older than their sources.
 pub(crate) fn shipped_programs() -> Programs {
+    if let Some(directory) = std::env::var_os(BUILT_ELSEWHERE) {
+        let [daemon, mirror] = named_in(Path::new(&directory));
+        return Programs::Shipped { daemon, mirror };
+    }
     let directory = Path::new(env!("CARGO_BIN_EXE_herdlinx-demo")).parent().unwrap();
-    let [daemon, mirror] = ["herdlinxd", "herdlinx-mirror"].map(|name| directory.join(name));
+    let [daemon, mirror] = named_in(directory);
     let newest = SOURCES.iter().filter_map(|name| newest_below(&root().join(name))).max();
     if [&daemon, &mirror].iter().any(|binary| changed_at(binary) < newest) {
         build(directory);
     }
     Programs::Shipped { daemon, mirror }
+}
+
+fn named_in(directory: &Path) -> [PathBuf; 2] {
+    ["herdlinxd", "herdlinx-mirror"].map(|name| directory.join(name))
 }
 
 fn root() -> PathBuf {

@@ -1,5 +1,6 @@
 //! Commands that work whether the process runs or not.
 
+use super::owner::{OwnerError, become_owner_of};
 use super::{Answer, AskError, ControlError, ask};
 use serde_json::Value;
 use std::path::Path;
@@ -55,13 +56,17 @@ pub enum CommandError {
         "nobody answers, and the files are in use; stop the process that has them open, or wait until it has started"
     )]
     Locked,
+    /// Root could not become the owner of the files.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// The files could not be used.
     #[error(transparent)]
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Asks the process at `path`; if nobody is home, has `direct` find the answer in the files. While these are locked
-/// both are tried again, for [`LOCKED_PATIENCE`]. Blocks.
+/// Asks the process at `path`; if nobody is home, has `direct` find the answer in the files beside it. While these are
+/// locked both are tried again, for [`LOCKED_PATIENCE`]. Root is their owner before it touches them, and stays so: the
+/// process does nothing after it that needs more. Blocks.
 pub fn or_direct(
     path: &Path,
     request: &Value,
@@ -83,6 +88,9 @@ pub(super) fn or_direct_within(
             Err(AskError::Refused(refused)) => return Err(refused.into()),
             Err(AskError::NobodyHome { .. }) => {}
             Err(other) => return Err(CommandError::Ask(other)),
+        }
+        if let Some(directory) = path.parent() {
+            become_owner_of(directory)?;
         }
         match direct() {
             Ok(answer) => return Ok(answer),

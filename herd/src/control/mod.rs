@@ -9,11 +9,13 @@
 
 mod client;
 mod direct;
+mod owner;
 mod place;
 mod server;
 
 pub use client::{AskError, ask};
 pub use direct::{CommandError, DirectError, LOCKED_PATIENCE, LOCKED_RETRY, or_direct};
+pub use owner::OwnerError;
 pub use server::{Answerer, ListenError, answerer, listen};
 
 use serde_json::{Map, Value};

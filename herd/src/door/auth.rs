@@ -12,6 +12,7 @@ use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use clap::ValueEnum as _;
+use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,9 +112,9 @@ impl Caller {
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+    fn from_request_parts(parts: &mut Parts, _: &S) -> impl Future<Output = Result<Self, ApiError>> + Send {
         // Without a guard in front nobody was let in.
-        parts.extensions.get::<Self>().cloned().ok_or_else(no_key)
+        ready(parts.extensions.get::<Self>().cloned().ok_or_else(no_key))
     }
 }
 

@@ -45,7 +45,7 @@ impl Snapshot {
     /// How many of everything there is.
     pub fn totals(&self) -> Result<TotalsView, QueryError> {
         let totals: Totals = self.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
-        let last = Some(totals.last_received_at_us).filter(|_| totals.received > 0);
+        let last = (totals.received > 0).then_some(totals.last_received_at_us);
         Ok(TotalsView {
             as_of: self.folded()?,
             received: totals.received,

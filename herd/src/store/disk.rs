@@ -1,9 +1,11 @@
 //! Where a store's files lie. The seam through which simulated worlds and fault tests put their own storage.
 
 use super::error::StoreError;
+use super::opening::Opening;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Opens the files of one store.
 pub trait Disk: Debug + Send + Sync {
@@ -21,11 +23,25 @@ pub trait Disk: Debug + Send + Sync {
 
     /// What to call the place in messages.
     fn place(&self) -> PathBuf;
+
+    /// Says how far the opening of the store is, to whoever waits for it.
+    fn tell(&self, _at: &Opening<'_>) {}
 }
 
+type Told = dyn Fn(&Opening<'_>) + Send + Sync;
+
 /// A directory.
-#[derive(Clone, Debug)]
-pub struct Directory(PathBuf);
+#[derive(Clone)]
+pub struct Directory {
+    path: PathBuf,
+    told: Arc<Told>,
+}
+
+impl Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Directory").field(&self.path).finish()
+    }
+}
 
 impl Directory {
     /// The directory at this path, made if it is not there.
@@ -33,11 +49,17 @@ impl Directory {
         let path = path.into();
         std::fs::create_dir_all(&path)
             .map_err(super::error::storage("make the directory", &path.display().to_string()))?;
-        Ok(Self(path))
+        Ok(Self { path, told: Arc::new(|_| {}) })
+    }
+
+    /// The same directory, and whoever is told how far the opening of a store in it is.
+    #[must_use]
+    pub fn telling(self, told: impl Fn(&Opening<'_>) + Send + Sync + 'static) -> Self {
+        Self { told: Arc::new(told), ..self }
     }
 
     fn named(&self, file: &str) -> (PathBuf, String) {
-        let path = self.0.join(file);
+        let path = self.path.join(file);
         let name = path.display().to_string();
         (path, name)
     }
@@ -47,17 +69,21 @@ impl Disk for Directory {
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
         let (path, name) = self.named(file);
         let is_new = !path.exists();
-        let opened =
-            Builder::new().set_cache_size(cache_bytes).create(path).map_err(|error| open_error(error, name))?;
+        let (told, checked) = (self.told.clone(), file.to_owned());
+        let opened = Builder::new()
+            .set_cache_size(cache_bytes)
+            .set_repair_callback(move |check| told(&Opening::checking(&checked, check.progress())))
+            .create(path)
+            .map_err(|error| open_error(error, name))?;
         if is_new {
             // What is acknowledged in a file is lost with the power if its name is not durable.
-            sync_directory(&self.0)?;
+            sync_directory(&self.path)?;
         }
         Ok(opened)
     }
 
     fn holds(&self, file: &str) -> bool {
-        self.0.join(file).exists()
+        self.path.join(file).exists()
     }
 
     fn remove(&self, file: &str) -> Result<(), StoreError> {
@@ -72,12 +98,16 @@ impl Disk for Directory {
 
     fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
         let (target, name) = self.named(to);
-        std::fs::rename(self.0.join(from), target).map_err(super::error::storage("swap in", &name))?;
-        sync_directory(&self.0)
+        std::fs::rename(self.path.join(from), target).map_err(super::error::storage("swap in", &name))?;
+        sync_directory(&self.path)
     }
 
     fn place(&self) -> PathBuf {
-        self.0.clone()
+        self.path.clone()
+    }
+
+    fn tell(&self, at: &Opening<'_>) {
+        (self.told)(at);
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What a disk writes as a whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -25,6 +25,37 @@ pub struct MemoryDisk {
 #[derive(Clone, Debug, Default)]
 struct MemoryFile {
     image: Arc<Mutex<Image>>,
+    gate: Arc<Gate>,
+}
+
+/// Where syncs wait while they are held.
+#[derive(Debug, Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn set(&self, closed: bool) {
+        *lock(&self.closed) = closed;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = lock(&self.closed);
+        drop(self.opened.wait_while(closed, |closed| *closed).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// While it lives, no sync of the file returns.
+#[derive(Debug)]
+#[must_use = "the syncs go on when this is dropped"]
+pub struct HeldSyncs(Arc<Gate>);
+
+impl Drop for HeldSyncs {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +131,14 @@ impl MemoryDisk {
         found.is_some()
     }
 
+    /// From now on no sync of `file` returns, as on a card that hangs, until what this gives is dropped. None where
+    /// there is no such file. The thread that syncs blocks: the writer must be on another one than the test.
+    pub fn hold_syncs(&self, file: &str) -> Option<HeldSyncs> {
+        let gate = lock(&self.files).get(file)?.gate.clone();
+        gate.set(true);
+        Some(HeldSyncs(gate))
+    }
+
     fn found(&self, mut survive: impl FnMut(&Image) -> Vec<u8>) -> Self {
         let files = lock(&self.files);
         // In the order of names, so that a seed means the same on every run.
@@ -108,7 +147,7 @@ impl MemoryDisk {
         let survivors = names.into_iter().map(|(name, file)| {
             let synced = survive(&lock(&file.image));
             let image = Image { current: synced.clone(), synced, ..Image::default() };
-            (name.clone(), MemoryFile { image: Arc::new(Mutex::new(image)) })
+            (name.clone(), MemoryFile { image: Arc::new(Mutex::new(image)), gate: Arc::default() })
         });
         Self { files: Arc::new(Mutex::new(survivors.collect())), ..*self }
     }
@@ -196,6 +235,7 @@ impl StorageBackend for MemoryFile {
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
+        self.gate.pass();
         let mut image = lock(&self.image);
         image.spend()?;
         for done in std::mem::take(&mut image.unsynced) {

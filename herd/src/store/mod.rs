@@ -21,6 +21,9 @@ mod later;
 mod local;
 mod log;
 mod memory;
+mod opening;
+#[cfg(test)]
+mod opening_tests;
 mod reader;
 mod row;
 mod tables_file;
@@ -34,7 +37,8 @@ pub use error::{ApplyError, StoreError};
 pub use later::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
-pub use memory::MemoryDisk;
+pub use memory::{HeldSyncs, MemoryDisk};
+pub use opening::{Opening, grouped};
 pub use reader::{Reader, Reads, Snapshot, Standing};
 pub use tables_file::TABLES_FILE;
 pub use verify::{Phase, Progress, RowDiffers, TablesVerdict, Verified, VerifyError, verify_disk, verify_reader};
@@ -126,7 +130,7 @@ impl Store {
         let settled = state.folded;
         let head = watch::Sender::new(published);
         let mut store = Self { log, tables, state, settled, head, boot, rules, interrupted: false };
-        let caught_up = store.catch_up_tables();
+        let caught_up = store.catch_up_tables(disk);
         store.distrust_unread_tables(&caught_up);
         caught_up.map(|()| store)
     }
@@ -245,11 +249,12 @@ impl Store {
     }
 
     /// Folds what the log holds beyond the tables; stops before a change that this binary does not know.
-    fn catch_up_tables(&mut self) -> Result<(), StoreError> {
+    fn catch_up_tables(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
         let head = self.head().position;
         let mut blocked = None;
         let began = self.state.folded;
         while self.state.folded < head.sequence && blocked.is_none() {
+            disk.tell(&Opening::Folding { folded: self.state.folded, of: head.sequence });
             let (changes, end) = self.log.reader()?.changes_after(self.state.folded, REFOLD_CHANGES, REFOLD_BYTES)?;
             let Some(end) = end else { break };
             let mut staged = self.staged()?;

@@ -11,7 +11,7 @@ use herd::control::{Answer, CommandError, ControlError, DirectError, or_direct};
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::door::key_command::KeyCommand;
 use herd::door::keys::KeyRing;
-use herd::lifecycle::{start_logging, start_logging_at};
+use herd::logging::{ServiceLog, start_logging, start_service_log};
 use herd::randomness::SystemRandomness;
 use herd::show::print;
 use herd::store::LocalFile;
@@ -64,7 +64,10 @@ impl Cli {
 }
 
 fn run_until_told(settings: Settings) -> Result<(), CliError> {
-    start_logging_at(settings.log);
+    let Settings { log, log_file, .. } = &settings;
+    // Each site has a name of its own.
+    let log = ServiceLog { program: "herdlinx-mirror", site: None, level: *log, file: log_file.as_deref() };
+    start_service_log(&log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
     let result = runtime.block_on(run(settings));
     runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);

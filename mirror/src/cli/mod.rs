@@ -9,7 +9,7 @@ pub use error::CliError;
 use crate::link::Address;
 use crate::settings::{BadSettings, DEFAULT_PATH, Settings};
 use crate::sites::SiteName;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use herd::door::key_command::KeyCommand;
 use herd::lifecycle::Exit;
 use herd::settings::environment;
@@ -105,6 +105,11 @@ enum Command {
     },
 }
 
+/// The command line as it is described: for manual pages and completions.
+pub fn described() -> clap::Command {
+    Cli::command()
+}
+
 /// Does what the arguments ask for; the first is the program's name. Prints results to stdout, all else to stderr.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(args) {
@@ -140,7 +145,6 @@ impl Cli {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent_in_itself() {

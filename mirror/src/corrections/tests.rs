@@ -223,7 +223,7 @@ async fn an_order_that_nobody_can_mean_is_refused_here_and_the_barn_is_not_asked
         assert_eq!(untyped.status, 415);
         assert_eq!(office.send(&format!("{path}?dry=1"), ORDER).await.status, 400);
     }
-    assert!(barn.sent().is_empty());
+    assert_eq!(barn.sent().len(), 0);
 }
 
 #[tokio::test]
@@ -256,7 +256,7 @@ async fn only_keys_of_scope_correct_or_admin_are_let_in_and_no_one_without_from_
         for key in [&ingest, &read, &sync] {
             assert_eq!(office.ask(typed().header("X-API-Key", key), ORDER).await.status, 403);
         }
-        assert!(barn.sent().is_empty());
+        assert_eq!(barn.sent().len(), 0);
         assert_eq!(office.ask(typed().header("X-API-Key", &admin), ORDER).await.status, 201);
         barn.sent.lock().unwrap().clear();
         let asked = office.ask(Request::get(path).header("X-API-Key", &office.key), "").await;
@@ -282,7 +282,7 @@ async fn somebody_else_at_the_barn_s_address_is_sent_nothing() {
     let line = Pairing { spki_sha256: other.pin, ..barn.line("barn", 1) };
     let answer = Office::of(vec![line]).await.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (502, "not_the_barn"));
-    assert!(barn.sent().is_empty());
+    assert_eq!(barn.sent().len(), 0);
 }
 
 #[tokio::test]
@@ -369,7 +369,7 @@ async fn nothing_is_sent_from_a_copy_that_is_not_followed() {
     }
     let answer = office.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (409, "not_followed"));
-    assert!(barn.sent().is_empty());
+    assert_eq!(barn.sent().len(), 0);
 }
 
 #[tokio::test]

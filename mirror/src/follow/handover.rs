@@ -7,16 +7,21 @@ use herd::store::{Applied, ApplyError, Reader, RunOfChanges, Store, StoreError};
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// Pages that wait for the writer. One is enough to keep it busy while the next is fetched.
 const QUEUED_PAGES: usize = 2;
 /// After so long without a page, the tables are made durable.
 const QUIET: Duration = Duration::from_secs(60);
 
-struct Job {
-    run: RunOfChanges,
-    done: oneshot::Sender<Result<Applied, ApplyError>>,
+/// What waits for the writer.
+enum Job {
+    Apply {
+        run: RunOfChanges,
+        done: oneshot::Sender<Result<Applied, ApplyError>>,
+    },
+    /// A question whether it lives.
+    Probe(oneshot::Sender<()>),
 }
 
 /// The writer has ended: its store failed, or the process stops.
@@ -36,7 +41,28 @@ pub struct StoreHandle {
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Job").field("after", &self.run.after).finish_non_exhaustive()
+        match self {
+            Self::Apply { run, .. } => f.debug_struct("Apply").field("after", &run.after).finish_non_exhaustive(),
+            Self::Probe(_) => f.write_str("Probe"),
+        }
+    }
+}
+
+/// A way to ask the writer whether it lives, which does not keep it from ending.
+#[derive(Clone, Debug)]
+pub struct WriterProbe(mpsc::WeakSender<Job>);
+
+impl WriterProbe {
+    /// Returns when the writer has come to a question that is put to it now, in its turn among at most two pages and
+    /// one that is about to be queued. A writer that has ended is told elsewhere, and is no one that hangs.
+    pub async fn ask(&self) {
+        let Some(queue) = self.0.upgrade() else { return };
+        let (answer, answered) = oneshot::channel();
+        let asked = queue.send(Job::Probe(answer)).await;
+        drop(queue);
+        if asked.is_ok() {
+            answered.await.ok();
+        }
     }
 }
 
@@ -46,11 +72,16 @@ impl StoreHandle {
         &self.reader
     }
 
+    /// Asks its writer whether it lives.
+    pub fn probe(&self) -> WriterProbe {
+        WriterProbe(self.queue.downgrade())
+    }
+
     /// Queues a page; waits while the queue is full, which is the back-pressure. What comes of it is told after its
     /// commit. Cancel-safe: a page that was not queued is not applied.
     pub(super) async fn begin_apply(&self, run: RunOfChanges) -> Result<Applying, WriterGone> {
         let (done, applying) = oneshot::channel();
-        self.queue.send(Job { run, done }).await.map_err(|_| WriterGone)?;
+        self.queue.send(Job::Apply { run, done }).await.map_err(|_| WriterGone)?;
         Ok(applying)
     }
 }
@@ -74,12 +105,23 @@ pub fn on_thread(store: Store) -> std::io::Result<(StoreHandle, oneshot::Receive
 }
 
 async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {
+    // Probes come in a quiet night as well: what counts is the time since the last page.
+    let mut settle_at = Instant::now() + QUIET;
     loop {
-        let Ok(next) = timeout(QUIET, jobs.recv()).await else {
+        let Ok(next) = timeout_at(settle_at, jobs.recv()).await else {
             store.settle()?;
+            settle_at = Instant::now() + QUIET;
             continue;
         };
-        let Some(Job { run, done }) = next else { return store.settle() };
+        let (run, done) = match next {
+            Some(Job::Apply { run, done }) => (run, done),
+            Some(Job::Probe(answer)) => {
+                // Whoever asked may have gone meanwhile.
+                answer.send(()).ok();
+                continue;
+            }
+            None => return store.settle(),
+        };
         match store.apply(&run) {
             Err(ApplyError::Store(error)) => {
                 // The storage refuses every later write until the files are opened again: this writer is over.
@@ -89,5 +131,10 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
             // A follower that no longer waits has ended; what is durable stays durable.
             outcome => drop(done.send(outcome)),
         }
+        settle_at = Instant::now() + QUIET;
     }
 }
+
+#[cfg(test)]
+#[path = "handover_tests.rs"]
+mod tests;

@@ -12,7 +12,7 @@ mod exchange;
 mod handover;
 mod status;
 
-pub use handover::{StoreHandle, WriterGone, on_this_task, on_thread};
+pub use handover::{StoreHandle, WriterGone, WriterProbe, on_this_task, on_thread};
 pub use status::{FollowStatus, Heard, LinkState};
 
 use backoff::Backoff;

@@ -1,6 +1,6 @@
 //! The settings of the mirror: a file, the environment above it, the command line above both.
 
-use herd::lifecycle::LogLevel;
+use herd::logging::{LOG_FILES, LogLevel, is_log_file};
 use herd::settings::{DurationSetting, Layers, SettingsError};
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +29,8 @@ pub struct Settings {
     pub sync_interval: DurationSetting,
     /// What is logged where `RUST_LOG` does not say otherwise.
     pub log: LogLevel,
+    /// A file that the log goes to as well.
+    pub log_file: Option<PathBuf>,
     /// The identity.
     pub tls: TlsSettings,
 }
@@ -50,6 +52,7 @@ impl Default for Settings {
             listen: (Ipv4Addr::UNSPECIFIED, 5000).into(),
             sync_interval: DurationSetting::from_secs(10),
             log: LogLevel::default(),
+            log_file: None,
             tls: TlsSettings::default(),
         }
     }
@@ -99,6 +102,9 @@ impl Settings {
         if self.state_dir.as_os_str().is_empty() {
             return Err(BadSettings::Range { key: "state_dir", why: "is empty".to_owned() });
         }
+        if self.log_file.as_ref().is_some_and(|path| !is_log_file(path)) {
+            return Err(BadSettings::Range { key: "log_file", why: format!("must be {LOG_FILES}") });
+        }
         Ok(())
     }
 
@@ -136,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_a_log_file_can_be_taken_as_it_stands() {
+        let example =
+            DEFAULT_FILE.lines().find_map(|line| line.strip_prefix("# ").filter(|key| key.starts_with("log_file")));
+        let settings = load(example.unwrap(), &[]).unwrap();
+        assert_eq!(settings.log_file.unwrap(), Path::new("/var/lib/herdlinx-mirror/herdlinx-mirror.log"));
+    }
+
+    #[test]
     fn the_environment_lies_above_the_file_and_the_daemons_variables_are_not_ours() {
         let vars = [
             ("HERDLINX_MIRROR_LISTEN", "127.0.0.1:0"),
@@ -158,6 +172,9 @@ mod tests {
             ("sync_interval = '2h'", "sync_interval"),
             ("listen = '5000'", "listen"),
             ("log = 'loud'", "log"),
+            ("log_file = 'mirror.log'", "log_file"),
+            ("log_file = ''", "log_file"),
+            ("log_file = '/var/log/'", "log_file"),
             ("[tls]\nkey = '/k'", "tls"),
             ("[tls]\nverify = false", "verify"),
             ("state_dir = ''", "state_dir"),

@@ -9,7 +9,7 @@ use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
 use herd::clock::Clock;
 use herd::position::StoreId;
-use herd::store::{Directory, Reader, Store, StoreError};
+use herd::store::{Directory, Opening, Reader, Store, StoreError};
 use herd::sync::stopped;
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,10 @@ impl Following {
     /// why, and waits.
     async fn open(&mut self) -> Option<Copy> {
         let (copies, store, whole_is_open) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
-        let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, whole_is_open)).await;
+        let shown = self.shown.clone();
+        let told = move |at: &Opening<'_>| shown.change(|state| state.opening = Some(at.to_string()));
+        let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, whole_is_open, told)).await;
+        self.shown.change(|state| state.opening = None);
         let opened = match opened {
             Ok(Ok(opened)) => opened,
             Ok(Err(why)) => return self.not_opened(&why),
@@ -156,11 +159,12 @@ impl Following {
             Ok(started) => started,
             Err(error) => return self.not_opened(&error.into()),
         };
-        let reader = handle.reader().clone();
+        let (reader, writer) = (handle.reader().clone(), Some(handle.probe()));
         self.shown.change(|state| {
             if whole {
-                *state = SiteState { shown: Some(reader), building: None, stopped_because: None };
+                *state = SiteState { shown: Some(reader), writer, ..SiteState::default() };
             } else {
+                state.writer = writer;
                 state.building = Some(reader);
                 state.shown = shown.or(state.shown.take());
             }
@@ -278,9 +282,15 @@ struct Opened {
 impl Opened {
     /// An unfinished copy is continued; else the whole one is; else a first one is begun. With
     /// `whole_is_open` the whole one is shown already.
-    fn of(copies: &Copies, history: StoreId, whole_is_open: bool) -> Result<Self, NotOpened> {
+    fn of(
+        copies: &Copies,
+        history: StoreId,
+        whole_is_open: bool,
+        told: impl Fn(&Opening<'_>) + Clone + Send + Sync + 'static,
+    ) -> Result<Self, NotOpened> {
         let open = |number| -> Result<Store, NotOpened> {
-            Ok(Store::open_replica(&Directory::new(copies.path(number))?, history)?)
+            let directory = Directory::new(copies.path(number))?.telling(told.clone());
+            Ok(Store::open_replica(&directory, history)?)
         };
         let current = copies.current()?;
         let building = match (copies.unfinished()?, current) {

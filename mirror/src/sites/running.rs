@@ -167,6 +167,15 @@ impl Sites {
         self.settings.sync_interval
     }
 
+    /// Asks the writers of all copies whether they live, and names those that have not answered in time.
+    pub async fn silent(&self, within: Duration) -> Vec<String> {
+        let shown: Vec<_> = {
+            let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+            running.values().map(|site| site.shown.clone()).collect()
+        };
+        futures::future::join_all(shown.iter().map(|shown| shown.silent(within))).await.into_iter().flatten().collect()
+    }
+
     fn look<T>(&self, name: &str, look: impl FnOnce(&Running) -> T) -> Option<T> {
         let name: SiteName = name.parse().ok()?;
         self.running.read().unwrap_or_else(PoisonError::into_inner).get(&name).map(look)
@@ -192,7 +201,7 @@ impl Sites {
         };
         let failed = self.failed.clone();
         // Everything that is logged of a site bears its name.
-        let span = tracing::info_span!("site", name = %name);
+        let span = tracing::info_span!("site", site = %name);
         let following = Box::pin(following.run().instrument(span));
         let task = tokio::spawn(async move {
             if let Err(failure) = following.await {

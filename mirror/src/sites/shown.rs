@@ -1,12 +1,14 @@
 //! What others see of a site: the copy that is shown, and how the following goes.
 
 use super::name::SiteName;
-use crate::follow::FollowStatus;
+use crate::follow::{FollowStatus, WriterProbe};
 use herd::store::Reader;
 use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// A site as its task leaves it for others to see.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +19,10 @@ pub(super) struct SiteState {
     pub(super) building: Option<Reader>,
     /// Why it is not followed.
     pub(super) stopped_because: Option<String>,
+    /// How far the opening of a copy is, while it takes time.
+    pub(super) opening: Option<String>,
+    /// Asks the writer of the copy that is followed into, the shown one or the one being built.
+    pub(super) writer: Option<WriterProbe>,
 }
 
 /// One site, for those who look.
@@ -39,6 +45,12 @@ impl Shown {
 
     pub(super) fn change(&self, change: impl FnOnce(&mut SiteState)) {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Names its writer, where it has one that does not answer in time. Without one nothing hangs.
+    pub(super) async fn silent(&self, within: Duration) -> Option<String> {
+        let writer = self.state().writer?;
+        timeout(within, writer.ask()).await.is_err().then(|| format!("the writer of `{}`", self.name))
     }
 
     pub(super) fn follow_status(&self) -> FollowStatus {

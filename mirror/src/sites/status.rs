@@ -5,7 +5,7 @@ use super::shown::{Shown, SiteState};
 use crate::follow::{self, FollowStatus};
 use crate::pages::{HeardDuplicates, LinkState, Office, SiteStatus};
 use herd::clock::iso_utc;
-use herd::store::{Head, Reader};
+use herd::store::{Head, Reader, grouped};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -24,6 +24,15 @@ impl Office for Sites {
 }
 
 impl Sites {
+    /// How all sites stand, in a line for whoever says `systemctl status`.
+    pub fn status_line(&self) -> String {
+        let shown: Vec<_> = self.names().iter().filter_map(|name| self.shown(name)).collect();
+        if shown.is_empty() {
+            return "no barn is paired: say `herdlinx-mirror add`".to_owned();
+        }
+        shown.iter().map(|shown| words(shown, self.sync_interval())).collect::<Vec<_>>().join("; ")
+    }
+
     /// A site in the answer of the `status` command.
     pub fn summary(&self, site: &str) -> Option<Value> {
         let shown = self.shown(site)?;
@@ -45,6 +54,23 @@ impl Sites {
             "blocked": status.blocked,
             "copied": status.copied,
         }))
+    }
+}
+
+/// What must be known first: why nothing comes, or how far it is behind.
+fn words(shown: &Shown, sync_interval: Duration) -> String {
+    let site = site_status(shown, sync_interval);
+    let SiteStatus { name, link, .. } = &site;
+    if let Some(at) = shown.state().opening {
+        return format!("{name}: {at}");
+    }
+    let held = site.head.map_or("nothing yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
+    let at = format!("{name} {}, {held}", link.as_str());
+    match (&site.stopped_because, &site.blocked, site.copied, site.lag_changes) {
+        (Some(why), ..) | (None, Some(why), ..) => format!("{at}: {why}"),
+        (None, None, Some((come, of)), _) => format!("{at}, {} of {} copied", grouped(come), grouped(of)),
+        (None, None, None, Some(behind)) => format!("{at}, {} behind", grouped(behind)),
+        (None, None, None, None) => at,
     }
 }
 
@@ -109,9 +135,11 @@ fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use herd::position::StoreId;
+    use herd::position::{Sequence, StoreId};
     use herd::store::{MemoryDisk, Store};
+    use herd::wire::BarnHead;
     use tokio::sync::watch;
+    use tokio::time::Instant;
 
     fn reader() -> Reader {
         Store::open_replica(&MemoryDisk::default(), StoreId([1; 16])).unwrap().reader()
@@ -142,6 +170,28 @@ mod tests {
             assert_eq!(status(link, state).link, told, "{link:?}");
         }
         assert!(!status(Link::Live, stopped()).running);
+    }
+
+    #[test]
+    fn the_line_of_a_site_tells_first_what_must_be_known_first() {
+        let told = |link, state: SiteState, barn_head: Option<u64>| {
+            let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 });
+            let barn = barn.map(|barn| follow::Heard { barn, at_us: 0, at: Instant::now() });
+            let (_, seen) = watch::channel(FollowStatus { link, barn, ..FollowStatus::default() });
+            let shown = Shown::new("north".parse().unwrap(), seen);
+            shown.change(|own| *own = state);
+            words(&shown, Duration::from_secs(10))
+        };
+        let whole = || SiteState { shown: Some(reader()), ..SiteState::default() };
+        let live = follow::LinkState::Live;
+        assert_eq!(told(live, whole(), Some(1_234)), "north live, change 0, 1,234 behind");
+        assert_eq!(told(live, whole(), None), "north live, change 0");
+        let building = SiteState { building: Some(reader()), ..SiteState::default() };
+        assert_eq!(told(live, building, Some(5_000)), "north copying, nothing yet, 0 of 5,000 copied");
+        let stopped = SiteState { stopped_because: Some("another history".into()), ..whole() };
+        assert_eq!(told(live, stopped, Some(7)), "north stopped, change 0: another history");
+        let opening = SiteState { opening: Some("folding the tables".into()), ..SiteState::default() };
+        assert_eq!(told(live, opening, None), "north: folding the tables");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod barn;
 mod office;
+mod supervised;
 
 use barn::Barn;
 use office::Office;

@@ -49,8 +49,14 @@ impl Office {
     }
 
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    pub(crate) fn start_with(&mut self, variables: &[(&str, &str)]) {
         let log = std::fs::File::options().append(true).create(true).open(self.log()).unwrap();
-        let child = self.program(&["run"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut program = self.program(&["run"]);
+        program.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = program.spawn().unwrap();
         self.child = Some(child);
     }
 

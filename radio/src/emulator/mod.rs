@@ -52,6 +52,8 @@ mod air;
 mod board;
 mod chance;
 mod chip;
+#[cfg(feature = "devices")]
+pub mod device;
 mod fault;
 mod feed;
 mod ledger;

@@ -104,7 +104,7 @@ async fn of_twenty_payloads_a_second_nine_in_ten_are_heard_at_the_default_settin
 #[test]
 fn an_air_that_loses_all_lets_the_radio_end_all_the_same() {
     let (heard, counts) = heard_of(&Traffic { loss: 1.0, ..traffic() }, None);
-    assert!(heard.is_empty());
+    assert_eq!(heard.len(), 0);
     assert_eq!(counts.sent, counts.lost_in_air);
     assert!(counts.sent > 0);
 }
@@ -164,7 +164,7 @@ async fn a_closed_radio_stays_closed() {
 
 #[tokio::test]
 async fn a_script_without_a_line_ends_at_once() {
-    assert!(hear_all(&mut radio_of_script(Vec::new()), None).await.is_empty());
+    assert_eq!(hear_all(&mut radio_of_script(Vec::new()), None).await.len(), 0);
 }
 
 /// More than the driver has room for waits on the air.

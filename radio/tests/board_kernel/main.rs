@@ -1,26 +1,19 @@
 //! The two real boards on a real kernel: its spidev calls, its GPIO character device, and an emulated chip behind both.
 //!
-//! The kernel's CUSE gives a `/dev/spidevB.S` that this test answers for, and its gpio-sim a GPIO chip whose lines this test
-//! pulls. So everything between the driver and the wires is what runs in a barn. What stays untried: the SPI controller
-//! and its chip select, mapped registers, and the wires themselves.
+//! `radio::emulator::device` puts the chip there. So everything between the driver and the wires is what runs in a barn.
 //!
-//! Needs root and a kernel with both modules; where they are:
+//! Needs root and a kernel with the modules cuse and gpio-sim; `image/test micro` brings one. Where they are:
 //! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel -- --test-threads 1`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-mod spidev;
-mod wires;
-
 use std::time::Duration;
 
+use radio::emulator::device::{DIO0_LINE, Dio0Wire, RESET_LINE, Spidev, Wires};
 use radio::emulator::{Air, AirOptions, Chip, Pace, Transmission};
 use radio::lora::Modulation;
 use radio::sx127x::{Settings, Sx127x, TransmitSettings};
 use radio::{Health, Packet, Radio, Sx127xSettings};
 use tokio::time::timeout;
-
-use spidev::Spidev;
-use wires::Wires;
 
 /// The longest that is waited for anything; the kernel may itself be emulated.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,14 +32,14 @@ impl Bench {
     fn new(select: u32) -> Self {
         let air = Air::new(AirOptions { pace: Pace::RealTime { speed: 1.0 }, ..AirOptions::default() });
         let chip = air.chip("barn");
-        let wires = Wires::new(&chip);
-        let spidev = Spidev::new(&format!("spidev0.{select}"), chip.spi02());
+        let wires = Wires::new(&chip, Dio0Wire::Whole).unwrap();
+        let spidev = Spidev::new(&format!("spidev0.{select}"), &chip).unwrap();
         let settings = Sx127xSettings {
-            spi: spidev.path(),
+            spi: spidev.path().to_owned(),
             spi_hz: SPI_HZ,
-            gpio_chip: wires.gpio_chip(),
-            reset_line: wires::RESET,
-            dio0_line: wires::DIO0,
+            gpio_chip: wires.gpio_chip().to_owned(),
+            reset_line: RESET_LINE,
+            dio0_line: DIO0_LINE,
             ..Sx127xSettings::default()
         };
         assert_eq!(settings.validate(), Ok(Vec::new()));
@@ -112,11 +105,11 @@ async fn a_device_that_goes_away_is_told_and_the_radio_hears_again_when_it_is_ba
     let mut radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();
     let mut health = radio.health();
     timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await.unwrap().unwrap();
-    bench.spidev.unplug();
+    bench.spidev.unplug().unwrap();
     let failing =
         timeout(PATIENCE, health.wait_for(|health| *health != Health::Listening)).await.unwrap().unwrap().clone();
     assert!(matches!(failing, Health::Failing(_)));
-    bench.spidev = Spidev::new("spidev0.2", bench.chip.spi02());
+    bench.spidev = Spidev::new("spidev0.2", &bench.chip).unwrap();
     timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await.unwrap().unwrap();
     bench.send(b"back again");
     assert_eq!(packet(&mut radio).await.bytes, b"back again");

@@ -51,7 +51,7 @@ impl<R: Rows> Judge<'_, R> {
         let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
         let is_same = history.received_at(of)?.is_some_and(|kept| kept.text() == rejected.text());
         let afterwards: Afterwards = self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default();
-        Ok(Some(of).filter(|_| is_same && afterwards.void().is_none()))
+        Ok((is_same && afterwards.void().is_none()).then_some(of))
     }
 
     fn payload_to_accept(&self, history: &impl History, of: Sequence) -> Result<Result<Received, Refused>, RowsError> {

@@ -58,8 +58,13 @@ fn refused(what: &'static str, path: &Path, error: &pem::Error) -> CertificateEr
     }
 }
 
-/// The user's own files are the user's own business, so this is a warning and no refusal.
+/// The user's own files are the user's own business, so this is a warning and no refusal. What systemd hands over is for
+/// this service alone, whatever its mode looks like: its access list shows as the rights of a group.
 fn warn_if_open(path: &Path) {
+    let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|directory| path.starts_with(directory));
+    if handed_over {
+        return;
+    }
     if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & OTHERS_READ != 0) {
         tracing::warn!(key = %path.display(), "the private key can be read by other users; take that from them with chmod 600");
     }

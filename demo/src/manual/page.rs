@@ -1,0 +1,102 @@
+//! One manual page: what clap knows of the command, and the sections that it does not make.
+
+use super::programs::{EXITS, Program};
+use clap::Command;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use std::io;
+
+/// Commands.
+const SECTION: &str = "1";
+
+/// What the page is called: the words of the command, joined.
+pub(super) fn name(command: &Command) -> String {
+    command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned()
+}
+
+/// The page in roff.
+pub(super) fn page(program: &Program, command: Command, date: &str) -> Vec<u8> {
+    let mut page = Vec::new();
+    render(program, command, date, &mut page).expect("memory takes whatever is written to it");
+    page
+}
+
+fn render(program: &Program, command: Command, date: &str, page: &mut Vec<u8>) -> io::Result<()> {
+    let name = name(&command);
+    let is_program = name == program.name;
+    let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let has_subcommands = command.has_subcommands();
+    let man = Man::new(command)
+        .title(&name)
+        .section(SECTION)
+        .date(date)
+        .source(format!("HerdLinx {}", env!("CARGO_PKG_VERSION")))
+        .manual("HerdLinx");
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    if has_subcommands {
+        man.render_subcommands_section(page)?;
+    }
+    let mut rest = Roff::new();
+    examples(&mut rest, &help);
+    if is_program {
+        listed(&mut rest, "ENVIRONMENT", program.environment.iter().copied());
+        listed(&mut rest, "FILES", program.files.iter().copied());
+    } else {
+        notes(&mut rest, &help);
+    }
+    let exits = EXITS.map(|(exit, meaning)| ((exit as u8).to_string(), meaning));
+    listed(&mut rest, "EXIT STATUS", exits.iter().map(|(number, meaning)| (number.as_str(), *meaning)));
+    see_also(&mut rest, program, is_program);
+    rest.to_writer(page)
+}
+
+/// Of the text after the help, the paragraphs that show what to type.
+fn examples(roff: &mut Roff, help: &str) {
+    let shown: Vec<_> = help.split("\n\n").filter(|paragraph| paragraph.contains("\n  ")).collect();
+    if shown.is_empty() {
+        return;
+    }
+    roff.control("SH", ["EXAMPLES"]);
+    roff.control("nf", []);
+    for line in shown.join("\n\n").lines() {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+}
+
+/// ... and those that do not. A program's own page has sections in their place.
+fn notes(roff: &mut Roff, help: &str) {
+    let said: Vec<_> =
+        help.split("\n\n").filter(|paragraph| !paragraph.is_empty() && !paragraph.contains("\n  ")).collect();
+    if said.is_empty() {
+        return;
+    }
+    roff.control("SH", ["NOTES"]);
+    for paragraph in said {
+        roff.control("PP", []);
+        roff.text([roman(paragraph.replace('\n', " "))]);
+    }
+}
+
+fn listed<'a>(roff: &mut Roff, title: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+    roff.control("SH", [title]);
+    for (name, meaning) in entries {
+        roff.control("TP", []);
+        roff.text([bold(name)]);
+        roff.text([roman(meaning)]);
+    }
+}
+
+fn see_also(roff: &mut Roff, program: &Program, is_program: bool) {
+    let pages: &[&str] = if is_program { &[program.other] } else { &[program.name, program.other] };
+    roff.control("SH", ["SEE ALSO"]);
+    let separated = pages.iter().enumerate().flat_map(|(at, page)| {
+        let before = if at == 0 { "" } else { ", " };
+        [roman(before), bold(*page), roman(format!("({SECTION})"))]
+    });
+    roff.text(separated.collect::<Vec<_>>());
+}

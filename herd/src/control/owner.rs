@@ -1,0 +1,103 @@
+//! Root works on the files of a state directory as the user whom they belong to.
+//!
+//! A service has a user of its own. What root made in its directory as root, that service could not open at its next
+//! start; and a link that this user laid there must not lead root anywhere.
+
+use rustix::fs::{Gid, Uid};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use std::fs::metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// Why root could not become the owner of the files.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnerError {
+    /// The directory could not be looked at.
+    #[error("asking whom {} belongs to: {source}", path.display())]
+    Unknown {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system said no.
+    #[error("becoming user {uid}, whom {} belongs to: {errno}; run the command as that user", path.display())]
+    Refused {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+        /// What the system said.
+        errno: Errno,
+    },
+}
+
+/// Where root calls and `directory` belongs to another user, this thread is that user from now on, without further
+/// groups. There is no way back, and other threads stay what they are: call it before there are any.
+pub(super) fn become_owner_of(directory: &Path) -> Result<(), OwnerError> {
+    if !geteuid().is_root() {
+        return Ok(());
+    }
+    let found = match metadata(directory) {
+        Ok(found) => found,
+        // Whoever makes it owns it. A service manager gives it to the service's user at the first start.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(OwnerError::Unknown { path: directory.into(), source }),
+    };
+    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+    if uid.is_root() {
+        return Ok(());
+    }
+    // The user comes last: it may not change groups.
+    set_thread_groups(&[])
+        .and_then(|()| set_thread_res_gid(gid, gid, gid))
+        .and_then(|()| set_thread_res_uid(uid, uid, uid))
+        .map_err(|errno| OwnerError::Refused { path: directory.into(), uid: uid.as_raw(), errno })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    /// Nobody in particular.
+    const STRANGER: u32 = 54_321;
+
+    /// A directory of that owner's, and who owns a file that root made in it.
+    fn owner_of_a_new_file_in_a_directory_of(owner: u32) -> u32 {
+        let place = tempfile::tempdir().unwrap();
+        fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
+        let directory = place.path().join("state");
+        fs::create_dir(&directory).unwrap();
+        chown(&directory, Some(owner), Some(owner)).unwrap();
+        // The change of user ends with its thread.
+        let made = std::thread::spawn(move || {
+            become_owner_of(&directory).unwrap();
+            let file = directory.join("made");
+            fs::write(&file, b"").unwrap();
+            metadata(&file).unwrap().uid()
+        });
+        made.join().unwrap()
+    }
+
+    #[test]
+    fn what_root_makes_in_the_directory_of_another_user_is_that_users() {
+        if !geteuid().is_root() {
+            println!("SKIPPED: only root can be shown to become another user");
+            return;
+        }
+        assert_eq!(owner_of_a_new_file_in_a_directory_of(STRANGER), STRANGER);
+        assert_eq!(owner_of_a_new_file_in_a_directory_of(0), 0);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_nobodys() {
+        let place = tempfile::tempdir().unwrap();
+        become_owner_of(&place.path().join("none")).unwrap();
+        assert!(place.path().read_dir().is_ok_and(|mut entries| entries.next().is_none()));
+    }
+}

@@ -1,0 +1,75 @@
+//! How far the opening of a store is.
+
+use crate::position::Sequence;
+use std::fmt::{Display, Formatter, Result};
+
+/// What is being done while a store is opened. Both take time where there is much of it, and both end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening<'a> {
+    /// A file was not closed, by a kill or a power cut, and is walked through.
+    Checking {
+        /// Its name.
+        file: &'a str,
+        /// How much of it is done.
+        percent: u8,
+    },
+    /// The tables are folded from the log.
+    Folding {
+        /// The last change in them.
+        folded: Sequence,
+        /// The last change in the log.
+        of: Sequence,
+    },
+}
+
+impl<'a> Opening<'a> {
+    /// With a share of 0.0 to 1.0, as the database gives it.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and 100")]
+    pub(super) fn checking(file: &'a str, share: f64) -> Self {
+        Self::Checking { file, percent: (share.clamp(0.0, 1.0) * 100.0) as u8 }
+    }
+}
+
+impl Display for Opening<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Self::Checking { file, percent } => write!(f, "checking {file}, which was not closed: {percent} %"),
+            Self::Folding { folded, of } => {
+                write!(f, "folding the tables: {} of {} changes", grouped(folded.0), grouped(of.0))
+            }
+        }
+    }
+}
+
+/// A number with a comma before each three digits.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_in_threes() {
+        let all = [0, 7, 100, 1_000, 12_345, 123_456, 1_000_000].map(grouped);
+        assert_eq!(all, ["0", "7", "100", "1,000", "12,345", "123,456", "1,000,000"]);
+    }
+
+    #[test]
+    fn a_share_outside_of_its_range_is_its_nearest_end() {
+        let percent = |share| match Opening::checking("log.redb", share) {
+            Opening::Checking { percent, .. } => percent,
+            Opening::Folding { .. } => unreachable!(),
+        };
+        assert_eq!([-1.0, 0.0, 0.6, 1.0, 2.0, f64::NAN].map(percent), [0, 0, 60, 100, 100, 0]);
+    }
+}
