@@ -27,7 +27,7 @@ whole_package() {
 
 # everything_there: each path of the file system with its type, but for what changes by itself.
 everything_there() {
-    yard find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path /root/line -o -path '/var/log/journal/*' \
+    yard find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path '/var/log/journal/*' \
         -o -path '/tmp/*' -o -path '/var/tmp/systemd-private-*' -o -path /var/lib/dpkg -o -path '/etc/*-' -o -path /etc/.pwd.lock \
         -o -path /var/lib/systemd/deb-systemd-helper-enabled -o -path /var/lib/systemd/deb-systemd-helper-masked \
         -o -path /var/log/dpkg.log -o -path /var/lib/private -o -path /var/cache/private \) -prune -o -printf '%y %p\n'
