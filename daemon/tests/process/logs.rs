@@ -27,10 +27,7 @@ fn a_log_file_that_cannot_be_written_is_said_and_keeps_nothing_from_running() {
     let barn = Barn::new();
     let (log, nowhere) = (barn.path("stderr"), barn.path("none/barn.log"));
     let process = barn.launch(&[("HERDLINX_LOG_FILE", nowhere.to_str().unwrap())], stderr_to(&log));
-    until("it serves, and has said it", || {
-        let told = read_to_string(&log).unwrap();
-        told.contains("`log_file` cannot be written to") && told.contains("listening over HTTPS")
-    });
+    assert!(said_until_it_serves(&log).contains("`log_file` cannot be written to"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
@@ -47,10 +44,7 @@ fn where_stderr_is_called_the_journal_and_no_journal_answers_the_log_is_text_and
     let stat = log.metadata().unwrap();
     let stream = format!("{}:{}", stat.dev(), stat.ino());
     let process = barn.launch(&[("JOURNAL_STREAM", &stream)], stderr);
-    until("it serves, and has said it", || {
-        let told = read_to_string(&log).unwrap();
-        told.contains("its socket does not answer") && told.contains("listening over HTTPS")
-    });
+    assert!(said_until_it_serves(&log).contains("its socket does not answer"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
@@ -60,9 +54,14 @@ fn another_stream_than_stderr_is_not_the_journal() {
     let barn = Barn::new();
     let log = barn.path("stderr");
     let process = barn.launch(&[("JOURNAL_STREAM", "1:1")], stderr_to(&log));
-    until("it serves", || read_to_string(&log).unwrap().contains("listening over HTTPS"));
-    assert!(!read_to_string(&log).unwrap().contains("journal"));
+    assert!(!said_until_it_serves(&log).contains("journal"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
+/// What the log goes to is settled, and told, before anything is served.
+fn said_until_it_serves(log: &Path) -> String {
+    until("it serves", || read_to_string(log).unwrap().contains("listening over HTTPS"));
+    read_to_string(log).unwrap()
 }
 
 fn stderr_to(path: &Path) -> Stdio {
