@@ -11,6 +11,7 @@ use herd::randomness::{NoRandomness, Randomness as _, SystemRandomness};
 use herd::store::{Directory, LocalError, LocalFile, Opening, Store, StoreError};
 use std::fs::DirBuilder;
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +55,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// Whether whoever waited for the opening broke it off.
+    pub fn is_broken_off(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::BrokenOff { .. }) | Self::Boot(BootError::Store(StoreError::BrokenOff { .. }))
+        )
+    }
+
     /// Whether another process has the files; trying again can help.
     pub fn is_locked(&self) -> bool {
         matches!(
@@ -100,19 +109,19 @@ pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError>
 impl Opened {
     /// Opens everything, and makes what is missing: a first start needs nothing but the settings.
     pub fn open(settings: &Settings, clock: &dyn Clock) -> Result<Self, OpenError> {
-        Self::open_aloud(settings, clock, |_| {})
+        Self::open_aloud(settings, clock, |_| ControlFlow::Continue(()))
     }
 
-    /// The same, for whoever waits for it: a large store takes its time.
+    /// The same, for whoever waits for it and may break it off: a large store takes its time.
     pub fn open_aloud(
         settings: &Settings,
         clock: &dyn Clock,
-        told: impl Fn(&Opening<'_>) + Send + Sync + 'static,
+        told: impl Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
         let identity = open_identity(settings)?;
         let disk = Directory::new(&settings.state_dir)?.telling(told);
-        let store = open_store(&disk, settings, &local, clock)?;
+        let store = open_store_in(&disk, settings, &local, clock)?;
         Ok(Self { local, keys: Arc::new(keys), identity, store })
     }
 
@@ -140,7 +149,18 @@ fn open_identity(settings: &Settings) -> Result<Identity, OpenError> {
     Ok(Identity::load_or_make(&directory, &names)?)
 }
 
-fn open_store(disk: &Directory, settings: &Settings, local: &LocalFile, clock: &dyn Clock) -> Result<Store, OpenError> {
+/// Opens the history alone, for whoever asks the files and is no client.
+pub fn open_store(settings: &Settings, clock: &dyn Clock) -> Result<Store, OpenError> {
+    let local = LocalFile::open(settings.state_dir.join(LOCAL_FILE))?;
+    open_store_in(&Directory::new(&settings.state_dir)?, settings, &local, clock)
+}
+
+fn open_store_in(
+    disk: &Directory,
+    settings: &Settings,
+    local: &LocalFile,
+    clock: &dyn Clock,
+) -> Result<Store, OpenError> {
     let boot = boot_number(local, disk, clock)?;
     let mut ids = [draw_id()?, draw_id()?].into_iter();
     let new_id = || ids.next().expect("a store asks for two identities at most: its writer's and, if new, its own");
@@ -151,4 +171,26 @@ fn draw_id() -> Result<StoreId, NoRandomness> {
     let mut bytes = [0; 16];
     SystemRandomness.fill(&mut bytes)?;
     Ok(StoreId(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::store::TABLES_FILE;
+
+    /// Catches a stop that is told as a failure, which a supervisor would answer with another start.
+    #[test]
+    fn an_opening_that_is_broken_off_is_no_failure_and_the_store_can_be_asked_without_a_certificate() {
+        let place = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: place.path().into(), ..Settings::default() };
+        let clock = SystemClock::default();
+        drop(Opened::open(&settings, &clock).unwrap());
+        std::fs::remove_file(place.path().join(TABLES_FILE)).unwrap();
+        let broken_off = Opened::open_aloud(&settings, &clock, |_| ControlFlow::Break(())).unwrap_err();
+        assert!(broken_off.is_broken_off(), "{broken_off}");
+        std::fs::remove_dir_all(place.path().join(TLS_DIRECTORY)).unwrap();
+        let store = open_store(&settings, &clock).unwrap();
+        assert_eq!(store.head().folded, store.head().position.sequence);
+        assert!(!place.path().join(TLS_DIRECTORY).exists());
+    }
 }

@@ -1,6 +1,6 @@
 //! What every process does at its beginning and its end: say why it ends, stop when told, look at its disk.
 
-use crate::control::{CommandError, ListenError};
+use crate::control::{CommandError, ListenError, OwnerError};
 use crate::door::key_command::KeyCommandError;
 use crate::door::serve::ServeError;
 use crate::settings::SettingsError;
@@ -61,8 +61,17 @@ impl From<&CommandError> for Exit {
             CommandError::Ask(_) => Self::NobodyHome,
             CommandError::Refused(_) => Self::Refused,
             CommandError::Locked => Self::Locked,
-            CommandError::Owner(_) => Self::Failure,
+            CommandError::Owner(error) => Self::from(error),
             CommandError::Failed(source) => source.downcast_ref::<LocalError>().map_or(Self::Failure, Self::from),
+        }
+    }
+}
+
+impl From<&OwnerError> for Exit {
+    fn from(error: &OwnerError) -> Self {
+        match error {
+            OwnerError::RunByRoot { .. } => Self::Usage,
+            OwnerError::Unknown { .. } | OwnerError::Refused { .. } => Self::Failure,
         }
     }
 }

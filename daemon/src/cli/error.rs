@@ -6,7 +6,7 @@ use crate::open::OpenError;
 use crate::recorder::WriterError;
 use crate::run::RunError;
 use crate::settings::Refused;
-use herd::control::{AskError, CommandError};
+use herd::control::{AskError, CommandError, OwnerError};
 use herd::door::key_command::KeyCommandError;
 use herd::door::keys::KeyError;
 use herd::lifecycle::Exit;
@@ -23,6 +23,9 @@ pub enum CliError {
     /// `run` could not start or ended by itself.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// `run` is not for whoever called it.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// The files could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -60,6 +63,7 @@ impl From<&CliError> for Exit {
         match error {
             CliError::Settings(_) => Self::Usage,
             CliError::Run(error) => of_run(error),
+            CliError::Owner(error) => Self::from(error),
             CliError::Open(error) => of_open(error),
             CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
             CliError::Key(error) => Self::from(error),

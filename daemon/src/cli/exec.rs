@@ -3,18 +3,18 @@
 use super::{Cli, CliError, Command};
 use crate::doctor::examine;
 use crate::listen::listen;
-use crate::open::{OpenError, Opened, open_keys};
+use crate::open::{OpenError, Opened, open_keys, open_store};
 use crate::prove::prove_files;
 use crate::run::{corrected, pair_answer, requested, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
-use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct};
+use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct, refuse_root_on};
 use herd::correction::CorrectionOrder;
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::show::{ShowRequest, print, show};
-use herd::store::{LOG_FILE, StoreError};
+use herd::store::{LOG_FILE, Store, StoreError};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -40,7 +40,10 @@ impl Cli {
         let socket = settings.state_dir.join(SOCKET_NAME);
         match self.command {
             Command::Config => Ok(()),
-            Command::Run => run_until_told(settings),
+            Command::Run => {
+                refuse_root_on(&settings.state_dir)?;
+                run_until_told(settings)
+            }
             Command::Check => check(&settings, out),
             Command::Pair { name } => pair(&settings, name.as_deref(), out),
             Command::Key(command) => {
@@ -111,7 +114,7 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
     let request = json!({"command": "correct", "order": order});
     let answer = or_direct(&settings.state_dir.join(SOCKET_NAME), &request, || {
         let request = requested(&request)?;
-        let mut store = open_existing(settings)?.store;
+        let mut store = open_existing(settings)?;
         let receipt = store.correct(&request, SystemClock::default().read()).map_err(DirectError::failed)?;
         store.settle().map_err(DirectError::failed)?;
         Ok(corrected(receipt)?)
@@ -133,18 +136,19 @@ fn show_to(settings: &Settings, asked: &ShowRequest, out: &mut dyn Write) -> Res
     let mut request = json!(asked);
     request["command"] = "show".into();
     let answer = or_direct(&settings.state_dir.join(SOCKET_NAME), &request, || {
-        let reader = open_existing(settings)?.store.reader();
+        let reader = open_existing(settings)?.reader();
         Ok(show(&reader, asked).map_err(|error| ControlError::new("not_shown", error.to_string()))?)
     })?;
     Ok(print(asked, &answer, out, &mut std::io::stderr())?)
 }
 
-/// Opens what is there. A question must not make a store.
-fn open_existing(settings: &Settings) -> Result<Opened, DirectError> {
+/// Opens the store that is there; a question must not make one. The certificate is let be: where it is a credential of
+/// the service, it is there only while the service runs, and it is now that the service may not.
+fn open_existing(settings: &Settings) -> Result<Store, DirectError> {
     if !settings.state_dir.join(LOG_FILE).exists() {
         return Err(DirectError::failed(StoreError::Missing { place: settings.state_dir.clone() }));
     }
-    Opened::open(settings, &SystemClock::default()).map_err(direct)
+    open_store(settings, &SystemClock::default()).map_err(direct)
 }
 
 fn direct(error: OpenError) -> DirectError {

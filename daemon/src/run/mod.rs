@@ -38,7 +38,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::of_process();
     let listener = bind(settings.listen)?;
-    let opened = Opened::open_aloud(&settings, &*clock, tell_opening(supervisor.clone()))?;
+    let opened = match Opened::open_aloud(&settings, &*clock, tell_opening(supervisor.clone(), stopping.clone())) {
+        Err(error) if error.is_broken_off() => {
+            tracing::info!("stopped: {error}");
+            return Ok(());
+        }
+        opened => opened?,
+    };
     let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..opened.barn(&settings) };
     let Opened { local, keys, identity, store } = opened;
     let reader = store.reader();

@@ -15,7 +15,7 @@ mod server;
 
 pub use client::{AskError, ask};
 pub use direct::{CommandError, DirectError, LOCKED_PATIENCE, LOCKED_RETRY, or_direct};
-pub use owner::OwnerError;
+pub use owner::{OwnerError, refuse_root_on};
 pub use server::{Answerer, ListenError, answerer, listen};
 
 use serde_json::{Map, Value};

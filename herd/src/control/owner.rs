@@ -1,4 +1,4 @@
-//! Root works on the files of a state directory as the user whom they belong to.
+//! Root works on the files of a state directory as the user whom they belong to, and runs nothing on them itself.
 //!
 //! A service has a user of its own. What root made in its directory as root, that service could not open at its next
 //! start; and a link that this user laid there must not lead root anywhere.
@@ -23,6 +23,18 @@ pub enum OwnerError {
         /// What the system said.
         source: io::Error,
     },
+    /// A process that stays would be root's, and what it makes too.
+    #[error(
+        "{} belongs to user {uid}, and what root writes there its service could not open: start the service \
+         (systemctl start), or run this as that user (sudo -u '#{uid}'), or give a `state_dir` of root's",
+        path.display()
+    )]
+    RunByRoot {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
     /// The system said no.
     #[error("becoming user {uid}, whom {} belongs to: {errno}; run the command as that user", path.display())]
     Refused {
@@ -38,24 +50,36 @@ pub enum OwnerError {
 /// Where root calls and `directory` belongs to another user, this thread is that user from now on, without further
 /// groups. There is no way back, and other threads stay what they are: call it before there are any.
 pub(super) fn become_owner_of(directory: &Path) -> Result<(), OwnerError> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let found = match metadata(directory) {
-        Ok(found) => found,
-        // Whoever makes it owns it. A service manager gives it to the service's user at the first start.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(OwnerError::Unknown { path: directory.into(), source }),
-    };
-    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
-    if uid.is_root() {
-        return Ok(());
-    }
+    let Some((uid, gid)) = other_owner(directory)? else { return Ok(()) };
     // The user comes last: it may not change groups.
     set_thread_groups(&[])
         .and_then(|()| set_thread_res_gid(gid, gid, gid))
         .and_then(|()| set_thread_res_uid(uid, uid, uid))
         .map_err(|errno| OwnerError::Refused { path: directory.into(), uid: uid.as_raw(), errno })
+}
+
+/// Refuses a process that would run as root on the files of another user: it would need that user's groups for its
+/// devices, and have no limits of its unit's.
+pub fn refuse_root_on(directory: &Path) -> Result<(), OwnerError> {
+    match other_owner(directory)? {
+        None => Ok(()),
+        Some((uid, _)) => Err(OwnerError::RunByRoot { path: directory.into(), uid: uid.as_raw() }),
+    }
+}
+
+/// Where root calls, whom the directory belongs to, if that is somebody else.
+fn other_owner(directory: &Path) -> Result<Option<(Uid, Gid)>, OwnerError> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let found = match metadata(directory) {
+        Ok(found) => found,
+        // Whoever makes it owns it. A service manager gives it to the service's user at the first start.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(OwnerError::Unknown { path: directory.into(), source }),
+    };
+    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
+    Ok((!uid.is_root()).then_some((uid, gid)))
 }
 
 #[cfg(test)]
@@ -95,8 +119,22 @@ mod tests {
     }
 
     #[test]
+    fn root_runs_nothing_on_the_files_of_another_user() {
+        if !geteuid().is_root() {
+            println!("SKIPPED: only root can give a directory away");
+            return;
+        }
+        let place = tempfile::tempdir().unwrap();
+        refuse_root_on(place.path()).unwrap();
+        chown(place.path(), Some(STRANGER), Some(STRANGER)).unwrap();
+        let refused = refuse_root_on(place.path()).unwrap_err();
+        assert!(matches!(refused, OwnerError::RunByRoot { uid: STRANGER, .. }));
+    }
+
+    #[test]
     fn a_directory_that_is_not_there_is_nobodys() {
         let place = tempfile::tempdir().unwrap();
+        refuse_root_on(&place.path().join("none")).unwrap();
         become_owner_of(&place.path().join("none")).unwrap();
         assert!(place.path().read_dir().is_ok_and(|mut entries| entries.next().is_none()));
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub const FILE_BYTES: u64 = 8 * 1024 * 1024;
 /// So many are kept, the one that is written among them: 32 MiB together.
 pub const FILES_KEPT: u32 = 4;
-/// Names of lots and animals stand in it.
+/// Names of lots and animals stand in it. A narrower umask narrows it further.
 const OWNER_AND_GROUP: u32 = 0o640;
 
 /// What [`is_log_file`] allows, for people.
@@ -46,23 +46,28 @@ impl RotatedFile {
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
-        if number == 0 {
-            return self.path.clone();
-        }
+        if number == 0 { self.path.clone() } else { self.beside(&number.to_string()) }
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(format!(".{number}"));
+        name.push(format!(".{ending}"));
         name.into()
     }
 
-    /// Each file becomes the next older one, over the oldest, and a new one begins.
+    /// Each file becomes the next older one, over the oldest, and a new one begins. The new one is made first: where
+    /// that fails nothing has moved, and the full one goes on.
     fn roll(&mut self) -> io::Result<()> {
+        let new = self.beside("new");
+        let file = append_to(&new)?;
         for number in (0..FILES_KEPT - 1).rev() {
             match rename(self.numbered(number), self.numbered(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
         }
-        self.file = append_to(&self.path)?;
+        rename(&new, &self.path)?;
+        self.file = file;
         self.bytes = 0;
         Ok(())
     }
@@ -75,8 +80,9 @@ fn append_to(path: &Path) -> io::Result<File> {
 impl Write for RotatedFile {
     /// Lines come whole, and are not parted by a new file.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A file that cannot be parted grows: better a long one than a line that is lost.
         if self.bytes > 0 && self.bytes.saturating_add(line.len() as u64) > self.longest_bytes {
-            self.roll()?;
+            self.roll().ok();
         }
         let written = self.file.write(line)?;
         self.bytes = self.bytes.saturating_add(written as u64);
@@ -128,6 +134,23 @@ mod tests {
             assert!(files.iter().all(|file| metadata(file).unwrap().len() <= 100));
         }
         assert!(all_of(&log).ends_with(&line(999)));
+    }
+
+    /// Catches files that are moved over each other by lines for which no new file can be made.
+    #[test]
+    fn where_no_new_file_can_be_made_the_old_one_goes_on_and_no_line_is_lost() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = RotatedFile::with_bound(&directory.path().join("log"), 100).unwrap();
+        let in_the_way = log.beside("new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        for n in 0..25 {
+            log.write_all(line(n).as_bytes()).unwrap();
+        }
+        assert_eq!(read_to_string(log.numbered(0)).unwrap(), (0..25).map(line).collect::<String>());
+        std::fs::remove_dir(in_the_way).unwrap();
+        log.write_all(line(25).as_bytes()).unwrap();
+        assert_eq!(read_to_string(log.numbered(0)).unwrap(), line(25));
+        assert_eq!(all_of(&log), (0..26).map(line).collect::<String>());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::error::StoreError;
 use super::opening::Opening;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,11 +25,13 @@ pub trait Disk: Debug + Send + Sync {
     /// What to call the place in messages.
     fn place(&self) -> PathBuf;
 
-    /// Says how far the opening of the store is, to whoever waits for it.
-    fn tell(&self, _at: &Opening<'_>) {}
+    /// Says how far the opening of the store is, to whoever waits for it, who may break it off.
+    fn tell(&self, _at: &Opening<'_>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
 }
 
-type Told = dyn Fn(&Opening<'_>) + Send + Sync;
+type Told = dyn Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync;
 
 /// A directory.
 #[derive(Clone)]
@@ -49,12 +52,13 @@ impl Directory {
         let path = path.into();
         std::fs::create_dir_all(&path)
             .map_err(super::error::storage("make the directory", &path.display().to_string()))?;
-        Ok(Self { path, told: Arc::new(|_| {}) })
+        Ok(Self { path, told: Arc::new(|_| ControlFlow::Continue(())) })
     }
 
-    /// The same directory, and whoever is told how far the opening of a store in it is.
+    /// The same directory, and whoever is told how far the opening of a store in it is. A break ends the opening with
+    /// [`StoreError::BrokenOff`]; what was done of it is kept.
     #[must_use]
-    pub fn telling(self, told: impl Fn(&Opening<'_>) + Send + Sync + 'static) -> Self {
+    pub fn telling(self, told: impl Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         Self { told: Arc::new(told), ..self }
     }
 
@@ -72,7 +76,11 @@ impl Disk for Directory {
         let (told, checked) = (self.told.clone(), file.to_owned());
         let opened = Builder::new()
             .set_cache_size(cache_bytes)
-            .set_repair_callback(move |check| told(&Opening::checking(&checked, check.progress())))
+            .set_repair_callback(move |check| {
+                if told(&Opening::checking(&checked, check.progress())).is_break() {
+                    check.abort();
+                }
+            })
             .create(path)
             .map_err(|error| open_error(error, name))?;
         if is_new {
@@ -106,8 +114,8 @@ impl Disk for Directory {
         self.path.clone()
     }
 
-    fn tell(&self, at: &Opening<'_>) {
-        (self.told)(at);
+    fn tell(&self, at: &Opening<'_>) -> ControlFlow<()> {
+        (self.told)(at)
     }
 }
 
@@ -122,6 +130,7 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
 pub(super) fn open_error(error: DatabaseError, file: String) -> StoreError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { file },
+        DatabaseError::RepairAborted => StoreError::BrokenOff { file },
         DatabaseError::Storage(StorageError::Io(why)) => {
             StoreError::Storage { doing: "open", file, why: why.to_string() }
         }

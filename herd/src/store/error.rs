@@ -14,6 +14,12 @@ pub enum StoreError {
         /// Which.
         file: String,
     },
+    /// Whoever waited for the opening broke it off.
+    #[error("the opening was broken off at {file}, as it was told to; the next one goes on, and nothing is lost")]
+    BrokenOff {
+        /// The file that was being checked or folded into.
+        file: String,
+    },
     /// There is no store in this place.
     #[error("there is no store in {place}: start `run` once, or look at `state_dir`")]
     Missing {

@@ -254,7 +254,11 @@ impl Store {
         let mut blocked = None;
         let began = self.state.folded;
         while self.state.folded < head.sequence && blocked.is_none() {
-            disk.tell(&Opening::Folding { folded: self.state.folded, of: head.sequence });
+            if disk.tell(&Opening::Folding { folded: self.state.folded, of: head.sequence }).is_break() {
+                // What is folded by now need not be folded again.
+                self.settle()?;
+                return Err(StoreError::BrokenOff { file: TABLES_FILE.to_owned() });
+            }
             let (changes, end) = self.log.reader()?.changes_after(self.state.folded, REFOLD_CHANGES, REFOLD_BYTES)?;
             let Some(end) = end else { break };
             let mut staged = self.staged()?;
@@ -301,7 +305,7 @@ fn open_tables(disk: &dyn Disk, log: &Log, head: &Position) -> Result<(TablesFil
                 Ok(None) if head.sequence == Sequence::ZERO => return Ok((tables, start)),
                 found => tracing::warn!(?found, "the tables are not a prefix of the log: they are folded again"),
             },
-            Err(locked @ StoreError::Locked { .. }) => return Err(locked),
+            Err(error @ (StoreError::Locked { .. } | StoreError::BrokenOff { .. })) => return Err(error),
             Err(error) => tracing::warn!(%error, "the tables do not open: they are folded again from the log"),
         }
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::change::Origin;
 use crate::clock::RawReading;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,10 @@ const ID: StoreId = StoreId([7; 16]);
 fn opened(path: &Path) -> (Store, Vec<String>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = told.clone();
-    let disk = Directory::new(path).unwrap().telling(move |at| telling.lock().unwrap().push(at.to_string()));
+    let disk = Directory::new(path).unwrap().telling(move |at| {
+        telling.lock().unwrap().push(at.to_string());
+        ControlFlow::Continue(())
+    });
     let clock = ClockReading { boot: 1, ..ClockReading::default() };
     let store = Store::open_source(&disk, Rules::default(), clock, || ID).unwrap();
     let told = told.lock().unwrap().clone();
@@ -62,4 +66,29 @@ fn a_file_that_was_not_closed_is_checked_aloud() {
     drop(store);
     let told = opened(&killed).1;
     assert!(told.iter().any(|line| line.starts_with("checking log.redb, which was not closed: ")), "{told:?}");
+}
+
+/// Opens it, and breaks off at the first word.
+fn broken_off(path: &Path) -> StoreError {
+    let disk = Directory::new(path).unwrap().telling(|_| ControlFlow::Break(()));
+    Store::open_source(&disk, Rules::default(), ClockReading::default(), || ID).unwrap_err()
+}
+
+/// Catches a stop that waits for a fold of minutes, and one that costs tables or log.
+#[test]
+fn an_opening_that_is_broken_off_loses_nothing_and_the_next_one_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let (running, killed) = (directory.path().join("running"), directory.path().join("killed"));
+    let store = with_ten_payloads(&running);
+    let head = store.head().position;
+    copy_as_killed(&running, &killed);
+    drop(store);
+    assert!(matches!(broken_off(&killed), StoreError::BrokenOff { file } if file.ends_with(LOG_FILE)));
+    std::fs::remove_file(running.join(TABLES_FILE)).unwrap();
+    assert!(matches!(broken_off(&running), StoreError::BrokenOff { file } if file == TABLES_FILE));
+    for path in [&killed, &running] {
+        let (store, told) = opened(path);
+        assert_eq!(store.reader().position_at(head.sequence).unwrap(), Some(head), "{told:?}");
+        assert_eq!(store.head().folded, store.head().position.sequence);
+    }
 }

@@ -11,7 +11,7 @@ mod watchdog;
 #[cfg(test)]
 mod tests;
 
-pub use opening::tell_opening;
+pub use opening::{STEP_WITHIN, tell_opening};
 pub use probe::{Answerer, Asker, probe};
 pub use watchdog::{Watchdog, attend, feed, report};
 

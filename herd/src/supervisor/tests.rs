@@ -5,6 +5,7 @@ use crate::position::Sequence;
 use crate::store::Opening;
 use futures::FutureExt as _;
 use std::sync::Mutex;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Words, and when each came.
@@ -92,13 +93,18 @@ async fn a_status_is_told_when_it_is_new_and_at_most_every_few_seconds() {
 
 #[test]
 fn an_opening_asks_for_time_and_says_how_far_it_is() {
-    let (supervisor, heard) = remembering();
-    let tell = tell_opening(supervisor);
-    for folded in 0..1_000 {
-        tell(&Opening::Folding { folded: Sequence(folded), of: Sequence(1_000_000) });
-    }
-    let heard = heard.lock().unwrap();
+    let (supervisor, told) = remembering();
+    let (stop, stopping) = watch::channel(false);
+    let tell = tell_opening(supervisor, stopping);
+    let at = |folded| Opening::Folding { folded: Sequence(folded), of: Sequence(1_000_000) };
+    assert!((0..1_000).all(|folded| tell(&at(folded)).is_continue()));
+    let heard = told.lock().unwrap();
     assert!(heard.len() < 100, "{} words of progress are too many", heard.len());
     let status = "folding the tables: 0 of 1,000,000 changes".to_owned();
     assert_eq!(heard[0].1, Word::Starting { at_least: Duration::from_secs(300), status });
+    let before = heard.len();
+    drop(heard);
+    stop.send_replace(true);
+    assert!(tell(&at(1_000)).is_break(), "the stop breaks the opening off");
+    assert_eq!(told.lock().unwrap().len(), before, "and asks for no more time");
 }

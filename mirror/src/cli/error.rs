@@ -2,7 +2,7 @@
 
 use crate::run::RunError;
 use crate::settings::BadSettings;
-use herd::control::CommandError;
+use herd::control::{CommandError, OwnerError};
 use herd::door::certificate::CertificateError;
 use herd::door::key_command::KeyCommandError;
 use herd::lifecycle::Exit;
@@ -23,6 +23,9 @@ pub enum CliError {
     /// `run` could not start or ended by itself.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// `run` is not for whoever called it.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// Neither the process nor the files gave an answer.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -62,6 +65,7 @@ impl From<&CliError> for Exit {
         match error {
             CliError::Settings(_) | CliError::Certificate(_) | CliError::Authority { .. } => Self::Usage,
             CliError::Run(error) => Self::from(error),
+            CliError::Owner(error) => Self::from(error),
             CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
             CliError::Key(error) => Self::from(error),
             CliError::Damaged(_) => Self::Damaged,

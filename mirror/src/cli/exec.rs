@@ -7,7 +7,7 @@ use crate::run::{make_state_dir, run};
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::SiteFiles;
 use herd::clock::{Clock as _, SystemClock};
-use herd::control::{Answer, CommandError, ControlError, DirectError, or_direct};
+use herd::control::{Answer, CommandError, ControlError, DirectError, or_direct, refuse_root_on};
 use herd::door::certificate::{Identity, IdentityFiles};
 use herd::door::key_command::KeyCommand;
 use herd::door::keys::KeyRing;
@@ -36,7 +36,10 @@ impl Cli {
         let settings = self.settings()?;
         match self.command {
             Command::Config => {}
-            Command::Run => run_until_told(settings)?,
+            Command::Run => {
+                refuse_root_on(&settings.state_dir)?;
+                run_until_told(settings)?;
+            }
             Command::Check => check(&settings, out)?,
             Command::Add { line, name, ca, addresses } => {
                 let (line, authority) = (given_line(line)?, ca.map(absolute).transpose()?);

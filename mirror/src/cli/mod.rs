@@ -68,7 +68,8 @@ enum Command {
         /// A name for the barn at this office [default: the barn's own]
         #[arg(long)]
         name: Option<SiteName>,
-        /// Trust certificates signed by the authority in this PEM file, instead of the key that the line names
+        /// Trust certificates signed by the authority in this PEM file, instead of the key that the line names; the
+        /// service's user must be able to read it, each time that it connects
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
         /// Find the barn here instead of where the line says; may be given more than once

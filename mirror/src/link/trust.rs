@@ -28,7 +28,11 @@ pub enum Trust {
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The file of the authority's certificates does not read.
-    #[error("could not read the authority's certificates from {}: {why}", path.display())]
+    #[error(
+        "could not read the authority's certificates from {}: {why}. The file must lie where the user of this process \
+         may read it; a service sees no homes",
+        path.display()
+    )]
     File {
         /// Which.
         path: PathBuf,

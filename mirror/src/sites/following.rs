@@ -4,13 +4,14 @@
 //! readable and waits for what an operator decides.
 
 use super::register::Site;
-use super::shown::{Shown, SiteState};
+use super::shown::{OpeningStep, Shown, SiteState};
 use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
 use herd::clock::Clock;
 use herd::position::StoreId;
 use herd::store::{Directory, Opening, Reader, Store, StoreError};
 use herd::sync::stopped;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -135,12 +136,20 @@ impl Following {
     /// why, and waits.
     async fn open(&mut self) -> Option<Copy> {
         let (copies, store, whole_is_open) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
-        let shown = self.shown.clone();
-        let told = move |at: &Opening<'_>| shown.change(|state| state.opening = Some(at.to_string()));
+        let (shown, stop) = (self.shown.clone(), self.stop.clone());
+        let told = move |at: &Opening<'_>| {
+            shown.change(|state| state.opening = Some(OpeningStep::now(Some(at.to_string()))));
+            if *stop.borrow() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        self.shown.change(|state| state.opening = Some(OpeningStep::now(None)));
         let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, whole_is_open, told)).await;
         self.shown.change(|state| state.opening = None);
         let opened = match opened {
             Ok(Ok(opened)) => opened,
+            Ok(Err(NotOpened::Store(broken_off @ StoreError::BrokenOff { .. }))) => {
+                tracing::info!("{broken_off}");
+                return None;
+            }
             Ok(Err(why)) => return self.not_opened(&why),
             Err(cut) => return self.not_opened(&cut.into()),
         };
@@ -286,7 +295,7 @@ impl Opened {
         copies: &Copies,
         history: StoreId,
         whole_is_open: bool,
-        told: impl Fn(&Opening<'_>) + Clone + Send + Sync + 'static,
+        told: impl Fn(&Opening<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
     ) -> Result<Self, NotOpened> {
         let open = |number| -> Result<Store, NotOpened> {
             let directory = Directory::new(copies.path(number))?.telling(told.clone());
@@ -304,6 +313,7 @@ impl Opened {
         let shown = match current.filter(|_| !whole_is_open).map(open) {
             None => None,
             Some(Ok(store)) => Some(store.reader()),
+            Some(Err(broken_off @ NotOpened::Store(StoreError::BrokenOff { .. }))) => return Err(broken_off),
             Some(Err(why)) => {
                 // The new copy is on its way: that the old one cannot be shown meanwhile is no reason to stop it.
                 tracing::error!(%why, "the copy to show meanwhile does not open");

@@ -3,12 +3,13 @@
 use super::name::SiteName;
 use crate::follow::{FollowStatus, WriterProbe};
 use herd::store::Reader;
+use herd::supervisor::STEP_WITHIN;
 use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A site as its task leaves it for others to see.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +20,25 @@ pub(super) struct SiteState {
     pub(super) building: Option<Reader>,
     /// Why it is not followed.
     pub(super) stopped_because: Option<String>,
-    /// How far the opening of a copy is, while it takes time.
-    pub(super) opening: Option<String>,
+    /// The opening of a copy, while it is under way.
+    pub(super) opening: Option<OpeningStep>,
     /// Asks the writer of the copy that is followed into, the shown one or the one being built.
     pub(super) writer: Option<WriterProbe>,
+}
+
+/// How far an opening is.
+#[derive(Clone, Debug)]
+pub(super) struct OpeningStep {
+    /// In words, once there are any: most openings are done before.
+    pub(super) at: Option<String>,
+    /// Since when.
+    pub(super) since: Instant,
+}
+
+impl OpeningStep {
+    pub(super) fn now(at: Option<String>) -> Self {
+        Self { at, since: Instant::now() }
+    }
 }
 
 /// One site, for those who look.
@@ -47,9 +63,14 @@ impl Shown {
         change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Names its writer, where it has one that does not answer in time. Without one nothing hangs.
+    /// Names its writer, where it has one that does not answer in time, or the opening of its copy, where that goes no
+    /// further. Without either nothing hangs.
     pub(super) async fn silent(&self, within: Duration) -> Option<String> {
-        let writer = self.state().writer?;
+        let SiteState { writer, opening, .. } = self.state();
+        if opening.is_some_and(|step| step.since.elapsed() > STEP_WITHIN) {
+            return Some(format!("the opening of the copy of `{}`", self.name));
+        }
+        let writer = writer?;
         timeout(within, writer.ask()).await.is_err().then(|| format!("the writer of `{}`", self.name))
     }
 
@@ -73,5 +94,27 @@ impl Served for Shown {
 
     fn deliveries(&self) -> &Deliveries {
         &self.deliveries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches an office that shows "checking" for ever, because the disk hangs before there is a writer to ask.
+    #[tokio::test(start_paused = true)]
+    async fn an_opening_that_goes_no_further_is_named_and_one_that_does_is_not() {
+        let (_status, seen) = watch::channel(FollowStatus::default());
+        let shown = Shown::new("north".parse().unwrap(), seen);
+        let within = Duration::from_secs(20);
+        for _ in 0..10 {
+            shown.change(|state| state.opening = Some(OpeningStep::now(None)));
+            tokio::time::advance(STEP_WITHIN).await;
+            assert_eq!(shown.silent(within).await, None);
+        }
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(shown.silent(within).await.unwrap(), "the opening of the copy of `north`");
+        shown.change(|state| state.opening = None);
+        assert_eq!(shown.silent(within).await, None);
     }
 }

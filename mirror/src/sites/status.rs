@@ -61,7 +61,7 @@ impl Sites {
 fn words(shown: &Shown, sync_interval: Duration) -> String {
     let site = site_status(shown, sync_interval);
     let SiteStatus { name, link, .. } = &site;
-    if let Some(at) = shown.state().opening {
+    if let Some(at) = shown.state().opening.and_then(|step| step.at) {
         return format!("{name}: {at}");
     }
     let held = site.head.map_or("nothing yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
@@ -135,6 +135,7 @@ fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sites::shown::OpeningStep;
     use herd::position::{Sequence, StoreId};
     use herd::store::{MemoryDisk, Store};
     use herd::wire::BarnHead;
@@ -190,7 +191,8 @@ mod tests {
         assert_eq!(told(live, building, Some(5_000)), "north copying, nothing yet, 0 of 5,000 copied");
         let stopped = SiteState { stopped_because: Some("another history".into()), ..whole() };
         assert_eq!(told(live, stopped, Some(7)), "north stopped, change 0: another history");
-        let opening = SiteState { opening: Some("folding the tables".into()), ..SiteState::default() };
+        let opening =
+            SiteState { opening: Some(OpeningStep::now(Some("folding the tables".into()))), ..SiteState::default() };
         assert_eq!(told(live, opening, None), "north: folding the tables");
     }
 
