@@ -53,7 +53,7 @@ pub struct Sx127xSettings {
     /// Clock of the bus in Hz: 100,000..=10,000,000. Default 2,000,000, which jumper wires bear and which empties a
     /// full FIFO in about 1 ms.
     pub spi_hz: u32,
-    /// The GPIO chip of the two lines. With `rppal` it counts only where there is no `/dev/gpiomem`. Default
+    /// The GPIO chip of the two lines. With `rppal` it counts only where there is no `/dev/gpiomem*`. Default
     /// `/dev/gpiochip0`.
     pub gpio_chip: PathBuf,
     /// The line wired to RESET; on a Raspberry Pi its BCM number. Default 25, which is pin 22.
