@@ -36,7 +36,8 @@ fn exposure(told: &str) -> Option<f64> {
 fn what_a_unit_exposes_is_at_most_what_its_page_says_and_never_above_the_bound() {
     let page = std::fs::read_to_string(unit("README.md")).unwrap();
     let row = page.lines().find(|line| line.starts_with("| exposure")).expect("the page states the figures");
-    let stated = row.split('|').filter_map(|cell| cell.trim().parse::<f64>().ok());
+    let stated: Vec<f64> = row.split('|').filter_map(|cell| cell.trim().parse().ok()).collect();
+    assert_eq!(stated.len(), UNITS.len(), "a figure for each unit: {row}");
     for ((name, _), stated) in UNITS.into_iter().zip(stated) {
         let Some(output) = analyze(&["--no-pager", "--offline=true", "security"], &unit(name)) else { return };
         let told = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -4,6 +4,9 @@
 #
 # Everything that is downloaded or built lies below $cache, so that a second run is fast and `rm -rf` undoes all.
 
+# A function in $(...) ends where a command of it fails, as it would outside.
+shopt -s inherit_errexit
+
 cache=$(realpath -m "${HERDLINX_IMAGE_CACHE:-${CARGO_TARGET_DIR:-target}/image}")
 mkdir -p "$cache"
 
@@ -41,7 +44,7 @@ debian_mirror() {
     local uri
     # Machines write it into different files, and not all of them are there.
     uri=$({ cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null || true; } |
-        grep -v '^[[:space:]]*#' | grep -oE '(https?|file)://[^ ]*/debian'"${1:-}"'/?( |$)' | sed -n '1{s/ *$//;p}')
+        grep -v '^[[:space:]]*#' | grep -oE '(https?|file)://[^ ]*/debian'"${1:-}"'/?( |$)' | sed -n '1{s/ *$//;p}') || true
     [ -n "$uri" ] || fail "no Debian mirror stands in /etc/apt; these scripts want a Debian machine"
     printf '%s\n' "$uri"
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154  # $cache, $containers, $current, $key, $made: the test that sources it
+# shellcheck shell=bash disable=SC2154  # $cache, $containers, $current, $key, $made, $old: the test that sources it
 # What image/test.d/packages claims, one function each, and what it does to the yard in between.
 
 state=/var/lib/herdlinx
@@ -19,10 +19,15 @@ whole_package() {
     program=herdlinxd
     case $1 in *mirror*) program=herdlinx-mirror ;; esac
     for path in "bin/$program" "lib/systemd/system/$program.service" lib/sysusers.d/ "share/man/man1/$program.1.gz" \
-        "bash-completion/completions/$program" "vendor-completions/_$program" "$program.fish" changelog.Debian.gz copyright; do
+        "bash-completion/completions/$program" "vendor-completions/_$program" "$program.fish" changelog.Debian.gz copyright crates.gz; do
         grep -qF "$path" <<<"$listed" || { echo "$path is missing" && return 1; }
     done
-    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx'
+    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && names_its_crates "$1"
+}
+# names_its_crates DEB: the list is not an empty one, and has the texts of licenses.
+names_its_crates() {
+    dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards '*/crates.gz' | gunzip | grep -c -e '^redb v' -e '^==== ' |
+        awk '{ exit !($1 > 20) }'
 }
 
 # everything_there: each path of the file system with its type, but for what changes by itself.
@@ -39,7 +44,8 @@ nothing_left() { diff "$cache/packages/before" <(everything_there); }
 
 both_active() { yard systemctl --quiet is-active herdlinxd && yard systemctl --quiet is-active herdlinx-mirror; }
 start_both() { yard systemctl start herdlinxd herdlinx-mirror && until_true 30 both_active; }
-no_process() { ! yard pgrep -f '/usr/bin/herdlinx'; }
+# pgrep itself ends with 1 where there is none.
+no_process() { yard sh -c "pgrep -f '^/usr/bin/herdlinx'; [ \$? = 1 ]"; }
 no_unit() {
     local units
     units=$(yard systemctl list-units --all --full --plain --no-legend '*herdlinx*' &&
@@ -93,9 +99,11 @@ user_for_radios() {
 
 # manual_is_there: a page for each command that the help lists.
 manual_is_there() {
-    local program command
+    local program command commands
     for program in herdlinxd herdlinx-mirror; do
-        for command in $(yard "$program" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'); do
+        commands=$(yard "$program" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+        [ "$(wc -w <<<"$commands")" -gt 5 ] || { echo "the help of $program lists no commands" && return 1; }
+        for command in $commands; do
             yard test -s "/usr/share/man/man1/$program-$command.1.gz" || { echo "$program-$command" && return 1; }
         done
         yard test -s "/usr/share/bash-completion/completions/$program" || return 1
@@ -130,6 +138,22 @@ office_shows() {
         "https://localhost:5000/batches/$1" | grep -qE "\"cattle_count\": ?$number\b"
 }
 
+# other_programs: the container holds both packages; their programs differ.
+other_programs() {
+    local package
+    for package in herdlinx_ herdlinx-mirror_; do
+        ! cmp -s <(programs_of "$package$old") <(programs_of "$package$current") || { echo "$package" && return 1; }
+    done
+}
+programs_of() { dpkg-deb --fsys-tarfile "$cache/packages/$1_amd64.deb" | tar -xO --wildcards './usr/bin/*'; }
+root_run_is_refused() {
+    local program
+    for program in herdlinxd herdlinx-mirror; do
+        yard "$program" run 2>"$cache/packages/refused" && return 1
+        grep -q 'belongs to user [0-9]*' "$cache/packages/refused" || { cat "$cache/packages/refused" && return 1; }
+    done
+}
+
 # remember_log: its history, count and digests, as the proof prints them.
 remember_log() { yard herdlinxd verify 2>/dev/null >"$cache/packages/log"; }
 log_as_remembered() {
@@ -149,7 +173,7 @@ root_types_at_the_office() {
 }
 all_owned() {
     local strays
-    strays=$(yard find $state ! -user herdlinx && yard find $state-mirror ! -user herdlinx-mirror)
+    strays=$(yard find $state ! -user herdlinx && yard find $state-mirror ! -user herdlinx-mirror) || return 1
     [ -z "$strays" ] || { echo "$strays" && false; }
 }
 owned_and_good() { all_owned && until_true 20 barn_answers /api/remote/status "$made"; }

@@ -2,7 +2,8 @@
 """What a unit's sandbox lets through, seen from inside it.
 
 Run as ExecStartPost= of the unit: systemd puts that into the same namespaces, cgroup and system call filter as the
-program itself. Prints a line for each claim, "held: ..." or "BROKEN: ...", and ends with 1 if one is broken.
+program itself. Prints a line for each claim, "held: ..." or "BROKEN: ...", then "tried: N", and ends with 1 if one is
+broken, which fails the start of the unit.
 
     sandbox.py UNIT STATE_DIRECTORY PORT MARKER
 
@@ -20,6 +21,7 @@ import sys
 unit, state, port, marker = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 libc = ctypes.CDLL(None, use_errno=True)
 broken = 0
+tried = 0
 
 # Numbers of system calls that have no wrapper in the C library.
 CALLS = {
@@ -28,13 +30,16 @@ CALLS = {
     "aarch64": {"bpf": 280, "perf_event_open": 241, "init_module": 105, "kexec_load": 104, "keyctl": 219,
                 "io_uring_setup": 425, "userfaultfd": 282, "reboot": 142, "syslog": 116, "swapon": 224},
 }[platform.machine()]
+# What the names of devices begin with that a radio hangs on; ttyS1 is one that is allowed by its path.
+RADIO_DEVICES = ("gpiochip", "gpiomem", "spidev", "ttyACM", "ttyAMA", "ttyS1", "ttyUSB")
 CLONE_NEW = {"mount": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000, "user": 0x10000000,
              "pid": 0x20000000, "network": 0x40000000}
 
 
 def say(held, what):
-    global broken
+    global broken, tried
     broken += not held
+    tried += 1
     print(("held: " if held else "BROKEN: ") + what, flush=True)
 
 
@@ -176,7 +181,7 @@ def radio_devices():
     if unit != "herdlinxd":
         cannot("see a serial port", lambda: open_device("/dev/ttyS0"), errno.ENOENT, errno.EPERM, errno.EACCES)
         return
-    for path in ("/dev/gpiomem", "/dev/ttyS1"):
+    for path in sorted(f"/dev/{name}" for name in os.listdir("/dev") if name.startswith(RADIO_DEVICES)):
         try:
             open_device(path)
             through = True
@@ -188,4 +193,5 @@ def radio_devices():
 
 for claims in (files, processes, kernel, network, devices, radio_devices):
     claims()
+print(f"tried: {tried}", flush=True)
 sys.exit(1 if broken else 0)

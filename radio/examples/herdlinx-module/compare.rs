@@ -28,9 +28,10 @@ pub(crate) struct Outcome {
     /// How often the chip raised DIO0.
     edges: u32,
     resets: u32,
-    /// From the start of the kernel to the first packet and from that to the last, as the barn's log has them.
+    /// From the start of the kernel until the first packet was kept, durably, as the barn said.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_change_s: Option<f64>,
+    /// From when the first packet was heard to when the last was, as the barn's log has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_s: Option<f64>,
 }
@@ -41,13 +42,13 @@ impl Outcome {
     }
 }
 
-/// Compares by the payloads, each of which was transmitted once.
-pub(crate) fn compare(ledger: &Ledger, stored: &[Stored]) -> io::Result<Outcome> {
+/// Compares by the payloads, each of which was transmitted once. `first_kept` is when the first of them was told as kept.
+pub(crate) fn compare(ledger: &Ledger, stored: &[Stored], first_kept: Option<&str>) -> io::Result<Outcome> {
     let mut outcome = differences(ledger, stored);
     let boot_s = seconds_of_day_at_boot()?;
     let first_s = stored.last().and_then(|first| seconds_of_day(&first.received_at));
     let last_s = stored.first().and_then(|last| seconds_of_day(&last.received_at));
-    outcome.first_change_s = first_s.map(|first_s| between(boot_s, first_s));
+    outcome.first_change_s = first_kept.and_then(seconds_of_day).map(|kept_s| between(boot_s, kept_s));
     outcome.duration_s = first_s.zip(last_s).map(|(first_s, last_s)| between(first_s, last_s));
     Ok(outcome)
 }

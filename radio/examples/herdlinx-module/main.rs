@@ -43,6 +43,10 @@ enum Command {
         /// Leave this one of the stored payloads out, counted from 1: so one sees that it would be noticed
         #[arg(long, value_name = "N")]
         withhold: Option<usize>,
+        /// When the barn said that its first read is kept, as its log has it: how long that is after the kernel's start
+        /// is then told
+        #[arg(long, value_name = "TIME")]
+        first_kept: Option<String>,
         /// How the barn's program is called, without a command
         #[arg(last = true, required = true)]
         barn: Vec<String>,
@@ -54,7 +58,9 @@ type Failed = Box<dyn std::error::Error>;
 fn main() -> ExitCode {
     let carried_out = match Cli::parse().command {
         Command::Play(request) => play(&request).map(|()| true),
-        Command::Compare { ledger, withhold, barn } => compare(&ledger, withhold, &barn),
+        Command::Compare { ledger, withhold, first_kept, barn } => {
+            compare(&ledger, withhold, first_kept.as_deref(), &barn)
+        }
     };
     match carried_out {
         Ok(true) => ExitCode::SUCCESS,
@@ -76,13 +82,18 @@ fn play(request: &PlayRequest) -> Result<(), Failed> {
 }
 
 /// Prints the comparison as one line of JSON; true if the barn kept what the chip heard.
-fn compare(ledger: &std::path::Path, withhold: Option<usize>, barn: &[String]) -> Result<bool, Failed> {
+fn compare(
+    ledger: &std::path::Path,
+    withhold: Option<usize>,
+    first_kept: Option<&str>,
+    barn: &[String],
+) -> Result<bool, Failed> {
     let heard = Ledger::read(ledger)?;
     let mut stored = log::read(barn)?;
     if let Some(at) = withhold.and_then(|n| n.checked_sub(1)).filter(|at| *at < stored.len()) {
         stored.remove(at);
     }
-    let outcome = compare::compare(&heard, &stored)?;
+    let outcome = compare::compare(&heard, &stored, first_kept)?;
     println!("{}", serde_json::to_string(&outcome)?);
     Ok(outcome.is_equal())
 }
