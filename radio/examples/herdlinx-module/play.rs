@@ -1,8 +1,6 @@
 //! A module with readers around it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -94,8 +92,7 @@ impl Module {
     /// Waits for a program that listens, lets the readers transmit, and gives the account.
     pub(crate) fn play(&self, request: &PlayRequest) -> Result<Ledger, PlayError> {
         until(|| self.chip.register(Register::OpMode) == LISTENING).ok_or(PlayError::NobodyListens)?;
-        let enough = Arc::new(AtomicBool::new(false));
-        let readers = self.readers(request, &enough);
+        let readers = self.readers(request);
         let mut told = 0;
         while self.heard() < request.packets {
             let before = self.chip.tally().total();
@@ -105,14 +102,15 @@ impl Module {
                 eprintln!("herdlinx-module: the chip has heard {} packets", self.heard());
             }
         }
-        enough.store(true, Relaxed);
+        // Also what was to come next, which nobody would find in the account.
+        readers.iter().for_each(|reader| reader.feed(std::iter::empty()));
         // What is not read by then counts as lost.
         until(|| self.is_settled(&readers)).unwrap_or_else(|| eprintln!("herdlinx-module: not all is read"));
         Ok(self.account())
     }
 
-    /// Readers that go on until it is enough. Each has payloads of its own, so that none is transmitted twice.
-    fn readers(&self, request: &PlayRequest, enough: &Arc<AtomicBool>) -> Vec<Reader> {
+    /// Readers that go on for ever. Each has payloads of its own, so that none is transmitted twice.
+    fn readers(&self, request: &PlayRequest) -> Vec<Reader> {
         let traffic = Traffic { seed: request.seed, ..Traffic::default() };
         let begin = self.air.now();
         let readers = (0..READERS).map(|place| {
@@ -122,8 +120,7 @@ impl Module {
                 self.air.reader(ReaderOptions { name, seed, modulation: MODULATION, ..ReaderOptions::default() });
             let payloads = traffic.payloads().skip(place_of).step_by(usize::from(READERS));
             let times = Poisson::new(seed, request.rate_per_s / f64::from(READERS)).map(move |at| begin + at);
-            let enough = Arc::clone(enough);
-            reader.feed(times.zip(payloads).take_while(move |_| !enough.load(Relaxed)));
+            reader.feed(times.zip(payloads));
             reader
         });
         readers.collect()
