@@ -3,8 +3,11 @@
 //! They read the sources as text. Comments and texts in quotes are blanked first, so that a rule speaks of code alone,
 //! and the modules of tests are left out where a rule is about what ships.
 
+mod code;
+mod sources;
+
+use sources::{Source, dependencies, every_file, read, root, shipped, sources};
 use std::path::Path;
-use std::{fs, io};
 
 /// The crates of the workspace, and those of ours that each may depend on.
 const ARROWS: [(&str, &[&str]); 5] = [
@@ -82,8 +85,8 @@ fn every_crate_takes_the_lints_of_the_workspace() {
 
 #[test]
 fn no_file_is_two_things() {
-    let long = sources().into_iter().filter(|source| source.text.lines().count() > LONGEST_FILE_LINES);
-    let strays = long.map(|source| format!("{}: {} lines", source.path, source.text.lines().count()));
+    let lines = every_file().into_iter().map(|file| (file.text.lines().count(), file.path));
+    let strays = lines.filter(|(lines, _)| *lines > LONGEST_FILE_LINES).map(|(n, path)| format!("{path}: {n} lines"));
     must_be_empty("a file that nobody reads to its end holds a second thing: split it by meaning", strays);
 }
 
@@ -214,37 +217,6 @@ fn empty_names_are_seen_and_full_ones_pass() {
     }
 }
 
-/// A source file below some crate's `src/`.
-struct Source {
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// Its text with comments and texts in quotes blanked, line by line as it stands.
-    fn code(&self) -> String {
-        code_of(&self.text)
-    }
-
-    /// The same without the module of tests at its end.
-    fn shipped_code(&self) -> String {
-        let code = self.code();
-        match code.rfind("#[cfg(test)]\nmod ") {
-            Some(at) if code[at..].lines().nth(1).is_some_and(|line| line.ends_with('{')) => code[..at].to_owned(),
-            _ => code,
-        }
-    }
-
-    fn is_of_tests(&self) -> bool {
-        self.path.contains("/tests/") || self.path.ends_with("/tests.rs") || self.path.ends_with("_tests.rs")
-    }
-
-    fn lines_where(&self, code: &str, found: impl Fn(&str) -> bool) -> Vec<String> {
-        let lines = code.lines().enumerate().filter(|(_, line)| found(line));
-        lines.map(|(index, _)| format!("{}:{}", self.path, index + 1)).collect()
-    }
-}
-
 /// Whether a file is where a program begins.
 fn is_main(path: &str) -> bool {
     path.ends_with("/main.rs") || path.contains("/src/bin/")
@@ -315,79 +287,6 @@ fn words_of(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
-/// Blanks comments, strings and characters, and keeps the ends of lines.
-fn code_of(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let mut code = String::with_capacity(text.len());
-    let mut at = 0;
-    while at < chars.len() {
-        let end = end_of_no_code(&chars, at);
-        if end > at {
-            code.push(' ');
-            code.extend(chars[at..end].iter().filter(|c| **c == '\n'));
-            at = end;
-        } else {
-            code.push(chars[at]);
-            at += 1;
-        }
-    }
-    code
-}
-
-/// Where the comment, string or character that begins at `at` ends; `at` itself where none does.
-fn end_of_no_code(chars: &[char], at: usize) -> usize {
-    match (chars[at], chars.get(at + 1)) {
-        ('/', Some('/')) => after(chars, at, |rest| rest[0] == '\n'),
-        ('/', Some('*')) => end_of_block_comment(chars, at),
-        ('"', _) => match hashes_of_raw_string(&chars[..at]) {
-            Some(hashes) => (after(chars, at + 1, |rest| closes_raw(rest, hashes)) + 1 + hashes).min(chars.len()),
-            None => end_of_quoted(chars, at, '"'),
-        },
-        ('\'', Some('\\')) => end_of_quoted(chars, at, '\''),
-        ('\'', Some(_)) if chars.get(at + 2) == Some(&'\'') => at + 3,
-        _ => at,
-    }
-}
-
-/// The first place from `at` on where `found` holds, or the end.
-fn after(chars: &[char], at: usize, found: impl Fn(&[char]) -> bool) -> usize {
-    (at..chars.len()).find(|place| found(&chars[*place..])).unwrap_or(chars.len())
-}
-
-fn closes_raw(rest: &[char], hashes: usize) -> bool {
-    rest[0] == '"' && rest[1..].iter().take_while(|c| **c == '#').count() >= hashes
-}
-
-fn end_of_block_comment(chars: &[char], at: usize) -> usize {
-    let (mut depth, mut place) = (0, at);
-    while place < chars.len() {
-        match (chars[place], chars.get(place + 1)) {
-            ('/', Some('*')) => (depth, place) = (depth + 1, place + 2),
-            ('*', Some('/')) => (depth, place) = (depth - 1, place + 2),
-            _ => place += 1,
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    place.min(chars.len())
-}
-
-fn end_of_quoted(chars: &[char], at: usize, quote: char) -> usize {
-    let mut place = at + 1;
-    while place < chars.len() && chars[place] != quote {
-        place += if chars[place] == '\\' { 2 } else { 1 };
-    }
-    (place + 1).min(chars.len())
-}
-
-/// How many `#` stand between the `r` of a raw string and its quote, which follows `before`.
-fn hashes_of_raw_string(before: &[char]) -> Option<usize> {
-    let hashes = before.iter().rev().take_while(|c| **c == '#').count();
-    let prefix = &before[..before.len() - hashes];
-    prefix.ends_with(&['r']).then_some(hashes)
-}
-
 /// The paths of this repository that a page names, in backquotes or as the target of a link.
 fn paths_named(page: &str) -> impl Iterator<Item = &str> {
     let prose = page.split("```").step_by(2);
@@ -400,62 +299,4 @@ fn is_path(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c));
     let in_house = text.split_once('/').is_some_and(|(first, _)| HOUSE.contains(&first));
     plain && (in_house || Path::new(text).extension().is_some_and(|end| end == "md") || text.starts_with("LICENSE-"))
-}
-
-/// The dependencies that a crate declares, each with the section that it stands in.
-fn dependencies(name: &str) -> Vec<(String, String)> {
-    let mut section = String::new();
-    let mut found = Vec::new();
-    for line in read(&format!("{name}/Cargo.toml")).lines() {
-        if let Some(header) = line.strip_prefix('[') {
-            header.trim_end_matches(']').clone_into(&mut section);
-            if let Some((kind, dependency)) = section.split_once("dependencies.") {
-                found.push((format!("{kind}dependencies"), dependency.to_owned()));
-            }
-        } else if section.ends_with("dependencies")
-            && let Some(dependency) = line.split(['=', '.', ' ']).next().filter(|word| !word.is_empty())
-        {
-            found.push((section.clone(), dependency.to_owned()));
-        }
-    }
-    assert!(!found.is_empty(), "{name}/Cargo.toml shows no dependency: has its form changed?");
-    found
-}
-
-/// Every source file that is no test of its own.
-fn shipped() -> Vec<Source> {
-    sources().into_iter().filter(|source| !source.is_of_tests()).collect()
-}
-
-fn sources() -> Vec<Source> {
-    let mut files = Vec::new();
-    for (name, _) in ARROWS {
-        let folder = format!("{name}/src");
-        collect(&folder, &mut files).unwrap_or_else(|error| panic!("{folder} is to be readable: {error}"));
-    }
-    files.sort();
-    files.into_iter().map(|path| Source { text: read(&path), path }).collect()
-}
-
-/// Adds the source files below a folder, as paths from the root.
-fn collect(folder: &str, files: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(root().join(folder))? {
-        let entry = entry?;
-        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
-        if entry.file_type()?.is_dir() {
-            collect(&path, files)?;
-        } else if entry.path().extension().is_some_and(|end| end == "rs") {
-            files.push(path);
-        }
-    }
-    Ok(())
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path} is to stand at the root: {error}"))
-}
-
-/// The repository's root.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate of a workspace stands in a folder of it")
 }
