@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154  # $cache, $containers, $current, $key, $made, $old: the test that sources it
+# shellcheck shell=bash disable=SC2154  # $cache, $containers, $current, $key, $made, $next, $old: the test that sources it
 # What image/test.d/packages claims, one function each, and what it does to the yard in between.
 
 state=/var/lib/herdlinx
@@ -10,6 +10,7 @@ explain() { yard journalctl --no-pager -n 60 -o short-monotonic; }
 
 # With no DEBIAN_FRONTEND and nothing on stdin: a question ends in an error.
 dpkg_quietly() { yard dpkg "$@" <&- >"$cache/packages/dpkg.log" 2>&1 || { cat "$cache/packages/dpkg.log" && false; }; }
+# dpkg_install VERSION
 dpkg_install() { dpkg_quietly --install "/packages/herdlinx_$1_amd64.deb" "/packages/herdlinx-mirror_$1_amd64.deb"; }
 
 # whole_package DEB: what must be in it.
@@ -22,7 +23,18 @@ whole_package() {
         "bash-completion/completions/$program" "vendor-completions/_$program" "$program.fish" changelog.Debian.gz copyright crates.gz; do
         grep -qF "$path" <<<"$listed" || { echo "$path is missing" && return 1; }
     done
-    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && names_its_crates "$1"
+    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && names_its_crates "$1" && settings_of_every_version "$1"
+}
+# settings_of_every_version DEB: its settings file has the bytes that it has for ever. With others dpkg would ask everybody
+# who edited his, and where nobody answers the upgrade fails.
+settings_of_every_version() {
+    local found
+    found=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './etc/*.toml' | sha256sum | cut -c1-64)
+    case $found in
+    5911e93bcb2af98aefbb05817a8c09e8f67399493271d96368e76e25ed28e579) ;; # herdlinxd.toml
+    7eacc9c081ac3086903ea941078a68c4cddfe5b7ffcfbde5efaecfd1c8138b2e) ;; # herdlinx-mirror.toml
+    *) echo "/etc/*.toml is another file: $found; what changes belongs into the example" && return 1 ;;
+    esac
 }
 # names_its_crates DEB: the list is not an empty one, and has the texts of licenses.
 names_its_crates() {
@@ -77,13 +89,15 @@ barn_answers() {
         -H "X-API-Key: ${2:-${key:-none}}" "https://localhost:5001$1"
 }
 
-settings_as_printed() {
-    yard sh -ec 'herdlinxd config | cmp - /etc/herdlinx/herdlinxd.toml; herdlinxd check
-        herdlinx-mirror config | cmp - /etc/herdlinx-mirror.toml; herdlinx-mirror check'
+settings_are_good() { yard herdlinxd check && yard herdlinx-mirror check; }
+examples_as_printed() {
+    yard sh -ec 'cd /usr/share/doc; herdlinxd config | cmp - herdlinx/examples/herdlinxd.toml
+        herdlinx-mirror config | cmp - herdlinx-mirror/examples/herdlinx-mirror.toml'
 }
+settings_and_examples() { settings_are_good && examples_as_printed; }
 edit_settings() {
     yard sh -ec 'printf "site = \"north\"\n" >>/etc/herdlinx/herdlinxd.toml
-        sed -i "s/^sync_interval.*/sync_interval = \"7s\"/" /etc/herdlinx-mirror.toml'
+        printf "sync_interval = \"7s\"\n" >>/etc/herdlinx-mirror.toml'
 }
 settings_are_edited() {
     yard grep -qxF 'site = "north"' /etc/herdlinx/herdlinxd.toml &&
