@@ -103,7 +103,9 @@ impl Module {
             }
         }
         // Also what was to come next, which nobody would find in the account.
-        readers.iter().for_each(|reader| reader.feed(std::iter::empty()));
+        for reader in &readers {
+            reader.feed(std::iter::empty());
+        }
         // What is not read by then counts as lost.
         until(|| self.is_settled(&readers)).unwrap_or_else(|| eprintln!("herdlinx-module: not all is read"));
         Ok(self.account())
