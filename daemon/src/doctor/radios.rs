@@ -102,13 +102,13 @@ fn of_chip(name: &str, bandwidth_hz: u32, examined: Result<Examination, ExamineE
         Finding::ok(part("RESET"), "resets the chip")
     } else {
         Finding::warn(part("RESET"), "does not reset the chip, so one that hangs cannot be helped")
-            .advising("check that the module's RESET is wired to `reset_line` (radio/WIRING.md)")
+            .advising("check that the module's RESET is wired to `reset_line` (docs/radios.md)")
     };
     let dio0 = if found.dio0_tells {
         Finding::ok(part("DIO0"), "tells")
     } else {
         Finding::warn(part("DIO0"), "does not tell; the radio hears all the same, by looking")
-            .advising("check that the module's DIO0 is wired to `dio0_line` (radio/WIRING.md)")
+            .advising("check that the module's DIO0 is wired to `dio0_line` (docs/radios.md)")
     };
     let version = Finding::ok(part("chip"), "answers and can be set up (SX1276 to SX1279)");
     vec![version, reset, dio0, noise(part("noise"), bandwidth_hz, found)]

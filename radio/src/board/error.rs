@@ -72,7 +72,7 @@ pub enum BoardError {
     },
     /// Somebody else holds the line.
     #[error(
-        "line {line} of {chip} for {what} is held by {holder}: stop that, or wire {what} to another line and set it (radio/WIRING.md)"
+        "line {line} of {chip} for {what} is held by {holder}: stop that, or wire {what} to another line and set it (docs/radios.md)"
     )]
     LineTaken {
         /// `RESET` or `DIO0`.

@@ -99,7 +99,7 @@ fn what_the_system_says_beyond_that_is_passed_on() {
 fn a_line_that_is_taken_or_is_not_there_is_told_with_its_number() {
     let (chip, what) = ("/dev/gpiochip0".to_owned(), "DIO0");
     let error = BoardError::LineTaken { what, chip: chip.clone(), line: 22, holder: "`spi0 CS1`".to_owned() };
-    says(&error, &["line 22 of /dev/gpiochip0", "DIO0", "held by `spi0 CS1`", "radio/WIRING.md"]);
+    says(&error, &["line 22 of /dev/gpiochip0", "DIO0", "held by `spi0 CS1`", "docs/radios.md"]);
     let error = BoardError::NoLine { what, chip, line: 99, lines: 54 };
     says(&error, &["line 99 of /dev/gpiochip0", "54 lines"]);
 }

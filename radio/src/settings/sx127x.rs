@@ -41,7 +41,7 @@ pub enum BoardKind {
 }
 
 /// The settings of one SX127x (RFM95, RFM96, RFM98, Ra-01, Ra-02 and their kin), as they stand in a configuration file.
-/// Unknown keys are refused. Which pin goes where stands in `radio/WIRING.md`.
+/// Unknown keys are refused. Which pin goes where stands in `docs/radios.md`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sx127xSettings {

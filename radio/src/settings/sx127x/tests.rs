@@ -163,13 +163,13 @@ fn lawful_settings_transmit_within_a_budget() {
 
 #[test]
 fn the_tables_of_wires_name_the_settings_that_are_the_default() {
-    let (table, wires) = (include_str!("../../../WIRING.md"), include_str!("../../../../README.md"));
+    let page = include_str!("../../../../docs/radios.md");
     let Sx127xSettings { reset_line, dio0_line, .. } = Sx127xSettings::default();
     for key in ["`spi`", "`board`", "`gpio_chip`", "`spi_hz`", "`/dev/spidev0.0`", "`/dev/gpiochip0`"] {
-        assert!(table.contains(key), "{key}");
+        assert!(page.contains(key), "{key}");
     }
     for key in [format!("`reset_line = {reset_line}`"), format!("`dio0_line = {dio0_line}`")] {
-        assert!(wires.contains(&key), "{key}");
+        assert!(page.contains(&key), "{key}");
     }
 }
 
