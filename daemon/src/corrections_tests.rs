@@ -7,9 +7,9 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use herd::change::{Change, Origin};
 use herd::decide::Rules;
-use herd::door::keys::KeyRing;
 use herd::randomness::SeededRandomness;
 use herd::store::{Incoming, LocalFile};
+use service::door::keys::KeyRing;
 use tower::ServiceExt as _;
 
 struct Door {

@@ -64,8 +64,8 @@ impl DiskGauge {
     pub fn of_directory(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
         Self::new(move || {
-            let disk = herd::lifecycle::free_disk(&path).map_err(io::Error::other)?;
-            let needed_bytes = herd::lifecycle::lowest_allowed_free_bytes(disk.total_bytes);
+            let disk = service::lifecycle::free_disk(&path).map_err(io::Error::other)?;
+            let needed_bytes = service::lifecycle::lowest_allowed_free_bytes(disk.total_bytes);
             Ok(Room { free_bytes: disk.free_bytes, needed_bytes })
         })
     }

@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use herd::door::reply::{ApiError, NoQuery};
 use herd::store::Reader;
 use serde_json::json;
+use service::door::reply::{ApiError, NoQuery};
 use tokio::sync::watch;
 
 /// What the answer is made of.
@@ -71,8 +71,8 @@ mod tests {
     use axum::body::Body;
     use axum::http::Request;
     use herd::decide::Rules;
-    use herd::supervisor::probe;
     use serde_json::Value;
+    use service::supervisor::probe;
     use std::sync::Arc;
     use tower::ServiceExt as _;
 

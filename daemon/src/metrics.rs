@@ -5,12 +5,12 @@ use crate::ingest::Ingest;
 use crate::receive::ListenedRadio;
 use crate::recorder::{Recorder, RecorderStatus};
 use axum::Router;
-use herd::door::auth::{Admits, require};
-use herd::door::keys::Scope;
-use herd::door::request_times::RequestTimes;
-use herd::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, deliveries, stores};
-use herd::sync::Deliveries;
 use radio::RadioCounters;
+use service::door::auth::{Admits, require};
+use service::door::keys::Scope;
+use service::door::request_times::RequestTimes;
+use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, deliveries, stores};
+use service::sync::Deliveries;
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub fn router(
     let barn =
         BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), deliveries: deliveries.clone() };
     let process = ProcessMetrics::new("herdlinxd", env!("CARGO_PKG_VERSION"));
-    let routes = herd::metrics::router(vec![Box::new(process), Box::new(barn), Box::new(times.clone())]);
+    let routes = service::metrics::router(vec![Box::new(process), Box::new(barn), Box::new(times.clone())]);
     require(admits, Scope::Read).or_loopback().protect(routes)
 }
 

@@ -1,8 +1,8 @@
 //! Makes the ONE line that pairs an office with this barn.
 
-use herd::door::keys::{KeyError, KeyRing, Scope};
 use herd::pairing::{MAX_ADDRESSES, Pairing, PairingError};
 use herd::position::StoreId;
+use service::door::keys::{KeyError, KeyRing, Scope};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 

@@ -2,12 +2,12 @@
 //!
 //! A proof takes longer than a command waits, so the process proves on a thread of its own and is asked how far it is.
 
-use herd::control::{Answer, ControlError};
 use herd::store::{
     Directory, LOG_FILE, Phase, Progress, Reader, StoreError, TablesVerdict, Verified, VerifyError, verify_disk,
     verify_reader,
 };
 use serde_json::{Value, json};
+use service::control::{Answer, ControlError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -5,8 +5,8 @@ use crate::disk::{DiskGauge, Room};
 use crate::worlds::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
-use herd::supervisor::probe;
 use radio::{Health, Reporting};
+use service::supervisor::probe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A radio that hears a scan each time a pause is over, on the clock that a test may stop, and then ends.

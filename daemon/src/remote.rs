@@ -5,11 +5,11 @@ use crate::receive::ListenedRadio;
 use crate::recorder::{QUEUE_PAYLOADS, Recorder};
 use herd::clock::{Clock, iso_utc};
 use herd::query::{Page, PageLimit};
-use herd::remote::{ChannelDuplicates, DuplicateView, Process, RadioCounts, RadioView, Remote, SourceState};
 use herd::store::Reader;
-use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
 use radio::sx127x::Transmitter;
+use service::remote::{ChannelDuplicates, DuplicateView, Process, RadioCounts, RadioView, Remote, SourceState};
+use service::sync::{Deliveries, Served};
 use std::sync::Arc;
 
 /// The barn, for those who follow it and for those who ask it.

@@ -42,7 +42,7 @@ mod tests {
     use crate::receive::RadioState;
     use crate::worlds::{World, scan};
     use herd::decide::Rules;
-    use herd::supervisor::probe;
+    use service::supervisor::probe;
     use std::sync::Arc;
     use tokio::sync::watch;
 

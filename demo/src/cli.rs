@@ -3,7 +3,7 @@
 use crate::demo::{Failure, Options, Outcome, run};
 use crate::processes::{Programs, parts};
 use clap::Parser;
-use herd::lifecycle::Exit;
+use service::lifecycle::Exit;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;

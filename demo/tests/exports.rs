@@ -7,9 +7,9 @@
 mod yard;
 
 use demo::processes::{Barn, BarnSettings, Office};
-use herd::sync::link::BLOB_TYPE;
-use herd::sync::serve::FULL_EXPORT_PATH;
 use herd::wire::{BlobKind, kind_of, whole_length};
+use service::sync::link::BLOB_TYPE;
+use service::sync::serve::FULL_EXPORT_PATH;
 use yard::{Yard, own_programs};
 
 const LISTS: [&str; 5] = ["batches", "animals", "payloads", "gaps", "counters"];

@@ -1,4 +1,4 @@
-//! Corrections as people and programs write them: one form for JSON and for the command line.
+//! Corrections as people and programs write them, in JSON.
 //!
 //! A form is trimmed and bounded here, before anybody judges it; whether what it names exists is for
 //! [`decide_correction`](crate::decide::decide_correction) to say.
@@ -10,7 +10,6 @@ use crate::position::Sequence;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
 
 /// The longest author or idempotency key, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -37,101 +36,81 @@ pub struct CorrectionOrder {
 }
 
 /// What is to be corrected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize, clap::Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-#[command(rename_all = "snake_case")]
 pub enum CorrectionForm {
-    /// The event of a payload never happened: its animal is told anew without it
+    /// Voids an event: its animals are recomputed without it.
     Void {
-        /// The payload's id
-        #[arg(long)]
+        /// Id of the payload.
         payload: u64,
     },
-    /// Two animals are one; of two tags of one kind that of the first stays
+    /// Merges two animals; on a conflict the first one's tag wins.
     Merge {
-        /// The animal that stays
-        #[arg(long)]
+        /// Animal that remains.
         animal: u64,
-        /// The animal that goes up in it
-        #[arg(long)]
+        /// Animal that is merged into it.
         absorbed: u64,
     },
-    /// An animal wears another tag, or none
+    /// Replaces or removes a tag of an animal.
     Retag {
-        /// The animal's id
-        #[arg(long)]
+        /// Id of the animal.
         animal: u64,
-        /// Which of its tags
-        #[arg(long, value_enum)]
+        /// Kind of the tag.
         tag_kind: TagKind,
-        /// The tag that it wears from now on; without it, it wears none
-        #[arg(long)]
+        /// New tag; `None` removes the tag.
         #[serde(default)]
         tag: Option<String>,
     },
-    /// An animal stands in another pen
+    /// Moves an animal to another pen.
     MovePen {
-        /// The animal's id
-        #[arg(long)]
+        /// Id of the animal.
         animal: u64,
-        /// The pen
-        #[arg(long)]
+        /// Name of the pen.
         pen: String,
     },
-    /// An animal is in another barn batch, which is opened if none of that number is open
+    /// Moves an animal to another barn batch, which is created if no batch of that number is open.
     MoveBatch {
-        /// The animal's id
-        #[arg(long)]
+        /// Id of the animal.
         animal: u64,
-        /// The number of the batch
-        #[arg(long)]
+        /// Number of the batch.
         batch_number: String,
     },
-    /// An animal was weighed
+    /// Records a weight.
     Weigh {
-        /// The animal's id
-        #[arg(long)]
+        /// Id of the animal.
         animal: u64,
-        /// Decimal kilograms, up to 2,000
-        #[arg(long)]
+        /// Decimal kilograms, up to 2,000.
         weight_kg: Kilograms,
     },
-    /// An animal died
+    /// Records the death of an animal.
     Died {
-        /// The animal's id
-        #[arg(long)]
+        /// Id of the animal.
         animal: u64,
     },
-    /// Nobody comes into a batch by its number any more
+    /// Closes a batch: new reads no longer join it.
     CloseBatch {
-        /// The batch's id, which is not its number
-        #[arg(long)]
+        /// Id of the batch, which is not its number.
         batch: u64,
     },
-    /// What is written about a batch
+    /// Replaces or removes the notes of a batch.
     EditBatch {
-        /// The batch's id, which is not its number
-        #[arg(long)]
+        /// Id of the batch, which is not its number.
         batch: u64,
-        /// The notes; without them, none are kept
-        #[arg(long)]
+        /// New notes; `None` removes them.
         #[serde(default)]
         notes: Option<String>,
     },
-    /// A rejected payload, or one whose event was voided, is an event after all
+    /// Accepts a rejected or voided payload as an event.
     AcceptRejected {
-        /// The payload's id
-        #[arg(long)]
+        /// Id of the payload.
         payload: u64,
-        /// Whose event it is, where lid and tags do not agree
-        #[arg(long)]
+        /// Animal of the event, if lid and tags disagree.
         #[serde(default)]
         animal: Option<u64>,
     },
-    /// The readers of a group were replaced, or count from 1 again
+    /// Starts a new reader era after readers were replaced or reset.
     NewReaderEra {
-        /// The group, as `reader_group` in the settings names it
-        #[arg(long)]
+        /// Name of the group, as in the `reader_group` setting.
         reader_group: String,
     },
 }
@@ -140,14 +119,6 @@ pub enum CorrectionForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Kilograms(pub String);
-
-impl FromStr for Kilograms {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
 
 impl<'de> Deserialize<'de> for Kilograms {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

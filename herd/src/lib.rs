@@ -1,27 +1,17 @@
 //! What the bytes mean and how they are kept.
 pub mod change;
 pub mod clock;
-pub mod control;
 pub mod correction;
 pub mod decide;
 pub mod digest;
-pub mod door;
-pub mod events;
 pub mod fold;
-pub mod lifecycle;
-pub mod logging;
-pub mod metrics;
 pub mod pairing;
 pub mod payload;
 pub mod position;
 pub mod query;
 pub mod randomness;
-pub mod remote;
-pub mod settings;
-pub mod sheet;
-pub mod show;
 pub mod store;
-pub mod supervisor;
-pub mod sync;
 pub mod tables;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod wire;

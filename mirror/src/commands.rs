@@ -5,12 +5,12 @@ use crate::sites::{
     AddOptions, Added, CommandFailed, Outcome, Site, SiteFiles, SiteFilesError, SiteName, Sites, SitesError,
 };
 use crate::verifying::{Standing, Verifications, scratch_place, told, with_scratch};
-use herd::control::{Answer, ControlError, DirectError};
 use herd::pairing::Pairing;
-use herd::show::{ShowError, ShowRequest, show};
 use herd::store::{Directory, Phase, Progress, Store, verify_disk};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use service::control::{Answer, ControlError, DirectError};
+use service::show::{ShowError, ShowRequest, show};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,14 +9,14 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use herd::door::auth::{Admits, Guard, require};
-use herd::door::keys::Scope;
-use herd::door::reply::ApiError;
-use herd::door::request_times::RequestTimes;
-use herd::door::token_route;
-use herd::door::tokens::TokenRing;
-use herd::events::EVENTS_PATH;
-use herd::metrics::ProcessMetrics;
+use service::door::auth::{Admits, Guard, require};
+use service::door::keys::Scope;
+use service::door::reply::ApiError;
+use service::door::request_times::RequestTimes;
+use service::door::token_route;
+use service::door::tokens::TokenRing;
+use service::events::EVENTS_PATH;
+use service::metrics::ProcessMetrics;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -42,7 +42,7 @@ async fn let_look(State(guard): State<Guard>, request: Request, next: Next) -> R
 
 fn shows_a_key(request: &Request) -> bool {
     let headers = request.headers();
-    headers.contains_key(herd::door::auth::KEY_HEADER) || headers.contains_key(axum::http::header::AUTHORIZATION)
+    headers.contains_key(service::door::auth::KEY_HEADER) || headers.contains_key(axum::http::header::AUTHORIZATION)
 }
 
 /// Where a key is exchanged for a token. Keys are the office's, so that behind a site's prefix it is the same place:
@@ -55,7 +55,7 @@ pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
 /// router.
 pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, admits: Arc<dyn Admits>) -> Router {
     let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
-    let routes = herd::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
+    let routes = service::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
     require(admits, Scope::Read).or_loopback().protect(routes)
 }
 
@@ -149,9 +149,9 @@ mod tests {
     use axum::extract::ConnectInfo;
     use axum::routing::get;
     use herd::clock::SystemClock;
-    use herd::door::keys::KeyRing;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
+    use service::door::keys::KeyRing;
     use std::net::SocketAddr;
 
     fn pages() -> (tempfile::TempDir, Router, String) {

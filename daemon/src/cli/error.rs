@@ -6,12 +6,12 @@ use crate::open::OpenError;
 use crate::recorder::WriterError;
 use crate::run::RunError;
 use crate::settings::Refused;
-use herd::control::{AskError, CommandError, OwnerError};
-use herd::door::key_command::KeyCommandError;
-use herd::door::keys::KeyError;
-use herd::lifecycle::Exit;
-use herd::show::PrintError;
 use herd::store::StoreError;
+use service::control::{AskError, CommandError, OwnerError};
+use service::door::key_command::KeyCommandError;
+use service::door::keys::KeyError;
+use service::lifecycle::Exit;
+use service::show::PrintError;
 use std::io;
 
 /// Why a command failed.

@@ -8,14 +8,14 @@ use crate::prove::prove_files;
 use crate::run::{corrected, pair_answer, requested, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
-use herd::control::{ControlError, DirectError, SOCKET_NAME, or_direct, refuse_root_on};
 use herd::correction::CorrectionOrder;
-use herd::door::certificate::{Identity, IdentityFiles};
-use herd::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::show::{ShowRequest, print, show};
 use herd::store::{LOG_FILE, Store, StoreError};
 use serde_json::{Value, json};
+use service::control::{ControlError, DirectError, SOCKET_NAME, or_direct, refuse_root_on};
+use service::door::certificate::{Identity, IdentityFiles};
+use service::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
+use service::show::{ShowRequest, print, show};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,11 @@ impl Cli {
             Command::Show(asked) => show_to(&settings, &asked, out),
             Command::Correct { author, reason, idempotency_key, correction } => {
                 let idempotency_key = idempotency_key.map_or_else(fresh_key, Ok)?;
-                correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
+                correct(
+                    &settings,
+                    &CorrectionOrder { author, reason, idempotency_key, correction: correction.into() },
+                    out,
+                )
             }
             Command::Listen(asked) => in_runtime(listen(&settings, &asked, out))?.map_err(CliError::from),
             Command::Doctor { json } => doctor(&settings, json, out),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod correct;
 mod error;
 mod exec;
 #[cfg(test)]
@@ -10,11 +11,11 @@ pub use error::CliError;
 use crate::listen::ListenRequest;
 use crate::settings::{DEFAULT_FILE, Refused, Settings};
 use clap::{CommandFactory as _, Parser, Subcommand};
-use herd::correction::CorrectionForm;
-use herd::door::key_command::KeyCommand;
-use herd::lifecycle::Exit;
-use herd::settings::environment;
-use herd::show::ShowRequest;
+use correct::CorrectCommand;
+use service::door::key_command::KeyCommand;
+use service::lifecycle::Exit;
+use service::settings::environment;
+use service::show::ShowRequest;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -92,7 +93,7 @@ enum Command {
         #[arg(long, value_name = "KEY")]
         idempotency_key: Option<String>,
         #[command(subcommand)]
-        correction: CorrectionForm,
+        correction: CorrectCommand,
     },
     /// Print packets as the radios hear them, those of the daemon while it runs: time, channel, dBm, dB, Hz, hex, text
     Listen(ListenRequest),

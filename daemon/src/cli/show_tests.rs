@@ -9,9 +9,9 @@ use herd::clock::Clock as _;
 use herd::decide::Rules;
 use herd::position::Sequence;
 use herd::query::GapPlace;
-use herd::show::{ListRequest, ShowError, ShowRequest, StatusFilter, print, show};
 use herd::store::Incoming;
 use serde_json::{Value, json};
+use service::show::{ListRequest, ShowError, ShowRequest, StatusFilter, print, show};
 
 const FIRST: ListRequest = ListRequest { limit: 2, next: None, json: false, csv: false };
 /// What the gate heard: two gaps of one counter, and a payload off the air that clears the screen of whoever looks.

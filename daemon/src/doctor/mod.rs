@@ -11,9 +11,9 @@ pub use about::About;
 
 use crate::settings::Settings;
 use herd::clock::SystemClock;
-use herd::control::{Answer, AskError, SOCKET_NAME, ask};
 use serde::Serialize;
 use serde_json::{Value, json};
+use service::control::{Answer, AskError, SOCKET_NAME, ask};
 use std::io::{self, Write};
 
 /// How a part is.

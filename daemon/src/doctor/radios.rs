@@ -3,10 +3,10 @@
 use super::{Daemon, Finding};
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
-use herd::control::Answer;
 use radio::sx127x::Examination;
 use radio::{ExamineError, SerialSettings, Sx127xSettings};
 use serde_json::Value;
+use service::control::Answer;
 use std::time::Duration;
 use tokio::time::timeout;
 

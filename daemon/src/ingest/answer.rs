@@ -5,10 +5,10 @@ use crate::recorder::RecordError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::clock::iso_utc;
-use herd::door::reply::ApiError;
 use herd::payload::{ContentHash, Rejection};
 use herd::position::Sequence;
 use serde_json::{Value, json};
+use service::door::reply::ApiError;
 
 /// A caller that met a stop, a failed commit or a full queue comes again after so many seconds.
 const RETRY_SOON_S: u32 = 5;

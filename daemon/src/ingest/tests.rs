@@ -6,11 +6,11 @@ use crate::worlds::World;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use herd::decide::Rules;
-use herd::door::keys::KeyRing;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use service::door::keys::KeyRing;
 use tower::ServiceExt as _;
 
 /// SHA-256 of `hxb:TEST001:LF999:UHF888`, from sha256sum.

@@ -11,9 +11,9 @@ pub use scan::{Found, Scan};
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use clap::Args;
-use herd::control::{AskError, SOCKET_NAME};
-use herd::lifecycle::stop_on_signals;
-use herd::settings::DurationSetting;
+use service::control::{AskError, SOCKET_NAME};
+use service::lifecycle::stop_on_signals;
+use service::settings::DurationSetting;
 use std::io::{self, Write};
 use std::time::Duration;
 

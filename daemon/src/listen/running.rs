@@ -2,9 +2,9 @@
 
 use super::{Ended, ListenError, Printer, not_that_radio};
 use crate::tap::Heard;
-use herd::control::{Answer, AskError, ask};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use service::control::{Answer, AskError, ask};
 use std::collections::BTreeMap;
 use std::path::Path;
 

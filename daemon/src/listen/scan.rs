@@ -7,9 +7,9 @@ use super::own::{News, Own};
 use super::{Ended, FIRST_LOOK, ListenError, ListenRequest, Printer, Setting, first_chip};
 use crate::receive::Channel;
 use crate::settings::RadioSettings;
-use herd::settings::DurationSetting;
 use radio::lora::SpreadingFactor;
 use radio::{AnyRadio, Health, Sx127xSettings};
+use service::settings::DurationSetting;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 

@@ -5,8 +5,8 @@
 
 use herd::position::Sequence;
 use herd::query::{Page, PageLimit};
-use herd::remote::DuplicateView;
 use herd::store::{Incoming, Receipt};
+use service::remote::DuplicateView;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -8,17 +8,17 @@ use crate::recorder::{Recorder, RecorderStatus};
 use crate::remote::radio_view;
 use crate::tap::{Seen, Tap};
 use herd::clock::Clock;
-use herd::control::{Answer, Answerer, ControlError, answerer};
 use herd::correction::CorrectionOrder;
 use herd::decide::CorrectionRequest;
-use herd::door::certificate::Identity;
-use herd::door::keys::{KeyError, KeyRing};
 use herd::fold::FOLD_VERSION;
 use herd::query::QueryError;
-use herd::show::{ShowRequest, show};
 use herd::store::{CorrectionReceipt, Reader};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
+use service::control::{Answer, Answerer, ControlError, answerer};
+use service::door::certificate::Identity;
+use service::door::keys::{KeyError, KeyRing};
+use service::show::{ShowRequest, show};
 use std::sync::Arc;
 
 /// What a correction comes through that is made on the machine itself.

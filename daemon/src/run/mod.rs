@@ -22,14 +22,14 @@ use crate::tap::Tap;
 use commands::Commands;
 use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
-use herd::control::{SOCKET_NAME, listen};
-use herd::door::key_command::with_key_commands;
-use herd::door::serve::{bind, serve};
-use herd::door::tokens::TokenRing;
-use herd::lifecycle::stop_on_signals;
 use herd::randomness::SystemRandomness;
-use herd::supervisor::{Supervisor, Watchdog, attend, tell_opening};
 use parts::Parts;
+use service::control::{SOCKET_NAME, listen};
+use service::door::key_command::with_key_commands;
+use service::door::serve::{bind, serve};
+use service::door::tokens::TokenRing;
+use service::lifecycle::stop_on_signals;
+use service::supervisor::{Supervisor, Watchdog, attend, tell_opening};
 use std::sync::Arc;
 
 /// Runs the barn until it is told to stop, or until a part of it ends. Needs a multi-threaded tokio runtime.

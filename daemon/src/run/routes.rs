@@ -6,13 +6,13 @@ use crate::ingest::{self, Ingest};
 use crate::metrics;
 use crate::remote::OwnBarn;
 use axum::Router;
-use herd::door::auth::{Admits, require};
-use herd::door::keys::Scope;
-use herd::door::reply::with_fallbacks;
-use herd::door::request_times::RequestTimes;
-use herd::door::token_route;
-use herd::door::tokens::TokenRing;
-use herd::sync::Served as _;
+use service::door::auth::{Admits, require};
+use service::door::keys::Scope;
+use service::door::reply::with_fallbacks;
+use service::door::request_times::RequestTimes;
+use service::door::token_route;
+use service::door::tokens::TokenRing;
+use service::sync::Served as _;
 use std::sync::Arc;
 
 /// What the routes are made of.
@@ -42,9 +42,9 @@ impl Routes {
         let routes = ingest::router(ingest, admits.clone())
             .merge(corrections::router(corrections, &admits))
             .merge(token_route::router(tokens))
-            .merge(guarded(Scope::Sync, herd::sync::serve::router(barn.clone(), stopping.clone())))
-            .merge(guarded(Scope::Read, herd::events::router(barn.clone(), stopping)))
-            .merge(guarded(Scope::Read, herd::remote::router(barn, clock)))
+            .merge(guarded(Scope::Sync, service::sync::serve::router(barn.clone(), stopping.clone())))
+            .merge(guarded(Scope::Read, service::events::router(barn.clone(), stopping)))
+            .merge(guarded(Scope::Read, service::remote::router(barn, clock)))
             .merge(metrics)
             .merge(health::router(health));
         times.watch(with_fallbacks(routes))

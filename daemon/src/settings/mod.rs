@@ -9,9 +9,9 @@ pub use radios::{RadioKind, RadioSettings};
 
 use crate::receive::Channel;
 use herd::decide::Rules;
-use herd::logging::{LOG_FILES, LogLevel, is_log_file};
-use herd::settings::{DurationSetting, Layers, SettingsError};
 use serde::{Deserialize, Serialize};
+use service::logging::{LOG_FILES, LogLevel, is_log_file};
+use service::settings::{DurationSetting, Layers, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! A barn in a directory of its own, and the process that runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use herd::control::{Answer, SOCKET_NAME, ask};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use service::control::{Answer, SOCKET_NAME, ask};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -7,10 +7,10 @@ mod radios;
 mod supervised;
 
 use barn::{Barn, text_of};
-use herd::control::{SOCKET_NAME, ask};
 use herd::pairing::Pairing;
 use rustix::process::Signal;
 use serde_json::json;
+use service::control::{SOCKET_NAME, ask};
 use std::collections::HashSet;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};

@@ -1,11 +1,11 @@
 //! What the machine can do: the ruler for everything else.
 
 use super::{Budget, Failed, Samples, timed};
-use herd::door::certificate::Identity;
 use mirror::link::{Trust, client_config};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
+use service::door::certificate::Identity;
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

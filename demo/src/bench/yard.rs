@@ -3,13 +3,13 @@
 use super::{Budget, Failed, store};
 use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
 use anyhow::Context as _;
-use herd::control::Answer;
 use herd::position::{Digest, Position, Sequence};
-use herd::sync::link::{Link as _, LiveChannel as _, Opened};
-use herd::sync::query::position_text;
 use herd::wire::{Acknowledged, BlobKind, Page, from_blob, kind_of, to_blob};
 use mirror::link::{HttpsChannel, HttpsLink, Trust};
 use serde_json::{Value, json};
+use service::control::Answer;
+use service::sync::link::{Link as _, LiveChannel as _, Opened};
+use service::sync::query::position_text;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,7 @@ impl Yard {
         let key = self.office.key("follower", &["sync"])?;
         let address = self.office.address().to_string().parse()?;
         let link = HttpsLink::new(vec![address], &Trust::Pin(self.office.spki_sha256()?), &key)?;
-        let path = format!("{}?{}", herd::sync::link::LIVE_PATH, position_text(&standing.position));
+        let path = format!("{}?{}", service::sync::link::LIVE_PATH, position_text(&standing.position));
         match link.open_live(&path, OPEN_TIMEOUT_MS).await? {
             Opened::Live(channel) => Ok(Follower { channel, at: standing.position.sequence }),
             Opened::Refused(answer) => {

@@ -4,10 +4,10 @@ use super::Failure;
 use crate::processes::Client;
 use herd::change::{Change, Outcome};
 use herd::position::Position;
-use herd::sync::link::{BLOB_TYPE, SCHEMA_PATH};
-use herd::sync::query::position_text;
-use herd::sync::serve::FULL_EXPORT_PATH;
 use herd::wire::{BlobError, BlobKind, ExportEnd, Heartbeat, Page, Schema, from_blob, kind_of, whole_length};
+use service::sync::link::{BLOB_TYPE, SCHEMA_PATH};
+use service::sync::query::position_text;
+use service::sync::serve::FULL_EXPORT_PATH;
 
 /// What one channel brought, as a log holds it.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! What the manual says of each program that its command line does not.
 
 use clap::Command;
-use herd::lifecycle::Exit;
+use service::lifecycle::Exit;
 
 /// A program, and the facts of its pages.
 #[derive(Debug)]

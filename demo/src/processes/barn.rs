@@ -2,7 +2,7 @@
 
 use super::process::{Kind, Process};
 use super::{ProcessError, Programs};
-use herd::door::certificate::IdentityFiles;
+use service::door::certificate::IdentityFiles;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;

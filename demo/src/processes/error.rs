@@ -1,8 +1,8 @@
 //! What can go wrong with a process.
 
-use herd::control::AskError;
-use herd::door::certificate::CertificateError;
 use mirror::link::NoLink;
+use service::control::AskError;
+use service::door::certificate::CertificateError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;

@@ -15,11 +15,11 @@ mod process;
 pub use barn::{Barn, BarnSettings, BarnSide};
 pub use client::{Client, Coming, Reply};
 pub use error::ProcessError;
-pub use herd::door::certificate::IdentityFiles;
 pub use office::{Office, OfficeSettings, OfficeSide};
 pub use parts::Programs;
 pub use ports::free_port_or;
 pub use process::Process;
+pub use service::door::certificate::IdentityFiles;
 
 #[cfg(test)]
 mod tests;

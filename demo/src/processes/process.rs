@@ -3,10 +3,10 @@
 
 use super::child::{LOOK_AGAIN, Running};
 use super::{Client, ProcessError, Programs};
-use herd::control::{Answer, SOCKET_NAME, ask};
-use herd::door::certificate::{Identity, IdentityFiles};
-use herd::lifecycle::Exit;
 use serde_json::{Value, json};
+use service::control::{Answer, SOCKET_NAME, ask};
+use service::door::certificate::{Identity, IdentityFiles};
+use service::lifecycle::Exit;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;

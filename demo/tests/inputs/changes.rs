@@ -3,7 +3,7 @@
 use super::router_barn::Barn;
 use super::table::Table;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
-use herd::sync::query::position_text;
+use service::sync::query::position_text;
 use std::time::Duration;
 use tokio::time::Instant;
 

@@ -62,7 +62,7 @@ async fn without_one_known_key_in_a_header_it_is_401_and_without_its_scope_403()
     let beside = sent(&format!("{RECEIVE}?api_key={key}"), &[("X-API-Key", &key)]);
     table.leaves_nothing("a key in the query beside the header", 400, beside).await;
 
-    table.barn.keys.add("gone", [herd::door::keys::Scope::Ingest].into()).unwrap();
+    table.barn.keys.add("gone", [service::door::keys::Scope::Ingest].into()).unwrap();
     table.barn.keys.revoke("gone").unwrap();
     let right = sent(RECEIVE, &[("Authorization", &bearer)]);
     table.appends("the key as a bearer", 201, 1, right).await;

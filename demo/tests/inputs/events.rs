@@ -10,11 +10,11 @@ use herd::change::Origin;
 use herd::clock::Clock as _;
 use herd::correction::CorrectionOrder;
 use herd::decide::Rules;
-use herd::events::{BEHIND_CHANGES, EVENTS_PATH};
 use herd::position::{Sequence, StoreId};
 use herd::store::{CorrectionReceipt, Incoming, MemoryDisk, Receipt, Store};
-use herd::sync::OwnStore;
 use serde_json::{Value, json};
+use service::events::{BEHIND_CHANGES, EVENTS_PATH};
+use service::sync::OwnStore;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -130,7 +130,7 @@ async fn the_office_tells_the_same_events_as_the_barn() {
     let start = barn.reader.position_at(Sequence::ZERO).unwrap().unwrap();
     replica.apply(&barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
     let office = Arc::new(OwnStore::new(replica.reader(), || 0));
-    let at_office = served(herd::events::router(office, barn.stop.subscribe())).await;
+    let at_office = served(service::events::router(office, barn.stop.subscribe())).await;
 
     let mut told = Vec::new();
     for at in [address, at_office] {
@@ -157,7 +157,7 @@ async fn what_was_told_is_on_disk_and_what_a_commit_could_not_keep_is_not_told()
     let mut store = open(&disk);
     let stop = watch::Sender::new(false);
     let source = Arc::new(OwnStore::new(store.reader(), || 0));
-    let address = served(herd::events::router(source, stop.subscribe())).await;
+    let address = served(service::events::router(source, stop.subscribe())).await;
     let mut listener = Listener::open(address, EVENTS_PATH, "none is asked for").await;
     listener.event().await;
     for n in 2..6 {
@@ -225,7 +225,7 @@ async fn a_listener_that_speaks_is_closed_with_the_reason() {
 #[tokio::test]
 async fn a_revoked_key_cuts_its_connections_and_no_others() {
     let (barn, address) = barn_with_ten().await;
-    let other_key = barn.keys.add("other", [herd::door::keys::Scope::Read].into()).unwrap().reveal().to_owned();
+    let other_key = barn.keys.add("other", [service::door::keys::Scope::Read].into()).unwrap().reveal().to_owned();
     let mut cut = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     let mut kept = Listener::open(address, EVENTS_PATH, &other_key).await;
     cut.event().await;
@@ -290,6 +290,6 @@ async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
 /// What a change of another kind would be told as: nothing.
 #[test]
 fn a_change_that_is_no_payload_makes_no_event() {
-    let began = json!(herd::events::notices_of(Sequence(1), b"\xc8\x07new", |_| Ok::<_, ()>(None)).unwrap());
+    let began = json!(service::events::notices_of(Sequence(1), b"\xc8\x07new", |_| Ok::<_, ()>(None)).unwrap());
     assert_eq!(began, json!([]));
 }

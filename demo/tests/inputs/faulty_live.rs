@@ -4,9 +4,9 @@ use super::office::Pair;
 use super::source::{Lie, LiveLie};
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::Changes;
-use herd::sync::divergence::Divergence;
 use herd::wire::{Acknowledged, ExportEnd, Page, to_blob};
 use mirror::follow::FollowEnd;
+use service::sync::divergence::Divergence;
 
 fn altered(page: &Page, alter: impl FnOnce(&mut Page)) -> Vec<u8> {
     let mut page = page.clone();

@@ -8,11 +8,11 @@ use axum::response::Response;
 use futures::stream;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::store::Changes;
-use herd::sync::divergence::Divergence;
-use herd::sync::link::Answer;
 use herd::wire::{Acknowledged, BLOB_BYTES, ExportEnd, Page, PageEnd, to_blob};
 use mirror::follow::{FollowEnd, LinkState};
 use serde_json::json;
+use service::sync::divergence::Divergence;
+use service::sync::link::Answer;
 
 const HEADER_BYTES: usize = 14;
 const DIGEST_BYTES: usize = 32;

@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use herd::decide::Rules;
-use herd::events::EVENTS_PATH;
-use herd::metrics::METRICS_PATH;
+use service::events::EVENTS_PATH;
+use service::metrics::METRICS_PATH;
 use std::net::SocketAddr;
 
 /// Asked from the machine itself.

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use herd::position::{Position, Sequence, StoreId};
-use herd::sync::query::position_text;
+use service::sync::query::position_text;
 
 const SCHEMA: &str = "/api/sync/schema";
 const EXPORT: &str = "/api/sync/full-export";

@@ -163,7 +163,7 @@ async fn a_token_is_made_of_a_key_or_a_token_opens_the_same_and_dies_with_its_ke
     for (case, status, secret, body) in wrong {
         table.leaves_nothing(case, status, for_a_token(secret, body)).await;
     }
-    let long = format!(r#"{{"user_id":{}}}"#, " ".repeat(herd::door::token_route::MAX_TOKEN_BODY_BYTES));
+    let long = format!(r#"{{"user_id":{}}}"#, " ".repeat(service::door::token_route::MAX_TOKEN_BODY_BYTES));
     table.leaves_nothing("too long", 413, for_a_token(&read, Some((json, &long)))).await;
     let mut queried = for_a_token(&read, None);
     *queried.uri_mut() = format!("{TOKEN}?user_id=1").parse().unwrap();

@@ -1,9 +1,9 @@
 //! What an answer tells, as it stands in a golden file.
 
 use axum::http::{Response, header};
-use herd::sync::link::BLOB_TYPE;
 use herd::wire::{BlobKind, ExportEnd, Page, Schema, from_blob, kind_of, whole_length};
 use serde_json::{Map, Value, json};
+use service::sync::link::BLOB_TYPE;
 
 /// Headers that belong to the interface.
 const HEADERS: [&str; 5] = ["content-type", "retry-after", "www-authenticate", "allow", "location"];

@@ -7,7 +7,7 @@ use super::router_barn::golden::Golden;
 use super::rows::{Row, SYNC, assert_complete, for_programs, get, post};
 use super::shown::routes_of;
 use herd::decide::Rules;
-use herd::door::keys::Scope;
+use service::door::keys::Scope;
 
 const INGEST: May = May::Keys(&[Scope::Ingest]);
 

@@ -4,9 +4,9 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::request::Builder;
 use clap::ValueEnum as _;
-use herd::door::auth::Admits as _;
-use herd::door::keys::{KeyRing, Scope};
-use herd::door::tokens::TokenRing;
+use service::door::auth::Admits as _;
+use service::door::keys::{KeyRing, Scope};
+use service::door::tokens::TokenRing;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// In the form of a key, and none.

@@ -4,8 +4,8 @@ use super::callers::{Caller, May};
 use super::shown::Route;
 use axum::body::Body;
 use axum::http::{Method, Request};
-use herd::door::keys::Scope;
-use herd::sync::link::BLOB_TYPE;
+use service::door::keys::Scope;
+use service::sync::link::BLOB_TYPE;
 use std::collections::BTreeSet;
 
 /// What a WebSocket is asked for with (RFC 6455, 1.3).

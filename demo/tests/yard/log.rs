@@ -4,9 +4,9 @@ use demo::processes::Client;
 use herd::change::{Change, Outcome, Received};
 use herd::digest::chain_start;
 use herd::position::{Position, Sequence};
-use herd::sync::link::{BLOB_TYPE, CHANGES_PATH};
-use herd::sync::query::position_text;
 use herd::wire::{Page, from_blob};
+use service::sync::link::{BLOB_TYPE, CHANGES_PATH};
+use service::sync::query::position_text;
 use std::collections::HashMap;
 
 /// All changes from the first on, the chain recomputed from their bytes.

@@ -81,7 +81,8 @@ pub struct PayloadView {
 }
 
 impl PayloadView {
-    pub(crate) fn new(sequence: Sequence, received: Received) -> Self {
+    /// Shows the payload of the change `sequence`.
+    pub fn new(sequence: Sequence, received: Received) -> Self {
         let Received { raw, origin, clock, outcome, .. } = received;
         let payload_hash = content_hash(&raw).to_string();
         let (payload, raw_base64) = match String::from_utf8(raw) {
@@ -126,8 +127,8 @@ impl PayloadView {
         }
     }
 
-    /// It had been rejected, and the change `by` made this event of it.
-    pub(crate) fn accept(&mut self, by: Sequence, accepted: Accepted) {
+    /// Shows the event that the change `by` made of this payload, which had been rejected or voided.
+    pub fn accept(&mut self, by: Sequence, accepted: Accepted) {
         self.accepted_by = Some(by);
         self.tell_event(accepted);
     }

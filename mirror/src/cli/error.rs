@@ -2,12 +2,12 @@
 
 use crate::run::RunError;
 use crate::settings::BadSettings;
-use herd::control::{CommandError, OwnerError};
-use herd::door::certificate::CertificateError;
-use herd::door::key_command::KeyCommandError;
-use herd::lifecycle::Exit;
-use herd::show::PrintError;
 use herd::store::StoreError;
+use service::control::{CommandError, OwnerError};
+use service::door::certificate::CertificateError;
+use service::door::key_command::KeyCommandError;
+use service::lifecycle::Exit;
+use service::show::PrintError;
 use std::io;
 use std::path::PathBuf;
 

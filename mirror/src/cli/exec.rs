@@ -7,15 +7,15 @@ use crate::run::{make_state_dir, run};
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::SiteFiles;
 use herd::clock::{Clock as _, SystemClock};
-use herd::control::{Answer, CommandError, ControlError, DirectError, or_direct, refuse_root_on};
-use herd::door::certificate::{Identity, IdentityFiles};
-use herd::door::key_command::KeyCommand;
-use herd::door::keys::KeyRing;
-use herd::logging::{ServiceLog, start_logging, start_service_log};
 use herd::randomness::SystemRandomness;
-use herd::show::print;
 use herd::store::LocalFile;
 use serde_json::{Value, json};
+use service::control::{Answer, CommandError, ControlError, DirectError, or_direct, refuse_root_on};
+use service::door::certificate::{Identity, IdentityFiles};
+use service::door::key_command::KeyCommand;
+use service::door::keys::KeyRing;
+use service::logging::{ServiceLog, start_logging, start_service_log};
+use service::show::print;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
 /// Only the process itself knows. The files are left alone: whoever waits for a start by asking again and again must
 /// not hold them when it comes.
 fn status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    let answer = herd::control::ask(&settings.control_socket(), &json!({"command": "status"}));
+    let answer = service::control::ask(&settings.control_socket(), &json!({"command": "status"}));
     let answer = answer.map_err(CommandError::Ask)?;
     Ok(writeln!(out, "{:#}", Value::Object(answer))?)
 }

@@ -1,8 +1,8 @@
 //! Answers as sentences.
 
 use super::CliError;
-use herd::control::Answer;
 use serde_json::Value;
+use service::control::Answer;
 use std::io::Write;
 
 fn text<'a>(answer: &'a Answer, key: &'static str) -> Result<&'a str, CliError> {

@@ -4,9 +4,9 @@ use crate::link::{NotPosted, Posted};
 use crate::sites::CommandFailed;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use herd::door::reply::ApiError;
-use herd::sync::link::LinkError;
 use serde_json::Value;
+use service::door::reply::ApiError;
+use service::sync::link::LinkError;
 
 /// When to come again while the barn is away.
 const AWAY_RETRY_S: u32 = 10;

@@ -34,9 +34,9 @@ use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use herd::correction::CorrectionOrder;
-use herd::door::auth::{Admits, Caller, require};
-use herd::door::keys::Scope;
-use herd::door::reply::{ApiError, JsonAsSent, NoQuery, not_by_this_method};
+use service::door::auth::{Admits, Caller, require};
+use service::door::keys::Scope;
+use service::door::reply::{ApiError, JsonAsSent, NoQuery, not_by_this_method};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 

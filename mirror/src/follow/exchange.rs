@@ -7,13 +7,13 @@ use bytes::Bytes;
 use herd::clock::Clock;
 use herd::position::Position;
 use herd::store::{Applied, ApplyError, StoreError};
-use herd::sync::divergence::{Divergence, judge};
-use herd::sync::link::{Answer, CHANGES_PATH, LIVE_PATH, Link, LinkError, LiveChannel, Opened};
-use herd::sync::live::{HEARTBEAT, SILENCE};
-use herd::sync::query::{ChangesQuery, position_text};
 use herd::wire::{
     Acknowledged, BLOB_BYTES, BarnHead, BlobError, BlobKind, Heartbeat, PAGE_CHANGES, Page, from_blob, kind_of, to_blob,
 };
+use service::sync::divergence::{Divergence, judge};
+use service::sync::link::{Answer, CHANGES_PATH, LIVE_PATH, Link, LinkError, LiveChannel, Opened};
+use service::sync::live::{HEARTBEAT, SILENCE};
+use service::sync::query::{ChangesQuery, position_text};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;

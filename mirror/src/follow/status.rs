@@ -2,8 +2,8 @@
 
 use herd::fold::FOLD_VERSION;
 use herd::store::Head;
-use herd::sync::divergence::Divergence;
 use herd::wire::{BarnHead, Heartbeat};
+use service::sync::divergence::Divergence;
 use tokio::time::Instant;
 
 /// How the follower stands to its barn.

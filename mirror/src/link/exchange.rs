@@ -2,12 +2,12 @@
 
 use super::dial::Connection;
 use bytes::Bytes;
-use herd::sync::link::LinkError;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use service::sync::link::LinkError;
 use std::convert::Infallible;
 use tokio::task::JoinHandle;
 

@@ -5,15 +5,15 @@ use super::dial::DIAL_TIMEOUT_MS;
 use super::trust::distrust;
 use super::{HttpsLink, KEY_HEADER, NoLink};
 use bytes::{Bytes, BytesMut};
-use herd::sync::link::{Answer, BLOB_TYPE, LinkError};
 use hyper::header::ACCEPT;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
+use service::sync::link::{Answer, BLOB_TYPE, LinkError};
 use std::time::Duration;
 
 /// What is under way, in errors.
 pub(super) const DOING: &str = "waiting for its answer";
-/// An idle connection is closed after so long: before the barn does it (`herd::door::serve::HEADER_READ_TIMEOUT`, 10 s),
+/// An idle connection is closed after so long: before the barn does it (`service::door::serve::HEADER_READ_TIMEOUT`, 10 s),
 /// so that no request meets a connection that is just being closed.
 const IDLE_MS: u64 = 8_000;
 /// So much is set aside for an answer before its bytes have come, whatever length it claims.

@@ -6,7 +6,6 @@ use super::dial::Connection;
 use super::exchange::{Exchange, whole_body};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use herd::sync::link::{Answer, LinkError, LiveChannel, Opened};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::header::{
@@ -14,6 +13,7 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use service::sync::link::{Answer, LinkError, LiveChannel, Opened};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;

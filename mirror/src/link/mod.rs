@@ -19,9 +19,9 @@ pub use live::HttpsChannel;
 pub use post::{NotPosted, PostBounds, Posted};
 pub use trust::{Trust, TrustError, client_config};
 
-use herd::sync::link::{Answer, Link, LinkError, Opened};
 use hyper::header::HeaderValue;
 use rustls::ClientConfig;
+use service::sync::link::{Answer, Link, LinkError, Opened};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -6,11 +6,11 @@
 use super::exchange::{Exchange, whole_body};
 use super::{HttpsLink, KEY_HEADER};
 use bytes::Bytes;
-use herd::sync::link::LinkError;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response};
+use service::sync::link::LinkError;
 
 const CONNECTING: &str = "connecting";
 const DOING: &str = "waiting for its answer to what was sent";

@@ -8,10 +8,10 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
-use herd::door::reply::ApiError;
 use herd::query::{AnimalView, CorrectionView, HistoryEntry, HistoryPlace, PageLimit, TotalsView, WeightView};
 use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 const PART: &str = "/animals";
 /// So many weights stand on an animal's page; its history has the others.

@@ -5,9 +5,9 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
 use axum::http::request::Parts;
-use herd::door::reply::{ApiError, StrictQuery};
 use herd::query::{PageLimit, QueryError};
 use serde::de::DeserializeOwned;
+use service::door::reply::{ApiError, StrictQuery};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 

@@ -9,10 +9,10 @@ use askama::Template;
 use axum::response::Response;
 use herd::change::{AnimalId, BatchId};
 use herd::correction::CorrectionForm;
-use herd::door::reply::ApiError;
 use herd::query::{BatchTraitValues, BatchView, CorrectionView, MemberView, NumberedBatch};
 use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 const PART: &str = "/batches";
 

@@ -10,9 +10,9 @@ use super::words;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use herd::door::reply::ApiError;
 use herd::query::{BatchView, PageLimit, TotalsView};
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 /// So many open batches stand on the first screen; the list of batches has the others.
 const OPEN_BATCHES_SHOWN: u64 = 10;

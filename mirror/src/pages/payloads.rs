@@ -8,13 +8,13 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::correction::CorrectionForm;
-use herd::door::reply::ApiError;
 use herd::position::Sequence;
 use herd::query::{
     ChangeBody, ChangeView, CorrectionView, KindName, PayloadFilter, PayloadStatus, PayloadView, QueryError, TotalsView,
 };
 use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 const PART: &str = "/payloads";
 

@@ -7,8 +7,8 @@ use askama::Template;
 use axum::Json;
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use herd::door::reply::ApiError;
 use serde::Serialize;
+use service::door::reply::ApiError;
 
 /// With every page: nothing is loaded but our own style sheet, nothing is kept, and what comes back depends on `Accept`.
 const HEADERS: [(HeaderName, &str); 5] = [

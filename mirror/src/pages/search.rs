@@ -7,8 +7,8 @@ use super::visit::{Visit, encoded};
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use herd::door::reply::ApiError;
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 /// The longest text that is searched for: no tag, lid or number has more than 64 characters, blanks set aside.
 const MAX_SEARCH_CHARS: usize = 200;

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use herd::sheet::{Row, sheet};
+use service::sheet::{Row, sheet};
 
 /// These rows as a file to keep; where the list goes on stands in `Link` (RFC 8288).
 pub(super) fn kept<T: Row>(rows: &[T], file: &'static str, next: Option<String>) -> Response {

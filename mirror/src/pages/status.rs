@@ -9,9 +9,9 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
-use herd::door::reply::ApiError;
 use herd::query::{CounterView, GapPlace, GapView, Page, PageLimit, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 const PART: &str = "/status";
 /// So many event counters are shown: six for each reader era.

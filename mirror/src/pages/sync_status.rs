@@ -9,9 +9,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use herd::clock::iso_utc;
-use herd::door::reply::ApiError;
 use herd::position::Position;
 use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
 
 /// How the sync with one site goes. The keys up to `total_records_synced` are those of the original, in its order.
 #[derive(Clone, Debug, Serialize)]

@@ -8,12 +8,12 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::clock::Clock;
-use herd::door::reply::ApiError;
 use herd::position::Sequence;
 use herd::query::Page;
 use herd::store::{Reader, Snapshot};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use service::door::reply::ApiError;
 use std::sync::Arc;
 
 /// What need not be encoded in a part of a path (RFC 3986, unreserved).

@@ -1,8 +1,8 @@
 //! The settings of the mirror: a file, the environment above it, the command line above both.
 
-use herd::logging::{LOG_FILES, LogLevel, is_log_file};
-use herd::settings::{DurationSetting, Layers, SettingsError};
 use serde::Deserialize;
+use service::logging::{LOG_FILES, LogLevel, is_log_file};
+use service::settings::{DurationSetting, Layers, SettingsError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -115,7 +115,7 @@ impl Settings {
 
     /// Where the running process takes commands.
     pub fn control_socket(&self) -> PathBuf {
-        self.state_dir.join(herd::control::SOCKET_NAME)
+        self.state_dir.join(service::control::SOCKET_NAME)
     }
 }
 

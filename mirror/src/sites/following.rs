@@ -10,7 +10,7 @@ use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, St
 use herd::clock::Clock;
 use herd::position::StoreId;
 use herd::store::{Directory, Opening, Reader, Store, StoreError};
-use herd::sync::stopped;
+use service::sync::stopped;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;

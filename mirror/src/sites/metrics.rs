@@ -2,10 +2,10 @@
 
 use super::running::Sites;
 use crate::follow::{FollowStatus, LinkState};
-use herd::lifecycle::free_disk;
-use herd::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, deliveries, stores};
 use herd::store::Reader;
-use herd::sync::{Delivered, Served as _};
+use service::lifecycle::free_disk;
+use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, deliveries, stores};
+use service::sync::{Delivered, Served as _};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

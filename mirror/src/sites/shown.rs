@@ -3,9 +3,9 @@
 use super::name::SiteName;
 use crate::follow::{FollowStatus, WriterProbe};
 use herd::store::Reader;
-use herd::supervisor::STEP_WITHIN;
-use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
+use service::supervisor::STEP_WITHIN;
+use service::sync::{Deliveries, Served};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;

@@ -3,10 +3,10 @@
 use super::shown::Shown;
 use super::status::site_status;
 use herd::clock::iso_utc;
-use herd::remote::{Process, Remote, ReplicaState};
 use herd::store::Reader;
-use herd::sync::{Deliveries, Served};
 use herd::wire::BarnHead;
+use service::remote::{Process, Remote, ReplicaState};
+use service::sync::{Deliveries, Served};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     async fn ask(told: ToldSite, path: &str) -> (u16, Value) {
-        let router = herd::remote::router(Arc::new(told), Arc::new(SystemClock::default()));
+        let router = service::remote::router(Arc::new(told), Arc::new(SystemClock::default()));
         let answer = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         let status = answer.status().as_u16();
         let body = axum::body::to_bytes(answer.into_body(), 100_000).await.unwrap();

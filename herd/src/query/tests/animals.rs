@@ -1,8 +1,9 @@
-use super::{Barn, animal, limit};
+use super::animal;
 use crate::change::AnimalId;
 use crate::position::Sequence;
 use crate::query::PageLimit;
 use crate::tables::AnimalStatus;
+use crate::testing::{TestBarn, page_limit};
 
 /// Cases 9 to 12 of the field, and one tag seen beside its own.
 const ONE_LIFE: [&str; 5] = [
@@ -15,7 +16,7 @@ const ONE_LIFE: [&str; 5] = [
 
 #[test]
 fn an_animal_shows_its_tags_weight_traits_and_batch() {
-    let barn = Barn::that_heard(&ONE_LIFE);
+    let barn = TestBarn::with_payloads(&ONE_LIFE);
     let found = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap();
     assert_eq!(found.lf.as_ref().unwrap().text, "LF_EAR_0099");
     assert_eq!(found.epc.as_ref().unwrap().text, "EPC:30143B7C84D500000000000");
@@ -36,7 +37,7 @@ fn an_animal_shows_its_tags_weight_traits_and_batch() {
 
 #[test]
 fn fifteen_digits_are_also_told_as_country_and_number() {
-    let barn = Barn::that_heard(&["hxb:B:0124000224161433:U1"]);
+    let barn = TestBarn::with_payloads(&["hxb:B:0124000224161433:U1"]);
     let lf = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().lf.unwrap();
     assert_eq!(lf.text, "0124000224161433");
     assert_eq!((lf.country.as_deref(), lf.number.as_deref()), (Some("124"), Some("000224161433")));
@@ -44,7 +45,7 @@ fn fifteen_digits_are_also_told_as_country_and_number() {
 
 #[test]
 fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid() {
-    let barn = Barn::that_heard(&ONE_LIFE);
+    let barn = TestBarn::with_payloads(&ONE_LIFE);
     let snapshot = barn.snapshot();
     let ways = [
         "LF_EAR_0099",
@@ -65,10 +66,10 @@ fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid(
 
 #[test]
 fn an_absorbed_animal_leads_to_the_one_it_turned_out_to_be() {
-    let mut barn = Barn::new();
-    let tag_only = barn.hear("hxb:LOT7:LF5:UHF5");
-    let with_lid = barn.hear("event:hxbind000009|lot:LOT7|lid:9");
-    barn.hear("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5");
+    let mut barn = TestBarn::default();
+    let tag_only = barn.record("hxb:LOT7:LF5:UHF5");
+    let with_lid = barn.record("event:hxbind000009|lot:LOT7|lid:9");
+    barn.record("event:hxbpai000009|lid:9|lf:LF5|epc:UHF5");
     let snapshot = barn.snapshot();
     let found = snapshot.animal(animal(tag_only)).unwrap().unwrap();
     assert_eq!((found.id, found.absorbed), (animal(with_lid), Some(animal(tag_only))));
@@ -81,9 +82,9 @@ fn an_absorbed_animal_leads_to_the_one_it_turned_out_to_be() {
 
 #[test]
 fn an_animal_scanned_after_its_export_is_active_again_and_says_since_when() {
-    let mut barn = Barn::that_heard(&["hxb:B:L1:U1", "hxe:E:L1:U1"]);
+    let mut barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxe:E:L1:U1"]);
     assert_eq!(barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().status, AnimalStatus::Exported);
-    let returned = barn.hear("hxb:C:L1:U1");
+    let returned = barn.record("hxb:C:L1:U1");
     let found = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap();
     assert_eq!((found.status, found.returned), (AnimalStatus::Active, Some(returned)));
     assert_eq!(found.export_batch.unwrap().batch_number, "E");
@@ -91,10 +92,10 @@ fn an_animal_scanned_after_its_export_is_active_again_and_says_since_when() {
 
 #[test]
 fn what_is_not_there_is_an_answer() {
-    let barn = Barn::new();
+    let barn = TestBarn::default();
     let snapshot = barn.snapshot();
     assert_eq!(snapshot.animal(AnimalId(1)).unwrap(), None);
-    assert_eq!(snapshot.history(AnimalId(1), None, limit(1)).unwrap(), None);
-    assert_eq!(snapshot.animals(None, limit(1)).unwrap().data, []);
+    assert_eq!(snapshot.history(AnimalId(1), None, page_limit(1)).unwrap(), None);
+    assert_eq!(snapshot.animals(None, page_limit(1)).unwrap().data, []);
     assert_eq!(snapshot.totals().unwrap().last_received_at, None);
 }

@@ -1,10 +1,11 @@
-use super::{Barn, animal, limit};
+use super::animal;
 use crate::change::BatchId;
 use crate::query::PageLimit;
+use crate::testing::{TestBarn, page_limit};
 
 #[test]
 fn a_batch_has_the_keys_of_the_original_in_its_order_and_ours_beside() {
-    let barn = Barn::that_heard(&["hxb:LOT1:LF0:UHF0", "hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"]);
+    let barn = TestBarn::with_payloads(&["hxb:LOT1:LF0:UHF0", "hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"]);
     let batch = barn.snapshot().batch(BatchId(2)).unwrap().unwrap();
     assert_eq!(
         serde_json::to_string(&batch).unwrap(),
@@ -18,7 +19,7 @@ fn a_batch_has_the_keys_of_the_original_in_its_order_and_ours_beside() {
 
 #[test]
 fn a_barn_batch_counts_who_is_on_the_yard_and_an_export_batch_all() {
-    let barn = Barn::that_heard(&["hxb:B:L1:U1", "hxb:B:L2:U2", "hxe:B:L1:U1"]);
+    let barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxb:B:L2:U2", "hxe:B:L1:U1"]);
     let snapshot = barn.snapshot();
     let barns = snapshot.batch(BatchId(2)).unwrap().unwrap();
     assert_eq!((barns.cattle_count, barns.active, barns.members), (1, 1, 2));
@@ -29,7 +30,7 @@ fn a_barn_batch_counts_who_is_on_the_yard_and_an_export_batch_all() {
 
 #[test]
 fn a_number_means_the_open_barn_batch_and_names_the_others() {
-    let barn = Barn::that_heard(&["hxb:B:L1:U1", "hxe:B:L9:U9"]);
+    let barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxe:B:L9:U9"]);
     let found = barn.snapshot().batch_by_number("B").unwrap().unwrap();
     assert_eq!(found.batch.id, BatchId(2));
     let others: Vec<_> = found.others.iter().map(|other| (other.id, other.source_type)).collect();
@@ -38,14 +39,14 @@ fn a_number_means_the_open_barn_batch_and_names_the_others() {
 
 #[test]
 fn without_an_open_barn_batch_a_number_means_the_one_opened_last() {
-    let mut barn = Barn::that_heard(&["hxb:B:L1:U1", "hxe:B:L1:U1"]);
+    let mut barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxe:B:L1:U1"]);
     let closed = barn.snapshot().batch(BatchId(2)).unwrap().unwrap();
     assert!(!closed.open);
     assert_eq!(closed.closed_by.map(|by| by.0), Some(3));
     assert_eq!(barn.snapshot().batch_by_number("B").unwrap().unwrap().batch.id, BatchId(3));
 
-    barn.rest(25);
-    let reopened = barn.hear("hxe:B:L2:U2");
+    barn.advance(25);
+    let reopened = barn.record("hxe:B:L2:U2");
     let found = barn.snapshot().batch_by_number("B").unwrap().unwrap();
     assert_eq!(found.batch.id, BatchId::from(reopened));
     assert_eq!(found.others.iter().map(|other| other.id.0).collect::<Vec<_>>(), [3, 2]);
@@ -53,7 +54,7 @@ fn without_an_open_barn_batch_a_number_means_the_one_opened_last() {
 
 #[test]
 fn numbers_that_begin_alike_are_not_each_others_batches() {
-    let barn = Barn::that_heard(&["hxb:LOT1:L1:U1", "hxb:LOT11:L2:U2", "hxb:LOT:L3:U3"]);
+    let barn = TestBarn::with_payloads(&["hxb:LOT1:L1:U1", "hxb:LOT11:L2:U2", "hxb:LOT:L3:U3"]);
     let snapshot = barn.snapshot();
     assert_eq!(snapshot.batch_by_number("LOT1").unwrap().unwrap().others, []);
     assert_eq!(snapshot.batch_by_number("LO").unwrap(), None);
@@ -62,7 +63,7 @@ fn numbers_that_begin_alike_are_not_each_others_batches() {
 
 #[test]
 fn open_batches_leave_out_closed_ones() {
-    let barn = Barn::that_heard(&["hxb:A:L1:U1", "hxb:B:L2:U2", "hxb:C:L2:U2"]);
+    let barn = TestBarn::with_payloads(&["hxb:A:L1:U1", "hxb:B:L2:U2", "hxb:C:L2:U2"]);
     let open = barn.snapshot().open_batches(None, PageLimit::default()).unwrap();
     let numbers: Vec<_> = open.data.iter().map(|batch| batch.batch_number.as_str()).collect();
     assert_eq!(numbers, ["C", "A"]);
@@ -71,9 +72,9 @@ fn open_batches_leave_out_closed_ones() {
 
 #[test]
 fn members_keep_those_who_left_and_say_by_which_change() {
-    let mut barn = Barn::that_heard(&["hxb:A:L1:U1", "hxb:A:L2:U2"]);
-    let moved = barn.hear("hxb:B:L1:U1");
-    let members = barn.snapshot().members(BatchId(2), None, limit(10)).unwrap();
+    let mut barn = TestBarn::with_payloads(&["hxb:A:L1:U1", "hxb:A:L2:U2"]);
+    let moved = barn.record("hxb:B:L1:U1");
+    let members = barn.snapshot().members(BatchId(2), None, page_limit(10)).unwrap();
     let told: Vec<_> = members.data.iter().map(|member| (member.animal.id.0, member.joined.0, member.left)).collect();
     assert_eq!(told, [(2, 2, Some(moved)), (3, 3, None)]);
     assert_eq!(members.data[0].animal.barn_batch.as_ref().unwrap().batch_number, "B");
@@ -82,7 +83,7 @@ fn members_keep_those_who_left_and_say_by_which_change() {
 
 #[test]
 fn a_batch_shows_the_set_of_pens_sexes_and_funders() {
-    let barn = Barn::that_heard(&[
+    let barn = TestBarn::with_payloads(&[
         "event:hxbind000001|lot:L|lid:1|pen:P2|sex:M|funder:Prairie Feedlot Partners",
         "event:hxbind000002|lot:L|lid:2|pen:P1|sex:M",
     ]);

@@ -1,12 +1,14 @@
-use super::{Barn, animal};
+use super::animal;
 use crate::change::{BatchId, Correction, TagKind};
 use crate::payload::Tag;
 use crate::position::Sequence;
 use crate::query::{ChangeBody, ChangeView, HistoryEntry, PageLimit, PayloadStatus};
+use crate::testing::TestBarn;
 
 /// A barn whose change 3 was rejected because its event id was heard before with another content.
-fn barn() -> Barn {
-    let barn = Barn::that_heard(&["event:hxbchi000001|weight:267.3|lid:1", "event:hxbchi000001|weight:300|lid:1"]);
+fn barn() -> TestBarn {
+    let barn =
+        TestBarn::with_payloads(&["event:hxbchi000001|weight:267.3|lid:1", "event:hxbchi000001|weight:300|lid:1"]);
     assert_eq!(barn.snapshot().payload(Sequence(3)).unwrap().unwrap().reason, Some("event_id_reused"));
     barn
 }
@@ -15,14 +17,14 @@ fn accept() -> Correction {
     Correction::AcceptRejected { sequence: Sequence(3), animal: None }
 }
 
-fn change(barn: &Barn, sequence: Sequence) -> ChangeView {
+fn change(barn: &TestBarn, sequence: Sequence) -> ChangeView {
     barn.snapshot().change_view(sequence).unwrap().unwrap()
 }
 
 #[test]
 fn each_correction_is_told_as_a_sentence_that_is_shorter_on_the_page_of_its_animal() {
-    let mut barn = Barn::that_heard(&["hxb:L1:A:U1", "hxb:L1:B:U2", "hxb:L1:C:U3", "hxb:L1:A:U2"]);
-    barn.hear("event:hxbchi000001|lid:9|weight:200");
+    let mut barn = TestBarn::with_payloads(&["hxb:L1:A:U1", "hxb:L1:B:U2", "hxb:L1:C:U3", "hxb:L1:A:U2"]);
+    barn.record("event:hxbchi000001|lid:9|weight:200");
     let (one, two, three, batch) = (animal(Sequence(2)), animal(Sequence(3)), animal(Sequence(4)), BatchId(2));
     let retag = |kind, tag: Option<&str>| Correction::Retag { animal: one, kind, tag: tag.and_then(Tag::new) };
     let pen = |pen: &str| Correction::MovePen { animal: one, pen: pen.to_owned() };
@@ -62,7 +64,7 @@ fn each_correction_is_told_as_a_sentence_that_is_shorter_on_the_page_of_its_anim
         let view = barn.snapshot().correction(sequence).unwrap().unwrap();
         assert_eq!((view.what_of(one).as_str(), view.what().as_str()), (of_its_animal, by_itself));
     }
-    let batch = BatchId(barn.hear("hxb:L9:Z:U9").0);
+    let batch = BatchId(barn.record("hxb:L9:Z:U9").0);
     let closed = barn.correct(Correction::CloseBatch { batch });
     let what = barn.snapshot().correction(closed).unwrap().unwrap().what();
     assert_eq!(what, format!("batch with the id {batch} closed"));

@@ -1,10 +1,11 @@
-use super::{Barn, animal, limit};
+use super::animal;
 use crate::position::Sequence;
 use crate::query::{EventEntry, HistoryEntry, HistoryPlace, PageLimit, QueryError};
+use crate::testing::{TestBarn, page_limit};
 
 /// Two animals, seen in turns, that a pairing shows to be one; gives the sequences.
-fn merged() -> (Barn, Vec<Sequence>) {
-    let mut barn = Barn::new();
+fn merged() -> (TestBarn, Vec<Sequence>) {
+    let mut barn = TestBarn::default();
     let heard = [
         "hxb:LOT7:LF5:UHF5",
         "event:hxbind000009|lot:LOT7|lid:9",
@@ -15,7 +16,7 @@ fn merged() -> (Barn, Vec<Sequence>) {
         "event:hxbpai000009|lid:9|lf:LF5|epc:UHF5|weight:310.5",
         "event:hxbchi000002|lid:9|weight:NaN",
     ];
-    let sequences = heard.map(|payload| barn.hear(payload)).to_vec();
+    let sequences = heard.map(|payload| barn.record(payload)).to_vec();
     (barn, sequences)
 }
 
@@ -45,12 +46,12 @@ fn a_history_is_told_back_to_its_beginning_through_a_merge() {
 fn pages_of_any_size_tell_the_same_history() {
     let (barn, heard) = merged();
     let snapshot = barn.snapshot();
-    let whole = snapshot.history(animal(heard[1]), None, limit(100)).unwrap().unwrap().data;
+    let whole = snapshot.history(animal(heard[1]), None, page_limit(100)).unwrap().unwrap().data;
     for entries in 1..=whole.len() as u64 {
         let mut told = Vec::new();
         let mut from = None;
         loop {
-            let page = snapshot.history(animal(heard[1]), from, limit(entries)).unwrap().unwrap();
+            let page = snapshot.history(animal(heard[1]), from, page_limit(entries)).unwrap().unwrap();
             told.extend(page.data);
             // As it goes through a URL.
             let Some(next) = page.next else { break };
@@ -63,7 +64,7 @@ fn pages_of_any_size_tell_the_same_history() {
 #[test]
 fn the_place_of_two_walks_side_by_side_reads_as_both_sequences() {
     let (barn, heard) = merged();
-    let page = barn.snapshot().history(animal(heard[1]), None, limit(2)).unwrap().unwrap();
+    let page = barn.snapshot().history(animal(heard[1]), None, page_limit(2)).unwrap().unwrap();
     assert_eq!(page.next.unwrap().to_string(), format!("{},{}", heard[5], heard[4]));
 }
 
@@ -72,7 +73,7 @@ fn a_place_of_another_animal_is_refused() {
     let (barn, heard) = merged();
     let place = |text: String| Some(text.parse::<HistoryPlace>().unwrap());
     for foreign in [heard[2].0, 10_000] {
-        let asked = barn.snapshot().history(animal(heard[1]), place(foreign.to_string()), limit(5));
+        let asked = barn.snapshot().history(animal(heard[1]), place(foreign.to_string()), page_limit(5));
         assert!(matches!(asked, Err(QueryError::NotOfAnimal { .. })), "{foreign}: {asked:?}");
     }
     for text in ["", "x", "1,", "-1", "1,,2", &"1,".repeat(1_000)] {

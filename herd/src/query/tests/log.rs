@@ -1,16 +1,16 @@
-use super::{Barn, limit};
 use crate::position::Sequence;
 use crate::query::{ChangeView, PageLimit, PayloadFilter, PayloadStatus, QueryError};
+use crate::testing::{TestBarn, page_limit};
 
-fn filled() -> Barn {
-    let mut barn = Barn::that_heard(&["hxb:B:L1:U1", "invalid:data", " hxb:B:L2:U2\r\n"]);
-    barn.hear_bytes(b"\xff\xfe frame");
-    barn.hear("event:hxbchi000117|lid:1|weight:200");
-    barn.hear("event:hxbchi000121|lid:1");
+fn filled() -> TestBarn {
+    let mut barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "invalid:data", " hxb:B:L2:U2\r\n"]);
+    barn.record_bytes(b"\xff\xfe frame");
+    barn.record("event:hxbchi000117|lid:1|weight:200");
+    barn.record("event:hxbchi000121|lid:1");
     barn
 }
 
-fn told(barn: &Barn, filter: PayloadFilter) -> Vec<u64> {
+fn told(barn: &TestBarn, filter: PayloadFilter) -> Vec<u64> {
     let page = barn.snapshot().payloads(None, PageLimit::default(), filter).unwrap();
     assert_eq!(page.next, None);
     page.data.iter().map(|payload| payload.id.0).collect()
@@ -91,17 +91,17 @@ fn a_change_of_a_kind_or_version_not_known_here_is_told_as_its_bytes() {
 #[test]
 fn what_was_never_heard_is_told_as_people_say_it_and_closes_when_it_comes_late() {
     let mut barn = filled();
-    let texts = |barn: &Barn| -> Vec<String> {
+    let texts = |barn: &TestBarn| -> Vec<String> {
         let gaps = barn.snapshot().gaps(None, PageLimit::default()).unwrap().data;
         gaps.into_iter().map(|gap| gap.text).collect()
     };
     assert_eq!(texts(&barn), ["118-120 never heard"]);
     assert_eq!(barn.snapshot().totals().unwrap().missed_events, 3);
-    barn.hear("event:hxbchi000119|lid:1");
+    barn.record("event:hxbchi000119|lid:1");
     assert_eq!(texts(&barn), ["118 never heard", "120 never heard"]);
-    let gap = barn.snapshot().gaps(None, limit(1)).unwrap().data.remove(0);
+    let gap = barn.snapshot().gaps(None, page_limit(1)).unwrap().data.remove(0);
     assert_eq!((gap.reader_group.as_str(), gap.reader_era, gap.counter.as_str(), gap.missed), ("main", 1, "hxbchi", 1));
-    let counter = barn.snapshot().counters(None, limit(1)).unwrap().data.remove(0);
+    let counter = barn.snapshot().counters(None, page_limit(1)).unwrap().data.remove(0);
     assert_eq!((counter.counter.as_str(), counter.lowest, counter.highest), ("hxbchi", 117, 121));
 }
 

@@ -1,33 +1,16 @@
 //! Every list, cut into pages of any size, is the whole list.
 
-use super::{Barn, limit};
 use crate::change::{AnimalId, BatchId};
 use crate::payload::SourceType;
 use crate::position::Sequence;
 use crate::query::{CounterPlace, GapPlace, Page, PayloadFilter, PayloadStatus};
+use crate::testing::{TestBarn, all_pages, page_limit};
 use proptest::prelude::*;
 use std::fmt::Debug;
 
-/// More pages than any list here can have, should one not come to its end.
-const PAGES: usize = 1_000;
-
-pub(crate) fn whole<T, C: Clone>(mut page_from: impl FnMut(Option<C>) -> Page<T, C>) -> Vec<T> {
-    let mut told = Vec::new();
-    let mut from = None;
-    for _ in 0..PAGES {
-        let page = page_from(from);
-        told.extend(page.data);
-        match page.next {
-            Some(next) => from = Some(next),
-            None => return told,
-        }
-    }
-    panic!("the list did not end after {PAGES} pages");
-}
-
 fn same<T: PartialEq + Debug, C: Clone>(entries: u64, mut page: impl FnMut(u64, Option<C>) -> Page<T, C>) {
-    let at_once = whole(|from| page(1_000, from));
-    assert_eq!(whole(|from| page(entries, from)), at_once, "in pages of {entries}");
+    let at_once = all_pages(|from| page(1_000, from));
+    assert_eq!(all_pages(|from| page(entries, from)), at_once, "in pages of {entries}");
 }
 
 /// Animals, batches that open and close, merges, rejections and gaps.
@@ -46,59 +29,59 @@ proptest! {
 
     #[test]
     fn pages_of_any_size_make_the_whole_list(payloads in prop::collection::vec(payload(), 1..60), entries in 1..9u64) {
-        let mut barn = Barn::new();
+        let mut barn = TestBarn::default();
         for (at, text) in payloads.iter().enumerate() {
             // An event id that recurs with the same text would be a duplicate: the position keeps texts apart.
-            barn.hear(&if text.starts_with("event:") { format!("{text}|at:{at}") } else { text.clone() });
+            barn.record(&if text.starts_with("event:") { format!("{text}|at:{at}") } else { text.clone() });
         }
         let snapshot = barn.snapshot();
-        same(entries, |n, from: Option<u64>| snapshot.batches(from.map(BatchId), limit(n)).unwrap());
-        same(entries, |n, from: Option<u64>| snapshot.open_batches(from.map(BatchId), limit(n)).unwrap());
+        same(entries, |n, from: Option<u64>| snapshot.batches(from.map(BatchId), page_limit(n)).unwrap());
+        same(entries, |n, from: Option<u64>| snapshot.open_batches(from.map(BatchId), page_limit(n)).unwrap());
         for source in [SourceType::Hxb, SourceType::Hxe] {
-            same(entries, |n, from: Option<u64>| snapshot.batches_of(source, from.map(BatchId), limit(n)).unwrap());
+            same(entries, |n, from: Option<u64>| snapshot.batches_of(source, from.map(BatchId), page_limit(n)).unwrap());
         }
-        same(entries, |n, from: Option<u64>| snapshot.animals(from.map(AnimalId), limit(n)).unwrap());
+        same(entries, |n, from: Option<u64>| snapshot.animals(from.map(AnimalId), page_limit(n)).unwrap());
         for filter in [
             PayloadFilter::All,
             PayloadFilter::Status(PayloadStatus::Processed),
             PayloadFilter::Status(PayloadStatus::Error),
         ] {
-            same(entries, |n, from: Option<u64>| snapshot.payloads(from.map(Sequence), limit(n), filter).unwrap());
+            same(entries, |n, from: Option<u64>| snapshot.payloads(from.map(Sequence), page_limit(n), filter).unwrap());
         }
-        for batch in snapshot.batches(None, limit(1_000)).unwrap().data {
-            same(entries, |n, from: Option<u64>| snapshot.members(batch.id, from.map(AnimalId), limit(n)).unwrap());
-            let members = snapshot.members(batch.id, None, limit(1_000)).unwrap().data;
+        for batch in snapshot.batches(None, page_limit(1_000)).unwrap().data {
+            same(entries, |n, from: Option<u64>| snapshot.members(batch.id, from.map(AnimalId), page_limit(n)).unwrap());
+            let members = snapshot.members(batch.id, None, page_limit(1_000)).unwrap().data;
             prop_assert_eq!(members.len(), batch.members as usize);
         }
-        for found in snapshot.animals(None, limit(1_000)).unwrap().data {
-            same(entries, |n, from| snapshot.history(found.id, from, limit(n)).unwrap().unwrap());
-            same(entries, |n, from| snapshot.weights(found.id, from, limit(n)).unwrap().unwrap());
+        for found in snapshot.animals(None, page_limit(1_000)).unwrap().data {
+            same(entries, |n, from| snapshot.history(found.id, from, page_limit(n)).unwrap().unwrap());
+            same(entries, |n, from| snapshot.weights(found.id, from, page_limit(n)).unwrap().unwrap());
         }
         same(entries, |n, from: Option<GapPlace>| {
             let from = from.map(|place| place.to_string().parse().unwrap());
-            snapshot.gaps(from.as_ref(), limit(n)).unwrap()
+            snapshot.gaps(from.as_ref(), page_limit(n)).unwrap()
         });
         same(entries, |n, from: Option<CounterPlace>| {
             let from = from.map(|place| place.to_string().parse().unwrap());
-            snapshot.counters(from.as_ref(), limit(n)).unwrap()
+            snapshot.counters(from.as_ref(), page_limit(n)).unwrap()
         });
     }
 
     #[test]
     fn the_histories_of_all_animals_tell_every_event_once(payloads in prop::collection::vec(payload(), 1..60)) {
-        let mut barn = Barn::new();
+        let mut barn = TestBarn::default();
         for (at, text) in payloads.iter().enumerate() {
-            barn.hear(&if text.starts_with("event:") { format!("{text}|at:{at}") } else { text.clone() });
+            barn.record(&if text.starts_with("event:") { format!("{text}|at:{at}") } else { text.clone() });
         }
         let snapshot = barn.snapshot();
         let mut told = Vec::new();
-        for found in snapshot.animals(None, limit(1_000)).unwrap().data {
-            let history = snapshot.history(found.id, None, limit(1_000)).unwrap().unwrap().data;
+        for found in snapshot.animals(None, page_limit(1_000)).unwrap().data {
+            let history = snapshot.history(found.id, None, page_limit(1_000)).unwrap().unwrap().data;
             told.extend(history.iter().map(|entry| entry.sequence().0));
         }
         told.sort_unstable();
         let filter = PayloadFilter::Status(PayloadStatus::Processed);
-        let mut events: Vec<_> = snapshot.payloads(None, limit(1_000), filter).unwrap().data.iter().map(|payload| payload.id.0).collect();
+        let mut events: Vec<_> = snapshot.payloads(None, page_limit(1_000), filter).unwrap().data.iter().map(|payload| payload.id.0).collect();
         events.sort_unstable();
         prop_assert_eq!(told, events);
     }

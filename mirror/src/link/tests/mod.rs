@@ -6,8 +6,8 @@ mod posting;
 use super::{Address, HttpsLink, Trust};
 use barn::{Authority, Barn, Identity};
 use bytes::Bytes;
-use herd::sync::link::{Answer, Link, LinkError, LiveChannel, Opened};
 use rcgen::KeyPair;
+use service::sync::link::{Answer, Link, LinkError, LiveChannel, Opened};
 use std::net::{Ipv4Addr, TcpListener};
 
 const KEY: &str = "hxb_key";

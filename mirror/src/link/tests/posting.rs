@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use bytes::Bytes;
 use futures::stream;
-use herd::sync::link::LinkError;
 use rcgen::KeyPair;
+use service::sync::link::LinkError;
 use std::io;
 
 const BOUNDS: PostBounds = PostBounds { connect_ms: 10_000, answer_ms: 10_000, answer_bytes: 1_000 };

@@ -1,0 +1,13 @@
+//! What both processes are made of, and the interface that both serve.
+pub mod control;
+pub mod door;
+pub mod events;
+pub mod lifecycle;
+pub mod logging;
+pub mod metrics;
+pub mod remote;
+pub mod settings;
+pub mod sheet;
+pub mod show;
+pub mod supervisor;
+pub mod sync;
