@@ -1,84 +1,88 @@
-//! The units, as systemd itself reads them: every line is understood, and what a service could reach is little.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-#![expect(clippy::print_stdout, reason = "what could not be tried is said aloud")]
+//! Checks the systemd units with systemd's own tools: every line is understood, and the exposure of each service is low.
+#![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
+#![expect(clippy::print_stdout, reason = "skipped checks are reported on stdout")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// In `systemd-analyze security`; 0 is the best, 10 the worst.
-const MOST_EXPOSURE: f64 = 1.5;
+/// Highest allowed exposure, as reported by `systemd-analyze security`; 0 is the best value, 10 the worst.
+const MAX_EXPOSURE: f64 = 1.5;
+/// Unit files, each with the program that it starts.
 const UNITS: [(&str, &str); 2] =
     [("herdlinxd.service", "/usr/bin/herdlinxd"), ("herdlinx-mirror.service", "/usr/bin/herdlinx-mirror")];
-/// From systemd 254 on; Debian 12 has 252, says so, and goes on without them.
+/// Keys that systemd knows since version 254. Debian 12 has 252, which warns about them and ignores them.
 const UNKNOWN_TO_DEBIAN_12: [&str; 2] = ["RestartSteps", "RestartMaxDelaySec"];
 
-fn unit(name: &str) -> PathBuf {
+fn unit_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("systemd").join(name)
 }
 
-/// None, said aloud, where the machine has no systemd.
+/// Runs `systemd-analyze` on a unit file. Returns `None`, and reports the skip, if this machine has no systemd.
 fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
     match Command::new("systemd-analyze").args(arguments).arg(unit).output() {
         Ok(output) => Some(output),
         Err(error) => {
-            println!("SKIPPED: systemd-analyze does not run here ({error}); apt-get install systemd");
+            println!("SKIPPED: cannot run systemd-analyze ({error}); apt-get install systemd");
             None
         }
     }
 }
 
-fn exposure(told: &str) -> Option<f64> {
-    let line = told.lines().find(|line| line.contains("Overall exposure level"))?;
+/// Reads the overall exposure level from the output of `systemd-analyze security`.
+fn overall_exposure(report: &str) -> Option<f64> {
+    let line = report.lines().find(|line| line.contains("Overall exposure level"))?;
     line.split_once(": ")?.1.split(' ').next()?.parse().ok()
 }
 
+/// Catches a unit that gained exposure, and a README whose figures are out of date.
 #[test]
-fn what_a_unit_exposes_is_at_most_what_its_page_says_and_never_above_the_bound() {
-    let page = std::fs::read_to_string(unit("README.md")).unwrap();
-    let row = page.lines().find(|line| line.starts_with("| exposure")).expect("the page states the figures");
+fn exposure_is_within_the_readme_figure_and_the_limit() {
+    let readme = std::fs::read_to_string(unit_path("README.md")).unwrap();
+    let row = readme.lines().find(|line| line.starts_with("| exposure")).expect("the README states the figures");
     let stated: Vec<f64> = row.split('|').filter_map(|cell| cell.trim().parse().ok()).collect();
-    assert_eq!(stated.len(), UNITS.len(), "a figure for each unit: {row}");
+    assert_eq!(stated.len(), UNITS.len(), "one figure per unit: {row}");
     for ((name, _), stated) in UNITS.into_iter().zip(stated) {
-        let Some(output) = analyze(&["--no-pager", "--offline=true", "security"], &unit(name)) else { return };
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        let exposure = exposure(&told).unwrap_or_else(|| panic!("{output:?}"));
-        assert!(exposure <= MOST_EXPOSURE, "{name}: {told}");
-        assert!(exposure <= stated, "{name}: the page says {stated}, systemd {exposure}");
+        let Some(output) = analyze(&["--no-pager", "--offline=true", "security"], &unit_path(name)) else { return };
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        let exposure = overall_exposure(&report).unwrap_or_else(|| panic!("{output:?}"));
+        assert!(exposure <= MAX_EXPOSURE, "{name}: {report}");
+        assert!(exposure <= stated, "{name}: the README states {stated}, systemd reports {exposure}");
     }
 }
 
-/// Catches a misspelled line, which systemd would only warn of, and go on without what it was to take away.
+/// Catches a misspelled key: systemd only warns about it and starts the service without the restriction.
 #[test]
-fn systemd_knows_each_line() {
+fn systemd_understands_every_line() {
     for (name, program) in UNITS {
-        // The program and its man page need not be installed here.
-        let text = std::fs::read_to_string(unit(name)).unwrap().replace(program, "/bin/true");
-        let Some(strays) = lines_not_known(name, &text) else { return };
-        assert!(strays.is_empty(), "{strays:?}");
-        let misspelled = lines_not_known(name, &text.replace("ProtectHome=", "ProtectHoem=")).unwrap();
+        // The program and its manual page need not be installed here.
+        let text = std::fs::read_to_string(unit_path(name)).unwrap().replace(program, "/bin/true");
+        let Some(warnings) = warnings_about(name, &text) else { return };
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let misspelled = warnings_about(name, &text.replace("ProtectHome=", "ProtectHoem=")).unwrap();
         assert!(misspelled.len() == 1 && misspelled[0].contains("ProtectHoem"), "{misspelled:?}");
     }
 }
 
-/// What systemd says of the unit. Of others on this machine it may say what it likes.
-fn lines_not_known(name: &str, text: &str) -> Option<Vec<String>> {
+/// Returns systemd's warnings about this unit, without those that Debian 12 is expected to print. Warnings about other
+/// units of this machine are ignored. Returns `None` if this machine has no systemd.
+fn warnings_about(name: &str, text: &str) -> Option<Vec<String>> {
     let directory = tempfile::tempdir().unwrap();
     let copy = directory.path().join(name);
     std::fs::write(&copy, text).unwrap();
     let output = analyze(&["--man=no", "verify"], &copy)?;
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let expected = |line: &str| UNKNOWN_TO_DEBIAN_12.iter().any(|key| line.contains(&format!("'{key}'")));
-    Some(told.lines().filter(|line| line.contains(name) && !expected(line)).map(str::to_owned).collect())
+    Some(stderr.lines().filter(|line| line.contains(name) && !expected(line)).map(str::to_owned).collect())
 }
 
-/// Catches a line whose comment was lost, or a comment that was never written: one to each block at least.
+/// Catches a block of lines in `[Service]` without a comment, whether it was lost or never written.
 #[test]
-fn each_block_of_a_unit_says_why() {
+fn every_block_of_a_unit_has_a_comment() {
     for (name, _) in UNITS {
-        let text = std::fs::read_to_string(unit(name)).unwrap();
-        let service = text.split("[Service]\n").nth(1).expect("a service");
+        let text = std::fs::read_to_string(unit_path(name)).unwrap();
+        let service = text.split("[Service]\n").nth(1).expect("the unit has a [Service] section");
         let blocks = service.split("\n\n").filter(|block| !block.trim().is_empty() && !block.contains("[Install]"));
-        let mute: Vec<_> = blocks.filter(|block| !block.contains('#')).collect();
-        assert!(mute.is_empty(), "{name}: {mute:?}");
+        let uncommented: Vec<_> = blocks.filter(|block| !block.contains('#')).collect();
+        assert!(uncommented.is_empty(), "{name}: {uncommented:?}");
     }
 }

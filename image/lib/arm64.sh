@@ -1,29 +1,31 @@
 # shellcheck shell=bash disable=SC2154  # $cache: debian.sh
-# How image/ compiles for a 64-bit Pi without Docker: the toolchain that `cross` would find in its container, out of
-# Debian's packages. Sourced after debian.sh.
+# Compiles for a 64-bit Raspberry Pi without Docker, with the same Debian packages that `cross` installs in its
+# container. Sourced after debian.sh.
 #
-# The C side (compiler, linker, glibc 2.36) is Debian 12's own cross toolchain, the packages that cross.toml names. The
-# Rust side is rustup's where it has the target, else Debian 12's rustc-web, which comes with a standard library for
-# arm64; it is unpacked below $cache and never installed, as its /usr/bin/rustc would be a second one on the PATH.
+# The C toolchain (compiler, linker, glibc 2.36) is Debian 12's own cross toolchain: the packages that cross.toml names.
+# The Rust toolchain is rustup's if it has the target. Otherwise it is Debian 12's rustc-web, which has a standard
+# library for arm64. That one is unpacked below $cache and never installed, because its /usr/bin/rustc would be a second
+# rustc on the PATH.
 
 arm64_target=aarch64-unknown-linux-gnu
-# What a binary for Debian 12 may ask for.
+# glibc of Debian 12: the newest version that a binary may require.
 newest_glibc=2.36
 
-# arm64_toolchain: after it, `arm64_cargo` compiles for arm64. Says which compiler it took.
+# arm64_toolchain: prepares the toolchain for `arm64_cargo`, and prints which compilers it found.
 arm64_toolchain() {
     need cargo=cargo cc=gcc cc=libc6-dev
     need aarch64-linux-gnu-gcc={gcc-aarch64-linux-gnu,libc6-dev-arm64-cross}
-    [ -e /usr/aarch64-linux-gnu/include/stdio.h ] || again install_packages libc6-dev-arm64-cross
+    [ -e /usr/aarch64-linux-gnu/include/stdio.h ] || retry_once install_packages libc6-dev-arm64-cross
     arm64_rustc=$(command -v rustc || true)
     arm64_rustdoc=$(command -v rustdoc || true)
     if ! rustc_has_target; then
-        debian_rustc
+        unpack_debian_rustc
     fi
     note "$("$arm64_rustc" --version) for $arm64_target, $(aarch64-linux-gnu-gcc --version | sed -n 1p)"
 }
 
-# Has the machine's rustc a standard library for the target? Of rustup's, only the installed ones have.
+# rustc_has_target: succeeds if the machine's rustc has a standard library for the target. rustup prints a path for
+# every target, but the library is there only if the target is installed.
 rustc_has_target() {
     [ -n "$arm64_rustc" ] || return 1
     local library
@@ -31,20 +33,20 @@ rustc_has_target() {
     compgen -G "$library/libstd-*.rlib" >/dev/null
 }
 
-# Debian's rustc, unpacked, with its libraries beside it. The names of two of its packages have versions in them.
-debian_rustc() {
+# unpack_debian_rustc: unpacks Debian's rustc with its libraries. Two of the packages have a version in their name.
+unpack_debian_rustc() {
     local tree=$cache/rustc-arm64 std llvm
-    private_apt bookworm bookworm bookworm-security
+    use_private_apt bookworm bookworm bookworm-security
     std=$(depends_on rustc-web libstd-rust-web-dev | grep '^libstd-rust-web-[0-9]')
     llvm=$(depends_on "$std" | grep '^libllvm')
     unpack_packages "$tree" rustc-web "$std" "$llvm" libstd-rust-web-dev{,:arm64} libedit2 libz3-4 libxml2 libicu72 \
         libbsd0 libmd0 libtinfo6
-    arm64_rustc=$(wrapped "$tree" rustc)
-    arm64_rustdoc=$(wrapped "$tree" rustdoc)
+    arm64_rustc=$(write_wrapper "$tree" rustc)
+    arm64_rustdoc=$(write_wrapper "$tree" rustdoc)
 }
 
-# wrapped TREE PROGRAM: a script that runs it with the libraries of its tree.
-wrapped() {
+# write_wrapper TREE PROGRAM: writes a script that runs the program with the libraries in TREE, and prints its path.
+write_wrapper() {
     cat >"$1/$2" <<-END
 	#!/bin/sh
 	LD_LIBRARY_PATH="$1/usr/lib/x86_64-linux-gnu" exec "$1/usr/bin/$2" "\$@"
@@ -53,13 +55,13 @@ wrapped() {
     printf '%s\n' "$1/$2"
 }
 
-# depends_on PACKAGE...: the names of the packages that they depend on.
+# depends_on PACKAGE...: prints the names of the packages that they depend on.
 depends_on() {
-    apt_private_cache depends --no-recommends --no-suggests "$@" | awk '$1 == "Depends:" { print $2 }'
+    private_apt_cache depends --no-recommends --no-suggests "$@" | awk '$1 == "Depends:" { print $2 }'
 }
 
-# arm64_cargo COMMAND ARGUMENT...: cargo with that toolchain, in a target directory of its own, with the variables that
-# cross.toml gives to the container.
+# arm64_cargo COMMAND ARGUMENT...: runs cargo with that toolchain, in a separate target directory, with the environment
+# variables that cross.toml sets in the container.
 arm64_target_dir=$(realpath -m "${CARGO_TARGET_DIR:-target}/arm64-without-docker")
 arm64_cargo() {
     local command=$1
@@ -71,16 +73,16 @@ arm64_cargo() {
         cargo "$command" --locked --target "$arm64_target" "$@"
 }
 
-# glibc_of BINARY: the newest version of glibc that it asks for, such as 2.34.
-glibc_of() {
+# required_glibc BINARY: prints the newest version of glibc that the binary requires, such as 2.34.
+required_glibc() {
     aarch64-linux-gnu-objdump -T "$1" | grep -oE 'GLIBC_[0-9.]+' | sed 's/^GLIBC_//' | sort -V | tail -n 1
 }
 
-# check_glibc BINARY: fails where Debian 12 could not start it.
+# check_glibc BINARY: fails if the binary could not start on Debian 12.
 check_glibc() {
-    local asked
-    asked=$(glibc_of "$1")
-    [ -n "$asked" ] || fail "$1 asks for no glibc at all; is it an arm64 program?"
-    [ "$(printf '%s\n' "$asked" "$newest_glibc" | sort -V | tail -n 1)" = "$newest_glibc" ] ||
-        fail "$1 asks for glibc $asked, and Debian 12 has $newest_glibc; build it on Debian 12"
+    local required
+    required=$(required_glibc "$1")
+    [ -n "$required" ] || fail "$1 requires no glibc at all; is it an arm64 program?"
+    [ "$(printf '%s\n' "$required" "$newest_glibc" | sort -V | tail -n 1)" = "$newest_glibc" ] ||
+        fail "$1 requires glibc $required, but Debian 12 has $newest_glibc; build it on Debian 12"
 }

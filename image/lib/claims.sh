@@ -1,15 +1,16 @@
 # shellcheck shell=bash
-# How tests in image/test.d say what holds: a line on stdout for each claim. Sourced after debian.sh.
+# Checks for the tests in image/test.d: prints a line to stdout for each claim. Sourced after debian.sh.
 
-# claim TEXT COMMAND...: the command must succeed; else what it printed is shown, what `explain` knows, and all ends.
+# claim TEXT COMMAND...: the command must succeed. If it fails, its output is shown, then that of `explain` if the test
+# defines such a function, and the script exits.
 claim() {
-    local text=$1 said
+    local text=$1 output
     shift
-    if said=$("$@" 2>&1 </dev/null); then
-        printf 'held: %s\n' "$text"
+    if output=$("$@" 2>&1 </dev/null); then
+        printf 'ok: %s\n' "$text"
         return
     fi
-    printf '%s\n' "$said" >&2
+    printf '%s\n' "$output" >&2
     if declare -F explain >/dev/null; then explain >&2 || true; fi
-    fail "BROKEN: $text"
+    fail "$text"
 }

@@ -1,49 +1,51 @@
 # shellcheck shell=bash disable=SC2154  # $cache, $containers, $current, $key, $made, $next, $old: the test that sources it
-# What image/test.d/packages claims, one function each, and what it does to the yard in between.
+# Checks and actions for image/test.d/packages, one function each. They run in the container `yard`, which has barn and
+# office on one machine.
 
 state=/var/lib/herdlinx
 
 yard() { inside yard "$@"; }
 
-# explain: what the services said last, when a claim broke.
+# explain: prints the last log lines of the services when a claim fails.
 explain() { yard journalctl --no-pager -n 60 -o short-monotonic; }
 
-# With no DEBIAN_FRONTEND and nothing on stdin: a question ends in an error.
-dpkg_quietly() { yard dpkg "$@" <&- >"$cache/packages/dpkg.log" 2>&1 || { cat "$cache/packages/dpkg.log" && false; }; }
-# dpkg_install VERSION
-dpkg_install() { dpkg_quietly --install "/packages/herdlinx_$1_amd64.deb" "/packages/herdlinx-mirror_$1_amd64.deb"; }
+# dpkg_unattended ARGUMENT...: runs dpkg without DEBIAN_FRONTEND and with stdin closed, so that a question is an error.
+dpkg_unattended() { yard dpkg "$@" <&- >"$cache/packages/dpkg.log" 2>&1 || { cat "$cache/packages/dpkg.log" && false; }; }
+# dpkg_install VERSION: installs both packages of this version.
+dpkg_install() { dpkg_unattended --install "/packages/herdlinx_$1_amd64.deb" "/packages/herdlinx-mirror_$1_amd64.deb"; }
 
-# whole_package DEB: what must be in it.
-whole_package() {
-    local listed program path
-    listed=$(dpkg-deb --contents "$1" | awk '{ print $6 }')
+# package_is_complete DEB: checks that the package contains every file it must have.
+package_is_complete() {
+    local contents program path
+    contents=$(dpkg-deb --contents "$1" | awk '{ print $6 }')
     program=herdlinxd
     case $1 in *mirror*) program=herdlinx-mirror ;; esac
     for path in "bin/$program" "lib/systemd/system/$program.service" lib/sysusers.d/ "share/man/man1/$program.1.gz" \
         "bash-completion/completions/$program" "vendor-completions/_$program" "$program.fish" changelog.Debian.gz copyright crates.gz; do
-        grep -qF "$path" <<<"$listed" || { echo "$path is missing" && return 1; }
+        grep -qF "$path" <<<"$contents" || { echo "$path is missing" && return 1; }
     done
-    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && names_its_crates "$1" && settings_of_every_version "$1"
+    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && lists_crates "$1" && settings_file_is_unchanged "$1"
 }
-# settings_of_every_version DEB: its settings file has the bytes that it has for ever. With others dpkg would ask everybody
-# who edited his, and where nobody answers the upgrade fails.
-settings_of_every_version() {
-    local found
-    found=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './etc/*.toml' | sha256sum | cut -c1-64)
-    case $found in
+# settings_file_is_unchanged DEB: checks that the settings file has the same bytes in every version of the package. If it
+# changed, dpkg would ask everybody who has edited the file, and an unattended upgrade would fail. For this reason the
+# installed file only points to the example, which may change.
+settings_file_is_unchanged() {
+    local hash
+    hash=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './etc/*.toml' | sha256sum | cut -c1-64)
+    case $hash in
     5911e93bcb2af98aefbb05817a8c09e8f67399493271d96368e76e25ed28e579) ;; # herdlinxd.toml
     7eacc9c081ac3086903ea941078a68c4cddfe5b7ffcfbde5efaecfd1c8138b2e) ;; # herdlinx-mirror.toml
-    *) echo "/etc/*.toml is another file: $found; what changes belongs into the example" && return 1 ;;
+    *) echo "the settings file in /etc has changed: $hash; change the example instead" && return 1 ;;
     esac
 }
-# names_its_crates DEB: the list is not an empty one, and has the texts of licenses.
-names_its_crates() {
+# lists_crates DEB: checks that the list of crates is not empty and contains license texts.
+lists_crates() {
     dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards '*/crates.gz' | gunzip | grep -c -e '^redb v' -e '^==== ' |
         awk '{ exit !($1 > 20) }'
 }
 
-# everything_there: each path of the file system with its type, but for what changes by itself.
-everything_there() {
+# installed_state: prints every path with its type, except those that change by themselves, then users and groups.
+installed_state() {
     yard find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path '/var/log/journal/*' \
         -o -path '/tmp/*' -o -path '/var/tmp/systemd-private-*' -o -path /var/lib/dpkg -o -path '/etc/*-' -o -path /etc/.pwd.lock \
         -o -path /var/lib/systemd/deb-systemd-helper-enabled -o -path /var/lib/systemd/deb-systemd-helper-masked \
@@ -52,11 +54,11 @@ everything_there() {
     yard getent passwd
     yard getent group
 } 2>/dev/null
-nothing_left() { diff "$cache/packages/before" <(everything_there); }
+nothing_left() { diff "$cache/packages/before" <(installed_state); }
 
 both_active() { yard systemctl --quiet is-active herdlinxd && yard systemctl --quiet is-active herdlinx-mirror; }
-start_both() { yard systemctl start herdlinxd herdlinx-mirror && until_true 30 both_active; }
-# pgrep itself ends with 1 where there is none.
+start_both() { yard systemctl start herdlinxd herdlinx-mirror && wait_until 30 both_active; }
+# pgrep exits with 1 if no process matches. Any other failure fails the check.
 no_process() { yard sh -c "pgrep -f '^/usr/bin/herdlinx'; [ \$? = 1 ]"; }
 no_unit() {
     local units
@@ -72,29 +74,30 @@ no_user() {
     ! yard getent group spi && ! yard getent group gpio
 }
 
-# Which run of each service this is.
-service_runs() { yard systemctl show --value --property InvocationID herdlinxd herdlinx-mirror; }
-runs_anew() {
-    local now before_run
+# invocations: prints systemd's id of the current run of each service.
+invocations() { yard systemctl show --value --property InvocationID herdlinxd herdlinx-mirror; }
+# both_restarted INVOCATIONS: checks that both services are active, in runs other than these.
+both_restarted() {
+    local now old_invocation
     both_active || return 1
-    now=$(service_runs)
-    for before_run in $1; do
-        ! grep -qF "$before_run" <<<"$now" || return 1
+    now=$(invocations)
+    for old_invocation in $1; do
+        ! grep -qF "$old_invocation" <<<"$now" || return 1
     done
 }
 
-# barn_answers PATH [KEY]: over TLS, checked against the certificate that it made.
+# barn_answers PATH [KEY]: requests the path over TLS and checks the certificate that the barn generated.
 barn_answers() {
     yard curl --silent --show-error --fail --output /dev/null --cacert "$state/tls/certificate.pem" \
         -H "X-API-Key: ${2:-${key:-none}}" "https://localhost:5001$1"
 }
 
-settings_are_good() { yard herdlinxd check && yard herdlinx-mirror check; }
-examples_as_printed() {
+settings_are_valid() { yard herdlinxd check && yard herdlinx-mirror check; }
+examples_match_config_output() {
     yard sh -ec 'cd /usr/share/doc; herdlinxd config | cmp - herdlinx/examples/herdlinxd.toml
         herdlinx-mirror config | cmp - herdlinx-mirror/examples/herdlinx-mirror.toml'
 }
-settings_and_examples() { settings_are_good && examples_as_printed; }
+settings_and_examples_are_valid() { settings_are_valid && examples_match_config_output; }
 edit_settings() {
     yard sh -ec 'printf "site = \"north\"\n" >>/etc/herdlinx/herdlinxd.toml
         printf "sync_interval = \"7s\"\n" >>/etc/herdlinx-mirror.toml'
@@ -104,15 +107,15 @@ settings_are_edited() {
         yard grep -qxF 'sync_interval = "7s"' /etc/herdlinx-mirror.toml
 }
 
-user_for_radios() {
+user_can_open_radios() {
     local groups group
     groups=$(yard id -nG herdlinx)
     for group in spi gpio dialout; do grep -qw "$group" <<<"$groups" || { echo "$groups" && return 1; }; done
     yard getent passwd herdlinx | grep -qE ':/(usr/)?sbin/nologin$' && yard passwd --status herdlinx | grep -q ' L '
 }
 
-# manual_is_there: a page for each command that the help lists.
-manual_is_there() {
+# manual_is_complete: checks that there is a page for each command that the help lists, and shell completions.
+manual_is_complete() {
     local program command commands
     for program in herdlinxd herdlinx-mirror; do
         commands=$(yard "$program" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
@@ -124,27 +127,30 @@ manual_is_there() {
     done
 }
 
-# post TEXT: one payload; prints the status code.
+# post TEXT: posts one payload and prints the status code.
 post() {
     yard curl --silent --cacert "$state/tls/certificate.pem" --output /dev/null --write-out '%{http_code}\n' \
         -H "X-API-Key: $key" -H 'Content-Type: application/json' -d "{\"payload\":\"$1\"}" \
         https://localhost:5001/api/lora/receive
 }
-# post_all BATCH COUNT CODE: so many animals into the batch, each answered so. The daemon may just be starting.
+# post_all BATCH COUNT CODE: posts COUNT animals of the batch; each answer must have this status code. Waits first,
+# because the daemon may still be starting.
 post_all() {
     local number code
-    until_true 20 barn_answers /api/remote/status || return 1
+    wait_until 20 barn_answers /api/remote/status || return 1
     for number in $(seq "$2"); do
         code=$(post "hxb:$1:L$1$number:U$1$number")
         [ "$code" = "$3" ] || { echo "payload $number: $code" && return 1; }
     done
 }
-# post_event CODE: an event with a number of its own, however late it comes again, is answered so.
+# post_event CODE: posts an event with a fixed event id, so that a repetition is a duplicate however late it comes. The
+# answer must have this status code.
 post_event() { [ "$(post 'event:hxbchi0001|weight:267.3|lid:1')" = "$1" ]; }
-# kept BATCH: how many animals the barn holds in it.
-kept() {
+# recorded_animals BATCH: prints how many animals of the batch the barn has recorded.
+recorded_animals() {
     yard herdlinxd show payloads --json --limit 1000 | grep -o "hxb:$1:L[a-z]*[0-9]*" | sort -u | wc -l
 }
+# office_shows BATCH: checks that the office shows the batch with all its animals.
 office_shows() {
     local number
     case $1 in first) number=40 ;; second) number=20 ;; *) number=10 ;; esac
@@ -152,8 +158,8 @@ office_shows() {
         "https://localhost:5000/batches/$1" | grep -qE "\"cattle_count\": ?$number\b"
 }
 
-# other_programs: the container holds both packages; their programs differ.
-other_programs() {
+# programs_differ: checks that the programs of the old and the current packages are not the same.
+programs_differ() {
     local package
     for package in herdlinx_ herdlinx-mirror_; do
         ! cmp -s <(programs_of "$package$old") <(programs_of "$package$current") || { echo "$package" && return 1; }
@@ -168,26 +174,27 @@ root_run_is_refused() {
     done
 }
 
-# remember_log: its history, count and digests, as the proof prints them.
-remember_log() { yard herdlinxd verify 2>/dev/null >"$cache/packages/log"; }
-log_as_remembered() {
-    until_true 20 barn_answers /api/remote/status && yard herdlinxd verify 2>/dev/null | diff "$cache/packages/log" -
+# save_log_digests: saves what `verify` prints: identity of the log, number of changes, digests.
+save_log_digests() { yard herdlinxd verify 2>/dev/null >"$cache/packages/log"; }
+log_is_as_saved() {
+    wait_until 20 barn_answers /api/remote/status && yard herdlinxd verify 2>/dev/null | diff "$cache/packages/log" -
 }
 
-# Tables that are lost are folded anew by whoever opens the store next: files that root makes.
-root_types_at_the_barn() {
+# root_uses_barn_commands: runs commands as root on the files of the stopped barn. The tables are deleted first: the first
+# command rebuilds them, so root creates files that the service must be able to open.
+root_uses_barn_commands() {
     yard rm "$state/tables.redb"
     yard herdlinxd show animals && yard herdlinxd verify &&
-        yard herdlinxd correct --author root --reason test move_pen --animal "$(an_animal)" --pen P9
+        yard herdlinxd correct --author root --reason test move_pen --animal "$(first_animal)" --pen P9
 }
-an_animal() { yard herdlinxd show animals --json | grep -o '"id": *[0-9]*' | sed -n '1s/[^0-9]*//p'; }
-root_types_at_the_office() {
+first_animal() { yard herdlinxd show animals --json | grep -o '"id": *[0-9]*' | sed -n '1s/[^0-9]*//p'; }
+root_uses_office_commands() {
     yard herdlinx-mirror key add program --scope read && yard herdlinx-mirror show animals &&
         yard herdlinx-mirror verify "$(yard sh -c 'ls /var/lib/herdlinx-mirror/sites' | head -n 1)"
 }
-all_owned() {
+all_files_belong_to_services() {
     local strays
     strays=$(yard find $state ! -user herdlinx && yard find $state-mirror ! -user herdlinx-mirror) || return 1
     [ -z "$strays" ] || { echo "$strays" && false; }
 }
-owned_and_good() { all_owned && until_true 20 barn_answers /api/remote/status "$made"; }
+early_key_works() { all_files_belong_to_services && wait_until 20 barn_answers /api/remote/status "$made"; }
