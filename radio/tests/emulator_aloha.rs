@@ -130,7 +130,12 @@ fn chute(listens: bool) -> Heard {
     let times: Vec<Duration> = Poisson::new(SEED, PAYLOADS_PER_S).take(PAYLOADS).collect();
     let readers: Vec<Reader> = (0..READERS)
         .map(|place| {
-            let options = ReaderOptions { modulation, listens, seed: place as u64, ..ReaderOptions::default() };
+            let options = ReaderOptions {
+                modulation,
+                listen_before_talk: listens,
+                seed: place as u64,
+                ..ReaderOptions::default()
+            };
             let reader = air.reader(options);
             let turns = times.iter().copied().zip(payloads.iter().cloned()).skip(place).step_by(READERS);
             reader.feed(turns.collect::<Vec<_>>().into_iter());

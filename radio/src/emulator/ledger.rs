@@ -1,47 +1,46 @@
-//! What became of each transmission at one chip.
+//! The ledger of one chip: the fate of each transmission there.
 
+use super::ids::TransmissionId;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Verdicts that a ledger keeps at least: more than can change, which are those of what is received now and of what
-/// the FIFO holds.
+/// Minimum number of verdicts that a ledger keeps.
+///
+/// It exceeds the number of verdicts that can still change: one for the current reception, and one for each packet in
+/// the FIFO.
 const MIN_VERDICTS: usize = 512;
 
-/// The number of a transmission on its air, from 0 on in the order in which they were given to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransmissionId(pub u64);
-
-/// What became of a transmission at one chip.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Fate of a transmission at one chip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fate {
-    /// Not heard: the chip was not in a receive mode in time, or left it before the end.
+    /// Not heard: the chip entered a receive mode too late, or left it before the end.
     NotListening,
-    /// Not heard: frequency, spreading factor, bandwidth, sync word, IQ or header mode are others.
+    /// Not heard: frequency, spreading factor, bandwidth, sync word, IQ or header mode differ.
     OtherSettings,
-    /// Not heard: its SNR is below what the spreading factor needs.
+    /// Not heard: the SNR is below what the spreading factor needs.
     TooWeak,
-    /// Not heard: another transmission covered its preamble or header, or held the receiver.
+    /// Not heard: another transmission covered the preamble or header, or occupied the receiver.
     Collided,
-    /// It is being received.
+    /// Being received.
     Receiving,
-    /// The chip flagged it with a wrong CRC.
+    /// Flagged with a wrong CRC.
     CrcBad,
-    /// The chip flagged it as received, and it had no CRC by which the chip could tell whether it is whole.
+    /// Flagged as received, but sent without a CRC that would show whether it is intact.
     WithoutCrc,
     /// Flagged good; its bytes wait in the FIFO.
     Unread,
-    /// Flagged good, and each of its bytes was then read from the FIFO.
+    /// Flagged good, and every byte was read from the FIFO.
     Read,
-    /// Flagged good, and a part of it was overwritten before it was read.
+    /// Flagged good, but partly overwritten before it was read.
     Overwritten,
-    /// Flagged good, and the FIFO was wiped by sleep or a reset before it was read.
+    /// Flagged good, but sleep or a reset wiped the FIFO before it was read.
     Wiped,
 }
 
 impl Fate {
-    /// All of them.
+    /// All fates.
     pub const ALL: [Self; 11] = [
         Self::NotListening,
         Self::OtherSettings,
@@ -56,84 +55,90 @@ impl Fate {
         Self::Wiped,
     ];
 
-    /// Whether it stays as it is, whatever happens.
+    /// Returns `true` if nothing can change this fate any more.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Receiving | Self::Unread)
     }
 
-    /// Whether the chip flagged it good: RxDone with a CRC that is right. All of these had to be read.
+    /// Returns `true` if the chip flagged the packet good: RxDone with a correct CRC. A driver has to read all of
+    /// these.
     pub fn is_flagged_good(self) -> bool {
         matches!(self, Self::Unread | Self::Read | Self::Overwritten | Self::Wiped)
     }
 }
 
-/// One line of a chip's ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One row of a chip's ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Which transmission.
+    /// Number of the transmission.
     pub transmission: TransmissionId,
-    /// What it carried.
+    /// Payload of the transmission.
     pub payload: Arc<[u8]>,
-    /// When it ends or ended, on the air's clock.
+    /// End of the transmission on the air's clock.
     pub ends_at: Duration,
-    /// What became of it.
+    /// Fate of the transmission at this chip.
     pub fate: Fate,
 }
 
-/// How many transmissions met each fate at a chip. Nothing is given up here.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Number of transmissions per fate at a chip, including those whose verdicts are no longer kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally([u64; Fate::ALL.len()]);
 
 impl Tally {
-    /// How many met this one.
+    /// Returns the number of transmissions with this fate.
     pub fn of(&self, fate: Fate) -> u64 {
         self.0[fate as usize]
     }
 
-    /// How many met any of them: all that were on the air.
+    /// Returns the number of all transmissions.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// How many the chip flagged good.
+    /// Returns the number of transmissions that the chip flagged good.
     pub fn flagged_good(&self) -> u64 {
         Fate::ALL.into_iter().filter(|fate| fate.is_flagged_good()).map(|fate| self.of(fate)).sum()
     }
 }
 
-/// The place of a verdict: it stays the same while older ones are given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Entry(u64);
+/// Number of a verdict in its ledger. It stays valid when older verdicts are dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct VerdictId(u64);
 
-/// The verdicts of one chip.
+/// The latest verdicts of one chip, and the tally of all.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    most: usize,
+    max_verdicts: usize,
     verdicts: VecDeque<Verdict>,
-    /// How many were taken or given up before the first one that is kept.
-    gone: u64,
+    /// Number of verdicts that were taken or dropped, which is the id of the first kept one.
+    removed: u64,
     tally: Tally,
 }
 
 impl Ledger {
-    /// Keeps so many verdicts.
-    pub(super) fn new(most: usize) -> Self {
-        Self { most: most.max(MIN_VERDICTS), verdicts: VecDeque::new(), gone: 0, tally: Tally::default() }
+    /// Creates a ledger that keeps `max_verdicts` verdicts, or [`MIN_VERDICTS`] if that is more.
+    pub(super) fn new(max_verdicts: usize) -> Self {
+        Self {
+            max_verdicts: max_verdicts.max(MIN_VERDICTS),
+            verdicts: VecDeque::new(),
+            removed: 0,
+            tally: Tally::default(),
+        }
     }
 
-    pub(super) fn add(&mut self, verdict: Verdict) -> Entry {
-        if self.verdicts.len() == self.most {
+    pub(super) fn add(&mut self, verdict: Verdict) -> VerdictId {
+        if self.verdicts.len() == self.max_verdicts {
             self.verdicts.pop_front();
-            self.gone += 1;
+            self.removed += 1;
         }
         self.tally.0[verdict.fate as usize] += 1;
         self.verdicts.push_back(verdict);
-        Entry(self.gone + self.verdicts.len() as u64 - 1)
+        VerdictId(self.removed + self.verdicts.len() as u64 - 1)
     }
 
-    /// Does nothing for an entry that is gone.
-    pub(super) fn change(&mut self, entry: Entry, fate: Fate) {
-        let place = entry.0.checked_sub(self.gone).and_then(|place| usize::try_from(place).ok());
+    /// Changes the fate of a verdict. Does nothing if the verdict is no longer kept.
+    pub(super) fn set_fate(&mut self, id: VerdictId, fate: Fate) {
+        let place = id.0.checked_sub(self.removed).and_then(|place| usize::try_from(place).ok());
         if let Some(verdict) = place.and_then(|place| self.verdicts.get_mut(place)) {
             self.tally.0[verdict.fate as usize] -= 1;
             self.tally.0[fate as usize] += 1;
@@ -141,11 +146,11 @@ impl Ledger {
         }
     }
 
-    /// Takes the oldest ones, up to the first that may still change.
+    /// Removes and returns the oldest verdicts, up to the first one that can still change.
     pub(super) fn take_final(&mut self) -> Vec<Verdict> {
-        let may_change = self.verdicts.iter().position(|verdict| !verdict.fate.is_final());
-        let taken: Vec<_> = self.verdicts.drain(..may_change.unwrap_or(self.verdicts.len())).collect();
-        self.gone += taken.len() as u64;
+        let first_open = self.verdicts.iter().position(|verdict| !verdict.fate.is_final());
+        let taken: Vec<_> = self.verdicts.drain(..first_open.unwrap_or(self.verdicts.len())).collect();
+        self.removed += taken.len() as u64;
         taken
     }
 

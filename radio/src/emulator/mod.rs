@@ -1,33 +1,55 @@
-//! A chip made of software, register by register, and the air between several of them.
+//! An emulated SX1276 chip, register by register, and the air between several chips.
 //!
-//! An SX1276 in LoRa mode as its data sheet (rev. 7) and its errata note describe it, and, where these are silent, as
-//! single chips were seen to behave; readers that transmit from chips of the same kind; and an air with a clock of its
-//! own that waits for whoever uses it. It is a shipped part: a simulated radio is the real driver on this chip.
+//! The chip follows the data sheet (rev. 7) and the errata note in LoRa mode. Where these are silent, it behaves as
+//! real chips were observed to. Readers transmit from chips of the same kind, and the air has a clock of its own that
+//! waits for the drivers. The emulator ships: a simulated radio is the real driver on this chip.
 //!
-//! # What an emulator without it would miss
+//! # Map
 //!
-//! | property | what would go unseen |
+//! Each module uses only modules above it, so the emulator can be read from top to bottom.
+//!
+//! | module | content |
 //! |---|---|
-//! | The LoRa bit is taken only with a write that asks for sleep; below it lie two sets of registers | a set-up that writes into FSK's registers and reads its own values back |
-//! | Sleep and reset wipe the FIFO; RESET silences the chip for 5 ms | packets lost by a driver that sleeps between them; a chip spoken to too early |
-//! | Packets are appended and wrap; registers 0x10, 0x13, 0x19, 0x1A are of the last one alone | a running pointer of the driver's own; lengths of one packet read with bytes of another |
-//! | Bytes come into the FIFO while they are received, not at RxDone | that the time to read a long packet ends before the next RxDone |
-//! | RxDone is set for a wrong CRC too, and no error for a packet without one | corrupt packets delivered as good |
-//! | Flags are cleared by ones, outlive changes of mode, and a masked one is never set | clearing what was not seen; waiting for what cannot come |
-//! | DIO0 is a level of which the host sees rising edges | a driver that leaves one flag standing and waits for ever |
+//! | `clock`, `ids`, `options`, `random`, `faults`, `ledger`, `registers` | the vocabulary: units, numbers, options, register names |
+//! | `tuning`, `signal` | a modem's settings; the strength of a signal |
+//! | `chip` | the state of one chip, which knows nothing of the air |
+//! | `transmission` | a packet before and while it is on the air |
+//! | `reader_program` | the program of a reader, which sees only registers |
+//! | `world` | all chips, readers and transmissions, and the queue of events: plain data |
+//! | `air` | the world behind a lock; its clock, and the drivers that wait |
+//! | `host` | the wires of a chip as its host sees them: bus, lines, board |
+//! | `reader` | the handle to a reader |
+//! | `device` | a chip behind the kernel's device files (feature `devices`) |
+//!
+//! # What it shows
+//!
+//! Each property is there because its absence would hide a mistake in a driver, or a loss in the field.
+//!
+//! | property | what would stay hidden without it |
+//! |---|---|
+//! | The LoRa bit takes effect only in a write that asks for sleep, and FSK has its own registers at the same addresses | a set-up that writes FSK registers and reads its own values back |
+//! | Sleep and reset wipe the FIFO; RESET silences the chip for 5 ms | packets lost by a driver that sleeps between them; a chip addressed too early |
+//! | Packets are appended and wrap; registers 0x10, 0x13, 0x19 and 0x1A describe the last one only | a driver that keeps its own pointer, or reads the bytes of one packet with the length of another |
+//! | Bytes enter the FIFO during reception, not at RxDone | the time to read a long packet ends before the next RxDone |
+//! | RxDone is set for a wrong CRC too, and a packet without a CRC raises no error | corrupt packets delivered as good |
+//! | Flags are cleared by writing ones, survive mode changes, and are never set while masked | a driver that clears flags it has not seen, or waits for one that cannot come |
+//! | DIO0 is a level, of which the host sees rising edges | a driver that leaves one flag set and waits forever |
 //! | Edges get lost, the line sticks, the bus dies, the chip resets by itself, TxDone never comes | the failures of the field |
-//! | Both ends must agree on frequency, factor, bandwidth, sync word, IQ, header; LowDataRateOptimize apart is a wrong CRC | a driver that is deaf to every reader but itself |
-//! | With a fixed intermediate frequency a narrow channel lies beside what is set | an errata note that was not followed |
-//! | Ratio and frequency error are signed, strength has a zero for each port and a slope | readings that are wrong under the noise, at 433 MHz, for a slow crystal |
-//! | Packets take their time on air, collide, capture each other, and drown in noise | what a barn loses although its driver loses nothing |
-//! | Activity detection finds preambles and no packet in its middle | readers that believe the channel free |
-//! | The ledger knows what became of each transmission at each chip | the difference between what the air lost and what the driver lost |
+//! | Both ends must agree on frequency, factor, bandwidth, sync word, IQ and header; a different LowDataRateOptimize gives a wrong CRC | a driver that hears only itself |
+//! | With a fixed intermediate frequency, a narrow channel is received beside the configured frequency | an erratum that was not followed |
+//! | SNR and frequency error are signed; strength has one offset per port and a slope | wrong readings below the noise, at 433 MHz, or with a slow crystal |
+//! | Packets take air time, collide, capture each other, and drown in noise | what a barn loses although its driver loses nothing |
+//! | Activity detection finds preambles, but no packet after its preamble | readers that believe a busy channel to be free |
+//! | The ledger records the fate of each transmission at each chip | the difference between losses on the air and losses in the driver |
 //!
-//! # What it leaves out
+//! # What it cannot show
 //!
-//! FSK; frequency hopping; temperature; drift within a packet; partial errors that the coding rate would repair (a
-//! packet is whole or wrong, and heard or not at a sharp threshold); what other spreading factors disturb. Settings
-//! take effect when a mode is entered, so what a driver rewrites while it receives does no harm here.
+//! - FSK, frequency hopping, temperature effects, and drift within a packet.
+//! - Partial errors that the coding rate would repair. A packet is intact or corrupt, and heard or not at a sharp
+//!   threshold.
+//! - Interference from other spreading factors.
+//! - A driver that rewrites settings while it receives. Settings take effect when a mode is entered, so such writes
+//!   do no harm here.
 //!
 //! # Example
 //!
@@ -49,34 +71,35 @@
 //! ```
 
 mod air;
-mod board;
-mod chance;
 mod chip;
+mod clock;
 #[cfg(feature = "devices")]
 pub mod device;
-mod fault;
-mod feed;
+mod faults;
+mod host;
+mod ids;
 mod ledger;
-mod queue;
+mod options;
+mod random;
 mod reader;
+mod reader_program;
 mod registers;
 mod signal;
-mod transmission;
-mod tuning;
-mod waiting;
-mod wiring;
-mod world;
-
-pub use air::{Air, AirError, AirOptions, Pace};
-pub use board::{Board02, Board10};
-pub use chip::ChipOptions;
-pub use fault::{DeadBus, Faults, LostEdges, StuckLine};
-pub use feed::Poisson;
-pub use ledger::{Fate, Tally, TransmissionId, Verdict};
-pub use reader::{MAX_QUEUED_PAYLOADS, Reader, ReaderCounts, ReaderOptions};
-pub use registers::Register;
-pub use transmission::Transmission;
-pub use wiring::{BusDown, Chip, Dio0, EmulatedDelay, Reset, Spi02, Spi10};
-
 #[cfg(test)]
 mod tests;
+mod transmission;
+mod tuning;
+mod world;
+
+pub use air::{Air, AirError};
+pub use chip::ChipOptions;
+pub use faults::{DeadBus, Faults, LostEdges, StuckLine};
+pub use host::{Board02, Board10, BusDownError, Chip, Dio0, EmulatedDelay, Reset, Spi02, Spi10};
+pub use ids::TransmissionId;
+pub use ledger::{Fate, Tally, Verdict};
+pub use options::{AirOptions, Pace};
+pub use random::Poisson;
+pub use reader::Reader;
+pub use reader_program::{MAX_QUEUED_PAYLOADS, ReaderCounts, ReaderOptions};
+pub use registers::Register;
+pub use transmission::Transmission;

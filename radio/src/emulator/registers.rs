@@ -1,8 +1,10 @@
-//! The chip's registers in LoRa mode (SX1276 data sheet rev. 7, table 41). The emulator has names and numbers of its
-//! own: were they the driver's, an error in one would be an error in both, and no test would see it.
+//! The chip's registers in LoRa mode (SX1276 data sheet rev. 7, table 41).
+//!
+//! Emulator and driver each name the registers for themselves. With one shared list, a wrong address would be wrong on
+//! both sides and no test would notice.
 
-/// Registers that the emulator gives a meaning to. All others are plain memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Registers that the emulator interprets. All others are plain memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of the data sheet without `Reg`")]
 pub enum Register {
@@ -55,7 +57,7 @@ pub enum Register {
     PaDac = 0x4D,
 }
 
-/// Flags of register 0x12.
+/// Flags of the interrupt register 0x12.
 pub(super) mod irq {
     pub(in crate::emulator) const RX_TIMEOUT: u8 = 0x80;
     pub(in crate::emulator) const RX_DONE: u8 = 0x40;
@@ -66,14 +68,14 @@ pub(super) mod irq {
     pub(in crate::emulator) const CAD_DETECTED: u8 = 0x01;
 }
 
-/// Addresses are seven bits.
+/// Number of registers: an address has seven bits.
 pub(super) const REGISTERS: usize = 0x80;
-/// From here to [`PAGED_TO`] LoRa and FSK have registers of their own (section 4.1.2).
+/// First address at which LoRa and FSK each have their own register (section 4.1.2).
 pub(super) const PAGED_FROM: u8 = 0x0D;
-/// The last of them.
+/// Last address at which LoRa and FSK each have their own register.
 pub(super) const PAGED_TO: u8 = 0x3F;
 
-/// What the registers hold after a reset, by (address, value); all others hold 0.
+/// Register values after a reset, as (address, value); all others are 0.
 const RESET: [(u8, u8); 35] = [
     (0x01, 0x09),
     (0x02, 0x1A),
@@ -112,7 +114,7 @@ const RESET: [(u8, u8); 35] = [
     (0x64, 0xDB),
 ];
 
-/// The registers after a reset.
+/// Returns the registers as they are after a reset.
 pub(super) fn after_reset() -> [u8; REGISTERS] {
     let mut registers = [0; REGISTERS];
     for (address, value) in RESET {
@@ -121,7 +123,7 @@ pub(super) fn after_reset() -> [u8; REGISTERS] {
     registers
 }
 
-/// What the registers of FSK between [`PAGED_FROM`] and [`PAGED_TO`] hold after a reset (table 41); all others hold 0.
+/// FSK register values from [`PAGED_FROM`] to [`PAGED_TO`] after a reset (table 41); all others are 0.
 const FSK_RESET: [(u8, u8); 29] = [
     (0x0D, 0x0E),
     (0x0E, 0x02),
@@ -154,7 +156,8 @@ const FSK_RESET: [(u8, u8); 29] = [
     (0x3F, 0x40),
 ];
 
-/// The page of FSK after a reset. A driver that reads a register of LoRa before the modem is LoRa's reads these.
+/// Returns the FSK page as it is after a reset. A driver that reads a LoRa register before it has switched the modem to
+/// LoRa sees these values.
 pub(super) fn fsk_after_reset() -> [u8; REGISTERS] {
     let mut registers = [0; REGISTERS];
     for (address, value) in FSK_RESET {
@@ -163,7 +166,7 @@ pub(super) fn fsk_after_reset() -> [u8; REGISTERS] {
     registers
 }
 
-/// Whether the host cannot write it (mode `r` in table 41): what the modem reports, and the version.
+/// Returns `true` for registers that the host cannot write (mode `r` in table 41): modem reports and the version.
 pub(super) fn is_read_only(address: u8) -> bool {
     matches!(address, 0x10 | 0x13..=0x1C | 0x25 | 0x28..=0x2A | 0x2C | 0x42)
 }

@@ -1,38 +1,37 @@
-//! What a sender without a chip puts on the air, and how it travels.
+//! Transmissions: as a test describes one, as it is scheduled, and while it is on the air.
 
-use std::sync::Arc;
-
-use super::chip::{ChipIndex, Heard};
-use super::ledger::TransmissionId;
+use super::chip::IncomingPacket;
+use super::ids::{ChipIndex, TransmissionId};
 use super::signal::Signal;
 use super::tuning::Tuning;
 use crate::lora::Modulation;
+use std::sync::Arc;
 
-/// A packet from nowhere: a sender that has no chip, for tests and for other people's traffic.
+/// A packet from a sender without a chip, for tests and for other people's traffic.
 ///
-/// The default is a payload of one byte, -80 dBm at every receiver, nothing wrong with it.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a bit of a register of its own")]
+/// The default is an intact packet with a payload of one byte, at -80 dBm at every receiver.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each mirrors one bit of a register")]
 pub struct Transmission {
-    /// 1..=255 bytes.
+    /// Payload of 1..=255 bytes.
     pub payload: Vec<u8>,
-    /// What it is sent with.
+    /// Modulation that the sender uses.
     pub modulation: Modulation,
-    /// Its power at every receiver.
+    /// Power at every receiver.
     pub rssi_dbm: f64,
-    /// Its SNR at every receiver, where it is not what follows from the power and the noise of the channel.
+    /// SNR at every receiver. `None` derives it from the power and the noise in the channel.
     pub snr_db: Option<f64>,
-    /// Something on the way spoils a byte: a receiver finds the CRC wrong.
+    /// Corrupts the payload on its way, so that receivers find a wrong CRC.
     pub corrupted: bool,
-    /// Whether a CRC is sent.
+    /// Sends a CRC.
     pub crc: bool,
-    /// Whether a header is sent.
+    /// Sends a header.
     pub explicit_header: bool,
-    /// Whether I and Q are exchanged.
+    /// Exchanges I and Q.
     pub inverted_iq: bool,
-    /// LowDataRateOptimize, where it is not what the modulation asks for.
+    /// LowDataRateOptimize of the sender. `None` takes what the modulation requires.
     pub low_data_rate_optimize: Option<bool>,
-    /// The sender's crystal is off by so much.
+    /// Error of the sender's crystal.
     pub frequency_error_hz: i32,
 }
 
@@ -54,23 +53,23 @@ impl Default for Transmission {
 }
 
 impl Transmission {
-    /// This payload, and else the default.
+    /// Returns a transmission of this payload, with defaults for everything else.
     pub fn of(payload: impl Into<Vec<u8>>) -> Self {
         Self { payload: payload.into(), ..Self::default() }
     }
 
-    /// None if the payload has no length that a packet can have.
-    pub(super) fn into_waves(self) -> Option<Waves> {
+    /// Returns `None` if the payload does not fit into a packet.
+    pub(super) fn into_emission(self) -> Option<Emission> {
         let payload_bytes = u8::try_from(self.payload.len()).ok().filter(|&bytes| bytes > 0)?;
         let mut tuning = Tuning::of_modulation(&self.modulation, payload_bytes);
         tuning.crc = self.crc;
         tuning.explicit_header = self.explicit_header;
         tuning.inverted_iq = self.inverted_iq;
         tuning.low_data_rate_optimize = self.low_data_rate_optimize.unwrap_or(tuning.low_data_rate_optimize);
-        Some(Waves {
+        Some(Emission {
             payload: self.payload.into(),
             tuning,
-            origin: Origin::Nowhere { rssi_dbm: self.rssi_dbm },
+            origin: Origin::External { rssi_dbm: self.rssi_dbm },
             snr_db: self.snr_db,
             corrupted: self.corrupted,
             frequency_error_hz: self.frequency_error_hz,
@@ -78,18 +77,19 @@ impl Transmission {
     }
 }
 
-/// Where waves come from, and with that how strong they arrive.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Origin of an emission, which decides its power at a receiver.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Origin {
-    /// They arrive everywhere with the same power.
-    Nowhere { rssi_dbm: f64 },
-    /// A chip sends them; each receiver is so far away as the air says. `entry` is the stay in its transmit mode.
-    Chip { chip: ChipIndex, power_dbm: f64, entry: u64 },
+    /// A sender without a chip: the power is the same at every receiver.
+    External { rssi_dbm: f64 },
+    /// A chip: the power at a receiver depends on the path between them. `stay` identifies the chip's stay in transmit
+    /// mode.
+    Chip { chip: ChipIndex, power_dbm: f64, stay: u64 },
 }
 
-/// What is put on the air.
+/// A packet as its sender emits it.
 #[derive(Debug)]
-pub(super) struct Waves {
+pub(super) struct Emission {
     pub(super) payload: Arc<[u8]>,
     pub(super) tuning: Tuning,
     pub(super) origin: Origin,
@@ -98,34 +98,34 @@ pub(super) struct Waves {
     pub(super) frequency_error_hz: i32,
 }
 
-/// A transmission that has begun.
+/// A transmission that has begun and not ended.
 #[derive(Debug)]
-pub(super) struct OnAir {
+pub(super) struct ActiveTransmission {
     pub(super) id: TransmissionId,
     pub(super) begun_ns: u64,
-    pub(super) waves: Waves,
-    /// The sender stopped before the end.
-    pub(super) cut: bool,
+    pub(super) emission: Emission,
+    /// The sender has stopped before the end.
+    pub(super) aborted: bool,
 }
 
-impl OnAir {
+impl ActiveTransmission {
     pub(super) fn header_ns(&self) -> u64 {
-        self.begun_ns + self.waves.tuning.until_header_ns()
+        self.begun_ns + self.emission.tuning.until_header_ns()
     }
 
     pub(super) fn end_ns(&self) -> u64 {
-        self.begun_ns + self.waves.tuning.air_time_ns(self.waves.tuning.payload_bytes)
+        self.begun_ns + self.emission.tuning.air_time_ns(self.emission.tuning.payload_bytes)
     }
 
-    /// As a receiver sees it that locks on it; `spoiled` by chance.
-    pub(super) fn heard_as(&self, signal: Signal, spoiled: bool) -> Heard {
-        Heard {
+    /// Returns the packet as it arrives with this signal at a receiver. `corrupted` adds a corruption at that receiver.
+    pub(super) fn incoming_packet(&self, signal: Signal, corrupted: bool) -> IncomingPacket {
+        IncomingPacket {
             transmission: self.id,
             signal,
-            sender: self.waves.tuning,
-            payload: self.waves.payload.clone(),
-            corrupted: self.waves.corrupted || spoiled,
-            synchronized_ns: self.begun_ns + self.waves.tuning.until_synchronized_ns(),
+            sender: self.emission.tuning,
+            payload: self.emission.payload.clone(),
+            corrupted: self.emission.corrupted || corrupted,
+            synchronized_ns: self.begun_ns + self.emission.tuning.until_synchronized_ns(),
             header_ns: self.header_ns(),
             end_ns: self.end_ns(),
         }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::ledger::Ledger;
 use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
-use crate::emulator::{Board02, BusDown, Chip, Dio0, EmulatedDelay, Fate, Reset, Spi02};
+use crate::emulator::{Board02, BusDownError, Chip, Dio0, EmulatedDelay, Fate, Reset, Spi02};
 
 /// The account of one run, between the thread of the chip and the radio.
 #[derive(Debug, Clone)]
@@ -136,7 +136,7 @@ pub(super) struct WatchedBoard {
 
 impl Board for WatchedBoard {
     type Bus = Spi02;
-    type BusError = BusDown;
+    type BusError = BusDownError;
     type Reset = Reset;
     type Dio0 = WatchedLine;
     type Delay = EmulatedDelay;

@@ -54,7 +54,7 @@ async fn the_chip_keeps_every_promise_over_embedded_hal_1_0() {
 
 #[tokio::test]
 async fn the_chip_keeps_every_promise_with_every_third_edge_lost() {
-    let faults = Faults { lost_edges: Some(LostEdges::Each(3)), ..Faults::default() };
+    let faults = Faults { lost_edges: Some(LostEdges::EveryNth(3)), ..Faults::default() };
     let radio = async |on_air| about_to_hear(7, on_air, faults, crate::emulator::Chip::board10);
     check(7, radio).await.unwrap();
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
 use radio::Radio;
-use radio::emulator::{BusDown, Chip, EmulatedDelay, Reset, Spi02, Transmission};
+use radio::emulator::{BusDownError, Chip, EmulatedDelay, Reset, Spi02, Transmission};
 use radio::lora::Modulation;
 use sx127x_lora::LoRa;
 use tokio::time::{sleep, timeout};
@@ -156,18 +156,18 @@ impl BoundedBus {
 }
 
 impl Transfer<u8> for BoundedBus {
-    type Error = BusDown;
+    type Error = BusDownError;
 
-    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
+    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDownError> {
         self.count();
         self.bus.transfer(words)
     }
 }
 
 impl Write<u8> for BoundedBus {
-    type Error = BusDown;
+    type Error = BusDownError;
 
-    fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
+    fn write(&mut self, words: &[u8]) -> Result<(), BusDownError> {
         self.count();
         self.bus.write(words)
     }

@@ -54,7 +54,7 @@ impl AroundFrames for Trouble {
             self.torn.extend(just_read);
             self.resets += 1;
             self.packets_until = RESET_EACH;
-            self.chip.reset_by_itself();
+            self.chip.reset_spontaneously();
         }
     }
 
@@ -93,7 +93,7 @@ async fn day(packets: u32) -> RadioCounters {
     let mut chance = ChaCha12Rng::seed_from_u64(SEED);
     let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
     let end = plan(&barn, modulation, packets, &mut chance);
-    barn.chip.set_faults(Faults { lost_edges: Some(LostEdges::Each(EDGE_LOST_EACH)), ..Faults::default() });
+    barn.chip.set_faults(Faults { lost_edges: Some(LostEdges::EveryNth(EDGE_LOST_EACH)), ..Faults::default() });
     let trouble = Trouble {
         chip: barn.chip.clone(),
         chance: ChaCha12Rng::seed_from_u64(SEED + 1),

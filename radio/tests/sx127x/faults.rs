@@ -62,7 +62,7 @@ async fn a_chip_that_resets_itself_is_found_while_nothing_comes() {
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
     for times in 1..=3 {
-        barn.chip.reset_by_itself();
+        barn.chip.reset_spontaneously();
         until("the chip is set up again", || radio.counters().read().rebuilt == times).await;
         assert!(matches!(*last_fault(&radio), Fault::WasReset));
         listening(&radio).await;
@@ -160,7 +160,7 @@ async fn with_a_line_stuck_low_all_is_heard() {
 
 #[tokio::test]
 async fn with_every_edge_lost_all_is_heard() {
-    hears_all_by_looking(Faults { lost_edges: Some(LostEdges::Each(1)), ..Faults::default() }, 40).await;
+    hears_all_by_looking(Faults { lost_edges: Some(LostEdges::EveryNth(1)), ..Faults::default() }, 40).await;
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::board::{Board, BoardError, Wiring};
-use radio::emulator::{Board02, BusDown, Chip, Dio0, EmulatedDelay, Reset, Spi02};
+use radio::emulator::{Board02, BusDownError, Chip, Dio0, EmulatedDelay, Reset, Spi02};
 
 /// What a test does around frames of chip select.
 pub(crate) trait AroundFrames: Send + 'static {
@@ -41,7 +41,7 @@ impl<A: AroundFrames> WatchedFrames<A> {
 
 impl<A: AroundFrames> Board for WatchedFrames<A> {
     type Bus = WatchedBus<A>;
-    type BusError = BusDown;
+    type BusError = BusDownError;
     type Reset = Reset;
     type Dio0 = Dio0;
     type Delay = EmulatedDelay;
@@ -59,9 +59,9 @@ pub(crate) struct WatchedBus<A> {
 }
 
 impl<A: AroundFrames> Transfer<u8> for WatchedBus<A> {
-    type Error = BusDown;
+    type Error = BusDownError;
 
-    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDown> {
+    fn transfer<'w>(&mut self, words: &'w mut [u8]) -> Result<&'w [u8], BusDownError> {
         let mut around = self.around.lock().unwrap();
         around.before_frame();
         let address = words[0];
@@ -72,9 +72,9 @@ impl<A: AroundFrames> Transfer<u8> for WatchedBus<A> {
 }
 
 impl<A: AroundFrames> Write<u8> for WatchedBus<A> {
-    type Error = BusDown;
+    type Error = BusDownError;
 
-    fn write(&mut self, words: &[u8]) -> Result<(), BusDown> {
+    fn write(&mut self, words: &[u8]) -> Result<(), BusDownError> {
         let mut around = self.around.lock().unwrap();
         around.before_frame();
         self.bus.write(words)?;

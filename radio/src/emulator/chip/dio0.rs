@@ -1,23 +1,24 @@
-//! The line DIO0: a level that the chip drives, and edges that the host sees.
+//! The DIO0 line: the level that the chip drives, and the edges that the host sees.
 
-use super::super::fault::{Faults, LostEdges, StuckLine};
+use crate::emulator::faults::{Faults, LostEdges, StuckLine};
+use crate::emulator::random;
 
-/// Edges that a host keeps for someone who is not waiting: so many the kernel queues for a line.
+/// Number of edges that are queued while the host does not wait; the kernel queues as many per line.
 const MAX_QUEUED_EDGES: u32 = 16;
 
 /// Level and edges of DIO0.
 #[derive(Debug, Default)]
-pub(in crate::emulator) struct Line {
+pub(in crate::emulator) struct Dio0Line {
     high: bool,
     edges: u32,
-    /// Rising edges since faults were set.
+    /// Rising edges since the faults were set.
     rises: u32,
-    /// State of the chance that loses edges.
-    chance: u64,
+    /// Random state that decides which edges are lost.
+    random_state: u64,
 }
 
-impl Line {
-    /// The chip drives the line so; a fault may hold it elsewhere.
+impl Dio0Line {
+    /// Sets the level that the chip drives. A fault may hold the line at another level.
     pub(super) fn drive(&mut self, high: bool, faults: &Faults) {
         let high = match faults.stuck_dio0 {
             Some(StuckLine::High) => true,
@@ -34,28 +35,28 @@ impl Line {
         }
     }
 
-    /// Counting and chance begin anew.
+    /// Restarts the counter and the random state that decide which edges are lost.
     pub(in crate::emulator) fn restart_faults(&mut self, seed: u64) {
         self.rises = 0;
-        self.chance = seed;
+        self.random_state = seed;
     }
 
     fn is_lost(&mut self, lost: Option<LostEdges>) -> bool {
         match lost {
-            None | Some(LostEdges::Each(0)) => false,
-            Some(LostEdges::Each(n)) => self.rises.is_multiple_of(n),
+            None | Some(LostEdges::EveryNth(0)) => false,
+            Some(LostEdges::EveryNth(n)) => self.rises.is_multiple_of(n),
             Some(LostEdges::PerMille(per_mille)) => {
-                self.chance = super::super::chance::next(self.chance);
-                self.chance % 1_000 < u64::from(per_mille)
+                self.random_state = random::next(self.random_state);
+                self.random_state % 1_000 < u64::from(per_mille)
             }
         }
     }
 
-    /// Takes one edge, if there was one.
+    /// Takes one queued edge. Returns `false` if there was none.
     pub(in crate::emulator) fn take_edge(&mut self) -> bool {
-        let seen = self.edges > 0;
+        let taken = self.edges > 0;
         self.edges = self.edges.saturating_sub(1);
-        seen
+        taken
     }
 
     pub(in crate::emulator) fn has_edge(&self) -> bool {

@@ -1,27 +1,27 @@
-//! The FIFO: 256 bytes, and which of them still have to be read.
+//! The FIFO: 256 bytes, and the packets in it that are still unread.
 
-use super::super::ledger::{Entry, Fate, Ledger};
+use crate::emulator::ledger::{Fate, Ledger, VerdictId};
 
-/// Bytes in it: every address is a `u8`, and wraps by itself.
+/// Size of the FIFO. Every address is a `u8` and wraps by itself.
 const FIFO_BYTES: usize = 256;
 
-/// The data buffer of the chip (data sheet, section 4.1.2.3).
+/// The chip's data buffer (data sheet, section 4.1.2.3).
 ///
-/// Beside each byte stands which packet it belongs to until it is read, so that the ledger can tell a packet that was
-/// read whole from one that was overwritten first.
+/// Each byte carries the packet that it belongs to until it is read. So the ledger can distinguish a packet that was
+/// read completely from one that was overwritten first.
 #[derive(Debug)]
 pub(super) struct Fifo {
     bytes: [u8; FIFO_BYTES],
-    owners: [Option<Entry>; FIFO_BYTES],
-    /// At most one for each byte.
-    unread: Vec<Unread>,
+    owners: [Option<VerdictId>; FIFO_BYTES],
+    /// Packets with unread bytes; at most one per byte.
+    unread: Vec<UnreadPacket>,
 }
 
-/// A packet that was flagged good and of which bytes have not been read.
+/// A packet that was flagged good and has unread bytes.
 #[derive(Debug)]
-struct Unread {
-    entry: Entry,
-    left_bytes: u16,
+struct UnreadPacket {
+    verdict: VerdictId,
+    unread_bytes: u16,
 }
 
 impl Default for Fifo {
@@ -31,59 +31,59 @@ impl Default for Fifo {
 }
 
 impl Fifo {
-    /// What stands there. Reading it counts for the packet it belongs to.
+    /// Reads a byte, which then counts as read for the packet that it belongs to.
     pub(super) fn read(&mut self, address: u8, ledger: &mut Ledger) -> u8 {
         let place = usize::from(address);
-        if let Some(entry) = self.owners[place].take()
-            && let Some(at) = self.unread.iter().rposition(|unread| unread.entry == entry)
+        if let Some(verdict) = self.owners[place].take()
+            && let Some(at) = self.unread.iter().rposition(|packet| packet.verdict == verdict)
         {
-            self.unread[at].left_bytes -= 1;
-            if self.unread[at].left_bytes == 0 {
+            self.unread[at].unread_bytes -= 1;
+            if self.unread[at].unread_bytes == 0 {
                 self.unread.remove(at);
-                ledger.change(entry, Fate::Read);
+                ledger.set_fate(verdict, Fate::Read);
             }
         }
         self.bytes[place]
     }
 
-    /// Looks without reading.
+    /// Returns a byte without marking it as read.
     pub(super) fn peek(&self, address: u8) -> u8 {
         self.bytes[usize::from(address)]
     }
 
-    /// A packet that stood there unread is lost.
+    /// Writes a byte. An unread packet at this address is lost.
     pub(super) fn write(&mut self, address: u8, byte: u8, ledger: &mut Ledger) {
         let place = usize::from(address);
-        if let Some(entry) = self.owners[place].take() {
-            self.lose(entry, ledger);
+        if let Some(verdict) = self.owners[place].take() {
+            self.lose(verdict, ledger);
         }
         self.bytes[place] = byte;
     }
 
-    /// From here on these bytes are a packet that has to be read.
-    pub(super) fn own(&mut self, start: u8, length: u8, entry: Entry) {
+    /// Marks bytes as an unread packet.
+    pub(super) fn mark_unread(&mut self, start: u8, length: u8, verdict: VerdictId) {
         for offset in 0..length {
-            self.owners[usize::from(start.wrapping_add(offset))] = Some(entry);
+            self.owners[usize::from(start.wrapping_add(offset))] = Some(verdict);
         }
-        self.unread.push(Unread { entry, left_bytes: u16::from(length) });
+        self.unread.push(UnreadPacket { verdict, unread_bytes: u16::from(length) });
     }
 
-    /// Sleep and reset lose what is in it.
+    /// Clears the FIFO, as sleep and reset do. All unread packets are lost.
     pub(super) fn wipe(&mut self, ledger: &mut Ledger) {
-        for Unread { entry, .. } in std::mem::take(&mut self.unread) {
-            ledger.change(entry, Fate::Wiped);
+        for UnreadPacket { verdict, .. } in std::mem::take(&mut self.unread) {
+            ledger.set_fate(verdict, Fate::Wiped);
         }
         self.bytes = [0; FIFO_BYTES];
         self.owners = [None; FIFO_BYTES];
     }
 
-    fn lose(&mut self, entry: Entry, ledger: &mut Ledger) {
-        self.unread.retain(|unread| unread.entry != entry);
+    fn lose(&mut self, verdict: VerdictId, ledger: &mut Ledger) {
+        self.unread.retain(|packet| packet.verdict != verdict);
         for owner in &mut self.owners {
-            if *owner == Some(entry) {
+            if *owner == Some(verdict) {
                 *owner = None;
             }
         }
-        ledger.change(entry, Fate::Overwritten);
+        ledger.set_fate(verdict, Fate::Overwritten);
     }
 }

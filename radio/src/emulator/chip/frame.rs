@@ -1,14 +1,14 @@
-//! One frame of chip select on the bus (data sheet, section 2.2: the SPI interface).
+//! One chip-select frame on the bus (data sheet, section 2.2: the SPI interface).
 
-use super::super::registers::{PAGED_FROM, PAGED_TO, Register, is_read_only};
 use super::ChipState;
 use super::mode::Mode;
+use crate::emulator::registers::{PAGED_FROM, PAGED_TO, Register, is_read_only};
 
-/// What comes back while the address goes out. The sheet names no value; traces of chips show this one
+/// Byte that the chip returns while the address goes out. The data sheet names no value; traces of chips show this one
 /// (Lora-net/SWL2001, issues 145 to 147).
 const WHILE_ADDRESSED: u8 = 0x00;
 
-/// A frame: chip select is low from its first byte to its last.
+/// A frame: the bytes that are exchanged while chip select is low.
 #[derive(Debug, Default)]
 pub(in crate::emulator) struct Frame {
     address: Option<u8>,
@@ -29,7 +29,7 @@ impl Frame {
             self.writes = byte & 0x80 != 0;
             return WHILE_ADDRESSED;
         };
-        // A burst goes on to the next register, but stays at the FIFO.
+        // A burst advances from register to register, but stays at the FIFO.
         if address != Register::Fifo as u8 {
             self.address = Some((address + 1) & 0x7F);
         }
@@ -40,7 +40,7 @@ impl Frame {
 impl ChipState {
     fn read(&mut self, address: u8) -> u8 {
         if address == Register::Fifo as u8 {
-            return self.through_fifo(|chip, at| chip.fifo.read(at, &mut chip.ledger));
+            return self.access_fifo(|chip, at| chip.fifo.read(at, &mut chip.ledger));
         }
         if address == Register::Version as u8 {
             return self.faults.version.unwrap_or(self.register(Register::Version));
@@ -48,10 +48,10 @@ impl ChipState {
         self.page(address)[usize::from(address)]
     }
 
-    /// Gives what stood there before, as the chip does.
+    /// Writes a register and returns its previous value, as the chip does.
     fn write(&mut self, address: u8, value: u8) -> u8 {
         if address == Register::Fifo as u8 {
-            return self.through_fifo(|chip, at| {
+            return self.access_fifo(|chip, at| {
                 let before = chip.fifo.peek(at);
                 chip.fifo.write(at, value, &mut chip.ledger);
                 before
@@ -78,8 +78,8 @@ impl ChipState {
         if self.is_on_lora_page(address) { &self.registers } else { &self.fsk }
     }
 
-    /// An access at the pointer, which goes on by one and wraps. In sleep the FIFO cannot be reached.
-    fn through_fifo(&mut self, access: impl FnOnce(&mut Self, u8) -> u8) -> u8 {
+    /// Accesses the FIFO at its pointer, which then advances by one and wraps. In sleep the FIFO is out of reach.
+    fn access_fifo(&mut self, access: impl FnOnce(&mut Self, u8) -> u8) -> u8 {
         if self.mode() == Mode::Sleep {
             return 0;
         }

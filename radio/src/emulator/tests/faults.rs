@@ -1,4 +1,4 @@
-use super::super::{BusDown, DeadBus, Faults, LostEdges, StuckLine};
+use super::super::{BusDownError, DeadBus, Faults, LostEdges, StuckLine};
 use super::*;
 
 fn faulty(faults: Faults) -> Host {
@@ -24,8 +24,8 @@ fn a_dead_bus_reads_one_value_everywhere_and_takes_nothing() {
 #[test]
 fn a_failing_bus_gives_errors() {
     let mut host = faulty(Faults { failing_bus: true, ..Faults::default() });
-    assert_eq!(host.spi.transfer(&mut [0x42, 0]), Err(BusDown));
-    assert_eq!(host.spi.write(&[0x81, 0]), Err(BusDown));
+    assert_eq!(host.spi.transfer(&mut [0x42, 0]), Err(BusDownError));
+    assert_eq!(host.spi.write(&[0x81, 0]), Err(BusDownError));
 }
 
 #[test]
@@ -70,9 +70,9 @@ fn edges_of(lost_edges: LostEdges, packets: u32) -> Vec<bool> {
 
 #[test]
 fn each_third_edge_is_lost_where_that_is_the_fault() {
-    assert_eq!(edges_of(LostEdges::Each(3), 6), [true, true, false, true, true, false]);
-    assert_eq!(edges_of(LostEdges::Each(1), 2), [false, false]);
-    assert_eq!(edges_of(LostEdges::Each(0), 2), [true, true]);
+    assert_eq!(edges_of(LostEdges::EveryNth(3), 6), [true, true, false, true, true, false]);
+    assert_eq!(edges_of(LostEdges::EveryNth(1), 2), [false, false]);
+    assert_eq!(edges_of(LostEdges::EveryNth(0), 2), [true, true]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_reset_by_itself_is_not_told_and_stops_the_reception() {
     let mut host = Host::listening(&air);
     air.transmit(sent_with(Modulation::default()), Duration::ZERO).unwrap();
     air.pass(ms(30));
-    host.chip.reset_by_itself();
+    host.chip.reset_spontaneously();
     air.pass_until_quiet(ms(1_000));
     assert_eq!(host.wait(ms(1)), Wake::TimedOut);
     assert_eq!(host.mode_now(), 0x09);

@@ -110,7 +110,7 @@ fn sleep_and_reset_wipe_what_was_not_read() {
     host.mode(SLEEP);
     host.mode(RECEIVE);
     host.hear(Transmission::of(*b"b"));
-    host.chip.reset_by_itself();
+    host.chip.reset_spontaneously();
     assert_eq!(host.fates(), [Fate::Wiped, Fate::Wiped]);
     assert_eq!(host.chip.tally().flagged_good(), 2);
 }

@@ -1,17 +1,17 @@
 //! What the emulated chip and its air do, told one by one, through the wires that every host has.
 
-mod anything;
-mod by_chance;
+mod arbitrary_actions;
 mod collisions;
 mod faults;
 mod fifo;
-mod hearing;
+mod link;
+mod loss_and_corruption;
 mod modes;
 mod readers;
-mod receiving;
+mod reception;
 mod registers;
-mod sending;
 mod time;
+mod transmission;
 
 use std::time::Duration;
 

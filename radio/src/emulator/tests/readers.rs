@@ -53,7 +53,7 @@ fn a_reader_waits_for_a_preamble_that_is_too_weak_to_be_measured() {
 fn a_reader_that_does_not_listen_talks_into_others() {
     let air = Air::default();
     let barn = Host::listening(&air);
-    let reader = air.reader(ReaderOptions { listens: false, ..ReaderOptions::default() });
+    let reader = air.reader(ReaderOptions { listen_before_talk: false, ..ReaderOptions::default() });
     air.transmit(Transmission::of([1; 100]), Duration::ZERO).unwrap();
     air.pass(ms(60));
     reader.send(b"at once").unwrap();
@@ -67,7 +67,7 @@ fn a_reader_keeps_so_many_payloads_and_says_when_it_cannot() {
     let reader = air.reader(ReaderOptions::default());
     let given: Vec<_> = (0..=MAX_QUEUED_PAYLOADS).map(|_| reader.send(b"a")).collect();
     assert_eq!(given.iter().filter(|given| given.is_ok()).count(), MAX_QUEUED_PAYLOADS);
-    assert_eq!(given.last(), Some(&Err(AirError::ReaderFull(MAX_QUEUED_PAYLOADS))));
+    assert_eq!(given.last(), Some(&Err(AirError::ReaderFull)));
     assert_eq!(reader.send(b""), Err(AirError::PayloadLength(0)));
     air.pass_until_quiet(ms(60_000));
     assert_eq!(reader.counts().sent, MAX_QUEUED_PAYLOADS as u64);
@@ -110,7 +110,7 @@ fn a_chip_that_resets_in_the_middle_is_set_up_again() {
     let reader = air.reader(ReaderOptions::default());
     reader.send(&[1; 100]).unwrap();
     air.pass(ms(50));
-    reader.chip().reset_by_itself();
+    reader.chip().reset_spontaneously();
     air.pass(ms(1_000));
     reader.send(b"again").unwrap();
     air.pass_until_quiet(ms(1_000));

@@ -117,8 +117,8 @@ fn what_no_packet_can_hold_is_refused() {
 #[test]
 fn a_ledger_keeps_so_many_verdicts_and_counts_them_all() {
     let air = Air::default();
-    let chip = air.chip(ChipOptions { verdicts: 1, ..ChipOptions::named("barn") });
-    let none = air.chip(ChipOptions { verdicts: 0, ..ChipOptions::named("other") });
+    let chip = air.chip(ChipOptions { max_verdicts: 1, ..ChipOptions::named("barn") });
+    let none = air.chip(ChipOptions { max_verdicts: 0, ..ChipOptions::named("other") });
     for n in 0..600 {
         air.transmit(Transmission::of(*b"a"), ms(100 * n)).unwrap();
     }

@@ -1,66 +1,75 @@
-//! All chips, all that is on the air, and what happens next. One lock is around it.
+//! The world: all chips and readers of an air, the transmissions between them, and the queue of future events.
+//!
+//! The world is plain data. It knows neither locks nor threads nor real time; its clock moves only in
+//! [`run_until`](World::run_until) and [`run_next`](World::run_next).
 
-mod modes;
+mod event_queue;
+mod mode_changes;
 mod propagation;
-mod receiving;
-mod sources;
+mod readers;
+mod timed_source;
+mod transmissions;
 
+use self::event_queue::EventQueue;
+use self::timed_source::TimedSource;
+use super::chip::{ChipOptions, ChipState};
+use super::ids::{ChipIndex, ReaderIndex, TransmissionId};
+use super::options::AirOptions;
+use super::reader_program::ReaderProgram;
+use super::transmission::{ActiveTransmission, Emission, Transmission};
 use std::collections::HashMap;
 
-use self::sources::ReaderState;
-use super::air::AirOptions;
-use super::chip::{ChipIndex, ChipOptions, ChipState};
-use super::feed::Feed;
-use super::ledger::TransmissionId;
-use super::queue::Queue;
-use super::reader::ReaderIndex;
-use super::transmission::{OnAir, Transmission, Waves};
-use super::waiting::Driver;
-
-/// A signal survives another one that is weaker by so much, and no other (Bor et al., "Do LoRa Low-Power Wide-Area
-/// Networks Scale?", 2016, section 3.3).
+/// A signal survives another one that is at least this much weaker (Bor et al., "Do LoRa Low-Power Wide-Area Networks
+/// Scale?", 2016, section 3.3).
 const CAPTURE_DB: f64 = 6.0;
 
-/// From the write of the transmit mode to the first wave: synthesizer and ramp (data sheet, section 2.5, "transmitter
-/// wake-up time").
-const TRANSMIT_START_NS: u64 = 120_000;
-
-/// Something that will happen.
+/// Something that happens at a time on the air's clock.
 #[derive(Debug)]
-pub(super) enum Event {
+enum Event {
     /// A transmission begins.
-    Begin(TransmissionId, Box<Waves>),
-    /// Receivers lock on it, or do not.
+    Begin(TransmissionId, Box<Emission>),
+    /// Receivers lock on a transmission or miss it.
     Lock(TransmissionId),
-    /// Its header is over.
+    /// The header of a transmission ends.
     Header(TransmissionId),
-    /// It is over.
+    /// A transmission ends.
     End(TransmissionId),
-    /// A chip has looked for activity, if it is still in that stay.
-    ActivityDetected { chip: ChipIndex, entry: u64 },
-    /// A chip has waited long enough for a preamble, if it is still in that stay.
-    ReceiveTimedOut { chip: ChipIndex, entry: u64 },
-    /// A reader's program goes on, if it still waits for this.
+    /// Activity detection is done, if the chip is still in that stay.
+    ActivityDetected { chip: ChipIndex, stay: u64 },
+    /// The wait for a preamble times out, if the chip is still in that stay.
+    ReceiveTimedOut { chip: ChipIndex, stay: u64 },
+    /// A reader's program continues, if it still waits in that turn.
     ReaderWakes { reader: ReaderIndex, turn: u64 },
-    /// The next payload of a reader's feed is there.
+    /// The next payload of a reader's source arrives.
     PayloadArrives(ReaderIndex),
-    /// The next transmission of a feed begins.
-    Feeds(usize),
+    /// The next transmission of a source begins.
+    SourceTransmits(usize),
 }
 
-/// The air and the chips on it.
+/// A reader on the air.
+#[derive(Debug)]
+struct ReaderState {
+    program: ReaderProgram,
+    chip: ChipIndex,
+    /// Number of times the program has continued. An event for an earlier turn no longer wakes it.
+    turn: u64,
+    source: Option<TimedSource<Vec<u8>>>,
+}
+
+/// The air with everything on it.
 #[derive(Debug)]
 pub(super) struct World {
     options: AirOptions,
     now_ns: u64,
-    queue: Queue<Event>,
+    queue: EventQueue<Event>,
     chips: Vec<ChipState>,
+    /// The reader whose program drives a chip, by the chip's index. `None` for chips with a host outside of the world.
+    readers_by_chip: Vec<Option<ReaderIndex>>,
     readers: Vec<ReaderState>,
-    feeds: Vec<Feed<Transmission>>,
-    /// What is being sent now: a few at most.
-    on_air: Vec<OnAir>,
+    sources: Vec<TimedSource<Transmission>>,
+    /// Transmissions on the air now; a few at most.
+    active: Vec<ActiveTransmission>,
     next_id: u64,
-    pub(super) drivers: Vec<Driver>,
     path_losses_db: HashMap<(usize, usize), f64>,
 }
 
@@ -69,13 +78,13 @@ impl World {
         Self {
             options,
             now_ns: 0,
-            queue: Queue::default(),
+            queue: EventQueue::default(),
             chips: Vec::new(),
+            readers_by_chip: Vec::new(),
             readers: Vec::new(),
-            feeds: Vec::new(),
-            on_air: Vec::new(),
+            sources: Vec::new(),
+            active: Vec::new(),
             next_id: 0,
-            drivers: Vec::new(),
             path_losses_db: HashMap::new(),
         }
     }
@@ -84,81 +93,76 @@ impl World {
         self.now_ns
     }
 
-    pub(super) fn planned(&self) -> usize {
+    pub(super) fn seed(&self) -> u64 {
+        self.options.seed
+    }
+
+    /// Returns the number of scheduled events.
+    pub(super) fn scheduled(&self) -> usize {
         self.queue.len()
     }
 
-    /// When something happens next, if anything will.
+    /// Returns the time of the next event, or `None` if nothing is scheduled.
     pub(super) fn next_ns(&self) -> Option<u64> {
         self.queue.next_ns()
     }
 
     pub(super) fn add_chip(&mut self, options: ChipOptions) -> ChipIndex {
         self.chips.push(ChipState::new(options));
+        self.readers_by_chip.push(None);
         ChipIndex(self.chips.len() - 1)
     }
 
-    /// A chip. Indices are only made by [`add_chip`](Self::add_chip), and chips are never taken away.
+    /// Returns a chip. Every index is valid: [`add_chip`](Self::add_chip) creates them all, and chips are never removed.
     pub(super) fn chip(&mut self, chip: ChipIndex) -> &mut ChipState {
         &mut self.chips[chip.0]
     }
 
     pub(super) fn has_edge(&self, chip: ChipIndex) -> bool {
-        self.chips[chip.0].line.has_edge()
+        self.chips[chip.0].dio0.has_edge()
     }
 
-    pub(super) fn has_several_drivers(&self) -> bool {
-        self.drivers.len() > 1
-    }
-
+    /// Sets the path loss between two chips, in both directions.
     pub(super) fn set_path_loss_db(&mut self, one: ChipIndex, other: ChipIndex, loss_db: f64) {
         self.path_losses_db.insert((one.0, other.0), loss_db);
         self.path_losses_db.insert((other.0, one.0), loss_db);
     }
 
-    /// Time goes on to there, and all happens that is due.
-    pub(super) fn run_to(&mut self, until_ns: u64) {
-        while self.happens_by(until_ns) {}
+    /// Moves the clock to `until_ns`, through all events up to then.
+    pub(super) fn run_until(&mut self, until_ns: u64) {
+        while self.run_next(until_ns) {}
         self.now_ns = self.now_ns.max(until_ns);
     }
 
-    /// The next thing happens, if it is due by then. False if nothing is.
-    pub(super) fn happens_by(&mut self, until_ns: u64) -> bool {
-        let Some((at_ns, event)) = self.queue.take_by(until_ns) else { return false };
+    /// Moves the clock to the next event and carries it out. Returns `false` if there is no event up to `until_ns`.
+    pub(super) fn run_next(&mut self, until_ns: u64) -> bool {
+        let Some((at_ns, event)) = self.queue.pop_due(until_ns) else { return false };
         self.now_ns = self.now_ns.max(at_ns);
         match event {
-            Event::Begin(id, waves) => self.begin(id, *waves),
+            Event::Begin(id, emission) => self.begin(id, *emission),
             Event::Lock(id) => self.lock(id),
-            Event::Header(id) => self.header(id),
+            Event::Header(id) => self.end_header(id),
             Event::End(id) => self.end(id),
-            Event::ActivityDetected { chip, entry } => self.report_activity(chip, entry),
-            Event::ReceiveTimedOut { chip, entry } => self.time_out(chip, entry),
+            Event::ActivityDetected { chip, stay } => self.report_activity(chip, stay),
+            Event::ReceiveTimedOut { chip, stay } => self.time_out(chip, stay),
             Event::ReaderWakes { reader, turn } => self.wake_reader(reader, turn),
-            Event::PayloadArrives(reader) => self.let_payload_arrive(reader),
-            Event::Feeds(feed) => self.let_next_be_fed(feed),
+            Event::PayloadArrives(reader) => self.deliver_payload(reader),
+            Event::SourceTransmits(source) => self.transmit_from_source(source),
         }
         true
     }
 
-    /// Puts waves on the air at a time that is not past.
-    pub(super) fn plan_waves(&mut self, at_ns: u64, waves: Waves) -> TransmissionId {
-        let id = TransmissionId(self.next_id);
-        self.next_id += 1;
-        self.queue.plan(at_ns.max(self.now_ns), Event::Begin(id, Box::new(waves)));
-        id
-    }
-
-    /// Acts on what the last access or event did to a chip.
+    /// Acts on the effects of the last access or event on a chip: a mode that was entered, and DIO0.
     pub(super) fn settle(&mut self, index: ChipIndex) {
         while let Some(mode) = self.chip(index).take_entered() {
             self.enter(index, mode);
         }
         let chip = self.chip(index);
-        chip.settle_line();
-        if let Some(reader) = chip.host
-            && chip.line.take_edge()
+        chip.update_dio0();
+        if let Some(reader) = self.readers_by_chip[index.0]
+            && self.chip(index).dio0.take_edge()
         {
-            self.alert(reader);
+            self.alert_reader(reader);
         }
     }
 }

@@ -1,59 +1,62 @@
-//! How strong waves arrive, and whether a receiver can lock on them.
+//! Propagation: the strength at which transmissions arrive, and whether a receiver can lock on them.
 
 use super::{CAPTURE_DB, World};
-use crate::emulator::chance;
-use crate::emulator::chip::ChipIndex;
-use crate::emulator::ledger::{Fate, TransmissionId};
+use crate::emulator::ids::{ChipIndex, TransmissionId};
+use crate::emulator::ledger::Fate;
+use crate::emulator::random;
 use crate::emulator::registers::Register;
 use crate::emulator::signal::{self, Signal};
-use crate::emulator::transmission::{OnAir, Origin};
+use crate::emulator::transmission::{ActiveTransmission, Origin};
 use crate::emulator::tuning::Tuning;
 
-/// Readings of the strength of noise differ by so much.
+/// Standard deviation of the measured noise.
 const NOISE_DEVIATION_DB: f64 = 1.0;
 
-/// Kinds of chance that are drawn for a transmission at a chip, apart from its fading.
-pub(super) const LOSS: u64 = 1 << 62;
-pub(super) const CORRUPTION: u64 = 1 << 63;
+/// Salts that keep the draws for a transmission at a chip independent of each other and of its fading.
+pub(super) const LOSS_SALT: u64 = 1 << 62;
+pub(super) const CORRUPTION_SALT: u64 = 1 << 63;
 
 impl World {
-    /// How it arrives at a receiver that can lock on it, or why none can.
-    pub(super) fn hear(&mut self, index: ChipIndex, transmission: &OnAir) -> Result<Signal, Fate> {
+    /// Returns the signal of a transmission at a receiver that can lock on it, or the reason why it cannot.
+    pub(super) fn receive(&mut self, index: ChipIndex, transmission: &ActiveTransmission) -> Result<Signal, Fate> {
         let chip = &self.chips[index.0];
         let receiver = chip.tuning.filter(|_| chip.is_lora() && chip.mode().receives()).ok_or(Fate::NotListening)?;
-        if transmission.cut {
+        if transmission.aborted {
             return Err(Fate::Collided);
         }
-        let waves = &transmission.waves;
+        let emission = &transmission.emission;
         let power_dbm = self.power_at(index, transmission);
-        let offset_hz = waves.frequency_error_hz - chip.options.frequency_error_hz;
-        let mut signal = signal::arriving(power_dbm, self.options.noise_figure_db, &waves.tuning, offset_hz, &receiver);
-        if !receiver.hears(&waves.tuning, signal.frequency_error_hz) {
+        let offset_hz = emission.frequency_error_hz - chip.options.frequency_error_hz;
+        let mut signal =
+            signal::at_receiver(power_dbm, self.options.noise_figure_db, &emission.tuning, offset_hz, &receiver);
+        if !receiver.hears(&emission.tuning, signal.frequency_error_hz) {
             return Err(Fate::OtherSettings);
         }
-        signal.snr_db = waves.snr_db.unwrap_or(signal.snr_db);
-        let fades = self.happens(self.options.loss, LOSS, transmission.id, index);
-        if fades || signal.snr_db < signal::lowest_snr_db(receiver.spreading_factor) {
+        signal.snr_db = emission.snr_db.unwrap_or(signal.snr_db);
+        let is_lost = self.draw(self.options.loss, LOSS_SALT, transmission.id, index);
+        if is_lost || signal.snr_db < signal::lowest_snr_db(receiver.spreading_factor) {
             return Err(Fate::TooWeak);
         }
-        let is_covered = self.on_air.iter().any(|other| {
-            !other.cut
-                && other.waves.tuning.disturbs(&waves.tuning)
+        let is_covered = self.active.iter().any(|other| {
+            !other.aborted
+                && other.emission.tuning.disturbs(&emission.tuning)
                 && self.power_at(index, other) > power_dbm - CAPTURE_DB
         });
         if is_covered || !chip.searches() { Err(Fate::Collided) } else { Ok(signal) }
     }
 
-    /// Whether what has this probability happens to a transmission at a chip. The number drawn is the same whatever the
-    /// probability: a worse air takes the same transmissions and more.
-    pub(super) fn happens(&self, probability: f64, what: u64, id: TransmissionId, index: ChipIndex) -> bool {
-        probability > 0.0 && chance::unit(chance::of([self.options.seed ^ what, id.0, index.0 as u64])) < probability
+    /// Returns `true` with this probability, for a transmission at a chip.
+    ///
+    /// The number drawn does not depend on the probability. A higher probability therefore hits the same transmissions
+    /// and some more.
+    pub(super) fn draw(&self, probability: f64, salt: u64, id: TransmissionId, index: ChipIndex) -> bool {
+        probability > 0.0 && random::unit(random::hash([self.options.seed ^ salt, id.0, index.0 as u64])) < probability
     }
 
-    /// With which power a transmission arrives at a chip.
-    pub(super) fn power_at(&self, index: ChipIndex, transmission: &OnAir) -> f64 {
-        let power_dbm = match transmission.waves.origin {
-            Origin::Nowhere { rssi_dbm } => rssi_dbm,
+    /// Returns the power of a transmission at a chip, with path loss and fading.
+    pub(super) fn power_at(&self, index: ChipIndex, transmission: &ActiveTransmission) -> f64 {
+        let power_dbm = match transmission.emission.origin {
+            Origin::External { rssi_dbm } => rssi_dbm,
             Origin::Chip { chip, power_dbm, .. } => {
                 let loss_db = self.path_losses_db.get(&(chip.0, index.0));
                 power_dbm - loss_db.copied().unwrap_or(self.options.path_loss_db)
@@ -62,36 +65,36 @@ impl World {
         if self.options.fading_db == 0.0 {
             return power_dbm;
         }
-        let random = chance::of([self.options.seed, transmission.id.0, index.0 as u64]);
-        power_dbm + self.options.fading_db * chance::normal(random)
+        let drawn = random::hash([self.options.seed, transmission.id.0, index.0 as u64]);
+        power_dbm + self.options.fading_db * random::normal(drawn)
     }
 
-    /// Signal to noise of a transmission in the channel of a receiver.
-    pub(super) fn snr_at(&self, index: ChipIndex, transmission: &OnAir, receiver: &Tuning) -> f64 {
+    /// Returns the SNR of a transmission in the receiver's channel.
+    pub(super) fn snr_at(&self, index: ChipIndex, transmission: &ActiveTransmission, receiver: &Tuning) -> f64 {
         self.power_at(index, transmission)
             - signal::noise_floor_dbm(receiver.bandwidth_hz, self.options.noise_figure_db)
     }
 
-    /// Measures what registers say of this very moment: strength in the channel, and how far the receiver is.
+    /// Updates the registers that describe this moment: strength in the channel, and the receiver's progress.
     pub(super) fn measure(&mut self, index: ChipIndex) {
         let now_ns = self.now_ns;
         let chip = &self.chips[index.0];
         let Some(tuning) = chip.tuning.filter(|_| chip.mode().receives()) else { return };
-        let noise = chance::of([self.options.seed, now_ns, index.0 as u64]);
+        let noise = random::hash([self.options.seed, now_ns, index.0 as u64]);
         let floor_dbm = signal::noise_floor_dbm(tuning.bandwidth_hz, self.options.noise_figure_db)
-            + NOISE_DEVIATION_DB * chance::normal(noise);
+            + NOISE_DEVIATION_DB * random::normal(noise);
         let signals_mw: f64 = self
-            .on_air
+            .active
             .iter()
-            .filter(|other| !other.cut && tuning.overlaps(&other.waves.tuning))
+            .filter(|other| !other.aborted && tuning.overlaps(&other.emission.tuning))
             .map(|other| milliwatts(self.power_at(index, other)))
             .sum();
         let power_dbm = 10.0 * (milliwatts(floor_dbm) + signals_mw).log10();
         let chip = self.chip(index);
-        chip.set_modem_status(now_ns);
+        chip.update_modem_status(now_ns);
         chip.set_register(Register::RssiValue, signal::rssi_register(power_dbm, tuning.frequency_hz));
-        let [random, ..] = noise.to_le_bytes();
-        chip.set_register(Register::RssiWideband, random);
+        let [wideband, ..] = noise.to_le_bytes();
+        chip.set_register(Register::RssiWideband, wideband);
     }
 }
 

@@ -64,7 +64,7 @@ proptest! {
                 }
                 Deed::Give(payload) => _ = reader.send(&payload),
                 Deed::Pass(us) => air.pass(Duration::from_micros(u64::from(us))),
-                Deed::Reset => host.chip.reset_by_itself(),
+                Deed::Reset => host.chip.reset_spontaneously(),
                 Deed::BrownOut(ms) => host.chip.brown_out(Duration::from_millis(u64::from(ms))),
                 Deed::Faults(kind) => host.chip.set_faults(faults(kind)),
             }

@@ -1,22 +1,30 @@
-//! An emulated chip behind the seam of every board, over either embedded-hal.
+//! Boards with an emulated chip, for embedded-hal 0.2 and 1.0.
 
-use super::wiring::{BusDown, Chip, Dio0, EmulatedDelay, Reset, Spi02, Spi10};
+use super::chip::Chip;
+use super::lines::{Dio0, EmulatedDelay, Reset};
+use super::spi::{BusDownError, Spi02, Spi10};
 use crate::board::hal::Hal02;
 use crate::board::{Board, BoardError, Wiring};
 
-/// An emulated chip on a board of embedded-hal 0.2.
-#[derive(Debug, Clone)]
-pub struct Board02(Chip);
+impl Chip {
+    /// Returns a board of embedded-hal 0.2 with this chip.
+    pub fn board(&self) -> Board02 {
+        Board02(self.clone())
+    }
 
-impl Board02 {
-    pub(super) fn new(chip: Chip) -> Self {
-        Self(chip)
+    /// Returns a board of embedded-hal 1.0 with this chip.
+    pub fn board10(&self) -> Board10 {
+        Board10(self.clone())
     }
 }
 
+/// An emulated chip on a board of embedded-hal 0.2.
+#[derive(Clone, Debug)]
+pub struct Board02(Chip);
+
 impl Board for Board02 {
     type Bus = Spi02;
-    type BusError = BusDown;
+    type BusError = BusDownError;
     type Reset = Reset;
     type Dio0 = Dio0;
     type Delay = EmulatedDelay;
@@ -27,19 +35,13 @@ impl Board for Board02 {
     }
 }
 
-/// An emulated chip on a board of embedded-hal 1.0, through the adapter that real ones use.
-#[derive(Debug, Clone)]
+/// An emulated chip on a board of embedded-hal 1.0, behind the same adapter as a real one.
+#[derive(Clone, Debug)]
 pub struct Board10(Chip);
-
-impl Board10 {
-    pub(super) fn new(chip: Chip) -> Self {
-        Self(chip)
-    }
-}
 
 impl Board for Board10 {
     type Bus = Hal02<Spi10>;
-    type BusError = BusDown;
+    type BusError = BusDownError;
     type Reset = Hal02<Reset>;
     type Dio0 = Dio0;
     type Delay = Hal02<EmulatedDelay>;
