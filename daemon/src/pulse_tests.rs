@@ -9,7 +9,7 @@ use crate::worlds::{HandClock, World, scan, store_on};
 use herd::decide::Rules;
 use herd::store::{LOG_FILE, MemoryDisk};
 use radio::simulated::LedgerError;
-use radio::{Counters, Health, Packet, Radio, RadioError, Reporting};
+use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
 use service::supervisor::{Supervisor, Watchdog, Word, feed, probe};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -56,7 +56,7 @@ impl Radio for Hears {
     }
 
     fn health(&self) -> watch::Receiver<Health> {
-        Reporting::default().subscribe()
+        HealthReporter::default().subscribe()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::disk::{DiskGauge, Room};
 use crate::worlds::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
-use radio::{Health, Reporting};
+use radio::{Health, HealthReporter};
 use service::supervisor::probe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,7 +33,7 @@ impl Radio for Scans {
     }
 
     fn health(&self) -> watch::Receiver<Health> {
-        Reporting::default().subscribe()
+        HealthReporter::default().subscribe()
     }
 }
 
@@ -135,7 +135,7 @@ async fn a_packet_that_waited_is_stamped_with_the_time_at_which_it_was_heard() {
 struct Held {
     packets: tokio::sync::mpsc::Receiver<Packet>,
     counters: Counters,
-    health: Reporting,
+    health: HealthReporter,
 }
 
 impl Radio for Held {
@@ -168,7 +168,7 @@ async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let (shutdown, (state, mut seen)) = (watch::Sender::new(false), listening());
     let (to_radio, packets) = tokio::sync::mpsc::channel(1);
-    let health = Reporting::default();
+    let health = HealthReporter::default();
     let held = Held { packets, counters: Counters::default(), health: health.clone() };
     let failing = Health::Failing("the chip is gone".into());
     health.report(failing.clone());
@@ -198,7 +198,7 @@ async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
     for n in 1..=5 {
         to_radio.send(packet(&format!("hxb:LOT1:LF{n}:UHF{n}"))).await.unwrap();
     }
-    let held = Held { packets, counters: Counters::default(), health: Reporting::default() };
+    let held = Held { packets, counters: Counters::default(), health: HealthReporter::default() };
     assert_eq!(run(held, receiving(&world, &shutdown), listening().0, unasked()).await, ReceiveEnd::Stopped);
     assert_eq!(world.reader.head().position.sequence, Sequence(6));
     assert_eq!(world.received(6).raw, b"hxb:LOT1:LF5:UHF5");

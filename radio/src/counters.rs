@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The counters of one radio at one moment. Each counts from the start of the process and never goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RadioCounters {
     /// Packets that `receive` handed over.
     pub received: u64,
@@ -23,7 +23,7 @@ pub struct RadioCounters {
 ///
 /// Clones count together, and can be read while the radio is receiving. The values are read one after the
 /// other: each is right, but they need not be of the same instant.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Counters(Arc<Cells>);
 
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 /// How a radio is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Health {
     /// It hears, or would if there were anything.
     #[default]
@@ -13,10 +13,10 @@ pub enum Health {
 }
 
 /// The radio's own end: what it reports is seen by every receiver.
-#[derive(Debug, Clone, Default)]
-pub struct Reporting(watch::Sender<Health>);
+#[derive(Clone, Debug, Default)]
+pub struct HealthReporter(watch::Sender<Health>);
 
-impl Reporting {
+impl HealthReporter {
     /// Another one who looks.
     pub fn subscribe(&self) -> watch::Receiver<Health> {
         self.0.subscribe()

@@ -5,6 +5,7 @@
 //! emulated chip, with readers out of a seed on an emulated air in place of an antenna, so that a whole barn can run,
 //! and be proved, on a desk.
 
+mod any_radio;
 pub mod board;
 mod counters;
 pub mod emulator;
@@ -20,10 +21,11 @@ pub mod sx127x;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 
+pub use any_radio::AnyRadio;
 pub use counters::{Counters, RadioCounters};
-pub use health::{Health, Reporting};
+pub use health::{Health, HealthReporter};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet};
-pub use radio::{AnyRadio, Radio, RadioError};
+pub use radio::{Radio, RadioError};
 pub use serial::{Serial, SerialSettings};
 pub use settings::{BoardKind, ExamineError, OpenError, SettingsError, SimulatedSettings, Sx127xSettings};
 pub use simulated::Simulated;

@@ -12,7 +12,7 @@ pub const MAX_PAYLOAD_BYTES: usize = 255;
 /// A packet carries no wall time: the wall clock is a seam of the program that listens, which stamps the packet when
 /// it takes it over. `received_at` is monotonic and says how old the packet was by then, for example when it waited
 /// while a commit stalled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The payload, 1..=[`MAX_PAYLOAD_BYTES`] bytes, unaltered: not trimmed, not necessarily text.
     pub bytes: Vec<u8>,

@@ -3,11 +3,10 @@
 //! What it would catch: a symbol too many, a long symbol that is not optimized, a rounding that adds up. The budget of
 //! air time and the deadline for emptying the FIFO hang on these figures.
 
+use radio::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
 use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
-
-use radio::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
 
 /// Ours is cut to whole nanoseconds; theirs carries the rounding of binary fractions, some parts in 10^15.
 const ROUNDING_S: f64 = 2e-9;
@@ -83,8 +82,8 @@ fn second_opinion() -> String {
 fn parse(line: &str) -> Option<Case> {
     let mut words = line.split(' ');
     let spreading_factor = SpreadingFactor::new(words.next()?.parse().ok()?)?;
-    let bandwidth = Bandwidth::of_hz(words.next()?.parse().ok()?)?;
-    let coding_rate = CodingRate::of_denominator(words.next()?.parse().ok()?)?;
+    let bandwidth = Bandwidth::from_hz(words.next()?.parse().ok()?)?;
+    let coding_rate = CodingRate::from_denominator(words.next()?.parse().ok()?)?;
     let preamble_symbols = words.next()?.parse().ok()?;
     let payload_bytes = words.next()?.parse().ok()?;
     let seconds = words.next()?.parse().ok()?;

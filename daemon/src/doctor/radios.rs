@@ -104,7 +104,7 @@ fn of_chip(name: &str, bandwidth_hz: u32, examined: Result<Examination, ExamineE
         Finding::warn(part("RESET"), "does not reset the chip, so one that hangs cannot be helped")
             .advising("check that the module's RESET is wired to `reset_line` (docs/radios.md)")
     };
-    let dio0 = if found.dio0_tells {
+    let dio0 = if found.dio0_works {
         Finding::ok(part("DIO0"), "tells")
     } else {
         Finding::warn(part("DIO0"), "does not tell; the radio hears all the same, by looking")
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_loud_channel_is_a_warning() {
-        let found = Examination { reset_works: true, dio0_tells: true, noise_dbm: -90, loudest_dbm: -60 };
+        let found = Examination { reset_works: true, dio0_works: true, noise_dbm: -90, loudest_dbm: -60 };
         assert_eq!(noise("noise".into(), 125_000, found).level, Level::Warn);
         assert_eq!(noise("noise".into(), 125_000, Examination { noise_dbm: -115, ..found }).level, Level::Ok);
     }

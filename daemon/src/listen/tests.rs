@@ -7,7 +7,7 @@ use futures::future::lazy;
 use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
-use radio::{Counters, Health, Packet, Radio, RadioError, Reporting};
+use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
 use std::collections::VecDeque;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -20,7 +20,7 @@ fn channel(name: &str) -> Channel {
 }
 
 /// Hears its texts, one after the other without a pause, and ends.
-struct Texts(VecDeque<String>, Reporting);
+struct Texts(VecDeque<String>, HealthReporter);
 
 impl Radio for Texts {
     fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send {
@@ -46,7 +46,7 @@ impl Radio for Texts {
 
 fn own(name: &str, texts: &[&str]) -> Own<Texts> {
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-    Own::new(channel(name), Texts(texts, Reporting::default()))
+    Own::new(channel(name), Texts(texts, HealthReporter::default()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +118,7 @@ async fn a_scan_finds_the_settings_of_a_reader_that_nobody_wrote_down() {
     let open = |setting: Setting| {
         let modulation = Modulation {
             spreading_factor: SpreadingFactor::new(setting.spreading_factor).unwrap(),
-            bandwidth: Bandwidth::of_hz(setting.bandwidth_hz).unwrap(),
+            bandwidth: Bandwidth::from_hz(setting.bandwidth_hz).unwrap(),
             sync_word: setting.sync_word,
             ..Modulation::default()
         };

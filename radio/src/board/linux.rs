@@ -4,17 +4,16 @@
 //! Its SPI device speaks embedded-hal 1.0 and goes through [`Hal02`]; its own GPIO speaks an interface that kernels are
 //! about to drop, so the lines are those of [`super::lines`].
 
-use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
-use linux_embedded_hal::{Delay, SPIError, SpidevDevice};
-
 use super::hal::Hal02;
 use super::lines::{self, Dio0Line, ResetLine};
 use super::{Board, BoardError, Pins, Wiring};
+use linux_embedded_hal::spidev::{SpiModeFlags, SpidevOptions};
+use linux_embedded_hal::{Delay, SPIError, SpidevDevice};
 
 const BITS_PER_WORD: u8 = 8;
 
 /// A chip on a Linux board.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Linux {
     pins: Pins,
 }

@@ -8,12 +8,11 @@ mod lines;
 mod linux;
 mod rppal;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
+use std::path::PathBuf;
+use std::time::Duration;
 
 pub use self::error::{BoardError, LineError, ResetError};
 pub use self::lines::{Dio0Line, ResetLine};
@@ -21,7 +20,7 @@ pub use self::linux::Linux;
 pub use self::rppal::{Rppal, RppalDio0, RppalReset};
 
 /// Where a chip hangs on a real board.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     /// The SPI device, such as `/dev/spidev0.0`.
     pub spi: PathBuf,
@@ -73,7 +72,7 @@ pub trait EdgeLine: Send {
 }
 
 /// Why a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// There was an edge.
     Edge,

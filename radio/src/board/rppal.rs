@@ -5,18 +5,16 @@
 //! character device. Edges come through its callback and not through its poll: that one holds a lock of the whole process
 //! while it waits, so that two radios would wait for each other, and knows no time below a millisecond.
 
-use std::io;
-use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
-
+use super::lines::{self, Dio0Line, ResetLine};
+use super::{Board, BoardError, EdgeLine, LineError, Pins, ResetError, Wake, Wiring};
 use embedded_hal_02::digital::v2::OutputPin;
 use rppal::gpio::{self, Gpio, InputPin, Trigger};
 use rppal::hal::Delay;
 use rppal::spi::{self, Bus, Mode, SlaveSelect, Spi};
-
-use super::lines::{self, Dio0Line, ResetLine};
-use super::{Board, BoardError, EdgeLine, LineError, Pins, ResetError, Wake, Wiring};
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 /// Either lets `Gpio` map the registers: the first up to the Pi 4, the second on a Pi 5.
 const REGISTERS: [&str; 2] = ["/dev/gpiomem", "/dev/gpiomem0"];
@@ -41,7 +39,7 @@ const SELECTS: [SlaveSelect; 16] = [
 ];
 
 /// A chip on a Raspberry Pi.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Rppal {
     pins: Pins,
 }

@@ -2,11 +2,10 @@
 //!
 //! A machine with SPI devices of its own passes these too: the names used here are those that no board has.
 
+use super::*;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-use super::*;
 
 /// The last device that rppal can name; no Raspberry Pi has it.
 const ABSENT_SPI: &str = "/dev/spidev6.15";

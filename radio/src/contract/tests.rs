@@ -1,22 +1,20 @@
 //! The contract kept by the simulated radio, and broken by radios that are wrong in one way each: a check that
 //! passes them all would be none.
 
-use std::collections::VecDeque;
-
 use super::*;
-use tokio::sync::watch;
-use tokio::time::sleep_until;
-
 use crate::emulator::Pace;
 use crate::simulated::{Script, ScriptLine};
-use crate::{AnyRadio, Health, Reporting, Simulated};
+use crate::{AnyRadio, Health, HealthReporter, Simulated};
+use std::collections::VecDeque;
+use tokio::sync::watch;
+use tokio::time::sleep_until;
 
 const SEED: u64 = 7;
 /// Between two packets of [`Told`].
 const EVERY: Duration = Duration::from_millis(3);
 
-fn scripted(on_air: Vec<OnAir>) -> Simulated {
-    let line = |OnAir { payload, crc_right }| ScriptLine { corrupted: !crc_right, ..ScriptLine::new(3, payload) };
+fn scripted(on_air: Vec<SentPacket>) -> Simulated {
+    let line = |SentPacket { payload, crc_ok }| ScriptLine { corrupted: !crc_ok, ..ScriptLine::new(3, payload) };
     Simulated::of_script(Script::new(on_air.into_iter().map(line).collect()).unwrap()).at_pace(Pace::Free)
 }
 
@@ -30,22 +28,22 @@ async fn the_simulated_radio_keeps_every_promise() {
 
 /// A radio that hears what it was told, one packet every three milliseconds, and does nothing wrong.
 struct Told {
-    on_air: VecDeque<OnAir>,
+    on_air: VecDeque<SentPacket>,
     due: Instant,
     counters: Counters,
 }
 
 impl Told {
-    fn new(on_air: Vec<OnAir>) -> Self {
+    fn new(on_air: Vec<SentPacket>) -> Self {
         Self { on_air: on_air.into(), due: Instant::now(), counters: Counters::default() }
     }
 
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         loop {
             sleep_until(self.due).await;
-            let OnAir { payload: bytes, crc_right } = self.on_air.pop_front().ok_or(RadioError::Closed)?;
+            let SentPacket { payload: bytes, crc_ok } = self.on_air.pop_front().ok_or(RadioError::Closed)?;
             let received_at = std::mem::replace(&mut self.due, Instant::now() + EVERY);
-            if crc_right {
+            if crc_ok {
                 self.counters.count_received();
                 return Ok(Packet {
                     bytes,
@@ -81,10 +79,10 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(fault: Fault, mut on_air: Vec<OnAir>) -> Self {
+    fn new(fault: Fault, mut on_air: Vec<SentPacket>) -> Self {
         if let Fault::DeliversBadOnes = fault {
             for sent in &mut on_air {
-                sent.crc_right = true;
+                sent.crc_ok = true;
             }
         }
         Self { fault, radio: Told::new(on_air), kept: None, delivered: 0 }
@@ -120,11 +118,11 @@ impl Radio for Faulty {
     }
 
     fn health(&self) -> watch::Receiver<Health> {
-        Reporting::default().subscribe()
+        HealthReporter::default().subscribe()
     }
 }
 
-async fn breach(fault: Fault) -> Breach {
+async fn breach(fault: Fault) -> ContractError {
     println!("seed {SEED}");
     check(SEED, async |on_air| Faulty::new(fault, on_air)).await.unwrap_err()
 }
@@ -136,11 +134,14 @@ async fn a_radio_that_does_nothing_wrong_passes() {
 
 #[tokio::test(start_paused = true)]
 async fn every_broken_promise_is_found() {
-    assert!(matches!(breach(Fault::DeliversBadOnes).await, Breach::Different { .. }));
-    assert!(matches!(breach(Fault::DeliversTwice).await, Breach::Different { .. }));
-    assert!(matches!(breach(Fault::LosesOne).await, Breach::Different { .. }));
-    assert!(matches!(breach(Fault::SwapsTwo).await, Breach::Different { .. }));
-    assert!(matches!(breach(Fault::LosesWhenCancelled).await, Breach::Different { .. } | Breach::Failed { .. }));
-    assert!(matches!(breach(Fault::ReportsTheFuture).await, Breach::Time { .. }));
-    assert!(matches!(breach(Fault::CountsNothing).await, Breach::Counted { .. }));
+    assert!(matches!(breach(Fault::DeliversBadOnes).await, ContractError::Different { .. }));
+    assert!(matches!(breach(Fault::DeliversTwice).await, ContractError::Different { .. }));
+    assert!(matches!(breach(Fault::LosesOne).await, ContractError::Different { .. }));
+    assert!(matches!(breach(Fault::SwapsTwo).await, ContractError::Different { .. }));
+    assert!(matches!(
+        breach(Fault::LosesWhenCancelled).await,
+        ContractError::Different { .. } | ContractError::Failed { .. }
+    ));
+    assert!(matches!(breach(Fault::ReportsTheFuture).await, ContractError::Time { .. }));
+    assert!(matches!(breach(Fault::CountsNothing).await, ContractError::Counted { .. }));
 }

@@ -7,6 +7,6 @@ mod budget;
 mod modulation;
 pub mod region;
 
-pub use budget::{AirTimeBudget, Left, Limit, NotYet};
+pub use budget::{AirTimeBudget, AirTimeError, Limit, RemainingAirTime};
 pub use modulation::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
-pub use region::{Breach, Emission, Region, Rule, judge, limits};
+pub use region::{Emission, Region, Rule, Violation, limits, violations};

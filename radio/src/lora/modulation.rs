@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Chips in a symbol, as a power of two (SX1276 data sheet, table 13). SF6 is left out: it has implicit headers only, and a barn does not
 /// know the length of what comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpreadingFactor(u8);
 
 impl SpreadingFactor {
@@ -32,7 +32,7 @@ impl SpreadingFactor {
 }
 
 /// Width of the channel (SX1276 data sheet, register 0x1D, bits 7 to 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are the values, in hundreds of Hz where they are no whole kHz")]
 pub enum Bandwidth {
     Khz7_8,
@@ -79,13 +79,13 @@ impl Bandwidth {
     }
 
     /// The one of so many Hz, if there is one.
-    pub fn of_hz(hz: u32) -> Option<Self> {
+    pub fn from_hz(hz: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|bandwidth| bandwidth.hz() == hz)
     }
 }
 
 /// Four data bits become so many (SX1276 data sheet, table 15).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are the values")]
 pub enum CodingRate {
     FourFifths,
@@ -109,13 +109,13 @@ impl CodingRate {
     }
 
     /// The one with this denominator, 5..=8.
-    pub fn of_denominator(denominator: u8) -> Option<Self> {
+    pub fn from_denominator(denominator: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|rate| rate.denominator() == denominator)
     }
 }
 
 /// What two radios must agree on to hear each other: explicit header, CRC on, normal IQ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Modulation {
     /// Middle of the channel, in Hz.
     pub frequency_hz: u32,

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::framing::{Decoder, Found, Frame, FrameError};
 use super::port::{Opens, PortError};
-use crate::{Counters, Health, Packet, Reporting};
+use crate::{Counters, Health, HealthReporter, Packet};
 
 /// From the loss of a port to the first attempt at opening it again; doubled up to [`LAST_PAUSE`] with each that fails.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
@@ -33,7 +33,7 @@ pub(super) struct Listener<P> {
     decoder: Decoder,
     packets: mpsc::Sender<Packet>,
     counters: Counters,
-    health: Reporting,
+    health: HealthReporter,
 }
 
 /// Why a port is not read any more.
@@ -53,7 +53,7 @@ enum Heard {
 
 impl<P: Opens> Listener<P> {
     pub(super) fn new(port: P, decoder: Decoder, packets: mpsc::Sender<Packet>, counters: Counters) -> Self {
-        let health = Reporting::default();
+        let health = HealthReporter::default();
         health.report(Health::Failing(format!("{} has not been opened yet", port.path())));
         Self { port, decoder, packets, counters, health }
     }

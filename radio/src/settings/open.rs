@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{BoardKind, OpenError, SettingsError, Sx127xSettings};
 use crate::board::{Board, BoardError, Rppal};
 use crate::lora::AirTimeBudget;
-use crate::sx127x::{Examination, Fault, Settings, Sx127x, TransmitSettings, examine};
+use crate::sx127x::{ChipError, Examination, Settings, Sx127x, TransmitSettings, examine};
 
 /// Why a chip was not examined, or what is wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +19,7 @@ pub enum ExamineError {
     Settings(#[from] SettingsError),
     /// The chip is not as it should be.
     #[error(transparent)]
-    Chip(#[from] Fault),
+    Chip(#[from] ChipError),
 }
 
 impl Sx127xSettings {
@@ -46,8 +46,8 @@ impl Sx127xSettings {
         let settings = self.chip()?;
         Ok(if self.transmit {
             // Nobody knows what this station sent before the process was started.
-            let budget = AirTimeBudget::used_up(self.limits()?, Duration::ZERO);
-            Sx127x::start_within(name, board, settings, budget)
+            let budget = AirTimeBudget::exhausted(self.limits()?, Duration::ZERO);
+            Sx127x::start_with_budget(name, board, settings, budget)
         } else {
             Sx127x::start(name, board, settings)
         }?)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{SettingsError, check_range};
 use crate::board::{Linux, Pins, Rppal};
 use crate::lora::{
-    Bandwidth, Breach, CodingRate, Emission, Limit, Modulation, Region, SpreadingFactor, judge, limits, region,
+    Bandwidth, CodingRate, Emission, Limit, Modulation, Region, SpreadingFactor, Violation, limits, region, violations,
 };
 
 /// Crystal, synthesizer and front end lock in these bands (SX1276 data sheet, "Frequency Bands"); the highest begins
@@ -113,13 +113,13 @@ impl Sx127xSettings {
     /// Names the first value that is out of its range, or, with `transmit` on, the law that the settings break. With
     /// it off, gives what a transmitter with these settings would break, as notes; none where no region is set. Opens
     /// no file.
-    pub fn validate(&self) -> Result<Vec<Breach>, SettingsError> {
+    pub fn validate(&self) -> Result<Vec<Violation>, SettingsError> {
         self.check_board()?;
         let emission = self.emission()?;
         let Some(region) = self.region else {
             return if self.transmit { Err(self.no_region()) } else { Ok(Vec::new()) };
         };
-        let breaches = judge(region, &emission);
+        let breaches = violations(region, &emission);
         if self.transmit && !breaches.is_empty() { Err(unlawful(&breaches)) } else { Ok(breaches) }
     }
 
@@ -197,7 +197,7 @@ impl Sx127xSettings {
     fn bandwidth(&self) -> Result<Bandwidth, SettingsError> {
         let widest_hz = if self.frequency_hz <= BANDS_HZ[0].1 { LOWEST_BAND_WIDEST_HZ } else { u32::MAX };
         let supported = |bandwidth: &Bandwidth| bandwidth.hz() <= widest_hz;
-        Bandwidth::of_hz(self.bandwidth_hz).filter(supported).ok_or_else(|| {
+        Bandwidth::from_hz(self.bandwidth_hz).filter(supported).ok_or_else(|| {
             let widths = Bandwidth::ALL.into_iter().filter(supported).map(|width| width.hz().to_string());
             refused("bandwidth_hz", self.bandwidth_hz, &widths.collect::<Vec<_>>().join(", "))
         })
@@ -214,8 +214,8 @@ impl Sx127xSettings {
     }
 }
 
-fn unlawful(breaches: &[Breach]) -> SettingsError {
-    let breaches: Vec<String> = breaches.iter().map(Breach::to_string).collect();
+fn unlawful(breaches: &[Violation]) -> SettingsError {
+    let breaches: Vec<String> = breaches.iter().map(Violation::to_string).collect();
     refused("transmit", true, &format!("`false` as long as {}", breaches.join("; and ")))
 }
 

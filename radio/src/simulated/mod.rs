@@ -58,7 +58,7 @@ pub use yard::MODULATION;
 
 use crate::emulator::Pace;
 use crate::sx127x::{StartError, Sx127x};
-use crate::{Counters, Health, Packet, Radio, RadioError, Reporting, SettingsError};
+use crate::{Counters, Health, HealthReporter, Packet, Radio, RadioError, SettingsError};
 use account::Account;
 use ledger::Record;
 use yard::Plan;
@@ -82,7 +82,7 @@ pub struct Simulated {
     held: Option<Packet>,
     end: End,
     counters: Counters,
-    health: Reporting,
+    health: HealthReporter,
     ledger: Ledger,
     record: Option<Record>,
 }
@@ -125,7 +125,7 @@ impl Simulated {
             held: None,
             end: End::NotYet,
             counters: Counters::default(),
-            health: Reporting::default(),
+            health: HealthReporter::default(),
             ledger: Ledger::default(),
             record: None,
         }
@@ -161,7 +161,7 @@ impl Simulated {
     fn start(&self) -> Result<Run, StartError> {
         let account = Account::new(self.plan.open(self.pace), self.ledger.clone());
         let told = (self.counters.clone(), self.health.clone());
-        let driver = Sx127x::start_telling("simulated", account.board(), MODULATION, told)?;
+        let driver = Sx127x::start_reporting_to("simulated", account.board(), MODULATION, told)?;
         Ok(Run { driver, ended: account.ended(), account })
     }
 
@@ -210,7 +210,7 @@ impl Run {
             _ = ended.wait_for(|ended| *ended) => None,
         };
         // The end is told after the last packet was delivered: it may have come between the two looks.
-        let packet = packet.or_else(|| self.driver.waiting_uncounted());
+        let packet = packet.or_else(|| self.driver.try_next_uncounted());
         Ok(packet.map(|packet| self.noted(packet)))
     }
 

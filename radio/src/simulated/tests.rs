@@ -170,11 +170,11 @@ async fn a_script_without_a_line_ends_at_once() {
 /// More than the driver has room for waits on the air.
 #[tokio::test]
 async fn the_air_waits_for_a_listener_that_falls_behind_and_nothing_is_lost() {
-    let lines = (0..crate::sx127x::WAITING_PACKETS + 50).map(|n| ScriptLine::new(0, n.to_string()));
+    let lines = (0..crate::sx127x::MAX_QUEUED_PACKETS + 50).map(|n| ScriptLine::new(0, n.to_string()));
     let mut radio = radio_of_script(lines.collect());
     assert_eq!(radio.receive().await.unwrap().bytes, b"0");
     let chip_thread_has_filled_its_room = async {
-        while radio.run.as_ref().unwrap().account.tally().of(Fate::Read) < crate::sx127x::WAITING_PACKETS as u64 {
+        while radio.run.as_ref().unwrap().account.tally().of(Fate::Read) < crate::sx127x::MAX_QUEUED_PACKETS as u64 {
             sleep(Duration::from_millis(1)).await;
         }
     };
@@ -183,7 +183,7 @@ async fn the_air_waits_for_a_listener_that_falls_behind_and_nothing_is_lost() {
     for (packet, n) in packets.iter().zip(1..) {
         assert_eq!(packet.bytes, n.to_string().as_bytes());
     }
-    assert_eq!(packets.len(), crate::sx127x::WAITING_PACKETS + 49);
+    assert_eq!(packets.len(), crate::sx127x::MAX_QUEUED_PACKETS + 49);
 }
 
 #[tokio::test]

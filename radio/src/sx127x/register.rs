@@ -1,11 +1,14 @@
-//! The registers of the LoRa modem that this driver reads or writes, by the names of the data sheet.
+//! Registers of the LoRa modem that this driver reads or writes, under the names of the data sheet.
+//!
+//! The emulator has a list of its own. Sharing one was rejected, because the tests would not see an error in it.
 
 use std::fmt;
 
-/// A register (SX1276 data sheet rev. 7, tables 41 and 85, LoRa page; the last three from the errata note 1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A register (SX1276 data sheet rev. 7, tables 41 and 85, LoRa page). `HighBwOptimize1` and `2` and `IfFreq1` and `2` come
+/// from the errata note 1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "the names are those of the sheet, which says what each is")]
+#[expect(missing_docs, reason = "the names are those of the data sheet, which explains them")]
 pub enum Register {
     Fifo = 0x00,
     OpMode = 0x01,
@@ -51,7 +54,7 @@ pub enum Register {
     PaDac = 0x4D,
 }
 
-/// By the sheet's name, with the address: `RegFrfMsb (0x06)`.
+/// Formats the data sheet's name with the address: `RegFrfMsb (0x06)`.
 impl fmt::Display for Register {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Reg{self:?} ({:#04x})", self.address())
@@ -59,34 +62,34 @@ impl fmt::Display for Register {
 }
 
 impl Register {
-    /// Its address, seven bits; the eighth says whether it is written (data sheet, section 2.2).
+    /// Returns the 7-bit address. The eighth bit of an address byte marks a write (data sheet, section 2.2).
     pub const fn address(self) -> u8 {
         self as u8
     }
 }
 
-/// What stands in [`Register::Version`] of every SX1276, 77, 78 and 79 (data sheet, table 85).
+/// Value of [`Register::Version`] in every SX1276, 77, 78 and 79 (data sheet, table 85).
 pub const VERSION: u8 = 0x12;
 
 /// Mode bits of [`Register::OpMode`] (data sheet, section 4.1.6 and table 85).
 pub mod op_mode {
-    /// The modem is LoRa's. Changes only in sleep.
+    /// Selects the LoRa modem instead of FSK. Can change only in sleep mode.
     pub const LONG_RANGE: u8 = 0x80;
-    /// FSK's modem sleeps; from here LoRa's can be asked for.
-    pub const SLEEP_OF_FSK: u8 = 0x00;
-    /// Looks once whether someone transmits.
+    /// FSK sleep mode, from which LoRa can be selected.
+    pub const FSK_SLEEP: u8 = 0x00;
+    /// Channel activity detection: checks once for a transmission.
     pub const CAD: u8 = 0x07;
-    /// LoRa's modem rests, and its FIFO can be read.
-    pub const STANDING_BY: u8 = LONG_RANGE | 0x01;
-    /// LoRa's modem receives packet after packet.
-    pub const LISTENING: u8 = LONG_RANGE | 0x05;
-    /// The bits that say modem and mode. Those between them say what part of the band is used and stay out of it.
+    /// LoRa standby, in which the FIFO can be read.
+    pub const STANDBY: u8 = LONG_RANGE | 0x01;
+    /// LoRa continuous receive.
+    pub const RX_CONTINUOUS: u8 = LONG_RANGE | 0x05;
+    /// Bits of modem and mode. Those between them select the part of the band and are not compared.
     pub const MASK: u8 = 0x87;
 }
 
-/// Bits 7 and 6 of [`Register::DioMapping1`]: what DIO0 says (data sheet, table 18).
+/// Bits 7 and 6 of [`Register::DioMapping1`]: the meaning of DIO0 (data sheet, table 18).
 pub mod dio0 {
-    /// The two bits.
+    /// Mask of the two bits.
     pub const MASK: u8 = 0xC0;
     /// High while RxDone is set.
     pub const RX_DONE: u8 = 0x00;
@@ -96,13 +99,14 @@ pub mod dio0 {
     pub const CAD_DONE: u8 = 0x80;
 }
 
-/// Bit 6 of [`Register::HopChannel`]: the header of the last packet says that a CRC follows the payload.
+/// Bit 6 of [`Register::HopChannel`]: the header of the last packet announces a CRC after the payload.
 pub const CRC_ON_PAYLOAD: u8 = 0x40;
 
-/// Bits 3 and 2 of [`Register::ModemStat`]: a packet comes in, and its header is known, so that its bytes go to the FIFO.
-pub const PAYLOAD_COMES_IN: u8 = 0x0C;
+/// Bits 3 and 2 of [`Register::ModemStat`]: a packet is being received and its header is decoded, so its bytes go to the
+/// FIFO.
+pub const PAYLOAD_INCOMING: u8 = 0x0C;
 
-/// Where a packet that is heard begins, at the first one: the FIFO is one ring of 256 bytes.
+/// FIFO address of the first received packet. Later ones follow it; the FIFO is one ring of 256 bytes.
 pub const RX_BASE: u8 = 0x00;
-/// Where a packet that is transmitted is put.
+/// FIFO address of a packet to transmit.
 pub const TX_BASE: u8 = 0x80;

@@ -6,13 +6,12 @@
 //! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel -- --test-threads 1`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
-use std::time::Duration;
-
 use radio::emulator::device::{DIO0_LINE, Dio0Wire, RESET_LINE, Spidev, Wires};
 use radio::emulator::{Air, AirOptions, Chip, Pace, Transmission};
 use radio::lora::Modulation;
 use radio::sx127x::{Settings, Sx127x, TransmitSettings};
 use radio::{Health, Packet, Radio, Sx127xSettings};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// The longest that is waited for anything; the kernel may itself be emulated.
@@ -72,7 +71,7 @@ async fn hears_and_transmits(bench: &Bench, mut radio: Sx127x) {
     assert_eq!(packet(&mut radio).await.bytes, b"after that");
 
     let counters = radio.counters().read();
-    assert_eq!((counters.received, counters.rebuilt), (4, rebuilt), "{:?}", *radio.last_fault().borrow());
+    assert_eq!((counters.received, counters.rebuilt), (4, rebuilt), "{:?}", *radio.last_error().borrow());
     assert!(bench.wires.edges() >= 1, "DIO0 rose");
     assert!(bench.chip.tally().total() >= 4);
 }

@@ -7,7 +7,7 @@ mod modem;
 
 use std::time::Duration;
 
-use radio::contract::{OnAir, check, delivers};
+use radio::contract::{SentPacket, check, check_delivery};
 use radio::serial::PortError;
 use radio::serial::framing::Framing;
 use radio::{AnyRadio, Health, Radio, RadioCounters};
@@ -27,10 +27,10 @@ async fn a_modem_with_cobs_keeps_every_promise() {
     }
 }
 
-fn cobs_of(on_air: &[OnAir]) -> Vec<u8> {
-    let frame = |sent: &OnAir| {
+fn cobs_of(on_air: &[SentPacket]) -> Vec<u8> {
+    let frame = |sent: &SentPacket| {
         let mut frame = of_payload(Framing::Cobs, &sent.payload);
-        if !sent.crc_right {
+        if !sent.crc_ok {
             // A byte of the payload, made another one that is no delimiter.
             frame[2] = if frame[2] == b'x' { b'y' } else { b'x' };
         }
@@ -47,15 +47,15 @@ async fn the_other_modems_keep_every_promise_that_does_not_speak_of_crcs() {
     for framing in [Framing::Line, Framing::Reyax, Framing::Rak] {
         let on_air = payloads_for(framing, &mut chance);
         let bytes: Vec<u8> = on_air.iter().flat_map(|sent| of_payload(framing, &sent.payload)).collect();
-        delivers(&mut Plugged::with(framing, &bytes), &on_air, None).await.unwrap();
-        delivers(&mut Plugged::with(framing, &bytes), &on_air, Some(&mut chance)).await.unwrap();
+        check_delivery(&mut Plugged::with(framing, &bytes), &on_air, None).await.unwrap();
+        check_delivery(&mut Plugged::with(framing, &bytes), &on_air, Some(&mut chance)).await.unwrap();
     }
 }
 
 /// The shortest and the longest among them, with any byte in any place that the framing can carry.
-fn payloads_for(framing: Framing, chance: &mut ChaCha12Rng) -> Vec<OnAir> {
+fn payloads_for(framing: Framing, chance: &mut ChaCha12Rng) -> Vec<SentPacket> {
     let lengths = [1, 2, 127, 254, 255].into_iter().chain((0..40).map(|n| n % 20 + 1));
-    let mut sent = |length| OnAir { payload: payload_for(framing, length, chance), crc_right: true };
+    let mut sent = |length| SentPacket { payload: payload_for(framing, length, chance), crc_ok: true };
     lengths.map(&mut sent).collect()
 }
 

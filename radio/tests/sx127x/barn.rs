@@ -1,12 +1,11 @@
 //! A chip on an air of its own with our driver on it, and how tests wait: on conditions, for ten seconds at most.
 
-use std::time::Duration;
-
 use radio::board::Board;
 use radio::emulator::{Air, AirOptions, Chip, Transmission};
 use radio::lora::Modulation;
 use radio::sx127x::{Settings, Sx127x, TransmitSettings};
 use radio::{Health, Packet, Radio};
+use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// The longest real time that a test waits for anything.

@@ -1,20 +1,18 @@
 //! Each defect of the named driver as one claim, held against both: ours keeps it, and the named driver does not. A
 //! claim that the named driver kept would be found out here.
 
-use std::time::Duration;
-
+use super::barn::{BEGIN, Barn, failing, listening, packet, until};
+use super::upstream::{Reception, Scene, bare, caught};
 use embedded_hal_02::blocking::delay::DelayMs;
 use radio::Radio;
 use radio::emulator::{DeadBus, Faults, Register, Transmission};
 use radio::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
+use std::time::Duration;
 use sx127x_lora::RadioMode;
 use tokio::time::timeout;
 
-use super::bare::{Heard, Scene, bare, caught};
-use super::barn::{BEGIN, Barn, failing, listening, packet, until};
-
 /// A claim about what is heard. The text says how it is broken.
-type Claim<'a> = &'a dyn Fn(&[Heard]) -> Result<(), String>;
+type Claim<'a> = &'a dyn Fn(&[Reception]) -> Result<(), String>;
 
 /// Ours keeps the claim, the named driver breaks it.
 fn only_ours_keeps(claim: Claim<'_>, scene: &Scene) {
@@ -27,7 +25,7 @@ fn only_ours_keeps(claim: Claim<'_>, scene: &Scene) {
 }
 
 /// Exactly these payloads are heard, in this order.
-fn hears(payloads: &[&[u8]], heard: &[Heard]) -> Result<(), String> {
+fn hears(payloads: &[&[u8]], heard: &[Reception]) -> Result<(), String> {
     let found: Vec<&[u8]> = heard.iter().map(|heard| heard.bytes.as_slice()).collect();
     if found == payloads { Ok(()) } else { Err(format!("{found:02x?} was heard in place of {payloads:02x?}")) }
 }
@@ -90,7 +88,7 @@ fn a_ratio_below_the_noise_is_negative() {
     // Noise in 125 kHz is -174 + 51 + 6 = -117 dBm.
     let on_air = vec![Transmission { rssi_dbm: -122.0, ..Transmission::of(*b"faint") }];
     let scene = Scene::new(Modulation::default(), on_air);
-    let claim = |heard: &[Heard]| {
+    let claim = |heard: &[Reception]| {
         hears(&[b"faint"], heard)?;
         near("the ratio in dB", heard[0].snr_db, -5.0, 0.3)
     };
@@ -101,7 +99,7 @@ fn a_ratio_below_the_noise_is_negative() {
 fn strength_at_433_mhz_counts_from_the_floor_of_that_band() {
     let modulation = Modulation { frequency_hz: 433_000_000, ..Modulation::default() };
     let on_air = vec![Transmission { rssi_dbm: -115.0, ..Transmission::of(*b"low band") }];
-    let claim = |heard: &[Heard]| {
+    let claim = |heard: &[Reception]| {
         hears(&[b"low band"], heard)?;
         near("the strength in dBm", heard[0].rssi_dbm, -115.0, 1.0)
     };
@@ -119,7 +117,7 @@ fn a_channel_between_two_whole_mhz_is_heard() {
 fn a_sender_below_is_told_from_one_above() {
     let off = |frequency_error_hz| Transmission { frequency_error_hz, ..Transmission::of(*b"off") };
     let scene = Scene::new(Modulation::default(), vec![off(4_000), off(-4_000)]);
-    let claim = |heard: &[Heard]| {
+    let claim = |heard: &[Reception]| {
         hears(&[b"off", b"off"], heard)?;
         near("the first error in Hz", heard[0].frequency_error_hz, 4_000.0, 2.0)?;
         near("the second error in Hz", heard[1].frequency_error_hz, -4_000.0, 2.0)

@@ -1,18 +1,16 @@
 //! A long day: edges lost, the recorder stalled, the chip resetting itself. Nothing that the chip flagged good is
 //! lost, and nothing comes twice.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
+use super::barn::{BEGIN, Barn, PATIENCE, start};
+use super::frame_hooks::{AroundFrames, WatchedFrames};
 use radio::emulator::{Chip, Fate, Faults, LostEdges, Transmission};
 use radio::lora::{Bandwidth, Modulation};
 use radio::{Radio, RadioCounters};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use std::collections::HashMap;
+use std::time::Duration;
 use tokio::time::{sleep, timeout};
-
-use super::barn::{BEGIN, Barn, PATIENCE, start};
-use super::frames::{AroundFrames, WatchedFrames};
 
 const SEED: u64 = 20_260_131;
 /// One edge in so many does not come.

@@ -1,30 +1,28 @@
 //! Chips and lines that fail: each by its type, counted, survived, and over when the cause is.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
+use super::barn::{BEGIN, Barn, failing, listening, packet, start, until};
 use embedded_hal_02::blocking::spi::Write;
 use radio::board::{Board, BoardError, Wiring};
 use radio::emulator::{Board02, DeadBus, Faults, LostEdges, Register, StuckLine, Transmission};
 use radio::lora::{Bandwidth, Modulation};
-use radio::sx127x::{Fault, Sx127x, WAITING_PACKETS, examine};
+use radio::sx127x::{ChipError, MAX_QUEUED_PACKETS, Sx127x, examine};
 use radio::{Health, Radio, RadioError};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use super::barn::{BEGIN, Barn, failing, listening, packet, start, until};
-
-fn last_fault(radio: &Sx127x) -> Arc<Fault> {
-    radio.last_fault().borrow().clone().expect("there was a fault")
+fn last_error(radio: &Sx127x) -> Arc<ChipError> {
+    radio.last_error().borrow().clone().expect("there was a fault")
 }
 
 /// Breaks a listening radio, looks at what it says, mends it, and sees that it hears and has counted.
-async fn breaks_and_mends(faults: Faults, is_it: impl Fn(&Fault) -> bool) {
+async fn breaks_and_mends(faults: Faults, is_it: impl Fn(&ChipError) -> bool) {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
     barn.chip.set_faults(faults);
     let sentence = failing(&radio).await;
     println!("{sentence}");
-    assert!(is_it(&last_fault(&radio)), "{:?}", last_fault(&radio));
+    assert!(is_it(&last_error(&radio)), "{:?}", last_error(&radio));
     barn.chip.set_faults(Faults::default());
     listening(&radio).await;
     assert!(radio.counters().read().rebuilt > 0);
@@ -35,25 +33,25 @@ async fn breaks_and_mends(faults: Faults, is_it: impl Fn(&Fault) -> bool) {
 #[tokio::test]
 async fn a_bus_of_ones_is_told_and_survived() {
     let faults = Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, Fault::Dead { byte: 0xFF, .. })).await;
+    breaks_and_mends(faults, |fault| matches!(fault, ChipError::Dead { byte: 0xFF, .. })).await;
 }
 
 #[tokio::test]
 async fn a_bus_of_zeros_is_told_and_survived() {
     let faults = Faults { dead_bus: Some(DeadBus::Zeros), ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, Fault::Dead { byte: 0x00, .. })).await;
+    breaks_and_mends(faults, |fault| matches!(fault, ChipError::Dead { byte: 0x00, .. })).await;
 }
 
 #[tokio::test]
 async fn a_bus_that_the_system_refuses_is_told_and_survived() {
     let faults = Faults { failing_bus: true, ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, Fault::Bus { .. })).await;
+    breaks_and_mends(faults, |fault| matches!(fault, ChipError::Bus { .. })).await;
 }
 
 #[tokio::test]
 async fn another_chip_is_told_and_its_exchange_is_survived() {
     let faults = Faults { version: Some(0x22), ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, Fault::ForeignVersion { version: 0x22 })).await;
+    breaks_and_mends(faults, |fault| matches!(fault, ChipError::UnsupportedVersion { version: 0x22 })).await;
 }
 
 #[tokio::test]
@@ -64,7 +62,7 @@ async fn a_chip_that_resets_itself_is_found_while_nothing_comes() {
     for times in 1..=3 {
         barn.chip.reset_spontaneously();
         until("the chip is set up again", || radio.counters().read().rebuilt == times).await;
-        assert!(matches!(*last_fault(&radio), Fault::WasReset));
+        assert!(matches!(*last_error(&radio), ChipError::UnexpectedReset));
         listening(&radio).await;
         barn.send_in(BEGIN, &[9; 20]);
         assert_eq!(packet(&mut radio).await.bytes, [9; 20]);
@@ -79,14 +77,14 @@ async fn a_setting_that_is_lost_is_found_while_nothing_comes() {
     // As by a disturbance on the wires, which the mode does not show.
     barn.chip.spi02().write(&[0x80 | Register::SyncWord as u8, 0x55]).unwrap();
     until("the chip is set up again", || radio.counters().read().rebuilt == 1).await;
-    assert!(matches!(*last_fault(&radio), Fault::Register { found: 0x55, expected: 0x12, .. }));
+    assert!(matches!(*last_error(&radio), ChipError::Register { found: 0x55, expected: 0x12, .. }));
     barn.send_in(BEGIN, b"in tune again");
     assert_eq!(packet(&mut radio).await.bytes, b"in tune again");
 }
 
 #[tokio::test]
 async fn a_recorder_that_takes_nothing_is_waited_for_and_loses_nothing() {
-    const MORE_THAN_WAIT: usize = WAITING_PACKETS + 300;
+    const MORE_THAN_WAIT: usize = MAX_QUEUED_PACKETS + 300;
     let barn = Barn::new(1);
     let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
     let each = modulation.air_time(2) + Duration::from_millis(1);
@@ -122,7 +120,7 @@ async fn a_brown_out_is_told_and_survived() {
     listening(&radio).await;
     barn.chip.brown_out(Duration::from_secs(2));
     until("the chip is set up again", || radio.counters().read().rebuilt == 1).await;
-    assert!(matches!(*last_fault(&radio), Fault::Dead { byte: 0, .. }), "{:?}", last_fault(&radio));
+    assert!(matches!(*last_error(&radio), ChipError::Dead { byte: 0, .. }), "{:?}", last_error(&radio));
     listening(&radio).await;
     barn.send_in(BEGIN, b"light again");
     assert_eq!(packet(&mut radio).await.bytes, b"light again");
@@ -140,7 +138,7 @@ async fn hears_all_by_looking(faults: Faults, least_rescued: u64) {
     for number in 0..40_u8 {
         assert_eq!(packet(&mut radio).await.bytes, [number; 50]);
     }
-    assert!(matches!(*last_fault(&radio), Fault::SilentDio0 { .. }), "{:?}", last_fault(&radio));
+    assert!(matches!(*last_error(&radio), ChipError::SilentDio0 { .. }), "{:?}", last_error(&radio));
     assert_eq!(*radio.health().borrow(), Health::Listening);
     // A packet is counted as rescued when its look is over, and may be delivered before.
     until("all rescues are counted", || radio.counters().read().rescued >= least_rescued).await;
@@ -210,7 +208,7 @@ async fn a_board_that_is_not_there_yet_is_told_and_waited_for() {
         || matches!(&*radio.health().borrow(), Health::Failing(sentence) if sentence.contains("/dev/spidev9.9")),
     )
     .await;
-    assert!(matches!(*last_fault(&radio), Fault::Board(BoardError::NoSpi { .. })));
+    assert!(matches!(*last_error(&radio), ChipError::Board(BoardError::NoSpi { .. })));
     listening(&radio).await;
 }
 
@@ -250,7 +248,7 @@ async fn a_radio_that_is_dropped_ends_its_thread_whatever_it_is_at() {
 #[tokio::test]
 async fn a_radio_that_is_dropped_while_it_waits_for_room_ends_its_thread() {
     let barn = Barn::new(1);
-    for number in 0..=WAITING_PACKETS {
+    for number in 0..=MAX_QUEUED_PACKETS {
         barn.send_in(BEGIN + Duration::from_millis(50) * u32::try_from(number).unwrap(), b"?");
     }
     let (board, alive) = watched(&barn);
@@ -299,13 +297,13 @@ fn an_examination_tells_of_lines_and_noise() {
     let modulation = Modulation::default();
     let found = examine(&mut barn.chip.board(), &modulation).unwrap();
     println!("{found:?}");
-    assert!(found.reset_works && found.dio0_tells);
+    assert!(found.reset_works && found.dio0_works);
     assert_eq!(barn.chip.register(Register::OpMode) & 0x87, 0x80);
 
     barn.chip.set_faults(Faults { stuck_dio0: Some(StuckLine::Low), ..Faults::default() });
     let found = examine(&mut barn.chip.board10(), &modulation).unwrap();
-    assert!(found.reset_works && !found.dio0_tells);
+    assert!(found.reset_works && !found.dio0_works);
 
     barn.chip.set_faults(Faults { dead_bus: Some(DeadBus::Zeros), ..Faults::default() });
-    assert!(matches!(examine(&mut barn.chip.board(), &modulation), Err(Fault::Dead { byte: 0, .. })));
+    assert!(matches!(examine(&mut barn.chip.board(), &modulation), Err(ChipError::Dead { byte: 0, .. })));
 }

@@ -1,14 +1,12 @@
 //! Transmitting: off by default, heard by another chip, bounded, and back to listening whatever comes of it.
 
-use std::time::Duration;
-
+use super::barn::{BEGIN, Barn, PATIENCE, failing, listening, packet, start};
 use radio::Radio;
 use radio::emulator::{DeadBus, Faults, Register};
-use radio::lora::{AirTimeBudget, Bandwidth, Limit, Modulation, NotYet};
+use radio::lora::{AirTimeBudget, AirTimeError, Bandwidth, Limit, Modulation};
 use radio::sx127x::{Settings, StartError, Sx127x, TransmitError, TransmitSettings};
+use std::time::Duration;
 use tokio::time::timeout;
-
-use super::barn::{BEGIN, Barn, PATIENCE, failing, listening, packet, start};
 
 #[tokio::test]
 async fn a_radio_transmits_only_if_its_settings_say_so() {
@@ -114,7 +112,7 @@ async fn orders_beyond_the_queue_are_refused_at_once() {
     }
     assert!(outcomes.contains(&Ok(())) && outcomes.contains(&Err(TransmitError::Busy)), "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(TransmitError::Busy))), "{outcomes:?}");
-    assert!(radio.last_fault().borrow().is_none());
+    assert!(radio.last_error().borrow().is_none());
 }
 
 #[tokio::test]
@@ -126,24 +124,24 @@ async fn air_time_beyond_the_budget_is_refused_and_what_is_left_is_shown() {
     let allowed = modulation.air_time(50) * 5 / 2;
     let limit = Limit { allowed, window: Duration::from_secs(3_600), law: "a test" };
     let budget = AirTimeBudget::new(vec![limit]);
-    let radio = Sx127x::start_within("within a budget", barn.chip.board(), settings, budget).unwrap();
+    let radio = Sx127x::start_with_budget("within a budget", barn.chip.board(), settings, budget).unwrap();
     listening(&radio).await;
     let transmitter = radio.transmitter();
-    assert_eq!(transmitter.air_time_left().unwrap().left, allowed);
+    assert_eq!(transmitter.air_time_left().unwrap().air_time, allowed);
     let mut sent = 0;
     let refused = loop {
         assert!(sent < 3, "the budget does not bind");
         match transmitter.transmit(&[1; 50]).await {
             Ok(()) => sent += 1,
             // The air of this test is faster than the clock of the law.
-            Err(TransmitError::NotYet(NotYet::Until { wait, .. })) if wait < Duration::from_secs(1) => {
+            Err(TransmitError::AirTime(AirTimeError::Wait { wait, .. })) if wait < Duration::from_secs(1) => {
                 tokio::time::sleep(wait).await;
             }
             outcome => break outcome,
         }
     };
     assert_eq!(sent, 2);
-    assert!(matches!(refused, Err(TransmitError::NotYet(NotYet::Until { law: "a test", .. }))), "{refused:?}");
-    assert!(transmitter.air_time_left().unwrap().left < modulation.air_time(50));
+    assert!(matches!(refused, Err(TransmitError::AirTime(AirTimeError::Wait { law: "a test", .. }))), "{refused:?}");
+    assert!(transmitter.air_time_left().unwrap().air_time < modulation.air_time(50));
     assert_eq!(barn.chip.register(Register::OpMode) & 0x87, 0x85);
 }

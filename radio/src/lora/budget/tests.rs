@@ -1,8 +1,7 @@
 //! What holds for air time: never more than allowed, in any window.
 
-use proptest::prelude::*;
-
 use super::*;
+use proptest::prelude::*;
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -30,9 +29,9 @@ fn a_packet_waits_until_enough_has_left_the_window() {
     budget.spend(2 * S, 100 * MS).unwrap();
     // The window that ends with the new packet must no longer hold the first 50 ms, which ended at 1.05 s.
     let at = 21 * S;
-    assert_eq!(budget.earliest(3 * S, 50 * MS), Ok(at));
+    assert_eq!(budget.earliest_start(3 * S, 50 * MS), Ok(at));
     let refused = budget.spend(3 * S, 50 * MS).unwrap_err();
-    assert_eq!(refused, NotYet::Until { at, wait: 18 * S, law: "dwell" });
+    assert_eq!(refused, AirTimeError::Wait { at, wait: 18 * S, law: "dwell" });
     assert!(refused.to_string().contains("wait 18000 ms"), "{refused}");
     budget.spend(at, 50 * MS).unwrap();
 }
@@ -41,29 +40,29 @@ fn a_packet_waits_until_enough_has_left_the_window() {
 fn what_is_longer_than_a_window_allows_is_never_lawful() {
     let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
     let refused = budget.spend(S, 401 * MS).unwrap_err();
-    assert_eq!(refused, NotYet::Never { air_time: 401 * MS, allowed: 400 * MS, law: "dwell" });
-    assert_eq!(budget.left(S).unwrap().left, HOUR.allowed, "a refusal uses nothing");
+    assert_eq!(refused, AirTimeError::TooLong { air_time: 401 * MS, allowed: 400 * MS, law: "dwell" });
+    assert_eq!(budget.remaining(S).unwrap().air_time, HOUR.allowed, "a refusal uses nothing");
     budget.spend(S, 400 * MS).unwrap();
 }
 
 #[test]
 fn without_a_limit_only_the_packet_before_is_waited_for() {
     let mut budget = AirTimeBudget::new(Vec::new());
-    assert_eq!(budget.left(S), None);
+    assert_eq!(budget.remaining(S), None);
     budget.spend(S, 9 * S).unwrap();
-    assert_eq!(budget.earliest(2 * S, 9 * S), Ok(10 * S));
-    assert!(matches!(budget.spend(2 * S, 9 * S), Err(NotYet::Until { at, .. }) if at == 10 * S));
+    assert_eq!(budget.earliest_start(2 * S, 9 * S), Ok(10 * S));
+    assert!(matches!(budget.spend(2 * S, 9 * S), Err(AirTimeError::Wait { at, .. }) if at == 10 * S));
     budget.spend(10 * S, 9 * S).unwrap();
 }
 
 #[test]
 fn a_budget_that_is_used_up_gives_nothing_for_a_window() {
     for start in [Duration::ZERO, 5 * S] {
-        let mut budget = AirTimeBudget::used_up(vec![DWELL], start);
-        assert_eq!(budget.left(start).unwrap().left, Duration::ZERO);
-        assert_eq!(budget.earliest(start, 10 * MS), Ok(start + 19_600 * MS));
+        let mut budget = AirTimeBudget::exhausted(vec![DWELL], start);
+        assert_eq!(budget.remaining(start).unwrap().air_time, Duration::ZERO);
+        assert_eq!(budget.earliest_start(start, 10 * MS), Ok(start + 19_600 * MS));
         assert!(budget.spend(start, 10 * MS).is_err());
-        assert_eq!(budget.left(start + 20 * S).unwrap().left, DWELL.allowed);
+        assert_eq!(budget.remaining(start + 20 * S).unwrap().air_time, DWELL.allowed);
     }
 }
 
@@ -71,8 +70,8 @@ fn a_budget_that_is_used_up_gives_nothing_for_a_window() {
 fn what_is_left_is_told_by_the_limit_that_is_nearest_to_its_end() {
     let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
     budget.spend(S, 300 * MS).unwrap();
-    assert_eq!(budget.left(2 * S), Some(Left { left: 100 * MS, limit: DWELL }));
-    assert_eq!(budget.left(30 * S), Some(Left { left: 35_700 * MS, limit: HOUR }));
+    assert_eq!(budget.remaining(2 * S), Some(RemainingAirTime { air_time: 100 * MS, limit: DWELL }));
+    assert_eq!(budget.remaining(30 * S), Some(RemainingAirTime { air_time: 35_700 * MS, limit: HOUR }));
 }
 
 #[test]
@@ -80,13 +79,13 @@ fn however_many_transmissions_there_are_the_memory_is_bounded() {
     let minute = Limit { allowed: S, window: 60 * S, law: "minute" };
     let (mut budget, mut now) = (AirTimeBudget::new(vec![minute, DWELL]), Duration::ZERO);
     for _ in 0..20_000 {
-        now = budget.earliest(now, MS / 10).unwrap();
+        now = budget.earliest_start(now, MS / 10).unwrap();
         budget.spend(now, MS / 10).unwrap();
         now += 10 * MS;
     }
     for ledger in &budget.ledgers {
         let entries = ledger.used.len();
-        assert!(entries <= AirTimeBudget::ENTRIES_MOST && entries > 1_000, "{entries} for {}", ledger.limit.law);
+        assert!(entries <= AirTimeBudget::MAX_ENTRIES && entries > 1_000, "{entries} for {}", ledger.limit.law);
     }
 }
 
@@ -116,7 +115,7 @@ proptest! {
         for (pause_us, length_us, late_us, patient) in wishes {
             now += Duration::from_micros(pause_us);
             let length = Duration::from_micros(length_us);
-            let earliest = budget.earliest(now, length);
+            let earliest = budget.earliest_start(now, length);
             if patient && let Ok(at) = earliest {
                 prop_assert!(at >= now);
                 now = at;
@@ -125,9 +124,9 @@ proptest! {
                 Ok(()) => {
                     let late = Duration::from_micros(late_us);
                     sent.push((now + late, length));
-                    budget.ended(now + late + length);
+                    budget.record_end(now + late + length);
                 }
-                Err(NotYet::Until { at, .. }) => prop_assert!(!patient && Ok(at) == earliest),
+                Err(AirTimeError::Wait { at, .. }) => prop_assert!(!patient && Ok(at) == earliest),
                 Err(never) => prop_assert_eq!(Err(never), earliest),
             }
         }
@@ -146,7 +145,7 @@ proptest! {
         let apart = limit.window / 1_000;
         for length_us in lengths {
             let length = Duration::from_micros(length_us).min(limit.allowed);
-            let at = budget.earliest(now, length).unwrap();
+            let at = budget.earliest_start(now, length).unwrap();
             if at > now {
                 let mut sooner = sent.clone();
                 sooner.push((at.saturating_sub(Duration::from_nanos(1)), length));

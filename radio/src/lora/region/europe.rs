@@ -3,10 +3,9 @@
 //! Where listening before talking is done as EN 300 220-1 asks for (polite spectrum access), the share is larger; it
 //! is not done here, so the duty cycle binds.
 
-use std::time::Duration;
-
 use super::super::Limit;
-use super::{Breach, Emission, Rule};
+use super::{Emission, Rule, Violation};
+use std::time::Duration;
 
 /// What duty is counted over: "one hour" in EN 300 220-1 and ERC/REC 70-03.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -51,12 +50,12 @@ impl SubBand {
     }
 }
 
-pub(super) fn judge(bands: &[SubBand], emission: &Emission) -> Vec<Breach> {
+pub(super) fn violations(bands: &[SubBand], emission: &Emission) -> Vec<Violation> {
     let Some(band) = bands.iter().find(|band| band.holds(emission)) else {
         return vec![outside(bands, emission)];
     };
     let is_broken = emission.erp_dbm() > band.erp_dbm;
-    let power = is_broken.then(|| Breach {
+    let power = is_broken.then(|| Violation {
         rule: Rule::Power,
         law: band.law,
         found: format!(
@@ -75,8 +74,8 @@ pub(super) fn limit(bands: &[SubBand], emission: &Emission) -> Option<Limit> {
     Some(Limit { allowed: HOUR * band.duty_per_mille / 1_000, window: HOUR, law: band.law })
 }
 
-fn outside(bands: &[SubBand], emission: &Emission) -> Breach {
+fn outside(bands: &[SubBand], emission: &Emission) -> Violation {
     let names: Vec<String> = bands.iter().map(SubBand::name).collect();
     let allowed = format!("a channel that lies whole within {}", names.join(", or "));
-    Breach { rule: Rule::Band, law: "ERC/REC 70-03 annex 1", found: emission.channel(), allowed }
+    Violation { rule: Rule::Band, law: "ERC/REC 70-03 annex 1", found: emission.channel(), allowed }
 }

@@ -1,9 +1,8 @@
 //! United States and Canada, 902 to 928 MHz: three ways to be lawful, by width, by hopping, or by being weak.
 
-use std::time::Duration;
-
 use super::super::Limit;
-use super::{Breach, Emission, Rule};
+use super::{Emission, Rule, Violation};
+use std::time::Duration;
 
 const LOWEST_HZ: u32 = 902_000_000;
 const HIGHEST_HZ: u32 = 928_000_000;
@@ -50,8 +49,8 @@ pub(super) const CANADA: Sections = Sections {
     power: "RSS-247 section 5.4 (Canada)",
 };
 
-pub(super) fn judge(sections: &Sections, emission: &Emission) -> Vec<Breach> {
-    let band = (!emission.lies_within(LOWEST_HZ, HIGHEST_HZ)).then(|| Breach {
+pub(super) fn violations(sections: &Sections, emission: &Emission) -> Vec<Violation> {
+    let band = (!emission.lies_within(LOWEST_HZ, HIGHEST_HZ)).then(|| Violation {
         rule: Rule::Band,
         law: sections.band,
         found: emission.channel(),
@@ -68,7 +67,7 @@ pub(super) fn limit(sections: &Sections, emission: &Emission) -> Option<Limit> {
     hops.then_some(Limit { allowed: DWELL, window, law: sections.hopping })
 }
 
-fn channels(sections: &Sections, emission: &Emission) -> Option<Breach> {
+fn channels(sections: &Sections, emission: &Emission) -> Option<Violation> {
     let needed = channels_needed(emission);
     if is_wide(emission) || emission.hop_channels >= needed {
         return None;
@@ -76,22 +75,22 @@ fn channels(sections: &Sections, emission: &Emission) -> Option<Breach> {
     let found = format!("{} with {} dBm of EIRP", emission.channel(), emission.eirp_dbm());
     Some(if emission.hop_channels > 1 {
         let found = format!("{found}, hopping over {}", emission.hop_channels);
-        Breach { rule: Rule::Hopping, law: sections.hopping, found, allowed: format!("{needed} channels or more") }
+        Violation { rule: Rule::Hopping, law: sections.hopping, found, allowed: format!("{needed} channels or more") }
     } else {
         let allowed = format!(
             "a fixed channel of 500 kHz or wider, or hopping over {needed} channels or more, or at most \
              {WEAK_EIRP_DBM} dBm of EIRP (47 CFR 15.249(a); RSS-210 annex B.10)"
         );
-        Breach { rule: Rule::Width, law: sections.wide_or, found: format!("{found}, fixed,"), allowed }
+        Violation { rule: Rule::Width, law: sections.wide_or, found: format!("{found}, fixed,"), allowed }
     })
 }
 
-fn power(sections: &Sections, emission: &Emission) -> Option<Breach> {
+fn power(sections: &Sections, emission: &Emission) -> Option<Violation> {
     let few = !is_wide(emission) && emission.hop_channels < NARROW_CHANNELS;
     let full = if few { FEW_CHANNELS_POWER_DBM } else { FULL_POWER_DBM };
     let allowed_dbm = full - (emission.antenna_gain_dbi - FREE_GAIN_DBI).max(0.0);
     let is_broken = !is_weak(emission) && f64::from(emission.power_dbm) > allowed_dbm;
-    is_broken.then(|| Breach {
+    is_broken.then(|| Violation {
         rule: Rule::Power,
         law: sections.power,
         found: format!("{} dBm into an antenna of {} dBi", emission.power_dbm, emission.antenna_gain_dbi),

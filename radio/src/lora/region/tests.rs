@@ -1,9 +1,8 @@
 //! What holds for the law, rule by rule.
 
-use proptest::prelude::*;
-
 use super::super::{Bandwidth, CodingRate, SpreadingFactor};
 use super::*;
+use proptest::prelude::*;
 
 fn emission(frequency_hz: u32, bandwidth: Bandwidth, power_dbm: i8) -> Emission {
     let modulation = Modulation { frequency_hz, bandwidth, ..Modulation::default() };
@@ -11,7 +10,7 @@ fn emission(frequency_hz: u32, bandwidth: Bandwidth, power_dbm: i8) -> Emission 
 }
 
 fn rules(region: Region, emission: &Emission) -> Vec<Rule> {
-    judge(region, emission).into_iter().map(|breach| breach.rule).collect()
+    violations(region, emission).into_iter().map(|breach| breach.rule).collect()
 }
 
 const AMERICAS: [Region; 2] = [Region::Us902, Region::Ca902];
@@ -20,7 +19,7 @@ const AMERICAS: [Region; 2] = [Region::Us902, Region::Ca902];
 fn a_fixed_channel_of_500_khz_is_lawful_at_full_power_without_a_limit_of_time() {
     for region in AMERICAS {
         let wide = emission(915_000_000, Bandwidth::Khz500, 17);
-        assert_eq!(judge(region, &wide), []);
+        assert_eq!(violations(region, &wide), []);
         assert_eq!(limits(region, &wide), []);
     }
 }
@@ -32,11 +31,11 @@ fn a_fixed_channel_of_125_khz_is_lawful_only_when_it_is_weak() {
         assert_eq!(rules(region, &strong), [Rule::Width]);
         // -1.25 dBm of EIRP: -4 dBm over a dipole are, -3 dBm are not.
         let weak = Emission { power_dbm: -4, ..strong };
-        assert_eq!(judge(region, &weak), []);
+        assert_eq!(violations(region, &weak), []);
         assert_eq!(limits(region, &weak), []);
         assert_eq!(rules(region, &Emission { power_dbm: -3, ..strong }), [Rule::Width]);
     }
-    let text = judge(Region::Us902, &emission(915_000_000, Bandwidth::Khz125, 14))[0].to_string();
+    let text = violations(Region::Us902, &emission(915_000_000, Bandwidth::Khz125, 14))[0].to_string();
     let parts = ["125 kHz", "915 MHz", "47 CFR 15.247(a)(2)", "500 kHz", "50 channels", "-1.25 dBm", "15.249(a)"];
     assert!(parts.iter().all(|part| text.contains(part)), "{text}");
 }
@@ -86,7 +85,7 @@ fn a_channel_must_lie_in_the_band_as_a_whole() {
         assert_eq!(rules(region, &emission(inside_hz, bandwidth, power_dbm)), [], "{region:?} {inside_hz}");
         assert_eq!(rules(region, &emission(outside_hz, bandwidth, power_dbm)), [Rule::Band], "{region:?} {outside_hz}");
     }
-    let alarms = judge(Region::Eu868, &emission(869_300_000, Bandwidth::Khz62_5, 0));
+    let alarms = violations(Region::Eu868, &emission(869_300_000, Bandwidth::Khz62_5, 0));
     assert!(alarms[0].to_string().contains("869.4 to 869.65 MHz"), "{}", alarms[0]);
 }
 
@@ -102,7 +101,7 @@ fn each_sub_band_of_europe_has_its_power_and_its_share_of_an_hour() {
         (Region::Eu433, 434_000_000, 10, 360_000),
     ] {
         let lawful = emission(frequency_hz, Bandwidth::Khz125, erp_dbm);
-        assert_eq!(judge(region, &lawful), [], "{frequency_hz}");
+        assert_eq!(violations(region, &lawful), [], "{frequency_hz}");
         let strong = Emission { power_dbm: erp_dbm + 1, ..lawful };
         assert_eq!(rules(region, &strong), [Rule::Power], "{frequency_hz}");
         let directed = Emission { antenna_gain_dbi: 3.0, ..lawful };
@@ -115,7 +114,7 @@ fn each_sub_band_of_europe_has_its_power_and_its_share_of_an_hour() {
 #[test]
 fn powers_are_told_without_the_dust_of_binary_fractions() {
     let strong = Emission { antenna_gain_dbi: 3.3, ..emission(868_100_000, Bandwidth::Khz125, 17) };
-    let text = judge(Region::Eu868, &strong)[0].to_string();
+    let text = violations(Region::Eu868, &strong)[0].to_string();
     assert!(text.contains("which is 18.15 dBm of ERP, breaks EN 300 220-2"), "{text}");
 }
 
@@ -169,17 +168,17 @@ proptest! {
     fn less_power_never_breaks_a_rule_that_more_kept(emission in any_emission(), region in 0..4_usize, less in 0..60_i8) {
         let region = Region::ALL[region];
         let weaker = Emission { power_dbm: emission.power_dbm.saturating_sub(less), ..emission };
-        if judge(region, &emission).is_empty() {
-            prop_assert_eq!(judge(region, &weaker), vec![]);
+        if violations(region, &emission).is_empty() {
+            prop_assert_eq!(violations(region, &weaker), vec![]);
         }
     }
 
     #[test]
     fn what_is_lawful_can_be_sent_at_some_time(emission in any_emission(), region in 0..4_usize) {
         let region = Region::ALL[region];
-        if judge(region, &emission).is_empty() {
+        if violations(region, &emission).is_empty() {
             let budget = super::super::AirTimeBudget::new(limits(region, &emission));
-            prop_assert!(budget.earliest(Duration::ZERO, emission.modulation.air_time(1)).is_ok());
+            prop_assert!(budget.earliest_start(Duration::ZERO, emission.modulation.air_time(1)).is_ok());
         }
     }
 }

@@ -158,7 +158,7 @@ fn lawful_settings_transmit_within_a_budget() {
     let settings = read("transmit = true\nregion = 'eu868'\nfrequency_hz = 868100000").unwrap();
     assert_eq!(settings.validate(), Ok(Vec::new()));
     let budget = AirTimeBudget::new(settings.limits().unwrap());
-    assert_eq!(budget.left(std::time::Duration::ZERO).unwrap().left.as_secs(), 36);
+    assert_eq!(budget.remaining(std::time::Duration::ZERO).unwrap().air_time.as_secs(), 36);
 }
 
 #[test]

@@ -1,12 +1,11 @@
-//! The port moves what it should, and the guard stops what the named driver could not stand.
+//! Transfers of the port, and values that the guard keeps from the upstream driver.
 
+use super::*;
+use crate::sx127x::tests::array_chip::ArrayChip;
 use proptest::prelude::*;
 
-use super::super::array::ArrayChip;
-use super::*;
-
 fn port(chip: &ArrayChip) -> Port<ArrayChip> {
-    Port::new(Shared::new(chip.clone()))
+    Port::new(SharedPart::new(chip.clone()))
 }
 
 #[test]
@@ -31,26 +30,28 @@ fn the_fifo_is_read_and_written_to_its_full_length() {
 }
 
 #[test]
-fn a_change_leaves_the_other_bits() {
+fn a_change_keeps_the_other_bits() {
     let chip = ArrayChip::default();
     chip.set(Register::DioMapping1, 0b1010_1010);
     port(&chip).change(Register::DioMapping1, 0xC0, 0x40).unwrap();
     assert_eq!(chip.holds(Register::DioMapping1), 0b0110_1010);
 }
 
+/// Catches the upstream driver accepting a bus of ones as a working chip.
 #[test]
-fn the_named_driver_never_sees_a_bus_of_ones() {
+fn the_upstream_driver_never_sees_a_bus_of_ones() {
     let chip = ArrayChip::default();
     chip.state().reads_only = Some(0xFF);
-    let mut guarded = Guarded::new(Shared::new(chip));
+    let mut guarded = GuardedBus::new(SharedPart::new(chip));
     let mut frame = [Register::OpMode.address(), 0];
-    assert_eq!(guarded.transfer(&mut frame).unwrap_err(), BusFault::Dead(0xFF));
+    assert_eq!(guarded.transfer(&mut frame).unwrap_err(), BusError::Dead(0xFF));
 }
 
 proptest! {
-    /// It divides 1000 by (bandwidth in Hz / 2^factor), as whole numbers, and takes bandwidths it does not know for -1.
+    /// The upstream driver divides 1000 by (bandwidth in Hz / 2^factor) in integers, and uses -1 for an unknown
+    /// bandwidth.
     #[test]
-    fn what_passes_the_guard_can_be_divided_by(modem_config_1: u8, modem_config_2: u8) {
+    fn values_that_pass_the_guard_never_divide_by_zero(modem_config_1: u8, modem_config_2: u8) {
         let passes = |register: Register, found| refuse_impossible(register.address(), found, true).is_ok();
         if passes(Register::ModemConfig1, modem_config_1) && passes(Register::ModemConfig2, modem_config_2) {
             let bandwidth_hz = crate::lora::Bandwidth::ALL[usize::from(modem_config_1 >> 4)].hz();
@@ -60,7 +61,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_chip_can_hold_passes_the_guard() {
+fn every_possible_value_passes_the_guard() {
     for (bandwidth, rate) in (0..=9).flat_map(|bandwidth| (1..=4).map(move |rate| (bandwidth, rate))) {
         refuse_impossible(Register::ModemConfig1.address(), bandwidth << 4 | rate << 1, true).unwrap();
     }
@@ -70,13 +71,13 @@ fn what_a_chip_can_hold_passes_the_guard() {
 }
 
 #[test]
-fn what_stands_there_before_the_registers_are_those_of_lora_passes_the_guard() {
+fn any_value_passes_the_guard_before_the_chip_is_in_lora_mode() {
     let chip = ArrayChip::default();
-    let mut guarded = Guarded::new(Shared::new(chip.clone()));
-    // After a reset this is a part of a frequency error of FSK.
+    let mut guarded = GuardedBus::new(SharedPart::new(chip.clone()));
+    // After a reset this address is part of an FSK frequency error.
     chip.set(Register::ModemConfig1, 0x00);
     guarded.transfer(&mut [Register::ModemConfig1.address(), 0]).unwrap();
     guarded.write(&[WRITE | Register::OpMode.address(), 0x80]).unwrap();
     let found = guarded.transfer(&mut [Register::ModemConfig1.address(), 0]).unwrap_err();
-    assert_eq!(found, BusFault::Garbled { register: 0x1D, found: 0x00 });
+    assert_eq!(found, BusError::Garbled { register: 0x1D, found: 0x00 });
 }

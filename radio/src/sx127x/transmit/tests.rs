@@ -1,47 +1,42 @@
-//! What a transmission does beside transmitting, on a chip that is nothing but memory and never says TxDone.
+//! A transmission on a chip that is only memory and never reports TxDone.
 
-use super::super::array::{bench, put_packet};
 use super::*;
+use crate::sx127x::tests::array_chip::{bench, put_packet};
+use tokio::sync::oneshot;
 
-fn order(payload: &[u8]) -> (Order, oneshot::Receiver<Result<(), TransmitError>>) {
+fn request(payload: &[u8]) -> (TransmitRequest, oneshot::Receiver<Result<(), TransmitError>>) {
     let (outcome, answer) = oneshot::channel();
-    (Order { payload: payload.to_vec(), outcome }, answer)
+    (TransmitRequest { payload: payload.to_vec(), outcome }, answer)
 }
 
+/// Catches a packet that is thrown away because loading the FIFO clears its flag.
 #[test]
-fn a_packet_that_ended_just_before_a_transmission_is_delivered() {
+fn a_packet_that_ends_just_before_a_transmission_is_delivered() {
     let mut bench = bench();
     put_packet(&bench.array);
-    bench.chip.fulfil(order(b"out").0, &mut bench.owner).unwrap();
+    bench.chip.fulfill(request(b"out").0, &mut bench.link).unwrap();
     assert_eq!(bench.packets.try_recv().unwrap().bytes, [1, 2, 3]);
     assert!(bench.packets.try_recv().is_err());
 }
 
+/// Catches a wait that counts each spurious edge as the whole look interval.
 #[test]
-fn a_line_that_chatters_does_not_cut_a_transmission_short() {
+fn a_chattering_line_does_not_cut_a_transmission_short() {
     let mut bench = bench();
     bench.array.state().wakes = vec![Wake::Edge; 1_000];
     let before = bench.array.state().waited_ms;
-    let (order, mut answer) = order(b"out");
-    bench.chip.fulfil(order, &mut bench.owner).unwrap();
+    let (request, mut answer) = request(b"out");
+    bench.chip.fulfill(request, &mut bench.link).unwrap();
     let Err(TransmitError::TimedOut { within_ms }) = answer.try_recv().unwrap() else { panic!("TxDone never came") };
     assert!(bench.array.state().waited_ms - before >= within_ms);
 }
 
+/// Catches a shutdown that is reported as a timeout of the chip.
 #[test]
-fn a_transmission_that_is_given_up_because_the_radio_ends_says_so() {
+fn a_transmission_abandoned_by_a_shutdown_is_answered_with_ended() {
     let mut bench = bench();
-    bench.owner.stop.wish();
-    let (order, mut answer) = order(b"out");
-    bench.chip.fulfil(order, &mut bench.owner).unwrap();
+    bench.link.shutdown.request();
+    let (request, mut answer) = request(b"out");
+    bench.chip.fulfill(request, &mut bench.link).unwrap();
     assert_eq!(answer.try_recv().unwrap(), Err(TransmitError::Ended));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_thread_that_answers_nothing_holds_nobody_for_ever() {
-    let (orders, _kept_and_never_read) = std::sync::mpsc::sync_channel(WAITING_ORDERS);
-    let answered_within = answered_within(&Modulation::default());
-    let transmitter = Transmitter { orders, allowed: true, allowance: Allowance::new(None), answered_within };
-    let outcome = tokio::time::timeout(answered_within * 2, transmitter.transmit(b"is anybody there")).await;
-    assert_eq!(outcome, Ok(Err(TransmitError::Unanswered { within_s: answered_within.as_secs() })));
 }

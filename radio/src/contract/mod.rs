@@ -1,18 +1,16 @@
 //! The promises of [`Radio`] as checks that any radio can be put through.
 //!
-//! A test says, with a closure, how to make a radio of its kind that is about to hear given [`OnAir`] transmissions:
+//! A test says, with a closure, how to make a radio of its kind that is about to hear given [`SentPacket`] transmissions:
 //! by a script, by an emulated chip, by a serial line. [`check`] then holds it to each promise in turn.
 //!
 //! Waits are real where the clock is: at most [`PATIENCE`] for each packet, and [`SILENCE`] after the last.
 
-use std::future::Future;
-use std::time::Duration;
-
+use crate::{Counters, MAX_PAYLOAD_BYTES, Packet, Radio, RadioError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use std::future::Future;
+use std::time::Duration;
 use tokio::time::{Instant, timeout};
-
-use crate::{Counters, MAX_PAYLOAD_BYTES, Packet, Radio, RadioError};
 
 /// How long a packet that is on the air may take to be delivered.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,18 +22,18 @@ const TRANSMISSIONS: usize = 60;
 const DROP_WITHIN_US: u64 = 4_000;
 
 /// One transmission that the radio under test is about to hear.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OnAir {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentPacket {
     /// 1..=255 bytes.
     pub payload: Vec<u8>,
     /// Whether its CRC will be right.
-    pub crc_right: bool,
+    pub crc_ok: bool,
 }
 
 /// A promise that a radio did not keep.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Breach {
+pub enum ContractError {
     /// A packet that was on the air did not come.
     #[error("packet {number}, counted from 0, did not come within {PATIENCE:?}")]
     Missing {
@@ -85,7 +83,7 @@ pub enum Breach {
 }
 
 /// Holds a kind of radio to every promise of [`Radio`]. The seed moves payloads and points of cancellation.
-pub async fn check<R, F>(seed: u64, mut radio_that_hears: impl FnMut(Vec<OnAir>) -> F) -> Result<(), Breach>
+pub async fn check<R, F>(seed: u64, mut radio_that_hears: impl FnMut(Vec<SentPacket>) -> F) -> Result<(), ContractError>
 where
     R: Radio,
     F: Future<Output = R>,
@@ -93,9 +91,9 @@ where
     let mut chance = ChaCha12Rng::seed_from_u64(seed);
     for on_air in [every_length(&mut chance), good_and_bad(&mut chance)] {
         let mut radio = radio_that_hears(on_air.clone()).await;
-        delivers(&mut radio, &on_air, None).await?;
+        check_delivery(&mut radio, &on_air, None).await?;
         let mut radio = radio_that_hears(on_air.clone()).await;
-        delivers(&mut radio, &on_air, Some(&mut chance)).await?;
+        check_delivery(&mut radio, &on_air, Some(&mut chance)).await?;
     }
     Ok(())
 }
@@ -103,21 +101,21 @@ where
 /// The radio delivers the good ones of `on_air`, whole, once and in order, counts both kinds, and then is silent.
 ///
 /// With `cancel`, futures of `receive` are dropped again and again after a time by chance.
-pub async fn delivers(
+pub async fn check_delivery(
     radio: &mut impl Radio,
-    on_air: &[OnAir],
+    on_air: &[SentPacket],
     mut cancel: Option<&mut ChaCha12Rng>,
-) -> Result<(), Breach> {
+) -> Result<(), ContractError> {
     let counters = radio.counters();
-    let good = on_air.iter().filter(|sent| sent.crc_right);
+    let good = on_air.iter().filter(|sent| sent.crc_ok);
     let mut last_received_at = None;
     for (number, sent) in good.clone().enumerate() {
         let packet = next_packet(radio, number, cancel.as_deref_mut()).await?;
         if packet.bytes != sent.payload {
-            return Err(Breach::Different { number, expected: sent.payload.clone(), found: packet.bytes });
+            return Err(ContractError::Different { number, expected: sent.payload.clone(), found: packet.bytes });
         }
         if last_received_at > Some(packet.received_at) || packet.received_at > Instant::now() {
-            return Err(Breach::Time { number });
+            return Err(ContractError::Time { number });
         }
         last_received_at = Some(packet.received_at);
     }
@@ -129,8 +127,8 @@ async fn next_packet(
     radio: &mut impl Radio,
     number: usize,
     cancel: Option<&mut ChaCha12Rng>,
-) -> Result<Packet, Breach> {
-    let failed = |error| Breach::Failed { number, error };
+) -> Result<Packet, ContractError> {
+    let failed = |error| ContractError::Failed { number, error };
     if let Some(chance) = cancel {
         for _ in 0..TRANSMISSIONS {
             let patience = Duration::from_micros(chance.random_range(0..=DROP_WITHIN_US));
@@ -141,48 +139,48 @@ async fn next_packet(
     }
     match timeout(PATIENCE, radio.receive()).await {
         Ok(outcome) => outcome.map_err(failed),
-        Err(_) => Err(Breach::Missing { number }),
+        Err(_) => Err(ContractError::Missing { number }),
     }
 }
 
 /// Nothing comes. Closed is silent too, and then for ever.
-async fn is_silent(radio: &mut impl Radio, number: usize) -> Result<(), Breach> {
+async fn is_silent(radio: &mut impl Radio, number: usize) -> Result<(), ContractError> {
     match timeout(SILENCE, radio.receive()).await {
         Err(_) => Ok(()),
-        Ok(Ok(packet)) => Err(Breach::Surplus(packet.bytes)),
+        Ok(Ok(packet)) => Err(ContractError::Surplus(packet.bytes)),
         Ok(Err(RadioError::Closed)) => match timeout(PATIENCE, radio.receive()).await {
             Ok(Err(RadioError::Closed)) => Ok(()),
-            _ => Err(Breach::Reopened),
+            _ => Err(ContractError::Reopened),
         },
-        Ok(Err(error)) => Err(Breach::Failed { number, error }),
+        Ok(Err(error)) => Err(ContractError::Failed { number, error }),
     }
 }
 
-fn counts(counters: &Counters, good: usize, sent: usize) -> Result<(), Breach> {
+fn counts(counters: &Counters, good: usize, sent: usize) -> Result<(), ContractError> {
     let counted = counters.read();
     let pairs = [("received", counted.received, good), ("crc_errors", counted.crc_errors, sent - good)];
     for (counter, counted, sent) in pairs {
         let sent = sent as u64;
         if counted != sent {
-            return Err(Breach::Counted { counter, counted, sent });
+            return Err(ContractError::Counted { counter, counted, sent });
         }
     }
     Ok(())
 }
 
 /// Shortest and longest among them, any byte in any place.
-fn every_length(chance: &mut ChaCha12Rng) -> Vec<OnAir> {
+fn every_length(chance: &mut ChaCha12Rng) -> Vec<SentPacket> {
     let lengths = [1, 2, 127, 128, MAX_PAYLOAD_BYTES - 1, MAX_PAYLOAD_BYTES];
-    let mut payload = |length| OnAir { payload: (0..length).map(|_| chance.random()).collect(), crc_right: true };
+    let mut payload = |length| SentPacket { payload: (0..length).map(|_| chance.random()).collect(), crc_ok: true };
     lengths.into_iter().map(&mut payload).collect()
 }
 
 /// Good and bad in turn by chance, bad ones also at both ends.
-fn good_and_bad(chance: &mut ChaCha12Rng) -> Vec<OnAir> {
+fn good_and_bad(chance: &mut ChaCha12Rng) -> Vec<SentPacket> {
     let is_end = |n| n == 0 || n == TRANSMISSIONS - 1;
-    let mut sent = |n| OnAir {
+    let mut sent = |n| SentPacket {
         payload: format!("packet {n}").into_bytes(),
-        crc_right: !is_end(n) && chance.random_range(0..4) > 0,
+        crc_ok: !is_end(n) && chance.random_range(0..4) > 0,
     };
     (0..TRANSMISSIONS).map(&mut sent).collect()
 }

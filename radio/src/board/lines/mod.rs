@@ -1,15 +1,13 @@
 //! RESET and DIO0 as lines of the kernel's GPIO character device: no register is mapped, so any board has them.
 
-use std::fs::OpenOptions;
-use std::path::Path;
-use std::time::Duration;
-
+use super::{BoardError, EdgeLine, LineError, Pins, ResetError, Wake};
 use embedded_hal_02::digital::v2::OutputPin;
 use gpiocdev::line::{Bias, EdgeDetection, Value};
 use gpiocdev::request::Builder;
 use gpiocdev::{Chip, Request};
-
-use super::{BoardError, EdgeLine, LineError, Pins, ResetError, Wake};
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::time::Duration;
 
 /// As whom `gpioinfo` shows the holder of the lines.
 const CONSUMER: &str = "herdlinx";

@@ -1,10 +1,9 @@
 //! An emulated chip's board on which a test has its say around each frame of the bus.
 
-use std::sync::{Arc, Mutex};
-
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::board::{Board, BoardError, Wiring};
 use radio::emulator::{Board02, BusDownError, Chip, Dio0, EmulatedDelay, Reset, Spi02};
+use std::sync::{Arc, Mutex};
 
 /// What a test does around frames of chip select.
 pub(crate) trait AroundFrames: Send + 'static {

@@ -1,57 +1,54 @@
-//! A chip that is nothing but memory, for the tests of this module: no modem, no air, no time. What a register holds
-//! is what was written to it last, unless a test says otherwise.
+//! A chip that is only memory, for the tests of this module: no modem, no air, no time. A register holds the last value
+//! written to it, unless a test changes it.
 
+use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
+use crate::lora::Modulation;
+use crate::sx127x::convert::IrqFlags;
+use crate::sx127x::link::{RadioLink, Shutdown};
+use crate::sx127x::register::{CRC_ON_PAYLOAD, Register, VERSION, op_mode};
+use crate::sx127x::setup::{Chip, SharedWiring};
+use crate::sx127x::transmitter::Allowance;
+use crate::sx127x::{MAX_QUEUED_PACKETS, Settings};
+use crate::{Counters, HealthReporter, Packet};
+use embedded_hal_02::blocking::delay::DelayMs;
+use embedded_hal_02::blocking::spi::{Transfer, Write};
+use embedded_hal_02::digital::v2::OutputPin;
 use std::convert::Infallible;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-
-use embedded_hal_02::blocking::delay::DelayMs;
-use embedded_hal_02::blocking::spi::{Transfer, Write};
-use embedded_hal_02::digital::v2::OutputPin;
-
 use tokio::sync::{mpsc, watch};
 
-use super::convert::IrqFlags;
-use super::owner::{Owner, Stop};
-use super::register::{CRC_ON_PAYLOAD, Register, VERSION, op_mode};
-use super::setup::{Chip, Wired};
-use super::transmit::Allowance;
-use super::{Settings, WAITING_PACKETS};
-use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
-use crate::lora::Modulation;
-use crate::{Counters, Packet, Reporting};
-
-/// The memory, the lines and the clock, all in one handle.
-#[derive(Debug, Clone, Default)]
-pub(super) struct ArrayChip(Arc<Mutex<State>>);
+/// Memory, lines and clock in one handle.
+#[derive(Clone, Debug, Default)]
+pub(in crate::sx127x) struct ArrayChip(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-pub(super) struct State {
-    pub(super) registers: [u8; 128],
-    pub(super) fifo: [u8; 256],
-    /// What every read gives, where it is not what is held.
-    pub(super) reads_only: Option<u8>,
-    /// A register that takes no write.
-    pub(super) frozen: Option<Register>,
-    /// What registers turn to once a burst was read that begins at this one; one after the other.
-    pub(super) after_bursts: Vec<(Register, Vec<(Register, u8)>)>,
-    /// For so long after a change of mode the chip still names standby.
-    pub(super) mode_lags_ms: u64,
+pub(in crate::sx127x) struct State {
+    pub(in crate::sx127x) registers: [u8; 128],
+    pub(in crate::sx127x) fifo: [u8; 256],
+    /// If set, every read returns this byte instead of the memory.
+    pub(in crate::sx127x) reads_only: Option<u8>,
+    /// A register that ignores writes.
+    pub(in crate::sx127x) frozen: Option<Register>,
+    /// Changes of registers. Each applies after the next burst that starts at its register; they apply in order.
+    pub(in crate::sx127x) after_bursts: Vec<(Register, Vec<(Register, u8)>)>,
+    /// Time for which the chip still reports standby after a change of mode.
+    pub(in crate::sx127x) mode_lag_ms: u64,
     mode_shows_at_ms: u64,
     /// RESET was left low: nothing is driven until it rises.
-    pub(super) held_in_reset: bool,
-    /// Frames of chip select so far.
-    pub(super) frames: u32,
-    pub(super) waited_ms: u64,
-    /// How waits for an edge end, the next one last; then with a time-out.
-    pub(super) wakes: Vec<Wake>,
+    pub(in crate::sx127x) held_in_reset: bool,
+    /// Number of chip-select frames so far.
+    pub(in crate::sx127x) frames: u32,
+    pub(in crate::sx127x) waited_ms: u64,
+    /// Results of waits for an edge, the next one last. When empty, waits time out.
+    pub(in crate::sx127x) wakes: Vec<Wake>,
 }
 
 impl Default for State {
     fn default() -> Self {
         let mut registers = [0; 128];
-        // Out of a reset: standby of FSK's modem.
+        // The reset state: FSK standby.
         registers[usize::from(Register::OpMode.address())] = 0x09;
         registers[usize::from(Register::Version.address())] = VERSION;
         registers[usize::from(Register::ModemConfig1.address())] = 0x72;
@@ -62,7 +59,7 @@ impl Default for State {
             reads_only: None,
             frozen: None,
             after_bursts: Vec::new(),
-            mode_lags_ms: 0,
+            mode_lag_ms: 0,
             mode_shows_at_ms: 0,
             held_in_reset: false,
             frames: 0,
@@ -73,15 +70,15 @@ impl Default for State {
 }
 
 impl ArrayChip {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(in crate::sx127x) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
-    pub(super) fn holds(&self, register: Register) -> u8 {
+    pub(in crate::sx127x) fn holds(&self, register: Register) -> u8 {
         self.state().registers[usize::from(register.address())]
     }
 
-    pub(super) fn set(&self, register: Register, value: u8) {
+    pub(in crate::sx127x) fn set(&self, register: Register, value: u8) {
         self.state().registers[usize::from(register.address())] = value;
     }
 }
@@ -103,20 +100,21 @@ impl State {
         let is_flags = address == Register::IrqFlags.address();
         let mut value = value;
         if address == Register::OpMode.address() {
-            self.mode_shows_at_ms = self.waited_ms + self.mode_lags_ms;
-            value = modem_taken(*self.at(address), value);
+            self.mode_shows_at_ms = self.waited_ms + self.mode_lag_ms;
+            value = accepted_mode(*self.at(address), value);
         }
         match self.at(address) {
             _ if is_frozen => {}
-            // Ones clear.
+            // Writing ones clears flags.
             flags if is_flags => *flags &= !value,
             register => *register = value,
         }
     }
 }
 
-/// The strictest of what is said and was seen of chips: the modem changes only in sleep, and only to go on sleeping.
-fn modem_taken(before: u8, written: u8) -> u8 {
+/// Returns the mode that the chip accepts, by the strictest reading of data sheet and observations: the modem changes
+/// only in sleep mode, and only if the chip stays asleep.
+fn accepted_mode(before: u8, written: u8) -> u8 {
     const MODE: u8 = 0x07;
     let may_change = before & MODE == 0 && written & MODE == 0;
     if may_change { written } else { (written & !op_mode::LONG_RANGE) | (before & op_mode::LONG_RANGE) }
@@ -198,33 +196,33 @@ impl Board for ArrayChip {
     }
 }
 
-/// A chip that was set up and listens, and both ends of its owner.
-pub(super) struct Bench {
-    pub(super) array: ArrayChip,
-    pub(super) chip: Chip<ArrayChip>,
-    pub(super) owner: Owner,
-    pub(super) packets: mpsc::Receiver<Packet>,
+/// A chip that was set up and listens, and both ends of its link.
+pub(in crate::sx127x) struct Bench {
+    pub(in crate::sx127x) array: ArrayChip,
+    pub(in crate::sx127x) chip: Chip<ArrayChip>,
+    pub(in crate::sx127x) link: RadioLink,
+    pub(in crate::sx127x) packets: mpsc::Receiver<Packet>,
 }
 
-pub(super) fn bench() -> Bench {
+pub(in crate::sx127x) fn bench() -> Bench {
     let array = ArrayChip::default();
-    let wired = Wired::from(array.clone().connect().unwrap());
-    let chip = Chip::set_up(wired, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
-    let (packets_in, packets) = mpsc::channel(WAITING_PACKETS);
-    let owner = Owner {
-        packets: packets_in,
-        orders: sync_channel(1).1,
+    let wiring = SharedWiring::from(array.clone().connect().unwrap());
+    let chip = Chip::set_up(wiring, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
+    let (packet_sender, packets) = mpsc::channel(MAX_QUEUED_PACKETS);
+    let link = RadioLink {
+        packets: packet_sender,
+        requests: sync_channel(1).1,
         allowance: Allowance::new(None),
         counters: Counters::default(),
-        health: Reporting::default(),
-        faults: watch::channel(None).0,
-        stop: Stop::default(),
+        health: HealthReporter::default(),
+        errors: watch::channel(None).0,
+        shutdown: Shutdown::default(),
     };
-    Bench { array, chip, owner, packets }
+    Bench { array, chip, link, packets }
 }
 
-/// A good packet of three bytes that begins two bytes before the end of the FIFO.
-pub(super) fn put_packet(array: &ArrayChip) {
+/// Puts a good packet of three bytes into the chip. It starts two bytes before the end of the FIFO.
+pub(in crate::sx127x) fn put_packet(array: &ArrayChip) {
     let mut state = array.state();
     [state.fifo[254], state.fifo[255], state.fifo[0]] = [1, 2, 3];
     drop(state);

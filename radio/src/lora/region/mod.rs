@@ -1,7 +1,7 @@
 //! What the law says of a transmission, region by region.
 //!
-//! The rules bind whoever transmits; who only listens may listen to anything. So [`judge`] is asked about a
-//! transmitter: with it on, a [`Breach`] refuses the settings, with it off it is a note. No region is the default,
+//! The rules bind whoever transmits; who only listens may listen to anything. So [`violations`] is asked about a
+//! transmitter: with it on, a [`Violation`] refuses the settings, with it off it is a note. No region is the default,
 //! as none is right for somebody who has not said where the barn stands.
 //!
 //! These are the parts of the rules that settings can break: band, width, power, duty. What they also ask of a
@@ -10,11 +10,9 @@
 mod europe;
 mod north_america;
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
-
 use super::{Limit, Modulation};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Gain of a half-wave dipole over a radiator that sends evenly to all sides: what lies between ERP and EIRP.
 pub const DIPOLE_GAIN_DBI: f64 = 2.15;
@@ -28,7 +26,7 @@ const CHIP_LIMIT: Limit = Limit {
 };
 
 /// Where a transmitter stands, and on which of the bands there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
     /// United States, 902 to 928 MHz: 47 CFR 15.247 and 15.249.
@@ -57,7 +55,7 @@ impl Region {
 }
 
 /// What a transmitter sends out.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Emission {
     /// How it is modulated, and where.
     pub modulation: Modulation,
@@ -99,7 +97,7 @@ fn hundredths(db: f64) -> f64 {
 }
 
 /// Which kind of rule is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
     /// The channel does not lie where it may.
     Band,
@@ -114,9 +112,9 @@ pub enum Rule {
 }
 
 /// A rule that a transmission breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{found} breaks {law}: allowed is {allowed}")]
-pub struct Breach {
+pub struct Violation {
     /// Which kind of rule.
     pub rule: Rule,
     /// Law and section.
@@ -128,16 +126,16 @@ pub struct Breach {
 }
 
 /// Every rule of the region that the transmission breaks; none is lawful, within the [limits] of air time.
-pub fn judge(region: Region, emission: &Emission) -> Vec<Breach> {
+pub fn violations(region: Region, emission: &Emission) -> Vec<Violation> {
     let mut breaches = match region {
-        Region::Us902 => north_america::judge(&north_america::UNITED_STATES, emission),
-        Region::Ca902 => north_america::judge(&north_america::CANADA, emission),
-        Region::Eu868 => europe::judge(&europe::BANDS_868, emission),
-        Region::Eu433 => europe::judge(&europe::BANDS_433, emission),
+        Region::Us902 => north_america::violations(&north_america::UNITED_STATES, emission),
+        Region::Ca902 => north_america::violations(&north_america::CANADA, emission),
+        Region::Eu868 => europe::violations(&europe::BANDS_868, emission),
+        Region::Eu433 => europe::violations(&europe::BANDS_433, emission),
     };
     let shortest = emission.modulation.air_time(1);
     let too_short = limits(region, emission).into_iter().filter(|limit| shortest > limit.allowed);
-    breaches.extend(too_short.map(|limit| Breach {
+    breaches.extend(too_short.map(|limit| Violation {
         rule: Rule::AirTime,
         law: limit.law,
         found: format!("a packet of one byte that lasts {} ms", shortest.as_millis()),

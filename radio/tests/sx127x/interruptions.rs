@@ -1,18 +1,16 @@
 //! What happens to a driver between two of its transfers: it is held up, or the module is pulled out.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
+use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start};
+use super::frame_hooks::{AroundFrames, WatchedFrames};
 use radio::Radio;
 use radio::emulator::{Chip, DeadBus, Fate, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation};
 use radio::sx127x::{TransmitError, TransmitSettings};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use std::collections::HashSet;
+use std::time::Duration;
 use tokio::time::timeout;
-
-use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start};
-use super::frames::{AroundFrames, WatchedFrames};
 
 /// `RegFifoAddrPtr`, as it is written: next the FIFO is read.
 const POINT_INTO_FIFO: u8 = 0x8D;

@@ -1,19 +1,17 @@
 //! The named driver as its documentation says that it is to be used, on an emulated chip, with nothing of ours around
 //! it; and ours on the same air. What both are to be measured by is a [`Scene`].
 
-use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
-
+use super::barn::{BEGIN, Barn};
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
 use radio::Radio;
 use radio::emulator::{BusDownError, Chip, EmulatedDelay, Reset, Spi02, Transmission};
 use radio::lora::Modulation;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 use sx127x_lora::LoRa;
 use tokio::time::{sleep, timeout};
-
-use super::barn::{BEGIN, Barn};
 
 /// Transfers after which a driver that has not come back is taken for one that never will.
 const MOST_TRANSFERS: u32 = 100_000;
@@ -21,8 +19,8 @@ const MOST_TRANSFERS: u32 = 100_000;
 const POLL_MS: i32 = 20;
 
 /// A packet as either driver tells of it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Heard {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reception {
     pub(crate) bytes: Vec<u8>,
     pub(crate) rssi_dbm: f64,
     pub(crate) snr_db: f64,
@@ -57,12 +55,12 @@ impl Scene {
     }
 
     /// What our driver makes of it.
-    pub(crate) fn heard_by_ours(&self) -> Vec<Heard> {
+    pub(crate) fn heard_by_ours(&self) -> Vec<Reception> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.listen_with_ours())
     }
 
-    async fn listen_with_ours(&self) -> Vec<Heard> {
+    async fn listen_with_ours(&self) -> Vec<Reception> {
         let barn = Barn::new(1);
         let end = self.plan(&barn);
         let mut radio = barn.radio(self.modulation);
@@ -71,7 +69,7 @@ impl Scene {
             match timeout(Duration::from_millis(5), radio.receive()).await {
                 Ok(packet) => {
                     let packet = packet.unwrap();
-                    heard.push(Heard {
+                    heard.push(Reception {
                         bytes: packet.bytes,
                         rssi_dbm: f64::from(packet.rssi_dbm.unwrap()),
                         snr_db: f64::from(packet.snr_quarter_db.unwrap()) / 4.0,
@@ -89,7 +87,7 @@ impl Scene {
     }
 
     /// What the named driver makes of it; a panic is told as text.
-    pub(crate) fn heard_by_bare(&self) -> Result<Vec<Heard>, String> {
+    pub(crate) fn heard_by_bare(&self) -> Result<Vec<Reception>, String> {
         caught(|| {
             let barn = Barn::new(1);
             let end = self.plan(&barn);
@@ -99,7 +97,7 @@ impl Scene {
                 let Ok(length) = driver.poll_irq(Some(POLL_MS)) else { continue };
                 barn.air.pass(self.busy);
                 let bytes = driver.read_packet().unwrap();
-                heard.push(Heard {
+                heard.push(Reception {
                     bytes: bytes[..length].to_vec(),
                     rssi_dbm: f64::from(driver.get_packet_rssi().unwrap()),
                     snr_db: driver.get_packet_snr().unwrap(),
