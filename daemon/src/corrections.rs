@@ -27,9 +27,9 @@ use serde_json::{Value, json};
 use service::door::auth::{Admits, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, StrictJson, StrictQuery};
+use service::lifecycle::Shutdown;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// What the door needs.
 #[derive(Clone)]
@@ -39,7 +39,7 @@ pub struct Corrections {
     /// What stamps them.
     pub clock: Arc<dyn Clock>,
     /// Says when nothing more is taken in.
-    pub shutdown: watch::Receiver<bool>,
+    pub shutdown: Shutdown,
 }
 
 /// The routes: corrections behind keys of scope correct or admin, the judging anew behind admin.
@@ -113,7 +113,7 @@ impl Corrections {
     }
 
     async fn in_time<T>(&self, writing: impl Future<Output = Result<T, RecordError>>) -> Result<T, ApiError> {
-        if *self.shutdown.borrow() {
+        if self.shutdown.is_requested() {
             return Err(refusal(&RecordError::Stopping));
         }
         let written = tokio::time::timeout(RECORD_TIMEOUT, writing).await.map_err(|_| busy())?;

@@ -10,6 +10,7 @@ use herd::decide::Rules;
 use herd::randomness::SeededRandomness;
 use herd::store::{Incoming, LocalFile};
 use service::door::keys::KeyRing;
+use service::lifecycle::ShutdownTrigger;
 use tower::ServiceExt as _;
 
 struct Door {
@@ -18,7 +19,7 @@ struct Door {
     correct_key: String,
     admin_key: String,
     read_key: String,
-    shutdown: watch::Sender<bool>,
+    shutdown: ShutdownTrigger,
     _directory: tempfile::TempDir,
 }
 
@@ -30,9 +31,9 @@ fn door_with(disk: DiskGauge) -> Door {
     let add = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
     let (correct_key, admin_key, read_key) =
         (add("office-1", Scope::Correct), add("boss", Scope::Admin), add("screen", Scope::Read));
-    let shutdown = watch::Sender::new(false);
+    let shutdown = ShutdownTrigger::default();
     let corrections =
-        Corrections { recorder: world.recorder.clone(), clock: world.clock.clone(), shutdown: shutdown.subscribe() };
+        Corrections { recorder: world.recorder.clone(), clock: world.clock.clone(), shutdown: shutdown.signal() };
     let admits: Arc<dyn Admits> = keys;
     Door {
         router: router(corrections, &admits),
@@ -194,7 +195,7 @@ async fn a_full_disk_and_a_stop_are_503_with_a_time_to_come_again_and_the_writer
     let died = order("k1", &json!({"kind": "died", "animal": 2})).to_string();
     let (status, retry_after, answer) = door.send("/api/corrections", &door.correct_key, died.clone()).await;
     assert_eq!((status, retry_after.as_deref(), &answer["error"]), (503, Some("60"), &json!("disk_full")));
-    door.shutdown.send_replace(true);
+    door.shutdown.request();
     let (status, _, answer) = door.send("/api/corrections", &door.correct_key, died).await;
     assert_eq!((status, &answer["error"]), (503, &json!("stopping")));
     assert!(!door.world.ended.is_finished());

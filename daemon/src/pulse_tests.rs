@@ -10,6 +10,7 @@ use herd::decide::Rules;
 use herd::store::{LOG_FILE, MemoryDisk};
 use radio::simulated::LedgerError;
 use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
+use service::lifecycle::ShutdownTrigger;
 use service::supervisor::{Supervisor, Watchdog, Word, feed, probe};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -63,12 +64,12 @@ impl Radio for Hears {
 /// A barn with one radio, and the switch that stops it.
 struct Barn {
     pulse: Pulse,
-    _stop: watch::Sender<bool>,
+    _stop: ShutdownTrigger,
 }
 
 /// The loop of a radio as a future, and the barn that asks it.
 fn barn(recorder: &Recorder, hears: Hears) -> (Barn, impl Future<Output = ReceiveEnd> + use<>) {
-    let stop = watch::Sender::new(false);
+    let stop = ShutdownTrigger::default();
     let (state, seen) = watch::channel(RadioState::Listening);
     let (asker, answerer) = probe();
     let receiving = Receiving {
@@ -76,7 +77,7 @@ fn barn(recorder: &Recorder, hears: Hears) -> (Barn, impl Future<Output = Receiv
         recorder: recorder.clone(),
         clock: Arc::new(HandClock::default()),
         tap: Tap::default(),
-        shutdown: stop.subscribe(),
+        shutdown: stop.signal(),
     };
     let listened = ListenedRadio {
         name: "chute".into(),

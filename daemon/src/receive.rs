@@ -12,6 +12,7 @@ use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
 use radio::sx127x::Transmitter;
 use radio::{Counters, Health, Packet, Radio, RadioError};
+use service::lifecycle::Shutdown;
 use service::supervisor::{Answerer, Asker};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -99,7 +100,7 @@ pub struct Receiving {
     /// Where they are shown to whoever looks, before they are kept.
     pub tap: Tap,
     /// Says when to stop; a sender that is gone says so too.
-    pub shutdown: watch::Receiver<bool>,
+    pub shutdown: Shutdown,
 }
 
 /// Why the loop ended.
@@ -202,10 +203,9 @@ impl Told {
 impl Receiving {
     /// What the radio hears next; none where the process stops first.
     async fn next_packet(&self, radio: &mut impl Radio) -> Option<Result<Packet, RadioError>> {
-        let mut shutdown = self.shutdown.clone();
         tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop) => None,
+            () = self.shutdown.requested() => None,
             heard = radio.receive() => Some(heard),
         }
     }
@@ -236,7 +236,7 @@ impl Receiving {
                 Err(error) => error,
             };
             let end = match error {
-                RecordError::Disk(_) | RecordError::TablesBehind { .. } if !*self.shutdown.borrow() => {
+                RecordError::Disk(_) | RecordError::TablesBehind { .. } if !self.shutdown.is_requested() => {
                     tracing::warn!(channel, %error, "a packet waits, as it cannot be kept now");
                     self.pause().await;
                     continue;
@@ -251,9 +251,8 @@ impl Receiving {
 
     /// Until it is time to try again, or to stop.
     async fn pause(&self) {
-        let mut shutdown = self.shutdown.clone();
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => {}
+            () = self.shutdown.requested() => {}
             () = tokio::time::sleep(RETRY_AFTER) => {}
         }
     }

@@ -6,6 +6,7 @@ use crate::worlds::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
 use radio::{Health, HealthReporter};
+use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,14 +42,14 @@ fn scans(count: usize, pause_ms: u64) -> Scans {
     Scans { left: 0..count, pause: Duration::from_millis(pause_ms) }
 }
 
-fn receiving(world: &World, shutdown: &watch::Sender<bool>) -> Receiving {
+fn receiving(world: &World, shutdown: &ShutdownTrigger) -> Receiving {
     let channel = Channel { name: "radio1".into(), reader_group: "main".into() };
     Receiving {
         channel,
         recorder: world.recorder.clone(),
         clock: world.clock.clone(),
         tap: Tap::default(),
-        shutdown: shutdown.subscribe(),
+        shutdown: shutdown.signal(),
     }
 }
 
@@ -64,7 +65,7 @@ fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
 #[tokio::test(start_paused = true)]
 async fn what_is_heard_is_kept_in_order_with_its_origin_and_the_end_of_a_script_is_no_failure() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    let (shutdown, (state, seen)) = (watch::Sender::new(false), listening());
+    let (shutdown, (state, seen)) = (ShutdownTrigger::default(), listening());
     assert_eq!(run(scans(20, 10), receiving(&world, &shutdown), state, unasked()).await, ReceiveEnd::RadioClosed);
     assert_eq!(*seen.borrow(), RadioState::Ended);
     for n in 0..20 {
@@ -81,7 +82,7 @@ async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room()
     let seen = free.clone();
     let disk = DiskGauge::new(move || Ok(Room { free_bytes: seen.load(Ordering::Relaxed), needed_bytes: 1 }));
     let world = World::new(Rules::default(), disk);
-    let shutdown = watch::Sender::new(false);
+    let shutdown = ShutdownTrigger::default();
     let task = tokio::spawn(run(scans(3, 0), receiving(&world, &shutdown), listening().0, unasked()));
     world.recorder.status().wait_for(|status| status.trouble.is_some()).await.unwrap();
     assert_eq!(world.reader.head().position.sequence, Sequence(1));
@@ -94,17 +95,17 @@ async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room()
 #[tokio::test(start_paused = true)]
 async fn a_stop_ends_a_radio_that_hears_nothing() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    let shutdown = watch::Sender::new(false);
+    let shutdown = ShutdownTrigger::default();
     let task = tokio::spawn(run(scans(2, 3_600_000), receiving(&world, &shutdown), listening().0, unasked()));
     tokio::task::yield_now().await;
-    shutdown.send_replace(true);
+    shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_writer_that_has_ended_ends_the_loop() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    let shutdown = watch::Sender::new(false);
+    let shutdown = ShutdownTrigger::default();
     world.ended.abort();
     assert!(world.ended.await.unwrap_err().is_cancelled());
     let receiving = Receiving {
@@ -112,7 +113,7 @@ async fn a_writer_that_has_ended_ends_the_loop() {
         recorder: world.recorder,
         clock: world.clock,
         tap: Tap::default(),
-        shutdown: shutdown.subscribe(),
+        shutdown: shutdown.signal(),
     };
     assert_eq!(run(scans(2, 0), receiving, listening().0, unasked()).await, ReceiveEnd::WriterEnded);
 }
@@ -122,7 +123,7 @@ async fn a_writer_that_has_ended_ends_the_loop() {
 async fn a_packet_that_waited_is_stamped_with_the_time_at_which_it_was_heard() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     world.clock.since_boot_ms.store(9_000, Ordering::Relaxed);
-    let receiving = receiving(&world, &watch::Sender::new(false));
+    let receiving = receiving(&world, &ShutdownTrigger::default());
     let heard = Instant::now();
     tokio::time::advance(Duration::from_millis(1_500)).await;
     let packet =
@@ -166,7 +167,7 @@ fn packet(text: &str) -> Packet {
 #[tokio::test(start_paused = true)]
 async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_it_well() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    let (shutdown, (state, mut seen)) = (watch::Sender::new(false), listening());
+    let (shutdown, (state, mut seen)) = (ShutdownTrigger::default(), listening());
     let (to_radio, packets) = tokio::sync::mpsc::channel(1);
     let health = HealthReporter::default();
     let held = Held { packets, counters: Counters::default(), health: health.clone() };
@@ -185,7 +186,7 @@ async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_
     seen.wait_for(|state| *state == RadioState::Listening).await.unwrap();
     health.report(failing);
     seen.wait_for(|state| *state == said).await.unwrap();
-    shutdown.send_replace(true);
+    shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }
 
@@ -193,7 +194,8 @@ async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_
 #[tokio::test(start_paused = true)]
 async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    let shutdown = watch::Sender::new(true);
+    let shutdown = ShutdownTrigger::default();
+    shutdown.request();
     let (to_radio, packets) = tokio::sync::mpsc::channel(5);
     for n in 1..=5 {
         to_radio.send(packet(&format!("hxb:LOT1:LF{n}:UHF{n}"))).await.unwrap();
@@ -209,13 +211,13 @@ async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
 async fn what_is_heard_is_shown_before_it_is_kept() {
     let full = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
     let world = World::new(Rules::default(), full);
-    let shutdown = watch::Sender::new(false);
+    let shutdown = ShutdownTrigger::default();
     let receiving = receiving(&world, &shutdown);
     let tap = receiving.tap.clone();
     let task = tokio::spawn(run(scans(2, 0), receiving, listening().0, unasked()));
     let shown = tap.after(0).await;
     assert_eq!(shown.packets[0].bytes, b"hxb:LOT1:LF0:UHF0");
     assert_eq!((shown.packets.len(), world.reader.head().position.sequence), (1, Sequence(1)));
-    shutdown.send_replace(true);
+    shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }

@@ -21,15 +21,13 @@ use service::door::reply::refusing_other_methods;
 use service::door::request_times::RequestTimes;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
-use service::lifecycle::{Exit, stop_on_signals};
+use service::lifecycle::{Exit, Shutdown, shutdown_on_signals};
 use service::supervisor::{Supervisor, Watchdog, attend};
-use service::sync::stopped;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -96,7 +94,8 @@ impl From<&RunError> for Exit {
 
 /// Runs the mirror until SIGTERM or SIGINT, or until one of its parts fails.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let (stop, mut stopping) = stop_on_signals().map_err(RunError::Signals)?;
+    let stop = shutdown_on_signals().map_err(RunError::Signals)?;
+    let stopping = stop.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     make_state_dir(&settings.state_dir)?;
     let local = open_local(&settings.local_file()).await?;
@@ -124,11 +123,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "the office is open");
 
     let end = tokio::select! {
-        () = stopped(&mut stopping) => Ok(()),
+        () = stopping.requested() => Ok(()),
         Some(failure) = failures.recv() => Err(failure.into()),
-        Some(part) = parts.join_next() => ended(part, *stop.borrow()),
+        Some(part) = parts.join_next() => ended(part, stop.is_requested()),
     };
-    stop.send_replace(true);
+    stop.request();
     let rest = async { tokio::join!(sites.stop(), all_ended(&mut parts)) };
     if timeout(STOPPING, rest).await.is_ok() {
         tracing::info!("the office is closed");
@@ -139,7 +138,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 }
 
 /// Tells the supervisor that the pages are served, how the sites stand, and that the writers of the copies live.
-async fn attended(sites: Arc<Sites>, stopping: watch::Receiver<bool>) {
+async fn attended(sites: Arc<Sites>, stopping: Shutdown) {
     let status = || sites.status_line();
     let silent = |within| {
         let sites = sites.clone();

@@ -35,9 +35,9 @@ use herd::store::{Incoming, Reader, Receipt};
 use service::door::auth::{Admits, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery};
+use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 pub use body::{MAX_ARRAY_BODY_BYTES, MAX_PAYLOADS, MAX_SINGLE_BODY_BYTES};
 
@@ -56,7 +56,7 @@ pub struct Ingest {
     /// The readers that deliver here.
     pub reader_group: Arc<str>,
     /// Says when nothing more is taken in.
-    pub shutdown: watch::Receiver<bool>,
+    pub shutdown: Shutdown,
 }
 
 /// The routes, behind keys of scope ingest.
@@ -75,7 +75,7 @@ async fn receive(
     _: NoQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if *ingest.shutdown.borrow() {
+    if ingest.shutdown.is_requested() {
         return Err(refusal(&RecordError::Stopping));
     }
     match body::read(request).await? {

@@ -11,6 +11,7 @@ use herd::store::LocalFile;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use service::door::keys::KeyRing;
+use service::lifecycle::ShutdownTrigger;
 use tower::ServiceExt as _;
 
 /// SHA-256 of `hxb:TEST001:LF999:UHF888`, from sha256sum.
@@ -21,7 +22,7 @@ struct Door {
     router: Router,
     key: String,
     other_key: String,
-    shutdown: watch::Sender<bool>,
+    shutdown: ShutdownTrigger,
     _directory: tempfile::TempDir,
 }
 
@@ -32,13 +33,13 @@ fn door_with(rules: Rules, disk: DiskGauge) -> Door {
     let keys = Arc::new(KeyRing::load(local, world.clock.clone(), SeededRandomness::new(1)).unwrap());
     let add = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
     let (key, other_key) = (add("chute-1", Scope::Ingest), add("office", Scope::Read));
-    let shutdown = watch::Sender::new(false);
+    let shutdown = ShutdownTrigger::default();
     let ingest = Ingest {
         recorder: world.recorder.clone(),
         reader: world.reader.clone(),
         clock: world.clock.clone(),
         reader_group: "main".into(),
-        shutdown: shutdown.subscribe(),
+        shutdown: shutdown.signal(),
     };
     Door { router: router(ingest, keys), world, key, other_key, shutdown, _directory: directory }
 }
@@ -288,7 +289,7 @@ async fn a_full_disk_is_503_with_the_time_to_come_again_and_nothing_is_kept() {
 #[tokio::test]
 async fn once_told_to_stop_the_door_answers_503_at_once() {
     let door = door();
-    door.shutdown.send_replace(true);
+    door.shutdown.request();
     let (status, retry_after, answer) = door.payload("hxb:A:1:2").await;
     assert_eq!((status, retry_after.as_deref(), &answer["error"]), (503, Some("5"), &json!("stopping")));
     assert_eq!(door.head(), 1);

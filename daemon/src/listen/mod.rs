@@ -12,7 +12,7 @@ use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use clap::Args;
 use service::control::{AskError, SOCKET_NAME};
-use service::lifecycle::stop_on_signals;
+use service::lifecycle::shutdown_on_signals;
 use service::settings::DurationSetting;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -133,12 +133,12 @@ pub enum ListenError {
 /// Prints what is heard until the request's end, or Ctrl-C, or until whoever reads `out` is gone; all three are a good
 /// end. Needs a tokio runtime.
 pub async fn listen(settings: &Settings, asked: &ListenRequest, out: &mut dyn Write) -> Result<(), ListenError> {
-    let (_stop, mut stopping) = stop_on_signals().map_err(ListenError::Signals)?;
+    let shutdown = shutdown_on_signals().map_err(ListenError::Signals)?.signal();
     let mut printer = Printer::new(out, asked.json, asked.count);
     let at_most = asked.seconds.map_or(Duration::MAX, Duration::from_secs);
     tokio::select! {
         heard = hear(settings, asked, &mut printer) => heard,
-        _stop_either_way = stopping.wait_for(|stop| *stop) => Ok(()),
+        () = shutdown.requested() => Ok(()),
         () = tokio::time::sleep(at_most) => Ok(()),
     }
 }

@@ -29,6 +29,7 @@ use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, Incoming, LocalError, LocalFile, Receipt, ReprocessReceipt, Store, StoreError};
 use later::{LaterEntry, Work};
+use service::lifecycle::ShutdownTrigger;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -129,7 +130,7 @@ pub struct Recorder {
     queue: mpsc::Sender<Task>,
     room: Arc<Semaphore>,
     room_for_probes: Arc<Semaphore>,
-    stop: Arc<watch::Sender<bool>>,
+    stop: Arc<ShutdownTrigger>,
     status: watch::Receiver<RecorderStatus>,
     recent: RecentDuplicates,
     commits: CommitTimes,
@@ -153,7 +154,8 @@ impl Recorder {
 
     fn with_writer(store: Store, seams: RecorderSeams) -> Result<(Self, Writer), LocalError> {
         let (queue, entries) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
-        let (stop, stopped) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopped = stop.signal();
         let commits = CommitTimes::default();
         let (writer, status) = Writer::new(store, seams, entries, stopped, commits.clone())?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
@@ -227,13 +229,13 @@ impl Recorder {
     }
 
     fn refusal(&self) -> RecordError {
-        if *self.stop.borrow() { RecordError::Stopping } else { RecordError::Ended }
+        if self.stop.is_requested() { RecordError::Stopping } else { RecordError::Ended }
     }
 
     /// From now on nothing more is taken in. What waits is committed and answered, and the writer ends.
     pub fn stop(&self) {
         self.room.close();
-        self.stop.send_replace(true);
+        self.stop.request();
     }
 
     /// How large its groups were, and how long they took.

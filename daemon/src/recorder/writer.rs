@@ -6,6 +6,7 @@ use super::later::LaterEntry;
 use super::{Entry, GROUP_PAYLOADS, RecentDuplicates, RecordError, RecorderSeams, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
+use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -50,7 +51,7 @@ pub(super) struct Writer {
     store: Store,
     disk: DiskGauge,
     queue: mpsc::Receiver<Task>,
-    stop: watch::Receiver<bool>,
+    stop: Shutdown,
     status: watch::Sender<RecorderStatus>,
     commits: CommitTimes,
     suppressed: SuppressedTally,
@@ -68,7 +69,7 @@ impl Writer {
         store: Store,
         seams: RecorderSeams,
         queue: mpsc::Receiver<Task>,
-        stop: watch::Receiver<bool>,
+        stop: Shutdown,
         commits: CommitTimes,
     ) -> Result<(Self, watch::Receiver<RecorderStatus>), LocalError> {
         let (keeper, duplicates) = DuplicateKeeper::open(seams.local)?;
@@ -122,7 +123,7 @@ impl Writer {
         tokio::select! {
             biased;
             task = self.queue.recv() => task.map_or(Turn::Stop, Turn::Write),
-            _ = self.stop.wait_for(|stop| *stop) => Turn::Stop,
+            () = self.stop.requested() => Turn::Stop,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Turn::Chores,
         }
     }

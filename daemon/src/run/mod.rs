@@ -28,13 +28,14 @@ use service::control::{SOCKET_NAME, listen};
 use service::door::key_command::with_key_commands;
 use service::door::serve::{bind, serve};
 use service::door::tokens::TokenRing;
-use service::lifecycle::stop_on_signals;
+use service::lifecycle::shutdown_on_signals;
 use service::supervisor::{Supervisor, Watchdog, attend, tell_opening};
 use std::sync::Arc;
 
 /// Runs the barn until it is told to stop, or until a part of it ends. Needs a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let (stop, stopping) = stop_on_signals().map_err(RunError::Signals)?;
+    let stop = shutdown_on_signals().map_err(RunError::Signals)?;
+    let stopping = stop.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::of_process();
     let listener = bind(settings.listen)?;

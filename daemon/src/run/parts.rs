@@ -10,6 +10,7 @@ use herd::store::LocalError;
 use radio::{AnyRadio, Radio as _};
 use service::control::ListenError;
 use service::door::serve::ServeError;
+use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::supervisor::probe;
 use std::future::Future;
 use std::io;
@@ -72,7 +73,7 @@ type PartEnd = (&'static str, Result<(), RunError>);
 
 /// What runs.
 pub(super) struct Parts {
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     recorder: Recorder,
     /// None once it has ended.
     writer: Option<WriterThread>,
@@ -81,7 +82,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub(super) fn new(stop: watch::Sender<bool>, recorder: Recorder, writer: WriterThread) -> Self {
+    pub(super) fn new(stop: ShutdownTrigger, recorder: Recorder, writer: WriterThread) -> Self {
         Self { stop, recorder, writer: Some(writer), radios: JoinSet::new(), others: JoinSet::new() }
     }
 
@@ -113,7 +114,7 @@ impl Parts {
                 _ => None,
             };
             let (recorder, clock, tap) = (self.recorder.clone(), clock.clone(), tap.clone());
-            let receiving = Receiving { channel, recorder, clock, tap, shutdown: self.stop.subscribe() };
+            let receiving = Receiving { channel, recorder, clock, tap, shutdown: self.stop.signal() };
             let (asker, answerer) = probe();
             self.radios.spawn(receive::run(radio, receiving, state, answerer));
             tracing::info!(channel = name, kind = ?settings.kind, "listening to the radio");
@@ -123,20 +124,20 @@ impl Parts {
     }
 
     /// Waits until the process is told to stop, or a part ends; then stops all of them in order.
-    pub(super) async fn run(mut self, mut stopping: watch::Receiver<bool>) -> Result<(), RunError> {
+    pub(super) async fn run(mut self, stopping: Shutdown) -> Result<(), RunError> {
         let first = tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => Ok(()),
+            () = stopping.requested() => Ok(()),
             ended = self.first_end() => ended,
         };
         let first = match first {
             // It was told to, only just before this place was.
-            Err(RunError::EndedByItself(_)) if *stopping.borrow() => Ok(()),
+            Err(RunError::EndedByItself(_)) if stopping.is_requested() => Ok(()),
             first => first,
         };
         if let Err(error) = &first {
             tracing::error!(%error, "stopping");
         }
-        self.stop.send_replace(true);
+        self.stop.request();
         let stopped = timeout(STOP_WITHIN, self.stop_in_order()).await;
         first?;
         stopped.unwrap_or(Err(RunError::StopTooLong))

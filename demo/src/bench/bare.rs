@@ -17,11 +17,11 @@ use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
 use service::door::reply::{ApiError, StrictJson};
 use service::door::serve::{bind, serve};
+use service::lifecycle::ShutdownTrigger;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
 
 #[derive(serde::Deserialize)]
 struct Call {
@@ -38,7 +38,7 @@ pub struct BareServer {
     pub spki_sha256: [u8; 32],
     /// A key that it lets in.
     pub key: String,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     runtime: Option<Runtime>,
 }
 
@@ -52,7 +52,8 @@ impl BareServer {
         let routes = Router::new().route(RECEIVE_PATH, post(answer)).layer(DefaultBodyLimit::max(512 * 1024));
         let guarded = require(Arc::new(keys), Scope::Ingest).protect(routes);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let serving = {
             let _spawns_there = runtime.enter();
@@ -65,7 +66,7 @@ impl BareServer {
 
 impl Drop for BareServer {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
+        self.stop.request();
         if let Some(runtime) = self.runtime.take() {
             // A runtime cannot be waited for within another one; its connections are gone with the client.
             runtime.shutdown_background();

@@ -7,10 +7,10 @@ use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
 use herd::wire::{Acknowledged, BarnHead, BlobError, BlobKind, Heartbeat, Page, from_blob, kind_of, to_blob};
 use mirror::link::HttpsLink;
+use service::lifecycle::Shutdown;
 use service::sync::link::{LIVE_PATH, Link, LinkError, LiveChannel, Opened};
 use service::sync::live::{HEARTBEAT, SILENCE};
 use service::sync::query::position_text;
-use service::sync::stopped;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -72,18 +72,18 @@ impl Seen {
 }
 
 /// Follows over `link` until `stop` turns true; a connection that ends is opened anew.
-pub(super) async fn follow(link: HttpsLink, seen: watch::Sender<Seen>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn follow(link: HttpsLink, seen: watch::Sender<Seen>, stop: Shutdown) {
     let clock = SystemClock::default();
     loop {
         let ended = tokio::select! {
-            () = stopped(&mut stop) => return,
+            () = stop.requested() => return,
             ended = connection(&link, &clock, &seen) => ended,
         };
         if let Err(ended) = ended {
             seen.send_modify(|seen| seen.trouble = Some(ended.to_string()));
         }
         tokio::select! {
-            () = stopped(&mut stop) => return,
+            () = stop.requested() => return,
             () = sleep(AGAIN_AFTER) => {}
         }
     }

@@ -11,6 +11,7 @@ use herd::position::Position;
 use mirror::link::{Address, HttpsLink, Trust};
 use radio::SimulatedSettings;
 use serde_json::{Value, json};
+use service::lifecycle::ShutdownTrigger;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -41,7 +42,7 @@ pub(super) struct House {
     /// Where the barn stood when the run began.
     pub(super) begin: Position,
     pub(super) seen: watch::Receiver<Seen>,
-    stop_following: watch::Sender<bool>,
+    stop_following: ShutdownTrigger,
     following: JoinHandle<()>,
 }
 
@@ -76,7 +77,8 @@ impl House {
         follows(&office).await?;
         let (at_barn, at_office) = (barn.client(&barn_key)?, office.client(&office_key)?);
         let (seeing, seen) = watch::channel(Seen::nothing(begin));
-        let (stop_following, stopping) = watch::channel(false);
+        let stop_following = ShutdownTrigger::default();
+        let stopping = stop_following.signal();
         let following = tokio::spawn(follow(link(&office, &office_key)?, seeing, stopping));
         Ok(Self {
             programs,
@@ -149,7 +151,7 @@ impl House {
 
     /// Takes the keys of the run away and stops both, which must end well.
     pub(super) async fn close(mut self) -> Result<(), Failure> {
-        self.stop_following.send_replace(true);
+        self.stop_following.request();
         // It ends at once, or has panicked; then its samples are missing in the result.
         if let Err(error) = self.following.await {
             tracing::warn!(%error, "the demo's own follower did not end well");

@@ -25,11 +25,9 @@ use place::Place;
 use radio::SimulatedSettings;
 use radio::simulated::summary_path;
 use serde_json::Value;
-use service::lifecycle::stop_on_signals;
-use service::sync::stopped;
+use service::lifecycle::{Shutdown, shutdown_on_signals};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 /// The chute must have ended so long after the time it was given: a slow disk holds it up.
@@ -94,10 +92,9 @@ pub struct Outcome {
 /// reader before it begins. Blocks threads of the runtime at times, so that must be one of several threads.
 pub async fn run(programs: Programs, options: &Options, say: impl Fn(&str)) -> Result<Outcome, Failure> {
     options.validate()?;
-    let (_, mut stopping) =
-        stop_on_signals().map_err(|source| Failure::System { doing: "listening to signals", source })?;
+    let trigger = shutdown_on_signals().map_err(|source| Failure::System { doing: "listening to signals", source })?;
     let mut place = Place::begin(options)?;
-    let run = in_place(programs, &mut place, options, &say, &mut stopping).await;
+    let run = in_place(programs, &mut place, options, &say, &trigger.signal()).await;
     if run.as_ref().map_or(true, |outcome| !outcome.faults.is_empty()) {
         place.keep();
         let place = place.path();
@@ -112,11 +109,11 @@ async fn in_place(
     place: &mut Place,
     options: &Options,
     say: &impl Fn(&str),
-    stopping: &mut watch::Receiver<bool>,
+    shutdown: &Shutdown,
 ) -> Result<Outcome, Failure> {
     let mut house = House::open(programs, place, options).await?;
     introduce(&house, place, options, say);
-    let ended = watch_chute(&mut house, &place.ledger(), options.seconds, stopping).await?;
+    let ended = watch_chute(&mut house, &place.ledger(), options.seconds, shutdown).await?;
     house.close_chute(place).await?;
     let digest_equal = house.settle().await?;
     let account = account(&house, &place.ledger(), digest_equal).await?;
@@ -159,7 +156,7 @@ async fn watch_chute(
     house: &mut House,
     ledger: &Path,
     seconds: Option<f64>,
-    stopping: &mut watch::Receiver<bool>,
+    shutdown: &Shutdown,
 ) -> Result<bool, Failure> {
     let (line, ended) = (LiveLine::new(), summary_path(ledger));
     let deadline = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds) + CHUTE_ENDS_WITHIN);
@@ -169,7 +166,7 @@ async fn watch_chute(
         let look = house.look()?;
         line.show(&look, &house.seen.borrow());
         told = tokio::select! {
-            () = stopped(stopping) => true,
+            () = shutdown.requested() => true,
             () = sleep(line.every()) => false,
         };
     }

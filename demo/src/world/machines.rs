@@ -11,6 +11,7 @@ use herd::position::{Sequence, StoreId};
 use herd::store::{Head, Incoming, MemoryDisk, Reader, Receipt, Store, StoreError};
 use mirror::follow::{self, FollowSettings, FollowStatus};
 use radio::simulated::{Payloads, Traffic};
+use service::lifecycle::ShutdownTrigger;
 use service::sync::{OwnStore, serve};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -44,7 +45,7 @@ impl Clock for WorldClock {
 /// Tasks that a power cut ends.
 struct Running {
     tasks: Vec<JoinHandle<()>>,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
 }
 
 impl Drop for Running {
@@ -77,7 +78,8 @@ impl BarnMachine {
         let seams = RecorderSeams { disk: DiskGauge::plenty(), local: None };
         let opened = Recorder::on_this_task(store, seams);
         let (recorder, writing) = opened.expect("a recorder without a local file has nothing that could fail");
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let tasks = vec![tokio::spawn(async move { writing.await.expect("a disk in memory does not fail") })];
         let served = Arc::new(OwnStore::new(reader.clone(), || 0));
         let router = serve::router(served.clone(), stopping.clone());
@@ -102,7 +104,7 @@ impl BarnMachine {
         let disk = self.disk.after_power_cut();
         *wire.barn.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if let Some(running) = self.running.take() {
-            running.stop.send_replace(true);
+            running.stop.request();
         }
         tokio::time::sleep(DARK).await;
         *self = Self::boot(self.seed, self.boot + 1, disk, wire)?;
@@ -161,7 +163,8 @@ impl OfficeMachine {
     fn boot(seed: u64, disk: MemoryDisk, wire: &Wire, store_id: StoreId) -> Result<Self, StoreError> {
         let (handle, writing) = follow::on_this_task(Store::open_replica(&disk, store_id)?);
         let reader = handle.reader().clone();
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed };
         let clock = Arc::new(WorldClock(Instant::now()));
         let (status, _) = watch::channel(FollowStatus::default());
@@ -190,7 +193,7 @@ impl OfficeMachine {
     pub(super) async fn power_cut(&mut self, wire: &Wire) -> Result<(), StoreError> {
         let disk = self.disk.after_power_cut();
         if let Some(running) = self.running.take() {
-            running.stop.send_replace(true);
+            running.stop.request();
         }
         tokio::time::sleep(DARK).await;
         *self = Self::boot(self.seed, disk, wire, self.store)?;

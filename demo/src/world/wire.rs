@@ -7,6 +7,7 @@ use axum::http::{Request, header};
 use bytes::Bytes;
 use herd::position::{Position, Sequence};
 use http_body_util::BodyExt;
+use service::lifecycle::Shutdown;
 use service::sync::Served;
 use service::sync::divergence::source_refuses;
 use service::sync::link::{Answer, BLOB_TYPE, Link, LinkError, LiveChannel, Opened};
@@ -27,7 +28,7 @@ const BLOBS_ON_THE_WIRE: usize = 4;
 pub(super) struct Barn {
     pub(super) router: Router,
     pub(super) served: Arc<dyn Served>,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) stop: Shutdown,
 }
 
 /// What the network does at the moment.

@@ -14,10 +14,10 @@ use herd::position::{Sequence, StoreId};
 use herd::store::{CorrectionReceipt, Incoming, MemoryDisk, Receipt, Store};
 use serde_json::{Value, json};
 use service::events::{BEHIND_CHANGES, EVENTS_PATH};
+use service::lifecycle::ShutdownTrigger;
 use service::sync::OwnStore;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 /// Two of them are duplicates and one is no event; three open a batch.
@@ -130,7 +130,7 @@ async fn the_office_tells_the_same_events_as_the_barn() {
     let start = barn.reader.position_at(Sequence::ZERO).unwrap().unwrap();
     replica.apply(&barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
     let office = Arc::new(OwnStore::new(replica.reader(), || 0));
-    let at_office = served(service::events::router(office, barn.stop.subscribe())).await;
+    let at_office = served(service::events::router(office, barn.stop.signal())).await;
 
     let mut told = Vec::new();
     for at in [address, at_office] {
@@ -155,9 +155,9 @@ async fn what_was_told_is_on_disk_and_what_a_commit_could_not_keep_is_not_told()
         Store::open_source(disk, Rules::default(), StillClock.read().in_boot(1), || StoreId([7; 16])).unwrap()
     };
     let mut store = open(&disk);
-    let stop = watch::Sender::new(false);
+    let stop = ShutdownTrigger::default();
     let source = Arc::new(OwnStore::new(store.reader(), || 0));
-    let address = served(service::events::router(source, stop.subscribe())).await;
+    let address = served(service::events::router(source, stop.signal())).await;
     let mut listener = Listener::open(address, EVENTS_PATH, "none is asked for").await;
     listener.event().await;
     for n in 2..6 {
@@ -241,7 +241,7 @@ async fn the_stop_of_the_process_is_told() {
     let (barn, address) = barn_with_ten().await;
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
-    barn.stop.send_replace(true);
+    barn.stop.request();
     assert_eq!(listener.next().await, Heard::Closed(1001, "this process stops".to_owned()));
 }
 

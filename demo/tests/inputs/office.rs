@@ -6,6 +6,7 @@ use herd::decide::Rules;
 use herd::query::TotalsView;
 use herd::store::{Head, MemoryDisk, Reader, Store};
 use mirror::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
+use service::lifecycle::ShutdownTrigger;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ pub(crate) struct Pair {
     pub(crate) office: Reader,
     handle: StoreHandle,
     status: watch::Sender<FollowStatus>,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     pub(crate) following: JoinHandle<FollowEnd>,
 }
 
@@ -47,7 +48,7 @@ impl Pair {
             follow::on_this_task(Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap());
         tokio::spawn(async move { writing.await.unwrap() });
         let (lie, status) = (watch::Sender::new(Lie::None), watch::Sender::new(FollowStatus::default()));
-        let (stop, office) = (watch::Sender::new(false), handle.reader().clone());
+        let (stop, office) = (ShutdownTrigger::default(), handle.reader().clone());
         let following = tokio::spawn(async { FollowEnd::Stopped });
         let mut pair = Self { barn, lie, office, handle, status, stop, following };
         pair.follow();
@@ -59,7 +60,7 @@ impl Pair {
     pub(crate) fn follow(&mut self) {
         let source = Source::new(&self.barn, self.lie.subscribe());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
-        let (status, stop) = (self.status.clone(), self.stop.subscribe());
+        let (status, stop) = (self.status.clone(), self.stop.signal());
         self.following =
             tokio::spawn(follow::run(source, self.handle.clone(), settings, Arc::new(StillClock), status, stop));
     }

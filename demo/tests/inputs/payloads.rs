@@ -216,7 +216,7 @@ async fn every_payload_that_can_be_kept_is_answered_by_what_became_of_it() {
 #[tokio::test(start_paused = true)]
 async fn a_barn_that_stops_takes_nothing_in() {
     let mut table = Table::new("payload_stopping");
-    table.barn.stop.send_replace(true);
+    table.barn.stop.request();
     let request = table.barn.post(payload("hxb:A:1:2"));
     table.leaves_nothing("one", 503, request).await;
     let request = table.barn.post(r#"{"payloads":["hxb:A:1:2"]}"#);

@@ -11,6 +11,7 @@ use herd::position::Sequence;
 use herd::store::Reader;
 use herd::wire::{BlobKind, Page, from_blob, kind_of};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use service::lifecycle::Shutdown;
 use service::sync::OwnStore;
 use service::sync::link::{Answer, BLOB_TYPE, CHANGES_PATH, Link, LinkError, LiveChannel, Opened};
 use service::sync::live::serve_live;
@@ -59,7 +60,7 @@ pub(crate) struct Source {
     key: String,
     lie: watch::Receiver<Lie>,
     lied_live: Arc<AtomicBool>,
-    stop: watch::Receiver<bool>,
+    stop: Shutdown,
 }
 
 fn broken(doing: &'static str) -> LinkError {
@@ -69,7 +70,7 @@ fn broken(doing: &'static str) -> LinkError {
 impl Source {
     pub(crate) fn new(barn: &Barn, lie: watch::Receiver<Lie>) -> Self {
         let (router, reader) = (barn.router.clone(), barn.reader.clone());
-        let (key, stop) = (barn.sync_key.clone(), barn.stop.subscribe());
+        let (key, stop) = (barn.sync_key.clone(), barn.stop.signal());
         Self { router, reader, key, lie, lied_live: Arc::default(), stop }
     }
 

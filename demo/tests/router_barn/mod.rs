@@ -23,10 +23,10 @@ use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store}
 use http_body_util::BodyExt as _;
 use service::door::keys::{KeyRing, KeyRow, Scope};
 use service::door::tokens::TokenRing;
+use service::lifecycle::ShutdownTrigger;
 use service::sync::link::BLOB_TYPE;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 /// 2024-01-15T10:35:20 UTC.
@@ -59,7 +59,7 @@ pub(crate) struct Barn {
     pub(crate) ingest_key: String,
     pub(crate) sync_key: String,
     pub(crate) read_key: String,
-    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) stop: ShutdownTrigger,
     _directory: tempfile::TempDir,
 }
 
@@ -96,13 +96,13 @@ impl Barn {
         let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
         let read_key = key("screen", Scope::Read);
 
-        let stop = watch::Sender::new(false);
+        let stop = ShutdownTrigger::default();
         let ingest = Ingest {
             recorder: recorder.clone(),
             reader: reader.clone(),
             clock: Arc::new(StillClock),
             reader_group: "main".into(),
-            shutdown: stop.subscribe(),
+            shutdown: stop.signal(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
         let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap();

@@ -93,7 +93,7 @@ impl Yard {
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listening = serve(listener, barn.router.clone(), &identity, barn.stop.subscribe()).unwrap();
+        let listening = serve(listener, barn.router.clone(), &identity, barn.stop.signal()).unwrap();
         let of_line = daemon::pair::Barn {
             site: "barn".to_owned(),
             listen: listening.addr,

@@ -3,6 +3,7 @@
 use crate::yard::{PATIENCE, deliver};
 use demo::processes::Client;
 use serde_json::{Value, json};
+use service::lifecycle::{Shutdown, ShutdownTrigger};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,14 +35,15 @@ impl Yields {
 
 /// Devices at work.
 pub(crate) struct Senders {
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     stored: watch::Receiver<u64>,
     tasks: JoinSet<Yields>,
 }
 
 impl Senders {
     pub(crate) fn start(device: &Client) -> Self {
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let (counting, stored) = watch::channel(0);
         let mut tasks = JoinSet::new();
         for lane in 0..SENDERS {
@@ -58,7 +60,7 @@ impl Senders {
 
     /// Lets each finish the call in hand, and gives what they were told.
     pub(crate) async fn finish(mut self) -> Yields {
-        self.stop.send_replace(true);
+        self.stop.request();
         let mut all = Yields::default();
         while let Some(one) = self.tasks.join_next().await {
             let Yields { stored, found_again } = one.unwrap();
@@ -77,12 +79,12 @@ struct Sender {
 }
 
 impl Sender {
-    async fn send_until(mut self, stopping: watch::Receiver<bool>) -> Yields {
+    async fn send_until(mut self, stopping: Shutdown) -> Yields {
         let lane = self.lane;
         let text = |n: u64| format!("hxb:LANE{lane}:LF{lane}-{n}:UHF{lane}-{n}");
         let mut next = 0;
         for call in 1_u64.. {
-            if *stopping.borrow() {
+            if stopping.is_requested() {
                 break;
             }
             let count = if call.is_multiple_of(ARRAY_EVERY) { ARRAY_PAYLOADS } else { 1 };

@@ -18,9 +18,9 @@ pub use status::{FollowStatus, Heard, LinkState};
 use backoff::Backoff;
 use exchange::{Exchange, Interrupted};
 use herd::clock::Clock;
+use service::lifecycle::Shutdown;
 use service::sync::divergence::Divergence;
 use service::sync::link::Link;
-use service::sync::stopped;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -52,14 +52,14 @@ pub async fn run<L: Link>(
     settings: FollowSettings,
     clock: Arc<dyn Clock>,
     status: watch::Sender<FollowStatus>,
-    mut stop: watch::Receiver<bool>,
+    stop: Shutdown,
 ) -> FollowEnd {
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
     let mut exchange = Exchange { link, store, settings, clock, status, worked: false };
     let end = loop {
         let interrupted = tokio::select! {
             biased;
-            () = stopped(&mut stop) => break FollowEnd::Stopped,
+            () = stop.requested() => break FollowEnd::Stopped,
             interrupted = exchange.follow_once() => interrupted,
         };
         let why = match interrupted {
@@ -75,7 +75,7 @@ pub async fn run<L: Link>(
         exchange.note_failure(&why);
         tokio::select! {
             biased;
-            () = stopped(&mut stop) => break FollowEnd::Stopped,
+            () = stop.requested() => break FollowEnd::Stopped,
             () = tokio::time::sleep(wait) => {}
         }
     };

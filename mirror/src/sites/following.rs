@@ -10,7 +10,7 @@ use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, St
 use herd::clock::Clock;
 use herd::position::StoreId;
 use herd::store::{Directory, Opening, Reader, Store, StoreError};
-use service::sync::stopped;
+use service::lifecycle::{Shutdown, ShutdownTrigger};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub(super) struct Following {
     pub(super) shown: Arc<Shown>,
     pub(super) status: watch::Sender<FollowStatus>,
     pub(super) orders: mpsc::Receiver<Order>,
-    pub(super) stop: watch::Receiver<bool>,
+    pub(super) stop: Shutdown,
 }
 
 impl Following {
@@ -127,7 +127,7 @@ impl Following {
     async fn wait(&mut self) -> Next {
         tokio::select! {
             biased;
-            () = stopped(&mut self.stop) => Next::Stop,
+            () = self.stop.requested() => Next::Stop,
             order = self.orders.recv() => order.map_or(Next::Stop, Next::Order),
         }
     }
@@ -139,7 +139,7 @@ impl Following {
         let (shown, stop) = (self.shown.clone(), self.stop.clone());
         let told = move |at: &Opening<'_>| {
             shown.change(|state| state.opening = Some(OpeningStep::now(Some(at.to_string()))));
-            if *stop.borrow() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         self.shown.change(|state| state.opening = Some(OpeningStep::now(None)));
         let opened = tokio::task::spawn_blocking(move || Opened::of(&copies, store, whole_is_open, told)).await;
@@ -190,7 +190,8 @@ impl Following {
         };
         // What was heard of an earlier connection says nothing about this one.
         self.status.send_modify(|status| status.link = LinkState::Pulling);
-        let (halt, halted) = watch::channel(false);
+        let halt = ShutdownTrigger::default();
+        let halted = halt.signal();
         let (clock, status) = (self.clock.clone(), self.status.clone());
         let following = follow::run(link, copy.handle.clone(), self.settings, clock, status, halted);
         let mut following = std::pin::pin!(following);
@@ -205,7 +206,7 @@ impl Following {
                     FollowEnd::WriterGone => Next::WriterGone,
                 },
                 next = self.wait() => {
-                    halt.send_replace(true);
+                    halt.request();
                     if timeout(GOODBYE, following).await.is_err() {
                         tracing::debug!("the barn did not take the goodbye in time");
                     }

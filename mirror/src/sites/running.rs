@@ -14,6 +14,7 @@ use herd::clock::Clock;
 use herd::pairing::Pairing;
 use herd::store::Reader;
 use service::door::reply::with_fallbacks;
+use service::lifecycle::ShutdownTrigger;
 use service::remote;
 use service::sync::serve;
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ struct Running {
     sync: Router,
     remote: Router,
     orders: mpsc::Sender<Order>,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     task: JoinHandle<()>,
 }
 
@@ -187,7 +188,8 @@ impl Sites {
         let (status, seen) = watch::channel(FollowStatus::default());
         let shown = Arc::new(Shown::new(site.name.clone(), seen));
         let (orders, ordered) = mpsc::channel(QUEUED_ORDERS);
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let name = site.name.clone();
         let following = Following {
             site,
@@ -236,7 +238,7 @@ impl Sites {
 impl Running {
     async fn end(self) {
         let Self { shown, stop, mut task, .. } = self;
-        stop.send_replace(true);
+        stop.request();
         if timeout(STOPPING, &mut task).await.is_err() {
             tracing::warn!(site = %shown.name, "its task did not end in time and is cut");
             task.abort();

@@ -11,16 +11,16 @@ use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
 use service::door::serve::{Serving, bind, serve};
+use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::sync::{OwnStore, serve as sync};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 pub(crate) struct Barn {
     _directory: tempfile::TempDir,
     store: Store,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     serving: Serving,
     keys: Arc<KeyRing>,
     identity: Identity,
@@ -37,7 +37,8 @@ impl Barn {
         let directory = tempfile::tempdir().unwrap();
         let keys = Arc::new(keys(directory.path()));
         let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let serving = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, stopping);
         Self { _directory: directory, store, stop, serving, keys, identity, site: site.into(), next: 0 }
     }
@@ -45,9 +46,10 @@ impl Barn {
     /// Goes away and comes back at the same address.
     pub(crate) async fn after_a_pause(mut self) -> Self {
         let at = self.serving.addr;
-        self.stop.send_replace(true);
+        self.stop.request();
         self.serving.ended().await.unwrap();
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         self.stop = stop;
         self.serving = listen(at, &self.store, &self.keys, &self.identity, stopping);
         self
@@ -96,13 +98,7 @@ fn keys(directory: &Path) -> KeyRing {
     KeyRing::load(local, Arc::new(SystemClock::default()), SystemRandomness).unwrap()
 }
 
-fn listen(
-    at: SocketAddr,
-    store: &Store,
-    keys: &Arc<KeyRing>,
-    identity: &Identity,
-    stopping: watch::Receiver<bool>,
-) -> Serving {
+fn listen(at: SocketAddr, store: &Store, keys: &Arc<KeyRing>, identity: &Identity, stopping: Shutdown) -> Serving {
     let served = Arc::new(OwnStore::new(store.reader(), || 0));
     let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, stopping.clone()));
     serve(bind(at).unwrap(), router, identity, stopping).unwrap()

@@ -6,6 +6,7 @@ use super::{
     ANSWER_TIMEOUT, Answer, ControlError, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, WRITE_TIMEOUT,
     answer_line, read_request,
 };
+use crate::lifecycle::Shutdown;
 use futures::future::BoxFuture;
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 /// Connections that the kernel keeps while all places are taken.
@@ -68,7 +69,7 @@ pub enum ListenError {
 pub fn listen(
     path: &Path,
     answer: Answerer,
-    shutdown: watch::Receiver<bool>,
+    shutdown: Shutdown,
 ) -> Result<impl Future<Output = ()> + Send + 'static, ListenError> {
     let io_error = |source| ListenError::Io { path: path.into(), source };
     match std::fs::symlink_metadata(path) {
@@ -126,7 +127,7 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
     Ok((file.dev(), file.ino()))
 }
 
-async fn serve(listener: UnixListener, own: Own, answer: Answerer, mut shutdown: watch::Receiver<bool>) {
+async fn serve(listener: UnixListener, own: Own, answer: Answerer, shutdown: Shutdown) {
     let _removed_at_the_end = own;
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let accepting = async {
@@ -150,7 +151,7 @@ async fn serve(listener: UnixListener, own: Own, answer: Answerer, mut shutdown:
     tokio::select! {
         () = accepting => {}
         // An error means that the sender is gone, which is a stop as well.
-        _stop_either_way = shutdown.wait_for(|stop| *stop) => {}
+        () = shutdown.requested() => {}
     }
 }
 

@@ -1,12 +1,12 @@
 use super::direct::or_direct_within;
 use super::*;
+use crate::lifecycle::ShutdownTrigger;
 use proptest::prelude::*;
 use serde_json::json;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 fn echo() -> Answerer {
@@ -23,12 +23,13 @@ fn echo() -> Answerer {
 struct Process {
     dir: tempfile::TempDir,
     path: PathBuf,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     serving: JoinHandle<()>,
 }
 
 fn start_in(dir: tempfile::TempDir, path: PathBuf) -> Process {
-    let (stop, stopping) = watch::channel(false);
+    let stop = ShutdownTrigger::default();
+    let stopping = stop.signal();
     let serving = tokio::spawn(listen(&path, echo(), stopping).unwrap());
     Process { dir, path, stop, serving }
 }
@@ -74,7 +75,7 @@ async fn only_the_owner_can_speak_to_the_socket_and_it_is_gone_after_a_stop() {
     let process = start();
     let mode = std::fs::metadata(&process.path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    process.stop.send(true).unwrap();
+    process.stop.request();
     process.serving.await.unwrap();
     assert_eq!(std::fs::read_dir(process.dir.path()).unwrap().count(), 0);
     assert!(matches!(asked(&process.path, json!({"command": "echo"})).await, Err(AskError::NobodyHome { .. })));
@@ -88,7 +89,7 @@ async fn a_stale_socket_is_replaced_and_an_answered_one_is_not() {
     assert!(matches!(asked(&path, json!({"command": "echo"})).await, Err(AskError::NobodyHome { .. })));
     let process = start_in(dir, path);
     asked(&process.path, json!({"command": "echo"})).await.unwrap();
-    let second = listen(&process.path, echo(), process.stop.subscribe());
+    let second = listen(&process.path, echo(), process.stop.signal());
     assert!(matches!(second.map(drop), Err(ListenError::Taken { .. })));
     asked(&process.path, json!({"command": "echo"})).await.unwrap();
 }
@@ -98,7 +99,8 @@ async fn a_file_in_the_sockets_place_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(SOCKET_NAME);
     std::fs::write(&path, "mine").unwrap();
-    let (_stop, stopping) = watch::channel(false);
+    let trigger = ShutdownTrigger::default();
+    let stopping = trigger.signal();
     assert!(matches!(listen(&path, echo(), stopping).map(drop), Err(ListenError::NotASocket { .. })));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 }
@@ -148,7 +150,7 @@ async fn a_command_asks_the_process_and_only_without_it_the_files() {
     let (asked_path, asked_request) = (path.clone(), request.clone());
     let first = spawn_blocking(move || or_direct(&asked_path, &asked_request, from_files)).await.unwrap().unwrap();
     assert_eq!(first["said"], "process");
-    process.stop.send(true).unwrap();
+    process.stop.request();
     process.serving.await.unwrap();
     assert_eq!(or_direct(&path, &request, from_files).unwrap()["said"], "files");
 }
@@ -157,7 +159,8 @@ async fn a_command_asks_the_process_and_only_without_it_the_files() {
 async fn a_process_that_is_just_starting_is_asked_as_soon_as_it_listens() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(SOCKET_NAME);
-    let (_stop, stopping) = watch::channel(false);
+    let trigger = ShutdownTrigger::default();
+    let stopping = trigger.signal();
     let runtime = tokio::runtime::Handle::current();
     let answer = spawn_blocking(move || {
         or_direct(&path, &json!({"command": "echo", "say": "process"}), || {

@@ -189,7 +189,6 @@ mod tests {
     use herd::clock::SystemClock;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
-    use tokio::sync::watch;
     use tokio::task::spawn_blocking;
 
     #[derive(Parser)]
@@ -239,7 +238,8 @@ mod tests {
         let keys = Arc::new(open(dir.path()).ok().unwrap());
         let others = answerer(async |request| Err(ControlError::unknown_command(&request)));
         let answer = with_key_commands(Arc::clone(&keys), others);
-        let (_stop, stopping) = watch::channel(false);
+        let trigger = crate::lifecycle::ShutdownTrigger::default();
+        let stopping = trigger.signal();
         tokio::spawn(listen(&dir.path().join(SOCKET_NAME), answer, stopping).unwrap());
         let path = dir.path().to_owned();
         let printed =

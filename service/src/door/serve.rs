@@ -1,6 +1,7 @@
 //! The HTTPS server: bounded in connections and in patience, and gone within its grace whatever the peers do.
 
 use super::certificate::{CertificateError, Identity};
+use crate::lifecycle::Shutdown;
 use axum::Router;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -105,7 +106,7 @@ pub fn serve(
     listener: TcpListener,
     router: Router,
     identity: &Identity,
-    shutdown: watch::Receiver<bool>,
+    shutdown: Shutdown,
 ) -> Result<Serving, ServeError> {
     let addr = listener.local_addr()?;
     let handle = Handle::new();
@@ -136,9 +137,9 @@ fn bound<A>(server: &mut Server<SocketAddr, A>) {
         .max_concurrent_streams(MAX_STREAMS);
 }
 
-async fn stop_when_told(handle: Handle<SocketAddr>, mut shutdown: watch::Receiver<bool>) {
+async fn stop_when_told(handle: Handle<SocketAddr>, shutdown: Shutdown) {
     // An error means that the sender is gone, which is a stop as well.
-    let _stop_either_way = shutdown.wait_for(|stop| *stop).await;
+    let () = shutdown.requested().await;
     handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::door::certificate::{SanEntry, provider, spki_sha256};
+use crate::lifecycle::ShutdownTrigger;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -94,7 +95,7 @@ struct Server {
     dir: tempfile::TempDir,
     identity: Identity,
     serving: Serving,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
     hangs: Arc<Notify>,
 }
 
@@ -109,7 +110,8 @@ fn start() -> Server {
         std::future::pending::<String>().await
     };
     let router = Router::new().route("/", get(page)).route("/never", get(never));
-    let (stop, stopping) = watch::channel(false);
+    let stop = ShutdownTrigger::default();
+    let stopping = stop.signal();
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let serving = serve(listener, router, &identity, stopping).unwrap();
     Server { dir, identity, serving, stop, hangs }
@@ -165,7 +167,7 @@ async fn replaced_files_are_shown_to_new_connections_and_broken_ones_are_not() {
     get_page(addr, first).await.unwrap();
 
     let every = Duration::from_millis(20);
-    let watching = tokio::spawn(server.identity.clone().watch_files_every(every, server.stop.subscribe()));
+    let watching = tokio::spawn(server.identity.clone().watch_files_every(every, server.stop.signal()));
     let elsewhere = tempfile::tempdir().unwrap();
     let second = identity(elsewhere.path()).spki_sha256();
     for name in ["certificate.pem", "key.pem"] {
@@ -178,7 +180,7 @@ async fn replaced_files_are_shown_to_new_connections_and_broken_ones_are_not() {
     };
     tokio::time::timeout(PATIENCE, replaced).await.unwrap();
     assert!(get_page(addr, first).await.is_err());
-    server.stop.send(true).unwrap();
+    server.stop.request();
     watching.await.unwrap();
 }
 
@@ -190,7 +192,7 @@ async fn a_stop_ends_the_server_although_requests_and_handshakes_hang() {
     hanging.write_all(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let _silent = TcpStream::connect(addr).await.unwrap();
     tokio::time::timeout(PATIENCE, server.hangs.notified()).await.unwrap();
-    server.stop.send(true).unwrap();
+    server.stop.request();
     tokio::time::timeout(PATIENCE, server.serving.ended()).await.unwrap().unwrap();
     let cut = tokio::time::timeout(PATIENCE, hanging.read_to_end(&mut Vec::new())).await;
     assert!(cut.is_ok(), "the hanging request's connection must be closed");

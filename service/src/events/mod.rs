@@ -28,6 +28,7 @@ pub use session::{BEHIND_CHANGES, EventsEnd, SEND_WITHIN};
 
 use crate::door::reply::{ApiError, StrictQuery};
 use crate::door::upgrade::Upgrade;
+use crate::lifecycle::Shutdown;
 use crate::sync::Served;
 use crate::sync::query::number;
 use crate::sync::serve::whole_copy;
@@ -39,7 +40,6 @@ use herd::position::{Position, Sequence};
 use herd::store::Reader;
 use serde::Deserialize;
 use std::sync::Arc;
-use tokio::sync::watch;
 
 /// Where events are told.
 pub const EVENTS_PATH: &str = "/api/events";
@@ -48,7 +48,7 @@ pub const EVENTS_PATH: &str = "/api/events";
 #[derive(Clone)]
 struct Source {
     served: Arc<dyn Served>,
-    stop: watch::Receiver<bool>,
+    stop: Shutdown,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ struct Keys {
 }
 
 /// The one call over what is `served`, until `stop` turns true. Keys and scopes are the door's affair: wrap it.
-pub fn router(served: Arc<dyn Served>, stop: watch::Receiver<bool>) -> Router {
+pub fn router(served: Arc<dyn Served>, stop: Shutdown) -> Router {
     Router::new().route(EVENTS_PATH, get(events)).with_state(Source { served, stop })
 }
 

@@ -1,8 +1,9 @@
 //! One listener, while it is connected.
 
 use super::notice::{Notice, notices_of};
+use crate::lifecycle::Shutdown;
+use crate::sync::Deliveries;
 use crate::sync::live::{HEARTBEAT, SILENCE};
-use crate::sync::{Deliveries, stopped};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
 use futures::SinkExt as _;
@@ -94,14 +95,14 @@ pub(super) async fn tell(
     deliveries: &Deliveries,
     reader: Reader,
     from: Position,
-    mut stop: watch::Receiver<bool>,
+    stop: Shutdown,
 ) -> EventsEnd {
     let _present = deliveries.listener();
     let (told, last_heard) = (from.sequence, Instant::now());
     let mut teller = Teller { socket, deliveries, reader, at: from, told, caught_up: false, last_heard };
     let end = tokio::select! {
         biased;
-        () = stopped(&mut stop) => EventsEnd::Stopping,
+        () = stop.requested() => EventsEnd::Stopping,
         Err(end) = teller.run() => end,
     };
     if let Some((within, goodbye)) = end.goodbye() {

@@ -1,11 +1,11 @@
 //! A store that takes long to open, told so that the start is not taken for one that hangs.
 
 use super::{Supervisor, Word};
+use crate::lifecycle::Shutdown;
 use herd::store::Opening;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// Between two words of progress. A step on a slow card takes some seconds; one that takes so long hangs.
 pub const STEP_WITHIN: Duration = Duration::from_secs(300);
@@ -16,11 +16,11 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// asked for time any more, which would be time to stop.
 pub fn tell_opening(
     supervisor: Supervisor,
-    stopping: watch::Receiver<bool>,
+    stopping: Shutdown,
 ) -> impl Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync + 'static {
     let last = Mutex::new(None::<Instant>);
     move |at| {
-        if *stopping.borrow() {
+        if stopping.is_requested() {
             return ControlFlow::Break(());
         }
         let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);

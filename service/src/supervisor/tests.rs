@@ -1,11 +1,11 @@
 //! What holds for what the supervisor is told.
 
 use super::*;
+use crate::lifecycle::ShutdownTrigger;
 use futures::FutureExt as _;
 use herd::position::Sequence;
 use herd::store::Opening;
 use std::sync::Mutex;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Words, and when each came.
@@ -94,7 +94,8 @@ async fn a_status_is_told_when_it_is_new_and_at_most_every_few_seconds() {
 #[test]
 fn an_opening_asks_for_time_and_says_how_far_it_is() {
     let (supervisor, told) = remembering();
-    let (stop, stopping) = watch::channel(false);
+    let stop = ShutdownTrigger::default();
+    let stopping = stop.signal();
     let tell = tell_opening(supervisor, stopping);
     let at = |folded| Opening::Folding { folded: Sequence(folded), of: Sequence(1_000_000) };
     assert!((0..1_000).all(|folded| tell(&at(folded)).is_continue()));
@@ -104,7 +105,7 @@ fn an_opening_asks_for_time_and_says_how_far_it_is() {
     assert_eq!(heard[0].1, Word::Starting { at_least: Duration::from_secs(300), status });
     let before = heard.len();
     drop(heard);
-    stop.send_replace(true);
+    stop.request();
     assert!(tell(&at(1_000)).is_break(), "the stop breaks the opening off");
     assert_eq!(told.lock().unwrap().len(), before, "and asks for no more time");
 }

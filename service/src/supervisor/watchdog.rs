@@ -1,10 +1,9 @@
 //! While the process runs: feeding the supervisor's watchdog, and refreshing the status.
 
 use super::{Supervisor, Word};
-use crate::sync::stopped;
+use crate::lifecycle::Shutdown;
 use std::convert::Infallible;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// So often the status is looked at; it is told where it is another one.
@@ -41,10 +40,10 @@ pub async fn attend<F: Future<Output = Vec<String>>>(
     watchdog: Option<Watchdog>,
     status: impl Fn() -> String,
     silent: impl Fn(Duration) -> F,
-    mut stopping: watch::Receiver<bool>,
+    stopping: Shutdown,
 ) {
     if !supervisor.is_there() {
-        return stopped(&mut stopping).await;
+        return stopping.requested().await;
     }
     let now = status();
     supervisor.tell(Word::Ready { status: now.clone() });
@@ -56,7 +55,7 @@ pub async fn attend<F: Future<Output = Vec<String>>>(
     };
     tokio::select! {
         biased;
-        () = stopped(&mut stopping) => supervisor.tell(Word::Stopping),
+        () = stopping.requested() => supervisor.tell(Word::Stopping),
         never = feeding => match never {},
         never = report(supervisor.clone(), now, status) => match never {},
     }

@@ -1,15 +1,15 @@
 //! The live connection, from the source's side. A follower is a position, not a queue: pages go out from there on,
 //! at most [`UNACKNOWLEDGED_PAGES`] ahead of what the follower has made durable.
 
+use super::Served;
 use super::link::{LinkError, LiveChannel};
-use super::{Served, stopped};
+use crate::lifecycle::Shutdown;
 use bytes::Bytes;
 use herd::position::Position;
 use herd::store::{Head, Reader, StoreError};
 use herd::wire::{Acknowledged, BlobError, BlobKind, Heartbeat, Page, from_blob, kind_of, to_blob};
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// The most changes on a live page.
@@ -68,12 +68,12 @@ pub async fn serve_live<C: LiveChannel>(
     served: &dyn Served,
     reader: Reader,
     from: Position,
-    mut stop: watch::Receiver<bool>,
+    stop: Shutdown,
 ) -> LiveEnd {
     let unacknowledged = VecDeque::with_capacity(UNACKNOWLEDGED_PAGES);
     let _present = served.deliveries().follower();
     let mut session = Session { channel, served, reader, sent: from, unacknowledged, last_heard: Instant::now() };
-    let end = match session.run(&mut stop).await {
+    let end = match session.run(&stop).await {
         Ok(end) | Err(end) => end,
     };
     // The goodbye is a courtesy; a follower that does not take it is cut all the same.
@@ -82,7 +82,7 @@ pub async fn serve_live<C: LiveChannel>(
 }
 
 impl<C: LiveChannel> Session<'_, C> {
-    async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> Result<LiveEnd, LiveEnd> {
+    async fn run(&mut self, stop: &Shutdown) -> Result<LiveEnd, LiveEnd> {
         let mut head = self.reader.subscribe();
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -93,7 +93,7 @@ impl<C: LiveChannel> Session<'_, C> {
             }
             tokio::select! {
                 biased;
-                () = stopped(stop) => return Ok(LiveEnd::Stopping),
+                () = stop.requested() => return Ok(LiveEnd::Stopping),
                 blob = self.channel.receive() => match blob? {
                     Some(blob) => self.take(&blob)?,
                     None => return Ok(LiveEnd::Closed),

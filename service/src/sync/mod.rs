@@ -16,13 +16,6 @@ pub use deliveries::{Delivered, Deliveries, Presence};
 
 use herd::store::Reader;
 use herd::wire::BarnHead;
-use tokio::sync::watch;
-
-/// Returns when this process stops: when `stop` turns true, or whoever could turn it is gone. Cancel-safe.
-pub async fn stopped(stop: &mut watch::Receiver<bool>) {
-    // A closed channel is the same news: nobody is left who could say that it goes on.
-    let _ = stop.wait_for(|stopping| *stopping).await;
-}
 
 /// What is served: a store that may be replaced by a newer copy while the process runs.
 pub trait Served: Send + Sync {

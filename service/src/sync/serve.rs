@@ -1,14 +1,15 @@
 //! The sync interface over HTTP: schema, changes, full-export, live. Keys and scopes are the door's affair: wrap it.
 
+use super::Served;
 use super::divergence::source_refuses;
 use super::export::{self, BlobExport, ExportReader, TablesExport};
 use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
 use super::query::{BadQuery, ChangesQuery};
 use super::socket::Socket;
-use super::{Served, stopped};
 use crate::door::reply::{ApiError, NoQuery};
 use crate::door::upgrade::Upgrade;
+use crate::lifecycle::Shutdown;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
@@ -22,7 +23,6 @@ use herd::wire::{Heartbeat, PAGE_BYTES, Page, Schema, WIRE_VERSION, to_blob};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Where a whole history is fetched as one stream.
@@ -37,11 +37,11 @@ const TABLES_ARE_WHOLE: &str = "the tables are exported whole and take no query:
 struct Source {
     served: Arc<dyn Served>,
     exports: ExportReader,
-    stop: watch::Receiver<bool>,
+    stop: Shutdown,
 }
 
 /// The four calls over what is `served`, until `stop` turns true.
-pub fn router(served: Arc<dyn Served>, stop: watch::Receiver<bool>) -> Router {
+pub fn router(served: Arc<dyn Served>, stop: Shutdown) -> Router {
     Router::new()
         .route(SCHEMA_PATH, get(schema))
         .route(CHANGES_PATH, get(changes))
@@ -131,11 +131,11 @@ async fn first_change(
     after: Position,
     query: &ChangesQuery,
 ) -> Result<RunOfChanges, ApiError> {
-    let (mut head, mut stop) = (reader.subscribe(), source.stop.clone());
+    let (mut head, stop) = (reader.subscribe(), source.stop.clone());
     let beyond = head.wait_for(|head| head.position.sequence > after.sequence);
     tokio::select! {
         biased;
-        () = stopped(&mut stop) => {}
+        () = stop.requested() => {}
         // Neither a time-out nor a closed store is an error here: the page is then empty.
         _ = timeout(Duration::from_secs(query.wait_s), beyond) => {}
     }

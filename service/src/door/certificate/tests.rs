@@ -1,8 +1,8 @@
 use super::*;
+use crate::lifecycle::ShutdownTrigger;
 use proptest::prelude::*;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use tokio::sync::watch;
 use x509_parser::extensions::GeneralName;
 
 fn made(dir: &Path) -> Identity {
@@ -91,10 +91,11 @@ async fn watching_ends_with_the_shutdown_and_when_its_sender_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let identity = made(dir.path());
     for said in [true, false] {
-        let (stop, stopping) = watch::channel(false);
+        let stop = ShutdownTrigger::default();
+        let stopping = stop.signal();
         let watching = tokio::spawn(identity.clone().watch_files_every(Duration::from_secs(600), stopping));
         if said {
-            stop.send(true).unwrap();
+            stop.request();
         } else {
             drop(stop);
         }

@@ -1,10 +1,10 @@
 //! Replaced files are picked up while the process runs.
 
 use super::Identity;
+use crate::lifecycle::Shutdown;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// How often the files are looked at. Certificates are renewed every few weeks; this only has to be sooner than
 /// whoever replaced them looks.
@@ -16,15 +16,15 @@ type Stamp = Option<(i64, i64, u64, u64)>;
 impl Identity {
     /// Looks at both files every [`WATCH_EVERY`] and reloads what was replaced, until `shutdown` says true or its
     /// sender is gone. A pair that cannot be used is warned about once and the old one stays.
-    pub async fn watch_files(self, shutdown: watch::Receiver<bool>) {
+    pub async fn watch_files(self, shutdown: Shutdown) {
         self.watch_files_every(WATCH_EVERY, shutdown).await;
     }
 
-    pub(in crate::door) async fn watch_files_every(self, every: Duration, mut shutdown: watch::Receiver<bool>) {
+    pub(in crate::door) async fn watch_files_every(self, every: Duration, shutdown: Shutdown) {
         // Nothing is known of what came between the loading and this first look: the first round loads again.
         let mut seen = None;
         loop {
-            let stopping = shutdown.wait_for(|stop| *stop);
+            let stopping = shutdown.requested();
             if tokio::time::timeout(every, stopping).await.is_ok() {
                 return;
             }

@@ -14,13 +14,12 @@ pub(super) use blobs::BlobExport;
 pub(super) use reading::ExportReader;
 pub(super) use tables::TablesExport;
 
-use super::stopped;
+use crate::lifecycle::Shutdown;
 use axum::body::Body;
 use futures::stream;
 use herd::query::QueryError;
 use herd::store::StoreError;
 use reading::ExportPlace;
-use tokio::sync::watch;
 
 /// Why an export breaks off. Whoever asked sees only that it does; the log says why.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +51,11 @@ pub(super) trait Parts: Sized + Send + 'static {
 }
 
 /// The body that sends the parts, each read when the one before has been taken off; broken off once `stop` turns true.
-pub(super) fn body(parts: impl Parts, place: ExportPlace, stop: watch::Receiver<bool>) -> Body {
-    let parts = stream::try_unfold((parts, place, stop), async |(parts, place, mut stop)| {
+pub(super) fn body(parts: impl Parts, place: ExportPlace, stop: Shutdown) -> Body {
+    let parts = stream::try_unfold((parts, place, stop), async |(parts, place, stop)| {
         let read = tokio::select! {
             biased;
-            () = stopped(&mut stop) => Err(ExportError::Stopping),
+            () = stop.requested() => Err(ExportError::Stopping),
             read = place.read(parts) => read,
         };
         let read = read.inspect_err(|error| tracing::warn!(%error, "an export breaks off"))?;

@@ -2,6 +2,7 @@
 
 use super::reading::MAX_EXPORTS;
 use super::tables::PART_BYTES;
+use crate::lifecycle::ShutdownTrigger;
 use crate::sync::OwnStore;
 use crate::sync::serve::{FULL_EXPORT_PATH, router};
 use axum::body::Body;
@@ -14,7 +15,6 @@ use herd::testing::{TestBarn, all_pages, page_limit};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 /// What a yard hears in a day, some of it wrong: batches that open and close, merges, repairs, exports, gaps.
@@ -47,12 +47,12 @@ struct Asked {
     status: StatusCode,
     kind: String,
     body: Body,
-    stop: watch::Sender<bool>,
+    stop: ShutdownTrigger,
 }
 
 async fn ask(reader: Reader, query: &str) -> Asked {
-    let stop = watch::Sender::new(false);
-    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.subscribe());
+    let stop = ShutdownTrigger::default();
+    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.signal());
     let request = Request::get(format!("{FULL_EXPORT_PATH}{query}")).body(Body::empty()).unwrap();
     let answer = routes.oneshot(request).await.unwrap();
     let kind = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
@@ -192,7 +192,7 @@ async fn a_store_that_fails_half_way_breaks_the_answer_off() {
 async fn a_stop_breaks_the_answer_off() {
     let mut asked = ask(yard(700).reader(), "").await;
     let begun = asked.part().await.unwrap().unwrap();
-    asked.stop.send_replace(true);
+    asked.stop.request();
     assert!(asked.part().await.is_err());
     assert!(serde_json::from_slice::<Value>(&begun).is_err());
 }
@@ -200,8 +200,8 @@ async fn a_stop_breaks_the_answer_off() {
 #[tokio::test]
 async fn more_exports_than_are_served_at_one_time_are_asked_to_come_again() {
     let reader = yard(10).reader();
-    let stop = watch::Sender::new(false);
-    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.subscribe());
+    let stop = ShutdownTrigger::default();
+    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.signal());
     let ask = || routes.clone().oneshot(Request::get(FULL_EXPORT_PATH).body(Body::empty()).unwrap());
     let mut answers = Vec::new();
     for _ in 0..MAX_EXPORTS {

@@ -1,5 +1,9 @@
 //! What every process does at its beginning and its end: say why it ends, stop when told, look at its disk.
 
+mod shutdown;
+
+pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_on_signals};
+
 use crate::control::{CommandError, ListenError, OwnerError};
 use crate::door::key_command::KeyCommandError;
 use crate::door::serve::ServeError;
@@ -7,8 +11,6 @@ use crate::settings::SettingsError;
 use herd::store::LocalError;
 use rustix::io::Errno;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 /// How a process ended, in the number that it leaves to whoever started it. The numbers are part of the interface:
 /// scripts and units decide on them.
@@ -101,24 +103,6 @@ impl From<&ServeError> for Exit {
     }
 }
 
-/// The switch that stops the process, and what its parts watch: true from the first SIGTERM or SIGINT on, or once
-/// any part has sent true. Needs a tokio runtime.
-pub fn stop_on_signals() -> std::io::Result<(watch::Sender<bool>, watch::Receiver<bool>)> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (stop, stopping) = watch::channel(false);
-    let switch = stop.clone();
-    tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!("{name}: stopping");
-        switch.send_replace(true);
-    });
-    Ok((stop, stopping))
-}
-
 /// What a file system has left for this user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreeDisk {
@@ -154,7 +138,6 @@ pub fn lowest_allowed_free_bytes(total_bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn the_numbers_of_the_ends_stay_what_they_are() {
@@ -181,15 +164,6 @@ mod tests {
         assert_eq!(Exit::from(&locked), Exit::Locked);
         assert_eq!(Exit::from(&CommandError::Failed(Box::new(damaged))), Exit::Damaged);
         assert_eq!(Exit::from(&KeyCommandError::Command(CommandError::Locked)), Exit::Locked);
-    }
-
-    #[tokio::test]
-    async fn a_signal_asks_all_parts_to_stop() {
-        let (_stop, mut stopping) = stop_on_signals().unwrap();
-        assert!(!*stopping.borrow());
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM).unwrap();
-        let told = tokio::time::timeout(Duration::from_secs(10), stopping.wait_for(|stop| *stop)).await;
-        assert!(told.is_ok_and(|told| told.is_ok()));
     }
 
     #[test]
