@@ -15,6 +15,7 @@ mod packet;
 mod radio;
 pub mod serial;
 mod settings;
+mod settings_error;
 pub mod simulated;
 pub mod sx127x;
 
@@ -26,6 +27,7 @@ pub use counters::{Counters, RadioCounters};
 pub use health::{Health, HealthReporter};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet};
 pub use radio::{Radio, RadioError};
-pub use serial::{Serial, SerialSettings};
-pub use settings::{BoardKind, ExamineError, OpenError, SettingsError, SimulatedSettings, Sx127xSettings};
+pub use serial::Serial;
+pub use settings::{BoardKind, ExamineError, OpenError, SerialSettings, SimulatedSettings, Sx127xSettings};
+pub use settings_error::SettingsError;
 pub use simulated::Simulated;

@@ -1,6 +1,6 @@
 //! What every radio promises.
 
-use crate::simulated::{LedgerError, Unaccounted};
+use crate::simulated::{AccountError, LedgerError};
 use crate::sx127x::StartError;
 use crate::{Counters, Health, Packet};
 use std::future::Future;
@@ -53,5 +53,5 @@ pub enum RadioError {
     /// A simulation has ended, and what its chip heard is not what was handed over: the driver has a defect. Asking
     /// again gives the same.
     #[error(transparent)]
-    Unaccounted(#[from] Unaccounted),
+    Unaccounted(#[from] AccountError),
 }

@@ -38,7 +38,7 @@ pub(super) async fn look(settings: &Settings, daemon: &Daemon) -> Vec<Finding> {
 /// The device files that a chip hangs on: looking at them disturbs nobody.
 fn devices(channel: &Channel, radio: &RadioSettings) -> Vec<Finding> {
     let Some(chip) = radio.chip() else { return Vec::new() };
-    let found = chip.look_at_devices().into_iter().map(|(what, path, opened)| {
+    let found = chip.check_devices().into_iter().map(|(what, path, opened)| {
         let what = format!("{}: {what}", channel.name);
         match opened {
             Ok(()) => Finding::ok(what, format!("{} can be opened", path.display())),
@@ -76,7 +76,7 @@ async fn tried(name: &str, radio: &RadioSettings) -> Vec<Finding> {
 
 async fn tried_chip(name: &str, chip: Sx127xSettings) -> Vec<Finding> {
     // What cannot be opened has been said.
-    if chip.look_at_devices().iter().any(|(.., opened)| opened.is_err()) {
+    if chip.check_devices().iter().any(|(.., opened)| opened.is_err()) {
         return Vec::new();
     }
     let bandwidth_hz = chip.bandwidth_hz;

@@ -1,6 +1,6 @@
 //! COBS with a CRC.
 #![no_main]
 
-use radio::serial::framing::{Framing, proof};
+use radio::serial::framing::{Framing, contract};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Cobs, false, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| contract::check(Framing::Cobs, false, bytes));

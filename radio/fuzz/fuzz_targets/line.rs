@@ -1,6 +1,6 @@
 //! Lines in transparent mode.
 #![no_main]
 
-use radio::serial::framing::{Framing, proof};
+use radio::serial::framing::{Framing, contract};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Line, false, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| contract::check(Framing::Line, false, bytes));

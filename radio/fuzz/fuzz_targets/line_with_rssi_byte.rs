@@ -1,6 +1,6 @@
 //! Lines in transparent mode, with a byte of strength behind each.
 #![no_main]
 
-use radio::serial::framing::{Framing, proof};
+use radio::serial::framing::{Framing, contract};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Line, true, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| contract::check(Framing::Line, true, bytes));

@@ -1,6 +1,6 @@
 //! Reports of a RAK3172.
 #![no_main]
 
-use radio::serial::framing::{Framing, proof};
+use radio::serial::framing::{Framing, contract};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Rak, false, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| contract::check(Framing::Rak, false, bytes));

@@ -1,6 +1,6 @@
 //! Reports of Reyax modules.
 #![no_main]
 
-use radio::serial::framing::{Framing, proof};
+use radio::serial::framing::{Framing, contract};
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proof::holds(Framing::Reyax, false, bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| contract::check(Framing::Reyax, false, bytes));

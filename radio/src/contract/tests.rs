@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(3);
 
 fn scripted(on_air: Vec<SentPacket>) -> Simulated {
     let line = |SentPacket { payload, crc_ok }| ScriptLine { corrupted: !crc_ok, ..ScriptLine::new(3, payload) };
-    Simulated::of_script(Script::new(on_air.into_iter().map(line).collect()).unwrap()).at_pace(Pace::Free)
+    Simulated::from_script(Script::new(on_air.into_iter().map(line).collect()).unwrap()).with_pace(Pace::Free)
 }
 
 #[tokio::test]

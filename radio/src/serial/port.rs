@@ -1,94 +1,93 @@
-//! A port that can be opened again and again.
+//! A serial port that can be opened again and again.
+//!
+//! This is the only file that names tokio-serial.
 
 use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-
 use tokio::io::AsyncRead;
 use tokio_serial::{DataBits, ErrorKind, FlowControl, Parity, SerialPortBuilder, SerialStream, StopBits};
 
-/// Something that opens a port. A seam: tests open lines of their own.
-pub(super) trait Opens: Send + Sync + 'static {
-    /// An open port. Reading no bytes means that it is gone.
-    type Port: AsyncRead + Unpin + Send;
+/// A port that can be opened. Tests implement it with lines of their own.
+pub(super) trait Port: Send + Sync + 'static {
+    /// The open port. A read of zero bytes means that the port is gone.
+    type Stream: AsyncRead + Unpin + Send;
 
-    /// Opens it. Dropping the future may leave the port open until the system has answered.
-    fn open(&mut self) -> impl Future<Output = Result<Self::Port, PortError>> + Send;
+    /// Opens the port. If the future is dropped, the port may stay open until the system has answered.
+    fn open(&mut self) -> impl Future<Output = Result<Self::Stream, PortError>> + Send;
 
-    /// Its path.
+    /// Returns the path of the port.
     fn path(&self) -> &str;
 }
 
-/// Why a port cannot be heard, and what to do.
+/// Why a port cannot be opened or read, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PortError {
-    /// It is not there.
-    #[error("{path} is not there: plug the modem in, or set `path` to a name that is listed in /dev/serial/by-id")]
+    /// The path does not exist.
+    #[error("{path} does not exist: plug the modem in, or set `path` to a name from /dev/serial/by-id")]
     Missing {
-        /// The port.
+        /// Path of the port.
         path: String,
     },
-    /// It may not be opened.
-    #[error(
-        "{path} may not be opened: the user of this program must be in the group that owns it, on Debian `dialout`"
-    )]
-    Forbidden {
-        /// The port.
+    /// The user may not open the port.
+    #[error("no permission to open {path}: add this program's user to the group that owns it, `dialout` on Debian")]
+    PermissionDenied {
+        /// Path of the port.
         path: String,
     },
-    /// Another program has it.
-    #[error("{path} is in use by another program: stop that one (`fuser {path}` names it), or set another `path`")]
+    /// Another program has the port open.
+    #[error("{path} is in use by another program: stop it (`fuser {path}` finds it), or set another `path`")]
     Busy {
-        /// The port.
+        /// Path of the port.
         path: String,
     },
-    /// It is something else.
-    #[error("{path} is no serial port: set `path` to a name that is listed in /dev/serial/by-id")]
-    NoPort {
-        /// What was to be the port.
+    /// The path is not a serial port.
+    #[error("{path} is not a serial port: set `path` to a name from /dev/serial/by-id")]
+    NotSerial {
+        /// Path in the settings.
         path: String,
     },
-    /// Something else that the system said.
-    #[error("{path} cannot be opened: {reason}; if this stays, plug the modem out and in again")]
-    Unopened {
-        /// The port.
+    /// Opening failed for another reason.
+    #[error("cannot open {path}: {reason}; if this persists, unplug the modem and plug it in again")]
+    Open {
+        /// Path of the port.
         path: String,
-        /// What the system said.
+        /// Error of the system.
         reason: String,
     },
-    /// The system does not answer.
-    #[error("{path} does not answer to being opened: plug the modem out and in again")]
-    Stuck {
-        /// The port.
+    /// The system has not finished opening the port.
+    #[error("{path} did not open in time: unplug the modem and plug it in again")]
+    OpenTimeout {
+        /// Path of the port.
         path: String,
     },
-    /// It was open, and is gone.
-    #[error("{path} is gone: the modem was unplugged or has lost its power; plug it in again")]
+    /// The port was open and has disappeared.
+    #[error("{path} has disappeared: the modem was unplugged or lost its power; plug it in again")]
     Unplugged {
-        /// The port.
+        /// Path of the port.
         path: String,
     },
-    /// It was open, and reading failed.
-    #[error("reading {path} failed: {source}; it is opened again, and if this stays, plug the modem out and in again")]
-    Unread {
-        /// The port.
+    /// The port was open, and a read failed.
+    #[error("cannot read {path}: {source}; reopening it. If this persists, unplug the modem and plug it in again")]
+    Read {
+        /// Path of the port.
         path: String,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
 }
 
-/// A real port, 8 data bits, no parity, 1 stop bit, no flow control, for this program alone.
+/// A real port, opened exclusively with 8 data bits, no parity, 1 stop bit and no flow control.
 #[derive(Debug)]
-pub(super) struct Tty {
+pub(crate) struct Tty {
     path: String,
     builder: SerialPortBuilder,
 }
 
 impl Tty {
-    pub(super) fn new(path: &str, baud: u32) -> Self {
+    pub(crate) fn new(path: &str, baud: u32) -> Self {
         let builder = tokio_serial::new(Cow::from(path), baud)
             .data_bits(DataBits::Eight)
             .parity(Parity::None)
@@ -96,17 +95,21 @@ impl Tty {
             .flow_control(FlowControl::None);
         Self { path: path.to_owned(), builder }
     }
+
+    /// Opens the port and closes it again.
+    pub(crate) async fn probe(&mut self) -> Result<(), PortError> {
+        self.open().await.map(drop)
+    }
 }
 
-impl Opens for Tty {
-    type Port = SerialStream;
+impl Port for Tty {
+    type Stream = SerialStream;
 
-    /// Opens it on a thread for blocking calls: an adapter that is failing may let the system wait for seconds.
+    /// Opens the port on a thread for blocking calls, because a failing adapter may block for seconds.
     async fn open(&mut self) -> Result<SerialStream, PortError> {
         let (path, builder) = (self.path.clone(), self.builder.clone());
-        let opened = tokio::task::spawn_blocking(move || open(path, &builder)).await;
-        opened
-            .unwrap_or_else(|stopped| Err(PortError::Unopened { path: self.path.clone(), reason: stopped.to_string() }))
+        let result = tokio::task::spawn_blocking(move || open(path, &builder)).await;
+        result.unwrap_or_else(|error| Err(PortError::Open { path: self.path.clone(), reason: error.to_string() }))
     }
 
     fn path(&self) -> &str {
@@ -115,20 +118,20 @@ impl Opens for Tty {
 }
 
 fn open(path: String, builder: &SerialPortBuilder) -> Result<SerialStream, PortError> {
-    // Asked first, as the serial library gives one and the same error for all that is no terminal.
+    // Checked first, because the serial library returns the same error for everything that is not a terminal.
     if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.file_type().is_char_device()) {
-        return Err(PortError::NoPort { path });
+        return Err(PortError::NotSerial { path });
     }
-    SerialStream::open(builder).map_err(|error| refused(path, &error))
+    SerialStream::open(builder).map_err(|error| open_error(path, &error))
 }
 
-/// What an error of the serial library means: it says `NoDevice` where the port is held by someone else.
-fn refused(path: String, error: &tokio_serial::Error) -> PortError {
+/// Converts an error of the serial library, which returns `NoDevice` if another program holds the port.
+fn open_error(path: String, error: &tokio_serial::Error) -> PortError {
     match error.kind {
         ErrorKind::Io(io::ErrorKind::NotFound) => PortError::Missing { path },
-        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::Forbidden { path },
+        ErrorKind::Io(io::ErrorKind::PermissionDenied) => PortError::PermissionDenied { path },
         ErrorKind::NoDevice => PortError::Busy { path },
-        _ => PortError::Unopened { path, reason: error.to_string() },
+        _ => PortError::Open { path, reason: error.to_string() },
     }
 }
 
@@ -136,35 +139,32 @@ fn refused(path: String, error: &tokio_serial::Error) -> PortError {
 mod tests {
     use super::*;
 
-    fn said(kind: ErrorKind) -> String {
-        refused("/dev/ttyUSB0".to_owned(), &tokio_serial::Error::new(kind, "what the system said")).to_string()
-    }
-
     #[test]
-    fn each_refusal_names_the_port_and_what_to_do() {
-        for (kind, what_to_do) in [
+    fn every_open_error_names_the_port_and_what_to_do() {
+        for (kind, advice) in [
             (ErrorKind::Io(io::ErrorKind::NotFound), "/dev/serial/by-id"),
             (ErrorKind::Io(io::ErrorKind::PermissionDenied), "`dialout`"),
             (ErrorKind::NoDevice, "`fuser /dev/ttyUSB0`"),
-            (ErrorKind::Unknown, "what the system said"),
-            (ErrorKind::Io(io::ErrorKind::Interrupted), "what the system said"),
+            (ErrorKind::Unknown, "reason of the system"),
+            (ErrorKind::Io(io::ErrorKind::Interrupted), "reason of the system"),
         ] {
-            let said = said(kind);
-            assert!(said.starts_with("/dev/ttyUSB0 ") && said.contains(what_to_do), "{said}");
+            let error = tokio_serial::Error::new(kind, "reason of the system");
+            let message = open_error("/dev/ttyUSB0".to_owned(), &error).to_string();
+            assert!(message.contains("/dev/ttyUSB0") && message.contains(advice), "{message}");
         }
     }
 
     #[tokio::test]
-    async fn a_file_is_no_port() {
+    async fn a_regular_file_is_not_a_serial_port() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
         let error = Tty::new(path, 9_600).open().await.unwrap_err();
-        assert!(matches!(&error, PortError::NoPort { path: named } if named == path), "{error}");
+        assert!(matches!(&error, PortError::NotSerial { path: named } if named == path), "{error}");
     }
 
     #[tokio::test]
-    async fn a_character_device_that_is_no_terminal_is_refused_by_what_the_system_says() {
+    async fn a_character_device_that_is_not_a_terminal_fails_with_the_error_of_the_system() {
         let error = Tty::new("/dev/null", 9_600).open().await.unwrap_err();
-        assert!(matches!(&error, PortError::Unopened { .. }), "{error}");
+        assert!(matches!(&error, PortError::Open { .. }), "{error}");
     }
 }

@@ -1,17 +1,15 @@
-//! What the air says that the chip heard, held against what the driver delivered.
-
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use tokio::sync::watch;
+//! Compares the packets that the emulated chip received with those that the driver delivered.
 
 use super::ledger::Ledger;
 use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
 use crate::emulator::{Board02, BusDownError, Chip, Dio0, EmulatedDelay, Fate, Reset, Spi02};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
 
-/// The account of one run, between the thread of the chip and the radio.
-#[derive(Debug, Clone)]
+/// The account of one run, shared by the thread of the chip and the radio.
+#[derive(Clone, Debug)]
 pub(super) struct Account(Arc<Shared>);
 
 #[derive(Debug)]
@@ -19,7 +17,7 @@ struct Shared {
     chip: Chip,
     ledger: Ledger,
     sums: Mutex<Sums>,
-    /// Nothing is on the air any more, and the driver has taken all that the chip had.
+    /// Set when nothing is on the air any more and the driver has read all that the chip had.
     ended: watch::Sender<bool>,
 }
 
@@ -29,11 +27,11 @@ struct Sums {
     delivered: Sum,
 }
 
-/// Packets, how many and which, whatever their order.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// Number of packets, and a sum of their hashes. It identifies the packets regardless of their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sum {
     packets: u64,
-    of_hashes: u64,
+    hashes: u64,
 }
 
 impl Sum {
@@ -41,23 +39,23 @@ impl Sum {
         let mut hasher = DefaultHasher::new();
         payload.hash(&mut hasher);
         self.packets += 1;
-        self.of_hashes = self.of_hashes.wrapping_add(hasher.finish());
+        self.hashes = self.hashes.wrapping_add(hasher.finish());
     }
 }
 
-/// What the emulated chip flagged good and what the driver made of it are not the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The driver did not deliver exactly the packets that the emulated chip flagged good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "of the packets that the emulated chip flagged good, {read} were read and {unread} were not, and {delivered} were \
-     delivered{}: the driver lost, doubled or altered packets, which is a defect of this program; report it",
-    if read == delivered { ", of which some hold other bytes" } else { "" }
+    "the emulated chip flagged packets good: {read} were read, {unread} were left unread, {delivered} were delivered{}; \
+     the driver lost, duplicated or altered packets, which is a bug in this program: please report it",
+    if read == delivered { ", some of them with other bytes" } else { "" }
 )]
-pub struct Unaccounted {
-    /// Flagged good and read from the chip.
+pub struct AccountError {
+    /// Packets flagged good and read from the chip.
     pub read: u64,
-    /// Flagged good and left in the chip.
+    /// Packets flagged good and left in the chip.
     pub unread: u64,
-    /// Delivered by the driver.
+    /// Packets delivered by the driver.
     pub delivered: u64,
 }
 
@@ -67,12 +65,12 @@ impl Account {
         Self(Arc::new(Shared { chip, ledger, sums: Mutex::default(), ended }))
     }
 
-    /// The board of the chip, as the driver is given it.
+    /// Returns the chip's board for the driver.
     pub(super) fn board(&self) -> WatchedBoard {
         WatchedBoard { board: self.0.chip.board(), account: self.clone() }
     }
 
-    /// Becomes true at the end. What was heard is with the driver's radio by then.
+    /// Returns a signal that turns true at the end. By then the driver has passed on every packet that it read.
     pub(super) fn ended(&self) -> watch::Receiver<bool> {
         self.0.ended.subscribe()
     }
@@ -81,8 +79,9 @@ impl Account {
         self.sums().delivered.add(payload);
     }
 
-    /// Settles what has become final since the last look. Only the chip's thread lets time pass, so what this thread
-    /// finds quiet stays quiet.
+    /// Settles the transmissions whose fate has become final since the last call.
+    ///
+    /// Only the chip's thread advances time. It is the one that calls this, so an air that it finds quiet stays quiet.
     fn settle(&self) {
         let verdicts = self.0.chip.take_final_verdicts();
         let (read, lost): (Vec<_>, Vec<_>) = verdicts.into_iter().partition(|verdict| verdict.fate == Fate::Read);
@@ -98,23 +97,23 @@ impl Account {
         }
     }
 
-    /// When all is over: whether the driver delivered what the chip heard, each packet once and no others.
-    pub(super) fn prove(&self) -> Result<(), Unaccounted> {
+    /// Checks at the end that the driver delivered each packet that the chip received once, and no others.
+    pub(super) fn check(&self) -> Result<(), AccountError> {
         let sums = self.sums();
         let unread = self.0.chip.tally().of(Fate::Unread);
         if sums.read == sums.delivered && unread == 0 {
             return Ok(());
         }
-        Err(Unaccounted { read: sums.read.packets, unread, delivered: sums.delivered.packets })
+        Err(AccountError { read: sums.read.packets, unread, delivered: sums.delivered.packets })
     }
 
-    /// When the driver has been stopped: what was transmitted and not handed over is lost.
+    /// Counts every transmission that `receive` did not return as lost. To be called once the driver has stopped.
     pub(super) fn close(&self) {
         let transmitted = self.0.chip.tally().total();
         self.0.ledger.count_lost(transmitted.saturating_sub(self.0.ledger.counts().sent));
     }
 
-    /// What the air says of all transmissions.
+    /// Returns the fates of all transmissions.
     #[cfg(test)]
     pub(super) fn tally(&self) -> crate::emulator::Tally {
         self.0.chip.tally()
@@ -125,9 +124,9 @@ impl Account {
     }
 }
 
-/// The chip's board, with a line DIO0 that settles the account whenever it is waited on.
+/// The chip's board, with a DIO0 line that settles the account at every wait.
 ///
-/// The driver waits when it has taken all that the chip had, and passed it on.
+/// The driver waits only after it has read all packets from the chip and passed them on.
 #[derive(Debug)]
 pub(super) struct WatchedBoard {
     board: Board02,
@@ -147,7 +146,7 @@ impl Board for WatchedBoard {
     }
 }
 
-/// See [`WatchedBoard`].
+/// The DIO0 line of a [`WatchedBoard`].
 #[derive(Debug)]
 pub(super) struct WatchedLine {
     line: Dio0,

@@ -1,80 +1,79 @@
-//! The account of the truth: what was sent, what the air took, what was heard.
+//! Counts of sent, lost and received packets, and the file that records the received payloads.
 
+use crate::MAX_PAYLOAD_BYTES;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::MAX_PAYLOAD_BYTES;
-
-/// The longest line of a record: two hex digits a byte and the line end.
+/// Length of the longest line in a ledger file: two hex digits per byte, and the line end.
 const MAX_LINE_BYTES: u64 = 2 * MAX_PAYLOAD_BYTES as u64 + 1;
 
-/// The counts of a simulated radio. `sent == lost_in_air + heard` holds in every reading.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Counts of a simulated radio. Every reading satisfies `sent == lost_in_air + heard`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LedgerCounts {
-    /// Transmissions by the readers, repeats among them.
+    /// Transmissions by the readers, including repeats.
     pub sent: u64,
-    /// Transmissions that the chip did not hear, heard with a wrong CRC, or that were overwritten in it before they were
-    /// read; and, where the radio was dropped before its end, those that had not been handed over by then.
+    /// Transmissions that the chip missed or received with a wrong CRC, or that were overwritten in the chip before the
+    /// driver read them. If the radio is dropped before its end, also those that `receive` had not returned by then.
     pub lost_in_air: u64,
-    /// Packets that `receive` handed over.
+    /// Packets that `receive` returned.
     pub heard: u64,
 }
 
-/// A handle on the account of one simulated radio. Clones read the same account, at any time.
+/// A handle to the counts of one simulated radio. Clones share the counts, and can be read at any time.
 ///
-/// A transmission enters the account when its fate is settled: lost when the emulated air says so, heard when `receive`
-/// hands it over. So the account is balanced at every moment, not only at the end.
-#[derive(Debug, Clone, Default)]
+/// A transmission is counted once its fate is settled: as lost when the emulated air decides so, as received when
+/// `receive` returns it. The counts therefore balance at every moment, not only at the end.
+#[derive(Clone, Debug, Default)]
 pub struct Ledger(Arc<Mutex<LedgerCounts>>);
 
 impl Ledger {
-    /// The counts, all of one moment.
+    /// Returns the counts, all of the same moment.
     pub fn counts(&self) -> LedgerCounts {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the counts to `path` as three lines, `sent N`, `lost_in_air N` and `heard N`.
     ///
-    /// The file appears whole or not at all: it is written beside `path` and renamed.
+    /// The file appears complete or not at all: it is written under another name and then renamed.
     pub fn write_summary(&self, path: &Path) -> Result<(), LedgerError> {
         let LedgerCounts { sent, lost_in_air, heard } = self.counts();
-        let beside = with_suffix(path, ".new");
-        fs::write(&beside, format!("sent {sent}\nlost_in_air {lost_in_air}\nheard {heard}\n"))
-            .and_then(|()| fs::rename(&beside, path))
+        let temporary = with_suffix(path, ".new");
+        fs::write(&temporary, format!("sent {sent}\nlost_in_air {lost_in_air}\nheard {heard}\n"))
+            .and_then(|()| fs::rename(&temporary, path))
             .map_err(LedgerError::of("write the summary", path))
     }
 
     pub(super) fn count_heard(&self) {
-        self.alter(|counts| {
+        self.update(|counts| {
             counts.heard += 1;
             counts.sent += 1;
         });
     }
 
     pub(super) fn count_lost(&self, transmissions: u64) {
-        self.alter(|counts| {
+        self.update(|counts| {
             counts.lost_in_air += transmissions;
             counts.sent += transmissions;
         });
     }
 
-    /// `sent` moves in the same breath as the other two, which is what keeps every reading balanced.
-    fn alter(&self, settle: impl FnOnce(&mut LedgerCounts)) {
-        settle(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Updates the counts under one lock: `sent` changes together with the other two, so every reading balances.
+    fn update(&self, change: impl FnOnce(&mut LedgerCounts)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// The ledger's file could not be written.
+/// A file of the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} of the simulated radio, {}: {source}; free disk space or choose another `ledger`", path.display())]
+#[error("cannot {operation} {} of the simulated radio: {source}; free disk space or set another `ledger`", path.display())]
 pub struct LedgerError {
-    /// What was being done, as words that fit after "cannot".
+    /// Operation that failed, as a phrase that fits after "cannot" and before the path.
     pub operation: &'static str,
-    /// The file in question.
+    /// File that the operation was for.
     pub path: PathBuf,
-    /// What the operating system answered.
+    /// Error of the operating system.
     pub source: io::Error,
 }
 
@@ -84,7 +83,7 @@ impl LedgerError {
     }
 }
 
-/// Where the summary of the record at `path` is written when the traffic ends: `path` with `.summary` appended.
+/// Returns the path of the summary that belongs to the ledger file at `path`: `path` with `.summary` appended.
 pub fn summary_path(path: &Path) -> PathBuf {
     with_suffix(path, ".summary")
 }
@@ -95,52 +94,53 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     longer.into()
 }
 
-/// The written record: every heard payload as one line of hex, there before the packet is delivered.
+/// The file of received payloads, one line of hex each. A line is written before its packet is delivered.
 ///
-/// Lines outlive this process but are not synced, so a power cut may take the last ones. An existing file is
-/// continued, as one barn may be restarted in the middle of a proof.
+/// Lines survive the process but are not synced, so a power cut may lose the last ones. An existing file is continued,
+/// because a barn may be restarted in the middle of a test.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct LedgerFile {
     path: PathBuf,
     file: File,
-    /// Length of all whole lines. Anything behind it is a line that was cut short.
-    whole_bytes: u64,
-    cut_short: bool,
+    /// Length of the complete lines. Bytes after it belong to a truncated line.
+    complete_bytes: u64,
+    /// Set if the last write may have left a truncated line.
+    is_truncated: bool,
 }
 
-impl Record {
+impl LedgerFile {
     pub(super) fn open(path: &Path) -> Result<Self, LedgerError> {
         let open = || {
             let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-            let whole_bytes = length_of_whole_lines(&mut file)?;
-            // A half line is of a payload that was never delivered: the process died while writing it.
-            file.set_len(whole_bytes)?;
-            Ok(Self { path: path.to_owned(), file, whole_bytes, cut_short: false })
+            let complete_bytes = complete_lines_bytes(&mut file)?;
+            // The payload of a truncated line was never delivered: the process died while writing the line.
+            file.set_len(complete_bytes)?;
+            Ok(Self { path: path.to_owned(), file, complete_bytes, is_truncated: false })
         };
         open().map_err(LedgerError::of("open the ledger", path))
     }
 
-    /// A record on what stands at `path`, be it a ledger or not.
+    /// Opens whatever is at `path`, even if it is not a ledger.
     #[cfg(test)]
     pub(super) fn unchecked(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).open(path)?;
-        Ok(Self { path: path.to_owned(), file, whole_bytes: 0, cut_short: false })
+        Ok(Self { path: path.to_owned(), file, complete_bytes: 0, is_truncated: false })
     }
 
-    /// Appends one line. After an error nothing counts as written, and the same call may be made again.
+    /// Appends one line. After an error nothing counts as written, and the call may be repeated.
     pub(super) fn append(&mut self, payload: &[u8]) -> Result<(), LedgerError> {
         let line = hex_line(payload);
         self.append_line(&line).map_err(LedgerError::of("append to the ledger", &self.path))
     }
 
     fn append_line(&mut self, line: &[u8]) -> io::Result<()> {
-        if self.cut_short {
-            self.file.set_len(self.whole_bytes)?;
+        if self.is_truncated {
+            self.file.set_len(self.complete_bytes)?;
         }
-        self.cut_short = true;
+        self.is_truncated = true;
         self.file.write_all(line)?;
-        self.cut_short = false;
-        self.whole_bytes += line.len() as u64;
+        self.is_truncated = false;
+        self.complete_bytes += line.len() as u64;
         Ok(())
     }
 
@@ -149,17 +149,18 @@ impl Record {
     }
 }
 
-fn length_of_whole_lines(file: &mut File) -> io::Result<u64> {
+/// Returns the length of the complete lines. Returns an error if the end of the file does not look like a ledger.
+fn complete_lines_bytes(file: &mut File) -> io::Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;
     let tail_start = length.saturating_sub(MAX_LINE_BYTES);
     file.seek(SeekFrom::Start(tail_start))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
-    let looks_like_a_ledger = tail.iter().all(|&byte| byte.is_ascii_hexdigit() || byte == b'\n');
+    let is_ledger = tail.iter().all(|&byte| byte.is_ascii_hexdigit() || byte == b'\n');
     match tail.iter().rposition(|&byte| byte == b'\n') {
-        Some(at) if looks_like_a_ledger => Ok(tail_start + at as u64 + 1),
-        None if looks_like_a_ledger && tail_start == 0 => Ok(0),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the file that stands there is no ledger")),
+        Some(at) if is_ledger => Ok(tail_start + at as u64 + 1),
+        None if is_ledger && tail_start == 0 => Ok(0),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the existing file is not a ledger")),
     }
 }
 
@@ -174,60 +175,62 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_one_line_of_hex_a_payload() {
+    fn a_ledger_file_has_one_line_of_hex_per_payload() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
-        let mut record = Record::open(&path).unwrap();
-        record.append(b"hxb:").unwrap();
-        record.append(&[0x00, 0xff]).unwrap();
+        let mut file = LedgerFile::open(&path).unwrap();
+        file.append(b"hxb:").unwrap();
+        file.append(&[0x00, 0xff]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "6878623a\n00ff\n");
     }
 
+    /// Catches a restarted barn that loses its ledger, or glues a payload to a truncated line.
     #[test]
-    fn a_record_is_continued_and_a_half_line_cut_off() {
+    fn an_existing_ledger_is_continued_without_its_truncated_line() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
         fs::write(&path, "6878\n687").unwrap();
-        Record::open(&path).unwrap().append(b"e").unwrap();
+        LedgerFile::open(&path).unwrap().append(b"e").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "6878\n65\n");
     }
 
     #[test]
-    fn a_line_that_a_full_disk_cut_short_is_gone_when_the_next_is_written() {
+    fn a_line_truncated_by_a_full_disk_is_removed_before_the_next_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
-        let mut record = Record::open(&path).unwrap();
-        record.append(b"h").unwrap();
-        record.file.write_all(b"7").unwrap();
-        record.cut_short = true;
-        record.append(b"x").unwrap();
-        record.append(b"b").unwrap();
+        let mut file = LedgerFile::open(&path).unwrap();
+        file.append(b"h").unwrap();
+        file.file.write_all(b"7").unwrap();
+        file.is_truncated = true;
+        file.append(b"x").unwrap();
+        file.append(b"b").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "68\n78\n62\n");
     }
 
     #[test]
-    fn a_half_line_alone_is_cut_off() {
+    fn a_truncated_line_alone_is_removed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
         fs::write(&path, "687").unwrap();
-        Record::open(&path).unwrap();
+        LedgerFile::open(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
     }
 
+    /// Catches a mistyped `ledger` path that truncates some other file.
     #[test]
-    fn a_file_that_is_no_ledger_is_left_alone() {
+    fn a_file_that_is_not_a_ledger_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("another");
         for bytes in [vec![b'a'; 5_000], b"name = \"barn\"".to_vec(), b"name = \"barn\"\n".to_vec()] {
             fs::write(&path, &bytes).unwrap();
-            let error = Record::open(&path).unwrap_err();
-            assert!(error.to_string().contains("no ledger"), "{error}");
+            let error = LedgerFile::open(&path).unwrap_err();
+            assert!(error.to_string().contains("not a ledger"), "{error}");
             assert_eq!(fs::read(&path).unwrap(), bytes);
         }
     }
 
     #[test]
-    fn a_summary_is_three_lines_that_balance() {
+    fn a_summary_has_three_lines_that_balance() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard.summary");
         let ledger = Ledger::default();
@@ -239,9 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_file_and_what_was_tried() {
+    fn an_error_names_the_file_and_the_operation() {
         let path = Path::new("/nowhere/at/all");
-        let text = Record::open(path).unwrap_err().to_string();
+        let text = LedgerFile::open(path).unwrap_err().to_string();
         assert!(text.contains("/nowhere/at/all") && text.contains("open the ledger"), "{text}");
     }
 }

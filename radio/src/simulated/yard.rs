@@ -1,19 +1,18 @@
-//! The air of a yard: who transmits on it, and the chip of the barn that hears it.
+//! The emulated air of a yard: the readers that transmit on it, and the barn's chip that receives.
 
+use super::rng::{Stream, rng};
+use super::schedule::{Schedule, ScheduledPayload};
+use super::script::{Script, ScriptLine};
+use super::traffic::Traffic;
+use crate::emulator::{Air, AirOptions, Chip, Pace, ReaderOptions, Transmission};
+use crate::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
+use rand::RngExt;
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha12Rng;
-
-use super::script::{Script, ScriptLine};
-use super::traffic::{Traffic, Transmissions};
-use super::{Stream, traffic};
-use crate::emulator::{Air, AirOptions, Chip, Pace, ReaderOptions, Transmission};
-use crate::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
-
-/// What readers and barn use: the fastest setting, and one at which a fixed channel is lawful in North America.
+/// Modulation of the readers and the barn: the fastest one, and lawful on a fixed channel in North America.
 pub const MODULATION: Modulation = Modulation {
     frequency_hz: 915_000_000,
     spreading_factor: SpreadingFactor::SF7,
@@ -23,29 +22,29 @@ pub const MODULATION: Modulation = Modulation {
     preamble_symbols: 8,
 };
 
-/// The schedule begins so long after the air: the driver sets its chip up in less than half of it.
-const BEGIN: Duration = Duration::from_millis(100);
-/// Between two packets of a script that would else follow each other at once.
+/// Delay between the start of the air and the start of the schedule. The driver sets its chip up in less than half of it.
+const LEAD_TIME: Duration = Duration::from_millis(100);
+/// Minimum pause between two packets of a script.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A reader at each of the six stations of a chute.
+/// One reader for each of the six stations of a chute.
 const READERS: usize = 6;
-/// From a reader across the alley to one at the far end of the yard, in dB. The weakest is still 20 dB above what SF7
-/// needs at 500 kHz.
-const PATH_LOSS_DB: std::ops::RangeInclusive<f64> = 70.0..=112.0;
-/// Animals walk through the path.
+/// Path loss from a reader across the alley to one at the far end of the yard, in dB. The weakest signal is still 20 dB
+/// above what SF7 needs at 500 kHz.
+const PATH_LOSS_DB: RangeInclusive<f64> = 70.0..=112.0;
+/// Fading caused by animals that walk through the path.
 const FADING_DB: f64 = 2.0;
 
-/// What is to be transmitted.
-#[derive(Debug, Clone)]
+/// Source of the transmissions.
+#[derive(Clone, Debug)]
 pub(super) enum Plan {
     Script(Script),
-    /// It is valid.
+    /// Traffic that has been validated.
     Traffic(Traffic),
 }
 
 impl Plan {
-    /// How fast its air goes, unless it is told otherwise.
+    /// Returns the default pace of the air.
     pub(super) fn pace(&self) -> Pace {
         match self {
             Self::Script(_) => Pace::RealTime { speed: 1.0 },
@@ -53,30 +52,30 @@ impl Plan {
         }
     }
 
-    /// An air at time 0 with all of it planned, and on it the barn's chip.
+    /// Creates an air at time 0 with the whole plan on it, and returns the barn's chip.
     pub(super) fn open(&self, pace: Pace) -> Chip {
         match self {
             Self::Script(script) => {
                 let air = Air::new(AirOptions { pace, ..AirOptions::default() });
-                air.feed(played(script.clone()));
+                air.feed(script_transmissions(script.clone()));
                 air.chip("barn")
             }
-            Self::Traffic(traffic) => yard_of(traffic, pace),
+            Self::Traffic(traffic) => open_yard(traffic, pace),
         }
     }
 }
 
-/// A script as it arrives at the barn: at its times, but never one packet over another.
-fn played(script: Script) -> impl Iterator<Item = (Duration, Transmission)> + Send {
-    script.into_lines().into_iter().scan((BEGIN, BEGIN), |(due, free), line| {
+/// Returns the packets of a script as they arrive at the barn. Each waits until the one before it is off the air.
+fn script_transmissions(script: Script) -> impl Iterator<Item = (Duration, Transmission)> + Send {
+    script.into_lines().into_iter().scan((LEAD_TIME, LEAD_TIME), |(due, free), line| {
         *due += Duration::from_millis(u64::from(line.delay_ms));
         let at = (*due).max(*free);
         *free = at + MODULATION.air_time(length(&line.payload)) + PAUSE;
-        Some((at, arriving(line)))
+        Some((at, script_transmission(line)))
     })
 }
 
-fn arriving(line: ScriptLine) -> Transmission {
+fn script_transmission(line: ScriptLine) -> Transmission {
     let ScriptLine { payload, rssi_dbm, snr_quarter_db, corrupted, .. } = line;
     Transmission {
         payload,
@@ -88,65 +87,64 @@ fn arriving(line: ScriptLine) -> Transmission {
     }
 }
 
-/// A script holds no payload that is longer.
+/// Returns the length of a payload. A script holds none of more than 255 bytes.
 fn length(payload: &[u8]) -> u8 {
     u8::try_from(payload.len()).unwrap_or(u8::MAX)
 }
 
-fn yard_of(traffic: &Traffic, pace: Pace) -> Chip {
+fn open_yard(traffic: &Traffic, pace: Pace) -> Chip {
     let &Traffic { seed, loss, corruption, .. } = traffic;
     let air = Air::new(AirOptions { seed, pace, fading_db: FADING_DB, loss, corruption, ..AirOptions::default() });
     let chip = air.chip("barn");
-    let mut chance = ChaCha12Rng::seed_from_u64(seed);
-    chance.set_stream(Stream::Places as u64);
-    for (station, share) in shares_of(Transmissions::new(traffic)).into_iter().enumerate() {
+    let mut rng = rng(seed, Stream::Places);
+    for (station, feed) in reader_feeds(Schedule::new(traffic)).into_iter().enumerate() {
         let name = format!("station {station}");
         let reader = air.reader(ReaderOptions { name, modulation: MODULATION, seed, ..ReaderOptions::default() });
-        air.set_path_loss_db(reader.chip(), &chip, chance.random_range(PATH_LOSS_DB));
-        reader.feed(share);
+        air.set_path_loss_db(reader.chip(), &chip, rng.random_range(PATH_LOSS_DB));
+        reader.feed(feed);
     }
     chip
 }
 
-/// What one reader is given, and when.
-type Given = (Duration, Vec<u8>);
+/// A payload for a reader, and the time at which the reader gets it.
+type TimedPayload = (Duration, Vec<u8>);
 
-/// One schedule, dealt out to the readers as they ask for their next payload.
+/// One schedule, distributed to the readers as they ask for their next payload.
 #[derive(Debug)]
-struct Dealing {
-    transmissions: Transmissions,
-    /// What was drawn for a reader that has not asked yet. Payloads go round, and each is repeated by the reader that
-    /// sent it, so these are a few.
-    waiting: [VecDeque<Given>; READERS],
+struct SharedSchedule {
+    schedule: Schedule,
+    /// Payloads of readers that have not asked for them yet. There are only a few: the payloads go to the readers in
+    /// turn, and the reader that sent a payload also repeats it.
+    pending: [VecDeque<TimedPayload>; READERS],
 }
 
-/// The part of one reader.
+/// The part of the schedule that one reader sends.
 #[derive(Debug)]
-struct Share {
-    dealing: Arc<Mutex<Dealing>>,
+struct ReaderFeed {
+    schedule: Arc<Mutex<SharedSchedule>>,
     reader: usize,
 }
 
-fn shares_of(transmissions: Transmissions) -> [Share; READERS] {
-    let dealing = Arc::new(Mutex::new(Dealing { transmissions, waiting: Default::default() }));
-    std::array::from_fn(|reader| Share { dealing: dealing.clone(), reader })
+fn reader_feeds(schedule: Schedule) -> [ReaderFeed; READERS] {
+    let schedule = Arc::new(Mutex::new(SharedSchedule { schedule, pending: Default::default() }));
+    std::array::from_fn(|reader| ReaderFeed { schedule: schedule.clone(), reader })
 }
 
-impl Dealing {
-    fn deal_to(&mut self, reader: usize) -> Option<Given> {
-        while self.waiting[reader].is_empty() {
-            let traffic::Transmission { due_us, number, payload } = self.transmissions.next()?;
-            let of = usize::try_from(number % READERS as u64).unwrap_or(0);
-            self.waiting[of].push_back((BEGIN + Duration::from_micros(due_us), payload.to_vec()));
+impl SharedSchedule {
+    fn next_for(&mut self, reader: usize) -> Option<TimedPayload> {
+        while self.pending[reader].is_empty() {
+            let ScheduledPayload { due_us, number, payload } = self.schedule.next()?;
+            let sender = usize::try_from(number % READERS as u64).unwrap_or(0);
+            self.pending[sender].push_back((LEAD_TIME + Duration::from_micros(due_us), payload.to_vec()));
         }
-        self.waiting[reader].pop_front()
+        self.pending[reader].pop_front()
     }
 }
 
-impl Iterator for Share {
-    type Item = Given;
+impl Iterator for ReaderFeed {
+    type Item = TimedPayload;
 
-    fn next(&mut self) -> Option<Given> {
-        self.dealing.lock().unwrap_or_else(PoisonError::into_inner).deal_to(self.reader)
+    fn next(&mut self) -> Option<TimedPayload> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner).next_for(self.reader)
     }
 }

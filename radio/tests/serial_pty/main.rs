@@ -170,7 +170,7 @@ async fn a_port_that_is_pulled_out_is_said_until_it_is_back() {
     socket.is_empty();
     drop(modem);
     until(&mut radio, fails_with("unplugged")).await;
-    until(&mut radio, fails_with("is not there")).await;
+    until(&mut radio, fails_with("does not exist")).await;
     let _modem = socket.plug_in();
     until(&mut radio, |health| *health == Health::Listening).await;
     assert_eq!(radio.counters().read().rebuilt, 1);

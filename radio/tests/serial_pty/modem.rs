@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use radio::serial::framing::proof::written;
+use radio::serial::framing::contract::encode;
 use radio::serial::framing::{Frame, Framing};
 use radio::{Counters, Health, Packet, Radio, RadioError, Serial, SerialSettings};
 use rustix::fs::{Mode, OFlags, open};
@@ -124,7 +124,7 @@ impl Radio for Plugged {
 
 /// What a modem writes for a payload. Strength and ratio are of no matter.
 pub(crate) fn of_payload(framing: Framing, payload: &[u8]) -> Vec<u8> {
-    written(framing, &Frame { payload: payload.to_vec(), rssi_dbm: None, snr_quarter_db: None })
+    encode(framing, &Frame { payload: payload.to_vec(), rssi_dbm: None, snr_quarter_db: None })
 }
 
 /// The next packet, which must come.

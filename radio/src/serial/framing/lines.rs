@@ -1,26 +1,26 @@
-//! A stream cut at line ends.
+//! Splits a stream at its line ends.
 
-use super::FrameError;
+use super::frame::FrameError;
 
 pub(super) const CR: u8 = b'\r';
 pub(super) const LF: u8 = b'\n';
 
-/// Cuts a stream into lines of at most so many bytes, without their ends. Empty lines are passed over.
+/// Splits a stream into lines of limited length, without their ends. Empty lines are skipped.
 #[derive(Debug)]
 pub(super) struct Lines {
-    held: Vec<u8>,
-    longest_bytes: usize,
-    /// The rest of an overlong line is passed over up to its end.
+    buffer: Vec<u8>,
+    max_bytes: usize,
+    /// Set while the rest of an overlong line is skipped, until its end.
     skipping: bool,
 }
 
 impl Lines {
-    pub(super) fn new(longest_bytes: usize) -> Self {
-        // One more, for a CR that may turn out to be of the line end.
-        Self { held: Vec::with_capacity(longest_bytes + 1), longest_bytes, skipping: false }
+    pub(super) fn new(max_bytes: usize) -> Self {
+        // One more, for a CR that may be part of the line end.
+        Self { buffer: Vec::with_capacity(max_bytes + 1), max_bytes, skipping: false }
     }
 
-    /// Takes one byte, and gives the line that it ends, or the error that it makes.
+    /// Takes one byte. Returns the line that it ends, or the error that it causes.
     pub(super) fn push(&mut self, byte: u8) -> Option<Result<Vec<u8>, FrameError>> {
         if byte == LF {
             return self.end().map(Ok);
@@ -28,38 +28,38 @@ impl Lines {
         if self.skipping {
             return None;
         }
-        let room = self.held.len() < self.longest_bytes || (self.held.len() == self.longest_bytes && byte == CR);
-        if room {
-            self.held.push(byte);
+        let fits = self.buffer.len() < self.max_bytes || (self.buffer.len() == self.max_bytes && byte == CR);
+        if fits {
+            self.buffer.push(byte);
             return None;
         }
-        self.held.clear();
+        self.buffer.clear();
         self.skipping = true;
         Some(Err(FrameError::Overlong))
     }
 
     fn end(&mut self) -> Option<Vec<u8>> {
         self.skipping = false;
-        let line = self.held.strip_suffix(&[CR]).unwrap_or(&self.held);
+        let line = self.buffer.strip_suffix(&[CR]).unwrap_or(&self.buffer);
         let line = (!line.is_empty()).then(|| line.to_vec());
-        self.held.clear();
+        self.buffer.clear();
         line
     }
 
-    /// Begins anew, and says how many bytes are lost by that and have not been named yet.
+    /// Starts a new line. Returns the number of bytes that this discards and that no error has reported yet.
     pub(super) fn restart(&mut self) -> usize {
-        let lost_bytes = self.held.len();
-        self.held.clear();
+        let discarded_bytes = self.buffer.len();
+        self.buffer.clear();
         self.skipping = false;
-        lost_bytes
+        discarded_bytes
     }
 
-    /// Whether a line has begun and not ended.
+    /// Returns true if a line has begun and not ended.
     pub(super) fn is_partial(&self) -> bool {
-        self.skipping || !self.held.is_empty()
+        self.skipping || !self.buffer.is_empty()
     }
 
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held.capacity()
+    pub(super) fn buffer_bytes(&self) -> usize {
+        self.buffer.capacity()
     }
 }

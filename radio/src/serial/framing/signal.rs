@@ -1,27 +1,27 @@
-//! What modems report about the signal, as text.
+//! Signal values as modems report them in text.
 
 use std::ops::RangeInclusive;
 
-/// What a receiver for LoRa can measure. A modem that reports something else reports something else.
+/// Signal strengths that a LoRa receiver can measure. A modem that reports another value means something else by it.
 const RSSI_DBM: RangeInclusive<i16> = -200..=30;
-/// The range of register 0x19 of the SX1276, which counts quarters in eight bits.
+/// Signal to noise ratios of register 0x19 of the SX1276, which counts quarters of a dB in eight bits.
 const SNR_DB: RangeInclusive<i16> = -32..=31;
 const QUARTERS: i16 = 4;
 
-/// A strength in dBm; none, where it cannot be true.
-pub(super) fn rssi_dbm(reported: i16) -> Option<i16> {
-    RSSI_DBM.contains(&reported).then_some(reported)
+/// Returns the signal strength in dBm, or `None` if it is impossible.
+pub(super) fn rssi_dbm(value: i16) -> Option<i16> {
+    RSSI_DBM.contains(&value).then_some(value)
 }
 
-/// A ratio in dB as quarters of a dB; none, where it cannot be true.
+/// Converts a signal to noise ratio from dB to quarters of a dB. Returns `None` if it is impossible.
 ///
-/// The example in Reyax's guide for the RYLR896 shows 40, which is no SNR in dB of any LoRa chip. Such a value is left
-/// out, as nobody knows its unit.
-pub(super) fn snr_quarter_db(reported: i16) -> Option<i16> {
-    SNR_DB.contains(&reported).then(|| reported * QUARTERS)
+/// The example in Reyax's guide for the RYLR896 shows 40, which no LoRa chip can report as dB. Such a value is dropped,
+/// because its unit is unknown.
+pub(super) fn snr_quarter_db(value_db: i16) -> Option<i16> {
+    SNR_DB.contains(&value_db).then(|| value_db * QUARTERS)
 }
 
-/// A whole number of one to three digits, with or without a sign.
+/// Parses a whole number of one to three digits, with an optional minus sign.
 pub(super) fn integer(text: &[u8]) -> Option<i16> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if !(1..=3).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -35,19 +35,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_of_three_digits_are_read_and_nothing_else() {
-        let read = |text: &str| integer(text.as_bytes());
+    fn only_whole_numbers_of_up_to_three_digits_are_parsed() {
+        let parse = |text: &str| integer(text.as_bytes());
         assert_eq!(
-            (read("-99"), read("0"), read("007"), read("-0"), read("999")),
+            (parse("-99"), parse("0"), parse("007"), parse("-0"), parse("999")),
             (Some(-99), Some(0), Some(7), Some(0), Some(999))
         );
         for wrong in ["", "-", "--1", "+1", "1000", "1.5", " 1", "1-", "a", "-1234"] {
-            assert_eq!(read(wrong), None, "{wrong:?}");
+            assert_eq!(parse(wrong), None, "{wrong:?}");
         }
     }
 
     #[test]
-    fn what_cannot_be_true_is_left_out() {
+    fn impossible_values_are_dropped() {
         assert_eq!((rssi_dbm(-99), rssi_dbm(-201), rssi_dbm(31)), (Some(-99), None, None));
         assert_eq!((snr_quarter_db(-20), snr_quarter_db(31)), (Some(-80), Some(124)));
         assert_eq!((snr_quarter_db(40), snr_quarter_db(-33)), (None, None));

@@ -1,38 +1,40 @@
-//! What holds for the task, over lines made of memory. Time is paused.
+//! Tests of the listener task on lines in memory. Time is paused.
 
+use super::*;
+use crate::RadioCounters;
+use crate::serial::framing::{Framing, encode_cobs};
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-
 use tokio::io::{AsyncRead, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::task::JoinSet;
 
-use super::super::framing::Framing;
-use super::super::framing::encode_cobs;
-use super::*;
-use crate::RadioCounters;
-
 const PATH: &str = "/dev/ttyUSB0";
-/// More than any wait of the task.
+/// Longer than any wait of the task.
 const LONG: Duration = Duration::from_secs(60);
 
-/// What opening gives, in turn; when it is used up, the port is missing.
-#[derive(Debug, Default, Clone)]
-struct Lines(Arc<Mutex<VecDeque<Opening>>>, Arc<Mutex<Vec<Instant>>>);
-
-#[derive(Debug)]
-enum Opening {
-    Open(Line),
-    Missing,
-    After(Duration, Line),
+/// A port with scripted results of its opens. After the last one the port is missing.
+#[derive(Clone, Debug, Default)]
+struct ScriptedPort {
+    results: Arc<Mutex<VecDeque<OpenResult>>>,
+    /// Times of the attempts to open the port.
+    attempts: Arc<Mutex<Vec<Instant>>>,
 }
 
-/// An end of a line, which may fail.
+#[derive(Debug)]
+enum OpenResult {
+    Open(Line),
+    Missing,
+    OpenAfter(Duration, Line),
+}
+
+/// The near end of a line.
 #[derive(Debug)]
 enum Line {
     Good(DuplexStream),
+    /// Every read fails.
     Failing,
 }
 
@@ -47,19 +49,19 @@ impl AsyncRead for Line {
     }
 }
 
-impl Opens for Lines {
-    type Port = Line;
+impl Port for ScriptedPort {
+    type Stream = Line;
 
     async fn open(&mut self) -> Result<Line, PortError> {
-        self.1.lock().unwrap().push(Instant::now());
-        let next = self.0.lock().unwrap().pop_front();
+        self.attempts.lock().unwrap().push(Instant::now());
+        let next = self.results.lock().unwrap().pop_front();
         match next {
-            Some(Opening::Open(line)) => Ok(line),
-            Some(Opening::After(time, line)) => {
+            Some(OpenResult::Open(line)) => Ok(line),
+            Some(OpenResult::OpenAfter(time, line)) => {
                 sleep(time).await;
                 Ok(line)
             }
-            Some(Opening::Missing) | None => Err(PortError::Missing { path: PATH.to_owned() }),
+            Some(OpenResult::Missing) | None => Err(PortError::Missing { path: PATH.to_owned() }),
         }
     }
 
@@ -68,9 +70,9 @@ impl Opens for Lines {
     }
 }
 
-/// A task over such lines, and what it gives.
+/// A listener on a scripted port, and its outputs.
 struct Bench {
-    lines: Lines,
+    port: ScriptedPort,
     packets: mpsc::Receiver<Packet>,
     counters: Counters,
     health: watch::Receiver<Health>,
@@ -78,111 +80,114 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(framing: Framing, openings: impl IntoIterator<Item = Opening>) -> Self {
-        let lines = Lines(Arc::new(Mutex::new(openings.into_iter().collect())), Arc::default());
+    fn new(framing: Framing, results: impl IntoIterator<Item = OpenResult>) -> Self {
+        let results = Arc::new(Mutex::new(results.into_iter().collect()));
+        let port = ScriptedPort { results, attempts: Arc::default() };
         let (sender, packets) = mpsc::channel(2);
         let (counters, decoder) = (Counters::default(), Decoder::new(framing, false));
-        let listener = Listener::new(lines.clone(), decoder, sender, counters.clone());
+        let listener = Listener::new(port.clone(), decoder, sender, counters.clone());
         let (health, mut task) = (listener.health(), JoinSet::new());
         task.spawn(listener.run());
-        Self { lines, packets, counters, health, task }
+        Self { port, packets, counters, health, task }
     }
 
     async fn payload(&mut self) -> Vec<u8> {
-        timeout(LONG, self.packets.recv()).await.expect("a packet was to come").unwrap().bytes
+        timeout(LONG, self.packets.recv()).await.expect("no packet came").unwrap().bytes
     }
 
-    async fn is(&mut self, health: impl Fn(&Health) -> bool) -> Health {
-        timeout(LONG, self.health.wait_for(health)).await.expect("the health was to change").unwrap().clone()
+    async fn wait_for(&mut self, health: impl Fn(&Health) -> bool) -> Health {
+        timeout(LONG, self.health.wait_for(health)).await.expect("the health did not change").unwrap().clone()
     }
 
-    fn counted(&self) -> RadioCounters {
+    fn counts(&self) -> RadioCounters {
         self.counters.read()
+    }
+
+    /// Returns the pauses between the attempts to open the port.
+    fn retry_delays_ms(&self) -> Vec<u128> {
+        let attempts = self.port.attempts.lock().unwrap();
+        attempts.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect()
     }
 }
 
-/// Two ends of a line. What is written to the first is read from the second.
-fn line() -> (DuplexStream, Opening) {
+/// Returns the far end of a line, and the result of opening its near end.
+fn line() -> (DuplexStream, OpenResult) {
     let (far, near) = duplex(16);
-    (far, Opening::Open(Line::Good(near)))
+    (far, OpenResult::Open(Line::Good(near)))
 }
 
 fn fails_with(text: &str) -> impl Fn(&Health) -> bool {
-    move |health| matches!(health, Health::Failing(said) if said.contains(text))
+    move |health| matches!(health, Health::Failing(reason) if reason.contains(text))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_is_missing_is_said_and_tried_again_at_growing_times() {
-    let (mut far, opening) = line();
-    let openings = (0..7).map(|_| Opening::Missing).chain([opening]);
-    let mut bench = Bench::new(Framing::Line, openings);
+async fn a_missing_port_is_reported_and_retried_with_growing_delays() {
+    let (mut far, near) = line();
+    let results = (0..7).map(|_| OpenResult::Missing).chain([near]);
+    let mut bench = Bench::new(Framing::Line, results);
     assert!(fails_with("has not been opened yet")(&bench.health.borrow()));
-    bench.is(fails_with("/dev/serial/by-id")).await;
-    bench.is(|health| *health == Health::Listening).await;
+    bench.wait_for(fails_with("/dev/serial/by-id")).await;
+    bench.wait_for(|health| *health == Health::Listening).await;
     far.write_all(b"hxb:A:B:C\r\n").await.unwrap();
     assert_eq!(bench.payload().await, b"hxb:A:B:C");
-    let tried = bench.lines.1.lock().unwrap().clone();
-    let pauses_ms: Vec<_> = tried.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
-    assert_eq!(pauses_ms, [250, 500, 1_000, 2_000, 4_000, 4_000, 4_000]);
-    assert_eq!(bench.counted().rebuilt, 0, "it had never been open");
+    assert_eq!(bench.retry_delays_ms(), [250, 500, 1_000, 2_000, 4_000, 4_000, 4_000]);
+    assert_eq!(bench.counts().rebuilt, 0, "the port had never been open");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_is_lost_is_opened_again_and_costs_the_frame_that_was_cut() {
-    let ((mut first, first_opening), (mut second, second_opening)) = (line(), line());
-    let failing = Opening::Open(Line::Failing);
-    let mut bench = Bench::new(Framing::Line, [first_opening, failing, second_opening]);
+async fn a_lost_port_is_reopened_and_costs_only_the_truncated_frame() {
+    let ((mut first, first_near), (mut second, second_near)) = (line(), line());
+    let failing = OpenResult::Open(Line::Failing);
+    let mut bench = Bench::new(Framing::Line, [first_near, failing, second_near]);
     first.write_all(b"first\r\nhalf a li").await.unwrap();
     assert_eq!(bench.payload().await, b"first");
     drop(first);
-    let Health::Failing(unplugged) = bench.is(fails_with("unplugged")).await else { unreachable!() };
+    let Health::Failing(unplugged) = bench.wait_for(fails_with("unplugged")).await else { unreachable!() };
     assert!(unplugged.starts_with(PATH), "{unplugged}");
-    bench.is(fails_with("device reports readiness")).await;
+    bench.wait_for(fails_with("device reports readiness")).await;
     second.write_all(b"second\r\n").await.unwrap();
     assert_eq!(bench.payload().await, b"second");
     assert_eq!(*bench.health.borrow(), Health::Listening);
-    assert_eq!(bench.counted(), RadioCounters { malformed: 1, rebuilt: 2, ..RadioCounters::default() });
+    assert_eq!(bench.counts(), RadioCounters { malformed: 1, rebuilt: 2, ..RadioCounters::default() });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_opens_and_dies_at_once_is_tried_ever_more_slowly_until_it_is_alive() {
-    let dead = || Opening::Open(Line::Failing);
+async fn retries_slow_down_while_a_port_opens_but_cannot_be_read() {
+    let dead = || OpenResult::Open(Line::Failing);
     let (mut far, alive) = line();
     let mut bench = Bench::new(Framing::Line, [dead(), dead(), dead(), alive]);
     far.write_all(b"alive\n").await.unwrap();
     assert_eq!(bench.payload().await, b"alive");
     drop(far);
-    bench.is(fails_with("not there")).await;
-    let tried = bench.lines.1.lock().unwrap().clone();
-    let pauses_ms: Vec<_> = tried.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
-    assert_eq!(pauses_ms, [250, 500, 1_000, 250]);
+    bench.wait_for(fails_with("does not exist")).await;
+    assert_eq!(bench.retry_delays_ms(), [250, 500, 1_000, 250]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_port_that_does_not_answer_is_said_and_heard_when_it_does() {
-    let (mut far, Opening::Open(near)) = line() else { unreachable!() };
-    let mut bench = Bench::new(Framing::Line, [Opening::After(OPENING * 2, near)]);
-    bench.is(fails_with("does not answer")).await;
+async fn a_port_that_opens_late_is_reported_and_then_read() {
+    let (mut far, OpenResult::Open(near)) = line() else { unreachable!() };
+    let mut bench = Bench::new(Framing::Line, [OpenResult::OpenAfter(OPEN_TIMEOUT * 2, near)]);
+    bench.wait_for(fails_with("did not open in time")).await;
     far.write_all(b"late\n").await.unwrap();
     assert_eq!(bench.payload().await, b"late");
-    assert_eq!(bench.lines.1.lock().unwrap().len(), 1);
+    assert_eq!(bench.port.attempts.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silence_keeps_half_a_frame_from_the_next_one() {
-    let (mut far, opening) = line();
-    let mut bench = Bench::new(Framing::Line, [opening]);
+async fn a_silence_separates_half_a_frame_from_the_next_frame() {
+    let (mut far, near) = line();
+    let mut bench = Bench::new(Framing::Line, [near]);
     far.write_all(b"hxb:A").await.unwrap();
     sleep(SILENCE + Duration::from_millis(1)).await;
     far.write_all(b"hxb:D:E:F\n").await.unwrap();
     assert_eq!(bench.payload().await, b"hxb:D:E:F");
-    assert_eq!(bench.counted().malformed, 1);
+    assert_eq!(bench.counts().malformed, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn pauses_within_a_frame_shorter_than_a_silence_keep_it_whole() {
-    let (mut far, opening) = line();
-    let mut bench = Bench::new(Framing::Line, [opening]);
+async fn pauses_shorter_than_a_silence_do_not_split_a_frame() {
+    let (mut far, near) = line();
+    let mut bench = Bench::new(Framing::Line, [near]);
     for byte in b"hxb:A:B:C\n" {
         sleep(SILENCE.mul_f64(0.999)).await;
         far.write_all(&[*byte]).await.unwrap();
@@ -190,24 +195,25 @@ async fn pauses_within_a_frame_shorter_than_a_silence_keep_it_whole() {
     assert_eq!(bench.payload().await, b"hxb:A:B:C");
 }
 
+/// Catches a silence that counts the time in which nobody called `receive`.
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_is_busy_for_a_minute_is_no_silence_on_the_line() {
-    let (mut far, opening) = line();
-    let mut bench = Bench::new(Framing::Line, [opening]);
-    // Two wait, the third waits to be handed on, and half of the fourth is in the decoder.
+async fn a_listener_that_is_busy_for_a_minute_sees_no_silence() {
+    let (mut far, near) = line();
+    let mut bench = Bench::new(Framing::Line, [near]);
+    // Two packets are queued, the third waits for room in the queue, and half of the fourth is in the decoder.
     let writing = tokio::spawn(async move { far.write_all(b"1\n2\n3\nhalf and half\n5\n").await.map(|()| far) });
     sleep(LONG).await;
     for payload in [b"1".as_slice(), b"2", b"3", b"half and half", b"5"] {
         assert_eq!(bench.payload().await, payload);
     }
     writing.await.unwrap().unwrap();
-    assert_eq!(bench.counted().malformed, 0);
+    assert_eq!(bench.counts().malformed, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_packet_is_of_the_time_of_its_last_byte() {
-    let (mut far, opening) = line();
-    let mut bench = Bench::new(Framing::Line, [opening]);
+async fn a_packet_has_the_time_of_its_last_byte() {
+    let (mut far, near) = line();
+    let mut bench = Bench::new(Framing::Line, [near]);
     far.write_all(b"12").await.unwrap();
     sleep(Duration::from_millis(700)).await;
     let ended_at = Instant::now();
@@ -217,22 +223,22 @@ async fn a_packet_is_of_the_time_of_its_last_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_crc_and_other_damage_are_counted_apart() {
-    let (mut far, opening) = line();
-    let mut bench = Bench::new(Framing::Cobs, [opening]);
+async fn wrong_crcs_and_other_damage_are_counted_separately() {
+    let (mut far, near) = line();
+    let mut bench = Bench::new(Framing::Cobs, [near]);
     let mut bad = encode_cobs(b"damaged");
     bad[4] ^= 1;
     far.write_all(&bad).await.unwrap();
     far.write_all(b"\x05ab\x00").await.unwrap();
     far.write_all(&encode_cobs(b"good")).await.unwrap();
     assert_eq!(bench.payload().await, b"good");
-    assert_eq!(bench.counted(), RadioCounters { crc_errors: 1, malformed: 1, ..RadioCounters::default() });
+    assert_eq!(bench.counts(), RadioCounters { crc_errors: 1, malformed: 1, ..RadioCounters::default() });
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_task_ends_when_nobody_receives() {
-    let (mut far, opening) = line();
-    let mut bench = Bench::new(Framing::Line, [opening]);
+async fn the_task_ends_when_the_receiver_is_gone() {
+    let (mut far, near) = line();
+    let mut bench = Bench::new(Framing::Line, [near]);
     bench.packets.close();
     far.write_all(b"unheard\n").await.unwrap();
     timeout(LONG, bench.task.join_next()).await.unwrap().unwrap().unwrap();

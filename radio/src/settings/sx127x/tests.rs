@@ -1,21 +1,20 @@
-//! What holds for the settings of an SX127x.
-
-use proptest::prelude::*;
+//! Tests of the settings of an SX127x.
 
 use super::*;
 use crate::lora::{AirTimeBudget, Rule};
+use proptest::prelude::*;
 
-fn read(text: &str) -> Result<Sx127xSettings, toml::de::Error> {
+fn parse(text: &str) -> Result<Sx127xSettings, toml::de::Error> {
     toml::from_str(text)
 }
 
-fn refusal(text: &str) -> SettingsError {
-    read(text).unwrap().validate().expect_err(text)
+fn error_of(text: &str) -> SettingsError {
+    parse(text).unwrap().validate().expect_err(text)
 }
 
 #[test]
-fn nothing_said_listens_as_modules_are_shipped_and_does_not_transmit() {
-    let settings = read("").unwrap();
+fn an_empty_table_receives_with_factory_settings_and_does_not_transmit() {
+    let settings = parse("").unwrap();
     assert_eq!(settings, Sx127xSettings::default());
     assert_eq!(settings.validate(), Ok(Vec::new()));
     assert_eq!(settings.modulation(), Ok(Modulation::default()));
@@ -24,19 +23,19 @@ fn nothing_said_listens_as_modules_are_shipped_and_does_not_transmit() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_by_its_name() {
-    let text = read("frequency = 915000000").unwrap_err().to_string();
+fn an_unknown_key_is_rejected_by_name() {
+    let text = parse("frequency = 915000000").unwrap_err().to_string();
     assert!(text.contains("`frequency`") && text.contains("`frequency_hz`"), "{text}");
 }
 
 #[test]
-fn a_board_that_is_not_known_is_refused_with_those_that_are() {
-    let text = read("board = 'pi'").unwrap_err().to_string();
+fn an_unknown_board_is_rejected_with_the_known_ones() {
+    let text = parse("board = 'pi'").unwrap_err().to_string();
     assert!(text.contains("`rppal`") && text.contains("`linux`"), "{text}");
 }
 
 #[test]
-fn settings_written_down_are_read_back_the_same() {
+fn settings_survive_a_round_trip_through_toml() {
     let settings = Sx127xSettings {
         board: BoardKind::Linux,
         spi: "/dev/spidev3.1".into(),
@@ -45,11 +44,11 @@ fn settings_written_down_are_read_back_the_same() {
         transmit: true,
         ..Sx127xSettings::default()
     };
-    assert_eq!(read(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+    assert_eq!(parse(&toml::to_string(&settings).unwrap()).unwrap(), settings);
 }
 
 #[test]
-fn every_value_out_of_its_range_is_refused_by_key_value_and_range() {
+fn values_out_of_range_are_rejected_with_key_value_and_range() {
     for (text, key, value) in [
         ("spi_hz = 99999", "spi_hz", "99999"),
         ("spi_hz = 10000001", "spi_hz", "10000001"),
@@ -75,14 +74,14 @@ fn every_value_out_of_its_range_is_refused_by_key_value_and_range() {
         ("antenna_gain_dbi = -20.5", "antenna_gain_dbi", "-20.5"),
         ("antenna_gain_dbi = nan", "antenna_gain_dbi", "NaN"),
     ] {
-        let error = refusal(text);
+        let error = error_of(text);
         assert_eq!((error.key, error.value.as_str()), (key, value), "{text}");
         assert!(error.allowed.contains("..="), "{text}: {error}");
     }
 }
 
 #[test]
-fn the_three_bands_of_the_chip_are_taken_to_their_ends() {
+fn the_three_bands_of_the_chip_include_their_ends() {
     for frequency_hz in [137_000_000, 175_000_000, 410_000_000, 525_000_000, 779_000_000, 1_020_000_000] {
         let settings = Sx127xSettings { frequency_hz, ..Sx127xSettings::default() };
         assert_eq!(settings.validate(), Ok(Vec::new()), "{frequency_hz}");
@@ -90,61 +89,61 @@ fn the_three_bands_of_the_chip_are_taken_to_their_ends() {
 }
 
 #[test]
-fn a_width_that_the_chip_has_not_is_refused_with_those_it_has() {
-    let error = refusal("bandwidth_hz = 125");
+fn an_unsupported_bandwidth_is_rejected_with_the_supported_ones() {
+    let error = error_of("bandwidth_hz = 125");
     assert_eq!(error.key, "bandwidth_hz");
     assert!(error.allowed.contains("125000, 250000, 500000"), "{error}");
-    let error = refusal("frequency_hz = 169000000\nbandwidth_hz = 250000");
+    let error = error_of("frequency_hz = 169000000\nbandwidth_hz = 250000");
     assert_eq!(error.key, "bandwidth_hz");
     assert!(error.allowed.ends_with("62500, 125000"), "{error}");
-    assert_eq!(read("frequency_hz = 169000000").unwrap().validate(), Ok(Vec::new()));
+    assert_eq!(parse("frequency_hz = 169000000").unwrap().validate(), Ok(Vec::new()));
 }
 
 #[test]
 fn coding_rates_are_written_as_fractions() {
     for rate in CodingRate::ALL {
         let text = format!("coding_rate = '4/{}'", rate.denominator());
-        assert_eq!(read(&text).unwrap().modulation().unwrap().coding_rate, rate);
+        assert_eq!(parse(&text).unwrap().modulation().unwrap().coding_rate, rate);
     }
     for text in ["4/9", "4/4", "5", "4/05", ""] {
-        let error = refusal(&format!("coding_rate = '{text}'"));
+        let error = error_of(&format!("coding_rate = '{text}'"));
         assert_eq!((error.key, error.allowed.as_str()), ("coding_rate", "4/5, 4/6, 4/7, 4/8"));
     }
 }
 
 #[test]
-fn both_lines_on_one_pin_are_refused() {
-    let error = refusal("reset_line = 22");
+fn both_lines_on_one_pin_are_rejected() {
+    let error = error_of("reset_line = 22");
     assert_eq!((error.key, error.value.as_str()), ("dio0_line", "22"));
     assert!(error.allowed.contains("`reset_line`"), "{error}");
 }
 
 #[test]
-fn any_path_is_a_device_of_a_linux_board() {
-    let settings = read("board = 'linux'\nspi = '/dev/spidev32766.0'\ndio0_line = 70").unwrap();
+fn a_linux_board_accepts_any_device_path() {
+    let settings = parse("board = 'linux'\nspi = '/dev/spidev32766.0'\ndio0_line = 70").unwrap();
     assert_eq!(settings.validate(), Ok(Vec::new()));
 }
 
 #[test]
-fn transmitting_without_a_region_is_refused_with_those_that_there_are() {
-    let error = refusal("transmit = true");
+fn transmitting_without_a_region_is_rejected_with_the_known_regions() {
+    let error = error_of("transmit = true");
     assert_eq!(error.key, "transmit");
     assert!(["us902", "ca902", "eu868", "eu433"].iter().all(|name| error.allowed.contains(name)), "{error}");
 }
 
 #[test]
-fn an_unlawful_setting_is_refused_with_its_law_where_it_transmits_and_noted_where_it_listens() {
+fn an_unlawful_setting_is_an_error_for_a_transmitter_and_a_note_for_a_receiver() {
     let settings = "region = 'us902'\nbandwidth_hz = 125000";
-    let error = refusal(&format!("{settings}\ntransmit = true"));
+    let error = error_of(&format!("{settings}\ntransmit = true"));
     assert_eq!(error.key, "transmit");
     assert!(error.allowed.contains("47 CFR 15.247(a)(2)"), "{error}");
-    let notes = read(settings).unwrap().validate().unwrap();
+    let notes = parse(settings).unwrap().validate().unwrap();
     assert_eq!(notes.iter().map(|note| note.rule).collect::<Vec<_>>(), [Rule::Width]);
 }
 
 #[test]
-fn every_law_that_is_broken_is_named_at_once() {
-    let error = refusal(
+fn all_violations_are_reported_at_once() {
+    let error = error_of(
         "transmit = true\nregion = 'eu868'\nfrequency_hz = 864000000\nspreading_factor = 12\nbandwidth_hz = 7800\npower_dbm = 20",
     );
     assert!(
@@ -155,14 +154,15 @@ fn every_law_that_is_broken_is_named_at_once() {
 
 #[test]
 fn lawful_settings_transmit_within_a_budget() {
-    let settings = read("transmit = true\nregion = 'eu868'\nfrequency_hz = 868100000").unwrap();
+    let settings = parse("transmit = true\nregion = 'eu868'\nfrequency_hz = 868100000").unwrap();
     assert_eq!(settings.validate(), Ok(Vec::new()));
     let budget = AirTimeBudget::new(settings.limits().unwrap());
     assert_eq!(budget.remaining(std::time::Duration::ZERO).unwrap().air_time.as_secs(), 36);
 }
 
+/// Catches a wiring table that names other pins than the default settings.
 #[test]
-fn the_tables_of_wires_name_the_settings_that_are_the_default() {
+fn the_wiring_tables_match_the_default_settings() {
     let page = include_str!("../../../../docs/radios.md");
     let Sx127xSettings { reset_line, dio0_line, .. } = Sx127xSettings::default();
     for key in ["`spi`", "`board`", "`gpio_chip`", "`spi_hz`", "`/dev/spidev0.0`", "`/dev/gpiochip0`"] {
@@ -175,7 +175,7 @@ fn the_tables_of_wires_name_the_settings_that_are_the_default() {
 
 proptest! {
     #[test]
-    fn what_validates_can_be_used_and_nothing_panics(
+    fn valid_settings_can_be_used_and_none_panic(
         numbers in (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>()),
         frequency_hz in prop_oneof![any::<u32>(), 137_000_000..1_020_000_000_u32],
         radio in (any::<u8>(), any::<u8>(), any::<u16>(), any::<i8>(), any::<f64>()),
@@ -204,7 +204,7 @@ proptest! {
                 prop_assert!(notes.is_empty() || !transmit);
                 prop_assert!(settings.modulation().is_ok() && settings.emission().is_ok() && settings.limits().is_ok());
             }
-            Err(refused) => prop_assert!(!refused.key.is_empty() && !refused.allowed.is_empty()),
+            Err(error) => prop_assert!(!error.key.is_empty() && !error.allowed.is_empty()),
         }
     }
 }

@@ -1,26 +1,25 @@
-//! COBS between bytes of 0x00, with a CRC behind the payload.
+//! COBS between bytes of 0x00, with a CRC after the payload.
 
+use super::frame::{Decode, Frame, FrameError, Item};
+use crate::MAX_PAYLOAD_BYTES;
 use ::cobs::{CobsDecoderOwned, DecodeError};
 use crc::{CRC_16_IBM_3740, Crc};
 
-use super::{Decode, Found, Frame, FrameError};
-use crate::MAX_PAYLOAD_BYTES;
-
 const DELIMITER: u8 = 0x00;
 const CRC_BYTES: usize = 2;
-/// Polynomial 0x1021, begun with 0xFFFF, not reflected: over `123456789` it gives 0x29B1.
+/// CRC with polynomial 0x1021, initial value 0xFFFF, not reflected. Over `123456789` it is 0x29B1.
 const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_IBM_3740);
 
-/// Writes a payload as [`Framing::Cobs`](super::Framing::Cobs) wants it: 0x00, COBS of payload and CRC, 0x00.
+/// Encodes a payload for [`Framing::Cobs`](super::Framing::Cobs): 0x00, COBS of payload and CRC, 0x00.
 ///
-/// The CRC is CRC-16/IBM-3740, also known as CCITT-FALSE (polynomial 0x1021, begun with 0xFFFF, not reflected), high
-/// byte first. The delimiter stands at both ends, so that noise ahead of a frame costs nothing but itself; a sender may
-/// leave the first one out.
+/// The CRC is CRC-16/IBM-3740, also known as CCITT-FALSE (polynomial 0x1021, initial value 0xFFFF, not reflected), high
+/// byte first. There is a delimiter at both ends, so that noise before a frame damages nothing but itself. A sender may
+/// omit the first one.
 pub fn encode(payload: &[u8]) -> Vec<u8> {
-    let mut checked = payload.to_vec();
-    checked.extend(CRC.checksum(payload).to_be_bytes());
+    let mut content = payload.to_vec();
+    content.extend(CRC.checksum(payload).to_be_bytes());
     let mut frame = vec![DELIMITER];
-    frame.extend(::cobs::encode_vec(&checked));
+    frame.extend(::cobs::encode_vec(&content));
     frame.push(DELIMITER);
     frame
 }
@@ -28,9 +27,9 @@ pub fn encode(payload: &[u8]) -> Vec<u8> {
 #[derive(Debug)]
 pub(super) struct Cobs {
     decoder: CobsDecoderOwned,
-    /// Bytes of the frame that is open.
+    /// Bytes of the open frame so far.
     open_bytes: usize,
-    /// The rest of an overlong frame is passed over up to its end.
+    /// Set while the rest of an overlong frame is skipped, until its end.
     skipping: bool,
 }
 
@@ -47,7 +46,7 @@ impl Cobs {
 }
 
 impl Decode for Cobs {
-    fn push_byte(&mut self, byte: u8, found: &mut Vec<Found>) {
+    fn push_byte(&mut self, byte: u8, items: &mut Vec<Item>) {
         if self.skipping && byte != DELIMITER {
             return;
         }
@@ -59,23 +58,23 @@ impl Decode for Cobs {
             Ok(None) => self.open_bytes += 1,
             Ok(Some(bytes)) => {
                 self.open_bytes = 0;
-                found.push(judge(&self.decoder.dest()[..bytes]));
+                items.push(parse(&self.decoder.dest()[..bytes]));
             }
             Err(DecodeError::TargetBufTooSmall) => {
                 self.skipping = true;
-                found.push(Found::Wrong(FrameError::Overlong));
+                items.push(Item::Error(FrameError::Overlong));
             }
             // The delimiter came too early.
             Err(DecodeError::InvalidFrame { .. } | DecodeError::EmptyFrame) => {
                 self.restart();
-                found.push(Found::Wrong(FrameError::Stuffing));
+                items.push(Item::Error(FrameError::Stuffing));
             }
         }
     }
 
-    fn give_up(&mut self, found: &mut Vec<Found>) {
+    fn flush(&mut self, items: &mut Vec<Item>) {
         if self.open_bytes > 0 && !self.skipping {
-            found.push(Found::Wrong(FrameError::Cut { bytes: self.open_bytes }));
+            items.push(Item::Error(FrameError::Truncated { bytes: self.open_bytes }));
         }
         self.restart();
     }
@@ -84,23 +83,23 @@ impl Decode for Cobs {
         self.open_bytes > 0 || self.skipping
     }
 
-    fn held_bytes(&self) -> usize {
+    fn buffer_bytes(&self) -> usize {
         self.decoder.dest().len()
     }
 }
 
-/// Takes apart what stood between two delimiters.
-fn judge(checked: &[u8]) -> Found {
-    match checked.split_last_chunk::<CRC_BYTES>() {
+/// Parses the decoded content of a frame: the payload and its CRC.
+fn parse(content: &[u8]) -> Item {
+    match content.split_last_chunk::<CRC_BYTES>() {
         Some((payload, carried)) if !payload.is_empty() => {
             let (carried, computed) = (u16::from_be_bytes(*carried), CRC.checksum(payload));
             if carried == computed {
-                Found::Frame(Frame { payload: payload.to_vec(), rssi_dbm: None, snr_quarter_db: None })
+                Item::Frame(Frame { payload: payload.to_vec(), rssi_dbm: None, snr_quarter_db: None })
             } else {
-                Found::Wrong(FrameError::Crc { carried, computed })
+                Item::Error(FrameError::Crc { carried, computed })
             }
         }
-        _ => Found::Wrong(FrameError::Short { bytes: checked.len() }),
+        _ => Item::Error(FrameError::Short { bytes: content.len() }),
     }
 }
 

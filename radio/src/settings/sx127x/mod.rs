@@ -1,36 +1,46 @@
-//! What can be set about an SX127x on a board's SPI bus.
+//! Settings of an SX127x on the SPI bus of a board.
+//!
+//! - **There is no default region, and without a region nothing is transmitted.** No rule is right for somebody who has
+//!   not said where the barn stands. Receiving needs no region.
+//! - **The SPI bus runs at 2 MHz, although the chip supports 10 MHz.** Jumper wires carry 2 MHz reliably. A full FIFO is
+//!   then read in about 1 ms, and the next packet ends 12.9 ms later at the earliest, at the fastest modulation.
 
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
+mod open;
+#[cfg(test)]
+mod tests;
 
-use serde::{Deserialize, Serialize};
-
-use super::{SettingsError, check_range};
+use crate::SettingsError;
 use crate::board::{Linux, Pins, Rppal};
 use crate::lora::{
     Bandwidth, CodingRate, Emission, Limit, Modulation, Region, SpreadingFactor, Violation, limits, region, violations,
 };
+use crate::settings_error::check_range;
+use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
-/// Crystal, synthesizer and front end lock in these bands (SX1276 data sheet, "Frequency Bands"); the highest begins
-/// at 862 MHz on an SX1276 and at 779 MHz on an SX1279, which answers with the same version.
+/// Bands that crystal, synthesizer and front end lock in (SX1276 data sheet, "Frequency Bands"). The highest band begins
+/// at 862 MHz on an SX1276 and at 779 MHz on an SX1279, which reports the same version.
 const BANDS_HZ: [(u32, u32); 3] =
     [(137_000_000, 175_000_000), (410_000_000, 525_000_000), (779_000_000, 1_020_000_000)];
-/// In the lowest band 250 and 500 kHz are not supported (data sheet, register 0x1D).
+/// Widest bandwidth of the lowest band, which does not support 250 and 500 kHz (data sheet, register 0x1D).
 const LOWEST_BAND_WIDEST_HZ: u32 = 125_000;
-/// What the chip's SPI bears (data sheet, table 12).
+/// Clock rates that the chip's SPI supports (data sheet, table 12).
 const SPI_HZ: (u32, u32) = (100_000, 10_000_000);
-/// What the output `PA_BOOST` gives, the only one that modules wire to their antenna (data sheet, sections 5.4.2 and
+/// Power of the output `PA_BOOST`, the only one that modules wire to their antenna (data sheet, sections 5.4.2 and
 /// 5.4.3).
 const CONTINUOUS_DBM: RangeInclusive<i8> = 2..=17;
+/// Power of `PA_BOOST` in its high power mode.
 const HIGH_DBM: i8 = 20;
 const GAIN_DBI: (f64, f64) = (-20.0, 20.0);
 const PREAMBLE_SYMBOLS: (f64, f64) = (6.0, 65_535.0);
-/// Lines of the processors that rppal knows; a chip of another board may have more.
+/// Last GPIO line of the processors that rppal knows.
 const RPPAL_LAST_LINE: u32 = 53;
+/// Last GPIO line of any other board, whose chip may have more.
 const LAST_LINE: u32 = 1_023;
 
-/// Through which library the board is driven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Library that drives the board.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BoardKind {
     /// A Raspberry Pi, through rppal.
@@ -40,47 +50,47 @@ pub enum BoardKind {
     Linux,
 }
 
-/// The settings of one SX127x (RFM95, RFM96, RFM98, Ra-01, Ra-02 and their kin), as they stand in a configuration file.
-/// Unknown keys are refused. Which pin goes where stands in `docs/radios.md`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Settings of one SX127x (RFM95, RFM96, RFM98, Ra-01, Ra-02 and similar modules), as in the settings file.
+///
+/// Unknown keys are rejected. `docs/radios.md` lists the pins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sx127xSettings {
     /// `rppal` (a Raspberry Pi) or `linux` (any board with spidev). Default `rppal`.
     pub board: BoardKind,
-    /// The SPI device; the kernel drives its chip select. With `rppal` it must be `/dev/spidevB.S`. Default
+    /// SPI device, whose chip select the kernel drives. With `rppal` it must be `/dev/spidevB.S`. Default
     /// `/dev/spidev0.0`: the first bus, CE0.
     pub spi: PathBuf,
-    /// Clock of the bus in Hz: 100,000..=10,000,000. Default 2,000,000, which jumper wires bear and which empties a
-    /// full FIFO in about 1 ms.
+    /// Clock of the bus in Hz: 100,000..=10,000,000. Default 2,000,000.
     pub spi_hz: u32,
-    /// The GPIO chip of the two lines. With `rppal` it counts only where there is no `/dev/gpiomem*`. Default
+    /// GPIO chip of the two lines. With `rppal` it is used only if there is no `/dev/gpiomem*`. Default
     /// `/dev/gpiochip0`.
     pub gpio_chip: PathBuf,
-    /// The line wired to RESET; on a Raspberry Pi its BCM number. Default 25, which is pin 22.
+    /// Line that is wired to RESET; on a Raspberry Pi its BCM number. Default 25, which is pin 22.
     pub reset_line: u32,
-    /// The line wired to DIO0; on a Raspberry Pi its BCM number. Default 22, which is pin 15.
+    /// Line that is wired to DIO0; on a Raspberry Pi its BCM number. Default 22, which is pin 15.
     pub dio0_line: u32,
-    /// Middle of the channel in Hz: 137,000,000..=175,000,000, 410,000,000..=525,000,000 or
+    /// Center of the channel in Hz: 137,000,000..=175,000,000, 410,000,000..=525,000,000 or
     /// 779,000,000..=1,020,000,000. Default 915,000,000.
     pub frequency_hz: u32,
-    /// Chips in a symbol, as a power of two: 7..=12. Default 7.
+    /// Chips per symbol, as a power of two: 7..=12. Default 7.
     pub spreading_factor: u8,
     /// Width of the channel in Hz: 7,800, 10,400, 15,600, 20,800, 31,250, 41,700, 62,500, 125,000, 250,000 or 500,000.
     /// Default 125,000.
     pub bandwidth_hz: u32,
-    /// Redundancy of what is sent: `4/5`, `4/6`, `4/7` or `4/8`. What is heard may have any. Default `4/5`.
+    /// Redundancy of transmissions: `4/5`, `4/6`, `4/7` or `4/8`. Packets with any of them are received. Default `4/5`.
     pub coding_rate: String,
-    /// 0x12 is usual for private networks, 0x34 is LoRaWAN's: 0..=255. Default 0x12.
+    /// Sync word, 0..=255: 0x12 is usual in private networks, 0x34 is LoRaWAN's. Default 0x12.
     pub sync_word: u8,
     /// Symbols of preamble: 6..=65,535. Default 8.
     pub preamble_symbols: u16,
-    /// Whose law a transmission must keep: `us902`, `ca902`, `eu868` or `eu433`. There is no default.
+    /// Region whose law a transmission must comply with: `us902`, `ca902`, `eu868` or `eu433`. There is no default.
     pub region: Option<Region>,
-    /// Whether this radio may transmit. Needs `region`, and settings that are lawful there. Default false.
+    /// Permission to transmit. Requires `region`, and settings that are lawful there. Default false.
     pub transmit: bool,
-    /// What the module puts into its antenna connector, in dBm: 2..=17, or 20. Default 14.
+    /// Power at the module's antenna connector in dBm: 2..=17, or 20. Default 14.
     pub power_dbm: i8,
-    /// What antenna and cable add in the best direction, in dBi: -20..=20. Default 2.15, a half-wave dipole.
+    /// Gain of antenna and cable in the best direction, in dBi: -20..=20. Default 2.15, a half-wave dipole.
     pub antenna_gain_dbi: f64,
 }
 
@@ -110,57 +120,58 @@ impl Default for Sx127xSettings {
 }
 
 impl Sx127xSettings {
-    /// Names the first value that is out of its range, or, with `transmit` on, the law that the settings break. With
-    /// it off, gives what a transmitter with these settings would break, as notes; none where no region is set. Opens
-    /// no file.
+    /// Checks ranges and, if there is a region, its law. Opens no file.
+    ///
+    /// Returns an error for the first value that is out of range. With `transmit` on, a violation of the law is an
+    /// error too. With `transmit` off, returns the violations that a transmitter with these settings would commit.
     pub fn validate(&self) -> Result<Vec<Violation>, SettingsError> {
         self.check_board()?;
         let emission = self.emission()?;
         let Some(region) = self.region else {
-            return if self.transmit { Err(self.no_region()) } else { Ok(Vec::new()) };
+            return if self.transmit { Err(self.missing_region()) } else { Ok(Vec::new()) };
         };
-        let breaches = violations(region, &emission);
-        if self.transmit && !breaches.is_empty() { Err(unlawful(&breaches)) } else { Ok(breaches) }
+        let violations = violations(region, &emission);
+        if self.transmit && !violations.is_empty() { Err(unlawful(&violations)) } else { Ok(violations) }
     }
 
-    /// What the radio and those that it hears must agree on; or the first value that is out of its range.
+    /// Returns the modulation, on which the radio and the readers must agree, or the first value that is out of range.
     pub fn modulation(&self) -> Result<Modulation, SettingsError> {
         self.check_frequency()?;
         check_range("preamble_symbols", self.preamble_symbols.into(), PREAMBLE_SYMBOLS.0..=PREAMBLE_SYMBOLS.1)?;
         let spreading_factor = SpreadingFactor::new(self.spreading_factor)
-            .ok_or_else(|| refused("spreading_factor", self.spreading_factor, "7..=12"))?;
+            .ok_or_else(|| SettingsError::new("spreading_factor", self.spreading_factor, "7..=12"))?;
         let &Self { frequency_hz, sync_word, preamble_symbols, .. } = self;
         let (bandwidth, coding_rate) = (self.bandwidth()?, self.coding_rate()?);
         Ok(Modulation { frequency_hz, spreading_factor, bandwidth, coding_rate, sync_word, preamble_symbols })
     }
 
-    /// What the radio sends out when it transmits; or the first value that is out of its range.
+    /// Returns what the antenna emits during a transmission, or the first value that is out of range.
     pub fn emission(&self) -> Result<Emission, SettingsError> {
         if !CONTINUOUS_DBM.contains(&self.power_dbm) && self.power_dbm != HIGH_DBM {
-            return Err(refused("power_dbm", self.power_dbm, "2..=17, or 20"));
+            return Err(SettingsError::new("power_dbm", self.power_dbm, "2..=17, or 20"));
         }
         check_range("antenna_gain_dbi", self.antenna_gain_dbi, GAIN_DBI.0..=GAIN_DBI.1)?;
         let &Self { power_dbm, antenna_gain_dbi, .. } = self;
         Ok(Emission { modulation: self.modulation()?, power_dbm, antenna_gain_dbi, hop_channels: 1 })
     }
 
-    /// The limits of air time to keep a budget by; none where there is no region, as nothing is sent there.
+    /// Returns the limits of air time in the region. Empty if there is no region, because nothing is transmitted then.
     pub fn limits(&self) -> Result<Vec<Limit>, SettingsError> {
         let emission = self.emission()?;
         Ok(self.region.map(|region| limits(region, &emission)).unwrap_or_default())
     }
 
-    /// The board that `board = "rppal"` means.
+    /// Returns the board for `board = "rppal"`.
     pub fn rppal(&self) -> Rppal {
         Rppal::new(self.pins())
     }
 
-    /// The board that `board = "linux"` means.
+    /// Returns the board for `board = "linux"`.
     pub fn linux(&self) -> Linux {
         Linux::new(self.pins())
     }
 
-    /// Where the chip hangs, whichever board that is.
+    /// Returns the bus and the lines that the chip is wired to, on either board.
     pub fn pins(&self) -> Pins {
         let &Self { spi_hz, reset_line, dio0_line, .. } = self;
         Pins { spi: self.spi.clone(), spi_hz, gpio_chip: self.gpio_chip.clone(), reset_line, dio0_line }
@@ -175,12 +186,12 @@ impl Sx127xSettings {
         check_range("reset_line", self.reset_line.into(), 0.0..=last.into())?;
         check_range("dio0_line", self.dio0_line.into(), 0.0..=last.into())?;
         if self.reset_line == self.dio0_line {
-            return Err(refused("dio0_line", self.dio0_line, "another line than `reset_line`"));
+            return Err(SettingsError::new("dio0_line", self.dio0_line, "a line other than `reset_line`"));
         }
         match self.board {
             BoardKind::Rppal if !Rppal::can_open(&self.spi) => {
-                let allowed = "with `board = \"rppal\"` a name /dev/spidevB.S, B in 0..=6 and S in 0..=15";
-                Err(refused("spi", self.spi.display(), allowed))
+                let allowed = "/dev/spidevB.S with B in 0..=6 and S in 0..=15, or set `board = \"linux\"`";
+                Err(SettingsError::new("spi", self.spi.display(), allowed))
             }
             _ => Ok(()),
         }
@@ -191,7 +202,7 @@ impl Sx127xSettings {
             return Ok(());
         }
         let bands: Vec<String> = BANDS_HZ.iter().map(|(lowest, highest)| format!("{lowest}..={highest}")).collect();
-        Err(refused("frequency_hz", self.frequency_hz, &bands.join(" or ")))
+        Err(SettingsError::new("frequency_hz", self.frequency_hz, bands.join(" or ")))
     }
 
     fn bandwidth(&self) -> Result<Bandwidth, SettingsError> {
@@ -199,29 +210,26 @@ impl Sx127xSettings {
         let supported = |bandwidth: &Bandwidth| bandwidth.hz() <= widest_hz;
         Bandwidth::from_hz(self.bandwidth_hz).filter(supported).ok_or_else(|| {
             let widths = Bandwidth::ALL.into_iter().filter(supported).map(|width| width.hz().to_string());
-            refused("bandwidth_hz", self.bandwidth_hz, &widths.collect::<Vec<_>>().join(", "))
+            SettingsError::new("bandwidth_hz", self.bandwidth_hz, widths.collect::<Vec<_>>().join(", "))
         })
     }
 
     fn coding_rate(&self) -> Result<CodingRate, SettingsError> {
         let known = CodingRate::ALL.into_iter().find(|rate| self.coding_rate == format!("4/{}", rate.denominator()));
-        known.ok_or_else(|| refused("coding_rate", &self.coding_rate, "4/5, 4/6, 4/7, 4/8"))
+        known.ok_or_else(|| SettingsError::new("coding_rate", &self.coding_rate, "4/5, 4/6, 4/7, 4/8"))
     }
 
-    fn no_region(&self) -> SettingsError {
+    fn missing_region(&self) -> SettingsError {
         let names = Region::ALL.map(Region::name).join(", ");
-        refused("transmit", self.transmit, &format!("`false` until `region` says whose law binds: {names}"))
+        SettingsError::new("transmit", self.transmit, format!("`false`, or set `region` to one of {names}"))
     }
 }
 
-fn unlawful(breaches: &[Violation]) -> SettingsError {
-    let breaches: Vec<String> = breaches.iter().map(Violation::to_string).collect();
-    refused("transmit", true, &format!("`false` as long as {}", breaches.join("; and ")))
+fn unlawful(violations: &[Violation]) -> SettingsError {
+    let violations: Vec<String> = violations.iter().map(Violation::to_string).collect();
+    SettingsError::new(
+        "transmit",
+        true,
+        format!("`false`, or change the other settings: {}", violations.join("; and ")),
+    )
 }
-
-fn refused(key: &'static str, value: impl std::fmt::Display, allowed: &str) -> SettingsError {
-    SettingsError { key, value: value.to_string(), allowed: allowed.to_owned() }
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,24 +1,24 @@
-//! What the readers at a chute send: payloads, without time and without air.
+//! Payloads that the readers of a chute send, without times and losses.
 //!
-//! Animals come through a pen at a time. Six stations stand along the way, and each reads some of them: the gate and
-//! the ramp send short scans (`hxb`, `hxe`); the chute, the table, the scale and the repair stand send events of one
-//! kind each, with a counter of their own that goes up by one with every event. So a gap in the counters of a kind is
-//! a read that the air lost, and nothing else.
+//! Animals come through one pen at a time. They pass six stations, and each station reads some of them. The gate and the
+//! ramp send short scans (`hxb`, `hxe`). The chute, the table, the scale and the repair stand send events, one kind each.
+//! Every kind has its own counter, which increases by one with every event. A gap in the counters of a kind is therefore
+//! always a read that the air lost.
 
-use std::collections::VecDeque;
-
-use rand::{RngExt, SeedableRng};
+use super::rng::{Stream, rng};
+use rand::RngExt;
 use rand_chacha::ChaCha12Rng;
+use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
-use super::Stream;
+/// Number of animals in a pen.
+const PEN_HEADS: RangeInclusive<u64> = 50..=200;
 
-/// Animals in a pen.
-const PEN_HEADS: std::ops::RangeInclusive<u64> = 50..=200;
-
-/// Numbers a run has for itself before it reaches into those of the next seed: ten million animals.
+/// Numbers that a run has before it reaches those of the next seed. Enough for ten million animals.
 const NUMBERS_PER_RUN: u64 = 10_000_000;
-/// Runs of different seeds, modulo this, over one barn do not share a tag, a lid, an event id or a batch. It is as
-/// many as the twelve digits of an LF tag hold beside [`NUMBERS_PER_RUN`].
+/// Number of distinct runs. Runs against one barn whose seeds differ modulo this share no tag, lid, event id or batch.
+///
+/// An LF tag has twelve digits, which leaves room for this many runs of [`NUMBERS_PER_RUN`].
 const RUNS: u64 = 100_000;
 
 const FUNDERS: [&str; 4] = ["Southwest Cattle Co", "Prairie Feedlot Partners", "Hill Country Beef", "Red River LLC"];
@@ -26,26 +26,28 @@ const SEXES: [&str; 3] = ["Steer", "Heifer", "Bull"];
 const TAG_COLORS: [&str; 4] = ["Red", "Yellow", "Blue", "White"];
 const REASONS: [&str; 3] = ["Tag damaged", "LF tag lost during handling", "Unreadable"];
 
-/// All payloads of a run, in the order they are first sent, each one different from every other. Infinite.
+/// Endless iterator over the payloads of a run, in the order of their first transmission. No two are equal.
 ///
-/// One seed gives the same payloads for ever. A share of them, about 1 % by default, is malformed on purpose.
+/// The payloads of a seed must never change. A share of them, about 1 % by default, is malformed on purpose.
 #[derive(Debug)]
 pub struct Payloads {
-    chance: ChaCha12Rng,
+    rng: ChaCha12Rng,
+    /// Probability that a visit is followed by a malformed payload.
     malformed: f64,
     run: u64,
-    /// How many animals, tags, pens and malformed payloads there were so far.
+    /// Animals, tags, pens and malformed payloads so far.
     animals: u64,
     tags: u64,
     pens: u64,
     malformed_so_far: u64,
     event_counters: [u64; 4],
-    given: u64,
+    /// Payloads returned so far.
+    returned: u64,
     first_of_pen: u64,
     pen: Pen,
 }
 
-/// The animals that are being worked, and the visits they still have to make.
+/// The pen that is being worked, and the visits that its animals have yet to make.
 #[derive(Debug, Default)]
 struct Pen {
     lot: String,
@@ -61,19 +63,20 @@ struct Animal {
     lid: u64,
     lf: String,
     epc: String,
-    /// In tenths of a kilogram, as a scale shows it.
+    /// Weight in tenths of a kilogram, the resolution of a scale.
     weight_tenth_kg: u32,
 }
 
-/// An animal, by its place in the roster, is read at a station. Visits are made in the order of `turn`.
+/// A read of one animal at one station. Visits take place in the order of `turn`.
 #[derive(Debug)]
 struct Visit {
     turn: u64,
+    /// Index in the roster.
     animal: usize,
     station: Station,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Station {
     Gate,
     Chute,
@@ -81,16 +84,14 @@ enum Station {
     Scale,
     Repair,
     Ramp,
-    /// Not a place: a reader with a loose plug.
+    /// A reader with a loose plug, at any of the places.
     Garbled,
 }
 
 impl Payloads {
     pub(super) fn new(seed: u64, malformed: f64) -> Self {
-        let mut chance = ChaCha12Rng::seed_from_u64(seed);
-        chance.set_stream(Stream::Payloads as u64);
         Self {
-            chance,
+            rng: rng(seed, Stream::Payloads),
             malformed,
             run: seed % RUNS,
             animals: 0,
@@ -98,29 +99,31 @@ impl Payloads {
             pens: 0,
             malformed_so_far: 0,
             event_counters: [0; 4],
-            given: 0,
+            returned: 0,
             first_of_pen: 0,
             pen: Pen::default(),
         }
     }
 
-    /// The place, among all payloads from 0, of the first one of the pen that the last given payload is from.
+    /// Returns the number, counted from 0, of the first payload of the current pen.
+    ///
+    /// The current pen is the one that the payload returned last belongs to.
     pub(super) fn first_of_pen(&self) -> u64 {
         self.first_of_pen
     }
 
-    /// A number of this run: unlike any of another run, as long as `n` stays below [`NUMBERS_PER_RUN`].
+    /// Returns a number that no other run has, as long as `n` stays below [`NUMBERS_PER_RUN`].
     fn number(&self, n: u64) -> u64 {
         self.run * NUMBERS_PER_RUN + n
     }
 
-    fn chosen<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
-        from[self.chance.random_range(0..N)]
+    fn choose<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
+        from[self.rng.random_range(0..N)]
     }
 
-    /// Never panics, whatever the probability.
+    /// Returns true with the given probability. Never panics, even if it is not within 0..=1.
     fn happens(&mut self, probability: f64) -> bool {
-        self.chance.random::<f64>() < probability
+        self.rng.random::<f64>() < probability
     }
 
     fn next_lf(&mut self) -> String {
@@ -130,14 +133,14 @@ impl Payloads {
 
     fn open_next_pen(&mut self) {
         self.pens += 1;
-        self.first_of_pen = self.given;
-        let heads = self.chance.random_range(PEN_HEADS);
+        self.first_of_pen = self.returned;
+        let heads = self.rng.random_range(PEN_HEADS);
         let (run, number) = (self.run, self.pens);
         self.pen = Pen {
             lot: format!("LOT{run:05}-{number:05}"),
             export_batch: format!("EXPORT{run:05}-{number:05}"),
-            label: format!("PEN{}", self.chance.random_range(1..=24)),
-            funder: self.chosen(FUNDERS),
+            label: format!("PEN{}", self.rng.random_range(1..=24)),
+            funder: self.choose(FUNDERS),
             roster: (0..heads).map(|_| self.next_animal()).collect(),
             visits: VecDeque::new(),
         };
@@ -150,11 +153,11 @@ impl Payloads {
         self.animals += 1;
         let (run, lid) = (self.run, self.number(self.animals));
         let epc = format!("E2801160{run:06X}{:010X}", self.animals);
-        let weight_tenth_kg = self.chance.random_range(1_800..=3_400);
+        let weight_tenth_kg = self.rng.random_range(1_800..=3_400);
         Animal { lid, lf: self.next_lf(), epc, weight_tenth_kg }
     }
 
-    /// Where the `n`-th animal of a pen of `heads` is read, and after how many others.
+    /// Returns the visits of one animal, the `n`-th in a pen of `heads`.
     fn visits_of(&mut self, animal: usize, n: u64, heads: u64) -> Vec<Visit> {
         let mut visits = Vec::new();
         let mut visit = |turn, station| visits.push(Visit { turn, animal, station });
@@ -163,25 +166,25 @@ impl Payloads {
             visit(n, Station::Gate);
         }
         if inducted {
-            let table = n + self.chance.random_range(1..=5);
+            let table = n + self.rng.random_range(1..=5);
             visit(n, Station::Chute);
             visit(table, Station::Table);
             if self.happens(0.5) {
-                visit(table + self.chance.random_range(1..=20), Station::Scale);
+                visit(table + self.rng.random_range(1..=20), Station::Scale);
             }
             if self.happens(0.03) {
-                visit(table + self.chance.random_range(1..=20), Station::Repair);
+                visit(table + self.rng.random_range(1..=20), Station::Repair);
             }
         }
         if self.happens(0.2) {
-            // The ramp is opened when the last one has been worked.
+            // The ramp opens after the last animal of the pen has been worked.
             visit(n + heads + 50, Station::Ramp);
         }
         self.garble(&mut visits);
         visits
     }
 
-    /// Adds a malformed payload behind some of the visits.
+    /// Adds a malformed payload after some of the visits.
     fn garble(&mut self, visits: &mut Vec<Visit>) {
         for at in 0..visits.len() {
             if self.happens(self.malformed) {
@@ -210,7 +213,7 @@ impl Payloads {
     }
 
     fn induction(&mut self, animal: usize) -> String {
-        let (sex, tag_color) = (self.chosen(SEXES), self.chosen(TAG_COLORS));
+        let (sex, tag_color) = (self.choose(SEXES), self.choose(TAG_COLORS));
         let id = self.event_id(0, "hxbind");
         let Pen { lot, label, funder, roster, .. } = &self.pen;
         let lid = roster[animal].lid;
@@ -219,39 +222,39 @@ impl Payloads {
 
     fn pairing(&mut self, animal: usize) -> String {
         let id = self.event_id(1, "hxbpai");
-        // Some readers name the kind of tag in the value itself.
-        let prefix = self.chosen(["", "EPC:"]);
+        // Some readers repeat the kind of tag in the value.
+        let prefix = self.choose(["", "EPC:"]);
         let Animal { lid, lf, epc, weight_tenth_kg } = &self.pen.roster[animal];
         format!("event:{id}|lf:{lf}|epc:{prefix}{epc}|lid:{lid}|weight:{}", kilograms(*weight_tenth_kg))
     }
 
     fn check_in(&mut self, animal: usize) -> String {
         let id = self.event_id(2, "hxbchi");
-        let gain_tenth_kg = self.chance.random_range(0..=250);
+        let gain_tenth_kg = self.rng.random_range(0..=250);
         let Animal { lid, weight_tenth_kg, .. } = &self.pen.roster[animal];
         format!("event:{id}|weight:{}|lid:{lid}", kilograms(weight_tenth_kg + gain_tenth_kg))
     }
 
     fn repair(&mut self, animal: usize) -> String {
         let id = self.event_id(3, "hxbrep");
-        let reason = self.chosen(REASONS);
+        let reason = self.choose(REASONS);
         let new_lf = self.next_lf();
         let Animal { lid, lf, .. } = &mut self.pen.roster[animal];
         let old_lf = std::mem::replace(lf, new_lf);
         format!("event:{id}|old_lf:{old_lf}|new_lf:{lf}|lid:{lid}|reason:{reason}")
     }
 
-    /// The next id of the station that counts at `counter`.
+    /// Returns the next event id of the station with this counter.
     fn event_id(&mut self, counter: usize, kind: &str) -> String {
         self.event_counters[counter] += 1;
         format!("{kind}{:012}", self.number(self.event_counters[counter]))
     }
 
-    /// One payload that no grammar of this barn takes, each with a number of its own.
+    /// Returns a payload that no grammar of a barn accepts. Its number makes it unique.
     fn garbled(&mut self) -> Vec<u8> {
         self.malformed_so_far += 1;
         let n = self.number(self.malformed_so_far);
-        let form = self.chance.random_range(0..8);
+        let form = self.rng.random_range(0..8);
         let lot = &self.pen.lot;
         let text = match form {
             0 => format!("invalid:{n}"),
@@ -270,11 +273,11 @@ impl Payloads {
 impl Iterator for Payloads {
     type Item = Vec<u8>;
 
-    /// Never `None`.
+    /// Returns the next payload, never `None`.
     fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             if let Some(visit) = self.pen.visits.pop_front() {
-                self.given += 1;
+                self.returned += 1;
                 return Some(self.read(visit));
             }
             self.open_next_pen();

@@ -1,14 +1,12 @@
-//! What holds for the times of transmissions.
-
-use std::collections::HashMap;
-
-use proptest::prelude::*;
+//! Tests of the times of transmissions.
 
 use super::*;
+use proptest::prelude::*;
+use std::collections::HashMap;
 
-/// Due time and payload of each transmission.
+/// Returns the due time and the payload of each transmission.
 fn transmissions(traffic: &Traffic) -> impl Iterator<Item = (u64, Arc<[u8]>)> + use<> {
-    Transmissions::new(traffic).map(|sent| (sent.due_us, sent.payload))
+    Schedule::new(traffic).map(|scheduled| (scheduled.due_us, scheduled.payload))
 }
 
 fn any_traffic() -> impl Strategy<Value = Traffic> {
@@ -25,38 +23,38 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn transmissions_come_in_the_order_of_time(traffic in any_traffic()) {
+    fn transmissions_are_in_order_of_time(traffic in any_traffic()) {
         let times: Vec<_> = transmissions(&traffic).map(|(due_us, _)| due_us).collect();
         prop_assert!(times.is_sorted());
     }
 
     #[test]
-    fn first_transmissions_are_the_payloads_of_the_traffic_in_order(traffic in any_traffic()) {
+    fn first_transmissions_follow_the_order_of_the_payloads(traffic in any_traffic()) {
         let mut payloads = traffic.payloads();
-        let mut seen = HashMap::new();
+        let mut times_of = HashMap::new();
         for (due_us, payload) in transmissions(&traffic) {
-            let times: &mut Vec<u64> = seen.entry(payload.clone()).or_default();
+            let times: &mut Vec<u64> = times_of.entry(payload.clone()).or_default();
             if times.is_empty() {
                 prop_assert_eq!(Some(payload.to_vec()), payloads.next());
             }
             times.push(due_us);
         }
-        prop_assert_eq!(seen.len(), 2_000);
-        // Each at most three times, all within a second: well inside a barn's repeat window.
-        prop_assert!(seen.values().all(|times| times.len() <= 3 && times[times.len() - 1] - times[0] <= 600_000));
+        prop_assert_eq!(times_of.len(), 2_000);
+        // At most three transmissions of each payload, all within a second: well within a barn's repeat window.
+        prop_assert!(times_of.values().all(|times| times.len() <= 3 && times[times.len() - 1] - times[0] <= 600_000));
     }
 }
 
 #[test]
 fn the_schedule_does_not_drift_from_the_rate() {
     let traffic = Traffic { rate_per_s: 10.0, repeats_mean: 0.0, count: Some(100_000), ..Traffic::default() };
-    // A pen holds some 200 * 5 payloads at most, and is read up to a fifth of its time ahead of the rate.
+    // A pen has at most about 200 * 5 payloads, and its reads run ahead of the rate by up to a fifth of its time.
     let furthest_us = (0_u64..).zip(transmissions(&traffic)).map(|(n, (due_us, _))| due_us.abs_diff(n * 100_000)).max();
     assert!(furthest_us.unwrap() < 20_000_000, "{furthest_us:?}");
 }
 
 #[test]
-fn animals_come_in_bursts_with_an_empty_alley_between() {
+fn pauses_separate_the_pens() {
     let traffic = Traffic { rate_per_s: 10.0, repeats_mean: 0.0, count: Some(10_000), ..Traffic::default() };
     let times: Vec<_> = transmissions(&traffic).map(|(due_us, _)| due_us).collect();
     let pauses = times.windows(2).filter(|pair| pair[1] - pair[0] > 1_000_000).count();
@@ -64,7 +62,7 @@ fn animals_come_in_bursts_with_an_empty_alley_between() {
 }
 
 #[test]
-fn the_mean_of_repeats_is_the_given_one() {
+fn the_mean_number_of_repeats_is_the_configured_one() {
     for (repeats_mean, expected) in [(0.0, 10_000), (0.5, 15_000), (2.0, 30_000)] {
         let traffic = Traffic { repeats_mean, count: Some(10_000), ..Traffic::default() };
         println!("seed {}", traffic.seed);
@@ -74,7 +72,7 @@ fn the_mean_of_repeats_is_the_given_one() {
 }
 
 #[test]
-fn the_ends_of_the_rate_are_no_overflow() {
+fn the_lowest_and_the_highest_rate_do_not_overflow() {
     for rate_per_s in [0.001, 100_000.0] {
         let traffic = Traffic { rate_per_s, seconds: Some(1e9), ..Traffic::default() };
         let (due_us, _) = transmissions(&traffic).nth(50_000).unwrap();

@@ -1,38 +1,36 @@
-//! What holds for settings.
-
-use std::path::Path;
-
-use proptest::prelude::*;
+//! Tests of the settings of a simulated radio.
 
 use super::*;
+use proptest::prelude::*;
+use std::path::Path;
 
-fn read(text: &str) -> Result<SimulatedSettings, toml::de::Error> {
+fn parse(text: &str) -> Result<SimulatedSettings, toml::de::Error> {
     toml::from_str(text)
 }
 
 #[test]
-fn nothing_said_is_the_default_and_valid() {
-    let settings = read("").unwrap();
+fn an_empty_table_gives_the_defaults_which_are_valid() {
+    let settings = parse("").unwrap();
     assert_eq!(settings, SimulatedSettings::default());
     settings.validate().unwrap();
     assert_eq!(settings.traffic(), Traffic::default());
 }
 
 #[test]
-fn an_unknown_key_is_refused_by_its_name() {
-    let text = read("sead = 1").unwrap_err().to_string();
+fn an_unknown_key_is_rejected_by_name() {
+    let text = parse("sead = 1").unwrap_err().to_string();
     assert!(text.contains("sead"), "{text}");
 }
 
 #[test]
-fn settings_written_down_are_read_back_the_same() {
+fn settings_survive_a_round_trip_through_toml() {
     let script = Some("/barn/script".into());
     let settings = SimulatedSettings { seed: 7, rate_per_s: 0.25, script, ..SimulatedSettings::default() };
-    assert_eq!(read(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+    assert_eq!(parse(&toml::to_string(&settings).unwrap()).unwrap(), settings);
 }
 
 #[test]
-fn every_value_out_of_its_range_is_refused_by_key_value_and_range() {
+fn values_out_of_range_are_rejected_with_key_value_and_range() {
     for (text, key, value) in [
         ("rate_per_s = 0.0", "rate_per_s", "0"),
         ("rate_per_s = 100001.0", "rate_per_s", "100001"),
@@ -45,24 +43,25 @@ fn every_value_out_of_its_range_is_refused_by_key_value_and_range() {
         ("seconds = nan", "seconds", "NaN"),
         ("seconds = 1e300", "seconds", "1000000"),
     ] {
-        let settings = read(text).unwrap();
+        let settings = parse(text).unwrap();
         let error = settings.validate().unwrap_err();
         assert_eq!(error.key, key, "{text}");
         assert!(error.value.starts_with(value), "{text}: {error}");
         assert!(error.allowed.contains("..="), "{text}: {error}");
-        assert!(matches!(settings.open(), Err(OpenError::Settings(refused)) if refused == error), "{text}");
+        assert!(matches!(settings.open(), Err(OpenError::Settings(from_open)) if from_open == error), "{text}");
     }
 }
 
+/// Catches a `loss` that somebody sets beside a script and that silently does nothing.
 #[test]
-fn a_key_of_the_traffic_beside_a_script_is_refused() {
-    let error = read("script = 'x'\nloss = 0.5").unwrap().validate().unwrap_err();
+fn traffic_keys_beside_a_script_are_rejected() {
+    let error = parse("script = 'x'\nloss = 0.5").unwrap().validate().unwrap_err();
     assert_eq!(error.key, "loss");
-    read("script = 'x'\nseed = 5\nledger = 'y'").unwrap().validate().unwrap();
+    parse("script = 'x'\nseed = 5\nledger = 'y'").unwrap().validate().unwrap();
 }
 
 #[test]
-fn files_that_cannot_be_opened_are_named() {
+fn errors_name_the_file_that_cannot_be_opened() {
     let settings = SimulatedSettings { script: Some("/nowhere/s".into()), ..SimulatedSettings::default() };
     assert!(matches!(settings.open(), Err(OpenError::Script(error)) if error.to_string().contains("/nowhere/s")));
     let settings = SimulatedSettings { ledger: Some("/nowhere/l".into()), ..SimulatedSettings::default() };
@@ -70,7 +69,7 @@ fn files_that_cannot_be_opened_are_named() {
 }
 
 #[tokio::test]
-async fn a_script_and_a_ledger_are_used_as_set() {
+async fn a_configured_script_is_played_and_a_configured_ledger_written() {
     use crate::Radio;
     let directory = tempfile::tempdir().unwrap();
     let (script, ledger) = (directory.path().join("script"), directory.path().join("ledger"));
@@ -84,7 +83,7 @@ async fn a_script_and_a_ledger_are_used_as_set() {
 
 proptest! {
     #[test]
-    fn what_validates_opens_and_what_does_not_is_refused(
+    fn settings_open_exactly_if_they_are_valid(
         rate_per_s in any::<f64>(), repeats_mean in -1.0..3.0, loss in any::<f64>(), seconds in any::<f64>(),
     ) {
         let settings = SimulatedSettings { rate_per_s, repeats_mean, loss, seconds, ..SimulatedSettings::default() };

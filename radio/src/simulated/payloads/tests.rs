@@ -1,11 +1,9 @@
-//! What holds for the payloads of a run.
-
-use std::collections::{BTreeMap, HashMap, HashSet};
-
-use proptest::prelude::*;
+//! Tests of the payloads of a run.
 
 use super::*;
 use crate::MAX_PAYLOAD_BYTES;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 const SEED: u64 = 99;
 
@@ -18,7 +16,7 @@ fn texts(seed: u64, count: usize) -> Vec<String> {
     Payloads::new(seed, 0.0).take(count).map(|payload| String::from_utf8(payload).unwrap()).collect()
 }
 
-/// Kind and counter, of an event.
+/// Returns the kind and the counter of an event.
 fn event_id(text: &str) -> Option<(&str, u64)> {
     let id = text.strip_prefix("event:")?.split('|').next()?;
     let (kind, counter) = id.split_at_checked(6)?;
@@ -50,15 +48,16 @@ fn a_long_run_never_repeats_a_payload() {
 }
 
 #[test]
-fn a_share_of_about_one_in_a_hundred_is_malformed() {
+fn about_one_payload_in_a_hundred_is_malformed() {
     println!("seed {SEED}");
     let mut run = payloads(SEED);
     assert_eq!(run.by_ref().take(50_000).count(), 50_000);
     assert!(run.malformed_so_far.abs_diff(500) < 120, "{}", run.malformed_so_far);
 }
 
+/// Catches counters with gaps, which would look like reads that the air lost.
 #[test]
-fn every_reader_counts_its_events_without_a_gap() {
+fn event_counters_have_no_gaps() {
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     for text in texts(SEED, 20_000) {
         if let Some((kind, counter)) = event_id(&text)
@@ -71,7 +70,7 @@ fn every_reader_counts_its_events_without_a_gap() {
 }
 
 #[test]
-fn well_formed_payloads_have_the_forms_of_the_field() {
+fn well_formed_payloads_have_the_formats_of_real_readers() {
     let mut forms: BTreeMap<&str, usize> = BTreeMap::new();
     for text in texts(SEED, 5_000) {
         let form = if let Some((kind, _)) = event_id(&text) {
@@ -96,7 +95,7 @@ fn well_formed_payloads_have_the_forms_of_the_field() {
 }
 
 #[test]
-fn a_tag_belongs_to_one_animal_and_a_repair_names_the_tag_it_had() {
+fn a_tag_belongs_to_one_animal_and_a_repair_names_its_previous_tag() {
     let mut lf_of_lid: HashMap<String, String> = HashMap::new();
     let mut lid_of_lf: HashMap<String, String> = HashMap::new();
     let mut repairs = 0;
@@ -115,7 +114,7 @@ fn a_tag_belongs_to_one_animal_and_a_repair_names_the_tag_it_had() {
 }
 
 #[test]
-fn an_animal_is_scanned_into_the_lot_it_is_inducted_in() {
+fn an_animal_is_scanned_and_inducted_in_the_same_lot() {
     let mut lot_of_lid = HashMap::new();
     let mut lid_of_lf = HashMap::new();
     let mut scanned = Vec::new();
@@ -140,12 +139,12 @@ fn an_animal_is_scanned_into_the_lot_it_is_inducted_in() {
 }
 
 #[test]
-fn runs_of_two_seeds_share_no_tag_lid_event_or_batch() {
+fn runs_with_different_seeds_share_no_tag_lid_event_or_batch() {
     let words = |seed| -> HashSet<String> {
         let named = |text: &str| -> Vec<String> {
             let keys = ["event", "lid", "lot", "lf", "epc", "new_lf"];
             let fields = keys.iter().filter_map(|key| Some(format!("{key} {}", field(text, key)?)));
-            // A short scan has batch and tags, and no keys.
+            // A short scan has a batch and tags, but no keys.
             let parts = text.split(':').skip(1).map(str::to_owned);
             if text.contains('|') { fields.collect() } else { parts.collect() }
         };
@@ -157,7 +156,7 @@ fn runs_of_two_seeds_share_no_tag_lid_event_or_batch() {
 }
 
 #[test]
-fn pens_have_fifty_to_two_hundred_heads() {
+fn pens_have_50_to_200_animals() {
     let mut run = payloads(SEED);
     for _ in 0..200 {
         run.open_next_pen();

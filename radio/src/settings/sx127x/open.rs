@@ -1,0 +1,92 @@
+//! Opens and examines the chip that the settings describe.
+
+use super::{BoardKind, Sx127xSettings};
+use crate::SettingsError;
+use crate::board::{Board, BoardError, Rppal};
+use crate::lora::AirTimeBudget;
+use crate::settings::error::{ExamineError, OpenError};
+use crate::sx127x::{Examination, Settings, Sx127x, TransmitSettings, examine};
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+impl Sx127xSettings {
+    /// Returns the settings of the driver, or the error of [`validate`](Self::validate).
+    pub fn chip(&self) -> Result<Settings, SettingsError> {
+        self.validate()?;
+        let modulation = self.modulation()?;
+        // Validated: the chip supports this power, and it fits into a byte.
+        let transmit = self.transmit.then(|| TransmitSettings { power_dbm: self.power_dbm.unsigned_abs() });
+        Ok(Settings { modulation, transmit })
+    }
+
+    /// Starts the radio under the given name.
+    ///
+    /// A fault of the board or the chip is not an error here: the radio reports it through its health and tries again.
+    pub fn open(&self, name: &str) -> Result<Sx127x, OpenError> {
+        match self.board {
+            BoardKind::Rppal => self.start(name, self.rppal()),
+            BoardKind::Linux => self.start(name, self.linux()),
+        }
+    }
+
+    fn start(&self, name: &str, board: impl Board) -> Result<Sx127x, OpenError> {
+        let settings = self.chip()?;
+        Ok(if self.transmit {
+            // What this station sent before the process started is unknown, so the budget starts exhausted.
+            let budget = AirTimeBudget::exhausted(self.limits()?, Duration::ZERO);
+            Sx127x::start_with_budget(name, board, settings, budget)
+        } else {
+            Sx127x::start(name, board, settings)
+        }?)
+    }
+
+    /// Checks that the device files of the chip exist and may be opened.
+    ///
+    /// Returns the purpose, the path and the result of each device. Does not talk to the chip, so it does not disturb a
+    /// radio that is using it.
+    pub fn check_devices(&self) -> Vec<(&'static str, &Path, Result<(), BoardError>)> {
+        let check = |path: &Path, to_error: fn(&Path, io::Error) -> BoardError| {
+            OpenOptions::new().read(true).write(true).open(path).map(drop).map_err(|error| to_error(path, error))
+        };
+        let mut devices = vec![("bus", self.spi.as_path(), check(&self.spi, BoardError::of_spi))];
+        if self.board == BoardKind::Linux || !Rppal::maps_registers() {
+            devices.push(("lines", &self.gpio_chip, check(&self.gpio_chip, BoardError::of_gpio_chip)));
+        }
+        devices
+    }
+
+    /// Examines the chip, see [`examine`]. No radio may use the chip meanwhile.
+    ///
+    /// Blocks for about 200 ms, and for a few seconds at most.
+    pub fn examine(&self) -> Result<Examination, ExamineError> {
+        let modulation = self.chip()?.modulation;
+        Ok(match self.board {
+            BoardKind::Rppal => examine(&mut self.rppal(), &modulation),
+            BoardKind::Linux => examine(&mut self.linux(), &modulation),
+        }?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lora::Region;
+
+    /// Catches a transmitter that is set up although `transmit` is off, or with a power that the chip does not have.
+    #[test]
+    fn only_a_transmitting_radio_gets_a_power_and_only_one_the_chip_supports() {
+        assert_eq!(Sx127xSettings::default().chip().unwrap().transmit, None);
+        let lawful = Sx127xSettings {
+            transmit: true,
+            region: Some(Region::Eu868),
+            frequency_hz: 869_525_000,
+            power_dbm: 14,
+            ..Sx127xSettings::default()
+        };
+        assert_eq!(lawful.chip().unwrap().transmit, Some(TransmitSettings { power_dbm: 14 }));
+        let unsupported = Sx127xSettings { power_dbm: 18, ..lawful };
+        assert_eq!(unsupported.chip().unwrap_err().key, "power_dbm");
+    }
+}
