@@ -1,17 +1,17 @@
-//! The emulated air loses what theory says it must, and readers that listen lose less.
+//! Losses on the emulated air: they match the theory of pure ALOHA, and readers that listen lose less.
 //!
+//! An error in the collision rules of the air would show here as too many or too few losses.
 //! `cargo test -p herdlinx-radio --test emulator_aloha -- --nocapture` prints seeds and figures.
-
-use std::collections::HashSet;
-use std::time::Duration;
 
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use radio::board::{EdgeLine, Wake};
 use radio::emulator::{Air, Chip, Poisson, Reader, ReaderCounts, ReaderOptions, Register, Transmission, Verdict};
 use radio::lora::{Bandwidth, Modulation};
 use radio::simulated::Traffic;
+use std::collections::HashSet;
+use std::time::Duration;
 
-/// A chip with someone at its wires who knows the four registers that it takes to hear.
+/// A chip with a minimal host, which sets the four registers that reception needs.
 struct Barn {
     chip: Chip,
 }
@@ -40,7 +40,7 @@ impl Barn {
         words.split_off(1)
     }
 
-    /// The packet that is there now, if its CRC is right.
+    /// Reads the current packet. Returns `None` if its CRC is wrong.
     fn take(&self) -> Option<Vec<u8>> {
         let flags = self.read(Register::IrqFlags, 1)[0];
         self.write(Register::IrqFlags, &[0xFF]);
@@ -57,8 +57,10 @@ const TRANSMISSIONS: usize = 20_000;
 const BATCHES: usize = 100;
 const PAYLOAD_BYTES: u8 = 200;
 
-/// Share of good ones and its standard error, from the spread between batches: neighbors share their collisions, so
-/// that single transmissions are not independent.
+/// Returns the share of good packets and its standard error.
+///
+/// The error comes from the spread between batches. Single transmissions are not independent, because neighbors share
+/// their collisions.
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
 fn share_of_good(verdicts: &[Verdict]) -> (f64, f64) {
     let shares: Vec<f64> = verdicts
@@ -71,7 +73,7 @@ fn share_of_good(verdicts: &[Verdict]) -> (f64, f64) {
     (mean, (variance / batches).sqrt())
 }
 
-/// What a receiver makes of two senders that talk whenever they like, so many packets a second together.
+/// Returns the verdicts on two senders that transmit at random times, with this rate together.
 fn two_senders(rate_per_s: f64) -> Vec<Verdict> {
     let air = Air::default();
     let barn = Barn::listening(&air, &Modulation::default());
@@ -85,10 +87,10 @@ fn two_senders(rate_per_s: f64) -> Vec<Verdict> {
 }
 
 #[test]
-fn two_senders_of_equal_power_lose_what_theory_says() {
+fn two_senders_of_equal_power_lose_what_theory_predicts() {
     let modulation = Modulation::default();
     let air_time_s = modulation.air_time(PAYLOAD_BYTES).as_secs_f64();
-    // The first three symbols of a preamble may be lost, so a little less than twice the air time is at stake.
+    // The first three symbols of a preamble may be lost, so the vulnerable time is a little less than twice the air time.
     let symbols_s = 3.0 * 128.0 / 125_000.0;
     println!(
         "seed {SEED}, {TRANSMISSIONS} transmissions of {PAYLOAD_BYTES} bytes at SF7/125 kHz, {air_time_s:.4} s each"
@@ -97,19 +99,22 @@ fn two_senders_of_equal_power_lose_what_theory_says() {
         let rate_per_s = load / air_time_s;
         let expected = (-2.0 * load).exp();
         let exact = (-rate_per_s * (2.0 * air_time_s - symbols_s)).exp();
-        let (found, error) = share_of_good(&two_senders(rate_per_s));
+        let (measured, error) = share_of_good(&two_senders(rate_per_s));
         println!(
-            "load {load:.2}: e^(-2 lambda T) = {expected:.4}, less 3 symbols {exact:.4}, found {found:.4}, three standard errors {:.4}",
+            "load {load:.2}: e^(-2 lambda T) = {expected:.4}, less 3 symbols {exact:.4}, measured {measured:.4}, three standard errors {:.4}",
             3.0 * error
         );
-        assert!((found - expected).abs() <= 3.0 * error, "load {load}: {found} for {expected}");
+        assert!((measured - expected).abs() <= 3.0 * error, "load {load}: {measured}, expected {expected}");
     }
 }
 
-/// What came of payloads that readers were given.
-struct Heard {
+/// Result of a run with readers.
+struct ChuteRun {
+    /// Distinct payloads given to the readers.
     given: usize,
-    distinct: usize,
+    /// Distinct payloads that the barn heard.
+    heard: usize,
+    /// Air time of all payloads.
     air_time: Duration,
     readers: Vec<ReaderCounts>,
 }
@@ -118,9 +123,10 @@ const READERS: usize = 4;
 const PAYLOADS_PER_S: f64 = 20.0;
 const PAYLOADS: usize = 4_000;
 
-/// Four readers are given chute traffic in turn, at random times, and send each payload once: what chute traffic
-/// fills of the channel leaves no room for repeats.
-fn chute(listens: bool) -> Heard {
+/// Lets four readers send chute traffic in turn, at random times.
+///
+/// Each payload is sent once, because chute traffic leaves no room in the channel for repeats.
+fn run_chute(listen_before_talk: bool) -> ChuteRun {
     let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
     let air = Air::default();
     let barn = Barn::listening(&air, &modulation);
@@ -130,12 +136,8 @@ fn chute(listens: bool) -> Heard {
     let times: Vec<Duration> = Poisson::new(SEED, PAYLOADS_PER_S).take(PAYLOADS).collect();
     let readers: Vec<Reader> = (0..READERS)
         .map(|place| {
-            let options = ReaderOptions {
-                modulation,
-                listen_before_talk: listens,
-                seed: place as u64,
-                ..ReaderOptions::default()
-            };
+            let options =
+                ReaderOptions { modulation, listen_before_talk, seed: place as u64, ..ReaderOptions::default() };
             let reader = air.reader(options);
             let turns = times.iter().copied().zip(payloads.iter().cloned()).skip(place).step_by(READERS);
             reader.feed(turns.collect::<Vec<_>>().into_iter());
@@ -149,10 +151,10 @@ fn chute(listens: bool) -> Heard {
             heard.extend(barn.take());
         }
     }
-    assert!(heard.iter().all(|payload| distinct.contains(payload)), "nothing is heard that was not sent");
-    Heard {
+    assert!(heard.iter().all(|payload| distinct.contains(payload)), "every payload heard was sent");
+    ChuteRun {
         given: distinct.len(),
-        distinct: heard.len(),
+        heard: heard.len(),
         air_time: payloads
             .iter()
             .map(|payload| modulation.air_time(u8::try_from(payload.len()).unwrap_or(u8::MAX)))
@@ -164,26 +166,27 @@ fn chute(listens: bool) -> Heard {
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
 fn readers_that_listen_before_they_talk_are_heard_nine_times_in_ten() {
-    println!("seed {SEED}, {READERS} readers, {PAYLOADS_PER_S} payloads a second, each sent once, SF7/500 kHz");
+    println!("seed {SEED}, {READERS} readers, {PAYLOADS_PER_S} payloads per second, each sent once, SF7/500 kHz");
     let shares = [true, false].map(|listens| {
-        let Heard { given, distinct, air_time, readers } = chute(listens);
-        let share = distinct as f64 / given as f64;
+        let ChuteRun { given, heard, air_time, readers } = run_chute(listens);
+        let share = heard as f64 / given as f64;
         let load = air_time.as_secs_f64() * PAYLOADS_PER_S / PAYLOADS as f64;
         let sum = |count: fn(&ReaderCounts) -> u64| readers.iter().map(count).sum::<u64>();
-        let (busy, given_up, refused) = (sum(|of| of.found_busy), sum(|of| of.given_up), sum(|of| of.refused));
+        let (busy, given_up, refused) =
+            (sum(|counts| counts.found_busy), sum(|counts| counts.given_up), sum(|counts| counts.refused));
         println!(
-            "listening {listens}: {distinct} of {given} payloads heard, {share:.4}, at a load of {load:.2}; \
+            "listening {listens}: {heard} of {given} payloads heard, {share:.4}, at a load of {load:.2}; \
              busy {busy} times, given up {given_up}, refused {refused}"
         );
         share
     });
     assert!(shares[0] >= 0.9, "with listening");
-    assert!(shares[1] < 0.5, "without listening the same traffic must fail, or this shows nothing");
+    assert!(shares[1] < 0.5, "the same traffic fails without listening, or the test proves nothing");
 }
 
 #[test]
-fn one_seed_gives_one_course_of_readers_too() {
-    let course = || {
+fn equal_seeds_replay_readers_exactly() {
+    let run = || {
         let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
         let air = Air::default();
         let barn = Barn::listening(&air, &modulation);
@@ -195,7 +198,7 @@ fn one_seed_gives_one_course_of_readers_too() {
         air.pass_until_quiet(Duration::from_secs(1_000));
         barn.chip.verdicts()
     };
-    let first = course();
+    let first = run();
     assert!(first.len() > 300);
-    assert_eq!(first, course());
+    assert_eq!(first, run());
 }

@@ -1,14 +1,15 @@
-//! The named driver as it is published, on emulated chips: what it can do, it does here.
-
-use std::convert::Infallible;
-use std::time::Duration;
+//! The published crate `sx127x_lora` on emulated chips.
+//!
+//! It sends and receives on real chips. If it could not do so here, the emulator would be wrong.
 
 use embedded_hal_02::digital::v2::OutputPin;
 use radio::board::{EdgeLine, Wake};
 use radio::emulator::{Air, Chip, EmulatedDelay, Fate, Reset, Spi02, Transmission};
+use std::convert::Infallible;
+use std::time::Duration;
 use sx127x_lora::{LoRa, RadioMode};
 
-/// The kernel drives chip select.
+/// A chip-select pin without effect, because the kernel drives the real one.
 struct NoPin;
 
 impl OutputPin for NoPin {
@@ -23,9 +24,9 @@ impl OutputPin for NoPin {
     }
 }
 
-type Named = LoRa<Spi02, NoPin, Reset, EmulatedDelay>;
+type NamedDriver = LoRa<Spi02, NoPin, Reset, EmulatedDelay>;
 
-fn named(chip: &Chip) -> Named {
+fn named_driver(chip: &Chip) -> NamedDriver {
     let Ok(mut driver) = LoRa::new(chip.spi02(), NoPin, chip.reset(), 915, chip.delay()) else {
         panic!("the chip was not found")
     };
@@ -42,10 +43,10 @@ fn buffer(text: &[u8]) -> [u8; 255] {
 }
 
 #[test]
-fn the_named_driver_sends_from_one_chip_to_another() {
+fn named_driver_sends_from_one_chip_to_another() {
     let air = Air::default();
     let (from, to) = (air.chip("reader"), air.chip("barn"));
-    let (mut sender, mut receiver) = (named(&from), named(&to));
+    let (mut sender, mut receiver) = (named_driver(&from), named_driver(&to));
     assert!(receiver.set_mode(RadioMode::RxContinuous).is_ok());
     assert!(sender.transmit_payload(buffer(b"hxb:LOT7:1:2"), 12).is_ok());
     assert_eq!(to.dio0().wait(Duration::from_millis(100)).unwrap(), Wake::Edge);
@@ -56,13 +57,13 @@ fn the_named_driver_sends_from_one_chip_to_another() {
 }
 
 #[test]
-fn the_named_driver_hears_a_transmission_from_nowhere() {
+fn named_driver_receives_an_external_transmission() {
     let air = Air::default();
     let chip = air.chip("barn");
-    let mut driver = named(&chip);
+    let mut driver = named_driver(&chip);
     let at = air.now() + Duration::from_millis(20);
     air.transmit(Transmission::of(*b"event:hxbind000001"), at).unwrap();
     assert_eq!(driver.poll_irq(Some(200)).ok(), Some(18));
-    // -80 dBm is 77 above the zero of the register, which grows by 15 for 16 dB.
+    // -80 dBm is 77 dB above the zero of the register, which grows by 15 for every 16 dB.
     assert_eq!(driver.get_packet_rssi().ok(), Some(-157 + 72));
 }

@@ -1,35 +1,36 @@
-//! What became of each transmission at the chip, as a file.
-
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::{fs, io};
+//! The fate of each transmission at the chip, as a JSON file.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use radio::emulator::{Fate, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::{fs, io};
 
-/// Why a ledger was not written or read.
+/// Reason why a ledger could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LedgerError {
-    #[error("the ledger {path}: {source}")]
+    #[error("cannot access the ledger {path}: {source}")]
     File { path: String, source: io::Error },
-    #[error("the ledger {path} is none: {source}")]
+    #[error("{path} is not a ledger: {source}")]
     Form { path: String, source: serde_json::Error },
 }
 
-/// The whole account.
+/// All transmissions of a run, and the counters of its devices.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Ledger {
-    /// How many transmissions met each fate.
+    /// Number of transmissions per fate.
     pub(crate) fates: BTreeMap<String, u64>,
-    /// How often the chip raised DIO0, and how often it was reset by its line.
+    /// Rising edges of the chip's DIO0 pin.
     pub(crate) edges: u32,
+    /// Resets through the RESET line.
     pub(crate) resets: u32,
-    /// What a program set on the bus.
+    /// SPI modes that programs set.
     pub(crate) modes: Vec<u32>,
+    /// SPI clocks that programs set.
     pub(crate) clocks_hz: Vec<u32>,
-    /// Each transmission, in the order in which they came.
+    /// All transmissions in their order.
     pub(crate) packets: Vec<Entry>,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Ledger {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) fate: String,
-    /// Whether the chip flagged it good: then it had to be read, and kept.
+    /// The chip flagged the packet good, so the barn has to read and store it.
     pub(crate) good: bool,
     pub(crate) payload: String,
 }
@@ -47,13 +48,13 @@ impl Entry {
         Self {
             fate: name(verdict.fate).to_owned(),
             good: verdict.fate.is_flagged_good(),
-            payload: written(&verdict.payload),
+            payload: payload_text(&verdict.payload),
         }
     }
 }
 
 impl Ledger {
-    /// Writes it so that it is there whole or not at all.
+    /// Writes the ledger atomically: a reader finds all of it or no file.
     pub(crate) fn write(&self, path: &Path) -> Result<(), LedgerError> {
         let failed = |source| LedgerError::File { path: path.display().to_string(), source };
         let text = serde_json::to_vec(self)
@@ -69,15 +70,15 @@ impl Ledger {
     }
 }
 
-/// A payload as a text that is unlike that of any other payload.
-fn written(payload: &[u8]) -> String {
+/// Converts a payload to a text that differs from that of any other payload.
+fn payload_text(payload: &[u8]) -> String {
     match std::str::from_utf8(payload) {
         Ok(text) => text.to_owned(),
         Err(_) => in_base64(&STANDARD.encode(payload)),
     }
 }
 
-/// Bytes that are no text, of which base64 is known. No reader here sends a text that begins so.
+/// Returns the text for a payload that is not UTF-8, from its base64. No reader here sends a text that starts like it.
 pub(crate) fn in_base64(base64: &str) -> String {
     format!("base64:{base64}")
 }

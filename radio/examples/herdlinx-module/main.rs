@@ -1,31 +1,31 @@
-//! Plays an SX1276 module on this machine's kernel interfaces, and compares what its chip heard with what a barn kept.
+//! Emulates an SX1276 module on the kernel's device files, and compares what its chip heard with what a barn stored.
 //!
 //! ```text
-//! herdlinx-module play --ledger heard.json <go            until `go`, a pipe, is closed
+//! herdlinx-module play --ledger heard.json <go            until the pipe `go` is closed
 //! herdlinx-module compare heard.json -- herdlinxd --config barn.toml
 //! ```
 //!
-//! `play` makes `/dev/spidev0.0` and a GPIO chip with RESET on line 25 and DIO0 on line 22, and prints where they are.
-//! Once a program listens there, six readers transmit the payloads of a yard on an emulated air in real time, until
-//! the chip has flagged so many packets good; then the ledger says what became of each transmission.
+//! `play` creates `/dev/spidev0.0` and a GPIO chip with RESET on line 25 and DIO0 on line 22, and prints their paths.
+//! Once a program listens there, six readers transmit the payloads of a yard on an emulated air in real time. They
+//! stop after the chip has flagged the requested number of packets good. The ledger then lists the fate of each
+//! transmission.
 //!
-//! Needs root and the kernel's modules cuse and gpio-sim; `image/test micro` brings a machine that has them.
-#![expect(clippy::print_stdout, reason = "a program that prints what it made and found")]
+//! Needs root and the kernel modules cuse and gpio-sim; `image/test micro` starts a machine that has them.
+#![expect(clippy::print_stdout, reason = "the program prints device paths and results")]
 
 mod compare;
 mod ledger;
-mod log;
 mod play;
-
-use std::path::PathBuf;
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
+mod stored_payloads;
 
 use crate::ledger::Ledger;
 use crate::play::{Module, PlayRequest};
+use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// Plays an SX1276 module on this machine's kernel interfaces.
+/// Emulates an SX1276 module on the kernel's device files
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -34,35 +34,32 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Be a module with readers around it until standard input ends
+    /// Emulate a module with readers around it until standard input ends
     Play(PlayRequest),
-    /// Look for each packet that the chip flagged good in a barn's log: once, and nothing else
+    /// Check that a barn stored each packet that the chip flagged good exactly once, and nothing else
     Compare {
-        /// What `play` wrote
+        /// Ledger that `play` wrote
         ledger: PathBuf,
-        /// Leave this one of the stored payloads out, counted from 1: so one sees that it would be noticed
+        /// Leave out the N-th stored payload, to test that a missing one is noticed
         #[arg(long, value_name = "N")]
         withhold: Option<usize>,
-        /// When the barn said that its first read is kept, as its log has it: how long that is after the kernel's start
-        /// is then told
+        /// Time at which the barn logged its first recorded payload; prints how long after the kernel's start that was
         #[arg(long, value_name = "TIME")]
         first_kept: Option<String>,
-        /// How the barn's program is called, without a command
+        /// Program of the barn with its options, without a command
         #[arg(last = true, required = true)]
         barn: Vec<String>,
     },
 }
 
-type Failed = Box<dyn std::error::Error>;
-
 fn main() -> ExitCode {
-    let carried_out = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Play(request) => play(&request).map(|()| true),
         Command::Compare { ledger, withhold, first_kept, barn } => {
             compare(&ledger, withhold, first_kept.as_deref(), &barn)
         }
     };
-    match carried_out {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -72,28 +69,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn play(request: &PlayRequest) -> Result<(), Failed> {
-    let module = Module::make(request)?;
+fn play(request: &PlayRequest) -> Result<(), Box<dyn Error>> {
+    let module = Module::new(request)?;
     println!("spi={}\ngpio_chip={}", module.spi().display(), module.gpio_chip().display());
     module.play(request)?.write(&request.ledger)?;
-    // The devices stay as long as somebody may use them.
+    // The devices stay until the caller closes standard input, because a program may still use them.
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(())
 }
 
-/// Prints the comparison as one line of JSON; true if the barn kept what the chip heard.
+/// Prints the comparison as one line of JSON. Returns `true` if the barn stored what the chip heard.
 fn compare(
-    ledger: &std::path::Path,
+    ledger: &Path,
     withhold: Option<usize>,
     first_kept: Option<&str>,
     barn: &[String],
-) -> Result<bool, Failed> {
-    let heard = Ledger::read(ledger)?;
-    let mut stored = log::read(barn)?;
+) -> Result<bool, Box<dyn Error>> {
+    let ledger = Ledger::read(ledger)?;
+    let mut stored = stored_payloads::read(barn)?;
     if let Some(at) = withhold.and_then(|n| n.checked_sub(1)).filter(|at| *at < stored.len()) {
         stored.remove(at);
     }
-    let outcome = compare::compare(&heard, &stored, first_kept)?;
-    println!("{}", serde_json::to_string(&outcome)?);
-    Ok(outcome.is_equal())
+    let comparison = compare::compare(&ledger, &stored, first_kept)?;
+    println!("{}", serde_json::to_string(&comparison)?);
+    Ok(comparison.is_equal())
 }

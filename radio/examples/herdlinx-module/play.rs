@@ -1,41 +1,39 @@
-//! A module with readers around it.
+//! The command `play`: an emulated module with readers around it.
 
+use crate::ledger::{Entry, Ledger};
+use radio::emulator::device::{DeviceError, Dio0Wire, Spidev, Wires};
+use radio::emulator::{Air, AirOptions, Chip, Fate, Pace, Poisson, Reader, ReaderOptions, Register};
+use radio::simulated::{MODULATION, Traffic};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use radio::emulator::device::{DeviceError, Dio0Wire, Spidev, Wires};
-use radio::emulator::{Air, AirOptions, Chip, Fate, Pace, Poisson, Reader, ReaderOptions, Register};
-use radio::simulated::{MODULATION, Traffic};
-
-use crate::ledger::{Entry, Ledger};
-
-/// As in a simulated yard: one at each station of a chute.
+/// Number of readers: one at each station of a chute, as in a simulated yard.
 const READERS: u16 = 6;
-/// LoRa's continuous receive mode.
+/// Value of the mode register in LoRa's continuous receive mode.
 const LISTENING: u8 = 0x85;
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Nothing new on the air for so long: something is broken.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
+/// Longest time without progress before the run fails.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// So many packets lie between two lines that say how far it is.
-const TOLD_EVERY: u64 = 250;
+/// Number of packets between two progress lines.
+const PROGRESS_PACKETS: u64 = 250;
 
-/// How to play.
+/// Options of `play`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlayRequest {
-    /// The ledger that is written once the chip has heard all
+    /// File for the ledger, written when the last packet was read
     #[arg(long)]
     pub(crate) ledger: PathBuf,
-    /// Readers fall silent when the chip has flagged so many packets good
+    /// Stop the readers after the chip has flagged this many packets good
     #[arg(long, default_value_t = 1_000)]
     packets: u64,
-    /// Same seed, same payloads
+    /// Seed of the payloads; equal seeds give equal payloads
     #[arg(long, default_value_t = 7)]
     seed: u64,
-    /// Payloads a second, for all readers together; the air carries some 15
+    /// Payloads per second of all readers together; the air carries about 15
     #[arg(long, default_value_t = 10.0)]
     rate_per_s: f64,
-    /// Speed of the air's clock: 1 is real time
+    /// Speed of the air's clock; 1 is real time
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
     /// Probability that a packet arrives with a wrong CRC
@@ -44,23 +42,23 @@ pub(crate) struct PlayRequest {
     /// Name of the SPI device below /dev
     #[arg(long, default_value = "spidev0.0")]
     device: String,
-    /// Leave DIO0 unwired
+    /// Do not connect DIO0
     #[arg(long)]
     cut_dio0: bool,
 }
 
-/// Why it cannot be played.
+/// Reason why the run failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlayError {
     #[error(transparent)]
     Device(#[from] DeviceError),
-    #[error("no program has put the chip into its receive mode for {} s", PATIENCE.as_secs())]
-    NobodyListens,
-    #[error("the chip has heard nothing for {} s, {heard} packets so far; the fates: {fates:?}", PATIENCE.as_secs())]
+    #[error("no program put the chip into receive mode within {} s", PATIENCE.as_secs())]
+    NoListener,
+    #[error("the chip has heard nothing for {} s, after {heard} packets; fates: {fates:?}", PATIENCE.as_secs())]
     Silence { heard: u64, fates: Vec<(Fate, u64)> },
 }
 
-/// A chip on an air, behind files of the kernel.
+/// An emulated chip behind the kernel's device files.
 #[derive(Debug)]
 pub(crate) struct Module {
     air: Air,
@@ -70,12 +68,12 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    pub(crate) fn make(request: &PlayRequest) -> Result<Self, PlayError> {
+    pub(crate) fn new(request: &PlayRequest) -> Result<Self, PlayError> {
         let pace = Pace::RealTime { speed: request.speed };
         let (seed, corruption) = (request.seed, request.corruption);
         let air = Air::new(AirOptions { seed, pace, corruption, ..AirOptions::default() });
         let chip = air.chip("barn");
-        let dio0 = if request.cut_dio0 { Dio0Wire::Cut } else { Dio0Wire::Whole };
+        let dio0 = if request.cut_dio0 { Dio0Wire::Cut } else { Dio0Wire::Connected };
         let wires = Wires::new(&chip, dio0)?;
         let spidev = Spidev::new(&request.device, &chip)?;
         Ok(Self { air, chip, wires, spidev })
@@ -89,38 +87,39 @@ impl Module {
         self.wires.gpio_chip()
     }
 
-    /// Waits for a program that listens, lets the readers transmit, and gives the account.
+    /// Waits for a program to listen, lets the readers transmit, and returns the ledger.
     pub(crate) fn play(&self, request: &PlayRequest) -> Result<Ledger, PlayError> {
-        until(|| self.chip.register(Register::OpMode) == LISTENING).ok_or(PlayError::NobodyListens)?;
-        let readers = self.readers(request);
-        let mut told = 0;
+        wait_until(|| self.chip.register(Register::OpMode) == LISTENING).ok_or(PlayError::NoListener)?;
+        let readers = self.start_readers(request);
+        let mut reported = 0;
         while self.heard() < request.packets {
             let before = self.chip.tally().total();
-            until(|| self.chip.tally().total() > before).ok_or_else(|| self.silence())?;
-            if self.heard() / TOLD_EVERY > told {
-                told = self.heard() / TOLD_EVERY;
+            wait_until(|| self.chip.tally().total() > before).ok_or_else(|| self.silence())?;
+            if self.heard() / PROGRESS_PACKETS > reported {
+                reported = self.heard() / PROGRESS_PACKETS;
                 eprintln!("herdlinx-module: the chip has heard {} packets", self.heard());
             }
         }
-        // Also what was to come next, which nobody would find in the account.
+        // An empty series also cancels the next payload of each reader, which would be missing in the ledger.
         for reader in &readers {
             reader.feed(std::iter::empty());
         }
-        // What is not read by then counts as lost.
-        until(|| self.is_settled(&readers)).unwrap_or_else(|| eprintln!("herdlinx-module: not all is read"));
-        Ok(self.account())
+        // Packets that are still unread after the wait count as lost.
+        wait_until(|| self.is_settled(&readers))
+            .unwrap_or_else(|| eprintln!("herdlinx-module: some packets are still unread"));
+        Ok(self.ledger())
     }
 
-    /// Readers that go on for ever. Each has payloads of its own, so that none is transmitted twice.
-    fn readers(&self, request: &PlayRequest) -> Vec<Reader> {
+    /// Starts readers that transmit without end. Each has its own payloads, so that none is transmitted twice.
+    fn start_readers(&self, request: &PlayRequest) -> Vec<Reader> {
         let traffic = Traffic { seed: request.seed, ..Traffic::default() };
         let begin = self.air.now();
         let readers = (0..READERS).map(|place| {
-            let (seed, place_of) = (request.seed + u64::from(place), usize::from(place));
+            let (seed, offset) = (request.seed + u64::from(place), usize::from(place));
             let name = format!("station {place}");
             let reader =
                 self.air.reader(ReaderOptions { name, seed, modulation: MODULATION, ..ReaderOptions::default() });
-            let payloads = traffic.payloads().skip(place_of).step_by(usize::from(READERS));
+            let payloads = traffic.payloads().skip(offset).step_by(usize::from(READERS));
             let times = Poisson::new(seed, request.rate_per_s / f64::from(READERS)).map(move |at| begin + at);
             reader.feed(times.zip(payloads));
             reader
@@ -147,7 +146,7 @@ impl Module {
         Fate::ALL.into_iter().map(|fate| (fate, tally.of(fate))).filter(|(_, count)| *count > 0).collect()
     }
 
-    fn account(&self) -> Ledger {
+    fn ledger(&self) -> Ledger {
         let packets: Vec<Entry> = self.chip.verdicts().iter().map(Entry::of).collect();
         let mut ledger = Ledger {
             edges: self.wires.edges(),
@@ -164,14 +163,14 @@ impl Module {
     }
 }
 
-/// Waits until it holds. None where it did not for too long.
-fn until(holds: impl Fn() -> bool) -> Option<()> {
+/// Waits until a condition holds. Returns `None` if that takes too long.
+fn wait_until(holds: impl Fn() -> bool) -> Option<()> {
     let begun = Instant::now();
     while !holds() {
         if begun.elapsed() > PATIENCE {
             return None;
         }
-        sleep(LOOK_EVERY);
+        sleep(POLL_INTERVAL);
     }
     Some(())
 }

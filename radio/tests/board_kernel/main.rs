@@ -31,7 +31,7 @@ impl Bench {
     fn new(select: u32) -> Self {
         let air = Air::new(AirOptions { pace: Pace::RealTime { speed: 1.0 }, ..AirOptions::default() });
         let chip = air.chip("barn");
-        let wires = Wires::new(&chip, Dio0Wire::Whole).unwrap();
+        let wires = Wires::new(&chip, Dio0Wire::Connected).unwrap();
         let spidev = Spidev::new(&format!("spidev0.{select}"), &chip).unwrap();
         let settings = Sx127xSettings {
             spi: spidev.path().to_owned(),

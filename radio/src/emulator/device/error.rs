@@ -1,41 +1,41 @@
-//! Why a chip cannot be put behind files of the kernel.
+//! Errors of emulated devices.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a device could not be made. Each says what to do.
+/// Reason why a device could not be created or removed. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// The kernel makes no devices for us.
-    #[error("opening /dev/cuse: {0}; be root, and load the kernel's module (`modprobe cuse`)")]
+    /// The kernel does not let this process create character devices.
+    #[error("cannot open /dev/cuse: {0}; run as root, and load the kernel module (`modprobe cuse`)")]
     Cuse(#[source] io::Error),
-    /// It said that it would.
-    #[error("{path} is still not {expected} after {waited_s} s; is there another device of that name? (`dmesg`)")]
+    /// The kernel accepted the device, but its file did not appear or disappear in time.
+    #[error("{path} is not {expected} after {waited_s} s; is there another device with this name? (see `dmesg`)")]
     Unchanged {
-        /// The device.
+        /// Path of the device.
         path: PathBuf,
         /// "there" or "gone".
         expected: &'static str,
-        /// How long it was waited for.
+        /// Length of the wait in seconds.
         waited_s: u64,
     },
-    /// The kernel makes no GPIO chips for us, or not this one.
+    /// The kernel does not let this process create or configure a GPIO chip.
     #[error(
-        "making a GPIO chip by {path}: {source}; be root, load the module (`modprobe gpio-sim`), and mount configfs at /sys/kernel/config"
+        "cannot set up a GPIO chip through {path}: {source}; run as root, load the kernel module (`modprobe gpio-sim`), and mount configfs at /sys/kernel/config"
     )]
     GpioSim {
-        /// What was made or written.
+        /// Path that was created, read or written.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The system gave no thread.
-    #[error("starting a thread for {name}: {source}")]
+    /// The system could not start a thread.
+    #[error("cannot start a thread for {name}: {source}")]
     Thread {
-        /// What for.
+        /// Purpose of the thread.
         name: &'static str,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
 }

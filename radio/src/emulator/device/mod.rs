@@ -1,12 +1,12 @@
-//! An emulated chip behind files of the kernel, where programs look for a real one.
+//! An emulated chip behind the kernel's device files, where programs look for a real one.
 //!
-//! [`Spidev`] is a `/dev/spidevB.S` that this process answers for, through the kernel's CUSE; [`Wires`] are RESET and
-//! DIO0, on lines of a GPIO chip that the kernel's gpio-sim makes up. Between the chip and a program that opens these
-//! files lies what lies there in a barn: system calls, the GPIO character device and its edges. What stays untried: the
-//! SPI controller and its chip select, mapped registers, and copper.
+//! [`Spidev`] is a `/dev/spidevB.S` that this process serves through the kernel's CUSE. [`Wires`] connect RESET and DIO0
+//! to lines of a GPIO chip that the kernel module gpio-sim creates. A program that opens these files goes through the
+//! same layers as in a barn: system calls, the GPIO character device and its edges. Not covered are the SPI controller
+//! and its chip select, memory-mapped registers, and the copper.
 //!
-//! Needs root, the modules `cuse` and `gpio-sim`, and configfs at `/sys/kernel/config`. The air of the chip must keep
-//! [real time](super::Pace::RealTime): nobody here can make it wait for a program in the kernel.
+//! Needs root, the kernel modules `cuse` and `gpio-sim`, and configfs at `/sys/kernel/config`. The chip's air must run in
+//! [real time](super::Pace::RealTime), because nothing here can make it wait for a program behind the kernel.
 
 mod cuse;
 mod error;

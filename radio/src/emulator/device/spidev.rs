@@ -1,33 +1,35 @@
-//! A `/dev/spidevB.S` that is answered for in this process. Its requests: include/uapi/linux/spi/spidev.h.
+//! A `/dev/spidevB.S` that this process serves. Its requests: include/uapi/linux/spi/spidev.h.
 
+use super::cuse::{self, Cuse, Errno, Ioctl, MemoryRange, Request};
+use super::error::DeviceError;
+use crate::emulator::host::{Chip, Spi02};
+use embedded_hal_02::blocking::spi::{Transfer as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
-use embedded_hal_02::blocking::spi::{Transfer as _, Write as _};
-
-use super::DeviceError;
-use super::cuse::{self, Asked, Cuse, Errno, Ioctl, Place};
-use crate::emulator::{Chip, Spi02};
-
 const SET_MODE: u32 = 0x4001_6b01;
 const SET_MODE_32: u32 = 0x4004_6b05;
 const SET_MAX_SPEED_HZ: u32 = 0x4004_6b04;
-/// `SPI_IOC_MESSAGE(n)` without its size, and the size of one transfer in it.
+/// `SPI_IOC_MESSAGE(n)` without its size.
 const MESSAGE: u32 = 0x4000_6b00;
+/// Bits of an ioctl number other than the size.
 const MESSAGE_MASK: u32 = 0xc000_ffff;
+/// Size of one transfer in a message.
 const TRANSFER_BYTES: usize = 32;
-/// An ioctl that brings data, by the direction in its number.
+/// Direction in the number of an ioctl that carries data to the device.
 const WRITES: u32 = 1;
 
-/// The kernel makes a device at once, and takes it away with the last request to it.
+/// Longest wait for the kernel, which creates a device at once and removes it with the last request to it.
 const PATIENCE: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// A SPI device with an emulated chip behind it. It is there until it is unplugged, or the process ends: the kernel
-/// gives no way to wake the thread that answers.
+/// A SPI device with an emulated chip behind it.
+///
+/// It exists until it is unplugged or the process ends. Dropping it does not remove it, because the kernel offers no
+/// way to wake the thread that answers.
 #[derive(Debug)]
 pub struct Spidev {
     path: PathBuf,
@@ -37,12 +39,12 @@ pub struct Spidev {
 #[derive(Debug, Default)]
 struct Shared {
     unplugged: AtomicBool,
-    set: Mutex<Set>,
+    settings: Mutex<BusSettings>,
 }
 
-/// What was set, each value once, in the order of the first time.
+/// Settings that programs made, each value once, in the order of their first use.
 #[derive(Debug, Default)]
-struct Set {
+struct BusSettings {
     modes: Vec<u32>,
     clocks_hz: Vec<u32>,
 }
@@ -55,16 +57,16 @@ struct Server {
     shared: Arc<Shared>,
 }
 
-/// One transfer of a message: where its bytes are in the caller's memory.
-#[derive(Debug, Clone, Copy)]
+/// One transfer of a message. Addresses are in the caller's memory; 0 stands for no buffer.
+#[derive(Clone, Copy, Debug)]
 struct Transfer {
-    out: u64,
-    back: u64,
+    send_address: u64,
+    receive_address: u64,
     bytes: usize,
 }
 
 impl Spidev {
-    /// Makes the device `/dev/NAME` with this chip behind it. Returns when it is there.
+    /// Creates the device `/dev/NAME` with this chip behind it, and waits until it is there.
     pub fn new(name: &str, chip: &Chip) -> Result<Self, DeviceError> {
         let path = Path::new("/dev").join(name);
         let cuse = Cuse::open().map_err(DeviceError::Cuse)?;
@@ -77,22 +79,23 @@ impl Spidev {
         Ok(device)
     }
 
-    /// The device's file.
+    /// Returns the path of the device file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The SPI modes that were set.
+    /// Returns the SPI modes that programs have set.
     pub fn modes(&self) -> Vec<u32> {
-        self.shared.set.lock().unwrap_or_else(PoisonError::into_inner).modes.clone()
+        self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner).modes.clone()
     }
 
-    /// The clocks that were set, in Hz.
+    /// Returns the clocks in Hz that programs have set.
     pub fn clocks_hz(&self) -> Vec<u32> {
-        self.shared.set.lock().unwrap_or_else(PoisonError::into_inner).clocks_hz.clone()
+        self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner).clocks_hz.clone()
     }
 
-    /// From the next request on there is no such device. Returns when it is gone: somebody must be using it.
+    /// Removes the device at its next request and waits until it is gone. A program has to be using it meanwhile,
+    /// because only a request wakes the thread that removes it.
     pub fn unplug(&self) -> Result<(), DeviceError> {
         self.shared.unplugged.store(true, SeqCst);
         self.wait_until("gone", |path| !path.exists())
@@ -104,119 +107,127 @@ impl Spidev {
             if begun.elapsed() > PATIENCE {
                 return Err(DeviceError::Unchanged { path: self.path.clone(), expected, waited_s: PATIENCE.as_secs() });
             }
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
 }
 
 impl Server {
-    /// Answers until the device is unplugged, which is done by letting go of `/dev/cuse`.
+    /// Answers requests until the device is unplugged. Closing `/dev/cuse` on return removes the device.
     fn run(mut self) {
         loop {
-            let (unique, asked) = match self.cuse.next() {
+            let (unique, request) = match self.cuse.next() {
                 Ok(request) => request,
-                Err(error) => return tracing::error!(%error, name = self.name, "a SPI device ends"),
+                Err(error) => return tracing::error!(%error, name = self.name, "emulated SPI device stopped"),
             };
             if self.shared.unplugged.load(SeqCst) {
                 return;
             }
-            let answer = match asked {
-                Asked::Init => Ok(cuse::device(&self.name)),
-                Asked::Open => Ok(cuse::opened()),
-                Asked::Close => Ok(Vec::new()),
-                Asked::Write(bytes) => self.write(&bytes),
-                Asked::Ioctl(ioctl) => self.ioctl(&ioctl),
-                Asked::Interrupt => continue,
-                Asked::Other => Err(Errno::NOT_IMPLEMENTED),
+            let answer = match request {
+                Request::Init => Ok(cuse::init_answer(&self.name)),
+                Request::Open => Ok(cuse::open_answer()),
+                Request::Close => Ok(Vec::new()),
+                Request::Write(bytes) => self.write(&bytes),
+                Request::Ioctl(ioctl) => self.ioctl(&ioctl),
+                Request::Interrupt => continue,
+                Request::Other => Err(Errno::NOT_IMPLEMENTED),
             };
             if let Err(error) = self.cuse.answer(unique, answer) {
-                return tracing::error!(%error, name = self.name, "a SPI device ends");
+                return tracing::error!(%error, name = self.name, "emulated SPI device stopped");
             }
         }
     }
 
-    /// A plain write is one frame of chip select.
+    /// Carries out a plain write as one chip-select frame.
     fn write(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Errno> {
         self.bus.write(bytes).map_err(|_| Errno::IO)?;
-        Ok(cuse::written(bytes.len()))
+        Ok(cuse::write_answer(bytes.len()))
     }
 
     fn ioctl(&mut self, ioctl: &Ioctl) -> Result<Vec<u8>, Errno> {
-        let whole = (ioctl.argument, (ioctl.command >> 16) as usize & 0x3fff);
+        let argument = (ioctl.argument, (ioctl.command >> 16) as usize & 0x3fff);
         if ioctl.data.is_empty() {
             return if ioctl.command >> 30 == WRITES {
-                Ok(cuse::again(&[whole], &[]))
+                Ok(cuse::retry_answer(&[argument], &[]))
             } else {
                 Err(Errno::NO_SUCH_REQUEST)
             };
         }
         if ioctl.command & MESSAGE_MASK == MESSAGE {
-            return self.message(whole, &ioctl.data, ioctl.room_bytes);
+            return self.message(argument, &ioctl.data, ioctl.room_bytes);
         }
-        // Values that are set and not read back.
+        // Settings are accepted and recorded, but change nothing.
         let value = ioctl.data.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte));
-        let mut set = self.shared.set.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = self.shared.settings.lock().unwrap_or_else(PoisonError::into_inner);
         match ioctl.command {
-            SET_MODE | SET_MODE_32 => note(&mut set.modes, value),
-            SET_MAX_SPEED_HZ => note(&mut set.clocks_hz, value),
+            SET_MODE | SET_MODE_32 => push_new(&mut settings.modes, value),
+            SET_MAX_SPEED_HZ => push_new(&mut settings.clocks_hz, value),
             _ => {}
         }
-        Ok(cuse::done(0, &[]))
+        Ok(cuse::ioctl_answer(0, &[]))
     }
 
-    /// A message is one frame of chip select, however many transfers it has. First its transfers are known, then, in a
-    /// second round, their bytes.
-    fn message(&mut self, whole: Place, data: &[u8], room_bytes: u32) -> Result<Vec<u8>, Errno> {
-        let (head, sent) = data.split_at_checked(whole.1).ok_or(Errno::INVALID)?;
+    /// Carries out a message as one chip-select frame, however many transfers it has.
+    ///
+    /// The first round brings the list of transfers and asks for their bytes. The second round brings these, too.
+    fn message(&mut self, list: MemoryRange, data: &[u8], room_bytes: u32) -> Result<Vec<u8>, Errno> {
+        let (head, sent) = data.split_at_checked(list.1).ok_or(Errno::INVALID)?;
         let transfers = head.chunks(TRANSFER_BYTES).map(Transfer::of).collect::<Option<Vec<_>>>();
         let transfers = transfers.ok_or(Errno::INVALID)?;
         if sent.is_empty() && room_bytes == 0 {
-            let out = transfers.iter().filter(|one| one.out != 0).map(|one| (one.out, one.bytes));
-            let back: Vec<Place> =
-                transfers.iter().filter(|one| one.back != 0).map(|one| (one.back, one.bytes)).collect();
-            return Ok(cuse::again(&std::iter::once(whole).chain(out).collect::<Vec<_>>(), &back));
+            return Ok(ask_for_bytes(list, &transfers));
         }
         let mut frame = frame_of(&transfers, sent).ok_or(Errno::INVALID)?;
         self.bus.transfer(&mut frame).map_err(|_| Errno::IO)?;
-        let (mut rest, mut back) = (frame.as_slice(), Vec::new());
-        for one in &transfers {
-            let (bytes, behind) = rest.split_at_checked(one.bytes).ok_or(Errno::INVALID)?;
-            rest = behind;
-            if one.back != 0 {
-                back.extend(bytes);
+        let (mut rest, mut received) = (frame.as_slice(), Vec::new());
+        for transfer in &transfers {
+            let (bytes, remaining) = rest.split_at_checked(transfer.bytes).ok_or(Errno::INVALID)?;
+            rest = remaining;
+            if transfer.receive_address != 0 {
+                received.extend(bytes);
             }
         }
-        Ok(cuse::done(frame.len(), &back))
+        Ok(cuse::ioctl_answer(frame.len(), &received))
     }
 }
 
 impl Transfer {
     fn of(bytes: &[u8]) -> Option<Self> {
         let length = usize::try_from(cuse::u32_at(bytes, 16)?).ok()?;
-        Some(Self { out: cuse::u64_at(bytes, 0)?, back: cuse::u64_at(bytes, 8)?, bytes: length })
+        Some(Self { send_address: cuse::u64_at(bytes, 0)?, receive_address: cuse::u64_at(bytes, 8)?, bytes: length })
     }
 }
 
-/// The bytes that go out, with zeros where a transfer only reads.
+/// Returns the answer that asks for the list again, with the bytes to send and room for the bytes to receive.
+fn ask_for_bytes(list: MemoryRange, transfers: &[Transfer]) -> Vec<u8> {
+    let ranges = |address: fn(&Transfer) -> u64| {
+        transfers.iter().map(move |transfer| (address(transfer), transfer.bytes)).filter(|(address, _)| *address != 0)
+    };
+    let input: Vec<MemoryRange> = std::iter::once(list).chain(ranges(|transfer| transfer.send_address)).collect();
+    let output: Vec<MemoryRange> = ranges(|transfer| transfer.receive_address).collect();
+    cuse::retry_answer(&input, &output)
+}
+
+/// Returns the bytes that go out, with zeros for transfers that only read.
 fn frame_of(transfers: &[Transfer], mut sent: &[u8]) -> Option<Vec<u8>> {
     let mut frame = Vec::new();
-    for one in transfers {
-        if one.out == 0 {
-            // A length that no message has would be an allocation of that length.
-            let at_most = usize::from(u16::MAX);
-            frame.resize(frame.len() + Some(one.bytes).filter(|bytes| *bytes <= at_most)?, 0);
+    for transfer in transfers {
+        if transfer.send_address == 0 {
+            // The caller names this length without bytes to back it, so an absurd one would be allocated.
+            let max_bytes = usize::from(u16::MAX);
+            frame.resize(frame.len() + Some(transfer.bytes).filter(|bytes| *bytes <= max_bytes)?, 0);
         } else {
-            let (bytes, behind) = sent.split_at_checked(one.bytes)?;
+            let (bytes, remaining) = sent.split_at_checked(transfer.bytes)?;
             frame.extend(bytes);
-            sent = behind;
+            sent = remaining;
         }
     }
     Some(frame)
 }
 
-fn note(seen: &mut Vec<u32>, value: u32) {
-    if !seen.contains(&value) {
-        seen.push(value);
+fn push_new(values: &mut Vec<u32>, value: u32) {
+    if !values.contains(&value) {
+        values.push(value);
     }
 }

@@ -1,11 +1,12 @@
+//! Arbitrary sequences of actions by host, world and bad luck.
+
+use super::*;
+use crate::emulator::{DeadBus, Faults, LostEdges, ReaderOptions, StuckLine};
 use proptest::prelude::*;
 
-use super::super::{DeadBus, Faults, LostEdges, ReaderOptions, StuckLine};
-use super::*;
-
-/// What a host, the world and bad luck can do to a chip.
+/// An action of a host, the world or bad luck on a chip.
 #[derive(Debug, Clone)]
-enum Deed {
+enum Action {
     Frame(Vec<u8>),
     Mode(u8),
     Transmit(Vec<u8>, u8, f64, bool),
@@ -16,19 +17,19 @@ enum Deed {
     Faults(u8),
 }
 
-fn deed() -> impl Strategy<Value = Deed> {
+fn action() -> impl Strategy<Value = Action> {
     let payload = || prop::collection::vec(any::<u8>(), 1..=255);
     prop_oneof![
-        4 => prop::collection::vec(any::<u8>(), 0..300).prop_map(Deed::Frame),
-        4 => (0..8_u8).prop_map(Deed::Mode),
+        4 => prop::collection::vec(any::<u8>(), 0..300).prop_map(Action::Frame),
+        4 => (0..8_u8).prop_map(Action::Mode),
         4 => (payload(), 7..=12_u8, -140.0..10.0_f64, any::<bool>()).prop_map(|(payload, factor, dbm, crc)| {
-            Deed::Transmit(payload, factor, dbm, crc)
+            Action::Transmit(payload, factor, dbm, crc)
         }),
-        2 => payload().prop_map(Deed::Give),
-        4 => (0..400_000_u32).prop_map(Deed::Pass),
-        1 => Just(Deed::Reset),
-        1 => any::<u16>().prop_map(Deed::BrownOut),
-        1 => (0..8_u8).prop_map(Deed::Faults),
+        2 => payload().prop_map(Action::Give),
+        4 => (0..400_000_u32).prop_map(Action::Pass),
+        1 => Just(Action::Reset),
+        1 => any::<u16>().prop_map(Action::BrownOut),
+        1 => (0..8_u8).prop_map(Action::Faults),
     ]
 }
 
@@ -48,25 +49,25 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_done_to_it_the_air_goes_on_and_its_ledger_adds_up(deeds in prop::collection::vec(deed(), 1..60)) {
+    fn arbitrary_actions_leave_a_running_air_and_a_consistent_ledger(actions in prop::collection::vec(action(), 1..60)) {
         let air = Air::default();
         let mut host = Host::listening(&air);
         let reader = air.reader(ReaderOptions::default());
-        for deed in deeds {
-            match deed {
-                // A failing bus refuses.
-                Deed::Frame(mut words) => drop(host.spi.transfer(&mut words).map(<[u8]>::len)),
-                Deed::Mode(mode) => _ = host.spi.write(&[0x81, 0x80 | mode]),
-                Deed::Transmit(payload, factor, rssi_dbm, crc) => {
+        for action in actions {
+            match action {
+                // A failing bus returns an error.
+                Action::Frame(mut words) => drop(host.spi.transfer(&mut words).map(<[u8]>::len)),
+                Action::Mode(mode) => _ = host.spi.write(&[0x81, 0x80 | mode]),
+                Action::Transmit(payload, factor, rssi_dbm, crc) => {
                     let modulation = modulation(factor, Bandwidth::Khz125);
                     let transmission = Transmission { payload, modulation, rssi_dbm, crc, ..Transmission::default() };
                     air.transmit(transmission, Duration::ZERO).unwrap();
                 }
-                Deed::Give(payload) => _ = reader.send(&payload),
-                Deed::Pass(us) => air.pass(Duration::from_micros(u64::from(us))),
-                Deed::Reset => host.chip.reset_spontaneously(),
-                Deed::BrownOut(ms) => host.chip.brown_out(Duration::from_millis(u64::from(ms))),
-                Deed::Faults(kind) => host.chip.set_faults(faults(kind)),
+                Action::Give(payload) => _ = reader.send(&payload),
+                Action::Pass(us) => air.pass(Duration::from_micros(u64::from(us))),
+                Action::Reset => host.chip.reset_spontaneously(),
+                Action::BrownOut(ms) => host.chip.brown_out(Duration::from_millis(u64::from(ms))),
+                Action::Faults(kind) => host.chip.set_faults(faults(kind)),
             }
         }
         host.chip.set_faults(Faults::default());
@@ -83,11 +84,11 @@ proptest! {
 }
 
 #[test]
-fn the_end_of_time_is_no_end_of_the_program() {
+fn end_of_the_clock_does_not_panic() {
     let air = Air::default();
     let mut host = Host::listening(&air);
     air.pass(Duration::MAX);
-    host.hear(Transmission::of(*b"a"));
+    host.receive(Transmission::of(*b"a"));
     air.pass(Duration::MAX);
     host.chip.brown_out(Duration::MAX);
     assert_eq!(host.wait(Duration::ZERO), Wake::TimedOut);

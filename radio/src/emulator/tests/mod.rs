@@ -1,4 +1,4 @@
-//! What the emulated chip and its air do, told one by one, through the wires that every host has.
+//! The behavior of the emulated chip and its air, observed through the wires that every host has.
 
 mod arbitrary_actions;
 mod collisions;
@@ -13,14 +13,12 @@ mod registers;
 mod time;
 mod transmission;
 
-use std::time::Duration;
-
-use embedded_hal_02::blocking::spi::{Transfer, Write};
-
 use super::registers::Register;
 use super::{Air, Chip, Dio0, Fate, Spi02, Transmission};
 use crate::board::{EdgeLine, Wake};
 use crate::lora::{Bandwidth, Modulation, SpreadingFactor};
+use embedded_hal_02::blocking::spi::{Transfer, Write};
+use std::time::Duration;
 
 const SLEEP: u8 = 0;
 const STANDBY: u8 = 1;
@@ -41,7 +39,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// A chip with someone at its wires.
+/// A chip with a host at its wires.
 struct Host {
     air: Air,
     chip: Chip,
@@ -50,29 +48,29 @@ struct Host {
 }
 
 impl Host {
-    /// A chip as it is after power-up.
-    fn fresh(air: &Air, name: &str) -> Self {
+    /// Returns a chip as it is after power-up.
+    fn powered_up(air: &Air, name: &str) -> Self {
         let chip = air.chip(name);
         Self { air: air.clone(), spi: chip.spi02(), dio0: chip.dio0(), chip }
     }
 
-    /// A chip in LoRa's standby, set to this.
-    fn set_to(air: &Air, name: &str, modulation: &Modulation) -> Self {
-        let mut host = Self::fresh(air, name);
-        host.mode(SLEEP);
-        host.set(modulation);
-        host.mode(STANDBY);
+    /// Returns a LoRa chip in standby with this modulation.
+    fn in_standby(air: &Air, name: &str, modulation: &Modulation) -> Self {
+        let mut host = Self::powered_up(air, name);
+        host.set_mode(SLEEP);
+        host.configure(modulation);
+        host.set_mode(STANDBY);
         host
     }
 
-    /// A chip that receives with the default modulation.
+    /// Returns a chip that receives with the default modulation.
     fn listening(air: &Air) -> Self {
-        let mut host = Self::set_to(air, "barn", &Modulation::default());
-        host.mode(RECEIVE);
+        let mut host = Self::in_standby(air, "barn", &Modulation::default());
+        host.set_mode(RECEIVE);
         host
     }
 
-    fn set(&mut self, modulation: &Modulation) {
+    fn configure(&mut self, modulation: &Modulation) {
         let frf = u32::try_from(((u64::from(modulation.frequency_hz) << 19) + 16_000_000) / 32_000_000).unwrap();
         self.write_burst(Register::FrfMsb, &frf.to_be_bytes()[1..]);
         let bandwidth = Bandwidth::ALL.iter().position(|bandwidth| *bandwidth == modulation.bandwidth).unwrap();
@@ -84,11 +82,11 @@ impl Host {
         self.write(Register::SyncWord, modulation.sync_word);
     }
 
-    fn mode(&mut self, mode: u8) {
+    fn set_mode(&mut self, mode: u8) {
         self.write(Register::OpMode, 0x80 | mode);
     }
 
-    fn mode_now(&mut self) -> u8 {
+    fn op_mode(&mut self) -> u8 {
         self.read(Register::OpMode)
     }
 
@@ -120,7 +118,7 @@ impl Host {
         self.write(Register::IrqFlags, 0xFF);
     }
 
-    /// The last packet, as its registers say where it lies.
+    /// Reads the last packet from the place that the registers name.
     fn last_packet(&mut self) -> Vec<u8> {
         let start = self.read(Register::FifoRxCurrentAddr);
         let length = self.read(Register::RxNbBytes);
@@ -128,21 +126,21 @@ impl Host {
         self.read_burst(Register::Fifo, usize::from(length))
     }
 
-    /// Loads a payload at the base of what is sent, and sends it.
+    /// Loads a payload at the transmit base address and sends it.
     fn send(&mut self, payload: &[u8]) {
         let base = self.read(Register::FifoTxBaseAddr);
         self.write(Register::FifoAddrPtr, base);
         self.write_burst(Register::Fifo, payload);
         self.write(Register::PayloadLength, u8::try_from(payload.len()).unwrap());
-        self.mode(TRANSMIT);
+        self.set_mode(TRANSMIT);
     }
 
-    fn wait(&mut self, at_most: Duration) -> Wake {
-        self.dio0.wait(at_most).unwrap()
+    fn wait(&mut self, timeout: Duration) -> Wake {
+        self.dio0.wait(timeout).unwrap()
     }
 
-    /// Transmits now, and lets time pass until all is quiet again.
-    fn hear(&mut self, transmission: Transmission) {
+    /// Transmits a packet to the chip and lets time pass until the air is quiet.
+    fn receive(&mut self, transmission: Transmission) {
         self.air.transmit(transmission, Duration::ZERO).unwrap();
         self.air.pass_until_quiet(ms(60_000));
     }
@@ -157,6 +155,7 @@ fn modulation(factor: u8, bandwidth: Bandwidth) -> Modulation {
     Modulation { spreading_factor, bandwidth, ..Modulation::default() }
 }
 
-fn sent_with(modulation: Modulation) -> Transmission {
+/// Returns a packet of 12 bytes.
+fn packet_with(modulation: Modulation) -> Transmission {
     Transmission { payload: b"hxb:LOT7:1:2".to_vec(), modulation, ..Transmission::default() }
 }

@@ -1,8 +1,10 @@
-use super::super::{AirError, Faults, MAX_QUEUED_PAYLOADS, Poisson, ReaderOptions};
+//! Readers: listening before talking, the queue, and recovery.
+
 use super::*;
+use crate::emulator::{AirError, Faults, MAX_QUEUED_PAYLOADS, Poisson, ReaderOptions};
 
 #[test]
-fn a_reader_sends_what_it_is_given_in_its_order() {
+fn reader_sends_payloads_in_order() {
     let air = Air::default();
     let mut barn = Host::listening(&air);
     let reader = air.reader(ReaderOptions::default());
@@ -21,7 +23,7 @@ fn a_reader_sends_what_it_is_given_in_its_order() {
 }
 
 #[test]
-fn a_reader_waits_while_the_channel_is_busy_in_a_preamble_and_in_the_middle() {
+fn reader_waits_for_a_preamble_and_for_the_middle_of_a_packet() {
     for after_ms in [2, 60] {
         let air = Air::default();
         let barn = Host::listening(&air);
@@ -36,12 +38,12 @@ fn a_reader_waits_while_the_channel_is_busy_in_a_preamble_and_in_the_middle() {
 }
 
 #[test]
-fn a_reader_waits_for_a_preamble_that_is_too_weak_to_be_measured() {
+fn reader_waits_for_a_preamble_too_weak_to_measure() {
     let air = Air::default();
     let barn = Host::listening(&air);
     let reader = air.reader(ReaderOptions::default());
     air.set_path_loss_db(&barn.chip, reader.chip(), 134.0);
-    // 3 dB under the noise, as what the reader itself sends is.
+    // 3 dB below the noise, like the reader's own packets at the barn.
     air.transmit(Transmission { rssi_dbm: -120.0, ..Transmission::of([1; 100]) }, Duration::ZERO).unwrap();
     air.pass(ms(2));
     reader.send(b"later").unwrap();
@@ -50,7 +52,7 @@ fn a_reader_waits_for_a_preamble_that_is_too_weak_to_be_measured() {
 }
 
 #[test]
-fn a_reader_that_does_not_listen_talks_into_others() {
+fn reader_without_listening_talks_over_others() {
     let air = Air::default();
     let barn = Host::listening(&air);
     let reader = air.reader(ReaderOptions { listen_before_talk: false, ..ReaderOptions::default() });
@@ -62,12 +64,12 @@ fn a_reader_that_does_not_listen_talks_into_others() {
 }
 
 #[test]
-fn a_reader_keeps_so_many_payloads_and_says_when_it_cannot() {
+fn full_queue_refuses_a_payload() {
     let air = Air::default();
     let reader = air.reader(ReaderOptions::default());
-    let given: Vec<_> = (0..=MAX_QUEUED_PAYLOADS).map(|_| reader.send(b"a")).collect();
-    assert_eq!(given.iter().filter(|given| given.is_ok()).count(), MAX_QUEUED_PAYLOADS);
-    assert_eq!(given.last(), Some(&Err(AirError::ReaderFull)));
+    let results: Vec<_> = (0..=MAX_QUEUED_PAYLOADS).map(|_| reader.send(b"a")).collect();
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), MAX_QUEUED_PAYLOADS);
+    assert_eq!(results.last(), Some(&Err(AirError::ReaderFull)));
     assert_eq!(reader.send(b""), Err(AirError::PayloadLength(0)));
     air.pass_until_quiet(ms(60_000));
     assert_eq!(reader.counts().sent, MAX_QUEUED_PAYLOADS as u64);
@@ -75,7 +77,7 @@ fn a_reader_keeps_so_many_payloads_and_says_when_it_cannot() {
 }
 
 #[test]
-fn a_reader_gives_up_what_it_cannot_send_and_goes_on() {
+fn reader_gives_up_a_payload_without_tx_done_and_continues() {
     let air = Air::default();
     let reader = air.reader(ReaderOptions::default());
     reader.chip().set_faults(Faults { no_tx_done: true, ..Faults::default() });
@@ -89,7 +91,7 @@ fn a_reader_gives_up_what_it_cannot_send_and_goes_on() {
 }
 
 #[test]
-fn a_channel_that_is_never_free_costs_payloads_and_not_the_reader() {
+fn busy_channel_costs_a_payload_but_does_not_stop_the_reader() {
     let air = Air::default();
     let reader = air.reader(ReaderOptions::default());
     let jam = |n: u64| (ms(400 * n), Transmission::of([0; 255]));
@@ -104,7 +106,7 @@ fn a_channel_that_is_never_free_costs_payloads_and_not_the_reader() {
 }
 
 #[test]
-fn a_chip_that_resets_in_the_middle_is_set_up_again() {
+fn chip_that_resets_during_a_packet_is_set_up_again() {
     let air = Air::default();
     let mut barn = Host::listening(&air);
     let reader = air.reader(ReaderOptions::default());
@@ -118,7 +120,7 @@ fn a_chip_that_resets_in_the_middle_is_set_up_again() {
 }
 
 #[test]
-fn readers_are_heard_off_by_their_crystals_within_what_those_are_allowed() {
+fn crystal_errors_differ_between_readers_and_stay_within_their_limit() {
     let air = Air::default();
     let mut barn = Host::listening(&air);
     let mut errors = std::collections::HashSet::new();
@@ -132,19 +134,19 @@ fn readers_are_heard_off_by_their_crystals_within_what_those_are_allowed() {
         assert!(error_hz.abs() <= 9_200.0, "{error_hz} Hz");
         errors.insert(steps);
     }
-    assert!(errors.len() > 15, "each has its own");
+    assert!(errors.len() > 15, "readers have different errors");
 }
 
 #[test]
-fn a_feed_gives_payloads_at_their_times() {
+fn feed_delivers_payloads_at_their_times() {
     let air = Air::default();
     let mut barn = Host::listening(&air);
     let reader = air.reader(ReaderOptions::default());
     let times: Vec<Duration> = Poisson::new(3, 2.0).take(20).collect();
     reader.feed(times.clone().into_iter().map(|at| (at, b"a".to_vec())));
-    for given in times {
+    for due in times {
         assert_eq!(barn.wait(ms(10_000)), Wake::Edge);
-        assert!(air.now() > given);
+        assert!(air.now() > due);
         barn.clear_flags();
         barn.last_packet();
     }

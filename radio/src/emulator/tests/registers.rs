@@ -1,17 +1,19 @@
+//! Registers: reset values, pages, access and interrupt flags.
+
 use super::*;
 
 #[test]
-fn after_power_up_it_is_an_fsk_modem_in_standby_at_434_mhz() {
-    let mut host = Host::fresh(&Air::default(), "barn");
+fn after_power_up_the_chip_is_an_fsk_modem_in_standby_at_434_mhz() {
+    let mut host = Host::powered_up(&Air::default(), "barn");
     assert_eq!(host.read(Register::OpMode), 0x09);
     assert_eq!(host.read_burst(Register::FrfMsb, 3), [0x6C, 0x80, 0x00]);
     assert_eq!(host.read(Register::Version), 0x12);
 }
 
 #[test]
-fn the_registers_of_lora_have_their_reset_values() {
-    let mut host = Host::fresh(&Air::default(), "barn");
-    host.mode(SLEEP);
+fn lora_registers_have_their_reset_values() {
+    let mut host = Host::powered_up(&Air::default(), "barn");
+    host.set_mode(SLEEP);
     for (register, value) in [
         (Register::FifoTxBaseAddr, 0x80),
         (Register::FifoRxBaseAddr, 0x00),
@@ -35,9 +37,9 @@ fn the_registers_of_lora_have_their_reset_values() {
 }
 
 #[test]
-fn what_the_modem_reports_and_the_version_cannot_be_written() {
-    let mut host = Host::fresh(&Air::default(), "barn");
-    host.mode(SLEEP);
+fn modem_reports_and_the_version_are_read_only() {
+    let mut host = Host::powered_up(&Air::default(), "barn");
+    host.set_mode(SLEEP);
     for register in [
         Register::FifoRxCurrentAddr,
         Register::RxNbBytes,
@@ -56,52 +58,52 @@ fn what_the_modem_reports_and_the_version_cannot_be_written() {
 }
 
 #[test]
-fn a_burst_goes_on_from_register_to_register() {
-    let mut host = Host::fresh(&Air::default(), "barn");
+fn burst_advances_from_register_to_register() {
+    let mut host = Host::powered_up(&Air::default(), "barn");
     host.write_burst(Register::FrfMsb, &[1, 2, 3]);
     assert_eq!(host.read_burst(Register::FrfMid, 2), [2, 3]);
     assert_eq!(host.read(Register::FrfMsb), 1);
 }
 
 #[test]
-fn a_write_gives_back_what_stood_there_and_the_address_gives_back_nothing() {
-    let mut host = Host::fresh(&Air::default(), "barn");
+fn write_returns_the_previous_value_and_the_address_byte_returns_zero() {
+    let mut host = Host::powered_up(&Air::default(), "barn");
     let mut words = [Register::SyncWord as u8 | 0x80, 0x34];
-    host.mode(SLEEP);
+    host.set_mode(SLEEP);
     host.spi.transfer(&mut words).unwrap();
     assert_eq!(words, [0x00, 0x12]);
     assert_eq!(host.read(Register::SyncWord), 0x34);
 }
 
 #[test]
-fn lora_and_fsk_have_registers_of_their_own_at_the_same_addresses() {
-    let mut host = Host::fresh(&Air::default(), "barn");
+fn lora_and_fsk_have_separate_registers_at_the_same_addresses() {
+    let mut host = Host::powered_up(&Air::default(), "barn");
     host.write(Register::SyncWord, 0x77);
-    host.mode(SLEEP);
-    assert_eq!(host.read(Register::SyncWord), 0x12, "what was written as FSK is not seen as LoRa");
-    // Bit 6 shows the registers of FSK to a modem that is LoRa.
+    host.set_mode(SLEEP);
+    assert_eq!(host.read(Register::SyncWord), 0x12, "a value written to the FSK page does not show on the LoRa page");
+    // Bit 6 shows the FSK registers although the modem is LoRa.
     host.write(Register::OpMode, 0xC0);
     assert_eq!(host.read(Register::SyncWord), 0x77);
 }
 
 #[test]
-fn a_flag_is_cleared_by_a_one_and_by_nothing_else() {
+fn flag_is_cleared_by_writing_a_one_only() {
     let mut host = Host::listening(&Air::default());
-    host.hear(Transmission::of(*b"a"));
+    host.receive(Transmission::of(*b"a"));
     assert_eq!(host.flags(), RX_DONE | VALID_HEADER);
     host.write(Register::IrqFlags, 0x00);
     assert_eq!(host.flags(), RX_DONE | VALID_HEADER);
     host.write(Register::IrqFlags, VALID_HEADER);
     assert_eq!(host.flags(), RX_DONE);
-    host.mode(STANDBY);
-    assert_eq!(host.flags(), RX_DONE, "a change of mode leaves it");
+    host.set_mode(STANDBY);
+    assert_eq!(host.flags(), RX_DONE, "a mode change keeps it");
 }
 
 #[test]
-fn a_masked_flag_is_not_set_and_does_not_come_when_the_mask_goes() {
+fn masked_flag_is_not_set_even_after_the_mask_is_cleared() {
     let mut host = Host::listening(&Air::default());
     host.write(Register::IrqFlagsMask, RX_DONE);
-    host.hear(Transmission::of(*b"a"));
+    host.receive(Transmission::of(*b"a"));
     assert_eq!(host.flags(), VALID_HEADER);
     assert!(!host.chip.dio0_is_high());
     host.write(Register::IrqFlagsMask, 0);
@@ -109,9 +111,9 @@ fn a_masked_flag_is_not_set_and_does_not_come_when_the_mask_goes() {
 }
 
 #[test]
-fn both_kinds_of_bus_do_the_same() {
+fn both_kinds_of_bus_behave_alike() {
     use embedded_hal::spi::{Operation, SpiDevice};
-    let mut host = Host::fresh(&Air::default(), "barn");
+    let mut host = Host::powered_up(&Air::default(), "barn");
     let mut bus = host.chip.spi10();
     bus.write(&[Register::FrfMsb as u8 | 0x80, 0xE4, 0xC0, 0x26]).unwrap();
     let mut read = [0; 3];

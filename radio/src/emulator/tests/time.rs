@@ -1,23 +1,19 @@
+//! The clock: when time passes, and for whom it stands still.
+
+use super::*;
+use crate::emulator::{AirError, AirOptions, ChipOptions, Pace};
+use embedded_hal_02::blocking::delay::DelayMs;
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
 
-use embedded_hal_02::blocking::delay::DelayMs;
-
-use super::super::{AirError, AirOptions, ChipOptions, Pace};
-use super::*;
-
 #[test]
-fn time_passes_in_transfers_delays_and_waits_and_nowhere_else() {
+fn time_passes_only_in_transfers_delays_and_waits() {
     let air = Air::default();
-    let mut host = Host::set_to(&air, "barn", &Modulation::default());
+    let mut host = Host::in_standby(&air, "barn", &Modulation::default());
     let begin = air.now();
     assert_eq!(air.now(), begin);
     host.read_burst(Register::FrfMsb, 3);
-    assert_eq!(
-        air.now().saturating_sub(begin),
-        Duration::from_micros(14),
-        "four bytes at 8 MHz and 10 us for the call"
-    );
+    assert_eq!(air.now().saturating_sub(begin), Duration::from_micros(14), "4 bytes at 8 MHz and 10 us for the call");
     host.chip.delay().delay_ms(10_u8);
     assert_eq!(air.now().saturating_sub(begin), Duration::from_micros(10_014));
     assert_eq!(host.wait(ms(5)), Wake::TimedOut);
@@ -25,10 +21,10 @@ fn time_passes_in_transfers_delays_and_waits_and_nowhere_else() {
 }
 
 #[test]
-fn an_edge_between_two_waits_is_not_lost() {
+fn edge_between_two_waits_is_not_lost() {
     let air = Air::default();
     let mut host = Host::listening(&air);
-    host.hear(Transmission::of(*b"a"));
+    host.receive(Transmission::of(*b"a"));
     air.pass(ms(1_000));
     let before = air.now();
     assert_eq!(host.wait(ms(1_000)), Wake::Edge);
@@ -36,17 +32,17 @@ fn an_edge_between_two_waits_is_not_lost() {
 }
 
 #[test]
-fn an_air_on_which_nothing_is_due_waits_for_someone_else() {
+fn quiet_air_waits_until_somebody_acts() {
     const ROUNDS: u32 = 20;
     let air = Air::default();
     let mut host = Host::listening(&air);
-    let mut reader = Host::set_to(&air, "reader", &Modulation::default());
-    let (tell, told) = std::sync::mpsc::channel();
+    let mut reader = Host::in_standby(&air, "reader", &Modulation::default());
+    let (sender, receiver) = std::sync::mpsc::channel();
     let waiter = std::thread::spawn(move || {
         for _ in 0..ROUNDS {
             let begin = host.air.now();
             let wake = host.wait(Duration::from_secs(3_600));
-            tell.send((wake, host.air.now().saturating_sub(begin))).unwrap();
+            sender.send((wake, host.air.now().saturating_sub(begin))).unwrap();
             host.clear_flags();
         }
     });
@@ -56,15 +52,15 @@ fn an_air_on_which_nothing_is_due_waits_for_someone_else() {
         } else {
             reader.send(b"a");
         }
-        let (wake, took) = told.recv_timeout(Duration::from_secs(10)).expect("the waiting one is woken");
+        let (wake, took) = receiver.recv_timeout(Duration::from_secs(10)).expect("the waiting thread is woken");
         assert_eq!(wake, Wake::Edge);
-        assert!(took <= Modulation::default().air_time(1) + ms(1), "time stood still before");
+        assert!(took <= Modulation::default().air_time(1) + ms(1), "time stood still until somebody acted");
     }
     waiter.join().unwrap();
 }
 
 #[test]
-fn in_real_time_the_clock_is_never_ahead() {
+fn clock_is_never_ahead_of_real_time() {
     let speed = 20.0;
     let air = Air::new(AirOptions { pace: Pace::RealTime { speed }, ..AirOptions::default() });
     let started = Instant::now();
@@ -82,11 +78,11 @@ fn in_real_time_the_clock_is_never_ahead() {
 }
 
 #[test]
-fn one_seed_gives_one_course() {
-    let course = || {
+fn equal_seeds_replay_exactly() {
+    let run = || {
         let air = Air::new(AirOptions { seed: 42, fading_db: 8.0, ..AirOptions::default() });
         let mut host = Host::listening(&air);
-        let times = super::super::Poisson::new(5, 12.0);
+        let times = crate::emulator::Poisson::new(5, 12.0);
         air.feed(times.enumerate().map(|(n, at)| {
             let transmission = Transmission { rssi_dbm: -115.0, ..Transmission::of(n.to_be_bytes()) };
             (at, transmission)
@@ -99,14 +95,14 @@ fn one_seed_gives_one_course() {
         }
         host.chip.verdicts()
     };
-    let first = course();
-    assert_eq!(first, course());
+    let first = run();
+    assert_eq!(first, run());
     let kinds: std::collections::HashSet<Fate> = first.iter().map(|verdict| verdict.fate).collect();
-    assert!(kinds.len() >= 4, "a course in which little happens shows nothing: {kinds:?}");
+    assert!(kinds.len() >= 4, "a run with few kinds of fates proves little: {kinds:?}");
 }
 
 #[test]
-fn what_no_packet_can_hold_is_refused() {
+fn payload_that_does_not_fit_is_refused() {
     let air = Air::default();
     for bytes in [0, 256] {
         let refused = air.transmit(Transmission::of(vec![0; bytes]), Duration::ZERO);
@@ -115,7 +111,7 @@ fn what_no_packet_can_hold_is_refused() {
 }
 
 #[test]
-fn a_ledger_keeps_so_many_verdicts_and_counts_them_all() {
+fn ledger_keeps_a_limited_number_of_verdicts_and_counts_all() {
     let air = Air::default();
     let chip = air.chip(ChipOptions { max_verdicts: 1, ..ChipOptions::named("barn") });
     let none = air.chip(ChipOptions { max_verdicts: 0, ..ChipOptions::named("other") });
@@ -124,29 +120,29 @@ fn a_ledger_keeps_so_many_verdicts_and_counts_them_all() {
     }
     air.pass_until_quiet(ms(100_000));
     assert_eq!(chip.tally().of(Fate::NotListening), 600);
-    assert_eq!(chip.verdicts().len(), 512, "no fewer than what may still change");
+    assert_eq!(chip.verdicts().len(), 512, "the minimum of a ledger");
     assert_eq!(chip.verdicts().last().map(|verdict| verdict.transmission.0), Some(599));
     assert_eq!((none.verdicts().len(), none.tally().total()), (0, 0));
 }
 
 #[test]
-fn with_two_drivers_on_two_threads_neither_lets_the_others_packets_pass() {
+fn time_stands_still_for_each_of_two_drivers() {
     const PACKETS: u64 = 300;
     let air = Air::default();
     let hosts = [Host::listening(&air), Host::listening(&air)];
-    // The FIFO holds two of these, so a driver for which time does not stand still loses some.
+    // The FIFO holds two of these packets. A driver for which time does not stand still loses some.
     air.feed((0..PACKETS).map(|n| (ms(500 + 190 * n), Transmission::of([1; 100]))));
     let chips = [hosts[0].chip.clone(), hosts[1].chip.clone()];
-    let both_are_there = Arc::new(Barrier::new(2));
+    let both_have_waited = Arc::new(Barrier::new(2));
     let drivers = hosts.map(|mut host| {
-        let both_are_there = both_are_there.clone();
+        let both_have_waited = both_have_waited.clone();
         std::thread::spawn(move || {
             host.wait(Duration::ZERO);
-            both_are_there.wait();
+            both_have_waited.wait();
             while host.chip.tally().total() < PACKETS || host.chip.tally().of(Fate::Receiving) > 0 {
                 if host.wait(ms(20)) == Wake::Edge {
                     host.clear_flags();
-                    // Long for the machine, and nothing for the air.
+                    // Takes real time, but no time on the air.
                     std::thread::yield_now();
                     host.last_packet();
                 }
@@ -162,17 +158,17 @@ fn with_two_drivers_on_two_threads_neither_lets_the_others_packets_pass() {
 }
 
 #[test]
-fn a_driver_that_is_away_does_not_stop_the_air() {
+fn absent_driver_does_not_stop_the_air() {
     let air = Air::default();
-    let (mut away, mut here) = (Host::listening(&air), Host::listening(&air));
+    let (mut absent, mut here) = (Host::listening(&air), Host::listening(&air));
     std::thread::scope(|scope| {
-        // It has waited once, and is alive, and never comes back.
+        // This driver has waited once and never comes back, although it still exists.
         scope.spawn(move || {
-            away.wait(Duration::ZERO);
-            std::mem::forget(away);
+            absent.wait(Duration::ZERO);
+            std::mem::forget(absent);
         });
     });
-    here.hear(Transmission::of(*b"a"));
+    here.receive(Transmission::of(*b"a"));
     assert_eq!(here.wait(ms(100)), Wake::Edge);
     here.clear_flags();
     air.transmit(Transmission::of(*b"b"), Duration::ZERO).unwrap();

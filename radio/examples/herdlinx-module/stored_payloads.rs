@@ -1,29 +1,27 @@
-//! What a barn kept, as its own program shows it.
-
-use std::io;
-use std::process::{Command, Output, Stdio};
-
-use serde::Deserialize;
+//! The payloads that a barn stored, as its own program shows them.
 
 use crate::ledger::in_base64;
+use serde::Deserialize;
+use std::io;
+use std::process::{Command, ExitStatus, Output, Stdio};
 
-/// The most that `show` gives at a time.
+/// Maximum page size of `show`.
 const PAGE_PAYLOADS: &str = "1000";
 
-/// Why the log could not be read.
+/// Reason why the payloads could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LogError {
-    #[error("starting {program}: {source}")]
+pub(crate) enum ShowError {
+    #[error("cannot start {program}: {source}")]
     Start { program: String, source: io::Error },
-    #[error("{program} show payloads: {status}")]
-    Failed { program: String, status: std::process::ExitStatus },
-    #[error("{program} show payloads printed no list: {source}")]
+    #[error("`{program} show payloads` failed: {status}")]
+    Failed { program: String, status: ExitStatus },
+    #[error("`{program} show payloads` did not print a page of payloads: {source}")]
     Form { program: String, source: serde_json::Error },
 }
 
-/// A payload of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Stored {
+/// A payload in the barn's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredPayload {
     pub(crate) payload: String,
     /// ISO 8601 in UTC.
     pub(crate) received_at: String,
@@ -42,20 +40,20 @@ struct Row {
     received_at: String,
 }
 
-impl From<Row> for Stored {
+impl From<Row> for StoredPayload {
     fn from(row: Row) -> Self {
         let payload = row.raw_base64.map_or(row.payload, |base64| in_base64(&base64));
         Self { payload, received_at: row.received_at }
     }
 }
 
-/// All payloads of a barn, the newest first.
-pub(crate) fn read(barn: &[String]) -> Result<Vec<Stored>, LogError> {
+/// Returns all payloads of a barn, newest first.
+pub(crate) fn read(barn: &[String]) -> Result<Vec<StoredPayload>, ShowError> {
     let mut stored = Vec::new();
     let mut next = None;
     loop {
-        let page = page(barn, next)?;
-        stored.extend(page.data.into_iter().map(Stored::from));
+        let page = read_page(barn, next)?;
+        stored.extend(page.data.into_iter().map(StoredPayload::from));
         next = page.next;
         if next.is_none() {
             return Ok(stored);
@@ -63,16 +61,16 @@ pub(crate) fn read(barn: &[String]) -> Result<Vec<Stored>, LogError> {
     }
 }
 
-fn page(barn: &[String], next: Option<u64>) -> Result<Page, LogError> {
+fn read_page(barn: &[String], next: Option<u64>) -> Result<Page, ShowError> {
     let (program, arguments) = barn.split_first().map_or(("", barn), |(first, rest)| (first.as_str(), rest));
     let program = program.to_owned();
     let mut command = Command::new(&program);
     command.args(arguments).args(["show", "payloads", "--json", "--limit", PAGE_PAYLOADS]);
     command.args(next.iter().flat_map(|next| ["--next".to_owned(), next.to_string()])).stderr(Stdio::inherit());
     let Output { status, stdout, .. } =
-        command.output().map_err(|source| LogError::Start { program: program.clone(), source })?;
+        command.output().map_err(|source| ShowError::Start { program: program.clone(), source })?;
     if !status.success() {
-        return Err(LogError::Failed { program, status });
+        return Err(ShowError::Failed { program, status });
     }
-    serde_json::from_slice(&stdout).map_err(|source| LogError::Form { program, source })
+    serde_json::from_slice(&stdout).map_err(|source| ShowError::Form { program, source })
 }
