@@ -40,7 +40,7 @@ refused, 3 a file is damaged, 4 the address or socket is taken, 5 nobody answers
 const CORRECT_HELP: &str = "\
 Animals, batches and payloads are named by their ids, as `show` prints them:
   herdlinxd correct --author 'J. Doe' --reason 'found dead in P4' died --animal 118
-  herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --reader-group main
+  herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --reader_group main
 
 Nothing is deleted: the history of an animal shows what was corrected, by whom and why.";
 

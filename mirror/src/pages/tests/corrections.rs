@@ -185,7 +185,7 @@ async fn a_proposed_reader_era_is_a_notice_that_says_what_to_do() {
     let mut store = filled_store(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/status").await;
-    let order = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --reader-group main</code>";
+    let order = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --reader_group main</code>";
     assert_tells(
         &page,
         &["A new reader era?", "5 event ids of readers main came again", order, "href=\"/payloads/7\""],
