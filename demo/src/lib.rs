@@ -2,6 +2,5 @@
 pub mod bench;
 pub mod cli;
 pub mod demo;
-pub mod manual;
 pub mod processes;
 pub mod world;

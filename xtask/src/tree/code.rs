@@ -1,12 +1,15 @@
 //! Code without its comments and texts.
+//!
+//! Rules about words search this form, so that a comment may name what the code must not use. They do not search the
+//! syntax tree, because a word inside a macro call counts too.
 
-/// Blanks comments, strings and characters, and keeps the ends of lines.
-pub(crate) fn code_of(text: &str) -> String {
+/// Blanks comments, strings and characters, and keeps line breaks.
+pub(super) fn code_of(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut code = String::with_capacity(text.len());
     let mut at = 0;
     while at < chars.len() {
-        let end = end_of_no_code(&chars, at);
+        let end = end_of_blank(&chars, at);
         if end > at {
             code.push(' ');
             code.extend(chars[at..end].iter().filter(|c| **c == '\n'));
@@ -19,13 +22,13 @@ pub(crate) fn code_of(text: &str) -> String {
     code
 }
 
-/// Where the comment, string or character that begins at `at` ends; `at` itself where none does.
-fn end_of_no_code(chars: &[char], at: usize) -> usize {
+/// Returns the end of the comment, string or character that starts at `at`; `at` itself if none does.
+fn end_of_blank(chars: &[char], at: usize) -> usize {
     match (chars[at], chars.get(at + 1)) {
-        ('/', Some('/')) => after(chars, at, |rest| rest[0] == '\n'),
+        ('/', Some('/')) => position(chars, at, |rest| rest[0] == '\n'),
         ('/', Some('*')) => end_of_block_comment(chars, at),
         ('"', _) => match hashes_of_raw_string(&chars[..at]) {
-            Some(hashes) => (after(chars, at + 1, |rest| closes_raw(rest, hashes)) + 1 + hashes).min(chars.len()),
+            Some(hashes) => (position(chars, at + 1, |rest| closes_raw(rest, hashes)) + 1 + hashes).min(chars.len()),
             None => end_of_quoted(chars, at, '"'),
         },
         ('\'', Some('\\')) => end_of_quoted(chars, at, '\''),
@@ -34,9 +37,9 @@ fn end_of_no_code(chars: &[char], at: usize) -> usize {
     }
 }
 
-/// The first place from `at` on where `found` holds, or the end.
-fn after(chars: &[char], at: usize, found: impl Fn(&[char]) -> bool) -> usize {
-    (at..chars.len()).find(|place| found(&chars[*place..])).unwrap_or(chars.len())
+/// Returns the first position from `at` whose rest matches, or the end.
+fn position(chars: &[char], at: usize, matches: impl Fn(&[char]) -> bool) -> usize {
+    (at..chars.len()).find(|place| matches(&chars[*place..])).unwrap_or(chars.len())
 }
 
 fn closes_raw(rest: &[char], hashes: usize) -> bool {
@@ -66,7 +69,8 @@ fn end_of_quoted(chars: &[char], at: usize, quote: char) -> usize {
     (place + 1).min(chars.len())
 }
 
-/// How many `#` stand between the `r` of a raw string and its quote, which follows `before`.
+/// Returns the number of `#` between the `r` of a raw string and its quote; `None` if the string is not raw. `before`
+/// ends just before the quote.
 fn hashes_of_raw_string(before: &[char]) -> Option<usize> {
     let hashes = before.iter().rev().take_while(|c| **c == '#').count();
     let prefix = &before[..before.len() - hashes];

@@ -1,0 +1,138 @@
+//! The command line.
+
+use crate::doc_sample::{self, DocSample, DocSampleError};
+use crate::manual::{ManualError, write_manual};
+use crate::numbers::{Numbers, NumbersError};
+use crate::tidy::{Report, Rule, TidyError, rules};
+use crate::tree::{Tree, TreeError};
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Run a chore of the repository
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", version, after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  cargo xtask tidy                       check every rule
+  cargo xtask tidy --list                print the rules and their reasons
+  cargo xtask tidy --rule doc-openings   check one rule
+  cargo xtask numbers --root ../base     measure another checkout
+
+Exit status: 0 if there is nothing to mend, 1 if a rule has findings, 2 on an error.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the rules of the house
+    Tidy {
+        /// Check this rule only; may be repeated [default: all]
+        #[arg(long = "rule", value_name = "NAME", value_parser = parse_rule)]
+        rules: Vec<&'static Rule>,
+        /// Print the rules instead of checking them
+        #[arg(long)]
+        list: bool,
+        #[command(flatten)]
+        checkout: Checkout,
+    },
+    /// Write the manual pages and shell completions of both programs
+    ///
+    /// Writes PROGRAM/man/*.1 and PROGRAM/completions/* below the directory. `image/packages` packs them.
+    Manual {
+        /// Target directory; created if missing
+        directory: PathBuf,
+        /// Date at the foot of each page, as YYYY-MM-DD [default: none]
+        #[arg(long, default_value = "", hide_default_value = true)]
+        date: String,
+    },
+    /// Print the size of crates, functions and pages, without tests
+    Numbers {
+        #[command(flatten)]
+        checkout: Checkout,
+    },
+    /// Print doc comments picked at random; the same seed and sources give the same sample
+    DocSample {
+        /// Number of doc comments
+        #[arg(long, default_value_t = 20)]
+        count: usize,
+        /// Seed of the random choice
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        #[command(flatten)]
+        checkout: Checkout,
+    },
+}
+
+/// The checkout that a chore reads.
+#[derive(Debug, clap::Args)]
+struct Checkout {
+    /// Root of the checkout to read [default: the one that this program was built from]
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+}
+
+impl Checkout {
+    fn load(&self) -> Result<Tree, TreeError> {
+        Tree::load(&self.root.clone().unwrap_or_else(Tree::own_root))
+    }
+}
+
+/// The result of a chore that ran to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is nothing to mend.
+    Clean,
+    /// At least one rule has a finding.
+    Findings,
+}
+
+/// Why a chore could not run to its end.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum CliError {
+    /// The checkout could not be read.
+    Tree(#[from] TreeError),
+    /// A rule could not be checked.
+    Tidy(#[from] TidyError),
+    /// The checkout could not be measured.
+    Numbers(#[from] NumbersError),
+    /// The sample could not be printed.
+    DocSample(#[from] DocSampleError),
+    /// The manual could not be written.
+    Manual(#[from] ManualError),
+    /// The output could not be written.
+    Output(#[from] io::Error),
+}
+
+/// Runs the chore that `args` names and prints its result to `out`.
+pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, CliError> {
+    match &args.command {
+        Command::Tidy { rules, list: true, .. } => rules::write_list(&selected(rules), out)?,
+        Command::Tidy { rules, checkout, .. } => return tidy(&selected(rules), checkout, out),
+        Command::Manual { directory, date } => write_manual(directory, date)?,
+        Command::Numbers { checkout } => write!(out, "{}", Numbers::of(&checkout.load()?)?)?,
+        Command::DocSample { count, seed, checkout } => {
+            let sample = DocSample { count: *count, seed: *seed };
+            doc_sample::write(&checkout.load()?, sample, out)?;
+        }
+    }
+    Ok(Outcome::Clean)
+}
+
+fn tidy(rules: &[&Rule], checkout: &Checkout, out: &mut impl Write) -> Result<Outcome, CliError> {
+    let report = Report::of(&checkout.load()?, rules)?;
+    write!(out, "{report}")?;
+    Ok(if report.findings() == 0 { Outcome::Clean } else { Outcome::Findings })
+}
+
+fn selected(named: &[&'static Rule]) -> Vec<&'static Rule> {
+    if named.is_empty() { rules::ALL.to_vec() } else { named.to_vec() }
+}
+
+fn parse_rule(name: &str) -> Result<&'static Rule, String> {
+    rules::named(name).ok_or_else(|| "not a rule; `cargo xtask tidy --list` prints them".to_owned())
+}
