@@ -26,9 +26,9 @@ package_is_complete() {
     done
     dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && lists_crates "$1" && settings_file_is_unchanged "$1"
 }
-# settings_file_is_unchanged DEB: checks that the settings file has the same bytes in every version of the package. If it
-# changed, dpkg would ask everybody who has edited the file, and an unattended upgrade would fail. For this reason the
-# installed file only points to the example, which may change.
+# settings_file_is_unchanged DEB: checks that the settings file has the bytes that it has in every version of the
+# package. If it changed, dpkg would ask everybody who has edited the file, and an unattended upgrade would fail. For this
+# reason the installed file only points to the example, which may change.
 settings_file_is_unchanged() {
     local hash
     hash=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './etc/*.toml' | sha256sum | cut -c1-64)
@@ -180,8 +180,8 @@ log_is_as_saved() {
     wait_until 20 barn_answers /api/remote/status && yard herdlinxd verify 2>/dev/null | diff "$cache/packages/log" -
 }
 
-# root_uses_barn_commands: runs commands as root on the files of the stopped barn. The tables are deleted first: the first
-# command rebuilds them, so root creates files that the service must be able to open.
+# root_uses_barn_commands: runs commands as root on the files of the stopped barn. The tables are deleted before, so the
+# first command rebuilds them, and root creates files that the service must be able to open.
 root_uses_barn_commands() {
     yard rm "$state/tables.redb"
     yard herdlinxd show animals && yard herdlinxd verify &&
