@@ -18,11 +18,11 @@ pub(crate) struct Comparison {
     fates: BTreeMap<String, u64>,
     flagged_good: usize,
     stored: usize,
-    /// Payloads that were flagged good and not stored.
+    /// Payloads that were stored less often than flagged good.
     missing: usize,
-    /// Payloads that were stored more often than heard.
+    /// Payloads that were stored more often than flagged good.
     repeated: usize,
-    /// Payloads that were stored and not flagged good.
+    /// Payloads that were stored and never flagged good.
     foreign: usize,
     /// The first payloads of each kind of difference.
     #[serde(rename = "first_of_them")]

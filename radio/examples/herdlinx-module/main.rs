@@ -43,7 +43,7 @@ enum Command {
         /// Leave out the N-th stored payload, to test that a missing one is noticed
         #[arg(long, value_name = "N")]
         withhold: Option<usize>,
-        /// Time at which the barn logged its first recorded payload; prints how long after the kernel's start that was
+        /// Time of the barn's first log line about a recorded payload; adds the delay since the kernel's start
         #[arg(long, value_name = "TIME")]
         first_kept: Option<String>,
         /// Program of the barn with its options, without a command

@@ -21,7 +21,7 @@ const PROGRESS_PACKETS: u64 = 250;
 /// Options of `play`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlayRequest {
-    /// File for the ledger, written when the last packet was read
+    /// File for the ledger, written after the last packet
     #[arg(long)]
     pub(crate) ledger: PathBuf,
     /// Stop the readers after the chip has flagged this many packets good

@@ -6,7 +6,8 @@
 //!
 //! # Map
 //!
-//! Each module uses only modules above it, so the emulator can be read from top to bottom.
+//! Each module uses only modules above it, or to its left in its own row. So the emulator can be read from top to
+//! bottom.
 //!
 //! | module | content |
 //! |---|---|
@@ -27,20 +28,20 @@
 //!
 //! | property | what would stay hidden without it |
 //! |---|---|
-//! | The LoRa bit takes effect only in a write that asks for sleep, and FSK has its own registers at the same addresses | a set-up that writes FSK registers and reads its own values back |
+//! | The LoRa bit takes effect only in a write that asks for sleep, and FSK has its own registers at the same addresses | a set-up that writes FSK registers, and reads them back as it wrote them |
 //! | Sleep and reset wipe the FIFO; RESET silences the chip for 5 ms | packets lost by a driver that sleeps between them; a chip addressed too early |
 //! | Packets are appended and wrap; registers 0x10, 0x13, 0x19 and 0x1A describe the last one only | a driver that keeps its own pointer, or reads the bytes of one packet with the length of another |
-//! | Bytes enter the FIFO during reception, not at RxDone | the time to read a long packet ends before the next RxDone |
+//! | Bytes enter the FIFO during reception, not at RxDone | a driver that reads a long packet too late, although the next RxDone has not come |
 //! | RxDone is set for a wrong CRC too, and a packet without a CRC raises no error | corrupt packets delivered as good |
 //! | Flags are cleared by writing ones, survive mode changes, and are never set while masked | a driver that clears flags it has not seen, or waits for one that cannot come |
-//! | DIO0 is a level, of which the host sees rising edges | a driver that leaves one flag set and waits forever |
+//! | DIO0 is a level, and the host sees only its rising edges | a driver that leaves one flag set and waits forever |
 //! | Edges get lost, the line sticks, the bus dies, the chip resets by itself, TxDone never comes | the failures of the field |
 //! | Both ends must agree on frequency, factor, bandwidth, sync word, IQ and header; a different LowDataRateOptimize gives a wrong CRC | a driver that hears only itself |
 //! | With a fixed intermediate frequency, a narrow channel is received beside the configured frequency | an erratum that was not followed |
 //! | SNR and frequency error are signed; strength has one offset per port and a slope | wrong readings below the noise, at 433 MHz, or with a slow crystal |
-//! | Packets take air time, collide, capture each other, and drown in noise | what a barn loses although its driver loses nothing |
+//! | Packets take air time, collide, capture each other, and drown in noise | losses in a barn whose driver loses nothing |
 //! | Activity detection finds preambles, but no packet after its preamble | readers that believe a busy channel to be free |
-//! | The ledger records the fate of each transmission at each chip | the difference between losses on the air and losses in the driver |
+//! | The ledger records the fate of each transmission at each chip | the difference between a loss on the air and a loss in the driver |
 //!
 //! # What it cannot show
 //!

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 /// Maximum number of scheduled events; further transmissions are refused.
 const MAX_SCHEDULED: usize = 1 << 20;
 
-/// Lead over real time below which nobody is delayed, because a single transfer is not worth a sleep.
+/// Lead over real time that causes no delay, because a single transfer is not worth a sleep.
 const SLACK: Duration = Duration::from_millis(1);
 
 /// Reason why a payload was not accepted for transmission.

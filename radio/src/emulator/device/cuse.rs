@@ -146,7 +146,7 @@ pub(super) fn open_answer() -> Vec<u8> {
     vec![0; 16]
 }
 
-/// Returns the answer to a write of which all bytes were accepted.
+/// Returns the answer to a write whose bytes were all accepted.
 pub(super) fn write_answer(bytes: usize) -> Vec<u8> {
     words(&[length(bytes), 0])
 }

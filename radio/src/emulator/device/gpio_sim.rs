@@ -10,7 +10,7 @@ const CONFIG: &str = "/sys/kernel/config/gpio-sim";
 /// Number of lines, as on a Raspberry Pi.
 const LINES: u32 = 54;
 
-/// A simulated GPIO chip. It is removed on drop, as soon as nobody holds its lines any more.
+/// A simulated GPIO chip. It is removed after it was dropped and all its lines were released.
 #[derive(Debug)]
 pub struct GpioSim {
     config: PathBuf,

@@ -58,7 +58,7 @@ impl Wires {
     /// Creates a GPIO chip and wires this chip to it.
     pub fn new(chip: &Chip, dio0: Dio0Wire) -> Result<Self, DeviceError> {
         let gpio = Arc::new(GpioSim::new()?);
-        // Stands for the module's own resistor, as long as nobody drives the line.
+        // Emulates the module's pull-up resistor, which acts while no program drives the line.
         gpio.pull(RESET_LINE, true)?;
         let mut wires = Self { gpio, shared: Arc::default(), threads: Vec::new() };
         wires.spawn("RESET", chip, Wire::run_reset)?;

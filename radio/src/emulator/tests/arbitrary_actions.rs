@@ -1,16 +1,18 @@
 //! Arbitrary sequences of actions by host, world and bad luck.
+//!
+//! They catch a panic, an air that never becomes quiet, and a tally that disagrees with its verdicts.
 
 use super::*;
 use crate::emulator::{DeadBus, Faults, LostEdges, ReaderOptions, StuckLine};
 use proptest::prelude::*;
 
 /// An action of a host, the world or bad luck on a chip.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 enum Action {
     Frame(Vec<u8>),
     Mode(u8),
     Transmit(Vec<u8>, u8, f64, bool),
-    Give(Vec<u8>),
+    Send(Vec<u8>),
     Pass(u32),
     Reset,
     BrownOut(u16),
@@ -25,7 +27,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (payload(), 7..=12_u8, -140.0..10.0_f64, any::<bool>()).prop_map(|(payload, factor, dbm, crc)| {
             Action::Transmit(payload, factor, dbm, crc)
         }),
-        2 => payload().prop_map(Action::Give),
+        2 => payload().prop_map(Action::Send),
         4 => (0..400_000_u32).prop_map(Action::Pass),
         1 => Just(Action::Reset),
         1 => any::<u16>().prop_map(Action::BrownOut),
@@ -63,7 +65,7 @@ proptest! {
                     let transmission = Transmission { payload, modulation, rssi_dbm, crc, ..Transmission::default() };
                     air.transmit(transmission, Duration::ZERO).unwrap();
                 }
-                Action::Give(payload) => _ = reader.send(&payload),
+                Action::Send(payload) => _ = reader.send(&payload),
                 Action::Pass(us) => air.pass(Duration::from_micros(u64::from(us))),
                 Action::Reset => host.chip.reset_spontaneously(),
                 Action::BrownOut(ms) => host.chip.brown_out(Duration::from_millis(u64::from(ms))),

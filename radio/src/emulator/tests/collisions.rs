@@ -1,4 +1,6 @@
 //! Collisions and capture.
+//!
+//! A wrong rule here would change how many packets a simulated barn loses without any fault of its driver.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! Faults of a chip and of its wires.
+//!
+//! A fault that behaves differently from the field would make the recovery of a driver look proven when it is not.
 
 use super::*;
 use crate::emulator::{BusDownError, DeadBus, Faults, LostEdges, StuckLine};

@@ -1,4 +1,6 @@
 //! The FIFO: its pointer, and the packets that it keeps or loses.
+//!
+//! An error here would hide a driver that mixes up packets, or blame one for a packet that it has read.
 
 use super::*;
 

@@ -1,6 +1,9 @@
 //! The link between sender and receiver: who hears whom, and the readings of a signal.
+//!
+//! A link that is too tolerant would hide a driver with wrong settings. Wrong readings would hide its wrong conversions.
 
 use super::*;
+use crate::emulator::AirOptions;
 use crate::lora::CodingRate;
 
 fn fates_with(change: impl FnOnce(&mut Transmission)) -> Vec<Fate> {
@@ -154,9 +157,8 @@ fn fixed_intermediate_frequency_shifts_a_narrow_channel() {
 
 #[test]
 fn fading_depends_on_the_packet_and_the_seed() {
-    let course = |seed| {
-        let air =
-            Air::new(crate::emulator::AirOptions { seed, fading_db: 4.0, ..crate::emulator::AirOptions::default() });
+    let strengths = |seed| {
+        let air = Air::new(AirOptions { seed, fading_db: 4.0, ..AirOptions::default() });
         let mut host = Host::listening(&air);
         let readings: Vec<u8> = (0..50)
             .map(|_| {
@@ -166,8 +168,8 @@ fn fading_depends_on_the_packet_and_the_seed() {
             .collect();
         readings
     };
-    assert_eq!(course(7), course(7));
-    assert_ne!(course(7), course(8));
-    let spread = course(7).iter().max().unwrap() - course(7).iter().min().unwrap();
+    assert_eq!(strengths(7), strengths(7));
+    assert_ne!(strengths(7), strengths(8));
+    let spread = strengths(7).iter().max().unwrap() - strengths(7).iter().min().unwrap();
     assert!((8..40).contains(&spread), "{spread} dB between the strongest and the weakest");
 }

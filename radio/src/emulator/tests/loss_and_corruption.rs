@@ -1,4 +1,6 @@
 //! Random loss and corruption, and the verdicts on them.
+//!
+//! An error here would make the ledger of a simulated radio disagree with what was on the air.
 
 use super::*;
 use crate::emulator::AirOptions;

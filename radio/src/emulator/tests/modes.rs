@@ -1,4 +1,6 @@
 //! Modes of the chip, and reset.
+//!
+//! A chip that changes modes too willingly would hide a set-up that fails on real chips.
 
 use super::*;
 use embedded_hal_02::digital::v2::OutputPin;

@@ -1,4 +1,6 @@
 //! Readers: listening before talking, the queue, and recovery.
+//!
+//! A reader that stops or talks over others would make the traffic of a simulated yard unlike that of a real one.
 
 use super::*;
 use crate::emulator::{AirError, Faults, MAX_QUEUED_PAYLOADS, Poisson, ReaderOptions};

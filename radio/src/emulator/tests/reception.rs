@@ -1,4 +1,6 @@
 //! Reception: flags, DIO0, registers and timeouts.
+//!
+//! An error here would hide a driver that delivers corrupt packets or waits for an edge that never comes.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! Registers: reset values, pages, access and interrupt flags.
+//!
+//! An error here would hide a driver that writes to the wrong page, or clears flags that it has not seen.
 
 use super::*;
 

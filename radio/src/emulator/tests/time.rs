@@ -1,7 +1,9 @@
 //! The clock: when time passes, and for whom it stands still.
+//!
+//! An error here would lose packets because the machine is slow, hang a waiting driver, or break replay from a seed.
 
 use super::*;
-use crate::emulator::{AirError, AirOptions, ChipOptions, Pace};
+use crate::emulator::{AirError, AirOptions, ChipOptions, Pace, Poisson};
 use embedded_hal_02::blocking::delay::DelayMs;
 use std::sync::{Arc, Barrier};
 use std::time::Instant;
@@ -82,7 +84,7 @@ fn equal_seeds_replay_exactly() {
     let run = || {
         let air = Air::new(AirOptions { seed: 42, fading_db: 8.0, ..AirOptions::default() });
         let mut host = Host::listening(&air);
-        let times = crate::emulator::Poisson::new(5, 12.0);
+        let times = Poisson::new(5, 12.0);
         air.feed(times.enumerate().map(|(n, at)| {
             let transmission = Transmission { rssi_dbm: -115.0, ..Transmission::of(n.to_be_bytes()) };
             (at, transmission)

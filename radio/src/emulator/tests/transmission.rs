@@ -1,4 +1,6 @@
 //! Transmission, and activity detection before it.
+//!
+//! An error here would hide a driver that sends the wrong bytes, or waits for a TxDone that it never cleared.
 
 use super::*;
 

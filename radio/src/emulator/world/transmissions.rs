@@ -36,7 +36,8 @@ impl World {
         }
     }
 
-    /// Starts a transmission, unless its chip has left the transmit mode. Weaker receptions are disturbed.
+    /// Starts a transmission, unless its chip has left the transmit mode. It disturbs every reception that is not at least
+    /// [`CAPTURE_DB`] stronger.
     pub(super) fn begin(&mut self, id: TransmissionId, emission: Emission) {
         if let Origin::Chip { chip, stay, .. } = emission.origin
             && self.chip(chip).stay != stay
