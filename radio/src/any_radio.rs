@@ -5,15 +5,15 @@ use crate::sx127x::Sx127x;
 use crate::{Counters, Health, Packet, Radio, RadioError, Serial};
 use tokio::sync::watch;
 
-/// A radio of any kind, so that a daemon can keep several kinds in one list.
+/// A radio of any kind, for programs that keep several kinds in one list.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AnyRadio {
-    /// A chip made of software, on an air that is driven by a seed or a script.
+    /// An emulated chip on an air driven by a seed or a script.
     Simulated(Simulated),
     /// A chip on a board.
     Sx127x(Sx127x),
-    /// A modem at a serial port.
+    /// A modem on a serial port.
     Serial(Serial),
 }
 

@@ -1,28 +1,28 @@
-//! What a radio counts while it listens.
+//! Counters of a radio.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The counters of one radio at one moment. Each counts from the start of the process and never goes back.
+/// The counters of one radio at one moment. Each counts from the start of the process and never decreases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RadioCounters {
-    /// Packets that `receive` handed over.
+    /// Packets that `receive` returned.
     pub received: u64,
-    /// Packets whose CRC was wrong: dropped, and known only from this count.
+    /// Packets dropped because their CRC was wrong.
     pub crc_errors: u64,
-    /// Packets or frames dropped as malformed: without a CRC, without a payload, overlong, garbage on a line, overwritten
-    /// by the next one before they could be read.
+    /// Packets or frames dropped as malformed: without a CRC, empty, too long, garbage on a serial line, or overwritten by
+    /// the next one before they could be read.
     pub malformed: u64,
-    /// Packets found by looking, although the interrupt that should have announced them never came.
+    /// Packets found by polling, because the interrupt that should have announced them never came.
     pub rescued: u64,
-    /// Times the radio was found in a wrong state, or its bus gone, and was set up again from the start.
+    /// Times the radio was set up again, because it was in a wrong state or its bus had failed.
     pub rebuilt: u64,
 }
 
 /// A handle on the counters of a radio.
 ///
-/// Clones count together, and can be read while the radio is receiving. The values are read one after the
-/// other: each is right, but they need not be of the same instant.
+/// Clones share the counters, which can be read while the radio is receiving. The values are read one after the other, so
+/// they may belong to slightly different moments.
 #[derive(Clone, Debug, Default)]
 pub struct Counters(Arc<Cells>);
 
@@ -36,7 +36,7 @@ struct Cells {
 }
 
 impl Counters {
-    /// All counts as they stand.
+    /// Returns the current counts.
     pub fn read(&self) -> RadioCounters {
         RadioCounters {
             received: self.0.received.load(Relaxed),
@@ -47,12 +47,12 @@ impl Counters {
         }
     }
 
-    /// Counts a packet that is about to be handed over.
+    /// Counts a packet that is about to be returned.
     pub fn count_received(&self) {
         self.0.received.fetch_add(1, Relaxed);
     }
 
-    /// Counts a packet dropped for its CRC.
+    /// Counts a packet dropped because of its CRC.
     pub fn count_crc_error(&self) {
         self.0.crc_errors.fetch_add(1, Relaxed);
     }
@@ -62,12 +62,12 @@ impl Counters {
         self.0.malformed.fetch_add(1, Relaxed);
     }
 
-    /// Counts a packet whose announcement was lost.
+    /// Counts a packet whose interrupt was lost.
     pub fn count_rescued(&self) {
         self.0.rescued.fetch_add(1, Relaxed);
     }
 
-    /// Counts a radio set up again.
+    /// Counts a renewed set-up of the radio.
     pub fn count_rebuilt(&self) {
         self.0.rebuilt.fetch_add(1, Relaxed);
     }
@@ -78,15 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_of_a_handle_count_together() {
+    fn clones_of_a_handle_share_their_counters() {
         let counters = Counters::default();
-        let kept_by_the_radio = counters.clone();
-        kept_by_the_radio.count_received();
-        kept_by_the_radio.count_received();
-        kept_by_the_radio.count_crc_error();
-        kept_by_the_radio.count_malformed();
-        kept_by_the_radio.count_rescued();
-        kept_by_the_radio.count_rebuilt();
+        let radio_side = counters.clone();
+        radio_side.count_received();
+        radio_side.count_received();
+        radio_side.count_crc_error();
+        radio_side.count_malformed();
+        radio_side.count_rescued();
+        radio_side.count_rebuilt();
         assert_eq!(counters.read(), RadioCounters { received: 2, crc_errors: 1, malformed: 1, rescued: 1, rebuilt: 1 });
     }
 }

@@ -1,33 +1,36 @@
-//! How a radio is, as it says itself.
+//! Health of a radio, as the radio reports it.
+//!
+//! Only the radio itself sets its health, even while it delivers packets that it received earlier. Inferring health from
+//! packets was rejected: a chip that died a second ago may still have packets queued, and they would hide the failure.
 
 use tokio::sync::watch;
 
-/// How a radio is.
+/// Health of a radio.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Health {
-    /// It hears, or would if there were anything.
+    /// The radio receives, or would if anything were sent.
     #[default]
     Listening,
-    /// It does not hear now and sets itself up again; what is wrong and what to do, as a sentence.
+    /// The radio does not receive and sets itself up again. The sentence says what is wrong and what to do.
     Failing(String),
 }
 
-/// The radio's own end: what it reports is seen by every receiver.
+/// The sending end of a radio's health. Every subscriber sees what it reports.
 #[derive(Clone, Debug, Default)]
 pub struct HealthReporter(watch::Sender<Health>);
 
 impl HealthReporter {
-    /// Another one who looks.
+    /// Returns a new receiver of the health.
     pub fn subscribe(&self) -> watch::Receiver<Health> {
         self.0.subscribe()
     }
 
-    /// Says how the radio is; whoever waits wakes only where that is new.
+    /// Sets the health. Waiting receivers wake only if it has changed.
     pub fn report(&self, health: Health) {
-        self.0.send_if_modified(|known| {
-            let news = *known != health;
-            *known = health;
-            news
+        self.0.send_if_modified(|current| {
+            let is_changed = *current != health;
+            *current = health;
+            is_changed
         });
     }
 }

@@ -1,27 +1,27 @@
-//! What a radio delivers.
+//! Packets as radios deliver them.
 
 use tokio::time::Instant;
 
-/// The longest payload of a packet: its length field is one byte (SX1276 data sheet, register 0x13).
+/// Maximum length of a payload. The length field of a packet has one byte (SX1276 data sheet, register 0x13).
 pub const MAX_PAYLOAD_BYTES: usize = 255;
 
 /// One packet as a modem received it.
 ///
-/// What a modem does not report is `None`; a value is never made up.
+/// A value that the modem does not report is `None`; it is never made up.
 ///
-/// A packet carries no wall time: the wall clock is a seam of the program that listens, which stamps the packet when
-/// it takes it over. `received_at` is monotonic and says how old the packet was by then, for example when it waited
-/// while a commit stalled.
+/// A packet has no wall-clock time. A driver must not read the wall clock, because the programs replace it in tests; the
+/// program that receives the packet adds the time. `received_at` is monotonic and tells how long the packet waited until
+/// then, for example while a commit stalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// The payload, 1..=[`MAX_PAYLOAD_BYTES`] bytes, unaltered: not trimmed, not necessarily text.
+    /// The payload, 1..=[`MAX_PAYLOAD_BYTES`] bytes, unmodified: not trimmed, not necessarily text.
     pub bytes: Vec<u8>,
-    /// Strength of the packet at the antenna, in dBm.
+    /// Signal strength at the antenna, in dBm.
     pub rssi_dbm: Option<i16>,
-    /// Signal to noise ratio in quarters of a dB, as the SX1276 counts it (register 0x19).
+    /// Signal-to-noise ratio in quarters of a dB, the unit of the SX1276 (register 0x19).
     pub snr_quarter_db: Option<i16>,
     /// Frequency of the sender minus frequency of this radio, in Hz.
     pub frequency_error_hz: Option<i32>,
-    /// When the packet had been heard to its end, on the monotonic clock of this process (which a test may pause).
+    /// Time at which the packet was received completely, on the monotonic clock of this process. A test may pause it.
     pub received_at: Instant,
 }

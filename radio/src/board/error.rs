@@ -1,132 +1,134 @@
-//! What can be wrong with a board, told apart so that each says what to do.
+//! Errors of boards. Each cause has its own error, and each message says what to do.
 
 use std::io;
 use std::path::Path;
 
-/// `ENOTTY`: a file that is open, and is no device of the kind that was asked for.
-const NO_SUCH_REQUEST: i32 = 25;
+/// `ENOTTY`: the open file is not a device of the expected kind.
+const ENOTTY: i32 = 25;
 
-/// A line could not be waited on.
+/// An error while waiting for an edge of a line.
 #[derive(Debug, thiserror::Error)]
-#[error("waiting for an edge of DIO0: {0}")]
+#[error("cannot wait for an edge of DIO0: {0}")]
 pub struct LineError(pub String);
 
-/// A line could not be driven.
+/// An error while driving a line.
 #[derive(Debug, thiserror::Error)]
-#[error("driving RESET: {0}")]
+#[error("cannot drive RESET: {0}")]
 pub struct ResetError(pub String);
 
-/// Why a board could not be connected. Each says what to do.
+/// Why a board could not be connected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BoardError {
-    /// There is no such SPI device.
+    /// The SPI device does not exist.
     #[error(
-        "{path} is not there: SPI is not enabled; on a Raspberry Pi put `dtparam=spi=on` into config.txt on the boot partition (or `raspi-config nonint do_spi 0`) and start it again; where SPI is enabled, `ls /dev/spidev*` shows what `spi` can be"
+        "{path} does not exist: SPI is not enabled; on a Raspberry Pi add `dtparam=spi=on` to config.txt on the boot partition (or run `raspi-config nonint do_spi 0`) and reboot; if SPI is enabled, `ls /dev/spidev*` lists the possible values of `spi`"
     )]
     NoSpi {
-        /// The device file.
+        /// Path of the device file.
         path: String,
     },
-    /// Something is there, and it is no SPI device.
-    #[error("{path} is no SPI device: `spi` must name one, such as /dev/spidev0.0 (`ls /dev/spidev*` shows them)")]
+    /// The file is not an SPI device.
+    #[error("{path} is not an SPI device: `spi` must name one, such as /dev/spidev0.0 (`ls /dev/spidev*` lists them)")]
     NotSpi {
-        /// The file.
+        /// Path of the file.
         path: String,
     },
-    /// The user may not open it.
+    /// The user has no permission to open the device.
     #[error(
-        "{path} may not be opened: the user of this program must be in the group `{group}` (`usermod -aG {group} USER`, then start it again); if `ls -l {path}` shows another group, in that one"
+        "no permission to open {path}: add the user of this program to the group `{group}` (`usermod -aG {group} USER`) and restart the program; if `ls -l {path}` shows another group, use that one"
     )]
     NoPermission {
-        /// The device file.
+        /// Path of the device file.
         path: String,
         /// `spi` or `gpio`.
         group: &'static str,
     },
-    /// There is no such GPIO chip.
+    /// The GPIO chip does not exist.
     #[error(
-        "{path} is not there: the kernel offers no GPIO chip of that name; `ls /dev/gpiochip*` shows what `gpio_chip` can be"
+        "{path} does not exist: the kernel has no GPIO chip of that name; `ls /dev/gpiochip*` lists the possible values of `gpio_chip`"
     )]
     NoGpioChip {
-        /// The device file.
+        /// Path of the device file.
         path: String,
     },
-    /// Something is there, and it is no GPIO chip.
-    #[error("{path} is no GPIO chip: `gpio_chip` must name one, such as /dev/gpiochip0 (`gpioinfo` shows their lines)")]
+    /// The file is not a GPIO chip.
+    #[error(
+        "{path} is not a GPIO chip: `gpio_chip` must name one, such as /dev/gpiochip0 (`gpioinfo` lists them with their lines)"
+    )]
     NotGpioChip {
-        /// The file.
+        /// Path of the file.
         path: String,
     },
-    /// The chip has no such line.
-    #[error("{what} cannot be on line {line} of {chip}, which has {lines} lines, counted from 0")]
+    /// The GPIO chip does not have this line.
+    #[error("{what} cannot be line {line} of {chip}, which has {lines} lines, counted from 0")]
     NoLine {
         /// `RESET` or `DIO0`.
         what: &'static str,
         /// The GPIO chip.
         chip: String,
-        /// The line that was set.
+        /// Number of the line in the settings.
         line: u32,
-        /// How many it has.
+        /// Number of lines of the chip.
         lines: u32,
     },
-    /// Somebody else holds the line.
+    /// Another program holds the line.
     #[error(
-        "line {line} of {chip} for {what} is held by {holder}: stop that, or wire {what} to another line and set it (docs/radios.md)"
+        "line {line} of {chip} for {what} is in use by {holder}: stop that program, or wire {what} to another line and change the setting (docs/radios.md)"
     )]
     LineTaken {
         /// `RESET` or `DIO0`.
         what: &'static str,
         /// The GPIO chip.
         chip: String,
-        /// Its number there.
+        /// Number of the line on that chip.
         line: u32,
-        /// Who holds it, as far as the system tells.
+        /// The holder, as far as the system reports it.
         holder: String,
     },
-    /// A line cannot be had, for another reason.
-    #[error("line {line} of {chip} for {what} cannot be had: {reason}")]
+    /// The line could not be requested for another reason.
+    #[error("cannot request line {line} of {chip} for {what}: {reason}")]
     Line {
         /// `RESET` or `DIO0`.
         what: &'static str,
         /// The GPIO chip.
         chip: String,
-        /// Its number there.
+        /// Number of the line on that chip.
         line: u32,
-        /// What the system said.
+        /// Error of the system.
         reason: String,
     },
-    /// Something else that the system said.
-    #[error("{doing}: {source}")]
+    /// Another error of the system.
+    #[error("{context}: {source}")]
     System {
-        /// What was being done.
-        doing: String,
-        /// What the system said.
+        /// The step in progress.
+        context: String,
+        /// Error of the system.
         source: io::Error,
     },
 }
 
 impl BoardError {
-    /// Why an SPI device could not be opened or set up.
+    /// Classifies an error of opening or configuring an SPI device.
     pub(crate) fn of_spi(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
             io::ErrorKind::NotFound => Self::NoSpi { path },
             io::ErrorKind::PermissionDenied => Self::NoPermission { path, group: "spi" },
             io::ErrorKind::IsADirectory => Self::NotSpi { path },
-            _ if source.raw_os_error() == Some(NO_SUCH_REQUEST) => Self::NotSpi { path },
-            _ => Self::System { doing: format!("opening {path} as an SPI device"), source },
+            _ if source.raw_os_error() == Some(ENOTTY) => Self::NotSpi { path },
+            _ => Self::System { context: format!("opening {path} as an SPI device"), source },
         }
     }
 
-    /// Why a GPIO chip could not be opened.
+    /// Classifies an error of opening a GPIO chip.
     pub(crate) fn of_gpio_chip(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         match source.kind() {
             io::ErrorKind::NotFound => Self::NoGpioChip { path },
             io::ErrorKind::PermissionDenied => Self::NoPermission { path, group: "gpio" },
             io::ErrorKind::IsADirectory => Self::NotGpioChip { path },
-            _ => Self::System { doing: format!("opening {path} as a GPIO chip"), source },
+            _ => Self::System { context: format!("opening {path} as a GPIO chip"), source },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! embedded-hal 1.0 under 0.2: the named driver speaks the older one, Linux boards the newer.
+//! An adapter from embedded-hal 1.0, which Linux boards use, to 0.2, which the upstream driver uses.
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::digital::OutputPin;
@@ -6,7 +6,7 @@ use embedded_hal::spi::SpiDevice;
 use embedded_hal_02::blocking::{delay, spi};
 use embedded_hal_02::digital::v2;
 
-/// A bus, a line or a clock of embedded-hal 1.0, as one of 0.2.
+/// A bus, line or clock of embedded-hal 1.0 that implements the traits of 0.2.
 #[derive(Debug)]
 pub struct Hal02<T>(pub T);
 

@@ -1,8 +1,8 @@
 //! Any Linux board: spidev for the bus, the GPIO character device for the lines. The only file that names
 //! linux-embedded-hal.
 //!
-//! Its SPI device speaks embedded-hal 1.0 and goes through [`Hal02`]; its own GPIO speaks an interface that kernels are
-//! about to drop, so the lines are those of [`super::lines`].
+//! Its SPI device uses embedded-hal 1.0 and is adapted by [`Hal02`]. Its GPIO uses an interface that kernels are about to
+//! drop, so the lines come from `lines` instead.
 
 use super::hal::Hal02;
 use super::lines::{self, Dio0Line, ResetLine};
@@ -19,19 +19,19 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// A board that has not been opened yet.
+    /// Creates a board without opening it.
     pub fn new(pins: Pins) -> Self {
         Self { pins }
     }
 
     fn open_spi(&self) -> Result<SpidevDevice, BoardError> {
         let path = &self.pins.spi;
-        let mut device = SpidevDevice::open(path).map_err(|error| BoardError::of_spi(path, into_io(&error)))?;
+        let mut device = SpidevDevice::open(path).map_err(|error| BoardError::of_spi(path, to_io_error(&error)))?;
         let options = SpidevOptions {
             bits_per_word: Some(BITS_PER_WORD),
             max_speed_hz: Some(self.pins.spi_hz),
             lsb_first: Some(false),
-            // The kernel drives chip select, low while a frame lasts (SX1276 data sheet, section 2.2).
+            // The kernel drives chip select, low during a frame (SX1276 data sheet, section 2.2).
             spi_mode: Some(SpiModeFlags::SPI_MODE_0),
         };
         device.configure(&options).map_err(|error| BoardError::of_spi(path, error))?;
@@ -53,8 +53,8 @@ impl Board for Linux {
     }
 }
 
-/// The system's error within the library's, which lends it only.
-fn into_io(error: &SPIError) -> std::io::Error {
+/// Copies the system's error out of the library's error, which only lends it.
+fn to_io_error(error: &SPIError) -> std::io::Error {
     match error.inner().raw_os_error() {
         Some(code) => std::io::Error::from_raw_os_error(code),
         None => std::io::Error::new(error.inner().kind(), error.to_string()),

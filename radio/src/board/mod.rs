@@ -1,6 +1,10 @@
-//! What a chip hangs on: a bus, two lines and a clock. The seam between the driver and any board, real or emulated.
+//! Boards: the bus, the two lines and the clock of a chip. [`Board`] is the seam between the driver and any board, real
+//! or emulated.
 //!
-//! The named driver speaks embedded-hal 0.2; this seam does too, and [`hal`] brings boards that speak 1.0 to it.
+//! The upstream driver uses embedded-hal 0.2, so this seam does too. [`hal`] adapts boards that use 1.0.
+//!
+//! The default SPI clock is 2 MHz, although the chip supports 10 MHz. Jumper wires carry 2 MHz reliably, and a full FIFO
+//! is read in 1 ms, while the next packet takes at least 12.9 ms at the fastest setting.
 
 mod error;
 pub mod hal;
@@ -8,23 +12,23 @@ mod lines;
 mod linux;
 mod rppal;
 
+pub use self::error::{BoardError, LineError, ResetError};
+pub use self::lines::{Dio0Line, ResetLine};
+pub use self::linux::Linux;
+pub use self::rppal::{Rppal, RppalDio0, RppalReset};
+
 use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::blocking::spi::{Transfer, Write};
 use embedded_hal_02::digital::v2::OutputPin;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::error::{BoardError, LineError, ResetError};
-pub use self::lines::{Dio0Line, ResetLine};
-pub use self::linux::Linux;
-pub use self::rppal::{Rppal, RppalDio0, RppalReset};
-
-/// Where a chip hangs on a real board.
+/// Device files and line numbers of a chip on a real board.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pins {
     /// The SPI device, such as `/dev/spidev0.0`.
     pub spi: PathBuf,
-    /// Clock of the bus in Hz.
+    /// SPI clock in Hz.
     pub spi_hz: u32,
     /// The GPIO chip, such as `/dev/gpiochip0`.
     pub gpio_chip: PathBuf,
@@ -34,49 +38,48 @@ pub struct Pins {
     pub dio0_line: u32,
 }
 
-/// Something that can connect to its chip, again and again: after a failure everything is opened anew.
+/// A board that can connect to its chip repeatedly. After a failure everything is opened again.
 pub trait Board: Send + 'static {
-    /// The bus; each call is one frame of chip select.
+    /// The bus. Each call is one chip-select frame.
     type Bus: Transfer<u8, Error = Self::BusError> + Write<u8, Error = Self::BusError> + Send;
-    /// What the bus says when it fails.
+    /// Error of the bus.
     type BusError: std::fmt::Debug + Send;
-    /// The line that resets the chip: low is reset.
+    /// The RESET line, active low.
     type Reset: OutputPin + Send;
-    /// The line on which the chip says that it has something.
+    /// The DIO0 line, on which the chip signals a packet.
     type Dio0: EdgeLine;
-    /// The clock that waits are made on. An emulated chip has its own.
+    /// The clock for waits. An emulated chip has its own.
     type Delay: DelayMs<u8> + Send;
 
-    /// Opens bus and lines. Nothing has been said to the chip yet.
+    /// Opens the bus and the lines, without talking to the chip.
     fn connect(&mut self) -> Result<Wiring<Self>, BoardError>;
 }
 
-/// What [`Board::connect`] gives.
+/// The open parts of a board, from [`Board::connect`].
 #[derive(Debug)]
 pub struct Wiring<B: Board + ?Sized> {
-    /// SPI, mode 0, with the kernel driving chip select.
+    /// SPI in mode 0. The kernel drives chip select.
     pub bus: B::Bus,
-    /// RESET.
+    /// The RESET line.
     pub reset: B::Reset,
-    /// DIO0.
+    /// The DIO0 line.
     pub dio0: B::Dio0,
-    /// The clock.
+    /// The clock for waits.
     pub delay: B::Delay,
 }
 
-/// A line that is waited on for rising edges. An edge that came between two waits is not lost: the next wait returns
-/// at once.
+/// A line with rising edges to wait for. An edge between two waits is not lost: the next wait returns at once.
 pub trait EdgeLine: Send {
-    /// Waits for a rising edge, at most so long on the board's clock.
+    /// Waits for a rising edge, for at most `at_most` on the board's clock.
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError>;
 }
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
-    /// There was an edge.
+    /// An edge came.
     Edge,
-    /// There was none in that time.
+    /// No edge came in time.
     TimedOut,
 }
 

@@ -1,9 +1,10 @@
-//! A Raspberry Pi through rppal. The only file that names it.
+//! A Raspberry Pi through rppal. The only file that names rppal.
 //!
-//! The bus is its plain `Spi`: the `SimpleHalSpiDevice` beside it sends zeros where it is asked to transfer in place. Its
-//! `Gpio` maps registers, which needs `/dev/gpiomem` of Raspberry Pi OS; under another kernel the lines come from the GPIO
-//! character device. Edges come through its callback and not through its poll: that one holds a lock of the whole process
-//! while it waits, so that two radios would wait for each other, and knows no time below a millisecond.
+//! - **Bus.** The plain `Spi` is used. `SimpleHalSpiDevice` was rejected: it sends zeros in an in-place transfer.
+//! - **Lines.** `Gpio` maps registers, which needs the `/dev/gpiomem` of Raspberry Pi OS. Under another kernel the lines
+//!   come from the GPIO character device.
+//! - **Edges.** They come from rppal's callback. Its poll was rejected: it holds a process-wide lock while it waits, so two
+//!   radios would wait for each other, and it rounds timeouts to milliseconds.
 
 use super::lines::{self, Dio0Line, ResetLine};
 use super::{Board, BoardError, EdgeLine, LineError, Pins, ResetError, Wake, Wiring};
@@ -16,8 +17,8 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// Either lets `Gpio` map the registers: the first up to the Pi 4, the second on a Pi 5.
-const REGISTERS: [&str; 2] = ["/dev/gpiomem", "/dev/gpiomem0"];
+/// Device files through which `Gpio` maps the registers: the first up to the Pi 4, the second on a Pi 5.
+const REGISTER_FILES: [&str; 2] = ["/dev/gpiomem", "/dev/gpiomem0"];
 const BUSES: [Bus; 7] = [Bus::Spi0, Bus::Spi1, Bus::Spi2, Bus::Spi3, Bus::Spi4, Bus::Spi5, Bus::Spi6];
 const SELECTS: [SlaveSelect; 16] = [
     SlaveSelect::Ss0,
@@ -44,7 +45,7 @@ pub struct Rppal {
     pins: Pins,
 }
 
-/// RESET on a Raspberry Pi.
+/// The RESET line on a Raspberry Pi.
 #[derive(Debug)]
 pub struct RppalReset(ResetKind);
 
@@ -54,14 +55,13 @@ enum ResetKind {
     Chip(ResetLine),
 }
 
-/// DIO0 on a Raspberry Pi.
+/// The DIO0 line on a Raspberry Pi.
 #[derive(Debug)]
 pub struct RppalDio0(Dio0Kind);
 
 #[derive(Debug)]
 enum Dio0Kind {
-    /// Each edge leaves a mark; one that comes while a mark is there is the same news. The pin keeps the thread that
-    /// watches it.
+    /// Each edge leaves a mark. Further edges while a mark is there add nothing. The pin owns the thread that watches it.
     Mapped {
         edges: Receiver<()>,
         _pin: InputPin,
@@ -70,17 +70,17 @@ enum Dio0Kind {
 }
 
 impl Rppal {
-    /// A board that has not been opened yet.
+    /// Creates a board without opening it.
     pub fn new(pins: Pins) -> Self {
         Self { pins }
     }
 
-    /// Whether rppal can name such an SPI device: `/dev/spidevB.S` with B in 0..=6 and S in 0..=15.
+    /// Returns true if rppal can open this SPI device: `/dev/spidevB.S` with B in 0..=6 and S in 0..=15.
     pub fn can_open(spi: &Path) -> bool {
         address(spi).is_some()
     }
 
-    /// Whether the lines are driven through mapped registers, so that no GPIO chip is opened.
+    /// Returns true if the lines are driven through mapped registers, so that no GPIO chip is opened.
     pub(crate) fn maps_registers() -> bool {
         mapped_registers().is_some()
     }
@@ -98,7 +98,7 @@ impl Rppal {
         match mapped_registers() {
             Some(registers) => match Gpio::new() {
                 Ok(gpio) => self.mapped_lines(&gpio, registers),
-                // A board that is newer than rppal.
+                // The board is newer than rppal.
                 Err(gpio::Error::UnknownModel) => self.chip_lines(),
                 Err(error) => Err(self.gpio_error(error, registers, "RESET", self.pins.reset_line)),
             },
@@ -115,7 +115,7 @@ impl Rppal {
         let Pins { reset_line, dio0_line, .. } = self.pins;
         let reset = get(gpio, reset_line).map_err(|error| self.gpio_error(error, registers, "RESET", reset_line))?;
         let mut reset = reset.into_output_high();
-        // Given back as an input, RESET would float while nobody watches.
+        // Otherwise RESET would become an input on drop and float.
         reset.set_reset_on_drop(false);
         let dio0 = get(gpio, dio0_line).and_then(|pin| watched(pin.into_input_pulldown()));
         let dio0 = dio0.map_err(|error| self.gpio_error(error, registers, "DIO0", dio0_line))?;
@@ -180,14 +180,14 @@ impl EdgeLine for RppalDio0 {
                 Ok(()) => Ok(Wake::Edge),
                 Err(RecvTimeoutError::Timeout) => Ok(Wake::TimedOut),
                 Err(RecvTimeoutError::Disconnected) => Err(LineError(
-                    "rppal's thread that watches the line has ended; the line must be opened anew".into(),
+                    "rppal's thread that watches the line has ended; the line must be opened again".into(),
                 )),
             },
         }
     }
 }
 
-/// Which of rppal's devices a path means.
+/// Returns rppal's bus and chip select for a path.
 fn address(path: &Path) -> Option<(Bus, SlaveSelect)> {
     let (bus, select) = path.to_str()?.strip_prefix("/dev/spidev")?.split_once('.')?;
     let number = |text: &str| text.parse::<usize>().ok().filter(|number| number.to_string() == text);
@@ -195,16 +195,16 @@ fn address(path: &Path) -> Option<(Bus, SlaveSelect)> {
 }
 
 fn mapped_registers() -> Option<&'static str> {
-    REGISTERS.into_iter().find(|path| Path::new(path).exists())
+    REGISTER_FILES.into_iter().find(|path| Path::new(path).exists())
 }
 
 fn get(gpio: &Gpio, line: u32) -> gpio::Result<gpio::Pin> {
-    // A line beyond a byte is refused as the last one of a byte is.
+    // rppal has no line 255, so it rejects a number that does not fit into a byte.
     gpio.get(u8::try_from(line).unwrap_or(u8::MAX))
 }
 
 fn watched(mut pin: InputPin) -> gpio::Result<Dio0Kind> {
-    // The callback's thread asks for the line and keeps a refusal to itself, so it is asked for here first.
+    // The callback's thread requests the line but hides a failure, so the line is requested here first.
     pin.set_interrupt(Trigger::RisingEdge, None)?;
     pin.clear_interrupt()?;
     let (mark, edges) = mpsc::sync_channel(1);
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_rppal_would_open_itself_are_taken() {
+    fn only_paths_that_rppal_opens_itself_are_accepted() {
         let named = |path: &str| address(Path::new(path)).map(|(bus, select)| (bus as usize, select as usize));
         assert_eq!(named("/dev/spidev0.0"), Some((0, 0)));
         assert_eq!(named("/dev/spidev6.15"), Some((6, 15)));

@@ -1,9 +1,9 @@
-//! The promises of [`Radio`] as checks that any radio can be put through.
+//! The contract of [`Radio`] as checks for any kind of radio.
 //!
-//! A test says, with a closure, how to make a radio of its kind that is about to hear given [`SentPacket`] transmissions:
-//! by a script, by an emulated chip, by a serial line. [`check`] then holds it to each promise in turn.
+//! A test passes a closure that makes a radio of its kind, about to receive given [`SentPacket`]s: from a script, an
+//! emulated chip or a serial line. [`check`] then verifies each point of the contract.
 //!
-//! Waits are real where the clock is: at most [`PATIENCE`] for each packet, and [`SILENCE`] after the last.
+//! Waits are real if the clock is: at most [`PATIENCE`] for each packet, and [`SILENCE`] after the last.
 
 use crate::{Counters, MAX_PAYLOAD_BYTES, Packet, Radio, RadioError};
 use rand::{RngExt, SeedableRng};
@@ -12,102 +12,103 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// How long a packet that is on the air may take to be delivered.
+/// Timeout for the delivery of a packet that is on the air.
 pub const PATIENCE: Duration = Duration::from_secs(10);
-/// How long nothing more must come, when all has been delivered.
+/// Time after the last packet in which no further packet may come.
 pub const SILENCE: Duration = Duration::from_millis(50);
-/// Transmissions of one check; also the bound of the attempts at each packet in the check of cancel safety.
+/// Number of transmissions of one check. Also bounds the attempts at each packet in the check of cancel safety.
 const TRANSMISSIONS: usize = 60;
-/// The longest time after which a future of `receive` is dropped.
+/// Longest time after which a future of `receive` is dropped.
 const DROP_WITHIN_US: u64 = 4_000;
 
-/// One transmission that the radio under test is about to hear.
+/// A packet that the radio under test is about to receive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SentPacket {
-    /// 1..=255 bytes.
+    /// The payload, 1..=255 bytes.
     pub payload: Vec<u8>,
-    /// Whether its CRC will be right.
+    /// False if the packet is sent with a wrong CRC.
     pub crc_ok: bool,
 }
 
-/// A promise that a radio did not keep.
+/// A point of the contract that a radio violated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractError {
-    /// A packet that was on the air did not come.
-    #[error("packet {number}, counted from 0, did not come within {PATIENCE:?}")]
+    /// A packet that was on the air was not delivered.
+    #[error("packet {number} (from 0) was not delivered within {PATIENCE:?}")]
     Missing {
-        /// Its place among the good ones.
+        /// Index among the good packets.
         number: usize,
     },
-    /// A packet came that is not the next good one: a length, CRC, order or cancel-safety promise is broken.
-    #[error("packet {number}, counted from 0, holds {found:02x?}; {expected:02x?} was sent")]
+    /// A packet is not the next good one: length, integrity, order or cancel safety is violated.
+    #[error("packet {number} (from 0) is {found:02x?} instead of {expected:02x?}")]
     Different {
-        /// Its place among the good ones.
+        /// Index among the good packets.
         number: usize,
-        /// What was sent.
+        /// The payload sent.
         expected: Vec<u8>,
-        /// What came.
+        /// The payload delivered.
         found: Vec<u8>,
     },
-    /// Something came after the last good one.
-    #[error("a packet came that was not sent, or came twice: {0:02x?}")]
+    /// A packet was delivered after the last good one.
+    #[error("a packet was delivered twice or was never sent: {0:02x?}")]
     Surplus(Vec<u8>),
-    /// The radio gave an error in place of a packet, or an error other than `Closed` at the end.
-    #[error("the radio failed at packet {number}, counted from 0: {error}")]
+    /// The radio returned an error instead of a packet, or an error other than `Closed` at the end.
+    #[error("the radio failed at packet {number} (from 0): {error}")]
     Failed {
-        /// The place, among the good ones, of the packet that was due.
+        /// Index of the expected packet among the good ones.
         number: usize,
-        /// What the radio said.
+        /// The error of the radio.
         error: RadioError,
     },
-    /// `received_at` went back, or is of the future.
-    #[error("packet {number}, counted from 0, was received before the one ahead of it, or in the future")]
+    /// `received_at` decreased, or is in the future.
+    #[error("the reception time of packet {number} (from 0) is before that of the previous packet, or in the future")]
     Time {
-        /// Its place among the good ones.
+        /// Index among the good packets.
         number: usize,
     },
-    /// A closed radio was open again.
-    #[error("the radio said that it is closed, and then delivered or said something else")]
+    /// A closed radio returned something other than `Closed`.
+    #[error("the radio returned something else after `Closed`")]
     Reopened,
-    /// A counter is not what was sent.
-    #[error("the radio counted {counted} packets as {counter}; {sent} were sent")]
-    Counted {
-        /// Which counter.
+    /// A counter does not match the packets sent.
+    #[error("the counter {counter} is {found} instead of {expected}")]
+    Counter {
+        /// Name of the counter.
         counter: &'static str,
-        /// What it says.
-        counted: u64,
-        /// What it should say.
-        sent: u64,
+        /// Value of the counter.
+        found: u64,
+        /// Number of packets sent of that kind.
+        expected: u64,
     },
 }
 
-/// Holds a kind of radio to every promise of [`Radio`]. The seed moves payloads and points of cancellation.
-pub async fn check<R, F>(seed: u64, mut radio_that_hears: impl FnMut(Vec<SentPacket>) -> F) -> Result<(), ContractError>
+/// Checks a kind of radio against the contract of [`Radio`]. The seed determines payloads and points of cancellation.
+pub async fn check<R, F>(seed: u64, mut radio_receiving: impl FnMut(Vec<SentPacket>) -> F) -> Result<(), ContractError>
 where
     R: Radio,
     F: Future<Output = R>,
 {
-    let mut chance = ChaCha12Rng::seed_from_u64(seed);
-    for on_air in [every_length(&mut chance), good_and_bad(&mut chance)] {
-        let mut radio = radio_that_hears(on_air.clone()).await;
-        check_delivery(&mut radio, &on_air, None).await?;
-        let mut radio = radio_that_hears(on_air.clone()).await;
-        check_delivery(&mut radio, &on_air, Some(&mut chance)).await?;
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    for sent in [every_length(&mut rng), good_and_bad(&mut rng)] {
+        let mut radio = radio_receiving(sent.clone()).await;
+        check_delivery(&mut radio, &sent, None).await?;
+        let mut radio = radio_receiving(sent.clone()).await;
+        check_delivery(&mut radio, &sent, Some(&mut rng)).await?;
     }
     Ok(())
 }
 
-/// The radio delivers the good ones of `on_air`, whole, once and in order, counts both kinds, and then is silent.
+/// Checks that a radio delivers the good packets of `sent` whole, once and in order, counts both kinds, and is then
+/// silent.
 ///
-/// With `cancel`, futures of `receive` are dropped again and again after a time by chance.
+/// With `cancel`, futures of `receive` are dropped repeatedly after random times.
 pub async fn check_delivery(
     radio: &mut impl Radio,
-    on_air: &[SentPacket],
+    sent: &[SentPacket],
     mut cancel: Option<&mut ChaCha12Rng>,
 ) -> Result<(), ContractError> {
     let counters = radio.counters();
-    let good = on_air.iter().filter(|sent| sent.crc_ok);
+    let good = sent.iter().filter(|sent| sent.crc_ok);
     let mut last_received_at = None;
     for (number, sent) in good.clone().enumerate() {
         let packet = next_packet(radio, number, cancel.as_deref_mut()).await?;
@@ -119,8 +120,8 @@ pub async fn check_delivery(
         }
         last_received_at = Some(packet.received_at);
     }
-    is_silent(radio, good.clone().count()).await?;
-    counts(&counters, good.count(), on_air.len())
+    check_silence(radio, good.clone().count()).await?;
+    check_counters(&counters, good.count(), sent.len())
 }
 
 async fn next_packet(
@@ -129,9 +130,9 @@ async fn next_packet(
     cancel: Option<&mut ChaCha12Rng>,
 ) -> Result<Packet, ContractError> {
     let failed = |error| ContractError::Failed { number, error };
-    if let Some(chance) = cancel {
+    if let Some(rng) = cancel {
         for _ in 0..TRANSMISSIONS {
-            let patience = Duration::from_micros(chance.random_range(0..=DROP_WITHIN_US));
+            let patience = Duration::from_micros(rng.random_range(0..=DROP_WITHIN_US));
             if let Ok(outcome) = timeout(patience, radio.receive()).await {
                 return outcome.map_err(failed);
             }
@@ -143,8 +144,8 @@ async fn next_packet(
     }
 }
 
-/// Nothing comes. Closed is silent too, and then for ever.
-async fn is_silent(radio: &mut impl Radio, number: usize) -> Result<(), ContractError> {
+/// Checks that no packet comes. A closed radio is silent too, and must stay closed.
+async fn check_silence(radio: &mut impl Radio, number: usize) -> Result<(), ContractError> {
     match timeout(SILENCE, radio.receive()).await {
         Err(_) => Ok(()),
         Ok(Ok(packet)) => Err(ContractError::Surplus(packet.bytes)),
@@ -156,33 +157,33 @@ async fn is_silent(radio: &mut impl Radio, number: usize) -> Result<(), Contract
     }
 }
 
-fn counts(counters: &Counters, good: usize, sent: usize) -> Result<(), ContractError> {
-    let counted = counters.read();
-    let pairs = [("received", counted.received, good), ("crc_errors", counted.crc_errors, sent - good)];
-    for (counter, counted, sent) in pairs {
-        let sent = sent as u64;
-        if counted != sent {
-            return Err(ContractError::Counted { counter, counted, sent });
+fn check_counters(counters: &Counters, good: usize, sent: usize) -> Result<(), ContractError> {
+    let counters = counters.read();
+    let pairs = [("received", counters.received, good), ("crc_errors", counters.crc_errors, sent - good)];
+    for (counter, found, expected) in pairs {
+        let expected = expected as u64;
+        if found != expected {
+            return Err(ContractError::Counter { counter, found, expected });
         }
     }
     Ok(())
 }
 
-/// Shortest and longest among them, any byte in any place.
-fn every_length(chance: &mut ChaCha12Rng) -> Vec<SentPacket> {
+/// Generates payloads of the shortest, the longest and other lengths, with random bytes.
+fn every_length(rng: &mut ChaCha12Rng) -> Vec<SentPacket> {
     let lengths = [1, 2, 127, 128, MAX_PAYLOAD_BYTES - 1, MAX_PAYLOAD_BYTES];
-    let mut payload = |length| SentPacket { payload: (0..length).map(|_| chance.random()).collect(), crc_ok: true };
-    lengths.into_iter().map(&mut payload).collect()
+    let mut packet = |length| SentPacket { payload: (0..length).map(|_| rng.random()).collect(), crc_ok: true };
+    lengths.into_iter().map(&mut packet).collect()
 }
 
-/// Good and bad in turn by chance, bad ones also at both ends.
-fn good_and_bad(chance: &mut ChaCha12Rng) -> Vec<SentPacket> {
+/// Generates good and bad packets in random order, with bad ones at both ends.
+fn good_and_bad(rng: &mut ChaCha12Rng) -> Vec<SentPacket> {
     let is_end = |n| n == 0 || n == TRANSMISSIONS - 1;
-    let mut sent = |n| SentPacket {
+    let mut packet = |n| SentPacket {
         payload: format!("packet {n}").into_bytes(),
-        crc_ok: !is_end(n) && chance.random_range(0..4) > 0,
+        crc_ok: !is_end(n) && rng.random_range(0..4) > 0,
     };
-    (0..TRANSMISSIONS).map(&mut sent).collect()
+    (0..TRANSMISSIONS).map(&mut packet).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! The contract kept by the simulated radio, and broken by radios that are wrong in one way each: a check that
-//! passes them all would be none.
+//! The simulated radio keeps the contract, and the checks find a radio that violates one point each.
 
 use super::*;
 use crate::emulator::Pace;
@@ -10,39 +9,39 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 const SEED: u64 = 7;
-/// Between two packets of [`Told`].
-const EVERY: Duration = Duration::from_millis(3);
+/// Interval between two packets of [`PerfectRadio`].
+const INTERVAL: Duration = Duration::from_millis(3);
 
-fn scripted(on_air: Vec<SentPacket>) -> Simulated {
+fn scripted(sent: Vec<SentPacket>) -> Simulated {
     let line = |SentPacket { payload, crc_ok }| ScriptLine { corrupted: !crc_ok, ..ScriptLine::new(3, payload) };
-    Simulated::from_script(Script::new(on_air.into_iter().map(line).collect()).unwrap()).with_pace(Pace::Free)
+    Simulated::from_script(Script::new(sent.into_iter().map(line).collect()).unwrap()).with_pace(Pace::Free)
 }
 
 #[tokio::test]
-async fn the_simulated_radio_keeps_every_promise() {
+async fn the_simulated_radio_keeps_the_contract() {
     for seed in 0..5 {
         println!("seed {seed}");
-        check(seed, async |on_air| AnyRadio::from(scripted(on_air))).await.unwrap();
+        check(seed, async |sent| AnyRadio::from(scripted(sent))).await.unwrap();
     }
 }
 
-/// A radio that hears what it was told, one packet every three milliseconds, and does nothing wrong.
-struct Told {
-    on_air: VecDeque<SentPacket>,
-    due: Instant,
+/// A radio without defects that receives one packet every three milliseconds.
+struct PerfectRadio {
+    sent: VecDeque<SentPacket>,
+    next_at: Instant,
     counters: Counters,
 }
 
-impl Told {
-    fn new(on_air: Vec<SentPacket>) -> Self {
-        Self { on_air: on_air.into(), due: Instant::now(), counters: Counters::default() }
+impl PerfectRadio {
+    fn new(sent: Vec<SentPacket>) -> Self {
+        Self { sent: sent.into(), next_at: Instant::now(), counters: Counters::default() }
     }
 
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         loop {
-            sleep_until(self.due).await;
-            let SentPacket { payload: bytes, crc_ok } = self.on_air.pop_front().ok_or(RadioError::Closed)?;
-            let received_at = std::mem::replace(&mut self.due, Instant::now() + EVERY);
+            sleep_until(self.next_at).await;
+            let SentPacket { payload: bytes, crc_ok } = self.sent.pop_front().ok_or(RadioError::Closed)?;
+            let received_at = std::mem::replace(&mut self.next_at, Instant::now() + INTERVAL);
             if crc_ok {
                 self.counters.count_received();
                 return Ok(Packet {
@@ -58,11 +57,11 @@ impl Told {
     }
 }
 
-/// What a radio may do wrong.
+/// A defect of a radio.
 #[derive(Clone, Copy)]
-enum Fault {
+enum Defect {
     None,
-    DeliversBadOnes,
+    DeliversBadPackets,
     DeliversTwice,
     LosesOne,
     LosesWhenCancelled,
@@ -71,48 +70,48 @@ enum Fault {
     CountsNothing,
 }
 
-struct Faulty {
-    fault: Fault,
-    radio: Told,
-    kept: Option<Packet>,
+struct DefectiveRadio {
+    defect: Defect,
+    radio: PerfectRadio,
+    held_back: Option<Packet>,
     delivered: u32,
 }
 
-impl Faulty {
-    fn new(fault: Fault, mut on_air: Vec<SentPacket>) -> Self {
-        if let Fault::DeliversBadOnes = fault {
-            for sent in &mut on_air {
-                sent.crc_ok = true;
+impl DefectiveRadio {
+    fn new(defect: Defect, mut sent: Vec<SentPacket>) -> Self {
+        if let Defect::DeliversBadPackets = defect {
+            for packet in &mut sent {
+                packet.crc_ok = true;
             }
         }
-        Self { fault, radio: Told::new(on_air), kept: None, delivered: 0 }
+        Self { defect, radio: PerfectRadio::new(sent), held_back: None, delivered: 0 }
     }
 }
 
-impl Radio for Faulty {
+impl Radio for DefectiveRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
-        if let Some(packet) = self.kept.take() {
+        if let Some(packet) = self.held_back.take() {
             return Ok(packet);
         }
         let mut packet = self.radio.receive().await?;
         self.delivered += 1;
-        match self.fault {
-            Fault::DeliversTwice if self.delivered == 5 => self.kept = Some(packet.clone()),
-            Fault::LosesOne if self.delivered == 5 => packet = self.radio.receive().await?,
-            Fault::SwapsTwo if self.delivered == 5 => {
-                self.kept = Some(std::mem::replace(&mut packet, self.radio.receive().await?));
+        match self.defect {
+            Defect::DeliversTwice if self.delivered == 5 => self.held_back = Some(packet.clone()),
+            Defect::LosesOne if self.delivered == 5 => packet = self.radio.receive().await?,
+            Defect::SwapsTwo if self.delivered == 5 => {
+                self.held_back = Some(std::mem::replace(&mut packet, self.radio.receive().await?));
             }
-            // Taken already, and awaiting again: what a dropped future holds is gone.
-            Fault::LosesWhenCancelled => tokio::time::sleep(Duration::from_millis(1)).await,
-            Fault::ReportsTheFuture => packet.received_at += Duration::from_secs(60),
+            // The packet is held by this future while it awaits, so dropping the future loses it.
+            Defect::LosesWhenCancelled => tokio::time::sleep(Duration::from_millis(1)).await,
+            Defect::ReportsTheFuture => packet.received_at += Duration::from_secs(60),
             _ => {}
         }
         Ok(packet)
     }
 
     fn counters(&self) -> Counters {
-        match self.fault {
-            Fault::CountsNothing => Counters::default(),
+        match self.defect {
+            Defect::CountsNothing => Counters::default(),
             _ => self.radio.counters.clone(),
         }
     }
@@ -122,26 +121,25 @@ impl Radio for Faulty {
     }
 }
 
-async fn breach(fault: Fault) -> ContractError {
+async fn contract_error(defect: Defect) -> ContractError {
     println!("seed {SEED}");
-    check(SEED, async |on_air| Faulty::new(fault, on_air)).await.unwrap_err()
+    check(SEED, async |sent| DefectiveRadio::new(defect, sent)).await.unwrap_err()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_radio_that_does_nothing_wrong_passes() {
-    check(SEED, async |on_air| Faulty::new(Fault::None, on_air)).await.unwrap();
+async fn a_radio_without_defects_passes() {
+    check(SEED, async |sent| DefectiveRadio::new(Defect::None, sent)).await.unwrap();
 }
 
+/// Catches a check that passes every radio.
 #[tokio::test(start_paused = true)]
-async fn every_broken_promise_is_found() {
-    assert!(matches!(breach(Fault::DeliversBadOnes).await, ContractError::Different { .. }));
-    assert!(matches!(breach(Fault::DeliversTwice).await, ContractError::Different { .. }));
-    assert!(matches!(breach(Fault::LosesOne).await, ContractError::Different { .. }));
-    assert!(matches!(breach(Fault::SwapsTwo).await, ContractError::Different { .. }));
-    assert!(matches!(
-        breach(Fault::LosesWhenCancelled).await,
-        ContractError::Different { .. } | ContractError::Failed { .. }
-    ));
-    assert!(matches!(breach(Fault::ReportsTheFuture).await, ContractError::Time { .. }));
-    assert!(matches!(breach(Fault::CountsNothing).await, ContractError::Counted { .. }));
+async fn every_violation_of_the_contract_is_found() {
+    use ContractError::{Counter, Different, Failed, Time};
+    assert!(matches!(contract_error(Defect::DeliversBadPackets).await, Different { .. }));
+    assert!(matches!(contract_error(Defect::DeliversTwice).await, Different { .. }));
+    assert!(matches!(contract_error(Defect::LosesOne).await, Different { .. }));
+    assert!(matches!(contract_error(Defect::SwapsTwo).await, Different { .. }));
+    assert!(matches!(contract_error(Defect::LosesWhenCancelled).await, Different { .. } | Failed { .. }));
+    assert!(matches!(contract_error(Defect::ReportsTheFuture).await, Time { .. }));
+    assert!(matches!(contract_error(Defect::CountsNothing).await, Counter { .. }));
 }

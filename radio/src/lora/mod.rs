@@ -1,6 +1,6 @@
-//! LoRa itself: what two radios must agree on, how long a packet holds the air, and what the law says of sending it.
+//! LoRa itself: modulation, time on air, and the law on transmitting.
 //!
-//! Nothing in here knows a bus or a board. Sources: SX1276 data sheet rev. 7, section 4.1.1; the laws stand in
+//! Nothing here depends on a bus or a board. Sources: SX1276 data sheet rev. 7, section 4.1.1; the laws are listed in
 //! [`region`].
 
 mod budget;

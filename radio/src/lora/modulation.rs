@@ -1,39 +1,40 @@
-//! What two LoRa radios must agree on to hear each other.
+//! Modulation parameters, and the time on air that follows from them.
 
 use std::time::Duration;
 
-/// Chips in a symbol, as a power of two (SX1276 data sheet, table 13). SF6 is left out: it has implicit headers only, and a barn does not
-/// know the length of what comes.
+/// Spreading factor: the chips in a symbol, as a power of two (SX1276 data sheet, table 13).
+///
+/// SF6 is missing: it has only implicit headers, and a barn does not know the length of the next packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpreadingFactor(u8);
 
 impl SpreadingFactor {
-    /// The fastest one with headers.
+    /// The fastest factor with explicit headers.
     pub const SF7: Self = Self(7);
-    /// The farthest one.
+    /// The factor with the longest range.
     pub const SF12: Self = Self(12);
-    /// All of them, fastest first.
+    /// All factors, fastest first.
     pub const ALL: [Self; 6] = [Self(7), Self(8), Self(9), Self(10), Self(11), Self(12)];
 
-    /// 7..=12, else none.
+    /// Returns `None` unless the factor is in 7..=12.
     pub fn new(factor: u8) -> Option<Self> {
         (7..=12).contains(&factor).then_some(Self(factor))
     }
 
-    /// 7..=12.
+    /// Returns the factor, 7..=12.
     pub fn get(self) -> u8 {
         self.0
     }
 
-    /// Chips in one symbol: two to the factor.
+    /// Returns the number of chips in a symbol: two to the power of the factor.
     pub fn chips(self) -> u32 {
         1 << self.0
     }
 }
 
-/// Width of the channel (SX1276 data sheet, register 0x1D, bits 7 to 4).
+/// Bandwidth of the channel (SX1276 data sheet, register 0x1D, bits 7 to 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "the names are the values, in hundreds of Hz where they are no whole kHz")]
+#[expect(missing_docs, reason = "the names are the values in kHz, with an underscore for the decimal point")]
 pub enum Bandwidth {
     Khz7_8,
     Khz10_4,
@@ -48,7 +49,7 @@ pub enum Bandwidth {
 }
 
 impl Bandwidth {
-    /// All of them, narrowest first; the place of each is its number in register 0x1D.
+    /// All bandwidths, narrowest first. The index of each is its number in register 0x1D.
     pub const ALL: [Self; 10] = [
         Self::Khz7_8,
         Self::Khz10_4,
@@ -62,7 +63,7 @@ impl Bandwidth {
         Self::Khz500,
     ];
 
-    /// In Hz, as the data sheet rounds them.
+    /// Returns the bandwidth in Hz, rounded as in the data sheet.
     pub fn hz(self) -> u32 {
         match self {
             Self::Khz7_8 => 7_800,
@@ -78,13 +79,13 @@ impl Bandwidth {
         }
     }
 
-    /// The one of so many Hz, if there is one.
+    /// Returns the bandwidth with this value in Hz, or `None` if there is none.
     pub fn from_hz(hz: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|bandwidth| bandwidth.hz() == hz)
     }
 }
 
-/// Four data bits become so many (SX1276 data sheet, table 15).
+/// Coding rate: the number of coded bits for four data bits (SX1276 data sheet, table 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the names are the values")]
 pub enum CodingRate {
@@ -95,10 +96,10 @@ pub enum CodingRate {
 }
 
 impl CodingRate {
-    /// All of them, shortest first.
+    /// All rates, shortest first.
     pub const ALL: [Self; 4] = [Self::FourFifths, Self::FourSixths, Self::FourSevenths, Self::FourEighths];
 
-    /// 5..=8.
+    /// Returns the denominator, 5..=8.
     pub fn denominator(self) -> u8 {
         match self {
             Self::FourFifths => 5,
@@ -108,31 +109,31 @@ impl CodingRate {
         }
     }
 
-    /// The one with this denominator, 5..=8.
+    /// Returns the rate with this denominator, or `None` unless it is in 5..=8.
     pub fn from_denominator(denominator: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|rate| rate.denominator() == denominator)
     }
 }
 
-/// What two radios must agree on to hear each other: explicit header, CRC on, normal IQ.
+/// The parameters that sender and receiver must share. Headers are explicit, the CRC is on, IQ is not inverted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Modulation {
-    /// Middle of the channel, in Hz.
+    /// Center of the channel, in Hz.
     pub frequency_hz: u32,
-    /// Chips in a symbol.
+    /// Spreading factor.
     pub spreading_factor: SpreadingFactor,
-    /// Width of the channel.
+    /// Bandwidth of the channel.
     pub bandwidth: Bandwidth,
-    /// Redundancy. The header of a packet names it, so a receiver takes any.
+    /// Coding rate of sent packets. The header of a packet names its rate, so a receiver accepts any.
     pub coding_rate: CodingRate,
-    /// 0x12 is usual for private networks, 0x34 is LoRaWAN's.
+    /// Sync word: 0x12 is usual for private networks, 0x34 is LoRaWAN.
     pub sync_word: u8,
-    /// Symbols of preamble, without the 4.25 that the modem adds: 6..=65535.
+    /// Preamble symbols, 6..=65535, without the 4.25 that the modem adds.
     pub preamble_symbols: u16,
 }
 
 impl Default for Modulation {
-    /// 915 MHz, SF7, 125 kHz, 4/5, 0x12, 8 symbols: what modules in the field are shipped with.
+    /// Returns the factory settings of modules in the field: 915 MHz, SF7, 125 kHz, 4/5, 0x12, 8 symbols.
     fn default() -> Self {
         Self {
             frequency_hz: 915_000_000,
@@ -146,23 +147,23 @@ impl Default for Modulation {
 }
 
 impl Modulation {
-    /// Whether symbols are so long, 16 ms or more, that both ends must use LowDataRateOptimize (data sheet, section
+    /// Returns true if both ends must use LowDataRateOptimize, because a symbol lasts 16 ms or more (data sheet, section
     /// 4.1.1.6).
     pub fn low_data_rate_optimize(&self) -> bool {
         // 2^SF / BW >= 0.016 s, without a division.
         u64::from(self.spreading_factor.chips()) * 1_000 >= 16 * u64::from(self.bandwidth.hz())
     }
 
-    /// So long a packet of `payload_bytes` holds the air (data sheet, section 4.1.1.7): explicit header, CRC on.
+    /// Returns the time on air of a packet with explicit header and CRC (data sheet, section 4.1.1.7).
     pub fn air_time(&self, payload_bytes: u8) -> Duration {
-        // In quarters of a symbol: the preamble ends on one.
+        // Counted in quarters of a symbol, because the preamble ends on one.
         let preamble = u64::from(self.preamble_symbols) * 4 + 17;
         let quarters = preamble + 4 * u64::from(self.payload_symbols(payload_bytes));
         let chips = quarters * u64::from(self.spreading_factor.chips());
         Duration::from_nanos(chips * 250_000_000 / u64::from(self.bandwidth.hz()))
     }
 
-    /// Symbols of header, payload and CRC.
+    /// Returns the number of symbols of header, payload and CRC.
     fn payload_symbols(&self, payload_bytes: u8) -> u32 {
         let factor = u32::from(self.spreading_factor.get());
         let optimize = u32::from(self.low_data_rate_optimize());
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn air_times_are_those_that_were_worked_out_by_hand() {
+    fn air_times_match_values_calculated_by_hand() {
         for (factor, bandwidth, bytes, expected_ms) in [
             (7, Bandwidth::Khz125, 50, 97.536),
             (7, Bandwidth::Khz500, 50, 24.384),
@@ -196,12 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn long_symbols_are_optimized_from_16_ms_on() {
+    fn low_data_rate_optimize_starts_at_16_ms_symbols() {
         let optimized = |factor, bandwidth| {
             let spreading_factor = SpreadingFactor::new(factor).unwrap();
             Modulation { spreading_factor, bandwidth, ..Modulation::default() }.low_data_rate_optimize()
         };
-        // 16.384 ms each, and the ones just below them.
+        // Symbols of 16.384 ms, then the next shorter ones.
         assert!(
             optimized(11, Bandwidth::Khz125) && optimized(12, Bandwidth::Khz250) && optimized(10, Bandwidth::Khz62_5)
         );

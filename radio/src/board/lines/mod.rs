@@ -1,4 +1,4 @@
-//! RESET and DIO0 as lines of the kernel's GPIO character device: no register is mapped, so any board has them.
+//! RESET and DIO0 through the kernel's GPIO character device, which every board has. The only file that names gpiocdev.
 
 use super::{BoardError, EdgeLine, LineError, Pins, ResetError, Wake};
 use embedded_hal_02::digital::v2::OutputPin;
@@ -9,26 +9,27 @@ use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
-/// As whom `gpioinfo` shows the holder of the lines.
+/// Consumer name of the lines, as `gpioinfo` shows it.
 const CONSUMER: &str = "herdlinx";
-/// The kernel keeps 16 edges of a line; whoever comes late takes them all for one, and stops in a storm of them.
-const EDGES_MOST: usize = 64;
+/// Maximum number of edges that one wait reads, so that it ends on a chattering line. The kernel queues 16 per line; they
+/// count as one.
+const MAX_EDGES: usize = 64;
 
-/// RESET: low is reset. Let go of, the chip's own pull-up keeps it running.
+/// The RESET line, active low. When it is released, the chip's pull-up keeps the chip running.
 #[derive(Debug)]
 pub struct ResetLine {
     request: Request,
     line: u32,
 }
 
-/// DIO0, watched for rising edges.
+/// The DIO0 line, watched for rising edges.
 #[derive(Debug)]
 pub struct Dio0Line {
     request: Request,
 }
 
-/// Takes both lines from their chip: RESET high, so that the chip runs, and DIO0 with a pull-down, so that a module that
-/// was pulled off is quiet.
+/// Requests both lines from their chip: RESET high, so that the chip runs, and DIO0 with a pull-down, so that a module
+/// that was unplugged causes no edges.
 pub(super) fn take(pins: &Pins) -> Result<(ResetLine, Dio0Line), BoardError> {
     let chip = open(&pins.gpio_chip)?;
     let reset = |builder: &mut Builder| _ = builder.as_output(Value::Active);
@@ -43,7 +44,7 @@ pub(super) fn take(pins: &Pins) -> Result<(ResetLine, Dio0Line), BoardError> {
 }
 
 fn open(path: &Path) -> Result<Chip, BoardError> {
-    // Opened by hand first: what the library says of a path that cannot be opened has lost its kind.
+    // Opened directly first, because the library's error for a path that cannot be opened has lost its kind.
     OpenOptions::new().read(true).write(true).open(path).map_err(|error| BoardError::of_gpio_chip(path, error))?;
     Chip::from_path(path).map_err(|error| match error {
         gpiocdev::Error::GpioChip(..) => BoardError::NotGpioChip { path: path.display().to_string() },
@@ -73,7 +74,7 @@ fn request(
 }
 
 fn holder(consumer: &str) -> String {
-    if consumer.is_empty() { "somebody who gives no name".to_owned() } else { format!("`{consumer}`") }
+    if consumer.is_empty() { "an unnamed program".to_owned() } else { format!("`{consumer}`") }
 }
 
 impl ResetLine {
@@ -96,14 +97,14 @@ impl OutputPin for ResetLine {
 
 impl EdgeLine for Dio0Line {
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {
-        // A signal cuts the wait short, which is told as an error; whether the line itself is well, the second question
-        // tells, which does not wait.
+        // A Unix signal interrupts the wait and looks like an error. The second call, which does not wait, shows if the line
+        // itself works.
         let found = self.request.wait_edge_event(at_most).or_else(|_| self.request.has_edge_event());
         let mut pending = found.map_err(line_error)?;
         if !pending {
             return Ok(Wake::TimedOut);
         }
-        for _ in 0..EDGES_MOST {
+        for _ in 0..MAX_EDGES {
             if !pending {
                 break;
             }
@@ -114,7 +115,7 @@ impl EdgeLine for Dio0Line {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that `map_err` hands over")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
 fn line_error(error: gpiocdev::Error) -> LineError {
     LineError(error.to_string())
 }

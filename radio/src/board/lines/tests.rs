@@ -1,12 +1,12 @@
-//! What holds for lines of a real kernel. They need root and its module gpio-sim, which makes GPIO chips out of nothing;
-//! where both are: `modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --lib board::lines`.
+//! Lines of a real kernel. These tests need root and the kernel module gpio-sim, which simulates GPIO chips:
+//! `modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --lib board::lines`.
 
 use super::*;
 use crate::emulator::device::{DIO0_LINE as DIO0, GpioSim, RESET_LINE as RESET};
 
-/// Those of a chip that was made up.
+/// Number of lines of a simulated chip.
 const LINES: u32 = 54;
-/// An edge that was made is there at once; this is only what a broken test waits.
+/// Wait for an edge that is already there. Only a broken test waits this long.
 const LONG: Duration = Duration::from_secs(10);
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -21,7 +21,7 @@ fn edge(chip: &GpioSim) {
 }
 
 #[test]
-fn the_chip_runs_from_the_start_and_reset_follows() {
+fn reset_starts_high_and_follows_the_driver() {
     let chip = GpioSim::new().unwrap();
     let (mut reset, _dio0) = take(&pins(&chip)).unwrap();
     assert!(chip.is_high(RESET).unwrap());
@@ -43,7 +43,7 @@ fn a_rising_edge_wakes_and_a_falling_one_does_not() {
 }
 
 #[test]
-fn edges_between_two_waits_are_kept_and_are_one_news() {
+fn edges_between_two_waits_are_kept_and_wake_once() {
     let chip = GpioSim::new().unwrap();
     let (_reset, mut dio0) = take(&pins(&chip)).unwrap();
     for edges in [1, 5, 40] {
@@ -67,7 +67,7 @@ fn an_edge_ends_a_wait_that_has_begun() {
 }
 
 #[test]
-fn a_line_that_is_held_is_told_with_its_holder_and_is_free_again_afterwards() {
+fn a_line_in_use_is_reported_with_its_holder_and_can_be_taken_once_free() {
     let chip = GpioSim::new().unwrap();
     let device = chip.path().display().to_string();
     let held = take(&pins(&chip)).unwrap();
@@ -81,7 +81,7 @@ fn a_line_that_is_held_is_told_with_its_holder_and_is_free_again_afterwards() {
 }
 
 #[test]
-fn a_line_that_the_chip_has_not_is_told_with_those_it_has() {
+fn a_missing_line_is_reported_with_the_number_of_lines() {
     let chip = GpioSim::new().unwrap();
     let error = take(&Pins { dio0_line: LINES, ..pins(&chip) }).unwrap_err();
     assert!(matches!(error, BoardError::NoLine { what: "DIO0", line: LINES, lines: LINES, .. }), "{error}");

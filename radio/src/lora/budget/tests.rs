@@ -1,4 +1,4 @@
-//! What holds for air time: never more than allowed, in any window.
+//! Air time never exceeds a limit in any window, and no transmission waits longer than necessary.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,10 +8,10 @@ const S: Duration = Duration::from_secs(1);
 const HOUR: Limit = Limit { allowed: Duration::from_secs(36), window: Duration::from_secs(3_600), law: "one in 100" };
 const DWELL: Limit = Limit { allowed: Duration::from_millis(400), window: Duration::from_secs(20), law: "dwell" };
 
-/// When transmissions began, and how long each was.
+/// Start and length of each transmission.
 type Sent = Vec<(Duration, Duration)>;
 
-/// The most air time in any window: of all windows, one that begins or ends with a transmission holds the most.
+/// Returns the most air time in any window. A window that begins or ends with a transmission contains the most.
 fn most_in_any_window(sent: &Sent, window: Duration) -> Duration {
     let edges = sent.iter().flat_map(|&(begin, length)| [begin, begin + length]);
     let begins = edges.flat_map(|edge| [Some(edge), edge.checked_sub(window)]).flatten();
@@ -27,7 +27,7 @@ fn a_packet_waits_until_enough_has_left_the_window() {
     let mut budget = AirTimeBudget::new(vec![DWELL]);
     budget.spend(S, 300 * MS).unwrap();
     budget.spend(2 * S, 100 * MS).unwrap();
-    // The window that ends with the new packet must no longer hold the first 50 ms, which ended at 1.05 s.
+    // The window that ends with the new packet must no longer contain the first 50 ms, which ended at 1.05 s.
     let at = 21 * S;
     assert_eq!(budget.earliest_start(3 * S, 50 * MS), Ok(at));
     let refused = budget.spend(3 * S, 50 * MS).unwrap_err();
@@ -37,7 +37,7 @@ fn a_packet_waits_until_enough_has_left_the_window() {
 }
 
 #[test]
-fn what_is_longer_than_a_window_allows_is_never_lawful() {
+fn a_packet_longer_than_a_limit_is_never_allowed() {
     let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
     let refused = budget.spend(S, 401 * MS).unwrap_err();
     assert_eq!(refused, AirTimeError::TooLong { air_time: 401 * MS, allowed: 400 * MS, law: "dwell" });
@@ -46,7 +46,7 @@ fn what_is_longer_than_a_window_allows_is_never_lawful() {
 }
 
 #[test]
-fn without_a_limit_only_the_packet_before_is_waited_for() {
+fn without_a_limit_a_packet_waits_only_for_the_previous_one() {
     let mut budget = AirTimeBudget::new(Vec::new());
     assert_eq!(budget.remaining(S), None);
     budget.spend(S, 9 * S).unwrap();
@@ -56,7 +56,7 @@ fn without_a_limit_only_the_packet_before_is_waited_for() {
 }
 
 #[test]
-fn a_budget_that_is_used_up_gives_nothing_for_a_window() {
+fn an_exhausted_budget_allows_nothing_for_a_window() {
     for start in [Duration::ZERO, 5 * S] {
         let mut budget = AirTimeBudget::exhausted(vec![DWELL], start);
         assert_eq!(budget.remaining(start).unwrap().air_time, Duration::ZERO);
@@ -67,7 +67,7 @@ fn a_budget_that_is_used_up_gives_nothing_for_a_window() {
 }
 
 #[test]
-fn what_is_left_is_told_by_the_limit_that_is_nearest_to_its_end() {
+fn the_remaining_air_time_is_that_of_the_tightest_limit() {
     let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
     budget.spend(S, 300 * MS).unwrap();
     assert_eq!(budget.remaining(2 * S), Some(RemainingAirTime { air_time: 100 * MS, limit: DWELL }));
@@ -75,7 +75,7 @@ fn what_is_left_is_told_by_the_limit_that_is_nearest_to_its_end() {
 }
 
 #[test]
-fn however_many_transmissions_there_are_the_memory_is_bounded() {
+fn memory_is_bounded_however_many_transmissions_there_are() {
     let minute = Limit { allowed: S, window: 60 * S, law: "minute" };
     let (mut budget, mut now) = (AirTimeBudget::new(vec![minute, DWELL]), Duration::ZERO);
     for _ in 0..20_000 {
@@ -84,7 +84,7 @@ fn however_many_transmissions_there_are_the_memory_is_bounded() {
         now += 10 * MS;
     }
     for ledger in &budget.ledgers {
-        let entries = ledger.used.len();
+        let entries = ledger.usages.len();
         assert!(entries <= AirTimeBudget::MAX_ENTRIES && entries > 1_000, "{entries} for {}", ledger.limit.law);
     }
 }
@@ -96,9 +96,9 @@ fn limit() -> impl Strategy<Value = Limit> {
     })
 }
 
-/// A pause and a length in microseconds, by how much the transmission then comes late, and whether the earliest moment is
-/// waited for. Many are short, so that several end within one part of a window.
-fn wish() -> impl Strategy<Value = (u64, u64, u64, bool)> {
+/// Generates a pause and a length in microseconds, the delay of the transmission, and whether it waits for its earliest
+/// start. Many are short, so that several end within one part of a window.
+fn attempt() -> impl Strategy<Value = (u64, u64, u64, bool)> {
     let pause_us = prop_oneof![0..2_000_u64, 0..400_000_u64];
     let length_us = prop_oneof![1..500_u64, 1..60_000_u64];
     let late_us = prop_oneof![Just(0), 0..3_000_u64];
@@ -107,12 +107,12 @@ fn wish() -> impl Strategy<Value = (u64, u64, u64, bool)> {
 
 proptest! {
     #[test]
-    fn in_no_window_is_more_used_than_allowed(
+    fn no_window_contains_more_than_its_limit(
         limits in prop::collection::vec(limit(), 1..3),
-        wishes in prop::collection::vec(wish(), 1..120),
+        attempts in prop::collection::vec(attempt(), 1..120),
     ) {
         let (mut budget, mut now, mut sent) = (AirTimeBudget::new(limits.clone()), Duration::ZERO, Sent::new());
-        for (pause_us, length_us, late_us, patient) in wishes {
+        for (pause_us, length_us, late_us, patient) in attempts {
             now += Duration::from_micros(pause_us);
             let length = Duration::from_micros(length_us);
             let earliest = budget.earliest_start(now, length);
@@ -136,11 +136,12 @@ proptest! {
         }
     }
 
+    /// Catches a budget that is correct but waits longer than it must.
     #[test]
-    fn the_earliest_moment_is_the_earliest(
+    fn no_earlier_start_would_be_allowed(
         limit in limit(), lengths in prop::collection::vec(1_u64..200_000, 2..40),
     ) {
-        // Transmissions far enough apart to be kept one by one, so that nothing errs towards waiting.
+        // The transmissions are far enough apart not to be merged, so nothing errs towards waiting.
         let (mut budget, mut now, mut sent) = (AirTimeBudget::new(vec![limit]), Duration::ZERO, Sent::new());
         let apart = limit.window / 1_000;
         for length_us in lengths {
@@ -149,7 +150,7 @@ proptest! {
             if at > now {
                 let mut sooner = sent.clone();
                 sooner.push((at.saturating_sub(Duration::from_nanos(1)), length));
-                prop_assert!(most_in_any_window(&sooner, limit.window) > limit.allowed, "could have begun before {at:?}");
+                prop_assert!(most_in_any_window(&sooner, limit.window) > limit.allowed, "could have started before {at:?}");
             }
             budget.spend(at, length).unwrap();
             sent.push((at, length));

@@ -1,27 +1,27 @@
-//! Europe: sub-bands, each with its power and its share of every hour.
+//! Europe: sub-bands, each with a maximum power and a duty cycle per hour.
 //!
-//! Where listening before talking is done as EN 300 220-1 asks for (polite spectrum access), the share is larger; it
-//! is not done here, so the duty cycle binds.
+//! The duty cycle would be larger with listen-before-talk as EN 300 220-1 defines it (polite spectrum access). This radio
+//! does not do that.
 
-use super::super::Limit;
 use super::{Emission, Rule, Violation};
+use crate::lora::Limit;
 use std::time::Duration;
 
-/// What duty is counted over: "one hour" in EN 300 220-1 and ERC/REC 70-03.
+/// Window of the duty cycle: "one hour" in EN 300 220-1 and ERC/REC 70-03.
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A stretch of spectrum with its own rule. A channel must lie in one of them as a whole.
+/// A part of the spectrum with its own rule. A channel must lie entirely within one of them.
 pub(super) struct SubBand {
     lowest_hz: u32,
     highest_hz: u32,
-    /// As the standard rounds it: 25 mW is 14 dBm.
+    /// Maximum power, rounded as in the standard: 25 mW is 14 dBm.
     erp_dbm: f64,
     duty_per_mille: u32,
     law: &'static str,
 }
 
-/// 863 to 870 MHz. What lies between is for alarms alone (868.6 to 868.7, 869.2 to 869.4, 869.65 to 869.7).
-/// 869.7 to 870 MHz would be free of duty at 5 mW; that is left out, which is the strict side.
+/// 863 to 870 MHz. The gaps are reserved for alarms (868.6 to 868.7, 869.2 to 869.4, 869.65 to 869.7 MHz). From 869.7 to
+/// 870 MHz, 5 mW would have no duty cycle; that exception is left out, as the stricter reading.
 pub(super) const BANDS_868: [SubBand; 6] = [
     SubBand::new(863_000_000, 865_000_000, 14.0, 1, "EN 300 220-2 annex B, band K (863 to 865 MHz)"),
     SubBand::new(865_000_000, 868_000_000, 14.0, 10, "EN 300 220-2 annex B, band L (865 to 868 MHz)"),
@@ -31,8 +31,8 @@ pub(super) const BANDS_868: [SubBand; 6] = [
     SubBand::new(869_700_000, 870_000_000, 14.0, 10, "EN 300 220-2 annex B, band Q (869.7 to 870 MHz)"),
 ];
 
-/// 433.05 to 434.79 MHz: 10 mW. At a tenth of that it may be on the air without a break; left out, as the strict
-/// side.
+/// 433.05 to 434.79 MHz: 10 mW. At a tenth of that, transmitting would be unrestricted; that exception is left out, as
+/// the stricter reading.
 pub(super) const BANDS_433: [SubBand; 1] =
     [SubBand::new(433_050_000, 434_790_000, 10.0, 100, "ERC/REC 70-03 annex 1 (433.05 to 434.79 MHz)")];
 
@@ -41,7 +41,7 @@ impl SubBand {
         Self { lowest_hz, highest_hz, erp_dbm, duty_per_mille, law }
     }
 
-    fn holds(&self, emission: &Emission) -> bool {
+    fn contains(&self, emission: &Emission) -> bool {
         emission.lies_within(self.lowest_hz, self.highest_hz)
     }
 
@@ -51,11 +51,11 @@ impl SubBand {
 }
 
 pub(super) fn violations(bands: &[SubBand], emission: &Emission) -> Vec<Violation> {
-    let Some(band) = bands.iter().find(|band| band.holds(emission)) else {
+    let Some(band) = bands.iter().find(|band| band.contains(emission)) else {
         return vec![outside(bands, emission)];
     };
-    let is_broken = emission.erp_dbm() > band.erp_dbm;
-    let power = is_broken.then(|| Violation {
+    let is_too_strong = emission.erp_dbm() > band.erp_dbm;
+    let power = is_too_strong.then(|| Violation {
         rule: Rule::Power,
         law: band.law,
         found: format!(
@@ -64,18 +64,18 @@ pub(super) fn violations(bands: &[SubBand], emission: &Emission) -> Vec<Violatio
             emission.antenna_gain_dbi,
             emission.erp_dbm()
         ),
-        allowed: format!("{} dBm of ERP", band.erp_dbm),
+        allowed: format!("at most {} dBm of ERP", band.erp_dbm),
     });
     power.into_iter().collect()
 }
 
 pub(super) fn limit(bands: &[SubBand], emission: &Emission) -> Option<Limit> {
-    let band = bands.iter().find(|band| band.holds(emission))?;
+    let band = bands.iter().find(|band| band.contains(emission))?;
     Some(Limit { allowed: HOUR * band.duty_per_mille / 1_000, window: HOUR, law: band.law })
 }
 
 fn outside(bands: &[SubBand], emission: &Emission) -> Violation {
     let names: Vec<String> = bands.iter().map(SubBand::name).collect();
-    let allowed = format!("a channel that lies whole within {}", names.join(", or "));
-    Violation { rule: Rule::Band, law: "ERC/REC 70-03 annex 1", found: emission.channel(), allowed }
+    let allowed = format!("a channel entirely within {}", names.join(", or "));
+    Violation { rule: Rule::Band, law: "ERC/REC 70-03 annex 1", found: format!("a {}", emission.channel()), allowed }
 }

@@ -1,31 +1,42 @@
-//! What the law says of a transmission, region by region.
+//! The law on transmitting, region by region.
 //!
-//! The rules bind whoever transmits; who only listens may listen to anything. So [`violations`] is asked about a
-//! transmitter: with it on, a [`Violation`] refuses the settings, with it off it is a note. No region is the default,
-//! as none is right for somebody who has not said where the barn stands.
+//! The rules apply to transmitters; anybody may listen to anything. So [`violations`] is called for a transmitter: with
+//! transmitting on, a [`Violation`] rejects the settings; with it off, it is a note.
 //!
-//! These are the parts of the rules that settings can break: band, width, power, duty. What they also ask of a
-//! product (spurious emissions, certification, labels) is not settings' to keep, and this module is no legal advice.
+//! # Decisions
+//!
+//! - **No default region.** No rule is right for somebody who has not said where the barn stands, so nothing is sent
+//!   without a region. Listening needs none.
+//! - **The stricter reading.** Where a law has two readings, the stricter one applies: sub-bands of Europe are separate,
+//!   the duty cycle is the one without listen-before-talk, and weak transmitters get no exception. The settings cannot
+//!   show that the other reading is kept, and a barn hardly transmits.
+//!
+//! # Scope
+//!
+//! The module covers what settings can break: band, bandwidth, power and duty cycle. The laws also have requirements for
+//! the product (spurious emissions, certification, labels), which settings cannot meet. This module is not legal advice.
 
+mod emission;
 mod europe;
 mod north_america;
 
-use super::{Limit, Modulation};
+pub use emission::{DIPOLE_GAIN_DBI, Emission};
+
+use super::Limit;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::time::Duration;
 
-/// Gain of a half-wave dipole over a radiator that sends evenly to all sides: what lies between ERP and EIRP.
-pub const DIPOLE_GAIN_DBI: f64 = 2.15;
-/// Beyond this power the chip itself must rest (SX1276 data sheet, section 5.4.3).
+/// Power above which the chip itself needs pauses (SX1276 data sheet, section 5.4.3).
 const CHIP_CONTINUOUS_DBM: i8 = 17;
-/// The sheet names 1 % and no window; an hour is what the laws of duty count in.
+/// Limit of the chip above that power. The data sheet says 1 % without a window; the laws measure duty cycles per hour.
 const CHIP_LIMIT: Limit = Limit {
     allowed: Duration::from_secs(36),
     window: Duration::from_secs(3_600),
     law: "the SX1276 data sheet, section 5.4.3 (above +17 dBm at most 1 % of the time)",
 };
 
-/// Where a transmitter stands, and on which of the bands there.
+/// Location of a transmitter, and its frequency band there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Region {
@@ -40,10 +51,10 @@ pub enum Region {
 }
 
 impl Region {
-    /// All of them.
+    /// All regions.
     pub const ALL: [Self; 4] = [Self::Us902, Self::Ca902, Self::Eu868, Self::Eu433];
 
-    /// As it stands in a configuration file.
+    /// Returns the name used in settings files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Us902 => "us902",
@@ -54,98 +65,69 @@ impl Region {
     }
 }
 
-/// What a transmitter sends out.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Emission {
-    /// How it is modulated, and where.
-    pub modulation: Modulation,
-    /// What the module puts into its antenna connector.
-    pub power_dbm: i8,
-    /// What antenna and cable together add in the best direction.
-    pub antenna_gain_dbi: f64,
-    /// Channels that the transmitter hops over evenly; 1 is a fixed channel.
-    pub hop_channels: u16,
-}
-
-impl Emission {
-    /// Power radiated in the best direction, over an even radiator.
-    pub fn eirp_dbm(&self) -> f64 {
-        hundredths(f64::from(self.power_dbm) + self.antenna_gain_dbi)
-    }
-
-    /// Power radiated in the best direction, over a half-wave dipole.
-    pub fn erp_dbm(&self) -> f64 {
-        hundredths(self.eirp_dbm() - DIPOLE_GAIN_DBI)
-    }
-
-    /// Whether the whole channel lies within the band.
-    fn lies_within(&self, lowest_hz: u32, highest_hz: u32) -> bool {
-        let (middle, width) = (u64::from(self.modulation.frequency_hz), u64::from(self.modulation.bandwidth.hz()));
-        2 * middle >= 2 * u64::from(lowest_hz) + width && 2 * middle + width <= 2 * u64::from(highest_hz)
-    }
-
-    /// The channel as a person reads it.
-    fn channel(&self) -> String {
-        let Modulation { frequency_hz, bandwidth, .. } = self.modulation;
-        format!("a channel of {} kHz at {} MHz", f64::from(bandwidth.hz()) / 1e3, f64::from(frequency_hz) / 1e6)
-    }
-}
-
-/// Sums of decimal fractions, without the dust of binary ones: 14 + 2.15 - 2.15 is 14.
-fn hundredths(db: f64) -> f64 {
-    (db * 100.0).round() / 100.0
-}
-
-/// Which kind of rule is broken.
+/// Kind of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// The channel does not lie where it may.
+    /// The channel must be inside the band.
     Band,
-    /// A fixed channel of this power must be wider, or must not be fixed.
+    /// A fixed channel of this power must be wider, or the transmitter must hop.
     Width,
-    /// It hops, over too few channels.
+    /// A hopping transmitter must use enough channels.
     Hopping,
-    /// Too strong.
+    /// The power is limited.
     Power,
-    /// Not even the shortest packet fits into the air time that is allowed.
+    /// At least the shortest packet must fit into the allowed air time.
     AirTime,
 }
 
-/// A rule that a transmission breaks.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{found} breaks {law}: allowed is {allowed}")]
+/// A rule that a transmission violates.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Which kind of rule.
+    /// Kind of the rule.
     pub rule: Rule,
     /// Law and section.
     pub law: &'static str,
-    /// What was found.
+    /// The transmission's property that violates it.
     pub found: String,
-    /// What the rule allows.
+    /// What the rule allows instead.
     pub allowed: String,
 }
 
-/// Every rule of the region that the transmission breaks; none is lawful, within the [limits] of air time.
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { law, found, allowed, .. } = self;
+        write!(f, "{found} is not allowed by {law}; use {allowed}")
+    }
+}
+
+/// Returns every rule of the region that a transmission violates. If there are none, it is lawful within the [limits] of
+/// air time.
 pub fn violations(region: Region, emission: &Emission) -> Vec<Violation> {
-    let mut breaches = match region {
+    let mut violations = match region {
         Region::Us902 => north_america::violations(&north_america::UNITED_STATES, emission),
         Region::Ca902 => north_america::violations(&north_america::CANADA, emission),
         Region::Eu868 => europe::violations(&europe::BANDS_868, emission),
         Region::Eu433 => europe::violations(&europe::BANDS_433, emission),
     };
     let shortest = emission.modulation.air_time(1);
-    let too_short = limits(region, emission).into_iter().filter(|limit| shortest > limit.allowed);
-    breaches.extend(too_short.map(|limit| Violation {
+    let exceeded = limits(region, emission).into_iter().filter(|limit| shortest > limit.allowed);
+    violations.extend(exceeded.map(|limit| Violation {
         rule: Rule::AirTime,
         law: limit.law,
         found: format!("a packet of one byte that lasts {} ms", shortest.as_millis()),
-        allowed: format!("{} ms of air time in {} s", limit.allowed.as_millis(), limit.window.as_secs()),
+        allowed: format!(
+            "a faster modulation: at most {} ms of air time in {} s",
+            limit.allowed.as_millis(),
+            limit.window.as_secs()
+        ),
     }));
-    breaches
+    violations
 }
 
-/// How long this transmission may be on the air, in which windows; law of the region and rest of the chip. For one
-/// that hops they hold on each channel, so that each needs a budget of its own. Empty is: as long as it likes.
+/// Returns the limits of air time for a transmission, by the law of the region and by the chip. Without any, air time is
+/// unlimited.
+///
+/// For a hopping transmitter they apply to each channel, so each channel needs a budget of its own.
 pub fn limits(region: Region, emission: &Emission) -> Vec<Limit> {
     let law = match region {
         Region::Us902 => north_america::limit(&north_america::UNITED_STATES, emission),

@@ -1,30 +1,30 @@
-//! United States and Canada, 902 to 928 MHz: three ways to be lawful, by width, by hopping, or by being weak.
+//! United States and Canada, 902 to 928 MHz. A transmitter is lawful if it is wide, if it hops, or if it is weak.
 
-use super::super::Limit;
 use super::{Emission, Rule, Violation};
+use crate::lora::Limit;
 use std::time::Duration;
 
 const LOWEST_HZ: u32 = 902_000_000;
 const HIGHEST_HZ: u32 = 928_000_000;
-/// Least width of a fixed channel at full power (as 6 dB bandwidth, which for LoRa is about the nominal one).
+/// Minimum width of a fixed channel at full power, as 6 dB bandwidth. For LoRa that is about the nominal bandwidth.
 const WIDE_HZ: u32 = 500_000;
-/// Below this width (as 20 dB bandwidth) more channels are asked for.
+/// Width below which a hopping transmitter needs more channels, as 20 dB bandwidth.
 const NARROW_HZ: u32 = 250_000;
 const NARROW_CHANNELS: u16 = 50;
 const BROAD_CHANNELS: u16 = 25;
-/// 1 W at the connector. It is also what keeps the 8 dBm in any 3 kHz of 15.247(e) and RSS-247: over 500 kHz, 30 dBm
-/// are 7.8 dBm in 3 kHz.
+/// 1 W at the connector. This also keeps the limit of 8 dBm in any 3 kHz (15.247(e) and RSS-247): 30 dBm over 500 kHz are
+/// 7.8 dBm in 3 kHz.
 const FULL_POWER_DBM: f64 = 30.0;
 /// 0.25 W at the connector, for fewer than 50 channels.
 const FEW_CHANNELS_POWER_DBM: f64 = 24.0;
-/// Each dB of antenna gain beyond this is a dB less of power; in Canada as 4 W of EIRP, which is the same.
+/// Antenna gain above which each dB reduces the allowed power by one dB. Canada says 4 W of EIRP, which is the same.
 const FREE_GAIN_DBI: f64 = 6.0;
 /// 50 mV/m at 3 m: (0.05 V/m x 3 m)^2 / 30 ohm = 0.75 mW of EIRP.
 const WEAK_EIRP_DBM: f64 = -1.25;
-/// Time on one channel, for those that hop.
+/// Time on one channel, for a hopping transmitter.
 const DWELL: Duration = Duration::from_millis(400);
 
-/// The same numbers by other names: section by section, where each law says them.
+/// Section of each rule in the law of one country. The numbers are the same in both.
 pub(super) struct Sections {
     band: &'static str,
     wide_or: &'static str,
@@ -32,7 +32,7 @@ pub(super) struct Sections {
     power: &'static str,
 }
 
-/// 47 CFR, part 15. Read: 15.247 (a)(1)(i), (a)(2), (b)(2) to (4); 15.249 (a) and (c).
+/// 47 CFR, part 15. Source: 15.247 (a)(1)(i), (a)(2), (b)(2) to (4); 15.249 (a) and (c).
 pub(super) const UNITED_STATES: Sections = Sections {
     band: "47 CFR 15.247(a)",
     wide_or: "47 CFR 15.247(a)(2)",
@@ -40,8 +40,8 @@ pub(super) const UNITED_STATES: Sections = Sections {
     power: "47 CFR 15.247(b)",
 };
 
-/// RSS-247 by the sections of its issues 2 and 3; issue 4 (July 2025) moved them up by one and is not said to have
-/// changed these numbers. The weak way is RSS-210, annex B.10, taken to be that of 47 CFR 15.249, its model.
+/// RSS-247, by the section numbers of issues 2 and 3. Issue 4 (July 2025) moved them up by one; no report says that it
+/// changed these values. The rule for weak transmitters is RSS-210, annex B.10, assumed to equal its model, 47 CFR 15.249.
 pub(super) const CANADA: Sections = Sections {
     band: "RSS-247 section 5 (Canada)",
     wide_or: "RSS-247 section 5.2(a) (Canada)",
@@ -53,14 +53,14 @@ pub(super) fn violations(sections: &Sections, emission: &Emission) -> Vec<Violat
     let band = (!emission.lies_within(LOWEST_HZ, HIGHEST_HZ)).then(|| Violation {
         rule: Rule::Band,
         law: sections.band,
-        found: emission.channel(),
-        allowed: "a channel that lies whole within 902 to 928 MHz".to_owned(),
+        found: format!("a {}", emission.channel()),
+        allowed: "a channel entirely within 902 to 928 MHz".to_owned(),
     });
-    let way = if is_weak(emission) { None } else { channels(sections, emission) };
-    band.into_iter().chain(way).chain(power(sections, emission)).collect()
+    let channels = if is_weak(emission) { None } else { channels(sections, emission) };
+    band.into_iter().chain(channels).chain(power(sections, emission)).collect()
 }
 
-/// Hopping bounds the time on each channel; the other two ways do not.
+/// Returns the limit on each channel of a hopping transmitter. The other two ways to be lawful have none.
 pub(super) fn limit(sections: &Sections, emission: &Emission) -> Option<Limit> {
     let hops = !is_weak(emission) && !is_wide(emission) && emission.hop_channels > 1;
     let window = DWELL * u32::from(channels_needed(emission));
@@ -74,14 +74,14 @@ fn channels(sections: &Sections, emission: &Emission) -> Option<Violation> {
     }
     let found = format!("{} with {} dBm of EIRP", emission.channel(), emission.eirp_dbm());
     Some(if emission.hop_channels > 1 {
-        let found = format!("{found}, hopping over {}", emission.hop_channels);
+        let found = format!("a {found}, hopping over {} channels,", emission.hop_channels);
         Violation { rule: Rule::Hopping, law: sections.hopping, found, allowed: format!("{needed} channels or more") }
     } else {
         let allowed = format!(
             "a fixed channel of 500 kHz or wider, or hopping over {needed} channels or more, or at most \
              {WEAK_EIRP_DBM} dBm of EIRP (47 CFR 15.249(a); RSS-210 annex B.10)"
         );
-        Violation { rule: Rule::Width, law: sections.wide_or, found: format!("{found}, fixed,"), allowed }
+        Violation { rule: Rule::Width, law: sections.wide_or, found: format!("a fixed {found}"), allowed }
     })
 }
 
@@ -89,12 +89,12 @@ fn power(sections: &Sections, emission: &Emission) -> Option<Violation> {
     let few = !is_wide(emission) && emission.hop_channels < NARROW_CHANNELS;
     let full = if few { FEW_CHANNELS_POWER_DBM } else { FULL_POWER_DBM };
     let allowed_dbm = full - (emission.antenna_gain_dbi - FREE_GAIN_DBI).max(0.0);
-    let is_broken = !is_weak(emission) && f64::from(emission.power_dbm) > allowed_dbm;
-    is_broken.then(|| Violation {
+    let is_too_strong = !is_weak(emission) && f64::from(emission.power_dbm) > allowed_dbm;
+    is_too_strong.then(|| Violation {
         rule: Rule::Power,
         law: sections.power,
         found: format!("{} dBm into an antenna of {} dBi", emission.power_dbm, emission.antenna_gain_dbi),
-        allowed: format!("{allowed_dbm:.2} dBm"),
+        allowed: format!("at most {allowed_dbm:.2} dBm"),
     })
 }
 

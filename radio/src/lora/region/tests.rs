@@ -1,7 +1,7 @@
-//! What holds for the law, rule by rule.
+//! The law, rule by rule.
 
-use super::super::{Bandwidth, CodingRate, SpreadingFactor};
 use super::*;
+use crate::lora::{AirTimeBudget, Bandwidth, CodingRate, Modulation, SpreadingFactor};
 use proptest::prelude::*;
 
 fn emission(frequency_hz: u32, bandwidth: Bandwidth, power_dbm: i8) -> Emission {
@@ -10,13 +10,13 @@ fn emission(frequency_hz: u32, bandwidth: Bandwidth, power_dbm: i8) -> Emission 
 }
 
 fn rules(region: Region, emission: &Emission) -> Vec<Rule> {
-    violations(region, emission).into_iter().map(|breach| breach.rule).collect()
+    violations(region, emission).into_iter().map(|violation| violation.rule).collect()
 }
 
 const AMERICAS: [Region; 2] = [Region::Us902, Region::Ca902];
 
 #[test]
-fn a_fixed_channel_of_500_khz_is_lawful_at_full_power_without_a_limit_of_time() {
+fn a_fixed_channel_of_500_khz_is_lawful_at_full_power_without_an_air_time_limit() {
     for region in AMERICAS {
         let wide = emission(915_000_000, Bandwidth::Khz500, 17);
         assert_eq!(violations(region, &wide), []);
@@ -25,11 +25,11 @@ fn a_fixed_channel_of_500_khz_is_lawful_at_full_power_without_a_limit_of_time() 
 }
 
 #[test]
-fn a_fixed_channel_of_125_khz_is_lawful_only_when_it_is_weak() {
+fn a_fixed_channel_of_125_khz_is_lawful_only_if_it_is_weak() {
     for region in AMERICAS {
         let strong = emission(915_000_000, Bandwidth::Khz125, 14);
         assert_eq!(rules(region, &strong), [Rule::Width]);
-        // -1.25 dBm of EIRP: -4 dBm over a dipole are, -3 dBm are not.
+        // The limit is -1.25 dBm of EIRP: -4 dBm into a dipole keep it, -3 dBm do not.
         let weak = Emission { power_dbm: -4, ..strong };
         assert_eq!(violations(region, &weak), []);
         assert_eq!(limits(region, &weak), []);
@@ -41,7 +41,7 @@ fn a_fixed_channel_of_125_khz_is_lawful_only_when_it_is_weak() {
 }
 
 #[test]
-fn hopping_needs_enough_channels_and_leaves_each_after_400_ms() {
+fn hopping_needs_enough_channels_and_at_most_400_ms_on_each() {
     let hopping = |bandwidth, hop_channels| Emission { hop_channels, ..emission(915_000_000, bandwidth, 17) };
     for region in AMERICAS {
         assert_eq!(rules(region, &hopping(Bandwidth::Khz125, 49)), [Rule::Hopping]);
@@ -54,12 +54,12 @@ fn hopping_needs_enough_channels_and_leaves_each_after_400_ms() {
         }
         let mut slow = hopping(Bandwidth::Khz125, 50);
         slow.modulation.spreading_factor = SpreadingFactor::SF12;
-        assert_eq!(rules(region, &slow), [Rule::AirTime], "no packet of SF12 is over within 400 ms");
+        assert_eq!(rules(region, &slow), [Rule::AirTime], "every packet at SF12 is longer than 400 ms");
     }
 }
 
 #[test]
-fn power_in_america_is_counted_at_the_connector_less_what_an_antenna_gains_beyond_6_dbi() {
+fn north_american_power_is_limited_at_the_connector_less_antenna_gain_beyond_6_dbi() {
     for region in AMERICAS {
         let wide = emission(915_000_000, Bandwidth::Khz500, 30);
         assert_eq!(rules(region, &Emission { antenna_gain_dbi: 6.0, power_dbm: 30, ..wide }), []);
@@ -67,13 +67,13 @@ fn power_in_america_is_counted_at_the_connector_less_what_an_antenna_gains_beyon
         assert_eq!(rules(region, &Emission { antenna_gain_dbi: 9.0, power_dbm: 27, ..wide }), []);
         assert_eq!(rules(region, &Emission { antenna_gain_dbi: 9.0, power_dbm: 28, ..wide }), [Rule::Power]);
         let few = Emission { hop_channels: 30, ..emission(915_000_000, Bandwidth::Khz250, 25) };
-        assert_eq!(rules(region, &few), [Rule::Power], "fewer than 50 channels have 24 dBm");
+        assert_eq!(rules(region, &few), [Rule::Power], "fewer than 50 channels allow 24 dBm");
         assert_eq!(rules(region, &Emission { hop_channels: 50, ..few }), []);
     }
 }
 
 #[test]
-fn a_channel_must_lie_in_the_band_as_a_whole() {
+fn a_channel_must_lie_entirely_within_the_band() {
     for (region, bandwidth, power_dbm, inside_hz, outside_hz) in [
         (Region::Us902, Bandwidth::Khz500, 14, 902_250_000, 902_249_999),
         (Region::Ca902, Bandwidth::Khz500, 14, 927_750_000, 927_750_001),
@@ -90,7 +90,7 @@ fn a_channel_must_lie_in_the_band_as_a_whole() {
 }
 
 #[test]
-fn each_sub_band_of_europe_has_its_power_and_its_share_of_an_hour() {
+fn each_european_sub_band_has_its_power_and_duty_cycle() {
     for (region, frequency_hz, erp_dbm, allowed_ms) in [
         (Region::Eu868, 864_000_000, 14, 3_600),
         (Region::Eu868, 866_000_000, 14, 36_000),
@@ -105,35 +105,35 @@ fn each_sub_band_of_europe_has_its_power_and_its_share_of_an_hour() {
         let strong = Emission { power_dbm: erp_dbm + 1, ..lawful };
         assert_eq!(rules(region, &strong), [Rule::Power], "{frequency_hz}");
         let directed = Emission { antenna_gain_dbi: 3.0, ..lawful };
-        assert_eq!(rules(region, &directed), [Rule::Power], "the gain of the antenna counts");
+        assert_eq!(rules(region, &directed), [Rule::Power], "antenna gain counts");
         let limit = limits(region, &lawful)[0];
         assert_eq!((limit.allowed.as_millis(), limit.window.as_secs()), (allowed_ms, 3_600), "{frequency_hz}");
     }
 }
 
 #[test]
-fn powers_are_told_without_the_dust_of_binary_fractions() {
+fn powers_are_printed_without_binary_rounding_errors() {
     let strong = Emission { antenna_gain_dbi: 3.3, ..emission(868_100_000, Bandwidth::Khz125, 17) };
     let text = violations(Region::Eu868, &strong)[0].to_string();
-    assert!(text.contains("which is 18.15 dBm of ERP, breaks EN 300 220-2"), "{text}");
+    assert!(text.contains("which is 18.15 dBm of ERP, is not allowed by EN 300 220-2"), "{text}");
 }
 
 #[test]
-fn beyond_17_dbm_the_chip_must_rest_wherever_it_stands() {
+fn above_17_dbm_the_chip_limits_air_time_in_every_region() {
     let at = |power_dbm| limits(Region::Us902, &emission(915_000_000, Bandwidth::Khz500, power_dbm));
     assert_eq!(at(17), []);
     assert_eq!(at(18), [CHIP_LIMIT]);
 }
 
 #[test]
-fn a_packet_that_no_share_has_room_for_is_told() {
+fn a_packet_that_exceeds_the_duty_cycle_is_a_violation() {
     let mut slow = emission(864_000_000, Bandwidth::Khz7_8, 14);
     slow.modulation.spreading_factor = SpreadingFactor::SF12;
     assert_eq!(rules(Region::Eu868, &slow), [Rule::AirTime]);
 }
 
 #[test]
-fn regions_are_written_as_they_are_named() {
+fn settings_use_the_names_of_regions() {
     #[derive(Deserialize)]
     struct Site {
         region: Region,
@@ -165,7 +165,7 @@ fn any_emission() -> impl Strategy<Value = Emission> {
 
 proptest! {
     #[test]
-    fn less_power_never_breaks_a_rule_that_more_kept(emission in any_emission(), region in 0..4_usize, less in 0..60_i8) {
+    fn less_power_never_violates_a_rule_that_more_power_keeps(emission in any_emission(), region in 0..4_usize, less in 0..60_i8) {
         let region = Region::ALL[region];
         let weaker = Emission { power_dbm: emission.power_dbm.saturating_sub(less), ..emission };
         if violations(region, &emission).is_empty() {
@@ -174,10 +174,10 @@ proptest! {
     }
 
     #[test]
-    fn what_is_lawful_can_be_sent_at_some_time(emission in any_emission(), region in 0..4_usize) {
+    fn a_lawful_transmission_can_be_sent_at_some_time(emission in any_emission(), region in 0..4_usize) {
         let region = Region::ALL[region];
         if violations(region, &emission).is_empty() {
-            let budget = super::super::AirTimeBudget::new(limits(region, &emission));
+            let budget = AirTimeBudget::new(limits(region, &emission));
             prop_assert!(budget.earliest_start(Duration::ZERO, emission.modulation.air_time(1)).is_ok());
         }
     }
