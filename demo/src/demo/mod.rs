@@ -62,7 +62,7 @@ impl Options {
     pub fn validate(&self) -> Result<(), Failure> {
         if self.seconds == Some(0.0) {
             // In a radio's settings that means without end.
-            let allowed = "more than 0; leave it out to run until Ctrl-C".into();
+            let allowed = "a value above 0, or leave it out to run until Ctrl-C".into();
             return Err(radio::SettingsError { key: "seconds", value: "0".into(), allowed }.into());
         }
         Ok(self.settings().validate()?)

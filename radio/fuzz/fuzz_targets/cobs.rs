@@ -1,4 +1,4 @@
-//! COBS with a CRC.
+//! Fuzzes COBS frames with a CRC.
 #![no_main]
 
 use radio::serial::framing::{Framing, contract};

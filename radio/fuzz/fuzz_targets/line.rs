@@ -1,4 +1,4 @@
-//! Lines in transparent mode.
+//! Fuzzes lines in transparent mode.
 #![no_main]
 
 use radio::serial::framing::{Framing, contract};

@@ -1,4 +1,4 @@
-//! Lines in transparent mode, with a byte of strength behind each.
+//! Fuzzes lines in transparent mode, with an RSSI byte after each.
 #![no_main]
 
 use radio::serial::framing::{Framing, contract};

@@ -1,4 +1,4 @@
-//! Reports of a RAK3172.
+//! Fuzzes packet reports of a RAK3172.
 #![no_main]
 
 use radio::serial::framing::{Framing, contract};

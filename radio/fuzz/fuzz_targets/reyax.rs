@@ -1,4 +1,4 @@
-//! Reports of Reyax modules.
+//! Fuzzes packet reports of Reyax modules.
 #![no_main]
 
 use radio::serial::framing::{Framing, contract};

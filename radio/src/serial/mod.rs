@@ -19,9 +19,9 @@
 //!
 //! # A silence ends a frame
 //!
-//! If the line is silent for 2 s in the middle of a frame, the next byte starts a new frame. Waiting for the rest instead
-//! would join half a line from before the pause with half a line from after it, and deliver the result as a payload. With
-//! COBS and its CRC, nothing but a frame can be taken for a frame.
+//! If the line is silent for 2 s in the middle of a frame, the next byte starts a new frame. Waiting for the rest
+//! instead would join half a line from before the pause with half a line from after it, and deliver the result as a
+//! payload. With COBS and its CRC, nothing but a frame can be taken for a frame.
 
 pub mod framing;
 mod listener;

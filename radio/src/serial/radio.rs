@@ -16,8 +16,8 @@ const MAX_QUEUED_PACKETS: usize = 256;
 ///
 /// The first [`receive`](Radio::receive) starts a task that opens the port. From then on the task reads the port, even
 /// while no `receive` is waiting. The time of a packet is therefore that of its last byte, a silence on the line is not
-/// confused with a busy caller, and [`health`](Radio::health) is always current. `receive` reads from a bounded channel,
-/// which makes it cancel-safe. The task ends when the radio is dropped.
+/// confused with a busy caller, and [`health`](Radio::health) is always current. `receive` reads from a bounded
+/// channel, which makes it cancel-safe. The task ends when the radio is dropped.
 #[derive(Debug)]
 pub struct Serial {
     /// Listener that the first `receive` starts.

@@ -13,8 +13,8 @@ const BAUD: RangeInclusive<u32> = 300..=921_600;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SerialSettings {
-    /// Path of the port. Default `/dev/ttyUSB0`. Prefer its name in `/dev/serial/by-id`, which stays the same if several
-    /// adapters are plugged in.
+    /// Path of the port. Default `/dev/ttyUSB0`. Prefer its name in `/dev/serial/by-id`, which stays the same if
+    /// several adapters are plugged in.
     pub path: String,
     /// Speed of the line in bit/s: 300..=921,600, always 8 data bits, no parity, 1 stop bit. Default 9600, the factory
     /// setting of EBYTE modules. Reyax and RAK modules start at 115200.
@@ -52,8 +52,8 @@ impl SerialSettings {
 
     /// Validates the settings and returns the radio.
     ///
-    /// The first `receive` opens the port, which may be missing until then. While the port cannot be opened the radio is
-    /// [`Failing`](crate::Health::Failing) and keeps trying.
+    /// The first `receive` opens the port, which may be missing until then. While the port cannot be opened the radio
+    /// is [`Failing`](crate::Health::Failing) and keeps trying.
     pub fn open(&self) -> Result<Serial, SettingsError> {
         self.validate()?;
         Ok(Serial::new(self.port(), Decoder::new(self.framing, self.rssi_byte)))

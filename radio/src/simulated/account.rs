@@ -46,8 +46,8 @@ impl Sum {
 /// The driver did not deliver exactly the packets that the emulated chip flagged good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the emulated chip flagged packets good: {read} were read, {unread} were left unread, {delivered} were delivered{}; \
-     the driver lost, duplicated or altered packets, which is a bug in this program: please report it",
+    "of the packets that the emulated chip flagged good, {read} were read, {unread} were left unread and {delivered} \
+     were delivered{}: the driver lost, duplicated or altered packets, which is a bug in this program; please report it",
     if read == delivered { ", some of them with other bytes" } else { "" }
 )]
 pub struct AccountError {

@@ -67,7 +67,10 @@ impl Ledger {
 
 /// A file of the ledger could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {} of the simulated radio: {source}; free disk space or set another `ledger`", path.display())]
+#[error(
+    "cannot {operation} {} of the simulated radio: {source}; free disk space or set another `ledger`",
+    path.display()
+)]
 pub struct LedgerError {
     /// Operation that failed, as a phrase that fits after "cannot" and before the path.
     pub operation: &'static str,

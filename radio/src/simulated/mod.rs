@@ -2,17 +2,17 @@
 //!
 //! [`Simulated`] plays a [`Script`] or generates [`Traffic`]. Both go through an emulated air to an emulated chip
 //! ([`emulator`](crate::emulator)), register by register. The driver that a barn with an antenna uses
-//! ([`Sx127x`](crate::sx127x::Sx127x)) empties that chip on a thread of its own. A packet in a demo or a test thus takes
-//! the same way as on a Raspberry Pi, except for the wires.
+//! ([`Sx127x`](crate::sx127x::Sx127x)) empties that chip on a thread of its own. A packet in a demo or a test thus
+//! takes the same way as on a Raspberry Pi, except for the wires.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `script` | a written sequence of packets, and its text form |
-//! | `payloads` | what the readers of a chute send: all payloads of a seed |
-//! | `traffic`, `schedule` | parameters of generated traffic, and when each payload is sent |
+//! | `payloads` | the payloads that the readers of a chute send, generated from a seed |
+//! | `traffic`, `schedule` | parameters of generated traffic, and the times of its transmissions |
 //! | `yard` | the emulated air with its readers, and the barn's chip |
 //! | `ledger` | counts of sent, lost and received packets, and the file of received payloads |
-//! | `account` | compares what the chip received with what the driver delivered |
+//! | `account` | comparison of the packets that the chip received with those that the driver delivered |
 //! | `radio` | [`Simulated`] itself |
 //!
 //! - **Readers.** Six readers send the traffic. They are emulated chips themselves and listen before they talk. At
@@ -30,8 +30,8 @@
 //! # Why the real driver
 //!
 //! A schedule that hands over packets directly would be simpler. It would test the daemon, but not the driver, which is
-//! where packets get lost in the field. For the same reason the account belongs to the air: at the end, the packets that
-//! the chip flagged good must be the packets that the driver delivered. A difference is
+//! where packets get lost in the field. For the same reason the account belongs to the air: at the end, the packets
+//! that the chip flagged good must be the packets that the driver delivered. A difference is
 //! [`RadioError::Unaccounted`](crate::RadioError::Unaccounted).
 //!
 //! # Example

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! The delay counts from the previous line. A single space ends it. The rest of the line, including further spaces, is
-//! the payload. Escapes are `\xNN`, `\n` and `\\`. Empty lines are ignored, and so are lines that start with `#`, with or
-//! without leading whitespace.
+//! the payload. Escapes are `\xNN`, `\n` and `\\`. Empty lines are ignored, and so are lines that start with `#`, with
+//! or without leading whitespace.
 
 use crate::MAX_PAYLOAD_BYTES;
 use std::fmt::{self, Write as _};
@@ -26,8 +26,8 @@ pub const MAX_SCRIPT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Allowed signal strengths of a scripted packet: from the noise of the channel to a reader at the antenna.
 pub const RSSI_DBM: RangeInclusive<i16> = -120..=0;
-/// Allowed signal to noise ratios of a scripted packet: from the lowest that SF7 is received at (data sheet, table 13) to
-/// the highest that the chip's register holds.
+/// Allowed signal to noise ratios of a scripted packet: from the lowest that SF7 is received at (data sheet, table 13)
+/// to the highest that the chip's register holds.
 pub const SNR_QUARTER_DB: RangeInclusive<i16> = -30..=127;
 
 /// Default signal strength of a scripted packet: a reader across the yard.

@@ -22,7 +22,8 @@ pub const MODULATION: Modulation = Modulation {
     preamble_symbols: 8,
 };
 
-/// Delay between the start of the air and the start of the schedule. The driver sets its chip up in less than half of it.
+/// Delay between the start of the air and the start of the schedule. The driver sets its chip up in less than half of
+/// it.
 const LEAD_TIME: Duration = Duration::from_millis(100);
 /// Minimum pause between two packets of a script.
 const PAUSE: Duration = Duration::from_millis(1);

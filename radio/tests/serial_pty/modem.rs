@@ -1,10 +1,4 @@
-//! A modem that is a pseudo terminal: the radio opens it by its path as it opens a real port.
-
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//! A modem made of a pseudo terminal, which the radio opens by its path like a real port.
 
 use radio::serial::framing::contract::encode;
 use radio::serial::framing::{Frame, Framing};
@@ -12,20 +6,25 @@ use radio::{Counters, Health, Packet, Radio, RadioError, Serial, SerialSettings}
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long anything may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Time limit for anything that a test waits for.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The name of a port, where a modem may be plugged in and out.
+/// The path of a port, at which modems can be plugged in and unplugged.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub(crate) struct PortPath {
     directory: TempDir,
 }
 
-impl Socket {
+impl PortPath {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
@@ -34,7 +33,7 @@ impl Socket {
         self.directory.path().join("modem")
     }
 
-    /// Plugs a modem in. What was plugged in before keeps its line and loses its name.
+    /// Plugs a modem in. The modem before it keeps its line but loses the path.
     pub(crate) fn plug_in(&self) -> Modem {
         let (modem, line) = Modem::new();
         let name = self.directory.path().join("next");
@@ -43,8 +42,8 @@ impl Socket {
         modem
     }
 
-    /// The name is gone, as that of an adapter that was pulled out.
-    pub(crate) fn is_empty(&self) {
+    /// Removes the path, as the system does when an adapter is unplugged.
+    pub(crate) fn remove_path(&self) {
         std::fs::remove_file(self.path()).unwrap();
     }
 
@@ -58,11 +57,11 @@ impl Socket {
     }
 }
 
-/// A modem that is plugged in. Dropped, it is pulled out.
+/// A modem that is plugged in. Dropping it unplugs it.
 #[derive(Debug)]
 pub(crate) struct Modem {
     far_end: File,
-    /// Open, so that what is written before the radio opens the port waits for it.
+    /// Kept open, so that bytes written before the radio opens the port are not lost.
     _near_end: File,
 }
 
@@ -73,42 +72,42 @@ impl Modem {
         unlockpt(&far_end).unwrap();
         let name = ptsname(&far_end, Vec::new()).unwrap().into_string().unwrap();
         let near_end = open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        be_raw(&near_end);
+        set_raw(&near_end);
         (Self { far_end: far_end.into(), _near_end: near_end.into() }, Path::new(&name).to_owned())
     }
 
-    /// Writes to the line: up to 4,000 bytes wait there for the radio.
+    /// Writes to the line, which buffers up to 4,000 bytes for the radio.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.far_end.write_all(bytes).unwrap();
     }
 }
 
-/// As a modem's line is: without echo, and nothing translated.
-fn be_raw(line: impl AsFd) {
+/// Sets the line up like that of a modem: no echo, and no translation.
+fn set_raw(line: impl AsFd) {
     let mut termios = tcgetattr(&line).unwrap();
     termios.make_raw();
     tcsetattr(&line, OptionalActions::Now, &termios).unwrap();
 }
 
-/// A radio with its modem plugged in.
+/// A radio together with its modem.
 #[derive(Debug)]
-pub(crate) struct Plugged {
+pub(crate) struct ModemRadio {
     radio: Serial,
     _modem: Modem,
-    _socket: Socket,
+    _port: PortPath,
 }
 
-impl Plugged {
-    /// About to hear these bytes.
+impl ModemRadio {
+    /// Creates a radio whose modem has written these bytes.
     pub(crate) fn with(framing: Framing, bytes: &[u8]) -> Self {
-        let socket = Socket::new();
-        let mut modem = socket.plug_in();
+        let port = PortPath::new();
+        let mut modem = port.plug_in();
         modem.write(bytes);
-        Self { radio: socket.radio(framing, false), _modem: modem, _socket: socket }
+        Self { radio: port.radio(framing, false), _modem: modem, _port: port }
     }
 }
 
-impl Radio for Plugged {
+impl Radio for ModemRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         self.radio.receive().await
     }
@@ -122,25 +121,27 @@ impl Radio for Plugged {
     }
 }
 
-/// What a modem writes for a payload. Strength and ratio are of no matter.
-pub(crate) fn of_payload(framing: Framing, payload: &[u8]) -> Vec<u8> {
+/// Returns the bytes that a modem writes for a payload, with any RSSI and SNR.
+pub(crate) fn frame_of(framing: Framing, payload: &[u8]) -> Vec<u8> {
     encode(framing, &Frame { payload: payload.to_vec(), rssi_dbm: None, snr_quarter_db: None })
 }
 
-/// The next packet, which must come.
-pub(crate) async fn heard(radio: &mut impl Radio) -> Packet {
-    timeout(PATIENCE, radio.receive()).await.expect("a packet was to come").unwrap()
+/// Returns the next packet, which must come in time.
+pub(crate) async fn receive(radio: &mut impl Radio) -> Packet {
+    timeout(TIMEOUT, radio.receive()).await.expect("no packet came").unwrap()
 }
 
-/// Lets the radio run until its health is as asked.
-pub(crate) async fn until(radio: &mut impl Radio, is: impl Fn(&Health) -> bool) -> Health {
+/// Runs the radio until its health matches. Fails if it receives a packet first.
+pub(crate) async fn wait_for_health(radio: &mut impl Radio, matches: impl Fn(&Health) -> bool) -> Health {
     let mut health = radio.health();
     tokio::select! {
-        packet = radio.receive() => panic!("nothing was to be heard: {packet:?}"),
-        found = timeout(PATIENCE, health.wait_for(is)) => found.expect("the health was to change").unwrap().clone(),
+        packet = radio.receive() => panic!("unexpected packet: {packet:?}"),
+        found = timeout(TIMEOUT, health.wait_for(matches)) => {
+            found.expect("the health did not change").unwrap().clone()
+        }
     }
 }
 
 pub(crate) fn fails_with(text: &str) -> impl Fn(&Health) -> bool {
-    move |health| matches!(health, Health::Failing(said) if said.contains(text))
+    move |health| matches!(health, Health::Failing(reason) if reason.contains(text))
 }

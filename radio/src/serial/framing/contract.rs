@@ -38,8 +38,8 @@ pub fn encode(framing: Framing, frame: &Frame) -> Vec<u8> {
 ///
 /// # Panics
 ///
-/// Panics if a guarantee is broken: another split of the same bytes gives another result, a payload is empty or overlong,
-/// too much is buffered, there are more items than bytes, or a good frame after a silence is missed.
+/// Panics if a guarantee is broken: another split of the same bytes gives another result, a payload is empty or
+/// overlong, too much is buffered, there are more items than bytes, or a good frame after a silence is missed.
 pub fn check(framing: Framing, rssi_byte: bool, bytes: &[u8]) {
     let mut whole = Decoder::new(framing, rssi_byte);
     let items = whole.push(bytes);

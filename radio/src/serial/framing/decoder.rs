@@ -37,8 +37,8 @@ impl Decoder {
 
     /// Ends the open frame, whose rest will not come because the line was silent for too long or is gone.
     ///
-    /// Returns what was complete anyway, and [`FrameError::Truncated`](super::FrameError::Truncated) for the rest. After
-    /// that the decoder is as new.
+    /// Returns what was complete anyway, and [`FrameError::Truncated`](super::FrameError::Truncated) for the rest.
+    /// After that the decoder is as new.
     pub fn flush(&mut self) -> Vec<Item> {
         let mut items = Vec::new();
         self.0.flush(&mut items);

@@ -19,7 +19,7 @@ pub enum Framing {
     ///
     /// The length delimits the data, which may contain any byte.
     Reyax,
-    /// COBS between bytes of 0x00, with a CRC-16 after the payload. For links whose both ends run our firmware, see
+    /// COBS between bytes of 0x00, with a CRC-16 after the payload. For senders that run our firmware, see
     /// [`encode_cobs`](super::encode_cobs).
     Cobs,
     /// `+EVT:RXP2P:<rssi>:<snr>:<hex>` CR LF: RAK3172 with RUI3 firmware. Older firmware must be updated.
@@ -71,11 +71,12 @@ pub enum Notice {
 #[non_exhaustive]
 pub enum FrameError {
     /// The frame is longer than any frame can be. Its rest is skipped.
-    #[error("a frame is too long for a payload of {MAX_PAYLOAD_BYTES} bytes: check `baud` and `framing`")]
+    #[error("a frame is too long: a payload has {MAX_PAYLOAD_BYTES} bytes at most; check `baud` and `framing`")]
     Overlong,
     /// The line fell silent, or was lost, in the middle of a frame.
     #[error(
-        "a frame of {bytes} bytes has no end; if this happens often, the senders write no line ends, or `framing` is wrong"
+        "a frame stopped after {bytes} bytes; if this happens often, the senders write no line ends, or `framing` is \
+         wrong"
     )]
     Truncated {
         /// Bytes of the frame that arrived.

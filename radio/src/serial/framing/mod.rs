@@ -4,8 +4,8 @@
 //! [`MAX_BUFFER_BYTES`] and finds the next frame after any input. The result does not depend on how the bytes are split
 //! over calls.
 //!
-//! Timing is up to the caller. If the line has been silent for so long that the rest of a frame will not come, the caller
-//! calls [`Decoder::flush`], so that half a frame is not joined with the next one.
+//! Timing is up to the caller. If the line has been silent for so long that the rest of a frame will not come, the
+//! caller calls [`Decoder::flush`], so that half a frame is not joined with the next one.
 
 mod cobs;
 #[cfg(any(test, feature = "contract"))]

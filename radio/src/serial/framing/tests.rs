@@ -1,5 +1,5 @@
-//! Properties of every framing. A stream of good frames with noise between them gives exactly the good frames, however it
-//! is split. No input breaks a decoder.
+//! Properties of every framing. A stream of good frames with noise between them gives exactly the good frames, however
+//! it is split. No input breaks a decoder.
 
 use super::contract::{check, encode};
 use super::*;
@@ -157,7 +157,8 @@ fn a_million_mutated_bytes_break_no_decoder() {
     }
 }
 
-/// Catches a buffer that grows on a stuck line. Random noise soon contains a byte with a meaning, a stuck line does not.
+/// Catches a buffer that grows on a stuck line. Random noise soon contains a byte with a meaning, a stuck line does
+/// not.
 #[test]
 fn an_endless_stream_of_one_byte_after_any_beginning_takes_bounded_memory() {
     let beginnings: [&[u8]; 8] =

@@ -17,11 +17,11 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence that ends a frame which has begun.
 ///
 /// A module writes a packet in one go, so gaps within a frame are milliseconds long. They are longer only if a long
-/// payload crosses the air in several packets: up to 1.5 s with 58 bytes at 0.3 kbit/s on an EBYTE E32. Two seconds keep
-/// such a payload whole, and discard half a line before the next animal reaches the reader.
+/// payload crosses the air in several packets: up to 1.5 s with 58 bytes at 0.3 kbit/s on an EBYTE E32. Two seconds
+/// keep such a payload whole, and discard half a line before the next animal reaches the reader.
 ///
-/// The limit suits every framing. Those that mark the start of a frame need it so that good frames after a damaged header
-/// are not held back. The others need it so that half a frame does not spoil the next one.
+/// The limit suits every framing. Those that mark the start of a frame need it so that good frames after a damaged
+/// header are not held back. The others need it so that half a frame does not spoil the next one.
 const SILENCE: Duration = Duration::from_secs(2);
 /// Maximum number of bytes per read.
 const READ_BYTES: usize = 1_024;
@@ -89,7 +89,8 @@ impl<P: Port> Listener<P> {
         }
     }
 
-    /// Opens the port. A port that takes too long is reported, but the attempt goes on: a second one would hang as well.
+    /// Opens the port. A port that takes too long is reported, but the attempt goes on: a second one would hang as
+    /// well.
     async fn open(&mut self) -> Result<P::Stream, PortError> {
         let too_slow = PortError::OpenTimeout { path: self.port.path().to_owned() };
         let mut opening = std::pin::pin!(self.port.open());
@@ -132,8 +133,8 @@ impl<P: Port> Listener<P> {
 
     /// Waits for bytes. Within a frame it waits for at most [`SILENCE`].
     ///
-    /// Every wait starts from zero, so only time spent listening counts. Bytes that arrived while the listener was busy are
-    /// read before the timeout is checked.
+    /// Every wait starts from zero, so only time spent listening counts. Bytes that arrived while the listener was busy
+    /// are read before the timeout is checked.
     async fn read(&self, stream: &mut P::Stream, bytes: &mut [u8]) -> Read {
         let path = || self.port.path().to_owned();
         let reading = stream.read(bytes);

@@ -2,8 +2,8 @@
 //!
 //! - **There is no default region, and without a region nothing is transmitted.** No rule is right for somebody who has
 //!   not said where the barn stands. Receiving needs no region.
-//! - **The SPI bus runs at 2 MHz, although the chip supports 10 MHz.** Jumper wires carry 2 MHz reliably. A full FIFO is
-//!   then read in about 1 ms, and the next packet ends 12.9 ms later at the earliest, at the fastest modulation.
+//! - **The SPI bus runs at 2 MHz, although the chip supports 10 MHz.** Jumper wires carry 2 MHz reliably. A full FIFO
+//!   is then read in about 1 ms, and the next packet ends 12.9 ms later at the earliest, at the fastest modulation.
 
 mod open;
 #[cfg(test)]
@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-/// Bands that crystal, synthesizer and front end lock in (SX1276 data sheet, "Frequency Bands"). The highest band begins
-/// at 862 MHz on an SX1276 and at 779 MHz on an SX1279, which reports the same version.
+/// Bands that crystal, synthesizer and front end lock in (SX1276 data sheet, "Frequency Bands"). The highest band
+/// begins at 862 MHz on an SX1276 and at 779 MHz on an SX1279, which reports the same version.
 const BANDS_HZ: [(u32, u32); 3] =
     [(137_000_000, 175_000_000), (410_000_000, 525_000_000), (779_000_000, 1_020_000_000)];
 /// Widest bandwidth of the lowest band, which does not support 250 and 500 kHz (data sheet, register 0x1D).
@@ -34,9 +34,9 @@ const CONTINUOUS_DBM: RangeInclusive<i8> = 2..=17;
 const HIGH_DBM: i8 = 20;
 const GAIN_DBI: (f64, f64) = (-20.0, 20.0);
 const PREAMBLE_SYMBOLS: (f64, f64) = (6.0, 65_535.0);
-/// Last GPIO line of the processors that rppal knows.
+/// Last GPIO line of the processors that rppal knows. The GPIO chip of another board may have more.
 const RPPAL_LAST_LINE: u32 = 53;
-/// Last GPIO line of any other board, whose chip may have more.
+/// Last GPIO line that is accepted for another board.
 const LAST_LINE: u32 = 1_023;
 
 /// Library that drives the board.

@@ -1,9 +1,9 @@
 //! Payloads that the readers of a chute send, without times and losses.
 //!
-//! Animals come through one pen at a time. They pass six stations, and each station reads some of them. The gate and the
-//! ramp send short scans (`hxb`, `hxe`). The chute, the table, the scale and the repair stand send events, one kind each.
-//! Every kind has its own counter, which increases by one with every event. A gap in the counters of a kind is therefore
-//! always a read that the air lost.
+//! Animals come through one pen at a time. They pass six stations, and each station reads some of them. The gate and
+//! the ramp send short scans (`hxb`, `hxe`). The chute, the table, the scale and the repair stand send events, one kind
+//! each. Every kind has its own counter, which increases by one with every event. A gap in the counters of a kind is
+//! therefore always a read that the air lost.
 
 use super::rng::{Stream, rng};
 use rand::RngExt;
@@ -28,7 +28,7 @@ const REASONS: [&str; 3] = ["Tag damaged", "LF tag lost during handling", "Unrea
 
 /// Endless iterator over the payloads of a run, in the order of their first transmission. No two are equal.
 ///
-/// The payloads of a seed must never change. A share of them, about 1 % by default, is malformed on purpose.
+/// The same seed always gives the same payloads. A share of them, about 1 % by default, is malformed on purpose.
 #[derive(Debug)]
 pub struct Payloads {
     rng: ChaCha12Rng,

@@ -18,7 +18,8 @@ pub struct Simulated {
     pace: Pace,
     /// `None` until the first `receive`.
     run: Option<Box<Run>>,
-    /// Packet that the driver delivered and `receive` has not returned. It stays here while the ledger cannot be written.
+    /// Packet that the driver delivered and `receive` has not returned. It stays here while the ledger cannot be
+    /// written.
     pending: Option<Packet>,
     end: End,
     counters: Counters,
@@ -87,7 +88,7 @@ impl Simulated {
     ///
     /// If the process is killed in between, a line may lack its delivery. A delivery never lacks its line.
     ///
-    /// `receive` writes the file where it is polled, one line at a time.
+    /// The file is written on the thread that polls `receive`, one line at a time.
     ///
     /// [`summary_path`]: super::summary_path
     pub fn with_ledger(mut self, path: &Path) -> Result<Self, LedgerError> {
@@ -154,7 +155,8 @@ impl Run {
             packet = driver.next_uncounted() => Some(packet?),
             _ = ended.wait_for(|ended| *ended) => None,
         };
-        // The last packet is delivered before the end is signaled, so both may have happened after the driver was polled.
+        // The last packet is delivered before the end is signaled, so both may have happened after the driver was
+        // polled.
         let packet = packet.or_else(|| self.driver.try_next_uncounted());
         if let Some(packet) = &packet {
             self.account.note_delivered(&packet.bytes);

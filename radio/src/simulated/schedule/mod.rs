@@ -72,8 +72,8 @@ impl Schedule {
 
     /// Returns the time of the first transmission of a payload.
     ///
-    /// A pen starts exactly at the time that the rate gives it, so the schedule never drifts. Within a pen, reads come at
-    /// random times, slightly faster than the rate.
+    /// A pen starts exactly at the time that the rate gives it, so the schedule never drifts. Within a pen, reads come
+    /// at random times, slightly faster than the rate.
     #[expect(clippy::cast_precision_loss, reason = "counts of payloads stay far below 2^53")]
     fn first_due_us(&mut self, number: u64) -> u64 {
         let first = self.payloads.first_of_pen();

@@ -6,8 +6,8 @@
 //!
 //! Two things follow:
 //!
-//! - A line with its end must fit into one packet of the module, because a longer one gets an RSSI byte in its middle. The
-//!   limit is the module's sub-packet length: 240 bytes on the E22, 200 on the E220, or the configured value.
+//! - A line with its end must fit into one packet of the module, because a longer one gets an RSSI byte in its middle.
+//!   The limit is the module's sub-packet length: 240 bytes on the E22, 200 on the E220, or the configured value.
 //! - A line is known to be complete only once the byte after it has arrived, or a silence shows that it will not come.
 
 use super::frame::{Decode, Frame, FrameError, Item};

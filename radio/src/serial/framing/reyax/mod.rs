@@ -1,9 +1,9 @@
 //! `+RCV=<address>,<length>,<data>,<rssi>,<snr>`, the packet report of Reyax modules.
 //!
 //! The data may contain anything, including commas, line ends and bytes that look like another report, so its length
-//! delimits it. A damaged length would then swallow the reports after it. Bytes are therefore buffered until the trailer
-//! proves their report right. If it proves wrong, everything after its mark is scanned again, and a report within it is
-//! found.
+//! delimits it. A damaged length would then swallow the reports after it. Bytes are therefore buffered until the
+//! trailer proves their report right. If it proves wrong, everything after its mark is scanned again, and a report
+//! within it is found.
 
 use super::frame::{Decode, Frame, FrameError, Item, Notice};
 use super::lines::{CR, LF};
@@ -12,8 +12,8 @@ use crate::MAX_PAYLOAD_BYTES;
 
 const MARK: &[u8] = b"+RCV=";
 const MAX_NOTICE_BYTES: usize = 128;
-/// Length of the longest report: the mark, address, length, data, RSSI and SNR of four characters each, four commas and a
-/// line end.
+/// Length of the longest report: the mark, address, length, data, RSSI and SNR of four characters each, four commas and
+/// a line end.
 const MAX_REPORT_BYTES: usize = MARK.len() + 5 + 3 + MAX_PAYLOAD_BYTES + 4 + 4 + 4 + 2;
 
 #[derive(Debug)]
