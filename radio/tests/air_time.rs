@@ -1,17 +1,18 @@
-//! Our air times against a second implementation, `air_time.py`, which was written from the data sheet alone.
+//! Our air times compared to a second implementation, `air_time.py`, which was written from the data sheet alone.
 //!
-//! What it would catch: a symbol too many, a long symbol that is not optimized, a rounding that adds up. The budget of
-//! air time and the deadline for emptying the FIFO hang on these figures.
+//! This catches a symbol too many, a missing LowDataRateOptimize, and rounding errors that add up. The air time budget and
+//! the deadline for emptying the FIFO depend on these values.
 
 use radio::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
 use std::collections::HashSet;
 use std::process::Command;
 use std::time::Duration;
 
-/// Ours is cut to whole nanoseconds; theirs carries the rounding of binary fractions, some parts in 10^15.
+/// Our values are truncated to nanoseconds; theirs have floating-point errors of some parts in 10^15.
 const ROUNDING_S: f64 = 2e-9;
 const ROUNDING_SHARE: f64 = 1e-14;
-/// All lengths for 6 factors, 10 widths and 4 rates, and four lengths for three other preambles.
+/// Number of cases: 6 factors, 10 bandwidths and 4 rates, each with every length and with four lengths at three other
+/// preambles.
 const CASES: usize = 6 * 10 * 4 * (255 + 3 * 4);
 
 struct Case {
@@ -21,21 +22,21 @@ struct Case {
 }
 
 #[test]
-fn air_times_are_those_of_a_second_implementation() {
-    let table = second_opinion();
+fn air_times_match_the_second_implementation() {
+    let table = expected_table();
     let mut seen = HashSet::new();
     for line in table.lines() {
         let Case { modulation, payload_bytes, seconds } =
-            parse(line).unwrap_or_else(|| panic!("not a case of ours: {line}"));
+            parse(line).unwrap_or_else(|| panic!("cannot parse the case: {line}"));
         let ours = modulation.air_time(payload_bytes).as_secs_f64();
         assert!((ours - seconds).abs() <= ROUNDING_S + seconds * ROUNDING_SHARE, "{line}: ours is {ours} s");
         seen.insert((modulation, payload_bytes));
     }
-    assert_eq!(seen.len(), CASES, "every case once");
+    assert_eq!(seen.len(), CASES, "every case occurs once");
 }
 
 #[test]
-fn air_times_are_those_that_are_written_down() {
+fn air_times_match_documented_values() {
     for (factor, bandwidth, payload_bytes, expected_ms) in [
         (7, Bandwidth::Khz125, 50, 97.5),
         (7, Bandwidth::Khz500, 50, 24.4),
@@ -51,7 +52,7 @@ fn air_times_are_those_that_are_written_down() {
 }
 
 #[test]
-fn the_longest_packet_of_all_fits_into_the_arithmetic() {
+fn the_longest_packet_does_not_overflow() {
     let modulation = Modulation {
         spreading_factor: SpreadingFactor::SF12,
         bandwidth: Bandwidth::Khz7_8,
@@ -59,24 +60,24 @@ fn the_longest_packet_of_all_fits_into_the_arithmetic() {
         preamble_symbols: u16::MAX,
         ..Modulation::default()
     };
-    // 65,539.25 symbols of preamble and 8 + 51 * 8 of payload, of 4,096 chips at 7.8 kHz.
+    // 65,539.25 preamble symbols and 8 + 51 * 8 payload symbols, of 4,096 chips each at 7.8 kHz.
     let expected_s = (65_539.25 + 8.0 + 51.0 * 8.0) * 4_096.0 / 7_800.0;
     let found = modulation.air_time(u8::MAX);
     assert!((found.as_secs_f64() - expected_s).abs() < 1e-6, "{found:?} is not {expected_s} s");
     assert!(found > Duration::from_secs(9 * 3_600));
 }
 
-fn second_opinion() -> String {
+fn expected_table() -> String {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/air_time.py");
     let output = Command::new("python3").arg(script).output().unwrap_or_else(|error| {
         panic!(
-            "python3 gives the second opinion on air times, and cannot be run ({error}): install Python 3, its \
-             standard library is enough (Debian: apt-get install python3-minimal)"
+            "cannot run python3, which calculates the expected air times ({error}): install Python 3; its standard \
+             library is enough (Debian: apt-get install python3-minimal)"
         )
     });
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script} failed: {complaint}");
-    String::from_utf8(output.stdout).expect("the table is text")
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script} failed: {stderr}");
+    String::from_utf8(output.stdout).expect("the table is UTF-8")
 }
 
 fn parse(line: &str) -> Option<Case> {

@@ -1,10 +1,11 @@
 //! The two real boards on a real kernel: its spidev calls, its GPIO character device, and an emulated chip behind both.
 //!
-//! `radio::emulator::device` puts the chip there. So everything between the driver and the wires is what runs in a barn.
+//! `radio::emulator::device` provides the chip. Everything between the driver and the wires is the code that runs in a
+//! barn.
 //!
-//! Needs root and a kernel with the modules cuse and gpio-sim; `image/test micro` brings one. Where they are:
+//! These tests need root and a kernel with the modules cuse and gpio-sim, which `image/test micro` provides. Elsewhere:
 //! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel -- --test-threads 1`.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue panics")]
 
 use radio::emulator::device::{DIO0_LINE, Dio0Wire, RESET_LINE, Spidev, Wires};
 use radio::emulator::{Air, AirOptions, Chip, Pace, Transmission};
@@ -14,11 +15,11 @@ use radio::{Health, Packet, Radio, Sx127xSettings};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The longest that is waited for anything; the kernel may itself be emulated.
+/// Timeout of every wait. The kernel may itself be emulated.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SPI_HZ: u32 = 2_000_000;
 
-/// A chip on an air that keeps real time, behind files of the kernel.
+/// A chip on an air that runs in real time, behind device files of the kernel.
 struct Bench {
     air: Air,
     chip: Chip,
@@ -50,11 +51,11 @@ impl Bench {
     }
 }
 
-async fn hears_and_transmits(bench: &Bench, mut radio: Sx127x) {
+async fn check_reception_and_transmission(bench: &Bench, mut radio: Sx127x) {
     let mut health = radio.health();
-    let heard = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
-    assert!(heard.is_ok(), "{:?}", radio.health().borrow());
-    // The wire of RESET is followed by looking at it, so that the chip may still have been asleep at the first try.
+    let listening = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
+    assert!(listening.is_ok(), "{:?}", radio.health().borrow());
+    // The emulator polls the RESET wire, so the chip may still have been in reset at the first attempt.
     let rebuilt = radio.counters().read().rebuilt;
     assert_eq!(bench.spidev.modes(), [0], "mode 0, MSB first");
     assert_eq!(bench.spidev.clocks_hz(), [SPI_HZ]);
@@ -66,7 +67,7 @@ async fn hears_and_transmits(bench: &Bench, mut radio: Sx127x) {
         assert_eq!(packet(&mut radio).await.bytes, payload);
     }
     let sent = timeout(PATIENCE, radio.transmitter().transmit(b"here is the barn")).await;
-    sent.expect("a transmission ends").unwrap();
+    sent.expect("the transmission ends").unwrap();
     bench.send(b"after that");
     assert_eq!(packet(&mut radio).await.bytes, b"after that");
 
@@ -77,7 +78,7 @@ async fn hears_and_transmits(bench: &Bench, mut radio: Sx127x) {
 }
 
 async fn packet(radio: &mut Sx127x) -> Packet {
-    timeout(PATIENCE, radio.receive()).await.expect("a packet comes before long").unwrap()
+    timeout(PATIENCE, radio.receive()).await.expect("a packet arrives in time").unwrap()
 }
 
 fn driver_settings() -> Settings {
@@ -88,18 +89,18 @@ fn driver_settings() -> Settings {
 async fn the_driver_works_through_linux_embedded_hal_on_a_kernel() {
     let bench = Bench::new(0);
     let radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();
-    hears_and_transmits(&bench, radio).await;
+    check_reception_and_transmission(&bench, radio).await;
 }
 
 #[tokio::test]
 async fn the_driver_works_through_rppal_on_a_kernel() {
     let bench = Bench::new(1);
     let radio = Sx127x::start("rppal", bench.settings.rppal(), driver_settings()).unwrap();
-    hears_and_transmits(&bench, radio).await;
+    check_reception_and_transmission(&bench, radio).await;
 }
 
 #[tokio::test]
-async fn a_device_that_goes_away_is_told_and_the_radio_hears_again_when_it_is_back() {
+async fn a_device_that_disappears_is_reported_and_the_radio_receives_again_once_it_is_back() {
     let mut bench = Bench::new(2);
     let mut radio = Sx127x::start("linux", bench.settings.linux(), driver_settings()).unwrap();
     let mut health = radio.health();

@@ -1,4 +1,5 @@
-//! A chip on an air of its own with our driver on it, and how tests wait: on conditions, for ten seconds at most.
+//! The fixture of these tests: a chip on an air of its own, with our driver. Tests wait for conditions, for at most ten
+//! seconds.
 
 use radio::board::Board;
 use radio::emulator::{Air, AirOptions, Chip, Transmission};
@@ -8,9 +9,9 @@ use radio::{Health, Packet, Radio};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// The longest real time that a test waits for anything.
+/// Timeout of every wait, in real time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// When the first transmission begins on a fresh air: the chip listens by then.
+/// Start of the first transmission on a fresh air. The chip listens by then.
 pub(crate) const BEGIN: Duration = Duration::from_secs(1);
 
 /// An air with one chip on it.
@@ -27,17 +28,17 @@ impl Barn {
         Self { air, chip }
     }
 
-    /// Our driver on this chip.
+    /// Starts our driver on this chip.
     pub(crate) fn radio(&self, modulation: Modulation) -> Sx127x {
         start(self.chip.board(), modulation, None)
     }
 
-    /// The same, allowed to transmit.
+    /// Starts our driver on this chip, with permission to transmit.
     pub(crate) fn transmitting_radio(&self) -> Sx127x {
         start(self.chip.board(), Modulation::default(), Some(TransmitSettings { power_dbm: 14 }))
     }
 
-    /// Plans a payload at the default modulation so long after now.
+    /// Schedules a payload at the default modulation, `wait` from now.
     pub(crate) fn send_in(&self, wait: Duration, payload: &[u8]) {
         self.air.transmit(Transmission::of(payload), self.air.now() + wait).unwrap();
     }
@@ -47,34 +48,34 @@ pub(crate) fn start(board: impl Board, modulation: Modulation, transmit: Option<
     Sx127x::start("under test", board, Settings { modulation, transmit }).unwrap()
 }
 
-/// Waits until the radio hears.
+/// Waits until the radio listens.
 pub(crate) async fn listening(radio: &Sx127x) {
     let mut health = radio.health();
-    let heard = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
-    heard.expect("the radio hears before long").unwrap();
+    let outcome = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
+    outcome.expect("the radio listens in time").unwrap();
 }
 
-/// Waits until the radio says that it does not hear, and gives its words.
+/// Waits until the radio reports a failure, and returns its message.
 pub(crate) async fn failing(radio: &Sx127x) -> String {
     let mut health = radio.health();
     let failing = timeout(PATIENCE, health.wait_for(|health| *health != Health::Listening)).await;
-    match failing.expect("the radio fails before long").unwrap().clone() {
+    match failing.expect("the radio fails in time").unwrap().clone() {
         Health::Failing(sentence) => sentence,
-        Health::Listening => unreachable!("it was waited for something else"),
+        Health::Listening => unreachable!("the wait excludes this state"),
     }
 }
 
-/// The next packet.
+/// Returns the next packet.
 pub(crate) async fn packet(radio: &mut Sx127x) -> Packet {
-    timeout(PATIENCE, radio.receive()).await.expect("a packet comes before long").unwrap()
+    timeout(PATIENCE, radio.receive()).await.expect("a packet arrives in time").unwrap()
 }
 
-/// Waits for something that another thread brings about.
+/// Waits for a condition that another thread fulfills. `what` completes the sentence "timed out waiting until".
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = timeout(PATIENCE, async {
         while !holds() {
             sleep(Duration::from_millis(1)).await;
         }
     });
-    assert!(waited.await.is_ok(), "it was waited in vain until {what}");
+    assert!(waited.await.is_ok(), "timed out waiting until {what}");
 }

@@ -1,4 +1,4 @@
-//! Chips and lines that fail: each by its type, counted, survived, and over when the cause is.
+//! Failing chips and lines: each is reported with its type, counted, and recovered from once the cause is gone.
 
 use super::barn::{BEGIN, Barn, failing, listening, packet, start, until};
 use embedded_hal_02::blocking::spi::Write;
@@ -11,18 +11,18 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 fn last_error(radio: &Sx127x) -> Arc<ChipError> {
-    radio.last_error().borrow().clone().expect("there was a fault")
+    radio.last_error().borrow().clone().expect("there was an error")
 }
 
-/// Breaks a listening radio, looks at what it says, mends it, and sees that it hears and has counted.
-async fn breaks_and_mends(faults: Faults, is_it: impl Fn(&ChipError) -> bool) {
+/// Checks that a listening radio reports faults with the expected error, and that it recovers and counts once they end.
+async fn fails_and_recovers(faults: Faults, is_expected: impl Fn(&ChipError) -> bool) {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
     barn.chip.set_faults(faults);
     let sentence = failing(&radio).await;
     println!("{sentence}");
-    assert!(is_it(&last_error(&radio)), "{:?}", last_error(&radio));
+    assert!(is_expected(&last_error(&radio)), "{:?}", last_error(&radio));
     barn.chip.set_faults(Faults::default());
     listening(&radio).await;
     assert!(radio.counters().read().rebuilt > 0);
@@ -31,31 +31,31 @@ async fn breaks_and_mends(faults: Faults, is_it: impl Fn(&ChipError) -> bool) {
 }
 
 #[tokio::test]
-async fn a_bus_of_ones_is_told_and_survived() {
+async fn the_radio_recovers_from_a_bus_of_ones() {
     let faults = Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, ChipError::Dead { byte: 0xFF, .. })).await;
+    fails_and_recovers(faults, |error| matches!(error, ChipError::Dead { byte: 0xFF, .. })).await;
 }
 
 #[tokio::test]
-async fn a_bus_of_zeros_is_told_and_survived() {
+async fn the_radio_recovers_from_a_bus_of_zeros() {
     let faults = Faults { dead_bus: Some(DeadBus::Zeros), ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, ChipError::Dead { byte: 0x00, .. })).await;
+    fails_and_recovers(faults, |error| matches!(error, ChipError::Dead { byte: 0x00, .. })).await;
 }
 
 #[tokio::test]
-async fn a_bus_that_the_system_refuses_is_told_and_survived() {
+async fn the_radio_recovers_from_transfers_that_the_system_refuses() {
     let faults = Faults { failing_bus: true, ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, ChipError::Bus { .. })).await;
+    fails_and_recovers(faults, |error| matches!(error, ChipError::Bus { .. })).await;
 }
 
 #[tokio::test]
-async fn another_chip_is_told_and_its_exchange_is_survived() {
+async fn the_radio_recovers_once_an_unsupported_chip_is_replaced() {
     let faults = Faults { version: Some(0x22), ..Faults::default() };
-    breaks_and_mends(faults, |fault| matches!(fault, ChipError::UnsupportedVersion { version: 0x22 })).await;
+    fails_and_recovers(faults, |error| matches!(error, ChipError::UnsupportedVersion { version: 0x22 })).await;
 }
 
 #[tokio::test]
-async fn a_chip_that_resets_itself_is_found_while_nothing_comes() {
+async fn a_spontaneous_reset_is_found_without_traffic() {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
@@ -70,11 +70,11 @@ async fn a_chip_that_resets_itself_is_found_while_nothing_comes() {
 }
 
 #[tokio::test]
-async fn a_setting_that_is_lost_is_found_while_nothing_comes() {
+async fn a_changed_setting_is_found_without_traffic() {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
-    // As by a disturbance on the wires, which the mode does not show.
+    // Like interference on the wires. The mode does not show it.
     barn.chip.spi02().write(&[0x80 | Register::SyncWord as u8, 0x55]).unwrap();
     until("the chip is set up again", || radio.counters().read().rebuilt == 1).await;
     assert!(matches!(*last_error(&radio), ChipError::Register { found: 0x55, expected: 0x12, .. }));
@@ -83,27 +83,27 @@ async fn a_setting_that_is_lost_is_found_while_nothing_comes() {
 }
 
 #[tokio::test]
-async fn a_recorder_that_takes_nothing_is_waited_for_and_loses_nothing() {
-    const MORE_THAN_WAIT: usize = MAX_QUEUED_PACKETS + 300;
+async fn a_recorder_that_takes_no_packets_loses_none() {
+    const PACKETS: usize = MAX_QUEUED_PACKETS + 300;
     let barn = Barn::new(1);
     let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
     let each = modulation.air_time(2) + Duration::from_millis(1);
     let mut at = BEGIN;
-    for number in 0..MORE_THAN_WAIT {
+    for number in 0..PACKETS {
         let payload = u16::try_from(number).unwrap().to_le_bytes();
         barn.air.transmit(Transmission { modulation, ..Transmission::of(payload) }, at).unwrap();
         at += each;
     }
     let mut radio = barn.radio(modulation);
-    air_stands_still(&barn).await;
-    assert!(barn.air.now() < at, "the radio went on without room");
-    for number in 0..MORE_THAN_WAIT {
+    air_stops(&barn).await;
+    assert!(barn.air.now() < at, "the radio did not wait for room");
+    for number in 0..PACKETS {
         assert_eq!(packet(&mut radio).await.bytes, u16::try_from(number).unwrap().to_le_bytes());
     }
 }
 
-/// Waits until the driver uses the air no more: it waits for room.
-async fn air_stands_still(barn: &Barn) {
+/// Waits until the air's clock stops, because the driver waits for room.
+async fn air_stops(barn: &Barn) {
     let mut last = (barn.air.now(), 0);
     until("the radio waits for room", || {
         let now = barn.air.now();
@@ -114,7 +114,7 @@ async fn air_stands_still(barn: &Barn) {
 }
 
 #[tokio::test]
-async fn a_brown_out_is_told_and_survived() {
+async fn the_radio_recovers_from_a_brown_out() {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
@@ -126,8 +126,8 @@ async fn a_brown_out_is_told_and_survived() {
     assert_eq!(packet(&mut radio).await.bytes, b"light again");
 }
 
-/// With this wrong with DIO0, the radio hears all of 40 packets, says what is wrong, and never stops listening.
-async fn hears_all_by_looking(faults: Faults, least_rescued: u64) {
+/// Checks that a radio with this fault of DIO0 receives all of 40 packets, reports the fault, and never stops listening.
+async fn receives_all_by_polling(faults: Faults, least_rescued: u64) {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
@@ -140,29 +140,29 @@ async fn hears_all_by_looking(faults: Faults, least_rescued: u64) {
     }
     assert!(matches!(*last_error(&radio), ChipError::SilentDio0 { .. }), "{:?}", last_error(&radio));
     assert_eq!(*radio.health().borrow(), Health::Listening);
-    // A packet is counted as rescued when its look is over, and may be delivered before.
+    // A rescue is counted at the end of its look; the packet may be delivered before.
     until("all rescues are counted", || radio.counters().read().rescued >= least_rescued).await;
     assert_eq!(radio.counters().read().rebuilt, 0);
 }
 
 #[tokio::test]
-async fn with_a_line_stuck_high_all_is_heard() {
-    // One edge comes when it sticks.
-    hears_all_by_looking(Faults { stuck_dio0: Some(StuckLine::High), ..Faults::default() }, 39).await;
+async fn a_dio0_stuck_high_loses_no_packet() {
+    // One edge comes when the line rises.
+    receives_all_by_polling(Faults { stuck_dio0: Some(StuckLine::High), ..Faults::default() }, 39).await;
 }
 
 #[tokio::test]
-async fn with_a_line_stuck_low_all_is_heard() {
-    hears_all_by_looking(Faults { stuck_dio0: Some(StuckLine::Low), ..Faults::default() }, 40).await;
+async fn a_dio0_stuck_low_loses_no_packet() {
+    receives_all_by_polling(Faults { stuck_dio0: Some(StuckLine::Low), ..Faults::default() }, 40).await;
 }
 
 #[tokio::test]
-async fn with_every_edge_lost_all_is_heard() {
-    hears_all_by_looking(Faults { lost_edges: Some(LostEdges::EveryNth(1)), ..Faults::default() }, 40).await;
+async fn losing_every_edge_loses_no_packet() {
+    receives_all_by_polling(Faults { lost_edges: Some(LostEdges::EveryNth(1)), ..Faults::default() }, 40).await;
 }
 
 #[tokio::test]
-async fn with_no_edge_lost_nothing_is_counted_as_rescued() {
+async fn nothing_is_counted_as_rescued_if_no_edge_is_lost() {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());
     listening(&radio).await;
@@ -175,7 +175,7 @@ async fn with_no_edge_lost_nothing_is_counted_as_rescued() {
     assert_eq!(radio.counters().read().rescued, 0);
 }
 
-/// A board that is there after some attempts only, or panics.
+/// A board that connects after some failures. Panics if `refusals_left` is `None`.
 struct LateBoard {
     refusals_left: Option<u32>,
     board: Board02,
@@ -189,7 +189,7 @@ impl Board for LateBoard {
     type Delay = <Board02 as Board>::Delay;
 
     fn connect(&mut self) -> Result<Wiring<Self>, BoardError> {
-        let refusals_left = self.refusals_left.as_mut().expect("a defect, as this test wants it");
+        let refusals_left = self.refusals_left.as_mut().expect("this test needs a panic");
         if *refusals_left > 0 {
             *refusals_left -= 1;
             return Err(BoardError::NoSpi { path: "/dev/spidev9.9".to_owned() });
@@ -200,11 +200,11 @@ impl Board for LateBoard {
 }
 
 #[tokio::test]
-async fn a_board_that_is_not_there_yet_is_told_and_waited_for() {
+async fn a_board_that_does_not_exist_yet_is_reported_and_awaited() {
     let barn = Barn::new(1);
     let radio = start(LateBoard { refusals_left: Some(2), board: barn.chip.board() }, Modulation::default(), None);
     until(
-        "it says what is missing",
+        "the radio reports the missing device",
         || matches!(&*radio.health().borrow(), Health::Failing(sentence) if sentence.contains("/dev/spidev9.9")),
     )
     .await;
@@ -222,7 +222,7 @@ async fn a_dropped_radio_leaves_the_chip_in_sleep() {
 }
 
 #[tokio::test]
-async fn a_radio_that_is_dropped_ends_its_thread_whatever_it_is_at() {
+async fn dropping_a_radio_ends_its_thread_in_every_state() {
     for faults in [
         Faults::default(),
         Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() },
@@ -230,7 +230,7 @@ async fn a_radio_that_is_dropped_ends_its_thread_whatever_it_is_at() {
         Faults { stuck_dio0: Some(StuckLine::High), ..Faults::default() },
     ] {
         let barn = Barn::new(1);
-        let (board, alive) = watched(&barn);
+        let (board, alive) = tracked(&barn);
         barn.chip.set_faults(faults);
         let radio = start(board, Modulation::default(), None);
         if faults.dead_bus.is_some() || faults.failing_bus {
@@ -240,45 +240,49 @@ async fn a_radio_that_is_dropped_ends_its_thread_whatever_it_is_at() {
         }
         assert!(alive.upgrade().is_some());
         drop(radio);
-        // The board lived on the thread.
+        // The thread owned the board.
         assert!(alive.upgrade().is_none());
     }
 }
 
 #[tokio::test]
-async fn a_radio_that_is_dropped_while_it_waits_for_room_ends_its_thread() {
+async fn dropping_a_radio_that_waits_for_room_ends_its_thread() {
     let barn = Barn::new(1);
     for number in 0..=MAX_QUEUED_PACKETS {
         barn.send_in(BEGIN + Duration::from_millis(50) * u32::try_from(number).unwrap(), b"?");
     }
-    let (board, alive) = watched(&barn);
+    let (board, alive) = tracked(&barn);
     let radio = start(board, Modulation::default(), None);
-    air_stands_still(&barn).await;
+    air_stops(&barn).await;
     drop(radio);
     assert!(alive.upgrade().is_none());
 }
 
 #[tokio::test]
-async fn a_thread_that_dies_of_a_defect_is_told_and_closes_the_radio() {
+async fn a_panic_of_the_thread_is_reported_and_closes_the_radio() {
     let barn = Barn::new(1);
     let mut radio = start(LateBoard { refusals_left: None, board: barn.chip.board() }, Modulation::default(), None);
     assert!(matches!(radio.receive().await, Err(RadioError::Closed)));
-    until("it says so", || matches!(&*radio.health().borrow(), Health::Failing(why) if why.contains("defect"))).await;
+    until(
+        "the radio reports the defect",
+        || matches!(&*radio.health().borrow(), Health::Failing(why) if why.contains("defect")),
+    )
+    .await;
 }
 
-fn watched(barn: &Barn) -> (Watched, Weak<()>) {
-    let board = Watched { board: barn.chip.board(), alive: Arc::default() };
+fn tracked(barn: &Barn) -> (TrackedBoard, Weak<()>) {
+    let board = TrackedBoard { board: barn.chip.board(), alive: Arc::default() };
     let alive = Arc::downgrade(&board.alive);
     (board, alive)
 }
 
-/// A board of which a test can tell whether it still lives.
-struct Watched {
+/// A board whose lifetime a test can observe.
+struct TrackedBoard {
     board: Board02,
     alive: Arc<()>,
 }
 
-impl Board for Watched {
+impl Board for TrackedBoard {
     type Bus = <Board02 as Board>::Bus;
     type BusError = <Board02 as Board>::BusError;
     type Reset = <Board02 as Board>::Reset;
@@ -292,7 +296,7 @@ impl Board for Watched {
 }
 
 #[test]
-fn an_examination_tells_of_lines_and_noise() {
+fn an_examination_reports_lines_and_noise() {
     let barn = Barn::new(1);
     let modulation = Modulation::default();
     let found = examine(&mut barn.chip.board(), &modulation).unwrap();

@@ -1,7 +1,7 @@
-//! What happens to a driver between two of its transfers: it is held up, or the module is pulled out.
+//! Events between two transfers of the driver: it is delayed, or the module is unplugged.
 
 use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start};
-use super::frame_hooks::{AroundFrames, WatchedFrames};
+use super::frame_hooks::{FrameHooks, HookedBoard};
 use radio::Radio;
 use radio::emulator::{Chip, DeadBus, Fate, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation};
@@ -12,56 +12,57 @@ use std::collections::HashSet;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// `RegFifoAddrPtr`, as it is written: next the FIFO is read.
-const POINT_INTO_FIFO: u8 = 0x8D;
-/// The mode of transmitting, as it is written.
+/// Write of `RegFifoAddrPtr`, right before the FIFO is read.
+const SET_FIFO_POINTER: u8 = 0x8D;
+/// Write of the transmit mode.
 const TRANSMIT: [u8; 2] = [0x81, 0x83];
 
-type Happening = Box<dyn FnOnce(&Chip) + Send>;
+type Event = Box<dyn FnOnce(&Chip) + Send>;
 
-/// Something that happens once, behind the first write that begins so.
+/// An event that happens once, after the first write that starts with `after`.
 struct Interruption {
     chip: Chip,
-    behind: &'static [u8],
-    happening: Option<Happening>,
+    after: &'static [u8],
+    event: Option<Event>,
 }
 
-impl AroundFrames for Interruption {
-    fn has_written(&mut self, words: &[u8]) {
-        if words.starts_with(self.behind)
-            && let Some(happening) = self.happening.take()
+impl FrameHooks for Interruption {
+    fn after_write(&mut self, words: &[u8]) {
+        if words.starts_with(self.after)
+            && let Some(event) = self.event.take()
         {
-            happening(&self.chip);
+            event(&self.chip);
         }
     }
 }
 
 fn interrupted(
     chip: &Chip,
-    behind: &'static [u8],
-    happening: impl FnOnce(&Chip) + Send + 'static,
-) -> WatchedFrames<Interruption> {
-    let interruption = Interruption { chip: chip.clone(), behind, happening: Some(Box::new(happening)) };
-    WatchedFrames::new(chip, interruption)
+    after: &'static [u8],
+    event: impl FnOnce(&Chip) + Send + 'static,
+) -> HookedBoard<Interruption> {
+    let interruption = Interruption { chip: chip.clone(), after, event: Some(Box::new(event)) };
+    HookedBoard::new(chip, interruption)
 }
 
-/// Two packets of 200 bytes, one right after the other: the second begins to lie over the first after 56 bytes. The
-/// driver is late by so many per cent of the second one. Gives what came first, and what became of the first packet.
+/// Sends two packets of 200 bytes, one right after the other: the second starts to overwrite the first after 56 bytes. The
+/// driver is late by a percentage of the second packet. Returns the first delivered payload, the fate of the first packet,
+/// and the count of malformed ones.
 async fn first_of_two_when_late(late_percent: u32) -> (Vec<u8>, Fate, u64) {
     let barn = Barn::new(1);
     let air_time = Modulation::default().air_time(200);
     let late = air_time * late_percent / 100;
-    // Before there is a driver, which would let time pass between the two.
+    // Scheduled before the driver starts, which would let time pass between the two.
     barn.air.transmit(Transmission::of([1; 200]), BEGIN).unwrap();
     barn.air.transmit(Transmission::of([2; 200]), BEGIN + air_time).unwrap();
-    let board = interrupted(&barn.chip, &[POINT_INTO_FIFO], move |chip| chip.air().pass(late));
+    let board = interrupted(&barn.chip, &[SET_FIFO_POINTER], move |chip| chip.air().pass(late));
     let mut radio = start(board, Modulation::default(), None);
     let first = packet(&mut radio).await.bytes;
     (first, barn.chip.verdicts()[0].fate, radio.counters().read().malformed)
 }
 
 #[tokio::test]
-async fn a_packet_that_the_next_one_had_begun_to_overwrite_is_not_delivered() {
+async fn a_packet_that_the_next_one_has_started_to_overwrite_is_not_delivered() {
     for late_percent in [50, 70, 99] {
         let (first, fate, malformed) = first_of_two_when_late(late_percent).await;
         assert_eq!(
@@ -73,7 +74,7 @@ async fn a_packet_that_the_next_one_had_begun_to_overwrite_is_not_delivered() {
 }
 
 #[tokio::test]
-async fn a_packet_that_the_next_one_had_not_reached_yet_is_delivered() {
+async fn a_packet_that_the_next_one_has_not_reached_yet_is_delivered() {
     for late_percent in [0, 10, 25] {
         let (first, fate, malformed) = first_of_two_when_late(late_percent).await;
         assert_eq!((first.as_slice(), fate, malformed), ([1; 200].as_slice(), Fate::Read, 0), "{late_percent} %");
@@ -81,66 +82,66 @@ async fn a_packet_that_the_next_one_had_not_reached_yet_is_delivered() {
 }
 
 #[tokio::test]
-async fn a_transmission_from_a_module_that_is_pulled_out_is_not_said_to_have_left() {
+async fn a_transmission_from_an_unplugged_module_is_not_reported_as_sent() {
     for dead in [DeadBus::Ones, DeadBus::Zeros] {
         let barn = Barn::new(1);
         let faults = Faults { dead_bus: Some(dead), ..Faults::default() };
         let board = interrupted(&barn.chip, &TRANSMIT, move |chip| chip.set_faults(faults));
         let radio = start(board, Modulation::default(), Some(TransmitSettings { power_dbm: 14 }));
         listening(&radio).await;
-        let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"gone")).await.expect("it is answered");
+        let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"gone")).await.expect("the request is answered");
         assert!(matches!(outcome, Err(TransmitError::NotListening(_))), "{dead:?}: {outcome:?}");
     }
 }
 
-/// Holds the driver up by chance, before any transfer and for as long as a packet lasts.
-struct HoldUps {
+/// Delays the driver at random, before any transfer and for up to the length of a packet.
+struct RandomDelays {
     chip: Chip,
-    chance: ChaCha12Rng,
+    rng: ChaCha12Rng,
 }
 
-impl AroundFrames for HoldUps {
+impl FrameHooks for RandomDelays {
     fn before_frame(&mut self) {
-        if self.chance.random_range(0..30) == 0 {
-            self.chip.air().pass(Duration::from_micros(self.chance.random_range(0..120_000)));
+        if self.rng.random_range(0..30) == 0 {
+            self.chip.air().pass(Duration::from_micros(self.rng.random_range(0..120_000)));
         }
     }
 }
 
-/// Packets of any length one right after the other, each of one byte again and again, so that no part of one is a part
-/// of another; every third one with a wrong CRC. Gives which ones are good, and when the last one is over.
-fn plan(barn: &Barn, modulation: Modulation, chance: &mut ChaCha12Rng) -> (HashSet<Vec<u8>>, Duration) {
+/// Schedules packets of random length, one right after the other, every third one with a wrong CRC. Each repeats its
+/// number, so that a mix of two packets is recognized. Returns the good payloads, and the end of the last packet.
+fn plan(barn: &Barn, modulation: Modulation, rng: &mut ChaCha12Rng) -> (HashSet<Vec<u8>>, Duration) {
     let (mut good, mut at) = (HashSet::new(), BEGIN);
     for number in 0..2_000_u16 {
-        let mut payload = number.to_le_bytes().repeat(chance.random_range(1..=127));
-        payload.truncate(chance.random_range(2..=254));
+        let mut payload = number.to_le_bytes().repeat(rng.random_range(1..=127));
+        payload.truncate(rng.random_range(2..=254));
         let corrupted = number % 3 == 0;
         let air_time = modulation.air_time(u8::try_from(payload.len()).unwrap());
         if !corrupted {
             good.insert(payload.clone());
         }
         barn.air.transmit(Transmission { modulation, corrupted, ..Transmission::of(payload) }, at).unwrap();
-        at += air_time + Duration::from_micros(chance.random_range(0..500));
+        at += air_time + Duration::from_micros(rng.random_range(0..500));
     }
     (good, at)
 }
 
 #[tokio::test]
-async fn however_a_driver_is_held_up_what_comes_is_good_and_comes_once() {
+async fn a_randomly_delayed_driver_delivers_only_good_packets_and_each_once() {
     for seed in 0..5 {
         let barn = Barn::new(seed);
         let modulation = Modulation { bandwidth: Bandwidth::Khz500, ..Modulation::default() };
         let (good, end) = plan(&barn, modulation, &mut ChaCha12Rng::seed_from_u64(seed));
-        let hold_ups = HoldUps { chip: barn.chip.clone(), chance: ChaCha12Rng::seed_from_u64(seed) };
-        let board = WatchedFrames::new(&barn.chip, hold_ups);
+        let delays = RandomDelays { chip: barn.chip.clone(), rng: ChaCha12Rng::seed_from_u64(seed) };
+        let board = HookedBoard::new(&barn.chip, delays);
         let mut radio = start(board, modulation, None);
         let mut delivered = HashSet::new();
         loop {
             match timeout(Duration::from_millis(100), radio.receive()).await {
                 Ok(packet) => {
                     let bytes = packet.unwrap().bytes;
-                    assert!(good.contains(&bytes), "never sent so: {bytes:02x?}");
-                    assert!(delivered.insert(bytes.clone()), "came twice: {bytes:02x?}");
+                    assert!(good.contains(&bytes), "never sent: {bytes:02x?}");
+                    assert!(delivered.insert(bytes.clone()), "delivered twice: {bytes:02x?}");
                 }
                 Err(_) if barn.air.now() > end => break,
                 Err(_) => {}
@@ -149,7 +150,7 @@ async fn however_a_driver_is_held_up_what_comes_is_good_and_comes_once() {
         let tally = barn.chip.tally();
         let delivered = delivered.len();
         println!("{delivered} delivered; {:?}; {tally:?}", radio.counters().read());
-        assert!(delivered > 300 && tally.of(Fate::Overwritten) > 50, "the driver was held up too much, or hardly ever");
+        assert!(delivered > 300 && tally.of(Fate::Overwritten) > 50, "the driver was delayed too much or too little");
         assert_eq!(radio.counters().read().rebuilt, 0);
     }
 }

@@ -1,6 +1,6 @@
-//! Our driver on emulated chips: what the named driver gets wrong, faults, endurance, transmitting.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-#![expect(clippy::print_stdout, reason = "a seed, or what was found, is there for who reads the output of a test")]
+//! Our driver on emulated chips: defects of the upstream driver, failing chips and lines, endurance, transmitting.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue panics")]
+#![expect(clippy::print_stdout, reason = "the output of a test shows seeds and findings")]
 
 mod barn;
 mod defects;

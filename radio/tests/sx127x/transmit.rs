@@ -1,4 +1,4 @@
-//! Transmitting: off by default, heard by another chip, bounded, and back to listening whatever comes of it.
+//! Transmitting: off by default, received by another chip, bounded in time, and back to listening whatever the outcome.
 
 use super::barn::{BEGIN, Barn, PATIENCE, failing, listening, packet, start};
 use radio::Radio;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn a_radio_transmits_only_if_its_settings_say_so() {
+async fn a_radio_transmits_only_if_its_settings_allow_it() {
     let barn = Barn::new(1);
     let radio = barn.radio(Modulation::default());
     listening(&radio).await;
@@ -17,7 +17,7 @@ async fn a_radio_transmits_only_if_its_settings_say_so() {
 }
 
 #[tokio::test]
-async fn what_is_transmitted_is_heard_whole_at_the_power_that_was_set() {
+async fn a_transmission_is_received_whole_at_the_configured_power() {
     for bandwidth in [Bandwidth::Khz125, Bandwidth::Khz41_7, Bandwidth::Khz500] {
         let barn = Barn::new(1);
         let modulation = Modulation { bandwidth, ..Modulation::default() };
@@ -29,17 +29,17 @@ async fn what_is_transmitted_is_heard_whole_at_the_power_that_was_set() {
         for length in [1, 128, 129, 255] {
             let payload: Vec<u8> = (1..=length).collect();
             radio.transmitter().transmit(&payload).await.unwrap();
-            let heard = packet(&mut listener).await;
-            assert_eq!(heard.bytes, payload);
-            // 14 dBm, and 90 dB on the way.
-            let strength_dbm = heard.rssi_dbm.unwrap();
+            let received = packet(&mut listener).await;
+            assert_eq!(received.bytes, payload);
+            // 14 dBm less a path loss of 90 dB.
+            let strength_dbm = received.rssi_dbm.unwrap();
             assert!((-77..=-75).contains(&strength_dbm), "{strength_dbm} dBm");
         }
     }
 }
 
 #[tokio::test]
-async fn a_radio_hears_again_after_it_has_transmitted() {
+async fn a_radio_receives_again_after_a_transmission() {
     let barn = Barn::new(1);
     let mut radio = barn.transmitting_radio();
     listening(&radio).await;
@@ -52,36 +52,36 @@ async fn a_radio_hears_again_after_it_has_transmitted() {
 }
 
 #[tokio::test]
-async fn a_transmission_that_does_not_end_is_an_error_and_the_radio_hears_again() {
+async fn a_transmission_that_never_finishes_is_an_error_and_the_radio_receives_again() {
     let barn = Barn::new(1);
     let mut radio = barn.transmitting_radio();
     listening(&radio).await;
     barn.chip.set_faults(Faults { no_tx_done: true, ..Faults::default() });
-    let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"stuck")).await.expect("it ends");
-    // 5 bytes hold the air for 30.9 ms, and 100 ms are allowed beyond.
+    let outcome = timeout(PATIENCE, radio.transmitter().transmit(b"stuck")).await.expect("the call returns");
+    // 5 bytes take 30.9 ms on the air, plus a leeway of 100 ms.
     assert_eq!(outcome, Err(TransmitError::TimedOut { within_ms: 130 }));
     barn.send_in(BEGIN, b"after all");
     assert_eq!(packet(&mut radio).await.bytes, b"after all");
 }
 
 #[tokio::test]
-async fn an_order_to_a_chip_that_fails_is_answered() {
+async fn a_request_to_a_failing_chip_is_answered() {
     let barn = Barn::new(1);
     let radio = barn.transmitting_radio();
     listening(&radio).await;
     barn.chip.set_faults(Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() });
     let transmitter = radio.transmitter();
-    let outcome = timeout(PATIENCE, transmitter.transmit(b"hello?")).await.expect("it is answered");
+    let outcome = timeout(PATIENCE, transmitter.transmit(b"hello?")).await.expect("the request is answered");
     assert!(matches!(outcome, Err(TransmitError::NotListening(_))), "{outcome:?}");
     failing(&radio).await;
-    let outcome = timeout(PATIENCE, transmitter.transmit(b"still?")).await.expect("it is answered");
+    let outcome = timeout(PATIENCE, transmitter.transmit(b"still?")).await.expect("the request is answered");
     assert!(matches!(outcome, Err(TransmitError::NotListening(_))), "{outcome:?}");
     drop(radio);
     assert_eq!(transmitter.transmit(b"anyone?").await, Err(TransmitError::Ended));
 }
 
 #[tokio::test]
-async fn a_payload_of_no_possible_length_and_a_power_that_no_chip_has_are_refused() {
+async fn impossible_lengths_and_powers_are_refused() {
     let barn = Barn::new(1);
     let transmitter = barn.transmitting_radio().transmitter();
     for bytes in [0, 256] {
@@ -95,20 +95,20 @@ async fn a_payload_of_no_possible_length_and_a_power_that_no_chip_has_are_refuse
 }
 
 #[tokio::test]
-async fn orders_beyond_the_queue_are_refused_at_once() {
+async fn requests_beyond_the_queue_are_refused_at_once() {
     let barn = Barn::new(1);
     let radio = barn.transmitting_radio();
     listening(&radio).await;
     let transmitter = radio.transmitter();
-    let orders: Vec<_> = (0..40_u8)
+    let requests: Vec<_> = (0..40_u8)
         .map(|number| {
             let transmitter = transmitter.clone();
             tokio::spawn(async move { transmitter.transmit(&[number; 200]).await })
         })
         .collect();
     let mut outcomes = Vec::new();
-    for order in orders {
-        outcomes.push(timeout(PATIENCE, order).await.expect("it is answered").unwrap());
+    for request in requests {
+        outcomes.push(timeout(PATIENCE, request).await.expect("the request is answered").unwrap());
     }
     assert!(outcomes.contains(&Ok(())) && outcomes.contains(&Err(TransmitError::Busy)), "{outcomes:?}");
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(TransmitError::Busy))), "{outcomes:?}");
@@ -116,11 +116,11 @@ async fn orders_beyond_the_queue_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn air_time_beyond_the_budget_is_refused_and_what_is_left_is_shown() {
+async fn air_time_beyond_the_budget_is_refused_and_the_rest_is_reported() {
     let barn = Barn::new(1);
     let modulation = Modulation::default();
     let settings = Settings { modulation, transmit: Some(TransmitSettings { power_dbm: 14 }) };
-    // Room for two packets of 50 bytes, and not for three; in the time that this test takes, none comes back.
+    // Room for two packets of 50 bytes but not for three. The window is longer than this test, so nothing is regained.
     let allowed = modulation.air_time(50) * 5 / 2;
     let limit = Limit { allowed, window: Duration::from_secs(3_600), law: "a test" };
     let budget = AirTimeBudget::new(vec![limit]);
@@ -130,10 +130,10 @@ async fn air_time_beyond_the_budget_is_refused_and_what_is_left_is_shown() {
     assert_eq!(transmitter.air_time_left().unwrap().air_time, allowed);
     let mut sent = 0;
     let refused = loop {
-        assert!(sent < 3, "the budget does not bind");
+        assert!(sent < 3, "the budget has no effect");
         match transmitter.transmit(&[1; 50]).await {
             Ok(()) => sent += 1,
-            // The air of this test is faster than the clock of the law.
+            // The air of this test runs faster than the clock of the budget.
             Err(TransmitError::AirTime(AirTimeError::Wait { wait, .. })) if wait < Duration::from_secs(1) => {
                 tokio::time::sleep(wait).await;
             }

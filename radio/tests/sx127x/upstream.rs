@@ -1,5 +1,5 @@
-//! The named driver as its documentation says that it is to be used, on an emulated chip, with nothing of ours around
-//! it; and ours on the same air. What both are to be measured by is a [`Scene`].
+//! The upstream driver on an emulated chip, used as its documentation says, without any of our code around it. A [`Scene`]
+//! gives it and our driver the same transmissions.
 
 use super::barn::{BEGIN, Barn};
 use embedded_hal_02::blocking::spi::{Transfer, Write};
@@ -13,63 +13,63 @@ use std::time::Duration;
 use sx127x_lora::LoRa;
 use tokio::time::{sleep, timeout};
 
-/// Transfers after which a driver that has not come back is taken for one that never will.
-const MOST_TRANSFERS: u32 = 100_000;
-/// The named driver polls so long at a time, in its milliseconds.
+/// Number of transfers after which a call counts as an endless loop.
+const MAX_TRANSFERS: u32 = 100_000;
+/// Length of one poll of the upstream driver, in its milliseconds.
 const POLL_MS: i32 = 20;
 
-/// A packet as either driver tells of it.
+/// A packet as either driver reports it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Reception {
+pub(crate) struct PacketReport {
     pub(crate) bytes: Vec<u8>,
     pub(crate) rssi_dbm: f64,
     pub(crate) snr_db: f64,
     pub(crate) frequency_error_hz: f64,
 }
 
-/// What is on the air, and what a listener does with it.
+/// Transmissions on the air, and the behavior of the receiving program.
 pub(crate) struct Scene {
     pub(crate) modulation: Modulation,
-    pub(crate) on_air: Vec<Transmission>,
+    pub(crate) sent: Vec<Transmission>,
     /// Silence between two transmissions.
     pub(crate) gap: Duration,
-    /// The listener is busy for so long with each packet, as with a commit.
+    /// Time that the program spends on each packet, as for a commit.
     pub(crate) busy: Duration,
 }
 
 impl Scene {
-    pub(crate) fn new(modulation: Modulation, on_air: Vec<Transmission>) -> Self {
-        let on_air = on_air.into_iter().map(|sent| Transmission { modulation, ..sent }).collect();
-        Self { modulation, on_air, gap: Duration::from_millis(50), busy: Duration::ZERO }
+    pub(crate) fn new(modulation: Modulation, sent: Vec<Transmission>) -> Self {
+        let sent = sent.into_iter().map(|one| Transmission { modulation, ..one }).collect();
+        Self { modulation, sent, gap: Duration::from_millis(50), busy: Duration::ZERO }
     }
 
-    /// Plans all on a fresh air. Gives when it is over.
+    /// Schedules all transmissions on a fresh air. Returns the time at which the scene is over.
     fn plan(&self, barn: &Barn) -> Duration {
         let mut at = BEGIN;
-        for sent in &self.on_air {
-            barn.air.transmit(sent.clone(), at).unwrap();
-            let length = u8::try_from(sent.payload.len()).unwrap();
-            at += sent.modulation.air_time(length) + self.gap;
+        for transmission in &self.sent {
+            barn.air.transmit(transmission.clone(), at).unwrap();
+            let length = u8::try_from(transmission.payload.len()).unwrap();
+            at += transmission.modulation.air_time(length) + self.gap;
         }
         at + self.busy + Duration::from_millis(100)
     }
 
-    /// What our driver makes of it.
-    pub(crate) fn heard_by_ours(&self) -> Vec<Reception> {
+    /// Returns the packets that our driver delivers.
+    pub(crate) fn received_by_ours(&self) -> Vec<PacketReport> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(self.listen_with_ours())
+        runtime.block_on(self.receive_with_ours())
     }
 
-    async fn listen_with_ours(&self) -> Vec<Reception> {
+    async fn receive_with_ours(&self) -> Vec<PacketReport> {
         let barn = Barn::new(1);
         let end = self.plan(&barn);
         let mut radio = barn.radio(self.modulation);
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
             match timeout(Duration::from_millis(5), radio.receive()).await {
                 Ok(packet) => {
                     let packet = packet.unwrap();
-                    heard.push(Reception {
+                    received.push(PacketReport {
                         bytes: packet.bytes,
                         rssi_dbm: f64::from(packet.rssi_dbm.unwrap()),
                         snr_db: f64::from(packet.snr_quarter_db.unwrap()) / 4.0,
@@ -80,44 +80,44 @@ impl Scene {
                         sleep(Duration::from_millis(1)).await;
                     }
                 }
-                Err(_) if barn.air.now() > end => return heard,
+                Err(_) if barn.air.now() > end => return received,
                 Err(_) => {}
             }
         }
     }
 
-    /// What the named driver makes of it; a panic is told as text.
-    pub(crate) fn heard_by_bare(&self) -> Result<Vec<Reception>, String> {
+    /// Returns the packets that the upstream driver delivers, or the text of its panic.
+    pub(crate) fn received_by_upstream(&self) -> Result<Vec<PacketReport>, String> {
         caught(|| {
             let barn = Barn::new(1);
             let end = self.plan(&barn);
-            let mut driver = bare(&barn.chip, &self.modulation);
-            let mut heard = Vec::new();
+            let mut driver = upstream(&barn.chip, &self.modulation);
+            let mut received = Vec::new();
             while barn.air.now() < end {
                 let Ok(length) = driver.poll_irq(Some(POLL_MS)) else { continue };
                 barn.air.pass(self.busy);
                 let bytes = driver.read_packet().unwrap();
-                heard.push(Reception {
+                received.push(PacketReport {
                     bytes: bytes[..length].to_vec(),
                     rssi_dbm: f64::from(driver.get_packet_rssi().unwrap()),
                     snr_db: driver.get_packet_snr().unwrap(),
-                    #[expect(clippy::cast_precision_loss, reason = "an error of some Hz")]
+                    #[expect(clippy::cast_precision_loss, reason = "the error is at most some thousands of Hz")]
                     frequency_error_hz: driver.get_packet_frequency_error().unwrap() as f64,
                 });
             }
-            heard
+            received
         })
     }
 }
 
-/// The named driver on an emulated chip.
-pub(crate) type Bare = LoRa<BoundedBus, NoPin, Reset, EmulatedDelay>;
+/// The upstream driver on an emulated chip.
+pub(crate) type UpstreamDriver = LoRa<BoundedBus, NoPin, Reset, EmulatedDelay>;
 
-/// Sets the named driver up, in whole MHz as it takes them.
-pub(crate) fn bare(chip: &Chip, modulation: &Modulation) -> Bare {
+/// Sets the upstream driver up. It takes the frequency in whole MHz.
+pub(crate) fn upstream(chip: &Chip, modulation: &Modulation) -> UpstreamDriver {
     let megahertz = i64::from(modulation.frequency_hz / 1_000_000);
     let Ok(mut driver) = LoRa::new(BoundedBus::new(chip), NoPin, chip.reset(), megahertz, chip.delay()) else {
-        panic!("the named driver does not set the chip up")
+        panic!("the upstream driver does not set the chip up")
     };
     driver.set_spreading_factor(modulation.spreading_factor.get()).unwrap();
     driver.set_signal_bandwidth(i64::from(modulation.bandwidth.hz())).unwrap();
@@ -127,16 +127,16 @@ pub(crate) fn bare(chip: &Chip, modulation: &Modulation) -> Bare {
     driver
 }
 
-/// Runs what may panic.
+/// Runs a function that may panic, and returns the text of the panic as an error.
 pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something else");
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown panic payload");
         format!("it panicked: {text}")
     })
 }
 
-/// A bus that ends an endless loop by a panic, as nothing else could.
+/// A bus that panics after many transfers, because nothing else can stop an endless loop in the driver.
 pub(crate) struct BoundedBus {
     bus: Spi02,
     left: u32,
@@ -144,11 +144,11 @@ pub(crate) struct BoundedBus {
 
 impl BoundedBus {
     fn new(chip: &Chip) -> Self {
-        Self { bus: chip.spi02(), left: MOST_TRANSFERS }
+        Self { bus: chip.spi02(), left: MAX_TRANSFERS }
     }
 
     fn count(&mut self) {
-        assert!(self.left > 0, "it has not come back after {MOST_TRANSFERS} transfers");
+        assert!(self.left > 0, "the call did not return within {MAX_TRANSFERS} transfers");
         self.left -= 1;
     }
 }
@@ -171,7 +171,7 @@ impl Write<u8> for BoundedBus {
     }
 }
 
-/// Chip select, which the emulated bus drives itself.
+/// A chip-select pin that does nothing, because the emulated bus drives chip select itself.
 pub(crate) struct NoPin;
 
 impl OutputPin for NoPin {
