@@ -24,7 +24,7 @@ use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::door::auth::{Admits, Caller, require};
+use service::door::auth::{Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, StrictJson, StrictQuery};
 use service::lifecycle::Shutdown;
@@ -43,7 +43,7 @@ pub struct Corrections {
 }
 
 /// The routes: corrections behind keys of scope correct or admin, the judging anew behind admin.
-pub fn router(corrections: Corrections, admits: &Arc<dyn Admits>) -> Router {
+pub fn router(corrections: Corrections, admits: &Arc<dyn Authenticator>) -> Router {
     let correct = Router::new()
         .route("/api/corrections", post(correct))
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))

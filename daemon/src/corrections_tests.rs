@@ -34,7 +34,7 @@ fn door_with(disk: DiskGauge) -> Door {
     let shutdown = ShutdownTrigger::default();
     let corrections =
         Corrections { recorder: world.recorder.clone(), clock: world.clock.clone(), shutdown: shutdown.signal() };
-    let admits: Arc<dyn Admits> = keys;
+    let admits: Arc<dyn Authenticator> = keys;
     Door {
         router: router(corrections, &admits),
         world,

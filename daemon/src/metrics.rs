@@ -6,10 +6,12 @@ use crate::receive::ListenedRadio;
 use crate::recorder::{Recorder, RecorderStatus};
 use axum::Router;
 use radio::RadioCounters;
-use service::door::auth::{Admits, require};
+use service::door::auth::{Authenticator, require};
 use service::door::keys::Scope;
-use service::door::request_times::RequestTimes;
-use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, deliveries, stores};
+use service::metrics::{
+    Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, RequestTimes, encode_deliveries,
+    encode_stores,
+};
 use service::sync::Deliveries;
 use std::fmt;
 use std::sync::Arc;
@@ -50,7 +52,7 @@ pub fn router(
     health: &Health,
     deliveries: &Deliveries,
     times: &RequestTimes,
-    admits: Arc<dyn Admits>,
+    admits: Arc<dyn Authenticator>,
 ) -> Router {
     let barn =
         BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), deliveries: deliveries.clone() };
@@ -65,10 +67,10 @@ impl Collector for BarnMetrics {
         // Cloned, as what is borrowed here holds the writer up.
         let status = self.health.recorder.borrow().clone();
         families.gauge(BOOT, status.boot)?;
-        stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
+        encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
         self.recorder(&mut families, &status)?;
         radios(&mut families, &self.health.radios)?;
-        deliveries(&mut families, &[(NO_LABELS, self.deliveries.read())])?;
+        encode_deliveries(&mut families, &[(NO_LABELS, self.deliveries.read())])?;
         self.disk(&mut families)
     }
 }
@@ -78,8 +80,8 @@ impl BarnMetrics {
         let counts = status.counts;
         let times = self.recorder.commit_times();
         families.counter(COMMITS, counts.groups)?;
-        families.kept(GROUPS, &times.payloads)?;
-        families.kept(COMMIT_TIMES, &times.seconds)?;
+        families.metric(GROUPS, &times.payloads)?;
+        families.metric(COMMIT_TIMES, &times.seconds)?;
         families.gauge(QUEUE, self.recorder.queued())?;
         let outcomes = [
             ("kept", counts.kept),

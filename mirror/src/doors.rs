@@ -9,14 +9,13 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use service::door::auth::{Admits, Guard, require};
+use service::door::auth::{Authenticator, Guard, require};
 use service::door::keys::Scope;
 use service::door::reply::ApiError;
-use service::door::request_times::RequestTimes;
 use service::door::token_route;
 use service::door::tokens::TokenRing;
 use service::events::EVENTS_PATH;
-use service::metrics::ProcessMetrics;
+use service::metrics::{ProcessMetrics, RequestTimes};
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -26,12 +25,12 @@ const SITE_PREFIX: &str = "/sites/";
 const NO_USERS_YET: &str = "pages are shown on this machine only until the office has users; programs send X-API-Key";
 
 /// The pages behind a guard: on this machine without a key, from elsewhere with one of scope read.
-pub(crate) fn guarded_pages(pages: Router, admits: Arc<dyn Admits>) -> Router {
+pub(crate) fn guarded_pages(pages: Router, admits: Arc<dyn Authenticator>) -> Router {
     pages.layer(from_fn_with_state(require(admits, Scope::Read).or_loopback(), let_look))
 }
 
 async fn let_look(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.judge(request.headers(), request.extensions()) {
+    match guard.authorize(request.headers(), request.extensions()) {
         Ok(_) => next.run(request).await,
         Err(refused) if refused.status == StatusCode::UNAUTHORIZED && !shows_a_key(&request) => {
             ApiError::unauthorized(NO_USERS_YET).into_response()
@@ -53,20 +52,20 @@ pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
 
 /// What the process tells of itself: with a key of scope read, or from this machine. `times` are those of the whole
 /// router.
-pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, admits: Arc<dyn Admits>) -> Router {
+pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, admits: Arc<dyn Authenticator>) -> Router {
     let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
     let routes = service::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
     require(admits, Scope::Read).or_loopback().protect(routes)
 }
 
 /// The sync interface of every site, with a key of scope sync.
-pub(crate) fn sync(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
+pub(crate) fn sync(sites: Arc<Sites>, admits: Arc<dyn Authenticator>) -> Router {
     require(admits, Scope::Sync).protect(of_sites(sites, &["/api/sync/{*call}"], Sites::sync_router))
 }
 
 /// The read interface of every site and its events, with a key of scope read; whoever is on this machine needs one,
 /// too: a page of any origin may open a WebSocket to the machine that it is looked at from, and read it.
-pub(crate) fn remote(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
+pub(crate) fn remote(sites: Arc<Sites>, admits: Arc<dyn Authenticator>) -> Router {
     let paths = ["/api/remote/{*call}", "/api/lora/{*call}", EVENTS_PATH];
     require(admits, Scope::Read).protect(of_sites(sites, &paths, Sites::remote_router))
 }

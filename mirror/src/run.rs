@@ -18,10 +18,10 @@ use service::door::certificate::{CertificateError, Identity, IdentityFiles};
 use service::door::key_command::with_key_commands;
 use service::door::keys::{KeyError, KeyRing};
 use service::door::reply::refusing_other_methods;
-use service::door::request_times::RequestTimes;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, shutdown_on_signals};
+use service::metrics::RequestTimes;
 use service::supervisor::{Supervisor, Watchdog, attend};
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -156,7 +156,7 @@ pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, 
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, tokens.clone()));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
-    times.watch(pages.merge(refusing_other_methods(programs)))
+    times.measure(pages.merge(refusing_other_methods(programs)))
 }
 
 /// How a part of the process ended: its name, and its error.

@@ -32,7 +32,7 @@ use herd::clock::Clock;
 use herd::payload::{MAX_PAYLOAD_BYTES, content_hash, trimmed};
 use herd::position::Sequence;
 use herd::store::{Incoming, Reader, Receipt};
-use service::door::auth::{Admits, Caller, require};
+use service::door::auth::{Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery};
 use service::lifecycle::Shutdown;
@@ -60,7 +60,7 @@ pub struct Ingest {
 }
 
 /// The routes, behind keys of scope ingest.
-pub fn router(ingest: Ingest, admits: Arc<dyn Admits>) -> Router {
+pub fn router(ingest: Ingest, admits: Arc<dyn Authenticator>) -> Router {
     let routes = Router::new()
         .route("/api/lora/receive", post(receive))
         .route("/office/api/lora/receive", post(receive))

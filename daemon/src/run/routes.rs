@@ -6,12 +6,12 @@ use crate::ingest::{self, Ingest};
 use crate::metrics;
 use crate::remote::OwnBarn;
 use axum::Router;
-use service::door::auth::{Admits, require};
+use service::door::auth::{Authenticator, require};
 use service::door::keys::Scope;
 use service::door::reply::with_fallbacks;
-use service::door::request_times::RequestTimes;
 use service::door::token_route;
 use service::door::tokens::TokenRing;
+use service::metrics::RequestTimes;
 use service::sync::Served as _;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Routes {
         let barn = Arc::new(OwnBarn::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
         let times = RequestTimes::default();
         let corrections = Corrections::beside(&ingest);
-        let admits: Arc<dyn Admits> = tokens.clone();
+        let admits: Arc<dyn Authenticator> = tokens.clone();
         let guarded = |scope, routes| require(admits.clone(), scope).protect(routes);
 
         let metrics = metrics::router(&ingest, &health, barn.deliveries(), &times, admits.clone());
@@ -47,6 +47,6 @@ impl Routes {
             .merge(guarded(Scope::Read, service::remote::router(barn, clock)))
             .merge(metrics)
             .merge(health::router(health));
-        times.watch(with_fallbacks(routes))
+        times.measure(with_fallbacks(routes))
     }
 }

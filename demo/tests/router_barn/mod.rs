@@ -143,7 +143,7 @@ impl Barn {
             head: self.reader.head(),
             totals: self.reader.snapshot().unwrap().totals().unwrap(),
             keys: self.keys.list(),
-            tokens: self.tokens.held(),
+            tokens: self.tokens.count(),
             counts: status.counts,
             duplicates: status.duplicates,
         }

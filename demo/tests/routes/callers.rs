@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::request::Builder;
 use clap::ValueEnum as _;
-use service::door::auth::Admits as _;
+use service::door::auth::Authenticator as _;
 use service::door::keys::{KeyRing, Scope};
 use service::door::tokens::TokenRing;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -47,8 +47,8 @@ impl Caller {
         all.extend(Scope::value_variants().iter().map(|scope| Self::with_key(keys, scope.name(), &[*scope])));
         let of_two = [Scope::Ingest, Scope::Read];
         let bearer = Self::with_key(keys, "two-scopes", &of_two);
-        let key = bearer.key.as_deref().and_then(|key| keys.admit(key)).unwrap();
-        let token = tokens.make(&key).unwrap().reveal().to_owned();
+        let key = bearer.key.as_deref().and_then(|key| keys.authenticate(key)).unwrap();
+        let token = tokens.issue(&key).unwrap().reveal().to_owned();
         all.push(Self { name: "a token of ingest and read".to_owned(), key: Some(token), ..bearer });
         all
     }

@@ -34,7 +34,7 @@ use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
 use herd::correction::CorrectionOrder;
-use service::door::auth::{Admits, Caller, require};
+use service::door::auth::{Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, JsonAsSent, NoQuery, not_by_this_method};
 use std::sync::Arc;
@@ -59,11 +59,11 @@ struct Forwarding {
 
 /// The call for every site, behind keys of scope correct or admin: under `/sites/{site}`, and without that while there
 /// is one site.
-pub(crate) fn router(sites: Arc<Sites>, admits: Arc<dyn Admits>) -> Router {
+pub(crate) fn router(sites: Arc<Sites>, admits: Arc<dyn Authenticator>) -> Router {
     bounded(sites, admits, BOUNDS)
 }
 
-fn bounded(sites: Arc<Sites>, admits: Arc<dyn Admits>, bounds: PostBounds) -> Router {
+fn bounded(sites: Arc<Sites>, admits: Arc<dyn Authenticator>, bounds: PostBounds) -> Router {
     let routes = Router::new()
         .route(CORRECTIONS_PATH, post(to_only_site))
         .route("/sites/{site}/api/corrections", post(to_named_site))

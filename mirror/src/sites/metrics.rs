@@ -4,7 +4,7 @@ use super::running::Sites;
 use crate::follow::{FollowStatus, LinkState};
 use herd::store::Reader;
 use service::lifecycle::free_disk;
-use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, deliveries, stores};
+use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, encode_deliveries, encode_stores};
 use service::sync::{Delivered, Served as _};
 use std::fmt;
 use std::path::PathBuf;
@@ -65,11 +65,11 @@ impl Collector for OfficeMetrics {
         let mut families = Families::new(encoder);
         let seen = self.seen();
         let copies: Vec<_> = seen.iter().filter_map(|site| Some((site.labels(), site.shown.clone()?))).collect();
-        stores(&mut families, &copies)?;
+        encode_stores(&mut families, &copies)?;
         syncs(&mut families, &seen)?;
         links(&mut families, &seen)?;
         let delivered: Vec<_> = seen.iter().map(|site| (site.labels(), site.delivered)).collect();
-        deliveries(&mut families, &delivered)?;
+        encode_deliveries(&mut families, &delivered)?;
         // A file system that does not answer has no value here.
         let disk = free_disk(&self.state_dir).inspect_err(|error| tracing::warn!(%error, "no value for the metrics"));
         families.gauges(DISK_FREE, disk.iter().map(|disk| (NO_LABELS, disk.free_bytes)))

@@ -2,7 +2,7 @@
 //!
 //! HTTP/1.1 only: over HTTP/2 such a request is refused like any other that is no upgrade.
 
-use super::auth::Stay;
+use super::auth::Access;
 use super::reply::ApiError;
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -26,14 +26,14 @@ const _: () = assert!(SERVER_MESSAGE_BYTES > 2 * 6 * MAX_CHANGE_BYTES + GATHERED
 /// `Result` of it.
 pub struct Upgrade {
     upgrade: WebSocketUpgrade,
-    stay: Option<Stay>,
+    access: Option<Access>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let stay = parts.extensions.get::<Stay>().cloned();
+        let access = parts.extensions.get::<Access>().cloned();
         let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
         let upgrade = upgrade.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
         let upgrade = upgrade
@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
             .max_frame_size(CLIENT_MESSAGE_BYTES)
             .write_buffer_size(GATHERED_BYTES)
             .max_write_buffer_size(GATHERED_BYTES + SERVER_MESSAGE_BYTES);
-        Ok(Self { upgrade, stay })
+        Ok(Self { upgrade, access })
     }
 }
 
@@ -53,11 +53,11 @@ impl Upgrade {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { upgrade, stay } = self;
+        let Self { upgrade, access } = self;
         upgrade.on_upgrade(async move |socket| {
             tokio::select! {
                 biased;
-                () = revoked(stay.as_ref()) => tracing::info!("{what} ended with its key"),
+                () = revoked(access.as_ref()) => tracing::info!("{what} ended with its key"),
                 () = serve(socket) => {}
             }
         })
@@ -65,9 +65,9 @@ impl Upgrade {
 }
 
 /// Returns when the key that opened the connection is revoked; never where none was needed.
-async fn revoked(stay: Option<&Stay>) {
-    match stay {
-        Some(stay) => stay.ended().await,
+async fn revoked(access: Option<&Access>) {
+    match access {
+        Some(access) => access.ended().await,
         None => std::future::pending().await,
     }
 }

@@ -1,15 +1,17 @@
-//! What every process tells: which program it is, and since when.
+//! Metrics of every process: its program, versions and uptime.
 
-use super::{Collector, DescriptorEncoder, Families, Family};
+use super::families::{Families, Family};
 use herd::fold::FOLD_VERSION;
 use herd::wire::WIRE_VERSION;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use std::fmt;
 use tokio::time::Instant;
 
-const BUILD: Family = Family::new("build", "The program, and which versions of tables and wire it speaks.");
-const UPTIME: Family = Family::new("uptime", "Since the start of this process.").in_unit("seconds");
+const BUILD: Family = Family::new("build", "Program and version, and the versions of its tables and wire format.");
+const UPTIME: Family = Family::new("uptime", "Time since the process started.").in_unit("seconds");
 
-/// The program, from its start on.
+/// The program that runs, and the time of its start.
 #[derive(Debug)]
 pub struct ProcessMetrics {
     program: &'static str,
@@ -18,7 +20,7 @@ pub struct ProcessMetrics {
 }
 
 impl ProcessMetrics {
-    /// This program has started now.
+    /// Creates the metrics of a program that starts now.
     pub fn new(program: &'static str, version: &'static str) -> Self {
         Self { program, version, started: Instant::now() }
     }

@@ -4,11 +4,11 @@
 //! identity. Files that are replaced while the process runs are picked up; a broken replacement is not.
 
 mod files;
-mod make;
+mod generate;
 mod watch;
 
 pub use files::IdentityFiles;
-pub use make::SanEntry;
+pub use generate::SanEntry;
 pub use watch::WATCH_EVERY;
 
 use rustls::ServerConfig;
@@ -114,7 +114,7 @@ impl Identity {
     /// first start that was cut, a certificate removed on purpose) is kept and gets a new one.
     pub fn load_or_make(dir: &Path, names: &[SanEntry]) -> Result<Self, CertificateError> {
         let files = IdentityFiles { certificate: dir.join("certificate.pem"), key: dir.join("key.pem") };
-        make::make_missing(&files, names)?;
+        generate::make_missing(&files, names)?;
         Self::load(files)
     }
 

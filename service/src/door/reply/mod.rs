@@ -268,5 +268,4 @@ pub async fn not_by_this_method() -> ApiError {
 }
 
 #[cfg(test)]
-#[path = "reply_tests.rs"]
 mod tests;

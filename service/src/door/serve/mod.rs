@@ -1,6 +1,6 @@
 //! The HTTPS server: bounded in connections and in patience, and gone within its grace whatever the peers do.
 
-use super::certificate::{CertificateError, Identity};
+use crate::door::certificate::{CertificateError, Identity};
 use crate::lifecycle::Shutdown;
 use axum::Router;
 use axum_server::accept::Accept;
@@ -209,5 +209,4 @@ impl AsyncWrite for Counted {
 }
 
 #[cfg(test)]
-#[path = "serve_tests.rs"]
 mod tests;

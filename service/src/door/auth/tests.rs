@@ -1,0 +1,129 @@
+use super::*;
+use crate::door::keys::{KeyRing, Scope};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use axum::http::request::Builder;
+use axum::routing::get;
+use herd::clock::SystemClock;
+use herd::randomness::SeededRandomness;
+use herd::store::LocalFile;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tower::ServiceExt;
+
+struct Yard {
+    _dir: tempfile::TempDir,
+    keys: Arc<KeyRing>,
+    reader: String,
+    sender: String,
+}
+
+fn yard() -> Yard {
+    let dir = tempfile::tempdir().unwrap();
+    let file = LocalFile::open(dir.path().join("local.redb")).unwrap();
+    let keys = KeyRing::load(file, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
+    let add = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
+    let (reader, sender) = (add("reader", Scope::Read), add("sender", Scope::Ingest));
+    Yard { _dir: dir, keys: Arc::new(keys), reader, sender }
+}
+
+async fn status(guard: &Guard, request: Builder) -> (u16, String) {
+    let routes = Router::new().route("/", get(|caller: Caller| async move { caller.name().to_owned() }));
+    let response = guard.clone().protect(routes).oneshot(request.uri("/").body(Body::empty()).unwrap()).await;
+    let (head, body) = response.unwrap().into_parts();
+    let text = axum::body::to_bytes(body, 1000).await.unwrap();
+    (head.status.as_u16(), String::from_utf8(text.to_vec()).unwrap())
+}
+
+/// Catches a guard that rejects a valid key in one of the two headers, or passes on another name.
+#[tokio::test]
+async fn a_key_with_the_scope_is_let_in_by_either_header() {
+    let yard = yard();
+    let guard = require(yard.keys.clone(), Scope::Read);
+    for (name, value) in [
+        ("X-API-Key", yard.reader.clone()),
+        ("Authorization", format!("Bearer {}", yard.reader)),
+        ("Authorization", format!("bearer {}", yard.reader)),
+    ] {
+        let got = status(&guard, Request::builder().header(name, value)).await;
+        assert_eq!(got, (200, "reader".to_owned()), "{name}");
+    }
+}
+
+/// Catches a request that is let in without exactly one known key of the right scope.
+#[tokio::test]
+async fn missing_unknown_and_double_keys_are_401_and_another_scope_is_403() {
+    let yard = yard();
+    let guard = require(yard.keys.clone(), Scope::Read);
+    assert_eq!(status(&guard, Request::builder()).await.0, 401);
+    let reader = yard.reader.as_str();
+    for (name, value) in [("X-API-Key", "hxb_no"), ("X-API-Key", ""), ("Authorization", reader)] {
+        assert_eq!(status(&guard, Request::builder().header(name, value)).await.0, 401, "{name}: {value}");
+    }
+    let twice = Request::builder().header("X-API-Key", reader).header("Authorization", format!("Bearer {reader}"));
+    assert_eq!(status(&guard, twice).await.0, 401);
+    let (code, body) = status(&guard, Request::builder().header("X-API-Key", &yard.sender)).await;
+    assert!(code == 403 && body.contains("scope `read`"), "{body}");
+    let either = guard.or(Scope::Ingest);
+    assert_eq!(status(&either, Request::builder().header("X-API-Key", &yard.sender)).await.0, 200);
+}
+
+/// Catches keys that are accepted where they end up in logs.
+#[tokio::test]
+async fn a_key_in_the_url_is_ignored() {
+    let yard = yard();
+    let routes = require(yard.keys.clone(), Scope::Read).protect(Router::new().route("/", get(|| async { "in" })));
+    let request = Request::get(format!("/?api_key={0}&key={0}", yard.reader)).body(Body::empty()).unwrap();
+    assert_eq!(routes.oneshot(request).await.unwrap().status(), 401);
+}
+
+/// Catches a guard that caches keys.
+#[tokio::test]
+async fn a_revoked_key_is_rejected_from_the_next_request_on() {
+    let yard = yard();
+    let guard = require(yard.keys.clone(), Scope::Read);
+    let request = || Request::builder().header("X-API-Key", &yard.reader);
+    assert_eq!(status(&guard, request()).await.0, 200);
+    yard.keys.revoke("reader").unwrap();
+    assert_eq!(status(&guard, request()).await.0, 401);
+}
+
+/// Catches an exemption for a remote peer, for a proxy on this machine, or for a wrong key.
+#[tokio::test]
+async fn only_local_peers_are_exempt_and_only_if_the_guard_allows_it() {
+    let yard = yard();
+    let strict = require(yard.keys.clone(), Scope::Read);
+    let open = strict.clone().or_loopback();
+    let from = |peer: &str| Request::builder().extension(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
+    for local in ["127.0.0.1:9", "127.9.9.9:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+        assert_eq!(status(&open, from(local)).await, (200, "loopback".to_owned()), "{local}");
+        assert_eq!(status(&strict, from(local)).await.0, 401, "{local}");
+    }
+    assert_eq!(status(&open, from("192.168.1.5:9")).await.0, 401);
+    assert_eq!(status(&open, Request::builder()).await.0, 401, "the peer is unknown");
+    assert_eq!(status(&open, from("127.0.0.1:9").header("X-Forwarded-For", "8.8.8.8")).await.0, 401);
+    assert_eq!(status(&open, from("127.0.0.1:9").header("X-API-Key", "hxb_no")).await.0, 401);
+    assert_eq!(status(&open, from("127.0.0.1:9").header("X-API-Key", &yard.sender)).await.0, 403);
+}
+
+/// Catches a route that lost its guard and serves everybody.
+#[tokio::test]
+async fn a_route_without_a_guard_has_no_caller() {
+    let routes: Router = Router::new().route("/", get(|caller: Caller| async move { caller.name().to_owned() }));
+    let response = routes.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 401);
+}
+
+/// Catches a follower that is still fed over a connection from before its key was revoked.
+#[tokio::test]
+async fn access_ends_when_its_key_is_revoked() {
+    let yard = yard();
+    let access = Access::new(yard.keys.clone(), Arc::new(yard.keys.check(&yard.reader).unwrap()));
+    yard.keys.revoke("sender").unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(20), access.ended()).await.is_err());
+    yard.keys.revoke("reader").unwrap();
+    access.ended().await;
+}

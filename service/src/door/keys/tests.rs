@@ -1,0 +1,115 @@
+use super::*;
+use crate::door::secret::SECRET_BYTES;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use herd::clock::SystemClock;
+use herd::randomness::SeededRandomness;
+use proptest::prelude::*;
+use std::path::Path;
+
+fn ring(dir: &Path, seed: u64) -> KeyRing {
+    let file = LocalFile::open(dir.join("local.redb")).unwrap();
+    KeyRing::load(file, Arc::new(SystemClock::default()), SeededRandomness::new(seed)).unwrap()
+}
+
+fn scopes(scopes: &[Scope]) -> BTreeSet<Scope> {
+    scopes.iter().copied().collect()
+}
+
+/// Catches a key that is accepted only after a restart, or lost by one.
+#[test]
+fn a_new_key_is_accepted_with_its_scopes_at_once_and_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 1);
+    let secret = keys.add("chute-1", scopes(&[Scope::Ingest])).unwrap();
+    let found = keys.check(secret.reveal()).unwrap();
+    assert_eq!((found.name.as_str(), found.has(Scope::Ingest), found.has(Scope::Read)), ("chute-1", true, false));
+    drop(keys);
+    assert_eq!(ring(dir.path(), 2).check(secret.reveal()), Some(found));
+}
+
+/// Catches a scope that silently includes another.
+#[test]
+fn the_admin_scope_does_not_include_the_ingest_scope() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 3);
+    let secret = keys.add("boss", scopes(&[Scope::Admin])).unwrap();
+    assert!(!keys.check(secret.reveal()).unwrap().has(Scope::Ingest));
+}
+
+/// Catches a revocation that a restart undoes, or that long connections do not notice.
+#[test]
+fn a_revoked_key_is_rejected_at_once_and_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 4);
+    let secret = keys.add("office", scopes(&[Scope::Sync])).unwrap();
+    let (accepted, changes) = (keys.check(secret.reveal()).unwrap(), keys.changes());
+    keys.revoke("office").unwrap();
+    assert_eq!(keys.check(secret.reveal()), None);
+    assert!(!keys.contains(&accepted) && changes.has_changed().unwrap());
+    assert!(matches!(keys.revoke("office"), Err(KeyError::Unknown(_))));
+    drop(keys);
+    assert_eq!(ring(dir.path(), 5).check(secret.reveal()), None);
+}
+
+/// Catches names that occur twice, or that logs, origins and URLs cannot show.
+#[test]
+fn key_names_are_unique_and_of_safe_characters() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 6);
+    keys.add("a.b_c-9", scopes(&[Scope::Read])).unwrap();
+    assert!(matches!(keys.add("a.b_c-9", scopes(&[Scope::Read])), Err(KeyError::Exists(_))));
+    assert!(matches!(keys.add("x", BTreeSet::new()), Err(KeyError::NoScope)));
+    for bad in ["", "a b", "ä", "a/b", "a\n", &"x".repeat(65)] {
+        assert!(matches!(keys.add(bad, scopes(&[Scope::Read])), Err(KeyError::Name(_))), "{bad:?}");
+    }
+    assert_eq!(keys.list().len(), 1);
+}
+
+/// Catches a secret that is too short, or that is stored in plain text.
+#[test]
+fn a_secret_has_256_bits_and_is_not_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 7);
+    let secret = keys.add("a", scopes(&[Scope::Read])).unwrap();
+    let text = secret.reveal();
+    assert_eq!(text.len(), SECRET_CHARS);
+    assert_eq!(URL_SAFE_NO_PAD.decode(&text["hxb_".len()..]).unwrap().len(), SECRET_BYTES);
+    drop(keys);
+    let bytes = std::fs::read(dir.path().join("local.redb")).unwrap();
+    assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+}
+
+/// Catches a change of `KeyRow` or `Scope` that makes existing files unreadable.
+#[test]
+fn the_stored_bytes_of_a_row_do_not_change() {
+    let all = [Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin];
+    let row = KeyRow { name: "k".into(), scopes: scopes(&all), hash: [7; 32], made_at_us: 1 };
+    let golden = [&[1, b'k', 5, 0, 1, 2, 3, 4][..], &[7; 32], &[2]].concat();
+    assert_eq!(postcard::to_stdvec(&row).unwrap(), golden);
+}
+
+/// Catches a scope that JSON and the command line spell differently.
+#[test]
+fn scopes_have_the_same_name_in_json_and_on_the_command_line() {
+    for scope in <Scope as clap::ValueEnum>::value_variants() {
+        assert_eq!(serde_json::to_value(scope).unwrap(), scope.name());
+        assert_eq!(clap::ValueEnum::to_possible_value(scope).unwrap().get_name(), scope.name());
+    }
+}
+
+proptest! {
+    // Few cases, because each creates a file and syncs it.
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    /// Catches a comparison that accepts a prefix of a secret or a near miss.
+    #[test]
+    fn other_texts_are_never_accepted_as_a_key(text in ".{0,60}", flipped in 0_usize..SECRET_CHARS) {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = ring(dir.path(), 8);
+        let secret = keys.add("a", scopes(&[Scope::Read])).unwrap();
+        prop_assert!(keys.check(&text).is_none());
+        let mut near = secret.reveal().as_bytes().to_vec();
+        near[flipped] ^= 1;
+        prop_assert!(keys.check(&String::from_utf8_lossy(&near)).is_none());
+    }
+}
