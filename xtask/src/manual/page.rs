@@ -1,4 +1,4 @@
-//! One manual page: what clap knows of the command, and the sections that it does not make.
+//! One manual page: the sections that clap generates, and those that it does not.
 
 use super::programs::{EXITS, Program};
 use clap::Command;
@@ -6,18 +6,18 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use std::io;
 
-/// Commands.
+/// Section of the manual: user commands.
 const SECTION: &str = "1";
 
-/// What the page is called: the words of the command, joined.
+/// Returns the name of the page: the words of the command, joined by dashes.
 pub(super) fn name(command: &Command) -> String {
     command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned()
 }
 
-/// The page in roff.
+/// Renders the page as roff.
 pub(super) fn page(program: &Program, command: Command, date: &str) -> Vec<u8> {
     let mut page = Vec::new();
-    render(program, command, date, &mut page).expect("memory takes whatever is written to it");
+    render(program, command, date, &mut page).expect("writing to memory does not fail");
     page
 }
 
@@ -43,46 +43,47 @@ fn render(program: &Program, command: Command, date: &str, page: &mut Vec<u8>) -
     let mut rest = Roff::new();
     examples(&mut rest, &help);
     if is_program {
-        listed(&mut rest, "ENVIRONMENT", program.environment.iter().copied());
-        listed(&mut rest, "FILES", program.files.iter().copied());
+        list(&mut rest, "ENVIRONMENT", program.environment.iter().copied());
+        list(&mut rest, "FILES", program.files.iter().copied());
     } else {
         notes(&mut rest, &help);
     }
     let exits = EXITS.map(|(exit, meaning)| ((exit as u8).to_string(), meaning));
-    listed(&mut rest, "EXIT STATUS", exits.iter().map(|(number, meaning)| (number.as_str(), *meaning)));
+    list(&mut rest, "EXIT STATUS", exits.iter().map(|(number, meaning)| (number.as_str(), *meaning)));
     see_also(&mut rest, program, is_program);
     rest.to_writer(page)
 }
 
-/// Of the text after the help, the paragraphs that show what to type.
+/// Adds the paragraphs of the text after the help that show commands.
 fn examples(roff: &mut Roff, help: &str) {
-    let shown: Vec<_> = help.split("\n\n").filter(|paragraph| paragraph.contains("\n  ")).collect();
-    if shown.is_empty() {
+    let examples: Vec<_> = help.split("\n\n").filter(|paragraph| paragraph.contains("\n  ")).collect();
+    if examples.is_empty() {
         return;
     }
     roff.control("SH", ["EXAMPLES"]);
     roff.control("nf", []);
-    for line in shown.join("\n\n").lines() {
+    for line in examples.join("\n\n").lines() {
         roff.text([roman(line)]);
     }
     roff.control("fi", []);
 }
 
-/// ... and those that do not. A program's own page has sections in their place.
+/// Adds the other paragraphs of that text. The page of the program itself has sections for them instead.
 fn notes(roff: &mut Roff, help: &str) {
-    let said: Vec<_> =
+    let notes: Vec<_> =
         help.split("\n\n").filter(|paragraph| !paragraph.is_empty() && !paragraph.contains("\n  ")).collect();
-    if said.is_empty() {
+    if notes.is_empty() {
         return;
     }
     roff.control("SH", ["NOTES"]);
-    for paragraph in said {
+    for paragraph in notes {
         roff.control("PP", []);
         roff.text([roman(paragraph.replace('\n', " "))]);
     }
 }
 
-fn listed<'a>(roff: &mut Roff, title: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+/// Adds a section with one entry for each name.
+fn list<'a>(roff: &mut Roff, title: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
     roff.control("SH", [title]);
     for (name, meaning) in entries {
         roff.control("TP", []);

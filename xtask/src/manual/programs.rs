@@ -1,61 +1,73 @@
-//! What the manual says of each program that its command line does not.
+//! Facts of the manual that the command lines do not know: environment, files, exit codes.
 
 use clap::Command;
 use service::lifecycle::Exit;
 
-/// A program, and the facts of its pages.
+/// A program with the facts of its pages.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) name: &'static str,
-    pub(super) described: fn() -> Command,
-    /// Variables of the environment, and what they do.
+    /// Constructor of the command line.
+    pub(super) command: fn() -> Command,
+    /// Environment variables and their effects.
     pub(super) environment: &'static [(&'static str, &'static str)],
-    /// Files, and what they hold.
+    /// Files and their contents.
     pub(super) files: &'static [(&'static str, &'static str)],
-    /// The page of the other program.
+    /// Name of the other program, for "see also".
     pub(super) other: &'static str,
 }
 
-const RUST_LOG: (&str, &str) =
-    ("RUST_LOG", "What is logged, above the setting `log`: a level, or a level for each part of the program.");
-const NO_COLOR: (&str, &str) = ("NO_COLOR", "Set to anything, the log on a terminal has no colors.");
+const RUST_LOG: (&str, &str) = (
+    "RUST_LOG",
+    "Log filter: a level, or a level for each part of the program. Takes precedence over the setting `log`.",
+);
+const NO_COLOR: (&str, &str) = ("NO_COLOR", "If set to any value, the log on a terminal has no colors.");
 
+/// Both programs.
 pub(super) const PROGRAMS: [Program; 2] = [
     Program {
         name: "herdlinxd",
-        described: daemon::cli::described,
+        command: daemon::cli::described,
         environment: &[
-            ("HERDLINX_KEY", "The setting `key`, above the file: HERDLINX_LISTEN=127.0.0.1:5001."),
-            ("HERDLINX_SECTION__KEY", "The setting `key` of the table `section`: HERDLINX_TLS__KEY=/etc/key.pem."),
-            ("HERDLINX_RADIO__KEY", "The setting `key` of the first [[radio]], which is made if there is none."),
+            (
+                "HERDLINX_KEY",
+                "Sets `key`; takes precedence over the settings file. Example: HERDLINX_LISTEN=127.0.0.1:5001.",
+            ),
+            ("HERDLINX_SECTION__KEY", "Sets `key` in the table `section`. Example: HERDLINX_TLS__KEY=/etc/key.pem."),
+            ("HERDLINX_RADIO__KEY", "Sets `key` of the first [[radio]], which is added if the settings have none."),
             RUST_LOG,
             NO_COLOR,
         ],
         files: &[
             (
                 "/etc/herdlinx/herdlinxd.toml",
-                "The settings that are read where --config names no others. `herdlinxd config` prints every key with \
-                 its default and range.",
+                "Settings, unless --config names another file. `herdlinxd config` prints every key with its default and \
+                 range.",
             ),
             (
                 "/var/lib/herdlinx",
-                "The setting state_dir. log.redb is the only thing that cannot be made again: every payload that was \
-                 ever acknowledged, and what it meant. tables.redb follows from it. local.redb holds the keys, tls/ \
-                 the certificate. A command that root runs works on these files as the user whom the directory \
-                 belongs to.",
+                "State directory (setting state_dir). log.redb holds every acknowledged payload and its meaning; it is \
+                 the only file that cannot be rebuilt. tables.redb is derived from it. local.redb holds the keys, and \
+                 tls/ the certificate. A command that root runs works on these files as the owner of the directory.",
             ),
-            ("/var/lib/herdlinx/control.sock", "Where commands reach the running process; for its user and root."),
+            (
+                "/var/lib/herdlinx/control.sock",
+                "Socket on which commands reach the running process. Open to its user and to root.",
+            ),
         ],
         other: "herdlinx-mirror",
     },
     Program {
         name: "herdlinx-mirror",
-        described: mirror::cli::described,
+        command: mirror::cli::described,
         environment: &[
-            ("HERDLINX_MIRROR_KEY", "The setting `key`, above the file: HERDLINX_MIRROR_LISTEN=127.0.0.1:5000."),
+            (
+                "HERDLINX_MIRROR_KEY",
+                "Sets `key`; takes precedence over the settings file. Example: HERDLINX_MIRROR_LISTEN=127.0.0.1:5000.",
+            ),
             (
                 "HERDLINX_MIRROR_SECTION__KEY",
-                "The setting `key` of the table `section`: HERDLINX_MIRROR_TLS__KEY=/etc/key.pem.",
+                "Sets `key` in the table `section`. Example: HERDLINX_MIRROR_TLS__KEY=/etc/key.pem.",
             ),
             RUST_LOG,
             NO_COLOR,
@@ -63,32 +75,32 @@ pub(super) const PROGRAMS: [Program; 2] = [
         files: &[
             (
                 "/etc/herdlinx-mirror.toml",
-                "The settings that are read where --config names no others. `herdlinx-mirror config` prints every key \
-                 with its default and range.",
+                "Settings, unless --config names another file. `herdlinx-mirror config` prints every key with its \
+                 default and range.",
             ),
             (
                 "/var/lib/herdlinx-mirror",
-                "The setting state_dir. sites/ holds the copies of the barns, removed/ those of barns that were taken \
-                 away, local.redb the pairings and keys, tls/ the certificate. A command that root runs works on \
-                 these files as the user whom the directory belongs to.",
+                "State directory (setting state_dir). sites/ holds the copies of the barns, removed/ the copies of \
+                 removed barns, local.redb the pairings and keys, and tls/ the certificate. A command that root runs \
+                 works on these files as the owner of the directory.",
             ),
             (
                 "/var/lib/herdlinx-mirror/control.sock",
-                "Where commands reach the running process; for its user and root.",
+                "Socket on which commands reach the running process. Open to its user and to root.",
             ),
         ],
         other: "herdlinxd",
     },
 ];
 
-/// How a command may end, and what that means.
+/// Exit codes of both programs. `docs/interface.md` has the same list.
 pub(super) const EXITS: [(Exit, &str); 8] = [
-    (Exit::Success, "It did what it was asked for, or was told to stop and stopped."),
-    (Exit::Failure, "Something failed that has no number of its own; the last line of the log says what."),
+    (Exit::Success, "Done; or told to stop, and stopped."),
+    (Exit::Failure, "Failed in a way that has no code of its own; the last line of the log says how."),
     (Exit::Usage, "The command line or a setting was refused; nothing was done."),
     (Exit::Damaged, "A file is damaged; starting again cannot help."),
-    (Exit::CannotListen, "The address to listen on, or the control socket, cannot be had."),
-    (Exit::NobodyHome, "There is nobody to talk to: the process does not run, or a peer does not answer."),
+    (Exit::CannotListen, "The address to listen on, or the control socket, is not available."),
+    (Exit::NobodyHome, "No answer: the process does not run, or a peer does not answer."),
     (Exit::Locked, "The files are in use by another process."),
-    (Exit::Refused, "What was asked for was understood and refused."),
+    (Exit::Refused, "The request was understood and refused."),
 ];

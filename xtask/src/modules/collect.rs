@@ -1,4 +1,4 @@
-//! What each module of a crate declares, imports and names.
+//! The items, imports and uses of each module of a crate.
 
 use super::names::{ModulePath, Name, imports, paths_in_tokens};
 use crate::syntax::{attributes_of, is_test_only};

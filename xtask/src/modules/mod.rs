@@ -16,7 +16,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `collect` | what one file declares, imports and names |
+//! | `collect` | items, imports and uses of each module |
 //! | `names` | paths as they stand in the code |
 //! | `resolve` | from a path to the module that defines its item |
 //! | `circles` | uses between sibling parts, and their circles |

@@ -19,7 +19,7 @@ pub struct Rule {
     pub name: &'static str,
     /// Why the rule exists.
     pub reason: &'static str,
-    /// What to do about a finding.
+    /// The way to mend a finding.
     pub mend: &'static str,
     /// Returns the places that break the rule, sorted by path and line.
     pub find: fn(&Tree) -> Result<Vec<Finding>, TidyError>,
@@ -32,7 +32,7 @@ pub struct Finding {
     pub path: String,
     /// The line, from 1; `None` if the finding concerns the whole file.
     pub line: Option<usize>,
-    /// What stands there.
+    /// The text for people, without the place.
     pub message: String,
 }
 

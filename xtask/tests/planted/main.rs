@@ -26,7 +26,7 @@ struct Example {
     rule: &'static str,
     /// Files that break the rule.
     bad: Vec<File>,
-    /// Where the rule finds something in them: `path:line`, or `path` for a whole file.
+    /// Places of the findings in them: `path:line`, or `path` for a whole file.
     found: &'static [&'static str],
     /// Files that keep the rule, as close to the bad ones as possible.
     good: Vec<File>,
