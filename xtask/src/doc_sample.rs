@@ -26,8 +26,8 @@ pub enum DocSampleError {
     Output(#[from] io::Error),
 }
 
-/// Prints a sample of all doc comments, in the order of the sources. Every comment is as likely as any other, and the same
-/// seed and sources give the same sample.
+/// Prints a sample of all doc comments, in the order of the sources. Every comment is as likely as any other, and the
+/// same seed and sources give the same sample.
 pub fn write(tree: &Tree, sample: DocSample, out: &mut impl Write) -> Result<(), DocSampleError> {
     let mut all = Vec::new();
     for source in tree.rust() {

@@ -1,4 +1,5 @@
-//! Chores of the repository, run with `cargo xtask`: tidy rules, manual pages, figures, and samples of the documentation.
+//! Chores of the repository, run with `cargo xtask`: tidy rules, manual pages, figures, and samples of the
+//! documentation.
 //!
 //! | module | holds |
 //! |---|---|

@@ -39,8 +39,8 @@ pub enum ManualError {
 
 /// Writes `PROGRAM/man/*.1` and `PROGRAM/completions/*` below `directory` for both programs.
 ///
-/// `date` (`YYYY-MM-DD`) stands at the foot of each page. The same programs and date give the same bytes, so that packages
-/// are reproducible.
+/// `date` (`YYYY-MM-DD`) stands at the foot of each page. The same programs and date give the same bytes, so that
+/// packages are reproducible.
 pub fn write_manual(directory: &Path, date: &str) -> Result<(), ManualError> {
     for program in &PROGRAMS {
         let folder = directory.join(program.name);

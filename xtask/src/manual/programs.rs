@@ -41,8 +41,8 @@ pub(super) const PROGRAMS: [Program; 2] = [
         files: &[
             (
                 "/etc/herdlinx/herdlinxd.toml",
-                "Settings, unless --config names another file. `herdlinxd config` prints every key with its default and \
-                 range.",
+                "Settings, unless --config names another file. `herdlinxd config` prints every key with its default \
+                 and range.",
             ),
             (
                 "/var/lib/herdlinx",

@@ -1,7 +1,7 @@
 //! The items, imports and uses of each module of a crate.
 
 use super::names::{ModulePath, Name, imports, paths_in_tokens};
-use crate::syntax::{attributes_of, is_test_only};
+use crate::syntax::{attributes_of, is_test_only, shipped_sources};
 use crate::tree::{Source, Tree, TreeError};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
@@ -31,12 +31,9 @@ pub(super) struct Module {
 impl CrateModules {
     /// Reads the library below `folder`/src. Programs are crates of their own and are left out.
     pub fn of(tree: &Tree, folder: &str) -> Result<Self, TreeError> {
-        let prefix = format!("{folder}/src/");
         let mut modules = Self::default();
-        for source in tree.shipped().filter(|source| !source.is_main()) {
-            if let Some(path) = source.path().strip_prefix(&prefix) {
-                modules.add_file(path_of_file(path), source)?;
-            }
+        for source in shipped_sources(tree, folder)?.into_iter().filter(|source| !source.is_main()) {
+            modules.add_file(path_of_file(&source.path()[folder.len() + "/src/".len()..]), source)?;
         }
         Ok(modules)
     }

@@ -1,18 +1,18 @@
 //! The modules of a crate, and which of them use each other.
 //!
-//! A crate's modules form a tree. A module uses another one if a `use` or a path in its code names an item of it. A name
-//! that a module only re-exports counts as an item of the module that defines it. So a parent that declares and re-exports
-//! its children stands in nobody's way.
+//! A crate's modules form a tree. A module uses another one if a `use` or a path in its code names an item of it. A
+//! name that a module only re-exports counts as an item of the module that defines it. So a parent that declares and
+//! re-exports its children stands in nobody's way.
 //!
-//! Two modules are compared where their paths part: below their closest common ancestor, each counts as one part together
-//! with everything inside it. A use between a module and its own ancestor is left out, because a child is a part of its
-//! parent. A circle is a set of sibling parts that all reach each other.
+//! Two modules are compared where their paths part: below their closest common ancestor, each counts as one part
+//! together with everything inside it. A use between a module and its own ancestor is left out, because a child is a
+//! part of its parent. A circle is a set of sibling parts that all reach each other.
 //!
-//! Comparing files instead would miss a circle between two folders that runs through four files. Counting ancestors would
-//! report every child that uses a type of its parent.
+//! Comparing files instead would miss a circle between two folders that runs through four files. Counting ancestors
+//! would report every child that uses a type of its parent.
 //!
-//! Names are resolved without the compiler. Macros that other macros define, items that macros make, and names that come
-//! through a glob import of another crate are not seen.
+//! Names are resolved without the compiler. Macros that other macros define, items that macros make, and names that
+//! come through a glob import of another crate are not seen.
 //!
 //! | module | holds |
 //! |---|---|

@@ -8,6 +8,7 @@
 mod functions;
 mod lines;
 
+use crate::syntax::shipped_sources;
 use crate::tree::{Source, Tree, TreeError};
 use functions::{Function, functions};
 use lines::shipped_lines;
@@ -59,8 +60,7 @@ impl Numbers {
 impl CrateSize {
     fn of(tree: &Tree, name: &str) -> Result<Self, TreeError> {
         let mut size = Self { name: name.to_owned(), ..Self::default() };
-        let prefix = format!("{name}/src/");
-        for source in tree.shipped().filter(|source| source.path().starts_with(&prefix)) {
+        for source in shipped_sources(tree, name)? {
             size.add_file(source)?;
         }
         size.functions.sort();
@@ -118,7 +118,7 @@ mod tests {
     use std::fs;
 
     const LIBRARY: &str = "\
-fn one() {}
+fn one() {} #[cfg(test)] mod emulated;
 impl A {
     /// Comments do not count as part of a function.
     #[inline]
@@ -145,6 +145,7 @@ mod tests {
         fs::write(house.path().join("herd/Cargo.toml"), "[package]\n").unwrap();
         fs::write(house.path().join("herd/src/lib.rs"), LIBRARY).unwrap();
         fs::write(house.path().join("herd/src/tests.rs"), "fn test() {}\n").unwrap();
+        fs::write(house.path().join("herd/src/emulated.rs"), "fn only_for_tests() {}\n").unwrap();
         fs::write(house.path().join("README.md"), "# One two\n").unwrap();
         let numbers = Numbers::of(&Tree::load(house.path()).unwrap()).unwrap();
         assert_eq!((numbers.total.files, numbers.total.lines), (1, 8));

@@ -20,8 +20,8 @@ const MARKERS: [&str; 4] = ["///", "//!", "/**", "/*!"];
 
 /// Returns the doc comments of a file, in order.
 ///
-/// They are found in the tokens, where the lexer has turned them into `#[doc]` attributes. This way text in strings does
-/// not count, and comments inside macro calls do. A written `#[doc = ".."]` attribute is left out.
+/// They are found in the tokens, where the lexer has turned them into `#[doc]` attributes. This way text in strings
+/// does not count, and comments inside macro calls do. A written `#[doc = ".."]` attribute is left out.
 pub fn doc_comments(source: &Source) -> Result<Vec<DocComment>, TreeError> {
     let mut places = BTreeMap::new();
     collect(source.tokens()?, &mut places);

@@ -1,8 +1,8 @@
 //! The rules of the house.
 //!
 //! A rule says what is absent from the sources, why, and how to mend a finding. It reads the files of a checkout and
-//! nothing else, except for `herd-dependencies`, which asks Cargo. Each rule is one file of [`rules`]. The planted examples
-//! in `tests/planted` show that each one finds what it should.
+//! nothing else, except for `herd-dependencies`, which asks Cargo. Each rule is one file of [`rules`]. The planted
+//! examples in `tests/planted` show that each one finds what it should.
 
 mod report;
 pub mod rules;

@@ -26,15 +26,24 @@ fn files() -> Vec<Example> {
                 file("herd/src/a.rs", "#[cfg(test)]\n#[path = \"a_tests.rs\"]\nmod tests;\n"),
                 file("herd/src/a_tests.rs", "#[test]\nfn one() {}\n"),
                 file("herd/src/b.rs", "mod c;\n"),
+                file("herd/tests/e/main.rs", "#[path = \"../../src/b.rs\"]\nmod yard;\n"),
                 file("herd/src/b/c.rs", "#[cfg(test)]\nmod checks {\n    #[tokio::test]\n    async fn one() {}\n}\n"),
                 file("herd/src/d.rs", "fn a() {}\nproptest! {\n    #[test]\n    fn one() {}\n}\n"),
             ],
-            found: &["herd/src/a.rs:2", "herd/src/a_tests.rs", "herd/src/b.rs", "herd/src/b/c.rs:4", "herd/src/d.rs:2"],
+            found: &[
+                "herd/src/a.rs:2",
+                "herd/src/a_tests.rs",
+                "herd/src/b.rs",
+                "herd/src/b/c.rs:4",
+                "herd/src/d.rs:2",
+                "herd/tests/e/main.rs:1",
+            ],
             good: vec![
                 file("herd/src/a/mod.rs", "#[cfg(test)]\nmod tests;\n"),
                 file("herd/src/a/tests.rs", "#[test]\nfn one() {}\n"),
                 file("herd/src/b.rs", "#[cfg(test)]\nmod tests {\n    #[test]\n    fn one() {}\n}\n"),
                 file("herd/src/c/tests/mod.rs", "proptest! {\n    #[test]\n    fn one() {}\n}\n"),
+                file("herd/tests/e/main.rs", "#[path = \"../yard/mod.rs\"]\nmod yard;\n"),
                 file("herd/tests/d.rs", "#[test]\nfn one() {}\n"),
             ],
         },
@@ -70,7 +79,8 @@ fn pages() -> Vec<Example> {
 /// One line that names as many paths as a map must name.
 const LINKS: &str = "`herd/` `herd/src` `herd/src/lib.rs` `README.md` [docs](docs/radios.md)\n";
 
-/// Returns two circles: one between folders through four files, and one between files through a re-export and a macro call.
+/// Returns two circles: one between folders through four files, and one between files through a re-export and a macro
+/// call.
 fn module_circles() -> Example {
     let bad = vec![
         file("herd/Cargo.toml", ""),
@@ -103,7 +113,8 @@ fn trees() -> Vec<File> {
         file("herd/src/main.rs", "use crate::door::Door;\n"),
         file(
             "herd/src/metrics/mod.rs",
-            "pub struct Counter;\n#[cfg(test)]\nmod tests {\n    use crate::door::Door;\n}\n#[cfg(test)]\nuse crate::door::Key;\n",
+            "pub struct Counter;\n#[cfg(test)]\nmod tests {\n    use crate::door::Door;\n}\n\
+             #[cfg(test)]\nuse crate::door::Key;\n",
         ),
     ]
 }

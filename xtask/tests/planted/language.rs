@@ -9,7 +9,8 @@ pub(crate) fn examples() -> Vec<Example> {
             bad: vec![
                 file(
                     "herd/src/lib.rs",
-                    "//! How bytes are kept.\n\n/// What it was told.\nstruct A {\n    /// A field.\n    b: u8,\n    /// So many\n    /// wait.\n    c: u8,\n}\n",
+                    "//! How bytes are kept.\n\n/// What it was told.\nstruct A {\n    /// A field.\n    b: u8,\n\
+                     \x20   /// So many\n    /// wait.\n    c: u8,\n}\n",
                 ),
                 file(
                     "herd/tests/a.rs",
@@ -25,7 +26,8 @@ pub(crate) fn examples() -> Vec<Example> {
             ],
             good: vec![file(
                 "herd/src/lib.rs",
-                "//! However bytes are kept.\n\n/// A request.\n/// What follows is text.\nstruct A;\n// What a comment says is free.\nconst B: &str = \"\n/// What a text says is free.\n\";\n",
+                "//! However bytes are kept.\n\n/// A request.\n/// What follows is text.\nstruct A;\n\
+                     // What a comment says is free.\nconst B: &str = \"\n/// What a text says is free.\n\";\n",
             )],
         },
         Example {
@@ -53,12 +55,14 @@ pub(crate) fn examples() -> Vec<Example> {
             rule: "error-names",
             bad: vec![file(
                 "herd/src/lib.rs",
-                "#[derive(Debug, thiserror::Error)]\n#[error(\"a\")]\nstruct Breach;\nstruct Fault;\nimpl std::error::Error for Fault {}\n",
+                "#[derive(Debug, thiserror::Error)]\n#[error(\"a\")]\nstruct Breach;\n\
+                     struct Fault;\nimpl std::error::Error for Fault {}\n",
             )],
             found: &["herd/src/lib.rs:3", "herd/src/lib.rs:5"],
             good: vec![file(
                 "herd/src/lib.rs",
-                "#[derive(Debug, thiserror::Error)]\nstruct BreachError;\nenum Rejection {}\nimpl embedded_hal::spi::Error for Fault {}\n",
+                "#[derive(Debug, thiserror::Error)]\nstruct BreachError;\nenum Rejection {}\n\
+                     impl embedded_hal::spi::Error for Fault {}\n",
             )],
         },
     ]

@@ -13,8 +13,8 @@ const OPENINGS: [&str; 14] = [
 pub(super) const RULE: Rule = Rule {
     name: "doc-openings",
     reason: "a comment that opens with a question word or a fragment makes the reader complete the sentence",
-    mend: "open with a noun phrase (type, field, constant) or with a verb in the third person (function): \"Maximum number \
-           of ..\", \"Returns ..\"",
+    mend: "open with a noun phrase (type, field, constant) or with a verb in the third person (function): \
+           \"Maximum number of ..\", \"Returns ..\"",
     find,
 };
 

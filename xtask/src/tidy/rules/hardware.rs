@@ -9,8 +9,8 @@ const CRATES: [&str; 5] = ["rppal", "linux_embedded_hal", "gpiocdev", "sx127x_lo
 
 pub(super) const RULE: Rule = Rule {
     name: "hardware-in-one-file",
-    reason: "each of these crates is old, retired or wrong somewhere; the one file that names it works around that, and is \
-             all that changes when the crate goes",
+    reason: "each of these crates is old, retired or wrong somewhere; the one file that names it works around that, \
+             and is all that changes when the crate goes",
     mend: "call the file that already names the crate, or extend it",
     find: |tree| Ok(CRATES.iter().flat_map(|name| strays(tree, name)).collect()),
 };

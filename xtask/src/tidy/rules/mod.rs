@@ -3,7 +3,8 @@
 //! | subject | rules |
 //! |---|---|
 //! | crates | `crate_arrows`, `herd_dependencies`, `workspace_lints` |
-//! | places | `database`, `hardware`, `encodings`, `untyped_errors`, `exits`, `wall_clock`, `unsafe_code`, `peer_verification` |
+//! | places of words | `database`, `hardware`, `encodings`, `wall_clock` |
+//! | habits | `untyped_errors`, `exits`, `unsafe_code`, `peer_verification` |
 //! | invariants | `pure_fold`, `sync_without_time`, `module_circles` |
 //! | language | `doc_openings`, `type_names`, `empty_names`, `error_names` |
 //! | form | `file_length`, `test_placement`, `page_length`, `page_paths` |

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 pub(super) const RULE: Rule = Rule {
     name: "module-circles",
     reason: "modules that use each other can only be read, tested and moved together",
-    mend: "move what both need into a third module, or pass it as an argument; src/modules/mod.rs of xtask defines a circle",
+    mend: "move what both need into a third module, or pass it as an argument; xtask/src/modules/mod.rs defines a \
+           circle",
     find,
 };
 

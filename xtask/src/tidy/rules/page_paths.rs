@@ -40,7 +40,7 @@ fn exists(tree: &Tree, page: &Source, path: &str) -> bool {
     tree.exists(path) || tree.root().join(folder).join(path).exists()
 }
 
-/// Returns the paths that a page names outside fenced blocks, in backquotes or as the target of a link, with their lines.
+/// Returns the paths that a page names in backquotes or links, with their lines. Fenced blocks are left out.
 fn paths_named(page: &str) -> Vec<(usize, &str)> {
     let prose = page.split("```").step_by(2);
     let quoted = prose.clone().flat_map(|text| text.split('`').skip(1).step_by(2));

@@ -15,8 +15,9 @@ pub(super) const RULE: Rule = Rule {
     find: |tree| Ok(naming(tree, &WORDS, is_fold)),
 };
 
-/// Returns whether the rule reads this file. `staged.rs` keeps the rows of one commit in a hash map and sorts them before
-/// their order can be seen.
+/// Returns whether the rule reads this file.
+///
+/// `staged.rs` keeps the rows of one commit in a hash map and sorts them before their order can be seen.
 fn is_fold(source: &Source) -> bool {
     source.path().starts_with("herd/src/fold/") && source.file_name() != "staged.rs"
 }

@@ -1,16 +1,21 @@
 //! Places of unit tests.
+//!
+//! A test stands in an inline `mod tests`, in a file `tests.rs`, or below a folder `tests/`. A module of several files
+//! is a folder with a `mod.rs`, so that its tests are in it. `#[path]` may only share a folder between test programs of
+//! one crate, because a program in `tests/NAME/main.rs` cannot reach the folders beside its own in another way.
 
 use crate::syntax::{attributes_of, is_test};
 use crate::tidy::{Finding, Rule, TidyError};
 use crate::tree::{Source, Tree};
 use std::collections::BTreeSet;
 use syn::visit::{self, Visit};
-use syn::{Item, ItemFn, ItemMod, Macro};
+use syn::{Attribute, Expr, ExprLit, Item, ItemFn, ItemMod, Lit, Macro, Meta, MetaNameValue};
 
 pub(super) const RULE: Rule = Rule {
     name: "test-placement",
     reason: "tests stand in two places only, so that a reader finds them without a search",
-    mend: "short tests: an inline `mod tests`; long ones: `tests.rs` or `tests/` in the module's own folder, which has a mod.rs",
+    mend: "short tests: an inline `mod tests`; long ones: `tests.rs` or `tests/` in the module's own folder, which has \
+           a mod.rs",
     find,
 };
 
@@ -53,12 +58,27 @@ impl TestVisitor<'_> {
     fn add(&mut self, line: usize, message: &str) {
         self.findings.push(Finding::at(self.source.path(), line, message));
     }
+
+    /// Returns whether a `#[path]` names a folder beside that of this test program.
+    fn shares_folder(&self, attribute: &Attribute) -> bool {
+        let is_program = self.source.path().split('/').nth(1) == Some("tests") && self.source.file_name() == "main.rs";
+        let Meta::NameValue(MetaNameValue { value: Expr::Lit(ExprLit { lit: Lit::Str(path), .. }), .. }) =
+            &attribute.meta
+        else {
+            return false;
+        };
+        let path = path.value();
+        let folder = path.strip_prefix("../").and_then(|path| path.strip_suffix("/mod.rs"));
+        is_program && folder.is_some_and(|folder| !folder.contains('/'))
+    }
 }
 
 impl<'ast> Visit<'ast> for TestVisitor<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
         for attribute in attributes_of(item).iter().filter(|attribute| attribute.path().is_ident("path")) {
-            self.add(attribute.pound_token.span.start().line, "`#[path]` hides where a module stands");
+            if !self.shares_folder(attribute) {
+                self.add(attribute.pound_token.span.start().line, "`#[path]` hides where a module stands");
+            }
         }
         visit::visit_item(self, item);
     }

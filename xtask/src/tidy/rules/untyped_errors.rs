@@ -6,7 +6,7 @@ use crate::tree::Source;
 
 pub(super) const RULE: Rule = Rule {
     name: "typed-errors",
-    reason: "an untyped error cannot be matched, only shown, so it belongs at the edge: in a main file or a command line",
+    reason: "an untyped error cannot be matched, only shown, so it belongs at the edge: a main file or a command line",
     mend: "return an enum that derives `thiserror::Error`",
     find: |tree| Ok(naming(tree, &["anyhow"], |source| !is_edge(source))),
 };
