@@ -32,7 +32,10 @@ pub enum PortError {
         path: String,
     },
     /// The user may not open the port.
-    #[error("no permission to open {path}: add this program's user to the group that owns it, `dialout` on Debian")]
+    #[error(
+        "{path} cannot be opened: permission denied; add the user of this program to the group that owns the port, \
+         `dialout` on Debian"
+    )]
     PermissionDenied {
         /// Path of the port.
         path: String,
@@ -50,7 +53,7 @@ pub enum PortError {
         path: String,
     },
     /// Opening failed for another reason.
-    #[error("cannot open {path}: {reason}; if this persists, unplug the modem and plug it in again")]
+    #[error("{path} cannot be opened: {reason}; if this persists, unplug the modem and plug it in again")]
     Open {
         /// Path of the port.
         path: String,
@@ -70,7 +73,9 @@ pub enum PortError {
         path: String,
     },
     /// The port was open, and a read failed.
-    #[error("cannot read {path}: {source}; reopening it. If this persists, unplug the modem and plug it in again")]
+    #[error(
+        "{path} cannot be read: {source}; it will be reopened. If this persists, unplug the modem and plug it in again"
+    )]
     Read {
         /// Path of the port.
         path: String,
@@ -150,7 +155,7 @@ mod tests {
         ] {
             let error = tokio_serial::Error::new(kind, "reason of the system");
             let message = open_error("/dev/ttyUSB0".to_owned(), &error).to_string();
-            assert!(message.contains("/dev/ttyUSB0") && message.contains(advice), "{message}");
+            assert!(message.starts_with("/dev/ttyUSB0 ") && message.contains(advice), "{message}");
         }
     }
 
