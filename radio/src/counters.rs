@@ -10,8 +10,8 @@ pub struct RadioCounters {
     pub received: u64,
     /// Packets dropped because their CRC was wrong.
     pub crc_errors: u64,
-    /// Packets or frames dropped as malformed: without a CRC, empty, too long, garbage on a serial line, or overwritten by
-    /// the next one before they could be read.
+    /// Packets or frames dropped as malformed: without a CRC, empty, too long, garbage on a serial line, or overwritten
+    /// by the next one before they could be read.
     pub malformed: u64,
     /// Packets found by polling, because the interrupt that should have announced them never came.
     pub rescued: u64,
@@ -21,8 +21,8 @@ pub struct RadioCounters {
 
 /// A handle on the counters of a radio.
 ///
-/// Clones share the counters, which can be read while the radio is receiving. The values are read one after the other, so
-/// they may belong to slightly different moments.
+/// Clones share the counters, which can be read while the radio is receiving. The values are read one after the other,
+/// so they may belong to slightly different moments.
 #[derive(Clone, Debug, Default)]
 pub struct Counters(Arc<Cells>);
 

@@ -1,7 +1,8 @@
 //! Health of a radio, as the radio reports it.
 //!
-//! Only the radio itself sets its health, even while it delivers packets that it received earlier. Inferring health from
-//! packets was rejected: a chip that died a second ago may still have packets queued, and they would hide the failure.
+//! Only the radio itself sets its health, even while it delivers packets that it received earlier. Inferring health
+//! from packets was rejected: a chip that died a second ago may still have packets queued, and they would hide the
+//! failure.
 
 use tokio::sync::watch;
 

@@ -1,8 +1,8 @@
 //! Receives packets from LoRa radios: chips on an SPI bus, serial modems, and an emulated chip for tests and demos.
 //!
-//! A [`Radio`] delivers [`Packet`]s: payloads that a modem received with a right CRC. The meaning of the bytes is decided
-//! elsewhere; this crate depends on no other crate of the workspace. Radios report failures as their [`Health`] and
-//! recover by themselves, because a barn runs unattended.
+//! A [`Radio`] delivers [`Packet`]s: payloads that a modem received with a right CRC. The meaning of the bytes is
+//! decided elsewhere; this crate depends on no other crate of the workspace. Radios report failures as their [`Health`]
+//! and recover by themselves, because a barn runs unattended.
 //!
 //! # Modules
 //!

@@ -9,9 +9,9 @@ pub const MAX_PAYLOAD_BYTES: usize = 255;
 ///
 /// A value that the modem does not report is `None`; it is never made up.
 ///
-/// A packet has no wall-clock time. A driver must not read the wall clock, because the programs replace it in tests; the
-/// program that receives the packet adds the time. `received_at` is monotonic and tells how long the packet waited until
-/// then, for example while a commit stalled.
+/// A packet has no wall-clock time. A driver must not read the wall clock, because the programs replace it in tests;
+/// the program that receives the packet adds the time. `received_at` is monotonic and tells how long the packet waited
+/// until then, for example while a commit stalled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     /// The payload, 1..=[`MAX_PAYLOAD_BYTES`] bytes, unmodified: not trimmed, not necessarily text.

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 /// - **Integrity.** The radio has verified the CRC. A packet with a wrong CRC is counted in
 ///   [`crc_errors`](crate::RadioCounters::crc_errors) and never delivered.
 /// - **Order.** Packets are delivered in the order of their reception, and `received_at` never decreases.
-/// - **Cancel safety.** The future of [`receive`](Radio::receive) may be dropped at any await point. No packet is lost or
-///   delivered twice: the next call continues where this one stopped.
+/// - **Cancel safety.** The future of [`receive`](Radio::receive) may be dropped at any await point. No packet is lost
+///   or delivered twice: the next call continues where this one stopped.
 /// - **Counting.** [`received`](crate::RadioCounters::received) is the number of packets that `receive` returned.
 /// - **Fairness.** `receive` yields to other tasks regularly, even if packets are always ready.
 pub trait Radio: Send {
@@ -27,8 +27,8 @@ pub trait Radio: Send {
     ///
     /// # Errors
     ///
-    /// After [`RadioError::Closed`] every further call returns it again. After any other error the call may be repeated,
-    /// and no received packet is lost.
+    /// After [`RadioError::Closed`] every further call returns it again. After any other error the call may be
+    /// repeated, and no received packet is lost.
     fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send;
 
     /// Returns a handle on the counters, which can be read while the radio is receiving.

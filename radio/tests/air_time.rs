@@ -1,7 +1,7 @@
 //! Our air times compared to a second implementation, `air_time.py`, which was written from the data sheet alone.
 //!
-//! This catches a symbol too many, a missing LowDataRateOptimize, and rounding errors that add up. The air time budget and
-//! the deadline for emptying the FIFO depend on these values.
+//! This catches a symbol too many, a missing LowDataRateOptimize, and rounding errors that add up. The air time budget
+//! and the deadline for emptying the FIFO depend on these values.
 
 use radio::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
 use std::collections::HashSet;

@@ -1,8 +1,8 @@
 //! Any Linux board: spidev for the bus, the GPIO character device for the lines. The only file that names
 //! linux-embedded-hal.
 //!
-//! Its SPI device uses embedded-hal 1.0 and is adapted by [`Hal02`]. Its GPIO uses an interface that kernels are about to
-//! drop, so the lines come from `lines` instead.
+//! Its SPI device uses embedded-hal 1.0 and is adapted by [`Hal02`]. Its GPIO uses an interface that kernels are about
+//! to drop, so the lines come from `lines` instead.
 
 use super::hal::Hal02;
 use super::lines::{self, Dio0Line, ResetLine};

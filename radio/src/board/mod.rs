@@ -3,8 +3,8 @@
 //!
 //! The upstream driver uses embedded-hal 0.2, so this seam does too. [`hal`] adapts boards that use 1.0.
 //!
-//! The default SPI clock is 2 MHz, although the chip supports 10 MHz. Jumper wires carry 2 MHz reliably, and a full FIFO
-//! is read in 1 ms, while the next packet takes at least 12.9 ms at the fastest setting.
+//! The default SPI clock is 2 MHz, although the chip supports 10 MHz. Jumper wires carry 2 MHz reliably, and a full
+//! FIFO is read in 1 ms, while the next packet takes at least 12.9 ms at the fastest setting.
 
 mod error;
 pub mod hal;

@@ -1,10 +1,10 @@
 //! A Raspberry Pi through rppal. The only file that names rppal.
 //!
 //! - **Bus.** The plain `Spi` is used. `SimpleHalSpiDevice` was rejected: it sends zeros in an in-place transfer.
-//! - **Lines.** `Gpio` maps registers, which needs the `/dev/gpiomem` of Raspberry Pi OS. Under another kernel the lines
-//!   come from the GPIO character device.
-//! - **Edges.** They come from rppal's callback. Its poll was rejected: it holds a process-wide lock while it waits, so two
-//!   radios would wait for each other, and it rounds timeouts to milliseconds.
+//! - **Lines.** `Gpio` maps registers, which needs the `/dev/gpiomem` of Raspberry Pi OS. Under another kernel the
+//!   lines come from the GPIO character device.
+//! - **Edges.** They come from rppal's callback. Its poll was rejected: it holds a process-wide lock while it waits, so
+//!   two radios would wait for each other, and it rounds timeouts to milliseconds.
 
 use super::lines::{self, Dio0Line, ResetLine};
 use super::{Board, BoardError, EdgeLine, LineError, Pins, ResetError, Wake, Wiring};
@@ -61,7 +61,8 @@ pub struct RppalDio0(Dio0Kind);
 
 #[derive(Debug)]
 enum Dio0Kind {
-    /// Each edge leaves a mark. Further edges while a mark is there add nothing. The pin owns the thread that watches it.
+    /// Each edge leaves a mark. Further edges while a mark is there add nothing. The pin owns the thread that watches
+    /// it.
     Mapped {
         edges: Receiver<()>,
         _pin: InputPin,

@@ -147,8 +147,8 @@ impl Default for Modulation {
 }
 
 impl Modulation {
-    /// Returns true if both ends must use LowDataRateOptimize, because a symbol lasts 16 ms or more (data sheet, section
-    /// 4.1.1.6).
+    /// Returns true if both ends must use LowDataRateOptimize, because a symbol lasts 16 ms or more (data sheet,
+    /// section 4.1.1.6).
     pub fn low_data_rate_optimize(&self) -> bool {
         // 2^SF / BW >= 0.016 s, without a division.
         u64::from(self.spreading_factor.chips()) * 1_000 >= 16 * u64::from(self.bandwidth.hz())

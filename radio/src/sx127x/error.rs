@@ -19,7 +19,7 @@ pub enum ChipError {
         /// The error of the bus.
         reason: String,
     },
-    /// Nothing answers: every byte read is the same, 0xFF or 0x00.
+    /// The bus is dead: every byte read is the same, 0xFF or 0x00.
     #[error(
         "{context}: no chip answers on the SPI bus, every byte reads {byte:#04x}; check the module's supply and ground, MISO and MOSI, and that `spi` names the chip select in use"
     )]

@@ -1,8 +1,8 @@
 //! The chip thread's end of the radio: queues, counters, health and the shutdown signal, all of them bounded.
 //!
 //! When the radio is full, the thread waits with 1,024 packets queued, and the chip overwrites what it receives
-//! meanwhile. Dropping packets by choice was rejected: it loses the same packets and hides the loss. By then the recorder
-//! is at least 13 s behind.
+//! meanwhile. Dropping packets by choice was rejected: it loses the same packets and hides the loss. By then the
+//! recorder is at least 13 s behind.
 
 use super::error::ChipError;
 use super::transmitter::{Allowance, TransmitError, TransmitRequest};

@@ -8,17 +8,18 @@
 //! - **One thread per chip.** Only that thread touches the chip. The FIFO must be emptied before the next packet ends,
 //!   12.9 ms at the fastest usual setting, but a commit to an SD card can take a second. So a queue of
 //!   [`MAX_QUEUED_PACKETS`] stands between the thread and [`receive`](Radio::receive).
-//! - **DIO0 is a hint.** Its edges wake the thread, but lost edges are the usual failure in the field. So the thread also
-//!   polls, often enough that two packets cannot end between two looks. A packet found by polling counts as rescued.
-//! - **Health checks.** Every look verifies that the chip is still in the expected mode. All settings are read back every
-//!   100 ms of waiting. A chip whose settings have changed is reported, counted and set up again.
+//! - **DIO0 is a hint.** Its edges wake the thread, but lost edges are the usual failure in the field. So the thread
+//!   also polls, often enough that two packets cannot end between two looks. A packet found by polling counts as
+//!   rescued.
+//! - **Health checks.** Every look verifies that the chip is still in the expected mode. All settings are read back
+//!   every 100 ms of waiting. A chip whose settings have changed is reported, counted and set up again.
 //! - **No end of its own.** Only dropping the radio ends the thread, which leaves the chip in sleep mode.
 //!
 //! # Files
 //!
-//! In the order of the chip's life: `bus` and `register` (SPI access), `upstream` and `setup` (set-up), `watch` (DIO0 and
-//! polling), `receive`, `transmit` and `transmitter`, `lifecycle` (the thread), `link` (what thread and radio share).
-//! Conversions are pure functions in [`convert`]; each names its section of the data sheet.
+//! In the order of the chip's life: `bus` and `register` (SPI access), `upstream` and `setup` (set-up), `watch` (DIO0
+//! and polling), `receive`, `transmit` and `transmitter`, `lifecycle` (the thread), `link` (what thread and radio
+//! share). Conversions are pure functions in [`convert`]; each names its section of the data sheet.
 
 mod bus;
 pub mod convert;
@@ -84,8 +85,8 @@ impl Sx127x {
 
     /// Starts a radio whose air time is limited by law. Transmissions beyond the budget are refused.
     ///
-    /// The budget's timestamps count from this call. A process that does not know what it sent before its start passes a
-    /// budget that is [exhausted](AirTimeBudget::exhausted) at [`Duration::ZERO`].
+    /// The budget's timestamps count from this call. A process that does not know what it sent before its start passes
+    /// a budget that is [exhausted](AirTimeBudget::exhausted) at [`Duration::ZERO`].
     pub fn start_with_budget<B: Board>(
         name: &str,
         board: B,

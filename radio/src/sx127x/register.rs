@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-/// A register (SX1276 data sheet rev. 7, tables 41 and 85, LoRa page). `HighBwOptimize1` and `2` and `IfFreq1` and `2` come
-/// from the errata note 1.1.
+/// A register (SX1276 data sheet rev. 7, tables 41 and 85, LoRa page). `HighBwOptimize1` and `2` and `IfFreq1` and `2`
+/// come from the errata note 1.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the names are those of the data sheet, which explains them")]
@@ -102,8 +102,8 @@ pub mod dio0 {
 /// Bit 6 of [`Register::HopChannel`]: the header of the last packet announces a CRC after the payload.
 pub const CRC_ON_PAYLOAD: u8 = 0x40;
 
-/// Bits 3 and 2 of [`Register::ModemStat`]: a packet is being received and its header is decoded, so its bytes go to the
-/// FIFO.
+/// Bits 3 and 2 of [`Register::ModemStat`]: a packet is being received and its header is decoded, so its bytes go to
+/// the FIFO.
 pub const PAYLOAD_INCOMING: u8 = 0x0C;
 
 /// FIFO address of the first received packet. Later ones follow it; the FIFO is one ring of 256 bytes.

@@ -30,7 +30,7 @@ pub enum TransmitError {
         /// Length of the payload.
         bytes: usize,
     },
-    /// The queue is full, or nobody takes the received packets. Trying later may help.
+    /// The queue is full, or the program does not take the received packets. Trying later may help.
     #[error("the radio is busy: transmissions are queued, or received packets are not taken; try later")]
     Busy,
     /// The law does not allow this transmission now.

@@ -1,9 +1,9 @@
 //! The upstream driver, the crate `sx127x_lora`, for what it does right: reset, probe, modes, modem and power. No other
 //! file names it.
 //!
-//! It never receives or transmits packets here. Its receive path accepts corrupt packets and loses the first of two; its
-//! blocking transmit can spin for ever; its packet readings lose their sign. `radio/tests/sx127x/defects.rs` checks each
-//! claim against both drivers. What its set-up leaves wrong is fixed afterwards, in `setup`.
+//! It never receives or transmits packets here. Its receive path accepts corrupt packets and loses the first of two;
+//! its blocking transmit can spin for ever; its packet readings lose their sign. `radio/tests/sx127x/defects.rs` checks
+//! each claim against both drivers. What its set-up leaves wrong is fixed afterwards, in `setup`.
 //!
 //! It talks through a [`GuardedBus`], which turns impossible values into errors: it divides by what it reads. A check
 //! before each call was rejected, because a module can be unplugged during the call.

@@ -4,7 +4,8 @@
 //! barn.
 //!
 //! These tests need root and a kernel with the modules cuse and gpio-sim, which `image/test micro` provides. Elsewhere:
-//! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel -- --test-threads 1`.
+//! `modprobe cuse; modprobe gpio-sim; cargo test -p herdlinx-radio --features kernel-tests --test board_kernel --
+//! --test-threads 1`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot continue panics")]
 
 use radio::emulator::device::{DIO0_LINE, Dio0Wire, RESET_LINE, Spidev, Wires};

@@ -1,6 +1,7 @@
 //! Defects of the upstream driver, each as one claim that our driver keeps and the upstream driver breaks.
 //!
-//! A claim that the upstream driver also kept would fail here: then it is not a defect, or the emulator does not show it.
+//! A claim that the upstream driver also kept would fail here: then it is not a defect, or the emulator does not show
+//! it.
 
 use super::barn::{BEGIN, Barn, PATIENCE, failing, listening, packet, until};
 use super::upstream::{PacketReport, Scene, caught, upstream};

@@ -126,7 +126,8 @@ async fn the_radio_recovers_from_a_brown_out() {
     assert_eq!(packet(&mut radio).await.bytes, b"light again");
 }
 
-/// Checks that a radio with this fault of DIO0 receives all of 40 packets, reports the fault, and never stops listening.
+/// Checks that a radio with this fault of DIO0 receives all of 40 packets, reports the fault, and never stops
+/// listening.
 async fn receives_all_by_polling(faults: Faults, least_rescued: u64) {
     let barn = Barn::new(1);
     let mut radio = barn.radio(Modulation::default());

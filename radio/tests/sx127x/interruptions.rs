@@ -45,9 +45,9 @@ fn interrupted(
     HookedBoard::new(chip, interruption)
 }
 
-/// Sends two packets of 200 bytes, one right after the other: the second starts to overwrite the first after 56 bytes. The
-/// driver is late by a percentage of the second packet. Returns the first delivered payload, the fate of the first packet,
-/// and the count of malformed ones.
+/// Sends two packets of 200 bytes, one right after the other: the second starts to overwrite the first after 56 bytes.
+/// The driver is late by a percentage of the second packet. Returns the first delivered payload, the fate of the first
+/// packet, and the count of malformed ones.
 async fn first_of_two_when_late(late_percent: u32) -> (Vec<u8>, Fate, u64) {
     let barn = Barn::new(1);
     let air_time = Modulation::default().air_time(200);

@@ -1,5 +1,5 @@
-//! The upstream driver on an emulated chip, used as its documentation says, without any of our code around it. A [`Scene`]
-//! gives it and our driver the same transmissions.
+//! The upstream driver on an emulated chip, used as its documentation says, without any of our code around it. A
+//! [`Scene`] gives it and our driver the same transmissions.
 
 use super::barn::{BEGIN, Barn};
 use embedded_hal_02::blocking::spi::{Transfer, Write};

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Consumer name of the lines, as `gpioinfo` shows it.
 const CONSUMER: &str = "herdlinx";
-/// Maximum number of edges that one wait reads, so that it ends on a chattering line. The kernel queues 16 per line; they
-/// count as one.
+/// Maximum number of edges that one wait reads, so that it ends on a chattering line. The kernel queues 16 per line;
+/// they count as one.
 const MAX_EDGES: usize = 64;
 
 /// The RESET line, active low. When it is released, the chip's pull-up keeps the chip running.
@@ -97,8 +97,8 @@ impl OutputPin for ResetLine {
 
 impl EdgeLine for Dio0Line {
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {
-        // A Unix signal interrupts the wait and looks like an error. The second call, which does not wait, shows if the line
-        // itself works.
+        // A Unix signal interrupts the wait and looks like an error. The second call, which does not wait, shows if the
+        // line itself works.
         let found = self.request.wait_edge_event(at_most).or_else(|_| self.request.has_edge_event());
         let mut pending = found.map_err(line_error)?;
         if !pending {

@@ -126,8 +126,8 @@ impl AirTimeBudget {
         Ok(())
     }
 
-    /// Records that the last transmission ended only now: it started later than it was spent, by the time that it took to
-    /// reach the antenna. Its air time then counts until it really leaves a window. Calling this is optional.
+    /// Records that the last transmission ended only now: it started later than it was spent, by the time that it took
+    /// to reach the antenna. Its air time then counts until it really leaves a window. Calling this is optional.
     pub fn record_end(&mut self, now: Duration) {
         if now <= self.busy_until {
             return;
@@ -164,8 +164,8 @@ impl RemainingAirTime {
 }
 
 impl Ledger {
-    /// Checks the window that ends with the transmission. That is enough: any other window that it reaches into contains
-    /// no more, because it loses at its end at least what it gains at its start.
+    /// Checks the window that ends with the transmission. That is enough: any other window that it reaches into
+    /// contains no more, because it loses at its end at least what it gains at its start.
     fn earliest_start(&self, from: Duration, air_time: Duration) -> Result<Duration, AirTimeError> {
         let Limit { allowed, window, law } = self.limit;
         let Some(room) = allowed.checked_sub(air_time) else {

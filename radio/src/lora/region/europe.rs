@@ -1,7 +1,7 @@
 //! Europe: sub-bands, each with a maximum power and a duty cycle per hour.
 //!
-//! The duty cycle would be larger with listen-before-talk as EN 300 220-1 defines it (polite spectrum access). This radio
-//! does not do that.
+//! The duty cycle would be larger with listen-before-talk as EN 300 220-1 defines it (polite spectrum access). This
+//! radio does not do that.
 
 use super::{Emission, Rule, Violation};
 use crate::lora::Limit;
@@ -20,8 +20,8 @@ pub(super) struct SubBand {
     law: &'static str,
 }
 
-/// 863 to 870 MHz. The gaps are reserved for alarms (868.6 to 868.7, 869.2 to 869.4, 869.65 to 869.7 MHz). From 869.7 to
-/// 870 MHz, 5 mW would have no duty cycle; that exception is left out, as the stricter reading.
+/// 863 to 870 MHz. The gaps are reserved for alarms (868.6 to 868.7, 869.2 to 869.4, 869.65 to 869.7 MHz). From 869.7
+/// to 870 MHz, 5 mW would have no duty cycle; that exception is left out, as the stricter reading.
 pub(super) const BANDS_868: [SubBand; 6] = [
     SubBand::new(863_000_000, 865_000_000, 14.0, 1, "EN 300 220-2 annex B, band K (863 to 865 MHz)"),
     SubBand::new(865_000_000, 868_000_000, 14.0, 10, "EN 300 220-2 annex B, band L (865 to 868 MHz)"),

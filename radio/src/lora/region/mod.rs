@@ -5,16 +5,17 @@
 //!
 //! # Decisions
 //!
-//! - **No default region.** No rule is right for somebody who has not said where the barn stands, so nothing is sent
-//!   without a region. Listening needs none.
-//! - **The stricter reading.** Where a law has two readings, the stricter one applies: sub-bands of Europe are separate,
-//!   the duty cycle is the one without listen-before-talk, and weak transmitters get no exception. The settings cannot
-//!   show that the other reading is kept, and a barn hardly transmits.
+//! - **No default region.** No rule is right until the settings say where the barn is, so nothing is sent without a
+//!   region. Listening needs none.
+//! - **The stricter reading.** Where a law has two readings, the stricter one applies: sub-bands of Europe are
+//!   separate, the duty cycle is the one without listen-before-talk, and weak transmitters get no exception. The
+//!   settings cannot show that the other reading is kept, and a barn hardly transmits.
 //!
 //! # Scope
 //!
-//! The module covers what settings can break: band, bandwidth, power and duty cycle. The laws also have requirements for
-//! the product (spurious emissions, certification, labels), which settings cannot meet. This module is not legal advice.
+//! The module covers what settings can break: band, bandwidth, power and duty cycle. The laws also have requirements
+//! for the product (spurious emissions, certification, labels), which settings cannot meet. This module is not legal
+//! advice.
 
 mod emission;
 mod europe;
@@ -89,7 +90,7 @@ pub struct Violation {
     pub law: &'static str,
     /// The transmission's property that violates it.
     pub found: String,
-    /// What the rule allows instead.
+    /// The property that the rule allows instead.
     pub allowed: String,
 }
 
@@ -100,8 +101,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Returns every rule of the region that a transmission violates. If there are none, it is lawful within the [limits] of
-/// air time.
+/// Returns every rule of the region that a transmission violates. If there are none, it is lawful within the [limits]
+/// of air time.
 pub fn violations(region: Region, emission: &Emission) -> Vec<Violation> {
     let mut violations = match region {
         Region::Us902 => north_america::violations(&north_america::UNITED_STATES, emission),
@@ -124,8 +125,8 @@ pub fn violations(region: Region, emission: &Emission) -> Vec<Violation> {
     violations
 }
 
-/// Returns the limits of air time for a transmission, by the law of the region and by the chip. Without any, air time is
-/// unlimited.
+/// Returns the limits of air time for a transmission, by the law of the region and by the chip. Without any, air time
+/// is unlimited.
 ///
 /// For a hopping transmitter they apply to each channel, so each channel needs a budget of its own.
 pub fn limits(region: Region, emission: &Emission) -> Vec<Limit> {

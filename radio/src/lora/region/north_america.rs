@@ -12,8 +12,8 @@ const WIDE_HZ: u32 = 500_000;
 const NARROW_HZ: u32 = 250_000;
 const NARROW_CHANNELS: u16 = 50;
 const BROAD_CHANNELS: u16 = 25;
-/// 1 W at the connector. This also keeps the limit of 8 dBm in any 3 kHz (15.247(e) and RSS-247): 30 dBm over 500 kHz are
-/// 7.8 dBm in 3 kHz.
+/// 1 W at the connector. This also keeps the limit of 8 dBm in any 3 kHz (15.247(e) and RSS-247): 30 dBm over 500 kHz
+/// are 7.8 dBm in 3 kHz.
 const FULL_POWER_DBM: f64 = 30.0;
 /// 0.25 W at the connector, for fewer than 50 channels.
 const FEW_CHANNELS_POWER_DBM: f64 = 24.0;
@@ -41,7 +41,8 @@ pub(super) const UNITED_STATES: Sections = Sections {
 };
 
 /// RSS-247, by the section numbers of issues 2 and 3. Issue 4 (July 2025) moved them up by one; no report says that it
-/// changed these values. The rule for weak transmitters is RSS-210, annex B.10, assumed to equal its model, 47 CFR 15.249.
+/// changed these values. The rule for weak transmitters is RSS-210, annex B.10, assumed to equal its model, 47 CFR
+/// 15.249.
 pub(super) const CANADA: Sections = Sections {
     band: "RSS-247 section 5 (Canada)",
     wide_or: "RSS-247 section 5.2(a) (Canada)",

@@ -1,8 +1,8 @@
 //! SPI access to the chip, shared by the upstream driver and our own register port.
 //!
-//! The upstream driver owns its bus, its RESET line and its clock, and keeps its registers private. So each of the three
-//! is a [`SharedPart`]: one clone goes to the upstream driver, one stays here. Both run on the chip's thread, one after
-//! the other. The lock exists for the type system and is never contended.
+//! The upstream driver owns its bus, its RESET line and its clock, and keeps its registers private. So each of the
+//! three is a [`SharedPart`]: one clone goes to the upstream driver, one stays here. Both run on the chip's thread, one
+//! after the other. The lock exists for the type system and is never contended.
 
 use super::register::{Register, op_mode};
 use crate::lora::SpreadingFactor;
@@ -135,8 +135,8 @@ where
 
 /// The bus for the upstream driver. Values that would make that driver panic or loop become errors.
 ///
-/// The upstream driver divides by the bandwidth and spreading factor that it reads, and accepts 0xFF as a mode. A module
-/// can be unplugged between any two transfers, so a check before the call is not enough.
+/// The upstream driver divides by the bandwidth and spreading factor that it reads, and accepts 0xFF as a mode. A
+/// module can be unplugged between any two transfers, so a check before the call is not enough.
 ///
 /// The driver also selects LoRa mode in standby, but the modem may change only in sleep mode (data sheet, table 85,
 /// `RegOpMode`). So this bus puts the chip to sleep first.

@@ -139,8 +139,8 @@ pub fn intermediate_frequency(bandwidth: Bandwidth) -> IntermediateFrequency {
     }
 }
 
-/// Returns `RegHighBwOptimize1` and `2` for the best sensitivity (errata note 1.1, section 2.1). If the second is `None`,
-/// the chip's own value stays.
+/// Returns `RegHighBwOptimize1` and `2` for the best sensitivity (errata note 1.1, section 2.1). If the second is
+/// `None`, the chip's own value stays.
 pub fn high_bandwidth(bandwidth: Bandwidth, frequency_hz: u32) -> (u8, Option<u8>) {
     match (bandwidth, frequency_hz) {
         (Bandwidth::Khz500, 862_000_000..=1_020_000_000) => (0x02, Some(0x64)),

@@ -4,8 +4,8 @@
 //! always describe the last packet (data sheet, section 4.1.2.3). So a packet must be read before the next one ends. A
 //! thread that is delayed by another program can miss that, and then nothing uncertain may be delivered:
 //!
-//! - The CRC verdict belongs to the last packet that ended since all flags were cleared. So flags are only cleared all at
-//!   once, after a look that shows which packet they belong to. If the registers read after that belong to another
+//! - The CRC verdict belongs to the last packet that ended since all flags were cleared. So flags are only cleared all
+//!   at once, after a look that shows which packet they belong to. If the registers read after that belong to another
 //!   packet, the verdict of that packet was cleared too, and it is not delivered.
 //! - The registers of a packet count only if a second look shows that no newer packet ended while they were read.
 //! - The bytes count only if a third look shows that the chip kept working meanwhile, and that later packets have not
@@ -23,8 +23,8 @@ use crate::Packet;
 use crate::board::Board;
 use tokio::time::Instant;
 
-/// Number of rounds in a row that may find flags but no packet with trustworthy registers. More than a few mean that the
-/// bus is broken.
+/// Number of rounds in a row that may find flags but no packet with trustworthy registers. More than a few mean that
+/// the bus is broken.
 const MAX_EMPTY_ROUNDS: u32 = 8;
 
 /// Returns the index of a register in a burst that starts at `first`.
@@ -82,8 +82,8 @@ impl PacketRegisters {
         self.0[at(register, Register::FifoRxCurrentAddr)]
     }
 
-    /// Returns true if these registers describe the same packet as a look. Two packets in a row never have both position
-    /// and length in common.
+    /// Returns true if these registers describe the same packet as a look. Two packets in a row never have both
+    /// position and length in common.
     fn describe_packet_of(self, look: Look) -> bool {
         (self.get(Register::FifoRxCurrentAddr), self.get(Register::RxNbBytes)) == (look.start, look.length)
     }
@@ -99,7 +99,7 @@ enum Reception {
     Overwritten,
 }
 
-/// How a drain ended.
+/// Result of a drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DrainOutcome {
     /// The flags are clear. Holds the number of transmissions found.
@@ -128,7 +128,8 @@ impl<B: Board> Chip<B> {
                 look = self.look(mode)?;
                 continue;
             }
-            // The flag may have been set in the middle of that burst, after the registers that name its packet were read.
+            // The flag may have been set in the middle of that burst, after the registers that name its packet were
+            // read.
             let first = self.look(mode)?;
             self.clear(IrqFlags(IrqFlags::ALL))?;
             let registers = self.packet_registers()?;
@@ -214,9 +215,9 @@ impl<B: Board> Chip<B> {
 }
 
 impl Reception {
-    /// Turns a good packet into [`Overwritten`](Self::Overwritten) if the looks before and after its reading do not rule
-    /// that out. The chip writes each byte to the FIFO as it arrives, right after the previous packet. So a packet that
-    /// is read late may contain part of the next one, long before that one's RxDone.
+    /// Turns a good packet into [`Overwritten`](Self::Overwritten) if the looks before and after its reading do not
+    /// rule that out. The chip writes each byte to the FIFO as it arrives, right after the previous packet. So a packet
+    /// that is read late may contain part of the next one, long before that one's RxDone.
     fn unless_overwritten(self, registers: PacketRegisters, before: Look, after: Look) -> Self {
         let length = registers.get(Register::RxNbBytes);
         let end = registers.get(Register::FifoRxCurrentAddr).wrapping_add(length);

@@ -137,7 +137,8 @@ fn registers_read_while_a_packet_ended_are_not_used() {
     let mut bench = bench();
     put_packet(&bench.array);
     bench.array.state().fifo[1] = 9;
-    // The burst began on the first packet and ended on the second: it has the position of one and the length of the other.
+    // The burst began on the first packet and ended on the second: it has the position of one and the length of the
+    // other.
     bench.array.set(Register::RxNbBytes, 1);
     let second = vec![(Register::FifoRxCurrentAddr, 1), (Register::IrqFlags, IrqFlags::RX_DONE)];
     bench.array.state().after_bursts = vec![(Register::FifoRxCurrentAddr, second)];
@@ -146,8 +147,8 @@ fn registers_read_while_a_packet_ended_are_not_used() {
     assert!(bench.packets.try_recv().is_err());
 }
 
-/// Reads a packet of three bytes at 254, 255 and 0, after which the chip shows these registers. Returns whether the packet
-/// is delivered, and the count of malformed ones.
+/// Reads a packet of three bytes at 254, 255 and 0, after which the chip shows these registers. Returns whether the
+/// packet is delivered, and the count of malformed ones.
 fn delivery_when_chip_shows(state: u8, written_at: u8, flags: u8) -> (bool, u64) {
     let mut bench = bench();
     put_packet(&bench.array);

@@ -248,8 +248,8 @@ fn register_checks(settings: &Settings) -> Vec<RegisterCheck> {
     .collect()
 }
 
-/// Returns the registers of a power at the boosted output, each with its mask. 17 dBm is 15, and so is 20 dBm, for which
-/// the second register raises the whole scale (data sheet, sections 5.4.2 and 5.4.3).
+/// Returns the registers of a power at the boosted output, each with its mask. 17 dBm is 15, and so is 20 dBm, for
+/// which the second register raises the whole scale (data sheet, sections 5.4.2 and 5.4.3).
 fn power_registers(power_dbm: u8) -> [(Register, u8, u8); 2] {
     let boost = if power_dbm > 17 { BOOST_ON } else { BOOST_OFF };
     [(Register::PaConfig, POWER, PA_BOOST | (power_dbm.clamp(2, 17) - 2)), (Register::PaDac, BOOST, boost)]

@@ -1,6 +1,7 @@
 //! The radio contract, kept by the driver on an emulated chip, over both versions of embedded-hal.
 //!
-//! These tests are here instead of in `tests/` because the module `contract` is compiled for unit tests without a feature.
+//! These tests are here instead of in `tests/` because the module `contract` is compiled for unit tests without a
+//! feature.
 
 use std::time::Duration;
 pub(super) mod array_chip;

@@ -25,7 +25,8 @@ const CHATTER_AFTER: u32 = 64;
 /// send with these settings. Two packets cannot end within it.
 fn polling_interval(modulation: &Modulation) -> Duration {
     let shortest = Modulation {
-        // The header of a packet names its coding rate, and its preamble may be shorter than ours (data sheet, 4.1.1.6).
+        // The header of a packet names its coding rate, and its preamble may be shorter than ours (data sheet,
+        // 4.1.1.6).
         coding_rate: CodingRate::FourFifths,
         preamble_symbols: modulation.preamble_symbols.min(6),
         ..*modulation
@@ -50,9 +51,9 @@ pub(super) enum LineVerdict {
     Normal,
     /// A packet came without an edge.
     Rescue,
-    /// So many packets in a row came without an edge that it must be reported.
+    /// Enough packets in a row came without an edge to report it. Holds their number.
     Silent(u32),
-    /// So many edges in a row came without a packet that it must be reported.
+    /// Enough edges in a row came without a packet to report it. Holds their number.
     Chattering(u32),
 }
 

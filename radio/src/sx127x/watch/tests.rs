@@ -1,4 +1,4 @@
-//! How DIO0 is judged, and how often the chip is polled.
+//! Verdicts on DIO0, the polling interval and the schedule of health checks.
 
 use super::*;
 use crate::lora::{Bandwidth, SpreadingFactor};
