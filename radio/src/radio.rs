@@ -1,8 +1,6 @@
 //! The contract of every radio.
 
-use crate::simulated::{AccountError, LedgerError};
-use crate::sx127x::StartError;
-use crate::{Counters, Health, Packet};
+use crate::{Counters, Health, Packet, RadioError};
 use std::future::Future;
 use tokio::sync::watch;
 
@@ -37,24 +35,4 @@ pub trait Radio: Send {
     /// Returns the health of the radio, which can be read while it is receiving. A radio that fails reports it here and
     /// sets itself up again, while `receive` keeps waiting.
     fn health(&self) -> watch::Receiver<Health>;
-}
-
-/// Why a radio returned no packet.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RadioError {
-    /// The radio has ended permanently: a simulation reached its end, or the radio's thread died, which is a defect.
-    /// Retrying does not help.
-    #[error("the radio has ended; no more packets will come")]
-    Closed,
-    /// A simulation could not record the packet that it is about to deliver. The packet is kept; retrying may help.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The driver of a simulated radio could not be started. Retrying may help.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// A simulation has ended, and the delivered packets are not those that its chip received: the driver has a defect.
-    /// Retrying returns the same error.
-    #[error(transparent)]
-    Unaccounted(#[from] AccountError),
 }

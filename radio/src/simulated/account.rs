@@ -3,6 +3,7 @@
 use super::ledger::Ledger;
 use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
 use crate::emulator::{Board02, BusDownError, Chip, Dio0, EmulatedDelay, Fate, Reset, Spi02};
+use crate::radio_error::AccountError;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -41,22 +42,6 @@ impl Sum {
         self.packets += 1;
         self.hashes = self.hashes.wrapping_add(hasher.finish());
     }
-}
-
-/// The driver did not deliver exactly the packets that the emulated chip flagged good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "of the packets that the emulated chip flagged good, {read} were read, {unread} were left unread and {delivered} \
-     were delivered{}: the driver lost, duplicated or altered packets, which is a bug in this program; please report it",
-    if read == delivered { ", some of them with other bytes" } else { "" }
-)]
-pub struct AccountError {
-    /// Packets flagged good and read from the chip.
-    pub read: u64,
-    /// Packets flagged good and left in the chip.
-    pub unread: u64,
-    /// Packets delivered by the driver.
-    pub delivered: u64,
 }
 
 impl Account {

@@ -1,6 +1,7 @@
 //! Counts of sent, lost and received packets, and the file that records the received payloads.
 
 use crate::MAX_PAYLOAD_BYTES;
+use crate::radio_error::LedgerError;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -62,27 +63,6 @@ impl Ledger {
     /// Updates the counts under one lock: `sent` changes together with the other two, so every reading balances.
     fn update(&self, change: impl FnOnce(&mut LedgerCounts)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// A file of the ledger could not be read or written.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot {operation} {} of the simulated radio: {source}; free disk space or set another `ledger`",
-    path.display()
-)]
-pub struct LedgerError {
-    /// Operation that failed, as a phrase that fits after "cannot" and before the path.
-    pub operation: &'static str,
-    /// File that the operation was for.
-    pub path: PathBuf,
-    /// Error of the operating system.
-    pub source: io::Error,
-}
-
-impl LedgerError {
-    fn of(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self { operation, path: path.to_owned(), source }
     }
 }
 

@@ -64,8 +64,8 @@ mod script;
 mod traffic;
 mod yard;
 
-pub use account::AccountError;
-pub use ledger::{Ledger, LedgerCounts, LedgerError, summary_path};
+pub use crate::radio_error::{AccountError, LedgerError};
+pub use ledger::{Ledger, LedgerCounts, summary_path};
 pub use payloads::Payloads;
 pub use radio::Simulated;
 pub use script::{MAX_SCRIPT_BYTES, RSSI_DBM, SNR_QUARTER_DB, Script, ScriptError, ScriptLine, ScriptLineError};

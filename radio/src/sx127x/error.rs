@@ -1,4 +1,4 @@
-//! Errors of a chip and of its thread. Each message says what a person can do.
+//! Errors of a chip. Each message says what a person can do.
 
 use super::bus::BusError;
 use super::register::Register;
@@ -109,26 +109,4 @@ impl ChipError {
             BusError::Garbled { register, found } => Self::Garbled { context, register, found },
         }
     }
-}
-
-/// Why a radio could not be started.
-///
-/// Problems of the chip are not among these: the radio reports them as its health and retries.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The system could not create a thread.
-    #[error("cannot start the thread of radio `{name}`: {source}")]
-    Thread {
-        /// Name of the radio.
-        name: String,
-        /// Error of the system.
-        source: std::io::Error,
-    },
-    /// The chip does not support this power.
-    #[error("a power of {power_dbm} dBm is not supported: the chip can do 2 to 17 dBm, or 20")]
-    Power {
-        /// The requested power.
-        power_dbm: u8,
-    },
 }

@@ -38,7 +38,8 @@ mod transmitter;
 mod upstream;
 mod watch;
 
-pub use error::{ChipError, StartError};
+pub use crate::radio_error::StartError;
+pub use error::ChipError;
 pub use examine::{Examination, examine};
 pub use link::MAX_QUEUED_PACKETS;
 pub use settings::{Settings, TransmitSettings};

@@ -28,7 +28,7 @@ const FRAMES_PER_PACKET: u32 = 8;
 const FIFO: u8 = 0x00;
 
 /// Number of deliveries of each payload.
-type Delivered = HashMap<Vec<u8>, u32>;
+type DeliveryCounts = HashMap<Vec<u8>, u32>;
 
 /// Resets a chip between frames, and records which packets that damaged.
 struct Resets {
@@ -104,7 +104,7 @@ async fn day(packets: u32) -> RadioCounters {
     let board = HookedBoard::new(&barn.chip, resets);
     let resets = board.hooks();
     let mut radio = start(board, modulation, None);
-    let mut delivered = Delivered::default();
+    let mut delivered = DeliveryCounts::default();
     let mut stalls = 0;
     loop {
         match timeout(Duration::from_millis(100), radio.receive()).await {
@@ -149,7 +149,7 @@ async fn stall(barn: &Barn, end: Duration) {
 
 /// Checks that each packet flagged as good was delivered once, except for those that a reset wiped or damaged, and that
 /// nothing else was delivered.
-fn check_deliveries(chip: &Chip, delivered: &Delivered, resets: &Resets) {
+fn check_deliveries(chip: &Chip, delivered: &DeliveryCounts, resets: &Resets) {
     let mut expected_total = 0;
     for verdict in chip.verdicts().into_iter().filter(|verdict| verdict.fate.is_flagged_good()) {
         let found = delivered.get(&*verdict.payload).copied().unwrap_or(0);

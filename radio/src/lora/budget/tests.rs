@@ -9,16 +9,16 @@ const HOUR: Limit = Limit { allowed: Duration::from_secs(36), window: Duration::
 const DWELL: Limit = Limit { allowed: Duration::from_millis(400), window: Duration::from_secs(20), law: "dwell" };
 
 /// Start and length of each transmission.
-type Sent = Vec<(Duration, Duration)>;
+type SentPackets = Vec<(Duration, Duration)>;
 
 /// Returns the most air time in any window. A window that begins or ends with a transmission contains the most.
-fn most_in_any_window(sent: &Sent, window: Duration) -> Duration {
+fn most_in_any_window(sent: &SentPackets, window: Duration) -> Duration {
     let edges = sent.iter().flat_map(|&(begin, length)| [begin, begin + length]);
     let begins = edges.flat_map(|edge| [Some(edge), edge.checked_sub(window)]).flatten();
     begins.map(|begin| inside(sent, begin, begin + window)).max().unwrap_or_default()
 }
 
-fn inside(sent: &Sent, begin: Duration, end: Duration) -> Duration {
+fn inside(sent: &SentPackets, begin: Duration, end: Duration) -> Duration {
     sent.iter().map(|&(from, length)| (from + length).min(end).saturating_sub(from.max(begin))).sum()
 }
 
@@ -111,7 +111,7 @@ proptest! {
         limits in prop::collection::vec(limit(), 1..3),
         attempts in prop::collection::vec(attempt(), 1..120),
     ) {
-        let (mut budget, mut now, mut sent) = (AirTimeBudget::new(limits.clone()), Duration::ZERO, Sent::new());
+        let (mut budget, mut now, mut sent) = (AirTimeBudget::new(limits.clone()), Duration::ZERO, SentPackets::new());
         for (pause_us, length_us, late_us, patient) in attempts {
             now += Duration::from_micros(pause_us);
             let length = Duration::from_micros(length_us);
@@ -142,7 +142,7 @@ proptest! {
         limit in limit(), lengths in prop::collection::vec(1_u64..200_000, 2..40),
     ) {
         // The transmissions are far enough apart not to be merged, so nothing errs towards waiting.
-        let (mut budget, mut now, mut sent) = (AirTimeBudget::new(vec![limit]), Duration::ZERO, Sent::new());
+        let (mut budget, mut now, mut sent) = (AirTimeBudget::new(vec![limit]), Duration::ZERO, SentPackets::new());
         let apart = limit.window / 1_000;
         for length_us in lengths {
             let length = Duration::from_micros(length_us).min(limit.allowed);

@@ -1,12 +1,13 @@
 //! The simulated radio: a plan, the driver on its chip, and the account of both.
 
-use super::account::{Account, AccountError};
-use super::ledger::{Ledger, LedgerError, LedgerFile};
+use super::account::Account;
+use super::ledger::{Ledger, LedgerFile};
 use super::script::Script;
 use super::traffic::Traffic;
 use super::yard::{MODULATION, Plan};
 use crate::emulator::Pace;
-use crate::sx127x::{StartError, Sx127x};
+use crate::radio_error::{AccountError, LedgerError, StartError};
+use crate::sx127x::Sx127x;
 use crate::{Counters, Health, HealthReporter, Packet, Radio, RadioError, SettingsError};
 use std::path::Path;
 use tokio::sync::watch;
