@@ -5,7 +5,7 @@ use crate::pair::Barn;
 use crate::settings::Settings;
 use herd::clock::{Clock, SystemClock};
 use herd::position::StoreId;
-use herd::randomness::{NoRandomness, Randomness as _, SystemRandomness};
+use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::{Directory, LocalError, LocalFile, Opening, Store, StoreError};
 use service::door::certificate::{CertificateError, Identity, IdentityFiles, SanEntry};
 use service::door::keys::{KeyError, KeyRing};
@@ -48,7 +48,7 @@ pub enum OpenError {
     Boot(#[from] BootError),
     /// The identity of a new store.
     #[error(transparent)]
-    Randomness(#[from] NoRandomness),
+    Randomness(#[from] RandomnessError),
     /// The log and the tables.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -167,7 +167,7 @@ fn open_store_in(
     Ok(Store::open_source(disk, settings.rules(), clock.read().in_boot(boot), new_id)?)
 }
 
-fn draw_id() -> Result<StoreId, NoRandomness> {
+fn draw_id() -> Result<StoreId, RandomnessError> {
     let mut bytes = [0; 16];
     SystemRandomness.fill(&mut bytes)?;
     Ok(StoreId(bytes))

@@ -7,7 +7,7 @@
 mod yard;
 
 use demo::processes::{Barn, BarnSettings, Office};
-use herd::wire::{BlobKind, kind_of, whole_length};
+use herd::wire::{BlobKind, blob_kind, blob_length};
 use service::sync::link::BLOB_TYPE;
 use service::sync::serve::FULL_EXPORT_PATH;
 use yard::{Yard, own_programs};
@@ -48,8 +48,8 @@ async fn barn_and_office_export_the_same_tables_and_sheets_running_and_stopped()
     assert_eq!((batches.len(), &batches[0]["source"]), (9, &"Export (HXE)".into()));
 
     let blobs = auditor.get(FULL_EXPORT_PATH, BLOB_TYPE).await.unwrap().expect(200).unwrap();
-    let first = whole_length(&blobs.body).unwrap().unwrap();
-    assert_eq!(kind_of(&blobs.body[..first]).unwrap(), BlobKind::Page);
+    let first = blob_length(&blobs.body).unwrap().unwrap();
+    assert_eq!(blob_kind(&blobs.body[..first]).unwrap(), BlobKind::Page);
 
     let running = printed(&yard.barn, &yard.office);
     yard.office.terminate().await.unwrap();

@@ -1,7 +1,13 @@
-//! The clock as a seam: production asks the kernel, a simulated world gives its own.
+//! Clock behind a trait: production asks the kernel, a simulated world provides its own.
 //!
-//! No reading of a clock ever decides what to sync (that is the Sequence's work). Readings say when a payload came,
-//! how far that can be believed, and bound the repeat window by time since boot, which no one can set back.
+//! A reading says when a payload arrived and whether that time can be trusted.
+//!
+//! # Decisions
+//!
+//! - **No clock decides what to sync.** The [`Sequence`](crate::position::Sequence) and the digest do.
+//! - **Durations within one boot use the time since boot**, which nobody can set back. The repeat window depends on it.
+//! - **A radio's packet carries monotonic time only.** The loop that receives it adds the wall clock, because a driver is
+//!   the wrong place for this trait.
 
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU8;
@@ -11,22 +17,25 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 
-/// One reading of the barn's clock; stands in every Change that the source makes.
+/// Reading of the barn's clock. Every change holds the one at which the source made it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockReading {
-    /// Wall clock, microseconds since 1970-01-01 UTC. A barn may have no battery clock: see `synchronized`.
+    /// Wall clock in microseconds since the Unix epoch. It may be wrong, since a barn may have no battery-backed clock:
+    /// see `synchronized`.
     pub received_at_us: i64,
-    /// Whether the kernel said at that moment that the wall clock follows a time source.
+    /// `true` if the wall clock followed a time source at that moment.
     pub synchronized: bool,
-    /// Counts the boots of the machine as the store knows them, from 1; not the starts of the process.
+    /// Number of the machine's boot, which the store counts from 1. A restart of the process does not change it.
     pub boot: u32,
-    /// Milliseconds since that boot, suspended time included (`CLOCK_BOOTTIME`).
+    /// Milliseconds since that boot, including time spent suspended (`CLOCK_BOOTTIME`).
     pub since_boot_ms: u64,
 }
 
 impl ClockReading {
-    /// Milliseconds from `earlier` to this reading: by time since boot within one boot, else by the wall clock where
-    /// both readings were synchronized, else unknown.
+    /// Returns the milliseconds from `earlier` to this reading.
+    ///
+    /// Within one boot, the time since boot counts. Across boots, the wall clock counts if both readings are
+    /// synchronized. Otherwise the duration is unknown: `None`.
     #[must_use]
     pub fn ms_since(&self, earlier: &Self) -> Option<u64> {
         if self.boot == earlier.boot {
@@ -37,19 +46,19 @@ impl ClockReading {
     }
 }
 
-/// What a clock says apart from the boot number, which the store counts.
+/// Reading of a clock without the boot number, which the store adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RawReading {
-    /// As in [`ClockReading`].
+    /// Same as in [`ClockReading`].
     pub received_at_us: i64,
-    /// As in [`ClockReading`].
+    /// Same as in [`ClockReading`].
     pub synchronized: bool,
-    /// As in [`ClockReading`].
+    /// Same as in [`ClockReading`].
     pub since_boot_ms: u64,
 }
 
 impl RawReading {
-    /// With the number that the store gave to the current boot.
+    /// Adds the number that the store gave to the current boot.
     #[must_use]
     pub fn in_boot(self, boot: u32) -> ClockReading {
         let Self { received_at_us, synchronized, since_boot_ms } = self;
@@ -57,12 +66,12 @@ impl RawReading {
     }
 }
 
-/// A source of readings.
+/// Source of readings.
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// Reads the current time.
     fn read(&self) -> RawReading;
 
-    /// Names the current boot: equal as long as the machine has not been started anew.
+    /// Returns an identifier of the current boot, which stays the same until the machine restarts.
     fn boot_id(&self) -> String;
 }
 
@@ -96,8 +105,8 @@ impl Clock for SystemClock {
     }
 
     fn boot_id(&self) -> String {
-        // Without /proc every start of the process counts as a boot: the repeat window then ends with the process,
-        // which keeps a payload too many and loses none.
+        // Without /proc every start of the process counts as a boot. The repeat window then ends with the process: a
+        // repeated payload may be kept twice, but none is lost.
         std::fs::read_to_string(&self.boot_id)
             .map_or_else(|_| format!("process-{}", std::process::id()), |id| id.trim().to_owned())
     }
@@ -106,8 +115,9 @@ impl Clock for SystemClock {
 const MILLISECONDS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
-/// Microseconds since 1970 as ISO 8601 in UTC, to the millisecond: `2026-01-15T10:35:20.123Z`.
-/// A time that no calendar of four-digit years holds is given as the bare number, so that the function is total.
+/// Formats microseconds since the Unix epoch as ISO 8601 in UTC, to the millisecond: `2026-01-15T10:35:20.123Z`.
+///
+/// A time outside of the four-digit years becomes a plain number, so that the function is total.
 #[must_use]
 pub fn iso_utc(us: i64) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1000)
@@ -124,11 +134,13 @@ mod tests {
         ClockReading { received_at_us, synchronized, boot, since_boot_ms }
     }
 
+    /// Catches a repeat window that follows a wall clock that was set back.
     #[test]
     fn within_one_boot_the_wall_clock_does_not_count() {
         assert_eq!(reading(1, 9_000, 0, true).ms_since(&reading(1, 4_000, 99_000_000, true)), Some(5_000));
     }
 
+    /// Catches a duration that was computed from a clock without a time source.
     #[test]
     fn across_boots_only_synchronized_wall_clocks_count() {
         let before = reading(1, 4_000, 1_000_000, true);
@@ -136,13 +148,15 @@ mod tests {
         assert_eq!(reading(2, 10, 3_000_000, false).ms_since(&before), None);
     }
 
+    /// Catches an overflow with clocks that are set to absurd times.
     #[test]
-    fn the_ends_of_the_calendar_are_apart_and_no_panic() {
+    fn durations_between_extreme_times_do_not_overflow() {
         let (first, last) = (reading(1, 0, i64::MIN, true), reading(2, 0, i64::MAX, true));
         assert_eq!(last.ms_since(&first), Some(i64::MAX.unsigned_abs() / 1000));
         assert_eq!(first.ms_since(&last), Some(0));
     }
 
+    /// Catches another format than the one that API clients read.
     #[test]
     fn times_are_iso_8601_in_utc() {
         assert_eq!(iso_utc(1_705_314_920_123_456), "2024-01-15T10:35:20.123Z");

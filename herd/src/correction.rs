@@ -5,7 +5,7 @@
 
 use crate::change::{AnimalId, BatchId, Correction, TagKind};
 use crate::decide::CorrectionRequest;
-use crate::payload::{MAX_FIELD_CHARS, Tag, Weight};
+use crate::payload::{MAX_FIELD_CHARS, Tag, Weight, kilograms};
 use crate::position::Sequence;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
@@ -267,7 +267,7 @@ impl From<&Correction> for CorrectionForm {
                 Self::MoveBatch { animal: animal.0, batch_number: batch_number.clone() }
             }
             Correction::Weigh { animal, weight_g } => {
-                Self::Weigh { animal: animal.0, weight_kg: Kilograms(crate::query::kilograms(*weight_g)) }
+                Self::Weigh { animal: animal.0, weight_kg: Kilograms(kilograms(*weight_g)) }
             }
             Correction::Died { animal } => Self::Died { animal: animal.0 },
             Correction::CloseBatch { batch } => Self::CloseBatch { batch: batch.0 },

@@ -1,7 +1,13 @@
-//! The ONE line that pairs an office with a barn: `herdlinx:1:<base64url of postcard>`.
+//! The line that pairs an office with a barn: `herdlinx:1:<base64url of postcard>`.
 //!
-//! It holds all that an office needs to find the barn, to know that it is the right one, and to be let in: so it is
-//! a secret, and is shown once. It has no blank, so that it survives mail, paper and a shell.
+//! # Decisions
+//!
+//! - **One line holds everything**: where the barn is, how to verify that it is the right one, and a key for its API. The
+//!   operator copies one text, and there is no second step to get wrong.
+//! - **The line is a secret**, so it is shown once and never appears in an error or a debug output.
+//! - **The line contains no whitespace**, so it survives mail, paper and a shell.
+//! - **The public key is pinned, not the certificate.** A self-signed certificate then needs no authority, and can be
+//!   renewed with the same key.
 
 use crate::position::StoreId;
 use base64::Engine as _;
@@ -10,34 +16,34 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// What every line begins with, whatever its version.
+/// Start of every line, in all versions.
 const PREFIX: &str = "herdlinx:";
-/// The only version so far: the body is postcard of [`Pairing`], whose order of fields is frozen.
+/// The only version so far. Its body is the postcard encoding of [`Pairing`], whose field order is frozen.
 const VERSION: &str = "1";
 
-/// The longest line that is read. One with [`MAX_ADDRESSES`] full addresses stays below it.
+/// Maximum length of a line. A line with [`MAX_ADDRESSES`] addresses of full length is shorter.
 pub const MAX_LINE_BYTES: usize = 16 * 1024;
-/// The most addresses that one barn can have.
+/// Maximum number of addresses of one barn.
 pub const MAX_ADDRESSES: usize = 32;
-/// The longest address: a DNS name (RFC 1035: 253 characters), a colon and a port.
+/// Maximum length of an address: a DNS name (253 characters, RFC 1035), a colon and a port.
 pub const MAX_ADDRESS_BYTES: usize = 259;
-/// The longest name of a site.
+/// Maximum length of a site's name.
 pub const MAX_SITE_CHARS: usize = 64;
-/// The longest key; those that this program makes have 47 characters.
+/// Maximum length of an API key. The keys that this program generates have 47 characters.
 const MAX_KEY_BYTES: usize = 128;
 
-/// What an office learns from the line. `Display` gives the line itself, secret included; `Debug` hides the key.
+/// Contents of a pairing line. `Display` writes the line, including the secret key; `Debug` omits the key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pairing {
-    /// What the barn calls itself, 1..=64 characters; a proposal for its name at the office.
+    /// Name of the barn, 1..=64 characters. The office may choose another one.
     pub site: String,
-    /// Where it listens, each as `host:port`, most likely ones first; 1..=32 of them.
+    /// Addresses of the barn as `host:port`, 1..=32 of them, the most likely ones first.
     pub addresses: Vec<String>,
-    /// SHA-256 of the DER form of the public key (`SubjectPublicKeyInfo`) that it proves to hold in TLS.
+    /// SHA-256 of the barn's public key in DER form (`SubjectPublicKeyInfo`). TLS proves that the barn holds it.
     pub spki_sha256: [u8; 32],
-    /// The history that it writes.
+    /// Identity of the history that the barn writes.
     pub store: StoreId,
-    /// The API key that was made for this office; its scopes are read, sync and correct.
+    /// API key for this office, with the scopes read, sync and correct.
     pub key: String,
 }
 
@@ -52,44 +58,46 @@ impl fmt::Debug for Pairing {
     }
 }
 
-/// Why a text is no pairing line. None of these shows the text, as a key may be in it.
+/// Reason why a text is not a pairing line. No message contains the text, because it may contain a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PairingError {
-    /// It begins with something else.
-    #[error("a pairing line begins with `{PREFIX}`: copy the last line that `herdlinxd pair` printed, all of it")]
-    NotALine,
-    /// A later barn made it.
-    #[error("this pairing line is of version `{0}`, and only version {VERSION} is known here: upgrade this program")]
+    /// The text starts with something else.
+    #[error("a pairing line starts with `{PREFIX}`: copy the whole last line that `herdlinxd pair` printed")]
+    WrongPrefix,
+    /// The line has a version that this program does not know.
+    #[error("this pairing line has version `{0}`, but this program knows only version {VERSION}: upgrade this program")]
     Version(String),
-    /// It is longer than any that a barn makes.
-    #[error("this pairing line has {0} bytes, and at most {MAX_LINE_BYTES} are allowed: copy it again")]
+    /// The text is longer than any line that a barn prints.
+    #[error("this pairing line has {0} bytes; the limit is {MAX_LINE_BYTES}: copy it again")]
     TooLong(usize),
-    /// Characters were lost or altered on its way.
-    #[error("this pairing line is damaged or cut ({0}): copy it again, all of it, in one piece")]
+    /// Characters of the line are missing or changed.
+    #[error("this pairing line is damaged or incomplete ({0}): copy the whole line again")]
     Damaged(&'static str),
-    /// A part of it cannot be.
-    #[error("this pairing line has {part} that cannot be: {why}. Make a new one with `herdlinxd pair`")]
-    Part {
-        /// Which part.
+    /// A part of the line has an impossible value.
+    #[error("this pairing line contains {part} that is invalid: {why}. Create a new line with `herdlinxd pair`")]
+    InvalidPart {
+        /// The part, with its article.
         part: &'static str,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         why: &'static str,
     },
 }
 
 impl Pairing {
-    /// Whether all parts are within their bounds: what [`FromStr`] refuses, nobody should print.
+    /// Checks that all parts are within their limits.
+    ///
+    /// [`FromStr`] makes the same check, so call this before printing a line.
     pub fn validate(&self) -> Result<(), PairingError> {
-        let part = |part, why| Err(PairingError::Part { part, why });
+        let part = |part, why| Err(PairingError::InvalidPart { part, why });
         let site_chars = self.site.chars().count();
         if site_chars == 0 || site_chars > MAX_SITE_CHARS || self.site.chars().any(char::is_control) {
-            return part("a site name", "it needs 1 to 64 characters, none of them a control character");
+            return part("a site name", "it needs 1 to 64 characters and no control characters");
         }
         if self.addresses.is_empty() || self.addresses.len() > MAX_ADDRESSES {
-            return part("a list of addresses", "it needs 1 to 32 of them");
+            return part("a list of addresses", "it needs 1 to 32 addresses");
         }
         if !self.addresses.iter().all(|address| is_host_and_port(address)) {
-            return part("an address", "it is not of the form host:port");
+            return part("an address", "it is not in the form host:port");
         }
         if self.key.is_empty() || self.key.len() > MAX_KEY_BYTES || !self.key.bytes().all(|b| b.is_ascii_graphic()) {
             return part("a key", "it needs 1 to 128 visible ASCII characters");
@@ -98,23 +106,23 @@ impl Pairing {
     }
 }
 
-/// `host:port`, `1.2.3.4:port` or `[v6]:port`; the port is not 0.
+/// Returns `true` for `host:port`, `1.2.3.4:port` and `[v6]:port`, where the port is not 0.
 fn is_host_and_port(address: &str) -> bool {
     let Some((host, port)) = address.rsplit_once(':') else { return false };
     let bracketed = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let host_is_one = match bracketed {
-        // A zone (`fe80::1%eth0`) may follow the address; what it is called is the system's affair.
+    let is_host = match bracketed {
+        // A zone (`fe80::1%eth0`) may follow the address. Only the operating system can check its name.
         Some(inner) => inner.split('%').next().is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
         None => !host.is_empty() && !host.contains(':'),
     };
-    host_is_one
+    is_host
         && address.len() <= MAX_ADDRESS_BYTES
         && address.bytes().all(|byte| byte.is_ascii_graphic())
         && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
 impl fmt::Display for Pairing {
-    /// The line, without a line end. It holds the key: print it where it is meant to be read, and nowhere else.
+    /// Writes the line without a line break. It contains the key: print it only where the operator reads it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = postcard::to_stdvec(self).map_err(|_| fmt::Error)?;
         write!(f, "{PREFIX}{VERSION}:{}", URL_SAFE_NO_PAD.encode(body))
@@ -124,23 +132,23 @@ impl fmt::Display for Pairing {
 impl FromStr for Pairing {
     type Err = PairingError;
 
-    /// Reads a line; blanks around it are forgiven. Never panics.
+    /// Parses a line. Whitespace around it is ignored. Never panics.
     fn from_str(text: &str) -> Result<Self, PairingError> {
         if text.len() > MAX_LINE_BYTES {
             return Err(PairingError::TooLong(text.len()));
         }
-        let rest = text.trim().strip_prefix(PREFIX).ok_or(PairingError::NotALine)?;
-        let (version, body) = rest.split_once(':').ok_or(PairingError::NotALine)?;
+        let rest = text.trim().strip_prefix(PREFIX).ok_or(PairingError::WrongPrefix)?;
+        let (version, body) = rest.split_once(':').ok_or(PairingError::WrongPrefix)?;
         if version != VERSION {
             return Err(PairingError::Version(version.chars().take(16).collect()));
         }
         let bytes = URL_SAFE_NO_PAD
             .decode(body)
-            .map_err(|_| PairingError::Damaged("it has characters that no such line has, or too few"))?;
+            .map_err(|_| PairingError::Damaged("it has foreign characters, or too few characters"))?;
         let (pairing, rest) = postcard::take_from_bytes::<Self>(&bytes)
-            .map_err(|_| PairingError::Damaged("its end is missing, or a character differs"))?;
+            .map_err(|_| PairingError::Damaged("its end is missing, or a character is wrong"))?;
         if !rest.is_empty() {
-            return Err(PairingError::Damaged("something follows its end"));
+            return Err(PairingError::Damaged("there is text after its end"));
         }
         pairing.validate()?;
         Ok(pairing)
@@ -162,9 +170,10 @@ mod tests {
         }
     }
 
+    /// Catches a change of the encoding, after which an office could not read the line of an older barn.
     #[test]
     fn the_line_is_frozen() {
-        // Put together by another program from the field list above.
+        // Assembled by another program from the list of fields above.
         let line = concat!(
             "herdlinx:1:Cm5vcnRoIGJhcm4DETE5Mi4xNjguMS4yMDo1MDAxE1tmZTgwOjoxJWV0aDBdOjUwMDEPYmFybi5sb2NhbDo1",
             "MDAxpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaUHBwcHBwcHBwcHBwcHBwcHL2h4Yl9ra2tra2tra2tra2tra2t",
@@ -175,22 +184,25 @@ mod tests {
         assert!(!line.contains(char::is_whitespace));
     }
 
+    /// Catches a parser that rejects the line ending of a mail or a terminal.
     #[test]
-    fn blanks_around_a_copied_line_are_forgiven() {
+    fn whitespace_around_a_copied_line_is_ignored() {
         assert_eq!(format!("  {}\r\n", pairing()).parse(), Ok(pairing()));
     }
 
+    /// Catches a key in a log or a panic message.
     #[test]
-    fn the_key_is_not_in_the_debug_form() {
+    fn the_debug_output_omits_the_key() {
         let shown = format!("{:?}", pairing());
         assert!(shown.contains("north barn") && !shown.contains("hxb_"), "{shown}");
     }
 
+    /// Catches a message that tells the operator to do the wrong thing.
     #[test]
-    fn each_way_to_be_wrong_has_its_own_error() {
+    fn each_fault_has_its_own_error() {
         let line = pairing().to_string();
         let parse = |text: &str| text.parse::<Pairing>().unwrap_err();
-        assert_eq!(parse("hello"), PairingError::NotALine);
+        assert_eq!(parse("hello"), PairingError::WrongPrefix);
         assert_eq!(parse(&line.replacen(":1:", ":2:", 1)), PairingError::Version("2".into()));
         assert_eq!(parse(&"x".repeat(MAX_LINE_BYTES + 1)), PairingError::TooLong(MAX_LINE_BYTES + 1));
         assert!(matches!(parse(&line[..line.len() - 8]), PairingError::Damaged(_)));
@@ -198,8 +210,9 @@ mod tests {
         assert!(matches!(parse(&line.replace('5', " ")), PairingError::Damaged(_)));
     }
 
+    /// Catches a line that is printed but cannot be read back, and values that no barn can have.
     #[test]
-    fn parts_out_of_their_bounds_are_refused_by_name() {
+    fn invalid_parts_are_named() {
         let refused = |alter: fn(&mut Pairing)| {
             let mut altered = pairing();
             alter(&mut altered);
@@ -209,16 +222,20 @@ mod tests {
         for address in ["barn", "barn:0", "barn:70000", ":5001", "a b:1", "::1:5001", "[zz]:1", "barn:"] {
             let altered = Pairing { addresses: vec![address.into()], ..pairing() };
             let error = altered.validate().unwrap_err();
-            assert!(matches!(error, PairingError::Part { part: "an address", .. }), "{address}: {error}");
+            assert!(matches!(error, PairingError::InvalidPart { part: "an address", .. }), "{address}: {error}");
         }
-        assert!(matches!(refused(|p| p.addresses.clear()), PairingError::Part { part: "a list of addresses", .. }));
-        assert!(matches!(refused(|p| p.site.clear()), PairingError::Part { part: "a site name", .. }));
-        assert!(matches!(refused(|p| p.key = "a b".into()), PairingError::Part { part: "a key", .. }));
+        assert!(matches!(
+            refused(|p| p.addresses.clear()),
+            PairingError::InvalidPart { part: "a list of addresses", .. }
+        ));
+        assert!(matches!(refused(|p| p.site.clear()), PairingError::InvalidPart { part: "a site name", .. }));
+        assert!(matches!(refused(|p| p.key = "a b".into()), PairingError::InvalidPart { part: "a key", .. }));
     }
 
     proptest! {
+        /// Catches a panic on a text that somebody typed.
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(
+        fn any_text_is_parsed_or_refused_without_a_panic(
             text in ".{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let _ = text.parse::<Pairing>();
@@ -226,8 +243,9 @@ mod tests {
             let _ = format!("{PREFIX}{VERSION}:{}", URL_SAFE_NO_PAD.encode(bytes)).parse::<Pairing>();
         }
 
+        /// Catches a valid pairing whose printed line cannot be read back.
         #[test]
-        fn what_is_printed_is_read_back(
+        fn printed_lines_round_trip(
             site in "[a-z]{1,64}", port in 1..=u16::MAX, spki in any::<[u8; 32]>(), key in "[!-~]{1,128}",
         ) {
             let made = Pairing { site, addresses: vec![format!("barn:{port}")], spki_sha256: spki, key, ..pairing() };

@@ -1,22 +1,28 @@
-//! Where one stands in a log: identity, epoch, sequence, digest.
+//! Position in a log: identity of the history, epoch, sequence and digest.
 //!
-//! A [`Position`] is never a bare number: two histories may both have a change 17, and only the digest tells
-//! whether it is the same one.
+//! # Decisions
+//!
+//! - **A [`Position`] is never a bare number.** Two histories may both have a change 17. Only the digest shows that both
+//!   mean the same one.
+//! - **No timestamp decides what to sync.** Clocks jump, and a barn may have none. Sequence and digest tell exactly what
+//!   a follower lacks.
+//! - **Ids of animals and batches are sequences**, namely that of the change that created them. A counter would be one
+//!   more row to keep, and a UUID would bring randomness into a decision.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// The number of a Change: gapless, in the order of commits, the first one is 1. 0 stands before the first.
+/// Number of a change: gapless and in commit order. The first change is 1; 0 is the position before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(pub u64);
 
 impl Sequence {
-    /// Before the first change.
+    /// Position before the first change.
     pub const ZERO: Self = Self(0);
 
-    /// The number of the change after this one.
+    /// Returns the number of the next change.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -29,7 +35,7 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// Counts the writers of one history, from 1.
+/// Number of the writer of a history. Each new writer of the same history gets the next number, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u32);
@@ -40,23 +46,23 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// The text is not the lower-case hexadecimal form of so many bytes.
+/// A text that is not the hexadecimal form of the expected number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected} hexadecimal digits, found `{found}`")]
-pub struct NotHex {
+pub struct HexError {
     expected: usize,
     found: String,
 }
 
-fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], NotHex> {
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let mut bytes = [0; N];
     match hex::decode_to_slice(text, &mut bytes) {
         Ok(()) => Ok(bytes),
-        Err(_) => Err(NotHex { expected: 2 * N, found: text.chars().take(2 * N + 8).collect() }),
+        Err(_) => Err(HexError { expected: 2 * N, found: text.chars().take(2 * N + 8).collect() }),
     }
 }
 
-/// Bytes that are shown, and written to JSON, as lower-case hexadecimal, and kept as they are in postcard.
+/// Defines an array of bytes that is lower-case hexadecimal in text and JSON, and bare bytes in postcard.
 macro_rules! hex_bytes {
     ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
@@ -76,8 +82,8 @@ macro_rules! hex_bytes {
         }
 
         impl FromStr for $name {
-            type Err = NotHex;
-            fn from_str(text: &str) -> Result<Self, NotHex> {
+            type Err = HexError;
+            fn from_str(text: &str) -> Result<Self, HexError> {
                 from_hex(text).map(Self)
             }
         }
@@ -101,25 +107,25 @@ macro_rules! hex_bytes {
 }
 
 hex_bytes! {
-    /// The identity of one history: 128 random bits, drawn when a store is made.
+    /// Identity of one history: 128 random bits, drawn when its store is created.
     StoreId, 16
 }
 
 hex_bytes! {
-    /// A BLAKE3 digest: of the chain over the log, or over the rows that the fold wrote.
+    /// BLAKE3 digest of the chain over the log, or of the rows that the fold wrote.
     Digest, 32
 }
 
-/// A place in a history, with the digest that proves which one.
+/// Place in a history, with the digest that proves which history it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
-    /// The history.
+    /// Identity of the history.
     pub store: StoreId,
-    /// The writer in force at `sequence`; 0 only before the first change.
+    /// Epoch of the writer at `sequence`; 0 only before the first change.
     pub epoch: Epoch,
-    /// The last change included.
+    /// Last change included.
     pub sequence: Sequence,
-    /// The chain digest after that change.
+    /// Chain digest after that change.
     pub digest: Digest,
 }
 
@@ -134,14 +140,16 @@ impl fmt::Display for Position {
 mod tests {
     use super::*;
 
+    /// Catches a parser that accepts a digest of another length, such as one that was cut while copying.
     #[test]
-    fn a_digest_reads_back_from_its_own_text_and_refuses_any_other_length() {
+    fn digests_round_trip_through_text_and_other_texts_are_refused() {
         let digest = Digest([0xa7; 32]);
         assert_eq!(digest.to_string().parse(), Ok(digest));
         assert!("a7a7".parse::<Digest>().is_err());
         assert!("zz".repeat(32).parse::<Digest>().is_err());
     }
 
+    /// Catches a change of the encoding, which is part of stored bytes and of the API.
     #[test]
     fn identities_are_text_in_json_and_bare_bytes_in_postcard() {
         let store = StoreId([0x0f; 16]);

@@ -11,7 +11,7 @@ use crate::verifying::Verifications;
 use axum::Router;
 use futures::FutureExt;
 use herd::clock::{Clock, SystemClock};
-use herd::randomness::{NoRandomness, Randomness, SystemRandomness};
+use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
 use herd::store::{LocalError, LocalFile};
 use service::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, listen};
 use service::door::certificate::{CertificateError, Identity, IdentityFiles};
@@ -71,7 +71,7 @@ pub enum RunError {
     Writer(#[from] WriterFailed),
     /// No random numbers.
     #[error(transparent)]
-    Randomness(#[from] NoRandomness),
+    Randomness(#[from] RandomnessError),
     /// Signals cannot be listened to.
     #[error("listening to signals: {0}")]
     Signals(std::io::Error),
@@ -205,7 +205,7 @@ fn identity(state_dir: &Path, tls: &TlsSettings) -> Result<Identity, RunError> {
     Ok(Identity::load_or_make(&directory, &[])?)
 }
 
-fn follow_settings(settings: &Settings) -> Result<FollowSettings, NoRandomness> {
+fn follow_settings(settings: &Settings) -> Result<FollowSettings, RandomnessError> {
     let mut seed = [0; 8];
     SystemRandomness.fill(&mut seed)?;
     Ok(FollowSettings { sync_interval: settings.sync_interval.get(), seed: u64::from_le_bytes(seed) })

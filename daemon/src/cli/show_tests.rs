@@ -8,7 +8,7 @@ use herd::change::Origin;
 use herd::clock::Clock as _;
 use herd::decide::Rules;
 use herd::position::Sequence;
-use herd::query::GapPlace;
+use herd::query::GapCursor;
 use herd::store::Incoming;
 use serde_json::{Value, json};
 use service::show::{ListRequest, ShowError, ShowRequest, StatusFilter, print, show};
@@ -70,7 +70,7 @@ fn a_request_stands_beside_its_command_on_the_socket() {
     assert!(serde_json::from_str::<ShowRequest>(r#"{"what":"everything"}"#).is_err());
     let gaps = ShowRequest::Gaps(ListRequest {
         limit: 50,
-        next: Some("main/1/hxbchi/118".parse::<GapPlace>().unwrap()),
+        next: Some("main/1/hxbchi/118".parse::<GapCursor>().unwrap()),
         json: false,
         csv: true,
     });

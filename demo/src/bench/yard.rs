@@ -4,7 +4,7 @@ use super::{Budget, Failed, store};
 use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
 use anyhow::Context as _;
 use herd::position::{Digest, Position, Sequence};
-use herd::wire::{Acknowledged, BlobKind, Page, from_blob, kind_of, to_blob};
+use herd::wire::{Acknowledgement, BlobKind, Page, blob_kind, from_blob, to_blob};
 use mirror::link::{HttpsChannel, HttpsLink, Trust};
 use serde_json::{Value, json};
 use service::control::Answer;
@@ -162,13 +162,13 @@ impl Follower {
             let blob = tokio::time::timeout(PAGE_WITHIN, self.channel.receive()).await;
             let blob = blob.with_context(|| format!("change {sequence} did not come within {PAGE_WITHIN:?}"))??;
             let blob = blob.context("the office closed the live connection")?;
-            if kind_of(&blob)? != BlobKind::Page {
+            if blob_kind(&blob)? != BlobKind::Page {
                 continue;
             }
             let came = Instant::now();
             let page: Page = from_blob(&blob)?;
             self.at = page.end.end.sequence;
-            self.channel.send(to_blob(&Acknowledged { durable: page.end.end }).into()).await?;
+            self.channel.send(to_blob(&Acknowledgement { durable: page.end.end }).into()).await?;
             if self.at >= sequence {
                 return Ok(came);
             }

@@ -5,7 +5,7 @@ use herd::change::Change;
 use herd::clock::{Clock, SystemClock};
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
-use herd::wire::{Acknowledged, BarnHead, BlobError, BlobKind, Heartbeat, Page, from_blob, kind_of, to_blob};
+use herd::wire::{Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use mirror::link::HttpsLink;
 use service::lifecycle::Shutdown;
 use service::sync::link::{LIVE_PATH, Link, LinkError, LiveChannel, Opened};
@@ -106,10 +106,10 @@ async fn connection(link: &HttpsLink, clock: &dyn Clock, seen: &watch::Sender<Se
         tokio::select! {
             blob = timeout(SILENCE, channel.receive()) => {
                 let blob = blob.map_err(|_| Ended::Silent)??.ok_or(Ended::Closed)?;
-                if kind_of(&blob)? == BlobKind::Page {
+                if blob_kind(&blob)? == BlobKind::Page {
                     let page: Page = from_blob(&blob)?;
                     seen.send_modify(|seen| seen.take(&page, now_us()));
-                    channel.send(to_blob(&Acknowledged { durable: page.end.end }).into()).await?;
+                    channel.send(to_blob(&Acknowledgement { durable: page.end.end }).into()).await?;
                 }
             }
             _ = beat.tick() => {

@@ -4,7 +4,7 @@ use super::Failure;
 use crate::processes::Client;
 use herd::change::{Change, Outcome};
 use herd::position::Position;
-use herd::wire::{BlobError, BlobKind, ExportEnd, Heartbeat, Page, Schema, from_blob, kind_of, whole_length};
+use herd::wire::{BlobError, BlobKind, ExportEnd, Heartbeat, Page, Schema, blob_kind, blob_length, from_blob};
 use service::sync::link::{BLOB_TYPE, SCHEMA_PATH};
 use service::sync::query::position_text;
 use service::sync::serve::FULL_EXPORT_PATH;
@@ -34,11 +34,11 @@ pub(super) async fn log_after(client: &Client, after: &Position, channel: &str) 
     let answer = client.get(&path, BLOB_TYPE).await?.expect(200)?;
     let (mut log, mut rest, mut at, mut count) = (Log::default(), &answer.body[..], *after, 0);
     loop {
-        let length = whole_length(rest)?.filter(|length| *length <= rest.len());
-        let length = length.ok_or(BlobError::Cut { found: rest.len(), expected: rest.len() + 1 })?;
+        let length = blob_length(rest)?.filter(|length| *length <= rest.len());
+        let length = length.ok_or(BlobError::Truncated { found: rest.len(), expected: rest.len() + 1 })?;
         let (blob, behind) = rest.split_at(length);
         rest = behind;
-        if kind_of(blob)? == BlobKind::ExportEnd {
+        if blob_kind(blob)? == BlobKind::ExportEnd {
             let end: ExportEnd = from_blob(blob)?;
             return if end == (ExportEnd { count, end: at }) { Ok(log) } else { Err(Failure::Export) };
         }

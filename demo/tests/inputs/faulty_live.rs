@@ -4,7 +4,7 @@ use super::office::Pair;
 use super::source::{Lie, LiveLie};
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::Changes;
-use herd::wire::{Acknowledged, ExportEnd, Page, to_blob};
+use herd::wire::{Acknowledgement, ExportEnd, Page, to_blob};
 use mirror::follow::FollowEnd;
 use service::sync::divergence::Divergence;
 
@@ -18,7 +18,7 @@ fn altered(page: &Page, alter: impl FnOnce(&mut Page)) -> Vec<u8> {
 async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
     let pair = Pair::new().await;
     let cases: [(&str, &str, LiveLie); 13] = [
-        ("HTML", "no HerdLinx blob", |_| b"<html>".to_vec()),
+        ("HTML", "not a HerdLinx blob", |_| b"<html>".to_vec()),
         ("nothing", "was cut", |_| Vec::new()),
         ("a cut page", "was cut", |page| to_blob(page)[..60].to_vec()),
         ("a byte too many", "1 bytes follow", |page| [to_blob(page), b"x".to_vec()].concat()),
@@ -37,7 +37,7 @@ async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
             blob[9] = 99;
             blob
         }),
-        ("an acknowledgement", "kind 2", |page| to_blob(&Acknowledged { durable: page.end.end })),
+        ("an acknowledgement", "kind 2", |page| to_blob(&Acknowledgement { durable: page.end.end })),
         ("the end of an export", "kind 5", |page| to_blob(&ExportEnd { count: 1, end: page.end.end })),
         ("a page that skips", "begins after", |page| altered(page, |page| page.after = page.end.end)),
         ("a page far beyond", "begins after", |page| altered(page, |page| page.after.sequence = Sequence(u64::MAX))),

@@ -8,7 +8,7 @@ use axum::response::Response;
 use futures::stream;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::store::Changes;
-use herd::wire::{Acknowledged, BLOB_BYTES, ExportEnd, Page, PageEnd, to_blob};
+use herd::wire::{Acknowledgement, ExportEnd, MAX_BLOB_BYTES, Page, PageEnd, to_blob};
 use mirror::follow::{FollowEnd, LinkState};
 use serde_json::json;
 use service::sync::divergence::Divergence;
@@ -103,27 +103,27 @@ async fn refusals_are_named_with_their_status_and_followed_by_another_try() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_whole_blob_of_a_page_is_not_believed() {
     each_is_survived(&[
-        ("HTML", "no HerdLinx blob", |_| ok(b"<!doctype html><title>Router login</title>".to_vec())),
-        ("JSON", "no HerdLinx blob", |_| ok(br#"{"success":true,"changes":[]}"#.to_vec())),
-        ("nothing", "was cut: 0 bytes", |_| ok(Vec::new())),
+        ("HTML", "not a HerdLinx blob", |_| ok(b"<!doctype html><title>Router login</title>".to_vec())),
+        ("JSON", "not a HerdLinx blob", |_| ok(br#"{"success":true,"changes":[]}"#.to_vec())),
+        ("nothing", "was cut short: 0 of", |_| ok(Vec::new())),
         ("an endless body", "more than", |_| answer(200, endless())),
         ("a body that breaks off", "broke while", |told| {
             let parts = [Ok(Bytes::from(told.blob[..40].to_vec())), Err(std::io::Error::other("reset"))];
             answer(200, Body::from_stream(stream::iter(parts)))
         }),
-        ("the magic alone", "was cut: 8 bytes of 14", |told| ok(told.blob[..8].to_vec())),
-        ("the header alone", "was cut: 14 bytes", |told| ok(told.blob[..HEADER_BYTES].to_vec())),
+        ("the magic alone", "was cut short: 8 of 14 bytes", |told| ok(told.blob[..8].to_vec())),
+        ("the header alone", "was cut short: 14 of", |told| ok(told.blob[..HEADER_BYTES].to_vec())),
         ("cut in the middle", "was cut", |told| ok(told.blob[..told.blob.len() / 2].to_vec())),
         ("cut by its last byte", "was cut", |told| ok(told.blob[..told.blob.len() - 1].to_vec())),
         ("a byte too many", "1 bytes follow", |told| ok([&told.blob, &b"x"[..]].concat())),
         ("two pages in one answer", "bytes follow", |told| ok([told.blob.as_slice(), &told.blob].concat())),
-        ("another magic", "no HerdLinx blob", |told| flipped(&told.blob, 0)),
+        ("another magic", "not a HerdLinx blob", |told| flipped(&told.blob, 0)),
         ("another wire version", "wire version 17", |told| flipped(&told.blob, 8)),
         ("an unknown kind", "kind 17 where one of kind 1", |told| flipped(&told.blob, 9)),
         ("an altered body", "altered on its way", |told| flipped(&told.blob, HEADER_BYTES + 30)),
         ("an altered digest", "altered on its way", |told| flipped(&told.blob, told.blob.len() - 1)),
         ("a heartbeat's kind", "kind 3", |told| flipped_kind(told, 3)),
-        ("an acknowledgement", "kind 2", |told| ok(to_blob(&Acknowledged { durable: told.page.end.end }))),
+        ("an acknowledgement", "kind 2", |told| ok(to_blob(&Acknowledgement { durable: told.page.end.end }))),
         ("the end of an export", "kind 5", |told| ok(to_blob(&ExportEnd { count: 3, end: told.page.end.end }))),
     ])
     .await;
@@ -140,10 +140,10 @@ async fn lying_lengths_are_refused_before_anything_is_kept_for_them() {
     each_is_survived(&[
         ("the longest length", "announces a blob of 4294967295 bytes", |told| with_length(&told.blob, u32::MAX)),
         ("a length beyond any page", "announces", |told| {
-            with_length(&told.blob, u32::try_from(BLOB_BYTES).unwrap() + 1)
+            with_length(&told.blob, u32::try_from(MAX_BLOB_BYTES).unwrap() + 1)
         }),
         ("a length of all that is allowed", "was cut", |told| {
-            with_length(&told.blob, u32::try_from(BLOB_BYTES).unwrap())
+            with_length(&told.blob, u32::try_from(MAX_BLOB_BYTES).unwrap())
         }),
         ("no length", "bytes follow", |told| with_length(&told.blob, 0)),
         ("a byte more", "was cut", |told| {
@@ -152,21 +152,21 @@ async fn lying_lengths_are_refused_before_anything_is_kept_for_them() {
         ("a byte less", "1 bytes follow", |told| {
             with_length(&told.blob, u32::try_from(told.blob.len() - HEADER_BYTES - DIGEST_BYTES).unwrap() - 1)
         }),
-        ("an empty body that fits its digest", "does not read", |told| sealed(&told.blob, b"")),
-        ("a cut body that fits its digest", "does not read", |told| {
+        ("an empty body that fits its digest", "cannot be decoded", |told| sealed(&told.blob, b"")),
+        ("a cut body that fits its digest", "cannot be decoded", |told| {
             sealed(&told.blob, &told.blob[HEADER_BYTES..told.blob.len() - DIGEST_BYTES - 1])
         }),
-        ("a longer body that fits its digest", "does not read", |told| {
+        ("a longer body that fits its digest", "cannot be decoded", |told| {
             let body = &told.blob[HEADER_BYTES..told.blob.len() - DIGEST_BYTES];
             sealed(&told.blob, &[body, b"\0"].concat())
         }),
-        ("more changes than can be", "does not read", |told| {
+        ("more changes than can be", "cannot be decoded", |told| {
             // A page without changes ends with their count, 0.
             let empty = to_blob(&Page { changes: Changes::default(), ..told.page.clone() });
             let body = &empty[HEADER_BYTES..empty.len() - DIGEST_BYTES - 1];
             sealed(&told.blob, &[body, &[0xff; 9], &[0x01]].concat())
         }),
-        ("a change longer than the body", "does not read", |told| {
+        ("a change longer than the body", "cannot be decoded", |told| {
             let empty = to_blob(&Page { changes: Changes::default(), ..told.page.clone() });
             let body = &empty[HEADER_BYTES..empty.len() - DIGEST_BYTES - 1];
             sealed(&told.blob, &[body, &[1, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat())

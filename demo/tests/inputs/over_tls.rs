@@ -5,7 +5,7 @@ use super::router_barn::golden::{OF_ONE_PROCESS, golden_answer, masked};
 use bytes::Bytes;
 use demo::processes::{Barn, BarnSettings, Programs};
 use herd::position::{Position, Sequence};
-use herd::wire::{Acknowledged, to_blob};
+use herd::wire::{Acknowledgement, to_blob};
 use mirror::link::{HttpsLink, Trust};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
@@ -160,7 +160,7 @@ async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_
         ("nothing", Bytes::new()),
         ("a text", Bytes::from_static(b"hello")),
         ("a page", herd_page(head)),
-        ("what was never sent", to_blob(&Acknowledged { durable: beyond }).into()),
+        ("what was never sent", to_blob(&Acknowledgement { durable: beyond }).into()),
         ("more than a follower says", vec![0; 5_000].into()),
     ];
     for (case, blob) in nonsense {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::lazy;
 use herd::position::Sequence;
 use herd::store::Reader;
-use herd::wire::{BlobKind, Page, from_blob, kind_of};
+use herd::wire::{BlobKind, Page, blob_kind, from_blob};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use service::lifecycle::Shutdown;
 use service::sync::OwnStore;
@@ -146,7 +146,7 @@ pub(crate) struct End {
 impl LiveChannel for End {
     async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
         let lie = *self.lie.borrow();
-        let blob = match (lie, kind_of(&blob)) {
+        let blob = match (lie, blob_kind(&blob)) {
             (Lie::Live(lie), Ok(BlobKind::Page)) => {
                 self.lied_live.store(true, Ordering::Relaxed);
                 lie(&from_blob(&blob).unwrap()).into()

@@ -6,7 +6,7 @@ use demo::bench::memory::{Memory, mib};
 use demo::bench::{Budget, yard};
 use demo::processes::{Barn, BarnSettings, Client, Coming};
 use herd::position::{Position, Sequence};
-use herd::wire::{BlobKind, ExportEnd, Page, from_blob, kind_of, whole_length};
+use herd::wire::{BlobKind, ExportEnd, Page, blob_kind, blob_length, from_blob};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use service::sync::link::BLOB_TYPE;
@@ -115,10 +115,10 @@ async fn read_blobs(mut coming: Coming) -> ExportEnd {
     let mut end = None;
     while let Some(piece) = coming.next().await.unwrap() {
         held.extend_from_slice(&piece);
-        while let Some(length) = whole_length(&held).unwrap().filter(|length| *length <= held.len()) {
+        while let Some(length) = blob_length(&held).unwrap().filter(|length| *length <= held.len()) {
             let blob = held.split_to(length);
             assert_eq!(end, None, "nothing comes after the end");
-            if kind_of(&blob).unwrap() == BlobKind::ExportEnd {
+            if blob_kind(&blob).unwrap() == BlobKind::ExportEnd {
                 end = Some(from_blob::<ExportEnd>(&blob).unwrap());
                 continue;
             }

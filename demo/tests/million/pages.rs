@@ -3,7 +3,7 @@
 use crate::herd::{CROWDED, WATCHED, head_after, weighed_in};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
-use herd::query::{GapPlace, HistoryPlace, PageLimit, PayloadFilter, PayloadStatus, QueryError};
+use herd::query::{GapCursor, HistoryCursor, PageLimit, PayloadFilter, PayloadStatus, QueryError};
 use herd::store::{Reader, Reads, Snapshot};
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ pub(crate) const LISTS: [List; 10] = [
     List {
         name: "gaps",
         ask: |of, after, limit| {
-            let place: Option<GapPlace> = after.map(|first| format!("main/1/hxbchi/{first}").parse()).transpose()?;
+            let place: Option<GapCursor> = after.map(|first| format!("main/1/hxbchi/{first}").parse()).transpose()?;
             Ok(of.gaps(place.as_ref(), limit)?.data.len())
         },
         // Round n leaves 3n + 2 to 3n + 3 unheard, but for the last one.
@@ -86,7 +86,7 @@ pub(crate) const LISTS: [List; 10] = [
     },
 ];
 
-fn place(from: Option<u64>) -> Result<Option<HistoryPlace>, QueryError> {
+fn place(from: Option<u64>) -> Result<Option<HistoryCursor>, QueryError> {
     from.map(|sequence| sequence.to_string().parse()).transpose()
 }
 

@@ -1,7 +1,7 @@
 //! What an answer tells, as it stands in a golden file.
 
 use axum::http::{Response, header};
-use herd::wire::{BlobKind, ExportEnd, Page, Schema, from_blob, kind_of, whole_length};
+use herd::wire::{BlobKind, ExportEnd, Page, Schema, blob_kind, blob_length, from_blob};
 use serde_json::{Map, Value, json};
 use service::sync::link::BLOB_TYPE;
 
@@ -42,9 +42,9 @@ pub(crate) fn assert_is_refusal(case: &str, body: &Value) {
 fn blobs_of(mut bytes: &[u8]) -> Value {
     let mut told = Vec::new();
     while !bytes.is_empty() {
-        let length = whole_length(bytes).unwrap().expect("a blob does not end within its header");
+        let length = blob_length(bytes).unwrap().expect("a blob does not end within its header");
         let (blob, rest) = bytes.split_at(length);
-        told.push(match kind_of(blob).unwrap() {
+        told.push(match blob_kind(blob).unwrap() {
             BlobKind::Page => {
                 let page: Page = from_blob(blob).unwrap();
                 json!({"page": {"after": page.after, "end": page.end, "changes": page.changes.len()}})

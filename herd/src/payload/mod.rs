@@ -24,6 +24,7 @@ pub use content::{ContentHash, content_hash, trimmed};
 pub use event::{Event, EventId, EventKind, SourceType, Traits};
 pub use rejection::Rejection;
 pub use tag::Tag;
+pub(crate) use weight::kilograms;
 pub use weight::{MAX_WEIGHT_G, Weight};
 
 /// The longest payload, counted after trimming: what one `LoRa` packet can carry.

@@ -47,6 +47,15 @@ impl Weight {
     }
 }
 
+/// Returns a weight as decimal kilograms without trailing zeros: 245500 becomes `245.5`.
+pub(crate) fn kilograms(weight_g: u32) -> String {
+    let (whole, rest) = (weight_g / GRAMS_PER_KG, weight_g % GRAMS_PER_KG);
+    match rest {
+        0 => whole.to_string(),
+        _ => format!("{whole}.{rest:03}").trim_end_matches('0').to_owned(),
+    }
+}
+
 /// Grams of a decimal number of kilograms; `None` where it is no such number or passes `u32`.
 fn grams_of(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -126,6 +135,12 @@ mod tests {
         for text in texts {
             assert_eq!(Weight::parse(text), Weight::Refused(text.to_owned()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn kilograms_have_no_trailing_zeros() {
+        let texts = [1, 20, 245_500, 300_000, 2_000_000].map(kilograms);
+        assert_eq!(texts, ["0.001", "0.02", "245.5", "300", "2000"]);
     }
 
     #[test]

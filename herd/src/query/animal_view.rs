@@ -2,11 +2,10 @@
 
 use super::QueryError;
 use super::tag_view::{OtherTagView, TagView};
-use super::text::kilograms;
 use crate::change::{AnimalId, BatchId};
 use crate::clock::iso_utc;
 use crate::fold::{KeyRange, Rows, decode};
-use crate::payload::Traits;
+use crate::payload::{Traits, kilograms};
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{

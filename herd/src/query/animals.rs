@@ -107,7 +107,7 @@ impl Snapshot {
 
     /// The animal that wears or wore the tag of this text, in whichever way it is written; else the one with this lid
     /// among the readers of the group `main`, the present era before earlier ones.
-    pub fn animal_by(&self, text: &str) -> Result<Option<AnimalView>, QueryError> {
+    pub fn find_animal(&self, text: &str) -> Result<Option<AnimalView>, QueryError> {
         if let Some(tag) = Tag::new(text) {
             for kind in [TagKind::Lf, TagKind::Epc] {
                 let owner: Option<AnimalId> = self.read(Table::TagOwners, &tag_owner_key(kind, tag.key()))?;

@@ -40,7 +40,7 @@ impl Snapshot {
     }
 
     /// Batches of one source, the latest opened first, from below the id `before`.
-    pub fn batches_of(
+    pub fn batches_by_source(
         &self,
         source: SourceType,
         before: Option<BatchId>,

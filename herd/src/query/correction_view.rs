@@ -65,18 +65,18 @@ impl From<&Corrected> for CorrectionView {
 
 impl CorrectionView {
     /// What was done, as a sentence without its full stop: `animal 2 moved to pen P2`.
-    pub fn what(&self) -> String {
-        self.correction.what(None)
+    pub fn summary(&self) -> String {
+        self.correction.summary(None)
     }
 
     /// The same where `animal` is spoken of anyway: `moved to pen P2`.
-    pub fn what_of(&self, animal: AnimalId) -> String {
-        self.correction.what(Some(animal))
+    pub fn summary_for(&self, animal: AnimalId) -> String {
+        self.correction.summary(Some(animal))
     }
 }
 
 impl CorrectionForm {
-    fn what(&self, spoken_of: Option<AnimalId>) -> String {
+    fn summary(&self, spoken_of: Option<AnimalId>) -> String {
         let is_this = |animal: u64| spoken_of == Some(AnimalId(animal));
         let done_to =
             |animal: u64, done: String| if is_this(animal) { done } else { format!("animal {animal} {done}") };

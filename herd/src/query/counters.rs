@@ -46,7 +46,7 @@ pub struct CounterView {
 
 /// The place of a counter in their list. Reads as `main/1/hxbind`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CounterPlace {
+pub struct CounterCursor {
     reader_group: String,
     reader_era: u32,
     counter: String,
@@ -54,12 +54,12 @@ pub struct CounterPlace {
 
 /// The place of a gap in their list. Reads as `main/1/hxbind/118`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GapPlace {
-    of: CounterPlace,
+pub struct GapCursor {
+    of: CounterCursor,
     first: u64,
 }
 
-impl CounterPlace {
+impl CounterCursor {
     fn key(&self) -> Key {
         reader_key(&self.reader_group, self.reader_era, &self.counter)
     }
@@ -80,17 +80,17 @@ impl CounterPlace {
     }
 }
 
-impl CounterPlace {
+impl CounterCursor {
     /// Group and era.
     pub(super) fn reader(self) -> (String, u32) {
         (self.reader_group, self.reader_era)
     }
 }
 
-impl GapPlace {
+impl GapCursor {
     fn in_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
         let of = key.len().checked_sub(size_of::<u64>()).map(|end| &key[..end]).ok_or_else(|| damaged(table, key))?;
-        Ok(Self { of: CounterPlace::in_key(table, of)?, first: number_at_end(key).unwrap_or_default() })
+        Ok(Self { of: CounterCursor::in_key(table, of)?, first: number_at_end(key).unwrap_or_default() })
     }
 }
 
@@ -98,19 +98,19 @@ fn damaged(table: Table, key: &[u8]) -> RowsError {
     RowsError::Damaged { table: table.name(), key: hex::encode(key) }
 }
 
-impl fmt::Display for CounterPlace {
+impl fmt::Display for CounterCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.reader_group, self.reader_era, self.counter)
     }
 }
 
-impl fmt::Display for GapPlace {
+impl fmt::Display for GapCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.of, self.first)
     }
 }
 
-impl FromStr for CounterPlace {
+impl FromStr for CounterCursor {
     type Err = QueryError;
 
     /// From the right: the name of a reader group may hold a `/`.
@@ -120,38 +120,38 @@ impl FromStr for CounterPlace {
             let (group, era) = rest.rsplit_once('/')?;
             Some(Self { reader_group: group.to_owned(), reader_era: era.parse().ok()?, counter: counter.to_owned() })
         };
-        parts().ok_or_else(|| QueryError::place(text))
+        parts().ok_or_else(|| QueryError::invalid_cursor(text))
     }
 }
 
-impl FromStr for GapPlace {
+impl FromStr for GapCursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
-        let (of, first) = text.rsplit_once('/').ok_or_else(|| QueryError::place(text))?;
-        Ok(Self { of: of.parse()?, first: first.parse().map_err(|_| QueryError::place(text))? })
+        let (of, first) = text.rsplit_once('/').ok_or_else(|| QueryError::invalid_cursor(text))?;
+        Ok(Self { of: of.parse()?, first: first.parse().map_err(|_| QueryError::invalid_cursor(text))? })
     }
 }
 
-impl Serialize for CounterPlace {
+impl Serialize for CounterCursor {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
 }
 
-impl Serialize for GapPlace {
+impl Serialize for GapCursor {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for CounterPlace {
+impl<'de> Deserialize<'de> for CounterCursor {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
 }
 
-impl<'de> Deserialize<'de> for GapPlace {
+impl<'de> Deserialize<'de> for GapCursor {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?.parse().map_err(D::Error::custom)
     }
@@ -159,15 +159,15 @@ impl<'de> Deserialize<'de> for GapPlace {
 
 impl Snapshot {
     /// Counters that were never heard, by reader group, era, counter and number, from above `after`.
-    pub fn gaps(&self, after: Option<&GapPlace>, limit: PageLimit) -> Result<Page<GapView, GapPlace>, QueryError> {
+    pub fn gaps(&self, after: Option<&GapCursor>, limit: PageLimit) -> Result<Page<GapView, GapCursor>, QueryError> {
         let from = after.map_or_else(Key::new, |place| {
-            let CounterPlace { reader_group, reader_era, counter } = &place.of;
+            let CounterCursor { reader_group, reader_era, counter } = &place.of;
             after_key(&gap_key(reader_group, *reader_era, counter, place.first))
         });
         let range = KeyRange { from: &from, to: None, backwards: false, limit: limit.entries() + 1 };
         let mut found = Vec::new();
         for (key, value) in self.range(Table::Gaps, range)? {
-            let place = GapPlace::in_key(Table::Gaps, &key)?;
+            let place = GapCursor::in_key(Table::Gaps, &key)?;
             found.push((GapView::new(&place, decode(Table::Gaps, &key, &value)?), place));
         }
         cut(found, limit, |(_, place)| place.clone()).try_map(|(gap, _)| Ok(gap))
@@ -176,28 +176,28 @@ impl Snapshot {
     /// Event counters, by reader group, era and name, from above `after`.
     pub fn counters(
         &self,
-        after: Option<&CounterPlace>,
+        after: Option<&CounterCursor>,
         limit: PageLimit,
-    ) -> Result<Page<CounterView, CounterPlace>, QueryError> {
+    ) -> Result<Page<CounterView, CounterCursor>, QueryError> {
         let from = after.map_or_else(Key::new, |place| after_key(&place.key()));
         let range = KeyRange { from: &from, to: None, backwards: false, limit: limit.entries() + 1 };
         let mut found = Vec::new();
         for (key, value) in self.range(Table::Counters, range)? {
-            let place = CounterPlace::in_key(Table::Counters, &key)?;
+            let place = CounterCursor::in_key(Table::Counters, &key)?;
             let Counter { lowest, highest } = decode(Table::Counters, &key, &value)?;
             found.push((place, lowest, highest));
         }
         cut(found, limit, |(place, ..)| place.clone()).try_map(|(place, lowest, highest)| {
-            let CounterPlace { reader_group, reader_era, counter } = place;
+            let CounterCursor { reader_group, reader_era, counter } = place;
             Ok(CounterView { reader_group, reader_era, counter, lowest, highest })
         })
     }
 }
 
 impl GapView {
-    fn new(place: &GapPlace, last: u64) -> Self {
+    fn new(place: &GapCursor, last: u64) -> Self {
         let first = place.first;
-        let CounterPlace { reader_group, reader_era, counter } = place.of.clone();
+        let CounterCursor { reader_group, reader_era, counter } = place.of.clone();
         let text = if first == last { format!("{first} never heard") } else { format!("{first}-{last} never heard") };
         Self {
             reader_group,

@@ -9,20 +9,22 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// A page of no size that is given.
-    #[error("a page holds 1 to {} entries, and {asked} were asked for", super::MAX_PAGE_ENTRIES)]
-    Limit {
-        /// What was asked for.
-        asked: u64,
+    #[error("a page holds 1 to {max} entries, and {requested} were asked for")]
+    InvalidLimit {
+        /// The requested number.
+        requested: u64,
+        /// The maximum.
+        max: u32,
     },
     /// A cursor that no page has given.
     #[error("`{found}` is no place to go on from: take `next` of the page before as it stands")]
-    Place {
+    InvalidCursor {
         /// What was given, cut at 64 characters.
         found: String,
     },
     /// A cursor into the history of an animal that names a change of another.
     #[error("change {sequence} is not of animal {animal}: take `next` of the page before as it stands")]
-    NotOfAnimal {
+    ForeignCursor {
         /// The change that the cursor names.
         sequence: Sequence,
         /// The animal that was asked about.
@@ -34,8 +36,8 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    pub(super) fn place(found: &str) -> Self {
-        Self::Place { found: found.chars().take(64).collect() }
+    pub(super) fn invalid_cursor(found: &str) -> Self {
+        Self::InvalidCursor { found: found.chars().take(64).collect() }
     }
 }
 

@@ -1,9 +1,8 @@
 //! Events as they are shown.
 
 use super::tag_view::TagView;
-use super::text::kilograms;
 use crate::change::TagUse;
-use crate::payload::{Event, Traits, Weight};
+use crate::payload::{Event, Traits, Weight, kilograms};
 use serde::Serialize;
 
 /// What a payload says happened to an animal.

@@ -6,10 +6,10 @@
 
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
-use super::text::kilograms;
 use super::{CorrectionView, Page, PageLimit, QueryError};
 use crate::change::{Accepted, AnimalId, Change, Corrected, Correction, Origin, Outcome};
 use crate::clock::{ClockReading, iso_utc};
+use crate::payload::kilograms;
 use crate::position::Sequence;
 use crate::store::{Snapshot, StoreError};
 use serde::{Serialize, Serializer};
@@ -23,16 +23,16 @@ const MAX_WALKS: usize = 256;
 /// Where a history goes on: the changes to tell next, the latest of each walk. Reads as `118`, or as `118,97` while an
 /// animal and one that went up in it are told side by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HistoryPlace(BTreeSet<Sequence>);
+pub struct HistoryCursor(BTreeSet<Sequence>);
 
-impl fmt::Display for HistoryPlace {
+impl fmt::Display for HistoryCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sequences: Vec<_> = self.0.iter().rev().map(ToString::to_string).collect();
         f.write_str(&sequences.join(","))
     }
 }
 
-impl FromStr for HistoryPlace {
+impl FromStr for HistoryCursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
@@ -40,13 +40,13 @@ impl FromStr for HistoryPlace {
         let sequences: BTreeSet<_> = parts.iter().filter_map(|part| part.parse().ok()).map(Sequence).collect();
         // Each part is a number of its own, and there are not too many.
         if sequences.len() < parts.len() || parts.len() > MAX_WALKS {
-            return Err(QueryError::place(text));
+            return Err(QueryError::invalid_cursor(text));
         }
         Ok(Self(sequences))
     }
 }
 
-impl Serialize for HistoryPlace {
+impl Serialize for HistoryCursor {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
@@ -59,7 +59,7 @@ pub enum HistoryEntry {
     /// A payload told it.
     Event(Box<EventEntry>),
     /// A person corrected it.
-    Corrected(Box<CorrectedEntry>),
+    Correction(Box<CorrectionEntry>),
 }
 
 /// A payload's event in the history of its animal.
@@ -104,7 +104,7 @@ pub struct EventEntry {
 
 /// A correction in the history of its animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CorrectedEntry {
+pub struct CorrectionEntry {
     /// The change.
     pub sequence: Sequence,
     /// `corrected`, where an event tells what it is.
@@ -119,7 +119,7 @@ impl HistoryEntry {
     pub fn sequence(&self) -> Sequence {
         match self {
             Self::Event(entry) => entry.sequence,
-            Self::Corrected(entry) => entry.sequence,
+            Self::Correction(entry) => entry.sequence,
         }
     }
 }
@@ -186,7 +186,7 @@ impl Walk<'_> {
         }
         // A place that somebody made up must not tell the history of another animal.
         if !is_own {
-            return Err(QueryError::NotOfAnimal { sequence, animal: self.animal });
+            return Err(QueryError::ForeignCursor { sequence, animal: self.animal });
         }
         Ok(Some(Step { sequence, told: self.told(sequence, change)?.ok_or_else(lost)? }))
     }
@@ -225,8 +225,8 @@ impl Walk<'_> {
         Ok(Some(Told::Event(Box::new(EventTold { of, received, origin, accepted, voided_by, correction }))))
     }
 
-    fn place(self) -> Option<HistoryPlace> {
-        (!self.ahead.is_empty()).then_some(HistoryPlace(self.ahead))
+    fn place(self) -> Option<HistoryCursor> {
+        (!self.ahead.is_empty()).then_some(HistoryCursor(self.ahead))
     }
 }
 
@@ -250,9 +250,9 @@ impl Snapshot {
     pub fn history(
         &self,
         animal: AnimalId,
-        from: Option<HistoryPlace>,
+        from: Option<HistoryCursor>,
         limit: PageLimit,
-    ) -> Result<Option<Page<HistoryEntry, HistoryPlace>>, QueryError> {
+    ) -> Result<Option<Page<HistoryEntry, HistoryCursor>>, QueryError> {
         let Some(mut walk) = self.walk(animal, from)? else { return Ok(None) };
         let mut names = BatchNames::default();
         let mut data = Vec::new();
@@ -268,9 +268,9 @@ impl Snapshot {
     pub fn weights(
         &self,
         animal: AnimalId,
-        from: Option<HistoryPlace>,
+        from: Option<HistoryCursor>,
         limit: PageLimit,
-    ) -> Result<Option<Page<WeightView, HistoryPlace>>, QueryError> {
+    ) -> Result<Option<Page<WeightView, HistoryCursor>>, QueryError> {
         let Some(mut walk) = self.walk(animal, from)? else { return Ok(None) };
         let mut data = Vec::new();
         let mut steps = 0;
@@ -289,11 +289,11 @@ impl Snapshot {
         Ok(Some(Page { data, next: walk.place() }))
     }
 
-    fn walk(&self, animal: AnimalId, from: Option<HistoryPlace>) -> Result<Option<Walk<'_>>, QueryError> {
+    fn walk(&self, animal: AnimalId, from: Option<HistoryCursor>) -> Result<Option<Walk<'_>>, QueryError> {
         let Some((id, row)) = self.animal_row(animal)? else { return Ok(None) };
         let ahead = from.map_or_else(|| BTreeSet::from([row.last]), |place| place.0);
         if let Some(beyond) = ahead.last().filter(|sequence| **sequence > row.last) {
-            return Err(QueryError::NotOfAnimal { sequence: *beyond, animal: id });
+            return Err(QueryError::ForeignCursor { sequence: *beyond, animal: id });
         }
         Ok(Some(Walk { snapshot: self, animal: id, parts: BTreeSet::new(), ahead }))
     }
@@ -303,7 +303,7 @@ impl Snapshot {
         let event = match step.told {
             Told::Corrected(corrected) => {
                 let correction = CorrectionView::from(&*corrected);
-                return Ok(HistoryEntry::Corrected(Box::new(CorrectedEntry {
+                return Ok(HistoryEntry::Correction(Box::new(CorrectionEntry {
                     sequence,
                     kind: "corrected",
                     correction,

@@ -11,7 +11,7 @@ mod animal_view;
 mod animals;
 mod batch_view;
 mod batches;
-mod changes;
+mod change_view;
 mod correction_view;
 mod counters;
 mod error;
@@ -22,26 +22,23 @@ mod payload_view;
 mod payloads;
 mod proposals;
 mod tag_view;
-mod text;
 mod totals;
 
 pub use animal_view::{AnimalView, BatchName, MAX_TAGS_SHOWN};
 pub use batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_VALUES, NumberedBatch, OtherBatch};
 pub use batches::MemberView;
-pub use changes::{ChangeBody, ChangeView, KindName, LateEventView, Placed, PreviousChange};
+pub use change_view::{ChangeBody, ChangeView, KindName, LateEventView, Placement, PreviousChange};
 pub use correction_view::CorrectionView;
-pub use counters::{CounterPlace, CounterView, GapPlace, GapView};
+pub use counters::{CounterCursor, CounterView, GapCursor, GapView};
 pub use error::QueryError;
 pub use event_view::EventView;
-pub use history::{CorrectedEntry, EventEntry, HistoryEntry, HistoryPlace, WeightView};
+pub use history::{CorrectionEntry, EventEntry, HistoryCursor, HistoryEntry, WeightView};
 pub use page::{DEFAULT_PAGE_ENTRIES, MAX_PAGE_ENTRIES, Page, PageLimit};
 pub use payload_view::{PayloadStatus, PayloadView};
 pub use payloads::PayloadFilter;
-pub use proposals::{COLLISIONS_PROPOSE, ReaderEraProposal};
+pub use proposals::{MIN_PROPOSAL_COLLISIONS, ReaderEraProposal};
 pub use tag_view::{OtherTagView, TagView};
 pub use totals::TotalsView;
-
-pub(crate) use text::kilograms;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -20,7 +20,7 @@ impl PageLimit {
     pub fn new(entries: u64) -> Result<Self, QueryError> {
         match u32::try_from(entries) {
             Ok(entries @ 1..=MAX_PAGE_ENTRIES) => Ok(Self(entries)),
-            _ => Err(QueryError::Limit { asked: entries }),
+            _ => Err(QueryError::InvalidLimit { requested: entries, max: MAX_PAGE_ENTRIES }),
         }
     }
 

@@ -1,11 +1,12 @@
 //! Payloads as they are shown.
 
 use super::event_view::EventView;
-use super::text::{base64, decibels};
 use crate::change::{Accepted, AnimalId, BatchId, Outcome, Received};
 use crate::clock::iso_utc;
 use crate::payload::content_hash;
 use crate::position::Sequence;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 /// What became of a payload. A duplicate is not kept, so that none is shown.
@@ -139,5 +140,30 @@ impl PayloadView {
         self.animal = Some(accepted.animal);
         self.batch = accepted.batch.map(|named| named.batch);
         self.event = Some(EventView::from(accepted.event));
+    }
+}
+
+/// Returns bytes in standard base64.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Returns quarters of a decibel as decimal decibels: -7 becomes `-1.75`.
+fn decibels(quarters: i16) -> String {
+    let sign = if quarters < 0 { "-" } else { "" };
+    let quarters = quarters.unsigned_abs();
+    let fraction = ["", ".25", ".5", ".75"][usize::from(quarters % 4)];
+    format!("{sign}{}{fraction}", quarters / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a rounded fraction and a lost sign, which `-0.25` alone can show.
+    #[test]
+    fn decibels_are_exact() {
+        let texts = [-7, -4, -1, 0, 1, 30, i16::MIN].map(decibels);
+        assert_eq!(texts, ["-1.75", "-1", "-0.25", "0", "0.25", "7.5", "-8192"]);
     }
 }

@@ -1,7 +1,7 @@
 //! What the daemon proposes and only a person can decide.
 
 use super::QueryError;
-use super::counters::CounterPlace;
+use super::counters::CounterCursor;
 use crate::fold::{KeyRange, Rows, decode};
 use crate::position::Sequence;
 use crate::store::Snapshot;
@@ -9,7 +9,7 @@ use crate::tables::{Collisions, Table};
 use serde::Serialize;
 
 /// After so many event ids that came again with another content, a reader was probably replaced.
-pub const COLLISIONS_PROPOSE: u64 = 5;
+pub const MIN_PROPOSAL_COLLISIONS: u64 = 5;
 /// So many reader eras are looked at; a yard has a handful.
 const ERAS_LOOKED_AT: usize = 1_000;
 
@@ -35,9 +35,9 @@ impl Snapshot {
         let mut proposals = Vec::new();
         for (key, value) in self.range(Table::Collisions, range)? {
             let Collisions { count, last } = decode(Table::Collisions, &key, &value)?;
-            let (reader_group, reader_era) = CounterPlace::in_key(Table::Collisions, &key)?.reader();
+            let (reader_group, reader_era) = CounterCursor::in_key(Table::Collisions, &key)?.reader();
             let present: u32 = self.read(Table::ReaderEras, reader_group.as_bytes())?.unwrap_or(1);
-            if count >= COLLISIONS_PROPOSE && reader_era == present {
+            if count >= MIN_PROPOSAL_COLLISIONS && reader_era == present {
                 let text = format!(
                     "{count} event ids of readers {reader_group} came again with another content: if a reader was \
                      replaced or counts from 1 again, start a new reader era"

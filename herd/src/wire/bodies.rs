@@ -1,86 +1,80 @@
-//! The bodies of the blobs, wire version 1. The order of fields is frozen.
+//! Bodies of the blobs in wire version 1. The order of their fields is frozen.
 
-use super::BlobKind;
+use super::blob::{BlobKind, Body};
 use crate::position::{Digest, Position, Sequence};
 use crate::store::{Changes, Head, RunOfChanges};
 use serde::{Deserialize, Serialize};
 
-/// A type that is the body of one kind of blob.
-pub trait Body {
-    /// Which.
-    const KIND: BlobKind;
-}
-
-/// The history's own barn, as far as the sender knows: a mirror passes on what it heard.
+/// State of the barn that writes the history, as far as the sender knows it. A mirror passes on what the barn told it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BarnHead {
-    /// The last change that the barn was heard to hold.
+    /// Last change that the barn reported.
     pub head: Sequence,
-    /// How long ago that was heard, milliseconds; 0 at the barn itself, none where it never was.
+    /// Age of that report in milliseconds; 0 at the barn itself, `None` if there was no report yet.
     pub age_ms: Option<u64>,
-    /// Payloads that the barn counted as duplicates, in all.
+    /// Total number of payloads that the barn counted as duplicates.
     pub duplicates: u64,
 }
 
-/// Where the sender of a page stands.
+/// End of a page, and the state of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageEnd {
-    /// The position that the changes lead to.
+    /// Position after the last change of the page.
     pub end: Position,
-    /// The last change that the sender holds: how many more there are.
+    /// Last change that the sender holds; shows how many more there are.
     pub head: Sequence,
-    /// The history's own barn.
+    /// State of the barn that writes the history.
     pub barn: BarnHead,
 }
 
-/// Changes in order, without a gap.
+/// Consecutive changes of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// The position that they continue.
+    /// Position before the first change.
     pub after: Position,
-    /// The position that they lead to, and what lies beyond.
+    /// Position after the last change, and the state of the sender.
     pub end: PageEnd,
-    /// Their stored bytes.
+    /// Stored bytes of the changes.
     pub changes: Changes,
 }
 
-/// What is durable at the follower.
+/// Progress of a follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acknowledged {
-    /// The last change, with its digest.
+pub struct Acknowledgement {
+    /// Position up to which the follower's log is durable.
     pub durable: Position,
 }
 
-/// A sign of life, sent by both sides.
+/// A sign of life, which both sides send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// What is durable at the sender.
+    /// Position up to which the sender's log is durable.
     pub position: Position,
-    /// The last change in its tables.
+    /// Last change in the sender's tables.
     pub folded: Sequence,
-    /// By which fold; digests of two folds are not compared.
+    /// Version of the fold that wrote the tables. Digests of two versions are not compared.
     pub fold_version: u32,
-    /// The fold digest at `folded`.
+    /// Fold digest at `folded`.
     pub fold_digest: Digest,
-    /// The history's own barn.
+    /// State of the barn that writes the history.
     pub barn: BarnHead,
 }
 
-/// What a source holds and speaks.
+/// State of a source, and the wire version that it uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
-    /// The version of the blobs.
+    /// Version of the blobs.
     pub wire_version: u8,
-    /// Where it stands.
+    /// Positions and digests of the source.
     pub state: Heartbeat,
 }
 
-/// The end of a full export: proves that nothing is missing.
+/// End of a full export. Its presence proves that the export is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportEnd {
-    /// How many changes the pages held.
+    /// Number of changes on all pages.
     pub count: u64,
-    /// The position that they lead to.
+    /// Position after the last change.
     pub end: Position,
 }
 
@@ -88,8 +82,8 @@ impl Body for Page {
     const KIND: BlobKind = BlobKind::Page;
 }
 
-impl Body for Acknowledged {
-    const KIND: BlobKind = BlobKind::Acknowledged;
+impl Body for Acknowledgement {
+    const KIND: BlobKind = BlobKind::Acknowledgement;
 }
 
 impl Body for Heartbeat {
@@ -105,13 +99,13 @@ impl Body for ExportEnd {
 }
 
 impl Page {
-    /// A page of these changes.
+    /// Makes a page of a run of changes.
     #[must_use]
     pub fn new(run: RunOfChanges, head: Sequence, barn: BarnHead) -> Self {
         Self { after: run.after, end: PageEnd { end: run.end, head, barn }, changes: run.changes }
     }
 
-    /// Its changes, to be applied.
+    /// Returns the changes as a run that a store can apply.
     #[must_use]
     pub fn into_run(self) -> RunOfChanges {
         RunOfChanges { after: self.after, changes: self.changes, end: self.end.end }
@@ -119,9 +113,9 @@ impl Page {
 }
 
 impl Heartbeat {
-    /// What a store that stands at `head` says.
+    /// Makes the heartbeat of a store with this head.
     #[must_use]
-    pub fn of(head: &Head, barn: BarnHead) -> Self {
+    pub fn new(head: &Head, barn: BarnHead) -> Self {
         Self {
             position: head.position,
             folded: head.folded,

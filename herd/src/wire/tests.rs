@@ -1,4 +1,4 @@
-//! Golden bytes, and what becomes of bytes that are none of ours.
+//! Golden bytes of the blobs, and the refusal of bytes that are not a blob.
 
 use super::*;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
@@ -16,6 +16,7 @@ fn page() -> Page {
     Page { after: position(4), end: PageEnd { end: position(6), head: Sequence(300), barn }, changes }
 }
 
+/// Catches a change of the header or of a page's field order, which would cut off every follower of another build.
 #[test]
 fn the_bytes_of_a_page_are_frozen() {
     let (store, one) = ("01".repeat(16), "01");
@@ -48,6 +49,7 @@ fn the_bytes_of_a_page_are_frozen() {
     assert_eq!(hex::encode(to_blob(&page())), hex::encode(expected));
 }
 
+/// Catches a change of the field order of any other body.
 #[test]
 fn the_bytes_of_the_small_blobs_are_frozen() {
     let heartbeat = Heartbeat {
@@ -58,11 +60,11 @@ fn the_bytes_of_the_small_blobs_are_frozen() {
         barn: BarnHead::default(),
     };
     let at = |n: &str| ["01".repeat(16).as_str(), "01", n, &n.repeat(32)].concat();
-    let of_heartbeat = [at("06").as_str(), "05", "01", &"09".repeat(32), "000000"].concat();
+    let heartbeat_body = [at("06").as_str(), "05", "01", &"09".repeat(32), "000000"].concat();
     let golden = [
-        (to_blob(&Acknowledged { durable: position(6) }), "02", at("06")),
-        (to_blob(&heartbeat), "03", of_heartbeat.clone()),
-        (to_blob(&Schema { wire_version: 1, state: heartbeat }), "04", ["01", of_heartbeat.as_str()].concat()),
+        (to_blob(&Acknowledgement { durable: position(6) }), "02", at("06")),
+        (to_blob(&heartbeat), "03", heartbeat_body.clone()),
+        (to_blob(&Schema { wire_version: 1, state: heartbeat }), "04", ["01", heartbeat_body.as_str()].concat()),
         (to_blob(&ExportEnd { count: 7, end: position(6) }), "05", ["07", at("06").as_str()].concat()),
     ];
     for (blob, kind, body) in golden {
@@ -72,12 +74,13 @@ fn the_bytes_of_the_small_blobs_are_frozen() {
     }
 }
 
+/// Catches a decoder that accepts a damaged blob, or one of another kind.
 #[test]
-fn every_cut_every_flipped_bit_and_every_byte_too_many_is_found() {
+fn truncated_altered_and_overlong_blobs_are_refused() {
     let blob = to_blob(&page());
     assert_eq!(from_blob::<Page>(&blob), Ok(page()));
     for end in 0..blob.len() {
-        assert!(matches!(from_blob::<Page>(&blob[..end]), Err(BlobError::Cut { .. })), "cut at {end}");
+        assert!(matches!(from_blob::<Page>(&blob[..end]), Err(BlobError::Truncated { .. })), "cut at {end}");
     }
     for at in 0..blob.len() {
         let mut altered = blob.clone();
@@ -89,19 +92,21 @@ fn every_cut_every_flipped_bit_and_every_byte_too_many_is_found() {
     assert_eq!(from_blob::<Schema>(&blob), Err(BlobError::Kind { found: 1, expected: 4 }));
 }
 
+/// Catches an allocation of whatever length a hostile peer announces.
 #[test]
-fn a_hostile_length_is_refused_before_anything_is_read() {
+fn a_hostile_length_is_refused_from_the_header_alone() {
     let mut blob = to_blob(&page());
     blob[10..14].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert_eq!(whole_length(&blob), Err(BlobError::TooLong { bytes: u32::MAX as usize }));
+    assert_eq!(blob_length(&blob), Err(BlobError::TooLong { bytes: u32::MAX as usize }));
 }
 
 proptest! {
+    /// Catches a panic on input from the network.
     #[test]
-    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), with_magic: bool) {
+    fn arbitrary_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), with_magic: bool) {
         let bytes = if with_magic { [b"HERDLINX\x01\x01".as_slice(), &bytes].concat() } else { bytes };
         prop_assert!(from_blob::<Page>(&bytes).is_err());
-        let _ = kind_of(&bytes);
-        let _ = whole_length(&bytes);
+        let _ = blob_kind(&bytes);
+        let _ = blob_length(&bytes);
     }
 }

@@ -54,7 +54,7 @@ fn a_read_that_was_told_of_the_wrong_animal_is_voided_and_accepted_for_the_right
         let page = page.history(AnimalId(animal), None, PageLimit::default()).unwrap().unwrap();
         let entry = |entry: &HistoryEntry| match entry {
             HistoryEntry::Event(event) => (event.sequence.0, event.voided_by.map(|by| by.0)),
-            HistoryEntry::Corrected(corrected) => (corrected.sequence.0, None),
+            HistoryEntry::Correction(corrected) => (corrected.sequence.0, None),
         };
         page.data.iter().map(entry).collect::<Vec<_>>()
     };

@@ -9,7 +9,7 @@ use crate::voids::{played, successor};
 use crate::world::all_rows;
 use herd::change::{AnimalId, BatchId, Change, Outcome};
 use herd::position::Sequence;
-use herd::query::{HistoryPlace, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError};
+use herd::query::{HistoryCursor, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError};
 use herd::store::Snapshot;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -38,7 +38,7 @@ fn limit(entries: u64) -> PageLimit {
 
 /// The changes of an animal's history, the latest first, on pages of this size.
 pub(crate) fn history(snapshot: &Snapshot, animal: u64, entries: u64, changes: u64) -> Result<Vec<u64>, String> {
-    let page = |from: Option<HistoryPlace>| {
+    let page = |from: Option<HistoryCursor>| {
         // As it travels in a URL.
         let from = from.map(|place| place.to_string().parse()).transpose()?;
         Ok(snapshot.history(AnimalId(animal), from, limit(entries))?.unwrap_or(Page { data: Vec::new(), next: None }))

@@ -8,7 +8,8 @@ use herd::clock::Clock;
 use herd::position::Position;
 use herd::store::{Applied, ApplyError, StoreError};
 use herd::wire::{
-    Acknowledged, BLOB_BYTES, BarnHead, BlobError, BlobKind, Heartbeat, PAGE_CHANGES, Page, from_blob, kind_of, to_blob,
+    Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
+    from_blob, to_blob,
 };
 use service::sync::divergence::{Divergence, judge};
 use service::sync::link::{Answer, CHANGES_PATH, LIVE_PATH, Link, LinkError, LiveChannel, Opened};
@@ -135,9 +136,9 @@ impl<L: Link> Exchange<L> {
     async fn pull(&mut self, from: Position, fresh: bool) -> Result<Page, Interrupted> {
         // Nothing held yet is asked for with the history's identity all the same: a barn that holds another history
         // must say so, and not fill this copy with it.
-        let query = ChangesQuery { position: Some(from), limit: PAGE_CHANGES, wait_s: 0 };
+        let query = ChangesQuery { position: Some(from), limit: MAX_PAGE_CHANGES, wait_s: 0 };
         let path = format!("{CHANGES_PATH}{}", query.to_text());
-        let answer = self.link.get(&path, fresh, BLOB_BYTES, PULL_TIMEOUT_MS).await?;
+        let answer = self.link.get(&path, fresh, MAX_BLOB_BYTES, PULL_TIMEOUT_MS).await?;
         if answer.status != 200 {
             return Err(self.refused(&answer));
         }
@@ -190,7 +191,7 @@ impl<L: Link> Exchange<L> {
                 applied = oldest(&mut live.applying), if !live.applying.is_empty() => {
                     let (end, outcome) = applied;
                     self.applied(outcome)?;
-                    live.channel.send(to_blob(&Acknowledged { durable: end }).into()).await?;
+                    live.channel.send(to_blob(&Acknowledgement { durable: end }).into()).await?;
                 }
                 blob = live.channel.receive() => match blob? {
                     Some(blob) => self.take(&mut live, &blob).await?,
@@ -203,7 +204,7 @@ impl<L: Link> Exchange<L> {
 
     async fn take<C: LiveChannel>(&mut self, live: &mut Live<C>, blob: &Bytes) -> Result<(), Interrupted> {
         live.last_heard = Instant::now();
-        match kind_of(blob)? {
+        match blob_kind(blob)? {
             BlobKind::Page => {
                 let page: Page = from_blob(blob)?;
                 self.status.send_modify(|status| status.total_syncs += 1);
@@ -235,7 +236,7 @@ impl<L: Link> Exchange<L> {
             }
         }
         let barn = self.status.borrow().barn.map_or_else(BarnHead::default, |heard| heard.passed_on());
-        let heartbeat = Heartbeat::of(&self.store.reader().head(), barn);
+        let heartbeat = Heartbeat::new(&self.store.reader().head(), barn);
         Ok(live.channel.send(to_blob(&heartbeat).into()).await?)
     }
 

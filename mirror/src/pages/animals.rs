@@ -8,7 +8,7 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
-use herd::query::{AnimalView, CorrectionView, HistoryEntry, HistoryPlace, PageLimit, TotalsView, WeightView};
+use herd::query::{AnimalView, CorrectionView, HistoryCursor, HistoryEntry, PageLimit, TotalsView, WeightView};
 use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
@@ -89,7 +89,7 @@ struct AnimalPage {
     weights: Vec<WeightView>,
     history: Vec<HistoryEntry>,
     /// Goes on in the history.
-    next: Option<HistoryPlace>,
+    next: Option<HistoryCursor>,
 }
 
 impl AnimalPage {
@@ -112,7 +112,7 @@ impl AnimalPage {
 
     /// What a correction in its history did.
     fn done(&self, correction: &CorrectionView) -> String {
-        correction.what_of(self.animal.id)
+        correction.summary_for(self.animal.id)
     }
 }
 
@@ -120,7 +120,7 @@ impl AnimalPage {
 pub(super) fn one(visit: &Visit) -> Result<Response, ApiError> {
     let query: HistoryQuery = visit.asked.query()?;
     let limit = limit(query.limit)?;
-    let from = place::<HistoryPlace>(query.from.as_deref())?;
+    let from = place::<HistoryCursor>(query.from.as_deref())?;
     let id = AnimalId(visit.asked.number("id")?);
     let unknown = || ApiError::not_found(format!("there is no animal with the id {id}"));
     let snapshot = visit.snapshot()?;

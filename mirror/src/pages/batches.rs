@@ -95,7 +95,7 @@ impl BatchPage {
     /// What the correction was that closed it, where that was not to close it.
     fn closed_as(&self) -> Option<String> {
         let by_the_way = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
-        self.closed_by_correction.as_ref().filter(by_the_way).map(CorrectionView::what)
+        self.closed_by_correction.as_ref().filter(by_the_way).map(CorrectionView::summary)
     }
 }
 

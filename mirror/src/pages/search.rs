@@ -44,7 +44,7 @@ pub(super) fn search(visit: &Visit) -> Result<Response, ApiError> {
         return Err(ApiError::bad_request("type a tag, a lid or the number of a batch"));
     }
     let snapshot = visit.snapshot()?;
-    if let Some(animal) = snapshot.animal_by(text).map_err(refusal)? {
+    if let Some(animal) = snapshot.find_animal(text).map_err(refusal)? {
         return Ok(lead_to(&visit.path(&format!("/animals/{}", animal.id))));
     }
     if let Some(found) = snapshot.batch_by_number(text).map_err(refusal)? {

@@ -9,7 +9,7 @@ use super::words;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
-use herd::query::{CounterView, GapPlace, GapView, Page, PageLimit, ReaderEraProposal, TotalsView};
+use herd::query::{CounterView, GapCursor, GapView, Page, PageLimit, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
@@ -45,7 +45,7 @@ struct StatusPage {
     counters: Vec<CounterView>,
     gaps: Vec<GapView>,
     /// Goes on in the gaps.
-    next: Option<GapPlace>,
+    next: Option<GapCursor>,
 }
 
 impl StatusPage {
@@ -64,7 +64,7 @@ impl StatusPage {
 pub(super) fn page(visit: &Visit) -> Result<Response, ApiError> {
     let query: StatusQuery = visit.asked.query()?;
     let limit = limit(query.limit)?;
-    let after = place::<GapPlace>(query.after.as_deref())?;
+    let after = place::<GapCursor>(query.after.as_deref())?;
     let (mut totals, mut counters, mut gaps) = (None, Vec::new(), Page { data: Vec::new(), next: None });
     let mut proposals = Vec::new();
     if visit.has_copy() {

@@ -4,7 +4,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use herd::randomness::{NoRandomness, Randomness};
+use herd::randomness::{Randomness, RandomnessError};
 
 /// Random bytes in a secret.
 pub const SECRET_BYTES: usize = 32;
@@ -28,7 +28,7 @@ pub struct Secret(String);
 
 impl Secret {
     /// Generates a secret that starts with `prefix`.
-    pub(super) fn generate(prefix: &str, randomness: &mut dyn Randomness) -> Result<Self, NoRandomness> {
+    pub(super) fn generate(prefix: &str, randomness: &mut dyn Randomness) -> Result<Self, RandomnessError> {
         let mut bytes = [0; SECRET_BYTES];
         randomness.fill(&mut bytes)?;
         Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))

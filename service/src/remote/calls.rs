@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use herd::change::{AnimalId, BatchId};
 use herd::clock::Clock;
 use herd::position::Sequence;
-use herd::query::{GapPlace, Page, PageLimit, PayloadFilter, PayloadView, QueryError, TotalsView};
+use herd::query::{GapCursor, Page, PageLimit, PayloadFilter, PayloadView, QueryError, TotalsView};
 use herd::store::{Reader, Snapshot};
 use serde::Serialize;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Desk {
 
 pub(super) async fn status(State(desk): State<Desk>, uri: Uri) -> Answer {
     let StatusQuery { after, limit: entries } = query(&uri)?;
-    let (after, limit) = (after.as_deref().map(str::parse::<GapPlace>).transpose()?, limit(entries)?);
+    let (after, limit) = (after.as_deref().map(str::parse::<GapCursor>).transpose()?, limit(entries)?);
     desk.apart(move |desk| {
         let (mut store, mut next) = (None, None);
         if let Some(reader) = desk.remote.reader() {
@@ -95,7 +95,7 @@ pub(super) async fn batches(State(desk): State<Desk>, uri: Uri) -> Answer {
         let TotalsView { as_of, batches, .. } = snapshot.totals()?;
         Ok(match source_type {
             None => List::new(snapshot.batches(before, limit)?, Some(batches), as_of),
-            Some(source) => List::new(snapshot.batches_of(source.into(), before, limit)?, None, as_of),
+            Some(source) => List::new(snapshot.batches_by_source(source.into(), before, limit)?, None, as_of),
         })
     })
     .await

@@ -9,7 +9,7 @@ use crate::sheet::{Row, sheet};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
 use herd::query::{
-    CounterPlace, DEFAULT_PAGE_ENTRIES, GapPlace, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError,
+    CounterCursor, DEFAULT_PAGE_ENTRIES, GapCursor, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError,
 };
 use herd::store::{Reader, StoreError};
 use serde::{Deserialize, Serialize};
@@ -45,9 +45,9 @@ pub enum ShowRequest {
         list: ListRequest,
     },
     /// Event counters that were passed over and never heard: missed reads
-    Gaps(ListRequest<GapPlace>),
+    Gaps(ListRequest<GapCursor>),
     /// How far each event counter was heard
-    Counters(ListRequest<CounterPlace>),
+    Counters(ListRequest<CounterCursor>),
 }
 
 /// Which payloads.

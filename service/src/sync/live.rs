@@ -7,7 +7,7 @@ use crate::lifecycle::Shutdown;
 use bytes::Bytes;
 use herd::position::Position;
 use herd::store::{Head, Reader, StoreError};
-use herd::wire::{Acknowledged, BlobError, BlobKind, Heartbeat, Page, from_blob, kind_of, to_blob};
+use herd::wire::{Acknowledgement, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -103,7 +103,7 @@ impl<C: LiveChannel> Session<'_, C> {
                     if self.last_heard.elapsed() >= SILENCE {
                         return Ok(LiveEnd::Silent);
                     }
-                    let heartbeat = Heartbeat::of(&self.reader.head(), self.served.barn());
+                    let heartbeat = Heartbeat::new(&self.reader.head(), self.served.barn());
                     self.send(to_blob(&heartbeat).into()).await?;
                 },
             }
@@ -134,9 +134,9 @@ impl<C: LiveChannel> Session<'_, C> {
 
     fn take(&mut self, blob: &[u8]) -> Result<(), LiveEnd> {
         self.last_heard = Instant::now();
-        match kind_of(blob)? {
-            BlobKind::Acknowledged => {
-                let Acknowledged { durable } = from_blob(blob)?;
+        match blob_kind(blob)? {
+            BlobKind::Acknowledgement => {
+                let Acknowledgement { durable } = from_blob(blob)?;
                 let at = self.unacknowledged.iter().position(|sent| *sent == durable);
                 let at = at.ok_or(LiveEnd::NotSent(durable))?;
                 self.unacknowledged.drain(..=at);
@@ -147,7 +147,7 @@ impl<C: LiveChannel> Session<'_, C> {
                 Ok(())
             }
             other => {
-                let expected = BlobKind::Acknowledged as u8;
+                let expected = BlobKind::Acknowledgement as u8;
                 Err(LiveEnd::Unreadable(BlobError::Kind { found: other as u8, expected }))
             }
         }

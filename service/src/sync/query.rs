@@ -4,7 +4,7 @@ use crate::door::reply::StrictQuery;
 use axum::extract::Query;
 use axum::http::Uri;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
-use herd::wire::PAGE_CHANGES;
+use herd::wire::MAX_PAGE_CHANGES;
 use serde::Deserialize;
 use std::fmt::Write as _;
 use std::str::FromStr;
@@ -57,9 +57,10 @@ impl ChangesQuery {
     /// Reads the query of `uri`.
     pub fn from_uri(uri: &Uri) -> Result<Self, BadQuery> {
         let keys = Keys::from_uri(uri)?;
-        let limit = bounded("limit", keys.limit.as_deref(), 1..=PAGE_CHANGES as u64)?.unwrap_or(PAGE_CHANGES as u64);
+        let limit =
+            bounded("limit", keys.limit.as_deref(), 1..=MAX_PAGE_CHANGES as u64)?.unwrap_or(MAX_PAGE_CHANGES as u64);
         let wait_s = bounded("wait", keys.wait.as_deref(), 0..=WAIT_S)?.unwrap_or(0);
-        let limit = usize::try_from(limit).unwrap_or(PAGE_CHANGES);
+        let limit = usize::try_from(limit).unwrap_or(MAX_PAGE_CHANGES);
         Ok(Self { position: position(&keys)?, limit, wait_s })
     }
 

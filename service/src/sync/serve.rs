@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use herd::position::{Position, Sequence};
 use herd::query::ChangeView;
 use herd::store::{Reader, RunOfChanges, StoreError};
-use herd::wire::{Heartbeat, PAGE_BYTES, Page, Schema, WIRE_VERSION, to_blob};
+use herd::wire::{Heartbeat, MAX_PAGE_BYTES, Page, Schema, WIRE_VERSION, to_blob};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +102,7 @@ fn blob(bytes: Vec<u8>) -> Response {
 }
 
 async fn schema(State(source): State<Source>, _: NoQuery, headers: HeaderMap) -> Result<Response, ApiError> {
-    let state = Heartbeat::of(&source.reader()?.head(), source.served.barn());
+    let state = Heartbeat::new(&source.reader()?.head(), source.served.barn());
     let schema = Schema { wire_version: WIRE_VERSION, state };
     if wants_blob(&headers) {
         return Ok(blob(to_blob(&schema)));
@@ -139,7 +139,7 @@ async fn first_change(
         // Neither a time-out nor a closed store is an error here: the page is then empty.
         _ = timeout(Duration::from_secs(query.wait_s), beyond) => {}
     }
-    Ok(reader.run_after(after, query.limit, PAGE_BYTES)?)
+    Ok(reader.run_after(after, query.limit, MAX_PAGE_BYTES)?)
 }
 
 /// A page for programs that do not fold: each change as its fields, one that this binary does not know as its bytes.

@@ -57,10 +57,10 @@ fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid(
         "1",
     ];
     for text in ways {
-        assert_eq!(snapshot.animal_by(text).unwrap().map(|found| found.id), Some(AnimalId(2)), "{text:?}");
+        assert_eq!(snapshot.find_animal(text).unwrap().map(|found| found.id), Some(AnimalId(2)), "{text:?}");
     }
     for text in ["STRANGE", "LF_EAR", "2", "", "EPC:"] {
-        assert_eq!(snapshot.animal_by(text).unwrap(), None, "{text:?}");
+        assert_eq!(snapshot.find_animal(text).unwrap(), None, "{text:?}");
     }
 }
 
@@ -75,7 +75,7 @@ fn an_absorbed_animal_leads_to_the_one_it_turned_out_to_be() {
     assert_eq!((found.id, found.absorbed), (animal(with_lid), Some(animal(tag_only))));
     assert_eq!(found.first_seen.as_deref(), Some("2026-01-15T10:01:01.000Z"));
     assert_eq!(snapshot.animal(animal(with_lid)).unwrap().unwrap().absorbed, None);
-    assert_eq!(snapshot.animal_by("LF5").unwrap().unwrap().absorbed, None);
+    assert_eq!(snapshot.find_animal("LF5").unwrap().unwrap().absorbed, None);
     let listed = snapshot.animals(None, PageLimit::default()).unwrap();
     assert_eq!(listed.data.iter().map(|found| found.id).collect::<Vec<_>>(), [animal(with_lid)]);
 }

@@ -62,11 +62,11 @@ fn each_correction_is_told_as_a_sentence_that_is_shorter_on_the_page_of_its_anim
     ] {
         let sequence = barn.correct(correction);
         let view = barn.snapshot().correction(sequence).unwrap().unwrap();
-        assert_eq!((view.what_of(one).as_str(), view.what().as_str()), (of_its_animal, by_itself));
+        assert_eq!((view.summary_for(one).as_str(), view.summary().as_str()), (of_its_animal, by_itself));
     }
     let batch = BatchId(barn.record("hxb:L9:Z:U9").0);
     let closed = barn.correct(Correction::CloseBatch { batch });
-    let what = barn.snapshot().correction(closed).unwrap().unwrap().what();
+    let what = barn.snapshot().correction(closed).unwrap().unwrap().summary();
     assert_eq!(what, format!("batch with the id {batch} closed"));
 }
 
@@ -101,7 +101,7 @@ fn the_history_tells_who_accepted_and_what_was_voided() {
     let accepted = barn.correct(accept());
     let voided = barn.correct(Correction::Void { sequence: Sequence(3) });
     let page = barn.snapshot().history(animal(Sequence(2)), None, PageLimit::default()).unwrap().unwrap();
-    let [HistoryEntry::Corrected(void), HistoryEntry::Event(late), HistoryEntry::Event(first)] = &page.data[..] else {
+    let [HistoryEntry::Correction(void), HistoryEntry::Event(late), HistoryEntry::Event(first)] = &page.data[..] else {
         panic!("{page:?}");
     };
     assert_eq!((void.sequence, void.correction.author.as_str()), (voided, "J. Doe"));

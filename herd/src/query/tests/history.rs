@@ -1,6 +1,6 @@
 use super::animal;
 use crate::position::Sequence;
-use crate::query::{EventEntry, HistoryEntry, HistoryPlace, PageLimit, QueryError};
+use crate::query::{EventEntry, HistoryCursor, HistoryEntry, PageLimit, QueryError};
 use crate::testing::{TestBarn, page_limit};
 
 /// Two animals, seen in turns, that a pairing shows to be one; gives the sequences.
@@ -23,7 +23,7 @@ fn merged() -> (TestBarn, Vec<Sequence>) {
 fn event(entry: &HistoryEntry) -> &EventEntry {
     match entry {
         HistoryEntry::Event(event) => event,
-        HistoryEntry::Corrected(other) => panic!("no event: {other:?}"),
+        HistoryEntry::Correction(other) => panic!("no event: {other:?}"),
     }
 }
 
@@ -71,13 +71,13 @@ fn the_place_of_two_walks_side_by_side_reads_as_both_sequences() {
 #[test]
 fn a_place_of_another_animal_is_refused() {
     let (barn, heard) = merged();
-    let place = |text: String| Some(text.parse::<HistoryPlace>().unwrap());
+    let place = |text: String| Some(text.parse::<HistoryCursor>().unwrap());
     for foreign in [heard[2].0, 10_000] {
         let asked = barn.snapshot().history(animal(heard[1]), place(foreign.to_string()), page_limit(5));
-        assert!(matches!(asked, Err(QueryError::NotOfAnimal { .. })), "{foreign}: {asked:?}");
+        assert!(matches!(asked, Err(QueryError::ForeignCursor { .. })), "{foreign}: {asked:?}");
     }
     for text in ["", "x", "1,", "-1", "1,,2", &"1,".repeat(1_000)] {
-        assert!(text.parse::<HistoryPlace>().is_err(), "{text:?}");
+        assert!(text.parse::<HistoryCursor>().is_err(), "{text:?}");
     }
 }
 

@@ -116,7 +116,7 @@ fn totals_count_everything_as_of_one_change() {
 #[test]
 fn a_page_has_one_to_a_thousand_entries() {
     for asked in [0, 1_001, u64::MAX] {
-        assert!(matches!(PageLimit::new(asked), Err(QueryError::Limit { .. })), "{asked}");
+        assert!(matches!(PageLimit::new(asked), Err(QueryError::InvalidLimit { .. })), "{asked}");
     }
     assert_eq!(PageLimit::new(1_000).unwrap().entries(), 1_000);
     assert_eq!(PageLimit::default().entries(), 50);

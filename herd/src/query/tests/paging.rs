@@ -3,7 +3,7 @@
 use crate::change::{AnimalId, BatchId};
 use crate::payload::SourceType;
 use crate::position::Sequence;
-use crate::query::{CounterPlace, GapPlace, Page, PayloadFilter, PayloadStatus};
+use crate::query::{CounterCursor, GapCursor, Page, PayloadFilter, PayloadStatus};
 use crate::testing::{TestBarn, all_pages, page_limit};
 use proptest::prelude::*;
 use std::fmt::Debug;
@@ -38,7 +38,7 @@ proptest! {
         same(entries, |n, from: Option<u64>| snapshot.batches(from.map(BatchId), page_limit(n)).unwrap());
         same(entries, |n, from: Option<u64>| snapshot.open_batches(from.map(BatchId), page_limit(n)).unwrap());
         for source in [SourceType::Hxb, SourceType::Hxe] {
-            same(entries, |n, from: Option<u64>| snapshot.batches_of(source, from.map(BatchId), page_limit(n)).unwrap());
+            same(entries, |n, from: Option<u64>| snapshot.batches_by_source(source, from.map(BatchId), page_limit(n)).unwrap());
         }
         same(entries, |n, from: Option<u64>| snapshot.animals(from.map(AnimalId), page_limit(n)).unwrap());
         for filter in [
@@ -57,11 +57,11 @@ proptest! {
             same(entries, |n, from| snapshot.history(found.id, from, page_limit(n)).unwrap().unwrap());
             same(entries, |n, from| snapshot.weights(found.id, from, page_limit(n)).unwrap().unwrap());
         }
-        same(entries, |n, from: Option<GapPlace>| {
+        same(entries, |n, from: Option<GapCursor>| {
             let from = from.map(|place| place.to_string().parse().unwrap());
             snapshot.gaps(from.as_ref(), page_limit(n)).unwrap()
         });
-        same(entries, |n, from: Option<CounterPlace>| {
+        same(entries, |n, from: Option<CounterCursor>| {
             let from = from.map(|place| place.to_string().parse().unwrap());
             snapshot.counters(from.as_ref(), page_limit(n)).unwrap()
         });
@@ -89,13 +89,13 @@ proptest! {
     #[test]
     fn places_read_back_from_their_text(group in "[a-z/0-9]{0,8}", era: u32, counter in "[a-z]{6}", first: u64) {
         let text = format!("{group}/{era}/{counter}/{first}");
-        prop_assert_eq!(text.parse::<GapPlace>().unwrap().to_string(), text);
+        prop_assert_eq!(text.parse::<GapCursor>().unwrap().to_string(), text);
     }
 
     #[test]
     fn no_text_makes_a_place_panic(text: String) {
-        let _ = text.parse::<GapPlace>().is_ok();
-        let _ = text.parse::<CounterPlace>().is_ok();
-        let _ = text.parse::<crate::query::HistoryPlace>().is_ok();
+        let _ = text.parse::<GapCursor>().is_ok();
+        let _ = text.parse::<CounterCursor>().is_ok();
+        let _ = text.parse::<crate::query::HistoryCursor>().is_ok();
     }
 }

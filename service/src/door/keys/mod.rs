@@ -4,7 +4,7 @@
 
 use super::secret::{KEY_PREFIX, SECRET_CHARS, Secret, hash_secret};
 use herd::clock::Clock;
-use herd::randomness::{NoRandomness, Randomness};
+use herd::randomness::{Randomness, RandomnessError};
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -123,7 +123,7 @@ pub enum KeyError {
     Local(#[from] LocalError),
     /// No secret could be generated.
     #[error(transparent)]
-    Randomness(#[from] NoRandomness),
+    Randomness(#[from] RandomnessError),
 }
 
 /// The keys of a process: in memory to check requests, in `local.redb` for the next start.

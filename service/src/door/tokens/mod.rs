@@ -14,7 +14,7 @@ use super::auth::Authenticator;
 use super::keys::{KeyInfo, KeyRing, MAX_KEYS};
 use super::secret::{SECRET_CHARS, Secret, TOKEN_PREFIX, hash_secret};
 use herd::clock::Clock;
-use herd::randomness::{NoRandomness, Randomness};
+use herd::randomness::{Randomness, RandomnessError};
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -60,7 +60,7 @@ pub enum TokenError {
     Local(#[from] LocalError),
     /// No token could be generated.
     #[error(transparent)]
-    Randomness(#[from] NoRandomness),
+    Randomness(#[from] RandomnessError),
 }
 
 /// The tokens of a process and the keys behind them; as an [`Authenticator`] it accepts both.

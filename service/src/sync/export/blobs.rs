@@ -4,7 +4,7 @@ use super::{ExportError, Parts};
 use crate::sync::Served;
 use herd::position::Position;
 use herd::store::Reader;
-use herd::wire::{ExportEnd, PAGE_CHANGES, Page, to_blob};
+use herd::wire::{ExportEnd, MAX_PAGE_CHANGES, Page, to_blob};
 use std::sync::Arc;
 
 /// A page of an export, in bytes: two full rows of the log. Larger ones are not faster, and each export holds one several
@@ -30,7 +30,7 @@ impl BlobExport {
 impl Parts for BlobExport {
     fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, ExportError> {
         let Some(at) = self.at else { return Ok(None) };
-        let run = self.reader.run_after(at, PAGE_CHANGES, EXPORT_PAGE_BYTES)?;
+        let run = self.reader.run_after(at, MAX_PAGE_CHANGES, EXPORT_PAGE_BYTES)?;
         if run.changes.is_empty() {
             self.at = None;
             return Ok(Some((to_blob(&ExportEnd { count: self.count, end: at }), self)));

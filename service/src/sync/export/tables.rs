@@ -19,7 +19,7 @@ use super::{ExportError, Parts};
 use herd::change::{AnimalId, BatchId};
 use herd::fold::FOLD_VERSION;
 use herd::position::Sequence;
-use herd::query::{CounterPlace, GapPlace, Page, PageLimit, PayloadFilter};
+use herd::query::{CounterCursor, GapCursor, Page, PageLimit, PayloadFilter};
 use herd::store::{Reader, Snapshot, Standing};
 use serde::Serialize;
 
@@ -66,8 +66,8 @@ enum Place {
     Batches(BatchId),
     Animals(Option<AnimalId>),
     Payloads(Sequence),
-    Gaps(Option<GapPlace>),
-    Counters(Option<CounterPlace>),
+    Gaps(Option<GapCursor>),
+    Counters(Option<CounterCursor>),
     End,
 }
 

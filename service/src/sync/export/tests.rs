@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
-use herd::query::{CounterPlace, GapPlace, PayloadFilter};
+use herd::query::{CounterCursor, GapCursor, PayloadFilter};
 use herd::store::{LOG_FILE, MemoryDisk, Reader, Store, TABLES_FILE};
 use herd::testing::{TestBarn, all_pages, page_limit};
 use http_body_util::BodyExt as _;
@@ -93,8 +93,8 @@ async fn the_tables_are_the_lists_told_to_their_ends() {
         "batches": all_pages(|from: Option<u64>| of.batches(from.map(BatchId), all).unwrap()),
         "animals": all_pages(|from: Option<u64>| of.animals(from.map(AnimalId), all).unwrap()),
         "payloads": all_pages(|from: Option<u64>| of.payloads(from.map(Sequence), all, PayloadFilter::All).unwrap()),
-        "gaps": all_pages(|from: Option<GapPlace>| of.gaps(from.as_ref(), all).unwrap()),
-        "counters": all_pages(|from: Option<CounterPlace>| of.counters(from.as_ref(), all).unwrap()),
+        "gaps": all_pages(|from: Option<GapCursor>| of.gaps(from.as_ref(), all).unwrap()),
+        "counters": all_pages(|from: Option<CounterCursor>| of.counters(from.as_ref(), all).unwrap()),
     });
     for (table, list) in lists.as_object().unwrap() {
         assert!(list.as_array().unwrap().len() >= 4, "the yard has hardly any {table}");

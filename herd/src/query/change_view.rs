@@ -1,7 +1,7 @@
 //! One change of the log, as this binary understands it.
 
 use super::event_view::{EventView, tag_use_name};
-use super::text::base64;
+use super::payload_view::base64;
 use super::{CorrectionView, PayloadView, QueryError};
 use crate::change::{
     Accepted, AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, Received, Reprocessed,
@@ -46,7 +46,7 @@ pub enum ChangeBody {
         payload: Box<PayloadView>,
         /// How its event was placed.
         #[serde(flatten)]
-        placed: Placed,
+        placed: Placement,
         /// Why it was rejected when it came, as a sentence, where a later change accepted it.
         #[serde(skip_serializing_if = "Option::is_none")]
         rejected_at_first: Option<String>,
@@ -104,7 +104,7 @@ pub enum ChangeBody {
 
 /// How an event was placed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Placed {
+pub struct Placement {
     /// What its LF tag was to the animal.
     pub lf_use: Option<&'static str>,
     /// What its UHF tag was to the animal.
@@ -115,7 +115,7 @@ pub struct Placed {
     pub closes: Option<BatchId>,
 }
 
-impl From<&Accepted> for Placed {
+impl From<&Accepted> for Placement {
     fn from(accepted: &Accepted) -> Self {
         Self {
             lf_use: tag_use_name(accepted.lf),
@@ -141,7 +141,7 @@ pub struct LateEventView {
     pub event: EventView,
     /// How it was placed.
     #[serde(flatten)]
-    pub placed: Placed,
+    pub placed: Placement,
 }
 
 impl From<&LateEvent> for LateEventView {
@@ -151,7 +151,7 @@ impl From<&LateEvent> for LateEventView {
             received_at: iso_utc(late.received.received_at_us),
             animal: late.accepted.animal,
             batch: late.accepted.batch.map(|named| named.batch),
-            placed: Placed::from(&late.accepted),
+            placed: Placement::from(&late.accepted),
             event: EventView::from(late.accepted.event.clone()),
         }
     }
@@ -176,7 +176,7 @@ impl Snapshot {
             let reason = payload.reason_text.clone();
             if let Some(late) = self.tell_afterwards(payload)? {
                 // Of one that was accepted at once, voided and accepted again there is no such reason.
-                (*placed, *rejected_at_first) = (Placed::from(&late.accepted), reason);
+                (*placed, *rejected_at_first) = (Placement::from(&late.accepted), reason);
             }
         }
         Ok(Some(view))
@@ -216,8 +216,8 @@ impl ChangeBody {
     fn received(sequence: Sequence, received: Received) -> Self {
         let previous = previous_changes(&received.previous);
         let placed = match &received.outcome {
-            Outcome::Accepted(accepted) => Placed::from(&**accepted),
-            Outcome::Rejected(_) => Placed::default(),
+            Outcome::Accepted(accepted) => Placement::from(&**accepted),
+            Outcome::Rejected(_) => Placement::default(),
         };
         let payload = Box::new(PayloadView::new(sequence, received));
         Self::Received { payload, placed, rejected_at_first: None, previous }
