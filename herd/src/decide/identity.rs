@@ -89,7 +89,7 @@ impl<R: Rows> Judge<'_, R> {
             (None, []) => Ok((AnimalId::from(self.sequence), None)),
             (Some(named), []) => Ok((named, None)),
             (None, [only]) => Ok((*only, None)),
-            (Some(named), [other]) => match self.may_absorb(event, leads, named, *other)? {
+            (Some(named), [other]) => match self.may_absorb(event, leads.lid, named, *other)? {
                 Ok(()) => Ok((named, Some(*other))),
                 Err(rejection) => Err(rejection),
             },
@@ -98,8 +98,14 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     /// An event that names a lid and a tag of a tag-only animal shows that they are one animal, unless each wears a
-    /// tag of the same kind.
-    fn may_absorb(&self, event: &Event, leads: &Leads, named: AnimalId, other: AnimalId) -> Judged<()> {
+    /// tag of the same kind. `lid_owner` is the animal that the event's lid leads to.
+    pub(super) fn may_absorb(
+        &self,
+        event: &Event,
+        lid_owner: Option<AnimalId>,
+        named: AnimalId,
+        other: AnimalId,
+    ) -> Judged<()> {
         let (mine, theirs) = (self.animal(named)?.unwrap_or_default(), self.animal(other)?.unwrap_or_default());
         if let (Some(lid), Some(theirs)) = (&event.lid, theirs.lids.first()) {
             return Ok(Err(Rejection::LidOfAnother {
@@ -108,7 +114,7 @@ impl<R: Rows> Judge<'_, R> {
                 tag_lid: theirs.lid.clone(),
             }));
         }
-        let by_lid = leads.lid == Some(named) && theirs.lids.is_empty();
+        let by_lid = lid_owner == Some(named) && theirs.lids.is_empty();
         let (off_lf, off_epc) = (
             taken_off(event.old_lf.as_ref(), event.lf.as_ref()),
             taken_off(event.old_epc.as_ref(), event.epc.as_ref()),

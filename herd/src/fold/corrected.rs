@@ -30,7 +30,8 @@ impl<B: Rows> Folding<'_, B> {
         }
     }
 
-    fn set_states(&mut self, states: &States) -> Result<(), RowsError> {
+    /// Replaces the rows of the animals and batches by their states.
+    pub(crate) fn set_states(&mut self, states: &States) -> Result<(), RowsError> {
         for batch in &states.batches {
             self.set_batch(batch)?;
         }

@@ -4,6 +4,7 @@
 //! work that grows with what was removed before.
 
 use crate::corrections::{accept, merge, move_batch, void};
+use crate::property;
 use crate::replicas::run_of;
 use crate::steps::{Sent, Step, requested, steps};
 use crate::views::all_read;
@@ -142,7 +143,7 @@ impl Lie {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(property::cases(64))]
 
     #[test]
     fn a_source_that_lies_consistently_is_folded_without_a_panic_and_can_be_opened_and_decided_on(

@@ -5,6 +5,7 @@
 
 use crate::herd_view::{HerdView, key_of};
 use crate::paper::Paper;
+use crate::property;
 use crate::steps::steps;
 use herd::decide::Rules;
 use herd::payload::SourceType;
@@ -12,7 +13,7 @@ use herd::tables::{AnimalStatus, MAX_UNCONFIRMED_TAGS, TagState};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(property::cases(600))]
 
     #[test]
     fn the_tables_agree_with_each_other_after_every_change(steps in steps(60)) {

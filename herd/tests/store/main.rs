@@ -13,6 +13,7 @@ mod hostile;
 mod invariants;
 mod orders;
 mod paper;
+mod property;
 mod replicas;
 mod steps;
 mod unknown_kinds;

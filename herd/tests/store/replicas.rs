@@ -5,6 +5,7 @@
 //! written, tables that are believed though they are behind, a page that is believed though it was altered, a panic
 //! on hostile bytes.
 
+use crate::property;
 use crate::steps::{Step, steps};
 use crate::world::{BEGAN_US, STORE, all_changes, everything, open_source};
 use herd::change::{Change, MAX_CHANGE_BYTES};
@@ -66,7 +67,7 @@ fn run_after(source: &Store, after: u64, limit: usize) -> RunOfChanges {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(property::cases(48))]
 
     #[test]
     fn groups_of_any_sizes_decide_the_same(steps in steps(60), sizes in vec(1_usize..20, 1..6)) {

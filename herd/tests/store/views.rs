@@ -4,6 +4,7 @@
 //! another on pages of another size; a payload, batch or animal that cannot be shown.
 
 use crate::herd_view::HerdView;
+use crate::property;
 use crate::steps::steps;
 use crate::voids::{played, successor};
 use crate::world::all_rows;
@@ -101,7 +102,7 @@ fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(property::cases(60))]
 
     #[test]
     fn whatever_happened_can_be_looked_at_and_no_history_leaves_anything_out(

@@ -8,17 +8,18 @@ use crate::corrections::{merge, move_pen, retag, void, weigh};
 use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
 use crate::paper::Paper;
-use crate::steps::{Step, requested, steps};
+use crate::property;
+use crate::steps::{Sent, Step, requested, steps};
 use crate::views::history;
 use crate::world::World;
-use herd::change::{AnimalId, Change, Outcome, TagKind};
+use herd::change::{AnimalId, Change, Correction, Outcome, TagKind};
 use herd::clock::iso_utc;
 use herd::decide::{Decision, Rules};
 use herd::payload::{SourceType, Tag};
 use herd::position::Sequence;
 use herd::tables::{AnimalStatus, TagState};
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 
 fn voiding(of: u64) -> Step {
     Step::Correct(requested(void(of), &format!("void {of}")))
@@ -224,6 +225,94 @@ fn who_went_up_in_others_time_and_again_is_not_forgotten() {
     assert_eq!(history(&snapshot, first, 7, 200).unwrap().last(), Some(&first));
 }
 
+/// Voids every subset of the events, in their order and against it. Each is a reader group and a text.
+fn every_subset_may_be_voided(events: &[(&'static str, &str)]) {
+    let sent = |(reader_group, text): &(&'static str, &str)| {
+        Step::Send(Sent { raw: text.as_bytes().to_vec(), channel: "radio1", reader_group })
+    };
+    let steps: Vec<Step> = events.iter().map(sent).collect();
+    let paper = played(&steps);
+    let live: Vec<u64> = live_events(&paper, &paper.herd()).into_iter().map(|(of, _)| of).collect();
+    for subset in 1..1_u32 << live.len() {
+        let mut of: Vec<u64> = (0..).zip(&live).filter(|(n, _)| subset >> n & 1 == 1).map(|(_, of)| *of).collect();
+        for _ in 0..2 {
+            let mut paper = played(&steps);
+            for (done, of_one) in (1..).zip(&of) {
+                assert!(paper.step(&voiding(*of_one), &Rules::default()).is_some(), "{of_one} is not voided");
+                let herd = paper.herd();
+                let all = all_hold(&herd).and_then(|()| heads_are_who_was_seen(&paper, &herd));
+                all.unwrap_or_else(|broken| panic!("{broken} after the voids of {:?}", &of[..done]));
+            }
+            of.reverse();
+        }
+    }
+}
+
+#[test]
+fn two_animals_are_not_merged_over_a_tag_that_a_void_gives_back() {
+    let events = [
+        ("main", "event:hxbind000000|lid:1|lf:X|epc:U2"),
+        ("main", "event:hxbind000001|epc:U3"),
+        ("main", "event:hxbrep000001|new_lf:A|old_lf:X|old_epc:U2"),
+        ("main", "event:hxbind000002|lid:1|epc:U3"),
+    ];
+    let mut world = World::new();
+    let [one, other, repair, _] = events.map(|(_, text)| world.keeps(text));
+    assert_eq!(world.herd().only_animal().0, one);
+    world.corrects(void(repair));
+    let herd = world.herd();
+    assert_eq!(herd.heads().map(|(id, _)| id).collect::<Vec<_>>(), [one, other]);
+    let own = [("LF", "X", TagState::Current), ("UHF", "U2", TagState::Current), ("UHF", "U3", TagState::Unconfirmed)];
+    assert_eq!(herd.tags_of(one), own);
+    assert_eq!(herd.tags_of(other), [("UHF", "U3", TagState::Current)]);
+    every_subset_may_be_voided(&events);
+}
+
+#[test]
+fn two_animals_are_not_merged_over_a_tag_that_a_void_gives_back_to_a_lid_of_another_reader_group() {
+    every_subset_may_be_voided(&[
+        ("other", "event:hxbind000000|lid:1|epc:EPC:u1"),
+        ("main", "event:hxbind000001|epc:U4"),
+        ("main", "event:hxbind000000"),
+        ("main", "hxb:L1:B:U1"),
+        ("main", "hxb:L1:A:U1"),
+        ("main", "event:hxbrep000000|new_lf:A|old_epc:EPC:u1"),
+        ("other", "event:hxbind000001|lid:1|epc:U4"),
+    ]);
+}
+
+#[test]
+fn two_animals_are_not_merged_by_a_lid_whose_event_was_voided() {
+    let mut world = World::new();
+    let one = world.keeps("event:hxbchi000001|lf:A");
+    let lid = world.keeps("event:hxbpai000001|lid:7|lf:A");
+    let other = world.keeps("event:hxbind000001|epc:U2");
+    world.keeps("event:hxbpai000002|lid:7|epc:U2");
+    assert_eq!(world.herd().only_animal().0, one);
+    world.corrects(void(lid));
+    assert_eq!(world.herd().heads().map(|(id, _)| id).collect::<Vec<_>>(), [one, other]);
+}
+
+#[test]
+fn a_void_judges_nothing_again_that_came_before_the_voided_event() {
+    let mut world = World::new();
+    let first = world.keeps("event:hxbind000001|lf:D|epc:U1");
+    world.keeps("hxb:L1:D:U4");
+    world.keeps("hxb:L1:D:U1");
+    let other = world.keeps("event:hxbind000002|epc:U4");
+    world.corrects(void(first));
+    let worn = [("LF", "D", TagState::Current), ("UHF", "U1", TagState::Current), ("UHF", "U4", TagState::Unconfirmed)];
+    let one = world.herd().heads().next().unwrap().0;
+    assert_eq!(world.herd().tags_of(one), worn);
+    // Nobody wears the tag any more that the first void did not give back.
+    world.corrects(void(other));
+    let before = world.herd();
+    let last = world.keeps("event:hxbchi000003|lf:D");
+    world.corrects(void(last));
+    assert_eq!(world.herd().tags_of(one), worn);
+    assert_eq!(without_marks(&world.herd()), without_marks(&before));
+}
+
 impl Paper {
     /// Voids one of the events that are left, if any is: one that made two animals one before others.
     pub(crate) fn void_one(&mut self, which: Index) {
@@ -250,7 +339,7 @@ pub(crate) fn played(steps: &[Step]) -> Paper {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
+    #![proptest_config(property::cases(120))]
 
     /// The whole history of the animal is told anew for it, so this claims that a history told anew is as it was.
     #[test]
@@ -273,6 +362,32 @@ proptest! {
             // The next is heard as if it had not been voided, so that histories grow.
             paper = paper.cut(kept);
         }
+    }
+
+    /// Everything that came after it is decided again, so this claims that deciding again comes to the same.
+    #[test]
+    fn voiding_an_event_that_brought_nothing_changes_nothing(
+        steps in steps(40), at in any::<Index>(), tag in select(vec!["lf:A", "lf:B", "lf:C", "epc:U1", "epc:U2", "epc:U3"]),
+    ) {
+        let rules = Rules::default();
+        let (first, rest) = steps.split_at(at.index(steps.len()));
+        let mut paper = played(first);
+        let before = without_marks(&paper.herd());
+        let nothing = format!("event:hxbchi900000|{tag}").into_bytes();
+        paper.step(&Step::Send(Sent { raw: nothing, channel: "radio1", reader_group: "other" }), &rules);
+        let brought_nothing = paper.rows.folded().0;
+        if without_marks(&paper.herd()) != before {
+            return Ok(());
+        }
+        let is_void = |step: &Step| matches!(step, Step::Correct(request) if matches!(request.correction, Correction::Void { .. }));
+        for step in rest.iter().filter(|step| !is_void(step)) {
+            paper.step(step, &rules);
+        }
+        let before = paper.herd();
+        prop_assert!(paper.step(&voiding(brought_nothing), &rules).is_some());
+        let after = paper.herd();
+        all_hold(&after).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(without_marks(&after), without_marks(&before));
     }
 
     #[test]

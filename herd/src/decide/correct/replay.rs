@@ -1,12 +1,15 @@
 //! Corrections done to rows, and the history of an animal told anew without one of its events.
 
-use crate::change::{Accepted, AnimalId, BatchUse, Change, Corrected, Correction, CorrectionResult, Origin, States};
+use crate::change::{
+    Accepted, AnimalId, BatchUse, Change, Corrected, Correction, CorrectionResult, LateEvent, Origin, Outcome,
+    Received, States,
+};
 use crate::clock::ClockReading;
 use crate::decide::{Judge, Rules};
 use crate::fold::{Folding, NoRows, Rows, RowsError, Staged, folded};
-use crate::payload::Tag;
+use crate::payload::{Event, Tag};
 use crate::position::{Digest, Sequence};
-use crate::tables::{Animal, Table, TagKind, number_key, tag_owner_key};
+use crate::tables::{Animal, Batch, MAX_SUCCESSORS, Table, TagKind, number_key, tag_owner_key};
 use std::collections::BTreeSet;
 
 /// Does to the rows what the correction says. `to` is the batch that it moves an animal to.
@@ -30,94 +33,155 @@ pub(super) fn edit<B: Rows>(
     }
 }
 
-/// Rows that know nothing but the animals whose history is told on them.
-pub(super) struct Retold<'a, R> {
+/// The history of some animals, replayed on rows that hold nothing else.
+pub(super) struct Replay<'a, R> {
     pub(super) rows: Staged<NoRows>,
-    /// The rows as they are, for who else has a tag.
-    pub(super) beneath: &'a R,
-    pub(super) rules: &'a Rules,
-    /// The animals whose history is told.
-    pub(super) family: &'a BTreeSet<AnimalId>,
+    /// The tables as they are, to look up tags of animals outside the family.
+    tables: &'a R,
+    rules: &'a Rules,
+    /// The animals whose history is replayed.
+    family: &'a BTreeSet<AnimalId>,
 }
 
-impl<'a, R: Rows> Retold<'a, R> {
-    pub(super) fn new(beneath: &'a R, rules: &'a Rules, family: &'a BTreeSet<AnimalId>) -> Self {
+impl<'a, R: Rows> Replay<'a, R> {
+    pub(super) fn new(tables: &'a R, rules: &'a Rules, family: &'a BTreeSet<AnimalId>) -> Self {
         let rows = Staged::new(NoRows, Sequence::ZERO, Digest([0; 32]));
-        Self { rows, beneath, rules, family }
+        Self { rows, tables, rules, family }
     }
 
-    /// Tells one change of the history.
-    pub(super) fn tell(&mut self, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
-        let clock = change.clock();
-        match change {
-            Change::Received(received) => {
-                if let crate::change::Outcome::Accepted(accepted) = &received.outcome {
-                    let accepted = self.judged_anew(sequence, &received.origin, clock, accepted)?;
-                    folded(&mut self.rows, sequence, clock, |fold| fold.accepted(&received.origin, &accepted))?;
-                }
-            }
-            Change::Reprocessed(body) => self.tell_late(sequence, &body.event, clock)?,
-            Change::Corrected(corrected) => match &corrected.result {
-                CorrectionResult::Accepted(event) => self.tell_late(sequence, event, clock)?,
-                // An animal is made by what was read of it, never by a correction.
-                CorrectionResult::States(states) if self.is_made_still(&corrected.correction)? => {
-                    let to = batch_moved_to(corrected, states);
-                    folded(&mut self.rows, sequence, clock, |fold| edit(fold, &corrected.correction, to))?;
-                }
-                // The states that a void left are those that are told here; that it touched the animals, a merge looks at.
-                CorrectionResult::States(_) if matches!(corrected.correction, Correction::Void { .. }) => {
-                    folded(&mut self.rows, sequence, clock, |fold| fold.touch(&corrected.previous))?;
-                }
-                CorrectionResult::States(_) | CorrectionResult::ReaderEra { .. } => {}
-            },
-            Change::Epoch(_) | Change::Suppressed(_) => {}
+    /// Applies a change as it was decided.
+    pub(super) fn apply(&mut self, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
+        if let Some(event) = self.event_of_family(change) {
+            self.fold_event(sequence, &event, event.accepted)?;
+        } else if let Change::Corrected(corrected) = change
+            && let CorrectionResult::States(states) = &corrected.result
+        {
+            let animals = states.animals.iter().filter(|state| self.family.contains(&state.animal)).cloned().collect();
+            let states = States { animals, batches: states.batches.clone() };
+            self.copy_batches(&states)?;
+            folded(&mut self.rows, sequence, corrected.clock, |fold| fold.set_states(&states))?;
         }
         self.rows.end_change(sequence);
         Ok(())
     }
 
-    fn tell_late(
-        &mut self,
-        sequence: Sequence,
-        event: &crate::change::LateEvent,
-        clock: ClockReading,
-    ) -> Result<(), RowsError> {
-        let accepted = self.judged_anew(sequence, &event.origin, clock, &event.accepted)?;
-        folded(&mut self.rows, sequence, clock, |fold| fold.told_late(&event.received, &event.origin, &accepted))
+    /// Decides a change again on the rows as they are now, and applies it.
+    pub(super) fn redecide(&mut self, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
+        if let Some(event) = self.event_of_family(change) {
+            let accepted = self.redecided(sequence, &event)?;
+            self.fold_event(sequence, &event, &accepted)?;
+        } else if let Change::Corrected(corrected) = change
+            && let CorrectionResult::States(states) = &corrected.result
+        {
+            self.redo_correction(sequence, corrected, states)?;
+        }
+        self.rows.end_change(sequence);
+        Ok(())
     }
 
-    /// The event as it was placed then, but for what its tags are to the animal, whether they still show that another
-    /// is the same one, and whether an old tag is still that animal's to lose: that hangs on the events before it.
-    fn judged_anew(
-        &self,
-        sequence: Sequence,
-        origin: &Origin,
-        clock: ClockReading,
-        accepted: &Accepted,
-    ) -> Result<Accepted, RowsError> {
-        let judge = Judge::new(&self.rows, self.rules, sequence, origin, clock);
-        let (animal, mut event) = (accepted.animal, accepted.event.clone());
-        let owners = (self.owner(TagKind::Lf, event.lf.as_ref())?, self.owner(TagKind::Epc, event.epc.as_ref())?);
-        let absorbed = match accepted.absorbed.filter(|other| [owners.0, owners.1].contains(&Some(*other))) {
-            Some(other) if judge.animal(other)?.is_some() => Some(other),
-            _ => None,
+    /// Returns the event that a change tells of an animal of the family.
+    ///
+    /// An event of another animal stands in the history if it had merged one of the family into that one, and a void has
+    /// split the two again.
+    fn event_of_family<'c>(&self, change: &'c Change) -> Option<ReplayedEvent<'c>> {
+        let event = match change {
+            Change::Received(received) => match &received.outcome {
+                Outcome::Accepted(accepted) => {
+                    let Received { origin, clock, .. } = &**received;
+                    ReplayedEvent { origin, decided: *clock, late: None, accepted }
+                }
+                Outcome::Rejected(_) => return None,
+            },
+            other => {
+                let LateEvent { origin, received, accepted, .. } = other.late_event()?;
+                ReplayedEvent { origin, decided: other.clock(), late: Some(received), accepted }
+            }
         };
-        let (lf, epc) = judge.tag_uses(&event, owners, animal, absorbed)?;
+        self.family.contains(&event.accepted.animal).then_some(event)
+    }
+
+    fn fold_event(
+        &mut self,
+        sequence: Sequence,
+        event: &ReplayedEvent<'_>,
+        accepted: &Accepted,
+    ) -> Result<(), RowsError> {
+        folded(&mut self.rows, sequence, event.decided, |fold| match event.late {
+            Some(received) => fold.told_late(received, event.origin, accepted),
+            None => fold.accepted(event.origin, accepted),
+        })
+    }
+
+    /// Copies the batches of the states' memberships that the replay has not seen: leaving a batch needs its row.
+    fn copy_batches(&mut self, states: &States) -> Result<(), RowsError> {
+        for held in states.animals.iter().flat_map(|state| &state.memberships) {
+            let key = number_key(held.batch.0);
+            if self.rows.get(Table::Batches, &key)?.is_none()
+                && let Some(batch) = self.tables.read::<Batch>(Table::Batches, &key)?
+            {
+                self.rows.write(Table::Batches, key, &batch);
+            }
+        }
+        Ok(())
+    }
+
+    fn redo_correction(&mut self, sequence: Sequence, corrected: &Corrected, states: &States) -> Result<(), RowsError> {
+        let mut correction = corrected.correction.clone();
+        for id in animals_in(&mut correction) {
+            *id = self.successor(*id)?;
+        }
+        if matches!(correction, Correction::Void { .. }) {
+            // The replay makes the states that a void left. A merge looks at which animal was touched last.
+            return folded(&mut self.rows, sequence, corrected.clock, |fold| fold.touch(&corrected.previous));
+        }
+        if self.is_made_still(&correction)? {
+            let to = batch_moved_to(corrected, states);
+            folded(&mut self.rows, sequence, corrected.clock, |fold| edit(fold, &correction, to))?;
+        }
+        Ok(())
+    }
+
+    /// Decides again what the event's tags are to its animal, whether an old tag is that animal's to lose, and whether
+    /// the event merges another animal into it.
+    fn redecided(&self, sequence: Sequence, decided: &ReplayedEvent<'_>) -> Result<Accepted, RowsError> {
+        let judge = Judge::new(&self.rows, self.rules, sequence, decided.origin, decided.decided);
+        let animal = self.successor(decided.accepted.animal)?;
+        let mut event = decided.accepted.event.clone();
+        let owners = (self.owner(TagKind::Lf, event.lf.as_ref())?, self.owner(TagKind::Epc, event.epc.as_ref())?);
+        let led_to = |other: &AnimalId| *other != animal && [owners.0, owners.1].contains(&Some(*other));
+        let absorbed = decided.accepted.absorbed.filter(led_to);
         for (kind, old) in [(TagKind::Lf, &mut event.old_lf), (TagKind::Epc, &mut event.old_epc)] {
             let owner = self.owner(kind, old.as_ref())?;
             old.take_if(|_| owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed));
         }
-        Ok(Accepted { event, absorbed, lf, epc, ..accepted.clone() })
+        let absorbed = match absorbed {
+            Some(other) if judge.still_absorbs(&event, animal, other)? => Some(other),
+            _ => None,
+        };
+        let (lf, epc) = judge.tag_uses(&event, owners, animal, absorbed)?;
+        Ok(Accepted { event, animal, absorbed, lf, epc, ..decided.accepted.clone() })
     }
 
-    /// Whose tag it is: by what was told so far, or somebody's whose history is not told here.
+    /// Returns the animal that this one was merged into by what was replayed so far, or the animal itself.
+    fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
+        let mut id = id;
+        for _ in 0..MAX_SUCCESSORS {
+            match self.animal(id)?.and_then(|animal| animal.absorbed_by) {
+                Some(by) => id = by,
+                None => break,
+            }
+        }
+        Ok(id)
+    }
+
+    /// Returns the animal that the tag leads to: by what was replayed so far, else one outside the family.
     fn owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
         let Some(tag) = tag else { return Ok(None) };
         let key = tag_owner_key(kind, tag.key());
         if let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &key)? {
             return Ok(Some(owner));
         }
-        let outside = self.beneath.read::<AnimalId>(Table::TagOwners, &key)?;
+        let outside = self.tables.read::<AnimalId>(Table::TagOwners, &key)?;
         Ok(outside.filter(|owner| !self.family.contains(owner)))
     }
 
@@ -125,7 +189,9 @@ impl<'a, R: Rows> Retold<'a, R> {
     fn is_made_still(&self, correction: &Correction) -> Result<bool, RowsError> {
         let is_told = |animal: &AnimalId| Ok(self.animal(*animal)?.is_some());
         match correction {
-            Correction::Merge { animal, absorbed } => Ok(is_told(animal)? || is_told(absorbed)?),
+            Correction::Merge { animal, absorbed } => {
+                Ok(animal != absorbed && (is_told(animal)? || is_told(absorbed)?))
+            }
             Correction::Retag { animal, kind, tag } => {
                 let owner = self.owner(*kind, tag.as_ref())?;
                 Ok(is_told(animal)? && owner.is_none_or(|owner| owner == *animal))
@@ -145,6 +211,40 @@ impl<'a, R: Rows> Retold<'a, R> {
     /// The row as it was told.
     pub(super) fn animal(&self, id: AnimalId) -> Result<Option<Animal>, RowsError> {
         self.rows.read(Table::Animals, &number_key(id.0))
+    }
+}
+
+/// An event of the history, of a payload that was accepted when it came or later.
+struct ReplayedEvent<'a> {
+    origin: &'a Origin,
+    /// When the change was made.
+    decided: ClockReading,
+    /// When the payload had come, if a later change accepted it.
+    late: Option<&'a ClockReading>,
+    accepted: &'a Accepted,
+}
+
+impl<R: Rows> Judge<'_, R> {
+    /// Returns whether the event still shows that `other`, which a tag of it leads to, is the same animal.
+    fn still_absorbs(&self, event: &Event, animal: AnimalId, other: AnimalId) -> Result<bool, RowsError> {
+        Ok(self.animal(other)?.is_some() && self.may_absorb(event, self.lid_owner(event)?, animal, other)?.is_ok())
+    }
+}
+
+/// The animals that a correction names.
+fn animals_in(correction: &mut Correction) -> Vec<&mut AnimalId> {
+    match correction {
+        Correction::Merge { animal, absorbed } => vec![animal, absorbed],
+        Correction::Retag { animal, .. }
+        | Correction::MovePen { animal, .. }
+        | Correction::MoveBatch { animal, .. }
+        | Correction::Weigh { animal, .. }
+        | Correction::Died { animal } => vec![animal],
+        Correction::Void { .. }
+        | Correction::CloseBatch { .. }
+        | Correction::EditBatch { .. }
+        | Correction::AcceptRejected { .. }
+        | Correction::NewReaderEra { .. } => vec![],
     }
 }
 

@@ -1,6 +1,12 @@
-//! An event never happened: the history of its animals is told anew without it.
+//! Voids an event: replays the history of its animal without it.
+//!
+//! Changes before the voided event are applied as they were decided, because nothing that they rest on has changed.
+//! **From the voided event on, each event is decided again on what the replay has left so far:** a tag that the void
+//! gives back clashes with one that a later event brought, and a lid or tag that it takes away leads to nobody. So a
+//! later event assigns a tag, takes one off or merges two animals only if it would do so without the voided event. The
+//! animal that an event was placed with stays the same.
 
-use super::replay::Retold;
+use super::replay::Replay;
 use super::tried::last_of;
 use super::{Judged, Refused, or_refuse};
 use crate::change::{
@@ -37,10 +43,13 @@ impl<R: Rows> Judge<'_, R> {
             return Ok(Err(too_much_history(voided.accepted.animal)));
         };
         let family = or_refuse!(self.family(history, root)?);
-        let mut retold = Retold::new(self.rows, self.rules, &family.animals);
+        let first_redecided = self.first_redecided(&family, voided.by)?;
+        let mut replay = Replay::new(self.rows, self.rules, &family.animals);
         for (sequence, change) in &family.changes {
-            if *sequence != voided.by && !self.is_void(*sequence, change)? {
-                retold.tell(*sequence, change)?;
+            if *sequence < first_redecided {
+                replay.apply(*sequence, change)?;
+            } else if *sequence != voided.by && !self.is_void(*sequence, change)? {
+                replay.redecide(*sequence, change)?;
             }
         }
         let mut states = States::default();
@@ -48,8 +57,8 @@ impl<R: Rows> Judge<'_, R> {
         let mut moved = Moved::default();
         for id in &family.animals {
             let Some(before) = animal_state(self.rows, *id)? else { continue };
-            let after = match retold.animal(*id)? {
-                Some(_) => animal_state(&retold.rows, *id)?.unwrap_or_default(),
+            let after = match replay.animal(*id)? {
+                Some(_) => animal_state(&replay.rows, *id)?.unwrap_or_default(),
                 None => nobody(&before),
             };
             // The animal of the event tells of the void in its history, even where nothing of the event was left.
@@ -88,6 +97,52 @@ impl<R: Rows> Judge<'_, R> {
     fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
         let Some(payload) = event_in(sequence, change) else { return Ok(false) };
         Ok(self.afterwards(payload)?.told_by(payload) != Some(sequence))
+    }
+
+    /// Returns the first change that has to be decided again if the event of change `voided_by` is void.
+    ///
+    /// That is `voided_by` itself, or an earlier event that was voided after it: the changes between the two were decided
+    /// while that event stood, and what its void left rests on the event that is voided now.
+    fn first_redecided(&self, family: &Family, voided_by: Sequence) -> Result<Sequence, RowsError> {
+        let mut voided = self.voids_in(family)?;
+        for (sequence, change) in family.changes.range(..voided_by) {
+            if !voided.iter().any(|(event, _)| event == sequence) && self.is_void(*sequence, change)? {
+                // An animal that was split off lacks the later changes of the one that it had been merged into.
+                let payload = event_in(*sequence, change).unwrap_or(*sequence);
+                voided.push((*sequence, self.afterwards(payload)?.voided_by.unwrap_or(Sequence(u64::MAX))));
+            }
+        }
+        voided.sort_unstable();
+        let mut first = voided_by;
+        for (event, by) in voided.into_iter().rev() {
+            if event < first && first < by {
+                first = event;
+            }
+        }
+        Ok(first)
+    }
+
+    /// Returns each void in the history, as the change of the voided event and the change that voided it.
+    fn voids_in(&self, family: &Family) -> Result<Vec<(Sequence, Sequence)>, RowsError> {
+        let mut last_event = BTreeMap::new();
+        let mut voids = Vec::new();
+        for (sequence, change) in &family.changes {
+            if let Some(payload) = event_in(*sequence, change) {
+                last_event.insert(payload, *sequence);
+            } else if let Change::Corrected(corrected) = change
+                && let Correction::Void { sequence: payload } = corrected.correction
+            {
+                let event = if let Some(event) = last_event.get(&payload) {
+                    *event
+                } else {
+                    // The event of an animal that was split off is not in this history.
+                    let accepted_by = self.afterwards(payload)?.accepted_by;
+                    accepted_by.filter(|accepted| accepted < sequence).unwrap_or(payload)
+                };
+                voids.push((event, *sequence));
+            }
+        }
+        Ok(voids)
     }
 
     /// The animal that this one turned out to be; none where that leads too far.
