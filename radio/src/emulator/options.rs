@@ -3,7 +3,7 @@
 /// Speed of an air's clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// As fast as the machine allows.
+    /// No limit: the clock runs as fast as the machine allows.
     Free,
     /// Never ahead of real time multiplied by `speed`.
     RealTime {

@@ -44,11 +44,12 @@ pub enum AirError {
 /// unless one of them has been busy for half a second of real time.
 #[derive(Clone, Debug)]
 pub struct Air {
-    shared: Arc<Shared>,
+    shared: Arc<AirCore>,
 }
 
+/// The data behind all handles to one air.
 #[derive(Debug)]
-struct Shared {
+struct AirCore {
     state: Mutex<AirState>,
     /// Notified if something was scheduled or switched, or if another driver began to wait.
     changed: Condvar,
@@ -73,7 +74,7 @@ impl Air {
     /// Creates an empty air at time 0.
     pub fn new(options: AirOptions) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(AirCore {
                 state: Mutex::new(AirState { world: World::new(options), drivers: Drivers::default() }),
                 changed: Condvar::new(),
                 pace: options.pace,

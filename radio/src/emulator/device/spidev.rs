@@ -33,11 +33,12 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Spidev {
     path: PathBuf,
-    shared: Arc<Shared>,
+    shared: Arc<DeviceState>,
 }
 
+/// State shared with the thread that answers.
 #[derive(Debug, Default)]
-struct Shared {
+struct DeviceState {
     unplugged: AtomicBool,
     settings: Mutex<BusSettings>,
 }
@@ -49,12 +50,13 @@ struct BusSettings {
     clocks_hz: Vec<u32>,
 }
 
+/// The thread that answers the device's requests.
 #[derive(Debug)]
 struct Server {
     cuse: Cuse,
     bus: Spi02,
     name: String,
-    shared: Arc<Shared>,
+    shared: Arc<DeviceState>,
 }
 
 /// One transfer of a message. Addresses are in the caller's memory; 0 stands for no buffer.
@@ -70,7 +72,7 @@ impl Spidev {
     pub fn new(name: &str, chip: &Chip) -> Result<Self, DeviceError> {
         let path = Path::new("/dev").join(name);
         let cuse = Cuse::open().map_err(DeviceError::Cuse)?;
-        let shared = Arc::<Shared>::default();
+        let shared = Arc::<DeviceState>::default();
         let server = Server { cuse, bus: chip.spi02(), name: name.to_owned(), shared: Arc::clone(&shared) };
         let thread = Builder::new().name("spidev".to_owned()).spawn(move || server.run());
         thread.map_err(|source| DeviceError::Thread { name: "a SPI device", source })?;

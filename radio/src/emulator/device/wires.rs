@@ -36,12 +36,13 @@ pub enum Dio0Wire {
 #[derive(Debug)]
 pub struct Wires {
     gpio: Arc<GpioSim>,
-    shared: Arc<Shared>,
+    shared: Arc<WireState>,
     threads: Vec<JoinHandle<()>>,
 }
 
+/// State shared with the threads.
 #[derive(Debug, Default)]
-struct Shared {
+struct WireState {
     stop: AtomicBool,
     resets: AtomicU32,
     edges: AtomicU32,
@@ -51,7 +52,7 @@ struct Shared {
 struct Wire {
     chip: Chip,
     gpio: Arc<GpioSim>,
-    shared: Arc<Shared>,
+    shared: Arc<WireState>,
 }
 
 impl Wires {
