@@ -146,7 +146,7 @@ fn open_identity(settings: &Settings) -> Result<Identity, OpenError> {
     // Offices pin the key; the names are for those who check them, and addresses that cannot be listed are left out.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let names: Vec<_> = interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect();
-    Ok(Identity::load_or_make(&directory, &names)?)
+    Ok(Identity::load_or_generate(&directory, &names)?)
 }
 
 /// Opens the history alone, for whoever asks the files and is no client.

@@ -17,7 +17,7 @@ use service::control::{LOCKED_PATIENCE, LOCKED_RETRY, ListenError, answerer, lis
 use service::door::certificate::{CertificateError, Identity, IdentityFiles};
 use service::door::key_command::with_key_commands;
 use service::door::keys::{KeyError, KeyRing};
-use service::door::reply::refusing_other_methods;
+use service::door::reply::with_method_fallback;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, shutdown_on_signals};
@@ -117,7 +117,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let control = listen(&settings.control_socket(), commands, stopping.clone())?;
     let mut parts = JoinSet::new();
     parts.spawn(control.map(|()| ("the control socket", Ok(()))));
-    parts.spawn(serving.ended().map(|ended| ("the HTTPS server", ended.map_err(RunError::Serve))));
+    parts.spawn(serving.wait().map(|ended| ("the HTTPS server", ended.map_err(RunError::Serve))));
     parts.spawn(identity.watch_files(stopping.clone()).map(|()| ("the watch over the certificate", Ok(()))));
     parts.spawn(attended(sites.clone(), stopping.clone()).map(|()| ("the supervisor's attendance", Ok(()))));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "the office is open");
@@ -156,7 +156,7 @@ pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, 
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, tokens.clone()));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
-    times.measure(pages.merge(refusing_other_methods(programs)))
+    times.measure(pages.merge(with_method_fallback(programs)))
 }
 
 /// How a part of the process ended: its name, and its error.
@@ -202,7 +202,7 @@ fn identity(state_dir: &Path, tls: &TlsSettings) -> Result<Identity, RunError> {
     }
     let directory = state_dir.join("tls");
     make_state_dir(&directory)?;
-    Ok(Identity::load_or_make(&directory, &[])?)
+    Ok(Identity::load_or_generate(&directory, &[])?)
 }
 
 fn follow_settings(settings: &Settings) -> Result<FollowSettings, RandomnessError> {

@@ -80,7 +80,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens };
     let serving = serve(listener, routes.router(), &identity, stopping.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
-    parts.add("the HTTPS server", async { Ok(serving.ended().await?) });
+    parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
     let (status, silent) = (move || status_line(&line_of), move |within| pulse.clone().silent(within));
     let attending = attend(supervisor, Watchdog::of_process(), status, silent, stopping.clone());
     parts.add("the supervisor's attendance", attending.map(Ok));

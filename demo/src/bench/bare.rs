@@ -45,7 +45,7 @@ pub struct BareServer {
 impl BareServer {
     /// Starts it; its certificate and its keys lie in `directory`, which must be there.
     pub fn start(directory: &Path) -> Result<Self, Failed> {
-        let identity = Identity::load_or_make(directory, &[])?;
+        let identity = Identity::load_or_generate(directory, &[])?;
         let local = LocalFile::open(directory.join("local.redb"))?;
         let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SystemRandomness)?;
         let key = keys.add("bench", [Scope::Ingest].into())?.reveal().to_owned();

@@ -77,7 +77,7 @@ fn fdatasync(directory: &Path, count: usize) -> io::Result<Samples> {
 
 /// Round trips between two threads of this process.
 fn tls_round_trips(directory: &Path, count: usize) -> Result<Samples, Failed> {
-    let identity = Identity::load_or_make(directory, &[])?;
+    let identity = Identity::load_or_generate(directory, &[])?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let (address, config) = (listener.local_addr()?, identity.server_config()?);
     let server = std::thread::spawn(move || echo(&listener, config));

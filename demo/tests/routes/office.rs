@@ -15,7 +15,7 @@ use mirror::pages::{LinkState, Office as _};
 use mirror::sites::{AddOptions, OfficeMetrics, SiteFiles, Sites};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
-use service::door::serve::{Serving, bind, serve};
+use service::door::serve::{RunningServer, bind, serve};
 use service::door::tokens::TokenRing;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ fn rows() -> Vec<Row> {
 /// A barn that listens, and an office that holds what it holds.
 struct Yard {
     barn: Barn,
-    _listening: Serving,
+    _listening: RunningServer,
     sites: Arc<Sites>,
     keys: Arc<KeyRing>,
     tokens: Arc<TokenRing>,
@@ -91,7 +91,7 @@ impl Yard {
             barn.hear(payload).await;
         }
         let directory = tempfile::tempdir().unwrap();
-        let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
+        let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listening = serve(listener, barn.router.clone(), &identity, barn.stop.signal()).unwrap();
         let of_line = daemon::pair::Barn {

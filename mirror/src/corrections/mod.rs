@@ -36,7 +36,7 @@ use bytes::Bytes;
 use herd::correction::CorrectionOrder;
 use service::door::auth::{Authenticator, Caller, require};
 use service::door::keys::Scope;
-use service::door::reply::{ApiError, JsonAsSent, NoQuery, not_by_this_method};
+use service::door::reply::{ApiError, NoQuery, RawJson, method_not_allowed};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -67,7 +67,7 @@ fn bounded(sites: Arc<Sites>, admits: Arc<dyn Authenticator>, bounds: PostBounds
     let routes = Router::new()
         .route(CORRECTIONS_PATH, post(to_only_site))
         .route("/sites/{site}/api/corrections", post(to_named_site))
-        .method_not_allowed_fallback(not_by_this_method)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))
         .with_state(Forwarding { sites, bounds, under_way: Arc::new(Semaphore::new(MAX_UNDER_WAY)) });
     require(admits, Scope::Correct).or(Scope::Admin).protect(routes)
@@ -77,7 +77,7 @@ async fn to_only_site(
     State(forwarding): State<Forwarding>,
     caller: Caller,
     _: NoQuery,
-    order: JsonAsSent<CorrectionOrder>,
+    order: RawJson<CorrectionOrder>,
 ) -> Result<Response, ApiError> {
     let site = only_name(&forwarding.sites)?;
     forwarding.forward(&site, &caller, order).await
@@ -88,7 +88,7 @@ async fn to_named_site(
     caller: Caller,
     site: Result<Path<String>, PathRejection>,
     _: NoQuery,
-    order: JsonAsSent<CorrectionOrder>,
+    order: RawJson<CorrectionOrder>,
 ) -> Result<Response, ApiError> {
     let Path(site) = site.map_err(|_| ApiError::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
     forwarding.forward(&site, &caller, order).await
@@ -99,7 +99,7 @@ impl Forwarding {
         &self,
         site: &str,
         caller: &Caller,
-        order: JsonAsSent<CorrectionOrder>,
+        order: RawJson<CorrectionOrder>,
     ) -> Result<Response, ApiError> {
         order.value.checked(caller.name()).map_err(|error| ApiError::bad_request(error.to_string()))?;
         let status = self.sites.status(site).ok_or_else(|| answer::unknown(site))?;

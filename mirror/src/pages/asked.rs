@@ -53,7 +53,7 @@ impl Asked {
 
     /// The query; each page names the keys that it knows, and all others are refused.
     pub(super) fn query<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        StrictQuery::of_uri(&self.uri).map(|StrictQuery(query)| query)
+        StrictQuery::from_uri(&self.uri).map(|StrictQuery(query)| query)
     }
 }
 

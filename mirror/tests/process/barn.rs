@@ -10,7 +10,7 @@ use herd::store::{Incoming, LocalFile, MemoryDisk, Store};
 use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
-use service::door::serve::{Serving, bind, serve};
+use service::door::serve::{RunningServer, bind, serve};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::sync::{OwnStore, serve as sync};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ pub(crate) struct Barn {
     _directory: tempfile::TempDir,
     store: Store,
     stop: ShutdownTrigger,
-    serving: Serving,
+    serving: RunningServer,
     keys: Arc<KeyRing>,
     identity: Identity,
     site: String,
@@ -36,7 +36,7 @@ impl Barn {
         let store = Store::open_source(&disk, Rules::default(), clock, || StoreId([number; 16])).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let keys = Arc::new(keys(directory.path()));
-        let identity = Identity::load_or_make(directory.path(), &[]).unwrap();
+        let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let stop = ShutdownTrigger::default();
         let stopping = stop.signal();
         let serving = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, stopping);
@@ -47,7 +47,7 @@ impl Barn {
     pub(crate) async fn after_a_pause(mut self) -> Self {
         let at = self.serving.addr;
         self.stop.request();
-        self.serving.ended().await.unwrap();
+        self.serving.wait().await.unwrap();
         let stop = ShutdownTrigger::default();
         let stopping = stop.signal();
         self.stop = stop;
@@ -98,7 +98,13 @@ fn keys(directory: &Path) -> KeyRing {
     KeyRing::load(local, Arc::new(SystemClock::default()), SystemRandomness).unwrap()
 }
 
-fn listen(at: SocketAddr, store: &Store, keys: &Arc<KeyRing>, identity: &Identity, stopping: Shutdown) -> Serving {
+fn listen(
+    at: SocketAddr,
+    store: &Store,
+    keys: &Arc<KeyRing>,
+    identity: &Identity,
+    stopping: Shutdown,
+) -> RunningServer {
     let served = Arc::new(OwnStore::new(store.reader(), || 0));
     let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, stopping.clone()));
     serve(bind(at).unwrap(), router, identity, stopping).unwrap()

@@ -1,6 +1,8 @@
-//! From a request to a WebSocket: one refusal, one set of bounds and one end for every route that has one.
+//! The upgrade of a request to a WebSocket, with the same error reply, limits and end for every route that has one.
 //!
-//! HTTP/1.1 only: over HTTP/2 such a request is refused like any other that is no upgrade.
+//! Only HTTP/1.1 requests can be upgraded. Over HTTP/2 such a request is rejected like any other that is not an upgrade.
+//!
+//! A connection ends with the key or token that opened it; [`auth`](super::auth) says why.
 
 use super::auth::Access;
 use super::reply::ApiError;
@@ -11,19 +13,21 @@ use axum::response::Response;
 use herd::change::MAX_CHANGE_BYTES;
 use std::future::Future;
 
-/// The longest message that a client may send: it says where it stands and shows that it is alive, no more. Also what
-/// is set aside for reading of each connection.
+/// Maximum size of a message from a client, and size of each connection's read buffer.
+///
+/// Clients only report their position and show that they are alive.
 pub const CLIENT_MESSAGE_BYTES: usize = 4 * 1024;
-/// So much is gathered before it is written to the network.
-const GATHERED_BYTES: usize = 16 * 1024;
-/// The longest message that is sent to a client: a page of the live connection, or an event.
+/// Bytes that are buffered before they are written to the network.
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Maximum size of a message to a client: a page of the live connection, or an event.
 pub const SERVER_MESSAGE_BYTES: usize = 1024 * 1024;
 
-// An event tells the text of a change twice, and JSON has at most six bytes for one of a text.
-const _: () = assert!(SERVER_MESSAGE_BYTES > 2 * 6 * MAX_CHANGE_BYTES + GATHERED_BYTES);
+// An event contains the text of a change twice, and JSON needs at most six bytes for one byte of text.
+const _: () = assert!(SERVER_MESSAGE_BYTES > 2 * 6 * MAX_CHANGE_BYTES + WRITE_BUFFER_BYTES);
 
-/// A request that becomes a WebSocket. One that does not is 400; where the query is to be judged first, extract a
-/// `Result` of it.
+/// An extractor for a request that becomes a WebSocket.
+///
+/// Any other request is rejected with 400. A route that checks the query first extracts a `Result` of this type.
 pub struct Upgrade {
     upgrade: WebSocketUpgrade,
     access: Option<Access>,
@@ -40,15 +44,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
             .read_buffer_size(CLIENT_MESSAGE_BYTES)
             .max_message_size(CLIENT_MESSAGE_BYTES)
             .max_frame_size(CLIENT_MESSAGE_BYTES)
-            .write_buffer_size(GATHERED_BYTES)
-            .max_write_buffer_size(GATHERED_BYTES + SERVER_MESSAGE_BYTES);
+            .write_buffer_size(WRITE_BUFFER_BYTES)
+            .max_write_buffer_size(WRITE_BUFFER_BYTES + SERVER_MESSAGE_BYTES);
         Ok(Self { upgrade, access })
     }
 }
 
 impl Upgrade {
-    /// Answers the request and runs `serve` on the connection, which it ends. The connection ends with the key that
-    /// opened it, too: then it is cut without a goodbye, as whoever holds a revoked key is told nothing more.
+    /// Upgrades the connection and runs `serve` on it. `what` names the connection in the log.
+    ///
+    /// The connection also ends with the key that opened it. It is then cut without a close frame, because the holder of
+    /// a revoked key must not receive anything more.
     pub fn serve<F>(self, what: &'static str, serve: impl FnOnce(WebSocket) -> F + Send + 'static) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
@@ -57,15 +63,15 @@ impl Upgrade {
         upgrade.on_upgrade(async move |socket| {
             tokio::select! {
                 biased;
-                () = revoked(access.as_ref()) => tracing::info!("{what} ended with its key"),
+                () = access_ended(access.as_ref()) => tracing::info!("closed {what}: its key or token ended"),
                 () = serve(socket) => {}
             }
         })
     }
 }
 
-/// Returns when the key that opened the connection is revoked; never where none was needed.
-async fn revoked(access: Option<&Access>) {
+/// Waits until the key or token that opened the connection ends; forever if none was needed.
+async fn access_ended(access: Option<&Access>) {
     match access {
         Some(access) => access.ended().await,
         None => std::future::pending().await,

@@ -98,7 +98,7 @@ impl From<&ServeError> for Exit {
         match error {
             ServeError::Bind { .. } => Self::CannotListen,
             ServeError::Certificate(_) => Self::Usage,
-            ServeError::Listener(_) | ServeError::Cut(_) => Self::Failure,
+            ServeError::Listener(_) | ServeError::Aborted(_) => Self::Failure,
         }
     }
 }

@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
 /// A query that names what it knows.
 pub(super) fn query<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
-    StrictQuery::of_uri(uri).map(|StrictQuery(query)| query)
+    StrictQuery::from_uri(uri).map(|StrictQuery(query)| query)
 }
 
 /// The limit that a query names, or the default.

@@ -38,7 +38,7 @@ impl Keys {
                     .to_owned(),
             ));
         }
-        StrictQuery::of_uri(uri).map(|StrictQuery(keys)| keys).map_err(|refused| BadQuery(refused.message))
+        StrictQuery::from_uri(uri).map(|StrictQuery(keys)| keys).map_err(|refused| BadQuery(refused.message))
     }
 }
 

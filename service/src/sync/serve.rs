@@ -159,7 +159,7 @@ async fn full_export(State(source): State<Source>, uri: Uri, headers: HeaderMap)
         let (place, blobs) = (place()?, BlobExport::new(source.served.clone(), reader, start));
         return Ok(streamed(BLOB_TYPE, export::body(blobs, place, source.stop)));
     }
-    NoQuery::of_uri(&uri).map_err(|_| ApiError::bad_request(TABLES_ARE_WHOLE))?;
+    NoQuery::from_uri(&uri).map_err(|_| ApiError::bad_request(TABLES_ARE_WHOLE))?;
     Ok(streamed("application/json", export::body(TablesExport::new(reader), place()?, source.stop)))
 }
 

@@ -1,7 +1,4 @@
 //! The access of an authenticated caller, which ends with its key or token.
-//!
-//! A connection ends with the key that opened it. Checking keys only when a request arrives was rejected: a revoked office
-//! would be fed for as long as its live connection stays open.
 
 use crate::door::keys::{KeyInfo, KeyRing};
 use std::sync::Arc;

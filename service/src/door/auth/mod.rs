@@ -1,6 +1,9 @@
 //! Authentication: the guard in front of routes, and how long the access of a caller lasts.
 //!
 //! Keys and tokens are accepted in headers only. In a URL they would end up in logs.
+//!
+//! A connection ends with the key or token that opened it. Checking keys only when a request arrives was rejected: a
+//! revoked office would be fed for as long as its live connection stays open.
 
 mod access;
 mod guard;

@@ -1,7 +1,9 @@
-//! The identity that a server shows: a certificate chain and its private key, in two PEM files.
+//! The TLS identity of a server: a certificate chain and its private key, in two PEM files.
 //!
-//! Who pairs with it pins the SHA-256 of the public key, so a renewed certificate with the same key is the same
-//! identity. Files that are replaced while the process runs are picked up; a broken replacement is not.
+//! Peers that pair with the server pin the SHA-256 of its public key. So a renewed certificate with the same key is the
+//! same identity. Files that are replaced while the process runs are reloaded, unless they are invalid.
+//!
+//! TLS is rustls with ring, because ring cross-compiles with a C compiler only. `deny.toml` keeps a second TLS stack out.
 
 mod files;
 mod generate;
@@ -9,7 +11,7 @@ mod watch;
 
 pub use files::IdentityFiles;
 pub use generate::SanEntry;
-pub use watch::WATCH_EVERY;
+pub use watch::WATCH_INTERVAL;
 
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -19,75 +21,75 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Protocols offered, the preferred one first.
+/// Supported ALPN protocols, the preferred one first.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// Why there is no identity to show.
+/// Failure to load, generate or use an identity.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// The file is not there.
-    #[error("the {what} {} is missing; give its right path, or remove both settings to have a pair made", path.display())]
+    /// The file does not exist.
+    #[error("the {what} {} is missing; correct its path, or remove both settings to generate a key and a certificate", path.display())]
     Missing {
         /// `certificate` or `private key`.
         what: &'static str,
-        /// The path asked for.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The certificate that was made here has lost its key.
-    #[error("the private key {} is missing while its certificate is there; put it back, or remove the certificate too: then a new pair is made, and every office must be paired again", path.display())]
-    KeyLost {
-        /// Where the key should be.
+    /// The key of a generated certificate does not exist any more.
+    #[error("the private key {} is missing, but its certificate exists; restore the key, or remove the certificate to generate both: then every office must be paired again", path.display())]
+    MissingKey {
+        /// Expected path of the key.
         path: PathBuf,
     },
-    /// The file is there and cannot be read.
-    #[error("reading {}: {source}", path.display())]
+    /// The file exists, but cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// A PEM file without what it should hold.
-    #[error("{} holds no {what} in PEM form", path.display())]
+    /// The file has no PEM section of the expected kind.
+    #[error("{} contains no {what} in PEM format", path.display())]
     Empty {
         /// `certificate` or `private key`.
         what: &'static str,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// PEM, and yet not what it says it is.
-    #[error("{} cannot be used: {reason}", path.display())]
+    /// The file is PEM, but its content is invalid.
+    #[error("{} is invalid: {reason}", path.display())]
     Malformed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Reason given by the parser.
         reason: String,
     },
-    /// Two files of different pairs.
+    /// The key and the certificate are of different pairs.
     #[error("the private key {} does not belong to the certificate {}; replace both files together", key.display(), certificate.display())]
     KeyMismatch {
-        /// The certificate's file.
+        /// Path of the certificate.
         certificate: PathBuf,
-        /// The key's file.
+        /// Path of the key.
         key: PathBuf,
     },
-    /// A pair could not be made.
-    #[error("making a certificate: {0}")]
-    Make(String),
-    /// The pair that was made could not be written.
-    #[error("writing {}: {source}; check that the directory exists and belongs to this user", path.display())]
+    /// The key or the certificate could not be generated.
+    #[error("cannot generate a key and a certificate: {0}")]
+    Generate(String),
+    /// A generated file could not be written.
+    #[error("cannot write {}: {source}; check that the directory exists and belongs to this user", path.display())]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The TLS library refused its set-up.
-    #[error("setting TLS up: {0}")]
+    /// The TLS library rejected the configuration.
+    #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// What the two files said when they were last read whole.
+/// The content of the two files when they were last valid.
 #[derive(Debug)]
 struct Loaded {
     certified: Arc<CertifiedKey>,
@@ -95,7 +97,7 @@ struct Loaded {
     not_after_s: i64,
 }
 
-/// The identity of a server. Clones are cheap and share it, so a replacement shows in all of them.
+/// The TLS identity of a server. Clones are cheap and share it, so all of them see a reloaded identity.
 #[derive(Clone, Debug)]
 pub struct Identity {
     files: Arc<IdentityFiles>,
@@ -103,49 +105,51 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the user's own pair.
+    /// Loads the user's own files.
     pub fn load(files: IdentityFiles) -> Result<Self, CertificateError> {
         let loaded = load(&files)?;
         Ok(Self { files: Arc::new(files), loaded: Arc::new(RwLock::new(Arc::new(loaded))) })
     }
 
-    /// Reads `certificate.pem` and `key.pem` in `dir`, which must be there, after making what is missing of them:
-    /// a P-256 pair for `names`, this machine's names and the loopback addresses. A key without a certificate (a
-    /// first start that was cut, a certificate removed on purpose) is kept and gets a new one.
-    pub fn load_or_make(dir: &Path, names: &[SanEntry]) -> Result<Self, CertificateError> {
+    /// Loads `certificate.pem` and `key.pem` in `dir`, and generates them if they are missing.
+    ///
+    /// `dir` must exist. The key is a P-256 key; the certificate is valid for `names`, this machine's names and the
+    /// loopback addresses. A key without a certificate is kept and gets a new certificate. That happens after an
+    /// interrupted first start, or when the certificate was removed on purpose.
+    pub fn load_or_generate(dir: &Path, names: &[SanEntry]) -> Result<Self, CertificateError> {
         let files = IdentityFiles { certificate: dir.join("certificate.pem"), key: dir.join("key.pem") };
-        generate::make_missing(&files, names)?;
+        generate::generate_missing(&files, names)?;
         Self::load(files)
     }
 
-    /// Where the pair is read from.
+    /// Returns the paths of the files.
     pub fn files(&self) -> &IdentityFiles {
         &self.files
     }
 
-    /// SHA-256 of the leaf's `SubjectPublicKeyInfo` in DER (RFC 5280, 4.1.2.7): what a peer pins (RFC 7469, 2.4).
+    /// Returns what peers pin (RFC 7469, 2.4): the SHA-256 of the leaf's `SubjectPublicKeyInfo` in DER (RFC 5280, 4.1.2.7).
     pub fn spki_sha256(&self) -> [u8; 32] {
         self.current().spki_sha256
     }
 
-    /// The end of the leaf's validity, seconds since 1970 UTC.
+    /// Returns the end of the leaf's validity, in seconds since the Unix epoch.
     pub fn not_after_s(&self) -> i64 {
         self.current().not_after_s
     }
 
-    /// The leaf in DER.
+    /// Returns the leaf certificate in DER.
     pub fn leaf_der(&self) -> Vec<u8> {
         self.current().certified.cert.first().map(|leaf| leaf.to_vec()).unwrap_or_default()
     }
 
-    /// Reads the files again. On an error the identity stays what it was.
+    /// Loads the files again. On an error the current identity stays in use.
     pub fn reload(&self) -> Result<(), CertificateError> {
         let loaded = Arc::new(load(&self.files)?);
         *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         Ok(())
     }
 
-    /// TLS 1.2 and 1.3 with this identity, h2 and HTTP/1.1. New handshakes see a reloaded identity.
+    /// Creates a configuration for TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1. New handshakes use a reloaded identity.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, CertificateError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -166,13 +170,14 @@ impl ResolvesServerCert for Identity {
     }
 }
 
-/// The one provider of cryptography for both sides of TLS, named so that no other can slip in.
+/// Returns the cryptography provider for clients and servers. All code names it, so that no other one is picked by default.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// SHA-256 of the `SubjectPublicKeyInfo` of a certificate in DER: for the side that pins. `None` if it is no
-/// certificate.
+/// Returns the SHA-256 of a certificate's `SubjectPublicKeyInfo`, for peers that pin it.
+///
+/// Returns `None` if the bytes are not a certificate in DER.
 pub fn spki_sha256(certificate_der: &[u8]) -> Option<[u8; 32]> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate_der).ok()?;
     Some(Sha256::digest(certificate.tbs_certificate.subject_pki.raw).into())

@@ -5,19 +5,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use x509_parser::extensions::GeneralName;
 
-fn made(dir: &Path) -> Identity {
+fn generated(dir: &Path) -> Identity {
     let names = [SanEntry::Dns("barn.example".into()), SanEntry::Ip([192, 168, 7, 7].into())];
-    Identity::load_or_make(dir, &names).unwrap()
+    Identity::load_or_generate(dir, &names).unwrap()
 }
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
+/// Catches a missing name, a short validity, and a key that other users can read.
 #[test]
-fn a_made_pair_is_for_all_names_and_for_a_hundred_years_and_its_key_is_its_owners() {
+fn a_generated_certificate_has_all_names_and_a_validity_of_a_hundred_years() {
     let dir = tempfile::tempdir().unwrap();
-    let identity = made(dir.path());
+    let identity = generated(dir.path());
     assert_eq!((mode(&identity.files().key), mode(&identity.files().certificate)), (0o600, 0o644));
     let der = identity.leaf_der();
     let (_, leaf) = x509_parser::parse_x509_certificate(&der).unwrap();
@@ -31,33 +32,36 @@ fn a_made_pair_is_for_all_names_and_for_a_hundred_years_and_its_key_is_its_owner
         assert!(names.contains(&GeneralName::IPAddress(ip)), "{ip:?}: {names:?}");
     }
     assert_eq!(spki_sha256(&der), Some(identity.spki_sha256()));
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing unfinished is left");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "temporary files must be gone");
 }
 
+/// Catches a new key where peers have pinned the old one, and an interrupted start that blocks the next one.
 #[test]
-fn a_second_start_shows_the_same_certificate_and_a_removed_certificate_comes_back_with_the_same_key() {
+fn a_second_start_keeps_the_certificate_and_a_removed_one_is_generated_for_the_same_key() {
     let dir = tempfile::tempdir().unwrap();
-    let first = made(dir.path());
-    assert_eq!(made(dir.path()).leaf_der(), first.leaf_der());
+    let first = generated(dir.path());
+    assert_eq!(generated(dir.path()).leaf_der(), first.leaf_der());
     std::fs::remove_file(&first.files().certificate).unwrap();
-    std::fs::write(dir.path().join("certificate.pem.new"), "cut").unwrap();
-    let renewed = Identity::load_or_make(dir.path(), &[]).unwrap();
+    std::fs::write(dir.path().join("certificate.pem.new"), "interrupted").unwrap();
+    let renewed = Identity::load_or_generate(dir.path(), &[]).unwrap();
     assert_ne!(renewed.leaf_der(), first.leaf_der());
     assert_eq!(renewed.spki_sha256(), first.spki_sha256());
 }
 
+/// Catches a new key that locks out every paired office without a word.
 #[test]
-fn a_lost_key_is_not_replaced_behind_the_back_of_those_who_pinned_it() {
+fn a_missing_key_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::remove_file(&made(dir.path()).files().key).unwrap();
-    assert!(matches!(Identity::load_or_make(dir.path(), &[]), Err(CertificateError::KeyLost { .. })));
+    std::fs::remove_file(&generated(dir.path()).files().key).unwrap();
+    assert!(matches!(Identity::load_or_generate(dir.path(), &[]), Err(CertificateError::MissingKey { .. })));
 }
 
+/// Catches an error that sends the operator to the wrong file.
 #[test]
-fn every_way_in_which_files_are_wrong_has_its_own_error() {
+fn every_kind_of_invalid_file_has_its_own_error() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let right = made(dir.path()).files().clone();
-    let foreign = made(other.path()).files().clone();
+    let right = generated(dir.path()).files().clone();
+    let foreign = generated(other.path()).files().clone();
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "no PEM here\n").unwrap();
     let junk = dir.path().join("junk.pem");
@@ -65,9 +69,9 @@ fn every_way_in_which_files_are_wrong_has_its_own_error() {
     let load = |certificate: &Path, key: &Path| {
         Identity::load(IdentityFiles { certificate: certificate.into(), key: key.into() }).map(|_| ())
     };
-    let gone = dir.path().join("gone.pem");
-    assert!(matches!(load(&gone, &right.key), Err(CertificateError::Missing { what: "certificate", .. })));
-    assert!(matches!(load(&right.certificate, &gone), Err(CertificateError::Missing { what: "private key", .. })));
+    let missing = dir.path().join("missing.pem");
+    assert!(matches!(load(&missing, &right.key), Err(CertificateError::Missing { what: "certificate", .. })));
+    assert!(matches!(load(&right.certificate, &missing), Err(CertificateError::Missing { what: "private key", .. })));
     assert!(matches!(load(&empty, &right.key), Err(CertificateError::Empty { what: "certificate", .. })));
     assert!(matches!(load(&right.certificate, &empty), Err(CertificateError::Empty { what: "private key", .. })));
     assert!(matches!(load(&junk, &right.key), Err(CertificateError::Malformed { .. })));
@@ -76,28 +80,29 @@ fn every_way_in_which_files_are_wrong_has_its_own_error() {
     load(&right.certificate, &right.key).unwrap();
 }
 
+/// Catches a half-written file that replaces a usable certificate.
 #[test]
-fn a_broken_replacement_leaves_the_identity_as_it_was() {
+fn an_invalid_replacement_leaves_the_identity_unchanged() {
     let dir = tempfile::tempdir().unwrap();
-    let identity = made(dir.path());
+    let identity = generated(dir.path());
     let before = identity.leaf_der();
     std::fs::write(&identity.files().certificate, "half a cert").unwrap();
     assert!(identity.reload().is_err());
     assert_eq!(identity.leaf_der(), before);
 }
 
+/// Catches a watch that keeps the process alive.
 #[tokio::test]
-async fn watching_ends_with_the_shutdown_and_when_its_sender_is_gone() {
+async fn watching_ends_on_shutdown_and_when_the_trigger_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
-    let identity = made(dir.path());
-    for said in [true, false] {
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
-        let watching = tokio::spawn(identity.clone().watch_files_every(Duration::from_secs(600), stopping));
-        if said {
-            stop.request();
+    let identity = generated(dir.path());
+    for requested in [true, false] {
+        let trigger = ShutdownTrigger::default();
+        let watching = tokio::spawn(identity.clone().watch_files_every(Duration::from_secs(600), trigger.signal()));
+        if requested {
+            trigger.request();
         } else {
-            drop(stop);
+            drop(trigger);
         }
         tokio::time::timeout(Duration::from_secs(10), watching).await.unwrap().unwrap();
     }
@@ -105,8 +110,9 @@ async fn watching_ends_with_the_shutdown_and_when_its_sender_is_gone() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    /// Catches a parser that panics on files of other content.
     #[test]
-    fn no_content_of_the_files_makes_loading_panic(text in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_file_content_is_an_error(text in prop::collection::vec(any::<u8>(), 0..200)) {
         let dir = tempfile::tempdir().unwrap();
         let files = IdentityFiles { certificate: dir.path().join("c"), key: dir.path().join("k") };
         let pem = |kind: &str| {

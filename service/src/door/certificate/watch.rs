@@ -1,4 +1,4 @@
-//! Replaced files are picked up while the process runs.
+//! Reloading of replaced files while the process runs.
 
 use super::Identity;
 use crate::lifecycle::Shutdown;
@@ -6,57 +6,72 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// How often the files are looked at. Certificates are renewed every few weeks; this only has to be sooner than
-/// whoever replaced them looks.
-pub const WATCH_EVERY: Duration = Duration::from_secs(5);
+/// Interval of checks for replaced files.
+///
+/// Certificates are renewed every few weeks. The interval only has to be shorter than the time until the operator who
+/// replaced the files checks the result.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What changes when a file is written or replaced: modification time (seconds, nanoseconds), length, inode.
-type Stamp = Option<(i64, i64, u64, u64)>;
+/// The metadata that changes when a file is written or replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileStamp {
+    modified_s: i64,
+    modified_ns: i64,
+    length_bytes: u64,
+    inode: u64,
+}
+
+/// The stamps of the certificate and the key; `None` for a file that is missing.
+type FileStamps = [Option<FileStamp>; 2];
 
 impl Identity {
-    /// Looks at both files every [`WATCH_EVERY`] and reloads what was replaced, until `shutdown` says true or its
-    /// sender is gone. A pair that cannot be used is warned about once and the old one stays.
+    /// Checks both files every [`WATCH_INTERVAL`] and reloads them if they were replaced, until `shutdown` is requested.
+    ///
+    /// If the new files are invalid, it warns once, and the current identity stays in use.
     pub async fn watch_files(self, shutdown: Shutdown) {
-        self.watch_files_every(WATCH_EVERY, shutdown).await;
+        self.watch_files_every(WATCH_INTERVAL, shutdown).await;
     }
 
-    pub(in crate::door) async fn watch_files_every(self, every: Duration, shutdown: Shutdown) {
-        // Nothing is known of what came between the loading and this first look: the first round loads again.
-        let mut seen = None;
+    pub(in crate::door) async fn watch_files_every(self, interval: Duration, shutdown: Shutdown) {
+        // The files may have been replaced between the load and the first check, so that check always reloads them.
+        let mut previous = None;
         loop {
-            let stopping = shutdown.requested();
-            if tokio::time::timeout(every, stopping).await.is_ok() {
+            if tokio::time::timeout(interval, shutdown.requested()).await.is_ok() {
                 return;
             }
             let identity = self.clone();
-            let looked = tokio::task::spawn_blocking(move || identity.look(seen)).await;
-            match looked {
-                Ok(stamps) => seen = Some(stamps),
-                Err(error) => tracing::warn!(%error, "looking at the certificate's files was cut; trying again"),
+            match tokio::task::spawn_blocking(move || identity.reload_if_replaced(previous)).await {
+                Ok(stamps) => previous = Some(stamps),
+                Err(error) => tracing::warn!(%error, "the check of the certificate files was aborted; retrying"),
             }
         }
     }
 
-    /// One look. The stamps are taken before the files are read: what changes during the reading is seen next time.
-    fn look(&self, seen: Option<[Stamp; 2]>) -> [Stamp; 2] {
+    /// Reloads the files if their stamps differ from `previous`, and returns the current stamps.
+    ///
+    /// The stamps are taken before the files are read, so the next check notices a change during the read.
+    fn reload_if_replaced(&self, previous: Option<FileStamps>) -> FileStamps {
         let stamps = [stamp(&self.files().certificate), stamp(&self.files().key)];
-        if seen != Some(stamps) {
-            let before = self.leaf_der();
+        if previous != Some(stamps) {
+            let leaf_before = self.leaf_der();
             match self.reload() {
-                Ok(()) if self.leaf_der() != before => {
-                    tracing::info!(certificate = %self.files().certificate.display(), "the replaced certificate is in use");
+                Ok(()) if self.leaf_der() != leaf_before => {
+                    tracing::info!(certificate = %self.files().certificate.display(), "new certificate in use");
                 }
                 Ok(()) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "the replaced certificate cannot be used; the one before it stays in use");
-                }
+                Err(error) => tracing::warn!(%error, "new certificate rejected; keeping the current one"),
             }
         }
         stamps
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
+fn stamp(path: &Path) -> Option<FileStamp> {
     let file = std::fs::metadata(path).ok()?;
-    Some((file.mtime(), file.mtime_nsec(), file.len(), file.ino()))
+    Some(FileStamp {
+        modified_s: file.mtime(),
+        modified_ns: file.mtime_nsec(),
+        length_bytes: file.len(),
+        inode: file.ino(),
+    })
 }

@@ -1,7 +1,7 @@
-//! The form of every refusal, and extractors that refuse in that form.
+//! Error replies, and extractors that reject a request with one.
 //!
-//! A refusal is `{"success":false,"error":"<code>","message":"..."}` with further keys where the call has any. Its
-//! text says what was wrong with the request and nothing about the inside of the program.
+//! Every error reply is `{"success":false,"error":"<code>","message":"..."}`. A route may add further keys. The message
+//! says what is wrong with the request, and reveals nothing about the internals of the program.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,67 +15,67 @@ use std::collections::BTreeSet;
 use std::future::ready;
 use std::time::Duration;
 
-/// A body must have come by then, however slowly its sender sends.
+/// Time limit for the whole body of a request, however slowly it arrives.
 pub const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest message given back: it may quote what the sender sent.
+/// Maximum length of a message, which may quote the request.
 pub const MAX_MESSAGE_CHARS: usize = 300;
 
-/// A refusal, ready to be an answer.
+/// An error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
-    /// Its HTTP status.
+    /// HTTP status.
     pub status: StatusCode,
-    /// The word programs decide on.
+    /// Stable code for programs.
     pub code: &'static str,
-    /// The sentence people read.
+    /// Sentence for people.
     pub message: String,
-    /// Further keys beside the three; one named like those three is left out.
+    /// Further keys of the body; a key named like one of the three fixed ones is overwritten.
     pub extra: Option<Map<String, Value>>,
-    /// Sent as `Retry-After`, in seconds.
+    /// Value of the `Retry-After` header, in seconds.
     pub retry_after_s: Option<u32>,
 }
 
 impl ApiError {
-    /// A refusal with nothing beside status, code and message.
+    /// Creates a reply with a status, a code and a message only.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), extra: None, retry_after_s: None }
     }
 
-    /// 400 `bad_request`: the request cannot be meant like that; sending it again cannot help.
+    /// Creates a 400 `bad_request`: the request is invalid, and a retry cannot help.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// 401 `unauthorized`: no key, or none that is known.
+    /// Creates a 401 `unauthorized`: the key is missing or unknown.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
 
-    /// 403 `forbidden`: the key is known and not good for this.
+    /// Creates a 403 `forbidden`: the key is known but lacks the scope.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    /// 404 `not_found`.
+    /// Creates a 404 `not_found`.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    /// 503 with a code of the caller's: not now; the same request may be sent again after so many seconds.
+    /// Creates a 503 with a code of the caller's: the same request may be retried after `retry_after_s` seconds.
     pub fn unavailable(code: &'static str, message: impl Into<String>, retry_after_s: u32) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
         Self { retry_after_s: Some(retry_after_s), ..error }
     }
 
-    /// With one more key.
+    /// Adds a key to the body.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.extra.get_or_insert_default().insert(key.to_owned(), value.into());
         self
     }
 
-    /// The answer's body.
+    /// Returns the body of the reply.
     pub fn to_json(&self) -> Value {
         let mut body = self.extra.clone().unwrap_or_default();
         body.insert("success".into(), false.into());
@@ -99,8 +99,10 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A JSON body: another content type is 415, a body over the router's limit 413, one that does not come 408, one
-/// that is no JSON or not of `T`'s form 400.
+/// An extractor for a JSON body.
+///
+/// Rejects another content type with 415, a body above the router's limit with 413, a body that does not arrive within
+/// [`BODY_READ_TIMEOUT`] with 408, and a body that is not JSON or not a `T` with 400.
 #[derive(Clone, Copy, Debug)]
 pub struct StrictJson<T>(pub T);
 
@@ -108,20 +110,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        JsonAsSent::from_request(request, state).await.map(|sent| Self(sent.value))
+        RawJson::from_request(request, state).await.map(|body| Self(body.value))
     }
 }
 
-/// As [`StrictJson`], with the bytes as they came, for those who pass them on.
+/// An extractor like [`StrictJson`] that also keeps the bytes, for routes that forward them.
 #[derive(Clone, Debug)]
-pub struct JsonAsSent<T> {
-    /// The body.
+pub struct RawJson<T> {
+    /// The body as received.
     pub bytes: Bytes,
-    /// What it says.
+    /// The value parsed from it.
     pub value: T,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonAsSent<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RawJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -153,12 +155,12 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // Serde would read a struct out of an array too, by the order of its fields, which is nothing that a caller knows.
+    // Serde would also accept an array, in the order of the struct's fields, which is not part of the interface.
     if bytes.trim_ascii_start().first() == Some(&b'[') {
         return Err(ApiError::bad_request("the body must be a JSON object, and it is an array"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| json_refusal(&error))?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| invalid_json(&error))?;
     json.end().map_err(|error| {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_request(format!("the body goes on after its JSON value at line {line} column {column}"))
@@ -166,7 +168,7 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     Ok(value)
 }
 
-fn json_refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+fn invalid_json(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let inner = error.inner();
     let (line, column) = (inner.line(), inner.column());
     if !inner.is_data() {
@@ -178,7 +180,7 @@ fn json_refusal(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiErr
     ApiError::bad_request(format!("{place} {what}, at line {line} column {column}"))
 }
 
-/// Serde's text where it speaks of outward names only; its other texts may hold names of types.
+/// Returns Serde's reason if it mentions JSON keys only. Its other texts may contain names of our types.
 fn public_reason(text: &str) -> Option<String> {
     let text = text.split(" at line ").next().unwrap_or_default();
     let (what, rest) = text.split_once(" field ").or_else(|| text.split_once(" variant "))?;
@@ -190,19 +192,20 @@ fn public_reason(text: &str) -> Option<String> {
     }
 }
 
-/// The query of the URL: a key given twice, one that `T` does not know (`T` denies unknown fields) and a value that
-/// cannot be read are 400.
+/// An extractor for the query of the URL.
+///
+/// Rejects duplicate keys, unknown keys and invalid values with 400. `T` must deny unknown fields.
 #[derive(Clone, Copy, Debug)]
 pub struct StrictQuery<T>(pub T);
 
 impl<T: DeserializeOwned> StrictQuery<T> {
-    /// The query of this URL, for those who choose the form of the refusal themselves.
-    pub fn of_uri(uri: &Uri) -> Result<Self, ApiError> {
+    /// Parses the query of a URL, for routes that build the error reply themselves.
+    pub fn from_uri(uri: &Uri) -> Result<Self, ApiError> {
         let pairs: Query<Vec<(String, String)>> =
-            Query::try_from_uri(uri).map_err(|_| ApiError::bad_request("the query of the URL cannot be read"))?;
-        let mut seen = BTreeSet::new();
+            Query::try_from_uri(uri).map_err(|_| ApiError::bad_request("the query of the URL is malformed"))?;
+        let mut keys = BTreeSet::new();
         for (key, _) in &pairs.0 {
-            if !seen.insert(key) {
+            if !keys.insert(key) {
                 return Err(ApiError::bad_request(format!("the query has `{key}` more than once")));
             }
         }
@@ -219,18 +222,20 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for StrictQ
     type Rejection = ApiError;
 
     fn from_request_parts(parts: &mut Parts, _: &S) -> impl Future<Output = Result<Self, ApiError>> + Send {
-        ready(Self::of_uri(&parts.uri))
+        ready(Self::from_uri(&parts.uri))
     }
 }
 
-/// No query: a call that takes none refuses one with 400, so that nobody believes that it did something. It also keeps
-/// keys out of URLs, even beside the right one in a header.
+/// An extractor that rejects any query with 400, for routes without one.
+///
+/// An ignored query would look as if it had an effect. The rejection also keeps keys out of URLs, even if the right one
+/// is in a header.
 #[derive(Clone, Copy, Debug)]
 pub struct NoQuery;
 
 impl NoQuery {
-    /// Whether this URL has none, for those who have the URL alone.
-    pub fn of_uri(uri: &Uri) -> Result<Self, ApiError> {
+    /// Checks that a URL has no query, for code that has only the URL.
+    pub fn from_uri(uri: &Uri) -> Result<Self, ApiError> {
         match uri.query() {
             None | Some("") => Ok(Self),
             Some(_) => Err(ApiError::bad_request("this call takes no query")),
@@ -242,28 +247,28 @@ impl<S: Send + Sync> FromRequestParts<S> for NoQuery {
     type Rejection = ApiError;
 
     fn from_request_parts(parts: &mut Parts, _: &S) -> impl Future<Output = Result<Self, ApiError>> + Send {
-        ready(Self::of_uri(&parts.uri))
+        ready(Self::from_uri(&parts.uri))
     }
 }
 
-/// Gives the router the answers to paths and methods that it does not have, in the form of all others.
-/// Call it when every route stands.
+/// Adds error replies for unknown paths and methods. Call it after all routes have been added.
 pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    refusing_other_methods(router.fallback(nothing_here))
+    with_method_fallback(router.fallback(path_not_found))
 }
 
-/// Gives the routes that stand by now the answer to methods that they do not have, in the form of all others: for a
-/// router that is merged into one with a fallback of its own.
-pub fn refusing_other_methods<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.method_not_allowed_fallback(not_by_this_method)
+/// Adds error replies for unknown methods to the routes that `router` has so far.
+///
+/// For a router that is merged into another one, which has a fallback of its own.
+pub fn with_method_fallback<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn nothing_here() -> ApiError {
+async fn path_not_found() -> ApiError {
     ApiError::not_found("there is nothing at this path")
 }
 
-/// The answer to a method that a path does not have, for routers that get no [`with_fallbacks`].
-pub async fn not_by_this_method() -> ApiError {
+/// Returns the error reply for a method that a path does not support, for routers without [`with_fallbacks`].
+pub async fn method_not_allowed() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path does not answer to this method")
 }
 

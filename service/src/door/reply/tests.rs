@@ -31,38 +31,40 @@ fn router() -> Router {
     with_fallbacks(routes).layer(DefaultBodyLimit::max(100))
 }
 
-async fn answer(request: Request) -> (u16, String) {
+async fn send(request: Request) -> (u16, String) {
     let response = router().oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-async fn refusal(request: Request) -> (u16, String, String) {
-    let (status, body) = answer(request).await;
+async fn send_invalid(request: Request) -> (u16, String, String) {
+    let (status, body) = send(request).await;
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["success"], false);
     (status, body["error"].as_str().unwrap().to_owned(), body["message"].as_str().unwrap().to_owned())
 }
 
-fn sent(content_type: &str, body: impl Into<Body>) -> Request {
+fn post_body(content_type: &str, body: impl Into<Body>) -> Request {
     Request::post("/receive").header("content-type", content_type).body(body.into()).unwrap()
 }
 
-fn asked(uri: &str) -> Request {
+fn get_uri(uri: &str) -> Request {
     Request::get(uri).body(Body::empty()).unwrap()
 }
 
+/// Catches a content type that clients send for JSON and that is rejected.
 #[tokio::test]
-async fn a_body_of_the_right_form_passes_with_any_of_the_types_of_json() {
+async fn a_valid_body_is_accepted_with_any_json_content_type() {
     for content_type in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
-        let got = answer(sent(content_type, r#"{"payload":"hi","counts":[1]}"#)).await;
+        let got = send(post_body(content_type, r#"{"payload":"hi","counts":[1]}"#)).await;
         assert_eq!(got, (200, "hi 1".to_owned()));
     }
 }
 
+/// Catches a message that does not locate the error, or that reveals a type of ours.
 #[tokio::test]
-async fn a_wrong_body_is_refused_with_its_place_and_no_name_of_a_type() {
+async fn an_invalid_body_is_rejected_with_its_place_and_without_type_names() {
     let cases = [
         (r#"{"payload":5}"#, "`payload` in the body has a value of the wrong form, at line 1 column 12"),
         (r#"{"payload":"a","counts":[1,900]}"#, "`counts[1]` in the body has a value of the wrong form"),
@@ -76,65 +78,72 @@ async fn a_wrong_body_is_refused_with_its_place_and_no_name_of_a_type() {
         ("", "the body is no valid JSON at line 1 column 0"),
     ];
     for (body, expected) in cases {
-        let (status, code, message) = refusal(sent("application/json", body)).await;
+        let (status, code, message) = send_invalid(post_body("application/json", body)).await;
         assert_eq!((status, code.as_str()), (400, "bad_request"), "{body}");
         assert!(message.starts_with(expected), "{body}: {message}");
         assert!(!message.contains("Delivery"), "{message}");
     }
 }
 
+/// Catches a parser that accepts other content types or bodies above the limit.
 #[tokio::test]
-async fn another_content_type_is_415_and_too_much_is_413() {
-    assert_eq!(refusal(sent("text/plain", "{}")).await.1, "unsupported_media_type");
+async fn another_content_type_is_415_and_a_large_body_is_413() {
+    assert_eq!(send_invalid(post_body("text/plain", "{}")).await.1, "unsupported_media_type");
     let untyped = Request::post("/receive").body(Body::from("{}")).unwrap();
-    assert_eq!(refusal(untyped).await.0, 415);
-    let (status, code, _) = refusal(sent("application/json", format!(r#"{{"payload":"{}"}}"#, "x".repeat(200)))).await;
+    assert_eq!(send_invalid(untyped).await.0, 415);
+    let (status, code, _) =
+        send_invalid(post_body("application/json", format!(r#"{{"payload":"{}"}}"#, "x".repeat(200)))).await;
     assert_eq!((status, code.as_str()), (413, "payload_too_large"));
 }
 
+/// Catches a request that waits for its body without a limit.
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_comes_is_given_up() {
+async fn a_body_that_never_arrives_times_out() {
     let never = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
-    let (status, code, _) = refusal(sent("application/json", never)).await;
+    let (status, code, _) = send_invalid(post_body("application/json", never)).await;
     assert_eq!((status, code.as_str()), (408, "request_timeout"));
 }
 
+/// Catches a query that is partly ignored, or an error that does not name the key.
 #[tokio::test]
-async fn a_query_is_read_whole_or_refused() {
-    assert_eq!(answer(asked("/list?limit=7")).await, (200, "Some(7)".to_owned()));
-    assert_eq!(answer(asked("/list")).await, (200, "None".to_owned()));
+async fn a_query_is_parsed_completely_or_rejected() {
+    assert_eq!(send(get_uri("/list?limit=7")).await, (200, "Some(7)".to_owned()));
+    assert_eq!(send(get_uri("/list")).await, (200, "None".to_owned()));
     for (uri, names) in [
         ("/list?limit=-1", "limit"),
         ("/list?limit=abc", "limit"),
         ("/list?limit=1&limit=2", "`limit` more than once"),
         ("/list?since=1", "since"),
     ] {
-        let (status, code, message) = refusal(asked(uri)).await;
+        let (status, code, message) = send_invalid(get_uri(uri)).await;
         assert_eq!((status, code.as_str()), (400, "bad_request"), "{uri}");
         assert!(message.contains(names) && !message.contains("Page"), "{uri}: {message}");
     }
 }
 
+/// Catches a query that is ignored, with a key in it or not.
 #[tokio::test]
-async fn a_call_without_a_query_refuses_one() {
+async fn a_route_without_a_query_rejects_one() {
     for uri in ["/plain", "/plain?"] {
-        assert_eq!(answer(asked(uri)).await, (200, "plain".to_owned()), "{uri}");
+        assert_eq!(send(get_uri(uri)).await, (200, "plain".to_owned()), "{uri}");
     }
     for uri in ["/plain?x", "/plain?api_key=hxb_1", "/plain?&"] {
-        assert_eq!(refusal(asked(uri)).await.2, "this call takes no query", "{uri}");
+        assert_eq!(send_invalid(get_uri(uri)).await.2, "this call takes no query", "{uri}");
     }
 }
 
+/// Catches an error reply of the framework, which has no JSON body.
 #[tokio::test]
-async fn unknown_paths_and_methods_are_refused_in_the_same_form() {
-    let (status, code, _) = refusal(asked("/nothing")).await;
+async fn unknown_paths_and_methods_get_the_usual_error_reply() {
+    let (status, code, _) = send_invalid(get_uri("/nothing")).await;
     assert_eq!((status, code.as_str()), (404, "not_found"));
-    let (status, code, _) = refusal(asked("/receive")).await;
+    let (status, code, _) = send_invalid(get_uri("/receive")).await;
     assert_eq!((status, code.as_str()), (405, "method_not_allowed"));
 }
 
+/// Catches a further key that overwrites `success`, `error` or `message`.
 #[test]
-fn further_keys_stand_beside_the_three_and_never_over_them() {
+fn further_keys_never_replace_the_fixed_ones() {
     let error = ApiError::unavailable("disk_full", "no room", 30).with("free_bytes", 5).with("success", true);
     assert_eq!(
         error.to_json(),
@@ -144,8 +153,9 @@ fn further_keys_stand_beside_the_three_and_never_over_them() {
 }
 
 proptest! {
+    /// Catches a panic, another status or an unbounded message.
     #[test]
-    fn any_body_is_taken_or_refused_with_a_short_message(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_body_is_accepted_or_rejected_with_a_short_message(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         if let Err(error) = parse_json::<Delivery>(&bytes) {
             prop_assert_eq!(error.status, StatusCode::BAD_REQUEST);
             prop_assert!(error.to_json()["message"].as_str().unwrap().chars().count() <= MAX_MESSAGE_CHARS);

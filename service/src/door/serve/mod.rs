@@ -1,6 +1,9 @@
-//! The HTTPS server: bounded in connections and in patience, and gone within its grace whatever the peers do.
+//! The HTTPS server.
+//!
+//! The number of connections and the time that each step of a peer may take are limited. On shutdown the server ends
+//! within [`SHUTDOWN_GRACE`] and [`GOODBYE_TIMEOUT`], whatever its peers do.
 
-use crate::door::certificate::{CertificateError, Identity};
+use super::certificate::{CertificateError, Identity};
 use crate::lifecycle::Shutdown;
 use axum::Router;
 use axum_server::accept::Accept;
@@ -19,170 +22,171 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Requests under way have so long to end once a stop is asked for; then their connections are cut.
+/// Time that requests in progress have after a shutdown request; then their connections are closed.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
-/// After that, connections that were upgraded have so long to say goodbye; then they end with the process.
-pub const GOODBYES_WITHIN: Duration = Duration::from_secs(1);
+/// Time that upgraded connections have after that to send a close frame; then they end with the process.
+pub const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A TLS handshake must be done by then.
+/// Timeout of a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The head of a request must be there by then; also how long an HTTP/1.1 connection may lie idle.
+/// Timeout of the head of a request, and maximum idle time of an HTTP/1.1 connection.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An idle HTTP/2 peer is asked so often whether it is still there ...
-pub const PING_EVERY: Duration = Duration::from_secs(20);
+/// Interval of pings to an idle HTTP/2 peer.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// ... and has so long to answer.
+/// Timeout of the reply to an HTTP/2 ping.
 pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A peer that takes none of the bytes sent to it for so long is cut by the kernel (`TCP_USER_TIMEOUT`, RFC 5482).
+/// Time after which the kernel closes the connection of a peer that accepts no bytes (`TCP_USER_TIMEOUT`, RFC 5482).
 pub const STALLED_PEER_MS: u32 = 60_000;
 
-/// Connections at one time; one more is closed at once. A yard has tens of devices and an office.
+/// Maximum number of open connections; a further one is closed at once. A yard has tens of devices and an office.
 pub const MAX_CONNECTIONS: usize = ALL_CONNECTIONS as usize;
 const ALL_CONNECTIONS: u32 = 1024;
 
-/// Requests at one time on one HTTP/2 connection.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 pub const MAX_STREAMS: u32 = 256;
 
-/// Why there is no server, or why it ended.
+/// Failure to start the server, or the reason why it ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address cannot be had.
+    /// The address is not available.
     #[error(
-        "listening on {address}: {source}; another process may have the port, or the address is not this machine's"
+        "cannot listen on {address}: {source}; another process may use the port, or the address is not this machine's"
     )]
     Bind {
-        /// The address asked for.
+        /// Requested address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The listener broke.
-    #[error("serving: {0}")]
+    /// The listener failed.
+    #[error("the HTTPS listener failed: {0}")]
     Listener(#[from] io::Error),
-    /// No identity to show.
+    /// There is no usable identity.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// The server's task ended by a panic.
-    #[error("the server's task was cut: {0}")]
-    Cut(#[from] tokio::task::JoinError),
+    /// The server task panicked or was aborted.
+    #[error("the server task was aborted: {0}")]
+    Aborted(#[from] tokio::task::JoinError),
 }
 
-/// Takes the address, so that it is known (port 0 is a port by then) before anything is served.
+/// Binds the address before anything is served, so that the port is known even if port 0 was requested.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Bind { address, source })
 }
 
-/// A server at work.
+/// A server that accepts connections.
 #[derive(Debug)]
-pub struct Serving {
-    /// Where it listens.
+pub struct RunningServer {
+    /// Address on which the server listens.
     pub addr: SocketAddr,
-    /// Counts connections, and stops the server at once where that is wanted.
+    /// Handle that counts the connections, and that can stop the server at once.
     pub handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
     permits: Arc<Semaphore>,
 }
 
-impl Serving {
-    /// Waits until the server has ended, after a stop or because its listener broke, and then until all connections
-    /// have, at most [`GOODBYES_WITHIN`].
-    pub async fn ended(self) -> Result<(), ServeError> {
+impl RunningServer {
+    /// Waits until the server has ended, by a shutdown or because its listener failed.
+    ///
+    /// Then waits for the remaining connections, for at most [`GOODBYE_TIMEOUT`].
+    pub async fn wait(self) -> Result<(), ServeError> {
         self.task.await??;
-        if timeout(GOODBYES_WITHIN, self.permits.acquire_many(ALL_CONNECTIONS)).await.is_err() {
-            tracing::debug!("a peer did not take its goodbye in time");
+        if timeout(GOODBYE_TIMEOUT, self.permits.acquire_many(ALL_CONNECTIONS)).await.is_err() {
+            tracing::debug!("a peer did not close its connection in time");
         }
         Ok(())
     }
 }
 
-/// Serves `router` over TLS until `shutdown` says true or its sender is gone; requests under way then have
-/// [`SHUTDOWN_GRACE`]. Needs a tokio runtime. Upgraded connections (`WebSockets`) belong to whoever upgraded them,
-/// who must watch `shutdown` too; they keep their place among [`MAX_CONNECTIONS`] as long as they last.
+/// Serves `router` over TLS until `shutdown` is requested; requests in progress then have [`SHUTDOWN_GRACE`].
+///
+/// Must be called within a Tokio runtime. The code that upgrades a connection to a WebSocket owns it, and must watch
+/// `shutdown` itself. An upgraded connection counts towards [`MAX_CONNECTIONS`] until it is dropped.
 pub fn serve(
     listener: TcpListener,
     router: Router,
     identity: &Identity,
     shutdown: Shutdown,
-) -> Result<Serving, ServeError> {
+) -> Result<RunningServer, ServeError> {
     let addr = listener.local_addr()?;
     let handle = Handle::new();
     let tls = RustlsConfig::from_config(identity.server_config()?);
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let doorman = Doorman { permits: permits.clone() };
-    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_TIMEOUT).acceptor(doorman);
+    let limiter = ConnectionLimiter { permits: permits.clone() };
+    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_TIMEOUT).acceptor(limiter);
     let mut server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
         .handle(handle.clone())
         .first_request_timeout(HEADER_READ_TIMEOUT)
-        .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "a connection came to nothing"));
-    bound(&mut server);
+        .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "failed to set up a connection"));
+    set_http_limits(&mut server);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(stop_when_told(handle.clone(), shutdown));
+    tokio::spawn(shut_down_on_request(handle.clone(), shutdown));
     let task = tokio::spawn(async move { server.serve(service).await });
-    Ok(Serving { addr, handle, task, permits })
+    Ok(RunningServer { addr, handle, task, permits })
 }
 
-/// The patience of the HTTP layer; the server installs the timers that these need.
-fn bound<A>(server: &mut Server<SocketAddr, A>) {
+/// Sets the timeouts and limits of the HTTP layer; the server installs the timers that they need.
+fn set_http_limits<A>(server: &mut Server<SocketAddr, A>) {
     let builder = server.http_builder();
     builder.http1().header_read_timeout(HEADER_READ_TIMEOUT);
     builder
         .http2()
-        .keep_alive_interval(PING_EVERY)
+        .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .max_concurrent_streams(MAX_STREAMS);
 }
 
-async fn stop_when_told(handle: Handle<SocketAddr>, shutdown: Shutdown) {
-    // An error means that the sender is gone, which is a stop as well.
-    let () = shutdown.requested().await;
+async fn shut_down_on_request(handle: Handle<SocketAddr>, shutdown: Shutdown) {
+    shutdown.requested().await;
     handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
 }
 
-/// Lets in so many connections, and sets their sockets up.
+/// Accepts a limited number of connections, and configures their sockets.
 #[derive(Clone)]
-struct Doorman {
+struct ConnectionLimiter {
     permits: Arc<Semaphore>,
 }
 
-impl<S> Accept<TcpStream, S> for Doorman {
-    type Stream = Counted;
+impl<S> Accept<TcpStream, S> for ConnectionLimiter {
+    type Stream = CountedStream;
     type Service = S;
-    type Future = std::future::Ready<io::Result<(Counted, S)>>;
+    type Future = std::future::Ready<io::Result<(CountedStream, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        std::future::ready(self.let_in(stream).map(|stream| (stream, service)))
+        std::future::ready(self.admit(stream).map(|stream| (stream, service)))
     }
 }
 
-impl Doorman {
-    fn let_in(&self, stream: TcpStream) -> io::Result<Counted> {
+impl ConnectionLimiter {
+    fn admit(&self, stream: TcpStream) -> io::Result<CountedStream> {
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
-            .map_err(|_| io::Error::other(format!("there are {MAX_CONNECTIONS} connections already")))?;
+            .map_err(|_| io::Error::other(format!("{MAX_CONNECTIONS} connections are already open")))?;
         stream.set_nodelay(true)?;
         set_tcp_user_timeout(&stream, STALLED_PEER_MS)?;
-        Ok(Counted { stream, _permit: permit })
+        Ok(CountedStream { stream, _permit: permit })
     }
 }
 
-/// A connection that gives its place back when it is dropped, as an upgraded one too.
-struct Counted {
+/// A connection that releases its permit when it is dropped, even after an upgrade.
+struct CountedStream {
     stream: TcpStream,
     _permit: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+impl AsyncRead for CountedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Counted {
+impl AsyncWrite for CountedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Tests wait so long for a condition, and assert no time.
+/// Time limit for a condition to become true. Tests assert no durations.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A client that trusts one public key and looks at nothing else in the certificate.
+/// A verifier that trusts one public key and ignores everything else in the certificate.
 #[derive(Debug)]
 struct Pin([u8; 32]);
 
@@ -81,67 +81,71 @@ fn client(pin: [u8; 32], version: &'static rustls::SupportedProtocolVersion) -> 
 async fn get_page(addr: SocketAddr, pin: [u8; 32]) -> io::Result<String> {
     let mut stream = connect(addr, pin, &rustls::version::TLS13).await?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
-    let mut answer = Vec::new();
-    let reading = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+    let mut reply = Vec::new();
+    let reading = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut reply)).await;
     reading.map_err(io::Error::other)??;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    Ok(String::from_utf8_lossy(&reply).into_owned())
 }
 
 fn identity(dir: &Path) -> Identity {
-    Identity::load_or_make(dir, &[SanEntry::Dns("barn".into())]).unwrap()
+    Identity::load_or_generate(dir, &[SanEntry::Dns("barn".into())]).unwrap()
 }
 
-struct Server {
+/// A server with the route `/never`, whose requests hang.
+struct TestServer {
     dir: tempfile::TempDir,
     identity: Identity,
-    serving: Serving,
-    stop: ShutdownTrigger,
-    hangs: Arc<Notify>,
+    running: RunningServer,
+    trigger: ShutdownTrigger,
+    /// Notified when a request to `/never` has started.
+    hanging: Arc<Notify>,
 }
 
-fn start() -> Server {
+fn start() -> TestServer {
     let dir = tempfile::tempdir().unwrap();
     let identity = identity(dir.path());
     let page = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { format!("hello {}", peer.ip()) };
-    let hangs = Arc::new(Notify::new());
-    let begun = Arc::clone(&hangs);
+    let hanging = Arc::new(Notify::new());
+    let started = Arc::clone(&hanging);
     let never = async move || {
-        begun.notify_one();
+        started.notify_one();
         std::future::pending::<String>().await
     };
     let router = Router::new().route("/", get(page)).route("/never", get(never));
-    let stop = ShutdownTrigger::default();
-    let stopping = stop.signal();
+    let trigger = ShutdownTrigger::default();
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let serving = serve(listener, router, &identity, stopping).unwrap();
-    Server { dir, identity, serving, stop, hangs }
+    let running = serve(listener, router, &identity, trigger.signal()).unwrap();
+    TestServer { dir, identity, running, trigger, hanging }
 }
 
+/// Catches a TLS version that does not work, a wrong pin, and a peer address that routes do not see.
 #[tokio::test]
-async fn a_client_that_pins_the_key_is_served_over_both_versions_and_sees_its_own_address() {
+async fn a_client_that_pins_the_key_is_served_over_both_tls_versions_and_routes_see_its_address() {
     let server = start();
-    let (addr, pin) = (server.serving.addr, server.identity.spki_sha256());
-    let answer = get_page(addr, pin).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("hello 127.0.0.1"), "{answer}");
+    let (addr, pin) = (server.running.addr, server.identity.spki_sha256());
+    let reply = get_page(addr, pin).await.unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.ends_with("hello 127.0.0.1"), "{reply}");
     connect(addr, pin, &rustls::version::TLS12).await.unwrap();
     assert!(get_page(addr, [0; 32]).await.is_err(), "another pin must not connect");
 }
 
+/// Catches an ALPN list that lost HTTP/2 or prefers HTTP/1.1.
 #[tokio::test]
-async fn who_offers_http_2_gets_it() {
+async fn a_client_that_offers_http_2_gets_it() {
     let server = start();
     let mut config = client(server.identity.spki_sha256(), &rustls::version::TLS13);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let stream = TcpStream::connect(server.serving.addr).await.unwrap();
+    let stream = TcpStream::connect(server.running.addr).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
 }
 
+/// Catches a timeout that applies only to the first request, or only to later ones.
 #[tokio::test]
-async fn who_never_ends_a_request_is_cut_on_a_fresh_and_on_a_used_connection() {
+async fn an_unfinished_request_times_out_on_a_fresh_and_on_a_used_connection() {
     let server = start();
-    let (addr, pin) = (server.serving.addr, server.identity.spki_sha256());
+    let (addr, pin) = (server.running.addr, server.identity.spki_sha256());
     let mut fresh = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
     let mut used = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
     used.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
@@ -149,7 +153,7 @@ async fn who_never_ends_a_request_is_cut_on_a_fresh_and_on_a_used_connection() {
     for stream in [&mut fresh, &mut used] {
         stream.write_all(b"GET / HTTP/1.1\r\nHost: loc").await.unwrap();
     }
-    // From here on the clock leaps to the next time-out whenever nobody has anything to do.
+    // From here on Tokio's clock jumps to the next timeout whenever all tasks are idle.
     tokio::time::pause();
     for mut stream in [fresh, used] {
         let mut rest = Vec::new();
@@ -158,16 +162,17 @@ async fn who_never_ends_a_request_is_cut_on_a_fresh_and_on_a_used_connection() {
     }
 }
 
+/// Catches a renewed certificate that needs a restart, and a broken one that replaces a usable one.
 #[tokio::test]
-async fn replaced_files_are_shown_to_new_connections_and_broken_ones_are_not() {
+async fn new_connections_get_replaced_files_but_not_broken_ones() {
     let server = start();
-    let (addr, first) = (server.serving.addr, server.identity.spki_sha256());
+    let (addr, first) = (server.running.addr, server.identity.spki_sha256());
     std::fs::write(server.dir.path().join("certificate.pem"), "not a certificate").unwrap();
     assert!(server.identity.reload().is_err());
     get_page(addr, first).await.unwrap();
 
     let every = Duration::from_millis(20);
-    let watching = tokio::spawn(server.identity.clone().watch_files_every(every, server.stop.signal()));
+    let watching = tokio::spawn(server.identity.clone().watch_files_every(every, server.trigger.signal()));
     let elsewhere = tempfile::tempdir().unwrap();
     let second = identity(elsewhere.path()).spki_sha256();
     for name in ["certificate.pem", "key.pem"] {
@@ -180,52 +185,56 @@ async fn replaced_files_are_shown_to_new_connections_and_broken_ones_are_not() {
     };
     tokio::time::timeout(PATIENCE, replaced).await.unwrap();
     assert!(get_page(addr, first).await.is_err());
-    server.stop.request();
+    server.trigger.request();
     watching.await.unwrap();
 }
 
+/// Catches a shutdown that waits for peers.
 #[tokio::test]
-async fn a_stop_ends_the_server_although_requests_and_handshakes_hang() {
+async fn a_shutdown_ends_the_server_although_requests_and_handshakes_hang() {
     let server = start();
-    let (addr, pin) = (server.serving.addr, server.identity.spki_sha256());
-    let mut hanging = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
-    hanging.write_all(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let (addr, pin) = (server.running.addr, server.identity.spki_sha256());
+    let mut stalled = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
+    stalled.write_all(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let _silent = TcpStream::connect(addr).await.unwrap();
-    tokio::time::timeout(PATIENCE, server.hangs.notified()).await.unwrap();
-    server.stop.request();
-    tokio::time::timeout(PATIENCE, server.serving.ended()).await.unwrap().unwrap();
-    let cut = tokio::time::timeout(PATIENCE, hanging.read_to_end(&mut Vec::new())).await;
-    assert!(cut.is_ok(), "the hanging request's connection must be closed");
+    tokio::time::timeout(PATIENCE, server.hanging.notified()).await.unwrap();
+    server.trigger.request();
+    tokio::time::timeout(PATIENCE, server.running.wait()).await.unwrap().unwrap();
+    let closed = tokio::time::timeout(PATIENCE, stalled.read_to_end(&mut Vec::new())).await;
+    assert!(closed.is_ok(), "the hanging request's connection must be closed");
     assert!(TcpStream::connect(addr).await.is_err());
 }
 
+/// Catches a server that runs on after the part that would shut it down is gone.
 #[tokio::test]
-async fn a_stop_is_also_that_nobody_is_left_who_could_ask_for_one() {
+async fn a_dropped_shutdown_trigger_ends_the_server() {
     let server = start();
-    drop(server.stop);
-    tokio::time::timeout(PATIENCE, server.serving.ended()).await.unwrap().unwrap();
+    drop(server.trigger);
+    tokio::time::timeout(PATIENCE, server.running.wait()).await.unwrap().unwrap();
 }
 
+/// Catches an error that does not say which address is in use.
 #[tokio::test]
-async fn a_taken_address_is_named_in_the_error() {
+async fn a_bind_error_names_the_address() {
     let taken = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = taken.local_addr().unwrap();
     let error = bind(address).unwrap_err().to_string();
     assert!(error.contains(&address.to_string()), "{error}");
 }
 
+/// Catches a limit that is exceeded, and permits that are not released.
 #[tokio::test]
-async fn a_full_house_lets_nobody_in_until_somebody_leaves() {
+async fn a_full_server_accepts_no_connection_until_one_is_dropped() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let doorman = Doorman { permits: Arc::new(Semaphore::new(1)) };
-    let come = async || {
+    let limiter = ConnectionLimiter { permits: Arc::new(Semaphore::new(1)) };
+    let open = async || {
         let (_peer, accepted) = tokio::join!(TcpStream::connect(addr), listener.accept());
-        doorman.let_in(accepted.unwrap().0)
+        limiter.admit(accepted.unwrap().0)
     };
-    let first = come().await.unwrap();
+    let first = open().await.unwrap();
     assert!(first.stream.nodelay().unwrap());
-    assert!(come().await.is_err());
+    assert!(open().await.is_err());
     drop(first);
-    come().await.unwrap();
+    open().await.unwrap();
 }
