@@ -74,7 +74,7 @@ pub enum BoardError {
     },
     /// Another program holds the line.
     #[error(
-        "line {line} of {chip} for {what} is in use by {holder}: stop that program, or wire {what} to another line and change the setting (docs/radios.md)"
+        "line {line} of {chip} for {what} is in use by {holder}: free it, or wire {what} to another line and change the setting (docs/radios.md)"
     )]
     LineTaken {
         /// `RESET` or `DIO0`.

@@ -39,7 +39,7 @@ struct Resets {
     count: u64,
     /// The packet that the last frame read, if it read one.
     last_read: Option<Vec<u8>>,
-    /// Packets that were read completely, but reset before the driver could verify that.
+    /// Packets that were read completely right before a reset, so that the driver could not verify them.
     torn: Vec<Vec<u8>>,
 }
 

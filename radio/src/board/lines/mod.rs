@@ -1,4 +1,5 @@
-//! RESET and DIO0 through the kernel's GPIO character device, which every board has. The only file that names gpiocdev.
+//! RESET and DIO0 through the kernel's GPIO character device. It maps no registers, so it works on any board. The only
+//! file that names gpiocdev.
 
 use super::{BoardError, EdgeLine, LineError, Pins, ResetError, Wake};
 use embedded_hal_02::digital::v2::OutputPin;

@@ -69,7 +69,7 @@ fn a_packet_that_ends_during_a_read_is_delivered_next() {
 fn a_packet_that_overtook_the_previous_one_is_delivered_once() {
     let mut bench = bench();
     put_packet(&bench.array);
-    // Its flag was set after the first one's was cleared, while the registers were read. They belong to it.
+    // Its flag was set after the first one's was cleared, while the registers were read. The registers are its own.
     bench.array.state().after_bursts =
         vec![(Register::FifoRxCurrentAddr, vec![(Register::IrqFlags, IrqFlags::RX_DONE)])];
     assert_eq!(bench.chip.drain(&mut bench.link).unwrap(), DrainOutcome::Clear(1));

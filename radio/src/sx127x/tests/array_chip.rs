@@ -196,7 +196,7 @@ impl Board for ArrayChip {
     }
 }
 
-/// A chip that was set up and listens, and both ends of its link.
+/// A listening chip, and both ends of its link.
 pub(in crate::sx127x) struct Bench {
     pub(in crate::sx127x) array: ArrayChip,
     pub(in crate::sx127x) chip: Chip<ArrayChip>,
