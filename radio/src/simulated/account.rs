@@ -11,10 +11,10 @@ use tokio::sync::watch;
 
 /// The account of one run, shared by the thread of the chip and the radio.
 #[derive(Clone, Debug)]
-pub(super) struct Account(Arc<Shared>);
+pub(super) struct Account(Arc<State>);
 
 #[derive(Debug)]
-struct Shared {
+struct State {
     chip: Chip,
     ledger: Ledger,
     sums: Mutex<Sums>,
@@ -47,7 +47,7 @@ impl Sum {
 impl Account {
     pub(super) fn new(chip: Chip, ledger: Ledger) -> Self {
         let ended = watch::Sender::new(false);
-        Self(Arc::new(Shared { chip, ledger, sums: Mutex::default(), ended }))
+        Self(Arc::new(State { chip, ledger, sums: Mutex::default(), ended }))
     }
 
     /// Returns the chip's board for the driver.
