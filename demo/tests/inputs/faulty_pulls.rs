@@ -119,7 +119,7 @@ async fn what_is_no_whole_blob_of_a_page_is_not_believed() {
         ("two pages in one answer", "bytes follow", |told| ok([told.blob.as_slice(), &told.blob].concat())),
         ("another magic", "not a HerdLinx blob", |told| flipped(&told.blob, 0)),
         ("another wire version", "wire version 17", |told| flipped(&told.blob, 8)),
-        ("an unknown kind", "kind 17 where one of kind 1", |told| flipped(&told.blob, 9)),
+        ("an unknown kind", "kind 17 instead of kind 1", |told| flipped(&told.blob, 9)),
         ("an altered body", "altered on its way", |told| flipped(&told.blob, HEADER_BYTES + 30)),
         ("an altered digest", "altered on its way", |told| flipped(&told.blob, told.blob.len() - 1)),
         ("a heartbeat's kind", "kind 3", |told| flipped_kind(told, 3)),

@@ -8,7 +8,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use std::fmt;
 use tokio::time::Instant;
 
-const BUILD: Family = Family::new("build", "Program and version, and the versions of its tables and wire format.");
+const BUILD: Family = Family::new("build", "The program, and which versions of tables and wire it speaks.");
 const UPTIME: Family = Family::new("uptime", "Time since the process started.").in_unit("seconds");
 
 /// The program that runs, and the time of its start.

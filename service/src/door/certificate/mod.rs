@@ -35,7 +35,7 @@ pub enum CertificateError {
         /// Path of the file.
         path: PathBuf,
     },
-    /// The key of a generated certificate does not exist any more.
+    /// The certificate exists, but its generated key is missing.
     #[error("the private key {} is missing, but its certificate exists; restore the key, or remove the certificate to generate both: then every office must be paired again", path.display())]
     MissingKey {
         /// Expected path of the key.
@@ -91,7 +91,7 @@ pub enum CertificateError {
 
 /// The content of the two files when they were last valid.
 #[derive(Debug)]
-struct Loaded {
+struct Credentials {
     certified: Arc<CertifiedKey>,
     spki_sha256: [u8; 32],
     not_after_s: i64,
@@ -101,14 +101,14 @@ struct Loaded {
 #[derive(Clone, Debug)]
 pub struct Identity {
     files: Arc<IdentityFiles>,
-    loaded: Arc<RwLock<Arc<Loaded>>>,
+    current: Arc<RwLock<Arc<Credentials>>>,
 }
 
 impl Identity {
     /// Loads the user's own files.
     pub fn load(files: IdentityFiles) -> Result<Self, CertificateError> {
-        let loaded = load(&files)?;
-        Ok(Self { files: Arc::new(files), loaded: Arc::new(RwLock::new(Arc::new(loaded))) })
+        let credentials = load(&files)?;
+        Ok(Self { files: Arc::new(files), current: Arc::new(RwLock::new(Arc::new(credentials))) })
     }
 
     /// Loads `certificate.pem` and `key.pem` in `dir`, and generates them if they are missing.
@@ -144,8 +144,8 @@ impl Identity {
 
     /// Loads the files again. On an error the current identity stays in use.
     pub fn reload(&self) -> Result<(), CertificateError> {
-        let loaded = Arc::new(load(&self.files)?);
-        *self.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        let credentials = Arc::new(load(&self.files)?);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = credentials;
         Ok(())
     }
 
@@ -159,8 +159,8 @@ impl Identity {
         Ok(Arc::new(config))
     }
 
-    fn current(&self) -> Arc<Loaded> {
-        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    fn current(&self) -> Arc<Credentials> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -183,7 +183,7 @@ pub fn spki_sha256(certificate_der: &[u8]) -> Option<[u8; 32]> {
     Some(Sha256::digest(certificate.tbs_certificate.subject_pki.raw).into())
 }
 
-fn load(files: &IdentityFiles) -> Result<Loaded, CertificateError> {
+fn load(files: &IdentityFiles) -> Result<Credentials, CertificateError> {
     let malformed =
         |path: &Path, reason: String| -> CertificateError { CertificateError::Malformed { path: path.into(), reason } };
     let chain = files::read_chain(&files.certificate)?;
@@ -200,7 +200,7 @@ fn load(files: &IdentityFiles) -> Result<Loaded, CertificateError> {
     })?;
     let (_, parsed) =
         x509_parser::parse_x509_certificate(&leaf).map_err(|error| malformed(&files.certificate, error.to_string()))?;
-    Ok(Loaded {
+    Ok(Credentials {
         certified: Arc::new(certified),
         spki_sha256: Sha256::digest(parsed.tbs_certificate.subject_pki.raw).into(),
         not_after_s: parsed.validity().not_after.timestamp(),
