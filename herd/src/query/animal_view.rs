@@ -1,4 +1,4 @@
-//! Animals as they are shown.
+//! View of an animal.
 
 use super::QueryError;
 use super::tag_view::{OtherTagView, TagView};
@@ -14,62 +14,62 @@ use crate::tables::{
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How many past and unconfirmed tags of an animal are shown; all of them stand in its history.
+/// Maximum number of past and unconfirmed tags on a view. The history of the animal has all of them.
 pub const MAX_TAGS_SHOWN: usize = 64;
-/// How many of an animal's batches are looked at to find when it was first seen: one absorbed from a tag-only animal
-/// has the earliest id, and it is among the first.
+/// Number of an animal's batches that are read to find when it was first seen. A batch that came from an absorbed,
+/// tag-only animal has an early id, so it is among the first.
 const FIRST_MEMBERSHIPS: usize = 4;
 
-/// A batch by its id and its number.
+/// Id and number of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BatchName {
-    /// Which.
+    /// Id of the batch.
     pub id: BatchId,
-    /// What the readers call it.
+    /// Number that the readers use for it.
     pub batch_number: String,
 }
 
-/// One head.
+/// An animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AnimalView {
-    /// Which.
+    /// Id of the animal.
     pub id: AnimalId,
-    /// The animal that was asked for, where it turned out to be this one.
+    /// Requested animal, if it was merged into this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<AnimalId>,
-    /// Where it is in its life.
+    /// Current status.
     pub status: AnimalStatus,
-    /// Its lids: one for each reader era, more only where an operator merged two animals.
+    /// Lids: one per reader era, or more if an operator merged two animals.
     pub lids: Vec<LidName>,
-    /// The LF tag it wears.
+    /// Current LF tag.
     pub lf: Option<TagView>,
-    /// The UHF tag it wears.
+    /// Current UHF tag.
     pub epc: Option<TagView>,
-    /// Tags read beside its own and never confirmed; at most [`MAX_TAGS_SHOWN`] with the past ones.
+    /// Tags that were read together with its own but never confirmed. With the past tags, at most [`MAX_TAGS_SHOWN`].
     pub unconfirmed_tags: Vec<OtherTagView>,
-    /// Tags that it wore.
+    /// Tags that it used to wear.
     pub past_tags: Vec<OtherTagView>,
-    /// The last weight, decimal kilograms.
+    /// Latest weight, in decimal kilograms.
     pub weight_kg: Option<String>,
-    /// The change that brought it.
+    /// Change that recorded the weight.
     pub weighed_by: Option<Sequence>,
-    /// Funder, pen, sex and the rest, as last said.
+    /// Latest values of funder, pen, sex and the other traits.
     pub traits: Traits,
-    /// The barn batch that it is in.
+    /// Current barn batch.
     pub barn_batch: Option<BatchName>,
-    /// The export batch that it last left in.
+    /// Export batch in which it last left.
     pub export_batch: Option<BatchName>,
-    /// The change that made it active again after an export.
+    /// Change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// When it was first seen, ISO 8601 in UTC.
+    /// First sighting, ISO 8601 in UTC.
     pub first_seen: Option<String>,
-    /// When it was last seen, ISO 8601 in UTC.
+    /// Latest sighting, ISO 8601 in UTC.
     pub last_seen: String,
-    /// The change that it was last seen by: the start of its history.
+    /// Latest change of the animal, at which its history starts.
     pub last: Sequence,
 }
 
-/// The numbers of batches that were looked up for one page.
+/// Cache of the batch names on one page.
 #[derive(Debug, Default)]
 pub(super) struct BatchNames(BTreeMap<BatchId, Option<BatchName>>);
 
@@ -89,11 +89,12 @@ impl BatchNames {
     }
 }
 
-/// What the rows of one animal's tags say.
+/// Tags of an animal other than its current ones.
 #[derive(Default)]
 struct OtherTags {
     past: Vec<OtherTagView>,
     unconfirmed: Vec<OtherTagView>,
+    /// Earliest change among all its tags, including the current ones.
     earliest: Option<Sequence>,
 }
 
@@ -105,12 +106,12 @@ impl Snapshot {
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
         let tags = self.other_tags(id)?;
-        let made_by = Sequence(id.0);
-        let told = [tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
-        // An event that was voided showed nobody, even if the animal bears its number.
-        let first = match told {
-            Some(told) if self.afterwards(made_by)?.told_by(made_by) != Some(made_by) => told,
-            told => told.map_or(made_by, |told| told.min(made_by)),
+        let created_by = Sequence(id.0);
+        let evidence = [tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
+        // A voided event is not a sighting, even if the animal was created by it and has its number.
+        let first = match evidence {
+            Some(evidence) if self.afterwards(created_by)?.told_by(created_by) != Some(created_by) => evidence,
+            evidence => evidence.map_or(created_by, |evidence| evidence.min(created_by)),
         };
         Ok(AnimalView {
             id,
@@ -133,11 +134,12 @@ impl Snapshot {
         })
     }
 
+    /// Reads the past and unconfirmed tags of an animal.
     fn other_tags(&self, animal: AnimalId) -> Result<OtherTags, QueryError> {
         let from = number_key(animal.0);
         let to = after_prefix(&from);
         let mut tags = OtherTags::default();
-        // The two that it wears stand among them.
+        // The rows include the two current tags.
         let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_TAGS_SHOWN + 2 };
         for (key, value) in self.range(Table::AnimalTags, range)? {
             let row: AnimalTag = decode(Table::AnimalTags, &key, &value)?;
@@ -152,6 +154,7 @@ impl Snapshot {
         Ok(tags)
     }
 
+    /// Returns the earliest change that brought an animal into a batch.
     fn first_joined(&self, animal: AnimalId) -> Result<Option<Sequence>, QueryError> {
         let from = number_key(animal.0);
         let to = after_prefix(&from);

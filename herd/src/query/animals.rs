@@ -1,4 +1,12 @@
-//! Questions about animals.
+//! Queries about animals.
+//!
+//! # Decisions
+//!
+//! - **A full export pins its end, but not its moment.** It lists the animals that existed when it began, each as it is
+//!   when its page is read. One moment for all pages would hold a read transaction for as long as the slowest client
+//!   reads, and redb reuses no page meanwhile.
+//! - **An animal that is merged during such an export is listed as the one that it became**, with its own id in
+//!   [`AnimalView::absorbed`]. If it were skipped, it could be missing from all pages.
 
 use super::animal_view::BatchNames;
 use super::{AnimalView, Page, PageLimit, QueryError};
@@ -12,31 +20,31 @@ use crate::tables::{
     tag_owner_key,
 };
 
-/// The reader group whose lids are searched: the default of every radio and key.
+/// Reader group in which lids are searched. It is the default of every radio and key.
 const MAIN_READERS: &str = "main";
-/// So many reader eras are searched for a lid, the present one first.
-const ERAS_SEARCHED: u32 = 64;
+/// Number of earlier reader eras in which a lid is searched, after the current one.
+const MAX_EARLIER_ERAS: u32 = 64;
 
 impl Snapshot {
-    /// Animals in the order of their ids, from above the id `after`; without those that turned out to be others or never
-    /// were.
+    /// Returns animals by id, starting after `after`. Animals that were merged into another or voided are left out.
     pub fn animals(&self, after: Option<AnimalId>, limit: PageLimit) -> Result<Page<AnimalView>, QueryError> {
-        self.listed(after, limit, None)
+        self.list_animals(after, limit, None)
     }
 
-    /// The animals that there were at the change `through`, in the same order, each as it is now. One that turned out
-    /// to be another since is told as that other, which then says so in `absorbed`: in a walk over pages of different
-    /// moments none is lost.
+    /// Returns the animals that existed at the change `through`, by id, each as it is now.
+    ///
+    /// An animal that was merged into another since then is listed as that other, with its own id in `absorbed`. So no
+    /// animal is lost between pages of different snapshots.
     pub fn animals_through(
         &self,
         through: Sequence,
         after: Option<AnimalId>,
         limit: PageLimit,
     ) -> Result<Page<AnimalView>, QueryError> {
-        self.listed(after, limit, Some(through))
+        self.list_animals(after, limit, Some(through))
     }
 
-    fn listed(
+    fn list_animals(
         &self,
         after: Option<AnimalId>,
         limit: PageLimit,
@@ -44,31 +52,32 @@ impl Snapshot {
     ) -> Result<Page<AnimalView>, QueryError> {
         let mut names = BatchNames::default();
         let mut from = after.map_or_else(Vec::new, |animal| after_key(&number_key(animal.0)));
-        // An animal's id is the sequence of the change that made it.
+        // The id of an animal is the sequence of the change that created it.
         let to = through.map(|through| after_key(&sequence_key(through)));
         let mut found = Vec::with_capacity(limit.entries());
-        let mut seen_rows = 0;
-        while found.len() < limit.entries() && seen_rows < limit.rows() {
+        let mut rows_read = 0;
+        while found.len() < limit.entries() && rows_read < limit.rows() {
             let wanted = limit.entries() - found.len();
             let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: wanted };
             let rows = self.range(Table::Animals, range)?;
             let is_end = rows.len() < wanted;
-            seen_rows += rows.len();
+            rows_read += rows.len();
             for (key, value) in rows {
                 let animal = decode(Table::Animals, &key, &value)?;
-                found.extend(self.listed_animal(&key, animal, through, &mut names)?);
+                found.extend(self.list_entry(&key, animal, through, &mut names)?);
                 from = after_key(&key);
             }
             if is_end {
-                return Ok(Page::end(found));
+                return Ok(Page::last(found));
             }
         }
         let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: 1 };
-        let is_more = !self.range(Table::Animals, range)?.is_empty();
-        Ok(Page { data: found, next: number_in(&from).filter(|_| is_more) })
+        let has_more = !self.range(Table::Animals, range)?.is_empty();
+        Ok(Page { data: found, next: number_in(&from).filter(|_| has_more) })
     }
 
-    fn listed_animal(
+    /// Returns the entry of a list for one row, or `None` if the list leaves it out.
+    fn list_entry(
         &self,
         key: &[u8],
         animal: Animal,
@@ -84,15 +93,15 @@ impl Snapshot {
         }
     }
 
-    /// The animal with this id, or the one that it turned out to be, which then says so in `absorbed`.
+    /// Returns the animal with this id, or the one that it was merged into, with the requested id in `absorbed`.
     pub fn animal(&self, id: AnimalId) -> Result<Option<AnimalView>, QueryError> {
         let Some((found, animal)) = self.animal_row(id)? else { return Ok(None) };
         let mut view = self.animal_view(found, animal, &mut BatchNames::default())?;
-        view.absorbed = Some(id).filter(|asked| *asked != found);
+        view.absorbed = Some(id).filter(|requested| *requested != found);
         Ok(Some(view))
     }
 
-    /// The animal's row, or that of the one that it turned out to be.
+    /// Returns the row of an animal, or of the one that it was merged into, with its id.
     pub(super) fn animal_row(&self, id: AnimalId) -> Result<Option<(AnimalId, Animal)>, QueryError> {
         let mut id = id;
         for _ in 0..MAX_SUCCESSORS {
@@ -105,29 +114,31 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// The animal that wears or wore the tag of this text, in whichever way it is written; else the one with this lid
-    /// among the readers of the group `main`, the present era before earlier ones.
+    /// Returns the animal that wears or wore this tag, in any spelling of it.
+    ///
+    /// If there is none, `text` is taken as a lid of the reader group `main`. The current reader era is searched first,
+    /// then earlier ones.
     pub fn find_animal(&self, text: &str) -> Result<Option<AnimalView>, QueryError> {
         if let Some(tag) = Tag::new(text) {
             for kind in [TagKind::Lf, TagKind::Epc] {
                 let owner: Option<AnimalId> = self.read(Table::TagOwners, &tag_owner_key(kind, tag.key()))?;
                 if let Some(owner) = owner {
-                    return self.found(owner);
+                    return self.current_animal(owner);
                 }
             }
         }
         let era: u32 = self.read(Table::ReaderEras, MAIN_READERS.as_bytes())?.unwrap_or(1);
-        for era in (era.saturating_sub(ERAS_SEARCHED)..=era).rev() {
+        for era in (era.saturating_sub(MAX_EARLIER_ERAS)..=era).rev() {
             let owner: Option<AnimalId> = self.read(Table::Lids, &reader_key(MAIN_READERS, era, text.trim()))?;
             if let Some(owner) = owner {
-                return self.found(owner);
+                return self.current_animal(owner);
             }
         }
         Ok(None)
     }
 
-    /// As [`Snapshot::animal`], for an id that the asker did not name.
-    fn found(&self, id: AnimalId) -> Result<Option<AnimalView>, QueryError> {
+    /// Same as [`Snapshot::animal`], but leaves `absorbed` empty, because the caller did not name the id.
+    fn current_animal(&self, id: AnimalId) -> Result<Option<AnimalView>, QueryError> {
         Ok(self.animal(id)?.map(|animal| AnimalView { absorbed: None, ..animal }))
     }
 }

@@ -1,4 +1,4 @@
-//! Batches as they are shown.
+//! Views of batches.
 
 use crate::change::BatchId;
 use crate::clock::iso_utc;
@@ -7,39 +7,39 @@ use crate::position::Sequence;
 use crate::tables::Batch;
 use serde::Serialize;
 
-/// How many other batches of its number a batch names.
+/// Maximum number of other batches with the same number on a view.
 pub const MAX_OTHER_BATCHES: usize = 20;
-/// How many pens, sexes and funders a batch names of each.
+/// Maximum number of pens, of sexes and of funders on a view.
 pub const MAX_TRAIT_VALUES: usize = 100;
 
-/// A batch. The keys up to `updated_at` are those of the original, in its order.
+/// A batch. The keys up to `updated_at` are those of the original system, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BatchView {
-    /// Which.
+    /// Id of the batch.
     pub id: BatchId,
-    /// What the readers call it.
+    /// Number that the readers use for it.
     pub batch_number: String,
-    /// The day it was opened, UTC: `2026-01-15`.
+    /// Day on which it was opened, in UTC: `2026-01-15`.
     pub induction_date: String,
     /// `Barn (HXB)` or `Export (HXE)`.
     pub source: &'static str,
     /// `hxb` or `hxe`.
     pub source_type: &'static str,
-    /// What an operator wrote about it. Readers cannot say anything of a batch, so it has none before it was edited.
+    /// Notes by an operator; `None` until somebody writes them, because readers cannot send notes.
     pub notes: Option<String>,
-    /// Animals on the yard for a barn batch, all animals for an export batch.
+    /// Number of animals: those in the yard for a barn batch, all of them for an export batch.
     pub cattle_count: u32,
-    /// When it was opened, ISO 8601 in UTC.
+    /// Opening time, ISO 8601 in UTC.
     pub created_at: String,
-    /// When it was last named, ISO 8601 in UTC.
+    /// Time of the latest event that named it, ISO 8601 in UTC.
     pub updated_at: String,
-    /// Animals that are in it and on the yard.
+    /// Number of its animals that are in the yard.
     pub active: u32,
-    /// Animals that ever were in it.
+    /// Number of animals that are or were in it.
     pub members: u32,
-    /// Whether its name still means it.
+    /// `true` if new reads of its number still join it.
     pub open: bool,
-    /// The change that closed it.
+    /// Change that closed it.
     pub closed_by: Option<Sequence>,
 }
 
@@ -68,28 +68,30 @@ impl BatchView {
     }
 }
 
-/// The batch that a number means, and the others that bear or bore it.
+/// Batch that a number refers to, and the other batches with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NumberedBatch {
-    /// The open barn batch, else the one opened last.
+    /// The batch.
     #[serde(flatten)]
     pub batch: BatchView,
-    /// The others, the latest first; at most [`MAX_OTHER_BATCHES`].
+    /// The other batches, latest first; at most [`MAX_OTHER_BATCHES`].
     pub others: Vec<OtherBatch>,
 }
 
-/// A batch that bears or bore the same number.
+/// Another batch with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OtherBatch {
-    /// Which.
+    /// Id of the batch.
     pub id: BatchId,
     /// `hxb` or `hxe`.
     pub source_type: &'static str,
-    /// When it was opened, ISO 8601 in UTC.
+    /// Opening time, ISO 8601 in UTC.
     pub opened: String,
 }
 
-/// What the animals of a batch were inducted with; at most [`MAX_TRAIT_VALUES`] of each, in the order of the text.
+/// Traits with which the animals of a batch were inducted: at most [`MAX_TRAIT_VALUES`] values each, sorted by text.
+///
+/// Values from an event that was voided later are still listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BatchTraitValues {
     /// Pens.

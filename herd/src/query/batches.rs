@@ -1,4 +1,4 @@
-//! Questions about batches.
+//! Queries about batches.
 
 use super::animal_view::BatchNames;
 use super::batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_VALUES, NumberedBatch, OtherBatch};
@@ -15,31 +15,31 @@ use crate::tables::{
 };
 use serde::Serialize;
 
-/// An animal that is or was in a batch.
+/// Current or former member of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MemberView {
     /// The animal.
     #[serde(flatten)]
     pub animal: AnimalView,
-    /// The change that brought it in.
+    /// Change that brought it in.
     pub joined: Sequence,
-    /// The change that took it out.
+    /// Change that took it out.
     pub left: Option<Sequence>,
 }
 
 impl Snapshot {
-    /// Batches, the latest opened first, from below the id `before`.
+    /// Returns batches, latest opened first, with ids below `before`.
     pub fn batches(&self, before: Option<BatchId>, limit: PageLimit) -> Result<Page<BatchView>, QueryError> {
         let found = self.batches_below(before, limit.entries() + 1)?;
         Ok(cut(found, limit, |batch| batch.id.0))
     }
 
-    /// Open batches, the latest opened first, from below the id `before`.
+    /// Returns open batches, latest opened first, with ids below `before`.
     pub fn open_batches(&self, before: Option<BatchId>, limit: PageLimit) -> Result<Page<BatchView>, QueryError> {
         self.batches_where(before, limit, |batch| batch.open)
     }
 
-    /// Batches of one source, the latest opened first, from below the id `before`.
+    /// Returns batches of one source, latest opened first, with ids below `before`.
     pub fn batches_by_source(
         &self,
         source: SourceType,
@@ -53,16 +53,16 @@ impl Snapshot {
         &self,
         before: Option<BatchId>,
         limit: PageLimit,
-        told: impl Fn(&BatchView) -> bool,
+        is_listed: impl Fn(&BatchView) -> bool,
     ) -> Result<Page<BatchView>, QueryError> {
-        let seen = self.batches_below(before, limit.rows())?;
-        let reached = seen.last().filter(|_| seen.len() == limit.rows()).map(|batch| batch.id.0);
-        let mut found: Vec<_> = seen.into_iter().filter(told).collect();
+        let read = self.batches_below(before, limit.rows())?;
+        let last_read = read.last().filter(|_| read.len() == limit.rows()).map(|batch| batch.id.0);
+        let mut found: Vec<_> = read.into_iter().filter(is_listed).collect();
         if found.len() > limit.entries() {
             found.truncate(limit.entries() + 1);
             return Ok(cut(found, limit, |batch| batch.id.0));
         }
-        Ok(Page { data: found, next: reached })
+        Ok(Page { data: found, next: last_read })
     }
 
     fn batches_below(&self, before: Option<BatchId>, limit: usize) -> Result<Vec<BatchView>, QueryError> {
@@ -75,33 +75,33 @@ impl Snapshot {
         rows.into_iter().map(view).collect()
     }
 
-    /// The batch with this id.
+    /// Returns the batch with this id.
     pub fn batch(&self, id: BatchId) -> Result<Option<BatchView>, QueryError> {
         let batch: Option<Batch> = self.read(Table::Batches, &number_key(id.0))?;
         Ok(batch.map(|batch| BatchView::new(id, batch)))
     }
 
-    /// The batch that this number means: the open barn batch, else the one opened last.
+    /// Returns the batch that this number refers to: the open barn batch, or else the one opened last.
     pub fn batch_by_number(&self, number: &str) -> Result<Option<NumberedBatch>, QueryError> {
         let barn: Option<BatchId> = self.read(Table::LatestBatches, &latest_batch_key(SourceType::Hxb, number))?;
         let barn = barn.map(|id| self.batch(id)).transpose()?.flatten().filter(|batch| batch.open);
-        let mut bearing = self.batches_of_number(number, MAX_OTHER_BATCHES + 1)?;
+        let mut same_number = self.batches_of_number(number, MAX_OTHER_BATCHES + 1)?;
         let batch = match barn {
             Some(barn) => barn,
-            None if bearing.is_empty() => return Ok(None),
-            None => bearing.remove(0),
+            None if same_number.is_empty() => return Ok(None),
+            None => same_number.remove(0),
         };
-        Ok(Some(beside_others(batch, bearing)))
+        Ok(Some(with_others(batch, same_number)))
     }
 
-    /// The batch with this id, as [`Snapshot::batch_by_number`] tells one.
+    /// Returns the batch with this id, and the other batches with its number.
     pub fn batch_with_others(&self, id: BatchId) -> Result<Option<NumberedBatch>, QueryError> {
         let Some(batch) = self.batch(id)? else { return Ok(None) };
-        let bearing = self.batches_of_number(&batch.batch_number, MAX_OTHER_BATCHES + 1)?;
-        Ok(Some(beside_others(batch, bearing)))
+        let same_number = self.batches_of_number(&batch.batch_number, MAX_OTHER_BATCHES + 1)?;
+        Ok(Some(with_others(batch, same_number)))
     }
 
-    /// Batches that bear or bore this number, the latest opened first.
+    /// Returns the batches with this number, latest opened first.
     fn batches_of_number(&self, number: &str, limit: usize) -> Result<Vec<BatchView>, QueryError> {
         let from = batch_number_key(number, BatchId(0));
         let to = after_key(&batch_number_key(number, BatchId(u64::MAX)));
@@ -109,13 +109,13 @@ impl Snapshot {
         let mut found = Vec::new();
         for (key, _) in self.range(Table::BatchNumbers, range)? {
             let batch = self.batch(BatchId(number_at_end(&key).unwrap_or_default()))?;
-            // A key holds at most 255 bytes of a number, so that two long ones can share theirs.
+            // A key holds at most 255 bytes of a number, so two long numbers can share a key.
             found.extend(batch.filter(|batch| batch.batch_number == number));
         }
         Ok(found)
     }
 
-    /// The pens, sexes and funders of a batch.
+    /// Returns the pens, sexes and funders of a batch.
     pub fn batch_traits(&self, id: BatchId) -> Result<BatchTraitValues, QueryError> {
         Ok(BatchTraitValues {
             pens: self.trait_values(id, BatchTrait::Pen)?,
@@ -132,7 +132,7 @@ impl Snapshot {
         Ok(rows.iter().map(|(key, _)| String::from_utf8_lossy(&key[from.len()..]).into_owned()).collect())
     }
 
-    /// The animals that are or were in a batch, in the order of their ids, from above the id `after`.
+    /// Returns the current and former members of a batch by id, starting after `after`.
     pub fn members(
         &self,
         batch: BatchId,
@@ -164,9 +164,12 @@ impl Snapshot {
     }
 }
 
-fn beside_others(batch: BatchView, bearing: Vec<BatchView>) -> NumberedBatch {
-    let others = bearing.into_iter().filter(|other| other.id != batch.id).take(MAX_OTHER_BATCHES);
-    let named =
-        |other: BatchView| OtherBatch { id: other.id, source_type: other.source_type, opened: other.created_at };
-    NumberedBatch { others: others.map(named).collect(), batch }
+fn with_others(batch: BatchView, same_number: Vec<BatchView>) -> NumberedBatch {
+    let others = same_number
+        .into_iter()
+        .filter(|other| other.id != batch.id)
+        .take(MAX_OTHER_BATCHES)
+        .map(|other| OtherBatch { id: other.id, source_type: other.source_type, opened: other.created_at })
+        .collect();
+    NumberedBatch { batch, others }
 }

@@ -1,4 +1,4 @@
-//! One change of the log, as this binary understands it.
+//! View of a change of the log, as far as this program knows its kind.
 
 use super::event_view::{EventView, tag_use_name};
 use super::payload_view::base64;
@@ -11,107 +11,107 @@ use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::Snapshot;
 use serde::Serialize;
 
-/// A change.
+/// A change of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChangeView {
-    /// Its number.
+    /// Number of the change.
     pub sequence: Sequence,
-    /// What it is.
+    /// Kind of the change.
     pub kind: KindName,
-    /// The version of its body.
+    /// Version of its body.
     pub version: u8,
-    /// What it says.
+    /// Contents of the change.
     #[serde(flatten)]
     pub body: ChangeBody,
 }
 
-/// A kind by its name; by its number, where this binary has no name for it.
+/// Kind of a change: a name, or a number if this program does not know the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum KindName {
-    /// The name.
+    /// Name of a known kind.
     Known(&'static str),
-    /// The number.
+    /// Number of an unknown kind.
     Number(u8),
 }
 
-/// What a change says.
+/// Contents of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ChangeBody {
-    /// A payload came and was judged.
+    /// A payload arrived and was accepted or rejected.
     Received {
-        /// The payload, and what it says.
+        /// The payload, as later changes left it.
         #[serde(flatten)]
         payload: Box<PayloadView>,
-        /// How its event was placed.
+        /// Placement of its event.
         #[serde(flatten)]
-        placed: Placement,
-        /// Why it was rejected when it came, as a sentence, where a later change accepted it.
+        placement: Placement,
+        /// Reason of its first rejection as a sentence, if a later change accepted it.
         #[serde(skip_serializing_if = "Option::is_none")]
         rejected_at_first: Option<String>,
-        /// For each animal that it touches, the change that touched it before; 0 for a new one.
+        /// Previous change of each animal that it touches.
         previous: Vec<PreviousChange>,
     },
-    /// A rejected payload was judged anew, and is an event.
+    /// A rejected payload was reprocessed and accepted.
     Reprocessed {
-        /// When, ISO 8601 in UTC.
+        /// Time of the decision, ISO 8601 in UTC.
         reprocessed_at: String,
-        /// The event.
+        /// The accepted event.
         #[serde(flatten)]
         event: Box<LateEventView>,
-        /// For each animal that it touches, the change that touched it before; 0 for a new one.
+        /// Previous change of each animal that it touches.
         previous: Vec<PreviousChange>,
     },
     /// A person corrected something.
     Corrected {
-        /// Who, what and why.
+        /// The correction, with author and reason.
         #[serde(flatten)]
         correction: Box<CorrectionView>,
-        /// The event that it accepts.
+        /// Event that it accepts, if any.
         event: Option<Box<LateEventView>>,
-        /// For each animal that it touches, the change that touched it before; 0 for a new one.
+        /// Previous change of each animal that it touches.
         previous: Vec<PreviousChange>,
     },
-    /// A writer began.
+    /// A new writer took over the history.
     Epoch {
-        /// Its number.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// The history that it writes.
+        /// Identity of the history.
         store: StoreId,
-        /// What tells it from one that restored the same backup elsewhere.
+        /// Identity of the writer. Two machines that restore the same backup get different ones.
         writer: StoreId,
-        /// When, ISO 8601 in UTC.
+        /// Start of the epoch, ISO 8601 in UTC.
         began_at: String,
     },
-    /// Rejections were counted instead of kept.
+    /// Rejections were counted instead of recorded.
     Suppressed {
-        /// The radio, modem or key that they came through.
+        /// Radio, modem or key through which they arrived.
         channel: String,
-        /// How many.
+        /// Number of rejections.
         count: u64,
-        /// When the first came, ISO 8601 in UTC.
+        /// Arrival of the first, ISO 8601 in UTC.
         first_at: String,
-        /// When the last came.
+        /// Arrival of the last, ISO 8601 in UTC.
         last_at: String,
     },
-    /// Not known here: upgrade this program.
+    /// This program does not know the kind or version of the change; a newer one does.
     Unknown {
-        /// All of its stored bytes, in base64.
+        /// Its stored bytes in base64.
         bytes: String,
     },
 }
 
-/// How an event was placed.
+/// Effect of an event on tags, animals and batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Placement {
-    /// What its LF tag was to the animal.
+    /// Use of its LF tag: `assigned`, `sighted`, `unconfirmed` or `past`.
     pub lf_use: Option<&'static str>,
-    /// What its UHF tag was to the animal.
+    /// Use of its UHF tag.
     pub epc_use: Option<&'static str>,
-    /// The animal that it showed to be the same one.
+    /// Animal that it merged into its own, because it proves both to be one.
     pub absorbed: Option<AnimalId>,
-    /// The rested export batch that it closed.
+    /// Export batch that it closed, because the batch had rested long enough.
     pub closes: Option<BatchId>,
 }
 
@@ -126,22 +126,22 @@ impl From<&Accepted> for Placement {
     }
 }
 
-/// The event of a payload that had been rejected.
+/// Event that a later change made of a payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LateEventView {
-    /// The payload.
+    /// Change that holds the payload.
     pub of: Sequence,
-    /// When it had come, ISO 8601 in UTC.
+    /// Arrival of the payload, ISO 8601 in UTC.
     pub received_at: String,
-    /// The animal that it is about.
+    /// Animal of the event.
     pub animal: AnimalId,
-    /// The batch that it names.
+    /// Batch that the event names.
     pub batch: Option<BatchId>,
-    /// What it says.
+    /// The event.
     pub event: EventView,
-    /// How it was placed.
+    /// Placement of the event.
     #[serde(flatten)]
-    pub placed: Placement,
+    pub placement: Placement,
 }
 
 impl From<&LateEvent> for LateEventView {
@@ -151,32 +151,33 @@ impl From<&LateEvent> for LateEventView {
             received_at: iso_utc(late.received.received_at_us),
             animal: late.accepted.animal,
             batch: late.accepted.batch.map(|named| named.batch),
-            placed: Placement::from(&late.accepted),
+            placement: Placement::from(&late.accepted),
             event: EventView::from(late.accepted.event.clone()),
         }
     }
 }
 
-/// The change that touched an animal before.
+/// Previous change of an animal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PreviousChange {
-    /// The animal.
+    /// Id of the animal.
     pub animal: AnimalId,
-    /// The change; 0 for none.
+    /// Change that touched it last; 0 if the animal is new.
     pub sequence: Sequence,
 }
 
 impl Snapshot {
-    /// The change with this number; none beyond the head. A payload is told as later changes left it. A change of a kind
-    /// or version that is not known here is told as its bytes.
+    /// Returns the change with this number, or `None` if it is past the head.
+    ///
+    /// A payload is shown as later changes left it. A change of an unknown kind or version is shown as bytes.
     pub fn change_view(&self, sequence: Sequence) -> Result<Option<ChangeView>, QueryError> {
         let Some(bytes) = self.change_bytes(sequence)? else { return Ok(None) };
         let mut view = ChangeView::new(sequence, &bytes);
-        if let ChangeBody::Received { payload, placed, rejected_at_first, .. } = &mut view.body {
+        if let ChangeBody::Received { payload, placement, rejected_at_first, .. } = &mut view.body {
             let reason = payload.reason_text.clone();
-            if let Some(late) = self.tell_afterwards(payload)? {
-                // Of one that was accepted at once, voided and accepted again there is no such reason.
-                (*placed, *rejected_at_first) = (Placement::from(&late.accepted), reason);
+            if let Some(late) = self.apply_later_changes(payload)? {
+                // A payload that was accepted at once, voided and accepted again has no such reason.
+                (*placement, *rejected_at_first) = (Placement::from(&late.accepted), reason);
             }
         }
         Ok(Some(view))
@@ -184,7 +185,7 @@ impl Snapshot {
 }
 
 impl ChangeView {
-    /// What these stored bytes say by themselves.
+    /// Decodes the stored bytes of a change, without the effect of later changes.
     pub fn new(sequence: Sequence, bytes: &[u8]) -> Self {
         let number = bytes.first().copied().unwrap_or(0);
         let kind =
@@ -194,11 +195,11 @@ impl ChangeView {
             Ok(Change::Received(received)) => ChangeBody::received(sequence, *received),
             Ok(Change::Reprocessed(reprocessed)) => ChangeBody::reprocessed(&reprocessed),
             Ok(Change::Corrected(corrected)) => ChangeBody::corrected(&corrected),
-            Ok(Change::Epoch(began)) => ChangeBody::Epoch {
-                epoch: began.epoch,
-                store: began.store,
-                writer: began.writer,
-                began_at: iso_utc(began.clock.received_at_us),
+            Ok(Change::Epoch(epoch)) => ChangeBody::Epoch {
+                epoch: epoch.epoch,
+                store: epoch.store,
+                writer: epoch.writer,
+                began_at: iso_utc(epoch.clock.received_at_us),
             },
             Ok(Change::Suppressed(suppressed)) => ChangeBody::Suppressed {
                 channel: suppressed.channel,
@@ -215,12 +216,12 @@ impl ChangeView {
 impl ChangeBody {
     fn received(sequence: Sequence, received: Received) -> Self {
         let previous = previous_changes(&received.previous);
-        let placed = match &received.outcome {
+        let placement = match &received.outcome {
             Outcome::Accepted(accepted) => Placement::from(&**accepted),
             Outcome::Rejected(_) => Placement::default(),
         };
         let payload = Box::new(PayloadView::new(sequence, received));
-        Self::Received { payload, placed, rejected_at_first: None, previous }
+        Self::Received { payload, placement, rejected_at_first: None, previous }
     }
 
     fn reprocessed(reprocessed: &Reprocessed) -> Self {

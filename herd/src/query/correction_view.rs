@@ -1,4 +1,4 @@
-//! Corrections as they are shown.
+//! View of a correction.
 
 use super::QueryError;
 use crate::change::{AnimalId, BatchId, Change, Corrected, CorrectionResult, TagKind};
@@ -8,31 +8,31 @@ use crate::position::Sequence;
 use crate::store::Snapshot;
 use serde::Serialize;
 
-/// Who corrected what, and why.
+/// A correction, with its author and reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CorrectionView {
-    /// When, ISO 8601 in UTC.
+    /// Time of the correction, ISO 8601 in UTC.
     pub corrected_at: String,
-    /// Whether the barn's clock followed a time source then.
+    /// `true` if the barn's clock followed a time source at that time.
     pub clock_synchronized: bool,
-    /// Who, as they call themselves.
+    /// Name of the author, as they wrote it.
     pub author: String,
-    /// Why.
+    /// Reason for the correction.
     pub reason: String,
-    /// The same one again makes no second change.
+    /// Key of the request. Another request with the same key makes no second change.
     pub idempotency_key: String,
-    /// The HTTP key that it came through, or the control socket.
+    /// HTTP key through which the request arrived, or the control socket.
     pub channel: String,
-    /// What was asked for.
+    /// The requested correction.
     pub correction: CorrectionForm,
-    /// The animals that are not as they were.
+    /// Animals that it changed.
     pub animals: Vec<AnimalId>,
-    /// The batches that are not as they were.
+    /// Batches that it changed.
     pub batches: Vec<BatchId>,
-    /// The rejected payload that is an event now.
+    /// Payload that it accepted as an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Sequence>,
-    /// The reader era that began.
+    /// Reader era that it started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reader_era: Option<u32>,
 }
@@ -64,51 +64,51 @@ impl From<&Corrected> for CorrectionView {
 }
 
 impl CorrectionView {
-    /// What was done, as a sentence without its full stop: `animal 2 moved to pen P2`.
+    /// Describes the correction as a sentence without a full stop: `animal 2 moved to pen P2`.
     pub fn summary(&self) -> String {
         self.correction.summary(None)
     }
 
-    /// The same where `animal` is spoken of anyway: `moved to pen P2`.
+    /// Describes the correction on the page of `animal`, which goes without saying: `moved to pen P2`.
     pub fn summary_for(&self, animal: AnimalId) -> String {
         self.correction.summary(Some(animal))
     }
 }
 
 impl CorrectionForm {
-    fn summary(&self, spoken_of: Option<AnimalId>) -> String {
-        let is_this = |animal: u64| spoken_of == Some(AnimalId(animal));
+    fn summary(&self, subject: Option<AnimalId>) -> String {
+        let is_this = |animal: u64| subject == Some(AnimalId(animal));
         let done_to =
             |animal: u64, done: String| if is_this(animal) { done } else { format!("animal {animal} {done}") };
-        let named = |animal: u64| if is_this(animal) { "this one".to_owned() } else { format!("animal {animal}") };
+        let named = |animal: u64| if is_this(animal) { "this animal".to_owned() } else { format!("animal {animal}") };
         match self {
             Self::Void { payload } => format!("event of payload {payload} voided"),
             Self::Merge { animal, absorbed } => format!("animal {absorbed} merged into {}", named(*animal)),
             Self::Retag { animal, tag_kind, tag: Some(tag) } => {
-                done_to(*animal, format!("given the {} tag {tag}", spelled(*tag_kind)))
+                done_to(*animal, format!("given the {} tag {tag}", label(*tag_kind)))
             }
             Self::Retag { animal, tag_kind, tag: None } => {
-                done_to(*animal, format!("left without its {} tag", spelled(*tag_kind)))
+                done_to(*animal, format!("left without its {} tag", label(*tag_kind)))
             }
             Self::MovePen { animal, pen } => done_to(*animal, format!("moved to pen {pen}")),
             Self::MoveBatch { animal, batch_number } => done_to(*animal, format!("moved to batch {batch_number}")),
             Self::Weigh { animal, weight_kg } => done_to(*animal, format!("weighed {} kg", weight_kg.0)),
             Self::Died { animal } => done_to(*animal, "died".to_owned()),
-            // Elsewhere a batch is called by its number, which may look like the id of another.
-            Self::CloseBatch { batch } => format!("batch with the id {batch} closed"),
-            Self::EditBatch { batch, notes: Some(_) } => format!("notes of the batch with the id {batch} written"),
-            Self::EditBatch { batch, notes: None } => format!("notes of the batch with the id {batch} taken away"),
+            // Everywhere else a batch goes by its number, which may equal the id of another batch.
+            Self::CloseBatch { batch } => format!("batch with id {batch} closed"),
+            Self::EditBatch { batch, notes: Some(_) } => format!("notes written for the batch with id {batch}"),
+            Self::EditBatch { batch, notes: None } => format!("notes removed from the batch with id {batch}"),
             Self::AcceptRejected { payload, animal: None } => format!("payload {payload} accepted as an event"),
             Self::AcceptRejected { payload, animal: Some(animal) } => {
                 format!("payload {payload} accepted as an event of {}", named(*animal))
             }
-            Self::NewReaderEra { reader_group } => format!("a new era of the readers {reader_group} begun"),
+            Self::NewReaderEra { reader_group } => format!("new era started for readers {reader_group}"),
         }
     }
 }
 
-/// As people write it.
-fn spelled(kind: TagKind) -> &'static str {
+/// Returns the name of a kind on pages.
+fn label(kind: TagKind) -> &'static str {
     match kind {
         TagKind::Lf => "LF",
         TagKind::Epc => "UHF",
@@ -116,7 +116,7 @@ fn spelled(kind: TagKind) -> &'static str {
 }
 
 impl Snapshot {
-    /// The correction that the change `sequence` is; none for any other change.
+    /// Returns the correction that the change `sequence` made, or `None` for a change of another kind.
     pub fn correction(&self, sequence: Sequence) -> Result<Option<CorrectionView>, QueryError> {
         Ok(match self.change(sequence)? {
             Some(Change::Corrected(corrected)) => Some(CorrectionView::from(&*corrected)),

@@ -1,4 +1,9 @@
-//! Event counters: up to where each was heard, and what of it never was.
+//! Event counters of readers, and the gaps in them.
+//!
+//! Readers number their events. A number that is missing between the lowest and the highest one heard is an event that the
+//! barn never received. Numbers are unique within a reader group and era, because a replaced reader counts from 1 again.
+//! Below the lowest number nothing is missing: the reader may have counted elsewhere before. A rejected event counts as
+//! heard.
 
 use super::page::cut;
 use super::{Page, PageLimit, QueryError};
@@ -10,41 +15,41 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
-/// Counters that were passed over and never heard.
+/// Range of event numbers that were never heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GapView {
-    /// The readers that share the count.
+    /// Readers that share event ids and lids.
     pub reader_group: String,
-    /// Which replacement or counter reset of them.
+    /// Era of those readers, which counts their replacements and resets.
     pub reader_era: u32,
-    /// What is counted: the letters of the event ids, `hxbind`.
+    /// Letters of the event ids that it counts, such as `hxbind`.
     pub counter: String,
-    /// The first that was never heard.
+    /// First number of the range.
     pub first: u64,
-    /// The last.
+    /// Last number of the range.
     pub last: u64,
-    /// How many.
+    /// Count of numbers in the range.
     pub missed: u64,
-    /// As people say it: `118-120 never heard`.
+    /// Text for people, such as `118-120 never heard`.
     pub text: String,
 }
 
-/// How far one event counter was heard.
+/// Lowest and highest number heard of one event counter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CounterView {
-    /// The readers that share the count.
+    /// Readers that share event ids and lids.
     pub reader_group: String,
-    /// Which replacement or counter reset of them.
+    /// Era of those readers, which counts their replacements and resets.
     pub reader_era: u32,
-    /// What is counted: the letters of the event ids, `hxbind`.
+    /// Letters of the event ids that it counts, such as `hxbind`.
     pub counter: String,
-    /// The lowest heard; below it nothing is said to be missing.
+    /// Lowest number heard. Numbers below it do not count as missing.
     pub lowest: u64,
-    /// The highest heard.
+    /// Highest number heard.
     pub highest: u64,
 }
 
-/// The place of a counter in their list. Reads as `main/1/hxbind`.
+/// Cursor of a list of counters, written as `main/1/hxbind`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CounterCursor {
     reader_group: String,
@@ -52,7 +57,7 @@ pub struct CounterCursor {
     counter: String,
 }
 
-/// The place of a gap in their list. Reads as `main/1/hxbind/118`.
+/// Cursor of a list of gaps, written as `main/1/hxbind/118`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GapCursor {
     of: CounterCursor,
@@ -64,8 +69,8 @@ impl CounterCursor {
         reader_key(&self.reader_group, self.reader_era, &self.counter)
     }
 
-    /// `length, group, era, counter name`: what [`reader_key`] writes.
-    pub(super) fn in_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
+    /// Decodes a key that [`reader_key`] encoded: `length, group, era, counter name`.
+    pub(super) fn from_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
         let parts = || {
             let (length, rest) = key.split_first()?;
             let (group, rest) = rest.split_at_checked(usize::from(*length))?;
@@ -78,19 +83,17 @@ impl CounterCursor {
         };
         parts().ok_or_else(|| damaged(table, key))
     }
-}
 
-impl CounterCursor {
-    /// Group and era.
+    /// Returns the reader group and era.
     pub(super) fn reader(self) -> (String, u32) {
         (self.reader_group, self.reader_era)
     }
 }
 
 impl GapCursor {
-    fn in_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
+    fn from_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
         let of = key.len().checked_sub(size_of::<u64>()).map(|end| &key[..end]).ok_or_else(|| damaged(table, key))?;
-        Ok(Self { of: CounterCursor::in_key(table, of)?, first: number_at_end(key).unwrap_or_default() })
+        Ok(Self { of: CounterCursor::from_key(table, of)?, first: number_at_end(key).unwrap_or_default() })
     }
 }
 
@@ -113,7 +116,7 @@ impl fmt::Display for GapCursor {
 impl FromStr for CounterCursor {
     type Err = QueryError;
 
-    /// From the right: the name of a reader group may hold a `/`.
+    /// Parses from the right, because the name of a reader group may contain a `/`.
     fn from_str(text: &str) -> Result<Self, QueryError> {
         let parts = || {
             let (rest, counter) = text.rsplit_once('/')?;
@@ -158,46 +161,46 @@ impl<'de> Deserialize<'de> for GapCursor {
 }
 
 impl Snapshot {
-    /// Counters that were never heard, by reader group, era, counter and number, from above `after`.
+    /// Returns gaps by reader group, era, counter and number, starting after `after`.
     pub fn gaps(&self, after: Option<&GapCursor>, limit: PageLimit) -> Result<Page<GapView, GapCursor>, QueryError> {
-        let from = after.map_or_else(Key::new, |place| {
-            let CounterCursor { reader_group, reader_era, counter } = &place.of;
-            after_key(&gap_key(reader_group, *reader_era, counter, place.first))
+        let from = after.map_or_else(Key::new, |cursor| {
+            let CounterCursor { reader_group, reader_era, counter } = &cursor.of;
+            after_key(&gap_key(reader_group, *reader_era, counter, cursor.first))
         });
         let range = KeyRange { from: &from, to: None, backwards: false, limit: limit.entries() + 1 };
         let mut found = Vec::new();
         for (key, value) in self.range(Table::Gaps, range)? {
-            let place = GapCursor::in_key(Table::Gaps, &key)?;
-            found.push((GapView::new(&place, decode(Table::Gaps, &key, &value)?), place));
+            let cursor = GapCursor::from_key(Table::Gaps, &key)?;
+            found.push((GapView::new(&cursor, decode(Table::Gaps, &key, &value)?), cursor));
         }
-        cut(found, limit, |(_, place)| place.clone()).try_map(|(gap, _)| Ok(gap))
+        cut(found, limit, |(_, cursor)| cursor.clone()).try_map(|(gap, _)| Ok(gap))
     }
 
-    /// Event counters, by reader group, era and name, from above `after`.
+    /// Returns event counters by reader group, era and name, starting after `after`.
     pub fn counters(
         &self,
         after: Option<&CounterCursor>,
         limit: PageLimit,
     ) -> Result<Page<CounterView, CounterCursor>, QueryError> {
-        let from = after.map_or_else(Key::new, |place| after_key(&place.key()));
+        let from = after.map_or_else(Key::new, |cursor| after_key(&cursor.key()));
         let range = KeyRange { from: &from, to: None, backwards: false, limit: limit.entries() + 1 };
         let mut found = Vec::new();
         for (key, value) in self.range(Table::Counters, range)? {
-            let place = CounterCursor::in_key(Table::Counters, &key)?;
+            let cursor = CounterCursor::from_key(Table::Counters, &key)?;
             let Counter { lowest, highest } = decode(Table::Counters, &key, &value)?;
-            found.push((place, lowest, highest));
+            found.push((cursor, lowest, highest));
         }
-        cut(found, limit, |(place, ..)| place.clone()).try_map(|(place, lowest, highest)| {
-            let CounterCursor { reader_group, reader_era, counter } = place;
+        cut(found, limit, |(cursor, ..)| cursor.clone()).try_map(|(cursor, lowest, highest)| {
+            let CounterCursor { reader_group, reader_era, counter } = cursor;
             Ok(CounterView { reader_group, reader_era, counter, lowest, highest })
         })
     }
 }
 
 impl GapView {
-    fn new(place: &GapCursor, last: u64) -> Self {
-        let first = place.first;
-        let CounterCursor { reader_group, reader_era, counter } = place.of.clone();
+    fn new(cursor: &GapCursor, last: u64) -> Self {
+        let first = cursor.first;
+        let CounterCursor { reader_group, reader_era, counter } = cursor.of.clone();
         let text = if first == last { format!("{first} never heard") } else { format!("{first}-{last} never heard") };
         Self {
             reader_group,

@@ -1,36 +1,36 @@
-//! Why a question has no answer.
+//! Errors of queries.
 
 use crate::change::AnimalId;
 use crate::fold::RowsError;
 use crate::position::Sequence;
 use crate::store::StoreError;
 
-/// Why a question has no answer. That there is no such thing is an answer (`None`), not an error.
+/// Error of a query. All variants but [`QueryError::Store`] are mistakes of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// A page of no size that is given.
+    /// The page limit is 0 or above the maximum.
     #[error("a page holds 1 to {max} entries, and {requested} were asked for")]
     InvalidLimit {
-        /// The requested number.
+        /// Requested number of entries.
         requested: u64,
-        /// The maximum.
+        /// Maximum number of entries.
         max: u32,
     },
-    /// A cursor that no page has given.
+    /// The cursor is not one that a page returned.
     #[error("`{found}` is no place to go on from: take `next` of the page before as it stands")]
     InvalidCursor {
-        /// What was given, cut at 64 characters.
+        /// The text of the cursor, cut to 64 characters.
         found: String,
     },
-    /// A cursor into the history of an animal that names a change of another.
-    #[error("change {sequence} is not of animal {animal}: take `next` of the page before as it stands")]
+    /// The cursor points into the history of another animal.
+    #[error("change {sequence} does not belong to animal {animal}: use the unchanged `next` of the previous page")]
     ForeignCursor {
-        /// The change that the cursor names.
+        /// Change that the cursor names.
         sequence: Sequence,
-        /// The animal that was asked about.
+        /// Animal of the query.
         animal: AnimalId,
     },
-    /// The store failed. All others whoever asked can put right.
+    /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -1,37 +1,37 @@
-//! Events as they are shown.
+//! View of an event.
 
 use super::tag_view::TagView;
 use crate::change::TagUse;
 use crate::payload::{Event, Traits, Weight, kilograms};
 use serde::Serialize;
 
-/// What a payload says happened to an animal.
+/// Event that a payload reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventView {
     /// `scan`, `export`, `induction`, `pairing`, `check_in` or `repair`.
     pub kind: &'static str,
-    /// The reader's own number for it; the short forms have none.
+    /// Event id of the reader; `None` for the short forms of a payload.
     pub event_id: Option<String>,
-    /// The animal's number among its readers.
+    /// Number of the animal at its readers.
     pub lid: Option<String>,
-    /// The LF tag that the animal has, for a repair the one it gets.
+    /// LF tag of the animal; for a repair, the new one.
     pub lf: Option<TagView>,
-    /// The UHF tag that the animal has, for a repair the one it gets.
+    /// UHF tag of the animal; for a repair, the new one.
     pub epc: Option<TagView>,
-    /// The LF tag that a repair takes off.
+    /// LF tag that a repair removes.
     pub old_lf: Option<TagView>,
-    /// The UHF tag that a repair takes off.
+    /// UHF tag that a repair removes.
     pub old_epc: Option<TagView>,
-    /// The number of the batch that it names.
+    /// Number of the batch that it names.
     pub batch_number: Option<String>,
-    /// What the scale said, decimal kilograms.
+    /// Weight from the scale, in decimal kilograms.
     pub weight_kg: Option<String>,
-    /// The text of a weight that was not believed: negative, above 2,000 kg, or no number.
+    /// Text of an implausible weight: negative, above 2,000 kg, or not a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_refused: Option<String>,
-    /// What else it tells about the animal.
+    /// Traits of the animal that it reports.
     pub traits: Traits,
-    /// Keys that are not known for this kind, with their values, in the order received.
+    /// Keys that this kind does not define, with their values, in the order received.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<(String, String)>,
 }
@@ -59,7 +59,7 @@ impl From<Event> for EventView {
     }
 }
 
-/// What a tag of an event is to its animal, in JSON; none where the event names no such tag.
+/// Returns the JSON name of a tag's use, or `None` if the event has no such tag.
 pub(super) fn tag_use_name(tag_use: TagUse) -> Option<&'static str> {
     match tag_use {
         TagUse::Absent => None,

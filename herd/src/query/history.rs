@@ -1,8 +1,13 @@
-//! The history of an animal: every change that touched it, the latest first.
+//! History of an animal: every change that touched it, latest first.
 //!
-//! Each change says for each animal that it touches which change touched it before, so a history is a walk back
-//! through the log. Corrections are in it, and so is what they voided. Where one animal turned out to be another, two
-//! walks run side by side and are told as one.
+//! # Decisions
+//!
+//! - **A history is a walk back through the log.** Each change names, for each animal that it touches, the change that
+//!   touched it before. A history table would have to be written with every event; the walk costs only those who look.
+//! - **A voided event stays in the history, marked as voided.** Whoever looks for a read must find it, and see why it does
+//!   not count. Corrections are entries as well.
+//! - **A merged animal has one history.** The walks of both animals run side by side, and their entries are interleaved
+//!   by sequence.
 
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
@@ -17,11 +22,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// The most walks that run side by side: one for each animal that went up in this one and is not told to its end.
+/// Maximum number of walks side by side: one for each merged animal whose own history is not finished yet.
 const MAX_WALKS: usize = 256;
 
-/// Where a history goes on: the changes to tell next, the latest of each walk. Reads as `118`, or as `118,97` while an
-/// animal and one that went up in it are told side by side.
+/// Cursor of a history: the next change of each walk.
+///
+/// It is written as `118`, or as `118,97` while the histories of an animal and of one merged into it run side by side.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryCursor(BTreeSet<Sequence>);
 
@@ -38,7 +44,7 @@ impl FromStr for HistoryCursor {
     fn from_str(text: &str) -> Result<Self, QueryError> {
         let parts: Vec<_> = text.split(',').take(MAX_WALKS + 1).collect();
         let sequences: BTreeSet<_> = parts.iter().filter_map(|part| part.parse().ok()).map(Sequence).collect();
-        // Each part is a number of its own, and there are not too many.
+        // Every part must be a number, no two may be equal, and there may not be too many.
         if sequences.len() < parts.len() || parts.len() > MAX_WALKS {
             return Err(QueryError::invalid_cursor(text));
         }
@@ -52,70 +58,70 @@ impl Serialize for HistoryCursor {
     }
 }
 
-/// One thing that happened to an animal.
+/// Entry in the history of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum HistoryEntry {
-    /// A payload told it.
+    /// An event that a payload reported.
     Event(Box<EventEntry>),
-    /// A person corrected it.
+    /// A correction by an operator.
     Correction(Box<CorrectionEntry>),
 }
 
-/// A payload's event in the history of its animal.
+/// Event in the history of its animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EventEntry {
-    /// The change.
+    /// Change that made the payload an event.
     pub sequence: Sequence,
-    /// When its payload came by the barn's clock, ISO 8601 in UTC.
+    /// Arrival of the payload by the barn's clock, ISO 8601 in UTC.
     pub received_at: String,
-    /// Whether that clock followed a time source then.
+    /// `true` if that clock followed a time source at that time.
     pub clock_synchronized: bool,
-    /// The named radio, modem or HTTP key.
+    /// Name of the radio, modem or HTTP key.
     pub channel: String,
-    /// Signal strength; none over HTTP.
+    /// Signal strength; `None` over HTTP.
     pub rssi_dbm: Option<i16>,
-    /// The payload's trimmed text.
+    /// Trimmed text of the payload.
     pub payload: String,
-    /// The payload, where it had been rejected and the change `sequence` accepted it.
+    /// Change that holds the payload, if the later change `sequence` accepted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Sequence>,
-    /// Who accepted it, where a person did.
+    /// Correction that accepted it, if an operator did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correction: Option<CorrectionView>,
-    /// The change that voided it: it is shown, and counts no more.
+    /// Change that voided the event, which is still shown but no longer counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voided_by: Option<Sequence>,
-    /// What it says.
+    /// The event.
     #[serde(flatten)]
     pub event: EventView,
-    /// What its LF tag was to the animal: `assigned`, `sighted`, `unconfirmed` or `past`.
+    /// Use of its LF tag: `assigned`, `sighted`, `unconfirmed` or `past`.
     pub lf_use: Option<&'static str>,
-    /// The same of its UHF tag.
+    /// Use of its UHF tag.
     pub epc_use: Option<&'static str>,
-    /// The batch that it names.
+    /// Batch that the event names.
     pub batch: Option<BatchName>,
-    /// The animal that it was told of then.
+    /// Animal to which the event was assigned at that time.
     pub animal: AnimalId,
-    /// The animal that it showed to be the same one.
+    /// Animal that it merged into its own, because it proves both to be one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absorbed: Option<AnimalId>,
 }
 
-/// A correction in the history of its animal.
+/// Correction in the history of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CorrectionEntry {
-    /// The change.
+    /// Change of the correction.
     pub sequence: Sequence,
-    /// `corrected`, where an event tells what it is.
+    /// Always `corrected`. Events have their own kind in this place.
     pub kind: &'static str,
-    /// Who, what and why.
+    /// The correction, with author and reason.
     #[serde(flatten)]
     pub correction: CorrectionView,
 }
 
 impl HistoryEntry {
-    /// The change.
+    /// Returns the change of the entry.
     pub fn sequence(&self) -> Sequence {
         match self {
             Self::Event(entry) => entry.sequence,
@@ -124,85 +130,91 @@ impl HistoryEntry {
     }
 }
 
-/// One weight of an animal.
+/// Weight of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WeightView {
-    /// The change that brought it.
+    /// Change that recorded it.
     pub sequence: Sequence,
-    /// When, ISO 8601 in UTC.
+    /// Time of the weighing, ISO 8601 in UTC.
     pub received_at: String,
-    /// Decimal kilograms.
+    /// Weight in decimal kilograms.
     pub weight_kg: String,
-    /// Grams.
+    /// Weight in grams.
     pub weight_g: u32,
 }
 
-/// A change of an animal's history as it was read.
+/// Change in a history, as the walk read it.
 struct Step {
     sequence: Sequence,
-    told: Told,
+    body: StepBody,
 }
 
-/// What a change of a history tells.
-enum Told {
-    Event(Box<EventTold>),
-    Corrected(Box<Corrected>),
+/// Contents of a step.
+enum StepBody {
+    Event(Box<EventBody>),
+    Correction(Box<Corrected>),
 }
 
-/// A payload's event, whenever it was accepted.
-struct EventTold {
+/// Event of a payload, accepted on arrival or later.
+struct EventBody {
     of: Sequence,
     received: ClockReading,
     origin: Origin,
     accepted: Accepted,
     voided_by: Option<Sequence>,
-    /// Of who accepted it, where a person did.
+    /// Correction that accepted the payload, if an operator did.
     correction: Option<CorrectionView>,
 }
 
-/// A walk back through the history of one animal.
+/// Walk back through the history of one animal.
 struct Walk<'a> {
     snapshot: &'a Snapshot,
     animal: AnimalId,
-    /// Animals that went up in it, as far as the walk has met them.
-    parts: BTreeSet<AnimalId>,
+    /// Animals merged into it that the walk has met so far.
+    merged: BTreeSet<AnimalId>,
+    /// Next changes to read, one for each animal that is walked.
     ahead: BTreeSet<Sequence>,
 }
 
 impl Walk<'_> {
+    /// Reads the latest change that is ahead.
     fn step(&mut self) -> Result<Option<Step>, QueryError> {
         let Some(sequence) = self.ahead.pop_last() else { return Ok(None) };
-        let lost =
-            || StoreError::DamagedLog { at: sequence, why: "an animal's history leads to it, and it is no event" };
+        let lost = || StoreError::DamagedLog {
+            at: sequence,
+            why: "the history of an animal leads to it, but it is not an event",
+        };
         let change = self.snapshot.change(sequence)?.ok_or_else(lost)?;
         let mut is_own = false;
         for (animal, before) in change.previous() {
-            // An animal that a void made itself again is not walked, though this change once made it a part.
-            if self.is_part(*animal)? {
+            // An animal that this change merged and a void separated again has its own history.
+            if self.includes(*animal)? {
                 is_own = true;
-                // Only ever back: a history that leads on would never end.
+                // Only backwards: a damaged history that leads forwards would never end.
                 self.ahead.extend(Some(*before).filter(|before| (Sequence(1)..sequence).contains(before)));
             }
         }
-        // A place that somebody made up must not tell the history of another animal.
+        // A made-up cursor must not show the history of another animal.
         if !is_own {
             return Err(QueryError::ForeignCursor { sequence, animal: self.animal });
         }
-        Ok(Some(Step { sequence, told: self.told(sequence, change)?.ok_or_else(lost)? }))
+        Ok(Some(Step { sequence, body: self.body(sequence, change)?.ok_or_else(lost)? }))
     }
 
-    fn is_part(&mut self, id: AnimalId) -> Result<bool, QueryError> {
-        if id == self.animal || self.parts.contains(&id) {
+    /// Returns `true` for the animal itself and for animals that were merged into it.
+    fn includes(&mut self, id: AnimalId) -> Result<bool, QueryError> {
+        if id == self.animal || self.merged.contains(&id) {
             return Ok(true);
         }
-        let is_part = self.snapshot.animal_row(id)?.is_some_and(|(successor, _)| successor == self.animal);
-        if is_part {
-            self.parts.insert(id);
+        let is_merged = self.snapshot.animal_row(id)?.is_some_and(|(successor, _)| successor == self.animal);
+        if is_merged {
+            self.merged.insert(id);
         }
-        Ok(is_part)
+        Ok(is_merged)
     }
 
-    fn told(&self, sequence: Sequence, change: Change) -> Result<Option<Told>, QueryError> {
+    /// Returns the contents of a change, or `None` if it does not belong into a history.
+    fn body(&self, sequence: Sequence, change: Change) -> Result<Option<StepBody>, QueryError> {
         let correction = match &change {
             Change::Corrected(corrected) => Some(CorrectionView::from(&**corrected)),
             _ => None,
@@ -213,7 +225,7 @@ impl Walk<'_> {
                 Outcome::Rejected(_) => return Ok(None),
             },
             Change::Corrected(corrected) if corrected.accepts().is_none() => {
-                return Ok(Some(Told::Corrected(corrected)));
+                return Ok(Some(StepBody::Correction(corrected)));
             }
             late => match late.late_event().cloned() {
                 Some(event) => (event.of, event.received, event.origin, event.accepted),
@@ -222,21 +234,22 @@ impl Walk<'_> {
         };
         let afterwards = self.snapshot.afterwards(of)?;
         let voided_by = afterwards.voided_by.filter(|_| afterwards.told_by(of) != Some(sequence));
-        Ok(Some(Told::Event(Box::new(EventTold { of, received, origin, accepted, voided_by, correction }))))
+        Ok(Some(StepBody::Event(Box::new(EventBody { of, received, origin, accepted, voided_by, correction }))))
     }
 
-    fn place(self) -> Option<HistoryCursor> {
+    /// Returns the cursor of the next page, or `None` at the start of the history.
+    fn cursor(self) -> Option<HistoryCursor> {
         (!self.ahead.is_empty()).then_some(HistoryCursor(self.ahead))
     }
 }
 
 impl Step {
-    /// The weight that counts, and when it was taken.
+    /// Returns the weight that the step records, with its time. A voided event has none.
     fn weight(&self) -> Option<(u32, ClockReading)> {
-        match &self.told {
-            Told::Event(event) if event.voided_by.is_some() => None,
-            Told::Event(event) => event.accepted.event.weight.grams().map(|weight_g| (weight_g, event.received)),
-            Told::Corrected(corrected) => match corrected.correction {
+        match &self.body {
+            StepBody::Event(event) if event.voided_by.is_some() => None,
+            StepBody::Event(event) => event.accepted.event.weight.grams().map(|weight_g| (weight_g, event.received)),
+            StepBody::Correction(corrected) => match corrected.correction {
                 Correction::Weigh { weight_g, .. } => Some((weight_g, corrected.clock)),
                 _ => None,
             },
@@ -245,8 +258,10 @@ impl Step {
 }
 
 impl Snapshot {
-    /// What happened to an animal, the latest first, from its last change or from the `next` of the page before. None
-    /// where there is no such animal; for one that turned out to be another, the history of that one.
+    /// Returns the history of an animal, latest first, from its last change or from the cursor of the previous page.
+    ///
+    /// For an animal that was merged into another, this is the history of that other. Returns `None` if there is no such
+    /// animal.
     pub fn history(
         &self,
         animal: AnimalId,
@@ -261,10 +276,10 @@ impl Snapshot {
         {
             data.push(self.entry(step, &mut names)?);
         }
-        Ok(Some(Page { data, next: walk.place() }))
+        Ok(Some(Page { data, next: walk.cursor() }))
     }
 
-    /// The weights of an animal, the latest first; as [`Snapshot::history`].
+    /// Returns the weights of an animal, latest first. Otherwise the same as [`Snapshot::history`].
     pub fn weights(
         &self,
         animal: AnimalId,
@@ -286,22 +301,23 @@ impl Snapshot {
                 weight_g,
             }));
         }
-        Ok(Some(Page { data, next: walk.place() }))
+        Ok(Some(Page { data, next: walk.cursor() }))
     }
 
+    /// Starts a walk, or returns `None` if there is no such animal.
     fn walk(&self, animal: AnimalId, from: Option<HistoryCursor>) -> Result<Option<Walk<'_>>, QueryError> {
         let Some((id, row)) = self.animal_row(animal)? else { return Ok(None) };
-        let ahead = from.map_or_else(|| BTreeSet::from([row.last]), |place| place.0);
-        if let Some(beyond) = ahead.last().filter(|sequence| **sequence > row.last) {
-            return Err(QueryError::ForeignCursor { sequence: *beyond, animal: id });
+        let ahead = from.map_or_else(|| BTreeSet::from([row.last]), |cursor| cursor.0);
+        if let Some(sequence) = ahead.last().filter(|sequence| **sequence > row.last) {
+            return Err(QueryError::ForeignCursor { sequence: *sequence, animal: id });
         }
-        Ok(Some(Walk { snapshot: self, animal: id, parts: BTreeSet::new(), ahead }))
+        Ok(Some(Walk { snapshot: self, animal: id, merged: BTreeSet::new(), ahead }))
     }
 
     fn entry(&self, step: Step, names: &mut BatchNames) -> Result<HistoryEntry, QueryError> {
         let sequence = step.sequence;
-        let event = match step.told {
-            Told::Corrected(corrected) => {
+        let event = match step.body {
+            StepBody::Correction(corrected) => {
                 let correction = CorrectionView::from(&*corrected);
                 return Ok(HistoryEntry::Correction(Box::new(CorrectionEntry {
                     sequence,
@@ -309,9 +325,9 @@ impl Snapshot {
                     correction,
                 })));
             }
-            Told::Event(event) => event,
+            StepBody::Event(event) => event,
         };
-        let EventTold { of, received, origin, accepted, voided_by, correction } = *event;
+        let EventBody { of, received, origin, accepted, voided_by, correction } = *event;
         let batch = accepted.batch.map_or(Ok(None), |named| names.name(self, named.batch))?;
         let text = self.received(of)?.map(|payload| String::from_utf8_lossy(payload.text()).into_owned());
         Ok(HistoryEntry::Event(Box::new(EventEntry {

@@ -1,11 +1,17 @@
-//! Questions over a [`Snapshot`](crate::store::Snapshot): what people and programs are shown of a store.
+//! Queries over a [`Snapshot`](crate::store::Snapshot), for pages, the API and the command line.
 //!
-//! Each question is a method of the snapshot, so that all answers on one page are of one moment. Lists are cut into
-//! pages by key ([`Page`]): the cost of a page grows with its limit, never with the tables. A cursor is no secret: it is
-//! the id or sequence of the last entry told, and reads as such in a URL.
+//! Each query is a method of the snapshot. All answers on one page therefore show the same moment. An answer is a *view*: a
+//! struct that serializes to the JSON of the API and also feeds the HTML page. A missing animal or batch is `None`, not
+//! an error.
 //!
-//! An answer is a view: one struct that serves JSON (its serialized form is the outward interface; keys that the
-//! original had keep their names) and the page for people. Views hold no float: weights and decibels are decimal text.
+//! # Decisions
+//!
+//! - **Lists are paged by key, not by offset.** The cost of a [`Page`] grows with its limit, never with the tables. An
+//!   offset would walk over what it skips, and entries that arrive meanwhile would push others over the edge of a page.
+//! - **A cursor is readable**: it is the id or sequence of the last entry, so it can stand in a URL. It holds no secret and
+//!   no state.
+//! - **One view serves JSON and HTML.** Keys that the original system had keep their names.
+//! - **Views contain no floats.** Weights and decibels are decimal text, so every reader sees the same digits.
 
 mod animal_view;
 mod animals;

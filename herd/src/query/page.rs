@@ -3,20 +3,20 @@
 use super::QueryError;
 use serde::Serialize;
 
-/// Entries of a page where nothing else is asked for.
+/// Default number of entries on a page.
 pub const DEFAULT_PAGE_ENTRIES: u32 = 50;
-/// The most entries of a page.
+/// Maximum number of entries on a page.
 pub const MAX_PAGE_ENTRIES: u32 = 1_000;
-/// Where entries are picked out of rows, a page looks at so many rows for each entry that it may hold. What was not
-/// reached by then is reached by the next page: `next` is given all the same.
+/// Rows that a filtered list reads for each entry that its page may hold. If the page is not full by then, it ends early
+/// and the next page goes on from there.
 const ROWS_PER_ENTRY: usize = 4;
 
-/// How many entries a page may hold: 1 to [`MAX_PAGE_ENTRIES`].
+/// Maximum number of entries on a requested page: 1 to [`MAX_PAGE_ENTRIES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimit(u32);
 
 impl PageLimit {
-    /// The limit of so many entries.
+    /// Makes a limit of `entries`.
     pub fn new(entries: u64) -> Result<Self, QueryError> {
         match u32::try_from(entries) {
             Ok(entries @ 1..=MAX_PAGE_ENTRIES) => Ok(Self(entries)),
@@ -24,12 +24,12 @@ impl PageLimit {
         }
     }
 
-    /// How many entries.
+    /// Returns the maximum number of entries.
     pub fn entries(self) -> usize {
         self.0 as usize
     }
 
-    /// How many rows may be looked at to find them.
+    /// Returns the maximum number of rows that may be read to find the entries.
     pub(super) fn rows(self) -> usize {
         self.entries() * ROWS_PER_ENTRY
     }
@@ -41,17 +41,18 @@ impl Default for PageLimit {
     }
 }
 
-/// A part of a list, and where it goes on.
+/// Part of a list, with the cursor of the next part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Page<T, C = u64> {
-    /// The entries. There may be fewer than the limit, even none, though more follow.
+    /// Entries of the page. There may be fewer than the limit, or none at all, although more follow.
     pub data: Vec<T>,
-    /// What to ask with for the next page; none at the end of the list.
+    /// Cursor of the next page; `None` at the end of the list.
     pub next: Option<C>,
 }
 
 impl<T, C> Page<T, C> {
-    pub(super) fn end(data: Vec<T>) -> Self {
+    /// Makes the last page of a list.
+    pub(super) fn last(data: Vec<T>) -> Self {
         Self { data, next: None }
     }
 
@@ -60,10 +61,10 @@ impl<T, C> Page<T, C> {
     }
 }
 
-/// Cuts a list, of which one entry more than the limit was read, to the limit.
-pub(super) fn cut<T, C>(mut read: Vec<T>, limit: PageLimit, place: impl FnOnce(&T) -> C) -> Page<T, C> {
-    let more = read.len() > limit.entries();
-    read.truncate(limit.entries());
-    let next = read.last().filter(|_| more).map(place);
-    Page { data: read, next }
+/// Cuts `entries` to a page. The caller reads one entry more than the limit, which shows if another page follows.
+pub(super) fn cut<T, C>(mut entries: Vec<T>, limit: PageLimit, cursor: impl FnOnce(&T) -> C) -> Page<T, C> {
+    let has_more = entries.len() > limit.entries();
+    entries.truncate(limit.entries());
+    let next = entries.last().filter(|_| has_more).map(cursor);
+    Page { data: entries, next }
 }

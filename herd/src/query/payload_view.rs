@@ -1,4 +1,9 @@
-//! Payloads as they are shown.
+//! View of a payload.
+//!
+//! # Decisions
+//!
+//! - **No payload has the status `received` or `processing`.** The original system had them for payloads that were not
+//!   judged yet. Here receipt and judgment are one commit.
 
 use super::event_view::EventView;
 use crate::change::{Accepted, AnimalId, BatchId, Outcome, Received};
@@ -9,18 +14,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-/// What became of a payload. A duplicate is not kept, so that none is shown.
+/// Status of a payload. Duplicates are not in the log, so they have no status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PayloadStatus {
-    /// It is an event.
+    /// The payload is an event.
     Processed,
-    /// It is none.
+    /// The payload is rejected.
     Error,
 }
 
 impl PayloadStatus {
-    /// The name in JSON and in URLs.
+    /// Returns the name in JSON and in URLs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Processed => "processed",
@@ -29,60 +34,60 @@ impl PayloadStatus {
     }
 }
 
-/// A payload, where it came from, and what was decided about it.
+/// A payload, with its origin and the decision about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PayloadView {
-    /// The sequence of its change.
+    /// Sequence of the change that holds it.
     pub id: Sequence,
-    /// As it came; where it is not UTF-8, with U+FFFD in place of what is none.
+    /// Text as it was received, with U+FFFD in place of bytes that are not UTF-8.
     pub payload: String,
-    /// Whether `payload` is exactly what came.
+    /// `true` if `payload` is exactly what was received.
     pub is_text: bool,
-    /// What came, where it is no text.
+    /// Received bytes, if they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw_base64: Option<String>,
-    /// SHA-256 of the trimmed text.
+    /// SHA-256 of the trimmed bytes.
     pub payload_hash: String,
-    /// What became of it.
+    /// Status of the payload.
     pub status: PayloadStatus,
-    /// Why it is no event: the reason's stable name.
+    /// Stable code of the rejection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// The same as a sentence for people.
+    /// Reason of the rejection as a sentence for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason_text: Option<String>,
-    /// The later change that made an event of it although it had been rejected.
+    /// Later change that accepted it as an event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted_by: Option<Sequence>,
-    /// The later change that voided its event.
+    /// Later change that voided its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voided_by: Option<Sequence>,
-    /// When it came by the barn's clock, ISO 8601 in UTC.
+    /// Arrival by the barn's clock, ISO 8601 in UTC.
     pub received_at: String,
-    /// Whether that clock followed a time source then.
+    /// `true` if that clock followed a time source at that time.
     pub clock_synchronized: bool,
-    /// In which boot of the barn's machine.
+    /// Boot of the barn's machine in which it arrived.
     pub boot: u32,
-    /// The named radio, modem or HTTP key.
+    /// Name of the radio, modem or HTTP key.
     pub channel: String,
-    /// Signal strength; none over HTTP.
+    /// Signal strength; `None` over HTTP.
     pub rssi_dbm: Option<i16>,
-    /// Signal to noise, decimal dB; none over HTTP.
+    /// Signal-to-noise ratio in decimal dB; `None` over HTTP.
     pub snr_db: Option<String>,
-    /// The readers that share one count of event ids and lids.
+    /// Readers that share event ids and lids.
     pub reader_group: String,
-    /// Which replacement or counter reset of them.
+    /// Era of those readers, which counts their replacements and resets.
     pub reader_era: u32,
-    /// The animal that it is about.
+    /// Animal of the event.
     pub animal: Option<AnimalId>,
-    /// The batch that it names.
+    /// Batch that the event names.
     pub batch: Option<BatchId>,
-    /// What it says.
+    /// The event.
     pub event: Option<EventView>,
 }
 
 impl PayloadView {
-    /// Shows the payload of the change `sequence`.
+    /// Makes the view of the payload in the change `sequence`.
     pub fn new(sequence: Sequence, received: Received) -> Self {
         let Received { raw, origin, clock, outcome, .. } = received;
         let payload_hash = content_hash(&raw).to_string();
@@ -113,13 +118,13 @@ impl PayloadView {
             batch: None,
             event: None,
         };
-        view.tell(outcome);
+        view.set_outcome(outcome);
         view
     }
 
-    fn tell(&mut self, outcome: Outcome) {
+    fn set_outcome(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::Accepted(accepted) => self.tell_event(*accepted),
+            Outcome::Accepted(accepted) => self.set_event(*accepted),
             Outcome::Rejected(rejected) => {
                 self.status = PayloadStatus::Error;
                 self.reason = Some(rejected.reason.code());
@@ -128,13 +133,13 @@ impl PayloadView {
         }
     }
 
-    /// Shows the event that the change `by` made of this payload, which had been rejected or voided.
+    /// Adds the event that the change `by` made of this payload after a rejection or a void.
     pub fn accept(&mut self, by: Sequence, accepted: Accepted) {
         self.accepted_by = Some(by);
-        self.tell_event(accepted);
+        self.set_event(accepted);
     }
 
-    fn tell_event(&mut self, accepted: Accepted) {
+    fn set_event(&mut self, accepted: Accepted) {
         self.status = PayloadStatus::Processed;
         (self.reason, self.reason_text) = (None, None);
         self.animal = Some(accepted.animal);

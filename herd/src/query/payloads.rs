@@ -1,4 +1,4 @@
-//! Questions about payloads, answered from the log.
+//! Queries about payloads, which read the log.
 
 use super::page::cut;
 use super::{Page, PageLimit, PayloadStatus, PayloadView, QueryError};
@@ -9,18 +9,18 @@ use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{Afterwards, Table, number_in, sequence_key};
 
-/// Which payloads a list tells.
+/// Filter of a list of payloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PayloadFilter {
-    /// All that are kept.
+    /// All payloads.
     #[default]
     All,
-    /// Those of one status.
+    /// Payloads with one status.
     Status(PayloadStatus),
 }
 
 impl PayloadFilter {
-    fn takes(self, payload: &PayloadView) -> bool {
+    fn matches(self, payload: &PayloadView) -> bool {
         match self {
             Self::All => true,
             Self::Status(wanted) => payload.status == wanted,
@@ -29,8 +29,9 @@ impl PayloadFilter {
 }
 
 impl Snapshot {
-    /// Payloads, the latest first, from below the sequence `before`. They end where the tables do, so that each
-    /// animal and batch that they name is there.
+    /// Returns payloads, latest first, with sequences below `before`.
+    ///
+    /// The list starts at the last change in the tables, so every animal and batch that it names exists.
     pub fn payloads(
         &self,
         before: Option<Sequence>,
@@ -38,12 +39,15 @@ impl Snapshot {
         filter: PayloadFilter,
     ) -> Result<Page<PayloadView>, QueryError> {
         match filter {
-            PayloadFilter::Status(PayloadStatus::Error) => self.rejected(before, limit),
-            PayloadFilter::All | PayloadFilter::Status(PayloadStatus::Processed) => self.scanned(before, limit, filter),
+            PayloadFilter::Status(PayloadStatus::Error) => self.rejected_payloads(before, limit),
+            PayloadFilter::All | PayloadFilter::Status(PayloadStatus::Processed) => {
+                self.scan_payloads(before, limit, filter)
+            }
         }
     }
 
-    fn rejected(&self, before: Option<Sequence>, limit: PageLimit) -> Result<Page<PayloadView>, QueryError> {
+    /// Lists rejected payloads through their table.
+    fn rejected_payloads(&self, before: Option<Sequence>, limit: PageLimit) -> Result<Page<PayloadView>, QueryError> {
         let to = before.map(sequence_key);
         let range = KeyRange { from: &[], to: to.as_deref(), backwards: true, limit: limit.entries() + 1 };
         let mut found = Vec::new();
@@ -54,7 +58,8 @@ impl Snapshot {
         Ok(cut(found, limit, |payload| payload.id.0))
     }
 
-    fn scanned(
+    /// Lists payloads by walking back through the log.
+    fn scan_payloads(
         &self,
         before: Option<Sequence>,
         limit: PageLimit,
@@ -64,7 +69,7 @@ impl Snapshot {
         let lowest = above.saturating_sub(limit.rows() as u64).max(1);
         let mut found = Vec::new();
         for sequence in (lowest..above).rev().map(Sequence) {
-            let Some(payload) = self.payload(sequence)?.filter(|payload| filter.takes(payload)) else { continue };
+            let Some(payload) = self.payload(sequence)?.filter(|payload| filter.matches(payload)) else { continue };
             found.push(payload);
             if found.len() > limit.entries() {
                 return Ok(cut(found, limit, |payload| payload.id.0));
@@ -73,16 +78,16 @@ impl Snapshot {
         Ok(Page { data: found, next: Some(lowest).filter(|lowest| *lowest > 1) })
     }
 
-    /// The payload that the change `sequence` keeps, as later changes left it; none where that is no Received change.
+    /// Returns the payload in the change `sequence` as later changes left it, or `None` if that change holds no payload.
     pub fn payload(&self, sequence: Sequence) -> Result<Option<PayloadView>, QueryError> {
         let Some(received) = self.received(sequence)? else { return Ok(None) };
         let mut view = PayloadView::new(sequence, received);
-        self.tell_afterwards(&mut view)?;
+        self.apply_later_changes(&mut view)?;
         Ok(Some(view))
     }
 
-    /// Tells of a payload what later changes made of it; gives the event that one of them made of it.
-    pub(super) fn tell_afterwards(&self, view: &mut PayloadView) -> Result<Option<LateEvent>, QueryError> {
+    /// Adds the effect of later changes to a view. Returns the event of the change that accepted the payload, if any.
+    pub(super) fn apply_later_changes(&self, view: &mut PayloadView) -> Result<Option<LateEvent>, QueryError> {
         let afterwards = self.afterwards(view.id)?;
         view.voided_by = afterwards.void();
         let Some(by) = afterwards.accepted_by else { return Ok(None) };
@@ -93,11 +98,12 @@ impl Snapshot {
         Ok(event)
     }
 
-    /// What later changes made of the payload `of`.
+    /// Returns the effect of later changes on the payload `of`.
     pub(super) fn afterwards(&self, of: Sequence) -> Result<Afterwards, QueryError> {
         Ok(self.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
     }
 
+    /// Returns the payload in the change `sequence` as the source decided about it.
     pub(super) fn received(&self, sequence: Sequence) -> Result<Option<Received>, QueryError> {
         Ok(match self.change(sequence)? {
             Some(Change::Received(received)) => Some(*received),
@@ -105,13 +111,15 @@ impl Snapshot {
         })
     }
 
-    /// The event that the change `by` made of a payload that had been rejected.
+    /// Returns the event that the change `by` made of a payload.
     fn late_event(&self, by: Sequence) -> Result<Option<LateEvent>, QueryError> {
         Ok(self.change(by)?.and_then(|change| change.late_event().cloned()))
     }
 
-    /// When that happened which the change `sequence` tells, ISO 8601 in UTC: a payload, however late it was
-    /// accepted, when it came; all else when it was written.
+    /// Returns the time of what the change `sequence` records, ISO 8601 in UTC.
+    ///
+    /// For an event this is the arrival of its payload, however late it was accepted. For any other change it is the time
+    /// at which the change was made.
     pub(super) fn happened_at(&self, sequence: Sequence) -> Result<Option<String>, QueryError> {
         Ok(self.change(sequence)?.map(|change| {
             let clock = change.late_event().map_or_else(|| change.clock(), |late| late.received);

@@ -1,4 +1,10 @@
-//! What the daemon proposes and only a person can decide.
+//! Proposals that only a person can decide about.
+//!
+//! # Decisions
+//!
+//! - **The barn proposes a new reader era but never starts one.** Readers that were replaced count from 1 again, so their
+//!   event ids collide with old ones. A few collisions may also come from a faulty reader, and a wrong era would let old
+//!   events in a second time.
 
 use super::QueryError;
 use super::counters::CounterCursor;
@@ -8,39 +14,39 @@ use crate::store::Snapshot;
 use crate::tables::{Collisions, Table};
 use serde::Serialize;
 
-/// After so many event ids that came again with another content, a reader was probably replaced.
+/// Number of event ids reused with other content after which a reader was probably replaced.
 pub const MIN_PROPOSAL_COLLISIONS: u64 = 5;
-/// So many reader eras are looked at; a yard has a handful.
-const ERAS_LOOKED_AT: usize = 1_000;
+/// Maximum number of reader eras that are read. A yard has a handful.
+const MAX_ERAS_READ: usize = 1_000;
 
-/// Readers that count from 1 again, by the look of it: a new reader era is proposed.
+/// Proposal of a new era for readers that seem to count from 1 again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReaderEraProposal {
-    /// The readers that share the count.
+    /// Readers that share event ids and lids.
     pub reader_group: String,
-    /// Their present era.
+    /// Their current era.
     pub reader_era: u32,
-    /// Event ids of it that came again with another content.
+    /// Number of event ids in that era that were reused with other content.
     pub collisions: u64,
-    /// The payload that was the last of them.
+    /// Latest payload with a reused event id.
     pub last: Sequence,
-    /// As people say it, with what to do.
+    /// Sentence for people, with the action to take.
     pub text: String,
 }
 
 impl Snapshot {
-    /// The reader groups for which a new era is proposed.
+    /// Returns the reader groups for which a new era is proposed.
     pub fn reader_era_proposals(&self) -> Result<Vec<ReaderEraProposal>, QueryError> {
-        let range = KeyRange { from: &[], to: None, backwards: false, limit: ERAS_LOOKED_AT };
+        let range = KeyRange { from: &[], to: None, backwards: false, limit: MAX_ERAS_READ };
         let mut proposals = Vec::new();
         for (key, value) in self.range(Table::Collisions, range)? {
             let Collisions { count, last } = decode(Table::Collisions, &key, &value)?;
-            let (reader_group, reader_era) = CounterCursor::in_key(Table::Collisions, &key)?.reader();
-            let present: u32 = self.read(Table::ReaderEras, reader_group.as_bytes())?.unwrap_or(1);
-            if count >= MIN_PROPOSAL_COLLISIONS && reader_era == present {
+            let (reader_group, reader_era) = CounterCursor::from_key(Table::Collisions, &key)?.reader();
+            let current: u32 = self.read(Table::ReaderEras, reader_group.as_bytes())?.unwrap_or(1);
+            if count >= MIN_PROPOSAL_COLLISIONS && reader_era == current {
                 let text = format!(
-                    "{count} event ids of readers {reader_group} came again with another content: if a reader was \
-                     replaced or counts from 1 again, start a new reader era"
+                    "readers {reader_group} reused {count} event ids with other content: if a reader was replaced or \
+                     reset, start a new reader era"
                 );
                 proposals.push(ReaderEraProposal { reader_group, reader_era, collisions: count, last, text });
             }

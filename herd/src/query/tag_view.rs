@@ -1,4 +1,4 @@
-//! Tags as they are shown.
+//! Views of tags.
 
 use crate::payload::Tag;
 use crate::position::Sequence;
@@ -8,14 +8,14 @@ use serde::Serialize;
 /// A tag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TagView {
-    /// As it was received.
+    /// Text as it was received.
     pub text: String,
-    /// What it is looked up by.
+    /// Normalized text. Tags with the same key are the same tag.
     pub key: String,
-    /// Of 15 digits the first three, after ISO 11784: the country (`124` is Canada) or the maker.
+    /// First three of 15 digits, after ISO 11784: the country (`124` is Canada) or the manufacturer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// Of 15 digits the other twelve: the animal's number.
+    /// Last twelve of 15 digits: the number of the animal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
 }
@@ -32,7 +32,7 @@ impl From<&Tag> for TagView {
     }
 }
 
-/// A tag that an animal wore, or was read beside.
+/// A past or unconfirmed tag of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OtherTagView {
     /// `lf` or `epc`.
@@ -40,7 +40,7 @@ pub struct OtherTagView {
     /// The tag.
     #[serde(flatten)]
     pub tag: TagView,
-    /// The change since which it is so.
+    /// Change that made it past or unconfirmed.
     pub since: Sequence,
 }
 
@@ -50,8 +50,8 @@ impl OtherTagView {
     }
 }
 
-/// The kind's name in JSON.
-pub(super) fn kind_name(kind: TagKind) -> &'static str {
+/// Returns the name of a kind in JSON.
+fn kind_name(kind: TagKind) -> &'static str {
     match kind {
         TagKind::Lf => "lf",
         TagKind::Epc => "epc",

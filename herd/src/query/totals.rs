@@ -1,4 +1,4 @@
-//! How many of everything there is.
+//! Totals of the store.
 
 use super::QueryError;
 use crate::clock::iso_utc;
@@ -8,41 +8,41 @@ use crate::store::Snapshot;
 use crate::tables::{Table, Totals};
 use serde::Serialize;
 
-/// How many of everything there is, as of one change.
+/// Totals of the store, as of one change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TotalsView {
-    /// The last change counted.
+    /// Last change that is counted.
     pub as_of: Sequence,
-    /// Payloads kept.
+    /// Payloads in the log.
     pub received: u64,
-    /// Those of them that are events.
+    /// Payloads that became events, on arrival or later.
     pub accepted: u64,
-    /// Those of them that are none.
+    /// Payloads that are still rejected.
     pub rejected: u64,
-    /// Rejections counted instead of kept.
+    /// Rejections over the hourly limit, which are counted instead of recorded.
     pub suppressed: u64,
     /// Animals.
     pub animals: u64,
-    /// Those of them on the yard.
+    /// Animals in the yard.
     pub active: u64,
-    /// Those of them that left in an export.
+    /// Animals that left in an export.
     pub exported: u64,
     /// Batches of both sources.
     pub batches: u64,
-    /// Those of them that are open.
+    /// Batches that are open.
     pub open_batches: u64,
     /// Corrections by operators.
     pub corrected: u64,
-    /// Event counters never heard.
+    /// Event counters that were never heard.
     pub missed_events: u64,
-    /// When the last payload came by the barn's clock, ISO 8601 in UTC; none before the first.
+    /// Arrival of the last payload by the barn's clock, ISO 8601 in UTC; `None` before the first payload.
     pub last_received_at: Option<String>,
-    /// The same in microseconds since 1970 UTC.
+    /// The same in microseconds since the Unix epoch.
     pub last_received_at_us: Option<i64>,
 }
 
 impl Snapshot {
-    /// How many of everything there is.
+    /// Returns the totals of the store.
     pub fn totals(&self) -> Result<TotalsView, QueryError> {
         let totals: Totals = self.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
         let last = (totals.received > 0).then_some(totals.last_received_at_us);

@@ -1,3 +1,5 @@
+//! Queries about animals.
+
 use super::animal;
 use crate::change::AnimalId;
 use crate::position::Sequence;
@@ -5,7 +7,7 @@ use crate::query::PageLimit;
 use crate::tables::AnimalStatus;
 use crate::testing::{TestBarn, page_limit};
 
-/// Cases 9 to 12 of the field, and one tag seen beside its own.
+/// Cases 9 to 12 of the case table, and a tag that was read together with the animal's own.
 const ONE_LIFE: [&str; 5] = [
     "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
     "event:hxbpai000001|lf:124000224161433|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
@@ -14,6 +16,7 @@ const ONE_LIFE: [&str; 5] = [
     "hxb:LOT2024-001:LF_EAR_0099:STRANGE",
 ];
 
+/// Catches a view that mixes up current, past and unconfirmed tags, or shows an outdated weight.
 #[test]
 fn an_animal_shows_its_tags_weight_traits_and_batch() {
     let barn = TestBarn::with_payloads(&ONE_LIFE);
@@ -35,19 +38,21 @@ fn an_animal_shows_its_tags_weight_traits_and_batch() {
     assert_eq!(found.absorbed, None);
 }
 
+/// Catches a split that counts the leading zero of a tag.
 #[test]
-fn fifteen_digits_are_also_told_as_country_and_number() {
+fn fifteen_digits_are_split_into_country_and_number() {
     let barn = TestBarn::with_payloads(&["hxb:B:0124000224161433:U1"]);
     let lf = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().lf.unwrap();
     assert_eq!(lf.text, "0124000224161433");
     assert_eq!((lf.country.as_deref(), lf.number.as_deref()), (Some("124"), Some("000224161433")));
 }
 
+/// Catches a search that compares texts instead of keys, or that follows an unconfirmed tag.
 #[test]
-fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid() {
+fn an_animal_is_found_by_any_spelling_of_its_tags_and_by_its_lid() {
     let barn = TestBarn::with_payloads(&ONE_LIFE);
     let snapshot = barn.snapshot();
-    let ways = [
+    let spellings = [
         "LF_EAR_0099",
         " lf_ear_0099 ",
         "124 000 224161433",
@@ -56,7 +61,7 @@ fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid(
         "30143B7C84D500000000000",
         "1",
     ];
-    for text in ways {
+    for text in spellings {
         assert_eq!(snapshot.find_animal(text).unwrap().map(|found| found.id), Some(AnimalId(2)), "{text:?}");
     }
     for text in ["STRANGE", "LF_EAR", "2", "", "EPC:"] {
@@ -64,8 +69,9 @@ fn an_animal_is_found_by_any_way_to_write_a_tag_it_wears_or_wore_and_by_its_lid(
     }
 }
 
+/// Catches a dead link to a merged animal, and a list that counts it twice.
 #[test]
-fn an_absorbed_animal_leads_to_the_one_it_turned_out_to_be() {
+fn a_merged_animal_leads_to_the_one_it_was_merged_into() {
     let mut barn = TestBarn::default();
     let tag_only = barn.record("hxb:LOT7:LF5:UHF5");
     let with_lid = barn.record("event:hxbind000009|lot:LOT7|lid:9");
@@ -80,8 +86,9 @@ fn an_absorbed_animal_leads_to_the_one_it_turned_out_to_be() {
     assert_eq!(listed.data.iter().map(|found| found.id).collect::<Vec<_>>(), [animal(with_lid)]);
 }
 
+/// Catches an animal that stays exported although it was seen in the yard.
 #[test]
-fn an_animal_scanned_after_its_export_is_active_again_and_says_since_when() {
+fn an_animal_scanned_after_its_export_is_active_again() {
     let mut barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxe:E:L1:U1"]);
     assert_eq!(barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().status, AnimalStatus::Exported);
     let returned = barn.record("hxb:C:L1:U1");
@@ -90,8 +97,9 @@ fn an_animal_scanned_after_its_export_is_active_again_and_says_since_when() {
     assert_eq!(found.export_batch.unwrap().batch_number, "E");
 }
 
+/// Catches a missing animal that is reported as a fault of the store.
 #[test]
-fn what_is_not_there_is_an_answer() {
+fn missing_entries_are_not_errors() {
     let barn = TestBarn::default();
     let snapshot = barn.snapshot();
     assert_eq!(snapshot.animal(AnimalId(1)).unwrap(), None);

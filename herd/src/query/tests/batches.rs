@@ -1,10 +1,13 @@
+//! Queries about batches.
+
 use super::animal;
 use crate::change::BatchId;
 use crate::query::PageLimit;
 use crate::testing::{TestBarn, page_limit};
 
+/// Catches a renamed or reordered key, which clients of the original system read.
 #[test]
-fn a_batch_has_the_keys_of_the_original_in_its_order_and_ours_beside() {
+fn a_batch_keeps_the_keys_of_the_original_in_their_order() {
     let barn = TestBarn::with_payloads(&["hxb:LOT1:LF0:UHF0", "hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"]);
     let batch = barn.snapshot().batch(BatchId(2)).unwrap().unwrap();
     assert_eq!(
@@ -17,8 +20,9 @@ fn a_batch_has_the_keys_of_the_original_in_its_order_and_ours_beside() {
     );
 }
 
+/// Catches a barn batch that still counts exported animals, or an export batch that counts none.
 #[test]
-fn a_barn_batch_counts_who_is_on_the_yard_and_an_export_batch_all() {
+fn a_barn_batch_counts_animals_in_the_yard_and_an_export_batch_all() {
     let barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxb:B:L2:U2", "hxe:B:L1:U1"]);
     let snapshot = barn.snapshot();
     let barns = snapshot.batch(BatchId(2)).unwrap().unwrap();
@@ -28,8 +32,9 @@ fn a_barn_batch_counts_who_is_on_the_yard_and_an_export_batch_all() {
     assert_eq!((export.cattle_count, export.members), (1, 1));
 }
 
+/// Catches an export batch that hides the barn batch with the same number.
 #[test]
-fn a_number_means_the_open_barn_batch_and_names_the_others() {
+fn a_number_refers_to_the_open_barn_batch_and_lists_the_others() {
     let barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxe:B:L9:U9"]);
     let found = barn.snapshot().batch_by_number("B").unwrap().unwrap();
     assert_eq!(found.batch.id, BatchId(2));
@@ -37,8 +42,9 @@ fn a_number_means_the_open_barn_batch_and_names_the_others() {
     assert_eq!(others, [(BatchId(3), "hxe")]);
 }
 
+/// Catches a number that still leads to a closed batch.
 #[test]
-fn without_an_open_barn_batch_a_number_means_the_one_opened_last() {
+fn without_an_open_barn_batch_a_number_refers_to_the_one_opened_last() {
     let mut barn = TestBarn::with_payloads(&["hxb:B:L1:U1", "hxe:B:L1:U1"]);
     let closed = barn.snapshot().batch(BatchId(2)).unwrap().unwrap();
     assert!(!closed.open);
@@ -52,8 +58,9 @@ fn without_an_open_barn_batch_a_number_means_the_one_opened_last() {
     assert_eq!(found.others.iter().map(|other| other.id.0).collect::<Vec<_>>(), [3, 2]);
 }
 
+/// Catches a range of keys that includes longer numbers.
 #[test]
-fn numbers_that_begin_alike_are_not_each_others_batches() {
+fn numbers_with_a_common_prefix_are_different_batches() {
     let barn = TestBarn::with_payloads(&["hxb:LOT1:L1:U1", "hxb:LOT11:L2:U2", "hxb:LOT:L3:U3"]);
     let snapshot = barn.snapshot();
     assert_eq!(snapshot.batch_by_number("LOT1").unwrap().unwrap().others, []);
@@ -61,6 +68,7 @@ fn numbers_that_begin_alike_are_not_each_others_batches() {
     assert_eq!(snapshot.batch_by_number("").unwrap(), None);
 }
 
+/// Catches a closed batch in the list of open ones.
 #[test]
 fn open_batches_leave_out_closed_ones() {
     let barn = TestBarn::with_payloads(&["hxb:A:L1:U1", "hxb:B:L2:U2", "hxb:C:L2:U2"]);
@@ -70,19 +78,21 @@ fn open_batches_leave_out_closed_ones() {
     assert_eq!(open.next, None);
 }
 
+/// Catches a batch that forgets the animals that left it.
 #[test]
-fn members_keep_those_who_left_and_say_by_which_change() {
+fn former_members_stay_in_the_list_with_the_change_that_took_them_out() {
     let mut barn = TestBarn::with_payloads(&["hxb:A:L1:U1", "hxb:A:L2:U2"]);
     let moved = barn.record("hxb:B:L1:U1");
     let members = barn.snapshot().members(BatchId(2), None, page_limit(10)).unwrap();
-    let told: Vec<_> = members.data.iter().map(|member| (member.animal.id.0, member.joined.0, member.left)).collect();
-    assert_eq!(told, [(2, 2, Some(moved)), (3, 3, None)]);
+    let found: Vec<_> = members.data.iter().map(|member| (member.animal.id.0, member.joined.0, member.left)).collect();
+    assert_eq!(found, [(2, 2, Some(moved)), (3, 3, None)]);
     assert_eq!(members.data[0].animal.barn_batch.as_ref().unwrap().batch_number, "B");
     assert_eq!(members.data[0].animal.id, animal(crate::position::Sequence(2)));
 }
 
+/// Catches duplicates among the traits of a batch.
 #[test]
-fn a_batch_shows_the_set_of_pens_sexes_and_funders() {
+fn a_batch_shows_its_pens_sexes_and_funders_once_each() {
     let barn = TestBarn::with_payloads(&[
         "event:hxbind000001|lot:L|lid:1|pen:P2|sex:M|funder:Prairie Feedlot Partners",
         "event:hxbind000002|lot:L|lid:2|pen:P1|sex:M",

@@ -1,3 +1,5 @@
+//! Corrections and their effects, as views show them.
+
 use super::animal;
 use crate::change::{BatchId, Correction, TagKind};
 use crate::payload::Tag;
@@ -5,7 +7,7 @@ use crate::position::Sequence;
 use crate::query::{ChangeBody, ChangeView, HistoryEntry, PageLimit, PayloadStatus};
 use crate::testing::TestBarn;
 
-/// A barn whose change 3 was rejected because its event id was heard before with another content.
+/// Makes a barn whose change 3 is rejected, because its event id was heard before with other content.
 fn barn() -> TestBarn {
     let barn =
         TestBarn::with_payloads(&["event:hxbchi000001|weight:267.3|lid:1", "event:hxbchi000001|weight:300|lid:1"]);
@@ -21,15 +23,16 @@ fn change(barn: &TestBarn, sequence: Sequence) -> ChangeView {
     barn.snapshot().change_view(sequence).unwrap().unwrap()
 }
 
+/// Catches a sentence that names the animal whose page it stands on, or leaves it out elsewhere.
 #[test]
-fn each_correction_is_told_as_a_sentence_that_is_shorter_on_the_page_of_its_animal() {
+fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
     let mut barn = TestBarn::with_payloads(&["hxb:L1:A:U1", "hxb:L1:B:U2", "hxb:L1:C:U3", "hxb:L1:A:U2"]);
     barn.record("event:hxbchi000001|lid:9|weight:200");
     let (one, two, three, batch) = (animal(Sequence(2)), animal(Sequence(3)), animal(Sequence(4)), BatchId(2));
     let retag = |kind, tag: Option<&str>| Correction::Retag { animal: one, kind, tag: tag.and_then(Tag::new) };
     let pen = |pen: &str| Correction::MovePen { animal: one, pen: pen.to_owned() };
     let notes = |notes: Option<&str>| Correction::EditBatch { batch, notes: notes.map(str::to_owned) };
-    for (correction, of_its_animal, by_itself) in [
+    for (correction, for_its_animal, elsewhere) in [
         (pen("P2"), "moved to pen P2", "animal 2 moved to pen P2"),
         (
             Correction::MoveBatch { animal: one, batch_number: "L2".to_owned() },
@@ -41,62 +44,65 @@ fn each_correction_is_told_as_a_sentence_that_is_shorter_on_the_page_of_its_anim
         (retag(TagKind::Epc, None), "left without its UHF tag", "animal 2 left without its UHF tag"),
         (
             Correction::Merge { animal: one, absorbed: three },
-            "animal 4 merged into this one",
+            "animal 4 merged into this animal",
             "animal 4 merged into animal 2",
         ),
         (
             Correction::AcceptRejected { sequence: Sequence(5), animal: Some(one) },
-            "payload 5 accepted as an event of this one",
+            "payload 5 accepted as an event of this animal",
             "payload 5 accepted as an event of animal 2",
         ),
         (Correction::Void { sequence: Sequence(5) }, "event of payload 5 voided", "event of payload 5 voided"),
         (Correction::Died { animal: one }, "died", "animal 2 died"),
         (Correction::Died { animal: two }, "animal 3 died", "animal 3 died"),
-        (notes(Some("sick")), "notes of the batch with the id 2 written", "notes of the batch with the id 2 written"),
-        (notes(None), "notes of the batch with the id 2 taken away", "notes of the batch with the id 2 taken away"),
+        (notes(Some("sick")), "notes written for the batch with id 2", "notes written for the batch with id 2"),
+        (notes(None), "notes removed from the batch with id 2", "notes removed from the batch with id 2"),
         (
             Correction::NewReaderEra { reader_group: "main".to_owned() },
-            "a new era of the readers main begun",
-            "a new era of the readers main begun",
+            "new era started for readers main",
+            "new era started for readers main",
         ),
     ] {
         let sequence = barn.correct(correction);
         let view = barn.snapshot().correction(sequence).unwrap().unwrap();
-        assert_eq!((view.summary_for(one).as_str(), view.summary().as_str()), (of_its_animal, by_itself));
+        assert_eq!((view.summary_for(one).as_str(), view.summary().as_str()), (for_its_animal, elsewhere));
     }
     let batch = BatchId(barn.record("hxb:L9:Z:U9").0);
     let closed = barn.correct(Correction::CloseBatch { batch });
-    let what = barn.snapshot().correction(closed).unwrap().unwrap().summary();
-    assert_eq!(what, format!("batch with the id {batch} closed"));
+    let summary = barn.snapshot().correction(closed).unwrap().unwrap().summary();
+    assert_eq!(summary, format!("batch with id {batch} closed"));
 }
 
+/// Catches a change of another kind, or none at all, that is shown as a correction.
 #[test]
-fn only_a_correction_is_told_as_one() {
+fn other_changes_are_not_corrections() {
     let snapshot = barn().snapshot();
     for other in [0, 1, 2, 3, 9] {
         assert_eq!(snapshot.correction(Sequence(other)).unwrap(), None, "{other}");
     }
 }
 
+/// Catches a payload that keeps its old status after a correction, or loses the reason of its first rejection.
 #[test]
-fn a_payload_that_was_accepted_later_is_an_event_and_tells_why_it_was_none_at_first() {
+fn a_payload_accepted_later_is_an_event_and_keeps_its_first_rejection() {
     let mut barn = barn();
     let ChangeBody::Received { rejected_at_first: None, .. } = change(&barn, Sequence(3)).body else { panic!() };
     let by = barn.correct(accept());
-    let ChangeBody::Received { payload, placed, rejected_at_first, .. } = change(&barn, Sequence(3)).body else {
+    let ChangeBody::Received { payload, placement, rejected_at_first, .. } = change(&barn, Sequence(3)).body else {
         panic!("not received");
     };
     assert_eq!((payload.status, payload.accepted_by, payload.voided_by), (PayloadStatus::Processed, Some(by), None));
     assert_eq!((payload.reason, payload.animal), (None, Some(animal(Sequence(2)))));
-    assert_eq!((payload.event.unwrap().weight_kg.as_deref(), placed.absorbed), (Some("300"), None));
+    assert_eq!((payload.event.unwrap().weight_kg.as_deref(), placement.absorbed), (Some("300"), None));
     assert!(rejected_at_first.unwrap().contains("another content"));
     let voided_by = barn.correct(Correction::Void { sequence: Sequence(3) });
     let ChangeBody::Received { payload, .. } = change(&barn, Sequence(3)).body else { panic!("not received") };
     assert_eq!((payload.accepted_by, payload.voided_by), (Some(by), Some(voided_by)));
 }
 
+/// Catches a history that hides a voided event, or who accepted it.
 #[test]
-fn the_history_tells_who_accepted_and_what_was_voided() {
+fn the_history_shows_who_accepted_an_event_and_what_voided_it() {
     let mut barn = barn();
     let accepted = barn.correct(accept());
     let voided = barn.correct(Correction::Void { sequence: Sequence(3) });

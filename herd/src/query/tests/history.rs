@@ -1,9 +1,11 @@
+//! Histories and weights of animals.
+
 use super::animal;
 use crate::position::Sequence;
 use crate::query::{EventEntry, HistoryCursor, HistoryEntry, PageLimit, QueryError};
 use crate::testing::{TestBarn, page_limit};
 
-/// Two animals, seen in turns, that a pairing shows to be one; gives the sequences.
+/// Makes a barn with two animals, seen in turns, that a pairing proves to be one. Returns the sequences as well.
 fn merged() -> (TestBarn, Vec<Sequence>) {
     let mut barn = TestBarn::default();
     let heard = [
@@ -23,68 +25,73 @@ fn merged() -> (TestBarn, Vec<Sequence>) {
 fn event(entry: &HistoryEntry) -> &EventEntry {
     match entry {
         HistoryEntry::Event(event) => event,
-        HistoryEntry::Correction(other) => panic!("no event: {other:?}"),
+        HistoryEntry::Correction(other) => panic!("not an event: {other:?}"),
     }
 }
 
+/// Catches a history that loses the events of a merged animal, or includes those of another.
 #[test]
-fn a_history_is_told_back_to_its_beginning_through_a_merge() {
+fn a_history_reaches_back_through_a_merge_to_its_beginning() {
     let (barn, heard) = merged();
-    let told = barn.snapshot().history(animal(heard[1]), None, PageLimit::default()).unwrap().unwrap();
-    let sequences: Vec<_> = told.data.iter().map(HistoryEntry::sequence).collect();
+    let page = barn.snapshot().history(animal(heard[1]), None, PageLimit::default()).unwrap().unwrap();
+    let sequences: Vec<_> = page.data.iter().map(HistoryEntry::sequence).collect();
     let expected: Vec<_> = [7, 6, 5, 4, 3, 1, 0].map(|index| heard[index]).to_vec();
     assert_eq!(sequences, expected);
-    assert_eq!(told.next, None);
-    assert_eq!(event(&told.data[1]).absorbed, Some(animal(heard[0])));
-    assert_eq!(event(&told.data[0]).event.weight_refused.as_deref(), Some("NaN"));
-    assert_eq!((event(&told.data[1]).lf_use, event(&told.data[1]).epc_use), (Some("sighted"), Some("sighted")));
-    assert_eq!((event(&told.data[6]).lf_use, event(&told.data[6]).rssi_dbm), (Some("assigned"), Some(-97)));
-    assert_eq!(event(&told.data[6]).batch.as_ref().unwrap().batch_number, "LOT7");
+    assert_eq!(page.next, None);
+    assert_eq!(event(&page.data[1]).absorbed, Some(animal(heard[0])));
+    assert_eq!(event(&page.data[0]).event.weight_refused.as_deref(), Some("NaN"));
+    assert_eq!((event(&page.data[1]).lf_use, event(&page.data[1]).epc_use), (Some("sighted"), Some("sighted")));
+    assert_eq!((event(&page.data[6]).lf_use, event(&page.data[6]).rssi_dbm), (Some("assigned"), Some(-97)));
+    assert_eq!(event(&page.data[6]).batch.as_ref().unwrap().batch_number, "LOT7");
 }
 
+/// Catches a cursor that loses one of two walks, also on its way through a URL.
 #[test]
-fn pages_of_any_size_tell_the_same_history() {
+fn pages_of_any_size_make_the_same_history() {
     let (barn, heard) = merged();
     let snapshot = barn.snapshot();
     let whole = snapshot.history(animal(heard[1]), None, page_limit(100)).unwrap().unwrap().data;
     for entries in 1..=whole.len() as u64 {
-        let mut told = Vec::new();
+        let mut entries_read = Vec::new();
         let mut from = None;
         loop {
             let page = snapshot.history(animal(heard[1]), from, page_limit(entries)).unwrap().unwrap();
-            told.extend(page.data);
-            // As it goes through a URL.
+            entries_read.extend(page.data);
+            // As if it went through a URL.
             let Some(next) = page.next else { break };
             from = Some(next.to_string().parse().unwrap());
         }
-        assert_eq!(told, whole, "in pages of {entries}");
+        assert_eq!(entries_read, whole, "in pages of {entries}");
     }
 }
 
+/// Catches another text of the cursor, which stands in URLs.
 #[test]
-fn the_place_of_two_walks_side_by_side_reads_as_both_sequences() {
+fn the_cursor_of_two_walks_names_both_sequences() {
     let (barn, heard) = merged();
     let page = barn.snapshot().history(animal(heard[1]), None, page_limit(2)).unwrap().unwrap();
     assert_eq!(page.next.unwrap().to_string(), format!("{},{}", heard[5], heard[4]));
 }
 
+/// Catches a made-up cursor that shows the history of another animal, or makes the parser panic.
 #[test]
-fn a_place_of_another_animal_is_refused() {
+fn a_cursor_of_another_animal_is_refused() {
     let (barn, heard) = merged();
-    let place = |text: String| Some(text.parse::<HistoryCursor>().unwrap());
+    let cursor = |text: String| Some(text.parse::<HistoryCursor>().unwrap());
     for foreign in [heard[2].0, 10_000] {
-        let asked = barn.snapshot().history(animal(heard[1]), place(foreign.to_string()), page_limit(5));
-        assert!(matches!(asked, Err(QueryError::ForeignCursor { .. })), "{foreign}: {asked:?}");
+        let result = barn.snapshot().history(animal(heard[1]), cursor(foreign.to_string()), page_limit(5));
+        assert!(matches!(result, Err(QueryError::ForeignCursor { .. })), "{foreign}: {result:?}");
     }
     for text in ["", "x", "1,", "-1", "1,,2", &"1,".repeat(1_000)] {
         assert!(text.parse::<HistoryCursor>().is_err(), "{text:?}");
     }
 }
 
+/// Catches a weight that the scale did not measure.
 #[test]
-fn weights_are_the_entries_that_have_one_to_believe() {
+fn weights_leave_out_implausible_ones() {
     let (barn, heard) = merged();
     let weights = barn.snapshot().weights(animal(heard[0]), None, PageLimit::default()).unwrap().unwrap();
-    let told: Vec<_> = weights.data.iter().map(|weight| (weight.sequence, weight.weight_kg.as_str())).collect();
-    assert_eq!(told, [(heard[6], "310.5"), (heard[4], "300")]);
+    let found: Vec<_> = weights.data.iter().map(|weight| (weight.sequence, weight.weight_kg.as_str())).collect();
+    assert_eq!(found, [(heard[6], "310.5"), (heard[4], "300")]);
 }

@@ -1,3 +1,5 @@
+//! Payloads, changes, gaps and totals.
+
 use crate::position::Sequence;
 use crate::query::{ChangeView, PageLimit, PayloadFilter, PayloadStatus, QueryError};
 use crate::testing::{TestBarn, page_limit};
@@ -10,22 +12,24 @@ fn filled() -> TestBarn {
     barn
 }
 
-fn told(barn: &TestBarn, filter: PayloadFilter) -> Vec<u64> {
+fn listed(barn: &TestBarn, filter: PayloadFilter) -> Vec<u64> {
     let page = barn.snapshot().payloads(None, PageLimit::default(), filter).unwrap();
     assert_eq!(page.next, None);
     page.data.iter().map(|payload| payload.id.0).collect()
 }
 
+/// Catches a filter that drops or adds payloads, and another order.
 #[test]
-fn payloads_are_told_latest_first_and_by_status() {
+fn payloads_are_listed_latest_first_and_by_status() {
     let barn = filled();
-    assert_eq!(told(&barn, PayloadFilter::All), [7, 6, 5, 4, 3, 2]);
-    assert_eq!(told(&barn, PayloadFilter::Status(PayloadStatus::Processed)), [7, 6, 4, 2]);
-    assert_eq!(told(&barn, PayloadFilter::Status(PayloadStatus::Error)), [5, 3]);
+    assert_eq!(listed(&barn, PayloadFilter::All), [7, 6, 5, 4, 3, 2]);
+    assert_eq!(listed(&barn, PayloadFilter::Status(PayloadStatus::Processed)), [7, 6, 4, 2]);
+    assert_eq!(listed(&barn, PayloadFilter::Status(PayloadStatus::Error)), [5, 3]);
 }
 
+/// Catches a view that trims the text or loses the signal of the radio.
 #[test]
-fn a_payload_tells_where_it_came_from_and_what_it_says() {
+fn a_payload_shows_its_origin_and_its_event() {
     let payload = filled().snapshot().payload(Sequence(4)).unwrap().unwrap();
     assert_eq!((payload.payload.as_str(), payload.is_text), (" hxb:B:L2:U2\r\n", true));
     assert_eq!(payload.payload_hash, crate::payload::content_hash(b"hxb:B:L2:U2").to_string());
@@ -38,24 +42,27 @@ fn a_payload_tells_where_it_came_from_and_what_it_says() {
     assert_eq!(payload.event.unwrap().kind, "scan");
 }
 
+/// Catches a rejection without a reason that programs and people can read.
 #[test]
-fn a_rejection_tells_its_reason_as_a_code_and_as_a_sentence() {
+fn a_rejection_has_a_code_and_a_sentence() {
     let payload = filled().snapshot().payload(Sequence(3)).unwrap().unwrap();
     assert_eq!((payload.status, payload.reason), (PayloadStatus::Error, Some("unknown_prefix")));
     assert!(payload.reason_text.unwrap().starts_with("The payload begins with \"invalid\""));
     assert_eq!(payload.event, None);
 }
 
+/// Catches received bytes that no client can get back.
 #[test]
-fn bytes_that_are_no_text_are_also_given_as_they_came() {
+fn bytes_that_are_not_text_are_shown_in_base64() {
     let payload = filled().snapshot().payload(Sequence(5)).unwrap().unwrap();
     assert!(!payload.is_text);
     assert_eq!(payload.payload, "\u{fffd}\u{fffd} frame");
     assert_eq!(payload.raw_base64.as_deref(), Some("//4gZnJhbWU="));
 }
 
+/// Catches an epoch that is shown as a payload, and a change that is invented past the head.
 #[test]
-fn a_change_that_is_no_payload_is_no_payload_but_a_change() {
+fn a_change_without_a_payload_is_not_listed_as_one() {
     let snapshot = filled().snapshot();
     assert_eq!(snapshot.payload(Sequence(1)).unwrap(), None);
     let epoch = serde_json::to_value(snapshot.change_view(Sequence(1)).unwrap().unwrap()).unwrap();
@@ -64,8 +71,9 @@ fn a_change_that_is_no_payload_is_no_payload_but_a_change() {
     assert_eq!(snapshot.change_view(Sequence(0)).unwrap(), None);
 }
 
+/// Catches a change view that leaves out the placement or the previous changes.
 #[test]
-fn a_received_change_tells_its_decision() {
+fn a_received_change_shows_its_decision() {
     let change = filled().snapshot().change_view(Sequence(4)).unwrap().unwrap();
     let json = serde_json::to_value(change).unwrap();
     assert_eq!(
@@ -76,8 +84,9 @@ fn a_received_change_tells_its_decision() {
     assert_eq!(json["previous"], serde_json::json!([{"animal": 4, "sequence": 0}]));
 }
 
+/// Catches a decoder that guesses at the changes of a newer barn.
 #[test]
-fn a_change_of_a_kind_or_version_not_known_here_is_told_as_its_bytes() {
+fn a_change_of_an_unknown_kind_or_version_is_shown_as_bytes() {
     for (bytes, expected) in [
         (&[200, 9, 1][..], r#"{"sequence":7,"kind":200,"version":9,"bytes":"yAkB"}"#),
         (&[3, 1, 0], r#"{"sequence":7,"kind":"corrected","version":1,"bytes":"AwEA"}"#),
@@ -88,8 +97,9 @@ fn a_change_of_a_kind_or_version_not_known_here_is_told_as_its_bytes() {
     }
 }
 
+/// Catches a gap that a late event does not split.
 #[test]
-fn what_was_never_heard_is_told_as_people_say_it_and_closes_when_it_comes_late() {
+fn gaps_have_a_text_and_shrink_when_a_missing_event_arrives() {
     let mut barn = filled();
     let texts = |barn: &TestBarn| -> Vec<String> {
         let gaps = barn.snapshot().gaps(None, PageLimit::default()).unwrap().data;
@@ -105,6 +115,7 @@ fn what_was_never_heard_is_told_as_people_say_it_and_closes_when_it_comes_late()
     assert_eq!((counter.counter.as_str(), counter.lowest, counter.highest), ("hxbchi", 117, 121));
 }
 
+/// Catches a total that counts rejections as events, or misses a change.
 #[test]
 fn totals_count_everything_as_of_one_change() {
     let totals = filled().snapshot().totals().unwrap();
@@ -113,10 +124,11 @@ fn totals_count_everything_as_of_one_change() {
     assert_eq!(totals.last_received_at.as_deref(), Some("2026-01-15T10:06:06.000Z"));
 }
 
+/// Catches a page whose size a client can choose freely.
 #[test]
-fn a_page_has_one_to_a_thousand_entries() {
-    for asked in [0, 1_001, u64::MAX] {
-        assert!(matches!(PageLimit::new(asked), Err(QueryError::InvalidLimit { .. })), "{asked}");
+fn a_page_holds_one_to_a_thousand_entries() {
+    for entries in [0, 1_001, u64::MAX] {
+        assert!(matches!(PageLimit::new(entries), Err(QueryError::InvalidLimit { .. })), "{entries}");
     }
     assert_eq!(PageLimit::new(1_000).unwrap().entries(), 1_000);
     assert_eq!(PageLimit::default().entries(), 50);

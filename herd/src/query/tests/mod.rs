@@ -1,4 +1,4 @@
-//! Claims about the queries, on stores that were filled through `append`.
+//! Queries on stores that were filled through `append` and `correct`.
 
 mod animals;
 mod batches;

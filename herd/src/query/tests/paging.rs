@@ -1,4 +1,4 @@
-//! Every list, cut into pages of any size, is the whole list.
+//! Pages of any size add up to the whole list.
 
 use crate::change::{AnimalId, BatchId};
 use crate::payload::SourceType;
@@ -13,7 +13,7 @@ fn same<T: PartialEq + Debug, C: Clone>(entries: u64, mut page: impl FnMut(u64, 
     assert_eq!(all_pages(|from| page(entries, from)), at_once, "in pages of {entries}");
 }
 
-/// Animals, batches that open and close, merges, rejections and gaps.
+/// Generates payloads that make animals, batches that open and close, merges, rejections and gaps.
 fn payload() -> impl Strategy<Value = String> {
     prop_oneof![
         (0..4u8, 0..6u8).prop_map(|(batch, tag)| format!("hxb:B{batch}:L{tag}:U{tag}")),
@@ -27,11 +27,12 @@ fn payload() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
+    /// Catches a cursor that skips or repeats an entry, in any list.
     #[test]
     fn pages_of_any_size_make_the_whole_list(payloads in prop::collection::vec(payload(), 1..60), entries in 1..9u64) {
         let mut barn = TestBarn::default();
         for (at, text) in payloads.iter().enumerate() {
-            // An event id that recurs with the same text would be a duplicate: the position keeps texts apart.
+            // The same event id with the same text would be a duplicate. The index makes the texts differ.
             barn.record(&if text.starts_with("event:") { format!("{text}|at:{at}") } else { text.clone() });
         }
         let snapshot = barn.snapshot();
@@ -58,42 +59,45 @@ proptest! {
             same(entries, |n, from| snapshot.weights(found.id, from, page_limit(n)).unwrap().unwrap());
         }
         same(entries, |n, from: Option<GapCursor>| {
-            let from = from.map(|place| place.to_string().parse().unwrap());
+            let from = from.map(|cursor| cursor.to_string().parse().unwrap());
             snapshot.gaps(from.as_ref(), page_limit(n)).unwrap()
         });
         same(entries, |n, from: Option<CounterCursor>| {
-            let from = from.map(|place| place.to_string().parse().unwrap());
+            let from = from.map(|cursor| cursor.to_string().parse().unwrap());
             snapshot.counters(from.as_ref(), page_limit(n)).unwrap()
         });
     }
 
+    /// Catches an event that belongs to no animal, or to two.
     #[test]
-    fn the_histories_of_all_animals_tell_every_event_once(payloads in prop::collection::vec(payload(), 1..60)) {
+    fn the_histories_of_all_animals_contain_every_event_once(payloads in prop::collection::vec(payload(), 1..60)) {
         let mut barn = TestBarn::default();
         for (at, text) in payloads.iter().enumerate() {
             barn.record(&if text.starts_with("event:") { format!("{text}|at:{at}") } else { text.clone() });
         }
         let snapshot = barn.snapshot();
-        let mut told = Vec::new();
+        let mut entries = Vec::new();
         for found in snapshot.animals(None, page_limit(1_000)).unwrap().data {
             let history = snapshot.history(found.id, None, page_limit(1_000)).unwrap().unwrap().data;
-            told.extend(history.iter().map(|entry| entry.sequence().0));
+            entries.extend(history.iter().map(|entry| entry.sequence().0));
         }
-        told.sort_unstable();
+        entries.sort_unstable();
         let filter = PayloadFilter::Status(PayloadStatus::Processed);
         let mut events: Vec<_> = snapshot.payloads(None, page_limit(1_000), filter).unwrap().data.iter().map(|payload| payload.id.0).collect();
         events.sort_unstable();
-        prop_assert_eq!(told, events);
+        prop_assert_eq!(entries, events);
     }
 
+    /// Catches a cursor that breaks on a `/` in the name of a reader group.
     #[test]
-    fn places_read_back_from_their_text(group in "[a-z/0-9]{0,8}", era: u32, counter in "[a-z]{6}", first: u64) {
+    fn cursors_round_trip_through_text(group in "[a-z/0-9]{0,8}", era: u32, counter in "[a-z]{6}", first: u64) {
         let text = format!("{group}/{era}/{counter}/{first}");
         prop_assert_eq!(text.parse::<GapCursor>().unwrap().to_string(), text);
     }
 
+    /// Catches a panic on a cursor from a URL.
     #[test]
-    fn no_text_makes_a_place_panic(text: String) {
+    fn arbitrary_cursors_do_not_panic(text: String) {
         let _ = text.parse::<GapCursor>().is_ok();
         let _ = text.parse::<CounterCursor>().is_ok();
         let _ = text.parse::<crate::query::HistoryCursor>().is_ok();

@@ -115,7 +115,7 @@ async fn a_batch_shows_its_notes_and_who_closed_it() {
     let page = html_of(&office, "/batches/by-id/2").await;
     assert_tells(&page, &["<dd class=\"lines\">two lines\nof &#60;text&#62;</dd>"]);
     assert_tells(&page, &["<a href=\"/payloads/22\">change 22</a>", WHO]);
-    assert!(!page.contains("batch with the id 2 closed"), "{page}");
+    assert!(!page.contains("batch with id 2 closed"), "{page}");
     let batch = json_of(&office, "/batches/by-id/2").await;
     assert_eq!((&batch["notes"], &batch["closed_by"]), (&json!("two lines\nof <text>"), &json!(22)));
     assert_eq!(batch["closed_by_correction"]["author"], "J. Doe");
@@ -186,10 +186,7 @@ async fn a_proposed_reader_era_is_a_notice_that_says_what_to_do() {
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/status").await;
     let order = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --reader_group main</code>";
-    assert_tells(
-        &page,
-        &["A new reader era?", "5 event ids of readers main came again", order, "href=\"/payloads/7\""],
-    );
+    assert_tells(&page, &["A new reader era?", "readers main reused 5 event ids", order, "href=\"/payloads/7\""]);
     let proposed = json_of(&office, "/status").await;
     assert_eq!(proposed["reader_era_proposals"][0]["reader_group"], "main");
     store = filled_store(&texts.iter().map(String::as_str).collect::<Vec<_>>());
@@ -197,5 +194,5 @@ async fn a_proposed_reader_era_is_a_notice_that_says_what_to_do() {
     let office = office_with(store, &["barn"], true);
     assert!(!html_of(&office, "/status").await.contains("A new reader era?"));
     assert_eq!(json_of(&office, "/status").await["reader_era_proposals"], json!([]));
-    assert_tells(&html_of(&office, "/payloads/8").await, &["a new era of the readers main begun", "<dd>2</dd>"]);
+    assert_tells(&html_of(&office, "/payloads/8").await, &["new era started for readers main", "<dd>2</dd>"]);
 }
