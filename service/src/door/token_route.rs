@@ -30,8 +30,8 @@ struct TokenIssuer {
 
 /// The body that programs of the original send.
 ///
-/// A token belongs to its key, so the number has no meaning. It is parsed nevertheless, because an invalid body must not
-/// be ignored.
+/// A token belongs to its key, so the number has no meaning. It is parsed nevertheless, because an invalid body must
+/// not be ignored.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TokenRequest {

@@ -1,6 +1,7 @@
 //! The upgrade of a request to a WebSocket, with the same error reply, limits and end for every route that has one.
 //!
-//! Only HTTP/1.1 requests can be upgraded. Over HTTP/2 such a request is rejected like any other that is not an upgrade.
+//! Only HTTP/1.1 requests can be upgraded. Over HTTP/2 such a request is rejected like any other that is not an
+//! upgrade.
 //!
 //! A connection ends with the key or token that opened it; [`auth`](super::auth) says why.
 
@@ -53,8 +54,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
 impl Upgrade {
     /// Upgrades the connection and runs `serve` on it. `what` names the connection in the log.
     ///
-    /// The connection also ends with the key that opened it. It is then cut without a close frame, because the holder of
-    /// a revoked key must not receive anything more.
+    /// The connection also ends with the key that opened it. It is then cut without a close frame, because the holder
+    /// of a revoked key must not receive anything more.
     pub fn serve<F>(self, what: &'static str, serve: impl FnOnce(WebSocket) -> F + Send + 'static) -> Response
     where
         F: Future<Output = ()> + Send + 'static,

@@ -1,7 +1,7 @@
 //! Durations of requests, by route, method and class of status.
 //!
-//! A request is timed until the head of its reply is ready. A stream that follows, and an upgraded connection, last for as
-//! long as the client wants.
+//! A request is timed until the head of its reply is ready. A stream that follows, and an upgraded connection, last for
+//! as long as the client wants.
 //!
 //! Routes are the program's patterns, methods are GET, POST and other, and statuses are grouped by class. Paths and
 //! methods as sent were rejected as labels, because clients could then grow a scrape without limit.

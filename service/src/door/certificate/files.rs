@@ -60,8 +60,8 @@ fn pem_error(what: &'static str, path: &Path, error: &pem::Error) -> Certificate
 
 /// Warns if other users can read a private key.
 ///
-/// It is only a warning, because the files belong to the user. Credentials of systemd are skipped: only this service can
-/// read them, but their access list shows up in the mode as permissions of the group.
+/// It is only a warning, because the files belong to the user. Credentials of systemd are skipped: only this service
+/// can read them, but their access list shows up in the mode as permissions of the group.
 fn warn_if_others_can_read(path: &Path) {
     let is_credential = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|directory| path.starts_with(directory));
     if is_credential {

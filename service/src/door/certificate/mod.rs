@@ -3,7 +3,8 @@
 //! Peers that pair with the server pin the SHA-256 of its public key. So a renewed certificate with the same key is the
 //! same identity. Files that are replaced while the process runs are reloaded, unless they are invalid.
 //!
-//! TLS is rustls with ring, because ring cross-compiles with a C compiler only. `deny.toml` keeps a second TLS stack out.
+//! TLS is rustls with ring, because ring needs only a C compiler to cross-compile. `deny.toml` keeps a second TLS stack
+//! out.
 
 mod files;
 mod generate;
@@ -111,11 +112,12 @@ impl Identity {
         Ok(Self { files: Arc::new(files), current: Arc::new(RwLock::new(Arc::new(credentials))) })
     }
 
-    /// Loads `certificate.pem` and `key.pem` in `dir`, and generates them if they are missing.
+    /// Loads `certificate.pem` and `key.pem` in `dir`, after generating them if they are missing.
     ///
     /// `dir` must exist. The key is a P-256 key; the certificate is valid for `names`, this machine's names and the
     /// loopback addresses. A key without a certificate is kept and gets a new certificate. That happens after an
-    /// interrupted first start, or when the certificate was removed on purpose.
+    /// interrupted first start, or when the certificate was removed on purpose. A certificate without its key is an
+    /// error, because a new key would lock out the offices that pinned the old one.
     pub fn load_or_generate(dir: &Path, names: &[SanEntry]) -> Result<Self, CertificateError> {
         let files = IdentityFiles { certificate: dir.join("certificate.pem"), key: dir.join("key.pem") };
         generate::generate_missing(&files, names)?;
@@ -127,7 +129,8 @@ impl Identity {
         &self.files
     }
 
-    /// Returns what peers pin (RFC 7469, 2.4): the SHA-256 of the leaf's `SubjectPublicKeyInfo` in DER (RFC 5280, 4.1.2.7).
+    /// Returns the SHA-256 of the leaf's `SubjectPublicKeyInfo` in DER (RFC 5280, 4.1.2.7), which peers pin (RFC 7469,
+    /// 2.4).
     pub fn spki_sha256(&self) -> [u8; 32] {
         self.current().spki_sha256
     }
@@ -170,7 +173,8 @@ impl ResolvesServerCert for Identity {
     }
 }
 
-/// Returns the cryptography provider for clients and servers. All code names it, so that no other one is picked by default.
+/// Returns the cryptography provider for clients and servers. All code names it, so that no other one is used by
+/// default.
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

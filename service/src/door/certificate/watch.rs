@@ -25,7 +25,8 @@ struct FileStamp {
 type FileStamps = [Option<FileStamp>; 2];
 
 impl Identity {
-    /// Checks both files every [`WATCH_INTERVAL`] and reloads them if they were replaced, until `shutdown` is requested.
+    /// Checks both files every [`WATCH_INTERVAL`] and reloads them if they were replaced. Returns when `shutdown` is
+    /// requested.
     ///
     /// If the new files are invalid, it warns once, and the current identity stays in use.
     pub async fn watch_files(self, shutdown: Shutdown) {
