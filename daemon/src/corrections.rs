@@ -126,7 +126,7 @@ fn bad_request(error: &BadCorrection) -> ApiError {
 }
 
 /// What became of a correction: its HTTP status and its JSON.
-pub(crate) fn told(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
+fn told(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
     let body = |status: &str, sequence: Sequence, message: String| json!({"success": true, "status": status, "sequence": sequence, "message": message});
     match receipt {
         CorrectionReceipt::Kept { sequence } => {

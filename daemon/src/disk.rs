@@ -65,7 +65,7 @@ impl DiskGauge {
         let path = path.into();
         Self::new(move || {
             let disk = service::lifecycle::free_disk(&path).map_err(io::Error::other)?;
-            let needed_bytes = service::lifecycle::lowest_allowed_free_bytes(disk.total_bytes);
+            let needed_bytes = service::lifecycle::min_free_bytes(disk.total_bytes);
             Ok(Room { free_bytes: disk.free_bytes, needed_bytes })
         })
     }

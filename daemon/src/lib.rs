@@ -1,6 +1,7 @@
 //! `herdlinxd`, the barn: listens, records, serves. The source of one history.
 pub mod boot;
 pub mod cli;
+pub mod control;
 pub mod corrections;
 pub mod disk;
 pub mod doctor;
@@ -11,7 +12,6 @@ pub mod listen;
 pub mod metrics;
 pub mod open;
 pub mod pair;
-pub mod prove;
 pub mod pulse;
 pub mod receive;
 pub mod recorder;

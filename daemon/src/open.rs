@@ -7,49 +7,32 @@ use herd::clock::{Clock, SystemClock};
 use herd::position::StoreId;
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::{Directory, LocalError, LocalFile, Opening, Store, StoreError};
-use service::door::certificate::{CertificateError, Identity, IdentityFiles, SanEntry};
+use service::door::certificate::{Identity, SanEntry};
 use service::door::keys::{KeyError, KeyRing};
-use std::fs::DirBuilder;
-use std::io;
+use service::lifecycle::Exit;
+use service::process::{StateDir, StateDirError};
 use std::ops::ControlFlow;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What is never replicated.
-pub const LOCAL_FILE: &str = "local.redb";
-/// Where the certificate is that the daemon made for itself.
-pub const TLS_DIRECTORY: &str = "tls";
-/// The state directory holds secrets.
-const OWNER_ONLY: u32 = 0o700;
-
-/// Why the barn could not be opened.
+/// Reason why the barn could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The state directory.
-    #[error("making the directory {}: {source}; set `state_dir` to one that this user may write to", path.display())]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// `local.redb`.
+    /// The state directory or the certificate cannot be used.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// `local.redb` failed.
     #[error(transparent)]
     Local(#[from] LocalError),
-    /// The keys in it.
+    /// The keys in it cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// The certificate.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// The number of the boot.
+    /// The boot could not be numbered.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// The identity of a new store.
+    /// A new store has no identity.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
-    /// The log and the tables.
+    /// The log or the tables failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -62,16 +45,18 @@ impl OpenError {
             Self::Store(StoreError::BrokenOff { .. }) | Self::Boot(BootError::Store(StoreError::BrokenOff { .. }))
         )
     }
+}
 
-    /// Whether another process has the files; trying again can help.
-    pub fn is_locked(&self) -> bool {
-        matches!(
-            self,
-            Self::Local(LocalError::Locked { .. })
-                | Self::Keys(KeyError::Local(LocalError::Locked { .. }))
-                | Self::Store(StoreError::Locked { .. })
-                | Self::Boot(BootError::Local(LocalError::Locked { .. }) | BootError::Store(StoreError::Locked { .. }))
-        )
+impl From<&OpenError> for Exit {
+    fn from(error: &OpenError) -> Self {
+        match error {
+            OpenError::StateDir(error) => Self::from(error),
+            OpenError::Local(error)
+            | OpenError::Keys(KeyError::Local(error))
+            | OpenError::Boot(BootError::Local(error)) => Self::from(error),
+            OpenError::Store(error) | OpenError::Boot(BootError::Store(error)) => Self::from(error),
+            OpenError::Keys(_) | OpenError::Randomness(_) => Self::Failure,
+        }
     }
 }
 
@@ -88,20 +73,11 @@ pub struct Opened {
     pub store: Store,
 }
 
-/// Makes the state directory, for its owner alone. One that is there already is taken as it is.
-pub fn make_state_dir(path: &Path) -> Result<(), OpenError> {
-    make_directory(path)
-}
-
-fn make_directory(path: &Path) -> Result<(), OpenError> {
-    let failed = |source| OpenError::Directory { path: path.into(), source };
-    DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(path).map_err(failed)
-}
-
 /// Opens the keys, which need nothing else.
 pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError> {
-    make_state_dir(&settings.state_dir)?;
-    let local = LocalFile::open(settings.state_dir.join(LOCAL_FILE))?;
+    let directory = StateDir::new(&settings.state_dir);
+    directory.create()?;
+    let local = directory.open_local()?;
     let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SystemRandomness)?;
     Ok((local, keys))
 }
@@ -136,22 +112,16 @@ impl Opened {
     }
 }
 
-fn open_identity(settings: &Settings) -> Result<Identity, OpenError> {
-    if let Some(tls) = &settings.tls {
-        let files = IdentityFiles { certificate: tls.certificate.clone(), key: tls.key.clone() };
-        return Ok(Identity::load(files)?);
-    }
-    let directory = settings.state_dir.join(TLS_DIRECTORY);
-    make_directory(&directory)?;
-    // Offices pin the key; the names are for those who check them, and addresses that cannot be listed are left out.
+fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
+    // Offices pin the key. The names are for clients that check them; addresses that cannot be listed are left out.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let names: Vec<_> = interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect();
-    Ok(Identity::load_or_generate(&directory, &names)?)
+    StateDir::new(&settings.state_dir).identity(&settings.tls, &names)
 }
 
 /// Opens the history alone, for whoever asks the files and is no client.
 pub fn open_store(settings: &Settings, clock: &dyn Clock) -> Result<Store, OpenError> {
-    let local = LocalFile::open(settings.state_dir.join(LOCAL_FILE))?;
+    let local = StateDir::new(&settings.state_dir).open_local()?;
     open_store_in(&Directory::new(&settings.state_dir)?, settings, &local, clock)
 }
 
@@ -177,6 +147,7 @@ fn draw_id() -> Result<StoreId, RandomnessError> {
 mod tests {
     use super::*;
     use herd::store::TABLES_FILE;
+    use service::process::TLS_DIRECTORY;
 
     /// Catches a stop that is told as a failure, which a supervisor would answer with another start.
     #[test]

@@ -86,7 +86,7 @@ pub(crate) fn radio_view(radio: &ListenedRadio) -> RadioView {
     let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt } = radio.counters.read();
     RadioView {
         name: radio.name.clone(),
-        state: state.word(),
+        state: state.word().to_owned(),
         why: state.why().map(str::to_owned),
         air_time_left_ms: left.map(|left| u64::try_from(left.air_time.as_millis()).unwrap_or(u64::MAX)),
         counts: RadioCounts { received, crc_errors, malformed, rescued, rebuilt },

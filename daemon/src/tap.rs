@@ -55,11 +55,11 @@ fn of_hex<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     hex::decode(String::deserialize(from)?).map_err(serde::de::Error::custom)
 }
 
-/// What came after a number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// In the order in which they were heard.
-    pub packets: Vec<Arc<Heard>>,
+/// The packets after a number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TapPage {
+    /// In the order in which they were received.
+    pub packets: Vec<Heard>,
     /// How many came before these and after the number asked for, and are gone.
     pub missed: u64,
     /// The number to ask after next.
@@ -97,7 +97,7 @@ impl Tap {
     /// What came after `number`; waits for the first of it, at most [`LOOK_WITHIN`]. Cancel-safe.
     ///
     /// A number that was not given out yet is of a process that is gone: all that is kept came after it.
-    pub async fn after(&self, number: u64) -> Seen {
+    pub async fn after(&self, number: u64) -> TapPage {
         let mut last = self.0.last.subscribe();
         let news = last.wait_for(|last| *last != number);
         // Without news the answer is empty; the sender is this tap's own, and cannot be gone.
@@ -105,14 +105,14 @@ impl Tap {
         self.seen_after(number)
     }
 
-    fn seen_after(&self, number: u64) -> Seen {
+    fn seen_after(&self, number: u64) -> TapPage {
         let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.last();
         let number = if number > last { 0 } else { number };
         let since = last - number;
         let shown = usize::try_from(since).unwrap_or(usize::MAX).min(kept.len());
-        let packets = kept.range(kept.len() - shown..).cloned().collect();
-        Seen { packets, missed: since - shown as u64, last }
+        let packets = kept.range(kept.len() - shown..).map(|packet| (**packet).clone()).collect();
+        TapPage { packets, missed: since - shown as u64, last }
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    fn numbers(seen: &Seen) -> Vec<u32> {
+    fn numbers(seen: &TapPage) -> Vec<u32> {
         seen.packets.iter().map(|heard| u32::from_be_bytes(heard.bytes[..].try_into().unwrap())).collect()
     }
 
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn where_nothing_is_heard_the_answer_is_empty_after_a_while() {
         let tap = Tap::default();
-        assert_eq!(tap.after(0).await, Seen { packets: vec![], missed: 0, last: 0 });
+        assert_eq!(tap.after(0).await, TapPage { packets: vec![], missed: 0, last: 0 });
         tap.show(heard(1));
         assert_eq!(numbers(&tap.after(17).await), [1], "of a process that is gone");
     }

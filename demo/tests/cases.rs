@@ -73,7 +73,7 @@ async fn every_row_heard_over_the_air_is_at_the_office_as_the_table_says() {
     replica_rows::hold(&yard.pages, &log).await;
 
     let duplicates = cases.iter().filter(|case| case.outcome == Outcome::Duplicate).count();
-    assert_eq!(yard.barn.status().unwrap()["duplicates"]["radio1"]["count"], json!(duplicates));
+    assert_eq!(yard.barn.status().unwrap().duplicates["radio1"].count, duplicates as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,7 +110,7 @@ async fn row_3_after_the_window_the_text_is_another_sighting_of_the_same_animal(
 async fn script_ended(yard: &Yard) {
     until("the script to end", async || {
         let status = yard.barn.status().unwrap();
-        (status["radios"][0]["state"] == "ended").then_some(())
+        (status.radios[0].state == "ended").then_some(())
     })
     .await;
 }

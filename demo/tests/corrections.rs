@@ -49,7 +49,7 @@ impl Corrected {
         assert_eq!((status, &again["status"]), (200, &json!("already_corrected")), "{correction}: {again}");
         assert_eq!(made["sequence"], again["sequence"]);
         let sequence = made["sequence"].as_u64().unwrap();
-        assert_eq!(self.yard.barn.status().unwrap()["sequence"], sequence, "one change");
+        assert_eq!(self.yard.barn.status().unwrap().sequence.0, sequence, "one change");
         self.yard.copied().await;
         sequence
     }

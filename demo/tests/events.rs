@@ -6,7 +6,7 @@
 
 mod yard;
 
-use demo::processes::{Barn, BarnSettings, Client, Process};
+use demo::processes::{Barn, BarnSettings, Client, Process, Side};
 use futures::StreamExt as _;
 use mirror::link::{Trust, client};
 use reqwest::Upgraded;
@@ -32,7 +32,7 @@ const MAX_GROWTH_BYTES: u64 = 64 * 1024 * 1024;
 type Listener = WebSocketStream<Upgraded>;
 
 /// Connects to a process that lets this key in.
-async fn listen<S>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
+async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
     let http = client(&Trust::Pin(process.spki_sha256().unwrap())).unwrap();
     let asked = http
         .get(format!("https://{}{path_and_query}", process.address()))

@@ -1,181 +1,154 @@
-//! What operators ask of the office: the same requests and answers through the running process and on its files.
+//! Responses to commands: the same for the running mirror and for its files.
 
-use crate::link::{Address, Trust};
-use crate::sites::{
-    AddOptions, Added, CommandFailed, Outcome, Site, SiteFiles, SiteFilesError, SiteName, Sites, SitesError,
-};
-use crate::verifying::{Standing, Verifications, scratch_place, told, with_scratch};
-use herd::pairing::Pairing;
-use herd::store::{Directory, Phase, Progress, Store, verify_disk};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-use service::control::{Answer, ControlError, DirectError};
-use service::show::{ShowError, ShowRequest, show};
+use crate::control::{OfficeRequest, OfficeResponse, OfficeStatus, PairedResponse};
+use crate::link::Trust;
+use crate::sites::{AddOptions, Added, CommandFailed, Outcome, Site, SiteFiles, SiteFilesError, Sites, SitesError};
+use herd::pairing::{Pairing, PairingError};
+use herd::store::{Directory, Store};
+use service::control::{ControlError, DirectError, Handler, handler};
+use service::door::key_command;
+use service::door::keys::KeyRing;
+use service::show::{ShowError, ShowRequest};
+use service::verify::{VerifyJobs, VerifyState, verify_files};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-/// A request, as it crosses the control socket.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Request {
-    /// Where the process listens, and how its sites are.
-    Status {},
-    /// Pair with a barn.
-    Add {
-        /// The line that the barn printed. It holds a key.
-        line: String,
-        /// A name of the operator's choice.
-        name: Option<SiteName>,
-        /// Certificates to trust in instead of the pinned key; an absolute path.
-        authority: Option<PathBuf>,
-        /// Where to find the barn instead of where the line says.
-        addresses: Vec<Address>,
-    },
-    /// Forget a site.
-    Remove {
-        /// Its name.
-        site: String,
-    },
-    /// Copy a site anew.
-    Resync {
-        /// Its name.
-        site: String,
-    },
-    /// Verify a site's copy, or ask how that stands.
-    Verify {
-        /// Its name.
-        site: String,
-        /// Begin anew, unless one is under way; else only ask.
-        begin: bool,
-    },
-    /// Show what a site's copy holds.
-    Show {
-        /// Its name; none while one site is paired.
-        site: Option<String>,
-        /// What to show of it.
-        asked: ShowRequest,
-    },
-}
-
-/// What the answers of a running process are made of.
+/// The parts of the running mirror that responses are made of.
 #[derive(Debug)]
-pub struct RunningOffice {
+pub struct Commands {
     /// The sites.
     pub sites: Arc<Sites>,
-    /// Where HTTPS is served.
+    /// The API keys.
+    pub keys: Arc<KeyRing>,
+    /// Address of the HTTPS server.
     pub listen: SocketAddr,
-    /// The verifications under way.
-    pub verifications: Verifications,
+    /// Verifications in this process.
+    pub verify_jobs: VerifyJobs,
 }
 
-/// Answers a request in the running process.
-pub async fn answer(office: Arc<RunningOffice>, request: Value) -> Result<Answer, ControlError> {
-    let request = read(&request)?;
-    // Dropped half-way (the socket waits 5 s), a removal would leave a site half removed: it goes on by itself.
-    tokio::spawn(async move { office.answer(request).await }).await.unwrap_or_else(|cut| Err(failed(&cut)))
-}
-
-fn read(request: &Value) -> Result<Request, ControlError> {
-    const KNOWN: [&str; 6] = ["status", "add", "remove", "resync", "verify", "show"];
-    let command = request.get("command").and_then(Value::as_str);
-    if command.is_none_or(|command| !KNOWN.contains(&command)) {
-        return Err(ControlError::unknown_command(request));
-    }
-    // The message of a refused request may quote its values, and a line holds a key.
-    Request::deserialize(request).map_err(|_| {
-        ControlError::new(
-            "bad_request",
-            "the request has keys or values that this process does not know; is it of the same version?",
-        )
-    })
-}
-
-impl RunningOffice {
-    async fn answer(&self, request: Request) -> Result<Answer, ControlError> {
-        match request {
-            Request::Status {} => Ok(self.status()),
-            Request::Add { line, name, authority, addresses } => {
-                let added = self.sites.add(read_line(&line)?, AddOptions { name, authority, addresses }).await;
-                Ok(told_added(&added?))
+impl Commands {
+    /// Returns the handler of the control socket.
+    pub fn handler(self) -> Handler<OfficeRequest> {
+        let commands = Arc::new(self);
+        handler(move |request| {
+            let commands = commands.clone();
+            async move {
+                // The socket drops a command that takes too long. A removal that is dropped half-way would leave half
+                // a site, so it goes on by itself.
+                let response = tokio::spawn(async move { commands.respond(request).await });
+                response.await.unwrap_or_else(|error| Err(ControlError::failed(error)))
             }
-            Request::Remove { site } => Ok(told_removed(&site, self.sites.remove(site.clone()).await?.as_deref())),
-            Request::Resync { site } => Ok(told_resync(&self.sites.resync(site).await?.to_string())),
-            Request::Verify { site, begin } => self.verify(&site, begin),
-            Request::Show { site, asked } => self.show(site, asked).await,
-        }
-    }
-
-    async fn show(&self, site: Option<String>, asked: ShowRequest) -> Result<Answer, ControlError> {
-        let site = one_of(site, &self.sites.names())?;
-        let reader = self.sites.reader(&site).ok_or_else(|| no_copy(&site))?;
-        tokio::task::spawn_blocking(move || show(&reader, &asked))
-            .await
-            .map_err(|cut| failed(&cut))?
-            .map_err(|error| not_shown(&error))
-    }
-
-    fn status(&self) -> Answer {
-        let sites: Vec<Value> = self.sites.names().iter().filter_map(|name| self.sites.summary(name)).collect();
-        map(json!({"pid": std::process::id(), "listen": self.listen, "sites": sites}))
-    }
-
-    fn verify(&self, site: &str, begin: bool) -> Result<Answer, ControlError> {
-        let reader = self.sites.reader(site);
-        let reader =
-            reader.ok_or_else(|| ControlError::new("no_copy", format!("there is no whole copy of `{site}`")))?;
-        if begin {
-            self.verifications.begin(site, reader);
-        }
-        let never = || ControlError::new("not_begun", format!("no verification of `{site}` was begun"));
-        Ok(match self.verifications.standing(site).ok_or_else(never)? {
-            Standing::Ended(told) => map(told),
-            Standing::UnderWay(progress) => map(told_progress(progress)),
         })
     }
+
+    async fn respond(&self, request: OfficeRequest) -> Result<OfficeResponse, ControlError> {
+        match request {
+            OfficeRequest::Status => Ok(OfficeResponse::Status(self.status())),
+            OfficeRequest::Add { line, name, authority, addresses } => {
+                let options = AddOptions { name, authority, addresses };
+                Ok(paired(&self.sites.add(parse_line(&line)?, options).await?))
+            }
+            OfficeRequest::Remove { site } => Ok(OfficeResponse::Removed { moved_to: self.sites.remove(site).await? }),
+            OfficeRequest::Resync { site } => {
+                Ok(OfficeResponse::CopyStarted { copy: self.sites.resync(site).await?.to_string() })
+            }
+            OfficeRequest::Verify { site, start } => self.verify(&site, start).map(OfficeResponse::Verify),
+            OfficeRequest::Show { site, request } => self.show(site, request).await,
+            OfficeRequest::Key(request) => {
+                let keys = self.keys.clone();
+                let response = tokio::task::spawn_blocking(move || key_command::respond(&keys, &request));
+                response.await.map_err(ControlError::failed)?.map(OfficeResponse::Key)
+            }
+        }
+    }
+
+    async fn show(&self, site: Option<String>, request: ShowRequest) -> Result<OfficeResponse, ControlError> {
+        let site = site_or_only(site, &self.sites.names())?;
+        let reader = self.sites.reader(&site).ok_or_else(|| no_copy(&site))?;
+        let response = tokio::task::spawn_blocking(move || request.render(&reader));
+        let response = response.await.map_err(ControlError::failed)?;
+        response.map(OfficeResponse::Shown).map_err(|error| not_shown(&error))
+    }
+
+    fn status(&self) -> OfficeStatus {
+        let sites = self.sites.names().iter().filter_map(|name| self.sites.summary(name)).collect();
+        OfficeStatus { pid: std::process::id(), listen: self.listen, sites }
+    }
+
+    fn verify(&self, site: &str, start: bool) -> Result<VerifyState, ControlError> {
+        let reader = self.sites.reader(site).ok_or_else(|| no_copy(site))?;
+        if start {
+            self.verify_jobs.start(site, reader).map_err(|error| {
+                ControlError::failed(format!("the thread of the verification could not be started: {error}"))
+            })?;
+        }
+        let not_started = || {
+            let message = format!("no verification of `{site}` was started; was the mirror restarted?");
+            ControlError::new("not_started", message)
+        };
+        self.verify_jobs.state(site).ok_or_else(not_started)
+    }
 }
 
-/// Answers a request on the files, while no process has them.
-pub fn answer_directly(
+/// Responds from the files, which no process has open.
+pub fn respond_from_files(
     files: &SiteFiles,
     state_dir: &Path,
     now_us: i64,
-    request: &Request,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Answer, DirectError> {
-    Ok(match request.clone() {
-        Request::Status {} => {
-            let message = "no process runs here: start it with `herdlinx-mirror run`";
+    request: OfficeRequest,
+    progress: &mut dyn FnMut(String),
+) -> Result<OfficeResponse, DirectError> {
+    Ok(match request {
+        OfficeRequest::Status => {
+            let message = "no mirror runs here: start it with `herdlinx-mirror run`";
             return Err(ControlError::new("not_running", message).into());
         }
-        Request::Add { line, name, authority, addresses } => {
+        OfficeRequest::Add { line, name, authority, addresses } => {
             let options = AddOptions { name, authority, addresses };
-            told_added(&files.add(&read_line(&line)?, &options, now_us).map_err(direct)?)
+            paired(&files.add(&parse_line(&line)?, &options, now_us).map_err(direct)?)
         }
-        Request::Remove { site } => told_removed(&site, files.remove(&site, now_us).map_err(direct)?.as_deref()),
-        Request::Resync { site } => told_resync(&files.begin_copy(&site).map_err(direct)?.to_string()),
-        Request::Verify { site, .. } => verify_directly(files, state_dir, &site, progress)?,
-        Request::Show { site, asked } => show_directly(files, site, &asked)?,
+        OfficeRequest::Remove { site } => {
+            OfficeResponse::Removed { moved_to: files.remove(&site, now_us).map_err(direct)? }
+        }
+        OfficeRequest::Resync { site } => {
+            OfficeResponse::CopyStarted { copy: files.begin_copy(&site).map_err(direct)?.to_string() }
+        }
+        OfficeRequest::Verify { site, .. } => {
+            let site = files.find(&site).map_err(direct)?;
+            let scratch = VerifyJobs::scratch_dir(state_dir, site.name.as_str());
+            let report = verify_files(&complete_copy(files, &site)?, &scratch, progress);
+            OfficeResponse::Verify(VerifyState::Finished(report.map_err(DirectError::failed)?))
+        }
+        OfficeRequest::Show { site, request } => show_from_files(files, site, &request)?,
+        OfficeRequest::Key(_) => {
+            return Err(ControlError::failed("keys are opened without the sites").into());
+        }
     })
 }
 
-/// The directory of a site's whole copy.
-fn whole_copy(files: &SiteFiles, site: &Site) -> Result<Directory, DirectError> {
+/// Returns the directory of a site's complete copy.
+fn complete_copy(files: &SiteFiles, site: &Site) -> Result<Directory, DirectError> {
     let copies = files.copies(&site.name).map_err(direct)?;
     let current = copies.current().map_err(DirectError::failed)?;
     let current = current.ok_or_else(|| no_copy(site.name.as_str()))?;
     Directory::new(copies.path(current)).map_err(DirectError::failed)
 }
 
-fn show_directly(files: &SiteFiles, site: Option<String>, asked: &ShowRequest) -> Result<Answer, DirectError> {
+fn show_from_files(
+    files: &SiteFiles,
+    site: Option<String>,
+    request: &ShowRequest,
+) -> Result<OfficeResponse, DirectError> {
     let names: Vec<_> = files.list().map_err(direct)?.into_iter().map(|site| site.name.to_string()).collect();
-    let site = files.find(&one_of(site, &names)?).map_err(direct)?;
-    let store = Store::open_replica(&whole_copy(files, &site)?, site.store).map_err(DirectError::failed)?;
-    Ok(show(&store.reader(), asked).map_err(|error| not_shown(&error))?)
+    let site = files.find(&site_or_only(site, &names)?).map_err(direct)?;
+    let store = Store::open_replica(&complete_copy(files, &site)?, site.store).map_err(DirectError::failed)?;
+    let response = request.render(&store.reader()).map_err(|error| not_shown(&error))?;
+    Ok(OfficeResponse::Shown(response))
 }
 
-/// The named site, or the only one.
-fn one_of(site: Option<String>, names: &[String]) -> Result<String, ControlError> {
+/// Returns the named site, or the only one.
+fn site_or_only(site: Option<String>, names: &[String]) -> Result<String, ControlError> {
     match (site, names) {
         (Some(site), _) => Ok(site),
         (None, [only]) => Ok(only.clone()),
@@ -188,76 +161,34 @@ fn one_of(site: Option<String>, names: &[String]) -> Result<String, ControlError
 }
 
 fn no_copy(site: &str) -> ControlError {
-    ControlError::new("no_copy", format!("there is no whole copy of `{site}` yet"))
+    ControlError::new("no_copy", format!("there is no complete copy of `{site}` yet"))
 }
 
 fn not_shown(error: &ShowError) -> ControlError {
     ControlError::new("not_shown", error.to_string())
 }
 
-fn verify_directly(
-    files: &SiteFiles,
-    state_dir: &Path,
-    site: &str,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Answer, DirectError> {
-    let site = files.find(site).map_err(direct)?;
-    let disk = whole_copy(files, &site)?;
-    let scratch = scratch_place(state_dir, site.name.as_str());
-    Ok(map(told(&with_scratch(&scratch, |scratch| verify_disk(&disk, scratch, progress)))))
+fn parse_line(line: &str) -> Result<Pairing, ControlError> {
+    line.parse().map_err(|error: PairingError| ControlError::new("bad_line", error.to_string()))
 }
 
-fn read_line(line: &str) -> Result<Pairing, ControlError> {
-    line.parse().map_err(|error: herd::pairing::PairingError| ControlError::new("bad_line", error.to_string()))
-}
-
-/// The answer with these keys.
-fn map(value: Value) -> Answer {
-    match value {
-        Value::Object(map) => map,
-        other => Answer::from_iter([("value".to_owned(), other)]),
-    }
-}
-
-fn told_added(added: &Added) -> Answer {
-    let (outcome, changed) = match &added.outcome {
-        Outcome::New => ("new", Vec::new()),
-        Outcome::Known { changed } => ("known", changed.clone()),
+fn paired(added: &Added) -> OfficeResponse {
+    let (is_new, changed) = match &added.outcome {
+        Outcome::New => (true, Vec::new()),
+        Outcome::Known { changed } => (false, changed.iter().map(ToString::to_string).collect()),
     };
     let trust = match &added.site.trust {
         Trust::Pin(spki_sha256) => format!("the public key {}", hex::encode(spki_sha256)),
         Trust::Authority(path) => format!("the authority in {}", path.display()),
     };
-    map(json!({
-        "site": added.site.name,
-        "outcome": outcome,
-        "changed": changed,
-        "addresses": added.site.addresses,
-        "trust": trust,
-        "unusable": added.unusable.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    }))
-}
-
-fn told_removed(site: &str, moved_to: Option<&Path>) -> Answer {
-    map(json!({"site": site, "moved_to": moved_to}))
-}
-
-fn told_resync(copy: &str) -> Answer {
-    map(json!({"copy": copy}))
-}
-
-/// How far a verification is.
-pub fn told_progress(progress: Progress) -> Value {
-    let phase = match progress.phase {
-        Phase::Chain => "checking the chain of the log",
-        Phase::Fold => "folding the tables again",
-        Phase::Rows => "comparing the tables",
-    };
-    json!({"done": false, "phase": phase, "finished": progress.done, "of": progress.of})
-}
-
-fn failed(error: &dyn std::error::Error) -> ControlError {
-    ControlError::new("failed", error.to_string())
+    OfficeResponse::Paired(PairedResponse {
+        site: added.site.name.clone(),
+        is_new,
+        changed,
+        addresses: added.site.addresses.clone(),
+        trust,
+        unusable: added.unusable.iter().map(ToString::to_string).collect(),
+    })
 }
 
 fn refusal(error: &SiteFilesError) -> ControlError {
@@ -273,12 +204,12 @@ impl From<CommandFailed> for ControlError {
     fn from(error: CommandFailed) -> Self {
         match &error {
             CommandFailed::Files(files) => refusal(files),
-            CommandFailed::Stopping(_) | CommandFailed::Cut(_) => failed(&error),
+            CommandFailed::Stopping(_) | CommandFailed::Cut(_) => Self::failed(error),
         }
     }
 }
 
-/// What failed in the files themselves stays that error, so that its exit code can tell damage from refusal.
+/// Keeps errors of the files themselves, whose exit code tells damage from refusal.
 fn direct(error: SiteFilesError) -> DirectError {
     match error {
         SiteFilesError::Sites(SitesError::Local(local)) => local.into(),

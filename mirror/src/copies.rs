@@ -9,6 +9,7 @@
 //! after a power cut at any moment, `current` names the old copy or the new one. A copy above `current` was cut while
 //! it was built, and is continued.
 
+use service::lifecycle::Exit;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
@@ -66,6 +67,12 @@ pub enum CopiesError {
         /// What it names.
         target: String,
     },
+}
+
+impl From<&CopiesError> for Exit {
+    fn from(_: &CopiesError) -> Self {
+        Self::Failure
+    }
 }
 
 /// The copies of one site.

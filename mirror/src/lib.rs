@@ -1,6 +1,7 @@
 //! The office: follows barns, folds what they decided, shows it.
 pub mod cli;
 pub mod commands;
+pub mod control;
 pub mod copies;
 mod corrections;
 mod doors;
@@ -10,4 +11,3 @@ pub mod pages;
 pub mod run;
 pub mod settings;
 pub mod sites;
-pub mod verifying;

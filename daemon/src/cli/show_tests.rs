@@ -8,10 +8,9 @@ use herd::change::Origin;
 use herd::clock::Clock as _;
 use herd::decide::Rules;
 use herd::position::Sequence;
-use herd::query::GapCursor;
 use herd::store::Incoming;
-use serde_json::{Value, json};
-use service::show::{ListRequest, ShowError, ShowRequest, StatusFilter, print, show};
+use serde_json::Value;
+use service::show::{ListRequest, ShowError, ShowRequest};
 
 const FIRST: ListRequest = ListRequest { limit: 2, next: None, json: false, csv: false };
 /// What the gate heard: two gaps of one counter, and a payload off the air that clears the screen of whoever looks.
@@ -40,7 +39,7 @@ async fn world() -> World {
 fn told(world: &World, line: &str) -> (String, String) {
     let asked = asked(line).unwrap();
     let (mut out, mut aside) = (Vec::new(), Vec::new());
-    print(&asked, &show(&world.reader, &asked).unwrap(), &mut out, &mut aside).unwrap();
+    asked.print(&asked.render(&world.reader).unwrap(), &mut out, &mut aside).unwrap();
     (String::from_utf8(out).unwrap(), String::from_utf8(aside).unwrap())
 }
 
@@ -60,26 +59,20 @@ fn asked(line: &str) -> Result<ShowRequest, clap::Error> {
 }
 
 #[test]
-fn a_request_stands_beside_its_command_on_the_socket() {
-    let text = r#"{"command":"show","what":"payloads","status":"error","limit":2,"next":7}"#;
-    let list = ListRequest { next: Some(7), ..FIRST };
-    let expected = ShowRequest::Payloads { status: Some(StatusFilter::Error), list };
-    assert_eq!(serde_json::from_str::<ShowRequest>(text).unwrap(), expected);
-    let text = r#"{"command":"show","what":"change","sequence":3}"#;
-    assert_eq!(serde_json::from_str::<ShowRequest>(text).unwrap(), ShowRequest::Change { sequence: 3, json: false });
-    assert!(serde_json::from_str::<ShowRequest>(r#"{"what":"everything"}"#).is_err());
-    let gaps = ShowRequest::Gaps(ListRequest {
-        limit: 50,
-        next: Some("main/1/hxbchi/118".parse::<GapCursor>().unwrap()),
-        json: false,
-        csv: true,
-    });
-    let crossing = json!({"what": "gaps", "limit": 50, "next": "main/1/hxbchi/118", "csv": true});
-    assert_eq!(
-        (serde_json::to_value(&gaps).unwrap(), asked("gaps --csv --next main/1/hxbchi/118").unwrap()),
-        (crossing.clone(), gaps.clone())
-    );
-    assert_eq!(serde_json::from_value::<ShowRequest>(crossing).unwrap(), gaps);
+fn a_request_crosses_the_socket_unchanged() {
+    for line in [
+        "payloads --status error --limit 2 --next 7",
+        "change 3",
+        "change 3 --json",
+        "gaps --csv --next main/1/hxbchi/118",
+        "counters --json",
+        "animals",
+    ] {
+        let request = asked(line).unwrap();
+        let crossing = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<ShowRequest>(&crossing).unwrap(), request, "{crossing}");
+    }
+    assert!(serde_json::from_str::<ShowRequest>(r#""everything""#).is_err());
 }
 
 #[test]
@@ -211,9 +204,9 @@ async fn no_control_character_reaches_the_terminal() {
 async fn a_change_that_is_not_there_is_told_with_the_head() {
     let world = world().await;
     for sequence in [0, 10, u64::MAX] {
-        let error = show(&world.reader, &ShowRequest::Change { sequence, json: false }).unwrap_err();
+        let error = ShowRequest::Change { sequence, json: false }.render(&world.reader).unwrap_err();
         assert!(matches!(error, ShowError::NoChange { head: Sequence(9), .. }), "{error}");
     }
     let long = ListRequest { limit: 1_001, ..FIRST };
-    assert!(show(&world.reader, &ShowRequest::Batches(long)).is_err());
+    assert!(ShowRequest::Batches(long).render(&world.reader).is_err());
 }

@@ -1,12 +1,12 @@
 //! How the machine is: disk, clock, and the files that the barn keeps.
 
 use super::Finding;
-use crate::open::{LOCAL_FILE, TLS_DIRECTORY};
 use crate::settings::Settings;
 use herd::clock::{Clock, iso_utc};
 use rustix::fs::{Access, access};
 use service::door::certificate::{Identity, IdentityFiles};
-use service::lifecycle::{free_disk, lowest_allowed_free_bytes};
+use service::lifecycle::{free_disk, min_free_bytes};
+use service::process::{LOCAL_FILE, TLS_DIRECTORY};
 use std::fs::{Metadata, metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
@@ -65,7 +65,7 @@ fn disk(state_dir: &Path) -> Finding {
         Ok(free) => free,
         Err(error) => return Finding::fail(WHAT, error.to_string()),
     };
-    let needed_bytes = lowest_allowed_free_bytes(free.total_bytes);
+    let needed_bytes = min_free_bytes(free.total_bytes);
     let mib = |bytes: u64| bytes / (1 << 20);
     let said = format!("{} MiB are free, {} MiB must be", mib(free.free_bytes), mib(needed_bytes));
     match free.free_bytes {
@@ -109,12 +109,12 @@ fn key_file(path: &Path) -> Finding {
 fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
     const WHAT: &str = "certificate";
     let made = settings.state_dir.join(TLS_DIRECTORY);
-    let files = match &settings.tls {
-        Some(tls) => IdentityFiles { certificate: tls.certificate.clone(), key: tls.key.clone() },
-        None => IdentityFiles { certificate: made.join("certificate.pem"), key: made.join("key.pem") },
-    };
+    let own = settings.tls.files();
+    let is_made = own.is_none();
+    let files =
+        own.unwrap_or_else(|| IdentityFiles { certificate: made.join("certificate.pem"), key: made.join("key.pem") });
     let shown = files.certificate.display().to_string();
-    if settings.tls.is_none() && matches!(there(&files.certificate), Ok(None)) {
+    if is_made && matches!(there(&files.certificate), Ok(None)) {
         return Finding::warn(WHAT, format!("{shown} is not there; the first start makes it"));
     }
     let identity = match Identity::load(files) {

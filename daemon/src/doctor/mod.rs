@@ -9,11 +9,12 @@ mod radios;
 
 pub use about::About;
 
+use crate::control::{BarnRequest, BarnResponse, BarnStatus};
 use crate::settings::Settings;
 use herd::clock::SystemClock;
 use serde::Serialize;
-use serde_json::{Value, json};
-use service::control::{Answer, AskError, SOCKET_NAME, ask};
+use serde_json::json;
+use service::control::{AskError, CommandError, SOCKET_NAME, ask};
 use std::io::{self, Write};
 
 /// How a part is.
@@ -80,8 +81,8 @@ pub struct Report {
 
 /// The daemon of this state directory.
 enum Daemon {
-    /// With what it says of itself.
-    Runs(Answer),
+    /// It runs.
+    Runs(Box<BarnStatus>),
     /// Nobody else has the radios.
     Away,
     /// Somebody may have them.
@@ -91,10 +92,11 @@ enum Daemon {
 /// Looks at everything. Needs a tokio runtime with threads for what blocks.
 pub async fn examine(settings: &Settings) -> Report {
     let socket = settings.state_dir.join(SOCKET_NAME);
-    let status = tokio::task::spawn_blocking(move || ask(&socket, &json!({"command": "status"}))).await;
+    let status = tokio::task::spawn_blocking(move || ask(&socket, &BarnRequest::Status)).await;
     let (finding, daemon) = match status {
-        Ok(Ok(status)) => (running(&status), Daemon::Runs(status)),
-        Ok(Err(AskError::NobodyHome { .. })) => {
+        Ok(Ok(BarnResponse::Status(status))) => (running(&status), Daemon::Runs(status)),
+        Ok(Ok(_)) => (Finding::fail("daemon", CommandError::UnexpectedResponse.to_string()), Daemon::Unknown),
+        Ok(Err(AskError::NotRunning { .. })) => {
             (Finding::ok("daemon", "does not run on this state directory"), Daemon::Away)
         }
         Ok(Err(error)) => (unanswered(&error), Daemon::Unknown),
@@ -109,7 +111,7 @@ pub async fn examine(settings: &Settings) -> Report {
 /// Somebody is there, and gave no answer.
 fn unanswered(error: &AskError) -> Finding {
     match error {
-        AskError::NoAnswer { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
+        AskError::NoResponse { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
             let advice = "ask as the user of the daemon, or as root";
             Finding::fail("daemon", format!("{} may not be opened by this user", path.display())).advising(advice)
         }
@@ -117,13 +119,11 @@ fn unanswered(error: &AskError) -> Finding {
     }
 }
 
-/// What the daemon says of itself, but for its radios.
-fn running(status: &Answer) -> Finding {
-    let text = |key: &str| status.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let told = |key| text(key).unwrap_or_else(|| "?".to_owned());
-    let runs = format!("runs as process {} at {}, {} changes", told("pid"), told("addr"), told("sequence"));
-    match status.get("blocked").and_then(Value::as_str) {
-        Some(why) => Finding::fail("daemon", format!("{runs}; its tables stand still: {why}")),
+/// Reports on the running daemon, without its radios.
+fn running(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatus) -> Finding {
+    let runs = format!("runs as process {pid} at {listen}, {sequence} changes");
+    match blocked {
+        Some(why) => Finding::fail("daemon", format!("{runs}; its tables do not follow the log: {why}")),
         None => Finding::ok("daemon", runs),
     }
 }

@@ -5,8 +5,7 @@ use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use radio::sx127x::Examination;
 use radio::{ExamineError, SerialSettings, Sx127xSettings};
-use serde_json::Value;
-use service::control::Answer;
+use service::remote::{RadioCounts, RadioView};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -22,7 +21,7 @@ pub(super) async fn look(settings: &Settings, daemon: &Daemon) -> Vec<Finding> {
     for (channel, radio) in settings.radios() {
         findings.extend(devices(&channel, radio));
         match daemon {
-            Daemon::Runs(status) => findings.push(told_by(status, &channel.name)),
+            Daemon::Runs(status) => findings.push(reported(&status.radios, &channel.name)),
             Daemon::Away => findings.extend(tried(&channel.name, radio).await),
             Daemon::Unknown => findings.push(Finding::warn(channel.name, "is not tried, as a daemon may have it")),
         }
@@ -48,19 +47,19 @@ fn devices(channel: &Channel, radio: &RadioSettings) -> Vec<Finding> {
     found.collect()
 }
 
-/// What the daemon that runs says of a radio.
-fn told_by(status: &Answer, name: &str) -> Finding {
-    let radios = status.get("radios").and_then(Value::as_array);
-    let Some(radio) = radios.into_iter().flatten().find(|radio| radio["name"] == name) else {
-        let advice = "start the daemon again, so that it takes the settings as they are now";
-        return Finding::warn(name, "the daemon that runs does not know it").advising(advice);
+/// Reports a radio as the running daemon sees it.
+fn reported(radios: &[RadioView], name: &str) -> Finding {
+    let Some(radio) = radios.iter().find(|radio| radio.name == name) else {
+        let advice = "restart the daemon, so that it reads the settings as they are now";
+        return Finding::warn(name, "the running daemon does not know it").advising(advice);
     };
-    let counts = radio["counts"].as_object().into_iter().flatten();
-    let counts: Vec<_> = counts.map(|(what, count)| format!("{what} {count}")).collect();
-    let (state, counts) = (radio["state"].as_str().unwrap_or("?"), counts.join(", "));
-    match radio["why"].as_str() {
-        Some(why) => Finding::fail(name, format!("{state} ({counts}): {why}")),
-        None => Finding::ok(name, format!("{state} ({counts})")),
+    let RadioCounts { received, crc_errors, malformed, rescued, rebuilt } = radio.counts;
+    let counts = format!(
+        "received {received}, crc_errors {crc_errors}, malformed {malformed}, rescued {rescued}, rebuilt {rebuilt}"
+    );
+    match &radio.why {
+        Some(why) => Finding::fail(name, format!("{} ({counts}): {why}", radio.state)),
+        None => Finding::ok(name, format!("{} ({counts})", radio.state)),
     }
 }
 
@@ -181,15 +180,19 @@ mod tests {
     }
 
     #[test]
-    fn of_a_daemon_that_runs_it_is_told_what_it_says() {
-        let status = serde_json::json!({"radios": [
-            {"name": "gate", "state": "failing", "why": "no chip answers", "counts": {"received": 3}},
-            {"name": "alley", "state": "listening", "why": null, "counts": {"received": 4}},
-        ]});
-        let status = status.as_object().unwrap();
-        let told = told_by(status, "gate");
-        assert_eq!((told.level, told.found.as_str()), (Level::Fail, "failing (received 3): no chip answers"));
-        assert_eq!(told_by(status, "alley").level, Level::Ok);
-        assert_eq!(told_by(status, "pen").level, Level::Warn);
+    fn a_running_daemon_reports_its_radios() {
+        let radio = |name: &str, state: &str, why: Option<&str>| RadioView {
+            name: name.to_owned(),
+            state: state.to_owned(),
+            why: why.map(str::to_owned),
+            air_time_left_ms: None,
+            counts: RadioCounts { received: 3, ..RadioCounts::default() },
+        };
+        let radios = [radio("gate", "failing", Some("no chip answers")), radio("alley", "listening", None)];
+        let gate = reported(&radios, "gate");
+        let found = "failing (received 3, crc_errors 0, malformed 0, rescued 0, rebuilt 0): no chip answers";
+        assert_eq!((gate.level, gate.found.as_str()), (Level::Fail, found));
+        assert_eq!(reported(&radios, "alley").level, Level::Ok);
+        assert_eq!(reported(&radios, "pen").level, Level::Warn);
     }
 }

@@ -1,6 +1,7 @@
 //! What holds for looking at everything.
 
 use super::*;
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

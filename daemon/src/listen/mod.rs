@@ -11,8 +11,8 @@ pub use scan::{Found, Scan};
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use clap::Args;
-use service::control::{AskError, SOCKET_NAME};
-use service::lifecycle::shutdown_on_signals;
+use service::control::{AskError, CommandError, SOCKET_NAME};
+use service::lifecycle::{Exit, shutdown_on_signals};
 use service::settings::DurationSetting;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -23,23 +23,22 @@ pub const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// What is asked for.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct ListenRequest {
-    /// Each packet as a JSON object on a line of its own
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
-    /// End after so many packets
+    /// Stop after N packets
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
-    /// End after so many seconds
+    /// Stop after S seconds
     #[arg(long, value_name = "S")]
     pub seconds: Option<u64>,
-    /// Only this radio, by its name in the settings [default: all]
+    /// Listen on this radio only [default: all]
     #[arg(long, value_name = "NAME")]
     pub radio: Option<String>,
-    /// Step over spreading factors, bandwidths and sync words, to find readers whose settings nobody wrote down; needs
-    /// the radio for itself, so the daemon must not run
+    /// Scan spreading factors, bandwidths and sync words to find readers with unknown settings (stop the daemon first)
     #[arg(long)]
     pub scan: bool,
-    /// With --scan: so long at each step; longer than what passes between two packets of a reader
+    /// With --scan: time per step; longer than the interval between a reader's packets
     #[arg(long, value_name = "DURATION", requires = "scan", default_value = "10s")]
     pub dwell: DurationSetting,
     /// With --scan: bandwidths in Hz
@@ -71,9 +70,9 @@ pub enum ListenError {
     /// It answered, and then no more.
     #[error("the daemon has stopped, or does not answer any more; once it runs, or is stopped, listen again")]
     DaemonEnded,
-    /// It answered something else.
-    #[error("the answer lacks `{0}`; is the process of another version?")]
-    Incomplete(&'static str),
+    /// The response answers another request.
+    #[error(transparent)]
+    Response(#[from] CommandError),
     /// The result could not be printed.
     #[error("printing a packet: {0}")]
     Print(#[from] io::Error),
@@ -130,6 +129,27 @@ pub enum ListenError {
     Cut(#[from] tokio::task::JoinError),
 }
 
+impl From<&ListenError> for Exit {
+    fn from(error: &ListenError) -> Self {
+        match error {
+            ListenError::Ask(error) => Self::from(error),
+            ListenError::Response(error) => Self::from(error),
+            ListenError::ScanBesideDaemon => Self::Refused,
+            ListenError::DaemonEnded => Self::NoPeer,
+            ListenError::NoRadio
+            | ListenError::NotThatRadio { .. }
+            | ListenError::Open { .. }
+            | ListenError::NothingToScan
+            | ListenError::Step { .. } => Self::Usage,
+            ListenError::Signals(_)
+            | ListenError::Print(_)
+            | ListenError::Failed { .. }
+            | ListenError::NoneHears
+            | ListenError::Cut(_) => Self::Failure,
+        }
+    }
+}
+
 /// Prints what is heard until the request's end, or Ctrl-C, or until whoever reads `out` is gone; all three are a good
 /// end. Needs a tokio runtime.
 pub async fn listen(settings: &Settings, asked: &ListenRequest, out: &mut dyn Write) -> Result<(), ListenError> {
@@ -146,13 +166,13 @@ pub async fn listen(settings: &Settings, asked: &ListenRequest, out: &mut dyn Wr
 async fn hear(settings: &Settings, asked: &ListenRequest, to: &mut Printer<'_>) -> Result<(), ListenError> {
     let socket = settings.state_dir.join(SOCKET_NAME);
     if asked.scan {
-        if running::is_there(&socket).await? {
+        if running::is_running(&socket).await? {
             return Err(ListenError::ScanBesideDaemon);
         }
         return scan::scan_radio(&chosen(settings, asked)?, asked, to).await;
     }
     match running::listen(&socket, asked.radio.as_deref(), to).await {
-        Err(ListenError::Ask(AskError::NobodyHome { .. })) => {}
+        Err(ListenError::Ask(AskError::NotRunning { .. })) => {}
         heard => return heard,
     }
     own::listen(&chosen(settings, asked)?, to).await

@@ -1,104 +1,100 @@
-//! Listening with the daemon that runs: its tap, asked again and again over the control socket.
+//! Listening through the running daemon: its recent packets, asked for again and again over the control socket.
+//!
+//! The command asks with a number, and the daemon keeps the latest 256 packets. A stream to each listener would need a
+//! queue for each, and a second protocol beside the one of one request and one response. A number that is gone says how
+//! many packets were missed, and the recorder waits for nobody.
 
 use super::{Ended, ListenError, Printer, not_that_radio};
-use crate::tap::Heard;
-use serde::Deserialize as _;
-use serde_json::{Value, json};
-use service::control::{Answer, AskError, ask};
+use crate::control::{BarnRequest, BarnResponse, PacketsResponse};
+use service::control::{AskError, CommandError, ask};
+use service::remote::RadioView;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A name and what is said of it, as the daemon tells it of each radio.
+/// The state of each radio, by name.
 type States = BTreeMap<String, String>;
 
-/// Prints what the running daemon hears, from now on, until the printer has enough.
+/// Prints what the running daemon receives from now on, until the printer has enough.
 pub(super) async fn listen(socket: &Path, only: Option<&str>, to: &mut Printer<'_>) -> Result<(), ListenError> {
-    let first = asked_after(socket, None).await?;
-    let mut states = states_of(&first)?;
+    let first = packets(socket, None).await?;
+    let mut states = states_of(&first.radios);
     if let Some(name) = only.filter(|name| !states.contains_key(*name)) {
         return Err(not_that_radio(name, &states.into_keys().collect::<Vec<_>>()));
     }
-    let (mut pid, mut last) = (number(&first, "pid")?, number(&first, "last")?);
+    let (mut pid, mut last) = (first.pid, first.page.last);
     for (name, state) in &states {
-        eprintln!("{name}, through the daemon that runs: {state}");
+        eprintln!("{name}, through the running daemon: {state}");
     }
     loop {
-        let answer = asked_after(socket, Some(last)).await.map_err(while_listening)?;
-        let now = states_of(&answer)?;
-        say_changes(&states, &now);
+        let response = packets(socket, Some(last)).await.map_err(while_listening)?;
+        let now = states_of(&response.radios);
+        print_changes(&states, &now);
         states = now;
-        let answers = number(&answer, "pid")?;
-        if answers != pid {
-            // Its numbers begin anew, and what it heard so far was not shown.
-            (pid, last) = (answers, 0);
-            eprintln!("The daemon was started again.");
+        if response.pid != pid {
+            // Another process counts from 1 again, and none of its packets has been shown.
+            (pid, last) = (response.pid, 0);
+            eprintln!("The daemon was restarted.");
             continue;
         }
-        last = number(&answer, "last")?;
-        if show(&answer, only, to)? == Ended::Yes {
+        last = response.page.last;
+        if print_page(&response, only, to)? == Ended::Yes {
             return Ok(());
         }
     }
 }
 
-/// Whether a daemon runs on this state directory.
-pub(super) async fn is_there(socket: &Path) -> Result<bool, ListenError> {
-    match asked(socket, json!({"command": "status"})).await {
+/// Returns true if a daemon runs on this state directory.
+pub(super) async fn is_running(socket: &Path) -> Result<bool, ListenError> {
+    match send(socket, BarnRequest::Status).await {
         Ok(_) => Ok(true),
-        Err(ListenError::Ask(AskError::NobodyHome { .. })) => Ok(false),
+        Err(ListenError::Ask(AskError::NotRunning { .. })) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn show(answer: &Answer, only: Option<&str>, to: &mut Printer<'_>) -> Result<Ended, ListenError> {
-    if to.missed(number(answer, "missed")?)? == Ended::Yes {
+fn print_page(response: &PacketsResponse, only: Option<&str>, to: &mut Printer<'_>) -> Result<Ended, ListenError> {
+    if to.missed(response.page.missed)? == Ended::Yes {
         return Ok(Ended::Yes);
     }
-    let packets = answer.get("packets").and_then(Value::as_array).ok_or(ListenError::Incomplete("packets"))?;
-    for packet in packets {
-        let heard = Heard::deserialize(packet).map_err(|_| ListenError::Incomplete("packets"))?;
-        if only.is_none_or(|name| name == heard.channel) && to.packet(&heard)? == Ended::Yes {
+    for packet in &response.page.packets {
+        if only.is_none_or(|name| name == packet.channel) && to.packet(packet)? == Ended::Yes {
             return Ok(Ended::Yes);
         }
     }
     Ok(Ended::No)
 }
 
-fn states_of(answer: &Answer) -> Result<States, ListenError> {
-    let radios = answer.get("radios").and_then(Value::as_array).ok_or(ListenError::Incomplete("radios"))?;
-    let text = |radio: &Value, key: &str| radio.get(key).and_then(Value::as_str).map(str::to_owned);
-    let state = |radio: &Value| {
-        let state = text(radio, "state")?;
-        let said = text(radio, "why").map_or_else(|| state.clone(), |why| format!("{state}: {why}"));
-        Some((text(radio, "name")?, said))
+fn states_of(radios: &[RadioView]) -> States {
+    let state = |radio: &RadioView| match &radio.why {
+        Some(why) => format!("{}: {why}", radio.state),
+        None => radio.state.clone(),
     };
-    radios.iter().map(state).collect::<Option<_>>().ok_or(ListenError::Incomplete("radios"))
+    radios.iter().map(|radio| (radio.name.clone(), state(radio))).collect()
 }
 
-fn say_changes(before: &States, now: &States) {
+fn print_changes(before: &States, now: &States) {
     for (name, state) in now.iter().filter(|(name, state)| before.get(*name) != Some(*state)) {
         eprintln!("{name}: {state}");
     }
 }
 
-fn number(answer: &Answer, key: &'static str) -> Result<u64, ListenError> {
-    answer.get(key).and_then(Value::as_u64).ok_or(ListenError::Incomplete(key))
+async fn packets(socket: &Path, after: Option<u64>) -> Result<PacketsResponse, ListenError> {
+    match send(socket, BarnRequest::Listen { after }).await? {
+        BarnResponse::Packets(response) => Ok(response),
+        _ => Err(CommandError::UnexpectedResponse.into()),
+    }
 }
 
-async fn asked_after(socket: &Path, after: Option<u64>) -> Result<Answer, ListenError> {
-    asked(socket, json!({"command": "listen", "after": after})).await
-}
-
-/// A daemon that stops leaves the one who asks without an answer.
+/// Turns the error of a daemon that shuts down while it is listened to.
 fn while_listening(error: ListenError) -> ListenError {
     match error {
-        ListenError::Ask(AskError::NobodyHome { .. } | AskError::NoAnswer { .. }) => ListenError::DaemonEnded,
+        ListenError::Ask(AskError::NotRunning { .. } | AskError::NoResponse { .. }) => ListenError::DaemonEnded,
         other => other,
     }
 }
 
-/// Asking blocks, for as long as nothing is heard.
-async fn asked(socket: &Path, request: Value) -> Result<Answer, ListenError> {
+/// Sends a request on a blocking thread: the daemon may take its time while nothing is received.
+async fn send(socket: &Path, request: BarnRequest) -> Result<BarnResponse, ListenError> {
     let socket = socket.to_path_buf();
     Ok(tokio::task::spawn_blocking(move || ask(&socket, &request)).await??)
 }

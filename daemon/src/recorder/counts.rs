@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SPACE: &str = "duplicates";
 
 /// Counts since the start of the process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Commit groups, also those that held nothing new.
     pub groups: u64,

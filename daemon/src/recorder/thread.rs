@@ -2,57 +2,45 @@
 
 use super::writer::Writer;
 use herd::store::{LocalError, StoreError};
+use service::process::WorkerThread;
 use std::io;
 use std::sync::Arc;
-use tokio::sync::oneshot;
 
-/// What the thread is called, for `top -H` and for whoever looks at a process that hangs.
+/// Name of the thread, for `top -H` and debuggers.
 const WRITER_THREAD: &str = "herdlinx-writer";
 
-/// Why there is no writer, or no longer one.
+/// Reason why there is no writer.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
     /// The operating system gave no thread or no timer.
     #[error("the writer's thread could not be started: {0}")]
     Start(#[source] io::Error),
-    /// What is kept besides the log could not be read.
+    /// The counts of duplicates could not be read.
     #[error(transparent)]
     Local(#[from] LocalError),
     /// A commit failed.
     #[error("the writer ended: {0}")]
     Store(#[from] Arc<StoreError>),
-    /// It panicked: a fault of this program, with its place in the log.
+    /// It panicked: a bug, whose place is in the log.
     #[error("the writer's thread panicked; the log says where")]
     Panicked,
 }
 
-/// The running thread.
+/// The running writer.
 #[derive(Debug)]
-pub struct WriterThread {
-    ended: oneshot::Receiver<Result<(), Arc<StoreError>>>,
-}
+pub struct WriterThread(WorkerThread<Result<(), Arc<StoreError>>>);
 
 impl WriterThread {
     pub(super) fn spawn(writer: Writer) -> Result<Self, WriterError> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(WriterError::Start)?;
-        let (end, ended) = oneshot::channel();
-        let write = move || {
-            let result = runtime.block_on(writer.write_loop());
-            if let Err(Err(error)) = end.send(result) {
-                tracing::error!(%error, "the writer ended and nobody waited for it");
-            }
-        };
-        std::thread::Builder::new().name(WRITER_THREAD.to_owned()).spawn(write).map_err(WriterError::Start)?;
-        Ok(Self { ended })
+        WorkerThread::spawn(WRITER_THREAD, writer.write_loop()).map(Self).map_err(WriterError::Start)
     }
 
-    /// Waits until the writer has closed the store: after a stop, or because a commit failed. Cancel-safe; once it
-    /// has returned, a further call says [`WriterError::Panicked`].
+    /// Waits until the writer has closed the store: after a shutdown, or because a commit failed. Cancel-safe; further
+    /// calls return [`WriterError::Panicked`].
     pub async fn ended(&mut self) -> Result<(), WriterError> {
-        match (&mut self.ended).await {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(WriterError::Panicked),
+        match self.0.join().await {
+            Some(result) => Ok(result?),
+            None => Err(WriterError::Panicked),
         }
     }
 }

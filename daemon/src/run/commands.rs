@@ -1,30 +1,30 @@
-//! What the running process answers to commands, besides those about keys.
+//! Responses of the running daemon to commands.
 
-use crate::corrections::told;
+use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, PacketsResponse};
 use crate::health::Health;
 use crate::pair::{Barn, PairError, pair};
-use crate::prove::Prover;
 use crate::recorder::{Recorder, RecorderStatus};
 use crate::remote::radio_view;
-use crate::tap::{Seen, Tap};
+use crate::tap::{Tap, TapPage};
 use herd::clock::Clock;
 use herd::correction::CorrectionOrder;
 use herd::decide::CorrectionRequest;
 use herd::fold::FOLD_VERSION;
 use herd::query::QueryError;
-use herd::store::{CorrectionReceipt, Reader};
-use serde::Deserialize as _;
-use serde_json::{Value, json};
-use service::control::{Answer, Answerer, ControlError, answerer};
+use herd::store::Reader;
+use service::control::{ControlError, Handler, handler};
 use service::door::certificate::Identity;
+use service::door::key_command;
 use service::door::keys::{KeyError, KeyRing};
-use service::show::{ShowRequest, show};
+use service::verify::{VerifyJobs, VerifyState};
 use std::sync::Arc;
 
-/// What a correction comes through that is made on the machine itself.
+/// Channel of corrections that are made on the machine itself.
 const LOCAL_CHANNEL: &str = "command line";
+/// Name of the one store among the verifications of the process.
+const STORE_NAME: &str = "barn";
 
-/// What the answers are made of.
+/// The parts of the daemon that responses are made of.
 #[derive(Clone)]
 pub(super) struct Commands {
     pub(super) barn: Barn,
@@ -33,117 +33,113 @@ pub(super) struct Commands {
     pub(super) health: Health,
     pub(super) tap: Tap,
     pub(super) identity: Identity,
-    pub(super) prover: Prover,
+    pub(super) verify_jobs: VerifyJobs,
     pub(super) recorder: Recorder,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Commands {
-    pub(super) fn answerer(self) -> Answerer {
-        answerer(move |request| {
+    pub(super) fn handler(self) -> Handler<BarnRequest> {
+        handler(move |request| {
             let commands = self.clone();
             async move {
-                match request.get("command").and_then(Value::as_str) {
-                    Some("correct") => commands.correct(&request).await,
-                    Some("listen") => commands.listen(&request).await,
-                    // They read and sync the disk.
-                    _ => {
-                        let answering = tokio::task::spawn_blocking(move || commands.answer(&request));
-                        answering.await.unwrap_or_else(|error| Err(ControlError::new("failed", error.to_string())))
-                    }
+                match request {
+                    BarnRequest::Correct(order) => commands.correct(order).await,
+                    BarnRequest::Listen { after } => commands.listen(after).await,
+                    // The others read and sync the disk.
+                    other => tokio::task::spawn_blocking(move || commands.respond(other))
+                        .await
+                        .unwrap_or_else(|error| Err(ControlError::failed(error))),
                 }
             }
         })
     }
 
-    fn answer(&self, request: &Value) -> Result<Answer, ControlError> {
-        match request.get("command").and_then(Value::as_str) {
-            Some("status") => self.status().map_err(|error| ControlError::new("not_shown", error.to_string())),
-            Some("pair") => self.pair(request),
-            Some("verify_start") => self.prover.start(),
-            Some("verify_look") => self.prover.look(),
-            Some("show") => {
-                let asked = ShowRequest::deserialize(request)
-                    .map_err(|error| ControlError::new("bad_request", error.to_string()))?;
-                show(&self.reader, &asked).map_err(|error| ControlError::new("not_shown", error.to_string()))
+    fn respond(&self, request: BarnRequest) -> Result<BarnResponse, ControlError> {
+        match request {
+            BarnRequest::Status => {
+                let status = self.status().map_err(|error| ControlError::new("not_shown", error.to_string()))?;
+                Ok(BarnResponse::Status(Box::new(status)))
             }
-            _ => Err(ControlError::unknown_command(request)),
+            BarnRequest::Pair { name } => {
+                // A certificate that was replaced has a key of its own.
+                let barn = Barn { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
+                Ok(BarnResponse::PairingLine(pairing_line(&self.keys, barn, name.as_deref())?))
+            }
+            BarnRequest::Verify { start } => self.verify(start).map(BarnResponse::Verify),
+            BarnRequest::Show(request) => {
+                let response = request.render(&self.reader);
+                response.map(BarnResponse::Shown).map_err(|error| ControlError::new("not_shown", error.to_string()))
+            }
+            BarnRequest::Key(request) => key_command::respond(&self.keys, &request).map(BarnResponse::Key),
+            BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
+                Err(ControlError::failed("the request belongs to the writer or the radios"))
+            }
         }
     }
 
-    fn status(&self) -> Result<Answer, QueryError> {
+    fn status(&self) -> Result<BarnStatus, QueryError> {
         let head = self.reader.head();
         let snapshot = self.reader.snapshot()?;
-        // Cloned, as what is borrowed here holds the writer up, and is borrowed again below.
+        // Cloned: a borrow holds up the writer, and `failing` borrows again below.
         let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
-        let radios: Vec<_> = self.health.radios.iter().map(radio_view).collect();
-        let status = json!({
-            "pid": std::process::id(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "site": self.barn.site,
-            "addr": self.barn.listen.to_string(),
-            "spki_sha256": hex::encode(self.identity.spki_sha256()),
-            "store": head.position.store,
-            "epoch": head.position.epoch,
-            "sequence": head.position.sequence,
-            "digest": head.position.digest,
-            "folded": head.folded,
-            "fold_version": FOLD_VERSION,
-            "fold_digest": head.fold_digest,
-            "blocked": head.blocked.map(|why| why.to_string()),
-            "failing": self.health.failing(),
-            "radios": radios,
-            "counts": counts,
-            "duplicates": duplicates,
-            "missed_events": snapshot.totals()?.missed_events,
-            "reader_era_proposals": snapshot.reader_era_proposals()?,
-        });
-        Ok(match status {
-            Value::Object(status) => status,
-            _ => Answer::new(),
+        Ok(BarnStatus {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            site: self.barn.site.clone(),
+            listen: self.barn.listen,
+            spki_sha256: hex::encode(self.identity.spki_sha256()),
+            store: head.position.store,
+            epoch: head.position.epoch,
+            sequence: head.position.sequence,
+            digest: head.position.digest,
+            folded: head.folded,
+            fold_version: FOLD_VERSION,
+            fold_digest: head.fold_digest,
+            blocked: head.blocked.map(|why| why.to_string()),
+            failing: self.health.failing(),
+            radios: self.health.radios.iter().map(radio_view).collect(),
+            counts,
+            duplicates,
+            missed_events: snapshot.totals()?.missed_events,
+            reader_era_proposals: snapshot.reader_era_proposals()?,
         })
     }
 
-    /// Takes its turn among the payloads, so that it waits for the writer and not for a thread.
-    async fn correct(&self, request: &Value) -> Result<Answer, ControlError> {
-        let request = requested(request)?;
-        let receipt = self.recorder.correct(request, self.clock.read()).await;
-        corrected(receipt.map_err(|error| ControlError::new("not_now", error.to_string()))?)
+    /// Applies a correction. It takes its turn among the payloads, so it waits for the writer and not for a thread.
+    async fn correct(&self, order: CorrectionOrder) -> Result<BarnResponse, ControlError> {
+        let receipt = self.recorder.correct(checked(order)?, self.clock.read()).await;
+        let receipt = receipt.map_err(|error| ControlError::new("not_now", error.to_string()))?;
+        CorrectionOutcome::try_from(receipt).map(BarnResponse::Corrected)
     }
 
-    /// What the radios heard after the number that is asked with; without one, from which number on to ask. Waits for
-    /// news, and so for no thread.
-    async fn listen(&self, request: &Value) -> Result<Answer, ControlError> {
+    /// Returns the packets after a number. Waits for them, and so for no thread.
+    async fn listen(&self, after: Option<u64>) -> Result<BarnResponse, ControlError> {
         if self.health.radios.is_empty() {
-            let message = "the barn has no radio that could be listened to: add a [[radio]] to its settings";
+            let message = "the barn has no radio to listen on: add a [[radio]] to its settings";
             return Err(ControlError::new("no_radio", message));
         }
-        let seen = match request.get("after").filter(|after| !after.is_null()) {
-            None => Seen { packets: Vec::new(), missed: 0, last: self.tap.last() },
-            Some(after) => {
-                let number = after.as_u64();
-                let wrong = || ControlError::new("bad_request", "`after` is a number that an answer gave");
-                self.tap.after(number.ok_or_else(wrong)?).await
-            }
+        let page = match after {
+            None => TapPage { packets: Vec::new(), missed: 0, last: self.tap.last() },
+            Some(after) => self.tap.after(after).await,
         };
-        let radios: Vec<_> = self.health.radios.iter().map(radio_view).collect();
-        let Seen { packets, missed, last } = seen;
-        let packets: Vec<_> = packets.iter().map(|packet| json!(**packet)).collect();
-        let answer =
-            json!({"packets": packets, "missed": missed, "last": last, "radios": radios, "pid": std::process::id()});
-        Ok(answer.as_object().cloned().unwrap_or_default())
+        let radios = self.health.radios.iter().map(radio_view).collect();
+        Ok(BarnResponse::Packets(PacketsResponse { pid: std::process::id(), page, radios }))
     }
 
-    fn pair(&self, request: &Value) -> Result<Answer, ControlError> {
-        let name = request.get("name").and_then(Value::as_str);
-        // A certificate that was replaced meanwhile has a key of its own.
-        let barn = Barn { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
-        pair_answer(&self.keys, barn, name)
+    fn verify(&self, start: bool) -> Result<VerifyState, ControlError> {
+        if start {
+            self.verify_jobs.start(STORE_NAME, self.reader.clone()).map_err(|error| {
+                ControlError::failed(format!("the thread of the verification could not be started: {error}"))
+            })?;
+        }
+        let not_started = || ControlError::new("not_started", "no verification was started; was the daemon restarted?");
+        self.verify_jobs.state(STORE_NAME).ok_or_else(not_started)
     }
 }
 
-/// The answer to `pair`, from the process or from the files.
-pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Answer, ControlError> {
+/// Creates a key for an office and returns the pairing line.
+pub(crate) fn pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<String, ControlError> {
     let pairing = pair(keys, barn, name).map_err(|error| {
         let code = match &error {
             PairError::Key(KeyError::Exists(_)) => "key_exists",
@@ -152,19 +148,10 @@ pub(crate) fn pair_answer(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Res
         };
         ControlError::new(code, error.to_string())
     })?;
-    Ok(Answer::from_iter([("line".to_owned(), pairing.to_string().into())]))
+    Ok(pairing.to_string())
 }
 
-/// What the operator asks for, from a request to the process or to the files.
-pub(crate) fn requested(request: &Value) -> Result<CorrectionRequest, ControlError> {
-    let bad = |text: String| ControlError::new("bad_request", text);
-    let order = request.get("order").ok_or_else(|| bad("the request lacks `order`".to_owned()))?;
-    let order = CorrectionOrder::deserialize(order).map_err(|error| bad(error.to_string()))?;
-    order.checked(LOCAL_CHANNEL).map_err(|error| bad(error.to_string()))
-}
-
-/// The answer to `correct`, from the process or from the files.
-pub(crate) fn corrected(receipt: CorrectionReceipt) -> Result<Answer, ControlError> {
-    let told = told(receipt).map_err(|refused| ControlError::new(refused.code, refused.message))?;
-    Ok(told.1.as_object().cloned().unwrap_or_default())
+/// Checks an order that was made on this machine.
+pub(crate) fn checked(order: CorrectionOrder) -> Result<CorrectionRequest, ControlError> {
+    order.checked(LOCAL_CHANNEL).map_err(|error| ControlError::new("bad_request", error.to_string()))
 }

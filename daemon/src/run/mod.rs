@@ -1,45 +1,107 @@
-//! The process on one screen.
+//! The running daemon: everything that it is made of, and the order in which it starts and shuts down.
 
 mod commands;
-mod parts;
+mod core;
 mod routes;
 
-pub(crate) use commands::{corrected, pair_answer, requested};
-pub use parts::{RunError, STOP_WITHIN};
+pub(crate) use commands::{checked, pairing_line};
 pub use routes::Routes;
 
+use self::core::Recording;
 use crate::disk::DiskGauge;
 use crate::health::Health;
 use crate::ingest::Ingest;
-use crate::open::Opened;
+use crate::open::{OpenError, Opened};
 use crate::pair::Barn;
-use crate::prove::Prover;
 use crate::pulse::Pulse;
-use crate::recorder::{Recorder, RecorderSeams};
+use crate::recorder::{Recorder, RecorderSeams, WriterError};
 use crate::settings::Settings;
 use crate::status_line::status_line;
 use crate::tap::Tap;
 use commands::Commands;
-use futures::FutureExt as _;
 use herd::clock::{Clock, SystemClock};
 use herd::randomness::SystemRandomness;
-use parts::Parts;
-use service::control::{SOCKET_NAME, listen};
-use service::door::key_command::with_key_commands;
-use service::door::serve::{bind, serve};
+use herd::store::LocalError;
+use service::control::{ListenError, listen};
+use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
-use service::lifecycle::shutdown_on_signals;
+use service::lifecycle::{Exit, shutdown_on_signals};
+use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir};
 use service::supervisor::{Supervisor, Watchdog, attend, tell_opening};
+use service::verify::VerifyJobs;
+use std::io;
 use std::sync::Arc;
 
-/// Runs the barn until it is told to stop, or until a part of it ends. Needs a multi-threaded tokio runtime.
+/// Reason why the daemon could not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signals(#[source] io::Error),
+    /// The listener has no address.
+    #[error("cannot read the address of the listener: {0}")]
+    Address(#[source] io::Error),
+    /// The files could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The tokens in `local.redb` could not be read.
+    #[error(transparent)]
+    Tokens(#[from] LocalError),
+    /// The writer could not start, or ended.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// A radio could not be opened.
+    #[error("cannot open the radio `{radio}`: {source}")]
+    Radio {
+        /// Name of the radio.
+        radio: String,
+        /// Error of the radio.
+        #[source]
+        source: radio::OpenError,
+    },
+    /// The control socket failed.
+    #[error(transparent)]
+    Control(#[from] ListenError),
+    /// The HTTPS server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A part ended without a request.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// The shutdown took too long.
+    #[error(
+        "not all parts ended within {} ms of the request; every acknowledged payload is on disk",
+        SHUTDOWN_TIMEOUT.as_millis()
+    )]
+    ShutdownTimeout,
+}
+
+impl From<&RunError> for Exit {
+    fn from(error: &RunError) -> Self {
+        match error {
+            RunError::Open(error) => Self::from(error),
+            RunError::Control(error) => Self::from(error),
+            RunError::Serve(error) => Self::from(error),
+            RunError::Radio { .. } => Self::Usage,
+            RunError::Tokens(error) | RunError::Writer(WriterError::Local(error)) => Self::from(error),
+            // A restart opens the files again, which mends a failed commit.
+            RunError::Signals(_)
+            | RunError::Address(_)
+            | RunError::Writer(_)
+            | RunError::Part(_)
+            | RunError::ShutdownTimeout => Self::Failure,
+        }
+    }
+}
+
+/// Runs the daemon until the shutdown is requested, or one of its parts ends. Needs a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
-    let stop = shutdown_on_signals().map_err(RunError::Signals)?;
-    let stopping = stop.signal();
+    let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
+    let shutdown = trigger.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::of_process();
     let listener = bind(settings.listen)?;
-    let opened = match Opened::open_aloud(&settings, &*clock, tell_opening(supervisor.clone(), stopping.clone())) {
+    let opened = match Opened::open_aloud(&settings, &*clock, tell_opening(supervisor.clone(), shutdown.clone())) {
         Err(error) if error.is_broken_off() => {
             tracing::info!("stopped: {error}");
             return Ok(());
@@ -53,37 +115,40 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let disk = DiskGauge::of_directory(&settings.state_dir);
     let (recorder, writer) = Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local) })?;
-    let mut parts = Parts::new(stop, recorder.clone(), writer);
+    let mut recording = Recording::new(shutdown.clone(), recorder.clone(), writer);
+    let mut parts = Parts::new(trigger);
     let tap = Tap::default();
-    let radios = parts.start_radios(&settings, &clock, &tap)?;
+    let radios = recording.start_radios(&settings, &clock, &tap)?;
 
     let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios };
     let commands = Commands {
         barn: barn.clone(),
         reader: reader.clone(),
-        keys: keys.clone(),
+        keys,
         health: health.clone(),
         tap,
         identity: identity.clone(),
-        prover: Prover::new(reader.clone(), settings.state_dir.clone()),
+        verify_jobs: VerifyJobs::new(&settings.state_dir),
         recorder: recorder.clone(),
         clock: clock.clone(),
     };
-    let answer = with_key_commands(keys, commands.answerer());
-    let control = listen(&settings.state_dir.join(SOCKET_NAME), answer, stopping.clone())?;
-    parts.add("the control socket", control.map(Ok));
-    parts.add("the watch over the certificate", identity.clone().watch_files(stopping.clone()).map(Ok));
+    let socket = StateDir::new(&settings.state_dir).socket();
+    parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
+    parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
 
     let (pulse, line_of) = (Pulse::new(recorder.clone(), health.radios.clone()), health.clone());
     let reader_group = settings.reader_group.as_str().into();
-    let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: stopping.clone() };
+    let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: shutdown.clone() };
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens };
-    let serving = serve(listener, routes.router(), &identity, stopping.clone())?;
+    let serving = serve(listener, routes.router(), &identity, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
     let (status, silent) = (move || status_line(&line_of), move |within| pulse.clone().silent(within));
-    let attending = attend(supervisor, Watchdog::of_process(), status, silent, stopping.clone());
-    parts.add("the supervisor's attendance", attending.map(Ok));
+    parts.add_infallible("the supervisor", attend(supervisor, Watchdog::of_process(), status, silent, shutdown));
 
-    parts.run(stopping).await
+    let end = parts.run(recording).await;
+    end.cause?;
+    end.shutdown.unwrap_or(Err(RunError::ShutdownTimeout))?;
+    tracing::info!("stopped; every acknowledged payload is on disk");
+    Ok(())
 }

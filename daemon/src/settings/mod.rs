@@ -10,8 +10,9 @@ pub use radios::{RadioKind, RadioSettings};
 use crate::receive::Channel;
 use herd::decide::Rules;
 use serde::{Deserialize, Serialize};
-use service::logging::{LOG_FILES, LogLevel, is_log_file};
-use service::settings::{DurationSetting, Layers, SettingsError};
+use service::lifecycle::Exit;
+use service::logging::LogLevel;
+use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,47 +57,33 @@ pub struct Settings {
     pub log: LogLevel,
     /// A file that the log goes to as well.
     pub log_file: Option<PathBuf>,
-    /// The user's own certificate; without it one is made.
-    pub tls: Option<TlsSettings>,
+    /// The operator's own certificate.
+    pub tls: TlsSettings,
     /// The radios.
     pub radio: Vec<RadioSettings>,
 }
 
-/// A certificate and its key, in PEM.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSettings {
-    /// The chain, leaf first.
-    pub certificate: PathBuf,
-    /// The leaf's private key.
-    pub key: PathBuf,
-}
-
-/// Why settings were refused.
+/// Reason why the settings were refused.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    /// A layer could not be read, or holds what is no setting.
+pub enum BarnSettingsError {
+    /// A layer cannot be read, or a value is not allowed.
     #[error(transparent)]
-    Layers(#[from] SettingsError),
-    /// A value is out of its range.
-    #[error("the setting `{key}` is {value:?}, and allowed is {allowed}")]
-    Value {
-        /// The key, with its sections.
-        key: String,
-        /// What was set.
-        value: String,
-        /// What may be.
-        allowed: &'static str,
-    },
-    /// A radio's own settings refuse a value.
+    Settings(#[from] SettingsError),
+    /// A radio refuses its settings.
     #[error("the settings of `{radio}`: {source}")]
     Radio {
-        /// The radio's name.
+        /// Name of the radio.
         radio: String,
-        /// What is wrong.
+        /// Error of the radio.
         #[source]
         source: radio::SettingsError,
     },
+}
+
+impl From<&BarnSettingsError> for Exit {
+    fn from(_: &BarnSettingsError) -> Self {
+        Self::Usage
+    }
 }
 
 impl Default for Settings {
@@ -112,7 +99,7 @@ impl Default for Settings {
             rejections_per_hour,
             log: LogLevel::default(),
             log_file: None,
-            tls: None,
+            tls: TlsSettings::default(),
             radio: Vec::new(),
         }
     }
@@ -124,7 +111,7 @@ impl Settings {
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
         flags: toml::Table,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, BarnSettingsError> {
         let usual = Path::new(DEFAULT_FILE);
         let file = file.or_else(|| usual.exists().then_some(usual));
         let (env_prefix, ignore_prefixes, arrays) = (ENV_PREFIX, &[OTHERS_PREFIX][..], &["radio"][..]);
@@ -135,14 +122,14 @@ impl Settings {
     }
 
     /// Names the first value that is out of its range.
-    pub fn validate(&self) -> Result<(), Refused> {
-        let refuse = |key: &str, value: String, allowed| Err(Refused::Value { key: key.to_owned(), value, allowed });
-        if self.state_dir.as_os_str().is_empty() {
-            return refuse("state_dir", String::new(), "a directory");
-        }
+    pub fn validate(&self) -> Result<(), BarnSettingsError> {
+        check_state_dir(&self.state_dir)?;
+        check_log_file(self.log_file.as_deref())?;
+        self.tls.check()?;
+        let refuse = |key: &str, value: String, allowed| Err(SettingsError::value(key, value, allowed).into());
         let chars = self.site.chars().count();
         if !(1..=MAX_NAME_BYTES).contains(&chars) || self.site.chars().any(char::is_control) {
-            return refuse("site", self.site.clone(), "1 to 64 characters, none of them a control character");
+            return refuse("site", self.site.clone(), "1 to 64 characters without control characters");
         }
         if !is_name(&self.reader_group) {
             return refuse("reader_group", self.reader_group.clone(), NAMES);
@@ -155,9 +142,6 @@ impl Settings {
         }
         if !(1..=MOST_REJECTIONS_PER_HOUR).contains(&self.rejections_per_hour) {
             return refuse("rejections_per_hour", self.rejections_per_hour.to_string(), "1 to 1000000");
-        }
-        if let Some(path) = self.log_file.as_ref().filter(|path| !is_log_file(path)) {
-            return refuse("log_file", path.display().to_string(), LOG_FILES);
         }
         radios::validate(&self.radio)
     }

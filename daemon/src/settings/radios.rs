@@ -1,6 +1,6 @@
 //! The list `[[radio]]`.
 
-use super::{NAMES, Refused, is_name};
+use super::{BarnSettingsError, NAMES, is_name};
 use radio::{AnyRadio, OpenError, SerialSettings, SettingsError, SimulatedSettings, Sx127xSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -78,9 +78,9 @@ impl RadioSettings {
         breaches.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
-    fn validate(&self, name: &str, index: usize) -> Result<(), Refused> {
+    fn validate(&self, name: &str, index: usize) -> Result<(), BarnSettingsError> {
         let refuse = |key: &str, value: &str, allowed| {
-            Err(Refused::Value { key: format!("radio[{index}].{key}"), value: value.to_owned(), allowed })
+            Err(service::settings::SettingsError::value(format!("radio[{index}].{key}"), value, allowed).into())
         };
         if !is_name(name) {
             return refuse("name", name, NAMES);
@@ -91,15 +91,15 @@ impl RadioSettings {
         // A table that would do nothing is a mistake of the one who wrote it, and is said.
         match self.kind {
             kind if self.simulated.is_some() && kind != RadioKind::Simulated => {
-                refuse("simulated", "set", "nothing, unless `kind` is \"simulated\"")
+                refuse("simulated", "set", "left out unless `kind` is \"simulated\"")
             }
             kind if self.sx127x.is_some() && kind != RadioKind::Sx127x => {
-                refuse("sx127x", "set", "nothing, unless `kind` is \"sx127x\"")
+                refuse("sx127x", "set", "left out unless `kind` is \"sx127x\"")
             }
             kind if self.serial.is_some() && kind != RadioKind::Serial => {
-                refuse("serial", "set", "nothing, unless `kind` is \"serial\"")
+                refuse("serial", "set", "left out unless `kind` is \"serial\"")
             }
-            _ => self.validate_table().map_err(|source| Refused::Radio { radio: name.to_owned(), source }),
+            _ => self.validate_table().map_err(|source| BarnSettingsError::Radio { radio: name.to_owned(), source }),
         }
     }
 
@@ -110,14 +110,15 @@ impl RadioSettings {
     }
 }
 
-pub(super) fn validate(radios: &[RadioSettings]) -> Result<(), Refused> {
+pub(super) fn validate(radios: &[RadioSettings]) -> Result<(), BarnSettingsError> {
     let mut names = BTreeSet::new();
     for (index, radio) in radios.iter().enumerate() {
         let name = radio.name_at(index);
         radio.validate(&name, index)?;
         if !names.insert(name.clone()) {
-            let allowed = "a name of its own for each radio";
-            return Err(Refused::Value { key: format!("radio[{index}].name"), value: name, allowed });
+            let allowed = "unique among the radios";
+            let key = format!("radio[{index}].name");
+            return Err(service::settings::SettingsError::value(key, name, allowed).into());
         }
     }
     Ok(())

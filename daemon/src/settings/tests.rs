@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn load(file: &str, variables: &[(&str, &str)], flags: &str) -> Result<Settings, Refused> {
+fn load(file: &str, variables: &[(&str, &str)], flags: &str) -> Result<Settings, BarnSettingsError> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("herdlinxd.toml");
     std::fs::write(&path, file).unwrap();
@@ -62,7 +62,7 @@ fn sections() -> Vec<(String, String)> {
 fn the_sections_of_the_printed_file_can_be_taken_as_they_stand() {
     let sections = sections();
     let of = |name: &str| sections.iter().find(|(header, _)| header == name).unwrap().1.clone();
-    let tls = load(&format!("[tls]\n{}", of("[tls]")), &[], "").unwrap().tls.unwrap();
+    let tls = load(&format!("[tls]\n{}", of("[tls]")), &[], "").unwrap().tls.files().unwrap();
     assert_eq!(tls.key, Path::new("/etc/herdlinx/key.pem"));
     let radio = |kind: &str| {
         // What has no default is shown by an example.

@@ -1,9 +1,10 @@
 //! A barn in a directory of its own, and the process that runs it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
+use daemon::control::{BarnRequest, BarnResponse, BarnStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use service::control::{Answer, SOCKET_NAME, ask};
+use service::control::{SOCKET_NAME, ask};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -119,7 +120,7 @@ impl Barn {
         let mut process = self.spawned(command, Stdio::inherit());
         until("the process answers", || {
             assert_eq!(process.child.try_wait().unwrap(), None, "the process has ended");
-            ask(&process.socket(), &json!({"command": "status"})).is_ok()
+            ask(&process.socket(), &BarnRequest::Status).is_ok()
         });
         process.learn_address();
         process
@@ -152,15 +153,18 @@ impl Process<'_> {
 
     /// Asks the process where it listens.
     pub(crate) fn learn_address(&mut self) {
-        self.addr = self.status()["addr"].as_str().unwrap().parse().unwrap();
+        self.addr = self.status().listen;
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn status(&self) -> Answer {
-        ask(&self.socket(), &json!({"command": "status"})).unwrap()
+    pub(crate) fn status(&self) -> BarnStatus {
+        match ask(&self.socket(), &BarnRequest::Status).unwrap() {
+            BarnResponse::Status(status) => *status,
+            other => panic!("a status is not {other:?}"),
+        }
     }
 
     /// Sends a signal and waits for the end; gives the exit code, which a killed process has not.

@@ -17,7 +17,7 @@ fn a_log_file_gets_the_whole_log_and_the_next_start_goes_on_with_it() {
         assert_eq!(process.stop(Signal::TERM), Some(0));
         let log = read_to_string(&path).unwrap();
         assert_eq!(log.matches("listening over HTTPS").count(), starts, "{log}");
-        assert_eq!(log.matches("stopped: all that was answered as stored is stored").count(), starts, "{log}");
+        assert_eq!(log.matches("stopped; every acknowledged payload is on disk").count(), starts, "{log}");
     }
 }
 

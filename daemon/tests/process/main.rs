@@ -10,7 +10,7 @@ use barn::{Barn, text_of};
 use herd::pairing::Pairing;
 use rustix::process::Signal;
 use serde_json::json;
-use service::control::{SOCKET_NAME, ask};
+use service::control::SOCKET_NAME;
 use std::collections::HashSet;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
@@ -51,7 +51,7 @@ fn what_was_answered_as_stored_is_there_after_a_kill() {
     let proved = barn.output(&["verify"]);
     assert!(proved.status.success() && text_of(&proved).contains("301 changes"), "{proved:?}");
     let process = barn.start();
-    assert_eq!(process.status()["sequence"], 301);
+    assert_eq!(process.status().sequence.0, 301);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
@@ -67,7 +67,7 @@ fn a_stop_ends_the_process_although_peers_hang_and_loses_nothing_that_a_radio_he
         ("HERDLINX_RADIO__SIMULATED__LEDGER", ledger.to_str().unwrap()),
     ]);
     let _hanging: Vec<_> = (0..5).map(|_| TcpStream::connect(process.addr).unwrap()).collect();
-    barn::until("some packets are recorded", || process.status()["sequence"].as_u64() > Some(50));
+    barn::until("some packets are recorded", || process.status().sequence.0 > 50);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
     let store = barn.payloads();
@@ -92,7 +92,7 @@ fn a_correction_by_command_is_made_once_whether_or_not_the_process_runs() {
         let made = moves("k1", "P1");
         assert!(made.status.success() && text_of(&made).contains("change 3"), "{made:?}");
     }
-    assert_eq!(process.status()["sequence"], 3);
+    assert_eq!(process.status().sequence.0, 3);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
     assert!(moves("k2", "P2").status.success());
@@ -101,7 +101,7 @@ fn a_correction_by_command_is_made_once_whether_or_not_the_process_runs() {
     let told = ["fence broken", "J. Doe", "command line", "\"pen\":\"P2\""];
     assert!(told.iter().all(|told| text_of(&shown).contains(told)), "{shown:?}");
     let process = barn.start();
-    assert_eq!(process.status()["sequence"], 4);
+    assert_eq!(process.status().sequence.0, 4);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
@@ -132,12 +132,8 @@ fn whatever_was_answered_as_stored_while_the_process_was_stopping_is_stored() {
     let barn = Barn::new();
     let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
     let process = barn.start();
-    let answered = process.storm(
-        &key,
-        8,
-        || barn::until("fifty are stored", || process.status()["sequence"].as_u64() > Some(50)),
-        Signal::TERM,
-    );
+    let answered =
+        process.storm(&key, 8, || barn::until("fifty are stored", || process.status().sequence.0 > 50), Signal::TERM);
     assert_eq!(process.ended(), Some(0));
     let stored = barn.payloads();
     let kept: Vec<_> = answered.iter().filter(|(status, _)| *status == 201).collect();
@@ -217,8 +213,8 @@ fn a_radio_whose_script_is_over_does_not_end_the_process() {
         ("HERDLINX_RADIO__KIND", "simulated"),
         ("HERDLINX_RADIO__SIMULATED__SCRIPT", barn.path("script").to_str().unwrap()),
     ]);
-    barn::until("the script is over", || process.status()["radios"][0]["state"] == "ended");
-    assert_eq!(process.status()["sequence"], 2);
+    barn::until("the script is over", || process.status().radios[0].state == "ended");
+    assert_eq!(process.status().sequence.0, 2);
     assert_eq!(process.get("/api/remote/health").0, 200);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
@@ -228,10 +224,10 @@ fn the_status_says_who_and_where_the_process_is_and_secrets_are_for_their_owner(
     use std::os::unix::fs::PermissionsExt as _;
     let barn = Barn::new();
     let process = barn.start();
-    let status = ask(&barn.state_dir().join(SOCKET_NAME), &json!({"command": "status"})).unwrap();
-    assert_eq!(status["pid"], process.pid());
-    assert_eq!((&status["epoch"], &status["sequence"], &status["folded"]), (&json!(1), &json!(1), &json!(1)));
-    assert_eq!(status["digest"].as_str().unwrap().len(), 64);
+    let status = process.status();
+    assert_eq!(status.pid, process.pid());
+    assert_eq!((status.epoch.0, status.sequence.0, status.folded.0), (1, 1, 1));
+    assert_eq!(status.digest.to_string().len(), 64);
     for (file, mode) in [("", 0o700), ("local.redb", 0o600), ("control.sock", 0o600), ("tls/key.pem", 0o600)] {
         let found = std::fs::metadata(barn.state_dir().join(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{file}");

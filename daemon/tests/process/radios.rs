@@ -68,12 +68,12 @@ fn a_radio_that_cannot_be_opened_is_told_as_failing_while_the_others_are_heard()
     let process = barn.start_on(&file);
     let (status, health) = process.get("/api/remote/health");
     assert_eq!((status, &health["failing"]), (503, &json!(["gate"])));
-    until("packets of the other radio are kept", || process.status()["sequence"].as_u64() > Some(10));
-    let radios = process.status()["radios"].clone();
-    let why = radios[0]["why"].as_str().unwrap_or_default();
-    assert!(radios[0]["state"] == "failing" && why.contains("dtparam=spi=on"), "{radios}");
-    assert_eq!((&radios[1]["state"], &radios[1]["why"]), (&json!("listening"), &Value::Null));
-    assert_eq!(radios[1]["counts"]["malformed"], 0);
+    until("packets of the other radio are kept", || process.status().sequence.0 > 10);
+    let radios = process.status().radios;
+    let why = radios[0].why.as_deref().unwrap_or_default();
+    assert!(radios[0].state == "failing" && why.contains("dtparam=spi=on"), "{radios:?}");
+    assert_eq!((radios[1].state.as_str(), &radios[1].why), ("listening", &None));
+    assert_eq!(radios[1].counts.malformed, 0);
 
     let doctor = barn.output(&["--config", &file, "doctor"]);
     assert!(doctor.status.code() == Some(1) && text_of(&doctor).contains("FAIL gate: failing"), "{doctor:?}");
@@ -95,7 +95,7 @@ fn listen_prints_what_the_running_daemon_hears_until_it_is_told_to_stop() {
         let packet: Value = serde_json::from_str(line).unwrap();
         assert!(packet["channel"] == "alley" && packet["rssi_dbm"].is_i64() && packet["at"].is_string(), "{line}");
     }
-    assert!(said(&some).contains("gate, through the daemon that runs: failing"), "{}", said(&some));
+    assert!(said(&some).contains("gate, through the running daemon: failing"), "{}", said(&some));
     assert_eq!(barn.output(&listen(&["--radio", "pen"])).status.code(), Some(2));
 
     let mut listening = barn.begin(&listen(&[]));
@@ -145,8 +145,8 @@ fn a_serial_modem_is_heard_told_as_failing_while_it_is_unplugged_and_heard_again
     let file = barn.write_settings(&modem);
     let key = barn.secret(&["key", "add", "office", "--scope", "read"]);
     let process = barn.start_on(&file);
-    let state = || process.status()["radios"][0]["state"].clone();
-    let counts = || process.status()["radios"][0]["counts"].clone();
+    let state = || process.status().radios[0].state.clone();
+    let counts = || process.status().radios[0].counts;
     until("the modem that is not there fails", || state() == "failing");
     assert_eq!(process.get("/api/remote/health").1["failing"], json!(["chute"]));
 
@@ -158,16 +158,16 @@ fn a_serial_modem_is_heard_told_as_failing_while_it_is_unplugged_and_heard_again
     modem.writes(b"T1:LF2:UHF2\n");
     modem.writes(&overlong);
     modem.writes(b"\nhxb:LOT1:LF3:UHF3\n");
-    until("three payloads are kept", || process.status()["sequence"] == 4);
-    assert_eq!((&counts()["received"], &counts()["malformed"]), (&json!(3), &json!(1)));
+    until("three payloads are kept", || process.status().sequence.0 == 4);
+    assert_eq!((counts().received, counts().malformed), (3, 1));
 
     drop(modem);
     until("it is told as failing", || state() == "failing");
     let mut modem = Modem::plugged_in(&port);
     until("it is listened to again", || state() == "listening");
     modem.writes(b"hxb:LOT1:LF4:UHF4\n");
-    until("the next payload is kept", || process.status()["sequence"] == 5);
-    assert!(counts()["rebuilt"].as_u64() > Some(0), "{}", counts());
+    until("the next payload is kept", || process.status().sequence.0 == 5);
+    assert!(counts().rebuilt > 0, "{:?}", counts());
 
     let (_, payloads) = process.get_with(&key, "/api/remote/payloads");
     let texts: Vec<_> = payloads["data"].as_array().unwrap().iter().map(|payload| &payload["payload"]).collect();

@@ -3,11 +3,10 @@
 use super::{Budget, Failed, store};
 use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
 use anyhow::Context as _;
+use daemon::control::BarnStatus;
 use herd::position::{Digest, Position, Sequence};
 use herd::wire::{Acknowledgement, BlobKind, Page, blob_kind, from_blob, to_blob};
 use mirror::link::{HttpsChannel, HttpsLink, Trust};
-use serde_json::{Value, json};
-use service::control::Answer;
 use service::sync::link::{Link as _, LiveChannel as _, Opened};
 use service::sync::query::position_text;
 use std::path::Path;
@@ -59,7 +58,9 @@ impl Yard {
 
     /// Waits until the office shows all that the barn holds, and tells when it did. Both digests must be equal then.
     pub async fn await_equal(&mut self, budget: Budget) -> Result<Instant, Failed> {
-        let barn = standing_of(&Value::Object(self.barn.status()?))?;
+        let status = self.barn.status()?;
+        let BarnStatus { store, epoch, sequence, digest, folded, fold_digest, .. } = status;
+        let barn = Standing { position: Position { store, epoch, sequence, digest }, folded, fold_digest };
         loop {
             let office = self.office_standing()?;
             let now = Instant::now();
@@ -77,16 +78,14 @@ impl Yard {
 
     /// Where the copy stands that the office shows; none before there is one.
     pub fn office_standing(&self) -> Result<Option<Standing>, Failed> {
-        let status: Answer = self.office.status()?;
-        let site = status.get("sites").and_then(|sites| sites.get(0)).cloned().unwrap_or(Value::Null);
-        if let Some(why) = site.get("stopped_because").and_then(Value::as_str) {
+        let Some(site) = self.office.status()?.sites.into_iter().next() else { return Ok(None) };
+        if let Some(why) = site.stopped_because {
             anyhow::bail!("the office follows no more: {why}");
         }
-        let Some(position) = site.get("position").filter(|position| !position.is_null()) else { return Ok(None) };
-        let mut flat = site.clone();
-        let parts = position.as_object().context("a position is an object")?;
-        parts.iter().for_each(|(key, value)| flat[key] = value.clone());
-        standing_of(&flat).map(Some)
+        let (Some(position), Some(folded), Some(fold_digest)) = (site.position, site.folded, site.fold_digest) else {
+            return Ok(None);
+        };
+        Ok(Some(Standing { position, folded, fold_digest }))
     }
 
     /// A client that may post payloads at the barn.
@@ -131,20 +130,6 @@ pub struct Late {
 /// A first copy is shown once it is whole; one that is caught up shows how far it came.
 fn came(office: Option<Sequence>) -> String {
     office.map_or("shows no whole copy yet".to_owned(), |folded| format!("came to change {folded}"))
-}
-
-/// Reads it from the keys of a status.
-fn standing_of(status: &Value) -> Result<Standing, Failed> {
-    let position = json!({
-        "store": status["store"], "epoch": status["epoch"],
-        "sequence": status["sequence"], "digest": status["digest"],
-    });
-    let read = |what: &str| format!("the status has no readable {what}: {status}");
-    Ok(Standing {
-        position: serde_json::from_value(position).with_context(|| read("position"))?,
-        folded: serde_json::from_value(status["folded"].clone()).with_context(|| read("folded"))?,
-        fold_digest: serde_json::from_value(status["fold_digest"].clone()).with_context(|| read("fold_digest"))?,
-    })
 }
 
 /// A follower of the office, which learns of a change once the office's tables hold it.

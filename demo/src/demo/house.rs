@@ -110,10 +110,8 @@ impl House {
         self.barn.check()?;
         self.office.check()?;
         let status = block_in_place(|| self.barn.status())?;
-        let counts = &status["counts"];
-        let count = |key: &str| counts[key].as_u64().unwrap_or_default();
-        let barn_head = status["sequence"].as_u64().unwrap_or_default();
-        Ok(Look { heard: count("payloads"), kept: count("kept") + count("rejected"), barn_head })
+        let counts = status.counts;
+        Ok(Look { heard: counts.payloads, kept: counts.kept + counts.rejected, barn_head: status.sequence.0 })
     }
 
     /// Stops the barn, and starts it again without its chute. From then on its log grows no more, the radio's account
@@ -130,7 +128,7 @@ impl House {
     /// Duplicates of the chute, by the barn's own counter.
     pub(super) fn duplicates(&self) -> Result<u64, Failure> {
         let status = block_in_place(|| self.barn.status())?;
-        Ok(status["duplicates"][&self.chute]["count"].as_u64().unwrap_or_default())
+        Ok(status.duplicates.get(&self.chute).map(|duplicates| duplicates.count).unwrap_or_default())
     }
 
     /// Waits until the office holds what the barn holds and the follower has seen it. Whether both digests became
@@ -220,12 +218,12 @@ async fn follows(office: &Office) -> Result<(), Failure> {
     let deadline = Instant::now() + LIVE_WITHIN;
     loop {
         let status = block_in_place(|| office.status())?;
-        let site = &status["sites"][0];
-        if site["link"] == "live" {
+        let site = status.sites.first();
+        if site.is_some_and(|site| site.link == "live") {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            let why = format!(": it says {site}; look at the end of {}", office.log().display());
+            let why = format!(": it says {site:?}; look at the end of {}", office.log().display());
             return Err(Failure::Late { what: "the office to follow the barn", after: LIVE_WITHIN, why });
         }
         sleep(LOOK_AGAIN).await;

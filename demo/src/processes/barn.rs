@@ -1,15 +1,15 @@
 //! A barn.
 
-use super::process::{Kind, Process};
+use super::process::{Kind, Process, Side};
 use super::{ProcessError, Programs};
+use daemon::control::{BarnRequest, BarnResponse, BarnStatus};
 use service::door::certificate::IdentityFiles;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use toml::Table;
 
-const KIND: Kind =
-    Kind { what: "barn", settings_file: "herdlinxd.toml", program: Programs::daemon, address_key: "addr" };
+const KIND: Kind = Kind { what: "barn", settings_file: "herdlinxd.toml", program: Programs::daemon };
 
 /// What is set for a barn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,30 @@ impl Default for BarnSettings {
 /// Marks the process of a barn.
 #[derive(Debug)]
 pub struct BarnSide;
+
+impl Side for BarnSide {
+    type Request = BarnRequest;
+    type Status = BarnStatus;
+
+    fn status_request() -> BarnRequest {
+        BarnRequest::Status
+    }
+
+    fn status(response: BarnResponse) -> Option<BarnStatus> {
+        match response {
+            BarnResponse::Status(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    fn pid(status: &BarnStatus) -> u32 {
+        status.pid
+    }
+
+    fn listen(status: &BarnStatus) -> SocketAddr {
+        status.listen
+    }
+}
 
 /// `herdlinxd` in a state directory of its own.
 pub type Barn = Process<BarnSide>;

@@ -18,7 +18,7 @@ pub use error::ProcessError;
 pub use office::{Office, OfficeSettings, OfficeSide};
 pub use parts::Programs;
 pub use ports::free_port_or;
-pub use process::Process;
+pub use process::{Process, Side};
 pub use service::door::certificate::IdentityFiles;
 
 #[cfg(test)]

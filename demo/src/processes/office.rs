@@ -1,16 +1,16 @@
 //! An office.
 
-use super::process::{Kind, Process};
+use super::process::{Kind, Process, Side};
 use super::{ProcessError, Programs};
+use mirror::control::{OfficeRequest, OfficeResponse, OfficeStatus};
 use serde_json::Value;
 use service::door::certificate::IdentityFiles;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use toml::Table;
 
-const KIND: Kind =
-    Kind { what: "office", settings_file: "herdlinx-mirror.toml", program: Programs::mirror, address_key: "listen" };
+const KIND: Kind = Kind { what: "office", settings_file: "herdlinx-mirror.toml", program: Programs::mirror };
 
 /// What is set for an office.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,30 @@ impl Default for OfficeSettings {
 /// Marks the process of an office.
 #[derive(Debug)]
 pub struct OfficeSide;
+
+impl Side for OfficeSide {
+    type Request = OfficeRequest;
+    type Status = OfficeStatus;
+
+    fn status_request() -> OfficeRequest {
+        OfficeRequest::Status
+    }
+
+    fn status(response: OfficeResponse) -> Option<OfficeStatus> {
+        match response {
+            OfficeResponse::Status(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    fn pid(status: &OfficeStatus) -> u32 {
+        status.pid
+    }
+
+    fn listen(status: &OfficeStatus) -> SocketAddr {
+        status.listen
+    }
+}
 
 /// `herdlinx-mirror` in a state directory of its own.
 pub type Office = Process<OfficeSide>;

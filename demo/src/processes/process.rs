@@ -3,8 +3,7 @@
 
 use super::child::{LOOK_AGAIN, Running};
 use super::{Client, ProcessError, Programs};
-use serde_json::{Value, json};
-use service::control::{Answer, SOCKET_NAME, ask};
+use service::control::{Request, SOCKET_NAME, ask};
 use service::door::certificate::{Identity, IdentityFiles};
 use service::lifecycle::Exit;
 use std::fs::{self, DirBuilder, File};
@@ -31,8 +30,23 @@ pub(super) struct Kind {
     pub(super) what: &'static str,
     pub(super) settings_file: &'static str,
     pub(super) program: fn(&Programs) -> Command,
-    /// The key of the control socket's `status` that says where it listens.
-    pub(super) address_key: &'static str,
+}
+
+/// One of the two programs, as its tests talk to it.
+pub trait Side {
+    /// Requests of its control socket.
+    type Request: Request;
+    /// State of the running program.
+    type Status;
+
+    /// Returns the request for the state.
+    fn status_request() -> Self::Request;
+    /// Returns the state, or `None` if the response is another one.
+    fn status(response: <Self::Request as Request>::Response) -> Option<Self::Status>;
+    /// Returns the process id.
+    fn pid(status: &Self::Status) -> u32;
+    /// Returns the address of the HTTPS server.
+    fn listen(status: &Self::Status) -> SocketAddr;
 }
 
 /// A state directory, the settings in it, and, while it runs, one of the two programs on them. Ended when it is dropped.
@@ -49,7 +63,7 @@ pub struct Process<S> {
     running: Option<Running>,
 }
 
-impl<S> Process<S> {
+impl<S: Side> Process<S> {
     /// Makes the directory and writes the settings; `state_dir`, `listen` and `tls` are added to those given.
     pub(super) fn make(
         kind: Kind,
@@ -140,7 +154,7 @@ impl<S> Process<S> {
         let mut running = Running::spawn(command, what, self.log())?;
         let status = self.first_answer(&mut running).await?;
         self.running = Some(running);
-        self.keep_address(&status)
+        self.keep_address(S::listen(&status))
     }
 
     /// The same; where its port is taken by somebody else, it draws another one and keeps that.
@@ -156,7 +170,7 @@ impl<S> Process<S> {
         }
     }
 
-    async fn first_answer(&self, running: &mut Running) -> Result<Answer, ProcessError> {
+    async fn first_answer(&self, running: &mut Running) -> Result<S::Status, ProcessError> {
         let (what, log) = (self.kind.what, self.log());
         let deadline = Instant::now() + ANSWERS_WITHIN;
         while Instant::now() < deadline {
@@ -165,7 +179,7 @@ impl<S> Process<S> {
             }
             // An error is what there is until it listens: no socket, or one that an earlier process has left.
             if let Ok(status) = self.status()
-                && status.get("pid").and_then(Value::as_u64) == Some(running.pid().into())
+                && S::pid(&status) == running.pid()
             {
                 return Ok(status);
             }
@@ -175,10 +189,7 @@ impl<S> Process<S> {
     }
 
     /// A port that was drawn is the port from now on, so that others find the process after a restart.
-    fn keep_address(&mut self, status: &Answer) -> Result<(), ProcessError> {
-        let lacks = self.kind.address_key;
-        let address = status.get(lacks).and_then(Value::as_str).and_then(|text| text.parse().ok());
-        let address = address.ok_or(ProcessError::Incomplete { what: self.kind.what, lacks })?;
+    fn keep_address(&mut self, address: SocketAddr) -> Result<(), ProcessError> {
         if self.address != address {
             self.address = address;
             let path = self.settings_file();
@@ -187,9 +198,10 @@ impl<S> Process<S> {
         Ok(())
     }
 
-    /// What its control socket answers to `status`. Blocks for as long as that takes.
-    pub fn status(&self) -> Result<Answer, ProcessError> {
-        Ok(ask(&self.state_dir.join(SOCKET_NAME), &json!({"command": "status"}))?)
+    /// Asks the control socket for the state of the process. Blocks.
+    pub fn status(&self) -> Result<S::Status, ProcessError> {
+        let response = ask(&self.state_dir.join(SOCKET_NAME), &S::status_request())?;
+        S::status(response).ok_or(ProcessError::Incomplete { what: self.kind.what, lacks: "a status" })
     }
 
     /// Runs a command of its program, such as `["verify"]`, on its settings and gives what it printed. Blocks.

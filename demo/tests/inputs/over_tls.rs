@@ -44,7 +44,7 @@ impl Real {
 
     /// What a request could have left behind: where the log and the tables stand, what was counted, and the keys.
     fn traces(&self) -> Vec<String> {
-        let status = self.barn.status().unwrap();
+        let status = serde_json::to_value(self.barn.status().unwrap()).unwrap();
         let of_status = ["sequence", "digest", "folded", "fold_digest", "epoch", "counts", "duplicates", "failing"];
         let mut traces: Vec<String> = of_status.iter().map(|name| format!("{name}: {}", status[*name])).collect();
         traces.push(self.barn.run(&["key", "list"]).unwrap());

@@ -8,9 +8,10 @@ pub(crate) mod log;
 pub(crate) mod pages;
 pub(crate) mod shipped;
 
+use daemon::control::BarnStatus;
 use demo::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
 use log::KeptLog;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -82,20 +83,18 @@ impl Yard {
     /// Waits until the office holds all that the barn holds, and has made the same tables of it; gives the log.
     pub(crate) async fn copied(&self) -> KeptLog {
         let wanted = self.barn.status().unwrap();
-        let standing = |status: &Map<String, Value>| {
-            let names = ["store", "epoch", "sequence", "digest", "folded", "fold_digest"];
-            names.map(|name| status[name].clone())
-        };
+        let BarnStatus { store, epoch, sequence, digest, folded, fold_digest, .. } = &wanted;
+        let expected = [json!(store), json!(epoch), json!(sequence), json!(digest), json!(folded), json!(fold_digest)];
         until("the office to stand where the barn does", async || {
             let state = pages::json(&self.pages, "/api/sync/schema").await.ok()?["data"]["state"].take();
             let (at, folded) = (&state["position"], [&state["folded"], &state["fold_digest"]]);
             let found = ["store", "epoch", "sequence", "digest"].map(|name| at[name].clone());
             let found = [&found[..], &folded.map(Value::clone)].concat();
-            (found == standing(&wanted)).then_some(())
+            (found == expected).then_some(())
         })
         .await;
         let kept = KeptLog::fetch(&self.pages).await;
-        assert_eq!(json!(kept.end.digest), wanted["digest"], "the digest of what the office serves");
+        assert_eq!(kept.end.digest, wanted.digest, "the digest of what the office serves");
         kept
     }
 
@@ -106,8 +105,8 @@ impl Yard {
         assert_eq!(self.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.barn.log()));
         for proved in [self.barn.run(&["verify"]).unwrap(), self.office.run(&["verify", "barn"]).unwrap()] {
             assert!(proved.contains("equal, row by row"), "{proved}");
-            for digest in ["digest", "fold_digest"] {
-                assert!(proved.contains(status[digest].as_str().unwrap()), "{digest} {}: {proved}", status[digest]);
+            for digest in [status.digest, status.fold_digest] {
+                assert!(proved.contains(&digest.to_string()), "{digest}: {proved}");
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::fold::{KeyRange, Rows, decode};
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{Collisions, Table};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Number of event ids reused with other content after which a reader was probably replaced.
 pub const MIN_PROPOSAL_COLLISIONS: u64 = 5;
@@ -20,7 +20,7 @@ pub const MIN_PROPOSAL_COLLISIONS: u64 = 5;
 const MAX_ERAS_READ: usize = 1_000;
 
 /// Proposal of a new era for readers that seem to count from 1 again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReaderEraProposal {
     /// Readers that share event ids and lids.
     pub reader_group: String,

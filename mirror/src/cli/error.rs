@@ -1,90 +1,66 @@
-//! Why a command failed, and the number that it leaves.
+//! Errors of commands, and their exit codes.
 
 use crate::run::RunError;
-use crate::settings::BadSettings;
-use herd::store::StoreError;
 use service::control::{CommandError, OwnerError};
 use service::door::certificate::CertificateError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
-use service::show::PrintError;
+use service::settings::SettingsError;
+use service::verify::VerifyCommandError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a command failed.
+/// Reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The settings were refused.
     #[error(transparent)]
-    Settings(#[from] BadSettings),
-    /// The user's own certificate does not serve.
+    Settings(#[from] SettingsError),
+    /// The operator's certificate cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// `run` could not start or ended by itself.
+    /// `run` could not start, or ended by itself.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// `run` is not for whoever called it.
+    /// `run` was called by root on another user's files.
     #[error(transparent)]
     Owner(#[from] OwnerError),
-    /// Neither the process nor the files gave an answer.
+    /// Neither the process nor the files gave a response.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// A command about keys.
+    /// A command about keys failed.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
-    /// What was to be shown could not be printed.
+    /// The copy is damaged, or was not verified.
     #[error(transparent)]
-    Show(#[from] PrintError),
-    /// The authority's file is not there.
-    #[error("reading the authority's certificates in {}: {source}", path.display())]
+    Verify(#[from] VerifyCommandError),
+    /// The file of the authority cannot be found.
+    #[error("cannot read the authority's certificates in {}: {source}", path.display())]
     Authority {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The copy is damaged.
-    #[error("{0}")]
-    Damaged(String),
-    /// The copy could not be verified.
-    #[error("{0}")]
-    NotVerified(String),
-    /// The running process answered something else.
-    #[error("the answer lacks `{0}`; is the process of another version?")]
-    Incomplete(&'static str),
-    /// The line could not be read or the result not printed.
-    #[error("reading the line or printing the result: {0}")]
+    /// The line could not be read, or the result not printed.
+    #[error("cannot read the line or print the result: {0}")]
     Io(#[from] io::Error),
-    /// No threads.
-    #[error("starting the program's threads: {0}")]
+    /// The runtime could not start.
+    #[error("cannot start the program's threads: {0}")]
     Runtime(#[source] io::Error),
 }
 
 impl From<&CliError> for Exit {
     fn from(error: &CliError) -> Self {
         match error {
-            CliError::Settings(_) | CliError::Certificate(_) | CliError::Authority { .. } => Self::Usage,
+            CliError::Settings(error) => Self::from(error),
+            CliError::Certificate(_) | CliError::Authority { .. } => Self::Usage,
             CliError::Run(error) => Self::from(error),
             CliError::Owner(error) => Self::from(error),
-            CliError::Command(error) | CliError::Key(KeyCommandError::Command(error)) => of_command(error),
+            CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
-            CliError::Damaged(_) => Self::Damaged,
-            CliError::Show(_)
-            | CliError::NotVerified(_)
-            | CliError::Incomplete(_)
-            | CliError::Io(_)
-            | CliError::Runtime(_) => Self::Failure,
+            CliError::Verify(error) => Self::from(error),
+            CliError::Io(_) | CliError::Runtime(_) => Self::Failure,
         }
-    }
-}
-
-fn of_command(error: &CommandError) -> Exit {
-    match error {
-        CommandError::Failed(source) => match source.downcast_ref() {
-            Some(StoreError::Locked { .. }) => Exit::Locked,
-            Some(StoreError::DamagedLog { .. }) => Exit::Damaged,
-            _ => Exit::from(error),
-        },
-        other => Exit::from(other),
     }
 }

@@ -1,35 +1,31 @@
-//! Carrying commands out.
+//! Runs the commands.
 
-use super::tell::{tell_added, tell_removed, tell_verified};
 use super::{Cli, CliError, Command};
-use crate::commands::{Request, answer_directly, told_progress};
-use crate::run::{make_state_dir, run};
+use crate::commands::respond_from_files;
+use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
+use crate::run::run;
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::SiteFiles;
 use herd::clock::{Clock as _, SystemClock};
+use herd::pairing::MAX_LINE_BYTES;
 use herd::randomness::SystemRandomness;
 use herd::store::LocalFile;
-use serde_json::{Value, json};
-use service::control::{Answer, CommandError, ControlError, DirectError, or_direct, refuse_root_on};
-use service::door::certificate::{Identity, IdentityFiles};
+use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open, refuse_root_on};
+use service::door::certificate::Identity;
 use service::door::key_command::KeyCommand;
 use service::door::keys::KeyRing;
 use service::logging::{ServiceLog, start_logging, start_service_log};
-use service::show::print;
+use service::process::{StateDir, in_runtime};
+use service::verify::{VerifyState, verify_with};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-/// Tasks that block (a command's reading) may hold up the end of the runtime no longer than this.
-const RUNTIME_ENDS_WITHIN: Duration = Duration::from_millis(200);
-/// `verify` asks the running process so often how far it is, and says so that often.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
-/// The longest line that is read from standard input.
-const MAX_LINE_BYTES: u64 = herd::pairing::MAX_LINE_BYTES as u64 + 1;
+/// Maximum length of a line that is read from standard input, with its newline.
+const MAX_INPUT_BYTES: u64 = MAX_LINE_BYTES as u64 + 1;
 
 impl Cli {
-    pub(super) fn carry_out(self, out: &mut dyn Write) -> Result<(), CliError> {
+    pub(super) fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
         if let Command::Config = self.command {
             return Ok(out.write_all(DEFAULT_FILE.as_bytes())?);
         }
@@ -38,123 +34,160 @@ impl Cli {
             Command::Config => {}
             Command::Run => {
                 refuse_root_on(&settings.state_dir)?;
-                run_until_told(settings)?;
+                run_until_shutdown(settings)?;
             }
             Command::Check => check(&settings, out)?,
             Command::Add { line, name, ca, addresses } => {
-                let (line, authority) = (given_line(line)?, ca.map(absolute).transpose()?);
-                tell_added(&ask(&settings, &Request::Add { line, name, authority, addresses })?, out)?;
+                let (line, authority) = (read_line(line)?, ca.map(absolute).transpose()?);
+                let request = OfficeRequest::Add { line, name, authority, addresses };
+                let OfficeResponse::Paired(paired) = send(&settings, &request)? else { return Err(unexpected()) };
+                print_paired(&paired, out)?;
             }
-            Command::Remove { site } => tell_removed(&ask(&settings, &Request::Remove { site })?, out)?,
-            Command::Status => status(&settings, out)?,
+            Command::Remove { site } => {
+                let request = OfficeRequest::Remove { site: site.clone() };
+                let OfficeResponse::Removed { moved_to } = send(&settings, &request)? else { return Err(unexpected()) };
+                print_removed(&site, moved_to.as_deref(), out)?;
+            }
+            Command::Status => print_status(&settings, out)?,
             Command::Key(command) => {
-                let makes = matches!(command, KeyCommand::Add { .. });
-                command.run(&settings.control_socket(), || open_keys(&settings, makes), out)?;
+                let creates = matches!(command, KeyCommand::Add { .. });
+                let socket = StateDir::new(&settings.state_dir).socket();
+                command.run::<OfficeRequest>(&socket, || open_keys(&settings, creates), out)?;
             }
-            Command::Show { asked, site } => {
-                let answer = ask(&settings, &Request::Show { site, asked: asked.clone() })?;
-                print(&asked, &answer, out, &mut io::stderr())?;
+            Command::Show { request: shown, site } => {
+                let request = OfficeRequest::Show { site, request: shown.clone() };
+                let OfficeResponse::Shown(response) = send(&settings, &request)? else { return Err(unexpected()) };
+                shown.print(&response, out, &mut io::stderr())?;
             }
             Command::Resync { site } => {
-                let answer = ask(&settings, &Request::Resync { site: site.clone() })?;
-                let copy = answer.get("copy").and_then(Value::as_str).ok_or(CliError::Incomplete("copy"))?;
-                writeln!(out, "`{site}` is copied anew into {copy}; what is shown stays until that is whole.")?;
+                let request = OfficeRequest::Resync { site: site.clone() };
+                let OfficeResponse::CopyStarted { copy } = send(&settings, &request)? else { return Err(unexpected()) };
+                writeln!(out, "Copying `{site}` into {copy}; the current copy is shown until that is complete.")?;
             }
-            Command::Verify { site } => verify(&settings, &site, out)?,
+            Command::Verify { site } => {
+                start_logging();
+                verify_with(|start, progress| verify(&settings, &site, start, progress), out)?;
+            }
         }
         Ok(out.flush()?)
     }
 }
 
-fn run_until_told(settings: Settings) -> Result<(), CliError> {
+fn unexpected() -> CliError {
+    CommandError::UnexpectedResponse.into()
+}
+
+fn run_until_shutdown(settings: Settings) -> Result<(), CliError> {
     let Settings { log, log_file, .. } = &settings;
-    // Each site has a name of its own.
+    // Entries name their site themselves.
     let log = ServiceLog { program: "herdlinx-mirror", site: None, level: *log, file: log_file.as_deref() };
     start_service_log(&log);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(CliError::Runtime)?;
-    let result = runtime.block_on(run(settings));
-    runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
-    Ok(result?)
+    Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
 }
 
 fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    if let (Some(certificate), Some(key)) = (&settings.tls.certificate, &settings.tls.key) {
-        Identity::load(IdentityFiles { certificate: certificate.clone(), key: key.clone() })?;
+    if let Some(files) = settings.tls.files() {
+        Identity::load(files)?;
     }
     Ok(writeln!(out, "The settings are good.")?)
 }
 
-/// Only the process itself knows. The files are left alone: whoever waits for a start by asking again and again must
-/// not hold them when it comes.
-fn status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    let answer = service::control::ask(&settings.control_socket(), &json!({"command": "status"}));
-    let answer = answer.map_err(CommandError::Ask)?;
-    Ok(writeln!(out, "{:#}", Value::Object(answer))?)
+/// Prints the state of the running process.
+///
+/// The files are left alone: a script that waits for the start by asking again and again must not hold them then.
+fn print_status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
+    let socket = StateDir::new(&settings.state_dir).socket();
+    let OfficeResponse::Status(status) = ask(&socket, &OfficeRequest::Status).map_err(CommandError::Ask)? else {
+        return Err(unexpected());
+    };
+    Ok(writeln!(out, "{:#}", serde_json::to_value(&status).map_err(io::Error::from)?)?)
 }
 
-/// Through the running process, or on the files.
-fn ask(settings: &Settings, request: &Request) -> Result<Answer, CliError> {
-    let crossing = serde_json::to_value(request).map_err(|error| CliError::Io(error.into()))?;
-    let mut progress = progress_to_stderr();
-    Ok(or_direct(&settings.control_socket(), &crossing, || {
-        let makes = matches!(request, Request::Add { .. });
-        let files = SiteFiles::new(open_local(settings, makes)?, &settings.state_dir);
+/// Asks the running mirror, or finds the response in the files.
+fn send(settings: &Settings, request: &OfficeRequest) -> Result<OfficeResponse, CommandError> {
+    send_with_progress(settings, request, &mut |_| {})
+}
+
+fn send_with_progress(
+    settings: &Settings,
+    request: &OfficeRequest,
+    progress: &mut dyn FnMut(String),
+) -> Result<OfficeResponse, CommandError> {
+    let creates = matches!(request, OfficeRequest::Add { .. });
+    ask_or_open(&StateDir::new(&settings.state_dir).socket(), request, || {
+        let files = SiteFiles::new(open_local(settings, creates)?, &settings.state_dir);
         let now_us = SystemClock::default().read().received_at_us;
-        answer_directly(&files, &settings.state_dir, now_us, request, &mut |at| progress(&told_progress(at)))
-    })?)
+        respond_from_files(&files, &settings.state_dir, now_us, request.clone(), progress)
+    })
 }
 
-/// Pairing and keys come before the first start as often as after it, so these may make the files; a question must not.
-fn open_local(settings: &Settings, makes: bool) -> Result<LocalFile, DirectError> {
-    let path = settings.local_file();
-    if makes {
-        make_state_dir(&settings.state_dir).map_err(DirectError::failed)?;
-    } else if !path.exists() {
+fn verify(
+    settings: &Settings,
+    site: &str,
+    start: bool,
+    progress: &mut dyn FnMut(String),
+) -> Result<VerifyState, CommandError> {
+    let request = OfficeRequest::Verify { site: site.to_owned(), start };
+    match send_with_progress(settings, &request, progress)? {
+        OfficeResponse::Verify(state) => Ok(state),
+        _ => Err(CommandError::UnexpectedResponse),
+    }
+}
+
+/// Opens `local.redb`. Pairing and keys may come before the first start, so they may create it; a question must not.
+fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
+    let directory = StateDir::new(&settings.state_dir);
+    if creates {
+        directory.create().map_err(DirectError::failed)?;
+    } else if !directory.local_file().exists() {
         let place = settings.state_dir.display();
-        let message = format!("there is no office in {place}: look at `state_dir`, or pair a barn with `add`");
+        let message = format!("there is no office in {place}: check `state_dir`, or pair a barn with `add`");
         return Err(ControlError::new("no_office", message).into());
     }
-    Ok(LocalFile::open(path)?)
+    Ok(directory.open_local()?)
 }
 
-fn open_keys(settings: &Settings, makes: bool) -> Result<KeyRing, DirectError> {
+fn open_keys(settings: &Settings, creates: bool) -> Result<KeyRing, DirectError> {
     let clock = Arc::new(SystemClock::default());
-    KeyRing::load(open_local(settings, makes)?, clock, SystemRandomness).map_err(DirectError::failed)
+    KeyRing::load(open_local(settings, creates)?, clock, SystemRandomness).map_err(DirectError::failed)
 }
 
-fn given_line(line: String) -> Result<String, CliError> {
+/// Returns the pairing line, from standard input if the argument is `-`.
+fn read_line(line: String) -> Result<String, CliError> {
     if line != "-" {
         return Ok(line);
     }
     let mut read = String::new();
-    io::BufRead::read_line(&mut io::Read::take(io::stdin().lock(), MAX_LINE_BYTES), &mut read)?;
+    io::BufRead::read_line(&mut io::Read::take(io::stdin().lock(), MAX_INPUT_BYTES), &mut read)?;
     Ok(read)
 }
 
-/// The running process has another working directory.
+/// Makes a path absolute: the running process has another working directory.
 fn absolute(path: PathBuf) -> Result<PathBuf, CliError> {
     path.canonicalize().map_err(|source| CliError::Authority { path, source })
 }
 
-fn verify(settings: &Settings, site: &str, out: &mut dyn Write) -> Result<(), CliError> {
-    start_logging();
-    let request = |begin| Request::Verify { site: site.to_owned(), begin };
-    let mut progress = progress_to_stderr();
-    let mut answer = ask(settings, &request(true))?;
-    while answer.get("done") == Some(&json!(false)) {
-        progress(&Value::Object(answer));
-        std::thread::sleep(PROGRESS_EVERY / 4);
-        answer = ask(settings, &request(false))?;
+fn print_paired(paired: &PairedResponse, out: &mut dyn Write) -> io::Result<()> {
+    let PairedResponse { site, is_new, changed, addresses, trust, unusable } = paired;
+    for address in unusable {
+        writeln!(out, "Skipped: {address}.")?;
     }
-    tell_verified(&answer, out)
+    match (is_new, changed.as_slice()) {
+        (true, _) => {
+            let addresses = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            writeln!(out, "Paired with `{site}` at {addresses}, trusting {trust}.")
+        }
+        (false, []) => writeln!(out, "`{site}` was paired with this line before; nothing changed."),
+        (false, changed) => writeln!(out, "`{site}` was paired before; it now uses the new {}.", changed.join(", ")),
+    }
 }
 
-fn progress_to_stderr() -> impl FnMut(&Value) {
-    let mut said = Instant::now();
-    move |at| {
-        if said.elapsed() >= PROGRESS_EVERY {
-            said = Instant::now();
-            eprintln!("{}: {} of {}", at["phase"].as_str().unwrap_or_default(), at["finished"], at["of"]);
+fn print_removed(site: &str, moved_to: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
+    match moved_to {
+        Some(place) => {
+            writeln!(out, "Removed `{site}`. Its copy is in {}; delete it when you like.", place.display())?;
         }
+        None => writeln!(out, "Removed `{site}`. There was no copy of it.")?,
     }
+    writeln!(out, "Its key is still valid at the barn: revoke it there with `herdlinxd key revoke`.")
 }

@@ -2,144 +2,118 @@
 
 mod error;
 mod exec;
-mod tell;
 
 pub use error::CliError;
 
 use crate::link::Address;
-use crate::settings::{BadSettings, DEFAULT_PATH, Settings};
+use crate::settings::{DEFAULT_PATH, Settings};
 use crate::sites::SiteName;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use service::door::key_command::KeyCommand;
-use service::lifecycle::Exit;
-use service::settings::environment;
+use service::process::{self, SettingFlags};
+use service::settings::{SettingsError, environment};
 use service::show::ShowRequest;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
-A first day:
-  herdlinx-mirror config > mirror.toml              every setting with its default; change what you like
-  herdlinx-mirror --config mirror.toml check        says what is wrong with it
-  herdlinx-mirror --config mirror.toml run          follows and shows until it is stopped
-  herdlinx-mirror --config mirror.toml add '<line>' pairs with the barn whose `herdlinxd pair` printed the line
-Then look at https://localhost:5000 on this machine.
+Getting started:
+  herdlinx-mirror config > mirror.toml              write a settings file, then edit it
+  herdlinx-mirror --config mirror.toml check        validate it
+  herdlinx-mirror --config mirror.toml add '<line>' pair with a barn: the line that `herdlinxd pair` printed
+  herdlinx-mirror --config mirror.toml run          start following, and serve the pages
+Then open https://localhost:5000 on this machine.
 
-All commands work while the mirror runs and while it does not; `status` needs it to run.
-Settings come from the file, above it HERDLINX_MIRROR_* in the environment (HERDLINX_MIRROR_LISTEN=127.0.0.1:5000),
-above that flags.
-Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 the address or socket is
-taken, 5 nobody answers, 6 the files are in use, 7 refused.";
+Every command works whether or not the mirror is running, except `status`, which needs it.
+Precedence: flags, then HERDLINX_MIRROR_* environment variables (HERDLINX_MIRROR_LISTEN=127.0.0.1:5000), then the
+settings file.
+Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 address or socket taken,
+5 no process or peer answers, 6 files in use, 7 request refused.";
 
 const ABOUT: &str =
-    "The office of HerdLinx: keeps a live copy of each barn and shows it, whether or not the barn can be reached";
+    "HerdLinx office mirror: keeps a live copy of each barn and serves it, whether or not the barn can be reached";
 
-/// The command line as it is read.
+/// Arguments of the program.
 #[derive(Parser)]
 #[command(name = "herdlinx-mirror", version, about = ABOUT, long_about = None, after_help = AFTER_HELP)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
-    #[arg(long, global = true, value_name = "FILE", help = format!("The settings [default: {DEFAULT_PATH}, if it is there]"))]
+    #[arg(long, global = true, value_name = "FILE", help = format!("Settings file [default: {DEFAULT_PATH}, if it exists]"))]
     config: Option<PathBuf>,
-    /// Set `state_dir`, above file and environment
-    #[arg(long, global = true, value_name = "DIRECTORY")]
-    state_dir: Option<PathBuf>,
-    /// Set `listen`, above file and environment
-    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
-    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    flags: SettingFlags,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Follow the paired barns and show them until SIGTERM or Ctrl-C; logs to stderr
+    /// Follow the paired barns and serve their copies until SIGTERM or Ctrl-C (logs to stderr)
     Run,
-    /// Say what is wrong with the settings, and start nothing
+    /// Validate the settings without starting anything
     Check,
-    /// Print every setting with its default and range, as a file to begin with
+    /// Print a commented settings file with every default and range
     Config,
-    /// Pair with a barn: give the line that `herdlinxd pair` printed there
+    /// Pair with a barn, using the line that `herdlinxd pair` printed there
     Add {
         /// The line, in quotes; `-` reads it from standard input, where no other user can see it
         line: String,
-        /// A name for the barn at this office [default: the barn's own]
+        /// Name of the barn at this office [default: the barn's own]
         #[arg(long)]
         name: Option<SiteName>,
-        /// Trust certificates signed by the authority in this PEM file, instead of the key that the line names; the
-        /// service's user must be able to read it, each time that it connects
+        /// Trust certificates signed by the authority in this PEM file instead of the key in the line; the service's
+        /// user must be able to read it at each connection
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
-        /// Find the barn here instead of where the line says; may be given more than once
+        /// Address of the barn instead of those in the line; may be repeated
         #[arg(long = "address", value_name = "HOST:PORT")]
         addresses: Vec<Address>,
     },
     /// Forget a barn and its key; its copy is moved aside, not deleted
     Remove {
-        /// Its name at this office
+        /// Name of the barn at this office
         site: String,
     },
-    /// Say where the running mirror listens and how its sites are, as JSON
+    /// Print the state of the running mirror and its sites as JSON
     Status,
-    /// Make, take away and list the keys of programs and of mirrors behind this one
+    /// Add, list and revoke the keys of programs, and of mirrors that follow this one
     #[command(subcommand)]
     Key(KeyCommand),
-    /// Show what a copy holds
+    /// Print what a copy holds
     Show {
         #[command(subcommand)]
-        asked: ShowRequest,
-        /// Of this site [default: the only one]
+        request: ShowRequest,
+        /// Name of the barn at this office [default: the only one]
         #[arg(long, global = true)]
         site: Option<String>,
     },
-    /// Copy a barn anew beside the copy that is shown, and swap when it is whole
+    /// Copy a barn again from the start; the current copy is shown until the new one is complete
     Resync {
-        /// Its name at this office
+        /// Name of the barn at this office
         site: String,
     },
-    /// Prove a copy: recompute the chain of its log, fold the tables again, compare row by row
+    /// Check a copy against its digests
     Verify {
-        /// Its name at this office
+        /// Name of the barn at this office
         site: String,
     },
 }
 
-/// The command line as it is described: for manual pages and completions.
+/// Returns the definition of the command line, for manual pages and completions.
 pub fn described() -> clap::Command {
     Cli::command()
 }
 
-/// Does what the arguments ask for; the first is the program's name. Prints results to stdout, all else to stderr.
+/// Runs the command that the arguments name; the first argument is the program. Prints results to stdout, and all else
+/// to stderr.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
-        Err(told) => {
-            let printed = told.print();
-            let exit = if told.use_stderr() { Exit::Usage } else { Exit::Success };
-            return printed.map_or(Exit::Failure, |()| exit).into();
-        }
-    };
-    match cli.carry_out(&mut std::io::stdout().lock()) {
-        Ok(()) => Exit::Success.into(),
-        Err(error) => {
-            eprintln!("herdlinx-mirror: {error}");
-            Exit::from(&error).into()
-        }
-    }
+    process::main_with(args, |cli: Cli, out| cli.run(out))
 }
 
 impl Cli {
-    fn settings(&self) -> Result<Settings, BadSettings> {
-        let mut flags = toml::Table::new();
-        if let Some(directory) = &self.state_dir {
-            flags.insert("state_dir".to_owned(), directory.to_string_lossy().into_owned().into());
-        }
-        if let Some(address) = self.listen {
-            flags.insert("listen".to_owned(), address.to_string().into());
-        }
-        Settings::load(self.config.as_deref(), environment(), flags)
+    fn settings(&self) -> Result<Settings, SettingsError> {
+        Settings::load(self.config.as_deref(), environment(), self.flags.layer())
     }
 }
 

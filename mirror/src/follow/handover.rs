@@ -4,6 +4,7 @@
 //! the disk; a simulated world runs it as a task beside everything else.
 
 use herd::store::{Applied, ApplyError, Reader, RunOfChanges, Store, StoreError};
+use service::process::WorkerThread;
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -92,16 +93,10 @@ pub fn on_this_task(store: Store) -> (StoreHandle, impl Future<Output = Result<(
     (StoreHandle { reader: store.reader(), queue }, write_loop(store, jobs))
 }
 
-/// The writer on an OS thread of its own. The receiver tells how it ended; a closed one that it panicked.
-pub fn on_thread(store: Store) -> std::io::Result<(StoreHandle, oneshot::Receiver<Result<(), StoreError>>)> {
+/// Starts the writer on an OS thread of its own.
+pub fn on_thread(store: Store) -> std::io::Result<(StoreHandle, WorkerThread<Result<(), StoreError>>)> {
     let (handle, writing) = on_this_task(store);
-    let (ended, end) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    std::thread::Builder::new().name("copy-writer".to_owned()).spawn(move || {
-        // Nobody listens any more only where the process is ending.
-        let _ = ended.send(runtime.block_on(writing));
-    })?;
-    Ok((handle, end))
+    Ok((handle, WorkerThread::spawn("copy-writer", writing)?))
 }
 
 async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {

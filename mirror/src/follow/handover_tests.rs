@@ -66,7 +66,7 @@ async fn probes_do_not_keep_the_tables_from_being_made_durable() {
 #[tokio::test]
 async fn a_writer_whose_commit_never_returns_does_not_answer_and_does_again_when_it_does() {
     let disk = MemoryDisk::default();
-    let (handle, ended) = on_thread(replica(&disk)).unwrap();
+    let (handle, mut thread) = on_thread(replica(&disk)).unwrap();
     let source = source();
     let held = disk.hold_syncs(LOG_FILE).expect("a copy has a log");
     let applying = handle.begin_apply(page(&source, &handle)).await.unwrap();
@@ -77,5 +77,5 @@ async fn a_writer_whose_commit_never_returns_does_not_answer_and_does_again_when
     asked.await;
     assert!(applying.await.unwrap().is_ok());
     drop(handle);
-    ended.await.unwrap().unwrap();
+    thread.join().await.unwrap().unwrap();
 }

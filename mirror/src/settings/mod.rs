@@ -1,8 +1,8 @@
 //! The settings of the mirror: a file, the environment above it, the command line above both.
 
 use serde::Deserialize;
-use service::logging::{LOG_FILES, LogLevel, is_log_file};
-use service::settings::{DurationSetting, Layers, SettingsError};
+use service::logging::LogLevel;
+use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,16 +35,6 @@ pub struct Settings {
     pub tls: TlsSettings,
 }
 
-/// The certificate and key of the user's own: both or neither.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TlsSettings {
-    /// The chain, PEM.
-    pub certificate: Option<PathBuf>,
-    /// The private key, PEM.
-    pub key: Option<PathBuf>,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -58,29 +48,13 @@ impl Default for Settings {
     }
 }
 
-/// Why the settings do not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSettings {
-    /// A layer does not read.
-    #[error(transparent)]
-    Layers(#[from] SettingsError),
-    /// A value is outside of its range.
-    #[error("the setting `{key}` {why}")]
-    Range {
-        /// Which.
-        key: &'static str,
-        /// What is wrong.
-        why: String,
-    },
-}
-
 impl Settings {
     /// Reads all layers. A file that is named must be there; [`DEFAULT_PATH`] need not.
     pub fn load(
         file: Option<&Path>,
         vars: impl Iterator<Item = (String, String)>,
         flags: Table,
-    ) -> Result<Self, BadSettings> {
+    ) -> Result<Self, SettingsError> {
         let fallback = Path::new(DEFAULT_PATH);
         let file = file.or_else(|| fallback.exists().then_some(fallback));
         let layers = Layers { file, env_prefix: ENV_PREFIX, ignore_prefixes: &[], arrays: &[], flags };
@@ -89,33 +63,15 @@ impl Settings {
         Ok(settings)
     }
 
-    fn validate(&self) -> Result<(), BadSettings> {
-        let [least, most] = SYNC_INTERVAL;
-        if !(least..=most).contains(&self.sync_interval.get()) {
-            let why = format!("is {}, and must be from 1s to 1h", self.sync_interval);
-            return Err(BadSettings::Range { key: "sync_interval", why });
-        }
-        if self.tls.certificate.is_some() != self.tls.key.is_some() {
-            let why = "needs both `certificate` and `key`, or neither".to_owned();
-            return Err(BadSettings::Range { key: "tls", why });
-        }
-        if self.state_dir.as_os_str().is_empty() {
-            return Err(BadSettings::Range { key: "state_dir", why: "is empty".to_owned() });
-        }
-        if self.log_file.as_ref().is_some_and(|path| !is_log_file(path)) {
-            return Err(BadSettings::Range { key: "log_file", why: format!("must be {LOG_FILES}") });
+    fn validate(&self) -> Result<(), SettingsError> {
+        check_state_dir(&self.state_dir)?;
+        check_log_file(self.log_file.as_deref())?;
+        self.tls.check()?;
+        let [min, max] = SYNC_INTERVAL;
+        if !(min..=max).contains(&self.sync_interval.get()) {
+            return Err(SettingsError::value("sync_interval", self.sync_interval.to_string(), "\"1s\" to \"1h\""));
         }
         Ok(())
-    }
-
-    /// What is never replicated.
-    pub fn local_file(&self) -> PathBuf {
-        self.state_dir.join("local.redb")
-    }
-
-    /// Where the running process takes commands.
-    pub fn control_socket(&self) -> PathBuf {
-        self.state_dir.join(service::control::SOCKET_NAME)
     }
 }
 
@@ -123,7 +79,7 @@ impl Settings {
 mod tests {
     use super::*;
 
-    fn load(file: &str, vars: &[(&str, &str)]) -> Result<Settings, BadSettings> {
+    fn load(file: &str, vars: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let written = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(written.path(), file).unwrap();
         let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

@@ -11,6 +11,7 @@ use herd::clock::Clock;
 use herd::position::StoreId;
 use herd::store::{Directory, Opening, Reader, Store, StoreError};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
+use service::process::WorkerThread;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,7 @@ enum NotOpened {
 struct Copy {
     number: CopyNumber,
     handle: StoreHandle,
-    ended: oneshot::Receiver<Result<(), StoreError>>,
+    thread: WorkerThread<Result<(), StoreError>>,
     /// Whether it is the one that is shown. Another one is being built.
     whole: bool,
 }
@@ -164,7 +165,7 @@ impl Following {
 
     fn written(&self, opened: Opened) -> Option<Copy> {
         let Opened { number, store, whole, shown } = opened;
-        let (handle, ended) = match follow::on_thread(store) {
+        let (handle, thread) = match follow::on_thread(store) {
             Ok(started) => started,
             Err(error) => return self.not_opened(&error.into()),
         };
@@ -178,7 +179,7 @@ impl Following {
                 state.shown = shown.or(state.shown.take());
             }
         });
-        Some(Copy { number, handle, ended, whole })
+        Some(Copy { number, handle, thread, whole })
     }
 
     /// Follows the barn into `copy` until something else is to be done. A copy that becomes whole meanwhile is
@@ -259,10 +260,10 @@ impl Following {
 
     async fn writer_failed(&self, copy: Option<Copy>) -> WriterFailed {
         let why = match copy {
-            Some(Copy { ended, .. }) => match ended.await {
-                Ok(Err(error)) => error.to_string(),
-                Ok(Ok(())) => "its writer ended without being told".to_owned(),
-                Err(_) => "its writer's thread ended by a panic".to_owned(),
+            Some(Copy { mut thread, .. }) => match thread.join().await {
+                Some(Err(error)) => error.to_string(),
+                Some(Ok(())) => "its writer ended without a request".to_owned(),
+                None => "its writer panicked".to_owned(),
             },
             None => "it has no writer".to_owned(),
         };
@@ -270,13 +271,13 @@ impl Following {
     }
 
     async fn end(&self, copy: Copy) {
-        let Copy { handle, ended, .. } = copy;
+        let Copy { handle, mut thread, .. } = copy;
         drop(handle);
-        match timeout(SETTLING, ended).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::warn!(%error, "the tables could not be settled"),
-            Ok(Err(_)) => tracing::error!("the writer's thread ended by a panic"),
-            Err(_) => tracing::warn!("the writer is still busy; its tables are folded again"),
+        match timeout(SETTLING, thread.join()).await {
+            Ok(Some(Ok(()))) => {}
+            Ok(Some(Err(error))) => tracing::warn!(%error, "failed to flush the tables"),
+            Ok(None) => tracing::error!("the writer panicked"),
+            Err(_) => tracing::warn!("the writer is still busy; the next start folds its tables again"),
         }
     }
 }

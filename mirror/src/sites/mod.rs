@@ -16,3 +16,4 @@ pub use metrics::OfficeMetrics;
 pub use name::{MAX_NAME_CHARS, NoName, SiteName};
 pub use register::{AddOptions, Added, MAX_SITES, Outcome, Register, Site, SitesError};
 pub use running::{CommandFailed, Sites};
+pub use status::SiteSummary;

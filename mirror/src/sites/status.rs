@@ -5,9 +5,43 @@ use super::shown::{Shown, SiteState};
 use crate::follow::{self, FollowStatus};
 use crate::pages::{HeardDuplicates, LinkState, Office, SiteStatus};
 use herd::clock::iso_utc;
+use herd::position::{Digest, Position, Sequence};
 use herd::store::{Head, Reader, grouped};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// A site as the `status` command prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SiteSummary {
+    /// Its name.
+    pub name: String,
+    /// True if it is followed, or about to be.
+    pub running: bool,
+    /// State of the link to the barn, in a word.
+    pub link: String,
+    /// Head of the copy that is shown.
+    pub position: Option<Position>,
+    /// Last change in its tables.
+    pub folded: Option<Sequence>,
+    /// Fold digest after that change.
+    pub fold_digest: Option<Digest>,
+    /// Head of the barn, as it last reported.
+    pub barn_head: Option<u64>,
+    /// Changes that the copy is behind the barn.
+    pub lag_changes: Option<u64>,
+    /// Time of the barn's last report, ISO 8601 in UTC.
+    pub barn_heard_at: Option<String>,
+    /// Last error of the link.
+    pub last_error: Option<String>,
+    /// Result of the last comparison of fold digests with the barn.
+    pub digest_equal: Option<bool>,
+    /// Reason why replication is stopped until an operator decides.
+    pub stopped_because: Option<String>,
+    /// Reason why the tables do not follow the log.
+    pub blocked: Option<String>,
+    /// Changes copied and changes in total, while a copy is made.
+    pub copied: Option<(u64, u64)>,
+}
 
 impl Office for Sites {
     fn sites(&self) -> Vec<String> {
@@ -33,27 +67,28 @@ impl Sites {
         shown.iter().map(|shown| words(shown, self.sync_interval())).collect::<Vec<_>>().join("; ")
     }
 
-    /// A site in the answer of the `status` command.
-    pub fn summary(&self, site: &str) -> Option<Value> {
+    /// Returns a site as the `status` command prints it.
+    pub fn summary(&self, site: &str) -> Option<SiteSummary> {
         let shown = self.shown(site)?;
         let status = site_status(&shown, self.sync_interval());
         let head = shown.state().shown.map(|reader| reader.head());
-        Some(json!({
-            "name": status.name,
-            "running": status.running,
-            "link": status.link.as_str(),
-            "position": status.head,
-            "folded": head.as_ref().map(|head| head.folded),
-            "fold_digest": head.as_ref().map(|head| head.fold_digest),
-            "barn_head": status.barn_head,
-            "lag_changes": status.lag_changes,
-            "barn_heard_at": status.barn_heard_at_us.map(iso_utc),
-            "last_error": shown.follow_status().last_error,
-            "digest_equal": shown.follow_status().digest_equal,
-            "stopped_because": status.stopped_because,
-            "blocked": status.blocked,
-            "copied": status.copied,
-        }))
+        let follow = shown.follow_status();
+        Some(SiteSummary {
+            name: status.name,
+            running: status.running,
+            link: status.link.as_str().to_owned(),
+            position: status.head,
+            folded: head.as_ref().map(|head| head.folded),
+            fold_digest: head.as_ref().map(|head| head.fold_digest),
+            barn_head: status.barn_head,
+            lag_changes: status.lag_changes,
+            barn_heard_at: status.barn_heard_at_us.map(iso_utc),
+            last_error: follow.last_error,
+            digest_equal: follow.digest_equal,
+            stopped_because: status.stopped_because,
+            blocked: status.blocked,
+            copied: status.copied,
+        })
     }
 }
 
@@ -136,7 +171,7 @@ fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::sites::shown::OpeningStep;
-    use herd::position::{Sequence, StoreId};
+    use herd::position::StoreId;
     use herd::store::{MemoryDisk, Store};
     use herd::wire::BarnHead;
     use tokio::sync::watch;

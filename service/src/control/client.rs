@@ -1,77 +1,91 @@
-//! The command's side of the socket.
+//! The client side of the socket.
 
 use super::place::Place;
 use super::{
-    ANSWER_TIMEOUT, Answer, ControlError, MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, WRITE_TIMEOUT,
-    read_answer,
+    ControlError, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, WRITE_TIMEOUT,
+    decode_response,
 };
+use crate::lifecycle::Exit;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use serde_json::Value;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longer than the other side may take for all it does, so that it is the other side that says what went wrong.
-const ASK_TIMEOUT: Duration =
-    REQUEST_TIMEOUT.saturating_add(ANSWER_TIMEOUT).saturating_add(WRITE_TIMEOUT).saturating_add(Duration::from_secs(1));
+/// Longer than all timeouts of the server together, so that the server is the one that says what went wrong.
+const ASK_TIMEOUT: Duration = REQUEST_TIMEOUT
+    .saturating_add(RESPONSE_TIMEOUT)
+    .saturating_add(WRITE_TIMEOUT)
+    .saturating_add(Duration::from_secs(1));
 
-/// Why there is no answer.
+/// Reason why a request has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// There is no socket, or nobody listens on it: the process does not run.
-    #[error("nobody answers at {}; the process does not run, or has another state directory", path.display())]
-    NobodyHome {
+    /// There is no socket, or nobody listens on it.
+    #[error("no process answers at {}: it is not running, or has another state directory", path.display())]
+    NotRunning {
         /// The socket.
         path: PathBuf,
     },
-    /// Somebody is there and does not answer in time, or not at all.
-    #[error("asking at {}: {source}; look whether the process is stuck", path.display())]
-    NoAnswer {
+    /// The process does not answer in time, or not at all.
+    #[error("no response at {}: {source}; check whether the process is stuck", path.display())]
+    NoResponse {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// What came back is no answer.
-    #[error("asking at {}: what came back is no answer; is the process of another version?", path.display())]
-    NotAnAnswer {
+    /// The response cannot be read.
+    #[error("the response at {} cannot be read: is the running process another version?", path.display())]
+    Unreadable {
         /// The socket.
         path: PathBuf,
     },
-    /// The request is too long to send.
+    /// The request is too long, or cannot be encoded.
     #[error("the request is longer than {MAX_REQUEST_BYTES} bytes")]
     TooLong,
-    /// The process said no.
+    /// The process refused the request.
     #[error(transparent)]
     Refused(#[from] ControlError),
 }
 
-/// Sends `request` to the process that listens at `path` and waits for its answer, at most about 16 s. Blocks.
-pub fn ask(path: &Path, request: &Value) -> Result<Answer, AskError> {
-    let line = format!("{request}\n");
+impl From<&AskError> for Exit {
+    fn from(error: &AskError) -> Self {
+        match error {
+            AskError::Refused(_) => Self::Refused,
+            AskError::NotRunning { .. }
+            | AskError::NoResponse { .. }
+            | AskError::Unreadable { .. }
+            | AskError::TooLong => Self::NoPeer,
+        }
+    }
+}
+
+/// Sends `request` to the process that listens at `path` and waits for its response, at most about 16 s. Blocks.
+pub fn ask<Q: Request>(path: &Path, request: &Q) -> Result<Q::Response, AskError> {
+    let line = serde_json::to_string(request).map_err(|_| AskError::TooLong)? + "\n";
     if line.len() > MAX_REQUEST_BYTES {
         return Err(AskError::TooLong);
     }
-    let no_answer = |source| AskError::NoAnswer { path: path.into(), source };
+    let no_response = |source| AskError::NoResponse { path: path.into(), source };
     let mut stream = connect(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NobodyHome { path: path.into() },
-        _ => no_answer(source),
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NotRunning { path: path.into() },
+        _ => no_response(source),
     })?;
-    stream.write_all(line.as_bytes()).map_err(no_answer)?;
-    let mut answer = Vec::new();
-    let bound = MAX_ANSWER_BYTES as u64 + 1;
-    BufReader::new(stream).take(bound).read_until(b'\n', &mut answer).map_err(no_answer)?;
-    if answer.is_empty() {
-        return Err(no_answer(ErrorKind::UnexpectedEof.into()));
+    stream.write_all(line.as_bytes()).map_err(no_response)?;
+    let mut response = Vec::new();
+    let limit = MAX_RESPONSE_BYTES as u64 + 1;
+    BufReader::new(stream).take(limit).read_until(b'\n', &mut response).map_err(no_response)?;
+    if response.is_empty() {
+        return Err(no_response(ErrorKind::UnexpectedEof.into()));
     }
-    let result = read_answer(&answer).ok_or_else(|| AskError::NotAnAnswer { path: path.into() })?;
+    let result = decode_response(&response).ok_or_else(|| AskError::Unreadable { path: path.into() })?;
     Ok(result?)
 }
 
-/// Connects with time-outs set beforehand: connecting to a socket whose queue is full waits, too.
+/// Connects with timeouts that are set beforehand: connecting waits too while the socket's queue is full.
 fn connect(path: &Path) -> io::Result<UnixStream> {
     let place = Place::of(path)?;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
@@ -79,18 +93,18 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     set_socket_timeout(&socket, Timeout::Recv, Some(ASK_TIMEOUT))?;
     match rustix::net::connect(&socket, &place.address) {
         Ok(()) => Ok(UnixStream::from(socket)),
-        // What the kernel says when the time-out for sending passes while the queue stays full.
+        // The kernel's error if the send timeout passes while the queue is full.
         Err(Errno::AGAIN) => Err(ErrorKind::TimedOut.into()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Whether somebody listens at `path`.
-pub(super) fn is_answered(path: &Path) -> io::Result<bool> {
+/// Returns true if a process listens at `path`.
+pub(super) fn is_listening(path: &Path) -> io::Result<bool> {
     match connect(path) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(false),
-        // A full queue is somebody's.
+        // A full queue belongs to a process.
         Err(error) if error.kind() == ErrorKind::TimedOut => Ok(true),
         Err(error) => Err(error),
     }

@@ -1,11 +1,11 @@
-//! How a command reaches the process that runs: one JSON line to a socket in its state directory, one line back.
+//! Commands reach the running process through a socket in its state directory: one line of JSON there, one line back.
 //!
-//! A request is `{"command":"...", ...}`, at most [`MAX_REQUEST_BYTES`]; an answer is `{"ok":true, ...}` or
-//! `{"ok":false,"error":"<code>","message":"..."}`. One connection carries one of each. The socket has mode 0600:
-//! who can open it is the process's own user or root, and needs no further key.
+//! Each program has one enum of requests and one of responses ([`Request::Response`]); both cross the socket as their
+//! serde form. One connection carries one of each. The socket has mode 0600: only the process's own user and root can
+//! open it, so no further key is needed.
 //!
-//! A command whose process does not run works on the files itself, which is why [`or_direct`] gives both ways one
-//! form of answer.
+//! If the process does not run, a command works on the files itself. [`ask_or_open`] gives both ways one response
+//! type. Another way into running state (signals, watched files) was rejected: it is later, and it cannot answer.
 
 mod client;
 mod direct;
@@ -14,104 +14,113 @@ mod place;
 mod server;
 
 pub use client::{AskError, ask};
-pub use direct::{CommandError, DirectError, LOCKED_PATIENCE, LOCKED_RETRY, or_direct};
+pub use direct::{CommandError, DirectError, FilesError, LOCKED_RETRY, LOCKED_TIMEOUT, ask_or_open};
 pub use owner::{OwnerError, refuse_root_on};
-pub use server::{Answerer, ListenError, answerer, listen};
+pub use server::{Handler, ListenError, handler, listen};
 
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The socket's name in the state directory.
+/// Name of the socket in the state directory.
 pub const SOCKET_NAME: &str = "control.sock";
 
-/// Longest request, its newline included.
+/// Maximum length of a request, with its newline.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
-/// Longest answer, its newline included: a list of all keys fits many times.
-pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+/// Maximum length of a response, with its newline. A list of all keys fits many times.
+pub const MAX_RESPONSE_BYTES: usize = 1024 * 1024;
 
-/// Connections at one time; more wait in the kernel's queue.
+/// Maximum number of connections at one time; more wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 16;
 
-/// A whole request must be there by then.
+/// Time in which a whole request must arrive.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The answer must be found by then. What is under way is dropped, so work that must not stop half-way belongs on a
-/// task or a blocking thread of its own.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time in which the response must be found.
+///
+/// What is under way is dropped then, so work that must not stop half-way belongs on a task or a blocking thread of
+/// its own.
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The answer must be taken by then.
+/// Time in which the peer must take what is written.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What an answer holds beside `ok`.
-pub type Answer = Map<String, Value>;
+/// The requests of one program.
+pub trait Request: Serialize + DeserializeOwned + Send + 'static {
+    /// The responses to them.
+    type Response: Serialize + DeserializeOwned + Send + 'static;
+}
 
-/// A request that was understood and refused, or not understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A request that was refused, or could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct ControlError {
-    /// The word programs decide on.
-    pub error: String,
-    /// The sentence people read.
+    /// Stable word for programs.
+    pub code: String,
+    /// Sentence for people.
     pub message: String,
 }
 
 impl ControlError {
-    /// With both texts.
-    pub fn new(error: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { error: error.into(), message: message.into() }
+    /// Creates an error from its code and message.
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
     }
 
-    /// `unknown_command`: nobody here knows the request's command.
-    pub fn unknown_command(request: &Value) -> Self {
-        let command = request.get("command").and_then(Value::as_str).unwrap_or_default();
-        let shown: String = command.chars().take(64).collect();
-        Self::new("unknown_command", format!("this process has no command `{shown}`; is it of the same version?"))
+    /// Creates the error of a request that failed for no fault of its own (`failed`).
+    pub fn failed(error: impl std::fmt::Display) -> Self {
+        Self::new("failed", error.to_string())
     }
 }
 
-/// The line that tells of a result.
-fn answer_line(result: Result<Answer, ControlError>) -> String {
-    let body = match result {
-        Ok(mut answer) => {
-            answer.insert("ok".into(), true.into());
-            answer
-        }
-        Err(ControlError { error, message }) => Map::from_iter([
-            ("ok".to_owned(), false.into()),
-            ("error".to_owned(), error.into()),
-            ("message".to_owned(), message.into()),
-        ]),
+/// A response as it crosses the socket.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Envelope<R> {
+    Ok(R),
+    Error(ControlError),
+}
+
+/// Encodes a result as one line. A result that is too long becomes an error that says so.
+fn encode_response<R: Serialize>(result: Result<R, ControlError>) -> String {
+    let envelope = match result {
+        Ok(response) => Envelope::Ok(response),
+        Err(error) => Envelope::Error(error),
     };
-    let line = format!("{}\n", Value::Object(body));
-    if line.len() <= MAX_ANSWER_BYTES {
-        return line;
+    match serde_json::to_string(&envelope) {
+        Ok(line) if line.len() < MAX_RESPONSE_BYTES => line + "\n",
+        Ok(_) => {
+            let message = format!("the response is longer than {MAX_RESPONSE_BYTES} bytes; ask for less of it");
+            encode_response::<()>(Err(ControlError::new("response_too_long", message)))
+        }
+        Err(error) => encode_response::<()>(Err(ControlError::failed(error))),
     }
-    let message = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes; ask for less of it");
-    answer_line(Err(ControlError::new("answer_too_long", message)))
 }
 
-/// The result that a line tells of; `None` if it is no answer.
-fn read_answer(line: &[u8]) -> Option<Result<Answer, ControlError>> {
-    let Value::Object(mut body) = serde_json::from_slice(line).ok()? else { return None };
-    if body.remove("ok")?.as_bool()? {
-        return Some(Ok(body));
+/// Decodes a line of [`encode_response`]. Returns `None` if it is not one.
+fn decode_response<R: DeserializeOwned>(line: &[u8]) -> Option<Result<R, ControlError>> {
+    match serde_json::from_slice(line).ok()? {
+        Envelope::Ok(response) => Some(Ok(response)),
+        Envelope::Error(error) => Some(Err(error)),
     }
-    let text = |key: &str| body.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(Err(ControlError::new(text("error")?, text("message")?)))
 }
 
-/// The request on a line: an object with a command.
-fn read_request(line: &[u8]) -> Result<Value, ControlError> {
-    let bad = |message: String| ControlError::new("bad_request", message);
+/// Decodes a request.
+///
+/// The error does not quote it: a request may hold a key.
+fn decode_request<Q: DeserializeOwned>(line: &[u8]) -> Result<Q, ControlError> {
+    let bad = |message: String| Err(ControlError::new("bad_request", message));
     if !line.ends_with(b"\n") {
-        return Err(bad(format!("a request is one line of at most {MAX_REQUEST_BYTES} bytes")));
+        return bad(format!("a request is one line of at most {MAX_REQUEST_BYTES} bytes"));
     }
-    let request: Value = serde_json::from_slice(line).map_err(|error| bad(format!("a request is JSON: {error}")))?;
-    if request.get("command").is_none_or(|command| !command.is_string()) {
-        return Err(bad("a request is an object with a text `command`".to_owned()));
+    match serde_json::from_slice(line) {
+        Ok(request) => Ok(request),
+        Err(error) if error.is_data() => {
+            bad("the running process does not know this request; is it another version?".to_owned())
+        }
+        Err(error) => bad(format!("the request is not JSON: line {}, column {}", error.line(), error.column())),
     }
-    Ok(request)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! Root works on the files of a state directory as the user whom they belong to, and runs nothing on them itself.
+//! Root works on the files of a state directory as their owner, and does not run the service on them.
 //!
-//! A service has a user of its own. What root made in its directory as root, that service could not open at its next
-//! start; and a link that this user laid there must not lead root anywhere.
+//! A service has a user of its own, and could not open at its next start what root creates as root. Nor may a symbolic
+//! link that this user planted lead root anywhere. So a command of root's becomes the owner first, and `run` as root
+//! on another user's files is refused.
 
+use crate::lifecycle::Exit;
 use rustix::fs::{Gid, Uid};
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -12,21 +14,21 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Why root could not become the owner of the files.
+/// Reason why root could not become the owner of the files.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerError {
-    /// The directory could not be looked at.
-    #[error("asking whom {} belongs to: {source}", path.display())]
+    /// The owner is unknown.
+    #[error("cannot read the owner of {}: {source}", path.display())]
     Unknown {
         /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// A process that stays would be root's, and what it makes too.
+    /// The service would run as root, and what it creates would belong to root.
     #[error(
-        "{} belongs to user {uid}, and what root writes there its service could not open: start the service \
-         (systemctl start), or run this as that user (sudo -u '#{uid}'), or give a `state_dir` of root's",
+        "{} belongs to user {uid}, whose service cannot open what root creates there: start the service \
+         (systemctl start), or run this as that user (sudo -u '#{uid}'), or set a `state_dir` that belongs to root",
         path.display()
     )]
     RunByRoot {
@@ -35,31 +37,42 @@ pub enum OwnerError {
         /// Its owner.
         uid: u32,
     },
-    /// The system said no.
-    #[error("becoming user {uid}, whom {} belongs to: {errno}; run the command as that user", path.display())]
+    /// The operating system refused.
+    #[error("cannot become user {uid}, the owner of {}: {errno}; run the command as that user", path.display())]
     Refused {
         /// The directory.
         path: PathBuf,
         /// Its owner.
         uid: u32,
-        /// What the system said.
+        /// Error of the operating system.
         errno: Errno,
     },
 }
 
-/// Where root calls and `directory` belongs to another user, this thread is that user from now on, without further
-/// groups. There is no way back, and other threads stay what they are: call it before there are any.
+impl From<&OwnerError> for Exit {
+    fn from(error: &OwnerError) -> Self {
+        match error {
+            OwnerError::RunByRoot { .. } => Self::Usage,
+            OwnerError::Unknown { .. } | OwnerError::Refused { .. } => Self::Failure,
+        }
+    }
+}
+
+/// Makes this thread the owner of `directory`, without further groups, if the caller is root and the owner is not.
+///
+/// There is no way back, and other threads stay root: call it before there are any.
 pub(super) fn become_owner_of(directory: &Path) -> Result<(), OwnerError> {
     let Some((uid, gid)) = other_owner(directory)? else { return Ok(()) };
-    // The user comes last: it may not change groups.
+    // The user comes last: other users cannot change groups.
     set_thread_groups(&[])
         .and_then(|()| set_thread_res_gid(gid, gid, gid))
         .and_then(|()| set_thread_res_uid(uid, uid, uid))
         .map_err(|errno| OwnerError::Refused { path: directory.into(), uid: uid.as_raw(), errno })
 }
 
-/// Refuses a process that would run as root on the files of another user: it would need that user's groups for its
-/// devices, and have no limits of its unit's.
+/// Refuses to run as root on the files of another user.
+///
+/// Becoming that user would not do: the process needs its groups for devices, and the limits of its unit.
 pub fn refuse_root_on(directory: &Path) -> Result<(), OwnerError> {
     match other_owner(directory)? {
         None => Ok(()),
@@ -67,14 +80,14 @@ pub fn refuse_root_on(directory: &Path) -> Result<(), OwnerError> {
     }
 }
 
-/// Where root calls, whom the directory belongs to, if that is somebody else.
+/// Returns the owner of the directory, if the caller is root and the owner is not.
 fn other_owner(directory: &Path) -> Result<Option<(Uid, Gid)>, OwnerError> {
     if !geteuid().is_root() {
         return Ok(None);
     }
     let found = match metadata(directory) {
         Ok(found) => found,
-        // Whoever makes it owns it. A service manager gives it to the service's user at the first start.
+        // Its creator will own it; a service manager hands it to the service's user at the first start.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(OwnerError::Unknown { path: directory.into(), source }),
     };
@@ -88,17 +101,17 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, chown};
 
-    /// Nobody in particular.
+    /// A user that no system has.
     const STRANGER: u32 = 54_321;
 
-    /// A directory of that owner's, and who owns a file that root made in it.
+    /// Creates a file as root in a directory of `owner`, and returns the owner of the file.
     fn owner_of_a_new_file_in_a_directory_of(owner: u32) -> u32 {
         let place = tempfile::tempdir().unwrap();
         fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
         let directory = place.path().join("state");
         fs::create_dir(&directory).unwrap();
         chown(&directory, Some(owner), Some(owner)).unwrap();
-        // The change of user ends with its thread.
+        // The thread is the user, so the change ends with it.
         let made = std::thread::spawn(move || {
             become_owner_of(&directory).unwrap();
             let file = directory.join("made");
@@ -109,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn what_root_makes_in_the_directory_of_another_user_is_that_users() {
+    fn root_creates_files_as_the_owner_of_the_directory() {
         if !geteuid().is_root() {
-            println!("SKIPPED: only root can be shown to become another user");
+            println!("SKIPPED: only root can become another user");
             return;
         }
         assert_eq!(owner_of_a_new_file_in_a_directory_of(STRANGER), STRANGER);
@@ -119,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn root_runs_nothing_on_the_files_of_another_user() {
+    fn root_does_not_run_on_the_files_of_another_user() {
         if !geteuid().is_root() {
             println!("SKIPPED: only root can give a directory away");
             return;
@@ -132,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_nobodys() {
+    fn a_missing_directory_has_no_owner() {
         let place = tempfile::tempdir().unwrap();
         refuse_root_on(&place.path().join("none")).unwrap();
         become_owner_of(&place.path().join("none")).unwrap();

@@ -1,7 +1,6 @@
-//! Names for sockets in deep directories.
+//! Addresses of sockets in deep directories.
 //!
-//! The kernel takes at most 107 bytes of a socket's path (`unix(7)`); a longer one goes through the open directory's
-//! name in `/proc/self/fd`.
+//! A socket's path has at most 107 bytes (`unix(7)`). A longer one goes through `/proc/self/fd` of its directory.
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::SocketAddrUnix;
@@ -9,10 +8,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// `sun_path` less its final zero byte.
+/// Length of `sun_path` without its final zero byte.
 const MAX_PATH_BYTES: usize = 107;
 
-/// A socket's address; keeps the directory open while a short name through it is in use.
+/// Address of a socket. Keeps the directory open while a short name through it is in use.
 pub(super) struct Place {
     pub(super) path: PathBuf,
     pub(super) address: SocketAddrUnix,

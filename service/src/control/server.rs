@@ -1,16 +1,15 @@
-//! The running process's side of the socket.
+//! The server side of the socket, in the running process.
 
-use super::client::is_answered;
+use super::client::is_listening;
 use super::place::Place;
 use super::{
-    ANSWER_TIMEOUT, Answer, ControlError, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, WRITE_TIMEOUT,
-    answer_line, read_request,
+    ControlError, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, WRITE_TIMEOUT,
+    decode_request, encode_response,
 };
-use crate::lifecycle::Shutdown;
+use crate::lifecycle::{Exit, Shutdown};
 use futures::future::BoxFuture;
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use serde_json::Value;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -21,69 +20,80 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Connections that the kernel keeps while all places are taken.
+/// Connections that the kernel queues while all places are taken.
 const BACKLOG: i32 = 64;
 
-/// After a failed accept (no file descriptors left) the next one waits so long instead of spinning.
+/// Pause after a failed accept (no file descriptors left), instead of spinning.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// Finds the answer to a request.
-pub type Answerer = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<Answer, ControlError>> + Send + Sync>;
+/// Responds to requests.
+pub type Handler<Q> =
+    Arc<dyn Fn(Q) -> BoxFuture<'static, Result<<Q as Request>::Response, ControlError>> + Send + Sync>;
 
-/// An [`Answerer`] out of an asynchronous function.
-pub fn answerer<F, R>(answer: F) -> Answerer
+/// Creates a [`Handler`] from an asynchronous function.
+pub fn handler<Q, F, R>(respond: F) -> Handler<Q>
 where
-    F: Fn(Value) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Answer, ControlError>> + Send + 'static,
+    Q: Request,
+    F: Fn(Q) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Q::Response, ControlError>> + Send + 'static,
 {
-    Arc::new(move |request| Box::pin(answer(request)))
+    Arc::new(move |request| Box::pin(respond(request)))
 }
 
-/// Why the process cannot listen to commands.
+/// Reason why the process cannot listen for commands.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Somebody listens there already.
-    #[error("{} is answered by another process; stop it, or give this one another state directory", path.display())]
+    /// Another process listens there.
+    #[error("another process answers at {}; stop it, or give this one another state directory", path.display())]
     Taken {
         /// The socket.
         path: PathBuf,
     },
-    /// Something else lies in the socket's place.
-    #[error("{} is no socket; move it away", path.display())]
+    /// The path is not a socket.
+    #[error("{} is not a socket; move it away", path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,
     },
-    /// The system refused.
-    #[error("listening at {}: {source}; check that the directory exists and belongs to this user", path.display())]
+    /// The operating system refused.
+    #[error("cannot listen at {}: {source}; check that the directory exists and belongs to this user", path.display())]
     Io {
         /// The socket.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
-/// Takes the socket at `path`, over a stale one that nobody answers, and returns what then serves it: a future that
-/// ends when `shutdown` says true or its sender is gone, and removes the socket. Needs a tokio runtime.
-pub fn listen(
+impl From<&ListenError> for Exit {
+    fn from(_: &ListenError) -> Self {
+        Self::CannotListen
+    }
+}
+
+/// Takes the socket at `path`, replacing a stale one, and returns the future that serves it.
+///
+/// The future ends with the shutdown and then removes the socket. Needs a tokio runtime.
+pub fn listen<Q: Request>(
     path: &Path,
-    answer: Answerer,
+    handler: Handler<Q>,
     shutdown: Shutdown,
 ) -> Result<impl Future<Output = ()> + Send + 'static, ListenError> {
     let io_error = |source| ListenError::Io { path: path.into(), source };
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => return Err(ListenError::NotASocket { path: path.into() }),
-        Ok(_) if is_answered(path).map_err(io_error)? => return Err(ListenError::Taken { path: path.into() }),
+        Ok(_) if is_listening(path).map_err(io_error)? => return Err(ListenError::Taken { path: path.into() }),
         _ => {}
     }
     let listener = bind(path).map_err(io_error)?;
-    let own = Own::at(path).map_err(io_error)?;
-    Ok(serve(listener, own, answer, shutdown))
+    let socket = SocketFile::at(path).map_err(io_error)?;
+    Ok(serve(listener, socket, handler, shutdown))
 }
 
-/// Binds beside `path` and renames over it: the path shows a socket that is listened on or the old one, and its mode
-/// is set before it has a name at all (Linux gives a bound socket the mode of its descriptor).
+/// Binds beside `path` and renames over it.
+///
+/// So the path is always a socket that somebody listens on, or the old one. Its mode is set before it has a name:
+/// Linux gives a bound socket the mode of its descriptor.
 fn bind(path: &Path) -> io::Result<UnixListener> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
     let place = Place::of(&beside)?;
@@ -100,24 +110,24 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     UnixListener::from_std(socket.into())
 }
 
-/// The socket file that this process made; removed at the end unless another one lies there by then.
-struct Own {
+/// The socket file of this process. Dropping it removes the file, unless another one has taken its place.
+struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
 }
 
-impl Own {
+impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.into(), inode: inode(path)? })
     }
 }
 
-impl Drop for Own {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if inode(&self.path).is_ok_and(|found| found == self.inode)
             && let Err(error) = std::fs::remove_file(&self.path)
         {
-            tracing::debug!(socket = %self.path.display(), %error, "the socket stays; the next start replaces it");
+            tracing::debug!(socket = %self.path.display(), %error, "could not remove the socket; the next start replaces it");
         }
     }
 }
@@ -127,22 +137,22 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
     Ok((file.dev(), file.ino()))
 }
 
-async fn serve(listener: UnixListener, own: Own, answer: Answerer, shutdown: Shutdown) {
-    let _removed_at_the_end = own;
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn serve<Q: Request>(listener: UnixListener, socket: SocketFile, handler: Handler<Q>, shutdown: Shutdown) {
+    let _removed_on_drop = socket;
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let accepting = async {
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let answer = Arc::clone(&answer);
+                    let handler = Arc::clone(&handler);
                     tokio::spawn(async move {
-                        converse(stream, &answer).await;
-                        drop(place);
+                        serve_connection(stream, &handler).await;
+                        drop(permit);
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a command could not be let in");
+                    tracing::warn!(%error, "failed to accept a connection on the control socket");
                     tokio::time::sleep(ACCEPT_RETRY).await;
                 }
             }
@@ -150,32 +160,31 @@ async fn serve(listener: UnixListener, own: Own, answer: Answerer, shutdown: Shu
     };
     tokio::select! {
         () = accepting => {}
-        // An error means that the sender is gone, which is a stop as well.
         () = shutdown.requested() => {}
     }
 }
 
-/// One request, one answer.
-async fn converse(mut stream: UnixStream, answer: &Answerer) {
+/// Serves one request.
+async fn serve_connection<Q: Request>(mut stream: UnixStream, handler: &Handler<Q>) {
     let result = match timeout(REQUEST_TIMEOUT, read_line(&mut stream)).await {
-        Ok(Ok(line)) if line.is_empty() => return, // somebody looked whether anybody is here
-        Ok(Ok(line)) => find(&line, answer).await,
-        Ok(Err(error)) => Err(ControlError::new("bad_request", format!("the request could not be read: {error}"))),
-        Err(_) => Err(timed_out("the request did not come", REQUEST_TIMEOUT)),
+        Ok(Ok(line)) if line.is_empty() => return, // a probe whether anybody listens
+        Ok(Ok(line)) => respond(&line, handler).await,
+        Ok(Err(error)) => Err(ControlError::new("bad_request", format!("cannot read the request: {error}"))),
+        Err(_) => Err(timed_out("the request did not arrive", REQUEST_TIMEOUT)),
     };
-    let line = answer_line(result);
+    let line = encode_response(result);
     match timeout(WRITE_TIMEOUT, stream.write_all(line.as_bytes())).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "a command left before its answer"),
-        Err(_) => tracing::debug!("a command did not take its answer"),
+        Ok(Err(error)) => tracing::debug!(%error, "a command disconnected before its response"),
+        Err(_) => tracing::debug!("a command did not take its response"),
     }
 }
 
-pub(super) async fn find(line: &[u8], answer: &Answerer) -> Result<Answer, ControlError> {
-    let request = read_request(line)?;
-    timeout(ANSWER_TIMEOUT, answer(request))
+pub(super) async fn respond<Q: Request>(line: &[u8], handler: &Handler<Q>) -> Result<Q::Response, ControlError> {
+    let request = decode_request(line)?;
+    timeout(RESPONSE_TIMEOUT, handler(request))
         .await
-        .unwrap_or_else(|_| Err(timed_out("no answer was found", ANSWER_TIMEOUT)))
+        .unwrap_or_else(|_| Err(timed_out("no response was ready", RESPONSE_TIMEOUT)))
 }
 
 fn timed_out(what: &str, after: Duration) -> ControlError {

@@ -1,174 +1,184 @@
-//! Commands about keys: the same words and answers through the running process and on its files.
+//! The `key` command of both programs, and its requests on the control socket.
 
 use super::keys::{KeyError, KeyRing, KeyRow, Scope};
-use crate::control::{Answer, Answerer, CommandError, ControlError, DirectError, or_direct};
+use crate::control::{CommandError, ControlError, DirectError, Request, ask_or_open};
+use crate::lifecycle::Exit;
 use clap::Subcommand;
 use herd::clock::iso_utc;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 
-/// Makes, takes away and lists the keys that programs present.
+/// Manages the keys that programs present.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum KeyCommand {
-    /// Make a key; its secret is printed once, alone on the last line
+    /// Create a key and print its secret once, alone on the last line
     Add {
-        /// A name for it: letters, digits, `.`, `_`, `-`. The name of a key that delivers payloads is their channel
+        /// Name of the key: letters, digits, `.`, `_`, `-`. A key that delivers payloads names their channel
         name: String,
-        /// What it is good for; give it more than once for more. No scope includes another
+        /// What the key allows; repeat it for more. No scope includes another
         #[arg(long = "scope", required = true, value_enum)]
         scopes: Vec<Scope>,
     },
-    /// Take a key away; it opens nothing from then on
+    /// Revoke a key at once
     Revoke {
-        /// Its name
+        /// Name of the key
         name: String,
     },
     /// List the keys, without their secrets
     List {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Why a command about keys failed.
+/// A request about keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum KeyRequest {
+    /// Create a key.
+    Add {
+        /// Its name.
+        name: String,
+        /// Its scopes, at least one.
+        scopes: BTreeSet<Scope>,
+    },
+    /// Revoke a key.
+    Revoke {
+        /// Its name.
+        name: String,
+    },
+    /// List the keys.
+    List,
+}
+
+/// The response to a [`KeyRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyResponse {
+    /// The key was created.
+    Added {
+        /// Its secret, which is stored nowhere.
+        secret: String,
+    },
+    /// The key was revoked.
+    Revoked,
+    /// All keys.
+    Keys(Vec<ListedKey>),
+}
+
+/// A key as people see it. Even its hash stays where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedKey {
+    /// Its name.
+    pub name: String,
+    /// Its scopes.
+    pub scopes: BTreeSet<Scope>,
+    /// Time of its creation, ISO 8601 in UTC.
+    pub made_at: String,
+}
+
+/// Reason why a command about keys failed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyCommandError {
-    /// Neither the process nor the files gave an answer.
+    /// Neither the process nor the files gave a response.
     #[error(transparent)]
     Command(#[from] CommandError),
-    /// The answer lacks what it should hold.
-    #[error("the answer lacks `{0}`; is the process of another version?")]
-    Incomplete(&'static str),
-    /// The result could not be printed. If it was a secret, it is lost: revoke the key and make it anew.
-    #[error("printing the result: {0}; if this was a new key, revoke it and make it again")]
-    Print(#[from] std::io::Error),
+    /// The result could not be printed. A secret is lost then.
+    #[error("cannot print the result: {0}; if this was a new key, revoke it and create it again")]
+    Print(#[from] io::Error),
+}
+
+impl From<&KeyCommandError> for Exit {
+    fn from(error: &KeyCommandError) -> Self {
+        match error {
+            KeyCommandError::Command(error) => Self::from(error),
+            KeyCommandError::Print(_) => Self::Failure,
+        }
+    }
 }
 
 impl KeyCommand {
-    /// Carries it out: through the process that answers at `socket`, or on the keys that `open` finds in the files.
-    /// Prints to `out`; the secret of a new key is the last line, alone. Blocks.
-    pub fn run(
+    /// Runs the command through the process at `socket`, or on the keys that `open` finds in the files.
+    ///
+    /// `Q` is the request type of the program. Prints to `out`; the secret of a new key is the last line, alone. Blocks.
+    pub fn run<Q>(
         &self,
         socket: &Path,
         mut open: impl FnMut() -> Result<KeyRing, DirectError>,
         out: &mut dyn Write,
-    ) -> Result<(), KeyCommandError> {
+    ) -> Result<(), KeyCommandError>
+    where
+        Q: Request<Response: From<KeyResponse> + TryInto<KeyResponse>> + From<KeyRequest>,
+    {
         let request = self.request();
-        let answer = or_direct(socket, &request, || {
-            let keys = open()?;
-            let answer = answer_key_command(&keys, &request);
-            Ok(answer.unwrap_or_else(|| Err(ControlError::unknown_command(&request)))?)
-        })?;
-        self.print(&answer, out)
+        let response = ask_or_open(socket, &Q::from(request.clone()), || Ok(respond(&open()?, &request)?.into()))?;
+        let response = response.try_into().map_err(|_| CommandError::UnexpectedResponse)?;
+        self.print(response, out)
     }
 
-    fn request(&self) -> Value {
+    fn request(&self) -> KeyRequest {
         match self {
-            Self::Add { name, scopes } => json!({"command": "key_add", "name": name, "scopes": scopes}),
-            Self::Revoke { name } => json!({"command": "key_revoke", "name": name}),
-            Self::List { .. } => json!({"command": "key_list"}),
+            Self::Add { name, scopes } => {
+                KeyRequest::Add { name: name.clone(), scopes: scopes.iter().copied().collect() }
+            }
+            Self::Revoke { name } => KeyRequest::Revoke { name: name.clone() },
+            Self::List { .. } => KeyRequest::List,
         }
     }
 
-    fn print(&self, answer: &Answer, out: &mut dyn Write) -> Result<(), KeyCommandError> {
-        match self {
-            Self::Add { name, .. } => {
-                let secret = answer.get("secret").and_then(Value::as_str);
-                let secret = secret.ok_or(KeyCommandError::Incomplete("secret"))?;
-                writeln!(out, "The key `{name}` is good from now on. This is its secret; it is not shown again:")?;
+    fn print(&self, response: KeyResponse, out: &mut dyn Write) -> Result<(), KeyCommandError> {
+        match (self, response) {
+            (Self::Add { name, .. }, KeyResponse::Added { secret }) => {
+                writeln!(out, "Key `{name}` is active. This is its secret, which is not shown again:")?;
                 writeln!(out, "{secret}")?;
             }
-            Self::Revoke { name } => writeln!(out, "The key `{name}` opens nothing any more.")?,
-            Self::List { json } => {
-                let keys = answer.get("keys").and_then(Value::as_array).ok_or(KeyCommandError::Incomplete("keys"))?;
-                if *json { writeln!(out, "{}", json!(keys))? } else { print_table(keys, out)? }
-            }
+            (Self::Revoke { name }, KeyResponse::Revoked) => writeln!(out, "Key `{name}` is revoked.")?,
+            (Self::List { json: true }, KeyResponse::Keys(keys)) => writeln!(out, "{}", json!(keys))?,
+            (Self::List { json: false }, KeyResponse::Keys(keys)) => print_table(&keys, out)?,
+            _ => return Err(CommandError::UnexpectedResponse.into()),
         }
         Ok(out.flush()?)
     }
 }
 
-fn print_table(keys: &[Value], out: &mut dyn Write) -> std::io::Result<()> {
+fn print_table(keys: &[ListedKey], out: &mut dyn Write) -> io::Result<()> {
     if keys.is_empty() {
         return writeln!(out, "There are no keys.");
     }
-    let text = |key: &Value, field: &str| key[field].as_str().unwrap_or_default().to_owned();
-    let width = keys.iter().map(|key| text(key, "name").len()).max().unwrap_or_default();
-    for key in keys {
-        let scopes = key["scopes"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let scopes = scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",");
-        writeln!(out, "{:width$}  {}  {scopes}", text(key, "name"), text(key, "made_at"))?;
+    let width = keys.iter().map(|key| key.name.len()).max().unwrap_or_default();
+    for ListedKey { name, scopes, made_at } in keys {
+        let scopes = scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(",");
+        writeln!(out, "{name:width$}  {made_at}  {scopes}")?;
     }
     Ok(())
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "command")]
-enum KeyRequest {
-    #[serde(rename = "key_add")]
-    Add { name: String, scopes: BTreeSet<Scope> },
-    #[serde(rename = "key_revoke")]
-    Revoke { name: String },
-    #[serde(rename = "key_list")]
-    List {},
+/// Responds to a request about keys. Syncs the disk: call it on a blocking thread from asynchronous code.
+pub fn respond(keys: &KeyRing, request: &KeyRequest) -> Result<KeyResponse, ControlError> {
+    change_keys(keys, request).map_err(|error| ControlError::new(error_code(&error), error.to_string()))
 }
 
-fn is_key_command(request: &Value) -> bool {
-    let command = request.get("command").and_then(Value::as_str);
-    command.is_some_and(|command| ["key_add", "key_revoke", "key_list"].contains(&command))
-}
-
-/// Answers requests about keys on a blocking thread, and leaves all others to `others`.
-pub fn with_key_commands(keys: Arc<KeyRing>, others: Answerer) -> Answerer {
-    Arc::new(move |request| {
-        if !is_key_command(&request) {
-            return others(request);
+fn change_keys(keys: &KeyRing, request: &KeyRequest) -> Result<KeyResponse, KeyError> {
+    Ok(match request {
+        KeyRequest::Add { name, scopes } => {
+            KeyResponse::Added { secret: keys.add(name, scopes.clone())?.reveal().to_owned() }
         }
-        let keys = Arc::clone(&keys);
-        Box::pin(async move {
-            let found = tokio::task::spawn_blocking(move || {
-                answer_key_command(&keys, &request).unwrap_or_else(|| Err(ControlError::unknown_command(&request)))
-            });
-            found
-                .await
-                .unwrap_or_else(|error| Err(ControlError::new("failed", format!("the command was cut: {error}"))))
-        })
+        KeyRequest::Revoke { name } => {
+            keys.revoke(name)?;
+            KeyResponse::Revoked
+        }
+        KeyRequest::List => KeyResponse::Keys(keys.list().iter().map(ListedKey::from).collect()),
     })
 }
 
-/// Answers a request of the control socket if it is about keys; `None` if it is about something else. A change syncs
-/// the disk: from asynchronous code, call it on a blocking thread.
-pub fn answer_key_command(keys: &KeyRing, request: &Value) -> Option<Result<Answer, ControlError>> {
-    if !is_key_command(request) {
-        return None;
+impl From<&KeyRow> for ListedKey {
+    fn from(row: &KeyRow) -> Self {
+        Self { name: row.name.clone(), scopes: row.scopes.clone(), made_at: iso_utc(row.made_at_us) }
     }
-    let request = match KeyRequest::deserialize(request) {
-        Ok(request) => request,
-        Err(error) => return Some(Err(ControlError::new("bad_request", error.to_string()))),
-    };
-    Some(answer(keys, request).map_err(|error| ControlError::new(error_code(&error), error.to_string())))
-}
-
-fn answer(keys: &KeyRing, request: KeyRequest) -> Result<Answer, KeyError> {
-    let (field, value) = match request {
-        KeyRequest::Add { name, scopes } => ("secret", keys.add(&name, scopes)?.reveal().into()),
-        KeyRequest::Revoke { name } => {
-            keys.revoke(&name)?;
-            ("revoked", name.into())
-        }
-        KeyRequest::List {} => ("keys", keys.list().iter().map(shown).collect()),
-    };
-    Ok(Answer::from_iter([(field.to_owned(), value)]))
-}
-
-/// A key as people see it: even its hash stays where it is.
-fn shown(row: &KeyRow) -> Value {
-    json!({"name": row.name, "scopes": row.scopes, "made_at": iso_utc(row.made_at_us)})
 }
 
 fn error_code(error: &KeyError) -> &'static str {
@@ -184,11 +194,13 @@ fn error_code(error: &KeyError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{SOCKET_NAME, answerer, listen};
+    use crate::control::{SOCKET_NAME, handler, listen};
     use clap::Parser;
     use herd::clock::SystemClock;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
+    use serde_json::Value;
+    use std::sync::Arc;
     use tokio::task::spawn_blocking;
 
     #[derive(Parser)]
@@ -197,7 +209,11 @@ mod tests {
         key: KeyCommand,
     }
 
-    fn parsed(line: &[&str]) -> Result<KeyCommand, clap::Error> {
+    impl Request for KeyRequest {
+        type Response = KeyResponse;
+    }
+
+    fn parse(line: &[&str]) -> Result<KeyCommand, clap::Error> {
         Line::try_parse_from([&["key"], line].concat()).map(|line| line.key)
     }
 
@@ -208,7 +224,8 @@ mod tests {
 
     fn run(line: &[&str], dir: &Path) -> Result<String, KeyCommandError> {
         let mut out = Vec::new();
-        parsed(line).unwrap().run(&dir.join(SOCKET_NAME), || open(dir), &mut out)?;
+        let command = parse(line).unwrap();
+        command.run::<KeyRequest>(&dir.join(SOCKET_NAME), || open(dir), &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -233,14 +250,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn with_a_process_they_work_on_it_at_once() {
+    async fn with_a_process_they_take_effect_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let keys = Arc::new(open(dir.path()).ok().unwrap());
-        let others = answerer(async |request| Err(ControlError::unknown_command(&request)));
-        let answer = with_key_commands(Arc::clone(&keys), others);
+        let ring = keys.clone();
+        let handler = handler(move |request| {
+            let keys = ring.clone();
+            async move { spawn_blocking(move || respond(&keys, &request)).await.unwrap() }
+        });
         let trigger = crate::lifecycle::ShutdownTrigger::default();
-        let stopping = trigger.signal();
-        tokio::spawn(listen(&dir.path().join(SOCKET_NAME), answer, stopping).unwrap());
+        tokio::spawn(listen(&dir.path().join(SOCKET_NAME), handler, trigger.signal()).unwrap());
         let path = dir.path().to_owned();
         let printed =
             spawn_blocking(move || run(&["add", "chute", "--scope", "ingest"], &path)).await.unwrap().unwrap();
@@ -262,32 +281,36 @@ mod tests {
             held = None;
             opened
         };
-        let add = parsed(&["add", "a", "--scope", "read"]).unwrap();
-        add.run(&dir.path().join(SOCKET_NAME), open_and_let_go, &mut Vec::new()).unwrap();
+        let add = parse(&["add", "a", "--scope", "read"]).unwrap();
+        let socket = dir.path().join(SOCKET_NAME);
+        add.run::<KeyRequest>(&socket, open_and_let_go, &mut Vec::new()).unwrap();
         assert_eq!((tries, open(dir.path()).ok().unwrap().list().len()), (2, 1));
     }
 
     #[test]
-    fn requests_about_other_things_are_left_to_others_and_wrong_ones_refused() {
+    fn a_request_without_a_scope_or_with_a_wrong_name_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let keys = open(dir.path()).ok().unwrap();
-        assert_eq!(answer_key_command(&keys, &json!({"command": "pair"})), None);
-        assert_eq!(answer_key_command(&keys, &json!([])), None);
         for request in [
-            json!({"command": "key_add", "name": "a"}),
-            json!({"command": "key_add", "name": "a", "scopes": ["fly"]}),
-            json!({"command": "key_add", "name": "a", "scopes": []}),
-            json!({"command": "key_revoke", "name": 5}),
+            KeyRequest::Add { name: "a".into(), scopes: BTreeSet::new() },
+            KeyRequest::Add { name: "a b".into(), scopes: BTreeSet::from([Scope::Read]) },
         ] {
-            let refused = answer_key_command(&keys, &request).unwrap().unwrap_err();
-            assert_eq!(refused.error, "bad_request", "{request}");
+            assert_eq!(respond(&keys, &request).unwrap_err().code, "bad_request", "{request:?}");
+        }
+        for unreadable in [
+            json!({"add": {"name": "a"}}),
+            json!({"add": {"name": "a", "scopes": ["fly"]}}),
+            json!({"revoke": {"name": 5}}),
+            json!({"pair": {}}),
+        ] {
+            assert!(serde_json::from_value::<KeyRequest>(unreadable.clone()).is_err(), "{unreadable}");
         }
     }
 
     #[test]
-    fn a_key_is_not_made_without_saying_what_it_is_good_for() {
-        assert!(parsed(&["add", "a"]).is_err());
-        assert!(parsed(&["add", "a", "--scope", "everything"]).is_err());
-        assert!(parsed(&["add", "a", "--scope", "admin"]).is_ok());
+    fn a_key_without_a_scope_is_not_created() {
+        assert!(parse(&["add", "a"]).is_err());
+        assert!(parse(&["add", "a", "--scope", "everything"]).is_err());
+        assert!(parse(&["add", "a", "--scope", "admin"]).is_ok());
     }
 }

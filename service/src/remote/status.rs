@@ -8,7 +8,7 @@ use herd::position::{Digest, Position, Sequence};
 use herd::query::{GapView, ReaderEraProposal, TotalsView};
 use herd::store::Head;
 use herd::wire::BarnHead;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How a process is, by what it is to its history.
 #[derive(Clone, Debug, Serialize)]
@@ -36,12 +36,12 @@ pub struct SourceState {
 }
 
 /// A radio, as it is now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioView {
     /// Its name.
     pub name: String,
     /// `listening`, `failing` or `ended`.
-    pub state: &'static str,
+    pub state: String,
     /// What is wrong with it and what to do, where something is.
     pub why: Option<String>,
     /// What is left of the air time that the law allows it to transmit for, where it may transmit and the law limits it.
@@ -51,7 +51,7 @@ pub struct RadioView {
 }
 
 /// What a radio counts.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioCounts {
     /// Packets that it handed over.
     pub received: u64,

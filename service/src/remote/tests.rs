@@ -109,7 +109,7 @@ fn barn() -> Router {
             uptime_s: 12,
             radios: vec![RadioView {
                 name: "radio1".into(),
-                state: "failing",
+                state: "failing".to_owned(),
                 why: Some("no chip answers".into()),
                 air_time_left_ms: Some(36_000),
                 counts: RadioCounts { received: 3, malformed: 1, ..RadioCounts::default() },

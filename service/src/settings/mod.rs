@@ -18,12 +18,15 @@ mod duration;
 mod layers;
 mod merged;
 mod origin;
+mod shared;
 
 pub use duration::{BadDuration, DurationSetting};
 pub use layers::{Layers, environment};
 pub use merged::Merged;
 pub use origin::Origin;
+pub use shared::{TlsSettings, check_log_file, check_state_dir};
 
+use crate::lifecycle::Exit;
 use std::path::PathBuf;
 
 /// A file of settings is a few kilobytes; more is another file.
@@ -68,6 +71,16 @@ pub enum SettingsError {
         /// Where the single value was set.
         other: Origin,
     },
+    /// A value is outside of its range.
+    #[error("the setting `{key}` is {value:?}; it must be {allowed}")]
+    Value {
+        /// The key, with its sections.
+        key: String,
+        /// The value.
+        value: String,
+        /// The allowed values.
+        allowed: &'static str,
+    },
     /// The target knows no such key, or does not take the value.
     #[error("the setting `{key}` ({origin}): {reason}")]
     Refused {
@@ -78,6 +91,19 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl SettingsError {
+    /// Creates the error of a value that is outside of its range.
+    pub fn value(key: impl Into<String>, value: impl Into<String>, allowed: &'static str) -> Self {
+        Self::Value { key: key.into(), value: value.into(), allowed }
+    }
+}
+
+impl From<&SettingsError> for Exit {
+    fn from(_: &SettingsError) -> Self {
+        Self::Usage
+    }
 }
 
 #[cfg(test)]

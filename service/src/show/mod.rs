@@ -1,144 +1,111 @@
-//! `show`: what the store holds, as a plain table, as JSON or as a sheet. One command line for both programs.
+//! The `show` command of both programs: what a store holds, as a table, as JSON or as CSV.
+//!
+//! The process that has the store open renders the text, from typed views; the command line only prints it. So the two
+//! agree on a text and a continuation, and on no keys.
 
-mod print;
+mod render;
+mod table;
 
-pub use print::{PrintError, print};
-
-use crate::control::Answer;
-use crate::sheet::{Row, sheet};
-use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
-use herd::query::{
-    CounterCursor, DEFAULT_PAGE_ENTRIES, GapCursor, Page, PageLimit, PayloadFilter, PayloadStatus, QueryError,
-};
+use herd::query::{CounterCursor, DEFAULT_PAGE_ENTRIES, GapCursor, PayloadFilter, PayloadStatus, QueryError};
 use herd::store::{Reader, StoreError};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use std::error::Error;
+use std::io::{self, Write};
 use std::str::FromStr;
 
-/// What to show: a command's arguments, and on the control socket what stands beside `"command":"show"`.
+/// The list or change to show: the arguments of the command, and its request on the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Subcommand)]
-#[serde(tag = "what", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ShowRequest {
-    /// One change of the log, as JSON
+    /// Print one change of the log as JSON
     Change {
-        /// Its sequence
+        /// Sequence of the change
         sequence: u64,
-        /// On one line
+        /// Print it on one line
         #[arg(long)]
-        #[serde(skip)]
         json: bool,
     },
-    /// Batches, the newest first
+    /// List batches, newest first
     Batches(ListRequest),
-    /// Animals, in the order in which they were first seen
+    /// List animals in the order in which they were first seen
     Animals(ListRequest),
-    /// Payloads, the newest first
+    /// List payloads, newest first
     Payloads {
-        /// Only those of this status
+        /// Only payloads with this status
         #[arg(long, value_enum)]
         status: Option<StatusFilter>,
-        /// Which part of them.
+        /// The part of the list, and its format.
         #[command(flatten)]
-        #[serde(flatten)]
         list: ListRequest,
     },
-    /// Event counters that were passed over and never heard: missed reads
+    /// List event counters that were skipped and never received: missed reads
     Gaps(ListRequest<GapCursor>),
-    /// How far each event counter was heard
+    /// List the lowest and highest value of each event counter
     Counters(ListRequest<CounterCursor>),
 }
 
-/// Which payloads.
+/// Status of the payloads to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum StatusFilter {
-    /// Those that are events.
+    /// Payloads that are events.
     Processed,
-    /// Those that were rejected.
+    /// Payloads that were rejected.
     Error,
 }
 
-/// A page of a list, and how to print it. `P` is the place at which such a list goes on.
+/// A page of a list, and its format. `P` is the type of the place where the next page starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 pub struct ListRequest<P = u64>
 where
     P: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
 {
-    /// How many entries, 1 to 1000
+    /// Number of entries, 1 to 1000
     #[arg(long, default_value_t = u64::from(DEFAULT_PAGE_ENTRIES))]
     pub limit: u64,
-    /// Go on from here: `next` of the page before
+    /// Start here: the value that the previous page printed
     #[arg(long, value_name = "NEXT", value_parser = P::from_str)]
     pub next: Option<P>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
-    #[serde(skip)]
     pub json: bool,
-    /// As a sheet for a spreadsheet; standard error says where it goes on
+    /// Print CSV for a spreadsheet; the continuation goes to standard error
     #[arg(long, conflicts_with = "json")]
-    #[serde(default)]
     pub csv: bool,
 }
 
-/// Why nothing was shown.
+/// A rendered list or change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShowResponse {
+    /// The text to print.
+    pub text: String,
+    /// Value of `--next` for the next page of a table or CSV list, if there is one.
+    pub next: Option<String>,
+}
+
+/// Reason why nothing can be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ShowError {
-    /// The log does not reach so far.
+    /// The sequence is past the head.
     #[error("there is no change {sequence}: the log ends at {head}")]
     NoChange {
-        /// What was asked for.
+        /// The sequence in the request.
         sequence: u64,
-        /// The last one.
+        /// The last change.
         head: Sequence,
     },
-    /// The question was refused or the store failed.
+    /// The query was refused, or the store failed.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A view has no JSON form.
+    #[error("cannot encode the result as JSON: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 impl From<StoreError> for ShowError {
     fn from(error: StoreError) -> Self {
         Self::Query(error.into())
-    }
-}
-
-impl<P> ListRequest<P>
-where
-    P: FromStr<Err: Into<Box<dyn Error + Send + Sync>>> + Clone + Send + Sync + 'static,
-{
-    fn answer<T: Row + Serialize, C: Serialize>(
-        &self,
-        page: impl FnOnce(PageLimit) -> Result<Page<T, C>, QueryError>,
-    ) -> Result<Value, QueryError> {
-        let page = page(PageLimit::new(self.limit)?)?;
-        Ok(if self.csv { json!({"sheet": sheet(&page.data), "next": page.next}) } else { json!(page) })
-    }
-}
-
-/// The answer as JSON: `data`, which is one object for a change and a list for all others, and `next`. Of a list that
-/// was asked for as CSV it is `sheet`, a text, in place of `data`.
-pub fn show(reader: &Reader, asked: &ShowRequest) -> Result<Answer, ShowError> {
-    let of = reader.snapshot()?;
-    let answer = match asked {
-        ShowRequest::Change { sequence, .. } => {
-            let view = of.change_view(Sequence(*sequence))?.filter(|_| *sequence > 0);
-            let head = reader.head().position.sequence;
-            json!({"data": view.ok_or(ShowError::NoChange { sequence: *sequence, head })?})
-        }
-        ShowRequest::Batches(list) => list.answer(|limit| of.batches(list.next.map(BatchId), limit))?,
-        ShowRequest::Animals(list) => list.answer(|limit| of.animals(list.next.map(AnimalId), limit))?,
-        ShowRequest::Payloads { status, list } => {
-            let filter = status.map_or(PayloadFilter::All, StatusFilter::filter);
-            list.answer(|limit| of.payloads(list.next.map(Sequence), limit, filter))?
-        }
-        ShowRequest::Gaps(list) => list.answer(|limit| of.gaps(list.next.as_ref(), limit))?,
-        ShowRequest::Counters(list) => list.answer(|limit| of.counters(list.next.as_ref(), limit))?,
-    };
-    match answer {
-        Value::Object(answer) => Ok(answer),
-        _ => Ok(Answer::new()),
     }
 }
 
@@ -149,4 +116,39 @@ impl StatusFilter {
             Self::Error => PayloadStatus::Error,
         })
     }
+}
+
+impl ShowRequest {
+    /// Renders the list or change from the store.
+    pub fn render(&self, reader: &Reader) -> Result<ShowResponse, ShowError> {
+        render::render(self, reader)
+    }
+
+    /// True if the output is for another program, which must not read the continuation.
+    fn is_csv(&self) -> bool {
+        match self {
+            Self::Change { .. } => false,
+            Self::Batches(list) | Self::Animals(list) | Self::Payloads { list, .. } => list.csv,
+            Self::Gaps(list) => list.csv,
+            Self::Counters(list) => list.csv,
+        }
+    }
+
+    /// Prints the response to `out`; the continuation of CSV goes to `err`.
+    pub fn print(&self, response: &ShowResponse, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
+        out.write_all(response.text.as_bytes())?;
+        if let Some(next) = &response.next {
+            let line = format!("More: --next {}\n", shell_word(next));
+            if self.is_csv() { err.write_all(line.as_bytes())? } else { out.write_all(line.as_bytes())? }
+        }
+        out.flush()
+    }
+}
+
+/// Quotes a text as one word of a shell, if it needs quotes.
+fn shell_word(text: &str) -> String {
+    if text.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.,".contains(c)) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -100,7 +100,7 @@ pub(super) const EXITS: [(Exit, &str); 8] = [
     (Exit::Usage, "The command line or a setting was refused; nothing was done."),
     (Exit::Damaged, "A file is damaged; starting again cannot help."),
     (Exit::CannotListen, "The address to listen on, or the control socket, is not available."),
-    (Exit::NobodyHome, "No answer: the process does not run, or a peer does not answer."),
+    (Exit::NoPeer, "No answer: the process does not run, or a peer does not answer."),
     (Exit::Locked, "The files are in use by another process."),
     (Exit::Refused, "The request was understood and refused."),
 ];

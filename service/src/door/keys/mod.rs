@@ -3,6 +3,7 @@
 //! The keys are held in memory, where requests are checked, and in `local.redb`, which is never replicated.
 
 use super::secret::{KEY_PREFIX, SECRET_CHARS, Secret, hash_secret};
+use crate::lifecycle::Exit;
 use herd::clock::Clock;
 use herd::randomness::{Randomness, RandomnessError};
 use herd::store::{LocalError, LocalFile};
@@ -124,6 +125,15 @@ pub enum KeyError {
     /// No secret could be generated.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
+}
+
+impl From<&KeyError> for Exit {
+    fn from(error: &KeyError) -> Self {
+        match error {
+            KeyError::Local(error) => Self::from(error),
+            _ => Self::Failure,
+        }
+    }
 }
 
 /// The keys of a process: in memory to check requests, in `local.redb` for the next start.

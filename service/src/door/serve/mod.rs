@@ -4,7 +4,7 @@
 //! within [`SHUTDOWN_GRACE`] and [`GOODBYE_TIMEOUT`], whatever its peers do.
 
 use super::certificate::{CertificateError, Identity};
-use crate::lifecycle::Shutdown;
+use crate::lifecycle::{Exit, Shutdown};
 use axum::Router;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
@@ -72,6 +72,16 @@ pub enum ServeError {
     /// The server task panicked or was aborted.
     #[error("the server task was aborted: {0}")]
     Aborted(#[from] tokio::task::JoinError),
+}
+
+impl From<&ServeError> for Exit {
+    fn from(error: &ServeError) -> Self {
+        match error {
+            ServeError::Bind { .. } => Self::CannotListen,
+            ServeError::Certificate(_) => Self::Usage,
+            ServeError::Listener(_) | ServeError::Aborted(_) => Self::Failure,
+        }
+    }
 }
 
 /// Binds the address before anything is served, so that the port is known even if port 0 was requested.

@@ -1,0 +1,169 @@
+//! The control protocol of `herdlinxd`: requests of the command line, and responses of the running daemon or the files.
+
+use crate::recorder::{Counts, DuplicateCount};
+use crate::tap::TapPage;
+use herd::correction::CorrectionOrder;
+use herd::position::{Digest, Epoch, Sequence, StoreId};
+use herd::query::ReaderEraProposal;
+use herd::store::CorrectionReceipt;
+use serde::{Deserialize, Serialize};
+use service::control::{ControlError, Request};
+use service::door::key_command::{KeyRequest, KeyResponse};
+use service::remote::RadioView;
+use service::show::{ShowRequest, ShowResponse};
+use service::verify::VerifyState;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// A request to the daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BarnRequest {
+    /// State of the process, the store and the radios.
+    Status,
+    /// Creates a key for an office.
+    Pair {
+        /// Name of the key; `office-1`, `office-2`, ... by default.
+        name: Option<String>,
+    },
+    /// Corrects a record.
+    Correct(CorrectionOrder),
+    /// Returns the packets after a number, or the latest number.
+    Listen {
+        /// A number from an earlier response.
+        after: Option<u64>,
+    },
+    /// Verifies the store.
+    Verify {
+        /// Start a verification unless one is running, else only return the state.
+        start: bool,
+    },
+    /// Shows what the store holds.
+    Show(ShowRequest),
+    /// Manages API keys.
+    Key(KeyRequest),
+}
+
+/// The response to a [`BarnRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BarnResponse {
+    /// To [`BarnRequest::Status`].
+    Status(Box<BarnStatus>),
+    /// To [`BarnRequest::Pair`]: the pairing line, which holds a key.
+    PairingLine(String),
+    /// To [`BarnRequest::Correct`].
+    Corrected(CorrectionOutcome),
+    /// To [`BarnRequest::Listen`].
+    Packets(PacketsResponse),
+    /// To [`BarnRequest::Verify`].
+    Verify(VerifyState),
+    /// To [`BarnRequest::Show`].
+    Shown(ShowResponse),
+    /// To [`BarnRequest::Key`].
+    Key(KeyResponse),
+}
+
+impl Request for BarnRequest {
+    type Response = BarnResponse;
+}
+
+impl From<KeyRequest> for BarnRequest {
+    fn from(request: KeyRequest) -> Self {
+        Self::Key(request)
+    }
+}
+
+impl From<KeyResponse> for BarnResponse {
+    fn from(response: KeyResponse) -> Self {
+        Self::Key(response)
+    }
+}
+
+impl TryFrom<BarnResponse> for KeyResponse {
+    type Error = BarnResponse;
+
+    fn try_from(response: BarnResponse) -> Result<Self, BarnResponse> {
+        match response {
+            BarnResponse::Key(response) => Ok(response),
+            other => Err(other),
+        }
+    }
+}
+
+/// State of a running daemon.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BarnStatus {
+    /// Process id.
+    pub pid: u32,
+    /// Version of the program.
+    pub version: String,
+    /// Name of the barn.
+    pub site: String,
+    /// Address of the HTTPS server.
+    pub listen: SocketAddr,
+    /// SHA-256 of the public key, in hexadecimal.
+    pub spki_sha256: String,
+    /// Identity of the history.
+    pub store: StoreId,
+    /// Epoch of the head.
+    pub epoch: Epoch,
+    /// Last durable change.
+    pub sequence: Sequence,
+    /// Chain digest after it.
+    pub digest: Digest,
+    /// Last change in the tables.
+    pub folded: Sequence,
+    /// Version of the fold.
+    pub fold_version: u32,
+    /// Fold digest after the last change in the tables.
+    pub fold_digest: Digest,
+    /// Reason why the tables do not follow the log, if they do not.
+    pub blocked: Option<String>,
+    /// Failing parts, one word each.
+    pub failing: Vec<String>,
+    /// The radios, in the order of the settings.
+    pub radios: Vec<RadioView>,
+    /// Totals since the start of the process.
+    pub counts: Counts,
+    /// Duplicates by channel.
+    pub duplicates: BTreeMap<String, DuplicateCount>,
+    /// Event counters that were skipped.
+    pub missed_events: u64,
+    /// Reader groups for which the barn proposes a new era.
+    pub reader_era_proposals: Vec<ReaderEraProposal>,
+}
+
+/// Packets that the radios received after a number.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PacketsResponse {
+    /// Process id: another process counts from 1 again.
+    pub pid: u32,
+    /// The packets.
+    #[serde(flatten)]
+    pub page: TapPage,
+    /// The radios, in the order of the settings.
+    pub radios: Vec<RadioView>,
+}
+
+/// Outcome of an applied correction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CorrectionOutcome {
+    /// Recorded as this change.
+    Applied(Sequence),
+    /// Recorded as this change before, under the same idempotency key.
+    AlreadyApplied(Sequence),
+}
+
+impl TryFrom<CorrectionReceipt> for CorrectionOutcome {
+    type Error = ControlError;
+
+    fn try_from(receipt: CorrectionReceipt) -> Result<Self, ControlError> {
+        match receipt {
+            CorrectionReceipt::Kept { sequence } => Ok(Self::Applied(sequence)),
+            CorrectionReceipt::Again { of } => Ok(Self::AlreadyApplied(of)),
+            CorrectionReceipt::Refused(refused) => Err(ControlError::new(refused.code(), refused.to_string())),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The control protocol of `herdlinx-mirror`: requests of the command line, and responses of the running mirror or the
+//! files.
+
+use crate::link::Address;
+use crate::sites::{SiteName, SiteSummary};
+use serde::{Deserialize, Serialize};
+use service::control::Request;
+use service::door::key_command::{KeyRequest, KeyResponse};
+use service::show::{ShowRequest, ShowResponse};
+use service::verify::VerifyState;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A request to the mirror.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum OfficeRequest {
+    /// State of the process and of its sites. Only the running process knows.
+    Status,
+    /// Pairs with a barn.
+    Add {
+        /// The pairing line of the barn, which holds a key.
+        line: String,
+        /// Name of the site; the barn's own by default.
+        name: Option<SiteName>,
+        /// File of certificates to trust instead of the pinned key, as an absolute path.
+        authority: Option<PathBuf>,
+        /// Addresses of the barn; those of the line if empty.
+        addresses: Vec<Address>,
+    },
+    /// Forgets a site.
+    Remove {
+        /// Name of the site.
+        site: String,
+    },
+    /// Copies a site again from the start.
+    Resync {
+        /// Name of the site.
+        site: String,
+    },
+    /// Verifies the copy of a site.
+    Verify {
+        /// Name of the site.
+        site: String,
+        /// Start a verification unless one is running, else only return the state.
+        start: bool,
+    },
+    /// Shows what the copy of a site holds.
+    Show {
+        /// Name of the site; the only one by default.
+        site: Option<String>,
+        /// The list or change to show.
+        request: ShowRequest,
+    },
+    /// Manages API keys.
+    Key(KeyRequest),
+}
+
+/// The response to an [`OfficeRequest`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfficeResponse {
+    /// To [`OfficeRequest::Status`].
+    Status(OfficeStatus),
+    /// To [`OfficeRequest::Add`].
+    Paired(PairedResponse),
+    /// To [`OfficeRequest::Remove`].
+    Removed {
+        /// Directory that the copies were moved to, if there were any.
+        moved_to: Option<PathBuf>,
+    },
+    /// To [`OfficeRequest::Resync`].
+    CopyStarted {
+        /// Directory of the new copy.
+        copy: String,
+    },
+    /// To [`OfficeRequest::Verify`].
+    Verify(VerifyState),
+    /// To [`OfficeRequest::Show`].
+    Shown(ShowResponse),
+    /// To [`OfficeRequest::Key`].
+    Key(KeyResponse),
+}
+
+impl Request for OfficeRequest {
+    type Response = OfficeResponse;
+}
+
+impl From<KeyRequest> for OfficeRequest {
+    fn from(request: KeyRequest) -> Self {
+        Self::Key(request)
+    }
+}
+
+impl From<KeyResponse> for OfficeResponse {
+    fn from(response: KeyResponse) -> Self {
+        Self::Key(response)
+    }
+}
+
+impl TryFrom<OfficeResponse> for KeyResponse {
+    type Error = OfficeResponse;
+
+    fn try_from(response: OfficeResponse) -> Result<Self, OfficeResponse> {
+        match response {
+            OfficeResponse::Key(response) => Ok(response),
+            other => Err(other),
+        }
+    }
+}
+
+/// State of a running mirror. `herdlinx-mirror status` prints it as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OfficeStatus {
+    /// Process id.
+    pub pid: u32,
+    /// Address of the HTTPS server.
+    pub listen: SocketAddr,
+    /// The sites, ordered by name.
+    pub sites: Vec<SiteSummary>,
+}
+
+/// A site that was paired, or whose pairing was renewed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PairedResponse {
+    /// Name of the site.
+    pub site: SiteName,
+    /// False if the site was paired before.
+    pub is_new: bool,
+    /// Parts of an earlier pairing that changed.
+    pub changed: Vec<String>,
+    /// Addresses of the barn, most likely first.
+    pub addresses: Vec<Address>,
+    /// What the barn has to prove, in words.
+    pub trust: String,
+    /// Addresses of the line that cannot be used, with the reason.
+    pub unusable: Vec<String>,
+}

@@ -1,0 +1,81 @@
+//! Exit codes.
+
+use herd::store::{LocalError, StoreError};
+
+/// The exit code of a process. The numbers are part of the interface: scripts and units depend on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or shut down on request.
+    Success = 0,
+    /// A failure without a code of its own; the last line of the log describes it.
+    Failure = 1,
+    /// The command line or a setting was refused; nothing was done.
+    Usage = 2,
+    /// A file is damaged; a restart does not help.
+    Damaged = 3,
+    /// The address to listen on, or the control socket, is taken.
+    CannotListen = 4,
+    /// The process that a command needs does not run, or a peer does not answer.
+    NoPeer = 5,
+    /// Another process has the files open.
+    Locked = 6,
+    /// The request was understood and refused.
+    Refused = 7,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<&LocalError> for Exit {
+    fn from(error: &LocalError) -> Self {
+        match error {
+            LocalError::Locked { .. } => Self::Locked,
+            LocalError::Damaged { .. } | LocalError::Value { .. } => Self::Damaged,
+            LocalError::Open { .. } | LocalError::Disk { .. } | LocalError::Space(_) => Self::Failure,
+        }
+    }
+}
+
+impl From<&StoreError> for Exit {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Locked { .. } => Self::Locked,
+            StoreError::DamagedLog { .. } => Self::Damaged,
+            // A restart opens the files again, which mends a failed commit.
+            _ => Self::Failure,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_codes_are_stable() {
+        let all = [
+            (Exit::Success, 0),
+            (Exit::Failure, 1),
+            (Exit::Usage, 2),
+            (Exit::Damaged, 3),
+            (Exit::CannotListen, 4),
+            (Exit::NoPeer, 5),
+            (Exit::Locked, 6),
+            (Exit::Refused, 7),
+        ];
+        for (exit, number) in all {
+            assert_eq!(exit as u8, number, "{exit:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_and_a_locked_one_have_different_codes() {
+        let path = std::path::PathBuf::from("local.redb");
+        assert_eq!(Exit::from(&LocalError::Locked { path: path.clone() }), Exit::Locked);
+        assert_eq!(Exit::from(&LocalError::Damaged { path, reason: String::new() }), Exit::Damaged);
+    }
+}

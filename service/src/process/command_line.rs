@@ -1,0 +1,76 @@
+//! The ends of a command line: from arguments to settings, from a result to an exit code.
+
+use crate::lifecycle::Exit;
+use clap::Parser;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::future::Future;
+use std::io::{self, StdoutLock};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::runtime::Builder;
+
+/// Time that blocking tasks, such as a read for a command, may hold up the end of the runtime.
+const RUNTIME_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// Flags that set a setting.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct SettingFlags {
+    /// Set `state_dir`, overriding file and environment
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub state_dir: Option<PathBuf>,
+    /// Set `listen`, overriding file and environment
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+}
+
+impl SettingFlags {
+    /// Returns the highest layer of the settings.
+    pub fn layer(&self) -> toml::Table {
+        let mut table = toml::Table::new();
+        if let Some(directory) = &self.state_dir {
+            table.insert("state_dir".to_owned(), directory.to_string_lossy().into_owned().into());
+        }
+        if let Some(address) = self.listen {
+            table.insert("listen".to_owned(), address.to_string().into());
+        }
+        table
+    }
+}
+
+/// Parses the arguments, the first of which is the program, and runs the command.
+///
+/// Results go to stdout; an error is printed to stderr and becomes the exit code.
+pub fn main_with<C: Parser, E: Display>(
+    args: impl IntoIterator<Item = OsString>,
+    run: impl FnOnce(C, &mut StdoutLock<'_>) -> Result<(), E>,
+) -> ExitCode
+where
+    for<'a> Exit: From<&'a E>,
+{
+    let command = match C::try_parse_from(args) {
+        Ok(command) => command,
+        // Help and version arrive as an error too.
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            return error.print().map_or(Exit::Failure, |()| exit).into();
+        }
+    };
+    match run(command, &mut io::stdout().lock()) {
+        Ok(()) => Exit::Success.into(),
+        Err(error) => {
+            eprintln!("{}: {error}", C::command().get_name());
+            Exit::from(&error).into()
+        }
+    }
+}
+
+/// Runs a future on a runtime with threads of its own.
+pub fn in_runtime<T>(work: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_timeout(RUNTIME_TIMEOUT);
+    Ok(result)
+}
