@@ -1,10 +1,11 @@
 //! The calls: each reads one snapshot on a thread that may wait for the disk.
 
 use super::Remote;
-use super::asked::{BatchesQuery, Id, MembersQuery, PayloadsQuery, Status, StatusQuery, Whole, limit, query};
-use super::buffer::{BufferStatus, Duplicates};
-use super::listed::{List, One};
-use super::originals::{BatchOfCattle, BufferedPayload};
+use super::buffer::BufferStatus;
+use super::compat::{BatchOfCattle, BufferedPayload};
+use super::duplicates::Duplicates;
+use super::query::{BatchesQuery, Id, MembersQuery, PayloadsQuery, Status, StatusQuery, Whole, limit, query};
+use super::reply::{List, One};
 use super::status::{StatusView, StoreView};
 use crate::door::reply::{ApiError, NoQuery};
 use axum::Json;

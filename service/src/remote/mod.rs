@@ -20,14 +20,15 @@
 //!
 //! Keys and scopes are the door's affair: wrap the router in a guard that asks for scope read.
 
-mod asked;
 mod buffer;
 mod calls;
-mod listed;
-mod originals;
+mod compat;
+mod duplicates;
+mod query;
+mod reply;
 mod status;
 
-pub use buffer::{ChannelDuplicates, DuplicateView, MAX_CHANNELS_TOLD};
+pub use duplicates::{ChannelDuplicates, DuplicateView, MAX_CHANNELS_TOLD};
 pub use status::{Process, RadioCounts, RadioView, ReplicaState, SourceState};
 
 use crate::sync::Served;

@@ -1,7 +1,7 @@
 //! What a process is and how it stands.
 
 use super::Remote;
-use super::buffer::Duplicates;
+use super::duplicates::Duplicates;
 use herd::clock::iso_utc;
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};

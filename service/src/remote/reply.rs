@@ -1,6 +1,6 @@
 //! The forms of the answers.
 
-use super::buffer::Duplicates;
+use super::duplicates::Duplicates;
 use herd::position::Sequence;
 use herd::query::Page;
 use serde::Serialize;
