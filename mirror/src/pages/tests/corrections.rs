@@ -175,7 +175,7 @@ async fn what_was_judged_anew_is_told_as_that() {
     assert_tells(&html_of(&office, "/payloads/4").await, &["by <a href=\"/payloads/6\">change 6</a>. It had been"]);
     let animal = html_of(&office, "/animals/2").await;
     assert_tells(row(&animal, 6), &["payload 4</a>, accepted when it was judged anew"]);
-    assert_tells(row(&animal, 5), &["animal 3 merged into this one"]);
+    assert_tells(row(&animal, 5), &["animal 3 merged into this animal"]);
     assert_eq!(json_of(&office, "/payloads/6").await["event"]["kind"], "scan");
 }
 
