@@ -6,8 +6,8 @@
 //!
 //! - **No clock decides what to sync.** The [`Sequence`](crate::position::Sequence) and the digest do.
 //! - **Durations within one boot use the time since boot**, which nobody can set back. The repeat window depends on it.
-//! - **A radio's packet carries monotonic time only.** The loop that receives it adds the wall clock, because a driver is
-//!   the wrong place for this trait.
+//! - **A radio's packet carries monotonic time only.** The loop that receives it adds the wall clock, because a driver
+//!   is the wrong place for this trait.
 
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU8;

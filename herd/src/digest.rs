@@ -1,8 +1,8 @@
 //! The two digests that prove a replica equal to its source.
 //!
-//! The *chain digest* covers the stored bytes of the changes, so equal digests mean equal logs. The *fold digest* covers
-//! every row that the fold wrote. Equal fold digests of an equal [`FOLD_VERSION`](crate::fold::FOLD_VERSION) mean that
-//! both sides built the same tables from the log.
+//! The *chain digest* covers the stored bytes of the changes, so equal digests mean equal logs. The *fold digest*
+//! covers every row that the fold wrote. Equal fold digests of an equal [`FOLD_VERSION`](crate::fold::FOLD_VERSION)
+//! mean that both sides built the same tables from the log.
 //!
 //! ```text
 //! digest(0) = BLAKE3("herdlinx log" || StoreId)
@@ -15,8 +15,8 @@
 //!
 //! # Decisions
 //!
-//! - **The chain never changes.** It covers the stored bytes, not their meaning. A program can therefore verify changes of
-//!   a kind that it does not know, keep them and serve them on.
+//! - **The chain never changes.** It covers the stored bytes, not their meaning. A program can therefore verify changes
+//!   of a kind that it does not know, keep them and serve them on.
 //! - **The fold digest may change with `FOLD_VERSION`.** Tables of another version are rebuilt from the log, so their
 //!   digests are never compared.
 

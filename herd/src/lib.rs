@@ -1,7 +1,8 @@
 //! Data model and storage: the meaning of the bytes that readers send, and the files that keep them.
 //!
-//! A barn records RFID reads from cattle chutes, and an office keeps a live copy of them. Both programs use this crate. It
-//! parses payloads, decides about them, stores the decisions and answers queries. It opens no sockets and drives no radios.
+//! A barn records RFID reads from cattle chutes, and an office keeps a live copy of them. Both programs use this crate.
+//! It parses payloads, decides about them, stores the decisions and answers queries. It opens no sockets and drives no
+//! radios.
 //!
 //! # The log is the truth, the tables are its shadow
 //!
@@ -9,9 +10,10 @@
 //! writes the raw bytes and the decision to a log as one [`Change`](change::Change). Changes are numbered without gaps,
 //! chained by a digest, and never altered.
 //!
-//! A pure function, the [fold](mod@fold), turns the log into tables of animals and batches. It parses nothing and rejects
-//! nothing; all judgment is already in the change. The office receives the same log and runs the same fold, so its tables
-//! are equal by construction. Two [digests](digest) prove it. Damaged tables are deleted and rebuilt from the log.
+//! A pure function, the [fold](mod@fold), turns the log into tables of animals and batches. It parses nothing and
+//! rejects nothing; all judgment is already in the change. The office receives the same log and runs the same fold, so
+//! its tables are equal by construction. Two [digests](digest) prove it. Damaged tables are deleted and rebuilt from
+//! the log.
 //!
 //! # Modules, in reading order
 //!

@@ -2,8 +2,8 @@
 //!
 //! # Decisions
 //!
-//! - **One line holds everything**: where the barn is, how to verify that it is the right one, and a key for its API. The
-//!   operator copies one text, and there is no second step to get wrong.
+//! - **One line holds everything**: where the barn is, how to verify that it is the right one, and a key for its API.
+//!   The operator copies one text, and there is no second step to get wrong.
 //! - **The line is a secret**, so it is shown once and never appears in an error or a debug output.
 //! - **The line contains no whitespace**, so it survives mail, paper and a shell.
 //! - **The public key is pinned, not the certificate.** A self-signed certificate then needs no authority, and can be

@@ -2,10 +2,10 @@
 //!
 //! # Decisions
 //!
-//! - **A [`Position`] is never a bare number.** Two histories may both have a change 17. Only the digest shows that both
-//!   mean the same one.
-//! - **No timestamp decides what to sync.** Clocks jump, and a barn may have none. Sequence and digest tell exactly what
-//!   a follower lacks.
+//! - **A [`Position`] is never a bare number.** Two histories may both have a change 17. Only the digest shows
+//!   whether it is the same one.
+//! - **No timestamp decides what to sync.** Clocks jump, and a barn may have none. Sequence and digest tell exactly
+//!   what a follower lacks.
 //! - **Ids of animals and batches are sequences**, namely that of the change that created them. A counter would be one
 //!   more row to keep, and a UUID would bring randomness into a decision.
 

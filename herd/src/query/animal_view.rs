@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 
 /// Maximum number of past and unconfirmed tags on a view. The history of the animal has all of them.
 pub const MAX_TAGS_SHOWN: usize = 64;
-/// Number of an animal's batches that are read to find when it was first seen. A batch that came from an absorbed,
-/// tag-only animal has an early id, so it is among the first.
-const FIRST_MEMBERSHIPS: usize = 4;
+/// Maximum number of an animal's batches that are read to find when it was first seen. A batch that came from an
+/// absorbed, tag-only animal has an early id, so it is among the first.
+const MAX_MEMBERSHIPS_READ: usize = 4;
 
 /// Id and number of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,18 +74,19 @@ pub struct AnimalView {
 pub(super) struct BatchNames(BTreeMap<BatchId, Option<BatchName>>);
 
 impl BatchNames {
-    pub(super) fn name(&mut self, of: &Snapshot, id: BatchId) -> Result<Option<BatchName>, QueryError> {
+    /// Returns the name of a batch, or `None` if there is no such batch.
+    pub(super) fn name(&mut self, snapshot: &Snapshot, id: BatchId) -> Result<Option<BatchName>, QueryError> {
         if let Some(known) = self.0.get(&id) {
             return Ok(known.clone());
         }
-        let batch: Option<Batch> = of.read(Table::Batches, &number_key(id.0))?;
+        let batch: Option<Batch> = snapshot.read(Table::Batches, &number_key(id.0))?;
         let name = batch.map(|batch| BatchName { id, batch_number: batch.number });
         self.0.insert(id, name.clone());
         Ok(name)
     }
 
-    fn name_if(&mut self, of: &Snapshot, id: Option<BatchId>) -> Result<Option<BatchName>, QueryError> {
-        id.map_or(Ok(None), |id| self.name(of, id))
+    fn name_if(&mut self, snapshot: &Snapshot, id: Option<BatchId>) -> Result<Option<BatchName>, QueryError> {
+        id.map_or(Ok(None), |id| self.name(snapshot, id))
     }
 }
 
@@ -99,6 +100,7 @@ struct OtherTags {
 }
 
 impl Snapshot {
+    /// Makes the view of the animal with this id and row.
     pub(super) fn animal_view(
         &self,
         id: AnimalId,
@@ -158,7 +160,7 @@ impl Snapshot {
     fn first_joined(&self, animal: AnimalId) -> Result<Option<Sequence>, QueryError> {
         let from = number_key(animal.0);
         let to = after_prefix(&from);
-        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: FIRST_MEMBERSHIPS };
+        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_MEMBERSHIPS_READ };
         let mut first: Option<Sequence> = None;
         for (key, value) in self.range(Table::Memberships, range)? {
             let membership: Membership = decode(Table::Memberships, &key, &value)?;

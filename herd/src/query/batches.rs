@@ -49,6 +49,7 @@ impl Snapshot {
         self.batches_where(before, limit, |batch| batch.source_type == source.as_str())
     }
 
+    /// Lists the batches that pass a filter. Reads at most [`PageLimit::rows`] batches for one page.
     fn batches_where(
         &self,
         before: Option<BatchId>,
@@ -65,6 +66,7 @@ impl Snapshot {
         Ok(Page { data: found, next: last_read })
     }
 
+    /// Reads batches with ids below `before`, latest first.
     fn batches_below(&self, before: Option<BatchId>, limit: usize) -> Result<Vec<BatchView>, QueryError> {
         let to = before.map(|id| number_key(id.0));
         let rows = self.range(Table::Batches, KeyRange { from: &[], to: to.as_deref(), backwards: true, limit })?;
@@ -151,6 +153,7 @@ impl Snapshot {
         Ok(Page { data: members.data.drain(..).flatten().collect(), next: members.next })
     }
 
+    /// Makes the view of a member, or returns `None` if its row is missing.
     fn member(
         &self,
         batch: BatchId,
@@ -164,6 +167,7 @@ impl Snapshot {
     }
 }
 
+/// Puts a batch beside the others with its number, from which it is left out.
 fn with_others(batch: BatchView, same_number: Vec<BatchView>) -> NumberedBatch {
     let others = same_number
         .into_iter()

@@ -41,7 +41,7 @@ pub enum KindName {
 pub enum ChangeBody {
     /// A payload arrived and was accepted or rejected.
     Received {
-        /// The payload, as later changes left it.
+        /// The payload, with its event or rejection.
         #[serde(flatten)]
         payload: Box<PayloadView>,
         /// Placement of its event.
@@ -95,7 +95,7 @@ pub enum ChangeBody {
         /// Arrival of the last, ISO 8601 in UTC.
         last_at: String,
     },
-    /// This program does not know the kind or version of the change; a newer one does.
+    /// The kind or version of the change is unknown. A newer program can decode it.
     Unknown {
         /// Its stored bytes in base64.
         bytes: String,

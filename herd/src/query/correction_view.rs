@@ -69,13 +69,14 @@ impl CorrectionView {
         self.correction.summary(None)
     }
 
-    /// Describes the correction on the page of `animal`, which goes without saying: `moved to pen P2`.
+    /// Describes the correction for the page of `animal`, without naming it: `moved to pen P2`.
     pub fn summary_for(&self, animal: AnimalId) -> String {
         self.correction.summary(Some(animal))
     }
 }
 
 impl CorrectionForm {
+    /// Describes the correction. The animal `subject` is not named.
     fn summary(&self, subject: Option<AnimalId>) -> String {
         let is_this = |animal: u64| subject == Some(AnimalId(animal));
         let done_to =

@@ -1,9 +1,9 @@
 //! Event counters of readers, and the gaps in them.
 //!
-//! Readers number their events. A number that is missing between the lowest and the highest one heard is an event that the
-//! barn never received. Numbers are unique within a reader group and era, because a replaced reader counts from 1 again.
-//! Below the lowest number nothing is missing: the reader may have counted elsewhere before. A rejected event counts as
-//! heard.
+//! Readers number their events. A number that is missing between the lowest and the highest one heard is an event that
+//! the barn never received. Numbers are unique within a reader group and era, because a replaced reader counts from 1
+//! again. Below the lowest number nothing is missing: the reader may have counted elsewhere before. A rejected event
+//! counts as heard.
 
 use super::page::cut;
 use super::{Page, PageLimit, QueryError};

@@ -4,8 +4,8 @@
 //!
 //! - **A history is a walk back through the log.** Each change names, for each animal that it touches, the change that
 //!   touched it before. A history table would have to be written with every event; the walk costs only those who look.
-//! - **A voided event stays in the history, marked as voided.** Whoever looks for a read must find it, and see why it does
-//!   not count. Corrections are entries as well.
+//! - **A voided event stays in the history, marked as voided.** Whoever looks for a read must find it, and see why it
+//!   does not count. Corrections are entries as well.
 //! - **A merged animal has one history.** The walks of both animals run side by side, and their entries are interleaved
 //!   by sequence.
 
@@ -157,6 +157,7 @@ enum StepBody {
 
 /// Event of a payload, accepted on arrival or later.
 struct EventBody {
+    /// Change that holds the payload.
     of: Sequence,
     received: ClockReading,
     origin: Origin,
@@ -260,8 +261,8 @@ impl Step {
 impl Snapshot {
     /// Returns the history of an animal, latest first, from its last change or from the cursor of the previous page.
     ///
-    /// For an animal that was merged into another, this is the history of that other. Returns `None` if there is no such
-    /// animal.
+    /// For an animal that was merged into another, this is the history of that other. Returns `None` if there is no
+    /// such animal.
     pub fn history(
         &self,
         animal: AnimalId,
@@ -314,6 +315,7 @@ impl Snapshot {
         Ok(Some(Walk { snapshot: self, animal: id, merged: BTreeSet::new(), ahead }))
     }
 
+    /// Makes the entry of a step.
     fn entry(&self, step: Step, names: &mut BatchNames) -> Result<HistoryEntry, QueryError> {
         let sequence = step.sequence;
         let event = match step.body {

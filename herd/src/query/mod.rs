@@ -1,15 +1,15 @@
 //! Queries over a [`Snapshot`](crate::store::Snapshot), for pages, the API and the command line.
 //!
-//! Each query is a method of the snapshot. All answers on one page therefore show the same moment. An answer is a *view*: a
-//! struct that serializes to the JSON of the API and also feeds the HTML page. A missing animal or batch is `None`, not
-//! an error.
+//! Each query is a method of the snapshot. All answers on one page therefore show the same moment. An answer is a
+//! *view*: a struct that serializes to the JSON of the API and also feeds the HTML page. A missing animal or batch is
+//! `None`, not an error.
 //!
 //! # Decisions
 //!
 //! - **Lists are paged by key, not by offset.** The cost of a [`Page`] grows with its limit, never with the tables. An
 //!   offset would walk over what it skips, and entries that arrive meanwhile would push others over the edge of a page.
-//! - **A cursor is readable**: it is the id or sequence of the last entry, so it can stand in a URL. It holds no secret and
-//!   no state.
+//! - **A cursor is readable text.** It consists of ids or sequences, so it can stand in a URL and needs no state on the
+//!   server. It is not a secret.
 //! - **One view serves JSON and HTML.** Keys that the original system had keep their names.
 //! - **Views contain no floats.** Weights and decibels are decimal text, so every reader sees the same digits.
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 pub const DEFAULT_PAGE_ENTRIES: u32 = 50;
 /// Maximum number of entries on a page.
 pub const MAX_PAGE_ENTRIES: u32 = 1_000;
-/// Rows that a filtered list reads for each entry that its page may hold. If the page is not full by then, it ends early
-/// and the next page goes on from there.
+/// Rows that a filtered list reads for each entry that its page may hold. If the page is not full by then, it ends
+/// early and the next page goes on from there.
 const ROWS_PER_ENTRY: usize = 4;
 
 /// Maximum number of entries on a requested page: 1 to [`MAX_PAGE_ENTRIES`].

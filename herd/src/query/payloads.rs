@@ -78,7 +78,8 @@ impl Snapshot {
         Ok(Page { data: found, next: Some(lowest).filter(|lowest| *lowest > 1) })
     }
 
-    /// Returns the payload in the change `sequence` as later changes left it, or `None` if that change holds no payload.
+    /// Returns the payload in the change `sequence` as later changes left it, or `None` if that change holds no
+    /// payload.
     pub fn payload(&self, sequence: Sequence) -> Result<Option<PayloadView>, QueryError> {
         let Some(received) = self.received(sequence)? else { return Ok(None) };
         let mut view = PayloadView::new(sequence, received);
@@ -118,8 +119,8 @@ impl Snapshot {
 
     /// Returns the time of what the change `sequence` records, ISO 8601 in UTC.
     ///
-    /// For an event this is the arrival of its payload, however late it was accepted. For any other change it is the time
-    /// at which the change was made.
+    /// For an event this is the arrival of its payload, however late it was accepted. For any other change it is the
+    /// time at which the change was made.
     pub(super) fn happened_at(&self, sequence: Sequence) -> Result<Option<String>, QueryError> {
         Ok(self.change(sequence)?.map(|change| {
             let clock = change.late_event().map_or_else(|| change.clock(), |late| late.received);

@@ -2,9 +2,9 @@
 //!
 //! # Decisions
 //!
-//! - **The barn proposes a new reader era but never starts one.** Readers that were replaced count from 1 again, so their
-//!   event ids collide with old ones. A few collisions may also come from a faulty reader, and a wrong era would let old
-//!   events in a second time.
+//! - **The barn proposes a new reader era but never starts one.** Readers that were replaced count from 1 again, so
+//!   their event ids collide with old ones. A few collisions may also come from a faulty reader, and a wrong era would
+//!   let old events in a second time.
 
 use super::QueryError;
 use super::counters::CounterCursor;

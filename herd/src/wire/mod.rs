@@ -1,7 +1,7 @@
 //! The wire format: how a source sends its log to a follower.
 //!
-//! A message is one *blob*: a header, a body and a digest over both. A blob is complete in itself, so the same bytes work
-//! as an HTTP body, a WebSocket message or a part of a file.
+//! A message is one *blob*: a header, a body and a digest over both. A blob is complete in itself, so the same bytes
+//! work as an HTTP body, a WebSocket message or a part of a file.
 //!
 //! ```text
 //! magic "HERDLINX" | wire version u8 | blob kind u8 | body length u32 LE | body | BLAKE3 of all before it, 32 bytes

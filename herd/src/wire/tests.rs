@@ -103,7 +103,9 @@ fn a_hostile_length_is_refused_from_the_header_alone() {
 proptest! {
     /// Catches a panic on input from the network.
     #[test]
-    fn arbitrary_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), with_magic: bool) {
+    fn arbitrary_bytes_are_refused_without_a_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200), with_magic: bool,
+    ) {
         let bytes = if with_magic { [b"HERDLINX\x01\x01".as_slice(), &bytes].concat() } else { bytes };
         prop_assert!(from_blob::<Page>(&bytes).is_err());
         let _ = blob_kind(&bytes);
