@@ -162,7 +162,7 @@ impl TryFrom<CorrectionReceipt> for CorrectionOutcome {
     fn try_from(receipt: CorrectionReceipt) -> Result<Self, ControlError> {
         match receipt {
             CorrectionReceipt::Kept { sequence } => Ok(Self::Applied(sequence)),
-            CorrectionReceipt::Again { of } => Ok(Self::AlreadyApplied(of)),
+            CorrectionReceipt::Duplicate { of } => Ok(Self::AlreadyApplied(of)),
             CorrectionReceipt::Refused(refused) => Err(ControlError::new(refused.code(), refused.to_string())),
         }
     }

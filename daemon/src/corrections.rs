@@ -18,8 +18,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use herd::clock::Clock;
-use herd::correction::{BadCorrection, CorrectionOrder, MAX_ORDER_BYTES};
-use herd::decide::Refused;
+use herd::correction::{CorrectionFormError, CorrectionOrder, MAX_ORDER_BYTES};
+use herd::decide::CorrectionError;
 use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 use serde::Deserialize;
@@ -121,7 +121,7 @@ impl Corrections {
     }
 }
 
-fn bad_request(error: &BadCorrection) -> ApiError {
+fn bad_request(error: &CorrectionFormError) -> ApiError {
     ApiError::bad_request(error.to_string())
 }
 
@@ -132,7 +132,7 @@ fn told(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
         CorrectionReceipt::Kept { sequence } => {
             Ok((StatusCode::CREATED, body("corrected", sequence, format!("kept as change {sequence}"))))
         }
-        CorrectionReceipt::Again { of } => {
+        CorrectionReceipt::Duplicate { of } => {
             let message = format!("change {of} already: nothing was written");
             Ok((StatusCode::OK, body("already_corrected", of, message)))
         }
@@ -142,9 +142,9 @@ fn told(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
     }
 }
 
-fn status_of(refused: &Refused) -> StatusCode {
+fn status_of(refused: &CorrectionError) -> StatusCode {
     match refused {
-        Refused::StillRejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        CorrectionError::StillRejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         refused if refused.is_unknown() => StatusCode::NOT_FOUND,
         _ => StatusCode::CONFLICT,
     }

@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use herd::clock::{Clock, SystemClock};
 use herd::position::StoreId;
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
-use herd::store::{Directory, LocalError, LocalFile, Opening, Store, StoreError};
+use herd::store::{Directory, LocalError, LocalFile, OpenProgress, Store, StoreError};
 use service::door::certificate::{Identity, SanEntry};
 use service::door::keys::{KeyError, KeyRing};
 use service::lifecycle::Exit;
@@ -92,7 +92,7 @@ impl Opened {
     pub fn open_aloud(
         settings: &Settings,
         clock: &dyn Clock,
-        told: impl Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+        told: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
         let identity = open_identity(settings)?;

@@ -23,7 +23,7 @@ pub use recent::{RECENT_DUPLICATES, RecentDuplicates};
 pub use thread::{WriterError, WriterThread};
 
 use crate::disk::{DiskGauge, DiskTrouble};
-use herd::change::Unreadable;
+use herd::change::ChangeError;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
@@ -64,7 +64,7 @@ pub enum RecordError {
         /// The last change in the log.
         head: Sequence,
         /// What holds them.
-        why: Unreadable,
+        why: ChangeError,
     },
     /// The commit failed; the writer ends with this error, and the program with it.
     #[error("the store could not keep it: {0}")]

@@ -41,7 +41,7 @@ impl Account {
         }
         let missing = ledger.distinct.iter().filter(|payload| !held.contains_key(payload.as_slice()));
         // Only what is no event can have been counted instead of kept; an event that is missing is lost.
-        let (events, others): (Vec<_>, Vec<_>) = missing.partition(|payload| parse(payload).is_ok());
+        let (events, others): (Vec<_>, Vec<_>) = missing.partition(|payload| parse(payload).outcome.is_ok());
         let unaccounted = (others.len() as u64).saturating_sub(office.suppressed);
         let excess = |(raw, times): (&&[u8], &u64)| times - u64::from(ledger.distinct.contains(*raw));
         Self {

@@ -1,7 +1,7 @@
 //! Why a demo ended without a result.
 
 use crate::processes::ProcessError;
-use herd::change::Unreadable;
+use herd::change::ChangeError;
 use herd::wire::BlobError;
 use mirror::link::NoLink;
 use std::io;
@@ -85,7 +85,7 @@ pub enum Failure {
     Blob(#[from] BlobError),
     /// A change does not read.
     #[error("an exported change: {0}")]
-    Change(#[from] Unreadable),
+    Change(#[from] ChangeError),
     /// An export whose parts do not follow each other.
     #[error("an export is not whole: its pages do not continue each other, or its end tells of others")]
     Export,

@@ -10,7 +10,7 @@ mod pages;
 #[path = "../yard/mod.rs"]
 mod yard;
 
-use ::herd::store::{Directory, MemoryDisk, Reader, Reads};
+use ::herd::store::{Directory, MemoryDisk, ReadCounts, Reader};
 use herd::herd_of;
 use pages::LISTS;
 
@@ -19,7 +19,7 @@ const SMALL_ROUNDS: u64 = 250;
 const LARGER_ROUNDS: u64 = 2_500;
 const MILLION_ROUNDS: u64 = 250_000;
 
-fn costs(of: &Reader, rounds: u64) -> Vec<[Reads; 2]> {
+fn costs(of: &Reader, rounds: u64) -> Vec<[ReadCounts; 2]> {
     LISTS.iter().map(|list| list.cost(of, rounds)).collect()
 }
 

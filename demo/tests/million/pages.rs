@@ -4,7 +4,7 @@ use crate::herd::{CROWDED, WATCHED, head_after, weighed_in};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
 use herd::query::{GapCursor, HistoryCursor, PageLimit, PayloadFilter, PayloadStatus, QueryError};
-use herd::store::{Reader, Reads, Snapshot};
+use herd::store::{ReadCounts, Reader, Snapshot};
 use std::time::{Duration, Instant};
 
 /// Entries of a page: a multiple of twelve ends where a round of the herd ends, whatever the list leaves out.
@@ -92,7 +92,7 @@ fn place(from: Option<u64>) -> Result<Option<HistoryCursor>, QueryError> {
 
 impl List {
     /// The first and the last full page of a herd of so many rounds, and what was read for each.
-    pub(crate) fn cost(&self, of: &Reader, rounds: u64) -> [Reads; 2] {
+    pub(crate) fn cost(&self, of: &Reader, rounds: u64) -> [ReadCounts; 2] {
         self.ends(rounds).map(|from| self.page(of, from))
     }
 
@@ -116,7 +116,7 @@ impl List {
         [None, Some((self.last_page)(rounds, ENTRIES))]
     }
 
-    fn page(&self, of: &Reader, from: Option<u64>) -> Reads {
+    fn page(&self, of: &Reader, from: Option<u64>) -> ReadCounts {
         let snapshot = of.snapshot().unwrap();
         let entries = (self.ask)(&snapshot, from, PageLimit::new(ENTRIES).unwrap()).unwrap();
         assert_eq!(entries as u64, ENTRIES, "{} from {from:?}", self.name);

@@ -10,17 +10,19 @@
 //! | 2 | Reprocessed | version 1, [`Reprocessed`] |
 //! | 3 | Corrected | version 1, [`Corrected`] |
 //! | 4 | `ClockStepped` | no version yet |
-//! | 5 | Epoch | version 1, [`EpochBegan`] |
+//! | 5 | Epoch | version 1, [`EpochStart`] |
 //! | 6 | Suppressed | version 1, [`Suppressed`] |
 
+mod corrected;
 mod correction;
-mod later;
 mod received;
+mod reprocessed;
 mod state;
 
+pub use corrected::{Corrected, CorrectionResult, States};
 pub use correction::Correction;
-pub use later::{Corrected, CorrectionResult, LateEvent, Reprocessed, States};
-pub use received::{Accepted, AnimalId, BatchId, BatchUse, Origin, Outcome, Received, Rejected, TagUse};
+pub use received::{AnimalId, BatchId, BatchUse, Origin, Outcome, PlacedEvent, Received, RejectedPayload, TagUse};
+pub use reprocessed::{LateEvent, Reprocessed};
 pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
 
 use crate::clock::ClockReading;
@@ -81,14 +83,14 @@ pub enum Change {
     /// Kind 3.
     Corrected(Box<Corrected>),
     /// Kind 5.
-    Epoch(EpochBegan),
+    Epoch(EpochStart),
     /// Kind 6.
     Suppressed(Suppressed),
 }
 
 /// A writer began to write this history. Version 1 of its body: the order of the fields is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EpochBegan {
+pub struct EpochStart {
     /// Its number; the first change of a new store is epoch 1.
     pub epoch: Epoch,
     /// The history that it writes.
@@ -115,7 +117,7 @@ pub struct Suppressed {
 /// Why stored bytes could not be read as a Change. Neither is a reason to drop them: they are verified by the chain,
 /// kept and served on; the tables stop before them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum ChangeError {
     /// A kind or version that a later binary made.
     #[error("change of kind {kind} version {version} is not known here: upgrade this program")]
     Unknown {
@@ -199,9 +201,9 @@ impl Change {
     }
 
     /// Reads the stored form.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ChangeError> {
         let [kind, version, body @ ..] = bytes else {
-            return Err(Unreadable::Damaged { kind: bytes.first().copied().unwrap_or(0), version: 0 });
+            return Err(ChangeError::Damaged { kind: bytes.first().copied().unwrap_or(0), version: 0 });
         };
         match (ChangeKind::from_number(*kind), version) {
             (Some(ChangeKind::Received), 1) => whole(body).map(|body| Self::Received(Box::new(body))),
@@ -209,9 +211,9 @@ impl Change {
             (Some(ChangeKind::Corrected), 1) => whole(body).map(|body| Self::Corrected(Box::new(body))),
             (Some(ChangeKind::Epoch), 1) => whole(body).map(Self::Epoch),
             (Some(ChangeKind::Suppressed), 1) => whole(body).map(Self::Suppressed),
-            _ => return Err(Unreadable::Unknown { kind: *kind, version: *version }),
+            _ => return Err(ChangeError::Unknown { kind: *kind, version: *version }),
         }
-        .ok_or(Unreadable::Damaged { kind: *kind, version: *version })
+        .ok_or(ChangeError::Damaged { kind: *kind, version: *version })
     }
 }
 

@@ -89,14 +89,14 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// It is an event, and this is whom it happened to.
-    Accepted(Box<Accepted>),
+    Accepted(Box<PlacedEvent>),
     /// It is none.
-    Rejected(Rejected),
+    Rejected(RejectedPayload),
 }
 
 /// Why a payload is no event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejected {
+pub struct RejectedPayload {
     /// The reason.
     pub reason: Rejection,
     /// The event id, where the text had one that reads: it was heard, though it is not occupied.
@@ -105,7 +105,7 @@ pub struct Rejected {
 
 /// An event with all that was looked up to place it, so that a replica looks up nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Accepted {
+pub struct PlacedEvent {
     /// What the payload says.
     pub event: Event,
     /// The animal; it is new where this equals the change's own sequence.

@@ -1,4 +1,8 @@
-//! Which batch an event names.
+//! The batch that an event names.
+//!
+//! A (source, number) leads to the latest batch of that number. A closed batch is not reopened by its number: the number
+//! opens a new one. An export batch that has rested for [`Rules::export_rest_ms`](super::Rules::export_rest_ms) is closed
+//! when it is named again.
 
 use super::Judge;
 use crate::change::{BatchId, BatchUse};
@@ -7,13 +11,14 @@ use crate::payload::{Event, SourceType};
 use crate::tables::{Batch, Table, latest_batch_key, number_key};
 
 impl<R: Rows> Judge<'_, R> {
-    /// The open batch of that number, or a new one: a closed batch is not reopened by its name.
+    /// Returns the batch that the event names, if it names one.
     pub(super) fn batch_named(&self, event: &Event) -> Result<Option<BatchUse>, RowsError> {
         let Some(number) = &event.batch else { return Ok(None) };
         let source = event.kind.batch_source();
         self.batch_of(source, number).map(Some)
     }
 
+    /// Returns the open batch of this number, or a new one.
     pub(super) fn batch_of(&self, source: SourceType, number: &str) -> Result<BatchUse, RowsError> {
         let new = BatchUse { batch: BatchId::from(self.sequence), closes: None };
         let latest: Option<BatchId> = self.rows.read(Table::LatestBatches, &latest_batch_key(source, number))?;

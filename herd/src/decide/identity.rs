@@ -1,20 +1,41 @@
-//! Whom an event is about. The rules are those of the table in ARCHITECTURE.md, "Whose animal".
+//! The animal that an event is about.
+//!
+//! An event *names* an animal by its lid, or else by the old tags of a repair. Its own tags *lead to* the animals that wear
+//! or wore them; unconfirmed tags lead nowhere. The table "Whose animal" in ARCHITECTURE.md lists the outcomes.
 
 use super::Judge;
-use crate::change::{AnimalId, TagUse};
+use crate::change::{AnimalId, Origin, TagUse};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{Event, EventKind, Rejection, Tag};
 use crate::tables::{Animal, AnimalTag, Table, TagKind, TagState, animal_tag_key, reader_key, tag_owner_key};
 
 /// The animal of an event, and what the event's tags are to it.
-pub(super) struct Resolved {
+pub(super) struct Identity {
     pub(super) animal: AnimalId,
     pub(super) absorbed: Option<AnimalId>,
     pub(super) lf: TagUse,
     pub(super) epc: TagUse,
 }
 
-type Judged<T> = Result<Result<T, Rejection>, RowsError>;
+/// Why no animal was found for an event.
+pub(super) enum PlaceError {
+    /// The event contradicts what is known.
+    Rejected(Rejection),
+    /// The tables could not be read.
+    Rows(RowsError),
+}
+
+impl From<Rejection> for PlaceError {
+    fn from(reason: Rejection) -> Self {
+        Self::Rejected(reason)
+    }
+}
+
+impl From<RowsError> for PlaceError {
+    fn from(error: RowsError) -> Self {
+        Self::Rows(error)
+    }
+}
 
 /// The animals that the parts of an event lead to.
 struct Leads {
@@ -26,7 +47,8 @@ struct Leads {
 }
 
 impl<R: Rows> Judge<'_, R> {
-    pub(super) fn identify(&self, event: &Event) -> Judged<Resolved> {
+    /// Finds the animal of an event, or the reason why it has none.
+    pub(super) fn identify(&self, event: &Event) -> Result<Identity, PlaceError> {
         let leads = Leads {
             lid: self.lid_owner(event)?,
             old_lf: self.tag_owner(TagKind::Lf, event.old_lf.as_ref())?,
@@ -34,25 +56,17 @@ impl<R: Rows> Judge<'_, R> {
             lf: self.tag_owner(TagKind::Lf, event.lf.as_ref())?,
             epc: self.tag_owner(TagKind::Epc, event.epc.as_ref())?,
         };
-        let named = match named_animal(event, &leads) {
-            Ok(named) => named,
-            Err(rejection) => return Ok(Err(rejection)),
-        };
-        let (animal, absorbed) = match self.join_leads(event, &leads, named)? {
-            Ok(pair) => pair,
-            Err(rejection) => return Ok(Err(rejection)),
-        };
+        let named = named_animal(event, &leads)?;
+        let (animal, absorbed) = self.join_leads(event, &leads, named)?;
         let row = self.animal(animal)?.unwrap_or_default();
-        if let (Some(lid), None) = (&event.lid, leads.lid)
-            && let Some(rejection) = self.lid_taken(lid, animal, &row)
-        {
-            return Ok(Err(rejection));
+        if let (Some(lid), None) = (&event.lid, leads.lid) {
+            self.check_new_lid(lid, animal, &row)?;
         }
         let (lf, epc) = self.tag_uses(event, (leads.lf, leads.epc), animal, absorbed)?;
-        Ok(Ok(Resolved { animal, absorbed, lf, epc }))
+        Ok(Identity { animal, absorbed, lf, epc })
     }
 
-    /// What the event's tags, which lead to `owners`, are to its animal.
+    /// Returns what the event's tags, which lead to `owners`, are to its animal.
     pub(super) fn tag_uses(
         &self,
         event: &Event,
@@ -61,11 +75,11 @@ impl<R: Rows> Judge<'_, R> {
         absorbed: Option<AnimalId>,
     ) -> Result<(TagUse, TagUse), RowsError> {
         let row = self.animal(animal)?.unwrap_or_default();
-        // A tag that only the other of two merged animals wears is worn too, whichever event came first.
+        // A tag that only the absorbed animal wears is worn too, whichever event came first.
         let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten().unwrap_or_default();
         let of = |kind, tag: &Option<Tag>, owner: Option<AnimalId>, wears_one| {
             if owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed) {
-                // Only where an operator said whose event it is.
+                // Only if an operator chose the animal, or a void took away why the event led to the tag's animal.
                 return Ok(TagUse::Unconfirmed);
             }
             self.tag_use(event, kind, tag.as_ref(), owner, wears_one)
@@ -81,38 +95,37 @@ impl<R: Rows> Judge<'_, R> {
         event: &Event,
         leads: &Leads,
         named: Option<AnimalId>,
-    ) -> Judged<(AnimalId, Option<AnimalId>)> {
+    ) -> Result<(AnimalId, Option<AnimalId>), PlaceError> {
         let mut others: Vec<AnimalId> = [leads.lf, leads.epc].into_iter().flatten().collect();
         others.retain(|other| Some(*other) != named);
         others.dedup();
-        Ok(match (named, others.as_slice()) {
+        match (named, others.as_slice()) {
             (None, []) => Ok((AnimalId::from(self.sequence), None)),
             (Some(named), []) => Ok((named, None)),
             (None, [only]) => Ok((*only, None)),
-            (Some(named), [other]) => match self.may_absorb(event, leads.lid, named, *other)? {
-                Ok(()) => Ok((named, Some(*other))),
-                Err(rejection) => Err(rejection),
-            },
-            (_, [first, second, ..]) => Err(two_animals(*first, *second)),
-        })
+            (Some(named), [other]) => {
+                self.check_may_absorb(event, leads.lid, named, *other)?;
+                Ok((named, Some(*other)))
+            }
+            (_, [first, second, ..]) => Err(two_animals(*first, *second).into()),
+        }
     }
 
-    /// An event that names a lid and a tag of a tag-only animal shows that they are one animal, unless each wears a
-    /// tag of the same kind. `lid_owner` is the animal that the event's lid leads to.
-    pub(super) fn may_absorb(
+    /// Checks that the event shows `named` and `other` to be one animal.
+    ///
+    /// It does if it names the one by its lid, the other has a tag of the event and no lid, and the two do not wear tags of
+    /// the same kind. `lid_owner` is the animal that the event's lid leads to.
+    pub(super) fn check_may_absorb(
         &self,
         event: &Event,
         lid_owner: Option<AnimalId>,
         named: AnimalId,
         other: AnimalId,
-    ) -> Judged<()> {
+    ) -> Result<(), PlaceError> {
         let (mine, theirs) = (self.animal(named)?.unwrap_or_default(), self.animal(other)?.unwrap_or_default());
         if let (Some(lid), Some(theirs)) = (&event.lid, theirs.lids.first()) {
-            return Ok(Err(Rejection::LidOfAnother {
-                lid: lid.clone(),
-                tag_animal: other.0,
-                tag_lid: theirs.lid.clone(),
-            }));
+            let (lid, tag_lid) = (lid.clone(), theirs.lid.clone());
+            return Err(Rejection::LidOfAnother { lid, tag_animal: other.0, tag_lid }.into());
         }
         let by_lid = lid_owner == Some(named) && theirs.lids.is_empty();
         let (off_lf, off_epc) = (
@@ -121,16 +134,15 @@ impl<R: Rows> Judge<'_, R> {
         );
         let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), off_lf)
             || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), off_epc);
-        Ok(if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other)) })
+        if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other).into()) }
     }
 
-    /// A lid not seen yet goes to an animal that has none of this reader era.
-    fn lid_taken(&self, lid: &str, animal: AnimalId, row: &Animal) -> Option<Rejection> {
-        let taken = row
-            .lids
-            .iter()
-            .find(|held| held.reader_group == self.origin.reader_group && held.reader_era == self.origin.reader_era)?;
-        Some(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: taken.lid.clone() })
+    /// Checks that the animal may get a new lid: it must not have one of this reader era.
+    fn check_new_lid(&self, lid: &str, animal: AnimalId, row: &Animal) -> Result<(), Rejection> {
+        let Origin { reader_group, reader_era, .. } = self.origin;
+        let own = row.lids.iter().find(|own| own.reader_group == *reader_group && own.reader_era == *reader_era);
+        let Some(own) = own else { return Ok(()) };
+        Err(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: own.lid.clone() })
     }
 
     fn tag_use(
@@ -168,7 +180,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 }
 
-/// The animal that lid and old tags name, as far as they agree.
+/// Returns the animal that lid and old tags name. They must agree.
 fn named_animal(event: &Event, leads: &Leads) -> Result<Option<AnimalId>, Rejection> {
     let old_tags = [(leads.old_lf, &event.old_lf), (leads.old_epc, &event.old_epc)];
     if let Some(named) = leads.lid {
@@ -191,12 +203,12 @@ fn two_animals(first: AnimalId, second: AnimalId) -> Rejection {
     Rejection::TagsOfTwoAnimals { first: first.0.min(second.0), second: first.0.max(second.0) }
 }
 
-/// The tag that a repair takes off; one that it puts on again stays.
+/// Returns the tag that a repair takes off. A tag that it puts on again stays.
 fn taken_off<'a>(old: Option<&'a Tag>, new: Option<&Tag>) -> Option<&'a Tag> {
     old.filter(|old| new.is_none_or(|new| new.key() != old.key()))
 }
 
-/// Whether both wear a tag of this kind and the event does not take off the one that `mine` is.
+/// Returns whether both wear a tag of this kind, and the event does not take off `mine`.
 fn both_wear(mine: Option<&Tag>, theirs: Option<&Tag>, off: Option<&Tag>) -> bool {
     match (mine, theirs) {
         (Some(mine), Some(_)) => off.is_none_or(|off| off.key() != mine.key()),

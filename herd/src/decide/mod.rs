@@ -1,34 +1,48 @@
-//! The source decides, once: a payload, the tables as they stand and the clock make a Change, or a duplicate.
+//! Decisions of the source: a payload, the tables and the clock make a Change, or show that the payload is a duplicate.
 //!
-//! Everything that needs looking up, judging or measuring happens here and nowhere else; what comes out is written
-//! into the Change, so that the fold needs neither grammar nor clock nor settings.
+//! All look-ups, judgments and measurements happen here and nowhere else. The result is written into the Change, so the
+//! fold needs no grammar, clock or settings.
+//!
+//! Decisions that shaped this module:
+//!
+//! - **Event ids and lids are unique within (reader group, reader era).** Ids for all time would not work: a replaced
+//!   reader counts from 1 again.
+//! - **An event id that recurs is compared with the stored text, through the log.** A hash for each event id would cost
+//!   bytes for ever, for something that is rare.
+//! - **Ids of animals and batches are the sequence of the change that made them.** A counter would be another row, and
+//!   a UUID would put randomness into a decision.
+//! - **A change carries `forget_through`, which removes a few look-up rows of old texts.** Cleaning up by the clock
+//!   would be a decision outside the log, and copies would differ.
+//! - **No payload is ever "received" or "processing".** Both would mean "not decided yet", and here receipt and decision
+//!   are one commit.
 
-mod again;
 mod batches;
 mod correct;
 mod identity;
 mod repeats;
+mod reprocess;
 
-pub use again::decide_again;
-pub use correct::{CorrectionDecision, CorrectionRequest, Refused, decide_correction};
+pub use correct::{CorrectionDecision, CorrectionError, CorrectionRequest, decide_correction};
+pub use reprocess::decide_reprocess;
 
-use crate::change::{Accepted, AnimalId, Change, Origin, Outcome, Received, Rejected};
+use crate::change::{AnimalId, Change, Origin, Outcome, PlacedEvent, Received, RejectedPayload};
 use crate::clock::ClockReading;
 use crate::fold::{Rows, RowsError};
-use crate::payload::{self, Event};
+use crate::payload::{self, Event, ParsedPayload};
 use crate::position::Sequence;
 use crate::tables::{Animal, Table, number_key};
+use identity::{Identity, PlaceError};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The numbers that the judgement turns on.
+/// Limits that decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The same text within this time of the last kept one is a duplicate.
+    /// Repeat window: an equal text within this time of the last recorded one is a duplicate.
     pub repeat_window_ms: u64,
-    /// An export batch that no export has named for this long is closed when it is named again.
+    /// An export batch that no export has named for this long is closed by the next export that names it.
     pub export_rest_ms: u64,
-    /// Rejections kept of one channel in one hour since boot; those above are counted.
+    /// Maximum number of rejections recorded per channel and hour since boot. Further ones are only counted.
     pub rejections_per_hour: u32,
 }
 
@@ -38,26 +52,28 @@ impl Default for Rules {
     }
 }
 
-/// What became of a payload.
+/// The decision about a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is kept.
+    /// Record this change.
     Keep(Change),
-    /// The change `of` holds it already: no Change is made of it.
+    /// The payload is already recorded, so no change is made.
     Duplicate {
-        /// Which.
+        /// The change that holds the payload.
         of: Sequence,
     },
-    /// A rejection above the bound of its channel: counted, not kept.
+    /// The payload is a rejection above the limit of its channel: count it, do not record it.
     Suppress,
 }
 
-/// Reads back what was kept: where an event id recurs, and where a later change speaks of an earlier one.
+/// Read access to earlier changes.
+///
+/// Needed if an event id recurs, and if a change refers to an earlier one.
 pub trait History {
-    /// The change `sequence`; none beyond the head, and none where this binary does not know it.
+    /// Returns a change, or `None` if it is past the head or of a kind that this binary does not know.
     fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError>;
 
-    /// The Received change `sequence`; none where there is no such change.
+    /// Returns a change if it is a Received change.
     fn received_at(&self, sequence: Sequence) -> Result<Option<Box<Received>>, RowsError> {
         Ok(match self.change_at(sequence)? {
             Some(Change::Received(received)) => Some(received),
@@ -66,7 +82,7 @@ pub trait History {
     }
 }
 
-/// Judges one payload, which becomes the change `sequence` if it is kept.
+/// Decides about a payload, which becomes the change `sequence` if it is recorded.
 pub fn decide<R: Rows>(
     rows: &R,
     history: &impl History,
@@ -76,17 +92,18 @@ pub fn decide<R: Rows>(
     origin: &Origin,
     clock: ClockReading,
 ) -> Result<Decision, RowsError> {
-    let text = payload::trimmed(raw);
+    let ParsedPayload { text: range, outcome } = payload::parse(raw);
+    let text = &raw[range.clone()];
     let mut origin = origin.clone();
     origin.reader_era = rows.read(Table::ReaderEras, origin.reader_group.as_bytes())?.unwrap_or(1);
     let judge = Judge::new(rows, rules, sequence, &origin, clock);
 
-    let outcome = match payload::parse(raw) {
+    let outcome = match outcome {
         Ok(event) => match judge.repeated_event(history, &event, text)? {
             Some(repeat) => repeat,
             None => judge.place(event)?,
         },
-        Err(reason) => Verdict::Rejected(Rejected { reason, event_id: None }),
+        Err(reason) => Verdict::Rejected(RejectedPayload { reason, event_id: None }),
     };
     let (outcome, previous) = match outcome {
         Verdict::Duplicate { of } => return Ok(Decision::Duplicate { of }),
@@ -95,17 +112,16 @@ pub fn decide<R: Rows>(
             if let Some(of) = judge.repeated_text(text)? {
                 return Ok(Decision::Duplicate { of });
             }
-            if judge.above_bound()? {
+            if judge.is_above_limit()? {
                 return Ok(Decision::Suppress);
             }
             (Outcome::Rejected(rejected), Vec::new())
         }
     };
-    let text_start = text.as_ptr() as usize - raw.as_ptr() as usize;
     Ok(Decision::Keep(Change::Received(Box::new(Received {
         raw: raw.to_vec(),
-        text_start: u32::try_from(text_start).unwrap_or(0),
-        text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
+        text_start: u32::try_from(range.start).unwrap_or(0),
+        text_bytes: u32::try_from(range.len()).unwrap_or(u32::MAX),
         forget_through: judge.past_texts()?,
         origin,
         clock,
@@ -114,24 +130,24 @@ pub fn decide<R: Rows>(
     }))))
 }
 
-/// What the judge says of one payload.
+/// The outcome of judging an event, before it becomes a change.
 enum Verdict {
     Duplicate { of: Sequence },
-    Rejected(Rejected),
-    Accepted { accepted: Box<Accepted>, previous: Vec<Previous> },
+    Rejected(RejectedPayload),
+    Accepted { accepted: Box<PlacedEvent>, previous: Vec<Previous> },
 }
 
-/// An animal that a change touches, and the change that touched it before.
+/// An animal that a change touches, and the change that touched it before (0 for a new animal).
 type Previous = (AnimalId, Sequence);
 
-/// Everything that one judgement looks at.
+/// Inputs of one decision, and a cache of the animals it has read.
 struct Judge<'a, R> {
     rows: &'a R,
     rules: &'a Rules,
     sequence: Sequence,
     origin: &'a Origin,
     clock: ClockReading,
-    /// The animals read so far: lid, tags and batch mostly lead to the same one.
+    /// Animals read so far. Lid, tags and batch usually lead to the same one.
     animals: RefCell<Vec<(AnimalId, Option<Rc<Animal>>)>>,
 }
 
@@ -140,28 +156,32 @@ impl<'a, R: Rows> Judge<'a, R> {
         Self { rows, rules, sequence, origin, clock, animals: RefCell::default() }
     }
 
-    /// Finds the animal and the batch of an event, or the reason why it has none.
+    /// Finds the animal and the batch of an event.
     fn place(&self, event: Event) -> Result<Verdict, RowsError> {
-        let resolved = match self.identify(&event)? {
-            Ok(resolved) => resolved,
-            Err(reason) => return Ok(Verdict::Rejected(Rejected { reason, event_id: event.id })),
+        let identity = match self.identify(&event) {
+            Ok(identity) => identity,
+            Err(PlaceError::Rows(error)) => return Err(error),
+            Err(PlaceError::Rejected(reason)) => {
+                return Ok(Verdict::Rejected(RejectedPayload { reason, event_id: event.id }));
+            }
         };
-        let (accepted, previous) = self.placed(event, &resolved)?;
+        let (accepted, previous) = self.place_with(event, &identity)?;
         Ok(Verdict::Accepted { accepted: Box::new(accepted), previous })
     }
 
-    /// The event of the animal that was found for it.
-    fn placed(&self, event: Event, resolved: &identity::Resolved) -> Result<(Accepted, Vec<Previous>), RowsError> {
+    /// Places an event with the animal found for it.
+    fn place_with(&self, event: Event, identity: &Identity) -> Result<(PlacedEvent, Vec<Previous>), RowsError> {
         let batch = self.batch_named(&event)?;
         let mut previous = Vec::with_capacity(1);
-        for id in [Some(resolved.animal), resolved.absorbed].into_iter().flatten() {
+        for id in [Some(identity.animal), identity.absorbed].into_iter().flatten() {
             let last = self.animal(id)?.map_or(Sequence::ZERO, |animal| animal.last);
             previous.push((id, last));
         }
-        let identity::Resolved { animal, absorbed, lf, epc } = *resolved;
-        Ok((Accepted { event, animal, absorbed, lf, epc, batch }, previous))
+        let Identity { animal, absorbed, lf, epc } = *identity;
+        Ok((PlacedEvent { event, animal, absorbed, lf, epc, batch }, previous))
     }
 
+    /// Reads an animal. `None` if there is no row yet, as for one that this change makes.
     fn animal(&self, id: AnimalId) -> Result<Option<Rc<Animal>>, RowsError> {
         if id.0 == self.sequence.0 {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! An event is folded into its animal.
 
 use super::{Folding, Rows, RowsError};
-use crate::change::{Accepted, AnimalId, Origin, TagUse};
+use crate::change::{AnimalId, Origin, PlacedEvent, TagUse};
 use crate::payload::{Event, EventKind, SourceType, Tag, Traits, Weight};
 use crate::tables::{
     Animal, AnimalStatus, AnimalTag, LidName, MAX_UNCONFIRMED_TAGS, Table, TagKind, TagState, animal_tag_key,
@@ -9,7 +9,7 @@ use crate::tables::{
 };
 
 impl<B: Rows> Folding<'_, B> {
-    pub(crate) fn accepted(&mut self, origin: &Origin, accepted: &Accepted) -> Result<(), RowsError> {
+    pub(crate) fn accepted(&mut self, origin: &Origin, accepted: &PlacedEvent) -> Result<(), RowsError> {
         let (id, event) = (accepted.animal, &accepted.event);
         let mut animal = self.animal_or_new(id)?;
         let shown = (animal.barn_batch, animal.traits.clone());
@@ -69,7 +69,7 @@ impl<B: Rows> Folding<'_, B> {
         }
     }
 
-    fn tags(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
+    fn tags(&mut self, id: AnimalId, animal: &mut Animal, accepted: &PlacedEvent) -> Result<(), RowsError> {
         let event = &accepted.event;
         for (kind, new, tag_use) in [(TagKind::Lf, &event.lf, accepted.lf), (TagKind::Epc, &event.epc, accepted.epc)] {
             match (new, tag_use) {
@@ -121,7 +121,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// Whatever is read of an animal, but its export, says that it is on the yard.
-    fn sighting(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
+    fn sighting(&mut self, id: AnimalId, animal: &mut Animal, accepted: &PlacedEvent) -> Result<(), RowsError> {
         if animal.status != AnimalStatus::Active {
             self.count_status(animal.status, AnimalStatus::Active);
             animal.status = AnimalStatus::Active;
@@ -139,7 +139,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    fn export(&mut self, id: AnimalId, animal: &mut Animal, accepted: &Accepted) -> Result<(), RowsError> {
+    fn export(&mut self, id: AnimalId, animal: &mut Animal, accepted: &PlacedEvent) -> Result<(), RowsError> {
         if let Some(left) = animal.barn_batch.take() {
             self.leave(left, id)?;
         }

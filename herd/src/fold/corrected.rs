@@ -18,7 +18,7 @@ impl<B: Rows> Folding<'_, B> {
         if let Correction::Void { sequence } = corrected.correction {
             let mut afterwards = self.afterwards(sequence)?;
             afterwards.voided_by = Some(self.sequence);
-            self.rows.write(Table::Afterwards, sequence_key(sequence), &afterwards);
+            self.rows.write(Table::Amendments, sequence_key(sequence), &afterwards);
         }
         match &corrected.result {
             CorrectionResult::States(states) => self.set_states(states),

@@ -12,16 +12,16 @@ mod batches;
 mod corrected;
 mod counters;
 mod edits;
-mod late;
+mod late_event;
 mod staged;
 mod states;
 mod texts;
 
-pub use staged::{KeyRange, NoRows, Rows, RowsError, Staged, StagedRow, decode};
+pub use staged::{KeyRange, NoRows, Rows, RowsError, StagedRow, StagedRows, decode};
 pub(crate) use states::{animal_state, batch_state};
 pub(crate) use texts::HOUR_MS;
 
-use crate::change::{BatchId, Change, Outcome, Received, Rejected};
+use crate::change::{BatchId, Change, Outcome, Received, RejectedPayload};
 use crate::clock::ClockReading;
 use crate::payload::Rejection;
 use crate::position::Sequence;
@@ -35,7 +35,7 @@ pub const FOLD_VERSION: u32 = 2;
 pub(crate) const TOTALS_KEY: Key = Key::new();
 
 /// Folds `change`, which has the number `sequence`, into the tables, and closes it in the fold digest.
-pub fn fold<B: Rows>(rows: &mut Staged<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
+pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
     let clock = change.clock();
     match change {
         Change::Received(received) => folded(rows, sequence, clock, |fold| fold.received(received))?,
@@ -54,7 +54,7 @@ pub fn fold<B: Rows>(rows: &mut Staged<B>, sequence: Sequence, change: &Change) 
 
 /// One change while it is folded.
 pub(crate) struct Folding<'a, B> {
-    pub(crate) rows: &'a mut Staged<B>,
+    pub(crate) rows: &'a mut StagedRows<B>,
     pub(crate) sequence: Sequence,
     clock: ClockReading,
     /// The event is told later than it happened: it sets no time back.
@@ -66,7 +66,7 @@ pub(crate) struct Folding<'a, B> {
 
 /// Does `step` to the rows, and keeps the totals that it leaves. The change stays open.
 pub(crate) fn folded<B: Rows>(
-    rows: &mut Staged<B>,
+    rows: &mut StagedRows<B>,
     sequence: Sequence,
     clock: ClockReading,
     step: impl FnOnce(&mut Folding<'_, B>) -> Result<(), RowsError>,
@@ -100,7 +100,7 @@ impl<B: Rows> Folding<'_, B> {
         self.forget_texts(change.forget_through)
     }
 
-    fn rejected(&mut self, change: &Received, rejected: &Rejected) -> Result<(), RowsError> {
+    fn rejected(&mut self, change: &Received, rejected: &RejectedPayload) -> Result<(), RowsError> {
         self.totals.rejected += 1;
         self.rows.write(Table::Rejected, sequence_key(self.sequence), &rejected.reason.number());
         if let Some(id) = &rejected.event_id {

@@ -2,7 +2,7 @@
 
 use super::{Folding, KeyRange, Rows, RowsError, decode};
 use crate::position::Sequence;
-use crate::tables::{RejectionHour, Table, TextKept, number_in, sequence_key};
+use crate::tables::{RejectionHour, Table, TextEntry, number_in, sequence_key};
 use sha2::{Digest as _, Sha256};
 
 /// One hour of time since boot, milliseconds.
@@ -12,7 +12,7 @@ impl<B: Rows> Folding<'_, B> {
     /// From now on a repeat of this text within the window is a duplicate of this change.
     pub(super) fn remember_text(&mut self, text: &[u8]) {
         let hash: [u8; 32] = Sha256::digest(text).into();
-        let kept = TextKept { hash, boot: self.clock.boot, since_boot_ms: self.clock.since_boot_ms };
+        let kept = TextEntry { hash, boot: self.clock.boot, since_boot_ms: self.clock.since_boot_ms };
         self.rows.write(Table::Texts, hash.to_vec(), &self.sequence);
         self.rows.write(Table::TextOrder, sequence_key(self.sequence), &kept);
     }
@@ -27,7 +27,7 @@ impl<B: Rows> Folding<'_, B> {
         let past = KeyRange { from: &from, to: Some(&to), backwards: false, limit: usize::MAX };
         self.totals.texts_forgotten = through;
         for (key, value) in self.rows.range(Table::TextOrder, past)? {
-            let kept: TextKept = decode(Table::TextOrder, &key, &value)?;
+            let kept: TextEntry = decode(Table::TextOrder, &key, &value)?;
             let last: Option<Sequence> = self.rows.read(Table::Texts, &kept.hash)?;
             if last.map(|sequence| sequence.0) == number_in(&key) {
                 self.rows.remove(Table::Texts, kept.hash.to_vec());

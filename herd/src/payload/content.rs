@@ -1,22 +1,29 @@
 //! What makes two payloads "the same content".
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fmt;
+use std::ops::Range;
 
-/// The text whose equality makes two payloads the same content.
+/// Returns the trimmed text. Two payloads with equal texts have the same content.
 ///
-/// UTF-8 is trimmed by `str::trim`, that is of every Unicode blank; bytes that are no UTF-8 have only their ASCII
-/// blanks trimmed. A reader that ends its packets with a line end, and one that does not, say the same.
+/// UTF-8 is trimmed of all Unicode whitespace, by `str::trim`. Bytes that are not UTF-8 are trimmed of ASCII whitespace
+/// only. So a reader that ends its packets with a line end and one that does not send the same content.
 pub fn trimmed(raw: &[u8]) -> &[u8] {
-    match std::str::from_utf8(raw) {
-        Ok(text) => text.trim().as_bytes(),
-        Err(_) => raw.trim_ascii(),
-    }
+    &raw[trimmed_range(raw)]
 }
 
-/// SHA-256 of [`trimmed`]`(raw)`: the `payload_hash` of the HTTP interface.
+/// Returns the range of the trimmed text in `raw`.
+pub(super) fn trimmed_range(raw: &[u8]) -> Range<usize> {
+    let (from_start, trimmed) = match std::str::from_utf8(raw) {
+        Ok(text) => (text.trim_start().len(), text.trim().len()),
+        Err(_) => (raw.trim_ascii_start().len(), raw.trim_ascii().len()),
+    };
+    let start = raw.len() - from_start;
+    start..start + trimmed
+}
+
+/// Returns the SHA-256 of [`trimmed`]`(raw)`: the `payload_hash` of the HTTP interface.
 pub fn content_hash(raw: &[u8]) -> ContentHash {
     ContentHash(Sha256::digest(trimmed(raw)).into())
 }
@@ -68,6 +75,11 @@ mod tests {
     #[test]
     fn every_unicode_blank_around_text_is_trimmed() {
         assert_eq!(trimmed("\u{a0}\u{3000} hxb \u{2003}\u{85}".as_bytes()), b"hxb");
+    }
+
+    #[test]
+    fn a_payload_of_blanks_has_an_empty_range_inside_it() {
+        assert_eq!([trimmed_range(b""), trimmed_range(b" \n "), trimmed_range(b"\xff")], [0..0, 3..3, 0..1]);
     }
 
     #[test]

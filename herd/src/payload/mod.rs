@@ -27,6 +27,8 @@ pub use tag::Tag;
 pub(crate) use weight::kilograms;
 pub use weight::{MAX_WEIGHT_G, Weight};
 
+use std::ops::Range;
+
 /// The longest payload, counted after trimming: what one `LoRa` packet can carry.
 pub const MAX_PAYLOAD_BYTES: usize = 255;
 
@@ -36,16 +38,30 @@ pub const MAX_FIELD_CHARS: usize = 64;
 /// The first byte from which on a payload is a sealed binary frame: no ASCII character begins so.
 const FIRST_SEALED_BYTE: u8 = 0x80;
 
-/// Reads a payload as it came, of any length and content. Never panics.
+/// A payload that was read: the place of its text, and the meaning of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedPayload {
+    /// Range of the trimmed text in the payload. Equal texts make two payloads the same content.
+    pub text: Range<usize>,
+    /// The event, or the first reason found why the text is not one.
+    pub outcome: Result<Event, Rejection>,
+}
+
+/// Reads a payload as received, of any length and content. Never panics.
 ///
-/// A first byte of 0x80 or above is reserved for sealed binary frames, and is looked at before anything else: such a
-/// payload is a [`Rejection::SealedFrame`] even where its bytes would be valid UTF-8, since a frame's bytes may be so
-/// by chance. A text that begins with a blank outside of ASCII is therefore no event.
-///
-/// # Errors
-/// The reason why it is no event; the first that is found where there are several.
-pub fn parse(raw: &[u8]) -> Result<Event, Rejection> {
-    let text = text_of(raw)?;
+/// A first byte of 0x80 or above is reserved for sealed binary frames and is checked first. Such a payload is a
+/// [`Rejection::SealedFrame`] even if its bytes are valid UTF-8, because the bytes of a frame may be valid by chance. A
+/// text that begins with non-ASCII whitespace is therefore not an event.
+pub fn parse(raw: &[u8]) -> ParsedPayload {
+    let text = content::trimmed_range(raw);
+    let is_sealed = raw.first().is_some_and(|byte| *byte >= FIRST_SEALED_BYTE);
+    let outcome = if is_sealed { Err(Rejection::SealedFrame) } else { event_in(&raw[text.clone()]) };
+    ParsedPayload { text, outcome }
+}
+
+/// Reads the event in the trimmed text.
+fn event_in(text: &[u8]) -> Result<Event, Rejection> {
+    let text = checked_text(text)?;
     let head = text.split([':', '|']).next().unwrap_or(text).trim();
     if head == event_form::EVENT {
         return event_form::parse(text);
@@ -56,12 +72,8 @@ pub fn parse(raw: &[u8]) -> Result<Event, Rejection> {
     }
 }
 
-/// The trimmed text, where the payload is a text that may be read at all.
-fn text_of(raw: &[u8]) -> Result<&str, Rejection> {
-    if raw.first().is_some_and(|byte| *byte >= FIRST_SEALED_BYTE) {
-        return Err(Rejection::SealedFrame);
-    }
-    let bytes = trimmed(raw);
+/// Checks the length, encoding and characters of the trimmed text.
+fn checked_text(bytes: &[u8]) -> Result<&str, Rejection> {
     if bytes.is_empty() {
         return Err(Rejection::Empty);
     }

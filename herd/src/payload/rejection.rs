@@ -1,118 +1,98 @@
-//! Why a payload is no event.
+//! Reasons why a payload is not an event.
 
+use super::{MAX_FIELD_CHARS, MAX_PAYLOAD_BYTES};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
-/// The reason why a payload is no event: data about the air, kept in its change.
+/// The reason why a payload is not an event. It is data, not a failure, and is stored in the payload's change.
 ///
-/// The order of the variants and of their fields freezes in stored changes: new reasons go to the end. Texts in it are
-/// bounded: the grammar puts at most 64 characters into each. Its `Display` is one sentence for a person at the office.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+/// The order of the variants and of their fields is frozen in stored changes, so new reasons go to the end. Texts are
+/// bounded: the grammar puts at most 64 characters into each. `Display` gives one sentence for a person at the office.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rejection {
-    /// Nothing but blanks.
-    #[error("The payload is empty.")]
+    /// Empty, or only whitespace.
     Empty,
     /// More than [`MAX_PAYLOAD_BYTES`](super::MAX_PAYLOAD_BYTES) after trimming.
-    #[error("The payload has {bytes} bytes, and at most {} are allowed.", super::MAX_PAYLOAD_BYTES)]
     TooLong {
         /// Bytes of the trimmed payload.
         bytes: u32,
     },
     /// Invalid UTF-8.
-    #[error("The payload is not text (invalid UTF-8), so it was damaged or is of another device.")]
     NotText,
     /// The first byte is 0x80 or above.
-    #[error("The payload is a sealed binary frame, which this version cannot open.")]
     SealedFrame,
-    /// A character that `char::is_control` calls so, inside the trimmed text.
-    #[error("The payload has a control character after its first {at} characters.")]
+    /// A control character (`char::is_control`) inside the trimmed text.
     ControlCharacter {
-        /// How many characters of the trimmed text stand before it.
+        /// Number of characters before it in the trimmed text.
         at: u32,
     },
-    /// Neither of the short forms, nor an event.
-    #[error("The payload begins with {prefix:?}, and only hxb, hxe and event are known.")]
+    /// Neither a short form nor an event.
     UnknownPrefix {
-        /// What stands before the first `:` or `|`.
+        /// Text before the first `:` or `|`.
         prefix: String,
     },
-    /// A short form that has not exactly four fields.
-    #[error("A payload of the form hxb:BATCH:LF:UHF has four fields, and this one has {found}.")]
+    /// A short form without exactly four fields.
     FieldCount {
-        /// Fields between the colons, the prefix being one.
+        /// Number of fields, including the prefix.
         found: u32,
     },
-    /// A field with nothing after its `:`, or (the name is empty then) nothing before it.
-    #[error("{}", empty_field(.field))]
+    /// A field with nothing after its `:`, or with nothing before it (`field` is empty then).
     EmptyField {
         /// The key, or in a short form `batch`, `lf` or `epc`.
         field: String,
     },
     /// A key or value of more than [`MAX_FIELD_CHARS`](super::MAX_FIELD_CHARS).
-    #[error("The field {field:?} has {chars} characters, and at most {} are allowed.", super::MAX_FIELD_CHARS)]
     FieldTooLong {
-        /// The key, or in a short form `batch`, `lf` or `epc`. A key that is itself too long is cut.
+        /// The key, or in a short form `batch`, `lf` or `epc`. A key that is too long is truncated.
         field: String,
-        /// Characters of what is too long.
+        /// Number of characters of the key or value.
         chars: u32,
     },
     /// A field of an event without a `:`.
-    #[error("{}", field_without_value(.field))]
     FieldWithoutValue {
-        /// The whole field, cut at 64 characters; empty where two bars meet or one ends the payload.
+        /// The field, truncated to 64 characters. Empty if two bars meet or a bar ends the payload.
         field: String,
     },
-    /// Two fields that say the same thing.
-    #[error("The field {key:?} is given more than once.")]
+    /// Two fields with the same meaning.
     RepeatedKey {
-        /// The key; `batch or lot` where an export names its batch by both.
+        /// The key; `batch or lot` if an export names its batch by both.
         key: String,
     },
     /// An event id that is not `hxb` or `hxe`, letters, and a counter of digits that fits in 64 bits.
-    #[error("The event id {id:?} is not of the form hxbind000001.")]
     BadEventId {
         /// The id as received.
         id: String,
     },
     /// An event id of a kind that this grammar does not know.
-    #[error("The event is of the kind {kind:?}, and only ind, pai, chi, rep and exp are known.")]
     UnknownEventKind {
         /// The letters between `hxb` or `hxe` and the counter.
         kind: String,
     },
     /// An event with neither lid nor tag.
-    #[error("The event names no animal: it has neither a lid nor a tag.")]
     NoAnimalNamed,
-    /// An event without what its kind is about.
-    #[error("The event has no {field}, which its kind needs.")]
+    /// An event without a field that its kind needs.
     MissingField {
-        /// The key, or the keys of which one is needed.
+        /// The key, or the keys one of which is needed.
         field: String,
     },
-    /// A tag of which nothing remains as a key, such as `EPC:`.
-    #[error("The tag in the field {field:?} has no number.")]
+    /// A tag with an empty key, such as `EPC:`.
     BadTag {
         /// The key, or in a short form `lf` or `epc`.
         field: String,
     },
-    /// Given by the judge: the id was used in this reader group and era for another content.
-    #[error(
-        "Payload {of} came with the same event id and another content: accept this one by a correction, or start a \
-         new reader era if the reader was replaced."
-    )]
+    /// Decided with the tables: the id belongs to another content in this reader group and era.
     EventIdReused {
         /// Sequence of the change that has the id.
         of: u64,
     },
-    /// Given by the judge: the payload's tags are known, each on another animal.
-    #[error("The tags are of two animals, {first} and {second}: merge them if they are one.")]
+    /// Decided with the tables: the payload's tags lead to two animals.
     TagsOfTwoAnimals {
         /// The animal that has the first tag.
         first: u64,
         /// The animal that has the other.
         second: u64,
     },
-    /// Given by the judge: the tag is of an animal with another lid.
-    #[error("The event names lid {lid:?}, and its tag is of animal {tag_animal}, which has lid {tag_lid:?}.")]
+    /// Decided with the tables: the tag leads to an animal with another lid.
     LidOfAnother {
         /// The lid that the event names.
         lid: String,
@@ -121,8 +101,7 @@ pub enum Rejection {
         /// The lid of that animal.
         tag_lid: String,
     },
-    /// Given by the judge: the tag that a repair takes off is known, and is another animal's.
-    #[error("The repair takes tag {tag:?} off animal {named}, and that tag is of animal {owner}.")]
+    /// Decided with the tables: the tag that a repair takes off belongs to another animal.
     OldTagOfAnother {
         /// The old tag as received.
         tag: String,
@@ -133,13 +112,65 @@ pub enum Rejection {
     },
 }
 
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("The payload is empty."),
+            Self::TooLong { bytes } => {
+                write!(f, "The payload has {bytes} bytes, and at most {MAX_PAYLOAD_BYTES} are allowed.")
+            }
+            Self::NotText => {
+                f.write_str("The payload is not text (invalid UTF-8), so it was damaged or is of another device.")
+            }
+            Self::SealedFrame => f.write_str("The payload is a sealed binary frame, which this version cannot open."),
+            Self::ControlCharacter { at } => {
+                write!(f, "The payload has a control character after its first {at} characters.")
+            }
+            Self::UnknownPrefix { prefix } => {
+                write!(f, "The payload begins with {prefix:?}, and only hxb, hxe and event are known.")
+            }
+            Self::FieldCount { found } => {
+                write!(f, "A payload of the form hxb:BATCH:LF:UHF has four fields, and this one has {found}.")
+            }
+            Self::EmptyField { field } => f.write_str(&empty_field(field)),
+            Self::FieldTooLong { field, chars } => {
+                write!(f, "The field {field:?} has {chars} characters, and at most {MAX_FIELD_CHARS} are allowed.")
+            }
+            Self::FieldWithoutValue { field } => f.write_str(&field_without_value(field)),
+            Self::RepeatedKey { key } => write!(f, "The field {key:?} is given more than once."),
+            Self::BadEventId { id } => write!(f, "The event id {id:?} is not of the form hxbind000001."),
+            Self::UnknownEventKind { kind } => {
+                write!(f, "The event is of the kind {kind:?}, and only ind, pai, chi, rep and exp are known.")
+            }
+            Self::NoAnimalNamed => f.write_str("The event names no animal: it has neither a lid nor a tag."),
+            Self::MissingField { field } => write!(f, "The event has no {field}, which its kind needs."),
+            Self::BadTag { field } => write!(f, "The tag in the field {field:?} has no number."),
+            Self::EventIdReused { of } => write!(
+                f,
+                "Payload {of} came with the same event id and another content: accept this one by a correction, or start \
+                 a new reader era if the reader was replaced."
+            ),
+            Self::TagsOfTwoAnimals { first, second } => {
+                write!(f, "The tags are of two animals, {first} and {second}: merge them if they are one.")
+            }
+            Self::LidOfAnother { lid, tag_animal, tag_lid } => write!(
+                f,
+                "The event names lid {lid:?}, and its tag is of animal {tag_animal}, which has lid {tag_lid:?}."
+            ),
+            Self::OldTagOfAnother { tag, named, owner } => {
+                write!(f, "The repair takes tag {tag:?} off animal {named}, and that tag is of animal {owner}.")
+            }
+        }
+    }
+}
+
 impl Rejection {
-    /// The reason's name in JSON and in metrics. Stable.
+    /// Returns the code in JSON and metrics. Stable.
     pub const fn code(&self) -> &'static str {
         self.number_and_code().1
     }
 
-    /// The reason's number in stored changes. Stable.
+    /// Returns the number in stored changes and in the tables. Stable.
     pub const fn number(&self) -> u8 {
         self.number_and_code().0
     }

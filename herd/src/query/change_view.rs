@@ -4,7 +4,7 @@ use super::event_view::{EventView, tag_use_name};
 use super::payload_view::base64;
 use super::{CorrectionView, PayloadView, QueryError};
 use crate::change::{
-    Accepted, AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, Received, Reprocessed,
+    AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, PlacedEvent, Received, Reprocessed,
 };
 use crate::clock::iso_utc;
 use crate::position::{Epoch, Sequence, StoreId};
@@ -115,8 +115,8 @@ pub struct Placement {
     pub closes: Option<BatchId>,
 }
 
-impl From<&Accepted> for Placement {
-    fn from(accepted: &Accepted) -> Self {
+impl From<&PlacedEvent> for Placement {
+    fn from(accepted: &PlacedEvent) -> Self {
         Self {
             lf_use: tag_use_name(accepted.lf),
             epc_use: tag_use_name(accepted.epc),

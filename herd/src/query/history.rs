@@ -12,7 +12,7 @@
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
 use super::{CorrectionView, Page, PageLimit, QueryError};
-use crate::change::{Accepted, AnimalId, Change, Corrected, Correction, Origin, Outcome};
+use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, PlacedEvent};
 use crate::clock::{ClockReading, iso_utc};
 use crate::payload::kilograms;
 use crate::position::Sequence;
@@ -161,7 +161,7 @@ struct EventBody {
     of: Sequence,
     received: ClockReading,
     origin: Origin,
-    accepted: Accepted,
+    accepted: PlacedEvent,
     voided_by: Option<Sequence>,
     /// Correction that accepted the payload, if an operator did.
     correction: Option<CorrectionView>,
@@ -234,7 +234,7 @@ impl Walk<'_> {
             },
         };
         let afterwards = self.snapshot.afterwards(of)?;
-        let voided_by = afterwards.voided_by.filter(|_| afterwards.told_by(of) != Some(sequence));
+        let voided_by = afterwards.voided_by.filter(|_| afterwards.event_change(of) != Some(sequence));
         Ok(Some(StepBody::Event(Box::new(EventBody { of, received, origin, accepted, voided_by, correction }))))
     }
 

@@ -6,7 +6,7 @@
 //!   judged yet. Here receipt and judgment are one commit.
 
 use super::event_view::EventView;
-use crate::change::{Accepted, AnimalId, BatchId, Outcome, Received};
+use crate::change::{AnimalId, BatchId, Outcome, PlacedEvent, Received};
 use crate::clock::iso_utc;
 use crate::payload::content_hash;
 use crate::position::Sequence;
@@ -134,12 +134,12 @@ impl PayloadView {
     }
 
     /// Adds the event that the change `by` made of this payload after a rejection or a void.
-    pub fn accept(&mut self, by: Sequence, accepted: Accepted) {
+    pub fn accept(&mut self, by: Sequence, accepted: PlacedEvent) {
         self.accepted_by = Some(by);
         self.set_event(accepted);
     }
 
-    fn set_event(&mut self, accepted: Accepted) {
+    fn set_event(&mut self, accepted: PlacedEvent) {
         self.status = PayloadStatus::Processed;
         (self.reason, self.reason_text) = (None, None);
         self.animal = Some(accepted.animal);

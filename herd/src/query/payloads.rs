@@ -7,7 +7,7 @@ use crate::clock::iso_utc;
 use crate::fold::{KeyRange, Rows};
 use crate::position::Sequence;
 use crate::store::Snapshot;
-use crate::tables::{Afterwards, Table, number_in, sequence_key};
+use crate::tables::{Amendments, Table, number_in, sequence_key};
 
 /// Filter of a list of payloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -100,8 +100,8 @@ impl Snapshot {
     }
 
     /// Returns the effect of later changes on the payload `of`.
-    pub(super) fn afterwards(&self, of: Sequence) -> Result<Afterwards, QueryError> {
-        Ok(self.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
+    pub(super) fn afterwards(&self, of: Sequence) -> Result<Amendments, QueryError> {
+        Ok(self.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
     }
 
     /// Returns the payload in the change `sequence` as the source decided about it.

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 /// Changes as a source sends them: they continue `after` and lead to `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunOfChanges {
+pub struct ChangeRun {
     /// The position that they continue.
     pub after: Position,
     /// The changes.
@@ -20,7 +20,7 @@ pub struct RunOfChanges {
 
 /// What applying a run did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub struct ApplyReceipt {
     /// Changes that were new here; 0 for a run held already.
     pub changes: u64,
     /// What is durable here now.
@@ -32,7 +32,7 @@ impl Store {
     /// other than [`ApplyError::Store`] nothing of it was kept; on that one, the next writer finds the run whole or
     /// not at all. A run that is held already changes nothing.
     #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
-    pub fn apply(&mut self, run: &RunOfChanges) -> Result<Applied, ApplyError> {
+    pub fn apply(&mut self, run: &ChangeRun) -> Result<ApplyReceipt, ApplyError> {
         self.check_not_interrupted()?;
         let head = self.head();
         let ours = head.position;
@@ -44,7 +44,7 @@ impl Store {
         }
         let known = self.verify(run, &ours)?;
         if known >= run.changes.len() {
-            return Ok(Applied { changes: 0, position: ours });
+            return Ok(ApplyReceipt { changes: 0, position: ours });
         }
         let new = match known {
             0 => Cow::Borrowed(&run.changes),
@@ -59,14 +59,14 @@ impl Store {
             folded?
         };
         self.commit(&new, &staged, blocked)?;
-        Ok(Applied { changes: new.len() as u64, position: self.head().position })
+        Ok(ApplyReceipt { changes: new.len() as u64, position: self.head().position })
     }
 
     /// Follows the chain over the whole run. It must begin at a position of this log, pass through our own head or
     /// end at a position of ours, and end at the position that the run names. Gives how many of its changes are held
     /// already.
     #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
-    fn verify(&self, run: &RunOfChanges, ours: &Position) -> Result<usize, ApplyError> {
+    fn verify(&self, run: &ChangeRun, ours: &Position) -> Result<usize, ApplyError> {
         let after = run.after.sequence;
         let differs = || ApplyError::Diverged { theirs: run.after, ours: *ours };
         let log = self.log.reader()?;

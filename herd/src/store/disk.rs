@@ -1,7 +1,7 @@
 //! Where a store's files lie. The seam through which simulated worlds and fault tests put their own storage.
 
 use super::error::StoreError;
-use super::opening::Opening;
+use super::open_progress::OpenProgress;
 use redb::{Builder, Database, DatabaseError, StorageError};
 use std::fmt::Debug;
 use std::ops::ControlFlow;
@@ -26,12 +26,12 @@ pub trait Disk: Debug + Send + Sync {
     fn place(&self) -> PathBuf;
 
     /// Says how far the opening of the store is, to whoever waits for it, who may break it off.
-    fn tell(&self, _at: &Opening<'_>) -> ControlFlow<()> {
+    fn tell(&self, _at: &OpenProgress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
-type Told = dyn Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync;
+type Told = dyn Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync;
 
 /// A directory.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl Directory {
     /// The same directory, and whoever is told how far the opening of a store in it is. A break ends the opening with
     /// [`StoreError::BrokenOff`]; what was done of it is kept.
     #[must_use]
-    pub fn telling(self, told: impl Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
+    pub fn telling(self, told: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
         Self { told: Arc::new(told), ..self }
     }
 
@@ -77,7 +77,7 @@ impl Disk for Directory {
         let opened = Builder::new()
             .set_cache_size(cache_bytes)
             .set_repair_callback(move |check| {
-                if told(&Opening::checking(&checked, check.progress())).is_break() {
+                if told(&OpenProgress::checking(&checked, check.progress())).is_break() {
                     check.abort();
                 }
             })
@@ -114,7 +114,7 @@ impl Disk for Directory {
         self.path.clone()
     }
 
-    fn tell(&self, at: &Opening<'_>) -> ControlFlow<()> {
+    fn tell(&self, at: &OpenProgress<'_>) -> ControlFlow<()> {
         (self.told)(at)
     }
 }

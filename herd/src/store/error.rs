@@ -1,6 +1,6 @@
 //! What can go wrong between a store and its disk.
 
-use crate::change::Unreadable;
+use crate::change::ChangeError;
 use crate::fold::RowsError;
 use crate::position::{Position, Sequence, StoreId};
 use std::path::PathBuf;
@@ -55,7 +55,7 @@ pub enum StoreError {
         /// The last change in the log.
         head: Sequence,
         /// What holds them.
-        why: Unreadable,
+        why: ChangeError,
     },
     /// An earlier write or look-up of this writer failed.
     #[error(

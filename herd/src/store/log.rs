@@ -3,8 +3,8 @@
 use super::changes::Changes;
 use super::disk::Disk;
 use super::error::{StoreError, storage};
-use super::held_row::{HeldRow, row_of};
 use super::row::{ROW_CHANGES, RowReader, lay_rows};
+use super::row_cache::{CachedRow, row_of};
 use crate::change::{Change, MAX_CHANGE_BYTES};
 use crate::digest;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
@@ -159,7 +159,7 @@ fn read_epochs(database: &Database) -> Result<Vec<(Epoch, Sequence)>, StoreError
 pub(super) struct LogReader {
     rows: Option<ReadOnlyTable<u64, &'static [u8]>>,
     log: Log,
-    held: RefCell<Option<HeldRow>>,
+    held: RefCell<Option<CachedRow>>,
 }
 
 /// A row's first change, and its bytes.
@@ -207,12 +207,12 @@ impl LogReader {
     fn with_row<T>(
         &self,
         sequence: Sequence,
-        look: impl FnOnce(&HeldRow) -> Result<T, StoreError>,
+        look: impl FnOnce(&CachedRow) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         let mut held = self.held.borrow_mut();
         if !held.as_ref().is_some_and(|row| row.holds(sequence)) {
             let found = self.row_from(sequence)?;
-            *held = found.map(|(first, bytes)| HeldRow::new(first, bytes)).transpose()?;
+            *held = found.map(|(first, bytes)| CachedRow::new(first, bytes)).transpose()?;
         }
         held.as_ref().filter(|row| row.holds(sequence)).map(look).transpose()
     }

@@ -50,9 +50,9 @@ impl Gate {
 /// While it lives, no sync of the file returns.
 #[derive(Debug)]
 #[must_use = "the syncs go on when this is dropped"]
-pub struct HeldSyncs(Arc<Gate>);
+pub struct SyncGate(Arc<Gate>);
 
-impl Drop for HeldSyncs {
+impl Drop for SyncGate {
     fn drop(&mut self) {
         self.0.set(false);
     }
@@ -133,10 +133,10 @@ impl MemoryDisk {
 
     /// From now on no sync of `file` returns, as on a card that hangs, until what this gives is dropped. None where
     /// there is no such file. The thread that syncs blocks: the writer must be on another one than the test.
-    pub fn hold_syncs(&self, file: &str) -> Option<HeldSyncs> {
+    pub fn hold_syncs(&self, file: &str) -> Option<SyncGate> {
         let gate = lock(&self.files).get(file)?.gate.clone();
         gate.set(true);
-        Some(HeldSyncs(gate))
+        Some(SyncGate(gate))
     }
 
     fn found(&self, mut survive: impl FnMut(&Image) -> Vec<u8>) -> Self {

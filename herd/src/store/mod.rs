@@ -12,41 +12,44 @@
 mod append;
 mod apply;
 mod changes;
-#[cfg(test)]
-mod damage_tests;
+mod correct;
 mod disk;
 mod error;
-mod held_row;
-mod later;
+mod group;
 mod local;
 mod log;
 mod memory;
-mod opening;
-#[cfg(test)]
-mod opening_tests;
+mod open_progress;
 mod reader;
+mod reprocess;
 mod row;
+mod row_cache;
 mod tables_file;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use append::{Incoming, Receipt};
-pub use apply::{Applied, RunOfChanges};
+pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
+pub use correct::CorrectionReceipt;
 pub use disk::{Directory, Disk};
 pub use error::{ApplyError, StoreError};
-pub use later::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
-pub use memory::{HeldSyncs, MemoryDisk};
-pub use opening::{Opening, grouped};
-pub use reader::{Reader, Reads, Snapshot, Standing};
+pub use memory::{MemoryDisk, SyncGate};
+pub use open_progress::{OpenProgress, grouped};
+pub use reader::{ReadCounts, Reader, Snapshot, SnapshotState};
+pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
 pub use tables_file::TABLES_FILE;
-pub use verify::{Phase, Progress, RowDiffers, TablesVerdict, Verified, VerifyError, verify_disk, verify_reader};
+pub use verify::{
+    Phase, Progress, RowDifference, TablesVerdict, VerifyError, VerifyOutcome, verify_disk, verify_reader,
+};
 
-use crate::change::{Change, EpochBegan, Unreadable};
+use crate::change::{Change, ChangeError, EpochStart};
 use crate::clock::ClockReading;
 use crate::decide::Rules;
-use crate::fold::{FOLD_VERSION, Rows, Staged, fold};
+use crate::fold::{FOLD_VERSION, Rows, StagedRows, fold};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use log::{Log, LogReader, epochs_begun};
 use tables_file::{TablesFile, TablesReader, TablesState};
@@ -75,7 +78,7 @@ pub struct Head {
     /// The fold digest after it.
     pub fold_digest: Digest,
     /// Why the tables stand before the head, where they do: it stops at the change after `folded`.
-    pub blocked: Option<Unreadable>,
+    pub blocked: Option<ChangeError>,
 }
 
 /// The writer of a store. One for each store and process; the files are locked against others.
@@ -106,7 +109,7 @@ impl Store {
         let mut store = Self::open(disk, rules, clock.boot, new_id)?;
         if store.head().position.sequence == Sequence::ZERO {
             let store_id = store.log.store();
-            let began = EpochBegan { epoch: Epoch(1), store: store_id, writer, clock };
+            let began = EpochStart { epoch: Epoch(1), store: store_id, writer, clock };
             store.append_change(&Change::Epoch(began))?;
         }
         Ok(store)
@@ -194,18 +197,8 @@ impl Store {
     }
 
     /// Where the next changes are folded, above the tables as they are.
-    fn staged(&self) -> Result<Staged<TablesReader>, StoreError> {
-        Ok(Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest))
-    }
-
-    fn append_change(&mut self, change: &Change) -> Result<(), StoreError> {
-        self.check_may_decide()?;
-        let bytes = change.to_bytes();
-        let changes: Changes = [bytes.as_slice()].into_iter().collect();
-        let sequence = self.head().position.sequence.next();
-        let mut staged = self.staged()?;
-        fold(&mut staged, sequence, change)?;
-        self.commit(&changes, &staged, None)
+    fn staged(&self) -> Result<StagedRows<TablesReader>, StoreError> {
+        Ok(StagedRows::new(self.tables.reader()?, self.state.folded, self.state.fold_digest))
     }
 
     /// The one order of a commit: the log durable, the tables visible, the head published. Where it fails, nobody can
@@ -214,8 +207,8 @@ impl Store {
     fn commit<B: Rows>(
         &mut self,
         changes: &Changes,
-        staged: &Staged<B>,
-        blocked: Option<Unreadable>,
+        staged: &StagedRows<B>,
+        blocked: Option<ChangeError>,
     ) -> Result<(), StoreError> {
         let before = self.head().position;
         self.interrupted = true;
@@ -232,7 +225,7 @@ impl Store {
     }
 
     /// Writes what is staged; `head` is the position of the log that holds it.
-    fn write_tables<B: Rows>(&mut self, staged: &Staged<B>, head: &Position) -> Result<(), StoreError> {
+    fn write_tables<B: Rows>(&mut self, staged: &StagedRows<B>, head: &Position) -> Result<(), StoreError> {
         let folded = staged.folded();
         if folded == self.state.folded {
             return Ok(());
@@ -254,7 +247,7 @@ impl Store {
         let mut blocked = None;
         let began = self.state.folded;
         while self.state.folded < head.sequence && blocked.is_none() {
-            if disk.tell(&Opening::Folding { folded: self.state.folded, of: head.sequence }).is_break() {
+            if disk.tell(&OpenProgress::Folding { folded: self.state.folded, of: head.sequence }).is_break() {
                 // What is folded by now need not be folded again.
                 self.settle()?;
                 return Err(StoreError::BrokenOff { file: TABLES_FILE.to_owned() });
@@ -277,10 +270,10 @@ impl Store {
 
 /// Folds changes that follow `after`, up to the first that this binary does not know.
 fn fold_run<B: Rows>(
-    staged: &mut Staged<B>,
+    staged: &mut StagedRows<B>,
     changes: &Changes,
     after: Sequence,
-) -> Result<Option<Unreadable>, StoreError> {
+) -> Result<Option<ChangeError>, StoreError> {
     for (bytes, n) in changes.iter().zip(after.0 + 1..) {
         match Change::from_bytes(bytes) {
             Ok(change) => fold(staged, Sequence(n), &change)?,

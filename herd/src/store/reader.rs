@@ -2,7 +2,7 @@
 
 use super::log::{Log, LogReader};
 use super::tables_file::{TablesFile, TablesReader, TablesState};
-use super::{Head, RunOfChanges, StoreError};
+use super::{ChangeRun, Head, StoreError};
 use crate::change::Change;
 use crate::fold::{KeyRange, Rows, RowsError};
 use crate::position::{Digest, Position, Sequence, StoreId};
@@ -52,9 +52,9 @@ impl Reader {
 
     /// The changes after `after`, which must be a position of this log: at most `limit`, at most `max_bytes` but at
     /// least one. No transaction is held when this returns.
-    pub fn run_after(&self, after: Position, limit: usize, max_bytes: usize) -> Result<RunOfChanges, StoreError> {
+    pub fn run_after(&self, after: Position, limit: usize, max_bytes: usize) -> Result<ChangeRun, StoreError> {
         let (changes, end) = self.log.reader()?.changes_after(after.sequence, limit, max_bytes)?;
-        Ok(RunOfChanges { after, changes, end: end.unwrap_or(after) })
+        Ok(ChangeRun { after, changes, end: end.unwrap_or(after) })
     }
 
     /// Log and tables as they stand now. Hold it shortly, never across network I/O.
@@ -69,12 +69,12 @@ impl Reader {
 pub struct Snapshot {
     tables: TablesReader,
     log: LogReader,
-    reads: Cell<Reads>,
+    reads: Cell<ReadCounts>,
 }
 
 /// What was read of a snapshot: the cost of the questions that were asked of it, whatever the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reads {
+pub struct ReadCounts {
     /// Searches in the tables, for a row or for the beginning of a range.
     pub searches: u64,
     /// Rows of the tables.
@@ -85,7 +85,7 @@ pub struct Reads {
 
 /// Where a snapshot stands. Of two with one `folded`, the tables are the same in every row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Standing {
+pub struct SnapshotState {
     /// The last change in the log.
     pub position: Position,
     /// The last change in the tables.
@@ -96,10 +96,10 @@ pub struct Standing {
 
 impl Snapshot {
     /// Where it stands.
-    pub fn standing(&self) -> Result<Standing, StoreError> {
+    pub fn standing(&self) -> Result<SnapshotState, StoreError> {
         let position = self.log.head()?;
         let state = self.tables.state()?.unwrap_or_else(|| TablesState::start(position.store));
-        Ok(Standing { position, folded: state.folded, fold_digest: state.fold_digest })
+        Ok(SnapshotState { position, folded: state.folded, fold_digest: state.fold_digest })
     }
 
     /// The last change in the tables.
@@ -114,18 +114,18 @@ impl Snapshot {
 
     /// The stored bytes of one change.
     pub fn change_bytes(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
-        self.count(Reads { changes: 1, ..Reads::default() });
+        self.count(ReadCounts { changes: 1, ..ReadCounts::default() });
         self.log.change(sequence)
     }
 
     /// What was read of it so far.
-    pub fn reads(&self) -> Reads {
+    pub fn reads(&self) -> ReadCounts {
         self.reads.get()
     }
 
-    fn count(&self, more: Reads) {
-        let Reads { searches, rows, changes } = self.reads.get();
-        self.reads.set(Reads {
+    fn count(&self, more: ReadCounts) {
+        let ReadCounts { searches, rows, changes } = self.reads.get();
+        self.reads.set(ReadCounts {
             searches: searches + more.searches,
             rows: rows + more.rows,
             changes: changes + more.changes,
@@ -136,13 +136,13 @@ impl Snapshot {
 impl Rows for Snapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
         let found = self.tables.get(table, key)?;
-        self.count(Reads { searches: 1, rows: found.iter().len() as u64, changes: 0 });
+        self.count(ReadCounts { searches: 1, rows: found.iter().len() as u64, changes: 0 });
         Ok(found)
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
         let found = self.tables.range(table, range)?;
-        self.count(Reads { searches: 1, rows: found.len() as u64, changes: 0 });
+        self.count(ReadCounts { searches: 1, rows: found.len() as u64, changes: 0 });
         Ok(found)
     }
 }

@@ -4,7 +4,7 @@
 use super::disk::Disk;
 use super::error::{StoreError, storage};
 use crate::digest;
-use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, Staged};
+use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, StagedRows};
 use crate::position::{Digest, Sequence, StoreId};
 use crate::tables::{Key, Table};
 use redb::{Database, Durability, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, TableError};
@@ -81,7 +81,7 @@ impl TablesFile {
     /// take it away again, which costs a fold and loses nothing.
     pub(super) fn write<B: Rows>(
         &self,
-        staged: &Staged<B>,
+        staged: &StagedRows<B>,
         state: &TablesState,
         durable: bool,
     ) -> Result<(), StoreError> {

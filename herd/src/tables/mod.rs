@@ -42,7 +42,7 @@ pub enum Table {
     EventIds = 12,
     /// `SHA-256 of the trimmed text` -> sequence of the last one kept. Only texts that no event id identifies.
     Texts = 13,
-    /// `sequence` -> [`TextKept`]: the same in order of time, so that rows past the repeat window can go.
+    /// `sequence` -> [`TextEntry`]: the same in order of time, so that rows past the repeat window can go.
     TextOrder = 14,
     /// `reader group, era u32, counter name` -> [`Counter`]: lowest and highest event counter heard.
     Counters = 15,
@@ -54,8 +54,8 @@ pub enum Table {
     RejectionHours = 18,
     /// `reader group` -> era u32; without a row it is 1.
     ReaderEras = 19,
-    /// `sequence` -> [`Afterwards`]: payloads of which a later change made something else.
-    Afterwards = 20,
+    /// `sequence` -> [`Amendments`]: payloads of which a later change made something else.
+    Amendments = 20,
     /// `idempotency key` -> sequence of the correction that bears it.
     CorrectionKeys = 21,
     /// `reader group, era u32` -> [`Collisions`].
@@ -84,7 +84,7 @@ impl Table {
         Self::Rejected,
         Self::RejectionHours,
         Self::ReaderEras,
-        Self::Afterwards,
+        Self::Amendments,
         Self::CorrectionKeys,
         Self::Collisions,
     ];
@@ -124,7 +124,7 @@ impl Table {
             Self::Rejected => "rejected",
             Self::RejectionHours => "rejection hours",
             Self::ReaderEras => "reader eras",
-            Self::Afterwards => "afterwards",
+            Self::Amendments => "afterwards",
             Self::CorrectionKeys => "correction keys",
             Self::Collisions => "collisions",
         }

@@ -127,7 +127,7 @@ pub struct Membership {
 
 /// A text that was kept and that no event id identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextKept {
+pub struct TextEntry {
     /// SHA-256 of the trimmed text.
     pub hash: [u8; 32],
     /// In which boot.
@@ -158,18 +158,18 @@ pub struct RejectionHour {
 
 /// What later changes made of a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Afterwards {
+pub struct Amendments {
     /// The change that made an event of it although it had been rejected.
     pub accepted_by: Option<Sequence>,
     /// The last change that voided its event. One that accepted it after that made it an event again.
     pub voided_by: Option<Sequence>,
 }
 
-impl Afterwards {
+impl Amendments {
     /// The change that tells the event of `payload` as it stands: the payload's own, or the one that accepted it later.
     /// None while it is void. Whether a payload that nobody accepted is an event at all, its own change says.
     #[must_use]
-    pub fn told_by(self, payload: Sequence) -> Option<Sequence> {
+    pub fn event_change(self, payload: Sequence) -> Option<Sequence> {
         match self.void() {
             Some(_) => None,
             None => Some(self.accepted_by.unwrap_or(payload)),

@@ -2,7 +2,7 @@
 
 use super::blob::{BlobKind, Body};
 use crate::position::{Digest, Position, Sequence};
-use crate::store::{Changes, Head, RunOfChanges};
+use crate::store::{ChangeRun, Changes, Head};
 use serde::{Deserialize, Serialize};
 
 /// State of the barn that writes the history, as far as the sender knows it. A mirror passes on what the barn told it.
@@ -101,14 +101,14 @@ impl Body for ExportEnd {
 impl Page {
     /// Makes a page of a run of changes.
     #[must_use]
-    pub fn new(run: RunOfChanges, head: Sequence, barn: BarnHead) -> Self {
+    pub fn new(run: ChangeRun, head: Sequence, barn: BarnHead) -> Self {
         Self { after: run.after, end: PageEnd { end: run.end, head, barn }, changes: run.changes }
     }
 
     /// Returns the changes as a run that a store can apply.
     #[must_use]
-    pub fn into_run(self) -> RunOfChanges {
-        RunOfChanges { after: self.after, changes: self.changes, end: self.end.end }
+    pub fn into_run(self) -> ChangeRun {
+        ChangeRun { after: self.after, changes: self.changes, end: self.end.end }
     }
 }
 

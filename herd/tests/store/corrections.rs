@@ -304,7 +304,7 @@ fn a_correction_under_one_key_is_made_once_and_another_under_it_is_refused() {
     let kept = world.correct_under("k", move_pen(one, "P1"));
     let CorrectionReceipt::Kept { sequence } = kept else { panic!("{kept:?}") };
     let head = world.store.head();
-    assert_eq!(world.correct_under("k", move_pen(one, "P1")), CorrectionReceipt::Again { of: sequence });
+    assert_eq!(world.correct_under("k", move_pen(one, "P1")), CorrectionReceipt::Duplicate { of: sequence });
     let other = world.correct_under("k", move_pen(one, "P2"));
     assert!(matches!(&other, CorrectionReceipt::Refused(refused) if refused.code() == "key_reused"), "{other:?}");
     assert_eq!(world.store.head(), head);

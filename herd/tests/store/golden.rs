@@ -6,7 +6,7 @@
 use crate::steps::requested;
 use crate::world::{BEGAN_US, STORE, World};
 use herd::change::{
-    AnimalId, BatchId, Change, Correction, EpochBegan, Origin, Outcome, Received, Rejected, Suppressed, TagKind,
+    AnimalId, BatchId, Change, Correction, EpochStart, Origin, Outcome, Received, RejectedPayload, Suppressed, TagKind,
 };
 use herd::clock::ClockReading;
 use herd::fold::FOLD_VERSION;
@@ -53,7 +53,7 @@ fn a_rejected_payload_is_frozen() {
             reader_era: 1,
         },
         clock: clock(),
-        outcome: Outcome::Rejected(Rejected { reason: Rejection::FieldCount { found: 2 }, event_id: None }),
+        outcome: Outcome::Rejected(RejectedPayload { reason: Rejection::FieldCount { found: 2 }, event_id: None }),
         forget_through: Sequence(300),
         previous: Vec::new(),
     };
@@ -62,7 +62,7 @@ fn a_rejected_payload_is_frozen() {
 
 #[test]
 fn an_epoch_is_frozen() {
-    let began = EpochBegan { epoch: Epoch(2), store: STORE, writer: StoreId([9; 16]), clock: clock() };
+    let began = EpochStart { epoch: Epoch(2), store: STORE, writer: StoreId([9; 16]), clock: clock() };
     pinned(&Change::Epoch(began), EPOCH);
 }
 

@@ -4,8 +4,8 @@ use herd::fold::{KeyRange, Rows};
 use herd::payload::Tag;
 use herd::position::Sequence;
 use herd::tables::{
-    Afterwards, Animal, AnimalStatus, AnimalTag, Batch, Collisions, Counter, Key, Membership, Table, TagState,
-    TextKept, Totals, number_at_end, number_in,
+    Amendments, Animal, AnimalStatus, AnimalTag, Batch, Collisions, Counter, Key, Membership, Table, TagState,
+    TextEntry, Totals, number_at_end, number_in,
 };
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,14 +30,14 @@ pub(crate) struct HerdView {
     pub(crate) traits: BTreeSet<(u64, u8, String)>,
     pub(crate) event_ids: BTreeMap<Key, u64>,
     pub(crate) texts: BTreeMap<Key, Sequence>,
-    pub(crate) text_order: BTreeMap<u64, TextKept>,
+    pub(crate) text_order: BTreeMap<u64, TextEntry>,
     pub(crate) counters: BTreeMap<Key, Counter>,
     /// `(key of the counter, first)` -> last
     pub(crate) gaps: BTreeMap<(Key, u64), u64>,
     /// sequence -> number of the reason
     pub(crate) rejected: BTreeMap<u64, u8>,
     /// sequence of a payload -> what later changes made of it
-    pub(crate) afterwards: BTreeMap<u64, Afterwards>,
+    pub(crate) afterwards: BTreeMap<u64, Amendments>,
     /// idempotency key -> sequence of the correction
     pub(crate) corrections: BTreeMap<String, u64>,
     /// `reader group, era` -> event ids that came again with another content
@@ -95,7 +95,7 @@ impl HerdView {
             counters: map(rows, Table::Counters, <[u8]>::to_vec),
             gaps: map(rows, Table::Gaps, |key| (key[..key.len() - 8].to_vec(), number_at_end(key).unwrap())),
             rejected: map(rows, Table::Rejected, number),
-            afterwards: map(rows, Table::Afterwards, number),
+            afterwards: map(rows, Table::Amendments, number),
             corrections: map(rows, Table::CorrectionKeys, text),
             collisions: map(rows, Table::Collisions, <[u8]>::to_vec),
         }

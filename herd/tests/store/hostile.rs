@@ -13,7 +13,7 @@ use herd::change::{
     AnimalId, BatchId, Change, Correction, CorrectionResult, LateEvent, Outcome, States, TagState, TagUse,
 };
 use herd::decide::Rules;
-use herd::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, Staged, fold};
+use herd::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, StagedRows, fold};
 use herd::position::Sequence;
 use herd::store::{Changes, MemoryDisk, Store};
 use herd::tables::{Key, Table};
@@ -244,7 +244,7 @@ fn forgetting_texts_costs_the_same_however_many_the_same_page_forgot_before() {
     assert_eq!(paper.herd().text_order.len(), BURST + AFTER - 4 * AFTER, "each change forgets four");
 
     let base = Counted { rows: before, ranged: Cell::new(0) };
-    let mut page = Staged::new(&base, folded, digest);
+    let mut page = StagedRows::new(&base, folded, digest);
     for (change, n) in paper.changes[BURST..].iter().zip(folded.0 + 1..) {
         fold(&mut page, Sequence(n), change).unwrap();
     }
@@ -257,7 +257,7 @@ fn rows_staged_as_removed_hide_those_beneath_from_either_end_and_fill_the_limit(
     let value = postcard::to_stdvec(&7_u64).unwrap();
     let rows = (0..10_u8).map(|n| ((Table::Gaps, vec![n]), value.clone())).collect();
     let base = Counted { rows, ranged: Cell::new(0) };
-    let mut staged = Staged::new(&base, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
+    let mut staged = StagedRows::new(&base, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
     for removed in [0, 1, 2, 8, 9] {
         staged.remove(Table::Gaps, vec![removed]);
     }

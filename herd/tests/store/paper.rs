@@ -7,14 +7,14 @@ use crate::world::STORE;
 use herd::change::Change;
 use herd::clock::RawReading;
 use herd::decide::{
-    CorrectionDecision, CorrectionRequest, Decision, History, Rules, decide, decide_again, decide_correction,
+    CorrectionDecision, CorrectionRequest, Decision, History, Rules, decide, decide_correction, decide_reprocess,
 };
-use herd::fold::{FOLD_VERSION, NoRows, RowsError, Staged, fold};
+use herd::fold::{FOLD_VERSION, NoRows, RowsError, StagedRows, fold};
 use herd::position::Sequence;
 use herd::store::{Changes, MemoryDisk, Store};
 
 pub(crate) struct Paper {
-    pub(crate) rows: Staged<NoRows>,
+    pub(crate) rows: StagedRows<NoRows>,
     pub(crate) changes: Vec<Change>,
     pub(crate) now: RawReading,
     pub(crate) boot: u32,
@@ -31,7 +31,7 @@ impl History for Kept<'_> {
 
 impl Paper {
     pub(crate) fn new() -> Self {
-        let rows = Staged::new(NoRows, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
+        let rows = StagedRows::new(NoRows, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
         let now = RawReading { received_at_us: crate::world::BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
         Self { rows, changes: Vec::new(), now, boot: 1 }
     }
@@ -71,7 +71,7 @@ impl Paper {
         for of in rejected.into_iter().map(Sequence) {
             let sequence = self.rows.folded().next();
             let clock = self.now.in_boot(self.boot);
-            let again = decide_again(&self.rows, &Kept(&self.changes), rules, sequence, of, clock).unwrap();
+            let again = decide_reprocess(&self.rows, &Kept(&self.changes), rules, sequence, of, clock).unwrap();
             if let Some(body) = again {
                 let change = Change::Reprocessed(Box::new(body));
                 fold(&mut self.rows, sequence, &change).unwrap();

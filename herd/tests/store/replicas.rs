@@ -12,7 +12,7 @@ use herd::change::{Change, MAX_CHANGE_BYTES};
 use herd::clock::RawReading;
 use herd::decide::Rules;
 use herd::position::{Digest, Epoch, Sequence, StoreId};
-use herd::store::{Changes, Disk, MAX_REPROCESSED, MemoryDisk, Receipt, RunOfChanges, Store, TABLES_FILE};
+use herd::store::{ChangeRun, Changes, Disk, MAX_REPROCESSED, MemoryDisk, Receipt, Store, TABLES_FILE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -61,7 +61,7 @@ fn replica(disk: &MemoryDisk) -> Store {
     Store::open_replica(disk, STORE).unwrap()
 }
 
-fn run_after(source: &Store, after: u64, limit: usize) -> RunOfChanges {
+fn run_after(source: &Store, after: u64, limit: usize) -> ChangeRun {
     let after = source.reader().position_at(Sequence(after)).unwrap().unwrap();
     source.reader().run_after(after, limit, 1 << 20).unwrap()
 }
@@ -191,10 +191,10 @@ proptest! {
 }
 
 /// A run whose end is as its changes say: what a source that lies consistently would send.
-pub(crate) fn run_of(after: herd::position::Position, changes: Changes) -> RunOfChanges {
+pub(crate) fn run_of(after: herd::position::Position, changes: Changes) -> ChangeRun {
     let digest = changes.chain(after.digest, after.sequence);
     let sequence = Sequence(after.sequence.0 + changes.len() as u64);
-    RunOfChanges { after, end: herd::position::Position { sequence, digest, ..after }, changes }
+    ChangeRun { after, end: herd::position::Position { sequence, digest, ..after }, changes }
 }
 
 /// One way in which a page may be wrong.
@@ -234,7 +234,7 @@ fn alterations() -> impl Strategy<Value = Vec<Alteration>> {
 }
 
 impl Alteration {
-    fn alter(&self, mut run: RunOfChanges) -> RunOfChanges {
+    fn alter(&self, mut run: ChangeRun) -> ChangeRun {
         let mut changes: Vec<Vec<u8>> = run.changes.iter().map(<[u8]>::to_vec).collect();
         let count = changes.len();
         match self {

@@ -5,13 +5,13 @@
 
 use crate::replicas::run_of;
 use crate::world::{STORE, World, all_changes, everything};
-use herd::change::{Change, EpochBegan, Suppressed, Unreadable};
+use herd::change::{Change, ChangeError, EpochStart, Suppressed};
 use herd::decide::Rules;
 use herd::position::{Epoch, Sequence, StoreId};
 use herd::store::{Changes, MemoryDisk, Store, StoreError};
 
 const LATER: &[u8] = b"\x63\x01what only a later program can read";
-const WHY: Unreadable = Unreadable::Unknown { kind: 99, version: 1 };
+const WHY: ChangeError = ChangeError::Unknown { kind: 99, version: 1 };
 
 /// A log of three changes that are known, one that is not, and one more that is known.
 fn log() -> Vec<Vec<u8>> {
@@ -30,7 +30,7 @@ fn changes_of(log: &[Vec<u8>]) -> Changes {
 
 fn replica_of(disk: &MemoryDisk, log: &[Vec<u8>]) -> Store {
     let mut replica = Store::open_replica(disk, STORE).unwrap();
-    let run = herd::store::RunOfChanges {
+    let run = herd::store::ChangeRun {
         end: herd::position::Position { epoch: Epoch(1), ..run_of(replica.head().position, changes_of(log)).end },
         ..run_of(replica.head().position, changes_of(log))
     };
@@ -97,7 +97,7 @@ fn a_known_kind_with_a_body_that_does_not_read_stops_the_tables_too() {
     let mut log = log();
     log[3] = b"\x01\x01\xff".to_vec();
     let replica = replica_of(&MemoryDisk::default(), &log);
-    assert_eq!(replica.head().blocked, Some(Unreadable::Damaged { kind: 1, version: 1 }));
+    assert_eq!(replica.head().blocked, Some(ChangeError::Damaged { kind: 1, version: 1 }));
     assert_eq!(replica.head().folded, Sequence(3));
 }
 
@@ -106,7 +106,7 @@ fn an_epoch_that_does_not_count_on_begins_nothing_however_often_the_log_is_opene
     let world = World::new();
     let epoch = |number: u32| {
         let clock = world.now.in_boot(1);
-        Change::Epoch(EpochBegan { epoch: Epoch(number), store: STORE, writer: StoreId([9; 16]), clock }).to_bytes()
+        Change::Epoch(EpochStart { epoch: Epoch(number), store: STORE, writer: StoreId([9; 16]), clock }).to_bytes()
     };
     let disk = MemoryDisk::default();
     let mut replica = Store::open_replica(&disk, STORE).unwrap();

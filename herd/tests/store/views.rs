@@ -97,7 +97,7 @@ fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool 
         _ => None,
     };
     let of = change.late_event().map_or(n, |late| late.of.0);
-    let stands = herd.afterwards.get(&of).copied().unwrap_or_default().told_by(Sequence(of)) == Some(Sequence(n));
+    let stands = herd.afterwards.get(&of).copied().unwrap_or_default().event_change(Sequence(of)) == Some(Sequence(n));
     !stands || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
 }
 

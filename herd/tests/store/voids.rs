@@ -37,7 +37,7 @@ fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
             _ => return None,
         };
         let afterwards = herd.afterwards.get(&of).copied().unwrap_or_default();
-        (afterwards.told_by(Sequence(of)) == Some(Sequence(by))).then_some((of, animal))
+        (afterwards.event_change(Sequence(of)) == Some(Sequence(by))).then_some((of, animal))
     };
     paper.changes.iter().zip(1..).filter_map(event).collect()
 }

@@ -6,7 +6,7 @@ use super::{FollowEnd, FollowSettings};
 use bytes::Bytes;
 use herd::clock::Clock;
 use herd::position::Position;
-use herd::store::{Applied, ApplyError, StoreError};
+use herd::store::{ApplyError, ApplyReceipt, StoreError};
 use herd::wire::{
     Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
     from_blob, to_blob,
@@ -242,7 +242,7 @@ impl<L: Link> Exchange<L> {
 
     fn applied(
         &mut self,
-        outcome: Result<Result<Applied, ApplyError>, tokio::sync::oneshot::error::RecvError>,
+        outcome: Result<Result<ApplyReceipt, ApplyError>, tokio::sync::oneshot::error::RecvError>,
     ) -> Result<(), Interrupted> {
         match outcome {
             Ok(Ok(applied)) => {
@@ -305,7 +305,7 @@ impl<L: Link> Exchange<L> {
 /// Waits for the oldest apply. Cancel-safe: it is taken out only once it is done.
 async fn oldest(
     applying: &mut VecDeque<(Position, Applying)>,
-) -> (Position, Result<Result<Applied, ApplyError>, tokio::sync::oneshot::error::RecvError>) {
+) -> (Position, Result<Result<ApplyReceipt, ApplyError>, tokio::sync::oneshot::error::RecvError>) {
     let Some((end, first)) = applying.front_mut() else { return std::future::pending().await };
     let (end, outcome) = (*end, first.await);
     applying.pop_front();

@@ -3,7 +3,7 @@
 //! The writer's loop is one async function. Production runs it on an OS thread of its own, because a commit waits for
 //! the disk; a simulated world runs it as a task beside everything else.
 
-use herd::store::{Applied, ApplyError, Reader, RunOfChanges, Store, StoreError};
+use herd::store::{ApplyError, ApplyReceipt, ChangeRun, Reader, Store, StoreError};
 use service::process::WorkerThread;
 use std::future::Future;
 use std::time::Duration;
@@ -18,8 +18,8 @@ const QUIET: Duration = Duration::from_secs(60);
 /// What waits for the writer.
 enum Job {
     Apply {
-        run: RunOfChanges,
-        done: oneshot::Sender<Result<Applied, ApplyError>>,
+        run: ChangeRun,
+        done: oneshot::Sender<Result<ApplyReceipt, ApplyError>>,
     },
     /// A question whether it lives.
     Probe(oneshot::Sender<()>),
@@ -31,7 +31,7 @@ enum Job {
 pub struct WriterGone;
 
 /// An apply that is under way.
-pub(super) type Applying = oneshot::Receiver<Result<Applied, ApplyError>>;
+pub(super) type Applying = oneshot::Receiver<Result<ApplyReceipt, ApplyError>>;
 
 /// A handle on a copy: reads it, and hands pages to its writer. The writer ends when all handles are gone.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl StoreHandle {
 
     /// Queues a page; waits while the queue is full, which is the back-pressure. What comes of it is told after its
     /// commit. Cancel-safe: a page that was not queued is not applied.
-    pub(super) async fn begin_apply(&self, run: RunOfChanges) -> Result<Applying, WriterGone> {
+    pub(super) async fn begin_apply(&self, run: ChangeRun) -> Result<Applying, WriterGone> {
         let (done, applying) = oneshot::channel();
         self.queue.send(Job::Apply { run, done }).await.map_err(|_| WriterGone)?;
         Ok(applying)

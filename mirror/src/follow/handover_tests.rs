@@ -27,7 +27,7 @@ fn replica(disk: &MemoryDisk) -> Store {
 }
 
 /// The next change of the source, for a copy that stands at `handle`'s head.
-fn page(source: &Store, handle: &StoreHandle) -> RunOfChanges {
+fn page(source: &Store, handle: &StoreHandle) -> ChangeRun {
     source.reader().run_after(handle.reader().head().position, 1, 10_000).unwrap()
 }
 

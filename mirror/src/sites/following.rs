@@ -9,7 +9,7 @@ use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
 use herd::clock::Clock;
 use herd::position::StoreId;
-use herd::store::{Directory, Opening, Reader, Store, StoreError};
+use herd::store::{Directory, OpenProgress, Reader, Store, StoreError};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::process::WorkerThread;
 use std::ops::ControlFlow;
@@ -138,7 +138,7 @@ impl Following {
     async fn open(&mut self) -> Option<Copy> {
         let (copies, store, whole_is_open) = (self.copies.clone(), self.site.store, self.shown.state().shown.is_some());
         let (shown, stop) = (self.shown.clone(), self.stop.clone());
-        let told = move |at: &Opening<'_>| {
+        let told = move |at: &OpenProgress<'_>| {
             shown.change(|state| state.opening = Some(OpeningStep::now(Some(at.to_string()))));
             if stop.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
@@ -297,7 +297,7 @@ impl Opened {
         copies: &Copies,
         history: StoreId,
         whole_is_open: bool,
-        told: impl Fn(&Opening<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
+        told: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
     ) -> Result<Self, NotOpened> {
         let open = |number| -> Result<Store, NotOpened> {
             let directory = Directory::new(copies.path(number))?.telling(told.clone());

@@ -1,6 +1,6 @@
 //! The messages, and which of them a change makes.
 
-use herd::change::{Accepted, BatchId, Change, CorrectionResult, LateEvent, Outcome, Received};
+use herd::change::{BatchId, Change, CorrectionResult, LateEvent, Outcome, PlacedEvent, Received};
 use herd::clock::{ClockReading, iso_utc};
 use herd::position::{Epoch, Position, Sequence, StoreId};
 use herd::query::PayloadView;
@@ -169,7 +169,7 @@ fn opened_batch(sequence: Sequence, change: &Change) -> Option<Notice> {
 }
 
 /// The event that a change places, and when its payload came.
-fn accepted_in(change: &Change) -> Option<(&Accepted, ClockReading)> {
+fn accepted_in(change: &Change) -> Option<(&PlacedEvent, ClockReading)> {
     match change {
         Change::Received(received) => match &received.outcome {
             Outcome::Accepted(accepted) => Some((accepted, received.clock)),

@@ -2,7 +2,7 @@
 
 use super::{Supervisor, Word};
 use crate::lifecycle::Shutdown;
-use herd::store::Opening;
+use herd::store::OpenProgress;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 pub fn tell_opening(
     supervisor: Supervisor,
     stopping: Shutdown,
-) -> impl Fn(&Opening<'_>) -> ControlFlow<()> + Send + Sync + 'static {
+) -> impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static {
     let last = Mutex::new(None::<Instant>);
     move |at| {
         if stopping.is_requested() {

@@ -4,7 +4,7 @@ use super::*;
 use crate::lifecycle::ShutdownTrigger;
 use futures::FutureExt as _;
 use herd::position::Sequence;
-use herd::store::Opening;
+use herd::store::OpenProgress;
 use std::sync::Mutex;
 use tokio::time::Instant;
 
@@ -97,7 +97,7 @@ fn an_opening_asks_for_time_and_says_how_far_it_is() {
     let stop = ShutdownTrigger::default();
     let stopping = stop.signal();
     let tell = tell_opening(supervisor, stopping);
-    let at = |folded| Opening::Folding { folded: Sequence(folded), of: Sequence(1_000_000) };
+    let at = |folded| OpenProgress::Folding { folded: Sequence(folded), of: Sequence(1_000_000) };
     assert!((0..1_000).all(|folded| tell(&at(folded)).is_continue()));
     let heard = told.lock().unwrap();
     assert!(heard.len() < 100, "{} words of progress are too many", heard.len());

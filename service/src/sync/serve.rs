@@ -18,7 +18,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use herd::position::{Position, Sequence};
 use herd::query::ChangeView;
-use herd::store::{Reader, RunOfChanges, StoreError};
+use herd::store::{ChangeRun, Reader, StoreError};
 use herd::wire::{Heartbeat, MAX_PAGE_BYTES, Page, Schema, WIRE_VERSION, to_blob};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -130,7 +130,7 @@ async fn first_change(
     reader: &Reader,
     after: Position,
     query: &ChangesQuery,
-) -> Result<RunOfChanges, ApiError> {
+) -> Result<ChangeRun, ApiError> {
     let (mut head, stop) = (reader.subscribe(), source.stop.clone());
     let beyond = head.wait_for(|head| head.position.sequence > after.sequence);
     tokio::select! {
@@ -143,7 +143,7 @@ async fn first_change(
 }
 
 /// A page for programs that do not fold: each change as its fields, one that this binary does not know as its bytes.
-fn json_page(run: &RunOfChanges, head: Sequence) -> Value {
+fn json_page(run: &ChangeRun, head: Sequence) -> Value {
     let numbered = run.changes.iter().zip(run.after.sequence.0 + 1..);
     let changes: Vec<_> = numbered.map(|(bytes, n)| ChangeView::new(Sequence(n), bytes)).collect();
     json!({ "success": true, "after": run.after, "end": run.end, "head": head, "changes": changes })
@@ -201,7 +201,7 @@ mod tests {
         let known = Change::Suppressed(suppressed).to_bytes();
         let later_body = [&known[..1], b"\x7fbody"].concat();
         let changes: Changes = [known.as_slice(), b"\xc8\x07new", &later_body].into_iter().collect();
-        let run = RunOfChanges { after: position(4), changes, end: position(7) };
+        let run = ChangeRun { after: position(4), changes, end: position(7) };
         let page = json_page(&run, Sequence(9));
         assert_eq!(
             (&page["after"]["sequence"], &page["end"]["sequence"], &page["head"]),

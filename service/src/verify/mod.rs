@@ -9,7 +9,7 @@ mod job;
 pub use command::{VerifyCommandError, verify_with};
 pub use job::VerifyJobs;
 
-use herd::store::{Directory, Phase, Progress, StoreError, TablesVerdict, Verified, VerifyError, verify_disk};
+use herd::store::{Directory, Phase, Progress, StoreError, TablesVerdict, VerifyError, VerifyOutcome, verify_disk};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -36,7 +36,7 @@ pub struct VerifyReport {
 
 impl VerifyReport {
     /// Turns the outcome of a verification into a report. An error means that it could not be done.
-    fn new(outcome: Result<Verified, VerifyError>) -> Result<Self, StoreError> {
+    fn new(outcome: Result<VerifyOutcome, VerifyError>) -> Result<Self, StoreError> {
         match outcome {
             Ok(verified) => Ok(Self::of(&verified)),
             Err(VerifyError::Store(error)) if !matches!(error, StoreError::DamagedLog { .. }) => Err(error),
@@ -44,7 +44,7 @@ impl VerifyReport {
         }
     }
 
-    fn of(Verified { head, tables }: &Verified) -> Self {
+    fn of(VerifyOutcome { head, tables }: &VerifyOutcome) -> Self {
         let mut lines = vec![
             format!("the log holds {} changes of history {}, every digest recomputed", head.sequence, head.store),
             format!("the chain digest is {}", head.digest),

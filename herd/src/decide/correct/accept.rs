@@ -1,46 +1,52 @@
-//! A rejected payload is an event after all, or one whose event was voided is one again.
+//! Accepts a rejected payload as an event, or one whose event was voided.
+//!
+//! The event takes effect at the change that accepts it, with the times of its arrival.
 
-use super::super::identity::Resolved;
-use super::{Judged, or_refuse};
-use crate::change::{AnimalId, CorrectionResult, LateEvent, Outcome, Received};
+use super::super::identity::Identity;
+use super::{CorrectionError, DecideError, Outcome};
+use crate::change::{self, AnimalId, CorrectionResult, LateEvent, Received};
 use crate::decide::{History, Judge, Verdict};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{self, Event};
 use crate::position::Sequence;
-use crate::tables::{Afterwards, Table, TagKind, reader_key, sequence_key};
-
-use super::Refused;
+use crate::tables::{Amendments, Table, TagKind, reader_key, sequence_key};
 
 impl<R: Rows> Judge<'_, R> {
-    /// Accepts the payload `of` for `animal`, or for whom its lid and tags lead to. That its event id was used for
-    /// another content does not matter any more: a person says that both happened.
-    pub(super) fn accept(&self, history: &impl History, of: Sequence, animal: Option<AnimalId>) -> Judged {
-        let received = or_refuse!(self.payload_to_accept(history, of)?);
-        let still = |reason| Refused::StillRejected { sequence: of, reason };
-        let event = or_refuse!(payload::parse(&received.raw).map_err(still));
-        if let Some(again) = self.accepted_again(history, &received, &event)? {
-            return Ok(Err(Refused::AcceptedAgain { sequence: of, of: again }));
+    /// Accepts the payload `of` for `animal`, or for the animal that its lid and tags lead to.
+    ///
+    /// Its event id may be in use with another content: a person says that both events happened.
+    pub(super) fn accept(
+        &self,
+        history: &impl History,
+        of: Sequence,
+        animal: Option<AnimalId>,
+    ) -> Result<Outcome, DecideError> {
+        let received = self.payload_to_accept(history, of)?;
+        let still = |reason| CorrectionError::StillRejected { sequence: of, reason };
+        let event = payload::parse(&received.raw).outcome.map_err(still)?;
+        if let Some(same) = self.same_event(history, &received, &event)? {
+            return Err(CorrectionError::AcceptedAgain { sequence: of, of: same }.into());
         }
         let Received { origin, clock: received, .. } = received;
-        // By the clock of when it came: an export of then is of the batch of then, however long that has rested since.
+        // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
         let judge = Judge::new(self.rows, self.rules, self.sequence, &origin, received);
         let (accepted, previous) = match animal {
             Some(animal) => {
-                let resolved = or_refuse!(judge.placed_with(&event, animal)?);
-                judge.placed(event, &resolved)?
+                let identity = judge.identity_as(&event, animal)?;
+                judge.place_with(event, &identity)?
             }
             None => match judge.place(event)? {
                 Verdict::Accepted { accepted, previous } => (*accepted, previous),
-                Verdict::Rejected(rejected) => return Ok(Err(still(rejected.reason))),
-                Verdict::Duplicate { of } => return Ok(Err(Refused::NotRejected(of))),
+                Verdict::Rejected(rejected) => return Err(still(rejected.reason).into()),
+                Verdict::Duplicate { of } => return Err(CorrectionError::NotRejected(of).into()),
             },
         };
         let event = LateEvent { of, received, accepted, origin: origin.clone() };
-        Ok(Ok((CorrectionResult::Accepted(Box::new(event)), previous)))
+        Ok((CorrectionResult::Accepted(Box::new(event)), previous))
     }
 
-    /// The payload of the same text under the same event id that is an event.
-    fn accepted_again(
+    /// Returns the payload with the same text under the same event id, if that is an event.
+    fn same_event(
         &self,
         history: &impl History,
         rejected: &Received,
@@ -49,41 +55,47 @@ impl<R: Rows> Judge<'_, R> {
         let Some(id) = &event.id else { return Ok(None) };
         let key = reader_key(&rejected.origin.reader_group, rejected.origin.reader_era, &id.text);
         let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
-        let is_same = history.received_at(of)?.is_some_and(|kept| kept.text() == rejected.text());
-        let afterwards: Afterwards = self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default();
-        Ok((is_same && afterwards.void().is_none()).then_some(of))
+        let is_same = history.received_at(of)?.is_some_and(|other| other.text() == rejected.text());
+        Ok((is_same && self.amendments(of)?.void().is_none()).then_some(of))
     }
 
-    fn payload_to_accept(&self, history: &impl History, of: Sequence) -> Result<Result<Received, Refused>, RowsError> {
-        let Some(received) = history.received_at(of)? else { return Ok(Err(Refused::UnknownPayload(of))) };
-        let afterwards: Afterwards = self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default();
-        Ok(match (&received.outcome, afterwards.accepted_by) {
-            _ if afterwards.void().is_some() => Ok(*received),
-            (_, Some(by)) => Err(Refused::AlreadyAccepted { sequence: of, by }),
-            (Outcome::Accepted(_), None) => Err(Refused::NotRejected(of)),
-            (Outcome::Rejected(_), None) => Ok(*received),
-        })
+    fn payload_to_accept(&self, history: &impl History, of: Sequence) -> Result<Received, DecideError> {
+        let received = history.received_at(of)?.ok_or(CorrectionError::UnknownPayload(of))?;
+        let amendments = self.amendments(of)?;
+        match (&received.outcome, amendments.accepted_by) {
+            _ if amendments.void().is_some() => Ok(*received),
+            (_, Some(by)) => Err(CorrectionError::AlreadyAccepted { sequence: of, by }.into()),
+            (change::Outcome::Accepted(_), None) => Err(CorrectionError::NotRejected(of).into()),
+            (change::Outcome::Rejected(_), None) => Ok(*received),
+        }
     }
 
-    /// A person says whose event it is. Tags that lead to others are shown beside its own; a lid or an old tag of
-    /// another would be taken away from it, and that is a merge or a retag.
-    fn placed_with(&self, event: &Event, animal: AnimalId) -> Result<Result<Resolved, Refused>, RowsError> {
-        or_refuse!(self.known(animal)?);
+    /// Returns what later changes made of the payload `of`.
+    pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, RowsError> {
+        Ok(self.rows.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
+    }
+
+    /// Returns the identity of an event whose animal an operator chose.
+    ///
+    /// Tags that lead to other animals are unconfirmed. A lid or an old tag of another animal is refused, because it would
+    /// be taken away from that animal; that needs a merge or a retag.
+    fn identity_as(&self, event: &Event, animal: AnimalId) -> Result<Identity, DecideError> {
+        self.known(animal)?;
         if let (Some(lid), Some(owner)) = (&event.lid, self.lid_owner(event)?)
             && owner != animal
         {
-            return Ok(Err(Refused::LidOfAnother { lid: lid.clone(), owner }));
+            return Err(CorrectionError::LidOfAnother { lid: lid.clone(), owner }.into());
         }
         for (kind, tag) in [(TagKind::Lf, &event.old_lf), (TagKind::Epc, &event.old_epc)] {
             if let (Some(tag), Some(owner)) = (tag, self.tag_owner(kind, tag.as_ref())?)
                 && owner != animal
             {
-                return Ok(Err(Refused::TagOfAnother { tag: tag.text().to_owned(), owner }));
+                return Err(CorrectionError::TagOfAnother { tag: tag.text().to_owned(), owner }.into());
             }
         }
         let owners =
             (self.tag_owner(TagKind::Lf, event.lf.as_ref())?, self.tag_owner(TagKind::Epc, event.epc.as_ref())?);
         let (lf, epc) = self.tag_uses(event, owners, animal, None)?;
-        Ok(Ok(Resolved { animal, absorbed: None, lf, epc }))
+        Ok(Identity { animal, absorbed: None, lf, epc })
     }
 }

@@ -1,58 +1,87 @@
 //! Corrections: the source decides once what a correction leaves, and writes that down.
 //!
-//! A correction is tried out on rows that are thrown away. What differs then from the rows as they are goes into the
-//! Change whole, so that the fold has nothing to work out and no later rule can give it another meaning.
+//! Decisions that shaped this module:
+//!
+//! - **A correction is made on rows that are thrown away, and the difference is written into the Change.** The fold puts
+//!   the stored states down and works nothing out. If the fold worked them out, a later rule would give an old correction
+//!   another meaning. Inverse steps instead of states would need one for every kind of event.
+//! - **A Change keeps the whole state, and `previous` for each animal it touches.** A history table would cost a write
+//!   with every event; following `previous` costs only readers of a history.
+//! - **Animals and batches in a Change have types of their own,** not those of the rows. A row may get another shape with
+//!   the next fold; a stored Change may not.
+//! - **An idempotency key is kept for ever.** The same order again is a duplicate; another order under it is refused.
 
 mod accept;
-mod refused;
+mod dry_run;
+mod error;
 mod replay;
-mod tried;
 mod void;
 
-pub use refused::Refused;
+pub use error::CorrectionError;
 
 use super::{History, Judge, Previous, Rules};
 use crate::change::{AnimalId, AnimalStatus, BatchId, Change, Corrected, Correction, CorrectionResult, Origin};
 use crate::clock::ClockReading;
 use crate::fold::{KeyRange, Rows, RowsError};
-use crate::payload::SourceType;
+use crate::payload::{SourceType, Tag};
 use crate::position::Sequence;
 use crate::tables::{Animal, Batch, Table, TagKind, after_prefix, number_key, reader_key, tag_owner_key};
-use tried::{Tried, tried_out};
+use dry_run::{DryRun, dry_run};
+use std::rc::Rc;
 
-/// What an operator asks for, its texts trimmed and bounded.
+/// A correction as requested, with trimmed and bounded texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorrectionRequest {
-    /// Who, as they call themselves.
+    /// Name that the author gave.
     pub author: String,
-    /// Why.
+    /// Reason for the correction.
     pub reason: String,
-    /// The same one again makes no second change.
+    /// Key under which the correction is made only once.
     pub idempotency_key: String,
-    /// What it came through.
+    /// HTTP key or control socket that the request came through.
     pub channel: String,
-    /// What is to be corrected.
+    /// The correction.
     pub correction: Correction,
 }
 
-/// What became of a correction.
+/// The decision about a correction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorrectionDecision {
-    /// It is kept.
+    /// Record this change.
     Keep(Box<Corrected>),
-    /// The change `of` is this very correction.
-    Again {
-        /// Which.
+    /// The same correction is already recorded.
+    Duplicate {
+        /// The change that holds it.
         of: Sequence,
     },
-    /// It cannot be.
-    Refused(Refused),
+    /// The correction is not possible.
+    Refused(CorrectionError),
 }
 
-/// A verdict on a correction: what it leaves, and whom it touches.
-type Judged = Result<Result<(CorrectionResult, Vec<Previous>), Refused>, RowsError>;
+/// What a correction leaves, and the animals that it touches.
+type Outcome = (CorrectionResult, Vec<Previous>);
 
-/// Judges one correction, which becomes the change `sequence` if it is kept.
+/// Why a correction has no outcome.
+enum DecideError {
+    /// The correction is refused.
+    Refused(CorrectionError),
+    /// The tables or the log could not be read.
+    Rows(RowsError),
+}
+
+impl From<CorrectionError> for DecideError {
+    fn from(refusal: CorrectionError) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<RowsError> for DecideError {
+    fn from(error: RowsError) -> Self {
+        Self::Rows(error)
+    }
+}
+
+/// Decides about a correction, which becomes the change `sequence` if it is recorded.
 pub fn decide_correction<R: Rows>(
     rows: &R,
     history: &impl History,
@@ -63,15 +92,16 @@ pub fn decide_correction<R: Rows>(
 ) -> Result<CorrectionDecision, RowsError> {
     if let Some(of) = rows.read::<Sequence>(Table::CorrectionKeys, request.idempotency_key.as_bytes())? {
         return Ok(match history.change_at(of)? {
-            Some(Change::Corrected(before)) if is_same(&before, request) => CorrectionDecision::Again { of },
-            _ => CorrectionDecision::Refused(Refused::KeyReused { key: request.idempotency_key.clone(), of }),
+            Some(Change::Corrected(before)) if is_same(&before, request) => CorrectionDecision::Duplicate { of },
+            _ => CorrectionDecision::Refused(CorrectionError::KeyReused { key: request.idempotency_key.clone(), of }),
         });
     }
     let nowhere = Origin::default();
     let judge = Judge::new(rows, rules, sequence, &nowhere, clock);
-    Ok(match judge.correction(history, &request.correction)? {
-        Err(refused) => CorrectionDecision::Refused(refused),
-        Ok((result, previous)) => CorrectionDecision::Keep(Box::new(Corrected {
+    match judge.correction(history, &request.correction) {
+        Err(DecideError::Rows(error)) => Err(error),
+        Err(DecideError::Refused(refusal)) => Ok(CorrectionDecision::Refused(refusal)),
+        Ok((result, previous)) => Ok(CorrectionDecision::Keep(Box::new(Corrected {
             author: request.author.clone(),
             reason: request.reason.clone(),
             idempotency_key: request.idempotency_key.clone(),
@@ -80,131 +110,128 @@ pub fn decide_correction<R: Rows>(
             correction: request.correction.clone(),
             result,
             previous,
-        })),
-    })
+        }))),
+    }
 }
 
 fn is_same(before: &Corrected, request: &CorrectionRequest) -> bool {
     (&before.author, &before.reason, &before.correction) == (&request.author, &request.reason, &request.correction)
 }
 
-/// Gives back the refusal, where there is one.
-macro_rules! or_refuse {
-    ($judged:expr) => {
-        match $judged {
-            Ok(value) => value,
-            Err(refused) => return Ok(Err(refused)),
-        }
-    };
-}
-pub(super) use or_refuse;
-
 impl<R: Rows> Judge<'_, R> {
-    fn correction(&self, history: &impl History, correction: &Correction) -> Judged {
+    fn correction(&self, history: &impl History, correction: &Correction) -> Result<Outcome, DecideError> {
         match correction {
             Correction::Void { sequence } => self.void(history, *sequence),
             Correction::AcceptRejected { sequence, animal } => self.accept(history, *sequence, *animal),
             Correction::NewReaderEra { reader_group } => self.new_reader_era(reader_group),
             other => {
-                or_refuse!(self.may_be(other)?);
-                self.tried(other)
+                self.check_possible(other)?;
+                self.edit(other)
             }
         }
     }
 
-    /// Whether what the correction names is there and may be corrected so.
-    fn may_be(&self, correction: &Correction) -> Result<Result<(), Refused>, RowsError> {
-        Ok(match correction {
-            Correction::Merge { animal, absorbed } if animal == absorbed => Err(Refused::MergeWithItself(*animal)),
-            Correction::Merge { animal, absorbed } => match self.known(*animal)? {
-                Ok(_) => self.known(*absorbed)?.map(|_| ()),
-                Err(refused) => Err(refused),
-            },
-            Correction::Retag { animal, kind, tag } => {
-                or_refuse!(self.on_yard(*animal)?);
-                let key = tag.as_ref().map(|tag| tag_owner_key(*kind, tag.key()));
-                let owner = key.map_or(Ok(None), |key| self.rows.read::<AnimalId>(Table::TagOwners, &key))?;
-                match (owner.filter(|owner| owner != animal), tag) {
-                    (Some(owner), Some(tag)) => Err(Refused::TagOfAnother { tag: tag.text().to_owned(), owner }),
-                    _ if self.wears(*animal, *kind)? == tag.as_ref().map(|tag| tag.key().to_owned()) => {
-                        Err(Refused::NothingToChange)
-                    }
-                    _ => Ok(()),
+    /// Checks that the correction's animals and batches exist and may be corrected in this way.
+    fn check_possible(&self, correction: &Correction) -> Result<(), DecideError> {
+        match correction {
+            Correction::Merge { animal, absorbed } => {
+                if animal == absorbed {
+                    return Err(CorrectionError::MergeWithItself(*animal).into());
                 }
+                self.known(*animal)?;
+                self.known(*absorbed)?;
+            }
+            Correction::Retag { animal, kind, tag } => {
+                self.check_on_yard(*animal)?;
+                self.check_retag(*animal, *kind, tag.as_ref())?;
             }
             Correction::MovePen { animal, .. }
             | Correction::MoveBatch { animal, .. }
             | Correction::Weigh { animal, .. }
-            | Correction::Died { animal } => self.on_yard(*animal)?,
-            Correction::CloseBatch { batch } => match self.batch(*batch)? {
-                Ok(Batch { closed: Some(by), .. }) => Err(Refused::BatchClosed { batch: *batch, by }),
-                found => found.map(|_| ()),
-            },
-            Correction::EditBatch { batch, .. } => self.batch(*batch)?.map(|_| ()),
-            Correction::Void { .. } | Correction::AcceptRejected { .. } | Correction::NewReaderEra { .. } => Ok(()),
-        })
+            | Correction::Died { animal } => self.check_on_yard(*animal)?,
+            Correction::CloseBatch { batch } => {
+                if let Some(by) = self.batch(*batch)?.closed {
+                    return Err(CorrectionError::BatchClosed { batch: *batch, by }.into());
+                }
+            }
+            Correction::EditBatch { batch, .. } => drop(self.batch(*batch)?),
+            Correction::Void { .. } | Correction::AcceptRejected { .. } | Correction::NewReaderEra { .. } => {}
+        }
+        Ok(())
     }
 
-    fn wears(&self, animal: AnimalId, kind: TagKind) -> Result<Option<String>, RowsError> {
+    /// Checks that the tag is not another animal's, and that the animal does not wear it already.
+    fn check_retag(&self, animal: AnimalId, kind: TagKind, tag: Option<&Tag>) -> Result<(), DecideError> {
+        if let Some(tag) = tag
+            && let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &tag_owner_key(kind, tag.key()))?
+            && owner != animal
+        {
+            return Err(CorrectionError::TagOfAnother { tag: tag.text().to_owned(), owner }.into());
+        }
+        if self.tag_worn(animal, kind)? == tag.map(|tag| tag.key().to_owned()) {
+            return Err(CorrectionError::NothingToChange.into());
+        }
+        Ok(())
+    }
+
+    fn tag_worn(&self, animal: AnimalId, kind: TagKind) -> Result<Option<String>, RowsError> {
         let row = self.animal(animal)?.unwrap_or_default();
         let worn = if kind == TagKind::Lf { &row.lf } else { &row.epc };
         Ok(worn.as_ref().map(|tag| tag.key().to_owned()))
     }
 
-    /// Tries the correction out, and tells what it leaves.
-    fn tried(&self, correction: &Correction) -> Judged {
+    /// Makes the correction in a dry run, and returns what it leaves.
+    fn edit(&self, correction: &Correction) -> Result<Outcome, DecideError> {
         let to = match correction {
             Correction::MoveBatch { animal, batch_number } => {
                 let to = self.batch_of(SourceType::Hxb, batch_number)?;
                 if self.animal(*animal)?.is_some_and(|animal| animal.barn_batch == Some(to.batch)) {
-                    return Ok(Err(Refused::NothingToChange));
+                    return Err(CorrectionError::NothingToChange.into());
                 }
                 Some(to)
             }
             _ => None,
         };
-        let Tried { states, previous } =
-            tried_out(self.rows, self.sequence, self.clock, |fold| replay::edit(fold, correction, to))?;
+        let DryRun { states, previous } =
+            dry_run(self.rows, self.sequence, self.clock, |fold| replay::edit(fold, correction, to))?;
         if states.animals.is_empty() && states.batches.is_empty() {
-            return Ok(Err(Refused::NothingToChange));
+            return Err(CorrectionError::NothingToChange.into());
         }
-        Ok(Ok((CorrectionResult::States(Box::new(states)), previous)))
+        Ok((CorrectionResult::States(Box::new(states)), previous))
     }
 
-    fn new_reader_era(&self, reader_group: &str) -> Judged {
+    fn new_reader_era(&self, reader_group: &str) -> Result<Outcome, DecideError> {
         let era: u32 = self.rows.read(Table::ReaderEras, reader_group.as_bytes())?.unwrap_or(1);
         let mut from = reader_key(reader_group, 0, "");
         from.truncate(from.len() - 4);
         let to = after_prefix(&from);
         let heard = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: 1 };
         if self.rows.range(Table::Counters, heard)?.is_empty() {
-            return Ok(Err(Refused::UnknownReaderGroup(reader_group.to_owned())));
+            return Err(CorrectionError::UnknownReaderGroup(reader_group.to_owned()).into());
         }
         let reader_group = reader_group.to_owned();
-        Ok(Ok((CorrectionResult::ReaderEra { reader_group, reader_era: era.saturating_add(1) }, Vec::new())))
+        Ok((CorrectionResult::ReaderEra { reader_group, reader_era: era.saturating_add(1) }, Vec::new()))
     }
 
-    /// The animal, if there is one and it is no other.
-    fn known(&self, id: AnimalId) -> Result<Result<std::rc::Rc<Animal>, Refused>, RowsError> {
-        Ok(match self.animal(id)? {
-            None => Err(Refused::UnknownAnimal(id)),
-            Some(animal) => match animal.absorbed_by {
-                Some(by) => Err(Refused::AbsorbedAnimal { animal: id, by }),
-                None if animal.status == AnimalStatus::Voided => Err(Refused::UnknownAnimal(id)),
-                None => Ok(animal),
-            },
-        })
+    /// Returns the animal. It must exist, and must not be merged into another.
+    fn known(&self, id: AnimalId) -> Result<Rc<Animal>, DecideError> {
+        let animal = self.animal(id)?.ok_or(CorrectionError::UnknownAnimal(id))?;
+        match animal.absorbed_by {
+            Some(by) => Err(CorrectionError::AbsorbedAnimal { animal: id, by }.into()),
+            None if animal.status == AnimalStatus::Voided => Err(CorrectionError::UnknownAnimal(id).into()),
+            None => Ok(animal),
+        }
     }
 
-    fn on_yard(&self, id: AnimalId) -> Result<Result<(), Refused>, RowsError> {
-        Ok(self.known(id)?.and_then(|animal| match animal.status {
+    fn check_on_yard(&self, id: AnimalId) -> Result<(), DecideError> {
+        match self.known(id)?.status {
             AnimalStatus::Active => Ok(()),
-            status => Err(Refused::NotOnYard { animal: id, status }),
-        }))
+            status => Err(CorrectionError::NotOnYard { animal: id, status }.into()),
+        }
     }
 
-    fn batch(&self, id: BatchId) -> Result<Result<Batch, Refused>, RowsError> {
+    fn batch(&self, id: BatchId) -> Result<Batch, DecideError> {
         let row: Option<Batch> = self.rows.read(Table::Batches, &number_key(id.0))?;
-        Ok(row.ok_or(Refused::UnknownBatch(id)))
+        Ok(row.ok_or(CorrectionError::UnknownBatch(id))?)
     }
 }

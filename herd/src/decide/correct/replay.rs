@@ -1,18 +1,19 @@
-//! Corrections done to rows, and the history of an animal told anew without one of its events.
+//! Corrections applied to rows, and the history of some animals replayed for a void.
 
 use crate::change::{
-    Accepted, AnimalId, BatchUse, Change, Corrected, Correction, CorrectionResult, LateEvent, Origin, Outcome,
+    AnimalId, BatchUse, Change, Corrected, Correction, CorrectionResult, LateEvent, Origin, Outcome, PlacedEvent,
     Received, States,
 };
 use crate::clock::ClockReading;
+use crate::decide::identity::PlaceError;
 use crate::decide::{Judge, Rules};
-use crate::fold::{Folding, NoRows, Rows, RowsError, Staged, folded};
+use crate::fold::{Folding, NoRows, Rows, RowsError, StagedRows, folded};
 use crate::payload::{Event, Tag};
 use crate::position::{Digest, Sequence};
 use crate::tables::{Animal, Batch, MAX_SUCCESSORS, Table, TagKind, number_key, tag_owner_key};
 use std::collections::BTreeSet;
 
-/// Does to the rows what the correction says. `to` is the batch that it moves an animal to.
+/// Applies a correction to rows. `to` is the batch that it moves its animal to.
 pub(super) fn edit<B: Rows>(
     fold: &mut Folding<'_, B>,
     correction: &Correction,
@@ -35,7 +36,7 @@ pub(super) fn edit<B: Rows>(
 
 /// The history of some animals, replayed on rows that hold nothing else.
 pub(super) struct Replay<'a, R> {
-    pub(super) rows: Staged<NoRows>,
+    pub(super) rows: StagedRows<NoRows>,
     /// The tables as they are, to look up tags of animals outside the family.
     tables: &'a R,
     rules: &'a Rules,
@@ -45,7 +46,7 @@ pub(super) struct Replay<'a, R> {
 
 impl<'a, R: Rows> Replay<'a, R> {
     pub(super) fn new(tables: &'a R, rules: &'a Rules, family: &'a BTreeSet<AnimalId>) -> Self {
-        let rows = Staged::new(NoRows, Sequence::ZERO, Digest([0; 32]));
+        let rows = StagedRows::new(NoRows, Sequence::ZERO, Digest([0; 32]));
         Self { rows, tables, rules, family }
     }
 
@@ -104,7 +105,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         &mut self,
         sequence: Sequence,
         event: &ReplayedEvent<'_>,
-        accepted: &Accepted,
+        accepted: &PlacedEvent,
     ) -> Result<(), RowsError> {
         folded(&mut self.rows, sequence, event.decided, |fold| match event.late {
             Some(received) => fold.told_late(received, event.origin, accepted),
@@ -143,7 +144,7 @@ impl<'a, R: Rows> Replay<'a, R> {
 
     /// Decides again what the event's tags are to its animal, whether an old tag is that animal's to lose, and whether
     /// the event merges another animal into it.
-    fn redecided(&self, sequence: Sequence, decided: &ReplayedEvent<'_>) -> Result<Accepted, RowsError> {
+    fn redecided(&self, sequence: Sequence, decided: &ReplayedEvent<'_>) -> Result<PlacedEvent, RowsError> {
         let judge = Judge::new(&self.rows, self.rules, sequence, decided.origin, decided.decided);
         let animal = self.successor(decided.accepted.animal)?;
         let mut event = decided.accepted.event.clone();
@@ -159,7 +160,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             _ => None,
         };
         let (lf, epc) = judge.tag_uses(&event, owners, animal, absorbed)?;
-        Ok(Accepted { event, animal, absorbed, lf, epc, ..decided.accepted.clone() })
+        Ok(PlacedEvent { event, animal, absorbed, lf, epc, ..decided.accepted.clone() })
     }
 
     /// Returns the animal that this one was merged into by what was replayed so far, or the animal itself.
@@ -185,21 +186,20 @@ impl<'a, R: Rows> Replay<'a, R> {
         Ok(outside.filter(|owner| !self.family.contains(owner)))
     }
 
-    /// Whether the correction would be made still: of an animal that was told of so far, and of nobody else's tag.
+    /// Returns whether the correction still applies: to an animal that an event has made, and not with a tag of another
+    /// animal.
     fn is_made_still(&self, correction: &Correction) -> Result<bool, RowsError> {
-        let is_told = |animal: &AnimalId| Ok(self.animal(*animal)?.is_some());
+        let exists = |animal: &AnimalId| Ok(self.animal(*animal)?.is_some());
         match correction {
-            Correction::Merge { animal, absorbed } => {
-                Ok(animal != absorbed && (is_told(animal)? || is_told(absorbed)?))
-            }
+            Correction::Merge { animal, absorbed } => Ok(animal != absorbed && (exists(animal)? || exists(absorbed)?)),
             Correction::Retag { animal, kind, tag } => {
                 let owner = self.owner(*kind, tag.as_ref())?;
-                Ok(is_told(animal)? && owner.is_none_or(|owner| owner == *animal))
+                Ok(exists(animal)? && owner.is_none_or(|owner| owner == *animal))
             }
             Correction::MovePen { animal, .. }
             | Correction::MoveBatch { animal, .. }
             | Correction::Weigh { animal, .. }
-            | Correction::Died { animal } => is_told(animal),
+            | Correction::Died { animal } => exists(animal),
             Correction::Void { .. }
             | Correction::CloseBatch { .. }
             | Correction::EditBatch { .. }
@@ -208,7 +208,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         }
     }
 
-    /// The row as it was told.
+    /// Returns an animal as the replay has left it so far.
     pub(super) fn animal(&self, id: AnimalId) -> Result<Option<Animal>, RowsError> {
         self.rows.read(Table::Animals, &number_key(id.0))
     }
@@ -221,17 +221,24 @@ struct ReplayedEvent<'a> {
     decided: ClockReading,
     /// When the payload had come, if a later change accepted it.
     late: Option<&'a ClockReading>,
-    accepted: &'a Accepted,
+    accepted: &'a PlacedEvent,
 }
 
 impl<R: Rows> Judge<'_, R> {
     /// Returns whether the event still shows that `other`, which a tag of it leads to, is the same animal.
     fn still_absorbs(&self, event: &Event, animal: AnimalId, other: AnimalId) -> Result<bool, RowsError> {
-        Ok(self.animal(other)?.is_some() && self.may_absorb(event, self.lid_owner(event)?, animal, other)?.is_ok())
+        if self.animal(other)?.is_none() {
+            return Ok(false);
+        }
+        match self.check_may_absorb(event, self.lid_owner(event)?, animal, other) {
+            Ok(()) => Ok(true),
+            Err(PlaceError::Rejected(_)) => Ok(false),
+            Err(PlaceError::Rows(error)) => Err(error),
+        }
     }
 }
 
-/// The animals that a correction names.
+/// Returns the animals that a correction names.
 fn animals_in(correction: &mut Correction) -> Vec<&mut AnimalId> {
     match correction {
         Correction::Merge { animal, absorbed } => vec![animal, absorbed],
@@ -248,7 +255,7 @@ fn animals_in(correction: &mut Correction) -> Vec<&mut AnimalId> {
     }
 }
 
-/// The batch that a correction moved its animal to.
+/// Returns the batch that a correction moved its animal to.
 fn batch_moved_to(corrected: &Corrected, states: &States) -> Option<BatchUse> {
     let Correction::MoveBatch { animal, .. } = &corrected.correction else { return None };
     let state = states.animals.iter().find(|state| state.animal == *animal)?;

@@ -5,44 +5,49 @@
 //! gives back clashes with one that a later event brought, and a lid or tag that it takes away leads to nobody. So a
 //! later event assigns a tag, takes one off or merges two animals only if it would do so without the voided event. The
 //! animal that an event was placed with stays the same.
+//!
+//! Later events rest on the voided one: which tag was new, which batch was empty. That is why the history is replayed, up
+//! to [`MAX_REPLAYED_CHANGES`]. Undoing the one event would leave what followed from it.
+//!
+//! A voided event stays in the history, struck out: a person who looks for a read must find it, and see why it does not
+//! count. Its event id stays occupied, so a reader that sends it again is answered as a duplicate. The pens, sexes and
+//! funders that it brought to its batch are still shown there.
 
+use super::dry_run::last_change;
 use super::replay::Replay;
-use super::tried::last_of;
-use super::{Judged, Refused, or_refuse};
+use super::{CorrectionError, DecideError, Outcome};
 use crate::change::{
-    Accepted, AnimalId, AnimalState, AnimalStatus, BatchId, BatchState, Change, Correction, CorrectionResult, Outcome,
-    States,
+    self, AnimalId, AnimalState, AnimalStatus, BatchId, BatchState, Change, Correction, CorrectionResult, States,
 };
 use crate::decide::{History, Judge};
 use crate::fold::{Rows, RowsError, animal_state, batch_state};
 use crate::payload::SourceType;
 use crate::position::Sequence;
-use crate::tables::{Afterwards, MAX_SUCCESSORS, Table, latest_batch_key, sequence_key};
+use crate::tables::{MAX_SUCCESSORS, Table, latest_batch_key};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many changes are told anew at most. An animal is seen some hundred times in its life.
-const MAX_RETOLD_CHANGES: usize = 10_000;
+/// Maximum number of changes that a void replays. An animal is seen some hundred times in its life.
+const MAX_REPLAYED_CHANGES: usize = 10_000;
 
-/// The event that is voided.
-struct Voided {
+/// The event that is to be voided.
+struct VoidedEvent {
     /// The change that made it an event: the payload's own, or a later one.
     by: Sequence,
-    accepted: Accepted,
+    animal: AnimalId,
 }
 
-/// All changes that touched some animals, and the animals.
+/// An animal with those merged into it, and all changes that touched them.
 struct Family {
     changes: BTreeMap<Sequence, Change>,
     animals: BTreeSet<AnimalId>,
 }
 
 impl<R: Rows> Judge<'_, R> {
-    pub(super) fn void(&self, history: &impl History, of: Sequence) -> Judged {
-        let voided = or_refuse!(self.event_of(history, of)?);
-        let Some(root) = self.successor(voided.accepted.animal)? else {
-            return Ok(Err(too_much_history(voided.accepted.animal)));
-        };
-        let family = or_refuse!(self.family(history, root)?);
+    /// Voids the event of the payload `of`.
+    pub(super) fn void(&self, history: &impl History, of: Sequence) -> Result<Outcome, DecideError> {
+        let voided = self.event_of(history, of)?;
+        let root = self.successor(voided.animal)?;
+        let family = self.family(history, root)?;
         let first_redecided = self.first_redecided(&family, voided.by)?;
         let mut replay = Replay::new(self.rows, self.rules, &family.animals);
         for (sequence, change) in &family.changes {
@@ -54,49 +59,46 @@ impl<R: Rows> Judge<'_, R> {
         }
         let mut states = States::default();
         let mut previous = Vec::new();
-        let mut moved = Moved::default();
+        let mut moved = MembershipChanges::default();
         for id in &family.animals {
             let Some(before) = animal_state(self.rows, *id)? else { continue };
             let after = match replay.animal(*id)? {
                 Some(_) => animal_state(&replay.rows, *id)?.unwrap_or_default(),
-                None => nobody(&before),
+                None => voided_animal(&before),
             };
-            // The animal of the event tells of the void in its history, even where nothing of the event was left.
+            // The history of the event's animal shows the void even if the event had changed nothing.
             if before != after || *id == root {
-                previous.push((*id, self.touched_before(&family, &before, &after)?));
+                previous.push((*id, self.previous_change(&family, &before, &after)?));
                 moved.add(&before, &after);
                 states.animals.push(after);
             }
         }
         states.batches = self.batches_after(history, &moved)?;
-        Ok(Ok((CorrectionResult::States(Box::new(states)), previous)))
+        Ok((CorrectionResult::States(Box::new(states)), previous))
     }
 
-    /// The event that the payload is now, if it is one.
-    fn event_of(&self, history: &impl History, of: Sequence) -> Result<Result<Voided, Refused>, RowsError> {
-        let Some(received) = history.received_at(of)? else { return Ok(Err(Refused::UnknownPayload(of))) };
-        let afterwards = self.afterwards(of)?;
-        if let Some(by) = afterwards.void() {
-            return Ok(Err(Refused::AlreadyVoided { sequence: of, by }));
+    /// Returns the event that the payload is now.
+    fn event_of(&self, history: &impl History, of: Sequence) -> Result<VoidedEvent, DecideError> {
+        let received = history.received_at(of)?.ok_or(CorrectionError::UnknownPayload(of))?;
+        let amendments = self.amendments(of)?;
+        if let Some(by) = amendments.void() {
+            return Err(CorrectionError::AlreadyVoided { sequence: of, by }.into());
         }
-        let Some(by) = afterwards.accepted_by else {
-            return Ok(match received.outcome {
-                Outcome::Accepted(accepted) => Ok(Voided { by: of, accepted: *accepted }),
-                Outcome::Rejected(_) => Err(Refused::NotAnEvent(of)),
-            });
+        let Some(by) = amendments.accepted_by else {
+            return match received.outcome {
+                change::Outcome::Accepted(accepted) => Ok(VoidedEvent { by: of, animal: accepted.animal }),
+                change::Outcome::Rejected(_) => Err(CorrectionError::NotAnEvent(of).into()),
+            };
         };
-        let event = history.change_at(by)?.and_then(|change| change.late_event().cloned());
-        Ok(event.map(|event| Voided { by, accepted: event.accepted }).ok_or(Refused::NotAnEvent(of)))
+        let change = history.change_at(by)?;
+        let event = change.as_ref().and_then(Change::late_event).ok_or(CorrectionError::NotAnEvent(of))?;
+        Ok(VoidedEvent { by, animal: event.accepted.animal })
     }
 
-    fn afterwards(&self, of: Sequence) -> Result<Afterwards, RowsError> {
-        Ok(self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
-    }
-
-    /// Whether the event of this change does not stand any more: it was voided, or is told by a later change.
+    /// Returns whether the event of this change no longer counts: it was voided, or a later change made it anew.
     fn is_void(&self, sequence: Sequence, change: &Change) -> Result<bool, RowsError> {
         let Some(payload) = event_in(sequence, change) else { return Ok(false) };
-        Ok(self.afterwards(payload)?.told_by(payload) != Some(sequence))
+        Ok(self.amendments(payload)?.event_change(payload) != Some(sequence))
     }
 
     /// Returns the first change that has to be decided again if the event of change `voided_by` is void.
@@ -109,7 +111,7 @@ impl<R: Rows> Judge<'_, R> {
             if !voided.iter().any(|(event, _)| event == sequence) && self.is_void(*sequence, change)? {
                 // An animal that was split off lacks the later changes of the one that it had been merged into.
                 let payload = event_in(*sequence, change).unwrap_or(*sequence);
-                voided.push((*sequence, self.afterwards(payload)?.voided_by.unwrap_or(Sequence(u64::MAX))));
+                voided.push((*sequence, self.amendments(payload)?.voided_by.unwrap_or(Sequence(u64::MAX))));
             }
         }
         voided.sort_unstable();
@@ -136,7 +138,7 @@ impl<R: Rows> Judge<'_, R> {
                     *event
                 } else {
                     // The event of an animal that was split off is not in this history.
-                    let accepted_by = self.afterwards(payload)?.accepted_by;
+                    let accepted_by = self.amendments(payload)?.accepted_by;
                     accepted_by.filter(|accepted| accepted < sequence).unwrap_or(payload)
                 };
                 voids.push((event, *sequence));
@@ -145,61 +147,60 @@ impl<R: Rows> Judge<'_, R> {
         Ok(voids)
     }
 
-    /// The animal that this one turned out to be; none where that leads too far.
-    fn successor(&self, id: AnimalId) -> Result<Option<AnimalId>, RowsError> {
-        let mut id = id;
+    /// Returns the animal that this one was merged into, or the animal itself.
+    fn successor(&self, id: AnimalId) -> Result<AnimalId, DecideError> {
+        let mut successor = id;
         for _ in 0..MAX_SUCCESSORS {
-            match self.animal(id)?.and_then(|animal| animal.absorbed_by) {
-                Some(by) => id = by,
-                None => return Ok(Some(id)),
+            match self.animal(successor)?.and_then(|animal| animal.absorbed_by) {
+                Some(by) => successor = by,
+                None => return Ok(successor),
             }
         }
-        Ok(None)
+        Err(too_much_history(id).into())
     }
 
-    /// Walks back through the history of the animal and of those that went up in it.
-    fn family(&self, history: &impl History, root: AnimalId) -> Result<Result<Family, Refused>, RowsError> {
+    /// Collects the history of an animal and of those merged into it, by walking back from its last change.
+    fn family(&self, history: &impl History, root: AnimalId) -> Result<Family, DecideError> {
         let mut family = Family { changes: BTreeMap::new(), animals: BTreeSet::from([root]) };
-        let mut ahead = BTreeSet::from([last_of(self.rows, root)?]);
-        while let Some(sequence) = ahead.pop_last().filter(|sequence| *sequence > Sequence::ZERO) {
-            if family.changes.len() >= MAX_RETOLD_CHANGES {
-                return Ok(Err(too_much_history(root)));
+        let mut pending = BTreeSet::from([last_change(self.rows, root)?]);
+        while let Some(sequence) = pending.pop_last().filter(|sequence| *sequence > Sequence::ZERO) {
+            if family.changes.len() >= MAX_REPLAYED_CHANGES {
+                return Err(too_much_history(root).into());
             }
             let Some(change) = history.change_at(sequence)? else { continue };
             for (animal, before) in change.previous() {
-                match self.successor(*animal)? {
-                    None => return Ok(Err(too_much_history(*animal))),
-                    Some(successor) if successor == root => {
-                        family.animals.insert(*animal);
-                        // Only ever back: a history that leads on would never end.
-                        ahead.extend(Some(*before).filter(|before| *before < sequence));
-                    }
-                    Some(_) => {}
+                if self.successor(*animal)? == root {
+                    family.animals.insert(*animal);
+                    // Only backwards: a history that led forwards would never end.
+                    pending.extend(Some(*before).filter(|before| *before < sequence));
                 }
             }
             family.changes.insert(sequence, change);
         }
-        Ok(Ok(family))
+        Ok(family)
     }
 
-    /// The change that touched the animal before this one. For one that is itself again, that is not the event that made
-    /// it a part of another, but the last of its own before.
-    fn touched_before(
+    /// Returns the change that touched the animal before this one.
+    ///
+    /// For an animal that is split off again that is not the event that had merged it, but the change before.
+    fn previous_change(
         &self,
         family: &Family,
         before: &AnimalState,
         after: &AnimalState,
     ) -> Result<Sequence, RowsError> {
-        let last = last_of(self.rows, before.animal)?;
-        let is_itself_again = before.absorbed_by.is_some() && after.absorbed_by.is_none();
-        let joined_by = family.changes.get(&last).filter(|change| is_itself_again && event_in(last, change).is_some());
+        let last = last_change(self.rows, before.animal)?;
+        let is_split_off = before.absorbed_by.is_some() && after.absorbed_by.is_none();
+        let joined_by = family.changes.get(&last).filter(|change| is_split_off && event_in(last, change).is_some());
         let own = joined_by.map(Change::previous).unwrap_or_default();
         Ok(own.iter().find(|(animal, _)| *animal == before.animal).map_or(last, |(_, own)| *own))
     }
 
-    /// The batches whose animals are not the same any more. One that had closed with its last animal is open again if
-    /// somebody is in it, unless its number means another by now.
-    fn batches_after(&self, history: &impl History, moved: &Moved) -> Result<Vec<BatchState>, RowsError> {
+    /// Returns the batches whose animals have changed.
+    ///
+    /// A batch that had closed with its last animal opens again if an animal is back in it, unless its number leads to
+    /// another batch by now.
+    fn batches_after(&self, history: &impl History, moved: &MembershipChanges) -> Result<Vec<BatchState>, RowsError> {
         let mut batches = Vec::new();
         for (id, (active, members)) in &moved.0 {
             let Some(before) = batch_state(self.rows, *id)? else { continue };
@@ -227,7 +228,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 }
 
-/// The payload whose event the change tells, where it tells one: its own, or an earlier one.
+/// Returns the payload whose event the change makes: its own, or an earlier one.
 fn event_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
     match change {
         Change::Received(_) => Some(sequence),
@@ -235,18 +236,18 @@ fn event_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
     }
 }
 
-fn too_much_history(animal: AnimalId) -> Refused {
-    Refused::TooMuchHistory { animal, limit: MAX_RETOLD_CHANGES }
+fn too_much_history(animal: AnimalId) -> CorrectionError {
+    CorrectionError::TooMuchHistory { animal, limit: MAX_REPLAYED_CHANGES }
 }
 
-/// Whether the change closed a batch because an operator said so.
+/// Returns whether an operator closed the batch by this change.
 fn closed_by_hand(history: &impl History, by: Sequence) -> Result<bool, RowsError> {
     let Some(Change::Corrected(corrected)) = history.change_at(by)? else { return Ok(false) };
     Ok(matches!(corrected.correction, Correction::CloseBatch { .. }))
 }
 
-/// An animal of which no event is left.
-fn nobody(before: &AnimalState) -> AnimalState {
+/// Returns the state of an animal that has no event left.
+fn voided_animal(before: &AnimalState) -> AnimalState {
     AnimalState {
         animal: before.animal,
         status: AnimalStatus::Voided,
@@ -255,11 +256,11 @@ fn nobody(before: &AnimalState) -> AnimalState {
     }
 }
 
-/// How many more animals are in a batch now, and how many more ever were.
+/// By batch, the changes of the number of animals in it, and of all animals that ever were in it.
 #[derive(Default)]
-struct Moved(BTreeMap<BatchId, (i32, i32)>);
+struct MembershipChanges(BTreeMap<BatchId, (i32, i32)>);
 
-impl Moved {
+impl MembershipChanges {
     fn add(&mut self, before: &AnimalState, after: &AnimalState) {
         for (state, sign) in [(before, -1), (after, 1)] {
             for held in &state.memberships {

@@ -1,7 +1,7 @@
 //! The cases known from the field that the grammar alone decides, with their numbers and their texts as they came.
 
-use super::super::{Event, EventKind, Rejection, Tag, Traits, Weight, parse};
-use super::{bare, id, short, text};
+use super::super::{Event, EventKind, Rejection, Tag, Traits, Weight};
+use super::{bare, id, parse, short, text};
 
 pub(super) const INDUCTION: &str =
     "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red";

@@ -1,6 +1,7 @@
 //! What the grammar decides beyond the cases of the field.
 
-use super::super::{Event, EventKind, MAX_FIELD_CHARS, MAX_PAYLOAD_BYTES, Rejection, SourceType, Tag, Weight, parse};
+use super::super::{Event, EventKind, MAX_FIELD_CHARS, MAX_PAYLOAD_BYTES, Rejection, SourceType, Tag, Weight};
+use super::parse;
 use super::text;
 
 fn rejection(payload: &str) -> Rejection {

@@ -6,7 +6,12 @@ mod grammar;
 mod properties;
 mod rejections;
 
-use super::{Event, EventId, EventKind, SourceType, Tag, Traits, Weight};
+use super::{Event, EventId, EventKind, Rejection, SourceType, Tag, Traits, Weight};
+
+/// Reads a payload and drops the range of its text.
+fn parse(raw: &[u8]) -> Result<Event, Rejection> {
+    super::parse(raw).outcome
+}
 
 /// An event of this kind that tells nothing else.
 fn bare(kind: EventKind) -> Event {

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 
 use super::super::{
     Event, EventId, EventKind, MAX_PAYLOAD_BYTES, MAX_WEIGHT_G, Rejection, SourceType, Tag, Weight, content_hash,
-    parse, trimmed,
+    trimmed,
 };
-use super::bare;
+use super::{bare, parse};
 
 /// Blanks that `str::trim` takes off, ASCII or not.
 const BLANKS: &str = "[ \t\r\n\u{a0}\u{2003}\u{3000}]{0,3}";
@@ -199,6 +199,7 @@ proptest! {
     #[test]
     fn trimming_twice_is_trimming_once(raw in near_payload()) {
         prop_assert_eq!(trimmed(trimmed(&raw)), trimmed(&raw));
+        prop_assert_eq!(&raw[super::super::parse(&raw).text], trimmed(&raw));
     }
 
     #[test]

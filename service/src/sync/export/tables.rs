@@ -20,7 +20,7 @@ use herd::change::{AnimalId, BatchId};
 use herd::fold::FOLD_VERSION;
 use herd::position::Sequence;
 use herd::query::{CounterCursor, GapCursor, Page, PageLimit, PayloadFilter};
-use herd::store::{Reader, Snapshot, Standing};
+use herd::store::{Reader, Snapshot, SnapshotState};
 use serde::Serialize;
 
 /// A part is sent once it is so long, in bytes; the page that fills it is told to its end.
@@ -50,14 +50,14 @@ struct Told {
 struct Beginning {
     success: bool,
     #[serde(flatten)]
-    at: Standing,
+    at: SnapshotState,
     fold_version: u32,
 }
 
 #[derive(Serialize)]
 struct End<'a> {
     count: &'a Told,
-    ended_at: Standing,
+    ended_at: SnapshotState,
 }
 
 /// What is told next.
@@ -134,14 +134,14 @@ impl Parts for TablesExport {
     }
 }
 
-fn begin(at: Standing, to: &mut Vec<u8>) -> Result<(), ExportError> {
+fn begin(at: SnapshotState, to: &mut Vec<u8>) -> Result<(), ExportError> {
     let beginning = Beginning { success: true, at, fold_version: FOLD_VERSION };
     to.extend_from_slice(members(&serde_json::to_string(&beginning)?, "{").as_bytes());
     to.extend_from_slice(br#","tables":{"batches":["#);
     Ok(())
 }
 
-fn end(count: &Told, ended_at: Standing, to: &mut Vec<u8>) -> Result<(), ExportError> {
+fn end(count: &Told, ended_at: SnapshotState, to: &mut Vec<u8>) -> Result<(), ExportError> {
     to.extend_from_slice(members(&serde_json::to_string(&End { count, ended_at })?, ",").as_bytes());
     to.push(b'}');
     Ok(())

@@ -176,7 +176,7 @@ struct Touched {
 
 /// Rows written by changes that are folded and not yet in the file, above the rows that are.
 #[derive(Debug)]
-pub struct Staged<B> {
+pub struct StagedRows<B> {
     base: B,
     stages: Vec<Stage>,
     /// What the change under way has written, each row once. They are some ten: looking through them is cheaper than
@@ -188,7 +188,7 @@ pub struct Staged<B> {
     scratch: Vec<u8>,
 }
 
-impl<B: Rows> Staged<B> {
+impl<B: Rows> StagedRows<B> {
     /// Stages nothing yet. `folded` and `digest` are those of the base.
     pub fn new(base: B, folded: Sequence, digest: Digest) -> Self {
         let stages = Table::ALL.into_iter().map(Stage::for_table).collect();
@@ -266,7 +266,7 @@ impl<B: Rows> Staged<B> {
     }
 }
 
-impl<B: Rows> Rows for Staged<B> {
+impl<B: Rows> Rows for StagedRows<B> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
         match self.staged(table, key) {
             Some(staged) => Ok(staged.clone()),
@@ -312,5 +312,4 @@ impl<R: Rows + ?Sized> Rows for &R {
 }
 
 #[cfg(test)]
-#[path = "staged_tests.rs"]
 mod tests;

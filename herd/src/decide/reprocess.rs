@@ -1,4 +1,7 @@
-//! Payloads that were rejected, judged anew by the grammar and the tables of today.
+//! Reprocessing: rejected payloads judged again by the current grammar and tables.
+//!
+//! **A payload is accepted if it is an event today,** after a merge or by a better grammar. An event id that another
+//! payload has taken meanwhile stays with that payload. To accept both is for a person to decide, by a correction.
 
 use super::{History, Judge, Rules, Verdict};
 use crate::change::{LateEvent, Received, Reprocessed};
@@ -8,12 +11,11 @@ use crate::payload::{self, EventId};
 use crate::position::Sequence;
 use crate::tables::{Table, reader_key, sequence_key};
 
-/// Judges the rejected payload `of` anew, for the change `sequence`. None where it is no event still, or is none of
-/// the rejections any more.
+/// Judges the rejected payload `of` again, for the change `sequence`.
 ///
-/// Its own repeat window does not count: it is the payload that repeats were held against. An event id that another
-/// payload has by now is taken still, whichever came first: to accept both is for a person to decide.
-pub fn decide_again<R: Rows>(
+/// Returns `None` if the payload is still not an event, or is no longer rejected. The repeat window is not checked: this
+/// is the payload that repeats are compared with.
+pub fn decide_reprocess<R: Rows>(
     rows: &R,
     history: &impl History,
     rules: &Rules,
@@ -26,8 +28,8 @@ pub fn decide_again<R: Rows>(
     }
     let Some(received) = history.received_at(of)? else { return Ok(None) };
     let Received { raw, origin, clock: received, .. } = *received;
-    let Ok(event) = payload::parse(&raw) else { return Ok(None) };
-    // By the clock of when it came: an export of then is of the batch of then, however long that has rested since.
+    let Ok(event) = payload::parse(&raw).outcome else { return Ok(None) };
+    // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
     let judge = Judge::new(rows, rules, sequence, &origin, received);
     if let Some(id) = &event.id
         && judge.is_occupied(id)?

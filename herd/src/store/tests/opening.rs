@@ -1,6 +1,6 @@
 //! What is told of the opening of a store.
 
-use super::*;
+use super::super::*;
 use crate::change::Origin;
 use crate::clock::RawReading;
 use std::ops::ControlFlow;

@@ -5,7 +5,7 @@ use std::fmt::{Display, Formatter, Result};
 
 /// What is being done while a store is opened. Both take time where there is much of it, and both end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opening<'a> {
+pub enum OpenProgress<'a> {
     /// A file was not closed, by a kill or a power cut, and is walked through.
     Checking {
         /// Its name.
@@ -22,7 +22,7 @@ pub enum Opening<'a> {
     },
 }
 
-impl<'a> Opening<'a> {
+impl<'a> OpenProgress<'a> {
     /// With a share of 0.0 to 1.0, as the database gives it.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and 100")]
     pub(super) fn checking(file: &'a str, share: f64) -> Self {
@@ -30,7 +30,7 @@ impl<'a> Opening<'a> {
     }
 }
 
-impl Display for Opening<'_> {
+impl Display for OpenProgress<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Self::Checking { file, percent } => write!(f, "checking {file}, which was not closed: {percent} %"),
@@ -66,9 +66,9 @@ mod tests {
 
     #[test]
     fn a_share_outside_of_its_range_is_its_nearest_end() {
-        let percent = |share| match Opening::checking("log.redb", share) {
-            Opening::Checking { percent, .. } => percent,
-            Opening::Folding { .. } => unreachable!(),
+        let percent = |share| match OpenProgress::checking("log.redb", share) {
+            OpenProgress::Checking { percent, .. } => percent,
+            OpenProgress::Folding { .. } => unreachable!(),
         };
         assert_eq!([-1.0, 0.0, 0.6, 1.0, 2.0, f64::NAN].map(percent), [0, 0, 60, 100, 100, 0]);
     }

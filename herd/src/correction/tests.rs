@@ -72,7 +72,7 @@ fn a_correction_without_author_reason_or_key_is_none() {
             "correction": {"kind": "died", "animal": 2}});
         body[missing] = json!(" ");
         let order: CorrectionOrder = serde_json::from_value(body.clone()).unwrap();
-        assert_eq!(order.checked("x").unwrap_err(), BadCorrection::Empty(missing));
+        assert_eq!(order.checked("x").unwrap_err(), CorrectionFormError::Empty(missing));
         body.as_object_mut().unwrap().remove(missing);
         assert!(serde_json::from_value::<CorrectionOrder>(body).unwrap_err().to_string().contains(missing));
     }

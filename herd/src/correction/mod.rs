@@ -147,7 +147,7 @@ impl<'de> Deserialize<'de> for Kilograms {
 
 /// A form that nobody can mean.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadCorrection {
+pub enum CorrectionFormError {
     /// A text that must be there is empty.
     #[error("`{0}` is empty: every correction says who made it, why, and under which key")]
     Empty(&'static str),
@@ -174,7 +174,7 @@ pub enum BadCorrection {
 
 impl CorrectionOrder {
     /// The request, its texts trimmed and bounded. `channel` is what it came through.
-    pub fn checked(self, channel: &str) -> Result<CorrectionRequest, BadCorrection> {
+    pub fn checked(self, channel: &str) -> Result<CorrectionRequest, CorrectionFormError> {
         Ok(CorrectionRequest {
             author: text("author", &self.author, MAX_NAME_CHARS)?,
             reason: text("reason", &self.reason, MAX_REASON_CHARS)?,
@@ -186,7 +186,7 @@ impl CorrectionOrder {
 }
 
 impl CorrectionForm {
-    fn checked(self) -> Result<Correction, BadCorrection> {
+    fn checked(self) -> Result<Correction, CorrectionFormError> {
         Ok(match self {
             Self::Void { payload } => Correction::Void { sequence: Sequence(payload) },
             Self::Merge { animal, absorbed } => {
@@ -194,7 +194,7 @@ impl CorrectionForm {
             }
             Self::Retag { animal, tag_kind, tag } => {
                 let tag = tag.map(|tag| text("tag", &tag, MAX_FIELD_CHARS)).transpose()?;
-                let tag = tag.map(|tag| Tag::new(&tag).ok_or(BadCorrection::Tag)).transpose()?;
+                let tag = tag.map(|tag| Tag::new(&tag).ok_or(CorrectionFormError::Tag)).transpose()?;
                 Correction::Retag { animal: AnimalId(animal), kind: tag_kind, tag }
             }
             Self::MovePen { animal, pen } => {
@@ -222,34 +222,36 @@ impl CorrectionForm {
     }
 }
 
-fn grams(weight_kg: &Kilograms) -> Result<u32, BadCorrection> {
-    Weight::parse(&weight_kg.0).grams().ok_or_else(|| BadCorrection::Weight(weight_kg.0.chars().take(64).collect()))
+fn grams(weight_kg: &Kilograms) -> Result<u32, CorrectionFormError> {
+    Weight::parse(&weight_kg.0)
+        .grams()
+        .ok_or_else(|| CorrectionFormError::Weight(weight_kg.0.chars().take(64).collect()))
 }
 
-fn text(field: &'static str, text: &str, limit: usize) -> Result<String, BadCorrection> {
+fn text(field: &'static str, text: &str, limit: usize) -> Result<String, CorrectionFormError> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(BadCorrection::Empty(field));
+        return Err(CorrectionFormError::Empty(field));
     }
     if text.chars().any(char::is_control) {
-        return Err(BadCorrection::ControlCharacter(field));
+        return Err(CorrectionFormError::ControlCharacter(field));
     }
     bounded(field, text, limit)
 }
 
 /// Notes have lines.
-fn checked_notes(notes: &str) -> Result<String, BadCorrection> {
+fn checked_notes(notes: &str) -> Result<String, CorrectionFormError> {
     let notes = notes.replace("\r\n", "\n");
     if notes.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(BadCorrection::ControlCharacter("notes"));
+        return Err(CorrectionFormError::ControlCharacter("notes"));
     }
     bounded("notes", notes.trim(), MAX_NOTES_CHARS)
 }
 
-fn bounded(field: &'static str, text: &str, limit: usize) -> Result<String, BadCorrection> {
+fn bounded(field: &'static str, text: &str, limit: usize) -> Result<String, CorrectionFormError> {
     let chars = text.chars().count();
     if chars > limit {
-        return Err(BadCorrection::TooLong { field, chars, limit });
+        return Err(CorrectionFormError::TooLong { field, chars, limit });
     }
     Ok(text.to_owned())
 }
@@ -281,5 +283,4 @@ impl From<&Correction> for CorrectionForm {
 }
 
 #[cfg(test)]
-#[path = "correction_tests.rs"]
 mod tests;

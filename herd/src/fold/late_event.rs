@@ -1,10 +1,10 @@
 //! A payload that had been rejected, or whose event was voided, is an event after all.
 
 use super::{Folding, Rows, RowsError};
-use crate::change::{Accepted, LateEvent, Origin};
+use crate::change::{LateEvent, Origin, PlacedEvent};
 use crate::clock::ClockReading;
 use crate::position::Sequence;
-use crate::tables::{Afterwards, Table, reader_key, sequence_key};
+use crate::tables::{Amendments, Table, reader_key, sequence_key};
 
 impl<B: Rows> Folding<'_, B> {
     /// The event takes effect in the order of changes, as every other; what it says of times is of when it was heard.
@@ -18,7 +18,7 @@ impl<B: Rows> Folding<'_, B> {
         }
         let mut afterwards = self.afterwards(*of)?;
         afterwards.accepted_by = Some(self.sequence);
-        self.rows.write(Table::Afterwards, sequence_key(*of), &afterwards);
+        self.rows.write(Table::Amendments, sequence_key(*of), &afterwards);
         if let Some(id) = &accepted.event.id {
             let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
             // Where another payload has the id, that one goes on to be what repeats are held against.
@@ -35,14 +35,14 @@ impl<B: Rows> Folding<'_, B> {
         &mut self,
         received: &ClockReading,
         origin: &Origin,
-        accepted: &Accepted,
+        accepted: &PlacedEvent,
     ) -> Result<(), RowsError> {
         (self.clock, self.late) = (*received, true);
         self.accepted(origin, accepted)
     }
 
     /// What later changes made of the payload `of`.
-    pub(super) fn afterwards(&self, of: Sequence) -> Result<Afterwards, RowsError> {
-        Ok(self.rows.read(Table::Afterwards, &sequence_key(of))?.unwrap_or_default())
+    pub(super) fn afterwards(&self, of: Sequence) -> Result<Amendments, RowsError> {
+        Ok(self.rows.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
     }
 }

@@ -34,7 +34,7 @@ fn filled() -> MemoryDisk {
     disk
 }
 
-fn verify(disk: &MemoryDisk) -> Result<Verified, VerifyError> {
+fn verify(disk: &MemoryDisk) -> Result<VerifyOutcome, VerifyError> {
     verify_disk(disk, &MemoryDisk::default(), &mut |_| {})
 }
 
@@ -57,7 +57,7 @@ fn alter_animals(disk: &MemoryDisk, alter: impl FnOnce(&mut redb::Table<'_, &'st
     writing.commit().unwrap();
 }
 
-fn row_verdict(disk: &MemoryDisk) -> RowDiffers {
+fn row_verdict(disk: &MemoryDisk) -> RowDifference {
     match verify(disk).unwrap().tables {
         TablesVerdict::Row { table: "animals", how, .. } => how,
         other => panic!("{other:?}"),
@@ -134,15 +134,15 @@ fn rows_that_are_missing_altered_or_too_many_are_found_although_the_fold_digest_
     let animal = number_key(2);
     let missing = filled();
     alter_animals(&missing, |rows| drop(rows.remove(animal.as_slice()).unwrap()));
-    assert_eq!(row_verdict(&missing), RowDiffers::Missing);
+    assert_eq!(row_verdict(&missing), RowDifference::Missing);
 
     let altered = filled();
     alter_animals(&altered, |rows| drop(rows.insert(animal.as_slice(), b"?".as_slice()).unwrap()));
-    assert_eq!(row_verdict(&altered), RowDiffers::Altered);
+    assert_eq!(row_verdict(&altered), RowDifference::Altered);
 
     let extra = filled();
     alter_animals(&extra, |rows| drop(rows.insert(number_key(1).as_slice(), b"?".as_slice()).unwrap()));
-    assert_eq!(row_verdict(&extra), RowDiffers::Extra);
+    assert_eq!(row_verdict(&extra), RowDifference::Extra);
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn tables_that_are_no_file_of_ours_are_told_and_do_not_hide_a_good_log() {
     drop(store);
     std::fs::write(place.path().join(TABLES_FILE), [0x5a; 9_000]).unwrap();
     let verified = verify_disk(&disk, &MemoryDisk::default(), &mut |_| {}).unwrap();
-    assert!(matches!(verified.tables, TablesVerdict::Unreadable { .. }), "{verified:?}");
+    assert!(matches!(verified.tables, TablesVerdict::ChangeError { .. }), "{verified:?}");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn tables_of_another_log_are_no_prefix() {
     let disk = filled();
     let state = TablesState { folded: Sequence(2), ..TablesState::start(StoreId([8; 16])) };
     let tables = TablesFile::open(&disk, TABLES_FILE, 0).unwrap();
-    tables.write(&Staged::new(crate::fold::NoRows, state.folded, state.fold_digest), &state, true).unwrap();
+    tables.write(&StagedRows::new(crate::fold::NoRows, state.folded, state.fold_digest), &state, true).unwrap();
     drop(tables);
     assert_eq!(verify(&disk).unwrap().tables, TablesVerdict::NoPrefix { folded: Sequence(2) });
 }

@@ -3,7 +3,7 @@
 //! Would catch: a writer that goes on with tables that do not read, and tables that are believed at every start anew
 //! though they failed at the last one.
 
-use super::*;
+use super::super::*;
 use crate::change::Origin;
 use crate::clock::RawReading;
 use crate::fold::RowsError;
@@ -72,7 +72,7 @@ fn tables_of_another_history_are_not_believed() {
     ];
     for state in wrong {
         let reader = store.tables.reader().unwrap();
-        let staged = Staged::new(reader, state.folded, Digest([9; 32]));
+        let staged = StagedRows::new(reader, state.folded, Digest([9; 32]));
         store.tables.write(&staged, &state, true).unwrap();
         drop((staged, store));
         store = opened(&disk);

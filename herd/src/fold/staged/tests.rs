@@ -48,7 +48,7 @@ proptest! {
         let table = if ordered { Table::Gaps } else { Table::Lids };
         let mut model = Plain(base.into_iter().map(|(key, value)| (vec![key], vec![value])).collect());
         let below = model.clone();
-        let mut staged = Staged::new(&below, Sequence::ZERO, digest::fold_start(FOLD_VERSION));
+        let mut staged = StagedRows::new(&below, Sequence::ZERO, digest::fold_start(FOLD_VERSION));
         let to = to.map(|to| [to]);
         let range = KeyRange { from: &[from], to: to.as_ref().map(<[u8; 1]>::as_slice), backwards, limit };
         for step in steps {

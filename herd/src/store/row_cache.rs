@@ -10,14 +10,14 @@ use redb::AccessGuard;
 use std::ops::Range;
 
 /// A row, and where each of its changes lies.
-pub(super) struct HeldRow {
+pub(super) struct CachedRow {
     first: Sequence,
     last: Sequence,
     bytes: AccessGuard<'static, &'static [u8]>,
     places: Vec<Range<usize>>,
 }
 
-impl HeldRow {
+impl CachedRow {
     pub(super) fn new(first: Sequence, bytes: AccessGuard<'static, &'static [u8]>) -> Result<Self, StoreError> {
         let row = row_of(first, bytes.value())?;
         let (last, places) = (row.last(), row.places());

@@ -9,9 +9,10 @@ use super::{
     Changes, Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Reader, StoreError, TABLES_CACHE_BYTES, TABLES_FILE,
     digest_at, fold_run,
 };
-use crate::fold::{FOLD_VERSION, KeyRange, Rows, Staged};
+use crate::fold::{FOLD_VERSION, KeyRange, Rows, StagedRows};
 use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::tables::{Key, Table, after_key};
+use std::cmp::Ordering;
 
 /// So many rows of a table are compared at once.
 const COMPARE_ROWS: usize = 1_000;
@@ -42,7 +43,7 @@ pub struct Progress {
 
 /// A log that holds, and what its tables are worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifyOutcome {
     /// The log's head: every change up to it is there and chained.
     pub head: Position,
     /// The tables, which can always be folded again.
@@ -67,7 +68,7 @@ pub enum TablesVerdict {
     Missing,
     /// They do not open or read.
     #[error("the tables do not read ({why}): they are folded again at the next start")]
-    Unreadable {
+    ChangeError {
         /// What the storage said.
         why: String,
     },
@@ -101,13 +102,13 @@ pub enum TablesVerdict {
         /// Hexadecimal.
         key: String,
         /// In which way.
-        how: RowDiffers,
+        how: RowDifference,
     },
 }
 
 /// How a row of the tables differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowDiffers {
+pub enum RowDifference {
     /// The fold writes it, the tables lack it.
     Missing,
     /// The tables have it, the fold writes none.
@@ -116,7 +117,7 @@ pub enum RowDiffers {
     Altered,
 }
 
-impl std::fmt::Display for RowDiffers {
+impl std::fmt::Display for RowDifference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Missing => "is missing",
@@ -169,19 +170,19 @@ pub fn verify_disk(
     disk: &dyn Disk,
     scratch: &dyn Disk,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Verified, VerifyError> {
+) -> Result<VerifyOutcome, VerifyError> {
     let log = Log::open_existing(disk, LOG_CACHE_BYTES)?;
     let log = log.ok_or_else(|| StoreError::Missing { place: disk.place() })?;
     let head = prove_chain(&log, progress)?;
     if !disk.holds(TABLES_FILE) {
-        return Ok(Verified { head, tables: TablesVerdict::Missing });
+        return Ok(VerifyOutcome { head, tables: TablesVerdict::Missing });
     }
     let tables = match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
         Ok(tables) => prove_tables(&log, &tables, scratch, progress)?,
         Err(locked @ StoreError::Locked { .. }) => return Err(locked.into()),
-        Err(error) => TablesVerdict::Unreadable { why: error.to_string() },
+        Err(error) => TablesVerdict::ChangeError { why: error.to_string() },
     };
-    Ok(Verified { head, tables })
+    Ok(VerifyOutcome { head, tables })
 }
 
 /// Proves the store behind `reader` while its writer goes on; what is appended meanwhile is left out of the chain.
@@ -189,10 +190,10 @@ pub fn verify_reader(
     reader: &Reader,
     scratch: &dyn Disk,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Verified, VerifyError> {
+) -> Result<VerifyOutcome, VerifyError> {
     let head = prove_chain(&reader.log, progress)?;
     let tables = prove_tables(&reader.log, &reader.tables, scratch, progress)?;
-    Ok(Verified { head, tables })
+    Ok(VerifyOutcome { head, tables })
 }
 
 /// The next changes after `after`, not beyond `through`, and the position that the log names for their end.
@@ -243,7 +244,7 @@ impl Anew<'_> {
     fn fold_through(&mut self, through: Sequence, progress: &mut dyn FnMut(Progress)) -> Result<(), VerifyError> {
         while self.state.folded < through {
             let (changes, _) = page(self.log, self.state.folded, through)?;
-            let mut staged = Staged::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);
+            let mut staged = StagedRows::new(self.tables.reader()?, self.state.folded, self.state.fold_digest);
             let blocked = fold_run(&mut staged, &changes, self.state.folded)?;
             self.state.folded = staged.folded();
             self.state.fold_digest = staged.digest();
@@ -305,8 +306,8 @@ fn compare(
     let mut rows = 0;
     for (done, table) in Table::ALL.into_iter().enumerate() {
         match compare_table(table, held, &expected)? {
-            Ok(count) => rows += count,
-            Err((key, how)) => {
+            TableComparison::Equal { rows: count } => rows += count,
+            TableComparison::Differs { key, how } => {
                 return Ok(TablesVerdict::Row { table: table.name(), key: hex::encode(key), how });
             }
         }
@@ -315,40 +316,45 @@ fn compare(
     Ok(TablesVerdict::Equal { folded, fold_digest: stored, rows })
 }
 
-/// How many rows both have, or the first one that differs.
-fn compare_table(
-    table: Table,
-    held: &TablesReader,
-    expected: &TablesReader,
-) -> Result<Result<u64, (Key, RowDiffers)>, StoreError> {
-    let (mut from, mut count) = (Key::new(), 0);
+/// The outcome of comparing one table.
+enum TableComparison {
+    Equal { rows: u64 },
+    Differs { key: Key, how: RowDifference },
+}
+
+/// Compares a table row by row, up to the first difference.
+fn compare_table(table: Table, held: &TablesReader, expected: &TablesReader) -> Result<TableComparison, StoreError> {
+    let (mut from, mut rows) = (Key::new(), 0);
     loop {
         let range = KeyRange { from: &from, to: None, backwards: false, limit: COMPARE_ROWS };
         let (ours, theirs) = (held.range(table, range)?, expected.range(table, range)?);
-        for (own, other) in ours.iter().zip(&theirs) {
-            if own == other {
-                continue;
-            }
-            return Ok(Err(match own.0.cmp(&other.0) {
-                std::cmp::Ordering::Less => (own.0.clone(), RowDiffers::Extra),
-                std::cmp::Ordering::Equal => (own.0.clone(), RowDiffers::Altered),
-                std::cmp::Ordering::Greater => (other.0.clone(), RowDiffers::Missing),
-            }));
+        if let Some((key, how)) = first_difference(&ours, &theirs) {
+            return Ok(TableComparison::Differs { key, how });
         }
-        let both = ours.len().min(theirs.len());
-        match (ours.get(both), theirs.get(both)) {
-            (Some((key, _)), None) => return Ok(Err((key.clone(), RowDiffers::Extra))),
-            (None, Some((key, _))) => return Ok(Err((key.clone(), RowDiffers::Missing))),
-            _ => {}
-        }
-        count += both as u64;
+        rows += ours.len() as u64;
         match ours.last() {
-            Some((last, _)) if both == COMPARE_ROWS => from = after_key(last),
-            _ => return Ok(Ok(count)),
+            Some((last, _)) if ours.len() == COMPARE_ROWS => from = after_key(last),
+            _ => return Ok(TableComparison::Equal { rows }),
         }
     }
 }
 
+/// Returns the first row in which two ranges of rows differ.
+fn first_difference(ours: &[(Key, Vec<u8>)], theirs: &[(Key, Vec<u8>)]) -> Option<(Key, RowDifference)> {
+    if let Some((own, other)) = ours.iter().zip(theirs).find(|(own, other)| own != other) {
+        return Some(match own.0.cmp(&other.0) {
+            Ordering::Less => (own.0.clone(), RowDifference::Extra),
+            Ordering::Equal => (own.0.clone(), RowDifference::Altered),
+            Ordering::Greater => (other.0.clone(), RowDifference::Missing),
+        });
+    }
+    let both = ours.len().min(theirs.len());
+    match (ours.get(both), theirs.get(both)) {
+        (Some((key, _)), None) => Some((key.clone(), RowDifference::Extra)),
+        (None, Some((key, _))) => Some((key.clone(), RowDifference::Missing)),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
-#[path = "verify_tests.rs"]
 mod tests;

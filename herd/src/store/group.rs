@@ -1,0 +1,90 @@
+//! The one way in which a source writes: a group of changes, each decided on what the ones before it left, then one
+//! durable commit for all.
+
+use super::log::LogReader;
+use super::tables_file::TablesReader;
+use super::{Changes, Store, StoreError};
+use crate::change::{Change, MAX_CHANGE_BYTES};
+use crate::decide::History;
+use crate::fold::{RowsError, StagedRows, fold};
+use crate::position::Sequence;
+
+/// Changes of one commit, while they are decided.
+pub(super) struct Group {
+    /// The tables as the changes decided so far leave them.
+    pub(super) rows: StagedRows<TablesReader>,
+    /// The log with the changes decided so far.
+    pub(super) history: GroupHistory,
+}
+
+/// The log, followed by the changes of a group.
+pub(super) struct GroupHistory {
+    log: LogReader,
+    /// The last change in the log.
+    after: Sequence,
+    changes: Changes,
+}
+
+impl Group {
+    /// Returns the sequence of the next change.
+    pub(super) fn next(&self) -> Sequence {
+        self.rows.folded().next()
+    }
+
+    /// Adds a change and folds it, so that the next one is decided on what it left.
+    ///
+    /// # Errors
+    /// [`StoreError::Oversize`] leaves the group as it was, so that a caller may go on without the change.
+    pub(super) fn push(&mut self, change: &Change) -> Result<Sequence, StoreError> {
+        let bytes = change.to_bytes();
+        if bytes.len() > MAX_CHANGE_BYTES {
+            return Err(StoreError::Oversize { bytes: bytes.len(), limit: MAX_CHANGE_BYTES });
+        }
+        let sequence = self.next();
+        fold(&mut self.rows, sequence, change)?;
+        self.history.changes.push(&bytes);
+        Ok(sequence)
+    }
+}
+
+impl History for GroupHistory {
+    fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError> {
+        let in_group = sequence.0.checked_sub(self.after.0 + 1).and_then(|index| usize::try_from(index).ok());
+        let bytes = match in_group {
+            Some(index) => self.changes.get(index).map(<[u8]>::to_vec),
+            None => self
+                .log
+                .change(sequence)
+                .map_err(|error| RowsError::Storage { table: "log", why: error.to_string() })?,
+        };
+        Ok(bytes.and_then(|bytes| Change::from_bytes(&bytes).ok()))
+    }
+}
+
+impl Store {
+    /// Lets `decide` fill a group, and commits it if it holds a change. What `decide` returns is true only once this
+    /// function has returned it.
+    ///
+    /// On an error nothing of the group is acknowledged. If the commit itself failed, this writer refuses all further
+    /// writes ([`StoreError::Interrupted`]); the next writer finds the group whole or not at all.
+    pub(super) fn write<T>(
+        &mut self,
+        decide: impl FnOnce(&mut Group) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.check_may_decide()?;
+        let decided = self.write_group(decide);
+        self.distrust_unread_tables(&decided);
+        decided
+    }
+
+    fn write_group<T>(&mut self, decide: impl FnOnce(&mut Group) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let rows = self.staged()?;
+        let history = GroupHistory { log: self.log.reader()?, after: rows.folded(), changes: Changes::default() };
+        let mut group = Group { rows, history };
+        let decided = decide(&mut group)?;
+        if !group.history.changes.is_empty() {
+            self.commit(&group.history.changes, &group.rows, None)?;
+        }
+        Ok(decided)
+    }
+}

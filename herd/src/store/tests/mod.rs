@@ -1,0 +1,4 @@
+//! Claims about a store's files that need its private parts.
+
+mod damage;
+mod opening;
