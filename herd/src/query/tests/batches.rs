@@ -60,7 +60,7 @@ fn without_an_open_barn_batch_a_number_refers_to_the_one_opened_last() {
 
 /// Catches a range of keys that includes longer numbers.
 #[test]
-fn numbers_with_a_common_prefix_are_different_batches() {
+fn numbers_that_share_a_prefix_name_different_batches() {
     let barn = TestBarn::with_payloads(&["hxb:LOT1:L1:U1", "hxb:LOT11:L2:U2", "hxb:LOT:L3:U3"]);
     let snapshot = barn.snapshot();
     assert_eq!(snapshot.batch_by_number("LOT1").unwrap().unwrap().others, []);
