@@ -112,7 +112,7 @@ impl Snapshot {
         let evidence = [tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
         // A voided event is not a sighting, even if the animal was created by it and has its number.
         let first = match evidence {
-            Some(evidence) if self.afterwards(created_by)?.event_change(created_by) != Some(created_by) => evidence,
+            Some(evidence) if self.amendments(created_by)?.event_change(created_by) != Some(created_by) => evidence,
             evidence => evidence.map_or(created_by, |evidence| evidence.min(created_by)),
         };
         Ok(AnimalView {

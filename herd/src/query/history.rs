@@ -233,8 +233,8 @@ impl Walk<'_> {
                 None => return Ok(None),
             },
         };
-        let afterwards = self.snapshot.afterwards(of)?;
-        let voided_by = afterwards.voided_by.filter(|_| afterwards.event_change(of) != Some(sequence));
+        let amendments = self.snapshot.amendments(of)?;
+        let voided_by = amendments.voided_by.filter(|_| amendments.event_change(of) != Some(sequence));
         Ok(Some(StepBody::Event(Box::new(EventBody { of, received, origin, accepted, voided_by, correction }))))
     }
 

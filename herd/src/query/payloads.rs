@@ -89,9 +89,9 @@ impl Snapshot {
 
     /// Adds the effect of later changes to a view. Returns the event of the change that accepted the payload, if any.
     pub(super) fn apply_later_changes(&self, view: &mut PayloadView) -> Result<Option<LateEvent>, QueryError> {
-        let afterwards = self.afterwards(view.id)?;
-        view.voided_by = afterwards.void();
-        let Some(by) = afterwards.accepted_by else { return Ok(None) };
+        let amendments = self.amendments(view.id)?;
+        view.voided_by = amendments.void();
+        let Some(by) = amendments.accepted_by else { return Ok(None) };
         let event = self.late_event(by)?;
         if let Some(event) = &event {
             view.accept(by, event.accepted.clone());
@@ -100,7 +100,7 @@ impl Snapshot {
     }
 
     /// Returns the effect of later changes on the payload `of`.
-    pub(super) fn afterwards(&self, of: Sequence) -> Result<Amendments, QueryError> {
+    pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, QueryError> {
         Ok(self.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
     }
 
