@@ -12,7 +12,7 @@ use service::metrics::{
     Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, RequestTimes, encode_deliveries,
     encode_stores,
 };
-use service::sync::Deliveries;
+use service::sync::SyncStats;
 use std::fmt;
 use std::sync::Arc;
 
@@ -43,14 +43,14 @@ const DISK_NEEDED: Family = Family::new("disk_needed", "Below so much nothing is
 struct BarnMetrics {
     health: Health,
     recorder: Recorder,
-    deliveries: Deliveries,
+    deliveries: SyncStats,
 }
 
 /// The route, with a key of scope read or from this machine; `times` are those of the whole router.
 pub fn router(
     ingest: &Ingest,
     health: &Health,
-    deliveries: &Deliveries,
+    deliveries: &SyncStats,
     times: &RequestTimes,
     admits: Arc<dyn Authenticator>,
 ) -> Router {
@@ -70,7 +70,7 @@ impl Collector for BarnMetrics {
         encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
         self.recorder(&mut families, &status)?;
         radios(&mut families, &self.health.radios)?;
-        encode_deliveries(&mut families, &[(NO_LABELS, self.deliveries.read())])?;
+        encode_deliveries(&mut families, &[(NO_LABELS, self.deliveries.counts())])?;
         self.disk(&mut families)
     }
 }

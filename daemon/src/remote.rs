@@ -8,8 +8,8 @@ use herd::query::{Page, PageLimit};
 use herd::store::Reader;
 use herd::wire::BarnHead;
 use radio::sx127x::Transmitter;
-use service::remote::{ChannelDuplicates, DuplicateView, Process, RadioCounts, RadioView, Remote, SourceState};
-use service::sync::{Deliveries, Served};
+use service::remote::{ChannelDuplicates, DuplicateView, ProcessState, RadioCounts, RadioView, RemoteApi, SourceState};
+use service::sync::{Served, SyncStats};
 use std::sync::Arc;
 
 /// The barn, for those who follow it and for those who ask it.
@@ -19,14 +19,14 @@ pub struct OwnBarn {
     health: Health,
     clock: Arc<dyn Clock>,
     began_since_boot_ms: u64,
-    deliveries: Deliveries,
+    deliveries: SyncStats,
 }
 
 impl OwnBarn {
     /// Begins to serve.
     pub fn new(site: String, recorder: Recorder, health: Health, clock: Arc<dyn Clock>) -> Self {
         let began_since_boot_ms = clock.read().since_boot_ms;
-        Self { site, recorder, health, clock, began_since_boot_ms, deliveries: Deliveries::default() }
+        Self { site, recorder, health, clock, began_since_boot_ms, deliveries: SyncStats::default() }
     }
 }
 
@@ -35,25 +35,25 @@ impl Served for OwnBarn {
         Some(self.health.reader.clone())
     }
 
-    fn barn(&self) -> BarnHead {
+    fn barn_head(&self) -> BarnHead {
         let head = self.health.reader.head().position.sequence;
         let duplicates = self.health.recorder.borrow().duplicates.values().map(|channel| channel.count).sum();
         BarnHead { head, age_ms: Some(0), duplicates }
     }
 
-    fn deliveries(&self) -> &Deliveries {
+    fn sync_stats(&self) -> &SyncStats {
         &self.deliveries
     }
 }
 
-impl Remote for OwnBarn {
-    fn site(&self) -> String {
+impl RemoteApi for OwnBarn {
+    fn site_name(&self) -> String {
         self.site.clone()
     }
 
-    fn process(&self) -> Process {
+    fn process_state(&self) -> ProcessState {
         let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.began_since_boot_ms);
-        Process::Source(SourceState {
+        ProcessState::Source(SourceState {
             uptime_s: up_ms / 1_000,
             radios: self.health.radios.iter().map(radio_view).collect(),
             failing: self.health.failing(),

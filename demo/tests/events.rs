@@ -90,9 +90,9 @@ async fn barn_and_office_tell_the_same_and_say_goodbye_when_they_stop() {
     assert_eq!(events(&mut barn, 2).await, events(&mut office, 2).await, "as it happens");
 
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
-    assert_eq!(next_event(&mut barn).await, Err(Some((1001, "this process stops".to_owned()))));
+    assert_eq!(next_event(&mut barn).await, Err(Some((1001, "this process is shutting down".to_owned()))));
     assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.office.log()));
-    assert_eq!(next_event(&mut office).await, Err(Some((1001, "this process stops".to_owned()))));
+    assert_eq!(next_event(&mut office).await, Err(Some((1001, "this process is shutting down".to_owned()))));
 }
 
 async fn deliver_more(device: &Client, payloads: std::ops::Range<u64>) {

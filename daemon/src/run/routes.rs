@@ -38,7 +38,7 @@ impl Routes {
         let admits: Arc<dyn Authenticator> = tokens.clone();
         let guarded = |scope, routes| require(admits.clone(), scope).protect(routes);
 
-        let metrics = metrics::router(&ingest, &health, barn.deliveries(), &times, admits.clone());
+        let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, admits.clone());
         let routes = ingest::router(ingest, admits.clone())
             .merge(corrections::router(corrections, &admits))
             .merge(token_route::router(tokens))

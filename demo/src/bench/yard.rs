@@ -7,7 +7,7 @@ use daemon::control::BarnStatus;
 use herd::position::{Digest, Position, Sequence};
 use herd::wire::{Acknowledgement, BlobKind, Page, blob_kind, from_blob, to_blob};
 use mirror::link::{HttpsChannel, HttpsLink, Trust};
-use service::sync::link::{Link as _, LiveChannel as _, Opened};
+use service::sync::link::{Link as _, LiveChannel as _, LiveResponse};
 use service::sync::query::position_text;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -101,8 +101,8 @@ impl Yard {
         let link = HttpsLink::new(vec![address], &Trust::Pin(self.office.spki_sha256()?), &key)?;
         let path = format!("{}?{}", service::sync::link::LIVE_PATH, position_text(&standing.position));
         match link.open_live(&path, OPEN_TIMEOUT_MS).await? {
-            Opened::Live(channel) => Ok(Follower { channel, at: standing.position.sequence }),
-            Opened::Refused(answer) => {
+            LiveResponse::Open(channel) => Ok(Follower { channel, at: standing.position.sequence }),
+            LiveResponse::Refused(answer) => {
                 anyhow::bail!("the office refused: {} {}", answer.status, String::from_utf8_lossy(&answer.body))
             }
         }

@@ -8,8 +8,8 @@ use herd::position::{Digest, Position, Sequence};
 use herd::wire::{Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use mirror::link::HttpsLink;
 use service::lifecycle::Shutdown;
-use service::sync::link::{LIVE_PATH, Link, LinkError, LiveChannel, Opened};
-use service::sync::live::{HEARTBEAT, SILENCE};
+use service::sync::link::{LIVE_PATH, Link, LinkError, LiveChannel, LiveResponse};
+use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
 use service::sync::query::position_text;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ enum Ended {
     Blob(#[from] BlobError),
     #[error("the office closed the live connection")]
     Closed,
-    #[error("the office was silent for {SILENCE:?}")]
+    #[error("the office was silent for {SILENCE_TIMEOUT:?}")]
     Silent,
     #[error("the office refused the live connection with status {status}: {told}")]
     Refused { status: u16, told: String },
@@ -93,18 +93,18 @@ async fn connection(link: &HttpsLink, clock: &dyn Clock, seen: &watch::Sender<Se
     let now_us = || clock.read().received_at_us;
     let path = format!("{LIVE_PATH}?{}", position_text(&seen.borrow().at));
     let mut channel = match link.open_live(&path, OPEN_TIMEOUT_MS).await? {
-        Opened::Live(channel) => channel,
-        Opened::Refused(answer) => {
+        LiveResponse::Open(channel) => channel,
+        LiveResponse::Refused(answer) => {
             let told = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
             return Err(Ended::Refused { status: answer.status, told });
         }
     };
     seen.send_modify(|seen| seen.begin(now_us()));
-    let mut beat = interval(HEARTBEAT);
+    let mut beat = interval(HEARTBEAT_INTERVAL);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            blob = timeout(SILENCE, channel.receive()) => {
+            blob = timeout(SILENCE_TIMEOUT, channel.receive()) => {
                 let blob = blob.map_err(|_| Ended::Silent)??.ok_or(Ended::Closed)?;
                 if blob_kind(&blob)? == BlobKind::Page {
                     let page: Page = from_blob(&blob)?;

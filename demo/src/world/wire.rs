@@ -9,8 +9,8 @@ use herd::position::{Position, Sequence};
 use http_body_util::BodyExt;
 use service::lifecycle::Shutdown;
 use service::sync::Served;
-use service::sync::divergence::source_refuses;
-use service::sync::link::{Answer, BLOB_TYPE, Link, LinkError, LiveChannel, Opened};
+use service::sync::divergence::refusing_head;
+use service::sync::link::{BLOB_TYPE, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::serve_live;
 use service::sync::query::ChangesQuery;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,7 +84,7 @@ impl Wire {
 impl Link for Wire {
     type Channel = End;
 
-    async fn get(&self, path_and_query: &str, _: bool, limit: usize, _: u64) -> Result<Answer, LinkError> {
+    async fn get(&self, path_and_query: &str, _: bool, limit: usize, _: u64) -> Result<LinkResponse, LinkError> {
         let barn = self.reach().await?;
         let request = Request::get(path_and_query).header(header::ACCEPT, BLOB_TYPE).body(Body::empty());
         let request = request.map_err(|_| unreachable("the path is none"))?;
@@ -94,23 +94,23 @@ impl Link for Wire {
         if body.len() > limit {
             return Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes: limit });
         }
-        Ok(Answer { status, body: self.truncate(body) })
+        Ok(LinkResponse { status, body: self.truncate(body) })
     }
 
-    async fn open_live(&self, path_and_query: &str, _: u64) -> Result<Opened<End>, LinkError> {
+    async fn open_live(&self, path_and_query: &str, _: u64) -> Result<LiveResponse<End>, LinkError> {
         let barn = self.reach().await?;
         let uri = path_and_query.parse().map_err(|_| unreachable("the path is none"))?;
         let asked = ChangesQuery::position_only(&uri).map_err(|_| unreachable("the query is none"))?;
         let Some(reader) = barn.served.reader() else { return Err(unreachable("no copy yet")) };
         let start = reader.position_at(Sequence::ZERO).ok().flatten().ok_or_else(|| unreachable("no log"))?;
         let from: Position = asked.unwrap_or(start);
-        if let Some(held) = source_refuses(&reader, &from).map_err(|_| unreachable("no log"))? {
+        if let Some(held) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {
             let body = serde_json::json!({ "success": false, "error": "diverged", "held": held });
-            return Ok(Opened::Refused(Answer { status: 409, body: body.to_string().into() }));
+            return Ok(LiveResponse::Refused(LinkResponse { status: 409, body: body.to_string().into() }));
         }
         let (near, mut far) = self.pair();
         tokio::spawn(async move { serve_live(&mut far, &*barn.served, reader, from, barn.stop).await });
-        Ok(Opened::Live(near))
+        Ok(LiveResponse::Open(near))
     }
 }
 

@@ -13,7 +13,7 @@ use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
 use herd::store::{CorrectionReceipt, Incoming, MemoryDisk, Receipt, Store};
 use serde_json::{Value, json};
-use service::events::{BEHIND_CHANGES, EVENTS_PATH};
+use service::events::{EVENTS_PATH, MAX_LAG_CHANGES};
 use service::lifecycle::ShutdownTrigger;
 use service::sync::OwnStore;
 use std::net::SocketAddr;
@@ -180,7 +180,7 @@ async fn a_listener_too_far_behind_is_told_after_which_sequence_to_ask_and_misse
     let address = served(barn.router.clone()).await;
     let mut slow = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     slow.event().await;
-    while barn.head().sequence.0 < BEHIND_CHANGES + NETWORK_CHANGES {
+    while barn.head().sequence.0 < MAX_LAG_CHANGES + NETWORK_CHANGES {
         barn.hear_a_group().await;
     }
     let mut told = 1;
@@ -214,7 +214,7 @@ async fn a_listener_that_speaks_is_closed_with_the_reason() {
         listener.event().await;
         listener.say(message).await;
         let end = listener.next().await;
-        assert!(matches!(&end, Heard::Closed(1003, why) if why.contains("only tells")), "{end:?}");
+        assert!(matches!(&end, Heard::Closed(1003, why) if why.contains("accepts no messages")), "{end:?}");
     }
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
@@ -242,7 +242,7 @@ async fn the_stop_of_the_process_is_told() {
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
     barn.stop.request();
-    assert_eq!(listener.next().await, Heard::Closed(1001, "this process stops".to_owned()));
+    assert_eq!(listener.next().await, Heard::Closed(1001, "this process is shutting down".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,6 +290,6 @@ async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
 /// What a change of another kind would be told as: nothing.
 #[test]
 fn a_change_that_is_no_payload_makes_no_event() {
-    let began = json!(service::events::notices_of(Sequence(1), b"\xc8\x07new", |_| Ok::<_, ()>(None)).unwrap());
+    let began = json!(service::events::notices_for(Sequence(1), b"\xc8\x07new", |_| Ok::<_, ()>(None)).unwrap());
     assert_eq!(began, json!([]));
 }

@@ -12,7 +12,7 @@ use herd::wire::{Acknowledgement, ExportEnd, MAX_BLOB_BYTES, Page, PageEnd, to_b
 use mirror::follow::{FollowEnd, LinkState};
 use serde_json::json;
 use service::sync::divergence::Divergence;
-use service::sync::link::Answer;
+use service::sync::link::LinkResponse;
 
 const HEADER_BYTES: usize = 14;
 const DIGEST_BYTES: usize = 32;
@@ -299,17 +299,17 @@ async fn a_409_with_another_position_ends_the_following_and_leaves_the_copy_serv
 }
 
 /// Its name, what the follower says of it, and the answer.
-type Refusal = (&'static str, &'static str, fn() -> Answer);
+type Refusal = (&'static str, &'static str, fn() -> LinkResponse);
 
 #[tokio::test(start_paused = true)]
 async fn a_live_connection_that_is_refused_is_named_with_its_status() {
     let pair = Pair::new().await;
     let cases: [Refusal; 5] = [
-        ("live 401", "status 401", || Answer { status: 401, body: Bytes::new() }),
-        ("live 404", "status 404", || Answer { status: 404, body: "<html>".into() }),
-        ("live 409", "status 409", || Answer { status: 409, body: "{}".into() }),
-        ("live 500", "status 500: broken", || Answer { status: 500, body: r#"{"message":"broken"}"#.into() }),
-        ("live 200", "status 200", || Answer { status: 200, body: "hello".into() }),
+        ("live 401", "status 401", || LinkResponse { status: 401, body: Bytes::new() }),
+        ("live 404", "status 404", || LinkResponse { status: 404, body: "<html>".into() }),
+        ("live 409", "status 409", || LinkResponse { status: 409, body: "{}".into() }),
+        ("live 500", "status 500: broken", || LinkResponse { status: 500, body: r#"{"message":"broken"}"#.into() }),
+        ("live 200", "status 200", || LinkResponse { status: 200, body: "hello".into() }),
     ];
     for (case, why, refusal) in cases {
         pair.lie.send_replace(Lie::Refused(refusal));

@@ -9,7 +9,7 @@ use herd::wire::{Acknowledgement, to_blob};
 use mirror::link::{HttpsLink, Trust};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
-use service::sync::link::{LIVE_PATH, Link as _, LiveChannel as _, Opened};
+use service::sync::link::{LIVE_PATH, Link as _, LiveChannel as _, LiveResponse};
 use service::sync::query::position_text;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -153,7 +153,7 @@ async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_
     let before = real.traces();
     let beyond = Position { sequence: Sequence(99), ..head };
     let refused = link.open_live(&format!("{LIVE_PATH}?{}", position_text(&beyond)), OPEN_TIMEOUT_MS).await.unwrap();
-    assert!(matches!(&refused, Opened::Refused(answer) if answer.status == 409), "{refused:?}");
+    assert!(matches!(&refused, LiveResponse::Refused(answer) if answer.status == 409), "{refused:?}");
 
     let here = format!("{LIVE_PATH}?{}", position_text(&head));
     let nonsense = [
@@ -164,7 +164,7 @@ async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_
         ("more than a follower says", vec![0; 5_000].into()),
     ];
     for (case, blob) in nonsense {
-        let Opened::Live(mut channel) = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap() else {
+        let LiveResponse::Open(mut channel) = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap() else {
             panic!("`{case}`: not opened")
         };
         channel.send(blob).await.unwrap();
@@ -173,7 +173,7 @@ async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_
     }
     assert_eq!(real.traces(), before);
     let opened = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap();
-    assert!(matches!(opened, Opened::Live(_)));
+    assert!(matches!(opened, LiveResponse::Open(_)));
 }
 
 fn herd_page(at: Position) -> Bytes {

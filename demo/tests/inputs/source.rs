@@ -13,7 +13,7 @@ use herd::wire::{BlobKind, Page, blob_kind, from_blob};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use service::lifecycle::Shutdown;
 use service::sync::OwnStore;
-use service::sync::link::{Answer, BLOB_TYPE, CHANGES_PATH, Link, LinkError, LiveChannel, Opened};
+use service::sync::link::{BLOB_TYPE, CHANGES_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::serve_live;
 use service::sync::query::ChangesQuery;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) enum Lie {
     /// Every question for changes is answered with what this makes of the honest page.
     Pulled(PulledLie),
     /// Pulls are honest, and the live connection is refused with what this makes.
-    Refused(fn() -> Answer),
+    Refused(fn() -> LinkResponse),
     /// Pulls are honest until a page on the live connection was made into this; then the source is silent.
     Live(LiveLie),
 }
@@ -88,10 +88,10 @@ impl Source {
         lie(&Told { page: from_blob(&blob).unwrap(), blob, reader: self.reader.clone() })
     }
 
-    fn live(&self, path_and_query: &str) -> Opened<End> {
+    fn live(&self, path_and_query: &str) -> LiveResponse<End> {
         let mut lie = self.lie.clone();
         if let Lie::Refused(answer) = *lie.borrow_and_update() {
-            return Opened::Refused(answer());
+            return LiveResponse::Refused(answer());
         }
         self.lied_live.store(false, Ordering::Relaxed);
         let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
@@ -104,14 +104,14 @@ impl Source {
             let served = OwnStore::new(reader.clone(), || 0);
             serve_live(&mut far, &served, reader, from, stop).await
         });
-        Opened::Live(near)
+        LiveResponse::Open(near)
     }
 }
 
 impl Link for Source {
     type Channel = End;
 
-    async fn get(&self, path_and_query: &str, _: bool, limit_bytes: usize, _: u64) -> Result<Answer, LinkError> {
+    async fn get(&self, path_and_query: &str, _: bool, limit_bytes: usize, _: u64) -> Result<LinkResponse, LinkError> {
         assert!(path_and_query.starts_with(CHANGES_PATH), "a follower asks for nothing else: {path_and_query}");
         let lie = *self.lie.borrow();
         if matches!(lie, Lie::Live(_)) && self.lied_live.load(Ordering::Relaxed) {
@@ -121,7 +121,7 @@ impl Link for Source {
         let told = if let Lie::Pulled(lie) = lie { self.twisted(honest, lie).await } else { honest };
         let status = told.status().as_u16();
         match Limited::new(told.into_body(), limit_bytes).collect().await {
-            Ok(body) => Ok(Answer { status, body: body.to_bytes() }),
+            Ok(body) => Ok(LinkResponse { status, body: body.to_bytes() }),
             Err(error) if error.is::<LengthLimitError>() => {
                 Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes })
             }
@@ -129,7 +129,11 @@ impl Link for Source {
         }
     }
 
-    fn open_live(&self, path_and_query: &str, _: u64) -> impl Future<Output = Result<Opened<End>, LinkError>> + Send {
+    fn open_live(
+        &self,
+        path_and_query: &str,
+        _: u64,
+    ) -> impl Future<Output = Result<LiveResponse<End>, LinkError>> + Send {
         lazy(move |_| Ok(self.live(path_and_query)))
     }
 }

@@ -11,9 +11,9 @@ use herd::wire::{
     Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
     from_blob, to_blob,
 };
-use service::sync::divergence::{Divergence, judge};
-use service::sync::link::{Answer, CHANGES_PATH, LIVE_PATH, Link, LinkError, LiveChannel, Opened};
-use service::sync::live::{HEARTBEAT, SILENCE};
+use service::sync::divergence::{Divergence, classify};
+use service::sync::link::{CHANGES_PATH, LIVE_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
+use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
 use service::sync::query::{ChangesQuery, position_text};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -154,11 +154,11 @@ impl<L: Link> Exchange<L> {
     }
 
     /// What a refusal means.
-    fn refused(&self, answer: &Answer) -> Interrupted {
+    fn refused(&self, answer: &LinkResponse) -> Interrupted {
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let held = body.get("held").and_then(|held| serde_json::from_value::<Position>(held.clone()).ok());
         match held {
-            Some(held) if answer.status == 409 => match judge(self.store.reader(), &held) {
+            Some(held) if answer.status == 409 => match classify(self.store.reader(), &held) {
                 Ok(divergence) => Interrupted::Diverged(divergence),
                 Err(error) => error.into(),
             },
@@ -174,8 +174,8 @@ impl<L: Link> Exchange<L> {
         let from = self.store.reader().head().position;
         let path = format!("{LIVE_PATH}?{}", position_text(&from));
         let channel = match self.link.open_live(&path, OPEN_TIMEOUT_MS).await? {
-            Opened::Live(channel) => channel,
-            Opened::Refused(answer) => return Err(self.refused(&answer)),
+            LiveResponse::Open(channel) => channel,
+            LiveResponse::Refused(answer) => return Err(self.refused(&answer)),
         };
         self.status.send_modify(|status| {
             status.link = LinkState::Live;
@@ -183,7 +183,7 @@ impl<L: Link> Exchange<L> {
         });
         let now = Instant::now();
         let mut live = Live { channel, applying: VecDeque::new(), last_heard: now, last_checked: now };
-        let mut beat = interval(HEARTBEAT);
+        let mut beat = interval(HEARTBEAT_INTERVAL);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -225,7 +225,7 @@ impl<L: Link> Exchange<L> {
 
     /// Shows a sign of life, and looks whether the other side does.
     async fn beat<C: LiveChannel>(&mut self, live: &mut Live<C>) -> Result<(), Interrupted> {
-        if live.last_heard.elapsed() >= SILENCE {
+        if live.last_heard.elapsed() >= SILENCE_TIMEOUT {
             return Err(Interrupted::Again("the barn was silent".to_owned()));
         }
         let since = live.last_heard.max(live.last_checked);
@@ -250,7 +250,7 @@ impl<L: Link> Exchange<L> {
                 Ok(())
             }
             Ok(Err(ApplyError::Diverged { theirs, .. })) => {
-                Err(Interrupted::Diverged(judge(self.store.reader(), &theirs)?))
+                Err(Interrupted::Diverged(classify(self.store.reader(), &theirs)?))
             }
             Ok(Err(error)) => Err(Interrupted::Again(error.to_string())),
             Err(_) => Err(Interrupted::WriterGone),

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use hyper::header::ACCEPT;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
-use service::sync::link::{Answer, BLOB_TYPE, LinkError};
+use service::sync::link::{BLOB_TYPE, LinkError, LinkResponse};
 use std::time::Duration;
 
 /// What is under way, in errors.
@@ -38,7 +38,7 @@ pub(super) fn client(tls: ClientConfig) -> Result<reqwest::Client, NoLink> {
 impl HttpsLink {
     /// Asks at the address that worked last; where there is none, or nobody is there any more, at the one that wins
     /// the race.
-    pub(super) async fn ask(&self, path: &str, fresh: bool, limit_bytes: usize) -> Result<Answer, LinkError> {
+    pub(super) async fn ask(&self, path: &str, fresh: bool, limit_bytes: usize) -> Result<LinkResponse, LinkError> {
         let own;
         let client = if fresh {
             own = client((*self.tls).clone()).map_err(|error| self.broken(&error))?;
@@ -67,7 +67,7 @@ impl HttpsLink {
         address: &Address,
         path: &str,
         limit_bytes: usize,
-    ) -> Result<Answer, LinkError> {
+    ) -> Result<LinkResponse, LinkError> {
         let failed = |error: reqwest::Error| link_error(address, error);
         let request = client.get(format!("https://{address}{path}"));
         let request = request.header(KEY_HEADER, self.key.clone()).header(ACCEPT, BLOB_TYPE);
@@ -86,7 +86,7 @@ impl HttpsLink {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, body: Bytes::from(body) })
+        Ok(LinkResponse { status, body: Bytes::from(body) })
     }
 }
 

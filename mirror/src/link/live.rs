@@ -13,7 +13,7 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use service::sync::link::{Answer, LinkError, LiveChannel, Opened};
+use service::sync::link::{LinkError, LinkResponse, LiveChannel, LiveResponse};
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -45,7 +45,7 @@ pub(super) async fn open(
     connection: Connection,
     path_and_query: &str,
     key: &HeaderValue,
-) -> Result<Opened<HttpsChannel>, LinkError> {
+) -> Result<LiveResponse<HttpsChannel>, LinkError> {
     let peer = address.to_string();
     let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: OPENING, why };
     let mut exchange = Exchange::over(connection).await.map_err(|error| broken(error.to_string()))?;
@@ -53,14 +53,14 @@ pub(super) async fn open(
     let request = request(&peer, path_and_query, key, &nonce).map_err(|error| broken(error.to_string()))?;
     let response = exchange.send(request).await.map_err(|error| broken(error.to_string()))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return refusal(&peer, response).await.map(Opened::Refused);
+        return refusal(&peer, response).await.map(LiveResponse::Refused);
     }
     let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
     if accepted != Some(derive_accept_key(nonce.as_bytes()).as_bytes()) {
         return Err(broken("it switched to a protocol that is no WebSocket".into()));
     }
     let socket = switched(response).await.map_err(broken)?;
-    Ok(Opened::Live(HttpsChannel { socket, peer }))
+    Ok(LiveResponse::Open(HttpsChannel { socket, peer }))
 }
 
 fn request(
@@ -79,9 +79,9 @@ fn request(
         .body(Empty::new())
 }
 
-async fn refusal(peer: &str, response: Response<Incoming>) -> Result<Answer, LinkError> {
+async fn refusal(peer: &str, response: Response<Incoming>) -> Result<LinkResponse, LinkError> {
     let status = response.status().as_u16();
-    Ok(Answer { status, body: whole_body(peer, OPENING, response, REFUSAL_BYTES).await? })
+    Ok(LinkResponse { status, body: whole_body(peer, OPENING, response, REFUSAL_BYTES).await? })
 }
 
 /// The connection itself again, without the layers of the HTTP exchange.

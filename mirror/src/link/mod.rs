@@ -21,7 +21,7 @@ pub use trust::{Trust, TrustError, client_config};
 
 use hyper::header::HeaderValue;
 use rustls::ClientConfig;
-use service::sync::link::{Answer, Link, LinkError, Opened};
+use service::sync::link::{Link, LinkError, LinkResponse, LiveResponse};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -140,11 +140,11 @@ impl Link for HttpsLink {
         fresh: bool,
         limit_bytes: usize,
         timeout_ms: u64,
-    ) -> Result<Answer, LinkError> {
+    ) -> Result<LinkResponse, LinkError> {
         self.within(timeout_ms, get::DOING, self.ask(path_and_query, fresh, limit_bytes)).await
     }
 
-    async fn open_live(&self, path_and_query: &str, timeout_ms: u64) -> Result<Opened<HttpsChannel>, LinkError> {
+    async fn open_live(&self, path_and_query: &str, timeout_ms: u64) -> Result<LiveResponse<HttpsChannel>, LinkError> {
         let opening = async {
             let (address, connection) = self.dial().await?;
             live::open(address, connection, path_and_query, &self.key).await

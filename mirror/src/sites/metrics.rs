@@ -5,7 +5,7 @@ use crate::follow::{FollowStatus, LinkState};
 use herd::store::Reader;
 use service::lifecycle::free_disk;
 use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, encode_deliveries, encode_stores};
-use service::sync::{Delivered, Served as _};
+use service::sync::{Served as _, SyncCounts};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ struct Seen {
     shown: Option<Reader>,
     followed: bool,
     status: FollowStatus,
-    delivered: Delivered,
+    delivered: SyncCounts,
 }
 
 type Labels<'a> = [(&'static str, &'a str); 1];
@@ -53,7 +53,7 @@ impl OfficeMetrics {
         let shown = |name: String| {
             let site = self.sites.shown(&name)?;
             let state = site.state();
-            let (status, delivered) = (site.follow_status(), site.deliveries().read());
+            let (status, delivered) = (site.follow_status(), site.sync_stats().counts());
             Some(Seen { name, shown: state.shown, followed: state.stopped_because.is_none(), status, delivered })
         };
         self.sites.names().into_iter().filter_map(shown).collect()

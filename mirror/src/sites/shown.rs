@@ -5,7 +5,7 @@ use crate::follow::{FollowStatus, WriterProbe};
 use herd::store::Reader;
 use herd::wire::BarnHead;
 use service::supervisor::STEP_WITHIN;
-use service::sync::{Deliveries, Served};
+use service::sync::{Served, SyncStats};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -47,12 +47,12 @@ pub(super) struct Shown {
     pub(super) name: SiteName,
     state: RwLock<SiteState>,
     status: watch::Receiver<FollowStatus>,
-    deliveries: Deliveries,
+    deliveries: SyncStats,
 }
 
 impl Shown {
     pub(super) fn new(name: SiteName, status: watch::Receiver<FollowStatus>) -> Self {
-        Self { name, state: RwLock::default(), status, deliveries: Deliveries::default() }
+        Self { name, state: RwLock::default(), status, deliveries: SyncStats::default() }
     }
 
     pub(super) fn state(&self) -> SiteState {
@@ -85,14 +85,14 @@ impl Served for Shown {
         self.state.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
     }
 
-    fn barn(&self) -> BarnHead {
+    fn barn_head(&self) -> BarnHead {
         let heard = self.status.borrow().barn.map(|heard| heard.passed_on());
         // A barn that was not heard since the start holds at least what is held here.
         let held = || self.reader().map(|reader| reader.head().position.sequence).unwrap_or_default();
         heard.unwrap_or_else(|| BarnHead { head: held(), age_ms: None, duplicates: 0 })
     }
 
-    fn deliveries(&self) -> &Deliveries {
+    fn sync_stats(&self) -> &SyncStats {
         &self.deliveries
     }
 }

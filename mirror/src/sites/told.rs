@@ -5,8 +5,8 @@ use super::status::site_status;
 use herd::clock::iso_utc;
 use herd::store::Reader;
 use herd::wire::BarnHead;
-use service::remote::{Process, Remote, ReplicaState};
-use service::sync::{Deliveries, Served};
+use service::remote::{ProcessState, RemoteApi, ReplicaState};
+use service::sync::{Served, SyncStats};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,29 +27,29 @@ impl Served for ToldSite {
         self.shown.reader()
     }
 
-    fn barn(&self) -> BarnHead {
-        self.shown.barn()
+    fn barn_head(&self) -> BarnHead {
+        self.shown.barn_head()
     }
 
-    fn deliveries(&self) -> &Deliveries {
-        self.shown.deliveries()
+    fn sync_stats(&self) -> &SyncStats {
+        self.shown.sync_stats()
     }
 }
 
-impl Remote for ToldSite {
-    fn site(&self) -> String {
+impl RemoteApi for ToldSite {
+    fn site_name(&self) -> String {
         self.shown.name.to_string()
     }
 
-    fn process(&self) -> Process {
+    fn process_state(&self) -> ProcessState {
         let status = site_status(&self.shown, self.sync_interval);
-        Process::Replica(ReplicaState {
+        ProcessState::Replica(ReplicaState {
             link: status.link.as_str(),
             lag_changes: status.lag_changes,
-            barn_heard_at: status.barn_heard_at_us.map(iso_utc),
+            last_heartbeat_at: status.barn_heard_at_us.map(iso_utc),
             digest_equal: self.shown.follow_status().digest_equal,
-            stopped_because: status.stopped_because,
-            copied: status.copied,
+            stop_reason: status.stopped_because,
+            copy_progress: status.copied,
         })
     }
 }

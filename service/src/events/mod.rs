@@ -1,37 +1,43 @@
-//! `GET /api/events`: a WebSocket that tells what happened, after it was committed and in the order of the log.
+//! `GET /api/events`: a WebSocket that sends what happened, after the commit and in the order of the log.
 //!
 //! Each message is one JSON text, `{"event":NAME,"sequence":N,"data":{..}}`:
 //!
-//! | event | when | data |
+//! | event | sent | data |
 //! |---|---|---|
-//! | `hello` | first | where it begins: events follow for changes after `sequence` |
-//! | `payload:received` | a payload was kept | the payload |
-//! | `payload:processed` | at once after it | the same with its verdict: an event, or status `error` and the reason |
-//! | `batch:created` | after that, where the payload opened a batch | the batch |
-//! | `heartbeat` | every 5 s | how far the log is; all before `sequence` and at it was told |
+//! | `hello` | first | the history and its head; events follow for changes after `sequence` |
+//! | `payload:received` | for a recorded payload | the payload |
+//! | `payload:processed` | right after it | the payload with its verdict: an event, or status `error` and the reason |
+//! | `batch:created` | after that, if the payload opened a batch | the batch |
+//! | `heartbeat` | every 5 s | the head; everything up to `sequence` has been sent |
 //!
-//! What is told is made of the log alone, so barn and office tell the same of the same change. A duplicate makes no
-//! change, and so no event. A listener is a position, not a queue: nothing waits for it but what is on its way.
+//! A connection that ends has a close code: 1001 if the process shuts down, 1003 if the client sent a message, 1011 if
+//! the log cannot be read, 1012 if the copy was replaced, and 1013 if the client was too slow. The reason of 1013 has
+//! the sequence to continue after. If the key of the connection ends, there is no close frame.
 //!
-//! The heartbeat is a message, as a script in a browser sees no ping; and beside it goes a ping, which every client
-//! answers without a line of code, so that a dead one is noticed here.
-//!
-//! A connection that ends says why: code 1001 where the process stops, 1012 where the copy was replaced, 1003 where
-//! the client spoke (there is nothing to say here), 1011 where the log does not read, 1013 where the client was too
-//! slow, with the sequence to ask after. The end of the key cuts it without a word.
+//! - Events come from the log alone, through the same code at barn and office. A second source of news, like a channel
+//!   from the recorder, would need a queue for each listener, and the office could not send the same events. A duplicate
+//!   makes no change and therefore no event.
+//! - A listener is a position, not a queue: nothing is stored for it but the messages on their way.
+//! - A heartbeat message accompanies each ping. A script in a browser cannot see pings. Yet only a ping is answered by
+//!   every client without a line of code, and shows that the client is alive.
+//! - A listener is cut off if it was at the head and is now [`MAX_LAG_CHANGES`] behind, or accepts no message for
+//!   [`SEND_TIMEOUT`]. Events that old are no news. A listener that asks for events after a sequence receives history
+//!   and cannot be late.
+//! - The call needs a key even on loopback. A page of any origin may open a WebSocket to the machine on which it is
+//!   viewed, and read from it. For an ordinary request, the browser withholds the response.
 
 mod notice;
 mod session;
 
-pub use notice::{Notice, NoticeData, notices_of};
-pub use session::{BEHIND_CHANGES, EventsEnd, SEND_WITHIN};
+pub use notice::{Notice, NoticeData, notices_for};
+pub use session::{EventsError, MAX_LAG_CHANGES, SEND_TIMEOUT};
 
 use crate::door::reply::{ApiError, StrictQuery};
 use crate::door::upgrade::Upgrade;
 use crate::lifecycle::Shutdown;
 use crate::sync::Served;
-use crate::sync::query::number;
-use crate::sync::serve::whole_copy;
+use crate::sync::query::parse_number;
+use crate::sync::serve::current_reader;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -41,14 +47,14 @@ use herd::store::Reader;
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Where events are told.
+/// Path of the event stream.
 pub const EVENTS_PATH: &str = "/api/events";
 
-/// What the connections share.
+/// State that the connections share.
 #[derive(Clone)]
 struct Source {
     served: Arc<dyn Served>,
-    stop: Shutdown,
+    shutdown: Shutdown,
 }
 
 #[derive(Deserialize)]
@@ -57,9 +63,11 @@ struct Keys {
     after: Option<String>,
 }
 
-/// The one call over what is `served`, until `stop` turns true. Keys and scopes are the door's affair: wrap it.
-pub fn router(served: Arc<dyn Served>, stop: Shutdown) -> Router {
-    Router::new().route(EVENTS_PATH, get(events)).with_state(Source { served, stop })
+/// Returns the route of the event stream for `served`; its connections end at `shutdown`.
+///
+/// The router checks no keys; the caller wraps it in a guard.
+pub fn router(served: Arc<dyn Served>, shutdown: Shutdown) -> Router {
+    Router::new().route(EVENTS_PATH, get(events)).with_state(Source { served, shutdown })
 }
 
 async fn events(
@@ -67,19 +75,19 @@ async fn events(
     StrictQuery(keys): StrictQuery<Keys>,
     upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
-    let reader = whole_copy(&*source.served)?;
-    let from = start_of(&reader, keys.after.as_deref())?;
-    Ok(upgrade?.serve("a connection for events", async move |mut socket| {
-        let Source { served, stop } = source;
-        let end = session::tell(&mut socket, served.deliveries(), reader, from, stop).await;
-        tracing::info!(%from, %end, "a connection for events ended");
+    let reader = current_reader(&*source.served)?;
+    let from = start_position(&reader, keys.after.as_deref())?;
+    Ok(upgrade?.serve("an event stream", async move |mut socket| {
+        let Source { served, shutdown } = source;
+        let end = session::serve_listener(&mut socket, served.sync_stats(), reader, from, shutdown).await;
+        tracing::info!(%from, %end, "event stream ended");
     }))
 }
 
-/// The position after which events are told: the asked one, or where the log ends now.
-fn start_of(reader: &Reader, after: Option<&str>) -> Result<Position, ApiError> {
+/// Returns the position after which events are sent: that of the sequence `after`, or the end of the log.
+fn start_position(reader: &Reader, after: Option<&str>) -> Result<Position, ApiError> {
     let Some(after) = after else { return Ok(reader.head().position) };
-    let after = Sequence(number("after", after)?);
+    let after = Sequence(parse_number("after", after)?);
     reader.position_at(after)?.ok_or_else(|| {
         let head = reader.head().position.sequence;
         ApiError::bad_request(format!(

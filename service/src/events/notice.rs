@@ -1,4 +1,4 @@
-//! The messages, and which of them a change makes.
+//! The messages of the event stream, and their derivation from a change.
 
 use herd::change::{BatchId, Change, CorrectionResult, LateEvent, Outcome, PlacedEvent, Received};
 use herd::clock::{ClockReading, iso_utc};
@@ -6,104 +6,105 @@ use herd::position::{Epoch, Position, Sequence, StoreId};
 use herd::query::PayloadView;
 use serde::Serialize;
 
-/// One message.
+/// One message of the event stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notice {
-    /// Its name.
+    /// Name of the event.
     pub event: &'static str,
-    /// The change that it is about; of a greeting and a heartbeat, the last one before what follows.
+    /// The change that the message is about. In `hello` and `heartbeat`, the change after which events follow.
     pub sequence: Sequence,
-    /// What it says.
+    /// Content of the message.
     pub data: NoticeData,
 }
 
-/// What a message says. The keys up to `timestamp` are those of the original.
+/// Content of a message. The keys up to `timestamp` are those of the original.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum NoticeData {
-    /// Which history is told, and how far it is.
+    /// The history that the events are from, and its head.
     Hello {
-        /// The history. Sequences of another one mean nothing here.
+        /// The history. Sequences of another one have no meaning here.
         store: StoreId,
-        /// Its writer.
+        /// Epoch of the history's writer.
         epoch: Epoch,
-        /// The last change held.
+        /// The last change in the log.
         head: Sequence,
     },
-    /// How far the log is.
+    /// The head of the log.
     Heartbeat {
-        /// The last change held.
+        /// The last change in the log.
         head: Sequence,
     },
-    /// A payload was kept.
+    /// A payload was recorded.
     Received {
-        /// The sequence of its change.
+        /// Sequence of the payload's change.
         payload_id: Sequence,
-        /// As it came.
+        /// The payload as received.
         raw_payload: String,
-        /// When it came by the barn's clock, ISO 8601 in UTC.
+        /// Time of arrival by the barn's clock, ISO 8601 in UTC.
         timestamp: String,
-        /// All else that is shown of it.
+        /// The payload as the lists show it.
         #[serde(flatten)]
         payload: Box<PayloadView>,
     },
     /// A payload was judged.
     Processed {
-        /// The sequence of its change.
+        /// Sequence of the payload's change.
         payload_id: Sequence,
-        /// The batch that it names; none where it names none, or is no event.
+        /// The batch of the event; `None` if it names no batch, or if the payload is not an event.
         batch_id: Option<BatchId>,
-        /// What the readers call that batch.
+        /// The batch number that the reader sent.
         batch_number: Option<String>,
-        /// When it came by the barn's clock, ISO 8601 in UTC.
+        /// Time of arrival by the barn's clock, ISO 8601 in UTC.
         timestamp: String,
-        /// All else that is shown of it.
+        /// The payload as the lists show it.
         #[serde(flatten)]
         payload: Box<PayloadView>,
     },
     /// A batch was opened.
     BatchCreated {
-        /// The sequence of the change that opened it.
+        /// Sequence of the change that opened the batch.
         batch_id: BatchId,
-        /// What the readers call it.
+        /// The batch number that the reader sent.
         batch_number: String,
         /// `hxb` or `hxe`.
         source_type: &'static str,
-        /// When it was opened by the barn's clock, ISO 8601 in UTC.
+        /// Time of opening by the barn's clock, ISO 8601 in UTC.
         timestamp: String,
     },
 }
 
 impl Notice {
-    /// The greeting of somebody who is told what comes after `from`.
+    /// Creates the greeting of a listener that receives the events after `from`.
     pub(super) fn hello(from: &Position, head: &Position) -> Self {
         let Position { store, epoch, sequence: head, .. } = *head;
         Self { event: "hello", sequence: from.sequence, data: NoticeData::Hello { store, epoch, head } }
     }
 
-    /// A sign of life for somebody who was told all up to `told`.
-    pub(super) fn heartbeat(told: Sequence, head: Sequence) -> Self {
-        Self { event: "heartbeat", sequence: told, data: NoticeData::Heartbeat { head } }
+    /// Creates a heartbeat for a listener that has received everything up to `sent`.
+    pub(super) fn heartbeat(sent: Sequence, head: Sequence) -> Self {
+        Self { event: "heartbeat", sequence: sent, data: NoticeData::Heartbeat { head } }
     }
 }
 
-/// The messages that one change makes, in the order in which they are told. A change that speaks of an earlier payload
-/// needs that one's bytes: `earlier` reads them.
-pub fn notices_of<E>(
+/// Returns the messages of one change, in the order in which they are sent.
+///
+/// A change can accept the payload of an earlier change; `earlier` reads the bytes of that change.
+pub fn notices_for<E>(
     sequence: Sequence,
     bytes: &[u8],
     earlier: impl FnOnce(Sequence) -> Result<Option<Vec<u8>>, E>,
 ) -> Result<Vec<Notice>, E> {
-    // What this program does not know it cannot tell; that it does not is said where its tables stop.
+    // A change that this binary does not know makes no messages. The status shows that the tables stop before it.
     let Ok(change) = Change::from_bytes(bytes) else { return Ok(Vec::new()) };
     let opened = opened_batch(sequence, &change);
     let mut notices = Vec::new();
     if let Some(late) = change.late_event() {
         let payload = earlier(late.of)?.and_then(|bytes| received_in(&bytes));
-        notices.extend(payload.map(|received| judged(sequence, late_payload(sequence, late, received))));
+        notices.extend(payload.map(|received| processed(sequence, accepted_payload(sequence, late, received))));
     } else if let Change::Received(received) = change {
         let payload = Box::new(PayloadView::new(sequence, *received));
-        notices.extend([came(sequence, payload.clone()), judged(sequence, payload)]);
+        notices.extend([received_notice(sequence, payload.clone()), processed(sequence, payload)]);
     }
     notices.extend(opened);
     Ok(notices)
@@ -116,14 +117,14 @@ fn received_in(bytes: &[u8]) -> Option<Received> {
     }
 }
 
-/// A payload that had been rejected, as the change `by` made an event of it.
-fn late_payload(by: Sequence, late: &LateEvent, received: Received) -> Box<PayloadView> {
+/// Returns a payload that had been rejected, as the event that the change `by` accepts.
+fn accepted_payload(by: Sequence, late: &LateEvent, received: Received) -> Box<PayloadView> {
     let mut payload = PayloadView::new(late.of, received);
     payload.accept(by, late.accepted.clone());
     Box::new(payload)
 }
 
-fn came(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
+fn received_notice(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
     let data = NoticeData::Received {
         payload_id: payload.id,
         raw_payload: payload.payload.clone(),
@@ -133,8 +134,8 @@ fn came(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
     Notice { event: "payload:received", sequence, data }
 }
 
-/// The verdict that the change `sequence` gives on a payload, which may be one of an earlier change.
-fn judged(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
+/// Returns the verdict of the change `sequence` on a payload, which may be that of an earlier change.
+fn processed(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
     let data = NoticeData::Processed {
         payload_id: payload.id,
         batch_id: payload.batch,
@@ -145,7 +146,7 @@ fn judged(sequence: Sequence, payload: Box<PayloadView>) -> Notice {
     Notice { event: "payload:processed", sequence, data }
 }
 
-/// The batch that is new with this change, if one is.
+/// Returns the message of the batch that the change opened, if it opened one.
 fn opened_batch(sequence: Sequence, change: &Change) -> Option<Notice> {
     let (number, source, at) = match change {
         Change::Corrected(corrected) if corrected.accepts().is_none() => {
@@ -168,7 +169,7 @@ fn opened_batch(sequence: Sequence, change: &Change) -> Option<Notice> {
     Some(Notice { event: "batch:created", sequence, data })
 }
 
-/// The event that a change places, and when its payload came.
+/// Returns the event that a change accepts, and the clock reading at the arrival of its payload.
 fn accepted_in(change: &Change) -> Option<(&PlacedEvent, ClockReading)> {
     match change {
         Change::Received(received) => match &received.outcome {

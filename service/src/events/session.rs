@@ -1,9 +1,9 @@
-//! One listener, while it is connected.
+//! The connection of one listener.
 
-use super::notice::{Notice, notices_of};
+use super::notice::{Notice, notices_for};
 use crate::lifecycle::Shutdown;
-use crate::sync::Deliveries;
-use crate::sync::live::{HEARTBEAT, SILENCE};
+use crate::sync::SyncStats;
+use crate::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
 use futures::SinkExt as _;
@@ -15,40 +15,41 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-/// A listener that was at the head once and is so many changes behind it is too slow: what it shows is no news.
-pub const BEHIND_CHANGES: u64 = 10_000;
-/// A message that the network does not take within this time ends the connection: the listener is too slow.
-pub const SEND_WITHIN: Duration = SILENCE;
-/// So many changes are read from the log at once ...
+/// Maximum number of changes that a listener may fall behind the head after it was there once; then it is too slow.
+pub const MAX_LAG_CHANGES: u64 = 10_000;
+/// Time that the network has to accept a message; if it does not, the listener is too slow.
+pub const SEND_TIMEOUT: Duration = SILENCE_TIMEOUT;
+/// Maximum number of changes read from the log at once.
 const PAGE_CHANGES: usize = 100;
-/// ... and so many bytes of them, but at least one change.
+/// Maximum size of the changes read at once, in bytes; a larger change is read alone.
 const PAGE_BYTES: usize = 64 * 1024;
-/// The goodbye is a courtesy: so long the network has to take it. A listener that is too slow gets as long as for a
-/// message: what it must be told waits behind all that it has not read.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Time that the network has to accept the close frame, which is a courtesy.
+///
+/// A listener that is too slow gets [`SEND_TIMEOUT`] instead: its close frame waits behind everything it has not read.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why a connection for events ended.
+/// Reason why an event stream ended. Some are ordinary, like [`Closed`](Self::Closed).
 #[derive(Debug, thiserror::Error)]
-pub enum EventsEnd {
+pub enum EventsError {
     /// The listener closed it.
     #[error("closed by the listener")]
     Closed,
-    /// This process stops.
-    #[error("this process stops")]
-    Stopping,
-    /// The history told here was replaced by a new copy.
+    /// This process is shutting down.
+    #[error("this process is shutting down")]
+    Shutdown,
+    /// A new copy replaced the history that was served.
     #[error("the copy was replaced: connect again")]
     Replaced,
-    /// The listener said something.
-    #[error("nothing is taken here: this connection only tells")]
-    Spoke,
-    /// The listener did not take what was sent, or did not answer.
-    #[error("too slow: ask again with after={told}")]
+    /// The listener sent a message.
+    #[error("this stream accepts no messages")]
+    MessageReceived,
+    /// The listener did not accept what was sent, or did not answer pings.
+    #[error("too slow: ask again with after={sent}")]
     TooSlow {
-        /// The last change of which everything was told.
-        told: Sequence,
+        /// The last change whose events were all sent.
+        sent: Sequence,
     },
-    /// The network.
+    /// The network failed.
     #[error("the connection broke: {0}")]
     Broken(#[from] axum::Error),
     /// The store could not be read.
@@ -56,67 +57,69 @@ pub enum EventsEnd {
     Store(#[from] StoreError),
 }
 
-impl EventsEnd {
-    /// What the listener is told, and how long that may take; at most 123 bytes of text (RFC 6455 section 5.5), and
-    /// nothing of the inside.
-    fn goodbye(&self) -> Option<(Duration, CloseFrame)> {
-        let (within, code) = match self {
+impl EventsError {
+    /// Returns the close frame and the time to send it, or `None` if the connection is gone already.
+    ///
+    /// The text is at most 123 bytes long (RFC 6455 section 5.5) and shows no internal details.
+    fn close_frame(&self) -> Option<(Duration, CloseFrame)> {
+        let (timeout, code) = match self {
             Self::Closed | Self::Broken(_) => return None,
-            Self::Stopping => (GOODBYE, close_code::AWAY),
-            Self::Replaced => (GOODBYE, close_code::RESTART),
-            Self::Spoke => (GOODBYE, close_code::UNSUPPORTED),
-            Self::TooSlow { .. } => (SEND_WITHIN, close_code::AGAIN),
-            Self::Store(_) => (GOODBYE, close_code::ERROR),
+            Self::Shutdown => (CLOSE_TIMEOUT, close_code::AWAY),
+            Self::Replaced => (CLOSE_TIMEOUT, close_code::RESTART),
+            Self::MessageReceived => (CLOSE_TIMEOUT, close_code::UNSUPPORTED),
+            Self::TooSlow { .. } => (SEND_TIMEOUT, close_code::AGAIN),
+            Self::Store(_) => (CLOSE_TIMEOUT, close_code::ERROR),
         };
         let reason = match self {
             Self::Store(_) => "the store cannot be read at the moment".into(),
-            told => told.to_string().into(),
+            other => other.to_string().into(),
         };
-        Some((within, CloseFrame { code, reason }))
+        Some((timeout, CloseFrame { code, reason }))
     }
 }
 
-struct Teller<'a> {
+/// State of the connection of one listener.
+struct Session<'a> {
     socket: &'a mut WebSocket,
-    deliveries: &'a Deliveries,
+    stats: &'a SyncStats,
     reader: Reader,
-    /// Where the log is read on.
+    /// Position after which the log is read next.
     at: Position,
-    /// The last change of which everything was handed to the socket.
-    told: Sequence,
-    /// Whether it had all that there was at some moment; before that it is being told history, and cannot be late.
+    /// The last change whose messages were all passed to the socket.
+    sent: Sequence,
+    /// True once the listener has reached the head. Before that it receives history and cannot be late.
     caught_up: bool,
-    last_heard: Instant,
+    last_received: Instant,
 }
 
-/// Tells a listener what comes after `from`, a position of the reader's log, until one side ends it.
-pub(super) async fn tell(
+/// Sends a listener the events after `from`, a position of the reader's log, until one side ends the connection.
+pub(super) async fn serve_listener(
     socket: &mut WebSocket,
-    deliveries: &Deliveries,
+    stats: &SyncStats,
     reader: Reader,
     from: Position,
-    stop: Shutdown,
-) -> EventsEnd {
-    let _present = deliveries.listener();
-    let (told, last_heard) = (from.sequence, Instant::now());
-    let mut teller = Teller { socket, deliveries, reader, at: from, told, caught_up: false, last_heard };
+    shutdown: Shutdown,
+) -> EventsError {
+    let _counted = stats.add_listener();
+    let (sent, last_received) = (from.sequence, Instant::now());
+    let mut session = Session { socket, stats, reader, at: from, sent, caught_up: false, last_received };
     let end = tokio::select! {
         biased;
-        () = stop.requested() => EventsEnd::Stopping,
-        Err(end) = teller.run() => end,
+        () = shutdown.requested() => EventsError::Shutdown,
+        Err(end) = session.run() => end,
     };
-    if let Some((within, goodbye)) = end.goodbye() {
-        // A listener that does not take it is cut all the same.
-        let _ = timeout(within, socket.send(Message::Close(Some(goodbye)))).await;
+    if let Some((within, frame)) = end.close_frame() {
+        // A listener that does not accept the frame is cut off all the same.
+        let _ = timeout(within, socket.send(Message::Close(Some(frame)))).await;
     }
     end
 }
 
-impl Teller<'_> {
-    /// Cancel-safe as far as the socket is concerned: a message is handed over whole or not at all.
-    async fn run(&mut self) -> Result<Infallible, EventsEnd> {
+impl Session<'_> {
+    /// Cancel-safe as far as the socket is concerned: a message is passed to it whole or not at all.
+    async fn run(&mut self) -> Result<Infallible, EventsError> {
         let mut head = self.reader.subscribe();
-        let mut beat = heartbeat();
+        let mut heartbeats = heartbeat_interval();
         let hello = Notice::hello(&self.at, &self.reader.head().position);
         self.feed(&hello).await?;
         self.flush().await?;
@@ -125,85 +128,87 @@ impl Teller<'_> {
             self.caught_up |= !behind;
             tokio::select! {
                 biased;
-                message = self.socket.recv() => self.hear(message)?,
-                _ = beat.tick() => self.beat().await?,
-                () = ready(()), if behind => self.tell_page(head.clone()).await?,
-                changed = head.changed(), if !behind => changed.map_err(|_| EventsEnd::Replaced)?,
+                message = self.socket.recv() => self.check_message(message)?,
+                _ = heartbeats.tick() => self.send_heartbeat().await?,
+                () = ready(()), if behind => self.send_page(head.clone()).await?,
+                changed = head.changed(), if !behind => changed.map_err(|_| EventsError::Replaced)?,
             }
         }
     }
 
-    fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), EventsEnd> {
+    /// Accepts pings and pongs, the only messages that a listener may send.
+    fn check_message(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<(), EventsError> {
         match message {
-            None | Some(Ok(Message::Close(_))) => Err(EventsEnd::Closed),
-            Some(Ok(Message::Text(_) | Message::Binary(_))) => Err(EventsEnd::Spoke),
-            // Pings are answered by the WebSocket itself.
+            None | Some(Ok(Message::Close(_))) => Err(EventsError::Closed),
+            Some(Ok(Message::Text(_) | Message::Binary(_))) => Err(EventsError::MessageReceived),
+            // The WebSocket answers pings by itself.
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                self.last_heard = Instant::now();
+                self.last_received = Instant::now();
                 Ok(())
             }
             Some(Err(error)) => Err(error.into()),
         }
     }
 
-    /// Shows a sign of life, and looks whether the other side does.
-    async fn beat(&mut self) -> Result<(), EventsEnd> {
-        if self.last_heard.elapsed() >= SILENCE {
+    /// Sends a heartbeat and a ping, unless the listener has been silent for too long.
+    async fn send_heartbeat(&mut self) -> Result<(), EventsError> {
+        if self.last_received.elapsed() >= SILENCE_TIMEOUT {
             return Err(self.too_slow());
         }
         let head = self.reader.head().position.sequence;
-        self.feed(&Notice::heartbeat(self.told, head)).await?;
+        self.feed(&Notice::heartbeat(self.sent, head)).await?;
         self.send(Message::Ping(Bytes::new())).await?;
         self.flush().await
     }
 
-    /// Tells the next changes, unless the log runs away from the listener meanwhile.
-    async fn tell_page(&mut self, mut head: watch::Receiver<Head>) -> Result<(), EventsEnd> {
+    /// Sends the events of the next changes. Fails if the log meanwhile grows too far ahead of the listener.
+    async fn send_page(&mut self, mut head: watch::Receiver<Head>) -> Result<(), EventsError> {
         let (at, caught_up) = (self.at.sequence, self.caught_up);
-        let told = tokio::select! {
+        let too_far = |head: &Head| caught_up && head.position.sequence.0.saturating_sub(at.0) > MAX_LAG_CHANGES;
+        let sent = tokio::select! {
             biased;
-            told = self.feed_page() => Some(told),
-            Ok(_) = head.wait_for(|head| caught_up && head.position.sequence.0.saturating_sub(at.0) > BEHIND_CHANGES) => None,
+            sent = self.feed_page() => Some(sent),
+            Ok(_) = head.wait_for(too_far) => None,
         };
-        told.unwrap_or_else(|| Err(self.too_slow()))
+        sent.unwrap_or_else(|| Err(self.too_slow()))
     }
 
-    async fn feed_page(&mut self) -> Result<(), EventsEnd> {
+    async fn feed_page(&mut self) -> Result<(), EventsError> {
         let run = self.reader.run_after(self.at, PAGE_CHANGES, PAGE_BYTES)?;
         for (bytes, sequence) in run.changes.iter().zip(self.at.sequence.0 + 1..) {
-            for notice in notices_of(Sequence(sequence), bytes, |of| self.reader.change(of))? {
+            for notice in notices_for(Sequence(sequence), bytes, |of| self.reader.change(of))? {
                 self.feed(&notice).await?;
-                self.deliveries.count_event();
+                self.stats.count_event();
             }
-            self.told = Sequence(sequence);
+            self.sent = Sequence(sequence);
         }
         self.at = run.end;
         self.flush().await
     }
 
-    async fn feed(&mut self, notice: &Notice) -> Result<(), EventsEnd> {
+    async fn feed(&mut self, notice: &Notice) -> Result<(), EventsError> {
         let text = serde_json::to_string(notice).map_err(axum::Error::new)?;
         self.send(Message::Text(text.into())).await
     }
 
-    async fn send(&mut self, message: Message) -> Result<(), EventsEnd> {
-        let sent = timeout(SEND_WITHIN, self.socket.feed(message)).await;
+    async fn send(&mut self, message: Message) -> Result<(), EventsError> {
+        let sent = timeout(SEND_TIMEOUT, self.socket.feed(message)).await;
         Ok(sent.map_err(|_| self.too_slow())??)
     }
 
-    async fn flush(&mut self) -> Result<(), EventsEnd> {
-        let flushed = timeout(SEND_WITHIN, self.socket.flush()).await;
+    async fn flush(&mut self) -> Result<(), EventsError> {
+        let flushed = timeout(SEND_TIMEOUT, self.socket.flush()).await;
         Ok(flushed.map_err(|_| self.too_slow())??)
     }
 
-    fn too_slow(&self) -> EventsEnd {
-        EventsEnd::TooSlow { told: self.told }
+    fn too_slow(&self) -> EventsError {
+        EventsError::TooSlow { sent: self.sent }
     }
 }
 
-/// The greeting is the first sign of life.
-fn heartbeat() -> Interval {
-    let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    beat
+/// Returns the interval of heartbeats. The first one is due an interval after the greeting, which takes its place.
+fn heartbeat_interval() -> Interval {
+    let mut interval = interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }

@@ -3,7 +3,7 @@
 //! The barn has one store; the office has one copy per site.
 
 use super::families::{Families, Family};
-use crate::sync::Delivered;
+use crate::sync::SyncCounts;
 use herd::query::{QueryError, TotalsView};
 use herd::store::Reader;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -30,7 +30,7 @@ pub fn encode_stores<L: EncodeLabelSet + Copy>(families: &mut Families<'_>, stor
 /// Encodes the deliveries of stores and their open connections, each with its labels.
 pub fn encode_deliveries<L: EncodeLabelSet + Copy>(
     families: &mut Families<'_>,
-    deliveries: &[(L, Delivered)],
+    deliveries: &[(L, SyncCounts)],
 ) -> fmt::Result {
     families.counters(PAGES, deliveries.iter().map(|(labels, delivered)| (*labels, delivered.pages)))?;
     families.counters(CHANGES, deliveries.iter().map(|(labels, delivered)| (*labels, delivered.changes)))?;

@@ -1,17 +1,19 @@
-//! Payloads and animals with the keys that the original gave them, beside ours.
+//! Payloads and animals with the keys of the original beside ours.
 
 use herd::change::BatchId;
 use herd::query::{BatchTraitValues, MemberView, NumberedBatch, PayloadView};
 use serde::Serialize;
 
-/// A payload. A decision is made when a payload comes, so that all its times are one; where a later change decided
-/// otherwise, `accepted_by` and `voided_by` lead to it.
+/// A payload.
+///
+/// A payload is judged when it arrives, so all its times are the same. If a later change reversed the decision,
+/// `accepted_by` or `voided_by` names that change.
 #[derive(Debug, Serialize)]
 pub(super) struct BufferedPayload {
     #[serde(flatten)]
     payload: PayloadView,
     raw_payload: String,
-    /// `hxb` or `hxe`, as of the batch that it names or would name; none for a rejection.
+    /// `hxb` or `hxe`, by the kind of the event; `None` for a rejection.
     source_type: Option<&'static str>,
     batch_number: Option<String>,
     lf_tag: Option<String>,
@@ -58,7 +60,7 @@ struct Cattle {
 }
 
 impl Cattle {
-    fn of(batch_id: BatchId, member: MemberView) -> Self {
+    fn new(batch_id: BatchId, member: MemberView) -> Self {
         let animal = &member.animal;
         Self {
             batch_id,
@@ -75,18 +77,18 @@ impl Cattle {
 
 /// A batch with a page of its animals.
 #[derive(Debug, Serialize)]
-pub(super) struct BatchOfCattle {
+pub(super) struct CattleBatch {
     #[serde(flatten)]
-    found: NumberedBatch,
+    batch: NumberedBatch,
     #[serde(flatten)]
     traits: BatchTraitValues,
     cattle: Vec<Cattle>,
 }
 
-impl BatchOfCattle {
-    pub(super) fn new(found: NumberedBatch, traits: BatchTraitValues, members: Vec<MemberView>) -> Self {
-        let id = found.batch.id;
-        let cattle = members.into_iter().map(|member| Cattle::of(id, member)).collect();
-        Self { found, traits, cattle }
+impl CattleBatch {
+    pub(super) fn new(batch: NumberedBatch, traits: BatchTraitValues, members: Vec<MemberView>) -> Self {
+        let id = batch.batch.id;
+        let cattle = members.into_iter().map(|member| Cattle::new(id, member)).collect();
+        Self { batch, traits, cattle }
     }
 }

@@ -1,27 +1,30 @@
 //! Payloads that were already in the log, counted by channel and remembered one by one.
+//!
+//! The counts are in `local.redb`; the latest duplicates are in memory only. A duplicate makes no change, and a write for
+//! each one would cost the disk the work that the duplicate check saves.
 
-use super::Remote;
+use super::RemoteApi;
 use herd::clock::iso_utc;
 use herd::position::Sequence;
 use serde::Serialize;
 
-/// So many channels are told with their duplicates at most: a yard has some radios and a key for each program.
-pub const MAX_CHANNELS_TOLD: usize = 1_000;
+/// Maximum number of channels in a response. A yard has a few radios, and a key for each program.
+pub const MAX_CHANNELS: usize = 1_000;
 
-/// The duplicates of one channel; over all starts of the barn's process.
+/// Duplicates of one channel, over all runs of the barn's process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChannelDuplicates {
-    /// The radio, modem or key that they came through.
+    /// Radio, modem or key through which they arrived.
     pub channel: String,
-    /// How many.
+    /// Number of duplicates.
     pub count: u64,
-    /// When the last came, ISO 8601 in UTC.
+    /// Arrival of the latest one, ISO 8601 in UTC.
     pub last_at: String,
-    /// The strongest that one of them was heard; none over HTTP.
+    /// Strongest signal among them; `None` over HTTP.
     pub best_rssi_dbm: Option<i16>,
 }
 
-/// A payload that was held already.
+/// A payload that was already in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DuplicateView {
     /// Its number among the duplicates of the process, from 1.
@@ -30,37 +33,37 @@ pub struct DuplicateView {
     pub status: &'static str,
     /// The change that it repeats.
     pub of: Sequence,
-    /// The radio, modem or key that it came through.
+    /// Radio, modem or key through which it arrived.
     pub channel: String,
-    /// Signal strength; none over HTTP.
+    /// Signal strength; `None` over HTTP.
     pub rssi_dbm: Option<i16>,
-    /// When it came by the barn's clock, ISO 8601 in UTC.
+    /// Time of arrival by the barn's clock, ISO 8601 in UTC.
     pub received_at: String,
 }
 
 impl DuplicateView {
-    /// The duplicate number `id`, which repeats the change `of`.
+    /// Creates the view of duplicate number `id`, which repeats the change `of`.
     pub fn new(id: u64, of: Sequence, channel: String, rssi_dbm: Option<i16>, received_at_us: i64) -> Self {
         Self { id, status: "duplicate", of, channel, rssi_dbm, received_at: iso_utc(received_at_us) }
     }
 }
 
-/// How many duplicates the barn has counted.
+/// Number of duplicates that the barn has counted.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Duplicates {
-    /// In all; none where the barn was not heard yet.
+pub(super) struct DuplicateCounts {
+    /// The total; `None` before the first contact with the barn.
     pub(super) count: Option<u64>,
-    /// How old the count is; 0 at the barn itself.
+    /// Age of the count; 0 at the barn itself.
     pub(super) age_ms: Option<u64>,
-    /// By channel; empty at the office, which is told the sum alone.
+    /// The count of each channel. Empty at the office, which receives only the total.
     channels: Vec<ChannelDuplicates>,
 }
 
-impl Duplicates {
-    pub(super) fn of(remote: &dyn Remote) -> Self {
-        let barn = remote.barn();
-        let mut channels = remote.duplicates_by_channel();
-        channels.truncate(MAX_CHANNELS_TOLD);
+impl DuplicateCounts {
+    pub(super) fn new(api: &dyn RemoteApi) -> Self {
+        let barn = api.barn_head();
+        let mut channels = api.duplicates_by_channel();
+        channels.truncate(MAX_CHANNELS);
         Self { count: barn.age_ms.map(|_| barn.duplicates), age_ms: barn.age_ms, channels }
     }
 }

@@ -1,24 +1,28 @@
-//! The read interface for programs: the same calls, under the names of the original, on the barn and on the office.
+//! The read interface for programs: the calls of the original under their own names, on barn and office alike.
 //!
-//! | call | answers |
+//! | call | returns |
 //! |---|---|
-//! | `GET /api/remote/status` | where the store stands, how many of everything, what was never heard, how the process is |
-//! | `GET /api/remote/batches` | batches, the latest opened first; `source_type`, `before`, `limit` |
-//! | `GET /api/remote/batches/{id}` | one by its id, with a page of its animals; `after`, `limit` |
-//! | `GET /api/remote/payloads`, `GET /api/lora/payloads` | payloads, the latest first; `status`, `before`, `limit` |
-//! | `GET /api/remote/payloads/{id}` | one by its sequence |
-//! | `GET /api/lora/buffer-status` | how many payloads of each status |
+//! | `GET /api/remote/status` | state of the store and the process, totals, missed events |
+//! | `GET /api/remote/batches` | batches, latest first; `source_type`, `before`, `limit` |
+//! | `GET /api/remote/batches/{id}` | one batch with a page of its animals; `after`, `limit` |
+//! | `GET /api/remote/payloads`, `GET /api/lora/payloads` | payloads, latest first; `status`, `before`, `limit` |
+//! | `GET /api/remote/payloads/{id}` | one payload by its sequence |
+//! | `GET /api/lora/buffer-status` | number of payloads by status |
 //!
-//! A list is `{"success":true,"data":[..],"next":..,"total":..,"count":..,"as_of":..}`: `next` is what `before` (or
-//! `after`) asks with for the next page, and null at the end; a page may hold fewer entries than its limit, even none,
-//! though more follow. Every page costs the same, which with an `offset` it could not. Keys that the original had keep their names, and ours stand beside them.
+//! A list is `{"success":true,"data":[..],"next":..,"total":..,"count":..,"as_of":..}`. Pass `next` as `before` (or
+//! `after`) for the next page; it is null at the end. A page may hold fewer entries than its limit, or none, although
+//! more follow. Keys of the original keep their names; ours stand beside them.
 //!
-//! The original kept a buffer between the receipt of a payload and its judgement. Here both are one commit, so that no
-//! payload is ever `received` or `processing`: those lists are empty and their counts 0. What waits for its commit is
-//! not kept yet, and is told as `queued_payloads`. A `duplicate` makes no change: the barn counts it by channel and
-//! remembers the last of them while it runs; the office knows the count that the barn last told.
+//! - Lists are paged by key, like the office's pages, and `offset` is refused. An offset has to walk over the entries
+//!   that it skips, and entries that arrive meanwhile push others across the edge of a page. By key, every page costs
+//!   the same.
+//! - No payload is ever `received` or `processing`. The original buffered a payload between its receipt and its
+//!   judgement; here both are one commit. Those lists are empty and their counts are 0. A payload that waits for its
+//!   commit is not stored yet and is counted in `queued_payloads`.
+//! - A `duplicate` makes no change. The barn counts duplicates by channel and remembers the latest ones while it runs;
+//!   the office knows the count in the barn's last heartbeat.
 //!
-//! Keys and scopes are the door's affair: wrap the router in a guard that asks for scope read.
+//! The router checks no keys; the caller wraps it in a guard that requires scope read.
 
 mod buffer;
 mod calls;
@@ -28,50 +32,51 @@ mod query;
 mod reply;
 mod status;
 
-pub use duplicates::{ChannelDuplicates, DuplicateView, MAX_CHANNELS_TOLD};
-pub use status::{Process, RadioCounts, RadioView, ReplicaState, SourceState};
+pub use duplicates::{ChannelDuplicates, DuplicateView, MAX_CHANNELS};
+pub use status::{ProcessState, RadioCounts, RadioView, ReplicaState, SourceState};
 
 use crate::sync::Served;
 use axum::Router;
 use axum::routing::get;
-use calls::Desk;
+use calls::ApiState;
 use herd::clock::Clock;
 use herd::query::{Page, PageLimit};
 use std::sync::Arc;
 
-/// Where a process says what it is and how it stands.
+/// Path of the status of the store and the process.
 pub const STATUS_PATH: &str = "/api/remote/status";
-/// Where batches are listed; an id behind it names one.
+/// Path of the list of batches; an id after it selects one.
 pub const BATCHES_PATH: &str = "/api/remote/batches";
-/// Where payloads are listed; a sequence behind it names one.
+/// Path of the list of payloads; a sequence after it selects one.
 pub const PAYLOADS_PATH: &str = "/api/remote/payloads";
-/// The same list where the original's devices look for it.
+/// Path under which the original's devices read the list of payloads.
 pub const LORA_PAYLOADS_PATH: &str = "/api/lora/payloads";
-/// Where payloads are counted by status.
+/// Path of the number of payloads by status.
 pub const BUFFER_STATUS_PATH: &str = "/api/lora/buffer-status";
 
-/// What the answers are made of, besides the store that is [`Served`]: what only the process itself can tell.
-pub trait Remote: Served {
-    /// The barn's name.
-    fn site(&self) -> String;
+/// Source of the parts of a response that are not in the [`Served`] store.
+pub trait RemoteApi: Served {
+    /// Returns the name of the barn.
+    fn site_name(&self) -> String;
 
-    /// How the process is.
-    fn process(&self) -> Process;
+    /// Returns the current state of the process.
+    fn process_state(&self) -> ProcessState;
 
-    /// The duplicates by channel, where they were heard.
+    /// Returns the duplicates by channel. Empty except in the process that received them.
     fn duplicates_by_channel(&self) -> Vec<ChannelDuplicates> {
         Vec::new()
     }
 
-    /// The last duplicates, the latest first, from below the number `before`; only where they were heard.
+    /// Returns the latest duplicates with a number below `before`, latest first. Empty except in the process that
+    /// received them.
     fn recent_duplicates(&self, before: Option<u64>, limit: PageLimit) -> Page<DuplicateView> {
         let _ = (before, limit);
         Page { data: Vec::new(), next: None }
     }
 }
 
-/// The calls over what is told by `remote`.
-pub fn router(remote: Arc<dyn Remote>, clock: Arc<dyn Clock>) -> Router {
+/// Returns the routes of the read interface over `api`.
+pub fn router(api: Arc<dyn RemoteApi>, clock: Arc<dyn Clock>) -> Router {
     Router::new()
         .route(STATUS_PATH, get(calls::status))
         .route(BATCHES_PATH, get(calls::batches))
@@ -80,7 +85,7 @@ pub fn router(remote: Arc<dyn Remote>, clock: Arc<dyn Clock>) -> Router {
         .route(LORA_PAYLOADS_PATH, get(calls::payloads))
         .route(&format!("{PAYLOADS_PATH}/{{id}}"), get(calls::payload))
         .route(BUFFER_STATUS_PATH, get(calls::buffer_status))
-        .with_state(Desk { remote, clock })
+        .with_state(ApiState { api, clock })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What a process is and how it stands.
+//! The state of a process and of its store.
 
-use super::Remote;
-use super::duplicates::Duplicates;
+use super::RemoteApi;
+use super::duplicates::DuplicateCounts;
 use herd::clock::iso_utc;
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
@@ -10,94 +10,97 @@ use herd::store::Head;
 use herd::wire::BarnHead;
 use serde::{Deserialize, Serialize};
 
-/// How a process is, by what it is to its history.
+/// State of a process, by its role in the history.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
-pub enum Process {
-    /// The barn's own: it decides.
+pub enum ProcessState {
+    /// The barn, which writes the log.
     Source(SourceState),
-    /// An office's: it follows.
+    /// An office, which follows it.
     Replica(ReplicaState),
 }
 
-/// How the barn's process is.
+/// State of the barn's process.
 #[derive(Clone, Debug, Serialize)]
 pub struct SourceState {
-    /// Since it began to serve.
+    /// Seconds since it began to serve.
     pub uptime_s: u64,
-    /// In the order of the settings.
+    /// The radios, in the order of the settings.
     pub radios: Vec<RadioView>,
-    /// The parts that fail, each as a word; empty when all is well.
+    /// The parts that fail, one word each.
     pub failing: Vec<String>,
-    /// Payloads that wait for their commit or are in it.
+    /// Payloads that are queued or in commit.
     pub queued_payloads: usize,
-    /// So many may at most; then whoever delivers waits.
+    /// Maximum of `queued_payloads`; further callers block.
     pub queue_payloads: usize,
 }
 
-/// A radio, as it is now.
+/// Current state of a radio.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioView {
-    /// Its name.
+    /// The name of the radio.
     pub name: String,
     /// `listening`, `failing` or `ended`.
     pub state: String,
-    /// What is wrong with it and what to do, where something is.
+    /// The problem and its remedy, if there is a problem.
     pub why: Option<String>,
-    /// What is left of the air time that the law allows it to transmit for, where it may transmit and the law limits it.
+    /// Remaining air time for transmissions; `None` if the radio must not transmit or no law limits it.
     pub air_time_left_ms: Option<u64>,
-    /// What it counted since the start of the process.
+    /// Counters since the process started.
     pub counts: RadioCounts,
 }
 
-/// What a radio counts.
+/// Counters of a radio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioCounts {
-    /// Packets that it handed over.
+    /// Packets that the radio delivered.
     pub received: u64,
-    /// Packets that it dropped for a wrong CRC.
+    /// Packets dropped because of a wrong CRC.
     pub crc_errors: u64,
-    /// Packets and frames that it dropped otherwise.
+    /// Packets and frames dropped for other reasons.
     pub malformed: u64,
-    /// Packets found by looking, whose announcement never came.
+    /// Packets found by polling, because their interrupt never came.
     pub rescued: u64,
-    /// Times that it was set up again from the start.
+    /// Number of times that the radio was set up again from the start.
     pub rebuilt: u64,
 }
 
-/// How the following of a barn is.
+/// State of a replica and of its link to the barn.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReplicaState {
     /// `live`, `pulling`, `away`, `stopped` or `copying`.
     pub link: &'static str,
-    /// How many changes this copy is behind the barn as it was last heard.
+    /// Number of changes that the copy is behind the barn's last known head.
     pub lag_changes: Option<u64>,
-    /// When that was by the office's clock, ISO 8601 in UTC.
-    pub barn_heard_at: Option<String>,
-    /// Whether both made the same tables, where that could be compared.
+    /// Arrival of the barn's last heartbeat by the office's clock, ISO 8601 in UTC.
+    #[serde(rename = "barn_heard_at")]
+    pub last_heartbeat_at: Option<String>,
+    /// True if barn and office have equal tables; `None` if they could not be compared.
     pub digest_equal: Option<bool>,
-    /// Why it is not followed.
-    pub stopped_because: Option<String>,
-    /// Of a copy that is being made: changes that came, and how many there are.
-    pub copied: Option<(u64, u64)>,
+    /// Reason why replication is stopped.
+    #[serde(rename = "stopped_because")]
+    pub stop_reason: Option<String>,
+    /// Progress of a copy in the making: changes copied, and their total.
+    #[serde(rename = "copied")]
+    pub copy_progress: Option<(u64, u64)>,
 }
 
-/// The answer. The keys from `batches` to `processing_rate` are those of the original, and its `timestamp`.
+/// The status response. `timestamp` and the keys from `batches` to `processing_rate` are those of the original.
 #[derive(Debug, Serialize)]
 pub(super) struct StatusView {
     timestamp: String,
     site: String,
     version: &'static str,
     #[serde(flatten)]
-    process: Process,
+    process: ProcessState,
     barn: BarnHead,
-    duplicates: Duplicates,
-    /// None while there is no whole copy.
+    duplicates: DuplicateCounts,
+    /// The store; `None` until the first copy is complete.
     #[serde(flatten)]
     store: Option<StoreView>,
 }
 
-/// What a store holds.
+/// State of a store.
 #[derive(Debug, Serialize)]
 pub(super) struct StoreView {
     batches: u64,
@@ -106,31 +109,31 @@ pub(super) struct StoreView {
     total_payloads: u64,
     processed_payloads: u64,
     error_payloads: u64,
-    /// Events among what is kept, for example `98.0%`.
+    /// Share of events among the stored payloads, for example `98.0%`.
     processing_rate: String,
     position: Position,
     folded: Sequence,
     fold_version: u32,
     fold_digest: Digest,
-    /// Why the tables stand before the log, where they do.
+    /// Reason why the tables are behind the log, if they are.
     blocked: Option<String>,
     totals: TotalsView,
     missed_events: u64,
-    /// A page of what was never heard; `next` of the answer goes on in it.
+    /// A page of the missed events; `next` of the response continues it.
     gaps: Vec<GapView>,
-    /// Reader groups that count from 1 again, by the look of it.
+    /// Reader groups that seem to count from 1 again.
     reader_era_proposals: Vec<ReaderEraProposal>,
 }
 
 impl StatusView {
-    pub(super) fn new(remote: &dyn Remote, now_us: i64, store: Option<StoreView>) -> Self {
+    pub(super) fn new(api: &dyn RemoteApi, now_us: i64, store: Option<StoreView>) -> Self {
         Self {
             timestamp: iso_utc(now_us),
-            site: remote.site(),
+            site: api.site_name(),
             version: env!("CARGO_PKG_VERSION"),
-            process: remote.process(),
-            barn: remote.barn(),
-            duplicates: Duplicates::of(remote),
+            process: api.process_state(),
+            barn: api.barn_head(),
+            duplicates: DuplicateCounts::new(api),
             store,
         }
     }
@@ -154,7 +157,7 @@ impl StoreView {
             folded: head.folded,
             fold_version: FOLD_VERSION,
             fold_digest: head.fold_digest,
-            blocked: head.blocked.map(|why| why.to_string()),
+            blocked: head.blocked.map(|reason| reason.to_string()),
             missed_events: totals.missed_events,
             totals,
             gaps,
@@ -163,7 +166,7 @@ impl StoreView {
     }
 }
 
-/// As the original wrote it: with one decimal, and `0%` of nothing.
+/// Formats a percentage as the original does: with one decimal, and `0%` if there is nothing to count.
 fn percentage(part: u64, of: u64) -> String {
     let (part, of) = (u128::from(part), u128::from(of));
     let tenths = (part * 1_000 + of / 2).checked_div(of);
@@ -174,10 +177,11 @@ fn percentage(part: u64, of: u64) -> String {
 mod tests {
     use super::percentage;
 
+    /// Catches a rate in another form than the original's, and an overflow at large counts.
     #[test]
-    fn a_rate_has_one_decimal() {
-        let told =
+    fn a_percentage_has_one_decimal() {
+        let texts =
             [(0, 0), (0, 7), (2, 3), (98, 100), (9_999, 10_000), (u64::MAX, u64::MAX)].map(|(n, of)| percentage(n, of));
-        assert_eq!(told, ["0%", "0.0%", "66.7%", "98.0%", "100.0%", "100.0%"]);
+        assert_eq!(texts, ["0%", "0.0%", "66.7%", "98.0%", "100.0%", "100.0%"]);
     }
 }

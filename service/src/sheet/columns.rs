@@ -17,13 +17,13 @@ impl Row for BatchView {
     ];
 }
 
-/// Tags stand there as their keys, so that two ways to write one do not look like two.
+/// Tags appear as their keys, so that two spellings of one tag do not look like two tags.
 impl Row for AnimalView {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("id", |animal| Number(animal.id.0)),
         Column::new("lf", |animal| tag(animal.lf.as_ref())),
         Column::new("epc", |animal| tag(animal.epc.as_ref())),
-        Column::new("lid", |animal| Cell::id(animal.lids.last().map(|named| named.lid.as_str()))),
+        Column::new("lid", |animal| Cell::id(animal.lids.last().map(|name| name.lid.as_str()))),
         Column::new("status", |animal| Text(animal.status.as_str())),
         Column::new("weight_kg", |animal| Cell::text(animal.weight_kg.as_deref())),
         Column::new("barn_batch", |animal| batch(animal.barn_batch.as_ref())),
@@ -35,7 +35,7 @@ impl Row for AnimalView {
     ];
 }
 
-/// The payload stands there without the blanks and line ends around it, which the grammar does not read either.
+/// The payload appears without surrounding blanks and line ends, which the grammar ignores too.
 impl Row for PayloadView {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("id", |payload| Number(payload.id.0)),

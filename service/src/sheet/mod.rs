@@ -1,20 +1,23 @@
-//! Lists as CSV (RFC 4180) that a spreadsheet opens right: the same for the office's pages and for `show --csv`.
+//! Lists as CSV (RFC 4180) that spreadsheets open correctly, for the office's pages and for `show --csv`.
 //!
-//! Spreadsheets read `124000224161433` as a number and round it, `1-2` as a date, and `=...` as a formula. Ids are
-//! therefore written as `="124000224161433"`, which shows the text as it is, and other text that would begin a formula
-//! has a `'` before it. Control characters are shown as U+FFFD: a sheet also goes to terminals.
+//! Spreadsheets read `124000224161433` as a number and round it, `1-2` as a date, and `=...` as a formula. An id is
+//! therefore written as `="124000224161433"`, which shows the text unchanged. Other text that would start a formula gets
+//! a `'` in front. Control characters become U+FFFD, because sheets are also printed to terminals.
+//!
+//! Sheets are made from the typed views, for pages and commands alike. Columns over the JSON of a response would drift
+//! from it unnoticed. A change has no sheet, because it is not a row of a list.
 
 mod columns;
 
 use std::fmt::Write as _;
 
-/// What can be a row of a sheet.
+/// A row of a sheet.
 pub trait Row: Sized + 'static {
-    /// Its columns, from the left.
+    /// The columns, from left to right.
     const COLUMNS: &'static [Column<Self>];
 }
 
-/// A column: its name, and what stands in it of each row.
+/// A column: its name, and the function that returns its cell in a row.
 #[derive(Debug)]
 pub struct Column<T> {
     name: &'static str,
@@ -24,9 +27,9 @@ pub struct Column<T> {
 /// One cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cell<'a> {
-    /// Nothing known.
+    /// No value.
     Empty,
-    /// A tag, a lid, the number of a batch: text, whatever it looks like.
+    /// A tag, a lid or a batch number: stays text whatever it looks like.
     Id(&'a str),
     /// Any other text.
     Text(&'a str),
@@ -53,7 +56,7 @@ impl<'a> Cell<'a> {
         number.map_or(Self::Empty, Self::Number)
     }
 
-    fn written(self) -> String {
+    fn to_csv(self) -> String {
         match self {
             Self::Empty => String::new(),
             Self::Number(number) => number.to_string(),
@@ -64,26 +67,26 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// In quotes, where a reader would otherwise take it apart.
+/// Puts the text in quotes if it contains a quote or a separator.
 fn quoted(text: &str) -> String {
     let text = text.replace(char::is_control, "\u{fffd}");
     if text.contains(['"', ',', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-/// A sheet of these rows, in UTF-8, its first line the names of the columns.
+/// Returns the rows as a sheet in UTF-8; the first line has the names of the columns.
 pub fn sheet<T: Row>(rows: &[T]) -> String {
-    // The mark by which spreadsheets know UTF-8.
+    // Spreadsheets recognize UTF-8 by this mark.
     let mut text = "\u{feff}".to_owned();
-    line(&mut text, T::COLUMNS.iter().map(|column| column.name.to_owned()));
+    write_line(&mut text, T::COLUMNS.iter().map(|column| column.name.to_owned()));
     for row in rows {
-        line(&mut text, T::COLUMNS.iter().map(|column| (column.cell)(row).written()));
+        write_line(&mut text, T::COLUMNS.iter().map(|column| (column.cell)(row).to_csv()));
     }
     text
 }
 
-fn line(to: &mut String, cells: impl Iterator<Item = String>) {
+fn write_line(to: &mut String, cells: impl Iterator<Item = String>) {
     for (index, cell) in cells.enumerate() {
-        // Writing to a string does not fail.
+        // Writing to a `String` does not fail.
         let _ = write!(to, "{}{cell}", if index == 0 { "" } else { "," });
     }
     to.push_str("\r\n");
@@ -93,21 +96,23 @@ fn line(to: &mut String, cells: impl Iterator<Item = String>) {
 mod tests {
     use super::*;
 
+    /// Catches a tag that a spreadsheet rounds, and a payload that runs as a formula.
     #[test]
     fn ids_stay_text_and_no_text_becomes_a_formula() {
-        assert_eq!(Cell::Id("124000224161433").written(), "\"=\"\"124000224161433\"\"\"");
-        assert_eq!(Cell::Id("a\"b").written(), "\"=\"\"a\"\"\"\"b\"\"\"");
-        assert_eq!(Cell::Text("=1+1").written(), "'=1+1");
-        assert_eq!(Cell::Text("@x,y").written(), "\"'@x,y\"");
-        assert_eq!(Cell::Text("\t=1").written(), "'\u{fffd}=1");
-        assert_eq!(Cell::Text("plain").written(), "plain");
-        assert_eq!(Cell::Number(7).written(), "7");
-        assert_eq!(Cell::Empty.written(), "");
+        assert_eq!(Cell::Id("124000224161433").to_csv(), "\"=\"\"124000224161433\"\"\"");
+        assert_eq!(Cell::Id("a\"b").to_csv(), "\"=\"\"a\"\"\"\"b\"\"\"");
+        assert_eq!(Cell::Text("=1+1").to_csv(), "'=1+1");
+        assert_eq!(Cell::Text("@x,y").to_csv(), "\"'@x,y\"");
+        assert_eq!(Cell::Text("\t=1").to_csv(), "'\u{fffd}=1");
+        assert_eq!(Cell::Text("plain").to_csv(), "plain");
+        assert_eq!(Cell::Number(7).to_csv(), "7");
+        assert_eq!(Cell::Empty.to_csv(), "");
     }
 
+    /// Catches a payload that forges a row or sends escape sequences to a terminal.
     #[test]
     fn no_text_breaks_its_line_or_reaches_a_terminal_as_a_command() {
-        assert_eq!(Cell::Text("a\r\nb\u{1b}[2J").written(), "a\u{fffd}\u{fffd}b\u{fffd}[2J");
-        assert_eq!(Cell::Id("a\nb").written(), "\"=\"\"a\u{fffd}b\"\"\"");
+        assert_eq!(Cell::Text("a\r\nb\u{1b}[2J").to_csv(), "a\u{fffd}\u{fffd}b\u{fffd}[2J");
+        assert_eq!(Cell::Id("a\nb").to_csv(), "\"=\"\"a\u{fffd}b\"\"\"");
     }
 }

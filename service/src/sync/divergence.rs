@@ -1,20 +1,25 @@
-//! Whether a follower can simply go on, as a typed outcome. Divergence is not an error: it is something that happened
-//! to one of the two histories, and a person has to learn of it.
+//! The check of a follower's position against the source's history, and the kinds of divergence.
+//!
+//! - Divergence is a typed outcome, not an error. Something happened to one of the two histories, and a person has to
+//!   learn of it. The follower writes nothing and keeps serving its copy. A copy that followed whatever it found would
+//!   destroy the only evidence of what a restored barn lost.
+//! - A follower with an empty copy still sends the identity of its history. A request for "the start of whatever you
+//!   have" would let another barn at the same address fill a paired copy.
 
 use herd::position::Position;
 use herd::store::{Reader, StoreError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a follower cannot simply follow.
+/// Reason why a copy cannot simply follow its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Divergence {
-    /// The source holds a strict prefix of what is held here: an older backup was restored there.
+    /// The source holds a strict prefix of this copy: an older backup was restored there.
     Shorter,
-    /// The source has a higher epoch and parted from this copy before its end.
+    /// The source has a higher epoch and branched off before the end of this copy.
     Continued,
-    /// Another history, or the same place with another digest, or an epoch gone back.
+    /// The source has another history, another digest at the same place, or a lower epoch.
     Other,
 }
 
@@ -28,27 +33,28 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// Whether the `source` has the follower's position on its own history. `None` is *same*.
-pub fn source_refuses(source: &Reader, asked: &Position) -> Result<Option<Position>, StoreError> {
+/// Checks a follower's position at the source. Returns the source's head if `position` is not on its history, and
+/// `None` if it is.
+pub fn refusing_head(source: &Reader, position: &Position) -> Result<Option<Position>, StoreError> {
     let head = source.head().position;
-    if asked.store != head.store || asked.sequence > head.sequence {
+    if position.store != head.store || position.sequence > head.sequence {
         return Ok(Some(head));
     }
-    // The epoch follows from the digest, so that a right digest with another epoch is no position of any history.
-    let same = source.position_at(asked.sequence)?.is_some_and(|own| own == *asked);
+    // The digest determines the epoch, so a right digest with another epoch is not a position of any history.
+    let same = source.position_at(position.sequence)?.is_some_and(|own| own == *position);
     Ok((!same).then_some(head))
 }
 
-/// What the follower makes of a source's refusal: `theirs` is the head that the source named.
-pub fn judge(own: &Reader, theirs: &Position) -> Result<Divergence, StoreError> {
+/// Classifies a source's refusal at the follower; `source_head` is the head that the source sent with it.
+pub fn classify(own: &Reader, source_head: &Position) -> Result<Divergence, StoreError> {
     let head = own.head().position;
-    if theirs.store != head.store {
+    if source_head.store != head.store {
         return Ok(Divergence::Other);
     }
-    let shared = own.position_at(theirs.sequence)?;
+    let shared = own.position_at(source_head.sequence)?;
     Ok(match shared {
-        Some(shared) if shared.digest == theirs.digest => Divergence::Shorter,
-        _ if theirs.epoch > head.epoch => Divergence::Continued,
+        Some(shared) if shared.digest == source_head.digest => Divergence::Shorter,
+        _ if source_head.epoch > head.epoch => Divergence::Continued,
         _ => Divergence::Other,
     })
 }

@@ -3,114 +3,115 @@
 use bytes::Bytes;
 use std::future::Future;
 
-/// Where changes are asked for; the query of a position follows.
+/// Path of the call for changes; a position follows as the query.
 pub const CHANGES_PATH: &str = "/api/sync/changes";
-/// Where the live connection is opened; the query of a position follows.
+/// Path of the live connection; a position follows as the query.
 pub const LIVE_PATH: &str = "/api/sync/live";
-/// Where a source says what it holds.
+/// Path of the call that describes the source's wire version and head.
 pub const SCHEMA_PATH: &str = "/api/sync/schema";
-/// What `Accept` asks for blobs.
+/// Media type of blobs, for the `Accept` header.
 pub const BLOB_TYPE: &str = "application/vnd.herdlinx+postcard";
 
-/// Why nothing came over the link. All of them are worth another try after a while.
+/// Failure of a call over the link. Every kind is worth a retry after a while.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// No connection: nobody listens, no route, no name.
+    /// There is no connection: no listener, no route, or an unknown name.
     #[error("cannot reach {peer}: {why}")]
     Unreachable {
-        /// Whom.
+        /// Address of the source.
         peer: String,
-        /// What the network said.
+        /// Reason from the network.
         why: String,
     },
-    /// Whoever answered could not show the key that was paired, or a certificate that the given CA signed.
+    /// The server has neither the paired key nor a certificate that the given CA signed.
     #[error("{peer} is not the paired barn: {why}. If its key was replaced on purpose, pair it again")]
     NotTrusted {
-        /// Whom.
+        /// Address of the source.
         peer: String,
-        /// What did not match.
+        /// Reason why the certificate was rejected.
         why: String,
     },
     /// The connection broke.
     #[error("the connection to {peer} broke while {doing}: {why}")]
     Broken {
-        /// With whom.
+        /// Address of the other side.
         peer: String,
-        /// What was under way.
+        /// Step that was under way, for example `sending`.
         doing: &'static str,
-        /// What the network said.
+        /// Reason from the network.
         why: String,
     },
-    /// Nothing came in time.
+    /// The other side did not answer in time.
     #[error("{peer} did not answer within {after_ms} ms while {doing}")]
     TimedOut {
-        /// Who.
+        /// Address of the other side.
         peer: String,
-        /// What was under way.
+        /// Step that was under way, for example `sending`.
         doing: &'static str,
-        /// How long was waited.
+        /// Time that was waited, in milliseconds.
         after_ms: u64,
     },
-    /// The answer is longer than any that a source gives.
+    /// The response is longer than any that a source sends.
     #[error("{peer} answered with more than {limit_bytes} bytes")]
     TooLong {
-        /// Who.
+        /// Address of the source.
         peer: String,
-        /// How many are read at most.
+        /// Maximum number of bytes that are read.
         limit_bytes: usize,
     },
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct LinkResponse {
     /// The HTTP status.
     pub status: u16,
-    /// The body: a blob where the status is 200, else the JSON of an error, or a blob for 409.
+    /// The body: a blob if the status is 200, and an error in JSON otherwise.
     pub body: Bytes,
 }
 
-/// What opening the live connection came to.
+/// Outcome of a request for a live connection.
 #[derive(Debug)]
-pub enum Opened<C> {
-    /// It is open.
-    Live(C),
-    /// The source answered without opening it.
-    Refused(Answer),
+pub enum LiveResponse<C> {
+    /// The connection is open.
+    Open(C),
+    /// The source refused to open it.
+    Refused(LinkResponse),
 }
 
-/// A way to one source. Every call has a time-out of the implementation's; none retries by itself.
+/// A connection to one source. The implementation sets a timeout on every call and never retries by itself.
 pub trait Link: Send + Sync {
     /// An open live connection.
     type Channel: LiveChannel;
 
-    /// Asks for `path_and_query` with `Accept:` [`BLOB_TYPE`] and reads at most `limit_bytes`. With `fresh`, on a
-    /// connection that no earlier call used: a follower whose live connection is silent wants to know whether the
-    /// network is. `timeout_ms` covers the whole call.
+    /// Requests `path_and_query` with `Accept:` [`BLOB_TYPE`] and reads at most `limit_bytes`.
+    ///
+    /// With `fresh`, the call opens a new connection. A follower whose live connection is silent learns from it if the
+    /// network still works. `timeout_ms` covers the whole call.
     fn get(
         &self,
         path_and_query: &str,
         fresh: bool,
         limit_bytes: usize,
         timeout_ms: u64,
-    ) -> impl Future<Output = Result<Answer, LinkError>> + Send;
+    ) -> impl Future<Output = Result<LinkResponse, LinkError>> + Send;
 
     /// Opens the live connection at `path_and_query`.
     fn open_live(
         &self,
         path_and_query: &str,
         timeout_ms: u64,
-    ) -> impl Future<Output = Result<Opened<Self::Channel>, LinkError>> + Send;
+    ) -> impl Future<Output = Result<LiveResponse<Self::Channel>, LinkError>> + Send;
 }
 
-/// An open connection that carries whole blobs both ways, in order. Both ends of it look alike.
+/// An open connection that carries whole blobs both ways, in order. Both ends use this trait.
 pub trait LiveChannel: Send {
-    /// Hands over one blob; waits while the network takes none. Not cancel-safe: a cut send ends the connection.
+    /// Sends one blob; waits while the network accepts none. Not cancel-safe: a cancelled send ends the connection.
     fn send(&mut self, blob: Bytes) -> impl Future<Output = Result<(), LinkError>> + Send;
 
-    /// The next blob; `None` once the other side has closed. Cancel-safe.
+    /// Returns the next blob, or `None` once the other side has closed. Cancel-safe.
     fn receive(&mut self) -> impl Future<Output = Result<Option<Bytes>, LinkError>> + Send;
 
-    /// Says goodbye, as far as the network still takes it.
+    /// Sends a close message, if the network still accepts it.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
 }

@@ -1,5 +1,11 @@
-//! The live connection, from the source's side. A follower is a position, not a queue: pages go out from there on,
-//! at most [`UNACKNOWLEDGED_PAGES`] ahead of what the follower has made durable.
+//! The source's side of a live connection.
+//!
+//! - A follower is a position, not a queue. Pages are read from the log as they are sent, at most
+//!   [`MAX_UNACKNOWLEDGED_PAGES`] ahead of what the follower has made durable.
+//! - Larger live pages, or more of them in flight, gain nothing measurable and cost memory on both sides. The pages of a
+//!   pull are larger ([`herd::wire::MAX_PAGE_CHANGES`]), because there is only one at a time.
+//! - A live connection ends when its key is revoked. A check at the request alone would feed a revoked office for as
+//!   long as its connection holds.
 
 use super::Served;
 use super::link::{LinkError, LiveChannel};
@@ -9,42 +15,45 @@ use herd::position::Position;
 use herd::store::{Head, Reader, StoreError};
 use herd::wire::{Acknowledgement, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-/// The most changes on a live page.
-pub const LIVE_PAGE_CHANGES: usize = 1_000;
-/// The most bytes of changes on a live page.
-pub const LIVE_PAGE_BYTES: usize = 256 * 1024;
-/// Pages on their way that the follower has not acknowledged as durable.
-pub const UNACKNOWLEDGED_PAGES: usize = 2;
-/// Both sides show a sign of life this often.
-pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// So long without one, or with a send that does not get through, and the connection is given up.
-pub const SILENCE: Duration = Duration::from_secs(15);
+/// Maximum number of changes on a live page.
+pub const MAX_LIVE_PAGE_CHANGES: usize = 1_000;
+/// Maximum size of the changes on a live page, in bytes.
+pub const MAX_LIVE_PAGE_BYTES: usize = 256 * 1024;
+/// Maximum number of pages that the follower has not yet acknowledged as durable.
+pub const MAX_UNACKNOWLEDGED_PAGES: usize = 2;
+/// Interval at which both sides send a heartbeat.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
+/// Time without a message, or with a stuck send, after which the connection is given up: three heartbeats.
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time that the network has to accept the close message.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Why a live connection ended, from the source's side.
+/// Reason why a live connection ended, from the source's side. Some are ordinary, like [`Closed`](Self::Closed).
 #[derive(Debug, thiserror::Error)]
-pub enum LiveEnd {
+pub enum LiveError {
     /// The follower closed it.
     #[error("the follower closed the connection")]
     Closed,
-    /// This process stops.
-    #[error("this process stops")]
-    Stopping,
-    /// The history served here was replaced by a new copy.
-    #[error("the copy served here was replaced")]
+    /// This process is shutting down.
+    #[error("this process is shutting down")]
+    Shutdown,
+    /// A new copy replaced the history that was served.
+    #[error("the served copy was replaced")]
     Replaced,
-    /// Nothing was heard for [`SILENCE`].
-    #[error("the follower was silent")]
+    /// The follower sent nothing for [`SILENCE_TIMEOUT`].
+    #[error("the follower sent nothing for {SILENCE_TIMEOUT:?}")]
     Silent,
-    /// The network.
+    /// The network failed.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The follower sent something that is no blob of ours.
-    #[error("the follower sent something unreadable: {0}")]
+    /// The follower sent something other than one of our blobs.
+    #[error("the follower sent an unreadable message: {0}")]
     Unreadable(#[from] BlobError),
-    /// The follower acknowledged what was not sent.
+    /// The follower acknowledged a position at which no page ended.
     #[error("the follower acknowledged {0}, which was not sent")]
     NotSent(Position),
     /// The store could not be read.
@@ -52,93 +61,95 @@ pub enum LiveEnd {
     Store(#[from] StoreError),
 }
 
-/// One follower, while it is connected.
+/// The connection of one follower.
 struct Session<'a, C> {
     channel: &'a mut C,
     served: &'a dyn Served,
     reader: Reader,
+    /// End of the last page sent.
     sent: Position,
+    /// Ends of the pages that were sent and not acknowledged, in order.
     unacknowledged: VecDeque<Position>,
-    last_heard: Instant,
+    last_received: Instant,
 }
 
-/// Serves a follower that stands at `from`, a position that was checked, until one side ends it.
+/// Serves a follower until one side ends the connection. The caller has checked that `from` is on the reader's history.
 pub async fn serve_live<C: LiveChannel>(
     channel: &mut C,
     served: &dyn Served,
     reader: Reader,
     from: Position,
-    stop: Shutdown,
-) -> LiveEnd {
-    let unacknowledged = VecDeque::with_capacity(UNACKNOWLEDGED_PAGES);
-    let _present = served.deliveries().follower();
-    let mut session = Session { channel, served, reader, sent: from, unacknowledged, last_heard: Instant::now() };
-    let end = match session.run(&stop).await {
-        Ok(end) | Err(end) => end,
-    };
-    // The goodbye is a courtesy; a follower that does not take it is cut all the same.
-    let _ = timeout(Duration::from_secs(1), channel.close()).await;
+    shutdown: Shutdown,
+) -> LiveError {
+    let unacknowledged = VecDeque::with_capacity(MAX_UNACKNOWLEDGED_PAGES);
+    let _counted = served.sync_stats().add_follower();
+    let mut session = Session { channel, served, reader, sent: from, unacknowledged, last_received: Instant::now() };
+    let Err(end) = session.run(&shutdown).await;
+    // The close message is a courtesy; a follower that does not accept it is cut off all the same.
+    let _ = timeout(CLOSE_TIMEOUT, channel.close()).await;
     end
 }
 
 impl<C: LiveChannel> Session<'_, C> {
-    async fn run(&mut self, stop: &Shutdown) -> Result<LiveEnd, LiveEnd> {
+    async fn run(&mut self, shutdown: &Shutdown) -> Result<Infallible, LiveError> {
         let mut head = self.reader.subscribe();
-        let mut beat = interval(HEARTBEAT);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeats = interval(HEARTBEAT_INTERVAL);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let now_at = head.borrow_and_update().clone();
-            while self.unacknowledged.len() < UNACKNOWLEDGED_PAGES && self.sent.sequence < now_at.position.sequence {
-                self.send_page(&now_at).await?;
+            let current = head.borrow_and_update().clone();
+            while self.unacknowledged.len() < MAX_UNACKNOWLEDGED_PAGES && self.sent.sequence < current.position.sequence
+            {
+                self.send_page(&current).await?;
             }
             tokio::select! {
                 biased;
-                () = stop.requested() => return Ok(LiveEnd::Stopping),
-                blob = self.channel.receive() => match blob? {
-                    Some(blob) => self.take(&blob)?,
-                    None => return Ok(LiveEnd::Closed),
-                },
-                changed = head.changed() => if changed.is_err() { return Ok(LiveEnd::Replaced) },
-                _ = beat.tick() => {
-                    if self.last_heard.elapsed() >= SILENCE {
-                        return Ok(LiveEnd::Silent);
-                    }
-                    let heartbeat = Heartbeat::new(&self.reader.head(), self.served.barn());
-                    self.send(to_blob(&heartbeat).into()).await?;
-                },
+                () = shutdown.requested() => return Err(LiveError::Shutdown),
+                blob = self.channel.receive() => self.accept(&blob?.ok_or(LiveError::Closed)?)?,
+                changed = head.changed() => changed.map_err(|_| LiveError::Replaced)?,
+                _ = heartbeats.tick() => self.send_heartbeat().await?,
             }
         }
     }
 
-    async fn send_page(&mut self, head: &Head) -> Result<(), LiveEnd> {
-        let run = self.reader.run_after(self.sent, LIVE_PAGE_CHANGES, LIVE_PAGE_BYTES)?;
+    async fn send_page(&mut self, head: &Head) -> Result<(), LiveError> {
+        let run = self.reader.run_after(self.sent, MAX_LIVE_PAGE_CHANGES, MAX_LIVE_PAGE_BYTES)?;
         let (end, changes) = (run.end, run.changes.len());
-        let page = Page::new(run, head.position.sequence, self.served.barn());
+        let page = Page::new(run, head.position.sequence, self.served.barn_head());
         self.send(to_blob(&page).into()).await?;
-        self.served.deliveries().count_page(changes);
+        self.served.sync_stats().count_page(changes);
         self.sent = end;
         self.unacknowledged.push_back(end);
         Ok(())
     }
 
-    async fn send(&mut self, blob: Bytes) -> Result<(), LiveEnd> {
-        timeout(SILENCE, self.channel.send(blob)).await.unwrap_or_else(|_| {
+    /// Sends a heartbeat, unless the follower has been silent for too long.
+    async fn send_heartbeat(&mut self) -> Result<(), LiveError> {
+        if self.last_received.elapsed() >= SILENCE_TIMEOUT {
+            return Err(LiveError::Silent);
+        }
+        let heartbeat = Heartbeat::new(&self.reader.head(), self.served.barn_head());
+        self.send(to_blob(&heartbeat).into()).await
+    }
+
+    async fn send(&mut self, blob: Bytes) -> Result<(), LiveError> {
+        timeout(SILENCE_TIMEOUT, self.channel.send(blob)).await.unwrap_or_else(|_| {
             Err(LinkError::TimedOut {
                 peer: "the follower".to_owned(),
                 doing: "sending",
-                after_ms: u64::try_from(SILENCE.as_millis()).unwrap_or(u64::MAX),
+                after_ms: u64::try_from(SILENCE_TIMEOUT.as_millis()).unwrap_or(u64::MAX),
             })
         })?;
         Ok(())
     }
 
-    fn take(&mut self, blob: &[u8]) -> Result<(), LiveEnd> {
-        self.last_heard = Instant::now();
+    /// Accepts a message of the follower: an acknowledgement or a heartbeat.
+    fn accept(&mut self, blob: &[u8]) -> Result<(), LiveError> {
+        self.last_received = Instant::now();
         match blob_kind(blob)? {
             BlobKind::Acknowledgement => {
                 let Acknowledgement { durable } = from_blob(blob)?;
                 let at = self.unacknowledged.iter().position(|sent| *sent == durable);
-                let at = at.ok_or(LiveEnd::NotSent(durable))?;
+                let at = at.ok_or(LiveError::NotSent(durable))?;
                 self.unacknowledged.drain(..=at);
                 Ok(())
             }
@@ -148,7 +159,7 @@ impl<C: LiveChannel> Session<'_, C> {
             }
             other => {
                 let expected = BlobKind::Acknowledgement as u8;
-                Err(LiveEnd::Unreadable(BlobError::Kind { found: other as u8, expected }))
+                Err(LiveError::Unreadable(BlobError::Kind { found: other as u8, expected }))
             }
         }
     }

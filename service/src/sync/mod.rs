@@ -1,9 +1,17 @@
-//! Sync: the one log, in order, to whoever follows it.
+//! Sync: serves the one log, in order, to followers.
 //!
-//! The same code serves on daemon and mirror, so a mirror can follow a mirror. [`link`] is the seam between a
-//! follower and the network: production puts HTTPS behind it, a simulated world puts a wire of its own there.
+//! Daemon and mirror serve with the same code, so a mirror can follow a mirror. [`link`] is the seam between a follower
+//! and the network: production puts HTTPS behind it, a simulated world its own wire.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`serve`] | the four calls: schema, changes, full export, live |
+//! | [`query`] | a position in the query of a URL |
+//! | [`divergence`] | the check of a follower's position, and the kinds of divergence |
+//! | [`live`] | the source's side of a live connection |
+//! | `export` | a whole history as one response |
+//! | [`link`] | the follower's side of the network, as traits |
 
-mod deliveries;
 pub mod divergence;
 mod export;
 pub mod link;
@@ -11,35 +19,36 @@ pub mod live;
 pub mod query;
 pub mod serve;
 mod socket;
+mod stats;
 
-pub use deliveries::{Delivered, Deliveries, Presence};
+pub use stats::{ConnectionGuard, SyncCounts, SyncStats};
 
 use herd::store::Reader;
 use herd::wire::BarnHead;
 
-/// What is served: a store that may be replaced by a newer copy while the process runs.
+/// A store to serve; a newer copy may replace it while the process runs.
 pub trait Served: Send + Sync {
-    /// The store as it stands; none while there is no whole copy yet.
+    /// Returns the current store, or `None` until the first copy is complete.
     fn reader(&self) -> Option<Reader>;
 
-    /// What is known of the history's own barn.
-    fn barn(&self) -> BarnHead;
+    /// Returns the barn's head and duplicate count as this process last learned them, with their age.
+    fn barn_head(&self) -> BarnHead;
 
-    /// Counts what is taken from it.
-    fn deliveries(&self) -> &Deliveries;
+    /// Returns the counters of this store's deliveries.
+    fn sync_stats(&self) -> &SyncStats;
 }
 
-/// The barn itself: one store, and a count of the duplicates it heard.
+/// The barn's own store, with the number of duplicates that the barn received.
 pub struct OwnStore<D> {
     reader: Reader,
     duplicates: D,
-    deliveries: Deliveries,
+    stats: SyncStats,
 }
 
 impl<D: Fn() -> u64 + Send + Sync> OwnStore<D> {
-    /// Serves the store behind `reader`; `duplicates` counts the payloads that were duplicates, in all.
+    /// Serves the store behind `reader`; `duplicates` returns the total number of duplicate payloads.
     pub fn new(reader: Reader, duplicates: D) -> Self {
-        Self { reader, duplicates, deliveries: Deliveries::default() }
+        Self { reader, duplicates, stats: SyncStats::default() }
     }
 }
 
@@ -48,12 +57,12 @@ impl<D: Fn() -> u64 + Send + Sync> Served for OwnStore<D> {
         Some(self.reader.clone())
     }
 
-    fn barn(&self) -> BarnHead {
+    fn barn_head(&self) -> BarnHead {
         let head = self.reader.head().position.sequence;
         BarnHead { head, age_ms: Some(0), duplicates: (self.duplicates)() }
     }
 
-    fn deliveries(&self) -> &Deliveries {
-        &self.deliveries
+    fn sync_stats(&self) -> &SyncStats {
+        &self.stats
     }
 }

@@ -1,11 +1,14 @@
-//! The sync interface over HTTP: schema, changes, full-export, live. Keys and scopes are the door's affair: wrap it.
+//! The sync interface over HTTP: schema, changes, full export and live.
+//!
+//! The router checks no keys; the caller wraps it in a guard. An error is JSON whatever `Accept` says, and a blob comes
+//! with status 200 only. So `curl` shows an error, and a follower of another wire version can read it.
 
 use super::Served;
-use super::divergence::source_refuses;
+use super::divergence::refusing_head;
 use super::export::{self, BlobExport, ExportReader, TablesExport};
 use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
-use super::query::{BadQuery, ChangesQuery};
+use super::query::{ChangesQuery, SyncQueryError};
 use super::socket::Socket;
 use crate::door::reply::{ApiError, NoQuery};
 use crate::door::upgrade::Upgrade;
@@ -25,50 +28,56 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Where a whole history is fetched as one stream.
+/// Path of the call that returns a whole history as one stream.
 pub const FULL_EXPORT_PATH: &str = "/api/sync/full-export";
 
-/// What somebody is told who asks for a part of the tables.
-const TABLES_ARE_WHOLE: &str = "the tables are exported whole and take no query: send none; or, for the changes after a \
+/// Seconds after which a request that found no copy, or an unreadable store, is worth a retry.
+const RETRY_AFTER_S: u32 = 5;
+/// Seconds after which a request that found all exports taken is worth a retry.
+const EXPORT_RETRY_AFTER_S: u32 = 30;
+
+/// Refusal of a request for a part of the tables.
+const TABLES_TAKE_NO_QUERY: &str = "the tables are exported whole and take no query: send none; or, for the changes after a \
     position, send `Accept: application/vnd.herdlinx+postcard`";
 
-/// What the calls share.
+/// State that the calls share.
 #[derive(Clone)]
 struct Source {
     served: Arc<dyn Served>,
     exports: ExportReader,
-    stop: Shutdown,
+    shutdown: Shutdown,
 }
 
-/// The four calls over what is `served`, until `stop` turns true.
-pub fn router(served: Arc<dyn Served>, stop: Shutdown) -> Router {
+/// Returns the routes of the four calls for `served`. Their waits and streams end at `shutdown`.
+pub fn router(served: Arc<dyn Served>, shutdown: Shutdown) -> Router {
     Router::new()
         .route(SCHEMA_PATH, get(schema))
         .route(CHANGES_PATH, get(changes))
         .route(FULL_EXPORT_PATH, get(full_export))
         .route(LIVE_PATH, get(live))
-        .with_state(Source { served, exports: ExportReader::new(), stop })
+        .with_state(Source { served, exports: ExportReader::new(), shutdown })
 }
 
 impl Source {
     fn reader(&self) -> Result<Reader, ApiError> {
-        whole_copy(&*self.served)
+        current_reader(&*self.served)
     }
 }
 
-/// The store that is served; 503 while there is none.
-pub(crate) fn whole_copy(served: &dyn Served) -> Result<Reader, ApiError> {
-    let message = "the first copy is still being fetched";
-    served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, 5))
+/// Returns the store to serve, or 503 until the first copy is complete.
+pub(crate) fn current_reader<S: Served + ?Sized>(served: &S) -> Result<Reader, ApiError> {
+    let message = "the first copy is not complete yet";
+    served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, RETRY_AFTER_S))
 }
 
-/// The position to go on from: the asked one, if it lies on the history that is served.
-fn start_of(reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
+/// Returns the position to continue from. Refuses one that is not on the served history.
+fn start_position(reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
     let Some(asked) = asked else {
         let start = reader.position_at(Sequence::ZERO)?;
-        return start.ok_or_else(|| ApiError::unavailable("not_readable", "the log has no beginning", 5));
+        let message = "the log has no beginning";
+        return start.ok_or_else(|| ApiError::unavailable("not_readable", message, RETRY_AFTER_S));
     };
-    match source_refuses(reader, &asked)? {
+    match refusing_head(reader, &asked)? {
         None => Ok(asked),
         Some(held) => {
             let message = "the asked position is not on the history held here: nothing was sent";
@@ -81,14 +90,14 @@ fn start_of(reader: &Reader, asked: Option<Position>) -> Result<Position, ApiErr
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        // What failed inside is for the log; outside it is enough to know that another try can help.
-        tracing::error!(%error, "the store could not be read");
-        Self::unavailable("not_readable", "the store cannot be read at the moment", 5)
+        // Details go to the log only. The client needs to know no more than that a retry can help.
+        tracing::error!(%error, "failed to read the store");
+        Self::unavailable("not_readable", "the store cannot be read at the moment", RETRY_AFTER_S)
     }
 }
 
-impl From<BadQuery> for ApiError {
-    fn from(error: BadQuery) -> Self {
+impl From<SyncQueryError> for ApiError {
+    fn from(error: SyncQueryError) -> Self {
         Self::bad_request(error.to_string())
     }
 }
@@ -102,7 +111,7 @@ fn blob(bytes: Vec<u8>) -> Response {
 }
 
 async fn schema(State(source): State<Source>, _: NoQuery, headers: HeaderMap) -> Result<Response, ApiError> {
-    let state = Heartbeat::new(&source.reader()?.head(), source.served.barn());
+    let state = Heartbeat::new(&source.reader()?.head(), source.served.barn_head());
     let schema = Schema { wire_version: WIRE_VERSION, state };
     if wants_blob(&headers) {
         return Ok(blob(to_blob(&schema)));
@@ -113,54 +122,54 @@ async fn schema(State(source): State<Source>, _: NoQuery, headers: HeaderMap) ->
 async fn changes(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let query = ChangesQuery::from_uri(&uri)?;
     let reader = source.reader()?;
-    let after = start_of(&reader, query.position)?;
-    let run = first_change(&source, &reader, after, &query).await?;
-    source.served.deliveries().count_page(run.changes.len());
+    let after = start_position(&reader, query.position)?;
+    let run = wait_for_changes(&source, &reader, after, &query).await?;
+    source.served.sync_stats().count_page(run.changes.len());
     let head = reader.head().position.sequence;
-    let barn = source.served.barn();
+    let barn = source.served.barn_head();
     if wants_blob(&headers) {
         return Ok(blob(to_blob(&Page::new(run, head, barn))));
     }
     Ok(Json(json_page(&run, head)).into_response())
 }
 
-/// The changes after `after`; while there are none, waits as long as the query says.
-async fn first_change(
+/// Returns the changes after `after`. If there are none yet, waits for one as long as the query allows.
+async fn wait_for_changes(
     source: &Source,
     reader: &Reader,
     after: Position,
     query: &ChangesQuery,
 ) -> Result<ChangeRun, ApiError> {
-    let (mut head, stop) = (reader.subscribe(), source.stop.clone());
-    let beyond = head.wait_for(|head| head.position.sequence > after.sequence);
+    let mut head = reader.subscribe();
+    let growth = head.wait_for(|head| head.position.sequence > after.sequence);
     tokio::select! {
         biased;
-        () = stop.requested() => {}
-        // Neither a time-out nor a closed store is an error here: the page is then empty.
-        _ = timeout(Duration::from_secs(query.wait_s), beyond) => {}
+        () = source.shutdown.requested() => {}
+        // A timeout or a closed store is not an error here: the page is empty then.
+        _ = timeout(Duration::from_secs(query.wait_s), growth) => {}
     }
     Ok(reader.run_after(after, query.limit, MAX_PAGE_BYTES)?)
 }
 
-/// A page for programs that do not fold: each change as its fields, one that this binary does not know as its bytes.
+/// Returns a page for programs that do not fold. A change shows its fields, or its bytes if this binary does not know it.
 fn json_page(run: &ChangeRun, head: Sequence) -> Value {
     let numbered = run.changes.iter().zip(run.after.sequence.0 + 1..);
     let changes: Vec<_> = numbered.map(|(bytes, n)| ChangeView::new(Sequence(n), bytes)).collect();
     json!({ "success": true, "after": run.after, "end": run.end, "head": head, "changes": changes })
 }
 
-/// The log as blobs for those who ask for them, else the tables.
+/// Returns the log as blobs if the request accepts them, and the tables as JSON otherwise.
 async fn full_export(State(source): State<Source>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let reader = source.reader()?;
-    let busy = "as many exports are under way as are served at one time";
-    let place = || source.exports.place().ok_or_else(|| ApiError::unavailable("busy", busy, 30));
+    let busy = "the maximum number of exports is running";
+    let slot = || source.exports.slot().ok_or_else(|| ApiError::unavailable("busy", busy, EXPORT_RETRY_AFTER_S));
     if wants_blob(&headers) {
-        let start = start_of(&reader, ChangesQuery::position_only(&uri)?)?;
-        let (place, blobs) = (place()?, BlobExport::new(source.served.clone(), reader, start));
-        return Ok(streamed(BLOB_TYPE, export::body(blobs, place, source.stop)));
+        let start = start_position(&reader, ChangesQuery::position_only(&uri)?)?;
+        let (slot, blobs) = (slot()?, BlobExport::new(source.served.clone(), reader, start));
+        return Ok(streamed(BLOB_TYPE, export::body(blobs, slot, source.shutdown)));
     }
-    NoQuery::from_uri(&uri).map_err(|_| ApiError::bad_request(TABLES_ARE_WHOLE))?;
-    Ok(streamed("application/json", export::body(TablesExport::new(reader), place()?, source.stop)))
+    NoQuery::from_uri(&uri).map_err(|_| ApiError::bad_request(TABLES_TAKE_NO_QUERY))?;
+    Ok(streamed("application/json", export::body(TablesExport::new(reader), slot()?, source.shutdown)))
 }
 
 fn streamed(content_type: &'static str, body: Body) -> Response {
@@ -174,11 +183,11 @@ async fn live(
 ) -> Result<Response, ApiError> {
     let from = ChangesQuery::position_only(&uri)?;
     let reader = source.reader()?;
-    let from = start_of(&reader, from)?;
+    let from = start_position(&reader, from)?;
     Ok(upgrade?.serve("a live connection", async move |socket| {
         let mut channel = Socket::new(socket);
-        let end = serve_live(&mut channel, &*source.served, reader, from, source.stop).await;
-        tracing::info!(%from, %end, "a live connection ended");
+        let end = serve_live(&mut channel, &*source.served, reader, from, source.shutdown).await;
+        tracing::info!(%from, %end, "live connection ended");
     }))
 }
 
@@ -194,8 +203,9 @@ mod tests {
         Position { store: StoreId([1; 16]), epoch: Epoch(1), sequence: Sequence(sequence), digest: Digest([2; 32]) }
     }
 
+    /// Catches a change of a newer barn that is left out, or that breaks the page.
     #[test]
-    fn a_json_page_tells_known_changes_by_their_fields_and_unknown_ones_by_their_bytes() {
+    fn a_json_page_shows_fields_of_known_changes_and_bytes_of_unknown_ones() {
         let clock = ClockReading { received_at_us: 1_705_314_920_000_000, ..ClockReading::default() };
         let suppressed = Suppressed { channel: "radio1".into(), count: 3, first: clock, last: clock };
         let known = Change::Suppressed(suppressed).to_bytes();

@@ -26,16 +26,16 @@ impl LiveChannel for Socket {
             match self.0.recv().await {
                 None | Some(Ok(Message::Close(_))) => return Ok(None),
                 Some(Ok(Message::Binary(blob))) => return Ok(Some(blob)),
-                // Pings are answered by the WebSocket itself.
+                // The WebSocket answers pings by itself.
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Text(_))) => return Err(broken("receiving")("a text came where blobs belong")),
+                Some(Ok(Message::Text(_))) => return Err(broken("receiving")("a text message instead of a blob")),
                 Some(Err(error)) => return Err(broken("receiving")(error)),
             }
         }
     }
 
     async fn close(&mut self) {
-        // A follower that is gone needs no goodbye.
+        // A follower that is gone needs no close message.
         let _ = self.0.send(Message::Close(None)).await;
     }
 }

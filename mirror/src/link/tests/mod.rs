@@ -7,7 +7,7 @@ use super::{Address, HttpsLink, Trust};
 use barn::{Authority, Barn, Identity};
 use bytes::Bytes;
 use rcgen::KeyPair;
-use service::sync::link::{Answer, Link, LinkError, LiveChannel, Opened};
+use service::sync::link::{Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use std::net::{Ipv4Addr, TcpListener};
 
 const KEY: &str = "hxb_key";
@@ -31,7 +31,7 @@ fn paired() -> (Barn, HttpsLink) {
     (barn, link)
 }
 
-async fn headers(link: &HttpsLink) -> Result<Answer, LinkError> {
+async fn headers(link: &HttpsLink) -> Result<LinkResponse, LinkError> {
     link.get("/headers?after=1", false, LIMIT_BYTES, TIMEOUT_MS).await
 }
 
@@ -48,7 +48,7 @@ fn silent_address() -> (TcpListener, String) {
     (listener, address)
 }
 
-async fn open_live(link: &HttpsLink, path: &str) -> Opened<super::HttpsChannel> {
+async fn open_live(link: &HttpsLink, path: &str) -> LiveResponse<super::HttpsChannel> {
     link.open_live(path, TIMEOUT_MS).await.unwrap()
 }
 
@@ -127,7 +127,7 @@ async fn an_authority_is_believed_for_the_name_that_was_dialed_and_for_no_other(
     let named = Barn::start(&authority.sign("localhost"));
     let by_name = link(&[format!("localhost:{}", named.at.port())], &trust);
     assert_eq!(headers(&by_name).await.unwrap().status, 200);
-    assert!(matches!(open_live(&by_name, "/echo").await, Opened::Live(_)));
+    assert!(matches!(open_live(&by_name, "/echo").await, LiveResponse::Open(_)));
 
     let by_address = link(&[named.at.to_string()], &trust);
     assert!(matches!(headers(&by_address).await, Err(LinkError::NotTrusted { .. })));
@@ -153,7 +153,7 @@ async fn a_dead_and_a_silent_address_before_the_right_one_cost_a_moment_and_are_
     let link = link(&[dead_address(), silent, barn.at.to_string()], &Trust::Pin(identity.pin()));
     assert_eq!(headers(&link).await.unwrap().status, 200);
     assert_eq!(link.known().unwrap().to_string(), barn.at.to_string());
-    assert!(matches!(open_live(&link, "/echo").await, Opened::Live(_)));
+    assert!(matches!(open_live(&link, "/echo").await, LiveResponse::Open(_)));
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn a_redirection_is_an_answer_and_is_not_followed() {
 #[tokio::test]
 async fn the_live_connection_carries_blobs_both_ways_until_the_other_side_closes() {
     let (_barn, link) = paired();
-    let Opened::Live(mut live) = open_live(&link, "/echo?after=1").await else { panic!("it was refused") };
+    let LiveResponse::Open(mut live) = open_live(&link, "/echo?after=1").await else { panic!("it was refused") };
     for blob in [Bytes::from_static(b"one"), Bytes::from(vec![7; 300_000])] {
         live.send(blob.clone()).await.unwrap();
         assert_eq!(live.receive().await.unwrap(), Some(blob));
@@ -235,7 +235,7 @@ async fn the_live_connection_carries_blobs_both_ways_until_the_other_side_closes
 #[tokio::test]
 async fn a_refused_live_connection_gives_the_whole_answer() {
     let (_barn, link) = paired();
-    let Opened::Refused(answer) = open_live(&link, "/refuse").await else { panic!("it was opened") };
+    let LiveResponse::Refused(answer) = open_live(&link, "/refuse").await else { panic!("it was opened") };
     assert_eq!((answer.status, answer.body.as_ref()), (409, b"first second".as_slice()));
     assert!(matches!(link.open_live("/refuse-long", TIMEOUT_MS).await, Err(LinkError::TooLong { .. })));
 }
@@ -243,7 +243,7 @@ async fn a_refused_live_connection_gives_the_whole_answer() {
 #[tokio::test]
 async fn a_message_longer_than_any_page_ends_the_live_connection() {
     let (_barn, link) = paired();
-    let Opened::Live(mut live) = open_live(&link, "/flood").await else { panic!("it was refused") };
+    let LiveResponse::Open(mut live) = open_live(&link, "/flood").await else { panic!("it was refused") };
     assert!(matches!(live.receive().await, Err(LinkError::TooLong { .. })));
 }
 

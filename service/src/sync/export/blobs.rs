@@ -1,33 +1,34 @@
-//! The log as page blobs, each complete in itself, and a last one that proves that nothing is missing.
+//! The log as page blobs, each complete in itself, and a final blob that proves that none is missing.
 
-use super::{ExportError, Parts};
+use super::{ExportError, ExportParts};
 use crate::sync::Served;
 use herd::position::Position;
 use herd::store::Reader;
 use herd::wire::{ExportEnd, MAX_PAGE_CHANGES, Page, to_blob};
 use std::sync::Arc;
 
-/// A page of an export, in bytes: two full rows of the log. Larger ones are not faster, and each export holds one several
-/// times over while it is made and sent.
+/// Maximum size of the changes on a page of an export, in bytes: two full rows of the log.
+///
+/// Larger pages are not faster, and each export holds several copies of one while it is encoded and sent.
 const EXPORT_PAGE_BYTES: usize = 512 * 1024;
 
-/// Page after page up to the head of the moment at which it gets there.
+/// Page after page, up to the head at the moment when the export reaches it.
 pub(in crate::sync) struct BlobExport {
     served: Arc<dyn Served>,
     reader: Reader,
-    /// None once the end was sent.
+    /// End of the last page; `None` once the final blob was returned.
     at: Option<Position>,
     count: u64,
 }
 
 impl BlobExport {
-    /// The changes after `start`, which lies on the history behind `reader`.
+    /// Exports the changes after `start`, a position on the history of `reader`.
     pub(in crate::sync) fn new(served: Arc<dyn Served>, reader: Reader, start: Position) -> Self {
         Self { served, reader, at: Some(start), count: 0 }
     }
 }
 
-impl Parts for BlobExport {
+impl ExportParts for BlobExport {
     fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, ExportError> {
         let Some(at) = self.at else { return Ok(None) };
         let run = self.reader.run_after(at, MAX_PAGE_CHANGES, EXPORT_PAGE_BYTES)?;
@@ -35,10 +36,10 @@ impl Parts for BlobExport {
             self.at = None;
             return Ok(Some((to_blob(&ExportEnd { count: self.count, end: at }), self)));
         }
-        self.served.deliveries().count_page(run.changes.len());
+        self.served.sync_stats().count_page(run.changes.len());
         self.count += run.changes.len() as u64;
         self.at = Some(run.end);
         let head = self.reader.head().position.sequence;
-        Ok(Some((to_blob(&Page::new(run, head, self.served.barn())), self)))
+        Ok(Some((to_blob(&Page::new(run, head, self.served.barn_head())), self)))
     }
 }

@@ -6,16 +6,18 @@
 //!  "count":{"batches":0,"animals":0,"payloads":0,"gaps":0,"counters":0},
 //!  "ended_at":{"position":{},"folded":9,"fold_digest":".."}}
 //! ```
-//! Each entry is what the list of its name shows, in the order of that list. `position` is where the export began: it
-//! tells the batches, animals and payloads that were there at change `folded`, each as it is when its page is read,
-//! and gaps and counters as they are by then. Where `folded` of `ended_at` is the same, nothing changed meanwhile and
-//! all of it is of one moment. Else an entry may already show what a later change did to it; whoever needs one moment
-//! asks again, or folds the log.
+//! The entries are those of the list with the same name, in the same order.
 //!
-//! An animal that turned out to be another one meanwhile is told as that other, with its own id in `absorbed`: so none
-//! is lost between two pages, and of two entries with one id the later one holds.
+//! - The export pins its end, not its content. It has the batches, animals and payloads that existed at change `folded`,
+//!   each in its state when its page is read, and gaps and counters in their current state. One moment for everything
+//!   would hold a read transaction for as long as the slowest client reads, and redb reuses no page meanwhile.
+//! - If `ended_at` has the same `folded`, nothing changed meanwhile and everything is from one moment. Otherwise an entry
+//!   may already show a later change. A program that needs one moment repeats the request, or folds the log.
+//! - If an animal is absorbed by another one during the export, the other animal takes its place, with the first id in
+//!   `absorbed`. If it were skipped, it could be missing from both pages. Of two entries with the same id, the later one
+//!   is valid.
 
-use super::{ExportError, Parts};
+use super::{ExportError, ExportParts};
 use herd::change::{AnimalId, BatchId};
 use herd::fold::FOLD_VERSION;
 use herd::position::Sequence;
@@ -23,22 +25,22 @@ use herd::query::{CounterCursor, GapCursor, Page, PageLimit, PayloadFilter};
 use herd::store::{Reader, Snapshot, SnapshotState};
 use serde::Serialize;
 
-/// A part is sent once it is so long, in bytes; the page that fills it is told to its end.
+/// Size at which a part is complete, in bytes. The page that reaches it is still written to its end.
 pub(super) const PART_BYTES: usize = 64 * 1024;
 
-/// Table after table as they were when the export began.
+/// Table after table, with the entries that existed when the export began.
 pub(in crate::sync) struct TablesExport {
     reader: Reader,
-    /// The last change in the tables when it began.
+    /// The last change in the tables when the export began.
     through: Sequence,
-    /// None once the end was told.
-    at: Option<Place>,
-    told: Told,
+    /// The next section; `None` after the end.
+    next: Option<Section>,
+    written: EntryCounts,
 }
 
-/// How many entries of each table were told.
+/// Number of entries written of each table.
 #[derive(Debug, Default, Serialize)]
-struct Told {
+struct EntryCounts {
     batches: u64,
     animals: u64,
     payloads: u64,
@@ -56,12 +58,12 @@ struct Beginning {
 
 #[derive(Serialize)]
 struct End<'a> {
-    count: &'a Told,
+    count: &'a EntryCounts,
     ended_at: SnapshotState,
 }
 
-/// What is told next.
-enum Place {
+/// A section of the object: its beginning, a page of a table from a cursor on, or its end.
+enum Section {
     Beginning,
     Batches(BatchId),
     Animals(Option<AnimalId>),
@@ -72,102 +74,110 @@ enum Place {
 }
 
 impl TablesExport {
-    /// All that is in the tables behind `reader` when the first part is read.
+    /// Exports the entries in the tables of `reader` at the time when the first part is read.
     pub(in crate::sync) fn new(reader: Reader) -> Self {
-        Self { reader, through: Sequence::ZERO, at: Some(Place::Beginning), told: Told::default() }
+        Self { reader, through: Sequence::ZERO, next: Some(Section::Beginning), written: EntryCounts::default() }
     }
 
-    /// Tells the page at `place`, and gives the place after it.
-    fn tell(&mut self, place: Place, of: &Snapshot, to: &mut Vec<u8>) -> Result<Option<Place>, ExportError> {
-        let (limit, through, told) = (PageLimit::default(), self.through, &mut self.told);
-        Ok(Some(match place {
-            Place::Beginning => {
-                let at = of.standing()?;
-                begin(at, to)?;
+    /// Writes one section and returns the next one.
+    fn write(
+        &mut self,
+        section: Section,
+        snapshot: &Snapshot,
+        to: &mut Vec<u8>,
+    ) -> Result<Option<Section>, ExportError> {
+        let (limit, through, written) = (PageLimit::default(), self.through, &mut self.written);
+        Ok(Some(match section {
+            Section::Beginning => {
+                let at = snapshot.standing()?;
+                write_beginning(at, to)?;
                 self.through = at.folded;
-                Place::Batches(BatchId(at.folded.next().0))
+                Section::Batches(BatchId(at.folded.next().0))
             }
-            Place::Batches(before) => {
-                let page = of.batches(Some(before), limit)?;
-                let next = list(to, page, &mut told.batches, r#"],"animals":["#)?;
-                next.map_or(Place::Animals(None), |next| Place::Batches(BatchId(next)))
+            Section::Batches(before) => {
+                let page = snapshot.batches(Some(before), limit)?;
+                let next = write_page(to, page, &mut written.batches, r#"],"animals":["#)?;
+                next.map_or(Section::Animals(None), |next| Section::Batches(BatchId(next)))
             }
-            Place::Animals(after) => {
-                let page = of.animals_through(through, after, limit)?;
-                let next = list(to, page, &mut told.animals, r#"],"payloads":["#)?;
-                next.map_or(Place::Payloads(through.next()), |next| Place::Animals(Some(AnimalId(next))))
+            Section::Animals(after) => {
+                let page = snapshot.animals_through(through, after, limit)?;
+                let next = write_page(to, page, &mut written.animals, r#"],"payloads":["#)?;
+                next.map_or(Section::Payloads(through.next()), |next| Section::Animals(Some(AnimalId(next))))
             }
-            Place::Payloads(before) => {
-                let page = of.payloads(Some(before), limit, PayloadFilter::All)?;
-                let next = list(to, page, &mut told.payloads, r#"],"gaps":["#)?;
-                next.map_or(Place::Gaps(None), |next| Place::Payloads(Sequence(next)))
+            Section::Payloads(before) => {
+                let page = snapshot.payloads(Some(before), limit, PayloadFilter::All)?;
+                let next = write_page(to, page, &mut written.payloads, r#"],"gaps":["#)?;
+                next.map_or(Section::Gaps(None), |next| Section::Payloads(Sequence(next)))
             }
-            Place::Gaps(after) => {
-                let next = list(to, of.gaps(after.as_ref(), limit)?, &mut told.gaps, r#"],"counters":["#)?;
-                next.map_or(Place::Counters(None), |next| Place::Gaps(Some(next)))
+            Section::Gaps(after) => {
+                let page = snapshot.gaps(after.as_ref(), limit)?;
+                let next = write_page(to, page, &mut written.gaps, r#"],"counters":["#)?;
+                next.map_or(Section::Counters(None), |next| Section::Gaps(Some(next)))
             }
-            Place::Counters(after) => {
-                let next = list(to, of.counters(after.as_ref(), limit)?, &mut told.counters, "]}")?;
-                next.map_or(Place::End, |next| Place::Counters(Some(next)))
+            Section::Counters(after) => {
+                let page = snapshot.counters(after.as_ref(), limit)?;
+                let next = write_page(to, page, &mut written.counters, "]}")?;
+                next.map_or(Section::End, |next| Section::Counters(Some(next)))
             }
-            Place::End => {
-                end(told, of.standing()?, to)?;
+            Section::End => {
+                write_end(written, snapshot.standing()?, to)?;
                 return Ok(None);
             }
         }))
     }
 }
 
-impl Parts for TablesExport {
+impl ExportParts for TablesExport {
     fn next(mut self) -> Result<Option<(Vec<u8>, Self)>, ExportError> {
-        if self.at.is_none() {
+        if self.next.is_none() {
             return Ok(None);
         }
         let snapshot = self.reader.snapshot()?;
         let mut part = Vec::with_capacity(2 * PART_BYTES);
         while part.len() < PART_BYTES
-            && let Some(place) = self.at.take()
+            && let Some(section) = self.next.take()
         {
-            self.at = self.tell(place, &snapshot, &mut part)?;
+            self.next = self.write(section, &snapshot, &mut part)?;
         }
         Ok(Some((part, self)))
     }
 }
 
-fn begin(at: SnapshotState, to: &mut Vec<u8>) -> Result<(), ExportError> {
+fn write_beginning(at: SnapshotState, to: &mut Vec<u8>) -> Result<(), ExportError> {
     let beginning = Beginning { success: true, at, fold_version: FOLD_VERSION };
     to.extend_from_slice(members(&serde_json::to_string(&beginning)?, "{").as_bytes());
     to.extend_from_slice(br#","tables":{"batches":["#);
     Ok(())
 }
 
-fn end(count: &Told, ended_at: SnapshotState, to: &mut Vec<u8>) -> Result<(), ExportError> {
+fn write_end(count: &EntryCounts, ended_at: SnapshotState, to: &mut Vec<u8>) -> Result<(), ExportError> {
     to.extend_from_slice(members(&serde_json::to_string(&End { count, ended_at })?, ",").as_bytes());
     to.push(b'}');
     Ok(())
 }
 
-/// An object's members behind `before`, without the braces around them.
-fn members(object: &str, before: &str) -> String {
-    format!("{before}{}", object.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(object))
+/// Returns an object's members after `prefix`, without the braces around them.
+fn members(object: &str, prefix: &str) -> String {
+    format!("{prefix}{}", object.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(object))
 }
 
-/// Adds the entries of a page to those `told` of its table, and `behind` after its last page. Gives where it goes on.
-fn list<T: Serialize, C>(
+/// Writes the entries of a page and counts them in `written`. Writes `suffix` after the table's last page. Returns the
+/// cursor of the next page.
+fn write_page<T: Serialize, C>(
     to: &mut Vec<u8>,
     page: Page<T, C>,
-    told: &mut u64,
-    behind: &str,
+    written: &mut u64,
+    suffix: &str,
 ) -> Result<Option<C>, ExportError> {
     for entry in &page.data {
-        if *told > 0 {
+        if *written > 0 {
             to.push(b',');
         }
         serde_json::to_writer(&mut *to, entry)?;
-        *told += 1;
+        *written += 1;
     }
     if page.next.is_none() {
-        to.extend_from_slice(behind.as_bytes());
+        to.extend_from_slice(suffix.as_bytes());
     }
     Ok(page.next)
 }

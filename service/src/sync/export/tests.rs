@@ -1,6 +1,6 @@
-//! Claims about the tables as JSON, asked for over the router as a program asks.
+//! Claims about the tables as JSON, requested through the router as a program does.
 
-use super::reading::MAX_EXPORTS;
+use super::reader::MAX_EXPORTS;
 use super::tables::PART_BYTES;
 use crate::lifecycle::ShutdownTrigger;
 use crate::sync::OwnStore;
@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tower::ServiceExt as _;
 
-/// What a yard hears in a day, some of it wrong: batches that open and close, merges, repairs, exports, gaps.
-fn mixed(barn: &mut TestBarn, payloads: u64) {
+/// Records a mix of payloads, some of them malformed: batches that open and close, merges, repairs, exports, gaps.
+fn record_mix(barn: &mut TestBarn, payloads: u64) {
     for n in 0..payloads {
         let (tag, lid) = (n % 397, n % 131);
         barn.record(&match n % 9 {
@@ -35,38 +35,38 @@ fn mixed(barn: &mut TestBarn, payloads: u64) {
     barn.record_bytes(b"\xff\xfe no text");
 }
 
-/// A day of a yard in a store.
+/// Creates a barn with a mix of payloads.
 fn yard(payloads: u64) -> TestBarn {
     let mut barn = TestBarn::default();
-    mixed(&mut barn, payloads);
+    record_mix(&mut barn, payloads);
     barn
 }
 
-/// The answer while it comes, and the switch that stops the process.
-struct Asked {
+/// A response while it streams, and the trigger that shuts the process down.
+struct Response {
     status: StatusCode,
-    kind: String,
+    content_type: String,
     body: Body,
-    stop: ShutdownTrigger,
+    shutdown: ShutdownTrigger,
 }
 
-async fn ask(reader: Reader, query: &str) -> Asked {
-    let stop = ShutdownTrigger::default();
-    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.signal());
+async fn request(reader: Reader, query: &str) -> Response {
+    let shutdown = ShutdownTrigger::default();
+    let routes = router(Arc::new(OwnStore::new(reader, || 0)), shutdown.signal());
     let request = Request::get(format!("{FULL_EXPORT_PATH}{query}")).body(Body::empty()).unwrap();
-    let answer = routes.oneshot(request).await.unwrap();
-    let kind = answer.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
-    Asked { status: answer.status(), kind, body: answer.into_body(), stop }
+    let response = routes.oneshot(request).await.unwrap();
+    let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+    Response { status: response.status(), content_type, body: response.into_body(), shutdown }
 }
 
-impl Asked {
-    /// The next part; none at the end. An error where the answer is broken off.
+impl Response {
+    /// Returns the next part, `None` at the end, or an error if the response breaks off.
     async fn part(&mut self) -> Result<Option<Vec<u8>>, axum::Error> {
         let frame = self.body.frame().await.transpose()?;
         Ok(frame.map(|frame| frame.into_data().unwrap().to_vec()))
     }
 
-    /// What is left of it.
+    /// Returns the remaining parts.
     async fn rest(&mut self) -> Vec<u8> {
         let mut whole = Vec::new();
         while let Some(part) = self.part().await.unwrap() {
@@ -76,32 +76,33 @@ impl Asked {
     }
 }
 
-async fn exported(reader: Reader) -> Value {
-    serde_json::from_slice(&ask(reader, "").await.rest().await).unwrap()
+async fn export(reader: Reader) -> Value {
+    serde_json::from_slice(&request(reader, "").await.rest().await).unwrap()
 }
 
-fn ids(of: &Value) -> Vec<u64> {
-    of.as_array().unwrap().iter().map(|entry| entry["id"].as_u64().unwrap()).collect()
+fn ids(entries: &Value) -> Vec<u64> {
+    entries.as_array().unwrap().iter().map(|entry| entry["id"].as_u64().unwrap()).collect()
 }
 
+/// Catches a table that misses entries of its list, repeats them, or orders them differently.
 #[tokio::test]
-async fn the_tables_are_the_lists_told_to_their_ends() {
+async fn each_table_is_its_list_from_the_first_page_to_the_last() {
     let barn = yard(700);
-    let export = exported(barn.reader()).await;
-    let (of, all) = (barn.snapshot(), page_limit(1_000));
+    let export = export(barn.reader()).await;
+    let (snapshot, all) = (barn.snapshot(), page_limit(1_000));
     let lists = json!({
-        "batches": all_pages(|from: Option<u64>| of.batches(from.map(BatchId), all).unwrap()),
-        "animals": all_pages(|from: Option<u64>| of.animals(from.map(AnimalId), all).unwrap()),
-        "payloads": all_pages(|from: Option<u64>| of.payloads(from.map(Sequence), all, PayloadFilter::All).unwrap()),
-        "gaps": all_pages(|from: Option<GapCursor>| of.gaps(from.as_ref(), all).unwrap()),
-        "counters": all_pages(|from: Option<CounterCursor>| of.counters(from.as_ref(), all).unwrap()),
+        "batches": all_pages(|from: Option<u64>| snapshot.batches(from.map(BatchId), all).unwrap()),
+        "animals": all_pages(|from: Option<u64>| snapshot.animals(from.map(AnimalId), all).unwrap()),
+        "payloads": all_pages(|from: Option<u64>| snapshot.payloads(from.map(Sequence), all, PayloadFilter::All).unwrap()),
+        "gaps": all_pages(|from: Option<GapCursor>| snapshot.gaps(from.as_ref(), all).unwrap()),
+        "counters": all_pages(|from: Option<CounterCursor>| snapshot.counters(from.as_ref(), all).unwrap()),
     });
     for (table, list) in lists.as_object().unwrap() {
         assert!(list.as_array().unwrap().len() >= 4, "the yard has hardly any {table}");
         assert_eq!(&export["tables"][table], list, "{table}");
         assert_eq!(export["count"][table], list.as_array().unwrap().len(), "{table}");
     }
-    let totals = of.totals().unwrap();
+    let totals = snapshot.totals().unwrap();
     assert_eq!(
         (&export["count"]["payloads"], &export["count"]["animals"], &export["count"]["batches"]),
         (&json!(totals.received), &json!(totals.animals), &json!(totals.batches))
@@ -112,47 +113,51 @@ async fn the_tables_are_the_lists_told_to_their_ends() {
     assert_eq!((&export["position"], &export["folded"]), (&standing["position"], &standing["folded"]));
 }
 
+/// Catches an export of a new barn that is not valid JSON.
 #[tokio::test]
 async fn an_empty_barn_has_empty_tables() {
-    let export = exported(TestBarn::default().reader()).await;
+    let export = export(TestBarn::default().reader()).await;
     assert_eq!(export["tables"], json!({"batches": [], "animals": [], "payloads": [], "gaps": [], "counters": []}));
     assert_eq!((&export["folded"], &export["count"]["payloads"]), (&json!(1), &json!(0)));
 }
 
+/// Catches an export that depends on anything but the tables.
 #[tokio::test]
-async fn a_replica_exports_the_same_bytes() {
+async fn a_replica_exports_the_same_bytes_as_its_source() {
     let source = yard(300).reader();
     let mut replica = Store::open_replica(&MemoryDisk::default(), source.store()).unwrap();
     while replica.head() != source.head() {
         replica.apply(&source.run_after(replica.head().position, 70, 1_000_000).unwrap()).unwrap();
     }
-    let told = ask(source, "").await.rest().await;
-    assert_eq!(ask(replica.reader(), "").await.rest().await, told);
+    let expected = request(source, "").await.rest().await;
+    assert_eq!(request(replica.reader(), "").await.rest().await, expected);
 }
 
+/// Catches an export that is built in memory as a whole.
 #[tokio::test]
-async fn a_part_is_bounded_and_an_export_is_many() {
-    let mut asked = ask(yard(1_500).reader(), "").await;
-    assert_eq!((asked.status, asked.kind.as_str()), (StatusCode::OK, "application/json"));
+async fn an_export_has_many_parts_of_limited_size() {
+    let mut response = request(yard(1_500).reader(), "").await;
+    assert_eq!((response.status, response.content_type.as_str()), (StatusCode::OK, "application/json"));
     let mut parts = 0;
-    while let Some(part) = asked.part().await.unwrap() {
+    while let Some(part) = response.part().await.unwrap() {
         assert!(part.len() < 2 * PART_BYTES, "a part has {} bytes", part.len());
         parts += 1;
     }
     assert!(parts > 10, "{parts} parts");
 }
 
+/// Catches entries that are lost between two pages because the tables change during the export.
 #[tokio::test]
-async fn what_comes_after_the_beginning_is_not_told_and_nothing_that_was_there_is_lost() {
+async fn changes_during_an_export_add_no_entries_and_hide_none() {
     let mut barn = yard(400);
     let (tag_only, twin) = (barn.record("hxb:LATE:LFX:UHFX"), barn.record("event:hxbind900001|lot:LATE|lid:900"));
     let began = barn.reader().head().folded;
-    let mut asked = ask(barn.reader(), "").await;
-    let mut text = asked.part().await.unwrap().unwrap();
-    let made_later = barn.record("event:hxbind900002|lot:LATER|lid:901");
+    let mut response = request(barn.reader(), "").await;
+    let mut text = response.part().await.unwrap().unwrap();
+    let created_later = barn.record("event:hxbind900002|lot:LATER|lid:901");
     let absorbed_later = barn.record("event:hxbpai900002|lid:901|lf:LFX|epc:UHFX");
     barn.record("event:hxbpai900001|lid:900|lf:LFZ|epc:UHFZ|weight:333");
-    text.extend(asked.rest().await);
+    text.extend(response.rest().await);
 
     let export: Value = serde_json::from_slice(&text).unwrap();
     assert_eq!((&export["folded"], &export["ended_at"]["folded"]), (&json!(began), &json!(began.0 + 3)));
@@ -162,24 +167,25 @@ async fn what_comes_after_the_beginning_is_not_told_and_nothing_that_was_there_i
     assert_eq!(ids(&export["tables"]["payloads"])[..2], [twin.0, tag_only.0]);
     let animals = export["tables"]["animals"].as_array().unwrap();
     let [.., merged, weighed] = animals.as_slice() else { panic!("two animals at least") };
-    assert_eq!((&merged["id"], &merged["absorbed"]), (&json!(made_later), &json!(tag_only)));
+    assert_eq!((&merged["id"], &merged["absorbed"]), (&json!(created_later), &json!(tag_only)));
     assert_eq!((&merged["lf"]["text"], &merged["last"]), (&json!("LFX"), &json!(absorbed_later)));
     assert_eq!((&weighed["id"], &weighed["weight_kg"]), (&json!(twin), &json!("333")));
 }
 
+/// Catches an export that looks complete although a read failed.
 #[tokio::test]
-async fn a_store_that_fails_half_way_breaks_the_answer_off() {
+async fn a_store_that_fails_half_way_breaks_the_response_off() {
     for file in [LOG_FILE, TABLES_FILE] {
         let disk = MemoryDisk::default().uncached();
         let mut barn = TestBarn::on(&disk);
-        mixed(&mut barn, 300);
-        let mut asked = ask(barn.reader(), "").await;
-        let mut text = asked.part().await.unwrap().unwrap();
+        record_mix(&mut barn, 300);
+        let mut response = request(barn.reader(), "").await;
+        let mut text = response.part().await.unwrap().unwrap();
         assert!(disk.fail_reads(file));
         let broken = loop {
-            match asked.part().await {
+            match response.part().await {
                 Ok(Some(part)) => text.extend(part),
-                Ok(None) => panic!("{file} cannot be read, and the answer has an end"),
+                Ok(None) => panic!("{file} cannot be read, and yet the response has an end"),
                 Err(error) => break error,
             }
         };
@@ -188,41 +194,44 @@ async fn a_store_that_fails_half_way_breaks_the_answer_off() {
     }
 }
 
+/// Catches an export that delays the end of the process.
 #[tokio::test]
-async fn a_stop_breaks_the_answer_off() {
-    let mut asked = ask(yard(700).reader(), "").await;
-    let begun = asked.part().await.unwrap().unwrap();
-    asked.stop.request();
-    assert!(asked.part().await.is_err());
-    assert!(serde_json::from_slice::<Value>(&begun).is_err());
+async fn a_shutdown_breaks_the_response_off() {
+    let mut response = request(yard(700).reader(), "").await;
+    let beginning = response.part().await.unwrap().unwrap();
+    response.shutdown.request();
+    assert!(response.part().await.is_err());
+    assert!(serde_json::from_slice::<Value>(&beginning).is_err());
 }
 
+/// Catches exports without a limit, which together exhaust the memory.
 #[tokio::test]
-async fn more_exports_than_are_served_at_one_time_are_asked_to_come_again() {
+async fn an_export_over_the_limit_is_told_to_retry() {
     let reader = yard(10).reader();
-    let stop = ShutdownTrigger::default();
-    let routes = router(Arc::new(OwnStore::new(reader, || 0)), stop.signal());
-    let ask = || routes.clone().oneshot(Request::get(FULL_EXPORT_PATH).body(Body::empty()).unwrap());
-    let mut answers = Vec::new();
+    let shutdown = ShutdownTrigger::default();
+    let routes = router(Arc::new(OwnStore::new(reader, || 0)), shutdown.signal());
+    let send = || routes.clone().oneshot(Request::get(FULL_EXPORT_PATH).body(Body::empty()).unwrap());
+    let mut responses = Vec::new();
     for _ in 0..MAX_EXPORTS {
-        answers.push(ask().await.unwrap());
+        responses.push(send().await.unwrap());
     }
-    let refused = ask().await.unwrap();
+    let refused = send().await.unwrap();
     assert_eq!(
         (refused.status(), &refused.headers()[header::RETRY_AFTER]),
         (StatusCode::SERVICE_UNAVAILABLE, &"30".parse().unwrap())
     );
-    answers.pop();
-    assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
+    responses.pop();
+    assert_eq!(send().await.unwrap().status(), StatusCode::OK);
 }
 
+/// Catches a client that asks for a part, receives everything, and takes it for the part.
 #[tokio::test]
-async fn tables_take_no_query_and_say_who_does() {
+async fn a_query_for_the_tables_is_refused_with_a_hint_to_the_blobs() {
     let reader = yard(10).reader();
     for query in ["?limit=5", "?after=3", "?since=0", "?format=json", "?&"] {
-        let mut asked = ask(reader.clone(), query).await;
-        let refusal: Value = serde_json::from_slice(&asked.rest().await).unwrap();
-        assert_eq!((asked.status, &refusal["error"]), (StatusCode::BAD_REQUEST, &json!("bad_request")), "{query}");
+        let mut response = request(reader.clone(), query).await;
+        let refusal: Value = serde_json::from_slice(&response.rest().await).unwrap();
+        assert_eq!((response.status, &refusal["error"]), (StatusCode::BAD_REQUEST, &json!("bad_request")), "{query}");
         assert!(refusal["message"].as_str().unwrap().contains("Accept: application/vnd.herdlinx+postcard"), "{query}");
     }
 }
