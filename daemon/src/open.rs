@@ -42,7 +42,7 @@ impl OpenError {
     pub fn is_broken_off(&self) -> bool {
         matches!(
             self,
-            Self::Store(StoreError::BrokenOff { .. }) | Self::Boot(BootError::Store(StoreError::BrokenOff { .. }))
+            Self::Store(StoreError::Canceled { .. }) | Self::Boot(BootError::Store(StoreError::Canceled { .. }))
         )
     }
 }
@@ -96,7 +96,7 @@ impl Opened {
     ) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
         let identity = open_identity(settings)?;
-        let disk = Directory::new(&settings.state_dir)?.telling(told);
+        let disk = Directory::new(&settings.state_dir)?.with_progress(told);
         let store = open_store_in(&disk, settings, &local, clock)?;
         Ok(Self { local, keys: Arc::new(keys), identity, store })
     }

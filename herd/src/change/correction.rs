@@ -1,88 +1,88 @@
-//! What a person may correct. The order of variants and fields is frozen: new corrections go to the end.
+//! The corrections that an operator can make. The order of variants and fields is frozen: new corrections go to the end.
 
 use super::{AnimalId, BatchId, TagKind};
 use crate::payload::Tag;
 use crate::position::Sequence;
 use serde::{Deserialize, Serialize};
 
-/// A correction as it was asked for, its texts trimmed and bounded.
+/// A correction as requested, with trimmed and bounded texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Correction {
-    /// The event of this payload never happened.
+    /// Voids the event of a payload.
     Void {
-        /// The Received change that keeps the payload.
+        /// The Received change that holds the payload.
         sequence: Sequence,
     },
-    /// Two animals are one.
+    /// Merges two animals. On a conflict the tag of `animal` wins.
     Merge {
-        /// The one that stays.
+        /// The animal that remains.
         animal: AnimalId,
-        /// The one that goes up in it.
+        /// The animal that is merged into it.
         absorbed: AnimalId,
     },
-    /// The animal wears another tag of this kind, or none.
+    /// Replaces or removes a tag of an animal.
     Retag {
-        /// Which.
+        /// The animal.
         animal: AnimalId,
-        /// LF or UHF.
+        /// Kind of the tag.
         kind: TagKind,
-        /// What it wears from now on.
+        /// The new tag; `None` removes the tag.
         tag: Option<Tag>,
     },
-    /// The animal stands in another pen.
+    /// Moves an animal to another pen.
     MovePen {
-        /// Which.
+        /// The animal.
         animal: AnimalId,
-        /// Where.
+        /// Name of the pen.
         pen: String,
     },
-    /// The animal is in another barn batch.
+    /// Moves an animal to another barn batch.
     MoveBatch {
-        /// Which.
+        /// The animal.
         animal: AnimalId,
-        /// The number of the open barn batch; one is opened where none is open.
+        /// Number of the barn batch. A new batch is opened if none of that number is open.
         batch_number: String,
     },
-    /// The animal was weighed.
+    /// Records a weight.
     Weigh {
-        /// Which.
+        /// The animal.
         animal: AnimalId,
-        /// Grams.
+        /// The weight in grams.
         weight_g: u32,
     },
-    /// The animal died.
+    /// Records the death of an animal.
     Died {
-        /// Which.
+        /// The animal.
         animal: AnimalId,
     },
-    /// Nobody comes into the batch any more by its number.
+    /// Closes a batch: new reads no longer join it.
     CloseBatch {
-        /// Which.
+        /// The batch.
         batch: BatchId,
     },
-    /// What is written about the batch.
+    /// Replaces or removes the notes of a batch.
     EditBatch {
-        /// Which.
+        /// The batch.
         batch: BatchId,
-        /// The notes; none takes them away.
+        /// New notes; `None` removes them.
         notes: Option<String>,
     },
-    /// A rejected payload, or one whose event was voided, is an event after all.
+    /// Accepts a rejected or voided payload as an event.
     AcceptRejected {
-        /// The Received change that keeps the payload.
+        /// The Received change that holds the payload.
         sequence: Sequence,
-        /// Whose event it is, where that was the question.
+        /// Animal of the event; `None` if lid and tags decide.
         animal: Option<AnimalId>,
     },
-    /// The readers of a group were replaced, or count from 1 again.
+    /// Starts a new reader era after readers were replaced or reset.
     NewReaderEra {
-        /// Which.
+        /// The reader group.
         reader_group: String,
     },
 }
 
 impl Correction {
-    /// The kind's name in JSON and on the command line. Stable.
+    /// Returns the name in JSON and on the command line. Stable.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {

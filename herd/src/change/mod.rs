@@ -1,8 +1,11 @@
 //! A Change: one decision of the source, in bytes that freeze.
 //!
-//! A stored Change is `kind u8, version u8, body`. The body is the postcard form of one type that never alters once
-//! a log holds it: whoever needs another shape gives it the next version and keeps reading this one. The bytes travel
-//! verbatim through log, wire, mirror and backup; the chain digest is over them.
+//! A stored Change is `kind u8, version u8, body`. The body is the postcard form of one type, which never changes once a
+//! log holds it. Another shape gets the next version, and this one stays readable. The bytes travel verbatim through log,
+//! wire, mirror and backup, and the chain digest covers them.
+//!
+//! **Why postcard, with a version byte and whole reads:** it is small and fast. It does not describe itself; one frozen
+//! type per version and tests over golden bytes make up for that.
 //!
 //! | kind | name | body |
 //! |---|---|---|
@@ -29,29 +32,29 @@ use crate::clock::ClockReading;
 use crate::position::{Epoch, Sequence, StoreId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-/// The most bytes that one stored Change may have. The largest payload that a door lets in is 4 KiB.
+/// Maximum length of a stored Change. The largest payload that is let in is 4 KiB.
 pub const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
-/// What a Change is; the number is its first stored byte and never means anything else.
+/// The kind of a Change. Its number is the first stored byte and is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ChangeKind {
-    /// A payload came and was judged.
+    /// A payload arrived and was judged.
     Received = 1,
-    /// An earlier payload was judged anew by today's grammar.
+    /// An earlier payload was judged again, by the current grammar.
     Reprocessed = 2,
-    /// A person corrected something, with author and reason.
+    /// A person made a correction, with author and reason.
     Corrected = 3,
     /// The barn's wall clock was set.
     ClockStepped = 4,
-    /// A writer began: the first change of a store, and the first after a restore.
+    /// A writer began: the first change of a store, and the first one after a restore.
     Epoch = 5,
-    /// Rejections above the bound of one channel, counted instead of kept.
+    /// Rejections above the limit of one channel, which are counted instead of recorded.
     Suppressed = 6,
 }
 
 impl ChangeKind {
-    /// The kind with this number, where it has one.
+    /// Returns the kind with this number.
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         use ChangeKind as K;
@@ -59,7 +62,7 @@ impl ChangeKind {
         all.into_iter().find(|kind| *kind as u8 == number)
     }
 
-    /// The name in JSON.
+    /// Returns the name in JSON. Stable.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,7 +76,7 @@ impl ChangeKind {
     }
 }
 
-/// A Change as this binary understands it.
+/// A decoded Change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Kind 1.
@@ -88,56 +91,57 @@ pub enum Change {
     Suppressed(Suppressed),
 }
 
-/// A writer began to write this history. Version 1 of its body: the order of the fields is frozen.
+/// The start of an epoch: a writer began to write this history. Body version 1; the order of the fields is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochStart {
-    /// Its number; the first change of a new store is epoch 1.
+    /// Number of the epoch. The first change of a new store begins epoch 1.
     pub epoch: Epoch,
-    /// The history that it writes.
+    /// The history.
     pub store: StoreId,
-    /// 128 random bits that tell this writer from one that restored the same backup elsewhere.
+    /// 128 random bits that distinguish this writer from another one that restored the same backup.
     pub writer: StoreId,
-    /// When.
+    /// When the writer began.
     pub clock: ClockReading,
 }
 
-/// Rejections of one channel that came above its bound. Version 1 of its body: the order of the fields is frozen.
+/// Rejections above the limit of one channel. Body version 1; the order of the fields is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppressed {
-    /// The radio, modem or key that they came through.
+    /// Radio, modem or HTTP key that they came through.
     pub channel: String,
-    /// How many.
+    /// Number of rejections.
     pub count: u64,
-    /// When the first of them came.
+    /// When the first of them arrived.
     pub first: ClockReading,
-    /// When the last of them came.
+    /// When the last of them arrived.
     pub last: ClockReading,
 }
 
-/// Why stored bytes could not be read as a Change. Neither is a reason to drop them: they are verified by the chain,
-/// kept and served on; the tables stop before them.
+/// Why stored bytes could not be decoded.
+///
+/// Such a change is not dropped. The chain verifies it, and it is kept and served on; the tables stop before it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// A kind or version that a later binary made.
-    #[error("change of kind {kind} version {version} is not known here: upgrade this program")]
+    /// The kind or version is of a later program.
+    #[error("change of kind {kind}, version {version}, is unknown to this program; upgrade it")]
     Unknown {
         /// First stored byte.
         kind: u8,
         /// Second stored byte.
         version: u8,
     },
-    /// A known kind whose body does not read, or no body at all.
-    #[error("change of kind {kind} version {version} has a body that does not read: upgrade this program, or restore")]
+    /// The kind is known, but its body cannot be decoded or is missing.
+    #[error("change of kind {kind}, version {version}, cannot be decoded; upgrade this program, or restore the log")]
     Damaged {
-        /// First stored byte, 0 where there is none.
+        /// First stored byte; 0 if there is none.
         kind: u8,
-        /// Second stored byte, 0 where there is none.
+        /// Second stored byte; 0 if there is none.
         version: u8,
     },
 }
 
 impl Change {
-    /// When the source made it.
+    /// Returns when the source made the change.
     #[must_use]
     pub fn clock(&self) -> ClockReading {
         match self {
@@ -149,7 +153,7 @@ impl Change {
         }
     }
 
-    /// The event that it makes of a payload that had been rejected, where it does.
+    /// Returns the event of an earlier payload that this change accepts, if it accepts one.
     #[must_use]
     pub fn late_event(&self) -> Option<&LateEvent> {
         match self {
@@ -159,7 +163,7 @@ impl Change {
         }
     }
 
-    /// For each animal that it touches, the change that touched it before; 0 for a new animal.
+    /// Returns, for each animal that it touches, the change that touched it before; 0 for a new animal.
     #[must_use]
     pub fn previous(&self) -> &[(AnimalId, Sequence)] {
         match self {
@@ -170,7 +174,7 @@ impl Change {
         }
     }
 
-    /// Its kind.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ChangeKind {
         match self {
@@ -182,10 +186,10 @@ impl Change {
         }
     }
 
-    /// The stored form: kind, version, body.
+    /// Encodes the stored form: kind, version, body.
     ///
     /// # Panics
-    /// Never: every body has a postcard form.
+    /// Never. Every body has a postcard form.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(160);
@@ -200,7 +204,7 @@ impl Change {
         .expect("postcard into a vector fails only for sequences of unknown length, and there are none here")
     }
 
-    /// Reads the stored form.
+    /// Decodes the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ChangeError> {
         let [kind, version, body @ ..] = bytes else {
             return Err(ChangeError::Damaged { kind: bytes.first().copied().unwrap_or(0), version: 0 });
@@ -217,7 +221,7 @@ impl Change {
     }
 }
 
-/// The value, if the bytes hold it and nothing after it.
+/// Decodes a value, if the bytes hold nothing after it.
 fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     postcard::take_from_bytes(body).ok().filter(|(_, rest)| rest.is_empty()).map(|(value, _)| value)
 }

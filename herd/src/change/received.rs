@@ -27,39 +27,42 @@ macro_rules! id_from_sequence {
 }
 
 id_from_sequence! {
-    /// One animal: the sequence of the change that made it.
+    /// Id of an animal: the sequence of the change that made it.
     AnimalId
 }
 
 id_from_sequence! {
-    /// One batch: the sequence of the change that opened it. Numbers recur, ids do not.
+    /// Id of a batch: the sequence of the change that opened it. Numbers recur, ids do not.
     BatchId
 }
 
-/// A payload, where it came from, and what the source decided about it.
+/// A payload, its origin, and the decision of the source about it.
+///
+/// The range of the trimmed text is stored, because the fold hashes the text. Trimming is grammar, and a later grammar
+/// may trim in another way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
-    /// The bytes as they came, before any trimming.
+    /// The bytes as received, before trimming.
     #[serde(with = "serde_bytes")]
     pub raw: Vec<u8>,
-    /// Where in `raw` the trimmed text begins, in bytes.
+    /// Start of the trimmed text in `raw`, in bytes.
     pub text_start: u32,
-    /// How long the trimmed text is, in bytes.
+    /// Length of the trimmed text, in bytes.
     pub text_bytes: u32,
-    /// What brought it.
+    /// Where the payload came from.
     pub origin: Origin,
-    /// When.
+    /// When the payload arrived.
     pub clock: ClockReading,
     /// The decision.
     pub outcome: Outcome,
-    /// Texts kept at or before this sequence are past the repeat window: their look-up rows go. 0 for none.
+    /// Texts up to this sequence are past the repeat window, so the fold removes their look-up rows. 0 for none.
     pub forget_through: Sequence,
     /// For each animal that this change touches, the change that touched it before; 0 for a new animal.
     pub previous: Vec<(AnimalId, Sequence)>,
 }
 
 impl Received {
-    /// The trimmed text, whose equality makes two payloads the same.
+    /// Returns the trimmed text. Payloads with equal texts have the same content.
     #[must_use]
     pub fn text(&self) -> &[u8] {
         let start = self.text_start as usize;
@@ -68,79 +71,79 @@ impl Received {
     }
 }
 
-/// What brought a payload.
+/// The channel and the readers that a payload came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The named radio, modem or HTTP key.
+    /// Name of the radio, modem or HTTP key.
     pub channel: String,
-    /// Signal strength of the packet; none over HTTP.
+    /// Signal strength of the packet; `None` over HTTP.
     pub rssi_dbm: Option<i16>,
-    /// Signal to noise in quarters of a dB, as the `SX127x` gives it; none over HTTP.
+    /// Signal-to-noise ratio in quarters of a dB, as the `SX127x` reports it; `None` over HTTP.
     pub snr_quarter_db: Option<i16>,
-    /// How far the sender's carrier was off ours; none over HTTP.
+    /// Offset of the sender's carrier from ours; `None` over HTTP.
     pub frequency_error_hz: Option<i32>,
-    /// The readers that share one count of event ids and lids.
+    /// Readers that share event ids and lids.
     pub reader_group: String,
-    /// Which replacement or counter reset of that group, from 1.
+    /// Counts the replacements and resets of that group, from 1.
     pub reader_era: u32,
 }
 
 /// The source's decision about a payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It is an event, and this is whom it happened to.
+    /// The payload is an event of this animal.
     Accepted(Box<PlacedEvent>),
-    /// It is none.
+    /// The payload is not an event.
     Rejected(RejectedPayload),
 }
 
-/// Why a payload is no event.
+/// A payload that is not an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedPayload {
-    /// The reason.
+    /// Why it is rejected.
     pub reason: Rejection,
-    /// The event id, where the text had one that reads: it was heard, though it is not occupied.
+    /// The event id, if the text has a valid one. It counts as heard, but is not occupied.
     pub event_id: Option<EventId>,
 }
 
-/// An event with all that was looked up to place it, so that a replica looks up nothing.
+/// An event with everything that was looked up to place it, so that a replica looks up nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacedEvent {
-    /// What the payload says.
+    /// The event as parsed.
     pub event: Event,
-    /// The animal; it is new where this equals the change's own sequence.
+    /// The animal. It is new if the id equals the change's own sequence.
     pub animal: AnimalId,
-    /// A tag-only animal that this event showed to be the same one: it goes up in `animal`.
+    /// A tag-only animal that the event shows to be the same one. It is merged into `animal`.
     pub absorbed: Option<AnimalId>,
-    /// What the event's LF tag is to the animal.
+    /// Relation of the event's LF tag to the animal.
     pub lf: TagUse,
-    /// What the event's UHF tag is to the animal.
+    /// Relation of the event's UHF tag to the animal.
     pub epc: TagUse,
     /// The batch that the event names.
     pub batch: Option<BatchUse>,
 }
 
-/// What a tag that an event names is to the event's animal.
+/// Relation of a tag that an event names to the event's animal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TagUse {
     /// The event names no tag of this kind.
     #[default]
     Absent,
-    /// The animal wears it from now on.
+    /// The animal wears the tag from now on.
     Assigned,
-    /// The animal wears it already.
+    /// The animal already wears the tag.
     Sighted,
-    /// The animal wears another of this kind: shown beside it, identifies nobody.
+    /// The animal wears another tag of this kind. The tag is shown beside it and leads to no animal.
     Unconfirmed,
-    /// The animal wore it once; only history.
+    /// The animal wore the tag before. It is history.
     Past,
 }
 
 /// The batch that an event names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchUse {
-    /// The batch; it is new where this equals the change's own sequence.
+    /// The batch. It is new if the id equals the change's own sequence.
     pub batch: BatchId,
-    /// An export batch of the same number that had rested for 24 h and is closed by this change.
+    /// An export batch of the same number that has rested for 24 h. This change closes it.
     pub closes: Option<BatchId>,
 }

@@ -1,4 +1,4 @@
-//! Animals and batches whole, as a correction leaves them. The order of fields and variants is frozen.
+//! Complete states of animals and batches, as a correction leaves them. The order of fields and variants is frozen.
 //!
 //! These are not the rows of the tables: a row may get another shape with the next fold, a stored Change may not.
 
@@ -8,7 +8,7 @@ use crate::payload::{SourceType, Tag, Traits};
 use crate::position::Sequence;
 use serde::{Deserialize, Serialize};
 
-/// Where an animal is in its life on the yard.
+/// Status of an animal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnimalStatus {
@@ -17,14 +17,14 @@ pub enum AnimalStatus {
     Active,
     /// Left in an export.
     Exported,
-    /// Died; made by corrections only.
+    /// Died. Only corrections set it.
     Dead,
-    /// Never was: all of its events were voided.
+    /// All events of the animal were voided, so it never existed.
     Voided,
 }
 
 impl AnimalStatus {
-    /// The name in JSON and on pages. Stable.
+    /// Returns the name in JSON and on pages. Stable.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl AnimalStatus {
     }
 }
 
-/// LF or UHF, as it stands in keys.
+/// Kind of a tag. The numbers are part of table keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -48,7 +48,7 @@ pub enum TagKind {
 }
 
 impl TagKind {
-    /// The name in JSON. Stable.
+    /// Returns the name in JSON. Stable.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,107 +58,107 @@ impl TagKind {
     }
 }
 
-/// What a tag is to an animal.
+/// Relation of a tag to an animal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TagState {
-    /// It wears it.
+    /// The animal wears it.
     Current,
-    /// It wore it.
+    /// The animal wore it before.
     Past,
-    /// Read together with its own tags, never confirmed.
+    /// The tag was read together with the animal's own tags, and never confirmed.
     Unconfirmed,
 }
 
-/// The number that a reader group gives an animal, unique in (reader group, reader era).
+/// The number that a reader group gives an animal, unique within (reader group, reader era).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LidName {
-    /// The readers that share one count.
+    /// Readers that share event ids and lids.
     pub reader_group: String,
-    /// Which replacement of them.
+    /// Counts the replacements and resets of that group, from 1.
     pub reader_era: u32,
-    /// The number as received.
+    /// The lid as received.
     pub lid: String,
 }
 
-/// A tag that an animal wears, wore, or was seen beside.
+/// A tag of an animal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldTag {
     /// LF or UHF.
     pub kind: TagKind,
     /// The tag.
     pub tag: Tag,
-    /// What it is to the animal.
+    /// Its relation to the animal.
     pub state: TagState,
-    /// The change that made it so.
+    /// The change that set this state.
     pub since: Sequence,
 }
 
-/// A batch that an animal is or was in.
+/// A membership of an animal in a batch, past or present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldMembership {
-    /// Which.
+    /// The batch.
     pub batch: BatchId,
-    /// The change that brought it in.
+    /// The change that added the animal.
     pub joined: Sequence,
-    /// The change that took it out.
+    /// The change that removed the animal, if it left.
     pub left: Option<Sequence>,
 }
 
-/// One head, whole.
+/// The complete state of an animal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnimalState {
-    /// Which.
+    /// The animal.
     pub animal: AnimalId,
-    /// Where it is in its life.
+    /// Its status.
     pub status: AnimalStatus,
     /// The change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// When it was last seen, microseconds since 1970 UTC.
+    /// When the animal was last seen, in microseconds since the Unix epoch.
     pub last_at_us: i64,
     /// Its lids.
     pub lids: Vec<LidName>,
-    /// Its tags; at most one of each kind is current.
+    /// Its tags. At most one of each kind is current.
     pub tags: Vec<HeldTag>,
-    /// Funder, pen, sex and the rest.
+    /// Funder, pen, sex and other traits.
     pub traits: Traits,
     /// The last weight, in grams.
     pub weight_g: Option<u32>,
-    /// The change that brought it.
+    /// The change that recorded the weight.
     pub weighed: Sequence,
-    /// The barn batch that it is in.
+    /// The barn batch that the animal is in.
     pub barn_batch: Option<BatchId>,
     /// The last change that named a barn batch for it.
     pub barn_named: Sequence,
-    /// The export batch that it last left in.
+    /// The export batch that the animal last left in.
     pub export_batch: Option<BatchId>,
-    /// All batches that it is or was in.
+    /// All its memberships, past and present.
     pub memberships: Vec<HeldMembership>,
-    /// The animal that it turned out to be.
+    /// The animal that it was merged into.
     pub absorbed_by: Option<AnimalId>,
 }
 
-/// A batch, whole but for its animals, which say themselves where they are.
+/// The complete state of a batch, without its animals: their own states hold the memberships.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchState {
-    /// Which.
+    /// The batch.
     pub batch: BatchId,
     /// Barn or export.
     pub source: SourceType,
-    /// What the readers call it.
+    /// The number that the readers use.
     pub number: String,
-    /// When it was opened, microseconds since 1970 UTC.
+    /// When the batch was opened, in microseconds since the Unix epoch.
     pub opened_at_us: i64,
-    /// The change that closed it.
+    /// The change that closed the batch, if it is closed.
     pub closed: Option<Sequence>,
-    /// What is written about it.
+    /// Notes of an operator.
     pub notes: Option<String>,
-    /// Memberships that have not ended.
+    /// Number of memberships that have not ended.
     pub active: u32,
-    /// Animals that ever were in it.
+    /// Number of animals that are or were in the batch.
     pub members: u32,
-    /// The last change that named it.
+    /// The last change that named the batch.
     pub last: Sequence,
-    /// When that was.
+    /// When that change was made.
     pub last_clock: ClockReading,
 }

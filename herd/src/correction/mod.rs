@@ -1,7 +1,7 @@
 //! Corrections as people and programs write them, in JSON.
 //!
-//! A form is trimmed and bounded here, before anybody judges it; whether what it names exists is for
-//! [`decide_correction`](crate::decide::decide_correction) to say.
+//! Texts are trimmed and their lengths checked here, before the correction is decided.
+//! [`decide_correction`](crate::decide::decide_correction) then checks that the animals, batches and payloads exist.
 
 use crate::change::{AnimalId, BatchId, Correction, TagKind};
 use crate::decide::CorrectionRequest;
@@ -11,31 +11,31 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use std::fmt;
 
-/// The longest author or idempotency key, in characters.
+/// Maximum length of an author or idempotency key, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
-/// The longest reason, in characters.
+/// Maximum length of a reason, in characters.
 pub const MAX_REASON_CHARS: usize = 200;
-/// The longest notes about a batch, in characters.
+/// Maximum length of the notes of a batch, in characters.
 pub const MAX_NOTES_CHARS: usize = 1_000;
 
-/// The longest order as JSON. The longest texts that may stand in one have some 5 kB.
+/// Maximum length of an order as JSON. Texts of maximum length take about 5 kB.
 pub const MAX_ORDER_BYTES: usize = 16 * 1024;
 
-/// A correction with who asks for it: the body of `POST /api/corrections`.
+/// A correction and its author: the body of `POST /api/corrections`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CorrectionOrder {
-    /// Who, 1 to [`MAX_NAME_CHARS`] characters.
+    /// Name of the author, 1 to [`MAX_NAME_CHARS`] characters.
     pub author: String,
-    /// Why, 1 to [`MAX_REASON_CHARS`] characters.
+    /// Reason for the correction, 1 to [`MAX_REASON_CHARS`] characters.
     pub reason: String,
-    /// 1 to [`MAX_NAME_CHARS`] characters, new for each correction: sent again with the same one, it is made once.
+    /// Key of 1 to [`MAX_NAME_CHARS`] characters. Retrying with the same key applies the correction once.
     pub idempotency_key: String,
-    /// What is to be corrected.
+    /// The correction.
     pub correction: CorrectionForm,
 }
 
-/// What is to be corrected.
+/// A correction in its JSON form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, DeriveDeserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CorrectionForm {
@@ -115,7 +115,7 @@ pub enum CorrectionForm {
     },
 }
 
-/// A weight as it was written: in JSON a number or a text.
+/// A weight as written. In JSON it is a number or a string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Kilograms(pub String);
@@ -145,35 +145,35 @@ impl<'de> Deserialize<'de> for Kilograms {
     }
 }
 
-/// A form that nobody can mean.
+/// An invalid correction form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorrectionFormError {
-    /// A text that must be there is empty.
-    #[error("`{0}` is empty: every correction says who made it, why, and under which key")]
+    /// A required text is empty.
+    #[error("`{0}` is empty; a correction needs an author, a reason and an idempotency key")]
     Empty(&'static str),
     /// A text is too long.
-    #[error("`{field}` has {chars} characters, and at most {limit} are allowed")]
+    #[error("`{field}` has {chars} characters; the limit is {limit}")]
     TooLong {
-        /// Which.
+        /// Name of the field.
         field: &'static str,
-        /// How many it has.
+        /// Its length.
         chars: usize,
-        /// How many it may have.
+        /// Maximum length.
         limit: usize,
     },
-    /// A text has a character that no line of text has.
-    #[error("`{0}` has a control character")]
+    /// A text contains a control character.
+    #[error("`{0}` contains a control character")]
     ControlCharacter(&'static str),
-    /// Not a tag.
-    #[error("`tag` has no number")]
+    /// The tag has an empty key.
+    #[error("`tag` contains no number")]
     Tag,
-    /// Not a weight.
-    #[error("`weight_kg` is {0:?}, and a weight is above 0 and at most 2000 decimal kilograms")]
+    /// The weight is not a number in the allowed range.
+    #[error("`weight_kg` is {0:?}; a weight is a decimal number of kilograms above 0 and up to 2000")]
     Weight(String),
 }
 
 impl CorrectionOrder {
-    /// The request, its texts trimmed and bounded. `channel` is what it came through.
+    /// Trims and checks the texts. `channel` is the HTTP key or socket that the order came through.
     pub fn checked(self, channel: &str) -> Result<CorrectionRequest, CorrectionFormError> {
         Ok(CorrectionRequest {
             author: text("author", &self.author, MAX_NAME_CHARS)?,
@@ -239,7 +239,7 @@ fn text(field: &'static str, text: &str, limit: usize) -> Result<String, Correct
     bounded(field, text, limit)
 }
 
-/// Notes have lines.
+/// Checks notes, which may have several lines.
 fn checked_notes(notes: &str) -> Result<String, CorrectionFormError> {
     let notes = notes.replace("\r\n", "\n");
     if notes.chars().any(|c| c.is_control() && c != '\n') {

@@ -27,7 +27,7 @@ fn all_forms() -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn every_form_is_told_back_as_it_was_written() {
+fn every_form_is_shown_as_it_was_written() {
     for form in all_forms() {
         let request = order(&form).unwrap();
         assert_eq!(json!(CorrectionForm::from(&request.correction)), form);
@@ -37,7 +37,7 @@ fn every_form_is_told_back_as_it_was_written() {
 }
 
 #[test]
-fn a_weight_may_be_a_number_and_is_believed_as_a_reader_s_is() {
+fn a_weight_may_be_a_number_and_has_the_limits_of_a_reader() {
     let weight = |weight_kg: serde_json::Value| order(&json!({"kind": "weigh", "animal": 2, "weight_kg": weight_kg}));
     for good in [json!(245.5), json!("245.5"), json!(" 245.500 ")] {
         assert_eq!(weight(good).unwrap().correction, Correction::Weigh { animal: AnimalId(2), weight_g: 245_500 });
@@ -48,7 +48,7 @@ fn a_weight_may_be_a_number_and_is_believed_as_a_reader_s_is() {
 }
 
 #[test]
-fn what_nobody_can_mean_is_refused_by_the_name_of_the_field() {
+fn an_invalid_form_is_refused_with_the_name_of_the_field() {
     for (form, named) in [
         (json!({"kind": "retag", "animal": 2, "tag_kind": "lf", "tag": "EPC:"}), "tag"),
         (json!({"kind": "move_pen", "animal": 2, "pen": "  "}), "pen"),
@@ -66,7 +66,7 @@ fn what_nobody_can_mean_is_refused_by_the_name_of_the_field() {
 }
 
 #[test]
-fn a_correction_without_author_reason_or_key_is_none() {
+fn a_correction_needs_author_reason_and_key() {
     for missing in ["author", "reason", "idempotency_key"] {
         let mut body = json!({"author": "a", "reason": "b", "idempotency_key": "c",
             "correction": {"kind": "died", "animal": 2}});

@@ -1,10 +1,10 @@
-//! The fold: tables and one Change make the next tables.
+//! The fold: tables and a Change make the next tables.
 //!
-//! It is total and pure. It never parses, never rejects, reads no clock, no setting and no random number; it reads
-//! only the tables and the Change. What had to be looked up or judged, the source decided and wrote into the Change.
-//! That is why a replica equals its source by construction.
+//! The fold is total and pure. It does not parse or reject, and it reads no clock, setting or random number, only the
+//! tables and the Change. The source decided everything that needed a look-up or a judgment, and wrote it into the
+//! Change. So a replica equals its source by construction.
 //!
-//! Beware when altering it: whatever it writes differently for a log that exists needs a new [`FOLD_VERSION`].
+//! A change of this code that writes other rows for an existing log needs a new [`FOLD_VERSION`].
 
 mod absorb;
 mod accepted;
@@ -27,14 +27,14 @@ use crate::payload::Rejection;
 use crate::position::Sequence;
 use crate::tables::{Key, Table, Totals, sequence_key};
 
-/// What the fold makes of a log. Tables made by another version are folded again; only under an equal version are
-/// fold digests compared.
+/// Version of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared only if the
+/// versions are equal.
 pub const FOLD_VERSION: u32 = 2;
 
-/// The key of the only row of [`Table::Totals`].
+/// Key of the only row of [`Table::Totals`].
 pub(crate) const TOTALS_KEY: Key = Key::new();
 
-/// Folds `change`, which has the number `sequence`, into the tables, and closes it in the fold digest.
+/// Folds the change `sequence` into the tables, and ends it in the fold digest.
 pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
     let clock = change.clock();
     match change {
@@ -45,26 +45,26 @@ pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Chan
             fold.totals.suppressed = fold.totals.suppressed.saturating_add(body.count);
             Ok(())
         })?,
-        // The epochs of a history are kept with its log, which can be read before any table exists.
+        // The log itself lists the epochs of a history, and can be read before any table exists.
         Change::Epoch(_) => {}
     }
     rows.end_change(sequence);
     Ok(())
 }
 
-/// One change while it is folded.
+/// A change that is being folded.
 pub(crate) struct Folding<'a, B> {
     pub(crate) rows: &'a mut StagedRows<B>,
     pub(crate) sequence: Sequence,
     clock: ClockReading,
-    /// The event is told later than it happened: it sets no time back.
+    /// The event was accepted later than it happened, so it must not set times back.
     late: bool,
     totals: Totals,
-    /// Batches that an animal left in this change.
+    /// Batches that animals left in this change.
     left: Vec<BatchId>,
 }
 
-/// Does `step` to the rows, and keeps the totals that it leaves. The change stays open.
+/// Applies `step` to the rows and writes the totals. The caller ends the change.
 pub(crate) fn folded<B: Rows>(
     rows: &mut StagedRows<B>,
     sequence: Sequence,

@@ -1,4 +1,4 @@
-//! How long a field may be, and how a rejection names one that is longer.
+//! Length limits of fields, and the texts that rejections quote.
 
 use super::{MAX_FIELD_CHARS, Rejection};
 
@@ -10,7 +10,7 @@ pub(super) fn check_value(name: &str, value: &str) -> Result<(), Rejection> {
     check_length(name, value)
 }
 
-/// Checks that a text has at most [`MAX_FIELD_CHARS`] characters; `name` is what a rejection calls it.
+/// Checks that a text has at most [`MAX_FIELD_CHARS`] characters. A rejection calls it `name`.
 pub(super) fn check_length(name: &str, text: &str) -> Result<(), Rejection> {
     let chars = text.chars().count();
     if chars > MAX_FIELD_CHARS {
@@ -19,12 +19,12 @@ pub(super) fn check_length(name: &str, text: &str) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// The first [`MAX_FIELD_CHARS`] characters: what a rejection keeps of a text that no rule has bounded yet.
+/// Returns the first [`MAX_FIELD_CHARS`] characters, for a rejection that quotes a text of any length.
 pub(super) fn shortened(text: &str) -> String {
     text.chars().take(MAX_FIELD_CHARS).collect()
 }
 
-/// A count for a rejection. Saturates, since over HTTP a payload may be of any length.
+/// Converts a count for a rejection. Saturates, because a payload over HTTP may have any length.
 pub(super) fn count(of: usize) -> u32 {
     u32::try_from(of).unwrap_or(u32::MAX)
 }

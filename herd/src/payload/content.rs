@@ -1,4 +1,4 @@
-//! What makes two payloads "the same content".
+//! The content of a payload: its trimmed text and the hash of it.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -28,21 +28,21 @@ pub fn content_hash(raw: &[u8]) -> ContentHash {
     ContentHash(Sha256::digest(trimmed(raw)).into())
 }
 
-/// The SHA-256 of a payload's trimmed text; shown as 64 lower-case hexadecimal digits.
+/// The SHA-256 of a payload's trimmed text, shown as 64 lower-case hexadecimal digits.
 ///
 /// Serialized as an array of 32 bytes, without a length.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
-    /// The 32 bytes, first byte first as SHA-256 defines them.
+    /// Returns the 32 bytes, in the order that SHA-256 defines.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
 impl From<[u8; 32]> for ContentHash {
-    /// Takes a hash that was made before, for example a key of a table.
+    /// Wraps an existing hash, for example a key of a table.
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -73,17 +73,17 @@ mod tests {
     }
 
     #[test]
-    fn every_unicode_blank_around_text_is_trimmed() {
+    fn all_unicode_whitespace_around_text_is_trimmed() {
         assert_eq!(trimmed("\u{a0}\u{3000} hxb \u{2003}\u{85}".as_bytes()), b"hxb");
     }
 
     #[test]
-    fn a_payload_of_blanks_has_an_empty_range_inside_it() {
+    fn a_payload_of_whitespace_has_an_empty_range_at_its_end() {
         assert_eq!([trimmed_range(b""), trimmed_range(b" \n "), trimmed_range(b"\xff")], [0..0, 3..3, 0..1]);
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_lose_only_ascii_blanks() {
+    fn invalid_utf_8_loses_only_ascii_whitespace() {
         assert_eq!(trimmed(b" \n\xff\xa0 \r\n"), b"\xff\xa0");
     }
 

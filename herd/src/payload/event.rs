@@ -1,57 +1,56 @@
-//! What a payload says happened to an animal.
-
-use serde::{Deserialize, Serialize};
+//! Events: what a payload says about an animal.
 
 use super::{Rejection, Tag, Weight};
+use serde::{Deserialize, Serialize};
 
-/// What happened to one animal, as typed fields. The order of the fields freezes in stored changes.
+/// An event of one animal, as typed fields. The order of the fields is frozen in stored changes.
 ///
-/// Every text is trimmed, and of 1 to 64 characters.
+/// Every text is trimmed and has 1 to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// What happened.
+    /// Kind of the event.
     pub kind: EventKind,
-    /// The reader's own number for it; the short forms have none.
+    /// The reader's number of the event; `None` for short forms.
     pub id: Option<EventId>,
     /// The animal's number in its reader group and era.
     pub lid: Option<String>,
-    /// The LF tag that the animal has, for a repair the one it gets.
+    /// The LF tag of the animal; for a repair, the new one.
     pub lf: Option<Tag>,
-    /// The UHF tag that the animal has, for a repair the one it gets.
+    /// The UHF tag of the animal; for a repair, the new one.
     pub epc: Option<Tag>,
     /// The LF tag that a repair takes off; `None` for every other kind.
     pub old_lf: Option<Tag>,
     /// The UHF tag that a repair takes off; `None` for every other kind.
     pub old_epc: Option<Tag>,
-    /// The number of the batch it names: a short form's BATCH, an induction's `lot`, an export's `batch` or `lot`.
+    /// Number of the batch: a short form's BATCH, an induction's `lot`, an export's `batch` or `lot`.
     pub batch: Option<String>,
-    /// What the scale said.
+    /// The weight from the scale.
     pub weight: Weight,
-    /// What else is told about the animal.
+    /// Other facts about the animal.
     pub traits: Traits,
-    /// Keys that this grammar does not know for this kind, with their values, in the order received.
+    /// Keys that the grammar does not know for this kind, with their values, in the order received.
     pub unknown: Vec<(String, String)>,
 }
 
-/// What happened. The order freezes in stored changes: new kinds go to the end.
+/// Kind of an event. The order is frozen in stored changes, so new kinds go to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum EventKind {
-    /// `hxb:BATCH:LF:UHF`: this animal is in this batch.
+    /// `hxb:BATCH:LF:UHF`: the animal is in this batch.
     Scan,
-    /// `hxe:BATCH:LF:UHF` or `exp`: it leaves, in this export batch.
+    /// `hxe:BATCH:LF:UHF` or `exp`: the animal leaves, in this export batch.
     Export,
-    /// `ind`: it comes into the yard, in a lot.
+    /// `ind`: the animal comes into the yard, in a lot.
     Induction,
-    /// `pai`: it wears these two tags.
+    /// `pai`: the animal wears these two tags.
     Pairing,
-    /// `chi`: it passed the chute again, usually over the scale.
+    /// `chi`: the animal passed the chute again, usually over the scale.
     CheckIn,
     /// `rep`: a tag was replaced.
     Repair,
 }
 
 impl EventKind {
-    /// The kind's name in JSON and on pages. Stable.
+    /// Returns the name in JSON and on pages. Stable.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scan => "scan",
@@ -63,7 +62,7 @@ impl EventKind {
         }
     }
 
-    /// Which kind of batch an event of this kind names.
+    /// Returns the kind of batch that events of this kind name.
     pub const fn batch_source(self) -> SourceType {
         match self {
             Self::Export => SourceType::Hxe,
@@ -71,7 +70,7 @@ impl EventKind {
         }
     }
 
-    /// The kind that these letters of an event id stand for.
+    /// Returns the kind that these letters of an event id stand for.
     fn of_letters(letters: &str) -> Option<Self> {
         match letters {
             "ind" => Some(Self::Induction),
@@ -84,7 +83,7 @@ impl EventKind {
     }
 }
 
-/// Which kind of device speaks, and so which kind of batch is meant. The order freezes in stored changes.
+/// The kind of device that sends, which decides the kind of batch. The order is frozen in stored changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum SourceType {
     /// The barn.
@@ -94,7 +93,7 @@ pub enum SourceType {
 }
 
 impl SourceType {
-    /// `hxb` or `hxe`: the prefix in a payload and the `source_type` in JSON.
+    /// Returns `hxb` or `hxe`: the prefix in a payload and the `source_type` in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hxb => "hxb",
@@ -102,12 +101,12 @@ impl SourceType {
         }
     }
 
-    /// The source that a payload's prefix or an event id's first letters name; their case matters.
+    /// Returns the source of a payload's prefix or of the first letters of an event id. Case matters.
     pub(super) fn of_prefix(prefix: &str) -> Option<Self> {
         [Self::Hxb, Self::Hxe].into_iter().find(|source| source.as_str() == prefix)
     }
 
-    /// What a short form with this prefix says happened.
+    /// Returns the kind of a short form with this prefix.
     pub(super) const fn short_form_kind(self) -> EventKind {
         match self {
             Self::Hxb => EventKind::Scan,
@@ -116,21 +115,21 @@ impl SourceType {
     }
 }
 
-/// The number that a reader gives to an event: source, kind, counter.
+/// The number that a reader gives an event: source, kind and counter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EventId {
-    /// Its first three letters.
+    /// First three letters.
     pub source: SourceType,
-    /// Its next three; never [`EventKind::Scan`].
+    /// Next three letters; never [`EventKind::Scan`].
     pub kind: EventKind,
-    /// Its digits. Readers count each kind by itself.
+    /// The digits. Readers count each kind separately.
     pub counter: u64,
     /// The id as received, for example `hxbind000001`.
     pub text: String,
 }
 
 impl EventId {
-    /// The letters before the digits, for example `hxbind`: what a reader counts by itself.
+    /// Returns the letters before the digits, for example `hxbind`. A reader has one counter for each.
     pub fn counter_name(&self) -> &str {
         self.text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default()
     }
@@ -145,38 +144,38 @@ impl EventId {
     }
 }
 
-/// Source, letters of the kind, counter; `None` where the id has another shape.
+/// Splits an id into source, letters of the kind, and counter; `None` if it has another shape.
 fn parts_of_id(id: &str) -> Option<(SourceType, &str, u64)> {
     let (prefix, rest) = id.split_at_checked(3)?;
     let source = SourceType::of_prefix(prefix)?;
     let (letters, digits) = rest.split_at(rest.find(|c: char| c.is_ascii_digit())?);
     let is_kind = !letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_alphabetic());
-    // It begins with a digit, so the sign that `u64::from_str` would also take cannot stand there.
+    // The text begins with a digit, so it cannot have the sign that `u64::from_str` would accept.
     let counter = digits.parse().ok()?;
     is_kind.then_some((source, letters, counter))
 }
 
-/// What else an event tells about its animal, as received. The order freezes in stored changes.
+/// Other facts about an animal, as received. The order is frozen in stored changes.
 ///
-/// `notes` and `reason` may come with every kind, the others only with an induction.
+/// `notes` and `reason` may come with every kind of event, the others only with an induction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traits {
-    /// Who paid for it.
+    /// The funder of the animal.
     pub funder: Option<String>,
-    /// The pen it went into.
+    /// The pen that the animal went into.
     pub pen: Option<String>,
-    /// For example `M` or `Steer`.
+    /// Sex, for example `M` or `Steer`.
     pub sex: Option<String>,
-    /// Color of its visual tag.
+    /// Color of the visual tag.
     pub tag_color: Option<String>,
-    /// What is written on its visual tag.
+    /// Text on the visual tag.
     pub visual_id: Option<String>,
-    /// The group that its lot belongs to.
+    /// The group that the lot belongs to.
     pub lot_group: Option<String>,
-    /// Where its pen is, for example `East Section`.
+    /// Location of the pen, for example `East Section`.
     pub pen_location: Option<String>,
     /// Free text.
     pub notes: Option<String>,
-    /// Why it was done, for example `Tag damaged`.
+    /// Reason for the event, for example `Tag damaged`.
     pub reason: Option<String>,
 }

@@ -2,10 +2,10 @@
 
 use super::{Event, EventId, EventKind, Rejection, Tag, Traits, Weight, bounds};
 
-/// The key of the first field, whose value is the event id.
+/// Key of the first field. Its value is the event id.
 pub(super) const EVENT: &str = "event";
 
-/// Reads an event form from the trimmed text.
+/// Reads an event form from a trimmed text.
 pub(super) fn parse(text: &str) -> Result<Event, Rejection> {
     let mut fields = Fields::split(text)?;
     let id = EventId::parse(fields.take(EVENT).ok_or_else(|| missing(EVENT))?)?;
@@ -14,7 +14,7 @@ pub(super) fn parse(text: &str) -> Result<Event, Rejection> {
     Ok(event)
 }
 
-/// Takes what the kind knows; what then remains is unknown.
+/// Takes the fields that the kind knows. Those that remain are unknown.
 fn build(id: EventId, fields: &mut Fields<'_>) -> Result<Event, Rejection> {
     let kind = id.kind;
     let is_repair = kind == EventKind::Repair;
@@ -46,10 +46,9 @@ fn take_batch(kind: EventKind, fields: &mut Fields<'_>) -> Result<Option<String>
 }
 
 fn take_traits(kind: EventKind, fields: &mut Fields<'_>) -> Traits {
-    let told_always =
-        Traits { notes: fields.take_text("notes"), reason: fields.take_text("reason"), ..Traits::default() };
+    let common = Traits { notes: fields.take_text("notes"), reason: fields.take_text("reason"), ..Traits::default() };
     if kind != EventKind::Induction {
-        return told_always;
+        return common;
     }
     Traits {
         funder: fields.take_text("funder"),
@@ -59,12 +58,13 @@ fn take_traits(kind: EventKind, fields: &mut Fields<'_>) -> Traits {
         visual_id: fields.take_text("visual_id"),
         lot_group: fields.take_text("lot_group"),
         pen_location: fields.take_text("pen_location"),
-        ..told_always
+        ..common
     }
 }
 
-/// Whose event it is must be told: by the lid or a tag it has; for a repair, where `lf` and `epc` are the tags it gets
-/// and say nothing about which animal that is, by the lid or a tag it had.
+/// Checks that the event names its animal, by the lid or a tag that the animal has.
+///
+/// In a repair, `lf` and `epc` are new tags and do not say which animal it is. It needs the lid or a tag that the animal had.
 fn check_identity(event: &Event) -> Result<(), Rejection> {
     let has_new_tag = event.lf.is_some() || event.epc.is_some();
     let has_old_tag = event.old_lf.is_some() || event.old_epc.is_some();
@@ -83,7 +83,7 @@ fn missing(field: &str) -> Rejection {
     Rejection::MissingField { field: field.to_owned() }
 }
 
-/// Keys and values that nobody took yet, in the order received. No key is there twice.
+/// Keys and values that are not taken yet, in the order received. Keys are unique.
 struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
@@ -122,10 +122,10 @@ fn split_field(field: &str) -> Result<(&str, &str), Rejection> {
     let (key, value) =
         field.split_once(':').ok_or_else(|| Rejection::FieldWithoutValue { field: bounds::shortened(field) })?;
     let (key, value) = (key.trim(), value.trim());
-    // An empty key is named by what it is: empty.
+    // An empty key is reported under its own name, which is empty.
     bounds::check_value(key, key)?;
     if key == "weight" {
-        // A reader whose scale was not used sends the key with nothing after it.
+        // A reader whose scale was not used sends the key without a value.
         bounds::check_length(key, value)?;
     } else {
         bounds::check_value(key, value)?;

@@ -1,13 +1,13 @@
-//! What the bytes of a payload mean: an [`Event`], or a [`Rejection`] that says why they are none.
+//! The grammar of payloads: bytes become an [`Event`], or a [`Rejection`] with the reason why they are not one.
 //!
 //! ```text
-//! hxb:BATCH:LF:UHF            a barn's reader saw this animal in this batch
-//! hxe:BATCH:LF:UHF            it leaves, in this export batch
+//! hxb:BATCH:LF:UHF            a reader in the barn saw this animal in this batch
+//! hxe:BATCH:LF:UHF            the animal leaves, in this export batch
 //! event:ID|key:value|...      ID = hxb or hxe, then ind pai chi rep exp, then a counter
 //! ```
 //!
-//! Only the source parses, once; [`Event`] and [`Rejection`] are then stored in changes, so their serialized form is
-//! frozen. A rejection is no failure: it is kept, shown, and can be accepted later.
+//! Only the source parses, once. [`Event`] and [`Rejection`] are then stored in changes, so their serialized form is
+//! frozen. A rejection is not a failure: it is recorded, shown, and can be accepted later.
 
 mod bounds;
 mod content;
@@ -29,13 +29,13 @@ pub use weight::{MAX_WEIGHT_G, Weight};
 
 use std::ops::Range;
 
-/// The longest payload, counted after trimming: what one `LoRa` packet can carry.
+/// Maximum length of a payload after trimming: the capacity of one `LoRa` packet.
 pub const MAX_PAYLOAD_BYTES: usize = 255;
 
-/// The longest key or value, in characters after trimming.
+/// Maximum length of a key or value after trimming, in characters.
 pub const MAX_FIELD_CHARS: usize = 64;
 
-/// The first byte from which on a payload is a sealed binary frame: no ASCII character begins so.
+/// First bytes from here on mark a sealed binary frame. No ASCII character begins with one.
 const FIRST_SEALED_BYTE: u8 = 0x80;
 
 /// A payload that was read: the place of its text, and the meaning of the text.

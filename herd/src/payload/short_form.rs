@@ -2,7 +2,7 @@
 
 use super::{Event, Rejection, SourceType, Tag, Traits, Weight, bounds};
 
-/// Reads a short form of this source from the trimmed text.
+/// Reads a short form of this source from a trimmed text.
 pub(super) fn parse(source: SourceType, text: &str) -> Result<Event, Rejection> {
     let fields: Vec<&str> = text.split(':').map(str::trim).collect();
     let [_prefix, batch, lf, epc] = fields[..] else {

@@ -1,19 +1,19 @@
-//! One ear tag: how it was read, and the key that makes two readings one tag.
+//! Ear tags: the text as read, and the key by which two readings are one tag.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Digits of an ISO 11784 identity: 3 of country or maker, 12 of the animal's number.
+/// Number of digits of an ISO 11784 identity: 3 for country or manufacturer, 12 for the animal.
 const ISO_11784_DIGITS: usize = 15;
-/// Digits of its first part.
+/// Number of digits of its first part.
 const COUNTRY_DIGITS: usize = 3;
-/// What some readers write before a UHF tag's own number.
+/// Prefix that some readers write before the number of a UHF tag.
 const EPC_PREFIX: &str = "EPC:";
 
-/// A tag as it was received, with its key. Equal **keys** are one tag; `==` compares the text as well, since it asks
-/// whether two events are the same.
+/// A tag as received, with its key. Tags with equal **keys** are one tag. `==` compares the text as well, because it is
+/// used to compare events.
 ///
-/// Serialized as `(text, Option<key>)`, where `None` says that the key is the text. A stored key is taken as it stands
-/// and never made anew: a later key rule must not change what an old change meant.
+/// Serialized as `(text, Option<key>)`; `None` means that the key equals the text. A stored key is used as it is and never
+/// computed again: a later rule for keys must not change the meaning of an old change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tag {
     text: String,
@@ -21,28 +21,29 @@ pub struct Tag {
 }
 
 impl Tag {
-    /// The tag that this text names, or `None` where nothing of it remains as a key (`""`, `"EPC:"`).
+    /// Makes a tag from a text; `None` if the key would be empty (`""`, `"EPC:"`).
     ///
-    /// The key is the text without blanks, in upper case, without `EPC:` before it, and, where 16 digits begin with a
-    /// 0, without that 0: readers pad the 15 digits of ISO 11784 to 16. How long a tag may be is the caller's to check;
-    /// the grammar allows [`MAX_FIELD_CHARS`](super::MAX_FIELD_CHARS).
+    /// The key is the text in upper case, without whitespace and without a leading `EPC:`. If it has 16 digits and begins
+    /// with 0, that 0 is removed: readers pad the 15 digits of ISO 11784 to 16. The caller checks the length; the grammar
+    /// allows [`MAX_FIELD_CHARS`](super::MAX_FIELD_CHARS).
     pub fn new(text: &str) -> Option<Self> {
         let key = key_of(text);
         (!key.is_empty()).then(|| Self { text: text.trim().to_owned(), key })
     }
 
-    /// The tag as received, trimmed: what people are shown.
+    /// Returns the tag as received, trimmed. People are shown this.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What is compared and looked up. Never empty.
+    /// Returns the key for comparisons and look-ups. Never empty.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// For a key of exactly 15 digits, its two parts after ISO 11784: three digits of country or maker (`124` is
-    /// Canada) and twelve of the number, leading zeros kept.
+    /// Splits a key of exactly 15 digits into its two parts by ISO 11784.
+    ///
+    /// These are three digits for country or manufacturer (`124` is Canada) and twelve for the number, with leading zeros.
     pub fn country_and_number(&self) -> Option<(&str, &str)> {
         let is_iso = self.key.len() == ISO_11784_DIGITS && all_digits(&self.key);
         is_iso.then(|| self.key.split_at(COUNTRY_DIGITS))
@@ -51,10 +52,10 @@ impl Tag {
 
 fn key_of(text: &str) -> String {
     let mut key: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-    // ASCII only: upper-casing by Unicode can change the length ("ß" becomes "SS") and follows the tables of whichever
-    // toolchain built the program, so that barn and office, or today and next year, could disagree on a key.
+    // ASCII only. Unicode upper case can change the length ("ß" becomes "SS") and follows the tables of the toolchain that
+    // built the program, so barn and office, or today and next year, could disagree on a key.
     key.make_ascii_uppercase();
-    // All of them, so that the key of a key is that key.
+    // Every prefix, so that the key of a key is that key.
     let mut bare = key.as_str();
     while let Some(rest) = bare.strip_prefix(EPC_PREFIX) {
         bare = rest;
@@ -81,7 +82,7 @@ impl<'de> Deserialize<'de> for Tag {
         let (text, key) = <(String, Option<String>)>::deserialize(deserializer)?;
         let key = key.unwrap_or_else(|| text.clone());
         if key.is_empty() {
-            return Err(de::Error::custom("a stored tag has an empty key: the bytes are damaged or not of this type"));
+            return Err(de::Error::custom("a stored tag has an empty key: the bytes are damaged or of another type"));
         }
         Ok(Self { text, key })
     }
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn case_19_three_ways_to_write_one_tag_have_one_key() {
+    fn case_19_three_spellings_of_one_tag_have_one_key() {
         for text in ["124000224161433", "124 000 224161433", "0124000224161433"] {
             let tag = Tag::new(text).unwrap();
             assert_eq!(tag.text(), text);
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_and_the_epc_prefix_make_no_other_tag() {
+    fn case_and_the_epc_prefix_do_not_make_another_tag() {
         assert_eq!(key("EPC:30143B7C84D500000000000"), "30143B7C84D500000000000");
         assert_eq!(key(" epc: 30143b7c84d500000000000 "), "30143B7C84D500000000000");
         assert_eq!(key("EPC:EPC:AB"), "AB");
@@ -119,14 +120,14 @@ mod tests {
 
     #[test]
     fn a_leading_zero_is_kept_except_before_15_digits() {
-        assert_eq!(key("012345678901234"), "012345678901234"); // 15 digits: an identity of its own
+        assert_eq!(key("012345678901234"), "012345678901234"); // 15 digits: another identity
         assert_eq!(key("00124000224161433"), "00124000224161433"); // 17
-        assert_eq!(key("0E2801160600004B"), "0E2801160600004B"); // 16, but no number
+        assert_eq!(key("0E2801160600004B"), "0E2801160600004B"); // 16 characters, not all digits
         assert_eq!(key("0900000000000003"), "900000000000003"); // seen in the field
     }
 
     #[test]
-    fn a_text_without_a_key_is_no_tag() {
+    fn a_text_without_a_key_is_not_a_tag() {
         for text in ["", " ", "EPC:", " e p c : ", "EPC:EPC:"] {
             assert_eq!(Tag::new(text), None, "{text:?}");
         }
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_key_is_taken_as_it_stands() {
+    fn a_stored_key_is_used_as_it_is() {
         let tag: Tag = postcard::from_bytes(b"\x04lf 1\x01\x02XY").unwrap();
         assert_eq!((tag.text(), tag.key()), ("lf 1", "XY"));
     }

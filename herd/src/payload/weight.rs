@@ -1,31 +1,31 @@
-//! Weights: decimal kilograms as text, kept in grams, without floating point.
+//! Weights: decimal kilograms as text, stored in grams, without floating point.
 
 use serde::{Deserialize, Serialize};
 
-/// The heaviest weight believed, in grams: no animal weighs more than 2,000 kg.
+/// Maximum plausible weight, in grams: no animal weighs more than 2,000 kg.
 pub const MAX_WEIGHT_G: u32 = 2_000_000;
 /// Grams in a kilogram.
 const GRAMS_PER_KG: u32 = 1_000;
-/// Decimals of a kilogram that are kept: whole grams.
+/// Decimals of a kilogram that are stored: whole grams.
 const DECIMALS: usize = 3;
 
-/// What an event says about its animal's weight. The order freezes in stored changes.
+/// The weight in an event. The order of the variants is frozen in stored changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Weight {
     /// The event has no `weight`.
     #[default]
     Absent,
-    /// Empty, zero, or less than half a gram: the scale had nothing to say.
+    /// Empty, zero, or less than half a gram: the scale was not used.
     NotWeighed,
     /// 1 to [`MAX_WEIGHT_G`] grams.
     Grams(u32),
-    /// The text of a weight that nobody should believe (negative, above [`MAX_WEIGHT_G`], no number). The event is
-    /// kept all the same: its tags are as good as any.
+    /// The text of an implausible weight: negative, above [`MAX_WEIGHT_G`], or not a number. The event counts all the
+    /// same, because its tags are valid.
     Refused(String),
 }
 
 impl Weight {
-    /// What a decimal number of kilograms says: ASCII digits with at most one `.`, rounded half up to grams.
+    /// Reads a decimal number of kilograms: ASCII digits with at most one `.`, rounded half up to grams.
     pub fn parse(text: &str) -> Self {
         let text = text.trim();
         if text.is_empty() {
@@ -38,7 +38,7 @@ impl Weight {
         }
     }
 
-    /// The weight in grams, where there is one to believe.
+    /// Returns the weight in grams, if it is plausible.
     pub fn grams(&self) -> Option<u32> {
         match self {
             Self::Grams(weight_g) => Some(*weight_g),
@@ -56,7 +56,7 @@ pub(crate) fn kilograms(weight_g: u32) -> String {
     }
 }
 
-/// Grams of a decimal number of kilograms; `None` where it is no such number or passes `u32`.
+/// Converts a decimal number of kilograms to grams; `None` if it is not such a number or overflows `u32`.
 fn grams_of(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let mut digits = whole.bytes().chain(fraction.bytes());
@@ -69,7 +69,7 @@ fn grams_of(text: &str) -> Option<u32> {
     kilograms.checked_mul(GRAMS_PER_KG)?.checked_add(decimals)?.checked_add(u32::from(rounds_up))
 }
 
-/// The number that ASCII digits write, 0 for none (".5" is half a kilogram); `None` where it passes `u32`.
+/// Converts ASCII digits; no digits are 0 (".5" is half a kilogram). `None` if the number overflows `u32`.
 fn digits_value(digits: &str) -> Option<u32> {
     if digits.is_empty() { Some(0) } else { digits.parse().ok() }
 }
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_zero_are_not_weighed() {
+    fn an_empty_or_zero_weight_is_not_weighed() {
         for text in ["", " ", "0", "0.0", "000.000", ".0", "0.", "0.0004"] {
             assert_eq!(Weight::parse(text), Weight::NotWeighed, "{text:?}");
         }
     }
 
     #[test]
-    fn what_nobody_should_believe_is_refused_with_its_text() {
+    fn an_implausible_weight_is_refused_with_its_text() {
         let texts = [
             "-5",
             "-0",
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_believed_weight_has_grams() {
+    fn only_a_plausible_weight_has_grams() {
         assert_eq!(Weight::parse("245.5").grams(), Some(245_500));
         for weight in [Weight::Absent, Weight::NotWeighed, Weight::Refused("-5".to_owned())] {
             assert_eq!(weight.grams(), None);

@@ -1,4 +1,4 @@
-//! Payloads on their way into the store of a source.
+//! Payloads: decided and appended by a source.
 
 use super::group::Group;
 use super::{Store, StoreError};
@@ -8,51 +8,52 @@ use crate::decide::{Decision, Rules, decide};
 use crate::payload::Rejection;
 use crate::position::Sequence;
 
-/// A payload as a radio or a door hands it over.
+/// A payload as received by a radio or over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
-    /// The bytes as they came.
+    /// The bytes as received.
     pub raw: Vec<u8>,
-    /// What brought it. The reader era is filled in by the store.
+    /// Where the payload came from. The store fills in the reader era.
     pub origin: Origin,
-    /// When it came.
+    /// When the payload arrived.
     pub at: RawReading,
 }
 
-/// What became of a payload. Given only after the commit that it speaks of.
+/// The outcome of a payload, returned only after the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
-    /// Durable, as an event.
+    /// The payload is durable, as an event.
     Kept {
-        /// Its number.
+        /// Its change.
         sequence: Sequence,
     },
-    /// Durable, as a rejection.
+    /// The payload is durable, as a rejection.
     Rejected {
-        /// Its number.
+        /// Its change.
         sequence: Sequence,
-        /// Why it is no event.
+        /// Why it is not an event.
         reason: Rejection,
     },
-    /// Held already, durably; no Change was made.
+    /// The payload was already durable, and no change was made.
     Duplicate {
         /// The change that holds it.
         of: Sequence,
     },
-    /// A rejection above the bound of its channel: counted, not kept.
+    /// The payload is a rejection above the limit of its channel. It was counted, not recorded.
     Suppressed,
 }
 
 impl Store {
-    /// Judges and keeps a group of payloads, in order. All receipts speak of one durable commit. On an error nothing of
-    /// the group is acknowledged; if the commit itself failed, this writer refuses all further ones
-    /// ([`StoreError::Interrupted`]), and the next one finds the group whole or not at all.
+    /// Decides about a group of payloads, in order, and commits them in one durable commit.
+    ///
+    /// On an error nothing of the group is acknowledged. If the commit itself failed, this writer refuses all further
+    /// writes ([`StoreError::Interrupted`]), and the next one finds the group whole or not at all.
     pub fn append(&mut self, payloads: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
         let (rules, boot) = (self.rules, self.boot);
         self.write(|group| payloads.iter().map(|incoming| append_one(group, &rules, boot, incoming)).collect())
     }
 
-    /// Keeps the count of rejections that were above a channel's bound.
+    /// Records the number of rejections above the limit of a channel.
     pub fn append_suppressed(&mut self, suppressed: crate::change::Suppressed) -> Result<(), StoreError> {
         self.append_change(&Change::Suppressed(suppressed))
     }
@@ -62,7 +63,7 @@ impl Store {
         self.write(|group| group.push(change).map(|_| ()))
     }
 
-    /// The number of the machine's boot that this store writes in.
+    /// Returns the number of the machine's current boot.
     pub fn boot(&self) -> u32 {
         self.boot
     }

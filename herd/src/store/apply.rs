@@ -1,4 +1,4 @@
-//! The replica's way into the store: verify the chain, then the same fold, then one durable commit.
+//! Changes from a source: verified, folded, and appended by a replica.
 
 use super::log::epochs_begun;
 use super::{ApplyError, Changes, Store, fold_run};
@@ -7,30 +7,31 @@ use crate::digest::chain_next;
 use crate::position::{Position, Sequence};
 use std::borrow::Cow;
 
-/// Changes as a source sends them: they continue `after` and lead to `end`.
+/// Consecutive changes as a source sends them, from `after` to `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRun {
-    /// The position that they continue.
+    /// The position before the first change.
     pub after: Position,
     /// The changes.
     pub changes: Changes,
-    /// The position that they lead to.
+    /// The position after the last change.
     pub end: Position,
 }
 
-/// What applying a run did.
+/// The outcome of applying a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplyReceipt {
-    /// Changes that were new here; 0 for a run held already.
+    /// Number of changes that were new; 0 if the run was already here.
     pub changes: u64,
-    /// What is durable here now.
+    /// What is durable now.
     pub position: Position,
 }
 
 impl Store {
-    /// Verifies a run against its own digests and against the log, and keeps what is new of it durably. On an error
-    /// other than [`ApplyError::Store`] nothing of it was kept; on that one, the next writer finds the run whole or
-    /// not at all. A run that is held already changes nothing.
+    /// Verifies a run against its own digests and against the log, and commits its new changes durably.
+    ///
+    /// On an error other than [`ApplyError::Store`] nothing was written. After that one, the next writer finds the run whole
+    /// or not at all. A run that is already here changes nothing.
     #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
     pub fn apply(&mut self, run: &ChangeRun) -> Result<ApplyReceipt, ApplyError> {
         self.check_not_interrupted()?;
@@ -62,9 +63,10 @@ impl Store {
         Ok(ApplyReceipt { changes: new.len() as u64, position: self.head().position })
     }
 
-    /// Follows the chain over the whole run. It must begin at a position of this log, pass through our own head or
-    /// end at a position of ours, and end at the position that the run names. Gives how many of its changes are held
-    /// already.
+    /// Verifies the chain over the whole run, and returns how many of its changes are already here.
+    ///
+    /// The run must begin at a position of this log, pass through our head or end at a position of ours, and end at the
+    /// position that it names.
     #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
     fn verify(&self, run: &ChangeRun, ours: &Position) -> Result<usize, ApplyError> {
         let after = run.after.sequence;

@@ -1,4 +1,4 @@
-//! A run of stored changes, as they lie in a row of the log and on a page.
+//! Stored changes in one buffer, for rows of the log and for pages.
 
 use crate::digest;
 use crate::position::{Digest, Sequence};
@@ -7,7 +7,7 @@ use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::Bytes;
 
-/// Changes in their stored bytes, one after the other in one buffer: a page of 10,000 is two allocations.
+/// Stored changes, one after the other in one buffer: a page of 10,000 needs two allocations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     buffer: Vec<u8>,
@@ -15,41 +15,41 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// How many.
+    /// Returns the number of changes.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Bytes of all of them together.
+    /// Returns the total length in bytes.
     pub fn bytes(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Adds one at the end. Pages and rows are bounded far below the 4 GiB at which this would stop to count.
+    /// Adds a change at the end. Pages and rows are bounded far below the 4 GiB at which the ends would saturate.
     pub fn push(&mut self, change: &[u8]) {
         self.buffer.extend_from_slice(change);
         self.ends.push(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX));
     }
 
-    /// The one at `index`, counted from 0.
+    /// Returns the change at `index`, counted from 0.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         let end = *self.ends.get(index)? as usize;
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
         self.buffer.get(start..end)
     }
 
-    /// In order.
+    /// Iterates over the changes in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|end| *end as usize));
         starts.zip(&self.ends).map(|(start, end)| &self.buffer[start..*end as usize])
     }
 
-    /// The chain digest after all of them, where `before` is the one after `after`.
+    /// Returns the chain digest after all of them. `before` is the digest after `after`.
     #[must_use]
     pub fn chain(&self, before: Digest, after: Sequence) -> Digest {
         let numbered = self.iter().zip(after.0 + 1..);
@@ -65,7 +65,7 @@ impl<'a> FromIterator<&'a [u8]> for Changes {
     }
 }
 
-/// A list of byte strings: no type of ours is in it.
+/// A plain list of byte strings.
 impl Serialize for Changes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut list = to.serialize_seq(Some(self.len()))?;
@@ -85,7 +85,7 @@ impl<'de> Deserialize<'de> for Changes {
                 f.write_str("a list of byte strings")
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Changes, A::Error> {
-                // The length that the sender claims is not believed: memory grows only with bytes that are there.
+                // Do not trust the announced length: memory grows only with bytes that are present.
                 let mut changes = Changes::default();
                 while let Some(change) = list.next_element::<&'de Bytes>()? {
                     changes.push(change);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claimed_length_allocates_nothing() {
+    fn an_announced_length_allocates_nothing() {
         assert!(postcard::from_bytes::<Changes>(&[0xff, 0xff, 0xff, 0xff, 0x0f]).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Where a store's files lie. The seam through which simulated worlds and fault tests put their own storage.
+//! The storage of a store's files. A seam: simulated worlds and fault tests supply their own.
 
 use super::error::StoreError;
 use super::open_progress::OpenProgress;
@@ -10,34 +10,34 @@ use std::sync::Arc;
 
 /// Opens the files of one store.
 pub trait Disk: Debug + Send + Sync {
-    /// Opens `file`, made empty if it is not there, with a page cache of at most so many bytes.
+    /// Opens `file`, or creates it, with a page cache of at most `cache_bytes`.
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError>;
 
-    /// Whether `file` is there.
+    /// Returns whether `file` exists.
     fn holds(&self, file: &str) -> bool;
 
-    /// Takes `file` away, if it is there.
+    /// Removes `file`, if it exists.
     fn remove(&self, file: &str) -> Result<(), StoreError>;
 
-    /// Puts `from` in the place of `to`.
+    /// Renames `from` to `to`, replacing it.
     fn rename(&self, from: &str, to: &str) -> Result<(), StoreError>;
 
-    /// What to call the place in messages.
+    /// Returns the name of the place for messages.
     fn place(&self) -> PathBuf;
 
-    /// Says how far the opening of the store is, to whoever waits for it, who may break it off.
-    fn tell(&self, _at: &OpenProgress<'_>) -> ControlFlow<()> {
+    /// Reports the progress of opening the store. A break cancels the opening.
+    fn report(&self, _at: &OpenProgress<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
 }
 
 type Told = dyn Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync;
 
-/// A directory.
+/// A directory of the file system.
 #[derive(Clone)]
 pub struct Directory {
     path: PathBuf,
-    told: Arc<Told>,
+    on_progress: Arc<Told>,
 }
 
 impl Debug for Directory {
@@ -47,19 +47,23 @@ impl Debug for Directory {
 }
 
 impl Directory {
-    /// The directory at this path, made if it is not there.
+    /// Returns the directory at this path, which is created if it does not exist.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
         std::fs::create_dir_all(&path)
             .map_err(super::error::storage("make the directory", &path.display().to_string()))?;
-        Ok(Self { path, told: Arc::new(|_| ControlFlow::Continue(())) })
+        Ok(Self { path, on_progress: Arc::new(|_| ControlFlow::Continue(())) })
     }
 
-    /// The same directory, and whoever is told how far the opening of a store in it is. A break ends the opening with
-    /// [`StoreError::BrokenOff`]; what was done of it is kept.
+    /// Adds a callback for the progress of opening a store in this directory.
+    ///
+    /// A break cancels the opening with [`StoreError::Canceled`]. The work done so far is kept.
     #[must_use]
-    pub fn telling(self, told: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static) -> Self {
-        Self { told: Arc::new(told), ..self }
+    pub fn with_progress(
+        self,
+        on_progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self { on_progress: Arc::new(on_progress), ..self }
     }
 
     fn named(&self, file: &str) -> (PathBuf, String) {
@@ -73,18 +77,18 @@ impl Disk for Directory {
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
         let (path, name) = self.named(file);
         let is_new = !path.exists();
-        let (told, checked) = (self.told.clone(), file.to_owned());
+        let (on_progress, checked) = (self.on_progress.clone(), file.to_owned());
         let opened = Builder::new()
             .set_cache_size(cache_bytes)
             .set_repair_callback(move |check| {
-                if told(&OpenProgress::checking(&checked, check.progress())).is_break() {
+                if on_progress(&OpenProgress::checking(&checked, check.progress())).is_break() {
                     check.abort();
                 }
             })
             .create(path)
             .map_err(|error| open_error(error, name))?;
         if is_new {
-            // What is acknowledged in a file is lost with the power if its name is not durable.
+            // A power cut loses a file whose name is not durable, and everything acknowledged in it.
             sync_directory(&self.path)?;
         }
         Ok(opened)
@@ -114,23 +118,23 @@ impl Disk for Directory {
         self.path.clone()
     }
 
-    fn tell(&self, at: &OpenProgress<'_>) -> ControlFlow<()> {
-        (self.told)(at)
+    fn report(&self, at: &OpenProgress<'_>) -> ControlFlow<()> {
+        (self.on_progress)(at)
     }
 }
 
-/// Makes names in a directory durable: a renamed file is otherwise lost with the power.
+/// Makes the names in a directory durable. A power cut may otherwise lose a renamed file.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let name = path.display().to_string();
     let directory = std::fs::File::open(path).map_err(super::error::storage("open the directory", &name))?;
     directory.sync_all().map_err(super::error::storage("sync the directory", &name))
 }
 
-/// The error of opening `file`, by what can be done about it.
+/// Converts the error of opening `file`, by what can be done about it.
 pub(super) fn open_error(error: DatabaseError, file: String) -> StoreError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { file },
-        DatabaseError::RepairAborted => StoreError::BrokenOff { file },
+        DatabaseError::RepairAborted => StoreError::Canceled { file },
         DatabaseError::Storage(StorageError::Io(why)) => {
             StoreError::Storage { doing: "open", file, why: why.to_string() }
         }

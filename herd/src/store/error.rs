@@ -1,4 +1,4 @@
-//! What can go wrong between a store and its disk.
+//! Errors of a store.
 
 use crate::change::ChangeError;
 use crate::fold::RowsError;
@@ -9,62 +9,62 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process has the file open.
-    #[error("{file} is in use by another process: stop it, or give the command to it while it runs")]
+    #[error("{file} is in use by another process; stop it, or run the command while it serves")]
     Locked {
-        /// Which.
+        /// The file.
         file: String,
     },
-    /// Whoever waited for the opening broke it off.
-    #[error("the opening was broken off at {file}, as it was told to; the next one goes on, and nothing is lost")]
-    BrokenOff {
+    /// The caller canceled the opening.
+    #[error("opening {file} was canceled; the next start continues, and nothing is lost")]
+    Canceled {
         /// The file that was being checked or folded into.
         file: String,
     },
-    /// There is no store in this place.
-    #[error("there is no store in {place}: start `run` once, or look at `state_dir`")]
+    /// There is no store here.
+    #[error("there is no store in {place}; start `run` once, or check `state_dir`")]
     Missing {
-        /// Where one was looked for.
+        /// The directory.
         place: PathBuf,
     },
     /// The file could not be read or written.
-    #[error("could not {doing} {file}: {why}. Check the disk; what was acknowledged before is kept")]
+    #[error("cannot {doing} {file}: {why}. Check the disk; everything acknowledged before is kept")]
     Storage {
-        /// What was being done.
+        /// The action that failed.
         doing: &'static str,
-        /// To which file.
+        /// The file.
         file: String,
-        /// What the storage said.
+        /// Message of the storage.
         why: String,
     },
     /// The log does not hold what was written to it.
     #[error("log.redb is damaged at change {at}: {why}. Restore it from a backup or from the office")]
     DamagedLog {
-        /// Where.
+        /// The damaged change.
         at: Sequence,
-        /// How.
+        /// Kind of the damage.
         why: &'static str,
     },
     /// A row of the tables could not be read.
     #[error(transparent)]
     Rows(#[from] RowsError),
     /// The tables are behind the log, so nothing can be decided.
-    #[error("the tables stand at change {folded} and the log at {head}: {why}")]
+    #[error("the tables are at change {folded}, the log at {head}: {why}")]
     TablesBehind {
         /// The last change in the tables.
         folded: Sequence,
         /// The last change in the log.
         head: Sequence,
-        /// What holds them.
+        /// Why the tables stopped.
         why: ChangeError,
     },
     /// An earlier write or look-up of this writer failed.
     #[error(
-        "an earlier write failed, so that nothing more is written: open the store anew (restart). It then holds that \
-         group whole or not at all; what was acknowledged is kept"
+        "an earlier write failed, so nothing more is written until a restart. The store then holds that group whole or not \
+         at all; everything acknowledged is kept"
     )]
     Interrupted,
-    /// A payload and its origin make a longer change than any follower takes.
-    #[error("a payload would make a change of {bytes} bytes; none may have more than {limit}: bound it at the door")]
+    /// The change is longer than a follower accepts.
+    #[error("the payload would make a change of {bytes} bytes; the limit is {limit}")]
     Oversize {
         /// Its length.
         bytes: usize,
@@ -72,46 +72,46 @@ pub enum StoreError {
         limit: usize,
     },
     /// The directory holds the log of another history.
-    #[error("the store in {place} is history {found}, not {expected}: use another directory")]
+    #[error("the store in {place} holds history {found}, not {expected}; use another directory")]
     OtherStore {
-        /// Where.
+        /// The directory.
         place: PathBuf,
-        /// The history that was wanted.
+        /// The history that was expected.
         expected: StoreId,
-        /// The history that is there.
+        /// The history that was found.
         found: StoreId,
     },
 }
 
-/// Why a page was not applied. Nothing of it was written.
+/// Why a page was not applied. Nothing of it was written, except perhaps with [`ApplyError::Store`].
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// The page begins after changes that are missing here.
-    #[error("the page begins after {after}, this copy ends at {head}: ask again from there")]
+    #[error("the page begins after {after}, but this copy ends at {head}; request it from there")]
     Gap {
-        /// The position that the page continues.
+        /// The change before the page.
         after: Sequence,
         /// The last change held here.
         head: Sequence,
     },
-    /// The page is of another history, or of one that parted from this one.
-    #[error("the page continues {theirs}, this copy stands at {ours}: the histories differ")]
+    /// The page belongs to another history, or to one that diverged from this one.
+    #[error("the page continues {theirs}, but this copy is at {ours}: the histories differ")]
     Diverged {
-        /// What the page says.
+        /// The position before the page.
         theirs: Position,
-        /// What is held here.
+        /// The position of this copy.
         ours: Position,
     },
     /// The page's changes do not lead to the digest that it names.
-    #[error("the page after {after} does not lead to the digest that it names: it was altered on its way")]
+    #[error("the page after {after} does not lead to the digest that it names; it was altered on its way")]
     Altered {
-        /// The position that the page continues.
+        /// The change before the page.
         after: Sequence,
     },
-    /// A change is longer than any that a source makes.
-    #[error("change {at} of the page has {bytes} bytes; none has more than {limit}")]
+    /// A change is longer than a source may make.
+    #[error("change {at} of the page has {bytes} bytes; the limit is {limit}")]
     Oversize {
-        /// Which.
+        /// The change.
         at: Sequence,
         /// Its length.
         bytes: usize,
@@ -123,7 +123,7 @@ pub enum ApplyError {
     Store(#[from] StoreError),
 }
 
-/// Names what was being done to which file when the storage failed.
+/// Makes an error that names the failed action and the file.
 pub(crate) fn storage<E: std::fmt::Display>(doing: &'static str, file: &str) -> impl FnOnce(E) -> StoreError {
     let file = file.to_owned();
     move |why| StoreError::Storage { doing, file, why: why.to_string() }

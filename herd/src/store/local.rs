@@ -1,7 +1,7 @@
-//! `local.redb`: what is never replicated (keys, paired sites, users, counters of duplicates).
+//! `local.redb`: data that is never replicated (keys, paired sites, users, counters of duplicates).
 //!
-//! A row is found by (space, key); its value is a version byte and postcard. The file is small and holds hashes of
-//! secrets, so it is readable by its owner only and its whole content is checked when it is opened.
+//! Rows are addressed by (namespace, key). A value is a version byte and postcard. The file is small and holds hashes of
+//! secrets, so only its owner can read it, and opening it checks its whole content.
 
 use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError};
 use serde::Serialize;
@@ -12,70 +12,70 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Key: the space's name, a zero byte, the key. Value: [`VALUE_VERSION`], then postcard.
+/// Key: the namespace, a zero byte, the key. Value: [`VALUE_VERSION`], then postcard.
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("local rows");
 
 type RowsRead = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-/// Stands before every value; another version would be another frozen type.
+/// First byte of every value. Another version would be another frozen type.
 const VALUE_VERSION: u8 = 1;
 
-/// The file holds some hundred small rows.
+/// Page cache. The file holds some hundred small rows.
 const CACHE_BYTES: usize = 1024 * 1024;
 
 const OWNER_ONLY: u32 = 0o600;
 
-/// Why the local file could not be used.
+/// Why the local file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// Another process has it open; trying again can help.
-    #[error("opening {}: another process has it open; ask that process, or stop it", path.display())]
+    /// Another process has the file open. A retry can help.
+    #[error("cannot open {}: another process has it open; stop that process, or use its commands", path.display())]
     Locked {
         /// The file.
         path: PathBuf,
     },
-    /// The operating system refused.
-    #[error("opening {}: {source}; check that the directory exists and belongs to this user", path.display())]
+    /// The operating system refused to open the file.
+    #[error("cannot open {}: {source}; check that the directory exists and belongs to this user", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// Its content is not what was written.
-    #[error("reading {}: {reason}; the file is damaged: put a copy from a backup in its place, or move it away and make keys and pairings anew", path.display())]
+    /// The file is damaged.
+    #[error("cannot read {}: {reason}; the file is damaged: restore it from a backup, or move it away and create keys and pairings again", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Kind of the fault.
         reason: String,
     },
-    /// The disk did not take or give the data.
-    #[error("using {}: {reason}; check the disk, then start again: after a failed write the file must be reopened", path.display())]
+    /// The disk failed to read or write the file.
+    #[error("cannot use {}: {reason}; check the disk, then restart: after a failed write the file must be reopened", path.display())]
     Disk {
         /// The file.
         path: PathBuf,
-        /// What the database said.
+        /// Message of the database.
         reason: String,
     },
-    /// One value cannot be read or written in the form asked for.
-    #[error("the value `{key}` in `{space}`: {reason}; it was written by another version of this program, or damaged")]
+    /// A value cannot be decoded or encoded as the requested type.
+    #[error("invalid value `{key}` in `{space}`: {reason}; another version of this program wrote it, or it is damaged")]
     Value {
-        /// The space.
+        /// The namespace.
         space: String,
-        /// The key in it.
+        /// The key in that namespace.
         key: String,
-        /// What is wrong with it.
+        /// Kind of the fault.
         reason: String,
     },
-    /// Spaces are named by the program: not empty and without a zero byte.
-    #[error("`{0}` is no name for a space of the local file")]
+    /// A namespace is empty or contains a zero byte. Only the program chooses these names.
+    #[error("invalid namespace name `{0}`")]
     Space(String),
 }
 
-/// The open file. Clones are cheap and share it; it is closed when the last one is dropped.
+/// The open file. Clones are cheap and share it; the last one to be dropped closes it.
 ///
-/// Every call reads or syncs the disk: from asynchronous code, call it on a blocking thread.
+/// Every call reads or syncs the disk. From asynchronous code, call it on a blocking thread.
 #[derive(Clone)]
 pub struct LocalFile {
     database: Arc<Database>,
@@ -89,7 +89,7 @@ impl std::fmt::Debug for LocalFile {
 }
 
 impl LocalFile {
-    /// Opens the file, or makes it with mode 0600; its directory must be there.
+    /// Opens the file, or creates it with mode 0600. Its directory must exist.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LocalError> {
         let path = path.as_ref();
         own(path).map_err(|source| LocalError::Open { path: path.into(), source })?;
@@ -101,7 +101,7 @@ impl LocalFile {
         Ok(Self { database: Arc::new(database), path: path.into() })
     }
 
-    /// The value at (`space`, `key`), if there is one.
+    /// Returns the value at (`space`, `key`).
     pub fn get<T: DeserializeOwned>(&self, space: &str, key: &str) -> Result<Option<T>, LocalError> {
         let row = row_key(space, key)?;
         let Some(rows) = self.read()? else { return Ok(None) };
@@ -109,21 +109,22 @@ impl LocalFile {
         value.map(|value| decode(value.value()).map_err(|reason| value_error(space, key, reason))).transpose()
     }
 
-    /// Writes the value at (`space`, `key`), over the one that may be there. It is on the disk when this returns.
+    /// Writes the value at (`space`, `key`). It is durable when this returns.
     pub fn put<T: Serialize + ?Sized>(&self, space: &str, key: &str, value: &T) -> Result<(), LocalError> {
         let row = row_key(space, key)?;
         let bytes = encode(value).map_err(|reason| value_error(space, key, reason))?;
         self.write(|rows| rows.insert(row.as_slice(), bytes.as_slice()).map(|_| ()))
     }
 
-    /// Removes the value at (`space`, `key`) and tells whether there was one. It is off the disk when this returns.
+    /// Removes the value at (`space`, `key`), and returns whether there was one. The removal is durable when this returns.
     pub fn remove(&self, space: &str, key: &str) -> Result<bool, LocalError> {
         let row = row_key(space, key)?;
         self.write(|rows| rows.remove(row.as_slice()).map(|was| was.is_some()))
     }
 
-    /// Removes the values of `gone` from a space and writes `put` into it, in one commit: a power cut leaves all of it
-    /// done or nothing.
+    /// Removes the values of `gone` from a namespace and writes `put` into it, in one commit.
+    ///
+    /// A power cut leaves both done or neither.
     pub fn replace<T: Serialize + ?Sized>(
         &self,
         space: &str,
@@ -149,11 +150,11 @@ impl LocalFile {
         })
     }
 
-    /// All of one space, ordered by the bytes of the keys.
+    /// Returns all values of a namespace, ordered by the bytes of the keys.
     pub fn list<T: DeserializeOwned>(&self, space: &str) -> Result<Vec<(String, T)>, LocalError> {
         let from = row_key(space, "")?;
         let Some(rows) = self.read()? else { return Ok(Vec::new()) };
-        // The byte after the separator ends the space: no other space's rows lie between.
+        // The byte after the separator ends the namespace: rows of no other one lie between.
         let mut to = from.clone();
         if let Some(separator) = to.last_mut() {
             *separator = 1;
@@ -204,7 +205,7 @@ impl LocalFile {
     }
 }
 
-/// Makes the file where it is missing, and sees to it that others can never read it, not even between two calls.
+/// Creates the file if it is missing. Others can never read it, not even between two calls.
 fn own(path: &Path) -> std::io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).open(path)?;
     if file.metadata()?.permissions().mode() & 0o777 != OWNER_ONLY {
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_there_after_reopening_and_what_was_removed_is_not() {
+    fn puts_and_removals_survive_reopening() {
         let (dir, file) = fresh();
         assert_eq!(file.get::<u32>("sites", "a").unwrap(), None);
         file.put("sites", "a", &(7_u32, "seven")).unwrap();
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_holds_its_own_space_alone_in_the_order_of_keys() {
+    fn a_list_holds_only_its_namespace_in_the_order_of_keys() {
         let (_dir, file) = fresh();
         for (space, key, value) in [("key", "x", 1_u8), ("keys", "b", 2), ("keys", "a", 3), ("keys2", "c", 4)] {
             file.put(space, key, &value).unwrap();
@@ -287,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn some_rows_can_give_way_to_a_new_one_of_the_same_space() {
+    fn rows_can_be_replaced_by_another_in_one_commit() {
         let (_dir, file) = fresh();
         for key in ["a", "b", "c"] {
             file.put("s", key, &1_u8).unwrap();
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_owner_can_read_the_file_even_if_it_was_made_by_somebody_careless() {
+    fn only_the_owner_can_read_the_file_whoever_created_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("local.redb");
         std::fs::write(&path, b"").unwrap();
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_file_is_locked_for_everybody_else() {
+    fn an_open_file_is_locked_for_others() {
         let (dir, file) = fresh();
         let again = LocalFile::open(dir.path().join("local.redb"));
         assert!(matches!(again, Err(LocalError::Locked { .. })), "{again:?}");
@@ -318,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_database_is_called_damaged_and_a_missing_directory_is_not() {
+    fn a_file_that_is_not_a_database_is_damaged_and_a_missing_directory_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("local.redb");
         std::fs::write(&path, [0x5a; 9000]).unwrap();
@@ -327,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_form_is_refused_whole() {
+    fn a_value_of_another_type_is_an_error() {
         let (_dir, file) = fresh();
         file.put("s", "k", &(1_u8, 2_u8)).unwrap();
         assert!(matches!(file.get::<u8>("s", "k"), Err(LocalError::Value { .. })));
@@ -337,7 +338,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn damage_anywhere_in_the_file_is_an_error_or_nothing_and_never_a_panic(
+        fn damage_anywhere_in_the_file_is_harmless_or_an_error_and_never_a_panic(
             at in 0_usize..20_000, flip in 1_u8.., length in 1_usize..600,
         ) {
             let (dir, file) = fresh();

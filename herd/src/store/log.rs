@@ -1,4 +1,4 @@
-//! `log.redb`: the truth. Append-only; what a commit has made durable here is what may be called stored.
+//! `log.redb`: the truth. Append-only. Only what a commit has made durable here counts as stored.
 
 use super::changes::Changes;
 use super::disk::Disk;
@@ -12,7 +12,7 @@ use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, ReadableTable
 use std::cell::RefCell;
 use std::sync::{Arc, RwLock};
 
-/// The file's name.
+/// Name of the file.
 pub const LOG_FILE: &str = "log.redb";
 
 /// `first sequence` -> a row of changes.
@@ -39,7 +39,7 @@ fn writing<E: std::fmt::Display>(error: E) -> StoreError {
 }
 
 impl Log {
-    /// Opens the log; a new one gets the identity that `new_id` gives.
+    /// Opens the log, or creates one with the identity that `new_id` returns.
     pub(super) fn open(
         disk: &dyn Disk,
         cache_bytes: usize,
@@ -53,8 +53,9 @@ impl Log {
         Self::over(database, store)
     }
 
-    /// Opens the log for those who only look, and makes none. None where there is none, or where its making was cut
-    /// short before it had an identity.
+    /// Opens an existing log.
+    ///
+    /// Returns `None` if there is none, or if its creation was interrupted before it had an identity.
     pub(super) fn open_existing(disk: &dyn Disk, cache_bytes: usize) -> Result<Option<Self>, StoreError> {
         if !disk.holds(LOG_FILE) {
             return Ok(None);
@@ -72,19 +73,19 @@ impl Log {
         self.store
     }
 
-    /// The writer in force at `sequence`.
+    /// Returns the epoch at `sequence`.
     pub(super) fn epoch_at(&self, sequence: Sequence) -> Epoch {
         let epochs = self.epochs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         epochs.iter().rev().find(|(_, first)| *first <= sequence).map_or(Epoch(0), |(epoch, _)| *epoch)
     }
 
-    /// The writers that began at or before `sequence`, with the changes that began them.
+    /// Returns the epochs up to `sequence`, with the changes that began them.
     pub(super) fn epochs_through(&self, sequence: Sequence) -> Vec<(Epoch, Sequence)> {
         let epochs = self.epochs.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         epochs.iter().copied().filter(|(_, first)| *first <= sequence).collect()
     }
 
-    /// Appends durably: when this returns `Ok`, a power cut takes nothing of it away.
+    /// Appends durably. Once this returns `Ok`, a power cut loses nothing of it.
     pub(super) fn append(
         &self,
         head: &Position,
@@ -154,19 +155,19 @@ fn read_epochs(database: &Database) -> Result<Vec<(Epoch, Sequence)>, StoreError
     rows.map(|row| row.map(|(epoch, first)| (Epoch(epoch.value()), Sequence(first.value()))).map_err(reading)).collect()
 }
 
-/// The log as one read transaction sees it. Hold it shortly, never across network I/O: redb reuses no page that a
-/// reader may still look at.
+/// The log in one read transaction. Hold it briefly, never across network I/O: redb reuses no page that a reader may
+/// still use.
 pub(super) struct LogReader {
     rows: Option<ReadOnlyTable<u64, &'static [u8]>>,
     log: Log,
     held: RefCell<Option<CachedRow>>,
 }
 
-/// A row's first change, and its bytes.
+/// The first change of a row, and the row's bytes.
 type FoundRow = (Sequence, AccessGuard<'static, &'static [u8]>);
 
 impl LogReader {
-    /// The last change, and the digest after it.
+    /// Returns the position after the last change.
     pub(super) fn head(&self) -> Result<Position, StoreError> {
         let last = match &self.rows {
             None => None,
@@ -185,7 +186,7 @@ impl LogReader {
         Position { store: self.log.store, epoch: self.log.epoch_at(sequence), sequence, digest }
     }
 
-    /// The position at `sequence`; none beyond the head.
+    /// Returns the position at `sequence`, or `None` if it is past the head.
     pub(super) fn position_at(&self, sequence: Sequence) -> Result<Option<Position>, StoreError> {
         if sequence == Sequence::ZERO {
             return Ok(Some(self.start()));
@@ -194,16 +195,16 @@ impl LogReader {
             row.reader()?
                 .digest_at(sequence)
                 .map(|digest| self.position(sequence, digest))
-                .ok_or(StoreError::DamagedLog { at: sequence, why: "its row is cut" })
+                .ok_or(StoreError::DamagedLog { at: sequence, why: "its row is truncated" })
         })
     }
 
-    /// The stored bytes of one change; none beyond the head.
+    /// Returns the stored bytes of a change, or `None` if it is past the head.
     pub(super) fn change(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
         self.with_row(sequence, |row| Ok(row.change(sequence)?.to_vec()))
     }
 
-    /// Looks into the row that holds `sequence`; none beyond the head.
+    /// Calls `look` with the row that holds `sequence`. Returns `None` if that is past the head.
     fn with_row<T>(
         &self,
         sequence: Sequence,
@@ -217,18 +218,20 @@ impl LogReader {
         held.as_ref().filter(|row| row.holds(sequence)).map(look).transpose()
     }
 
-    /// The last row that begins at or before `sequence`, where it may hold that.
+    /// Returns the last row that begins at or before `sequence`, if it can hold that change.
     fn row_from(&self, sequence: Sequence) -> Result<Option<FoundRow>, StoreError> {
         let Some(rows) = &self.rows else { return Ok(None) };
-        // Without a lower bound, the first row of the log would be read as well, for the other end of the range.
+        // Without a lower bound, redb would also read the first row of the log, for the other end of the range.
         let lowest = sequence.0.saturating_sub(ROW_CHANGES as u64 - 1);
         let Some(entry) = rows.range(lowest..=sequence.0).map_err(reading)?.next_back() else { return Ok(None) };
         let (first, bytes) = entry.map_err(reading)?;
         Ok(Some((Sequence(first.value()), bytes)))
     }
 
-    /// The changes after `after`: at most `limit`, at most `max_bytes` (but at least one), and whole rows where that
-    /// is possible, because the digest at a row's end stands in the row.
+    /// Returns the changes after `after`, and the position after them.
+    ///
+    /// There are at most `limit` changes and `max_bytes` bytes, but at least one change. Whole rows are preferred, because a
+    /// row holds the digest at its end.
     pub(super) fn changes_after(
         &self,
         after: Sequence,
@@ -251,7 +254,7 @@ impl LogReader {
                 break;
             }
             let last = take_from_row(&row, after, limit, max_bytes, &mut changes)?;
-            let digest = row.digest_at(last).ok_or(StoreError::DamagedLog { at: last, why: "its row is cut" })?;
+            let digest = row.digest_at(last).ok_or(StoreError::DamagedLog { at: last, why: "its row is truncated" })?;
             end = Some(self.position(last, digest));
             if last < row.last() {
                 break;
@@ -261,7 +264,7 @@ impl LogReader {
     }
 }
 
-/// Adds the changes of `row` after `after` until a bound is met; gives the last one added.
+/// Adds the changes of `row` after `after` until a limit is reached, and returns the last one added.
 fn take_from_row(
     row: &RowReader<'_>,
     after: Sequence,
@@ -271,7 +274,7 @@ fn take_from_row(
 ) -> Result<Sequence, StoreError> {
     let mut last = after;
     for (n, change) in row.changes().filter(|(n, _)| *n > after) {
-        let change = change.ok_or(StoreError::DamagedLog { at: n, why: "its row is cut" })?;
+        let change = change.ok_or(StoreError::DamagedLog { at: n, why: "its row is truncated" })?;
         if to.len() >= limit || (!to.is_empty() && to.bytes() + change.len() > max_bytes) {
             break;
         }
@@ -281,8 +284,9 @@ fn take_from_row(
     Ok(last)
 }
 
-/// The epochs that these changes, which follow `before`, begin, and where. An Epoch change that does not count on
-/// begins nothing: the writers of a history are in order, whoever wrote it.
+/// Returns the epochs that begin in these changes, which follow `before`, with the changes that begin them.
+///
+/// An Epoch change whose number is not higher begins nothing, so the epochs of a history are always in order.
 pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, Sequence)> {
     let mut latest = before.epoch;
     let mut begun = Vec::new();
@@ -295,7 +299,7 @@ pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, 
     begun
 }
 
-/// The epoch that stored bytes begin, where they are an Epoch change.
+/// Returns the epoch that stored bytes begin, if they are an Epoch change.
 pub(super) fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
     if bytes.first() != Some(&(crate::change::ChangeKind::Epoch as u8)) || bytes.len() > MAX_CHANGE_BYTES {
         return None;

@@ -1,7 +1,7 @@
-//! Files in memory, for simulated worlds: what was synced survives a power cut, what was not may be gone, or torn.
+//! A disk in memory, for simulated worlds: synced data survives a power cut, other data may be lost or torn.
 //!
-//! Faults that only a real disk would otherwise show: writes that reach the platter out of order or in part, and a
-//! file that from some operation on answers with an I/O error.
+//! It has faults that otherwise only a real disk shows: writes that reach the platter out of order or in part, and a file
+//! that fails with an I/O error from some operation on.
 
 use super::disk::{Disk, open_error};
 use super::error::StoreError;
@@ -12,10 +12,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// What a disk writes as a whole or not at all.
+/// Unit that a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
-/// A disk in memory. Clones are the same disk.
+/// A disk in memory. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     files: Arc<Mutex<HashMap<String, MemoryFile>>>,
@@ -28,7 +28,7 @@ struct MemoryFile {
     gate: Arc<Gate>,
 }
 
-/// Where syncs wait while they are held.
+/// Blocks syncs while it is closed.
 #[derive(Debug, Default)]
 struct Gate {
     closed: Mutex<bool>,
@@ -47,7 +47,7 @@ impl Gate {
     }
 }
 
-/// While it lives, no sync of the file returns.
+/// Blocks the syncs of a file until it is dropped.
 #[derive(Debug)]
 #[must_use = "the syncs go on when this is dropped"]
 pub struct SyncGate(Arc<Gate>);
@@ -60,13 +60,13 @@ impl Drop for SyncGate {
 
 #[derive(Debug, Default)]
 struct Image {
-    /// As the process sees it.
+    /// Content as the process sees it.
     current: Vec<u8>,
-    /// As a power cut would leave it at least.
+    /// Content that a power cut leaves at least.
     synced: Vec<u8>,
-    /// What was done to `current` since it was `synced`, in order.
+    /// Operations on `current` since `synced`, in order.
     unsynced: Vec<Unsynced>,
-    /// So many more writes and syncs succeed; none for no bound.
+    /// Number of writes and syncs that still succeed; `None` for no limit.
     fails_after: Option<u64>,
     /// Every read fails.
     unreadable: bool,
@@ -83,34 +83,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryDisk {
-    /// The same disk for stores that keep no page of it: whatever they read, they read here.
+    /// Returns the same disk for stores without a page cache, so that every read reaches it.
     #[must_use]
     pub fn uncached(self) -> Self {
         Self { uncached: true, ..self }
     }
 
-    /// The disk as it would be found after a power cut at this moment: each file as it was last synced.
+    /// Returns the disk after a power cut now: each file as it was last synced.
     #[must_use]
     pub fn after_power_cut(&self) -> Self {
         self.found(|image| image.synced.clone())
     }
 
-    /// The disk as it could be found after a power cut at this moment, where the cache of a drive had written any part
-    /// of what was not synced: each sector of it survives or not, as `seed` decides. Equal seeds, equal disks.
+    /// Returns the disk after a power cut now, if the drive's cache had written parts of the unsynced data.
+    ///
+    /// `seed` decides which sectors survive. Equal seeds give equal disks.
     #[must_use]
     pub fn after_torn_power_cut(&self, seed: u64) -> Self {
         let mut coin = Coin::new(seed);
         self.found(|image| torn(image, &mut coin))
     }
 
-    /// The disk as the next process finds it when this one is killed: the kernel keeps what was written.
+    /// Returns the disk after a kill of the process: the kernel keeps what was written.
     #[must_use]
     pub fn after_kill(&self) -> Self {
         self.found(|image| image.current.clone())
     }
 
-    /// After so many more writes and syncs each further one to `file` fails, until the disk is looked at by one of
-    /// the `after_...` functions. Whether there is such a file.
+    /// Makes writes and syncs of `file` fail after `operations` more of them. Returns whether the file exists.
+    ///
+    /// A disk from one of the `after_...` functions has no such fault.
     pub fn fail_after(&self, file: &str, operations: u64) -> bool {
         let files = lock(&self.files);
         let found = files.get(file);
@@ -120,8 +122,10 @@ impl MemoryDisk {
         found.is_some()
     }
 
-    /// Each further read of `file` fails, until the disk is looked at by one of the `after_...` functions; what a store
-    /// has cached it still has, unless the disk is [`uncached`](Self::uncached). Whether there is such a file.
+    /// Makes all reads of `file` fail. Returns whether the file exists.
+    ///
+    /// A store still has what it has cached, unless the disk is [`uncached`](Self::uncached). A disk from one of the
+    /// `after_...` functions has no such fault.
     pub fn fail_reads(&self, file: &str) -> bool {
         let files = lock(&self.files);
         let found = files.get(file);
@@ -131,8 +135,9 @@ impl MemoryDisk {
         found.is_some()
     }
 
-    /// From now on no sync of `file` returns, as on a card that hangs, until what this gives is dropped. None where
-    /// there is no such file. The thread that syncs blocks: the writer must be on another one than the test.
+    /// Blocks all syncs of `file`, as on a card that hangs, until the returned gate is dropped.
+    ///
+    /// Returns `None` if the file does not exist. The syncing thread blocks, so the writer must not share the test's thread.
     pub fn hold_syncs(&self, file: &str) -> Option<SyncGate> {
         let gate = lock(&self.files).get(file)?.gate.clone();
         gate.set(true);
@@ -141,7 +146,7 @@ impl MemoryDisk {
 
     fn found(&self, mut survive: impl FnMut(&Image) -> Vec<u8>) -> Self {
         let files = lock(&self.files);
-        // In the order of names, so that a seed means the same on every run.
+        // In the order of names, so that a seed gives the same result in every run.
         let mut names: Vec<_> = files.iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         let survivors = names.into_iter().map(|(name, file)| {
@@ -185,7 +190,7 @@ impl Disk for MemoryDisk {
 }
 
 impl Image {
-    /// An operation that may fail is about to be done.
+    /// Counts an operation that may be made to fail.
     fn spend(&mut self) -> Result<(), io::Error> {
         match &mut self.fails_after {
             Some(0) => Err(failing()),
@@ -257,15 +262,16 @@ impl StorageBackend for MemoryFile {
     }
 }
 
-/// Writes what of `data` lies within the file: a file that was not made longer in time has no place for the rest.
+/// Writes the part of `data` that lies within the file. The rest has no place if the file was not extended in time.
 fn write_within(file: &mut [u8], offset: usize, data: &[u8]) {
     let Some(place) = file.get_mut(offset..) else { return };
     let fits = place.len().min(data.len());
     place[..fits].copy_from_slice(&data[..fits]);
 }
 
-/// What is synced, and of the rest the sectors that the coin lets through. The length is not torn: file systems
-/// journal it before what lies beyond it can be found.
+/// Returns the synced content, with those later sectors that the coin lets through.
+///
+/// The length is not torn: file systems journal it before data past the end can be found.
 fn torn(image: &Image, coin: &mut Coin) -> Vec<u8> {
     let mut found = image.synced.clone();
     let odds = coin.odds();
@@ -289,7 +295,7 @@ fn torn(image: &Image, coin: &mut Coin) -> Vec<u8> {
     found
 }
 
-/// Coin throws from a seed: `SplitMix64` (Steele, Lea, Flood 2014), enough to choose sectors.
+/// Random bits from a seed: `SplitMix64` (Steele, Lea, Flood 2014), good enough to choose sectors.
 struct Coin(u64);
 
 impl Coin {
@@ -305,7 +311,7 @@ impl Coin {
         mixed ^ (mixed >> 31)
     }
 
-    /// How many sectors of 256 survive one cut: few, about half, or nearly all.
+    /// Returns the number of sectors of 256 that survive a power cut: few, about half, or nearly all.
     fn odds(&mut self) -> u64 {
         [16, 128, 240][usize::try_from(self.throw() % 3).unwrap_or(0)]
     }

@@ -1,19 +1,19 @@
-//! How far the opening of a store is.
+//! Progress of opening a store.
 
 use crate::position::Sequence;
 use std::fmt::{Display, Formatter, Result};
 
-/// What is being done while a store is opened. Both take time where there is much of it, and both end.
+/// A step of opening a store. Both steps take time if there is much data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenProgress<'a> {
-    /// A file was not closed, by a kill or a power cut, and is walked through.
+    /// Checks a file that was not closed, after a kill or a power cut.
     Checking {
-        /// Its name.
+        /// Name of the file.
         file: &'a str,
-        /// How much of it is done.
+        /// Percentage that is done.
         percent: u8,
     },
-    /// The tables are folded from the log.
+    /// Folds the tables from the log.
     Folding {
         /// The last change in them.
         folded: Sequence,
@@ -23,7 +23,7 @@ pub enum OpenProgress<'a> {
 }
 
 impl<'a> OpenProgress<'a> {
-    /// With a share of 0.0 to 1.0, as the database gives it.
+    /// Converts a share of 0.0 to 1.0, as the database reports it.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 0 and 100")]
     pub(super) fn checking(file: &'a str, share: f64) -> Self {
         Self::Checking { file, percent: (share.clamp(0.0, 1.0) * 100.0) as u8 }
@@ -41,7 +41,7 @@ impl Display for OpenProgress<'_> {
     }
 }
 
-/// A number with a comma before each three digits.
+/// Formats a number with commas between groups of three digits.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_outside_of_its_range_is_its_nearest_end() {
+    fn a_share_out_of_range_is_clamped() {
         let percent = |share| match OpenProgress::checking("log.redb", share) {
             OpenProgress::Checking { percent, .. } => percent,
             OpenProgress::Folding { .. } => unreachable!(),

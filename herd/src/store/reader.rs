@@ -1,4 +1,4 @@
-//! Those who look at a store: pages for followers, snapshots for questions.
+//! Read access to a store: pages for followers, and snapshots for queries.
 
 use super::log::{Log, LogReader};
 use super::tables_file::{TablesFile, TablesReader, TablesState};
@@ -11,8 +11,8 @@ use serde::Serialize;
 use std::cell::Cell;
 use tokio::sync::watch;
 
-/// A handle on a store for reading; cheap to clone. It keeps the files open, so a store is closed only when its
-/// readers are gone too.
+/// A handle for reading a store; cheap to clone. It keeps the files open, so a store is closed only when its readers are
+/// dropped too.
 #[derive(Clone, Debug)]
 pub struct Reader {
     pub(super) log: Log,
@@ -25,65 +25,67 @@ impl Reader {
         Self { log, tables, head }
     }
 
-    /// The history.
+    /// Returns the identity of the history.
     pub fn store(&self) -> StoreId {
         self.log.store()
     }
 
-    /// What is durable and folded now.
+    /// Returns the current head.
     pub fn head(&self) -> Head {
         self.head.borrow().clone()
     }
 
-    /// Learns of each new head, after its commit. It closes when the writer is gone.
+    /// Returns a channel that receives each new head after its commit. It closes when the writer is dropped.
     pub fn subscribe(&self) -> watch::Receiver<Head> {
         self.head.clone()
     }
 
-    /// The position at `sequence`; none beyond the head.
+    /// Returns the position at `sequence`, or `None` if it is past the head.
     pub fn position_at(&self, sequence: Sequence) -> Result<Option<Position>, StoreError> {
         self.log.reader()?.position_at(sequence)
     }
 
-    /// The stored bytes of one change; none beyond the head.
+    /// Returns the stored bytes of a change, or `None` if it is past the head.
     pub fn change(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
         self.log.reader()?.change(sequence)
     }
 
-    /// The changes after `after`, which must be a position of this log: at most `limit`, at most `max_bytes` but at
-    /// least one. No transaction is held when this returns.
+    /// Returns the changes after `after`, which must be a position of this log.
+    ///
+    /// There are at most `limit` changes and `max_bytes` bytes, but at least one change. No transaction is held when this
+    /// returns.
     pub fn run_after(&self, after: Position, limit: usize, max_bytes: usize) -> Result<ChangeRun, StoreError> {
         let (changes, end) = self.log.reader()?.changes_after(after.sequence, limit, max_bytes)?;
         Ok(ChangeRun { after, changes, end: end.unwrap_or(after) })
     }
 
-    /// Log and tables as they stand now. Hold it shortly, never across network I/O.
+    /// Returns the current log and tables. Hold it briefly, never across network I/O: redb reuses no page meanwhile.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        // The tables first: whatever they hold is then in the log too.
+        // The tables first, so that the log holds everything that they hold.
         let tables = self.tables.reader()?;
         Ok(Snapshot { tables, log: self.log.reader()?, reads: Cell::default() })
     }
 }
 
-/// Log and tables as they stood at one moment.
+/// Log and tables at one moment.
 pub struct Snapshot {
     tables: TablesReader,
     log: LogReader,
     reads: Cell<ReadCounts>,
 }
 
-/// What was read of a snapshot: the cost of the questions that were asked of it, whatever the machine.
+/// Number of reads from a snapshot. It measures the cost of queries independently of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReadCounts {
-    /// Searches in the tables, for a row or for the beginning of a range.
+    /// Searches in the tables, for a row or the start of a range.
     pub searches: u64,
-    /// Rows of the tables.
+    /// Rows read from the tables.
     pub rows: u64,
-    /// Changes of the log.
+    /// Changes read from the log.
     pub changes: u64,
 }
 
-/// Where a snapshot stands. Of two with one `folded`, the tables are the same in every row.
+/// The position of a snapshot. Two snapshots with equal `folded` have equal tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct SnapshotState {
     /// The last change in the log.
@@ -95,30 +97,30 @@ pub struct SnapshotState {
 }
 
 impl Snapshot {
-    /// Where it stands.
-    pub fn standing(&self) -> Result<SnapshotState, StoreError> {
+    /// Returns the position of log and tables.
+    pub fn state(&self) -> Result<SnapshotState, StoreError> {
         let position = self.log.head()?;
         let state = self.tables.state()?.unwrap_or_else(|| TablesState::start(position.store));
         Ok(SnapshotState { position, folded: state.folded, fold_digest: state.fold_digest })
     }
 
-    /// The last change in the tables.
+    /// Returns the last change in the tables.
     pub fn folded(&self) -> Result<Sequence, StoreError> {
         Ok(self.tables.state()?.map_or(Sequence::ZERO, |state| state.folded))
     }
 
-    /// One change of the log, as far as this binary knows it.
+    /// Returns a change of the log, or `None` if this program cannot decode it.
     pub fn change(&self, sequence: Sequence) -> Result<Option<Change>, StoreError> {
         Ok(self.change_bytes(sequence)?.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
 
-    /// The stored bytes of one change.
+    /// Returns the stored bytes of a change.
     pub fn change_bytes(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
         self.count(ReadCounts { changes: 1, ..ReadCounts::default() });
         self.log.change(sequence)
     }
 
-    /// What was read of it so far.
+    /// Returns the number of reads so far.
     pub fn reads(&self) -> ReadCounts {
         self.reads.get()
     }

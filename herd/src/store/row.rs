@@ -3,22 +3,22 @@
 //! ```text
 //! version u8 = 1 | count u32 LE | digest before, 32 | digest after, 32 | count times: length u32 LE, bytes
 //! ```
-//! Written by hand rather than by a serializer, because a reader skips through it without reading the changes.
+//! Encoded by hand and not by a serializer, so that a reader can skip through it without decoding the changes.
 
 use super::changes::Changes;
 use crate::digest;
 use crate::position::{Digest, Sequence};
 use std::ops::Range;
 
-/// The most changes in a row.
+/// Maximum number of changes in a row.
 pub(super) const ROW_CHANGES: usize = 1_000;
-/// The most bytes of changes in a row; a single larger change has a row of its own.
+/// Maximum bytes of changes in a row. A larger change has a row of its own.
 pub(super) const ROW_BYTES: usize = 256 * 1024;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4 + 32 + 32;
 
-/// A row while it is filled.
+/// Builds a row.
 pub(super) struct RowWriter {
     bytes: Vec<u8>,
     count: u32,
@@ -51,7 +51,7 @@ impl RowWriter {
     }
 }
 
-/// A row as it is read.
+/// Reads a row.
 #[derive(Clone, Copy)]
 pub(super) struct RowReader<'a> {
     pub(super) first: Sequence,
@@ -62,7 +62,7 @@ pub(super) struct RowReader<'a> {
 }
 
 impl<'a> RowReader<'a> {
-    /// `None` where the bytes are no row of a version known here.
+    /// Returns `None` if the bytes are not a row of a known version.
     pub(super) fn new(first: Sequence, bytes: &'a [u8]) -> Option<Self> {
         let (header, body) = bytes.split_at_checked(HEADER_BYTES)?;
         let count = u32::from_le_bytes(header[1..5].try_into().ok()?);
@@ -71,12 +71,12 @@ impl<'a> RowReader<'a> {
         (header[0] == VERSION && count > 0).then_some(Self { first, count: u64::from(count), before, after, body })
     }
 
-    /// The last change in the row.
+    /// Returns the last change in the row.
     pub(super) fn last(&self) -> Sequence {
         Sequence(self.first.0 + self.count - 1)
     }
 
-    /// The changes in order; `None` in place of one that the row's bytes do not hold.
+    /// Iterates over the changes in order, with `None` for one that the row's bytes do not hold.
     pub(super) fn changes(&self) -> impl Iterator<Item = (Sequence, Option<&'a [u8]>)> + use<'a> {
         let mut rest = Some(self.body);
         (self.first.0..=self.last().0).map(move |n| {
@@ -89,7 +89,7 @@ impl<'a> RowReader<'a> {
         })
     }
 
-    /// Where each change lies in the row's bytes, in order; ends before one that they do not hold.
+    /// Returns the ranges of the changes in the row's bytes, in order, up to one that they do not hold.
     pub(super) fn places(&self) -> Vec<Range<usize>> {
         let mut end = HEADER_BYTES;
         let place = |change: &[u8]| {
@@ -100,7 +100,7 @@ impl<'a> RowReader<'a> {
         self.changes().map_while(|(_, change)| change).map(place).collect()
     }
 
-    /// The chain digest after `sequence`, which lies in this row or just before it.
+    /// Returns the chain digest after `sequence`, which is in this row or just before it.
     pub(super) fn digest_at(&self, sequence: Sequence) -> Option<Digest> {
         if sequence == self.last() {
             return Some(self.after);
@@ -113,7 +113,7 @@ impl<'a> RowReader<'a> {
     }
 }
 
-/// Lays changes into rows: `(first sequence, row)`, and the digest after all of them.
+/// Splits changes into rows of `(first sequence, row)`, and returns the digest after all of them.
 pub(super) fn lay_rows(after: Sequence, before: Digest, changes: &Changes) -> (Vec<(Sequence, Vec<u8>)>, Digest) {
     let mut rows = Vec::new();
     let mut digest = before;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_row_reads_as_missing_changes_and_never_panics() {
+    fn a_truncated_row_reads_as_missing_changes_and_never_panics() {
         let (rows, _) = lay_rows(Sequence(0), Digest([0; 32]), &some_changes(3));
         let row = &rows[0].1;
         for end in 0..row.len() {

@@ -1,15 +1,15 @@
-//! The row of the log that was looked into last.
+//! Cache of the row of the log that was read last.
 //!
-//! Questions look up changes that lie side by side: a page of payloads is fifty of one row. A row of 256 KiB is larger
-//! than what redb's page cache keeps once it is full (it makes room within one of its 131 slots, which then holds this
-//! page alone), so that each look-up would read the whole row from the file again.
+//! Queries look up changes side by side: a page of payloads is fifty of one row. A row of 256 KiB does not stay in redb's
+//! page cache once that is full, because redb makes room within one of its 131 slots, which then holds this page alone.
+//! Without this cache, each of the 50 look-ups of a page would read the whole row from the file again.
 
 use super::row::RowReader;
 use super::{Sequence, StoreError};
 use redb::AccessGuard;
 use std::ops::Range;
 
-/// A row, and where each of its changes lies.
+/// A row, with the ranges of its changes.
 pub(super) struct CachedRow {
     first: Sequence,
     last: Sequence,
@@ -28,23 +28,23 @@ impl CachedRow {
         (self.first..=self.last).contains(&sequence)
     }
 
-    /// The row to be read in order.
+    /// Returns a reader of the row.
     pub(super) fn reader(&self) -> Result<RowReader<'_>, StoreError> {
         row_of(self.first, self.bytes.value())
     }
 
-    /// The stored bytes of a change in it.
+    /// Returns the stored bytes of a change of this row.
     pub(super) fn change(&self, sequence: Sequence) -> Result<&[u8], StoreError> {
         let index = sequence.0.checked_sub(self.first.0).and_then(|index| usize::try_from(index).ok());
         let place = index.and_then(|index| self.places.get(index).cloned());
         let change = place.and_then(|place| self.bytes.value().get(place));
-        change.ok_or(StoreError::DamagedLog { at: sequence, why: "its row is cut" })
+        change.ok_or(StoreError::DamagedLog { at: sequence, why: "its row is truncated" })
     }
 }
 
-/// The bytes as a row.
+/// Opens the bytes of a row.
 pub(super) fn row_of(first: Sequence, bytes: &[u8]) -> Result<RowReader<'_>, StoreError> {
-    RowReader::new(first, bytes).ok_or(StoreError::DamagedLog { at: first, why: "its row has no readable header" })
+    RowReader::new(first, bytes).ok_or(StoreError::DamagedLog { at: first, why: "its row has an invalid header" })
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
     use crate::position::StoreId;
     use crate::store::{Incoming, MemoryDisk, Store};
 
-    /// Rows of one change, of several, and a commit of more than a row.
+    /// Makes rows of one change and of several, and a commit of more than one row.
     fn store() -> Store {
         let clock = ClockReading { boot: 1, ..ClockReading::default() };
         let mut store =
@@ -74,13 +74,13 @@ mod tests {
     }
 
     #[test]
-    fn every_change_is_found_in_whatever_order_and_nothing_beyond_the_head() {
+    fn changes_are_found_in_any_order_and_nothing_past_the_head() {
         let store = store();
         let (reader, head) = (store.reader(), store.head().position.sequence.0);
         let run = reader.run_after(reader.position_at(Sequence::ZERO).unwrap().unwrap(), 10_000, 10_000_000).unwrap();
         assert_eq!((run.changes.len() as u64, head), (head, 1_211));
         let snapshot = reader.snapshot().unwrap();
-        // 401 is prime to the head: each comes once in leaps from row to row, and then once in order.
+        // 401 is coprime to the head: each change comes once in leaps from row to row, and then once in order.
         for step in 0..head * 2 {
             let sequence = if step < head { step * 401 % head + 1 } else { step - head + 1 };
             let expected = run.changes.get(usize::try_from(sequence - 1).unwrap());

@@ -1,5 +1,5 @@
-//! `tables.redb`: what the fold made of the log. Disposable: where it is missing, damaged, of another fold or no
-//! prefix of the log, it is folded again.
+//! `tables.redb`: the result of folding the log. Disposable: it is rebuilt if it is missing, damaged, of another fold
+//! version, or not of a prefix of the log.
 
 use super::disk::Disk;
 use super::error::{StoreError, storage};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-/// The file's name.
+/// Name of the file.
 pub const TABLES_FILE: &str = "tables.redb";
 
 /// `"state"` -> [`TablesState`].
@@ -20,14 +20,14 @@ const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta")
 
 type RowTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-/// Up to where the tables are folded.
+/// The position of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TablesState {
     pub(super) store: StoreId,
     /// [`FOLD_VERSION`] of the fold that made them.
     pub(super) fold_version: u32,
     pub(super) folded: Sequence,
-    /// The chain digest at `folded`: shows whether they are a prefix of the log.
+    /// Chain digest at `folded`. It shows that the tables are of a prefix of this log.
     pub(super) digest: Digest,
     pub(super) fold_digest: Digest,
 }
@@ -66,7 +66,7 @@ impl TablesFile {
         Ok(Self { database: Arc::new(disk.open(file, cache_bytes)?) })
     }
 
-    /// None where nothing has been folded into the file yet, or its state does not read.
+    /// Returns `None` if nothing has been folded into the file yet, or if the state cannot be decoded.
     pub(super) fn state(&self) -> Result<Option<TablesState>, StoreError> {
         let transaction = self.database.begin_read().map_err(reading)?;
         state_in(&transaction)
@@ -77,8 +77,9 @@ impl TablesFile {
         Ok(TablesReader { transaction, tables: std::array::from_fn(|_| OnceCell::new()) })
     }
 
-    /// Writes what is staged, in the order of keys. Without `durable`, readers see it at once and a power cut may
-    /// take it away again, which costs a fold and loses nothing.
+    /// Writes the staged rows, in the order of keys.
+    ///
+    /// Without `durable`, readers see them at once but a power cut may undo the write. That costs a fold and loses nothing.
     pub(super) fn write<B: Rows>(
         &self,
         staged: &StagedRows<B>,
@@ -106,7 +107,7 @@ impl TablesFile {
         transaction.commit().map_err(writing)
     }
 
-    /// What is in the file is not believed any more: who opens it next folds it again.
+    /// Marks the tables as invalid: the next start rebuilds them.
     pub(super) fn forget_state(&self) -> Result<(), StoreError> {
         let transaction = self.database.begin_write().map_err(writing)?;
         transaction.open_table(META).map_err(writing)?.remove("state").map_err(writing)?;
@@ -129,7 +130,7 @@ fn state_in(transaction: &ReadTransaction) -> Result<Option<TablesState>, StoreE
     Ok(value.and_then(|value| postcard::from_bytes(value.value()).ok()))
 }
 
-/// The tables as one read transaction sees them. Tables are opened when first asked for: most questions look at two.
+/// The tables in one read transaction. Each is opened on first use, because most queries read two.
 pub(super) struct TablesReader {
     transaction: ReadTransaction,
     tables: [OnceCell<Option<RowTable>>; Table::ALL.len()],
@@ -148,7 +149,7 @@ impl TablesReader {
                 Err(TableError::TableDoesNotExist(_)) => None,
                 Err(error) => return Err(failed(table)(error)),
             };
-            // A second filling cannot happen: the cell is of this thread and was empty a moment ago.
+            // Cannot fail: only this thread uses the cell, and it was empty a moment ago.
             let _ = cell.set(opened);
         }
         Ok(cell.get().and_then(Option::as_ref))

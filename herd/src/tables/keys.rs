@@ -1,18 +1,18 @@
-//! The keys of the rows. See [`Table`](super::Table) for what each is made of.
+//! Keys of rows. [`Table`](super::Table) lists the parts of each.
 
 use crate::change::{AnimalId, BatchId, TagKind};
 use crate::payload::SourceType;
 use crate::position::Sequence;
 
-/// A trait whose values a batch shows as a set.
+/// A trait of which a batch shows the set of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum BatchTrait {
-    /// The pens its animals were inducted into.
+    /// Pens of its animals.
     Pen = 0,
-    /// Their sexes.
+    /// Sexes of its animals.
     Sex = 1,
-    /// Who funds them.
+    /// Funders of its animals.
     Funder = 2,
 }
 
@@ -26,31 +26,31 @@ fn prefixed(text: &str) -> impl Iterator<Item = u8> + '_ {
     std::iter::once(u8::try_from(bytes.len()).unwrap_or(u8::MAX)).chain(bytes.iter().copied())
 }
 
-/// `u64`, for animals, batches and sequences.
+/// Makes the key of an animal, a batch or a sequence.
 #[must_use]
 pub fn number_key(number: u64) -> Key {
     number.to_be_bytes().to_vec()
 }
 
-/// The number at the start of a key, where there is one.
+/// Returns the number at the start of a key.
 #[must_use]
 pub fn number_in(key: &[u8]) -> Option<u64> {
     key.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
-/// The number at the end of a key, where there is one.
+/// Returns the number at the end of a key.
 #[must_use]
 pub fn number_at_end(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
-/// Two numbers after one another.
+/// Makes a key of two numbers.
 #[must_use]
 pub fn pair_key(first: u64, second: u64) -> Key {
     [first.to_be_bytes(), second.to_be_bytes()].concat()
 }
 
-/// [`Table::AnimalTags`](super::Table::AnimalTags).
+/// Makes a key of [`Table::AnimalTags`](super::Table::AnimalTags).
 #[must_use]
 pub fn animal_tag_key(animal: AnimalId, kind: TagKind, tag: &str) -> Key {
     let mut key = number_key(animal.0);
@@ -59,13 +59,13 @@ pub fn animal_tag_key(animal: AnimalId, kind: TagKind, tag: &str) -> Key {
     key
 }
 
-/// The kind of tag that a key of [`Table::AnimalTags`](super::Table::AnimalTags) is of.
+/// Returns the kind of tag in a key of [`Table::AnimalTags`](super::Table::AnimalTags).
 #[must_use]
 pub fn tag_kind_in(key: &[u8]) -> TagKind {
     if key.get(8) == Some(&(TagKind::Lf as u8)) { TagKind::Lf } else { TagKind::Epc }
 }
 
-/// [`Table::TagOwners`](super::Table::TagOwners).
+/// Makes a key of [`Table::TagOwners`](super::Table::TagOwners).
 #[must_use]
 pub fn tag_owner_key(kind: TagKind, tag: &str) -> Key {
     let mut key = Vec::with_capacity(1 + tag.len());
@@ -74,7 +74,7 @@ pub fn tag_owner_key(kind: TagKind, tag: &str) -> Key {
     key
 }
 
-/// `reader group, era, name`: lids, event ids and counters.
+/// Makes a key of `reader group, era, name`: lids, event ids and counters.
 #[must_use]
 pub fn reader_key(group: &str, era: u32, name: &str) -> Key {
     let mut key: Key = prefixed(group).collect();
@@ -83,7 +83,8 @@ pub fn reader_key(group: &str, era: u32, name: &str) -> Key {
     key
 }
 
-/// [`Table::Gaps`](super::Table::Gaps): the counter's name has its fixed six letters, so the number can follow it.
+/// Makes a key of [`Table::Gaps`](super::Table::Gaps). The name of a counter always has six letters, so the number can
+/// follow it.
 #[must_use]
 pub fn gap_key(group: &str, era: u32, counter: &str, first: u64) -> Key {
     let mut key = reader_key(group, era, counter);
@@ -91,7 +92,7 @@ pub fn gap_key(group: &str, era: u32, counter: &str, first: u64) -> Key {
     key
 }
 
-/// [`Table::LatestBatches`](super::Table::LatestBatches).
+/// Makes a key of [`Table::LatestBatches`](super::Table::LatestBatches).
 #[must_use]
 pub fn latest_batch_key(source: SourceType, number: &str) -> Key {
     let mut key = vec![source as u8];
@@ -99,7 +100,7 @@ pub fn latest_batch_key(source: SourceType, number: &str) -> Key {
     key
 }
 
-/// [`Table::BatchNumbers`](super::Table::BatchNumbers).
+/// Makes a key of [`Table::BatchNumbers`](super::Table::BatchNumbers).
 #[must_use]
 pub fn batch_number_key(number: &str, batch: BatchId) -> Key {
     let mut key: Key = prefixed(number).collect();
@@ -107,7 +108,7 @@ pub fn batch_number_key(number: &str, batch: BatchId) -> Key {
     key
 }
 
-/// [`Table::BatchTraits`](super::Table::BatchTraits).
+/// Makes a key of [`Table::BatchTraits`](super::Table::BatchTraits).
 #[must_use]
 pub fn batch_trait_key(batch: BatchId, which: BatchTrait, value: &str) -> Key {
     let mut key = number_key(batch.0);
@@ -116,7 +117,7 @@ pub fn batch_trait_key(batch: BatchId, which: BatchTrait, value: &str) -> Key {
     key
 }
 
-/// Every key that begins with `prefix` is at least the prefix and below this; none where no key is above.
+/// Returns the lowest key above all keys that begin with `prefix`; `None` if there is no such key.
 #[must_use]
 pub fn after_prefix(prefix: &[u8]) -> Option<Key> {
     let mut end = prefix.to_vec();
@@ -129,13 +130,13 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Key> {
     None
 }
 
-/// The lowest key above `key`.
+/// Returns the lowest key above `key`.
 #[must_use]
 pub fn after_key(key: &[u8]) -> Key {
     [key, &[0]].concat()
 }
 
-/// A sequence as a key.
+/// Makes the key of a sequence.
 #[must_use]
 pub fn sequence_key(sequence: Sequence) -> Key {
     number_key(sequence.0)
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_of_one_group_are_not_keys_of_a_group_whose_name_begins_alike() {
+    fn keys_of_a_group_are_not_keys_of_a_group_with_a_longer_name() {
         let end = after_prefix(&prefixed("main").collect::<Vec<_>>()).unwrap();
         let own = reader_key("main", 1, "7");
         assert!(own < end);
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_of_highest_bytes_has_no_end() {
+    fn a_prefix_of_highest_bytes_has_no_key_above() {
         assert_eq!(after_prefix(&[255, 255]), None);
         assert_eq!(after_prefix(&[1, 255]), Some(vec![2]));
     }

@@ -1,9 +1,9 @@
-//! The tables: what the fold makes of the log. Disposable, and equal wherever the log is equal.
+//! The tables: the result of folding the log. Disposable, and equal wherever the log is equal.
 //!
-//! This file is the one list of them: number, name, key and value. Integers in keys are big-endian, so that byte
-//! order is their order; a text that is followed by something else in a key has its length (u8) before it. Values
-//! are postcard of the types in `rows`. A change of anything here, or of what the fold writes, is a new
-//! [`FOLD_VERSION`](crate::fold::FOLD_VERSION): the tables of an older one are folded again.
+//! This file is the only list of them: number, name, key and value. Integers in keys are big-endian, so that byte order is
+//! their order. A text that is not the last part of a key has its length (u8) before it. Values are postcard of the types
+//! in `rows`. A change of anything here, or of what the fold writes, needs a new
+//! [`FOLD_VERSION`](crate::fold::FOLD_VERSION): tables of an older version are rebuilt.
 
 mod keys;
 mod rows;
@@ -12,58 +12,58 @@ pub use crate::change::{AnimalStatus, LidName, TagKind, TagState};
 pub use keys::*;
 pub use rows::*;
 
-/// A table. The number goes into the fold digest.
+/// A table. Its number is part of the fold digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u16)]
 pub enum Table {
-    /// `()` -> [`Totals`]: how many of everything. One row.
+    /// `()` -> [`Totals`]: counts. One row.
     Totals = 1,
-    /// `animal u64` -> [`Animal`]: as it is now. An absorbed animal keeps a row that names its successor.
+    /// `animal u64` -> [`Animal`]. An animal that was merged into another keeps a row that names its successor.
     Animals = 2,
-    /// `animal u64, tag kind u8, tag key` -> [`AnimalTag`]: every tag the animal wears, wore, or was seen beside.
+    /// `animal u64, tag kind u8, tag key` -> [`AnimalTag`]: every tag the animal wears or wore, and unconfirmed ones.
     AnimalTags = 3,
-    /// `tag kind u8, tag key` -> animal u64: whose tag it is or was. Unconfirmed tags are not here: they identify nobody.
+    /// `tag kind u8, tag key` -> animal u64 that wears or wore the tag. Unconfirmed tags are not listed: they lead nowhere.
     TagOwners = 4,
     /// `reader group, era u32, lid` -> animal u64.
     Lids = 5,
-    /// `batch u64` -> [`Batch`]: as it is now.
+    /// `batch u64` -> [`Batch`].
     Batches = 6,
-    /// `source u8, number` -> batch u64: the latest of that number, the only one that can be open.
+    /// `source u8, number` -> batch u64: the latest batch of that number, to which the number leads.
     LatestBatches = 7,
-    /// `number, batch u64` -> source u8: all batches that ever bore a number.
+    /// `number, batch u64` -> source u8: all batches that ever had a number.
     BatchNumbers = 8,
     /// `animal u64, batch u64` -> [`Membership`].
     Memberships = 9,
-    /// `batch u64, animal u64` -> `()`: the same the other way round.
+    /// `batch u64, animal u64` -> `()`: the inverse of the memberships.
     Members = 10,
-    /// `batch u64, trait u8, value` -> sequence that first brought it: the pens, sexes and funders of a batch.
+    /// `batch u64, trait u8, value` -> sequence of the first change with it: the pens, sexes and funders of a batch.
     BatchTraits = 11,
-    /// `reader group, era u32, event id` -> sequence of the change that accepted it.
+    /// `reader group, era u32, event id` -> sequence of the payload that has the id.
     EventIds = 12,
-    /// `SHA-256 of the trimmed text` -> sequence of the last one kept. Only texts that no event id identifies.
+    /// `SHA-256 of the trimmed text` -> sequence of the last change with it. Only texts that no event id identifies.
     Texts = 13,
-    /// `sequence` -> [`TextEntry`]: the same in order of time, so that rows past the repeat window can go.
+    /// `sequence` -> [`TextEntry`]: the same texts in the order of time, so that old rows can be removed.
     TextOrder = 14,
-    /// `reader group, era u32, counter name` -> [`Counter`]: lowest and highest event counter heard.
+    /// `reader group, era u32, counter name` -> [`Counter`]: lowest and highest event counter received.
     Counters = 15,
-    /// `reader group, era u32, counter name, first u64` -> last u64: counters never heard, first to last.
+    /// `reader group, era u32, counter name, first u64` -> last u64: counters that were never received, first to last.
     Gaps = 16,
-    /// `sequence` -> rejection number u8: which changes are rejections.
+    /// `sequence` -> rejection number u8: the payloads that are rejected.
     Rejected = 17,
-    /// `channel` -> [`RejectionHour`]: rejections kept in the current hour of one channel.
+    /// `channel` -> [`RejectionHour`]: rejections of a channel that were recorded in the current hour.
     RejectionHours = 18,
-    /// `reader group` -> era u32; without a row it is 1.
+    /// `reader group` -> era u32. Without a row the era is 1.
     ReaderEras = 19,
-    /// `sequence` -> [`Amendments`]: payloads of which a later change made something else.
+    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided. The name in the file is older.
     Amendments = 20,
-    /// `idempotency key` -> sequence of the correction that bears it.
+    /// `idempotency key` -> sequence of the correction that has it.
     CorrectionKeys = 21,
     /// `reader group, era u32` -> [`Collisions`].
     Collisions = 22,
 }
 
 impl Table {
-    /// All of them, in the order of their numbers.
+    /// All tables, in the order of their numbers.
     pub const ALL: [Self; 22] = [
         Self::Totals,
         Self::Animals,
@@ -89,19 +89,19 @@ impl Table {
         Self::Collisions,
     ];
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub fn number(self) -> u16 {
         self as u16
     }
 
-    /// The place in [`Table::ALL`].
+    /// Returns the index in [`Table::ALL`].
     #[must_use]
     pub fn index(self) -> usize {
         usize::from(self.number()) - 1
     }
 
-    /// The name in the file.
+    /// Returns the name in the file.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What stands in the rows.
+//! Values of rows.
 
 use crate::change::{AnimalId, AnimalStatus, BatchId, LidName, TagState};
 use crate::clock::ClockReading;
@@ -6,18 +6,18 @@ use crate::payload::{SourceType, Tag, Traits};
 use crate::position::Sequence;
 use serde::{Deserialize, Serialize};
 
-/// How many of everything there is, and what else every change touches.
+/// Counts, and other values that every change may touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Received changes.
+    /// Number of Received changes.
     pub received: u64,
-    /// Those of them that are events, also if only a later change made them so.
+    /// Received payloads that were accepted as events, at once or by a later change.
     pub accepted: u64,
-    /// Those of them that are rejections still.
+    /// Received payloads that are still rejected.
     pub rejected: u64,
-    /// Rejections counted instead of kept.
+    /// Rejections that were counted instead of recorded.
     pub suppressed: u64,
-    /// Animals, without the absorbed ones.
+    /// Animals, without those merged into others and voided ones.
     pub animals: u64,
     /// Animals on the yard.
     pub active: u64,
@@ -25,60 +25,62 @@ pub struct Totals {
     pub exported: u64,
     /// Batches of both sources.
     pub batches: u64,
-    /// Those of them that are open.
+    /// Batches that are open.
     pub open_batches: u64,
     /// Corrections by operators.
     pub corrected: u64,
-    /// Event counters never heard.
+    /// Event counters that were never received.
     pub missed_events: u64,
-    /// When the last payload came, microseconds since 1970 UTC.
+    /// Arrival of the last payload, in microseconds since the Unix epoch.
     pub last_received_at_us: i64,
-    /// Look-up rows of texts kept at or before this sequence are gone. Looking for the oldest begins after it, instead
-    /// of at the rows that the changes of one group have just removed.
+    /// Look-up rows of texts up to this sequence are removed. The search for the oldest row begins after it, and not at
+    /// rows that the same group has just removed.
     pub texts_forgotten: Sequence,
 }
 
-/// One head, as it is now.
+/// An animal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Animal {
-    /// The last change that touched it; the start of its history.
+    /// The last change that touched the animal. Its history starts here.
     pub last: Sequence,
-    /// When that was, microseconds since 1970 UTC.
+    /// Time of the last event, in microseconds since the Unix epoch.
     pub last_at_us: i64,
-    /// Where it is in its life.
+    /// Its status.
     pub status: AnimalStatus,
     /// The change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// Its lids: one for each reader era, more only where an operator merged two animals.
+    /// Its lids: one for each reader era, or more if an operator merged animals.
     pub lids: Vec<LidName>,
-    /// The LF tag it wears.
+    /// The LF tag that the animal wears.
     pub lf: Option<Tag>,
-    /// The UHF tag it wears.
+    /// The UHF tag that the animal wears.
     pub epc: Option<Tag>,
-    /// Tags kept as unconfirmed so far; bounded by [`MAX_UNCONFIRMED_TAGS`].
+    /// Number of unconfirmed tags so far, up to [`MAX_UNCONFIRMED_TAGS`].
     pub unconfirmed: u8,
-    /// Funder, pen, sex and the rest, as last said.
+    /// Latest funder, pen, sex and other traits.
     pub traits: Traits,
     /// The last weight, in grams.
     pub weight_g: Option<u32>,
-    /// The change that brought it.
+    /// The change that recorded the weight.
     pub weighed: Sequence,
-    /// The barn batch that it is in.
+    /// The barn batch that the animal is in.
     pub barn_batch: Option<BatchId>,
-    /// The last change that named a barn batch for it; decides which membership stays when two animals become one.
+    /// The last change that named a barn batch. It decides which membership remains after a merge.
     pub barn_named: Sequence,
-    /// The export batch that it last left in.
+    /// The export batch that the animal last left in.
     pub export_batch: Option<BatchId>,
-    /// The animal that this one was shown to be: look there.
+    /// The animal that this one was merged into.
     pub absorbed_by: Option<AnimalId>,
 }
 
-/// How many unconfirmed tags an animal keeps in the tables; all of them stand in its history. A bound, so that no
-/// stream of wrong reads makes one animal's rows grow without end.
+/// Maximum number of unconfirmed tags of an animal in the tables. Its history shows all of them. Without the limit, wrong
+/// reads could make the rows of an animal grow without end.
 pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 
-/// An absorbed animal names its successor, which may have been absorbed in turn: followed so far at most, so that damaged
-/// rows cannot lead in a circle for ever. Only operators make such chains, one merge after the other.
+/// Maximum length of a chain of merged animals that is followed.
+///
+/// A merged animal names its successor, which may have been merged in turn. Only operators make such chains, one merge after
+/// the other. The limit keeps damaged rows from leading in a circle for ever.
 pub(crate) const MAX_SUCCESSORS: usize = 256;
 
 /// A tag of an animal.
@@ -86,88 +88,89 @@ pub(crate) const MAX_SUCCESSORS: usize = 256;
 pub struct AnimalTag {
     /// The tag.
     pub tag: Tag,
-    /// What it is to the animal.
+    /// Its relation to the animal.
     pub state: TagState,
-    /// The change that made it so.
+    /// The change that set this state.
     pub since: Sequence,
 }
 
-/// A batch, as it is now.
+/// A batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// Barn or export.
     pub source: SourceType,
-    /// What the readers call it.
+    /// The number that the readers use.
     pub number: String,
-    /// When it was opened, microseconds since 1970 UTC.
+    /// When the batch was opened, in microseconds since the Unix epoch.
     pub opened_at_us: i64,
-    /// The change that closed it.
+    /// The change that closed the batch, if it is closed.
     pub closed: Option<Sequence>,
-    /// What an operator wrote about it.
+    /// Notes of an operator.
     pub notes: Option<String>,
-    /// Memberships that have not ended: in a barn batch the animals that are in it and on the yard. An export batch is
-    /// never left, so that it counts all of its animals, those that came back too.
+    /// Number of memberships that have not ended. In a barn batch these are the animals in it on the yard. Animals never
+    /// leave an export batch, so it counts all of them, also those that came back.
     pub active: u32,
-    /// Animals that ever were in it.
+    /// Number of animals that are or were in the batch.
     pub members: u32,
-    /// The last change that named it.
+    /// The last change that named the batch.
     pub last: Sequence,
-    /// When that was; an export batch closes 24 h after.
+    /// When that change was made. After 24 h the next export closes an export batch.
     pub last_clock: ClockReading,
 }
 
-/// An animal's time in a batch.
+/// The time of an animal in a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
-    /// The change that brought it in.
+    /// The change that added the animal.
     pub joined: Sequence,
-    /// The change that took it out.
+    /// The change that removed the animal.
     pub left: Option<Sequence>,
 }
 
-/// A text that was kept and that no event id identifies.
+/// A recorded text that no event id identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TextEntry {
     /// SHA-256 of the trimmed text.
     pub hash: [u8; 32],
-    /// In which boot.
+    /// Boot of the machine.
     pub boot: u32,
-    /// How long after it, milliseconds.
+    /// Time since that boot, in milliseconds.
     pub since_boot_ms: u64,
 }
 
-/// The event counters heard of one kind from one reader era.
+/// The event counters received of one kind in a reader era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
-    /// The lowest heard: below it nothing is said to be missing.
+    /// The lowest counter. Below it nothing counts as missing.
     pub lowest: u64,
-    /// The highest heard.
+    /// The highest counter.
     pub highest: u64,
 }
 
-/// The rejections kept of one channel in one hour.
+/// The rejections of a channel that were recorded in one hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectionHour {
-    /// In which boot.
+    /// Boot of the machine.
     pub boot: u32,
-    /// Which hour since it.
+    /// Hour since that boot.
     pub hour: u64,
-    /// How many.
+    /// Number of rejections.
     pub count: u32,
 }
 
-/// What later changes made of a payload.
+/// Later changes that accepted or voided a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amendments {
-    /// The change that made an event of it although it had been rejected.
+    /// The last change that accepted the payload as an event.
     pub accepted_by: Option<Sequence>,
-    /// The last change that voided its event. One that accepted it after that made it an event again.
+    /// The last change that voided its event. If `accepted_by` is later, the payload is an event again.
     pub voided_by: Option<Sequence>,
 }
 
 impl Amendments {
-    /// The change that tells the event of `payload` as it stands: the payload's own, or the one that accepted it later.
-    /// None while it is void. Whether a payload that nobody accepted is an event at all, its own change says.
+    /// Returns the change that makes the event of `payload`: its own, or the one that accepted it. `None` while it is void.
+    ///
+    /// If no later change accepted the payload, its own change shows whether it is an event at all.
     #[must_use]
     pub fn event_change(self, payload: Sequence) -> Option<Sequence> {
         match self.void() {
@@ -176,18 +179,18 @@ impl Amendments {
         }
     }
 
-    /// The change that voided the event, while it is void.
+    /// Returns the change that voided the event, while it is void.
     #[must_use]
     pub fn void(self) -> Option<Sequence> {
         self.voided_by.filter(|voided| self.accepted_by.is_none_or(|accepted| accepted < *voided))
     }
 }
 
-/// Event ids of a reader era that came again with another content.
+/// Reuses of event ids in a reader era with another content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collisions {
-    /// How many.
+    /// Number of reuses.
     pub count: u64,
-    /// The change that keeps the last of them.
+    /// The change of the last one.
     pub last: Sequence,
 }

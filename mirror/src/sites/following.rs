@@ -147,7 +147,7 @@ impl Following {
         self.shown.change(|state| state.opening = None);
         let opened = match opened {
             Ok(Ok(opened)) => opened,
-            Ok(Err(NotOpened::Store(broken_off @ StoreError::BrokenOff { .. }))) => {
+            Ok(Err(NotOpened::Store(broken_off @ StoreError::Canceled { .. }))) => {
                 tracing::info!("{broken_off}");
                 return None;
             }
@@ -300,7 +300,7 @@ impl Opened {
         told: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
     ) -> Result<Self, NotOpened> {
         let open = |number| -> Result<Store, NotOpened> {
-            let directory = Directory::new(copies.path(number))?.telling(told.clone());
+            let directory = Directory::new(copies.path(number))?.with_progress(told.clone());
             Ok(Store::open_replica(&directory, history)?)
         };
         let current = copies.current()?;
@@ -315,7 +315,7 @@ impl Opened {
         let shown = match current.filter(|_| !whole_is_open).map(open) {
             None => None,
             Some(Ok(store)) => Some(store.reader()),
-            Some(Err(broken_off @ NotOpened::Store(StoreError::BrokenOff { .. }))) => return Err(broken_off),
+            Some(Err(broken_off @ NotOpened::Store(StoreError::Canceled { .. }))) => return Err(broken_off),
             Some(Err(why)) => {
                 // The new copy is on its way: that the old one cannot be shown meanwhile is no reason to stop it.
                 tracing::error!(%why, "the copy to show meanwhile does not open");

@@ -1,4 +1,4 @@
-//! Rows staged above a readable base: where the fold works before anything is written.
+//! Rows staged above a readable base. The fold works on them before anything is written.
 
 use crate::digest;
 use crate::position::{Digest, Sequence};
@@ -8,22 +8,23 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
-/// Tables that can be read. Only the storage beneath can fail.
+/// Read access to the tables. Only the storage beneath can fail.
 pub trait Rows {
-    /// The value of one row.
+    /// Returns the value of a row.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError>;
 
-    /// Up to `limit` rows with `from <= key` and, where `to` is given, `key < to`, in the order of keys or, with
-    /// `backwards`, against it.
+    /// Returns up to `limit` rows with `from <= key` and, if `to` is given, `key < to`.
+    ///
+    /// The rows are in the order of keys, or in reverse order with `backwards`.
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError>;
 
-    /// The row read as its type.
+    /// Returns a row decoded as its type.
     fn read<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, RowsError> {
         self.get(table, key)?.map(|value| decode(table, key, &value)).transpose()
     }
 }
 
-/// Which rows a range means.
+/// A range of rows.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyRange<'a> {
     /// The lowest key.
@@ -42,11 +43,11 @@ impl KeyRange<'_> {
     }
 }
 
-/// Why a row could not be read. The tables can always be folded again from the log.
+/// Why a row could not be read. The tables can always be rebuilt from the log.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     /// The file could not be read.
-    #[error("could not read table `{table}` of tables.redb: {why}. It is folded again from the log at the next start")]
+    #[error("cannot read table `{table}` of tables.redb: {why}. The next start rebuilds the tables from the log")]
     Storage {
         /// Its name.
         table: &'static str,
@@ -54,9 +55,7 @@ pub enum RowsError {
         why: String,
     },
     /// The row does not hold what its table says.
-    #[error(
-        "a row of table `{table}` does not read (key {key}). The tables are folded again from the log at the next start"
-    )]
+    #[error("cannot decode a row of table `{table}` (key {key}). The next start rebuilds the tables from the log")]
     Damaged {
         /// Its name.
         table: &'static str,

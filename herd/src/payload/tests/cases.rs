@@ -1,4 +1,4 @@
-//! The cases known from the field that the grammar alone decides, with their numbers and their texts as they came.
+//! Cases from the field that the grammar alone decides, with their numbers and original texts.
 
 use super::super::{Event, EventKind, Rejection, Tag, Traits, Weight};
 use super::{bare, id, parse, short, text};
@@ -57,7 +57,7 @@ pub(super) fn repair() -> Event {
 }
 
 #[test]
-fn cases_1_4_5_9_to_12_are_the_events_they_are_known_to_be() {
+fn cases_1_4_5_9_to_12_are_the_known_events() {
     let cases = [
         (1, "hxb:BATCH001:LF123:UHF456", short(EventKind::Scan, "BATCH001", "LF123", "UHF456")),
         (4, "hxe:EXPORT001:LF789:UHF012", short(EventKind::Export, "EXPORT001", "LF789", "UHF012")),
@@ -88,7 +88,7 @@ fn case_8_each_text_is_rejected_with_its_reason() {
 }
 
 #[test]
-fn case_9_the_rarer_traits_of_an_induction_are_known() {
+fn case_9_an_induction_knows_the_rarer_traits() {
     let payload = format!("{INDUCTION}|lot_group:G1|pen_location:East Section|visual_id:V7|notes:limps: left hind");
     let plain = induction();
     let traits = Traits {
@@ -117,14 +117,14 @@ fn case_12_a_repair_can_replace_the_uhf_tag() {
 }
 
 #[test]
-fn case_13_each_event_names_its_animal_itself_and_so_can_come_first() {
+fn case_13_each_event_names_its_animal_so_any_can_come_first() {
     for payload in [INDUCTION, PAIRING, CHECK_IN, REPAIR] {
         assert_eq!(parse(payload.as_bytes()).unwrap().lid, text("1"), "{payload}");
     }
 }
 
 #[test]
-fn case_20_a_weight_that_says_nothing_or_nonsense_leaves_the_tags() {
+fn case_20_an_empty_or_implausible_weight_leaves_the_tags() {
     let cases = [
         ("0", Weight::NotWeighed),
         ("", Weight::NotWeighed),

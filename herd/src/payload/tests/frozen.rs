@@ -1,5 +1,5 @@
-//! The stored form of events and rejections. A failure here means that stored changes would be read as something else:
-//! what has to change is the code, never the bytes.
+//! The stored form of events and rejections. A failure here means that stored changes would be read as something else.
+//! Fix the code then, never the bytes.
 
 use std::fmt::Debug;
 
@@ -9,7 +9,7 @@ use super::super::{Event, EventId, EventKind, Rejection, SourceType, Tag, Traits
 use super::cases::{check_in, induction, pairing, repair};
 use super::{id, short, text};
 
-/// The hexadecimal bytes of each field; blanks in them are for the reader.
+/// Hexadecimal bytes of each field. Spaces are for readability.
 type Golden<'a> = &'a [(&'a str, &'a str)];
 
 fn assert_frozen<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, golden: Golden<'_>) {

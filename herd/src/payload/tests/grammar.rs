@@ -1,4 +1,4 @@
-//! What the grammar decides beyond the cases of the field.
+//! Rules of the grammar beyond the cases from the field.
 
 use super::super::{Event, EventKind, MAX_FIELD_CHARS, MAX_PAYLOAD_BYTES, Rejection, SourceType, Tag, Weight};
 use super::parse;
@@ -17,7 +17,7 @@ fn pair(key: &str, value: &str) -> (String, String) {
 }
 
 #[test]
-fn what_is_no_readable_text_is_told_apart() {
+fn unreadable_texts_have_different_rejections() {
     for raw in [&b""[..], b" ", b"\r\n\t", "\t\u{3000}".as_bytes()] {
         assert_eq!(parse(raw), Err(Rejection::Empty), "{raw:?}");
     }
@@ -71,7 +71,7 @@ fn the_case_of_the_prefix_matters() {
 }
 
 #[test]
-fn blanks_around_fields_keys_and_values_mean_nothing() {
+fn whitespace_around_fields_keys_and_values_is_ignored() {
     assert_eq!(event(" hxb : B : L : U "), event("hxb:B:L:U"));
     assert_eq!(event(" event : hxbchi1 | lid : 1 | weight : 2 "), event("event:hxbchi1|lid:1|weight:2"));
 }

@@ -1,4 +1,4 @@
-//! Claims about the grammar as a whole; what concerns one type stands beside it.
+//! Claims about the grammar as a whole. Tests of one type are in its file.
 
 mod cases;
 mod frozen;
@@ -8,12 +8,12 @@ mod rejections;
 
 use super::{Event, EventId, EventKind, Rejection, SourceType, Tag, Traits, Weight};
 
-/// Reads a payload and drops the range of its text.
+/// Parses a payload, without the range of its text.
 fn parse(raw: &[u8]) -> Result<Event, Rejection> {
     super::parse(raw).outcome
 }
 
-/// An event of this kind that tells nothing else.
+/// Returns an event of this kind without any other field.
 fn bare(kind: EventKind) -> Event {
     Event {
         kind,
@@ -30,18 +30,18 @@ fn bare(kind: EventKind) -> Event {
     }
 }
 
-/// The first id of this kind from a barn.
+/// Returns the first id of this kind from a barn.
 fn id(kind: EventKind, text: &str) -> EventId {
     EventId { source: SourceType::Hxb, kind, counter: 1, text: text.to_owned() }
 }
 
-/// A text as the fields of an event hold it.
+/// Returns a text as the fields of an event hold it.
 #[expect(clippy::unnecessary_wraps, reason = "every field it fills is optional")]
 fn text(value: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
-/// The event of a short form.
+/// Returns the event of a short form.
 fn short(kind: EventKind, batch: &str, lf: &str, epc: &str) -> Event {
     Event { batch: text(batch), lf: Tag::new(lf), epc: Tag::new(epc), ..bare(kind) }
 }

@@ -1,4 +1,4 @@
-//! What holds for every input. A failing input is printed with its seed, which also stays in
+//! Properties that hold for every input. A failing input is printed with its seed, which is also written to
 //! `proptest-regressions/`.
 
 use std::vec::IntoIter;
@@ -12,12 +12,12 @@ use super::super::{
 };
 use super::{bare, parse};
 
-/// Blanks that `str::trim` takes off, ASCII or not.
+/// Whitespace that `str::trim` removes, ASCII or not.
 const BLANKS: &str = "[ \t\r\n\u{a0}\u{2003}\u{3000}]{0,3}";
-/// A value as readers send them: inner blanks and colons, letters outside of ASCII, nothing to trim.
+/// Values as readers send them: inner spaces and colons, non-ASCII letters, nothing to trim.
 const VALUE: &str = "[A-Za-z0-9éß]([A-Za-z0-9éß :._-]{0,6}[A-Za-z0-9éß])?";
 
-/// Bytes that come further into the grammar than random ones.
+/// Bytes that get further into the grammar than random ones.
 fn near_payload() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         "hxb|hxe|event|hxbrep1|hxbchi2|lid|lf|new_lf|old_epc|weight|EPC:|[:| .0-9]".prop_map(String::into_bytes),
@@ -44,16 +44,16 @@ impl Sent {
         self.fields.push((key.to_owned(), value.to_owned()));
     }
 
-    /// Sends this value, if there is one, and gives it back as the event should hold it.
-    fn told(&mut self, key: &str, value: Option<String>) -> Option<String> {
+    /// Sends this value, if there is one, and returns it as the event should hold it.
+    fn send(&mut self, key: &str, value: Option<String>) -> Option<String> {
         if let Some(value) = &value {
             self.put(key, value);
         }
         value
     }
 
-    fn told_tag(&mut self, key: &str, value: Option<String>) -> Option<Tag> {
-        self.told(key, value).and_then(|text| Tag::new(&text))
+    fn send_tag(&mut self, key: &str, value: Option<String>) -> Option<Tag> {
+        self.send(key, value).and_then(|text| Tag::new(&text))
     }
 }
 
@@ -66,12 +66,12 @@ fn sent() -> impl Strategy<Value = Sent> {
         Just((EventKind::Export, "exp")),
     ];
     let source = prop_oneof![Just(SourceType::Hxb), Just(SourceType::Hxe)];
-    // One for each key that an induction, which has the most, may come with.
+    // One for each key of an induction, which has the most.
     let values = prop::collection::vec(option::of(VALUE), 14);
     (source, kind, any::<u64>(), VALUE, values, option::of(0..=MAX_WEIGHT_G))
         .prop_map(|(source, (kind, letters), counter, lid, values, weight_g)| {
             let mut sent = Sent::new(source, kind, letters, counter);
-            sent.event.lid = sent.told("lid", Some(lid));
+            sent.event.lid = sent.send("lid", Some(lid));
             let mut values = values.into_iter();
             put_tags(&mut sent, &mut values);
             put_texts(&mut sent, &mut values);
@@ -84,7 +84,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         .prop_filter("fits into one packet", |sent| render(sent, "").len() <= MAX_PAYLOAD_BYTES)
 }
 
-/// Unknown keys are kept in the order received, so a shuffle of the fields reorders them in the event too.
+/// Orders unknown keys as received: a shuffle of the fields reorders them in the event too.
 fn in_order_of(mut event: Event, fields: Vec<(String, String)>) -> Sent {
     event.unknown = fields.iter().filter(|(key, _)| key.starts_with('x')).cloned().collect();
     Sent { event, fields }
@@ -93,33 +93,33 @@ fn in_order_of(mut event: Event, fields: Vec<(String, String)>) -> Sent {
 fn put_tags(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
     let mut next = || values.next().flatten();
     if sent.event.kind == EventKind::Repair {
-        sent.event.lf = sent.told_tag("new_lf", Some("N1".to_owned()));
-        sent.event.epc = sent.told_tag("new_epc", next());
-        sent.event.old_lf = sent.told_tag("old_lf", next());
-        sent.event.old_epc = sent.told_tag("old_epc", next());
+        sent.event.lf = sent.send_tag("new_lf", Some("N1".to_owned()));
+        sent.event.epc = sent.send_tag("new_epc", next());
+        sent.event.old_lf = sent.send_tag("old_lf", next());
+        sent.event.old_epc = sent.send_tag("old_epc", next());
     } else {
-        sent.event.lf = sent.told_tag("lf", next());
-        sent.event.epc = sent.told_tag("epc", next());
+        sent.event.lf = sent.send_tag("lf", next());
+        sent.event.epc = sent.send_tag("epc", next());
     }
 }
 
 fn put_texts(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
     let mut next = || values.next().flatten();
-    sent.told("x-ray", next());
-    sent.told("xeno", next());
-    sent.event.traits.notes = sent.told("notes", next());
-    sent.event.traits.reason = sent.told("reason", next());
+    sent.send("x-ray", next());
+    sent.send("xeno", next());
+    sent.event.traits.notes = sent.send("notes", next());
+    sent.event.traits.reason = sent.send("reason", next());
     match sent.event.kind {
-        EventKind::Export => sent.event.batch = sent.told("batch", next()),
+        EventKind::Export => sent.event.batch = sent.send("batch", next()),
         EventKind::Induction => {
-            sent.event.batch = sent.told("lot", next());
-            sent.event.traits.funder = sent.told("funder", next());
-            sent.event.traits.pen = sent.told("pen", next());
-            sent.event.traits.sex = sent.told("sex", next());
-            sent.event.traits.tag_color = sent.told("tag_color", next());
-            sent.event.traits.visual_id = sent.told("visual_id", next());
-            sent.event.traits.lot_group = sent.told("lot_group", next());
-            sent.event.traits.pen_location = sent.told("pen_location", next());
+            sent.event.batch = sent.send("lot", next());
+            sent.event.traits.funder = sent.send("funder", next());
+            sent.event.traits.pen = sent.send("pen", next());
+            sent.event.traits.sex = sent.send("sex", next());
+            sent.event.traits.tag_color = sent.send("tag_color", next());
+            sent.event.traits.visual_id = sent.send("visual_id", next());
+            sent.event.traits.lot_group = sent.send("lot_group", next());
+            sent.event.traits.pen_location = sent.send("pen_location", next());
         }
         EventKind::Scan | EventKind::Pairing | EventKind::CheckIn | EventKind::Repair => {}
     }
@@ -135,7 +135,7 @@ fn kilograms(weight_g: u32) -> String {
     format!("{}.{:03}", weight_g / 1_000, weight_g % 1_000)
 }
 
-/// The payload, with `blank` around every key and value.
+/// Renders the payload, with `blank` around every key and value.
 fn render(sent: &Sent, blank: &str) -> String {
     let id = &sent.event.id.as_ref().expect("every event sent in this form has an id").text;
     let fields = sent.fields.iter().map(|(key, value)| (key.as_str(), value.as_str()));
@@ -158,19 +158,19 @@ proptest! {
     }
 
     #[test]
-    fn what_was_sent_is_what_was_meant(sent in sent()) {
+    fn a_sent_event_is_parsed_as_meant(sent in sent()) {
         prop_assert_eq!(parse(render(&sent, "").as_bytes()), Ok(sent.event));
     }
 
     #[test]
-    fn blanks_around_keys_and_values_mean_nothing(sent in sent()) {
+    fn whitespace_around_keys_and_values_is_ignored(sent in sent()) {
         let payload = render(&sent, " ");
         prop_assume!(payload.trim().len() <= MAX_PAYLOAD_BYTES);
         prop_assert_eq!(parse(payload.as_bytes()), Ok(sent.event));
     }
 
     #[test]
-    fn a_short_form_is_what_was_meant(
+    fn a_short_form_is_parsed_as_meant(
         batch in "[A-Za-z0-9éß|_-]{1,20}", lf in "[A-Za-z0-9éß _-]{0,9}[a-z]", epc in "[0-9A-F]{24}", is_barn: bool,
     ) {
         let prefix = if is_barn { "hxb" } else { "hxe" };
@@ -183,9 +183,9 @@ proptest! {
         prop_assert_eq!(parse(format!("{prefix}:{batch}:{lf}:{epc}").as_bytes()), Ok(event));
     }
 
-    /// In front only ASCII blanks: a first byte from 0x80 on is a sealed frame.
+    /// Only ASCII whitespace comes first: a first byte of 0x80 or above marks a sealed frame.
     #[test]
-    fn blanks_around_a_payload_change_neither_meaning_nor_content(
+    fn whitespace_around_a_payload_changes_neither_event_nor_content(
         raw in near_payload(), before in "[ \t\r\n]{0,3}", after in BLANKS,
     ) {
         let Ok(text) = std::str::from_utf8(&raw) else { return Ok(()) };
@@ -197,7 +197,7 @@ proptest! {
     }
 
     #[test]
-    fn trimming_twice_is_trimming_once(raw in near_payload()) {
+    fn trimming_twice_equals_trimming_once(raw in near_payload()) {
         prop_assert_eq!(trimmed(trimmed(&raw)), trimmed(&raw));
         prop_assert_eq!(&raw[super::super::parse(&raw).text], trimmed(&raw));
     }
@@ -231,19 +231,19 @@ proptest! {
     }
 
     #[test]
-    fn damaged_stored_bytes_are_an_error_and_no_panic(raw: Vec<u8>) {
+    fn damaged_stored_bytes_are_an_error_and_not_a_panic(raw: Vec<u8>) {
         if let Ok(event) = postcard::from_bytes::<Event>(&raw) {
             prop_assert!(postcard::to_stdvec(&event).is_ok());
         }
         if let Ok(rejection) = postcard::from_bytes::<Rejection>(&raw) {
-            // Not the first byte of `raw`: postcard also reads numbers that are written longer than they need be.
+            // Not the first byte of `raw`: postcard also accepts numbers in more bytes than needed.
             let bytes = postcard::to_stdvec(&rejection).unwrap();
             prop_assert_eq!(Some(&rejection.number()), bytes.first());
         }
     }
 }
 
-/// Whatever came, what is stored of it is bounded, and comes back from its stored bytes.
+/// Asserts that the stored form of any payload is bounded, and decodes to the same value.
 fn assert_bounded(raw: &[u8]) -> Result<(), TestCaseError> {
     match parse(raw) {
         Ok(event) => {

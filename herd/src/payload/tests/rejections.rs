@@ -1,4 +1,4 @@
-//! Every reason once, in its frozen order, with its code and its sentence.
+//! Every rejection once, in its frozen order, with its code and its sentence.
 
 use super::super::Rejection;
 
@@ -86,7 +86,7 @@ fn every_reason() -> Vec<(&'static str, Rejection, &'static str)> {
 }
 
 #[test]
-fn every_reason_has_its_code_and_a_sentence_that_names_what_was_wrong() {
+fn every_reason_has_its_code_and_a_sentence_that_names_the_fault() {
     for (code, rejection, sentence) in every_reason() {
         assert_eq!(rejection.code(), code);
         assert_eq!(rejection.to_string(), sentence);
@@ -110,7 +110,7 @@ fn every_reason_comes_back_from_its_stored_bytes() {
 }
 
 #[test]
-fn a_field_without_a_name_is_told_in_words() {
+fn a_field_without_a_name_is_described_in_words() {
     let no_key = Rejection::EmptyField { field: String::new() };
     assert_eq!(no_key.to_string(), "A field has no name before its colon.");
     let nothing = Rejection::FieldWithoutValue { field: String::new() };

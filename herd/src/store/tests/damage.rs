@@ -1,7 +1,7 @@
-//! What a store does where its tables do not hold what they should.
+//! Stores whose tables are damaged.
 //!
-//! Would catch: a writer that goes on with tables that do not read, and tables that are believed at every start anew
-//! though they failed at the last one.
+//! Catches a writer that goes on with tables that it cannot read, and tables that every start trusts although they failed
+//! before.
 
 use super::super::*;
 use crate::change::Origin;
@@ -20,7 +20,7 @@ fn incoming(text: &str) -> Incoming {
     Incoming { raw: text.as_bytes().to_vec(), origin: Origin::default(), at: RawReading::default() }
 }
 
-/// Puts bytes in the place of the row of an animal.
+/// Replaces the row of an animal by an invalid one.
 fn damage(disk: &MemoryDisk, animal: u64) {
     let animals: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(Table::Animals.name());
     let database = disk.open(TABLES_FILE, TABLES_CACHE_BYTES).unwrap();
@@ -34,7 +34,7 @@ fn damage(disk: &MemoryDisk, animal: u64) {
 }
 
 #[test]
-fn tables_with_a_row_that_does_not_read_end_the_writer_and_are_folded_again_by_the_next() {
+fn an_unreadable_row_stops_the_writer_and_the_next_one_rebuilds_the_tables() {
     let disk = MemoryDisk::default();
     let mut store = opened(&disk);
     store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
@@ -58,7 +58,7 @@ fn tables_with_a_row_that_does_not_read_end_the_writer_and_are_folded_again_by_t
 }
 
 #[test]
-fn tables_of_another_history_are_not_believed() {
+fn tables_of_another_history_are_rebuilt() {
     let disk = MemoryDisk::default();
     let mut store = opened(&disk);
     store.append(&[incoming("hxb:L1:A:U1")]).unwrap();

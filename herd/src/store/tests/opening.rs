@@ -1,4 +1,4 @@
-//! What is told of the opening of a store.
+//! Progress reports while a store is opened.
 
 use super::super::*;
 use crate::change::Origin;
@@ -12,7 +12,7 @@ const ID: StoreId = StoreId([7; 16]);
 fn opened(path: &Path) -> (Store, Vec<String>) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = told.clone();
-    let disk = Directory::new(path).unwrap().telling(move |at| {
+    let disk = Directory::new(path).unwrap().with_progress(move |at| {
         telling.lock().unwrap().push(at.to_string());
         ControlFlow::Continue(())
     });
@@ -31,7 +31,7 @@ fn with_ten_payloads(path: &Path) -> Store {
     store
 }
 
-/// What a kill leaves: the files as the kernel has them while the store is open.
+/// Copies the files as a kill leaves them: as the kernel has them while the store is open.
 fn copy_as_killed(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for file in [LOG_FILE, TABLES_FILE] {
@@ -40,7 +40,7 @@ fn copy_as_killed(from: &Path, to: &Path) {
 }
 
 #[test]
-fn a_store_that_was_closed_opens_without_a_word() {
+fn a_closed_store_opens_without_a_report() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = with_ten_payloads(directory.path());
     store.settle().unwrap();
@@ -49,16 +49,16 @@ fn a_store_that_was_closed_opens_without_a_word() {
 }
 
 #[test]
-fn missing_tables_are_folded_aloud() {
+fn folding_missing_tables_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     drop(with_ten_payloads(directory.path()));
     std::fs::remove_file(directory.path().join(TABLES_FILE)).unwrap();
     assert_eq!(opened(directory.path()).1, ["folding the tables: 0 of 11 changes"]);
 }
 
-/// Catches a walk through a large file after a power cut in silence, which a supervisor takes for a start that hangs.
+/// Catches a silent check of a large file after a power cut, which a supervisor would take for a start that hangs.
 #[test]
-fn a_file_that_was_not_closed_is_checked_aloud() {
+fn checking_a_file_that_was_not_closed_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let (running, killed) = (directory.path().join("running"), directory.path().join("killed"));
     let store = with_ten_payloads(&running);
@@ -68,24 +68,24 @@ fn a_file_that_was_not_closed_is_checked_aloud() {
     assert!(told.iter().any(|line| line.starts_with("checking log.redb, which was not closed: ")), "{told:?}");
 }
 
-/// Opens it, and breaks off at the first word.
-fn broken_off(path: &Path) -> StoreError {
-    let disk = Directory::new(path).unwrap().telling(|_| ControlFlow::Break(()));
+/// Opens the store, and cancels at the first report.
+fn canceled(path: &Path) -> StoreError {
+    let disk = Directory::new(path).unwrap().with_progress(|_| ControlFlow::Break(()));
     Store::open_source(&disk, Rules::default(), ClockReading::default(), || ID).unwrap_err()
 }
 
-/// Catches a stop that waits for a fold of minutes, and one that costs tables or log.
+/// Catches a shutdown that waits minutes for a fold, and one that damages tables or log.
 #[test]
-fn an_opening_that_is_broken_off_loses_nothing_and_the_next_one_goes_on() {
+fn a_canceled_opening_loses_nothing_and_the_next_one_continues() {
     let directory = tempfile::tempdir().unwrap();
     let (running, killed) = (directory.path().join("running"), directory.path().join("killed"));
     let store = with_ten_payloads(&running);
     let head = store.head().position;
     copy_as_killed(&running, &killed);
     drop(store);
-    assert!(matches!(broken_off(&killed), StoreError::BrokenOff { file } if file.ends_with(LOG_FILE)));
+    assert!(matches!(canceled(&killed), StoreError::Canceled { file } if file.ends_with(LOG_FILE)));
     std::fs::remove_file(running.join(TABLES_FILE)).unwrap();
-    assert!(matches!(broken_off(&running), StoreError::BrokenOff { file } if file == TABLES_FILE));
+    assert!(matches!(canceled(&running), StoreError::Canceled { file } if file == TABLES_FILE));
     for path in [&killed, &running] {
         let (store, told) = opened(path);
         assert_eq!(store.reader().position_at(head.sequence).unwrap(), Some(head), "{told:?}");

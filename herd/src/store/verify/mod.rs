@@ -1,7 +1,7 @@
-//! Proves a store: the chain recomputed from the raw bytes, the tables folded again and compared row by row.
+//! Verifies a store: recomputes the chain from the raw bytes, folds the tables again, and compares them row by row.
 //!
-//! Nothing that the store says of itself is believed: every digest is computed anew. Memory is bounded by one page of
-//! the log and the page caches; the tables folded anew lie in a scratch disk of the caller's.
+//! No stored digest is trusted; every one is computed again. Memory is bounded by one page of the log and the page caches.
+//! The tables for comparison are built on a scratch disk of the caller.
 
 use super::log::{Log, epoch_begun};
 use super::tables_file::{TablesFile, TablesReader, TablesState};
@@ -14,106 +14,124 @@ use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::tables::{Key, Table, after_key};
 use std::cmp::Ordering;
 
-/// So many rows of a table are compared at once.
+/// Number of rows that are compared at once.
 const COMPARE_ROWS: usize = 1_000;
-/// The name of the tables folded anew, in the scratch disk.
+/// Name of the tables for comparison, on the scratch disk.
 const SCRATCH_FILE: &str = "verify-tables.redb";
 
-/// What is being proved at the moment.
+/// A step of the verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// The digests over the log.
+    /// Recomputing the digests over the log.
     Chain,
-    /// The tables, folded again from the log.
+    /// Folding the tables again from the log.
     Fold,
-    /// The rows of both tables.
+    /// Comparing the rows.
     Rows,
 }
 
-/// How far it is: changes for the chain and the fold, tables for the rows.
+/// Progress of the verification: changes for the chain and the fold, tables for the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being proved.
+    /// The current step.
     pub phase: Phase,
-    /// So much is done.
+    /// Units that are done.
     pub done: u64,
-    /// Of so much.
+    /// Units in total.
     pub of: u64,
 }
 
-/// A log that holds, and what its tables are worth.
+/// The outcome for a log that is intact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyOutcome {
-    /// The log's head: every change up to it is there and chained.
+    /// Head of the log. Every change up to it is present and chained.
     pub head: Position,
-    /// The tables, which can always be folded again.
+    /// The state of the tables, which can always be rebuilt.
     pub tables: TablesVerdict,
 }
 
-/// What the tables are worth.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// The verdict about the tables. None of them is an error of the log: the tables can always be rebuilt.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TablesVerdict {
-    /// They are, row by row, what the fold makes of the log.
-    #[error("the tables are equal, row by row, to those folded again up to change {folded}: {rows} rows")]
+    /// Every row equals the one that the fold makes of the log.
     Equal {
         /// The last change in them.
         folded: Sequence,
         /// The fold digest after it.
         fold_digest: Digest,
-        /// How many rows were compared.
+        /// Number of rows compared.
         rows: u64,
     },
-    /// There are none.
-    #[error("there are no tables: they are folded from the log at the next start")]
+    /// There are no tables.
     Missing,
-    /// They do not open or read.
-    #[error("the tables do not read ({why}): they are folded again at the next start")]
-    ChangeError {
-        /// What the storage said.
+    /// The tables cannot be opened or read.
+    Unreadable {
+        /// Message of the storage.
         why: String,
     },
-    /// Another version of this program made them.
-    #[error("the tables are of fold version {found}, this program has {FOLD_VERSION}: they are folded again")]
+    /// Another version of the fold made the tables.
     OtherFold {
-        /// Their version.
+        /// Their fold version.
         found: u32,
     },
-    /// They were not made of this log.
-    #[error("the tables stand at change {folded} of another history: they are folded again at the next start")]
+    /// The tables are not of this log.
     NoPrefix {
-        /// Where they say that they stand.
+        /// The last change in them, as stored.
         folded: Sequence,
     },
-    /// Folding the log again gives another digest than they carry.
-    #[error("the tables claim the fold digest {stored} at change {folded}, folded again it is {recomputed}")]
+    /// Folding the log again gives another digest.
     OtherDigest {
         /// The last change in them.
         folded: Sequence,
-        /// What they claim.
+        /// Digest in the tables.
         stored: Digest,
-        /// What the fold gives.
+        /// Digest of the new fold.
         recomputed: Digest,
     },
-    /// A row differs from what the fold writes.
-    #[error("a row of table `{table}` {how} (key {key})")]
+    /// A row differs from the one that the fold makes.
     Row {
-        /// Its table.
+        /// The table.
         table: &'static str,
-        /// Hexadecimal.
+        /// The key in hexadecimal.
         key: String,
-        /// In which way.
+        /// Kind of the difference.
         how: RowDifference,
     },
 }
 
-/// How a row of the tables differs.
+impl std::fmt::Display for TablesVerdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Equal { folded, rows, .. } => {
+                write!(f, "the tables are equal, row by row, to those folded again up to change {folded}: {rows} rows")
+            }
+            Self::Missing => f.write_str("there are no tables; the next start builds them from the log"),
+            Self::Unreadable { why } => write!(f, "cannot read the tables ({why}); the next start rebuilds them"),
+            Self::OtherFold { found } => {
+                write!(f, "the tables have fold version {found}, this program has {FOLD_VERSION}; they will be rebuilt")
+            }
+            Self::NoPrefix { folded } => {
+                write!(f, "the tables are at change {folded} of another history; the next start rebuilds them")
+            }
+            Self::OtherDigest { folded, stored, recomputed } => {
+                write!(
+                    f,
+                    "the tables hold the fold digest {stored} at change {folded}, but the fold gives {recomputed}"
+                )
+            }
+            Self::Row { table, key, how } => write!(f, "a row of table `{table}` {how} (key {key})"),
+        }
+    }
+}
+
+/// Kind of the difference between two rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowDifference {
-    /// The fold writes it, the tables lack it.
+    /// The tables lack a row that the fold makes.
     Missing,
-    /// The tables have it, the fold writes none.
+    /// The tables hold a row that the fold does not make.
     Extra,
-    /// Both have it with different values.
+    /// The values differ.
     Altered,
 }
 
@@ -121,51 +139,52 @@ impl std::fmt::Display for RowDifference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Missing => "is missing",
-            Self::Extra => "is there and should not be",
-            Self::Altered => "has another value than the fold writes",
+            Self::Extra => "should not exist",
+            Self::Altered => "differs from the one that the fold makes",
         })
     }
 }
 
-/// The log itself does not hold, or could not be read.
+/// Why the log is not intact, or could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// Changes are missing in it.
-    #[error("changes are missing after {after}: restore the log from a backup, or copy it again")]
+    /// Changes are missing.
+    #[error("changes are missing after {after}; restore the log from a backup, or copy it again")]
     Gap {
         /// The last one before the gap.
         after: Sequence,
     },
-    /// The bytes do not lead to the digest that stands beside them.
+    /// The changes do not lead to the stored digest.
     #[error(
         "the changes after {after} up to {end} do not lead to the digest in the log ({stored}, recomputed \
-         {recomputed}): restore the log from a backup, or copy it again"
+         {recomputed}); restore the log from a backup, or copy it again"
     )]
     Chain {
-        /// The last change before those that were read together.
+        /// The change before the checked range.
         after: Sequence,
-        /// The last of them.
+        /// The last change of the range.
         end: Sequence,
-        /// What stands in the log.
+        /// Digest in the log.
         stored: Digest,
-        /// What the bytes give.
+        /// Digest of the bytes.
         recomputed: Digest,
     },
-    /// The list of epochs is not the one that the changes make.
-    #[error("the log lists the epochs {stored:?}, its changes begin {found:?}: restore it, or copy it again")]
+    /// The list of epochs does not match the changes.
+    #[error("the log lists the epochs {stored:?}, but its changes begin {found:?}; restore it, or copy it again")]
     Epochs {
-        /// What is listed.
+        /// Epochs in the list.
         stored: Vec<(Epoch, Sequence)>,
-        /// What the changes say.
+        /// Epochs in the changes.
         found: Vec<(Epoch, Sequence)>,
     },
-    /// The files could not be read or the scratch disk not written.
+    /// The files could not be read, or the scratch disk not written.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Proves the store in `disk`, which no process has open. It alters nothing by itself; after a crash the storage may
-/// have to repair its file in opening it.
+/// Verifies the store in `disk`, which no process may have open.
+///
+/// Nothing is changed, except that the storage may repair a file when it opens it after a crash.
 pub fn verify_disk(
     disk: &dyn Disk,
     scratch: &dyn Disk,
@@ -173,30 +192,30 @@ pub fn verify_disk(
 ) -> Result<VerifyOutcome, VerifyError> {
     let log = Log::open_existing(disk, LOG_CACHE_BYTES)?;
     let log = log.ok_or_else(|| StoreError::Missing { place: disk.place() })?;
-    let head = prove_chain(&log, progress)?;
+    let head = verify_chain(&log, progress)?;
     if !disk.holds(TABLES_FILE) {
         return Ok(VerifyOutcome { head, tables: TablesVerdict::Missing });
     }
     let tables = match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
-        Ok(tables) => prove_tables(&log, &tables, scratch, progress)?,
+        Ok(tables) => verify_tables(&log, &tables, scratch, progress)?,
         Err(locked @ StoreError::Locked { .. }) => return Err(locked.into()),
-        Err(error) => TablesVerdict::ChangeError { why: error.to_string() },
+        Err(error) => TablesVerdict::Unreadable { why: error.to_string() },
     };
     Ok(VerifyOutcome { head, tables })
 }
 
-/// Proves the store behind `reader` while its writer goes on; what is appended meanwhile is left out of the chain.
+/// Verifies the store behind `reader` while its writer goes on. Changes appended meanwhile are not checked.
 pub fn verify_reader(
     reader: &Reader,
     scratch: &dyn Disk,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<VerifyOutcome, VerifyError> {
-    let head = prove_chain(&reader.log, progress)?;
-    let tables = prove_tables(&reader.log, &reader.tables, scratch, progress)?;
+    let head = verify_chain(&reader.log, progress)?;
+    let tables = verify_tables(&reader.log, &reader.tables, scratch, progress)?;
     Ok(VerifyOutcome { head, tables })
 }
 
-/// The next changes after `after`, not beyond `through`, and the position that the log names for their end.
+/// Returns the next changes after `after`, up to `through`, and the position that the log stores for their end.
 fn page(log: &Log, after: Sequence, through: Sequence) -> Result<(Changes, Position), VerifyError> {
     let limit = usize::try_from(through.0 - after.0).unwrap_or(usize::MAX).min(REFOLD_CHANGES);
     let (changes, end) = log.reader()?.changes_after(after, limit, REFOLD_BYTES)?;
@@ -206,7 +225,7 @@ fn page(log: &Log, after: Sequence, through: Sequence) -> Result<(Changes, Posit
     }
 }
 
-fn prove_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Position, VerifyError> {
+fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Position, VerifyError> {
     let head = log.reader()?.head()?;
     let mut at = crate::digest::chain_start(log.store());
     let mut after = Sequence::ZERO;
@@ -232,15 +251,15 @@ fn prove_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Position
     Ok(head)
 }
 
-/// The tables folded anew, in the scratch disk.
-struct Anew<'a> {
+/// New tables on the scratch disk.
+struct ScratchTables<'a> {
     log: &'a Log,
     tables: TablesFile,
     state: TablesState,
 }
 
-impl Anew<'_> {
-    /// Folds on through `through`; stops before a change that this program does not know.
+impl ScratchTables<'_> {
+    /// Folds up to `through`. Stops before a change that this program cannot decode.
     fn fold_through(&mut self, through: Sequence, progress: &mut dyn FnMut(Progress)) -> Result<(), VerifyError> {
         while self.state.folded < through {
             let (changes, _) = page(self.log, self.state.folded, through)?;
@@ -258,7 +277,7 @@ impl Anew<'_> {
     }
 }
 
-fn prove_tables(
+fn verify_tables(
     log: &Log,
     tables: &TablesFile,
     scratch: &dyn Disk,
@@ -269,15 +288,15 @@ fn prove_tables(
         return Ok(TablesVerdict::OtherFold { found: state.fold_version });
     }
     scratch.remove(SCRATCH_FILE)?;
-    let anew = TablesFile::open(scratch, SCRATCH_FILE, TABLES_CACHE_BYTES)?;
-    let mut anew = Anew { log, tables: anew, state: TablesState::start(log.store()) };
+    let file = TablesFile::open(scratch, SCRATCH_FILE, TABLES_CACHE_BYTES)?;
+    let mut scratch_tables = ScratchTables { log, tables: file, state: TablesState::start(log.store()) };
     if is_of(&state, log)? {
-        anew.fold_through(state.folded, progress)?;
+        scratch_tables.fold_through(state.folded, progress)?;
     }
-    // The rest is short: a transaction held for long would keep a running writer from using its pages again.
+    // Only the rest is read in one transaction: a long one would keep a running writer from reusing its pages.
     let held = tables.reader()?;
-    let verdict = compare(&held, &mut anew, progress);
-    drop(anew);
+    let verdict = compare(&held, &mut scratch_tables, progress);
+    drop(scratch_tables);
     scratch.remove(SCRATCH_FILE)?;
     verdict
 }
@@ -290,19 +309,19 @@ fn is_of(state: &TablesState, log: &Log) -> Result<bool, StoreError> {
 
 fn compare(
     held: &TablesReader,
-    anew: &mut Anew<'_>,
+    scratch: &mut ScratchTables<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TablesVerdict, VerifyError> {
     let Some(state) = held.state()? else { return Ok(TablesVerdict::Missing) };
-    if !is_of(&state, anew.log)? {
+    if !is_of(&state, scratch.log)? {
         return Ok(TablesVerdict::NoPrefix { folded: state.folded });
     }
-    anew.fold_through(state.folded, progress)?;
-    let (folded, stored, recomputed) = (state.folded, state.fold_digest, anew.state.fold_digest);
-    if anew.state.folded != folded || stored != recomputed {
+    scratch.fold_through(state.folded, progress)?;
+    let (folded, stored, recomputed) = (state.folded, state.fold_digest, scratch.state.fold_digest);
+    if scratch.state.folded != folded || stored != recomputed {
         return Ok(TablesVerdict::OtherDigest { folded, stored, recomputed });
     }
-    let expected = anew.tables.reader()?;
+    let expected = scratch.tables.reader()?;
     let mut rows = 0;
     for (done, table) in Table::ALL.into_iter().enumerate() {
         match compare_table(table, held, &expected)? {
@@ -316,7 +335,7 @@ fn compare(
     Ok(TablesVerdict::Equal { folded, fold_digest: stored, rows })
 }
 
-/// The outcome of comparing one table.
+/// The outcome of comparing a table.
 enum TableComparison {
     Equal { rows: u64 },
     Differs { key: Key, how: RowDifference },

@@ -89,7 +89,7 @@ impl TablesExport {
         let (limit, through, written) = (PageLimit::default(), self.through, &mut self.written);
         Ok(Some(match section {
             Section::Beginning => {
-                let at = snapshot.standing()?;
+                let at = snapshot.state()?;
                 write_beginning(at, to)?;
                 self.through = at.folded;
                 Section::Batches(BatchId(at.folded.next().0))
@@ -120,7 +120,7 @@ impl TablesExport {
                 next.map_or(Section::End, |next| Section::Counters(Some(next)))
             }
             Section::End => {
-                write_end(written, snapshot.standing()?, to)?;
+                write_end(written, snapshot.state()?, to)?;
                 return Ok(None);
             }
         }))
