@@ -11,7 +11,7 @@ use herd::store::{LOG_FILE, MemoryDisk};
 use radio::simulated::LedgerError;
 use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
 use service::lifecycle::ShutdownTrigger;
-use service::supervisor::{Supervisor, Watchdog, Word, feed, probe};
+use service::supervisor::{Notification, Supervisor, Watchdog, feed_watchdog, probe};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -94,12 +94,12 @@ fn barn(recorder: &Recorder, hears: Hears) -> (Barn, impl Future<Output = Receiv
 async fn longest_gap(pulse: &Pulse, over: Duration) -> Duration {
     let signs = Arc::new(Mutex::new(vec![Instant::now()]));
     let told = signs.clone();
-    let supervisor = Supervisor::telling(move |word| {
-        assert_eq!(word, Word::Alive);
+    let supervisor = Supervisor::from_fn(move |word| {
+        assert_eq!(word, Notification::Alive);
         told.lock().unwrap().push(Instant::now());
     });
     tokio::select! {
-        never = feed(supervisor, WATCHDOG, |within| pulse.clone().silent(within)) => match never {},
+        never = feed_watchdog(supervisor, WATCHDOG, |within| pulse.clone().silent(within)) => match never {},
         () = sleep(over) => {}
     }
     let mut signs = signs.lock().unwrap();
@@ -200,7 +200,7 @@ async fn a_writer_whose_commit_never_returns_is_not_alive_and_lives_again_when_i
     let (barn, hearing) = barn(&recorder, Hears::Nothing);
     let _hearing = tokio::spawn(hearing);
     assert_eq!(longest_gap(&barn.pulse, HOUR).await, HOUR, "there was a sign of life");
-    assert_eq!(barn.pulse.clone().silent(WATCHDOG.within()).await, ["the writer"]);
+    assert_eq!(barn.pulse.clone().silent(WATCHDOG.probe_timeout()).await, ["the writer"]);
 
     drop(held);
     tokio::time::resume();

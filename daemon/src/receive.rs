@@ -13,7 +13,7 @@ use herd::store::Incoming;
 use radio::sx127x::Transmitter;
 use radio::{Counters, Health, Packet, Radio, RadioError};
 use service::lifecycle::Shutdown;
-use service::supervisor::{Answerer, Asker};
+use service::supervisor::{Probe, ProbeTarget};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub struct ListenedRadio {
     /// Where it may transmit: what it still may.
     pub transmitter: Option<Transmitter>,
     /// Asks its loop whether it goes round.
-    pub asker: Arc<Asker>,
+    pub asker: Arc<Probe>,
 }
 
 /// What one radio's loop needs besides the radio.
@@ -122,7 +122,7 @@ pub async fn run(
     mut radio: impl Radio,
     receiving: Receiving,
     state: watch::Sender<RadioState>,
-    mut answerer: Answerer,
+    mut answerer: ProbeTarget,
 ) -> ReceiveEnd {
     let told = Told { channel: receiving.channel.name.clone(), health: radio.health(), state };
     tokio::select! {
@@ -132,15 +132,15 @@ pub async fn run(
     }
 }
 
-async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told, answerer: &mut Answerer) -> ReceiveEnd {
+async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told, answerer: &mut ProbeTarget) -> ReceiveEnd {
     loop {
-        let Some(heard) = answerer.while_waiting(receiving.next_packet(radio)).await else {
+        let Some(heard) = answerer.answer_while(receiving.next_packet(radio)).await else {
             return receiving.record_waiting(radio).await;
         };
         match heard {
             Ok(packet) => {
                 told.as_the_radio_says();
-                if let Err(end) = answerer.while_waiting(receiving.record(packet)).await {
+                if let Err(end) = answerer.answer_while(receiving.record(packet)).await {
                     return end;
                 }
             }
@@ -152,7 +152,7 @@ async fn hear(radio: &mut impl Radio, receiving: &Receiving, told: &Told, answer
             Err(error) => {
                 tracing::warn!(channel = told.channel, %error, "the radio failed and is asked again");
                 told.say(RadioState::Failing(error.to_string()));
-                answerer.while_waiting(receiving.pause()).await;
+                answerer.answer_while(receiving.pause()).await;
             }
         }
     }

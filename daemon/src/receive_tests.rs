@@ -54,7 +54,7 @@ fn receiving(world: &World, shutdown: &ShutdownTrigger) -> Receiving {
 }
 
 /// A loop that nobody asks whether it lives.
-fn unasked() -> Answerer {
+fn unasked() -> ProbeTarget {
     probe().1
 }
 

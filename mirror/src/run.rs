@@ -19,7 +19,7 @@ use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, shutdown_on_signals};
 use service::metrics::RequestTimes;
 use service::process::{Core, PartError, Parts, StateDir, StateDirError};
-use service::supervisor::{Supervisor, Watchdog, attend};
+use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -139,7 +139,7 @@ async fn report(sites: Arc<Sites>, shutdown: Shutdown) {
         let sites = sites.clone();
         async move { sites.silent(within).await }
     };
-    attend(Supervisor::of_process(), Watchdog::of_process(), status, silent, shutdown).await;
+    report_until_shutdown(Supervisor::from_env(), Watchdog::from_env(), status, silent, shutdown).await;
 }
 
 /// Returns everything that is served, each part behind the keys that it needs.

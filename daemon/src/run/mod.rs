@@ -27,7 +27,7 @@ use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, shutdown_on_signals};
 use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir};
-use service::supervisor::{Supervisor, Watchdog, attend, tell_opening};
+use service::supervisor::{Supervisor, Watchdog, opening_reporter, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::io;
 use std::sync::Arc;
@@ -99,9 +99,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
     let shutdown = trigger.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let supervisor = Supervisor::of_process();
+    let supervisor = Supervisor::from_env();
     let listener = bind(settings.listen)?;
-    let opened = match Opened::open_aloud(&settings, &*clock, tell_opening(supervisor.clone(), shutdown.clone())) {
+    let opened = match Opened::open_aloud(&settings, &*clock, opening_reporter(supervisor.clone(), shutdown.clone())) {
         Err(error) if error.is_broken_off() => {
             tracing::info!("stopped: {error}");
             return Ok(());
@@ -144,7 +144,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
     let (status, silent) = (move || status_line(&line_of), move |within| pulse.clone().silent(within));
-    parts.add_infallible("the supervisor", attend(supervisor, Watchdog::of_process(), status, silent, shutdown));
+    parts.add_infallible(
+        "the supervisor",
+        report_until_shutdown(supervisor, Watchdog::from_env(), status, silent, shutdown),
+    );
 
     let end = parts.run(recording).await;
     end.cause?;

@@ -4,7 +4,7 @@ use super::name::SiteName;
 use crate::follow::{FollowStatus, WriterProbe};
 use herd::store::Reader;
 use herd::wire::BarnHead;
-use service::supervisor::STEP_WITHIN;
+use service::supervisor::OPENING_STEP_TIMEOUT;
 use service::sync::{Served, SyncStats};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -67,7 +67,7 @@ impl Shown {
     /// further. Without either nothing hangs.
     pub(super) async fn silent(&self, within: Duration) -> Option<String> {
         let SiteState { writer, opening, .. } = self.state();
-        if opening.is_some_and(|step| step.since.elapsed() > STEP_WITHIN) {
+        if opening.is_some_and(|step| step.since.elapsed() > OPENING_STEP_TIMEOUT) {
             return Some(format!("the opening of the copy of `{}`", self.name));
         }
         let writer = writer?;
@@ -109,7 +109,7 @@ mod tests {
         let within = Duration::from_secs(20);
         for _ in 0..10 {
             shown.change(|state| state.opening = Some(OpeningStep::now(None)));
-            tokio::time::advance(STEP_WITHIN).await;
+            tokio::time::advance(OPENING_STEP_TIMEOUT).await;
             assert_eq!(shown.silent(within).await, None);
         }
         tokio::time::advance(Duration::from_millis(1)).await;

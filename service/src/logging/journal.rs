@@ -1,31 +1,31 @@
-//! The journal: entries with fields, where the process's stderr is the journal's own stream.
+//! Entries with fields in the systemd journal, if the process's stderr is the journal's stream.
 
-use super::spoken::Spoken;
+use super::full_message::FullMessage;
 use rustix::fs::fstat;
 use std::io;
 use tracing_journald::{Layer, Priority, PriorityMappings};
 
-/// What systemd sets to `device:inode` of the stream that it gave to stderr.
+/// Variable that systemd sets to `device:inode` of the stream behind stderr.
 const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
 
-/// The layer that writes to the journal. None where stderr is something else: somebody looks at it there.
+/// Returns the layer that writes to the journal, or `None` if stderr is not the journal, where somebody reads it.
 ///
-/// A field of an event is a field of the entry by its own name in capitals: `sequence`, `site`, `channel` and
-/// `rssi_dbm` are there to be asked for (`journalctl SEQUENCE=42`). No event may name a field as one of the journal's
-/// own; a test reads the sources for that.
-pub(super) fn layer(program: &str, site: Option<&str>) -> Option<io::Result<Spoken<Layer>>> {
+/// A field of an event becomes a field of the entry, with its name in capitals. So `journalctl SEQUENCE=42` finds the
+/// entries of a change, and `site`, `channel` and `rssi_dbm` can be searched the same way. No event may use the name of
+/// one of the journal's own fields; a test searches the sources for that.
+pub(super) fn layer(program: &str, site: Option<&str>) -> Option<io::Result<FullMessage<Layer>>> {
     stderr_is_the_journal().then(|| {
         let layer = tracing_journald::layer()?
             .with_field_prefix(None)
             .with_syslog_identifier(program.to_owned())
             .with_priority_mappings(PRIORITIES)
             .with_custom_fields(site.map(|site| ("SITE", site)));
-        Ok(Spoken(layer))
+        Ok(FullMessage(layer))
     })
 }
 
-/// What happens is `info` in the journal as well: the crate's own mapping calls it `notice`, which is what
-/// `journalctl -p notice` is to find alone.
+/// Priorities that keep `info` at info. The crate's own mapping makes it `notice`, so `journalctl -p notice` would not
+/// leave it out.
 const PRIORITIES: PriorityMappings = PriorityMappings {
     error: Priority::Error,
     warn: Priority::Warning,
@@ -36,11 +36,11 @@ const PRIORITIES: PriorityMappings = PriorityMappings {
 
 fn stderr_is_the_journal() -> bool {
     let Ok(stream) = std::env::var(STREAM_VARIABLE) else { return false };
-    fstat(io::stderr()).is_ok_and(|stat| names(&stream, stat.st_dev, stat.st_ino))
+    fstat(io::stderr()).is_ok_and(|stat| names_file(&stream, stat.st_dev, stat.st_ino))
 }
 
-/// Whether the variable names this file. A child whose stderr was put elsewhere inherits the variable all the same.
-fn names(stream: &str, device: u64, inode: u64) -> bool {
+/// Returns true if the variable names this file. A child process inherits the variable even if its stderr is redirected.
+fn names_file(stream: &str, device: u64, inode: u64) -> bool {
     stream == format!("{device}:{inode}")
 }
 
@@ -48,11 +48,12 @@ fn names(stream: &str, device: u64, inode: u64) -> bool {
 mod tests {
     use super::*;
 
+    /// Catches a process that logs to the journal although its stderr was redirected to a file or a terminal.
     #[test]
     fn only_the_stream_of_the_variable_is_the_journal() {
-        assert!(names("9:4711", 9, 4711));
+        assert!(names_file("9:4711", 9, 4711));
         for other in ["9:4712", "8:4711", "", "9", "9:", ":4711", "9:4711 ", "0x9:4711", "9:4711:1"] {
-            assert!(!names(other, 9, 4711), "{other}");
+            assert!(!names_file(other, 9, 4711), "{other}");
         }
     }
 }

@@ -1,13 +1,17 @@
-//! What a process logs, and where: to the journal with fields where its stderr is the journal, else to stderr as text;
-//! and to a file of its own where it is asked to.
+//! The log of a process: entries with fields if stderr is the systemd journal, text on stderr otherwise, and optionally a
+//! file too.
+//!
+//! - In the journal, the message contains the fields, because `journalctl` shows the message alone.
+//! - Writes to the journal and to the file wait. A log that drops lines under load is useless when it is needed.
+//! - The file rotates by size, so that the log never fills a card.
 
-mod file;
+mod full_message;
 mod journal;
-mod spoken;
+mod rotating_file;
 
-pub use file::{FILE_BYTES, FILES_KEPT, LOG_FILES, is_log_file};
+pub use rotating_file::{LOG_FILE_RULE, MAX_FILE_BYTES, MAX_FILES, is_log_file};
 
-use file::RotatedFile;
+use rotating_file::RotatingFile;
 use serde::{Deserialize, Serialize};
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -16,28 +20,28 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// What is logged where `RUST_LOG` does not say otherwise.
+/// Default filter; `RUST_LOG` takes precedence.
 pub const DEFAULT_LOG: &str = "info";
 
-/// How much is logged.
+/// Level of detail of the log. Each level includes the ones before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// What went wrong.
+    /// Failures.
     Error,
-    /// And what may.
+    /// Problems that may lead to failures.
     Warn,
-    /// And what happens.
+    /// Ordinary events.
     #[default]
     Info,
-    /// And how.
+    /// Details of how they come about.
     Debug,
-    /// And every step.
+    /// Every step.
     Trace,
 }
 
 impl LogLevel {
-    /// The word for it.
+    /// Returns the level's name, as in the settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -49,49 +53,51 @@ impl LogLevel {
     }
 }
 
-/// The log of a process that goes on.
+/// Options for the log of a long-running process.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceLog<'a> {
-    /// The program's name, `SYSLOG_IDENTIFIER` in the journal.
+    /// Name of the program, `SYSLOG_IDENTIFIER` in the journal.
     pub program: &'a str,
-    /// What stands as `SITE` in each of its entries; none where they name different ones.
+    /// Value of `SITE` in each journal entry; `None` if the entries themselves name their site.
     pub site: Option<&'a str>,
-    /// How much, where `RUST_LOG` does not say otherwise.
+    /// Level of detail; `RUST_LOG` takes precedence.
     pub level: LogLevel,
-    /// A file that gets all of it too.
+    /// Additional log file.
     pub file: Option<&'a Path>,
 }
 
-/// Logs to stderr, from now on and for the whole process: what `RUST_LOG` asks for, [`DEFAULT_LOG`] without it; with
-/// colors on a terminal unless `NO_COLOR` is set. Only the first call in a process has an effect.
+/// Starts logging to stderr for the whole process, at `RUST_LOG` or else [`DEFAULT_LOG`].
+///
+/// On a terminal the output has colors, unless `NO_COLOR` is set. Only the first call in a process has an effect.
 pub fn start_logging() {
     start_logging_at(LogLevel::default());
 }
 
-/// As [`start_logging`], with a level of the settings where `RUST_LOG` does not say otherwise.
+/// Starts logging like [`start_logging`], at `RUST_LOG` or else the level of the settings.
 pub fn start_logging_at(level: LogLevel) {
     let filter = Filter::at(level);
-    let started = tracing_subscriber::registry().with(filter.filter).with(to_stderr()).try_init();
-    say(started.is_ok(), level, filter.refused.as_deref());
+    let started = tracing_subscriber::registry().with(filter.filter).with(stderr_layer()).try_init();
+    report_start(started.is_ok(), level, filter.error.as_deref());
 }
 
-/// Logs a service, from now on and for the whole process. Only the first call in a process has an effect. What cannot
-/// be logged to is said in what can; it keeps nothing from running.
+/// Starts the log of a service for the whole process. Only the first call in a process has an effect.
+///
+/// A destination that cannot be opened is reported in the others, and the service runs without it.
 pub fn start_service_log(log: &ServiceLog<'_>) {
     let filter = Filter::at(log.level);
-    let (journal, no_journal) = split(journal::layer(log.program, log.site).transpose());
+    let (journal, journal_error) = split(journal::layer(log.program, log.site).transpose());
     let journal = journal.flatten();
-    let (file, no_file) = split(log.file.map(RotatedFile::open).transpose());
+    let (file, file_error) = split(log.file.map(RotatingFile::open).transpose());
     let file =
         file.flatten().map(|file| fmt::layer().with_ansi(false).with_target(false).with_writer(Mutex::new(file)));
-    let text = journal.is_none().then(to_stderr);
+    let text = journal.is_none().then(stderr_layer);
     let started = tracing_subscriber::registry().with(filter.filter).with(journal).with(text).with(file).try_init();
-    say(started.is_ok(), log.level, filter.refused.as_deref());
-    if let Some(error) = no_journal {
-        tracing::warn!(%error, "stderr is the journal, and its socket does not answer: logging as plain text");
+    report_start(started.is_ok(), log.level, filter.error.as_deref());
+    if let Some(error) = journal_error {
+        tracing::warn!(%error, "cannot open the journal's socket; logging to stderr as plain text");
     }
-    if let Some(error) = no_file {
-        tracing::error!(%error, "`log_file` cannot be written to, and is left out: look at its directory and owner");
+    if let Some(error) = file_error {
+        tracing::error!(%error, "`log_file` cannot be written to; logging without it. Check its directory and owner");
     }
 }
 
@@ -102,7 +108,7 @@ fn split<T, E>(result: Result<T, E>) -> (Option<T>, Option<E>) {
     }
 }
 
-fn to_stderr<S>() -> impl tracing_subscriber::Layer<S>
+fn stderr_layer<S>() -> impl tracing_subscriber::Layer<S>
 where
     S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
 {
@@ -111,32 +117,32 @@ where
     fmt::layer().with_writer(std::io::stderr).with_ansi(colors).with_target(false)
 }
 
-fn say(started: bool, level: LogLevel, refused: Option<&str>) {
+fn report_start(started: bool, level: LogLevel, filter_error: Option<&str>) {
     if !started {
-        tracing::debug!("logging was started already; it stays as it is");
+        tracing::debug!("logging was already started; keeping it");
     }
-    if let Some(reason) = refused {
-        tracing::warn!("RUST_LOG is not understood ({reason}); logging at `{}`", level.name());
+    if let Some(reason) = filter_error {
+        tracing::warn!("invalid RUST_LOG ({reason}); logging at `{}`", level.name());
     }
 }
 
-/// The filter, and why the one asked for is not it.
+/// The filter in use, and the error of the requested one if that is invalid.
 struct Filter {
     filter: EnvFilter,
-    refused: Option<String>,
+    error: Option<String>,
 }
 
 impl Filter {
     fn at(level: LogLevel) -> Self {
-        let asked = std::env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
-        Self::of(asked.as_deref(), level.name())
+        let requested = std::env::var_os("RUST_LOG").map(|text| text.to_string_lossy().into_owned());
+        Self::new(requested.as_deref(), level.name())
     }
 
-    fn of(asked: Option<&str>, level: &str) -> Self {
-        match asked.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
-            Some(Ok(filter)) => Self { filter, refused: None },
-            Some(Err(error)) => Self { filter: EnvFilter::new(level), refused: Some(error.to_string()) },
-            None => Self { filter: EnvFilter::new(level), refused: None },
+    fn new(requested: Option<&str>, level: &str) -> Self {
+        match requested.filter(|text| !text.trim().is_empty()).map(EnvFilter::try_new) {
+            Some(Ok(filter)) => Self { filter, error: None },
+            Some(Err(error)) => Self { filter: EnvFilter::new(level), error: Some(error.to_string()) },
+            None => Self { filter: EnvFilter::new(level), error: None },
         }
     }
 }
@@ -145,14 +151,15 @@ impl Filter {
 mod tests {
     use super::*;
 
+    /// Catches a typo in `RUST_LOG` that silences the log.
     #[test]
-    fn a_log_filter_that_is_not_understood_is_said_and_replaced() {
-        assert!(Filter::of(None, DEFAULT_LOG).refused.is_none());
-        assert_eq!(Filter::of(None, "warn").filter.to_string(), "warn");
-        assert!(Filter::of(Some("  "), DEFAULT_LOG).refused.is_none());
-        assert_eq!(Filter::of(Some("debug,herd=trace"), DEFAULT_LOG).filter.to_string(), "herd=trace,debug");
-        let Filter { filter, refused } = Filter::of(Some("herd=loud"), DEFAULT_LOG);
-        assert!(refused.is_some());
+    fn an_invalid_filter_is_reported_and_replaced() {
+        assert!(Filter::new(None, DEFAULT_LOG).error.is_none());
+        assert_eq!(Filter::new(None, "warn").filter.to_string(), "warn");
+        assert!(Filter::new(Some("  "), DEFAULT_LOG).error.is_none());
+        assert_eq!(Filter::new(Some("debug,herd=trace"), DEFAULT_LOG).filter.to_string(), "herd=trace,debug");
+        let Filter { filter, error } = Filter::new(Some("herd=loud"), DEFAULT_LOG);
+        assert!(error.is_some());
         assert_eq!(filter.to_string(), DEFAULT_LOG);
     }
 }

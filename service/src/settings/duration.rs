@@ -1,34 +1,34 @@
-//! Durations as people write them.
+//! Durations in settings.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A number of hours, minutes, seconds or milliseconds: `1h`, `5m`, `10s`, `250ms`. In files it is text.
+/// A whole number of hours, minutes, seconds or milliseconds, written as text: `1h`, `5m`, `10s`, `250ms`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DurationSetting(Duration);
 
-/// The units, the largest first, with their milliseconds.
+/// Units with their length in milliseconds, longest first.
 const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// The text is no duration.
+/// The text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no duration; write a whole number and its unit, like \"250ms\", \"10s\", \"5m\" or \"1h\"")]
-pub struct BadDuration(String);
+#[error("`{0}` is not a duration; write a whole number and a unit, like \"250ms\", \"10s\", \"5m\" or \"1h\"")]
+pub struct DurationError(String);
 
 impl DurationSetting {
-    /// Of so many milliseconds.
+    /// Creates a duration of `ms` milliseconds.
     pub const fn from_ms(ms: u64) -> Self {
         Self(Duration::from_millis(ms))
     }
 
-    /// Of so many seconds.
+    /// Creates a duration of `s` seconds.
     pub const fn from_secs(s: u64) -> Self {
         Self(Duration::from_secs(s))
     }
 
-    /// The duration itself.
+    /// Returns the duration.
     pub const fn get(self) -> Duration {
         self.0
     }
@@ -41,19 +41,19 @@ impl From<DurationSetting> for Duration {
 }
 
 impl FromStr for DurationSetting {
-    type Err = BadDuration;
+    type Err = DurationError;
 
-    fn from_str(text: &str) -> Result<Self, BadDuration> {
-        let bad = || BadDuration(text.chars().take(40).collect());
+    fn from_str(text: &str) -> Result<Self, DurationError> {
+        let error = || DurationError(text.chars().take(40).collect());
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
-        let number: u64 = number.parse().map_err(|_| bad())?;
-        number.checked_mul(*unit_ms).map(Self::from_ms).ok_or_else(bad)
+        let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(error)?;
+        let number: u64 = number.parse().map_err(|_| error())?;
+        number.checked_mul(*unit_ms).map(Self::from_ms).ok_or_else(error)
     }
 }
 
-/// In the largest unit that takes it whole; what is finer than a millisecond is not shown.
+/// Uses the largest unit that divides the duration; omits anything finer than a millisecond.
 impl fmt::Display for DurationSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
@@ -83,16 +83,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Catches a unit that is misread, and a duration that is printed in another unit than people use.
     #[test]
-    fn durations_are_read_and_written_as_people_write_them() {
+    fn a_duration_parses_and_prints_in_its_largest_unit() {
         for (text, ms) in [("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000), ("0s", 0)] {
             assert_eq!(text.parse(), Ok(DurationSetting::from_ms(ms)));
             assert_eq!(DurationSetting::from_ms(ms).to_string(), text);
         }
     }
 
+    /// Catches a typo that becomes some other duration.
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn text_that_is_not_a_duration_is_refused() {
         for text in [
             "",
             "10",
@@ -111,14 +113,16 @@ mod tests {
     }
 
     proptest! {
+        /// Catches a duration that `config` prints and `check` refuses.
         #[test]
-        fn every_duration_reads_back_from_its_text(ms in any::<u64>()) {
+        fn every_duration_parses_back_from_its_text(ms in any::<u64>()) {
             let setting = DurationSetting::from_ms(ms);
             prop_assert_eq!(setting.to_string().parse(), Ok(setting));
         }
 
+        /// Catches a panic on arbitrary input.
         #[test]
-        fn no_text_makes_reading_panic(text in "\\PC{0,40}") {
+        fn no_text_makes_parsing_panic(text in "\\PC{0,40}") {
             let _ = text.parse::<DurationSetting>();
         }
     }

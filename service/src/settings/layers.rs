@@ -1,7 +1,10 @@
-//! Laying one layer over the other.
+//! The layers of settings and their merge.
+//!
+//! The layering is our own, over TOML. The config crate replaces an array by a table when it meets `radio.kind`, and does
+//! not say which layer an unknown key came from.
 
-use super::merged::Merged;
-use super::origin::{Origin, Step, Way};
+use super::merged::MergedSettings;
+use super::origin::{KeyPath, KeyStep, Origin};
 use super::{MAX_FILE_BYTES, SettingsError};
 use std::io::Read;
 use std::path::Path;
@@ -9,43 +12,44 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-/// The layers and what holds for them.
+/// The layers, and the rules for merging them.
 #[derive(Clone, Debug)]
 pub struct Layers<'a> {
-    /// The lowest layer; none where the user has none. A file that is named must be there.
+    /// The lowest layer: a settings file, which must exist.
     pub file: Option<&'a Path>,
-    /// What the names of variables begin with, its underscore included: `HERDLINX_`.
+    /// Prefix of the environment variables, with its underscore: `HERDLINX_`.
     pub env_prefix: &'a str,
-    /// Names that begin so belong to somebody else.
+    /// Longer prefixes, of variables that belong to another program.
     pub ignore_prefixes: &'a [&'a str],
-    /// Keys whose value is an array of tables: a layer that has a table there means the first element.
+    /// Keys of arrays of tables. A variable or flag that has a table there sets the first element.
     pub arrays: &'a [&'a str],
-    /// The highest layer.
+    /// The highest layer: a table of the flags on the command line.
     pub flags: Table,
 }
 
-/// The variables of this process. What is not Unicode has its wrong parts replaced, and is then refused by whatever
-/// setting it is for.
+/// Returns the environment variables of this process.
+///
+/// Invalid Unicode is replaced, so the setting of that variable then refuses the value.
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 impl Layers<'_> {
-    /// Lays the layers over each other.
-    pub fn merge(self, vars: impl Iterator<Item = (String, String)>) -> Result<Merged, SettingsError> {
+    /// Merges the layers; `vars` are the environment variables.
+    pub fn merge(self, vars: impl Iterator<Item = (String, String)>) -> Result<MergedSettings, SettingsError> {
         let mut merged = match self.file {
             Some(path) => read_file(path)?,
-            None => Merged::default(),
+            None => MergedSettings::default(),
         };
-        // In the order of names, so that the same variables always give the same settings.
+        // Sorted by name, so that the same variables always give the same settings.
         let mut vars: Vec<_> = vars.filter(|(name, _)| self.is_ours(name)).collect();
         vars.sort();
         for (name, value) in vars {
-            let way = self.way_of(&name)?;
-            merged.set(&way, Value::String(value), &Origin::Variable(name))?;
+            let path = self.variable_path(&name)?;
+            merged.set(&path, Value::String(value), &Origin::Variable(name))?;
         }
-        self.lay_flags(&mut merged, &mut Vec::new(), &self.flags)?;
+        self.merge_flags(&mut merged, &mut Vec::new(), &self.flags)?;
         Ok(merged)
     }
 
@@ -53,49 +57,49 @@ impl Layers<'_> {
         name.starts_with(self.env_prefix) && !self.ignore_prefixes.iter().any(|prefix| name.starts_with(prefix))
     }
 
-    fn way_of(&self, name: &str) -> Result<Way, SettingsError> {
+    fn variable_path(&self, name: &str) -> Result<KeyPath, SettingsError> {
         let keys = name.strip_prefix(self.env_prefix).unwrap_or_default().to_ascii_lowercase();
-        let mut way = Vec::new();
+        let mut path = Vec::new();
         let mut keys = keys.split("__").peekable();
         while let Some(key) = keys.next() {
             if key.is_empty() {
                 return Err(SettingsError::Variable { name: name.to_owned() });
             }
-            self.step(&mut way, key, keys.peek().is_some());
+            self.push_key(&mut path, key, keys.peek().is_some());
         }
-        Ok(way)
+        Ok(path)
     }
 
-    /// Goes on to `key`, and where it is an array and the way goes on, to its first element.
-    fn step(&self, way: &mut Way, key: &str, goes_on: bool) {
-        let is_array = way.is_empty() && self.arrays.contains(&key);
-        way.push(Step::Key(key.to_owned()));
-        if is_array && goes_on {
-            way.push(Step::Index(0));
+    /// Appends `key` to the path. If the key is an array and more steps follow, appends its first element too.
+    fn push_key(&self, path: &mut KeyPath, key: &str, more_follow: bool) {
+        let is_array = path.is_empty() && self.arrays.contains(&key);
+        path.push(KeyStep::Key(key.to_owned()));
+        if is_array && more_follow {
+            path.push(KeyStep::Index(0));
         }
     }
 
-    fn lay_flags(&self, merged: &mut Merged, way: &mut Way, flags: &Table) -> Result<(), SettingsError> {
+    fn merge_flags(&self, merged: &mut MergedSettings, path: &mut KeyPath, flags: &Table) -> Result<(), SettingsError> {
         for (key, value) in flags {
-            let before = way.len();
-            self.step(way, key, value.is_table());
+            let length = path.len();
+            self.push_key(path, key, value.is_table());
             match value {
-                Value::Table(inner) => self.lay_flags(merged, way, inner)?,
-                single => merged.set(way, single.clone(), &Origin::Flag)?,
+                Value::Table(inner) => self.merge_flags(merged, path, inner)?,
+                single => merged.set(path, single.clone(), &Origin::Flag)?,
             }
-            way.truncate(before);
+            path.truncate(length);
         }
         Ok(())
     }
 }
 
-fn read_file(path: &Path) -> Result<Merged, SettingsError> {
+fn read_file(path: &Path) -> Result<MergedSettings, SettingsError> {
     let failed = |source| SettingsError::File { path: path.into(), source };
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(failed(std::io::Error::other(format!("the file is longer than {MAX_FILE_BYTES} bytes"))));
+        return Err(failed(std::io::Error::other(format!("the file is larger than {MAX_FILE_BYTES} bytes"))));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let syntax = |error: &toml::de::Error| SettingsError::Syntax {
@@ -104,10 +108,10 @@ fn read_file(path: &Path) -> Result<Merged, SettingsError> {
         message: error.message().to_owned(),
     };
     let table = toml::from_str::<Table>(text).map_err(|error| syntax(&error))?;
-    let places = DeTable::parse(text).map_err(|error| syntax(&error))?;
-    let mut merged = Merged { table, ..Merged::default() };
-    let lines = Lines { text, path: Arc::new(path.into()) };
-    lines.note_table(places.get_ref(), &mut Vec::new(), &mut merged);
+    let spanned = DeTable::parse(text).map_err(|error| syntax(&error))?;
+    let mut merged = MergedSettings { table, ..MergedSettings::default() };
+    let lines = LineRecorder { text, path: Arc::new(path.into()) };
+    lines.record_table(spanned.get_ref(), &mut Vec::new(), &mut merged);
     Ok(merged)
 }
 
@@ -115,31 +119,31 @@ fn line_at(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
-/// Notes the line of every key.
-struct Lines<'a> {
+/// Records the line of every key in a file.
+struct LineRecorder<'a> {
     text: &'a str,
     path: Arc<std::path::PathBuf>,
 }
 
-impl Lines<'_> {
-    fn note_table(&self, table: &DeTable<'_>, way: &mut Way, merged: &mut Merged) {
+impl LineRecorder<'_> {
+    fn record_table(&self, table: &DeTable<'_>, path: &mut KeyPath, merged: &mut MergedSettings) {
         for (key, value) in table {
-            way.push(Step::Key(key.get_ref().to_string()));
-            self.note(key.span().start, value, way, merged);
-            way.pop();
+            path.push(KeyStep::Key(key.get_ref().to_string()));
+            self.record(key.span().start, value, path, merged);
+            path.pop();
         }
     }
 
-    fn note(&self, offset: usize, value: &Spanned<DeValue<'_>>, way: &mut Way, merged: &mut Merged) {
+    fn record(&self, offset: usize, value: &Spanned<DeValue<'_>>, path: &mut KeyPath, merged: &mut MergedSettings) {
         let origin = Origin::File { path: Arc::clone(&self.path), line: line_at(self.text, offset) };
-        merged.origins.insert(way.clone(), origin);
+        merged.origins.insert(path.clone(), origin);
         match value.get_ref() {
-            DeValue::Table(table) => self.note_table(table, way, merged),
+            DeValue::Table(table) => self.record_table(table, path, merged),
             DeValue::Array(array) => {
                 for (index, element) in array.iter().enumerate() {
-                    way.push(Step::Index(index));
-                    self.note(element.span().start, element, way, merged);
-                    way.pop();
+                    path.push(KeyStep::Index(index));
+                    self.record(element.span().start, element, path, merged);
+                    path.pop();
                 }
             }
             _ => {}

@@ -1,106 +1,112 @@
-//! The settings of all layers, each with the place it came from, and their way into a type.
+//! The merged settings of all layers with their origins, and their conversion into a type.
 
 use super::SettingsError;
-use super::origin::{Origin, Step, Way, shown};
+use super::origin::{KeyPath, KeyStep, Origin, key_text};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 
-/// All layers laid over each other.
+/// Settings of all layers, merged.
 #[derive(Clone, Debug, Default)]
-pub struct Merged {
+pub struct MergedSettings {
     pub(super) table: Table,
-    pub(super) origins: BTreeMap<Way, Origin>,
+    pub(super) origins: BTreeMap<KeyPath, Origin>,
 }
 
-/// A refusal by the target: where, and its words.
-type Refusal = (Way, String);
+/// A refusal by the target type: the path of the setting, and the reason.
+type Refusal = (KeyPath, String);
 
-impl Merged {
-    /// The settings as they are, values of the environment as text.
+impl MergedSettings {
+    /// Returns the merged settings; values from the environment are text.
     pub fn table(&self) -> &Table {
         &self.table
     }
 
-    /// Where the setting `key` (`listen`, `radio[0].kind`) came from.
+    /// Returns the origin of the setting `key`, for example `listen` or `radio[0].kind`.
     pub fn origin(&self, key: &str) -> &Origin {
-        self.origins.iter().find(|(way, _)| shown(way) == key).map_or(&Origin::Unset, |(_, origin)| origin)
+        self.origins.iter().find(|(path, _)| key_text(path) == key).map_or(&Origin::Unset, |(_, origin)| origin)
     }
 
-    /// The settings as `T`, which should deny unknown fields and know its own defaults.
+    /// Converts the settings into `T`, which should deny unknown fields and have its own defaults.
     pub fn into_settings<T: DeserializeOwned>(mut self) -> Result<T, SettingsError> {
-        let mut texts: BTreeSet<Way> = self.texts_of_environment();
+        let mut texts = self.environment_texts();
         loop {
             let refusal = match read::<T>(&self.table) {
                 Ok(settings) => return Ok(settings),
                 Err(refusal) => refusal,
             };
-            // Each round gives one text up, so the rounds end.
-            let Some(way) = self.read_one_text_anew::<T>(&refusal, &texts) else {
-                return Err(self.refused(&refusal));
+            // Each round uses up one text, so the loop ends.
+            let Some(path) = self.reinterpret_text::<T>(&refusal, &texts) else {
+                return Err(self.error(&refusal));
             };
-            texts.remove(&way);
+            texts.remove(&path);
         }
     }
 
-    /// Sets one value, and makes the tables and the first elements of arrays on its way.
-    pub(super) fn set(&mut self, way: &[Step], value: Value, origin: &Origin) -> Result<(), SettingsError> {
-        if let Err(depth) = put(&mut self.table, way, value) {
-            let other = self.origins.get(&way[..depth]).cloned().unwrap_or(Origin::Unset);
-            return Err(SettingsError::Conflict { key: shown(way), origin: origin.clone(), other });
+    /// Sets one value, and creates the tables and first array elements on its path.
+    pub(super) fn set(&mut self, path: &[KeyStep], value: Value, origin: &Origin) -> Result<(), SettingsError> {
+        if let Err(depth) = put(&mut self.table, path, value) {
+            let other = self.origins.get(&path[..depth]).cloned().unwrap_or(Origin::Unset);
+            return Err(SettingsError::Conflict { key: key_text(path), origin: origin.clone(), other });
         }
-        // What the value replaced, be it a table, is gone with all its places.
-        self.origins.retain(|known, _| !known.starts_with(way));
-        for length in 1..=way.len() {
-            self.origins.entry(way[..length].to_vec()).or_insert_with(|| origin.clone());
+        // The value may replace a whole table, so the origins below it go too.
+        self.origins.retain(|known, _| !known.starts_with(path));
+        for length in 1..=path.len() {
+            self.origins.entry(path[..length].to_vec()).or_insert_with(|| origin.clone());
         }
         Ok(())
     }
 
-    fn texts_of_environment(&self) -> BTreeSet<Way> {
+    fn environment_texts(&self) -> BTreeSet<KeyPath> {
         let variables = self.origins.iter().filter(|(_, origin)| matches!(origin, Origin::Variable(_)));
-        let ways = variables.map(|(way, _)| way.clone());
-        ways.filter(|way| find(&self.table, way).is_some_and(Value::is_str)).collect()
+        let paths = variables.map(|(path, _)| path.clone());
+        paths.filter(|path| find(&self.table, path).is_some_and(Value::is_str)).collect()
     }
 
-    /// Reads the text that was refused (or one beneath what was refused) as a value of TOML, if the target then says
-    /// something else than before.
-    fn read_one_text_anew<T: DeserializeOwned>(&mut self, refusal: &Refusal, texts: &BTreeSet<Way>) -> Option<Way> {
-        let beneath = texts.iter().filter(|way| way.starts_with(&refusal.0));
-        for way in beneath {
-            let Some(value) = find(&self.table, way).and_then(Value::as_str).and_then(toml_value) else { continue };
+    /// Replaces a text at or below the refused path by the TOML value that it spells, if that changes the refusal.
+    /// Returns the path of that text.
+    fn reinterpret_text<T: DeserializeOwned>(
+        &mut self,
+        refusal: &Refusal,
+        texts: &BTreeSet<KeyPath>,
+    ) -> Option<KeyPath> {
+        let candidates = texts.iter().filter(|path| path.starts_with(&refusal.0));
+        for path in candidates {
+            let Some(value) = find(&self.table, path).and_then(Value::as_str).and_then(toml_value) else { continue };
             let mut changed = self.table.clone();
-            if put(&mut changed, way, value).is_err() {
+            if put(&mut changed, path, value).is_err() {
                 continue;
             }
             if read::<T>(&changed).err().as_ref() != Some(refusal) {
                 self.table = changed;
-                return Some(way.clone());
+                return Some(path.clone());
             }
         }
         None
     }
 
-    fn refused(&self, (way, reason): &Refusal) -> SettingsError {
-        let nearest = (1..=way.len()).rev().find_map(|length| self.origins.get(&way[..length]));
-        let key = if way.is_empty() { "the whole".to_owned() } else { shown(way) };
+    fn error(&self, (path, reason): &Refusal) -> SettingsError {
+        let nearest = (1..=path.len()).rev().find_map(|length| self.origins.get(&path[..length]));
+        let key = if path.is_empty() { "(all settings)".to_owned() } else { key_text(path) };
         SettingsError::Refused { key, origin: nearest.cloned().unwrap_or(Origin::Unset), reason: reason.clone() }
     }
 }
 
-/// The place at the end of `way`, made where it is missing; or how many steps can be gone before a single value is in the way.
-fn place<'a>(mut at: &'a mut Value, way: &[Step]) -> Result<&'a mut Value, usize> {
-    for (depth, step) in way.iter().enumerate() {
+/// Returns the value at the end of `path`, created if it is missing.
+///
+/// If a single value stands where a table is needed, the error is the number of steps to it.
+fn entry<'a>(mut at: &'a mut Value, path: &[KeyStep]) -> Result<&'a mut Value, usize> {
+    for (depth, step) in path.iter().enumerate() {
         at = match (step, at) {
-            (Step::Key(key), Value::Table(table)) => {
-                let next = match way.get(depth + 1) {
-                    Some(Step::Index(_)) => Value::Array(Vec::new()),
+            (KeyStep::Key(key), Value::Table(table)) => {
+                let next = match path.get(depth + 1) {
+                    Some(KeyStep::Index(_)) => Value::Array(Vec::new()),
                     _ => Value::Table(Table::new()),
                 };
                 table.entry(key.clone()).or_insert(next)
             }
-            (Step::Index(index), Value::Array(array)) => {
+            (KeyStep::Index(index), Value::Array(array)) => {
                 if array.is_empty() {
                     array.push(Value::Table(Table::new()));
                 }
@@ -112,25 +118,25 @@ fn place<'a>(mut at: &'a mut Value, way: &[Step]) -> Result<&'a mut Value, usize
     Ok(at)
 }
 
-fn find<'a>(table: &'a Table, way: &[Step]) -> Option<&'a Value> {
-    let (Step::Key(first), rest) = way.split_first()? else { return None };
+fn find<'a>(table: &'a Table, path: &[KeyStep]) -> Option<&'a Value> {
+    let (KeyStep::Key(first), rest) = path.split_first()? else { return None };
     rest.iter().try_fold(table.get(first)?, |at, step| match step {
-        Step::Key(key) => at.get(key),
-        Step::Index(index) => at.get(index),
+        KeyStep::Key(key) => at.get(key),
+        KeyStep::Index(index) => at.get(index),
     })
 }
 
-/// Puts the value at the end of `way`; the error is that of [`place`].
-fn put(table: &mut Table, way: &[Step], value: Value) -> Result<(), usize> {
+/// Stores the value at the end of `path`; the error is that of [`entry`].
+fn put(table: &mut Table, path: &[KeyStep], value: Value) -> Result<(), usize> {
     let mut root = Value::Table(std::mem::take(table));
-    let result = place(&mut root, way).map(|at| *at = value);
+    let result = entry(&mut root, path).map(|at| *at = value);
     if let Value::Table(changed) = root {
         *table = changed;
     }
     result
 }
 
-/// What a text is in TOML where it is something else than text.
+/// Returns the TOML value that a text spells, or `None` if it is only text.
 fn toml_value(text: &str) -> Option<Value> {
     if text.contains(['\n', '\r', '"', '\'']) && !text.trim_start().starts_with('[') {
         return None;
@@ -141,17 +147,17 @@ fn toml_value(text: &str) -> Option<Value> {
 
 fn read<T: DeserializeOwned>(table: &Table) -> Result<T, Refusal> {
     serde_path_to_error::deserialize(Value::Table(table.clone())).map_err(|error| {
-        let way = way_of(error.path());
+        let path = key_path(error.path());
         let reason = error.inner().message().trim().to_owned();
-        (way, reason)
+        (path, reason)
     })
 }
 
-fn way_of(path: &Path) -> Way {
+fn key_path(path: &Path) -> KeyPath {
     let step = |segment: &Segment| match segment {
-        Segment::Map { key } => Some(Step::Key(key.clone())),
-        Segment::Seq { index } => Some(Step::Index(*index)),
-        Segment::Enum { variant } => Some(Step::Key(variant.clone())),
+        Segment::Map { key } => Some(KeyStep::Key(key.clone())),
+        Segment::Seq { index } => Some(KeyStep::Index(*index)),
+        Segment::Enum { variant } => Some(KeyStep::Key(variant.clone())),
         Segment::Unknown => None,
     };
     path.iter().map_while(step).collect()

@@ -20,9 +20,9 @@ mod merged;
 mod origin;
 mod shared;
 
-pub use duration::{BadDuration, DurationSetting};
+pub use duration::{DurationError, DurationSetting};
 pub use layers::{Layers, environment};
-pub use merged::Merged;
+pub use merged::MergedSettings;
 pub use origin::Origin;
 pub use shared::{TlsSettings, check_log_file, check_state_dir};
 

@@ -1,24 +1,24 @@
-//! Where a setting came from.
+//! The origin of a setting, and the path of its key.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Where a setting came from, as a person finds it.
+/// Place where a setting was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A line of a file.
     File {
         /// The file.
         path: Arc<PathBuf>,
-        /// Counted from 1.
+        /// Line number, from 1.
         line: usize,
     },
     /// An environment variable.
     Variable(String),
     /// The command line.
     Flag,
-    /// It was not set anywhere.
+    /// The setting was not made anywhere.
     Unset,
 }
 
@@ -33,22 +33,22 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One step of the way to a setting.
+/// One step of a [`KeyPath`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(super) enum KeyStep {
     Key(String),
     Index(usize),
 }
 
-/// The way to a setting from the root.
-pub(super) type Way = Vec<Step>;
+/// Path to a setting from the root.
+pub(super) type KeyPath = Vec<KeyStep>;
 
-/// The way as people write it: `radio[0].kind`.
-pub(super) fn shown(way: &[Step]) -> String {
-    let step = |(depth, step): (usize, &Step)| match step {
-        Step::Key(key) if depth == 0 => key.clone(),
-        Step::Key(key) => format!(".{key}"),
-        Step::Index(index) => format!("[{index}]"),
+/// Returns the path as people write it: `radio[0].kind`.
+pub(super) fn key_text(path: &[KeyStep]) -> String {
+    let step = |(depth, step): (usize, &KeyStep)| match step {
+        KeyStep::Key(key) if depth == 0 => key.clone(),
+        KeyStep::Key(key) => format!(".{key}"),
+        KeyStep::Index(index) => format!("[{index}]"),
     };
-    way.iter().enumerate().map(step).collect()
+    path.iter().enumerate().map(step).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::SettingsError;
 use crate::door::certificate::IdentityFiles;
-use crate::logging::{LOG_FILES, is_log_file};
+use crate::logging::{LOG_FILE_RULE, is_log_file};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub fn check_state_dir(path: &Path) -> Result<(), SettingsError> {
 /// Refuses a `log_file` that cannot be rotated.
 pub fn check_log_file(path: Option<&Path>) -> Result<(), SettingsError> {
     match path.filter(|path| !is_log_file(path)) {
-        Some(path) => Err(SettingsError::value("log_file", path.to_string_lossy(), LOG_FILES)),
+        Some(path) => Err(SettingsError::value("log_file", path.to_string_lossy(), LOG_FILE_RULE)),
         None => Ok(()),
     }
 }

@@ -1,3 +1,5 @@
+//! Claims about the merge of the layers and the errors of wrong settings.
+
 use super::*;
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -57,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-fn merged(file: &str, vars: &[(&str, &str)], flags: &str) -> Result<Merged, SettingsError> {
+fn merged(file: &str, vars: &[(&str, &str)], flags: &str) -> Result<MergedSettings, SettingsError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("barn.toml");
     std::fs::write(&path, file).unwrap();
@@ -79,16 +81,18 @@ fn refusal(file: &str, vars: &[(&str, &str)], flags: &str) -> String {
     settings(file, vars, flags).unwrap_err().to_string()
 }
 
+/// Catches a default that depends on a layer.
 #[test]
-fn without_any_layer_the_defaults_hold() {
+fn without_any_layer_the_defaults_apply() {
     assert_eq!(settings("", &[], "").unwrap(), Barn::default());
-    let nothing =
+    let no_layers =
         Layers { file: None, env_prefix: "HERDLINX_", ignore_prefixes: &[], arrays: &[], flags: Table::new() };
-    assert_eq!(nothing.merge(environment().take(0)).unwrap().into_settings::<Barn>().unwrap(), Barn::default());
+    assert_eq!(no_layers.merge(environment().take(0)).unwrap().into_settings::<Barn>().unwrap(), Barn::default());
 }
 
+/// Catches a wrong order of precedence, and foreign variables that are read as settings.
 #[test]
-fn flags_lie_above_the_environment_and_that_above_the_file() {
+fn flags_override_the_environment_and_it_overrides_the_file() {
     let file = "name = 'file'\n[limits]\nmost = 1\nwindow = '1s'\nstrict = false\n";
     let vars = [("HERDLINX_NAME", "variable"), ("HERDLINX_LIMITS__MOST", "2"), ("PATH", "/bin")];
     let barn = settings(file, &vars, "[limits]\nmost = 3").unwrap();
@@ -96,8 +100,9 @@ fn flags_lie_above_the_environment_and_that_above_the_file() {
     assert_eq!(barn.limits, Limits { most: 3, window: DurationSetting::from_secs(1), strict: false, factor: None });
 }
 
+/// Catches a name of digits that becomes a number, and a number that stays text.
 #[test]
-fn the_text_of_a_variable_becomes_what_its_setting_is() {
+fn the_text_of_a_variable_takes_the_type_of_its_setting() {
     let vars = [
         ("HERDLINX_NAME", "12345"),
         ("HERDLINX_LISTEN", "127.0.0.1:0"),
@@ -113,11 +118,12 @@ fn the_text_of_a_variable_becomes_what_its_setting_is() {
     assert_eq!(barn.limits, Limits { most: 7, window, strict: false, factor: Some(1.5) });
 }
 
+/// Catches a variable that replaces all radios of the file.
 #[test]
-fn a_variable_sets_a_key_of_the_first_radio_and_makes_it_if_there_is_none() {
+fn a_variable_sets_a_key_of_the_first_radio_and_creates_it_if_needed() {
     let vars = [("HERDLINX_RADIO__KIND", "serial"), ("HERDLINX_RADIO__FREQUENCY_HZ", "915000000")];
-    let made = settings("", &vars, "").unwrap().radio;
-    assert_eq!(made, [Radio { name: radio1(), kind: Kind::Serial, frequency_hz: 915_000_000 }]);
+    let created = settings("", &vars, "").unwrap().radio;
+    assert_eq!(created, [Radio { name: radio1(), kind: Kind::Serial, frequency_hz: 915_000_000 }]);
 
     let two = "[[radio]]\nkind = 'simulated'\nname = 'chute'\n[[radio]]\nkind = 'simulated'\nname = 'alley'\n";
     let radios = settings(two, &vars, "[radio]\nfrequency_hz = 5").unwrap().radio;
@@ -125,13 +131,15 @@ fn a_variable_sets_a_key_of_the_first_radio_and_makes_it_if_there_is_none() {
     assert_eq!(radios[1], Radio { name: "alley".into(), kind: Kind::Simulated, frequency_hz: 0 });
 }
 
+/// Catches a barn that refuses to start because of the office's variables.
 #[test]
-fn variables_of_the_other_process_are_not_ours() {
+fn variables_of_the_other_program_are_ignored() {
     assert_eq!(settings("", &[("HERDLINX_MIRROR_FLY", "1"), ("HERDLIN", "x")], "").unwrap(), Barn::default());
 }
 
+/// Catches an error that does not say which line, variable or flag to correct.
 #[test]
-fn an_unknown_setting_is_named_with_the_place_it_came_from() {
+fn the_error_of_an_unknown_setting_names_its_origin() {
     let file = "name = 'a'\n\n[limits]\nmost = 1\nfly = true\n";
     let text = refusal(file, &[], "");
     assert!(text.contains("`limits.fly`") && text.contains("barn.toml, line 5"), "{text}");
@@ -145,8 +153,9 @@ fn an_unknown_setting_is_named_with_the_place_it_came_from() {
     assert!(text.contains("`fly`") && text.contains("line 1"), "{text}");
 }
 
+/// Catches an error that does not say which line or variable to correct.
 #[test]
-fn a_wrong_value_is_named_with_the_place_it_came_from() {
+fn the_error_of_a_wrong_value_names_its_origin() {
     let text = refusal("\n\nlisten = 'nowhere'\n", &[], "");
     assert!(text.contains("`listen`") && text.contains("barn.toml, line 3"), "{text}");
     let text = refusal("[limits]\nmost = 1\n", &[("HERDLINX_LIMITS__MOST", "many")], "");
@@ -159,8 +168,9 @@ fn a_wrong_value_is_named_with_the_place_it_came_from() {
     assert!(text.contains("`radio[0]`") && text.contains("kind") && text.contains("line 1"), "{text}");
 }
 
+/// Catches a broken or missing file that is treated as empty.
 #[test]
-fn a_file_that_is_no_toml_is_refused_with_its_line_and_a_missing_one_with_its_path() {
+fn invalid_toml_is_refused_with_its_line_and_a_missing_file_with_its_path() {
     let text = refusal("name = 'a'\nlisten = \n", &[], "");
     assert!(text.contains("barn.toml, line 2"), "{text}");
     let text = refusal("name = 'a'\nname = 'b'\n", &[], "");
@@ -176,8 +186,9 @@ fn a_file_that_is_no_toml_is_refused_with_its_line_and_a_missing_one_with_its_pa
     assert!(text.contains("/nowhere/barn.toml"), "{text}");
 }
 
+/// Catches a mistyped variable that is silently ignored.
 #[test]
-fn a_variable_that_names_nothing_or_reaches_into_a_single_value_is_refused() {
+fn a_variable_without_a_key_or_inside_a_single_value_is_refused() {
     for name in ["HERDLINX_", "HERDLINX___MOST", "HERDLINX_LIMITS__", "HERDLINX_LIMITS____MOST"] {
         assert!(refusal("", &[(name, "1")], "").contains(name), "{name}");
     }
@@ -185,8 +196,9 @@ fn a_variable_that_names_nothing_or_reaches_into_a_single_value_is_refused() {
     assert!(text.contains("`name.first`") && text.contains("barn.toml, line 1"), "{text}");
 }
 
+/// Catches a `config` that shows the wrong origin of a setting.
 #[test]
-fn every_setting_tells_where_it_came_from() {
+fn every_setting_has_its_origin() {
     let merged = merged("name = 'a'\n", &[("HERDLINX_RADIO__KIND", "serial")], "tags = []").unwrap();
     assert!(merged.origin("name").to_string().ends_with("barn.toml, line 1"));
     assert_eq!(merged.origin("radio[0].kind"), &Origin::Variable("HERDLINX_RADIO__KIND".into()));
@@ -197,8 +209,10 @@ fn every_setting_tells_where_it_came_from() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// Catches a panic on arbitrary files and variables.
     #[test]
-    fn no_text_in_file_or_variable_makes_reading_panic(
+    fn no_text_in_a_file_or_variable_makes_the_merge_panic(
         file in prop_oneof!["\\PC{0,60}", "(name|listen|limits|radio|\\[|\\]|=|'|1|\\.|\n| ){0,40}"],
         name in prop_oneof!["[A-Z_]{0,20}", "(RADIO|LIMITS|NAME|MOST|KIND|__){0,5}"],
         value in "\\PC{0,20}|\\[*[0-9a-z\", ]*\\]*|(\n|=|value|[0-9]){0,10}",
@@ -207,8 +221,9 @@ proptest! {
         let _ = settings("", &[(&format!("HERDLINX_{name}"), &value), ("HERDLINX_LIMITS__MOST", &value)], "");
     }
 
+    /// Catches a text setting whose value is reinterpreted as TOML.
     #[test]
-    fn any_text_stays_what_it_is_where_a_text_is_asked_for(value in "\\PC{0,40}|[0-9]{1,5}|true|\\[1\\]") {
+    fn any_text_is_unchanged_in_a_text_setting(value in "\\PC{0,40}|[0-9]{1,5}|true|\\[1\\]") {
         prop_assert_eq!(settings("", &[("HERDLINX_NAME", &value)], "").unwrap().name, value);
     }
 }

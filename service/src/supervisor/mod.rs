@@ -1,52 +1,55 @@
-//! What a process tells its supervisor, systemd: that it is ready, how it is, that it lives, that it stops.
+//! Reports to the supervisor, systemd: readiness, status, signs of life, and the shutdown.
 //!
-//! Telling never waits for long and never fails the teller: a supervisor that does not listen is no reason to stop recording.
-//! Where there is none, nothing is told, and the program is an ordinary one of the foreground.
+//! - A report waits for at most 1 s and never fails its caller. A supervisor that hangs must not stop a barn. Without a
+//!   supervisor nothing is reported, and the process is an ordinary foreground program.
+//! - The watchdog is fed only after a [`Probe`] has passed through the loop of each radio, and through the writer's queue
+//!   and back. A thread that merely reports that it is alive would do so while nothing is recorded.
+//! - Probes have places of their own in the queues and are answered in turn. A probe that needed a place of a payload
+//!   would take a flood for a stuck writer. One that overtook payloads would not notice a stuck writer.
 
 mod notifier;
 mod opening;
 mod probe;
-mod watchdog;
-
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
-pub use opening::{STEP_WITHIN, tell_opening};
-pub use probe::{Answerer, Asker, probe};
-pub use watchdog::{Watchdog, attend, feed, report};
+pub use opening::{OPENING_STEP_TIMEOUT, opening_reporter};
+pub use probe::{Probe, ProbeTarget, probe};
+pub use watchdog::{Watchdog, feed_watchdog, report_status, report_until_shutdown};
 
 use notifier::Notifier;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is told.
+/// A report to the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// The process does what it is there for, and is so.
+pub enum Notification {
+    /// The process is ready and serving.
     Ready {
-        /// How it is.
+        /// First status line.
         status: String,
     },
-    /// How it is, in a line for people.
+    /// Status line for people.
     Status(String),
-    /// Its parts answer: the watchdog begins anew.
+    /// All parts respond, so the watchdog's period starts again.
     Alive,
-    /// The start is under way and takes at least so much longer.
+    /// The start is under way and needs more time.
     Starting {
-        /// From now on.
+        /// Additional time, from now on.
         at_least: Duration,
-        /// How far it is.
+        /// Progress of the start.
         status: String,
     },
-    /// It was told to stop, or ends.
+    /// The process is shutting down.
     Stopping,
 }
 
-type Tell = dyn Fn(Word) + Send + Sync;
+type Notify = dyn Fn(Notification) + Send + Sync;
 
-/// A handle on the supervisor; clones are the same one.
+/// Handle on the supervisor, if there is one; clones share it.
 #[derive(Clone)]
-pub struct Supervisor(Option<Arc<Tell>>);
+pub struct Supervisor(Option<Arc<Notify>>);
 
 impl std::fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,37 +58,40 @@ impl std::fmt::Debug for Supervisor {
 }
 
 impl Supervisor {
-    /// The one that `NOTIFY_SOCKET` names; none where it names none.
-    pub fn of_process() -> Self {
+    /// Returns the supervisor that `NOTIFY_SOCKET` names, or none if it is not set or not usable.
+    pub fn from_env() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Self::none() };
         match Notifier::to(&name) {
-            Ok(notifier) => Self::telling(move |word| notifier.send(&word)),
+            Ok(notifier) => Self::from_fn(move |notification| notifier.send(&notification)),
             Err(error) => {
-                tracing::error!(%error, "NOTIFY_SOCKET is no socket that can be written to: nobody learns of the start");
+                tracing::error!(
+                    %error,
+                    "cannot write to NOTIFY_SOCKET; systemd will not see that the service is ready"
+                );
                 Self::none()
             }
         }
     }
 
-    /// Nobody.
+    /// Creates a handle without a supervisor.
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// Whoever a simulated world puts in its place.
-    pub fn telling(tell: impl Fn(Word) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(tell)))
+    /// Creates a supervisor that passes each notification to `notify`, for simulated worlds and tests.
+    pub fn from_fn(notify: impl Fn(Notification) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(notify)))
     }
 
-    /// Whether there is one.
-    pub fn is_there(&self) -> bool {
+    /// Returns true if there is a supervisor.
+    pub fn is_present(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Tells it.
-    pub fn tell(&self, word: Word) {
-        if let Some(tell) = &self.0 {
-            tell(word);
+    /// Sends a notification, if there is a supervisor.
+    pub fn notify(&self, notification: Notification) {
+        if let Some(notify) = &self.0 {
+            notify(notification);
         }
     }
 }

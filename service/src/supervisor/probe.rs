@@ -1,47 +1,50 @@
-//! A question to a part of the process that only the part itself answers, where it waits for its next work: an answer
-//! shows that its loop goes round.
+//! A question to a part of the process that only the part itself can answer, in the place where it waits for work.
+//!
+//! The answer shows that the part's loop is running. A thread that merely reports that it is alive would do so while
+//! nothing is recorded.
 
 use std::convert::Infallible;
 use tokio::sync::watch;
 
-/// A way to ask, and the part's own end.
-pub fn probe() -> (Asker, Answerer) {
-    let (asked, to_answer) = watch::channel(0);
+/// Creates a probe and the target that the part holds.
+pub fn probe() -> (Probe, ProbeTarget) {
+    let (questions, questioned) = watch::channel(0);
     let (answers, answered) = watch::channel(0);
-    (Asker { asked, answered }, Answerer { asked: to_answer, answers })
+    (Probe { questions, answered }, ProbeTarget { questioned, answers })
 }
 
-/// Asks one part. However often it asks, one number waits.
+/// Asks one part. However often it asks, a single number is pending.
 #[derive(Debug)]
-pub struct Asker {
-    asked: watch::Sender<u64>,
+pub struct Probe {
+    questions: watch::Sender<u64>,
     answered: watch::Receiver<u64>,
 }
 
-impl Asker {
-    /// Returns when the part has answered a question that was put after this call. A part that is gone has answered:
-    /// its end is told elsewhere, and no sign of a part that hangs. Cancel-safe.
+impl Probe {
+    /// Returns when the part has answered a question from after this call. Cancel-safe.
+    ///
+    /// A part that has ended counts as an answer. Its end is reported elsewhere, and it does not hang.
     pub async fn ask(&self) {
         let mut number = 0;
-        self.asked.send_modify(|asked| {
-            *asked += 1;
-            number = *asked;
+        self.questions.send_modify(|questions| {
+            *questions += 1;
+            number = *questions;
         });
-        let answer = self.answered.clone().wait_for(|answered| *answered >= number).await.is_ok();
-        tracing::trace!(number, answer, "a part was asked whether it lives");
+        let answered = self.answered.clone().wait_for(|answered| *answered >= number).await.is_ok();
+        tracing::trace!(number, answered, "probe finished");
     }
 }
 
-/// The end of the part that is asked.
+/// The probed part's side, which answers.
 #[derive(Debug)]
-pub struct Answerer {
-    asked: watch::Receiver<u64>,
+pub struct ProbeTarget {
+    questioned: watch::Receiver<u64>,
     answers: watch::Sender<u64>,
 }
 
-impl Answerer {
-    /// Waits for `work`, and answers meanwhile: what a part waits with wherever it may wait for long.
-    pub async fn while_waiting<T>(&mut self, work: impl Future<Output = T>) -> T {
+impl ProbeTarget {
+    /// Waits for `work` and answers probes meanwhile. A part uses this wherever it may wait for long.
+    pub async fn answer_while<T>(&mut self, work: impl Future<Output = T>) -> T {
         tokio::select! {
             biased;
             never = self.answer() => match never {},
@@ -50,11 +53,11 @@ impl Answerer {
     }
 
     async fn answer(&mut self) -> Infallible {
-        while self.asked.changed().await.is_ok() {
-            let asked = *self.asked.borrow_and_update();
-            self.answers.send_replace(asked);
+        while self.questioned.changed().await.is_ok() {
+            let number = *self.questioned.borrow_and_update();
+            self.answers.send_replace(number);
         }
-        // Whoever asked is gone.
+        // The probe is gone.
         std::future::pending().await
     }
 }

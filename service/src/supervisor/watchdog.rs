@@ -1,98 +1,99 @@
-//! While the process runs: feeding the supervisor's watchdog, and refreshing the status.
+//! Reports of a running process: signs of life for the supervisor's watchdog, and the status.
 
-use super::{Supervisor, Word};
+use super::{Notification, Supervisor};
 use crate::lifecycle::Shutdown;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-/// So often the status is looked at; it is told where it is another one.
-const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// Interval at which the status is checked; it is sent if it has changed.
+const STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long the supervisor waits for a sign of life before it ends the process.
+/// The supervisor's watchdog, which ends a process that gives no sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watchdog {
-    /// Longer silence than this ends the process.
+    /// Silence after which the supervisor ends the process.
     pub period: Duration,
 }
 
 impl Watchdog {
-    /// The one that was set for this process (`WATCHDOG_USEC`, `WATCHDOG_PID`), if there is one.
-    pub fn of_process() -> Option<Self> {
+    /// Returns the watchdog that is set for this process (`WATCHDOG_USEC`, `WATCHDOG_PID`), or `None`.
+    pub fn from_env() -> Option<Self> {
         sd_notify::watchdog_enabled().filter(|period| !period.is_zero()).map(|period| Self { period })
     }
 
-    /// A probe begins so long after the one before it, if that is answered.
-    pub fn every(self) -> Duration {
+    /// Returns the time from the start of one probe to the start of the next, if the first one is answered by then.
+    pub fn probe_interval(self) -> Duration {
         self.period / 3
     }
 
-    /// So long it may take: with [`every`](Self::every) before it, this is the period.
-    pub fn within(self) -> Duration {
-        self.period.saturating_sub(self.every())
+    /// Returns the time that a probe may take. Together with one [`probe_interval`](Self::probe_interval) it is the period.
+    pub fn probe_timeout(self) -> Duration {
+        self.period.saturating_sub(self.probe_interval())
     }
 }
 
-/// Tells the supervisor that the process serves; from then on how it is, and that it lives; and at last that it stops,
-/// which ends this. `status` and `silent` are those of [`report`] and [`feed`].
-pub async fn attend<F: Future<Output = Vec<String>>>(
+/// Reports to the supervisor until `shutdown`: first that the process is ready, then its status and signs of life, and
+/// at last that it is stopping.
+///
+/// `status` and `unresponsive` are those of [`report_status`] and [`feed_watchdog`].
+pub async fn report_until_shutdown<F: Future<Output = Vec<String>>>(
     supervisor: Supervisor,
     watchdog: Option<Watchdog>,
     status: impl Fn() -> String,
-    silent: impl Fn(Duration) -> F,
-    stopping: Shutdown,
+    unresponsive: impl Fn(Duration) -> F,
+    shutdown: Shutdown,
 ) {
-    if !supervisor.is_there() {
-        return stopping.requested().await;
+    if !supervisor.is_present() {
+        return shutdown.requested().await;
     }
-    let now = status();
-    supervisor.tell(Word::Ready { status: now.clone() });
+    let first_status = status();
+    supervisor.notify(Notification::Ready { status: first_status.clone() });
     let feeding = async {
         match watchdog {
-            Some(watchdog) => feed(supervisor.clone(), watchdog, silent).await,
+            Some(watchdog) => feed_watchdog(supervisor.clone(), watchdog, unresponsive).await,
             None => std::future::pending().await,
         }
     };
     tokio::select! {
         biased;
-        () = stopping.requested() => supervisor.tell(Word::Stopping),
+        () = shutdown.requested() => supervisor.notify(Notification::Stopping),
         never = feeding => match never {},
-        never = report(supervisor.clone(), now, status) => match never {},
+        never = report_status(supervisor.clone(), first_status, status) => match never {},
     }
 }
 
-/// Probes the process every third of the period, and tells the supervisor that it lives each time that all parts have
-/// answered. `silent` asks them all and gives the names of those that have not answered within the time it is given.
-pub async fn feed<F: Future<Output = Vec<String>>>(
+/// Probes the process every third of the period, and gives a sign of life each time that all parts have answered.
+///
+/// `unresponsive` probes all parts and returns the names of those that have not answered within the given time.
+pub async fn feed_watchdog<F: Future<Output = Vec<String>>>(
     supervisor: Supervisor,
     watchdog: Watchdog,
-    silent: impl Fn(Duration) -> F,
+    unresponsive: impl Fn(Duration) -> F,
 ) -> Infallible {
     loop {
-        let began = Instant::now();
-        let silent = silent(watchdog.within()).await;
-        if silent.is_empty() {
-            supervisor.tell(Word::Alive);
+        let start = Instant::now();
+        let parts = unresponsive(watchdog.probe_timeout()).await;
+        if parts.is_empty() {
+            supervisor.notify(Notification::Alive);
         } else {
-            tracing::error!(
-                silent = silent.join(", "),
-                "a part of the program does not answer: the supervisor ends it, and starts it again"
-            );
+            let silent = parts.join(", ");
+            tracing::error!(silent, "part of the process does not respond; the supervisor will restart the process");
         }
-        sleep_until(began + watchdog.every()).await;
+        sleep_until(start + watchdog.probe_interval()).await;
     }
 }
 
-/// Tells how the process is, whenever it is another thing than was told last; `told` is that of the beginning.
-pub async fn report(supervisor: Supervisor, mut told: String, status: impl Fn() -> String) -> Infallible {
-    let mut ticks = interval(STATUS_EVERY);
+/// Sends the status whenever it has changed; `sent` is the status that was sent last.
+pub async fn report_status(supervisor: Supervisor, mut sent: String, status: impl Fn() -> String) -> Infallible {
+    let mut ticks = interval(STATUS_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let now = status();
-        if now != told {
-            supervisor.tell(Word::Status(now.clone()));
-            told = now;
+        let current = status();
+        if current != sent {
+            supervisor.notify(Notification::Status(current.clone()));
+            sent = current;
         }
     }
 }
