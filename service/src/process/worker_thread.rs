@@ -28,6 +28,10 @@ impl<T: Send + 'static> WorkerThread<T> {
 
     /// Waits for the result; `None` if the thread panicked. Cancel-safe. Further calls return `None`.
     pub async fn join(&mut self) -> Option<T> {
+        // A receiver that has delivered its value panics if it is polled again.
+        if self.result.is_terminated() {
+            return None;
+        }
         (&mut self.result).await.ok()
     }
 }
