@@ -1,11 +1,12 @@
-//! The case table of the field's documents through real processes: sent over HTTP and over the air, and looked up at
-//! the office, in its pages and in its log.
+//! The case table of the field's documents, run through real processes.
 //!
-//! Would catch: a case that the store gets right and a door, the wire, the follower or a page gets wrong.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! The payloads are sent over HTTP and over the air, and then looked up in the office's pages and log.
+//!
+//! Catches: a case that the store gets right, and a door, the wire, the follower or a page gets wrong.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
+mod case_pages;
 mod case_table;
-mod replica_rows;
 mod yard;
 
 use case_table::{Case, Outcome, ROW_3, cases};
@@ -13,20 +14,20 @@ use demo::processes::BarnSettings;
 use radio::simulated::{Script, ScriptLine};
 use serde_json::json;
 use std::path::Path;
-use yard::log::{KeptLog, reason_of};
+use yard::log::{OfficeLog, reason_of};
 use yard::pages::{Animals, json};
 use yard::{Yard, own_programs, until};
 
-/// A barn whose only radio plays this script.
-fn on_the_air(directory: &Path, lines: Vec<ScriptLine>) -> BarnSettings {
+/// Returns settings of a barn whose only radio plays this script.
+fn radio_script(directory: &Path, lines: Vec<ScriptLine>) -> BarnSettings {
     let script = directory.join("script");
     std::fs::write(&script, Script::new(lines).unwrap().to_string()).unwrap();
     let radios = format!("[[radio]]\nkind = 'simulated'\nsimulated = {{ script = '{}' }}\n", script.display());
     BarnSettings { radios, ..BarnSettings::default() }
 }
 
-/// The office's log holds what was kept, in order, byte for byte as it was sent, and nothing else.
-fn log_holds(log: &KeptLog, cases: &[Case]) {
+/// Checks that the office's log holds the recorded payloads in order, byte for byte as sent, and nothing else.
+fn assert_log_holds(log: &OfficeLog, cases: &[Case]) {
     let kept: Vec<_> = log.received().map(|(_, received)| (received.raw.as_slice(), reason_of(received))).collect();
     let expected: Vec<_> = cases
         .iter()
@@ -43,7 +44,7 @@ fn log_holds(log: &KeptLog, cases: &[Case]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_sent_over_http_is_at_the_office_as_the_table_says() {
+async fn every_row_sent_over_http_appears_at_the_office_as_the_table_says() {
     let yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     let cases = cases();
     for Case { row, payload, outcome } in &cases {
@@ -56,34 +57,34 @@ async fn every_row_sent_over_http_is_at_the_office_as_the_table_says() {
         let found = (status, answer["status"].clone(), answer["reason"].clone());
         assert_eq!(found, expected, "row {row}, {payload}: {answer}");
     }
-    let log = yard.copied().await;
-    log_holds(&log, &cases);
-    replica_rows::hold(&yard.pages, &log).await;
+    let log = yard.wait_until_equal().await;
+    assert_log_holds(&log, &cases);
+    case_pages::assert_rows(&yard.pages, &log).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_row_heard_over_the_air_is_at_the_office_as_the_table_says() {
+async fn every_row_sent_over_the_air_appears_at_the_office_as_the_table_says() {
     let cases = cases();
     let lines = cases.iter().map(|case| ScriptLine::new(0, case.payload.as_bytes())).collect();
-    let yard = Yard::open(&own_programs(), |directory| on_the_air(directory, lines)).await;
-    script_ended(&yard).await;
-    let log = yard.copied().await;
-    log_holds(&log, &cases);
+    let yard = Yard::open(&own_programs(), |directory| radio_script(directory, lines)).await;
+    wait_for_script_end(&yard).await;
+    let log = yard.wait_until_equal().await;
+    assert_log_holds(&log, &cases);
     assert!(log.received().all(|(_, received)| received.origin.channel == "radio1"));
-    replica_rows::hold(&yard.pages, &log).await;
+    case_pages::assert_rows(&yard.pages, &log).await;
 
     let duplicates = cases.iter().filter(|case| case.outcome == Outcome::Duplicate).count();
     assert_eq!(yard.barn.status().unwrap().duplicates["radio1"].count, duplicates as u64);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_3_after_the_window_the_text_is_another_sighting_of_the_same_animal() {
-    // Over the air as well: the second comes so late that a busy machine still has heard the first before.
+async fn row_3_repeated_after_the_window_is_another_sighting_of_the_same_animal() {
+    // Also over the air. The third payload comes late enough for a busy machine to have received the first two before.
     let aired = "hxb:AIRED:LF3:UHF3";
     let lines = vec![ScriptLine::new(0, aired), ScriptLine::new(0, aired), ScriptLine::new(4_000, aired)];
     let yard = Yard::open(&own_programs(), |directory| BarnSettings {
         more: "repeat_window = '1s'".to_owned(),
-        ..on_the_air(directory, lines)
+        ..radio_script(directory, lines)
     })
     .await;
     assert_eq!(yard.deliver(ROW_3).await.0, 201);
@@ -93,9 +94,9 @@ async fn row_3_after_the_window_the_text_is_another_sighting_of_the_same_animal(
         (status == 201).then_some(answer["payload_id"].clone())
     })
     .await;
-    script_ended(&yard).await;
+    wait_for_script_end(&yard).await;
 
-    let counts = yard.copied().await.counted();
+    let counts = yard.wait_until_equal().await.text_counts();
     assert_eq!((counts[ROW_3], counts[aired]), (2, 2));
     let animals = Animals::fetch(&yard.pages).await;
     assert_eq!(animals.count(), 2);
@@ -107,7 +108,7 @@ async fn row_3_after_the_window_the_text_is_another_sighting_of_the_same_animal(
     }
 }
 
-async fn script_ended(yard: &Yard) {
+async fn wait_for_script_end(yard: &Yard) {
     until("the script to end", async || {
         let status = yard.barn.status().unwrap();
         (status.radios[0].state == "ended").then_some(())

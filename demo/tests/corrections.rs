@@ -1,8 +1,8 @@
-//! Every correction, made at the barn and seen at the office.
+//! Every kind of correction, applied at the barn and read at the office.
 //!
-//! What would otherwise go unseen: a correction that changes the barn and not its copy, that is made twice when its
-//! answer was lost, or that nobody can find again with who made it and why; and one that is refused and still written.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! Catches: a correction that changes the barn but not its copy, that is applied twice because its answer was lost, or
+//! that is shown without its author and reason; and a correction that is refused but still written.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
 
@@ -13,13 +13,13 @@ use yard::{Yard, own_programs, pages};
 const AUTHOR: &str = "J. Doe";
 const CORRECTIONS: &str = "/api/corrections";
 
-/// A yard with animals to correct, and a key to do it with.
-struct Corrected {
+/// A yard, with a client that may correct its records.
+struct CorrectionYard {
     yard: Yard,
     operator: Client,
 }
 
-impl Corrected {
+impl CorrectionYard {
     async fn open() -> Self {
         let radios = "[[radio]]\nkind = 'none'\n".to_owned();
         let yard = Yard::open(&own_programs(), |_| BarnSettings { radios, ..BarnSettings::default() }).await;
@@ -27,8 +27,8 @@ impl Corrected {
         Self { yard, operator }
     }
 
-    /// Delivers a payload, whatever becomes of it; gives its number.
-    async fn hears(&self, payload: &str) -> u64 {
+    /// Delivers a payload, accepted or not, and returns its sequence.
+    async fn record(&self, payload: &str) -> u64 {
         self.yard.deliver(payload).await.1["payload_id"].as_u64().unwrap()
     }
 
@@ -39,9 +39,9 @@ impl Corrected {
         (answer.status, answer.json().unwrap())
     }
 
-    /// Makes a correction twice under one key, which makes one change, and waits until the office stands where the
-    /// barn does, with both digests equal.
-    async fn corrects(&self, correction: Value) -> u64 {
+    /// Sends a correction twice under one idempotency key, which must make one change. Waits until the office equals
+    /// the barn, and returns the sequence of the change.
+    async fn correct(&self, correction: Value) -> u64 {
         let key = correction.to_string().chars().take(64).collect::<String>();
         let (status, made) = self.send(&key, &correction).await;
         assert_eq!((status, &made["status"]), (201, &json!("corrected")), "{correction}: {made}");
@@ -50,7 +50,7 @@ impl Corrected {
         assert_eq!(made["sequence"], again["sequence"]);
         let sequence = made["sequence"].as_u64().unwrap();
         assert_eq!(self.yard.barn.status().unwrap().sequence.0, sequence, "one change");
-        self.yard.copied().await;
+        self.yard.wait_until_equal().await;
         sequence
     }
 
@@ -58,8 +58,8 @@ impl Corrected {
         pages::json(&self.yard.pages, path).await.unwrap()
     }
 
-    /// What the office tells of a correction in the history of an animal.
-    async fn told(&self, animal: u64, sequence: u64) -> Value {
+    /// Returns the office's entry for a change in the history of an animal.
+    async fn history_entry(&self, animal: u64, sequence: u64) -> Value {
         let mut page = self.office(&format!("/animals/{animal}")).await;
         let history = page["history"].as_array_mut().unwrap();
         let entry = history.iter_mut().find(|entry| entry["sequence"] == sequence);
@@ -72,13 +72,13 @@ fn reason(correction: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_correction_of_an_animal_is_seen_at_the_office_with_author_and_reason() {
-    let yard = Corrected::open().await;
-    let one = yard.hears("event:hxbpai000001|lid:1|lf:A|epc:U1|weight:245.5").await;
-    let two = yard.hears("event:hxbpai000002|lid:2|lf:B").await;
-    let three = yard.hears("hxb:L1:C:U3").await;
-    let wrong = yard.hears("event:hxbchi000001|lid:1|weight:999").await;
-    let reused = yard.hears("event:hxbchi000001|lid:1|weight:251").await;
+async fn every_correction_of_an_animal_reaches_the_office_with_author_and_reason() {
+    let yard = CorrectionYard::open().await;
+    let one = yard.record("event:hxbpai000001|lid:1|lf:A|epc:U1|weight:245.5").await;
+    let two = yard.record("event:hxbpai000002|lid:2|lf:B").await;
+    let three = yard.record("hxb:L1:C:U3").await;
+    let wrong = yard.record("event:hxbchi000001|lid:1|weight:999").await;
+    let reused = yard.record("event:hxbchi000001|lid:1|weight:251").await;
     for (animal, correction, seen) in [
         (one, json!({"kind": "void", "payload": wrong}), ("/weight_kg", json!("245.5"))),
         (one, json!({"kind": "accept_rejected", "payload": reused}), ("/weight_kg", json!("251"))),
@@ -93,45 +93,45 @@ async fn every_correction_of_an_animal_is_seen_at_the_office_with_author_and_rea
         (one, json!({"kind": "merge", "animal": one, "absorbed": two}), ("/lids/1/lid", json!("2"))),
         (three, json!({"kind": "died", "animal": three}), ("/status", json!("dead"))),
     ] {
-        let sequence = yard.corrects(correction.clone()).await;
+        let sequence = yard.correct(correction.clone()).await;
         let animal_page = yard.office(&format!("/animals/{animal}")).await;
         assert_eq!(animal_page.pointer(seen.0), Some(&seen.1), "{correction}");
-        let told = yard.told(animal, sequence).await;
-        let who = if told["correction"]["author"].is_string() { &told["correction"] } else { &told };
-        assert_eq!((&who["author"], &who["reason"]), (&json!(AUTHOR), &json!(reason(&correction))), "{told}");
+        let entry = yard.history_entry(animal, sequence).await;
+        let signed = if entry["correction"]["author"].is_string() { &entry["correction"] } else { &entry };
+        assert_eq!((&signed["author"], &signed["reason"]), (&json!(AUTHOR), &json!(reason(&correction))), "{entry}");
         let html = pages::html(&yard.yard.pages, &format!("/payloads/{sequence}")).await.unwrap();
         assert!(html.contains(AUTHOR) && html.contains(&reason(&correction)), "{html}");
     }
-    // Whoever asks for the absorbed one finds the other, and what was voided is history.
+    // A request for the absorbed animal returns the other one, and the voided payload stays in the history.
     assert_eq!(yard.office(&format!("/animals/{two}")).await["id"], one);
-    assert!(yard.told(one, wrong).await["voided_by"].is_u64());
+    assert!(yard.history_entry(one, wrong).await["voided_by"].is_u64());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn batches_and_reader_eras_are_corrected_at_both_ends() {
-    let yard = Corrected::open().await;
-    let batch = yard.hears("hxb:L1:A:U1").await;
-    yard.hears("event:hxbchi000001|lid:1|weight:1").await;
-    yard.corrects(json!({"kind": "edit_batch", "batch": batch, "notes": "sorted twice"})).await;
-    let closed = yard.corrects(json!({"kind": "close_batch", "batch": batch})).await;
+async fn corrections_of_batches_and_reader_eras_apply_at_barn_and_office() {
+    let yard = CorrectionYard::open().await;
+    let batch = yard.record("hxb:L1:A:U1").await;
+    yard.record("event:hxbchi000001|lid:1|weight:1").await;
+    yard.correct(json!({"kind": "edit_batch", "batch": batch, "notes": "sorted twice"})).await;
+    let closed = yard.correct(json!({"kind": "close_batch", "batch": batch})).await;
     let page = yard.office(&format!("/batches/by-id/{batch}")).await;
     assert_eq!((&page["notes"], &page["open"]), (&json!("sorted twice"), &json!(false)));
     assert_eq!(page["closed_by"], closed);
     for weight in 2..7 {
-        yard.hears(&format!("event:hxbchi000001|lid:1|weight:{weight}")).await;
+        yard.record(&format!("event:hxbchi000001|lid:1|weight:{weight}")).await;
     }
-    let era = yard.corrects(json!({"kind": "new_reader_era", "reader_group": "main"})).await;
+    let era = yard.correct(json!({"kind": "new_reader_era", "reader_group": "main"})).await;
     assert_eq!(yard.office(&format!("/payloads/{era}")).await["reader_era"], 2);
     let (status, _) = yard.yard.deliver("event:hxbchi000001|lid:1|weight:9").await;
     assert_eq!(status, 201, "every event id is free in a new era");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_makes_no_change_at_either_end() {
-    let yard = Corrected::open().await;
-    let one = yard.hears("hxb:L1:A:U1").await;
-    let exported = yard.hears("hxe:OUT:B:U2").await;
-    let before = yard.yard.copied().await;
+async fn a_refused_correction_changes_neither_barn_nor_office() {
+    let yard = CorrectionYard::open().await;
+    let one = yard.record("hxb:L1:A:U1").await;
+    let exported = yard.record("hxe:OUT:B:U2").await;
+    let before = yard.yard.wait_until_equal().await;
     for (correction, status, code) in [
         (json!({"kind": "died", "animal": 99}), 404, "unknown_animal"),
         (json!({"kind": "merge", "animal": one, "absorbed": one}), 409, "merge_with_itself"),
@@ -143,14 +143,15 @@ async fn what_is_refused_makes_no_change_at_either_end() {
     }
     let nobody = json!({"author": AUTHOR, "idempotency_key": "k", "correction": {"kind": "died", "animal": one}});
     assert_eq!(yard.operator.post_json(CORRECTIONS, &nobody).await.unwrap().status, 400, "no reason");
-    assert_eq!(yard.yard.copied().await.end, before.end);
+    assert_eq!(yard.yard.wait_until_equal().await.end, before.end);
 }
 
-/// Catches an office that keeps an order, that answers for a barn that is away, or whose barn makes it twice.
+/// Catches an office that keeps a correction for later, an office that confirms it while the barn is away, and a barn
+/// that applies it twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_given_at_the_office_is_made_at_the_barn_once_also_after_the_barn_was_away() {
-    let mut yard = Corrected::open().await;
-    let one = yard.hears("hxb:L1:A:U1").await;
+async fn a_correction_sent_to_the_office_is_applied_once_at_the_barn_even_after_an_outage() {
+    let mut yard = CorrectionYard::open().await;
+    let one = yard.record("hxb:L1:A:U1").await;
     let office = &yard.yard.office;
     let operator = office.client(&office.key("operator", &["correct"]).unwrap()).unwrap();
     let order = |key: &str, pen: &str| {
@@ -159,19 +160,19 @@ async fn an_order_given_at_the_office_is_made_at_the_barn_once_also_after_the_ba
     };
     let made = operator.post_json(CORRECTIONS, &order("k1", "P1")).await.unwrap();
     assert_eq!(made.status, 201, "{}", made.text());
-    yard.yard.copied().await;
+    yard.yard.wait_until_equal().await;
     assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1");
 
     assert_eq!(yard.yard.barn.terminate().await.unwrap().code(), Some(0));
     let away = operator.post_json(CORRECTIONS, &order("k2", "P2")).await.unwrap();
     assert_eq!((away.status, &away.json().unwrap()["error"]), (503, &json!("barn_away")));
-    assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1", "nothing is kept");
+    assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1", "the office keeps no correction");
     yard.yard.barn.start().await.unwrap();
     for status in [201, 200] {
         let again = operator.post_json(CORRECTIONS, &order("k2", "P2")).await.unwrap();
         assert_eq!(again.status, status, "{}", again.text());
     }
-    yard.yard.copied().await;
+    yard.yard.wait_until_equal().await;
     let page = yard.office(&format!("/animals/{one}")).await;
     assert_eq!(page["traits"]["pen"], "P2");
     let corrected = page["history"].as_array().unwrap().iter().filter(|entry| entry["kind"] == "corrected").count();

@@ -1,5 +1,8 @@
-//! The demo as its users run it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! The demo command, run as a user runs it.
+//!
+//! Catches: a run that loses payloads or prints a wrong result, a second run that cannot use the state of the first, an
+//! interrupted run that ends without its result, and a printed `curl` line that does not work.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -7,15 +10,15 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-/// How a run ended, and what it printed.
-struct Ran {
+/// Exit status and output of a run.
+struct RunOutput {
     status: ExitStatus,
     out: String,
     err: String,
 }
 
-impl Ran {
-    /// The last line of standard output, which must be the result.
+impl RunOutput {
+    /// Parses the last line of standard output, which must be the result.
     fn result(&self) -> Value {
         let last = self.out.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|_| panic!("no result: {}\n{}", self.out, self.err))
@@ -28,32 +31,33 @@ fn demo(state: &Path, args: &[&str]) -> Command {
     command
 }
 
-fn ran(state: &Path, args: &[&str]) -> Ran {
+fn run(state: &Path, args: &[&str]) -> RunOutput {
     let output = demo(state, args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ran { status: output.status, out: text(output.stdout), err: text(output.stderr) }
+    RunOutput { status: output.status, out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// Runs until the office is announced, lets `meanwhile` see the lines, and sends SIGINT as a terminal does.
-fn interrupted(state: &Path, args: &[&str], meanwhile: impl FnOnce(&[String])) -> Ran {
+/// Runs the demo until it has announced the office, passes the printed lines to `meanwhile`, and then sends SIGINT as a
+/// terminal does.
+fn run_and_interrupt(state: &Path, args: &[&str], meanwhile: impl FnOnce(&[String])) -> RunOutput {
     let mut child = demo(state, args).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let announced: Vec<String> = lines.by_ref().take(4).map(Result::unwrap).collect();
-    // Some of the live line, so that there is traffic to prove.
-    let mut told = BufReader::new(child.stderr.take().unwrap());
+    // Wait for a few live lines, so that there is traffic to verify.
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut err = String::new();
-    (0..3).for_each(|_| assert!(told.read_line(&mut err).unwrap() > 0, "{announced:?} {err}"));
+    (0..3).for_each(|_| assert!(stderr.read_line(&mut err).unwrap() > 0, "{announced:?} {err}"));
     meanwhile(&announced);
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    told.read_to_string(&mut err).unwrap();
+    stderr.read_to_string(&mut err).unwrap();
     let out = lines.map(Result::unwrap).collect::<Vec<_>>().join("\n");
-    Ran { status: child.wait().unwrap(), out, err }
+    RunOutput { status: child.wait().unwrap(), out, err }
 }
 
-/// All that a good run's counts must fulfill.
-fn assert_good(ran: &Ran) -> Value {
-    let result = ran.result();
-    assert!(ran.status.success(), "{:?}\n{}\n{}", ran.status, ran.out, ran.err);
+/// Checks that a run succeeded and that its counts add up, and returns its result.
+fn assert_good(output: &RunOutput) -> Value {
+    let result = output.result();
+    assert!(output.status.success(), "{:?}\n{}\n{}", output.status, output.out, output.err);
     let count = |key: &str| result[key].as_u64().unwrap_or_else(|| panic!("no `{key}` in {result}"));
     assert!(count("kept") > 0, "{result}");
     assert_eq!(count("sent"), count("lost_in_air") + count("heard"), "{result}");
@@ -66,26 +70,26 @@ fn assert_good(ran: &Ran) -> Value {
 }
 
 #[test]
-fn runs_that_end_by_themselves_lose_nothing_and_a_second_one_goes_on_in_the_same_barn_and_office() {
+fn timed_runs_lose_nothing_and_a_second_run_continues_with_the_same_barn_and_office() {
     let state = tempfile::tempdir().unwrap();
-    let first = assert_good(&ran(state.path(), &["--seconds", "4", "--rate", "20"]));
-    let second = assert_good(&ran(state.path(), &["--seconds", "2", "--rate", "100", "--loss", "0.3"]));
+    let first = assert_good(&run(state.path(), &["--seconds", "4", "--rate", "20"]));
+    let second = assert_good(&run(state.path(), &["--seconds", "2", "--rate", "100", "--loss", "0.3"]));
     assert_ne!(first["seed"], second["seed"]);
     assert!(second["lost_in_air"].as_u64() > Some(0), "{second}");
     let used = first["seed"].to_string();
-    let refused = ran(state.path(), &["--seconds", "1", "--seed", &used]);
+    let refused = run(state.path(), &["--seconds", "1", "--seed", &used]);
     assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{}", refused.err);
 }
 
 #[test]
-fn a_run_that_is_interrupted_is_proved_all_the_same_and_its_curl_line_works_as_printed() {
+fn an_interrupted_run_is_still_verified_and_its_curl_line_works_as_printed() {
     let state = tempfile::tempdir().unwrap();
-    let ran = interrupted(state.path(), &["--rate", "50"], |announced| {
+    let output = run_and_interrupt(state.path(), &["--rate", "50"], |announced| {
         let line = announced.iter().find(|line| line.starts_with("curl ")).unwrap();
         let answer = Command::new("sh").arg("-c").arg(line).output().unwrap();
         let answer: Value = serde_json::from_slice(&answer.stdout).unwrap_or_else(|_| panic!("{line}: {answer:?}"));
         assert_eq!(answer["status"], "stored", "{answer}");
     });
-    assert_good(&ran);
-    assert!(ran.err.contains("1 payloads of this run that others delivered"), "{}", ran.err);
+    assert_good(&output);
+    assert!(output.err.contains("1 payloads of this run that others delivered"), "{}", output.err);
 }

@@ -1,8 +1,8 @@
 //! Events of the real processes, over TLS.
 //!
-//! Would catch: a barn whose memory grows with what a listener does not read, a listener that is left hanging, an
-//! office that tells something else than the barn, and a stop that listeners are not told of.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! Catches: a barn whose memory grows with the events that a listener does not read, a listener whose connection stays
+//! open but silent, an office whose events differ from the barn's, and a shutdown that listeners learn nothing of.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
 
@@ -20,18 +20,18 @@ use yard::{PATIENCE, Yard, deliver, log_end, own_programs, until};
 
 /// Listeners that stop reading.
 const LISTENERS: usize = 8;
-/// Payloads before anybody listens, so that what grows with the store alone has grown.
+/// Payloads delivered before anyone listens, so that memory that grows with the store alone has grown already.
 const PAYLOADS_BEFORE: u64 = 10_000;
-/// Payloads while nobody reads. Told to each listener and kept in memory they would be about 500 MiB.
+/// Payloads delivered while no listener reads. Their events, buffered for each listener, would take about 500 MiB.
 const PAYLOADS_UNREAD: u64 = 30_000;
-/// In one call.
+/// Payloads in one call.
 const CALL_PAYLOADS: u64 = 1_000;
-/// What the barn may grow by meanwhile, with all that it does to keep the payloads.
+/// Limit for the growth of the barn's memory meanwhile, including all that recording the payloads takes.
 const MAX_GROWTH_BYTES: u64 = 64 * 1024 * 1024;
 
 type Listener = WebSocketStream<Upgraded>;
 
-/// Connects to a process that lets this key in.
+/// Opens an event stream with a key that the process accepts.
 async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
     let http = client(&Trust::Pin(process.spki_sha256().unwrap())).unwrap();
     let asked = http
@@ -46,10 +46,11 @@ async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) 
     WebSocketStream::from_raw_socket(answer.upgrade().await.unwrap(), Role::Client, None).await
 }
 
-/// The next event that is no heartbeat, as it came; none at the end of the connection.
+/// Returns the next event other than a heartbeat, as text. At the end of the connection, returns the close code and
+/// reason as the error, or `None` if it ended without a close frame.
 async fn next_event(listener: &mut Listener) -> Result<String, Option<(u16, String)>> {
     loop {
-        match timeout(PATIENCE, listener.next()).await.expect("nothing comes any more") {
+        match timeout(PATIENCE, listener.next()).await.expect("no event in time") {
             Some(Ok(Message::Text(text))) if text.starts_with(r#"{"event":"heartbeat""#) => {}
             Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
             Some(Ok(Message::Close(Some(frame)))) => return Err(Some((frame.code.into(), frame.reason.to_string()))),
@@ -68,26 +69,26 @@ async fn events(listener: &mut Listener, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn barn_and_office_tell_the_same_and_say_goodbye_when_they_stop() {
+async fn barn_and_office_send_the_same_events_and_close_with_a_reason_on_shutdown() {
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     for (payload, status) in [("hxb:LOT:LF1:UHF1", 201), ("hxb:LOT:LF1:UHF1", 409), ("hxb:LOT:LF1", 422)] {
         assert_eq!(yard.deliver(payload).await.0, status);
     }
-    yard.copied().await;
+    yard.wait_until_equal().await;
     let at_barn = yard.barn.key("screen", &["read"]).unwrap();
     let at_office = yard.office.key("screen", &["read"]).unwrap();
-    // The greeting, three events of the first payload and two of the one that is none.
+    // The hello, three events of the first payload, and two of the payload that is not an event.
     let mut barn = listen(&yard.barn, "/api/events?after=0", &at_barn).await;
-    let told = events(&mut barn, 6).await;
+    let of_barn = events(&mut barn, 6).await;
     for path in ["/api/events?after=0", "/sites/barn/api/events?after=0"] {
         let mut office = listen(&yard.office, path, &at_office).await;
-        assert_eq!(events(&mut office, 6).await, told, "{path}");
+        assert_eq!(events(&mut office, 6).await, of_barn, "{path}");
     }
 
     let mut office = listen(&yard.office, "/api/events", &at_office).await;
     next_event(&mut office).await.unwrap();
     assert_eq!(yard.deliver("hxb:LOT:LF2:UHF2").await.0, 201);
-    assert_eq!(events(&mut barn, 2).await, events(&mut office, 2).await, "as it happens");
+    assert_eq!(events(&mut barn, 2).await, events(&mut office, 2).await, "live events");
 
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
     assert_eq!(next_event(&mut barn).await, Err(Some((1001, "this process is shutting down".to_owned()))));
@@ -103,7 +104,7 @@ async fn deliver_more(device: &Client, payloads: std::ops::Range<u64>) {
     }
 }
 
-/// What of a process is in memory.
+/// Returns the resident memory of a process.
 fn resident_bytes(barn: &Barn) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", barn.pid().unwrap())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -111,7 +112,7 @@ fn resident_bytes(barn: &Barn) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_stops_reading_costs_no_memory_is_cut_and_told_where_to_go_on() {
+async fn a_listener_that_stops_reading_costs_no_memory_and_is_closed_with_the_place_to_resume() {
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&own_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
     barn.start().await.unwrap();
@@ -128,29 +129,32 @@ async fn a_listener_that_stops_reading_costs_no_memory_is_cut_and_told_where_to_
     let before = resident_bytes(&barn);
     deliver_more(&device, PAYLOADS_BEFORE..PAYLOADS_BEFORE + PAYLOADS_UNREAD).await;
     let grown = resident_bytes(&barn).saturating_sub(before);
-    println!("{LISTENERS} listeners that read nothing: the barn has grown by {grown} bytes");
+    println!("{LISTENERS} listeners that read nothing: the barn grew by {grown} bytes");
     assert!(grown < MAX_GROWTH_BYTES, "{grown} bytes more");
 
     for listener in &mut listeners {
-        let mut told = Vec::new();
+        let mut sequences = Vec::new();
         let end = loop {
             match next_event(listener).await {
-                Ok(event) => told.push(serde_json::from_str::<Value>(&event).unwrap()["sequence"].as_u64().unwrap()),
+                Ok(event) => {
+                    let event: Value = serde_json::from_str(&event).unwrap();
+                    sequences.push(event["sequence"].as_u64().unwrap());
+                }
                 Err(end) => break end,
             }
         };
-        let last = *told.last().unwrap();
-        assert!(told.is_sorted() && last < PAYLOADS_BEFORE + PAYLOADS_UNREAD, "cut before the end");
-        // Where the network took nothing any more, not even the goodbye, the end of the connection is all there is.
+        let last = *sequences.last().unwrap();
+        assert!(sequences.is_sorted() && last < PAYLOADS_BEFORE + PAYLOADS_UNREAD, "closed before the end");
+        // If the network buffers were full, even the close frame was lost, and the connection just ends.
         if let Some((code, reason)) = end {
             let after = [last, last - 1].map(|after| format!("too slow: ask again with after={after}"));
             assert!(
                 code == 1013 && after.contains(&reason),
-                "{code}: {reason}; change {last} was told at least in part"
+                "{code}: {reason}; change {last} was sent at least in part"
             );
         }
     }
-    // Whoever comes back is told the rest.
+    // A listener that reconnects receives the rest.
     let mut again = listen(&barn, &format!("/api/events?after={}", PAYLOADS_BEFORE + PAYLOADS_UNREAD), &key).await;
     assert_eq!(events(&mut again, 3).await.len(), 3);
     until("the barn to be well", async || barn.check().ok()).await;

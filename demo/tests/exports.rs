@@ -1,8 +1,8 @@
-//! What leaves a herd for other programs: the full export and the sheets of `show`, at the barn and at its office.
+//! Exports for other programs: the full export and the sheets of `show`, at the barn and at its office.
 //!
-//! Would catch: an office that tells other tables than its barn, and a command that tells of the files another thing
-//! than of the process.
-#![allow(clippy::unwrap_used)]
+//! Catches: an office whose tables differ from its barn's, and a command whose output differs between the stopped files
+//! and the running process.
+#![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
 
@@ -22,22 +22,22 @@ fn payloads() -> impl Iterator<Item = String> {
 }
 
 fn printed(barn: &Barn, office: &Office) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut sheets = Vec::new();
     for (list, form) in LISTS.iter().flat_map(|list| ["--csv", "--json"].map(|form| (*list, form))) {
         let of_barn = barn.run(&["show", list, form, "--limit", "30"]).unwrap();
         assert_eq!(office.run(&["show", list, form, "--limit", "30"]).unwrap(), of_barn, "{list} {form}");
-        told.push(of_barn);
+        sheets.push(of_barn);
     }
-    told
+    sheets
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn barn_and_office_export_the_same_tables_and_sheets_running_and_stopped() {
+async fn barn_and_office_export_the_same_tables_and_sheets_whether_running_or_stopped() {
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     for payload in payloads() {
         yard.deliver(&payload).await;
     }
-    let kept = yard.copied().await;
+    let kept = yard.wait_until_equal().await;
     let auditor = yard.barn.client(&yard.barn.key("auditor", &["sync"]).unwrap()).unwrap();
     let at_barn = auditor.get(FULL_EXPORT_PATH, "application/json").await.unwrap().expect(200).unwrap();
     let at_office = yard.pages.get(FULL_EXPORT_PATH, "application/json").await.unwrap().expect(200).unwrap();

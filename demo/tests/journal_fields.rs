@@ -1,10 +1,13 @@
-//! The fields of what is logged, read from the sources: in the journal each stands under its own name in capitals.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+//! Names of the log fields, read from the sources.
+//!
+//! The journal stores each field under its own name in capitals. Catches: a field that has the name of one of the
+//! journal's own fields, and a documented field that was renamed or has a second name.
+#![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What the journal, systemd and the layer that writes to it give a meaning of their own (systemd.journal-fields(7)).
+/// Names that the journal, systemd or the layer that writes to the journal already use (systemd.journal-fields(7)).
 const TAKEN: [&str; 20] = [
     "code_file",
     "code_func",
@@ -27,39 +30,39 @@ const TAKEN: [&str; 20] = [
     "unit",
     "user_unit",
 ];
-/// What operators are promised, in systemd/README.md.
+/// Fields that `systemd/README.md` documents.
 const PROMISED: [&str; 4] = ["sequence", "site", "channel", "rssi_dbm"];
 const MACROS: [&str; 6] = ["trace!(", "debug!(", "info!(", "warn!(", "error!(", "span!("];
 
 #[test]
-fn no_event_names_a_field_as_the_journal_names_one_of_its_own() {
+fn no_log_field_shares_a_name_with_a_field_of_the_journal() {
     let taken: Vec<_> = logged().into_iter().filter(|(_, name)| TAKEN.contains(&name.as_str())).collect();
-    assert!(taken.is_empty(), "an entry would hold two, and be found by the wrong one: {taken:?}");
+    assert!(taken.is_empty(), "an entry would have two such fields, and a search would match the wrong one: {taken:?}");
 }
 
-/// Catches a field that is renamed, so that what the page promises finds nothing.
+/// Catches a renamed field, for which the documented search finds nothing.
 #[test]
-fn the_promised_fields_are_there_and_no_other_name_is_used_for_them() {
+fn the_documented_fields_are_logged_and_have_no_second_name() {
     let logged = logged();
-    assert!(logged.len() > 50, "the sources show few fields: has the form of events changed? {logged:?}");
+    assert!(logged.len() > 50, "only a few fields found: has the form of log events changed? {logged:?}");
     for promised in PROMISED {
-        assert!(logged.iter().any(|(_, name)| name == promised), "nothing is logged with {promised}");
+        assert!(logged.iter().any(|(_, name)| name == promised), "no event has the field {promised}");
     }
     let strays: Vec<_> = logged.iter().filter(|(_, name)| ["radio", "rssi", "seq"].contains(&name.as_str())).collect();
-    assert!(strays.is_empty(), "one thing, one name: {strays:?}");
+    assert!(strays.is_empty(), "second names for documented fields: {strays:?}");
 }
 
 #[test]
-fn the_names_are_found_in_every_form_in_which_an_event_has_them() {
+fn field_names_are_found_in_every_form_of_an_event() {
     let event = r#"tracing::warn!(a = x.len(), %b, ?c, d, e = %f(1, 2), "text, g = {h}", i)"#;
     assert_eq!(names_in(&event[event.find('(').unwrap() + 1..]), ["a", "b", "c", "d", "e"]);
 }
 
-/// Each field, with the file that logs it.
+/// Returns each logged field with the file that logs it.
 fn logged() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
-    for crate_name in ["radio", "herd", "daemon", "mirror"] {
+    for crate_name in ["radio", "herd", "service", "daemon", "mirror"] {
         collect(&root.join(crate_name).join("src"), &mut files);
     }
     let mut found = Vec::new();
@@ -87,7 +90,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names before the text of an event; `arguments` begins behind its parenthesis.
+/// Returns the field names before the message of an event; `arguments` starts after the opening parenthesis.
 fn names_in(arguments: &str) -> Vec<String> {
     let mut depth = 0;
     let (mut argument, mut names) = (String::new(), Vec::new());

@@ -1,111 +1,110 @@
-//! Both processes are killed over and over while payloads come, and nothing that was answered as stored is lost,
+//! Both processes are killed again and again while payloads arrive. No payload that was answered as stored is lost,
 //! doubled, or different at the office.
 //!
-//! Would catch: an answer before the commit is durable, a file that a kill leaves unreadable, a retry that is kept
-//! twice, a follower that resumes at the wrong place, tables that are told to stand where they do not.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
-#![expect(clippy::print_stdout, reason = "what was drawn and what was seen is shown where a test fails")]
+//! Catches: an answer before the commit is durable, a file that is unreadable after a kill, a retry that is recorded
+//! twice, a follower that resumes at the wrong position, and tables that claim a sequence they have not reached.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
+#![expect(clippy::print_stdout, reason = "a failing test shows what was drawn and what it saw")]
 
 mod senders;
 mod yard;
 
 use demo::processes::BarnSettings;
-use senders::{Senders, Yields};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use senders::{Deliveries, Senders};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 use tokio::sync::watch;
 use yard::{Yard, own_programs, until};
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha12Rng;
-
-/// Each of the two is killed so often, where every change is tested ...
+/// Kills of each process in the test that runs for every change.
 const KILLS: u32 = 30;
-/// ... and where there is time.
+/// Kills of each process in the long test.
 const MANY_KILLS: u32 = 600;
-/// Half of the kills come so soon after a payload was answered as stored.
+/// Longest delay of every other kill after a payload was answered as stored.
 const SOON: Duration = Duration::from_millis(50);
-/// The others come at any time up to this.
+/// Longest delay of the other kills.
 const LATER: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_through_thirty_kills_of_each() {
-    survives(KILLS).await;
+async fn stored_payloads_survive_thirty_kills_of_each_process_once_and_equal_at_the_office() {
+    run_kills(KILLS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes minutes"]
-async fn what_was_answered_as_stored_is_kept_once_and_equal_at_the_office_through_six_hundred_kills_of_each() {
-    survives(MANY_KILLS).await;
+#[ignore = "takes minutes: part of .ci/long"]
+async fn stored_payloads_survive_six_hundred_kills_of_each_process_once_and_equal_at_the_office() {
+    run_kills(MANY_KILLS).await;
 }
 
-async fn survives(kills: u32) {
+async fn run_kills(kills: u32) {
     let seed = seed();
-    println!("seed {seed}; HERDLINX_SEED={seed} draws the same moments again");
+    println!("seed {seed}; HERDLINX_SEED={seed} draws the same delays again");
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     let senders = Senders::start(&yard.device);
 
     let (barn, office, stored) = (&mut yard.barn, &mut yard.office, senders.stored());
     let kill_barn = async {
-        let mut moments = Moments::new(seed, stored.clone());
+        let mut timer = KillTimer::new(seed, stored.clone());
         for kill in 0..kills {
-            moments.wait(kill).await;
+            timer.wait(kill).await;
             barn.kill();
             barn.start().await.unwrap();
         }
     };
     let kill_office = async {
-        let mut moments = Moments::new(seed.wrapping_add(1), stored.clone());
+        let mut timer = KillTimer::new(seed.wrapping_add(1), stored.clone());
         for kill in 0..kills {
-            moments.wait(kill).await;
+            timer.wait(kill).await;
             office.kill();
             office.start().await.unwrap();
         }
     };
     tokio::join!(kill_barn, kill_office);
 
-    let yields = senders.finish().await;
+    let deliveries = senders.finish().await;
     println!(
         "{} answered as stored, {} found again after a lost answer",
-        yields.stored.len(),
-        yields.found_again.len()
+        deliveries.stored.len(),
+        deliveries.duplicates.len()
     );
-    agrees(&mut yard, &yields).await;
+    assert_equal(&mut yard, &deliveries).await;
 }
 
-/// The log at the office holds each payload once and nothing else, and both sides prove their files.
-async fn agrees(yard: &mut Yard, yields: &Yields) {
-    let counted = yard.copied().await.counted();
-    for text in yields.all() {
-        assert_eq!(counted.get(text), Some(&1), "{text}");
+/// Checks that the office's log holds each payload once and nothing else, and that both sides verify their files.
+async fn assert_equal(yard: &mut Yard, deliveries: &Deliveries) {
+    let text_counts = yard.wait_until_equal().await.text_counts();
+    for text in deliveries.all() {
+        assert_eq!(text_counts.get(text), Some(&1), "{text}");
     }
-    assert_eq!(counted.len(), yields.all().count(), "nothing is there that was not sent");
+    assert_eq!(text_counts.len(), deliveries.all().count(), "the log holds a payload that was not sent");
 
     yard.verify().await;
 }
 
-/// When to kill.
-struct Moments {
-    chance: ChaCha12Rng,
+/// Random delays between the kills of one process.
+struct KillTimer {
+    rng: ChaCha12Rng,
     stored: watch::Receiver<u64>,
 }
 
-impl Moments {
+impl KillTimer {
     fn new(seed: u64, stored: watch::Receiver<u64>) -> Self {
-        Self { chance: ChaCha12Rng::seed_from_u64(seed), stored }
+        Self { rng: ChaCha12Rng::seed_from_u64(seed), stored }
     }
 
-    /// Waits until a payload is answered as stored, so that every kill meets load, and then a moment.
+    /// Waits until a payload is answered as stored, so that every kill happens under load, and then for a random delay.
     async fn wait(&mut self, kill: u32) {
         self.stored.mark_unchanged();
         until("a payload to be answered as stored", async || self.stored.has_changed().unwrap().then_some(())).await;
-        let within = if kill.is_multiple_of(2) { SOON } else { LATER };
-        let moment_us = self.chance.next_u64() % u64::try_from(within.as_micros()).unwrap();
-        tokio::time::sleep(Duration::from_micros(moment_us)).await;
+        let longest = if kill.is_multiple_of(2) { SOON } else { LATER };
+        let delay_us = self.rng.next_u64() % u64::try_from(longest.as_micros()).unwrap();
+        tokio::time::sleep(Duration::from_micros(delay_us)).await;
     }
 }
 
-/// From the environment, else drawn.
+/// Returns the seed from the environment, or a random one.
 fn seed() -> u64 {
     match std::env::var("HERDLINX_SEED") {
         Ok(given) => given.parse().unwrap(),

@@ -1,4 +1,7 @@
-//! The processes that the demo, the end-to-end tests and the bench are made of.
+//! Processes of a barn and an office, as the demo, the end-to-end tests and the bench start them.
+//!
+//! Catches: a killed barn that comes back at another address or loses a payload, an office that does not follow it, and
+//! a process that does not exit with 0 on SIGTERM.
 
 use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, Programs};
 use serde_json::json;
@@ -8,7 +11,7 @@ fn programs() -> Programs {
 }
 
 #[tokio::test]
-async fn what_is_posted_at_the_barn_is_at_the_office_and_both_go_on_after_a_kill_and_a_stop() {
+async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shut_down_cleanly() {
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
     let mut office = Office::new(&programs(), &directory.path().join("office"), &OfficeSettings::default()).unwrap();

@@ -1,8 +1,8 @@
-//! Programs that read the barn read the same at the office.
+//! The read interface for programs gives the same answers at barn and office.
 //!
-//! Would catch: an office whose answers differ from its barn's, a token that a restart of the process loses, and one
+//! Catches: an office whose answers differ from its barn's, a token that is lost when the process restarts, and a token
 //! that outlives its key.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
 
@@ -10,8 +10,8 @@ use demo::processes::{BarnSettings, Client};
 use serde_json::{Value, json};
 use yard::{Yard, own_programs, pages, until};
 
-/// What does not speak of one of the two processes alone.
-const QUESTIONS: [&str; 8] = [
+/// Paths whose answers do not depend on the process that gives them.
+const SHARED_PATHS: [&str; 8] = [
     "/api/remote/batches",
     "/api/remote/batches?source_type=hxe",
     "/api/remote/batches/2?limit=2",
@@ -32,19 +32,19 @@ async fn data(client: &Client, path: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn barn_and_office_answer_alike_and_a_token_outlives_the_process_but_not_its_key() {
+async fn barn_and_office_give_the_same_answers_and_a_token_outlives_the_process_but_not_its_key() {
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     let texts = ["hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF3:UHF3", "noise", "hxe:OUT1:LF2:UHF2"];
     for text in texts {
         yard.deliver(text).await;
     }
     assert_eq!(yard.deliver(texts[0]).await.0, 409);
-    yard.copied().await;
+    yard.wait_until_equal().await;
 
     let key = yard.barn.client(&yard.barn.key("screen", &["read"]).unwrap()).unwrap();
     let at_barn = yard.barn.client(&token_of(&key).await).unwrap();
     let at_office = yard.office.client(&token_of(&yard.pages).await).unwrap();
-    for path in QUESTIONS {
+    for path in SHARED_PATHS {
         assert_eq!(data(&at_barn, path).await, data(&at_office, path).await, "{path}");
     }
     let (barn, office) = (data(&at_barn, "/api/remote/status").await, data(&at_office, "/api/remote/status").await);
@@ -55,8 +55,8 @@ async fn barn_and_office_answer_alike_and_a_token_outlives_the_process_but_not_i
     let duplicates = data(&at_barn, "/api/lora/payloads?status=duplicate").await;
     assert_eq!((&duplicates["data"][0]["of"], &duplicates["data"][0]["channel"]), (&json!(2), &json!("chute-1")));
     until("the office to hear of the duplicate", async || {
-        let told = data(&at_office, "/api/lora/buffer-status").await;
-        (told["data"]["duplicates"] == 1).then_some(())
+        let status = data(&at_office, "/api/lora/buffer-status").await;
+        (status["data"]["duplicates"] == 1).then_some(())
     })
     .await;
 

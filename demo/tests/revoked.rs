@@ -1,7 +1,7 @@
-//! A key that is revoked while the connection it opened is live.
+//! An office's key that is revoked during the live connection it opened.
 //!
-//! Would catch: an office that goes on being fed after the barn has withdrawn its key, or that loses its copy with it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! Catches: an office that still receives changes after the barn has revoked its key, or that loses its copy with it.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
 
@@ -9,7 +9,7 @@ use demo::processes::BarnSettings;
 use yard::{Yard, own_programs, pages, until};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_office_whose_key_is_revoked_is_fed_no_more_and_keeps_what_it_has() {
+async fn an_office_whose_key_is_revoked_receives_nothing_more_and_keeps_its_copy() {
     let yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     let link_is = async |state: &str| {
         let status = yard.office.sync_status().await.unwrap();
@@ -24,5 +24,5 @@ async fn an_office_whose_key_is_revoked_is_fed_no_more_and_keeps_what_it_has() {
     assert_eq!(yard.deliver("hxb:AFTER:LF2:UHF2").await.0, 201);
     assert!(pages::json(&yard.pages, "/batches/BEFORE").await.is_ok(), "the copy is still shown");
     assert!(pages::json(&yard.pages, "/batches/AFTER").await.is_err());
-    assert_eq!(link_is("away").await, Some(held), "nothing came after the key was gone");
+    assert_eq!(link_is("away").await, Some(held), "nothing came after the key was revoked");
 }

@@ -1,4 +1,5 @@
-//! Checks the systemd units with systemd's own tools: every line is understood, and the exposure of each service is low.
+//! Checks the systemd units with systemd's own tools: every line is understood, and the exposure of each service is
+//! low.
 #![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 #![expect(clippy::print_stdout, reason = "skipped checks are reported on stdout")]
 

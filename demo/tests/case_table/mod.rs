@@ -1,16 +1,16 @@
-//! The payloads of the case table, row by row as the field's documents give them, and what becomes of each.
+//! Case table: payloads from the field's documents, row by row, each with its expected outcome.
 //!
-//! One barn serves all rows: those that are told in several orders have batches, lids, tags and event ids of their
-//! own for each order. Row 3 needs another repeat window and is played apart, in [`ROW_3`].
+//! All rows go to one barn. Rows that are sent in several orders therefore use separate batches, lids, tags and event
+//! ids for each order. Row 3 needs another repeat window and has a test of its own, which sends [`ROW_3`].
 
 use Outcome::{Duplicate, Rejected, Stored};
 
-/// What a payload is answered with.
+/// Expected answer to a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Stored,
     Duplicate,
-    /// By the reason's name.
+    /// Holds the code of the reason.
     Rejected(&'static str),
 }
 
@@ -22,10 +22,10 @@ pub(crate) struct Case {
     pub(crate) outcome: Outcome,
 }
 
-/// Row 3: row 1 again after the window.
+/// Row 3: the payload of row 1, repeated after the window.
 pub(crate) const ROW_3: &str = "hxb:BATCH001:LF123:UHF456";
 
-/// All rows but 3, 13 and 17, in the order in which they are sent.
+/// All rows except 3, 13 and 17, in sending order.
 const PLAIN: &[(u8, &str, Outcome)] = &[
     (1, "hxb:BATCH001:LF123:UHF456", Stored),
     (2, "hxb:BATCH001:LF123:UHF456", Duplicate),
@@ -74,7 +74,7 @@ const PLAIN: &[(u8, &str, Outcome)] = &[
     (20, "event:hxbpai002001|lid:201|lf:LF201|epc:UHF201|weight:0", Stored),
     (20, "event:hxbpai002002|lid:202|lf:LF202|epc:UHF202|weight:-5", Stored),
     (20, "event:hxbpai002003|lid:203|lf:LF203|epc:UHF203|weight:NaN", Stored),
-    // Two counters, so that the end shows both: all three never heard, and what remains where one came late.
+    // Two counters, to show both results: three events missing to the end, and the two left after one arrived late.
     (21, "event:hxechi000117|lid:1", Stored),
     (21, "event:hxechi000121|lid:1", Stored),
     (21, "event:hxbchi000117|lid:1", Stored),
@@ -82,7 +82,7 @@ const PLAIN: &[(u8, &str, Outcome)] = &[
     (21, "event:hxbchi000119|lid:1", Stored),
 ];
 
-/// All rows but 3, in the order in which they are sent.
+/// Returns all rows except 3, in sending order.
 pub(crate) fn cases() -> Vec<Case> {
     let plain = PLAIN.iter().map(|(row, payload, outcome)| Case {
         row: *row,
@@ -98,15 +98,16 @@ pub(crate) fn cases() -> Vec<Case> {
     plain.chain(ordered).collect()
 }
 
-/// Every order of three.
+/// Every order of three payloads.
 pub(crate) const ORDERS: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
 
-/// What tells the orders of a row apart: 1300 to 1305, 1700 to 1705. It stands in every name that they use.
+/// Returns the numbers that keep the orders of a row apart: 1300 to 1305, 1700 to 1705. Every name that an order uses
+/// contains its number.
 pub(crate) fn numbers_of(row: u8) -> std::ops::RangeFrom<u32> {
     u32::from(row) * 100..
 }
 
-/// Rows 9, 10 and 12 of another animal.
+/// Returns the payloads of rows 9, 10 and 12 for another animal.
 fn row_13(number: u32) -> [String; 3] {
     [
         format!(
@@ -122,7 +123,7 @@ fn row_13(number: u32) -> [String; 3] {
     ]
 }
 
-/// The scan, the induction, the pairing.
+/// Returns a scan, an induction and a pairing of one animal.
 fn row_17(number: u32) -> [String; 3] {
     [
         format!("hxb:SCANNED{number}:LF{number}:UHF{number}"),

@@ -1,4 +1,7 @@
-//! `GET /api/sync/changes`: where a follower stands, and how much it wants.
+//! `GET /api/sync/changes`: the position of a follower, and how many changes it asks for.
+//!
+//! Catches: a malformed query that is answered as if it were valid, an error that does not say what to send instead,
+//! and a follower of another history that receives changes.
 
 use super::router_barn::Barn;
 use super::table::Table;
@@ -14,9 +17,9 @@ fn position_at(barn: &Barn, sequence: u64) -> Position {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_that_does_not_read_is_400_with_what_to_send_instead() {
+async fn an_invalid_query_is_400_and_says_what_to_send_instead() {
     let mut table = Table::new("changes_query_wrong");
-    table.barn.hear_more(4).await;
+    table.barn.record_more(4).await;
     let queries = [
         "limit=0",
         "limit=-1",
@@ -69,15 +72,15 @@ async fn a_query_that_does_not_read_is_400_with_what_to_send_instead() {
     ];
     for query in queries {
         let request = table.barn.get(&format!("{CHANGES}?{query}"));
-        table.leaves_nothing(query, 400, request).await;
+        table.expect_unchanged(query, 400, request).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_position_in_part_or_of_wrong_form_is_400() {
+async fn an_incomplete_or_malformed_position_is_400() {
     let mut table = Table::new("changes_position_wrong");
-    table.barn.hear_more(4).await;
+    table.barn.record_more(4).await;
     let whole = position_text(&position_at(&table.barn, 3));
     let parts: Vec<&str> = whole.split('&').collect();
     for chosen in 1..15_u8 {
@@ -85,7 +88,7 @@ async fn a_position_in_part_or_of_wrong_form_is_400() {
             parts.iter().enumerate().filter(|(n, _)| chosen >> n & 1 == 1).map(|(_, it)| *it).collect();
         let names: Vec<&str> = some.iter().filter_map(|part| part.split('=').next()).collect();
         let request = table.barn.get(&format!("{CHANGES}?{}", some.join("&")));
-        table.leaves_nothing(&format!("only {}", names.join(", ")), 400, request).await;
+        table.expect_unchanged(&format!("only {}", names.join(", ")), 400, request).await;
     }
     let digest = "ab".repeat(32);
     let wrong = [
@@ -112,17 +115,17 @@ async fn a_position_in_part_or_of_wrong_form_is_400() {
         let name = part.split('=').next().unwrap();
         let query: Vec<&str> = parts.iter().map(|it| if it.starts_with(name) { part.as_str() } else { it }).collect();
         let request = table.barn.get(&format!("{CHANGES}?{}", query.join("&")));
-        table.leaves_nothing(case, 400, request).await;
+        table.expect_unchanged(case, 400, request).await;
     }
     let twice = table.barn.get(&format!("{CHANGES}?{whole}&{whole}"));
-    table.leaves_nothing("a position twice", 400, twice).await;
+    table.expect_unchanged("a position twice", 400, twice).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_position_that_is_not_on_this_history_is_409_with_both_positions() {
+async fn a_position_outside_this_history_is_409_with_both_positions() {
     let mut table = Table::new("changes_diverged");
-    table.barn.hear_more(4).await;
+    table.barn.record_more(4).await;
     let (at, head) = (position_at(&table.barn, 3), table.barn.head());
     let elsewhere = [
         ("one beyond the head", Position { sequence: head.sequence.next(), ..head }),
@@ -142,19 +145,19 @@ async fn a_position_that_is_not_on_this_history_is_409_with_both_positions() {
     for (case, position) in elsewhere {
         let query = format!("{CHANGES}?{}", position_text(&position));
         let request = table.barn.get(&query);
-        table.leaves_nothing(case, 409, request).await;
+        table.expect_unchanged(case, 409, request).await;
         let request = table.barn.get_blob(&query);
-        table.leaves_nothing(&format!("{case}, by a follower"), 409, request).await;
+        table.expect_unchanged(&format!("{case}, by a follower"), 409, request).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn right_questions_are_answered_from_where_they_stand() {
+async fn a_valid_query_is_answered_from_its_position() {
     let mut table = Table::new("changes_right");
-    table.barn.hear("hxb:TEST001:LF999:UHF888").await;
-    table.barn.hear("event:hxbpai000001|lf:LF_1|epc:30143B7C|lid:1|weight:245.5").await;
-    table.barn.hear("invalid:data").await;
+    table.barn.record("hxb:TEST001:LF999:UHF888").await;
+    table.barn.record("event:hxbpai000001|lf:LF_1|epc:30143B7C|lid:1|weight:245.5").await;
+    table.barn.record("invalid:data").await;
     let (start, at, head) = (position_at(&table.barn, 0), position_at(&table.barn, 3), table.barn.head());
     let cases = [
         ("from the start", String::new()),
@@ -169,13 +172,13 @@ async fn right_questions_are_answered_from_where_they_stand() {
     ];
     for (case, query) in cases {
         let request = table.barn.get(&format!("{CHANGES}{query}"));
-        table.leaves_nothing(case, 200, request).await;
+        table.expect_unchanged(case, 200, request).await;
         let request = table.barn.get_blob(&format!("{CHANGES}{query}"));
-        table.leaves_nothing(&format!("{case}, by a follower"), 200, request).await;
+        table.expect_unchanged(&format!("{case}, by a follower"), 200, request).await;
     }
     let began = Instant::now();
     let request = table.barn.get(&format!("{CHANGES}?{}&wait=30", position_text(&head)));
-    table.leaves_nothing("from the head, waiting in vain", 200, request).await;
+    table.expect_unchanged("from the head, waiting in vain", 200, request).await;
     assert_eq!(began.elapsed().as_secs(), Duration::from_secs(30).as_secs());
     table.compare();
 }

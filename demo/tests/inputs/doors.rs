@@ -1,4 +1,7 @@
-//! Who is let in, and by which path and method.
+//! Keys, paths and methods: which requests a door lets in.
+//!
+//! Catches: a key that is accepted from a wrong place, by a wrong scope or after its revocation, and a path or method
+//! that answers although it is not part of the interface.
 
 use super::router_barn::RECEIVE;
 use super::table::Table;
@@ -10,10 +13,10 @@ use herd::decide::Rules;
 const BODY: &str = r#"{"payload":"hxb:A:LF1:UHF1"}"#;
 const SYNC_PATHS: [&str; 4] = ["/api/sync/schema", "/api/sync/changes", "/api/sync/full-export", "/api/sync/live"];
 
-/// Names and values.
+/// Names and values of headers.
 type Headers<'a> = &'a [(&'a str, &'a str)];
 
-fn sent(path: &str, headers: Headers<'_>) -> Request<Body> {
+fn post_request(path: &str, headers: Headers<'_>) -> Request<Body> {
     let mut request = Request::post(path).header("Content-Type", "application/json");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -21,13 +24,13 @@ fn sent(path: &str, headers: Headers<'_>) -> Request<Body> {
     request.body(BODY.into()).unwrap()
 }
 
-fn asked(path: &str, headers: Headers<'_>) -> Request<Body> {
+fn get_request(path: &str, headers: Headers<'_>) -> Request<Body> {
     let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
     request.body(Body::empty()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_one_known_key_in_a_header_it_is_401_and_without_its_scope_403() {
+async fn a_request_without_one_known_key_in_a_header_is_401_and_without_the_scope_403() {
     let mut table = Table::new("door_keys");
     let (key, sync, read) = (table.barn.ingest_key.clone(), table.barn.sync_key.clone(), table.barn.read_key.clone());
     let (bearer, cut) = (format!("Bearer {key}"), key[..key.len() - 1].to_owned());
@@ -51,56 +54,56 @@ async fn without_one_known_key_in_a_header_it_is_401_and_without_its_scope_403()
         ("a key of scope read", 403, &[("X-API-Key", &read)]),
     ];
     for (case, status, headers) in wrong {
-        table.leaves_nothing(case, status, sent(RECEIVE, headers)).await;
+        table.expect_unchanged(case, status, post_request(RECEIVE, headers)).await;
     }
     let unreadable = Request::post(RECEIVE).header("X-API-Key", HeaderValue::from_bytes(b"hxb_\xff").unwrap());
-    table.leaves_nothing("a key that is no text", 401, unreadable.body(BODY.into()).unwrap()).await;
+    table.expect_unchanged("a key that is no text", 401, unreadable.body(BODY.into()).unwrap()).await;
     for name in ["api_key", "key", "token", "X-API-Key"] {
-        let in_query = sent(&format!("{RECEIVE}?{name}={key}"), &[]);
-        table.leaves_nothing(&format!("a key in the query as {name}"), 401, in_query).await;
+        let in_query = post_request(&format!("{RECEIVE}?{name}={key}"), &[]);
+        table.expect_unchanged(&format!("a key in the query as {name}"), 401, in_query).await;
     }
-    let beside = sent(&format!("{RECEIVE}?api_key={key}"), &[("X-API-Key", &key)]);
-    table.leaves_nothing("a key in the query beside the header", 400, beside).await;
+    let beside = post_request(&format!("{RECEIVE}?api_key={key}"), &[("X-API-Key", &key)]);
+    table.expect_unchanged("a key in the query beside the header", 400, beside).await;
 
     table.barn.keys.add("gone", [service::door::keys::Scope::Ingest].into()).unwrap();
     table.barn.keys.revoke("gone").unwrap();
-    let right = sent(RECEIVE, &[("Authorization", &bearer)]);
-    table.appends("the key as a bearer", 201, 1, right).await;
+    let right = post_request(RECEIVE, &[("Authorization", &bearer)]);
+    table.expect_changes("the key as a bearer", 201, 1, right).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revoked_key_opens_nothing_any_more() {
+async fn a_revoked_key_is_no_longer_accepted() {
     let mut table = Table::new("door_revoked");
     let key = table.barn.ingest_key.clone();
-    table.appends("before", 201, 1, sent(RECEIVE, &[("X-API-Key", &key)])).await;
+    table.expect_changes("before", 201, 1, post_request(RECEIVE, &[("X-API-Key", &key)])).await;
     table.barn.keys.revoke("chute-1").unwrap();
-    table.leaves_nothing("after", 401, sent(RECEIVE, &[("X-API-Key", &key)])).await;
+    table.expect_unchanged("after", 401, post_request(RECEIVE, &[("X-API-Key", &key)])).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_path_but_health_asks_for_its_own_scope() {
+async fn every_path_but_health_requires_its_own_scope() {
     let mut table = Table::new("door_scopes");
     let (ingest, read) = (table.barn.ingest_key.clone(), table.barn.read_key.clone());
     for path in SYNC_PATHS {
-        table.leaves_nothing(&format!("{path} no key"), 401, asked(path, &[])).await;
-        let in_query = asked(&format!("{path}?api_key={}", table.barn.sync_key), &[]);
-        table.leaves_nothing(&format!("{path} a key in the query"), 401, in_query).await;
+        table.expect_unchanged(&format!("{path} no key"), 401, get_request(path, &[])).await;
+        let in_query = get_request(&format!("{path}?api_key={}", table.barn.sync_key), &[]);
+        table.expect_unchanged(&format!("{path} a key in the query"), 401, in_query).await;
         for (scope, key) in [("ingest", &ingest), ("read", &read)] {
-            table.leaves_nothing(&format!("{path} {scope}"), 403, asked(path, &[("X-API-Key", key)])).await;
+            table.expect_unchanged(&format!("{path} {scope}"), 403, get_request(path, &[("X-API-Key", key)])).await;
         }
     }
     let office = "/office/api/lora/receive";
-    table.leaves_nothing(&format!("{office} no key"), 401, sent(office, &[])).await;
-    table.leaves_nothing(&format!("{office} read"), 403, sent(office, &[("X-API-Key", &read)])).await;
-    table.leaves_nothing("health", 200, asked("/api/remote/health", &[])).await;
-    table.leaves_nothing("health with a query", 400, asked("/api/remote/health?full=1", &[])).await;
+    table.expect_unchanged(&format!("{office} no key"), 401, post_request(office, &[])).await;
+    table.expect_unchanged(&format!("{office} read"), 403, post_request(office, &[("X-API-Key", &read)])).await;
+    table.expect_unchanged("health", 200, get_request("/api/remote/health", &[])).await;
+    table.expect_unchanged("health with a query", 400, get_request("/api/remote/health?full=1", &[])).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_method_is_405_and_another_path_404() {
+async fn an_unsupported_method_is_405_and_an_unknown_path_404() {
     let mut table = Table::with_rules("door_paths", Rules::default());
     let (ingest, sync) = (table.barn.ingest_key.clone(), table.barn.sync_key.clone());
     let other_methods = [
@@ -119,9 +122,9 @@ async fn another_method_is_405_and_another_path_404() {
             let request = request.header("Content-Type", "application/json").body(BODY.into()).unwrap();
             if case.starts_with("HEAD") {
                 // An answer to HEAD has no body to compare.
-                assert_eq!(table.barn.answer(request).await.status(), 405, "{case}");
+                assert_eq!(table.barn.send(request).await.status(), 405, "{case}");
             } else {
-                table.leaves_nothing(&case, 405, request).await;
+                table.expect_unchanged(&case, 405, request).await;
             }
         }
     }
@@ -140,9 +143,9 @@ async fn another_method_is_405_and_another_path_404() {
         "/api/sync/%ff",
     ];
     for path in nowhere {
-        let request = sent(path, &[("X-API-Key", &ingest)]);
-        table.leaves_nothing(&format!("POST {path}"), 404, request).await;
-        assert_eq!(table.barn.answer(asked(path, &[])).await.status(), 404, "GET {path} without a key");
+        let request = post_request(path, &[("X-API-Key", &ingest)]);
+        table.expect_unchanged(&format!("POST {path}"), 404, request).await;
+        assert_eq!(table.barn.send(get_request(path, &[])).await.status(), 404, "GET {path} without a key");
     }
     table.compare();
 }

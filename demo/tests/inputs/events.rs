@@ -1,8 +1,11 @@
-//! Events: in the order of the log, after the commit, the same at barn and office, and never without the right key.
+//! Events: in the order of the log, after the commit, the same at barn and office, and only with the right key.
+//!
+//! Catches: an event that is lost, doubled or out of order, one that a power cut can undo, an office whose events
+//! differ from its barn's, and a listener that is not told why its connection ends.
 
-use super::listener::{Heard, Listener, served};
+use super::listener::{Listener, StreamItem, spawn_server};
 use super::router_barn::golden::Golden;
-use super::router_barn::{Barn, StillClock};
+use super::router_barn::{Barn, FixedClock};
 use super::table::Table;
 use axum::body::Body;
 use axum::http::Request;
@@ -20,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
-/// Two of them are duplicates and one is no event; three open a batch.
+/// Payloads of which two are duplicates and one is not an event; three open a batch.
 pub(crate) const TEN: [&str; 10] = [
     "hxb:LOT1:LF1:UHF1",
     "  hxb:LOT1:LF1:UHF1\r\n",
@@ -33,52 +36,56 @@ pub(crate) const TEN: [&str; 10] = [
     "hxe:EXPORT001:LF2:UHF2",
     "event:hxbrep000001|old_lf:LF_EAR_0001|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
 ];
-/// What is told of so many changes is more than the network takes from somebody whom nobody reads.
+/// Changes whose events take more space than the network buffers of a listener that does not read.
 const NETWORK_CHANGES: u64 = 8_000;
-/// Of the ten so many are kept, after the change that begins a store.
+/// Sequence after the ten payloads: eight are recorded, after the change that begins a store.
 const HEAD: u64 = 1 + 8;
 
 async fn barn_with_ten() -> (Barn, SocketAddr) {
     let barn = Barn::new(Rules::default());
-    let address = served(barn.router.clone()).await;
+    let address = spawn_server(barn.router.clone()).await;
     for payload in TEN {
-        barn.hear(payload).await;
+        barn.record(payload).await;
     }
     assert_eq!(barn.head().sequence, Sequence(HEAD));
     (barn, address)
 }
 
-/// Has the barn make a correction; gives its number.
-async fn corrected(barn: &Barn, key: &str, correction: Value) -> u64 {
+/// Applies a correction at the barn, and returns its sequence.
+async fn correct(barn: &Barn, key: &str, correction: Value) -> u64 {
     let order = json!({"author": "J. Doe", "reason": "seen", "idempotency_key": key, "correction": correction});
     let order: CorrectionOrder = serde_json::from_value(order).unwrap();
-    match barn.recorder.correct(order.checked("operator").unwrap(), StillClock.read()).await.unwrap() {
+    match barn.recorder.correct(order.checked("operator").unwrap(), FixedClock.read()).await.unwrap() {
         CorrectionReceipt::Kept { sequence } => sequence.0,
         other => panic!("{other:?}"),
     }
 }
 
 #[tokio::test]
-async fn a_payload_accepted_later_is_told_as_processed_and_a_batch_that_an_operator_opened_as_created() {
+async fn a_payload_accepted_later_is_announced_as_processed_and_a_batch_opened_by_an_operator_as_created() {
     let (barn, address) = barn_with_ten().await;
-    barn.hear("event:hxbchi000001|weight:300.0|lid:1").await;
+    barn.record("event:hxbchi000001|weight:300.0|lid:1").await;
     let rejected = HEAD + 1;
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     assert_eq!(listener.event().await["event"], "hello");
 
-    let accepted = corrected(&barn, "k1", json!({"kind": "accept_rejected", "payload": rejected})).await;
+    let accepted = correct(&barn, "k1", json!({"kind": "accept_rejected", "payload": rejected})).await;
     let event = listener.event().await;
     assert_eq!((&event["event"], &event["sequence"]), (&json!("payload:processed"), &json!(accepted)));
-    let told = &event["data"];
-    assert_eq!((&told["payload_id"], &told["status"]), (&json!(rejected), &json!("processed")));
-    assert_eq!((&told["accepted_by"], &told["event"]["weight_kg"]), (&json!(accepted), &json!("300")));
+    let data = &event["data"];
+    assert_eq!((&data["payload_id"], &data["status"]), (&json!(rejected), &json!("processed")));
+    assert_eq!((&data["accepted_by"], &data["event"]["weight_kg"]), (&json!(accepted), &json!("300")));
 
-    let pen = json!({"kind": "move_pen", "animal": told["animal"], "pen": "P9"});
-    corrected(&barn, "k2", pen).await;
-    let batch = json!({"kind": "move_batch", "animal": told["animal"], "batch_number": "NEW"});
-    let opened = corrected(&barn, "k3", batch).await;
+    let pen = json!({"kind": "move_pen", "animal": data["animal"], "pen": "P9"});
+    correct(&barn, "k2", pen).await;
+    let batch = json!({"kind": "move_batch", "animal": data["animal"], "batch_number": "NEW"});
+    let opened = correct(&barn, "k3", batch).await;
     let event = listener.event().await;
-    assert_eq!((&event["event"], &event["sequence"]), (&json!("batch:created"), &json!(opened)), "no news of a pen");
+    assert_eq!(
+        (&event["event"], &event["sequence"]),
+        (&json!("batch:created"), &json!(opened)),
+        "a change of pen makes no event"
+    );
     assert_eq!((&event["data"]["batch_id"], &event["data"]["batch_number"]), (&json!(opened), &json!("NEW")));
 }
 
@@ -87,29 +94,29 @@ fn from_the_start() -> String {
 }
 
 #[tokio::test]
-async fn ten_payloads_are_told_in_the_order_of_the_log_and_duplicates_are_not_told() {
+async fn events_come_in_the_order_of_the_log_and_duplicates_make_none() {
     let barn = Barn::new(Rules::default());
-    let address = served(barn.router.clone()).await;
+    let address = spawn_server(barn.router.clone()).await;
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     let hello = listener.event().await;
     for payload in TEN {
-        barn.hear(payload).await;
+        barn.record(payload).await;
     }
     let events = listener.events_to(HEAD).await;
 
     let mut golden = Golden::new("events");
     for (n, event) in std::iter::once(&hello).chain(&events).enumerate() {
-        golden.note(&format!("{n:02} {}", event["event"].as_str().unwrap()), event.clone());
+        golden.add(&format!("{n:02} {}", event["event"].as_str().unwrap()), event.clone());
     }
     golden.compare();
 
     let mut late = Listener::open(address, &from_the_start(), &barn.read_key).await;
     assert_eq!(late.event().await["sequence"], 0);
-    assert_eq!(late.events_to(HEAD).await, events, "history is told as it was when it was news");
+    assert_eq!(late.events_to(HEAD).await, events, "past events are the same as when they were live");
 }
 
 #[tokio::test]
-async fn a_listener_goes_on_after_the_sequence_that_it_asks_after() {
+async fn a_listener_resumes_after_the_sequence_that_it_names() {
     let (barn, address) = barn_with_ten().await;
     let mut whole = Listener::open(address, &from_the_start(), &barn.read_key).await;
     whole.event().await;
@@ -122,43 +129,43 @@ async fn a_listener_goes_on_after_the_sequence_that_it_asks_after() {
     }
 }
 
-/// Catches an office that makes its events of anything but the log.
+/// Catches an office that makes its events from anything but the log.
 #[tokio::test]
-async fn the_office_tells_the_same_events_as_the_barn() {
+async fn the_office_sends_the_same_events_as_the_barn() {
     let (barn, address) = barn_with_ten().await;
     let mut replica = Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap();
     let start = barn.reader.position_at(Sequence::ZERO).unwrap().unwrap();
     replica.apply(&barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
     let office = Arc::new(OwnStore::new(replica.reader(), || 0));
-    let at_office = served(service::events::router(office, barn.stop.signal())).await;
+    let at_office = spawn_server(service::events::router(office, barn.stop.signal())).await;
 
-    let mut told = Vec::new();
+    let mut streams = Vec::new();
     for at in [address, at_office] {
         let mut listener = Listener::open(at, &from_the_start(), &barn.read_key).await;
         let mut events = vec![listener.event().await];
         events.extend(listener.events_to(HEAD).await);
-        told.push(events);
+        streams.push(events);
     }
-    assert_eq!(told[0], told[1]);
+    assert_eq!(streams[0], streams[1]);
 }
 
 fn scan(n: u64) -> Incoming {
     let origin = Origin { channel: "gate".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
-    Incoming { raw: format!("hxb:LOT:LF{n}:UHF{n}").into_bytes(), origin, at: StillClock.read() }
+    Incoming { raw: format!("hxb:LOT:LF{n}:UHF{n}").into_bytes(), origin, at: FixedClock.read() }
 }
 
-/// Catches an event that speaks of what a power cut would still take.
+/// Catches an event about a change that a power cut can still undo.
 #[tokio::test]
-async fn what_was_told_is_on_disk_and_what_a_commit_could_not_keep_is_not_told() {
+async fn every_event_is_on_disk_before_it_is_sent_and_a_failed_commit_sends_none() {
     let disk = MemoryDisk::default();
     let open = |disk: &MemoryDisk| {
-        Store::open_source(disk, Rules::default(), StillClock.read().in_boot(1), || StoreId([7; 16])).unwrap()
+        Store::open_source(disk, Rules::default(), FixedClock.read().in_boot(1), || StoreId([7; 16])).unwrap()
     };
     let mut store = open(&disk);
     let stop = ShutdownTrigger::default();
     let source = Arc::new(OwnStore::new(store.reader(), || 0));
-    let address = served(service::events::router(source, stop.signal())).await;
-    let mut listener = Listener::open(address, EVENTS_PATH, "none is asked for").await;
+    let address = spawn_server(service::events::router(source, stop.signal())).await;
+    let mut listener = Listener::open(address, EVENTS_PATH, "no key is needed").await;
     listener.event().await;
     for n in 2..6 {
         assert_eq!(store.append(&[scan(n)]).unwrap(), [Receipt::Kept { sequence: Sequence(n) }]);
@@ -169,31 +176,31 @@ async fn what_was_told_is_on_disk_and_what_a_commit_could_not_keep_is_not_told()
     store.append(&[scan(6)]).unwrap_err();
     drop(store);
     let end = listener.next().await;
-    assert!(matches!(&end, Heard::Closed(1012, why) if why.contains("connect again")), "{end:?}");
+    assert!(matches!(&end, StreamItem::Closed(1012, why) if why.contains("connect again")), "{end:?}");
 }
 
-/// Catches a listener that is left to guess what it missed: the network still holds what it did not read, and the
-/// goodbye comes after that.
+/// Catches a listener that must guess what it missed. The network still holds events that it has not read, and the
+/// close frame comes after them.
 #[tokio::test]
-async fn a_listener_too_far_behind_is_told_after_which_sequence_to_ask_and_misses_nothing_by_it() {
+async fn a_listener_too_far_behind_learns_where_to_resume_and_misses_nothing() {
     let barn = Barn::new(Rules::default());
-    let address = served(barn.router.clone()).await;
+    let address = spawn_server(barn.router.clone()).await;
     let mut slow = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     slow.event().await;
     while barn.head().sequence.0 < MAX_LAG_CHANGES + NETWORK_CHANGES {
-        barn.hear_a_group().await;
+        barn.record_group().await;
     }
-    let mut told = 1;
+    let mut last = 1;
     let (code, reason) = loop {
         match slow.next().await {
-            Heard::Event(event) => told = event["sequence"].as_u64().unwrap(),
-            Heard::Closed(code, reason) => break (code, reason),
-            Heard::Cut => panic!("cut without a word after {told}"),
+            StreamItem::Event(event) => last = event["sequence"].as_u64().unwrap(),
+            StreamItem::Closed(code, reason) => break (code, reason),
+            StreamItem::Disconnected => panic!("disconnected without a close frame after {last}"),
         }
     };
     assert_eq!(code, 1013, "{reason}");
     let after: u64 = reason.strip_prefix("too slow: ask again with after=").unwrap().parse().unwrap();
-    assert!(after == told || after == told - 1, "{reason}, and change {told} was told at least in part");
+    assert!(after == last || after == last - 1, "{reason}, and change {last} was sent at least in part");
     let mut again = Listener::open(address, &format!("{EVENTS_PATH}?after={after}"), &barn.read_key).await;
     again.event().await;
     let head = barn.head().sequence.0;
@@ -202,55 +209,55 @@ async fn a_listener_too_far_behind_is_told_after_which_sequence_to_ask_and_misse
     assert_eq!(
         rest.len() as u64,
         2 * (head - after),
-        "history is told as fast as it is taken, and nothing is left out"
+        "past events come as fast as they are read, and none is left out"
     );
 }
 
 #[tokio::test]
-async fn a_listener_that_speaks_is_closed_with_the_reason() {
+async fn a_listener_that_sends_is_closed_with_the_reason() {
     let (barn, address) = barn_with_ten().await;
     for message in [Message::text("hello"), Message::binary(b"hello".to_vec())] {
         let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
         listener.event().await;
-        listener.say(message).await;
+        listener.send(message).await;
         let end = listener.next().await;
-        assert!(matches!(&end, Heard::Closed(1003, why) if why.contains("accepts no messages")), "{end:?}");
+        assert!(matches!(&end, StreamItem::Closed(1003, why) if why.contains("accepts no messages")), "{end:?}");
     }
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
-    listener.say(Message::binary(vec![0; 5_000])).await;
-    assert_ne!(listener.next().await, Heard::Event(Value::Null), "more than a client may say ends the connection");
+    listener.send(Message::binary(vec![0; 5_000])).await;
+    assert_ne!(listener.next().await, StreamItem::Event(Value::Null), "a message above the limit ends the connection");
 }
 
 #[tokio::test]
-async fn a_revoked_key_cuts_its_connections_and_no_others() {
+async fn a_revoked_key_ends_its_own_connections_and_no_others() {
     let (barn, address) = barn_with_ten().await;
     let other_key = barn.keys.add("other", [service::door::keys::Scope::Read].into()).unwrap().reveal().to_owned();
-    let mut cut = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
+    let mut revoked = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     let mut kept = Listener::open(address, EVENTS_PATH, &other_key).await;
-    cut.event().await;
+    revoked.event().await;
     kept.event().await;
     barn.keys.revoke("screen").unwrap();
-    assert_eq!(cut.next().await, Heard::Cut);
-    barn.hear("hxb:LOT1:LF9:UHF9").await;
+    assert_eq!(revoked.next().await, StreamItem::Disconnected);
+    barn.record("hxb:LOT1:LF9:UHF9").await;
     assert_eq!(kept.events_to(HEAD + 1).await.len(), 2);
 }
 
 #[tokio::test]
-async fn the_stop_of_the_process_is_told() {
+async fn a_shutdown_closes_a_listener_with_the_reason() {
     let (barn, address) = barn_with_ten().await;
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
     barn.stop.request();
-    assert_eq!(listener.next().await, Heard::Closed(1001, "this process is shutting down".to_owned()));
+    assert_eq!(listener.next().await, StreamItem::Closed(1001, "this process is shutting down".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
+async fn a_malformed_request_for_events_is_refused_and_changes_nothing() {
     let mut table = Table::new("events_refused");
-    table.barn.hear_more(3).await;
+    table.barn.record_more(3).await;
     let key = table.barn.read_key.clone();
-    let ask = |query: &str| {
+    let request = |query: &str| {
         let request = Request::get(format!("{EVENTS_PATH}{query}")).header("X-API-Key", &key);
         request.body(Body::empty()).unwrap()
     };
@@ -269,27 +276,27 @@ async fn what_is_no_question_for_events_is_refused_and_leaves_nothing() {
         ("a position of sync", "?store=1&epoch=1&after=1&digest=1"),
     ];
     for (case, query) in wrong {
-        table.leaves_nothing(case, 400, ask(query)).await;
+        table.expect_unchanged(case, 400, request(query)).await;
     }
     let ingest = table.barn.ingest_key.clone();
     let sync = table.barn.sync_key.clone();
     let keyless = Request::get(EVENTS_PATH).body(Body::empty()).unwrap();
-    table.leaves_nothing("no key", 401, keyless).await;
+    table.expect_unchanged("no key", 401, keyless).await;
     for (case, key) in [("a key of scope ingest", ingest), ("a key of scope sync", sync)] {
         let request = Request::get(EVENTS_PATH).header("X-API-Key", key).body(Body::empty()).unwrap();
-        table.leaves_nothing(case, 403, request).await;
+        table.expect_unchanged(case, 403, request).await;
     }
     table
-        .leaves_nothing("a key in the query", 401, {
+        .expect_unchanged("a key in the query", 401, {
             Request::get(format!("{EVENTS_PATH}?key={key}")).body(Body::empty()).unwrap()
         })
         .await;
     table.compare();
 }
 
-/// What a change of another kind would be told as: nothing.
+/// Catches an event for a change of an unknown kind.
 #[test]
-fn a_change_that_is_no_payload_makes_no_event() {
+fn a_change_that_is_not_a_payload_makes_no_event() {
     let began = json!(service::events::notices_for(Sequence(1), b"\xc8\x07new", |_| Ok::<_, ()>(None)).unwrap());
     assert_eq!(began, json!([]));
 }

@@ -1,6 +1,9 @@
 //! A source whose pages on the live connection are wrong.
+//!
+//! Catches: a page that the follower applies without proof, and a follower that does not reconnect or, for another
+//! history, does not stop.
 
-use super::office::Pair;
+use super::pair::Pair;
 use super::source::{Lie, LiveLie};
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::Changes;
@@ -49,12 +52,12 @@ async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
         }),
     ];
     for (case, why, lie) in cases {
-        pair.survives(case, Lie::Live(lie), why).await;
+        pair.assert_survives(case, Lie::Live(lie), why).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_page_of_another_history_ends_the_following_and_writes_nothing() {
+async fn a_page_of_another_history_stops_the_follower_and_writes_nothing() {
     let cases: [(&str, LiveLie); 2] = [
         ("another store", |page| altered(page, |page| page.after.store = StoreId([9; 16]))),
         ("another digest", |page| {
@@ -63,11 +66,11 @@ async fn a_page_of_another_history_ends_the_following_and_writes_nothing() {
     ];
     for (case, lie) in cases {
         let mut pair = Pair::new().await;
-        let before = pair.seen();
-        pair.begin_to_lie(case, Lie::Live(lie)).await;
-        pair.barn.hear_more(1).await;
+        let before = pair.copy_state();
+        pair.start_lying(case, Lie::Live(lie)).await;
+        pair.barn.record_more(1).await;
         assert_eq!(pair.end().await, FollowEnd::Diverged(Divergence::Other), "{case}");
-        assert_eq!(pair.seen(), before, "{case}");
+        assert_eq!(pair.copy_state(), before, "{case}");
         assert_eq!(pair.status().diverged, Some(Divergence::Other), "{case}");
         pair.lie.send_replace(Lie::None);
         pair.follow();

@@ -1,4 +1,4 @@
-//! Somebody who listens to events, over a TCP connection to the shipped router.
+//! A listener to events, over a TCP connection to the shipped router.
 
 use axum::Router;
 use futures::{SinkExt as _, StreamExt as _};
@@ -14,8 +14,8 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 /// So long a message is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves `router` on a port of its own until the test ends.
-pub(crate) async fn served(router: Router) -> SocketAddr {
+/// Serves `router` on its own port until the test ends.
+pub(crate) async fn spawn_server(router: Router) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -23,14 +23,14 @@ pub(crate) async fn served(router: Router) -> SocketAddr {
     address
 }
 
-/// What came.
+/// One thing that a listener receives.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Heard {
+pub(crate) enum StreamItem {
     Event(Value),
-    /// The goodbye: its code and its reason.
+    /// The close frame: its code and its reason.
     Closed(u16, String),
-    /// The connection ended without a goodbye.
-    Cut,
+    /// The connection ended without a close frame.
+    Disconnected,
 }
 
 pub(crate) struct Listener {
@@ -38,7 +38,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Opens `path_and_query`, which must be let in.
+    /// Opens `path_and_query`, which the server must accept.
     pub(crate) async fn open(address: SocketAddr, path_and_query: &str, key: &str) -> Self {
         let mut request = format!("ws://{address}{path_and_query}").into_client_request().unwrap();
         request.headers_mut().insert("X-API-Key", key.parse().unwrap());
@@ -47,35 +47,35 @@ impl Listener {
         Self { socket }
     }
 
-    /// The next message, heartbeats aside.
-    pub(crate) async fn next(&mut self) -> Heard {
+    /// Returns the next message other than a heartbeat.
+    pub(crate) async fn next(&mut self) -> StreamItem {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("nothing comes any more");
+            let message = timeout(PATIENCE, self.socket.next()).await.expect("no message in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let event: Value = serde_json::from_str(&text).unwrap();
                     if event["event"] != "heartbeat" {
-                        return Heard::Event(event);
+                        return StreamItem::Event(event);
                     }
                 }
                 Some(Ok(Message::Close(Some(frame)))) => {
-                    return Heard::Closed(frame.code.into(), frame.reason.to_string());
+                    return StreamItem::Closed(frame.code.into(), frame.reason.to_string());
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                _ => return Heard::Cut,
+                _ => return StreamItem::Disconnected,
             }
         }
     }
 
-    /// The next message, which must be an event.
+    /// Returns the next message, which must be an event.
     pub(crate) async fn event(&mut self) -> Value {
         match self.next().await {
-            Heard::Event(event) => event,
-            other => panic!("an event was to come, not {other:?}"),
+            StreamItem::Event(event) => event,
+            other => panic!("expected an event, got {other:?}"),
         }
     }
 
-    /// All events up to the last one of the change `sequence`, which must be the last of the log.
+    /// Returns all events up to the last one of the change `sequence`, which must be the last of the log.
     pub(crate) async fn events_to(&mut self, sequence: u64) -> Vec<Value> {
         let mut events = Vec::new();
         while events.last().is_none_or(|last: &Value| !ends_change(last, sequence)) {
@@ -84,12 +84,12 @@ impl Listener {
         events
     }
 
-    pub(crate) async fn say(&mut self, message: Message) {
+    pub(crate) async fn send(&mut self, message: Message) {
         self.socket.send(message).await.unwrap();
     }
 }
 
-/// Whether this is the last event of the change: the one that opens a batch has one more than others.
+/// Returns `true` for the last event of a change. A change that opens a batch has one event more than others.
 fn ends_change(event: &Value, sequence: u64) -> bool {
     let (name, data) = (event["event"].as_str().unwrap(), &event["data"]);
     let opened = name == "payload:processed" && data["batch_id"] == event["sequence"];

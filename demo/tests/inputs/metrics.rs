@@ -1,7 +1,10 @@
-//! Metrics: who may see them, and that they say what happened.
+//! Metrics: their values, and the requests that may read them.
+//!
+//! Catches: a counter that does not match what happened, a label that a caller can choose, and a page that a stranger
+//! can read.
 
 use super::events::TEN;
-use super::listener::{Listener, served};
+use super::listener::{Listener, spawn_server};
 use super::openmetrics::Exposition;
 use super::router_barn::{Barn, RECEIVE};
 use super::table::Table;
@@ -13,8 +16,8 @@ use service::events::EVENTS_PATH;
 use service::metrics::METRICS_PATH;
 use std::net::SocketAddr;
 
-/// Asked from the machine itself.
-fn near(path: &str) -> Request<Body> {
+/// Returns a request from the machine itself.
+fn local(path: &str) -> Request<Body> {
     from("127.0.0.1:9", path)
 }
 
@@ -23,8 +26,8 @@ fn from(peer: &str, path: &str) -> Request<Body> {
     Request::get(path).extension(ConnectInfo(peer)).body(Body::empty()).unwrap()
 }
 
-async fn scraped(barn: &Barn) -> Exposition {
-    let answer = barn.answer(near(METRICS_PATH)).await;
+async fn scrape(barn: &Barn) -> Exposition {
+    let answer = barn.send(local(METRICS_PATH)).await;
     assert_eq!(answer.status(), 200);
     assert_eq!(
         answer.headers().get(header::CONTENT_TYPE).unwrap(),
@@ -33,30 +36,30 @@ async fn scraped(barn: &Barn) -> Exposition {
     Exposition::parse(std::str::from_utf8(answer.body()).unwrap()).unwrap()
 }
 
-/// A name without its prefix, its labels, and the value.
-type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+/// Name of a sample without its prefix, its labels, and its value.
+type ExpectedSample<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
-fn assert_values(page: &Exposition, expected: &[Expected<'_>]) {
+fn assert_values(page: &Exposition, expected: &[ExpectedSample<'_>]) {
     for (name, labels, value) in expected {
         assert_eq!(page.value(&format!("herdlinx_{name}"), labels), Some(*value), "{name} {labels:?}");
     }
 }
 
 #[tokio::test]
-async fn what_happened_is_what_is_counted() {
+async fn the_counters_match_what_happened() {
     let barn = Barn::new(Rules::default());
-    let address = served(barn.router.clone()).await;
+    let address = spawn_server(barn.router.clone()).await;
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
     for payload in TEN {
-        barn.hear(payload).await;
+        barn.record(payload).await;
     }
     listener.events_to(9).await;
-    let pulled = barn.answer(barn.get("/api/sync/changes")).await;
+    let pulled = barn.send(barn.get("/api/sync/changes")).await;
     assert_eq!(pulled.status(), 200);
-    assert_eq!(barn.answer(barn.post(r#"{"payload":"hxb:LOT1:LF1:UHF1"}"#)).await.status(), 409);
+    assert_eq!(barn.send(barn.post(r#"{"payload":"hxb:LOT1:LF1:UHF1"}"#)).await.status(), 409);
     let asked = |route, method, status| [("route", route), ("method", method), ("status", status)];
-    let page = scraped(&barn).await;
+    let page = scrape(&barn).await;
     assert_values(
         &page,
         &[
@@ -89,23 +92,23 @@ async fn what_happened_is_what_is_counted() {
 }
 
 #[tokio::test]
-async fn a_missed_event_is_seen_and_unseen_again_when_it_arrives_late() {
+async fn a_missed_event_is_counted_until_it_arrives_late() {
     let barn = Barn::new(Rules::default());
     for (counter, missed) in [("1", 0.0), ("4", 2.0), ("2", 1.0), ("3", 0.0)] {
-        barn.hear(&format!("event:hxbchi00000{counter}|weight:260.5|lid:{counter}")).await;
-        assert_values(&scraped(&barn).await, &[("missed_events", &[], missed)]);
+        barn.record(&format!("event:hxbchi00000{counter}|weight:260.5|lid:{counter}")).await;
+        assert_values(&scrape(&barn).await, &[("missed_events", &[], missed)]);
     }
 }
 
-/// Catches a scrape whose size is in the hands of whoever sends requests.
+/// Catches a page whose size a caller can drive up.
 #[tokio::test]
-async fn no_path_and_no_method_of_a_caller_becomes_a_label() {
+async fn a_path_or_method_chosen_by_a_caller_never_becomes_a_label() {
     let barn = Barn::new(Rules::default());
     for (method, path) in [("GET", "/x\"y"), ("GET", "/api/lora/receive/1"), ("BREW", "/z"), ("PURGE", RECEIVE)] {
         let path = path.replace('"', "%22");
-        barn.answer(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
+        barn.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
     }
-    let page = scraped(&barn).await;
+    let page = scrape(&barn).await;
     let labels = page.families.iter().flat_map(|family| &family.samples).flat_map(|sample| &sample.labels);
     let mut requests: Vec<_> =
         labels.filter(|(key, _)| key == "route" || key == "method").map(|(_, value)| value.as_str()).collect();
@@ -115,22 +118,22 @@ async fn no_path_and_no_method_of_a_caller_becomes_a_label() {
 }
 
 #[tokio::test]
-async fn metrics_are_for_this_machine_and_for_keys_of_scope_read() {
+async fn metrics_are_open_to_this_machine_and_to_keys_of_scope_read() {
     let mut table = Table::new("metrics_refused");
     let (read, sync, ingest) =
         (table.barn.read_key.clone(), table.barn.sync_key.clone(), table.barn.ingest_key.clone());
     let keyed = |key: &str| Request::get(METRICS_PATH).header("X-API-Key", key).body(Body::empty()).unwrap();
-    assert_eq!(table.barn.answer(near(METRICS_PATH)).await.status(), 200);
-    assert_eq!(table.barn.answer(keyed(&read)).await.status(), 200);
-    table.leaves_nothing("from elsewhere without a key", 401, from("192.168.1.5:9", METRICS_PATH)).await;
-    table.leaves_nothing("a key of scope sync", 403, keyed(&sync)).await;
-    table.leaves_nothing("a key of scope ingest", 403, keyed(&ingest)).await;
-    table.leaves_nothing("a query", 400, near("/metrics?name=head")).await;
-    let mut passed_on = near(METRICS_PATH);
+    assert_eq!(table.barn.send(local(METRICS_PATH)).await.status(), 200);
+    assert_eq!(table.barn.send(keyed(&read)).await.status(), 200);
+    table.expect_unchanged("from elsewhere without a key", 401, from("192.168.1.5:9", METRICS_PATH)).await;
+    table.expect_unchanged("a key of scope sync", 403, keyed(&sync)).await;
+    table.expect_unchanged("a key of scope ingest", 403, keyed(&ingest)).await;
+    table.expect_unchanged("a query", 400, local("/metrics?name=head")).await;
+    let mut passed_on = local(METRICS_PATH);
     passed_on.headers_mut().insert("X-Forwarded-For", "8.8.8.8".parse().unwrap());
-    table.leaves_nothing("passed on by a proxy", 401, passed_on).await;
-    let mut posted = near(METRICS_PATH);
+    table.expect_unchanged("passed on by a proxy", 401, passed_on).await;
+    let mut posted = local(METRICS_PATH);
     *posted.method_mut() = axum::http::Method::POST;
-    table.leaves_nothing("a POST", 405, posted).await;
+    table.expect_unchanged("a POST", 405, posted).await;
     table.compare();
 }

@@ -1,7 +1,10 @@
-//! A handful of the tables over real TLS against the real process, and what only a network can send.
+//! Some cases of the tables against the real process over TLS, and inputs that only a network can send.
+//!
+//! Catches: a process that answers differently from its router in memory, and one that oversized or meaningless bytes
+//! can stop or change.
 
 use super::router_barn::RECEIVE;
-use super::router_barn::golden::{OF_ONE_PROCESS, golden_answer, masked};
+use super::router_barn::golden::{PROCESS_KEYS, golden_answer, mask};
 use bytes::Bytes;
 use demo::processes::{Barn, BarnSettings, Programs};
 use herd::position::{Position, Sequence};
@@ -18,11 +21,11 @@ use tokio::time::timeout;
 
 /// So long a condition is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// An opening may take so long.
+/// Timeout for opening a live connection.
 const OPEN_TIMEOUT_MS: u64 = 10_000;
 
-/// The process, and a client that pins its key.
-struct Real {
+/// A barn's process, and a client that pins its key.
+struct RealBarn {
     barn: Barn,
     http: Client,
     ingest_key: String,
@@ -30,7 +33,7 @@ struct Real {
     _directory: tempfile::TempDir,
 }
 
-impl Real {
+impl RealBarn {
     async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let programs = Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into());
@@ -42,13 +45,13 @@ impl Real {
         Self { barn, http, ingest_key, sync_key, _directory: directory }
     }
 
-    /// What a request could have left behind: where the log and the tables stand, what was counted, and the keys.
-    fn traces(&self) -> Vec<String> {
+    /// Returns everything that a request can change: the position of log and tables, the counts, and the keys.
+    fn state(&self) -> Vec<String> {
         let status = serde_json::to_value(self.barn.status().unwrap()).unwrap();
         let of_status = ["sequence", "digest", "folded", "fold_digest", "epoch", "counts", "duplicates", "failing"];
-        let mut traces: Vec<String> = of_status.iter().map(|name| format!("{name}: {}", status[*name])).collect();
-        traces.push(self.barn.run(&["key", "list"]).unwrap());
-        traces
+        let mut state: Vec<String> = of_status.iter().map(|name| format!("{name}: {}", status[*name])).collect();
+        state.push(self.barn.run(&["key", "list"]).unwrap());
+        state
     }
 
     async fn send(
@@ -80,8 +83,8 @@ impl Real {
 }
 
 #[tokio::test]
-async fn the_real_process_answers_as_the_tables_say_and_keeps_nothing_of_what_is_wrong() {
-    let real = Real::start().await;
+async fn the_real_process_answers_as_the_tables_say_and_wrong_requests_change_nothing() {
+    let real = RealBarn::start().await;
     let (ingest, sync) = (Some(real.ingest_key.as_str()), Some(real.sync_key.as_str()));
     let scan = r#"{"payload":"hxb:TEST001:LF999:UHF888"}"#;
     let stored = real.send(Method::POST, RECEIVE, ingest, scan).await;
@@ -101,7 +104,7 @@ async fn the_real_process_answers_as_the_tables_say_and_keeps_nothing_of_what_is
         ("full_export_tables", "a limit", real.send(Method::GET, "/api/sync/full-export?limit=5", sync, "").await),
         ("live", "no upgrade", real.send(Method::GET, "/api/sync/live", sync, "").await),
     ];
-    let before = real.traces();
+    let before = real.state();
     for (table, case, (status, body)) in wrong {
         let golden = golden_answer(table, case);
         assert_eq!((&json!(status), &body), (&golden["status"], &golden["body"]), "{table}: {case}");
@@ -111,22 +114,22 @@ async fn the_real_process_answers_as_the_tables_say_and_keeps_nothing_of_what_is
     let (status, body) = real.send(Method::GET, &path, sync, "").await;
     assert_eq!((status, &body["held"]["sequence"], &body["asked"]["sequence"]), (409, &json!(2), &json!(99)));
     let golden = &golden_answer("changes_diverged", "one beyond the head")["body"];
-    assert_eq!(masked(&body, &OF_ONE_PROCESS), masked(golden, &OF_ONE_PROCESS));
-    assert_eq!(real.traces(), before);
+    assert_eq!(mask(&body, &PROCESS_KEYS), mask(golden, &PROCESS_KEYS));
+    assert_eq!(real.state(), before);
     assert_eq!(real.head().await.sequence, Sequence(2));
 }
 
 #[tokio::test]
-async fn what_is_no_http_of_a_sane_size_is_refused_and_the_process_goes_on() {
-    let real = Real::start().await;
-    let before = real.traces();
+async fn oversized_requests_and_bytes_without_tls_are_refused_and_the_process_keeps_serving() {
+    let real = RealBarn::start().await;
+    let before = real.state();
     let sync = Some(real.sync_key.as_str());
     let long = format!("/api/sync/changes?digest={}", "a".repeat(60_000));
     let (status, body) = real.send(Method::GET, &long, sync, "").await;
     assert!(status == 400 && body["message"].as_str().is_some_and(|message| message.len() < 1_000), "{status}: {body}");
     let wide = real.http.get(format!("https://{}/api/sync/schema", real.barn.address()));
     let wide = wide.header("X-API-Key", "x".repeat(1_000_000)).timeout(PATIENCE).send().await;
-    assert!(wide.is_err() || wide.is_ok_and(|answer| answer.status() == 431), "a header of a megabyte was taken");
+    assert!(wide.is_err() || wide.is_ok_and(|answer| answer.status() == 431), "a header of a megabyte was accepted");
     let no_tls = [
         &b"GET /api/remote/health HTTP/1.1\r\nHost: barn\r\n\r\n"[..],
         b"\x16\x03\x01\xff\xff",
@@ -138,19 +141,19 @@ async fn what_is_no_http_of_a_sane_size_is_refused_and_the_process_goes_on() {
         stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
-        // A reset is a refusal, too.
+        // A reset is a refusal as well.
         let _end = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
-        assert!(!answer.starts_with(b"HTTP/"), "spoken to without TLS: {answer:?}");
+        assert!(!answer.starts_with(b"HTTP/"), "answered without TLS: {answer:?}");
     }
-    assert_eq!(real.traces(), before);
+    assert_eq!(real.state(), before);
     assert_eq!(real.send(Method::GET, "/api/remote/health", None, "").await.0, 200);
 }
 
 #[tokio::test]
-async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_on() {
-    let real = Real::start().await;
+async fn nonsense_from_a_follower_ends_its_live_connection_and_a_new_one_opens() {
+    let real = RealBarn::start().await;
     let (link, head) = (real.link(), real.head().await);
-    let before = real.traces();
+    let before = real.state();
     let beyond = Position { sequence: Sequence(99), ..head };
     let refused = link.open_live(&format!("{LIVE_PATH}?{}", position_text(&beyond)), OPEN_TIMEOUT_MS).await.unwrap();
     assert!(matches!(&refused, LiveResponse::Refused(answer) if answer.status == 409), "{refused:?}");
@@ -159,7 +162,7 @@ async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_
     let nonsense = [
         ("nothing", Bytes::new()),
         ("a text", Bytes::from_static(b"hello")),
-        ("a page", herd_page(head)),
+        ("a page", empty_page(head)),
         ("what was never sent", to_blob(&Acknowledgement { durable: beyond }).into()),
         ("more than a follower says", vec![0; 5_000].into()),
     ];
@@ -171,12 +174,12 @@ async fn a_live_connection_ends_when_the_follower_speaks_nonsense_and_others_go_
         let ended = async { while let Ok(Some(_)) = channel.receive().await {} };
         timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("`{case}` did not end the connection"));
     }
-    assert_eq!(real.traces(), before);
+    assert_eq!(real.state(), before);
     let opened = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap();
     assert!(matches!(opened, LiveResponse::Open(_)));
 }
 
-fn herd_page(at: Position) -> Bytes {
+fn empty_page(at: Position) -> Bytes {
     let end = herd::wire::PageEnd { end: at, head: at.sequence, barn: herd::wire::BarnHead::default() };
     to_blob(&herd::wire::Page { after: at, end, changes: herd::store::Changes::default() }).into()
 }

@@ -1,4 +1,7 @@
-//! One payload in one call.
+//! Single payloads, one in each call.
+//!
+//! Catches: a malformed body that is recorded or answered with anything but its documented error, a limit that is off
+//! by one, and an outcome that is answered in another form.
 
 use super::table::Table;
 use axum::body::{Body, Bytes};
@@ -12,13 +15,13 @@ fn payload(text: &str) -> String {
     json!({ "payload": text }).to_string()
 }
 
-/// A body of exactly so many bytes: the rest is blanks, which are nothing in JSON.
+/// Pads a body to exactly this many bytes with spaces, which JSON ignores.
 fn padded(body: &str, bytes: usize) -> String {
     format!("{body}{}", " ".repeat(bytes - body.len()))
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_json_or_no_object_with_one_payload_is_400_and_leaves_nothing() {
+async fn a_body_that_is_not_a_json_object_with_one_payload_is_400_and_changes_nothing() {
     let mut table = Table::new("payload_no_object");
     let deep = format!(r#"{{"payload":{}1{}}}"#, "[".repeat(1_000), "]".repeat(1_000));
     let cases = [
@@ -54,15 +57,15 @@ async fn what_is_no_json_or_no_object_with_one_payload_is_400_and_leaves_nothing
     ];
     for (case, body) in cases {
         let request = table.barn.post(body.to_owned());
-        table.leaves_nothing(case, 400, request).await;
+        table.expect_unchanged(case, 400, request).await;
     }
     let not_utf8 = table.barn.post(&b"{\"payload\":\"hxb:A:\xff:2\"}"[..]);
-    table.leaves_nothing("a byte that is no UTF-8", 400, not_utf8).await;
+    table.expect_unchanged("a byte that is no UTF-8", 400, not_utf8).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_string_of_1_to_255_bytes_is_400_and_leaves_nothing() {
+async fn a_payload_that_is_not_a_string_of_1_to_255_bytes_is_400_and_changes_nothing() {
     let mut table = Table::new("payload_no_text");
     let one_more = payload(&"x".repeat(MAX_PAYLOAD_BYTES + 1));
     let one_more_in_utf8 = payload(&"é".repeat(128));
@@ -88,39 +91,39 @@ async fn what_is_no_string_of_1_to_255_bytes_is_400_and_leaves_nothing() {
     ];
     for (case, body) in cases {
         let request = table.barn.post(body.to_owned());
-        table.leaves_nothing(case, 400, request).await;
+        table.expect_unchanged(case, 400, request).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_are_taken_up_to_their_limit_and_not_a_byte_further() {
+async fn bodies_are_accepted_up_to_their_limit_and_not_a_byte_beyond() {
     let mut table = Table::new("payload_body_limits");
     let one = |n: u32| payload(&format!("hxb:A:LF{n}:UHF{n}"));
     let exactly = table.barn.post(padded(&one(1), MAX_SINGLE_BODY_BYTES));
-    table.appends("4 KiB", 201, 1, exactly).await;
+    table.expect_changes("4 KiB", 201, 1, exactly).await;
     for (case, bytes) in [
         ("4 KiB and one", MAX_SINGLE_BODY_BYTES + 1),
         ("512 KiB", MAX_ARRAY_BODY_BYTES),
         ("512 KiB and one", MAX_ARRAY_BODY_BYTES + 1),
     ] {
         let request = table.barn.post(padded(&one(2), bytes));
-        table.leaves_nothing(case, 413, request).await;
+        table.expect_unchanged(case, 413, request).await;
     }
     let parts = stream::iter((0..1_000).map(|_| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 4096]))));
     let without_length = table.barn.post(Body::from_stream(parts));
-    table.leaves_nothing("4 MB without a length", 413, without_length).await;
+    table.expect_unchanged("4 MB without a length", 413, without_length).await;
 
     let never = table.barn.post(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()));
-    table.leaves_nothing("a body that never comes", 408, never).await;
+    table.expect_unchanged("a body that never comes", 408, never).await;
     let cut = stream::iter([Ok(Bytes::from(one(3))), Err(std::io::Error::other("reset"))]);
     let cut = table.barn.post(Body::from_stream(cut));
-    table.leaves_nothing("a body that is cut behind its JSON", 400, cut).await;
+    table.expect_unchanged("a body that is cut behind its JSON", 400, cut).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_json_by_its_content_type_is_read() {
+async fn only_a_json_content_type_is_accepted() {
     let mut table = Table::new("payload_content_types");
     let body = |n: usize| payload(&format!("hxb:A:LF{n}:UHF{n}"));
     let wrong = [
@@ -140,11 +143,11 @@ async fn only_json_by_its_content_type_is_read() {
             .header("X-API-Key", &table.barn.ingest_key)
             .header("Content-Type", content_type);
         let request = request.body(Body::from(body(0))).unwrap();
-        table.leaves_nothing(case, 415, request).await;
+        table.expect_unchanged(case, 415, request).await;
     }
     let missing = axum::http::Request::post(super::router_barn::RECEIVE).header("X-API-Key", &table.barn.ingest_key);
     let missing = missing.body(Body::from(body(0))).unwrap();
-    table.leaves_nothing("none", 415, missing).await;
+    table.expect_unchanged("none", 415, missing).await;
 
     let right =
         ["application/json", "application/json; charset=utf-8", "APPLICATION/JSON;charset=UTF-8", "application/x+json"];
@@ -153,13 +156,13 @@ async fn only_json_by_its_content_type_is_read() {
             .header("X-API-Key", &table.barn.ingest_key)
             .header("Content-Type", content_type);
         let request = request.body(Body::from(body(n + 1))).unwrap();
-        table.appends(content_type, 201, 1, request).await;
+        table.expect_changes(content_type, 201, 1, request).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_payload_that_can_be_kept_is_answered_by_what_became_of_it() {
+async fn every_readable_payload_is_answered_with_its_outcome() {
     let mut table = Table::with_rules("payload_right", Rules { rejections_per_hour: 14, ..Rules::default() });
     let longest = "x".repeat(MAX_PAYLOAD_BYTES);
     let kept = [
@@ -177,16 +180,16 @@ async fn every_payload_that_can_be_kept_is_answered_by_what_became_of_it() {
     ];
     for (case, text) in kept {
         let request = table.barn.post(payload(text));
-        table.appends(case, 201, 1, request).await;
+        table.expect_changes(case, 201, 1, request).await;
     }
     let escaped = table.barn.post(r#"{"payload":"hxb:\ud83d\udc04:LF8:UHF8","device":"chute","n":[1,{}]}"#);
-    table.appends("a pair of escapes, and keys of the device's own", 201, 1, escaped).await;
+    table.expect_changes("a pair of escapes, and keys of the device's own", 201, 1, escaped).await;
 
     let again = table.barn.post(payload(" hxb:TEST001:LF999:UHF888\n"));
-    table.appends("a scan again", 409, 0, again).await;
+    table.expect_changes("a scan again", 409, 0, again).await;
     let office =
-        table.barn.posting_to("/office/api/lora/receive").body(payload("event:hxbchi000001|weight:267.3|lid:1"));
-    table.appends("an event again, at the office's path", 409, 0, office.unwrap().map(Body::from)).await;
+        table.barn.post_to_builder("/office/api/lora/receive").body(payload("event:hxbchi000001|weight:267.3|lid:1"));
+    table.expect_changes("an event again, at the office's path", 409, 0, office.unwrap().map(Body::from)).await;
 
     let rejected = [
         ("an unknown prefix", "invalid:data"),
@@ -206,20 +209,20 @@ async fn every_payload_that_can_be_kept_is_answered_by_what_became_of_it() {
     ];
     for (case, text) in rejected {
         let request = table.barn.post(payload(text));
-        table.appends(case, 422, 1, request).await;
+        table.expect_changes(case, 422, 1, request).await;
     }
     let above = table.barn.post(payload("one rejection too many"));
-    table.appends("a rejection above the bound", 429, 0, above).await;
+    table.expect_changes("a rejection above the bound", 429, 0, above).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_barn_that_stops_takes_nothing_in() {
+async fn a_barn_that_is_shutting_down_accepts_nothing() {
     let mut table = Table::new("payload_stopping");
     table.barn.stop.request();
     let request = table.barn.post(payload("hxb:A:1:2"));
-    table.leaves_nothing("one", 503, request).await;
+    table.expect_unchanged("one", 503, request).await;
     let request = table.barn.post(r#"{"payloads":["hxb:A:1:2"]}"#);
-    table.leaves_nothing("an array", 503, request).await;
+    table.expect_unchanged("an array", 503, request).await;
     table.compare();
 }

@@ -1,4 +1,7 @@
 //! The read interface for programs, and the tokens that stand for a key.
+//!
+//! Catches: an answer whose form changed, an invalid query that is answered as if it were valid, and a token that
+//! grants more than its key or outlives it.
 
 use super::table::Table;
 use axum::body::Body;
@@ -7,7 +10,7 @@ use herd::decide::Rules;
 use herd::store::Receipt;
 
 const TOKEN: &str = "/api/remote/auth/token";
-/// Each with the same answer to whoever asks wrongly.
+/// Paths that refuse a wrong request with the same answer.
 const PATHS: [&str; 7] = [
     "/api/remote/status",
     "/api/remote/batches",
@@ -17,8 +20,8 @@ const PATHS: [&str; 7] = [
     "/api/lora/payloads",
     "/api/lora/buffer-status",
 ];
-/// Changes 2 to 8.
-const HEARD: [&str; 7] = [
+/// Payloads that become changes 2 to 8.
+const PAYLOADS: [&str; 7] = [
     "hxb:BATCH001:124000224161433:UHF456",
     "hxb:BATCH001:LF2:UHF2",
     "hxe:EXPORT001:LF2:UHF2",
@@ -28,26 +31,26 @@ const HEARD: [&str; 7] = [
     "noise",
 ];
 
-/// A barn that has heard something of every kind, and some of it again.
+/// Returns a table whose barn has recorded payloads of every kind, and received some of them again.
 async fn filled(name: &str) -> Table {
     let table = Table::with_rules(name, Rules::default());
-    for payload in HEARD {
-        table.barn.hear(payload).await;
+    for payload in PAYLOADS {
+        table.barn.record(payload).await;
     }
-    for again in [HEARD[0], HEARD[4], HEARD[6]] {
-        assert!(matches!(table.barn.hear(again).await, Receipt::Duplicate { .. }), "{again}");
+    for again in [PAYLOADS[0], PAYLOADS[4], PAYLOADS[6]] {
+        assert!(matches!(table.barn.record(again).await, Receipt::Duplicate { .. }), "{again}");
     }
     table
 }
 
-fn asked(method: Method, path: &str, key: Option<&str>) -> Request<Body> {
+fn read_request(method: Method, path: &str, key: Option<&str>) -> Request<Body> {
     let request = Request::builder().method(method).uri(path);
     let request = key.into_iter().fold(request, |request, key| request.header("X-API-Key", key));
     request.body(Body::empty()).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_question_has_its_answer() {
+async fn every_valid_query_has_its_golden_answer() {
     let mut table = filled("remote").await;
     let key = table.barn.read_key.clone();
     let queries = [
@@ -70,19 +73,19 @@ async fn every_question_has_its_answer() {
         "/api/remote/payloads/8",
     ];
     for path in PATHS.into_iter().chain(queries) {
-        table.leaves_nothing(path, 200, asked(Method::GET, path, Some(&key))).await;
+        table.expect_unchanged(path, 200, read_request(Method::GET, path, Some(&key))).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_is_404_and_what_cannot_be_meant_400() {
+async fn a_missing_item_is_404_and_an_invalid_query_400() {
     let mut table = filled("remote_wrong").await;
     let key = table.barn.read_key.clone();
     let missing =
         ["/api/remote/batches/3", "/api/remote/payloads/1", "/api/remote/payloads/9", "/api/remote/payloads/0"];
     for path in missing {
-        table.leaves_nothing(path, 404, asked(Method::GET, path, Some(&key))).await;
+        table.expect_unchanged(path, 404, read_request(Method::GET, path, Some(&key))).await;
     }
     let wrong = [
         "/api/remote/batches?offset=50",
@@ -117,35 +120,35 @@ async fn what_is_not_there_is_404_and_what_cannot_be_meant_400() {
         "/api/lora/payloads?offset=0",
     ];
     for path in wrong {
-        table.leaves_nothing(path, 400, asked(Method::GET, path, Some(&key))).await;
+        table.expect_unchanged(path, 400, read_request(Method::GET, path, Some(&key))).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_asks_for_a_key_of_scope_read_and_is_only_read() {
+async fn every_path_requires_a_key_of_scope_read_and_cannot_be_deleted() {
     let mut table = filled("remote_keys").await;
     let (ingest, sync, read) =
         (table.barn.ingest_key.clone(), table.barn.sync_key.clone(), table.barn.read_key.clone());
     for path in PATHS {
-        table.leaves_nothing(&format!("{path} no key"), 401, asked(Method::GET, path, None)).await;
+        table.expect_unchanged(&format!("{path} no key"), 401, read_request(Method::GET, path, None)).await;
         for (scope, key) in [("ingest", &ingest), ("sync", &sync)] {
-            table.leaves_nothing(&format!("{path} {scope}"), 403, asked(Method::GET, path, Some(key))).await;
+            table.expect_unchanged(&format!("{path} {scope}"), 403, read_request(Method::GET, path, Some(key))).await;
         }
-        table.leaves_nothing(&format!("DELETE {path}"), 405, asked(Method::DELETE, path, Some(&read))).await;
+        table.expect_unchanged(&format!("DELETE {path}"), 405, read_request(Method::DELETE, path, Some(&read))).await;
     }
-    table.leaves_nothing("GET a token", 405, asked(Method::GET, TOKEN, Some(&read))).await;
+    table.expect_unchanged("GET a token", 405, read_request(Method::GET, TOKEN, Some(&read))).await;
     table.compare();
 }
 
-fn for_a_token(secret: &str, body: Option<(&str, &str)>) -> Request<Body> {
+fn token_request(secret: &str, body: Option<(&str, &str)>) -> Request<Body> {
     let request = Request::post(TOKEN).header("Authorization", format!("Bearer {secret}"));
     let request = body.into_iter().fold(request, |request, (kind, _)| request.header("Content-Type", kind));
     request.body(body.map_or_else(Body::empty, |(_, text)| text.to_owned().into())).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_is_made_of_a_key_or_a_token_opens_the_same_and_dies_with_its_key() {
+async fn a_token_comes_from_a_key_or_a_token_has_the_same_access_and_ends_with_its_key() {
     let mut table = filled("remote_token").await;
     let (ingest, read) = (table.barn.ingest_key.clone(), table.barn.read_key.clone());
     let json = "application/json";
@@ -161,30 +164,31 @@ async fn a_token_is_made_of_a_key_or_a_token_opens_the_same_and_dies_with_its_ke
         ("not closed", 400, &read, Some((json, r#"{"user_id":1"#))),
     ];
     for (case, status, secret, body) in wrong {
-        table.leaves_nothing(case, status, for_a_token(secret, body)).await;
+        table.expect_unchanged(case, status, token_request(secret, body)).await;
     }
     let long = format!(r#"{{"user_id":{}}}"#, " ".repeat(service::door::token_route::MAX_TOKEN_BODY_BYTES));
-    table.leaves_nothing("too long", 413, for_a_token(&read, Some((json, &long)))).await;
-    let mut queried = for_a_token(&read, None);
+    table.expect_unchanged("too long", 413, token_request(&read, Some((json, &long)))).await;
+    let mut queried = token_request(&read, None);
     *queried.uri_mut() = format!("{TOKEN}?user_id=1").parse().unwrap();
-    table.leaves_nothing("a query", 400, queried).await;
+    table.expect_unchanged("a query", 400, queried).await;
 
-    let made = table.appends("of a key", 200, 0, for_a_token(&read, None)).await;
+    let made = table.expect_changes("of a key", 200, 0, token_request(&read, None)).await;
     let token = made["token"].as_str().unwrap().to_owned();
-    let next = table.appends("of a token", 200, 0, for_a_token(&token, Some((json, r#"{"user_id":1}"#)))).await;
+    let next =
+        table.expect_changes("of a token", 200, 0, token_request(&token, Some((json, r#"{"user_id":1}"#)))).await;
     let next = next["token"].as_str().unwrap().to_owned();
-    table.leaves_nothing("opens", 200, asked(Method::GET, "/api/lora/buffer-status", Some(&token))).await;
-    table.leaves_nothing("opens no more", 403, asked(Method::GET, "/api/sync/schema", Some(&next))).await;
-    let sender = table.appends("of another key", 200, 0, for_a_token(&ingest, None)).await;
+    table.expect_unchanged("opens", 200, read_request(Method::GET, "/api/lora/buffer-status", Some(&token))).await;
+    table.expect_unchanged("opens no more", 403, read_request(Method::GET, "/api/sync/schema", Some(&next))).await;
+    let sender = table.expect_changes("of another key", 200, 0, token_request(&ingest, None)).await;
     let sender = sender["token"].as_str().unwrap();
     let mut delivery = table.barn.post(r#"{"payload":"hxb:A:LF1:UHF1"}"#);
     delivery.headers_mut().insert("x-api-key", sender.parse().unwrap());
-    table.appends("delivers", 201, 1, delivery).await;
+    table.expect_changes("delivers", 201, 1, delivery).await;
 
     table.barn.keys.revoke("screen").unwrap();
     for (case, token) in [("after its key", &token), ("after the key of the first", &next)] {
-        table.leaves_nothing(case, 401, asked(Method::GET, "/api/lora/buffer-status", Some(token))).await;
-        table.leaves_nothing(&format!("a new one {case}"), 401, for_a_token(token, None)).await;
+        table.expect_unchanged(case, 401, read_request(Method::GET, "/api/lora/buffer-status", Some(token))).await;
+        table.expect_unchanged(&format!("a new one {case}"), 401, token_request(token, None)).await;
     }
     table.compare();
 }

@@ -1,5 +1,4 @@
-//! A source that can be made to lie, as a [`Link`]: it answers through the shipped router, and then tells what the lie
-//! makes of that.
+//! A source that can be made to lie, as a [`Link`]: the shipped router gives the honest answer, and a lie falsifies it.
 
 use super::router_barn::Barn;
 use axum::body::Body;
@@ -21,38 +20,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
-/// Blobs on their way in one direction.
-const ON_THE_WAY: usize = 4;
+/// Capacity of the live connection in each direction, in blobs.
+const QUEUED_BLOBS: usize = 4;
 
-/// Makes a wrong answer of an honest one.
-pub(crate) type PulledLie = fn(&Told) -> Response;
-/// Makes a wrong blob of an honest page.
+/// Makes a wrong answer from an honest one.
+pub(crate) type PulledLie = fn(&HonestAnswer) -> Response;
+/// Makes a wrong blob from an honest page.
 pub(crate) type LiveLie = fn(&Page) -> Vec<u8>;
 
-/// What the source tells in place of the truth.
+/// The way in which the source departs from the truth.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Lie {
-    /// Nothing but the truth.
+    /// All answers are honest.
     None,
-    /// Every question for changes is answered with what this makes of the honest page.
+    /// The function falsifies every page that is pulled.
     Pulled(PulledLie),
-    /// Pulls are honest, and the live connection is refused with what this makes.
+    /// Pulls are honest, and the live connection is refused with this answer.
     Refused(fn() -> LinkResponse),
-    /// Pulls are honest until a page on the live connection was made into this; then the source is silent.
+    /// Pulls are honest until the function has falsified a page on the live connection. Then the source is silent.
     Live(LiveLie),
 }
 
-/// The honest answer to a question for changes.
-pub(crate) struct Told {
-    /// The page.
+/// The honest answer to a pull.
+pub(crate) struct HonestAnswer {
     pub(crate) page: Page,
-    /// Its blob.
+    /// The page as a blob.
     pub(crate) blob: Vec<u8>,
-    /// Where the page could be read from, too.
+    /// Reader of the barn's store, for lies that need other changes.
     pub(crate) reader: Reader,
 }
 
-/// The way to the source.
+/// Link to a source that can lie.
 #[derive(Clone)]
 pub(crate) struct Source {
     router: Router,
@@ -79,13 +77,13 @@ impl Source {
         self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
-    /// The honest page, and what the lie makes of it; a refusal stays what it is.
-    async fn twisted(&self, honest: Response, lie: fn(&Told) -> Response) -> Response {
+    /// Falsifies an honest page. A refusal stays as it is.
+    async fn falsify(&self, honest: Response, lie: fn(&HonestAnswer) -> Response) -> Response {
         if honest.status() != 200 {
             return honest;
         }
         let blob = honest.into_body().collect().await.unwrap().to_bytes().to_vec();
-        lie(&Told { page: from_blob(&blob).unwrap(), blob, reader: self.reader.clone() })
+        lie(&HonestAnswer { page: from_blob(&blob).unwrap(), blob, reader: self.reader.clone() })
     }
 
     fn live(&self, path_and_query: &str) -> LiveResponse<End> {
@@ -96,7 +94,7 @@ impl Source {
         self.lied_live.store(false, Ordering::Relaxed);
         let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
         let from = from.or_else(|| self.reader.position_at(Sequence::ZERO).unwrap()).unwrap();
-        let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(ON_THE_WAY), mpsc::channel(ON_THE_WAY));
+        let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(QUEUED_BLOBS), mpsc::channel(QUEUED_BLOBS));
         let end = |send, receive| End { send, receive, lie: lie.clone(), lied_live: self.lied_live.clone() };
         let (near, mut far) = (end(to_barn, at_office), end(to_office, at_barn));
         let (reader, stop) = (self.reader.clone(), self.stop.clone());
@@ -118,9 +116,9 @@ impl Link for Source {
             return Err(LinkError::Unreachable { peer: "the barn".to_owned(), why: "silent".to_owned() });
         }
         let honest = self.honest(path_and_query).await;
-        let told = if let Lie::Pulled(lie) = lie { self.twisted(honest, lie).await } else { honest };
-        let status = told.status().as_u16();
-        match Limited::new(told.into_body(), limit_bytes).collect().await {
+        let answer = if let Lie::Pulled(lie) = lie { self.falsify(honest, lie).await } else { honest };
+        let status = answer.status().as_u16();
+        match Limited::new(answer.into_body(), limit_bytes).collect().await {
             Ok(body) => Ok(LinkResponse { status, body: body.to_bytes() }),
             Err(error) if error.is::<LengthLimitError>() => {
                 Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes })
@@ -138,7 +136,7 @@ impl Link for Source {
     }
 }
 
-/// One end of a live connection; it breaks when the source begins or ends to lie.
+/// One end of a live connection, which breaks whenever the lie changes.
 #[derive(Debug)]
 pub(crate) struct End {
     send: mpsc::Sender<Bytes>,

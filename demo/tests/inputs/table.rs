@@ -1,14 +1,14 @@
-//! A table of cases: each is sent, its status and what it leaves behind are checked, its answer is compared.
+//! A table of cases: each request is sent, its status and its effect are checked, and its answer is compared.
 
 use super::router_barn::Barn;
 use super::router_barn::golden::Golden;
-use super::router_barn::told::{assert_is_refusal, body_of, headers_of};
+use super::router_barn::response::{assert_refusal, body_of, headers_of};
 use axum::body::Body;
 use axum::http::Request;
 use herd::decide::Rules;
 use serde_json::{Value, json};
 
-/// Longer lists are told by their ends.
+/// Longest list of results that stands in a golden file whole; of longer ones, only both ends do.
 const SHOWN_RESULTS: usize = 20;
 
 pub(crate) struct Table {
@@ -25,34 +25,40 @@ impl Table {
         Self { barn: Barn::new(rules), golden: Golden::new(name) }
     }
 
-    /// The answer has this status, and nothing is as it was not before.
-    pub(crate) async fn leaves_nothing(&mut self, case: &str, status: u16, request: Request<Body>) {
-        let before = self.barn.traces();
-        self.answered(case, status, request).await;
-        assert_eq!(self.barn.traces(), before, "`{case}` left something behind");
+    /// Checks that the answer has this status and that the request changed nothing.
+    pub(crate) async fn expect_unchanged(&mut self, case: &str, status: u16, request: Request<Body>) {
+        let before = self.barn.state();
+        self.send_and_note(case, status, request).await;
+        assert_eq!(self.barn.state(), before, "`{case}` changed something");
     }
 
-    /// The answer has this status, and so many changes were appended.
-    pub(crate) async fn appends(&mut self, case: &str, status: u16, changes: u64, request: Request<Body>) -> Value {
+    /// Checks that the answer has this status and that this many changes were appended. Returns the body.
+    pub(crate) async fn expect_changes(
+        &mut self,
+        case: &str,
+        status: u16,
+        changes: u64,
+        request: Request<Body>,
+    ) -> Value {
         let before = self.barn.head().sequence.0;
-        let answer = self.answered(case, status, request).await;
+        let answer = self.send_and_note(case, status, request).await;
         assert_eq!(self.barn.head().sequence.0 - before, changes, "`{case}`: {answer}");
         answer
     }
 
-    async fn answered(&mut self, case: &str, status: u16, request: Request<Body>) -> Value {
-        let response = self.barn.answer(request).await;
+    async fn send_and_note(&mut self, case: &str, status: u16, request: Request<Body>) -> Value {
+        let response = self.barn.send(request).await;
         let body = body_of(&response);
         assert_eq!(response.status().as_u16(), status, "`{case}`: {body}");
         if status >= 400 {
-            assert_is_refusal(case, &body);
+            assert_refusal(case, &body);
         }
         let (headers, shown) = (headers_of(&response), shortened(body.clone()));
-        self.golden.note(case, json!({"status": status, "headers": headers, "body": shown}));
+        self.golden.add(case, json!({"status": status, "headers": headers, "body": shown}));
         body
     }
 
-    /// All cases were sent: compares them.
+    /// Compares the answers of all cases with the golden file.
     pub(crate) fn compare(self) {
         self.golden.compare();
     }

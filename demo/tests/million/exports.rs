@@ -1,4 +1,4 @@
-//! The full export of a real barn's process that holds a million changes, and what memory it takes.
+//! Memory that a real barn's process needs for the full export of a million changes.
 
 use crate::yard::shipped::shipped_programs;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -19,74 +19,74 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 const CHANGES: usize = 1_000_000;
-/// So much more than at rest the process may hold while it exports.
+/// Limit for the memory of an export above that of the process at rest.
 const MAX_ABOVE_IDLE_BYTES: u64 = 64 * 1024 * 1024;
-/// The store is to be filled by then.
+/// Timeout for filling the store.
 const FILLED_WITHIN: Duration = Duration::from_secs(600);
-/// Between two looks at the memory of a process that comes to rest.
+/// Pause between two looks at the memory of a process that comes to rest.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A process that has come to rest changes by less from one look to the next.
+/// Memory of a process at rest changes by less than this between two looks.
 const RESTING_BYTES: u64 = 256 * 1024;
-/// So often a process is looked at before it must have come to rest.
-const LOOKS: usize = 30;
-/// A slow reader waits so long before each piece that it takes ...
+/// Number of looks by which a process must have come to rest.
+const MAX_LOOKS: usize = 30;
+/// Pause of a slow reader before each piece.
 const SLOW_WAIT: Duration = Duration::from_millis(20);
-/// ... and hangs up after so many.
+/// Pieces after which a slow reader hangs up.
 const SLOW_PIECES: usize = 500;
-/// As many exports as are served at one time.
-const AT_ONE_TIME: usize = 8;
+/// Number of exports that the barn serves at the same time.
+const CONCURRENT_EXPORTS: usize = 8;
 const TABLES_TYPE: &str = "application/json";
-/// Pieces on their way to whoever reads them as JSON.
-const ON_THE_WAY: usize = 16;
+/// Capacity of the queue to the JSON parser, in pieces.
+const QUEUED_PIECES: usize = 16;
 
-/// The whole export as tables; its entries only counted.
+/// The full export as tables. The entries are only counted, not kept.
 #[derive(Deserialize)]
 struct Export {
     success: bool,
     position: Position,
     folded: Sequence,
-    tables: BTreeMap<String, Counted>,
+    tables: BTreeMap<String, EntryCount>,
     count: BTreeMap<String, u64>,
-    ended_at: Standing,
+    ended_at: SnapshotState,
 }
 
 #[derive(Deserialize)]
-struct Standing {
+struct SnapshotState {
     position: Position,
     folded: Sequence,
 }
 
-/// How many entries a list has.
+/// Number of entries in a list.
 #[derive(Debug, PartialEq)]
-struct Counted(u64);
+struct EntryCount(u64);
 
-impl<'de> Deserialize<'de> for Counted {
+impl<'de> Deserialize<'de> for EntryCount {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Entries;
         impl<'de> Visitor<'de> for Entries {
-            type Value = Counted;
+            type Value = EntryCount;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a list")
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Counted, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<EntryCount, A::Error> {
                 let mut count = 0;
                 while list.next_element::<IgnoredAny>()?.is_some() {
                     count += 1;
                 }
-                Ok(Counted(count))
+                Ok(EntryCount(count))
             }
         }
         from.deserialize_seq(Entries)
     }
 }
 
-/// The pieces of an answer as they come, for a reader on a thread of its own.
-struct Pieces {
+/// Reads the pieces of an answer as they arrive, on a separate thread.
+struct PieceReader {
     coming: mpsc::Receiver<Bytes>,
     piece: Bytes,
 }
 
-impl Read for Pieces {
+impl Read for PieceReader {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
         if self.piece.is_empty() {
             self.piece = self.coming.blocking_recv().unwrap_or_default();
@@ -98,9 +98,9 @@ impl Read for Pieces {
 }
 
 async fn read_tables(mut coming: Coming) -> Export {
-    let (pieces, taken) = mpsc::channel(ON_THE_WAY);
+    let (pieces, taken) = mpsc::channel(QUEUED_PIECES);
     let reading = tokio::task::spawn_blocking(|| {
-        serde_json::from_reader(BufReader::new(Pieces { coming: taken, piece: Bytes::new() })).unwrap()
+        serde_json::from_reader(BufReader::new(PieceReader { coming: taken, piece: Bytes::new() })).unwrap()
     });
     while let Some(piece) = coming.next().await.unwrap() {
         pieces.send(piece).await.unwrap();
@@ -109,7 +109,7 @@ async fn read_tables(mut coming: Coming) -> Export {
     reading.await.unwrap()
 }
 
-/// Every page follows the one before, its chain recomputed; gives where they end.
+/// Checks that the pages follow one another and recomputes their digest chain. Returns the end of the export.
 async fn read_blobs(mut coming: Coming) -> ExportEnd {
     let (mut held, mut at, mut count) = (BytesMut::new(), None::<Position>, 0);
     let mut end = None;
@@ -137,14 +137,14 @@ async fn read_blobs(mut coming: Coming) -> ExportEnd {
 async fn read_slowly(mut coming: Coming) {
     for _ in 0..SLOW_PIECES {
         sleep(SLOW_WAIT).await;
-        assert!(coming.next().await.unwrap().is_some(), "a million changes are longer");
+        assert!(coming.next().await.unwrap().is_some(), "a million changes have more pieces");
     }
 }
 
-/// The memory of the process once it has come to rest.
+/// Waits until the process has come to rest, and returns its memory.
 async fn at_rest(barn: &Barn) -> u64 {
     let mut before = Memory::of(barn.pid()).unwrap().resident_bytes;
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_LOOKS {
         sleep(LOOK_AGAIN).await;
         let now = Memory::of(barn.pid()).unwrap().resident_bytes;
         if now.abs_diff(before) < RESTING_BYTES {
@@ -152,10 +152,10 @@ async fn at_rest(barn: &Barn) -> u64 {
         }
         before = now;
     }
-    panic!("the process does not come to rest: it holds {} MiB", mib(before))
+    panic!("the process does not come to rest: it has {} MiB", mib(before))
 }
 
-/// What the process held at most while `read` took an answer, above `idle`.
+/// Checks that the peak memory of the process while `read` takes an answer is little above `idle`.
 async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl Future<Output = T>) -> T {
     Memory::forget_peak(barn.pid()).unwrap();
     let began = std::time::Instant::now();
@@ -179,7 +179,7 @@ async fn begun(client: &Client, accept: &str) -> Coming {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes: part of .ci/long"]
-async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_has_at_rest() {
+async fn exporting_a_million_changes_takes_little_more_memory_than_the_barn_has_at_rest() {
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&shipped_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
     let budget = Budget::of(FILLED_WITHIN);
@@ -198,7 +198,7 @@ async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_ha
     assert!(tables.success);
     assert_eq!((tables.position, tables.folded), (end.end, end.end.sequence));
     assert_eq!((tables.ended_at.position, tables.ended_at.folded), (end.end, end.end.sequence));
-    assert_eq!(tables.tables["payloads"], Counted(CHANGES as u64 - 1));
+    assert_eq!(tables.tables["payloads"], EntryCount(CHANGES as u64 - 1));
     for (table, counted) in &tables.tables {
         eprintln!("{table}: {}", counted.0);
         assert_eq!(tables.count[table], counted.0, "{table}");
@@ -210,7 +210,7 @@ async fn a_million_changes_are_exported_with_little_more_memory_than_the_barn_ha
     }
     let all = async {
         let mut reading = JoinSet::new();
-        for n in 0..AT_ONE_TIME {
+        for n in 0..CONCURRENT_EXPORTS {
             let accept = if n % 2 == 0 { BLOB_TYPE } else { TABLES_TYPE };
             reading.spawn(read_slowly(begun(&auditor, accept).await));
         }

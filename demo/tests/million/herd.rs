@@ -1,4 +1,4 @@
-//! A herd whose lists are as long as one likes and alike from their beginning to their end.
+//! A herd of any size, whose lists are uniform from beginning to end.
 
 use herd::change::{AnimalId, BatchId, Origin};
 use herd::clock::RawReading;
@@ -8,32 +8,32 @@ use herd::store::{Disk, Incoming, Receipt, Store};
 
 /// 2026-01-15T10:00:00Z.
 const OPENING_US: i64 = 1_768_471_200_000_000;
-/// Between two payloads: an hour holds far fewer rejections than are kept of one channel (10,000).
+/// Time between two payloads. It keeps the rejections in an hour far below the limit of one channel (10,000).
 const STEP_MS: u64 = 1_000;
 /// Payloads in a commit.
 const GROUP: u64 = 1_000;
 /// Payloads that each round adds: one to each long list.
 const ROUND: u64 = 4;
-/// The changes before the first round: the epoch, and the animal whose history is long.
+/// Changes before the first round: the epoch, and the two of the animal with the long history.
 const PRELUDE: u64 = 3;
 
-/// The animal whose history is long.
+/// The animal with the long history.
 pub(crate) const WATCHED: AnimalId = AnimalId(2);
-/// The batch that has many members.
+/// The batch with many members.
 pub(crate) const CROWDED: BatchId = BatchId(2);
 
-/// The last change after so many rounds.
+/// Returns the sequence of the last change after this many rounds.
 pub(crate) fn head_after(rounds: u64) -> u64 {
     PRELUDE + rounds * ROUND
 }
 
-/// The change by which the watched animal was weighed in a round.
+/// Returns the change that weighs the watched animal in a round.
 pub(crate) fn weighed_in(round: u64) -> Sequence {
     Sequence(PRELUDE + round * ROUND + 3)
 }
 
-/// The payload of a change. Each round is an animal in a batch of its own, a member of the crowded batch, a weighing of
-/// the watched animal that leaves a gap in its counter, and a rejection.
+/// Returns the payload of a change. Each round adds an animal in its own batch, a member of the crowded batch, a weight
+/// of the watched animal that leaves a gap in its counter, and a rejection.
 fn payload(sequence: u64) -> String {
     let Some(n) = sequence.checked_sub(PRELUDE + 1) else {
         return match sequence {
@@ -64,7 +64,7 @@ fn incoming(sequence: u64) -> Incoming {
     Incoming { raw: payload(sequence).into_bytes(), origin, at }
 }
 
-/// A store that has heard so many rounds.
+/// Returns a store that has recorded this many rounds.
 pub(crate) fn herd_of(rounds: u64, disk: &dyn Disk) -> Store {
     let clock = RawReading { received_at_us: OPENING_US, synchronized: true, since_boot_ms: 0 }.in_boot(1);
     let mut store = Store::open_source(disk, Rules::default(), clock, || StoreId([7; 16])).unwrap();

@@ -1,8 +1,8 @@
-//! A store of a million changes: what a page of a list costs in it, and what the barn's process needs to export it.
+//! A store of a million changes: the cost of a page of each list, and the memory for an export.
 //!
-//! Would catch: a list whose last page costs more than its first, or more in a large herd than in a small one; and an
-//! export that holds the herd in memory. Costs are counted, not timed: rows of the tables and changes of the log.
-#![allow(clippy::unwrap_used)]
+//! Catches: a list whose last page costs more than its first, or more in a large herd than in a small one; and an
+//! export that holds the herd in memory. Costs are counted as rows of the tables and changes of the log, not timed.
+#![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod exports;
 mod herd;
@@ -14,7 +14,7 @@ use ::herd::store::{Directory, MemoryDisk, ReadCounts, Reader};
 use herd::herd_of;
 use pages::LISTS;
 
-/// Rounds of four changes.
+/// Rounds of four changes each.
 const SMALL_ROUNDS: u64 = 250;
 const LARGER_ROUNDS: u64 = 2_500;
 const MILLION_ROUNDS: u64 = 250_000;
@@ -23,7 +23,7 @@ fn costs(of: &Reader, rounds: u64) -> Vec<[ReadCounts; 2]> {
     LISTS.iter().map(|list| list.cost(of, rounds)).collect()
 }
 
-/// The last page costs no more than the first, and either what it costs in a small herd.
+/// Checks that the last page costs no more than the first, and that both cost the same as in a small herd.
 fn assert_costs_as_in_a_small_herd(of: &Reader, rounds: u64) {
     let small = costs(&herd_of(SMALL_ROUNDS, &MemoryDisk::default()).reader(), SMALL_ROUNDS);
     for ((list, small), here) in LISTS.iter().zip(small).zip(costs(of, rounds)) {

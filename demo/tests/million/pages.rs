@@ -1,4 +1,4 @@
-//! What a page of a list costs at its beginning and at its end.
+//! Cost of a page at the beginning and at the end of each list.
 
 use crate::herd::{CROWDED, WATCHED, head_after, weighed_in};
 use herd::change::{AnimalId, BatchId};
@@ -7,51 +7,51 @@ use herd::query::{GapCursor, HistoryCursor, PageLimit, PayloadFilter, PayloadSta
 use herd::store::{ReadCounts, Reader, Snapshot};
 use std::time::{Duration, Instant};
 
-/// Entries of a page: a multiple of twelve ends where a round of the herd ends, whatever the list leaves out.
+/// Entries in a page. A page with a multiple of twelve ends with a round of the herd, whatever the list leaves out.
 const ENTRIES: u64 = 48;
-/// So often a page is made before the middle one of the times is told.
+/// Times of a page of which the median is reported.
 const SAMPLES: usize = 101;
 
-/// A page of a list from a place on; gives how many entries it had.
-type Ask = fn(&Snapshot, Option<u64>, PageLimit) -> Result<usize, QueryError>;
+/// Queries a page of a list from a cursor on, and returns its number of entries.
+type PageQuery = fn(&Snapshot, Option<u64>, PageLimit) -> Result<usize, QueryError>;
 
-/// A list, and where its last full page begins: in a herd of so many rounds, for so many entries.
+/// A list. `last_page` returns the cursor of its last full page for a number of rounds and a number of entries.
 pub(crate) struct List {
     pub(crate) name: &'static str,
-    ask: Ask,
+    query: PageQuery,
     last_page: fn(u64, u64) -> u64,
 }
 
-/// Those that are cut into pages by key.
+/// All lists that are paged by key.
 pub(crate) const LISTS: [List; 10] = [
     List {
         name: "batches",
-        ask: |of, before, limit| Ok(of.batches(before.map(BatchId), limit)?.data.len()),
+        query: |of, before, limit| Ok(of.batches(before.map(BatchId), limit)?.data.len()),
         last_page: |_, entries| weighed_in(entries).0,
     },
     List {
         name: "open batches",
-        ask: |of, before, limit| Ok(of.open_batches(before.map(BatchId), limit)?.data.len()),
+        query: |of, before, limit| Ok(of.open_batches(before.map(BatchId), limit)?.data.len()),
         last_page: |_, entries| weighed_in(entries * 4).0,
     },
     List {
         name: "animals",
-        ask: |of, after, limit| Ok(of.animals(after.map(AnimalId), limit)?.data.len()),
+        query: |of, after, limit| Ok(of.animals(after.map(AnimalId), limit)?.data.len()),
         last_page: |rounds, entries| weighed_in(rounds - entries / 2 - 1).0,
     },
     List {
         name: "members",
-        ask: |of, after, limit| Ok(of.members(CROWDED, after.map(AnimalId), limit)?.data.len()),
+        query: |of, after, limit| Ok(of.members(CROWDED, after.map(AnimalId), limit)?.data.len()),
         last_page: |rounds, entries| weighed_in(rounds - entries - 1).0,
     },
     List {
         name: "payloads",
-        ask: |of, before, limit| Ok(of.payloads(before.map(Sequence), limit, PayloadFilter::All)?.data.len()),
+        query: |of, before, limit| Ok(of.payloads(before.map(Sequence), limit, PayloadFilter::All)?.data.len()),
         last_page: |_, entries| head_after(entries / 4) + 1,
     },
     List {
         name: "payloads that are events",
-        ask: |of, before, limit| {
+        query: |of, before, limit| {
             let filter = PayloadFilter::Status(PayloadStatus::Processed);
             Ok(of.payloads(before.map(Sequence), limit, filter)?.data.len())
         },
@@ -59,7 +59,7 @@ pub(crate) const LISTS: [List; 10] = [
     },
     List {
         name: "rejected payloads",
-        ask: |of, before, limit| {
+        query: |of, before, limit| {
             let filter = PayloadFilter::Status(PayloadStatus::Error);
             Ok(of.payloads(before.map(Sequence), limit, filter)?.data.len())
         },
@@ -67,36 +67,36 @@ pub(crate) const LISTS: [List; 10] = [
     },
     List {
         name: "gaps",
-        ask: |of, after, limit| {
-            let place: Option<GapCursor> = after.map(|first| format!("main/1/hxbchi/{first}").parse()).transpose()?;
-            Ok(of.gaps(place.as_ref(), limit)?.data.len())
+        query: |of, after, limit| {
+            let cursor: Option<GapCursor> = after.map(|first| format!("main/1/hxbchi/{first}").parse()).transpose()?;
+            Ok(of.gaps(cursor.as_ref(), limit)?.data.len())
         },
-        // Round n leaves 3n + 2 to 3n + 3 unheard, but for the last one.
+        // Round n leaves the gap from 3n + 2 to 3n + 3, except the last round.
         last_page: |rounds, entries| (rounds - entries - 2) * 3 + 2,
     },
     List {
         name: "a history",
-        ask: |of, from, limit| Ok(of.history(WATCHED, place(from)?, limit)?.unwrap().data.len()),
+        query: |of, from, limit| Ok(of.history(WATCHED, history_cursor(from)?, limit)?.unwrap().data.len()),
         last_page: |_, entries| weighed_in(entries - 1).0,
     },
     List {
         name: "weights",
-        ask: |of, from, limit| Ok(of.weights(WATCHED, place(from)?, limit)?.unwrap().data.len()),
+        query: |of, from, limit| Ok(of.weights(WATCHED, history_cursor(from)?, limit)?.unwrap().data.len()),
         last_page: |_, entries| weighed_in(entries - 1).0,
     },
 ];
 
-fn place(from: Option<u64>) -> Result<Option<HistoryCursor>, QueryError> {
+fn history_cursor(from: Option<u64>) -> Result<Option<HistoryCursor>, QueryError> {
     from.map(|sequence| sequence.to_string().parse()).transpose()
 }
 
 impl List {
-    /// The first and the last full page of a herd of so many rounds, and what was read for each.
+    /// Returns the reads of the first and of the last full page in a herd of this many rounds.
     pub(crate) fn cost(&self, of: &Reader, rounds: u64) -> [ReadCounts; 2] {
         self.ends(rounds).map(|from| self.page(of, from))
     }
 
-    /// The middle time of the first and of the last full page.
+    /// Returns the median time of the first and of the last full page.
     pub(crate) fn times(&self, of: &Reader, rounds: u64) -> [Duration; 2] {
         self.ends(rounds).map(|from| {
             let mut samples: Vec<_> = (0..SAMPLES)
@@ -111,14 +111,14 @@ impl List {
         })
     }
 
-    /// Where the first and the last full page begin.
+    /// Returns the cursors of the first and of the last full page.
     fn ends(&self, rounds: u64) -> [Option<u64>; 2] {
         [None, Some((self.last_page)(rounds, ENTRIES))]
     }
 
     fn page(&self, of: &Reader, from: Option<u64>) -> ReadCounts {
         let snapshot = of.snapshot().unwrap();
-        let entries = (self.ask)(&snapshot, from, PageLimit::new(ENTRIES).unwrap()).unwrap();
+        let entries = (self.query)(&snapshot, from, PageLimit::new(ENTRIES).unwrap()).unwrap();
         assert_eq!(entries as u64, ENTRIES, "{} from {from:?}", self.name);
         snapshot.reads()
     }

@@ -1,18 +1,18 @@
-//! OpenMetrics text 1.0 read strictly: what a scraper may refuse is refused here.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+//! Strict parser for OpenMetrics text 1.0: it rejects whatever a scraper may reject.
+#![allow(dead_code, reason = "each test program uses only a part")]
 
 mod line;
 mod rules;
 
 use line::{Line, sample};
 
-/// A whole page.
+/// A parsed page.
 #[derive(Debug)]
 pub(crate) struct Exposition {
     pub(crate) families: Vec<Family>,
 }
 
-/// Metrics of one name.
+/// Metrics with one name.
 #[derive(Debug, Default)]
 pub(crate) struct Family {
     pub(crate) name: String,
@@ -22,7 +22,7 @@ pub(crate) struct Family {
     pub(crate) samples: Vec<Sample>,
 }
 
-/// One value.
+/// One value with its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sample {
     pub(crate) name: String,
@@ -31,13 +31,13 @@ pub(crate) struct Sample {
 }
 
 impl Exposition {
-    /// Reads a page; the error says which rule it breaks, and where.
+    /// Parses a page. The error names the line or family, and the rule that it breaks.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let body = text.strip_suffix("# EOF\n").ok_or("it does not end with `# EOF` and a line end")?;
         let mut families: Vec<Family> = Vec::new();
         for (text, n) in body.lines().zip(1..) {
-            let line = Line::read(text).map_err(|why| format!("line {n}, {text:?}: {why}"))?;
-            take(&mut families, line).map_err(|why| format!("line {n}, {text:?}: {why}"))?;
+            let line = Line::parse(text).map_err(|why| format!("line {n}, {text:?}: {why}"))?;
+            add_line(&mut families, line).map_err(|why| format!("line {n}, {text:?}: {why}"))?;
         }
         for family in &families {
             rules::check(family).map_err(|why| format!("{}: {why}", family.name))?;
@@ -45,7 +45,7 @@ impl Exposition {
         Ok(Self { families })
     }
 
-    /// The value of the sample with this name and these labels.
+    /// Returns the value of the sample with this name and exactly these labels.
     pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let is_it = |sample: &&Sample| {
             sample.name == name
@@ -55,7 +55,7 @@ impl Exposition {
         self.families.iter().flat_map(|family| &family.samples).find(is_it).map(|sample| sample.value)
     }
 
-    /// Each family as `name kind unit`, in the order of the page.
+    /// Lists each family as `name kind unit`, in the order of the page.
     pub(crate) fn names(&self) -> String {
         let line = |family: &Family| {
             let kind = family.kind.as_deref().unwrap_or_default();
@@ -66,14 +66,14 @@ impl Exposition {
     }
 }
 
-/// Puts a line where it belongs: a name that was left is not come back to.
-fn take(families: &mut Vec<Family>, line: Line<'_>) -> Result<(), String> {
+/// Adds a line to its family. Fails if the lines of a family do not stand together.
+fn add_line(families: &mut Vec<Family>, line: Line<'_>) -> Result<(), String> {
     let (name, field, text) = match line {
         Line::Sample(text) => {
             let sample = sample(text)?;
             let family = families.last_mut().ok_or("a sample before any family")?;
             if !rules::belongs(&sample.name, family) {
-                return Err(format!("it is no sample of {}, which stands above it", family.name));
+                return Err(format!("it is not a sample of {}, the family above it", family.name));
             }
             family.samples.push(sample);
             return Ok(());
@@ -82,13 +82,13 @@ fn take(families: &mut Vec<Family>, line: Line<'_>) -> Result<(), String> {
     };
     if families.last().is_none_or(|family| family.name != name) {
         if families.iter().any(|family| family.name == name) {
-            return Err("the family was left before".to_owned());
+            return Err("the family already ended above".to_owned());
         }
         families.push(Family { name: name.to_owned(), ..Family::default() });
     }
     let family = families.last_mut().ok_or("no family")?;
     if !family.samples.is_empty() {
-        return Err("it stands below samples of its family".to_owned());
+        return Err("it stands below the samples of its family".to_owned());
     }
     let place = match field {
         "HELP" => &mut family.help,
@@ -102,7 +102,7 @@ fn take(families: &mut Vec<Family>, line: Line<'_>) -> Result<(), String> {
 }
 
 #[test]
-fn what_a_scraper_may_refuse_is_refused() {
+fn whatever_a_scraper_may_reject_is_rejected() {
     let head = "# HELP a_seconds It.\n# TYPE a_seconds gauge\n# UNIT a_seconds seconds\n";
     let good = format!("{head}a_seconds{{site=\"a \\\"b\\\" \\\\ \\n c\"}} 1.5\na_seconds{{site=\"b\"}} 0\n# EOF\n");
     assert_eq!(Exposition::parse(&good).unwrap().families[0].samples[0].labels[0].1, "a \"b\" \\ \n c");

@@ -1,14 +1,14 @@
-//! Golden answers: a file a table, a line a case.
+//! Golden answers: one file for each table, one line for each case.
 
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// Set to 1 to write the files anew in place of comparing with them.
+/// Environment variable: 1 rewrites the files instead of comparing with them.
 const BLESS: &str = "HERDLINX_BLESS";
 
-/// The answers of one table, by the names of its cases.
+/// Answers of one table, by the names of its cases.
 pub(crate) struct Golden {
     file: PathBuf,
     answers: Map<String, Value>,
@@ -20,12 +20,12 @@ impl Golden {
         Self { file: directory.join(format!("{table}.json")), answers: Map::new() }
     }
 
-    pub(crate) fn note(&mut self, case: &str, answer: Value) {
+    pub(crate) fn add(&mut self, case: &str, answer: Value) {
         let twice = self.answers.insert(case.to_owned(), answer);
         assert!(twice.is_none(), "two cases are named `{case}`");
     }
 
-    /// Compares all answers with the file, which must hold these cases and no others.
+    /// Compares all answers with the file, which must contain exactly these cases.
     pub(crate) fn compare(self) {
         if env::var(BLESS).is_ok_and(|bless| bless == "1") {
             return fs::write(&self.file, self.text()).unwrap();
@@ -36,7 +36,7 @@ impl Golden {
         let names = |map: &Map<String, Value>| map.keys().cloned().collect::<Vec<_>>();
         assert_eq!(names(&self.answers), names(&golden), "the cases differ from those in {file}; set {BLESS}=1");
         for (case, answer) in &self.answers {
-            assert_eq!(answer, &golden[case], "`{case}` is answered otherwise than in {file}");
+            assert_eq!(answer, &golden[case], "the answer to `{case}` differs from {file}");
         }
     }
 
@@ -50,24 +50,24 @@ impl Golden {
     }
 }
 
-/// The answer that stands in a table's file.
+/// Returns the answer to a case from a table's file.
 pub(crate) fn golden_answer(table: &str, case: &str) -> Value {
     let Golden { file, .. } = Golden::new(table);
     let golden: Map<String, Value> = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     golden.get(case).unwrap_or_else(|| panic!("{} has no `{case}`", file.display())).clone()
 }
 
-/// What differs from one process to the next: identities, digests and where a log stands.
-pub(crate) const OF_ONE_PROCESS: [&str; 3] = ["store", "digest", "sequence"];
+/// Keys whose values differ between processes: identities, digests and sequences.
+pub(crate) const PROCESS_KEYS: [&str; 3] = ["store", "digest", "sequence"];
 
-/// The values of these keys put out of sight.
-pub(crate) fn masked(value: &Value, volatile: &[&str]) -> Value {
+/// Returns the value with the values of the `volatile` keys replaced by dots.
+pub(crate) fn mask(value: &Value, volatile: &[&str]) -> Value {
     match value {
         Value::Object(map) => {
-            let shown = |key: &str, it| if volatile.contains(&key) { "...".into() } else { masked(it, volatile) };
-            map.iter().map(|(key, it)| (key.clone(), shown(key, it))).collect()
+            let masked = |key: &str, it| if volatile.contains(&key) { "...".into() } else { mask(it, volatile) };
+            map.iter().map(|(key, it)| (key.clone(), masked(key, it))).collect()
         }
-        Value::Array(all) => all.iter().map(|it| masked(it, volatile)).collect(),
+        Value::Array(all) => all.iter().map(|it| mask(it, volatile)).collect(),
         other => other.clone(),
     }
 }

@@ -1,8 +1,9 @@
-//! A barn whose answers are the same on every run: the shipped router in this process, over a store in memory.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+//! A barn whose answers are the same on every run: the shipped router in this process, over a store in memory, with a
+//! fixed clock and seeded keys.
+#![allow(dead_code, reason = "each test program uses only a part")]
 
 pub(crate) mod golden;
-pub(crate) mod told;
+pub(crate) mod response;
 
 use axum::Router;
 use axum::body::Body;
@@ -32,14 +33,14 @@ use tower::ServiceExt as _;
 /// 2024-01-15T10:35:20 UTC.
 const WALL_US: i64 = 1_705_314_920_000_000;
 const STORE: StoreId = StoreId([7; 16]);
-/// The path of the door for payloads.
+/// Path of the ingest door.
 pub(crate) const RECEIVE: &str = "/api/lora/receive";
 
-/// Stands still.
+/// A clock that always reads the same time.
 #[derive(Debug)]
-pub(crate) struct StillClock;
+pub(crate) struct FixedClock;
 
-impl Clock for StillClock {
+impl Clock for FixedClock {
     fn read(&self) -> RawReading {
         RawReading { received_at_us: WALL_US, synchronized: true, since_boot_ms: 1_000 }
     }
@@ -63,15 +64,15 @@ pub(crate) struct Barn {
     _directory: tempfile::TempDir,
 }
 
-/// A payload as a radio delivers it.
-fn heard(payload: &str) -> Incoming {
+/// Returns a payload as a radio delivers it.
+fn incoming(payload: &str) -> Incoming {
     let origin = Origin { channel: "radio1".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
-    Incoming { raw: payload.as_bytes().to_vec(), origin, at: StillClock.read() }
+    Incoming { raw: payload.as_bytes().to_vec(), origin, at: FixedClock.read() }
 }
 
-/// All that a request could have left behind.
+/// Everything that a request can change.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Traces {
+pub(crate) struct BarnState {
     head: Head,
     totals: TotalsView,
     keys: Vec<KeyRow>,
@@ -82,7 +83,7 @@ pub(crate) struct Traces {
 
 impl Barn {
     pub(crate) fn new(rules: Rules) -> Self {
-        let store = Store::open_source(&MemoryDisk::default(), rules, StillClock.read().in_boot(1), || STORE).unwrap();
+        let store = Store::open_source(&MemoryDisk::default(), rules, FixedClock.read().in_boot(1), || STORE).unwrap();
         let reader = store.reader();
         let disk = DiskGauge::plenty();
         let (recorder, writing) =
@@ -91,7 +92,7 @@ impl Barn {
 
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(StillClock), SeededRandomness::new(1)).unwrap());
+        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(1)).unwrap());
         let key = |name, scope| keys.add(name, [scope].into()).unwrap().reveal().to_owned();
         let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
         let read_key = key("screen", Scope::Read);
@@ -100,35 +101,35 @@ impl Barn {
         let ingest = Ingest {
             recorder: recorder.clone(),
             reader: reader.clone(),
-            clock: Arc::new(StillClock),
+            clock: Arc::new(FixedClock),
             reader_group: "main".into(),
             shutdown: stop.signal(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
-        let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap();
+        let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
         let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone() }.router();
         Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, stop, _directory: directory }
     }
 
-    /// Keeps one payload, as a radio would deliver it.
-    pub(crate) async fn hear(&self, payload: &str) -> Receipt {
-        self.recorder.record(heard(payload)).await.unwrap()
+    /// Records one payload as a radio would deliver it.
+    pub(crate) async fn record(&self, payload: &str) -> Receipt {
+        self.recorder.record(incoming(payload)).await.unwrap()
     }
 
-    /// Keeps as many payloads in one commit as there may be in one, none of which it holds.
-    pub(crate) async fn hear_a_group(&self) {
+    /// Records new payloads in one commit of the largest size.
+    pub(crate) async fn record_group(&self) {
         let first = self.head().sequence.0;
-        let group = (first..).take(GROUP_PAYLOADS).map(|n| heard(&format!("hxb:LOT:LF{n}:UHF{n}"))).collect();
+        let group = (first..).take(GROUP_PAYLOADS).map(|n| incoming(&format!("hxb:LOT:LF{n}:UHF{n}"))).collect();
         self.recorder.record_all(group).await.unwrap();
         assert_eq!(self.head().sequence.0 - first, GROUP_PAYLOADS as u64);
     }
 
-    /// Keeps so many payloads more, none of which it holds.
-    pub(crate) async fn hear_more(&self, count: u64) {
+    /// Records `count` new payloads.
+    pub(crate) async fn record_more(&self, count: u64) {
         let first = self.head().sequence.0;
         for n in first..first + count {
-            let receipt = self.hear(&format!("hxb:LOT:LF{n}:UHF{n}")).await;
+            let receipt = self.record(&format!("hxb:LOT:LF{n}:UHF{n}")).await;
             assert_eq!(receipt, Receipt::Kept { sequence: Sequence(n + 1) });
         }
     }
@@ -137,9 +138,9 @@ impl Barn {
         self.reader.head().position
     }
 
-    pub(crate) fn traces(&self) -> Traces {
+    pub(crate) fn state(&self) -> BarnState {
         let status = self.recorder.status().borrow().clone();
-        Traces {
+        BarnState {
             head: self.reader.head(),
             totals: self.reader.snapshot().unwrap().totals().unwrap(),
             keys: self.keys.list(),
@@ -149,31 +150,31 @@ impl Barn {
         }
     }
 
-    /// The answer to a request, with its body read.
-    pub(crate) async fn answer(&self, request: Request<Body>) -> Response<Vec<u8>> {
+    /// Returns the answer to a request, with its whole body.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Response<Vec<u8>> {
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         Response::from_parts(head, body.collect().await.unwrap().to_bytes().to_vec())
     }
 
-    /// A POST of JSON with the right key; the body is still to come.
-    pub(crate) fn posting(&self) -> Builder {
-        self.posting_to(RECEIVE)
+    /// Returns the builder of a POST of JSON with the right key, without its body.
+    pub(crate) fn post_builder(&self) -> Builder {
+        self.post_to_builder(RECEIVE)
     }
 
-    pub(crate) fn posting_to(&self, path: &str) -> Builder {
+    pub(crate) fn post_to_builder(&self, path: &str) -> Builder {
         Request::post(path).header("X-API-Key", &self.ingest_key).header("Content-Type", "application/json")
     }
 
     pub(crate) fn post(&self, body: impl Into<Body>) -> Request<Body> {
-        self.posting().body(body.into()).unwrap()
+        self.post_builder().body(body.into()).unwrap()
     }
 
-    /// A GET with the key for sync.
+    /// Returns a GET request with the key of scope sync.
     pub(crate) fn get(&self, path_and_query: &str) -> Request<Body> {
         Request::get(path_and_query).header("X-API-Key", &self.sync_key).body(Body::empty()).unwrap()
     }
 
-    /// The same of a follower, which asks for blobs.
+    /// Returns the GET request of a follower, which asks for blobs.
     pub(crate) fn get_blob(&self, path_and_query: &str) -> Request<Body> {
         let request = Request::get(path_and_query).header("X-API-Key", &self.sync_key);
         request.header("Accept", BLOB_TYPE).body(Body::empty()).unwrap()

@@ -1,73 +1,73 @@
-//! What the barn serves.
+//! Table of the calls that the barn serves.
 
-use super::asking::Served;
-use super::callers::{Caller, May};
+use super::callers::{Caller, Permission};
+use super::route_list::routes_of;
 use super::router_barn::Barn;
 use super::router_barn::golden::Golden;
 use super::rows::{Row, SYNC, assert_complete, for_programs, get, post};
-use super::shown::routes_of;
+use super::server::ServerUnderTest;
 use herd::decide::Rules;
 use service::door::keys::Scope;
 
-const INGEST: May = May::Keys(&[Scope::Ingest]);
+const INGEST: Permission = Permission::Keys(&[Scope::Ingest]);
 
-const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
+const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 
-/// An order about the first animal.
+/// A correction of the first animal.
 const DIED: &str =
     r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"died","animal":2}}"#;
 
-/// What the barn has heard before it is asked.
-const HEARD: [&str; 3] = [
+/// Payloads that the barn has recorded before the calls.
+const PAYLOADS: [&str; 3] = [
     "hxb:TEST001:LF999:UHF888",
     "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
     "invalid:data",
 ];
 
-/// Every call, and for some a second example.
+/// Returns every call, and a second example of some.
 fn rows() -> Vec<Row> {
     let own = [
         post("/api/lora/receive", INGEST, r#"{"payload":"hxb:A:LF1:UHF1"}"#),
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
         post("/api/corrections", CORRECT, DIED),
-        post("/api/lora/process", May::Keys(&[Scope::Admin]), ""),
-        get("/metrics", May::KeysOrHere(&[Scope::Read])),
+        post("/api/lora/process", Permission::Keys(&[Scope::Admin]), ""),
+        get("/metrics", Permission::KeysOrLocal(&[Scope::Read])),
         get("/api/sync/changes", SYNC).in_blobs(),
-        get("/api/remote/health", May::Anybody),
+        get("/api/remote/health", Permission::Anyone),
     ];
     own.into_iter().chain(for_programs()).collect()
 }
 
 async fn barn() -> Barn {
     let barn = Barn::new(Rules::default());
-    for payload in HEARD {
-        barn.hear(payload).await;
+    for payload in PAYLOADS {
+        barn.record(payload).await;
     }
     barn
 }
 
 #[tokio::test]
-async fn the_barn_serves_the_calls_of_its_table_and_no_others() {
+async fn the_barn_serves_exactly_the_calls_of_its_table() {
     assert_complete(&rows(), &routes_of(&barn().await.router));
 }
 
-/// A barn for each row, so that a row more leaves the answers of all others as they are.
+/// Each row gets its own barn, so that a new row does not change the answers of the others.
 #[tokio::test]
-async fn each_call_of_the_barn_is_answered_by_who_makes_it() {
+async fn each_call_of_the_barn_is_answered_according_to_its_caller() {
     let (rows, mut golden) = (rows(), Golden::new("routes_barn"));
     for row in &rows {
         let barn = barn().await;
-        let (callers, traces) = (Caller::all(&barn.keys, &barn.tokens), || format!("{:?}", barn.traces()));
-        served(&barn, &callers, &traces).answers(row, &mut golden).await;
+        let (callers, state) = (Caller::all(&barn.keys, &barn.tokens), || format!("{:?}", barn.state()));
+        served(&barn, &callers, &state).check_row(row, &mut golden).await;
     }
     let barn = barn().await;
-    let (caller, traces) = (Caller::of_every_scope(&barn.keys), || format!("{:?}", barn.traces()));
-    let served = served(&barn, &[], &traces);
-    served.refuses_other_methods(&rows, &caller, &mut golden).await;
-    served.has_nothing_elsewhere(&["/", "/nowhere", "/api/sync/nowhere"], &caller, &mut golden).await;
+    let (caller, state) = (Caller::of_every_scope(&barn.keys), || format!("{:?}", barn.state()));
+    let served = served(&barn, &[], &state);
+    served.check_other_methods(&rows, &caller, &mut golden).await;
+    served.check_unknown_paths(&["/", "/nowhere", "/api/sync/nowhere"], &caller, &mut golden).await;
     golden.compare();
 }
 
-fn served<'a>(barn: &'a Barn, callers: &'a [Caller], traces: &'a dyn Fn() -> String) -> Served<'a> {
-    Served { router: &barn.router, callers, traces, volatile: &["token"] }
+fn served<'a>(barn: &'a Barn, callers: &'a [Caller], state: &'a dyn Fn() -> String) -> ServerUnderTest<'a> {
+    ServerUnderTest { router: &barn.router, callers, state, volatile: &["token"] }
 }

@@ -1,4 +1,4 @@
-//! Who calls, and who may.
+//! Kinds of callers, and the permission that a call requires.
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -9,36 +9,37 @@ use service::door::keys::{KeyRing, Scope};
 use service::door::tokens::TokenRing;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// In the form of a key, and none.
+/// Has the form of a key, but was never issued.
 const UNKNOWN_KEY: &str = "hxb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Who may make a call.
+/// Callers that may make a call.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum May {
-    /// Everybody, whatever they show.
-    Anybody,
+pub(crate) enum Permission {
+    /// Every caller, with any key or none.
+    Anyone,
     /// Keys of one of these scopes.
     Keys(&'static [Scope]),
-    /// These, and without a key whoever is on the machine itself.
-    KeysOrHere(&'static [Scope]),
+    /// Keys of one of these scopes, and callers on the machine itself without a key.
+    KeysOrLocal(&'static [Scope]),
 }
 
-/// One who calls.
+/// A kind of caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// In the golden file.
+    /// Name in the golden file.
     pub(crate) name: String,
     key: Option<String>,
-    /// Of the key.
+    /// Scopes of the key; empty if the key is unknown.
     scopes: Vec<Scope>,
-    /// On the machine itself.
-    is_here: bool,
+    /// Calls from the machine itself.
+    is_local: bool,
 }
 
 impl Caller {
-    /// One of each kind: without a key, with a wrong one, with one of each scope, and with a token of each of two.
+    /// Returns one caller of each kind: without a key, with an unknown key, with a key of each scope, and with a token
+    /// of two scopes.
     pub(crate) fn all(keys: &KeyRing, tokens: &TokenRing) -> Vec<Self> {
-        let without = |name: &str, key, is_here| Self { name: name.to_owned(), key, scopes: Vec::new(), is_here };
+        let without = |name: &str, key, is_local| Self { name: name.to_owned(), key, scopes: Vec::new(), is_local };
         let mut all = vec![
             without("no key", None, false),
             without("no key but here", None, true),
@@ -53,32 +54,32 @@ impl Caller {
         all
     }
 
-    /// Whom every door opens to.
+    /// Returns a caller that every door lets in.
     pub(crate) fn of_every_scope(keys: &KeyRing) -> Self {
         Self::with_key(keys, "every-scope", Scope::value_variants())
     }
 
     fn with_key(keys: &KeyRing, name: &str, scopes: &[Scope]) -> Self {
         let secret = keys.add(name, scopes.iter().copied().collect()).unwrap();
-        Self { name: name.to_owned(), key: Some(secret.reveal().to_owned()), scopes: scopes.to_vec(), is_here: false }
+        Self { name: name.to_owned(), key: Some(secret.reveal().to_owned()), scopes: scopes.to_vec(), is_local: false }
     }
 
-    /// The status of the refusal at the door; none for who is let in.
-    pub(crate) fn refused_by(&self, may: May) -> Option<u16> {
-        let (scopes, is_here_enough) = match may {
-            May::Anybody => return None,
-            May::Keys(scopes) => (scopes, false),
-            May::KeysOrHere(scopes) => (scopes, true),
+    /// Returns the status with which the door refuses this caller, or `None` if it lets the caller in.
+    pub(crate) fn refused_by(&self, may: Permission) -> Option<u16> {
+        let (scopes, local_suffices) = match may {
+            Permission::Anyone => return None,
+            Permission::Keys(scopes) => (scopes, false),
+            Permission::KeysOrLocal(scopes) => (scopes, true),
         };
         match &self.key {
-            None if self.is_here && is_here_enough => None,
+            None if self.is_local && local_suffices => None,
             None => Some(401),
             Some(_) if self.scopes.is_empty() => Some(401),
             Some(_) => (!self.scopes.iter().any(|scope| scopes.contains(scope))).then_some(403),
         }
     }
 
-    /// The request with what this caller shows.
+    /// Adds this caller's key to a request.
     pub(crate) fn sign(&self, request: Builder) -> Builder {
         match &self.key {
             Some(key) => request.header("X-API-Key", key),
@@ -86,9 +87,9 @@ impl Caller {
         }
     }
 
-    /// The router as this caller meets it: a server tells it where each caller comes from.
-    pub(crate) fn before(&self, router: &Router) -> Router {
-        let ip = if self.is_here { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(192, 168, 1, 5) };
+    /// Returns the router with this caller's address, which a server would supply.
+    pub(crate) fn connect(&self, router: &Router) -> Router {
+        let ip = if self.is_local { Ipv4Addr::LOCALHOST } else { Ipv4Addr::new(192, 168, 1, 5) };
         router.clone().layer(axum::Extension(ConnectInfo(SocketAddr::from((ip, 9)))))
     }
 }

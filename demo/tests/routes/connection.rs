@@ -1,4 +1,4 @@
-//! A call over a connection of its own, as an upgrade to a WebSocket needs one.
+//! Calls over a separate TCP connection, which an upgrade to a WebSocket needs.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,17 +11,17 @@ use tokio::time::timeout;
 /// So long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The answer to a request without a body; of an upgrade, all before the first frame.
-pub(crate) async fn answer(router: Router, request: &Request<Body>) -> Response<Vec<u8>> {
+/// Sends a request without a body, and returns the answer. The answer to an upgrade ends before the first frame.
+pub(crate) async fn send(router: Router, request: &Request<Body>) -> Response<Vec<u8>> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-    let asked = timeout(PATIENCE, ask(TcpStream::connect(address).await.unwrap(), request)).await;
+    let asked = timeout(PATIENCE, exchange(TcpStream::connect(address).await.unwrap(), request)).await;
     serving.abort();
-    asked.expect("an answer comes")
+    asked.expect("no answer in time")
 }
 
-async fn ask(stream: TcpStream, request: &Request<Body>) -> Response<Vec<u8>> {
+async fn exchange(stream: TcpStream, request: &Request<Body>) -> Response<Vec<u8>> {
     let mut stream = BufReader::new(stream);
     let first = format!("{} {} HTTP/1.1\r\nHost: localhost\r\n", request.method(), request.uri());
     let headers = request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));

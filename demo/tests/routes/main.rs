@@ -1,20 +1,19 @@
-//! Every call that a process serves stands in a table, with who may make it and what it answers to whom.
+//! A table lists every call that a process serves, with the callers that may make it and the answer to each caller.
 //!
-//! What would otherwise go unseen: a route that nobody has written down, so that nobody has thought about who may call
-//! it; a row of the table that no longer leads anywhere; a call that another scope opens, too; and a refusal in another
-//! form than all others.
+//! Catches: a route that is not in the table, so that nobody has decided who may call it; a row of the table that leads
+//! nowhere; a call that an unintended scope may make; and a refusal whose form differs from all others.
 //!
-//! A new call is one line in `rows()` of [`barn`] or [`office`]. The routers are the shipped ones, and which routes
-//! they have is read off them, see [`shown`]. The answers stand in `tests/golden/routes_*.json`, a line for each row and
-//! answer with those who get it; `HERDLINX_BLESS=1` writes them anew.
-#![allow(clippy::unwrap_used)]
+//! A new call is one line in `rows()` of [`barn`] or [`office`]. The routers are the shipped ones, and their routes are
+//! read from them, see [`route_list`]. The answers are in `tests/golden/routes_*.json`, one line for each row and
+//! answer, which names the callers that get it. `HERDLINX_BLESS=1` rewrites them.
+#![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
-mod asking;
 mod barn;
 mod callers;
 mod connection;
 mod office;
+mod route_list;
 #[path = "../router_barn/mod.rs"]
 mod router_barn;
 mod rows;
-mod shown;
+mod server;

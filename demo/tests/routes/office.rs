@@ -1,11 +1,11 @@
-//! What the office serves: an office that follows a barn over HTTPS, each in this process.
+//! Table of the calls that the office serves: an office that follows a barn over HTTPS, both in this process.
 
-use super::asking::Served;
-use super::callers::{Caller, May};
+use super::callers::{Caller, Permission};
+use super::route_list::{ANY, Route, routes_of};
 use super::router_barn::golden::Golden;
-use super::router_barn::{Barn, StillClock};
+use super::router_barn::{Barn, FixedClock};
 use super::rows::{Row, assert_complete, for_programs, get, post};
-use super::shown::{ANY, Route, routes_of};
+use super::server::ServerUnderTest;
 use axum::Router;
 use herd::decide::Rules;
 use herd::randomness::SeededRandomness;
@@ -21,29 +21,29 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The pages: on the machine itself without a key.
-const PAGES: May = May::KeysOrHere(&[Scope::Read]);
-const CORRECT: May = May::Keys(&[Scope::Correct, Scope::Admin]);
+/// Permission for the pages; on the machine itself they need no key.
+const PAGES: Permission = Permission::KeysOrLocal(&[Scope::Read]);
+const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 
-/// An order that every barn refuses, so that it leaves nothing behind.
+/// A correction that every barn refuses, so that it changes nothing.
 const REFUSED_ORDER: &str = r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"merge","animal":3,"absorbed":3}}"#;
 
 /// So long the office has to hold what the barn holds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// What depends on how the copying fell out, and when.
+/// Keys whose values depend on the course and time of the replication.
 const VOLATILE: [&str; 6] =
     ["total_syncs", "successful_syncs", "age_ms", "duplicates_age_ms", "barn_heard_at", "token"];
 
-const HEARD: [&str; 4] = [
+const PAYLOADS: [&str; 4] = [
     "hxb:TEST001:LF999:UHF888",
     "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
     "event:hxbpai000001|lf:LF_EAR_0001|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
     "invalid:data",
 ];
 
-/// Every call, and for some a second example.
+/// Returns every call, and a second example of some.
 fn rows() -> Vec<Row> {
     let of_site = [
         get("/batches", PAGES),
@@ -73,7 +73,7 @@ fn rows() -> Vec<Row> {
     of_office.into_iter().chain(of_site).chain(named).collect()
 }
 
-/// A barn that listens, and an office that holds what it holds.
+/// A barn that serves HTTPS, and an office that equals it.
 struct Yard {
     barn: Barn,
     _listening: RunningServer,
@@ -87,8 +87,8 @@ struct Yard {
 impl Yard {
     async fn open() -> Self {
         let barn = Barn::new(Rules::default());
-        for payload in HEARD {
-            barn.hear(payload).await;
+        for payload in PAYLOADS {
+            barn.record(payload).await;
         }
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
@@ -103,15 +103,15 @@ impl Yard {
         let line = daemon::pair::pair(&barn.keys, of_line, None).unwrap();
 
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(StillClock), SeededRandomness::new(2)).unwrap());
+        let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let files = SiteFiles::new(local.clone(), directory.path());
-        let (sites, _failures) = Sites::start(files, settings, Arc::new(StillClock)).await.unwrap();
+        let (sites, _failures) = Sites::start(files, settings, Arc::new(FixedClock)).await.unwrap();
         sites.add(line, AddOptions::default()).await.unwrap();
-        let tokens = TokenRing::load(local, keys.clone(), Arc::new(StillClock), SeededRandomness::new(3)).unwrap();
+        let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(3)).unwrap();
         let tokens = Arc::new(tokens);
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
-        let router = mirror::run::router(&sites, metrics, Arc::new(StillClock), &tokens);
+        let router = mirror::run::router(&sites, metrics, Arc::new(FixedClock), &tokens);
         let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
         yard.until_equal().await;
         yard
@@ -130,12 +130,13 @@ impl Yard {
         }
     }
 
-    /// The routes of the office; of those that hand everything on to a site's own router, that router's.
+    /// Returns the routes of the office. A route that passes all calls on to a site's own router is replaced by the
+    /// routes of that router.
     fn routes(&self) -> BTreeSet<Route> {
         let handed_to = [self.sites.sync_router("barn"), self.sites.remote_router("barn")];
         let of_site: Vec<Route> = handed_to.iter().flatten().flat_map(routes_of).collect();
         let within = |pattern: &str| {
-            let (prefix, own) = pattern.split_at(pattern.find("/api/").expect("only interfaces are handed on"));
+            let (prefix, own) = pattern.split_at(pattern.find("/api/").expect("only interfaces are passed on"));
             let (own, is_whole) = own.strip_suffix("{*call}").map_or((own, true), |own| (own, false));
             let handed_on = |path: &str| if is_whole { path == own } else { path.starts_with(own) };
             let handed_on = of_site.iter().filter(|(_, path)| handed_on(path));
@@ -145,28 +146,28 @@ impl Yard {
         routes.flat_map(|route| if route.0 == ANY { within(&route.1) } else { vec![route] }).collect()
     }
 
-    fn traces(&self) -> String {
-        format!("{:?} {:?} {:?}", self.sites.status("barn").unwrap().head, self.keys.list(), self.barn.traces())
+    fn state(&self) -> String {
+        format!("{:?} {:?} {:?}", self.sites.status("barn").unwrap().head, self.keys.list(), self.barn.state())
     }
 }
 
 #[tokio::test]
-async fn the_office_serves_the_calls_of_its_table_and_no_others() {
+async fn the_office_serves_exactly_the_calls_of_its_table() {
     assert_complete(&rows(), &Yard::open().await.routes());
 }
 
 #[tokio::test]
-async fn each_call_of_the_office_is_answered_by_who_makes_it() {
+async fn each_call_of_the_office_is_answered_according_to_its_caller() {
     let (rows, mut golden, yard) = (rows(), Golden::new("routes_office"), Yard::open().await);
     let (callers, of_every_scope) = (Caller::all(&yard.keys, &yard.tokens), Caller::of_every_scope(&yard.keys));
-    let traces = || yard.traces();
-    let served = Served { router: &yard.router, callers: &callers, traces: &traces, volatile: &VOLATILE };
+    let state = || yard.state();
+    let served = ServerUnderTest { router: &yard.router, callers: &callers, state: &state, volatile: &VOLATILE };
     for row in &rows {
-        served.answers(row, &mut golden).await;
+        served.check_row(row, &mut golden).await;
     }
-    served.refuses_other_methods(&rows, &of_every_scope, &mut golden).await;
+    served.check_other_methods(&rows, &of_every_scope, &mut golden).await;
     let nowhere =
         ["/nowhere", "/api/sync/nowhere", "/sites/barn/nowhere", "/sites/barn/api/sync/nowhere", "/sites/nobody"];
-    served.has_nothing_elsewhere(&nowhere, &of_every_scope, &mut golden).await;
+    served.check_unknown_paths(&nowhere, &of_every_scope, &mut golden).await;
     golden.compare();
 }

@@ -1,14 +1,14 @@
-//! A row of a table: a call, who may make it, and an example of it.
+//! A row of a table: a call, the permission that it requires, and an example request.
 
-use super::callers::{Caller, May};
-use super::shown::Route;
+use super::callers::{Caller, Permission};
+use super::route_list::Route;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use service::door::keys::Scope;
 use service::sync::link::BLOB_TYPE;
 use std::collections::BTreeSet;
 
-/// What a WebSocket is asked for with (RFC 6455, 1.3).
+/// Headers of an upgrade to a WebSocket (RFC 6455, 1.3).
 const UPGRADE: [(&str, &str); 4] = [
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
@@ -16,11 +16,11 @@ const UPGRADE: [(&str, &str); 4] = [
     ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
 ];
 
-pub(crate) const SYNC: May = May::Keys(&[Scope::Sync]);
-const READ: May = May::Keys(&[Scope::Read]);
-const ANY_KEY: May = May::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
+pub(crate) const SYNC: Permission = Permission::Keys(&[Scope::Sync]);
+const READ: Permission = Permission::Keys(&[Scope::Read]);
+const ANY_KEY: Permission = Permission::Keys(&[Scope::Ingest, Scope::Read, Scope::Sync, Scope::Correct, Scope::Admin]);
 
-/// What barn and office both serve to programs.
+/// Returns the calls for programs that barn and office both serve.
 pub(crate) fn for_programs() -> Vec<Row> {
     vec![
         post("/api/remote/auth/token", ANY_KEY, ""),
@@ -40,80 +40,80 @@ pub(crate) fn for_programs() -> Vec<Row> {
     ]
 }
 
-/// One call.
+/// One call, with an example.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) method: Method,
-    /// As the router has it.
+    /// Pattern of the path, as in the router.
     pub(crate) pattern: String,
-    pub(crate) may: May,
-    /// What tells this example from another of the same call.
-    as_what: &'static str,
+    pub(crate) permission: Permission,
+    /// Suffix of the name that tells several examples of one call apart.
+    variant: &'static str,
     path_and_query: String,
     body: &'static str,
     headers: Vec<(&'static str, &'static str)>,
 }
 
-pub(crate) fn get(pattern: &str, may: May) -> Row {
+pub(crate) fn get(pattern: &str, permission: Permission) -> Row {
     let (pattern, path_and_query) = (pattern.to_owned(), pattern.to_owned());
-    Row { method: Method::GET, pattern, may, as_what: "", path_and_query, body: "", headers: Vec::new() }
+    Row { method: Method::GET, pattern, permission, variant: "", path_and_query, body: "", headers: Vec::new() }
 }
 
-/// A call with a body of JSON.
-pub(crate) fn post(pattern: &str, may: May, body: &'static str) -> Row {
-    Row { method: Method::POST, body, headers: vec![("Content-Type", "application/json")], ..get(pattern, may) }
+/// Returns a call with a JSON body.
+pub(crate) fn post(pattern: &str, permission: Permission, body: &'static str) -> Row {
+    Row { method: Method::POST, body, headers: vec![("Content-Type", "application/json")], ..get(pattern, permission) }
 }
 
 impl Row {
-    /// Another path than the pattern, and a query.
+    /// Sets the path and query of the example, if they differ from the pattern.
     pub(crate) fn at(self, path_and_query: &str) -> Self {
         Self { path_and_query: path_and_query.to_owned(), ..self }
     }
 
-    /// As a follower asks, for blobs.
+    /// Asks for blobs, as a follower does.
     pub(crate) fn in_blobs(mut self) -> Self {
         self.headers.push(("Accept", BLOB_TYPE));
-        Self { as_what: " in blobs", ..self }
+        Self { variant: " in blobs", ..self }
     }
 
-    /// As a browser asks.
+    /// Asks for HTML, as a browser does.
     pub(crate) fn in_html(mut self) -> Self {
         self.headers.push(("Accept", "text/html,*/*;q=0.8"));
-        Self { as_what: " in HTML", ..self }
+        Self { variant: " in HTML", ..self }
     }
 
-    /// A WebSocket.
+    /// Asks for a WebSocket.
     pub(crate) fn upgraded(mut self) -> Self {
         self.headers.extend(UPGRADE);
         self
     }
 
-    /// The same call under a prefix.
+    /// Returns the same call under a prefix.
     pub(crate) fn under(&self, pattern: &str, path: &str) -> Self {
         let pattern = format!("{pattern}{}", self.pattern);
         Self { pattern, path_and_query: format!("{path}{}", self.path_and_query), ..self.clone() }
     }
 
-    /// Whether it needs a connection of its own.
+    /// Returns `true` for an upgrade, which needs its own connection.
     pub(crate) fn is_upgrade(&self) -> bool {
         self.headers.contains(&UPGRADE[0])
     }
 
-    /// In the golden file.
+    /// Returns the name in the golden file.
     pub(crate) fn name(&self) -> String {
-        format!("{} {}{}", self.method, self.pattern, self.as_what)
+        format!("{} {}{}", self.method, self.pattern, self.variant)
     }
 
     pub(crate) fn route(&self) -> Route {
         (self.method.to_string(), self.pattern.clone())
     }
 
-    /// The example, as this caller sends it.
+    /// Returns the example request, as this caller sends it.
     pub(crate) fn request(&self, caller: &Caller) -> Request<Body> {
         self.request_by(&self.method, caller)
     }
 
-    /// The same by another method.
+    /// Returns the example request with another method.
     pub(crate) fn request_by(&self, method: &Method, caller: &Caller) -> Request<Body> {
         let request = caller.sign(Request::builder().method(method).uri(&self.path_and_query));
         let request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -121,11 +121,11 @@ impl Row {
     }
 }
 
-/// The table has these routes and no others.
+/// Checks that the table lists exactly these routes.
 pub(crate) fn assert_complete(rows: &[Row], routes: &BTreeSet<Route>) {
     let listed: BTreeSet<Route> = rows.iter().map(Row::route).collect();
     let missing: Vec<_> = routes.difference(&listed).collect();
-    assert!(missing.is_empty(), "served, and not in the table: {missing:?}");
+    assert!(missing.is_empty(), "served, but not in the table: {missing:?}");
     let gone: Vec<_> = listed.difference(routes).collect();
-    assert!(gone.is_empty(), "in the table, and not served: {gone:?}");
+    assert!(gone.is_empty(), "in the table, but not served: {gone:?}");
 }

@@ -1,4 +1,4 @@
-//! Devices that deliver payloads, each of them until it is answered, and remember what they were told.
+//! Devices that deliver each payload until it is answered, and remember the answers.
 
 use crate::yard::{PATIENCE, deliver};
 use demo::processes::Client;
@@ -8,28 +8,28 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// So many deliver at a time.
+/// Devices that deliver at the same time.
 const SENDERS: usize = 4;
-/// Every so many calls, a sender delivers an array.
+/// A device delivers an array in every call whose number is a multiple of this.
 const ARRAY_EVERY: u64 = 8;
-/// Payloads of an array.
+/// Payloads in an array.
 const ARRAY_PAYLOADS: u64 = 20;
-/// A device does not hammer a barn that does not answer.
+/// Delay before a call without an answer is repeated, so that devices do not flood a barn that is down.
 const TRY_AGAIN: Duration = Duration::from_millis(5);
 
-/// What became of the payloads.
+/// Payloads that the barn must hold, by the answer that confirmed them.
 #[derive(Debug, Default)]
-pub(crate) struct Yields {
+pub(crate) struct Deliveries {
     /// Answered as stored.
     pub(crate) stored: Vec<String>,
-    /// Told to be held already: an earlier try was kept and its answer lost.
-    pub(crate) found_again: Vec<String>,
+    /// Answered as duplicates: an earlier try was recorded, and its answer was lost.
+    pub(crate) duplicates: Vec<String>,
 }
 
-impl Yields {
-    /// All that must be in the log.
+impl Deliveries {
+    /// Returns all payloads that must be in the log.
     pub(crate) fn all(&self) -> impl Iterator<Item = &String> {
-        self.stored.iter().chain(&self.found_again)
+        self.stored.iter().chain(&self.duplicates)
     }
 }
 
@@ -37,7 +37,7 @@ impl Yields {
 pub(crate) struct Senders {
     stop: ShutdownTrigger,
     stored: watch::Receiver<u64>,
-    tasks: JoinSet<Yields>,
+    tasks: JoinSet<Deliveries>,
 }
 
 impl Senders {
@@ -47,25 +47,26 @@ impl Senders {
         let (counting, stored) = watch::channel(0);
         let mut tasks = JoinSet::new();
         for lane in 0..SENDERS {
-            let sender = Sender { lane, device: device.clone(), stored: counting.clone(), yields: Yields::default() };
+            let sender =
+                Sender { lane, device: device.clone(), stored: counting.clone(), deliveries: Deliveries::default() };
             tasks.spawn(sender.send_until(stopping.clone()));
         }
         Self { stop, stored, tasks }
     }
 
-    /// Counts the payloads that were answered as stored.
+    /// Returns a running count of the payloads that were answered as stored.
     pub(crate) fn stored(&self) -> watch::Receiver<u64> {
         self.stored.clone()
     }
 
-    /// Lets each finish the call in hand, and gives what they were told.
-    pub(crate) async fn finish(mut self) -> Yields {
+    /// Lets each device finish its current call, and returns the deliveries of all.
+    pub(crate) async fn finish(mut self) -> Deliveries {
         self.stop.request();
-        let mut all = Yields::default();
+        let mut all = Deliveries::default();
         while let Some(one) = self.tasks.join_next().await {
-            let Yields { stored, found_again } = one.unwrap();
+            let Deliveries { stored, duplicates } = one.unwrap();
             all.stored.extend(stored);
-            all.found_again.extend(found_again);
+            all.duplicates.extend(duplicates);
         }
         all
     }
@@ -75,11 +76,11 @@ struct Sender {
     lane: usize,
     device: Client,
     stored: watch::Sender<u64>,
-    yields: Yields,
+    deliveries: Deliveries,
 }
 
 impl Sender {
-    async fn send_until(mut self, stopping: Shutdown) -> Yields {
+    async fn send_until(mut self, stopping: Shutdown) -> Deliveries {
         let lane = self.lane;
         let text = |n: u64| format!("hxb:LANE{lane}:LF{lane}-{n}:UHF{lane}-{n}");
         let mut next = 0;
@@ -91,10 +92,10 @@ impl Sender {
             self.send((next..next + count).map(text).collect()).await;
             next += count;
         }
-        self.yields
+        self.deliveries
     }
 
-    /// Delivers until there is an answer for all of them.
+    /// Repeats the call until every payload is answered.
     async fn send(&mut self, texts: Vec<String>) {
         let begun = Instant::now();
         loop {
@@ -104,12 +105,12 @@ impl Sender {
                 }
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{texts:?} are not taken");
+            assert!(begun.elapsed() < PATIENCE, "{texts:?} are not accepted");
             tokio::time::sleep(TRY_AGAIN).await;
         }
     }
 
-    /// The status word of each; none where no answer came, or the barn said that it cannot.
+    /// Returns the status word of each payload, or `None` if no answer came or the barn answered 503.
     async fn try_once(&self, texts: &[String]) -> Option<Vec<Value>> {
         let body = match texts {
             [one] => json!({ "payload": one }),
@@ -130,10 +131,10 @@ impl Sender {
     fn note(&mut self, text: String, status: &Value) {
         match status.as_str() {
             Some("stored") => {
-                self.yields.stored.push(text);
+                self.deliveries.stored.push(text);
                 self.stored.send_modify(|count| *count += 1);
             }
-            Some("duplicate") => self.yields.found_again.push(text),
+            Some("duplicate") => self.deliveries.duplicates.push(text),
             _ => panic!("{text}: {status}"),
         }
     }

@@ -1,10 +1,10 @@
-//! A certificate authority, made for one test.
+//! Certificate authority for one test.
 
 use demo::processes::IdentityFiles;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use std::path::{Path, PathBuf};
 
-/// It can sign, and its own certificate is in a file.
+/// A certificate authority that can sign, with its own certificate in a file.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) certificate: PathBuf,
@@ -22,7 +22,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), certificate }
     }
 
-    /// Signs a new key for a process on loopback; overwrites what it signed there before.
+    /// Signs a new key for a process on loopback. Overwrites the files that it signed there before.
     pub(crate) fn sign(&self, directory: &Path) -> IdentityFiles {
         let params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
         let key = KeyPair::generate().unwrap();

@@ -1,4 +1,4 @@
-//! The log as a mirror behind the office takes it.
+//! The office's log, fetched as another mirror would fetch it.
 
 use demo::processes::Client;
 use herd::change::{Change, Outcome, Received};
@@ -9,14 +9,14 @@ use service::sync::link::{BLOB_TYPE, CHANGES_PATH};
 use service::sync::query::position_text;
 use std::collections::HashMap;
 
-/// All changes from the first on, the chain recomputed from their bytes.
-pub(crate) struct KeptLog {
+/// All changes of the office, checked against the digest chain.
+pub(crate) struct OfficeLog {
     pub(crate) changes: Vec<Change>,
     pub(crate) end: Position,
 }
 
-impl KeptLog {
-    /// Page after page, until one is empty.
+impl OfficeLog {
+    /// Fetches page after page until one is empty, and recomputes the digest chain from the bytes.
     pub(crate) async fn fetch(from: &Client) -> Self {
         let mut changes = Vec::new();
         let mut at: Option<Position> = None;
@@ -37,7 +37,7 @@ impl KeptLog {
         }
     }
 
-    /// The payloads in order, each with its sequence.
+    /// Returns the payloads in order, each with its sequence.
     pub(crate) fn received(&self) -> impl Iterator<Item = (u64, &Received)> {
         self.changes.iter().zip(1..).filter_map(|(change, sequence)| match change {
             Change::Received(received) => Some((sequence, &**received)),
@@ -45,15 +45,17 @@ impl KeptLog {
         })
     }
 
-    /// The sequence of the payload with exactly these bytes; there must be one.
+    /// Returns the sequence of the payload with exactly these bytes, which must be in the log once.
     pub(crate) fn sequence_of(&self, raw: &str) -> u64 {
         let mut found = self.received().filter(|(_, received)| received.raw == raw.as_bytes());
-        let (Some((sequence, _)), None) = (found.next(), found.next()) else { panic!("{raw} is not there once") };
+        let (Some((sequence, _)), None) = (found.next(), found.next()) else {
+            panic!("{raw} is not in the log exactly once")
+        };
         sequence
     }
 
-    /// How often each trimmed text is there.
-    pub(crate) fn counted(&self) -> HashMap<String, usize> {
+    /// Counts how often each trimmed text is in the log.
+    pub(crate) fn text_counts(&self) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for (_, received) in self.received() {
             *counts.entry(String::from_utf8_lossy(received.text()).into_owned()).or_default() += 1;
@@ -62,7 +64,7 @@ impl KeptLog {
     }
 }
 
-/// The reason's name of a rejection.
+/// Returns the code of a rejection's reason, or `None` for an accepted payload.
 pub(crate) fn reason_of(received: &Received) -> Option<&'static str> {
     match &received.outcome {
         Outcome::Accepted(_) => None,

@@ -1,7 +1,7 @@
-//! A barn and its office, each a process of its own, in a directory for one test.
+//! A barn and its office, each its own process, in a directory for one test.
 //!
 //! Nothing here asserts a time: whatever is waited for is a condition, and [`PATIENCE`] only bounds a failing test.
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(dead_code, reason = "each test program uses only a part")]
 
 pub(crate) mod authority;
 pub(crate) mod log;
@@ -10,7 +10,7 @@ pub(crate) mod shipped;
 
 use daemon::control::BarnStatus;
 use demo::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
-use log::KeptLog;
+use log::OfficeLog;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T
     }
 }
 
-/// This workspace's libraries behind the demo's own executable.
+/// Returns the programs that the demo's own executable contains, built from this workspace.
 pub(crate) fn own_programs() -> Programs {
     Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
 }
@@ -42,21 +42,21 @@ pub(crate) fn own_programs() -> Programs {
 pub(crate) struct Yard {
     pub(crate) barn: Barn,
     pub(crate) office: Office,
-    /// Delivers payloads.
+    /// Client that delivers payloads.
     pub(crate) device: Client,
-    /// Looks at the office's pages, and takes its log as a mirror behind it would.
+    /// Client that reads the office's pages, and its log as another mirror would.
     pub(crate) pages: Client,
-    /// The last field: the processes end before their files go.
+    /// The last field, so that the processes end before their files are removed.
     pub(crate) directory: TempDir,
 }
 
 impl Yard {
-    /// Both run, and the office has been given the barn's line.
+    /// Starts both processes and pairs the office with the barn.
     pub(crate) async fn open(programs: &Programs, settings: impl FnOnce(&Path) -> BarnSettings) -> Self {
         Self::open_with(programs, settings, &[]).await
     }
 
-    /// The same with further arguments of `add`.
+    /// Like [`Yard::open`], with further arguments for `add`.
     pub(crate) async fn open_with(
         programs: &Programs,
         settings: impl FnOnce(&Path) -> BarnSettings,
@@ -75,13 +75,13 @@ impl Yard {
         Self { barn, office, device, pages, directory }
     }
 
-    /// Delivers one payload: the status, and what the barn said.
+    /// Delivers one payload, and returns the status and body of the answer.
     pub(crate) async fn deliver(&self, payload: &str) -> (u16, Value) {
         deliver(&self.device, &json!({ "payload": payload })).await.unwrap()
     }
 
-    /// Waits until the office holds all that the barn holds, and has made the same tables of it; gives the log.
-    pub(crate) async fn copied(&self) -> KeptLog {
+    /// Waits until the office holds the barn's log and tables, and returns the office's log.
+    pub(crate) async fn wait_until_equal(&self) -> OfficeLog {
         let wanted = self.barn.status().unwrap();
         let BarnStatus { store, epoch, sequence, digest, folded, fold_digest, .. } = &wanted;
         let expected = [json!(store), json!(epoch), json!(sequence), json!(digest), json!(folded), json!(fold_digest)];
@@ -93,26 +93,26 @@ impl Yard {
             (found == expected).then_some(())
         })
         .await;
-        let kept = KeptLog::fetch(&self.pages).await;
-        assert_eq!(kept.end.digest, wanted.digest, "the digest of what the office serves");
+        let kept = OfficeLog::fetch(&self.pages).await;
+        assert_eq!(kept.end.digest, wanted.digest, "the office's log has another digest than the barn's");
         kept
     }
 
-    /// Ends both in order, and lets each prove its files: with the digests that the barn had.
+    /// Shuts down both processes, and checks that each verifies its files with the barn's digests.
     pub(crate) async fn verify(&mut self) {
         let status = self.barn.status().unwrap();
         assert_eq!(self.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.office.log()));
         assert_eq!(self.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&self.barn.log()));
-        for proved in [self.barn.run(&["verify"]).unwrap(), self.office.run(&["verify", "barn"]).unwrap()] {
-            assert!(proved.contains("equal, row by row"), "{proved}");
+        for report in [self.barn.run(&["verify"]).unwrap(), self.office.run(&["verify", "barn"]).unwrap()] {
+            assert!(report.contains("equal, row by row"), "{report}");
             for digest in [status.digest, status.fold_digest] {
-                assert!(proved.contains(&digest.to_string()), "{digest}: {proved}");
+                assert!(report.contains(&digest.to_string()), "{digest}: {report}");
             }
         }
     }
 }
 
-/// The end of a process's log, for a message.
+/// Returns the last lines of a process's log, for a message.
 pub(crate) fn log_end(log: &Path) -> String {
     const SHOWN_LINES: usize = 30;
     let text = std::fs::read_to_string(log).unwrap_or_default();
@@ -120,7 +120,7 @@ pub(crate) fn log_end(log: &Path) -> String {
     lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }
 
-/// Posts to the ingest door; none where no answer came.
+/// Posts to the ingest door. Returns `None` if no answer came.
 pub(crate) async fn deliver(device: &Client, body: &Value) -> Option<(u16, Value)> {
     let answer = device.post_json("/api/lora/receive", body).await.ok()?;
     Some((answer.status, answer.json().unwrap()))

@@ -1,14 +1,14 @@
-//! The office's pages, as programs and as people read them.
+//! The office's pages, as JSON for programs and as HTML for people.
 
 use demo::processes::Client;
 use serde_json::Value;
 
-/// In place of a status where the office cannot be reached.
+/// Stands for the status if the office cannot be reached.
 const NO_ANSWER: u16 = 0;
 const JSON: &str = "application/json";
 const HTML: &str = "text/html";
 
-/// A page as JSON; the status where it is none.
+/// Returns a page as JSON, or the status if it is not 200.
 pub(crate) async fn json(pages: &Client, path: &str) -> Result<Value, u16> {
     let answer = pages.get(path, JSON).await.map_err(|_| NO_ANSWER)?;
     if answer.status != 200 {
@@ -17,7 +17,7 @@ pub(crate) async fn json(pages: &Client, path: &str) -> Result<Value, u16> {
     Ok(answer.json().unwrap())
 }
 
-/// A page for people; the status where it is none.
+/// Returns a page as HTML, or the status if it is not 200.
 pub(crate) async fn html(pages: &Client, path: &str) -> Result<String, u16> {
     let answer = pages.get(path, HTML).await.map_err(|_| NO_ANSWER)?;
     if answer.status != 200 {
@@ -26,7 +26,7 @@ pub(crate) async fn html(pages: &Client, path: &str) -> Result<String, u16> {
     Ok(answer.text())
 }
 
-/// All animals, and one by what it is called, as the office shows them.
+/// The office's animals, which can be looked up by tag or lid.
 pub(crate) struct Animals<'a> {
     pages: &'a Client,
     listed: Vec<Value>,
@@ -44,12 +44,12 @@ impl<'a> Animals<'a> {
         self.listed.len()
     }
 
-    /// The page of the one animal that wears this LF tag.
+    /// Returns the page of the one animal with this LF tag.
     pub(crate) async fn with_lf(&self, text: &str) -> Value {
         self.one(text, |animal| animal["lf"]["text"] == text).await
     }
 
-    /// The page of the one animal with this lid.
+    /// Returns the page of the one animal with this lid.
     pub(crate) async fn with_lid(&self, lid: &str) -> Value {
         let bears = |animal: &Value| animal["lids"].as_array().unwrap().iter().any(|named| named["lid"] == lid);
         self.one(lid, bears).await
@@ -57,12 +57,14 @@ impl<'a> Animals<'a> {
 
     async fn one(&self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
         let mut found = self.listed.iter().filter(|animal| is(animal));
-        let (Some(animal), None) = (found.next(), found.next()) else { panic!("{name} is not one animal") };
+        let (Some(animal), None) = (found.next(), found.next()) else {
+            panic!("not exactly one animal is called {name}")
+        };
         json(self.pages, &format!("/animals/{}", animal["id"])).await.unwrap()
     }
 }
 
-/// The texts of a list of tags.
+/// Returns the texts of a list of tags.
 pub(crate) fn texts(tags: &Value) -> Vec<&str> {
     tags.as_array().unwrap().iter().map(|tag| tag["text"].as_str().unwrap()).collect()
 }

@@ -1,4 +1,4 @@
-//! The binaries as they are shipped.
+//! The binaries as they are shipped, built if they are out of date.
 
 use demo::processes::Programs;
 use std::ffi::OsStr;
@@ -6,15 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// What they are made of.
-const SOURCES: [&str; 5] = ["radio", "herd", "daemon", "mirror", "Cargo.lock"];
+/// Sources of the binaries.
+const SOURCES: [&str; 6] = ["radio", "herd", "service", "daemon", "mirror", "Cargo.lock"];
 
-/// Names a directory where both are, built elsewhere: for another architecture, or for a package. Not one of
-/// `HERDLINX_*`, as those are settings.
+/// Environment variable that names a directory with both binaries, built for another architecture or for a package. It
+/// does not start with `HERDLINX_`, because such variables are settings.
 const BUILT_ELSEWHERE: &str = "DEMO_SHIPPED_DIR";
 
-/// `herdlinxd` and `herdlinx-mirror`: as they are where [`BUILT_ELSEWHERE`] says; else those beside the demo's own
-/// executable, built where they are missing or older than their sources.
+/// Returns `herdlinxd` and `herdlinx-mirror` from the directory that [`BUILT_ELSEWHERE`] names, as they are. If it is
+/// not set, returns those beside the demo's own executable, and builds them if they are missing or older than their
+/// sources.
 pub(crate) fn shipped_programs() -> Programs {
     if let Some(directory) = std::env::var_os(BUILT_ELSEWHERE) {
         let [daemon, mirror] = named_in(Path::new(&directory));
@@ -48,7 +49,7 @@ fn build(into: &Path) {
     assert!(built.success(), "{cargo:?}: {built}");
 }
 
-/// None where it is missing.
+/// Returns the modification time, or `None` if the file is missing.
 fn changed_at(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }

@@ -1,27 +1,27 @@
-//! Which routes a router has, read off the router itself.
+//! Lists the routes of a router, read from the router itself.
 //!
-//! `axum` has no list of them, but its `Debug` prints the tree that it looks paths up in: each path, and what stands
-//! there for each method. A list kept by hand beside the code would agree with itself and prove nothing. That text is
-//! no promise of `axum`'s, so what is not as expected here is a panic and never a shorter list, and the claims at the
-//! end pin what is understood.
+//! `axum` has no such list, but its `Debug` output prints the tree in which it looks up paths, with the handlers of
+//! each path. A list kept by hand beside the code would agree with itself and prove nothing. `axum` does not promise
+//! the form of this output. Therefore any unexpected form is a panic, never a shorter list, and the unit tests below
+//! pin the forms that are understood.
 //!
-//! What a fallback answers is out of sight: the tables are asked for paths and methods that they lack, too.
+//! The list does not show what a fallback answers, so the tests also call paths and methods that the tables lack.
 
 use axum::Router;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The method of a route whose handler is given all of them.
+/// Method of a route whose handler accepts every method.
 pub(crate) const ANY: &str = "ANY";
-/// The fields of a route in `axum`, one for each method.
+/// Fields of a route in `axum`, one for each method.
 const METHODS: [&str; 9] = ["get", "head", "delete", "options", "patch", "post", "put", "trace", "connect"];
-/// Where a router without nested fallbacks keeps its own.
+/// Paths at which a router without nested fallbacks keeps its own fallback.
 const ONE_FALLBACK: [&str; 2] = ["/", "/{*__private__axum_fallback}"];
-const UNREADABLE: &str = "axum prints its routers otherwise than this module reads them";
+const UNREADABLE: &str = "axum prints its routers in a form that this module cannot read";
 
 /// A method and a pattern of paths. `GET` answers `HEAD` too.
 pub(crate) type Route = (String, String);
 
-/// All routes of this router, nested and merged ones too.
+/// Returns all routes of this router, including nested and merged ones.
 pub(crate) fn routes_of(router: &Router) -> BTreeSet<Route> {
     let text = format!("{router:?}");
     let (own, fallbacks) = text.split_once(", fallback_router: ").expect(UNREADABLE);
@@ -31,7 +31,7 @@ pub(crate) fn routes_of(router: &Router) -> BTreeSet<Route> {
     tree_of(own)
 }
 
-/// The routes of one tree of paths.
+/// Returns the routes of one tree of paths.
 fn tree_of(text: &str) -> BTreeSet<Route> {
     let (endpoints, paths) = text.split_once(", node: Node { paths: {").expect(UNREADABLE);
     let (endpoints, mut paths) = (numbered(endpoints), numbered(paths));
@@ -43,18 +43,18 @@ fn tree_of(text: &str) -> BTreeSet<Route> {
     routes.collect()
 }
 
-/// What stands behind each number of a route.
+/// Returns the text after each route number.
 fn numbered(text: &str) -> BTreeMap<&str, &str> {
     text.split("RouteId(").skip(1).map(|part| part.split_once("): ").expect(UNREADABLE)).collect()
 }
 
-/// The text within the quotes that this begins with.
+/// Returns the quoted text at the start, or `None` if there is none or it contains an escape.
 fn quoted(text: &str) -> Option<&str> {
     text.strip_prefix('"')?.split_once('"').map(|(path, _)| path).filter(|path| !path.contains('\\'))
 }
 
 fn methods_of(endpoint: &str) -> Vec<String> {
-    // A service that is routed to whole.
+    // A service that receives every call.
     if endpoint.starts_with("Route(Route)") {
         return vec![ANY.to_owned()];
     }
@@ -85,7 +85,7 @@ mod tests {
     async fn nothing() {}
 
     #[test]
-    fn nested_merged_layered_and_wildcard_routes_are_all_seen_with_their_methods() {
+    fn nested_merged_layered_and_wildcard_routes_are_listed_with_their_methods() {
         let nested: Router =
             Router::new().route("/", get(nothing).post(nothing)).route("/{id}", get(nothing)).layer(Extension(1));
         let merged = Router::new().route("/merged", put(nothing)).route_layer(Extension(2)).with_state(3_u8);
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "routes may hide behind it")]
-    fn a_fallback_of_a_nested_router_is_not_passed_over() {
+    fn a_fallback_of_a_nested_router_is_never_skipped() {
         let nested: Router = Router::new().route("/", get(nothing)).fallback(nothing);
         routes_of(&Router::new().route("/", get(nothing)).nest("/of", nested));
     }

@@ -1,6 +1,6 @@
-//! A replica that follows a source which may lie.
+//! A barn and an office in one thread; the source that the office follows can be made to lie.
 
-use super::router_barn::{Barn, StillClock};
+use super::router_barn::{Barn, FixedClock};
 use super::source::{Lie, Source};
 use herd::decide::Rules;
 use herd::query::TotalsView;
@@ -15,12 +15,12 @@ use tokio::time::timeout;
 
 /// So long a condition is waited for, in the time of the paused clock.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// So long a lie is told, in the time of the paused clock: many tries, as the longest wait is 10 s.
-const LYING: Duration = Duration::from_secs(60);
-/// So many tries in that time would be a follower that does not wait between them.
-const MOST_TRIES: u64 = 40;
+/// Duration of a lie on the paused clock. It is time for many tries, because the longest wait between two is 10 s.
+const LIE_DURATION: Duration = Duration::from_secs(60);
+/// Limit for the tries in that time; only a follower that does not wait between them reaches it.
+const MAX_TRIES: u64 = 40;
 
-/// A barn and an office in one thread, with time that is passed by waiting for it.
+/// A barn and an office that follows it, on a paused clock that jumps ahead when everything waits.
 pub(crate) struct Pair {
     pub(crate) barn: Barn,
     pub(crate) lie: watch::Sender<Lie>,
@@ -31,19 +31,19 @@ pub(crate) struct Pair {
     pub(crate) following: JoinHandle<FollowEnd>,
 }
 
-/// What a reader of the copy sees.
+/// Content of the copy, as a reader sees it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct CopyState {
     head: Head,
     totals: TotalsView,
     changes: Vec<Option<Vec<u8>>>,
 }
 
 impl Pair {
-    /// The office holds the first changes of the barn and follows it live.
+    /// Starts a pair whose office holds the barn's first changes and follows it live.
     pub(crate) async fn new() -> Self {
         let barn = Barn::new(Rules::default());
-        barn.hear_more(3).await;
+        barn.record_more(3).await;
         let (handle, writing) =
             follow::on_this_task(Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap());
         tokio::spawn(async move { writing.await.unwrap() });
@@ -56,74 +56,75 @@ impl Pair {
         pair
     }
 
-    /// Follows anew, as after an operator's decision.
+    /// Starts to follow again, as after an operator's decision.
     pub(crate) fn follow(&mut self) {
         let source = Source::new(&self.barn, self.lie.subscribe());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let (status, stop) = (self.status.clone(), self.stop.signal());
         self.following =
-            tokio::spawn(follow::run(source, self.handle.clone(), settings, Arc::new(StillClock), status, stop));
+            tokio::spawn(follow::run(source, self.handle.clone(), settings, Arc::new(FixedClock), status, stop));
     }
 
-    /// All that is read of the copy; it reads at any time.
-    pub(crate) fn seen(&self) -> Seen {
+    /// Reads the whole copy, which must be readable at any time.
+    pub(crate) fn copy_state(&self) -> CopyState {
         let snapshot = self.office.snapshot().unwrap();
         let head = self.office.head();
         let changes =
             (1..=head.position.sequence.0 + 1).map(|n| self.office.change(herd::position::Sequence(n)).unwrap());
-        Seen { totals: snapshot.totals().unwrap(), changes: changes.collect(), head }
+        CopyState { totals: snapshot.totals().unwrap(), changes: changes.collect(), head }
     }
 
     pub(crate) fn status(&self) -> FollowStatus {
         self.status.borrow().clone()
     }
 
-    /// Waits until the follower says so.
-    pub(crate) async fn until(&self, case: &str, says: impl Fn(&FollowStatus) -> bool) {
+    /// Waits until the status of the follower fulfills a condition.
+    pub(crate) async fn wait_until(&self, case: &str, says: impl Fn(&FollowStatus) -> bool) {
         let mut news = self.status.subscribe();
         let heard = timeout(PATIENCE, news.wait_for(|status| says(status))).await;
         assert!(heard.is_ok_and(|heard| heard.is_ok()), "`{case}`: the follower says {:?}", self.status());
     }
 
-    /// Waits until the office holds what the barn holds, and the follower says that all is well.
+    /// Waits until the office equals the barn, and the follower is live without an error.
     pub(crate) async fn until_equal(&self, case: &str) {
         let wanted = self.barn.reader.head();
         let mut heads = self.office.subscribe();
         let held = timeout(PATIENCE, heads.wait_for(|head| *head == wanted)).await;
         assert!(held.is_ok_and(|held| held.is_ok()), "`{case}`: the follower says {:?}", self.status());
-        self.until(case, |status| status.link == LinkState::Live && status.last_error.is_none()).await;
+        self.wait_until(case, |status| status.link == LinkState::Live && status.last_error.is_none()).await;
     }
 
-    /// From now on the source tells this lie. The live connection is a new one by then, unless the lie is about that.
-    pub(crate) async fn begin_to_lie(&self, case: &str, lie: Lie) {
+    /// Makes the source tell this lie from now on, and waits until the follower has lost its connection. If the lie is
+    /// about the live connection, waits until a new one is open.
+    pub(crate) async fn start_lying(&self, case: &str, lie: Lie) {
         self.lie.send_replace(lie);
-        self.until(case, |status| status.link != LinkState::Live).await;
+        self.wait_until(case, |status| status.link != LinkState::Live).await;
         if matches!(lie, Lie::Live(_)) {
-            self.until(case, |status| status.link == LinkState::Live).await;
+            self.wait_until(case, |status| status.link == LinkState::Live).await;
         }
     }
 
-    /// How the following ended.
+    /// Waits for the follower to end, and returns why it did.
     pub(crate) async fn end(&mut self) -> FollowEnd {
         let ended = timeout(PATIENCE, &mut self.following).await;
-        ended.unwrap_or_else(|_| panic!("the follower goes on: {:?}", self.status())).unwrap()
+        ended.unwrap_or_else(|_| panic!("the follower did not stop: {:?}", self.status())).unwrap()
     }
 
-    /// The barn goes on and the source lies about it: the follower says why, the copy stays as it is however often it
-    /// tries, and once the source is right again the copy comes to equal it.
-    pub(crate) async fn survives(&self, case: &str, lie: Lie, why: &str) {
-        let before = self.seen();
-        self.begin_to_lie(case, lie).await;
-        self.barn.hear_more(3).await;
-        self.until(case, |status| status.last_error.as_ref().is_some_and(|error| error.contains(why))).await;
+    /// Lets the barn record while the source lies about it. The follower must report `why` and retry without changing
+    /// the copy. Once the source is honest again, the copy must become equal.
+    pub(crate) async fn assert_survives(&self, case: &str, lie: Lie, why: &str) {
+        let before = self.copy_state();
+        self.start_lying(case, lie).await;
+        self.barn.record_more(3).await;
+        self.wait_until(case, |status| status.last_error.as_ref().is_some_and(|error| error.contains(why))).await;
         let failed_before = self.status().failed_syncs;
-        tokio::time::sleep(LYING).await;
+        tokio::time::sleep(LIE_DURATION).await;
         let status = self.status();
-        assert!(!self.following.is_finished(), "`{case}` ended the following: {status:?}");
-        assert_eq!(self.seen(), before, "`{case}` was believed");
+        assert!(!self.following.is_finished(), "`{case}` stopped the follower: {status:?}");
+        assert_eq!(self.copy_state(), before, "`{case}` changed the copy");
         assert!(status.link != LinkState::Live && status.diverged.is_none(), "`{case}`: {status:?}");
         let tries = status.failed_syncs - failed_before;
-        assert!((2..MOST_TRIES).contains(&tries), "`{case}`: {tries} tries");
+        assert!((2..MAX_TRIES).contains(&tries), "`{case}`: {tries} tries");
         self.lie.send_replace(Lie::None);
         self.until_equal(case).await;
     }

@@ -1,4 +1,7 @@
-//! Schema, full export and live.
+//! Schema, full export and live connection of the sync interface.
+//!
+//! Catches: a query that is ignored instead of refused, an upgrade that is accepted without its headers, and an answer
+//! whose form changed.
 
 use super::table::Table;
 use herd::position::{Position, Sequence, StoreId};
@@ -7,7 +10,7 @@ use service::sync::query::position_text;
 const SCHEMA: &str = "/api/sync/schema";
 const EXPORT: &str = "/api/sync/full-export";
 const LIVE: &str = "/api/sync/live";
-/// What fills every table: two animals that are one, an export, a repair, a gap, and what is no event.
+/// Payloads that fill every table: an animal with two tags in conflict, an export, a repair, a gap, and a rejection.
 const DAY: [&str; 8] = [
     "hxb:LOT 7/A:124000224161433:E2801160600002044310B2E2",
     "event:hxbind000001|funder:Prairie Feedlot Partners|lot:LOT2024-001|pen:P1|lid:1|sex:Steer",
@@ -20,21 +23,21 @@ const DAY: [&str; 8] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn the_schema_takes_no_query() {
+async fn the_schema_accepts_no_query() {
     let mut table = Table::new("schema");
-    table.barn.hear_more(2).await;
+    table.barn.record_more(2).await;
     for query in ["limit=5", "x", "after=1", "since=0", "&", "%"] {
         let request = table.barn.get(&format!("{SCHEMA}?{query}"));
-        table.leaves_nothing(query, 400, request).await;
+        table.expect_unchanged(query, 400, request).await;
     }
     let request = table.barn.get(SCHEMA);
-    table.leaves_nothing("plain", 200, request).await;
+    table.expect_unchanged("plain", 200, request).await;
     let request = table.barn.get_blob(SCHEMA);
-    table.leaves_nothing("by a follower", 200, request).await;
+    table.expect_unchanged("by a follower", 200, request).await;
     table.compare();
 }
 
-/// What neither an export nor a live connection takes.
+/// Returns queries that neither an export nor a live connection accepts, with the status of the refusal.
 fn wrong_queries(head: Position) -> Vec<(&'static str, u16, String)> {
     let beyond = Position { sequence: Sequence(99), ..head };
     let other_store = Position { store: StoreId([8; 16]), ..head };
@@ -55,50 +58,50 @@ fn wrong_queries(head: Position) -> Vec<(&'static str, u16, String)> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_export_as_blobs_takes_a_position_or_nothing() {
+async fn a_full_export_as_blobs_accepts_a_position_or_no_query() {
     let mut table = Table::new("full_export");
-    table.barn.hear_more(3).await;
+    table.barn.record_more(3).await;
     for (case, status, query) in wrong_queries(table.barn.head()) {
         let request = table.barn.get_blob(&format!("{EXPORT}?{query}"));
-        table.leaves_nothing(case, status, request).await;
+        table.expect_unchanged(case, status, request).await;
     }
     let within = table.barn.reader.position_at(Sequence(2)).unwrap().unwrap();
     for (case, query) in [("whole", String::new()), ("from within", format!("?{}", position_text(&within)))] {
         let request = table.barn.get_blob(&format!("{EXPORT}{query}"));
-        table.leaves_nothing(case, 200, request).await;
+        table.expect_unchanged(case, 200, request).await;
     }
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_export_as_tables_takes_no_query() {
+async fn a_full_export_as_tables_accepts_no_query() {
     let mut table = Table::new("full_export_tables");
     for payload in DAY {
-        table.barn.hear(payload).await;
+        table.barn.record(payload).await;
     }
     let here = position_text(&table.barn.head());
     for (case, query) in [("a limit", "limit=5"), ("since", "since=0"), ("a right position", &here)] {
         let request = table.barn.get(&format!("{EXPORT}?{query}"));
-        table.leaves_nothing(case, 400, request).await;
+        table.expect_unchanged(case, 400, request).await;
     }
     let request = table.barn.get(EXPORT);
-    table.leaves_nothing("whole", 200, request).await;
+    table.expect_unchanged("whole", 200, request).await;
     table.compare();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_live_connection_takes_a_position_or_nothing_and_needs_an_upgrade() {
+async fn a_live_connection_accepts_a_position_or_no_query_and_needs_an_upgrade() {
     let mut table = Table::new("live");
-    table.barn.hear_more(3).await;
+    table.barn.record_more(3).await;
     for (case, status, query) in wrong_queries(table.barn.head()) {
         let request = table.barn.get(&format!("{LIVE}?{query}"));
-        table.leaves_nothing(case, status, request).await;
+        table.expect_unchanged(case, status, request).await;
     }
     let here = position_text(&table.barn.head());
     let request = table.barn.get(LIVE);
-    table.leaves_nothing("no upgrade", 400, request).await;
+    table.expect_unchanged("no upgrade", 400, request).await;
     let request = table.barn.get(&format!("{LIVE}?{here}"));
-    table.leaves_nothing("no upgrade at a right position", 400, request).await;
+    table.expect_unchanged("no upgrade at a right position", 400, request).await;
     let upgrades: [(&str, &[(&str, &str)]); 4] = [
         ("an upgrade to something else", &[("Connection", "upgrade"), ("Upgrade", "h2c")]),
         (
@@ -121,7 +124,7 @@ async fn a_live_connection_takes_a_position_or_nothing_and_needs_an_upgrade() {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        table.leaves_nothing(case, 400, request).await;
+        table.expect_unchanged(case, 400, request).await;
     }
     table.compare();
 }

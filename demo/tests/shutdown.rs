@@ -1,8 +1,8 @@
 //! SIGTERM while fifty devices deliver.
 //!
-//! Would catch: a stop that cuts what was promised, keeps what was refused, halves a call, or outlasts its 5 s; and a
-//! follower that does not come back.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+//! Catches: a shutdown that loses an acknowledged payload, records a refused one, splits a call or takes longer than 5
+//! s; and a follower that does not reconnect.
+#![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
 
@@ -14,55 +14,55 @@ use tokio::task::JoinSet;
 use yard::{Yard, deliver, log_end, own_programs, pages, until};
 
 const DEVICES: usize = 50;
-/// So many calls are answered before the stop.
+/// Calls that are answered before the shutdown.
 const CALLS_BEFORE: u64 = 500;
-/// Payloads of a call by every other device; the rest deliver one by one.
+/// Payloads in each call of every other device; the rest deliver one at a time.
 const ARRAY_PAYLOADS: u64 = 10;
 
-/// What a device was told about a call.
+/// Outcome of a call, as its device learned it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Told {
+enum CallOutcome {
     Stored,
-    /// 503: nothing of it may be kept.
-    NotNow,
-    /// The connection was refused or closed before the request was taken: nothing of it may be kept either.
-    Nothing,
+    /// Status 503: none of its payloads may be recorded.
+    Unavailable,
+    /// The connection was refused, or closed before the request was read. None of its payloads may be recorded either.
+    NoAnswer,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_under_load_keeps_what_was_promised_and_nothing_half_and_the_office_comes_back() {
+async fn a_shutdown_under_load_keeps_every_acknowledged_call_whole_and_the_office_reconnects() {
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
     let (answered, mut seen) = watch::channel(0_u64);
     let mut devices = JoinSet::new();
     for device in 0..DEVICES {
-        // Connections of its own, as devices have.
+        // Each device has its own connections.
         let client = yard.barn.client(&yard.barn.key(&format!("device-{device}"), &["ingest"]).unwrap()).unwrap();
         devices.spawn(deliver_until_stopped(device, client, answered.clone()));
     }
     seen.wait_for(|calls| *calls >= CALLS_BEFORE).await.unwrap();
-    // The process itself exits by 1 where its parts have not ended after 4.5 s, so that 0 says "in time".
+    // The process exits with 1 if its parts have not ended after 4.5 s, so 0 means that it was in time.
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
     let calls: Vec<_> = devices.join_all().await.into_iter().flatten().collect();
     let verified = yard.barn.run(&["verify"]).unwrap();
     assert!(verified.contains("equal, row by row"), "{verified}");
 
     yard.barn.start().await.unwrap();
-    let counted = yard.copied().await.counted();
-    let mut told = HashMap::new();
-    for (texts, how) in &calls {
-        *told.entry(how).or_insert(0) += 1;
-        let kept: Vec<_> = texts.iter().map(|text| counted.get(text).copied().unwrap_or(0)).collect();
+    let text_counts = yard.wait_until_equal().await.text_counts();
+    let mut tally = HashMap::new();
+    for (texts, outcome) in &calls {
+        *tally.entry(outcome).or_insert(0) += 1;
+        let kept: Vec<_> = texts.iter().map(|text| text_counts.get(text).copied().unwrap_or(0)).collect();
         let all = kept.iter().all(|count| *count == 1);
         let none = kept.iter().all(|count| *count == 0);
-        let right = match how {
-            Told::Stored => all,
-            Told::NotNow | Told::Nothing => none,
+        let right = match outcome {
+            CallOutcome::Stored => all,
+            CallOutcome::Unavailable | CallOutcome::NoAnswer => none,
         };
-        assert!(right, "{how:?}: {texts:?} are there {kept:?} times");
+        assert!(right, "{outcome:?}: {texts:?} are in the log {kept:?} times");
     }
-    println!("calls by what was told: {told:?}");
-    let kept: usize = counted.values().sum();
-    assert!(kept <= calls.iter().map(|(texts, _)| texts.len()).sum(), "nothing is there that was not sent");
+    println!("calls by outcome: {tally:?}");
+    let kept: usize = text_counts.values().sum();
+    assert!(kept <= calls.iter().map(|(texts, _)| texts.len()).sum(), "the log holds a payload that was not sent");
 
     until("the office to be live again", async || {
         (yard.office.sync_status().await.unwrap()["sites"][0]["link"] == "live").then_some(())
@@ -72,31 +72,31 @@ async fn a_stop_under_load_keeps_what_was_promised_and_nothing_half_and_the_offi
     until("a read after the restart", async || pages::json(&yard.pages, "/batches/AFTER").await.ok()).await;
 }
 
-/// Delivers until the first call that is not answered as stored.
+/// Delivers until a call is not answered as stored. Returns the payloads and the outcome of each call.
 async fn deliver_until_stopped(
     device: usize,
     client: Client,
     answered: watch::Sender<u64>,
-) -> Vec<(Vec<String>, Told)> {
+) -> Vec<(Vec<String>, CallOutcome)> {
     let count = if device.is_multiple_of(2) { ARRAY_PAYLOADS } else { 1 };
     let mut calls = Vec::new();
     for call in 0_u64.. {
         let texts: Vec<_> =
             (0..count).map(|n| format!("hxb:D{device}:L{device}-{call}-{n}:U{device}-{call}-{n}")).collect();
         let body = if let [one] = texts.as_slice() { json!({ "payload": one }) } else { json!({ "payloads": texts }) };
-        let told = match deliver(&client, &body).await {
-            None => Told::Nothing,
-            Some((201, _)) => Told::Stored,
-            Some((503, _)) => Told::NotNow,
+        let outcome = match deliver(&client, &body).await {
+            None => CallOutcome::NoAnswer,
+            Some((201, _)) => CallOutcome::Stored,
+            Some((503, _)) => CallOutcome::Unavailable,
             Some((200, answer)) => {
                 let results = answer["results"].as_array().unwrap();
                 assert!(results.iter().all(|one| one["status"] == "stored"), "{answer}");
-                Told::Stored
+                CallOutcome::Stored
             }
             Some((status, answer)) => panic!("{status}: {answer}"),
         };
-        calls.push((texts, told));
-        if told != Told::Stored {
+        calls.push((texts, outcome));
+        if outcome != CallOutcome::Stored {
             break;
         }
         answered.send_modify(|calls| *calls += 1);

@@ -1,17 +1,19 @@
-//! What the rows of the case table look like in the office's pages, once all of them came.
+//! Office pages that the rows of the case table must lead to, once all payloads have arrived.
+//!
+//! Catches: a page, batch or animal that shows a row of the table differently than the field's documents say.
 
 use crate::case_table::numbers_of;
-use crate::yard::log::KeptLog;
+use crate::yard::log::OfficeLog;
 use crate::yard::pages::{Animals, json, texts};
 use demo::processes::Client;
 use serde_json::{Value, json};
 
-/// Rows 1 and 7, 4, 5: one each; 6: three; 9 to 12: two; 13 and 17: one for each of six orders; 16: two; 18; 19;
-/// 20: three.
+/// Animals after all rows. Rows 1 and 7 together, 4 and 5 make one each; 6 three; 9 to 12 two; 13 and 17 one for each
+/// of six orders; 16 two; 18 and 19 one each; 20 three.
 const ANIMALS: usize = 3 + 3 + 2 + 12 + 2 + 1 + 1 + 3;
 
-/// All rows hold.
-pub(crate) async fn hold(pages: &Client, log: &KeptLog) {
+/// Checks the pages of all rows.
+pub(crate) async fn assert_rows(pages: &Client, log: &OfficeLog) {
     let animals = Animals::fetch(pages).await;
     assert_eq!(animals.count(), ANIMALS);
     rows_1_and_7(pages, &animals, log).await;
@@ -29,13 +31,13 @@ async fn batch(pages: &Client, number: &str) -> Value {
     json(pages, &format!("/batches/{number}")).await.unwrap()
 }
 
-/// The LF tags of the animals that are or were in it.
+/// Returns the LF tags of the batch's present and former animals.
 fn lf_tags(batch: &Value) -> Vec<&str> {
     batch["animals"].as_array().unwrap().iter().map(|animal| animal["lf"]["text"].as_str().unwrap()).collect()
 }
 
-/// The export batch has the barn batch's number, and each is its own.
-async fn rows_1_and_7(pages: &Client, animals: &Animals<'_>, log: &KeptLog) {
+/// An export batch and a barn batch with the same number are two batches.
+async fn rows_1_and_7(pages: &Client, animals: &Animals<'_>, log: &OfficeLog) {
     let (scanned, exported) =
         (log.sequence_of("hxb:BATCH001:LF123:UHF456"), log.sequence_of("hxe:BATCH001:LF123:UHF456"));
     let export = batch(pages, "BATCH001").await;
@@ -69,8 +71,8 @@ async fn rows_4_to_6(pages: &Client, animals: &Animals<'_>) {
     assert_eq!((&lot["cattle_count"], lf_tags(&lot)), (&json!(3), vec!["LF0", "LF1", "LF2"]), "{lot}");
 }
 
-/// Rejections are shown with their reason and make no batch.
-async fn row_8(pages: &Client, log: &KeptLog) {
+/// Rejections are listed with their reason and create no batch.
+async fn row_8(pages: &Client, log: &OfficeLog) {
     for number in ["data", "B", "%20"] {
         assert_eq!(json(pages, &format!("/batches/{number}")).await, Err(404), "{number}");
     }
@@ -116,7 +118,8 @@ async fn rows_9_to_12(pages: &Client, animals: &Animals<'_>) {
     assert_eq!(texts(&two["past_tags"]), ["0900000000000003"]);
 }
 
-/// What must not depend on the order: sequences and times are left out, and the order's own number is blanked.
+/// The same three payloads in any order make the same animal. The comparison leaves out sequences and times, and blanks
+/// the number that is unique to each order.
 async fn row_13(animals: &Animals<'_>) {
     for number in numbers_of(13).take(6) {
         let animal = animals.with_lid(&number.to_string()).await;
@@ -147,8 +150,8 @@ async fn row_13(animals: &Animals<'_>) {
     }
 }
 
-/// Rejections by the judge name what they are about.
-async fn rows_15_and_16(pages: &Client, animals: &Animals<'_>, log: &KeptLog) {
+/// Rejections for a reused event id or a foreign tag name the payload or the animals concerned.
+async fn rows_15_and_16(pages: &Client, animals: &Animals<'_>, log: &OfficeLog) {
     let reused = log.sequence_of("event:hxbchi000001|weight:300.0|lid:1");
     let shown = json(pages, &format!("/payloads/{reused}")).await.unwrap();
     let first = log.sequence_of("event:hxbchi000001|weight:267.3|lid:1");
@@ -163,7 +166,7 @@ async fn rows_15_and_16(pages: &Client, animals: &Animals<'_>, log: &KeptLog) {
     }
 }
 
-/// One animal; it is in the batch that was named last, and was in the other.
+/// Scan, induction and pairing make one animal. It is in the batch that was named last, and has left the other.
 async fn row_17(pages: &Client, animals: &Animals<'_>) {
     for (number, order) in numbers_of(17).zip(crate::case_table::ORDERS) {
         let animal = animals.with_lid(&number.to_string()).await;

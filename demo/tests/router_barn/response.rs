@@ -1,4 +1,4 @@
-//! What an answer tells, as it stands in a golden file.
+//! Headers and bodies of responses, in the form of the golden files.
 
 use axum::http::{Response, header};
 use herd::wire::{BlobKind, ExportEnd, Page, Schema, blob_kind, blob_length, from_blob};
@@ -8,16 +8,16 @@ use service::sync::link::BLOB_TYPE;
 /// Headers that belong to the interface.
 const HEADERS: [&str; 5] = ["content-type", "retry-after", "www-authenticate", "allow", "location"];
 
-/// The headers that belong to the interface.
+/// Returns the headers that belong to the interface.
 pub(crate) fn headers_of(response: &Response<Vec<u8>>) -> Map<String, Value> {
-    let told = HEADERS.iter().filter_map(|name| {
+    let headers = HEADERS.iter().filter_map(|name| {
         let value = response.headers().get(*name)?.to_str().ok()?;
         Some(((*name).to_owned(), Value::from(value)))
     });
-    told.collect()
+    headers.collect()
 }
 
-/// The body: JSON as it is, blobs as what they hold, anything else as its text.
+/// Returns the body: JSON as it is, blobs as their decoded content, anything else as text.
 pub(crate) fn body_of(response: &Response<Vec<u8>>) -> Value {
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match response.body().as_slice() {
@@ -28,32 +28,32 @@ pub(crate) fn body_of(response: &Response<Vec<u8>>) -> Value {
     }
 }
 
-/// Every refusal has these three keys, and tells nothing of the inside.
-pub(crate) fn assert_is_refusal(case: &str, body: &Value) {
+/// Checks that a refusal has the three keys that every refusal has, and reveals no internals.
+pub(crate) fn assert_refusal(case: &str, body: &Value) {
     assert_eq!(body["success"], false, "`{case}`: {body}");
     assert!(body["error"].is_string() && body["message"].is_string(), "`{case}`: {body}");
     let message = body["message"].as_str().unwrap();
-    for inside in ["::", "struct ", ".rs", "redb", "panicked", "hxb_"] {
-        assert!(!message.contains(inside), "`{case}` tells of the inside: {message}");
+    for internal in ["::", "struct ", ".rs", "redb", "panicked", "hxb_"] {
+        assert!(!message.contains(internal), "`{case}` reveals internals: {message}");
     }
 }
 
-/// Blobs one after the other, each as what it holds.
+/// Returns the decoded content of each blob, in order.
 fn blobs_of(mut bytes: &[u8]) -> Value {
-    let mut told = Vec::new();
+    let mut blobs = Vec::new();
     while !bytes.is_empty() {
-        let length = blob_length(bytes).unwrap().expect("a blob does not end within its header");
+        let length = blob_length(bytes).unwrap().expect("a body ends within the header of a blob");
         let (blob, rest) = bytes.split_at(length);
-        told.push(match blob_kind(blob).unwrap() {
+        blobs.push(match blob_kind(blob).unwrap() {
             BlobKind::Page => {
                 let page: Page = from_blob(blob).unwrap();
                 json!({"page": {"after": page.after, "end": page.end, "changes": page.changes.len()}})
             }
             BlobKind::Schema => json!({"schema": from_blob::<Schema>(blob).unwrap()}),
             BlobKind::ExportEnd => json!({"export_end": from_blob::<ExportEnd>(blob).unwrap()}),
-            other => panic!("{other:?} is no answer"),
+            other => panic!("{other:?} is not part of an answer"),
         });
         bytes = rest;
     }
-    Value::Array(told)
+    Value::Array(blobs)
 }
