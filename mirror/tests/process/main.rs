@@ -112,7 +112,7 @@ async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_s
         .await;
     for running in [true, false] {
         let told = office.ok(&["verify", "barn"]);
-        assert!(told.contains("the log is whole: 501 changes") && told.contains("equal, row by row"), "{told}");
+        assert!(told.contains("the log holds 501 changes") && told.contains("equal, row by row"), "{told}");
         let shown = office.ok(&["show", "batches", "--json"]);
         let shown: Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(
@@ -153,7 +153,7 @@ async fn a_barn_with_another_past_stops_the_follower_and_takes_nothing_from_the_
     other.skip(1_000);
     other.scan(25);
     let told = office.ok(&["add", &other.pair("office-2")]);
-    assert!(told.contains("it goes on with the new addresses, trust, key"), "{told}");
+    assert!(told.contains("it now uses the new addresses, trust, key"), "{told}");
     let url = format!("https://{address}/office/api/sync-status");
     let site = office
         .wait_for("the follower to stop", async || {
@@ -242,7 +242,7 @@ async fn a_removed_site_is_gone_at_once_and_its_copy_kept_aside() {
     caught_up(&office, &client, &address, "barn", &barn).await;
 
     let told = office.ok(&["remove", "barn"]);
-    assert!(told.contains("is kept in") && office.state_dir().join("removed").is_dir(), "{told}");
+    assert!(told.contains("Its copy is in") && office.state_dir().join("removed").is_dir(), "{told}");
     let (_, body) = get(&client, &format!("https://{address}/office/api/sync-status"), None).await;
     assert_eq!(body["sites"], json!([]));
     let unknown = office.command(&["remove", "barn"]);
