@@ -1,7 +1,7 @@
-//! The case table of the field's documents, one claim a row, at the level of a store.
+//! The case table of the field's documents, one claim per row, at the level of a store.
 //!
-//! Would catch: a rule of the grammar, of identity, of batches or of repeats that is decided or folded otherwise than
-//! the table says. The case numbers are those of `ARCHITECTURE.md`, "What payloads do".
+//! Catches: a rule of the grammar, of identity, of batches or of duplicates that is not decided or folded as the table says.
+//! The numbers are those of the case table.
 
 use crate::herd_view::key_of;
 use crate::world::World;
@@ -29,7 +29,7 @@ fn case_1_a_scan_makes_a_batch_and_an_animal_with_both_tags() {
 }
 
 #[test]
-fn case_2_a_repeat_within_the_window_makes_no_change_whatever_blanks_are_around_it() {
+fn case_2_a_repeat_within_the_window_makes_no_change_whatever_whitespace_surrounds_it() {
     let mut world = World::new();
     let of = world.keeps(CASE_1);
     let before = world.herd();
@@ -43,7 +43,7 @@ fn case_2_a_repeat_within_the_window_makes_no_change_whatever_blanks_are_around_
 }
 
 #[test]
-fn case_2_a_repeat_does_not_make_the_window_longer() {
+fn case_2_a_repeat_does_not_extend_the_window() {
     let mut world = World::new();
     let of = world.keeps(CASE_1);
     world.wait(59_999);
@@ -53,7 +53,7 @@ fn case_2_a_repeat_does_not_make_the_window_longer() {
 }
 
 #[test]
-fn case_2_a_text_counts_across_radios_and_within_its_group() {
+fn case_2_a_text_is_a_duplicate_across_radios_and_within_its_group() {
     let mut world = World::new();
     let mut other = world.incoming(CASE_1);
     other.origin.channel = "radio2".to_owned();
@@ -77,7 +77,7 @@ fn case_3_at_the_end_of_the_window_the_text_is_a_new_sighting_of_the_same_animal
 }
 
 #[test]
-fn case_3_another_boot_is_outside_of_the_window_and_so_is_no_other_process() {
+fn case_3_a_reboot_ends_the_window_and_a_restart_of_the_process_does_not() {
     let mut world = World::new();
     world.keeps(CASE_1);
     let mut world = world.reboot();
@@ -123,7 +123,7 @@ fn case_6_three_scans_are_three_animals_in_one_batch() {
 }
 
 #[test]
-fn case_7_an_export_batch_of_the_same_number_is_its_own_and_the_emptied_barn_batch_closes() {
+fn case_7_an_export_batch_of_the_same_number_is_separate_and_the_emptied_barn_batch_closes() {
     let mut world = World::new();
     world.keeps(CASE_1);
     let export = world.keeps("hxe:BATCH001:LF123:UHF456");
@@ -137,7 +137,7 @@ fn case_7_an_export_batch_of_the_same_number_is_its_own_and_the_emptied_barn_bat
 }
 
 #[test]
-fn case_7_a_closed_barn_batch_is_not_opened_again_by_its_name_and_a_scan_brings_the_animal_back() {
+fn case_7_a_closed_barn_batch_is_not_reopened_by_its_number_and_a_scan_brings_the_animal_back() {
     let mut world = World::new();
     let first = world.keeps(CASE_1);
     world.keeps("hxe:BATCH001:LF123:UHF456");
@@ -151,7 +151,7 @@ fn case_7_a_closed_barn_batch_is_not_opened_again_by_its_name_and_a_scan_brings_
 }
 
 #[test]
-fn case_8_what_is_no_event_is_kept_with_its_reason_and_makes_no_batch() {
+fn case_8_a_rejected_payload_is_kept_with_its_reason_and_makes_no_batch() {
     let mut world = World::new();
     let cases = [
         ("invalid:data", "unknown_prefix"),
@@ -234,7 +234,7 @@ fn case_15_another_reader_group_counts_its_own_event_ids() {
 }
 
 #[test]
-fn case_16_a_repair_whose_old_tag_is_of_another_animal_is_rejected_and_names_both() {
+fn case_16_a_repair_with_the_old_tag_of_another_animal_is_rejected_naming_both() {
     let mut world = World::new();
     let named = world.keeps("event:hxbpai000001|lid:1|lf:A");
     let owner = world.keeps("event:hxbpai000002|lid:2|lf:B");
@@ -245,7 +245,7 @@ fn case_16_a_repair_whose_old_tag_is_of_another_animal_is_rejected_and_names_bot
 }
 
 #[test]
-fn case_18_a_second_tag_of_a_kind_is_shown_as_unconfirmed_and_identifies_nobody() {
+fn case_18_a_second_tag_of_a_kind_is_unconfirmed_and_leads_nowhere() {
     let mut world = World::new();
     let animal = world.keeps("hxb:LOT8:LF6:UHF6");
     world.keeps("hxb:LOT8:LF6:UHF7");
@@ -271,7 +271,7 @@ fn case_19_readings_with_one_key_are_one_tag() {
 }
 
 #[test]
-fn case_20_a_weight_that_is_none_leaves_the_animal_not_weighed_and_tagged() {
+fn case_20_an_invalid_weight_leaves_the_animal_tagged_and_not_weighed() {
     for weight in ["0", "", "-5", "NaN"] {
         let mut world = World::new();
         world.keeps(&format!("event:hxbpai000001|lf:A|epc:U|lid:1|weight:{weight}"));
@@ -282,7 +282,7 @@ fn case_20_a_weight_that_is_none_leaves_the_animal_not_weighed_and_tagged() {
 }
 
 #[test]
-fn case_21_a_missed_read_is_visible_and_closes_when_it_comes_late() {
+fn case_21_a_missed_read_is_visible_until_it_comes_late() {
     let mut world = World::new();
     let checked_in = |n: u64| format!("event:hxbchi{n:06}|lid:1");
     world.keeps(&checked_in(117));
@@ -300,7 +300,7 @@ fn case_21_a_missed_read_is_visible_and_closes_when_it_comes_late() {
 }
 
 #[test]
-fn case_21_a_rejection_was_heard_though_its_event_id_is_free() {
+fn case_21_a_rejected_event_was_heard_but_its_id_is_free() {
     let mut world = World::new();
     world.keeps("event:hxbpai000001|lid:1|lf:A");
     world.keeps("event:hxbpai000002|lid:2|lf:B");
@@ -311,7 +311,7 @@ fn case_21_a_rejection_was_heard_though_its_event_id_is_free() {
 }
 
 #[test]
-fn an_export_batch_that_rested_a_day_is_closed_by_the_next_export_of_its_name() {
+fn an_export_batch_that_rested_a_day_is_closed_by_the_next_export_of_its_number() {
     let mut world = World::new();
     let first = world.keeps("hxe:X:A:U1");
     world.wait(24 * 3_600_000 - 1);
@@ -326,7 +326,7 @@ fn an_export_batch_that_rested_a_day_is_closed_by_the_next_export_of_its_name() 
 }
 
 #[test]
-fn an_animal_named_in_another_open_barn_batch_moves_and_its_time_in_the_first_is_history() {
+fn an_animal_named_in_another_open_barn_batch_moves_and_keeps_the_first_as_history() {
     let mut world = World::new();
     let first = world.keeps("hxb:L1:A:U1");
     world.keeps("hxb:L1:B:U2");
@@ -338,7 +338,7 @@ fn an_animal_named_in_another_open_barn_batch_moves_and_its_time_in_the_first_is
 }
 
 #[test]
-fn rejections_above_the_bound_of_a_channel_are_counted_until_its_next_hour() {
+fn rejections_above_the_limit_of_a_channel_are_only_counted_until_its_next_hour() {
     let rules = herd::decide::Rules { rejections_per_hour: 3, ..Default::default() };
     let mut world = World::with(rules);
     for n in 0..3 {

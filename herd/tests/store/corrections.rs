@@ -1,7 +1,7 @@
-//! What an operator corrects, and what it leaves.
+//! Corrections by operators, and what they leave.
 //!
-//! Would catch: a correction that is judged again by each copy, that is made twice, that takes more than was asked
-//! for, that leaves counts, tags or batches behind; a void that forgets what came after, and a refusal that writes.
+//! Catches: a correction that each copy decides again, that is made twice, that changes more than requested, or that leaves
+//! wrong counts, tags or batches; a void that forgets later events; and a refusal that writes.
 
 use crate::invariants::all_hold;
 use crate::steps::requested;
@@ -25,7 +25,7 @@ impl World {
         receipt
     }
 
-    /// Corrects, which must be kept; gives the number of the change.
+    /// Makes a correction, which must succeed, and returns its change.
     pub(crate) fn corrects(&mut self, correction: Correction) -> u64 {
         let asked = format!("{correction:?}");
         match self.correct(correction) {
@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    /// Corrects, which must be refused; nothing is written.
+    /// Makes a correction, which must be refused and write nothing, and returns the code.
     pub(crate) fn refuses(&mut self, correction: Correction) -> &'static str {
         let (before, asked) = (everything(&self.store), format!("{correction:?}"));
         let code = match self.correct(correction) {
@@ -79,7 +79,7 @@ pub(crate) fn accept(sequence: u64, animal: Option<u64>) -> Correction {
 }
 
 #[test]
-fn a_voided_scan_never_was() {
+fn a_voided_scan_leaves_nothing() {
     let mut world = World::new();
     let seen = world.keeps("hxb:L1:A:U1");
     world.corrects(void(seen));
@@ -87,14 +87,14 @@ fn a_voided_scan_never_was() {
     assert_eq!((herd.totals.animals, herd.totals.active, herd.totals.open_batches), (0, 0, 0));
     assert_eq!(herd.animals[&seen].status, AnimalStatus::Voided);
     assert!(herd.owners.is_empty() && herd.memberships.is_empty() && herd.tags.is_empty());
-    // The tags are free for whoever wears them.
+    // The tags are free for another animal.
     world.wait(61_000);
     let again = world.keeps("hxb:L1:A:U1");
     assert_eq!(world.herd().only_animal().0, again);
 }
 
 #[test]
-fn a_voided_move_puts_the_animal_back_into_its_batch_which_is_open_again() {
+fn voiding_a_move_returns_the_animal_to_its_batch_and_reopens_that() {
     let mut world = World::new();
     let first = world.keeps("hxb:L1:A:U1");
     let moved = world.keeps("hxb:L2:A:U1");
@@ -107,7 +107,7 @@ fn a_voided_move_puts_the_animal_back_into_its_batch_which_is_open_again() {
 }
 
 #[test]
-fn what_came_after_a_voided_event_is_told_anew_without_it() {
+fn events_after_a_voided_one_are_replayed_without_it() {
     let mut world = World::new();
     world.keeps("event:hxbind000001|lid:1|lot:L1|pen:P1");
     let wrong = world.keeps("event:hxbpai000001|lid:1|lf:WRONG|epc:U1|weight:100");
@@ -124,7 +124,7 @@ fn what_came_after_a_voided_event_is_told_anew_without_it() {
 }
 
 #[test]
-fn a_void_that_alters_nothing_any_more_stands_in_the_history_all_the_same() {
+fn a_void_without_effect_is_still_in_the_history() {
     let mut world = World::new();
     let animal = world.keeps("event:hxbpai000001|lid:1|lf:A|weight:200");
     let earlier = world.keeps("event:hxbchi000001|lid:1|weight:210");
@@ -136,7 +136,7 @@ fn a_void_that_alters_nothing_any_more_stands_in_the_history_all_the_same() {
 }
 
 #[test]
-fn a_void_takes_a_merge_apart_again() {
+fn a_void_undoes_a_merge() {
     let mut world = World::new();
     let scanned = world.keeps("hxb:L7:LF5:UHF5");
     let inducted = world.keeps("event:hxbind000009|lid:9|lot:L9");
@@ -157,7 +157,7 @@ fn a_void_takes_a_merge_apart_again() {
 }
 
 #[test]
-fn a_merge_keeps_both_lids_and_of_two_tags_of_a_kind_that_of_the_first() {
+fn a_merge_keeps_both_lids_and_the_first_animal_s_tag_wins() {
     let mut world = World::new();
     let one = world.keeps("event:hxbpai000001|lid:1|lf:A|epc:U1|weight:200");
     let two = world.keeps("event:hxbpai000002|lid:2|lf:B|weight:210");
@@ -170,7 +170,7 @@ fn a_merge_keeps_both_lids_and_of_two_tags_of_a_kind_that_of_the_first() {
     let tags = [("LF", "A", TagState::Current), ("LF", "B", TagState::Past), ("UHF", "U1", TagState::Current)];
     assert_eq!(herd.tags_of(one), tags);
     assert_eq!(animal.weight_g, Some(210_000));
-    // What was rejected because they were two is accepted now that they are one.
+    // A payload that was rejected because they were two is an event now that they are one.
     let receipt = world.store.reprocess(Sequence::ZERO, MAX_REPROCESSED, world.now).unwrap();
     assert_eq!((receipt.accepted.len(), receipt.judged, receipt.next), (1, 1, None));
     let herd = world.herd();
@@ -190,7 +190,7 @@ fn a_merge_leaves_the_animal_where_it_was_seen_last() {
 }
 
 #[test]
-fn a_retag_takes_the_old_tag_into_history_and_another_s_tag_is_refused() {
+fn a_retag_makes_the_old_tag_history_and_another_animal_s_tag_is_refused() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     let two = world.keeps("hxb:L1:B:U2");
@@ -229,7 +229,7 @@ fn an_animal_moves_between_pens_and_batches_and_is_weighed() {
 }
 
 #[test]
-fn the_dead_are_in_no_batch_and_a_read_of_the_tag_brings_them_back() {
+fn dead_animals_are_in_no_batch_and_a_read_of_the_tag_brings_them_back() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     world.corrects(died(one));
@@ -270,7 +270,7 @@ fn a_batch_is_closed_once_and_its_number_opens_another() {
 }
 
 #[test]
-fn what_names_nothing_or_itself_is_refused() {
+fn corrections_of_unknown_records_and_self_merges_are_refused() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     assert_eq!(world.rejects("invalid:data"), "unknown_prefix");
@@ -298,7 +298,7 @@ fn what_names_nothing_or_itself_is_refused() {
 }
 
 #[test]
-fn a_correction_under_one_key_is_made_once_and_another_under_it_is_refused() {
+fn a_correction_is_made_once_under_its_key_and_another_under_it_is_refused() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     let kept = world.correct_under("k", move_pen(one, "P1"));

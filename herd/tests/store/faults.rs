@@ -1,7 +1,7 @@
 //! Power cuts, torn writes and failing disks.
 //!
-//! Would catch: a receipt given before the commit is durable, a group that survives in part, a sequence that is given
-//! twice, a writer that goes on after a commit of unknown outcome and writes over what is durable.
+//! Catches: a receipt before the commit is durable, a group that survives in part, a sequence that is used twice, and a
+//! writer that goes on after a commit of unknown outcome and overwrites durable changes.
 
 use crate::world::{STORE, World, all_changes, everything, open_source};
 use herd::change::{Change, Received};
@@ -10,12 +10,12 @@ use herd::decide::Rules;
 use herd::store::{Incoming, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
 use rand_like::Dice;
 
-/// Deterministic throws; a failing run names its seed.
+/// Deterministic random numbers. A failing run names its seed.
 mod rand_like {
     pub(super) struct Dice(pub(super) u64);
 
     impl Dice {
-        /// A number below `bound`.
+        /// Returns a number below `bound`.
         pub(super) fn throw(&mut self, bound: u64) -> u64 {
             // xorshift64* (Vigna 2016); the seed must not be 0.
             self.0 ^= self.0 >> 12;
@@ -26,10 +26,10 @@ mod rand_like {
     }
 }
 
-/// Payloads that were receipted, and the group whose commit's outcome is not known.
+/// Payloads that must survive, and the group whose commit has an unknown outcome.
 #[derive(Default)]
-struct Promised {
-    receipted: Vec<Vec<u8>>,
+struct ExpectedPayloads {
+    acknowledged: Vec<Vec<u8>>,
     unknown: Vec<Vec<u8>>,
 }
 
@@ -47,7 +47,7 @@ fn raws(group: &[Incoming]) -> Vec<Vec<u8>> {
     group.iter().map(|incoming| incoming.raw.clone()).collect()
 }
 
-/// What the log of a disk holds: every payload in order, the epoch at its start apart.
+/// Returns the payloads in a log, in order.
 fn held(store: &Store) -> Vec<Vec<u8>> {
     let received = |bytes: &Vec<u8>| match Change::from_bytes(bytes).unwrap() {
         Change::Received(received) => Some(Received::clone(&received).raw),
@@ -56,14 +56,15 @@ fn held(store: &Store) -> Vec<Vec<u8>> {
     all_changes(store).iter().filter_map(received).collect()
 }
 
-/// A disk that was found after a fault holds what was promised: exactly once, in order, gapless, and of a group of
-/// unknown outcome all or nothing; and its tables are those of a fold from the start.
-fn keeps_its_promises(found: &MemoryDisk, promised: &Promised, seed: u64) -> Store {
+/// Asserts that a disk after a fault holds every acknowledged payload exactly once, in order and without gaps.
+///
+/// Of a group with an unknown outcome it holds all or nothing. Its tables equal those of a fold from the start.
+fn assert_intact(found: &MemoryDisk, expected: &ExpectedPayloads, seed: u64) -> Store {
     let clock = RawReading { since_boot_ms: 1, ..RawReading::default() }.in_boot(9);
     let store = open_source(found, Rules::default(), clock);
     let held = held(&store);
-    let with_unknown = [promised.receipted.clone(), promised.unknown.clone()].concat();
-    assert!(held == promised.receipted || held == with_unknown, "seed {seed}: holds {} payloads", held.len());
+    let with_unknown = [expected.acknowledged.clone(), expected.unknown.clone()].concat();
+    assert!(held == expected.acknowledged || held == with_unknown, "seed {seed}: holds {} payloads", held.len());
     assert_eq!(store.head().folded, store.head().position.sequence, "seed {seed}");
 
     let copy_disk = MemoryDisk::default();
@@ -75,37 +76,37 @@ fn keeps_its_promises(found: &MemoryDisk, promised: &Promised, seed: u64) -> Sto
 }
 
 #[test]
-fn what_was_receipted_is_there_after_a_power_cut_at_any_commit() {
+fn acknowledged_payloads_survive_a_power_cut_at_any_commit() {
     for seed in 1..=12_u64 {
         let mut dice = Dice(seed);
         let mut world = World::new();
-        let (mut promised, mut next) = (Promised::default(), 0);
+        let (mut expected, mut next) = (ExpectedPayloads::default(), 0);
         for _ in 0..8 {
             let group = group(&mut dice, &mut next, world.now);
             world.store.append(&group).unwrap();
-            promised.receipted.extend(raws(&group));
+            expected.acknowledged.extend(raws(&group));
             if dice.throw(4) == 0 {
                 world.store.settle().unwrap();
             }
-            keeps_its_promises(&world.disk.after_power_cut(), &promised, seed);
+            assert_intact(&world.disk.after_power_cut(), &expected, seed);
             let torn = world.disk.after_torn_power_cut(seed * 1_000 + next);
-            keeps_its_promises(&torn, &promised, seed);
-            keeps_its_promises(&world.disk.after_kill(), &promised, seed);
+            assert_intact(&torn, &expected, seed);
+            assert_intact(&world.disk.after_kill(), &expected, seed);
         }
     }
 }
 
 #[test]
-fn a_disk_that_fails_in_a_commit_costs_at_most_that_group_and_never_a_part_of_it() {
+fn a_disk_that_fails_in_a_commit_loses_at_most_that_group_and_never_a_part_of_it() {
     let mut interrupted = 0;
     for seed in 1..=60_u64 {
         let mut dice = Dice(seed);
         let mut world = World::new();
-        let (mut promised, mut next) = (Promised::default(), 0);
+        let (mut expected, mut next) = (ExpectedPayloads::default(), 0);
         for _ in 0..dice.throw(4) {
             let group = group(&mut dice, &mut next, world.now);
             world.store.append(&group).unwrap();
-            promised.receipted.extend(raws(&group));
+            expected.acknowledged.extend(raws(&group));
         }
         let file = if dice.throw(2) == 0 { LOG_FILE } else { TABLES_FILE };
         assert!(world.disk.fail_after(file, dice.throw(40)));
@@ -113,11 +114,11 @@ fn a_disk_that_fails_in_a_commit_costs_at_most_that_group_and_never_a_part_of_it
             let group = group(&mut dice, &mut next, world.now);
             let head = world.store.head();
             match world.store.append(&group) {
-                Ok(_) => promised.receipted.extend(raws(&group)),
+                Ok(_) => expected.acknowledged.extend(raws(&group)),
                 Err(error) => {
                     assert!(matches!(error, StoreError::Storage { .. } | StoreError::Rows(_)), "seed {seed}: {error}");
                     assert_eq!(world.store.head(), head, "seed {seed}: nothing is published");
-                    promised.unknown = raws(&group);
+                    expected.unknown = raws(&group);
                     interrupted += 1;
                     break;
                 }
@@ -126,7 +127,7 @@ fn a_disk_that_fails_in_a_commit_costs_at_most_that_group_and_never_a_part_of_it
                 break;
             }
         }
-        if !promised.unknown.is_empty() {
+        if !expected.unknown.is_empty() {
             let again = world.store.append(&[world.incoming("hxb:L9:LF9999:UHF9999")]);
             assert!(matches!(again, Err(StoreError::Interrupted)), "seed {seed}: {again:?}");
         }
@@ -136,7 +137,7 @@ fn a_disk_that_fails_in_a_commit_costs_at_most_that_group_and_never_a_part_of_it
             world.disk.after_torn_power_cut(seed),
             world.disk.after_torn_power_cut(seed + 1_000),
         ] {
-            let mut store = keeps_its_promises(&found, &promised, seed);
+            let mut store = assert_intact(&found, &expected, seed);
             let next = world.incoming("hxb:L9:LF9999:UHF9999");
             let receipts = store.append(&[next]).unwrap();
             assert!(matches!(receipts[..], [Receipt::Kept { .. }]), "seed {seed}: it goes on: {receipts:?}");
@@ -146,17 +147,17 @@ fn a_disk_that_fails_in_a_commit_costs_at_most_that_group_and_never_a_part_of_it
 }
 
 #[test]
-fn a_group_whose_tables_failed_after_its_log_was_durable_is_not_written_over() {
+fn a_durable_group_whose_tables_failed_is_not_overwritten() {
     let mut world = World::new();
     world.keeps("hxb:L1:A:U1");
     assert!(world.disk.fail_after(TABLES_FILE, 0));
-    // Small commits stay in the cache of the tables, so the fault shows only when their file must grow.
-    let mut receipted = vec![b"hxb:L1:A:U1".to_vec()];
+    // Small commits stay in the cache of the tables, so the fault shows only when the file must grow.
+    let mut acknowledged = vec![b"hxb:L1:A:U1".to_vec()];
     let (mut dice, mut next) = (Dice(5), 0);
     let unknown = loop {
         let group: Vec<_> = (0..40).flat_map(|_| group(&mut dice, &mut next, world.now)).collect();
         match world.store.append(&group) {
-            Ok(_) => receipted.extend(raws(&group)),
+            Ok(_) => acknowledged.extend(raws(&group)),
             Err(_) => break raws(&group),
         }
         assert!(next < 1_000_000, "the tables never failed");
@@ -165,13 +166,13 @@ fn a_group_whose_tables_failed_after_its_log_was_durable_is_not_written_over() {
         let further = world.incoming("hxb:L2:B:U2");
         assert!(matches!(world.store.append(&[further]), Err(StoreError::Interrupted)));
     }
-    let promised = Promised { receipted, unknown };
-    let store = keeps_its_promises(&world.disk.after_power_cut(), &promised, 5);
-    assert_eq!(held(&store).len(), promised.receipted.len() + promised.unknown.len(), "the log had it durably");
+    let expected = ExpectedPayloads { acknowledged, unknown };
+    let store = assert_intact(&world.disk.after_power_cut(), &expected, 5);
+    assert_eq!(held(&store).len(), expected.acknowledged.len() + expected.unknown.len(), "the log had it durably");
 }
 
 #[test]
-fn a_first_start_that_is_cut_short_gets_an_identity_of_its_own_at_the_next() {
+fn an_interrupted_first_start_gets_its_identity_at_the_next() {
     let first = MemoryDisk::default();
     let files = herd::store::Disk::open(&first, LOG_FILE, 1 << 20).unwrap();
     drop(files);
@@ -181,7 +182,7 @@ fn a_first_start_that_is_cut_short_gets_an_identity_of_its_own_at_the_next() {
 }
 
 #[test]
-fn the_last_boot_is_that_of_the_last_change_that_names_one() {
+fn the_last_boot_is_that_of_the_last_change_with_a_clock() {
     let world = World::new();
     let World { disk, store, .. } = world.reboot();
     drop(store);

@@ -1,7 +1,7 @@
-//! Bytes and digests that are frozen.
+//! Frozen bytes and digests.
 //!
-//! Would catch: a field, a variant or a number that moves in what logs already hold; a fold that makes other rows of
-//! the same log without a new `FOLD_VERSION`; a decision that changed without anybody meaning it.
+//! Catches: a field, variant or number that moves in stored changes; a fold that makes other rows of the same log without a
+//! new `FOLD_VERSION`; and an accidental change of a decision.
 
 use crate::steps::requested;
 use crate::world::{BEGAN_US, STORE, World};
@@ -72,7 +72,7 @@ fn suppressed_rejections_are_frozen() {
     pinned(&Change::Suppressed(suppressed), SUPPRESSED);
 }
 
-/// A herd that was corrected in every way; gives the stored bytes of the corrections and of what was judged anew.
+/// Makes every kind of correction, and returns the stored bytes of the corrections and of a reprocessed payload.
 fn corrected() -> Vec<Vec<u8>> {
     let mut world = World::new();
     let pairs = [
@@ -114,7 +114,7 @@ fn corrected() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn corrections_and_what_was_judged_anew_are_frozen() {
+fn corrections_and_reprocessed_payloads_are_frozen() {
     let changes = corrected();
     for bytes in &changes {
         assert_eq!(&Change::from_bytes(bytes).unwrap().to_bytes(), bytes);
@@ -123,7 +123,7 @@ fn corrections_and_what_was_judged_anew_are_frozen() {
     assert_eq!(found, CORRECTED);
 }
 
-/// Sixty payloads that use every kind, outcome and rule, half a minute apart.
+/// Returns sixty payloads that use every kind, outcome and rule. They are sent half a minute apart.
 fn sixty() -> Vec<String> {
     let mut texts: Vec<String> = [
         "hxb:BATCH001:LF123:UHF456",
@@ -183,7 +183,7 @@ fn a_fixed_log_has_its_digests() {
     }
     let head = world.store.head();
     let found = (outcomes, head.position.sequence.0, head.position.digest.to_string(), head.fold_digest.to_string());
-    assert_eq!(FOLD_VERSION, 2, "another fold has another digest: pin it beside its version");
+    assert_eq!(FOLD_VERSION, 2, "another fold version has another digest: pin both");
     assert_eq!(found, (OUTCOMES, HEAD, CHAIN_DIGEST.to_owned(), FOLD_DIGEST.to_owned()));
     crate::invariants::all_hold(&world.herd()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The tables read back as what they mean.
+//! The tables, decoded.
 
 use herd::fold::{KeyRange, Rows};
 use herd::payload::Tag;
@@ -24,7 +24,7 @@ pub(crate) struct HerdView {
     pub(crate) latest: BTreeMap<Key, u64>,
     /// `(animal, batch)`
     pub(crate) memberships: BTreeMap<(u64, u64), Membership>,
-    /// `(animal, batch)`, from the table that has them the other way round.
+    /// `(animal, batch)`, from the inverse table.
     pub(crate) members: BTreeSet<(u64, u64)>,
     /// `(batch, trait, value)`
     pub(crate) traits: BTreeSet<(u64, u8, String)>,
@@ -34,13 +34,13 @@ pub(crate) struct HerdView {
     pub(crate) counters: BTreeMap<Key, Counter>,
     /// `(key of the counter, first)` -> last
     pub(crate) gaps: BTreeMap<(Key, u64), u64>,
-    /// sequence -> number of the reason
+    /// sequence -> number of the rejection
     pub(crate) rejected: BTreeMap<u64, u8>,
-    /// sequence of a payload -> what later changes made of it
+    /// sequence of a payload -> later changes that accepted or voided it
     pub(crate) afterwards: BTreeMap<u64, Amendments>,
     /// idempotency key -> sequence of the correction
     pub(crate) corrections: BTreeMap<String, u64>,
-    /// `reader group, era` -> event ids that came again with another content
+    /// `reader group, era` -> reuses of event ids with another content
     pub(crate) collisions: BTreeMap<Key, Collisions>,
 }
 
@@ -101,32 +101,32 @@ impl HerdView {
         }
     }
 
-    /// The animals that were neither absorbed nor voided.
+    /// Iterates over the animals that are neither merged into others nor voided.
     pub(crate) fn heads(&self) -> impl Iterator<Item = (u64, &Animal)> {
         let is_head = |animal: &Animal| animal.absorbed_by.is_none() && animal.status != AnimalStatus::Voided;
         self.animals.iter().filter(move |(_, animal)| is_head(animal)).map(|(id, animal)| (*id, animal))
     }
 
-    /// The one animal that there is.
+    /// Returns the only animal.
     pub(crate) fn only_animal(&self) -> (u64, &Animal) {
         let heads: Vec<_> = self.heads().collect();
         assert_eq!(heads.len(), 1, "{heads:#?}");
         heads[0]
     }
 
-    /// The tags of an animal: `("LF", key, state)`, sorted.
+    /// Returns the tags of an animal: `("LF", key, state)`, sorted.
     pub(crate) fn tags_of(&self, animal: u64) -> Vec<(&'static str, &str, TagState)> {
         let own = self.tags.iter().filter(|((of, ..), _)| *of == animal);
         own.map(|((_, kind, key), row)| (["LF", "UHF"][usize::from(*kind)], key.as_str(), row.state)).collect()
     }
 
-    /// The batches of this number and source, the oldest first.
+    /// Returns the batches of this number and source, the oldest first.
     pub(crate) fn batches_named(&self, source: &str, number: &str) -> Vec<(u64, &Batch)> {
         let named = self.batches.iter().filter(|(_, batch)| batch.source.as_str() == source && batch.number == number);
         named.map(|(id, batch)| (*id, batch)).collect()
     }
 
-    /// `(first, last)` of every gap.
+    /// Returns `(first, last)` of every gap.
     pub(crate) fn gap_spans(&self) -> Vec<(u64, u64)> {
         self.gaps.iter().map(|((_, first), last)| (*first, *last)).collect()
     }

@@ -1,12 +1,12 @@
-//! Input that means harm: a source that lies consistently, numbers at the ends of their range, and floods.
+//! Hostile input: a source that lies consistently, numbers at the ends of their range, and floods.
 //!
-//! Would catch: a fold that panics on a change that no honest source makes, tables that a lie makes unreadable,
-//! work that grows with what was removed before.
+//! Catches: a fold that panics on a change that no honest source makes, tables that a lie makes unreadable, and work that
+//! grows with the number of rows removed before.
 
 use crate::corrections::{accept, merge, move_batch, void};
 use crate::property;
 use crate::replicas::run_of;
-use crate::steps::{Sent, Step, requested, steps};
+use crate::steps::{SentPayload, Step, requested, steps};
 use crate::views::all_read;
 use crate::world::{STORE, World, all_rows, everything};
 use herd::change::{
@@ -23,7 +23,7 @@ use proptest::prelude::*;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-/// What a lie puts in the place of what was decided.
+/// Values that replace those of a decision.
 #[derive(Clone, Debug)]
 struct Lie {
     animal: u64,
@@ -62,9 +62,8 @@ fn lie() -> impl Strategy<Value = Lie> {
     )
 }
 
-/// What a lie says of the animals and batches that a correction leaves.
 impl Lie {
-    fn told_of_later(&self, change: &mut Change) {
+    fn falsify_previous(&self, change: &mut Change) {
         let lied = |previous: &mut Vec<(AnimalId, Sequence)>| {
             for (_, before) in previous.iter_mut() {
                 *before = Sequence(self.batch);
@@ -75,13 +74,13 @@ impl Lie {
             Change::Received(received) => lied(&mut received.previous),
             Change::Reprocessed(body) => {
                 lied(&mut body.previous);
-                self.told_of_event(&mut body.event);
+                self.falsify_event(&mut body.event);
             }
             Change::Corrected(corrected) => {
                 lied(&mut corrected.previous);
                 match &mut corrected.result {
-                    CorrectionResult::States(states) => self.told_of_states(states),
-                    CorrectionResult::Accepted(event) => self.told_of_event(event),
+                    CorrectionResult::States(states) => self.falsify_states(states),
+                    CorrectionResult::Accepted(event) => self.falsify_event(event),
                     CorrectionResult::ReaderEra { reader_era, .. } => *reader_era = u32::MAX,
                 }
             }
@@ -89,7 +88,7 @@ impl Lie {
         }
     }
 
-    fn told_of_event(&self, event: &mut LateEvent) {
+    fn falsify_event(&self, event: &mut LateEvent) {
         event.of = Sequence(self.counter);
         event.received.received_at_us = self.at;
         event.accepted.animal = AnimalId(self.animal);
@@ -97,7 +96,7 @@ impl Lie {
         event.accepted.epc = self.tag_use;
     }
 
-    fn told_of_states(&self, states: &mut States) {
+    fn falsify_states(&self, states: &mut States) {
         for state in &mut states.animals {
             state.animal = AnimalId(self.animal);
             state.absorbed_by = self.absorbed.map(AnimalId);
@@ -114,8 +113,8 @@ impl Lie {
         }
     }
 
-    fn told_in(&self, change: &mut Change) {
-        self.told_of_later(change);
+    fn falsify(&self, change: &mut Change) {
+        self.falsify_previous(change);
         let Change::Received(received) = change else { return };
         received.forget_through = Sequence(self.forget_through);
         received.clock.received_at_us = self.at;
@@ -156,7 +155,7 @@ proptest! {
         let mut log: Vec<Vec<u8>> = Vec::new();
         for (change, lie) in paper.changes.iter_mut().zip(lies.iter().cycle()) {
             if let Some(lie) = lie {
-                lie.told_in(change);
+                lie.falsify(change);
             }
             log.push(change.to_bytes());
         }
@@ -176,7 +175,7 @@ proptest! {
 
         let world = World::new();
         let mut source = Store::open_source(&disk, Rules::default(), world.now.in_boot(1), || STORE).unwrap();
-        // Whatever stands in the tables can be looked at, and whatever can be looked at ends.
+        // Everything in the tables can be queried, and every query ends.
         let looked_at = all_read(&source.reader().snapshot().unwrap());
         prop_assert!(!looked_at.as_ref().is_err_and(|why| why.contains("there are more")), "{:?}", looked_at);
         if source.head().blocked.is_none() {
@@ -195,13 +194,13 @@ proptest! {
     }
 }
 
-/// Rows that count how many of them are read by ranges.
-struct Counted {
+/// Rows that count the reads by ranges.
+struct CountingRows {
     rows: BTreeMap<(Table, Key), Vec<u8>>,
     ranged: Cell<usize>,
 }
 
-impl Rows for &Counted {
+impl Rows for &CountingRows {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
         Ok(self.rows.get(&(table, key.to_vec())).cloned())
     }
@@ -223,12 +222,12 @@ impl Rows for &Counted {
     }
 }
 
-fn scan(n: usize) -> Sent {
-    Sent { raw: format!("hxb:L1:LF{n}:UHF{n}").into_bytes(), channel: "radio1", reader_group: "main" }
+fn scan(n: usize) -> SentPayload {
+    SentPayload { raw: format!("hxb:L1:LF{n}:UHF{n}").into_bytes(), channel: "radio1", reader_group: "main" }
 }
 
 #[test]
-fn forgetting_texts_costs_the_same_however_many_the_same_page_forgot_before() {
+fn removing_texts_costs_the_same_however_many_the_same_page_removed_before() {
     const BURST: usize = 1_200;
     const AFTER: usize = 300;
     let mut paper = crate::paper::Paper::new();
@@ -243,7 +242,7 @@ fn forgetting_texts_costs_the_same_however_many_the_same_page_forgot_before() {
     }
     assert_eq!(paper.herd().text_order.len(), BURST + AFTER - 4 * AFTER, "each change forgets four");
 
-    let base = Counted { rows: before, ranged: Cell::new(0) };
+    let base = CountingRows { rows: before, ranged: Cell::new(0) };
     let mut page = StagedRows::new(&base, folded, digest);
     for (change, n) in paper.changes[BURST..].iter().zip(folded.0 + 1..) {
         fold(&mut page, Sequence(n), change).unwrap();
@@ -253,10 +252,10 @@ fn forgetting_texts_costs_the_same_however_many_the_same_page_forgot_before() {
 }
 
 #[test]
-fn rows_staged_as_removed_hide_those_beneath_from_either_end_and_fill_the_limit() {
+fn staged_removals_hide_rows_beneath_from_either_end_and_ranges_still_fill_the_limit() {
     let value = postcard::to_stdvec(&7_u64).unwrap();
     let rows = (0..10_u8).map(|n| ((Table::Gaps, vec![n]), value.clone())).collect();
-    let base = Counted { rows, ranged: Cell::new(0) };
+    let base = CountingRows { rows, ranged: Cell::new(0) };
     let mut staged = StagedRows::new(&base, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
     for removed in [0, 1, 2, 8, 9] {
         staged.remove(Table::Gaps, vec![removed]);
@@ -277,7 +276,7 @@ fn rows_staged_as_removed_hide_those_beneath_from_either_end_and_fill_the_limit(
 }
 
 #[test]
-fn counters_at_the_ends_of_their_range_are_counted_and_come_back() {
+fn counters_at_the_ends_of_their_range_are_counted_and_gaps_close_again() {
     let mut world = World::new();
     for counter in ["0", "18446744073709551615", "9223372036854775808", "18446744073709551614", "1"] {
         world.keeps(&format!("event:hxbchi{counter}|lid:1"));
@@ -289,7 +288,7 @@ fn counters_at_the_ends_of_their_range_are_counted_and_come_back() {
 }
 
 #[test]
-fn a_batch_that_a_lie_filled_to_the_brim_takes_in_more() {
+fn a_batch_with_a_falsified_maximum_count_takes_more_animals() {
     let mut paper = crate::paper::Paper::new();
     let noted = Correction::EditBatch { batch: BatchId(1), notes: Some("full".to_owned()) };
     for step in [Step::Send(scan(1)), Step::Correct(requested(noted, "k")), Step::Send(scan(2))] {

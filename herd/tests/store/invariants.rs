@@ -1,7 +1,7 @@
-//! What holds of the tables after every change, whatever was sent.
+//! Invariants of the tables after every change, whatever was sent.
 //!
-//! Would catch: counts that drift from the rows they count, an animal in two barn batches or in a closed one, tags
-//! and lids that lead to an absorbed animal, gaps that do not sum up, look-up rows that are never removed.
+//! Catches: counts that drift from their rows, an animal in two barn batches or in a closed one, tags and lids that lead to
+//! an absorbed animal, gaps that do not add up, and look-up rows that are never removed.
 
 use crate::herd_view::{HerdView, key_of};
 use crate::paper::Paper;
@@ -26,7 +26,7 @@ proptest! {
     }
 }
 
-/// All invariants; the first that does not hold is told.
+/// Checks all invariants, and returns the first that does not hold.
 pub(crate) fn all_hold(herd: &HerdView) -> Result<(), String> {
     totals_count_the_rows(herd)?;
     batches_count_their_members(herd)?;
@@ -66,7 +66,7 @@ fn batches_count_their_members(herd: &HerdView) -> Result<(), String> {
         holds!(batch.active as usize == in_it, "batch {id} counts {} active, {in_it} are", batch.active);
         holds!(batch.members as usize == of_batch.len(), "batch {id} counts {} members", batch.members);
         let closed_barn = batch.source == SourceType::Hxb && batch.closed.is_some();
-        // An operator may close one with animals in it; and into one that lost its number only a void leads back.
+        // An operator may close a batch with animals in it. Only a void returns animals to one whose number leads elsewhere.
         let by_hand = batch.closed.is_some_and(|by| herd.corrections.values().any(|correction| *correction == by.0));
         let is_latest = herd.latest.values().any(|latest| latest == id);
         let lost = closed_barn && batch.active > 0 && !by_hand && is_latest;

@@ -1,9 +1,8 @@
-//! Claims about the store as a whole: what is decided of payloads, what the tables then say, and that log and tables
-//! survive groups, pages, power cuts, failing disks and changes of a later program. Each module says which failures
-//! it would catch.
-#![allow(clippy::unwrap_used, reason = "what should not fail in a test fails the test")]
+//! Claims about the store as a whole: decisions about payloads, the resulting tables, and log and tables under groups,
+//! pages, power cuts, failing disks and changes of a later program. Each module lists the failures that it catches.
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
-mod accepted_later;
+mod accepts;
 mod cases;
 mod corrections;
 mod faults;
@@ -18,5 +17,6 @@ mod replicas;
 mod steps;
 mod unknown_kinds;
 mod views;
+mod void_properties;
 mod voids;
 mod world;

@@ -1,7 +1,6 @@
 //! Events of one animal in every order.
 //!
-//! Would catch: a rule that gives the animal another tag, weight, batch or history because its events came over the
-//! air in another order.
+//! Catches: a rule that gives the animal another tag, weight, batch or history because its events arrived in another order.
 
 use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
@@ -10,22 +9,22 @@ use herd::payload::Traits;
 use herd::tables::TagState;
 use std::collections::BTreeSet;
 
-/// What must not depend on the order, sequences and times aside.
+/// Facts that must not depend on the order. Sequences and times may.
 #[derive(Debug, PartialEq)]
-struct Seen {
+struct AnimalFacts {
     lids: Vec<String>,
     tags: Vec<(&'static str, String, TagState)>,
     traits: Traits,
     weight_g: Option<u32>,
     status: herd::tables::AnimalStatus,
     barn_batch: Option<String>,
-    /// Numbers of all barn batches that it ever was in.
+    /// Numbers of all barn batches that the animal is or was in.
     barn_batches: BTreeSet<String>,
-    /// What the batch it is in shows.
+    /// Traits that its batch shows.
     shown: BTreeSet<(u8, String)>,
 }
 
-impl Seen {
+impl AnimalFacts {
     fn of(herd: &HerdView) -> Self {
         let (id, animal) = herd.only_animal();
         let number = |batch: u64| herd.batches[&batch].number.clone();
@@ -44,7 +43,7 @@ impl Seen {
     }
 }
 
-/// Every order of `items`.
+/// Returns every order of `items`.
 fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     if items.is_empty() {
         return vec![Vec::new()];
@@ -60,28 +59,28 @@ fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     (0..items.len()).flat_map(with_first).collect()
 }
 
-fn kept_in(order: &[&str]) -> Seen {
+fn facts_after(order: &[&str]) -> AnimalFacts {
     let mut world = World::new();
     for text in order {
         world.keeps(text);
         world.wait(1_000);
         all_hold(&world.herd()).unwrap();
     }
-    Seen::of(&world.herd())
+    AnimalFacts::of(&world.herd())
 }
 
 #[test]
-fn case_13_induction_pairing_and_repair_say_the_same_in_every_order() {
+fn case_13_induction_pairing_and_repair_have_one_result_in_every_order() {
     let texts = [
         "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
         "event:hxbpai000001|lf:LF_EAR_0001|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
         "event:hxbrep000001|old_lf:LF_EAR_0001|new_lf:LF_EAR_0099|lid:1|reason:Tag damaged",
     ];
-    let in_order = kept_in(&texts);
+    let in_order = facts_after(&texts);
     assert_eq!(in_order.weight_g, Some(245_500));
     assert_eq!(in_order.barn_batch.as_deref(), Some("LOT2024-001"));
     for order in orders(&texts) {
-        assert_eq!(kept_in(&order), in_order, "{order:#?}");
+        assert_eq!(facts_after(&order), in_order, "{order:#?}");
     }
 }
 
@@ -94,7 +93,7 @@ fn case_13_two_repairs_after_one_another_leave_the_last_tag_in_every_order() {
     ];
     let expected = [("LF", "A", TagState::Past), ("LF", "B", TagState::Past), ("LF", "C", TagState::Current)];
     for order in orders(&texts) {
-        let tags = kept_in(&order).tags;
+        let tags = facts_after(&order).tags;
         let found: Vec<_> = tags.iter().map(|(kind, key, state)| (*kind, key.as_str(), *state)).collect();
         assert_eq!(found[..3], expected, "{order:#?}");
     }
@@ -106,7 +105,7 @@ fn case_17_scan_induction_and_pairing_are_one_animal_in_every_order() {
     let induction = "event:hxbind000009|lot:LOT9|lid:9|pen:P4|sex:M|funder:F";
     let pairing = "event:hxbpai000009|lid:9|lf:LF5|epc:UHF5";
     for order in orders(&[scan, induction, pairing]) {
-        let seen = kept_in(&order);
+        let seen = facts_after(&order);
         assert_eq!(seen.lids, ["9"], "{order:#?}");
         let tags = [("LF", "LF5".to_owned(), TagState::Current), ("UHF", "UHF5".to_owned(), TagState::Current)];
         assert_eq!(seen.tags, tags, "{order:#?}");
@@ -126,7 +125,7 @@ fn a_new_tag_beside_one_that_only_the_merged_animal_wears_is_unconfirmed_in_ever
     let pairing = "event:hxbpai000009|lid:9|lf:LF6|epc:UHF5";
     let expected = [("LF", "LF5"), ("LF", "LF6"), ("UHF", "UHF5")];
     for order in [[scan, induction, pairing], [induction, scan, pairing]] {
-        let tags = kept_in(&order).tags;
+        let tags = facts_after(&order).tags;
         assert_eq!(tags.iter().map(|(kind, key, _)| (*kind, key.as_str())).collect::<Vec<_>>(), expected);
         let states = [TagState::Current, TagState::Unconfirmed, TagState::Current];
         assert_eq!(tags.iter().map(|(_, _, state)| *state).collect::<Vec<_>>(), states, "{order:#?}");

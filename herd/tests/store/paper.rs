@@ -1,8 +1,8 @@
-//! A herd on paper: decide and fold with no disk beneath, so that thousands of histories can be tried.
+//! A herd without a disk: decide and fold alone, so that thousands of histories can be tried.
 
 use crate::herd_view::HerdView;
 use crate::replicas::run_of;
-use crate::steps::{Sent, Step};
+use crate::steps::{SentPayload, Step};
 use crate::world::STORE;
 use herd::change::Change;
 use herd::clock::RawReading;
@@ -20,9 +20,9 @@ pub(crate) struct Paper {
     pub(crate) boot: u32,
 }
 
-struct Kept<'a>(&'a [Change]);
+struct ChangeList<'a>(&'a [Change]);
 
-impl History for Kept<'_> {
+impl History for ChangeList<'_> {
     fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError> {
         let index = usize::try_from(sequence.0).unwrap().checked_sub(1);
         Ok(index.and_then(|index| self.0.get(index)).cloned())
@@ -36,7 +36,7 @@ impl Paper {
         Self { rows, changes: Vec::new(), now, boot: 1 }
     }
 
-    /// Does one step; gives the decision where something was sent.
+    /// Does one step, and returns the decision about a sent payload or the change of a correction.
     pub(crate) fn step(&mut self, step: &Step, rules: &Rules) -> Option<Decision> {
         step.pass(&mut self.now);
         match step {
@@ -54,11 +54,12 @@ impl Paper {
         }
     }
 
-    /// Gives the change, where one was made.
+    /// Makes a correction, and returns its change.
     fn correct(&mut self, request: &CorrectionRequest, rules: &Rules) -> Option<Decision> {
         let sequence = self.rows.folded().next();
         let clock = self.now.in_boot(self.boot);
-        let decided = decide_correction(&self.rows, &Kept(&self.changes), rules, sequence, request, clock).unwrap();
+        let decided =
+            decide_correction(&self.rows, &ChangeList(&self.changes), rules, sequence, request, clock).unwrap();
         let CorrectionDecision::Keep(corrected) = decided else { return None };
         let change = Change::Corrected(corrected);
         fold(&mut self.rows, sequence, &change).unwrap();
@@ -71,7 +72,7 @@ impl Paper {
         for of in rejected.into_iter().map(Sequence) {
             let sequence = self.rows.folded().next();
             let clock = self.now.in_boot(self.boot);
-            let again = decide_reprocess(&self.rows, &Kept(&self.changes), rules, sequence, of, clock).unwrap();
+            let again = decide_reprocess(&self.rows, &ChangeList(&self.changes), rules, sequence, of, clock).unwrap();
             if let Some(body) = again {
                 let change = Change::Reprocessed(Box::new(body));
                 fold(&mut self.rows, sequence, &change).unwrap();
@@ -80,10 +81,10 @@ impl Paper {
         }
     }
 
-    pub(crate) fn send(&mut self, sent: &Sent, rules: &Rules) -> Decision {
+    pub(crate) fn send(&mut self, sent: &SentPayload, rules: &Rules) -> Decision {
         let sequence = self.rows.folded().next();
         let clock = self.now.in_boot(self.boot);
-        let history = Kept(&self.changes);
+        let history = ChangeList(&self.changes);
         let decision = decide(&self.rows, &history, rules, sequence, &sent.raw, &sent.origin(), clock).unwrap();
         if let Decision::Keep(change) = &decision {
             fold(&mut self.rows, sequence, change).unwrap();
@@ -92,7 +93,7 @@ impl Paper {
         decision
     }
 
-    /// The same up to the first `count` changes.
+    /// Returns the herd as it was after the first `count` changes.
     pub(crate) fn cut(self, count: usize) -> Self {
         let mut cut = Self { now: self.now, boot: self.boot, ..Self::new() };
         for change in self.changes.into_iter().take(count) {
@@ -103,7 +104,7 @@ impl Paper {
         cut
     }
 
-    /// A replica that was sent the changes.
+    /// Returns a replica that has received the changes.
     pub(crate) fn copied(&self) -> Store {
         let mut replica = Store::open_replica(&MemoryDisk::default(), STORE).unwrap();
         let changes: Vec<Vec<u8>> = self.changes.iter().map(Change::to_bytes).collect();

@@ -1,11 +1,11 @@
-//! Settings of the property tests: the number of cases, and a seed that is printed.
+//! Settings of the property tests: the number of cases, and the seed.
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// Runs `cases` cases, or as many as `PROPTEST_CASES` says, from a seed that is printed.
+/// Returns settings for `cases` cases, or for `PROPTEST_CASES` of them, and prints the seed.
 ///
-/// A failure is repeated with `PROPTEST_RNG_SEED` set to the printed seed and with the same number of cases. A sequence
-/// of steps that once failed becomes a test of its own, so that a reader sees it; proptest's files of seeds are off.
+/// To repeat a run, set `PROPTEST_RNG_SEED` to the printed seed and use the same number of cases. proptest's seed files are
+/// off: a sequence that failed once becomes a test of its own, which a reader can see.
 pub(crate) fn cases(cases: u32) -> Config {
     let from_environment = Config::default();
     let seed = match from_environment.rng_seed {

@@ -1,9 +1,8 @@
-//! A replica equals its source, whatever groups it was appended in and whatever pages it came in; tables that are
-//! folded again equal those kept along the way; and what was altered on its way is refused whole.
+//! Replicas: equal to their source for any groups and pages. Rebuilt tables equal the ones kept along the way, and an
+//! altered page is refused whole.
 //!
-//! Would catch: a decision that depends on the group, a fold that depends on the page, rows that are staged and never
-//! written, tables that are believed though they are behind, a page that is believed though it was altered, a panic
-//! on hostile bytes.
+//! Catches: a decision that depends on the group, a fold that depends on the page, staged rows that are never written,
+//! tables that are trusted although they are behind, an altered page that is accepted, and a panic on hostile bytes.
 
 use crate::property;
 use crate::steps::{Step, steps};
@@ -17,7 +16,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Appends the steps in groups of these sizes, which recur. The machine's boots end a group.
+/// Appends the steps in groups of these sizes, which recur. A reboot ends a group.
 fn appended(disk: &MemoryDisk, steps: &[Step], group_sizes: &[usize]) -> (Store, Vec<Receipt>) {
     let mut now = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
     let mut boot = 1;
@@ -91,14 +90,14 @@ proptest! {
             for _ in 0..*times {
                 replica.apply(&run_after(&source, held.0.saturating_sub(*back), *limit)).unwrap();
             }
-            // Those may have brought nothing new; this one does.
+            // Those may have brought nothing new. This one does.
             replica.apply(&run_after(&source, replica.head().position.sequence.0, *limit)).unwrap();
         }
         prop_assert_eq!(everything(&replica), everything(&source));
     }
 
     #[test]
-    fn tables_that_are_lost_are_folded_again_to_the_same(steps in steps(60)) {
+    fn lost_tables_are_rebuilt_to_the_same(steps in steps(60)) {
         let disk = MemoryDisk::default();
         let (store, _) = appended(&disk, &steps, &[5]);
         let kept = everything(&store);
@@ -108,7 +107,7 @@ proptest! {
     }
 
     #[test]
-    fn tables_cut_back_to_an_earlier_durable_state_are_folded_on_to_the_same(
+    fn tables_of_an_earlier_durable_state_are_completed_to_the_same(
         steps in steps(60), settled_at in any::<Index>(),
     ) {
         let source = source_of(&steps);
@@ -127,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_change_or_a_reason_why_not(bytes in vec(any::<u8>(), 0..200), known in 0_u8..8) {
+    fn any_bytes_decode_to_a_change_or_an_error(bytes in vec(any::<u8>(), 0..200), known in 0_u8..8) {
         let mut near = bytes.clone();
         near.splice(0..near.len().min(2), [known, 1]);
         for bytes in [bytes, near] {
@@ -138,7 +137,7 @@ proptest! {
     }
 
     #[test]
-    fn a_change_with_a_byte_altered_is_read_or_refused_and_never_a_panic(
+    fn a_change_with_an_altered_byte_is_decoded_or_refused_without_a_panic(
         steps in steps(20), which in any::<Index>(), at in any::<Index>(), byte: u8,
     ) {
         let mut changes = all_changes(&source_of(&steps));
@@ -152,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn a_page_that_was_altered_is_refused_and_nothing_of_it_is_written(
+    fn an_altered_page_is_refused_and_nothing_of_it_is_written(
         steps in steps(40), held in any::<Index>(), how in alterations(),
     ) {
         let source = source_of(&steps);
@@ -175,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn a_page_that_ends_before_the_head_and_parts_from_the_log_is_no_page_held_already(
+    fn a_page_that_ends_before_the_head_and_differs_from_the_log_is_refused(
         steps in steps(40), at in any::<Index>(),
     ) {
         let source = source_of(&steps);
@@ -190,14 +189,14 @@ proptest! {
     }
 }
 
-/// A run whose end is as its changes say: what a source that lies consistently would send.
+/// Returns a run whose end follows from its changes, as from a source that lies consistently.
 pub(crate) fn run_of(after: herd::position::Position, changes: Changes) -> ChangeRun {
     let digest = changes.chain(after.digest, after.sequence);
     let sequence = Sequence(after.sequence.0 + changes.len() as u64);
     ChangeRun { after, end: herd::position::Position { sequence, digest, ..after }, changes }
 }
 
-/// One way in which a page may be wrong.
+/// A fault of a page.
 #[derive(Clone, Debug)]
 enum Alteration {
     Byte { change: Index, at: Index, xor: u8 },
@@ -262,7 +261,7 @@ impl Alteration {
 }
 
 #[test]
-fn a_page_longer_than_any_change_is_refused_even_where_its_digests_agree() {
+fn an_overlong_change_is_refused_even_if_its_digests_agree() {
     let mut copy = replica(&MemoryDisk::default());
     let long = vec![99; MAX_CHANGE_BYTES + 1];
     let run = run_of(copy.head().position, [long.as_slice()].into_iter().collect());
@@ -271,7 +270,7 @@ fn a_page_longer_than_any_change_is_refused_even_where_its_digests_agree() {
 }
 
 #[test]
-fn a_payload_too_long_for_any_follower_is_refused_at_the_source() {
+fn a_payload_too_long_for_followers_is_refused_at_the_source() {
     let mut world = crate::world::World::new();
     world.keeps("hxb:L1:A:U1");
     let head = world.store.head();

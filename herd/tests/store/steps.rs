@@ -1,5 +1,5 @@
-//! Histories to try: payloads over so few tags, lids, batches and event ids that they collide, merge, move, export,
-//! repair and come late all the time, while clocks advance, boots change, and operators correct whatever they like.
+//! Random histories. They use so few tags, lids, batches and event ids that payloads collide, merge, move, export, repair
+//! and arrive late all the time, while clocks advance, machines reboot, and operators make corrections.
 
 use crate::world::origin;
 use herd::change::{AnimalId, BatchId, Correction, Origin, TagKind};
@@ -15,7 +15,7 @@ use proptest::sample::select;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Send(Sent),
+    Send(SentPayload),
     Wait { ms: u64 },
     Reboot,
     Correct(CorrectionRequest),
@@ -23,19 +23,19 @@ pub(crate) enum Step {
 }
 
 #[derive(Clone)]
-pub(crate) struct Sent {
+pub(crate) struct SentPayload {
     pub(crate) raw: Vec<u8>,
     pub(crate) channel: &'static str,
     pub(crate) reader_group: &'static str,
 }
 
-impl std::fmt::Debug for Sent {
+impl std::fmt::Debug for SentPayload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} of {} over {}", String::from_utf8_lossy(&self.raw), self.reader_group, self.channel)
     }
 }
 
-impl Sent {
+impl SentPayload {
     pub(crate) fn origin(&self) -> Origin {
         origin(self.channel, self.reader_group)
     }
@@ -46,7 +46,7 @@ impl Sent {
 }
 
 impl Step {
-    /// What the step does to the clock.
+    /// Advances the clock by the step.
     pub(crate) fn pass(&self, now: &mut RawReading) {
         match self {
             Self::Send(_) | Self::Correct(_) | Self::Reprocess => {}
@@ -70,7 +70,7 @@ pub(crate) fn steps(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..longest)
 }
 
-pub(crate) fn sent() -> impl Strategy<Value = Sent> {
+pub(crate) fn sent() -> impl Strategy<Value = SentPayload> {
     let raw = prop_oneof![
         8 => short_form().prop_map(String::into_bytes),
         16 => event_form().prop_map(String::into_bytes),
@@ -78,10 +78,10 @@ pub(crate) fn sent() -> impl Strategy<Value = Sent> {
         1 => "[ -~]{0,40}".prop_map(String::into_bytes),
     ];
     (raw, select(vec!["radio1", "radio2"]), select(vec!["main", "main", "main", "other"]))
-        .prop_map(|(raw, channel, reader_group)| Sent { raw, channel, reader_group })
+        .prop_map(|(raw, channel, reader_group)| SentPayload { raw, channel, reader_group })
 }
 
-/// Most of them name something that is not there, or may not be corrected so: that is tried too.
+/// Returns any correction. Most name something that does not exist or cannot be corrected, which is tried too.
 fn correction() -> impl Strategy<Value = CorrectionRequest> {
     let number = || 2_u64..30;
     let animal = move || number().prop_map(AnimalId);

@@ -1,7 +1,7 @@
 //! Changes of a later program, in the middle of a log.
 //!
-//! Would catch: a replica that drops, alters or skips what it does not know; tables that go on after a change whose
-//! effect they do not have; a source that decides on such tables.
+//! Catches: a replica that drops, alters or skips an unknown change; tables that go on after a change whose effect they
+//! lack; and a source that decides on such tables.
 
 use crate::replicas::run_of;
 use crate::world::{STORE, World, all_changes, everything};
@@ -13,7 +13,7 @@ use herd::store::{Changes, MemoryDisk, Store, StoreError};
 const LATER: &[u8] = b"\x63\x01what only a later program can read";
 const WHY: ChangeError = ChangeError::Unknown { kind: 99, version: 1 };
 
-/// A log of three changes that are known, one that is not, and one more that is known.
+/// Returns a log of three known changes, an unknown one, and one more known.
 fn log() -> Vec<Vec<u8>> {
     let mut world = World::new();
     for n in 0..3 {
@@ -39,7 +39,7 @@ fn replica_of(disk: &MemoryDisk, log: &[Vec<u8>]) -> Store {
 }
 
 #[test]
-fn a_replica_keeps_verifies_and_serves_it_and_its_tables_stop_before_it() {
+fn a_replica_keeps_verifies_and_serves_an_unknown_change_and_its_tables_stop_before_it() {
     let disk = MemoryDisk::default();
     let replica = replica_of(&disk, &log());
     let head = replica.head();
@@ -59,7 +59,7 @@ fn a_replica_keeps_verifies_and_serves_it_and_its_tables_stop_before_it() {
 }
 
 #[test]
-fn a_blocked_replica_goes_on_keeping_what_follows() {
+fn a_blocked_replica_keeps_further_changes() {
     let disk = MemoryDisk::default();
     let mut replica = replica_of(&disk, &log()[..4]);
     for change in &log()[4..] {
@@ -93,7 +93,7 @@ fn a_source_with_such_a_log_decides_nothing() {
 }
 
 #[test]
-fn a_known_kind_with_a_body_that_does_not_read_stops_the_tables_too() {
+fn a_known_kind_with_an_invalid_body_stops_the_tables_too() {
     let mut log = log();
     log[3] = b"\x01\x01\xff".to_vec();
     let replica = replica_of(&MemoryDisk::default(), &log);
@@ -102,7 +102,7 @@ fn a_known_kind_with_a_body_that_does_not_read_stops_the_tables_too() {
 }
 
 #[test]
-fn an_epoch_that_does_not_count_on_begins_nothing_however_often_the_log_is_opened() {
+fn an_epoch_with_a_lower_number_begins_nothing_however_often_the_log_is_opened() {
     let world = World::new();
     let epoch = |number: u32| {
         let clock = world.now.in_boot(1);

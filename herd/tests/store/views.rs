@@ -1,7 +1,7 @@
-//! Whatever happened and was corrected, all of it can be looked at.
+//! Queries of any history, corrected or not.
 //!
-//! Would catch: a history that does not end, that breaks off, that tells a change twice or not at all, or that is
-//! another on pages of another size; a payload, batch or animal that cannot be shown.
+//! Catches: a history that does not end, that breaks off, that shows a change twice or not at all, or that depends on the
+//! page size; and a payload, batch or animal that cannot be shown.
 
 use crate::herd_view::HerdView;
 use crate::property;
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All entries of a list, page after page; an error where it does not end within `pages`.
+/// Returns all entries of a list, page by page, or an error if it does not end within `pages`.
 fn all_pages<T, C>(
     pages: u64,
     mut page: impl FnMut(Option<C>) -> Result<Page<T, C>, QueryError>,
@@ -37,10 +37,10 @@ fn limit(entries: u64) -> PageLimit {
     PageLimit::new(entries).unwrap()
 }
 
-/// The changes of an animal's history, the latest first, on pages of this size.
+/// Returns the changes of an animal's history, the latest first, read in pages of this size.
 pub(crate) fn history(snapshot: &Snapshot, animal: u64, entries: u64, changes: u64) -> Result<Vec<u64>, String> {
     let page = |from: Option<HistoryCursor>| {
-        // As it travels in a URL.
+        // As in a URL.
         let from = from.map(|place| place.to_string().parse()).transpose()?;
         Ok(snapshot.history(AnimalId(animal), from, limit(entries))?.unwrap_or(Page { data: Vec::new(), next: None }))
     };
@@ -48,7 +48,7 @@ pub(crate) fn history(snapshot: &Snapshot, animal: u64, entries: u64, changes: u
     Ok(told.iter().map(|entry| entry.sequence().0).collect())
 }
 
-/// Reads all there is, of honest and dishonest sources; gives each animal's history.
+/// Reads everything, of honest and dishonest sources, and returns the history of each animal.
 pub(crate) fn all_read(snapshot: &Snapshot) -> Result<BTreeMap<u64, Vec<u64>>, String> {
     let error = |error: QueryError| error.to_string();
     let changes = snapshot.folded().unwrap().0;
@@ -85,8 +85,8 @@ pub(crate) fn all_read(snapshot: &Snapshot) -> Result<BTreeMap<u64, Vec<u64>>, S
     Ok(histories)
 }
 
-/// Whether the change tells an event that is not, or is no more, one of this animal: it was voided, or it joined the
-/// animal to another that it is two with again.
+/// Returns whether the change makes an event that is not, or no longer, one of this animal: the event was voided, or it had
+/// merged the animal into another one from which it was split again.
 fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool {
     let accepted = match (change, change.late_event()) {
         (_, Some(late)) => Some(&late.accepted),
@@ -105,7 +105,7 @@ proptest! {
     #![proptest_config(property::cases(60))]
 
     #[test]
-    fn whatever_happened_can_be_looked_at_and_no_history_leaves_anything_out(
+    fn everything_can_be_queried_and_no_history_omits_a_change(
         steps in steps(50), voids in any::<[Index; 3]>(),
     ) {
         let mut paper = played(&steps);

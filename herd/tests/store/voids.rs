@@ -1,32 +1,28 @@
-//! Histories told anew, whatever was corrected before.
+//! Voids: histories replayed without an event.
 //!
-//! Would catch: a void that leaves an animal nobody ever saw, that merges by what never happened, that comes to
-//! something else than what really happened, that forgets what came after it or what went up in the animal, or that
-//! depends on which of two was voided first.
+//! Catches: a void that leaves an animal that was never seen, that merges two animals without a reason, that gives back a
+//! tag which another animal has taken, or that forgets later events or animals merged before.
 
 use crate::corrections::{merge, move_pen, retag, void, weigh};
 use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
 use crate::paper::Paper;
-use crate::property;
-use crate::steps::{Sent, Step, requested, steps};
+use crate::steps::{SentPayload, Step, requested};
 use crate::views::history;
 use crate::world::World;
-use herd::change::{AnimalId, Change, Correction, Outcome, TagKind};
+use herd::change::{AnimalId, Change, Outcome, TagKind};
 use herd::clock::iso_utc;
-use herd::decide::{Decision, Rules};
+use herd::decide::Rules;
 use herd::payload::{SourceType, Tag};
 use herd::position::Sequence;
 use herd::tables::{AnimalStatus, TagState};
-use proptest::prelude::*;
-use proptest::sample::{Index, select};
 
-fn voiding(of: u64) -> Step {
+pub(crate) fn voiding(of: u64) -> Step {
     Step::Correct(requested(void(of), &format!("void {of}")))
 }
 
-/// The payloads that are events and not void, with the change that made each one and the animal that it was told of.
-fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
+/// Returns the payloads whose events count, each with its animal.
+pub(crate) fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
     let event = |(change, by): (&Change, u64)| {
         let (of, animal) = match (change, change.late_event()) {
             (_, Some(late)) => (late.of.0, late.accepted.animal.0),
@@ -42,21 +38,23 @@ fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
     paper.changes.iter().zip(1..).filter_map(event).collect()
 }
 
-/// The animal that this one turned out to be.
+/// Returns the animal that this one was merged into, or the animal itself.
 pub(crate) fn successor(herd: &HerdView, animal: u64) -> u64 {
     std::iter::successors(Some(animal), |id| herd.animals[id].absorbed_by.map(|by| by.0)).last().unwrap()
 }
 
-/// Whoever is counted was seen, and whoever was seen is counted.
-pub(crate) fn heads_are_who_was_seen(paper: &Paper, herd: &HerdView) -> Result<(), String> {
+/// Checks that the animals that count are exactly those with an event.
+pub(crate) fn heads_have_events(paper: &Paper, herd: &HerdView) -> Result<(), String> {
     let seen: std::collections::BTreeSet<u64> =
         live_events(paper, herd).into_iter().map(|(_, animal)| successor(herd, animal)).collect();
     let counted = herd.heads().map(|(id, _)| id).collect();
-    if seen == counted { Ok(()) } else { Err(format!("{seen:?} were seen and {counted:?} are counted")) }
+    if seen == counted { Ok(()) } else { Err(format!("{seen:?} have events and {counted:?} count")) }
 }
 
-/// What a herd is, but for the numbers of the last changes, which a void moves on, for batches that nobody was ever
-/// in, and for whether an export batch is open: one that had rested when a voided event named it has rested still.
+/// Renders a herd without the facts that a void may change.
+///
+/// These are the last change of an animal, batches that never had an animal, and the closing of export batches: one that had
+/// rested when a voided event named it has still rested.
 pub(crate) fn without_marks(herd: &HerdView) -> String {
     let animals: Vec<_> = herd
         .heads()
@@ -76,7 +74,7 @@ pub(crate) fn without_marks(herd: &HerdView) -> String {
 }
 
 #[test]
-fn a_correction_of_an_animal_that_never_was_makes_none() {
+fn corrections_alone_do_not_make_an_animal() {
     let mut world = World::new();
     let seen = world.keeps("hxb:L1:A:U1");
     world.corrects(move_pen(seen, "P9"));
@@ -88,7 +86,7 @@ fn a_correction_of_an_animal_that_never_was_makes_none() {
 }
 
 #[test]
-fn of_two_that_were_merged_none_is_left_when_neither_ever_was() {
+fn no_animal_is_left_if_all_events_of_two_merged_ones_are_void() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     let two = world.keeps("hxb:L1:B:U2");
@@ -101,7 +99,7 @@ fn of_two_that_were_merged_none_is_left_when_neither_ever_was() {
     assert_eq!(world.herd().heads().count(), 0);
 }
 
-/// A scan, an induction, and a pairing that shows them to be one: `(scan, induction, pairing)`.
+/// Sends a scan, an induction, and a pairing that merges them, and returns `(scan, induction, pairing)`.
 fn paired(world: &mut World) -> (u64, u64, u64) {
     let scanned = world.keeps("hxb:L7:LF5:UHF5");
     let inducted = world.keeps("event:hxbind000009|lid:9|lot:L9");
@@ -109,7 +107,7 @@ fn paired(world: &mut World) -> (u64, u64, u64) {
 }
 
 #[test]
-fn a_repair_takes_no_tag_off_an_animal_that_is_itself_again() {
+fn a_repair_takes_no_tag_off_an_animal_that_was_split_off() {
     let mut world = World::new();
     let (scanned, inducted, pairing) = paired(&mut world);
     world.keeps("event:hxbrep000001|lid:9|old_lf:LF5|new_lf:LF6");
@@ -120,7 +118,7 @@ fn a_repair_takes_no_tag_off_an_animal_that_is_itself_again() {
 }
 
 #[test]
-fn a_retag_takes_no_tag_off_an_animal_that_is_itself_again() {
+fn a_retag_takes_no_tag_off_an_animal_that_was_split_off() {
     let mut world = World::new();
     let (scanned, inducted, pairing) = paired(&mut world);
     world.corrects(retag(inducted, TagKind::Lf, Some("LF6")));
@@ -129,14 +127,14 @@ fn a_retag_takes_no_tag_off_an_animal_that_is_itself_again() {
     let herd = world.herd();
     assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
     assert_eq!(herd.animals[&inducted].lf, Tag::new("LF6"));
-    // Nor when it is told once more, and the other is nobody of its own any more.
+    // Nor in a second replay.
     let weighed = world.keeps("event:hxbchi000001|lid:9|weight:300");
     world.corrects(void(weighed));
     assert_eq!(world.herd().animals[&scanned].lf, Tag::new("LF5"));
 }
 
 #[test]
-fn what_was_shown_to_be_one_by_a_tag_that_it_never_wore_is_two_again() {
+fn a_merge_by_a_tag_that_the_animal_never_wore_is_undone() {
     let mut world = World::new();
     let scanned = world.keeps("hxb:L7:LF5:UHF5");
     let wrong = world.keeps("event:hxbrep000001|old_epc:UHF5|new_epc:UHF6");
@@ -151,7 +149,7 @@ fn what_was_shown_to_be_one_by_a_tag_that_it_never_wore_is_two_again() {
 }
 
 #[test]
-fn an_animal_that_is_itself_again_keeps_what_was_corrected_of_it_meanwhile() {
+fn an_animal_that_was_split_off_keeps_corrections_made_meanwhile() {
     let mut world = World::new();
     let scanned = world.keeps("hxb:L7:LF5:UHF5");
     let exported = world.keeps("hxe:OUT:LF5:UHF5");
@@ -165,7 +163,7 @@ fn an_animal_that_is_itself_again_keeps_what_was_corrected_of_it_meanwhile() {
 }
 
 #[test]
-fn an_animal_was_first_seen_by_the_first_event_that_is_left() {
+fn first_seen_is_the_first_event_that_is_left() {
     let mut world = World::new();
     let first = world.keeps("hxb:L1:A:U1");
     let before = world.now.received_at_us;
@@ -178,7 +176,7 @@ fn an_animal_was_first_seen_by_the_first_event_that_is_left() {
 }
 
 #[test]
-fn a_merge_told_anew_leaves_the_animal_where_it_left_it_then() {
+fn a_replayed_merge_leaves_the_animal_where_the_merge_had_left_it() {
     let mut world = World::new();
     let two = world.keeps("hxb:L1:B:U2");
     let wrong = world.keeps("event:hxbchi000002|lf:B|weight:900");
@@ -206,7 +204,7 @@ fn a_merge_takes_no_sighting_back() {
 }
 
 #[test]
-fn who_went_up_in_others_time_and_again_is_not_forgotten() {
+fn a_chain_of_merges_is_replayed_whole() {
     let mut world = World::new();
     let first = world.keeps("hxb:L1:LF0:UHF0");
     let mut root = first;
@@ -225,10 +223,10 @@ fn who_went_up_in_others_time_and_again_is_not_forgotten() {
     assert_eq!(history(&snapshot, first, 7, 200).unwrap().last(), Some(&first));
 }
 
-/// Voids every subset of the events, in their order and against it. Each is a reader group and a text.
+/// Voids every subset of the events, in order and in reverse. An event is a reader group and a text.
 fn every_subset_may_be_voided(events: &[(&'static str, &str)]) {
     let sent = |(reader_group, text): &(&'static str, &str)| {
-        Step::Send(Sent { raw: text.as_bytes().to_vec(), channel: "radio1", reader_group })
+        Step::Send(SentPayload { raw: text.as_bytes().to_vec(), channel: "radio1", reader_group })
     };
     let steps: Vec<Step> = events.iter().map(sent).collect();
     let paper = played(&steps);
@@ -240,7 +238,7 @@ fn every_subset_may_be_voided(events: &[(&'static str, &str)]) {
             for (done, of_one) in (1..).zip(&of) {
                 assert!(paper.step(&voiding(*of_one), &Rules::default()).is_some(), "{of_one} is not voided");
                 let herd = paper.herd();
-                let all = all_hold(&herd).and_then(|()| heads_are_who_was_seen(&paper, &herd));
+                let all = all_hold(&herd).and_then(|()| heads_have_events(&paper, &herd));
                 all.unwrap_or_else(|broken| panic!("{broken} after the voids of {:?}", &of[..done]));
             }
             of.reverse();
@@ -294,7 +292,7 @@ fn two_animals_are_not_merged_by_a_lid_whose_event_was_voided() {
 }
 
 #[test]
-fn a_void_judges_nothing_again_that_came_before_the_voided_event() {
+fn a_void_does_not_decide_earlier_events_again() {
     let mut world = World::new();
     let first = world.keeps("event:hxbind000001|lf:D|epc:U1");
     world.keeps("hxb:L1:D:U4");
@@ -304,7 +302,7 @@ fn a_void_judges_nothing_again_that_came_before_the_voided_event() {
     let worn = [("LF", "D", TagState::Current), ("UHF", "U1", TagState::Current), ("UHF", "U4", TagState::Unconfirmed)];
     let one = world.herd().heads().next().unwrap().0;
     assert_eq!(world.herd().tags_of(one), worn);
-    // Nobody wears the tag any more that the first void did not give back.
+    // The tag that the first void did not give back is free now.
     world.corrects(void(other));
     let before = world.herd();
     let last = world.keeps("event:hxbchi000003|lf:D");
@@ -313,137 +311,10 @@ fn a_void_judges_nothing_again_that_came_before_the_voided_event() {
     assert_eq!(without_marks(&world.herd()), without_marks(&before));
 }
 
-impl Paper {
-    /// Voids one of the events that are left, if any is: one that made two animals one before others.
-    pub(crate) fn void_one(&mut self, which: Index) {
-        let herd = self.herd();
-        let mut live = live_events(self, &herd);
-        if which.index(2) == 0 {
-            let is_join = |of: u64| self.changes[usize::try_from(of - 1).unwrap()].previous().len() > 1;
-            let joins: Vec<_> = live.iter().copied().filter(|(of, _)| is_join(*of)).collect();
-            live = if joins.is_empty() { live } else { joins };
-        }
-        if !live.is_empty() {
-            let (of, _) = *which.get(&live);
-            assert!(self.step(&voiding(of), &Rules::default()).is_some(), "{of} is not voided");
-        }
-    }
-}
-
 pub(crate) fn played(steps: &[Step]) -> Paper {
     let mut paper = Paper::new();
     for step in steps {
         paper.step(step, &Rules::default());
     }
     paper
-}
-
-proptest! {
-    #![proptest_config(property::cases(120))]
-
-    /// The whole history of the animal is told anew for it, so this claims that a history told anew is as it was.
-    #[test]
-    fn voiding_the_last_event_leaves_the_herd_as_it_was_before(steps in steps(40)) {
-        let mut paper = Paper::new();
-        let rules = Rules::default();
-        for step in &steps {
-            let before = paper.herd();
-            let heard = paper.step(step, &rules);
-            let accepted = paper.herd().totals.accepted > before.totals.accepted;
-            if !matches!((step, heard), (Step::Send(_), Some(Decision::Keep(_)))) || !accepted {
-                continue;
-            }
-            let last = paper.rows.folded().0;
-            let kept = paper.changes.len();
-            prop_assert!(paper.step(&voiding(last), &rules).is_some());
-            let after = paper.herd();
-            all_hold(&after).map_err(TestCaseError::fail)?;
-            prop_assert_eq!(without_marks(&after), without_marks(&before), "after the void of {:?}", step);
-            // The next is heard as if it had not been voided, so that histories grow.
-            paper = paper.cut(kept);
-        }
-    }
-
-    /// Everything that came after it is decided again, so this claims that deciding again comes to the same.
-    #[test]
-    fn voiding_an_event_that_brought_nothing_changes_nothing(
-        steps in steps(40), at in any::<Index>(), tag in select(vec!["lf:A", "lf:B", "lf:C", "epc:U1", "epc:U2", "epc:U3"]),
-    ) {
-        let rules = Rules::default();
-        let (first, rest) = steps.split_at(at.index(steps.len()));
-        let mut paper = played(first);
-        let before = without_marks(&paper.herd());
-        let nothing = format!("event:hxbchi900000|{tag}").into_bytes();
-        paper.step(&Step::Send(Sent { raw: nothing, channel: "radio1", reader_group: "other" }), &rules);
-        let brought_nothing = paper.rows.folded().0;
-        if without_marks(&paper.herd()) != before {
-            return Ok(());
-        }
-        let is_void = |step: &Step| matches!(step, Step::Correct(request) if matches!(request.correction, Correction::Void { .. }));
-        for step in rest.iter().filter(|step| !is_void(step)) {
-            paper.step(step, &rules);
-        }
-        let before = paper.herd();
-        prop_assert!(paper.step(&voiding(brought_nothing), &rules).is_some());
-        let after = paper.herd();
-        all_hold(&after).map_err(TestCaseError::fail)?;
-        prop_assert_eq!(without_marks(&after), without_marks(&before));
-    }
-
-    #[test]
-    fn any_event_may_be_voided_and_whoever_is_counted_was_seen(steps in steps(50), which in any::<[Index; 4]>()) {
-        let mut paper = played(&steps);
-        heads_are_who_was_seen(&paper, &paper.herd()).map_err(TestCaseError::fail)?;
-        for index in which {
-            paper.void_one(index);
-            let herd = paper.herd();
-            all_hold(&herd).map_err(TestCaseError::fail)?;
-            heads_are_who_was_seen(&paper, &herd).map_err(TestCaseError::fail)?;
-        }
-    }
-
-    #[test]
-    fn who_has_no_event_left_leaves_nothing_behind(steps in steps(50)) {
-        let mut paper = played(&steps);
-        let mut live = live_events(&paper, &paper.herd());
-        live.reverse();
-        for (of, _) in live {
-            prop_assert!(paper.step(&voiding(of), &Rules::default()).is_some(), "{} is not voided", of);
-        }
-        let herd = paper.herd();
-        all_hold(&herd).map_err(TestCaseError::fail)?;
-        prop_assert_eq!(herd.heads().count(), 0);
-        prop_assert!(herd.owners.is_empty() && herd.tags.is_empty() && herd.lids.is_empty(), "{:#?}", herd);
-        prop_assert!(herd.memberships.is_empty() && herd.totals.open_batches == 0, "{:#?}", herd);
-    }
-
-    /// Of two animals it may, and of one that is two again: a tag that was read beside one and is worn by the other stays
-    /// where it is.
-    #[test]
-    fn of_two_events_of_an_animal_it_does_not_matter_which_was_voided_first(
-        steps in steps(40), one in any::<Index>(), other in any::<Index>(),
-    ) {
-        let paper = played(&steps);
-        let herd = paper.herd();
-        let live = live_events(&paper, &herd);
-        if live.is_empty() {
-            return Ok(());
-        }
-        let (one, animal) = *one.get(&live);
-        let of_it = |id: u64| successor(&herd, id) == successor(&herd, animal);
-        let own: Vec<u64> = live.iter().filter(|(_, id)| of_it(*id)).map(|(of, _)| *of).collect();
-        let other = *other.get(&own);
-        let kept = paper.changes.len();
-        let mut ends = Vec::new();
-        for [first, second] in [[one, other], [other, one]] {
-            let mut paper = Paper { changes: paper.changes.clone(), now: paper.now, boot: paper.boot, ..Paper::new() }.cut(kept);
-            paper.step(&voiding(first), &Rules::default());
-            if !paper.herd().heads().map(|(id, _)| id).eq(herd.heads().map(|(id, _)| id)) {
-                return Ok(());
-            }
-            paper.step(&voiding(second), &Rules::default());
-            ends.push(without_marks(&paper.herd()));
-        }
-        prop_assert_eq!(&ends[0], &ends[1], "{} and {}", one, other);
-    }
 }

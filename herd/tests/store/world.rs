@@ -1,4 +1,4 @@
-//! A barn on a disk in memory, with a clock that is set by hand.
+//! A barn on a disk in memory, with a manual clock.
 
 use crate::herd_view::HerdView;
 use herd::change::Origin;
@@ -9,9 +9,9 @@ use herd::position::{Sequence, StoreId};
 use herd::store::{Incoming, MemoryDisk, Receipt, Store};
 use herd::tables::{Key, Table};
 
-/// The identity of every history made here: so that digests can be pinned.
+/// Identity of every history made here, so that digests can be pinned.
 pub(crate) const STORE: StoreId = StoreId([7; 16]);
-/// When the hand-made clock begins: 2026-01-15T10:35:20Z.
+/// Start of the manual clock: 2026-01-15T10:35:20Z.
 pub(crate) const BEGAN_US: i64 = 1_768_473_320_000_000;
 
 pub(crate) struct World {
@@ -32,13 +32,13 @@ impl World {
         Self { store: open_source(&disk, rules, now.in_boot(1)), disk, now, boot: 1 }
     }
 
-    /// Time passes, by both clocks.
+    /// Advances both clocks.
     pub(crate) fn wait(&mut self, ms: u64) {
         self.now.since_boot_ms += ms;
         self.now.received_at_us += i64::try_from(ms).unwrap() * 1_000;
     }
 
-    /// The machine is started anew, in no time.
+    /// Reboots the machine. No time passes.
     pub(crate) fn reboot(self) -> Self {
         let Self { disk, store, mut now, boot } = self;
         drop(store);
@@ -50,13 +50,13 @@ impl World {
         Incoming { raw: text.as_bytes().to_vec(), origin: origin("radio1", "main"), at: self.now }
     }
 
-    /// Sends one payload in a commit of its own.
+    /// Sends a payload in a commit of its own.
     pub(crate) fn send(&mut self, text: &str) -> Receipt {
         let incoming = self.incoming(text);
         self.store.append(&[incoming]).unwrap().remove(0)
     }
 
-    /// Sends a payload that must be kept as an event, and gives its number.
+    /// Sends a payload that must be accepted, and returns its change.
     pub(crate) fn keeps(&mut self, text: &str) -> u64 {
         match self.send(text) {
             Receipt::Kept { sequence } => sequence.0,
@@ -64,7 +64,7 @@ impl World {
         }
     }
 
-    /// Sends a payload that must be rejected, and gives the code of the reason.
+    /// Sends a payload that must be rejected, and returns the code of the reason.
     pub(crate) fn rejects(&mut self, text: &str) -> &'static str {
         match self.send(text) {
             Receipt::Rejected { reason, .. } => reason.code(),
@@ -72,7 +72,7 @@ impl World {
         }
     }
 
-    /// What the tables say now.
+    /// Returns the current tables.
     pub(crate) fn herd(&self) -> HerdView {
         HerdView::read(&self.store.reader().snapshot().unwrap())
     }
@@ -86,14 +86,14 @@ pub(crate) fn origin(channel: &str, reader_group: &str) -> Origin {
     Origin { channel: channel.to_owned(), reader_group: reader_group.to_owned(), ..Origin::default() }
 }
 
-/// All rows of all tables.
+/// Returns all rows of all tables.
 pub(crate) fn all_rows(rows: &impl Rows) -> Vec<(Table, Key, Vec<u8>)> {
     let everything = KeyRange { from: &[], to: None, backwards: false, limit: usize::MAX };
     let of_table = |table| rows.range(table, everything).unwrap().into_iter().map(move |(k, v)| (table, k, v));
     Table::ALL.into_iter().flat_map(of_table).collect()
 }
 
-/// All stored changes of a store.
+/// Returns all stored changes.
 pub(crate) fn all_changes(store: &Store) -> Vec<Vec<u8>> {
     let reader = store.reader();
     (1..=store.head().position.sequence.0).map(|n| reader.change(Sequence(n)).unwrap().unwrap()).collect()
@@ -102,7 +102,7 @@ pub(crate) fn all_changes(store: &Store) -> Vec<Vec<u8>> {
 /// Head with both digests, log, and tables.
 pub(crate) type Everything = (herd::store::Head, Vec<Vec<u8>>, Vec<(Table, Key, Vec<u8>)>);
 
-/// All that a store holds: equal stores are equal in this.
+/// Returns everything that a store holds. Equal stores are equal in this.
 pub(crate) fn everything(store: &Store) -> Everything {
     (store.head(), all_changes(store), all_rows(&store.reader().snapshot().unwrap()))
 }

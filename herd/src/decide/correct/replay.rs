@@ -80,10 +80,10 @@ impl<'a, R: Rows> Replay<'a, R> {
         Ok(())
     }
 
-    /// Returns the event that a change tells of an animal of the family.
+    /// Returns the event of a change, if it is of an animal of the family.
     ///
-    /// An event of another animal stands in the history if it had merged one of the family into that one, and a void has
-    /// split the two again.
+    /// The history also holds events of other animals: one that had merged an animal of the family into another, from which
+    /// a void has split it again.
     fn event_of_family<'c>(&self, change: &'c Change) -> Option<ReplayedEvent<'c>> {
         let event = match change {
             Change::Received(received) => match &received.outcome {
@@ -113,7 +113,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         })
     }
 
-    /// Copies the batches of the states' memberships that the replay has not seen: leaving a batch needs its row.
+    /// Copies the batches that the states' memberships need and the replay lacks: leaving a batch needs its row.
     fn copy_batches(&mut self, states: &States) -> Result<(), RowsError> {
         for held in states.animals.iter().flat_map(|state| &state.memberships) {
             let key = number_key(held.batch.0);
@@ -132,18 +132,18 @@ impl<'a, R: Rows> Replay<'a, R> {
             *id = self.successor(*id)?;
         }
         if matches!(correction, Correction::Void { .. }) {
-            // The replay makes the states that a void left. A merge looks at which animal was touched last.
+            // The replay itself makes the states that a void left. A merge depends on which animal was touched last.
             return folded(&mut self.rows, sequence, corrected.clock, |fold| fold.touch(&corrected.previous));
         }
-        if self.is_made_still(&correction)? {
+        if self.still_applies(&correction)? {
             let to = batch_moved_to(corrected, states);
             folded(&mut self.rows, sequence, corrected.clock, |fold| edit(fold, &correction, to))?;
         }
         Ok(())
     }
 
-    /// Decides again what the event's tags are to its animal, whether an old tag is that animal's to lose, and whether
-    /// the event merges another animal into it.
+    /// Decides again about an event: the relation of its tags to its animal, which old tags it takes off, and whether it
+    /// merges another animal into it.
     fn redecided(&self, sequence: Sequence, decided: &ReplayedEvent<'_>) -> Result<PlacedEvent, RowsError> {
         let judge = Judge::new(&self.rows, self.rules, sequence, decided.origin, decided.decided);
         let animal = self.successor(decided.accepted.animal)?;
@@ -151,19 +151,32 @@ impl<'a, R: Rows> Replay<'a, R> {
         let owners = (self.owner(TagKind::Lf, event.lf.as_ref())?, self.owner(TagKind::Epc, event.epc.as_ref())?);
         let led_to = |other: &AnimalId| *other != animal && [owners.0, owners.1].contains(&Some(*other));
         let absorbed = decided.accepted.absorbed.filter(led_to);
-        for (kind, old) in [(TagKind::Lf, &mut event.old_lf), (TagKind::Epc, &mut event.old_epc)] {
-            let owner = self.owner(kind, old.as_ref())?;
-            old.take_if(|_| owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed));
-        }
+        self.drop_foreign_old_tags(&mut event, animal, absorbed)?;
         let absorbed = match absorbed {
             Some(other) if judge.still_absorbs(&event, animal, other)? => Some(other),
             _ => None,
         };
+        // Again, because an old tag may be that of the animal which is not absorbed.
+        self.drop_foreign_old_tags(&mut event, animal, absorbed)?;
         let (lf, epc) = judge.tag_uses(&event, owners, animal, absorbed)?;
         Ok(PlacedEvent { event, animal, absorbed, lf, epc, ..decided.accepted.clone() })
     }
 
-    /// Returns the animal that this one was merged into by what was replayed so far, or the animal itself.
+    /// Removes old tags of other animals from the event: it must not take them off.
+    fn drop_foreign_old_tags(
+        &self,
+        event: &mut Event,
+        animal: AnimalId,
+        absorbed: Option<AnimalId>,
+    ) -> Result<(), RowsError> {
+        for (kind, old) in [(TagKind::Lf, &mut event.old_lf), (TagKind::Epc, &mut event.old_epc)] {
+            let owner = self.owner(kind, old.as_ref())?;
+            old.take_if(|_| owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed));
+        }
+        Ok(())
+    }
+
+    /// Returns the animal that this one was merged into by the replay so far, or the animal itself.
     fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
         let mut id = id;
         for _ in 0..MAX_SUCCESSORS {
@@ -175,7 +188,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         Ok(id)
     }
 
-    /// Returns the animal that the tag leads to: by what was replayed so far, else one outside the family.
+    /// Returns the animal that the tag leads to, in the replay so far or outside the family.
     fn owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
         let Some(tag) = tag else { return Ok(None) };
         let key = tag_owner_key(kind, tag.key());
@@ -186,9 +199,8 @@ impl<'a, R: Rows> Replay<'a, R> {
         Ok(outside.filter(|owner| !self.family.contains(owner)))
     }
 
-    /// Returns whether the correction still applies: to an animal that an event has made, and not with a tag of another
-    /// animal.
-    fn is_made_still(&self, correction: &Correction) -> Result<bool, RowsError> {
+    /// Returns whether the correction still applies: its animal exists, and its tag is not another animal's.
+    fn still_applies(&self, correction: &Correction) -> Result<bool, RowsError> {
         let exists = |animal: &AnimalId| Ok(self.animal(*animal)?.is_some());
         match correction {
             Correction::Merge { animal, absorbed } => Ok(animal != absorbed && (exists(animal)? || exists(absorbed)?)),
@@ -214,12 +226,12 @@ impl<'a, R: Rows> Replay<'a, R> {
     }
 }
 
-/// An event of the history, of a payload that was accepted when it came or later.
+/// An event of the history.
 struct ReplayedEvent<'a> {
     origin: &'a Origin,
     /// When the change was made.
     decided: ClockReading,
-    /// When the payload had come, if a later change accepted it.
+    /// When the payload arrived, if a later change accepted it.
     late: Option<&'a ClockReading>,
     accepted: &'a PlacedEvent,
 }

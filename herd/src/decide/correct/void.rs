@@ -1,13 +1,14 @@
 //! Voids an event: replays the history of its animal without it.
 //!
-//! Changes before the voided event are applied as they were decided, because nothing that they rest on has changed.
-//! **From the voided event on, each event is decided again on what the replay has left so far:** a tag that the void
-//! gives back clashes with one that a later event brought, and a lid or tag that it takes away leads to nobody. So a
-//! later event assigns a tag, takes one off or merges two animals only if it would do so without the voided event. The
-//! animal that an event was placed with stays the same.
+//! **A later event assigns a tag, takes one off or merges two animals only if it would do so without the voided event.**
 //!
-//! Later events rest on the voided one: which tag was new, which batch was empty. That is why the history is replayed, up
-//! to [`MAX_REPLAYED_CHANGES`]. Undoing the one event would leave what followed from it.
+//! So every event from the voided one on is decided again, on the rows that the replay has left so far. A tag that the void
+//! gives back may clash with one that a later event brought. A lid or tag that it takes away leads nowhere. Only the animal
+//! that an event was placed with stays the same. Changes before the voided event are applied as they were decided, because
+//! nothing that they depend on has changed.
+//!
+//! Undoing only the one event would leave its consequences: which tag was new, which batch was empty. That is why the
+//! history is replayed, up to [`MAX_REPLAYED_CHANGES`].
 //!
 //! A voided event stays in the history, struck out: a person who looks for a read must find it, and see why it does not
 //! count. Its event id stays occupied, so a reader that sends it again is answered as a duplicate. The pens, sexes and
@@ -103,8 +104,8 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns the first change that has to be decided again if the event of change `voided_by` is void.
     ///
-    /// That is `voided_by` itself, or an earlier event that was voided after it: the changes between the two were decided
-    /// while that event stood, and what its void left rests on the event that is voided now.
+    /// That is `voided_by` itself, or an earlier event that was voided after it. The changes between the two were decided
+    /// while that event counted, and the states that its void left depend on the event that is voided now.
     fn first_redecided(&self, family: &Family, voided_by: Sequence) -> Result<Sequence, RowsError> {
         let mut voided = self.voids_in(family)?;
         for (sequence, change) in family.changes.range(..voided_by) {

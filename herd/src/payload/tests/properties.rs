@@ -29,12 +29,12 @@ fn near_payload() -> impl Strategy<Value = Vec<u8>> {
 
 /// An event and the fields that a reader would send for it.
 #[derive(Clone, Debug)]
-struct Sent {
+struct SentEvent {
     event: Event,
     fields: Vec<(String, String)>,
 }
 
-impl Sent {
+impl SentEvent {
     fn new(source: SourceType, kind: EventKind, letters: &str, counter: u64) -> Self {
         let text = format!("{}{letters}{counter:06}", source.as_str());
         Self { event: Event { id: Some(EventId { source, kind, counter, text }), ..bare(kind) }, fields: Vec::new() }
@@ -57,7 +57,7 @@ impl Sent {
     }
 }
 
-fn sent() -> impl Strategy<Value = Sent> {
+fn sent() -> impl Strategy<Value = SentEvent> {
     let kind = prop_oneof![
         Just((EventKind::Induction, "ind")),
         Just((EventKind::Pairing, "pai")),
@@ -70,7 +70,7 @@ fn sent() -> impl Strategy<Value = Sent> {
     let values = prop::collection::vec(option::of(VALUE), 14);
     (source, kind, any::<u64>(), VALUE, values, option::of(0..=MAX_WEIGHT_G))
         .prop_map(|(source, (kind, letters), counter, lid, values, weight_g)| {
-            let mut sent = Sent::new(source, kind, letters, counter);
+            let mut sent = SentEvent::new(source, kind, letters, counter);
             sent.event.lid = sent.send("lid", Some(lid));
             let mut values = values.into_iter();
             put_tags(&mut sent, &mut values);
@@ -78,19 +78,19 @@ fn sent() -> impl Strategy<Value = Sent> {
             put_weight(&mut sent, weight_g);
             sent
         })
-        .prop_flat_map(|Sent { event, fields }| {
+        .prop_flat_map(|SentEvent { event, fields }| {
             Just(fields).prop_shuffle().prop_map(move |fields| in_order_of(event.clone(), fields))
         })
         .prop_filter("fits into one packet", |sent| render(sent, "").len() <= MAX_PAYLOAD_BYTES)
 }
 
 /// Orders unknown keys as received: a shuffle of the fields reorders them in the event too.
-fn in_order_of(mut event: Event, fields: Vec<(String, String)>) -> Sent {
+fn in_order_of(mut event: Event, fields: Vec<(String, String)>) -> SentEvent {
     event.unknown = fields.iter().filter(|(key, _)| key.starts_with('x')).cloned().collect();
-    Sent { event, fields }
+    SentEvent { event, fields }
 }
 
-fn put_tags(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
+fn put_tags(sent: &mut SentEvent, values: &mut IntoIter<Option<String>>) {
     let mut next = || values.next().flatten();
     if sent.event.kind == EventKind::Repair {
         sent.event.lf = sent.send_tag("new_lf", Some("N1".to_owned()));
@@ -103,7 +103,7 @@ fn put_tags(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
     }
 }
 
-fn put_texts(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
+fn put_texts(sent: &mut SentEvent, values: &mut IntoIter<Option<String>>) {
     let mut next = || values.next().flatten();
     sent.send("x-ray", next());
     sent.send("xeno", next());
@@ -125,7 +125,7 @@ fn put_texts(sent: &mut Sent, values: &mut IntoIter<Option<String>>) {
     }
 }
 
-fn put_weight(sent: &mut Sent, weight_g: Option<u32>) {
+fn put_weight(sent: &mut SentEvent, weight_g: Option<u32>) {
     let Some(weight_g) = weight_g else { return };
     sent.put("weight", &kilograms(weight_g));
     sent.event.weight = if weight_g == 0 { Weight::NotWeighed } else { Weight::Grams(weight_g) };
@@ -136,7 +136,7 @@ fn kilograms(weight_g: u32) -> String {
 }
 
 /// Renders the payload, with `blank` around every key and value.
-fn render(sent: &Sent, blank: &str) -> String {
+fn render(sent: &SentEvent, blank: &str) -> String {
     let id = &sent.event.id.as_ref().expect("every event sent in this form has an id").text;
     let fields = sent.fields.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let rendered: Vec<String> = std::iter::once(("event", id.as_str()))

@@ -1,7 +1,7 @@
-//! Payloads that an operator accepts, or tells of another animal, after they were judged otherwise.
+//! Payloads that an operator accepts or assigns to another animal, after another decision about them.
 //!
-//! Would catch: one read that counts twice, an event that is told of two animals, a rejection that blocks its text or
-//! its event id for ever, and a late event that is placed by the wrong clock.
+//! Catches: one read that counts twice, an event of two animals, a rejection that blocks its text or event id for ever,
+//! and a late event that is placed by the wrong clock.
 
 use crate::corrections::{accept, merge, void};
 use crate::world::World;
@@ -11,7 +11,7 @@ use herd::position::Sequence;
 use herd::query::{HistoryEntry, PageLimit};
 
 #[test]
-fn an_event_id_that_came_again_is_accepted_by_a_person() {
+fn an_operator_can_accept_a_reused_event_id() {
     let mut world = World::new();
     world.keeps("event:hxbchi000001|weight:267.3|lid:1");
     let text = "event:hxbchi000001|weight:300.0|lid:1";
@@ -26,14 +26,14 @@ fn an_event_id_that_came_again_is_accepted_by_a_person() {
     let snapshot = world.store.reader().snapshot().unwrap();
     let payload = snapshot.payload(Sequence(rejected)).unwrap().unwrap();
     assert_eq!((payload.status.as_str(), payload.accepted_by), ("processed", Some(Sequence(accepted))));
-    // And voided again, by the payload that it was.
+    // The same payload can be voided again.
     world.corrects(void(rejected));
     assert_eq!(world.herd().only_animal().1.weight_g, Some(267_300));
     assert_eq!(world.refuses(void(rejected)), "already_voided");
 }
 
 #[test]
-fn a_read_that_was_told_of_the_wrong_animal_is_voided_and_accepted_for_the_right_one() {
+fn a_read_of_the_wrong_animal_is_voided_and_accepted_for_the_right_one() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     let two = world.keeps("hxb:L1:B:U2");
@@ -60,14 +60,14 @@ fn a_read_that_was_told_of_the_wrong_animal_is_voided_and_accepted_for_the_right
     };
     assert_eq!(told(&world, one), [(voided, None), (wrong, Some(voided)), (one, None)]);
     assert_eq!(told(&world, two), [(accepted, None), (two, None)]);
-    // And the other way round again, by the same payload.
+    // The same payload can be assigned back.
     world.corrects(void(wrong));
     world.corrects(accept(wrong, None));
     assert_eq!([batch_of(&world, one), batch_of(&world, two)], ["L2", "L1"]);
 }
 
 #[test]
-fn whose_event_a_rejected_payload_is_a_person_says() {
+fn an_operator_chooses_the_animal_of_a_rejected_payload() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
     let two = world.keeps("hxb:L1:B:U2");
@@ -83,7 +83,7 @@ fn whose_event_a_rejected_payload_is_a_person_says() {
 }
 
 #[test]
-fn a_payload_that_came_again_and_was_accepted_then_is_not_accepted_twice() {
+fn a_payload_whose_copy_is_an_event_is_not_accepted_too() {
     let mut world = World::new();
     let one = world.keeps("event:hxbpai000001|lid:1|lf:A");
     let two = world.keeps("event:hxbpai000002|lid:2|lf:B");
@@ -100,7 +100,7 @@ fn a_payload_that_came_again_and_was_accepted_then_is_not_accepted_twice() {
 }
 
 #[test]
-fn an_export_that_is_accepted_days_later_is_of_the_batch_that_it_was_in() {
+fn an_export_that_is_accepted_days_later_joins_the_batch_of_its_time() {
     let mut world = World::new();
     world.keeps("hxb:L1:A:U1");
     world.keeps("hxb:L1:B:U2");
@@ -112,13 +112,13 @@ fn an_export_that_is_accepted_days_later_is_of_the_batch_that_it_was_in() {
     let herd = world.herd();
     assert_eq!(herd.batches_named("hxe", "OUT").len(), 1);
     assert_eq!((herd.batches[&opened].members, herd.batches[&opened].closed), (2, None));
-    // And it has rested all the same.
+    // The batch has rested all the same.
     let next = world.keeps("hxe:OUT:D:U4");
     assert!(world.herd().batches[&opened].closed.is_some() && world.herd().batches[&next].members == 1);
 }
 
 #[test]
-fn five_collisions_propose_a_new_era_and_in_it_every_id_is_free() {
+fn five_collisions_propose_a_new_era_in_which_every_id_is_free() {
     let mut world = World::new();
     world.keeps("event:hxbchi000001|weight:1|lid:1");
     let proposals = |world: &World| world.store.reader().snapshot().unwrap().reader_era_proposals().unwrap();
