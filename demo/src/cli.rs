@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::demo::{Failure, Options, Outcome, run};
-use crate::processes::{Programs, parts};
+use crate::processes::{Programs, programs};
 use clap::Parser;
 use service::lifecycle::Exit;
 use std::ffi::OsString;
@@ -50,8 +50,8 @@ struct Cli {
 /// Does what the arguments ask for; the first is the program's name.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(ended) = parts::play(&args) {
-        return ended;
+    if let Some(code) = programs::run_if_requested(&args) {
+        return code;
     }
     match Cli::try_parse_from(args) {
         Ok(cli) => cli.carry_out(),

@@ -11,12 +11,13 @@ use futures::StreamExt as _;
 use mirror::link::{Trust, client};
 use reqwest::Upgraded;
 use serde_json::{Value, json};
+use service::harness::TIMEOUT;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use yard::{PATIENCE, Yard, deliver, log_end, own_programs, until};
+use yard::{Yard, deliver, log_end, own_programs, until};
 
 /// Listeners that stop reading.
 const LISTENERS: usize = 8;
@@ -41,7 +42,7 @@ async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) 
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", generate_key());
-    let answer = asked.timeout(PATIENCE).send().await.unwrap();
+    let answer = asked.timeout(TIMEOUT).send().await.unwrap();
     assert_eq!(answer.status(), 101, "{path_and_query}");
     WebSocketStream::from_raw_socket(answer.upgrade().await.unwrap(), Role::Client, None).await
 }
@@ -50,7 +51,7 @@ async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) 
 /// reason as the error, or `None` if it ended without a close frame.
 async fn next_event(listener: &mut Listener) -> Result<String, Option<(u16, String)>> {
     loop {
-        match timeout(PATIENCE, listener.next()).await.expect("no event in time") {
+        match timeout(TIMEOUT, listener.next()).await.expect("no event in time") {
             Some(Ok(Message::Text(text))) if text.starts_with(r#"{"event":"heartbeat""#) => {}
             Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
             Some(Ok(Message::Close(Some(frame)))) => return Err(Some((frame.code.into(), frame.reason.to_string()))),
@@ -157,5 +158,5 @@ async fn a_listener_that_stops_reading_costs_no_memory_and_is_closed_with_the_pl
     // A listener that reconnects receives the rest.
     let mut again = listen(&barn, &format!("/api/events?after={}", PAYLOADS_BEFORE + PAYLOADS_UNREAD), &key).await;
     assert_eq!(events(&mut again, 3).await.len(), 3);
-    until("the barn to be well", async || barn.check().ok()).await;
+    until("the barn to be well", async || barn.check_running().ok()).await;
 }

@@ -5,6 +5,7 @@
 
 use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, Programs};
 use serde_json::json;
+use service::harness::wait_until;
 
 fn programs() -> Programs {
     Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
@@ -30,15 +31,11 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
     assert_eq!(post("hxb:TWO:LF2:UHF2").await.unwrap().status, 201);
 
     let pages = office.visitor().unwrap();
-    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
-    loop {
+    let both = async || {
         let page = pages.get("/batches", "application/json").await.unwrap();
-        if page.text().contains("ONE") && page.text().contains("TWO") {
-            break;
-        }
-        assert!(tokio::time::Instant::now() < until, "waited too long; last: {}", page.text());
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+        (page.text().contains("ONE") && page.text().contains("TWO")).then_some(())
+    };
+    wait_until("the office shows both payloads", both).await.unwrap();
     assert_eq!(office.terminate().await.unwrap().code(), Some(0));
     assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
 }

@@ -2,6 +2,8 @@
 pub mod control;
 pub mod door;
 pub mod events;
+#[cfg(any(test, feature = "harness"))]
+pub mod harness;
 pub mod lifecycle;
 pub mod logging;
 pub mod metrics;

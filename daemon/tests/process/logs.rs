@@ -1,19 +1,18 @@
-//! Where the log of the real process goes.
+//! Destinations of the process's log: a file, stderr, and the journal.
 
-use crate::barn::{Barn, until};
-use rustix::process::Signal;
+use crate::barn::{Barn, wait_until};
+use service::harness::Signal;
 use std::fs::{File, read_to_string};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::process::Stdio;
 
-/// Catches a file that gets less than stderr does, and one that is written over by the next start.
+/// Catches a log file that gets less than stderr does, and one that the next start overwrites.
 #[test]
-fn a_log_file_gets_the_whole_log_and_the_next_start_goes_on_with_it() {
+fn a_log_file_gets_the_whole_log_and_the_next_start_appends_to_it() {
     let barn = Barn::new();
     let path = barn.path("barn.log");
     for starts in 1..=2 {
-        let process = barn.start_with(&[("HERDLINX_LOG_FILE", path.to_str().unwrap())]);
+        let process = barn.start_with_env(&[("HERDLINX_LOG_FILE", path.to_str().unwrap())]);
         assert_eq!(process.stop(Signal::TERM), Some(0));
         let log = read_to_string(&path).unwrap();
         assert_eq!(log.matches("listening over HTTPS").count(), starts, "{log}");
@@ -21,49 +20,45 @@ fn a_log_file_gets_the_whole_log_and_the_next_start_goes_on_with_it() {
     }
 }
 
-/// Catches a barn that is deaf because of its log.
+/// Catches a barn that does not record because its log cannot be written.
 #[test]
-fn a_log_file_that_cannot_be_written_is_said_and_keeps_nothing_from_running() {
+fn a_log_file_that_cannot_be_written_is_reported_and_the_process_still_runs() {
     let barn = Barn::new();
-    let (log, nowhere) = (barn.path("stderr"), barn.path("none/barn.log"));
-    let process = barn.launch(&[("HERDLINX_LOG_FILE", nowhere.to_str().unwrap())], stderr_to(&log));
-    assert!(said_until_it_serves(&log).contains("`log_file` cannot be written to"));
+    let missing = barn.path("none/barn.log");
+    let process = barn.launch(&[("HERDLINX_LOG_FILE", missing.to_str().unwrap())]);
+    assert!(stderr_until_ready(&barn).contains("`log_file` cannot be written to"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
-/// The journal itself is met in a container that has one; here its absence is.
+/// Catches a log that is lost because `JOURNAL_STREAM` names stderr and no journal runs. A log in a real journal is
+/// tested by `image/test`, in a container that has one.
 #[test]
-fn where_stderr_is_called_the_journal_and_no_journal_answers_the_log_is_text_and_says_so() {
+fn the_log_is_text_and_says_so_if_stderr_is_called_the_journal_and_no_journal_answers() {
     if Path::new("/run/systemd/journal/socket").exists() {
-        println!("SKIPPED: this machine has a journal, and the test wants one that does not answer");
+        println!("SKIPPED: this machine has a journal, and the test needs one that does not answer");
         return;
     }
     let barn = Barn::new();
-    let log = barn.path("stderr");
-    let stderr = stderr_to(&log);
-    let stat = log.metadata().unwrap();
+    let stat = File::create(barn.stderr_file()).unwrap().metadata().unwrap();
     let stream = format!("{}:{}", stat.dev(), stat.ino());
-    let process = barn.launch(&[("JOURNAL_STREAM", &stream)], stderr);
-    assert!(said_until_it_serves(&log).contains("its socket does not answer"));
+    let process = barn.launch(&[("JOURNAL_STREAM", &stream)]);
+    assert!(stderr_until_ready(&barn).contains("its socket does not answer"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
-/// The variable is inherited by whatever is started in a unit, also where its stderr was put elsewhere.
+/// Catches a process that trusts `JOURNAL_STREAM` although its stderr was redirected: every child in a unit inherits the
+/// variable.
 #[test]
-fn another_stream_than_stderr_is_not_the_journal() {
+fn a_journal_stream_that_is_not_stderr_is_ignored() {
     let barn = Barn::new();
-    let log = barn.path("stderr");
-    let process = barn.launch(&[("JOURNAL_STREAM", "1:1")], stderr_to(&log));
-    assert!(!said_until_it_serves(&log).contains("journal"));
+    let process = barn.launch(&[("JOURNAL_STREAM", "1:1")]);
+    assert!(!stderr_until_ready(&barn).contains("journal"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
-/// What the log goes to is settled, and told, before anything is served.
-fn said_until_it_serves(log: &Path) -> String {
-    until("it serves", || read_to_string(log).unwrap().contains("listening over HTTPS"));
-    read_to_string(log).unwrap()
-}
-
-fn stderr_to(path: &Path) -> Stdio {
-    File::create(path).unwrap().into()
+/// Waits until the process serves and returns its stderr. The log is set up, and its problems reported, before that.
+fn stderr_until_ready(barn: &Barn) -> String {
+    let read = || read_to_string(barn.stderr_file()).unwrap_or_default();
+    wait_until("the process serves", || read().contains("listening over HTTPS"));
+    read()
 }

@@ -1,74 +1,71 @@
-//! The real process with radios that are not there, that come and go, and several at once.
+//! The shipped process with radios that are missing, that come and go, and with several at once.
 
-use crate::barn::{Barn, text_of, until};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::barn::{Barn, stderr_text, stdout_text, wait_until};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use service::harness::Signal;
+use std::fs::{File, read_to_string};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Output;
 
-/// A chip behind devices that no machine has, once through each library.
+/// A chip behind a device that no machine has, through rppal.
 const RPPAL: &str = "[[radio]]\nname = 'gate'\nkind = 'sx127x'\nsx127x = { spi = '/dev/spidev6.15' }\n";
+/// A chip behind a device that no machine has, through spidev.
 const LINUX: &str =
     "[[radio]]\nname = 'gate'\nkind = 'sx127x'\nsx127x = { board = 'linux', spi = '/nowhere/spidev0.0' }\n";
 const SIMULATED: &str = "[[radio]]\nname = 'alley'\nkind = 'simulated'\nsimulated = { rate_per_s = 50 }\n";
 
-/// A `listen` that does not end as it should ends by itself after so many seconds, so that no test hangs.
+/// Bounds a `listen` that does not end when it should, so that no test hangs.
 const SECONDS: [&str; 2] = ["--seconds", "30"];
 
-fn said(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// Catches a command that hangs, panics or blames the user where SPI is not enabled.
+/// Catches a command that hangs, panics or blames the user if SPI is not enabled.
 #[test]
-fn without_spi_listen_and_doctor_say_what_is_missing_and_how_to_mend_it_and_fail_with_1() {
+fn listen_and_doctor_exit_with_1_and_name_the_remedy_if_spi_is_disabled() {
     for radio in [RPPAL, LINUX] {
         let barn = Barn::new();
         let file = barn.write_settings(radio);
         let doctor = barn.output(&["--config", &file, "doctor"]);
-        let lines = text_of(&doctor);
+        let lines = stdout_text(&doctor);
         assert_eq!(doctor.status.code(), Some(1), "{lines}");
         let bus = lines.lines().find(|line| line.starts_with("FAIL gate: bus: ")).unwrap_or_else(|| panic!("{lines}"));
         assert!(bus.contains("SPI is not enabled") && bus.contains("dtparam=spi=on"), "{bus}");
         assert!(lines.contains("For a bug report"), "{lines}");
-        let told: Value =
-            serde_json::from_str(&text_of(&barn.output(&["--config", &file, "doctor", "--json"]))).unwrap();
-        assert_eq!(told["well"], false);
+        let doctor_json = barn.output(&["--config", &file, "doctor", "--json"]);
+        let report: Value = serde_json::from_str(&stdout_text(&doctor_json)).unwrap();
+        assert_eq!(report["well"], false);
         assert!(!barn.state_dir().exists(), "doctor writes nothing");
 
         for scan in [&[][..], &["--scan"]] {
             let listen = barn.output(&[&["--config", &file, "listen"], scan, &SECONDS].concat());
-            let lines = said(&listen);
-            assert_eq!((listen.status.code(), text_of(&listen).as_str()), (Some(1), ""), "{lines}");
+            let lines = stderr_text(&listen);
+            assert_eq!((listen.status.code(), stdout_text(&listen).as_str()), (Some(1), ""), "{lines}");
             assert!(lines.contains("SPI is not enabled") && lines.contains("herdlinxd doctor"), "{lines}");
         }
     }
 }
 
+/// Catches a `listen` without a radio that waits for packets instead of exiting.
 #[test]
-fn without_a_radio_listen_is_refused_with_2_and_beside_a_daemon_without_one_with_7() {
+fn listen_without_a_radio_exits_with_2_and_with_7_if_the_daemon_runs_without_one() {
     let barn = Barn::new();
     let listen = [&["listen"][..], &SECONDS].concat();
     assert_eq!(barn.output(&listen).status.code(), Some(2));
     let process = barn.start();
     let refused = barn.output(&listen);
-    assert!(refused.status.code() == Some(7) && said(&refused).contains("[[radio]]"), "{refused:?}");
+    assert!(refused.status.code() == Some(7) && stderr_text(&refused).contains("[[radio]]"), "{refused:?}");
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
-/// Catches a radio that cannot be opened and takes the others, the process or its truthfulness with it.
+/// Catches a radio that cannot be opened and stops the others or the process, or is reported as listening.
 #[test]
-fn a_radio_that_cannot_be_opened_is_told_as_failing_while_the_others_are_heard() {
+fn a_radio_that_cannot_be_opened_is_reported_as_failing_while_the_others_receive() {
     let barn = Barn::new();
     let file = barn.write_settings(&format!("{RPPAL}{SIMULATED}"));
-    let process = barn.start_on(&file);
+    let process = barn.start_with_settings(&file);
     let (status, health) = process.get("/api/remote/health");
     assert_eq!((status, &health["failing"]), (503, &json!(["gate"])));
-    until("packets of the other radio are kept", || process.status().sequence.0 > 10);
+    wait_until("packets of the other radio are recorded", || process.status().sequence.0 > 10);
     let radios = process.status().radios;
     let why = radios[0].why.as_deref().unwrap_or_default();
     assert!(radios[0].state == "failing" && why.contains("dtparam=spi=on"), "{radios:?}");
@@ -76,100 +73,102 @@ fn a_radio_that_cannot_be_opened_is_told_as_failing_while_the_others_are_heard()
     assert_eq!(radios[1].counts.malformed, 0);
 
     let doctor = barn.output(&["--config", &file, "doctor"]);
-    assert!(doctor.status.code() == Some(1) && text_of(&doctor).contains("FAIL gate: failing"), "{doctor:?}");
+    assert!(doctor.status.code() == Some(1) && stdout_text(&doctor).contains("FAIL gate: failing"), "{doctor:?}");
     let scan = barn.output(&[&["--config", &file, "listen", "--scan"][..], &SECONDS].concat());
-    assert!(scan.status.code() == Some(7) && said(&scan).contains("stop it to scan"), "{scan:?}");
+    assert!(scan.status.code() == Some(7) && stderr_text(&scan).contains("stop it to scan"), "{scan:?}");
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
+/// Catches a `listen` that misses packets of the running daemon, or does not notice a signal or the daemon's shutdown.
 #[test]
-fn listen_prints_what_the_running_daemon_hears_until_it_is_told_to_stop() {
+fn listen_prints_packets_of_the_running_daemon_until_a_signal_or_the_daemons_shutdown() {
     let barn = Barn::new();
     let file = barn.write_settings(&format!("{LINUX}{SIMULATED}"));
-    let process = barn.start_on(&file);
+    let process = barn.start_with_settings(&file);
     let listen = |args: &[&'static str]| [&["--config", &file, "listen"][..], &SECONDS, args].concat();
-    let some = barn.output(&listen(&["--json", "--count", "5"]));
-    let lines = text_of(&some);
-    assert_eq!((some.status.code(), lines.lines().count()), (Some(0), 5), "{some:?}");
+    let output = barn.output(&listen(&["--json", "--count", "5"]));
+    let lines = stdout_text(&output);
+    assert_eq!((output.status.code(), lines.lines().count()), (Some(0), 5), "{output:?}");
     for line in lines.lines() {
         let packet: Value = serde_json::from_str(line).unwrap();
         assert!(packet["channel"] == "alley" && packet["rssi_dbm"].is_i64() && packet["at"].is_string(), "{line}");
     }
-    assert!(said(&some).contains("gate, through the running daemon: failing"), "{}", said(&some));
+    let status = stderr_text(&output);
+    assert!(status.contains("gate, through the running daemon: failing"), "{status}");
     assert_eq!(barn.output(&listen(&["--radio", "pen"])).status.code(), Some(2));
 
-    let mut listening = barn.begin(&listen(&[]));
-    let mut first = String::new();
-    BufReader::new(listening.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    assert!(first.contains("  alley  ") && first.contains(" dBm "), "{first}");
-    kill_process(Pid::from_child(&listening), Signal::INT).unwrap();
-    assert_eq!(listening.wait().unwrap().code(), Some(0));
+    let mut listening = barn.spawn_command(&listen(&[]), "listen.stderr");
+    let (mut stdout, mut line) = (BufReader::new(listening.take_stdout().unwrap()), String::new());
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.contains("  alley  ") && line.contains(" dBm "), "{line}");
+    listening.signal(Signal::INT).unwrap();
+    assert_eq!(listening.wait_blocking().unwrap().code(), Some(0));
 
-    let mut listening = barn.begin(&listen(&["--radio", "gate"]));
-    let (mut told, mut line) = (BufReader::new(listening.stderr.take().unwrap()), String::new());
-    told.read_line(&mut line).unwrap();
+    let mut listening = barn.spawn_command(&listen(&["--radio", "gate"]), "listen_gate.stderr");
+    let printed = || read_to_string(barn.path("listen_gate.stderr")).unwrap();
+    wait_until("`listen` reports the state of the radio", || printed().contains('\n'));
     assert_eq!(process.stop(Signal::TERM), Some(0));
-    assert_eq!(listening.wait().unwrap().code(), Some(5), "the daemon is gone");
-    told.read_to_string(&mut line).unwrap();
-    assert!(line.contains("the daemon has stopped"), "{line}");
+    assert_eq!(listening.wait_blocking().unwrap().code(), Some(5), "the daemon has exited");
+    assert!(printed().contains("the daemon has stopped"), "{}", printed());
 }
 
-/// The far end of a serial line.
+/// The modem's end of a serial line.
 struct Modem(File);
 
 impl Modem {
-    /// Plugs it in: the path leads to it.
-    fn plugged_in(path: &Path) -> Self {
-        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-        grantpt(&far).unwrap();
-        unlockpt(&far).unwrap();
-        let near = ptsname(&far, Vec::new()).unwrap();
+    /// Makes `path` lead to a new modem.
+    fn plug_in(path: &Path) -> Self {
+        let modem = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&modem).unwrap();
+        unlockpt(&modem).unwrap();
+        let port = ptsname(&modem, Vec::new()).unwrap();
         if path.symlink_metadata().is_ok() {
             std::fs::remove_file(path).unwrap();
         }
-        symlink(near.to_str().unwrap(), path).unwrap();
-        Self(File::from(far))
+        symlink(port.to_str().unwrap(), path).unwrap();
+        Self(File::from(modem))
     }
 
-    fn writes(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
 }
 
-/// The whole way, from the line to the log and back out: what `[[radio]]` of the kind `serial` is for.
+/// Catches a payload that is lost anywhere between the serial line and the read interface, and a modem that is not opened
+/// again after it was unplugged.
 #[test]
-fn a_serial_modem_is_heard_told_as_failing_while_it_is_unplugged_and_heard_again() {
+fn a_serial_modem_is_received_reported_as_failing_while_unplugged_and_received_again() {
     let barn = Barn::new();
     let port = barn.path("tty");
     let modem = format!("[[radio]]\nname = 'chute'\nkind = 'serial'\nserial = {{ path = '{}' }}\n", port.display());
     let file = barn.write_settings(&modem);
     let key = barn.secret(&["key", "add", "office", "--scope", "read"]);
-    let process = barn.start_on(&file);
+    let process = barn.start_with_settings(&file);
     let state = || process.status().radios[0].state.clone();
     let counts = || process.status().radios[0].counts;
-    until("the modem that is not there fails", || state() == "failing");
+    wait_until("the missing modem is reported as failing", || state() == "failing");
     assert_eq!(process.get("/api/remote/health").1["failing"], json!(["chute"]));
 
-    let mut modem = Modem::plugged_in(&port);
-    until("it is listened to", || state() == "listening");
+    let mut modem = Modem::plug_in(&port);
+    wait_until("the modem is listened to", || state() == "listening");
     assert_eq!(process.get("/api/remote/health").0, 200);
     let overlong = [b'x'; 300];
-    modem.writes(b"hxb:LOT1:LF1:UHF1\r\nhxb:LO");
-    modem.writes(b"T1:LF2:UHF2\n");
-    modem.writes(&overlong);
-    modem.writes(b"\nhxb:LOT1:LF3:UHF3\n");
-    until("three payloads are kept", || process.status().sequence.0 == 4);
+    modem.write(b"hxb:LOT1:LF1:UHF1\r\nhxb:LO");
+    modem.write(b"T1:LF2:UHF2\n");
+    modem.write(&overlong);
+    modem.write(b"\nhxb:LOT1:LF3:UHF3\n");
+    wait_until("three payloads are recorded", || process.status().sequence.0 == 4);
     assert_eq!((counts().received, counts().malformed), (3, 1));
 
     drop(modem);
-    until("it is told as failing", || state() == "failing");
-    let mut modem = Modem::plugged_in(&port);
-    until("it is listened to again", || state() == "listening");
-    modem.writes(b"hxb:LOT1:LF4:UHF4\n");
-    until("the next payload is kept", || process.status().sequence.0 == 5);
+    wait_until("the unplugged modem is reported as failing", || state() == "failing");
+    let mut modem = Modem::plug_in(&port);
+    wait_until("the modem is listened to again", || state() == "listening");
+    modem.write(b"hxb:LOT1:LF4:UHF4\n");
+    wait_until("the next payload is recorded", || process.status().sequence.0 == 5);
     assert!(counts().rebuilt > 0, "{:?}", counts());
 
-    let (_, payloads) = process.get_with(&key, "/api/remote/payloads");
+    let (_, payloads) = process.get_with_key(&key, "/api/remote/payloads");
     let texts: Vec<_> = payloads["data"].as_array().unwrap().iter().map(|payload| &payload["payload"]).collect();
     assert_eq!(texts, ["hxb:LOT1:LF4:UHF4", "hxb:LOT1:LF3:UHF3", "hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF1:UHF1"]);
     assert_eq!(process.stop(Signal::TERM), Some(0));

@@ -68,7 +68,7 @@ impl Yard {
                 anyhow::ensure!(office == barn, "the office stands at {office:?}, the barn at {barn:?}");
                 return Ok(now);
             }
-            self.office.check()?;
+            self.office.check_running()?;
             if budget.is_spent() {
                 return Err(Late { office: office.map(|office| office.folded), barn: barn.folded }.into());
             }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use demo::bench::parts::{Part, Plan, run};
 use demo::bench::{Failed, Sizes};
-use demo::processes::{Programs, parts};
+use demo::processes::{Programs, programs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,7 +30,7 @@ struct Args {
 
 fn main() -> ExitCode {
     // The barn and the office of the bench are this executable, too.
-    if let Some(code) = parts::play(&std::env::args_os().collect::<Vec<_>>()) {
+    if let Some(code) = programs::run_if_requested(&std::env::args_os().collect::<Vec<_>>()) {
         return code;
     }
     match measure(&Args::parse()) {

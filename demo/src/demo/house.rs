@@ -66,8 +66,8 @@ impl House {
         let made = Office::new(&programs, &place.path().join("office"), &settings);
         let mut office = made.map_err(|source| Failure::System { doing: "writing the office's settings", source })?;
         let begin = head_of(&barn)?;
-        barn.start_anywhere().await?;
-        office.start_anywhere().await?;
+        barn.start_on_any_port().await?;
+        office.start_on_any_port().await?;
         pair(&barn, &office, place)?;
         let keys = ["try", "look"].map(|what| format!("{what}-{}", place.run()));
         let (ingest_key, barn_key, office_key) = block_in_place(|| {
@@ -107,8 +107,8 @@ impl House {
 
     /// Fails if one of them has ended.
     pub(super) fn look(&mut self) -> Result<Look, Failure> {
-        self.barn.check()?;
-        self.office.check()?;
+        self.barn.check_running()?;
+        self.office.check_running()?;
         let status = block_in_place(|| self.barn.status())?;
         let counts = status.counts;
         Ok(Look { heard: counts.payloads, kept: counts.kept + counts.rejected, barn_head: status.sequence.0 })
@@ -119,7 +119,7 @@ impl House {
     pub(super) async fn close_chute(&mut self, place: &mut Place) -> Result<(), Failure> {
         good_end("barn", self.barn.terminate().await?, &self.barn.log())?;
         self.barn = barn(&self.programs, place.path(), self.barn.address().port(), String::new())?;
-        self.barn.start_anywhere().await?;
+        self.barn.start_on_any_port().await?;
         pair(&self.barn, &self.office, place)?;
         self.at_barn = self.barn.client(&self.barn_key)?;
         Ok(())

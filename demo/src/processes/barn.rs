@@ -1,28 +1,27 @@
-//! A barn.
+//! A barn as a process.
 
-use super::process::{Kind, Process, Side};
+use super::process::{Process, Side};
 use super::{ProcessError, Programs};
 use daemon::control::{BarnRequest, BarnResponse, BarnStatus};
 use service::door::certificate::IdentityFiles;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::Command;
 use toml::Table;
 
-const KIND: Kind = Kind { what: "barn", settings_file: "herdlinxd.toml", program: Programs::daemon };
-
-/// What is set for a barn.
+/// Settings of a barn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BarnSettings {
-    /// The port on 127.0.0.1; 0 draws one at the first start and keeps it.
+    /// Port on 127.0.0.1. With 0, the first start takes a free port, and later starts reuse it.
     pub port: u16,
-    /// What the barn calls itself.
+    /// Name of the site.
     pub site: String,
-    /// The list `[[radio]]` as TOML; empty for none.
+    /// The list `[[radio]]` as TOML; empty for no radios.
     pub radios: String,
     /// Further settings as TOML, such as `repeat_window = "1s"`.
     pub more: String,
-    /// A certificate of one's own.
+    /// Certificate and key of the operator. The barn generates its own if this is `None`.
     pub tls: Option<IdentityFiles>,
 }
 
@@ -32,13 +31,20 @@ impl Default for BarnSettings {
     }
 }
 
-/// Marks the process of a barn.
+/// Marks a [`Process`] as a barn.
 #[derive(Debug)]
 pub struct BarnSide;
 
 impl Side for BarnSide {
     type Request = BarnRequest;
     type Status = BarnStatus;
+
+    const NAME: &'static str = "barn";
+    const SETTINGS_FILE: &'static str = "herdlinxd.toml";
+
+    fn command(programs: &Programs) -> Command {
+        programs.daemon()
+    }
 
     fn status_request() -> BarnRequest {
         BarnRequest::Status
@@ -60,20 +66,20 @@ impl Side for BarnSide {
     }
 }
 
-/// `herdlinxd` in a state directory of its own.
+/// `herdlinxd` with its own state directory.
 pub type Barn = Process<BarnSide>;
 
 impl Barn {
-    /// Makes the directory, if it is not there, and writes `herdlinxd.toml` into it. Starts nothing.
+    /// Creates the state directory if it is missing, and writes `herdlinxd.toml` into it. Starts nothing.
     pub fn new(programs: &Programs, state_dir: &Path, settings: &BarnSettings) -> io::Result<Self> {
         let BarnSettings { port, site, radios, more, tls } = settings;
         let mut table: Table = format!("{more}\n{radios}").parse().map_err(io::Error::other)?;
         table.insert("site".into(), site.clone().into());
         let listen = (Ipv4Addr::LOCALHOST, *port).into();
-        Self::make(KIND, programs, state_dir, (listen, tls.as_ref()), table)
+        Self::create(programs, state_dir, listen, tls.as_ref(), table)
     }
 
-    /// Makes a key for an office and gives the line that pairs it. Blocks.
+    /// Creates a key for an office and returns the pairing line. Blocks the thread.
     pub fn pair(&self) -> Result<String, ProcessError> {
         self.secret(&["pair"])
     }

@@ -1,4 +1,4 @@
-//! A client of one process, which it knows by its key.
+//! An HTTPS client of one process, identified by its public key.
 
 use super::ProcessError;
 use bytes::{Bytes, BytesMut};
@@ -9,15 +9,17 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A whole answer must be there by then. Longer than the longest wait that `/api/sync/changes` grants (30 s).
-const ANSWERED_WITHIN: Duration = Duration::from_secs(45);
-/// The longest answer that is read: the export of a long demo fits many times.
-const MAX_ANSWER_BYTES: usize = 1024 * 1024 * 1024;
-/// As much of an unexpected body stands in the error.
+/// Maximum time for a complete reply. Longer than the longest wait that `/api/sync/changes` grants (30 s).
+const REPLY_TIMEOUT: Duration = Duration::from_secs(45);
+/// Maximum size of a reply. The export of a long demo is far smaller.
+const MAX_REPLY_BYTES: usize = 1024 * 1024 * 1024;
+/// Length of the beginning of an unexpected body that the error shows.
 const SHOWN_CHARS: usize = 300;
 
-/// A client over HTTPS/1.1 that pins the public key of one process. It keeps its connections, opens new ones when the
-/// process was restarted, and never repeats a request by itself. Clones share the connections.
+/// A client over HTTPS with HTTP/1.1 that pins the public key of one process.
+///
+/// It keeps its connections, opens new ones after a restart of the process, and never repeats a request by itself. Clones
+/// share the connections.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -31,30 +33,30 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// An answer while it comes, for those that are too long to be held.
+/// A reply that is read piece by piece, for bodies that are too long for memory.
 #[derive(Debug)]
-pub struct Coming {
+pub struct ReplyStream {
     response: reqwest::Response,
     url: String,
 }
 
-impl Coming {
-    /// The next bytes of the body; none at its end. An error where it breaks off before.
+impl ReplyStream {
+    /// Returns the next piece of the body, or `None` at its end. A body that breaks off is an error.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ProcessError> {
         let url = &self.url;
-        let failed = |why: String| ProcessError::Request { url: url.clone(), why };
-        let next = tokio::time::timeout(ANSWERED_WITHIN, self.response.chunk()).await;
-        let next = next.map_err(|_| failed(format!("nothing came for {ANSWERED_WITHIN:?}")))?;
-        next.map_err(|error| failed(innermost(&error)))
+        let failed = |reason: String| ProcessError::Request { url: url.clone(), reason };
+        let next = tokio::time::timeout(REPLY_TIMEOUT, self.response.chunk()).await;
+        let next = next.map_err(|_| failed(format!("no data for {REPLY_TIMEOUT:?}")))?;
+        next.map_err(|error| failed(root_cause(&error)))
     }
 }
 
-/// A whole answer.
+/// A complete reply.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The HTTP status.
+    /// HTTP status.
     pub status: u16,
-    /// The headers.
+    /// HTTP headers.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
@@ -62,51 +64,52 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub fn json(&self) -> Result<Value, ProcessError> {
         serde_json::from_slice(&self.body).map_err(|_| self.unexpected())
     }
 
-    /// The body as text; what is no UTF-8 is replaced.
+    /// Returns the body as text, with invalid UTF-8 replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Itself, if it has this status.
+    /// Returns the reply if it has this status, and an error otherwise.
     pub fn expect(self, status: u16) -> Result<Self, ProcessError> {
         if self.status == status { Ok(self) } else { Err(self.unexpected()) }
     }
 
     fn unexpected(&self) -> ProcessError {
         let body = self.text().chars().take(SHOWN_CHARS).collect();
-        ProcessError::Unexpected { url: self.url.clone(), status: self.status, body }
+        ProcessError::UnexpectedReply { url: self.url.clone(), status: self.status, body }
     }
 }
 
 impl Client {
-    /// A client of whoever listens at `address` and holds the key with this SHA-256, presenting `key` if there is one.
+    /// Returns a client of the process that listens at `address` and holds the key with this SHA-256. It presents `key`,
+    /// if there is one.
     pub fn new(address: SocketAddr, spki_sha256: [u8; 32], key: Option<&str>) -> Result<Self, ProcessError> {
         let http = client(&Trust::Pin(spki_sha256))?;
         Ok(Self { http, base: format!("https://{address}"), key: key.map(str::to_owned) })
     }
 
-    /// Gets a path, asking for a media type. Not cancelled half-way: a dropped call closes its connection.
+    /// Gets a path and asks for a media type. A call that is dropped early closes its connection.
     pub async fn get(&self, path: &str, accept: &str) -> Result<Reply, ProcessError> {
         let url = format!("{}{path}", self.base);
         self.send(self.http.get(&url).header(ACCEPT, accept), url).await
     }
 
-    /// Begins to get a path, which must be answered by 200; the body is then taken as it comes.
-    pub async fn open(&self, path: &str, accept: &str) -> Result<Coming, ProcessError> {
+    /// Gets a path, expects the status 200, and returns the body as a stream.
+    pub async fn open(&self, path: &str, accept: &str) -> Result<ReplyStream, ProcessError> {
         let url = format!("{}{path}", self.base);
         let request = self.with_key(self.http.get(&url).header(ACCEPT, accept));
-        let failed = |why: String| ProcessError::Request { url: url.clone(), why };
-        let sent = tokio::time::timeout(ANSWERED_WITHIN, request.send()).await;
-        let sent = sent.map_err(|_| failed(format!("no answer within {ANSWERED_WITHIN:?}")))?;
-        let response = sent.map_err(|error| failed(innermost(&error)))?;
+        let failed = |reason: String| ProcessError::Request { url: url.clone(), reason };
+        let sent = tokio::time::timeout(REPLY_TIMEOUT, request.send()).await;
+        let sent = sent.map_err(|_| failed(format!("no answer within {REPLY_TIMEOUT:?}")))?;
+        let response = sent.map_err(|error| failed(root_cause(&error)))?;
         match response.status().as_u16() {
-            200 => Ok(Coming { response, url }),
-            status => Err(ProcessError::Unexpected { url, status, body: String::new() }),
+            200 => Ok(ReplyStream { response, url }),
+            status => Err(ProcessError::UnexpectedReply { url, status, body: String::new() }),
         }
     }
 
@@ -117,12 +120,12 @@ impl Client {
         }
     }
 
-    /// Gets a path as JSON, which must be answered by 200.
+    /// Gets a path as JSON and expects the status 200.
     pub async fn get_json(&self, path: &str) -> Result<Value, ProcessError> {
         self.get(path, "application/json").await?.expect(200)?.json()
     }
 
-    /// Posts JSON. Where this fails, the other side may have done what it was asked all the same.
+    /// Posts JSON. The process may have carried out the request even if this returns an error.
     pub async fn post_json(&self, path: &str, body: &Value) -> Result<Reply, ProcessError> {
         let url = format!("{}{path}", self.base);
         self.send(self.http.post(&url).header(ACCEPT, "application/json").json(body), url).await
@@ -130,14 +133,14 @@ impl Client {
 
     async fn send(&self, request: reqwest::RequestBuilder, url: String) -> Result<Reply, ProcessError> {
         let request = self.with_key(request);
-        let failed = |error: reqwest::Error| ProcessError::Request { url: url.clone(), why: innermost(&error) };
-        let mut response = request.timeout(ANSWERED_WITHIN).send().await.map_err(failed)?;
+        let failed = |error: reqwest::Error| ProcessError::Request { url: url.clone(), reason: root_cause(&error) };
+        let mut response = request.timeout(REPLY_TIMEOUT).send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                let why = format!("the answer is longer than {MAX_ANSWER_BYTES} bytes");
-                return Err(ProcessError::Request { url, why });
+            if body.len() + chunk.len() > MAX_REPLY_BYTES {
+                let reason = format!("the reply is longer than {MAX_REPLY_BYTES} bytes");
+                return Err(ProcessError::Request { url, reason });
             }
             body.extend_from_slice(&chunk);
         }
@@ -145,8 +148,8 @@ impl Client {
     }
 }
 
-/// The error below all others says what happened.
-fn innermost(error: &dyn Error) -> String {
+/// Returns the text of the innermost error, which describes the cause.
+fn root_cause(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(inner) = next {

@@ -1,117 +1,103 @@
-//! What can go wrong with a process.
+//! Errors of a barn or an office that runs as a process.
 
 use mirror::link::NoLink;
 use service::control::AskError;
 use service::door::certificate::CertificateError;
+use service::harness::HarnessError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Why a process did not do what was asked of it. Each names where to look.
+/// A process that did not do what the caller asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// The executable could not be started.
-    #[error("starting the {what} from {}: {source}", program.display())]
-    Spawn {
-        /// Which process.
-        what: &'static str,
-        /// Its executable.
-        program: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file of it could not be written.
-    #[error("writing {}: {source}", path.display())]
+    /// The process did not start, or the system does not report its state.
+    #[error(transparent)]
+    Harness(#[from] HarnessError),
+    /// A settings file could not be written.
+    #[error("cannot write {}: {source}", path.display())]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Cause.
         source: io::Error,
     },
-    /// The system does not tell of it, or does not take a signal to it.
-    #[error("watching the {what}: {source}")]
-    Wait {
-        /// Which process.
-        what: &'static str,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// It ended where it was to go on.
-    #[error("the {what} ended by itself ({status}): look at the end of {}", log.display())]
-    Ended {
-        /// Which process.
-        what: &'static str,
-        /// How.
+    /// The process exited although nobody stopped it.
+    #[error("the {name} exited unexpectedly ({status}): look at the end of {}", log.display())]
+    Exited {
+        /// `barn` or `office`.
+        name: &'static str,
+        /// Exit status.
         status: ExitStatus,
-        /// Its log.
+        /// Path of its log.
         log: PathBuf,
     },
-    /// It does not begin to answer.
-    #[error("the {what} does not answer within {after:?} of its start: look at the end of {}", log.display())]
-    Silent {
-        /// Which process.
-        what: &'static str,
-        /// How long it had.
+    /// The process did not answer in time after its start, and was killed.
+    #[error("the {name} did not answer within {after:?} of its start: look at the end of {}", log.display())]
+    StartTimeout {
+        /// `barn` or `office`.
+        name: &'static str,
+        /// Duration of the wait.
         after: Duration,
-        /// Its log.
+        /// Path of its log.
         log: PathBuf,
     },
-    /// It did not end after SIGTERM, and was killed.
-    #[error("the {what} did not end after SIGTERM and was killed: look at the end of {}", log.display())]
-    StaysOn {
-        /// Which process.
-        what: &'static str,
-        /// Its log.
+    /// The process did not exit in time after SIGTERM, and was killed.
+    #[error("the {name} did not exit after SIGTERM and was killed: look at the end of {}", log.display())]
+    ShutdownTimeout {
+        /// `barn` or `office`.
+        name: &'static str,
+        /// Path of its log.
         log: PathBuf,
     },
-    /// It was to run, and does not.
+    /// The call needs a running process.
     #[error("the {0} is not running: start it first")]
     NotRunning(&'static str),
-    /// It runs, and was to be started.
-    #[error("the {0} is running already")]
-    Running(&'static str),
-    /// A command of it failed.
-    #[error("`{command}` failed ({status}): {told}")]
+    /// The call needs a process that does not run.
+    #[error("the {0} is already running")]
+    AlreadyRunning(&'static str),
+    /// A command of the program failed.
+    #[error("`{command}` failed ({status}): {stderr}")]
     Command {
-        /// The command, without what stands before it.
+        /// First argument of the command; the others may be secrets.
         command: String,
-        /// How it ended.
+        /// Exit status.
         status: ExitStatus,
-        /// What it said.
-        told: String,
+        /// Output on stderr.
+        stderr: String,
     },
-    /// Its control socket gives no answer.
+    /// The control socket did not answer.
     #[error(transparent)]
-    Ask(#[from] AskError),
-    /// An answer lacks what it should hold.
-    #[error("the answer of the {what} lacks `{lacks}`: are both of one version?")]
+    Control(#[from] AskError),
+    /// A reply lacks a part that the caller needs.
+    #[error("the reply of the {name} has no {part}: is the process another version?")]
     Incomplete {
-        /// Which process.
-        what: &'static str,
-        /// The key.
-        lacks: &'static str,
+        /// `barn` or `office`.
+        name: &'static str,
+        /// The missing part.
+        part: &'static str,
     },
-    /// Its certificate does not read.
+    /// The certificate of the process cannot be read.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// No client can be made.
+    /// No HTTPS client can be built.
     #[error(transparent)]
     Link(#[from] NoLink),
-    /// A request was not answered whole.
-    #[error("asking {url}: {why}")]
+    /// An HTTP request failed, or its reply is incomplete.
+    #[error("request to {url} failed: {reason}")]
     Request {
-        /// Where.
+        /// URL of the request.
         url: String,
-        /// Why not.
-        why: String,
+        /// Cause.
+        reason: String,
     },
-    /// An answer is not what it should be.
+    /// The status or the body of a reply is not the expected one.
     #[error("{url} answered {status}: {body}")]
-    Unexpected {
-        /// Where.
+    UnexpectedReply {
+        /// URL of the request.
         url: String,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
         /// The body, or its beginning.
         body: String,

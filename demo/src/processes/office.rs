@@ -1,6 +1,6 @@
-//! An office.
+//! An office as a process.
 
-use super::process::{Kind, Process, Side};
+use super::process::{Process, Side};
 use super::{ProcessError, Programs};
 use mirror::control::{OfficeRequest, OfficeResponse, OfficeStatus};
 use serde_json::Value;
@@ -8,20 +8,19 @@ use service::door::certificate::IdentityFiles;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::Command;
 use toml::Table;
 
-const KIND: Kind = Kind { what: "office", settings_file: "herdlinx-mirror.toml", program: Programs::mirror };
-
-/// What is set for an office.
+/// Settings of an office.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfficeSettings {
-    /// The port on 127.0.0.1; 0 draws one at the first start and keeps it.
+    /// Port on 127.0.0.1. With 0, the first start takes a free port, and later starts reuse it.
     pub port: u16,
-    /// `sync_interval`: also the longest wait before a barn that went away is tried again.
+    /// `sync_interval`, which is also the longest pause between two attempts to reach a barn that is away.
     pub sync_interval: String,
     /// Further settings as TOML.
     pub more: String,
-    /// A certificate of one's own.
+    /// Certificate and key of the operator. The office generates its own if this is `None`.
     pub tls: Option<IdentityFiles>,
 }
 
@@ -31,13 +30,20 @@ impl Default for OfficeSettings {
     }
 }
 
-/// Marks the process of an office.
+/// Marks a [`Process`] as an office.
 #[derive(Debug)]
 pub struct OfficeSide;
 
 impl Side for OfficeSide {
     type Request = OfficeRequest;
     type Status = OfficeStatus;
+
+    const NAME: &'static str = "office";
+    const SETTINGS_FILE: &'static str = "herdlinx-mirror.toml";
+
+    fn command(programs: &Programs) -> Command {
+        programs.mirror()
+    }
 
     fn status_request() -> OfficeRequest {
         OfficeRequest::Status
@@ -59,31 +65,31 @@ impl Side for OfficeSide {
     }
 }
 
-/// `herdlinx-mirror` in a state directory of its own.
+/// `herdlinx-mirror` with its own state directory.
 pub type Office = Process<OfficeSide>;
 
 impl Office {
-    /// Makes the directory, if it is not there, and writes `herdlinx-mirror.toml` into it. Starts nothing.
+    /// Creates the state directory if it is missing, and writes `herdlinx-mirror.toml` into it. Starts nothing.
     pub fn new(programs: &Programs, state_dir: &Path, settings: &OfficeSettings) -> io::Result<Self> {
         let OfficeSettings { port, sync_interval, more, tls } = settings;
         let mut table: Table = more.parse().map_err(io::Error::other)?;
         table.insert("sync_interval".into(), sync_interval.clone().into());
         let listen = (Ipv4Addr::LOCALHOST, *port).into();
-        Self::make(KIND, programs, state_dir, (listen, tls.as_ref()), table)
+        Self::create(programs, state_dir, listen, tls.as_ref(), table)
     }
 
-    /// Pairs it with the barn whose `pair` gave the line. Blocks.
+    /// Pairs the office with the barn that printed `line`. Blocks the thread.
     pub fn add(&self, line: &str) -> Result<(), ProcessError> {
         self.add_with(line, &[])
     }
 
-    /// The same with further arguments, such as `["--ca", FILE]`.
+    /// Pairs the office, with further arguments of `add` such as `["--ca", FILE]`. Blocks the thread.
     pub fn add_with(&self, line: &str, args: &[&str]) -> Result<(), ProcessError> {
         let args: Vec<_> = ["add", line].into_iter().chain(args.iter().copied()).collect();
         self.run(&args).map(|_| ())
     }
 
-    /// What `/office/api/sync-status` answers.
+    /// Requests `/office/api/sync-status`.
     pub async fn sync_status(&self) -> Result<Value, ProcessError> {
         self.visitor()?.get_json("/office/api/sync-status").await
     }

@@ -1,44 +1,43 @@
-//! What a barn and an office have in common as processes; [`Barn`](super::Barn) and [`Office`](super::Office) add
-//! what only one of them has.
+//! The part of a process that a barn and an office share. [`Barn`](super::Barn) and [`Office`](super::Office) add the
+//! calls that only one of them has.
 
-use super::child::{LOOK_AGAIN, Running};
 use super::{Client, ProcessError, Programs};
 use service::control::{Request, SOCKET_NAME, ask};
 use service::door::certificate::{Identity, IdentityFiles};
+use service::harness::{ChildProcess, HarnessError, wait_until_within};
 use service::lifecycle::Exit;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::time::Instant;
 use toml::Table;
 
-/// A start must have come so far that it answers by then: opening a large store after a kill takes a while.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+/// Maximum time from the start of a process to its first answer. Longer than the harness's timeout, because opening a
+/// large store after a kill takes a while.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// State directories hold secrets.
+/// Mode of a state directory, which holds secrets.
 const OWNER_ONLY: u32 = 0o700;
 
-/// What differs between the two.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kind {
-    /// In messages, and the name of the log.
-    pub(super) what: &'static str,
-    pub(super) settings_file: &'static str,
-    pub(super) program: fn(&Programs) -> Command,
-}
-
-/// One of the two programs, as its tests talk to it.
+/// One of the two programs: its names, its executable, and the messages of its control socket.
 pub trait Side {
     /// Requests of its control socket.
     type Request: Request;
     /// State of the running program.
     type Status;
 
+    /// Name of the process in messages and of its log.
+    const NAME: &'static str;
+    /// Name of its settings file.
+    const SETTINGS_FILE: &'static str;
+
+    /// Returns the command that runs the program, without arguments.
+    fn command(programs: &Programs) -> Command;
     /// Returns the request for the state.
     fn status_request() -> Self::Request;
     /// Returns the state, or `None` if the response is another one.
@@ -49,52 +48,50 @@ pub trait Side {
     fn listen(status: &Self::Status) -> SocketAddr;
 }
 
-/// A state directory, the settings in it, and, while it runs, one of the two programs on them. Ended when it is dropped.
-/// `S` says which of the two it is.
+/// A state directory, the settings in it, and the process that works on them while it runs. `S` says which program that
+/// is. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Process<S> {
     side: PhantomData<S>,
-    kind: Kind,
     programs: Programs,
     state_dir: PathBuf,
     settings: Table,
     tls: IdentityFiles,
     address: SocketAddr,
-    running: Option<Running>,
+    child: Option<ChildProcess>,
 }
 
 impl<S: Side> Process<S> {
-    /// Makes the directory and writes the settings; `state_dir`, `listen` and `tls` are added to those given.
-    pub(super) fn make(
-        kind: Kind,
+    /// Creates the state directory and writes `settings` into it, with `state_dir`, `listen` and `tls` added.
+    pub(super) fn create(
         programs: &Programs,
         state_dir: &Path,
-        (listen, tls): (SocketAddr, Option<&IdentityFiles>),
+        listen: SocketAddr,
+        tls: Option<&IdentityFiles>,
         mut settings: Table,
     ) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(state_dir)?;
         let state_dir = state_dir.canonicalize()?;
         settings.insert("state_dir".into(), utf8(&state_dir)?.into());
-        let own = state_dir.join("tls");
-        let own = IdentityFiles { certificate: own.join("certificate.pem"), key: own.join("key.pem") };
-        if let Some(given) = tls {
-            let table = [("certificate", &given.certificate), ("key", &given.key)];
+        let generated = state_dir.join("tls");
+        let generated =
+            IdentityFiles { certificate: generated.join("certificate.pem"), key: generated.join("key.pem") };
+        if let Some(files) = tls {
+            let table = [("certificate", &files.certificate), ("key", &files.key)];
             let table = table.into_iter().map(|(key, path)| Ok((key.to_owned(), utf8(path)?.into())));
             settings.insert("tls".into(), table.collect::<io::Result<Table>>()?.into());
         }
-        let tls = tls.cloned().unwrap_or(own);
-        let made = Self {
+        let process = Self {
             side: PhantomData,
-            kind,
             programs: programs.clone(),
             state_dir,
             settings,
-            tls,
+            tls: tls.cloned().unwrap_or(generated),
             address: listen,
-            running: None,
+            child: None,
         };
-        made.write_settings(listen)?;
-        Ok(made)
+        process.write_settings(listen)?;
+        Ok(process)
     }
 
     fn write_settings(&self, listen: SocketAddr) -> io::Result<()> {
@@ -105,90 +102,86 @@ impl<S: Side> Process<S> {
     }
 
     fn settings_file(&self) -> PathBuf {
-        self.state_dir.join(self.kind.settings_file)
+        self.state_dir.join(S::SETTINGS_FILE)
     }
 
-    /// Its state directory.
+    /// Returns the state directory.
     pub fn state_dir(&self) -> &Path {
         &self.state_dir
     }
 
-    /// Its log: all runs of it, one after the other.
+    /// Returns the path of the log, which all runs append to.
     pub fn log(&self) -> PathBuf {
-        self.state_dir.join(format!("{}.log", self.kind.what))
+        self.state_dir.join(format!("{}.log", S::NAME))
     }
 
-    /// The PEM file of its certificate; there after the first start.
+    /// Returns the path of the certificate, a PEM file that exists after the first start.
     pub fn certificate(&self) -> &Path {
         &self.tls.certificate
     }
 
-    /// Where it listens; before its first start, where it was told to.
+    /// Returns the address of the HTTPS server. Before the first start, it is the address in the settings.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The running process's id.
+    /// Returns the id of the running process.
     pub fn pid(&self) -> Option<u32> {
-        self.running.as_ref().map(Running::pid)
+        self.child.as_ref().map(ChildProcess::id)
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = (self.kind.program)(&self.programs);
+        let mut command = S::command(&self.programs);
         command.args(args).arg("--config").arg(self.settings_file());
         command
     }
 
-    /// Starts the process, waits (at most 30 s) until it answers, and keeps its address. One that does not answer is
+    /// Starts the process, waits until it answers, and keeps its address. A process that does not answer within 30 s is
     /// killed. The log is appended to.
+    ///
+    /// The process gets its own process group, so that Ctrl-C at the terminal reaches only the demo, which stops its
+    /// children in order.
     pub async fn start(&mut self) -> Result<(), ProcessError> {
-        let what = self.kind.what;
-        if self.running.is_some() {
-            return Err(ProcessError::Running(what));
+        if self.child.is_some() {
+            return Err(ProcessError::AlreadyRunning(S::NAME));
         }
-        let log = File::options().append(true).create(true).open(self.log());
-        let log = log.map_err(|source| ProcessError::File { path: self.log(), source })?;
         let mut command = self.command(&["run"]);
-        command.stdout(Stdio::null()).stderr(log);
-        self.programs.staying(&mut command);
-        let mut running = Running::spawn(command, what, self.log())?;
-        let status = self.first_answer(&mut running).await?;
-        self.running = Some(running);
+        command.stdout(Stdio::null()).process_group(0);
+        self.programs.tie_to_this_process(&mut command);
+        let mut child = ChildProcess::spawn(S::NAME, command, &self.log())?;
+        let status = self.first_status(&mut child).await?;
+        self.child = Some(child);
         self.keep_address(S::listen(&status))
     }
 
-    /// The same; where its port is taken by somebody else, it draws another one and keeps that.
-    pub async fn start_anywhere(&mut self) -> Result<(), ProcessError> {
+    /// Starts the process. If another process has taken its port, it takes a free one and keeps that.
+    pub async fn start_on_any_port(&mut self) -> Result<(), ProcessError> {
         match self.start().await {
-            Err(ProcessError::Ended { status, .. }) if status.code() == Some(Exit::CannotListen as i32) => {
-                let (mut drawn, path) = (self.address, self.settings_file());
-                drawn.set_port(0);
-                self.write_settings(drawn).map_err(|source| ProcessError::File { path, source })?;
+            Err(ProcessError::Exited { status, .. }) if status.code() == Some(Exit::CannotListen as i32) => {
+                let (mut any_port, path) = (self.address, self.settings_file());
+                any_port.set_port(0);
+                self.write_settings(any_port).map_err(|source| ProcessError::File { path, source })?;
                 self.start().await
             }
-            started => started,
+            result => result,
         }
     }
 
-    async fn first_answer(&self, running: &mut Running) -> Result<S::Status, ProcessError> {
-        let (what, log) = (self.kind.what, self.log());
-        let deadline = Instant::now() + ANSWERS_WITHIN;
-        while Instant::now() < deadline {
-            if let Some(status) = running.ended()? {
-                return Err(ProcessError::Ended { what, status, log });
-            }
-            // An error is what there is until it listens: no socket, or one that an earlier process has left.
-            if let Ok(status) = self.status()
-                && S::pid(&status) == running.pid()
-            {
-                return Ok(status);
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Err(ProcessError::Silent { what, after: ANSWERS_WITHIN, log })
+    async fn first_status(&self, child: &mut ChildProcess) -> Result<S::Status, ProcessError> {
+        let status = wait_until_within(START_TIMEOUT, "the first answer", async || self.poll_start(child).transpose());
+        status.await.unwrap_or(Err(ProcessError::StartTimeout { name: S::NAME, after: START_TIMEOUT, log: self.log() }))
     }
 
-    /// A port that was drawn is the port from now on, so that others find the process after a restart.
+    /// Returns the state of the process, or `None` if it does not answer yet.
+    fn poll_start(&self, child: &mut ChildProcess) -> Result<Option<S::Status>, ProcessError> {
+        if let Some(status) = child.try_wait()? {
+            return Err(ProcessError::Exited { name: S::NAME, status, log: self.log() });
+        }
+        // Until the process listens, there is no socket, or one that an earlier process has left: both give an error.
+        Ok(self.status().ok().filter(|status| S::pid(status) == child.id()))
+    }
+
+    /// Writes the port of the first start into the settings, so that peers find the process after a restart.
     fn keep_address(&mut self, address: SocketAddr) -> Result<(), ProcessError> {
         if self.address != address {
             self.address = address;
@@ -198,80 +191,80 @@ impl<S: Side> Process<S> {
         Ok(())
     }
 
-    /// Asks the control socket for the state of the process. Blocks.
+    /// Requests the state of the process from its control socket. Blocks the thread.
     pub fn status(&self) -> Result<S::Status, ProcessError> {
         let response = ask(&self.state_dir.join(SOCKET_NAME), &S::status_request())?;
-        S::status(response).ok_or(ProcessError::Incomplete { what: self.kind.what, lacks: "a status" })
+        S::status(response).ok_or(ProcessError::Incomplete { name: S::NAME, part: "status" })
     }
 
-    /// Runs a command of its program, such as `["verify"]`, on its settings and gives what it printed. Blocks.
+    /// Runs a command of the program, such as `["verify"]`, on the settings and returns its stdout. Blocks the thread.
     pub fn run(&self, args: &[&str]) -> Result<String, ProcessError> {
         let mut command = self.command(args);
-        let (what, program) = (self.kind.what, PathBuf::from(command.get_program()));
+        let program = PathBuf::from(command.get_program());
         let output = command.stdin(Stdio::null()).output();
-        let output = output.map_err(|source| ProcessError::Spawn { what, program, source })?;
+        let output = output.map_err(|source| HarnessError::Spawn { name: S::NAME, program, source })?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        // The arguments of some commands are secrets.
         let command = args.first().copied().unwrap_or_default().to_owned();
-        let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(ProcessError::Command { command, status: output.status, told })
+        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(ProcessError::Command { command, status: output.status, stderr })
     }
 
-    /// Runs a command that prints a secret alone as its last line.
+    /// Runs a command that prints a secret alone on its last line, and returns the secret.
     pub(super) fn secret(&self, args: &[&str]) -> Result<String, ProcessError> {
-        let printed = self.run(args)?;
-        let last = printed.lines().last().map(str::to_owned);
-        last.ok_or(ProcessError::Incomplete { what: self.kind.what, lacks: "the secret" })
+        let stdout = self.run(args)?;
+        let last = stdout.lines().last().map(str::to_owned);
+        last.ok_or(ProcessError::Incomplete { name: S::NAME, part: "secret" })
     }
 
-    /// Makes a key with these scopes and gives its secret. Blocks.
+    /// Creates a key with these scopes and returns its secret. Blocks the thread.
     pub fn key(&self, name: &str, scopes: &[&str]) -> Result<String, ProcessError> {
         let scopes = scopes.iter().flat_map(|scope| ["--scope", scope]);
         self.secret(&["key", "add", name].into_iter().chain(scopes).collect::<Vec<_>>())
     }
 
-    /// SHA-256 of its public key; there after the first start.
+    /// Returns the SHA-256 of the public key, which exists after the first start.
     pub fn spki_sha256(&self) -> Result<[u8; 32], ProcessError> {
         Ok(Identity::load(self.tls.clone())?.spki_sha256())
     }
 
-    /// A client that presents this key. It serves after restarts as well.
+    /// Returns a client that presents this key. It stays valid across restarts.
     pub fn client(&self, key: &str) -> Result<Client, ProcessError> {
         Client::new(self.address, self.spki_sha256()?, Some(key))
     }
 
-    /// A client that presents no key.
+    /// Returns a client that presents no key.
     pub fn visitor(&self) -> Result<Client, ProcessError> {
         Client::new(self.address, self.spki_sha256()?, None)
     }
 
-    /// Says so if the process does not run, or has ended by itself.
-    pub fn check(&mut self) -> Result<(), ProcessError> {
-        let (what, log) = (self.kind.what, self.log());
-        let running = self.running.as_mut().ok_or(ProcessError::NotRunning(what))?;
-        match running.ended()? {
+    /// Returns an error if the process does not run.
+    pub fn check_running(&mut self) -> Result<(), ProcessError> {
+        let log = self.log();
+        let child = self.child.as_mut().ok_or(ProcessError::NotRunning(S::NAME))?;
+        match child.try_wait()? {
             None => Ok(()),
-            Some(status) => Err(ProcessError::Ended { what, status, log }),
+            Some(status) => Err(ProcessError::Exited { name: S::NAME, status, log }),
         }
     }
 
-    /// SIGKILL, and waits for its end. Nothing if it does not run.
+    /// Sends SIGKILL and waits for the exit. Does nothing if the process does not run.
     pub fn kill(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.kill();
-        }
+        drop(self.child.take());
     }
 
-    /// SIGTERM, and waits for its end, at most 10 s; then it is killed, which is an error.
+    /// Sends SIGTERM and waits for the exit, for at most 10 s. A process that goes on is killed, and an error.
     pub async fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
-        let running = self.running.take().ok_or(ProcessError::NotRunning(self.kind.what))?;
-        running.terminate().await
+        let child = self.child.take().ok_or(ProcessError::NotRunning(S::NAME))?;
+        child.terminate().await.map_err(|error| match error {
+            HarnessError::Timeout { .. } => ProcessError::ShutdownTimeout { name: S::NAME, log: self.log() },
+            error => error.into(),
+        })
     }
 }
 
 fn utf8(path: &Path) -> io::Result<&str> {
-    let why = || format!("{} is no UTF-8, and stands in a settings file", path.display());
-    path.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, why()))
+    let reason = || format!("{} is not UTF-8, which a settings file needs", path.display());
+    path.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, reason()))
 }

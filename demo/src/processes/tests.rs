@@ -1,16 +1,7 @@
 use super::*;
-use std::net::{Ipv4Addr, TcpListener};
 
 #[test]
-fn a_preferred_port_is_given_unless_somebody_listens_there() {
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = taken.local_addr().unwrap().port();
-    assert_ne!(free_port_or(port).unwrap(), port);
-    assert_ne!(free_port_or(port).unwrap(), 0);
-}
-
-#[test]
-fn settings_that_do_not_read_are_refused_before_anything_starts() {
+fn malformed_settings_are_refused_before_a_process_starts() {
     let directory = tempfile::tempdir().unwrap();
     let programs = Programs::Own("/nowhere".into());
     let settings = BarnSettings { radios: "[[radio]".into(), ..BarnSettings::default() };
@@ -18,7 +9,7 @@ fn settings_that_do_not_read_are_refused_before_anything_starts() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_named() {
+async fn the_error_names_a_missing_executable_and_its_process() {
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&Programs::Own("/nowhere".into()), directory.path(), &BarnSettings::default()).unwrap();
     let error = barn.start().await.unwrap_err().to_string();

@@ -3,16 +3,13 @@
 use axum::Router;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
+use service::harness::TIMEOUT;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
-
-/// So long a message is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Serves `router` on its own port until the test ends.
 pub(crate) async fn spawn_server(router: Router) -> SocketAddr {
@@ -50,7 +47,7 @@ impl Listener {
     /// Returns the next message other than a heartbeat.
     pub(crate) async fn next(&mut self) -> StreamItem {
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("no message in time");
+            let message = timeout(TIMEOUT, self.socket.next()).await.expect("no message in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let event: Value = serde_json::from_str(&text).unwrap();

@@ -12,15 +12,13 @@ use herd::wire::{Acknowledgement, to_blob};
 use mirror::link::{HttpsLink, Trust};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
+use service::harness::TIMEOUT;
 use service::sync::link::{LIVE_PATH, Link as _, LiveChannel as _, LiveResponse};
 use service::sync::query::position_text;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// So long a condition is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Timeout for opening a live connection.
 const OPEN_TIMEOUT_MS: u64 = 10_000;
 
@@ -62,7 +60,7 @@ impl RealBarn {
         body: impl Into<reqwest::Body>,
     ) -> (u16, Value) {
         let url: Url = format!("https://{}{path}", self.barn.address()).parse().unwrap();
-        let mut request = self.http.request(method, url).header("Content-Type", "application/json").timeout(PATIENCE);
+        let mut request = self.http.request(method, url).header("Content-Type", "application/json").timeout(TIMEOUT);
         if let Some(key) = key {
             request = request.header("X-API-Key", key);
         }
@@ -128,7 +126,7 @@ async fn oversized_requests_and_bytes_without_tls_are_refused_and_the_process_ke
     let (status, body) = real.send(Method::GET, &long, sync, "").await;
     assert!(status == 400 && body["message"].as_str().is_some_and(|message| message.len() < 1_000), "{status}: {body}");
     let wide = real.http.get(format!("https://{}/api/sync/schema", real.barn.address()));
-    let wide = wide.header("X-API-Key", "x".repeat(1_000_000)).timeout(PATIENCE).send().await;
+    let wide = wide.header("X-API-Key", "x".repeat(1_000_000)).timeout(TIMEOUT).send().await;
     assert!(wide.is_err() || wide.is_ok_and(|answer| answer.status() == 431), "a header of a megabyte was accepted");
     let no_tls = [
         &b"GET /api/remote/health HTTP/1.1\r\nHost: barn\r\n\r\n"[..],
@@ -142,7 +140,7 @@ async fn oversized_requests_and_bytes_without_tls_are_refused_and_the_process_ke
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
         // A reset is a refusal as well.
-        let _end = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
+        let _end = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
         assert!(!answer.starts_with(b"HTTP/"), "answered without TLS: {answer:?}");
     }
     assert_eq!(real.state(), before);
@@ -172,7 +170,7 @@ async fn nonsense_from_a_follower_ends_its_live_connection_and_a_new_one_opens()
         };
         channel.send(blob).await.unwrap();
         let ended = async { while let Ok(Some(_)) = channel.receive().await {} };
-        timeout(PATIENCE, ended).await.unwrap_or_else(|_| panic!("`{case}` did not end the connection"));
+        timeout(TIMEOUT, ended).await.unwrap_or_else(|_| panic!("`{case}` did not end the connection"));
     }
     assert_eq!(real.state(), before);
     let opened = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap();

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// So long a condition is waited for, in the time of the paused clock.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Maximum wait for a condition on the paused clock.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(120);
 /// Duration of a lie on the paused clock. It is time for many tries, because the longest wait between two is 10 s.
 const LIE_DURATION: Duration = Duration::from_secs(60);
 /// Limit for the tries in that time; only a follower that does not wait between them reaches it.
@@ -81,7 +81,7 @@ impl Pair {
     /// Waits until the status of the follower fulfills a condition.
     pub(crate) async fn wait_until(&self, case: &str, says: impl Fn(&FollowStatus) -> bool) {
         let mut news = self.status.subscribe();
-        let heard = timeout(PATIENCE, news.wait_for(|status| says(status))).await;
+        let heard = timeout(FOLLOW_TIMEOUT, news.wait_for(|status| says(status))).await;
         assert!(heard.is_ok_and(|heard| heard.is_ok()), "`{case}`: the follower says {:?}", self.status());
     }
 
@@ -89,7 +89,7 @@ impl Pair {
     pub(crate) async fn until_equal(&self, case: &str) {
         let wanted = self.barn.reader.head();
         let mut heads = self.office.subscribe();
-        let held = timeout(PATIENCE, heads.wait_for(|head| *head == wanted)).await;
+        let held = timeout(FOLLOW_TIMEOUT, heads.wait_for(|head| *head == wanted)).await;
         assert!(held.is_ok_and(|held| held.is_ok()), "`{case}`: the follower says {:?}", self.status());
         self.wait_until(case, |status| status.link == LinkState::Live && status.last_error.is_none()).await;
     }
@@ -106,7 +106,7 @@ impl Pair {
 
     /// Waits for the follower to end, and returns why it did.
     pub(crate) async fn end(&mut self) -> FollowEnd {
-        let ended = timeout(PATIENCE, &mut self.following).await;
+        let ended = timeout(FOLLOW_TIMEOUT, &mut self.following).await;
         ended.unwrap_or_else(|_| panic!("the follower did not stop: {:?}", self.status())).unwrap()
     }
 

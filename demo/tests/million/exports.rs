@@ -4,7 +4,7 @@ use crate::yard::shipped::shipped_programs;
 use bytes::{Buf as _, Bytes, BytesMut};
 use demo::bench::memory::{Memory, mib};
 use demo::bench::{Budget, yard};
-use demo::processes::{Barn, BarnSettings, Client, Coming};
+use demo::processes::{Barn, BarnSettings, Client, ReplyStream};
 use herd::position::{Position, Sequence};
 use herd::wire::{BlobKind, ExportEnd, Page, blob_kind, blob_length, from_blob};
 use serde::Deserialize;
@@ -22,9 +22,9 @@ const CHANGES: usize = 1_000_000;
 /// Limit for the memory of an export above that of the process at rest.
 const MAX_ABOVE_IDLE_BYTES: u64 = 64 * 1024 * 1024;
 /// Timeout for filling the store.
-const FILLED_WITHIN: Duration = Duration::from_secs(600);
+const FILL_TIMEOUT: Duration = Duration::from_secs(600);
 /// Pause between two looks at the memory of a process that comes to rest.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const REST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Memory of a process at rest changes by less than this between two looks.
 const RESTING_BYTES: u64 = 256 * 1024;
 /// Number of looks by which a process must have come to rest.
@@ -97,12 +97,12 @@ impl Read for PieceReader {
     }
 }
 
-async fn read_tables(mut coming: Coming) -> Export {
+async fn read_tables(mut reply: ReplyStream) -> Export {
     let (pieces, taken) = mpsc::channel(QUEUED_PIECES);
     let reading = tokio::task::spawn_blocking(|| {
         serde_json::from_reader(BufReader::new(PieceReader { coming: taken, piece: Bytes::new() })).unwrap()
     });
-    while let Some(piece) = coming.next().await.unwrap() {
+    while let Some(piece) = reply.next().await.unwrap() {
         pieces.send(piece).await.unwrap();
     }
     drop(pieces);
@@ -110,10 +110,10 @@ async fn read_tables(mut coming: Coming) -> Export {
 }
 
 /// Checks that the pages follow one another and recomputes their digest chain. Returns the end of the export.
-async fn read_blobs(mut coming: Coming) -> ExportEnd {
+async fn read_blobs(mut reply: ReplyStream) -> ExportEnd {
     let (mut held, mut at, mut count) = (BytesMut::new(), None::<Position>, 0);
     let mut end = None;
-    while let Some(piece) = coming.next().await.unwrap() {
+    while let Some(piece) = reply.next().await.unwrap() {
         held.extend_from_slice(&piece);
         while let Some(length) = blob_length(&held).unwrap().filter(|length| *length <= held.len()) {
             let blob = held.split_to(length);
@@ -134,10 +134,10 @@ async fn read_blobs(mut coming: Coming) -> ExportEnd {
     end
 }
 
-async fn read_slowly(mut coming: Coming) {
+async fn read_slowly(mut reply: ReplyStream) {
     for _ in 0..SLOW_PIECES {
         sleep(SLOW_WAIT).await;
-        assert!(coming.next().await.unwrap().is_some(), "a million changes have more pieces");
+        assert!(reply.next().await.unwrap().is_some(), "a million changes have more pieces");
     }
 }
 
@@ -145,7 +145,7 @@ async fn read_slowly(mut coming: Coming) {
 async fn at_rest(barn: &Barn) -> u64 {
     let mut before = Memory::of(barn.pid()).unwrap().resident_bytes;
     for _ in 0..MAX_LOOKS {
-        sleep(LOOK_AGAIN).await;
+        sleep(REST_POLL_INTERVAL).await;
         let now = Memory::of(barn.pid()).unwrap().resident_bytes;
         if now.abs_diff(before) < RESTING_BYTES {
             return now;
@@ -173,7 +173,7 @@ async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl F
     result
 }
 
-async fn begun(client: &Client, accept: &str) -> Coming {
+async fn begun(client: &Client, accept: &str) -> ReplyStream {
     client.open(FULL_EXPORT_PATH, accept).await.unwrap()
 }
 
@@ -182,9 +182,9 @@ async fn begun(client: &Client, accept: &str) -> Coming {
 async fn exporting_a_million_changes_takes_little_more_memory_than_the_barn_has_at_rest() {
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&shipped_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
-    let budget = Budget::of(FILLED_WITHIN);
+    let budget = Budget::of(FILL_TIMEOUT);
     let held = tokio::task::block_in_place(|| yard::fill(&barn, 11, CHANGES - 1, budget)).unwrap();
-    assert_eq!(held, CHANGES - 1, "the store was not filled in {FILLED_WITHIN:?}");
+    assert_eq!(held, CHANGES - 1, "the store was not filled in {FILL_TIMEOUT:?}");
     barn.start().await.unwrap();
     let auditor = barn.client(&barn.key("auditor", &["sync"]).unwrap()).unwrap();
     let idle = at_rest(&barn).await;

@@ -3,20 +3,17 @@
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
-use std::time::Duration;
+use service::harness::TIMEOUT;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-
-/// So long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sends a request without a body, and returns the answer. The answer to an upgrade ends before the first frame.
 pub(crate) async fn send(router: Router, request: &Request<Body>) -> Response<Vec<u8>> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-    let asked = timeout(PATIENCE, exchange(TcpStream::connect(address).await.unwrap(), request)).await;
+    let asked = timeout(TIMEOUT, exchange(TcpStream::connect(address).await.unwrap(), request)).await;
     serving.abort();
     asked.expect("no answer in time")
 }

@@ -17,9 +17,10 @@ use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
 use service::door::serve::{RunningServer, bind, serve};
 use service::door::tokens::TokenRing;
+use service::harness::wait_until;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Permission for the pages; on the machine itself they need no key.
 const PAGES: Permission = Permission::KeysOrLocal(&[Scope::Read]);
@@ -28,10 +29,6 @@ const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 /// A correction that every barn refuses, so that it changes nothing.
 const REFUSED_ORDER: &str = r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"merge","animal":3,"absorbed":3}}"#;
 
-/// So long the office has to hold what the barn holds.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks at it.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Keys whose values depend on the course and time of the replication.
 const VOLATILE: [&str; 6] =
     ["total_syncs", "successful_syncs", "age_ms", "duplicates_age_ms", "barn_heard_at", "token"];
@@ -118,16 +115,15 @@ impl Yard {
     }
 
     async fn until_equal(&self) {
-        let begun = Instant::now();
-        loop {
+        let is_equal = async || {
             let status = self.sites.status("barn").unwrap();
-            if status.link == LinkState::Live && status.head == Some(self.barn.head()) && status.lag_changes == Some(0)
-            {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the office does not come to hold what the barn holds: {status:?}");
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+            let equal = status.link == LinkState::Live
+                && status.head == Some(self.barn.head())
+                && status.lag_changes == Some(0);
+            equal.then_some(())
+        };
+        let held = wait_until("the office holds what the barn holds", is_equal).await;
+        held.unwrap_or_else(|error| panic!("{error}: {:?}", self.sites.status("barn").unwrap()));
     }
 
     /// Returns the routes of the office. A route that passes all calls on to a site's own router is replaced by the

@@ -1,8 +1,9 @@
 //! Devices that deliver each payload until it is answered, and remember the answers.
 
-use crate::yard::{PATIENCE, deliver};
+use crate::yard::deliver;
 use demo::processes::Client;
 use serde_json::{Value, json};
+use service::harness::TIMEOUT;
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -105,7 +106,7 @@ impl Sender {
                 }
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "{texts:?} are not accepted");
+            assert!(begun.elapsed() < TIMEOUT, "{texts:?} are not accepted");
             tokio::time::sleep(TRY_AGAIN).await;
         }
     }

@@ -1,6 +1,6 @@
 //! A barn and its office, each its own process, in a directory for one test.
 //!
-//! Nothing here asserts a time: whatever is waited for is a condition, and [`PATIENCE`] only bounds a failing test.
+//! Nothing here asserts a time: a test waits for a condition, and the timeout of the harness only bounds a failing test.
 #![allow(dead_code, reason = "each test program uses only a part")]
 
 pub(crate) mod authority;
@@ -12,25 +12,13 @@ use daemon::control::BarnStatus;
 use demo::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
 use log::OfficeLog;
 use serde_json::{Value, json};
+use service::harness::wait_until;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// So long a condition is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks at it.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
-
-/// Waits until there is something to see; what it is stands in the panic if there never is.
-pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(seen) = look().await {
-            return seen;
-        }
-        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+/// Waits until `look` returns a value. The panic names the condition if it never does.
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    wait_until(what, look).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Returns the programs that the demo's own executable contains, built from this workspace.

@@ -1,4 +1,4 @@
-//! A barn on loopback: the shipped store, sync interface, keys and server, without radios.
+//! A barn on loopback in the process of the test: the shipped store, sync interface, keys and server, without radios.
 
 use herd::change::Origin;
 use herd::clock::{ClockReading, RawReading, SystemClock};
@@ -20,16 +20,16 @@ use std::sync::Arc;
 pub(crate) struct Barn {
     _directory: tempfile::TempDir,
     store: Store,
-    stop: ShutdownTrigger,
-    serving: RunningServer,
+    shutdown: ShutdownTrigger,
+    server: RunningServer,
     keys: Arc<KeyRing>,
     identity: Identity,
     site: String,
-    next: u64,
+    next_animal: u64,
 }
 
 impl Barn {
-    /// A new barn with its first change; `number` makes its history.
+    /// Creates a barn with the first change of a history. Equal numbers give the same store id.
     pub(crate) fn open(site: &str, number: u8) -> Self {
         let disk = MemoryDisk::default();
         let clock = ClockReading { boot: 1, ..ClockReading::default() };
@@ -37,31 +37,28 @@ impl Barn {
         let directory = tempfile::tempdir().unwrap();
         let keys = Arc::new(keys(directory.path()));
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
-        let serving = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, stopping);
-        Self { _directory: directory, store, stop, serving, keys, identity, site: site.into(), next: 0 }
+        let shutdown = ShutdownTrigger::default();
+        let server = listen((Ipv4Addr::LOCALHOST, 0).into(), &store, &keys, &identity, shutdown.signal());
+        Self { _directory: directory, store, shutdown, server, keys, identity, site: site.into(), next_animal: 0 }
     }
 
-    /// Goes away and comes back at the same address.
-    pub(crate) async fn after_a_pause(mut self) -> Self {
-        let at = self.serving.addr;
-        self.stop.request();
-        self.serving.wait().await.unwrap();
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
-        self.stop = stop;
-        self.serving = listen(at, &self.store, &self.keys, &self.identity, stopping);
+    /// Stops the server and starts it again at the same address.
+    pub(crate) async fn restart_server(mut self) -> Self {
+        let address = self.server.addr;
+        self.shutdown.request();
+        self.server.wait().await.unwrap();
+        self.shutdown = ShutdownTrigger::default();
+        self.server = listen(address, &self.store, &self.keys, &self.identity, self.shutdown.signal());
         self
     }
 
-    /// The line of a new office.
+    /// Creates a key for an office and returns the pairing line.
     pub(crate) fn pair(&self, key: &str) -> String {
         let secret = self.keys.add(key, [Scope::Read, Scope::Sync, Scope::Correct].into()).unwrap();
         let line = Pairing {
             site: self.site.clone(),
-            // Nobody listens at the first one: the second must be found.
-            addresses: vec!["127.0.0.1:9".into(), self.serving.addr.to_string()],
+            // Nothing listens at the first address, so the office must try the second.
+            addresses: vec!["127.0.0.1:9".into(), self.server.addr.to_string()],
             spki_sha256: self.identity.spki_sha256(),
             store: self.store.head().position.store,
             key: secret.reveal().to_owned(),
@@ -69,23 +66,23 @@ impl Barn {
         line.to_string()
     }
 
-    /// So many animals come through the chute, each with tags of its own.
+    /// Records a payload for each of `animals` animals, all with different tags.
     pub(crate) fn scan(&mut self, animals: u64) {
         let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
-        let group: Vec<_> = (self.next..self.next + animals)
+        let group: Vec<_> = (self.next_animal..self.next_animal + animals)
             .map(|n| Incoming {
                 raw: format!("hxb:LOT1:LF{n}:UHF{n}").into_bytes(),
                 origin: origin.clone(),
                 at: RawReading { since_boot_ms: n * 1_000, ..RawReading::default() },
             })
             .collect();
-        self.next += animals;
+        self.next_animal += animals;
         self.store.append(&group).unwrap();
     }
 
-    /// The animals from here on are others than those of another barn.
+    /// Skips the tags of `animals` animals, so that the next ones differ from those of another barn.
     pub(crate) fn skip(&mut self, animals: u64) {
-        self.next += animals;
+        self.next_animal += animals;
     }
 
     pub(crate) fn position(&self) -> Position {
@@ -99,13 +96,13 @@ fn keys(directory: &Path) -> KeyRing {
 }
 
 fn listen(
-    at: SocketAddr,
+    address: SocketAddr,
     store: &Store,
     keys: &Arc<KeyRing>,
     identity: &Identity,
-    stopping: Shutdown,
+    shutdown: Shutdown,
 ) -> RunningServer {
     let served = Arc::new(OwnStore::new(store.reader(), || 0));
-    let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, stopping.clone()));
-    serve(bind(at).unwrap(), router, identity, stopping).unwrap()
+    let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, shutdown.clone()));
+    serve(bind(address).unwrap(), router, identity, shutdown).unwrap()
 }

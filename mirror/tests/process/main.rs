@@ -1,9 +1,9 @@
-//! The shipped program against a barn on loopback.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+//! The shipped `herdlinx-mirror` as a process, against a barn on loopback.
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
 mod barn;
 mod office;
-mod supervised;
+mod supervisor;
 
 use barn::Barn;
 use office::Office;
@@ -20,100 +20,104 @@ async fn get(client: &Client, url: &str, key: Option<&str>) -> (u16, Value) {
     (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
 }
 
-/// A barn, and a running office that holds all of it.
-struct Following {
+/// A barn, and a running office whose copy of it is complete.
+struct FollowedBarn {
     barn: Barn,
     office: Office,
     address: String,
     client: Client,
 }
 
-async fn following(reads: u64) -> Following {
+/// Starts an office that follows a barn with `animals` animals, and waits until the copy is complete.
+async fn pair_and_follow(animals: u64) -> FollowedBarn {
     let mut barn = Barn::open("barn", 1);
-    barn.scan(reads);
+    barn.scan(animals);
     let mut office = Office::new();
-    office.ok(&["add", &barn.pair("office-1")]);
+    office.run(&["add", &barn.pair("office-1")]);
     office.start();
     let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
-    Following { barn, office, address, client }
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
+    FollowedBarn { barn, office, address, client }
 }
 
-/// Waits until the office says that its copy of the site stands where the barn does.
-async fn caught_up(office: &Office, client: &Client, address: &str, site: &str, barn: &Barn) {
-    let wanted = json!(barn.position());
+/// Waits until the office reports that its copy of `site` is at the position of the barn.
+async fn wait_until_copied(office: &Office, client: &Client, address: &str, site: &str, barn: &Barn) {
+    let expected = json!(barn.position());
     let url = format!("https://{address}/office/api/sync-status");
     office
-        .wait_for("the copy to stand where the barn does", async || {
+        .wait_until("the copy is at the position of the barn", async || {
             let (status, body) = get(client, &url, None).await;
             assert_eq!(status, 200, "{body}");
             let sites = body["sites"].as_array().unwrap();
-            sites.iter().find(|one| one["name"] == site && one["position"] == wanted).map(|_| ())
+            sites.iter().find(|one| one["name"] == site && one["position"] == expected).map(|_| ())
         })
         .await;
 }
 
+/// Catches a pairing that needs a restart, or that a restart loses.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_site_added_before_and_one_added_during_the_run_are_followed_and_a_restart_keeps_them() {
+async fn sites_added_before_and_during_a_run_are_followed_and_a_restart_keeps_them() {
     let (mut north, mut south) = (Barn::open("north", 1), Barn::open("south", 2));
     north.scan(30);
     south.scan(2_000);
     let mut office = Office::new();
 
-    let before = north.pair("office-1");
-    let told = office.ok(&["add", &before]);
-    assert!(told.starts_with("Paired with `north`"), "{told}");
+    let line = north.pair("office-1");
+    let output = office.run(&["add", &line]);
+    assert!(output.starts_with("Paired with `north`"), "{output}");
     office.start();
     let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "north", &north).await;
+    wait_until_copied(&office, &client, &address, "north", &north).await;
 
-    let told = office.ok(&["add", &south.pair("office-1"), "--name", "creek"]);
-    assert!(told.starts_with("Paired with `creek`"), "{told}");
-    caught_up(&office, &client, &address, "creek", &south).await;
-    let again = office.ok(&["add", &before]);
-    assert!(again.contains("nothing changed"), "{again}");
+    let output = office.run(&["add", &south.pair("office-1"), "--name", "creek"]);
+    assert!(output.starts_with("Paired with `creek`"), "{output}");
+    wait_until_copied(&office, &client, &address, "creek", &south).await;
+    let output = office.run(&["add", &line]);
+    assert!(output.contains("nothing changed"), "{output}");
 
     north.scan(5);
-    caught_up(&office, &client, &address, "north", &north).await;
-    assert_eq!(office.stop().code(), Some(0), "{}", office.logged());
+    wait_until_copied(&office, &client, &address, "north", &north).await;
+    assert_eq!(office.stop().code(), Some(0), "{}", office.log());
 
     south.scan(7);
     office.start();
     let address = office.address().await;
-    caught_up(&office, &client, &address, "north", &north).await;
-    caught_up(&office, &client, &address, "creek", &south).await;
+    wait_until_copied(&office, &client, &address, "north", &north).await;
+    wait_until_copied(&office, &client, &address, "creek", &south).await;
     assert_eq!(office.stop().code(), Some(0));
 }
 
+/// Catches a follower that does not connect again after the barn's server was away.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_barn_that_was_away_is_caught_up_with_and_its_copy_is_shown_meanwhile() {
-    let Following { barn, mut office, address, client } = following(10).await;
+async fn the_office_catches_up_with_a_barn_that_was_away() {
+    let FollowedBarn { barn, mut office, address, client } = pair_and_follow(10).await;
 
-    let mut barn = barn.after_a_pause().await;
+    let mut barn = barn.restart_server().await;
     barn.scan(10);
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
     assert_eq!(office.stop().code(), Some(0));
 }
 
+/// Catches a moment without a copy during a resync, and a copy that differs from the barn after it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_stopped() {
-    let Following { barn, mut office, address, client } = following(500).await;
+async fn a_resync_swaps_in_a_complete_copy_that_verifies_with_and_without_a_process() {
+    let FollowedBarn { barn, mut office, address, client } = pair_and_follow(500).await;
 
-    let told = office.ok(&["resync", "barn"]);
-    assert!(told.contains("copy-2"), "{told}");
+    let output = office.run(&["resync", "barn"]);
+    assert!(output.contains("copy-2"), "{output}");
     let current = office.state_dir().join("sites/barn/current");
     office
-        .wait_for("the new copy to be swapped in", async || {
-            // At no moment is there no copy to be seen.
+        .wait_until("the new copy is swapped in", async || {
+            // The site shows a complete copy at every check.
             let (status, body) = get(&client, &format!("https://{address}/office/api/sync-status"), None).await;
             assert!(status == 200 && body["sites"][0]["position"] == json!(barn.position()), "{body}");
             std::fs::read_link(&current).ok().filter(|to| to.ends_with("copy-2")).map(|_| ())
         })
         .await;
     for running in [true, false] {
-        let told = office.ok(&["verify", "barn"]);
-        assert!(told.contains("the log holds 501 changes") && told.contains("equal, row by row"), "{told}");
-        let shown = office.ok(&["show", "batches", "--json"]);
+        let output = office.run(&["verify", "barn"]);
+        assert!(output.contains("the log holds 501 changes") && output.contains("equal, row by row"), "{output}");
+        let shown = office.run(&["show", "batches", "--json"]);
         let shown: Value = serde_json::from_str(&shown).unwrap();
         assert_eq!(
             (&shown["data"][0]["batch_number"], &shown["data"][0]["cattle_count"]),
@@ -125,83 +129,87 @@ async fn a_copy_is_made_anew_beside_the_one_shown_and_proved_while_running_and_s
     }
 }
 
+/// Catches a resync that is forgotten if no process runs when it is requested.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_was_begun_while_nothing_ran_is_built_at_the_next_start() {
-    let Following { barn, mut office, client, .. } = following(20).await;
+async fn a_resync_requested_without_a_process_is_done_at_the_next_start() {
+    let FollowedBarn { barn, mut office, client, .. } = pair_and_follow(20).await;
     office.stop();
 
-    assert!(office.ok(&["resync", "barn"]).contains("copy-2"));
+    assert!(office.run(&["resync", "barn"]).contains("copy-2"));
     let site = office.state_dir().join("sites/barn");
     assert!(std::fs::read_link(site.join("current")).unwrap().ends_with("copy-1") && site.join("copy-2").is_dir());
     office.start();
     let address = office.address().await;
     office
-        .wait_for("the copy to be whole", async || {
+        .wait_until("the new copy is complete", async || {
             std::fs::read_link(site.join("current")).ok().filter(|to| to.ends_with("copy-2"))
         })
         .await;
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
     assert_eq!(office.stop().code(), Some(0));
 }
 
+/// Catches a follower that overwrites a copy with another history.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_barn_with_another_past_stops_the_follower_and_takes_nothing_from_the_copy_until_an_operator_decides() {
-    let Following { barn, mut office, address, client } = following(10).await;
+async fn a_divergent_barn_stops_the_follower_and_leaves_the_copy_unchanged_until_an_operator_decides() {
+    let FollowedBarn { barn, mut office, address, client } = pair_and_follow(10).await;
 
-    // The same history by its name, with other animals in it: somebody has made the barn's disk anew.
+    // The same store id with other animals, as after an operator has reinstalled the barn.
     let mut other = Barn::open("barn", 1);
     other.skip(1_000);
     other.scan(25);
-    let told = office.ok(&["add", &other.pair("office-2")]);
-    assert!(told.contains("it now uses the new addresses, trust, key"), "{told}");
+    let output = office.run(&["add", &other.pair("office-2")]);
+    assert!(output.contains("it now uses the new addresses, trust, key"), "{output}");
     let url = format!("https://{address}/office/api/sync-status");
     let site = office
-        .wait_for("the follower to stop", async || {
+        .wait_until("the follower stops", async || {
             let (_, body) = get(&client, &url, None).await;
             Some(body["sites"][0].clone()).filter(|site| site["link"] == "stopped")
         })
         .await;
     assert_eq!((&site["running"], &site["position"]), (&json!(false), &json!(barn.position())));
-    let why = site["stopped_because"].as_str().unwrap();
-    assert!(why.contains("another history") && why.contains("resync barn"), "{why}");
+    let reason = site["stopped_because"].as_str().unwrap();
+    assert!(reason.contains("another history") && reason.contains("resync barn"), "{reason}");
     assert_eq!(get(&client, &format!("https://{address}/batches/LOT1"), None).await.1["cattle_count"], 10);
 
-    office.ok(&["resync", "barn"]);
-    caught_up(&office, &client, &address, "barn", &other).await;
+    office.run(&["resync", "barn"]);
+    wait_until_copied(&office, &client, &address, "barn", &other).await;
     assert_eq!(get(&client, &format!("https://{address}/batches/LOT1"), None).await.1["cattle_count"], 25);
-    assert!(office.state_dir().join("sites/barn/copy-1").is_dir(), "what was only at the office is kept");
+    assert!(office.state_dir().join("sites/barn/copy-1").is_dir(), "the old copy is kept");
     assert_eq!(office.stop().code(), Some(0));
 }
 
+/// Catches a sync interface of the office that lets in callers without a key, or after the key is revoked.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mirror_behind_this_mirror_needs_a_key_of_scope_sync() {
-    let Following { barn, office, address, client } = following(3).await;
+async fn a_mirror_of_this_mirror_needs_a_key_with_the_scope_sync() {
+    let FollowedBarn { barn, office, address, client } = pair_and_follow(3).await;
 
     let (sync, read) = (office.key("second-office", "sync"), office.key("program", "read"));
     for path in ["/api/sync/schema", "/sites/barn/api/sync/schema"] {
         let url = format!("https://{address}{path}");
-        assert_eq!(get(&client, &url, None).await.0, 401, "{path}: loopback is no exemption here");
+        assert_eq!(get(&client, &url, None).await.0, 401, "{path}: callers on loopback need a key, too");
         assert_eq!(get(&client, &url, Some(&read)).await.0, 403, "{path}");
         let (status, body) = get(&client, &url, Some(&sync)).await;
         assert!(status == 200 && body["data"]["state"]["position"] == json!(barn.position()), "{path}: {body}");
     }
     assert_eq!(get(&client, &format!("https://{address}/sites/none/api/sync/schema"), Some(&sync)).await.0, 404);
-    office.ok(&["key", "revoke", "second-office"]);
+    office.run(&["key", "revoke", "second-office"]);
     assert_eq!(get(&client, &format!("https://{address}/api/sync/schema"), Some(&sync)).await.0, 401);
 }
 
+/// Catches a read interface of the office that differs from the barn's, and a token that outlives its key.
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_read_a_site_with_a_key_or_its_token_until_the_key_is_revoked() {
-    let Following { barn, mut office, address, client } = following(3).await;
+    let FollowedBarn { barn, mut office, address, client } = pair_and_follow(3).await;
 
     let (sync, read) = (office.key("second-office", "sync"), office.key("program", "read"));
     let post = client.post(format!("https://{address}/sites/barn/api/remote/auth/token")).bearer_auth(&read);
-    let made: Value = serde_json::from_str(&post.send().await.unwrap().text().await.unwrap()).unwrap();
-    let token = made["token"].as_str().unwrap().to_owned();
+    let issued: Value = serde_json::from_str(&post.send().await.unwrap().text().await.unwrap()).unwrap();
+    let token = issued["token"].as_str().unwrap().to_owned();
     for base in ["", "/sites/barn"] {
         let url = |path: &str| format!("https://{address}{base}{path}");
         let status = url("/api/remote/status");
-        assert_eq!(get(&client, &status, None).await.0, 401, "{base}: loopback is no exemption here");
+        assert_eq!(get(&client, &status, None).await.0, 401, "{base}: callers on loopback need a key, too");
         assert_eq!(get(&client, &status, Some(&sync)).await.0, 403, "{base}");
         for secret in [&read, &token] {
             let (code, body) = get(&client, &status, Some(secret)).await;
@@ -221,64 +229,72 @@ async fn programs_read_a_site_with_a_key_or_its_token_until_the_key_is_revoked()
             assert_eq!(get(&client, &url("/api/remote/nowhere"), Some(secret)).await.1["error"], "not_found");
         }
     }
-    assert_eq!(get(&client, &format!("https://{address}/batches"), Some(&token)).await.0, 200, "pages take it, too");
+    assert_eq!(
+        get(&client, &format!("https://{address}/batches"), Some(&token)).await.0,
+        200,
+        "pages accept the token, too"
+    );
     assert_eq!(get(&client, &format!("https://{address}/sites/none/api/remote/status"), Some(&read)).await.0, 404);
-    office.ok(&["key", "revoke", "program"]);
+    office.run(&["key", "revoke", "program"]);
     for secret in [&read, &token] {
         assert_eq!(get(&client, &format!("https://{address}/api/remote/status"), Some(secret)).await.0, 401);
     }
     assert_eq!(office.stop().code(), Some(0));
 }
 
+/// Catches a removal that deletes the copy, takes effect only after a restart, or prevents a new pairing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_site_is_gone_at_once_and_its_copy_kept_aside() {
+async fn a_removed_site_disappears_immediately_and_its_copy_is_kept() {
     let mut barn = Barn::open("barn", 1);
     barn.scan(3);
     let line = barn.pair("office-1");
     let mut office = Office::new();
-    office.ok(&["add", &line]);
+    office.run(&["add", &line]);
     office.start();
     let (address, client) = (office.address().await, office.client());
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
 
-    let told = office.ok(&["remove", "barn"]);
-    assert!(told.contains("Its copy is in") && office.state_dir().join("removed").is_dir(), "{told}");
+    let output = office.run(&["remove", "barn"]);
+    assert!(output.contains("Its copy is in") && office.state_dir().join("removed").is_dir(), "{output}");
     let (_, body) = get(&client, &format!("https://{address}/office/api/sync-status"), None).await;
     assert_eq!(body["sites"], json!([]));
-    let unknown = office.command(&["remove", "barn"]);
+    let unknown = office.output(&["remove", "barn"]);
     assert_eq!(unknown.status.code(), Some(7), "{unknown:?}");
 
-    office.ok(&["add", &line]);
-    caught_up(&office, &client, &address, "barn", &barn).await;
+    office.run(&["add", &line]);
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
 }
 
+/// Catches a printed settings file that `check` refuses, and a misspelled key that it accepts.
 #[test]
-fn settings_are_printed_and_checked_and_a_wrong_one_is_named() {
+fn the_printed_settings_are_valid_and_an_unknown_key_is_named() {
     let office = Office::new();
     let file = office.directory.path().join("mirror.toml");
-    std::fs::write(&file, office.ok(&["config"])).unwrap();
-    office.ok(&["--config", file.to_str().unwrap(), "check"]);
+    std::fs::write(&file, office.run(&["config"])).unwrap();
+    office.run(&["--config", file.to_str().unwrap(), "check"]);
     std::fs::write(&file, "listne = '0.0.0.0:5000'").unwrap();
-    let refused = office.command(&["check", "--config", file.to_str().unwrap()]);
+    let refused = office.output(&["check", "--config", file.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("listne"), "{refused:?}");
 }
 
+/// Catches an error message that prints the secret of a damaged pairing line.
 #[test]
-fn a_line_that_is_none_is_refused_and_not_repeated() {
+fn an_invalid_pairing_line_is_refused_and_not_printed() {
     let office = Office::new();
-    let refused = office.command(&["add", "herdlinx:1:c2VjcmV0"]);
+    let refused = office.output(&["add", "herdlinx:1:c2VjcmV0"]);
     assert_eq!(refused.status.code(), Some(7));
     assert!(!String::from_utf8_lossy(&refused.stderr).contains("c2VjcmV0"), "{refused:?}");
-    assert_eq!(office.command(&["status"]).status.code(), Some(5));
+    assert_eq!(office.output(&["status"]).status.code(), Some(5));
 }
 
+/// Catches a command that creates a state directory only to read from it.
 #[test]
-fn a_question_makes_no_files() {
+fn commands_that_only_read_create_no_files() {
     let office = Office::new();
-    for question in [&["show", "batches"][..], &["verify", "barn"], &["resync", "barn"], &["key", "list"]] {
-        let refused = office.command(question);
-        assert_eq!(refused.status.code(), Some(7), "{question:?}");
+    for command in [&["show", "batches"][..], &["verify", "barn"], &["resync", "barn"], &["key", "list"]] {
+        let refused = office.output(command);
+        assert_eq!(refused.status.code(), Some(7), "{command:?}");
         assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no office in"), "{refused:?}");
     }
     assert!(!office.state_dir().exists());

@@ -1,39 +1,27 @@
-//! The shipped program as a child process, and a client of its pages.
+//! The shipped `herdlinx-mirror` as a child process, and a client of its pages.
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
+use service::harness::{self, ChildProcess};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-/// Whatever is waited for must be there by then.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
+/// An office in a temporary directory. Its process may run or not; dropping the office kills it.
 pub(crate) struct Office {
+    // Before `directory`: the process ends before its files are removed.
+    process: Option<ChildProcess>,
     pub(crate) directory: tempfile::TempDir,
-    child: Option<Child>,
-}
-
-impl Drop for Office {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
 }
 
 impl Office {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), child: None }
+        Self { process: None, directory: tempfile::tempdir().unwrap() }
     }
 
+    /// Path of the state directory, which `run` creates. It is longer than the address of a socket can be (108 bytes).
     pub(crate) fn state_dir(&self) -> PathBuf {
-        // Longer than a socket's address can be (108 bytes), and not made beforehand.
         self.directory.path().join("state-".repeat(20))
     }
 
@@ -49,71 +37,64 @@ impl Office {
     }
 
     pub(crate) fn start(&mut self) {
-        self.start_with(&[]);
+        self.start_with_env(&[]);
     }
 
-    pub(crate) fn start_with(&mut self, variables: &[(&str, &str)]) {
-        let log = std::fs::File::options().append(true).create(true).open(self.log()).unwrap();
+    pub(crate) fn start_with_env(&mut self, variables: &[(&str, &str)]) {
         let mut program = self.program(&["run"]);
-        program.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let child = program.spawn().unwrap();
-        self.child = Some(child);
+        program.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
+        self.process = Some(ChildProcess::spawn("office", program, &self.log_file()).unwrap());
     }
 
-    fn log(&self) -> PathBuf {
+    fn log_file(&self) -> PathBuf {
         self.directory.path().join("log")
     }
 
-    /// SIGTERM, and how it ended.
-    pub(crate) fn stop(&mut self) -> ExitStatus {
-        let mut child = self.child.take().unwrap();
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        child.wait().unwrap()
+    /// Returns the log of all runs.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    pub(crate) fn command(&self, args: &[&str]) -> Output {
+    /// Sends SIGTERM and waits for the exit.
+    pub(crate) fn stop(&mut self) -> ExitStatus {
+        let process = self.process.take().unwrap();
+        process.terminate_blocking().unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn output(&self, args: &[&str]) -> Output {
         self.program(args).output().unwrap()
     }
 
-    /// What the command printed; it must succeed.
-    pub(crate) fn ok(&self, args: &[&str]) -> String {
-        let output = self.command(args);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{args:?}: {told}\n{}", self.logged());
+    /// Runs a command that must succeed, and returns its stdout.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let output = self.output(args);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{args:?}: {stderr}\n{}", self.log());
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The secret of a new key.
+    /// Creates a key and returns its secret.
     pub(crate) fn key(&self, name: &str, scope: &str) -> String {
-        self.ok(&["key", "add", name, "--scope", scope]).lines().last().unwrap().to_owned()
+        self.run(&["key", "add", name, "--scope", scope]).lines().last().unwrap().to_owned()
     }
 
-    pub(crate) fn logged(&self) -> String {
-        std::fs::read_to_string(self.log()).unwrap_or_default()
-    }
-
-    /// The address of the pages, once they are served.
+    /// Waits until the pages are served and returns their address.
     pub(crate) async fn address(&self) -> String {
-        self.wait_for("the office to open", async || {
-            let status: Value = serde_json::from_slice(&self.command(&["status"]).stdout).ok()?;
+        self.wait_until("the office is ready", async || {
+            let status: Value = serde_json::from_slice(&self.output(&["status"]).stdout).ok()?;
             status["listen"].as_str().map(str::to_owned)
         })
         .await
     }
 
-    pub(crate) async fn wait_for<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let begun = Instant::now();
-        loop {
-            if let Some(found) = look().await {
-                return found;
-            }
-            assert!(begun.elapsed() < PATIENCE, "waited too long for {what}\n{}", self.logged());
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+    /// Waits until `condition` returns a value. The panic names the condition and shows the log if it never does.
+    pub(crate) async fn wait_until<T>(&self, what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+        let value = harness::wait_until(what, condition).await;
+        value.unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
-    /// A client that trusts the certificate which the office made.
+    /// Returns a client that trusts the certificate that the office generated, and no other.
     pub(crate) fn client(&self) -> reqwest::Client {
         client(&self.state_dir().join("tls/certificate.pem"))
     }
