@@ -25,8 +25,7 @@ mod tests;
 
 use crate::doors::only_name;
 use crate::link::PostBounds;
-use crate::pages::Office as _;
-use crate::sites::Sites;
+use crate::sites::{Office as _, Sites};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};

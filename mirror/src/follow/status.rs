@@ -3,31 +3,39 @@
 use herd::fold::FOLD_VERSION;
 use herd::store::Head;
 use herd::wire::{BarnHead, Heartbeat};
+use serde::Serialize;
 use service::sync::divergence::Divergence;
 use tokio::time::Instant;
 
-/// How the follower stands to its barn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// State of the link to a barn.
+///
+/// A follower reports every state but `Copying`. The status of a site (`sites::SiteStatus`) adds what the site's copies
+/// and its task know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LinkState {
-    /// Fetching what it is behind.
+    /// No live connection: changes are fetched by pulls.
     #[default]
     Pulling,
-    /// Connected, and each change comes as it is committed.
+    /// Connected: each change arrives as the barn commits it.
     Live,
-    /// The barn cannot be reached, or does not answer as it should.
+    /// The barn is unreachable, or its replies are invalid.
     Away,
-    /// It follows no more; see `diverged`.
+    /// Following has ended. For a site: replication has stopped until an operator decides.
     Stopped,
+    /// The first copy of the barn, or a new one, is being made.
+    Copying,
 }
 
 impl LinkState {
-    /// One word for JSON and pages.
-    pub fn name(self) -> &'static str {
+    /// Returns the name in JSON and in the style sheet.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Pulling => "pulling",
             Self::Live => "live",
             Self::Away => "away",
             Self::Stopped => "stopped",
+            Self::Copying => "copying",
         }
     }
 }

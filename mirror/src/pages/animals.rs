@@ -1,10 +1,12 @@
-//! Animals, and one with all that is known of it.
+//! List of animals, and one animal with its weights and its history.
 
-use super::asked::{limit, place, refusal};
-use super::frame::Frame;
-use super::sheet::kept;
-use super::visit::{List, Visit};
-use super::words;
+use super::error::query_error;
+use super::format;
+use super::frame::Section;
+use super::list::{List, csv_file};
+use super::page::PageContent;
+use super::request::{cursor, limit};
+use super::site_request::SiteRequest;
 use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
@@ -13,9 +15,8 @@ use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
-const PART: &str = "/animals";
-/// So many weights stand on an animal's page; its history has the others.
-const WEIGHTS_SHOWN: u64 = 20;
+/// Number of weights on an animal's page; its history has the others.
+const MAX_WEIGHTS: u64 = 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,48 +25,60 @@ struct ListQuery {
     limit: Option<u64>,
 }
 
-#[derive(Template, Serialize)]
+#[derive(Template)]
 #[template(path = "animals.html")]
-struct AnimalsPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    totals: TotalsView,
-    #[serde(skip)]
+struct AnimalsContent {
+    prefix: String,
     limit: u64,
-    #[serde(flatten)]
+    totals: TotalsView,
     list: List<AnimalView>,
 }
 
-impl AnimalsPage {
-    /// Those that are neither on the yard nor left it.
+impl PageContent for AnimalsContent {
+    type View = List<AnimalView>;
+
+    const SECTION: Option<Section> = Some(Section::Animals);
+
+    fn title(&self) -> String {
+        "Animals".to_owned()
+    }
+
+    fn view(&self) -> &List<AnimalView> {
+        &self.list
+    }
+}
+
+impl AnimalsContent {
+    /// Returns the number of animals that are neither in the yard nor exported.
     fn dead(&self) -> u64 {
         self.totals.animals.saturating_sub(self.totals.active.saturating_add(self.totals.exported))
     }
 }
 
-/// All animals, in the order in which they came.
-pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
-    read(visit).map(|page| visit.show(&page))
+/// The list of animals, in the order in which they were first seen.
+pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
+    let content = read_list(site)?;
+    let as_of = content.list.as_of;
+    Ok(site.respond(content, Some(as_of)))
 }
 
-/// The same for a spreadsheet.
-pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
-    let page = read(visit)?;
-    let next = page.list.next.map(|next| visit.path(&format!("/animals.csv?after={next}&limit={}", page.limit)));
-    Ok(kept(&page.list.data, "attachment; filename=\"animals.csv\"", next))
+/// The same list as CSV.
+pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
+    let AnimalsContent { list, limit, .. } = read_list(site)?;
+    let next = list.next.map(|next| site.path(&format!("/animals.csv?after={next}&limit={limit}")));
+    Ok(csv_file(&list.data, "attachment; filename=\"animals.csv\"", next))
 }
 
-fn read(visit: &Visit) -> Result<AnimalsPage, ApiError> {
-    let query: ListQuery = visit.asked.query()?;
+fn read_list(site: &SiteRequest) -> Result<AnimalsContent, ApiError> {
+    let query: ListQuery = site.request.query()?;
     let limit = limit(query.limit)?;
-    let snapshot = visit.snapshot()?;
-    let page = snapshot.animals(query.after.map(AnimalId), limit).map_err(refusal)?;
-    let totals = snapshot.totals().map_err(refusal)?;
-    Ok(AnimalsPage {
-        frame: visit.frame("Animals", PART, Some(totals.as_of)),
-        list: List::new(page, totals.as_of),
+    let snapshot = site.snapshot()?;
+    let page = snapshot.animals(query.after.map(AnimalId), limit).map_err(query_error)?;
+    let totals = snapshot.totals().map_err(query_error)?;
+    Ok(AnimalsContent {
+        prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
+        list: List::new(page, totals.as_of),
         totals,
     })
 }
@@ -77,26 +90,44 @@ struct HistoryQuery {
     limit: Option<u64>,
 }
 
-#[derive(Template, Serialize)]
-#[template(path = "animal.html")]
-struct AnimalPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    limit: u64,
+/// JSON of an animal.
+#[derive(Serialize)]
+struct AnimalDetails {
     #[serde(flatten)]
     animal: AnimalView,
     weights: Vec<WeightView>,
     history: Vec<HistoryEntry>,
-    /// Goes on in the history.
+    /// Cursor of the older history.
     next: Option<HistoryCursor>,
 }
 
-impl AnimalPage {
-    /// What it was inducted with, as label and value.
+#[derive(Template)]
+#[template(path = "animal.html")]
+struct AnimalContent {
+    prefix: String,
+    limit: u64,
+    view: AnimalDetails,
+}
+
+impl PageContent for AnimalContent {
+    type View = AnimalDetails;
+
+    const SECTION: Option<Section> = Some(Section::Animals);
+
+    fn title(&self) -> String {
+        format!("Animal {}", self.view.animal.id)
+    }
+
+    fn view(&self) -> &AnimalDetails {
+        &self.view
+    }
+}
+
+impl AnimalContent {
+    /// Yields label and value of the traits that were recorded at induction.
     fn traits(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let traits = &self.animal.traits;
-        let told = [
+        let traits = &self.view.animal.traits;
+        let labeled = [
             ("Funder", &traits.funder),
             ("Pen", &traits.pen),
             ("Pen location", &traits.pen_location),
@@ -107,34 +138,29 @@ impl AnimalPage {
             ("Notes", &traits.notes),
             ("Reason", &traits.reason),
         ];
-        told.into_iter().filter_map(|(label, value)| Some((label, value.as_deref()?)))
+        labeled.into_iter().filter_map(|(label, value)| Some((label, value.as_deref()?)))
     }
 
-    /// What a correction in its history did.
-    fn done(&self, correction: &CorrectionView) -> String {
-        correction.summary_for(self.animal.id)
+    /// Summarizes a correction in the history, from the view of this animal.
+    fn correction_summary(&self, correction: &CorrectionView) -> String {
+        correction.summary_for(self.view.animal.id)
     }
 }
 
 /// One animal with its weights and its history.
-pub(super) fn one(visit: &Visit) -> Result<Response, ApiError> {
-    let query: HistoryQuery = visit.asked.query()?;
+pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
+    let query: HistoryQuery = site.request.query()?;
     let limit = limit(query.limit)?;
-    let from = place::<HistoryCursor>(query.from.as_deref())?;
-    let id = AnimalId(visit.asked.number("id")?);
-    let unknown = || ApiError::not_found(format!("there is no animal with the id {id}"));
-    let snapshot = visit.snapshot()?;
-    let animal = snapshot.animal(id).map_err(refusal)?.ok_or_else(unknown)?;
-    let weights_limit = PageLimit::new(WEIGHTS_SHOWN).map_err(refusal)?;
-    let weights = snapshot.weights(animal.id, None, weights_limit).map_err(refusal)?.ok_or_else(unknown)?;
-    let history = snapshot.history(animal.id, from, limit).map_err(refusal)?.ok_or_else(unknown)?;
-    let as_of = snapshot.folded().map_err(|error| refusal(error.into()))?;
-    Ok(visit.show(&AnimalPage {
-        frame: visit.frame(format!("Animal {}", animal.id), PART, Some(as_of)),
-        limit: limit.entries() as u64,
-        animal,
-        weights: weights.data,
-        history: history.data,
-        next: history.next,
-    }))
+    let from = cursor::<HistoryCursor>(query.from.as_deref())?;
+    let id = AnimalId(site.request.number("id")?);
+    let not_found = || ApiError::not_found(format!("there is no animal with the id {id}"));
+    let snapshot = site.snapshot()?;
+    let animal = snapshot.animal(id).map_err(query_error)?.ok_or_else(not_found)?;
+    let weights_limit = PageLimit::new(MAX_WEIGHTS).map_err(query_error)?;
+    let weights = snapshot.weights(animal.id, None, weights_limit).map_err(query_error)?.ok_or_else(not_found)?;
+    let history = snapshot.history(animal.id, from, limit).map_err(query_error)?.ok_or_else(not_found)?;
+    let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
+    let view = AnimalDetails { animal, weights: weights.data, history: history.data, next: history.next };
+    let content = AnimalContent { prefix: site.prefix.clone(), limit: limit.entries() as u64, view };
+    Ok(site.respond(content, Some(as_of)))
 }

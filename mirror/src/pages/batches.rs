@@ -1,20 +1,20 @@
-//! Batches, and one with its animals.
+//! List of batches, and one batch with its animals.
 
-use super::asked::{limit, refusal};
-use super::frame::Frame;
-use super::sheet::kept;
-use super::visit::{List, Visit};
-use super::words;
+use super::error::query_error;
+use super::format;
+use super::frame::Section;
+use super::list::{List, csv_file};
+use super::page::PageContent;
+use super::request::limit;
+use super::site_request::SiteRequest;
 use askama::Template;
 use axum::response::Response;
 use herd::change::{AnimalId, BatchId};
 use herd::correction::CorrectionForm;
-use herd::query::{BatchTraitValues, BatchView, CorrectionView, MemberView, NumberedBatch};
+use herd::query::{BatchTraitValues, BatchView, CorrectionView, MemberView, NumberedBatch, TotalsView};
 use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
-
-const PART: &str = "/batches";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,45 +23,54 @@ struct ListQuery {
     limit: Option<u64>,
 }
 
-#[derive(Template, Serialize)]
+#[derive(Template)]
 #[template(path = "batches.html")]
-struct BatchesPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    total: u64,
-    #[serde(skip)]
-    open: u64,
-    #[serde(skip)]
+struct BatchesContent {
+    prefix: String,
     limit: u64,
-    #[serde(flatten)]
+    totals: TotalsView,
     list: List<BatchView>,
 }
 
-/// All batches, the latest opened first.
-pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
-    read(visit).map(|page| visit.show(&page))
+impl PageContent for BatchesContent {
+    type View = List<BatchView>;
+
+    const SECTION: Option<Section> = Some(Section::Batches);
+
+    fn title(&self) -> String {
+        "Batches".to_owned()
+    }
+
+    fn view(&self) -> &List<BatchView> {
+        &self.list
+    }
 }
 
-/// The same for a spreadsheet.
-pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
-    let page = read(visit)?;
-    let next = page.list.next.map(|next| visit.path(&format!("/batches.csv?before={next}&limit={}", page.limit)));
-    Ok(kept(&page.list.data, "attachment; filename=\"batches.csv\"", next))
+/// The list of batches, newest first.
+pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
+    let content = read_list(site)?;
+    let as_of = content.list.as_of;
+    Ok(site.respond(content, Some(as_of)))
 }
 
-fn read(visit: &Visit) -> Result<BatchesPage, ApiError> {
-    let query: ListQuery = visit.asked.query()?;
+/// The same list as CSV.
+pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
+    let BatchesContent { list, limit, .. } = read_list(site)?;
+    let next = list.next.map(|next| site.path(&format!("/batches.csv?before={next}&limit={limit}")));
+    Ok(csv_file(&list.data, "attachment; filename=\"batches.csv\"", next))
+}
+
+fn read_list(site: &SiteRequest) -> Result<BatchesContent, ApiError> {
+    let query: ListQuery = site.request.query()?;
     let limit = limit(query.limit)?;
-    let snapshot = visit.snapshot()?;
-    let page = snapshot.batches(query.before.map(BatchId), limit).map_err(refusal)?;
-    let totals = snapshot.totals().map_err(refusal)?;
-    Ok(BatchesPage {
-        frame: visit.frame("Batches", PART, Some(totals.as_of)),
-        total: totals.batches,
-        open: totals.open_batches,
+    let snapshot = site.snapshot()?;
+    let page = snapshot.batches(query.before.map(BatchId), limit).map_err(query_error)?;
+    let totals = snapshot.totals().map_err(query_error)?;
+    Ok(BatchesContent {
+        prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
         list: List::new(page, totals.as_of),
+        totals,
     })
 }
 
@@ -72,63 +81,85 @@ struct MembersQuery {
     limit: Option<u64>,
 }
 
-#[derive(Template, Serialize)]
-#[template(path = "batch.html")]
-struct BatchPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    limit: u64,
+/// JSON of a batch.
+#[derive(Serialize)]
+struct BatchDetails {
     #[serde(flatten)]
     found: NumberedBatch,
     #[serde(flatten)]
     traits: BatchTraitValues,
-    /// The correction that `closed_by` is, where it is one.
+    /// The correction that closed the batch; `None` if an event did, or if it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     closed_by_correction: Option<CorrectionView>,
     animals: Vec<MemberView>,
-    /// Goes on in the animals.
+    /// Cursor of the next animals.
     next: Option<u64>,
 }
 
-impl BatchPage {
-    /// What the correction was that closed it, where that was not to close it.
-    fn closed_as(&self) -> Option<String> {
-        let by_the_way = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
-        self.closed_by_correction.as_ref().filter(by_the_way).map(CorrectionView::summary)
+#[derive(Template)]
+#[template(path = "batch.html")]
+struct BatchContent {
+    prefix: String,
+    limit: u64,
+    view: BatchDetails,
+}
+
+impl PageContent for BatchContent {
+    type View = BatchDetails;
+
+    const SECTION: Option<Section> = Some(Section::Batches);
+
+    fn title(&self) -> String {
+        format!("Batch {}", self.view.found.batch.batch_number)
+    }
+
+    fn view(&self) -> &BatchDetails {
+        &self.view
     }
 }
 
-/// The batch that a number means.
-pub(super) fn by_number(visit: &Visit) -> Result<Response, ApiError> {
-    let number = visit.asked.place("number");
-    let snapshot = visit.snapshot()?;
-    let found = snapshot.batch_by_number(number).map_err(refusal)?;
-    one(visit, &snapshot, found.ok_or_else(|| ApiError::not_found(format!("no batch has the number {number:?}")))?)
+impl BatchContent {
+    /// Summarizes the correction that closed the batch as a side effect.
+    ///
+    /// Returns `None` if its purpose was to close the batch, which the page says anyway.
+    fn closing_correction(&self) -> Option<String> {
+        let is_side_effect = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
+        self.view.closed_by_correction.as_ref().filter(is_side_effect).map(CorrectionView::summary)
+    }
+}
+
+/// The batch with a number.
+pub(super) fn by_number(site: &SiteRequest) -> Result<Response, ApiError> {
+    let number = site.request.path_param("number");
+    let snapshot = site.snapshot()?;
+    let found = snapshot.batch_by_number(number).map_err(query_error)?;
+    let not_found = || ApiError::not_found(format!("no batch has the number {number:?}"));
+    batch(site, &snapshot, found.ok_or_else(not_found)?)
 }
 
 /// The batch with an id.
-pub(super) fn by_id(visit: &Visit) -> Result<Response, ApiError> {
-    let id = visit.asked.number("id")?;
-    let snapshot = visit.snapshot()?;
-    let found = snapshot.batch_with_others(BatchId(id)).map_err(refusal)?;
-    one(visit, &snapshot, found.ok_or_else(|| ApiError::not_found(format!("there is no batch with the id {id}")))?)
+pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
+    let id = site.request.number("id")?;
+    let snapshot = site.snapshot()?;
+    let found = snapshot.batch_with_others(BatchId(id)).map_err(query_error)?;
+    let not_found = || ApiError::not_found(format!("there is no batch with the id {id}"));
+    batch(site, &snapshot, found.ok_or_else(not_found)?)
 }
 
-fn one(visit: &Visit, snapshot: &Snapshot, found: NumberedBatch) -> Result<Response, ApiError> {
-    let query: MembersQuery = visit.asked.query()?;
+fn batch(site: &SiteRequest, snapshot: &Snapshot, found: NumberedBatch) -> Result<Response, ApiError> {
+    let query: MembersQuery = site.request.query()?;
     let limit = limit(query.limit)?;
     let id = found.batch.id;
-    let members = snapshot.members(id, query.after.map(AnimalId), limit).map_err(refusal)?;
-    let closed = found.batch.closed_by.map_or(Ok(None), |by| snapshot.correction(by)).map_err(refusal)?;
-    let as_of = snapshot.folded().map_err(|error| refusal(error.into()))?;
-    Ok(visit.show(&BatchPage {
-        frame: visit.frame(format!("Batch {}", found.batch.batch_number), PART, Some(as_of)),
-        limit: limit.entries() as u64,
-        traits: snapshot.batch_traits(id).map_err(refusal)?,
-        closed_by_correction: closed,
+    let members = snapshot.members(id, query.after.map(AnimalId), limit).map_err(query_error)?;
+    let closed_by = found.batch.closed_by.map_or(Ok(None), |by| snapshot.correction(by)).map_err(query_error)?;
+    let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
+    let view = BatchDetails {
+        traits: snapshot.batch_traits(id).map_err(query_error)?,
+        closed_by_correction: closed_by,
         found,
         animals: members.data,
         next: members.next,
-    }))
+    };
+    let content = BatchContent { prefix: site.prefix.clone(), limit: limit.entries() as u64, view };
+    Ok(site.respond(content, Some(as_of)))
 }

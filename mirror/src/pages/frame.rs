@@ -1,78 +1,104 @@
-//! What stands around every page for people: where one is, and how old what is shown is.
+//! Frame around every HTML page: title, site, navigation, and how current the page is.
 
-use super::state::{LinkState, SiteStatus};
-use super::words;
+use super::format;
+use crate::sites::{LinkState, SiteStatus};
 use herd::clock::iso_utc;
 use herd::position::Sequence;
 
-/// The parts of the site that the head of each page leads to: path and word.
-const PARTS: [(&str, &str); 4] =
-    [("/batches", "Batches"), ("/animals", "Animals"), ("/payloads", "Payloads"), ("/status", "Status")];
+/// A section of a site, as the navigation lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Batches,
+    Animals,
+    Payloads,
+    Status,
+}
 
-/// What stands around a page.
+impl Section {
+    const ALL: [Self; 4] = [Self::Batches, Self::Animals, Self::Payloads, Self::Status];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Batches => "/batches",
+            Self::Animals => "/animals",
+            Self::Payloads => "/payloads",
+            Self::Status => "/status",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Batches => "Batches",
+            Self::Animals => "Animals",
+            Self::Payloads => "Payloads",
+            Self::Status => "Status",
+        }
+    }
+}
+
+/// Frame around the content of a page.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
-    /// Of the page.
+    /// Title of the page.
     pub(super) title: String,
-    /// The site, where the page is of one.
-    pub(super) site: Option<String>,
-    /// What the paths of that site begin with: empty, or `/sites/NAME` percent-encoded.
-    pub(super) prefix: String,
-    /// Which of its parts the page belongs to, by path.
-    pub(super) part: &'static str,
-    /// The search that the page answers.
-    pub(super) asked: String,
-    /// How old what is shown is.
-    pub(super) age: Option<Age>,
-    /// When the page was made.
-    pub(super) made: String,
+    /// The site of the page; `None` for pages about the whole office.
+    pub(super) site: Option<SiteFrame>,
+    /// Section that the navigation marks as current.
+    pub(super) section: Option<Section>,
+    /// Text in the search box.
+    pub(super) search_text: String,
+    /// Time at which the page was rendered; `None` for error pages.
+    pub(super) rendered_at: Option<String>,
 }
 
-/// How old what is shown of a site is.
+/// The part of a frame that belongs to a site.
 #[derive(Clone, Debug)]
-pub(super) struct Age {
+pub(super) struct SiteFrame {
+    pub(super) name: String,
+    /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
+    pub(super) prefix: String,
     pub(super) link: LinkState,
-    /// `1,234`: the change that the page shows the state after.
+    /// Last change that the page includes: `1,234`. `None` until the first copy is complete.
     pub(super) as_of: Option<String>,
-    /// `3 s ago`; none where the barn was never heard.
-    pub(super) heard: Option<String>,
+    /// Age of the barn's last report: `3 s ago`. `None` if there was none since the process started.
+    pub(super) last_report: Option<String>,
 }
 
-impl Age {
-    pub(super) fn new(status: &SiteStatus, as_of: Option<Sequence>, now_us: i64) -> Self {
+impl SiteFrame {
+    pub(super) fn new(status: &SiteStatus, prefix: &str, as_of: Option<Sequence>, now_us: i64) -> Self {
         Self {
+            name: status.name.clone(),
+            prefix: prefix.to_owned(),
             link: status.link,
-            as_of: as_of.map(words::grouped),
-            heard: status.barn_heard_at_us.map(|at| words::ago(at, now_us)),
+            as_of: as_of.map(format::grouped),
+            last_report: last_report(status, now_us),
         }
+    }
+
+    /// Returns the path of the site's first page.
+    pub(super) fn home(&self) -> &str {
+        if self.prefix.is_empty() { "/" } else { &self.prefix }
     }
 }
 
 impl Frame {
-    /// Of a page that is of no site.
-    pub(super) fn bare(title: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            site: None,
-            prefix: String::new(),
-            part: "",
-            asked: String::new(),
-            age: None,
-            made: String::new(),
-        }
+    /// Creates the frame of a page that belongs to no site.
+    pub(super) fn without_site(title: impl Into<String>) -> Self {
+        Self { title: title.into(), site: None, section: None, search_text: String::new(), rendered_at: None }
     }
 
-    pub(super) fn made_at(now_us: i64) -> String {
-        words::clock(iso_utc(now_us))
+    /// Sets the time at which the page is rendered.
+    pub(super) fn rendered_at(self, now_us: i64) -> Self {
+        Self { rendered_at: Some(format::date_time(iso_utc(now_us))), ..self }
     }
 
-    /// Path, word, and whether it is where the page belongs.
-    pub(super) fn parts(&self) -> impl Iterator<Item = (String, &'static str, bool)> {
-        PARTS.into_iter().map(|(path, word)| (format!("{}{path}", self.prefix), word, path == self.part))
+    /// Yields path and label of each section, and true for the current one.
+    pub(super) fn sections(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
+        Section::ALL.into_iter().map(|section| (section.path(), section.label(), Some(section) == self.section))
     }
+}
 
-    /// The first screen of the site.
-    pub(super) fn first(&self) -> &str {
-        if self.prefix.is_empty() { "/" } else { &self.prefix }
-    }
+/// Formats the age of the barn's last report; `None` if there was none since the process started.
+pub(super) fn last_report(status: &SiteStatus, now_us: i64) -> Option<String> {
+    status.barn_heard_at_us.map(|at| format::ago(at, now_us))
 }

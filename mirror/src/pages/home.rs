@@ -1,116 +1,146 @@
-//! The first screen: is the barn alive, and how many head are there.
+//! First page: whether the barn is connected, and how many head there are. With several sites, the list of sites.
 
-use super::asked::{Asked, refusal};
-use super::frame::{Age, Frame};
-use super::reply::{Failure, shown};
-use super::state::SiteStatus;
+use super::error::query_error;
+use super::format;
+use super::frame::{Frame, last_report};
+use super::page::{Page, PageContent};
+use super::request::PageRequest;
+use super::site_request::{PagesState, SiteRequest, site_prefix};
 use super::sync_status::SyncStatus;
-use super::visit::{Visit, Visitors, prefix_of};
-use super::words;
+use crate::sites::{LinkState, SiteStatus};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use herd::query::{BatchView, PageLimit, TotalsView};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use service::door::reply::ApiError;
 
-/// So many open batches stand on the first screen; the list of batches has the others.
-const OPEN_BATCHES_SHOWN: u64 = 10;
+/// Number of open batches on the first page; the list of batches has the others.
+const MAX_OPEN_BATCHES: u64 = 10;
 
-/// The query knows no key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoKeys {}
-
-#[derive(Template, Serialize)]
-#[template(path = "home.html")]
-struct HomePage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    now_us: i64,
-    #[serde(skip)]
-    site: SiteStatus,
+/// JSON of a site's first page.
+#[derive(Serialize)]
+struct HomeView {
     site_status: SyncStatus,
-    /// None while there is no copy.
+    /// `None` until the first copy is complete.
     totals: Option<TotalsView>,
     open_batches: Vec<BatchView>,
 }
 
-impl HomePage {
-    /// How long ago the last read came; by the barn's clock, which may be off.
-    fn last_read(&self) -> Option<String> {
-        let at = self.totals.as_ref()?.last_received_at_us?;
-        Some(words::ago(at, self.now_us))
+#[derive(Template)]
+#[template(path = "home.html")]
+struct HomeContent {
+    prefix: String,
+    site: SiteStatus,
+    now_us: i64,
+    view: HomeView,
+}
+
+impl PageContent for HomeContent {
+    type View = HomeView;
+
+    fn title(&self) -> String {
+        self.site.name.clone()
     }
 
-    fn open_beyond(&self) -> u64 {
-        let open = self.totals.as_ref().map_or(0, |totals| totals.open_batches);
-        open.saturating_sub(self.open_batches.len() as u64)
+    fn view(&self) -> &HomeView {
+        &self.view
     }
 }
 
-#[derive(Template, Serialize)]
-#[template(path = "sites.html")]
-struct SitesPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    lines: Vec<SiteLine>,
+impl HomeContent {
+    /// Returns the age of the last read by the barn's clock, which may be wrong.
+    fn last_read(&self) -> Option<String> {
+        let at = self.view.totals.as_ref()?.last_received_at_us?;
+        Some(format::ago(at, self.now_us))
+    }
+
+    fn last_report(&self) -> Option<String> {
+        last_report(&self.site, self.now_us)
+    }
+
+    /// Returns the number of open batches that the page leaves out.
+    fn more_open_batches(&self) -> u64 {
+        let open = self.view.totals.as_ref().map_or(0, |totals| totals.open_batches);
+        open.saturating_sub(self.view.open_batches.len() as u64)
+    }
+}
+
+/// JSON of the list of sites.
+#[derive(Serialize)]
+struct SitesView {
     sites: Vec<SyncStatus>,
 }
 
-/// A site in the list of them.
-struct SiteLine {
+#[derive(Template)]
+#[template(path = "sites.html")]
+struct SitesContent {
+    rows: Vec<SiteRow>,
+    view: SitesView,
+}
+
+impl PageContent for SitesContent {
+    type View = SitesView;
+
+    fn title(&self) -> String {
+        "Sites".to_owned()
+    }
+
+    fn view(&self) -> &SitesView {
+        &self.view
+    }
+}
+
+/// A row of the list of sites.
+struct SiteRow {
     name: String,
     path: String,
-    age: Age,
+    link: LinkState,
+    last_report: Option<String>,
     lag_changes: Option<u64>,
 }
 
-/// The first screen of the only site, or the list of sites.
-pub(super) async fn first(State(visitors): State<Visitors>, asked: Asked) -> Response {
-    let sites = visitors.office.sites();
+/// The first page of the only site, or the list of sites.
+pub(super) async fn office(State(state): State<PagesState>, request: PageRequest) -> Response {
+    let sites = state.office.sites();
     if sites.len() == 1 {
-        return visitors.visit(asked, site).await;
+        return state.respond(request, site).await;
     }
-    if let Err(error) = asked.query::<NoKeys>() {
-        return Failure { face: asked.face, error }.into_response();
+    if let Err(error) = request.reject_query() {
+        return request.error(error).into_response();
     }
-    let now_us = visitors.now_us();
-    let statuses: Vec<_> = sites.iter().filter_map(|site| visitors.office.status(site)).collect();
-    let line = |status: &SiteStatus| SiteLine {
-        path: prefix_of(&status.name),
-        age: Age::new(status, None, now_us),
-        lag_changes: status.lag_changes,
+    let now_us = state.now_us();
+    let statuses: Vec<_> = sites.iter().filter_map(|site| state.office.status(site)).collect();
+    let row = |status: &SiteStatus| SiteRow {
         name: status.name.clone(),
+        path: site_prefix(&status.name),
+        link: status.link,
+        last_report: last_report(status, now_us),
+        lag_changes: status.lag_changes,
     };
-    let page = SitesPage {
-        frame: Frame { made: Frame::made_at(now_us), ..Frame::bare("Sites") },
-        lines: statuses.iter().map(line).collect(),
-        sites: statuses.iter().map(SyncStatus::from).collect(),
-    };
-    shown(asked.face, &page)
+    let rows = statuses.iter().map(row).collect();
+    let content = SitesContent { rows, view: SitesView { sites: statuses.iter().map(SyncStatus::from).collect() } };
+    let frame = Frame::without_site(content.title()).rendered_at(now_us);
+    Page { frame, content }.respond(request.media_type)
 }
 
-/// The first screen of a site.
-pub(super) fn site(visit: &Visit) -> Result<Response, ApiError> {
-    visit.asked.query::<NoKeys>()?;
-    let (totals, open_batches) = if visit.has_copy() {
-        let snapshot = visit.snapshot()?;
-        let limit = PageLimit::new(OPEN_BATCHES_SHOWN).map_err(refusal)?;
-        let open = snapshot.open_batches(None, limit).map_err(refusal)?;
-        (Some(snapshot.totals().map_err(refusal)?), open.data)
+/// The first page of a site.
+pub(super) fn site(site: &SiteRequest) -> Result<Response, ApiError> {
+    site.request.reject_query()?;
+    let (totals, open_batches) = if site.has_copy() {
+        let snapshot = site.snapshot()?;
+        let limit = PageLimit::new(MAX_OPEN_BATCHES).map_err(query_error)?;
+        let open = snapshot.open_batches(None, limit).map_err(query_error)?;
+        (Some(snapshot.totals().map_err(query_error)?), open.data)
     } else {
         (None, Vec::new())
     };
     let as_of = totals.as_ref().map(|totals| totals.as_of);
-    Ok(visit.show(&HomePage {
-        frame: visit.frame(visit.status.name.clone(), "", as_of),
-        now_us: visit.now_us,
-        site: visit.status.clone(),
-        site_status: SyncStatus::from(&visit.status),
-        totals,
-        open_batches,
-    }))
+    let content = HomeContent {
+        prefix: site.prefix.clone(),
+        site: site.status.clone(),
+        now_us: site.now_us,
+        view: HomeView { site_status: SyncStatus::from(&site.status), totals, open_batches },
+    };
+    Ok(site.respond(content, as_of))
 }

@@ -1,90 +1,103 @@
-//! The office's pages: one page struct with two faces, HTML for people and JSON for programs, chosen by `Accept`.
+//! Pages of the office: HTML for people and JSON for programs, chosen by `Accept`.
 //!
-//! Each request is one `Visit`: a site, a snapshot of its store, the face that was asked for. What is
-//! shown of the store comes from [`herd::query`]; nothing is counted or judged here. Who may look, TLS and listening
-//! are the process's part.
+//! Each page is one struct with two faces ([`page`]). What it shows of a store comes from [`herd::query`]: nothing is
+//! counted or judged here, so pages, API and commands cannot disagree. Authentication, TLS and listening belong to the
+//! process around it.
+//!
+//! Lists are paged by key. Offsets were rejected: an offset walks over everything that it skips, and entries that arrive
+//! meanwhile push others across the edge of a page.
 //!
 //! | path | shows |
 //! |---|---|
-//! | `/` | whether the barn is alive, head counts, open batches; with several sites, which there are |
-//! | `/batches`, `/batches/{number}`, `/batches/by-id/{id}` | batches; a number is percent-decoded, never an id |
-//! | `/animals`, `/animals/{id}` | animals; one with tags, weights and history, what was corrected among it |
-//! | `/payloads`, `/payloads/{sequence}` | what came; one change of the log |
-//! | `/status` | what a person has to decide, the link to the barn, event counters, what was never heard |
-//! | `/search?q=` | leads to the animal of a tag or lid, else to the batch of a number |
-//! | `/office/api/sync-status` | how the sync goes, JSON in either face |
+//! | `/` | state of the link, head counts and open batches of the only site; the list of sites if there are several |
+//! | `/batches`, `/batches/{number}`, `/batches/by-id/{id}` | batches; a number is percent-decoded and never an id |
+//! | `/animals`, `/animals/{id}` | animals; one with tags, weights and history, including its corrections |
+//! | `/payloads`, `/payloads/{sequence}` | received payloads; one change of the log |
+//! | `/status` | pending decisions, the link to the barn, event counters, missed events |
+//! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
+//! | `/office/api/sync-status` | state of replication, always as JSON |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //!
-//! All of them stand under `/sites/{site}` too, and without it while exactly one site is paired.
+//! Every path also exists below `/sites/{site}`. Without that prefix it works while exactly one site is paired.
 
 mod animals;
-mod asked;
 mod batches;
-mod face;
+mod error;
+mod format;
 mod frame;
 mod home;
+mod list;
+mod media_type;
+mod page;
 mod payloads;
-mod reply;
+mod request;
 mod search;
-mod sheet;
-mod state;
+mod site_request;
 mod status;
 mod sync_status;
-mod visit;
-mod words;
 
-pub use state::{HeardDuplicates, LinkState, Office, SiteStatus};
-
-use asked::Asked;
+use crate::sites::Office;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use error::PageError;
 use herd::clock::Clock;
+use request::PageRequest;
+use service::door::reply::ApiError;
+use site_request::{PagesState, SitePage};
 use std::sync::Arc;
-use visit::{Show, Visitors};
 
-/// The pages of all sites of `office`. `clock` tells how old things are.
+/// Returns the routes of the pages of all sites. The `clock` is what ages are measured against.
 pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>) -> Router {
-    let visitors = Visitors::new(office, clock);
+    let state = PagesState::new(office, clock);
     Router::new()
-        .route("/", get(home::first))
-        .route("/office/api/sync-status", get(sync_status::all))
-        .route("/assets/style.css", get(style))
-        .merge(of_site())
-        .route("/sites/{site}", shown(home::site))
-        .route("/sites/{site}/office/api/sync-status", get(sync_status::one))
-        .nest("/sites/{site}", of_site())
-        .fallback(reply::nothing_here)
-        .method_not_allowed_fallback(reply::not_by_this_method)
-        .with_state(visitors)
+        .route("/", get(home::office))
+        .route("/office/api/sync-status", get(sync_status::office))
+        .route("/assets/style.css", get(style_sheet))
+        .merge(site_routes())
+        .route("/sites/{site}", site_page(home::site))
+        .route("/sites/{site}/office/api/sync-status", get(sync_status::site))
+        .nest("/sites/{site}", site_routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
 }
 
-fn of_site() -> Router<Visitors> {
+fn site_routes() -> Router<PagesState> {
     Router::new()
-        .route("/batches", shown(batches::list))
-        .route("/batches/{number}", shown(batches::by_number))
-        .route("/batches/by-id/{id}", shown(batches::by_id))
-        .route("/batches.csv", shown(batches::sheet))
-        .route("/animals", shown(animals::list))
-        .route("/animals.csv", shown(animals::sheet))
-        .route("/animals/{id}", shown(animals::one))
-        .route("/payloads", shown(payloads::list))
-        .route("/payloads.csv", shown(payloads::sheet))
-        .route("/payloads/{sequence}", shown(payloads::one))
-        .route("/status", shown(status::page))
-        .route("/search", shown(search::search))
+        .route("/batches", site_page(batches::list))
+        .route("/batches/{number}", site_page(batches::by_number))
+        .route("/batches/by-id/{id}", site_page(batches::by_id))
+        .route("/batches.csv", site_page(batches::csv))
+        .route("/animals", site_page(animals::list))
+        .route("/animals.csv", site_page(animals::csv))
+        .route("/animals/{id}", site_page(animals::by_id))
+        .route("/payloads", site_page(payloads::list))
+        .route("/payloads.csv", site_page(payloads::csv))
+        .route("/payloads/{sequence}", site_page(payloads::by_sequence))
+        .route("/status", site_page(status::page))
+        .route("/search", site_page(search::search))
 }
 
-fn shown(show: Show) -> MethodRouter<Visitors> {
-    get(move |State(visitors): State<Visitors>, asked: Asked| visitors.visit(asked, show))
+fn site_page(page: SitePage) -> MethodRouter<PagesState> {
+    get(move |State(state): State<PagesState>, request: PageRequest| state.respond(request, page))
 }
 
-/// The one style sheet; it holds no address of another machine.
-async fn style() -> Response {
+/// Serves the only style sheet. It loads nothing, so a page never contacts another machine.
+async fn style_sheet() -> Response {
     let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     (headers, include_str!("../../assets/style.css")).into_response()
+}
+
+async fn not_found(request: PageRequest) -> PageError {
+    request.error(ApiError::not_found("there is nothing at this path"))
+}
+
+async fn method_not_allowed(request: PageRequest) -> PageError {
+    let message = "pages are only read: ask with GET";
+    request.error(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
 }
 
 #[cfg(test)]

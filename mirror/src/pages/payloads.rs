@@ -1,10 +1,12 @@
-//! What came out of the air, and one change of the log.
+//! List of payloads, and one change of the log.
 
-use super::asked::{limit, refusal};
-use super::frame::Frame;
-use super::sheet::kept;
-use super::visit::{List, Visit};
-use super::words;
+use super::error::query_error;
+use super::format;
+use super::frame::Section;
+use super::list::{List, csv_file};
+use super::page::PageContent;
+use super::request::limit;
+use super::site_request::SiteRequest;
 use askama::Template;
 use axum::response::Response;
 use herd::correction::CorrectionForm;
@@ -13,24 +15,21 @@ use herd::query::{
     ChangeBody, ChangeView, CorrectionView, KindName, PayloadFilter, PayloadStatus, PayloadView, QueryError, TotalsView,
 };
 use herd::store::Snapshot;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use service::door::reply::ApiError;
 
-const PART: &str = "/payloads";
-
-/// The filter as it stands in the URL.
+/// The filter of the list, named as in the URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+enum StatusFilter {
     #[default]
     All,
     Processed,
     Error,
 }
 
-impl Status {
-    const CHOICES: [(Self, &'static str); 3] =
-        [(Self::All, "All"), (Self::Processed, "Events"), (Self::Error, "Rejected")];
+impl StatusFilter {
+    const ALL: [Self; 3] = [Self::All, Self::Processed, Self::Error];
 
     fn filter(self) -> PayloadFilter {
         match self {
@@ -40,6 +39,7 @@ impl Status {
         }
     }
 
+    /// Returns the value in the URL.
     fn as_str(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -48,11 +48,19 @@ impl Status {
         }
     }
 
-    fn count(self, of: &TotalsView) -> u64 {
+    fn label(self) -> &'static str {
         match self {
-            Self::All => of.received,
-            Self::Processed => of.accepted,
-            Self::Error => of.rejected,
+            Self::All => "All",
+            Self::Processed => "Events",
+            Self::Error => "Rejected",
+        }
+    }
+
+    fn count(self, totals: &TotalsView) -> u64 {
+        match self {
+            Self::All => totals.received,
+            Self::Processed => totals.accepted,
+            Self::Error => totals.rejected,
         }
     }
 }
@@ -63,91 +71,94 @@ struct ListQuery {
     before: Option<u64>,
     limit: Option<u64>,
     #[serde(default)]
-    status: Status,
+    status: StatusFilter,
 }
 
-#[derive(Template, Serialize)]
+#[derive(Template)]
 #[template(path = "payloads.html")]
-struct PayloadsPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    totals: TotalsView,
-    #[serde(skip)]
-    status: Status,
-    #[serde(skip)]
+struct PayloadsContent {
+    prefix: String,
     limit: u64,
-    #[serde(flatten)]
+    status: StatusFilter,
+    totals: TotalsView,
     list: List<PayloadView>,
 }
 
-impl PayloadsPage {
-    /// Value in the URL, word, count, and whether it is the one shown.
-    fn choices(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, bool)> {
-        let shown = self.status;
-        Status::CHOICES
-            .into_iter()
-            .map(move |(status, word)| (status.as_str(), word, status.count(&self.totals), status == shown))
+impl PageContent for PayloadsContent {
+    type View = List<PayloadView>;
+
+    const SECTION: Option<Section> = Some(Section::Payloads);
+
+    fn title(&self) -> String {
+        "Payloads".to_owned()
+    }
+
+    fn view(&self) -> &List<PayloadView> {
+        &self.list
     }
 }
 
-/// Payloads, the latest first.
-pub(super) fn list(visit: &Visit) -> Result<Response, ApiError> {
-    read(visit).map(|page| visit.show(&page))
+impl PayloadsContent {
+    /// Yields value, label and count of each filter, and true for the current one.
+    fn filters(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, bool)> {
+        let current = self.status;
+        StatusFilter::ALL
+            .into_iter()
+            .map(move |status| (status.as_str(), status.label(), status.count(&self.totals), status == current))
+    }
 }
 
-/// The same for a spreadsheet.
-pub(super) fn sheet(visit: &Visit) -> Result<Response, ApiError> {
-    let page = read(visit)?;
-    let path = |next| format!("/payloads.csv?status={}&before={next}&limit={}", page.status.as_str(), page.limit);
-    let next = page.list.next.map(|next| visit.path(&path(next)));
-    Ok(kept(&page.list.data, "attachment; filename=\"payloads.csv\"", next))
+/// The list of payloads, newest first.
+pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
+    let content = read_list(site)?;
+    let as_of = content.list.as_of;
+    Ok(site.respond(content, Some(as_of)))
 }
 
-fn read(visit: &Visit) -> Result<PayloadsPage, ApiError> {
-    let query: ListQuery = visit.asked.query()?;
+/// The same list as CSV.
+pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
+    let PayloadsContent { list, status, limit, .. } = read_list(site)?;
+    let status = status.as_str();
+    let path = |next| site.path(&format!("/payloads.csv?status={status}&before={next}&limit={limit}"));
+    Ok(csv_file(&list.data, "attachment; filename=\"payloads.csv\"", list.next.map(path)))
+}
+
+fn read_list(site: &SiteRequest) -> Result<PayloadsContent, ApiError> {
+    let query: ListQuery = site.request.query()?;
     let limit = limit(query.limit)?;
-    let snapshot = visit.snapshot()?;
+    let snapshot = site.snapshot()?;
     let before = query.before.map(Sequence);
-    let page = snapshot.payloads(before, limit, query.status.filter()).map_err(refusal)?;
-    let totals = snapshot.totals().map_err(refusal)?;
-    Ok(PayloadsPage {
-        frame: visit.frame("Payloads", PART, Some(totals.as_of)),
-        list: List::new(page, totals.as_of),
-        status: query.status,
+    let page = snapshot.payloads(before, limit, query.status.filter()).map_err(query_error)?;
+    let totals = snapshot.totals().map_err(query_error)?;
+    Ok(PayloadsContent {
+        prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
+        status: query.status,
+        list: List::new(page, totals.as_of),
         totals,
     })
 }
 
-/// The query knows no key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoKeys {}
-
-#[derive(Template, Serialize)]
-#[template(path = "payload.html")]
-struct PayloadPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(flatten)]
+#[derive(Template)]
+#[template(path = "change.html")]
+struct ChangeContent {
+    prefix: String,
     change: ChangeView,
-    #[serde(skip)]
-    later: Later,
+    amendments: Amendments,
 }
 
-/// A change, and the correction that it is, where a person made it.
-type Decision = (Sequence, Option<CorrectionView>);
+/// A change that amended a payload, and its correction if a person made it.
+type Amendment = (Sequence, Option<CorrectionView>);
 
-/// What later changes made of the payload that a change is about.
+/// Later changes that amended the payload of a change.
 #[derive(Default)]
-struct Later {
-    accepted: Option<Decision>,
-    voided: Option<Decision>,
+struct Amendments {
+    accepted: Option<Amendment>,
+    voided: Option<Amendment>,
 }
 
-impl Later {
-    fn of(snapshot: &Snapshot, change: &ChangeView) -> Result<Self, QueryError> {
+impl Amendments {
+    fn read(snapshot: &Snapshot, change: &ChangeView) -> Result<Self, QueryError> {
         let payload = match &change.body {
             ChangeBody::Received { payload, .. } => Some(payload.id),
             ChangeBody::Reprocessed { event, .. } | ChangeBody::Corrected { event: Some(event), .. } => Some(event.of),
@@ -156,52 +167,66 @@ impl Later {
         let Some(payload) = payload.map_or(Ok(None), |payload| snapshot.payload(payload))? else {
             return Ok(Self::default());
         };
-        let accepted = decision(snapshot, payload.accepted_by)?;
-        Ok(Self { accepted, voided: decision(snapshot, payload.voided_by)? })
+        let accepted = amendment(snapshot, payload.accepted_by)?;
+        Ok(Self { accepted, voided: amendment(snapshot, payload.voided_by)? })
     }
 }
 
-fn decision(snapshot: &Snapshot, by: Option<Sequence>) -> Result<Option<Decision>, QueryError> {
+fn amendment(snapshot: &Snapshot, by: Option<Sequence>) -> Result<Option<Amendment>, QueryError> {
     by.map(|by| Ok((by, snapshot.correction(by)?))).transpose()
 }
 
-impl PayloadPage {
-    fn form(&self) -> Option<&CorrectionForm> {
+impl PageContent for ChangeContent {
+    type View = ChangeView;
+
+    const SECTION: Option<Section> = Some(Section::Payloads);
+
+    fn title(&self) -> String {
+        let sequence = self.change.sequence;
+        match self.change.body {
+            ChangeBody::Received { .. } => format!("Payload {sequence}"),
+            _ => format!("Change {sequence}"),
+        }
+    }
+
+    fn view(&self) -> &ChangeView {
+        &self.change
+    }
+}
+
+impl ChangeContent {
+    fn correction(&self) -> Option<&CorrectionForm> {
         match &self.change.body {
             ChangeBody::Corrected { correction, .. } => Some(&correction.correction),
             _ => None,
         }
     }
 
-    /// The notes that the correction wrote.
+    /// Returns the notes that the correction set.
     fn notes(&self) -> Option<&str> {
-        match self.form() {
+        match self.correction() {
             Some(CorrectionForm::EditBatch { notes, .. }) => notes.as_deref(),
             _ => None,
         }
     }
 
-    /// The payload that the correction accepted or voided.
-    fn spoken_of(&self) -> Option<u64> {
-        match self.form() {
+    /// Returns the payload that the correction accepted or voided.
+    fn corrected_payload(&self) -> Option<u64> {
+        match self.correction() {
             Some(CorrectionForm::Void { payload } | CorrectionForm::AcceptRejected { payload, .. }) => Some(*payload),
             _ => None,
         }
     }
 }
 
-/// One change of the log, of whatever kind.
-pub(super) fn one(visit: &Visit) -> Result<Response, ApiError> {
-    visit.asked.query::<NoKeys>()?;
-    let sequence = Sequence(visit.asked.number("sequence")?);
-    let snapshot = visit.snapshot()?;
-    let change = snapshot.change_view(sequence).map_err(refusal)?;
-    let change = change.ok_or_else(|| ApiError::not_found(format!("this copy holds no change {sequence}")))?;
-    let later = Later::of(&snapshot, &change).map_err(refusal)?;
-    let as_of = snapshot.folded().map_err(|error| refusal(error.into()))?;
-    let title = match change.body {
-        ChangeBody::Received { .. } => format!("Payload {sequence}"),
-        _ => format!("Change {sequence}"),
-    };
-    Ok(visit.show(&PayloadPage { frame: visit.frame(title, PART, Some(as_of)), change, later }))
+/// One change of the log, of any kind.
+pub(super) fn by_sequence(site: &SiteRequest) -> Result<Response, ApiError> {
+    site.request.reject_query()?;
+    let sequence = Sequence(site.request.number("sequence")?);
+    let snapshot = site.snapshot()?;
+    let change = snapshot.change_view(sequence).map_err(query_error)?;
+    let change = change.ok_or_else(|| ApiError::not_found(format!("this copy has no change {sequence}")))?;
+    let amendments = Amendments::read(&snapshot, &change).map_err(query_error)?;
+    let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
+    Ok(site.respond(ChangeContent { prefix: site.prefix.clone(), change, amendments }, Some(as_of)))
 }

@@ -1,91 +1,113 @@
-//! The link to the barn in numbers, event counters, what was never heard, and what a person has to decide.
+//! Status of a site: pending decisions, the link to the barn, event counters, and missed events.
 
-use super::asked::{limit, place, refusal};
-use super::frame::Frame;
-use super::state::SiteStatus;
+use super::error::query_error;
+use super::format;
+use super::frame::{Section, last_report};
+use super::page::PageContent;
+use super::request::{cursor, limit};
+use super::site_request::SiteRequest;
 use super::sync_status::SyncStatus;
-use super::visit::Visit;
-use super::words;
+use crate::sites::SiteStatus;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
-use herd::query::{CounterView, GapCursor, GapView, Page, PageLimit, ReaderEraProposal, TotalsView};
+use herd::query::{CounterView, GapCursor, GapView, PageLimit, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
-const PART: &str = "/status";
-/// So many event counters are shown: six for each reader era.
-const COUNTERS_SHOWN: u64 = 200;
+/// Number of event counters on the page; each reader era has six.
+const MAX_COUNTERS: u64 = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StatusQuery {
-    /// Goes on in the gaps.
+    /// Cursor of the gaps.
     after: Option<String>,
     limit: Option<u64>,
 }
 
-#[derive(Template, Serialize)]
-#[template(path = "status.html")]
-struct StatusPage {
-    #[serde(skip)]
-    frame: Frame,
-    #[serde(skip)]
-    now_us: i64,
-    #[serde(skip)]
-    site: SiteStatus,
-    #[serde(skip)]
-    limit: u64,
+/// JSON of the status page.
+#[derive(Serialize)]
+struct StatusView {
     #[serde(flatten)]
     sync: SyncStatus,
-    /// None while there is no copy.
+    #[serde(flatten)]
+    copy: CopyView,
+}
+
+/// The part of the status that is read from the copy; empty until the first copy is complete.
+#[derive(Default, Serialize)]
+struct CopyView {
     totals: Option<TotalsView>,
-    /// What a person has to decide.
+    /// Decisions that only a person can make.
     reader_era_proposals: Vec<ReaderEraProposal>,
     counters: Vec<CounterView>,
     gaps: Vec<GapView>,
-    /// Goes on in the gaps.
+    /// Cursor of the next gaps.
     next: Option<GapCursor>,
 }
 
-impl StatusPage {
-    /// How long ago the barn was heard.
-    fn heard(&self) -> Option<&str> {
-        self.frame.age.as_ref()?.heard.as_deref()
+#[derive(Template)]
+#[template(path = "status.html")]
+struct StatusContent {
+    prefix: String,
+    limit: u64,
+    site: SiteStatus,
+    now_us: i64,
+    view: StatusView,
+}
+
+impl PageContent for StatusContent {
+    type View = StatusView;
+
+    const SECTION: Option<Section> = Some(Section::Status);
+
+    fn title(&self) -> String {
+        "Status".to_owned()
+    }
+
+    fn view(&self) -> &StatusView {
+        &self.view
+    }
+}
+
+impl StatusContent {
+    fn last_report(&self) -> Option<String> {
+        last_report(&self.site, self.now_us)
     }
 
     fn last_sync(&self) -> Option<String> {
         let at = self.site.last_sync_time?;
-        Some(format!("{} UTC, {}", words::clock(iso_utc(at)), words::ago(at, self.now_us)))
+        Some(format!("{} UTC, {}", format::date_time(iso_utc(at)), format::ago(at, self.now_us)))
     }
 }
 
-/// How the sync goes, and what was missed.
-pub(super) fn page(visit: &Visit) -> Result<Response, ApiError> {
-    let query: StatusQuery = visit.asked.query()?;
+/// The status page.
+pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
+    let query: StatusQuery = site.request.query()?;
     let limit = limit(query.limit)?;
-    let after = place::<GapCursor>(query.after.as_deref())?;
-    let (mut totals, mut counters, mut gaps) = (None, Vec::new(), Page { data: Vec::new(), next: None });
-    let mut proposals = Vec::new();
-    if visit.has_copy() {
-        let snapshot = visit.snapshot()?;
-        let counters_limit = PageLimit::new(COUNTERS_SHOWN).map_err(refusal)?;
-        totals = Some(snapshot.totals().map_err(refusal)?);
-        proposals = snapshot.reader_era_proposals().map_err(refusal)?;
-        counters = snapshot.counters(None, counters_limit).map_err(refusal)?.data;
-        gaps = snapshot.gaps(after.as_ref(), limit).map_err(refusal)?;
-    }
-    let as_of = totals.as_ref().map(|totals| totals.as_of);
-    Ok(visit.show(&StatusPage {
-        frame: visit.frame("Status", PART, as_of),
-        now_us: visit.now_us,
-        site: visit.status.clone(),
+    let after = cursor::<GapCursor>(query.after.as_deref())?;
+    let copy = if site.has_copy() { read_copy(site, after.as_ref(), limit)? } else { CopyView::default() };
+    let as_of = copy.totals.as_ref().map(|totals| totals.as_of);
+    let content = StatusContent {
+        prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
-        sync: SyncStatus::from(&visit.status),
-        totals,
-        reader_era_proposals: proposals,
-        counters,
+        site: site.status.clone(),
+        now_us: site.now_us,
+        view: StatusView { sync: SyncStatus::from(&site.status), copy },
+    };
+    Ok(site.respond(content, as_of))
+}
+
+fn read_copy(site: &SiteRequest, after: Option<&GapCursor>, limit: PageLimit) -> Result<CopyView, ApiError> {
+    let snapshot = site.snapshot()?;
+    let counters_limit = PageLimit::new(MAX_COUNTERS).map_err(query_error)?;
+    let gaps = snapshot.gaps(after, limit).map_err(query_error)?;
+    Ok(CopyView {
+        totals: Some(snapshot.totals().map_err(query_error)?),
+        reader_era_proposals: snapshot.reader_era_proposals().map_err(query_error)?,
+        counters: snapshot.counters(None, counters_limit).map_err(query_error)?.data,
         gaps: gaps.data,
         next: gaps.next,
-    }))
+    })
 }

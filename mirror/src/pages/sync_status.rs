@@ -1,23 +1,22 @@
-//! How the sync goes, for programs: the keys of the original, ours beside.
+//! State of replication as JSON, with the keys of the original and ours beside them.
 
-use super::asked::Asked;
-use super::reply::Failure;
-use super::state::{HeardDuplicates, LinkState, SiteStatus};
-use super::visit::Visitors;
+use super::error::PageError;
+use super::request::PageRequest;
+use super::site_request::PagesState;
+use crate::sites::{BarnDuplicates, LinkState, SiteStatus};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use herd::clock::iso_utc;
 use herd::position::Position;
-use serde::{Deserialize, Serialize};
-use service::door::reply::ApiError;
+use serde::Serialize;
 
-/// How the sync with one site goes. The keys up to `total_records_synced` are those of the original, in its order.
+/// JSON of one site. The keys up to `total_records_synced` are those of the original, in its order.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SyncStatus {
     running: bool,
-    /// Seconds.
+    /// In seconds.
     sync_interval: u64,
     last_sync_time: Option<String>,
     total_syncs: u64,
@@ -30,20 +29,20 @@ pub(super) struct SyncStatus {
     barn_head: Option<u64>,
     lag_changes: Option<u64>,
     barn_heard_at: Option<String>,
-    duplicates: Option<HeardDuplicates>,
+    duplicates: Option<BarnDuplicates>,
     stopped_because: Option<String>,
     blocked: Option<String>,
-    copied: Option<Copied>,
+    copied: Option<CopyProgress>,
 }
 
-/// How far a copy has come.
+/// Progress of a copy that is being made.
 #[derive(Clone, Debug, Serialize)]
-struct Copied {
+struct CopyProgress {
     changes: u64,
     of: u64,
 }
 
-/// The same of all sites, and of each.
+/// JSON of all sites: their sums, then each site.
 #[derive(Clone, Debug, Serialize)]
 struct OfficeSyncStatus {
     running: bool,
@@ -75,14 +74,14 @@ impl From<&SiteStatus> for SyncStatus {
             duplicates: status.duplicates,
             stopped_because: status.stopped_because.clone(),
             blocked: status.blocked.clone(),
-            copied: status.copied.map(|(changes, of)| Copied { changes, of }),
+            copied: status.copied.map(|(changes, of)| CopyProgress { changes, of }),
         }
     }
 }
 
 impl OfficeSyncStatus {
-    /// It runs where every site's follower does; the interval is the longest, the counts are sums.
-    fn of(sites: &[SiteStatus]) -> Self {
+    /// Combines the sites: running if every site is, the longest interval, and the sums of the counts.
+    fn new(sites: &[SiteStatus]) -> Self {
         let sum = |count: fn(&SiteStatus) -> u64| sites.iter().map(count).fold(0, u64::saturating_add);
         Self {
             running: !sites.is_empty() && sites.iter().all(|site| site.running),
@@ -97,27 +96,21 @@ impl OfficeSyncStatus {
     }
 }
 
-/// The query knows no key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoKeys {}
-
 fn json(body: impl Serialize) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
 
-pub(super) async fn all(State(visitors): State<Visitors>, asked: Asked) -> Result<Response, Failure> {
-    asked.query::<NoKeys>().map_err(|error| Failure { face: asked.face, error })?;
-    let sites = visitors.office.sites();
-    let statuses: Vec<_> = sites.iter().filter_map(|site| visitors.office.status(site)).collect();
-    Ok(json(OfficeSyncStatus::of(&statuses)))
+/// The state of all sites.
+pub(super) async fn office(State(state): State<PagesState>, request: PageRequest) -> Result<Response, PageError> {
+    request.reject_query().map_err(|error| request.error(error))?;
+    let sites = state.office.sites();
+    let statuses: Vec<_> = sites.iter().filter_map(|site| state.office.status(site)).collect();
+    Ok(json(OfficeSyncStatus::new(&statuses)))
 }
 
-pub(super) async fn one(State(visitors): State<Visitors>, asked: Asked) -> Result<Response, Failure> {
-    let refused = |error| Failure { face: asked.face, error };
-    asked.query::<NoKeys>().map_err(refused)?;
-    let site = asked.place("site");
-    let unknown = || refused(ApiError::not_found(format!("no site {site:?} is paired with this office")));
-    let status = visitors.office.status(site).ok_or_else(unknown)?;
+/// The state of the site that the path names.
+pub(super) async fn site(State(state): State<PagesState>, request: PageRequest) -> Result<Response, PageError> {
+    request.reject_query().map_err(|error| request.error(error))?;
+    let status = state.status(request.path_param("site")).map_err(|error| request.error(error))?;
     Ok(json(SyncStatus::from(&status)))
 }

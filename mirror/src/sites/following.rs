@@ -4,7 +4,7 @@
 //! readable and waits for what an operator decides.
 
 use super::register::Site;
-use super::shown::{OpeningStep, Shown, SiteState};
+use super::view::{OpeningStep, SiteState, SiteView};
 use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
 use herd::clock::Clock;
@@ -81,7 +81,7 @@ pub(super) struct Following {
     pub(super) copies: Copies,
     pub(super) settings: FollowSettings,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) shown: Arc<Shown>,
+    pub(super) shown: Arc<SiteView>,
     pub(super) status: watch::Sender<FollowStatus>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) stop: Shutdown,

@@ -4,8 +4,8 @@ use super::files::{SiteFiles, SiteFilesError};
 use super::following::{Following, Order, QUEUED_ORDERS, WriterFailed};
 use super::name::SiteName;
 use super::register::{AddOptions, Added, Outcome, Site, SitesError};
-use super::shown::Shown;
-use super::told::ToldSite;
+use super::site_api::SiteApi;
+use super::view::SiteView;
 use crate::copies::{CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
 use crate::link::HttpsLink;
@@ -51,7 +51,7 @@ impl From<CopiesError> for CommandFailed {
 
 /// A site that is followed.
 struct Running {
-    shown: Arc<Shown>,
+    shown: Arc<SiteView>,
     sync: Router,
     remote: Router,
     orders: mpsc::Sender<Order>,
@@ -130,7 +130,7 @@ impl Sites {
 
     /// The copy of a site that is shown.
     pub fn reader(&self, name: &str) -> Option<Reader> {
-        self.shown(name).and_then(|shown| shown.state().shown)
+        self.view(name).and_then(|view| view.state().shown)
     }
 
     /// The interface for mirrors behind this one, for a site; its paths begin with `/api/sync/`.
@@ -160,7 +160,7 @@ impl Sites {
         futures::future::join_all(running.into_values().map(Running::end)).await;
     }
 
-    pub(super) fn shown(&self, name: &str) -> Option<Arc<Shown>> {
+    pub(super) fn view(&self, name: &str) -> Option<Arc<SiteView>> {
         self.look(name, |running| running.shown.clone())
     }
 
@@ -174,7 +174,11 @@ impl Sites {
             let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
             running.values().map(|site| site.shown.clone()).collect()
         };
-        futures::future::join_all(shown.iter().map(|shown| shown.silent(within))).await.into_iter().flatten().collect()
+        futures::future::join_all(shown.iter().map(|shown| shown.stalled_part(within)))
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     fn look<T>(&self, name: &str, look: impl FnOnce(&Running) -> T) -> Option<T> {
@@ -186,7 +190,7 @@ impl Sites {
         let name = site.name.clone();
         let copies = self.blocking(move |files| files.copies(&name)).await?;
         let (status, seen) = watch::channel(FollowStatus::default());
-        let shown = Arc::new(Shown::new(site.name.clone(), seen));
+        let shown = Arc::new(SiteView::new(site.name.clone(), seen));
         let (orders, ordered) = mpsc::channel(QUEUED_ORDERS);
         let stop = ShutdownTrigger::default();
         let stopping = stop.signal();
@@ -212,9 +216,9 @@ impl Sites {
             }
         });
         let sync = with_fallbacks(serve::router(shown.clone(), stopping.clone()));
-        let told = Arc::new(ToldSite::new(shown.clone(), self.sync_interval()));
+        let api = Arc::new(SiteApi::new(shown.clone(), self.sync_interval()));
         let events = service::events::router(shown.clone(), stopping);
-        let remote = with_fallbacks(remote::router(told, self.clock.clone()).merge(events));
+        let remote = with_fallbacks(remote::router(api, self.clock.clone()).merge(events));
         let running = Running { shown, sync, remote, orders, stop, task };
         self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
         Ok(())

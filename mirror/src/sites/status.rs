@@ -1,25 +1,75 @@
-//! How a site stands, for pages, programs and operators: the follower's own counts, and where the copies stand.
+//! Status of a site: its link to the barn, its copies, and the counts of its follower.
+//!
+//! Pages, API clients and the `status` command all read [`SiteStatus`], so they cannot disagree about a site.
 
-use super::running::Sites;
-use super::shown::{Shown, SiteState};
-use crate::follow::{self, FollowStatus};
-use crate::pages::{HeardDuplicates, LinkState, Office, SiteStatus};
+use super::view::{SiteState, SiteView};
+use crate::follow::{FollowStatus, LinkState};
 use herd::clock::iso_utc;
 use herd::position::{Digest, Position, Sequence};
-use herd::store::{Head, Reader, grouped};
+use herd::store::{Head, Reader};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// A site as the `status` command prints it.
+/// Status of one site.
+///
+/// A sync is one pull, or one page that arrived over the live connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteStatus {
+    /// Name of the site.
+    pub name: String,
+    /// True if the site is followed, or about to be.
+    pub running: bool,
+    /// Interval of pulls while there is no live connection, in seconds.
+    pub sync_interval_s: u64,
+    /// Time of the last successful sync, in microseconds since the Unix epoch.
+    pub last_sync_time: Option<i64>,
+    /// Syncs that were started.
+    pub total_syncs: u64,
+    /// Syncs that succeeded.
+    pub successful_syncs: u64,
+    /// Syncs and connections that failed.
+    pub failed_syncs: u64,
+    /// Changes received.
+    pub total_records_synced: u64,
+    /// State of the link to the barn.
+    pub link: LinkState,
+    /// Durable head of the copy that is served.
+    pub head: Option<Position>,
+    /// Head of the barn, as it last reported.
+    pub barn_head: Option<u64>,
+    /// Changes that the copy is behind the barn.
+    pub lag_changes: Option<u64>,
+    /// Time of the barn's last report, in microseconds since the Unix epoch.
+    pub barn_heard_at_us: Option<i64>,
+    /// Duplicates at the barn, as it last reported.
+    pub duplicates: Option<BarnDuplicates>,
+    /// Why replication has stopped, and what to do about it.
+    pub stopped_because: Option<String>,
+    /// Why the tables do not follow the log, and what to do about it.
+    pub blocked: Option<String>,
+    /// Changes copied and changes in total, while a copy is made.
+    pub copied: Option<(u64, u64)>,
+}
+
+/// Duplicates at the barn. They never become changes, so a copy knows only what the barn reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BarnDuplicates {
+    /// Total number.
+    pub count: u64,
+    /// Age of the barn's report, in milliseconds.
+    pub age_ms: Option<u64>,
+}
+
+/// Status of a site as the `status` command prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteSummary {
-    /// Its name.
+    /// Name of the site.
     pub name: String,
-    /// True if it is followed, or about to be.
+    /// True if the site is followed, or about to be.
     pub running: bool,
     /// State of the link to the barn, in a word.
     pub link: String,
-    /// Head of the copy that is shown.
+    /// Head of the copy that is served.
     pub position: Option<Position>,
     /// Last change in its tables.
     pub folded: Option<Sequence>,
@@ -43,37 +93,41 @@ pub struct SiteSummary {
     pub copied: Option<(u64, u64)>,
 }
 
-impl Office for Sites {
-    fn sites(&self) -> Vec<String> {
-        self.names()
-    }
-
-    fn reader(&self, site: &str) -> Option<Reader> {
-        Self::reader(self, site)
-    }
-
-    fn status(&self, site: &str) -> Option<SiteStatus> {
-        self.shown(site).map(|shown| site_status(&shown, self.sync_interval()))
+impl SiteStatus {
+    pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
+        let (state, follow) = (site.state(), site.follow_status());
+        let head = state.shown.as_ref().map(Reader::head);
+        let barn_head = follow.barn.map(|heard| heard.barn.head.0);
+        let own_head = head.as_ref().map(|head| head.position.sequence.0);
+        let duplicates = follow.barn.map(|heard| heard.passed_on());
+        Self {
+            name: site.name.to_string(),
+            running: state.stopped_because.is_none(),
+            sync_interval_s: sync_interval.as_secs(),
+            last_sync_time: follow.last_sync_at_us,
+            total_syncs: follow.total_syncs,
+            successful_syncs: follow.successful_syncs,
+            failed_syncs: follow.failed_syncs,
+            total_records_synced: follow.total_records_synced,
+            link: link_state(&state, &follow),
+            lag_changes: barn_head.zip(own_head).map(|(barn, own)| barn.saturating_sub(own)),
+            blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
+            head: head.map(|head| head.position),
+            barn_head,
+            barn_heard_at_us: follow.barn.map(|heard| heard.at_us),
+            duplicates: duplicates.map(|barn| BarnDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
+            copied: copied(&state, barn_head),
+            stopped_because: state.stopped_because,
+        }
     }
 }
 
-impl Sites {
-    /// How all sites stand, in a line for whoever says `systemctl status`.
-    pub fn status_line(&self) -> String {
-        let shown: Vec<_> = self.names().iter().filter_map(|name| self.shown(name)).collect();
-        if shown.is_empty() {
-            return "no barn is paired: say `herdlinx-mirror add`".to_owned();
-        }
-        shown.iter().map(|shown| words(shown, self.sync_interval())).collect::<Vec<_>>().join("; ")
-    }
-
-    /// Returns a site as the `status` command prints it.
-    pub fn summary(&self, site: &str) -> Option<SiteSummary> {
-        let shown = self.shown(site)?;
-        let status = site_status(&shown, self.sync_interval());
-        let head = shown.state().shown.map(|reader| reader.head());
-        let follow = shown.follow_status();
-        Some(SiteSummary {
+impl SiteSummary {
+    pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
+        let status = SiteStatus::new(site, sync_interval);
+        let head = site.state().shown.map(|reader| reader.head());
+        let follow = site.follow_status();
+        Self {
             name: status.name,
             running: status.running,
             link: status.link.as_str().to_owned(),
@@ -88,72 +142,26 @@ impl Sites {
             stopped_because: status.stopped_because,
             blocked: status.blocked,
             copied: status.copied,
-        })
+        }
     }
 }
 
-/// What must be known first: why nothing comes, or how far it is behind.
-fn words(shown: &Shown, sync_interval: Duration) -> String {
-    let site = site_status(shown, sync_interval);
-    let SiteStatus { name, link, .. } = &site;
-    if let Some(at) = shown.state().opening.and_then(|step| step.at) {
-        return format!("{name}: {at}");
-    }
-    let held = site.head.map_or("nothing yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
-    let at = format!("{name} {}, {held}", link.as_str());
-    match (&site.stopped_because, &site.blocked, site.copied, site.lag_changes) {
-        (Some(why), ..) | (None, Some(why), ..) => format!("{at}: {why}"),
-        (None, None, Some((come, of)), _) => format!("{at}, {} of {} copied", grouped(come), grouped(of)),
-        (None, None, None, Some(behind)) => format!("{at}, {} behind", grouped(behind)),
-        (None, None, None, None) => at,
-    }
-}
-
-pub(super) fn site_status(shown: &Shown, sync_interval: Duration) -> SiteStatus {
-    let (state, follow) = (shown.state(), shown.follow_status());
-    let head = state.shown.as_ref().map(Reader::head);
-    let barn_head = follow.barn.map(|heard| heard.barn.head.0);
-    let here = head.as_ref().map(|head| head.position.sequence.0);
-    SiteStatus {
-        name: shown.name.to_string(),
-        running: state.stopped_because.is_none(),
-        sync_interval_s: sync_interval.as_secs(),
-        last_sync_time: follow.last_sync_at_us,
-        total_syncs: follow.total_syncs,
-        successful_syncs: follow.successful_syncs,
-        failed_syncs: follow.failed_syncs,
-        total_records_synced: follow.total_records_synced,
-        link: link_state(&state, &follow),
-        lag_changes: barn_head.zip(here).map(|(barn, here)| barn.saturating_sub(here)),
-        blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
-        head: head.map(|head| head.position),
-        barn_head,
-        barn_heard_at_us: follow.barn.map(|heard| heard.at_us),
-        duplicates: follow
-            .barn
-            .map(|heard| heard.passed_on())
-            .map(|barn| HeardDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
-        copied: copied(&state, barn_head),
-        stopped_because: state.stopped_because,
-    }
-}
-
-/// A barn that is away is told as that, also while a copy of it is being made.
+/// Returns the state that an operator must know first: stopped, then away (also while a copy is made), then copying.
 fn link_state(state: &SiteState, follow: &FollowStatus) -> LinkState {
     match follow.link {
         _ if state.stopped_because.is_some() => LinkState::Stopped,
-        follow::LinkState::Away => LinkState::Away,
+        LinkState::Away => LinkState::Away,
         _ if state.building.is_some() || state.shown.is_none() => LinkState::Copying,
-        follow::LinkState::Live => LinkState::Live,
-        // A follower that has ended is about to be started again, or its task says why not.
-        follow::LinkState::Pulling | follow::LinkState::Stopped => LinkState::Pulling,
+        LinkState::Live => LinkState::Live,
+        // A follower that has ended restarts soon; if it does not, the site's task sets `stopped_because`.
+        LinkState::Pulling | LinkState::Stopped | LinkState::Copying => LinkState::Pulling,
     }
 }
 
-/// Why the tables cannot be trusted to show all of the log.
+/// Returns why the tables do not show all of the log, or cannot be trusted to.
 fn blocked(head: &Head, follow: &FollowStatus) -> Option<String> {
     match &head.blocked {
-        Some(why) => Some(why.to_string()),
+        Some(reason) => Some(reason.to_string()),
         None if follow.digest_equal == Some(false) => Some(
             "the tables here differ from the barn's although the logs are equal: run `verify` here and at the barn"
                 .to_owned(),
@@ -162,79 +170,55 @@ fn blocked(head: &Head, follow: &FollowStatus) -> Option<String> {
     }
 }
 
+/// Returns the progress of the copy that is being made. The total is never below the number of changes copied.
 fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
-    let come = state.building.as_ref()?.head().position.sequence.0;
-    Some((come, barn_head.unwrap_or(come).max(come)))
+    let copied = state.building.as_ref()?.head().position.sequence.0;
+    Some((copied, barn_head.unwrap_or(copied).max(copied)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sites::shown::OpeningStep;
     use herd::position::StoreId;
     use herd::store::{MemoryDisk, Store};
-    use herd::wire::BarnHead;
     use tokio::sync::watch;
-    use tokio::time::Instant;
 
     fn reader() -> Reader {
         Store::open_replica(&MemoryDisk::default(), StoreId([1; 16])).unwrap().reader()
     }
 
-    fn status(link: follow::LinkState, state: SiteState) -> SiteStatus {
-        let (_, seen) = watch::channel(FollowStatus { link, ..FollowStatus::default() });
-        let shown = Shown::new("barn".parse().unwrap(), seen);
-        shown.change(|own| *own = state);
-        site_status(&shown, Duration::from_secs(10))
+    fn status(link: LinkState, state: SiteState) -> SiteStatus {
+        let (_, receiver) = watch::channel(FollowStatus { link, ..FollowStatus::default() });
+        let site = SiteView::new("barn".parse().unwrap(), receiver);
+        site.change(|own| *own = state);
+        SiteStatus::new(&site, Duration::from_secs(10))
     }
 
+    /// Catches a status that says "copying" or "live" although an operator must act, or the barn is unreachable.
     #[test]
-    fn the_link_is_told_by_what_an_operator_must_know_first() {
-        use follow::LinkState as Link;
-        let whole = || SiteState { shown: Some(reader()), ..SiteState::default() };
-        let building = || SiteState { building: Some(reader()), ..whole() };
+    fn the_link_shows_the_most_urgent_state() {
+        let complete = || SiteState { shown: Some(reader()), ..SiteState::default() };
+        let building = || SiteState { building: Some(reader()), ..complete() };
         let stopped = || SiteState { stopped_because: Some("x".into()), ..building() };
-        for (link, state, told) in [
-            (Link::Live, whole(), LinkState::Live),
-            (Link::Pulling, whole(), LinkState::Pulling),
-            (Link::Live, building(), LinkState::Copying),
-            (Link::Pulling, SiteState::default(), LinkState::Copying),
-            (Link::Away, building(), LinkState::Away),
-            (Link::Away, stopped(), LinkState::Stopped),
-            (Link::Stopped, whole(), LinkState::Pulling),
+        for (follower, state, site) in [
+            (LinkState::Live, complete(), LinkState::Live),
+            (LinkState::Pulling, complete(), LinkState::Pulling),
+            (LinkState::Live, building(), LinkState::Copying),
+            (LinkState::Pulling, SiteState::default(), LinkState::Copying),
+            (LinkState::Away, building(), LinkState::Away),
+            (LinkState::Away, stopped(), LinkState::Stopped),
+            (LinkState::Stopped, complete(), LinkState::Pulling),
         ] {
-            assert_eq!(status(link, state).link, told, "{link:?}");
+            assert_eq!(status(follower, state).link, site, "{follower:?}");
         }
-        assert!(!status(Link::Live, stopped()).running);
+        assert!(!status(LinkState::Live, stopped()).running);
     }
 
+    /// Catches an unfinished copy that is reported as the served one.
     #[test]
-    fn the_line_of_a_site_tells_first_what_must_be_known_first() {
-        let told = |link, state: SiteState, barn_head: Option<u64>| {
-            let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 });
-            let barn = barn.map(|barn| follow::Heard { barn, at_us: 0, at: Instant::now() });
-            let (_, seen) = watch::channel(FollowStatus { link, barn, ..FollowStatus::default() });
-            let shown = Shown::new("north".parse().unwrap(), seen);
-            shown.change(|own| *own = state);
-            words(&shown, Duration::from_secs(10))
-        };
-        let whole = || SiteState { shown: Some(reader()), ..SiteState::default() };
-        let live = follow::LinkState::Live;
-        assert_eq!(told(live, whole(), Some(1_234)), "north live, change 0, 1,234 behind");
-        assert_eq!(told(live, whole(), None), "north live, change 0");
+    fn progress_is_reported_while_a_copy_is_made() {
         let building = SiteState { building: Some(reader()), ..SiteState::default() };
-        assert_eq!(told(live, building, Some(5_000)), "north copying, nothing yet, 0 of 5,000 copied");
-        let stopped = SiteState { stopped_because: Some("another history".into()), ..whole() };
-        assert_eq!(told(live, stopped, Some(7)), "north stopped, change 0: another history");
-        let opening =
-            SiteState { opening: Some(OpeningStep::now(Some("folding the tables".into()))), ..SiteState::default() };
-        assert_eq!(told(live, opening, None), "north: folding the tables");
-    }
-
-    #[test]
-    fn a_copy_under_way_is_counted_and_a_whole_one_is_not() {
-        let building = SiteState { building: Some(reader()), ..SiteState::default() };
-        let status = status(follow::LinkState::Pulling, building);
+        let status = status(LinkState::Pulling, building);
         assert_eq!((status.copied, status.head), (Some((0, 0)), None));
     }
 }

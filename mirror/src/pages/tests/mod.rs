@@ -5,7 +5,8 @@ mod html;
 mod json;
 mod sites;
 
-use super::{HeardDuplicates, LinkState, Office, SiteStatus, router};
+use super::router;
+use crate::sites::{BarnDuplicates, LinkState, Office, SiteStatus};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -93,7 +94,7 @@ impl Office for TestOffice {
             barn_head: Some(head.sequence.0),
             lag_changes: Some(0),
             barn_heard_at_us: Some(now_us() - 3_000_000),
-            duplicates: Some(HeardDuplicates { count: 1_234, age_ms: Some(3_000) }),
+            duplicates: Some(BarnDuplicates { count: 1_234, age_ms: Some(3_000) }),
             stopped_because: None,
             blocked: None,
             copied: (!self.has_copy).then_some((12_000, 1_000_000)),

@@ -1,7 +1,7 @@
-//! What the office tells programs that ask about a site: its copy, and how the following of the barn is.
+//! JSON interface of one replicated site: its copy, and the state of its link to the barn.
 
-use super::shown::Shown;
-use super::status::site_status;
+use super::status::SiteStatus;
+use super::view::SiteView;
 use herd::clock::iso_utc;
 use herd::store::Reader;
 use herd::wire::BarnHead;
@@ -10,44 +10,46 @@ use service::sync::{Served, SyncStats};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A site, for programs. Duplicates make no change, so that of them the office knows what the barn's heartbeat says.
-pub(super) struct ToldSite {
-    shown: Arc<Shown>,
+/// One site as API clients see it.
+///
+/// Duplicates never become changes, so their count is the one in the barn's last heartbeat.
+pub(super) struct SiteApi {
+    site: Arc<SiteView>,
     sync_interval: Duration,
 }
 
-impl ToldSite {
-    pub(super) fn new(shown: Arc<Shown>, sync_interval: Duration) -> Self {
-        Self { shown, sync_interval }
+impl SiteApi {
+    pub(super) fn new(site: Arc<SiteView>, sync_interval: Duration) -> Self {
+        Self { site, sync_interval }
     }
 }
 
-impl Served for ToldSite {
+impl Served for SiteApi {
     fn reader(&self) -> Option<Reader> {
-        self.shown.reader()
+        self.site.reader()
     }
 
     fn barn_head(&self) -> BarnHead {
-        self.shown.barn_head()
+        self.site.barn_head()
     }
 
     fn sync_stats(&self) -> &SyncStats {
-        self.shown.sync_stats()
+        self.site.sync_stats()
     }
 }
 
-impl RemoteApi for ToldSite {
+impl RemoteApi for SiteApi {
     fn site_name(&self) -> String {
-        self.shown.name.to_string()
+        self.site.name.to_string()
     }
 
     fn process_state(&self) -> ProcessState {
-        let status = site_status(&self.shown, self.sync_interval);
+        let status = SiteStatus::new(&self.site, self.sync_interval);
         ProcessState::Replica(ReplicaState {
             link: status.link.as_str(),
             lag_changes: status.lag_changes,
             last_heartbeat_at: status.barn_heard_at_us.map(iso_utc),
-            digest_equal: self.shown.follow_status().digest_equal,
+            digest_equal: self.site.follow_status().digest_equal,
             stop_reason: status.stopped_because,
             copy_progress: status.copied,
         })
@@ -69,31 +71,31 @@ mod tests {
     use tokio::time::Instant;
     use tower::ServiceExt as _;
 
-    fn told(follow: FollowStatus, has_copy: bool) -> ToldSite {
+    fn site_api(follow: FollowStatus, has_copy: bool) -> SiteApi {
         let clock = ClockReading { boot: 1, ..ClockReading::default() };
         let store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([1; 16])).unwrap();
-        let shown = Shown::new("barn".parse().unwrap(), watch::channel(follow).1);
-        shown.change(|state| state.shown = has_copy.then(|| store.reader()));
-        ToldSite::new(Arc::new(shown), Duration::from_secs(10))
+        let site = SiteView::new("barn".parse().unwrap(), watch::channel(follow).1);
+        site.change(|state| state.shown = has_copy.then(|| store.reader()));
+        SiteApi::new(Arc::new(site), Duration::from_secs(10))
     }
 
-    fn heard(duplicates: u64) -> FollowStatus {
+    fn live_with_duplicates(duplicates: u64) -> FollowStatus {
         let barn = BarnHead { head: Sequence(5), age_ms: Some(40), duplicates };
         let heard = Heard { barn, at_us: 1_705_314_920_000_000, at: Instant::now() };
         FollowStatus { link: LinkState::Live, barn: Some(heard), digest_equal: Some(true), ..FollowStatus::default() }
     }
 
-    async fn ask(told: ToldSite, path: &str) -> (u16, Value) {
-        let router = service::remote::router(Arc::new(told), Arc::new(SystemClock::default()));
-        let answer = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = axum::body::to_bytes(answer.into_body(), 100_000).await.unwrap();
+    async fn get(api: SiteApi, path: &str) -> (u16, Value) {
+        let router = service::remote::router(Arc::new(api), Arc::new(SystemClock::default()));
+        let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 100_000).await.unwrap();
         (status, serde_json::from_slice(&body).unwrap())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_program_learns_of_the_link_and_of_the_barn_as_it_was_last_heard() {
-        let (status, body) = ask(told(heard(7), true), "/api/remote/status").await;
+    async fn status_reports_the_link_and_the_last_heartbeat() {
+        let (status, body) = get(site_api(live_with_duplicates(7), true), "/api/remote/status").await;
         let data = &body["data"];
         assert_eq!(
             (status, &data["site"], &data["role"], &data["link"]),
@@ -104,18 +106,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_duplicates_are_those_that_the_barn_told_and_they_grow_old() {
-        let told = told(heard(7), true);
+    async fn the_duplicate_count_comes_from_the_barn_and_ages() {
+        let api = site_api(live_with_duplicates(7), true);
         tokio::time::advance(Duration::from_secs(2)).await;
-        let (status, body) = ask(told, "/api/remote/payloads?status=duplicate").await;
+        let (status, body) = get(api, "/api/remote/payloads?status=duplicate").await;
         assert_eq!((status, &body["data"], &body["total"]), (200, &json!([]), &json!(7)));
         assert_eq!(body["duplicates"], json!({"count": 7, "age_ms": 2_040, "channels": []}));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn before_the_first_copy_a_program_learns_that_it_is_being_made() {
-        let (status, body) = ask(told(FollowStatus::default(), false), "/api/remote/status").await;
+    async fn until_the_first_copy_is_complete_only_the_status_is_served() {
+        let (status, body) = get(site_api(FollowStatus::default(), false), "/api/remote/status").await;
         assert_eq!((status, &body["data"]["link"], &body["data"]["position"]), (200, &json!("copying"), &Value::Null));
-        assert_eq!(ask(told(FollowStatus::default(), false), "/api/remote/batches").await.0, 503);
+        assert_eq!(get(site_api(FollowStatus::default(), false), "/api/remote/batches").await.0, 503);
     }
 }

@@ -1,0 +1,54 @@
+//! Errors as pages or as JSON.
+
+use super::frame::Frame;
+use super::media_type::MediaType;
+use super::page::{HEADERS, Page};
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use herd::query::QueryError;
+use service::door::reply::ApiError;
+
+/// An error, and the media type of its response.
+#[derive(Debug)]
+pub(super) struct PageError {
+    pub(super) media_type: MediaType,
+    pub(super) error: ApiError,
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorContent {
+    title: &'static str,
+    message: String,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let Self { media_type, error } = self;
+        if media_type == MediaType::Json {
+            return (HEADERS, error).into_response();
+        }
+        let title = match error.status {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::SERVICE_UNAVAILABLE => "Not available yet",
+            _ => "Cannot show this page",
+        };
+        let status = error.status;
+        let content = ErrorContent { title, message: error.message };
+        let mut response = Page { frame: Frame::without_site(title), content }.html();
+        *response.status_mut() = status;
+        response
+    }
+}
+
+/// Converts an error of a query. Details of a storage error go to the log, not to the client.
+pub(super) fn query_error(error: QueryError) -> ApiError {
+    match error {
+        QueryError::Store(error) => {
+            tracing::error!(%error, "failed to read the copy for a page");
+            ApiError::unavailable("store_unreadable", "the copy of the barn could not be read; the log says why", 10)
+        }
+        invalid_request => ApiError::bad_request(invalid_request.to_string()),
+    }
+}

@@ -1,0 +1,106 @@
+//! Numbers, times and states as people read them.
+
+use crate::sites::LinkState;
+use std::fmt::Display;
+
+const SECOND_US: u64 = 1_000_000;
+
+/// Formats a whole number in groups of three digits: `1,234,567`.
+pub(super) fn grouped(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// Formats a count with its noun: `1 batch`, `2 batches`.
+pub(super) fn counted(number: impl Display, singular: &str, plural: &str) -> String {
+    let number = grouped(number);
+    let noun = if number == "1" { singular } else { plural };
+    format!("{number} {noun}")
+}
+
+/// Formats the age of a time in its largest unit: `3 s ago`.
+///
+/// A time in the future is `now`, because the clocks of barn and office differ a little.
+pub(super) fn ago(at_us: i64, now_us: i64) -> String {
+    let seconds = u64::try_from(now_us.saturating_sub(at_us)).unwrap_or(0) / SECOND_US;
+    match seconds {
+        0 => "now".to_owned(),
+        1..60 => format!("{seconds} s ago"),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..172_800 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} days ago", grouped(seconds / 86_400)),
+    }
+}
+
+/// Shortens an ISO 8601 time to whole seconds: `2026-01-15 10:35:20`.
+///
+/// All times are UTC, as the footer of each page says. Any other text is returned unchanged.
+pub(super) fn date_time(iso: impl AsRef<str>) -> String {
+    let iso = iso.as_ref();
+    match (iso.get(..10), iso.get(10..11), iso.get(11..19)) {
+        (Some(day), Some("T"), Some(time)) => format!("{day} {time}"),
+        _ => iso.to_owned(),
+    }
+}
+
+/// Replaces the underscores of a name: `check_in` becomes `check in`.
+pub(super) fn spaced(name: impl AsRef<str>) -> String {
+    name.as_ref().replace('_', " ")
+}
+
+/// Texts of the pages for the state of a link.
+impl LinkState {
+    /// Returns the state in one word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Live => "Live",
+            Self::Pulling => "Pulling",
+            Self::Away => "Away",
+            Self::Stopped => "Stopped",
+            Self::Copying => "Copying",
+        }
+    }
+
+    /// Explains the state in a sentence or two.
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::Live => "Reads arrive here as soon as the barn records them.",
+            Self::Pulling => "This office asks the barn for new reads at intervals.",
+            Self::Away => "The barn cannot be reached. Reads that it records meanwhile arrive when it is back.",
+            Self::Stopped => "Copying from the barn has stopped. An operator must decide how to go on.",
+            Self::Copying => "A copy of the barn is being made.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let texts = [0, 999, 1_000, 12_345, 1_234_567].map(|n: u64| grouped(n));
+        assert_eq!(texts, ["0", "999", "1,000", "12,345", "1,234,567"]);
+        assert_eq!(counted(1, "batch", "batches"), "1 batch");
+        assert_eq!(counted(0, "batch", "batches"), "0 batches");
+    }
+
+    #[test]
+    fn ages_use_the_largest_unit() {
+        let texts = [-5, 0, 59, 60, 3_599, 3_600, 172_800].map(|s: i64| ago(0, s * 1_000_000));
+        assert_eq!(texts, ["now", "now", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "2 days ago"]);
+    }
+
+    #[test]
+    fn times_are_shortened_and_other_texts_stay_whole() {
+        assert_eq!(date_time("2026-01-15T10:35:20.123Z"), "2026-01-15 10:35:20");
+        assert_eq!(date_time("9 us since 1970"), "9 us since 1970");
+    }
+}

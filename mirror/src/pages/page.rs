@@ -1,0 +1,77 @@
+//! One struct for every page, with two faces: HTML for people and JSON for programs.
+//!
+//! The HTML side is a frame around the content's template. The JSON side is the content's view alone. Frame and content
+//! are not serialized, so what only HTML needs (navigation, totals beside a list, the age of a report) cannot reach
+//! programs by mistake. Separate handlers for pages and programs were rejected: the two would drift apart.
+
+use super::frame::{Frame, Section};
+use super::media_type::MediaType;
+use askama::Template;
+use axum::Json;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use serde::Serialize;
+
+/// Headers of every page: load nothing but our own style sheet, store nothing, and vary by `Accept`.
+pub(super) const HEADERS: [(HeaderName, &str); 5] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::VARY, "Accept"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "same-origin"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+];
+
+/// Content of a page: the template is its HTML side, the view its JSON side.
+pub(super) trait PageContent: Template {
+    type View: Serialize;
+
+    /// Section of the site that the page belongs to.
+    const SECTION: Option<Section> = None;
+
+    fn title(&self) -> String;
+
+    fn view(&self) -> &Self::View;
+
+    /// Returns the text in the search box, on a page that answers a search.
+    fn search_text(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// A page: content with a frame around it.
+#[derive(Template)]
+#[template(path = "page.html")]
+pub(super) struct Page<C: Template> {
+    pub(super) frame: Frame,
+    pub(super) content: C,
+}
+
+impl<C: PageContent> Page<C> {
+    /// Returns the page as HTML, or its view as JSON.
+    pub(super) fn respond(&self, media_type: MediaType) -> Response {
+        match media_type {
+            MediaType::Json => (HEADERS, Json(self.content.view())).into_response(),
+            MediaType::Html => self.html(),
+        }
+    }
+}
+
+impl<C: Template> Page<C> {
+    pub(super) fn html(&self) -> Response {
+        match self.render() {
+            Ok(text) => (HEADERS, Html(text)).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "failed to render a page");
+                (StatusCode::INTERNAL_SERVER_ERROR, HEADERS).into_response()
+            }
+        }
+    }
+}
+
+/// Redirects to another page, for either media type.
+pub(super) fn redirect(path: &str) -> Response {
+    (HEADERS, Redirect::to(path)).into_response()
+}

@@ -1,0 +1,126 @@
+//! A request to a page of one site: the site's status, and a snapshot of its copy.
+
+use super::error::{PageError, query_error};
+use super::frame::{Frame, SiteFrame};
+use super::page::{Page, PageContent};
+use super::request::PageRequest;
+use crate::sites::{Office, SiteStatus};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use herd::clock::Clock;
+use herd::position::Sequence;
+use herd::store::{Reader, Snapshot};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use service::door::reply::ApiError;
+use std::sync::Arc;
+
+/// Characters to encode in a path segment: all but the unreserved ones of RFC 3986.
+const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Builds the response of a page of a site.
+pub(super) type SitePage = fn(&SiteRequest) -> Result<Response, ApiError>;
+
+/// State of the router.
+#[derive(Clone)]
+pub(super) struct PagesState {
+    pub(super) office: Arc<dyn Office>,
+    clock: Arc<dyn Clock>,
+}
+
+/// A request to a page of one site.
+pub(super) struct SiteRequest {
+    pub(super) request: PageRequest,
+    pub(super) status: SiteStatus,
+    pub(super) now_us: i64,
+    /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
+    pub(super) prefix: String,
+    reader: Option<Reader>,
+}
+
+impl PagesState {
+    pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>) -> Self {
+        Self { office, clock }
+    }
+
+    pub(super) fn now_us(&self) -> i64 {
+        self.clock.read().received_at_us
+    }
+
+    /// Builds a page of a site on a blocking thread: its reads are short, but may wait for the disk.
+    pub(super) async fn respond(self, request: PageRequest, page: SitePage) -> Response {
+        let media_type = request.media_type;
+        let built = tokio::task::spawn_blocking(move || page(&self.site_request(request)?)).await;
+        let response = built.unwrap_or_else(|error| {
+            tracing::error!(%error, "the task that builds a page panicked");
+            Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the page could not be built"))
+        });
+        response.unwrap_or_else(|error| PageError { media_type, error }.into_response())
+    }
+
+    fn site_request(&self, request: PageRequest) -> Result<SiteRequest, ApiError> {
+        let (site, prefix) = match request.site() {
+            Some(site) => (site.to_owned(), site_prefix(site)),
+            None => (self.only_site()?, String::new()),
+        };
+        let status = self.status(&site)?;
+        let reader = self.office.reader(&site);
+        Ok(SiteRequest { request, status, now_us: self.now_us(), prefix, reader })
+    }
+
+    /// Returns the status of a site, or the error 404 if no such site is paired.
+    pub(super) fn status(&self, site: &str) -> Result<SiteStatus, ApiError> {
+        let status = self.office.status(site);
+        status.ok_or_else(|| ApiError::not_found(format!("no site {site:?} is paired with this office")))
+    }
+
+    fn only_site(&self) -> Result<String, ApiError> {
+        match self.office.sites().as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(ApiError::not_found("no barn is paired with this office yet")),
+            several => {
+                let prefixes: Vec<_> = several.iter().map(|site| site_prefix(site)).collect();
+                Err(ApiError::not_found(format!("name the site, one of {}", prefixes.join(", "))))
+            }
+        }
+    }
+}
+
+/// Returns the prefix of a site's paths.
+pub(super) fn site_prefix(site: &str) -> String {
+    format!("/sites/{}", path_segment(site))
+}
+
+/// Percent-encodes a name as a segment of a path.
+pub(super) fn path_segment(name: &str) -> String {
+    utf8_percent_encode(name, PATH_SEGMENT).to_string()
+}
+
+impl SiteRequest {
+    /// Returns a snapshot of the copy, or the error 503 until the first copy is complete.
+    pub(super) fn snapshot(&self) -> Result<Snapshot, ApiError> {
+        let message = "the first copy of the barn is still being made; the first page shows its progress";
+        let reader = self.reader.as_ref().ok_or_else(|| ApiError::unavailable("copying", message, 10))?;
+        reader.snapshot().map_err(|error| query_error(error.into()))
+    }
+
+    /// Returns true if the first copy is complete.
+    pub(super) fn has_copy(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// Returns a path of this site.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+
+    /// Returns a page with this content, as of a change of the copy.
+    pub(super) fn respond<C: PageContent>(&self, content: C, as_of: Option<Sequence>) -> Response {
+        let frame = Frame {
+            site: Some(SiteFrame::new(&self.status, &self.prefix, as_of, self.now_us)),
+            section: C::SECTION,
+            search_text: content.search_text().unwrap_or_default().to_owned(),
+            ..Frame::without_site(content.title())
+        };
+        Page { frame: frame.rendered_at(self.now_us), content }.respond(self.request.media_type)
+    }
+}

@@ -1,0 +1,107 @@
+//! The sites of this office as the pages and the operator see them.
+//!
+//! The pages know the office by the trait [`Office`] alone, so that their tests need no running sites.
+
+use super::running::Sites;
+use super::status::{SiteStatus, SiteSummary};
+use super::view::SiteView;
+use herd::store::{Reader, grouped};
+use std::time::Duration;
+
+/// The sites that this office follows.
+pub trait Office: Send + Sync {
+    /// Returns the names of the paired sites, in the order in which they are listed.
+    fn sites(&self) -> Vec<String>;
+
+    /// Returns the copy of a site, or `None` until its first copy is complete.
+    fn reader(&self, site: &str) -> Option<Reader>;
+
+    /// Returns the status of a site, or `None` if no such site is paired.
+    fn status(&self, site: &str) -> Option<SiteStatus>;
+}
+
+impl Office for Sites {
+    fn sites(&self) -> Vec<String> {
+        self.names()
+    }
+
+    fn reader(&self, site: &str) -> Option<Reader> {
+        Self::reader(self, site)
+    }
+
+    fn status(&self, site: &str) -> Option<SiteStatus> {
+        self.view(site).map(|view| SiteStatus::new(&view, self.sync_interval()))
+    }
+}
+
+impl Sites {
+    /// Returns the state of all sites in one line, for `systemctl status`.
+    pub fn status_line(&self) -> String {
+        let sites: Vec<_> = self.names().iter().filter_map(|name| self.view(name)).collect();
+        if sites.is_empty() {
+            return "no barn is paired: run `herdlinx-mirror add`".to_owned();
+        }
+        sites.iter().map(|site| status_line(site, self.sync_interval())).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Returns the status of a site as the `status` command prints it, or `None` if no such site is paired.
+    pub fn summary(&self, site: &str) -> Option<SiteSummary> {
+        self.view(site).map(|view| SiteSummary::new(&view, self.sync_interval()))
+    }
+}
+
+/// Returns one site's part of the line: why it stands still if it does, else its progress or its lag.
+fn status_line(site: &SiteView, sync_interval: Duration) -> String {
+    let status = SiteStatus::new(site, sync_interval);
+    let SiteStatus { name, link, .. } = &status;
+    if let Some(step) = site.state().opening.and_then(|step| step.text) {
+        return format!("{name}: {step}");
+    }
+    let head = status.head.map_or("no copy yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
+    let state = format!("{name} {}, {head}", link.as_str());
+    match (&status.stopped_because, &status.blocked, status.copied, status.lag_changes) {
+        (Some(reason), ..) | (None, Some(reason), ..) => format!("{state}: {reason}"),
+        (None, None, Some((copied, total)), _) => format!("{state}, {} of {} copied", grouped(copied), grouped(total)),
+        (None, None, None, Some(lag)) => format!("{state}, {} behind", grouped(lag)),
+        (None, None, None, None) => state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::follow::{FollowStatus, Heard, LinkState};
+    use crate::sites::view::{OpeningStep, SiteState};
+    use herd::position::{Sequence, StoreId};
+    use herd::store::{MemoryDisk, Store};
+    use herd::wire::BarnHead;
+    use tokio::sync::watch;
+    use tokio::time::Instant;
+
+    fn reader() -> Reader {
+        Store::open_replica(&MemoryDisk::default(), StoreId([1; 16])).unwrap().reader()
+    }
+
+    fn line(state: SiteState, barn_head: Option<u64>) -> String {
+        let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 });
+        let barn = barn.map(|barn| Heard { barn, at_us: 0, at: Instant::now() });
+        let (_, receiver) = watch::channel(FollowStatus { link: LinkState::Live, barn, ..FollowStatus::default() });
+        let site = SiteView::new("north".parse().unwrap(), receiver);
+        site.change(|own| *own = state);
+        status_line(&site, Duration::from_secs(10))
+    }
+
+    /// Catches a line that shows a number while the reason for a standstill stays hidden.
+    #[test]
+    fn the_status_line_shows_the_most_urgent_fact() {
+        let complete = || SiteState { shown: Some(reader()), ..SiteState::default() };
+        assert_eq!(line(complete(), Some(1_234)), "north live, change 0, 1,234 behind");
+        assert_eq!(line(complete(), None), "north live, change 0");
+        let building = SiteState { building: Some(reader()), ..SiteState::default() };
+        assert_eq!(line(building, Some(5_000)), "north copying, no copy yet, 0 of 5,000 copied");
+        let stopped = SiteState { stopped_because: Some("another history".into()), ..complete() };
+        assert_eq!(line(stopped, Some(7)), "north stopped, change 0: another history");
+        let step = OpeningStep::now(Some("folding the tables".into()));
+        assert_eq!(line(SiteState { opening: Some(step), ..SiteState::default() }, None), "north: folding the tables");
+    }
+}
