@@ -1,6 +1,6 @@
 //! The control protocol of `herdlinxd`: requests of the command line, and responses of the running daemon or the files.
 
-use crate::recorder::{Counts, DuplicateCount};
+use crate::recorder::{DuplicateStats, RecorderTotals};
 use crate::tap::TapPage;
 use herd::correction::CorrectionOrder;
 use herd::position::{Digest, Epoch, Sequence, StoreId};
@@ -102,7 +102,7 @@ pub struct BarnStatus {
     pub site: String,
     /// Address of the HTTPS server.
     pub listen: SocketAddr,
-    /// SHA-256 of the public key, in hexadecimal.
+    /// SHA-256 of the TLS public key, in hexadecimal.
     pub spki_sha256: String,
     /// Identity of the history.
     pub store: StoreId,
@@ -125,9 +125,10 @@ pub struct BarnStatus {
     /// The radios, in the order of the settings.
     pub radios: Vec<RadioView>,
     /// Totals since the start of the process.
-    pub counts: Counts,
+    #[serde(rename = "counts")]
+    pub totals: RecorderTotals,
     /// Duplicates by channel.
-    pub duplicates: BTreeMap<String, DuplicateCount>,
+    pub duplicates: BTreeMap<String, DuplicateStats>,
     /// Event counters that were skipped.
     pub missed_events: u64,
     /// Reader groups for which the barn proposes a new era.

@@ -1,7 +1,7 @@
-//! `GET /api/remote/health`: open to everybody, so it names the part that fails and nothing more.
+//! `GET /api/remote/health`: open to everybody, so it names the failing parts and nothing more.
 
 use crate::disk::DiskGauge;
-use crate::receive::ListenedRadio;
+use crate::receive::RadioHandle;
 use crate::recorder::{RecordError, RecorderStatus};
 use axum::Router;
 use axum::extract::State;
@@ -13,49 +13,50 @@ use serde_json::json;
 use service::door::reply::{ApiError, NoQuery};
 use tokio::sync::watch;
 
-/// What the answer is made of.
+/// Health of the parts of the process.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether the tables follow the log, without which nothing is taken in.
+    /// Reports tables that do not follow the log; nothing is recorded then.
     pub reader: Reader,
-    /// Whether the last commit went well.
+    /// Reports the error of the last commit.
     pub recorder: watch::Receiver<RecorderStatus>,
-    /// Whether there is room.
+    /// Measures the free space.
     pub disk: DiskGauge,
-    /// By name, in the order of the settings.
-    pub radios: Vec<ListenedRadio>,
+    /// The radios, in the order of the settings.
+    pub radios: Vec<RadioHandle>,
 }
 
 impl Health {
-    /// The parts that fail, each as a word; empty when all is well.
+    /// Returns the failing parts, one word each.
     pub fn failing(&self) -> Vec<String> {
         let mut failing = Vec::new();
-        // The disk's trouble may be over before the next payload shows it, so the disk is asked itself.
-        let trouble = self.recorder.borrow().trouble.as_ref().is_some_and(|it| !matches!(it, RecordError::Disk(_)));
-        // A channel that is closed is a writer that has ended.
-        if trouble || self.reader.head().blocked.is_some() || self.recorder.has_changed().is_err() {
+        // A full disk may have room again before the next payload clears the last error, so the disk is checked directly.
+        let has_error =
+            self.recorder.borrow().last_error.as_ref().is_some_and(|error| !matches!(error, RecordError::Disk(_)));
+        // A closed channel means that the writer has ended.
+        if has_error || self.reader.head().blocked.is_some() || self.recorder.has_changed().is_err() {
             failing.push("store".to_owned());
         }
         if self.disk.check().is_err() {
             failing.push("disk".to_owned());
         }
-        let silent = self.radios.iter().filter(|radio| radio.state.borrow().why().is_some());
-        failing.extend(silent.map(|radio| radio.name.clone()));
+        let failing_radios = self.radios.iter().filter(|radio| radio.state.borrow().why().is_some());
+        failing.extend(failing_radios.map(|radio| radio.name.clone()));
         failing
     }
 }
 
-/// The route, without a key.
+/// Returns the route, which needs no key.
 pub fn router(health: Health) -> Router {
-    Router::new().route("/api/remote/health", get(tell)).with_state(health)
+    Router::new().route("/api/remote/health", get(respond)).with_state(health)
 }
 
-async fn tell(State(health): State<Health>, _: NoQuery) -> Response {
+async fn respond(State(health): State<Health>, _: NoQuery) -> Response {
     let failing = health.failing();
     if failing.is_empty() {
         return axum::Json(json!({"success": true, "status": "healthy"})).into_response();
     }
-    let message = format!("not well: {}", failing.join(", "));
+    let message = format!("failing: {}", failing.join(", "));
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message)
         .with("status", "unhealthy")
         .with("failing", failing)
@@ -65,9 +66,9 @@ async fn tell(State(health): State<Health>, _: NoQuery) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Room;
+    use crate::disk::DiskSpace;
     use crate::receive::RadioState;
-    use crate::worlds::World;
+    use crate::test_world::World;
     use axum::body::Body;
     use axum::http::Request;
     use herd::decide::Rules;
@@ -76,7 +77,7 @@ mod tests {
     use std::sync::Arc;
     use tower::ServiceExt as _;
 
-    async fn ask(health: &Health) -> (u16, Value) {
+    async fn get_health(health: &Health) -> (u16, Value) {
         let request = Request::get("/api/remote/health").body(Body::empty()).unwrap();
         let response = router(health.clone()).oneshot(request).await.unwrap();
         let status = response.status().as_u16();
@@ -85,40 +86,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn health_is_200_only_while_store_disk_and_radios_are_well_and_else_names_what_fails() {
+    async fn health_is_200_while_nothing_fails_and_else_names_the_failing_parts() {
         let world = World::new(Rules::default(), DiskGauge::plenty());
         let radio_state = watch::Sender::new(RadioState::Listening);
         let mut health = Health {
             reader: world.reader.clone(),
             recorder: world.recorder.status(),
             disk: DiskGauge::plenty(),
-            radios: vec![ListenedRadio {
+            radios: vec![RadioHandle {
                 name: "radio1".into(),
                 state: radio_state.subscribe(),
                 counters: radio::Counters::default(),
                 transmitter: None,
-                asker: Arc::new(probe().0),
+                probe: Arc::new(probe().0),
             }],
         };
-        assert_eq!(ask(&health).await, (200, json!({"success": true, "status": "healthy"})));
+        assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
 
         radio_state.send_replace(RadioState::Ended);
-        assert_eq!(ask(&health).await.0, 200);
+        assert_eq!(get_health(&health).await.0, 200);
 
-        radio_state.send_replace(RadioState::Failing("a secret of the inside".into()));
+        radio_state.send_replace(RadioState::Failing("an internal detail".into()));
         let expected = json!({
             "success": false, "error": "unhealthy", "status": "unhealthy", "failing": ["radio1"],
-            "message": "not well: radio1",
+            "message": "failing: radio1",
         });
-        assert_eq!(ask(&health).await, (503, expected));
+        assert_eq!(get_health(&health).await, (503, expected));
 
         radio_state.send_replace(RadioState::Listening);
-        health.disk = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
-        assert_eq!(ask(&health).await.1["failing"], json!(["disk"]));
+        health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
+        assert_eq!(get_health(&health).await.1["failing"], json!(["disk"]));
 
         health.disk = DiskGauge::plenty();
-        world.ended.abort();
-        assert!(world.ended.await.unwrap_err().is_cancelled());
-        assert_eq!(ask(&health).await.1["failing"], json!(["store"]));
+        world.writer.abort();
+        assert!(world.writer.await.unwrap_err().is_cancelled());
+        assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));
     }
 }

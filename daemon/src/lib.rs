@@ -1,4 +1,14 @@
-//! `herdlinxd`, the barn: listens, records, serves. The source of one history.
+//! `herdlinxd`, the barn daemon: receives, records and serves payloads. It is the source of one history.
+//!
+//! | modules | content |
+//! |---|---|
+//! | [`receive`], [`ingest`], [`corrections`] | ways in: radios, payloads over HTTPS, corrections over HTTPS |
+//! | [`recorder`], [`disk`] | the writer of the store, its queue and its counters; free space |
+//! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
+//! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
+//! | [`settings`], [`open`], [`boot`], [`run`] | the settings, the files, and the running process |
+//! | [`cli`], [`control`], [`doctor`], [`pair`] | the command line and its protocol; diagnosis; pairing with an office |
+
 pub mod boot;
 pub mod cli;
 pub mod control;
@@ -7,12 +17,12 @@ pub mod disk;
 pub mod doctor;
 pub mod health;
 pub mod ingest;
-mod judged;
 pub mod listen;
+pub mod liveness;
 pub mod metrics;
 pub mod open;
 pub mod pair;
-pub mod pulse;
+mod receipt_log;
 pub mod receive;
 pub mod recorder;
 pub mod remote;
@@ -21,4 +31,4 @@ pub mod settings;
 pub mod status_line;
 pub mod tap;
 #[cfg(test)]
-mod worlds;
+mod test_world;

@@ -1,4 +1,4 @@
-//! The process `herdlinxd`. All it does is in the library.
+//! The program `herdlinxd`. Everything is in the library.
 
 fn main() -> std::process::ExitCode {
     daemon::cli::main_with(std::env::args_os())

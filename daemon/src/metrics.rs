@@ -1,8 +1,11 @@
-//! What the barn tells at `/metrics`.
+//! The metrics of the barn, `/metrics`.
+//!
+//! Decision: a scrape reads the state that the parts hold anyway. Counters kept beside it would be a second truth. Only
+//! values that no part needs (durations, sizes of groups) are collected for the scrape.
 
 use crate::health::Health;
 use crate::ingest::Ingest;
-use crate::receive::ListenedRadio;
+use crate::receive::RadioHandle;
 use crate::recorder::{Recorder, RecorderStatus};
 use axum::Router;
 use radio::RadioCounters;
@@ -16,29 +19,32 @@ use service::sync::SyncStats;
 use std::fmt;
 use std::sync::Arc;
 
-const BOOT: Family = Family::new("boot", "The boot of this machine, counted from 1.");
-const COMMITS: Family = Family::new("commits", "Commit groups, those that held nothing new included.");
-const GROUPS: Family = Family::new("commit_group", "Payloads that were committed together.").in_unit("payloads");
+const BOOT: Family = Family::new("boot", "Boot counter of this machine, from 1.");
+const COMMITS: Family = Family::new("commits", "Commit groups, including those with duplicates only.");
+const GROUPS: Family = Family::new("commit_group", "Payloads per commit group.").in_unit("payloads");
 const COMMIT_TIMES: Family =
-    Family::new("commit_duration", "From the first judgement of a group until it was durable and in the tables.")
+    Family::new("commit_duration", "Time from the first judgment of a group until it is durable and in the tables.")
         .in_unit("seconds");
-const QUEUE: Family = Family::new("queue", "Payloads that wait or are being committed.").in_unit("payloads");
-const PAYLOADS: Family =
-    Family::new("judged", "Payloads that were judged since the start, by what became of them.").in_unit("payloads");
-const REJECTIONS: Family = Family::new("rejections", "Payloads kept as rejections since the start, by reason.");
+const QUEUE: Family = Family::new("queue", "Payloads that are queued or in commit.").in_unit("payloads");
+const PAYLOADS: Family = Family::new("judged", "Payloads judged since the start, by outcome.").in_unit("payloads");
+const REJECTIONS: Family = Family::new("rejections", "Payloads recorded as rejections since the start, by reason.");
 const DUPLICATES: Family =
-    Family::new("duplicates", "Payloads that were held already, by channel, over all starts of the process.");
-const PACKETS: Family = Family::new("radio_packets", "Packets that a radio handed over.");
-const CRC_ERRORS: Family = Family::new("radio_crc_errors", "Packets that a radio dropped for a wrong CRC.");
-const MALFORMED: Family =
-    Family::new("radio_malformed", "Packets and frames that a radio dropped: without a CRC, overlong, garbage.");
-const RESCUES: Family = Family::new("radio_rescues", "Packets found by looking, whose announcement never came.");
-const REBUILDS: Family = Family::new("radio_rebuilds", "Times that a radio was set up again from the start.");
-const FAILING: Family = Family::new("radio_failing", "1 while a radio does not hear, else 0.");
-const DISK_FREE: Family = Family::new("disk_free", "Free for an ordinary user where the log is.").in_unit("bytes");
-const DISK_NEEDED: Family = Family::new("disk_needed", "Below so much nothing is taken in.").in_unit("bytes");
+    Family::new("duplicates", "Payloads that were already in the log, by channel, over all runs of the process.");
+const PACKETS: Family = Family::new("radio_packets", "Packets delivered by a radio.");
+const CRC_ERRORS: Family = Family::new("radio_crc_errors", "Packets that a radio dropped because of a wrong CRC.");
+const MALFORMED: Family = Family::new(
+    "radio_malformed",
+    "Packets and frames that a radio dropped because they have no CRC, are too long, or are garbage.",
+);
+const RESCUES: Family = Family::new("radio_rescues", "Packets found by polling, without an interrupt.");
+const REBUILDS: Family = Family::new("radio_rebuilds", "Complete set-ups of a radio after the first.");
+const FAILING: Family = Family::new("radio_failing", "1 while a radio does not receive, else 0.");
+const DISK_FREE: Family =
+    Family::new("disk_free", "Free space for an ordinary user on the disk with the log.").in_unit("bytes");
+const DISK_NEEDED: Family =
+    Family::new("disk_needed", "Free space below which no payload is accepted.").in_unit("bytes");
 
-/// What is asked at each scrape.
+/// The parts that are read at each scrape.
 #[derive(Debug)]
 struct BarnMetrics {
     health: Health,
@@ -46,25 +52,25 @@ struct BarnMetrics {
     deliveries: SyncStats,
 }
 
-/// The route, with a key of scope read or from this machine; `times` are those of the whole router.
+/// Returns the route, for keys of scope read and for this machine without a key. `times` covers the whole router.
 pub fn router(
     ingest: &Ingest,
     health: &Health,
     deliveries: &SyncStats,
     times: &RequestTimes,
-    admits: Arc<dyn Authenticator>,
+    authenticator: Arc<dyn Authenticator>,
 ) -> Router {
     let barn =
         BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), deliveries: deliveries.clone() };
     let process = ProcessMetrics::new("herdlinxd", env!("CARGO_PKG_VERSION"));
     let routes = service::metrics::router(vec![Box::new(process), Box::new(barn), Box::new(times.clone())]);
-    require(admits, Scope::Read).or_loopback().protect(routes)
+    require(authenticator, Scope::Read).or_loopback().protect(routes)
 }
 
 impl Collector for BarnMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut families = Families::new(encoder);
-        // Cloned, as what is borrowed here holds the writer up.
+        // Cloned, because a borrow holds up the writer.
         let status = self.health.recorder.borrow().clone();
         families.gauge(BOOT, status.boot)?;
         encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
@@ -77,38 +83,39 @@ impl Collector for BarnMetrics {
 
 impl BarnMetrics {
     fn recorder(&self, families: &mut Families<'_>, status: &RecorderStatus) -> fmt::Result {
-        let counts = status.counts;
+        let totals = status.totals;
         let times = self.recorder.commit_times();
-        families.counter(COMMITS, counts.groups)?;
+        families.counter(COMMITS, totals.groups)?;
         families.metric(GROUPS, &times.payloads)?;
         families.metric(COMMIT_TIMES, &times.seconds)?;
         families.gauge(QUEUE, self.recorder.queued())?;
         let outcomes = [
-            ("kept", counts.kept),
-            ("rejected", counts.rejected),
-            ("duplicate", counts.duplicates),
-            ("suppressed", counts.suppressed),
+            ("kept", totals.accepted),
+            ("rejected", totals.rejected),
+            ("duplicate", totals.duplicates),
+            ("suppressed", totals.suppressed),
         ];
         families.counters(PAYLOADS, outcomes.map(|(outcome, count)| ([("outcome", outcome)], count)))?;
         families
             .counters(REJECTIONS, status.rejections.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
-        let duplicates = status.duplicates.iter().map(|(channel, of)| ([("channel", channel.as_str())], of.count));
+        let duplicates =
+            status.duplicates.iter().map(|(channel, stats)| ([("channel", channel.as_str())], stats.count));
         families.counters(DUPLICATES, duplicates)
     }
 
     fn disk(&self, families: &mut Families<'_>) -> fmt::Result {
-        // A file system that does not answer has no value here; health says so.
-        let room = self.health.disk.room().ok();
-        families.gauges(DISK_FREE, room.iter().map(|room| (NO_LABELS, room.free_bytes)))?;
-        families.gauges(DISK_NEEDED, room.iter().map(|room| (NO_LABELS, room.needed_bytes)))
+        // Without an answer of the file system there is no value; health reports it.
+        let space = self.health.disk.space().ok();
+        families.gauges(DISK_FREE, space.iter().map(|space| (NO_LABELS, space.free_bytes)))?;
+        families.gauges(DISK_NEEDED, space.iter().map(|space| (NO_LABELS, space.needed_bytes)))
     }
 }
 
-type CountOfRadio = fn(&RadioCounters) -> u64;
+type RadioCounter = fn(&RadioCounters) -> u64;
 
-fn radios(families: &mut Families<'_>, radios: &[ListenedRadio]) -> fmt::Result {
+fn radios(families: &mut Families<'_>, radios: &[RadioHandle]) -> fmt::Result {
     let read: Vec<_> = radios.iter().map(|radio| ([("radio", radio.name.as_str())], radio.counters.read())).collect();
-    let counts: [(Family, CountOfRadio); 5] = [
+    let counts: [(Family, RadioCounter); 5] = [
         (PACKETS, |counters| counters.received),
         (CRC_ERRORS, |counters| counters.crc_errors),
         (MALFORMED, |counters| counters.malformed),
@@ -118,6 +125,6 @@ fn radios(families: &mut Families<'_>, radios: &[ListenedRadio]) -> fmt::Result 
     for (family, count) in counts {
         families.counters(family, read.iter().map(|(labels, counters)| (*labels, count(counters))))?;
     }
-    let failing = |radio: &ListenedRadio| u32::from(radio.state.borrow().why().is_some());
+    let failing = |radio: &RadioHandle| u32::from(radio.state.borrow().why().is_some());
     families.gauges(FAILING, radios.iter().map(|radio| ([("radio", radio.name.as_str())], failing(radio))))
 }

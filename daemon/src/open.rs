@@ -1,4 +1,11 @@
-//! Opening what a barn holds: the same for `run` and for commands that work while it does not.
+//! Opening the files of a barn, for `run` and for commands while the daemon is not running.
+//!
+//! # Decisions
+//!
+//! - **Commands on the files need no certificate, except for `pair`.** As a credential of the service it exists only while
+//!   the service runs, and commands read the files when it does not.
+//! - **A shutdown interrupts the opening after the current step.** Folding a large log takes longer than the 10 s after
+//!   which systemd kills the process. Each step is a commit, so the next start continues from it.
 
 use crate::boot::{BootError, boot_number};
 use crate::pair::Barn;
@@ -23,13 +30,13 @@ pub enum OpenError {
     /// `local.redb` failed.
     #[error(transparent)]
     Local(#[from] LocalError),
-    /// The keys in it cannot be read.
+    /// The keys in `local.redb` cannot be read.
     #[error(transparent)]
     Keys(#[from] KeyError),
     /// The boot could not be numbered.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// A new store has no identity.
+    /// No random bytes for the identity of the store or its writer.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
     /// The log or the tables failed.
@@ -38,8 +45,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// Whether whoever waited for the opening broke it off.
-    pub fn is_broken_off(&self) -> bool {
+    /// Returns true if the caller interrupted the opening.
+    pub fn is_interrupted(&self) -> bool {
         matches!(
             self,
             Self::Store(StoreError::Canceled { .. }) | Self::Boot(BootError::Store(StoreError::Canceled { .. }))
@@ -60,20 +67,20 @@ impl From<&OpenError> for Exit {
     }
 }
 
-/// All that a barn holds.
+/// The open files of a barn.
 #[derive(Debug)]
-pub struct Opened {
-    /// What is never replicated.
+pub struct BarnFiles {
+    /// The file that is never replicated.
     pub local: LocalFile,
-    /// Who may come in.
+    /// API keys.
     pub keys: Arc<KeyRing>,
-    /// What the barn shows to clients.
+    /// TLS certificate and key of the server.
     pub identity: Identity,
     /// The history.
     pub store: Store,
 }
 
-/// Opens the keys, which need nothing else.
+/// Opens the API keys alone.
 pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError> {
     let directory = StateDir::new(&settings.state_dir);
     directory.create()?;
@@ -82,26 +89,26 @@ pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError>
     Ok((local, keys))
 }
 
-impl Opened {
-    /// Opens everything, and makes what is missing: a first start needs nothing but the settings.
+impl BarnFiles {
+    /// Opens all files and creates those that are missing: a first start needs nothing but the settings.
     pub fn open(settings: &Settings, clock: &dyn Clock) -> Result<Self, OpenError> {
-        Self::open_aloud(settings, clock, |_| ControlFlow::Continue(()))
+        Self::open_with_progress(settings, clock, |_| ControlFlow::Continue(()))
     }
 
-    /// The same, for whoever waits for it and may break it off: a large store takes its time.
-    pub fn open_aloud(
+    /// Opens all files, and reports each step to `on_progress`, which may interrupt the opening.
+    pub fn open_with_progress(
         settings: &Settings,
         clock: &dyn Clock,
-        told: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+        on_progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
         let identity = open_identity(settings)?;
-        let disk = Directory::new(&settings.state_dir)?.with_progress(told);
+        let disk = Directory::new(&settings.state_dir)?.with_progress(on_progress);
         let store = open_store_in(&disk, settings, &local, clock)?;
         Ok(Self { local, keys: Arc::new(keys), identity, store })
     }
 
-    /// What a pairing line tells of it.
+    /// Returns the facts for a pairing line.
     pub fn barn(&self, settings: &Settings) -> Barn {
         Barn {
             site: settings.site.clone(),
@@ -113,13 +120,13 @@ impl Opened {
 }
 
 fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
-    // Offices pin the key. The names are for clients that check them; addresses that cannot be listed are left out.
+    // Offices pin the key. The names are for clients that check them. If the addresses cannot be listed, they are omitted.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let names: Vec<_> = interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect();
     StateDir::new(&settings.state_dir).identity(&settings.tls, &names)
 }
 
-/// Opens the history alone, for whoever asks the files and is no client.
+/// Opens the store alone, for commands that read the files.
 pub fn open_store(settings: &Settings, clock: &dyn Clock) -> Result<Store, OpenError> {
     let local = StateDir::new(&settings.state_dir).open_local()?;
     open_store_in(&Directory::new(&settings.state_dir)?, settings, &local, clock)
@@ -133,7 +140,7 @@ fn open_store_in(
 ) -> Result<Store, OpenError> {
     let boot = boot_number(local, disk, clock)?;
     let mut ids = [draw_id()?, draw_id()?].into_iter();
-    let new_id = || ids.next().expect("a store asks for two identities at most: its writer's and, if new, its own");
+    let new_id = || ids.next().expect("a store needs at most two identities: that of its writer and, if new, its own");
     Ok(Store::open_source(disk, settings.rules(), clock.read().in_boot(boot), new_id)?)
 }
 
@@ -149,19 +156,19 @@ mod tests {
     use herd::store::TABLES_FILE;
     use service::process::TLS_DIRECTORY;
 
-    /// Catches a stop that is told as a failure, which a supervisor would answer with another start.
+    /// Catches a shutdown that is reported as a failure, which a supervisor would answer with a restart.
     #[test]
-    fn an_opening_that_is_broken_off_is_no_failure_and_the_store_can_be_asked_without_a_certificate() {
-        let place = tempfile::tempdir().unwrap();
-        let settings = Settings { state_dir: place.path().into(), ..Settings::default() };
+    fn an_interrupted_opening_is_not_a_failure_and_the_store_opens_without_a_certificate() {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: directory.path().into(), ..Settings::default() };
         let clock = SystemClock::default();
-        drop(Opened::open(&settings, &clock).unwrap());
-        std::fs::remove_file(place.path().join(TABLES_FILE)).unwrap();
-        let broken_off = Opened::open_aloud(&settings, &clock, |_| ControlFlow::Break(())).unwrap_err();
-        assert!(broken_off.is_broken_off(), "{broken_off}");
-        std::fs::remove_dir_all(place.path().join(TLS_DIRECTORY)).unwrap();
+        drop(BarnFiles::open(&settings, &clock).unwrap());
+        std::fs::remove_file(directory.path().join(TABLES_FILE)).unwrap();
+        let interrupted = BarnFiles::open_with_progress(&settings, &clock, |_| ControlFlow::Break(())).unwrap_err();
+        assert!(interrupted.is_interrupted(), "{interrupted}");
+        std::fs::remove_dir_all(directory.path().join(TLS_DIRECTORY)).unwrap();
         let store = open_store(&settings, &clock).unwrap();
         assert_eq!(store.head().folded, store.head().position.sequence);
-        assert!(!place.path().join(TLS_DIRECTORY).exists());
+        assert!(!directory.path().join(TLS_DIRECTORY).exists());
     }
 }

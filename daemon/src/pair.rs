@@ -1,4 +1,4 @@
-//! Makes the ONE line that pairs an office with this barn.
+//! The pairing line: one line of text that pairs an office with this barn.
 
 use herd::pairing::{MAX_ADDRESSES, Pairing, PairingError};
 use herd::position::StoreId;
@@ -6,47 +6,48 @@ use service::door::keys::{KeyError, KeyRing, Scope};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-/// What an office does: look, follow, and ask for corrections.
+/// Scopes of an office: read, replicate, and correct.
 const OFFICE_SCOPES: [Scope; 3] = [Scope::Read, Scope::Sync, Scope::Correct];
 
-/// Why there is no line.
+/// Reason why there is no pairing line.
 #[derive(Debug, thiserror::Error)]
 pub enum PairError {
-    /// The port is drawn when the daemon starts.
-    #[error("`listen` has port 0, so the address is known only while `run` is running: start it, or set a port")]
+    /// The port is chosen when the daemon starts.
+    #[error("`listen` has port 0, so the address is known only while the daemon runs: start it, or set a port")]
     NoPort,
     /// The addresses of this machine could not be listed.
-    #[error("listing the network addresses of this machine: {0}")]
+    #[error("cannot list the network addresses of this machine: {0}")]
     Interfaces(#[source] io::Error),
-    /// The key could not be made.
+    /// The key could not be created.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A part of the line cannot be, such as the site's name.
+    /// A part of the line is invalid, such as the name of the site.
     #[error(transparent)]
     Line(#[from] PairingError),
 }
 
-/// What stands in the line besides the key.
+/// The facts in the line besides the key.
 #[derive(Clone, Debug)]
 pub struct Barn {
-    /// What the barn calls itself.
+    /// Name of the barn.
     pub site: String,
-    /// Where it listens.
+    /// Address of the HTTPS server.
     pub listen: SocketAddr,
-    /// What its TLS key is pinned by.
+    /// SHA-256 of the TLS public key, by which offices pin it.
     pub spki_sha256: [u8; 32],
-    /// The history that it writes.
+    /// Identity of the history.
     pub store: StoreId,
 }
 
-/// Makes a fresh key (named `office-1`, `office-2`, ... unless named) and the line with it. The key is good at once.
+/// Creates a key and returns the pairing line with it. The key is valid immediately. Without a `name` it is called
+/// `office-1`, `office-2`, ...
 ///
-/// Syncs the disk: from asynchronous code, call it on a blocking thread.
+/// Syncs the disk, so async code must call it on a blocking thread.
 pub fn pair(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Pairing, PairError> {
     let addresses = addresses(barn.listen)?;
     let Barn { site, spki_sha256, store, .. } = barn;
     let mut pairing = Pairing { site, addresses, spki_sha256, store, key: "hxb_".to_owned() };
-    // Before the key is made: a line that cannot be read must leave no key behind.
+    // Before the key is created: an invalid line must leave no key behind.
     pairing.validate()?;
     let name = name.map_or_else(|| free_name(keys), str::to_owned);
     keys.add(&name, OFFICE_SCOPES.into())?.reveal().clone_into(&mut pairing.key);
@@ -56,11 +57,11 @@ pub fn pair(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Pairing, P
 fn free_name(keys: &KeyRing) -> String {
     let taken = keys.list();
     let names = (1..).map(|number| format!("office-{number}"));
-    // The names never run out, as the keys are bounded in number.
+    // The names never run out, because the number of keys is limited.
     names.into_iter().find(|name| taken.iter().all(|row| row.name != *name)).unwrap_or_default()
 }
 
-/// Where an office may find this machine, most likely ones first.
+/// Returns the addresses at which an office may reach this machine, most likely ones first.
 fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
     if listen.port() == 0 {
         return Err(PairError::NoPort);
@@ -70,14 +71,15 @@ fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
     Ok(addresses_among(listen, &ips, &crate::settings::host_name()))
 }
 
-/// The listener's own address; for a wildcard every interface's, then the `.local` name, and loopback last.
+/// Returns the address of the listener. For a wildcard address, returns that of every interface, then the `.local` name,
+/// and loopback last.
 fn addresses_among(listen: SocketAddr, interfaces: &[IpAddr], host: &str) -> Vec<String> {
     if !listen.ip().is_unspecified() {
         return vec![listen.to_string()];
     }
     let is_reachable = |ip: &&IpAddr| match ip {
         IpAddr::V4(ip) => !ip.is_link_local(),
-        // A link-local IPv6 address needs the name of an interface of the other machine, which nobody here knows.
+        // A link-local IPv6 address needs the name of an interface of the other machine, which is unknown here.
         IpAddr::V6(ip) => listen.is_ipv6() && !ip.is_unicast_link_local(),
     };
     let (loopback, others): (Vec<_>, Vec<_>) = interfaces.iter().filter(is_reachable).partition(|ip| ip.is_loopback());
@@ -90,7 +92,7 @@ fn addresses_among(listen: SocketAddr, interfaces: &[IpAddr], host: &str) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worlds::HandClock;
+    use crate::test_world::ManualClock;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
     use std::sync::Arc;
@@ -106,12 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_with_an_address_is_found_there_and_nowhere_else() {
+    fn a_specific_address_is_the_only_one() {
         assert_eq!(among("192.168.1.20:5001"), ["192.168.1.20:5001"]);
     }
 
     #[test]
-    fn a_wildcard_is_every_interface_that_it_covers_then_the_local_name_and_loopback_last() {
+    fn a_wildcard_lists_its_interfaces_then_the_local_name_then_loopback() {
         let expected = ["192.168.1.20:5001", "10.0.0.3:5001", "barn.local:5001", "127.0.0.1:5001"];
         assert_eq!(among("0.0.0.0:5001"), expected);
         let expected = ["192.168.1.20:5001", "10.0.0.3:5001", "[2001:db8::7]:5001", "barn.local:5001"];
@@ -121,16 +123,16 @@ mod tests {
     }
 
     #[test]
-    fn however_many_interfaces_there_are_the_line_has_room() {
+    fn any_number_of_interfaces_fits_into_the_line() {
         let many: Vec<IpAddr> = (0..200).map(|n| IpAddr::from([10, 0, 0, n])).chain(ips()).collect();
         assert!(addresses_among("[::]:1".parse().unwrap(), &many, "barn").len() <= MAX_ADDRESSES);
     }
 
     #[test]
-    fn a_pairing_makes_a_key_of_its_own_that_is_good_at_once_and_only_for_an_office() {
+    fn each_pairing_has_a_valid_key_of_its_own_with_the_scopes_of_an_office() {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = KeyRing::load(local, Arc::new(HandClock::default()), SeededRandomness::new(3)).unwrap();
+        let keys = KeyRing::load(local, Arc::new(ManualClock::default()), SeededRandomness::new(3)).unwrap();
         let listen = "192.168.1.20:5001".parse().unwrap();
         let barn = Barn { site: "north".into(), listen, spki_sha256: [1; 32], store: StoreId([2; 16]) };
         for name in ["office-1", "office-2"] {

@@ -1,7 +1,7 @@
-//! What the barn tells programs that ask: its store, and how its process is.
+//! The JSON interface of the barn: its store, and the state of its process.
 
 use crate::health::Health;
-use crate::receive::ListenedRadio;
+use crate::receive::RadioHandle;
 use crate::recorder::{QUEUE_PAYLOADS, Recorder};
 use herd::clock::{Clock, iso_utc};
 use herd::query::{Page, PageLimit};
@@ -12,25 +12,25 @@ use service::remote::{ChannelDuplicates, DuplicateView, ProcessState, RadioCount
 use service::sync::{Served, SyncStats};
 use std::sync::Arc;
 
-/// The barn, for those who follow it and for those who ask it.
-pub struct OwnBarn {
+/// The barn as seen by followers and API clients.
+pub struct BarnApi {
     site: String,
     recorder: Recorder,
     health: Health,
     clock: Arc<dyn Clock>,
-    began_since_boot_ms: u64,
-    deliveries: SyncStats,
+    started_since_boot_ms: u64,
+    sync_stats: SyncStats,
 }
 
-impl OwnBarn {
-    /// Begins to serve.
+impl BarnApi {
+    /// Creates the interface. The uptime counts from this call.
     pub fn new(site: String, recorder: Recorder, health: Health, clock: Arc<dyn Clock>) -> Self {
-        let began_since_boot_ms = clock.read().since_boot_ms;
-        Self { site, recorder, health, clock, began_since_boot_ms, deliveries: SyncStats::default() }
+        let started_since_boot_ms = clock.read().since_boot_ms;
+        Self { site, recorder, health, clock, started_since_boot_ms, sync_stats: SyncStats::default() }
     }
 }
 
-impl Served for OwnBarn {
+impl Served for BarnApi {
     fn reader(&self) -> Option<Reader> {
         Some(self.health.reader.clone())
     }
@@ -42,17 +42,17 @@ impl Served for OwnBarn {
     }
 
     fn sync_stats(&self) -> &SyncStats {
-        &self.deliveries
+        &self.sync_stats
     }
 }
 
-impl RemoteApi for OwnBarn {
+impl RemoteApi for BarnApi {
     fn site_name(&self) -> String {
         self.site.clone()
     }
 
     fn process_state(&self) -> ProcessState {
-        let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.began_since_boot_ms);
+        let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.started_since_boot_ms);
         ProcessState::Source(SourceState {
             uptime_s: up_ms / 1_000,
             radios: self.health.radios.iter().map(radio_view).collect(),
@@ -63,15 +63,15 @@ impl RemoteApi for OwnBarn {
     }
 
     fn duplicates_by_channel(&self) -> Vec<ChannelDuplicates> {
-        // Cloned, as what is borrowed here holds the writer up.
-        let counts = self.health.recorder.borrow().duplicates.clone();
-        let told = counts.into_iter().map(|(channel, counted)| ChannelDuplicates {
+        // Cloned, because a borrow holds up the writer.
+        let duplicates = self.health.recorder.borrow().duplicates.clone();
+        let channels = duplicates.into_iter().map(|(channel, stats)| ChannelDuplicates {
             channel,
-            count: counted.count,
-            last_at: iso_utc(counted.last_at_us),
-            best_rssi_dbm: counted.best_rssi_dbm,
+            count: stats.count,
+            last_at: iso_utc(stats.last_at_us),
+            best_rssi_dbm: stats.best_rssi_dbm,
         });
-        told.collect()
+        channels.collect()
     }
 
     fn recent_duplicates(&self, before: Option<u64>, limit: PageLimit) -> Page<DuplicateView> {
@@ -79,16 +79,16 @@ impl RemoteApi for OwnBarn {
     }
 }
 
-/// A radio, for whoever may read.
-pub(crate) fn radio_view(radio: &ListenedRadio) -> RadioView {
+/// Returns the view of a radio for API clients and commands.
+pub(crate) fn radio_view(radio: &RadioHandle) -> RadioView {
     let state = radio.state.borrow().clone();
-    let left = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
+    let remaining = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
     let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt } = radio.counters.read();
     RadioView {
         name: radio.name.clone(),
         state: state.word().to_owned(),
         why: state.why().map(str::to_owned),
-        air_time_left_ms: left.map(|left| u64::try_from(left.air_time.as_millis()).unwrap_or(u64::MAX)),
+        air_time_left_ms: remaining.map(|remaining| u64::try_from(remaining.air_time.as_millis()).unwrap_or(u64::MAX)),
         counts: RadioCounts { received, crc_errors, malformed, rescued, rebuilt },
     }
 }

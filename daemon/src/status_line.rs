@@ -1,33 +1,33 @@
-//! How the barn is, in a line for whoever says `systemctl status`.
+//! The status of the barn in one line, as `systemctl status` shows it.
 
 use crate::health::Health;
-use crate::receive::ListenedRadio;
+use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
 use herd::clock::iso_utc;
 use herd::store::grouped;
 
-/// What is wrong first, then how far the log is, when the last payload came, and how each radio is.
+/// Returns the errors first, then the head of the log, the arrival of the last payload, and the state of each radio.
 pub fn status_line(health: &Health) -> String {
     let head = health.reader.head();
-    let (trouble, last_payload_at_us) = {
+    let (last_error, last_payload_at_us) = {
         let recorder = health.recorder.borrow();
-        (recorder.trouble.clone(), recorder.last_payload_at_us)
+        (recorder.last_error.clone(), recorder.last_payload_at_us)
     };
-    let last = last_payload_at_us
+    let last_payload = last_payload_at_us
         .map_or("no payload since the start".to_owned(), |at| format!("last payload {}", iso_utc(at)));
     let mut parts = Vec::new();
-    // The disk's trouble may be over before the next payload shows it, so the disk is asked itself.
-    let other_trouble = trouble.filter(|trouble| !matches!(trouble, RecordError::Disk(_))).map(|it| it.to_string());
-    let disk = health.disk.check().err().map(|full| full.to_string());
-    parts.extend(disk.or(other_trouble).map(|why| format!("NOTHING IS KEPT: {why}")));
-    parts.extend(head.blocked.map(|why| format!("the tables stand at change {}: {why}", grouped(head.folded.0))));
+    // A full disk may have room again before the next payload clears the last error, so the disk is checked directly.
+    let error = last_error.filter(|error| !matches!(error, RecordError::Disk(_))).map(|error| error.to_string());
+    let disk_error = health.disk.check().err().map(|error| error.to_string());
+    parts.extend(disk_error.or(error).map(|why| format!("NOT RECORDING: {why}")));
+    parts.extend(head.blocked.map(|why| format!("the tables stop at change {}: {why}", grouped(head.folded.0))));
     parts.push(format!("change {}", grouped(head.position.sequence.0)));
-    parts.push(last);
-    parts.extend(health.radios.iter().map(radio_words));
+    parts.push(last_payload);
+    parts.extend(health.radios.iter().map(radio_status));
     parts.join("; ")
 }
 
-fn radio_words(radio: &ListenedRadio) -> String {
+fn radio_status(radio: &RadioHandle) -> String {
     let state = radio.state.borrow();
     match state.why() {
         Some(why) => format!("{} {}: {why}", radio.name, state.word()),
@@ -38,24 +38,24 @@ fn radio_words(radio: &ListenedRadio) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::{DiskGauge, Room};
+    use crate::disk::{DiskGauge, DiskSpace};
     use crate::receive::RadioState;
-    use crate::worlds::{World, scan};
+    use crate::test_world::{World, scan};
     use herd::decide::Rules;
     use service::supervisor::probe;
     use std::sync::Arc;
     use tokio::sync::watch;
 
     #[tokio::test]
-    async fn the_line_tells_the_head_the_last_payload_and_each_radio_and_trouble_comes_first() {
+    async fn the_line_states_errors_first_then_head_last_payload_and_radios() {
         let world = World::new(Rules::default(), DiskGauge::plenty());
         let state = watch::Sender::new(RadioState::Listening);
-        let radio = ListenedRadio {
+        let radio = RadioHandle {
             name: "chute".into(),
             state: state.subscribe(),
             counters: radio::Counters::default(),
             transmitter: None,
-            asker: Arc::new(probe().0),
+            probe: Arc::new(probe().0),
         };
         let (reader, recorder) = (world.reader.clone(), world.recorder.status());
         let mut health = Health { reader, recorder, disk: DiskGauge::plenty(), radios: vec![radio] };
@@ -67,8 +67,8 @@ mod tests {
         let failing = "chute failing: no answer from /dev/spidev0.0";
         assert_eq!(status_line(&health), format!("change 2; {last}; {failing}"));
 
-        health.disk = DiskGauge::new(|| Ok(Room { free_bytes: 1, needed_bytes: 2 }));
+        health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 1, needed_bytes: 2 }));
         let line = status_line(&health);
-        assert!(line.starts_with("NOTHING IS KEPT: the disk has 1 bytes free") && line.ends_with(failing), "{line}");
+        assert!(line.starts_with("NOT RECORDING: the disk has only 1 bytes free") && line.ends_with(failing), "{line}");
     }
 }

@@ -25,7 +25,7 @@ pub enum CliError {
     /// The files could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Neither the process nor the files gave a response.
+    /// The running daemon or the files gave no response.
     #[error(transparent)]
     Command(#[from] CommandError),
     /// A command about keys failed.
@@ -34,7 +34,7 @@ pub enum CliError {
     /// The store is damaged, or was not verified.
     #[error(transparent)]
     Verify(#[from] VerifyCommandError),
-    /// Nothing is received any more.
+    /// `listen` failed.
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// A check of `doctor` failed; its lines have been printed.

@@ -4,7 +4,7 @@ use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
-use crate::open::{OpenError, Opened, open_keys, open_store};
+use crate::open::{BarnFiles, OpenError, open_keys, open_store};
 use crate::run::{checked, pairing_line, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
@@ -71,11 +71,11 @@ fn ask(
     ask_or_open(&StateDir::new(&settings.state_dir).socket(), request, open)
 }
 
-/// Checks everything, and fails if a check does.
+/// Prints the report, and fails if one of its checks did.
 fn doctor(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let report = in_runtime(examine(settings)).map_err(CliError::Runtime)?;
     report.print(json, out).map_err(CliError::Print)?;
-    if report.is_well() { Ok(()) } else { Err(CliError::ChecksFailed) }
+    if report.passed() { Ok(()) } else { Err(CliError::ChecksFailed) }
 }
 
 fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
@@ -90,8 +90,8 @@ fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
 
 fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
     let response = ask(settings, &BarnRequest::Pair { name: name.map(str::to_owned) }, || {
-        let opened = Opened::open(settings, &SystemClock::default()).map_err(DirectError::failed)?;
-        let line = pairing_line(&opened.keys, opened.barn(settings), name)?;
+        let files = BarnFiles::open(settings, &SystemClock::default()).map_err(DirectError::failed)?;
+        let line = pairing_line(&files.keys, files.barn(settings), name)?;
         Ok(BarnResponse::PairingLine(line))
     })?;
     let BarnResponse::PairingLine(line) = response else { return Err(CommandError::UnexpectedResponse.into()) };

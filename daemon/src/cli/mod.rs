@@ -4,7 +4,7 @@ mod correct;
 mod error;
 mod exec;
 #[cfg(test)]
-mod show_tests;
+mod tests;
 
 pub use error::CliError;
 
@@ -111,8 +111,8 @@ pub fn described() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command that the arguments name; the first argument is the program. Prints results to stdout, and all else
-/// to stderr.
+/// Runs the command of the arguments; the first argument is the program. Prints results to stdout, and everything else to
+/// stderr.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     process::main_with(args, |cli: Cli, out| cli.run(out))
 }
@@ -120,63 +120,5 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 impl Cli {
     fn settings(&self) -> Result<Settings, BarnSettingsError> {
         Settings::load(self.config.as_deref(), environment(), self.flags.layer())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parsed(line: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(std::iter::once("herdlinxd").chain(line.split_whitespace()))
-    }
-
-    #[test]
-    fn the_commands_and_flags_are_sound_and_the_help_teaches_a_first_day() {
-        Cli::command().debug_assert();
-        let help = Cli::command().render_long_help().to_string();
-        for taught in [
-            "run",
-            "check",
-            "config",
-            "pair",
-            "key",
-            "show",
-            "correct",
-            "listen",
-            "doctor",
-            "verify",
-            "herdlinx-mirror add",
-        ] {
-            assert!(help.contains(taught), "{taught}");
-        }
-    }
-
-    #[test]
-    fn flags_stand_before_or_after_the_command() {
-        for line in ["--config a.toml --listen 127.0.0.1:0 run", "run --config a.toml --listen 127.0.0.1:0"] {
-            let cli = parsed(line).unwrap();
-            assert_eq!((cli.config, cli.flags.listen), (Some("a.toml".into()), Some("127.0.0.1:0".parse().unwrap())));
-        }
-    }
-
-    #[test]
-    fn what_is_no_command_is_refused() {
-        for line in [
-            "",
-            "fly",
-            "run --fast",
-            "show",
-            "show change",
-            "show change x",
-            "key add",
-            "--listen here run",
-            "correct died --animal 2",
-            "listen --dwell 1s",
-            "listen --scan --sync-words 0x123",
-            "doctor --fix",
-        ] {
-            assert!(parsed(line).is_err(), "{line}");
-        }
     }
 }

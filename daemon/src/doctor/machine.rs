@@ -1,4 +1,4 @@
-//! How the machine is: disk, clock, and the files that the barn keeps.
+//! Checks of the machine: disk, clock, and the files of the barn.
 
 use super::Finding;
 use crate::settings::Settings;
@@ -12,14 +12,14 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Others than the owner.
+/// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
-pub(super) fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
+pub(super) fn check(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
     vec![
         state_dir(&settings.state_dir),
         disk(&settings.state_dir),
-        told_time(clock),
+        clock_finding(clock),
         key_file(&settings.state_dir.join(LOCAL_FILE)),
         certificate(settings, clock),
     ]
@@ -28,38 +28,39 @@ pub(super) fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
 fn state_dir(path: &Path) -> Finding {
     const WHAT: &str = "state_dir";
     let shown = path.display();
-    let found = match there(path) {
-        Ok(Some(found)) => found,
-        Ok(None) => return Finding::warn(WHAT, format!("{shown} is not there; the first start makes it")),
+    let metadata = match metadata_if_exists(path) {
+        Ok(Some(metadata)) => metadata,
+        Ok(None) => return Finding::warn(WHAT, format!("{shown} does not exist yet; the first start creates it")),
         Err(finding) => return Finding { what: WHAT.to_owned(), ..finding },
     };
-    if !found.is_dir() {
-        return Finding::fail(WHAT, format!("{shown} is no directory")).advising("set `state_dir` to another place");
+    if !metadata.is_dir() {
+        return Finding::fail(WHAT, format!("{shown} is not a directory"))
+            .with_advice("set `state_dir` to another path");
     }
     if access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        let advice = "run the program as the user who owns it, or give it to that user (`chown`)";
-        return Finding::fail(WHAT, format!("{shown} may not be written by this user")).advising(advice);
+        let advice = "run the program as the owner, or change the owner (`chown`)";
+        return Finding::fail(WHAT, format!("this user may not write to {shown}")).with_advice(advice);
     }
-    if found.permissions().mode() & OTHERS != 0 {
+    if metadata.permissions().mode() & OTHERS != 0 {
         return Finding::warn(WHAT, format!("{shown} is open to other users"))
-            .advising("`chmod 700` it: it holds keys");
+            .with_advice("`chmod 700` it: it holds keys");
     }
-    Finding::ok(WHAT, format!("{shown} belongs to this user alone"))
+    Finding::ok(WHAT, format!("only this user can open {shown}"))
 }
 
-/// What lies there, if something does.
-fn there(path: &Path) -> Result<Option<Metadata>, Finding> {
+/// Returns the metadata of a file, or `None` if it does not exist. The error is a finding without the name of the part.
+fn metadata_if_exists(path: &Path) -> Result<Option<Metadata>, Finding> {
     match metadata(path) {
-        Ok(found) => Ok(Some(found)),
+        Ok(metadata) => Ok(Some(metadata)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Finding::fail("", format!("{} cannot be looked at: {error}", path.display()))
-            .advising("run the program as the user who owns it")),
+        Err(error) => Err(Finding::fail("", format!("cannot read {}: {error}", path.display()))
+            .with_advice("run the program as the owner")),
     }
 }
 
 fn disk(state_dir: &Path) -> Finding {
     const WHAT: &str = "disk";
-    // Before the first start, the one that it will be on.
+    // Before the first start, the directory in which it will be created.
     let place = state_dir.ancestors().find(|place| place.exists()).unwrap_or(Path::new("/"));
     let free = match free_disk(place) {
         Ok(free) => free,
@@ -67,65 +68,69 @@ fn disk(state_dir: &Path) -> Finding {
     };
     let needed_bytes = min_free_bytes(free.total_bytes);
     let mib = |bytes: u64| bytes / (1 << 20);
-    let said = format!("{} MiB are free, {} MiB must be", mib(free.free_bytes), mib(needed_bytes));
+    let found = format!("{} MiB free, {} MiB needed", mib(free.free_bytes), mib(needed_bytes));
     match free.free_bytes {
         bytes if bytes < needed_bytes => {
-            Finding::fail(WHAT, said).advising("make room: nothing is taken in until there is")
+            Finding::fail(WHAT, found).with_advice("make room: nothing is recorded until then")
         }
-        bytes if bytes < 2 * needed_bytes => Finding::warn(WHAT, said).advising("make room before it runs out"),
-        _ => Finding::ok(WHAT, said),
+        bytes if bytes < 2 * needed_bytes => Finding::warn(WHAT, found).with_advice("make room before it runs out"),
+        _ => Finding::ok(WHAT, found),
     }
 }
 
-fn told_time(clock: &dyn Clock) -> Finding {
+fn clock_finding(clock: &dyn Clock) -> Finding {
     let now = clock.read();
-    let said = iso_utc(now.received_at_us);
+    let time = iso_utc(now.received_at_us);
     if now.synchronized {
-        return Finding::ok("clock", format!("{said}, set from a time server since the start of the machine"));
+        return Finding::ok("clock", format!("{time}, synchronized with a time server since the boot"));
     }
-    Finding::warn("clock", format!("{said}, and nobody says that it is right"))
-        .advising("let systemd-timesyncd set it (`timedatectl`); payloads are kept in order without it")
+    Finding::warn("clock", format!("{time}, not synchronized with a time server"))
+        .with_advice("enable systemd-timesyncd (`timedatectl`); payloads keep their order without it")
 }
 
 fn key_file(path: &Path) -> Finding {
     const WHAT: &str = "key file";
     let shown = path.display();
-    let found = match there(path) {
-        Ok(Some(found)) => found,
-        Ok(None) => return Finding::warn(WHAT, format!("{shown} is not there; the first key or start makes it")),
+    let metadata = match metadata_if_exists(path) {
+        Ok(Some(metadata)) => metadata,
+        Ok(None) => {
+            return Finding::warn(WHAT, format!("{shown} does not exist yet; the first key or start creates it"));
+        }
         Err(finding) => return Finding { what: WHAT.to_owned(), ..finding },
     };
-    if found.permissions().mode() & OTHERS != 0 {
-        let others = format!("{shown} is open to other users, and holds what keys are checked by");
-        return Finding::fail(WHAT, others).advising("`chmod 600` it");
+    if metadata.permissions().mode() & OTHERS != 0 {
+        let found = format!("{shown} is open to other users, but holds the hashes of the API keys");
+        return Finding::fail(WHAT, found).with_advice("`chmod 600` it");
     }
     if access(path, Access::READ_OK | Access::WRITE_OK).is_err() {
-        let advice = "run the program as the user who owns it, or give it to that user (`chown`)";
-        return Finding::fail(WHAT, format!("{shown} may not be opened by this user")).advising(advice);
+        let advice = "run the program as the owner, or change the owner (`chown`)";
+        return Finding::fail(WHAT, format!("this user may not open {shown}")).with_advice(advice);
     }
-    Finding::ok(WHAT, format!("{shown} belongs to this user alone"))
+    Finding::ok(WHAT, format!("only this user can open {shown}"))
 }
 
 fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
     const WHAT: &str = "certificate";
-    let made = settings.state_dir.join(TLS_DIRECTORY);
-    let own = settings.tls.files();
-    let is_made = own.is_none();
-    let files =
-        own.unwrap_or_else(|| IdentityFiles { certificate: made.join("certificate.pem"), key: made.join("key.pem") });
+    let generated = settings.state_dir.join(TLS_DIRECTORY);
+    let configured = settings.tls.files();
+    let is_generated = configured.is_none();
+    let files = configured.unwrap_or_else(|| IdentityFiles {
+        certificate: generated.join("certificate.pem"),
+        key: generated.join("key.pem"),
+    });
     let shown = files.certificate.display().to_string();
-    if is_made && matches!(there(&files.certificate), Ok(None)) {
-        return Finding::warn(WHAT, format!("{shown} is not there; the first start makes it"));
+    if is_generated && matches!(metadata_if_exists(&files.certificate), Ok(None)) {
+        return Finding::warn(WHAT, format!("{shown} does not exist yet; the first start creates it"));
     }
     let identity = match Identity::load(files) {
         Ok(identity) => identity,
         Err(error) => return Finding::fail(WHAT, error.to_string()),
     };
     let ends_us = identity.not_after_s().saturating_mul(1_000_000);
-    let said = format!("{shown}, good until {}", iso_utc(ends_us));
+    let found = format!("{shown}, valid until {}", iso_utc(ends_us));
     if ends_us < clock.read().received_at_us {
-        let advice = "offices pin the key and do not mind; other programs refuse it: put a newer one there";
-        return Finding::warn(WHAT, said).advising(advice);
+        let advice = "offices pin the key and still accept it, but other programs do not: replace it";
+        return Finding::warn(WHAT, found).with_advice(advice);
     }
-    Finding::ok(WHAT, said)
+    Finding::ok(WHAT, found)
 }

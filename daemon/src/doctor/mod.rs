@@ -1,13 +1,15 @@
-//! `herdlinxd doctor`: looks at each part that a barn stands on, says what to do, and what a bug report needs.
+//! `herdlinxd doctor`: checks each part that a barn needs, gives advice, and collects the facts for a bug report.
 //!
-//! It writes nothing. A radio's chip is set up and tried only while no daemon runs on the same state directory; of one
-//! that runs it is told what the daemon says.
+//! It writes nothing.
+//!
+//! Decision: a chip is set up and tested only while no daemon runs on the same state directory. A test takes the chip out
+//! of the receive mode, so reads would be lost unnoticed. While a daemon runs, its own report is shown.
 
-mod about;
 mod machine;
 mod radios;
+mod system_info;
 
-pub use about::About;
+pub use system_info::SystemInfo;
 
 use crate::control::{BarnRequest, BarnResponse, BarnStatus};
 use crate::settings::Settings;
@@ -17,15 +19,15 @@ use serde_json::json;
 use service::control::{AskError, CommandError, SOCKET_NAME, ask};
 use std::io::{self, Write};
 
-/// How a part is.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// As it should be.
+    /// The part works.
     Ok,
-    /// It works, or does not have to; a person should know.
+    /// The part works, or is not needed, but somebody should know.
     Warn,
-    /// It does not work, and somebody must do something.
+    /// The part does not work until somebody fixes it.
     Fail,
 }
 
@@ -39,16 +41,16 @@ impl Level {
     }
 }
 
-/// What was found of one part.
+/// A check of one part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How it is.
+    /// Result of the check.
     pub level: Level,
-    /// Which part.
+    /// Name of the part.
     pub what: String,
-    /// What was found. Errors of parts say in the same sentence what to do.
+    /// State of the part. An error includes its own advice.
     pub found: String,
-    /// What to do, where that is not said yet.
+    /// Advice, unless `found` includes it.
     pub advice: Option<&'static str>,
 }
 
@@ -65,90 +67,90 @@ impl Finding {
         Self { level: Level::Fail, ..Self::ok(what, found) }
     }
 
-    fn advising(self, advice: &'static str) -> Self {
+    fn with_advice(self, advice: &'static str) -> Self {
         Self { advice: Some(advice), ..self }
     }
 }
 
-/// All that was found.
+/// All findings of `doctor`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Part by part.
+    /// The findings, part by part.
     pub findings: Vec<Finding>,
-    /// What a bug report needs.
-    pub about: About,
+    /// The system information for a bug report.
+    #[serde(rename = "about")]
+    pub system_info: SystemInfo,
 }
 
-/// The daemon of this state directory.
-enum Daemon {
-    /// It runs.
-    Runs(Box<BarnStatus>),
-    /// Nobody else has the radios.
-    Away,
-    /// Somebody may have them.
+/// State of the daemon on this state directory.
+enum DaemonState {
+    Running(Box<BarnStatus>),
+    /// The radios are free.
+    NotRunning,
+    /// A daemon may be using the radios.
     Unknown,
 }
 
-/// Looks at everything. Needs a tokio runtime with threads for what blocks.
+/// Checks everything. Needs a tokio runtime with threads for blocking calls.
 pub async fn examine(settings: &Settings) -> Report {
     let socket = settings.state_dir.join(SOCKET_NAME);
     let status = tokio::task::spawn_blocking(move || ask(&socket, &BarnRequest::Status)).await;
     let (finding, daemon) = match status {
-        Ok(Ok(BarnResponse::Status(status))) => (running(&status), Daemon::Runs(status)),
-        Ok(Ok(_)) => (Finding::fail("daemon", CommandError::UnexpectedResponse.to_string()), Daemon::Unknown),
+        Ok(Ok(BarnResponse::Status(status))) => (running_finding(&status), DaemonState::Running(status)),
+        Ok(Ok(_)) => (Finding::fail("daemon", CommandError::UnexpectedResponse.to_string()), DaemonState::Unknown),
         Ok(Err(AskError::NotRunning { .. })) => {
-            (Finding::ok("daemon", "does not run on this state directory"), Daemon::Away)
+            (Finding::ok("daemon", "not running on this state directory"), DaemonState::NotRunning)
         }
-        Ok(Err(error)) => (unanswered(&error), Daemon::Unknown),
-        Err(error) => (Finding::fail("daemon", error.to_string()), Daemon::Unknown),
+        Ok(Err(error)) => (no_response_finding(&error), DaemonState::Unknown),
+        Err(error) => (Finding::fail("daemon", error.to_string()), DaemonState::Unknown),
     };
     let mut findings = vec![finding];
-    findings.extend(radios::look(settings, &daemon).await);
-    findings.extend(machine::look(settings, &SystemClock::default()));
-    Report { findings, about: About::of(settings) }
+    findings.extend(radios::check(settings, &daemon).await);
+    findings.extend(machine::check(settings, &SystemClock::default()));
+    Report { findings, system_info: SystemInfo::collect(settings) }
 }
 
-/// Somebody is there, and gave no answer.
-fn unanswered(error: &AskError) -> Finding {
+/// Reports a daemon that did not respond.
+fn no_response_finding(error: &AskError) -> Finding {
     match error {
         AskError::NoResponse { path, source } if source.kind() == io::ErrorKind::PermissionDenied => {
-            let advice = "ask as the user of the daemon, or as root";
-            Finding::fail("daemon", format!("{} may not be opened by this user", path.display())).advising(advice)
+            let advice = "run `doctor` as the user of the daemon, or as root";
+            Finding::fail("daemon", format!("this user may not open {}", path.display())).with_advice(advice)
         }
         error => Finding::fail("daemon", error.to_string()),
     }
 }
 
 /// Reports on the running daemon, without its radios.
-fn running(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatus) -> Finding {
-    let runs = format!("runs as process {pid} at {listen}, {sequence} changes");
+fn running_finding(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatus) -> Finding {
+    let running = format!("running as process {pid} at {listen}, {sequence} changes");
     match blocked {
-        Some(why) => Finding::fail("daemon", format!("{runs}; its tables do not follow the log: {why}")),
-        None => Finding::ok("daemon", runs),
+        Some(why) => Finding::fail("daemon", format!("{running}; its tables do not follow the log: {why}")),
+        None => Finding::ok("daemon", running),
     }
 }
 
 impl Report {
-    /// Whether nothing must be put right.
-    pub fn is_well(&self) -> bool {
+    /// Returns true if no check failed.
+    pub fn passed(&self) -> bool {
         self.findings.iter().all(|finding| finding.level < Level::Fail)
     }
 
-    /// As lines, or as one JSON object.
+    /// Prints the report as lines, or as one JSON object.
     pub fn print(&self, json: bool, out: &mut dyn Write) -> io::Result<()> {
         if json {
             return writeln!(
                 out,
                 "{}",
-                json!({"well": self.is_well(), "findings": self.findings, "about": self.about})
+                json!({"well": self.passed(), "findings": self.findings, "about": self.system_info})
             );
         }
         for Finding { level, what, found, advice } in &self.findings {
             let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
             writeln!(out, "{} {what}: {found}{advice}", level.word())?;
         }
-        writeln!(out, "\nFor a bug report, with all lines above:")?;
-        self.about.print(out)
+        writeln!(out, "\nFor a bug report, include the lines above and these:")?;
+        self.system_info.print(out)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What holds for looking at everything.
+//! The whole report: complete, read-only, and with advice.
 
 use super::*;
 use serde_json::Value;
@@ -11,25 +11,25 @@ fn settings(state_dir: &Path, radios: &str) -> Settings {
     toml::from_str(&text).unwrap()
 }
 
-fn of<'a>(report: &'a Report, what: &str) -> &'a Finding {
+fn finding<'a>(report: &'a Report, what: &str) -> &'a Finding {
     report.findings.iter().find(|finding| finding.what == what).unwrap_or_else(|| panic!("{what}: {report:?}"))
 }
 
 #[tokio::test]
-async fn before_the_first_start_nothing_fails_and_nothing_is_made() {
+async fn before_the_first_start_nothing_fails_and_nothing_is_created() {
     let directory = tempfile::tempdir().unwrap();
     let state_dir = directory.path().join("state");
     let report = examine(&settings(&state_dir, "")).await;
-    assert!(report.is_well(), "{report:?}");
+    assert!(report.passed(), "{report:?}");
     for part in ["radios", "state_dir", "key file", "certificate"] {
-        assert_eq!(of(&report, part).level, Level::Warn, "{part}");
+        assert_eq!(finding(&report, part).level, Level::Warn, "{part}");
     }
     assert!(!state_dir.exists(), "doctor writes nothing");
 }
 
-/// Catches a check that stops at the first thing that is wrong.
+/// Catches a report that stops at the first problem.
 #[tokio::test]
-async fn what_is_wrong_is_said_part_by_part_with_what_to_do() {
+async fn each_problem_is_reported_with_advice() {
     let directory = tempfile::tempdir().unwrap();
     let state_dir = directory.path().join("state");
     fs::create_dir(&state_dir).unwrap();
@@ -41,22 +41,22 @@ async fn what_is_wrong_is_said_part_by_part_with_what_to_do() {
     let radios = "[[radio]]\nkind = 'sx127x'\nsx127x = { board = 'linux', spi = '/nowhere/spi', gpio_chip = '/nowhere/chip' }\n\
                   [[radio]]\nkind = 'serial'\nserial = { path = '/nowhere/tty' }\n[[radio]]\nkind = 'simulated'";
     let report = examine(&settings(&state_dir, radios)).await;
-    for (part, said) in [
+    for (part, text) in [
         ("radio1: bus", "dtparam=spi=on"),
         ("radio1: lines", "gpio_chip"),
         ("radio2: port", "/dev/serial/by-id"),
         ("key file", "open to other users"),
         ("certificate", "certificate.pem"),
     ] {
-        let finding = of(&report, part);
-        assert!(finding.level == Level::Fail && finding.found.contains(said), "{finding:?}");
+        let finding = finding(&report, part);
+        assert!(finding.level == Level::Fail && finding.found.contains(text), "{finding:?}");
     }
-    assert_eq!((of(&report, "state_dir").level, of(&report, "radio3").level), (Level::Warn, Level::Ok));
-    assert!(!report.is_well());
+    assert_eq!((finding(&report, "state_dir").level, finding(&report, "radio3").level), (Level::Warn, Level::Ok));
+    assert!(!report.passed());
 }
 
 #[tokio::test]
-async fn a_report_is_lines_for_people_and_one_object_for_programs_with_the_settings_in_both() {
+async fn the_report_is_lines_or_one_json_object_and_both_include_the_settings() {
     let directory = tempfile::tempdir().unwrap();
     let report = examine(&settings(&directory.path().join("state"), "site = 'north'")).await;
     let printed = |json| {
@@ -72,14 +72,14 @@ async fn a_report_is_lines_for_people_and_one_object_for_programs_with_the_setti
     assert!(object["about"]["settings"].as_str().unwrap().contains("state_dir"));
 }
 
-/// Catches a chip that is reset while a daemon has it, only because that one does not answer.
+/// Catches a chip that is reset while a daemon uses it, because the daemon does not respond.
 #[tokio::test]
-async fn while_somebody_has_the_socket_and_does_not_answer_no_radio_is_tried() {
+async fn no_radio_is_tested_while_a_daemon_holds_the_socket_without_responding() {
     let directory = tempfile::tempdir().unwrap();
     let socket = std::os::unix::net::UnixListener::bind(directory.path().join(SOCKET_NAME)).unwrap();
     let hung_up = std::thread::spawn(move || drop(socket.accept().unwrap()));
     let report = examine(&settings(directory.path(), "[[radio]]\nkind = 'serial'")).await;
     hung_up.join().unwrap();
-    assert_eq!((of(&report, "daemon").level, of(&report, "radio1").level), (Level::Fail, Level::Warn));
-    assert!(of(&report, "radio1").found.contains("not tried"));
+    assert_eq!((finding(&report, "daemon").level, finding(&report, "radio1").level), (Level::Fail, Level::Warn));
+    assert!(finding(&report, "radio1").found.contains("not tested"));
 }

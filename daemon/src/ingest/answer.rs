@@ -1,6 +1,6 @@
-//! What a caller is told.
+//! Responses to callers of the payload route.
 
-use crate::disk::DiskTrouble;
+use crate::disk::DiskError;
 use crate::recorder::RecordError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -10,12 +10,12 @@ use herd::position::Sequence;
 use serde_json::{Value, json};
 use service::door::reply::ApiError;
 
-/// A caller that met a stop, a failed commit or a full queue comes again after so many seconds.
+/// `Retry-After` for a shutdown, a failed commit or a full queue.
 const RETRY_SOON_S: u32 = 5;
-/// A caller that met what a person must mend comes again after so many seconds.
+/// `Retry-After` for a problem that an operator has to fix.
 const RETRY_LATER_S: u32 = 60;
 
-/// What became of one payload.
+/// Outcome of one payload.
 #[derive(Debug)]
 pub(super) enum Answer {
     Stored { sequence: Sequence, hash: ContentHash },
@@ -35,7 +35,7 @@ impl Answer {
         }
     }
 
-    /// As one element of an array's results.
+    /// Returns the outcome as an element of the results of an array.
     fn to_json(&self) -> Value {
         match self {
             Self::Stored { sequence, hash } => json!({
@@ -45,12 +45,13 @@ impl Answer {
                 "payload_hash": hash.to_string(),
                 "message": format!("stored as change {sequence}"),
             }),
-            other => other.refusal().to_json(),
+            other => other.error().to_json(),
         }
     }
 
-    fn refusal(&self) -> ApiError {
-        let refusal = match self {
+    /// Returns the outcome as an error. All but `Stored` are errors.
+    fn error(&self) -> ApiError {
+        let error = match self {
             Self::Duplicate { of, hash, received_at_us } => {
                 let at = received_at_us.map(iso_utc);
                 let when = at.as_ref().map_or_else(String::new, |at| format!(", received {at}"));
@@ -66,14 +67,14 @@ impl Answer {
                     .with("reason", reason.code())
             }
             Self::Refused(error) => error.clone(),
-            // A stored payload is no refusal; the arm completes the match and is never asked for.
+            // `Stored` completes the match. It is not an error, and no caller asks for it.
             Self::Suppressed | Self::Stored { .. } => ApiError::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "rejections_suppressed",
                 "this key has delivered more unreadable payloads this hour than are kept; this one was only counted",
             ),
         };
-        refusal.with("status", self.status_word())
+        error.with("status", self.status_word())
     }
 }
 
@@ -81,37 +82,40 @@ impl IntoResponse for Answer {
     fn into_response(self) -> Response {
         match self {
             Self::Stored { .. } => (StatusCode::CREATED, axum::Json(self.to_json())).into_response(),
-            other => other.refusal().into_response(),
+            other => other.error().into_response(),
         }
     }
 }
 
-pub(super) fn array(answers: &[Answer]) -> Response {
+/// Returns the response to an array of payloads.
+pub(super) fn array_response(answers: &[Answer]) -> Response {
     let results: Vec<_> = answers.iter().map(Answer::to_json).collect();
     axum::Json(json!({"success": true, "results": results})).into_response()
 }
 
-/// The commit did not come in time. Whether the payload is kept is not known: sent again, it is stored or a duplicate.
-pub(crate) fn busy() -> ApiError {
+/// Returns the error for a commit that took too long.
+///
+/// The payload may have been recorded. If it is sent again, it is stored or a duplicate.
+pub(crate) fn timeout_error() -> ApiError {
     ApiError::unavailable("busy", "it could not be stored in time; send it again", RETRY_SOON_S)
 }
 
-/// Why nothing could be recorded, told without a word about the inside.
-pub(crate) fn refusal(error: &RecordError) -> ApiError {
+/// Converts the error of the recorder, without internal details.
+pub(crate) fn record_error(error: &RecordError) -> ApiError {
     let unavailable = ApiError::unavailable;
     match error {
         RecordError::Stopping | RecordError::Ended => {
             unavailable("stopping", "the program is about to stop or start again; send it again", RETRY_SOON_S)
         }
-        RecordError::Disk(DiskTrouble::Full { .. }) => {
-            unavailable("disk_full", "the disk is full, so nothing can be stored until there is room", RETRY_LATER_S)
+        RecordError::Disk(DiskError::Full { .. }) => {
+            unavailable("disk_full", "the disk is full; nothing can be stored until there is room", RETRY_LATER_S)
         }
-        RecordError::Disk(DiskTrouble::Unknown { .. }) | RecordError::Failed(_) => {
-            unavailable("storage_failed", "the disk does not take it; send it again", RETRY_SOON_S)
+        RecordError::Disk(DiskError::Unknown { .. }) | RecordError::Failed(_) => {
+            unavailable("storage_failed", "the disk cannot store it now; send it again", RETRY_SOON_S)
         }
         RecordError::TablesBehind { .. } => unavailable(
             "upgrade_needed",
-            "a later version wrote to this store, so this one takes nothing in: upgrade it",
+            "a later version of the program wrote to this store; upgrade this one to record again",
             RETRY_LATER_S,
         ),
         RecordError::TooMany { .. } | RecordError::TooLong { .. } => ApiError::bad_request(error.to_string()),

@@ -1,6 +1,5 @@
-//! What a caller may send: one payload, or an array of them.
+//! Request bodies of the payload route: one payload, or an array.
 
-use axum::body::Body;
 use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
 use futures::TryStreamExt as _;
@@ -10,31 +9,31 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The largest body with one payload.
+/// Maximum size of a body with one payload.
 pub const MAX_SINGLE_BODY_BYTES: usize = 4 * 1024;
-/// The largest body with an array of payloads.
+/// Maximum size of a body with an array of payloads.
 pub const MAX_ARRAY_BODY_BYTES: usize = 512 * 1024;
-/// The longest array.
+/// Maximum length of an array.
 pub const MAX_PAYLOADS: usize = crate::recorder::GROUP_PAYLOADS;
 
-/// What a call asks for.
+/// The payloads of a request.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum Payloads {
     Single(String),
     Array(Vec<Item>),
 }
 
-/// One element of the array.
+/// An element of the array.
 #[derive(Debug)]
 pub(super) enum Item {
     Text(String),
-    /// Any other JSON; not kept, so that no body can grow in memory.
+    /// Any other JSON value. It is not kept, so that a body cannot grow in memory.
     NotText,
 }
 
-/// The body. Keys beside these two are left alone: readers in the field send what their makers thought of.
+/// The JSON body. Other keys are ignored: readers in the field send extra keys of their makers.
 #[derive(serde::Deserialize)]
-struct Call {
+struct Body {
     payload: Option<String>,
     payloads: Option<Items>,
 }
@@ -42,35 +41,36 @@ struct Call {
 #[derive(Default)]
 struct Items {
     items: Vec<Item>,
-    /// Those beyond [`MAX_PAYLOADS`] are only counted.
+    /// Number of all elements; those beyond [`MAX_PAYLOADS`] are only counted.
     count: usize,
 }
 
-pub(super) async fn read(request: Request) -> Result<Asked, ApiError> {
-    let length = Arc::new(AtomicUsize::new(0));
-    let counted = length.clone();
+/// Reads the body, and checks its form and its size.
+pub(super) async fn read(request: Request) -> Result<Payloads, ApiError> {
+    let body_bytes = Arc::new(AtomicUsize::new(0));
+    let counted = body_bytes.clone();
     let request = request.map(|body| {
         let count = move |part: &bytes::Bytes| {
             counted.fetch_add(part.len(), Ordering::Relaxed);
         };
-        Body::from_stream(body.into_data_stream().inspect_ok(count))
+        axum::body::Body::from_stream(body.into_data_stream().inspect_ok(count))
     });
-    let StrictJson(call) = StrictJson::<Call>::from_request(request, &()).await?;
-    match call {
-        Call { payload: Some(_), payloads: Some(_) } => {
+    let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
+    match body {
+        Body { payload: Some(_), payloads: Some(_) } => {
             Err(ApiError::bad_request("send either `payload` or `payloads`, not both"))
         }
-        Call { payload: Some(_), .. } if length.load(Ordering::Relaxed) > MAX_SINGLE_BODY_BYTES => {
+        Body { payload: Some(_), .. } if body_bytes.load(Ordering::Relaxed) > MAX_SINGLE_BODY_BYTES => {
             let message = format!("a body with one payload has at most {MAX_SINGLE_BODY_BYTES} bytes");
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message))
         }
-        Call { payload: Some(text), .. } => Ok(Asked::Single(text)),
-        Call { payloads: Some(Items { count, .. }), .. } if count > MAX_PAYLOADS => {
+        Body { payload: Some(text), .. } => Ok(Payloads::Single(text)),
+        Body { payloads: Some(Items { count, .. }), .. } if count > MAX_PAYLOADS => {
             let message = format!("{count} payloads are too many: send at most {MAX_PAYLOADS} in one call");
             Err(ApiError::bad_request(message))
         }
-        Call { payloads: Some(Items { items, .. }), .. } => Ok(Asked::Array(items)),
-        Call { payload: None, payloads: None } => {
+        Body { payloads: Some(Items { items, .. }), .. } => Ok(Payloads::Array(items)),
+        Body { payload: None, payloads: None } => {
             Err(ApiError::bad_request("the body needs `payload`, a string, or `payloads`, an array of them"))
         }
     }
@@ -78,8 +78,8 @@ pub(super) async fn read(request: Request) -> Result<Asked, ApiError> {
 
 impl<'de> Deserialize<'de> for Items {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Bounded;
-        impl<'de> Visitor<'de> for Bounded {
+        struct ItemsVisitor;
+        impl<'de> Visitor<'de> for ItemsVisitor {
             type Value = Items;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an array of payloads")
@@ -97,14 +97,14 @@ impl<'de> Deserialize<'de> for Items {
                 Ok(all)
             }
         }
-        from.deserialize_seq(Bounded)
+        from.deserialize_seq(ItemsVisitor)
     }
 }
 
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct AnyItem;
-        impl<'de> Visitor<'de> for AnyItem {
+        struct ItemVisitor;
+        impl<'de> Visitor<'de> for ItemVisitor {
             type Value = Item;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a payload")
@@ -136,6 +136,6 @@ impl<'de> Deserialize<'de> for Item {
                 Ok(Item::NotText)
             }
         }
-        from.deserialize_any(AnyItem)
+        from.deserialize_any(ItemVisitor)
     }
 }

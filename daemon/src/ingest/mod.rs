@@ -1,16 +1,19 @@
-//! The door for payloads over HTTP: `POST /api/lora/receive`, and the same at `/office/api/lora/receive`.
+//! The HTTP route for payloads: `POST /api/lora/receive`, and the same at `/office/api/lora/receive`.
 //!
-//! | what came | answer |
+//! | payload | response |
 //! |---|---|
-//! | kept as an event | 201 `stored` |
-//! | held already | 409 `duplicate`, of which sequence and when that came |
-//! | kept as a rejection | 422 `rejected`, with the reason |
-//! | a rejection above its channel's bound | 429 `rejections_suppressed` |
-//! | no string, empty, above 255 bytes, no JSON, an unpaired surrogate, a query | 400 `bad_request` |
-//! | a body above its limit, another content type, none in time | 413, 415, 408 |
-//! | not now: stopping, a full disk, a failed commit | 503 with `Retry-After`; nothing of the call was kept |
+//! | recorded as an event | 201 `stored` |
+//! | already in the log | 409 `duplicate`, with the change that it repeats and its time |
+//! | recorded as a rejection | 422 `rejected`, with the reason |
+//! | a rejection over the limit of its channel | 429 `rejections_suppressed` |
+//! | not a string, empty, over 255 bytes, invalid JSON, an unpaired surrogate, a query in the URL | 400 `bad_request` |
+//! | a body that is too large, of another content type, or incomplete in time | 413, 415, 408 |
+//! | refused during a shutdown, on a full disk, or after a failed commit | 503 with `Retry-After`; nothing was recorded |
 //!
-//! An array is answered 200 with a result for each of its payloads in their order; they share one commit.
+//! An array gets a 200 with one result per payload, in order. The payloads share one commit.
+//!
+//! Decision: no payload ever has the status `received` or `processing`, which the original had. Both mean "not judged
+//! yet", and here a payload is recorded and judged in one commit.
 
 mod answer;
 mod body;
@@ -18,15 +21,15 @@ mod body;
 #[cfg(test)]
 mod tests;
 
-use crate::judged::{log_array_judged, log_judged};
+use crate::receipt_log::{log_receipt, log_receipts};
 use crate::recorder::{MAX_RAW_BYTES, RecordError, Recorder};
 use answer::Answer;
-pub(crate) use answer::{busy, refusal};
+pub(crate) use answer::{record_error, timeout_error};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use body::{Asked, Item};
+use body::{Item, Payloads};
 use herd::change::{Change, Origin};
 use herd::clock::Clock;
 use herd::payload::{MAX_PAYLOAD_BYTES, content_hash, trimmed};
@@ -41,32 +44,32 @@ use std::time::Duration;
 
 pub use body::{MAX_ARRAY_BODY_BYTES, MAX_PAYLOADS, MAX_SINGLE_BODY_BYTES};
 
-/// So long a caller waits for its commit; then it is told to come again, and finds a duplicate if it was kept.
+/// Time that a caller waits for the commit. Afterwards it is told to retry, and finds a duplicate if it was recorded.
 pub const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the door needs.
+/// State of the route.
 #[derive(Clone)]
 pub struct Ingest {
-    /// Where payloads go.
+    /// Recorder of the payloads.
     pub recorder: Recorder,
-    /// Where the change is looked up that a duplicate repeats.
+    /// Reader that finds the change which a duplicate repeats.
     pub reader: Reader,
-    /// What stamps them.
+    /// Clock that stamps the payloads.
     pub clock: Arc<dyn Clock>,
-    /// The readers that deliver here.
+    /// Group of the readers that deliver over HTTP.
     pub reader_group: Arc<str>,
-    /// Says when nothing more is taken in.
+    /// Shutdown of the process, after which no payload is accepted.
     pub shutdown: Shutdown,
 }
 
-/// The routes, behind keys of scope ingest.
-pub fn router(ingest: Ingest, admits: Arc<dyn Authenticator>) -> Router {
+/// Returns the routes, for keys of scope ingest.
+pub fn router(ingest: Ingest, authenticator: Arc<dyn Authenticator>) -> Router {
     let routes = Router::new()
         .route("/api/lora/receive", post(receive))
         .route("/office/api/lora/receive", post(receive))
         .layer(DefaultBodyLimit::max(MAX_ARRAY_BODY_BYTES))
         .with_state(ingest);
-    require(admits, Scope::Ingest).protect(routes)
+    require(authenticator, Scope::Ingest).protect(routes)
 }
 
 async fn receive(
@@ -76,33 +79,35 @@ async fn receive(
     request: Request,
 ) -> Result<Response, ApiError> {
     if ingest.shutdown.is_requested() {
-        return Err(refusal(&RecordError::Stopping));
+        return Err(record_error(&RecordError::Stopping));
     }
     match body::read(request).await? {
-        Asked::Single(text) => {
+        Payloads::Single(text) => {
             let answers = ingest.answer(&caller, vec![Item::Text(text)]).await?;
             Ok(answers.into_iter().next().map(IntoResponse::into_response).unwrap_or_default())
         }
-        Asked::Array(items) => Ok(answer::array(&ingest.answer(&caller, items).await?)),
+        Payloads::Array(items) => Ok(answer::array_response(&ingest.answer(&caller, items).await?)),
     }
 }
 
 impl Ingest {
-    /// One answer for each item, in their order. An error speaks of all of them: none was kept.
+    /// Records the items and returns an answer for each, in order. An error concerns all of them: none was recorded.
     async fn answer(&self, caller: &Caller, items: Vec<Item>) -> Result<Vec<Answer>, ApiError> {
-        let checked: Vec<_> = items.into_iter().map(checked).collect();
+        let checked: Vec<_> = items.into_iter().map(check).collect();
         let payloads = checked.iter().flatten().map(|text| self.stamp(caller, text)).collect();
         let recording = tokio::time::timeout(RECORD_TIMEOUT, self.recorder.record_all(payloads));
-        let receipts = recording.await.map_err(|_| busy())?.map_err(|error| refusal(&error))?;
+        let receipts = recording.await.map_err(|_| timeout_error())?.map_err(|error| record_error(&error))?;
         match receipts.as_slice() {
             [] => {}
-            [receipt] => log_judged(caller.name(), None, receipt),
-            receipts => log_array_judged(caller.name(), receipts),
+            [receipt] => log_receipt(caller.name(), None, receipt),
+            receipts => log_receipts(caller.name(), receipts),
         }
         let mut receipts = receipts.into_iter();
-        let answers = checked.into_iter().map(|one| match one {
-            Ok(text) => receipts.next().map_or_else(|| Answer::Refused(busy()), |it| self.told(&text, it)),
-            Err(refused) => Answer::Refused(refused),
+        let answers = checked.into_iter().map(|item| match item {
+            Ok(text) => {
+                receipts.next().map_or_else(|| Answer::Refused(timeout_error()), |it| self.receipt_answer(&text, it))
+            }
+            Err(error) => Answer::Refused(error),
         });
         Ok(answers.collect())
     }
@@ -116,7 +121,7 @@ impl Ingest {
         Incoming { raw: text.as_bytes().to_vec(), origin, at: self.clock.read() }
     }
 
-    fn told(&self, text: &str, receipt: Receipt) -> Answer {
+    fn receipt_answer(&self, text: &str, receipt: Receipt) -> Answer {
         let hash = content_hash(text.as_bytes());
         match receipt {
             Receipt::Kept { sequence } => Answer::Stored { sequence, hash },
@@ -126,10 +131,10 @@ impl Ingest {
         }
     }
 
-    /// When the change came that is repeated. Without it the answer is still right, so a failed look-up is logged.
+    /// Returns the arrival of a change that a duplicate repeats. The answer is right without it, so a failure is logged.
     fn received_at_us(&self, of: Sequence) -> Option<i64> {
         let bytes = self.reader.change(of).inspect_err(|error| {
-            tracing::warn!(%error, sequence = of.0, "the change that a payload repeats could not be looked up");
+            tracing::warn!(%error, sequence = of.0, "failed to read the change that a duplicate repeats");
         });
         match Change::from_bytes(&bytes.ok()??) {
             Ok(Change::Received(received)) => Some(received.clock.received_at_us),
@@ -138,8 +143,8 @@ impl Ingest {
     }
 }
 
-/// The text, if it may be handed over. What is in it is judged later and kept either way.
-fn checked(item: Item) -> Result<String, ApiError> {
+/// Returns the text if it may be recorded. Its content is judged later, and recorded either way.
+fn check(item: Item) -> Result<String, ApiError> {
     let Item::Text(text) = item else { return Err(ApiError::bad_request("a payload must be a string")) };
     if text.len() > MAX_RAW_BYTES {
         return Err(ApiError::bad_request(format!(

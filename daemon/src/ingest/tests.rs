@@ -1,8 +1,8 @@
-//! What each caller is answered: one claim for each row of the interface.
+//! The responses of the payload route: one claim for each row of its table.
 
 use super::*;
-use crate::disk::{DiskGauge, Room};
-use crate::worlds::World;
+use crate::disk::{DiskGauge, DiskSpace};
+use crate::test_world::World;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use herd::decide::Rules;
@@ -75,7 +75,7 @@ impl Door {
 }
 
 #[tokio::test]
-async fn a_new_payload_is_201_with_its_sequence_and_hash_and_the_key_is_its_channel() {
+async fn a_new_payload_gets_201_with_its_sequence_and_hash_and_the_key_is_its_channel() {
     let door = door();
     let (status, retry_after, answer) = door.payload("hxb:TEST001:LF999:UHF888").await;
     assert_eq!((status, retry_after), (201, None));
@@ -88,7 +88,7 @@ async fn a_new_payload_is_201_with_its_sequence_and_hash_and_the_key_is_its_chan
 }
 
 #[tokio::test]
-async fn the_office_path_is_the_same_door() {
+async fn the_office_path_is_the_same_route() {
     let door = door();
     let request = Request::post("/office/api/lora/receive")
         .header("Authorization", format!("Bearer {}", door.key))
@@ -97,7 +97,7 @@ async fn the_office_path_is_the_same_door() {
 }
 
 #[tokio::test]
-async fn a_repeat_is_409_and_says_of_which_change_and_when_that_came() {
+async fn a_duplicate_gets_409_with_the_change_that_it_repeats_and_its_time() {
     let door = door();
     door.payload("hxb:TEST001:LF999:UHF888").await;
     door.world.clock.since_boot_ms.store(59_999, std::sync::atomic::Ordering::Relaxed);
@@ -114,7 +114,7 @@ async fn a_repeat_is_409_and_says_of_which_change_and_when_that_came() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_422_and_kept_and_beyond_the_bound_429_and_counted() {
+async fn a_rejection_gets_422_and_is_recorded_and_over_the_limit_gets_429() {
     let door = door();
     let (status, _, answer) = door.payload("invalid:data").await;
     let expected = json!({
@@ -137,7 +137,7 @@ async fn what_is_no_event_is_422_and_kept_and_beyond_the_bound_429_and_counted()
 }
 
 #[tokio::test]
-async fn what_is_no_payload_at_all_is_400_and_leaves_no_trace() {
+async fn a_body_without_a_payload_gets_400_and_leaves_no_change() {
     let door = door();
     let long = format!(r#"{{"payload":"{}"}}"#, "x".repeat(256));
     let bodies = [
@@ -170,7 +170,7 @@ async fn what_is_no_payload_at_all_is_400_and_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn a_payload_of_255_bytes_is_taken_and_its_blanks_do_not_count() {
+async fn a_payload_of_255_bytes_is_recorded_and_blanks_do_not_count() {
     let door = door();
     let text = format!("  {}\n", "x".repeat(255));
     assert_eq!(door.payload(&text).await.0, 422);
@@ -178,7 +178,7 @@ async fn a_payload_of_255_bytes_is_taken_and_its_blanks_do_not_count() {
 }
 
 #[tokio::test]
-async fn a_body_above_its_limit_is_413_whichever_way_it_comes() {
+async fn a_body_over_its_limit_gets_413_with_or_without_a_length() {
     let door = door();
     let padded = |bytes: usize, rest: &str| format!("{rest}{}", " ".repeat(bytes - rest.len()));
     let one = r#"{"payload":"hxb:A:1:2"}"#;
@@ -188,13 +188,13 @@ async fn a_body_above_its_limit_is_413_whichever_way_it_comes() {
     let many = r#"{"payloads":["hxb:A:3:4"]}"#;
     assert_eq!(door.post(padded(MAX_ARRAY_BODY_BYTES, many)).await.0, 200);
     assert_eq!(door.post(padded(MAX_ARRAY_BODY_BYTES + 1, many)).await.0, 413);
-    // Without a length beforehand the limit is met while reading.
+    // Without a Content-Length the limit applies while reading.
     let parts = futures::stream::iter(std::iter::repeat_n(Ok::<_, std::convert::Infallible>(" ".repeat(1024)), 1024));
     assert_eq!(door.post(Body::from_stream(parts)).await.0, 413);
 }
 
 #[tokio::test]
-async fn another_content_type_is_415() {
+async fn another_content_type_gets_415() {
     let door = door();
     for content_type in ["text/plain", "application/x-www-form-urlencoded"] {
         let request =
@@ -207,7 +207,7 @@ async fn another_content_type_is_415() {
 }
 
 #[tokio::test]
-async fn nobody_gets_in_without_a_key_of_scope_ingest() {
+async fn a_request_without_a_key_of_scope_ingest_is_refused() {
     let door = door();
     let body = r#"{"payload":"hxb:A:1:2"}"#;
     let plain = || Request::post("/api/lora/receive").header("Content-Type", "application/json");
@@ -219,7 +219,7 @@ async fn nobody_gets_in_without_a_key_of_scope_ingest() {
 }
 
 #[tokio::test]
-async fn an_array_is_answered_in_order_each_as_the_single_call_would_be() {
+async fn an_array_gets_results_in_order_equal_to_those_of_single_calls() {
     let door = door();
     let body = json!({"payloads": ["hxb:A:1:2", 7, "hxb:A:1:2", "noise", "", {"payload": "x"}, "hxb:A:3:4"]});
     let (status, _, answer) = door.post(body.to_string()).await;
@@ -238,13 +238,13 @@ async fn an_array_is_answered_in_order_each_as_the_single_call_would_be() {
     assert_eq!(json!(words), expected);
     let single = door.payload("hxb:A:1:2").await.2;
     assert_eq!(answer["results"][2], single);
-    assert_eq!(door.world.recorder.status().borrow().counts.groups, 2);
+    assert_eq!(door.world.recorder.status().borrow().totals.groups, 2);
 }
 
-/// Catches a payload whose blanks make a change longer than any that a follower takes: it ended the writer, and the
-/// device that heard of a 503 sent it again.
+/// Catches a payload whose blanks make a change longer than a follower accepts. It ended the writer, and the device,
+/// which got a 503, sent it again.
 #[tokio::test]
-async fn a_payload_padded_with_blanks_is_refused_alone_and_the_writer_goes_on() {
+async fn a_payload_with_too_many_blanks_is_refused_alone_and_the_writer_goes_on() {
     let door = door();
     let padded = format!("{}hxb:A:LF1:UHF1", " ".repeat(70_000));
     let body = json!({"payloads": [padded, "hxb:A:LF2:UHF2"]}).to_string();
@@ -252,14 +252,14 @@ async fn a_payload_padded_with_blanks_is_refused_alone_and_the_writer_goes_on() 
     assert_eq!(status, 200);
     assert_eq!(answer["results"][0]["error"], "bad_request", "{answer}");
     assert_eq!(answer["results"][1]["status"], "stored", "{answer}");
-    assert!(!door.world.ended.is_finished());
+    assert!(!door.world.writer.is_finished());
     let incoming = Incoming { raw: vec![b' '; 70_000], origin: Origin::default(), at: door.world.clock.read() };
     let refused = door.world.recorder.record(incoming).await;
     assert!(matches!(refused, Err(RecordError::TooLong { bytes: 70_000 })), "{refused:?}");
 }
 
 #[tokio::test]
-async fn an_array_holds_up_to_a_thousand_and_an_empty_one_is_answered_with_nothing() {
+async fn an_array_has_up_to_a_thousand_payloads_and_may_be_empty() {
     let door = door();
     let array = |count: usize| json!({"payloads": (0..count).map(|n| format!("hxb:A:{n}:{n}")).collect::<Vec<_>>()});
     let (status, _, answer) = door.post(array(0).to_string()).await;
@@ -274,20 +274,20 @@ async fn an_array_holds_up_to_a_thousand_and_an_empty_one_is_answered_with_nothi
 }
 
 #[tokio::test]
-async fn a_full_disk_is_503_with_the_time_to_come_again_and_nothing_is_kept() {
-    let full = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
+async fn a_full_disk_gets_503_with_retry_after_and_records_nothing() {
+    let full = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
     let door = door_with(Rules::default(), full);
     for body in [r#"{"payload":"hxb:A:1:2"}"#, r#"{"payloads":["hxb:A:1:2", 5]}"#] {
         let (status, retry_after, answer) = door.post(body).await;
         assert_eq!((status, retry_after.as_deref()), (503, Some("60")));
-        let message = "the disk is full, so nothing can be stored until there is room";
+        let message = "the disk is full; nothing can be stored until there is room";
         assert_eq!(answer, json!({"success": false, "error": "disk_full", "message": message}));
     }
     assert_eq!(door.head(), 1);
 }
 
 #[tokio::test]
-async fn once_told_to_stop_the_door_answers_503_at_once() {
+async fn during_a_shutdown_the_route_answers_503_at_once() {
     let door = door();
     door.shutdown.request();
     let (status, retry_after, answer) = door.payload("hxb:A:1:2").await;
@@ -296,20 +296,20 @@ async fn once_told_to_stop_the_door_answers_503_at_once() {
 }
 
 #[tokio::test]
-async fn a_writer_that_is_gone_is_503_and_tells_nothing_of_the_inside() {
+async fn a_writer_that_has_ended_gets_503() {
     let door = door();
-    door.world.ended.abort();
+    door.world.writer.abort();
     let request = door.request().body(Body::from(r#"{"payload":"hxb:A:1:2"}"#)).unwrap();
     let response = door.router.clone().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
-/// Catches a caller that waits for ever while the disk stalls.
+/// Catches a caller that waits forever while the disk stalls.
 #[tokio::test(start_paused = true)]
-async fn a_commit_that_does_not_come_is_503_in_the_end() {
+async fn a_commit_that_takes_too_long_gets_503() {
     let door = door();
-    // All room is taken, as if the writer stood still.
-    let room = door.world.recorder.hold_all_room().await;
+    // All room is taken, as if the writer hung.
+    let room = door.world.recorder.take_all_room().await;
     let (status, _, answer) = door.payload("hxb:A:1:2").await;
     assert_eq!((status, &answer["error"]), (503, &json!("busy")));
     drop(room);
@@ -335,10 +335,10 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    // Each case makes a store and a file of keys.
+    // Each case creates a store and a file of keys.
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn every_body_has_an_answer_of_the_table(
+    fn every_body_gets_a_response_of_the_table(
         values in prop::collection::vec(any_json(), 1..4), bytes in prop::collection::vec(any::<u8>(), 0..80),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

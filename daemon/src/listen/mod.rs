@@ -1,12 +1,12 @@
-//! `herdlinxd listen`: packets as they come, from the daemon that runs, else from radios of its own.
+//! `herdlinxd listen`: prints packets as they arrive, through the running daemon, or on radios that it opens itself.
 
-mod line;
-mod own;
-mod running;
+mod daemon;
+mod local_radio;
+mod printer;
 mod scan;
 
-pub use line::{Ended, Printer, Setting};
-pub use scan::{Found, Scan};
+pub use printer::{PrintStatus, Printer, ScanSettings};
+pub use scan::{Scan, ScanResult};
 
 use crate::receive::Channel;
 use crate::settings::{RadioKind, RadioSettings, Settings};
@@ -17,10 +17,10 @@ use service::settings::DurationSetting;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Radios of our own have so long to begin to hear; where none does by then, there is nothing to listen to.
-pub const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// Time that local radios have to start receiving. If all of them are failing by then, the command fails.
+pub const INITIAL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is asked for.
+/// Arguments of `herdlinxd listen`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct ListenRequest {
     /// Print one JSON object per line
@@ -49,7 +49,7 @@ pub struct ListenRequest {
     pub sync_words: Vec<u8>,
 }
 
-/// As people write it: `0x12`, or `18`.
+/// Parses a sync word, hexadecimal (`0x12`) or decimal (`18`).
 fn sync_word(text: &str) -> Result<u8, String> {
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u8::from_str_radix(digits, 16),
@@ -58,75 +58,73 @@ fn sync_word(text: &str) -> Result<u8, String> {
     parsed.map_err(|_| "a sync word is one byte, such as 0x12 or 18".to_owned())
 }
 
-/// Why nothing more is heard.
+/// Reason why `listen` failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Signals cannot be waited for.
-    #[error("waiting for signals: {0}")]
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
-    /// The running process gave no answer.
+    /// The daemon did not respond.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// It answered, and then no more.
-    #[error("the daemon has stopped, or does not answer any more; once it runs, or is stopped, listen again")]
+    /// The daemon responded at first, and then no more.
+    #[error("the daemon has stopped or no longer responds; run `listen` again")]
     DaemonEnded,
     /// The response answers another request.
     #[error(transparent)]
     Response(#[from] CommandError),
     /// The result could not be printed.
-    #[error("printing a packet: {0}")]
+    #[error("cannot print a packet: {0}")]
     Print(#[from] io::Error),
-    /// The settings have none.
-    #[error(
-        "no radio is set up, so there is nothing to listen to: add a [[radio]] to the settings (`herdlinxd config`)"
-    )]
+    /// The settings have no radio.
+    #[error("there is no radio to listen on; add a [[radio]] to the settings (`herdlinxd config` shows one)")]
     NoRadio,
-    /// The one that was named is not among them.
-    #[error("there is no radio `{name}`; there is: {known}")]
-    NotThatRadio {
-        /// What was asked for.
+    /// The settings have no radio of this name.
+    #[error("there is no radio `{name}`; the radios are: {known}")]
+    UnknownRadio {
+        /// The name in the request.
         name: String,
-        /// Those that there are.
+        /// Names of the radios.
         known: String,
     },
-    /// A radio could not be made.
-    #[error("opening `{radio}`: {source}")]
+    /// A radio could not be opened.
+    #[error("cannot open the radio `{radio}`: {source}")]
     Open {
-        /// Its name.
+        /// Name of the radio.
         radio: String,
-        /// What it said.
+        /// Error of the radio.
         #[source]
         source: radio::OpenError,
     },
     /// A simulated radio could not write its ledger.
-    #[error("listening to `{radio}`: {error}")]
-    Failed {
-        /// Its name.
+    #[error("cannot listen on `{radio}`: {error}")]
+    Radio {
+        /// Name of the radio.
         radio: String,
-        /// What it said.
+        /// Error of the radio.
         error: radio::RadioError,
     },
-    /// All radios fail; each has said why on stderr.
-    #[error("no radio hears; what is above says why, and `herdlinxd doctor` looks at each part")]
-    NoneHears,
-    /// The daemon has the radio.
-    #[error("the daemon runs and has the radio: stop it to scan, as nothing is recorded while the settings change")]
-    ScanBesideDaemon,
-    /// No radio's settings can be stepped over.
-    #[error("a scan needs a radio of the kind \"sx127x\" in the settings, whose settings it can step over")]
+    /// All radios are failing; their errors have been printed to stderr.
+    #[error("no radio receives; see the errors above, and run `herdlinxd doctor` to check each part")]
+    AllFailing,
+    /// The daemon is using the radio.
+    #[error("the daemon is using the radio: stop it to scan (nothing is recorded during a scan)")]
+    DaemonRunning,
+    /// No radio can be scanned with.
+    #[error("a scan needs a radio of the kind \"sx127x\" in the settings")]
     NothingToScan,
-    /// A step that the chip does not have.
-    #[error("the scan of `{radio}`: {source}")]
+    /// The chip does not support the settings of a step.
+    #[error("cannot scan with `{radio}`: {source}")]
     Step {
-        /// The radio's name.
+        /// Name of the radio.
         radio: String,
-        /// What was wrong.
+        /// The unsupported setting.
         #[source]
         source: radio::SettingsError,
     },
-    /// A part ended by a panic.
-    #[error("a part of the program was cut: {0}")]
-    Cut(#[from] tokio::task::JoinError),
+    /// A task panicked.
+    #[error("a task of the program was aborted: {0}")]
+    Aborted(#[from] tokio::task::JoinError),
 }
 
 impl From<&ListenError> for Exit {
@@ -134,70 +132,77 @@ impl From<&ListenError> for Exit {
         match error {
             ListenError::Ask(error) => Self::from(error),
             ListenError::Response(error) => Self::from(error),
-            ListenError::ScanBesideDaemon => Self::Refused,
+            ListenError::DaemonRunning => Self::Refused,
             ListenError::DaemonEnded => Self::NoPeer,
             ListenError::NoRadio
-            | ListenError::NotThatRadio { .. }
+            | ListenError::UnknownRadio { .. }
             | ListenError::Open { .. }
             | ListenError::NothingToScan
             | ListenError::Step { .. } => Self::Usage,
             ListenError::Signals(_)
             | ListenError::Print(_)
-            | ListenError::Failed { .. }
-            | ListenError::NoneHears
-            | ListenError::Cut(_) => Self::Failure,
+            | ListenError::Radio { .. }
+            | ListenError::AllFailing
+            | ListenError::Aborted(_) => Self::Failure,
         }
     }
 }
 
-/// Prints what is heard until the request's end, or Ctrl-C, or until whoever reads `out` is gone; all three are a good
-/// end. Needs a tokio runtime.
-pub async fn listen(settings: &Settings, asked: &ListenRequest, out: &mut dyn Write) -> Result<(), ListenError> {
+/// Prints packets until the limits of the request, Ctrl-C, or the end of the reader of `out`; none of these is an error.
+/// Needs a tokio runtime.
+pub async fn listen(settings: &Settings, request: &ListenRequest, out: &mut dyn Write) -> Result<(), ListenError> {
     let shutdown = shutdown_on_signals().map_err(ListenError::Signals)?.signal();
-    let mut printer = Printer::new(out, asked.json, asked.count);
-    let at_most = asked.seconds.map_or(Duration::MAX, Duration::from_secs);
+    let mut printer = Printer::new(out, request.json, request.count);
+    let time_limit = request.seconds.map_or(Duration::MAX, Duration::from_secs);
     tokio::select! {
-        heard = hear(settings, asked, &mut printer) => heard,
+        result = print_packets(settings, request, &mut printer) => result,
         () = shutdown.requested() => Ok(()),
-        () = tokio::time::sleep(at_most) => Ok(()),
+        () = tokio::time::sleep(time_limit) => Ok(()),
     }
 }
 
-async fn hear(settings: &Settings, asked: &ListenRequest, to: &mut Printer<'_>) -> Result<(), ListenError> {
+async fn print_packets(
+    settings: &Settings,
+    request: &ListenRequest,
+    printer: &mut Printer<'_>,
+) -> Result<(), ListenError> {
     let socket = settings.state_dir.join(SOCKET_NAME);
-    if asked.scan {
-        if running::is_running(&socket).await? {
-            return Err(ListenError::ScanBesideDaemon);
+    if request.scan {
+        if daemon::is_running(&socket).await? {
+            return Err(ListenError::DaemonRunning);
         }
-        return scan::scan_radio(&chosen(settings, asked)?, asked, to).await;
+        return scan::scan_radio(&selected_radios(settings, request)?, request, printer).await;
     }
-    match running::listen(&socket, asked.radio.as_deref(), to).await {
+    match daemon::listen(&socket, request.radio.as_deref(), printer).await {
         Err(ListenError::Ask(AskError::NotRunning { .. })) => {}
-        heard => return heard,
+        result => return result,
     }
-    own::listen(&chosen(settings, asked)?, to).await
+    local_radio::listen(&selected_radios(settings, request)?, printer).await
 }
 
-/// The radios that are listened to.
-fn chosen<'a>(settings: &'a Settings, asked: &ListenRequest) -> Result<Vec<(Channel, &'a RadioSettings)>, ListenError> {
+/// Returns the radios that the request selects.
+fn selected_radios<'a>(
+    settings: &'a Settings,
+    request: &ListenRequest,
+) -> Result<Vec<(Channel, &'a RadioSettings)>, ListenError> {
     let radios: Vec<_> = settings.radios().collect();
     if radios.is_empty() {
         return Err(ListenError::NoRadio);
     }
-    let is_meant = |channel: &Channel| asked.radio.as_ref().is_none_or(|name| *name == channel.name);
+    let is_selected = |channel: &Channel| request.radio.as_ref().is_none_or(|name| *name == channel.name);
     let names: Vec<_> = radios.iter().map(|(channel, _)| channel.name.clone()).collect();
-    let chosen: Vec<_> = radios.into_iter().filter(|(channel, _)| is_meant(channel)).collect();
-    match &asked.radio {
-        Some(name) if chosen.is_empty() => Err(not_that_radio(name, &names)),
-        _ => Ok(chosen),
+    let selected: Vec<_> = radios.into_iter().filter(|(channel, _)| is_selected(channel)).collect();
+    match &request.radio {
+        Some(name) if selected.is_empty() => Err(unknown_radio(name, &names)),
+        _ => Ok(selected),
     }
 }
 
-fn not_that_radio(name: &str, known: &[String]) -> ListenError {
-    ListenError::NotThatRadio { name: name.to_owned(), known: known.join(", ") }
+fn unknown_radio(name: &str, known: &[String]) -> ListenError {
+    ListenError::UnknownRadio { name: name.to_owned(), known: known.join(", ") }
 }
 
-/// Of the radios that are meant the first that a scan can step over.
+/// Returns the first radio that can be scanned with.
 fn first_chip<'a>(radios: &[(Channel, &'a RadioSettings)]) -> Option<(Channel, &'a RadioSettings)> {
     radios.iter().find(|(_, settings)| settings.kind == RadioKind::Sx127x).cloned()
 }

@@ -1,10 +1,17 @@
-//! Stepping over settings, to find readers whose settings nobody wrote down.
+//! Scanning: tries spreading factors, bandwidths and sync words, to find readers with unknown settings.
 //!
-//! A LoRa receiver hears only what is sent with its own frequency, spreading factor, bandwidth and sync word. The
-//! frequency is the one that is set; the other three are tried, each combination for a while.
+//! A LoRa receiver hears only senders with its own frequency, spreading factor, bandwidth and sync word. The frequency is
+//! taken from the settings. Each combination of the other three is tried for a while.
+//!
+//! # Decisions
+//!
+//! - **A chip is scanned only while no daemon runs on the state directory.** A scan takes the chip out of the settings of
+//!   the readers, so reads would be lost unnoticed.
+//! - **Each step starts the radio again.** The driver then proves by its usual read-back that the chip holds the
+//!   settings. The set-up takes 40 ms of a step of 10 s.
 
-use super::own::{News, Own};
-use super::{Ended, FIRST_LOOK, ListenError, ListenRequest, Printer, Setting, first_chip};
+use super::local_radio::{LocalRadio, RadioEvent};
+use super::{INITIAL_TIMEOUT, ListenError, ListenRequest, PrintStatus, Printer, ScanSettings, first_chip};
 use crate::receive::Channel;
 use crate::settings::RadioSettings;
 use radio::lora::SpreadingFactor;
@@ -13,133 +20,136 @@ use service::settings::DurationSetting;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// What was heard with one setting.
+/// Packets received with one combination of settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// With what.
-    pub setting: Setting,
-    /// Packets that were heard whole.
+pub struct ScanResult {
+    /// The combination.
+    pub settings: ScanSettings,
+    /// Packets with a good CRC.
     pub packets: u64,
-    /// Packets that came with a wrong CRC: somebody is there, and weak.
+    /// Packets with a wrong CRC: the sender is there, but weak.
     pub crc_errors: u64,
 }
 
-/// Steps of a scan, and how long each takes.
+/// The steps of a scan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// In their order.
-    pub steps: Vec<Setting>,
-    /// So long at each.
+    /// Settings of the steps, in order.
+    pub steps: Vec<ScanSettings>,
+    /// Time per step.
     pub dwell: Duration,
 }
 
 impl Scan {
-    /// Every spreading factor in every bandwidth with every sync word; what most readers have comes first.
+    /// Creates a scan of every spreading factor with every bandwidth and sync word, the most usual ones first.
     pub fn over(bandwidths_hz: &[u32], sync_words: &[u8], dwell: Duration) -> Self {
         let factors = SpreadingFactor::ALL.map(SpreadingFactor::get);
         let steps = sync_words.iter().flat_map(|&sync_word| {
             bandwidths_hz.iter().flat_map(move |&bandwidth_hz| {
-                factors.map(|spreading_factor| Setting { spreading_factor, bandwidth_hz, sync_word })
+                factors.map(|spreading_factor| ScanSettings { spreading_factor, bandwidth_hz, sync_word })
             })
         });
         Self { steps: steps.collect(), dwell }
     }
 }
 
-/// Scans with the first chip among the radios, and says at the end what to set.
+/// Scans with the first chip among the radios, and prints the best settings at the end.
 pub(super) async fn scan_radio(
     radios: &[(Channel, &RadioSettings)],
-    asked: &ListenRequest,
-    to: &mut Printer<'_>,
+    request: &ListenRequest,
+    printer: &mut Printer<'_>,
 ) -> Result<(), ListenError> {
-    let (channel, settings) = first_chip(radios).ok_or(ListenError::NothingToScan)?;
-    let settings = settings.chip().ok_or(ListenError::NothingToScan)?;
-    let scan = Scan::over(&asked.bandwidths, &asked.sync_words, asked.dwell.get());
+    let (channel, radio_settings) = first_chip(radios).ok_or(ListenError::NothingToScan)?;
+    let chip_settings = radio_settings.chip().ok_or(ListenError::NothingToScan)?;
+    let scan = Scan::over(&request.bandwidths, &request.sync_words, request.dwell.get());
     let name = channel.name.clone();
-    let wrong_step = |source| ListenError::Step { radio: name.clone(), source };
-    // All of them before the first takes its time.
-    for setting in &scan.steps {
-        with(&settings, *setting).chip().map_err(wrong_step)?;
+    let step_error = |source| ListenError::Step { radio: name.clone(), source };
+    // All steps are checked before the first one takes its time.
+    for settings in &scan.steps {
+        with_settings(&chip_settings, *settings).chip().map_err(step_error)?;
     }
-    let lasts = DurationSetting::from_secs(scan.dwell.as_secs().saturating_mul(scan.steps.len() as u64));
-    eprintln!("{name}: {} Hz, {} steps, {lasts} in all", settings.frequency_hz, scan.steps.len());
-    let open = |setting| {
-        let opened = with(&settings, setting).open(&name);
+    let total = DurationSetting::from_secs(scan.dwell.as_secs().saturating_mul(scan.steps.len() as u64));
+    eprintln!("{name}: {} Hz, {} steps, {total} in total", chip_settings.frequency_hz, scan.steps.len());
+    let open = |settings| {
+        let opened = with_settings(&chip_settings, settings).open(&name);
         opened.map(AnyRadio::from).map_err(|source| ListenError::Open { radio: name.clone(), source })
     };
-    say(&scan_with(&scan, &channel, open, to).await?);
+    print_best(&scan_with(&scan, &channel, open, printer).await?);
     Ok(())
 }
 
-/// The same with whatever opens a radio with a setting. Gives the settings with which somebody was heard, in the order
-/// of the steps.
+/// Scans with the radios that `open` returns. Returns the settings with which packets were received, in the order of the
+/// steps.
 pub(super) async fn scan_with(
     scan: &Scan,
     channel: &Channel,
-    mut open: impl FnMut(Setting) -> Result<AnyRadio, ListenError>,
-    to: &mut Printer<'_>,
-) -> Result<Vec<Found>, ListenError> {
-    let mut found = Vec::new();
-    for (number, &setting) in (1..).zip(&scan.steps) {
-        eprintln!("[{number}/{}] {setting}", scan.steps.len());
-        to.heard_with(setting);
-        let mut own = Own::new(channel.clone(), open(setting)?);
-        begins_to_hear(&mut own).await?;
-        let (packets, ended) = listen_for(scan.dwell, &mut own, to).await?;
-        let crc_errors = own.counters().crc_errors;
+    mut open: impl FnMut(ScanSettings) -> Result<AnyRadio, ListenError>,
+    printer: &mut Printer<'_>,
+) -> Result<Vec<ScanResult>, ListenError> {
+    let mut results = Vec::new();
+    for (number, &settings) in (1..).zip(&scan.steps) {
+        eprintln!("[{number}/{}] {settings}", scan.steps.len());
+        printer.set_settings(settings);
+        let mut radio = LocalRadio::new(channel.clone(), open(settings)?);
+        wait_until_listening(&radio).await?;
+        let (packets, status) = listen_for(scan.dwell, &mut radio, printer).await?;
+        let crc_errors = radio.counters().crc_errors;
         if packets + crc_errors > 0 {
             eprintln!("    {packets} packets, and {crc_errors} with a wrong CRC");
-            found.push(Found { setting, packets, crc_errors });
+            results.push(ScanResult { settings, packets, crc_errors });
         }
-        if ended == Ended::Yes {
+        if status == PrintStatus::Done {
             break;
         }
     }
-    Ok(found)
+    Ok(results)
 }
 
-/// A chip is set up anew for each step; one that does not come to listen says why.
-async fn begins_to_hear(own: &mut Own) -> Result<(), ListenError> {
-    if tokio::time::timeout(FIRST_LOOK, own.listens()).await.is_err() {
-        eprintln!("{}: {}", own.name(), own.why());
-        return Err(ListenError::NoneHears);
+/// Waits until the chip, which is set up again for each step, receives. On a timeout prints its error and fails.
+async fn wait_until_listening(radio: &LocalRadio) -> Result<(), ListenError> {
+    if tokio::time::timeout(INITIAL_TIMEOUT, radio.wait_until_listening()).await.is_err() {
+        eprintln!("{}: {}", radio.name(), radio.health_text());
+        return Err(ListenError::AllFailing);
     }
     Ok(())
 }
 
-async fn listen_for(dwell: Duration, own: &mut Own, to: &mut Printer<'_>) -> Result<(u64, Ended), ListenError> {
-    let (until, mut packets) = (Instant::now() + dwell, 0);
-    while let Ok(news) = timeout_at(until, own.next()).await {
-        match news {
-            News::Packet(packet) => {
+/// Prints the packets of one step. Returns their number.
+async fn listen_for(
+    dwell: Duration,
+    radio: &mut LocalRadio,
+    printer: &mut Printer<'_>,
+) -> Result<(u64, PrintStatus), ListenError> {
+    let (deadline, mut packets) = (Instant::now() + dwell, 0);
+    while let Ok(event) = timeout_at(deadline, radio.next()).await {
+        match event {
+            RadioEvent::Packet(packet) => {
                 packets += 1;
-                if to.packet(&own.heard(packet))? == Ended::Yes {
-                    return Ok((packets, Ended::Yes));
+                if printer.print(&radio.stamp(packet))? == PrintStatus::Done {
+                    return Ok((packets, PrintStatus::Done));
                 }
             }
-            News::Health(Health::Failing(why)) => eprintln!("{}: failing: {why}", own.name()),
-            News::Health(Health::Listening) => {}
-            News::Failed(error) => return Err(ListenError::Failed { radio: own.name().to_owned(), error }),
-            News::Closed => return Ok((packets, Ended::Yes)),
+            RadioEvent::Health(Health::Failing(why)) => eprintln!("{}: failing: {why}", radio.name()),
+            RadioEvent::Health(Health::Listening) => {}
+            RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: radio.name().to_owned(), error }),
+            RadioEvent::Closed => return Ok((packets, PrintStatus::Done)),
         }
     }
-    Ok((packets, Ended::No))
+    Ok((packets, PrintStatus::More))
 }
 
-fn with(settings: &Sx127xSettings, setting: Setting) -> Sx127xSettings {
-    let Setting { spreading_factor, bandwidth_hz, sync_word } = setting;
-    // It only listens, whatever else it may do.
-    Sx127xSettings { spreading_factor, bandwidth_hz, sync_word, transmit: false, ..settings.clone() }
+fn with_settings(chip_settings: &Sx127xSettings, settings: ScanSettings) -> Sx127xSettings {
+    let ScanSettings { spreading_factor, bandwidth_hz, sync_word } = settings;
+    // A scan never transmits, even if the settings allow it.
+    Sx127xSettings { spreading_factor, bandwidth_hz, sync_word, transmit: false, ..chip_settings.clone() }
 }
 
-fn say(found: &[Found]) {
-    match found.iter().max_by_key(|found| (found.packets, found.crc_errors)) {
-        None => eprintln!("Nobody was heard. Readers may be silent, on another frequency, or out of reach."),
-        Some(Found { setting: Setting { spreading_factor, bandwidth_hz, sync_word }, packets, .. }) => {
-            eprintln!("Most was heard, {packets} packets, with these settings of the radio:");
-            eprintln!(
-                "spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}"
-            );
-        }
-    }
+fn print_best(results: &[ScanResult]) {
+    let Some(best) = results.iter().max_by_key(|result| (result.packets, result.crc_errors)) else {
+        eprintln!("No packets received. The readers may be silent, on another frequency, or out of range.");
+        return;
+    };
+    let ScanResult { settings: ScanSettings { spreading_factor, bandwidth_hz, sync_word }, packets, .. } = best;
+    eprintln!("Most packets, {packets}, were received with these settings:");
+    eprintln!("spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}");
 }

@@ -1,6 +1,6 @@
-//! What holds for listening.
+//! Listening on local radios, and scanning.
 
-use super::own::{Own, listen_to};
+use super::local_radio::{LocalRadio, listen_to};
 use super::scan::scan_with;
 use super::*;
 use futures::future::lazy;
@@ -12,17 +12,17 @@ use std::collections::VecDeque;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What is waited for comes within so long, or never.
+/// Upper limit for waits that end early on success.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn channel(name: &str) -> Channel {
     Channel { name: name.into(), reader_group: "main".into() }
 }
 
-/// Hears its texts, one after the other without a pause, and ends.
-struct Texts(VecDeque<String>, HealthReporter);
+/// A radio that receives its texts without a pause, and then ends.
+struct TextRadio(VecDeque<String>, HealthReporter);
 
-impl Radio for Texts {
+impl Radio for TextRadio {
     fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send {
         let packet = |text: String| Packet {
             bytes: text.into(),
@@ -31,7 +31,7 @@ impl Radio for Texts {
             frequency_error_hz: None,
             received_at: Instant::now(),
         };
-        // Taken where it is waited for: a call that is dropped before takes nothing.
+        // Taken when polled: a call that is dropped before takes nothing.
         lazy(move |_| self.0.pop_front().map(packet).ok_or(RadioError::Closed))
     }
 
@@ -44,15 +44,15 @@ impl Radio for Texts {
     }
 }
 
-fn own(name: &str, texts: &[&str]) -> Own<Texts> {
+fn text_radio(name: &str, texts: &[&str]) -> LocalRadio<TextRadio> {
     let texts = texts.iter().map(|text| (*text).to_owned()).collect();
-    Own::new(channel(name), Texts(texts, HealthReporter::default()))
+    LocalRadio::new(channel(name), TextRadio(texts, HealthReporter::default()))
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_radios_are_heard_at_once_and_their_end_is_the_end() {
+async fn packets_of_all_radios_are_printed_until_all_have_ended() {
     let mut out = Vec::new();
-    let radios = vec![own("gate", &["a", "b"]), own("alley", &["c", "d", "e"])];
+    let radios = vec![text_radio("gate", &["a", "b"]), text_radio("alley", &["c", "d", "e"])];
     listen_to(radios, &mut Printer::new(&mut out, false, None)).await.unwrap();
     let lines = String::from_utf8(out).unwrap();
     let of = |name: &str| -> Vec<&str> {
@@ -63,39 +63,39 @@ async fn all_radios_are_heard_at_once_and_their_end_is_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_after_the_packets_that_were_asked_for() {
+async fn listening_ends_after_the_requested_number_of_packets() {
     let mut out = Vec::new();
-    listen_to(vec![own("gate", &["a", "b", "c"])], &mut Printer::new(&mut out, true, Some(2))).await.unwrap();
+    listen_to(vec![text_radio("gate", &["a", "b", "c"])], &mut Printer::new(&mut out, true, Some(2))).await.unwrap();
     assert_eq!(String::from_utf8(out).unwrap().lines().count(), 2);
 }
 
-/// Catches a radio that always has news and so keeps the others from being asked.
+/// Catches a radio that always has a packet and so starves the others.
 #[tokio::test(start_paused = true)]
-async fn a_busy_radio_holds_up_no_other() {
-    let (busy, quiet) = (own("gate", &["busy"; 100]), own("alley", &["quiet"]));
+async fn a_busy_radio_does_not_starve_the_others() {
+    let (busy, quiet) = (text_radio("gate", &["busy"; 100]), text_radio("alley", &["quiet"]));
     let mut out = Vec::new();
     listen_to(vec![busy, quiet], &mut Printer::new(&mut out, false, Some(10))).await.unwrap();
     assert!(String::from_utf8(out).unwrap().contains("quiet"));
 }
 
-/// A chip on a bus on which nobody answers.
+/// Uses a chip on a dead bus.
 #[tokio::test]
-async fn radios_none_of_which_hears_are_an_error_that_says_where_to_look() {
+async fn failing_radios_are_an_error_that_names_doctor() {
     let air = Air::default();
     let chip = air.chip("barn");
     chip.set_faults(Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() });
     let settings = ChipSettings { modulation: Modulation::default(), transmit: None };
     let radio = Sx127x::start("gate", chip.board(), settings).unwrap();
     let mut out = Vec::new();
-    let own = Own::new(channel("gate"), radio);
+    let radio = LocalRadio::new(channel("gate"), radio);
     let mut printer = Printer::new(&mut out, false, None);
-    let listened = tokio::time::timeout(PATIENCE, listen_to(vec![own], &mut printer)).await;
-    let error = listened.expect("it ends by itself").unwrap_err();
-    assert!(matches!(&error, ListenError::NoneHears) && error.to_string().contains("doctor"), "{error}");
+    let result = tokio::time::timeout(PATIENCE, listen_to(vec![radio], &mut printer)).await;
+    let error = result.expect("listening fails by itself").unwrap_err();
+    assert!(matches!(&error, ListenError::AllFailing) && error.to_string().contains("doctor"), "{error}");
 }
 
 #[test]
-fn a_scan_steps_over_every_combination_once_and_begins_with_the_usual_one() {
+fn a_scan_tries_every_combination_once_and_starts_with_the_usual_one() {
     let scan = Scan::over(&[125_000, 500_000], &[0x12, 0x34], Duration::from_secs(1));
     let mut steps = scan.steps.clone();
     steps.sort();
@@ -104,9 +104,9 @@ fn a_scan_steps_over_every_combination_once_and_begins_with_the_usual_one() {
     assert_eq!(scan.steps[0].to_string(), "SF7 125000 Hz 0x12");
 }
 
-/// Against the real driver on an emulated chip: a reader sends with settings that nobody wrote down.
+/// Uses the production driver on an emulated chip, and a reader with unknown settings.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scan_finds_the_settings_of_a_reader_that_nobody_wrote_down() {
+async fn a_scan_finds_the_settings_of_a_reader() {
     let air = Air::default();
     let chip = air.chip("barn");
     let secret = Modulation {
@@ -115,22 +115,22 @@ async fn a_scan_finds_the_settings_of_a_reader_that_nobody_wrote_down() {
         sync_word: 0x34,
         ..Modulation::default()
     };
-    let open = |setting: Setting| {
+    let open = |settings: ScanSettings| {
         let modulation = Modulation {
-            spreading_factor: SpreadingFactor::new(setting.spreading_factor).unwrap(),
-            bandwidth: Bandwidth::from_hz(setting.bandwidth_hz).unwrap(),
-            sync_word: setting.sync_word,
+            spreading_factor: SpreadingFactor::new(settings.spreading_factor).unwrap(),
+            bandwidth: Bandwidth::from_hz(settings.bandwidth_hz).unwrap(),
+            sync_word: settings.sync_word,
             ..Modulation::default()
         };
         let settings = ChipSettings { modulation, transmit: None };
         Ok(Sx127x::start("gate", chip.board(), settings).unwrap().into())
     };
-    let expected = Setting { spreading_factor: 8, bandwidth_hz: 500_000, sync_word: 0x34 };
-    // Each wrong step differs in one thing. The last one ends with the first packet.
+    let expected = ScanSettings { spreading_factor: 8, bandwidth_hz: 500_000, sync_word: 0x34 };
+    // Each wrong step differs in one setting. The last step ends with the first packet.
     let steps = vec![
-        Setting { sync_word: 0x12, ..expected },
-        Setting { bandwidth_hz: 125_000, ..expected },
-        Setting { spreading_factor: 7, ..expected },
+        ScanSettings { sync_word: 0x12, ..expected },
+        ScanSettings { bandwidth_hz: 125_000, ..expected },
+        ScanSettings { spreading_factor: 7, ..expected },
         expected,
     ];
     let scan = Scan { steps, dwell: Duration::from_secs(1) };
@@ -147,22 +147,22 @@ async fn a_scan_finds_the_settings_of_a_reader_that_nobody_wrote_down() {
     let mut out = Vec::new();
     let found = scan_with(&scan, &channel("gate"), open, &mut Printer::new(&mut out, true, Some(1))).await.unwrap();
     sending.abort();
-    assert_eq!(found, [Found { setting: expected, packets: 1, crc_errors: 0 }]);
+    assert_eq!(found, [ScanResult { settings: expected, packets: 1, crc_errors: 0 }]);
     let line: serde_json::Value =
         serde_json::from_str(String::from_utf8(out).unwrap().lines().next().unwrap()).unwrap();
     assert_eq!((&line["text"], &line["spreading_factor"]), (&"hxb:LOT1:LF1:UHF1".into(), &8.into()));
 }
 
 #[test]
-fn a_sync_word_is_read_as_people_write_it() {
+fn a_sync_word_is_hexadecimal_or_decimal() {
     assert_eq!(["0x12", "0X34", "18"].map(sync_word), [Ok(0x12), Ok(0x34), Ok(18)]);
     assert!(["0x123", "-1", "", "x"].into_iter().all(|text| sync_word(text).is_err()));
 }
 
 #[test]
-fn only_a_radio_that_is_set_up_can_be_listened_to() {
-    let of = |text: &str| toml::from_str::<Settings>(text).unwrap();
-    let asked = ListenRequest {
+fn only_a_radio_of_the_settings_can_be_listened_to() {
+    let parse = |text: &str| toml::from_str::<Settings>(text).unwrap();
+    let request = ListenRequest {
         json: false,
         count: None,
         seconds: None,
@@ -172,9 +172,9 @@ fn only_a_radio_that_is_set_up_can_be_listened_to() {
         bandwidths: vec![],
         sync_words: vec![],
     };
-    assert!(matches!(chosen(&of("[[radio]]\nkind = 'none'"), &asked), Err(ListenError::NoRadio)));
-    let two = of("[[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'simulated'\nname = 'gate'");
-    assert_eq!(chosen(&two, &asked).unwrap()[0].0.name, "gate");
-    let error = chosen(&two, &ListenRequest { radio: Some("barn".into()), ..asked }).unwrap_err();
-    assert_eq!(error.to_string(), "there is no radio `barn`; there is: radio1, gate");
+    assert!(matches!(selected_radios(&parse("[[radio]]\nkind = 'none'"), &request), Err(ListenError::NoRadio)));
+    let two = parse("[[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'simulated'\nname = 'gate'");
+    assert_eq!(selected_radios(&two, &request).unwrap()[0].0.name, "gate");
+    let error = selected_radios(&two, &ListenRequest { radio: Some("barn".into()), ..request }).unwrap_err();
+    assert_eq!(error.to_string(), "there is no radio `barn`; the radios are: radio1, gate");
 }

@@ -1,149 +1,161 @@
-//! The hand-over to the one writer: callers wait until what they gave is durable.
+//! A bounded queue in front of the one writer of the store. Callers wait until their payloads are durable.
 //!
-//! Whoever has a payload calls [`Recorder::record`]. The writer takes what waits, up to [`GROUP_PAYLOADS`], and
-//! commits it at once: a lone payload waits for nothing, and a burst shares its commits. Receipts are given only
-//! after the commit that they speak of. Corrections take their turn among the payloads.
+//! Callers hand payloads to [`Recorder::record`]. The writer takes the queued payloads, up to [`GROUP_PAYLOADS`], and
+//! commits them at once. A receipt is sent only after the commit that it reports. Corrections take their turn among the
+//! payloads.
 //!
-//! The writer is one async function. Production runs it on an OS thread of its own ([`Recorder::on_thread`]), as a
-//! commit blocks; a simulated world runs the same function as a task on its only thread ([`Recorder::on_this_task`]).
+//! # Decisions
+//!
+//! - **A lone payload is committed immediately; only queued payloads form a group.** A timer that collects payloads
+//!   would trade the latency of the common case for the throughput of the rare one.
+//! - **The writer is an async function.** Production runs it on an OS thread of its own ([`Recorder::on_thread`]),
+//!   because a commit blocks. A simulated world runs the same function as a task on its only thread
+//!   ([`Recorder::on_this_task`]).
+//! - **A failed commit ends the writer, and with it the process.** After an I/O error redb refuses writes until the file
+//!   is opened again. systemd restarts the process, and the start checks again what is durable.
+//! - **A liveness probe waits in a place of its own, and in turn.** A probe that needed the room of payloads would mistake
+//!   a flood for a stuck writer. A probe that overtook them would not notice one.
 
-mod commit_times;
-mod counts;
-mod later;
-mod recent;
+mod recent_duplicates;
+mod requests;
+mod stats;
 mod thread;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use commit_times::CommitTimes;
-pub use counts::{Counts, DuplicateCount, RecorderStatus};
-pub use recent::{RECENT_DUPLICATES, RecentDuplicates};
+pub use recent_duplicates::{RECENT_DUPLICATES, RecentDuplicates};
+pub use stats::{CommitTimes, DuplicateStats, RecorderStatus, RecorderTotals};
 pub use thread::{WriterError, WriterThread};
 
-use crate::disk::{DiskGauge, DiskTrouble};
+use crate::disk::{DiskError, DiskGauge};
 use herd::change::ChangeError;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, Incoming, LocalError, LocalFile, Receipt, ReprocessReceipt, Store, StoreError};
-use later::{LaterEntry, Work};
+use requests::{QueuedRequest, Reply, StoreRequest};
 use service::lifecycle::ShutdownTrigger;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use writer::Writer;
 
-/// So many payloads are committed together at most: what one row of the log holds.
+/// Maximum number of payloads in one commit: the capacity of one row of the log.
 pub const GROUP_PAYLOADS: usize = 1_000;
-/// The longest payload, blanks around it included: far below what one change can hold, so that no payload that is
-/// handed over can fail a commit.
+/// Maximum length of a payload, including surrounding blanks.
+///
+/// It is far below the capacity of one change, so no payload that is handed over can fail a commit.
 pub const MAX_RAW_BYTES: usize = 4 * 1024;
-/// So many payloads wait or are being committed at most; the next caller waits for room, and that is the
-/// back-pressure. At 4 KiB, the largest that a door lets in, they are 16 MiB.
+/// Maximum number of payloads that are queued or in commit; further callers block, which is the back-pressure.
+///
+/// At [`MAX_RAW_BYTES`] each they take 16 MiB.
 pub const QUEUE_PAYLOADS: usize = 4_096;
 
-/// Questions whether the writer lives that wait at most, besides the payloads and in places of their own.
+/// Maximum number of queued liveness probes. They have places of their own, besides those of the payloads.
 const QUEUED_PROBES: usize = 1;
 
-/// Why a payload was not recorded, or not known to be. Each may pass: the caller keeps the payload and tries again.
+/// Reason why a payload was not recorded, or may not have been.
+///
+/// [`TooLong`](Self::TooLong) and [`TooMany`](Self::TooMany) are mistakes of the caller. The others may pass: the caller
+/// keeps the payload and tries again.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The program ends.
-    #[error("nothing more is taken in, as the program is stopping: send it again when it is back")]
+    /// The process is shutting down.
+    #[error("the daemon is shutting down; send it again after the restart")]
     Stopping,
-    /// The disk is full, or does not say.
+    /// The disk is full, or its free space is unknown.
     #[error(transparent)]
-    Disk(#[from] DiskTrouble),
-    /// A later program wrote to this log, so this one cannot decide.
-    #[error("the tables stand at change {folded} and the log at {head}: {why}")]
+    Disk(#[from] DiskError),
+    /// A later version wrote to this log, so this version cannot decide about new payloads.
+    #[error("the tables stop at change {folded}, but the log ends at {head}: {why}")]
     TablesBehind {
-        /// The last change in the tables.
+        /// Last change in the tables.
         folded: Sequence,
-        /// The last change in the log.
+        /// Last change in the log.
         head: Sequence,
-        /// What holds them.
+        /// Reason why the next change cannot be folded.
         why: ChangeError,
     },
-    /// The commit failed; the writer ends with this error, and the program with it.
-    #[error("the store could not keep it: {0}")]
+    /// The commit failed. The writer ends with this error, and the process with the writer.
+    #[error("cannot write to the store: {0}")]
     Failed(Arc<StoreError>),
-    /// The writer has ended before it came to this payload.
-    #[error("the writer has ended: the program is about to start again")]
+    /// The writer ended before it reached the payload.
+    #[error("the writer has ended; the daemon is about to restart")]
     Ended,
-    /// More bytes than any door lets in.
-    #[error("a payload of {bytes} bytes is too long: none may have more than {MAX_RAW_BYTES}, blanks included")]
+    /// The payload is longer than [`MAX_RAW_BYTES`].
+    #[error("a payload of {bytes} bytes is too long; the limit is {MAX_RAW_BYTES} bytes, including blanks")]
     TooLong {
-        /// How many it has.
+        /// Length of the payload.
         bytes: usize,
     },
-    /// More at once than one group holds.
-    #[error("{count} payloads at once are too many: at most {GROUP_PAYLOADS} can be recorded together")]
+    /// The call has more payloads than fit into one group.
+    #[error("{count} payloads are too many for one commit; the limit is {GROUP_PAYLOADS}")]
     TooMany {
-        /// How many were given.
+        /// Number of payloads.
         count: usize,
     },
 }
 
-/// What the writer needs besides the store.
+/// Seams of the writer besides the store.
 #[derive(Clone, Debug)]
 pub struct RecorderSeams {
-    /// Whether there is room.
+    /// Measures the free space on the disk.
     pub disk: DiskGauge,
-    /// Where the counts of duplicates are kept over a restart; none in a world that forgets them.
+    /// Keeps the counts of duplicates across restarts. `None` in a world that forgets them.
     pub local: Option<LocalFile>,
 }
 
-/// Some payloads that are committed together, and whoever waits for their receipts.
-struct Entry {
+/// Payloads that are committed together, and the caller that waits for their receipts.
+struct Batch {
     payloads: Vec<Incoming>,
-    answer: oneshot::Sender<Result<Vec<Receipt>, RecordError>>,
-    /// Given back when the entry has been answered.
+    reply: Reply<Vec<Receipt>>,
+    /// Released once the batch has been answered.
     room: OwnedSemaphorePermit,
 }
 
-/// What waits for the writer.
+/// An entry of the writer's queue.
 enum Task {
-    Payloads(Entry),
-    Later(LaterEntry),
+    Record(Batch),
+    Write(QueuedRequest),
     Probe(Probe),
 }
 
-/// A question whether the writer lives. It is answered in its turn among what waits.
+/// A liveness probe. The writer answers it in its turn.
 struct Probe {
-    answer: oneshot::Sender<()>,
-    /// Given back when it has been answered.
+    reply: oneshot::Sender<()>,
+    /// Released once the probe has been answered.
     _room: OwnedSemaphorePermit,
 }
 
 impl Probe {
     fn answer(self) {
-        // Whoever asked may have gone meanwhile.
-        self.answer.send(()).ok();
+        // The caller may have been dropped.
+        self.reply.send(()).ok();
     }
 }
 
-/// A handle on the writer; clones are the same one. When the last is gone the writer ends as if it were told to stop.
+/// A handle to the writer; clones refer to the same one. Dropping the last handle shuts the writer down.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     queue: mpsc::Sender<Task>,
     room: Arc<Semaphore>,
     room_for_probes: Arc<Semaphore>,
-    stop: Arc<ShutdownTrigger>,
+    shutdown: Arc<ShutdownTrigger>,
     status: watch::Receiver<RecorderStatus>,
-    recent: RecentDuplicates,
-    commits: CommitTimes,
+    recent_duplicates: RecentDuplicates,
+    commit_times: CommitTimes,
 }
 
 impl Recorder {
-    /// Gives the store to a writer on an OS thread of its own.
+    /// Moves the store to a writer on an OS thread of its own.
     pub fn on_thread(store: Store, seams: RecorderSeams) -> Result<(Self, WriterThread), WriterError> {
         let (recorder, writer) = Self::with_writer(store, seams)?;
         Ok((recorder, WriterThread::spawn(writer)?))
     }
 
-    /// Gives the store to a writer that runs wherever the future is polled. The future ends with the writer.
+    /// Moves the store to a writer that runs wherever the future is polled. The future completes when the writer ends.
     pub fn on_this_task(
         store: Store,
         seams: RecorderSeams,
@@ -153,28 +165,30 @@ impl Recorder {
     }
 
     fn with_writer(store: Store, seams: RecorderSeams) -> Result<(Self, Writer), LocalError> {
-        let (queue, entries) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
-        let stop = ShutdownTrigger::default();
-        let stopped = stop.signal();
-        let commits = CommitTimes::default();
-        let (writer, status) = Writer::new(store, seams, entries, stopped, commits.clone())?;
+        let (queue, tasks) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
+        let shutdown = ShutdownTrigger::default();
+        let commit_times = CommitTimes::default();
+        let (writer, status) = Writer::new(store, seams, tasks, shutdown.signal(), commit_times.clone())?;
         let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
         let room_for_probes = Arc::new(Semaphore::new(QUEUED_PROBES));
-        let recent = writer.recent();
-        Ok((Self { queue, room, room_for_probes, stop: Arc::new(stop), status, recent, commits }, writer))
+        let recent_duplicates = writer.recent_duplicates();
+        let shutdown = Arc::new(shutdown);
+        Ok((Self { queue, room, room_for_probes, shutdown, status, recent_duplicates, commit_times }, writer))
     }
 
-    /// Records one payload and gives its receipt when it is durable.
+    /// Records one payload and returns its receipt once it is durable.
     ///
-    /// A caller that is dropped while it waits for room has recorded nothing; one that is dropped later may have.
+    /// If the call is dropped while it waits for room, nothing is recorded. If it is dropped later, the payload may be.
     pub async fn record(&self, payload: Incoming) -> Result<Receipt, RecordError> {
         let mut receipts = self.record_all(vec![payload]).await?;
         receipts.pop().ok_or(RecordError::Ended)
     }
 
-    /// Records up to [`GROUP_PAYLOADS`] payloads in one commit, in their order, and gives a receipt for each when
-    /// they are durable. On an error none of them was kept, save where the error is [`RecordError::Failed`] or
-    /// [`RecordError::Ended`] and the disk had taken them before it failed.
+    /// Records up to [`GROUP_PAYLOADS`] payloads in one commit, in their order, and returns a receipt for each once they
+    /// are durable.
+    ///
+    /// On an error none of them is recorded. The exceptions are [`RecordError::Failed`] and [`RecordError::Ended`]: the
+    /// disk may have accepted the payloads before it failed.
     pub async fn record_all(&self, payloads: Vec<Incoming>) -> Result<Vec<Receipt>, RecordError> {
         let count = payloads.len();
         if count == 0 {
@@ -186,74 +200,78 @@ impl Recorder {
         let permits = u32::try_from(count).ok().filter(|_| count <= GROUP_PAYLOADS);
         let permits = permits.ok_or(RecordError::TooMany { count })?;
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| RecordError::Stopping)?;
-        let (answer, receipts) = oneshot::channel();
-        // Never full: there is a place for each payload that has room, and an entry holds at least one.
-        self.queue.try_send(Task::Payloads(Entry { payloads, answer, room })).map_err(|_| self.refusal())?;
+        let (reply, receipts) = oneshot::channel();
+        // Never full: the queue has a place for each payload that has room, and a batch holds at least one payload.
+        self.queue.try_send(Task::Record(Batch { payloads, reply, room })).map_err(|_| self.closed_error())?;
         receipts.await.map_err(|_| RecordError::Ended)?
     }
 
-    /// Makes one correction and gives its receipt when it is durable. A caller that is dropped while it waits for room
-    /// has corrected nothing; one that is dropped later may have, and finds out by the same idempotency key.
+    /// Applies one correction and returns its receipt once it is durable.
+    ///
+    /// If the call is dropped while it waits for room, nothing is corrected. If it is dropped later, the correction may
+    /// be applied; the same idempotency key tells.
     pub async fn correct(&self, request: CorrectionRequest, at: RawReading) -> Result<CorrectionReceipt, RecordError> {
         let request = Box::new(request);
-        self.later(|answer| Work::Correct { request, at, answer }).await
+        self.write(|reply| StoreRequest::Correct { request, at, reply }).await
     }
 
-    /// Judges up to `limit` of the rejected payloads after `after` anew; see [`Store::reprocess`].
+    /// Reprocesses up to `limit` rejected payloads after `after`; see [`Store::reprocess`].
     pub async fn reprocess(
         &self,
         after: Sequence,
         limit: usize,
         at: RawReading,
     ) -> Result<ReprocessReceipt, RecordError> {
-        self.later(|answer| Work::Reprocess { after, limit, at, answer }).await
+        self.write(|reply| StoreRequest::Reprocess { after, limit, at, reply }).await
     }
 
-    async fn later<T>(&self, work: impl FnOnce(later::Answering<T>) -> Work) -> Result<T, RecordError> {
+    async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> StoreRequest) -> Result<T, RecordError> {
         let room = self.room.clone().acquire_owned().await.map_err(|_| RecordError::Stopping)?;
-        let (answer, receipt) = oneshot::channel();
-        let entry = LaterEntry { work: work(answer), room };
-        self.queue.try_send(Task::Later(entry)).map_err(|_| self.refusal())?;
+        let (reply, receipt) = oneshot::channel();
+        let request = QueuedRequest { request: request(reply), room };
+        self.queue.try_send(Task::Write(request)).map_err(|_| self.closed_error())?;
         receipt.await.map_err(|_| RecordError::Ended)?
     }
 
-    /// Returns when the writer has come to a question that is put to it now, after what waits already: it lives. Needs
-    /// no room that payloads take. A writer that has ended is told by [`WriterThread::ended`], and no one that hangs.
+    /// Returns once the writer has reached a probe that is queued now behind the waiting tasks: the writer is alive.
+    ///
+    /// The probe takes no room of payloads. It also returns if the writer has ended: [`WriterThread::ended`] reports
+    /// that, and an ended writer does not hang.
     pub async fn probe(&self) {
-        // Never closed, and held by a question that the writer has not come to.
+        // The semaphore is never closed. Its permit is held by a probe that the writer has not reached.
         let Ok(room) = self.room_for_probes.clone().acquire_owned().await else { return };
-        let (answer, answered) = oneshot::channel();
-        if self.queue.try_send(Task::Probe(Probe { answer, _room: room })).is_ok() {
+        let (reply, answered) = oneshot::channel();
+        if self.queue.try_send(Task::Probe(Probe { reply, _room: room })).is_ok() {
             answered.await.ok();
         }
     }
 
-    fn refusal(&self) -> RecordError {
-        if self.stop.is_requested() { RecordError::Stopping } else { RecordError::Ended }
+    fn closed_error(&self) -> RecordError {
+        if self.shutdown.is_requested() { RecordError::Stopping } else { RecordError::Ended }
     }
 
-    /// From now on nothing more is taken in. What waits is committed and answered, and the writer ends.
-    pub fn stop(&self) {
+    /// Shuts the writer down. It commits and answers the queued tasks, accepts no new ones, and ends.
+    pub fn shut_down(&self) {
         self.room.close();
-        self.stop.request();
+        self.shutdown.request();
     }
 
-    /// How large its groups were, and how long they took.
+    /// Returns the sizes and durations of the commit groups.
     pub fn commit_times(&self) -> &CommitTimes {
-        &self.commits
+        &self.commit_times
     }
 
-    /// What it has done so far; changes are announced after each group.
+    /// Returns a receiver of the status, which the writer updates after each group.
     pub fn status(&self) -> watch::Receiver<RecorderStatus> {
         self.status.clone()
     }
 
-    /// The last duplicates since the start of the process.
+    /// Returns the latest duplicates since the process started.
     pub fn recent_duplicates(&self) -> &RecentDuplicates {
-        &self.recent
+        &self.recent_duplicates
     }
 
-    /// How many payloads wait or are being committed now, of [`QUEUE_PAYLOADS`].
+    /// Returns the number of payloads that are queued or in commit, of at most [`QUEUE_PAYLOADS`].
     pub fn queued(&self) -> usize {
         QUEUE_PAYLOADS.saturating_sub(self.room.available_permits())
     }
@@ -261,8 +279,8 @@ impl Recorder {
 
 #[cfg(test)]
 impl Recorder {
-    /// Takes all room, as a writer that stands still leaves it.
-    pub(crate) async fn hold_all_room(&self) -> OwnedSemaphorePermit {
+    /// Takes all the room, as if the writer hung with a full queue.
+    pub(crate) async fn take_all_room(&self) -> OwnedSemaphorePermit {
         let all = u32::try_from(QUEUE_PAYLOADS).unwrap();
         self.room.clone().acquire_many_owned(all).await.unwrap()
     }

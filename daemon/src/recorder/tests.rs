@@ -1,7 +1,7 @@
-//! What holds for the recorder.
+//! The recorder's promises: durability before receipts, order, limits, and a clean end.
 
 use super::*;
-use crate::disk::Room;
+use crate::disk::DiskSpace;
 use futures::FutureExt as _;
 use herd::change::{Change, Origin};
 use herd::clock::{ClockReading, RawReading};
@@ -32,10 +32,10 @@ fn scan(n: usize) -> Incoming {
     payload(&format!("hxb:LOT1:LF{n}:UHF{n}"))
 }
 
-type Ended = JoinHandle<Result<(), Arc<StoreError>>>;
+type WriterTask = JoinHandle<Result<(), Arc<StoreError>>>;
 
-/// A writer as a task of the test's own thread.
-fn running(disk: &MemoryDisk, seams: RecorderSeams) -> (Recorder, Reader, Ended) {
+/// Starts a writer as a task on the thread of the test.
+fn start(disk: &MemoryDisk, seams: RecorderSeams) -> (Recorder, Reader, WriterTask) {
     let store = store_on(disk);
     let reader = store.reader();
     let (recorder, writer) = Recorder::on_this_task(store, seams).unwrap();
@@ -45,66 +45,66 @@ fn running(disk: &MemoryDisk, seams: RecorderSeams) -> (Recorder, Reader, Ended)
 fn sequence_of(receipt: &Receipt) -> u64 {
     match receipt {
         Receipt::Kept { sequence } | Receipt::Rejected { sequence, .. } => sequence.0,
-        other => panic!("nothing was kept: {other:?}"),
+        other => panic!("nothing was recorded: {other:?}"),
     }
 }
 
-fn counts(recorder: &Recorder) -> Counts {
-    recorder.status().borrow().counts
+fn totals(recorder: &Recorder) -> RecorderTotals {
+    recorder.status().borrow().totals
 }
 
-/// Catches a receipt that is given before the commit: after a power cut at that moment the payload would be gone.
+/// Catches a receipt that is sent before the commit: a power cut at that moment would lose the payload.
 #[tokio::test]
-async fn whoever_has_a_receipt_finds_the_payload_after_a_power_cut() {
+async fn a_payload_with_a_receipt_survives_a_power_cut() {
     let disk = MemoryDisk::default();
-    let (recorder, _reader, _ended) = running(&disk, seams());
+    let (recorder, _reader, _writer) = start(&disk, seams());
     for n in 0..5 {
         let sequence = sequence_of(&recorder.record(scan(n)).await.unwrap());
         let found = store_on(&disk.after_power_cut()).reader().change(Sequence(sequence)).unwrap();
-        let found = Change::from_bytes(&found.expect("it was receipted")).unwrap();
+        let found = Change::from_bytes(&found.expect("it has a receipt")).unwrap();
         assert!(matches!(found, Change::Received(received) if received.raw == scan(n).raw));
     }
 }
 
-/// Catches a group that is put together in another order, or receipts that go to another caller.
+/// Catches a group in another order than the queue, or a receipt that goes to another caller.
 #[tokio::test]
-async fn those_who_wait_share_a_commit_in_the_order_in_which_they_came() {
+async fn queued_payloads_share_a_commit_in_their_order() {
     let disk = MemoryDisk::default();
-    let (recorder, _reader, _ended) = running(&disk, seams());
+    let (recorder, _reader, _writer) = start(&disk, seams());
     let lone = (0..50).map(|n| recorder.record(scan(n)).map(|receipt| vec![receipt.unwrap()]).boxed());
     let many = recorder.record_all((50..60).map(scan).collect()).map(Result::unwrap).boxed();
     let receipts: Vec<_> = futures::future::join_all(lone.chain([many])).await.into_iter().flatten().collect();
-    // The store's own first change is number 1.
+    // Change 1 is the store's own.
     assert_eq!(receipts.iter().map(sequence_of).collect::<Vec<_>>(), (2..62).collect::<Vec<_>>());
-    assert_eq!((counts(&recorder).groups, counts(&recorder).kept), (1, 60));
+    assert_eq!((totals(&recorder).groups, totals(&recorder).accepted), (1, 60));
 }
 
 #[tokio::test]
-async fn a_group_never_holds_more_than_its_bound_and_what_does_not_fit_is_the_next_ones_first() {
+async fn a_batch_that_does_not_fit_into_a_group_starts_the_next_one() {
     let disk = MemoryDisk::default();
-    let (recorder, _reader, _ended) = running(&disk, seams());
+    let (recorder, _reader, _writer) = start(&disk, seams());
     let lone = recorder.record(scan(0)).map(|receipt| vec![receipt.unwrap()]).boxed();
     let full = recorder.record_all((1..=GROUP_PAYLOADS).map(scan).collect()).map(Result::unwrap).boxed();
     let after = recorder.record(scan(GROUP_PAYLOADS + 1)).map(|receipt| vec![receipt.unwrap()]).boxed();
     let receipts: Vec<_> = futures::future::join_all([lone, full, after]).await.into_iter().flatten().collect();
     assert!(receipts.iter().map(sequence_of).eq(2..GROUP_PAYLOADS as u64 + 4));
-    assert_eq!(counts(&recorder).groups, 3);
+    assert_eq!(totals(&recorder).groups, 3);
     let too_many = recorder.record_all((0..=GROUP_PAYLOADS).map(scan).collect()).await;
     assert!(matches!(too_many, Err(RecordError::TooMany { count }) if count == GROUP_PAYLOADS + 1));
     assert_eq!(recorder.record_all(Vec::new()).await.unwrap().len(), 0);
 }
 
-/// Catches a writer that waits for company: the paused clock would have to move on for it.
+/// Catches a writer that waits for more payloads: the paused clock would have to advance.
 #[tokio::test(start_paused = true)]
-async fn a_lone_payload_waits_for_nothing() {
-    let (recorder, _reader, _ended) = running(&MemoryDisk::default(), seams());
+async fn a_lone_payload_is_committed_at_once() {
+    let (recorder, _reader, _writer) = start(&MemoryDisk::default(), seams());
     let before = tokio::time::Instant::now();
     recorder.record(scan(1)).await.unwrap();
     assert_eq!(tokio::time::Instant::now(), before);
 }
 
 #[tokio::test]
-async fn when_the_queue_is_full_the_next_caller_waits_and_is_served_when_there_is_room() {
+async fn a_full_queue_blocks_the_next_caller_until_there_is_room() {
     let store = store_on(&MemoryDisk::default());
     let (recorder, writer) = Recorder::on_this_task(store, seams()).unwrap();
     let all: Vec<_> = (0..QUEUE_PAYLOADS).map(scan).collect();
@@ -116,12 +116,12 @@ async fn when_the_queue_is_full_the_next_caller_waits_and_is_served_when_there_i
     assert_eq!(recorder.room.available_permits(), 0);
     let mut late = recorder.record(scan(QUEUE_PAYLOADS)).boxed();
     assert!((&mut late).now_or_never().is_none());
-    let _ended = tokio::spawn(writer);
+    let _writer = tokio::spawn(writer);
     assert_eq!(sequence_of(&late.await.unwrap()), QUEUE_PAYLOADS as u64 + 2);
 }
 
 #[tokio::test]
-async fn a_stop_answers_what_was_queued_and_refuses_what_comes_after() {
+async fn a_shutdown_answers_queued_payloads_and_refuses_new_ones() {
     let disk = MemoryDisk::default();
     let store = store_on(&disk);
     let (recorder, writer) = Recorder::on_this_task(store, seams()).unwrap();
@@ -129,27 +129,27 @@ async fn a_stop_answers_what_was_queued_and_refuses_what_comes_after() {
     for one in &mut queued {
         assert!(one.now_or_never().is_none());
     }
-    recorder.stop();
+    recorder.shut_down();
     assert!(matches!(recorder.record(scan(99)).await, Err(RecordError::Stopping)));
     writer.await.unwrap();
     for (one, sequence) in queued.into_iter().zip(2..) {
         assert_eq!(sequence_of(&one.await.unwrap()), sequence);
     }
-    // The tables are durable too, or they would be missing after a power cut and be folded again.
-    let proved = verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap();
-    assert_eq!(proved.head.sequence, Sequence(31));
-    assert!(matches!(proved.tables, TablesVerdict::Equal { folded: Sequence(31), .. }), "{:?}", proved.tables);
+    // The tables are durable, too. Otherwise they would have to be folded again after a power cut.
+    let outcome = verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap();
+    assert_eq!(outcome.head.sequence, Sequence(31));
+    assert!(matches!(outcome.tables, TablesVerdict::Equal { folded: Sequence(31), .. }), "{:?}", outcome.tables);
 }
 
 #[tokio::test]
-async fn a_writer_without_callers_ends() {
+async fn a_writer_without_handles_ends() {
     let (recorder, writer) = Recorder::on_this_task(store_on(&MemoryDisk::default()), seams()).unwrap();
     drop(recorder);
     writer.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_writer_that_is_gone_answers_that_it_has_ended() {
+async fn callers_of_a_dropped_writer_get_an_error() {
     let (recorder, writer) = Recorder::on_this_task(store_on(&MemoryDisk::default()), seams()).unwrap();
     let mut queued = recorder.record(scan(1)).boxed();
     assert!((&mut queued).now_or_never().is_none());
@@ -159,74 +159,74 @@ async fn a_writer_that_is_gone_answers_that_it_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_disk_takes_nothing_in_and_takes_it_when_there_is_room_again() {
+async fn a_full_disk_refuses_payloads_until_there_is_room() {
     let free = Arc::new(AtomicU64::new(1));
-    let seen = free.clone();
-    let disk = DiskGauge::new(move || Ok(Room { free_bytes: seen.load(Ordering::Relaxed), needed_bytes: 2 }));
-    let (recorder, reader, _ended) = running(&MemoryDisk::default(), RecorderSeams { disk, local: None });
+    let measured = free.clone();
+    let disk = DiskGauge::new(move || Ok(DiskSpace { free_bytes: measured.load(Ordering::Relaxed), needed_bytes: 2 }));
+    let (recorder, reader, _writer) = start(&MemoryDisk::default(), RecorderSeams { disk, local: None });
     let refused = recorder.record(scan(1)).await;
-    assert!(matches!(refused, Err(RecordError::Disk(DiskTrouble::Full { free_bytes: 1, needed_bytes: 2 }))));
-    assert!(recorder.status().borrow().trouble.is_some());
+    assert!(matches!(refused, Err(RecordError::Disk(DiskError::Full { free_bytes: 1, needed_bytes: 2 }))));
+    assert!(recorder.status().borrow().last_error.is_some());
     assert_eq!(reader.head().position.sequence, Sequence(1));
     free.store(2, Ordering::Relaxed);
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(sequence_of(&recorder.record(scan(1)).await.unwrap()), 2);
-    assert!(recorder.status().borrow().trouble.is_none());
+    assert!(recorder.status().borrow().last_error.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejections_above_the_bound_become_one_change_a_minute() {
-    let (recorder, reader, _ended) = running(&MemoryDisk::default(), seams());
+async fn rejections_over_the_limit_become_one_change_a_minute() {
+    let (recorder, reader, _writer) = start(&MemoryDisk::default(), seams());
     for n in 0..5 {
         recorder.record(payload(&format!("noise {n}"))).await.unwrap();
     }
-    assert_eq!((counts(&recorder).rejected, counts(&recorder).suppressed), (2, 3));
+    assert_eq!((totals(&recorder).rejected, totals(&recorder).suppressed), (2, 3));
     reader.subscribe().wait_for(|head| head.position.sequence == Sequence(4)).await.unwrap();
     let change = Change::from_bytes(&reader.change(Sequence(4)).unwrap().unwrap()).unwrap();
     assert!(matches!(change, Change::Suppressed(s) if (s.count, s.channel.as_str()) == (3, "gate")));
 }
 
 #[tokio::test]
-async fn rejections_not_yet_written_are_written_at_a_stop() {
-    let (recorder, reader, ended) = running(&MemoryDisk::default(), seams());
+async fn a_shutdown_writes_the_suppressed_rejections() {
+    let (recorder, reader, writer) = start(&MemoryDisk::default(), seams());
     for n in 0..3 {
         recorder.record(payload(&format!("noise {n}"))).await.unwrap();
     }
-    recorder.stop();
-    ended.await.unwrap().unwrap();
+    recorder.shut_down();
+    writer.await.unwrap().unwrap();
     assert!(reader.change(Sequence(4)).unwrap().is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn duplicates_are_counted_by_channel_and_the_counts_outlive_the_process() {
+async fn duplicate_counts_by_channel_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let disk = MemoryDisk::default();
     let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-    let kept = RecorderSeams { disk: DiskGauge::plenty(), local: Some(local) };
-    let (recorder, reader, ended) = running(&disk, kept.clone());
-    let heard = |rssi_dbm: i16, at: i64| {
-        let mut heard = scan(1);
-        (heard.origin.rssi_dbm, heard.at.received_at_us) = (Some(rssi_dbm), at);
-        heard
+    let seams = RecorderSeams { disk: DiskGauge::plenty(), local: Some(local) };
+    let (recorder, reader, writer) = start(&disk, seams.clone());
+    let repeat = |rssi_dbm: i16, at: i64| {
+        let mut payload = scan(1);
+        (payload.origin.rssi_dbm, payload.at.received_at_us) = (Some(rssi_dbm), at);
+        payload
     };
     for (rssi_dbm, at) in [(-80, 1), (-70, 2), (-90, 3)] {
-        recorder.record(heard(rssi_dbm, at)).await.unwrap();
+        recorder.record(repeat(rssi_dbm, at)).await.unwrap();
     }
-    let expected = DuplicateCount { count: 2, last_at_us: 3, best_rssi_dbm: Some(-70) };
+    let expected = DuplicateStats { count: 2, last_at_us: 3, best_rssi_dbm: Some(-70) };
     assert_eq!(recorder.status().borrow().duplicates["gate"], expected);
-    recorder.stop();
-    ended.await.unwrap().unwrap();
+    recorder.shut_down();
+    writer.await.unwrap().unwrap();
     drop((recorder, reader));
-    let (recorder, _reader, _ended) = running(&disk, kept);
+    let (recorder, _reader, _writer) = start(&disk, seams);
     assert_eq!(recorder.status().borrow().duplicates["gate"], expected);
 }
 
-/// Catches a writer that makes its tables durable only at a stop: the first power cut after a quiet night would cost
-/// a fold of the whole day.
+/// Catches a writer that syncs its tables only at a shutdown: a power cut after a quiet night would mean folding the
+/// whole day again.
 #[tokio::test(start_paused = true)]
-async fn after_a_quiet_minute_the_tables_are_durable() {
+async fn the_tables_are_durable_after_a_quiet_minute() {
     let disk = MemoryDisk::default();
-    let (recorder, _reader, _ended) = running(&disk, seams());
+    let (recorder, _reader, _writer) = start(&disk, seams());
     recorder.record(scan(1)).await.unwrap();
     let tables = || verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap().tables;
     assert!(!matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));
@@ -235,39 +235,39 @@ async fn after_a_quiet_minute_the_tables_are_durable() {
 }
 
 #[tokio::test]
-async fn the_same_writer_runs_on_a_thread_of_its_own() {
+async fn the_writer_also_runs_on_its_own_thread() {
     let disk = MemoryDisk::default();
     let (recorder, mut thread) = Recorder::on_thread(store_on(&disk), seams()).unwrap();
     let receipts = futures::future::join_all((0..100).map(|n| recorder.record(scan(n)))).await;
     assert!(receipts.into_iter().map(|receipt| sequence_of(&receipt.unwrap())).eq(2..102));
-    recorder.stop();
+    recorder.shut_down();
     thread.ended().await.unwrap();
     assert_eq!(store_on(&disk.after_power_cut()).head().folded, Sequence(101));
 }
 
-/// Catches a writer that goes on after a failed commit, and a group of which somebody hears nothing, or "stored".
+/// Catches a writer that goes on after a failed commit, and a caller that gets no answer, or "stored".
 #[tokio::test]
-async fn a_failed_commit_is_told_to_the_whole_group_and_ends_the_writer() {
+async fn a_failed_commit_fails_the_whole_group_and_ends_the_writer() {
     let mut failed = 0;
     for operations in 0..12 {
         let disk = MemoryDisk::default();
-        let (recorder, reader, ended) = running(&disk, seams());
+        let (recorder, reader, writer) = start(&disk, seams());
         recorder.record(scan(0)).await.unwrap();
         assert!(disk.fail_after(herd::store::LOG_FILE, operations));
         let group = futures::future::join_all((1..20).map(|n| recorder.record(scan(n)))).await;
         if group.iter().all(Result::is_ok) {
-            // So many operations are more than one commit takes.
+            // One commit takes fewer operations than this.
             continue;
         }
         failed += 1;
-        assert!(group.iter().all(|told| matches!(told, Err(RecordError::Failed(_)))), "{operations}: {group:?}");
-        assert!(ended.await.unwrap().is_err());
+        assert!(group.iter().all(|result| matches!(result, Err(RecordError::Failed(_)))), "{operations}: {group:?}");
+        assert!(writer.await.unwrap().is_err());
         assert!(matches!(recorder.record(scan(99)).await, Err(RecordError::Ended)));
         drop((recorder, reader));
         let head = store_on(&disk.after_power_cut()).head().position.sequence;
         assert!(
             head == Sequence(2) || head == Sequence(21),
-            "{operations}: a group is kept whole or not at all: {head}"
+            "{operations}: a group is recorded completely or not at all: {head}"
         );
     }
     assert!(failed > 0, "no commit failed");

@@ -1,4 +1,4 @@
-//! The writer on an OS thread of its own: a commit blocks for as long as the disk takes.
+//! The writer on an OS thread of its own, because a commit blocks while the disk writes.
 
 use super::writer::Writer;
 use herd::store::{LocalError, StoreError};
@@ -13,16 +13,16 @@ const WRITER_THREAD: &str = "herdlinx-writer";
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
     /// The operating system gave no thread or no timer.
-    #[error("the writer's thread could not be started: {0}")]
+    #[error("cannot start the thread of the writer: {0}")]
     Start(#[source] io::Error),
-    /// The counts of duplicates could not be read.
+    /// The duplicate counts could not be read.
     #[error(transparent)]
     Local(#[from] LocalError),
     /// A commit failed.
     #[error("the writer ended: {0}")]
     Store(#[from] Arc<StoreError>),
-    /// It panicked: a bug, whose place is in the log.
-    #[error("the writer's thread panicked; the log says where")]
+    /// It panicked. This is a bug; the log has its location.
+    #[error("the thread of the writer panicked; see the log for the location")]
     Panicked,
 }
 

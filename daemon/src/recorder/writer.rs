@@ -1,48 +1,48 @@
-//! The one writer of a store.
+//! The only writer of the store: groups payloads, commits them, and runs the periodic chores.
 
-use super::commit_times::CommitTimes;
-use super::counts::{DuplicateKeeper, RecorderStatus, SuppressedTally};
-use super::later::LaterEntry;
-use super::{Entry, GROUP_PAYLOADS, RecentDuplicates, RecordError, RecorderSeams, Task};
+use super::requests::{QueuedRequest, Reply};
+use super::stats::{CommitTimes, DuplicateStatsWriter, RecorderStatus, SuppressedTally};
+use super::{Batch, GROUP_PAYLOADS, RecentDuplicates, RecordError, RecorderSeams, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// After so long without a payload the tables are made durable, so that a power cut costs no folding.
-const QUIET: Duration = Duration::from_secs(60);
-/// Suppressed rejections become one change of each channel so often at most.
-const SUPPRESSED_EVERY: Duration = Duration::from_secs(60);
-/// Counts of duplicates are written down so often at most.
-const DUPLICATES_EVERY: Duration = Duration::from_secs(60);
+/// Time without a payload after which the tables are synced to disk, so that nothing has to be folded after a power cut.
+const SETTLE_AFTER: Duration = Duration::from_secs(60);
+/// Minimum interval between two changes with the suppressed rejections of a channel.
+const SUPPRESSED_INTERVAL: Duration = Duration::from_secs(60);
+/// Minimum interval between two writes of the duplicate counts.
+const DUPLICATES_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What is left of an entry while its payloads are being committed.
-struct Waiting {
+/// The caller of a [`Batch`] whose payloads are in commit.
+struct Caller {
+    /// Number of its payloads.
     count: usize,
-    answer: oneshot::Sender<Result<Vec<Receipt>, RecordError>>,
+    reply: Reply<Vec<Receipt>>,
     _room: OwnedSemaphorePermit,
 }
 
-/// What the writer wakes up for.
-enum Turn {
-    Write(Task),
+/// Reason why the writer wakes up.
+enum Wakeup {
+    Task(Task),
     Chores,
-    Stop,
+    Shutdown,
 }
 
-/// When the next of each chore is due; none while there is nothing to do for it.
+/// Due times of the chores; `None` if there is nothing to do.
 #[derive(Debug, Default)]
-struct Due {
+struct Schedule {
     settle: Option<Instant>,
     suppressed: Option<Instant>,
     duplicates: Option<Instant>,
 }
 
-impl Due {
-    fn first(&self) -> Option<Instant> {
+impl Schedule {
+    fn earliest(&self) -> Option<Instant> {
         [self.settle, self.suppressed, self.duplicates].into_iter().flatten().min()
     }
 }
@@ -51,16 +51,16 @@ pub(super) struct Writer {
     store: Store,
     disk: DiskGauge,
     queue: mpsc::Receiver<Task>,
-    stop: Shutdown,
+    shutdown: Shutdown,
     status: watch::Sender<RecorderStatus>,
-    commits: CommitTimes,
+    commit_times: CommitTimes,
     suppressed: SuppressedTally,
-    duplicates: DuplicateKeeper,
-    recent: RecentDuplicates,
-    due: Due,
-    /// Did not fit into the last group; it is the first of the next.
+    duplicates: DuplicateStatsWriter,
+    recent_duplicates: RecentDuplicates,
+    schedule: Schedule,
+    /// A task that did not fit into the last group. It comes before the queue.
     carried: Option<Task>,
-    /// The group's payloads one after the other; kept to spare allocations.
+    /// Payloads of the current group; a field so that its allocation is reused.
     group: Vec<Incoming>,
 }
 
@@ -69,42 +69,43 @@ impl Writer {
         store: Store,
         seams: RecorderSeams,
         queue: mpsc::Receiver<Task>,
-        stop: Shutdown,
-        commits: CommitTimes,
+        shutdown: Shutdown,
+        commit_times: CommitTimes,
     ) -> Result<(Self, watch::Receiver<RecorderStatus>), LocalError> {
-        let (keeper, duplicates) = DuplicateKeeper::open(seams.local)?;
+        let (stats_writer, duplicates) = DuplicateStatsWriter::open(seams.local)?;
         let boot = store.boot();
-        let (status, seen) = watch::channel(RecorderStatus { boot, duplicates, ..RecorderStatus::default() });
+        let (status, receiver) = watch::channel(RecorderStatus { boot, duplicates, ..RecorderStatus::default() });
         let writer = Self {
             store,
             disk: seams.disk,
             queue,
-            stop,
+            shutdown,
             status,
-            commits,
+            commit_times,
             suppressed: SuppressedTally::default(),
-            duplicates: keeper,
-            recent: RecentDuplicates::default(),
-            due: Due::default(),
+            duplicates: stats_writer,
+            recent_duplicates: RecentDuplicates::default(),
+            schedule: Schedule::default(),
             carried: None,
             group: Vec::new(),
         };
-        Ok((writer, seen))
+        Ok((writer, receiver))
     }
 
-    /// The last duplicates; it takes in those of each group after its commit.
-    pub(super) fn recent(&self) -> RecentDuplicates {
-        self.recent.clone()
+    /// Returns the buffer to which the writer adds the duplicates of each group after its commit.
+    pub(super) fn recent_duplicates(&self) -> RecentDuplicates {
+        self.recent_duplicates.clone()
     }
 
-    /// Writes until it is told to stop, until nobody can give it anything any more, or until a commit fails. When
-    /// this returns, the writer's own handle on the store is closed.
+    /// Writes until the shutdown is requested, all handles are dropped, or a commit fails.
+    ///
+    /// The writer's own handle to the store is closed when this returns.
     pub(super) async fn write_loop(mut self) -> Result<(), Arc<StoreError>> {
         loop {
-            match self.next_turn().await {
-                Turn::Write(task) => self.write(task)?,
-                Turn::Chores => {}
-                Turn::Stop => break,
+            match self.next_wakeup().await {
+                Wakeup::Task(task) => self.run_task(task)?,
+                Wakeup::Chores => {}
+                Wakeup::Shutdown => break,
             }
             self.run_due_chores()?;
         }
@@ -114,21 +115,21 @@ impl Writer {
         Ok(self.store.settle()?)
     }
 
-    /// Cancel-safe: nothing is taken from the queue but by returning it.
-    async fn next_turn(&mut self) -> Turn {
+    /// Cancel-safe: a task leaves the queue only by being returned.
+    async fn next_wakeup(&mut self) -> Wakeup {
         if let Some(task) = self.carried.take() {
-            return Turn::Write(task);
+            return Wakeup::Task(task);
         }
-        let due = self.due.first();
+        let due = self.schedule.earliest();
         tokio::select! {
             biased;
-            task = self.queue.recv() => task.map_or(Turn::Stop, Turn::Write),
-            () = self.stop.requested() => Turn::Stop,
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Turn::Chores,
+            task = self.queue.recv() => task.map_or(Wakeup::Shutdown, Wakeup::Task),
+            () = self.shutdown.requested() => Wakeup::Shutdown,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wakeup::Chores,
         }
     }
 
-    /// Commits and answers what was queued before the stop.
+    /// Commits and answers the tasks that were queued before the shutdown.
     async fn drain(&mut self) -> Result<(), Arc<StoreError>> {
         self.queue.close();
         loop {
@@ -136,14 +137,14 @@ impl Writer {
             let Some(task) = (if carried.is_some() { carried } else { self.queue.recv().await }) else {
                 return Ok(());
             };
-            self.write(task)?;
+            self.run_task(task)?;
         }
     }
 
-    fn write(&mut self, task: Task) -> Result<(), Arc<StoreError>> {
+    fn run_task(&mut self, task: Task) -> Result<(), Arc<StoreError>> {
         match task {
-            Task::Payloads(entry) => self.record_group(entry),
-            Task::Later(entry) => self.write_later(entry),
+            Task::Record(batch) => self.record_group(batch),
+            Task::Write(request) => self.write_request(request),
             Task::Probe(probe) => {
                 probe.answer();
                 Ok(())
@@ -151,99 +152,104 @@ impl Writer {
         }
     }
 
-    /// One commit for a correction, or for payloads judged anew.
-    fn write_later(&mut self, entry: LaterEntry) -> Result<(), Arc<StoreError>> {
-        if let Some(refusal) = self.refusal() {
-            self.status.send_modify(|status| status.trouble = Some(refusal.clone()));
-            entry.refuse(&refusal);
+    /// Commits one correction or reprocessing.
+    fn write_request(&mut self, request: QueuedRequest) -> Result<(), Arc<StoreError>> {
+        if let Some(error) = self.check_writable() {
+            self.set_last_error(Some(error.clone()));
+            request.refuse(&error);
             return Ok(());
         }
-        self.due.settle = Some(Instant::now() + QUIET);
-        let written = entry.write(&mut self.store);
-        let trouble = written.as_ref().err().map(|error| RecordError::Failed(error.clone()));
-        self.status.send_modify(|status| status.trouble = trouble);
+        self.schedule.settle = Some(Instant::now() + SETTLE_AFTER);
+        let written = request.write(&mut self.store);
+        self.set_last_error(written.as_ref().err().map(|error| RecordError::Failed(error.clone())));
         written
     }
 
-    /// One commit for what waits now. Everybody in the group is answered, whatever becomes of it.
-    fn record_group(&mut self, first: Entry) -> Result<(), Arc<StoreError>> {
-        let waiting = self.collect(first);
-        if let Some(refusal) = self.refusal() {
-            self.status.send_modify(|status| status.trouble = Some(refusal.clone()));
-            answer_all(waiting, &refusal);
+    /// Commits the queued payloads as one group. Every caller is answered, even if the commit fails.
+    fn record_group(&mut self, first: Batch) -> Result<(), Arc<StoreError>> {
+        let callers = self.collect(first);
+        if let Some(error) = self.check_writable() {
+            self.set_last_error(Some(error.clone()));
+            send_error(callers, &error);
             return Ok(());
         }
-        let began = Instant::now();
+        let start = Instant::now();
         match self.store.append(&self.group) {
             Ok(receipts) => {
-                self.commits.note(self.group.len(), began.elapsed());
-                self.note(&receipts);
-                answer_each(waiting, receipts);
+                self.commit_times.add(self.group.len(), start.elapsed());
+                self.count(&receipts);
+                send_receipts(callers, receipts);
                 Ok(())
             }
-            Err(error) => Err(self.fail(waiting, error)),
+            Err(error) => Err(self.fail(callers, error)),
         }
     }
 
-    /// Tells everybody, and gives back the error that ends the writer: after a failed commit the files must be
-    /// opened anew, which is what the next start of the process does.
-    fn fail(&mut self, waiting: Vec<Waiting>, error: StoreError) -> Arc<StoreError> {
+    /// Reports a failed commit to every caller, and returns the error that ends the writer.
+    ///
+    /// After a failed commit the files must be opened again, which the next start of the process does.
+    fn fail(&mut self, callers: Vec<Caller>, error: StoreError) -> Arc<StoreError> {
         let error = Arc::new(error);
-        let refusal = RecordError::Failed(error.clone());
-        self.status.send_modify(|status| status.trouble = Some(refusal.clone()));
-        answer_all(waiting, &refusal);
+        let reason = RecordError::Failed(error.clone());
+        self.set_last_error(Some(reason.clone()));
+        send_error(callers, &reason);
         error
     }
 
-    /// Takes what waits, up to one group, in its order.
-    fn collect(&mut self, first: Entry) -> Vec<Waiting> {
+    /// Takes the batches from the queue in their order, up to one group.
+    fn collect(&mut self, first: Batch) -> Vec<Caller> {
         self.group.clear();
-        let mut waiting = Vec::new();
+        let mut callers = Vec::new();
         let mut next = Some(first);
-        while let Some(Entry { payloads, answer, room }) = next {
-            waiting.push(Waiting { count: payloads.len(), answer, _room: room });
+        while let Some(Batch { payloads, reply, room }) = next {
+            callers.push(Caller { count: payloads.len(), reply, _room: room });
             self.group.extend(payloads);
             next = match self.queue.try_recv().ok() {
-                Some(Task::Payloads(entry)) if self.group.len() + entry.payloads.len() <= GROUP_PAYLOADS => Some(entry),
+                Some(Task::Record(batch)) if self.group.len() + batch.payloads.len() <= GROUP_PAYLOADS => Some(batch),
                 other => {
                     self.carried = other;
                     None
                 }
             };
         }
-        waiting
+        callers
     }
 
-    /// Why nothing can be recorded now, though the writer goes on.
-    fn refusal(&self) -> Option<RecordError> {
-        if let Err(trouble) = self.disk.check() {
-            return Some(RecordError::Disk(trouble));
+    /// Returns the reason why nothing can be written now, if there is one. The writer goes on.
+    fn check_writable(&self) -> Option<RecordError> {
+        if let Err(error) = self.disk.check() {
+            return Some(RecordError::Disk(error));
         }
         let head = self.store.head();
         head.blocked.map(|why| RecordError::TablesBehind { folded: head.folded, head: head.position.sequence, why })
     }
 
-    fn note(&mut self, receipts: &[Receipt]) {
+    fn set_last_error(&self, error: Option<RecordError>) {
+        self.status.send_modify(|status| status.last_error = error);
+    }
+
+    /// Counts the receipts of the current group, and schedules the chores that they need.
+    fn count(&mut self, receipts: &[Receipt]) {
         let now = Instant::now();
-        self.due.settle = Some(now + QUIET);
+        self.schedule.settle = Some(now + SETTLE_AFTER);
         for (payload, receipt) in self.group.iter().zip(receipts) {
             match receipt {
                 Receipt::Suppressed => self.suppressed.add(payload, self.store.boot()),
-                Receipt::Duplicate { .. } => self.duplicates.note(&payload.origin.channel),
+                Receipt::Duplicate { .. } => self.duplicates.mark_dirty(&payload.origin.channel),
                 Receipt::Kept { .. } | Receipt::Rejected { .. } => {}
             }
         }
         if !self.suppressed.is_empty() {
-            self.due.suppressed.get_or_insert(now + SUPPRESSED_EVERY);
+            self.schedule.suppressed.get_or_insert(now + SUPPRESSED_INTERVAL);
         }
-        if self.duplicates.is_due() {
-            self.due.duplicates.get_or_insert(now + DUPLICATES_EVERY);
+        if self.duplicates.is_dirty() {
+            self.schedule.duplicates.get_or_insert(now + DUPLICATES_INTERVAL);
         }
-        self.recent.note(&self.group, receipts);
+        self.recent_duplicates.add(&self.group, receipts);
         let group = &self.group;
         self.status.send_modify(|status| {
-            status.counts.groups += 1;
-            status.trouble = None;
+            status.totals.groups += 1;
+            status.last_error = None;
             group.iter().zip(receipts).for_each(|(payload, receipt)| status.count(payload, receipt));
         });
     }
@@ -251,15 +257,15 @@ impl Writer {
     fn run_due_chores(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
-        if is_due(self.due.suppressed) {
+        if is_due(self.schedule.suppressed) {
             self.write_suppressed()?;
         }
-        if is_due(self.due.duplicates) {
+        if is_due(self.schedule.duplicates) {
             self.write_duplicates();
         }
-        if is_due(self.due.settle) {
+        if is_due(self.schedule.settle) {
             self.store.settle()?;
-            self.due.settle = None;
+            self.schedule.settle = None;
         }
         Ok(())
     }
@@ -268,27 +274,27 @@ impl Writer {
         for suppressed in self.suppressed.take() {
             self.store.append_suppressed(suppressed)?;
         }
-        self.due.suppressed = None;
+        self.schedule.suppressed = None;
         Ok(())
     }
 
     fn write_duplicates(&mut self) {
         self.duplicates.write(&self.status.borrow().duplicates);
-        self.due.duplicates = self.duplicates.is_due().then(|| Instant::now() + DUPLICATES_EVERY);
+        self.schedule.duplicates = self.duplicates.is_dirty().then(|| Instant::now() + DUPLICATES_INTERVAL);
     }
 }
 
-/// A caller that went away meanwhile hears nothing; its payload is kept all the same.
-fn answer_each(waiting: Vec<Waiting>, receipts: Vec<Receipt>) {
+/// Sends each caller the receipts of its payloads. The payloads of a caller that was dropped are recorded all the same.
+fn send_receipts(callers: Vec<Caller>, receipts: Vec<Receipt>) {
     let mut receipts = receipts.into_iter();
-    for one in waiting {
-        let own = receipts.by_ref().take(one.count).collect();
-        one.answer.send(Ok(own)).ok();
+    for caller in callers {
+        let own = receipts.by_ref().take(caller.count).collect();
+        caller.reply.send(Ok(own)).ok();
     }
 }
 
-fn answer_all(waiting: Vec<Waiting>, refusal: &RecordError) {
-    for one in waiting {
-        one.answer.send(Err(refusal.clone())).ok();
+fn send_error(callers: Vec<Caller>, error: &RecordError) {
+    for caller in callers {
+        caller.reply.send(Err(error.clone())).ok();
     }
 }

@@ -82,7 +82,7 @@ impl Commands {
         let head = self.reader.head();
         let snapshot = self.reader.snapshot()?;
         // Cloned: a borrow holds up the writer, and `failing` borrows again below.
-        let RecorderStatus { counts, duplicates, .. } = self.health.recorder.borrow().clone();
+        let RecorderStatus { totals, duplicates, .. } = self.health.recorder.borrow().clone();
         Ok(BarnStatus {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -99,7 +99,7 @@ impl Commands {
             blocked: head.blocked.map(|why| why.to_string()),
             failing: self.health.failing(),
             radios: self.health.radios.iter().map(radio_view).collect(),
-            counts,
+            totals,
             duplicates,
             missed_events: snapshot.totals()?.missed_events,
             reader_era_proposals: snapshot.reader_era_proposals()?,

@@ -1,7 +1,7 @@
 //! The radios and the writer of a running barn.
 
 use super::RunError;
-use crate::receive::{self, ListenedRadio, RadioState, ReceiveEnd, Receiving};
+use crate::receive::{RadioHandle, RadioState, ReceiveEnd, ReceiveLoop};
 use crate::recorder::{Recorder, WriterThread};
 use crate::settings::Settings;
 use crate::tap::Tap;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// Time that the radios have to hand over the packet in hand.
+/// Time that the radios have to hand over their packets at a shutdown.
 const RADIOS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A task per radio, and the writer that they all feed.
@@ -33,32 +33,32 @@ impl Recording {
         Self { shutdown, recorder, writer: Some(writer), radios: JoinSet::new() }
     }
 
-    /// Starts a task for each radio, and returns their states.
+    /// Starts a task for each radio, and returns their handles.
     pub(super) fn start_radios(
         &mut self,
         settings: &Settings,
         clock: &Arc<dyn Clock>,
         tap: &Tap,
-    ) -> Result<Vec<ListenedRadio>, RunError> {
-        let mut listened = Vec::new();
+    ) -> Result<Vec<RadioHandle>, RunError> {
+        let mut handles = Vec::new();
         for (channel, settings) in settings.radios() {
             let name = channel.name.clone();
             let opened = settings.open(&name).map_err(|source| RunError::Radio { radio: name.clone(), source })?;
             let Some(radio) = opened else { continue };
-            let (state, seen) = watch::channel(RadioState::Listening);
+            let (state, state_receiver) = watch::channel(RadioState::Listening);
             let counters = radio.counters();
             let transmitter = match &radio {
                 AnyRadio::Sx127x(chip) => Some(chip.transmitter()),
                 _ => None,
             };
             let (recorder, clock, tap) = (self.recorder.clone(), clock.clone(), tap.clone());
-            let receiving = Receiving { channel, recorder, clock, tap, shutdown: self.shutdown.clone() };
-            let (asker, answerer) = probe();
-            self.radios.spawn(receive::run(radio, receiving, state, answerer));
-            tracing::info!(channel = name, kind = ?settings.kind, "listening to the radio");
-            listened.push(ListenedRadio { name, state: seen, counters, transmitter, asker: Arc::new(asker) });
+            let receive_loop = ReceiveLoop { channel, recorder, clock, tap, shutdown: self.shutdown.clone() };
+            let (probe, probe_target) = probe();
+            self.radios.spawn(receive_loop.run(radio, state, probe_target));
+            tracing::info!(channel = name, kind = ?settings.kind, "radio started");
+            handles.push(RadioHandle { name, state: state_receiver, counters, transmitter, probe: Arc::new(probe) });
         }
-        Ok(listened)
+        Ok(handles)
     }
 }
 
@@ -92,14 +92,14 @@ impl Core for Recording {
         }
     }
 
-    /// Ends the radios first, which hand over the packet in hand; then the writer, which commits and answers what is
-    /// queued.
+    /// Waits for the radios first, which hand over their packets. Then shuts down the writer, which commits and answers
+    /// the queued payloads.
     async fn shut_down(mut self) -> Result<(), RunError> {
-        let handing_over = async { while self.radios.join_next().await.is_some() {} };
-        if timeout(RADIOS_TIMEOUT, handing_over).await.is_err() {
+        let handover = async { while self.radios.join_next().await.is_some() {} };
+        if timeout(RADIOS_TIMEOUT, handover).await.is_err() {
             tracing::warn!("a radio did not shut down in time; its last packet may be lost");
         }
-        self.recorder.stop();
+        self.recorder.shut_down();
         if self.writer.is_some() {
             writer_end(&mut self.writer).await?;
         }

@@ -11,9 +11,9 @@ use self::core::Recording;
 use crate::disk::DiskGauge;
 use crate::health::Health;
 use crate::ingest::Ingest;
-use crate::open::{OpenError, Opened};
+use crate::liveness::LivenessCheck;
+use crate::open::{BarnFiles, OpenError};
 use crate::pair::Barn;
-use crate::pulse::Pulse;
 use crate::recorder::{Recorder, RecorderSeams, WriterError};
 use crate::settings::Settings;
 use crate::status_line::status_line;
@@ -101,15 +101,16 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::from_env();
     let listener = bind(settings.listen)?;
-    let opened = match Opened::open_aloud(&settings, &*clock, opening_reporter(supervisor.clone(), shutdown.clone())) {
-        Err(error) if error.is_broken_off() => {
-            tracing::info!("stopped: {error}");
+    let on_progress = opening_reporter(supervisor.clone(), shutdown.clone());
+    let files = match BarnFiles::open_with_progress(&settings, &*clock, on_progress) {
+        Err(error) if error.is_interrupted() => {
+            tracing::info!("stopped during the start: {error}");
             return Ok(());
         }
-        opened => opened?,
+        files => files?,
     };
-    let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..opened.barn(&settings) };
-    let Opened { local, keys, identity, store } = opened;
+    let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..files.barn(&settings) };
+    let BarnFiles { local, keys, identity, store } = files;
     let reader = store.reader();
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
 
@@ -136,18 +137,17 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
     parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
 
-    let (pulse, line_of) = (Pulse::new(recorder.clone(), health.radios.clone()), health.clone());
+    let (liveness, status_health) = (LivenessCheck::new(recorder.clone(), health.radios.clone()), health.clone());
     let reader_group = settings.reader_group.as_str().into();
     let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: shutdown.clone() };
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens };
     let serving = serve(listener, routes.router(), &identity, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
-    let (status, silent) = (move || status_line(&line_of), move |within| pulse.clone().silent(within));
-    parts.add_infallible(
-        "the supervisor",
-        report_until_shutdown(supervisor, Watchdog::from_env(), status, silent, shutdown),
-    );
+    let status = move || status_line(&status_health);
+    let unresponsive = move |limit| liveness.clone().unresponsive(limit);
+    let reports = report_until_shutdown(supervisor, Watchdog::from_env(), status, unresponsive, shutdown);
+    parts.add_infallible("the supervisor", reports);
 
     let end = parts.run(recording).await;
     end.cause?;

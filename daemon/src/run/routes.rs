@@ -1,10 +1,10 @@
-//! Everything that the barn serves, each part behind the keys that it asks for.
+//! The routes of the barn, each behind the scope that it requires.
 
 use crate::corrections::{self, Corrections};
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
 use crate::metrics;
-use crate::remote::OwnBarn;
+use crate::remote::BarnApi;
 use axum::Router;
 use service::door::auth::{Authenticator, require};
 use service::door::keys::Scope;
@@ -15,35 +15,35 @@ use service::metrics::RequestTimes;
 use service::sync::Served as _;
 use std::sync::Arc;
 
-/// What the routes are made of.
+/// The parts of the daemon that the routes serve.
 pub struct Routes {
-    /// The barn's name.
+    /// Name of the barn.
     pub site: String,
-    /// Where payloads go. Its clock, its reader and its stop are those of all routes.
+    /// State of the route for payloads. All routes share its clock, reader and shutdown.
     pub ingest: Ingest,
-    /// How the parts of the process are.
+    /// Health of the parts of the process.
     pub health: Health,
     /// Keys and tokens.
     pub tokens: Arc<TokenRing>,
 }
 
 impl Routes {
-    /// The routes of all parts.
+    /// Returns the router of all parts.
     pub fn router(self) -> Router {
         let Self { site, ingest, health, tokens } = self;
-        let (clock, stopping) = (ingest.clock.clone(), ingest.shutdown.clone());
-        let barn = Arc::new(OwnBarn::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
+        let (clock, shutdown) = (ingest.clock.clone(), ingest.shutdown.clone());
+        let barn = Arc::new(BarnApi::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
         let times = RequestTimes::default();
-        let corrections = Corrections::beside(&ingest);
-        let admits: Arc<dyn Authenticator> = tokens.clone();
-        let guarded = |scope, routes| require(admits.clone(), scope).protect(routes);
+        let corrections = Corrections::from_ingest(&ingest);
+        let authenticator: Arc<dyn Authenticator> = tokens.clone();
+        let guarded = |scope, routes| require(authenticator.clone(), scope).protect(routes);
 
-        let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, admits.clone());
-        let routes = ingest::router(ingest, admits.clone())
-            .merge(corrections::router(corrections, &admits))
+        let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, authenticator.clone());
+        let routes = ingest::router(ingest, authenticator.clone())
+            .merge(corrections::router(corrections, &authenticator))
             .merge(token_route::router(tokens))
-            .merge(guarded(Scope::Sync, service::sync::serve::router(barn.clone(), stopping.clone())))
-            .merge(guarded(Scope::Read, service::events::router(barn.clone(), stopping)))
+            .merge(guarded(Scope::Sync, service::sync::serve::router(barn.clone(), shutdown.clone())))
+            .merge(guarded(Scope::Read, service::events::router(barn.clone(), shutdown)))
             .merge(guarded(Scope::Read, service::remote::router(barn, clock)))
             .merge(metrics)
             .merge(health::router(health));

@@ -5,7 +5,7 @@ use super::held::standing;
 use super::place::Place;
 use super::{Failure, Options};
 use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, ProcessError, Programs};
-use daemon::open::Opened;
+use daemon::open::BarnFiles;
 use herd::clock::SystemClock;
 use herd::position::Position;
 use mirror::link::{Address, HttpsLink, Trust};
@@ -110,8 +110,8 @@ impl House {
         self.barn.check_running()?;
         self.office.check_running()?;
         let status = block_in_place(|| self.barn.status())?;
-        let counts = status.counts;
-        Ok(Look { heard: counts.payloads, kept: counts.kept + counts.rejected, barn_head: status.sequence.0 })
+        let totals = status.totals;
+        Ok(Look { heard: totals.payloads, kept: totals.accepted + totals.rejected, barn_head: status.sequence.0 })
     }
 
     /// Stops the barn, and starts it again without its chute. From then on its log grows no more, the radio's account
@@ -207,7 +207,7 @@ fn head_of(barn: &Barn) -> Result<Position, Failure> {
             state_dir: barn.state_dir().to_path_buf(),
             ..daemon::settings::Settings::default()
         };
-        Opened::open(&settings, &SystemClock::default())
+        BarnFiles::open(&settings, &SystemClock::default())
     };
     let opened = block_in_place(open).map_err(|error| Failure::Open(error.to_string()))?;
     Ok(opened.store.head().position)

@@ -12,7 +12,7 @@ use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
-use daemon::recorder::{Counts, DuplicateCount, GROUP_PAYLOADS, Recorder, RecorderSeams};
+use daemon::recorder::{DuplicateStats, GROUP_PAYLOADS, Recorder, RecorderSeams, RecorderTotals};
 use daemon::run::Routes;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
@@ -77,8 +77,8 @@ pub(crate) struct BarnState {
     totals: TotalsView,
     keys: Vec<KeyRow>,
     tokens: usize,
-    counts: Counts,
-    duplicates: BTreeMap<String, DuplicateCount>,
+    totals: RecorderTotals,
+    duplicates: BTreeMap<String, DuplicateStats>,
 }
 
 impl Barn {
@@ -145,7 +145,7 @@ impl Barn {
             totals: self.reader.snapshot().unwrap().totals().unwrap(),
             keys: self.keys.list(),
             tokens: self.tokens.count(),
-            counts: status.counts,
+            totals: status.totals,
             duplicates: status.duplicates,
         }
     }

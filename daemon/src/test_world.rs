@@ -1,4 +1,4 @@
-//! What tests of this crate stand on: a store in memory and a clock that is set by hand.
+//! A store in memory, its recorder and a manual clock, for the tests of this crate.
 
 use crate::disk::DiskGauge;
 use crate::recorder::{Recorder, RecorderSeams};
@@ -14,13 +14,13 @@ use tokio::task::JoinHandle;
 /// 2024-01-15T10:35:20 UTC.
 pub(crate) const WALL_US: i64 = 1_705_314_920_000_000;
 
-/// Stands still until a test sets it.
+/// A clock that stands still until a test sets it.
 #[derive(Debug, Default)]
-pub(crate) struct HandClock {
+pub(crate) struct ManualClock {
     pub(crate) since_boot_ms: AtomicU64,
 }
 
-impl Clock for HandClock {
+impl Clock for ManualClock {
     fn read(&self) -> RawReading {
         let since_boot_ms = self.since_boot_ms.load(Ordering::Relaxed);
         let received_at_us = WALL_US + i64::try_from(since_boot_ms).unwrap() * 1000;
@@ -37,18 +37,18 @@ pub(crate) fn store_on(disk: &MemoryDisk, rules: Rules) -> Store {
     Store::open_source(disk, rules, clock, || StoreId([7; 16])).unwrap()
 }
 
-/// A read of an animal of its own, through the channel `gate`.
+/// Returns a scan of the `n`th animal through the channel `gate`.
 pub(crate) fn scan(n: usize) -> Incoming {
     let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
-    Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin, at: HandClock::default().read() }
+    Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin, at: ManualClock::default().read() }
 }
 
-/// A store with its writer as a task of the test's own thread.
+/// A store whose writer runs as a task on the thread of the test.
 pub(crate) struct World {
     pub(crate) recorder: Recorder,
     pub(crate) reader: Reader,
-    pub(crate) clock: Arc<HandClock>,
-    pub(crate) ended: JoinHandle<Result<(), Arc<StoreError>>>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) writer: JoinHandle<Result<(), Arc<StoreError>>>,
 }
 
 impl World {
@@ -56,7 +56,7 @@ impl World {
         let store = store_on(&MemoryDisk::default(), rules);
         let reader = store.reader();
         let (recorder, writer) = Recorder::on_this_task(store, RecorderSeams { disk, local: None }).unwrap();
-        Self { recorder, reader, clock: Arc::default(), ended: tokio::spawn(writer) }
+        Self { recorder, reader, clock: Arc::default(), writer: tokio::spawn(writer) }
     }
 
     pub(crate) fn received(&self, sequence: u64) -> Box<Received> {

@@ -1,8 +1,8 @@
-//! What holds for a radio that is joined to the recorder.
+//! The loop between a radio and the recorder: no lost packet, right stamps, the true state of the radio.
 
 use super::*;
-use crate::disk::{DiskGauge, Room};
-use crate::worlds::{WALL_US, World};
+use crate::disk::{DiskGauge, DiskSpace};
+use crate::test_world::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
 use radio::{Health, HealthReporter};
@@ -10,16 +10,16 @@ use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A radio that hears a scan each time a pause is over, on the clock that a test may stop, and then ends.
-struct Scans {
-    left: std::ops::Range<usize>,
+/// A radio that receives a scan after each pause of the test's clock, and then ends.
+struct ScanRadio {
+    remaining: std::ops::Range<usize>,
     pause: Duration,
 }
 
-impl Radio for Scans {
+impl Radio for ScanRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         tokio::time::sleep(self.pause).await;
-        let n = self.left.next().ok_or(RadioError::Closed)?;
+        let n = self.remaining.next().ok_or(RadioError::Closed)?;
         Ok(Packet {
             bytes: format!("hxb:LOT1:LF{n}:UHF{n}").into(),
             rssi_dbm: Some(-80),
@@ -38,13 +38,13 @@ impl Radio for Scans {
     }
 }
 
-fn scans(count: usize, pause_ms: u64) -> Scans {
-    Scans { left: 0..count, pause: Duration::from_millis(pause_ms) }
+fn scans(count: usize, pause_ms: u64) -> ScanRadio {
+    ScanRadio { remaining: 0..count, pause: Duration::from_millis(pause_ms) }
 }
 
-fn receiving(world: &World, shutdown: &ShutdownTrigger) -> Receiving {
+fn receive_loop(world: &World, shutdown: &ShutdownTrigger) -> ReceiveLoop {
     let channel = Channel { name: "radio1".into(), reader_group: "main".into() };
-    Receiving {
+    ReceiveLoop {
         channel,
         recorder: world.recorder.clone(),
         clock: world.clock.clone(),
@@ -53,8 +53,8 @@ fn receiving(world: &World, shutdown: &ShutdownTrigger) -> Receiving {
     }
 }
 
-/// A loop that nobody asks whether it lives.
-fn unasked() -> ProbeTarget {
+/// The target of a probe that is never sent.
+fn unprobed() -> ProbeTarget {
     probe().1
 }
 
@@ -63,10 +63,10 @@ fn listening() -> (watch::Sender<RadioState>, watch::Receiver<RadioState>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_heard_is_kept_in_order_with_its_origin_and_the_end_of_a_script_is_no_failure() {
+async fn packets_are_recorded_in_order_with_their_origin_and_the_end_of_a_script_is_not_a_failure() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let (shutdown, (state, seen)) = (ShutdownTrigger::default(), listening());
-    assert_eq!(run(scans(20, 10), receiving(&world, &shutdown), state, unasked()).await, ReceiveEnd::RadioClosed);
+    assert_eq!(receive_loop(&world, &shutdown).run(scans(20, 10), state, unprobed()).await, ReceiveEnd::RadioClosed);
     assert_eq!(*seen.borrow(), RadioState::Ended);
     for n in 0..20 {
         let received = world.received(n + 2);
@@ -75,16 +75,16 @@ async fn what_is_heard_is_kept_in_order_with_its_origin_and_the_end_of_a_script_
     }
 }
 
-/// Catches a loop that drops its packet when the recorder refuses it: number 1 would be missing.
+/// Catches a loop that drops its packet when the recorder refuses it: the first one would be missing.
 #[tokio::test(start_paused = true)]
-async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room() {
+async fn a_packet_that_a_full_disk_refuses_is_retried_until_there_is_room() {
     let free = Arc::new(AtomicU64::new(0));
-    let seen = free.clone();
-    let disk = DiskGauge::new(move || Ok(Room { free_bytes: seen.load(Ordering::Relaxed), needed_bytes: 1 }));
+    let measured = free.clone();
+    let disk = DiskGauge::new(move || Ok(DiskSpace { free_bytes: measured.load(Ordering::Relaxed), needed_bytes: 1 }));
     let world = World::new(Rules::default(), disk);
     let shutdown = ShutdownTrigger::default();
-    let task = tokio::spawn(run(scans(3, 0), receiving(&world, &shutdown), listening().0, unasked()));
-    world.recorder.status().wait_for(|status| status.trouble.is_some()).await.unwrap();
+    let task = tokio::spawn(receive_loop(&world, &shutdown).run(scans(3, 0), listening().0, unprobed()));
+    world.recorder.status().wait_for(|status| status.last_error.is_some()).await.unwrap();
     assert_eq!(world.reader.head().position.sequence, Sequence(1));
     free.store(1, Ordering::Relaxed);
     assert_eq!(task.await.unwrap(), ReceiveEnd::RadioClosed);
@@ -93,53 +93,52 @@ async fn a_packet_that_the_full_disk_refuses_stays_in_hand_until_there_is_room()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_a_radio_that_hears_nothing() {
+async fn a_shutdown_ends_a_radio_that_receives_nothing() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let shutdown = ShutdownTrigger::default();
-    let task = tokio::spawn(run(scans(2, 3_600_000), receiving(&world, &shutdown), listening().0, unasked()));
+    let task = tokio::spawn(receive_loop(&world, &shutdown).run(scans(2, 3_600_000), listening().0, unprobed()));
     tokio::task::yield_now().await;
     shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_writer_that_has_ended_ends_the_loop() {
+async fn the_end_of_the_writer_ends_the_loop() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let shutdown = ShutdownTrigger::default();
-    world.ended.abort();
-    assert!(world.ended.await.unwrap_err().is_cancelled());
-    let receiving = Receiving {
+    world.writer.abort();
+    assert!(world.writer.await.unwrap_err().is_cancelled());
+    let receive_loop = ReceiveLoop {
         channel: Channel { name: "radio1".into(), reader_group: "main".into() },
         recorder: world.recorder,
         clock: world.clock,
         tap: Tap::default(),
         shutdown: shutdown.signal(),
     };
-    assert_eq!(run(scans(2, 0), receiving, listening().0, unasked()).await, ReceiveEnd::WriterEnded);
+    assert_eq!(receive_loop.run(scans(2, 0), listening().0, unprobed()).await, ReceiveEnd::WriterEnded);
 }
 
-/// Catches a stamp taken when the packet was written instead of when it was heard.
+/// Catches a stamp of the time at which the packet was written instead of received.
 #[tokio::test(start_paused = true)]
-async fn a_packet_that_waited_is_stamped_with_the_time_at_which_it_was_heard() {
+async fn a_delayed_packet_is_stamped_with_the_time_of_its_reception() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     world.clock.since_boot_ms.store(9_000, Ordering::Relaxed);
-    let receiving = receiving(&world, &ShutdownTrigger::default());
-    let heard = Instant::now();
+    let receive_loop = receive_loop(&world, &ShutdownTrigger::default());
+    let received_at = Instant::now();
     tokio::time::advance(Duration::from_millis(1_500)).await;
-    let packet =
-        Packet { bytes: vec![1], rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, received_at: heard };
-    let at = stamp(&receiving.channel, &*receiving.clock, packet).at;
+    let packet = Packet { bytes: vec![1], rssi_dbm: None, snr_quarter_db: None, frequency_error_hz: None, received_at };
+    let at = stamp(&receive_loop.channel, &*receive_loop.clock, packet).at;
     assert_eq!((at.since_boot_ms, at.received_at_us), (7_500, WALL_US + 7_500_000));
 }
 
-/// Hears what a test sends it, and is as the test says.
-struct Held {
+/// A radio whose packets and health a test controls.
+struct ControlledRadio {
     packets: tokio::sync::mpsc::Receiver<Packet>,
     counters: Counters,
     health: HealthReporter,
 }
 
-impl Radio for Held {
+impl Radio for ControlledRadio {
     async fn receive(&mut self) -> Result<Packet, RadioError> {
         self.packets.recv().await.ok_or(RadioError::Closed)
     }
@@ -163,36 +162,37 @@ fn packet(text: &str) -> Packet {
     }
 }
 
-/// Catches a failing radio that is told as listening because it hands over what it had heard before.
+/// Catches a failing radio that is reported as listening because it hands over packets that it received before.
 #[tokio::test(start_paused = true)]
-async fn a_radio_is_told_as_it_says_itself_and_what_it_hands_over_does_not_make_it_well() {
+async fn the_state_of_a_radio_is_its_own_report_even_while_it_hands_over_packets() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let (shutdown, (state, mut seen)) = (ShutdownTrigger::default(), listening());
     let (to_radio, packets) = tokio::sync::mpsc::channel(1);
     let health = HealthReporter::default();
-    let held = Held { packets, counters: Counters::default(), health: health.clone() };
+    let radio = ControlledRadio { packets, counters: Counters::default(), health: health.clone() };
     let failing = Health::Failing("the chip is gone".into());
     health.report(failing.clone());
-    let task = tokio::spawn(run(held, receiving(&world, &shutdown), state, unasked()));
-    let said = seen.wait_for(|state| *state == RadioState::Failing("the chip is gone".into())).await.unwrap().clone();
-    assert_eq!(said.why(), Some("the chip is gone"));
+    let task = tokio::spawn(receive_loop(&world, &shutdown).run(radio, state, unprobed()));
+    let reported =
+        seen.wait_for(|state| *state == RadioState::Failing("the chip is gone".into())).await.unwrap().clone();
+    assert_eq!(reported.why(), Some("the chip is gone"));
 
     to_radio.send(packet("hxb:LOT1:LF1:UHF1")).await.unwrap();
     to_radio.send(packet("hxb:LOT1:LF2:UHF2")).await.unwrap();
-    world.recorder.status().wait_for(|status| status.counts.kept == 1).await.unwrap();
-    assert_eq!(*seen.borrow(), said);
+    world.recorder.status().wait_for(|status| status.totals.accepted == 1).await.unwrap();
+    assert_eq!(*seen.borrow(), reported);
 
     health.report(Health::Listening);
     seen.wait_for(|state| *state == RadioState::Listening).await.unwrap();
     health.report(failing);
-    seen.wait_for(|state| *state == said).await.unwrap();
+    seen.wait_for(|state| *state == reported).await.unwrap();
     shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }
 
-/// Catches a stop that throws away what the driver has taken from its chip already.
+/// Catches a shutdown that discards packets which the driver has already read from its chip.
 #[tokio::test(start_paused = true)]
-async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
+async fn a_shutdown_records_the_packets_that_wait_in_the_radio() {
     let world = World::new(Rules::default(), DiskGauge::plenty());
     let shutdown = ShutdownTrigger::default();
     shutdown.request();
@@ -200,24 +200,24 @@ async fn what_waits_in_the_radio_when_the_process_stops_is_recorded() {
     for n in 1..=5 {
         to_radio.send(packet(&format!("hxb:LOT1:LF{n}:UHF{n}"))).await.unwrap();
     }
-    let held = Held { packets, counters: Counters::default(), health: HealthReporter::default() };
-    assert_eq!(run(held, receiving(&world, &shutdown), listening().0, unasked()).await, ReceiveEnd::Stopped);
+    let radio = ControlledRadio { packets, counters: Counters::default(), health: HealthReporter::default() };
+    assert_eq!(receive_loop(&world, &shutdown).run(radio, listening().0, unprobed()).await, ReceiveEnd::Stopped);
     assert_eq!(world.reader.head().position.sequence, Sequence(6));
     assert_eq!(world.received(6).raw, b"hxb:LOT1:LF5:UHF5");
 }
 
-/// Catches a tap that only shows what was kept: whoever listens wants to see what the air brings.
+/// Catches a tap that shows only recorded packets: a listener wants to see everything on the air.
 #[tokio::test(start_paused = true)]
-async fn what_is_heard_is_shown_before_it_is_kept() {
-    let full = DiskGauge::new(|| Ok(Room { free_bytes: 0, needed_bytes: 1 }));
+async fn a_packet_is_shown_before_it_is_recorded() {
+    let full = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
     let world = World::new(Rules::default(), full);
     let shutdown = ShutdownTrigger::default();
-    let receiving = receiving(&world, &shutdown);
-    let tap = receiving.tap.clone();
-    let task = tokio::spawn(run(scans(2, 0), receiving, listening().0, unasked()));
-    let shown = tap.after(0).await;
-    assert_eq!(shown.packets[0].bytes, b"hxb:LOT1:LF0:UHF0");
-    assert_eq!((shown.packets.len(), world.reader.head().position.sequence), (1, Sequence(1)));
+    let receive_loop = receive_loop(&world, &shutdown);
+    let tap = receive_loop.tap.clone();
+    let task = tokio::spawn(receive_loop.run(scans(2, 0), listening().0, unprobed()));
+    let page = tap.after(0).await;
+    assert_eq!(page.packets[0].bytes, b"hxb:LOT1:LF0:UHF0");
+    assert_eq!((page.packets.len(), world.reader.head().position.sequence), (1, Sequence(1)));
     shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
 }

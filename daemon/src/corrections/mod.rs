@@ -1,16 +1,16 @@
-//! What is decided about earlier payloads and animals: `POST /api/corrections`, and `POST /api/lora/process`.
+//! Corrections over HTTPS: `POST /api/corrections`, and `POST /api/lora/process`, which reprocesses rejected payloads.
 //!
-//! | what came | answer |
+//! | order | response |
 //! |---|---|
-//! | a correction, kept | 201 `corrected` |
+//! | applied and recorded | 201 `corrected` |
 //! | the same order again under its idempotency key | 200 `already_corrected`, with the change that it made |
-//! | an animal, batch, payload or reader group that is not there | 404 |
-//! | a payload that cannot be an event | 422 `still_rejected` |
-//! | what cannot be corrected so | 409, and why |
-//! | no author, reason or key, no JSON, an unknown key, a body above its limit | 400, 413, 415 |
-//! | not now: stopping, a full disk, a failed commit | 503 with `Retry-After`; the same order may be sent again |
+//! | an unknown animal, batch, payload or reader group | 404 |
+//! | a payload that still cannot be an event | 422 `still_rejected` |
+//! | a correction that does not apply | 409 with the reason |
+//! | without author, reason or key, invalid JSON, an unknown key, too large a body | 400, 413, 415 |
+//! | refused during a shutdown, on a full disk, or after a failed commit | 503 with `Retry-After`; retrying is safe |
 
-use crate::ingest::{Ingest, RECORD_TIMEOUT, busy, refusal};
+use crate::ingest::{Ingest, RECORD_TIMEOUT, record_error, timeout_error};
 use crate::recorder::{RecordError, Recorder};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
@@ -31,26 +31,29 @@ use service::lifecycle::Shutdown;
 use std::future::Future;
 use std::sync::Arc;
 
-/// What the door needs.
+#[cfg(test)]
+mod tests;
+
+/// State of the routes.
 #[derive(Clone)]
 pub struct Corrections {
-    /// Where corrections go.
+    /// Recorder of the corrections.
     pub recorder: Recorder,
-    /// What stamps them.
+    /// Clock that stamps the corrections.
     pub clock: Arc<dyn Clock>,
-    /// Says when nothing more is taken in.
+    /// Shutdown of the process, after which no correction is accepted.
     pub shutdown: Shutdown,
 }
 
-/// The routes: corrections behind keys of scope correct or admin, the judging anew behind admin.
-pub fn router(corrections: Corrections, admits: &Arc<dyn Authenticator>) -> Router {
+/// Returns the routes: corrections for keys of scope correct or admin, reprocessing for keys of scope admin.
+pub fn router(corrections: Corrections, authenticator: &Arc<dyn Authenticator>) -> Router {
     let correct = Router::new()
         .route("/api/corrections", post(correct))
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))
         .with_state(corrections.clone());
-    let again = Router::new().route("/api/lora/process", post(judge_anew)).with_state(corrections);
-    let correct = require(admits.clone(), Scope::Correct).or(Scope::Admin).protect(correct);
-    correct.merge(require(admits.clone(), Scope::Admin).protect(again))
+    let reprocess = Router::new().route("/api/lora/process", post(reprocess)).with_state(corrections);
+    let correct = require(authenticator.clone(), Scope::Correct).or(Scope::Admin).protect(correct);
+    correct.merge(require(authenticator.clone(), Scope::Admin).protect(reprocess))
 }
 
 async fn correct(
@@ -61,39 +64,36 @@ async fn correct(
 ) -> Result<Response, ApiError> {
     let request = order.checked(caller.name()).map_err(|error| bad_request(&error))?;
     let at = corrections.clock.read();
-    let receipt = corrections.in_time(corrections.recorder.correct(request, at)).await?;
-    match told(receipt) {
-        Ok((status, answer)) => Ok((status, Json(answer)).into_response()),
-        Err(refused) => Err(refused),
-    }
+    let receipt = corrections.within_timeout(corrections.recorder.correct(request, at)).await?;
+    let (status, body) = correction_response(receipt)?;
+    Ok((status, Json(body)).into_response())
 }
 
-/// Which rejected payloads are judged anew.
+/// Range of the rejected payloads to reprocess.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Which {
-    /// Those after this one; `next` of the answer before.
+struct ReprocessQuery {
+    /// Start after this payload: `next` of the previous response.
     #[serde(default)]
     after: u64,
-    /// How many, 1 to [`MAX_REPROCESSED`].
+    /// Maximum number of payloads, 1 to [`MAX_REPROCESSED`].
     limit: Option<usize>,
 }
 
-async fn judge_anew(
+async fn reprocess(
     State(corrections): State<Corrections>,
-    StrictQuery(which): StrictQuery<Which>,
+    StrictQuery(query): StrictQuery<ReprocessQuery>,
 ) -> Result<Json<Value>, ApiError> {
-    let limit = which.limit.unwrap_or(MAX_REPROCESSED);
+    let limit = query.limit.unwrap_or(MAX_REPROCESSED);
     if !(1..=MAX_REPROCESSED).contains(&limit) {
-        return Err(ApiError::bad_request(format!("`limit` is 1 to {MAX_REPROCESSED} rejected payloads at once")));
+        return Err(ApiError::bad_request(format!("`limit` must be 1 to {MAX_REPROCESSED}")));
     }
     let at = corrections.clock.read();
-    let judging = corrections.recorder.reprocess(Sequence(which.after), limit, at);
-    Ok(Json(judged(&corrections.in_time(judging).await?)))
+    let reprocessing = corrections.recorder.reprocess(Sequence(query.after), limit, at);
+    Ok(Json(reprocess_body(&corrections.within_timeout(reprocessing).await?)))
 }
 
-/// What judging anew came to, as JSON.
-pub(crate) fn judged(receipt: &ReprocessReceipt) -> Value {
+fn reprocess_body(receipt: &ReprocessReceipt) -> Value {
     let ReprocessReceipt { accepted, judged, next } = receipt;
     json!({
         "success": true,
@@ -106,18 +106,18 @@ pub(crate) fn judged(receipt: &ReprocessReceipt) -> Value {
 }
 
 impl Corrections {
-    /// Those of the barn whose payloads come in by `ingest`.
-    pub fn beside(ingest: &Ingest) -> Self {
+    /// Creates the state of the routes with the recorder, clock and shutdown of the payload route.
+    pub fn from_ingest(ingest: &Ingest) -> Self {
         let Ingest { recorder, clock, shutdown, .. } = ingest.clone();
         Self { recorder, clock, shutdown }
     }
 
-    async fn in_time<T>(&self, writing: impl Future<Output = Result<T, RecordError>>) -> Result<T, ApiError> {
+    async fn within_timeout<T>(&self, write: impl Future<Output = Result<T, RecordError>>) -> Result<T, ApiError> {
         if self.shutdown.is_requested() {
-            return Err(refusal(&RecordError::Stopping));
+            return Err(record_error(&RecordError::Stopping));
         }
-        let written = tokio::time::timeout(RECORD_TIMEOUT, writing).await.map_err(|_| busy())?;
-        written.map_err(|error| refusal(&error))
+        let written = tokio::time::timeout(RECORD_TIMEOUT, write).await.map_err(|_| timeout_error())?;
+        written.map_err(|error| record_error(&error))
     }
 }
 
@@ -125,8 +125,8 @@ fn bad_request(error: &CorrectionFormError) -> ApiError {
     ApiError::bad_request(error.to_string())
 }
 
-/// What became of a correction: its HTTP status and its JSON.
-fn told(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
+/// Returns the HTTP status and the JSON body for a receipt.
+fn correction_response(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
     let body = |status: &str, sequence: Sequence, message: String| json!({"success": true, "status": status, "sequence": sequence, "message": message});
     match receipt {
         CorrectionReceipt::Kept { sequence } => {
@@ -136,20 +136,14 @@ fn told(receipt: CorrectionReceipt) -> Result<(StatusCode, Value), ApiError> {
             let message = format!("change {of} already: nothing was written");
             Ok((StatusCode::OK, body("already_corrected", of, message)))
         }
-        CorrectionReceipt::Refused(refused) => {
-            Err(ApiError::new(status_of(&refused), refused.code(), refused.to_string()))
-        }
+        CorrectionReceipt::Refused(error) => Err(ApiError::new(error_status(&error), error.code(), error.to_string())),
     }
 }
 
-fn status_of(refused: &CorrectionError) -> StatusCode {
-    match refused {
+fn error_status(error: &CorrectionError) -> StatusCode {
+    match error {
         CorrectionError::StillRejected { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        refused if refused.is_unknown() => StatusCode::NOT_FOUND,
+        error if error.is_unknown() => StatusCode::NOT_FOUND,
         _ => StatusCode::CONFLICT,
     }
 }
-
-#[cfg(test)]
-#[path = "corrections_tests.rs"]
-mod tests;

@@ -1,8 +1,8 @@
-//! What each caller is answered, and that a refusal leaves nothing.
+//! The responses of the correction routes; a refused order leaves no change.
 
 use super::*;
-use crate::disk::{DiskGauge, Room};
-use crate::worlds::World;
+use crate::disk::{DiskGauge, DiskSpace};
+use crate::test_world::World;
 use axum::body::Body;
 use axum::http::{Request, header};
 use herd::change::{Change, Origin};
@@ -34,9 +34,9 @@ fn door_with(disk: DiskGauge) -> Door {
     let shutdown = ShutdownTrigger::default();
     let corrections =
         Corrections { recorder: world.recorder.clone(), clock: world.clock.clone(), shutdown: shutdown.signal() };
-    let admits: Arc<dyn Authenticator> = keys;
+    let authenticator: Arc<dyn Authenticator> = keys;
     Door {
-        router: router(corrections, &admits),
+        router: router(corrections, &authenticator),
         world,
         correct_key,
         admin_key,
@@ -51,7 +51,7 @@ fn order(key: &str, correction: &Value) -> Value {
 }
 
 impl Door {
-    async fn hear(&self, text: &str) -> u64 {
+    async fn record(&self, text: &str) -> u64 {
         let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
         let incoming = Incoming { raw: text.as_bytes().to_vec(), origin, at: self.world.clock.read() };
         self.world.recorder.record(incoming).await.unwrap();
@@ -76,28 +76,28 @@ impl Door {
         (status, answer)
     }
 
-    async fn judge_anew(&self, query: &str) -> (u16, Value) {
+    async fn reprocess(&self, query: &str) -> (u16, Value) {
         let (status, _, answer) = self.send(&format!("/api/lora/process{query}"), &self.admin_key, String::new()).await;
         (status, answer)
     }
 }
 
 #[tokio::test]
-async fn a_correction_is_201_with_its_change_which_names_author_reason_and_channel() {
+async fn a_correction_gets_201_and_its_change_names_author_reason_and_channel() {
     let door = door_with(DiskGauge::plenty());
-    let animal = door.hear("hxb:L1:A:U1").await;
+    let animal = door.record("hxb:L1:A:U1").await;
     let (status, answer) = door.correct(&order("k1", &json!({"kind": "died", "animal": animal}))).await;
     assert_eq!((status, &answer["status"], &answer["sequence"]), (201, &json!("corrected"), &json!(animal + 1)));
     let bytes = door.world.reader.change(Sequence(animal + 1)).unwrap().unwrap();
     let Change::Corrected(corrected) = Change::from_bytes(&bytes).unwrap() else { panic!("{bytes:?}") };
-    let told = (corrected.author.as_str(), corrected.reason.as_str(), corrected.channel.as_str());
-    assert_eq!(told, ("J. Doe", "seen", "office-1"));
+    let recorded = (corrected.author.as_str(), corrected.reason.as_str(), corrected.channel.as_str());
+    assert_eq!(recorded, ("J. Doe", "seen", "office-1"));
 }
 
 #[tokio::test]
-async fn the_same_order_under_one_key_is_made_once_and_another_under_it_is_409() {
+async fn an_order_is_applied_once_and_another_under_its_key_gets_409() {
     let door = door_with(DiskGauge::plenty());
-    let animal = door.hear("hxb:L1:A:U1").await;
+    let animal = door.record("hxb:L1:A:U1").await;
     let pen = |pen| order("k1", &json!({"kind": "move_pen", "animal": animal, "pen": pen}));
     assert_eq!(door.correct(&pen("P1")).await.0, 201);
     let head = door.head();
@@ -109,11 +109,11 @@ async fn the_same_order_under_one_key_is_made_once_and_another_under_it_is_409()
 }
 
 #[tokio::test]
-async fn each_hostile_order_is_a_typed_refusal_and_leaves_no_change() {
+async fn each_invalid_order_gets_a_typed_error_and_leaves_no_change() {
     let door = door_with(DiskGauge::plenty());
-    let animal = door.hear("hxb:L1:A:U1").await;
-    let exported = door.hear("hxe:OUT:B:U2").await;
-    let rejected = door.hear("invalid:data").await;
+    let animal = door.record("hxb:L1:A:U1").await;
+    let exported = door.record("hxe:OUT:B:U2").await;
+    let rejected = door.record("invalid:data").await;
     let head = door.head();
     for (correction, status, code) in [
         (json!({"kind": "died", "animal": 99}), 404, "unknown_animal"),
@@ -150,7 +150,7 @@ async fn each_hostile_order_is_a_typed_refusal_and_leaves_no_change() {
 }
 
 #[tokio::test]
-async fn a_body_above_its_limit_is_413_and_a_query_is_400() {
+async fn a_body_over_its_limit_gets_413_and_a_query_gets_400() {
     let door = door_with(DiskGauge::plenty());
     let long = order("k1", &json!({"kind": "edit_batch", "batch": 2, "notes": "x".repeat(MAX_ORDER_BYTES)}));
     assert_eq!(door.correct(&long).await.0, 413);
@@ -159,57 +159,57 @@ async fn a_body_above_its_limit_is_413_and_a_query_is_400() {
 }
 
 #[tokio::test]
-async fn corrections_are_for_correct_and_admin_and_the_judging_anew_for_admin_alone() {
+async fn corrections_need_correct_or_admin_and_reprocessing_needs_admin() {
     let door = door_with(DiskGauge::plenty());
-    let animal = door.hear("hxb:L1:A:U1").await;
+    let animal = door.record("hxb:L1:A:U1").await;
     let order = order("k1", &json!({"kind": "died", "animal": animal})).to_string();
     assert_eq!(door.send("/api/corrections", &door.read_key, order.clone()).await.0, 403);
     assert_eq!(door.send("/api/corrections", &door.admin_key, order).await.0, 201);
     assert_eq!(door.send("/api/lora/process", &door.correct_key, String::new()).await.0, 403);
-    assert_eq!(door.judge_anew("").await.0, 200);
+    assert_eq!(door.reprocess("").await.0, 200);
 }
 
 #[tokio::test]
-async fn what_was_rejected_is_judged_anew_page_by_page_and_what_became_an_event_is_told() {
+async fn rejected_payloads_are_reprocessed_in_pages_and_new_events_are_listed() {
     let door = door_with(DiskGauge::plenty());
-    let one = door.hear("hxb:L1:A:U1").await;
-    let two = door.hear("hxb:L1:B:U2").await;
-    let garbage = door.hear("invalid:data").await;
-    let both = door.hear("hxb:L2:A:U2").await;
-    let (_, answer) = door.judge_anew("").await;
+    let one = door.record("hxb:L1:A:U1").await;
+    let two = door.record("hxb:L1:B:U2").await;
+    let garbage = door.record("invalid:data").await;
+    let both = door.record("hxb:L2:A:U2").await;
+    let (_, answer) = door.reprocess("").await;
     assert_eq!((&answer["judged"], &answer["processed"]), (&json!(2), &json!(0)));
-    assert_eq!(door.head(), both, "nothing changed, so nothing is written");
+    assert_eq!(door.head(), both, "no outcome changed, so nothing is written");
     door.correct(&order("k1", &json!({"kind": "merge", "animal": one, "absorbed": two}))).await;
-    let (_, first) = door.judge_anew("?limit=1").await;
+    let (_, first) = door.reprocess("?limit=1").await;
     assert_eq!((&first["accepted"], &first["next"]), (&json!([]), &json!(garbage)));
-    let (_, second) = door.judge_anew(&format!("?limit=1&after={garbage}")).await;
+    let (_, second) = door.reprocess(&format!("?limit=1&after={garbage}")).await;
     assert_eq!((&second["accepted"], &second["next"]), (&json!([both]), &Value::Null));
     for bad in ["?limit=0", "?limit=1001", "?limit=x", "?since=1", "?after=-1"] {
-        assert_eq!(door.judge_anew(bad).await.0, 400, "{bad}");
+        assert_eq!(door.reprocess(bad).await.0, 400, "{bad}");
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_and_a_stop_are_503_with_a_time_to_come_again_and_the_writer_goes_on() {
-    let door = door_with(DiskGauge::new(|| Ok(Room { free_bytes: 1, needed_bytes: 2 })));
+async fn a_full_disk_and_a_shutdown_get_503_and_the_writer_goes_on() {
+    let door = door_with(DiskGauge::new(|| Ok(DiskSpace { free_bytes: 1, needed_bytes: 2 })));
     let died = order("k1", &json!({"kind": "died", "animal": 2})).to_string();
     let (status, retry_after, answer) = door.send("/api/corrections", &door.correct_key, died.clone()).await;
     assert_eq!((status, retry_after.as_deref(), &answer["error"]), (503, Some("60"), &json!("disk_full")));
     door.shutdown.request();
     let (status, _, answer) = door.send("/api/corrections", &door.correct_key, died).await;
     assert_eq!((status, &answer["error"]), (503, &json!("stopping")));
-    assert!(!door.world.ended.is_finished());
+    assert!(!door.world.writer.is_finished());
 }
 
 #[tokio::test]
-async fn corrections_take_their_turn_among_payloads_that_wait() {
+async fn corrections_take_their_turn_among_queued_payloads() {
     let door = door_with(DiskGauge::plenty());
-    let animal = door.hear("hxb:L1:A:U1").await;
+    let animal = door.record("hxb:L1:A:U1").await;
     let pen = |n: u64| order(&n.to_string(), &json!({"kind": "move_pen", "animal": animal, "pen": format!("P{n}")}));
     let orders: Vec<_> = (0..20).map(pen).collect();
     let corrections = futures::future::join_all(orders.iter().map(|order| door.correct(order)));
     let texts: Vec<_> = (0..20).map(|n| format!("hxb:L2:LF{n}:UHF{n}")).collect();
-    let payloads = futures::future::join_all(texts.iter().map(|text| door.hear(text)));
+    let payloads = futures::future::join_all(texts.iter().map(|text| door.record(text)));
     let (corrected, _) = futures::join!(corrections, payloads);
     assert!(corrected.iter().all(|(status, _)| *status == 201), "{corrected:?}");
     assert_eq!(door.head(), animal + 40);

@@ -1,10 +1,10 @@
-//! Listening through the running daemon: its recent packets, asked for again and again over the control socket.
+//! Listening through the running daemon: polls its recent packets over the control socket.
 //!
-//! The command asks with a number, and the daemon keeps the latest 256 packets. A stream to each listener would need a
-//! queue for each, and a second protocol beside the one of one request and one response. A number that is gone says how
-//! many packets were missed, and the recorder waits for nobody.
+//! Decision: the command polls with a number, and the daemon keeps the latest 256 packets. A stream to each listener
+//! would need a queue for each, and a second protocol beside the one with one request and one response. The response
+//! says how many packets were missed, and the recorder never waits for a listener.
 
-use super::{Ended, ListenError, Printer, not_that_radio};
+use super::{ListenError, PrintStatus, Printer, unknown_radio};
 use crate::control::{BarnRequest, BarnResponse, PacketsResponse};
 use service::control::{AskError, CommandError, ask};
 use service::remote::RadioView;
@@ -15,18 +15,18 @@ use std::path::Path;
 type States = BTreeMap<String, String>;
 
 /// Prints what the running daemon receives from now on, until the printer has enough.
-pub(super) async fn listen(socket: &Path, only: Option<&str>, to: &mut Printer<'_>) -> Result<(), ListenError> {
+pub(super) async fn listen(socket: &Path, only: Option<&str>, printer: &mut Printer<'_>) -> Result<(), ListenError> {
     let first = packets(socket, None).await?;
     let mut states = states_of(&first.radios);
     if let Some(name) = only.filter(|name| !states.contains_key(*name)) {
-        return Err(not_that_radio(name, &states.into_keys().collect::<Vec<_>>()));
+        return Err(unknown_radio(name, &states.into_keys().collect::<Vec<_>>()));
     }
     let (mut pid, mut last) = (first.pid, first.page.last);
     for (name, state) in &states {
         eprintln!("{name}, through the running daemon: {state}");
     }
     loop {
-        let response = packets(socket, Some(last)).await.map_err(while_listening)?;
+        let response = packets(socket, Some(last)).await.map_err(daemon_ended)?;
         let now = states_of(&response.radios);
         print_changes(&states, &now);
         states = now;
@@ -37,7 +37,7 @@ pub(super) async fn listen(socket: &Path, only: Option<&str>, to: &mut Printer<'
             continue;
         }
         last = response.page.last;
-        if print_page(&response, only, to)? == Ended::Yes {
+        if print_page(&response, only, printer)? == PrintStatus::Done {
             return Ok(());
         }
     }
@@ -52,16 +52,20 @@ pub(super) async fn is_running(socket: &Path) -> Result<bool, ListenError> {
     }
 }
 
-fn print_page(response: &PacketsResponse, only: Option<&str>, to: &mut Printer<'_>) -> Result<Ended, ListenError> {
-    if to.missed(response.page.missed)? == Ended::Yes {
-        return Ok(Ended::Yes);
+fn print_page(
+    response: &PacketsResponse,
+    only: Option<&str>,
+    printer: &mut Printer<'_>,
+) -> Result<PrintStatus, ListenError> {
+    if printer.print_missed(response.page.missed)? == PrintStatus::Done {
+        return Ok(PrintStatus::Done);
     }
     for packet in &response.page.packets {
-        if only.is_none_or(|name| name == packet.channel) && to.packet(packet)? == Ended::Yes {
-            return Ok(Ended::Yes);
+        if only.is_none_or(|name| name == packet.channel) && printer.print(packet)? == PrintStatus::Done {
+            return Ok(PrintStatus::Done);
         }
     }
-    Ok(Ended::No)
+    Ok(PrintStatus::More)
 }
 
 fn states_of(radios: &[RadioView]) -> States {
@@ -85,8 +89,8 @@ async fn packets(socket: &Path, after: Option<u64>) -> Result<PacketsResponse, L
     }
 }
 
-/// Turns the error of a daemon that shuts down while it is listened to.
-fn while_listening(error: ListenError) -> ListenError {
+/// Converts the error of a daemon that shuts down while the command listens.
+fn daemon_ended(error: ListenError) -> ListenError {
     match error {
         ListenError::Ask(AskError::NotRunning { .. } | AskError::NoResponse { .. }) => ListenError::DaemonEnded,
         other => other,

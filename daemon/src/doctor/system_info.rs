@@ -1,4 +1,4 @@
-//! What a bug report needs.
+//! The system information for a bug report.
 
 use crate::settings::Settings;
 use herd::fold::FOLD_VERSION;
@@ -8,11 +8,11 @@ use std::fs::{File, read_dir};
 use std::io::{self, Read as _, Write};
 use std::path::Path;
 
-/// Files of the system are read so far.
-const MOST_BYTES: u64 = 64 * 1024;
-/// So many devices are listed.
-const MOST_DEVICES: usize = 32;
-/// Where devices are that a radio can hang on, and what their names begin with.
+/// Maximum number of bytes that are read from a system file.
+const MAX_FILE_BYTES: u64 = 64 * 1024;
+/// Maximum number of devices that are listed.
+const MAX_DEVICES: usize = 32;
+/// Directories of devices that a radio can be attached to, and the prefixes of their names.
 const DEVICES: [(&str, &str); 6] = [
     ("/dev", "spidev"),
     ("/dev", "gpiochip"),
@@ -22,9 +22,11 @@ const DEVICES: [(&str, &str); 6] = [
     ("/dev/serial/by-id", ""),
 ];
 
-/// What a bug report needs. No secret is in it: settings hold none, and keys and texts off the air are not looked at.
+/// Versions, devices and settings for a bug report.
+///
+/// It contains no secret: the settings hold none, and keys and payloads are not read.
 #[derive(Clone, Debug, Serialize)]
-pub struct About {
+pub struct SystemInfo {
     version: String,
     kernel: String,
     system: String,
@@ -34,8 +36,8 @@ pub struct About {
     settings: String,
 }
 
-impl About {
-    pub(super) fn of(settings: &Settings) -> Self {
+impl SystemInfo {
+    pub(super) fn collect(settings: &Settings) -> Self {
         let uname = rustix::system::uname();
         let [name, release, machine] =
             [uname.sysname(), uname.release(), uname.machine()].map(|text| text.to_string_lossy().into_owned());
@@ -44,11 +46,12 @@ impl About {
         Self {
             version: format!("herdlinxd {version}, fold version {FOLD_VERSION}, wire version {WIRE_VERSION}"),
             kernel: format!("{name} {release} {machine}"),
-            system: system().unwrap_or_else(unknown),
-            board: text_of(Path::new("/proc/device-tree/model")).unwrap_or_else(unknown),
+            system: system_name().unwrap_or_else(unknown),
+            board: read_text(Path::new("/proc/device-tree/model")).unwrap_or_else(unknown),
             user: user(),
             devices: devices(),
-            settings: toml::to_string(&whole(settings)).unwrap_or_else(|error| format!("not shown: {error}")),
+            settings: toml::to_string(&with_defaults(settings))
+                .unwrap_or_else(|error| format!("cannot be shown: {error}")),
         }
     }
 
@@ -60,8 +63,8 @@ impl About {
     }
 }
 
-/// With the tables of radios that were left to their defaults.
-fn whole(settings: &Settings) -> Settings {
+/// Adds the tables of radios that the settings omit.
+fn with_defaults(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
     for radio in &mut settings.radio {
         (radio.sx127x, radio.serial) = (radio.chip(), radio.modem());
@@ -69,33 +72,33 @@ fn whole(settings: &Settings) -> Settings {
     settings
 }
 
-/// A short text that the system keeps in a file; one of the device tree ends with a zero.
-fn text_of(path: &Path) -> Option<String> {
+/// Reads a short text from a system file. Those of the device tree end with a NUL.
+fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut bytes).ok()?;
+    File::open(path).ok()?.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes).trim_matches(['\0', '\n', ' ']).to_owned();
     (!text.is_empty()).then_some(text)
 }
 
-fn system() -> Option<String> {
-    let text = text_of(Path::new("/etc/os-release"))?;
+fn system_name() -> Option<String> {
+    let text = read_text(Path::new("/etc/os-release"))?;
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(name.trim_matches('"').to_owned())
 }
 
-/// The user and its groups, by their numbers and, where the machine has names for them, by these.
+/// Returns the user id and the groups, by number and, if the machine has one, by name.
 fn user() -> String {
-    let groups = text_of(Path::new("/etc/group")).unwrap_or_default();
+    let groups = read_text(Path::new("/etc/group")).unwrap_or_default();
     let name_of = |number: &str| {
         let fields = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let named = fields.into_iter().find(|fields| fields.get(2) == Some(&number));
         named.and_then(|fields| fields.first().map(|name| format!("{number}({name})")))
     };
-    let mut own = rustix::process::getgroups().unwrap_or_default();
-    own.push(rustix::process::getegid());
-    own.sort_by_key(|group| group.as_raw());
-    own.dedup();
-    let shown = own.iter().map(|group| {
+    let mut groups_of_process = rustix::process::getgroups().unwrap_or_default();
+    groups_of_process.push(rustix::process::getegid());
+    groups_of_process.sort_by_key(|group| group.as_raw());
+    groups_of_process.dedup();
+    let shown = groups_of_process.iter().map(|group| {
         let number = group.as_raw().to_string();
         name_of(&number).unwrap_or(number)
     });
@@ -110,6 +113,6 @@ fn devices() -> Vec<String> {
         found.extend(names.map(|entry| entry.path().display().to_string()));
     }
     found.sort();
-    found.truncate(MOST_DEVICES);
+    found.truncate(MAX_DEVICES);
     found
 }

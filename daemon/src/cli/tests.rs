@@ -1,20 +1,19 @@
-//! What `show` prints of a barn's store.
+//! The arguments of the command line, and the output of `show`.
 
-use super::{Cli, Command};
+use super::*;
 use crate::disk::DiskGauge;
-use crate::worlds::World;
-use clap::Parser as _;
+use crate::test_world::World;
 use herd::change::Origin;
 use herd::clock::Clock as _;
 use herd::decide::Rules;
 use herd::position::Sequence;
 use herd::store::Incoming;
 use serde_json::Value;
-use service::show::{ListRequest, ShowError, ShowRequest};
+use service::show::{ListRequest, ShowError};
 
 const FIRST: ListRequest = ListRequest { limit: 2, next: None, json: false, csv: false };
-/// What the gate heard: two gaps of one counter, and a payload off the air that clears the screen of whoever looks.
-const HEARD: [&str; 8] = [
+/// Payloads of the gate: with two gaps in one counter, and with an escape sequence that clears the screen of a terminal.
+const PAYLOADS: [&str; 8] = [
     "hxb:LOT1:LF1:UHF1",
     "hxb:LOT1:0124000224161433:UHF2",
     "noise\u{1b}[2J",
@@ -25,9 +24,62 @@ const HEARD: [&str; 8] = [
     " event:hxbind000001|lot:LOT, \"3\"|lid:=1|pen:+P1\r\n",
 ];
 
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("herdlinxd").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_commands_are_valid_and_the_help_names_each() {
+    Cli::command().debug_assert();
+    let help = Cli::command().render_long_help().to_string();
+    for command in [
+        "run",
+        "check",
+        "config",
+        "pair",
+        "key",
+        "show",
+        "correct",
+        "listen",
+        "doctor",
+        "verify",
+        "herdlinx-mirror add",
+    ] {
+        assert!(help.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn flags_may_precede_or_follow_the_command() {
+    for line in ["--config a.toml --listen 127.0.0.1:0 run", "run --config a.toml --listen 127.0.0.1:0"] {
+        let cli = parse(line).unwrap();
+        assert_eq!((cli.config, cli.flags.listen), (Some("a.toml".into()), Some("127.0.0.1:0".parse().unwrap())));
+    }
+}
+
+#[test]
+fn invalid_command_lines_are_refused() {
+    for line in [
+        "",
+        "fly",
+        "run --fast",
+        "show",
+        "show change",
+        "show change x",
+        "key add",
+        "--listen here run",
+        "correct died --animal 2",
+        "listen --dwell 1s",
+        "listen --scan --sync-words 0x123",
+        "doctor --fix",
+    ] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
 async fn world() -> World {
     let world = World::new(Rules::default(), DiskGauge::plenty());
-    for text in HEARD {
+    for text in PAYLOADS {
         let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
         let payload = Incoming { raw: text.into(), origin, at: world.clock.read() };
         world.recorder.record(payload).await.unwrap();
@@ -35,25 +87,25 @@ async fn world() -> World {
     world
 }
 
-/// What the command prints, and what it says aside.
-fn told(world: &World, line: &str) -> (String, String) {
-    let asked = asked(line).unwrap();
-    let (mut out, mut aside) = (Vec::new(), Vec::new());
-    asked.print(&asked.render(&world.reader).unwrap(), &mut out, &mut aside).unwrap();
-    (String::from_utf8(out).unwrap(), String::from_utf8(aside).unwrap())
+/// Returns the stdout and the stderr of a `show` command.
+fn outputs(world: &World, line: &str) -> (String, String) {
+    let request = show_request(line).unwrap();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    request.print(&request.render(&world.reader).unwrap(), &mut stdout, &mut stderr).unwrap();
+    (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-fn printed(world: &World, line: &str) -> String {
-    let (out, aside) = told(world, line);
-    assert_eq!(aside, "", "{line}");
-    out
+fn stdout(world: &World, line: &str) -> String {
+    let (stdout, stderr) = outputs(world, line);
+    assert_eq!(stderr, "", "{line}");
+    stdout
 }
 
-/// What the arguments after `show` ask for.
-fn asked(line: &str) -> Result<ShowRequest, clap::Error> {
+/// Parses the arguments after `show`.
+fn show_request(line: &str) -> Result<ShowRequest, clap::Error> {
     let cli = Cli::try_parse_from(["herdlinxd", "show"].into_iter().chain(line.split_whitespace()))?;
     match cli.command {
-        Command::Show(asked) => Ok(asked),
+        Command::Show(request) => Ok(request),
         other => panic!("{line} is {other:?}"),
     }
 }
@@ -68,7 +120,7 @@ fn a_request_crosses_the_socket_unchanged() {
         "counters --json",
         "animals",
     ] {
-        let request = asked(line).unwrap();
+        let request = show_request(line).unwrap();
         let crossing = serde_json::to_string(&request).unwrap();
         assert_eq!(serde_json::from_str::<ShowRequest>(&crossing).unwrap(), request, "{crossing}");
     }
@@ -76,7 +128,7 @@ fn a_request_crosses_the_socket_unchanged() {
 }
 
 #[test]
-fn a_list_has_one_form_at_a_time_and_a_change_no_sheet() {
+fn a_list_has_one_format_at_a_time_and_a_change_has_no_sheet() {
     for line in [
         "batches --json --csv",
         "payloads --csv --json --status error",
@@ -86,7 +138,7 @@ fn a_list_has_one_form_at_a_time_and_a_change_no_sheet() {
         "animals --next LF1",
         "everything",
     ] {
-        assert!(asked(line).is_err(), "{line}");
+        assert!(show_request(line).is_err(), "{line}");
     }
     for line in [
         "batches --csv",
@@ -96,47 +148,47 @@ fn a_list_has_one_form_at_a_time_and_a_change_no_sheet() {
         "counters --json",
         "change 3 --json",
     ] {
-        assert!(asked(line).is_ok(), "{line}");
+        assert!(show_request(line).is_ok(), "{line}");
     }
 }
 
 #[tokio::test]
-async fn a_list_is_a_table_that_says_how_it_goes_on() {
+async fn a_list_is_a_table_with_the_flag_for_its_next_page() {
     let world = world().await;
     assert_eq!(
-        printed(&world, "batches --limit 2"),
+        stdout(&world, "batches --limit 2"),
         "ID  BATCH     SOURCE      CATTLE  MEMBERS  OPEN  UPDATED\n\
          9   LOT, \"3\"  Barn (HXB)  1       1        yes   2024-01-15T10:35:20.000Z\n\
          5   LOT2      Barn (HXB)  1       1        yes   2024-01-15T10:35:20.000Z\n\
          More: --next 5\n"
     );
-    let rest = printed(&world, "animals --limit 2 --next 3");
+    let rest = stdout(&world, "animals --limit 2 --next 3");
     assert!(rest.lines().nth(1).is_some_and(|line| line.starts_with("5   active  LF3  UHF3")), "{rest}");
     assert_eq!(
-        printed(&world, "gaps --limit 1"),
+        stdout(&world, "gaps --limit 1"),
         "READERS  ERA  COUNTER  FIRST  LAST  MISSED\nmain     1    hxbchi   118    120   3\nMore: --next main/1/hxbchi/118\n"
     );
     assert_eq!(
-        printed(&world, "counters"),
+        stdout(&world, "counters"),
         "READERS  ERA  COUNTER  LOWEST  HIGHEST\nmain     1    hxbchi   117     125\nmain     1    hxbind   1       1\n"
     );
 }
 
 #[tokio::test]
-async fn as_json_a_list_is_one_object_on_one_line() {
+async fn a_json_list_is_one_object_on_one_line() {
     let world = world().await;
     for line in ["batches", "animals", "payloads", "gaps", "counters"] {
-        let text = printed(&world, &format!("{line} --json --limit 1"));
+        let text = stdout(&world, &format!("{line} --json --limit 1"));
         let answer: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((text.lines().count(), answer["data"].as_array().unwrap().len()), (1, 1), "{line}: {text}");
         assert!(!answer["next"].is_null(), "{line} goes on: {text}");
     }
-    let change: Value = serde_json::from_str(&printed(&world, "change 2 --json")).unwrap();
-    assert_eq!(change["payload"], HEARD[0]);
+    let change: Value = serde_json::from_str(&stdout(&world, "change 2 --json")).unwrap();
+    assert_eq!(change["payload"], PAYLOADS[0]);
 }
 
 #[tokio::test]
-async fn as_a_sheet_a_list_keeps_its_ids_and_starts_no_formula() {
+async fn a_sheet_keeps_its_ids_and_starts_no_formula() {
     let world = world().await;
     let golden = [
         (
@@ -174,34 +226,34 @@ async fn as_a_sheet_a_list_keeps_its_ids_and_starts_no_formula() {
         ),
     ];
     for (line, expected) in golden {
-        assert_eq!(printed(&world, &format!("{line} --csv")), format!("\u{feff}{expected}"), "{line}");
+        assert_eq!(stdout(&world, &format!("{line} --csv")), format!("\u{feff}{expected}"), "{line}");
     }
 }
 
 #[tokio::test]
-async fn where_a_sheet_goes_on_is_said_beside_it() {
+async fn the_next_page_of_a_sheet_is_announced_on_stderr() {
     let world = world().await;
-    let (sheet, aside) = told(&world, "payloads --csv --limit 1");
-    assert_eq!((sheet.lines().count(), aside.as_str()), (2, "More: --next 9\n"));
+    let (sheet, stderr) = outputs(&world, "payloads --csv --limit 1");
+    assert_eq!((sheet.lines().count(), stderr.as_str()), (2, "More: --next 9\n"));
     assert!(
         sheet.ends_with("processed,,\"event:hxbind000001|lot:LOT, \"\"3\"\"|lid:=1|pen:+P1\",gate,6,9\r\n"),
         "{sheet}"
     );
-    let (sheet, aside) = told(&world, "gaps --csv --limit 1");
-    assert_eq!((sheet.lines().count(), aside.as_str()), (2, "More: --next main/1/hxbchi/118\n"));
+    let (sheet, stderr) = outputs(&world, "gaps --csv --limit 1");
+    assert_eq!((sheet.lines().count(), stderr.as_str()), (2, "More: --next main/1/hxbchi/118\n"));
 }
 
 #[tokio::test]
 async fn no_control_character_reaches_the_terminal() {
     let world = world().await;
     for line in ["payloads --status error", "payloads --csv", "payloads --json", "change 4", "change 4 --json"] {
-        let text = printed(&world, line);
+        let text = stdout(&world, line);
         assert!(text.contains("noise") && !text.contains('\u{1b}'), "{text:?}");
     }
 }
 
 #[tokio::test]
-async fn a_change_that_is_not_there_is_told_with_the_head() {
+async fn an_unknown_change_is_an_error_that_names_the_head() {
     let world = world().await;
     for sequence in [0, 10, u64::MAX] {
         let error = ShowRequest::Change { sequence, json: false }.render(&world.reader).unwrap_err();

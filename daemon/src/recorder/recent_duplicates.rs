@@ -1,7 +1,8 @@
-//! The last duplicates, one by one: the counts say how many, these say which reader sends what again.
+//! The latest duplicates, one by one: they show which reader repeats which payload.
 //!
-//! They are in memory only and begin with the process: a duplicate makes no change, and what must outlive the process
-//! are the counts.
+//! Decision: the last 1,000 duplicates stay in memory and start empty with the process; only their counts are written
+//! to `local.redb`. A duplicate makes no change. Writing each one would cost the disk exactly the writes that the repeat
+//! window saves.
 
 use herd::position::Sequence;
 use herd::query::{Page, PageLimit};
@@ -10,19 +11,20 @@ use service::remote::DuplicateView;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// So many are held; about 100 bytes each.
+/// Maximum number of duplicates in memory, of about 100 bytes each.
 pub const RECENT_DUPLICATES: usize = 1_000;
 
-/// A payload that was held already.
+/// A payload that was already in the log.
 #[derive(Clone, Debug)]
-struct Repeated {
+struct Duplicate {
+    /// The change that the payload repeats.
     of: Sequence,
     channel: String,
     rssi_dbm: Option<i16>,
     received_at_us: i64,
 }
 
-/// The last [`RECENT_DUPLICATES`] of this process. Clones are the same ones.
+/// The last [`RECENT_DUPLICATES`] of this process. Clones share the same buffer.
 #[derive(Clone, Debug, Default)]
 pub struct RecentDuplicates {
     ring: Arc<Mutex<Ring>>,
@@ -30,15 +32,15 @@ pub struct RecentDuplicates {
 
 #[derive(Debug, Default)]
 struct Ring {
-    /// The oldest first.
-    held: VecDeque<Repeated>,
-    /// How many were let go: the number of the oldest is one more.
-    gone: u64,
+    /// Oldest first.
+    entries: VecDeque<Duplicate>,
+    /// Number of entries that were evicted; the number of the oldest entry is one more.
+    evicted: u64,
 }
 
 impl RecentDuplicates {
-    /// Takes in the duplicates of one group, after its commit.
-    pub(super) fn note(&self, group: &[Incoming], receipts: &[Receipt]) {
+    /// Adds the duplicates of one group. To be called after the commit of the group.
+    pub(super) fn add(&self, group: &[Incoming], receipts: &[Receipt]) {
         if !receipts.iter().any(|receipt| matches!(receipt, Receipt::Duplicate { .. })) {
             return;
         }
@@ -50,19 +52,19 @@ impl RecentDuplicates {
         }
     }
 
-    /// The latest first, from below the number `before`. Numbers count from 1 in each process.
+    /// Returns a page, latest first, of the duplicates numbered below `before`. Numbers count from 1 in each process.
     pub fn page(&self, before: Option<u64>, limit: PageLimit) -> Page<DuplicateView> {
         let ring = self.lock();
-        let newest = ring.gone + ring.held.len() as u64;
+        let newest = ring.evicted + ring.entries.len() as u64;
         let mut number = before.map_or(newest, |before| before.saturating_sub(1).min(newest));
         let mut data = Vec::new();
         while data.len() < limit.entries()
-            && let Some(repeated) = ring.at(number)
+            && let Some(duplicate) = ring.get(number)
         {
-            data.push(repeated.view(number));
+            data.push(duplicate.view(number));
             number -= 1;
         }
-        let next = data.last().map(|oldest| oldest.id).filter(|_| ring.at(number).is_some());
+        let next = data.last().map(|oldest| oldest.id).filter(|_| ring.get(number).is_some());
         Page { data, next }
     }
 
@@ -73,11 +75,11 @@ impl RecentDuplicates {
 
 impl Ring {
     fn push(&mut self, payload: &Incoming, of: Sequence) {
-        if self.held.len() == RECENT_DUPLICATES {
-            self.held.pop_front();
-            self.gone += 1;
+        if self.entries.len() == RECENT_DUPLICATES {
+            self.entries.pop_front();
+            self.evicted += 1;
         }
-        self.held.push_back(Repeated {
+        self.entries.push_back(Duplicate {
             of,
             channel: payload.origin.channel.clone(),
             rssi_dbm: payload.origin.rssi_dbm,
@@ -85,13 +87,13 @@ impl Ring {
         });
     }
 
-    fn at(&self, number: u64) -> Option<&Repeated> {
-        let index = number.checked_sub(self.gone + 1)?;
-        self.held.get(usize::try_from(index).ok()?)
+    fn get(&self, number: u64) -> Option<&Duplicate> {
+        let index = number.checked_sub(self.evicted + 1)?;
+        self.entries.get(usize::try_from(index).ok()?)
     }
 }
 
-impl Repeated {
+impl Duplicate {
     fn view(&self, number: u64) -> DuplicateView {
         DuplicateView::new(number, self.of, self.channel.clone(), self.rssi_dbm, self.received_at_us)
     }
@@ -103,14 +105,15 @@ mod tests {
     use herd::change::Origin;
     use herd::clock::RawReading;
 
-    fn heard(times: u64) -> RecentDuplicates {
+    /// Adds `count` groups of one new payload and one duplicate of it.
+    fn with_duplicates(count: u64) -> RecentDuplicates {
         let recent = RecentDuplicates::default();
-        for n in 1..=times {
+        for n in 1..=count {
             let origin = Origin { channel: "gate".into(), rssi_dbm: Some(-80), ..Origin::default() };
             let payload = Incoming { raw: Vec::new(), origin, at: RawReading::default() };
             let group = [payload.clone(), payload];
-            recent
-                .note(&group, &[Receipt::Kept { sequence: Sequence(n) }, Receipt::Duplicate { of: Sequence(n + 10) }]);
+            let receipts = [Receipt::Kept { sequence: Sequence(n) }, Receipt::Duplicate { of: Sequence(n + 10) }];
+            recent.add(&group, &receipts);
         }
         recent
     }
@@ -119,9 +122,10 @@ mod tests {
         page.data.iter().map(|duplicate| duplicate.id).collect()
     }
 
+    /// Catches new payloads among the duplicates, and a page that skips or repeats an entry.
     #[test]
-    fn duplicates_alone_are_told_the_latest_first_and_in_pages_that_meet() {
-        let (recent, two) = (heard(5), PageLimit::new(2).unwrap());
+    fn pages_list_only_duplicates_latest_first_without_gaps() {
+        let (recent, two) = (with_duplicates(5), PageLimit::new(2).unwrap());
         let first = recent.page(None, two);
         assert_eq!((ids(&first), first.next, first.data[0].of), (vec![5, 4], Some(4), Sequence(15)));
         let second = recent.page(first.next, two);
@@ -130,16 +134,16 @@ mod tests {
         assert_eq!((ids(&last), last.next), (vec![1], None));
         assert_eq!(ids(&recent.page(Some(u64::MAX), two)), [5, 4]);
         assert!(recent.page(Some(1), two).data.is_empty() && recent.page(Some(0), two).data.is_empty());
-        assert_eq!(heard(0).page(None, two).data.len(), 0);
+        assert_eq!(with_duplicates(0).page(None, two).data.len(), 0);
     }
 
     #[test]
-    fn above_the_bound_the_oldest_are_let_go_and_the_numbers_go_on() {
-        let held = RECENT_DUPLICATES as u64;
-        let (recent, all) = (heard(held + 3), PageLimit::new(held).unwrap());
+    fn a_full_buffer_evicts_the_oldest_and_keeps_counting() {
+        let capacity = RECENT_DUPLICATES as u64;
+        let (recent, all) = (with_duplicates(capacity + 3), PageLimit::new(capacity).unwrap());
         let page = recent.page(None, all);
         assert_eq!((page.data.len(), page.next), (RECENT_DUPLICATES, None));
-        assert_eq!((page.data[0].id, page.data[RECENT_DUPLICATES - 1].id), (held + 3, 4));
+        assert_eq!((page.data[0].id, page.data[RECENT_DUPLICATES - 1].id), (capacity + 3, 4));
         assert_eq!(recent.page(Some(4), all).data.len(), 0);
     }
 }

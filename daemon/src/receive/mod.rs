@@ -1,0 +1,298 @@
+//! The loop that moves packets from a radio to the recorder; one task per radio.
+//!
+//! # Decisions
+//!
+//! - **The loop holds one packet, and takes the next one only once that is durable.** Waiting is the back-pressure: the
+//!   packets that a slow disk cannot take wait in the radio.
+//! - **The loop stamps the packet with the wall clock.** A packet of a radio carries monotonic time only. The wall clock
+//!   is a seam, and a driver is no place for it.
+//! - **The state of a radio comes from the radio alone, even while it hands over packets.** A chip that died a second ago
+//!   still has packets in its queue. Taken as signs of life, they would hide that it is deaf.
+//! - **A shutdown records the packets that wait in the radio, for up to 0.7 s.** The driver empties its chip ahead of the
+//!   recorder, so those packets were received completely.
+//! - **A packet is shown to `listen` before it is recorded.** A packet that a full disk refuses, or a duplicate, is on the
+//!   air all the same, and `listen` is there to show the air.
+
+use crate::receipt_log::log_receipt;
+use crate::recorder::{RecordError, Recorder};
+use crate::tap::{ReceivedPacket, Tap};
+use futures::FutureExt as _;
+use herd::change::Origin;
+use herd::clock::{Clock, RawReading};
+use herd::store::Incoming;
+use radio::sx127x::Transmitter;
+use radio::{Counters, Health, Packet, Radio, RadioError};
+use service::lifecycle::Shutdown;
+use service::supervisor::{Probe, ProbeTarget};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// Delay before a failed radio is asked again, or a packet that could not be recorded is tried again.
+pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Time that a radio has to hand over its packets at a shutdown: less than the second that the process gives it.
+const HANDOVER_TIMEOUT: Duration = Duration::from_millis(700);
+
+/// Labels that the packets of a radio are recorded with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Name of the radio in the settings.
+    pub name: String,
+    /// Group of the readers that the radio receives.
+    pub reader_group: String,
+}
+
+/// State of a radio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RadioState {
+    /// The radio receives, or would if there were a packet.
+    Listening,
+    /// The radio does not receive; its set-up or the call is being retried. Holds the error and its remedy.
+    Failing(String),
+    /// The script of the radio is over. This is not an error.
+    Ended,
+}
+
+impl RadioState {
+    /// Returns the state as one word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Listening => "listening",
+            Self::Failing(_) => "failing",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Returns the error of a failing radio.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failing(why) => Some(why),
+            Self::Listening | Self::Ended => None,
+        }
+    }
+}
+
+impl From<&Health> for RadioState {
+    fn from(health: &Health) -> Self {
+        match health {
+            Health::Listening => Self::Listening,
+            Health::Failing(why) => Self::Failing(why.clone()),
+        }
+    }
+}
+
+/// View of a radio whose loop is running.
+#[derive(Clone, Debug)]
+pub struct RadioHandle {
+    /// Name of the radio in the settings.
+    pub name: String,
+    /// State of the radio.
+    pub state: watch::Receiver<RadioState>,
+    /// Counters of the radio.
+    pub counters: Counters,
+    /// Transmitter of the radio, if it is a chip; reports the remaining air time.
+    pub transmitter: Option<Transmitter>,
+    /// Liveness probe of the radio's loop.
+    pub probe: Arc<Probe>,
+}
+
+/// The loop of one radio, except for the radio itself.
+#[derive(Clone)]
+pub struct ReceiveLoop {
+    /// Labels for the packets.
+    pub channel: Channel,
+    /// Recorder of the packets.
+    pub recorder: Recorder,
+    /// Clock that stamps the packets.
+    pub clock: Arc<dyn Clock>,
+    /// Tap that shows the packets before they are recorded.
+    pub tap: Tap,
+    /// Shutdown of the process; a dropped trigger counts as a request.
+    pub shutdown: Shutdown,
+}
+
+/// Reason why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiveEnd {
+    /// The script of the radio is over.
+    RadioClosed,
+    /// The process shuts down. The packet in hand and those in the radio are recorded if that was possible.
+    Stopped,
+    /// The writer ended, and the process ends with it.
+    WriterEnded,
+}
+
+impl ReceiveLoop {
+    /// Receives and records until the radio or the writer ends, or the shutdown is requested.
+    ///
+    /// A packet that cannot be recorded now (a full disk) is kept and retried. `state` follows the radio's own report at
+    /// once, also while a packet waits. The `probe_target` answers liveness probes wherever the loop waits, for a packet or
+    /// for the disk.
+    pub async fn run(
+        self,
+        mut radio: impl Radio,
+        state: watch::Sender<RadioState>,
+        mut probe_target: ProbeTarget,
+    ) -> ReceiveEnd {
+        let publisher = StatePublisher { channel: self.channel.name.clone(), health: radio.health(), state };
+        tokio::select! {
+            biased;
+            end = self.receive_all(&mut radio, &publisher, &mut probe_target) => end,
+            never = publisher.follow() => match never {},
+        }
+    }
+
+    async fn receive_all(
+        &self,
+        radio: &mut impl Radio,
+        publisher: &StatePublisher,
+        probe_target: &mut ProbeTarget,
+    ) -> ReceiveEnd {
+        loop {
+            let Some(received) = probe_target.answer_while(self.next_packet(radio)).await else {
+                return self.record_pending(radio).await;
+            };
+            match received {
+                Ok(packet) => {
+                    publisher.publish_health();
+                    if let Err(end) = probe_target.answer_while(self.record(packet)).await {
+                        return end;
+                    }
+                }
+                Err(RadioError::Closed) => {
+                    tracing::info!(channel = publisher.channel, "radio ended: its script is over");
+                    publisher.publish(RadioState::Ended);
+                    return ReceiveEnd::RadioClosed;
+                }
+                Err(error) => {
+                    tracing::warn!(channel = publisher.channel, %error, "radio failed; retrying");
+                    publisher.publish(RadioState::Failing(error.to_string()));
+                    probe_target.answer_while(self.pause()).await;
+                }
+            }
+        }
+    }
+
+    /// Returns the next packet, or `None` if the shutdown is requested first.
+    async fn next_packet(&self, radio: &mut impl Radio) -> Option<Result<Packet, RadioError>> {
+        tokio::select! {
+            biased;
+            () = self.shutdown.requested() => None,
+            received = radio.receive() => Some(received),
+        }
+    }
+
+    /// Records the packets that the radio has already received, but waits for no further ones.
+    async fn record_pending(&self, radio: &mut impl Radio) -> ReceiveEnd {
+        let deadline = Instant::now() + HANDOVER_TIMEOUT;
+        while Instant::now() < deadline {
+            let Some(Ok(packet)) = radio.receive().now_or_never() else { break };
+            if let Err(end) = self.record(packet).await {
+                return end;
+            }
+        }
+        ReceiveEnd::Stopped
+    }
+
+    /// Returns once the packet is durable. Retries while the store cannot write.
+    async fn record(&self, packet: Packet) -> Result<(), ReceiveEnd> {
+        let channel = self.channel.name.as_str();
+        let incoming = stamp(&self.channel, &*self.clock, packet);
+        self.tap.show(ReceivedPacket::from(&incoming));
+        loop {
+            let error = match self.recorder.record(incoming.clone()).await {
+                Ok(receipt) => {
+                    log_receipt(channel, incoming.origin.rssi_dbm, &receipt);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let end = match error {
+                RecordError::Disk(_) | RecordError::TablesBehind { .. } if !self.shutdown.is_requested() => {
+                    tracing::warn!(channel, %error, "packet queued: the store cannot write");
+                    self.pause().await;
+                    continue;
+                }
+                RecordError::Failed(_) | RecordError::Ended => ReceiveEnd::WriterEnded,
+                _ => ReceiveEnd::Stopped,
+            };
+            tracing::error!(channel, %error, "shutting down with one unrecorded packet");
+            return Err(end);
+        }
+    }
+
+    /// Waits for the retry delay, or for the shutdown.
+    async fn pause(&self) {
+        tokio::select! {
+            () = self.shutdown.requested() => {}
+            () = tokio::time::sleep(RETRY_DELAY) => {}
+        }
+    }
+}
+
+/// Publishes the state of a radio.
+struct StatePublisher {
+    channel: String,
+    health: watch::Receiver<Health>,
+    state: watch::Sender<RadioState>,
+}
+
+impl StatePublisher {
+    /// Publishes the radio's own report: a failing radio may still hand over packets that it received before.
+    fn publish_health(&self) {
+        let state = RadioState::from(&*self.health.borrow());
+        self.publish(state);
+    }
+
+    /// Publishes a state. Wakes the receivers only if it is new.
+    fn publish(&self, state: RadioState) {
+        self.state.send_if_modified(|current| {
+            let changed = *current != state;
+            *current = state;
+            changed
+        });
+    }
+
+    /// Publishes and logs each change of the radio's own report.
+    async fn follow(&self) -> Infallible {
+        let mut health = self.health.clone();
+        health.mark_changed();
+        while health.changed().await.is_ok() {
+            let state = RadioState::from(&*health.borrow_and_update());
+            let previous = self.state.borrow().clone();
+            match &state {
+                RadioState::Failing(why) => tracing::warn!(channel = self.channel, why, "radio failing: not receiving"),
+                _ if previous.why().is_some() => tracing::info!(channel = self.channel, "radio listening again"),
+                _ => {}
+            }
+            self.publish(state);
+        }
+        // The radio is gone; the next call for a packet reports that.
+        std::future::pending().await
+    }
+}
+
+/// Adds the origin of a packet, and the time at which it was received. That may be a while ago if a commit stalled.
+pub fn stamp(channel: &Channel, clock: &dyn Clock, packet: Packet) -> Incoming {
+    let age = Instant::now().saturating_duration_since(packet.received_at);
+    let now = clock.read();
+    let at = RawReading {
+        received_at_us: now.received_at_us.saturating_sub(i64::try_from(age.as_micros()).unwrap_or(0)),
+        since_boot_ms: now.since_boot_ms.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(0)),
+        ..now
+    };
+    let origin = Origin {
+        channel: channel.name.clone(),
+        rssi_dbm: packet.rssi_dbm,
+        snr_quarter_db: packet.snr_quarter_db,
+        frequency_error_hz: packet.frequency_error_hz,
+        reader_group: channel.reader_group.clone(),
+        reader_era: 0,
+    };
+    Incoming { raw: packet.bytes, origin, at }
+}

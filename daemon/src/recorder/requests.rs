@@ -1,0 +1,61 @@
+//! Requests to the writer other than payloads: corrections, and the reprocessing of rejected payloads.
+//!
+//! Each is a commit of its own, in the order in which it arrived among the payloads.
+
+use super::RecordError;
+use herd::clock::RawReading;
+use herd::decide::CorrectionRequest;
+use herd::position::Sequence;
+use herd::store::{CorrectionReceipt, ReprocessReceipt, Store, StoreError};
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+/// Sends a receipt, or an error, to the caller.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, RecordError>>;
+
+/// A request in the writer's queue.
+pub(super) struct QueuedRequest {
+    pub(super) request: StoreRequest,
+    /// Released once the request has been answered.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+pub(super) enum StoreRequest {
+    Correct { request: Box<CorrectionRequest>, at: RawReading, reply: Reply<CorrectionReceipt> },
+    Reprocess { after: Sequence, limit: usize, at: RawReading, reply: Reply<ReprocessReceipt> },
+}
+
+impl QueuedRequest {
+    /// Answers with the reason why nothing can be written now.
+    pub(super) fn refuse(self, reason: &RecordError) {
+        // A caller that was dropped needs no answer.
+        match self.request {
+            StoreRequest::Correct { reply, .. } => drop(reply.send(Err(reason.clone()))),
+            StoreRequest::Reprocess { reply, .. } => drop(reply.send(Err(reason.clone()))),
+        }
+    }
+
+    /// Writes the request and answers it. Returns the error that ends the writer.
+    pub(super) fn write(self, store: &mut Store) -> Result<(), Arc<StoreError>> {
+        let Self { request, room } = self;
+        let written = match request {
+            StoreRequest::Correct { request, at, reply } => send(reply, store.correct(&request, at)),
+            StoreRequest::Reprocess { after, limit, at, reply } => send(reply, store.reprocess(after, limit, at)),
+        };
+        drop(room);
+        written
+    }
+}
+
+fn send<T>(reply: Reply<T>, result: Result<T, StoreError>) -> Result<(), Arc<StoreError>> {
+    match result {
+        // A caller that was dropped needs no answer; its request is recorded all the same.
+        Ok(receipt) => drop(reply.send(Ok(receipt))),
+        Err(error) => {
+            let error = Arc::new(error);
+            drop(reply.send(Err(RecordError::Failed(error.clone()))));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
