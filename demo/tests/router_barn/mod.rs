@@ -77,7 +77,7 @@ pub(crate) struct BarnState {
     totals: TotalsView,
     keys: Vec<KeyRow>,
     tokens: usize,
-    totals: RecorderTotals,
+    recorder_totals: RecorderTotals,
     duplicates: BTreeMap<String, DuplicateStats>,
 }
 
@@ -145,7 +145,7 @@ impl Barn {
             totals: self.reader.snapshot().unwrap().totals().unwrap(),
             keys: self.keys.list(),
             tokens: self.tokens.count(),
-            totals: status.totals,
+            recorder_totals: status.totals,
             duplicates: status.duplicates,
         }
     }
