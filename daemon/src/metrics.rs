@@ -49,19 +49,19 @@ const DISK_NEEDED: Family =
 struct BarnMetrics {
     health: Health,
     recorder: Recorder,
-    deliveries: SyncStats,
+    sync_stats: SyncStats,
 }
 
 /// Returns the route, for keys of scope read and for this machine without a key. `times` covers the whole router.
 pub fn router(
     ingest: &Ingest,
     health: &Health,
-    deliveries: &SyncStats,
+    sync_stats: &SyncStats,
     times: &RequestTimes,
     authenticator: Arc<dyn Authenticator>,
 ) -> Router {
     let barn =
-        BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), deliveries: deliveries.clone() };
+        BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), sync_stats: sync_stats.clone() };
     let process = ProcessMetrics::new("herdlinxd", env!("CARGO_PKG_VERSION"));
     let routes = service::metrics::router(vec![Box::new(process), Box::new(barn), Box::new(times.clone())]);
     require(authenticator, Scope::Read).or_loopback().protect(routes)
@@ -76,7 +76,7 @@ impl Collector for BarnMetrics {
         encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
         self.recorder(&mut families, &status)?;
         radios(&mut families, &self.health.radios)?;
-        encode_deliveries(&mut families, &[(NO_LABELS, self.deliveries.counts())])?;
+        encode_deliveries(&mut families, &[(NO_LABELS, self.sync_stats.counts())])?;
         self.disk(&mut families)
     }
 }
