@@ -51,7 +51,7 @@ impl RemoteApi for BarnApi {
         self.site.clone()
     }
 
-    fn process_state(&self) -> ProcessState {
+    fn state(&self) -> ProcessState {
         let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.started_since_boot_ms);
         ProcessState::Source(SourceState {
             uptime_s: up_ms / 1_000,

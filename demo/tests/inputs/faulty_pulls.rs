@@ -173,7 +173,7 @@ async fn a_false_length_is_rejected_before_anything_is_kept_for_it() {
             let body = &empty[HEADER_BYTES..empty.len() - DIGEST_BYTES - 1];
             sealed(&honest.blob, &[body, &[1, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat())
         }),
-        ("a change longer than any", "none has more than", |honest| {
+        ("a change longer than any", "bytes; the limit is", |honest| {
             altered(honest, |page| page.changes.push(&vec![1; 3 * 1024 * 1024]))
         }),
     ])

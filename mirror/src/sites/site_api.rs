@@ -43,7 +43,7 @@ impl RemoteApi for SiteApi {
         self.site.name.to_string()
     }
 
-    fn process_state(&self) -> ProcessState {
+    fn state(&self) -> ProcessState {
         let status = SiteStatus::new(&self.site, self.sync_interval);
         ProcessState::Replica(ReplicaState {
             link: status.link.as_str(),

@@ -8,7 +8,7 @@ use tracing_journald::{Layer, Priority, PriorityMappings};
 /// Variable that systemd sets to `device:inode` of the stream behind stderr.
 const STREAM_VARIABLE: &str = "JOURNAL_STREAM";
 
-/// Returns the layer that writes to the journal, or `None` if stderr is not the journal, where somebody reads it.
+/// Returns the layer that writes to the journal, or `None` if stderr is something else, like a terminal or a file.
 ///
 /// A field of an event becomes a field of the entry, with its name in capitals. So `journalctl SEQUENCE=42` finds the
 /// entries of a change, and `site`, `channel` and `rssi_dbm` can be searched the same way. No event may use the name of

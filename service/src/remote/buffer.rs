@@ -32,7 +32,7 @@ pub(super) struct BufferStatus {
 impl BufferStatus {
     pub(super) fn new(api: &dyn RemoteApi, totals: &TotalsView) -> Self {
         let DuplicateCounts { count, age_ms, .. } = DuplicateCounts::new(api);
-        let queued_payloads = match api.process_state() {
+        let queued_payloads = match api.state() {
             ProcessState::Source(source) => Some(source.queued_payloads),
             ProcessState::Replica(_) => None,
         };

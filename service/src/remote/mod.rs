@@ -60,7 +60,7 @@ pub trait RemoteApi: Served {
     fn site_name(&self) -> String;
 
     /// Returns the current state of the process.
-    fn process_state(&self) -> ProcessState;
+    fn state(&self) -> ProcessState;
 
     /// Returns the duplicates by channel. Empty except in the process that received them.
     fn duplicates_by_channel(&self) -> Vec<ChannelDuplicates> {

@@ -131,7 +131,7 @@ impl StatusView {
             timestamp: iso_utc(now_us),
             site: api.site_name(),
             version: env!("CARGO_PKG_VERSION"),
-            process: api.process_state(),
+            process: api.state(),
             barn: api.barn_head(),
             duplicates: DuplicateCounts::new(api),
             store,

@@ -70,7 +70,7 @@ impl RemoteApi for FakeProcess {
         "north".to_owned()
     }
 
-    fn process_state(&self) -> ProcessState {
+    fn state(&self) -> ProcessState {
         self.process.clone()
     }
 
