@@ -95,7 +95,7 @@ fn inputs() -> Vec<Example> {
             found: &["herd/src/fold/tags.rs:2"],
             good: vec![
                 file("herd/src/fold/tags.rs", "use std::collections::BTreeMap;\n"),
-                file("herd/src/fold/staged.rs", "use std::collections::HashMap;\n"),
+                file("herd/src/fold/staged/mod.rs", "use std::collections::HashMap;\n"),
             ],
         },
         Example {
