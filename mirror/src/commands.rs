@@ -1,8 +1,10 @@
-//! Responses to commands: the same for the running mirror and for its files.
+//! Responses to commands, from the running mirror or, if none runs, from its files.
 
 use crate::control::{OfficeRequest, OfficeResponse, OfficeStatus, PairedResponse};
 use crate::link::Trust;
-use crate::sites::{AddOptions, Added, CommandFailed, Outcome, Site, SiteFiles, SiteFilesError, Sites, SitesError};
+use crate::sites::{
+    AddOptions, PairingOutcome, PairingReceipt, Site, SiteCommandError, SiteFiles, SiteFilesError, Sites, SitesError,
+};
 use herd::pairing::{Pairing, PairingError};
 use herd::store::{Directory, Store};
 use service::control::{ControlError, DirectError, Handler, handler};
@@ -34,8 +36,8 @@ impl Commands {
         handler(move |request| {
             let commands = commands.clone();
             async move {
-                // The socket drops a command that takes too long. A removal that is dropped half-way would leave half
-                // a site, so it goes on by itself.
+                // The socket drops a command that takes too long. A removal dropped half-way would leave half a site, so
+                // each command runs in a task of its own.
                 let response = tokio::spawn(async move { commands.respond(request).await });
                 response.await.unwrap_or_else(|error| Err(ControlError::failed(error)))
             }
@@ -79,9 +81,9 @@ impl Commands {
     fn verify(&self, site: &str, start: bool) -> Result<VerifyState, ControlError> {
         let reader = self.sites.reader(site).ok_or_else(|| no_copy(site))?;
         if start {
-            self.verify_jobs.start(site, reader).map_err(|error| {
-                ControlError::failed(format!("the thread of the verification could not be started: {error}"))
-            })?;
+            self.verify_jobs
+                .start(site, reader)
+                .map_err(|error| ControlError::failed(format!("cannot start the verification's thread: {error}")))?;
         }
         let not_started = || {
             let message = format!("no verification of `{site}` was started; was the mirror restarted?");
@@ -91,7 +93,7 @@ impl Commands {
     }
 }
 
-/// Responds from the files, which no process has open.
+/// Responds from the files, while no process has them open.
 pub fn respond_from_files(
     files: &SiteFiles,
     state_dir: &Path,
@@ -122,7 +124,7 @@ pub fn respond_from_files(
         }
         OfficeRequest::Show { site, request } => show_from_files(files, site, &request)?,
         OfficeRequest::Key(_) => {
-            return Err(ControlError::failed("keys are opened without the sites").into());
+            return Err(ControlError::failed("key commands do not use the files of the sites").into());
         }
     })
 }
@@ -152,9 +154,9 @@ fn site_or_only(site: Option<String>, names: &[String]) -> Result<String, Contro
     match (site, names) {
         (Some(site), _) => Ok(site),
         (None, [only]) => Ok(only.clone()),
-        (None, []) => Err(ControlError::new("no_site", "no barn is paired yet: `herdlinx-mirror add '<line>'`")),
+        (None, []) => Err(ControlError::new("no_site", "no barn is paired yet: run `herdlinx-mirror add '<line>'`")),
         (None, several) => {
-            let message = format!("name the site with --site, one of {}", several.join(", "));
+            let message = format!("choose the site with --site, one of {}", several.join(", "));
             Err(ControlError::new("which_site", message))
         }
     }
@@ -172,22 +174,22 @@ fn parse_line(line: &str) -> Result<Pairing, ControlError> {
     line.parse().map_err(|error: PairingError| ControlError::new("bad_line", error.to_string()))
 }
 
-fn paired(added: &Added) -> OfficeResponse {
-    let (is_new, changed) = match &added.outcome {
-        Outcome::New => (true, Vec::new()),
-        Outcome::Known { changed } => (false, changed.iter().map(ToString::to_string).collect()),
+fn paired(receipt: &PairingReceipt) -> OfficeResponse {
+    let (is_new, changed) = match &receipt.outcome {
+        PairingOutcome::New => (true, Vec::new()),
+        PairingOutcome::Known { changed } => (false, changed.iter().map(ToString::to_string).collect()),
     };
-    let trust = match &added.site.trust {
+    let trust = match &receipt.site.trust {
         Trust::Pin(spki_sha256) => format!("the public key {}", hex::encode(spki_sha256)),
         Trust::Authority(path) => format!("the authority in {}", path.display()),
     };
     OfficeResponse::Paired(PairedResponse {
-        site: added.site.name.clone(),
+        site: receipt.site.name.clone(),
         is_new,
         changed,
-        addresses: added.site.addresses.clone(),
+        addresses: receipt.site.addresses.clone(),
         trust,
-        unusable: added.unusable.iter().map(ToString::to_string).collect(),
+        unusable: receipt.unusable.iter().map(ToString::to_string).collect(),
     })
 }
 
@@ -200,16 +202,16 @@ fn refusal(error: &SiteFilesError) -> ControlError {
     ControlError::new(code, error.to_string())
 }
 
-impl From<CommandFailed> for ControlError {
-    fn from(error: CommandFailed) -> Self {
+impl From<SiteCommandError> for ControlError {
+    fn from(error: SiteCommandError) -> Self {
         match &error {
-            CommandFailed::Files(files) => refusal(files),
-            CommandFailed::Stopping(_) | CommandFailed::Cut(_) => Self::failed(error),
+            SiteCommandError::Files(files) => refusal(files),
+            SiteCommandError::ShuttingDown(_) | SiteCommandError::Aborted(_) => Self::failed(error),
         }
     }
 }
 
-/// Keeps errors of the files themselves, whose exit code tells damage from refusal.
+/// Converts an error, and keeps errors of the files apart from refusals: they have exit codes of their own.
 fn direct(error: SiteFilesError) -> DirectError {
     match error {
         SiteFilesError::Sites(SitesError::Local(local)) => local.into(),

@@ -125,13 +125,13 @@ pub struct OfficeStatus {
 pub struct PairedResponse {
     /// Name of the site.
     pub site: SiteName,
-    /// False if the site was paired before.
+    /// True unless the site was paired before.
     pub is_new: bool,
     /// Parts of an earlier pairing that changed.
     pub changed: Vec<String>,
     /// Addresses of the barn, most likely first.
     pub addresses: Vec<Address>,
-    /// What the barn has to prove, in words.
+    /// Proof of identity that the barn has to give, in words.
     pub trust: String,
     /// Addresses of the line that cannot be used, with the reason.
     pub unusable: Vec<String>,

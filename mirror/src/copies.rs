@@ -1,13 +1,16 @@
-//! The directory of one site: its copies, and which of them is shown.
+//! The directory of one site: its copies, and the link that names the current one.
 //!
 //! ```text
 //! sites/<name>/copy-1/{log,tables}.redb
 //! sites/<name>/copy-2/{log,tables}.redb
 //! sites/<name>/current -> copy-1
 //! ```
-//! A new copy is built beside the old one and swapped in by renaming a new link over `current`: at every moment, and
-//! after a power cut at any moment, `current` names the old copy or the new one. A copy above `current` was cut while
-//! it was built, and is continued.
+//! A new copy is built beside the old one and swapped in by renaming a new link over `current`. So at every moment, and
+//! after a power cut at any moment, `current` names either the old copy or the new one. A copy with a higher number than
+//! `current` is unfinished, and the next start continues it.
+//!
+//! A copy that may hold changes which the current one lacks is never deleted without an operator: the previous copy stays
+//! beside the current one until the swap after it.
 
 use service::lifecycle::Exit;
 use std::fs;
@@ -15,16 +18,16 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
-/// The link that names the copy that is shown.
+/// Link that names the current copy.
 const CURRENT: &str = "current";
-/// The link that is renamed over [`CURRENT`].
-const CURRENT_BESIDE: &str = "current-new";
-/// What stands before a copy's number.
+/// New link that is renamed over [`CURRENT`].
+const NEXT_CURRENT: &str = "current-new";
+/// Prefix of a copy's directory name.
 const PREFIX: &str = "copy-";
-/// Copies hold names of animals' owners and weights: they are for the owner of the process alone.
+/// Mode of the directories. Copies hold owners and weights of animals, so only the user of the process may read them.
 const DIRECTORY_MODE: u32 = 0o700;
 
-/// The number of a copy, from 1.
+/// Number of a copy, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CopyNumber(u32);
 
@@ -35,36 +38,36 @@ impl std::fmt::Display for CopyNumber {
 }
 
 impl CopyNumber {
-    fn read(name: &str) -> Option<Self> {
+    fn parse(name: &str) -> Option<Self> {
         let number = name.strip_prefix(PREFIX)?.parse().ok().map(Self)?;
-        // `copy-007` and `copy-+7` are not names that this program gives.
+        // Rejects `copy-007` and `copy-+7`, which this program never writes.
         (number.0 > 0 && number.to_string() == name).then_some(number)
     }
 }
 
-/// Why the directory of a site could not be used.
+/// Reason why the directory of a site cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CopiesError {
-    /// The file system refused.
-    #[error("could not {doing} {}: {source}", path.display())]
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
     Files {
-        /// What was being done.
-        doing: &'static str,
-        /// To what.
+        /// The operation, as a verb with its object.
+        action: &'static str,
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// The link is there and leads nowhere.
+    /// The `current` link does not name a copy.
     #[error(
-        "{} names `{target}`, which is no copy in its directory: point it to a copy that is there, or remove it to \
-         have the site copied again",
+        "{} names `{target}`, which is not a copy in its directory: point it to an existing copy, or remove it to copy \
+         the site again",
         path.display()
     )]
-    Astray {
+    InvalidCurrent {
         /// The link.
         path: PathBuf,
-        /// What it names.
+        /// Target of the link.
         target: String,
     },
 }
@@ -82,88 +85,89 @@ pub struct Copies {
 }
 
 impl Copies {
-    /// The copies in `directory`, which is made if it is not there.
+    /// Opens the copies in `directory`, which is created if it does not exist.
     pub fn open(directory: impl Into<PathBuf>) -> Result<Self, CopiesError> {
         let directory = directory.into();
         fs::DirBuilder::new()
             .recursive(true)
             .mode(DIRECTORY_MODE)
             .create(&directory)
-            .map_err(files("make the directory", &directory))?;
+            .map_err(file_error("create the directory", &directory))?;
         Ok(Self { directory })
     }
 
-    /// Where a copy's files lie.
+    /// Returns the directory of a copy.
     pub fn path(&self, copy: CopyNumber) -> PathBuf {
         self.directory.join(copy.to_string())
     }
 
-    /// The copy that is shown; none before the first one is whole.
+    /// Returns the current copy, or `None` until the first one is complete.
     pub fn current(&self) -> Result<Option<CopyNumber>, CopiesError> {
         let path = self.directory.join(CURRENT);
         let target = match fs::read_link(&path) {
             Ok(target) => target.to_string_lossy().into_owned(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(files("read the link", &path)(error)),
+            Err(error) => return Err(file_error("read the link", &path)(error)),
         };
-        match CopyNumber::read(&target).filter(|copy| self.path(*copy).is_dir()) {
+        match CopyNumber::parse(&target).filter(|copy| self.path(*copy).is_dir()) {
             Some(copy) => Ok(Some(copy)),
-            None => Err(CopiesError::Astray { path, target }),
+            None => Err(CopiesError::InvalidCurrent { path, target }),
         }
     }
 
-    /// The newest copy that is not whole yet: it was being built when the process was last stopped.
+    /// Returns the newest unfinished copy, which was being built when the process last ended.
     pub fn unfinished(&self) -> Result<Option<CopyNumber>, CopiesError> {
         let current = self.current()?;
         Ok(self.all()?.into_iter().max().filter(|newest| Some(*newest) > current))
     }
 
-    /// Begins a new copy beside all others. Unfinished ones are removed: only the newest would be continued.
+    /// Creates a new copy. Other unfinished copies are removed, because only the newest would be continued.
     pub fn begin(&self) -> Result<CopyNumber, CopiesError> {
         let current = self.current()?;
         let all = self.all()?;
-        for cut in all.iter().filter(|copy| Some(**copy) > current) {
-            self.remove(*cut)?;
+        for unfinished in all.iter().filter(|copy| Some(**copy) > current) {
+            self.remove(*unfinished)?;
         }
         let next = CopyNumber(all.into_iter().max().map_or(0, |newest| newest.0).saturating_add(1));
         let path = self.path(next);
-        fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&path).map_err(files("make the directory", &path))?;
+        fs::DirBuilder::new().mode(DIRECTORY_MODE).create(&path).map_err(file_error("create the directory", &path))?;
         self.sync()?;
         Ok(next)
     }
 
-    /// Makes `copy`, which is whole, the one that is shown. The one shown before is kept beside it (it may hold what
-    /// is only at the office); older ones are removed. Gives the one shown before.
+    /// Makes `copy`, which is complete, the current one, and returns the previous one.
+    ///
+    /// The previous copy is kept, because it may hold changes that exist only at the office. Older copies are removed.
     pub fn finish(&self, copy: CopyNumber) -> Result<Option<CopyNumber>, CopiesError> {
-        let before = self.current()?.filter(|before| *before != copy);
-        let beside = self.directory.join(CURRENT_BESIDE);
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(files("remove", &beside)(error)),
+        let previous = self.current()?.filter(|previous| *previous != copy);
+        let next = self.directory.join(NEXT_CURRENT);
+        match fs::remove_file(&next) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(file_error("remove", &next)(error)),
             _ => {}
         }
-        symlink(copy.to_string(), &beside).map_err(files("make the link", &beside))?;
+        symlink(copy.to_string(), &next).map_err(file_error("create the link", &next))?;
         let current = self.directory.join(CURRENT);
-        fs::rename(&beside, &current).map_err(files("swap the link", &current))?;
+        fs::rename(&next, &current).map_err(file_error("replace the link", &current))?;
         self.sync()?;
-        for old in self.all()?.into_iter().filter(|old| *old != copy && Some(*old) != before) {
+        for old in self.all()?.into_iter().filter(|old| *old != copy && Some(*old) != previous) {
             self.remove(old)?;
         }
-        Ok(before)
+        Ok(previous)
     }
 
     fn all(&self) -> Result<Vec<CopyNumber>, CopiesError> {
-        let failed = || files("list", &self.directory);
+        let failed = || file_error("list", &self.directory);
         let mut copies = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed())? {
             let name = entry.map_err(failed())?.file_name();
-            copies.extend(name.to_str().and_then(CopyNumber::read));
+            copies.extend(name.to_str().and_then(CopyNumber::parse));
         }
         Ok(copies)
     }
 
     fn remove(&self, copy: CopyNumber) -> Result<(), CopiesError> {
         let path = self.path(copy);
-        fs::remove_dir_all(&path).map_err(files("remove", &path))
+        fs::remove_dir_all(&path).map_err(file_error("remove", &path))
     }
 
     fn sync(&self) -> Result<(), CopiesError> {
@@ -171,14 +175,15 @@ impl Copies {
     }
 }
 
-/// Makes the names in a directory durable.
+/// Makes the entries of a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), CopiesError> {
-    fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(files("sync the directory", path))
+    fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(file_error("sync the directory", path))
 }
 
-pub(crate) fn files(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CopiesError {
+/// Returns a closure that adds the operation and the path to an I/O error.
+pub(crate) fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CopiesError {
     let path = path.to_owned();
-    move |source| CopiesError::Files { doing, path, source }
+    move |source| CopiesError::Files { action, path, source }
 }
 
 #[cfg(test)]
@@ -192,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_copy_is_shown_only_once_it_is_whole() {
+    fn the_first_copy_becomes_current_only_once_it_is_finished() {
         let (_directory, copies) = fresh();
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, None));
         let first = copies.begin().unwrap();
@@ -202,46 +207,46 @@ mod tests {
     }
 
     #[test]
-    fn a_new_copy_takes_the_place_of_the_old_one_which_stays_beside_until_the_next() {
+    fn the_previous_copy_is_kept_until_the_next_swap() {
         let (_directory, copies) = fresh();
-        let mut made = Vec::new();
+        let mut finished = Vec::new();
         for _ in 0..3 {
             let copy = copies.begin().unwrap();
             fs::write(copies.path(copy).join("log.redb"), b"x").unwrap();
             copies.finish(copy).unwrap();
-            made.push(copy);
+            finished.push(copy);
         }
-        assert_eq!(copies.current().unwrap(), Some(made[2]));
-        assert!(copies.path(made[1]).is_dir() && !copies.path(made[0]).exists());
+        assert_eq!(copies.current().unwrap(), Some(finished[2]));
+        assert!(copies.path(finished[1]).is_dir() && !copies.path(finished[0]).exists());
     }
 
     #[test]
-    fn beginning_anew_takes_away_what_was_cut_and_never_what_is_shown() {
+    fn a_new_copy_removes_unfinished_ones_and_never_the_current_one() {
         let (_directory, copies) = fresh();
         let first = copies.begin().unwrap();
         copies.finish(first).unwrap();
-        let cut = copies.begin().unwrap();
+        let unfinished = copies.begin().unwrap();
         let next = copies.begin().unwrap();
-        assert!(next > cut && !copies.path(cut).exists() && copies.path(first).is_dir());
+        assert!(next > unfinished && !copies.path(unfinished).exists() && copies.path(first).is_dir());
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), Some(next)));
     }
 
     #[test]
-    fn a_swap_that_was_cut_after_its_new_link_was_made_goes_through_again() {
+    fn a_swap_interrupted_before_the_rename_can_be_repeated() {
         let (_directory, copies) = fresh();
         let first = copies.begin().unwrap();
-        symlink("copy-1", copies.directory.join(CURRENT_BESIDE)).unwrap();
+        symlink("copy-1", copies.directory.join(NEXT_CURRENT)).unwrap();
         copies.finish(first).unwrap();
         assert_eq!(copies.current().unwrap(), Some(first));
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_an_error_and_no_empty_copy() {
+    fn a_current_link_that_names_no_copy_is_an_error() {
         let (_directory, copies) = fresh();
         for target in ["copy-9", "../other/copy-1", "copy-01", "/"] {
             let link = copies.directory.join(CURRENT);
             symlink(target, &link).unwrap();
-            assert!(matches!(copies.current(), Err(CopiesError::Astray { .. })), "{target}");
+            assert!(matches!(copies.current(), Err(CopiesError::InvalidCurrent { .. })), "{target}");
             fs::remove_file(&link).unwrap();
         }
     }

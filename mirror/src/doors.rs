@@ -1,5 +1,5 @@
-//! Who may see what over HTTPS: the pages, what programs are told (the read interface, events, metrics), and the sync
-//! interface for mirrors behind this one.
+//! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
+//! each behind the key scope that it needs.
 
 use crate::sites::{OfficeMetrics, Sites};
 use axum::Router;
@@ -19,84 +19,88 @@ use service::metrics::{ProcessMetrics, RequestTimes};
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// What stands before a site's own paths.
+/// Prefix of the paths of a named site.
 const SITE_PREFIX: &str = "/sites/";
-/// What somebody elsewhere is told who comes without a key.
+/// Message for a caller on another machine that sends no key.
 const NO_USERS_YET: &str = "pages are shown on this machine only until the office has users; programs send X-API-Key";
 
-/// The pages behind a guard: on this machine without a key, from elsewhere with one of scope read.
-pub(crate) fn guarded_pages(pages: Router, admits: Arc<dyn Authenticator>) -> Router {
-    pages.layer(from_fn_with_state(require(admits, Scope::Read).or_loopback(), let_look))
+/// Puts the pages behind a guard: from this machine they need no key, from elsewhere a key with scope read.
+pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>) -> Router {
+    pages.layer(from_fn_with_state(require(keys, Scope::Read).or_loopback(), authorize_page))
 }
 
-async fn let_look(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+async fn authorize_page(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.authorize(request.headers(), request.extensions()) {
         Ok(_) => next.run(request).await,
-        Err(refused) if refused.status == StatusCode::UNAUTHORIZED && !shows_a_key(&request) => {
+        Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED && !has_key(&request) => {
             ApiError::unauthorized(NO_USERS_YET).into_response()
         }
-        Err(refused) => refused.into_response(),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-fn shows_a_key(request: &Request) -> bool {
+fn has_key(request: &Request) -> bool {
     let headers = request.headers();
     headers.contains_key(service::door::auth::KEY_HEADER) || headers.contains_key(axum::http::header::AUTHORIZATION)
 }
 
-/// Where a key is exchanged for a token. Keys are the office's, so that behind a site's prefix it is the same place:
-/// programs that were given a site's address as their base find it there.
+/// Returns the route that exchanges a key for a token.
+///
+/// Keys belong to the office, not to a site. The route exists below each site's prefix as well, for programs whose base
+/// address is that of a site.
 pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
     token_route::router(tokens.clone()).nest("/sites/{site}", token_route::router(tokens))
 }
 
-/// What the process tells of itself: with a key of scope read, or from this machine. `times` are those of the whole
-/// router.
-pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, admits: Arc<dyn Authenticator>) -> Router {
+/// Returns the metrics, for keys with scope read and for this machine. `times` are the request times of the whole router.
+pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, keys: Arc<dyn Authenticator>) -> Router {
     let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
     let routes = service::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
-    require(admits, Scope::Read).or_loopback().protect(routes)
+    require(keys, Scope::Read).or_loopback().protect(routes)
 }
 
-/// The sync interface of every site, with a key of scope sync.
-pub(crate) fn sync(sites: Arc<Sites>, admits: Arc<dyn Authenticator>) -> Router {
-    require(admits, Scope::Sync).protect(of_sites(sites, &["/api/sync/{*call}"], Sites::sync_router))
+/// Returns the sync interface of all sites, for keys with scope sync.
+pub(crate) fn sync(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
+    require(keys, Scope::Sync).protect(site_routes(sites, &["/api/sync/{*call}"], Sites::sync_router))
 }
 
-/// The read interface of every site and its events, with a key of scope read; whoever is on this machine needs one,
-/// too: a page of any origin may open a WebSocket to the machine that it is looked at from, and read it.
-pub(crate) fn remote(sites: Arc<Sites>, admits: Arc<dyn Authenticator>) -> Router {
+/// Returns the read interface and the events of all sites, for keys with scope read.
+///
+/// Callers on this machine need a key too. A web page of any origin may open a WebSocket to the machine of its viewer and
+/// read from it; only for plain requests does the browser keep the response from the page.
+pub(crate) fn remote(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
     let paths = ["/api/remote/{*call}", "/api/lora/{*call}", EVENTS_PATH];
-    require(admits, Scope::Read).protect(of_sites(sites, &paths, Sites::remote_router))
+    require(keys, Scope::Read).protect(site_routes(sites, &paths, Sites::remote_router))
 }
 
-/// A site's own router; none for a site that is not paired.
-type OfSite = fn(&Sites, &str) -> Option<Router>;
+/// Function that returns the router of a site, or `None` if no such site is paired.
+type FindRouter = fn(&Sites, &str) -> Option<Router>;
 
-/// Paths of every site: under `/sites/{site}`, and without that while there is one site. Sites come and go, so the
-/// site's own router is looked up with each request.
-fn of_sites(sites: Arc<Sites>, paths: &[&str], of_site: OfSite) -> Router {
+/// Returns the routes of all sites: below `/sites/{site}`, and without that prefix while there is only one site.
+///
+/// Sites are added and removed while the process runs, so each request looks the site's router up.
+fn site_routes(sites: Arc<Sites>, paths: &[&str], find_router: FindRouter) -> Router {
     let mut routes = Router::new();
     for path in paths {
         routes = routes.route(path, any(only_site)).route(&format!("/sites/{{site}}{path}"), any(named_site));
     }
-    routes.with_state(Doors { sites, of_site })
+    routes.with_state(SiteRoutes { sites, find_router })
 }
 
 #[derive(Clone)]
-struct Doors {
+struct SiteRoutes {
     sites: Arc<Sites>,
-    of_site: OfSite,
+    find_router: FindRouter,
 }
 
-async fn only_site(State(doors): State<Doors>, request: Request) -> Response {
-    match only_name(&doors.sites) {
-        Ok(only) => doors.ask(&only, request).await,
-        Err(refused) => refused.into_response(),
+async fn only_site(State(routes): State<SiteRoutes>, request: Request) -> Response {
+    match only_name(&routes.sites) {
+        Ok(only) => routes.forward(&only, request).await,
+        Err(refusal) => refusal.into_response(),
     }
 }
 
-/// The site that a path without a site's prefix means.
+/// Returns the name of the only site, which a path without a site's prefix refers to.
 pub(crate) fn only_name(sites: &Sites) -> Result<String, ApiError> {
     match sites.names().as_slice() {
         [only] => Ok(only.clone()),
@@ -114,7 +118,7 @@ struct NamedSite {
 }
 
 async fn named_site(
-    State(doors): State<Doors>,
+    State(routes): State<SiteRoutes>,
     named: Result<Path<NamedSite>, PathRejection>,
     mut request: Request,
 ) -> Response {
@@ -122,19 +126,19 @@ async fn named_site(
         return ApiError::bad_request("the path is not UTF-8 once it is percent-decoded").into_response();
     };
     *request.uri_mut() = uri;
-    doors.ask(&site, request).await
+    routes.forward(&site, request).await
 }
 
-/// `/sites/NAME/rest?query` as `/rest?query`.
+/// Turns `/sites/NAME/rest?query` into `/rest?query`.
 fn without_site(uri: &Uri) -> Option<Uri> {
     let whole = uri.path_and_query()?.as_str();
     let rest = whole.strip_prefix(SITE_PREFIX)?;
     rest.get(rest.find('/')?..)?.parse().ok()
 }
 
-impl Doors {
-    async fn ask(&self, site: &str, request: Request) -> Response {
-        match (self.of_site)(&self.sites, site) {
+impl SiteRoutes {
+    async fn forward(&self, site: &str, request: Request) -> Response {
+        match (self.find_router)(&self.sites, site) {
             Some(router) => router.oneshot(request).await.into_response(),
             None => ApiError::not_found(format!("no site `{site}` is paired with this office")).into_response(),
         }
@@ -162,36 +166,36 @@ mod tests {
         (directory, guarded_pages(pages, Arc::new(keys)), key)
     }
 
-    async fn ask(pages: &Router, peer: &str, path: &str, key: Option<&str>) -> (u16, String) {
+    async fn get_page(pages: &Router, peer: &str, path: &str, key: Option<&str>) -> (u16, String) {
         let mut request = Request::get(path).extension(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
         if let Some(key) = key {
             request = request.header("X-API-Key", key);
         }
-        let answer = pages.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let status = answer.status().as_u16();
-        let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+        let response = pages.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
     #[tokio::test]
-    async fn pages_are_for_this_machine_and_for_programs_with_a_key() {
+    async fn pages_need_a_key_unless_the_caller_is_on_this_machine() {
         let (_directory, pages, key) = pages();
-        assert_eq!(ask(&pages, "127.0.0.1:9", "/", None).await, (200, "page".to_owned()));
-        assert_eq!(ask(&pages, "192.168.1.5:9", "/", Some(&key)).await, (200, "page".to_owned()));
-        let (status, body) = ask(&pages, "192.168.1.5:9", "/", None).await;
+        assert_eq!(get_page(&pages, "127.0.0.1:9", "/", None).await, (200, "page".to_owned()));
+        assert_eq!(get_page(&pages, "192.168.1.5:9", "/", Some(&key)).await, (200, "page".to_owned()));
+        let (status, body) = get_page(&pages, "192.168.1.5:9", "/", None).await;
         assert!(status == 401 && body.contains(NO_USERS_YET), "{body}");
-        let (status, body) = ask(&pages, "192.168.1.5:9", "/", Some("hxb_wrong")).await;
+        let (status, body) = get_page(&pages, "192.168.1.5:9", "/", Some("hxb_wrong")).await;
         assert!(status == 401 && body.contains("not known"), "{body}");
     }
 
     #[tokio::test]
-    async fn from_elsewhere_not_even_the_absence_of_a_page_can_be_seen() {
+    async fn callers_elsewhere_cannot_tell_which_pages_exist() {
         let (_directory, pages, _) = pages();
-        assert_eq!(ask(&pages, "192.168.1.5:9", "/nowhere", None).await.0, 401);
+        assert_eq!(get_page(&pages, "192.168.1.5:9", "/nowhere", None).await.0, 401);
     }
 
     #[test]
-    fn the_name_of_the_site_is_taken_off_the_path_and_the_query_stays() {
+    fn the_site_prefix_is_stripped_and_the_query_is_kept() {
         let uri: Uri = "/sites/north%2Dbarn/api/sync/changes?after=1".parse().unwrap();
         assert_eq!(without_site(&uri).unwrap().to_string(), "/api/sync/changes?after=1");
     }

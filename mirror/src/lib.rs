@@ -1,4 +1,24 @@
-//! The office: follows barns, folds what they decided, shows it.
+//! The office: follows barns over HTTPS, keeps a verified copy of each, and serves the copies.
+//!
+//! | module | content |
+//! |---|---|
+//! | [`cli`], [`settings`] | command line and settings |
+//! | [`run`], [`control`], [`commands`] | the running process, its control protocol, and the responses to commands |
+//! | [`sites`] | the paired barns: their list, copies, followers and status |
+//! | [`copies`] | directory of one site's copies |
+//! | [`follow`] | replication of one barn into a copy |
+//! | [`link`] | HTTPS and WebSocket connections to a barn |
+//! | [`pages`] | web pages, each also as JSON |
+//! | `corrections` | corrections, forwarded to the barn |
+//! | `doors` | access control of all HTTP routes |
+//!
+//! Settings, as an example:
+//! ```
+//! use mirror::settings::Settings;
+//!
+//! let settings = Settings::default();
+//! assert_eq!(settings.listen.port(), 5000);
+//! ```
 pub mod cli;
 pub mod commands;
 pub mod control;

@@ -6,7 +6,7 @@ use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
 use crate::settings::Settings;
-use crate::sites::{CommandFailed, OfficeMetrics, SiteFiles, Sites, WriterFailed};
+use crate::sites::{OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
 use axum::Router;
 use herd::clock::{Clock, SystemClock};
 use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
@@ -44,11 +44,11 @@ pub enum RunError {
     Control(#[from] ListenError),
     /// The sites could not be started.
     #[error(transparent)]
-    Sites(#[from] CommandFailed),
+    Sites(#[from] SiteCommandError),
     /// A copy can no longer be written.
-    #[error("{0}. The process ends, because a restart opens the files again")]
-    Writer(#[from] WriterFailed),
-    /// There are no random numbers.
+    #[error("{0}. The process ends, so that a restart opens the files again")]
+    Writer(#[from] WriterError),
+    /// The system has no random numbers.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
     /// Signals cannot be received.
@@ -72,12 +72,12 @@ impl From<&RunError> for Exit {
 }
 
 /// The sites, and the first of their writers that fails.
-struct Following {
+struct Replication {
     sites: Arc<Sites>,
-    failures: mpsc::Receiver<WriterFailed>,
+    failures: mpsc::Receiver<WriterError>,
 }
 
-impl Core for Following {
+impl Core for Replication {
     type Error = RunError;
 
     async fn failed(&mut self) -> RunError {
@@ -89,7 +89,7 @@ impl Core for Following {
     }
 
     async fn shut_down(self) -> Result<(), RunError> {
-        self.sites.stop().await;
+        self.sites.shut_down().await;
         Ok(())
     }
 }
@@ -123,16 +123,16 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add_infallible("the supervisor", report(sites.clone(), shutdown));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "office ready");
 
-    let end = parts.run(Following { sites, failures }).await;
+    let end = parts.run(Replication { sites, failures }).await;
     match end.shutdown {
         Some(Ok(())) => tracing::info!("office stopped"),
-        Some(Err(error)) => tracing::warn!(%error, "office stopped; a part did not end well"),
-        None => tracing::warn!("not all parts ended in time; they end with the process"),
+        Some(Err(error)) => tracing::warn!(%error, "office stopped; a part failed to shut down cleanly"),
+        None => tracing::warn!("not all parts shut down in time; they end with the process"),
     }
     end.cause
 }
 
-/// Reports readiness, the state of the sites, and signs of life of the copies' writers to the supervisor.
+/// Reports readiness, the state of the sites and the liveness of the copies' writers to the supervisor.
 async fn report(sites: Arc<Sites>, shutdown: Shutdown) {
     let status = || sites.status_line();
     let silent = |within| {
@@ -142,16 +142,16 @@ async fn report(sites: Arc<Sites>, shutdown: Shutdown) {
     report_until_shutdown(Supervisor::from_env(), Watchdog::from_env(), status, silent, shutdown).await;
 }
 
-/// Returns everything that is served, each part behind the keys that it needs.
+/// Returns the router of all that is served, each part behind the key scope that it needs.
 pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, tokens: &Arc<TokenRing>) -> Router {
     let times = RequestTimes::default();
-    let programs = doors::tokens(tokens.clone())
+    let interfaces = doors::tokens(tokens.clone())
         .merge(doors::remote(sites.clone(), tokens.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, tokens.clone()));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
-    times.measure(pages.merge(with_method_fallback(programs)))
+    times.measure(pages.merge(with_method_fallback(interfaces)))
 }
 
 fn follow_settings(settings: &Settings) -> Result<FollowSettings, RandomnessError> {

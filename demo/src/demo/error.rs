@@ -3,7 +3,7 @@
 use crate::processes::ProcessError;
 use herd::change::ChangeError;
 use herd::wire::BlobError;
-use mirror::link::NoLink;
+use mirror::link::LinkSetupError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -79,7 +79,7 @@ pub enum Failure {
     Process(#[from] ProcessError),
     /// There is no way to the office.
     #[error(transparent)]
-    Link(#[from] NoLink),
+    Link(#[from] LinkSetupError),
     /// An answer of the sync interface does not read.
     #[error("an answer of the sync interface: {0}")]
     Blob(#[from] BlobError),

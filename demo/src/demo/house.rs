@@ -231,7 +231,7 @@ async fn follows(office: &Office) -> Result<(), Failure> {
 }
 
 fn link(office: &Office, key: &str) -> Result<HttpsLink, Failure> {
-    let address: Address = office.address().to_string().parse().map_err(|_| mirror::link::NoLink::NoAddress)?;
+    let address: Address = office.address().to_string().parse().map_err(|_| mirror::link::LinkSetupError::NoAddress)?;
     Ok(HttpsLink::new(vec![address], &Trust::Pin(office.spki_sha256()?), key)?)
 }
 

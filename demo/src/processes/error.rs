@@ -1,6 +1,6 @@
 //! Errors of a barn or an office that runs as a process.
 
-use mirror::link::NoLink;
+use mirror::link::LinkSetupError;
 use service::control::AskError;
 use service::door::certificate::CertificateError;
 use service::harness::HarnessError;
@@ -83,7 +83,7 @@ pub enum ProcessError {
     Certificate(#[from] CertificateError),
     /// No HTTPS client can be built.
     #[error(transparent)]
-    Link(#[from] NoLink),
+    Link(#[from] LinkSetupError),
     /// An HTTP request failed, or its reply is incomplete.
     #[error("request to {url} failed: {reason}")]
     Request {

@@ -161,7 +161,7 @@ impl OfficeMachine {
     }
 
     fn boot(seed: u64, disk: MemoryDisk, wire: &Wire, store_id: StoreId) -> Result<Self, StoreError> {
-        let (handle, writing) = follow::on_this_task(Store::open_replica(&disk, store_id)?);
+        let (handle, writing) = follow::split_writer(Store::open_replica(&disk, store_id)?);
         let reader = handle.reader().clone();
         let stop = ShutdownTrigger::default();
         let stopping = stop.signal();

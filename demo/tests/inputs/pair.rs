@@ -45,7 +45,7 @@ impl Pair {
         let barn = Barn::new(Rules::default());
         barn.record_more(3).await;
         let (handle, writing) =
-            follow::on_this_task(Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap());
+            follow::split_writer(Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap());
         tokio::spawn(async move { writing.await.unwrap() });
         let (lie, status) = (watch::Sender::new(Lie::None), watch::Sender::new(FollowStatus::default()));
         let (stop, office) = (ShutdownTrigger::default(), handle.reader().clone());

@@ -1,25 +1,29 @@
-//! Corrections at the office: an order is checked here, sent on to the barn as it came, and what the barn says of it is
-//! given back.
+//! Corrections at the office: an order is validated here, forwarded to the barn, and answered with the barn's response.
 //!
-//! Only the barn's log says what was corrected. So nothing of an order is kept here and nothing is tried twice: whoever
-//! sent it sends it again, and its idempotency key sees to it that it is made once. Pages show a correction when it
-//! comes back in the log.
+//! - The order is forwarded byte for byte, and is neither stored nor retried here. A queue at the office would be a second
+//!   source of truth beside the barn's log, and an order carried out a day later is one that nobody means any more. The
+//!   sender can safely retry, because the idempotency key makes the barn apply the order once. Pages show a correction
+//!   once it arrives in the log.
+//! - Each order has a connection of its own, so that the office knows whether anything was sent: a failure before that is
+//!   a 503, and only one after it a 504. On a pooled connection that the barn is closing, nobody would know.
+//! - No order is forwarded from a copy that is not followed. Its numbers may belong to another history, and so to other
+//!   animals at the barn.
 //!
-//! | what came of it | answer |
+//! | outcome | response |
 //! |---|---|
-//! | the barn answered | its status and its body, byte for byte |
-//! | a form that nobody can mean | 400 `bad_request`, 408, 413, 415; the barn is not asked |
-//! | no such site | 404 `not_found` |
-//! | the site is not followed | 409 `not_followed`: numbers in this copy may be others at the barn, which is not asked |
-//! | more than [`MAX_UNDER_WAY`] at one time | 503 `busy` with `Retry-After` |
-//! | no connection with the barn | 503 `barn_away` with `Retry-After`; nothing was sent |
-//! | somebody else at its address | 502 `not_the_barn`; nothing was sent |
-//! | sent, and no whole answer | 504 `no_answer`: whether the barn made it is not known |
-//! | an answer that is none | 502 `bad_answer`: whether the barn made it is not known |
-//! | the barn does not take this office's key | 502 `barn_refused` |
-//! | a barn whose program knows no such call | 502 `barn_too_old` |
+//! | the barn responded | its status and body, byte for byte |
+//! | invalid request | 400 `bad_request`, 408, 413 or 415; the barn is not asked |
+//! | unknown site | 404 `not_found` |
+//! | the site is not followed | 409 `not_followed`; the barn is not asked |
+//! | more than [`MAX_CONCURRENT_ORDERS`] at a time | 503 `busy` with `Retry-After` |
+//! | no connection to the barn | 503 `barn_away` with `Retry-After`; nothing was sent |
+//! | another peer at the barn's address | 502 `not_the_barn`; nothing was sent |
+//! | sent, but without a complete response | 504 `no_answer`; it is unknown whether the barn applied the order |
+//! | the response is not one to an order | 502 `bad_answer`; it is unknown whether the barn applied the order |
+//! | the barn rejects the office's key | 502 `barn_refused` |
+//! | the barn's version has no corrections | 502 `barn_too_old` |
 
-mod answer;
+mod response;
 #[cfg(test)]
 mod tests;
 
@@ -39,61 +43,61 @@ use service::door::reply::{ApiError, NoQuery, RawJson, method_not_allowed};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Where the barn takes corrections, and the office too.
+/// Path of corrections, at the barn and at the office.
 const CORRECTIONS_PATH: &str = "/api/corrections";
-/// The largest order: the longest texts fit, every character of them escaped.
+/// Maximum length of an order. The longest texts fit even if every character is escaped.
 const MAX_ORDER_BYTES: usize = 16 * 1024;
-/// Orders at one time; operators are few.
-const MAX_UNDER_WAY: usize = 16;
-/// A connection must stand by then, an answer be there by then, and it is a short text.
-const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, answer_ms: 10_000, answer_bytes: 64 * 1024 };
+/// Maximum number of orders at a time. An office has few operators.
+const MAX_CONCURRENT_ORDERS: usize = 16;
+/// Limits of a forwarded order. Its response is a short text.
+const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 10_000, response_bytes: 64 * 1024 };
 
-/// What forwarding needs.
+/// Forwards orders to the barns.
 #[derive(Clone)]
-struct Forwarding {
+struct Forwarder {
     sites: Arc<Sites>,
     bounds: PostBounds,
-    under_way: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
-/// The call for every site, behind keys of scope correct or admin: under `/sites/{site}`, and without that while there
-/// is one site.
-pub(crate) fn router(sites: Arc<Sites>, admits: Arc<dyn Authenticator>) -> Router {
-    bounded(sites, admits, BOUNDS)
+/// Returns the route of all sites, for keys with scope correct or admin: below `/sites/{site}`, and without that prefix
+/// while there is only one site.
+pub(crate) fn router(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
+    router_with(sites, keys, BOUNDS)
 }
 
-fn bounded(sites: Arc<Sites>, admits: Arc<dyn Authenticator>, bounds: PostBounds) -> Router {
+fn router_with(sites: Arc<Sites>, keys: Arc<dyn Authenticator>, bounds: PostBounds) -> Router {
     let routes = Router::new()
         .route(CORRECTIONS_PATH, post(to_only_site))
         .route("/sites/{site}/api/corrections", post(to_named_site))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))
-        .with_state(Forwarding { sites, bounds, under_way: Arc::new(Semaphore::new(MAX_UNDER_WAY)) });
-    require(admits, Scope::Correct).or(Scope::Admin).protect(routes)
+        .with_state(Forwarder { sites, bounds, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_ORDERS)) });
+    require(keys, Scope::Correct).or(Scope::Admin).protect(routes)
 }
 
 async fn to_only_site(
-    State(forwarding): State<Forwarding>,
+    State(forwarder): State<Forwarder>,
     caller: Caller,
     _: NoQuery,
     order: RawJson<CorrectionOrder>,
 ) -> Result<Response, ApiError> {
-    let site = only_name(&forwarding.sites)?;
-    forwarding.forward(&site, &caller, order).await
+    let site = only_name(&forwarder.sites)?;
+    forwarder.forward(&site, &caller, order).await
 }
 
 async fn to_named_site(
-    State(forwarding): State<Forwarding>,
+    State(forwarder): State<Forwarder>,
     caller: Caller,
     site: Result<Path<String>, PathRejection>,
     _: NoQuery,
     order: RawJson<CorrectionOrder>,
 ) -> Result<Response, ApiError> {
     let Path(site) = site.map_err(|_| ApiError::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
-    forwarding.forward(&site, &caller, order).await
+    forwarder.forward(&site, &caller, order).await
 }
 
-impl Forwarding {
+impl Forwarder {
     async fn forward(
         &self,
         site: &str,
@@ -101,21 +105,23 @@ impl Forwarding {
         order: RawJson<CorrectionOrder>,
     ) -> Result<Response, ApiError> {
         order.value.checked(caller.name()).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let status = self.sites.status(site).ok_or_else(|| answer::unknown(site))?;
+        let status = self.sites.status(site).ok_or_else(|| response::unknown_site(site))?;
         if status.stopped_because.is_some() {
-            return Err(answer::not_followed());
+            return Err(response::not_followed());
         }
-        let _place = self.under_way.try_acquire().map_err(|_| answer::busy())?;
+        let _permit = self.permits.try_acquire().map_err(|_| response::busy())?;
         self.send(site, caller, order.bytes).await
     }
 
     async fn send(&self, site: &str, caller: &Caller, order: Bytes) -> Result<Response, ApiError> {
-        let link = self.sites.link(site).await.map_err(|error| answer::no_link(site, &error))?;
+        let link = self.sites.link(site).await.map_err(|error| response::no_link(site, &error))?;
         let outcome = link.post(CORRECTIONS_PATH, order, self.bounds).await;
         match &outcome {
-            Ok(said) => tracing::info!(site, caller = caller.name(), status = said.status, "an order was sent on"),
-            Err(error) => tracing::warn!(site, caller = caller.name(), %error, "an order was not answered"),
+            Ok(response) => {
+                tracing::info!(site, caller = caller.name(), status = response.status, "correction forwarded")
+            }
+            Err(error) => tracing::warn!(site, caller = caller.name(), %error, "correction not answered by the barn"),
         }
-        answer::told(outcome)
+        response::from_outcome(outcome)
     }
 }

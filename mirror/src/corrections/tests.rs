@@ -1,4 +1,4 @@
-//! Claims about orders that are sent on, from the door over TLS to a barn on loopback.
+//! Tests of forwarded orders, from the HTTP route over TLS to a fake barn on loopback.
 
 use super::*;
 use crate::follow::FollowSettings;
@@ -25,30 +25,30 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use tower::ServiceExt;
 
-/// Odd blanks, an escape and another order of keys than ours: all of it must arrive as it is.
+/// An order with odd blanks, an escape and its own order of keys, all of which must arrive unchanged.
 const ORDER: &str = r#" {"reason": "seen \u0041gain",  "correction":{"animal":12,"kind":"died"},
  "idempotency_key":"k1","author":" J. Doe "} "#;
 const PATH: &str = "/api/corrections";
 const NAMED: &str = "/sites/barn/api/corrections";
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a barn was sent: its key, and the body.
-type Sent = Arc<Mutex<Vec<(String, Bytes)>>>;
+/// Requests that a barn received: key and body of each.
+type RequestLog = Arc<Mutex<Vec<(String, Bytes)>>>;
 
-/// A barn that answers corrections like this, and keeps what it was sent.
+/// A barn with a given response to corrections, which records the requests that it receives.
 struct FakeBarn {
     barn: Barn,
     pin: [u8; 32],
-    sent: Sent,
+    sent: RequestLog,
 }
 
 impl FakeBarn {
-    fn that_answers(corrections: MethodRouter) -> Self {
-        let (identity, sent) = (Identity::self_signed(KeyPair::generate().unwrap()), Sent::default());
-        let kept = sent.clone();
-        let keeping = from_fn(move |request: Request, next: Next| keep(kept.clone(), request, next));
-        let router = Router::new().route(PATH, corrections.layer(keeping));
-        Self { barn: Barn::serving(&identity, router), pin: identity.pin(), sent }
+    fn with_route(corrections: MethodRouter) -> Self {
+        let (identity, sent) = (Identity::self_signed(KeyPair::generate().unwrap()), RequestLog::default());
+        let log = sent.clone();
+        let recorder = from_fn(move |request: Request, next: Next| record(log.clone(), request, next));
+        let router = Router::new().route(PATH, corrections.layer(recorder));
+        Self { barn: Barn::start_with(&identity, router), pin: identity.pin(), sent }
     }
 
     fn line(&self, site: &str, number: u8) -> Pairing {
@@ -66,7 +66,7 @@ impl FakeBarn {
     }
 }
 
-async fn keep(sent: Sent, request: Request, next: Next) -> Response {
+async fn record(sent: RequestLog, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, MAX_ORDER_BYTES).await.unwrap();
     let key = head.headers["x-api-key"].to_str().unwrap().to_owned();
@@ -74,16 +74,17 @@ async fn keep(sent: Sent, request: Request, next: Next) -> Response {
     next.run(Request::from_parts(head, Body::from(body))).await
 }
 
-/// A barn that gives this one answer.
-fn answering(status: u16, body: &'static str) -> FakeBarn {
-    FakeBarn::that_answers(post(async move || (StatusCode::from_u16(status).unwrap(), body)))
+/// Starts a barn that always gives this response.
+fn responding(status: u16, body: &'static str) -> FakeBarn {
+    FakeBarn::with_route(post(async move || (StatusCode::from_u16(status).unwrap(), body)))
 }
 
-fn made() -> FakeBarn {
-    answering(201, r#"{"success":true,  "status":"corrected","sequence":9,"message":"kept"}"#)
+/// Starts a barn that reports every order as applied.
+fn applying() -> FakeBarn {
+    responding(201, r#"{"success":true,  "status":"corrected","sequence":9,"message":"kept"}"#)
 }
 
-/// An office that is paired with barns.
+/// An office and its paired barns.
 struct Office {
     sites: Arc<Sites>,
     keys: Arc<KeyRing>,
@@ -108,12 +109,12 @@ impl Answer {
 }
 
 impl Office {
-    async fn of(lines: Vec<Pairing>) -> Self {
-        Self::with(lines, |_| ()).await
+    async fn new(lines: Vec<Pairing>) -> Self {
+        Self::prepared(lines, |_| ()).await
     }
 
-    /// `prepare` sees the files before anything is opened.
-    async fn with(lines: Vec<Pairing>, prepare: impl FnOnce(&SiteFiles)) -> Self {
+    /// Starts an office; `prepare` may change the files before anything is opened.
+    async fn prepared(lines: Vec<Pairing>, prepare: impl FnOnce(&SiteFiles)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
         let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
@@ -132,26 +133,26 @@ impl Office {
 
     async fn send(&self, path: &str, body: impl Into<Body>) -> Answer {
         let request = Request::post(path).header("X-API-Key", &self.key);
-        self.ask(request.header(header::CONTENT_TYPE, "application/json"), body).await
+        self.request(request.header(header::CONTENT_TYPE, "application/json"), body).await
     }
 
-    async fn ask(&self, request: Builder, body: impl Into<Body>) -> Answer {
+    async fn request(&self, request: Builder, body: impl Into<Body>) -> Answer {
         let here = ConnectInfo::<SocketAddr>("127.0.0.1:9".parse().unwrap());
         let request = request.extension(here).body(body.into()).unwrap();
-        told(self.router.clone().oneshot(request).await.unwrap()).await
+        read_answer(self.router.clone().oneshot(request).await.unwrap()).await
     }
 }
 
-async fn told(response: Response) -> Answer {
+async fn read_answer(response: Response) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = to_bytes(response.into_body(), 1_000_000).await.unwrap();
     Answer { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
 }
 
 #[tokio::test]
-async fn an_order_goes_to_the_barn_byte_for_byte_under_the_paired_key_and_its_answer_comes_back_so() {
-    let barn = made();
-    let office = Office::of(vec![barn.line("barn", 1)]).await;
+async fn order_and_response_are_forwarded_byte_for_byte() {
+    let barn = applying();
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
     for path in [PATH, NAMED] {
         let answer = office.send(path, ORDER).await;
         assert_eq!(answer.status, 201);
@@ -163,7 +164,7 @@ async fn an_order_goes_to_the_barn_byte_for_byte_under_the_paired_key_and_its_an
 }
 
 #[tokio::test]
-async fn what_the_barn_refuses_is_refused_in_its_words() {
+async fn a_refusal_by_the_barn_is_passed_on_unchanged() {
     for (status, body) in [
         (200, r#"{"success":true,"status":"already_corrected","sequence":9,"message":"kept before"}"#),
         (400, r#"{"success":false,"error":"bad_request","message":"..."}"#),
@@ -172,25 +173,25 @@ async fn what_the_barn_refuses_is_refused_in_its_words() {
         (422, r#"{"success":false,"error":"still_rejected","message":"..."}"#),
         (503, r#"{"success":false,"error":"disk_full","message":"..."}"#),
     ] {
-        let barn = answering(status, body);
-        let office = Office::of(vec![barn.line("barn", 1)]).await;
+        let barn = responding(status, body);
+        let office = Office::new(vec![barn.line("barn", 1)]).await;
         let answer = office.send(PATH, ORDER).await;
         assert_eq!((answer.status, answer.text.as_str(), barn.sent().len()), (status, body, 1));
     }
 }
 
 #[tokio::test]
-async fn when_to_come_again_is_the_barn_s_word() {
+async fn the_barns_retry_after_is_passed_on() {
     let busy = async || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "7")], r#"{"success":false}"#);
-    let barn = FakeBarn::that_answers(post(busy));
-    let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+    let barn = FakeBarn::with_route(post(busy));
+    let answer = Office::new(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
     assert_eq!((answer.status, &answer.headers[header::RETRY_AFTER]), (503, &"7".parse().unwrap()));
 }
 
 #[tokio::test]
-async fn an_order_that_nobody_can_mean_is_refused_here_and_the_barn_is_not_asked() {
-    let barn = made();
-    let office = Office::of(vec![barn.line("barn", 1)]).await;
+async fn an_invalid_order_is_rejected_without_asking_the_barn() {
+    let barn = applying();
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
     let order = |key: &str, value: Value| {
         let mut order = json!({"author": "a", "reason": "r", "idempotency_key": "k"});
         order["correction"] = json!({"kind": "died", "animal": 12});
@@ -219,7 +220,7 @@ async fn an_order_that_nobody_can_mean_is_refused_here_and_the_barn_is_not_asked
         }
         let large = office.send(path, order("reason", "x".repeat(MAX_ORDER_BYTES).into())).await;
         assert_eq!((large.status, large.error().as_str()), (413, "payload_too_large"));
-        let untyped = office.ask(Request::post(path).header("X-API-Key", &office.key), ORDER).await;
+        let untyped = office.request(Request::post(path).header("X-API-Key", &office.key), ORDER).await;
         assert_eq!(untyped.status, 415);
         assert_eq!(office.send(&format!("{path}?dry=1"), ORDER).await.status, 400);
     }
@@ -227,9 +228,9 @@ async fn an_order_that_nobody_can_mean_is_refused_here_and_the_barn_is_not_asked
 }
 
 #[tokio::test]
-async fn the_longest_order_that_can_be_meant_is_sent_on_however_it_is_written() {
-    let barn = made();
-    let office = Office::of(vec![barn.line("barn", 1)]).await;
+async fn the_longest_valid_order_is_forwarded_even_if_fully_escaped() {
+    let barn = applying();
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
     let escaped = |chars: usize| r"\ud83d\udc04".repeat(chars);
     let order = format!(
         r#"{{"author":"{}","reason":"{}","idempotency_key":"{}","correction":{{"kind":"edit_batch","batch":{},"notes":"{}"}}}}"#,
@@ -244,105 +245,109 @@ async fn the_longest_order_that_can_be_meant_is_sent_on_however_it_is_written() 
 }
 
 #[tokio::test]
-async fn only_keys_of_scope_correct_or_admin_are_let_in_and_no_one_without_from_here() {
-    let barn = made();
-    let office = Office::of(vec![barn.line("barn", 1)]).await;
+async fn orders_need_a_key_of_scope_correct_or_admin_even_from_this_machine() {
+    let barn = applying();
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
     let scopes = [Scope::Ingest, Scope::Read, Scope::Sync, Scope::Admin];
     let [ingest, read, sync, admin] =
         scopes.map(|scope| office.keys.add(scope.name(), [scope].into()).unwrap().reveal().to_owned());
     for path in [PATH, NAMED] {
         let typed = || Request::post(path).header(header::CONTENT_TYPE, "application/json");
-        assert_eq!(office.ask(typed(), ORDER).await.status, 401);
+        assert_eq!(office.request(typed(), ORDER).await.status, 401);
         for key in [&ingest, &read, &sync] {
-            assert_eq!(office.ask(typed().header("X-API-Key", key), ORDER).await.status, 403);
+            assert_eq!(office.request(typed().header("X-API-Key", key), ORDER).await.status, 403);
         }
         assert_eq!(barn.sent().len(), 0);
-        assert_eq!(office.ask(typed().header("X-API-Key", &admin), ORDER).await.status, 201);
+        assert_eq!(office.request(typed().header("X-API-Key", &admin), ORDER).await.status, 201);
         barn.sent.lock().unwrap().clear();
-        let asked = office.ask(Request::get(path).header("X-API-Key", &office.key), "").await;
-        assert_eq!((asked.status, asked.error().as_str()), (405, "method_not_allowed"));
+        let get = office.request(Request::get(path).header("X-API-Key", &office.key), "").await;
+        assert_eq!((get.status, get.error().as_str()), (405, "method_not_allowed"));
     }
 }
 
 #[tokio::test]
-async fn with_the_barn_away_nothing_is_kept_and_the_answer_says_when_and_how_to_come_again() {
-    let barn = made();
+async fn an_order_to_an_unreachable_barn_is_not_stored_and_says_how_to_retry() {
+    let barn = applying();
     let line = barn.line("barn", 1);
     drop(barn);
-    let office = Office::of(vec![line]).await;
+    let office = Office::new(vec![line]).await;
     let answer = office.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (503, "barn_away"));
     assert_eq!(answer.headers[header::RETRY_AFTER], "10");
-    assert!(answer.text.contains("nothing is kept here") && answer.text.contains("same idempotency key"));
+    assert!(answer.text.contains("nothing is stored here") && answer.text.contains("same idempotency key"));
 }
 
 #[tokio::test]
-async fn somebody_else_at_the_barn_s_address_is_sent_nothing() {
-    let (barn, other) = (made(), made());
+async fn nothing_is_sent_to_a_stranger_at_the_barns_address() {
+    let (barn, other) = (applying(), applying());
     let line = Pairing { spki_sha256: other.pin, ..barn.line("barn", 1) };
-    let answer = Office::of(vec![line]).await.send(PATH, ORDER).await;
+    let answer = Office::new(vec![line]).await.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (502, "not_the_barn"));
     assert_eq!(barn.sent().len(), 0);
 }
 
 #[tokio::test]
-async fn after_a_silence_it_is_not_known_whether_the_order_was_made() {
-    let barn = FakeBarn::that_answers(post(std::future::pending::<()>));
-    let office = Office::of(vec![barn.line("barn", 1)]).await;
-    let bounds = PostBounds { answer_ms: 200, ..BOUNDS };
-    let router = bounded(office.sites.clone(), office.keys.clone(), bounds);
+async fn a_silent_barn_leaves_the_order_in_doubt() {
+    let barn = FakeBarn::with_route(post(std::future::pending::<()>));
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
+    let bounds = PostBounds { response_ms: 200, ..BOUNDS };
+    let router = router_with(office.sites.clone(), office.keys.clone(), bounds);
     let request = Request::post(PATH).header("X-API-Key", &office.key).header(header::CONTENT_TYPE, "application/json");
-    let answer = told(router.oneshot(request.body(Body::from(ORDER)).unwrap()).await.unwrap()).await;
+    let answer = read_answer(router.oneshot(request.body(Body::from(ORDER)).unwrap()).await.unwrap()).await;
     assert_eq!((answer.status, answer.error().as_str()), (504, "no_answer"));
-    assert!(answer.text.contains("not known") && answer.text.contains("makes it once"), "{}", answer.text);
-    assert_eq!(barn.sent().len(), 1, "nothing is tried twice");
+    assert!(answer.text.contains("is unknown whether") && answer.text.contains("applies it once"), "{}", answer.text);
+    assert_eq!(barn.sent().len(), 1, "an order must not be retried");
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_no_answer_and_is_not_asked_for_again() {
+async fn a_truncated_response_is_no_answer_and_is_not_retried() {
     let cut = async || {
         let pieces = [Ok("{\"success\":"), Err(std::io::Error::other("the barn fell over"))];
         (StatusCode::CREATED, Body::from_stream(futures::stream::iter(pieces)))
     };
-    let barn = FakeBarn::that_answers(post(cut));
-    let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+    let barn = FakeBarn::with_route(post(cut));
+    let answer = Office::new(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str(), barn.sent().len()), (504, "no_answer", 1));
 }
 
 #[tokio::test]
-async fn what_is_no_answer_to_an_order_is_not_given_back() {
+async fn a_response_that_is_not_one_to_an_order_is_not_passed_on() {
     for barn in [
-        answering(201, "<html>kept</html>"),
-        answering(302, r#"{"success":true}"#),
-        FakeBarn::that_answers(post(async || vec![b' '; BOUNDS.answer_bytes + 1].into_response())),
+        responding(201, "<html>kept</html>"),
+        responding(302, r#"{"success":true}"#),
+        FakeBarn::with_route(post(async || vec![b' '; BOUNDS.response_bytes + 1].into_response())),
     ] {
-        let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+        let answer = Office::new(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
         assert_eq!((answer.status, answer.error().as_str()), (502, "bad_answer"));
-        assert!(answer.text.contains("not known") && answer.text.contains("same idempotency key"), "{}", answer.text);
+        assert!(
+            answer.text.contains("is unknown whether") && answer.text.contains("same idempotency key"),
+            "{}",
+            answer.text
+        );
     }
 }
 
 #[tokio::test]
-async fn a_pairing_that_is_revoked_or_has_no_such_scope_says_what_to_do() {
+async fn a_revoked_key_or_missing_scope_says_how_to_pair_again() {
     for status in [401, 403] {
-        let barn = answering(status, r#"{"success":false,"error":"forbidden","message":"this call needs ..."}"#);
-        let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+        let barn = responding(status, r#"{"success":false,"error":"forbidden","message":"this call needs ..."}"#);
+        let answer = Office::new(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
         assert_eq!((answer.status, answer.error().as_str()), (502, "barn_refused"));
         assert!(answer.text.contains("herdlinxd pair") && answer.text.contains("herdlinx-mirror add"));
     }
 }
 
 #[tokio::test]
-async fn a_barn_that_knows_no_corrections_is_to_be_upgraded() {
-    let barn = answering(404, r#"{"success":false,"error":"not_found","message":"there is nothing at this path"}"#);
-    let answer = Office::of(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
+async fn a_barn_without_corrections_is_reported_as_too_old() {
+    let barn = responding(404, r#"{"success":false,"error":"not_found","message":"there is nothing at this path"}"#);
+    let answer = Office::new(vec![barn.line("barn", 1)]).await.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (502, "barn_too_old"));
 }
 
 #[tokio::test]
-async fn of_several_sites_the_path_names_the_one_that_is_sent_to() {
-    let (north, south) = (made(), made());
-    let office = Office::of(vec![north.line("north", 1), south.line("south", 2)]).await;
+async fn the_path_selects_one_of_several_sites() {
+    let (north, south) = (applying(), applying());
+    let office = Office::new(vec![north.line("north", 1), south.line("south", 2)]).await;
     let bare = office.send(PATH, ORDER).await;
     assert_eq!((bare.status, bare.error().as_str()), (404, "not_found"));
     assert!(bare.text.contains("/sites/north, /sites/south"), "{}", bare.text);
@@ -350,21 +355,21 @@ async fn of_several_sites_the_path_names_the_one_that_is_sent_to() {
     assert_eq!(office.send("/sites/%ff/api/corrections", ORDER).await.status, 400);
     assert_eq!(office.send("/sites/south/api/corrections", ORDER).await.status, 201);
     assert_eq!((north.sent().len(), south.sent()[0].0.as_str()), (0, "hxb_south"));
-    assert_eq!(Office::of(Vec::new()).await.send(PATH, ORDER).await.status, 404);
+    assert_eq!(Office::new(Vec::new()).await.send(PATH, ORDER).await.status, 404);
 }
 
 #[tokio::test]
 async fn nothing_is_sent_from_a_copy_that_is_not_followed() {
-    let barn = made();
+    let barn = applying();
     let damage = |files: &SiteFiles| {
         let copy = files.begin_copy("barn").unwrap();
         let path = files.copies(&"barn".parse().unwrap()).unwrap().path(copy);
         fs::write(path.join("log.redb"), b"not a log").unwrap();
     };
-    let office = Office::with(vec![barn.line("barn", 1)], damage).await;
-    let begun = Instant::now();
+    let office = Office::prepared(vec![barn.line("barn", 1)], damage).await;
+    let started = Instant::now();
     while office.sites.status("barn").unwrap().stopped_because.is_none() {
-        assert!(begun.elapsed() < PATIENCE, "a damaged copy is followed");
+        assert!(started.elapsed() < PATIENCE, "the office follows a damaged copy");
         tokio::task::yield_now().await;
     }
     let answer = office.send(PATH, ORDER).await;
@@ -373,21 +378,21 @@ async fn nothing_is_sent_from_a_copy_that_is_not_followed() {
 }
 
 #[tokio::test]
-async fn more_orders_than_operators_give_are_told_to_come_again() {
-    let barn = FakeBarn::that_answers(post(std::future::pending::<()>));
-    let office = Office::of(vec![barn.line("barn", 1)]).await;
-    let under_way: Vec<_> = (0..MAX_UNDER_WAY).map(|_| Box::pin(office.send(PATH, ORDER))).collect();
-    let all = futures::future::select_all(under_way);
+async fn orders_over_the_limit_are_busy() {
+    let barn = FakeBarn::with_route(post(std::future::pending::<()>));
+    let office = Office::new(vec![barn.line("barn", 1)]).await;
+    let pending: Vec<_> = (0..MAX_CONCURRENT_ORDERS).map(|_| Box::pin(office.send(PATH, ORDER))).collect();
+    let all = futures::future::select_all(pending);
     let one_more = async {
-        let begun = Instant::now();
-        while barn.sent().len() < MAX_UNDER_WAY {
-            assert!(begun.elapsed() < PATIENCE, "not all orders come to the barn");
+        let started = Instant::now();
+        while barn.sent().len() < MAX_CONCURRENT_ORDERS {
+            assert!(started.elapsed() < PATIENCE, "not all orders reached the barn");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         office.send(PATH, ORDER).await
     };
     let answer = tokio::select! {
-        _ = all => panic!("an order was answered by a barn that says nothing"),
+        _ = all => panic!("a silent barn answered an order"),
         answer = one_more => answer,
     };
     assert_eq!((answer.status, answer.error().as_str()), (503, "busy"));

@@ -1,12 +1,14 @@
-//! How long to wait after an error. Only after errors: a quiet link is never waited for.
+//! Waits between retries after errors.
 
 use std::time::Duration;
 
-/// The first wait, before jitter.
+/// First wait, before jitter.
 const FIRST: Duration = Duration::from_millis(250);
 
-/// Doubles from 250 ms up to a cap; each wait is between half and all of that, so that many mirrors of one barn do
-/// not come back at the same moment.
+/// Exponential backoff with jitter.
+///
+/// The wait doubles from 250 ms up to a cap. Each actual wait is between half of that and all of it, so that many mirrors
+/// of one barn do not reconnect at the same moment.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
@@ -19,15 +21,16 @@ impl Backoff {
         Self { next: FIRST.min(cap), cap, state: seed }
     }
 
-    /// The connection worked: the next error waits shortly again.
+    /// Starts again from the first wait, after a connection that worked.
     pub(super) fn reset(&mut self) {
         self.next = FIRST.min(self.cap);
     }
 
-    pub(super) fn wait(&mut self) -> Duration {
+    /// Returns the next wait.
+    pub(super) fn next_wait(&mut self) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.cap);
-        // SplitMix64 (Steele, Lea, Flood 2014): jitter needs no more than that.
+        // SplitMix64 (Steele, Lea, Flood 2014), which is random enough for jitter.
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -42,14 +45,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_grow_to_the_cap_and_stay_between_half_and_all() {
+    fn waits_double_up_to_the_cap_with_bounded_jitter() {
         let mut backoff = Backoff::new(Duration::from_secs(10), 7);
         for exponent in 0..12 {
             let whole = (FIRST * 2_u32.pow(exponent)).min(Duration::from_secs(10));
-            let wait = backoff.wait();
+            let wait = backoff.next_wait();
             assert!(wait >= whole / 2 && wait <= whole, "{wait:?} of {whole:?}");
         }
         backoff.reset();
-        assert!(backoff.wait() <= FIRST);
+        assert!(backoff.next_wait() <= FIRST);
     }
 }

@@ -1,84 +1,90 @@
-//! Follows a source: a live connection, pulls where it is silent, back-off after errors only.
+//! Replication of one source: pulls to catch up, then a live connection.
 //!
 //! ```text
-//! pull until the source has nothing more -> live: page -> apply -> acknowledge what is durable
+//! pull until the source has no more -> live: receive a page -> apply it -> acknowledge it once durable
 //!        ^                                        |
-//!        +---- wait, after an error only ---------+
+//!        +---- wait, only after an error ---------+
 //! ```
-//! A source that does not have this copy's position on its history ends the following; the copy keeps being served.
+//! - Waits are for errors only. A quiet link needs no polling, because the source sends each change as it is committed.
+//! - A follower with an empty copy still sends the identity of its history. If it asked for "whatever you have, from the
+//!   start", another barn at the same address could fill a paired copy.
+//! - Divergence ends the follower, and nothing is written. The copy keeps being served until an operator decides. A copy
+//!   that followed whatever it found would destroy the only evidence of what a restored barn lost.
+//! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
 mod backoff;
-mod exchange;
-mod handover;
+mod session;
 mod status;
+mod writer;
 
-pub use handover::{StoreHandle, WriterGone, WriterProbe, on_this_task, on_thread};
-pub use status::{FollowStatus, Heard, LinkState};
+pub use status::{BarnReport, FollowStatus, LinkState};
+pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};
 
 use backoff::Backoff;
-use exchange::{Exchange, Interrupted};
 use herd::clock::Clock;
 use service::lifecycle::Shutdown;
 use service::sync::divergence::Divergence;
 use service::sync::link::Link;
+use session::{Interruption, Session};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How to follow.
+/// Settings of a follower.
 #[derive(Clone, Copy, Debug)]
 pub struct FollowSettings {
-    /// A silent live connection is checked this often by a pull on a new one; also the longest wait after errors.
+    /// Interval at which a silent live connection is checked by a pull on a new connection; also the longest wait after
+    /// an error.
     pub sync_interval: Duration,
-    /// For the jitter of the waits.
+    /// Seed of the jitter in waits.
     pub seed: u64,
 }
 
-/// Why a follower ended.
+/// Reason why a follower ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowEnd {
-    /// It was told to stop.
+    /// The shutdown was requested.
     Stopped,
-    /// It cannot simply follow this source.
+    /// The copy cannot simply follow this source.
     Diverged(Divergence),
-    /// The writer of its copy has ended.
-    WriterGone,
+    /// The writer of the copy has ended.
+    WriterEnded,
 }
 
-/// Follows the source behind `link` into `store` until `stop` turns true or it cannot go on.
+/// Replicates the source behind `link` into `store` until the shutdown is requested or the follower cannot go on.
 pub async fn run<L: Link>(
     link: L,
     store: StoreHandle,
     settings: FollowSettings,
     clock: Arc<dyn Clock>,
     status: watch::Sender<FollowStatus>,
-    stop: Shutdown,
+    shutdown: Shutdown,
 ) -> FollowEnd {
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
-    let mut exchange = Exchange { link, store, settings, clock, status, worked: false };
+    let mut session = Session { link, store, settings, clock, status, worked: false };
     let end = loop {
-        let interrupted = tokio::select! {
+        let interruption = tokio::select! {
             biased;
-            () = stop.requested() => break FollowEnd::Stopped,
-            interrupted = exchange.follow_once() => interrupted,
+            () = shutdown.requested() => break FollowEnd::Stopped,
+            interruption = session.follow_once() => interruption,
         };
-        let why = match interrupted {
-            Interrupted::Diverged(divergence) => break FollowEnd::Diverged(divergence),
-            Interrupted::WriterGone => break FollowEnd::WriterGone,
-            Interrupted::Again(why) => why,
+        let why = match interruption {
+            Interruption::Diverged(divergence) => break FollowEnd::Diverged(divergence),
+            Interruption::WriterEnded => break FollowEnd::WriterEnded,
+            Interruption::Retry(why) => why,
         };
-        if std::mem::take(&mut exchange.worked) {
+        if std::mem::take(&mut session.worked) {
             backoff.reset();
         }
-        let wait = backoff.wait();
-        tracing::warn!(%why, wait_ms = wait.as_millis(), "the barn is away");
-        exchange.note_failure(&why);
+        let wait = backoff.next_wait();
+        tracing::warn!(%why, wait_ms = wait.as_millis(), "lost the connection to the barn; retrying");
+        session.note_failure(&why);
         tokio::select! {
             biased;
-            () = stop.requested() => break FollowEnd::Stopped,
+            () = shutdown.requested() => break FollowEnd::Stopped,
             () = tokio::time::sleep(wait) => {}
         }
     };
-    exchange.note_end(end);
+    session.note_end(end);
     end
 }

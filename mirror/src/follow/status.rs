@@ -1,4 +1,4 @@
-//! What a follower tells about itself.
+//! The status that a follower publishes.
 
 use herd::fold::FOLD_VERSION;
 use herd::store::Head;
@@ -40,51 +40,52 @@ impl LinkState {
     }
 }
 
-/// A follower, as it is shown. A sync is one pull, or one page that came live.
+/// Status of a follower. A sync is one pull, or one page received live.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FollowStatus {
-    /// How it stands to its barn.
+    /// State of the link to the barn.
     pub link: LinkState,
-    /// Syncs tried.
+    /// Syncs attempted.
     pub total_syncs: u64,
-    /// Syncs that ended well.
+    /// Syncs that succeeded.
     pub successful_syncs: u64,
-    /// Syncs and connections that did not.
+    /// Syncs and connections that failed.
     pub failed_syncs: u64,
-    /// Changes that were new here.
+    /// Changes received that were new to the copy.
     pub total_records_synced: u64,
-    /// When the last sync ended well, microseconds since 1970 UTC.
+    /// Time of the last successful sync, in microseconds since the Unix epoch.
     pub last_sync_at_us: Option<i64>,
-    /// What was last heard of the barn.
-    pub barn: Option<Heard>,
-    /// Whether both sides made the same tables, where that could be compared: at one sequence, by one fold.
+    /// The last report about the barn.
+    pub barn: Option<BarnReport>,
+    /// Result of the last comparison of tables with the barn. Tables are comparable only at the same sequence and with the
+    /// same fold version.
     pub digest_equal: Option<bool>,
-    /// Why the last try failed; none while all is well.
+    /// Error of the last attempt, or `None` if it succeeded.
     pub last_error: Option<String>,
-    /// Why it stopped.
+    /// The divergence that ended the follower.
     pub diverged: Option<Divergence>,
 }
 
-/// The barn, as it was last heard of.
+/// The last report about the barn, and its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// What it said.
+pub struct BarnReport {
+    /// The reported state.
     pub barn: BarnHead,
-    /// When, by this machine's wall clock, microseconds since 1970 UTC.
+    /// Arrival by this machine's wall clock, in microseconds since the Unix epoch.
     pub at_us: i64,
-    /// When, by time that no one can set.
+    /// Arrival by the monotonic clock, which nobody can set.
     pub at: Instant,
 }
 
-impl Heard {
-    /// The barn's head as it is passed on: older by the time since it was heard.
-    pub fn passed_on(&self) -> BarnHead {
+impl BarnReport {
+    /// Returns the reported state with its age increased by the time since the report, for passing it on.
+    pub fn aged(&self) -> BarnHead {
         let since_ms = u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX);
         BarnHead { age_ms: self.barn.age_ms.map(|age| age.saturating_add(since_ms)), ..self.barn }
     }
 }
 
-/// Compares the tables of both sides, where they stand at the same change and are made by the same fold.
+/// Compares the tables of both sides. Returns `None` unless both are at the same change and of the same fold version.
 pub(super) fn tables_equal(own: &Head, theirs: &Heartbeat) -> Option<bool> {
     let comparable = own.folded == theirs.folded && theirs.fold_version == FOLD_VERSION;
     comparable.then(|| own.fold_digest == theirs.fold_digest && own.position.store == theirs.position.store)

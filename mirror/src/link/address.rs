@@ -1,11 +1,11 @@
-//! `host:port`, as it stands in a pairing line and on the command line.
+//! A `host:port` address, as written in a pairing line and on the command line.
 
 use rustls::pki_types::ServerName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a barn listens: a name or an IP address, and a port. IPv6 addresses stand in brackets.
+/// An address of a barn: a DNS name or an IP address, and a port. IPv6 addresses are written in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
@@ -13,47 +13,48 @@ pub struct Address {
     port: u16,
 }
 
-/// A text that is no address.
+/// A text that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address: {why}. Write HOST:PORT, for example barn.local:5001 or [fd00::7]:5001")]
-pub struct NoAddress {
+#[error("`{text}` is not an address: {why}. Use HOST:PORT, for example barn.local:5001 or [fd00::7]:5001")]
+pub struct AddressError {
     text: String,
     why: &'static str,
 }
 
 impl Address {
-    /// The name or IP address, without brackets.
+    /// Returns the DNS name or IP address, without brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, never 0.
+    /// Returns the port, which is never 0.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whom to ask for in the TLS handshake.
+    /// Returns the name that the TLS handshake asks for.
     pub(super) fn server_name(&self) -> ServerName<'static> {
-        ServerName::try_from(self.host.clone()).expect("an address is only made of a host that is a server name")
+        ServerName::try_from(self.host.clone()).expect("parsing an address checks that its host is a server name")
     }
 }
 
 impl FromStr for Address {
-    type Err = NoAddress;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, NoAddress> {
-        let refuse = |why| NoAddress { text: text.chars().take(80).collect(), why };
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        let refuse = |why| AddressError { text: text.chars().take(80).collect(), why };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| refuse("it has no port"))?;
-        let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(|| refuse("its port is not 1..=65535"))?;
+        let port =
+            port.parse().ok().filter(|port| *port != 0).ok_or_else(|| refuse("its port is not between 1 and 65535"))?;
         let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) if inner.parse::<std::net::Ipv6Addr>().is_ok() => inner,
-            Some(_) => return Err(refuse("there is no IPv6 address in its brackets")),
+            Some(_) => return Err(refuse("its brackets do not hold an IPv6 address")),
             None if host.contains(':') => return Err(refuse("an IPv6 address needs brackets")),
             None => host,
         };
         match ServerName::try_from(host) {
             Ok(_) => Ok(Self { host: host.to_owned(), port }),
-            Err(_) => Err(refuse("its host is neither a name nor an IP address")),
+            Err(_) => Err(refuse("its host is neither a DNS name nor an IP address")),
         }
     }
 }
@@ -66,9 +67,9 @@ impl fmt::Display for Address {
 }
 
 impl TryFrom<String> for Address {
-    type Error = NoAddress;
+    type Error = AddressError;
 
-    fn try_from(text: String) -> Result<Self, NoAddress> {
+    fn try_from(text: String) -> Result<Self, AddressError> {
         text.parse()
     }
 }
@@ -85,14 +86,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_and_both_kinds_of_ip_addresses_are_read_and_written_alike() {
+    fn names_and_ip_addresses_survive_a_round_trip() {
         for text in ["barn.local:5001", "192.168.7.2:1", "[fd00::7]:65535", "localhost:5001"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn what_cannot_be_dialed_is_refused() {
+    fn addresses_that_cannot_be_dialed_are_rejected() {
         for text in ["barn", ":5001", "barn:0", "barn:65536", "fd00::7:5001", "[barn]:5001", "a b:1", "barn:", "[::1]"]
         {
             assert!(text.parse::<Address>().is_err(), "{text}");
@@ -101,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_refused_or_reads_back(text in "\\PC{0,40}") {
+        fn parsing_rejects_a_text_or_round_trips_it(text in "\\PC{0,40}") {
             if let Ok(address) = text.parse::<Address>() {
                 prop_assert_eq!(address.to_string().parse::<Address>().unwrap(), address.clone());
                 let _ = address.server_name();

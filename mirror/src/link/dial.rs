@@ -1,7 +1,7 @@
-//! From a list of addresses to one TLS connection with the right barn.
+//! Dialing: turns a list of addresses into one TLS connection with the paired barn.
 
 use super::address::Address;
-use super::trust::distrust;
+use super::trust::untrusted_reason;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use rustls::ClientConfig;
@@ -13,46 +13,49 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// The next address is tried when the ones before it have failed, or after so long (RFC 8305 section 5).
+/// Delay until the next address is tried while earlier ones are still pending, in milliseconds (RFC 8305 section 5).
 const STAGGER_MS: u64 = 250;
-/// How long one address may take to connect and to show its key.
+/// Timeout for one address to connect and complete the TLS handshake, in milliseconds.
 pub(super) const DIAL_TIMEOUT_MS: u64 = 5_000;
 
-/// A connection whose other end has shown to be the barn.
+/// A TLS connection whose peer has proved to be the barn.
 pub(super) type Connection = TlsStream<TcpStream>;
 
-/// Tries the addresses in this order, [`STAGGER_MS`] apart; the first that completes a TLS handshake wins, the others
-/// are dropped. Gives its place in `addresses`. If all fail, the most telling of their errors.
+/// Dials the addresses in `order`, [`STAGGER_MS`] apart, and returns the first connection that completes a TLS handshake,
+/// with the index of its address. The other attempts are dropped.
+///
+/// If all attempts fail, returns the most informative of their errors.
 pub(super) async fn race(
     addresses: &[Address],
     order: Vec<usize>,
     tls: &Arc<ClientConfig>,
 ) -> Result<(usize, Connection), LinkError> {
     let mut waiting = order.into_iter();
-    let mut under_way = FuturesUnordered::new();
+    let mut attempts = FuturesUnordered::new();
     let mut failure: Option<LinkError> = None;
     loop {
         if let Some(index) = waiting.next() {
             let address = &addresses[index];
-            under_way.push(async move { (index, connect(address, tls.clone()).await) });
+            attempts.push(async move { (index, connect(address, tls.clone()).await) });
         }
         tokio::select! {
-            outcome = under_way.next() => match outcome {
+            outcome = attempts.next() => match outcome {
                 Some((index, Ok(connection))) => return Ok((index, connection)),
-                Some((_, Err(error))) => failure = Some(most_telling(failure, error)),
-                None => return Err(failure.unwrap_or_else(nowhere_to_go)),
+                Some((_, Err(error))) => failure = Some(most_informative(failure, error)),
+                None => return Err(failure.unwrap_or_else(no_address)),
             },
             () = sleep(Duration::from_millis(STAGGER_MS)), if waiting.len() > 0 => {}
         }
     }
 }
 
-fn nowhere_to_go() -> LinkError {
+fn no_address() -> LinkError {
     LinkError::Unreachable { peer: "the barn".into(), why: "no address is known: pair it again".into() }
 }
 
-/// One that answered and is not the barn says more than one that is silent, and that more than one nobody listens at.
-fn most_telling(before: Option<LinkError>, now: LinkError) -> LinkError {
+/// Returns the more informative of two errors: a peer that is not the barn says more than a broken connection, that more
+/// than a silent address, and that more than an address that nothing listens on.
+fn most_informative(before: Option<LinkError>, now: LinkError) -> LinkError {
     let weight = |error: &LinkError| match error {
         LinkError::NotTrusted { .. } => 3,
         LinkError::Broken { .. } | LinkError::TooLong { .. } => 2,
@@ -75,10 +78,12 @@ async fn shake_hands(address: &Address, tls: Arc<ClientConfig>) -> Result<Connec
     let peer = address.to_string();
     let unreachable = |error: std::io::Error| LinkError::Unreachable { peer: peer.clone(), why: error.to_string() };
     let stream = TcpStream::connect((address.host(), address.port())).await.map_err(unreachable)?;
-    // A position of 100 bytes must not wait for the acknowledgement of the one before it.
+    // Nagle's algorithm would hold a 100-byte position back until the one before it is acknowledged.
     stream.set_nodelay(true).map_err(unreachable)?;
-    TlsConnector::from(tls).connect(address.server_name(), stream).await.map_err(|error| match distrust(&error) {
-        Some(why) => LinkError::NotTrusted { peer: peer.clone(), why },
-        None => LinkError::Broken { peer: peer.clone(), doing: "opening TLS", why: error.to_string() },
+    TlsConnector::from(tls).connect(address.server_name(), stream).await.map_err(|error| {
+        match untrusted_reason(&error) {
+            Some(why) => LinkError::NotTrusted { peer: peer.clone(), why },
+            None => LinkError::Broken { peer: peer.clone(), doing: "opening TLS", why: error.to_string() },
+        }
     })
 }

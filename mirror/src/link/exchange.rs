@@ -1,4 +1,4 @@
-//! One HTTP/1.1 exchange over a connection of its own.
+//! A single HTTP/1.1 request and response over a connection of its own.
 
 use super::dial::Connection;
 use bytes::Bytes;
@@ -11,16 +11,16 @@ use service::sync::link::LinkError;
 use std::convert::Infallible;
 use tokio::task::JoinHandle;
 
-/// An exchange that is under way; dropped, it ends, and with it the connection, where no upgrade has taken it over.
+/// An HTTP exchange. Dropping it closes the connection, unless an upgrade has taken the connection over.
 pub(super) struct Exchange<B> {
     requests: http1::SendRequest<B>,
-    _moving: Moving,
+    _connection: ConnectionTask,
 }
 
-/// The task that moves the bytes.
-struct Moving(JoinHandle<()>);
+/// The task that moves the bytes; aborted on drop.
+struct ConnectionTask(JoinHandle<()>);
 
-impl Drop for Moving {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -28,13 +28,13 @@ impl Drop for Moving {
 
 impl<B: Body<Data = Bytes, Error = Infallible> + Send + 'static> Exchange<B> {
     pub(super) async fn over(connection: Connection) -> hyper::Result<Self> {
-        let (requests, exchange) = http1::handshake(TokioIo::new(connection)).await?;
-        let moving = tokio::spawn(async move {
-            if let Err(error) = exchange.with_upgrades().await {
-                tracing::debug!(%error, "an exchange ended");
+        let (requests, connection) = http1::handshake(TokioIo::new(connection)).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "an HTTP connection failed");
             }
         });
-        Ok(Self { requests, _moving: Moving(moving) })
+        Ok(Self { requests, _connection: ConnectionTask(task) })
     }
 
     pub(super) async fn send(&mut self, request: Request<B>) -> hyper::Result<Response<Incoming>> {
@@ -42,8 +42,8 @@ impl<B: Body<Data = Bytes, Error = Infallible> + Send + 'static> Exchange<B> {
     }
 }
 
-/// The whole body of an answer, of at most so many bytes.
-pub(super) async fn whole_body(
+/// Reads the whole body of a response, which may have at most `limit_bytes`.
+pub(super) async fn read_body(
     peer: &str,
     doing: &'static str,
     response: Response<Incoming>,

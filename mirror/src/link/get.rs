@@ -1,9 +1,9 @@
-//! Whole answers over HTTPS.
+//! GET requests over HTTPS, with responses that are read whole.
 
 use super::address::Address;
 use super::dial::DIAL_TIMEOUT_MS;
-use super::trust::distrust;
-use super::{HttpsLink, KEY_HEADER, NoLink};
+use super::trust::untrusted_reason;
+use super::{HttpsLink, KEY_HEADER, LinkSetupError};
 use bytes::{Bytes, BytesMut};
 use hyper::header::ACCEPT;
 use reqwest::redirect::Policy;
@@ -11,16 +11,18 @@ use rustls::ClientConfig;
 use service::sync::link::{BLOB_TYPE, LinkError, LinkResponse};
 use std::time::Duration;
 
-/// What is under way, in errors.
-pub(super) const DOING: &str = "waiting for its answer";
-/// An idle connection is closed after so long: before the barn does it (`service::door::serve::HEADER_READ_TIMEOUT`, 10 s),
-/// so that no request meets a connection that is just being closed.
+/// The step that errors name.
+pub(super) const DOING: &str = "waiting for its response";
+/// Lifetime of an idle connection, in milliseconds.
+///
+/// It is shorter than the barn's (`service::door::serve::HEADER_READ_TIMEOUT`, 10 s), so that no request is sent on a
+/// connection that the barn is closing.
 const IDLE_MS: u64 = 8_000;
-/// So much is set aside for an answer before its bytes have come, whatever length it claims.
-const ANSWER_START_BYTES: usize = 64 * 1024;
+/// Maximum memory reserved for a response before its bytes arrive, whatever length it claims.
+const INITIAL_BODY_BYTES: usize = 64 * 1024;
 
-/// A client that keeps its connections.
-pub(super) fn client(tls: ClientConfig) -> Result<reqwest::Client, NoLink> {
+/// Creates an HTTP client that reuses its connections.
+pub(super) fn client(tls: ClientConfig) -> Result<reqwest::Client, LinkSetupError> {
     reqwest::Client::builder()
         .use_preconfigured_tls(tls)
         .http1_only()
@@ -32,13 +34,13 @@ pub(super) fn client(tls: ClientConfig) -> Result<reqwest::Client, NoLink> {
         .connect_timeout(Duration::from_millis(DIAL_TIMEOUT_MS))
         .pool_idle_timeout(Duration::from_millis(IDLE_MS))
         .build()
-        .map_err(|error| NoLink::Client(error.to_string()))
+        .map_err(|error| LinkSetupError::Client(error.to_string()))
 }
 
 impl HttpsLink {
-    /// Asks at the address that worked last; where there is none, or nobody is there any more, at the one that wins
-    /// the race.
-    pub(super) async fn ask(&self, path: &str, fresh: bool, limit_bytes: usize) -> Result<LinkResponse, LinkError> {
+    /// Sends a GET request to the address that worked last. If there is none, or it cannot be reached any more, dials
+    /// all addresses and uses the one that answers first.
+    pub(super) async fn fetch(&self, path: &str, fresh: bool, limit_bytes: usize) -> Result<LinkResponse, LinkError> {
         let own;
         let client = if fresh {
             own = client((*self.tls).clone()).map_err(|error| self.broken(&error))?;
@@ -47,21 +49,21 @@ impl HttpsLink {
             &self.client
         };
         if let Some(address) = self.known() {
-            match self.ask_at(client, address, path, limit_bytes).await {
+            match self.fetch_from(client, address, path, limit_bytes).await {
                 Err(LinkError::Unreachable { .. }) if self.addresses.len() > 1 => self.forget(),
                 outcome => return outcome,
             }
         }
         let (address, probe) = self.dial().await?;
         drop(probe);
-        self.ask_at(client, address, path, limit_bytes).await
+        self.fetch_from(client, address, path, limit_bytes).await
     }
 
-    fn broken(&self, error: &NoLink) -> LinkError {
+    fn broken(&self, error: &LinkSetupError) -> LinkError {
         LinkError::Broken { peer: self.peer(), doing: "preparing a connection", why: error.to_string() }
     }
 
-    async fn ask_at(
+    async fn fetch_from(
         &self,
         client: &reqwest::Client,
         address: &Address,
@@ -78,8 +80,8 @@ impl HttpsLink {
         if claimed > limit_bytes as u64 {
             return Err(too_long());
         }
-        let start = usize::try_from(claimed).unwrap_or(ANSWER_START_BYTES).min(ANSWER_START_BYTES);
-        let mut body = BytesMut::with_capacity(start);
+        let initial = usize::try_from(claimed).unwrap_or(INITIAL_BODY_BYTES).min(INITIAL_BODY_BYTES);
+        let mut body = BytesMut::with_capacity(initial);
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > limit_bytes {
                 return Err(too_long());
@@ -92,9 +94,9 @@ impl HttpsLink {
 
 fn link_error(address: &Address, error: reqwest::Error) -> LinkError {
     let peer = address.to_string();
-    // The URL stands in the message already, as the peer; its query is long and says nothing to a person.
+    // The message names the peer already; the URL's query is long and means nothing to a person.
     let error = error.without_url();
-    if let Some(why) = distrust(&error) {
+    if let Some(why) = untrusted_reason(&error) {
         return LinkError::NotTrusted { peer, why };
     }
     let why = innermost(&error);
@@ -104,7 +106,7 @@ fn link_error(address: &Address, error: reqwest::Error) -> LinkError {
     LinkError::Broken { peer, doing: DOING, why }
 }
 
-/// The last error of a chain: the one that the network gave.
+/// Returns the text of the innermost error of a chain, which is the one from the network.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

@@ -3,7 +3,7 @@
 use super::KEY_HEADER;
 use super::address::Address;
 use super::dial::Connection;
-use super::exchange::{Exchange, whole_body};
+use super::exchange::{Exchange, read_body};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use http_body_util::Empty;
@@ -21,15 +21,15 @@ use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
 use tokio_tungstenite::tungstenite::protocol::{Message, Role, WebSocketConfig};
 
-/// What is under way, in errors.
+/// The step that errors name.
 pub(super) const OPENING: &str = "opening the live connection";
-/// The longest message taken: pages on the live connection have at most 256 KiB of changes.
-const MESSAGE_BYTES: usize = 1024 * 1024;
-/// As much is read of an answer that does not open the connection.
-const REFUSAL_BYTES: usize = 64 * 1024;
-/// So long the network may take nothing of what we send before the connection counts as broken.
+/// Maximum length of a message. Pages on the live connection hold at most 256 KiB of changes.
+const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Maximum length of a response that refuses the connection.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+/// Timeout for the network to accept a message, in milliseconds; after it the connection counts as broken.
 const SEND_TIMEOUT_MS: u64 = 15_000;
-/// So long a goodbye may take.
+/// Timeout for the closing handshake, in milliseconds.
 const CLOSE_TIMEOUT_MS: u64 = 1_000;
 
 /// An open live connection.
@@ -39,7 +39,7 @@ pub struct HttpsChannel {
     peer: String,
 }
 
-/// Asks over `connection` for a WebSocket at `path_and_query`.
+/// Opens a WebSocket at `path_and_query` over `connection`.
 pub(super) async fn open(
     address: &Address,
     connection: Connection,
@@ -57,9 +57,9 @@ pub(super) async fn open(
     }
     let accepted = response.headers().get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
     if accepted != Some(derive_accept_key(nonce.as_bytes()).as_bytes()) {
-        return Err(broken("it switched to a protocol that is no WebSocket".into()));
+        return Err(broken("it switched to a protocol other than WebSocket".into()));
     }
-    let socket = switched(response).await.map_err(broken)?;
+    let socket = into_websocket(response).await.map_err(broken)?;
     Ok(LiveResponse::Open(HttpsChannel { socket, peer }))
 }
 
@@ -81,16 +81,17 @@ fn request(
 
 async fn refusal(peer: &str, response: Response<Incoming>) -> Result<LinkResponse, LinkError> {
     let status = response.status().as_u16();
-    Ok(LinkResponse { status, body: whole_body(peer, OPENING, response, REFUSAL_BYTES).await? })
+    Ok(LinkResponse { status, body: read_body(peer, OPENING, response, MAX_REFUSAL_BYTES).await? })
 }
 
-/// The connection itself again, without the layers of the HTTP exchange.
-async fn switched(response: Response<Incoming>) -> Result<WebSocketStream<Connection>, String> {
+/// Takes the connection out of the HTTP exchange and returns it as a WebSocket.
+async fn into_websocket(response: Response<Incoming>) -> Result<WebSocketStream<Connection>, String> {
     let upgraded = hyper::upgrade::on(response).await.map_err(|error| error.to_string())?;
     let parts = upgraded
         .downcast::<TokioIo<Connection>>()
-        .map_err(|_| "the connection was lost while it was switched".to_owned())?;
-    let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_BYTES)).max_frame_size(Some(MESSAGE_BYTES));
+        .map_err(|_| "the connection was lost during the switch".to_owned())?;
+    let config =
+        WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE_BYTES)).max_frame_size(Some(MAX_MESSAGE_BYTES));
     let early = parts.read_buf.to_vec();
     Ok(WebSocketStream::from_partially_read(parts.io.into_inner(), early, Role::Client, Some(config)).await)
 }
@@ -98,7 +99,7 @@ async fn switched(response: Response<Incoming>) -> Result<WebSocketStream<Connec
 impl HttpsChannel {
     fn failed(&self, doing: &'static str, error: &SocketError) -> LinkError {
         match error {
-            SocketError::Capacity(_) => LinkError::TooLong { peer: self.peer.clone(), limit_bytes: MESSAGE_BYTES },
+            SocketError::Capacity(_) => LinkError::TooLong { peer: self.peer.clone(), limit_bytes: MAX_MESSAGE_BYTES },
             error => LinkError::Broken { peer: self.peer.clone(), doing, why: error.to_string() },
         }
     }
@@ -119,10 +120,10 @@ impl LiveChannel for HttpsChannel {
             match self.socket.next().await {
                 Some(Ok(Message::Binary(blob))) => return Ok(Some(blob)),
                 Some(Ok(Message::Close(_)) | Err(SocketError::ConnectionClosed)) | None => return Ok(None),
-                // Pings are answered by the socket itself.
+                // The socket answers pings itself.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Ok(Message::Text(_))) => {
-                    let why = "it sent text where blobs are sent".to_owned();
+                    let why = "it sent a text message instead of a blob".to_owned();
                     return Err(LinkError::Broken { peer: self.peer.clone(), doing, why });
                 }
                 Some(Err(error)) => return Err(self.failed(doing, &error)),
@@ -131,11 +132,11 @@ impl LiveChannel for HttpsChannel {
     }
 
     async fn close(&mut self) {
-        // A goodbye that the network does not take changes nothing: the other side sees the connection end.
+        // A failed closing handshake does no harm: the other side sees the connection end.
         match timeout(Duration::from_millis(CLOSE_TIMEOUT_MS), self.socket.close(None)).await {
             Ok(Ok(()) | Err(SocketError::ConnectionClosed | SocketError::AlreadyClosed)) => {}
-            Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "the goodbye was not taken"),
-            Err(_) => tracing::debug!(peer = %self.peer, "the goodbye was not taken in time"),
+            Ok(Err(error)) => tracing::debug!(peer = %self.peer, %error, "the live connection did not close cleanly"),
+            Err(_) => tracing::debug!(peer = %self.peer, "the live connection did not close in time"),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The network between this mirror and a barn: HTTPS and a WebSocket over it, to whoever shows the paired key.
+//! The network link from this mirror to a barn: HTTPS, and a WebSocket over TLS.
 //!
-//! The key of the office stands in the `X-API-Key` header only, and is sent only after the TLS handshake has shown
-//! whom it goes to. Proxies of the environment are not used and redirections are not followed: the barn is dialed,
-//! nobody else.
+//! - The link talks only to a peer that has proved in the TLS handshake to be the paired barn; see [`Trust`]. The office's
+//!   key travels only in the `X-API-Key` header, and only after that handshake.
+//! - Proxies from the environment are ignored and redirects are not followed: either would send the key somewhere else.
+//! - A correction goes over a connection of its own; see the `post` module for the reason.
 
 mod address;
 mod dial;
@@ -14,9 +15,9 @@ mod post;
 pub(crate) mod tests;
 mod trust;
 
-pub use address::{Address, NoAddress};
+pub use address::{Address, AddressError};
 pub use live::HttpsChannel;
-pub use post::{NotPosted, PostBounds, Posted};
+pub use post::{PostBounds, PostError, PostResponse};
 pub use trust::{Trust, TrustError, client_config};
 
 use hyper::header::HeaderValue;
@@ -27,38 +28,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// The header that carries the key.
+/// Header that carries the key.
 const KEY_HEADER: &str = "x-api-key";
-/// No address has been found to work yet.
+/// Value of [`HttpsLink::last_good`] while no address is known to work.
 const NONE_KNOWN: usize = usize::MAX;
 
-/// Why a link cannot be made of what is known of a barn.
+/// Reason why no link can be created from a pairing.
 #[derive(Debug, thiserror::Error)]
-pub enum NoLink {
-    /// The authority's file does not serve.
+pub enum LinkSetupError {
+    /// The authority's file cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The key holds characters that no HTTP header can carry.
-    #[error("the key of the pairing cannot stand in an HTTP header: pair the barn again")]
-    Key,
-    /// There is nowhere to go.
+    /// The key has characters that are not allowed in an HTTP header.
+    #[error("the key of the pairing cannot be sent in an HTTP header: pair the barn again")]
+    InvalidKey,
+    /// The pairing has no usable address.
     #[error("no address of the barn is known: give one with --address HOST:PORT, or pair it again")]
     NoAddress,
-    /// The HTTP client cannot be set up.
-    #[error("the HTTP client cannot be set up: {0}")]
+    /// The HTTP client cannot be created.
+    #[error("cannot create the HTTP client: {0}")]
     Client(String),
 }
 
-/// A client for whole answers that believes nobody but whom `trust` names. It keeps its connections and has no time-out
-/// for a whole exchange: set one on each request.
-pub fn client(trust: &Trust) -> Result<reqwest::Client, NoLink> {
+/// Returns an HTTP client that accepts only peers allowed by `trust`.
+///
+/// The client reuses connections. It has no timeout for a whole request: set one on each request.
+pub fn client(trust: &Trust) -> Result<reqwest::Client, LinkSetupError> {
     get::client(trust::client_config(trust)?)
 }
 
-/// A way to one barn over HTTPS.
+/// An HTTPS link to one barn, which may have several addresses.
 pub struct HttpsLink {
     addresses: Vec<Address>,
-    /// The place in `addresses` of the one that worked last, else [`NONE_KNOWN`].
+    /// Index in `addresses` of the one that worked last, or [`NONE_KNOWN`].
     last_good: AtomicUsize,
     tls: Arc<ClientConfig>,
     key: HeaderValue,
@@ -72,19 +74,19 @@ impl std::fmt::Debug for HttpsLink {
 }
 
 impl HttpsLink {
-    /// A link to the barn at any of these addresses, presenting this key. Nothing is sent yet.
-    pub fn new(addresses: Vec<Address>, trust: &Trust, key: &str) -> Result<Self, NoLink> {
+    /// Creates a link to the barn at any of `addresses`, which authenticates with `key`. Nothing is sent yet.
+    pub fn new(addresses: Vec<Address>, trust: &Trust, key: &str) -> Result<Self, LinkSetupError> {
         if addresses.is_empty() {
-            return Err(NoLink::NoAddress);
+            return Err(LinkSetupError::NoAddress);
         }
         let tls = trust::client_config(trust)?;
-        let mut key = HeaderValue::from_str(key).map_err(|_| NoLink::Key)?;
+        let mut key = HeaderValue::from_str(key).map_err(|_| LinkSetupError::InvalidKey)?;
         key.set_sensitive(true);
         let client = get::client(tls.clone())?;
         Ok(Self { addresses, last_good: AtomicUsize::new(NONE_KNOWN), tls: Arc::new(tls), key, client })
     }
 
-    /// The address that worked last.
+    /// Returns the address that worked last, or the only one.
     fn known(&self) -> Option<&Address> {
         match self.addresses.as_slice() {
             [only] => Some(only),
@@ -96,7 +98,7 @@ impl HttpsLink {
         self.last_good.store(NONE_KNOWN, Ordering::Relaxed);
     }
 
-    /// Connects, the address that worked last before the others, and remembers which one it is.
+    /// Connects to the barn, trying the address that worked last first, and remembers the address that won.
     async fn dial(&self) -> Result<(&Address, dial::Connection), LinkError> {
         let first = self.last_good.load(Ordering::Relaxed);
         let mut order: Vec<_> = (0..self.addresses.len()).collect();
@@ -106,13 +108,13 @@ impl HttpsLink {
         Ok((&self.addresses[index], connection))
     }
 
-    /// Whom messages speak of: the address in use, else all of them.
+    /// Returns the name of the peer for messages: the address in use, or all of them.
     fn peer(&self) -> String {
         let all = || self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         self.known().map_or_else(all, ToString::to_string)
     }
 
-    /// Bounds `work`, and forgets the address in use where it turns out not to serve.
+    /// Runs `work` with a timeout, and forgets the address in use if it does not lead to the barn.
     async fn within<T>(
         &self,
         timeout_ms: u64,
@@ -141,7 +143,7 @@ impl Link for HttpsLink {
         limit_bytes: usize,
         timeout_ms: u64,
     ) -> Result<LinkResponse, LinkError> {
-        self.within(timeout_ms, get::DOING, self.ask(path_and_query, fresh, limit_bytes)).await
+        self.within(timeout_ms, get::DOING, self.fetch(path_and_query, fresh, limit_bytes)).await
     }
 
     async fn open_live(&self, path_and_query: &str, timeout_ms: u64) -> Result<LiveResponse<HttpsChannel>, LinkError> {

@@ -1,9 +1,10 @@
-//! One body sent to the barn, once.
+//! POST requests to the barn, each sent at most once.
 //!
-//! It goes over a connection of its own. A kept one may just be being closed by the other side, and then nobody knows
-//! whether what was sent on it arrived; here all that fails before the first byte is told from what fails after it.
+//! Each request has a connection of its own. The barn may be closing a pooled connection at the moment of use, and then it
+//! is unknown whether the request arrived. With a new connection, a failure before the first byte can be told from one
+//! after it: [`PostError::NotSent`] becomes a 503, and only [`PostError::InDoubt`] a 504.
 
-use super::exchange::{Exchange, whole_body};
+use super::exchange::{Exchange, read_body};
 use super::{HttpsLink, KEY_HEADER};
 use bytes::Bytes;
 use http_body_util::Full;
@@ -13,60 +14,62 @@ use hyper::{Request, Response};
 use service::sync::link::LinkError;
 
 const CONNECTING: &str = "connecting";
-const DOING: &str = "waiting for its answer to what was sent";
+const DOING: &str = "waiting for its response to a sent request";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// How long to wait, and how much to read.
+/// Limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct PostBounds {
-    /// Milliseconds until a connection stands.
+    /// Timeout for connecting, in milliseconds.
     pub connect_ms: u64,
-    /// Milliseconds from then on until the whole answer is there.
-    pub answer_ms: u64,
-    /// Bytes of the answer's body at most.
-    pub answer_bytes: usize,
+    /// Timeout from the established connection to the end of the response, in milliseconds.
+    pub response_ms: u64,
+    /// Maximum length of the response's body.
+    pub response_bytes: usize,
 }
 
-/// What was answered.
+/// The response to a POST request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Posted {
+pub struct PostResponse {
     /// The HTTP status.
     pub status: u16,
-    /// `Retry-After`, where it is in seconds.
+    /// `Retry-After`, if it is given in seconds.
     pub retry_after_s: Option<u32>,
     /// The body.
     pub body: Bytes,
 }
 
-/// Why there is no answer.
+/// Reason why a POST request has no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotPosted {
-    /// There was no connection: nothing was sent.
+pub enum PostError {
+    /// There was no connection, so nothing was sent.
     #[error("nothing was sent: {0}")]
     NotSent(LinkError),
-    /// It was sent, or a part of it: what became of it is not known.
-    #[error("it is not known what became of what was sent: {0}")]
+    /// The request was sent at least in part; the barn may have carried it out.
+    #[error("the request was sent, but its outcome is unknown: {0}")]
     InDoubt(LinkError),
 }
 
 impl HttpsLink {
-    /// Sends a body of JSON to `path` and gives what is answered. Nothing is tried twice. Cancel-safe as far as that
-    /// goes: cut after the connection stands, what became of the body is not known.
-    pub async fn post(&self, path: &str, body: Bytes, bounds: PostBounds) -> Result<Posted, NotPosted> {
+    /// Sends a JSON body to `path` and returns the response. Never retries.
+    ///
+    /// Cancel-safe only until the connection is established. If the future is dropped after that, it is unknown whether
+    /// the barn received the body.
+    pub async fn post(&self, path: &str, body: Bytes, bounds: PostBounds) -> Result<PostResponse, PostError> {
         let dialing = self.within(bounds.connect_ms, CONNECTING, self.dial());
-        let (address, connection) = dialing.await.map_err(NotPosted::NotSent)?;
+        let (address, connection) = dialing.await.map_err(PostError::NotSent)?;
         let peer = address.to_string();
         let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: DOING, why };
         let request =
-            request(&peer, path, &self.key, body).map_err(|error| NotPosted::NotSent(broken(error.to_string())))?;
-        let exchanging = async {
+            request(&peer, path, &self.key, body).map_err(|error| PostError::NotSent(broken(error.to_string())))?;
+        let exchange = async {
             let mut exchange = Exchange::over(connection).await.map_err(|error| broken(error.to_string()))?;
             let response = exchange.send(request).await.map_err(|error| broken(error.to_string()))?;
             let (status, retry_after_s) = (response.status().as_u16(), retry_after_s(&response));
-            let body = whole_body(&peer, DOING, response, bounds.answer_bytes).await?;
-            Ok(Posted { status, retry_after_s, body })
+            let body = read_body(&peer, DOING, response, bounds.response_bytes).await?;
+            Ok(PostResponse { status, retry_after_s, body })
         };
-        self.within(bounds.answer_ms, DOING, exchanging).await.map_err(NotPosted::InDoubt)
+        self.within(bounds.response_ms, DOING, exchange).await.map_err(PostError::InDoubt)
     }
 }
 

@@ -1,4 +1,7 @@
-//! Whom to believe to be the barn. There is no third way, and no way around both.
+//! Authentication of the barn: its pinned public key, or an operator's certificate authority.
+//!
+//! There is no third way, and no switch that skips verification. TLS is rustls with *ring*: it cross-compiles with only a
+//! C compiler, and `deny.toml` keeps a second TLS stack out.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -14,44 +17,46 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What shows that whoever answers is the paired barn.
+/// The proof that a peer has to give to be accepted as the paired barn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trust {
-    /// It holds the private key whose `SubjectPublicKeyInfo` (DER, RFC 5280 section 4.1.2.7) has this SHA-256. Names
-    /// and dates of the certificate are not looked at: a barn may have no clock, and is reached by many names.
+    /// It holds the private key of the public key with this SHA-256, taken over its `SubjectPublicKeyInfo` (DER, RFC 5280
+    /// section 4.1.2.7). Names and dates of the certificate are ignored: a barn may have no clock, and has many names.
     Pin([u8; 32]),
-    /// Its certificate was signed by an authority of this PEM file, for the name that was dialed, and is in date.
+    /// Its certificate is valid now for the dialed name, and is signed by an authority in this PEM file.
     Authority(PathBuf),
 }
 
-/// Why what was given cannot be trusted in.
+/// Reason why a [`Trust`] cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// The file of the authority's certificates does not read.
+    /// The file with the authority's certificates cannot be read.
     #[error(
-        "could not read the authority's certificates from {}: {why}. The file must lie where the user of this process \
-         may read it; a service sees no homes",
+        "cannot read the authority's certificates in {}: {why}. Put the file where the user of this process can read \
+         it; a service cannot see home directories",
         path.display()
     )]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// What was wrong.
+        /// The cause.
         why: String,
     },
-    /// There is no certificate in it.
-    #[error("{} holds no certificate: give the PEM file of the authority that signed the barn's", path.display())]
+    /// The file has no certificate.
+    #[error("{} holds no certificate: use the PEM file of the authority that signed the barn's", path.display())]
     NoCertificate {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
-    /// The TLS library refuses the set-up.
-    #[error("TLS cannot be set up: {0}")]
+    /// The TLS library rejects the configuration.
+    #[error("cannot configure TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// What a client of this barn offers and checks: TLS 1.2 or 1.3, HTTP/1.1 alone (pages are large and asked for one
-/// after the other, and the live connection is a WebSocket, which the barn serves over HTTP/1.1).
+/// Returns the TLS configuration for a client of the barn: TLS 1.2 or 1.3, and HTTP/1.1 only.
+///
+/// HTTP/2 would gain nothing. Pages are large and requested one after the other, and the barn serves the live connection's
+/// WebSocket over HTTP/1.1.
 pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
@@ -82,15 +87,15 @@ fn authority(path: &Path) -> Result<Arc<RootCertStore>, TrustError> {
     Ok(Arc::new(roots))
 }
 
-/// Another key than the paired one was shown.
+/// The peer presented another key than the paired one.
 #[derive(Debug, thiserror::Error)]
-#[error("it showed the public key {found}, paired was {expected} (SHA-256)")]
-struct OtherKey {
+#[error("its public key is {found}, but the paired one is {expected} (SHA-256)")]
+struct KeyMismatchError {
     expected: String,
     found: String,
 }
 
-/// Accepts one public key, and whoever proves in the handshake to hold its private half.
+/// A verifier that accepts one public key, from a peer that proves in the handshake to hold the private key.
 #[derive(Debug)]
 struct PinVerifier {
     spki_sha256: [u8; 32],
@@ -106,13 +111,13 @@ impl ServerCertVerifier for PinVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let shown = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-        let found: [u8; 32] = Sha256::digest(&shown).into();
+        let public_key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
+        let found: [u8; 32] = Sha256::digest(&public_key).into();
         if found == self.spki_sha256 {
             return Ok(ServerCertVerified::assertion());
         }
-        let other = OtherKey { expected: hex::encode(self.spki_sha256), found: hex::encode(found) };
-        Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(other)))))
+        let mismatch = KeyMismatchError { expected: hex::encode(self.spki_sha256), found: hex::encode(found) };
+        Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(mismatch)))))
     }
 
     fn verify_tls12_signature(
@@ -138,14 +143,14 @@ impl ServerCertVerifier for PinVerifier {
     }
 }
 
-/// Whether an error of the network, or one that it wraps, says that the other side is not the one we trust.
-pub(super) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+/// Returns the reason if an error, or one that it wraps, says that the peer is not trusted.
+pub(super) fn untrusted_reason(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return tells_of_another(tls).then(|| reason(tls));
+            return is_trust_failure(tls).then(|| reason(tls));
         }
-        // An I/O error passes over what it wraps when asked for its source.
+        // The source of an I/O error is the source of the error that it wraps, which skips the wrapped error itself.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = match wrapped {
             Some(inner) => Some(inner),
@@ -155,7 +160,7 @@ pub(super) fn distrust(error: &(dyn std::error::Error + 'static)) -> Option<Stri
     None
 }
 
-fn tells_of_another(error: &rustls::Error) -> bool {
+fn is_trust_failure(error: &rustls::Error) -> bool {
     use rustls::Error as E;
     matches!(
         error,

@@ -1,4 +1,6 @@
-//! The settings of the mirror: a file, the environment above it, the command line above both.
+//! Settings of the mirror. The environment overrides the settings file, and the command line overrides both.
+//!
+//! The format is TOML, and `service::settings` merges the layers.
 
 use serde::Deserialize;
 use service::logging::LogLevel;
@@ -8,30 +10,30 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Table;
 
-/// The commented file that `config` prints. It is the documentation of the settings.
+/// The commented file that `config` prints. It documents the settings.
 pub const DEFAULT_FILE: &str = include_str!("default.toml");
-/// What the names of our environment variables begin with.
+/// Prefix of our environment variables.
 const ENV_PREFIX: &str = "HERDLINX_MIRROR_";
-/// Where the settings are looked for if no file is named. It need not be there.
+/// Settings file that is read if no file is named. It may be missing.
 pub const DEFAULT_PATH: &str = "/etc/herdlinx-mirror.toml";
-/// The bounds of `sync_interval`: more often serves nobody (changes come live), more seldom hides a dead link.
+/// Range of `sync_interval`. Shorter gains nothing, because changes arrive live; longer hides a dead link.
 const SYNC_INTERVAL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3600)];
 
-/// What can be set; see [`DEFAULT_FILE`].
+/// The settings; see [`DEFAULT_FILE`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where all files are.
+    /// Directory of all files.
     pub state_dir: PathBuf,
-    /// Where to listen.
+    /// Address of the HTTPS server.
     pub listen: SocketAddr,
-    /// How often a silent link is checked, and the longest wait after errors.
+    /// Interval at which a silent link is checked; also the longest wait after an error.
     pub sync_interval: DurationSetting,
-    /// What is logged where `RUST_LOG` does not say otherwise.
+    /// Log level, unless `RUST_LOG` overrides it.
     pub log: LogLevel,
-    /// A file that the log goes to as well.
+    /// File that the log is written to in addition.
     pub log_file: Option<PathBuf>,
-    /// The identity.
+    /// Certificate and private key of the HTTPS server.
     pub tls: TlsSettings,
 }
 
@@ -49,7 +51,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads all layers. A file that is named must be there; [`DEFAULT_PATH`] need not.
+    /// Loads and validates all layers. A named file must exist; [`DEFAULT_PATH`] may be missing.
     pub fn load(
         file: Option<&Path>,
         vars: impl Iterator<Item = (String, String)>,
@@ -98,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_a_log_file_can_be_taken_as_it_stands() {
+    fn the_commented_log_file_example_is_valid() {
         let example =
             DEFAULT_FILE.lines().find_map(|line| line.strip_prefix("# ").filter(|key| key.starts_with("log_file")));
         let settings = load(example.unwrap(), &[]).unwrap();
@@ -106,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_lies_above_the_file_and_the_daemons_variables_are_not_ours() {
+    fn the_environment_overrides_the_file_and_the_daemons_variables_are_ignored() {
         let vars = [
             ("HERDLINX_MIRROR_LISTEN", "127.0.0.1:0"),
             ("HERDLINX_MIRROR_TLS__KEY", "/k"),
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_or_out_of_range_is_refused_by_name() {
+    fn unknown_keys_and_invalid_values_are_rejected_by_name() {
         for (file, named) in [
             ("sync_intervall = '10s'", "sync_intervall"),
             ("sync_interval = '10'", "sync_interval"),

@@ -1,31 +1,31 @@
-//! What the office keeps of its sites: the list in the local file and a directory for each.
+//! The files of the sites: the list in `local.redb`, and a directory of copies for each site.
 
 use super::name::SiteName;
-use super::register::{AddOptions, Added, Register, Site, SitesError};
-use crate::copies::{Copies, CopiesError, CopyNumber, files, sync_directory};
+use super::register::{AddOptions, PairingReceipt, Register, Site, SitesError};
+use crate::copies::{Copies, CopiesError, CopyNumber, file_error, sync_directory};
 use herd::clock::iso_utc;
 use herd::pairing::Pairing;
 use herd::store::LocalFile;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the copies are, in the state directory.
+/// Directory of the copies, in the state directory.
 const SITES_DIRECTORY: &str = "sites";
-/// Where the copies of removed sites are, in the state directory.
+/// Directory of the copies of removed sites, in the state directory.
 const REMOVED_DIRECTORY: &str = "removed";
 
-/// Why a site's files could not be changed.
+/// Reason why the files of the sites could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteFilesError {
-    /// The list.
+    /// The list of sites failed or rejected the request.
     #[error(transparent)]
     Sites(#[from] SitesError),
-    /// The directories.
+    /// The directories of copies failed.
     #[error(transparent)]
     Copies(#[from] CopiesError),
 }
 
-/// The files of all sites. Every call waits for the disk: from asynchronous code, call it on a blocking thread.
+/// The files of all sites. Every method blocks on the disk: from async code, call it on a blocking thread.
 #[derive(Clone, Debug)]
 pub struct SiteFiles {
     register: Register,
@@ -33,40 +33,41 @@ pub struct SiteFiles {
 }
 
 impl SiteFiles {
-    /// The files in this state directory, with its local file.
+    /// Creates the files of `state_dir`, whose `local.redb` is `local`.
     pub fn new(local: LocalFile, state_dir: &Path) -> Self {
         Self { register: Register::new(local), state_dir: state_dir.into() }
     }
 
-    /// All sites, ordered by name.
+    /// Returns all sites, ordered by name.
     pub fn list(&self) -> Result<Vec<Site>, SiteFilesError> {
         Ok(self.register.list()?)
     }
 
-    /// The site of this name.
+    /// Returns the site with this name.
     pub fn find(&self, name: &str) -> Result<Site, SiteFilesError> {
         Ok(self.register.find(name)?)
     }
 
-    /// Pairs; see [`Register::add`].
-    pub fn add(&self, line: &Pairing, options: &AddOptions, now_us: i64) -> Result<Added, SiteFilesError> {
+    /// Pairs with a barn; see [`Register::add`].
+    pub fn add(&self, line: &Pairing, options: &AddOptions, now_us: i64) -> Result<PairingReceipt, SiteFilesError> {
         Ok(self.register.add(line, options, now_us)?)
     }
 
-    /// The directory of a site.
+    /// Returns the copies of a site.
     pub fn copies(&self, name: &SiteName) -> Result<Copies, SiteFilesError> {
         Ok(Copies::open(self.directory(name))?)
     }
 
-    /// Begins a new copy of a site beside the one that is shown.
+    /// Starts a new copy of a site beside the current one.
     pub fn begin_copy(&self, name: &str) -> Result<CopyNumber, SiteFilesError> {
         let site = self.find(name)?;
         Ok(self.copies(&site.name)?.begin()?)
     }
 
-    /// Forgets a site and moves its copies aside; says where they are now, if there were any. They are moved first:
-    /// a removal that is cut leaves a paired site without a copy, which is copied again, and never a copy that the
-    /// next site of that name would stumble over.
+    /// Removes a site and moves its copies aside. Returns their new directory, if there were any.
+    ///
+    /// The copies are moved first. An interrupted removal leaves a paired site without a copy, which is copied again, and
+    /// never a copy that the next site with that name would take for its own.
     pub fn remove(&self, name: &str, now_us: i64) -> Result<Option<PathBuf>, SiteFilesError> {
         let site = self.find(name)?;
         let moved = self.move_aside(&site.name, now_us)?;
@@ -84,25 +85,25 @@ impl SiteFiles {
             return Ok(None);
         }
         let removed = self.state_dir.join(REMOVED_DIRECTORY);
-        // Made as the sites' own directories are: for the owner of the process alone.
+        // Created like the sites' own directories: only the owner of the process may read it.
         Copies::open(&removed)?;
-        let to = free_place(&removed, name, now_us);
-        fs::rename(&from, &to).map_err(files("move aside", &from))?;
+        let to = free_path(&removed, name, now_us);
+        fs::rename(&from, &to).map_err(file_error("move aside", &from))?;
         sync_directory(&removed)?;
         sync_directory(&self.state_dir.join(SITES_DIRECTORY))?;
         Ok(Some(to))
     }
 }
 
-/// `NAME-20260115T103520Z`, and a number after it where the clock gave that name already.
-fn free_place(removed: &Path, name: &SiteName, now_us: i64) -> PathBuf {
+/// Returns `NAME-20260115T103520Z`, with a number after it if that directory exists already.
+fn free_path(removed: &Path, name: &SiteName, now_us: i64) -> PathBuf {
     let iso = iso_utc(now_us);
     let second = iso.split('.').next().unwrap_or_default();
     let stamp: String = second.chars().filter(char::is_ascii_alphanumeric).collect();
     let first = format!("{name}-{stamp}Z");
     let numbered = (2_u32..).map(|n| format!("{first}-{n}"));
-    let mut places = std::iter::once(first.clone()).chain(numbered).map(|place| removed.join(place));
-    places.find(|place| !place.exists()).unwrap_or_else(|| removed.join(first))
+    let mut paths = std::iter::once(first.clone()).chain(numbered).map(|name| removed.join(name));
+    paths.find(|path| !path.exists()).unwrap_or_else(|| removed.join(first))
 }
 
 #[cfg(test)]
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_site_keeps_its_copy_aside_even_twice_in_one_second() {
+    fn removed_copies_are_kept_even_if_a_name_is_removed_twice_in_a_second() {
         let (_directory, files) = office();
         let mut places = Vec::new();
         for _ in 0..2 {
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_without_a_copy_is_removed_without_a_trace() {
+    fn removing_a_site_without_a_copy_leaves_nothing_behind() {
         let (directory, files) = office();
         files.add(&line(), &AddOptions::default(), 0).unwrap();
         assert_eq!(files.remove("barn", 0).unwrap(), None);

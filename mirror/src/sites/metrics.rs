@@ -2,7 +2,7 @@
 //!
 //! A value that is unknown is left out. A placeholder such as 0 could be taken for good news.
 
-use super::running::Sites;
+use super::running_sites::Sites;
 use crate::follow::{FollowStatus, LinkState};
 use herd::store::Reader;
 use service::lifecycle::free_disk;
@@ -95,7 +95,7 @@ fn encode_syncs(families: &mut Families<'_>, sites: &[SiteSample]) -> fmt::Resul
 fn encode_links(families: &mut Families<'_>, sites: &[SiteSample]) -> fmt::Result {
     families.gauges(LAG, sites.iter().filter_map(|site| Some((site.labels(), lag_changes(site)?))))?;
     let age_s = |site: &SiteSample| {
-        let age_ms = site.status.barn?.passed_on().age_ms?;
+        let age_ms = site.status.barn?.aged().age_ms?;
         Some(std::time::Duration::from_millis(age_ms).as_secs_f64())
     };
     families.gauges(HEARD, sites.iter().filter_map(|site| Some((site.labels(), age_s(site)?))))?;

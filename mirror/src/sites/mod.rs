@@ -1,22 +1,22 @@
-//! The sites of this office: which there are, and the following of each.
+//! The sites of this office: the list of paired barns, and the copies and the follower of each.
 
 mod files;
-mod following;
+mod follower;
 mod metrics;
 mod name;
 mod office;
 mod register;
-mod running;
+mod running_sites;
 mod site_api;
 mod status;
 mod view;
 
 pub use crate::follow::LinkState;
 pub use files::{SiteFiles, SiteFilesError};
-pub use following::WriterFailed;
+pub use follower::WriterError;
 pub use metrics::OfficeMetrics;
-pub use name::{MAX_NAME_CHARS, NoName, SiteName};
+pub use name::{MAX_NAME_CHARS, SiteName, SiteNameError};
 pub use office::Office;
-pub use register::{AddOptions, Added, MAX_SITES, Outcome, Register, Site, SitesError};
-pub use running::{CommandFailed, Sites};
+pub use register::{AddOptions, MAX_SITES, PairingOutcome, PairingReceipt, Register, Site, SitesError};
+pub use running_sites::{SiteCommandError, Sites};
 pub use status::{BarnDuplicates, SiteStatus, SiteSummary};

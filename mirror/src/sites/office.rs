@@ -2,7 +2,7 @@
 //!
 //! The pages know the office by the trait [`Office`] alone, so that their tests need no running sites.
 
-use super::running::Sites;
+use super::running_sites::Sites;
 use super::status::{SiteStatus, SiteSummary};
 use super::view::SiteView;
 use herd::store::{Reader, grouped};
@@ -70,7 +70,7 @@ fn status_line(site: &SiteView, sync_interval: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::follow::{FollowStatus, Heard, LinkState};
+    use crate::follow::{BarnReport, FollowStatus, LinkState};
     use crate::sites::view::{OpeningStep, SiteState};
     use herd::position::{Sequence, StoreId};
     use herd::store::{MemoryDisk, Store};
@@ -84,7 +84,7 @@ mod tests {
 
     fn line(state: SiteState, barn_head: Option<u64>) -> String {
         let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 });
-        let barn = barn.map(|barn| Heard { barn, at_us: 0, at: Instant::now() });
+        let barn = barn.map(|barn| BarnReport { barn, at_us: 0, at: Instant::now() });
         let (_, receiver) = watch::channel(FollowStatus { link: LinkState::Live, barn, ..FollowStatus::default() });
         let site = SiteView::new("north".parse().unwrap(), receiver);
         site.change(|own| *own = state);

@@ -59,7 +59,7 @@ impl RemoteApi for SiteApi {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::follow::{FollowStatus, Heard, LinkState};
+    use crate::follow::{BarnReport, FollowStatus, LinkState};
     use axum::body::Body;
     use axum::http::Request;
     use herd::clock::{ClockReading, SystemClock};
@@ -81,7 +81,7 @@ mod tests {
 
     fn live_with_duplicates(duplicates: u64) -> FollowStatus {
         let barn = BarnHead { head: Sequence(5), age_ms: Some(40), duplicates };
-        let heard = Heard { barn, at_us: 1_705_314_920_000_000, at: Instant::now() };
+        let heard = BarnReport { barn, at_us: 1_705_314_920_000_000, at: Instant::now() };
         FollowStatus { link: LinkState::Live, barn: Some(heard), digest_equal: Some(true), ..FollowStatus::default() }
     }
 

@@ -99,7 +99,7 @@ impl SiteStatus {
         let head = state.shown.as_ref().map(Reader::head);
         let barn_head = follow.barn.map(|heard| heard.barn.head.0);
         let own_head = head.as_ref().map(|head| head.position.sequence.0);
-        let duplicates = follow.barn.map(|heard| heard.passed_on());
+        let duplicates = follow.barn.map(|heard| heard.aged());
         Self {
             name: site.name.to_string(),
             running: state.stopped_because.is_none(),

@@ -78,7 +78,7 @@ impl SiteView {
             return Some(format!("the opening of the copy of `{}`", self.name));
         }
         let writer = writer?;
-        timeout(within, writer.ask()).await.is_err().then(|| format!("the writer of `{}`", self.name))
+        timeout(within, writer.wait()).await.is_err().then(|| format!("the writer of `{}`", self.name))
     }
 
     pub(super) fn follow_status(&self) -> FollowStatus {
@@ -93,7 +93,7 @@ impl Served for SiteView {
     }
 
     fn barn_head(&self) -> BarnHead {
-        let heard = self.status.borrow().barn.map(|heard| heard.passed_on());
+        let heard = self.status.borrow().barn.map(|heard| heard.aged());
         // Until the barn's first heartbeat, its head is at least the head of this copy.
         let own_head = || self.reader().map(|reader| reader.head().position.sequence).unwrap_or_default();
         heard.unwrap_or_else(|| BarnHead { head: own_head(), age_ms: None, duplicates: 0 })

@@ -1,4 +1,4 @@
-//! A barn's HTTPS on loopback, as far as the link can see it.
+//! A fake barn: an HTTPS server on loopback with the parts of a barn that the link uses.
 
 use axum::Router;
 use axum::body::Body;
@@ -19,14 +19,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A certificate and the key it is for.
+/// A certificate and its key pair.
 pub(crate) struct Identity {
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) key: KeyPair,
 }
 
 impl Identity {
-    /// A key with a certificate that it signed itself, for names that nobody dials, and out of date.
+    /// Creates an expired self-signed certificate for a name that no test dials.
     pub(crate) fn self_signed(key: KeyPair) -> Self {
         let mut params = CertificateParams::new(["some-other-barn.example".to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
@@ -40,7 +40,7 @@ impl Identity {
     }
 }
 
-/// An authority that signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub(crate) pem: String,
@@ -63,12 +63,12 @@ impl Authority {
     }
 }
 
-/// A running server. It ends when this is dropped.
+/// A running server, which is shut down on drop.
 pub(crate) struct Barn {
     pub(crate) at: SocketAddr,
-    /// Connections that were taken.
+    /// Connections accepted.
     connections: Arc<AtomicUsize>,
-    /// Requests that came over them.
+    /// Requests received over them.
     requests: Arc<AtomicUsize>,
     tls: RustlsConfig,
     handle: Handle<SocketAddr>,
@@ -82,10 +82,10 @@ impl Drop for Barn {
 
 impl Barn {
     pub(crate) fn start(identity: &Identity) -> Self {
-        Self::serving(identity, router())
+        Self::start_with(identity, router())
     }
 
-    pub(crate) fn serving(identity: &Identity, router: Router) -> Self {
+    pub(crate) fn start_with(identity: &Identity, router: Router) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let at = listener.local_addr().unwrap();
@@ -94,12 +94,13 @@ impl Barn {
         let connections = Arc::new(AtomicUsize::new(0));
         let server = axum_server::from_tcp_rustls(listener, tls.clone()).unwrap().handle(handle.clone());
         let requests = Arc::new(AtomicUsize::new(0));
-        let counted = Counted { router: counting(router, requests.clone()), connections: connections.clone() };
-        tokio::spawn(server.serve(counted));
+        let counter =
+            ConnectionCounter { router: counting(router, requests.clone()), connections: connections.clone() };
+        tokio::spawn(server.serve(counter));
         Self { at, connections, requests, tls, handle }
     }
 
-    /// Shows another certificate from now on.
+    /// Replaces the certificate for new connections.
     pub(crate) fn renew(&self, identity: &Identity) {
         self.tls.reload_from_config(server_config(identity));
     }
@@ -113,13 +114,13 @@ impl Barn {
     }
 }
 
-/// Makes a service for each connection, and counts them.
-struct Counted {
+/// A service factory that counts connections.
+struct ConnectionCounter {
     router: Router,
     connections: Arc<AtomicUsize>,
 }
 
-impl tower::Service<SocketAddr> for Counted {
+impl tower::Service<SocketAddr> for ConnectionCounter {
     type Response = Router;
     type Error = std::convert::Infallible;
     type Future = std::future::Ready<Result<Router, Self::Error>>;
@@ -177,7 +178,7 @@ fn endless() -> impl futures::Stream<Item = Result<Vec<u8>, std::io::Error>> {
     futures::stream::repeat_with(|| Ok(vec![7; 10_000]))
 }
 
-/// The second piece comes in a write of its own: who reads only what came with the head has the half of it.
+/// Yields two pieces in separate writes: a client that reads only what came with the head gets half of the body.
 fn in_two_pieces() -> impl futures::Stream<Item = Result<&'static [u8], std::io::Error>> {
     futures::stream::iter([b"first ".as_slice(), b"second".as_slice()]).then(async |piece| {
         tokio::task::yield_now().await;
@@ -201,7 +202,7 @@ async fn echo(headers: HeaderMap, upgrade: WebSocketUpgrade) -> Response {
 
 async fn flood(upgrade: WebSocketUpgrade) -> Response {
     upgrade.on_upgrade(async |mut socket| {
-        // Refused by the other side half way: what comes of it is no matter here.
+        // The other side rejects the message half-way, so the result does not matter.
         let _ = socket.send(Message::Binary(vec![7; 2 * 1024 * 1024].into())).await;
         let _ = socket.recv().await;
     })

@@ -1,7 +1,7 @@
-//! Claims about the link, against a real TLS server on loopback.
+//! Tests of the link against a real TLS server on loopback.
 
 pub(crate) mod barn;
-mod posting;
+mod post;
 
 use super::{Address, HttpsLink, Trust};
 use barn::{Authority, Barn, Identity};
@@ -19,13 +19,13 @@ fn link(addresses: &[String], trust: &Trust) -> HttpsLink {
     HttpsLink::new(addresses, trust, KEY).unwrap()
 }
 
-fn own() -> Identity {
+fn new_identity() -> Identity {
     Identity::self_signed(KeyPair::generate().unwrap())
 }
 
-/// A barn with a key of its own, and the link that is paired with it.
+/// Starts a barn, and returns it with a link that is paired with it.
 fn paired() -> (Barn, HttpsLink) {
-    let identity = own();
+    let identity = new_identity();
     let barn = Barn::start(&identity);
     let link = link(&[barn.at.to_string()], &Trust::Pin(identity.pin()));
     (barn, link)
@@ -35,13 +35,13 @@ async fn headers(link: &HttpsLink) -> Result<LinkResponse, LinkError> {
     link.get("/headers?after=1", false, LIMIT_BYTES, TIMEOUT_MS).await
 }
 
-/// An address where nobody listens.
+/// Returns an address that nothing listens on.
 fn dead_address() -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().to_string()
 }
 
-/// An address that takes connections and never says a word.
+/// Returns an address that accepts connections and never sends a byte.
 fn silent_address() -> (TcpListener, String) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -52,8 +52,9 @@ async fn open_live(link: &HttpsLink, path: &str) -> LiveResponse<super::HttpsCha
     link.open_live(path, TIMEOUT_MS).await.unwrap()
 }
 
+/// Catches a link that checks names or dates under a pin, or sends the API key anywhere but in its header.
 #[tokio::test]
-async fn under_the_right_pin_names_and_dates_do_not_matter_and_the_key_goes_in_its_header() {
+async fn a_pinned_key_is_accepted_whatever_the_certificate_says() {
     let (_barn, link) = paired();
     let answer = headers(&link).await.unwrap();
     assert_eq!(answer.status, 200);
@@ -61,21 +62,21 @@ async fn under_the_right_pin_names_and_dates_do_not_matter_and_the_key_goes_in_i
 }
 
 #[tokio::test]
-async fn another_key_is_not_trusted_and_the_message_shows_both() {
+async fn another_key_is_rejected_and_named_in_the_error() {
     let (barn, _) = paired();
-    let expected = own().pin();
+    let expected = new_identity().pin();
     let link = link(&[barn.at.to_string()], &Trust::Pin(expected));
     for error in [headers(&link).await.unwrap_err(), link.open_live("/echo", TIMEOUT_MS).await.unwrap_err()] {
         assert!(matches!(error, LinkError::NotTrusted { .. }), "{error:?}");
         assert!(error.to_string().contains(&hex::encode(expected)), "{error}");
     }
-    assert_eq!(barn.requests(), 0, "no request, and with it no key, went to a stranger");
+    assert_eq!(barn.requests(), 0, "the API key must not reach a stranger");
 }
 
 #[tokio::test]
-async fn a_certificate_without_its_private_key_is_not_trusted() {
-    let identity = own();
-    // The stranger shows the barn's certificate, which anybody can copy, and signs with a key of its own.
+async fn a_certificate_without_its_private_key_is_rejected() {
+    let identity = new_identity();
+    // The stranger presents the barn's certificate, which is public, and signs with its own key.
     let stranger = tokio_rustls::TlsAcceptor::from(forged(&identity));
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let link = link(&[listener.local_addr().unwrap().to_string()], &Trust::Pin(identity.pin()));
@@ -88,7 +89,7 @@ async fn a_certificate_without_its_private_key_is_not_trusted() {
     assert!(serving.await.unwrap().is_err());
 }
 
-/// Shows `identity`'s certificate and signs with another key.
+/// Returns a server configuration that presents `identity`'s certificate and signs with another key.
 fn forged(identity: &Identity) -> std::sync::Arc<rustls::ServerConfig> {
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -105,20 +106,20 @@ fn forged(identity: &Identity) -> std::sync::Arc<rustls::ServerConfig> {
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_of_the_same_key_stays_trusted_and_a_new_key_does_not() {
-    let identity = own();
+async fn a_renewed_certificate_is_accepted_only_for_the_same_key() {
+    let identity = new_identity();
     let barn = Barn::start(&identity);
     let link = link(&[barn.at.to_string()], &Trust::Pin(identity.pin()));
     let same_key = KeyPair::from_pem(&identity.key.serialize_pem()).unwrap();
     barn.renew(&Identity::self_signed(same_key));
     assert_eq!(link.get("/headers", true, LIMIT_BYTES, TIMEOUT_MS).await.unwrap().status, 200);
-    barn.renew(&own());
+    barn.renew(&new_identity());
     let other = super::HttpsLink::new(link.addresses.clone(), &Trust::Pin(identity.pin()), KEY).unwrap();
     assert!(matches!(headers(&other).await, Err(LinkError::NotTrusted { .. })));
 }
 
 #[tokio::test]
-async fn an_authority_is_believed_for_the_name_that_was_dialed_and_for_no_other() {
+async fn an_authority_is_trusted_only_for_the_dialed_name() {
     let authority = Authority::new();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &authority.pem).unwrap();
@@ -132,13 +133,13 @@ async fn an_authority_is_believed_for_the_name_that_was_dialed_and_for_no_other(
     let by_address = link(&[named.at.to_string()], &trust);
     assert!(matches!(headers(&by_address).await, Err(LinkError::NotTrusted { .. })));
 
-    let self_signed = Barn::start(&own());
+    let self_signed = Barn::start(&new_identity());
     let stranger = link(&[format!("localhost:{}", self_signed.at.port())], &trust);
     assert!(matches!(headers(&stranger).await, Err(LinkError::NotTrusted { .. })));
 }
 
 #[test]
-fn a_file_without_certificates_is_no_authority() {
+fn an_authority_file_without_certificates_is_rejected() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let addresses = vec!["barn:5001".parse().unwrap()];
     let error = HttpsLink::new(addresses, &Trust::Authority(file.path().into()), KEY).unwrap_err();
@@ -146,8 +147,8 @@ fn a_file_without_certificates_is_no_authority() {
 }
 
 #[tokio::test]
-async fn a_dead_and_a_silent_address_before_the_right_one_cost_a_moment_and_are_remembered() {
-    let identity = own();
+async fn the_link_skips_dead_and_silent_addresses_and_remembers_the_one_that_works() {
+    let identity = new_identity();
     let barn = Barn::start(&identity);
     let (_silent, silent) = silent_address();
     let link = link(&[dead_address(), silent, barn.at.to_string()], &Trust::Pin(identity.pin()));
@@ -157,33 +158,33 @@ async fn a_dead_and_a_silent_address_before_the_right_one_cost_a_moment_and_are_
 }
 
 #[tokio::test]
-async fn when_the_remembered_address_dies_the_others_are_asked_at_once() {
-    let identity = own();
+async fn the_other_addresses_are_tried_once_the_remembered_one_is_dead() {
+    let identity = new_identity();
     let (first, second) = (Barn::start(&identity), Barn::start(&identity));
     let link = link(&[first.at.to_string(), second.at.to_string()], &Trust::Pin(identity.pin()));
     assert_eq!(headers(&link).await.unwrap().status, 200);
     assert_eq!(link.known().unwrap().to_string(), first.at.to_string());
     drop(first);
-    // The connection that is kept may break under the next call; the one after it must find the other address.
+    // The pooled connection may break during the next request; the request after it must find the other address.
     let answers = [headers(&link).await, headers(&link).await];
     assert!(answers[1].as_ref().is_ok_and(|answer| answer.status == 200), "{answers:?}");
     assert_eq!(link.known().unwrap().to_string(), second.at.to_string());
 }
 
 #[tokio::test]
-async fn nobody_and_a_stranger_are_told_apart() {
-    let pin = Trust::Pin(own().pin());
+async fn an_unreachable_barn_and_a_stranger_give_different_errors() {
+    let pin = Trust::Pin(new_identity().pin());
     let nobody = link(&[dead_address()], &pin);
     assert!(matches!(headers(&nobody).await, Err(LinkError::Unreachable { .. })));
     assert!(matches!(nobody.open_live("/echo", TIMEOUT_MS).await, Err(LinkError::Unreachable { .. })));
 
-    let stranger = Barn::start(&own());
+    let stranger = Barn::start(&new_identity());
     let both = link(&[stranger.at.to_string(), dead_address()], &pin);
     assert!(matches!(headers(&both).await, Err(LinkError::NotTrusted { .. })));
 }
 
 #[tokio::test]
-async fn calls_share_a_connection_and_a_fresh_one_does_not() {
+async fn requests_share_a_connection_unless_a_fresh_one_is_requested() {
     let (barn, link) = paired();
     for _ in 0..3 {
         headers(&link).await.unwrap();
@@ -194,7 +195,7 @@ async fn calls_share_a_connection_and_a_fresh_one_does_not() {
 }
 
 #[tokio::test]
-async fn an_answer_longer_than_allowed_is_cut_whether_or_not_it_says_its_length() {
+async fn a_response_over_the_limit_is_rejected_with_or_without_a_content_length() {
     let (_barn, link) = paired();
     for path in ["/long", "/endless"] {
         let error = link.get(path, false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap_err();
@@ -203,52 +204,54 @@ async fn an_answer_longer_than_allowed_is_cut_whether_or_not_it_says_its_length(
 }
 
 #[tokio::test]
-async fn silence_ends_with_a_time_out() {
+async fn a_silent_barn_gives_a_timeout() {
     let (_barn, to_barn) = paired();
     let error = to_barn.get("/silent", false, LIMIT_BYTES, 100).await.unwrap_err();
     assert!(matches!(error, LinkError::TimedOut { after_ms: 100, .. }), "{error:?}");
     let (_silent, address) = silent_address();
-    let nobody = link(&[address], &Trust::Pin(own().pin()));
+    let nobody = link(&[address], &Trust::Pin(new_identity().pin()));
     assert!(matches!(nobody.open_live("/echo", 100).await, Err(LinkError::TimedOut { after_ms: 100, .. })));
 }
 
 #[tokio::test]
-async fn a_redirection_is_an_answer_and_is_not_followed() {
+async fn redirects_are_returned_and_not_followed() {
     let (_barn, link) = paired();
     assert_eq!(link.get("/elsewhere", false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap().status, 302);
 }
 
 #[tokio::test]
-async fn the_live_connection_carries_blobs_both_ways_until_the_other_side_closes() {
+async fn a_live_connection_carries_blobs_both_ways_until_it_is_closed() {
     let (_barn, link) = paired();
-    let LiveResponse::Open(mut live) = open_live(&link, "/echo?after=1").await else { panic!("it was refused") };
+    let LiveResponse::Open(mut live) = open_live(&link, "/echo?after=1").await else {
+        panic!("the connection was refused")
+    };
     for blob in [Bytes::from_static(b"one"), Bytes::from(vec![7; 300_000])] {
         live.send(blob.clone()).await.unwrap();
         assert_eq!(live.receive().await.unwrap(), Some(blob));
     }
     live.send(Bytes::new()).await.unwrap();
-    // The barn drops the connection without a word, or closes it: both are its end, neither is a blob.
+    // The barn may drop the connection or close it properly; neither may look like a blob.
     assert!(!matches!(live.receive().await, Ok(Some(_))));
     live.close().await;
 }
 
 #[tokio::test]
-async fn a_refused_live_connection_gives_the_whole_answer() {
+async fn a_refused_live_connection_returns_the_whole_response() {
     let (_barn, link) = paired();
-    let LiveResponse::Refused(answer) = open_live(&link, "/refuse").await else { panic!("it was opened") };
+    let LiveResponse::Refused(answer) = open_live(&link, "/refuse").await else { panic!("the connection was opened") };
     assert_eq!((answer.status, answer.body.as_ref()), (409, b"first second".as_slice()));
     assert!(matches!(link.open_live("/refuse-long", TIMEOUT_MS).await, Err(LinkError::TooLong { .. })));
 }
 
 #[tokio::test]
-async fn a_message_longer_than_any_page_ends_the_live_connection() {
+async fn a_message_over_the_limit_ends_the_live_connection() {
     let (_barn, link) = paired();
-    let LiveResponse::Open(mut live) = open_live(&link, "/flood").await else { panic!("it was refused") };
+    let LiveResponse::Open(mut live) = open_live(&link, "/flood").await else { panic!("the connection was refused") };
     assert!(matches!(live.receive().await, Err(LinkError::TooLong { .. })));
 }
 
 #[test]
-fn the_key_is_not_shown() {
+fn debug_output_hides_the_key() {
     let link = link(&["barn:5001".into()], &Trust::Pin([0; 32]));
     assert!(!format!("{link:?} {:?}", link.key).contains(KEY));
 }

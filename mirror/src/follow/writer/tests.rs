@@ -1,4 +1,4 @@
-//! What holds for a writer that is asked whether it lives.
+//! Tests of the writer's liveness probes.
 
 use super::*;
 use futures::FutureExt as _;
@@ -26,26 +26,27 @@ fn replica(disk: &MemoryDisk) -> Store {
     Store::open_replica(disk, HISTORY).unwrap()
 }
 
-/// The next change of the source, for a copy that stands at `handle`'s head.
+/// Returns the source's next change after the head of `handle`'s copy.
 fn page(source: &Store, handle: &StoreHandle) -> ChangeRun {
     source.reader().run_after(handle.reader().head().position, 1, 10_000).unwrap()
 }
 
+/// Catches a probe that keeps the writer alive, and one that waits for a writer that has ended.
 #[tokio::test]
-async fn a_probe_does_not_keep_a_writer_from_ending_and_one_that_has_ended_hangs_nobody() {
-    let (handle, writing) = on_this_task(replica(&MemoryDisk::default()));
+async fn a_writer_ends_despite_its_probes_which_then_return() {
+    let (handle, writer) = split_writer(replica(&MemoryDisk::default()));
     let probe = handle.probe();
     drop(handle);
-    writing.await.unwrap();
-    probe.ask().await;
+    writer.await.unwrap();
+    probe.wait().await;
 }
 
-/// Catches a quiet night in which the probes themselves keep the writer from being quiet.
+/// Catches probes that count as pages, which would put the flush off through a quiet night.
 #[tokio::test(start_paused = true)]
-async fn probes_do_not_keep_the_tables_from_being_made_durable() {
+async fn probes_do_not_delay_the_flush_of_the_tables() {
     let disk = MemoryDisk::default();
-    let (handle, writing) = on_this_task(replica(&disk));
-    let writing = tokio::spawn(writing);
+    let (handle, writer) = split_writer(replica(&disk));
+    let writer = tokio::spawn(writer);
     let source = source();
     assert!(handle.begin_apply(page(&source, &handle)).await.unwrap().await.unwrap().is_ok());
     let folded = || match verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap().tables {
@@ -55,27 +56,27 @@ async fn probes_do_not_keep_the_tables_from_being_made_durable() {
     assert_eq!(folded(), Sequence::ZERO);
     for _ in 0..7 {
         sleep(Duration::from_secs(10)).await;
-        handle.probe().ask().await;
+        handle.probe().wait().await;
     }
     assert_eq!(folded(), Sequence(1));
     drop(handle);
-    writing.await.unwrap().unwrap();
+    writer.await.unwrap().unwrap();
 }
 
-/// Catches a probe that overtakes the page before it: it would say "alive" while nothing is worked off.
+/// Catches a probe that overtakes the page before it, and so reports a stuck writer as alive.
 #[tokio::test]
-async fn a_writer_whose_commit_never_returns_does_not_answer_and_does_again_when_it_does() {
+async fn a_probe_waits_for_the_commit_before_it() {
     let disk = MemoryDisk::default();
-    let (handle, mut thread) = on_thread(replica(&disk)).unwrap();
+    let (handle, mut thread) = spawn_writer(replica(&disk)).unwrap();
     let source = source();
     let held = disk.hold_syncs(LOG_FILE).expect("a copy has a log");
-    let applying = handle.begin_apply(page(&source, &handle)).await.unwrap();
+    let pending = handle.begin_apply(page(&source, &handle)).await.unwrap();
     let probe = handle.probe();
-    let mut asked = probe.ask().boxed();
-    assert!(tokio::time::timeout(Duration::from_millis(50), &mut asked).await.is_err(), "it answered");
+    let mut wait = probe.wait().boxed();
+    assert!(tokio::time::timeout(Duration::from_millis(50), &mut wait).await.is_err(), "the probe returned early");
     drop(held);
-    asked.await;
-    assert!(applying.await.unwrap().is_ok());
+    wait.await;
+    assert!(pending.await.unwrap().is_ok());
     drop(handle);
     thread.join().await.unwrap().unwrap();
 }

@@ -1,3 +1,5 @@
+//! Tests of the list of sites.
+
 use super::*;
 
 fn register() -> (tempfile::TempDir, Register) {
@@ -16,22 +18,22 @@ fn line(site: &str, store: u8) -> Pairing {
     }
 }
 
-fn add(register: &Register, line: &Pairing) -> Added {
+fn add(register: &Register, line: &Pairing) -> PairingReceipt {
     register.add(line, &AddOptions::default(), 7).unwrap()
 }
 
 #[test]
-fn the_same_line_twice_is_one_pairing() {
+fn adding_the_same_line_twice_changes_nothing() {
     let (_directory, register) = register();
     let first = add(&register, &line("barn", 1));
-    assert_eq!(first.outcome, Outcome::New);
+    assert_eq!(first.outcome, PairingOutcome::New);
     let again = register.add(&line("barn", 1), &AddOptions::default(), 99).unwrap();
-    assert_eq!(again.outcome, Outcome::Known { changed: vec![] });
+    assert_eq!(again.outcome, PairingOutcome::Known { changed: vec![] });
     assert_eq!(register.list().unwrap(), [first.site]);
 }
 
 #[test]
-fn a_new_line_of_the_same_barn_replaces_key_pin_and_addresses_and_says_so() {
+fn a_new_line_of_the_same_barn_replaces_its_pairing_and_reports_the_changes() {
     let (_directory, register) = register();
     add(&register, &line("barn", 1));
     let renewed = Pairing {
@@ -41,13 +43,13 @@ fn a_new_line_of_the_same_barn_replaces_key_pin_and_addresses_and_says_so() {
         ..line("called otherwise now", 1)
     };
     let added = add(&register, &renewed);
-    assert_eq!(added.outcome, Outcome::Known { changed: vec!["addresses", "trust", "key"] });
+    assert_eq!(added.outcome, PairingOutcome::Known { changed: vec!["addresses", "trust", "key"] });
     assert_eq!((added.site.name.as_str(), added.site.added_at_us), ("barn", 7));
     assert_eq!(register.find("barn").unwrap().key, "hxb_new");
 }
 
 #[test]
-fn two_barns_of_one_name_are_two_sites() {
+fn two_barns_with_one_name_are_two_sites() {
     let (_directory, register) = register();
     add(&register, &line("barn", 1));
     assert_eq!(add(&register, &line("barn", 2)).site.name.as_str(), "barn-2");
@@ -59,7 +61,7 @@ fn two_barns_of_one_name_are_two_sites() {
 }
 
 #[test]
-fn an_authority_takes_the_place_of_the_pin_and_given_addresses_that_of_the_lines() {
+fn options_override_the_pin_and_the_addresses_of_the_line() {
     let (_directory, register) = register();
     let file = tempfile::NamedTempFile::new().unwrap();
     let key = rcgen::KeyPair::generate().unwrap();
@@ -76,22 +78,25 @@ fn an_authority_takes_the_place_of_the_pin_and_given_addresses_that_of_the_lines
 
     let missing = AddOptions { authority: Some("no-such-file.pem".into()), ..AddOptions::default() };
     assert!(matches!(register.add(&line("barn", 1), &missing, 0), Err(SitesError::Link(_))));
-    assert_eq!(register.find("barn").unwrap(), site, "what was refused changed nothing");
+    assert_eq!(register.find("barn").unwrap(), site, "a rejected pairing must change nothing");
 }
 
 #[test]
-fn addresses_that_cannot_be_dialed_from_here_are_left_out_and_named() {
+fn addresses_that_cannot_be_dialed_are_skipped_and_reported() {
     let (_directory, register) = register();
     let mut with_zone = line("barn", 1);
     with_zone.addresses.insert(0, "[fe80::1%eth0]:5001".into());
     let added = add(&register, &with_zone);
     assert_eq!((added.site.addresses.len(), added.unusable.len()), (2, 1));
     with_zone.addresses.truncate(1);
-    assert!(matches!(register.add(&with_zone, &AddOptions::default(), 0), Err(SitesError::Link(NoLink::NoAddress))));
+    assert!(matches!(
+        register.add(&with_zone, &AddOptions::default(), 0),
+        Err(SitesError::Link(LinkSetupError::NoAddress))
+    ));
 }
 
 #[test]
-fn a_removed_site_is_forgotten_and_its_name_is_free() {
+fn removing_a_site_frees_its_name() {
     let (_directory, register) = register();
     let site = add(&register, &line("barn", 1)).site;
     register.remove(&site.name).unwrap();
@@ -101,7 +106,7 @@ fn a_removed_site_is_forgotten_and_its_name_is_free() {
 }
 
 #[test]
-fn the_bytes_of_a_row_are_those_of_version_1_and_the_key_is_not_shown() {
+fn the_stored_row_is_frozen_and_debug_output_hides_the_key() {
     let (_directory, register) = register();
     let site = add(&register, &line("b", 1)).site;
     let golden =

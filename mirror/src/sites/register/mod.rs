@@ -1,35 +1,37 @@
-//! The sites that this office is paired with, in the local file: what is needed to find each, to believe it, and to
-//! be let in.
+//! The list of paired sites in `local.redb`: for each, its addresses, the proof of its identity, and the office's key.
 
-use super::name::{NoName, SiteName};
-use crate::link::{Address, HttpsLink, NoAddress, NoLink, Trust};
+#[cfg(test)]
+mod tests;
+
+use super::name::{SiteName, SiteNameError};
+use crate::link::{Address, AddressError, HttpsLink, LinkSetupError, Trust};
 use herd::pairing::Pairing;
 use herd::position::StoreId;
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where the local file keeps the rows, by name.
-const SITES_SPACE: &str = "sites";
-/// Sites at most. Each has two files, a thread and a connection.
+/// Namespace in `local.redb` that maps a site's name to its [`Site`].
+const SITES_NAMESPACE: &str = "sites";
+/// Maximum number of sites. Each takes two files, a thread and a connection.
 pub const MAX_SITES: usize = 64;
 
-/// A paired site. Its `Debug` hides the key.
+/// A paired site. Its `Debug` output hides the key.
 ///
-/// The order of the fields is frozen: rows in local files hold them in it.
+/// The order of the fields is frozen, because stored rows encode them in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
-    /// Its name at this office.
+    /// Name of the site at this office.
     pub name: SiteName,
-    /// Where it listens, the most likely address first.
+    /// Addresses of the barn, the most likely first.
     pub addresses: Vec<Address>,
-    /// What shows that it is the paired one.
+    /// Proof of identity that the barn has to give.
     pub trust: Trust,
-    /// The secret that it made for this office.
+    /// Secret of the key that the barn created for this office.
     pub key: String,
-    /// The history that it writes.
+    /// Identity of the barn's history.
     pub store: StoreId,
-    /// When it was first paired, microseconds since 1970 UTC by this machine's clock.
+    /// Time of the first pairing by this machine's clock, in microseconds since the Unix epoch.
     pub added_at_us: i64,
 }
 
@@ -45,96 +47,98 @@ impl std::fmt::Debug for Site {
 }
 
 impl Site {
-    /// The way to it.
-    pub fn link(&self) -> Result<HttpsLink, NoLink> {
+    /// Creates a link to the barn. Nothing is sent yet.
+    pub fn link(&self) -> Result<HttpsLink, LinkSetupError> {
         HttpsLink::new(self.addresses.clone(), &self.trust, &self.key)
     }
 }
 
-/// What `add` may be told beside the line.
+/// Options of a pairing beside the line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddOptions {
-    /// The name at this office instead of the barn's own.
+    /// Name of the site instead of the barn's own.
     pub name: Option<SiteName>,
-    /// The certificates to trust in instead of the key that the line names.
+    /// File of certificates to trust instead of the key in the line.
     pub authority: Option<PathBuf>,
-    /// Where to find the barn instead of the addresses in the line.
+    /// Addresses of the barn instead of those in the line.
     pub addresses: Vec<Address>,
 }
 
-/// What `add` did.
+/// The result of a pairing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Added {
+pub struct PairingReceipt {
     /// The site as it is paired now.
     pub site: Site,
-    /// Whether it is new, or what changed of one that was there.
-    pub outcome: Outcome,
+    /// Effect of the pairing.
+    pub outcome: PairingOutcome,
     /// Addresses of the line that cannot be dialed from here.
-    pub unusable: Vec<NoAddress>,
+    pub unusable: Vec<AddressError>,
 }
 
-/// New, or the same again.
+/// The effect of a pairing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was not known before.
+pub enum PairingOutcome {
+    /// The barn was not paired before.
     New,
-    /// It was paired before; these parts of the pairing are other ones now, none for the same line again.
+    /// The barn was paired before.
     Known {
-        /// `addresses`, `trust`, `key`.
+        /// Parts of the pairing that changed: `addresses`, `trust`, `key`. Empty for the same line.
         changed: Vec<&'static str>,
     },
 }
 
-/// Why the list of sites could not be read or changed.
+/// Reason why the list of sites could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SitesError {
-    /// The name cannot be.
+    /// The name is invalid.
     #[error(transparent)]
-    Name(#[from] NoName),
-    /// Another barn has it.
-    #[error("the name `{0}` belongs to another barn: give another one with --name, or remove that site")]
+    Name(#[from] SiteNameError),
+    /// Another barn has the name.
+    #[error("the name `{0}` belongs to another barn: choose another one with --name, or remove that site")]
     Taken(SiteName),
-    /// One barn is one site.
-    #[error("this barn is paired as `{0}` already: to give it another name, remove it and add it again")]
+    /// The barn is paired under another name, and a barn can be only one site.
+    #[error("this barn is already paired as `{0}`: to rename it, remove it and add it again")]
     PairedAs(SiteName),
-    /// Nothing of that name.
+    /// No site has the name.
     #[error("there is no site `{name}`; paired: {paired}")]
     Unknown {
-        /// What was asked for.
+        /// The requested name, shortened.
         name: String,
-        /// What there is.
+        /// Names of the paired sites.
         paired: String,
     },
-    /// The bound is reached.
-    #[error("there are {MAX_SITES} sites already: remove one first")]
+    /// The limit is reached.
+    #[error("there are already {MAX_SITES} sites: remove one first")]
     TooMany,
-    /// No connection can be made of it.
+    /// No link can be created from the pairing.
     #[error(transparent)]
-    Link(#[from] NoLink),
-    /// The local file failed.
+    Link(#[from] LinkSetupError),
+    /// `local.redb` failed.
     #[error(transparent)]
     Local(#[from] LocalError),
 }
 
-/// The list of sites. Every change is on the disk when it returns; from asynchronous code, call it on a blocking
-/// thread. One process has the file at a time, and within it one caller changes the list at a time.
+/// The list of paired sites.
+///
+/// Changes are durable when a method returns, so from async code, call it on a blocking thread. One process has the file
+/// open at a time, and in it only one caller may change the list at a time.
 #[derive(Clone, Debug)]
 pub struct Register {
     file: LocalFile,
 }
 
 impl Register {
-    /// The list in this file.
+    /// Creates the list that is stored in `file`.
     pub fn new(file: LocalFile) -> Self {
         Self { file }
     }
 
-    /// All sites, ordered by name.
+    /// Returns all sites, ordered by name.
     pub fn list(&self) -> Result<Vec<Site>, SitesError> {
-        Ok(self.file.list(SITES_SPACE)?.into_iter().map(|(_, site)| site).collect())
+        Ok(self.file.list(SITES_NAMESPACE)?.into_iter().map(|(_, site)| site).collect())
     }
 
-    /// The site of this name.
+    /// Returns the site with this name.
     pub fn find(&self, name: &str) -> Result<Site, SitesError> {
         let sites = self.list()?;
         let names = sites.iter().map(|site| site.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -143,8 +147,8 @@ impl Register {
         found.ok_or_else(|| SitesError::Unknown { name: name.chars().take(80).collect(), paired })
     }
 
-    /// Pairs with the barn that made the line. A barn that is paired already stays the one site that it is.
-    pub fn add(&self, line: &Pairing, options: &AddOptions, now_us: i64) -> Result<Added, SitesError> {
+    /// Pairs with the barn that created `line`, or renews its pairing. A barn that is paired already keeps its name.
+    pub fn add(&self, line: &Pairing, options: &AddOptions, now_us: i64) -> Result<PairingReceipt, SitesError> {
         let sites = self.list()?;
         let known = sites.iter().find(|site| site.store == line.store);
         let (name, added_at_us) = match known {
@@ -158,18 +162,19 @@ impl Register {
         let (addresses, unusable) = addresses(line, options);
         let trust = options.authority.clone().map_or(Trust::Pin(line.spki_sha256), Trust::Authority);
         let site = Site { name, addresses, trust, key: line.key.clone(), store: line.store, added_at_us };
-        // What no connection can be made of is refused here, where somebody is looking.
+        // A pairing that cannot be used is rejected now, while an operator is there to see it.
         site.link()?;
-        let outcome = known.map_or(Outcome::New, |before| Outcome::Known { changed: changes(before, &site) });
+        let outcome =
+            known.map_or(PairingOutcome::New, |before| PairingOutcome::Known { changed: changes(before, &site) });
         if known != Some(&site) {
-            self.file.put(SITES_SPACE, site.name.as_str(), &site)?;
+            self.file.put(SITES_NAMESPACE, site.name.as_str(), &site)?;
         }
-        Ok(Added { site, outcome, unusable })
+        Ok(PairingReceipt { site, outcome, unusable })
     }
 
-    /// Forgets the site, key and all. Its copy is the caller's affair.
+    /// Removes a site with its key. The caller takes care of its copies.
     pub fn remove(&self, name: &SiteName) -> Result<(), SitesError> {
-        self.file.remove(SITES_SPACE, name.as_str())?;
+        self.file.remove(SITES_NAMESPACE, name.as_str())?;
         Ok(())
     }
 }
@@ -177,13 +182,13 @@ impl Register {
 fn new_name(sites: &[Site], line: &Pairing, options: &AddOptions) -> Result<SiteName, SitesError> {
     let taken = |name: &SiteName| sites.iter().any(|site| site.name == *name);
     match &options.name {
-        None => Ok(SiteName::like(&line.site, taken)),
+        None => Ok(SiteName::derive(&line.site, taken)),
         Some(name) if taken(name) => Err(SitesError::Taken(name.clone())),
         Some(name) => Ok(name.clone()),
     }
 }
 
-fn addresses(line: &Pairing, options: &AddOptions) -> (Vec<Address>, Vec<NoAddress>) {
+fn addresses(line: &Pairing, options: &AddOptions) -> (Vec<Address>, Vec<AddressError>) {
     if !options.addresses.is_empty() {
         return (options.addresses.clone(), Vec::new());
     }
@@ -205,7 +210,3 @@ fn changes(before: &Site, now: &Site) -> Vec<&'static str> {
     ];
     parts.into_iter().filter(|(_, changed)| *changed).map(|(part, _)| part).collect()
 }
-
-#[cfg(test)]
-#[path = "register_tests.rs"]
-mod tests;

@@ -1,0 +1,104 @@
+//! Responses to orders, from the outcome of forwarding them.
+
+use crate::link::{PostError, PostResponse};
+use crate::sites::SiteCommandError;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use service::door::reply::ApiError;
+use service::sync::link::LinkError;
+
+/// `Retry-After` while the barn cannot be reached.
+const AWAY_RETRY_S: u32 = 10;
+/// `Retry-After` while too many orders are being forwarded, or the sites change.
+const BUSY_RETRY_S: u32 = 1;
+/// Advice for a safe retry.
+const RETRY: &str = "send the same order again with the same idempotency key, so that the barn applies it once";
+
+pub(super) fn unknown_site(site: &str) -> ApiError {
+    ApiError::not_found(format!("no site {site:?} is paired with this office"))
+}
+
+pub(super) fn not_followed() -> ApiError {
+    let message = "this office no longer follows the barn, so a number in its copy may belong to something else at the \
+                   barn. The order was not sent. The site's status has the reason and the way out";
+    ApiError::new(StatusCode::CONFLICT, "not_followed", message)
+}
+
+pub(super) fn busy() -> ApiError {
+    ApiError::unavailable("busy", "too many orders are being forwarded; nothing was sent, try again", BUSY_RETRY_S)
+}
+
+/// The pairing cannot be read, or no link can be created from it.
+pub(super) fn no_link(site: &str, error: &SiteCommandError) -> ApiError {
+    tracing::error!(site, %error, "failed to forward a correction");
+    let message = "the pairing with the barn cannot be used; see the log. Nothing was sent or stored";
+    ApiError::unavailable("no_link", message, BUSY_RETRY_S)
+}
+
+/// Returns the barn's own response, or the reason why there is none.
+pub(super) fn from_outcome(outcome: Result<PostResponse, PostError>) -> Result<Response, ApiError> {
+    match outcome {
+        Ok(response) => pass_on(response),
+        Err(PostError::NotSent(LinkError::NotTrusted { .. })) => Err(not_the_barn()),
+        Err(PostError::NotSent(_)) => Err(away()),
+        Err(PostError::InDoubt(LinkError::TooLong { .. })) => Err(bad_answer()),
+        Err(PostError::InDoubt(_)) => Err(no_answer()),
+    }
+}
+
+/// Returns the barn's response unchanged, unless it is not a response to an order.
+fn pass_on(response: PostResponse) -> Result<Response, ApiError> {
+    let status = StatusCode::from_u16(response.status).map_err(|_| bad_answer())?;
+    if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
+        return Err(barn_refused());
+    }
+    let Ok(json) = serde_json::from_slice::<Value>(&response.body) else { return Err(bad_answer()) };
+    if status.is_informational() || status.is_redirection() {
+        return Err(bad_answer());
+    }
+    // `not_found` is the barn's code for an unknown path. Unknown things that an order names have codes of their own.
+    if status == StatusCode::NOT_FOUND && json["error"] == "not_found" {
+        return Err(barn_too_old());
+    }
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    let mut passed_on = (status, content_type, response.body).into_response();
+    if let Some(seconds) = response.retry_after_s {
+        passed_on.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    Ok(passed_on)
+}
+
+fn away() -> ApiError {
+    let message = format!("the barn cannot be reached; nothing was sent, and nothing is stored here. Later, {RETRY}");
+    ApiError::unavailable("barn_away", message, AWAY_RETRY_S)
+}
+
+fn not_the_barn() -> ApiError {
+    let message = "the machine at the barn's address is not the paired barn; nothing was sent. If the barn's key was \
+                   replaced on purpose, pair again: `herdlinxd pair` at the barn, then `herdlinx-mirror add` here";
+    ApiError::new(StatusCode::BAD_GATEWAY, "not_the_barn", message)
+}
+
+fn no_answer() -> ApiError {
+    let message = format!("the barn did not respond; it is unknown whether it applied the order. To be sure, {RETRY}");
+    ApiError::new(StatusCode::GATEWAY_TIMEOUT, "no_answer", message)
+}
+
+fn bad_answer() -> ApiError {
+    let message = format!(
+        "the barn's response is not one to an order; it is unknown whether it applied the order. To be sure, {RETRY}"
+    );
+    ApiError::new(StatusCode::BAD_GATEWAY, "bad_answer", message)
+}
+
+fn barn_refused() -> ApiError {
+    let message = "the barn rejects corrections with this office's key: it was revoked, or lacks the scope `correct`. \
+                   Pair again: `herdlinxd pair` at the barn, then `herdlinx-mirror add` here. Nothing was corrected";
+    ApiError::new(StatusCode::BAD_GATEWAY, "barn_refused", message)
+}
+
+fn barn_too_old() -> ApiError {
+    let message = "the barn's version of herdlinxd has no corrections: upgrade it. Nothing was corrected";
+    ApiError::new(StatusCode::BAD_GATEWAY, "barn_too_old", message)
+}

@@ -1,0 +1,324 @@
+//! A session with the source: catches up by pulls, then follows live until something interrupts it.
+
+use super::status::{BarnReport, FollowStatus, LinkState, tables_equal};
+use super::writer::{PendingApply, StoreHandle, WriterEndedError};
+use super::{FollowEnd, FollowSettings};
+use bytes::Bytes;
+use herd::clock::Clock;
+use herd::position::Position;
+use herd::store::{ApplyError, ApplyReceipt, StoreError};
+use herd::wire::{
+    Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
+    from_blob, to_blob,
+};
+use service::sync::divergence::{Divergence, classify};
+use service::sync::link::{CHANGES_PATH, LIVE_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
+use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
+use service::sync::query::{ChangesQuery, position_text};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Timeout for the response to a pull, in milliseconds.
+const PULL_TIMEOUT_MS: u64 = 30_000;
+/// Timeout for opening the live connection, in milliseconds.
+const OPEN_TIMEOUT_MS: u64 = 10_000;
+/// Maximum number of pulled pages that are fetched or being applied at the same time.
+const MAX_PAGES_IN_FLIGHT: usize = 2;
+
+/// Result of an apply: the outer error means that the writer has ended.
+type ApplyOutcome = Result<Result<ApplyReceipt, ApplyError>, oneshot::error::RecvError>;
+
+/// Reason why a session ended.
+pub(super) enum Interruption {
+    /// An error to retry after a wait, with its cause.
+    Retry(String),
+    /// The copy cannot simply follow the source.
+    Diverged(Divergence),
+    /// The writer of the copy has ended.
+    WriterEnded,
+}
+
+impl From<LinkError> for Interruption {
+    fn from(error: LinkError) -> Self {
+        Self::Retry(error.to_string())
+    }
+}
+
+impl From<BlobError> for Interruption {
+    fn from(error: BlobError) -> Self {
+        Self::Retry(error.to_string())
+    }
+}
+
+impl From<StoreError> for Interruption {
+    fn from(error: StoreError) -> Self {
+        Self::Retry(error.to_string())
+    }
+}
+
+impl From<WriterEndedError> for Interruption {
+    fn from(_: WriterEndedError) -> Self {
+        Self::WriterEnded
+    }
+}
+
+/// The state of a follower over all its connections.
+pub(super) struct Session<L> {
+    pub(super) link: L,
+    pub(super) store: StoreHandle,
+    pub(super) settings: FollowSettings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) status: watch::Sender<FollowStatus>,
+    /// True if a connection made progress since the last reset of the backoff.
+    pub(super) worked: bool,
+}
+
+/// An open live connection.
+struct LiveConnection<C> {
+    channel: C,
+    /// Pages being applied, oldest first, each with its end.
+    pending: VecDeque<(Position, PendingApply)>,
+    last_received: Instant,
+    last_checked: Instant,
+}
+
+impl<L: Link> Session<L> {
+    /// Catches up, then follows live. Returns only when interrupted.
+    pub(super) async fn follow_once(&mut self) -> Interruption {
+        self.status.send_modify(|status| status.link = LinkState::Pulling);
+        if let Err(interruption) = self.catch_up(false).await {
+            return interruption;
+        }
+        match self.follow_live().await {
+            Ok(()) => Interruption::Retry("the barn closed the connection".to_owned()),
+            Err(interruption) => interruption,
+        }
+    }
+
+    /// Pulls pages until the source has no more, fetching the next page while one is applied. Returns the number of
+    /// changes pulled.
+    ///
+    /// With `fresh`, each pull uses a new connection.
+    async fn catch_up(&mut self, fresh: bool) -> Result<u64, Interruption> {
+        let mut from = self.store.reader().head().position;
+        let mut pending = VecDeque::with_capacity(MAX_PAGES_IN_FLIGHT);
+        let mut pulled = 0;
+        loop {
+            self.status.send_modify(|status| status.total_syncs += 1);
+            let page = match self.pull(from, fresh).await {
+                Ok(page) => page,
+                Err(interruption) => {
+                    // If an earlier page was invalid, this pull asked from a wrong position. That error comes first.
+                    self.finish(&mut pending, 0).await?;
+                    return Err(interruption);
+                }
+            };
+            // An empty page ends the pulls: the live connection brings what was committed since.
+            let more = !page.changes.is_empty() && page.end.head > page.end.end.sequence;
+            let end = page.end.end;
+            pulled += page.changes.len() as u64;
+            if page.changes.is_empty() {
+                self.note_success(0);
+            } else {
+                pending.push_back(self.store.begin_apply(page.into_run()).await?);
+            }
+            self.finish(&mut pending, if more { MAX_PAGES_IN_FLIGHT - 1 } else { 0 }).await?;
+            if !more {
+                return Ok(pulled);
+            }
+            from = end;
+        }
+    }
+
+    /// Waits for the oldest pages until at most `keep` are still being applied.
+    async fn finish(&mut self, pending: &mut VecDeque<PendingApply>, keep: usize) -> Result<(), Interruption> {
+        while pending.len() > keep {
+            let Some(oldest) = pending.pop_front() else { break };
+            self.note_apply(oldest.await)?;
+        }
+        Ok(())
+    }
+
+    async fn pull(&mut self, from: Position, fresh: bool) -> Result<Page, Interruption> {
+        // An empty copy sends the identity of its history too, so that a barn with another history refuses instead of
+        // filling this copy.
+        let query = ChangesQuery { position: Some(from), limit: MAX_PAGE_CHANGES, wait_s: 0 };
+        let path = format!("{CHANGES_PATH}{}", query.to_text());
+        let answer = self.link.get(&path, fresh, MAX_BLOB_BYTES, PULL_TIMEOUT_MS).await?;
+        if answer.status != 200 {
+            return Err(self.refused(&answer));
+        }
+        let page: Page = from_blob(&answer.body)?;
+        if page.after != from {
+            let why = format!("asked for the changes after {from}, but got those after {}", page.after);
+            return Err(Interruption::Retry(why));
+        }
+        if page.changes.is_empty() && page.end.end != from {
+            let why = format!("got a page without changes that leads from {from} to {}", page.end.end);
+            return Err(Interruption::Retry(why));
+        }
+        self.note_report(page.end.barn);
+        Ok(page)
+    }
+
+    /// Returns what a refusal by the source means: a divergence, or an error to retry.
+    fn refused(&self, answer: &LinkResponse) -> Interruption {
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let held = body.get("held").and_then(|held| serde_json::from_value::<Position>(held.clone()).ok());
+        match held {
+            Some(held) if answer.status == 409 => match classify(self.store.reader(), &held) {
+                Ok(divergence) => Interruption::Diverged(divergence),
+                Err(error) => error.into(),
+            },
+            _ => {
+                let message = body.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
+                let message: String = message.chars().take(300).collect();
+                Interruption::Retry(format!("the barn refused the request with status {}: {message}", answer.status))
+            }
+        }
+    }
+
+    /// Follows the live connection until the source closes it.
+    async fn follow_live(&mut self) -> Result<(), Interruption> {
+        let from = self.store.reader().head().position;
+        let path = format!("{LIVE_PATH}?{}", position_text(&from));
+        let channel = match self.link.open_live(&path, OPEN_TIMEOUT_MS).await? {
+            LiveResponse::Open(channel) => channel,
+            LiveResponse::Refused(answer) => return Err(self.refused(&answer)),
+        };
+        self.status.send_modify(|status| {
+            status.link = LinkState::Live;
+            status.last_error = None;
+        });
+        let now = Instant::now();
+        let mut live = LiveConnection { channel, pending: VecDeque::new(), last_received: now, last_checked: now };
+        let mut heartbeat = interval(HEARTBEAT_INTERVAL);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                (end, outcome) = oldest(&mut live.pending), if !live.pending.is_empty() => {
+                    self.note_apply(outcome)?;
+                    live.channel.send(to_blob(&Acknowledgement { durable: end }).into()).await?;
+                }
+                blob = live.channel.receive() => match blob? {
+                    Some(blob) => self.receive(&mut live, &blob).await?,
+                    None => return Ok(()),
+                },
+                _ = heartbeat.tick() => self.send_heartbeat(&mut live).await?,
+            }
+        }
+    }
+
+    async fn receive<C: LiveChannel>(
+        &mut self,
+        live: &mut LiveConnection<C>,
+        blob: &Bytes,
+    ) -> Result<(), Interruption> {
+        live.last_received = Instant::now();
+        match blob_kind(blob)? {
+            BlobKind::Page => {
+                let page: Page = from_blob(blob)?;
+                self.status.send_modify(|status| status.total_syncs += 1);
+                self.note_report(page.end.barn);
+                let end = page.end.end;
+                live.pending.push_back((end, self.store.begin_apply(page.into_run()).await?));
+            }
+            BlobKind::Heartbeat => {
+                let heartbeat: Heartbeat = from_blob(blob)?;
+                self.worked = true;
+                self.note_report(heartbeat.barn);
+                self.compare_tables(&heartbeat);
+            }
+            other => return Err(BlobError::Kind { found: other as u8, expected: BlobKind::Page as u8 }.into()),
+        }
+        Ok(())
+    }
+
+    /// Sends a heartbeat, unless the source has been silent for too long or the connection turns out to be dead.
+    async fn send_heartbeat<C: LiveChannel>(&mut self, live: &mut LiveConnection<C>) -> Result<(), Interruption> {
+        if live.last_received.elapsed() >= SILENCE_TIMEOUT {
+            return Err(Interruption::Retry("the barn was silent".to_owned()));
+        }
+        let since = live.last_received.max(live.last_checked);
+        if since.elapsed() >= self.settings.sync_interval && live.pending.is_empty() {
+            live.last_checked = Instant::now();
+            if self.catch_up(true).await? > 0 {
+                return Err(Interruption::Retry(
+                    "the live connection is dead: a pull on a new one found changes".to_owned(),
+                ));
+            }
+        }
+        let barn = self.status.borrow().barn.map_or_else(BarnHead::default, |report| report.aged());
+        let heartbeat = Heartbeat::new(&self.store.reader().head(), barn);
+        Ok(live.channel.send(to_blob(&heartbeat).into()).await?)
+    }
+
+    fn note_apply(&mut self, outcome: ApplyOutcome) -> Result<(), Interruption> {
+        match outcome {
+            Ok(Ok(receipt)) => {
+                self.note_success(receipt.changes);
+                Ok(())
+            }
+            Ok(Err(ApplyError::Diverged { theirs, .. })) => {
+                Err(Interruption::Diverged(classify(self.store.reader(), &theirs)?))
+            }
+            Ok(Err(error)) => Err(Interruption::Retry(error.to_string())),
+            Err(_) => Err(Interruption::WriterEnded),
+        }
+    }
+
+    fn note_report(&mut self, barn: BarnHead) {
+        let report = BarnReport { barn, at_us: self.clock.read().received_at_us, at: Instant::now() };
+        self.status.send_modify(|status| status.barn = Some(report));
+    }
+
+    fn compare_tables(&self, theirs: &Heartbeat) {
+        let own = self.store.reader().head();
+        let Some(equal) = tables_equal(&own, theirs) else { return };
+        if !equal {
+            tracing::error!(folded = %own.folded, "tables differ from the barn's although the logs are equal");
+        }
+        self.status.send_modify(|status| status.digest_equal = Some(equal));
+    }
+
+    fn note_success(&mut self, changes: u64) {
+        // Only verified progress resets the backoff: a source whose pages do not verify is asked less and less often.
+        self.worked = true;
+        let now_us = self.clock.read().received_at_us;
+        self.status.send_modify(|status| {
+            status.successful_syncs += 1;
+            status.total_records_synced += changes;
+            status.last_sync_at_us = Some(now_us);
+            status.last_error = None;
+        });
+    }
+
+    pub(super) fn note_failure(&self, why: &str) {
+        self.status.send_modify(|status| {
+            status.link = LinkState::Away;
+            status.failed_syncs += 1;
+            status.last_error = Some(why.to_owned());
+        });
+    }
+
+    pub(super) fn note_end(&self, end: FollowEnd) {
+        self.status.send_modify(|status| {
+            status.link = LinkState::Stopped;
+            if let FollowEnd::Diverged(divergence) = end {
+                status.diverged = Some(divergence);
+                status.last_error = Some(divergence.to_string());
+            }
+        });
+    }
+}
+
+/// Waits for the oldest pending page, and removes it. Cancel-safe: a page stays in the queue until its result is there.
+async fn oldest(pending: &mut VecDeque<(Position, PendingApply)>) -> (Position, ApplyOutcome) {
+    let Some((end, first)) = pending.front_mut() else { return std::future::pending().await };
+    let (end, outcome) = (*end, first.await);
+    pending.pop_front();
+    (end, outcome)
+}

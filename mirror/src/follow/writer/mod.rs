@@ -1,0 +1,141 @@
+//! The single writer of a copy, and the handles through which pages reach it.
+//!
+//! - The writer's loop is an async function. Production runs it on an OS thread of its own, because commits block on the
+//!   disk. A simulated world runs the same code as a task on its one thread.
+//! - A liveness probe waits in the queue behind the pages before it. A thread that merely reported that it runs would do
+//!   so while nothing is written, and a probe that overtook the pages would not notice a stuck writer.
+//! - A storage failure ends the writer, and with it the process: redb rejects writes after an I/O error until the file is
+//!   opened again. systemd restarts the process, and the start checks again what is durable.
+
+#[cfg(test)]
+mod tests;
+
+use herd::store::{ApplyError, ApplyReceipt, ChangeRun, Reader, Store, StoreError};
+use service::process::WorkerThread;
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+/// Maximum number of jobs in the writer's queue. One page keeps the writer busy while the next is fetched.
+const MAX_QUEUED_JOBS: usize = 2;
+/// Time without a page after which the tables are flushed to disk.
+const FLUSH_AFTER: Duration = Duration::from_secs(60);
+
+/// A job for the writer.
+enum Job {
+    Apply {
+        run: ChangeRun,
+        done: oneshot::Sender<Result<ApplyReceipt, ApplyError>>,
+    },
+    /// A liveness probe, answered in its turn.
+    Probe(oneshot::Sender<()>),
+}
+
+/// The writer has ended, because its store failed or the process is shutting down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the writer of this copy has ended")]
+pub struct WriterEndedError;
+
+/// The pending result of a queued page.
+pub(super) type PendingApply = oneshot::Receiver<Result<ApplyReceipt, ApplyError>>;
+
+/// A handle on a copy, which reads it and queues pages for its writer. The writer ends once all handles are dropped.
+#[derive(Clone, Debug)]
+pub struct StoreHandle {
+    reader: Reader,
+    queue: mpsc::Sender<Job>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Apply { run, .. } => f.debug_struct("Apply").field("after", &run.after).finish_non_exhaustive(),
+            Self::Probe(_) => f.write_str("Probe"),
+        }
+    }
+}
+
+/// A liveness probe of a writer. It does not keep the writer alive.
+#[derive(Clone, Debug)]
+pub struct WriterProbe(mpsc::WeakSender<Job>);
+
+impl WriterProbe {
+    /// Waits until the writer has worked through its queue up to now: at most two jobs, and one more that is about to be
+    /// queued.
+    ///
+    /// Also returns if the writer has ended. That is reported elsewhere, and a writer that has ended does not hang.
+    pub async fn wait(&self) {
+        let Some(queue) = self.0.upgrade() else { return };
+        let (reply, replied) = oneshot::channel();
+        let queued = queue.send(Job::Probe(reply)).await;
+        drop(queue);
+        if queued.is_ok() {
+            replied.await.ok();
+        }
+    }
+}
+
+impl StoreHandle {
+    /// Returns the reader of the copy.
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Returns a liveness probe of the writer.
+    pub fn probe(&self) -> WriterProbe {
+        WriterProbe(self.queue.downgrade())
+    }
+
+    /// Queues a page, waiting while the queue is full. The result arrives after the page's commit.
+    ///
+    /// Cancel-safe: a page that was not queued is not applied.
+    pub(super) async fn begin_apply(&self, run: ChangeRun) -> Result<PendingApply, WriterEndedError> {
+        let (done, pending) = oneshot::channel();
+        self.queue.send(Job::Apply { run, done }).await.map_err(|_| WriterEndedError)?;
+        Ok(pending)
+    }
+}
+
+/// Splits a store into a handle and its writer's future. Nothing is applied unless the caller polls the future.
+pub fn split_writer(store: Store) -> (StoreHandle, impl Future<Output = Result<(), StoreError>>) {
+    let (queue, jobs) = mpsc::channel(MAX_QUEUED_JOBS);
+    (StoreHandle { reader: store.reader(), queue }, write_loop(store, jobs))
+}
+
+/// Starts the writer of a store on an OS thread of its own.
+pub fn spawn_writer(store: Store) -> std::io::Result<(StoreHandle, WorkerThread<Result<(), StoreError>>)> {
+    let (handle, writer) = split_writer(store);
+    Ok((handle, WorkerThread::spawn("copy-writer", writer)?))
+}
+
+async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {
+    // Probes arrive in quiet times too, so the deadline counts from the last page.
+    let mut flush_at = Instant::now() + FLUSH_AFTER;
+    loop {
+        let Ok(next) = timeout_at(flush_at, jobs.recv()).await else {
+            store.settle()?;
+            flush_at = Instant::now() + FLUSH_AFTER;
+            continue;
+        };
+        let (run, done) = match next {
+            Some(Job::Apply { run, done }) => (run, done),
+            Some(Job::Probe(reply)) => {
+                // The caller may have given up meanwhile.
+                reply.send(()).ok();
+                continue;
+            }
+            None => return store.settle(),
+        };
+        match store.apply(&run) {
+            Err(ApplyError::Store(error)) => {
+                // The storage rejects every later write until the files are opened again, so this writer ends.
+                tracing::error!(%error, "failed to write a page");
+                return Err(error);
+            }
+            // A follower that no longer waits has ended; the page stays durable.
+            outcome => drop(done.send(outcome)),
+        }
+        flush_at = Instant::now() + FLUSH_AFTER;
+    }
+}

@@ -1,0 +1,257 @@
+//! The sites of the running process. Each is followed by a task of its own, and can be added or removed at any time.
+
+use super::files::{SiteFiles, SiteFilesError};
+use super::follower::{MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
+use super::name::SiteName;
+use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
+use super::site_api::SiteApi;
+use super::view::SiteView;
+use crate::copies::{CopiesError, CopyNumber};
+use crate::follow::{FollowSettings, FollowStatus};
+use crate::link::HttpsLink;
+use axum::Router;
+use herd::clock::Clock;
+use herd::pairing::Pairing;
+use herd::store::Reader;
+use service::door::reply::with_fallbacks;
+use service::lifecycle::ShutdownTrigger;
+use service::remote;
+use service::sync::serve;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+/// Timeout for a site's task to shut down; after it the task is aborted. The parts of the task have shorter timeouts.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Reason why a command about sites failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteCommandError {
+    /// The files of the sites failed or rejected the command.
+    #[error(transparent)]
+    Files(#[from] SiteFilesError),
+    /// The site's task has ended, or the process is shutting down.
+    #[error("the site `{0}` is shutting down: try again in a moment")]
+    ShuttingDown(String),
+    /// The task that ran the command was aborted.
+    #[error("the command was aborted: {0}")]
+    Aborted(#[from] tokio::task::JoinError),
+}
+
+impl From<CopiesError> for SiteCommandError {
+    fn from(error: CopiesError) -> Self {
+        Self::Files(error.into())
+    }
+}
+
+/// A site with its task and its routers.
+struct RunningSite {
+    view: Arc<SiteView>,
+    sync: Router,
+    remote: Router,
+    commands: mpsc::Sender<SiteCommand>,
+    shutdown: ShutdownTrigger,
+    task: JoinHandle<()>,
+}
+
+/// All sites of the running process.
+pub struct Sites {
+    files: SiteFiles,
+    settings: FollowSettings,
+    clock: Arc<dyn Clock>,
+    running: RwLock<BTreeMap<SiteName, RunningSite>>,
+    /// Held while the list of sites changes: one command at a time.
+    changing: Mutex<()>,
+    failures: mpsc::Sender<WriterError>,
+}
+
+impl std::fmt::Debug for Sites {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sites").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+impl Sites {
+    /// Starts to follow all paired sites. The receiver yields the first writer that fails; the process must then end.
+    pub async fn start(
+        files: SiteFiles,
+        settings: FollowSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Arc<Self>, mpsc::Receiver<WriterError>), SiteCommandError> {
+        let (failures, first_failure) = mpsc::channel(1);
+        let (running, changing) = (RwLock::default(), Mutex::default());
+        let sites = Arc::new(Self { files, settings, clock, running, changing, failures });
+        for site in sites.blocking(SiteFiles::list).await? {
+            sites.start_site(site).await?;
+        }
+        Ok((sites, first_failure))
+    }
+
+    /// Pairs with a barn and starts to follow it, or continues with its changed pairing.
+    pub async fn add(&self, line: Pairing, options: AddOptions) -> Result<PairingReceipt, SiteCommandError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let now_us = self.clock.read().received_at_us;
+        let receipt = self.blocking(move |files| files.add(&line, &options, now_us)).await?;
+        let site = receipt.site.clone();
+        match &receipt.outcome {
+            PairingOutcome::New => self.start_site(site).await?,
+            // Sent for an unchanged line too: adding it again is an operator's way to retry a stopped site.
+            PairingOutcome::Known { .. } => {
+                self.send(&receipt.site.name, SiteCommand::Pair(Box::new(site))).await?;
+            }
+        }
+        Ok(receipt)
+    }
+
+    /// Stops following a site and moves its copies aside. Returns their new directory, if there were any.
+    pub async fn remove(&self, name: String) -> Result<Option<PathBuf>, SiteCommandError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let wanted = name.clone();
+        let site = self.blocking(move |files| files.find(&wanted)).await?;
+        let running = self.running.write().unwrap_or_else(PoisonError::into_inner).remove(&site.name);
+        if let Some(running) = running {
+            running.shut_down().await;
+        }
+        let now_us = self.clock.read().received_at_us;
+        self.blocking(move |files| files.remove(&name, now_us)).await
+    }
+
+    /// Starts a new copy of a site beside the served one.
+    pub async fn resync(&self, name: String) -> Result<CopyNumber, SiteCommandError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let site = self.blocking(move |files| files.find(&name)).await?;
+        let (reply, started) = oneshot::channel();
+        self.send(&site.name, SiteCommand::Copy(reply)).await?;
+        Ok(started.await.map_err(|_| SiteCommandError::ShuttingDown(site.name.to_string()))??)
+    }
+
+    /// Returns the served copy of a site.
+    pub fn reader(&self, name: &str) -> Option<Reader> {
+        self.view(name).and_then(|view| view.state().shown)
+    }
+
+    /// Returns a site's sync interface for mirrors that follow this one, with paths below `/api/sync/`.
+    pub fn sync_router(&self, name: &str) -> Option<Router> {
+        self.with_site(name, |running| running.sync.clone())
+    }
+
+    /// Returns a site's read interface, with paths below `/api/remote/` and `/api/lora/`, and its `/api/events`.
+    pub fn remote_router(&self, name: &str) -> Option<Router> {
+        self.with_site(name, |running| running.remote.clone())
+    }
+
+    /// Creates a link to the barn of a site as it is paired now. Nothing is sent yet.
+    pub async fn link(&self, name: &str) -> Result<HttpsLink, SiteCommandError> {
+        let name = name.to_owned();
+        self.blocking(move |files| Ok(files.find(&name)?.link().map_err(SitesError::from)?)).await
+    }
+
+    /// Returns the names of the sites, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).keys().map(ToString::to_string).collect()
+    }
+
+    /// Shuts all sites down at the same time.
+    pub async fn shut_down(&self) {
+        let running = std::mem::take(&mut *self.running.write().unwrap_or_else(PoisonError::into_inner));
+        futures::future::join_all(running.into_values().map(RunningSite::shut_down)).await;
+    }
+
+    pub(super) fn view(&self, name: &str) -> Option<Arc<SiteView>> {
+        self.with_site(name, |running| running.view.clone())
+    }
+
+    pub(super) fn sync_interval(&self) -> Duration {
+        self.settings.sync_interval
+    }
+
+    /// Probes the writers of all copies, and names those that do not respond in time.
+    pub async fn silent(&self, within: Duration) -> Vec<String> {
+        let views: Vec<_> = {
+            let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+            running.values().map(|site| site.view.clone()).collect()
+        };
+        futures::future::join_all(views.iter().map(|view| view.stalled_part(within)))
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn with_site<T>(&self, name: &str, read: impl FnOnce(&RunningSite) -> T) -> Option<T> {
+        let name: SiteName = name.parse().ok()?;
+        self.running.read().unwrap_or_else(PoisonError::into_inner).get(&name).map(read)
+    }
+
+    async fn start_site(&self, site: Site) -> Result<(), SiteCommandError> {
+        let name = site.name.clone();
+        let copies = self.blocking(move |files| files.copies(&name)).await?;
+        let (status, published) = watch::channel(FollowStatus::default());
+        let view = Arc::new(SiteView::new(site.name.clone(), published));
+        let (commands, queue) = mpsc::channel(MAX_QUEUED_COMMANDS);
+        let trigger = ShutdownTrigger::default();
+        let shutdown = trigger.signal();
+        let name = site.name.clone();
+        let follower = SiteFollower {
+            site,
+            copies,
+            settings: self.settings,
+            clock: self.clock.clone(),
+            view: view.clone(),
+            status,
+            commands: queue,
+            shutdown: shutdown.clone(),
+        };
+        let task = self.spawn(&name, follower);
+        let sync = with_fallbacks(serve::router(view.clone(), shutdown.clone()));
+        let api = Arc::new(SiteApi::new(view.clone(), self.sync_interval()));
+        let events = service::events::router(view.clone(), shutdown);
+        let remote = with_fallbacks(remote::router(api, self.clock.clone()).merge(events));
+        let running = RunningSite { view, sync, remote, commands, shutdown: trigger, task };
+        self.running.write().unwrap_or_else(PoisonError::into_inner).insert(name, running);
+        Ok(())
+    }
+
+    fn spawn(&self, name: &SiteName, follower: SiteFollower) -> JoinHandle<()> {
+        let failures = self.failures.clone();
+        // Every log line of the task carries the name of the site.
+        let span = tracing::info_span!("site", site = %name);
+        let follower = Box::pin(follower.run().instrument(span));
+        tokio::spawn(async move {
+            if let Err(failure) = follower.await {
+                // The channel holds one failure; an earlier one ends the process already.
+                drop(failures.try_send(failure));
+            }
+        })
+    }
+
+    async fn send(&self, name: &SiteName, command: SiteCommand) -> Result<(), SiteCommandError> {
+        let shutting_down = || SiteCommandError::ShuttingDown(name.to_string());
+        let commands = self.with_site(name.as_str(), |running| running.commands.clone()).ok_or_else(shutting_down)?;
+        commands.send(command).await.map_err(|_| shutting_down())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&SiteFiles) -> Result<T, SiteFilesError> + Send + 'static,
+    ) -> Result<T, SiteCommandError> {
+        let files = self.files.clone();
+        Ok(tokio::task::spawn_blocking(move || work(&files)).await??)
+    }
+}
+
+impl RunningSite {
+    async fn shut_down(self) {
+        let Self { view, shutdown, mut task, .. } = self;
+        shutdown.request();
+        if timeout(SHUTDOWN_TIMEOUT, &mut task).await.is_err() {
+            tracing::warn!(site = %view.name, "the site did not shut down in time; aborting it");
+            task.abort();
+        }
+    }
+}
