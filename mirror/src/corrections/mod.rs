@@ -118,7 +118,7 @@ impl Forwarder {
         let outcome = link.post(CORRECTIONS_PATH, order, self.bounds).await;
         match &outcome {
             Ok(response) => {
-                tracing::info!(site, caller = caller.name(), status = response.status, "correction forwarded")
+                tracing::info!(site, caller = caller.name(), status = response.status, "correction forwarded");
             }
             Err(error) => tracing::warn!(site, caller = caller.name(), %error, "correction not answered by the barn"),
         }

@@ -239,7 +239,7 @@ impl SiteFollower {
         match previous {
             None => tracing::info!(copy = %number, %head, "first copy complete; now serving it"),
             Some(previous) => {
-                tracing::info!(copy = %number, %head, before = %previous, "new copy complete; now serving it")
+                tracing::info!(copy = %number, %head, before = %previous, "new copy complete; now serving it");
             }
         }
         Ok(())
