@@ -72,6 +72,7 @@ async fn an_office_that_trusts_another_authority_copies_nothing_and_reports_why(
     assert_eq!((&synced["successful_syncs"], &synced["total_records_synced"]), (&json!(0), &json!(0)), "{synced}");
 }
 
+/// Makes the claims of the acceptance test on this yard.
 async fn run_acceptance(mut yard: Yard) -> Yard {
     let sent = Instant::now();
     let (status, answer) = yard.deliver("hxb:TEST001:LF999:UHF888").await;
@@ -103,6 +104,7 @@ async fn wait_for_link(yard: &Yard, link: &str) -> Value {
     .await
 }
 
+/// Stops the barn, checks that the office still serves its copy, and starts the barn again.
 async fn run_without_barn(mut yard: Yard) -> Yard {
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0));
     let alone = wait_for_link(&yard, "away").await;
@@ -118,6 +120,7 @@ async fn run_without_barn(mut yard: Yard) -> Yard {
     yard
 }
 
+/// Stops the office, lets the barn record without it, and checks that the office catches up.
 async fn run_without_office(mut yard: Yard) -> Yard {
     assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0));
     let payloads: Vec<_> = (0..MISSED).map(|n| format!("hxb:MISSED:LFM{n}:UHFM{n}")).collect();
@@ -126,8 +129,8 @@ async fn run_without_office(mut yard: Yard) -> Yard {
     assert_eq!((status, stored), (200, MISSED));
 
     yard.office.start().await.unwrap();
-    let log = yard.wait_until_equal().await.text_counts();
-    assert!(payloads.iter().all(|payload| log[payload] == 1), "every payload is in the log once");
+    let counts = yard.wait_until_equal().await.text_counts();
+    assert!(payloads.iter().all(|payload| counts[payload] == 1), "every payload is in the log once");
     let batch = pages::json(&yard.pages, "/batches/MISSED?limit=1000").await.unwrap();
     assert_eq!(batch["cattle_count"], MISSED);
     assert_eq!(batch["animals"].as_array().unwrap().len(), MISSED);

@@ -33,9 +33,9 @@ impl CorrectionYard {
     }
 
     async fn send(&self, key: &str, correction: &Value) -> (u16, Value) {
-        let order = json!({"author": AUTHOR, "reason": reason(correction), "idempotency_key": key,
+        let request = json!({"author": AUTHOR, "reason": reason(correction), "idempotency_key": key,
             "correction": correction});
-        let answer = self.operator.post_json(CORRECTIONS, &order).await.unwrap();
+        let answer = self.operator.post_json(CORRECTIONS, &request).await.unwrap();
         (answer.status, answer.json().unwrap())
     }
 
@@ -79,7 +79,7 @@ async fn every_correction_of_an_animal_reaches_the_office_with_author_and_reason
     let three = yard.record("hxb:L1:C:U3").await;
     let wrong = yard.record("event:hxbchi000001|lid:1|weight:999").await;
     let reused = yard.record("event:hxbchi000001|lid:1|weight:251").await;
-    for (animal, correction, seen) in [
+    for (animal, correction, (pointer, expected)) in [
         (one, json!({"kind": "void", "payload": wrong}), ("/weight_kg", json!("245.5"))),
         (one, json!({"kind": "accept_rejected", "payload": reused}), ("/weight_kg", json!("251"))),
         (one, json!({"kind": "weigh", "animal": one, "weight_kg": 300.5}), ("/weight_kg", json!("300.5"))),
@@ -95,7 +95,7 @@ async fn every_correction_of_an_animal_reaches_the_office_with_author_and_reason
     ] {
         let sequence = yard.correct(correction.clone()).await;
         let animal_page = yard.office(&format!("/animals/{animal}")).await;
-        assert_eq!(animal_page.pointer(seen.0), Some(&seen.1), "{correction}");
+        assert_eq!(animal_page.pointer(pointer), Some(&expected), "{correction}");
         let entry = yard.history_entry(animal, sequence).await;
         let signed = if entry["correction"]["author"].is_string() { &entry["correction"] } else { &entry };
         assert_eq!((&signed["author"], &signed["reason"]), (&json!(AUTHOR), &json!(reason(&correction))), "{entry}");
@@ -141,8 +141,9 @@ async fn a_refused_correction_changes_neither_barn_nor_office() {
         let (found, answer) = yard.send("k", &correction).await;
         assert_eq!((found, &answer["error"]), (status, &json!(code)), "{correction}");
     }
-    let nobody = json!({"author": AUTHOR, "idempotency_key": "k", "correction": {"kind": "died", "animal": one}});
-    assert_eq!(yard.operator.post_json(CORRECTIONS, &nobody).await.unwrap().status, 400, "no reason");
+    let without_reason =
+        json!({"author": AUTHOR, "idempotency_key": "k", "correction": {"kind": "died", "animal": one}});
+    assert_eq!(yard.operator.post_json(CORRECTIONS, &without_reason).await.unwrap().status, 400, "no reason");
     assert_eq!(yard.yard.wait_until_equal().await.end, before.end);
 }
 
@@ -154,22 +155,26 @@ async fn a_correction_sent_to_the_office_is_applied_once_at_the_barn_even_after_
     let one = yard.record("hxb:L1:A:U1").await;
     let office = &yard.yard.office;
     let operator = office.client(&office.key("operator", &["correct"]).unwrap()).unwrap();
-    let order = |key: &str, pen: &str| {
+    let request = |key: &str, pen: &str| {
         json!({"author": AUTHOR, "reason": "fence broken", "idempotency_key": key,
             "correction": {"kind": "move_pen", "animal": one, "pen": pen}})
     };
-    let made = operator.post_json(CORRECTIONS, &order("k1", "P1")).await.unwrap();
+    let made = operator.post_json(CORRECTIONS, &request("k1", "P1")).await.unwrap();
     assert_eq!(made.status, 201, "{}", made.text());
     yard.yard.wait_until_equal().await;
     assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1");
 
     assert_eq!(yard.yard.barn.terminate().await.unwrap().code(), Some(0));
-    let away = operator.post_json(CORRECTIONS, &order("k2", "P2")).await.unwrap();
+    let away = operator.post_json(CORRECTIONS, &request("k2", "P2")).await.unwrap();
     assert_eq!((away.status, &away.json().unwrap()["error"]), (503, &json!("barn_away")));
-    assert_eq!(yard.office(&format!("/animals/{one}")).await["traits"]["pen"], "P1", "the office keeps no correction");
+    assert_eq!(
+        yard.office(&format!("/animals/{one}")).await["traits"]["pen"],
+        "P1",
+        "the office has not kept the correction"
+    );
     yard.yard.barn.start().await.unwrap();
     for status in [201, 200] {
-        let again = operator.post_json(CORRECTIONS, &order("k2", "P2")).await.unwrap();
+        let again = operator.post_json(CORRECTIONS, &request("k2", "P2")).await.unwrap();
         assert_eq!(again.status, status, "{}", again.text());
     }
     yard.yard.wait_until_equal().await;

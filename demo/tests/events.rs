@@ -35,14 +35,14 @@ type Listener = WebSocketStream<Upgraded>;
 /// Opens an event stream with a key that the process accepts.
 async fn listen<S: Side>(process: &Process<S>, path_and_query: &str, key: &str) -> Listener {
     let http = client(&Trust::Pin(process.spki_sha256().unwrap())).unwrap();
-    let asked = http
+    let request = http
         .get(format!("https://{}{path_and_query}", process.address()))
         .header("X-API-Key", key)
         .header("Connection", "Upgrade")
         .header("Upgrade", "websocket")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", generate_key());
-    let answer = asked.timeout(TIMEOUT).send().await.unwrap();
+    let answer = request.timeout(TIMEOUT).send().await.unwrap();
     assert_eq!(answer.status(), 101, "{path_and_query}");
     WebSocketStream::from_raw_socket(answer.upgrade().await.unwrap(), Role::Client, None).await
 }

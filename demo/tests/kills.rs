@@ -22,9 +22,9 @@ use yard::{Yard, own_programs, until};
 const KILLS: u32 = 30;
 /// Kills of each process in the long test.
 const MANY_KILLS: u32 = 600;
-/// Longest delay of every other kill after a payload was answered as stored.
+/// Longest delay between an acknowledged payload and a kill, for every other kill.
 const SOON: Duration = Duration::from_millis(50);
-/// Longest delay of the other kills.
+/// The same for the other kills.
 const LATER: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,15 +65,15 @@ async fn run_kills(kills: u32) {
 
     let deliveries = senders.finish().await;
     println!(
-        "{} answered as stored, {} found again after a lost answer",
+        "{} answered as stored, {} answered as duplicates after a lost answer",
         deliveries.stored.len(),
         deliveries.duplicates.len()
     );
-    assert_equal(&mut yard, &deliveries).await;
+    assert_kept_once(&mut yard, &deliveries).await;
 }
 
 /// Checks that the office's log holds each payload once and nothing else, and that both sides verify their files.
-async fn assert_equal(yard: &mut Yard, deliveries: &Deliveries) {
+async fn assert_kept_once(yard: &mut Yard, deliveries: &Deliveries) {
     let text_counts = yard.wait_until_equal().await.text_counts();
     for text in deliveries.all() {
         assert_eq!(text_counts.get(text), Some(&1), "{text}");

@@ -1,7 +1,7 @@
 //! SIGTERM while fifty devices deliver.
 //!
-//! Catches: a shutdown that loses an acknowledged payload, records a refused one, splits a call or takes longer than 5
-//! s; and a follower that does not reconnect.
+//! Catches: a shutdown that loses an acknowledged payload, records a refused one, splits a call or takes longer than
+//! 5 s; and a follower that does not reconnect.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
@@ -32,14 +32,14 @@ enum CallOutcome {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_under_load_keeps_every_acknowledged_call_whole_and_the_office_reconnects() {
     let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
-    let (answered, mut seen) = watch::channel(0_u64);
+    let (answered, mut answers) = watch::channel(0_u64);
     let mut devices = JoinSet::new();
     for device in 0..DEVICES {
         // Each device has its own connections.
         let client = yard.barn.client(&yard.barn.key(&format!("device-{device}"), &["ingest"]).unwrap()).unwrap();
-        devices.spawn(deliver_until_stopped(device, client, answered.clone()));
+        devices.spawn(deliver_until_refused(device, client, answered.clone()));
     }
-    seen.wait_for(|calls| *calls >= CALLS_BEFORE).await.unwrap();
+    answers.wait_for(|calls| *calls >= CALLS_BEFORE).await.unwrap();
     // The process exits with 1 if its parts have not ended after 4.5 s, so 0 means that it was in time.
     assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
     let calls: Vec<_> = devices.join_all().await.into_iter().flatten().collect();
@@ -73,7 +73,7 @@ async fn a_shutdown_under_load_keeps_every_acknowledged_call_whole_and_the_offic
 }
 
 /// Delivers until a call is not answered as stored. Returns the payloads and the outcome of each call.
-async fn deliver_until_stopped(
+async fn deliver_until_refused(
     device: usize,
     client: Client,
     answered: watch::Sender<u64>,

@@ -1,5 +1,6 @@
-//! Checks the systemd units with systemd's own tools: every line is understood, and the exposure of each service is
-//! low.
+//! The systemd units, checked with systemd's own tools: every line is understood, and each service has a low exposure.
+//!
+//! Catches: a misspelled key, a unit that is less confined than its documented figure, and a block without a comment.
 #![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 #![expect(clippy::print_stdout, reason = "skipped checks are reported on stdout")]
 

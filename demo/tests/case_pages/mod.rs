@@ -98,7 +98,7 @@ async fn rows_9_to_12(pages: &Client, animals: &Animals<'_>) {
     assert_eq!((&one["lf"]["text"], texts(&one["past_tags"])), (&json!("LF_EAR_0099"), vec!["LF_EAR_0001"]), "{one}");
     assert_eq!(one["epc"]["text"], "EPC:30143B7C84D500000000000");
     let weights: Vec<_> = one["weights"].as_array().unwrap().iter().map(|weight| &weight["weight_kg"]).collect();
-    assert_eq!(weights, ["267.3", "245.5"], "row 14 is no third weight");
+    assert_eq!(weights, ["267.3", "245.5"], "row 14 adds no third weight");
     assert_eq!(one["weight_kg"], "267.3");
 
     let two = animals.with_lid("2").await;

@@ -137,7 +137,7 @@ async fn the_office_sends_the_same_events_as_the_barn() {
     let start = barn.reader.position_at(Sequence::ZERO).unwrap().unwrap();
     replica.apply(&barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
     let office = Arc::new(OwnStore::new(replica.reader(), || 0));
-    let at_office = spawn_server(service::events::router(office, barn.stop.signal())).await;
+    let at_office = spawn_server(service::events::router(office, barn.shutdown.signal())).await;
 
     let mut streams = Vec::new();
     for at in [address, at_office] {
@@ -162,9 +162,9 @@ async fn every_event_is_on_disk_before_it_is_sent_and_a_failed_commit_sends_none
         Store::open_source(disk, Rules::default(), FixedClock.read().in_boot(1), || StoreId([7; 16])).unwrap()
     };
     let mut store = open(&disk);
-    let stop = ShutdownTrigger::default();
+    let shutdown = ShutdownTrigger::default();
     let source = Arc::new(OwnStore::new(store.reader(), || 0));
-    let address = spawn_server(service::events::router(source, stop.signal())).await;
+    let address = spawn_server(service::events::router(source, shutdown.signal())).await;
     let mut listener = Listener::open(address, EVENTS_PATH, "no key is needed").await;
     listener.event().await;
     for n in 2..6 {
@@ -248,7 +248,7 @@ async fn a_shutdown_closes_a_listener_with_the_reason() {
     let (barn, address) = barn_with_ten().await;
     let mut listener = Listener::open(address, EVENTS_PATH, &barn.read_key).await;
     listener.event().await;
-    barn.stop.request();
+    barn.shutdown.request();
     assert_eq!(listener.next().await, StreamItem::Closed(1001, "this process is shutting down".to_owned()));
 }
 

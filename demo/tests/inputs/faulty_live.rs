@@ -22,7 +22,7 @@ async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
     let pair = Pair::new().await;
     let cases: [(&str, &str, LiveLie); 13] = [
         ("HTML", "not a HerdLinx blob", |_| b"<html>".to_vec()),
-        ("nothing", "was cut", |_| Vec::new()),
+        ("an empty blob", "was cut", |_| Vec::new()),
         ("a cut page", "was cut", |page| to_blob(page)[..60].to_vec()),
         ("a byte too many", "1 bytes follow", |page| [to_blob(page), b"x".to_vec()].concat()),
         ("an altered page", "altered on its way", |page| {

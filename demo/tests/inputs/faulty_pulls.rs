@@ -76,7 +76,7 @@ async fn assert_each_survived(cases: &[(&str, &str, PulledLie)]) {
 async fn a_refusal_is_reported_with_its_status_and_retried() {
     assert_each_survived(&[
         ("409 without positions", "status 409", |_| answer(409, "{}")),
-        ("409 that is no JSON", "status 409", |_| answer(409, "conflict")),
+        ("409 that is not JSON", "status 409", |_| answer(409, "conflict")),
         ("409 with half a position", "status 409", |_| answer(409, r#"{"held":{"sequence":1}}"#)),
         ("401", "status 401: unknown key", |_| answer(401, r#"{"success":false,"message":"unknown key"}"#)),
         ("403", "status 403", |_| answer(403, "")),
@@ -84,7 +84,7 @@ async fn a_refusal_is_reported_with_its_status_and_retried() {
         ("500", "status 500: it gave no reason", |_| answer(500, vec![0xff; 100])),
         ("500 with a blob", "status 500", |honest| answer(500, honest.blob.clone())),
         ("503", "status 503: later", |_| answer(503, r#"{"message":"later"}"#)),
-        ("a redirection", "status 302", |_| answer(302, "")),
+        ("a redirect", "status 302", |_| answer(302, "")),
         ("no content", "status 204", |_| answer(204, "")),
         ("a message of a megabyte", "status 500: xxxx", |_| {
             answer(500, json!({"message": "x".repeat(1_000_000)}).to_string())
@@ -107,7 +107,7 @@ async fn an_answer_that_is_not_one_whole_page_is_rejected() {
     assert_each_survived(&[
         ("HTML", "not a HerdLinx blob", |_| ok(b"<!doctype html><title>Router login</title>".to_vec())),
         ("JSON", "not a HerdLinx blob", |_| ok(br#"{"success":true,"changes":[]}"#.to_vec())),
-        ("nothing", "was cut short: 0 of", |_| ok(Vec::new())),
+        ("an empty body", "was cut short: 0 of", |_| ok(Vec::new())),
         ("an endless body", "more than", |_| answer(200, endless())),
         ("a body that breaks off", "broke while", |honest| {
             let parts = [Ok(Bytes::from(honest.blob[..40].to_vec())), Err(std::io::Error::other("reset"))];
@@ -173,7 +173,7 @@ async fn a_false_length_is_rejected_before_anything_is_kept_for_it() {
             let body = &empty[HEADER_BYTES..empty.len() - DIGEST_BYTES - 1];
             sealed(&honest.blob, &[body, &[1, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat())
         }),
-        ("a change longer than any", "bytes; the limit is", |honest| {
+        ("a change longer than any", "has 3145728 bytes; the limit is", |honest| {
             altered(honest, |page| page.changes.push(&vec![1; 3 * 1024 * 1024]))
         }),
     ])
@@ -203,10 +203,10 @@ async fn pages_that_skip_repeat_or_end_elsewhere_are_rejected() {
         ("a change is there twice", "does not lead to the digest", |honest| {
             altered(honest, |page| page.changes = page.changes.iter().take(1).chain(page.changes.iter()).collect())
         }),
-        ("the order is turned round", "does not lead to the digest", |honest| {
+        ("the order is reversed", "does not lead to the digest", |honest| {
             altered(honest, |page| {
-                let turned: Vec<&[u8]> = page.changes.iter().collect();
-                page.changes = turned.into_iter().rev().collect();
+                let reversed: Vec<&[u8]> = page.changes.iter().collect();
+                page.changes = reversed.into_iter().rev().collect();
             })
         }),
         ("a change is altered", "does not lead to the digest", |honest| {
@@ -216,7 +216,7 @@ async fn pages_that_skip_repeat_or_end_elsewhere_are_rejected() {
                 page.changes = page.changes.iter().take(2).chain([last.as_slice()]).collect();
             })
         }),
-        ("a change of nothing is added", "does not lead to the digest", |honest| {
+        ("an empty change is added", "does not lead to the digest", |honest| {
             altered(honest, |page| page.changes.push(b""))
         }),
         ("another digest at the end", "does not lead to the digest", |honest| {
@@ -231,7 +231,7 @@ async fn pages_that_skip_repeat_or_end_elsewhere_are_rejected() {
         ("another store at the end", "does not lead to the digest", |honest| {
             altered(honest, |page| page.end.end.store = StoreId([9; 16]))
         }),
-        ("another store altogether", "got what follows", |honest| {
+        ("another store at both ends", "got what follows", |honest| {
             altered(honest, |page| {
                 page.after.store = StoreId([9; 16]);
                 page.end.end.store = StoreId([9; 16]);

@@ -158,11 +158,11 @@ async fn nonsense_from_a_follower_ends_its_live_connection_and_a_new_one_opens()
 
     let here = format!("{LIVE_PATH}?{}", position_text(&head));
     let nonsense = [
-        ("nothing", Bytes::new()),
+        ("an empty blob", Bytes::new()),
         ("a text", Bytes::from_static(b"hello")),
         ("a page", empty_page(head)),
-        ("what was never sent", to_blob(&Acknowledgement { durable: beyond }).into()),
-        ("more than a follower says", vec![0; 5_000].into()),
+        ("an acknowledgement of what was never sent", to_blob(&Acknowledgement { durable: beyond }).into()),
+        ("more than a follower may send", vec![0; 5_000].into()),
     ];
     for (case, blob) in nonsense {
         let LiveResponse::Open(mut channel) = link.open_live(&here, OPEN_TIMEOUT_MS).await.unwrap() else {

@@ -27,7 +27,7 @@ pub(crate) struct Pair {
     pub(crate) office: Reader,
     handle: StoreHandle,
     status: watch::Sender<FollowStatus>,
-    stop: ShutdownTrigger,
+    shutdown: ShutdownTrigger,
     pub(crate) following: JoinHandle<FollowEnd>,
 }
 
@@ -48,9 +48,9 @@ impl Pair {
             follow::split_writer(Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap());
         tokio::spawn(async move { writing.await.unwrap() });
         let (lie, status) = (watch::Sender::new(Lie::None), watch::Sender::new(FollowStatus::default()));
-        let (stop, office) = (ShutdownTrigger::default(), handle.reader().clone());
+        let (shutdown, office) = (ShutdownTrigger::default(), handle.reader().clone());
         let following = tokio::spawn(async { FollowEnd::Stopped });
-        let mut pair = Self { barn, lie, office, handle, status, stop, following };
+        let mut pair = Self { barn, lie, office, handle, status, shutdown, following };
         pair.follow();
         pair.until_equal("at the beginning").await;
         pair
@@ -60,9 +60,9 @@ impl Pair {
     pub(crate) fn follow(&mut self) {
         let source = Source::new(&self.barn, self.lie.subscribe());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
-        let (status, stop) = (self.status.clone(), self.stop.signal());
+        let (status, shutdown) = (self.status.clone(), self.shutdown.signal());
         self.following =
-            tokio::spawn(follow::run(source, self.handle.clone(), settings, Arc::new(FixedClock), status, stop));
+            tokio::spawn(follow::run(source, self.handle.clone(), settings, Arc::new(FixedClock), status, shutdown));
     }
 
     /// Reads the whole copy, which must be readable at any time.

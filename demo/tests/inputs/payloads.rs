@@ -219,7 +219,7 @@ async fn every_readable_payload_is_answered_with_its_outcome() {
 #[tokio::test(start_paused = true)]
 async fn a_barn_that_is_shutting_down_accepts_nothing() {
     let mut table = Table::new("payload_stopping");
-    table.barn.stop.request();
+    table.barn.shutdown.request();
     let request = table.barn.post(payload("hxb:A:1:2"));
     table.expect_unchanged("one", 503, request).await;
     let request = table.barn.post(r#"{"payloads":["hxb:A:1:2"]}"#);

@@ -57,8 +57,9 @@ pub(crate) struct Source {
     reader: Reader,
     key: String,
     lie: watch::Receiver<Lie>,
+    /// Set once a page on the current live connection was falsified.
     lied_live: Arc<AtomicBool>,
-    stop: Shutdown,
+    shutdown: Shutdown,
 }
 
 fn broken(doing: &'static str) -> LinkError {
@@ -68,10 +69,11 @@ fn broken(doing: &'static str) -> LinkError {
 impl Source {
     pub(crate) fn new(barn: &Barn, lie: watch::Receiver<Lie>) -> Self {
         let (router, reader) = (barn.router.clone(), barn.reader.clone());
-        let (key, stop) = (barn.sync_key.clone(), barn.stop.signal());
-        Self { router, reader, key, lie, lied_live: Arc::default(), stop }
+        let (key, shutdown) = (barn.sync_key.clone(), barn.shutdown.signal());
+        Self { router, reader, key, lie, lied_live: Arc::default(), shutdown }
     }
 
+    /// Returns the answer of the shipped router.
     async fn honest(&self, path_and_query: &str) -> Response {
         let request = Request::get(path_and_query).header(header::ACCEPT, BLOB_TYPE).header("X-API-Key", &self.key);
         self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
@@ -86,6 +88,7 @@ impl Source {
         lie(&HonestAnswer { page: from_blob(&blob).unwrap(), blob, reader: self.reader.clone() })
     }
 
+    /// Opens a live connection to the barn's own handler, with ends that falsify pages.
     fn live(&self, path_and_query: &str) -> LiveResponse<End> {
         let mut lie = self.lie.clone();
         if let Lie::Refused(answer) = *lie.borrow_and_update() {
@@ -97,10 +100,10 @@ impl Source {
         let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(QUEUED_BLOBS), mpsc::channel(QUEUED_BLOBS));
         let end = |send, receive| End { send, receive, lie: lie.clone(), lied_live: self.lied_live.clone() };
         let (near, mut far) = (end(to_barn, at_office), end(to_office, at_barn));
-        let (reader, stop) = (self.reader.clone(), self.stop.clone());
+        let (reader, shutdown) = (self.reader.clone(), self.shutdown.clone());
         tokio::spawn(async move {
-            let served = OwnStore::new(reader.clone(), || 0);
-            serve_live(&mut far, &served, reader, from, stop).await
+            let store = OwnStore::new(reader.clone(), || 0);
+            serve_live(&mut far, &store, reader, from, shutdown).await
         });
         LiveResponse::Open(near)
     }

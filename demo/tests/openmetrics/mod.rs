@@ -102,7 +102,7 @@ fn add_line(families: &mut Vec<Family>, line: Line<'_>) -> Result<(), String> {
 }
 
 #[test]
-fn whatever_a_scraper_may_reject_is_rejected() {
+fn pages_that_a_scraper_may_reject_are_rejected() {
     let head = "# HELP a_seconds It.\n# TYPE a_seconds gauge\n# UNIT a_seconds seconds\n";
     let good = format!("{head}a_seconds{{site=\"a \\\"b\\\" \\\\ \\n c\"}} 1.5\na_seconds{{site=\"b\"}} 0\n# EOF\n");
     assert_eq!(Exposition::parse(&good).unwrap().families[0].samples[0].labels[0].1, "a \"b\" \\ \n c");
@@ -115,20 +115,20 @@ fn whatever_a_scraper_may_reject_is_rejected() {
         ("no help", "# TYPE a gauge\na 1\n# EOF\n".to_owned()),
         ("no type", "# HELP a It.\na 1\n# EOF\n".to_owned()),
         ("an empty help", "# HELP a \n# TYPE a gauge\na 1\n# EOF\n".to_owned()),
-        ("a type that is none", "# HELP a It.\n# TYPE a number\na 1\n# EOF\n".to_owned()),
-        ("a unit that the name does not say", "# HELP a It.\n# TYPE a gauge\n# UNIT a bytes\na 1\n# EOF\n".to_owned()),
-        ("a name that says a unit without one", "# HELP a_bytes It.\n# TYPE a_bytes gauge\n# EOF\n".to_owned()),
+        ("an unknown type", "# HELP a It.\n# TYPE a number\na 1\n# EOF\n".to_owned()),
+        ("a unit that is not in the name", "# HELP a It.\n# TYPE a gauge\n# UNIT a bytes\na 1\n# EOF\n".to_owned()),
+        ("a name with a unit, but no UNIT", "# HELP a_bytes It.\n# TYPE a_bytes gauge\n# EOF\n".to_owned()),
         ("a count without _total", format!("{counter}c 1\n# EOF\n")),
         ("a count below zero", format!("{counter}c_total -1\n# EOF\n")),
-        ("a family that is come back to", format!("{head}{counter}{head}# EOF\n")),
+        ("a family that continues after another", format!("{head}{counter}{head}# EOF\n")),
         ("a sample of another family", format!("{head}b 1\n# EOF\n")),
-        ("a sample twice", format!("{head}a_seconds 1\na_seconds 2\n# EOF\n")),
+        ("the same sample twice", format!("{head}a_seconds 1\na_seconds 2\n# EOF\n")),
         ("a label twice", format!("{head}a_seconds{{a=\"1\",a=\"2\"}} 1\n# EOF\n")),
         ("a comma too many", format!("{head}a_seconds{{a=\"1\",}} 1\n# EOF\n")),
         ("an unknown escape", format!("{head}a_seconds{{a=\"\\t\"}} 1\n# EOF\n")),
         ("an open quote", format!("{head}a_seconds{{a=\"1}} 1\n# EOF\n")),
-        ("a value that is none", format!("{head}a_seconds one\n# EOF\n")),
-        ("two blanks", format!("{head}a_seconds  1\n# EOF\n")),
+        ("a value that is not a number", format!("{head}a_seconds one\n# EOF\n")),
+        ("two spaces", format!("{head}a_seconds  1\n# EOF\n")),
         ("no last bucket", format!("{histogram}h_bucket{{le=\"1\"}} 1\nh_count 1\nh_sum 1\n# EOF\n")),
         ("a bucket that shrinks", {
             format!("{histogram}h_bucket{{le=\"1\"}} 2\nh_bucket{{le=\"+Inf\"}} 1\nh_count 1\nh_sum 1\n# EOF\n")

@@ -60,7 +60,7 @@ pub(crate) struct Barn {
     pub(crate) ingest_key: String,
     pub(crate) sync_key: String,
     pub(crate) read_key: String,
-    pub(crate) stop: ShutdownTrigger,
+    pub(crate) shutdown: ShutdownTrigger,
     _directory: tempfile::TempDir,
 }
 
@@ -97,19 +97,19 @@ impl Barn {
         let (ingest_key, sync_key) = (key("chute-1", Scope::Ingest), key("office", Scope::Sync));
         let read_key = key("screen", Scope::Read);
 
-        let stop = ShutdownTrigger::default();
+        let shutdown = ShutdownTrigger::default();
         let ingest = Ingest {
             recorder: recorder.clone(),
             reader: reader.clone(),
             clock: Arc::new(FixedClock),
             reader_group: "main".into(),
-            shutdown: stop.signal(),
+            shutdown: shutdown.signal(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
         let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
         let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone() }.router();
-        Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, stop, _directory: directory }
+        Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, shutdown, _directory: directory }
     }
 
     /// Records one payload as a radio would deliver it.

@@ -89,7 +89,7 @@ impl Yard {
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listening = serve(listener, barn.router.clone(), &identity, barn.stop.signal()).unwrap();
+        let listening = serve(listener, barn.router.clone(), &identity, barn.shutdown.signal()).unwrap();
         let of_line = daemon::pair::Barn {
             site: "barn".to_owned(),
             listen: listening.addr,

@@ -36,23 +36,22 @@ impl Deliveries {
 
 /// Devices at work.
 pub(crate) struct Senders {
-    stop: ShutdownTrigger,
+    shutdown: ShutdownTrigger,
     stored: watch::Receiver<u64>,
     tasks: JoinSet<Deliveries>,
 }
 
 impl Senders {
     pub(crate) fn start(device: &Client) -> Self {
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
-        let (counting, stored) = watch::channel(0);
+        let shutdown = ShutdownTrigger::default();
+        let (count, stored) = watch::channel(0);
         let mut tasks = JoinSet::new();
         for lane in 0..SENDERS {
             let sender =
-                Sender { lane, device: device.clone(), stored: counting.clone(), deliveries: Deliveries::default() };
-            tasks.spawn(sender.send_until(stopping.clone()));
+                Sender { lane, device: device.clone(), stored: count.clone(), deliveries: Deliveries::default() };
+            tasks.spawn(sender.send_until(shutdown.signal()));
         }
-        Self { stop, stored, tasks }
+        Self { shutdown, stored, tasks }
     }
 
     /// Returns a running count of the payloads that were answered as stored.
@@ -62,7 +61,7 @@ impl Senders {
 
     /// Lets each device finish its current call, and returns the deliveries of all.
     pub(crate) async fn finish(mut self) -> Deliveries {
-        self.stop.request();
+        self.shutdown.request();
         let mut all = Deliveries::default();
         while let Some(one) = self.tasks.join_next().await {
             let Deliveries { stored, duplicates } = one.unwrap();
@@ -81,12 +80,12 @@ struct Sender {
 }
 
 impl Sender {
-    async fn send_until(mut self, stopping: Shutdown) -> Deliveries {
+    async fn send_until(mut self, shutdown: Shutdown) -> Deliveries {
         let lane = self.lane;
         let text = |n: u64| format!("hxb:LANE{lane}:LF{lane}-{n}:UHF{lane}-{n}");
         let mut next = 0;
         for call in 1_u64.. {
-            if stopping.is_requested() {
+            if shutdown.is_requested() {
                 break;
             }
             let count = if call.is_multiple_of(ARRAY_EVERY) { ARRAY_PAYLOADS } else { 1 };
