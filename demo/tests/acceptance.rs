@@ -66,7 +66,8 @@ async fn an_office_that_trusts_another_authority_copies_nothing_and_reports_why(
     let yard = Yard::open_with(&own_programs(), settings, &trusting).await;
     assert_eq!(yard.deliver("hxb:TEST001:LF999:UHF888").await.0, 201);
     let last_error =
-        until("the office to have tried", async || yard.office.status().unwrap().sites.swap_remove(0).last_error).await;
+        until("the office reports an error", async || yard.office.status().unwrap().sites.swap_remove(0).last_error)
+            .await;
     assert!(last_error.contains("is not the paired barn"), "{last_error}");
     let synced = pages::json(&yard.pages, "/office/api/sync-status").await.unwrap();
     assert_eq!((&synced["successful_syncs"], &synced["total_records_synced"]), (&json!(0), &json!(0)), "{synced}");
@@ -85,7 +86,7 @@ async fn run_acceptance(mut yard: Yard) -> Yard {
 
 /// Waits until the office lists a batch, in HTML and in JSON, and checks that it has one animal.
 async fn wait_until_shown(yard: &Yard, number: &str) {
-    until(&format!("{number} to be on the office's page"), async || {
+    until(&format!("the office's page shows {number}"), async || {
         let page = pages::html(&yard.pages, "/batches").await.ok()?;
         page.contains(number).then_some(())
     })
@@ -97,7 +98,7 @@ async fn wait_until_shown(yard: &Yard, number: &str) {
 
 /// Waits until the office reports this link state, and returns the sync status.
 async fn wait_for_link(yard: &Yard, link: &str) -> Value {
-    until(&format!("the link to be {link}"), async || {
+    until(&format!("the link is {link}"), async || {
         let status = yard.office.sync_status().await.unwrap();
         (status["sites"][0]["link"] == link).then_some(status)
     })

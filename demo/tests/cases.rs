@@ -88,7 +88,7 @@ async fn row_3_repeated_after_the_window_is_another_sighting_of_the_same_animal(
     })
     .await;
     assert_eq!(yard.deliver(ROW_3).await.0, 201);
-    let again = until("the window to pass", async || {
+    let again = until("the repeat window passes", async || {
         let (status, answer) = yard.deliver(ROW_3).await;
         assert!([201, 409].contains(&status), "{answer}");
         (status == 201).then_some(answer["payload_id"].clone())
@@ -109,7 +109,7 @@ async fn row_3_repeated_after_the_window_is_another_sighting_of_the_same_animal(
 }
 
 async fn wait_for_script_end(yard: &Yard) {
-    until("the script to end", async || {
+    until("the script ends", async || {
         let status = yard.barn.status().unwrap();
         (status.radios[0].state == "ended").then_some(())
     })

@@ -158,5 +158,5 @@ async fn a_listener_that_stops_reading_costs_no_memory_and_is_closed_with_the_pl
     // A listener that reconnects receives the rest.
     let mut again = listen(&barn, &format!("/api/events?after={}", PAYLOADS_BEFORE + PAYLOADS_UNREAD), &key).await;
     assert_eq!(events(&mut again, 3).await.len(), 3);
-    until("the barn to be well", async || barn.check_running().ok()).await;
+    until("the barn is healthy", async || barn.check_running().ok()).await;
 }

@@ -97,7 +97,7 @@ impl KillTimer {
     /// Waits until a payload is answered as stored, so that every kill happens under load, and then for a random delay.
     async fn wait(&mut self, kill: u32) {
         self.stored.mark_unchanged();
-        until("a payload to be answered as stored", async || self.stored.has_changed().unwrap().then_some(())).await;
+        until("a payload is answered as stored", async || self.stored.has_changed().unwrap().then_some(())).await;
         let longest = if kill.is_multiple_of(2) { SOON } else { LATER };
         let delay_us = self.rng.next_u64() % u64::try_from(longest.as_micros()).unwrap();
         tokio::time::sleep(Duration::from_micros(delay_us)).await;

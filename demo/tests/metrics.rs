@@ -45,13 +45,13 @@ async fn barn_and_office_expose_their_metrics_under_the_established_names() {
     assert_eq!(barn.value("herdlinx_radio_rescues_total", &alley), Some(0.0), "a simulated radio misses nothing");
     assert_eq!(barn.value("herdlinx_radio_failing", &alley), Some(0.0));
     assert!(barn.value("herdlinx_disk_free_bytes", &[]) > Some(0.0));
-    until("a packet of the radio", async || {
+    until("the radio receives a packet", async || {
         (scrape(&at_barn).await.value("herdlinx_radio_packets_total", &alley) > Some(0.0)).then_some(())
     })
     .await;
 
     let site = [("site", "barn")];
-    let office = until("the office to follow live", async || {
+    let office = until("the office follows live", async || {
         let page = scrape(&at_office).await;
         let all = page.value("herdlinx_site_live", &site) == Some(1.0)
             && page.value("herdlinx_tables_equal", &site) == Some(1.0)

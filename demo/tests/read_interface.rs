@@ -54,7 +54,7 @@ async fn barn_and_office_give_the_same_answers_and_a_token_outlives_the_process_
     }
     let duplicates = data(&at_barn, "/api/lora/payloads?status=duplicate").await;
     assert_eq!((&duplicates["data"][0]["of"], &duplicates["data"][0]["channel"]), (&json!(2), &json!("chute-1")));
-    until("the office to hear of the duplicate", async || {
+    until("the office learns of the duplicate", async || {
         let status = data(&at_office, "/api/lora/buffer-status").await;
         (status["data"]["duplicates"] == 1).then_some(())
     })

@@ -15,12 +15,12 @@ async fn an_office_whose_key_is_revoked_receives_nothing_more_and_keeps_its_copy
         let status = yard.office.sync_status().await.unwrap();
         (status["sites"][0]["link"] == state).then(|| status["sites"][0]["position"]["sequence"].clone())
     };
-    until("the office to be live", async || link_is("live").await).await;
+    until("the office is live", async || link_is("live").await).await;
     assert_eq!(yard.deliver("hxb:BEFORE:LF1:UHF1").await.0, 201);
-    until("the read at the office", async || pages::json(&yard.pages, "/batches/BEFORE").await.ok()).await;
+    until("the office shows the read", async || pages::json(&yard.pages, "/batches/BEFORE").await.ok()).await;
 
     yard.barn.run(&["key", "revoke", "office-1"]).unwrap();
-    let held = until("the office to be cut off", async || link_is("away").await).await;
+    let held = until("the office loses its connection", async || link_is("away").await).await;
     assert_eq!(yard.deliver("hxb:AFTER:LF2:UHF2").await.0, 201);
     assert!(pages::json(&yard.pages, "/batches/BEFORE").await.is_ok(), "the copy is still shown");
     assert!(pages::json(&yard.pages, "/batches/AFTER").await.is_err());

@@ -64,12 +64,13 @@ async fn a_shutdown_under_load_keeps_every_acknowledged_call_whole_and_the_offic
     let kept: usize = text_counts.values().sum();
     assert!(kept <= calls.iter().map(|(texts, _)| texts.len()).sum(), "the log holds a payload that was not sent");
 
-    until("the office to be live again", async || {
+    until("the office is live again", async || {
         (yard.office.sync_status().await.unwrap()["sites"][0]["link"] == "live").then_some(())
     })
     .await;
     assert_eq!(yard.deliver("hxb:AFTER:LFA:UHFA").await.0, 201);
-    until("a read after the restart", async || pages::json(&yard.pages, "/batches/AFTER").await.ok()).await;
+    until("the office shows a read after the restart", async || pages::json(&yard.pages, "/batches/AFTER").await.ok())
+        .await;
 }
 
 /// Delivers until a call is not answered as stored. Returns the payloads and the outcome of each call.

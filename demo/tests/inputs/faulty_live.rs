@@ -74,6 +74,6 @@ async fn a_page_of_another_history_stops_the_follower_and_writes_nothing() {
         assert_eq!(pair.status().diverged, Some(Divergence::Other), "{case}");
         pair.lie.send_replace(Lie::None);
         pair.follow();
-        pair.until_equal(case).await;
+        pair.wait_until_equal(case).await;
     }
 }

@@ -274,7 +274,7 @@ async fn a_source_that_announces_changes_and_sends_none_is_not_asked_in_a_loop()
     assert!(tries < 20, "{tries} tries in a minute");
     pair.lie.send_replace(Lie::None);
     pair.barn.record_more(3).await;
-    pair.until_equal("after the announcements").await;
+    pair.wait_until_equal("after the announcements").await;
 }
 
 /// A 409 that shows another history is not a network failure. An operator decides, and the copy stays.
@@ -297,7 +297,7 @@ async fn a_409_with_another_position_stops_the_follower_and_the_copy_stays_serve
     assert!(pair.barn.head().sequence > pair.office.head().position.sequence);
     pair.lie.send_replace(Lie::None);
     pair.follow();
-    pair.until_equal("followed again").await;
+    pair.wait_until_equal("followed again").await;
 }
 
 /// Name of a case, a part of the error that the follower reports, and the answer.
@@ -321,6 +321,6 @@ async fn a_refused_live_connection_is_reported_with_its_status() {
         let wanted = pair.barn.reader.head();
         pair.office.subscribe().wait_for(|head| *head == wanted).await.unwrap();
         pair.lie.send_replace(Lie::None);
-        pair.until_equal(case).await;
+        pair.wait_until_equal(case).await;
     }
 }

@@ -52,7 +52,7 @@ impl Pair {
         let following = tokio::spawn(async { FollowEnd::Stopped });
         let mut pair = Self { barn, lie, office, handle, status, shutdown, following };
         pair.follow();
-        pair.until_equal("at the beginning").await;
+        pair.wait_until_equal("at the beginning").await;
         pair
     }
 
@@ -79,18 +79,18 @@ impl Pair {
     }
 
     /// Waits until the status of the follower fulfills a condition.
-    pub(crate) async fn wait_until(&self, case: &str, says: impl Fn(&FollowStatus) -> bool) {
-        let mut news = self.status.subscribe();
-        let heard = timeout(FOLLOW_TIMEOUT, news.wait_for(|status| says(status))).await;
-        assert!(heard.is_ok_and(|heard| heard.is_ok()), "`{case}`: the follower says {:?}", self.status());
+    pub(crate) async fn wait_until(&self, case: &str, condition: impl Fn(&FollowStatus) -> bool) {
+        let mut updates = self.status.subscribe();
+        let reached = timeout(FOLLOW_TIMEOUT, updates.wait_for(|status| condition(status))).await;
+        assert!(reached.is_ok_and(|changed| changed.is_ok()), "`{case}`: the follower reports {:?}", self.status());
     }
 
     /// Waits until the office equals the barn, and the follower is live without an error.
-    pub(crate) async fn until_equal(&self, case: &str) {
+    pub(crate) async fn wait_until_equal(&self, case: &str) {
         let wanted = self.barn.reader.head();
         let mut heads = self.office.subscribe();
-        let held = timeout(FOLLOW_TIMEOUT, heads.wait_for(|head| *head == wanted)).await;
-        assert!(held.is_ok_and(|held| held.is_ok()), "`{case}`: the follower says {:?}", self.status());
+        let reached = timeout(FOLLOW_TIMEOUT, heads.wait_for(|head| *head == wanted)).await;
+        assert!(reached.is_ok_and(|changed| changed.is_ok()), "`{case}`: the follower reports {:?}", self.status());
         self.wait_until(case, |status| status.link == LinkState::Live && status.last_error.is_none()).await;
     }
 
@@ -126,6 +126,6 @@ impl Pair {
         let tries = status.failed_syncs - failed_before;
         assert!((2..MAX_TRIES).contains(&tries), "`{case}`: {tries} tries");
         self.lie.send_replace(Lie::None);
-        self.until_equal(case).await;
+        self.wait_until_equal(case).await;
     }
 }

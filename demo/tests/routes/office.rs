@@ -109,11 +109,11 @@ impl Yard {
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
         let router = mirror::run::router(&sites, metrics, Arc::new(FixedClock), &tokens);
         let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
-        yard.until_equal().await;
+        yard.wait_until_equal().await;
         yard
     }
 
-    async fn until_equal(&self) {
+    async fn wait_until_equal(&self) {
         let is_equal = async || {
             let status = self.sites.status("barn").unwrap();
             let equal = status.link == LinkState::Live
@@ -121,8 +121,8 @@ impl Yard {
                 && status.lag_changes == Some(0);
             equal.then_some(())
         };
-        let held = wait_until("the office holds what the barn holds", is_equal).await;
-        held.unwrap_or_else(|error| panic!("{error}: {:?}", self.sites.status("barn").unwrap()));
+        let waited = wait_until("the office equals the barn", is_equal).await;
+        waited.unwrap_or_else(|error| panic!("{error}: {:?}", self.sites.status("barn").unwrap()));
     }
 
     /// Returns the routes of the office. A route that passes all calls on to a site's own router is replaced by the

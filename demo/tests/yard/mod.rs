@@ -73,7 +73,7 @@ impl Yard {
         let wanted = self.barn.status().unwrap();
         let BarnStatus { store, epoch, sequence, digest, folded, fold_digest, .. } = &wanted;
         let expected = [json!(store), json!(epoch), json!(sequence), json!(digest), json!(folded), json!(fold_digest)];
-        until("the office to stand where the barn does", async || {
+        until("the office equals the barn", async || {
             let state = pages::json(&self.pages, "/api/sync/schema").await.ok()?["data"]["state"].take();
             let (at, folded) = (&state["position"], [&state["folded"], &state["fold_digest"]]);
             let found = ["store", "epoch", "sequence", "digest"].map(|name| at[name].clone());
