@@ -1,4 +1,6 @@
 //! The sites of this office: the list of paired barns, and the copies and the follower of each.
+//!
+//! Nothing here depends on the pages. They read a site through [`Office`] and [`SiteStatus`].
 
 mod files;
 mod follower;

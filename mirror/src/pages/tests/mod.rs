@@ -1,4 +1,4 @@
-//! Claims about the pages, asked for over the router as a browser or a program asks.
+//! Tests of the pages through the router, with the `Accept` headers of browsers and programs.
 
 mod corrections;
 mod html;
@@ -19,16 +19,16 @@ use serde_json::Value;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-/// 2026-01-15T10:00:00Z.
-const OPENING_US: i64 = 1_768_471_200_000_000;
-/// Longer than the repeat window, so that the same text is kept each time.
+/// Start of the day: 2026-01-15T10:00:00Z.
+const START_US: i64 = 1_768_471_200_000_000;
+/// Time between payloads: longer than the repeat window, so that no payload counts as a duplicate.
 const STEP_MS: u64 = 61_000;
-/// Longer than any page of these tests.
+/// Limit for the body of a response; every page of these tests is smaller.
 const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-/// A day of a small yard.
-const HEARD: [&str; 13] = [
+/// Payloads of one day in a small yard.
+const PAYLOADS: [&str; 13] = [
     "hxb:LOT 7/A:124000224161433:E2801160600002044310B2E2",
     "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red",
     "event:hxbpai000001|lf:0900000000000003|epc:EPC:30143B7C84D500000000000|lid:1|weight:245.5",
@@ -44,15 +44,15 @@ const HEARD: [&str; 13] = [
     "hxb:<b>bold</b>:LFB:UHFB",
 ];
 
-/// The `n`th thing that happens in the yard.
+/// Returns the arrival time of the `n`th payload.
 fn at(n: u64) -> RawReading {
     let since_boot_ms = n * STEP_MS;
-    let received_at_us = OPENING_US + i64::try_from(since_boot_ms).unwrap() * 1_000;
+    let received_at_us = START_US + i64::try_from(since_boot_ms).unwrap() * 1_000;
     RawReading { received_at_us, synchronized: true, since_boot_ms }
 }
 
 fn filled_store(payloads: &[&str]) -> Store {
-    let clock = ClockReading { received_at_us: OPENING_US, synchronized: true, boot: 1, since_boot_ms: 0 };
+    let clock = ClockReading { received_at_us: START_US, synchronized: true, boot: 1, since_boot_ms: 0 };
     let mut store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([7; 16])).unwrap();
     for (payload, at) in payloads.iter().zip((1..).map(at)) {
         let origin =
@@ -62,7 +62,7 @@ fn filled_store(payloads: &[&str]) -> Store {
     store
 }
 
-/// An office whose sites have all heard the same.
+/// An office whose sites all show the same store.
 struct TestOffice {
     sites: Vec<&'static str>,
     store: Store,
@@ -102,9 +102,9 @@ impl Office for TestOffice {
     }
 }
 
-/// An hour after the opening, always.
+/// Returns the time of the stopped clock, an hour after the first payload.
 fn now_us() -> i64 {
-    OPENING_US + 3_600_000_000
+    START_US + 3_600_000_000
 }
 
 struct StoppedClock;
@@ -120,7 +120,7 @@ impl Clock for StoppedClock {
 }
 
 fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
-    office_with(filled_store(&HEARD), sites, has_copy)
+    office_with(filled_store(&PAYLOADS), sites, has_copy)
 }
 
 fn office_with(store: Store, sites: &[&'static str], has_copy: bool) -> Router {
@@ -132,28 +132,28 @@ fn office() -> Router {
     office_of(&["barn"], true)
 }
 
-struct Answer {
+struct TestResponse {
     status: StatusCode,
     headers: HeaderMap,
     body: String,
 }
 
-impl Answer {
+impl TestResponse {
     fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.body))
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", self.body))
     }
 
     fn header(&self, name: header::HeaderName) -> &str {
-        self.headers.get(name).expect("the header is there").to_str().unwrap()
+        self.headers.get(name).expect("the header is present").to_str().unwrap()
     }
 }
 
-async fn ask(router: &Router, path: &str, accept: &str) -> Answer {
+async fn get(router: &Router, path: &str, accept: &str) -> TestResponse {
     let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
     let response = router.clone().oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let bytes = to_bytes(response.into_body(), MAX_PAGE_BYTES).await.unwrap();
-    Answer { status, headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
+    TestResponse { status, headers, body: String::from_utf8(bytes.to_vec()).unwrap() }
 }
 
 async fn json(path: &str) -> Value {
@@ -161,9 +161,9 @@ async fn json(path: &str) -> Value {
 }
 
 async fn json_of(office: &Router, path: &str) -> Value {
-    let answer = ask(office, path, "application/json").await;
-    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
-    answer.json()
+    let response = get(office, path, "application/json").await;
+    assert_eq!(response.status, StatusCode::OK, "{path}: {}", response.body);
+    response.json()
 }
 
 async fn html(path: &str) -> String {
@@ -171,7 +171,7 @@ async fn html(path: &str) -> String {
 }
 
 async fn html_of(office: &Router, path: &str) -> String {
-    let answer = ask(office, path, BROWSER).await;
-    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
-    answer.body
+    let response = get(office, path, BROWSER).await;
+    assert_eq!(response.status, StatusCode::OK, "{path}: {}", response.body);
+    response.body
 }
