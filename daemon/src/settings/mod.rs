@@ -1,4 +1,4 @@
-//! What can be set: one TOML file, above it the environment `HERDLINX_*`, above that the flags.
+//! Settings of the barn: one TOML file, overridden by `HERDLINX_*` environment variables, overridden by flags.
 
 mod radios;
 
@@ -17,35 +17,35 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The file that is read where none is named and this one is there.
+/// The settings file if no other is given and this one exists.
 pub const DEFAULT_FILE: &str = "/etc/herdlinx/herdlinxd.toml";
-/// What `herdlinxd config` prints.
+/// Output of `herdlinxd config`.
 pub const DEFAULT_TEXT: &str = include_str!("default.toml");
-/// The port of the barn.
+/// Default port of the barn.
 pub const DEFAULT_PORT: u16 = 5001;
 
-/// The daemon's variables begin so ...
+/// Prefix of the daemon's environment variables.
 const ENV_PREFIX: &str = "HERDLINX_";
-/// ... and these are the office's.
-const OTHERS_PREFIX: &str = "HERDLINX_MIRROR_";
+/// Prefix of the office's environment variables, which the daemon ignores.
+const MIRROR_PREFIX: &str = "HERDLINX_MIRROR_";
 
-const LONGEST_REPEAT_WINDOW: Duration = Duration::from_secs(24 * 3600);
-const SHORTEST_EXPORT_REST: Duration = Duration::from_secs(60);
-const LONGEST_EXPORT_REST: Duration = Duration::from_secs(720 * 3600);
-const MOST_REJECTIONS_PER_HOUR: u32 = 1_000_000;
+const MAX_REPEAT_WINDOW: Duration = Duration::from_secs(24 * 3600);
+const MIN_EXPORT_REST: Duration = Duration::from_secs(60);
+const MAX_EXPORT_REST: Duration = Duration::from_secs(720 * 3600);
+const MAX_REJECTIONS_PER_HOUR: u32 = 1_000_000;
 const MAX_NAME_BYTES: usize = 64;
 
-/// All of them. See `herdlinxd config` for what each means.
+/// Settings of the barn. The output of `herdlinxd config` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Where the daemon keeps what it holds.
+    /// Directory of the daemon's data.
     pub state_dir: PathBuf,
-    /// Address and port of HTTPS.
+    /// Address and port of the HTTPS server.
     pub listen: SocketAddr,
-    /// What the barn calls itself.
+    /// Name of the barn.
     pub site: String,
-    /// The readers that deliver over HTTP.
+    /// Group of the readers that deliver over HTTP.
     pub reader_group: String,
     /// [`Rules::repeat_window_ms`].
     pub repeat_window: DurationSetting,
@@ -53,11 +53,11 @@ pub struct Settings {
     pub export_rest: DurationSetting,
     /// [`Rules::rejections_per_hour`].
     pub rejections_per_hour: u32,
-    /// What is logged.
+    /// Log level.
     pub log: LogLevel,
-    /// A file that the log goes to as well.
+    /// File that receives the log as well.
     pub log_file: Option<PathBuf>,
-    /// The operator's own certificate.
+    /// The operator's own certificate, if there is one.
     pub tls: TlsSettings,
     /// The radios.
     pub radio: Vec<RadioSettings>,
@@ -70,7 +70,7 @@ pub enum BarnSettingsError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// A radio refuses its settings.
-    #[error("the settings of `{radio}`: {source}")]
+    #[error("invalid settings of the radio `{radio}`: {source}")]
     Radio {
         /// Name of the radio.
         radio: String,
@@ -106,22 +106,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads all layers and checks every value. A `file` that is named must be there.
+    /// Merges all layers and validates every value. Fails if `file` is given but does not exist.
     pub fn load(
         file: Option<&Path>,
         variables: impl Iterator<Item = (String, String)>,
         flags: toml::Table,
     ) -> Result<Self, BarnSettingsError> {
-        let usual = Path::new(DEFAULT_FILE);
-        let file = file.or_else(|| usual.exists().then_some(usual));
-        let (env_prefix, ignore_prefixes, arrays) = (ENV_PREFIX, &[OTHERS_PREFIX][..], &["radio"][..]);
+        let default = Path::new(DEFAULT_FILE);
+        let file = file.or_else(|| default.exists().then_some(default));
+        let (env_prefix, ignore_prefixes, arrays) = (ENV_PREFIX, &[MIRROR_PREFIX][..], &["radio"][..]);
         let layers = Layers { file, env_prefix, ignore_prefixes, arrays, flags };
         let settings: Self = layers.merge(variables)?.into_settings()?;
         settings.validate()?;
         Ok(settings)
     }
 
-    /// Names the first value that is out of its range.
+    /// Returns an error that names the first value which is out of its range.
     pub fn validate(&self) -> Result<(), BarnSettingsError> {
         check_state_dir(&self.state_dir)?;
         check_log_file(self.log_file.as_deref())?;
@@ -132,21 +132,21 @@ impl Settings {
             return refuse("site", self.site.clone(), "1 to 64 characters without control characters");
         }
         if !is_name(&self.reader_group) {
-            return refuse("reader_group", self.reader_group.clone(), NAMES);
+            return refuse("reader_group", self.reader_group.clone(), NAME_RULE);
         }
-        if self.repeat_window.get() > LONGEST_REPEAT_WINDOW {
+        if self.repeat_window.get() > MAX_REPEAT_WINDOW {
             return refuse("repeat_window", self.repeat_window.to_string(), "\"0s\" to \"24h\"");
         }
-        if !(SHORTEST_EXPORT_REST..=LONGEST_EXPORT_REST).contains(&self.export_rest.get()) {
+        if !(MIN_EXPORT_REST..=MAX_EXPORT_REST).contains(&self.export_rest.get()) {
             return refuse("export_rest", self.export_rest.to_string(), "\"1m\" to \"720h\"");
         }
-        if !(1..=MOST_REJECTIONS_PER_HOUR).contains(&self.rejections_per_hour) {
+        if !(1..=MAX_REJECTIONS_PER_HOUR).contains(&self.rejections_per_hour) {
             return refuse("rejections_per_hour", self.rejections_per_hour.to_string(), "1 to 1000000");
         }
         radios::validate(&self.radio)
     }
 
-    /// What the judgement turns on.
+    /// Returns the rules by which payloads are judged.
     pub fn rules(&self) -> Rules {
         let ms = |setting: DurationSetting| u64::try_from(setting.get().as_millis()).unwrap_or(u64::MAX);
         Rules {
@@ -156,34 +156,36 @@ impl Settings {
         }
     }
 
-    /// What is allowed, and may yet not be meant, each as a sentence.
+    /// Returns notes about settings that are allowed but may be a mistake, each as a sentence.
     pub fn notes(&self) -> Vec<String> {
-        let of_radio = |(index, radio): (usize, &RadioSettings)| {
+        let radio_notes = |(index, radio): (usize, &RadioSettings)| {
             let name = radio.name_at(index);
             let notes = radio.notes().into_iter();
-            notes.map(move |note| format!("`{name}` only listens, which is free; it could not transmit so: {note}"))
+            notes.map(move |note| {
+                format!("`{name}` only listens, which is lawful, but it could not transmit with these settings: {note}")
+            })
         };
-        self.radio.iter().enumerate().flat_map(of_radio).collect()
+        self.radio.iter().enumerate().flat_map(radio_notes).collect()
     }
 
-    /// The radios that hear something, with what their packets are filed under.
+    /// Returns the radios except those of kind `none`, with the labels for their packets.
     pub fn radios(&self) -> impl Iterator<Item = (Channel, &RadioSettings)> {
-        let heard = self.radio.iter().enumerate().filter(|(_, radio)| radio.kind != RadioKind::None);
-        heard.map(|(index, radio)| {
+        let radios = self.radio.iter().enumerate().filter(|(_, radio)| radio.kind != RadioKind::None);
+        radios.map(|(index, radio)| {
             (Channel { name: radio.name_at(index), reader_group: radio.reader_group.clone() }, radio)
         })
     }
 }
 
-/// What is allowed for names; they stand in logs, in changes and in keys of tables.
-const NAMES: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
+/// Rule for names, which appear in logs, in changes and in the keys of tables.
+const NAME_RULE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
 
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// The machine's name without its domain; empty where it has none of its own.
+/// Returns the name of the machine without its domain; empty if it is `localhost`.
 pub fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let host = name.split('.').next().unwrap_or_default();

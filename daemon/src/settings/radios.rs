@@ -1,40 +1,40 @@
-//! The list `[[radio]]`.
+//! Settings of the radios: the list `[[radio]]`.
 
-use super::{BarnSettingsError, NAMES, is_name};
+use super::{BarnSettingsError, NAME_RULE, is_name};
 use radio::{AnyRadio, OpenError, SerialSettings, SettingsError, SimulatedSettings, Sx127xSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// What a radio is.
+/// Kind of a radio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RadioKind {
-    /// Nothing: the entry is kept and hears nothing.
+    /// A disabled entry.
     #[default]
     None,
-    /// Traffic out of a seed, or a script.
+    /// Traffic from a seed, or a script.
     Simulated,
-    /// A Semtech SX1276 and its relatives over SPI.
+    /// A Semtech SX1276 to SX1279 on the SPI bus.
     Sx127x,
-    /// A modem at a serial line.
+    /// A modem on a serial port.
     Serial,
 }
 
-/// One radio.
+/// Settings of one radio.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RadioSettings {
-    /// What it is.
+    /// Kind of the radio.
     pub kind: RadioKind,
-    /// What its packets are filed under; by its place in the list where it is not set.
+    /// Name that its packets are recorded with. By default it follows from the position in the list.
     pub name: Option<String>,
-    /// The readers that it hears.
+    /// Group of the readers that it receives.
     pub reader_group: String,
-    /// Only for the kind `simulated`.
+    /// Only for kind `simulated`.
     pub simulated: Option<SimulatedSettings>,
-    /// Only for the kind `sx127x`.
+    /// Only for kind `sx127x`.
     pub sx127x: Option<Sx127xSettings>,
-    /// Only for the kind `serial`.
+    /// Only for kind `serial`.
     pub serial: Option<SerialSettings>,
 }
 
@@ -46,23 +46,24 @@ impl Default for RadioSettings {
 }
 
 impl RadioSettings {
-    /// Its name, where it is the one at `index` of the list, counted from 0.
+    /// Returns the name of the radio at `index` of the list, counted from 0.
     pub(super) fn name_at(&self, index: usize) -> String {
         self.name.clone().unwrap_or_else(|| format!("radio{}", index + 1))
     }
 
-    /// Its chip, where it is one.
+    /// Returns the settings of the chip if the kind is `sx127x`.
     pub fn chip(&self) -> Option<Sx127xSettings> {
         (self.kind == RadioKind::Sx127x).then(|| self.sx127x.clone().unwrap_or_default())
     }
 
-    /// Its modem, where it is one.
+    /// Returns the settings of the modem if the kind is `serial`.
     pub fn modem(&self) -> Option<SerialSettings> {
         (self.kind == RadioKind::Serial).then(|| self.serial.clone().unwrap_or_default())
     }
 
-    /// Opens it; nothing where the kind is `none`. What is wrong with a chip or a line is no error here: the radio says
-    /// so itself, and tries again.
+    /// Opens the radio. Returns `None` if the kind is `none`.
+    ///
+    /// A broken chip or line is not an error here: the radio reports it in its health, and retries.
     pub fn open(&self, name: &str) -> Result<Option<AnyRadio>, OpenError> {
         Ok(match self.kind {
             RadioKind::None => None,
@@ -72,10 +73,10 @@ impl RadioSettings {
         })
     }
 
-    /// What the law would say if a chip that only listens did transmit, each as a sentence.
+    /// Returns the rules that a chip which only listens would break if it transmitted, each as a sentence.
     pub(super) fn notes(&self) -> Vec<String> {
-        let breaches = self.chip().filter(|chip| !chip.transmit).and_then(|chip| chip.validate().ok());
-        breaches.unwrap_or_default().iter().map(ToString::to_string).collect()
+        let violations = self.chip().filter(|chip| !chip.transmit).and_then(|chip| chip.validate().ok());
+        violations.unwrap_or_default().iter().map(ToString::to_string).collect()
     }
 
     fn validate(&self, name: &str, index: usize) -> Result<(), BarnSettingsError> {
@@ -83,12 +84,12 @@ impl RadioSettings {
             Err(service::settings::SettingsError::value(format!("radio[{index}].{key}"), value, allowed).into())
         };
         if !is_name(name) {
-            return refuse("name", name, NAMES);
+            return refuse("name", name, NAME_RULE);
         }
         if !is_name(&self.reader_group) {
-            return refuse("reader_group", &self.reader_group, NAMES);
+            return refuse("reader_group", &self.reader_group, NAME_RULE);
         }
-        // A table that would do nothing is a mistake of the one who wrote it, and is said.
+        // A table without effect is a mistake, so it is refused.
         match self.kind {
             kind if self.simulated.is_some() && kind != RadioKind::Simulated => {
                 refuse("simulated", "set", "left out unless `kind` is \"simulated\"")

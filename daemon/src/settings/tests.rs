@@ -1,4 +1,4 @@
-//! What holds for settings.
+//! Settings: the printed file, the layers, and the values that are refused.
 
 use super::*;
 use proptest::prelude::*;
@@ -12,13 +12,13 @@ fn load(file: &str, variables: &[(&str, &str)], flags: &str) -> Result<Settings,
 }
 
 #[test]
-fn what_config_prints_passes_unchanged_and_changes_nothing() {
+fn the_printed_file_is_valid_and_changes_nothing() {
     assert_eq!(load(DEFAULT_TEXT, &[], "").unwrap(), Settings::default());
 }
 
-/// Catches a default that the printed file states wrongly, and a key that it does not state.
+/// Catches a wrong default in the printed file, and a missing key.
 #[test]
-fn every_key_stands_in_the_printed_file_with_its_default() {
+fn the_printed_file_lists_every_key_with_its_default() {
     let stated: String =
         DEFAULT_TEXT.lines().filter_map(|line| line.strip_prefix('#')).fold(String::new(), |all, line| {
             if line.starts_with(' ') || line.is_empty() { all } else { all + line + "\n" }
@@ -33,7 +33,7 @@ fn every_key_stands_in_the_printed_file_with_its_default() {
 }
 
 #[test]
-fn the_example_of_a_log_file_can_be_taken_as_it_stands() {
+fn the_example_of_a_log_file_is_valid() {
     let example =
         DEFAULT_TEXT.lines().find_map(|line| line.strip_prefix("# ").filter(|key| key.starts_with("log_file")));
     let settings = load(example.unwrap(), &[], "").unwrap();
@@ -42,7 +42,7 @@ fn the_example_of_a_log_file_can_be_taken_as_it_stands() {
     assert_eq!(set.log_file.unwrap(), Path::new("/tmp/barn.log"));
 }
 
-/// The sections of the printed file without their `# `: what stands under `[tls]`, `[[radio]]` and so on.
+/// Returns the sections of the printed file (`[tls]`, `[[radio]]`, ...) and their keys, without the `# `.
 fn sections() -> Vec<(String, String)> {
     let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| is_name(key));
     let mut sections: Vec<(String, String)> = Vec::new();
@@ -56,16 +56,15 @@ fn sections() -> Vec<(String, String)> {
     sections
 }
 
-/// Catches an example in the printed file that would be refused once its `# ` is taken away, a default that it states
-/// wrongly, and a key that it does not state.
+/// Catches an example in the printed file that is refused once its `# ` is removed, a wrong default, and a missing key.
 #[test]
-fn the_sections_of_the_printed_file_can_be_taken_as_they_stand() {
+fn the_sections_of_the_printed_file_are_valid_and_complete() {
     let sections = sections();
     let of = |name: &str| sections.iter().find(|(header, _)| header == name).unwrap().1.clone();
     let tls = load(&format!("[tls]\n{}", of("[tls]")), &[], "").unwrap().tls.files().unwrap();
     assert_eq!(tls.key, Path::new("/etc/herdlinx/key.pem"));
     let radio = |kind: &str| {
-        // What has no default is shown by an example.
+        // Keys without a default are shown by an example.
         let keys = of(&format!("[radio.{kind}]"));
         let keys: Vec<_> =
             keys.lines().filter(|line| !["script", "ledger", "region"].contains(&key_of(line))).collect();
@@ -90,7 +89,7 @@ fn key_of(line: &str) -> &str {
 }
 
 #[test]
-fn several_radios_of_all_kinds_stand_side_by_side_each_with_its_name() {
+fn radios_of_several_kinds_each_have_a_name() {
     let text = "[[radio]]\nkind = 'sx127x'\nname = 'gate'\nsx127x = { frequency_hz = 868100000, spreading_factor = 9 }\n\
                 [[radio]]\nkind = 'serial'\nserial = { path = '/dev/serial/by-id/usb-1', framing = 'reyax', baud = 115200 }\n\
                 [[radio]]\nkind = 'simulated'\n[[radio]]\nkind = 'sx127x'";
@@ -114,9 +113,9 @@ fn several_radios_of_all_kinds_stand_side_by_side_each_with_its_name() {
     assert_eq!((chip.sync_word, chip.frequency_hz), (0x34, 868_100_000));
 }
 
-/// Catches a law that binds whoever only listens, and one that does not bind whoever transmits.
+/// Catches a law that is applied to a radio which only listens, and one that is not applied to a transmitter.
 #[test]
-fn what_the_law_forbids_a_sender_is_a_note_to_a_listener_and_refuses_a_sender() {
+fn an_unlawful_transmitter_is_refused_and_a_listener_gets_a_note() {
     let text = |transmit| {
         format!("[[radio]]\nkind = 'sx127x'\nsx127x = {{ region = 'us902', power_dbm = 20, transmit = {transmit} }}")
     };
@@ -128,23 +127,23 @@ fn what_the_law_forbids_a_sender_is_a_note_to_a_listener_and_refuses_a_sender() 
 }
 
 #[test]
-fn settings_are_told_in_the_form_in_which_they_are_read() {
+fn serialized_settings_parse_to_the_same_settings() {
     let text = "site = 'north'\nlog = 'warn'\n[[radio]]\nkind = 'serial'\n[[radio]]\nkind = 'sx127x'\nsx127x = {}";
     let settings = load(text, &[], "").unwrap();
     assert_eq!(load(&toml::to_string(&settings).unwrap(), &[], "").unwrap(), settings);
 }
 
 #[test]
-fn flags_are_above_the_environment_and_that_is_above_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let file = "site = 'file'\nlisten = '127.0.0.1:1'\nrejections_per_hour = 1";
     let variables =
-        [("HERDLINX_SITE", "variable"), ("HERDLINX_LISTEN", "127.0.0.1:2"), ("HERDLINX_MIRROR_LISTEN", "no matter")];
+        [("HERDLINX_SITE", "variable"), ("HERDLINX_LISTEN", "127.0.0.1:2"), ("HERDLINX_MIRROR_LISTEN", "ignored")];
     let settings = load(file, &variables, "site = 'flag'").unwrap();
     assert_eq!((settings.site.as_str(), settings.listen.port(), settings.rejections_per_hour), ("flag", 2, 1));
 }
 
 #[test]
-fn the_environment_sets_the_first_radio_and_makes_it_if_there_is_none() {
+fn the_environment_sets_the_first_radio_or_adds_one() {
     let variables = [("HERDLINX_RADIO__KIND", "simulated"), ("HERDLINX_RADIO__SIMULATED__RATE_PER_S", "20")];
     let settings = load("", &variables, "").unwrap();
     let (channel, settings) = settings.radios().next().unwrap();
@@ -157,13 +156,13 @@ fn the_environment_sets_the_first_radio_and_makes_it_if_there_is_none() {
 }
 
 #[test]
-fn a_radio_of_the_kind_none_hears_nothing() {
+fn a_radio_of_kind_none_is_disabled() {
     assert_eq!(load("[[radio]]\nkind = 'none'", &[], "").unwrap().radios().count(), 0);
 }
 
 #[test]
-fn what_cannot_be_is_refused_by_its_name() {
-    for (file, said) in [
+fn an_invalid_value_is_refused_by_its_key() {
+    for (file, key) in [
         ("sight = 'x'", "sight"),
         ("listen = '0.0.0.0'", "listen"),
         ("site = ''", "`site`"),
@@ -194,21 +193,21 @@ fn what_cannot_be_is_refused_by_its_name() {
         ("[[radio]]\nkind = 'lora'", "kind"),
     ] {
         let error = load(file, &[], "").unwrap_err().to_string();
-        assert!(error.contains(said), "{file}: {error}");
+        assert!(error.contains(key), "{file}: {error}");
     }
     let error = load("", &[("HERDLINX_SIGHT", "x")], "").unwrap_err().to_string();
     assert!(error.contains("HERDLINX_SIGHT"), "{error}");
 }
 
 #[test]
-fn a_file_that_is_named_must_be_there() {
+fn a_given_file_must_exist() {
     let refused = Settings::load(Some(Path::new("/nowhere/x.toml")), std::iter::empty(), toml::Table::new());
     assert!(refused.unwrap_err().to_string().contains("/nowhere/x.toml"));
 }
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,100}", key in "[a-z_]{1,12}") {
+    fn no_text_causes_a_panic(text in "\\PC{0,100}", key in "[a-z_]{1,12}") {
         let _ = load(&text, &[], "");
         let _ = load(&format!("{key} = {text}"), &[], "");
     }
