@@ -35,7 +35,7 @@ pub enum BarnRequest {
     },
     /// Verifies the store.
     Verify {
-        /// Start a verification unless one is running, else only return the state.
+        /// True to start a verification unless one is running; false to return the state only.
         start: bool,
     },
     /// Shows what the store holds.

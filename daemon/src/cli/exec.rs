@@ -5,7 +5,7 @@ use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
 use crate::open::{BarnFiles, OpenError, open_keys, open_store};
-use crate::run::{checked, pairing_line, run};
+use crate::run::{check_order, create_pairing_line, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
 use herd::correction::CorrectionOrder;
@@ -91,7 +91,7 @@ fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
 fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
     let response = ask(settings, &BarnRequest::Pair { name: name.map(str::to_owned) }, || {
         let files = BarnFiles::open(settings, &SystemClock::default()).map_err(DirectError::failed)?;
-        let line = pairing_line(&files.keys, files.barn(settings), name)?;
+        let line = create_pairing_line(&files.keys, files.barn(settings), name)?;
         Ok(BarnResponse::PairingLine(line))
     })?;
     let BarnResponse::PairingLine(line) = response else { return Err(CommandError::UnexpectedResponse.into()) };
@@ -101,7 +101,7 @@ fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<
 
 fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) -> Result<(), CliError> {
     let response = ask(settings, &BarnRequest::Correct(order.clone()), || {
-        let request = checked(order.clone())?;
+        let request = check_order(order.clone())?;
         let mut store = open_existing(settings)?;
         let receipt = store.correct(&request, SystemClock::default().read()).map_err(DirectError::failed)?;
         store.settle().map_err(DirectError::failed)?;

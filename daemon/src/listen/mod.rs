@@ -45,12 +45,12 @@ pub struct ListenRequest {
     #[arg(long, value_name = "HZ,..", requires = "scan", value_delimiter = ',', default_values_t = [125_000, 250_000, 500_000])]
     pub bandwidths: Vec<u32>,
     /// With --scan: sync words
-    #[arg(long, value_name = "WORD,..", requires = "scan", value_delimiter = ',', value_parser = sync_word, default_values = ["0x12", "0x34"])]
+    #[arg(long, value_name = "WORD,..", requires = "scan", value_delimiter = ',', value_parser = parse_sync_word, default_values = ["0x12", "0x34"])]
     pub sync_words: Vec<u8>,
 }
 
 /// Parses a sync word, hexadecimal (`0x12`) or decimal (`18`).
-fn sync_word(text: &str) -> Result<u8, String> {
+fn parse_sync_word(text: &str) -> Result<u8, String> {
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => u8::from_str_radix(digits, 16),
         None => text.parse(),

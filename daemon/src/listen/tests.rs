@@ -155,8 +155,8 @@ async fn a_scan_finds_the_settings_of_a_reader() {
 
 #[test]
 fn a_sync_word_is_hexadecimal_or_decimal() {
-    assert_eq!(["0x12", "0X34", "18"].map(sync_word), [Ok(0x12), Ok(0x34), Ok(18)]);
-    assert!(["0x123", "-1", "", "x"].into_iter().all(|text| sync_word(text).is_err()));
+    assert_eq!(["0x12", "0X34", "18"].map(parse_sync_word), [Ok(0x12), Ok(0x34), Ok(18)]);
+    assert!(["0x123", "-1", "", "x"].into_iter().all(|text| parse_sync_word(text).is_err()));
 }
 
 #[test]

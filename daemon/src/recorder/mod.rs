@@ -108,16 +108,16 @@ pub struct RecorderSeams {
 }
 
 /// Payloads that are committed together, and the caller that waits for their receipts.
-struct Batch {
+struct QueuedPayloads {
     payloads: Vec<Incoming>,
     reply: Reply<Vec<Receipt>>,
-    /// Released once the batch has been answered.
+    /// Released once the payloads have been answered.
     room: OwnedSemaphorePermit,
 }
 
 /// An entry of the writer's queue.
 enum Task {
-    Record(Batch),
+    Record(QueuedPayloads),
     Write(QueuedRequest),
     Probe(Probe),
 }
@@ -201,8 +201,8 @@ impl Recorder {
         let permits = permits.ok_or(RecordError::TooMany { count })?;
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| RecordError::Stopping)?;
         let (reply, receipts) = oneshot::channel();
-        // Never full: the queue has a place for each payload that has room, and a batch holds at least one payload.
-        self.queue.try_send(Task::Record(Batch { payloads, reply, room })).map_err(|_| self.closed_error())?;
+        // Never full: the queue has a place for each payload that has room, and an entry holds at least one payload.
+        self.queue.try_send(Task::Record(QueuedPayloads { payloads, reply, room })).map_err(|_| self.closed_error())?;
         receipts.await.map_err(|_| RecordError::Ended)?
     }
 

@@ -80,7 +80,7 @@ async fn queued_payloads_share_a_commit_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_batch_that_does_not_fit_into_a_group_starts_the_next_one() {
+async fn payloads_that_do_not_fit_into_a_group_start_the_next_one() {
     let disk = MemoryDisk::default();
     let (recorder, _reader, _writer) = start(&disk, seams());
     let lone = recorder.record(scan(0)).map(|receipt| vec![receipt.unwrap()]).boxed();

@@ -2,7 +2,7 @@
 
 use super::requests::{QueuedRequest, Reply};
 use super::stats::{CommitTimes, DuplicateStatsWriter, RecorderStatus, SuppressedTally};
-use super::{Batch, GROUP_PAYLOADS, RecentDuplicates, RecordError, RecorderSeams, Task};
+use super::{GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use service::lifecycle::Shutdown;
@@ -18,7 +18,7 @@ const SUPPRESSED_INTERVAL: Duration = Duration::from_secs(60);
 /// Minimum interval between two writes of the duplicate counts.
 const DUPLICATES_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The caller of a [`Batch`] whose payloads are in commit.
+/// The caller of a [`QueuedPayloads`] whose payloads are in commit.
 struct Caller {
     /// Number of its payloads.
     count: usize,
@@ -143,7 +143,7 @@ impl Writer {
 
     fn run_task(&mut self, task: Task) -> Result<(), Arc<StoreError>> {
         match task {
-            Task::Record(batch) => self.record_group(batch),
+            Task::Record(queued) => self.record_group(queued),
             Task::Write(request) => self.write_request(request),
             Task::Probe(probe) => {
                 probe.answer();
@@ -166,7 +166,7 @@ impl Writer {
     }
 
     /// Commits the queued payloads as one group. Every caller is answered, even if the commit fails.
-    fn record_group(&mut self, first: Batch) -> Result<(), Arc<StoreError>> {
+    fn record_group(&mut self, first: QueuedPayloads) -> Result<(), Arc<StoreError>> {
         let callers = self.collect(first);
         if let Some(error) = self.check_writable() {
             self.set_last_error(Some(error.clone()));
@@ -196,16 +196,18 @@ impl Writer {
         error
     }
 
-    /// Takes the batches from the queue in their order, up to one group.
-    fn collect(&mut self, first: Batch) -> Vec<Caller> {
+    /// Takes payloads from the queue in their order, up to one group.
+    fn collect(&mut self, first: QueuedPayloads) -> Vec<Caller> {
         self.group.clear();
         let mut callers = Vec::new();
         let mut next = Some(first);
-        while let Some(Batch { payloads, reply, room }) = next {
+        while let Some(QueuedPayloads { payloads, reply, room }) = next {
             callers.push(Caller { count: payloads.len(), reply, _room: room });
             self.group.extend(payloads);
             next = match self.queue.try_recv().ok() {
-                Some(Task::Record(batch)) if self.group.len() + batch.payloads.len() <= GROUP_PAYLOADS => Some(batch),
+                Some(Task::Record(queued)) if self.group.len() + queued.payloads.len() <= GROUP_PAYLOADS => {
+                    Some(queued)
+                }
                 other => {
                     self.carried = other;
                     None

@@ -64,7 +64,7 @@ impl Commands {
             BarnRequest::Pair { name } => {
                 // A certificate that was replaced has a key of its own.
                 let barn = Barn { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
-                Ok(BarnResponse::PairingLine(pairing_line(&self.keys, barn, name.as_deref())?))
+                Ok(BarnResponse::PairingLine(create_pairing_line(&self.keys, barn, name.as_deref())?))
             }
             BarnRequest::Verify { start } => self.verify(start).map(BarnResponse::Verify),
             BarnRequest::Show(request) => {
@@ -108,7 +108,7 @@ impl Commands {
 
     /// Applies a correction. It takes its turn among the payloads, so it waits for the writer and not for a thread.
     async fn correct(&self, order: CorrectionOrder) -> Result<BarnResponse, ControlError> {
-        let receipt = self.recorder.correct(checked(order)?, self.clock.read()).await;
+        let receipt = self.recorder.correct(check_order(order)?, self.clock.read()).await;
         let receipt = receipt.map_err(|error| ControlError::new("not_now", error.to_string()))?;
         CorrectionOutcome::try_from(receipt).map(BarnResponse::Corrected)
     }
@@ -139,7 +139,7 @@ impl Commands {
 }
 
 /// Creates a key for an office and returns the pairing line.
-pub(crate) fn pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<String, ControlError> {
+pub(crate) fn create_pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<String, ControlError> {
     let pairing = pair(keys, barn, name).map_err(|error| {
         let code = match &error {
             PairError::Key(KeyError::Exists(_)) => "key_exists",
@@ -152,6 +152,6 @@ pub(crate) fn pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Re
 }
 
 /// Checks an order that was made on this machine.
-pub(crate) fn checked(order: CorrectionOrder) -> Result<CorrectionRequest, ControlError> {
+pub(crate) fn check_order(order: CorrectionOrder) -> Result<CorrectionRequest, ControlError> {
     order.checked(LOCAL_CHANNEL).map_err(|error| ControlError::new("bad_request", error.to_string()))
 }

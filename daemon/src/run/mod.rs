@@ -4,7 +4,7 @@ mod commands;
 mod core;
 mod routes;
 
-pub(crate) use commands::{checked, pairing_line};
+pub(crate) use commands::{check_order, create_pairing_line};
 pub use routes::Routes;
 
 use self::core::Recording;

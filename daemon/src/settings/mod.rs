@@ -162,7 +162,9 @@ impl Settings {
             let name = radio.name_at(index);
             let notes = radio.notes().into_iter();
             notes.map(move |note| {
-                format!("`{name}` only listens, which is lawful, but it could not transmit with these settings: {note}")
+                format!(
+                    "`{name}` only listens, which is always allowed; it could not transmit with these settings: {note}"
+                )
             })
         };
         self.radio.iter().enumerate().flat_map(radio_notes).collect()
