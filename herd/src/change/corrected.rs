@@ -20,13 +20,13 @@ pub struct Corrected {
     pub clock: ClockReading,
     /// The correction as requested.
     pub correction: Correction,
-    /// What it leaves.
+    /// The result.
     pub result: CorrectionResult,
     /// For each animal that this change touches, the change that touched it before; 0 for a new animal.
     pub previous: Vec<(AnimalId, Sequence)>,
 }
 
-/// What a correction leaves, so that no reader has to work it out.
+/// The result of a correction, stored so that no reader has to work it out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CorrectionResult {
     /// Animals and batches after the correction.

@@ -49,7 +49,7 @@ pub struct Received {
     pub text_start: u32,
     /// Length of the trimmed text, in bytes.
     pub text_bytes: u32,
-    /// Where the payload came from.
+    /// Origin of the payload.
     pub origin: Origin,
     /// When the payload arrived.
     pub clock: ClockReading,

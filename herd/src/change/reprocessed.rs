@@ -21,7 +21,7 @@ pub struct Reprocessed {
 pub struct LateEvent {
     /// The Received change that holds the payload.
     pub of: Sequence,
-    /// Where the payload came from.
+    /// Origin of the payload.
     pub origin: Origin,
     /// When the payload arrived.
     pub received: ClockReading,

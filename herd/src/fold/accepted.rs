@@ -185,7 +185,7 @@ pub(super) fn worn(animal: &mut Animal, kind: TagKind) -> &mut Option<Tag> {
     }
 }
 
-/// What `later` says replaces what `traits` said.
+/// Replaces traits by those that `later` has.
 pub(super) fn overlay(traits: &mut Traits, later: &Traits) {
     let pairs = [
         (&mut traits.funder, &later.funder),

@@ -1,7 +1,7 @@
-//! What corrections do to rows.
+//! Corrections applied to rows.
 //!
-//! The judge tries a correction out with these on rows that are thrown away, and writes down what they leave. The
-//! fold never comes here for a correction: it puts down what was written.
+//! Only the source uses these, on rows that are thrown away, to find out what a correction leaves. The fold puts down the
+//! stored states instead.
 
 use super::accepted::worn;
 use super::{Folding, Rows, RowsError};
@@ -105,7 +105,7 @@ impl<B: Rows> Folding<'_, B> {
         self.edit_batch(id, Self::close)
     }
 
-    /// What is written about the batch.
+    /// Replaces or removes the notes of the batch.
     pub(crate) fn note_batch(&mut self, id: BatchId, notes: Option<&str>) -> Result<(), RowsError> {
         self.edit_batch(id, |_, batch| batch.notes = notes.map(str::to_owned))
     }
@@ -132,7 +132,7 @@ impl<B: Rows> Folding<'_, B> {
         animal.status = status;
     }
 
-    /// What is not on the yard is in no barn batch.
+    /// Takes an animal that is not on the yard out of its barn batch.
     fn leave_if_gone(&mut self, id: AnimalId, animal: &mut Animal) -> Result<(), RowsError> {
         match animal.barn_batch.take_if(|_| animal.status != AnimalStatus::Active) {
             Some(left) => self.leave(left, id),

@@ -1,4 +1,4 @@
-//! A payload that had been rejected, or whose event was voided, is an event after all.
+//! Events of payloads that were rejected or voided before.
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{LateEvent, Origin, PlacedEvent};
@@ -41,7 +41,7 @@ impl<B: Rows> Folding<'_, B> {
         self.accepted(origin, accepted)
     }
 
-    /// What later changes made of the payload `of`.
+    /// Returns the later changes of the payload `of`.
     pub(super) fn afterwards(&self, of: Sequence) -> Result<Amendments, RowsError> {
         Ok(self.rows.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
     }

@@ -13,7 +13,7 @@ use crate::position::Sequence;
 pub struct Incoming {
     /// The bytes as received.
     pub raw: Vec<u8>,
-    /// Where the payload came from. The store fills in the reader era.
+    /// Origin of the payload. The store fills in the reader era.
     pub origin: Origin,
     /// When the payload arrived.
     pub at: RawReading,

@@ -23,7 +23,7 @@ pub struct ChangeRun {
 pub struct ApplyReceipt {
     /// Number of changes that were new; 0 if the run was already here.
     pub changes: u64,
-    /// What is durable now.
+    /// The durable position.
     pub position: Position,
 }
 

@@ -31,13 +31,13 @@ pub trait Disk: Debug + Send + Sync {
     }
 }
 
-type Told = dyn Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync;
+type ProgressCallback = dyn Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync;
 
 /// A directory of the file system.
 #[derive(Clone)]
 pub struct Directory {
     path: PathBuf,
-    on_progress: Arc<Told>,
+    on_progress: Arc<ProgressCallback>,
 }
 
 impl Debug for Directory {

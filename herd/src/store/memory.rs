@@ -65,7 +65,7 @@ struct Image {
     /// Content that a power cut leaves at least.
     synced: Vec<u8>,
     /// Operations on `current` since `synced`, in order.
-    unsynced: Vec<Unsynced>,
+    unsynced: Vec<PendingWrite>,
     /// Number of writes and syncs that still succeed; `None` for no limit.
     fails_after: Option<u64>,
     /// Every read fails.
@@ -73,7 +73,7 @@ struct Image {
 }
 
 #[derive(Clone, Debug)]
-enum Unsynced {
+enum PendingWrite {
     Length(usize),
     Write { offset: usize, data: Vec<u8> },
 }
@@ -235,7 +235,7 @@ impl StorageBackend for MemoryFile {
         let mut image = lock(&self.image);
         image.spend()?;
         image.current.resize(len, 0);
-        image.unsynced.push(Unsynced::Length(len));
+        image.unsynced.push(PendingWrite::Length(len));
         Ok(())
     }
 
@@ -245,8 +245,8 @@ impl StorageBackend for MemoryFile {
         image.spend()?;
         for done in std::mem::take(&mut image.unsynced) {
             match done {
-                Unsynced::Length(len) => image.synced.resize(len, 0),
-                Unsynced::Write { offset, data } => write_within(&mut image.synced, offset, &data),
+                PendingWrite::Length(len) => image.synced.resize(len, 0),
+                PendingWrite::Write { offset, data } => write_within(&mut image.synced, offset, &data),
             }
         }
         Ok(())
@@ -257,7 +257,7 @@ impl StorageBackend for MemoryFile {
         let mut image = lock(&self.image);
         image.spend()?;
         image.current.get_mut(span.clone()).ok_or_else(beyond_end)?.copy_from_slice(data);
-        image.unsynced.push(Unsynced::Write { offset: span.start, data: data.to_vec() });
+        image.unsynced.push(PendingWrite::Write { offset: span.start, data: data.to_vec() });
         Ok(())
     }
 }
@@ -277,8 +277,8 @@ fn torn(image: &Image, coin: &mut Coin) -> Vec<u8> {
     let odds = coin.odds();
     for done in &image.unsynced {
         match done {
-            Unsynced::Length(len) => found.resize(*len, 0),
-            Unsynced::Write { offset, data } => {
+            PendingWrite::Length(len) => found.resize(*len, 0),
+            PendingWrite::Write { offset, data } => {
                 let mut at = *offset;
                 let end = offset + data.len();
                 while at < end {

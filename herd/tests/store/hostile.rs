@@ -175,7 +175,7 @@ proptest! {
 
         let world = World::new();
         let mut source = Store::open_source(&disk, Rules::default(), world.now.in_boot(1), || STORE).unwrap();
-        // Everything in the tables can be queried, and every query ends.
+        // StoreContent in the tables can be queried, and every query ends.
         let looked_at = all_read(&source.reader().snapshot().unwrap());
         prop_assert!(!looked_at.as_ref().is_err_and(|why| why.contains("there are more")), "{:?}", looked_at);
         if source.head().blocked.is_none() {

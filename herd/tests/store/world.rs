@@ -100,9 +100,9 @@ pub(crate) fn all_changes(store: &Store) -> Vec<Vec<u8>> {
 }
 
 /// Head with both digests, log, and tables.
-pub(crate) type Everything = (herd::store::Head, Vec<Vec<u8>>, Vec<(Table, Key, Vec<u8>)>);
+pub(crate) type StoreContent = (herd::store::Head, Vec<Vec<u8>>, Vec<(Table, Key, Vec<u8>)>);
 
 /// Returns everything that a store holds. Equal stores are equal in this.
-pub(crate) fn everything(store: &Store) -> Everything {
+pub(crate) fn everything(store: &Store) -> StoreContent {
     (store.head(), all_changes(store), all_rows(&store.reader().snapshot().unwrap()))
 }

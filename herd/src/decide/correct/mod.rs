@@ -58,7 +58,7 @@ pub enum CorrectionDecision {
     Refused(CorrectionError),
 }
 
-/// What a correction leaves, and the animals that it touches.
+/// The result of a correction, and the animals that it touches.
 type Outcome = (CorrectionResult, Vec<Previous>);
 
 /// Why a correction has no outcome.

@@ -49,15 +49,15 @@ pub enum RowsError {
     /// The file could not be read.
     #[error("cannot read table `{table}` of tables.redb: {why}. The next start rebuilds the tables from the log")]
     Storage {
-        /// Its name.
+        /// Name of the table.
         table: &'static str,
-        /// What the storage said.
+        /// Message of the storage.
         why: String,
     },
     /// The row does not hold what its table says.
     #[error("cannot decode a row of table `{table}` (key {key}). The next start rebuilds the tables from the log")]
     Damaged {
-        /// Its name.
+        /// Name of the table.
         table: &'static str,
         /// Hexadecimal.
         key: String,
@@ -165,9 +165,9 @@ fn first_present<'a>(rows: impl Iterator<Item = (&'a Key, &'a Staging)>, limit: 
     taken
 }
 
-/// A row that the change under way has written, or removed.
+/// A row that the current change has written or removed.
 #[derive(Debug)]
-struct Touched {
+struct TouchedRow {
     table: Table,
     key: Key,
     value: Staging,
@@ -178,9 +178,9 @@ struct Touched {
 pub struct StagedRows<B> {
     base: B,
     stages: Vec<Stage>,
-    /// What the change under way has written, each row once. They are some ten: looking through them is cheaper than
-    /// hashing each, and a row that one change writes several times comes into its stage only once.
-    touched: Vec<Touched>,
+    /// Rows that the current change has written, each once. There are about ten, so a linear search is cheaper than hashing
+    /// each, and a row that a change writes several times enters its stage only once.
+    touched: Vec<TouchedRow>,
     folded: Sequence,
     digest: Digest,
     /// Kept to spare allocations: what is hashed, and what is encoded.
@@ -226,11 +226,11 @@ impl<B: Rows> StagedRows<B> {
     fn put(&mut self, table: Table, key: Key, value: Staging) {
         match self.touched.iter_mut().find(|row| row.table == table && row.key == key) {
             Some(row) => row.value = value,
-            None => self.touched.push(Touched { table, key, value }),
+            None => self.touched.push(TouchedRow { table, key, value }),
         }
     }
 
-    /// What is staged for a row; none where the base decides.
+    /// Returns the staged value of a row, or `None` if the base decides.
     fn staged(&self, table: Table, key: &[u8]) -> Option<&Staging> {
         let touched = self.touched.iter().find(|row| row.table == table && row.key == key);
         touched.map(|row| &row.value).or_else(|| self.stages[table.index()].get(key))
@@ -242,7 +242,7 @@ impl<B: Rows> StagedRows<B> {
         let rows = self.touched.iter().map(|row| (row.table.number(), row.key.as_slice(), row.value.as_deref()));
         self.digest = digest::fold_next(self.digest, sequence, rows, &mut self.scratch);
         self.folded = sequence;
-        for Touched { table, key, value } in self.touched.drain(..) {
+        for TouchedRow { table, key, value } in self.touched.drain(..) {
             self.stages[table.index()].insert(key, value);
         }
     }
