@@ -91,5 +91,5 @@ fn an_interrupted_run_is_still_verified_and_its_curl_line_works_as_printed() {
         assert_eq!(answer["status"], "stored", "{answer}");
     });
     assert_good(&output);
-    assert!(output.err.contains("1 payloads of this run that others delivered"), "{}", output.err);
+    assert!(output.err.contains("1 payloads of this run that came over other channels"), "{}", output.err);
 }

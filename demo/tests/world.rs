@@ -4,20 +4,20 @@
 //! world in which too little happens, and a run that its seed does not repeat exactly.
 #![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
-use demo::world::{Ending, run};
+use demo::world::{WorldSummary, run};
 
-fn live(seed: u64) -> Ending {
+fn live(seed: u64) -> WorldSummary {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(run(seed)).unwrap_or_else(|broken| panic!("{broken}"))
+    runtime.block_on(run(seed)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
 fn twenty_worlds_lose_no_acknowledged_payload_and_the_office_ends_equal_to_the_barn() {
     for seed in 1..=20 {
-        let ending = live(seed);
-        println!("{ending:?}");
-        assert!(ending.receipted > 100, "seed {seed} tried too little: {ending:?}");
-        assert!(ending.happenings > 5, "seed {seed} was too calm: {ending:?}");
+        let summary = live(seed);
+        println!("{summary:?}");
+        assert!(summary.receipted > 100, "seed {seed} tried too little: {summary:?}");
+        assert!(summary.incidents > 5, "seed {seed} was too calm: {summary:?}");
     }
 }
 

@@ -46,8 +46,8 @@ fn the_log_is_text_and_says_so_if_stderr_is_called_the_journal_and_no_journal_an
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
-/// Catches a process that trusts `JOURNAL_STREAM` although its stderr was redirected: every child in a unit inherits the
-/// variable.
+/// Catches a process that trusts `JOURNAL_STREAM` although its stderr was redirected: every child in a unit inherits
+/// the variable.
 #[test]
 fn a_journal_stream_that_is_not_stderr_is_ignored() {
     let barn = Barn::new();

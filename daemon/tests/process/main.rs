@@ -77,8 +77,8 @@ fn a_shutdown_does_not_wait_for_hanging_peers_and_loses_no_packet_of_a_radio() {
     assert!(heard.lines().count() > 50 && missing.is_empty(), "{missing:?}");
 }
 
-/// Catches a command that writes to the files of a running process, applies a correction twice, or exits with 0 although
-/// it was refused.
+/// Catches a command that writes to the files of a running process, applies a correction twice, or exits with 0
+/// although it was refused.
 #[test]
 fn a_correction_by_command_is_applied_once_whether_or_not_the_process_runs() {
     let barn = Barn::new();

@@ -66,8 +66,8 @@ impl<'a> Process<'a> {
         self.child.wait_blocking().unwrap_or_else(|error| panic!("{error}")).code()
     }
 
-    /// Has `callers` threads post distinct payloads, each until its first request without an answer. Sends `signal` once
-    /// `ready` returns. Returns the status and the payload of every answer.
+    /// Has `callers` threads post distinct payloads, each until its first request without an answer. Sends `signal`
+    /// once `ready` returns. Returns the status and the payload of every answer.
     pub(crate) fn post_until_shutdown(
         &self,
         key: &str,

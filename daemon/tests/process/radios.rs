@@ -134,8 +134,8 @@ impl Modem {
     }
 }
 
-/// Catches a payload that is lost anywhere between the serial line and the read interface, and a modem that is not opened
-/// again after it was unplugged.
+/// Catches a payload that is lost anywhere between the serial line and the read interface, and a modem that is not
+/// opened again after it was unplugged.
 #[test]
 fn a_serial_modem_is_received_reported_as_failing_while_unplugged_and_received_again() {
     let barn = Barn::new();

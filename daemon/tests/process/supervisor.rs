@@ -12,8 +12,8 @@ fn launch_supervised<'a>(barn: &'a Barn, variables: &[(&str, &str)]) -> (NotifyS
     (socket, process)
 }
 
-/// Catches a process that reports ready while its port refuses connections, sends no status or watchdog messages, or stops
-/// without a message.
+/// Catches a process that reports ready while its port refuses connections, sends no status or watchdog messages, or
+/// stops without a message.
 #[test]
 fn the_supervisor_learns_of_readiness_status_watchdog_and_shutdown() {
     let barn = Barn::new();

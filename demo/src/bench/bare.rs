@@ -1,6 +1,6 @@
-//! The barn's door without a store behind it: the same TLS, key check and JSON, answered at once. What HTTPS costs.
+//! A server with the barn's TLS, key check and JSON, and without a store. It measures the cost of HTTPS alone.
 
-use super::Failed;
+use super::BenchError;
 use super::lag::RECEIVE_PATH;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
@@ -29,22 +29,22 @@ struct Call {
     payloads: Option<Vec<String>>,
 }
 
-/// A server on a runtime of its own, as a process would have it. It ends when this is dropped.
+/// A running server with its own runtime, as a process would have it. Dropping it stops the server.
 #[derive(Debug)]
 pub struct BareServer {
-    /// Where it listens.
+    /// Address of the server.
     pub address: SocketAddr,
     /// SHA-256 of its public key.
     pub spki_sha256: [u8; 32],
-    /// A key that it lets in.
+    /// A key that it accepts.
     pub key: String,
-    stop: ShutdownTrigger,
+    shutdown: ShutdownTrigger,
     runtime: Option<Runtime>,
 }
 
 impl BareServer {
-    /// Starts it; its certificate and its keys lie in `directory`, which must be there.
-    pub fn start(directory: &Path) -> Result<Self, Failed> {
+    /// Starts a server. Its certificate and keys are in `directory`, which must exist.
+    pub fn start(directory: &Path) -> Result<Self, BenchError> {
         let identity = Identity::load_or_generate(directory, &[])?;
         let local = LocalFile::open(directory.join("local.redb"))?;
         let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SystemRandomness)?;
@@ -52,23 +52,24 @@ impl BareServer {
         let routes = Router::new().route(RECEIVE_PATH, post(answer)).layer(DefaultBodyLimit::max(512 * 1024));
         let guarded = require(Arc::new(keys), Scope::Ingest).protect(routes);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
+        let shutdown = ShutdownTrigger::default();
         let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        let serving = {
-            let _spawns_there = runtime.enter();
-            serve(listener, guarded, &identity, stopping)?
+        let server = {
+            // `serve` spawns its tasks on this runtime.
+            let _context = runtime.enter();
+            serve(listener, guarded, &identity, shutdown.signal())?
         };
-        let (address, spki_sha256) = (serving.addr, identity.spki_sha256());
-        Ok(Self { address, spki_sha256, key, stop, runtime: Some(runtime) })
+        let (address, spki_sha256) = (server.addr, identity.spki_sha256());
+        Ok(Self { address, spki_sha256, key, shutdown, runtime: Some(runtime) })
     }
 }
 
 impl Drop for BareServer {
     fn drop(&mut self) {
-        self.stop.request();
+        self.shutdown.request();
         if let Some(runtime) = self.runtime.take() {
-            // A runtime cannot be waited for within another one; its connections are gone with the client.
+            // Blocking until it ends would panic inside the runtime of the caller. The client, and with it every
+            // connection, is gone by now.
             runtime.shutdown_background();
         }
     }
@@ -85,7 +86,7 @@ async fn answer(StrictJson(call): StrictJson<Call>) -> Result<Response, ApiError
     }
 }
 
-/// As long as the barn's own answer, so that both cost the client the same.
+/// Returns a reply of the same length as the barn's, so that both cost the client the same.
 fn stored(text: &str) -> Value {
     let hash = content_hash(text.as_bytes()).to_string();
     json!({

@@ -1,19 +1,19 @@
-//! Bytes at the block device, counted by the kernel: what a commit really costs an SD card.
+//! Bytes written to a block device, counted by the kernel. They are the wear that a commit causes on an SD card.
 
 use std::path::{Path, PathBuf};
 
-/// Sector of `/sys/block/*/stat`, whatever the device's own (kernel, Documentation/block/stat.rst).
+/// Size of a sector in `/sys/block/*/stat`, independent of the device (kernel, Documentation/block/stat.rst).
 const SECTOR_BYTES: u64 = 512;
 
-/// The counters of the device that holds a directory.
+/// The block device of a directory.
 #[derive(Clone, Debug)]
 pub struct Device {
     stat: PathBuf,
 }
 
 impl Device {
-    /// The device that holds `path`; none where it lies on no block device of its own (tmpfs, overlay).
-    pub fn holding(path: &Path) -> Option<Self> {
+    /// Returns the device of `path`, or `None` on a file system without one (tmpfs, overlay).
+    pub fn of_path(path: &Path) -> Option<Self> {
         let path = path.canonicalize().ok()?;
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
         let line = mounts
@@ -24,10 +24,10 @@ impl Device {
         stat.exists().then_some(Self { stat })
     }
 
-    /// Bytes written to it since the machine was started, by whomever.
+    /// Returns the bytes that all processes have written to the device since the boot.
     pub fn written_bytes(&self) -> u64 {
         let text = std::fs::read_to_string(&self.stat).unwrap_or_default();
-        // The seventh figure: sectors written.
+        // The seventh field is the number of sectors written.
         text.split_whitespace().nth(6).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * SECTOR_BYTES
     }
 }

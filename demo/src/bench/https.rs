@@ -1,10 +1,10 @@
-//! Payloads over HTTPS: one after the other, a hundred at a time, in arrays; at the barn and at a server that keeps
-//! nothing.
+//! Payloads over HTTPS: one after the other, a hundred at a time, and in arrays. The barn is compared with a server
+//! without a store.
 
 use super::bare::BareServer;
 use super::lag::RECEIVE_PATH;
 use super::yard::Yard;
-use super::{Budget, Failed, Samples, Sizes, rate, ratio, store};
+use super::{BenchError, Budget, Samples, Sizes, rate, ratio, store};
 use crate::processes::{Client, Programs, Reply};
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -12,30 +12,31 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Connections of the single calls.
+/// Number of connections for single calls.
 const CONNECTIONS: usize = 100;
-/// Connections of the arrays; the barn commits up to ten arrays together.
+/// Number of connections for arrays. The barn commits up to ten arrays together.
 const ARRAY_CONNECTIONS: usize = 10;
-/// Payloads in an array.
+/// Number of payloads in an array.
 const ARRAY_PAYLOADS: usize = 100;
 
-/// Payloads a second, all of them durable where there is a store.
+/// Payloads per second. With a store, all of them are durable.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rates {
     single_per_s: f64,
     arrays_per_s: f64,
-    /// Kept as rejections: connections overtake each other, so that a tag may come off before it was put on.
+    /// Payloads recorded as rejections: connections overtake each other, so a tag may be removed before it was
+    /// attached.
     rejected: usize,
 }
 
-/// Both servers in turn, with the same payloads and the same client.
+/// Measures both servers in turn, with the same payloads and the same client.
 pub async fn https(
     programs: &Programs,
     directory: &Path,
     sizes: &Sizes,
     sync_rate: f64,
     budget: Budget,
-) -> Result<Value, Failed> {
+) -> Result<Value, BenchError> {
     std::fs::create_dir_all(directory)?;
     let bare = BareServer::start(directory)?;
     let client = Client::new(bare.address, bare.spki_sha256, Some(&bare.key))?;
@@ -65,23 +66,23 @@ pub async fn https(
     }))
 }
 
-async fn lone(client: &Client, count: usize, budget: Budget) -> Result<(Samples, f64), Failed> {
-    let (mut samples, began) = (Vec::with_capacity(count), Instant::now());
+async fn lone(client: &Client, count: usize, budget: Budget) -> Result<(Samples, f64), BenchError> {
+    let (mut samples, start_of_all) = (Vec::with_capacity(count), Instant::now());
     for body in singles(4, count)? {
-        let sent = Instant::now();
+        let start = Instant::now();
         client.post_json(RECEIVE_PATH, &body).await?.expect(201)?;
-        samples.push(sent.elapsed());
+        samples.push(start.elapsed());
         if budget.is_spent() {
             break;
         }
     }
-    let lone_rate = rate(samples.len() as u64, began.elapsed());
+    let lone_rate = rate(samples.len() as u64, start_of_all.elapsed());
     Ok((Samples::new(samples), lone_rate))
 }
 
-async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, Failed> {
-    let (replies, took) = flood(client, singles(5, sizes.https_single)?, CONNECTIONS, budget.share(50)).await?;
-    let single_per_s = rate(replies.len() as u64, took);
+async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, BenchError> {
+    let (replies, elapsed) = flood(client, singles(5, sizes.https_single)?, CONNECTIONS, budget.share(50)).await?;
+    let single_per_s = rate(replies.len() as u64, elapsed);
     let mut rejected = 0;
     for reply in replies {
         match reply.status {
@@ -90,31 +91,32 @@ async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, 
         }
     }
     let arrays = arrays(6, sizes.https_arrays)?;
-    let (replies, took) = flood(client, arrays, ARRAY_CONNECTIONS, budget).await?;
+    let (replies, elapsed) = flood(client, arrays, ARRAY_CONNECTIONS, budget).await?;
     let mut durable = 0;
     for reply in replies {
         let answer = reply.expect(200)?.json()?;
-        let results = answer["results"].as_array().context("an array is answered by an array")?;
+        let results = answer["results"].as_array().context("the reply to an array has no results")?;
         let count = |status: &str| results.iter().filter(|one| one["status"] == status).count();
-        let (stored, refused) = (count("stored"), count("rejected"));
-        anyhow::ensure!(stored + refused == results.len(), "some are neither stored nor rejections: {answer}");
-        rejected += refused;
+        let (stored, rejections) = (count("stored"), count("rejected"));
+        anyhow::ensure!(stored + rejections == results.len(), "some are neither stored nor rejected: {answer}");
+        rejected += rejections;
         durable += results.len() as u64;
     }
-    Ok(Rates { single_per_s, arrays_per_s: rate(durable, took), rejected })
+    Ok(Rates { single_per_s, arrays_per_s: rate(durable, elapsed), rejected })
 }
 
-/// Sends the bodies, `at_once` of them in flight. Answers are read within the time and looked at after it.
+/// Posts the bodies with `at_once` requests in flight. Returns the replies, which the caller checks after the
+/// measurement.
 async fn flood(
     client: &Client,
     bodies: Vec<Value>,
     at_once: usize,
     budget: Budget,
-) -> Result<(Vec<Reply>, Duration), Failed> {
-    // What follows one another stays on one connection: most payloads speak of animals that came shortly before.
+) -> Result<(Vec<Reply>, Duration), BenchError> {
+    // A connection gets consecutive payloads, because most payloads refer to animals shortly before them.
     let share = bodies.len().div_ceil(at_once).max(1);
     let shares: Vec<_> = bodies.chunks(share).map(<[Value]>::to_vec).collect();
-    let began = Instant::now();
+    let start = Instant::now();
     let mut tasks = JoinSet::new();
     for share in shares {
         let client = client.clone();
@@ -126,25 +128,25 @@ async fn flood(
                     break;
                 }
             }
-            Ok::<_, Failed>(replies)
+            Ok::<_, BenchError>(replies)
         });
     }
     let mut replies = Vec::new();
-    while let Some(done) = tasks.join_next().await {
-        replies.extend(done??);
+    while let Some(result) = tasks.join_next().await {
+        replies.extend(result??);
     }
-    Ok((replies, began.elapsed()))
+    Ok((replies, start.elapsed()))
 }
 
-fn texts(seed: u64, count: usize) -> Result<Vec<String>, Failed> {
-    let read = |payload| String::from_utf8(payload).context("the bench's payloads are text");
-    store::chute(seed).take(count).map(read).collect()
+fn texts(seed: u64, count: usize) -> Result<Vec<String>, BenchError> {
+    let text = |payload| String::from_utf8(payload).context("a payload of the bench is not UTF-8");
+    store::chute(seed).take(count).map(text).collect()
 }
 
-fn singles(seed: u64, count: usize) -> Result<Vec<Value>, Failed> {
+fn singles(seed: u64, count: usize) -> Result<Vec<Value>, BenchError> {
     Ok(texts(seed, count)?.into_iter().map(|text| json!({ "payload": text })).collect())
 }
 
-fn arrays(seed: u64, count: usize) -> Result<Vec<Value>, Failed> {
+fn arrays(seed: u64, count: usize) -> Result<Vec<Value>, BenchError> {
     Ok(texts(seed, count)?.chunks(ARRAY_PAYLOADS).map(|texts| json!({ "payloads": texts })).collect())
 }

@@ -1,8 +1,8 @@
-//! From the request at the barn to the row in the office's tables.
+//! The time from a request at the barn to the row in the office's tables.
 
 use super::floor::Floor;
 use super::yard::Yard;
-use super::{Budget, Failed, Samples, Sizes, store, times};
+use super::{BenchError, Budget, Samples, Sizes, store, times};
 use crate::processes::{Client, Programs};
 use anyhow::Context as _;
 use herd::position::Sequence;
@@ -10,40 +10,40 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// The first payloads open connections and fill caches; they are not counted.
+/// Payloads before the measurement, which open connections and fill caches.
 const WARM_UP: usize = 20;
-/// Where payloads are posted.
+/// Path that accepts payloads.
 pub const RECEIVE_PATH: &str = "/api/lora/receive";
 
-/// One payload at a time, over real processes: barn, office, and a follower of the office.
+/// Measures one payload at a time with a barn, an office and a follower of the office.
 pub async fn lag(
     programs: &Programs,
     directory: &Path,
     sizes: &Sizes,
     floor: &Floor,
     budget: Budget,
-) -> Result<Value, Failed> {
+) -> Result<Value, BenchError> {
     let mut yard = Yard::new(programs, directory)?;
     yard.start_paired(budget).await?;
     let (poster, mut follower) = (yard.poster()?, yard.follow_office().await?);
     let (mut answered, mut visible) = (Vec::new(), Vec::new());
     for payload in store::chute(3).take(WARM_UP + sizes.lone) {
         let next = follower.at.next();
-        let sent = Instant::now();
-        let (reply, seen) = tokio::join!(post(&poster, payload), follower.await_sequence(next));
-        let (sequence, answer) = reply?;
+        let start = Instant::now();
+        let (reply, page) = tokio::join!(post(&poster, payload), follower.wait_for_sequence(next));
+        let (sequence, answered_at) = reply?;
         anyhow::ensure!(sequence == next, "the payload became change {sequence}, not {next}");
-        answered.push(answer.duration_since(sent));
-        visible.push(seen?.duration_since(sent));
+        answered.push(answered_at.duration_since(start));
+        visible.push(page?.duration_since(start));
         if budget.is_spent() {
             break;
         }
     }
-    yard.await_equal(budget).await?;
+    yard.wait_until_equal(budget).await?;
     let counted = |samples: Vec<Duration>| Samples::new(samples.into_iter().skip(WARM_UP).collect());
     let (answered, visible) = (counted(answered), counted(visible));
     Ok(json!({
-        "what": "request sent at the barn over TLS -> durable there, durable and folded at the office, and told to a \
+        "what": "request sent to the barn over TLS -> durable there, durable and folded at the office, and sent to a \
                  follower of the office: one TLS hop more than the floor counts",
         "visible_at_office": visible.to_json(),
         "p50_of_floor": times(visible.percentile(50), floor.both_ends(50)),
@@ -55,11 +55,11 @@ pub async fn lag(
     }))
 }
 
-/// Posts a payload that must be stored, and gives which change it became and when the answer was there.
-pub async fn post(poster: &Client, payload: Vec<u8>) -> Result<(Sequence, Instant), Failed> {
-    let text = String::from_utf8(payload).context("the bench's payloads are text")?;
+/// Posts a payload that must be stored. Returns the sequence of its change and the time of the answer.
+pub async fn post(poster: &Client, payload: Vec<u8>) -> Result<(Sequence, Instant), BenchError> {
+    let text = String::from_utf8(payload).context("a payload of the bench is not UTF-8")?;
     let reply = poster.post_json(RECEIVE_PATH, &json!({ "payload": text })).await?;
-    let answered = Instant::now();
-    let id = reply.expect(201)?.json()?["payload_id"].as_u64().context("what is stored has a number")?;
-    Ok((Sequence(id), answered))
+    let answered_at = Instant::now();
+    let id = reply.expect(201)?.json()?["payload_id"].as_u64().context("the reply has no payload_id")?;
+    Ok((Sequence(id), answered_at))
 }

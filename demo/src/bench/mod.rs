@@ -1,7 +1,17 @@
-//! The figures, as ratios to what this very machine can do at the same hour.
+//! The benches. Each part measures one activity and returns its figures as JSON.
 //!
-//! Each part gives JSON. The floor is measured in the same run, because a disk differs from another, and from itself
-//! an hour later.
+//! # Decisions
+//!
+//! A figure is a ratio to the floor, which is the fastest that this machine can do: an fdatasync, and a round trip over
+//! TLS. The floor is measured again right before each part. Absolute times with a limit were rejected, because disks
+//! differ, and the same disk differs from itself an hour later: the same binaries appended 38,542 and 25,061 changes a
+//! second in different hours. For the same reason no test asserts a time.
+//!
+//! A part has a time budget. One that runs out reports what it has measured and that it was cut short, so that a slow
+//! machine gives figures, too, instead of a failure.
+//!
+//! Errors are untyped here, unlike in the rest of the workspace: they are shown to the person who runs the bench, and
+//! no code decides on them.
 
 pub mod bare;
 pub mod device;
@@ -20,37 +30,37 @@ pub use sizes::Sizes;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// What fails in a bench is shown to whoever ran it, and nobody decides on it.
-pub type Failed = anyhow::Error;
+/// An error of a bench, shown to the person who runs it.
+pub type BenchError = anyhow::Error;
 
-/// Sorted samples.
+/// Durations, sorted.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<Duration>);
 
 impl Samples {
-    /// Takes them in any order.
+    /// Creates samples from durations in any order.
     pub fn new(mut samples: Vec<Duration>) -> Self {
         samples.sort_unstable();
         Self(samples)
     }
 
-    /// The sample that `percent` of all are not above; zero where there are none.
+    /// Returns the sample that `percent` of all samples do not exceed; zero without samples.
     pub fn percentile(&self, percent: usize) -> Duration {
         let last = self.0.len().saturating_sub(1);
         self.0.get(self.0.len() * percent / 100).or_else(|| self.0.get(last)).copied().unwrap_or_default()
     }
 
-    /// How many.
+    /// Returns the number of samples.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns true without samples.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// `{"p50_ms", "p99_ms", "worst_ms", "samples"}`.
+    /// Returns an object with `p50_ms`, `p99_ms`, `worst_ms` and `samples`.
     pub fn to_json(&self) -> Value {
         serde_json::json!({
             "p50_ms": ms(self.percentile(50)),
@@ -61,62 +71,62 @@ impl Samples {
     }
 }
 
-/// Until when a part may take its samples. What it has by then is what it tells, and that it was cut.
+/// Time left to take samples. A part whose budget is spent reports the samples that it has.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     end: Instant,
 }
 
 impl Budget {
-    /// From now on, so long.
-    pub fn of(time: Duration) -> Self {
-        Self { end: Instant::now() + time }
+    /// Returns a budget of `duration` that starts now.
+    pub fn new(duration: Duration) -> Self {
+        Self { end: Instant::now() + duration }
     }
 
-    /// What is left of it.
+    /// Returns the time that is left.
     pub fn left(self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 
-    /// Whether nothing is left of it.
+    /// Returns true if no time is left.
     pub fn is_spent(self) -> bool {
         self.left().is_zero()
     }
 
-    /// The first `percent` of what is left of it.
+    /// Returns a budget of the first `percent` of the time that is left.
     #[must_use]
     pub fn share(self, percent: u32) -> Self {
-        Self::of(self.left() * percent / 100)
+        Self::new(self.left() * percent / 100)
     }
 }
 
-/// Milliseconds to the microsecond.
+/// Converts to milliseconds, rounded to a microsecond.
 pub fn ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// How many a second, rounded to whole ones.
-pub fn rate(count: u64, took: Duration) -> f64 {
+/// Returns the number per second, rounded to an integer.
+pub fn rate(count: u64, elapsed: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
-    let per_second = count as f64 / took.as_secs_f64();
+    let per_second = count as f64 / elapsed.as_secs_f64();
     per_second.round()
 }
 
-/// To three places: enough for a ratio.
-pub fn ratio(of: f64, to: f64) -> f64 {
-    (of / to * 1e3).round() / 1e3
+/// Returns `value / base`, rounded to three decimal places.
+pub fn ratio(value: f64, base: f64) -> f64 {
+    (value / base * 1e3).round() / 1e3
 }
 
-/// How many times `to` goes into `of`.
-pub fn times(of: Duration, to: Duration) -> f64 {
-    ratio(of.as_secs_f64(), to.as_secs_f64())
+/// Returns `value / base`, rounded to three decimal places.
+pub fn times(value: Duration, base: Duration) -> f64 {
+    ratio(value.as_secs_f64(), base.as_secs_f64())
 }
 
-/// Runs `work` and gives what it gave and how long it took.
+/// Runs `work` and returns its result and its duration.
 pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let began = Instant::now();
+    let start = Instant::now();
     let result = work();
-    (result, began.elapsed())
+    (result, start.elapsed())
 }
 
 #[cfg(test)]
@@ -124,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_samples_and_the_ends_are_the_ends() {
+    fn percentiles_are_samples_and_include_the_smallest_and_the_largest() {
         let samples = Samples::new((1..=100).rev().map(Duration::from_millis).collect());
         assert_eq!(samples.percentile(0), Duration::from_millis(1));
         assert_eq!(samples.percentile(50), Duration::from_millis(51));
@@ -133,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn a_spent_budget_has_nothing_to_share() {
-        let spent = Budget::of(Duration::ZERO);
+    fn a_share_is_part_of_the_time_that_is_left() {
+        let spent = Budget::new(Duration::ZERO);
         assert!(spent.is_spent() && spent.share(50).is_spent());
-        let fresh = Budget::of(Duration::from_secs(1_000));
+        let fresh = Budget::new(Duration::from_secs(1_000));
         assert!(fresh.share(50).left() <= Duration::from_secs(500));
     }
 }

@@ -1,38 +1,38 @@
-//! The parts of the bench, each with a bound on its time, so that the whole ends within minutes on any disk.
+//! The parts of the bench. Each has a time limit, so that the whole ends within minutes on any disk.
 
 use super::floor::Floor;
-use super::yard::Late;
-use super::{Budget, Failed, Sizes, https, lag, replicas, store};
+use super::yard::CopyTimeoutError;
+use super::{BenchError, Budget, Sizes, https, lag, replicas, store};
 use crate::processes::Programs;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-/// A part that has not ended so long after its time is cut off; what it then tells is that.
+/// Time after its limit at which a part is aborted. It then reports nothing else.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// One part.
+/// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
-    /// Lone payloads and a hundred in flight, without a network.
+    /// Single payloads and a hundred in flight, without a network.
     Recorder,
     /// A store filled and copied without a network.
     Copies,
-    /// From the request at the barn to the office's tables.
+    /// The time from a request at the barn to the office's tables.
     Lag,
     /// Payloads over HTTPS.
     Https,
-    /// A first copy over TLS, and a replica that was away.
+    /// A first copy over TLS, and the catch-up of an office that was away.
     Away,
-    /// The large first copy over TLS, memory, and starts.
+    /// A large first copy over TLS, memory, and starts.
     Large,
 }
 
 impl Part {
-    /// All of them, in the order in which they run.
+    /// All parts, in the order in which they run.
     pub const ALL: [Self; 6] = [Self::Recorder, Self::Copies, Self::Lag, Self::Https, Self::Away, Self::Large];
 
-    /// Its key in the figures, and the name of its directory.
+    /// Returns the key of the part in the figures, which is also the name of its directory.
     pub fn name(self) -> &'static str {
         match self {
             Self::Recorder => "recorder",
@@ -44,7 +44,7 @@ impl Part {
         }
     }
 
-    /// So long it may take: together below six minutes.
+    /// Returns the time limit. The sum of all limits is below six minutes.
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Recorder | Self::Copies | Self::Lag => 35,
@@ -54,8 +54,8 @@ impl Part {
         })
     }
 
-    async fn measure(self, plan: &Plan<'_>, floor: &Floor) -> Result<Value, Failed> {
-        let (directory, budget) = (plan.directory.join(self.name()), Budget::of(self.limit()));
+    async fn measure(self, plan: &Plan<'_>, floor: &Floor) -> Result<Value, BenchError> {
+        let (directory, budget) = (plan.directory.join(self.name()), Budget::new(self.limit()));
         let (programs, sizes, sync_rate) = (plan.programs, &plan.sizes, floor.syncs_per_s());
         match self {
             Self::Recorder => store::recorder_rates(&directory, sizes, sync_rate, budget).await,
@@ -68,39 +68,41 @@ impl Part {
     }
 }
 
-/// What to measure, with what, and where.
+/// The parts to measure, and the programs and the disk to measure.
 #[derive(Clone, Debug)]
 pub struct Plan<'a> {
-    /// A directory on the disk to be measured; everything in it is the bench's.
+    /// A directory on the disk to measure. The bench owns everything in it.
     pub directory: &'a Path,
-    /// How much.
+    /// Number of samples and changes.
     pub sizes: Sizes,
-    /// What plays barn and office.
+    /// Executables of barn and office.
     pub programs: &'a Programs,
-    /// Which parts.
+    /// Parts to measure.
     pub parts: &'a [Part],
 }
 
-/// Measures each part and, right before it, the floor: a disk that others use is another one a minute later. Tells of each on standard error as soon as it is known. A part that fails
-/// stands among the figures with its error, and is the second that is given; the others go on.
-pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), Failed> {
+/// Measures the parts of a plan, each right after the floor, because a disk that others use changes within a minute.
+///
+/// Prints the figures of each part to stderr as soon as they are known. A part that fails has its error among the
+/// figures and is in the returned list; the other parts run all the same.
+pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), BenchError> {
     let (mut figures, mut failed) = (Map::new(), Vec::new());
     for part in plan.parts {
         let floor = tokio::task::block_in_place(|| Floor::measure(plan.directory, plan.sizes.floor))?;
         eprintln!("{}: at most {} s", part.name(), (part.limit() + GRACE).as_secs());
         let measuring = tokio::time::timeout(part.limit() + GRACE, part.measure(plan, &floor));
-        let told = match measuring.await {
-            Ok(Ok(told)) => told,
-            Ok(Err(error)) if error.is::<Late>() => json!({ "cut_off": error.to_string() }),
+        let measured = match measuring.await {
+            Ok(Ok(measured)) => measured,
+            Ok(Err(error)) if error.is::<CopyTimeoutError>() => json!({ "cut_off": error.to_string() }),
             Ok(Err(error)) => {
                 failed.push(*part);
                 json!({ "failed": format!("{error:#}") })
             }
             Err(_) => json!({ "cut_off_after_s": (part.limit() + GRACE).as_secs() }),
         };
-        let told = json!({ "floor": floor.to_json(), "measured": told });
-        eprintln!("{}: {told}", part.name());
-        figures.insert(part.name().to_owned(), told);
+        let figure = json!({ "floor": floor.to_json(), "measured": measured });
+        eprintln!("{}: {figure}", part.name());
+        figures.insert(part.name().to_owned(), figure);
     }
     Ok((Value::Object(figures), failed))
 }

@@ -1,26 +1,26 @@
-//! How much of everything is measured.
+//! The number of samples and changes that the bench measures.
 
-/// Counts of what each part does.
+/// Counts for the parts of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Sizes {
-    /// Samples of the floor, each of fdatasync and TLS.
+    /// Samples of the floor, for fdatasync and for TLS.
     pub floor: usize,
-    /// Lone payloads: at the Recorder, over HTTPS, and on their way to the office.
+    /// Single payloads: at the recorder, over HTTPS, and to the office.
     pub lone: usize,
-    /// Payloads with a hundred in flight at the Recorder.
+    /// Payloads with a hundred in flight at the recorder.
     pub flood: usize,
-    /// Payloads over HTTPS in calls of their own, a hundred connections at a time.
+    /// Payloads over HTTPS in single calls on a hundred connections.
     pub https_single: usize,
     /// Payloads over HTTPS in arrays.
     pub https_arrays: usize,
-    /// Changes of the smaller copy, and that a replica is behind when it was away.
+    /// Changes of the smaller copy, and of the catch-up.
     pub behind: usize,
     /// Changes of the larger copy.
     pub large: usize,
 }
 
 impl Sizes {
-    /// What the goals speak of.
+    /// The sizes that the goals refer to.
     pub const FULL: Self = Self {
         floor: 2_000,
         lone: 2_000,
@@ -31,7 +31,7 @@ impl Sizes {
         large: 1_000_000,
     };
 
-    /// For a look in passing: the same code on a tenth or less.
+    /// A tenth of that or less, to check that the bench works.
     pub const QUICK: Self = Self {
         floor: 300,
         lone: 300,

@@ -1,7 +1,7 @@
-//! The store without a network: lone payloads, many in flight, catch-up, first copy, start.
+//! The store without a network: single payloads, many in flight, copies, and a start.
 
 use super::device::Device;
-use super::{Budget, Failed, Samples, Sizes, ms, rate, ratio, timed};
+use super::{BenchError, Budget, Samples, Sizes, ms, rate, ratio, timed};
 use daemon::disk::DiskGauge;
 use daemon::recorder::{Recorder, RecorderSeams};
 use herd::change::Origin;
@@ -15,22 +15,22 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Changes on a page of a catch-up.
+/// Maximum number of changes on a page of a copy.
 const PAGE_CHANGES: usize = 10_000;
-/// Bytes on a page of a catch-up.
+/// Maximum size of a page of a copy.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Payloads in flight at the Recorder, each in a task of its own.
+/// Number of payloads in flight at the recorder, each in its own task.
 const IN_FLIGHT: usize = 100;
-/// Changes in a group when a store is filled.
+/// Number of changes in a commit group while a store is filled.
 const FILL_GROUP: usize = 1_000;
 
-/// Chute traffic without end, all of it well-formed, so that no bound on rejections is met.
+/// Returns endless traffic of a chute. It is well-formed, so that the limit on rejections does not apply.
 pub fn chute(seed: u64) -> Payloads {
     Traffic { seed, malformed: 0.0, ..Traffic::default() }.payloads()
 }
 
-/// A payload as a radio would hand it over now.
+/// Returns a payload as a radio would deliver it now.
 pub fn incoming(raw: Vec<u8>) -> Incoming {
     let origin = Origin {
         channel: "radio1".to_owned(),
@@ -43,34 +43,39 @@ pub fn incoming(raw: Vec<u8>) -> Incoming {
     Incoming { raw, origin, at: SystemClock::default().read() }
 }
 
-/// A source in `directory`.
-pub fn source(directory: &Path) -> Result<Store, Failed> {
+/// Opens or creates a source in `directory`.
+pub fn source(directory: &Path) -> Result<Store, BenchError> {
     let clock = SystemClock::default().read().in_boot(1);
     Ok(Store::open_source(&Directory::new(directory)?, Rules::default(), clock, || StoreId([7; 16]))?)
 }
 
-fn recorder(directory: &Path) -> Result<(Recorder, daemon::recorder::WriterThread), Failed> {
+fn recorder(directory: &Path) -> Result<(Recorder, daemon::recorder::WriterThread), BenchError> {
     let seams = RecorderSeams { disk: DiskGauge::plenty(), local: None };
     Ok(Recorder::on_thread(source(directory)?, seams)?)
 }
 
-/// Lone payloads, one after the other, and then many in flight, at the Recorder.
-pub async fn recorder_rates(directory: &Path, sizes: &Sizes, sync_rate: f64, budget: Budget) -> Result<Value, Failed> {
+/// Measures single payloads, one after the other, and then many in flight, at the recorder.
+pub async fn recorder_rates(
+    directory: &Path,
+    sizes: &Sizes,
+    sync_rate: f64,
+    budget: Budget,
+) -> Result<Value, BenchError> {
     let (recorder, mut writer) = recorder(&directory.join("recorder"))?;
-    let meter = Meter::of(directory);
+    let meter = Meter::new(directory);
     let mut payloads = chute(1);
 
     let before = meter.written();
-    let (lone, took) = lone(&recorder, payloads.by_ref().take(sizes.lone), budget.share(40)).await?;
-    let lone_rate = rate(lone.len() as u64, took);
-    let lone_bytes = meter.each(before, lone.len());
+    let (lone, elapsed) = lone(&recorder, payloads.by_ref().take(sizes.lone), budget.share(40)).await?;
+    let lone_rate = rate(lone.len() as u64, elapsed);
+    let lone_bytes = meter.per_payload(before, lone.len());
 
     let before = meter.written();
-    let began = Instant::now();
+    let start = Instant::now();
     let kept = flood(&recorder, &mut payloads, sizes.flood, budget).await?;
-    let took = began.elapsed();
+    let elapsed = start.elapsed();
     drop(recorder);
-    // The end of the writer makes the tables durable: their bytes count, the time for it does not.
+    // The writer makes the tables durable when it ends. Those bytes count, and the time for them does not.
     writer.ended().await?;
     Ok(json!({
         "lone_per_s": lone_rate,
@@ -78,28 +83,28 @@ pub async fn recorder_rates(directory: &Path, sizes: &Sizes, sync_rate: f64, bud
         "lone": lone.to_json(),
         "lone_device_bytes_each": lone_bytes,
         "in_flight": IN_FLIGHT,
-        "in_flight_per_s": rate(kept as u64, took),
-        "in_flight_device_bytes_each_with_tables": meter.each(before, kept),
+        "in_flight_per_s": rate(kept as u64, elapsed),
+        "in_flight_device_bytes_each_with_tables": meter.per_payload(before, kept),
         "cut_short": lone.len() < sizes.lone || kept < sizes.flood,
     }))
 }
 
-/// What the block device under a directory is told to write; others who write to it meanwhile are counted too.
+/// Counts bytes written to the block device of a directory, including those of other processes.
 struct Meter(Option<Device>);
 
 impl Meter {
-    fn of(directory: &Path) -> Self {
-        Self(Device::holding(directory))
+    fn new(directory: &Path) -> Self {
+        Self(Device::of_path(directory))
     }
 
     fn written(&self) -> u64 {
         self.0.as_ref().map_or(0, Device::written_bytes)
     }
 
-    fn each(&self, before: u64, count: usize) -> Value {
+    fn per_payload(&self, before: u64, count: usize) -> Value {
         match self.0 {
             Some(_) => json!((self.written() - before) / count.max(1) as u64),
-            None => json!("not on a block device of its own"),
+            None => json!("not on a block device"),
         }
     }
 }
@@ -108,21 +113,26 @@ async fn lone(
     recorder: &Recorder,
     payloads: impl Iterator<Item = Vec<u8>>,
     budget: Budget,
-) -> Result<(Samples, Duration), Failed> {
-    let (mut samples, began) = (Vec::new(), Instant::now());
+) -> Result<(Samples, Duration), BenchError> {
+    let (mut samples, start_of_all) = (Vec::new(), Instant::now());
     for payload in payloads {
-        let sent = Instant::now();
+        let start = Instant::now();
         expect_kept(&recorder.record(incoming(payload)).await?)?;
-        samples.push(sent.elapsed());
+        samples.push(start.elapsed());
         if budget.is_spent() {
             break;
         }
     }
-    Ok((Samples::new(samples), began.elapsed()))
+    Ok((Samples::new(samples), start_of_all.elapsed()))
 }
 
-/// Gives how many were kept.
-async fn flood(recorder: &Recorder, payloads: &mut Payloads, count: usize, budget: Budget) -> Result<usize, Failed> {
+/// Records up to `count` payloads from parallel tasks and returns the number recorded.
+async fn flood(
+    recorder: &Recorder,
+    payloads: &mut Payloads,
+    count: usize,
+    budget: Budget,
+) -> Result<usize, BenchError> {
     let mut tasks = JoinSet::new();
     for _ in 0..IN_FLIGHT {
         let (recorder, own): (_, Vec<_>) = (recorder.clone(), payloads.take(count / IN_FLIGHT).collect());
@@ -135,40 +145,41 @@ async fn flood(recorder: &Recorder, payloads: &mut Payloads, count: usize, budge
                     break;
                 }
             }
-            Ok::<usize, Failed>(kept)
+            Ok::<usize, BenchError>(kept)
         });
     }
     let mut kept = 0;
-    while let Some(done) = tasks.join_next().await {
-        kept += done??;
+    while let Some(result) = tasks.join_next().await {
+        kept += result??;
     }
     Ok(kept)
 }
 
-/// Where tasks overtake each other, a tag may come off before it was put on: a rejection, and kept as durably.
-fn expect_durable(receipt: &Receipt) -> Result<(), Failed> {
+/// Accepts a rejection, too, which is as durable: tasks overtake each other, so a tag may be removed before it was
+/// attached.
+fn expect_durable(receipt: &Receipt) -> Result<(), BenchError> {
     match receipt {
         Receipt::Rejected { .. } => Ok(()),
         other => expect_kept(other),
     }
 }
 
-fn expect_kept(receipt: &Receipt) -> Result<(), Failed> {
+fn expect_kept(receipt: &Receipt) -> Result<(), BenchError> {
     match receipt {
         Receipt::Kept { .. } => Ok(()),
-        other => Err(anyhow::anyhow!("the bench's payload was not kept: {other:?}")),
+        other => Err(anyhow::anyhow!("a payload of the bench was not recorded: {other:?}")),
     }
 }
 
-/// A source that holds `changes` changes or, where the time is over before that, fewer.
-pub fn filled(directory: &Path, changes: usize, budget: Budget) -> Result<Store, Failed> {
+/// Creates a source with `changes` changes, or fewer if the budget is spent before.
+pub fn filled(directory: &Path, changes: usize, budget: Budget) -> Result<Store, BenchError> {
     let mut store = source(directory)?;
     fill(&mut store, 2, changes.saturating_sub(1), budget)?;
     Ok(store)
 }
 
-/// Appends so many payloads in groups of a thousand or, where the time is over before that, fewer.
-pub fn fill(store: &mut Store, seed: u64, payloads: usize, budget: Budget) -> Result<(), Failed> {
+/// Appends `payloads` payloads in groups of a thousand, or fewer if the budget is spent before.
+pub fn fill(store: &mut Store, seed: u64, payloads: usize, budget: Budget) -> Result<(), BenchError> {
     let mut chute = chute(seed);
     let mut left = payloads;
     while left > 0 && !budget.is_spent() {
@@ -181,38 +192,41 @@ pub fn fill(store: &mut Store, seed: u64, payloads: usize, budget: Budget) -> Re
     Ok(store.settle()?)
 }
 
-/// Copies everything behind `from` into an empty replica, page by page, each page durable.
-pub fn copy(from: &Reader, directory: &Path) -> Result<(Store, Duration), Failed> {
+/// Copies the source of `from` into an empty replica, page by page. Each page is durable before the next.
+pub fn copy(from: &Reader, directory: &Path) -> Result<(Store, Duration), BenchError> {
     let mut replica = Store::open_replica(&Directory::new(directory)?, from.store())?;
-    let began = Instant::now();
+    let start = Instant::now();
     let end = from.head().position.sequence;
     while replica.head().position.sequence < end {
         let run = from.run_after(replica.head().position, PAGE_CHANGES, PAGE_BYTES)?;
         replica.apply(&run)?;
     }
     replica.settle()?;
-    let took = began.elapsed();
+    let elapsed = start.elapsed();
     anyhow::ensure!(replica.head() == from.head(), "the copy differs from its source");
-    Ok((replica, took))
+    Ok((replica, elapsed))
 }
 
-/// Fills a source, copies it without a network, and opens the copy again.
-pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value, Failed> {
+/// Measures the fill of a source, a copy of it without a network, and a start of the copy.
+pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value, BenchError> {
     let (source, fill) = timed(|| filled(&directory.join("source"), changes, budget.share(50)));
     let source = source?;
     let held = source.head().position.sequence.0;
-    let (replica, took) = copy(&source.reader(), &directory.join("replica"))?;
+    let (replica, elapsed) = copy(&source.reader(), &directory.join("replica"))?;
     drop(replica);
     let (reopened, start) = timed(|| {
         let disk = Directory::new(directory.join("replica"))?;
         Store::open_replica(&disk, source.reader().store())
     });
-    anyhow::ensure!(reopened?.head().position == source.head().position, "the reopened copy is not the source's");
+    anyhow::ensure!(
+        reopened?.head().position == source.head().position,
+        "the copy differs from its source after it was opened again"
+    );
     Ok(json!({
         "changes": held,
         "fill_in_thousands_per_s": rate(held, fill),
-        "copy_in_process_s": took.as_secs_f64(),
-        "copy_in_process_per_s": rate(held, took),
+        "copy_in_process_s": elapsed.as_secs_f64(),
+        "copy_in_process_per_s": rate(held, elapsed),
         "open_after_clean_stop_ms": ms(start),
         "cut_short": held < changes as u64,
     }))

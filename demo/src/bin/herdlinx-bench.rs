@@ -1,35 +1,36 @@
-//! The bench: measures this machine's floor and the program in one run, and prints ratios as JSON.
+//! The bench: measures the floor of this machine and the programs in one run, and prints ratios as JSON.
 
 use anyhow::Context as _;
 use clap::Parser;
 use demo::bench::parts::{Part, Plan, run};
-use demo::bench::{Failed, Sizes};
+use demo::bench::{BenchError, Sizes};
 use demo::processes::{Programs, programs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Measures what the disk and TLS of this machine can do, and then barn and office against that, in at most six
-/// minutes. Progress goes to standard error; the last thing on standard output is one JSON object. Build it with
-/// `--release`, and leave the machine alone meanwhile.
+/// Measure barn and office against the speed of this machine's disk and TLS.
+///
+/// Takes at most six minutes. Progress goes to stderr, and one JSON object to stdout. Build with `--release`, and run
+/// nothing else meanwhile.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinx-bench", version)]
 struct Args {
-    /// Small sizes, for a look in passing.
+    /// Measure small sizes, to check that the bench works
     #[arg(long)]
     quick: bool,
-    /// Only this part (may be given again for others). The floor is always measured.
+    /// Measure this part only; can be repeated, and the floor is always measured
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
-    /// Where to measure: a directory of one's own is made in it, and removed at the end.
+    /// Directory on the disk to measure; a temporary directory in it is removed at the end
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     on: PathBuf,
-    /// The directory with `herdlinxd` and `herdlinx-mirror` [default: this executable plays both].
+    /// Directory with `herdlinxd` and `herdlinx-mirror` [default: this executable runs as both]
     #[arg(long, value_name = "DIRECTORY")]
     shipped: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    // The barn and the office of the bench are this executable, too.
+    // Unless --shipped is given, barn and office are this executable, too.
     if let Some(code) = programs::run_if_requested(&std::env::args_os().collect::<Vec<_>>()) {
         return code;
     }
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn programs(args: &Args) -> Result<Programs, Failed> {
+fn programs(args: &Args) -> Result<Programs, BenchError> {
     Ok(match &args.shipped {
         None => Programs::Own(std::env::current_exe()?),
         Some(directory) => {
@@ -52,9 +53,9 @@ fn programs(args: &Args) -> Result<Programs, Failed> {
     })
 }
 
-fn measure(args: &Args) -> Result<Vec<Part>, Failed> {
+fn measure(args: &Args) -> Result<Vec<Part>, BenchError> {
     let directory = tempfile::Builder::new().prefix("herdlinx-bench-").tempdir_in(&args.on);
-    let directory = directory.with_context(|| format!("making a directory in {}", args.on.display()))?;
+    let directory = directory.with_context(|| format!("cannot create a directory in {}", args.on.display()))?;
     let parts = if args.only.is_empty() { Part::ALL.to_vec() } else { args.only.clone() };
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
     let programs = programs(args)?;
@@ -64,7 +65,7 @@ fn measure(args: &Args) -> Result<Vec<Part>, Failed> {
     figures["sizes"] = serde_json::to_value(sizes)?;
     figures["programs"] = format!("{programs:?}").into();
     if cfg!(debug_assertions) {
-        figures["warning"] = "not a release build: these figures say nothing".into();
+        figures["warning"] = "not a release build: the figures are meaningless".into();
     }
     #[expect(clippy::print_stdout, reason = "the figures are the product of this program")]
     {

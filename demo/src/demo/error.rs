@@ -1,112 +1,112 @@
-//! Why a demo ended without a result.
+//! Errors that end a demo without a result.
 
 use crate::processes::ProcessError;
 use herd::change::ChangeError;
 use herd::wire::BlobError;
 use mirror::link::LinkSetupError;
+use service::harness::HarnessError;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::time::Duration;
 
-/// Why there is no result. What there is in the state directory stays there.
+/// A demo without a result. The files in the state directory stay there.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// A flag asks for what cannot be.
+pub enum DemoError {
+    /// A flag has a value that the simulated radio does not accept.
     #[error("{0}")]
     Flag(#[from] radio::SettingsError),
     /// An earlier run in this state directory had the same traffic.
     #[error(
-        "the seed {seed} is that of an earlier run in {}, modulo {modulo}: its payloads would all be duplicates. Choose \
-         another --seed, or leave it out",
-        place.display()
+        "an earlier run in {} used the seed {seed} (modulo {modulo}), so that every payload would be a duplicate: choose \
+         another --seed, or omit it",
+        run_dir.display()
     )]
     SeedUsed {
         /// The seed.
         seed: u64,
-        /// What seeds count modulo.
+        /// Number of distinct seeds.
         modulo: u64,
         /// The state directory.
-        place: PathBuf,
+        run_dir: PathBuf,
     },
-    /// A file of the demo itself.
-    #[error("{doing} {}: {source}", path.display())]
+    /// A file of the demo cannot be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// What was being done to it.
-        doing: &'static str,
-        /// Which.
+        /// A verb: `read` or `write`.
+        action: &'static str,
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Cause.
         source: io::Error,
     },
-    /// The notes of earlier runs do not read.
-    #[error("{} does not read ({why}): choose another --state directory, or remove this one", path.display())]
+    /// The notes of earlier runs are malformed.
+    #[error("{} is malformed ({reason}): choose another --state directory, or remove this one", path.display())]
     Notes {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
-        why: String,
+        /// Cause.
+        reason: String,
     },
-    /// The generator's list, or its counts.
-    #[error("{} is not what a simulated radio writes", path.display())]
+    /// The ledger of the simulated radio, or its summary, is malformed.
+    #[error("{} was not written by a simulated radio", path.display())]
     Ledger {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The radio wrote no counts at its end.
+    /// The simulated radio wrote no summary when it ended.
     #[error(
-        "{} is not there: the barn was killed, or what its chip heard is not what its driver delivered; the end of \
-         barn.log says which",
+        "{} is missing: the barn was killed, or its driver did not deliver what its chip received; the end of barn.log \
+         says which",
         path.display()
     )]
-    NoAccount {
-        /// Where they should be.
+    NoSummary {
+        /// Path of the missing file.
         path: PathBuf,
     },
-    /// The state directory or a port could not be had, or signals not be listened to.
-    #[error("{doing}: {source}")]
+    /// The system refused something that the demo needs, such as its state directory or a signal handler.
+    #[error("cannot {action}: {source}")]
     System {
-        /// What was being done.
-        doing: &'static str,
-        /// What the system said.
+        /// A verb and its object.
+        action: &'static str,
+        /// Cause.
         source: io::Error,
     },
-    /// The barn's files do not open.
-    #[error("opening the barn's files: {0}")]
+    /// The files of the barn cannot be opened.
+    #[error("cannot open the files of the barn: {0}")]
     Open(String),
-    /// A process did not do what was asked of it.
+    /// A process did not do what the demo asked.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// There is no way to the office.
+    /// No HTTPS client can be built.
     #[error(transparent)]
     Link(#[from] LinkSetupError),
-    /// An answer of the sync interface does not read.
-    #[error("an answer of the sync interface: {0}")]
+    /// A reply of the sync interface is malformed.
+    #[error("malformed reply of the sync interface: {0}")]
     Blob(#[from] BlobError),
-    /// A change does not read.
-    #[error("an exported change: {0}")]
+    /// An exported change is malformed.
+    #[error("malformed change in an export: {0}")]
     Change(#[from] ChangeError),
-    /// An export whose parts do not follow each other.
-    #[error("an export is not whole: its pages do not continue each other, or its end tells of others")]
+    /// The pages of an export do not follow each other, or its end does not match them.
+    #[error("incomplete export: a page does not continue the one before, or the end does not match the pages")]
     Export,
-    /// Something did not happen in time.
-    #[error("waited {after:?} in vain for {what}{why}")]
-    Late {
-        /// For what.
-        what: &'static str,
-        /// How long.
-        after: Duration,
-        /// What is known about it, with a colon before it; may be empty.
-        why: String,
+    /// The office did not follow the barn in time.
+    #[error("{source}; the office reports {link}; look at the end of {}", log.display())]
+    NotLive {
+        /// The condition and the duration of the wait.
+        source: HarnessError,
+        /// Latest state of the link.
+        link: String,
+        /// Log of the office.
+        log: PathBuf,
     },
-    /// A process that was told to stop ended otherwise than by 0.
-    #[error("the {what} was told to stop and ended with {status}: look at the end of {}", log.display())]
-    BadEnd {
-        /// Which.
-        what: &'static str,
-        /// How.
+    /// A process exited after SIGTERM with an exit status other than 0.
+    #[error("the {name} was stopped and exited with {status}: look at the end of {}", log.display())]
+    UncleanExit {
+        /// `barn` or `office`.
+        name: &'static str,
+        /// Exit status.
         status: ExitStatus,
-        /// Its log.
+        /// Log of the process.
         log: PathBuf,
     },
 }

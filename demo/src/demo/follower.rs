@@ -1,6 +1,6 @@
-//! One more follower of the office: it keeps nothing, and looks when each payload becomes visible there.
+//! A follower of the office that keeps nothing and notes when each payload becomes visible there.
 
-use super::lag::Lags;
+use super::lag_histogram::LagHistogram;
 use herd::change::Change;
 use herd::clock::{Clock, SystemClock};
 use herd::fold::FOLD_VERSION;
@@ -15,27 +15,30 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// The office must answer the opening within this time, milliseconds.
+/// Maximum time until the office answers the request for a live connection, milliseconds.
 const OPEN_TIMEOUT_MS: u64 = 10_000;
-/// After a broken connection, before the next.
-const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// Pause between a broken connection and the next attempt.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
+/// Length of the beginning of a refusal that the error shows.
+const SHOWN_CHARS: usize = 200;
 
-/// What was seen at the office so far.
+/// Progress of the follower.
 #[derive(Debug)]
-pub(super) struct Seen {
-    /// The last change.
-    pub(super) at: Position,
-    /// From heard at the barn to visible at the office.
-    pub(super) lags: Lags,
-    /// Why the last connection ended.
-    pub(super) trouble: Option<String>,
-    /// When the first connection was open. Payloads heard before are not in the lags, as nobody was looking.
-    looking_since_us: Option<i64>,
+pub(super) struct FollowerState {
+    /// Latest change at the office.
+    pub(super) position: Position,
+    /// Times from the arrival at the barn to the visibility at the office.
+    pub(super) lags: LagHistogram,
+    /// Why the last connection ended; `None` while one is open.
+    pub(super) last_error: Option<String>,
+    /// Time at which the first connection opened. The lags leave out payloads from before, which became visible
+    /// unnoticed.
+    first_open_us: Option<i64>,
 }
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-enum Ended {
+enum ConnectionError {
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error(transparent)]
@@ -44,84 +47,89 @@ enum Ended {
     Closed,
     #[error("the office was silent for {SILENCE_TIMEOUT:?}")]
     Silent,
-    #[error("the office refused the live connection with status {status}: {told}")]
-    Refused { status: u16, told: String },
+    #[error("the office refused the live connection with status {status}: {body}")]
+    Refused { status: u16, body: String },
 }
 
-impl Seen {
-    pub(super) fn nothing(at: Position) -> Self {
-        Self { at, lags: Lags::default(), trouble: None, looking_since_us: None }
+impl FollowerState {
+    /// Returns the state before the first connection, with the position that the follower starts from.
+    pub(super) fn new(position: Position) -> Self {
+        Self { position, lags: LagHistogram::default(), last_error: None, first_open_us: None }
     }
 
-    fn begin(&mut self, now_us: i64) {
-        self.trouble = None;
-        self.looking_since_us.get_or_insert(now_us);
+    fn note_open(&mut self, now_us: i64) {
+        self.last_error = None;
+        self.first_open_us.get_or_insert(now_us);
     }
 
-    fn take(&mut self, page: &Page, now_us: i64) {
+    fn note_page(&mut self, page: &Page, now_us: i64) {
         for change in page.changes.iter() {
-            // Other kinds, and those of a later version, were not received.
+            // Other kinds of change, and those of a later version, have no arrival.
             if let Ok(Change::Received(received)) = Change::from_bytes(change)
-                && self.looking_since_us.is_some_and(|since_us| received.clock.received_at_us >= since_us)
+                && self.first_open_us.is_some_and(|first_us| received.clock.received_at_us >= first_us)
             {
-                self.lags.note(now_us.saturating_sub(received.clock.received_at_us));
+                self.lags.add(now_us.saturating_sub(received.clock.received_at_us));
             }
         }
-        self.at = page.end.end;
+        self.position = page.end.end;
     }
 }
 
-/// Follows over `link` until `stop` turns true; a connection that ends is opened anew.
-pub(super) async fn follow(link: HttpsLink, seen: watch::Sender<Seen>, stop: Shutdown) {
+/// Follows the office over `link` until `shutdown` is requested. Reconnects when a connection ends.
+pub(super) async fn follow(link: HttpsLink, state: watch::Sender<FollowerState>, shutdown: Shutdown) {
     let clock = SystemClock::default();
     loop {
         let ended = tokio::select! {
-            () = stop.requested() => return,
-            ended = connection(&link, &clock, &seen) => ended,
+            () = shutdown.requested() => return,
+            ended = follow_once(&link, &clock, &state) => ended,
         };
-        if let Err(ended) = ended {
-            seen.send_modify(|seen| seen.trouble = Some(ended.to_string()));
+        if let Err(error) = ended {
+            state.send_modify(|state| state.last_error = Some(error.to_string()));
         }
         tokio::select! {
-            () = stop.requested() => return,
-            () = sleep(AGAIN_AFTER) => {}
+            () = shutdown.requested() => return,
+            () = sleep(RETRY_DELAY) => {}
         }
     }
 }
 
-async fn connection(link: &HttpsLink, clock: &dyn Clock, seen: &watch::Sender<Seen>) -> Result<(), Ended> {
+async fn follow_once(
+    link: &HttpsLink,
+    clock: &dyn Clock,
+    state: &watch::Sender<FollowerState>,
+) -> Result<(), ConnectionError> {
     let now_us = || clock.read().received_at_us;
-    let path = format!("{LIVE_PATH}?{}", position_text(&seen.borrow().at));
+    let path = format!("{LIVE_PATH}?{}", position_text(&state.borrow().position));
     let mut channel = match link.open_live(&path, OPEN_TIMEOUT_MS).await? {
         LiveResponse::Open(channel) => channel,
-        LiveResponse::Refused(answer) => {
-            let told = String::from_utf8_lossy(&answer.body).chars().take(200).collect();
-            return Err(Ended::Refused { status: answer.status, told });
+        LiveResponse::Refused(response) => {
+            let body = String::from_utf8_lossy(&response.body).chars().take(SHOWN_CHARS).collect();
+            return Err(ConnectionError::Refused { status: response.status, body });
         }
     };
-    seen.send_modify(|seen| seen.begin(now_us()));
-    let mut beat = interval(HEARTBEAT_INTERVAL);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    state.send_modify(|state| state.note_open(now_us()));
+    let mut heartbeats = interval(HEARTBEAT_INTERVAL);
+    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             blob = timeout(SILENCE_TIMEOUT, channel.receive()) => {
-                let blob = blob.map_err(|_| Ended::Silent)??.ok_or(Ended::Closed)?;
+                let blob = blob.map_err(|_| ConnectionError::Silent)??.ok_or(ConnectionError::Closed)?;
                 if blob_kind(&blob)? == BlobKind::Page {
                     let page: Page = from_blob(&blob)?;
-                    seen.send_modify(|seen| seen.take(&page, now_us()));
+                    state.send_modify(|state| state.note_page(&page, now_us()));
                     channel.send(to_blob(&Acknowledgement { durable: page.end.end }).into()).await?;
                 }
             }
-            _ = beat.tick() => {
-                let at = seen.borrow().at;
-                channel.send(to_blob(&sign_of_life(at)).into()).await?;
+            _ = heartbeats.tick() => {
+                let position = state.borrow().position;
+                channel.send(to_blob(&heartbeat(position)).into()).await?;
             }
         }
     }
 }
 
-/// There are no tables here, so nothing is folded.
-fn sign_of_life(position: Position) -> Heartbeat {
+/// Returns a heartbeat of this follower, which has no tables and therefore has folded nothing.
+fn heartbeat(position: Position) -> Heartbeat {
     let (folded, fold_digest) = (Sequence::ZERO, Digest([0; 32]));
     Heartbeat { position, folded, fold_version: FOLD_VERSION, fold_digest, barn: BarnHead::default() }
 }

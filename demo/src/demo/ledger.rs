@@ -1,48 +1,48 @@
-//! The generator's own list: what the readers sent, what the air took, what the radio handed over.
+//! The ledger of the simulated radio: what the readers sent, what the air lost, and what the radio delivered.
 
-use super::Failure;
+use super::DemoError;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
-/// The account that the simulated radio leaves behind.
+/// The ledger and its summary, which the simulated radio leaves behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ledger {
     /// Transmissions by the readers.
     pub(super) sent: u64,
-    /// Those that faded, collided, came with a wrong CRC, or were not handed over when the radio was stopped.
+    /// Transmissions that faded, collided, arrived with a wrong CRC, or were not delivered before the radio stopped.
     pub(super) lost_in_air: u64,
-    /// Those that the radio counted as handed over.
+    /// Packets that the radio counted as delivered.
     pub(super) heard: u64,
-    /// Those that it wrote down before it handed them over.
+    /// Lines of the ledger. The radio writes one before it delivers a packet.
     pub(super) lines: u64,
-    /// The payloads written down, each once: a reader's repeat is the same text.
+    /// Distinct payloads of the lines: a reader repeats the same text.
     pub(super) distinct: HashSet<Vec<u8>>,
 }
 
 impl Ledger {
-    /// Reads the list at `path`, and the counts beside it.
-    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let mut ledger = counts(&radio::simulated::summary_path(path))?;
-        let failed = |source| Failure::File { doing: "reading", path: path.into(), source };
+    /// Reads the ledger at `path` and the summary beside it.
+    pub(super) fn read(path: &Path) -> Result<Self, DemoError> {
+        let mut ledger = read_summary(&radio::simulated::summary_path(path))?;
+        let failed = |source| DemoError::File { action: "read", path: path.into(), source };
         for line in BufReader::new(File::open(path).map_err(failed)?).lines() {
             let payload = hex::decode(line.map_err(failed)?);
-            ledger.distinct.insert(payload.map_err(|_| Failure::Ledger { path: path.into() })?);
+            ledger.distinct.insert(payload.map_err(|_| DemoError::Ledger { path: path.into() })?);
             ledger.lines += 1;
         }
         Ok(ledger)
     }
 }
 
-fn counts(path: &Path) -> Result<Ledger, Failure> {
+fn read_summary(path: &Path) -> Result<Ledger, DemoError> {
     let text = fs::read_to_string(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => Failure::NoAccount { path: path.into() },
-        _ => Failure::File { doing: "reading", path: path.into(), source },
+        ErrorKind::NotFound => DemoError::NoSummary { path: path.into() },
+        _ => DemoError::File { action: "read", path: path.into(), source },
     })?;
     let count = |name: &str| {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.ok_or_else(|| Failure::Ledger { path: path.into() })
+        value.ok_or_else(|| DemoError::Ledger { path: path.into() })
     };
     let (sent, lost_in_air, heard) = (count("sent ")?, count("lost_in_air ")?, count("heard ")?);
     Ok(Ledger { sent, lost_in_air, heard, ..Ledger::default() })
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeats_are_lines_of_their_own_and_one_payload() {
+    fn a_repeated_payload_counts_as_two_lines_and_one_payload() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
         fs::write(&path, "6878\n80ff\n6878\n").unwrap();
@@ -64,16 +64,16 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_counts_or_with_other_lines_is_refused() {
+    fn a_ledger_without_a_summary_and_a_malformed_one_are_errors() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("heard");
         fs::write(&path, "6878\n").unwrap();
-        assert!(matches!(Ledger::read(&path), Err(Failure::NoAccount { .. })));
+        assert!(matches!(Ledger::read(&path), Err(DemoError::NoSummary { .. })));
         let summary = directory.path().join("heard.summary");
         fs::write(&summary, "sent 1\nheard 1\n").unwrap();
-        assert!(matches!(Ledger::read(&path), Err(Failure::Ledger { .. })));
+        assert!(matches!(Ledger::read(&path), Err(DemoError::Ledger { .. })));
         fs::write(&summary, "sent 1\nlost_in_air 0\nheard 1\n").unwrap();
         fs::write(&path, "xyz\n").unwrap();
-        assert!(matches!(Ledger::read(&path), Err(Failure::Ledger { .. })));
+        assert!(matches!(Ledger::read(&path), Err(DemoError::Ledger { .. })));
     }
 }

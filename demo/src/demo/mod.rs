@@ -1,52 +1,62 @@
-//! A simulated chute, a barn and an office on this machine: run, watched, and proved at the end.
+//! `cargo demo`: a simulated chute, a barn and an office on this machine, and a proof at the end that nothing was lost.
 //!
-//! What the readers send is made from a seed by the barn's own simulated radio, which keeps a list of all that it hands
-//! over. At the end every payload of that list is looked for in the office's log, one by one.
+//! The barn's simulated radio makes the readers' transmissions from a seed and writes a ledger of every packet that it
+//! delivers. At the end the demo looks for every payload of the ledger in the log of the office.
+//!
+//! # Decisions
+//!
+//! The radio of the demo is the real driver on an emulated chip, and its summary counts what happened in the emulated
+//! air. A schedule that hands finished packets to the daemon was rejected: it would prove the daemon and leave out the
+//! driver, which is where packets are lost in the field.
+//!
+//! Traffic that exceeds the capacity of a channel is played faster than real time, on a clock that waits for the
+//! driver. Readers that share a channel with 38 ms of air time per packet deliver some 15 packets a second. Packing the
+//! air more densely was rejected, because collisions would then destroy almost every packet.
 
 mod account;
+mod channel_log;
+mod deployment;
 mod error;
 mod follower;
-mod held;
-mod house;
-mod lag;
+mod lag_histogram;
 mod ledger;
-mod line;
-mod place;
+mod live_line;
+mod run_dir;
 
-pub use error::Failure;
+pub use error::DemoError;
 
 use crate::processes::Programs;
 use account::Account;
-use held::log_after;
-use house::House;
+use channel_log::ChannelLog;
+use deployment::Deployment;
 use ledger::Ledger;
-use line::LiveLine;
-use place::Place;
+use live_line::LiveLine;
 use radio::SimulatedSettings;
 use radio::simulated::summary_path;
+use run_dir::RunDir;
 use serde_json::Value;
 use service::lifecycle::{Shutdown, shutdown_on_signals};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// The chute must have ended so long after the time it was given: a slow disk holds it up.
-const CHUTE_ENDS_WITHIN: Duration = Duration::from_secs(30);
+/// Maximum time that the chute may go on after its `seconds`. A slow disk delays the recorder, and with it the radio.
+const CHUTE_GRACE: Duration = Duration::from_secs(30);
 
-/// What can be asked of a run.
+/// Options of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The chute's time; without it, it runs until somebody stops it.
+    /// Duration of the chute's traffic; `None` runs until a signal.
     pub seconds: Option<f64>,
-    /// Distinct payloads a second; repeats come on top.
+    /// Distinct payloads per second, without the readers' repeats.
     pub rate_per_s: f64,
-    /// Where the files are, kept for another run; without it, a temporary directory that is removed.
+    /// State directory, kept for later runs; `None` uses a temporary one that is removed.
     pub state: Option<PathBuf>,
-    /// Same seed, same traffic; without it, one that this place has not seen.
+    /// Seed of the traffic; equal seeds give equal traffic. `None` takes one that the state directory has not seen.
     pub seed: Option<u64>,
-    /// Probability that a transmission fades away on its way, besides those that collide.
+    /// Probability that a transmission fades, in addition to collisions.
     pub loss: f64,
-    /// Probability that one that arrives has a wrong CRC.
+    /// Probability that a transmission that arrives has a wrong CRC.
     pub corruption: f64,
 }
 
@@ -58,10 +68,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The first that cannot be, if there is one.
-    pub fn validate(&self) -> Result<(), Failure> {
+    /// Returns an error that names the first value that a simulated radio does not accept.
+    pub fn validate(&self) -> Result<(), DemoError> {
         if self.seconds == Some(0.0) {
-            // In a radio's settings that means without end.
+            // The settings of a radio use 0 for traffic without end.
             let allowed = "a value above 0, or leave it out to run until Ctrl-C".into();
             return Err(radio::SettingsError { key: "seconds", value: "0".into(), allowed }.into());
         }
@@ -74,113 +84,121 @@ impl Options {
         SimulatedSettings { rate_per_s, loss, corruption, seconds, ..SimulatedSettings::default() }
     }
 
-    fn traffic(&self, place: &Place) -> SimulatedSettings {
-        SimulatedSettings { seed: place.seed, ledger: Some(place.ledger()), ..self.settings() }
+    fn traffic(&self, run_dir: &RunDir) -> SimulatedSettings {
+        SimulatedSettings { seed: run_dir.seed, ledger: Some(run_dir.ledger()), ..self.settings() }
     }
 }
 
-/// How a run came out.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The counts, as one object.
+    /// The counts, as one JSON object.
     pub result: Value,
-    /// What does not hold, in words; nothing when all is well.
+    /// A sentence for each claim that does not hold; empty after a good run.
     pub faults: Vec<String>,
 }
 
-/// Runs the demo to its end, or until SIGINT or SIGTERM, and proves it. `say` is given the lines that are for the
-/// reader before it begins. Blocks threads of the runtime at times, so that must be one of several threads.
-pub async fn run(programs: Programs, options: &Options, say: impl Fn(&str)) -> Result<Outcome, Failure> {
+/// Runs the demo until its time is over or a SIGINT or SIGTERM arrives, and compares ledger and log at the end.
+///
+/// `print` gets the introduction, line by line. Some calls block, so the runtime must have several threads.
+pub async fn run(programs: Programs, options: &Options, print: impl Fn(&str)) -> Result<Outcome, DemoError> {
     options.validate()?;
-    let trigger = shutdown_on_signals().map_err(|source| Failure::System { doing: "listening to signals", source })?;
-    let mut place = Place::begin(options)?;
-    let run = in_place(programs, &mut place, options, &say, &trigger.signal()).await;
-    if run.as_ref().map_or(true, |outcome| !outcome.faults.is_empty()) {
-        place.keep();
-        let place = place.path();
-        let logs = ["barn", "office"].map(|what| place.join(what).join(format!("{what}.log")).display().to_string());
-        eprintln!("The files are kept in {}; look at the ends of {} and {}.", place.display(), logs[0], logs[1]);
+    let trigger = shutdown_on_signals().map_err(|source| DemoError::System { action: "handle signals", source })?;
+    let mut run_dir = RunDir::open(options)?;
+    let outcome = run_in(programs, &mut run_dir, options, &print, &trigger.signal()).await;
+    if outcome.as_ref().map_or(true, |outcome| !outcome.faults.is_empty()) {
+        run_dir.keep();
+        let path = run_dir.path();
+        let [barn, office] = ["barn", "office"].map(|name| path.join(name).join(format!("{name}.log")));
+        eprintln!(
+            "The files are kept in {}; look at the ends of {} and {}.",
+            path.display(),
+            barn.display(),
+            office.display()
+        );
     }
-    run
+    outcome
 }
 
-async fn in_place(
+async fn run_in(
     programs: Programs,
-    place: &mut Place,
+    run_dir: &mut RunDir,
     options: &Options,
-    say: &impl Fn(&str),
+    print: &impl Fn(&str),
     shutdown: &Shutdown,
-) -> Result<Outcome, Failure> {
-    let mut house = House::open(programs, place, options).await?;
-    introduce(&house, place, options, say);
-    let ended = watch_chute(&mut house, &place.ledger(), options.seconds, shutdown).await?;
-    house.close_chute(place).await?;
-    let digest_equal = house.settle().await?;
-    let account = account(&house, &place.ledger(), digest_equal).await?;
-    let mut result = account.to_json(&house.seen.borrow().lags);
-    result["seed"] = place.seed.into();
-    house.close().await?;
+) -> Result<Outcome, DemoError> {
+    let mut deployment = Deployment::start(programs, run_dir, options).await?;
+    introduce(&deployment, run_dir, options, print);
+    let in_time = watch_chute(&mut deployment, &run_dir.ledger(), options.seconds, shutdown).await?;
+    deployment.close_chute(run_dir).await?;
+    let digest_equal = deployment.wait_until_equal().await?;
+    let account = account(&deployment, &run_dir.ledger(), digest_equal).await?;
+    let mut result = account.to_json(&deployment.follower.borrow().lags);
+    result["seed"] = run_dir.seed.into();
+    deployment.stop().await?;
     let mut faults = account.faults();
-    if !ended {
+    if !in_time {
         faults.push(format!(
-            "the chute had not sent all of it {CHUTE_ENDS_WITHIN:?} after its time, and was stopped: this machine keeps \
-             fewer payloads a second than --rate asks for"
+            "the chute was stopped {CHUTE_GRACE:?} after its time with payloads left to send: this machine records fewer \
+             payloads a second than --rate"
         ));
     }
     Ok(Outcome { result, faults })
 }
 
-fn introduce(house: &House, place: &Place, options: &Options, say: &impl Fn(&str)) {
-    let (barn, office) = (house.barn(), house.office());
-    say(&format!("The office: https://{}/", office.address()));
-    say("Deliver a payload to the barn yourself:");
-    say(&format!(
+fn introduce(deployment: &Deployment, run_dir: &RunDir, options: &Options, print: &impl Fn(&str)) {
+    let (barn, office) = (deployment.barn(), deployment.office());
+    print(&format!("The office: https://{}/", office.address()));
+    print("Deliver a payload to the barn yourself:");
+    print(&format!(
         "curl --cacert '{}' -H 'X-API-Key: {}' -H 'Content-Type: application/json' \
          -d '{{\"payload\":\"hxb:BATCH-1:LF1:UHF1\"}}' https://{}/api/lora/receive",
         barn.certificate().display(),
-        house.ingest_key,
+        deployment.ingest_key,
         barn.address(),
     ));
     let until = options.seconds.map_or_else(|| "until Ctrl-C".to_owned(), |seconds| format!("for {seconds} s"));
-    say(&format!(
-        "Run {} in {}, seed {}: {} payloads a second and their repeats, {until}.",
-        place.run(),
-        place.path().display(),
-        place.seed,
+    print(&format!(
+        "Run {} in {}, seed {}: {} payloads a second plus repeats, {until}.",
+        run_dir.run(),
+        run_dir.path().display(),
+        run_dir.seed,
         options.rate_per_s
     ));
 }
 
-/// Shows how it goes until the chute has ended, or somebody stops it. Whether either happened in time.
+/// Shows the progress until the chute ends or a shutdown is requested. Returns false if neither happens within the time
+/// of the chute and [`CHUTE_GRACE`].
 async fn watch_chute(
-    house: &mut House,
+    deployment: &mut Deployment,
     ledger: &Path,
     seconds: Option<f64>,
     shutdown: &Shutdown,
-) -> Result<bool, Failure> {
-    let (line, ended) = (LiveLine::new(), summary_path(ledger));
-    let deadline = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds) + CHUTE_ENDS_WITHIN);
+) -> Result<bool, DemoError> {
+    // The radio writes its summary when it ends.
+    let (line, summary) = (LiveLine::new(), summary_path(ledger));
+    let deadline = seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds) + CHUTE_GRACE);
     let is_late = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-    let mut told = false;
-    while !told && !ended.exists() && !is_late() {
-        let look = house.look()?;
-        line.show(&look, &house.seen.borrow());
-        told = tokio::select! {
+    let mut interrupted = false;
+    while !interrupted && !summary.exists() && !is_late() {
+        line.show(&deployment.progress()?, &deployment.follower.borrow());
+        interrupted = tokio::select! {
             () = shutdown.requested() => true,
-            () = sleep(line.every()) => false,
+            () = sleep(line.interval()) => false,
         };
     }
-    let in_time = told || ended.exists();
-    line.show(&house.look()?, &house.seen.borrow());
+    let in_time = interrupted || summary.exists();
+    line.show(&deployment.progress()?, &deployment.follower.borrow());
     line.end();
     Ok(in_time)
 }
 
-async fn account(house: &House, ledger: &Path, digest_equal: bool) -> Result<Account, Failure> {
-    let barn = log_after(&house.at_barn, &house.begin, &house.chute).await?;
-    let office = log_after(&house.at_office, &house.begin, &house.chute).await?;
+async fn account(deployment: &Deployment, ledger: &Path, digest_equal: bool) -> Result<Account, DemoError> {
+    let Deployment { start, chute, .. } = deployment;
+    let barn = ChannelLog::fetch(&deployment.barn_client, start, chute).await?;
+    let office = ChannelLog::fetch(&deployment.office_client, start, chute).await?;
     if office.others > 0 {
-        eprintln!("Besides, the office holds {} payloads of this run that others delivered.", office.others);
+        eprintln!("The office also holds {} payloads of this run that came over other channels.", office.others);
     }
-    Ok(Account::of(&Ledger::read(ledger)?, house.duplicates()?, &barn, &office, digest_equal))
+    Ok(Account::new(&Ledger::read(ledger)?, deployment.duplicates()?, &barn, &office, digest_equal))
 }

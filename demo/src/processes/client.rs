@@ -18,8 +18,8 @@ const SHOWN_CHARS: usize = 300;
 
 /// A client over HTTPS with HTTP/1.1 that pins the public key of one process.
 ///
-/// It keeps its connections, opens new ones after a restart of the process, and never repeats a request by itself. Clones
-/// share the connections.
+/// It keeps its connections, opens new ones after a restart of the process, and never repeats a request by itself.
+/// Clones share the connections.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -86,8 +86,8 @@ impl Reply {
 }
 
 impl Client {
-    /// Returns a client of the process that listens at `address` and holds the key with this SHA-256. It presents `key`,
-    /// if there is one.
+    /// Returns a client of the process that listens at `address` and holds the key with this SHA-256. It presents
+    /// `key`, if there is one.
     pub fn new(address: SocketAddr, spki_sha256: [u8; 32], key: Option<&str>) -> Result<Self, ProcessError> {
         let http = client(&Trust::Pin(spki_sha256))?;
         Ok(Self { http, base: format!("https://{address}"), key: key.map(str::to_owned) })

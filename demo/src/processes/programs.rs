@@ -11,8 +11,9 @@ use std::process::{Command, ExitCode, Stdio};
 const BARN: &str = "barn";
 /// First argument that makes this executable run as `herdlinx-mirror`.
 const OFFICE: &str = "office";
-/// Environment variable that makes a child exit when its stdin closes: stdin is a pipe from the process that started it,
-/// and once that process is gone nobody else would stop the child. Not one of `HERDLINX_*`, because those are settings.
+/// Environment variable that makes a child exit when its stdin closes: stdin is a pipe from the process that started
+/// it, and once that process is gone nobody else would stop the child. Not one of `HERDLINX_*`, because those are
+/// settings.
 const ENDS_WITH_STDIN: &str = "DEMO_PART_ENDS_WITH_STDIN";
 
 /// The executables that run as barn and office.

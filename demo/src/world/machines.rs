@@ -1,7 +1,7 @@
-//! The two machines of a world. A power cut takes what was not synced, and everything that was under way.
+//! The two machines of a world. A power cut loses all data that was not synced, and everything in progress.
 
 use super::chance::Chance;
-use super::wire::{Barn, Wire};
+use super::wire::{BarnEndpoint, Wire};
 use daemon::disk::DiskGauge;
 use daemon::recorder::{RecordError, Recorder, RecorderSeams};
 use herd::change::{Change, Origin};
@@ -19,21 +19,21 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// A machine is back so long after a power cut.
-const DARK: Duration = Duration::from_secs(2);
-/// 2026-01-01 00:00 UTC, where simulated wall clocks begin, microseconds.
-const BEGIN_US: i64 = 1_767_225_600_000_000;
+/// Time from a power cut to the next boot.
+const OUTAGE: Duration = Duration::from_secs(2);
+/// Start of the simulated wall clocks: 2026-01-01 00:00 UTC, in microseconds since the Unix epoch.
+const START_US: i64 = 1_767_225_600_000_000;
 
-/// The world's clock: virtual time.
+/// A clock that shows the virtual time of the runtime.
 struct WorldClock(Instant);
 
 impl Clock for WorldClock {
     fn read(&self) -> RawReading {
-        let since = self.0.elapsed();
+        let elapsed = self.0.elapsed();
         RawReading {
-            received_at_us: BEGIN_US + i64::try_from(since.as_micros()).unwrap_or(0),
+            received_at_us: START_US + i64::try_from(elapsed.as_micros()).unwrap_or(0),
             synchronized: true,
-            since_boot_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            since_boot_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
@@ -42,18 +42,19 @@ impl Clock for WorldClock {
     }
 }
 
-/// Tasks that a power cut ends.
-struct Running {
+/// The tasks of a machine, which a power cut aborts.
+struct MachineTasks {
     tasks: Vec<JoinHandle<()>>,
-    stop: ShutdownTrigger,
+    shutdown: ShutdownTrigger,
 }
 
-impl Drop for Running {
+impl Drop for MachineTasks {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
+/// A barn: recorder and sync router on a disk in memory.
 pub(super) struct BarnMachine {
     disk: MemoryDisk,
     boot: u32,
@@ -61,7 +62,7 @@ pub(super) struct BarnMachine {
     clock: Arc<WorldClock>,
     recorder: Recorder,
     reader: Reader,
-    running: Option<Running>,
+    running: Option<MachineTasks>,
 }
 
 impl BarnMachine {
@@ -77,15 +78,14 @@ impl BarnMachine {
         let reader = store.reader();
         let seams = RecorderSeams { disk: DiskGauge::plenty(), local: None };
         let opened = Recorder::on_this_task(store, seams);
-        let (recorder, writing) = opened.expect("a recorder without a local file has nothing that could fail");
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
+        let (recorder, writing) = opened.expect("only the local file can fail to open, and this recorder has none");
+        let shutdown = ShutdownTrigger::default();
         let tasks = vec![tokio::spawn(async move { writing.await.expect("a disk in memory does not fail") })];
         let served = Arc::new(OwnStore::new(reader.clone(), || 0));
-        let router = serve::router(served.clone(), stopping.clone());
-        let on_the_wire = Barn { router, served, stop: stopping };
-        *wire.barn.lock().unwrap_or_else(PoisonError::into_inner) = Some(on_the_wire);
-        Ok(Self { disk, boot, seed, clock, recorder, reader, running: Some(Running { tasks, stop }) })
+        let router = serve::router(served.clone(), shutdown.signal());
+        let endpoint = BarnEndpoint { router, served, shutdown: shutdown.signal() };
+        *wire.barn.lock().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+        Ok(Self { disk, boot, seed, clock, recorder, reader, running: Some(MachineTasks { tasks, shutdown }) })
     }
 
     pub(super) fn store(&self) -> StoreId {
@@ -104,37 +104,37 @@ impl BarnMachine {
         let disk = self.disk.after_power_cut();
         *wire.barn.lock().unwrap_or_else(PoisonError::into_inner) = None;
         if let Some(running) = self.running.take() {
-            running.stop.request();
+            running.shutdown.request();
         }
-        tokio::time::sleep(DARK).await;
+        tokio::time::sleep(OUTAGE).await;
         *self = Self::boot(self.seed, self.boot + 1, disk, wire)?;
         Ok(())
     }
 }
 
-/// The readers at the chute: they send what passes, some of it twice.
+/// The readers at the chute. They send some payloads twice.
 pub(super) struct Readers {
     payloads: Payloads,
     chance: Chance,
     next_at: Instant,
-    last: Option<Vec<u8>>,
+    latest: Option<Vec<u8>>,
 }
 
 impl Readers {
     pub(super) fn new(seed: u64) -> Self {
         let traffic = Traffic { seed, ..Traffic::default() };
-        Self { payloads: traffic.payloads(), chance: Chance::new(!seed), next_at: Instant::now(), last: None }
+        Self { payloads: traffic.payloads(), chance: Chance::new(!seed), next_at: Instant::now(), latest: None }
     }
 
-    /// Sends the next payload when it is due, and gives what became of it.
+    /// Waits for the time of the next payload, records it at the barn, and returns it with the outcome.
     pub(super) async fn next(&mut self, barn: &BarnMachine) -> (Vec<u8>, Result<Receipt, RecordError>) {
         sleep_until(self.next_at).await;
         self.next_at = Instant::now() + Duration::from_millis(self.chance.below(150));
-        let again = self.chance.percent(20);
-        let Some(payload) = self.last.take().filter(|_| again).or_else(|| self.payloads.next()) else {
+        let repeat = self.chance.percent(20);
+        let Some(payload) = self.latest.take().filter(|_| repeat).or_else(|| self.payloads.next()) else {
             return std::future::pending().await;
         };
-        self.last = Some(payload.clone());
+        self.latest = Some(payload.clone());
         let origin = Origin {
             channel: "radio1".to_owned(),
             rssi_dbm: Some(-80),
@@ -147,12 +147,13 @@ impl Readers {
     }
 }
 
+/// An office: a follower on a disk in memory.
 pub(super) struct OfficeMachine {
     disk: MemoryDisk,
     store: StoreId,
     seed: u64,
     reader: Reader,
-    running: Option<Running>,
+    running: Option<MachineTasks>,
 }
 
 impl OfficeMachine {
@@ -163,19 +164,18 @@ impl OfficeMachine {
     fn boot(seed: u64, disk: MemoryDisk, wire: &Wire, store_id: StoreId) -> Result<Self, StoreError> {
         let (handle, writing) = follow::split_writer(Store::open_replica(&disk, store_id)?);
         let reader = handle.reader().clone();
-        let stop = ShutdownTrigger::default();
-        let stopping = stop.signal();
+        let shutdown = ShutdownTrigger::default();
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed };
         let clock = Arc::new(WorldClock(Instant::now()));
         let (status, _) = watch::channel(FollowStatus::default());
-        let following = follow::run(wire.clone(), handle, settings, clock, status, stopping);
+        let following = follow::run(wire.clone(), handle, settings, clock, status, shutdown.signal());
         let tasks = vec![
             tokio::spawn(async move { writing.await.expect("a disk in memory does not fail") }),
             tokio::spawn(async move {
-                let _ended_with_the_machine = following.await;
+                let _end = following.await;
             }),
         ];
-        Ok(Self { disk, store: store_id, seed, reader, running: Some(Running { tasks, stop }) })
+        Ok(Self { disk, store: store_id, seed, reader, running: Some(MachineTasks { tasks, shutdown }) })
     }
 
     pub(super) fn describe(&self) -> String {
@@ -193,15 +193,15 @@ impl OfficeMachine {
     pub(super) async fn power_cut(&mut self, wire: &Wire) -> Result<(), StoreError> {
         let disk = self.disk.after_power_cut();
         if let Some(running) = self.running.take() {
-            running.stop.request();
+            running.shutdown.request();
         }
-        tokio::time::sleep(DARK).await;
+        tokio::time::sleep(OUTAGE).await;
         *self = Self::boot(self.seed, disk, wire, self.store)?;
         Ok(())
     }
 }
 
-/// What has to be equal on both sides.
+/// Describes the state that must be equal on both machines.
 fn describe(head: &Head) -> String {
     format!("{} folded {} {}", head.position, head.folded, head.fold_digest)
 }

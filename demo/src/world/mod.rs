@@ -1,9 +1,16 @@
-//! A whole barn and office in one thread, where time, weather and power are made from a seed.
+//! A barn and an office on one thread, where a seed determines time, network faults and power cuts.
 //!
-//! Recorder, sync router and follower are the shipped ones; only what they stand on is simulated: the clock, the
-//! randomness, the network between them and the disks. A seed replays exactly, so that a failure found once is found
-//! again. What it would catch: an acknowledgement before the commit, a page applied twice or in part, a position that
-//! skips, a follower that does not come back, tables that depend on where a page or a power cut fell.
+//! Recorder, sync router and follower are the shipped ones. Only what they stand on is simulated: the clock, the
+//! randomness, the network between them, and the disks. A seed replays exactly, so that a failure can be reproduced.
+//!
+//! A world catches an acknowledgement before the commit, a page that is applied twice or in part, a position that skips
+//! changes, a follower that does not reconnect, and tables that depend on the place of a page boundary or a power cut.
+//!
+//! # Decision
+//!
+//! The loops of the writers are async functions, although their commits block. Production gives each its own OS thread,
+//! and a world polls all of them on one. Loops that own their thread were rejected: the scheduler of the operating
+//! system would then order their steps, and no seed would replay.
 
 mod chance;
 mod machines;
@@ -21,103 +28,103 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use weather::{Forecast, Happening};
+use weather::{Forecast, Incident};
 use wire::{Weather, Wire};
 
-/// How long payloads come and things happen.
-const STORMY: Duration = Duration::from_secs(90);
-/// So long the office has, once all is well again, to hold what the barn holds.
-const SETTLING: Duration = Duration::from_secs(300);
-/// How often the office is looked at for the trace.
-const LOOK: Duration = Duration::from_millis(500);
+/// Duration of the phase with payloads and incidents.
+const STORM_DURATION: Duration = Duration::from_secs(90);
+/// Maximum time until the office equals the barn after the storm.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// Interval at which the trace samples the office.
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a world came to.
+/// Summary of a world that kept its promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    /// The seed it was made from.
+pub struct WorldSummary {
+    /// Seed of the world.
     pub seed: u64,
-    /// Payloads whose sender was told that they are kept.
+    /// Payloads that the recorder acknowledged as stored.
     pub receipted: u64,
-    /// Links cut, power cuts and bad weather.
-    pub happenings: u64,
-    /// The last change at the barn.
+    /// Power cuts and changes of the weather.
+    pub incidents: u64,
+    /// Sequence of the latest change at the barn.
     pub changes: u64,
-    /// BLAKE3 over everything that happened and when: equal for equal seeds.
+    /// BLAKE3 over all events and their times; equal for equal seeds.
     pub trace: String,
 }
 
-/// A promise that did not hold in a world. The seed replays it.
+/// A promise that a world broke. The seed replays it.
 #[derive(Debug, thiserror::Error)]
-pub enum Broken {
-    /// A payload that was called stored is not there as it was called.
-    #[error("seed {seed}: change {sequence} was called stored and holds another payload or none")]
+pub enum WorldError {
+    /// The office has another change, or none, in place of an acknowledged payload.
+    #[error("seed {seed}: change {sequence} was acknowledged as stored, and the office has another payload or none")]
     Lost {
-        /// The world.
+        /// Seed of the world.
         seed: u64,
-        /// The change that was named to the sender.
+        /// Sequence in the acknowledgement.
         sequence: u64,
     },
-    /// The office did not come to hold what the barn holds.
-    #[error("seed {seed}: the office stands at {office}, the barn at {barn}")]
+    /// The office did not become equal to the barn in time.
+    #[error("seed {seed}: the office is at {office}, the barn at {barn}")]
     Unequal {
-        /// The world.
+        /// Seed of the world.
         seed: u64,
-        /// Its position and fold digest.
+        /// Position and fold digest of the office.
         office: String,
-        /// Its position and fold digest.
+        /// Position and fold digest of the barn.
         barn: String,
     },
     /// A store failed.
     #[error("seed {seed}: {source}")]
     Store {
-        /// The world.
+        /// Seed of the world.
         seed: u64,
-        /// How.
+        /// Cause.
         source: herd::store::StoreError,
     },
 }
 
-/// Everything that happened, in order.
+/// Hash of all events so far, in order.
 #[derive(Clone)]
 struct Trace {
-    began: Instant,
+    start: Instant,
     hasher: Rc<RefCell<blake3::Hasher>>,
 }
 
 impl Trace {
-    fn note(&self, what: &str) {
+    fn note(&self, event: &str) {
         let mut line = String::new();
-        let _ = writeln!(line, "{} {what}", self.began.elapsed().as_micros());
+        let _ = writeln!(line, "{} {event}", self.start.elapsed().as_micros());
         self.hasher.borrow_mut().update(line.as_bytes());
     }
 }
 
-/// Runs the world of `seed`. To be polled on a single-threaded runtime with paused time.
-pub async fn run(seed: u64) -> Result<Ending, Broken> {
-    let trace = Trace { began: Instant::now(), hasher: Rc::default() };
+/// Runs the world of `seed`. Needs a single-threaded runtime with paused time.
+pub async fn run(seed: u64) -> Result<WorldSummary, WorldError> {
+    let trace = Trace { start: Instant::now(), hasher: Rc::default() };
     let chance = Arc::new(Mutex::new(Chance::new(seed)));
-    let (forecasted, weather) = watch::channel(Weather::default());
+    let (weather_sender, weather) = watch::channel(Weather::default());
     let wire = Wire { barn: Arc::default(), weather, chance };
-    let store = |source| Broken::Store { seed, source };
+    let store = |source| WorldError::Store { seed, source };
     let mut barn = BarnMachine::start(seed, &wire).map_err(store)?;
     let mut office = OfficeMachine::start(seed, &wire, barn.store()).map_err(store)?;
 
     let mut receipted = BTreeMap::new();
     let mut readers = machines::Readers::new(seed);
     let mut forecast = Forecast::new(seed);
-    let mut happenings = 0;
-    let end = Instant::now() + STORMY;
-    let mut look = tokio::time::interval(LOOK);
+    let mut incidents = 0;
+    let end = Instant::now() + STORM_DURATION;
+    let mut samples = tokio::time::interval(SAMPLE_INTERVAL);
     while Instant::now() < end {
         tokio::select! {
             biased;
-            happening = forecast.next() => {
-                happenings += 1;
-                trace.note(&format!("{happening:?}"));
-                match happening {
-                    Happening::Weather(next) => drop(forecasted.send_replace(next)),
-                    Happening::BarnPowerCut => barn.power_cut(&wire).await.map_err(store)?,
-                    Happening::OfficePowerCut => office.power_cut(&wire).await.map_err(store)?,
+            incident = forecast.next() => {
+                incidents += 1;
+                trace.note(&format!("{incident:?}"));
+                match incident {
+                    Incident::Weather(next) => drop(weather_sender.send_replace(next)),
+                    Incident::BarnPowerCut => barn.power_cut(&wire).await.map_err(store)?,
+                    Incident::OfficePowerCut => office.power_cut(&wire).await.map_err(store)?,
                 }
             }
             (payload, outcome) = readers.next(&barn) => {
@@ -126,34 +133,34 @@ pub async fn run(seed: u64) -> Result<Ending, Broken> {
                     receipted.insert(sequence.0, payload);
                 }
             }
-            _ = look.tick() => trace.note(&office.describe()),
+            _ = samples.tick() => trace.note(&office.describe()),
         }
     }
-    forecasted.send_replace(Weather::default());
+    weather_sender.send_replace(Weather::default());
     let changes = wait_until_equal(seed, &barn, &office).await?;
-    prove_nothing_lost(seed, &office, &receipted)?;
+    check_receipts(seed, &office, &receipted)?;
     trace.note(&office.describe());
     let trace = trace.hasher.borrow().finalize().to_hex().to_string();
-    Ok(Ending { seed, receipted: receipted.len() as u64, happenings, changes, trace })
+    Ok(WorldSummary { seed, receipted: receipted.len() as u64, incidents, changes, trace })
 }
 
-async fn wait_until_equal(seed: u64, barn: &BarnMachine, office: &OfficeMachine) -> Result<u64, Broken> {
-    let end = Instant::now() + SETTLING;
+async fn wait_until_equal(seed: u64, barn: &BarnMachine, office: &OfficeMachine) -> Result<u64, WorldError> {
+    let end = Instant::now() + SETTLE_TIMEOUT;
     while barn.describe() != office.describe() {
         if Instant::now() > end {
-            return Err(Broken::Unequal { seed, office: office.describe(), barn: barn.describe() });
+            return Err(WorldError::Unequal { seed, office: office.describe(), barn: barn.describe() });
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(SAMPLE_INTERVAL).await;
     }
     Ok(barn.head().position.sequence.0)
 }
 
-/// Every payload that was called stored is in the office's log, under the number that its sender was told.
-fn prove_nothing_lost(seed: u64, office: &OfficeMachine, receipted: &BTreeMap<u64, Vec<u8>>) -> Result<(), Broken> {
+/// Checks that the office's log has each acknowledged payload at the sequence of its acknowledgement.
+fn check_receipts(seed: u64, office: &OfficeMachine, receipted: &BTreeMap<u64, Vec<u8>>) -> Result<(), WorldError> {
     for (sequence, payload) in receipted {
-        let held = office.payload_at(*sequence).map_err(|source| Broken::Store { seed, source })?;
-        if held.as_ref() != Some(payload) {
-            return Err(Broken::Lost { seed, sequence: *sequence });
+        let found = office.payload_at(*sequence).map_err(|source| WorldError::Store { seed, source })?;
+        if found.as_ref() != Some(payload) {
+            return Err(WorldError::Lost { seed, sequence: *sequence });
         }
     }
     Ok(())

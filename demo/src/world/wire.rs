@@ -1,6 +1,7 @@
-//! The wire of the simulated world: a [`Link`] that calls the source's own router, and cuts, truncates and stalls
-//! what passes, as the seed says.
+//! The network of a world: a [`Link`] that calls the router of the barn directly, and cuts, truncates and delays
+//! messages as the seed determines.
 
+use super::chance::Chance;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
@@ -18,34 +19,32 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
-use super::chance::Chance;
+/// Maximum number of blobs in transit in one direction.
+const MAX_BLOBS_IN_TRANSIT: usize = 4;
 
-/// Blobs that are on the wire in one direction.
-const BLOBS_ON_THE_WIRE: usize = 4;
-
-/// The barn as the network reaches it: replaced when the barn is started anew.
+/// The barn as the network reaches it. Each boot of the barn replaces it.
 #[derive(Clone)]
-pub(super) struct Barn {
+pub(super) struct BarnEndpoint {
     pub(super) router: Router,
     pub(super) served: Arc<dyn Served>,
-    pub(super) stop: Shutdown,
+    pub(super) shutdown: Shutdown,
 }
 
-/// What the network does at the moment.
+/// The state of the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Weather {
-    /// Nothing passes, and what is open breaks.
+    /// No message passes, and open connections break.
     pub(super) cut: bool,
-    /// Of a hundred answers, so many end before their end.
+    /// Share of messages that are truncated, in percent.
     pub(super) truncated_percent: u8,
-    /// How long everything takes, milliseconds.
+    /// Delay of a request, milliseconds.
     pub(super) delay_ms: u64,
 }
 
-/// The office's way to the barn.
+/// The connection from the office to the barn.
 #[derive(Clone)]
 pub(super) struct Wire {
-    pub(super) barn: Arc<Mutex<Option<Barn>>>,
+    pub(super) barn: Arc<Mutex<Option<BarnEndpoint>>>,
     pub(super) weather: watch::Receiver<Weather>,
     pub(super) chance: Arc<Mutex<Chance>>,
 }
@@ -59,11 +58,11 @@ fn unreachable(why: &str) -> LinkError {
 }
 
 fn broken(doing: &'static str) -> LinkError {
-    LinkError::Broken { peer: "the barn".to_owned(), doing, why: "cut".to_owned() }
+    LinkError::Broken { peer: "the barn".to_owned(), doing, why: "the link was cut".to_owned() }
 }
 
 impl Wire {
-    async fn reach(&self) -> Result<Barn, LinkError> {
+    async fn reach(&self) -> Result<BarnEndpoint, LinkError> {
         let Weather { cut, delay_ms, .. } = *self.weather.borrow();
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         if cut {
@@ -82,12 +81,12 @@ impl Wire {
 }
 
 impl Link for Wire {
-    type Channel = End;
+    type Channel = LiveEnd;
 
     async fn get(&self, path_and_query: &str, _: bool, limit: usize, _: u64) -> Result<LinkResponse, LinkError> {
         let barn = self.reach().await?;
         let request = Request::get(path_and_query).header(header::ACCEPT, BLOB_TYPE).body(Body::empty());
-        let request = request.map_err(|_| unreachable("the path is none"))?;
+        let request = request.map_err(|_| unreachable("invalid path"))?;
         let Ok(response) = barn.router.oneshot(request).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.map_err(|_| broken("reading"))?.to_bytes();
@@ -97,34 +96,34 @@ impl Link for Wire {
         Ok(LinkResponse { status, body: self.truncate(body) })
     }
 
-    async fn open_live(&self, path_and_query: &str, _: u64) -> Result<LiveResponse<End>, LinkError> {
+    async fn open_live(&self, path_and_query: &str, _: u64) -> Result<LiveResponse<LiveEnd>, LinkError> {
         let barn = self.reach().await?;
-        let uri = path_and_query.parse().map_err(|_| unreachable("the path is none"))?;
-        let asked = ChangesQuery::position_only(&uri).map_err(|_| unreachable("the query is none"))?;
-        let Some(reader) = barn.served.reader() else { return Err(unreachable("no copy yet")) };
+        let uri = path_and_query.parse().map_err(|_| unreachable("invalid path"))?;
+        let requested = ChangesQuery::position_only(&uri).map_err(|_| unreachable("invalid query"))?;
+        let Some(reader) = barn.served.reader() else { return Err(unreachable("the store has no reader")) };
         let start = reader.position_at(Sequence::ZERO).ok().flatten().ok_or_else(|| unreachable("no log"))?;
-        let from: Position = asked.unwrap_or(start);
+        let from: Position = requested.unwrap_or(start);
         if let Some(held) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {
             let body = serde_json::json!({ "success": false, "error": "diverged", "held": held });
             return Ok(LiveResponse::Refused(LinkResponse { status: 409, body: body.to_string().into() }));
         }
         let (near, mut far) = self.pair();
-        tokio::spawn(async move { serve_live(&mut far, &*barn.served, reader, from, barn.stop).await });
+        tokio::spawn(async move { serve_live(&mut far, &*barn.served, reader, from, barn.shutdown).await });
         Ok(LiveResponse::Open(near))
     }
 }
 
 impl Wire {
-    fn pair(&self) -> (End, End) {
-        let (there, here) = (mpsc::channel(BLOBS_ON_THE_WIRE), mpsc::channel(BLOBS_ON_THE_WIRE));
-        let end = |send, receive| End { send, receive, weather: self.weather.clone(), chance: self.chance.clone() };
+    fn pair(&self) -> (LiveEnd, LiveEnd) {
+        let (there, here) = (mpsc::channel(MAX_BLOBS_IN_TRANSIT), mpsc::channel(MAX_BLOBS_IN_TRANSIT));
+        let end = |send, receive| LiveEnd { send, receive, weather: self.weather.clone(), chance: self.chance.clone() };
         (end(there.0, here.1), end(here.0, there.1))
     }
 }
 
 /// One end of a live connection.
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct LiveEnd {
     send: mpsc::Sender<Bytes>,
     receive: mpsc::Receiver<Bytes>,
     weather: watch::Receiver<Weather>,
@@ -132,11 +131,11 @@ pub(super) struct End {
 }
 
 async fn until_cut(weather: &mut watch::Receiver<Weather>) {
-    // Whoever makes the weather being gone ends the world, and every connection with it.
+    // An error means that the sender of the weather is gone, which ends the world and every connection in it.
     let _ = weather.wait_for(|weather| weather.cut).await;
 }
 
-impl LiveChannel for End {
+impl LiveChannel for LiveEnd {
     async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
         let percent = self.weather.borrow().truncated_percent;
         let blob = {

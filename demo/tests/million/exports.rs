@@ -157,7 +157,7 @@ async fn at_rest(barn: &Barn) -> u64 {
 
 /// Checks that the peak memory of the process while `read` takes an answer is little above `idle`.
 async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl Future<Output = T>) -> T {
-    Memory::forget_peak(barn.pid()).unwrap();
+    Memory::reset_peak(barn.pid()).unwrap();
     let began = std::time::Instant::now();
     let result = read.await;
     let took = began.elapsed().as_secs_f64();
@@ -182,7 +182,7 @@ async fn begun(client: &Client, accept: &str) -> ReplyStream {
 async fn exporting_a_million_changes_takes_little_more_memory_than_the_barn_has_at_rest() {
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&shipped_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
-    let budget = Budget::of(FILL_TIMEOUT);
+    let budget = Budget::new(FILL_TIMEOUT);
     let held = tokio::task::block_in_place(|| yard::fill(&barn, 11, CHANGES - 1, budget)).unwrap();
     assert_eq!(held, CHANGES - 1, "the store was not filled in {FILL_TIMEOUT:?}");
     barn.start().await.unwrap();

@@ -5,8 +5,8 @@ use crate::office::Office;
 use service::harness::NotifySocket;
 use std::net::TcpStream;
 
-/// Catches an office that reports ready while its port refuses connections, sends no watchdog messages, hides that a barn
-/// is away, or stops without a message.
+/// Catches an office that reports ready while its port refuses connections, sends no watchdog messages, hides that a
+/// barn is away, or stops without a message.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_supervisor_learns_of_readiness_links_watchdog_and_shutdown() {
     let mut barn = Barn::open("north", 1);

@@ -23,8 +23,8 @@ impl NotifySocket {
         Ok(Self(socket))
     }
 
-    /// Returns all messages up to and including the first that contains `text`. Each message may take up to [`TIMEOUT`].
-    /// Blocks the thread.
+    /// Returns all messages up to and including the first that contains `text`. Each message may take up to
+    /// [`TIMEOUT`]. Blocks the thread.
     pub fn receive_until(&self, text: &str) -> Result<Vec<String>, HarnessError> {
         let mut received = Vec::new();
         while received.len() < MAX_MESSAGES {
