@@ -1,4 +1,21 @@
-//! A whole barn and office on simulated hardware.
+//! A barn and an office together on simulated hardware: the demo, the benches, and the base of the end-to-end tests.
+//!
+//! - [`demo`] is `cargo demo`: a simulated chute, a barn and an office, with a proof at the end that nothing was lost.
+//! - [`world`] is a barn and an office on one thread, where a seed determines time, faults and power cuts.
+//! - [`processes`] is a barn and an office as child processes, for the demo, the benches and tests.
+//! - [`bench`] measures both against the floor of the machine.
+//! - [`cli`] is the command line of `herdlinx-demo`.
+//!
+//! A world replays exactly from its seed:
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+//! let summary = runtime.block_on(demo::world::run(7))?;
+//! assert!(summary.receipted > 0 && summary.changes > summary.receipted);
+//! # Ok(())
+//! # }
+//! ```
 pub mod bench;
 pub mod cli;
 pub mod demo;

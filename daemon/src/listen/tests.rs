@@ -8,12 +8,10 @@ use radio::emulator::{Air, DeadBus, Faults, Transmission};
 use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
 use radio::sx127x::{Settings as ChipSettings, Sx127x};
 use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
+use service::harness::TIMEOUT;
 use std::collections::VecDeque;
 use tokio::sync::watch;
 use tokio::time::Instant;
-
-/// Upper limit for waits that end early on success.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn channel(name: &str) -> Channel {
     Channel { name: name.into(), reader_group: "main".into() }
@@ -89,7 +87,7 @@ async fn failing_radios_are_an_error_that_names_doctor() {
     let mut out = Vec::new();
     let radio = LocalRadio::new(channel("gate"), radio);
     let mut printer = Printer::new(&mut out, false, None);
-    let result = tokio::time::timeout(PATIENCE, listen_to(vec![radio], &mut printer)).await;
+    let result = tokio::time::timeout(TIMEOUT, listen_to(vec![radio], &mut printer)).await;
     let error = result.expect("listening fails by itself").unwrap_err();
     assert!(matches!(&error, ListenError::AllFailing) && error.to_string().contains("doctor"), "{error}");
 }

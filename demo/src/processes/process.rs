@@ -177,7 +177,7 @@ impl<S: Side> Process<S> {
         if let Some(status) = child.try_wait()? {
             return Err(ProcessError::Exited { name: S::NAME, status, log: self.log() });
         }
-        // Until the process listens, there is no socket, or one that an earlier process has left: both give an error.
+        // Until the process listens, the request fails: there is no socket, or one that an earlier process has left.
         Ok(self.status().ok().filter(|status| S::pid(status) == child.id()))
     }
 

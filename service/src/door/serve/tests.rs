@@ -1,5 +1,6 @@
 use super::*;
 use crate::door::certificate::{SanEntry, provider, spki_sha256};
+use crate::harness::TIMEOUT;
 use crate::lifecycle::ShutdownTrigger;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
@@ -11,9 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-
-/// Time limit for a condition to become true. Tests assert no durations.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A verifier that trusts one public key and ignores everything else in the certificate.
 #[derive(Debug)]
@@ -82,7 +80,7 @@ async fn get_page(addr: SocketAddr, pin: [u8; 32]) -> io::Result<String> {
     let mut stream = connect(addr, pin, &rustls::version::TLS13).await?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
     let mut reply = Vec::new();
-    let reading = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut reply)).await;
+    let reading = tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut reply)).await;
     reading.map_err(io::Error::other)??;
     Ok(String::from_utf8_lossy(&reply).into_owned())
 }
@@ -183,7 +181,7 @@ async fn new_connections_get_replaced_files_but_not_broken_ones() {
             tokio::time::sleep(every).await;
         }
     };
-    tokio::time::timeout(PATIENCE, replaced).await.unwrap();
+    tokio::time::timeout(TIMEOUT, replaced).await.unwrap();
     assert!(get_page(addr, first).await.is_err());
     server.trigger.request();
     watching.await.unwrap();
@@ -197,10 +195,10 @@ async fn a_shutdown_ends_the_server_although_requests_and_handshakes_hang() {
     let mut stalled = connect(addr, pin, &rustls::version::TLS13).await.unwrap();
     stalled.write_all(b"GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let _silent = TcpStream::connect(addr).await.unwrap();
-    tokio::time::timeout(PATIENCE, server.hanging.notified()).await.unwrap();
+    tokio::time::timeout(TIMEOUT, server.hanging.notified()).await.unwrap();
     server.trigger.request();
-    tokio::time::timeout(PATIENCE, server.running.wait()).await.unwrap().unwrap();
-    let closed = tokio::time::timeout(PATIENCE, stalled.read_to_end(&mut Vec::new())).await;
+    tokio::time::timeout(TIMEOUT, server.running.wait()).await.unwrap().unwrap();
+    let closed = tokio::time::timeout(TIMEOUT, stalled.read_to_end(&mut Vec::new())).await;
     assert!(closed.is_ok(), "the hanging request's connection must be closed");
     assert!(TcpStream::connect(addr).await.is_err());
 }
@@ -210,7 +208,7 @@ async fn a_shutdown_ends_the_server_although_requests_and_handshakes_hang() {
 async fn a_dropped_shutdown_trigger_ends_the_server() {
     let server = start();
     drop(server.trigger);
-    tokio::time::timeout(PATIENCE, server.running.wait()).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, server.running.wait()).await.unwrap().unwrap();
 }
 
 /// Catches an error that does not say which address is in use.
