@@ -1,18 +1,15 @@
-//! Settings in layers: a file, above it the environment, above that the command line.
+//! Settings in layers: a file, the environment above it, and the command line above both.
 //!
 //! - The file is TOML.
-//! - A variable `PREFIX_KEY` sets `key`, `PREFIX_SECTION__KEY` sets `key` in the table `section`. Where `section` is
-//!   one of the arrays of tables that [`Layers::arrays`] names, the key is set in its FIRST element, which is made
-//!   if there is none.
-//! - The command line is a table that the caller made of its flags; it meets arrays in the same way.
+//! - A variable `PREFIX_KEY` sets `key`, and `PREFIX_SECTION__KEY` sets `key` in the table `section`. If `section` is one
+//!   of [`Layers::arrays`], the key is set in the first element, which is created if there is none.
+//! - The command line is a table that the caller builds from its flags. It meets arrays in the same way.
 //!
-//! What the environment says is text. It is offered to the target as text first, so that a name of digits stays a
-//! name; where the target refuses a text, the value is offered again as what it reads as in TOML: an integer, a
-//! number, true or false, or an array. Integers are so read for fields of any integer type; `0x10` and `1_000` work
-//! as in the file. Fields should stand in ordinary structs (`deny_unknown_fields`, no `flatten`).
+//! The environment is text. A value is offered to the target as text first, so that a name of digits stays a name. If the
+//! target refuses the text, the value is offered again as TOML reads it: an integer, a float, a boolean or an array.
+//! `0x10` and `1_000` work as in the file. Targets are ordinary structs (`deny_unknown_fields`, no `flatten`).
 //!
-//! A key that the target does not know is an error that names the key and where it came from: line and file,
-//! variable, or flag.
+//! An unknown key is an error that names the key and its origin: line and file, variable, or flag.
 
 mod duration;
 mod layers;
@@ -29,46 +26,47 @@ pub use shared::{TlsSettings, check_log_file, check_state_dir};
 use crate::lifecycle::Exit;
 use std::path::PathBuf;
 
-/// A file of settings is a few kilobytes; more is another file.
+/// Maximum size of a settings file. A real one has a few kilobytes.
 pub const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// Why settings were refused.
+/// Reason why the settings were refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
-    #[error("reading the settings in {}: {source}", path.display())]
+    #[error("cannot read the settings in {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// The file is no TOML.
+    /// The file is not TOML.
     #[error("{}, line {line}: {message}", path.display())]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
+        /// Line, counted from 1.
         line: usize,
-        /// What is wrong there.
+        /// Error of the parser.
         message: String,
     },
-    /// The name of a variable names no key.
+    /// The name of a variable is not the name of a setting.
     #[error(
-        "the environment variable {name} names no setting; after the prefix stand a key, or a section, two underscores and a key"
+        "the environment variable {name} does not name a setting: use the prefix and a key, or the prefix, a section, two \
+         underscores and a key"
     )]
     Variable {
         /// The variable.
         name: String,
     },
-    /// A layer sets a key inside of what is no table.
-    #[error("`{key}` ({origin}) lies inside of a setting that is a single value ({other}); remove one of them")]
+    /// A layer sets a key inside a value that is not a table.
+    #[error("`{key}` ({origin}) is inside a setting that is a single value ({other}); remove one of them")]
     Conflict {
         /// The inner key.
         key: String,
-        /// Where it was set.
+        /// Origin of the key.
         origin: Origin,
-        /// Where the single value was set.
+        /// Origin of the single value.
         other: Origin,
     },
     /// A value is outside of its range.
@@ -81,14 +79,14 @@ pub enum SettingsError {
         /// The allowed values.
         allowed: &'static str,
     },
-    /// The target knows no such key, or does not take the value.
+    /// The target does not know the key, or does not accept the value.
     #[error("the setting `{key}` ({origin}): {reason}")]
     Refused {
         /// The key, with its sections.
         key: String,
-        /// Where it was set.
+        /// Origin of the key.
         origin: Origin,
-        /// What is wrong with it.
+        /// Error of the target.
         reason: String,
     },
 }
