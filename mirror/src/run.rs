@@ -24,7 +24,7 @@ use service::verify::VerifyJobs;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Reason why the mirror could not start, or ended by itself.
+/// Reason why the mirror could not start, or ended without a request.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The state directory or the certificate cannot be used.
@@ -94,7 +94,7 @@ impl Core for Replication {
     }
 }
 
-/// Runs the mirror until the shutdown is requested, or one of its parts ends. Needs a multi-threaded tokio runtime.
+/// Runs the mirror until a shutdown is requested or one of its parts ends. Requires a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
     let shutdown = trigger.signal();

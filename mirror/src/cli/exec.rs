@@ -79,7 +79,7 @@ fn unexpected() -> CliError {
 
 fn run_until_shutdown(settings: Settings) -> Result<(), CliError> {
     let Settings { log, log_file, .. } = &settings;
-    // Entries name their site themselves.
+    // Log lines name their site themselves, because the process has several.
     let log = ServiceLog { program: "herdlinx-mirror", site: None, level: *log, file: log_file.as_deref() };
     start_service_log(&log);
     Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
@@ -94,7 +94,7 @@ fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
 
 /// Prints the state of the running process.
 ///
-/// The files are left alone: a script that waits for the start by asking again and again must not hold them then.
+/// Does not fall back to the files. A script that polls this command while the process starts must not lock them.
 fn print_status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
     let socket = StateDir::new(&settings.state_dir).socket();
     let OfficeResponse::Status(status) = ask(&socket, &OfficeRequest::Status).map_err(CommandError::Ask)? else {
@@ -103,7 +103,7 @@ fn print_status(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError
     Ok(writeln!(out, "{:#}", serde_json::to_value(&status).map_err(io::Error::from)?)?)
 }
 
-/// Asks the running mirror, or finds the response in the files.
+/// Sends a request to the running mirror, or responds from the files if none runs.
 fn send(settings: &Settings, request: &OfficeRequest) -> Result<OfficeResponse, CommandError> {
     send_with_progress(settings, request, &mut |_| {})
 }
@@ -134,7 +134,8 @@ fn verify(
     }
 }
 
-/// Opens `local.redb`. Pairing and keys may come before the first start, so they may create it; a question must not.
+/// Opens `local.redb`. Pairing and adding a key are possible before the first start, so they create it if necessary; other
+/// commands do not.
 fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
     let directory = StateDir::new(&settings.state_dir);
     if creates {

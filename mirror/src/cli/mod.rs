@@ -105,8 +105,8 @@ pub fn described() -> clap::Command {
     Cli::command()
 }
 
-/// Runs the command that the arguments name; the first argument is the program. Prints results to stdout, and all else
-/// to stderr.
+/// Runs the command line `args`, whose first element is the program's name. Results go to stdout, everything else to
+/// stderr.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     process::main_with(args, |cli: Cli, out| cli.run(out))
 }
@@ -122,19 +122,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent_in_itself() {
+    fn the_command_line_definition_is_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn there_is_no_way_to_switch_verification_off() {
+    fn no_flag_disables_verification() {
         for flag in ["--insecure", "--no-verify", "--verify=false", "--accept-invalid-certs"] {
             assert!(Cli::try_parse_from(["herdlinx-mirror", "add", "herdlinx:1:x", flag]).is_err(), "{flag}");
         }
     }
 
     #[test]
-    fn an_address_that_cannot_be_is_refused_before_anything_is_done() {
+    fn invalid_addresses_and_names_are_rejected_while_parsing() {
         assert!(Cli::try_parse_from(["herdlinx-mirror", "add", "x", "--address", "barn"]).is_err());
         assert!(Cli::try_parse_from(["herdlinx-mirror", "add", "x", "--name", "../x"]).is_err());
     }

@@ -163,7 +163,7 @@ impl SiteFollower {
     }
 
     fn open_failed(&self, error: &OpenError) -> Option<OpenCopy> {
-        tracing::error!(%error, "failed to open the site's copy");
+        tracing::error!(why = %error, "failed to open the site's copy");
         self.view.change(|state| state.stopped_because = Some(format!("cannot open the copy: {error}")));
         None
     }
@@ -329,7 +329,7 @@ impl SiteStores {
             Some(Err(canceled @ OpenError::Store(StoreError::Canceled { .. }))) => return Err(canceled),
             Some(Err(error)) => {
                 // A current copy that cannot be served is no reason to stop building its successor.
-                tracing::error!(%error, "failed to open the current copy; continuing with the new one");
+                tracing::error!(why = %error, "failed to open the current copy; continuing with the new one");
                 None
             }
         };
