@@ -36,8 +36,8 @@ impl Commands {
         handler(move |request| {
             let commands = commands.clone();
             async move {
-                // The socket drops a command that takes too long. A removal dropped half-way would leave half a site, so
-                // each command runs in a task of its own.
+                // The socket drops a command that takes too long. A removal dropped half-way would leave half a site,
+                // so each command runs in a task of its own.
                 let response = tokio::spawn(async move { commands.respond(request).await });
                 response.await.unwrap_or_else(|error| Err(ControlError::failed(error)))
             }

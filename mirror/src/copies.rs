@@ -6,11 +6,11 @@
 //! sites/<name>/current -> copy-1
 //! ```
 //! A new copy is built beside the old one and swapped in by renaming a new link over `current`. So at every moment, and
-//! after a power cut at any moment, `current` names either the old copy or the new one. A copy with a higher number than
-//! `current` is unfinished, and the next start continues it.
+//! after a power cut at any moment, `current` names either the old copy or the new one. A copy with a higher number
+//! than `current` is unfinished, and the next start continues it.
 //!
-//! A copy that may hold changes which the current one lacks is never deleted without an operator: the previous copy stays
-//! beside the current one until the swap after it.
+//! A copy that may hold changes which the current one lacks is never deleted without an operator: the previous copy
+//! stays beside the current one until the swap after it.
 
 use service::lifecycle::Exit;
 use std::fs;

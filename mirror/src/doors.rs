@@ -52,7 +52,8 @@ pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
     token_route::router(tokens.clone()).nest("/sites/{site}", token_route::router(tokens))
 }
 
-/// Returns the metrics, for keys with scope read and for this machine. `times` are the request times of the whole router.
+/// Returns the metrics, for keys with scope read and for this machine. `times` are the request times of the whole
+/// router.
 pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, keys: Arc<dyn Authenticator>) -> Router {
     let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
     let routes = service::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
@@ -66,8 +67,8 @@ pub(crate) fn sync(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
 
 /// Returns the read interface and the events of all sites, for keys with scope read.
 ///
-/// Callers on this machine need a key too. A web page of any origin may open a WebSocket to the machine of its viewer and
-/// read from it; only for plain requests does the browser keep the response from the page.
+/// Callers on this machine need a key too. A web page of any origin may open a WebSocket to the machine of its viewer
+/// and read from it; only for plain requests does the browser keep the response from the page.
 pub(crate) fn remote(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
     let paths = ["/api/remote/{*call}", "/api/lora/{*call}", EVENTS_PATH];
     require(keys, Scope::Read).protect(site_routes(sites, &paths, Sites::remote_router))

@@ -134,8 +134,8 @@ fn verify(
     }
 }
 
-/// Opens `local.redb`. Pairing and adding a key are possible before the first start, so they create it if necessary; other
-/// commands do not.
+/// Opens `local.redb`. Pairing and adding a key are possible before the first start, so they create it if necessary;
+/// other commands do not.
 fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
     let directory = StateDir::new(&settings.state_dir);
     if creates {

@@ -1,11 +1,11 @@
 //! Corrections at the office: an order is validated here, forwarded to the barn, and answered with the barn's response.
 //!
-//! - The order is forwarded byte for byte, and is neither stored nor retried here. A queue at the office would be a second
-//!   source of truth beside the barn's log, and an order carried out a day later is one that nobody means any more. The
-//!   sender can safely retry, because the idempotency key makes the barn apply the order once. Pages show a correction
-//!   once it arrives in the log.
-//! - Each order has a connection of its own, so that the office knows whether anything was sent: a failure before that is
-//!   a 503, and only one after it a 504. On a pooled connection that the barn is closing, nobody would know.
+//! - The order is forwarded byte for byte, and is neither stored nor retried here. A queue at the office would be a
+//!   second source of truth beside the barn's log, and an order carried out a day later is one that nobody means any
+//!   more. The sender can safely retry, because the idempotency key makes the barn apply the order once. Pages show a
+//!   correction once it arrives in the log.
+//! - Each order has a connection of its own, so that the office knows whether anything was sent: a failure before that
+//!   is a 503, and only one after it a 504. On a pooled connection that the barn is closing, nobody would know.
 //! - No order is forwarded from a copy that is not followed. Its numbers may belong to another history, and so to other
 //!   animals at the barn.
 //!

@@ -7,8 +7,8 @@ const FIRST: Duration = Duration::from_millis(250);
 
 /// Exponential backoff with jitter.
 ///
-/// The wait doubles from 250 ms up to a cap. Each actual wait is between half of that and all of it, so that many mirrors
-/// of one barn do not reconnect at the same moment.
+/// The wait doubles from 250 ms up to a cap. Each actual wait is between half of that and all of it, so that many
+/// mirrors of one barn do not reconnect at the same moment.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,

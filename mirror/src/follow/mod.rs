@@ -6,10 +6,10 @@
 //!        +---- wait, only after an error ---------+
 //! ```
 //! - Waits are for errors only. A quiet link needs no polling, because the source sends each change as it is committed.
-//! - A follower with an empty copy still sends the identity of its history. If it asked for "whatever you have, from the
-//!   start", another barn at the same address could fill a paired copy.
-//! - Divergence ends the follower, and nothing is written. The copy keeps being served until an operator decides. A copy
-//!   that followed whatever it found would destroy the only evidence of what a restored barn lost.
+//! - A follower with an empty copy still sends the identity of its history. If it asked for "whatever you have, from
+//!   the start", another barn at the same address could fill a paired copy.
+//! - Divergence ends the follower, and nothing is written. The copy keeps being served until an operator decides. A
+//!   copy that followed whatever it found would destroy the only evidence of what a restored barn lost.
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
 mod backoff;

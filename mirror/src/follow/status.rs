@@ -57,8 +57,8 @@ pub struct FollowStatus {
     pub last_sync_at_us: Option<i64>,
     /// The last report about the barn.
     pub barn: Option<BarnReport>,
-    /// Result of the last comparison of tables with the barn. Tables are comparable only at the same sequence and with the
-    /// same fold version.
+    /// Result of the last comparison of tables with the barn. Tables are comparable only at the same sequence and with
+    /// the same fold version.
     pub digest_equal: Option<bool>,
     /// Error of the last attempt, or `None` if it succeeded.
     pub last_error: Option<String>,

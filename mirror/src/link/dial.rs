@@ -21,8 +21,8 @@ pub(super) const DIAL_TIMEOUT_MS: u64 = 5_000;
 /// A TLS connection whose peer has proved to be the barn.
 pub(super) type Connection = TlsStream<TcpStream>;
 
-/// Dials the addresses in `order`, [`STAGGER_MS`] apart, and returns the first connection that completes a TLS handshake,
-/// with the index of its address. The other attempts are dropped.
+/// Dials the addresses in `order`, [`STAGGER_MS`] apart, and returns the first connection that completes a TLS
+/// handshake, with the index of its address. The other attempts are dropped.
 ///
 /// If all attempts fail, returns the most informative of their errors.
 pub(super) async fn race(
@@ -53,8 +53,8 @@ fn no_address() -> LinkError {
     LinkError::Unreachable { peer: "the barn".into(), why: "no address is known: pair it again".into() }
 }
 
-/// Returns the more informative of two errors: a peer that is not the barn says more than a broken connection, that more
-/// than a silent address, and that more than an address that nothing listens on.
+/// Returns the more informative of two errors: a peer that is not the barn says more than a broken connection, that
+/// more than a silent address, and that more than an address that nothing listens on.
 fn most_informative(before: Option<LinkError>, now: LinkError) -> LinkError {
     let weight = |error: &LinkError| match error {
         LinkError::NotTrusted { .. } => 3,

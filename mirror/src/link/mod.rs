@@ -1,7 +1,7 @@
 //! The network link from this mirror to a barn: HTTPS, and a WebSocket over TLS.
 //!
-//! - The link talks only to a peer that has proved in the TLS handshake to be the paired barn; see [`Trust`]. The office's
-//!   key travels only in the `X-API-Key` header, and only after that handshake.
+//! - The link talks only to a peer that has proved in the TLS handshake to be the paired barn; see [`Trust`]. The
+//!   office's key travels only in the `X-API-Key` header, and only after that handshake.
 //! - Proxies from the environment are ignored and redirects are not followed: either would send the key somewhere else.
 //! - A correction goes over a connection of its own; see the `post` module for the reason.
 

@@ -1,8 +1,8 @@
 //! POST requests to the barn, each sent at most once.
 //!
-//! Each request has a connection of its own. The barn may be closing a pooled connection at the moment of use, and then it
-//! is unknown whether the request arrived. With a new connection, a failure before the first byte can be told from one
-//! after it: [`PostError::NotSent`] becomes a 503, and only [`PostError::InDoubt`] a 504.
+//! Each request has a connection of its own. The barn may be closing a pooled connection at the moment of use, and then
+//! it is unknown whether the request arrived. With a new connection, a failure before the first byte can be told from
+//! one after it: [`PostError::NotSent`] becomes a 503, and only [`PostError::InDoubt`] a 504.
 
 use super::exchange::{Exchange, read_body};
 use super::{HttpsLink, KEY_HEADER};

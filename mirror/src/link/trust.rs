@@ -1,7 +1,7 @@
 //! Authentication of the barn: its pinned public key, or an operator's certificate authority.
 //!
-//! There is no third way, and no switch that skips verification. TLS is rustls with *ring*: it cross-compiles with only a
-//! C compiler, and `deny.toml` keeps a second TLS stack out.
+//! There is no third way, and no switch that skips verification. TLS is rustls with *ring*: it cross-compiles with only
+//! a C compiler, and `deny.toml` keeps a second TLS stack out.
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -20,8 +20,9 @@ use std::sync::Arc;
 /// The proof that a peer has to give to be accepted as the paired barn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Trust {
-    /// It holds the private key of the public key with this SHA-256, taken over its `SubjectPublicKeyInfo` (DER, RFC 5280
-    /// section 4.1.2.7). Names and dates of the certificate are ignored: a barn may have no clock, and has many names.
+    /// It holds the private key of the public key with this SHA-256, taken over its `SubjectPublicKeyInfo` (DER, RFC
+    /// 5280 section 4.1.2.7). Names and dates of the certificate are ignored: a barn may have no clock, and has many
+    /// names.
     Pin([u8; 32]),
     /// Its certificate is valid now for the dialed name, and is signed by an authority in this PEM file.
     Authority(PathBuf),
@@ -55,8 +56,8 @@ pub enum TrustError {
 
 /// Returns the TLS configuration for a client of the barn: TLS 1.2 or 1.3, and HTTP/1.1 only.
 ///
-/// HTTP/2 would gain nothing. Pages are large and requested one after the other, and the barn serves the live connection's
-/// WebSocket over HTTP/1.1.
+/// HTTP/2 would gain nothing. Pages are large and requested one after the other, and the barn serves the live
+/// connection's WebSocket over HTTP/1.1.
 pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {

@@ -66,8 +66,8 @@ impl SiteFiles {
 
     /// Removes a site and moves its copies aside. Returns their new directory, if there were any.
     ///
-    /// The copies are moved first. An interrupted removal leaves a paired site without a copy, which is copied again, and
-    /// never a copy that the next site with that name would take for its own.
+    /// The copies are moved first. An interrupted removal leaves a paired site without a copy, which is copied again,
+    /// and never a copy that the next site with that name would take for its own.
     pub fn remove(&self, name: &str, now_us: i64) -> Result<Option<PathBuf>, SiteFilesError> {
         let site = self.find(name)?;
         let moved = self.move_aside(&site.name, now_us)?;

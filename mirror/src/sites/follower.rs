@@ -2,9 +2,9 @@
 //!
 //! - The task and the copy's writer thread live as long as the process. If the site cannot be followed, the copy stays
 //!   readable and the task waits for an operator's command.
-//! - Copies are opened after the process has reported readiness, because the pages of other sites need not wait until this
-//!   copy's tables are rebuilt. Each step of an opening is published; an opening without a new step for 5 minutes counts
-//!   as hung.
+//! - Copies are opened after the process has reported readiness, because the pages of other sites need not wait until
+//!   this copy's tables are rebuilt. Each step of an opening is published; an opening without a new step for 5 minutes
+//!   counts as hung.
 //! - A shutdown ends an opening after the current step. Rebuilding the tables of a large log takes longer than the 10 s
 //!   after which systemd kills. Each step is a commit, so the next start continues from it.
 
@@ -25,8 +25,8 @@ use tokio::time::timeout;
 
 /// Timeout for a follower to close its connection; after it the connection is dropped.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Timeout for a writer to flush its tables. After it the writer ends with the process, and the next start rebuilds what
-/// was not flushed.
+/// Timeout for a writer to flush its tables. After it the writer ends with the process, and the next start rebuilds
+/// what was not flushed.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum number of queued commands; an operator sends them one after the other.
 pub(super) const MAX_QUEUED_COMMANDS: usize = 4;
@@ -138,8 +138,8 @@ impl SiteFollower {
         }
     }
 
-    /// Opens the copies on disk, publishes the complete one, and returns the one to follow into. If a copy does not open,
-    /// publishes the reason and returns `None`.
+    /// Opens the copies on disk, publishes the complete one, and returns the one to follow into. If a copy does not
+    /// open, publishes the reason and returns `None`.
     async fn open(&mut self) -> Option<OpenCopy> {
         let (copies, store, is_served) = (self.copies.clone(), self.site.store, self.view.state().shown.is_some());
         let (view, shutdown) = (self.view.clone(), self.shutdown.clone());
@@ -208,7 +208,8 @@ impl SiteFollower {
                 end = &mut follower => return match end {
                     FollowEnd::Stopped => NextStep::ShutDown,
                     FollowEnd::Diverged(divergence) => NextStep::Halt(format!(
-                        "{divergence}. The copy is kept unchanged; `resync {}` copies the barn again beside it", self.site.name
+                        "{divergence}. The copy is kept unchanged; `resync {}` copies the barn again beside it",
+                        self.site.name
                     )),
                     FollowEnd::WriterEnded => NextStep::WriterEnded,
                 },
@@ -350,8 +351,8 @@ async fn until_complete(copy: &OpenCopy, updates: &mut watch::Receiver<FollowSta
     }
 }
 
-/// Returns true if a copy may be served: it has caught up with the barn, its tables are folded as far as this program can
-/// fold, and they are not known to differ from the barn's. Applying the changes has already verified their chain.
+/// Returns true if a copy may be served: it has caught up with the barn, its tables are folded as far as this program
+/// can fold, and they are not known to differ from the barn's. Applying the changes has already verified their chain.
 fn is_complete(reader: &Reader, status: &FollowStatus) -> bool {
     let head = reader.head();
     let sequence = head.position.sequence;

@@ -1,11 +1,11 @@
 //! The single writer of a copy, and the handles through which pages reach it.
 //!
-//! - The writer's loop is an async function. Production runs it on an OS thread of its own, because commits block on the
-//!   disk. A simulated world runs the same code as a task on its one thread.
-//! - A liveness probe waits in the queue behind the pages before it. A thread that merely reported that it runs would do
-//!   so while nothing is written, and a probe that overtook the pages would not notice a stuck writer.
-//! - A storage failure ends the writer, and with it the process: redb rejects writes after an I/O error until the file is
-//!   opened again. systemd restarts the process, and the start checks again what is durable.
+//! - The writer's loop is an async function. Production runs it on an OS thread of its own, because commits block on
+//!   the disk. A simulated world runs the same code as a task on its one thread.
+//! - A liveness probe waits in the queue behind the pages before it. A thread that merely reported that it runs would
+//!   do so while nothing is written, and a probe that overtook the pages would not notice a stuck writer.
+//! - A storage failure ends the writer, and with it the process: redb rejects writes after an I/O error until the file
+//!   is opened again. systemd restarts the process, and the start checks again what is durable.
 
 #[cfg(test)]
 mod tests;
@@ -61,8 +61,8 @@ impl std::fmt::Debug for Job {
 pub struct WriterProbe(mpsc::WeakSender<Job>);
 
 impl WriterProbe {
-    /// Waits until the writer has worked through its queue up to now: at most two jobs, and one more that is about to be
-    /// queued.
+    /// Waits until the writer has worked through its queue up to now: at most two jobs, and one more that is about to
+    /// be queued.
     ///
     /// Also returns if the writer has ended. That is reported elsewhere, and a writer that has ended does not hang.
     pub async fn wait(&self) {

@@ -120,8 +120,8 @@ pub enum SitesError {
 
 /// The list of paired sites.
 ///
-/// Changes are durable when a method returns, so from async code, call it on a blocking thread. One process has the file
-/// open at a time, and in it only one caller may change the list at a time.
+/// Changes are durable when a method returns, so from async code, call it on a blocking thread. One process has the
+/// file open at a time, and in it only one caller may change the list at a time.
 #[derive(Clone, Debug)]
 pub struct Register {
     file: LocalFile,
