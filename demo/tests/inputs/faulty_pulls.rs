@@ -81,7 +81,7 @@ async fn a_refusal_is_reported_with_its_status_and_retried() {
         ("401", "status 401: unknown key", |_| answer(401, r#"{"success":false,"message":"unknown key"}"#)),
         ("403", "status 403", |_| answer(403, "")),
         ("404", "status 404", |_| answer(404, "<html><body>Not Found</body></html>")),
-        ("500", "status 500: it gave no reason", |_| answer(500, vec![0xff; 100])),
+        ("500", "status 500: no reason given", |_| answer(500, vec![0xff; 100])),
         ("500 with a blob", "status 500", |honest| answer(500, honest.blob.clone())),
         ("503", "status 503: later", |_| answer(503, r#"{"message":"later"}"#)),
         ("a redirect", "status 302", |_| answer(302, "")),
@@ -183,11 +183,11 @@ async fn a_false_length_is_rejected_before_anything_is_kept_for_it() {
 #[tokio::test(start_paused = true)]
 async fn pages_that_skip_repeat_or_end_elsewhere_are_rejected() {
     assert_each_survived(&[
-        ("the page after this one", "got what follows", |honest| {
+        ("the page after this one", "but got those after", |honest| {
             let later = honest.reader.position_at(honest.page.after.sequence.next()).unwrap().unwrap();
             ok(to_blob(&page_after(honest, later)))
         }),
-        ("all from the start again", "got what follows", |honest| {
+        ("all from the start again", "but got those after", |honest| {
             let start = honest.reader.position_at(Sequence::ZERO).unwrap().unwrap();
             ok(to_blob(&page_after(honest, start)))
         }),
@@ -231,13 +231,13 @@ async fn pages_that_skip_repeat_or_end_elsewhere_are_rejected() {
         ("another store at the end", "does not lead to the digest", |honest| {
             altered(honest, |page| page.end.end.store = StoreId([9; 16]))
         }),
-        ("another store at both ends", "got what follows", |honest| {
+        ("another store at both ends", "but got those after", |honest| {
             altered(honest, |page| {
                 page.after.store = StoreId([9; 16]);
                 page.end.end.store = StoreId([9; 16]);
             })
         }),
-        ("no changes, and an end elsewhere", "without changes leads from", |honest| {
+        ("no changes, and an end elsewhere", "without changes that leads from", |honest| {
             altered(honest, |page| page.changes = Changes::default())
         }),
         ("a wrong end, and more behind it", "does not lead to the digest", |honest| {
