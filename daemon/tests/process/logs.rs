@@ -42,7 +42,7 @@ fn the_log_is_text_and_says_so_if_stderr_is_called_the_journal_and_no_journal_an
     let stat = File::create(barn.stderr_file()).unwrap().metadata().unwrap();
     let stream = format!("{}:{}", stat.dev(), stat.ino());
     let process = barn.launch(&[("JOURNAL_STREAM", &stream)]);
-    assert!(stderr_until_ready(&barn).contains("its socket does not answer"));
+    assert!(stderr_until_ready(&barn).contains("cannot open the journal's socket"));
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
