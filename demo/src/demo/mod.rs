@@ -5,9 +5,10 @@
 //!
 //! # Decisions
 //!
-//! The radio of the demo is the real driver on an emulated chip, and its summary counts what happened in the emulated
-//! air. A schedule that hands finished packets to the daemon was rejected: it would prove the daemon and leave out the
-//! driver, which is where packets are lost in the field.
+//! The radio of the demo is the real driver on an emulated chip. Its summary counts what happened in the emulated air,
+//! and at the end the driver must have delivered exactly the packets that the chip flagged as good. A schedule that hands
+//! finished packets to the daemon was rejected: it would prove the daemon and leave out the driver, which is where
+//! packets are lost in the field.
 //!
 //! Traffic that exceeds the capacity of a channel is played faster than real time, on a clock that waits for the
 //! driver. Readers that share a channel with 38 ms of air time per packet deliver some 15 packets a second. Packing the

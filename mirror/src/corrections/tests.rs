@@ -19,10 +19,11 @@ use herd::store::LocalFile;
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 use service::door::keys::KeyRing;
+use service::harness::wait_until;
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tower::ServiceExt;
 
 /// An order with odd blanks, an escape and its own order of keys, all of which must arrive unchanged.
@@ -30,7 +31,6 @@ const ORDER: &str = r#" {"reason": "seen \u0041gain",  "correction":{"animal":12
  "idempotency_key":"k1","author":" J. Doe "} "#;
 const PATH: &str = "/api/corrections";
 const NAMED: &str = "/sites/barn/api/corrections";
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Requests that a barn received: key and body of each.
 type RequestLog = Arc<Mutex<Vec<(String, Bytes)>>>;
@@ -367,11 +367,8 @@ async fn nothing_is_sent_from_a_copy_that_is_not_followed() {
         fs::write(path.join("log.redb"), b"not a log").unwrap();
     };
     let office = Office::prepared(vec![barn.line("barn", 1)], damage).await;
-    let started = Instant::now();
-    while office.sites.status("barn").unwrap().stopped_because.is_none() {
-        assert!(started.elapsed() < PATIENCE, "the office follows a damaged copy");
-        tokio::task::yield_now().await;
-    }
+    let is_stopped = async || office.sites.status("barn").unwrap().stopped_because.map(|_| ());
+    wait_until("the office stops following the damaged copy", is_stopped).await.unwrap();
     let answer = office.send(PATH, ORDER).await;
     assert_eq!((answer.status, answer.error().as_str()), (409, "not_followed"));
     assert_eq!(barn.sent().len(), 0);
@@ -384,11 +381,8 @@ async fn orders_over_the_limit_are_busy() {
     let pending: Vec<_> = (0..MAX_CONCURRENT_ORDERS).map(|_| Box::pin(office.send(PATH, ORDER))).collect();
     let all = futures::future::select_all(pending);
     let one_more = async {
-        let started = Instant::now();
-        while barn.sent().len() < MAX_CONCURRENT_ORDERS {
-            assert!(started.elapsed() < PATIENCE, "not all orders reached the barn");
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let all_sent = async || (barn.sent().len() >= MAX_CONCURRENT_ORDERS).then_some(());
+        wait_until("all orders reach the barn", all_sent).await.unwrap();
         office.send(PATH, ORDER).await
     };
     let answer = tokio::select! {
