@@ -36,7 +36,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
-use herd::correction::CorrectionOrder;
+use herd::correction::{CorrectionOrder, MAX_ORDER_BYTES};
 use service::door::auth::{Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, RawJson, method_not_allowed};
@@ -45,8 +45,6 @@ use tokio::sync::Semaphore;
 
 /// Path of corrections, at the barn and at the office.
 const CORRECTIONS_PATH: &str = "/api/corrections";
-/// Maximum length of an order. The longest texts fit even if every character is escaped.
-const MAX_ORDER_BYTES: usize = 16 * 1024;
 /// Maximum number of orders at a time. An office has few operators.
 const MAX_CONCURRENT_ORDERS: usize = 16;
 /// Limits of a forwarded order. Its response is a short text.

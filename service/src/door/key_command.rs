@@ -18,7 +18,7 @@ pub enum KeyCommand {
     Add {
         /// Name of the key: letters, digits, `.`, `_`, `-`. A key that delivers payloads names their channel
         name: String,
-        /// What the key allows; repeat it for more. No scope includes another
+        /// Permission of the key; repeat it for more. No scope includes another
         #[arg(long = "scope", required = true, value_enum)]
         scopes: Vec<Scope>,
     },
