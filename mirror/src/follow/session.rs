@@ -17,7 +17,7 @@ use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
 use service::sync::query::{ChangesQuery, position_text};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Timeout for the response to a pull, in milliseconds.
@@ -27,8 +27,13 @@ const OPEN_TIMEOUT_MS: u64 = 10_000;
 /// Maximum number of pulled pages that are fetched or being applied at the same time.
 const MAX_PAGES_IN_FLIGHT: usize = 2;
 
-/// Result of an apply: the outer error means that the writer has ended.
-type ApplyOutcome = Result<Result<ApplyReceipt, ApplyError>, oneshot::error::RecvError>;
+/// Reason why a page was not applied.
+enum PageError {
+    /// The store rejected the page, or failed.
+    Apply(ApplyError),
+    /// The writer has ended.
+    WriterEnded,
+}
 
 /// Reason why a session ended.
 pub(super) enum Interruption {
@@ -135,8 +140,8 @@ impl<L: Link> Session<L> {
     /// Waits for the oldest pages until at most `keep` are still being applied.
     async fn finish(&mut self, pending: &mut VecDeque<PendingApply>, keep: usize) -> Result<(), Interruption> {
         while pending.len() > keep {
-            let Some(oldest) = pending.pop_front() else { break };
-            self.note_apply(oldest.await)?;
+            let Some(mut oldest) = pending.pop_front() else { break };
+            self.note_apply(outcome_of(&mut oldest).await)?;
         }
         Ok(())
     }
@@ -256,17 +261,17 @@ impl<L: Link> Session<L> {
         Ok(live.channel.send(to_blob(&heartbeat).into()).await?)
     }
 
-    fn note_apply(&mut self, outcome: ApplyOutcome) -> Result<(), Interruption> {
+    fn note_apply(&mut self, outcome: Result<ApplyReceipt, PageError>) -> Result<(), Interruption> {
         match outcome {
-            Ok(Ok(receipt)) => {
+            Ok(receipt) => {
                 self.note_success(receipt.changes);
                 Ok(())
             }
-            Ok(Err(ApplyError::Diverged { theirs, .. })) => {
+            Err(PageError::Apply(ApplyError::Diverged { theirs, .. })) => {
                 Err(Interruption::Diverged(classify(self.store.reader(), &theirs)?))
             }
-            Ok(Err(error)) => Err(Interruption::Retry(error.to_string())),
-            Err(_) => Err(Interruption::WriterEnded),
+            Err(PageError::Apply(error)) => Err(Interruption::Retry(error.to_string())),
+            Err(PageError::WriterEnded) => Err(Interruption::WriterEnded),
         }
     }
 
@@ -316,9 +321,17 @@ impl<L: Link> Session<L> {
 }
 
 /// Waits for the oldest pending page, and removes it. Cancel-safe: a page stays in the queue until its result is there.
-async fn oldest(pending: &mut VecDeque<(Position, PendingApply)>) -> (Position, ApplyOutcome) {
+async fn oldest(pending: &mut VecDeque<(Position, PendingApply)>) -> (Position, Result<ApplyReceipt, PageError>) {
     let Some((end, first)) = pending.front_mut() else { return std::future::pending().await };
-    let (end, outcome) = (*end, first.await);
+    let (end, outcome) = (*end, outcome_of(first).await);
     pending.pop_front();
     (end, outcome)
+}
+
+/// Waits for the outcome of a page. Cancel-safe.
+async fn outcome_of(pending: &mut PendingApply) -> Result<ApplyReceipt, PageError> {
+    match pending.await {
+        Ok(applied) => applied.map_err(PageError::Apply),
+        Err(_) => Err(PageError::WriterEnded),
+    }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(super) struct BufferStatus {
     /// Sum of the other counts.
     total: u64,
-    /// Always 0: receipt and judgement are one commit.
+    /// Always 0: receipt and judgment are one commit.
     received: u64,
     /// Always 0.
     processing: u64,

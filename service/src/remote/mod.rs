@@ -17,7 +17,7 @@
 //!   that it skips, and entries that arrive meanwhile push others across the edge of a page. By key, every page costs
 //!   the same.
 //! - No payload is ever `received` or `processing`. The original buffered a payload between its receipt and its
-//!   judgement; here both are one commit. Those lists are empty and their counts are 0. A payload that waits for its
+//!   judgment; here both are one commit. Those lists are empty and their counts are 0. A payload that waits for its
 //!   commit is not stored yet and is counted in `queued_payloads`.
 //! - A `duplicate` makes no change. The barn counts duplicates by channel and remembers the latest ones while it runs;
 //!   the office knows the count in the barn's last heartbeat.
