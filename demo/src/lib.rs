@@ -3,7 +3,7 @@
 //! - [`demo`] is `cargo demo`: a simulated chute, a barn and an office, with a proof at the end that nothing was lost.
 //! - [`world`] is a barn and an office on one thread, where a seed determines time, faults and power cuts.
 //! - [`processes`] is a barn and an office as child processes, for the demo, the benches and tests.
-//! - [`bench`] measures both against the floor of the machine.
+//! - [`mod@bench`] measures both against the floor of the machine.
 //! - [`cli`] is the command line of `herdlinx-demo`.
 //!
 //! A world replays exactly from its seed:

@@ -1,6 +1,6 @@
 //! Pages of the office: HTML for people and JSON for programs, chosen by `Accept`.
 //!
-//! Each page is one struct with two faces ([`page`]). What it shows of a store comes from [`herd::query`]: nothing is
+//! Each page is one struct with two faces (`page.rs`). What it shows of a store comes from [`herd::query`]: nothing is
 //! counted or judged here, so pages, API and commands cannot disagree. Authentication, TLS and listening belong to the
 //! process around it.
 //!
