@@ -39,8 +39,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time in which the response must be found.
 ///
-/// What is under way is dropped then, so work that must not stop half-way belongs on a task or a blocking thread of
-/// its own.
+/// The handler is dropped then, so work that must not stop half-way belongs on a task or a blocking thread of its own.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Time in which the peer must take what is written.
