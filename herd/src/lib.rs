@@ -25,7 +25,7 @@
 //! - [`mod@fold`]: the effect of a change on the tables. Barn and office run it.
 //! - [`tables`]: the tables, with their keys and rows.
 //!
-//! How they are kept and copied:
+//! Files and replication:
 //!
 //! - [`position`]: a place in a log, which identifies the log as well.
 //! - [`digest`]: the digests of log and tables.
@@ -33,7 +33,7 @@
 //! - [`wire`]: the messages between a source and its followers.
 //! - [`pairing`]: the line of text that connects an office to a barn.
 //!
-//! How people see and change them:
+//! Queries and corrections:
 //!
 //! - [`query`]: lists, histories and totals for pages and the API.
 //! - [`correction`]: corrections as people write them.

@@ -58,6 +58,7 @@ pub struct Settings {
     /// File that receives the log as well.
     pub log_file: Option<PathBuf>,
     /// The operator's own certificate, if there is one.
+    #[serde(skip_serializing_if = "TlsSettings::is_unset")]
     pub tls: TlsSettings,
     /// The radios.
     pub radio: Vec<RadioSettings>,

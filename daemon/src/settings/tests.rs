@@ -212,3 +212,12 @@ proptest! {
         let _ = load(&format!("{key} = {text}"), &[], "");
     }
 }
+
+/// Catches a report of `doctor` that shows a `[tls]` section which nobody wrote.
+#[test]
+fn settings_without_a_certificate_are_shown_without_a_tls_section() {
+    let shown = toml::to_string(&Settings::default()).unwrap();
+    assert!(!shown.contains("tls"), "{shown}");
+    let own = load("[tls]\ncertificate = '/c'\nkey = '/k'", &[], "").unwrap();
+    assert!(toml::to_string(&own).unwrap().contains("[tls]"));
+}

@@ -17,6 +17,11 @@ pub struct TlsSettings {
 }
 
 impl TlsSettings {
+    /// Returns true if neither file is set.
+    pub fn is_unset(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Returns the files, or `None` if the process makes a pair.
     pub fn files(&self) -> Option<IdentityFiles> {
         let (certificate, key) = (self.certificate.clone()?, self.key.clone()?);
