@@ -1,4 +1,10 @@
 //! Listening on radios that the command opens itself, while no daemon runs.
+//!
+//! # Decisions
+//!
+//! - **If all radios are failing 2 s after the start, the command fails.** Waiting for them instead would make a missing
+//!   device look like a silent barn.
+//! - **A radio that fails later is waited for,** so that a module that is plugged in again is heard again.
 
 use super::{INITIAL_TIMEOUT, ListenError, PrintStatus, Printer};
 use crate::receive::{Channel, stamp};
@@ -130,8 +136,7 @@ pub(super) async fn listen(radios: &[(Channel, &RadioSettings)], printer: &mut P
 
 /// Prints the packets of open radios.
 ///
-/// Fails if all radios are failing [`INITIAL_TIMEOUT`] after the start: a missing device must not look like a silent
-/// barn. Later that is not an error, because a module that is plugged in again must be heard again.
+/// Fails if all radios are failing [`INITIAL_TIMEOUT`] after the start. Later it waits for them.
 pub(super) async fn listen_to<R: Radio>(
     mut radios: Vec<LocalRadio<R>>,
     printer: &mut Printer<'_>,

@@ -1,4 +1,9 @@
 //! The body of a Received change, version 1. The order of fields and variants is frozen.
+//!
+//! # Decisions
+//!
+//! - **The range of the trimmed text is stored.** The fold hashes that text. If the fold trimmed the raw bytes itself, a
+//!   later grammar that trims in another way would build other tables from the same log.
 
 use crate::clock::ClockReading;
 use crate::payload::{Event, EventId, Rejection};
@@ -37,9 +42,6 @@ id_from_sequence! {
 }
 
 /// A payload, its origin, and the decision of the source about it.
-///
-/// The range of the trimmed text is stored, because the fold hashes the text. Trimming is grammar, and a later grammar
-/// may trim in another way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// The bytes as received, before trimming.

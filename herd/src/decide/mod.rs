@@ -3,7 +3,7 @@
 //! All look-ups, judgments and measurements happen here and nowhere else. The result is written into the Change, so the
 //! fold needs no grammar, clock or settings.
 //!
-//! Decisions that shaped this module:
+//! # Decisions
 //!
 //! - **Event ids and lids are unique within (reader group, reader era).** Ids for all time would not work: a replaced
 //!   reader counts from 1 again.

@@ -9,7 +9,7 @@
 //! One [`Store`] writes; any number of [`Reader`]s read. The order within a commit is fixed: the log durable, then the
 //! tables visible, then the head published. So the tables are never ahead of what is durable.
 //!
-//! Decisions that shaped this module:
+//! # Decisions
 //!
 //! - **Log and tables are two files, and only the log is synced with each commit.** Eight tables in one durable file wrote
 //!   99 kB for a lone payload, at about half the rate.

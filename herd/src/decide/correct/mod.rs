@@ -1,6 +1,6 @@
 //! Corrections: the source decides once what a correction leaves, and writes that down.
 //!
-//! Decisions that shaped this module:
+//! # Decisions
 //!
 //! - **A correction is made on rows that are thrown away, and the difference is written into the Change.** The fold puts
 //!   the stored states down and works nothing out. If the fold worked them out, a later rule would give an old correction
