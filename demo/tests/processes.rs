@@ -1,11 +1,14 @@
 //! Processes of a barn and an office, as the demo, the end-to-end tests and the bench start them.
 //!
-//! Catches: a killed barn that comes back at another address or loses a payload, an office that does not follow it, and
-//! a process that does not exit with 0 on SIGTERM.
+//! Catches: a killed barn that comes back at another address or loses a payload, an office that does not follow it, a
+//! demo that fails because another program listens on the port of its last run, and a process that does not exit with 0
+//! on SIGTERM.
 
-use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, Programs};
+use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, ProcessError, Programs};
 use serde_json::json;
 use service::harness::wait_until;
+use service::lifecycle::Exit;
+use std::net::{Ipv4Addr, TcpListener};
 
 fn programs() -> Programs {
     Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
@@ -37,5 +40,26 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
     };
     wait_until("the office shows both payloads", both).await.unwrap();
     assert_eq!(office.terminate().await.unwrap().code(), Some(0));
+    assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_barn_whose_port_is_taken_starts_on_a_free_one_and_keeps_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let other_program = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = other_program.local_addr().unwrap();
+    let settings = BarnSettings { port: taken.port(), ..BarnSettings::default() };
+    let mut barn = Barn::new(&programs(), &directory.path().join("barn"), &settings).unwrap();
+    match barn.start().await {
+        Err(ProcessError::Exited { status, .. }) => assert_eq!(status.code(), Some(Exit::CannotListen as i32)),
+        other => panic!("the port is taken, and yet: {other:?}"),
+    }
+
+    barn.start_on_any_port().await.unwrap();
+    let address = barn.address();
+    assert!(address != taken && address.port() != 0, "{address}");
+    assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+    barn.start().await.unwrap();
+    assert_eq!(barn.address(), address);
     assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
 }

@@ -229,6 +229,16 @@ mod tests {
         Ok(String::from_utf8(out).unwrap())
     }
 
+    /// Catches a script that tries again for ever because a damaged file looks to it like one that is in use.
+    #[test]
+    fn the_exit_code_of_a_command_tells_a_damaged_file_from_a_locked_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("local.redb"), b"not a database").unwrap();
+        let damaged = run(&["list"], dir.path()).unwrap_err();
+        assert_eq!(Exit::from(&damaged), Exit::Damaged);
+        assert_eq!(Exit::from(&KeyCommandError::Command(CommandError::Locked)), Exit::Locked);
+    }
+
     #[test]
     fn without_a_process_the_commands_work_on_the_file() {
         let dir = tempfile::tempdir().unwrap();
