@@ -1,5 +1,7 @@
-//! Two animals turn out to be one: a tag-only animal goes up in the one whose lid an event named together with one
-//! of its tags.
+//! Merges of two animals that turn out to be one.
+//!
+//! An event that names an animal by its lid and carries a tag of a tag-only animal shows that both are the same. The
+//! tag-only animal is absorbed into the other.
 
 use super::accepted::{overlay, worn};
 use super::{Folding, Rows, RowsError, decode};
@@ -10,7 +12,7 @@ use crate::tables::{
 };
 
 impl<B: Rows> Folding<'_, B> {
-    /// `other` goes up in `animal`, whose id is `id`: its tags, memberships and what only it knew.
+    /// Moves the tags and memberships of `other` to `animal`, whose id is `id`, and the traits that only `other` has.
     pub(super) fn absorb(&mut self, id: AnimalId, animal: &mut Animal, other: AnimalId) -> Result<(), RowsError> {
         let Some(gone) = self.rows.read::<Animal>(Table::Animals, &number_key(other.0))? else { return Ok(()) };
         self.take_tags(id, animal, other)?;
@@ -26,7 +28,7 @@ impl<B: Rows> Folding<'_, B> {
         self.totals.animals = self.totals.animals.saturating_sub(1);
         self.uncount_status(gone.status);
         if gone.status == AnimalStatus::Exported && animal.status == AnimalStatus::Active {
-            // The event that merges them is then what shows that it is back.
+            // The event that merges them then shows that the animal is back.
             self.count_status(animal.status, gone.status);
             animal.status = gone.status;
         }
@@ -64,7 +66,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// Of two open barn memberships the one that was named last stays; the other is history.
+    /// Moves the memberships. Of two open ones in barn batches, the one that was named last stays open.
     fn take_memberships(
         &mut self,
         id: AnimalId,
@@ -98,7 +100,7 @@ impl<B: Rows> Folding<'_, B> {
             self.rows.write(Table::Members, pair_key(batch_id.0, id.0), &());
             return Ok(());
         };
-        // Both were in this batch: one head was counted twice.
+        // Both were in this batch, so one animal was counted twice.
         if let Some(mut batch) = self.batch(batch_id)? {
             batch.members = batch.members.saturating_sub(1);
             if mine.left.is_none() && theirs.left.is_none() {

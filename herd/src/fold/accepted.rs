@@ -1,4 +1,4 @@
-//! An event is folded into its animal.
+//! The effect of an accepted event on its animal.
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{AnimalId, Origin, PlacedEvent, TagUse};
@@ -13,7 +13,7 @@ impl<B: Rows> Folding<'_, B> {
         let (id, event) = (accepted.animal, &accepted.event);
         let mut animal = self.animal_or_new(id)?;
         let shown = (animal.barn_batch, animal.traits.clone());
-        // Before a merge, so that the other animal's tag takes the place of the one that comes off.
+        // Before a merge, so that a tag of the other animal can take the place of the one that is taken off.
         self.take_off_old_tags(id, &mut animal, event);
         if let Some(other) = accepted.absorbed {
             self.absorb(id, &mut animal, other)?;
@@ -81,7 +81,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The animal wears `tag` no more.
+    /// Takes `tag` off the animal. The tag still leads to it.
     pub(super) fn retire(&mut self, id: AnimalId, animal: &mut Animal, kind: TagKind, tag: &Tag) {
         let worn = worn(animal, kind);
         worn.take_if(|current| current.key() == tag.key());
@@ -89,7 +89,7 @@ impl<B: Rows> Folding<'_, B> {
         self.rows.write(Table::TagOwners, tag_owner_key(kind, tag.key()), &id);
     }
 
-    /// The animal wears `tag`; what it wore of that kind is history.
+    /// Puts `tag` on the animal. The tag of that kind that it wore before becomes a past one.
     pub(super) fn assign(&mut self, id: AnimalId, animal: &mut Animal, kind: TagKind, tag: &Tag) {
         if let Some(before) = worn(animal, kind).replace(tag.clone())
             && before.key() != tag.key()
@@ -120,7 +120,7 @@ impl<B: Rows> Folding<'_, B> {
         self.rows.write(Table::AnimalTags, animal_tag_key(id, kind, tag.key()), &row);
     }
 
-    /// Whatever is read of an animal, but its export, says that it is on the yard.
+    /// Records that the animal was seen on the yard. Every event except an export shows that.
     fn sighting(&mut self, id: AnimalId, animal: &mut Animal, accepted: &PlacedEvent) -> Result<(), RowsError> {
         if animal.status != AnimalStatus::Active {
             self.count_status(animal.status, AnimalStatus::Active);
@@ -154,7 +154,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The totals follow an animal from one status to another.
+    /// Moves an animal from one status to another in the totals.
     pub(super) fn count_status(&mut self, from: AnimalStatus, to: AnimalStatus) {
         self.uncount_status(from);
         self.count_in(to);
@@ -177,7 +177,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 }
 
-/// The tag of that kind that the animal wears.
+/// Returns the tag of that kind that the animal wears.
 pub(super) fn worn(animal: &mut Animal, kind: TagKind) -> &mut Option<Tag> {
     match kind {
         TagKind::Lf => &mut animal.lf,
@@ -185,7 +185,7 @@ pub(super) fn worn(animal: &mut Animal, kind: TagKind) -> &mut Option<Tag> {
     }
 }
 
-/// Replaces traits by those that `later` has.
+/// Overwrites the traits that `later` has.
 pub(super) fn overlay(traits: &mut Traits, later: &Traits) {
     let pairs = [
         (&mut traits.funder, &later.funder),

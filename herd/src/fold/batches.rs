@@ -8,7 +8,7 @@ use crate::tables::{
 };
 
 impl<B: Rows> Folding<'_, B> {
-    /// The batch that this change names is made, if it is new, and the one that it closes is closed.
+    /// Opens the batch that this change names, if it is new, and closes the one that the change closes.
     pub(super) fn open_batch(&mut self, named: BatchUse, source: SourceType, number: &str) -> Result<(), RowsError> {
         if let Some(rested) = named.closes
             && let Some(mut batch) = self.batch(rested)?
@@ -43,7 +43,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// `animal` is in `id` from now on.
+    /// Adds `animal` to the batch `id`.
     pub(super) fn join(&mut self, id: BatchId, animal: AnimalId) -> Result<(), RowsError> {
         let Some(mut batch) = self.batch(id)? else { return Ok(()) };
         let before: Option<Membership> = self.rows.read(Table::Memberships, &pair_key(animal.0, id.0))?;
@@ -61,8 +61,10 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// `animal` is in `id` no more. A barn batch closes with its last one, but only when the whole change is folded:
-    /// the same event may bring the animal back into it.
+    /// Removes `animal` from the batch `id`.
+    ///
+    /// [`close_emptied`](Self::close_emptied) closes a barn batch without animals only at the end of the change, because the
+    /// same event may bring the animal back into it.
     pub(super) fn leave(&mut self, id: BatchId, animal: AnimalId) -> Result<(), RowsError> {
         let key = pair_key(animal.0, id.0);
         let open = self.rows.read::<Membership>(Table::Memberships, &key)?.filter(|row| row.left.is_none());
@@ -75,7 +77,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// Barn batches that an animal left in this change, and that nobody is in at its end, are closed.
+    /// Closes the barn batches that an animal left in this change and that are empty at its end.
     pub(super) fn close_emptied(&mut self) -> Result<(), RowsError> {
         for id in std::mem::take(&mut self.left) {
             let emptied = self.batch(id)?.filter(|batch| batch.source == SourceType::Hxb && batch.active == 0);
@@ -87,7 +89,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The pens, sexes and funders of an animal are among those that its batch shows.
+    /// Adds the pen, sex and funder of an animal to those that its batch shows.
     pub(super) fn show_traits(&mut self, id: BatchId, traits: &Traits) -> Result<(), RowsError> {
         let shown =
             [(BatchTrait::Pen, &traits.pen), (BatchTrait::Sex, &traits.sex), (BatchTrait::Funder, &traits.funder)];

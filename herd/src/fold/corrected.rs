@@ -1,4 +1,4 @@
-//! A correction is folded: what it says of animals and batches takes the place of what the rows say.
+//! The effect of a correction: its states of animals and batches replace the rows.
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{
@@ -35,7 +35,7 @@ impl<B: Rows> Folding<'_, B> {
         for batch in &states.batches {
             self.set_batch(batch)?;
         }
-        // All of them off before any is put down: a tag or a lid may go from one to the other.
+        // All animals are removed before any is written, because a tag or a lid may move from one to another.
         for state in &states.animals {
             self.take_off_the_tables(state.animal)?;
         }
@@ -87,7 +87,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The tag leads to this animal no more, if it did.
+    /// Removes the row by which the tag leads to this animal, if there is one.
     fn disown(&mut self, id: AnimalId, kind: TagKind, tag: &Tag) -> Result<(), RowsError> {
         let key = tag_owner_key(kind, tag.key());
         if self.rows.read::<AnimalId>(Table::TagOwners, &key)? == Some(id) {

@@ -1,7 +1,7 @@
-//! Event counters: which were heard, and which never were, so that a missed read can be seen.
+//! Event counters of readers, and the gaps in them, which show missed reads.
 //!
-//! Nothing is said to be missing below the lowest counter heard: a reader that counted elsewhere before it came
-//! here has missed nothing.
+//! Below the lowest counter that was received nothing counts as missing, because the reader may have counted elsewhere
+//! before it came here.
 
 use super::{Folding, KeyRange, Rows, RowsError};
 use crate::change::Origin;
@@ -10,13 +10,13 @@ use crate::position::Sequence;
 use crate::tables::{Collisions, Counter, Table, gap_key, number_at_end, reader_key};
 
 impl<B: Rows> Folding<'_, B> {
-    /// From now on this event id is that of the payload `of`.
+    /// Records that the payload `of` has this event id.
     pub(super) fn occupy_event_id(&mut self, origin: &Origin, id: &EventId, of: Sequence) {
         let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
         self.rows.write(Table::EventIds, key, &of);
     }
 
-    /// An event id came again with another content: so do those of a reader that was replaced.
+    /// Counts an event id that came again with other content, as the ids of a replaced reader do.
     pub(super) fn count_collision(&mut self, origin: &Origin) -> Result<(), RowsError> {
         let key = reader_key(&origin.reader_group, origin.reader_era, "");
         let before: Collisions = self.rows.read(Table::Collisions, &key)?.unwrap_or_default();
@@ -25,7 +25,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// An event id came, whether or not it is an event.
+    /// Records that an event id was received, also if its payload is rejected.
     pub(super) fn event_heard(&mut self, origin: &Origin, id: &EventId) -> Result<(), RowsError> {
         let name = id.counter_name();
         let key = reader_key(&origin.reader_group, origin.reader_era, name);
@@ -47,17 +47,17 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// Counters `first..=last` were passed over; none where `first` is above `last`.
+    /// Records the counters `first..=last` as missing. Does nothing if `first` is above `last`.
     fn open_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, first: u64, last: u64) {
         if first <= last {
             self.rows.write(Table::Gaps, gap_at(first), &last);
-            // Wrapping, here and below: counters that leap through the 64 bits can pass the sum over its end for a
-            // while, and it must come back to what the gaps say.
+            // Wrapping, here and in `close_gap`: counters that jump across the 64 bits can make the sum overflow for a
+            // while. It must then return to the sum of the gaps.
             self.totals.missed_events = self.totals.missed_events.wrapping_add(last - first + 1);
         }
     }
 
-    /// A counter came late: the gap that holds it is cut in two, or shortened, or gone.
+    /// Removes a counter that came late from its gap, which is split, shortened or removed.
     fn close_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, heard: u64) -> Result<(), RowsError> {
         let up_to_heard = KeyRange {
             from: &gap_at(0),

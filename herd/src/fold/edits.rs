@@ -1,7 +1,7 @@
 //! Corrections applied to rows.
 //!
-//! Only the source uses these, on rows that are thrown away, to find out what a correction leaves. The fold puts down the
-//! stored states instead.
+//! Only the source uses these, on rows that are thrown away, to find the states that a correction results in. The fold
+//! writes the stored states instead.
 
 use super::accepted::worn;
 use super::{Folding, Rows, RowsError};
@@ -11,8 +11,8 @@ use crate::position::Sequence;
 use crate::tables::{Animal, Batch, Table, number_key, reader_key};
 
 impl<B: Rows> Folding<'_, B> {
-    /// Two animals are one: `other` goes up in `id`. Of two tags of one kind that of `id` stays, and so do both lids.
-    /// It is where the one is that was touched last.
+    /// Merges `other` into `id`. Of two tags of one kind, the merged animal wears that of `id`. It has the lids of both,
+    /// and the status of the one that was touched last.
     pub(crate) fn merge(&mut self, id: AnimalId, other: AnimalId) -> Result<(), RowsError> {
         let mut animal = self.animal(id)?;
         let mut gone = self.animal(other)?;
@@ -40,7 +40,7 @@ impl<B: Rows> Folding<'_, B> {
         self.close_emptied()
     }
 
-    /// The animal wears `tag` in place of what it wore of that kind, or nothing.
+    /// Replaces the tag of that kind that the animal wears by `tag`, or takes it off.
     pub(crate) fn retag(&mut self, id: AnimalId, kind: TagKind, tag: Option<&Tag>) -> Result<(), RowsError> {
         let mut animal = self.animal(id)?;
         match (tag, worn(&mut animal, kind).clone()) {
@@ -52,7 +52,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The animal stands in another pen.
+    /// Sets the pen of the animal.
     pub(crate) fn move_pen(&mut self, id: AnimalId, pen: &str) -> Result<(), RowsError> {
         let mut animal = self.animal(id)?;
         animal.traits.pen = Some(pen.to_owned());
@@ -60,7 +60,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The animal leaves its barn batch for this one.
+    /// Moves the animal from its barn batch to this one.
     pub(crate) fn move_batch(&mut self, id: AnimalId, to: BatchUse, number: &str) -> Result<(), RowsError> {
         let mut animal = self.animal(id)?;
         self.open_batch(to, SourceType::Hxb, number)?;
@@ -73,7 +73,7 @@ impl<B: Rows> Folding<'_, B> {
         self.close_emptied()
     }
 
-    /// The animal was weighed.
+    /// Sets the weight of the animal.
     pub(crate) fn weigh(&mut self, id: AnimalId, weight_g: u32) -> Result<(), RowsError> {
         let mut animal = self.animal(id)?;
         (animal.weight_g, animal.weighed) = (Some(weight_g), self.sequence);
@@ -81,7 +81,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The animal died, and is in no batch any more.
+    /// Records that the animal died, and takes it out of its barn batch.
     pub(crate) fn died(&mut self, id: AnimalId) -> Result<(), RowsError> {
         let mut animal = self.animal(id)?;
         self.set_status(&mut animal, AnimalStatus::Dead);
@@ -90,7 +90,7 @@ impl<B: Rows> Folding<'_, B> {
         self.close_emptied()
     }
 
-    /// This change is the last that touched these animals, as far as there are any.
+    /// Records this change as the last one that touched these animals. Ignores animals that do not exist.
     pub(crate) fn touch(&mut self, animals: &[(AnimalId, Sequence)]) -> Result<(), RowsError> {
         for (id, _) in animals {
             if let Some(animal) = self.rows.read(Table::Animals, &number_key(id.0))? {
@@ -100,7 +100,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// The batch's number means it no more.
+    /// Closes the batch, so that its number no longer means it.
     pub(crate) fn close_batch(&mut self, id: BatchId) -> Result<(), RowsError> {
         self.edit_batch(id, Self::close)
     }

@@ -1,4 +1,4 @@
-//! Events of payloads that were rejected or voided before.
+//! Events of payloads that had been rejected or voided.
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{LateEvent, Origin, PlacedEvent};
@@ -7,7 +7,7 @@ use crate::position::Sequence;
 use crate::tables::{Amendments, Table, reader_key, sequence_key};
 
 impl<B: Rows> Folding<'_, B> {
-    /// The event takes effect in the order of changes, as every other; what it says of times is of when it was heard.
+    /// Applies the event at this change, with the times at which its payload was received.
     pub(super) fn late_event(&mut self, event: &LateEvent) -> Result<(), RowsError> {
         let LateEvent { of, origin, received, accepted } = event;
         // A payload that is accepted after a void of its event was counted when it came.
@@ -21,7 +21,7 @@ impl<B: Rows> Folding<'_, B> {
         self.rows.write(Table::Amendments, sequence_key(*of), &afterwards);
         if let Some(id) = &accepted.event.id {
             let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
-            // Where another payload has the id, that one goes on to be what repeats are held against.
+            // If another payload has taken the id, repeats are still compared with that one.
             if self.rows.get(Table::EventIds, &key)?.is_none() {
                 self.occupy_event_id(origin, id, *of);
             }
@@ -30,7 +30,7 @@ impl<B: Rows> Folding<'_, B> {
         self.told_late(received, origin, accepted)
     }
 
-    /// An event that is told later than it happened.
+    /// Applies an event later than it happened.
     pub(crate) fn told_late(
         &mut self,
         received: &ClockReading,

@@ -1,4 +1,4 @@
-//! The fold: tables and a Change make the next tables.
+//! The fold: the effect of a Change on the tables.
 //!
 //! The fold is total and pure. It does not parse or reject, and it reads no clock, setting or random number, only the
 //! tables and the Change. The source decided everything that needed a look-up or a judgment, and wrote it into the
@@ -34,7 +34,7 @@ pub const FOLD_VERSION: u32 = 2;
 /// Key of the only row of [`Table::Totals`].
 pub(crate) const TOTALS_KEY: Key = Key::new();
 
-/// Folds the change `sequence` into the tables, and ends it in the fold digest.
+/// Folds the change `sequence` into the tables and adds its rows to the fold digest.
 pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
     let clock = change.clock();
     match change {
@@ -57,14 +57,14 @@ pub(crate) struct Folding<'a, B> {
     pub(crate) rows: &'a mut StagedRows<B>,
     pub(crate) sequence: Sequence,
     clock: ClockReading,
-    /// The event was accepted later than it happened, so it must not set times back.
+    /// True if the event is accepted later than it happened. It must not set times back.
     late: bool,
     totals: Totals,
     /// Batches that animals left in this change.
     left: Vec<BatchId>,
 }
 
-/// Applies `step` to the rows and writes the totals. The caller ends the change.
+/// Applies `step` to the rows and writes the totals. The caller then ends the change in the fold digest.
 pub(crate) fn folded<B: Rows>(
     rows: &mut StagedRows<B>,
     sequence: Sequence,

@@ -1,4 +1,4 @@
-//! Rows of an animal or a batch as the one state that a correction keeps, and back.
+//! Conversions between the rows of an animal or a batch and the state that a correction stores.
 
 use super::{KeyRange, Rows, RowsError, decode};
 use crate::change::{AnimalId, AnimalState, BatchId, BatchState, HeldMembership, HeldTag, TagKind, TagState};
@@ -9,7 +9,7 @@ use crate::tables::{
     tag_kind_in,
 };
 
-/// The animal as the rows tell it; none where there is none.
+/// Returns the state of the animal in the rows, or `None` if it does not exist.
 pub(crate) fn animal_state(rows: &impl Rows, id: AnimalId) -> Result<Option<AnimalState>, RowsError> {
     let Some(animal) = rows.read::<Animal>(Table::Animals, &number_key(id.0))? else { return Ok(None) };
     let mut tags = Vec::new();
@@ -40,7 +40,7 @@ pub(crate) fn animal_state(rows: &impl Rows, id: AnimalId) -> Result<Option<Anim
     }))
 }
 
-/// The batch as its row tells it; none where there is none.
+/// Returns the state of the batch in its row, or `None` if it does not exist.
 pub(crate) fn batch_state(rows: &impl Rows, id: BatchId) -> Result<Option<BatchState>, RowsError> {
     let row: Option<Batch> = rows.read(Table::Batches, &number_key(id.0))?;
     Ok(row.map(|batch| BatchState {
@@ -57,7 +57,7 @@ pub(crate) fn batch_state(rows: &impl Rows, id: BatchId) -> Result<Option<BatchS
     }))
 }
 
-/// The rows of a table whose keys begin with the animal.
+/// Returns the rows of a table whose keys begin with the animal.
 pub(super) fn rows_of(rows: &impl Rows, table: Table, animal: AnimalId) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
     let from = number_key(animal.0);
     let to = after_prefix(&from);
@@ -81,7 +81,7 @@ impl From<&BatchState> for Batch {
 }
 
 impl From<&AnimalState> for Animal {
-    /// All but `last`, which is the change that carries the state.
+    /// Converts everything except `last`, which is the change that has the state.
     fn from(state: &AnimalState) -> Self {
         let current = |kind: TagKind| -> Option<Tag> {
             let worn = state.tags.iter().find(|held| held.kind == kind && held.state == TagState::Current);

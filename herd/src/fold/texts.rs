@@ -1,4 +1,4 @@
-//! The look-up rows of texts that no event id identifies, and the count of rejections of the hour.
+//! Look-up rows of texts that no event id identifies, and the number of rejections in the current hour.
 
 use super::{Folding, KeyRange, Rows, RowsError, decode};
 use crate::position::Sequence;
@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
 impl<B: Rows> Folding<'_, B> {
-    /// From now on a repeat of this text within the window is a duplicate of this change.
+    /// Records the text, so that a repeat of it within the repeat window is a duplicate of this change.
     pub(super) fn remember_text(&mut self, text: &[u8]) {
         let hash: [u8; 32] = Sha256::digest(text).into();
         let kept = TextEntry { hash, boot: self.clock.boot, since_boot_ms: self.clock.since_boot_ms };
@@ -17,7 +17,7 @@ impl<B: Rows> Folding<'_, B> {
         self.rows.write(Table::TextOrder, sequence_key(self.sequence), &kept);
     }
 
-    /// Removes the rows of texts kept at or before `through`, unless the same text was kept again since.
+    /// Removes the rows of texts recorded up to `through`, unless the same text was recorded again since.
     pub(super) fn forget_texts(&mut self, through: Sequence) -> Result<(), RowsError> {
         if through <= self.totals.texts_forgotten {
             return Ok(());
@@ -37,7 +37,7 @@ impl<B: Rows> Folding<'_, B> {
         Ok(())
     }
 
-    /// Counts a rejection kept of `channel` in the current hour since boot.
+    /// Counts a recorded rejection of `channel` in the current hour since boot.
     pub(super) fn count_rejection(&mut self, channel: &str) -> Result<(), RowsError> {
         let now = RejectionHour { boot: self.clock.boot, hour: self.clock.since_boot_ms / HOUR_MS, count: 0 };
         let before = self.rows.read::<RejectionHour>(Table::RejectionHours, channel.as_bytes())?;

@@ -1,8 +1,8 @@
-//! The tables: the result of folding the log. Disposable, and equal wherever the log is equal.
+//! The tables: the result of folding the log. They can be deleted and rebuilt, and are equal wherever the log is equal.
 //!
-//! This file is the only list of them: number, name, key and value. Integers in keys are big-endian, so that byte order is
-//! their order. A text that is not the last part of a key has its length (u8) before it. Values are postcard of the types
-//! in `rows`. A change of anything here, or of what the fold writes, needs a new
+//! This file is the only list of them: number, name, key and value. Integers in keys are big-endian, so that the order
+//! of bytes is the order of numbers. A text that is not the last part of a key has its length (u8) before it. Values are
+//! postcard of the types in `rows`. A change of anything here, or of what the fold writes, needs a new
 //! [`FOLD_VERSION`](crate::fold::FOLD_VERSION): tables of an older version are rebuilt.
 
 mod keys;
@@ -54,7 +54,7 @@ pub enum Table {
     RejectionHours = 18,
     /// `reader group` -> era u32. Without a row the era is 1.
     ReaderEras = 19,
-    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided. The name in the file is older.
+    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided. The file has an older name for it.
     Amendments = 20,
     /// `idempotency key` -> sequence of the correction that has it.
     CorrectionKeys = 21,

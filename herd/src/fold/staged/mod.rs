@@ -29,11 +29,11 @@ pub trait Rows {
 pub struct KeyRange<'a> {
     /// The lowest key.
     pub from: &'a [u8],
-    /// The first key that is too high; none for no bound.
+    /// The first key above the range; `None` for no upper end.
     pub to: Option<&'a [u8]>,
-    /// From the highest down.
+    /// True for the order from the highest key down.
     pub backwards: bool,
-    /// At most so many rows.
+    /// Maximum number of rows.
     pub limit: usize,
 }
 
@@ -43,7 +43,7 @@ impl KeyRange<'_> {
     }
 }
 
-/// Why a row could not be read. The tables can always be rebuilt from the log.
+/// Reason why a row could not be read. The tables can always be rebuilt from the log.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     /// The file could not be read.
@@ -54,22 +54,22 @@ pub enum RowsError {
         /// Message of the storage.
         why: String,
     },
-    /// The row does not hold what its table says.
+    /// The row is not an encoded value of its table's type.
     #[error("cannot decode a row of table `{table}` (key {key}). The next start rebuilds the tables from the log")]
     Damaged {
         /// Name of the table.
         table: &'static str,
-        /// Hexadecimal.
+        /// Key of the row in hexadecimal.
         key: String,
     },
 }
 
-/// Reads a row's value as its type.
+/// Decodes the value of a row.
 pub fn decode<T: DeserializeOwned>(table: Table, key: &[u8], value: &[u8]) -> Result<T, RowsError> {
     postcard::from_bytes(value).map_err(|_| RowsError::Damaged { table: table.name(), key: hex::encode(key) })
 }
 
-/// No rows at all: the base of a store that begins.
+/// A base without rows, for a new store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoRows;
 
@@ -86,13 +86,13 @@ impl Rows for NoRows {
 /// A value to write, or `None` for a row to remove.
 type Staging = Option<Vec<u8>>;
 
-/// A staged row: its key, and its value, or `None` where it is to be removed.
+/// A staged row: its key and its value, or `None` if the row is to be removed.
 pub type StagedRow<'a> = (&'a Key, &'a Option<Vec<u8>>);
 
-/// The staged rows of one table. Only tables that the fold reads in ranges pay for being kept in order.
+/// The staged rows of one table. They are kept in order only if the fold reads ranges of the table.
 #[derive(Debug)]
 enum Stage {
-    /// Seeded at random as the standard hasher is, and several times as fast on keys of a few dozen bytes.
+    /// The hasher is seeded at random, like the standard one, and several times as fast on keys of a few dozen bytes.
     Hashed(HashMap<Key, Staging, RandomState>),
     Ordered(BTreeMap<Key, Staging>),
 }
@@ -119,8 +119,9 @@ impl Stage {
         };
     }
 
-    /// The staged rows of a range, as far as the first `limit` that are there: what lies beyond cannot be asked for.
-    /// Rows staged as removed come with them, because they hide rows of the base.
+    /// Returns the live rows of a range, at least the first `limit` of them, and the tombstones between them.
+    ///
+    /// Tombstones are needed because they hide rows of the base.
     fn in_range(&self, range: KeyRange<'_>) -> BTreeMap<Key, Staging> {
         match self {
             Self::Hashed(rows) => {
@@ -151,7 +152,7 @@ impl Stage {
     }
 }
 
-/// Rows up to the one with which `limit` are present.
+/// Returns the rows up to the live row number `limit`.
 fn first_present<'a>(rows: impl Iterator<Item = (&'a Key, &'a Staging)>, limit: usize) -> BTreeMap<Key, Staging> {
     let mut missing = limit;
     let mut taken = BTreeMap::new();
@@ -173,7 +174,7 @@ struct TouchedRow {
     value: Staging,
 }
 
-/// Rows written by changes that are folded and not yet in the file, above the rows that are.
+/// Rows of folded changes that are not in the file yet, above a base: the rows in the file.
 #[derive(Debug)]
 pub struct StagedRows<B> {
     base: B,
@@ -183,23 +184,23 @@ pub struct StagedRows<B> {
     touched: Vec<TouchedRow>,
     folded: Sequence,
     digest: Digest,
-    /// Kept to spare allocations: what is hashed, and what is encoded.
+    /// Buffers for hashing and encoding, which are reused to save allocations.
     scratch: Vec<u8>,
 }
 
 impl<B: Rows> StagedRows<B> {
-    /// Stages nothing yet. `folded` and `digest` are those of the base.
+    /// Makes a stage without rows. `folded` and `digest` are those of the base.
     pub fn new(base: B, folded: Sequence, digest: Digest) -> Self {
         let stages = Table::ALL.into_iter().map(Stage::for_table).collect();
         Self { base, stages, touched: Vec::new(), folded, digest, scratch: Vec::new() }
     }
 
-    /// The last change folded.
+    /// Returns the last folded change.
     pub fn folded(&self) -> Sequence {
         self.folded
     }
 
-    /// The fold digest after it.
+    /// Returns the fold digest after the last folded change.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -236,7 +237,7 @@ impl<B: Rows> StagedRows<B> {
         touched.map(|row| &row.value).or_else(|| self.stages[table.index()].get(key))
     }
 
-    /// Closes the change `sequence`: its rows go into the fold digest as it alone leaves them.
+    /// Ends the change `sequence`: adds each row that it wrote, in its final form, to the fold digest.
     pub fn end_change(&mut self, sequence: Sequence) {
         self.touched.sort_unstable_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
         let rows = self.touched.iter().map(|row| (row.table.number(), row.key.as_slice(), row.value.as_deref()));
@@ -247,16 +248,15 @@ impl<B: Rows> StagedRows<B> {
         }
     }
 
-    /// All rows staged by changes that are closed, by table and in the order of keys: what is to be written (`Some`) or
-    /// removed (`None`).
+    /// Returns all rows of ended changes, by table and in the order of keys: values to write, or `None` to remove a row.
     pub fn rows(&self) -> impl Iterator<Item = (Table, Vec<StagedRow<'_>>)> {
         Table::ALL.into_iter().map(|table| (table, self.stages[table.index()].sorted()))
     }
 
-    /// The staged rows of a range; of the closed changes as far as the first `limit` that are there.
+    /// Returns the staged rows of a range, at least the first `limit` live ones, and the tombstones between them.
     fn staged_in_range(&self, table: Table, range: KeyRange<'_>) -> BTreeMap<Key, Staging> {
         let own = self.touched.iter().filter(|row| row.table == table && range.holds(&row.key));
-        // A row that this change removed may be one of those that fill the limit: as many more are needed.
+        // Rows that this change removes may be among the first `limit`, so that many more are needed.
         let hidden = own.clone().filter(|row| row.value.is_none()).count();
         let wider = KeyRange { limit: range.limit.saturating_add(hidden), ..range };
         let mut staged = self.stages[table.index()].in_range(wider);
