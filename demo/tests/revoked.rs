@@ -20,9 +20,9 @@ async fn an_office_whose_key_is_revoked_receives_nothing_more_and_keeps_its_copy
     until("the office shows the read", async || pages::json(&yard.pages, "/batches/BEFORE").await.ok()).await;
 
     yard.barn.run(&["key", "revoke", "office-1"]).unwrap();
-    let held = until("the office loses its connection", async || link_is("away").await).await;
+    let last = until("the office loses its connection", async || link_is("away").await).await;
     assert_eq!(yard.deliver("hxb:AFTER:LF2:UHF2").await.0, 201);
     assert!(pages::json(&yard.pages, "/batches/BEFORE").await.is_ok(), "the copy is still shown");
     assert!(pages::json(&yard.pages, "/batches/AFTER").await.is_err());
-    assert_eq!(link_is("away").await, Some(held), "nothing came after the key was revoked");
+    assert_eq!(link_is("away").await, Some(last), "nothing came after the key was revoked");
 }

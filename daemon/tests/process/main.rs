@@ -72,9 +72,9 @@ fn a_shutdown_does_not_wait_for_hanging_peers_and_loses_no_packet_of_a_radio() {
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
     let store = barn.payloads();
-    let heard = std::fs::read_to_string(ledger).unwrap();
-    let missing: HashSet<&str> = heard.lines().filter(|line| !store.contains(*line)).collect();
-    assert!(heard.lines().count() > 50 && missing.is_empty(), "{missing:?}");
+    let received = std::fs::read_to_string(ledger).unwrap();
+    let missing: HashSet<&str> = received.lines().filter(|line| !store.contains(*line)).collect();
+    assert!(received.lines().count() > 50 && missing.is_empty(), "{missing:?}");
 }
 
 /// Catches a command that writes to the files of a running process, applies a correction twice, or exits with 0

@@ -16,7 +16,7 @@ const STARTS: usize = 3;
 /// Measures a first copy, and then the catch-up with the same number of changes from while the office was away.
 pub async fn away(programs: &Programs, directory: &Path, sizes: &Sizes, budget: Budget) -> Result<Value, BenchError> {
     let mut yard = Yard::new(programs, directory)?;
-    let (first, held) = first_copy(&mut yard, 7, sizes.behind, budget.share(50)).await?;
+    let (first, stored) = first_copy(&mut yard, 7, sizes.behind, budget.share(50)).await?;
     yard.office.terminate().await?;
     yard.barn.terminate().await?;
     let filling = budget.share(50);
@@ -31,7 +31,7 @@ pub async fn away(programs: &Programs, directory: &Path, sizes: &Sizes, budget: 
         "catch_up": {
             "from": "the start of the office's process",
             "changes_behind": behind,
-            "held_before": held,
+            "held_before": stored,
             "office_answers_after_ms": ms(answering),
             "took_ms": ms(elapsed),
             "per_s": rate(behind as u64, elapsed),
@@ -44,12 +44,12 @@ pub async fn away(programs: &Programs, directory: &Path, sizes: &Sizes, budget: 
 /// Measures a large first copy, and the memory and the start of processes with stores of that size.
 pub async fn large(programs: &Programs, directory: &Path, sizes: &Sizes, budget: Budget) -> Result<Value, BenchError> {
     let mut yard = Yard::new(programs, directory)?;
-    let (copy, held) = first_copy(&mut yard, 9, sizes.large, budget.share(75)).await?;
+    let (copy, stored) = first_copy(&mut yard, 9, sizes.large, budget.share(75)).await?;
     tokio::time::sleep(IDLE).await;
     let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
     Ok(json!({
         "first_copy": copy,
-        "changes_held": held,
+        "changes_held": stored,
         "idle_after_copy_barn_mib": mib(barn.resident_bytes),
         "idle_after_copy_office_mib": mib(office.resident_bytes),
         "starts": starts(&mut yard, budget).await?,
@@ -62,7 +62,7 @@ async fn first_copy(yard: &mut Yard, seed: u64, changes: usize, budget: Budget) 
     // budget is therefore always enough for it.
     let filling = budget.share(50);
     let start = Instant::now();
-    let held = tokio::task::block_in_place(|| yard::fill(&yard.barn, seed, changes, filling))?;
+    let stored = tokio::task::block_in_place(|| yard::fill(&yard.barn, seed, changes, filling))?;
     let fill = start.elapsed();
     yard.barn.start().await?;
     yard.office.start().await?;
@@ -74,17 +74,17 @@ async fn first_copy(yard: &mut Yard, seed: u64, changes: usize, budget: Budget) 
     let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
     let figures = json!({
         "from": "the start of the office's command `add`, a process of its own",
-        "changes": held,
-        "filled_in_process_per_s": rate(held as u64, fill),
+        "changes": stored,
+        "filled_in_process_per_s": rate(stored as u64, fill),
         "add_command_ms": ms(added),
         "took_ms": ms(elapsed),
-        "per_s": rate(held as u64, elapsed),
+        "per_s": rate(stored as u64, elapsed),
         "digests_equal": true,
         "barn_peak_mib": mib(barn.peak_bytes),
         "office_peak_mib": mib(office.peak_bytes),
-        "cut_short": held < changes,
+        "cut_short": stored < changes,
     });
-    Ok((figures, held))
+    Ok((figures, stored))
 }
 
 /// Measures starts after clean shutdowns and after kills, and the memory right after a start.

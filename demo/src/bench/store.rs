@@ -211,7 +211,7 @@ pub fn copy(from: &Reader, directory: &Path) -> Result<(Store, Duration), BenchE
 pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value, BenchError> {
     let (source, fill) = timed(|| filled(&directory.join("source"), changes, budget.share(50)));
     let source = source?;
-    let held = source.head().position.sequence.0;
+    let stored = source.head().position.sequence.0;
     let (replica, elapsed) = copy(&source.reader(), &directory.join("replica"))?;
     drop(replica);
     let (reopened, start) = timed(|| {
@@ -223,11 +223,11 @@ pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value,
         "the copy differs from its source after it was opened again"
     );
     Ok(json!({
-        "changes": held,
-        "fill_in_thousands_per_s": rate(held, fill),
+        "changes": stored,
+        "fill_in_thousands_per_s": rate(stored, fill),
         "copy_in_process_s": elapsed.as_secs_f64(),
-        "copy_in_process_per_s": rate(held, elapsed),
+        "copy_in_process_per_s": rate(stored, elapsed),
         "open_after_clean_stop_ms": ms(start),
-        "cut_short": held < changes as u64,
+        "cut_short": stored < changes as u64,
     }))
 }

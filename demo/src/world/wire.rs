@@ -103,8 +103,8 @@ impl Link for Wire {
         let Some(reader) = barn.served.reader() else { return Err(unreachable("the store has no reader")) };
         let start = reader.position_at(Sequence::ZERO).ok().flatten().ok_or_else(|| unreachable("no log"))?;
         let from: Position = requested.unwrap_or(start);
-        if let Some(held) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {
-            let body = serde_json::json!({ "success": false, "error": "diverged", "held": held });
+        if let Some(head) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {
+            let body = serde_json::json!({ "success": false, "error": "diverged", "held": head });
             return Ok(LiveResponse::Refused(LinkResponse { status: 409, body: body.to_string().into() }));
         }
         let (near, mut far) = self.pair();

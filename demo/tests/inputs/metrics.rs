@@ -58,7 +58,7 @@ async fn the_counters_match_what_happened() {
     let pulled = barn.send(barn.get("/api/sync/changes")).await;
     assert_eq!(pulled.status(), 200);
     assert_eq!(barn.send(barn.post(r#"{"payload":"hxb:LOT1:LF1:UHF1"}"#)).await.status(), 409);
-    let asked = |route, method, status| [("route", route), ("method", method), ("status", status)];
+    let labels = |route, method, status| [("route", route), ("method", method), ("status", status)];
     let page = scrape(&barn).await;
     assert_values(
         &page,
@@ -84,9 +84,9 @@ async fn the_counters_match_what_happened() {
             ("sync_followers", &[], 0.0),
             ("event_listeners", &[], 1.0),
             ("events_told_total", &[], 19.0),
-            ("http_request_duration_seconds_count", &asked(RECEIVE, "POST", "4xx"), 1.0),
-            ("http_request_duration_seconds_count", &asked("/api/sync/changes", "GET", "2xx"), 1.0),
-            ("http_request_duration_seconds_count", &asked(EVENTS_PATH, "GET", "1xx"), 1.0),
+            ("http_request_duration_seconds_count", &labels(RECEIVE, "POST", "4xx"), 1.0),
+            ("http_request_duration_seconds_count", &labels("/api/sync/changes", "GET", "2xx"), 1.0),
+            ("http_request_duration_seconds_count", &labels(EVENTS_PATH, "GET", "1xx"), 1.0),
         ],
     );
 }

@@ -111,12 +111,12 @@ async fn read_tables(mut reply: ReplyStream) -> Export {
 
 /// Checks that the pages follow one another and recomputes their digest chain. Returns the end of the export.
 async fn read_blobs(mut reply: ReplyStream) -> ExportEnd {
-    let (mut held, mut at, mut count) = (BytesMut::new(), None::<Position>, 0);
+    let (mut buffer, mut at, mut count) = (BytesMut::new(), None::<Position>, 0);
     let mut end = None;
     while let Some(piece) = reply.next().await.unwrap() {
-        held.extend_from_slice(&piece);
-        while let Some(length) = blob_length(&held).unwrap().filter(|length| *length <= held.len()) {
-            let blob = held.split_to(length);
+        buffer.extend_from_slice(&piece);
+        while let Some(length) = blob_length(&buffer).unwrap().filter(|length| *length <= buffer.len()) {
+            let blob = buffer.split_to(length);
             assert_eq!(end, None, "nothing comes after the end");
             if blob_kind(&blob).unwrap() == BlobKind::ExportEnd {
                 end = Some(from_blob::<ExportEnd>(&blob).unwrap());
@@ -130,7 +130,7 @@ async fn read_blobs(mut reply: ReplyStream) -> ExportEnd {
         }
     }
     let end = end.expect("the answer has an end");
-    assert_eq!((Some(end.end), end.count, held.len()), (at, count, 0));
+    assert_eq!((Some(end.end), end.count, buffer.len()), (at, count, 0));
     end
 }
 
@@ -183,8 +183,8 @@ async fn exporting_a_million_changes_takes_little_more_memory_than_the_barn_has_
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&shipped_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
     let budget = Budget::new(FILL_TIMEOUT);
-    let held = tokio::task::block_in_place(|| yard::fill(&barn, 11, CHANGES - 1, budget)).unwrap();
-    assert_eq!(held, CHANGES - 1, "the store was not filled in {FILL_TIMEOUT:?}");
+    let filled = tokio::task::block_in_place(|| yard::fill(&barn, 11, CHANGES - 1, budget)).unwrap();
+    assert_eq!(filled, CHANGES - 1, "the store was not filled in {FILL_TIMEOUT:?}");
     barn.start().await.unwrap();
     let auditor = barn.client(&barn.key("auditor", &["sync"]).unwrap()).unwrap();
     let idle = at_rest(&barn).await;

@@ -13,9 +13,9 @@ pub(crate) async fn send(router: Router, request: &Request<Body>) -> Response<Ve
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = tokio::spawn(async move { axum::serve(listener, router).await });
-    let asked = timeout(TIMEOUT, exchange(TcpStream::connect(address).await.unwrap(), request)).await;
+    let response = timeout(TIMEOUT, exchange(TcpStream::connect(address).await.unwrap(), request)).await;
     serving.abort();
-    asked.expect("no answer in time")
+    response.expect("no answer in time")
 }
 
 async fn exchange(stream: TcpStream, request: &Request<Body>) -> Response<Vec<u8>> {

@@ -60,8 +60,8 @@ fn an_invalid_form_is_refused_with_the_name_of_the_field() {
         (json!({"kind": "died"}), "animal"),
         (json!({"kind": "died", "animal": -1}), "-1"),
     ] {
-        let told = order(&form).unwrap_err();
-        assert!(told.contains(named), "{form}: {told}");
+        let error = order(&form).unwrap_err();
+        assert!(error.contains(named), "{form}: {error}");
     }
 }
 

@@ -36,8 +36,8 @@ impl<B: Rows> Folding<'_, B> {
             animal.weighed = self.sequence;
         }
         animal.last = self.sequence;
-        let told_at_us = self.clock.received_at_us;
-        animal.last_at_us = if self.late { animal.last_at_us.max(told_at_us) } else { told_at_us };
+        let received_at_us = self.clock.received_at_us;
+        animal.last_at_us = if self.late { animal.last_at_us.max(received_at_us) } else { received_at_us };
         self.rows.write(Table::Animals, number_key(id.0), &animal);
         Ok(())
     }

@@ -63,7 +63,7 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Removes `animal` from the batch `id`.
     ///
-    /// [`close_emptied`](Self::close_emptied) closes a barn batch without animals only at the end of the change, because the
+    /// A barn batch that becomes empty is closed by [`close_emptied`](Self::close_emptied), at the end of the change: the
     /// same event may bring the animal back into it.
     pub(super) fn leave(&mut self, id: BatchId, animal: AnimalId) -> Result<(), RowsError> {
         let key = pair_key(animal.0, id.0);

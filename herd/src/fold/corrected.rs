@@ -16,9 +16,9 @@ impl<B: Rows> Folding<'_, B> {
         let key = corrected.idempotency_key.as_bytes().to_vec();
         self.rows.write(Table::CorrectionKeys, key, &self.sequence);
         if let Correction::Void { sequence } = corrected.correction {
-            let mut afterwards = self.afterwards(sequence)?;
-            afterwards.voided_by = Some(self.sequence);
-            self.rows.write(Table::Amendments, sequence_key(sequence), &afterwards);
+            let mut amendments = self.amendments(sequence)?;
+            amendments.voided_by = Some(self.sequence);
+            self.rows.write(Table::Amendments, sequence_key(sequence), &amendments);
         }
         match &corrected.result {
             CorrectionResult::States(states) => self.set_states(states),
@@ -102,20 +102,20 @@ impl<B: Rows> Folding<'_, B> {
             self.totals.animals += 1;
             self.count_in(state.status);
         }
-        for held in &state.tags {
-            let row = AnimalTag { tag: held.tag.clone(), state: held.state, since: held.since };
-            self.rows.write(Table::AnimalTags, animal_tag_key(id, held.kind, held.tag.key()), &row);
-            if held.state != TagState::Unconfirmed {
-                self.rows.write(Table::TagOwners, tag_owner_key(held.kind, held.tag.key()), &id);
+        for tag in &state.tags {
+            let row = AnimalTag { tag: tag.tag.clone(), state: tag.state, since: tag.since };
+            self.rows.write(Table::AnimalTags, animal_tag_key(id, tag.kind, tag.tag.key()), &row);
+            if tag.state != TagState::Unconfirmed {
+                self.rows.write(Table::TagOwners, tag_owner_key(tag.kind, tag.tag.key()), &id);
             }
         }
         for lid in &state.lids {
             self.rows.write(Table::Lids, reader_key(&lid.reader_group, lid.reader_era, &lid.lid), &id);
         }
-        for held in &state.memberships {
-            let row = Membership { joined: held.joined, left: held.left };
-            self.rows.write(Table::Memberships, pair_key(id.0, held.batch.0), &row);
-            self.rows.write(Table::Members, pair_key(held.batch.0, id.0), &());
+        for membership in &state.memberships {
+            let row = Membership { joined: membership.joined, left: membership.left };
+            self.rows.write(Table::Memberships, pair_key(id.0, membership.batch.0), &row);
+            self.rows.write(Table::Members, pair_key(membership.batch.0, id.0), &());
         }
         if let Some(batch) = state.barn_batch {
             self.show_traits(batch, &state.traits)?;

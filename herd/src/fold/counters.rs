@@ -26,23 +26,23 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// Records that an event id was received, also if its payload is rejected.
-    pub(super) fn event_heard(&mut self, origin: &Origin, id: &EventId) -> Result<(), RowsError> {
+    pub(super) fn count_event_id(&mut self, origin: &Origin, id: &EventId) -> Result<(), RowsError> {
         let name = id.counter_name();
         let key = reader_key(&origin.reader_group, origin.reader_era, name);
         let gap_at = |first| gap_key(&origin.reader_group, origin.reader_era, name, first);
-        let heard = id.counter;
+        let received = id.counter;
         let Some(counter) = self.rows.read::<Counter>(Table::Counters, &key)? else {
-            self.rows.write(Table::Counters, key, &Counter { lowest: heard, highest: heard });
+            self.rows.write(Table::Counters, key, &Counter { lowest: received, highest: received });
             return Ok(());
         };
-        if heard > counter.highest {
-            self.open_gap(&gap_at, counter.highest + 1, heard - 1);
-            self.rows.write(Table::Counters, key, &Counter { highest: heard, ..counter });
-        } else if heard < counter.lowest {
-            self.open_gap(&gap_at, heard + 1, counter.lowest - 1);
-            self.rows.write(Table::Counters, key, &Counter { lowest: heard, ..counter });
+        if received > counter.highest {
+            self.open_gap(&gap_at, counter.highest + 1, received - 1);
+            self.rows.write(Table::Counters, key, &Counter { highest: received, ..counter });
+        } else if received < counter.lowest {
+            self.open_gap(&gap_at, received + 1, counter.lowest - 1);
+            self.rows.write(Table::Counters, key, &Counter { lowest: received, ..counter });
         } else {
-            self.close_gap(&gap_at, heard)?;
+            self.close_gap(&gap_at, received)?;
         }
         Ok(())
     }
@@ -58,27 +58,27 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// Removes a counter that came late from its gap, which is split, shortened or removed.
-    fn close_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, heard: u64) -> Result<(), RowsError> {
-        let up_to_heard = KeyRange {
+    fn close_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, received: u64) -> Result<(), RowsError> {
+        let up_to_received = KeyRange {
             from: &gap_at(0),
-            to: Some(&crate::tables::after_key(&gap_at(heard))),
+            to: Some(&crate::tables::after_key(&gap_at(received))),
             backwards: true,
             limit: 1,
         };
-        let below = self.rows.range(Table::Gaps, up_to_heard)?.pop();
+        let below = self.rows.range(Table::Gaps, up_to_received)?.pop();
         let Some((key, value)) = below else { return Ok(()) };
         let last: u64 = super::decode(Table::Gaps, &key, &value)?;
-        let first = number_at_end(&key).unwrap_or(heard);
-        if last < heard {
+        let first = number_at_end(&key).unwrap_or(received);
+        if last < received {
             return Ok(());
         }
         self.rows.remove(Table::Gaps, key);
         self.totals.missed_events = self.totals.missed_events.wrapping_sub(last - first + 1);
-        if first < heard {
-            self.open_gap(gap_at, first, heard - 1);
+        if first < received {
+            self.open_gap(gap_at, first, received - 1);
         }
-        if heard < last {
-            self.open_gap(gap_at, heard + 1, last);
+        if received < last {
+            self.open_gap(gap_at, received + 1, last);
         }
         Ok(())
     }

@@ -16,22 +16,22 @@ impl<B: Rows> Folding<'_, B> {
             self.totals.rejected = self.totals.rejected.saturating_sub(1);
             self.rows.remove(Table::Rejected, sequence_key(*of));
         }
-        let mut afterwards = self.afterwards(*of)?;
-        afterwards.accepted_by = Some(self.sequence);
-        self.rows.write(Table::Amendments, sequence_key(*of), &afterwards);
+        let mut amendments = self.amendments(*of)?;
+        amendments.accepted_by = Some(self.sequence);
+        self.rows.write(Table::Amendments, sequence_key(*of), &amendments);
         if let Some(id) = &accepted.event.id {
             let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
             // If another payload has taken the id, repeats are still compared with that one.
             if self.rows.get(Table::EventIds, &key)?.is_none() {
                 self.occupy_event_id(origin, id, *of);
             }
-            self.event_heard(origin, id)?;
+            self.count_event_id(origin, id)?;
         }
-        self.told_late(received, origin, accepted)
+        self.apply_late(received, origin, accepted)
     }
 
     /// Applies an event later than it happened.
-    pub(crate) fn told_late(
+    pub(crate) fn apply_late(
         &mut self,
         received: &ClockReading,
         origin: &Origin,
@@ -42,7 +42,7 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     /// Returns the later changes of the payload `of`.
-    pub(super) fn afterwards(&self, of: Sequence) -> Result<Amendments, RowsError> {
+    pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, RowsError> {
         Ok(self.rows.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
     }
 }

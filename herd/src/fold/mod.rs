@@ -89,7 +89,7 @@ impl<B: Rows> Folding<'_, B> {
                 match &accepted.event.id {
                     Some(id) => {
                         self.occupy_event_id(&change.origin, id, self.sequence);
-                        self.event_heard(&change.origin, id)?;
+                        self.count_event_id(&change.origin, id)?;
                     }
                     None => self.remember_text(change.text()),
                 }
@@ -104,7 +104,7 @@ impl<B: Rows> Folding<'_, B> {
         self.totals.rejected += 1;
         self.rows.write(Table::Rejected, sequence_key(self.sequence), &rejected.reason.number());
         if let Some(id) = &rejected.event_id {
-            self.event_heard(&change.origin, id)?;
+            self.count_event_id(&change.origin, id)?;
         }
         if matches!(rejected.reason, Rejection::EventIdReused { .. }) {
             self.count_collision(&change.origin)?;

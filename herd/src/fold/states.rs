@@ -84,10 +84,10 @@ impl From<&AnimalState> for Animal {
     /// Converts everything except `last`, which is the change that has the state.
     fn from(state: &AnimalState) -> Self {
         let current = |kind: TagKind| -> Option<Tag> {
-            let worn = state.tags.iter().find(|held| held.kind == kind && held.state == TagState::Current);
-            worn.map(|held| held.tag.clone())
+            let worn = state.tags.iter().find(|tag| tag.kind == kind && tag.state == TagState::Current);
+            worn.map(|tag| tag.tag.clone())
         };
-        let unconfirmed = state.tags.iter().filter(|held| held.state == TagState::Unconfirmed).count();
+        let unconfirmed = state.tags.iter().filter(|tag| tag.state == TagState::Unconfirmed).count();
         Self {
             last: Sequence::ZERO,
             last_at_us: state.last_at_us,

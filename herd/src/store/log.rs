@@ -121,7 +121,7 @@ impl Log {
             Err(redb::TableError::TableDoesNotExist(_)) => None,
             Err(error) => return Err(reading(error)),
         };
-        Ok(LogReader { rows, log: self.clone(), held: RefCell::default() })
+        Ok(LogReader { rows, log: self.clone(), cached: RefCell::default() })
     }
 }
 
@@ -160,7 +160,7 @@ fn read_epochs(database: &Database) -> Result<Vec<(Epoch, Sequence)>, StoreError
 pub(super) struct LogReader {
     rows: Option<ReadOnlyTable<u64, &'static [u8]>>,
     log: Log,
-    held: RefCell<Option<CachedRow>>,
+    cached: RefCell<Option<CachedRow>>,
 }
 
 /// The first change of a row, and the row's bytes.
@@ -210,12 +210,12 @@ impl LogReader {
         sequence: Sequence,
         look: impl FnOnce(&CachedRow) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let mut held = self.held.borrow_mut();
-        if !held.as_ref().is_some_and(|row| row.holds(sequence)) {
+        let mut cached = self.cached.borrow_mut();
+        if !cached.as_ref().is_some_and(|row| row.holds(sequence)) {
             let found = self.row_from(sequence)?;
-            *held = found.map(|(first, bytes)| CachedRow::new(first, bytes)).transpose()?;
+            *cached = found.map(|(first, bytes)| CachedRow::new(first, bytes)).transpose()?;
         }
-        held.as_ref().filter(|row| row.holds(sequence)).map(look).transpose()
+        cached.as_ref().filter(|row| row.holds(sequence)).map(look).transpose()
     }
 
     /// Returns the last row that begins at or before `sequence`, if it can hold that change.

@@ -21,7 +21,7 @@ fn an_operator_can_accept_a_reused_event_id() {
     let accepted = world.corrects(accept(rejected, None));
     let herd = world.herd();
     assert_eq!(herd.only_animal().1.weight_g, Some(300_000));
-    assert_eq!(herd.afterwards[&rejected].accepted_by, Some(Sequence(accepted)));
+    assert_eq!(herd.amendments[&rejected].accepted_by, Some(Sequence(accepted)));
     assert_eq!(world.refuses(accept(rejected, None)), "already_accepted");
     let snapshot = world.store.reader().snapshot().unwrap();
     let payload = snapshot.payload(Sequence(rejected)).unwrap().unwrap();
@@ -49,7 +49,7 @@ fn a_read_of_the_wrong_animal_is_voided_and_accepted_for_the_right_one() {
     assert_eq!([batch_of(&world, one), batch_of(&world, two)], ["L1", "L2"]);
     assert_eq!((world.herd().totals.accepted, world.herd().totals.rejected), (3, 0));
     assert_eq!(world.refuses(accept(wrong, None)), "already_accepted");
-    let told = |world: &World, animal: u64| {
+    let changes_of = |world: &World, animal: u64| {
         let page = world.store.reader().snapshot().unwrap();
         let page = page.history(AnimalId(animal), None, PageLimit::default()).unwrap().unwrap();
         let entry = |entry: &HistoryEntry| match entry {
@@ -58,8 +58,8 @@ fn a_read_of_the_wrong_animal_is_voided_and_accepted_for_the_right_one() {
         };
         page.data.iter().map(entry).collect::<Vec<_>>()
     };
-    assert_eq!(told(&world, one), [(voided, None), (wrong, Some(voided)), (one, None)]);
-    assert_eq!(told(&world, two), [(accepted, None), (two, None)]);
+    assert_eq!(changes_of(&world, one), [(voided, None), (wrong, Some(voided)), (one, None)]);
+    assert_eq!(changes_of(&world, two), [(accepted, None), (two, None)]);
     // The same payload can be assigned back.
     world.corrects(void(wrong));
     world.corrects(accept(wrong, None));

@@ -176,8 +176,8 @@ fn cases_9_to_12_an_animal_is_inducted_paired_weighed_and_repaired() {
     let animal = world.keeps(CASE_9);
     let herd = world.herd();
     let traits = &herd.animals[&animal].traits;
-    let told = [&traits.funder, &traits.pen, &traits.sex, &traits.tag_color].map(|value| value.as_deref().unwrap());
-    assert_eq!(told, ["Southwest Cattle Co", "P1", "M", "Red"]);
+    let values = [&traits.funder, &traits.pen, &traits.sex, &traits.tag_color].map(|value| value.as_deref().unwrap());
+    assert_eq!(values, ["Southwest Cattle Co", "P1", "M", "Red"]);
     assert!(herd.traits.contains(&(animal, 0, "P1".to_owned())), "the batch shows the pen: {:?}", herd.traits);
 
     world.keeps(CASE_10);

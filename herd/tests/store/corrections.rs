@@ -27,21 +27,21 @@ impl World {
 
     /// Makes a correction, which must succeed, and returns its change.
     pub(crate) fn corrects(&mut self, correction: Correction) -> u64 {
-        let asked = format!("{correction:?}");
+        let text = format!("{correction:?}");
         match self.correct(correction) {
             CorrectionReceipt::Kept { sequence } => sequence.0,
-            other => panic!("{asked} should be kept, and is {other:?}"),
+            other => panic!("{text} should be kept, and is {other:?}"),
         }
     }
 
     /// Makes a correction, which must be refused and write nothing, and returns the code.
     pub(crate) fn refuses(&mut self, correction: Correction) -> &'static str {
-        let (before, asked) = (everything(&self.store), format!("{correction:?}"));
+        let (before, text) = (everything(&self.store), format!("{correction:?}"));
         let code = match self.correct(correction) {
             CorrectionReceipt::Refused(refused) => refused.code(),
-            other => panic!("{asked} should be refused, and is {other:?}"),
+            other => panic!("{text} should be refused, and is {other:?}"),
         };
-        assert_eq!(everything(&self.store), before, "{asked} was refused and left something");
+        assert_eq!(everything(&self.store), before, "{text} was refused and left something");
         code
     }
 }

@@ -48,7 +48,7 @@ fn raws(group: &[Incoming]) -> Vec<Vec<u8>> {
 }
 
 /// Returns the payloads in a log, in order.
-fn held(store: &Store) -> Vec<Vec<u8>> {
+fn stored(store: &Store) -> Vec<Vec<u8>> {
     let received = |bytes: &Vec<u8>| match Change::from_bytes(bytes).unwrap() {
         Change::Received(received) => Some(Received::clone(&received).raw),
         _ => None,
@@ -62,9 +62,9 @@ fn held(store: &Store) -> Vec<Vec<u8>> {
 fn assert_intact(found: &MemoryDisk, expected: &ExpectedPayloads, seed: u64) -> Store {
     let clock = RawReading { since_boot_ms: 1, ..RawReading::default() }.in_boot(9);
     let store = open_source(found, Rules::default(), clock);
-    let held = held(&store);
+    let stored = stored(&store);
     let with_unknown = [expected.acknowledged.clone(), expected.unknown.clone()].concat();
-    assert!(held == expected.acknowledged || held == with_unknown, "seed {seed}: holds {} payloads", held.len());
+    assert!(stored == expected.acknowledged || stored == with_unknown, "seed {seed}: holds {} payloads", stored.len());
     assert_eq!(store.head().folded, store.head().position.sequence, "seed {seed}");
 
     let copy_disk = MemoryDisk::default();
@@ -168,7 +168,7 @@ fn a_durable_group_whose_tables_failed_is_not_overwritten() {
     }
     let expected = ExpectedPayloads { acknowledged, unknown };
     let store = assert_intact(&world.disk.after_power_cut(), &expected, 5);
-    assert_eq!(held(&store).len(), expected.acknowledged.len() + expected.unknown.len(), "the log had it durably");
+    assert_eq!(stored(&store).len(), expected.acknowledged.len() + expected.unknown.len(), "the log had it durably");
 }
 
 #[test]

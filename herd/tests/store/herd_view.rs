@@ -37,7 +37,7 @@ pub(crate) struct HerdView {
     /// sequence -> number of the rejection
     pub(crate) rejected: BTreeMap<u64, u8>,
     /// sequence of a payload -> later changes that accepted or voided it
-    pub(crate) afterwards: BTreeMap<u64, Amendments>,
+    pub(crate) amendments: BTreeMap<u64, Amendments>,
     /// idempotency key -> sequence of the correction
     pub(crate) corrections: BTreeMap<String, u64>,
     /// `reader group, era` -> reuses of event ids with another content
@@ -95,7 +95,7 @@ impl HerdView {
             counters: map(rows, Table::Counters, <[u8]>::to_vec),
             gaps: map(rows, Table::Gaps, |key| (key[..key.len() - 8].to_vec(), number_at_end(key).unwrap())),
             rejected: map(rows, Table::Rejected, number),
-            afterwards: map(rows, Table::Amendments, number),
+            amendments: map(rows, Table::Amendments, number),
             corrections: map(rows, Table::CorrectionKeys, text),
             collisions: map(rows, Table::Collisions, <[u8]>::to_vec),
         }

@@ -102,8 +102,8 @@ impl Lie {
             state.absorbed_by = self.absorbed.map(AnimalId);
             state.barn_batch = self.closes.map(BatchId);
             state.last_at_us = self.at;
-            state.tags.iter_mut().for_each(|held| held.state = TagState::Current);
-            state.memberships.iter_mut().for_each(|held| held.batch = BatchId(self.batch));
+            state.tags.iter_mut().for_each(|tag| tag.state = TagState::Current);
+            state.memberships.iter_mut().for_each(|membership| membership.batch = BatchId(self.batch));
         }
         let twice = states.animals.clone();
         states.animals.extend(twice);

@@ -83,12 +83,12 @@ proptest! {
         let source = source_of(&steps);
         let mut replica = replica(&MemoryDisk::default());
         for (limit, back, times) in pages.iter().cycle() {
-            let held = replica.head().position.sequence;
-            if held == source.head().position.sequence {
+            let applied = replica.head().position.sequence;
+            if applied == source.head().position.sequence {
                 break;
             }
             for _ in 0..*times {
-                replica.apply(&run_after(&source, held.0.saturating_sub(*back), *limit)).unwrap();
+                replica.apply(&run_after(&source, applied.0.saturating_sub(*back), *limit)).unwrap();
             }
             // Those may have brought nothing new. This one does.
             replica.apply(&run_after(&source, replica.head().position.sequence.0, *limit)).unwrap();
@@ -115,11 +115,11 @@ proptest! {
         let mut copy = replica(&disk);
         let settled_at = settled_at.index(all_changes(&source).len()) as u64;
         while copy.head().position != source.head().position {
-            let held = copy.head().position.sequence.0;
-            if held == settled_at {
+            let applied = copy.head().position.sequence.0;
+            if applied == settled_at {
                 copy.settle().unwrap();
             }
-            copy.apply(&run_after(&source, held, 1)).unwrap();
+            copy.apply(&run_after(&source, applied, 1)).unwrap();
         }
         let cut = disk.after_power_cut();
         prop_assert_eq!(everything(&replica(&cut)), everything(&source));
@@ -152,15 +152,15 @@ proptest! {
 
     #[test]
     fn an_altered_page_is_refused_and_nothing_of_it_is_written(
-        steps in steps(40), held in any::<Index>(), how in alterations(),
+        steps in steps(40), applied in any::<Index>(), how in alterations(),
     ) {
         let source = source_of(&steps);
         let head = source.head().position.sequence.0;
         let disk = MemoryDisk::default();
         let mut copy = replica(&disk);
-        let held = held.index(usize::try_from(head).unwrap()) as u64;
-        if held > 0 {
-            copy.apply(&run_after(&source, 0, usize::try_from(held).unwrap())).unwrap();
+        let applied = applied.index(usize::try_from(head).unwrap()) as u64;
+        if applied > 0 {
+            copy.apply(&run_after(&source, 0, usize::try_from(applied).unwrap())).unwrap();
         }
         let before = everything(&copy);
         let good = run_after(&source, before.0.position.sequence.0, 1_000);

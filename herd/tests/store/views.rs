@@ -44,8 +44,8 @@ pub(crate) fn history(snapshot: &Snapshot, animal: u64, entries: u64, changes: u
         let from = from.map(|place| place.to_string().parse()).transpose()?;
         Ok(snapshot.history(AnimalId(animal), from, limit(entries))?.unwrap_or(Page { data: Vec::new(), next: None }))
     };
-    let told = all_pages(changes + 1, page)?;
-    Ok(told.iter().map(|entry| entry.sequence().0).collect())
+    let whole = all_pages(changes + 1, page)?;
+    Ok(whole.iter().map(|entry| entry.sequence().0).collect())
 }
 
 /// Reads everything, of honest and dishonest sources, and returns the history of each animal.
@@ -67,20 +67,20 @@ pub(crate) fn all_read(snapshot: &Snapshot) -> Result<BTreeMap<u64, Vec<u64>>, S
     let mut histories = BTreeMap::new();
     for id in herd.animals.keys().copied() {
         snapshot.animal(AnimalId(id)).map_err(error)?;
-        let told = history(snapshot, id, 1_000, changes).map_err(|why| format!("history of {id}: {why}"))?;
+        let whole = history(snapshot, id, 1_000, changes).map_err(|why| format!("history of {id}: {why}"))?;
         for entries in [1, 2, 3] {
             let on_pages = history(snapshot, id, entries, changes).map_err(|why| format!("history of {id}: {why}"))?;
-            if on_pages != told {
-                return Err(format!("{id} on pages of {entries}: {on_pages:?}, and on one: {told:?}"));
+            if on_pages != whole {
+                return Err(format!("{id} on pages of {entries}: {on_pages:?}, and on one: {whole:?}"));
             }
         }
-        if !told.windows(2).all(|pair| pair[0] > pair[1]) {
-            return Err(format!("history of {id} is not in order: {told:?}"));
+        if !whole.windows(2).all(|pair| pair[0] > pair[1]) {
+            return Err(format!("history of {id} is not in order: {whole:?}"));
         }
         all_pages(changes + 1, |from| {
             Ok(snapshot.weights(AnimalId(id), from, limit(1))?.unwrap_or(Page { data: Vec::new(), next: None }))
         })?;
-        histories.insert(id, told);
+        histories.insert(id, whole);
     }
     Ok(histories)
 }
@@ -97,7 +97,7 @@ fn is_of_another(herd: &HerdView, n: u64, change: &Change, animal: u64) -> bool 
         _ => None,
     };
     let of = change.late_event().map_or(n, |late| late.of.0);
-    let stands = herd.afterwards.get(&of).copied().unwrap_or_default().event_change(Sequence(of)) == Some(Sequence(n));
+    let stands = herd.amendments.get(&of).copied().unwrap_or_default().event_change(Sequence(of)) == Some(Sequence(n));
     !stands || accepted.is_some_and(|accepted| successor(herd, accepted.animal.0) != successor(herd, animal))
 }
 
@@ -120,8 +120,8 @@ proptest! {
         for (change, n) in paper.changes.iter().zip(1..) {
             for (animal, before) in change.previous() {
                 prop_assert!(*before < Sequence(n), "{} of {} leads on to {}", n, animal, before);
-                let told = is_of_another(&herd, n, change, animal.0) || histories[&animal.0].contains(&n);
-                prop_assert!(told, "change {} of animal {} is not in its history {:?}", n, animal, histories[&animal.0]);
+                let listed = is_of_another(&herd, n, change, animal.0) || histories[&animal.0].contains(&n);
+                prop_assert!(listed, "change {} of animal {} is not in its history {:?}", n, animal, histories[&animal.0]);
             }
         }
         let ids = |status| {

@@ -40,9 +40,9 @@ proptest! {
         let rules = Rules::default();
         for step in &steps {
             let before = paper.herd();
-            let heard = paper.step(step, &rules);
+            let decision = paper.step(step, &rules);
             let accepted = paper.herd().totals.accepted > before.totals.accepted;
-            if !matches!((step, heard), (Step::Send(_), Some(Decision::Keep(_)))) || !accepted {
+            if !matches!((step, decision), (Step::Send(_), Some(Decision::Keep(_)))) || !accepted {
                 continue;
             }
             let last = paper.rows.folded().0;

@@ -32,8 +32,8 @@ pub(crate) fn live_events(paper: &Paper, herd: &HerdView) -> Vec<(u64, u64)> {
             },
             _ => return None,
         };
-        let afterwards = herd.afterwards.get(&of).copied().unwrap_or_default();
-        (afterwards.event_change(Sequence(of)) == Some(Sequence(by))).then_some((of, animal))
+        let amendments = herd.amendments.get(&of).copied().unwrap_or_default();
+        (amendments.event_change(Sequence(of)) == Some(Sequence(by))).then_some((of, animal))
     };
     paper.changes.iter().zip(1..).filter_map(event).collect()
 }

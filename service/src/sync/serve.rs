@@ -71,19 +71,19 @@ pub(crate) fn current_reader<S: Served + ?Sized>(served: &S) -> Result<Reader, A
 }
 
 /// Returns the position to continue from. Refuses one that is not on the served history.
-fn start_position(reader: &Reader, asked: Option<Position>) -> Result<Position, ApiError> {
-    let Some(asked) = asked else {
+fn start_position(reader: &Reader, requested: Option<Position>) -> Result<Position, ApiError> {
+    let Some(requested) = requested else {
         let start = reader.position_at(Sequence::ZERO)?;
         let message = "the log has no beginning";
         return start.ok_or_else(|| ApiError::unavailable("not_readable", message, RETRY_AFTER_S));
     };
-    match refusing_head(reader, &asked)? {
-        None => Ok(asked),
-        Some(held) => {
+    match refusing_head(reader, &requested)? {
+        None => Ok(requested),
+        Some(head) => {
             let message = "the asked position is not on the history held here: nothing was sent";
             Err(ApiError::new(StatusCode::CONFLICT, "diverged", message)
-                .with("asked", json!(asked))
-                .with("held", json!(held)))
+                .with("asked", json!(requested))
+                .with("held", json!(head)))
         }
     }
 }

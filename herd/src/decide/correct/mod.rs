@@ -205,8 +205,8 @@ impl<R: Rows> Judge<'_, R> {
         let mut from = reader_key(reader_group, 0, "");
         from.truncate(from.len() - 4);
         let to = after_prefix(&from);
-        let heard = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: 1 };
-        if self.rows.range(Table::Counters, heard)?.is_empty() {
+        let of_group = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: 1 };
+        if self.rows.range(Table::Counters, of_group)?.is_empty() {
             return Err(CorrectionError::UnknownReaderGroup(reader_group.to_owned()).into());
         }
         let reader_group = reader_group.to_owned();

@@ -108,15 +108,15 @@ impl<'a, R: Rows> Replay<'a, R> {
         accepted: &PlacedEvent,
     ) -> Result<(), RowsError> {
         folded(&mut self.rows, sequence, event.decided, |fold| match event.late {
-            Some(received) => fold.told_late(received, event.origin, accepted),
+            Some(received) => fold.apply_late(received, event.origin, accepted),
             None => fold.accepted(event.origin, accepted),
         })
     }
 
     /// Copies the batches that the states' memberships need and the replay lacks: leaving a batch needs its row.
     fn copy_batches(&mut self, states: &States) -> Result<(), RowsError> {
-        for held in states.animals.iter().flat_map(|state| &state.memberships) {
-            let key = number_key(held.batch.0);
+        for membership in states.animals.iter().flat_map(|state| &state.memberships) {
+            let key = number_key(membership.batch.0);
             if self.rows.get(Table::Batches, &key)?.is_none()
                 && let Some(batch) = self.tables.read::<Batch>(Table::Batches, &key)?
             {

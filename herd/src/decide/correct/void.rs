@@ -264,9 +264,9 @@ struct MembershipChanges(BTreeMap<BatchId, (i32, i32)>);
 impl MembershipChanges {
     fn add(&mut self, before: &AnimalState, after: &AnimalState) {
         for (state, sign) in [(before, -1), (after, 1)] {
-            for held in &state.memberships {
-                let counts = self.0.entry(held.batch).or_default();
-                counts.0 += if held.left.is_none() { sign } else { 0 };
+            for membership in &state.memberships {
+                let counts = self.0.entry(membership.batch).or_default();
+                counts.0 += if membership.left.is_none() { sign } else { 0 };
                 counts.1 += sign;
             }
         }

@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex};
 const ID: StoreId = StoreId([7; 16]);
 
 fn opened(path: &Path) -> (Store, Vec<String>) {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let telling = told.clone();
+    let reports = Arc::new(Mutex::new(Vec::new()));
+    let sink = reports.clone();
     let disk = Directory::new(path).unwrap().with_progress(move |at| {
-        telling.lock().unwrap().push(at.to_string());
+        sink.lock().unwrap().push(at.to_string());
         ControlFlow::Continue(())
     });
     let clock = ClockReading { boot: 1, ..ClockReading::default() };
     let store = Store::open_source(&disk, Rules::default(), clock, || ID).unwrap();
-    let told = told.lock().unwrap().clone();
-    (store, told)
+    let reports = reports.lock().unwrap().clone();
+    (store, reports)
 }
 
 fn with_ten_payloads(path: &Path) -> Store {
@@ -64,8 +64,8 @@ fn checking_a_file_that_was_not_closed_is_reported() {
     let store = with_ten_payloads(&running);
     copy_as_killed(&running, &killed);
     drop(store);
-    let told = opened(&killed).1;
-    assert!(told.iter().any(|line| line.starts_with("checking log.redb, which was not closed: ")), "{told:?}");
+    let reports = opened(&killed).1;
+    assert!(reports.iter().any(|line| line.starts_with("checking log.redb, which was not closed: ")), "{reports:?}");
 }
 
 /// Opens the store, and cancels at the first report.
@@ -87,8 +87,8 @@ fn a_canceled_opening_loses_nothing_and_the_next_one_continues() {
     std::fs::remove_file(running.join(TABLES_FILE)).unwrap();
     assert!(matches!(canceled(&running), StoreError::Canceled { file } if file == TABLES_FILE));
     for path in [&killed, &running] {
-        let (store, told) = opened(path);
-        assert_eq!(store.reader().position_at(head.sequence).unwrap(), Some(head), "{told:?}");
+        let (store, reports) = opened(path);
+        assert_eq!(store.reader().position_at(head.sequence).unwrap(), Some(head), "{reports:?}");
         assert_eq!(store.head().folded, store.head().position.sequence);
     }
 }

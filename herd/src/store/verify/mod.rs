@@ -294,8 +294,8 @@ fn verify_tables(
         scratch_tables.fold_through(state.folded, progress)?;
     }
     // Only the rest is read in one transaction: a long one would keep a running writer from reusing its pages.
-    let held = tables.reader()?;
-    let verdict = compare(&held, &mut scratch_tables, progress);
+    let actual = tables.reader()?;
+    let verdict = compare(&actual, &mut scratch_tables, progress);
     drop(scratch_tables);
     scratch.remove(SCRATCH_FILE)?;
     verdict
@@ -308,11 +308,11 @@ fn is_of(state: &TablesState, log: &Log) -> Result<bool, StoreError> {
 }
 
 fn compare(
-    held: &TablesReader,
+    actual: &TablesReader,
     scratch: &mut ScratchTables<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TablesVerdict, VerifyError> {
-    let Some(state) = held.state()? else { return Ok(TablesVerdict::Missing) };
+    let Some(state) = actual.state()? else { return Ok(TablesVerdict::Missing) };
     if !is_of(&state, scratch.log)? {
         return Ok(TablesVerdict::NoPrefix { folded: state.folded });
     }
@@ -324,7 +324,7 @@ fn compare(
     let expected = scratch.tables.reader()?;
     let mut rows = 0;
     for (done, table) in Table::ALL.into_iter().enumerate() {
-        match compare_table(table, held, &expected)? {
+        match compare_table(table, actual, &expected)? {
             TableComparison::Equal { rows: count } => rows += count,
             TableComparison::Differs { key, how } => {
                 return Ok(TablesVerdict::Row { table: table.name(), key: hex::encode(key), how });
@@ -342,11 +342,11 @@ enum TableComparison {
 }
 
 /// Compares a table row by row, up to the first difference.
-fn compare_table(table: Table, held: &TablesReader, expected: &TablesReader) -> Result<TableComparison, StoreError> {
+fn compare_table(table: Table, actual: &TablesReader, expected: &TablesReader) -> Result<TableComparison, StoreError> {
     let (mut from, mut rows) = (Key::new(), 0);
     loop {
         let range = KeyRange { from: &from, to: None, backwards: false, limit: COMPARE_ROWS };
-        let (ours, theirs) = (held.range(table, range)?, expected.range(table, range)?);
+        let (ours, theirs) = (actual.range(table, range)?, expected.range(table, range)?);
         if let Some((key, how)) = first_difference(&ours, &theirs) {
             return Ok(TableComparison::Differs { key, how });
         }
