@@ -26,6 +26,8 @@ pub enum BarnRequest {
         /// Name of the key; `office-1`, `office-2`, ... by default.
         name: Option<String>,
     },
+    /// Probes the writer and the loops of the radios, as the watchdog does.
+    Probe,
     /// Corrects a record.
     Correct(CorrectionOrder),
     /// Returns the packets after a number, or the latest number.
@@ -52,6 +54,8 @@ pub enum BarnResponse {
     Status(Box<BarnStatus>),
     /// To [`BarnRequest::Pair`]: the pairing line, which holds a key.
     PairingLine(String),
+    /// To [`BarnRequest::Probe`].
+    Probed(ProbeReport),
     /// To [`BarnRequest::Correct`].
     Corrected(CorrectionOutcome),
     /// To [`BarnRequest::Listen`].
@@ -89,6 +93,17 @@ impl TryFrom<BarnResponse> for KeyResponse {
             other => Err(other),
         }
     }
+}
+
+/// Result of a [`BarnRequest::Probe`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// Parts that did not answer in time.
+    pub unresponsive: Vec<String>,
+    /// Failing parts, one word each.
+    pub failing: Vec<String>,
+    /// True if there are radios and all of them are failing.
+    pub is_deaf: bool,
 }
 
 /// State of a running daemon.

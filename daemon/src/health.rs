@@ -44,6 +44,11 @@ impl Health {
         failing.extend(failing_radios.map(|radio| radio.name.clone()));
         failing
     }
+
+    /// Returns true if there are radios and all of them are failing.
+    pub fn is_deaf(&self) -> bool {
+        !self.radios.is_empty() && self.radios.iter().all(|radio| radio.state.borrow().why().is_some())
+    }
 }
 
 /// Returns the route, which needs no key.
@@ -105,8 +110,10 @@ mod tests {
 
         radio_state.send_replace(RadioState::Ended);
         assert_eq!(get_health(&health).await.0, 200);
+        assert!(!health.is_deaf());
 
         radio_state.send_replace(RadioState::Failing("an internal detail".into()));
+        assert!(health.is_deaf());
         let expected = json!({
             "success": false, "error": "unhealthy", "status": "unhealthy", "failing": ["radio1"],
             "message": "failing: radio1",

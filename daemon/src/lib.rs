@@ -7,6 +7,7 @@
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`run`] | the settings, the files, and the running process |
+//! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`], [`pair`] | the command line and its protocol; diagnosis; pairing with an office |
 
 pub mod boot;
@@ -28,7 +29,9 @@ pub mod recorder;
 pub mod remote;
 pub mod run;
 pub mod settings;
+pub mod slots;
 pub mod status_line;
 pub mod tap;
 #[cfg(test)]
 mod test_world;
+pub mod update;

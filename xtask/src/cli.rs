@@ -5,6 +5,7 @@ use crate::manual::{ManualError, write_manual};
 use crate::numbers::{Numbers, NumbersError};
 use crate::tidy::{Report, Rule, TidyError, rules};
 use crate::tree::{Tree, TreeError};
+use crate::update_file::{UpdateFileArgs, UpdateFileError, UpdateKeyArgs, make_file, make_key};
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -65,6 +66,10 @@ enum Command {
         #[command(flatten)]
         checkout: Checkout,
     },
+    /// Make the pair of keys that signs and verifies updates of a card
+    UpdateKey(UpdateKeyArgs),
+    /// Make a signed update file from the image of a slot; `image/update` calls this
+    UpdateFile(UpdateFileArgs),
 }
 
 /// The checkout that a chore reads.
@@ -104,6 +109,8 @@ pub enum CliError {
     DocSample(#[from] DocSampleError),
     /// The manual could not be written.
     Manual(#[from] ManualError),
+    /// The update file or its key could not be made.
+    UpdateFile(#[from] UpdateFileError),
     /// The output could not be written.
     Output(#[from] io::Error),
 }
@@ -118,6 +125,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, CliError> {
         Command::DocSample { count, seed, checkout } => {
             let sample = DocSample { count: *count, seed: *seed };
             doc_sample::write(&checkout.load()?, sample, out)?;
+        }
+        Command::UpdateKey(args) => make_key(args)?,
+        Command::UpdateFile(args) => {
+            let manifest = make_file(args)?;
+            writeln!(out, "version {}, image of {} bytes", manifest.version, manifest.slot_bytes)?;
         }
     }
     Ok(Outcome::Clean)

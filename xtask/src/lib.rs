@@ -8,6 +8,7 @@
 //! | [`numbers`] | the size of the crates, the functions and the pages |
 //! | [`doc_sample`] | doc comments picked at random, to judge how the documentation reads |
 //! | [`manual`] | manual pages and shell completions of both programs |
+//! | [`update_file`] | signed updates of a card, and the key that signs them |
 //! | [`tree`] | the files that the other modules read |
 //! | [`syntax`] | what they look for in parsed Rust: items, functions, doc comments |
 //! | [`modules`] | the modules of a crate, and which of them use each other |
@@ -36,3 +37,4 @@ pub mod numbers;
 pub mod syntax;
 pub mod tidy;
 pub mod tree;
+pub mod update_file;

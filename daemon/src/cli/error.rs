@@ -4,6 +4,8 @@ use crate::listen::ListenError;
 use crate::open::OpenError;
 use crate::run::RunError;
 use crate::settings::BarnSettingsError;
+use crate::slots::command::SlotCommandError;
+use crate::update::command::UpdateError;
 use service::control::{CommandError, OwnerError};
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
@@ -34,6 +36,12 @@ pub enum CliError {
     /// The store is damaged, or was not verified.
     #[error(transparent)]
     Verify(#[from] VerifyCommandError),
+    /// A command about the slots of a card failed.
+    #[error(transparent)]
+    Slot(#[from] SlotCommandError),
+    /// An update was not installed.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
     /// `listen` failed.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -58,6 +66,8 @@ impl From<&CliError> for Exit {
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
+            CliError::Slot(error) => Self::from(error),
+            CliError::Update(error) => Self::from(error),
             CliError::Listen(error) => Self::from(error),
             CliError::ChecksFailed | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
         }

@@ -24,6 +24,9 @@ impl Cli {
         if let Command::Config = self.command {
             return out.write_all(DEFAULT_TEXT.as_bytes()).map_err(CliError::Print);
         }
+        if let Command::Update(_) | Command::Slot(_) = self.command {
+            return self.change_slots(out);
+        }
         let settings = self.settings()?;
         match self.command {
             Command::Run => start_service_log(&service_log(&settings)),
@@ -33,7 +36,7 @@ impl Cli {
             _ => start_logging_at(LogLevel::Warn),
         }
         match self.command {
-            Command::Config => Ok(()),
+            Command::Config | Command::Update(_) | Command::Slot(_) => Ok(()),
             Command::Run => {
                 refuse_root_on(&settings.state_dir)?;
                 Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
@@ -53,6 +56,24 @@ impl Cli {
             Command::Listen(request) => Ok(in_runtime(listen(&settings, &request, out)).map_err(CliError::Runtime)??),
             Command::Doctor { json } => doctor(&settings, json, out),
             Command::Verify => Ok(verify_with(|start, progress| verify(&settings, start, progress), out)?),
+        }
+    }
+}
+
+impl Cli {
+    /// Runs a command about the slots of a card. They need no settings: those are on `/var`, which may be missing.
+    fn change_slots(self, out: &mut dyn Write) -> Result<(), CliError> {
+        let state_dir = self.flags.state_dir.unwrap_or_else(|| Settings::default().state_dir);
+        match self.command {
+            Command::Update(args) => {
+                start_logging_at(LogLevel::Warn);
+                Ok(args.run(out)?)
+            }
+            Command::Slot(command) => {
+                start_logging_at(if command.is_watch() { LogLevel::Info } else { LogLevel::Warn });
+                Ok(command.run(&StateDir::new(&state_dir).socket(), out)?)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -10,6 +10,8 @@ pub use error::CliError;
 
 use crate::listen::ListenRequest;
 use crate::settings::{BarnSettingsError, DEFAULT_FILE, Settings};
+use crate::slots::command::SlotCommand;
+use crate::update::command::UpdateArgs;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use correct::CorrectCommand;
 use service::door::key_command::KeyCommand;
@@ -46,6 +48,14 @@ Animals, batches and payloads are named by id, as printed by `show`:
   herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --reader_group main
 
 Nothing is deleted: the history of an animal shows each correction, its author and its reason.";
+
+const UPDATE_HELP: &str = "\
+The running root stays as it is until the next reboot, and recording goes on:
+  sudo herdlinxd update herdlinx-0.2.0.update
+  ssh barn sudo herdlinxd update - < herdlinx-0.2.0.update
+
+The new root starts on trial. If it does not come to serve, the machine goes back by itself.
+Only a card has slots; with Debian packages, upgrade with apt.";
 
 /// Arguments of the program.
 #[derive(Debug, Parser)]
@@ -104,6 +114,12 @@ enum Command {
     },
     /// Check the log and the tables against their digests
     Verify,
+    /// Install a signed update in the idle slot of the card
+    #[command(after_help = UPDATE_HELP)]
+    Update(UpdateArgs),
+    /// Show, confirm or change the slot that the card starts
+    #[command(subcommand)]
+    Slot(SlotCommand),
 }
 
 /// Returns the definition of the command line, for manual pages and completions.

@@ -1,7 +1,8 @@
 //! Responses of the running daemon to commands.
 
-use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, PacketsResponse};
+use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, PacketsResponse, ProbeReport};
 use crate::health::Health;
+use crate::liveness::LivenessCheck;
 use crate::pair::{Barn, PairError, pair};
 use crate::recorder::{Recorder, RecorderStatus};
 use crate::remote::radio_view;
@@ -18,11 +19,14 @@ use service::door::key_command;
 use service::door::keys::{KeyError, KeyRing};
 use service::verify::{VerifyJobs, VerifyState};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Channel of corrections that are made on the machine itself.
 const LOCAL_CHANNEL: &str = "command line";
 /// Name of the one store among the verifications of the process.
 const STORE_NAME: &str = "barn";
+/// Time that a probe may take. It leaves the socket time to respond ([`RESPONSE_TIMEOUT`](service::control::RESPONSE_TIMEOUT)).
+const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The parts of the daemon that responses are made of.
 #[derive(Clone)]
@@ -31,6 +35,7 @@ pub(super) struct Commands {
     pub(super) reader: Reader,
     pub(super) keys: Arc<KeyRing>,
     pub(super) health: Health,
+    pub(super) liveness: LivenessCheck,
     pub(super) tap: Tap,
     pub(super) identity: Identity,
     pub(super) verify_jobs: VerifyJobs,
@@ -44,6 +49,7 @@ impl Commands {
             let commands = self.clone();
             async move {
                 match request {
+                    BarnRequest::Probe => Ok(BarnResponse::Probed(commands.probe().await)),
                     BarnRequest::Correct(order) => commands.correct(order).await,
                     BarnRequest::Listen { after } => commands.listen(after).await,
                     // The others read and sync the disk.
@@ -72,7 +78,7 @@ impl Commands {
                 response.map(BarnResponse::Shown).map_err(|error| ControlError::new("not_shown", error.to_string()))
             }
             BarnRequest::Key(request) => key_command::respond(&self.keys, &request).map(BarnResponse::Key),
-            BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
+            BarnRequest::Probe | BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
                 Err(ControlError::failed("the request belongs to the writer or the radios"))
             }
         }
@@ -104,6 +110,11 @@ impl Commands {
             missed_events: snapshot.totals()?.missed_events,
             reader_era_proposals: snapshot.reader_era_proposals()?,
         })
+    }
+
+    async fn probe(&self) -> ProbeReport {
+        let unresponsive = self.liveness.clone().unresponsive(PROBE_TIMEOUT).await;
+        ProbeReport { unresponsive, failing: self.health.failing(), is_deaf: self.health.is_deaf() }
     }
 
     /// Applies a correction. It takes its turn among the payloads, so it waits for the writer and not for a thread.

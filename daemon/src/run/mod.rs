@@ -122,11 +122,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let radios = recording.start_radios(&settings, &clock, &tap)?;
 
     let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios };
+    let liveness = LivenessCheck::new(recorder.clone(), health.radios.clone());
     let commands = Commands {
         barn: barn.clone(),
         reader: reader.clone(),
         keys,
         health: health.clone(),
+        liveness: liveness.clone(),
         tap,
         identity: identity.clone(),
         verify_jobs: VerifyJobs::new(&settings.state_dir),
@@ -137,7 +139,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
     parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
 
-    let (liveness, status_health) = (LivenessCheck::new(recorder.clone(), health.radios.clone()), health.clone());
+    let status_health = health.clone();
     let reader_group = settings.reader_group.as_str().into();
     let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: shutdown.clone() };
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens };

@@ -5,6 +5,7 @@ mod barn;
 mod logs;
 mod process;
 mod radios;
+mod slots;
 mod supervisor;
 
 use barn::{Barn, stderr_text, stdout_text, wait_until};

@@ -1,0 +1,167 @@
+//! The command line of `herdlinxd slot`.
+
+use super::Slot;
+use super::booted::{BootedArgs, BootedError};
+use super::card::{Card, CardError, Confirmation, Return, SlotStatus};
+use super::disk::DiskError;
+use super::trial::STEADY_TIME;
+use super::watch::{WatchError, watch};
+use clap::Subcommand;
+use service::lifecycle::Exit;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// A command about the slots of a card.
+#[derive(Clone, Debug, Subcommand)]
+pub enum SlotCommand {
+    /// Print the running slot, the good one, and the trial
+    Show {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        /// The card.
+        #[command(flatten)]
+        place: BootedArgs,
+    },
+    /// Confirm the running slot by hand: it starts from now on
+    Confirm {
+        /// The card.
+        #[command(flatten)]
+        place: BootedArgs,
+    },
+    /// Start the other slot at the next reboot: end a trial, or go back to the root before the last update
+    Back {
+        /// The card.
+        #[command(flatten)]
+        place: BootedArgs,
+    },
+    /// Wait until the root on trial serves, then confirm it (for herdlinx-trial.service)
+    Watch {
+        /// Confirm after this many seconds of service without a break
+        #[arg(long, value_name = "SECONDS", default_value_t = STEADY_TIME.as_secs(), hide = true)]
+        steady_s: u64,
+        /// The card.
+        #[command(flatten)]
+        place: BootedArgs,
+    },
+}
+
+/// Reason why a command about slots failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotCommandError {
+    /// The slots could not be found.
+    #[error(transparent)]
+    Booted(#[from] BootedError),
+    /// The action failed or was refused.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// The trial was not confirmed.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The result could not be printed.
+    #[error("cannot print the result: {0}")]
+    Print(#[from] io::Error),
+}
+
+impl From<&SlotCommandError> for Exit {
+    fn from(error: &SlotCommandError) -> Self {
+        match error {
+            SlotCommandError::Booted(error) | SlotCommandError::Watch(WatchError::Booted(error)) => Self::from(error),
+            SlotCommandError::Card(error) | SlotCommandError::Watch(WatchError::Card(error)) => Self::from(error),
+            SlotCommandError::Watch(WatchError::Unfit { .. }) | SlotCommandError::Print(_) => Self::Failure,
+        }
+    }
+}
+
+impl From<&BootedError> for Exit {
+    fn from(error: &BootedError) -> Self {
+        match error {
+            BootedError::NoCard | BootedError::NotMounted => Self::Refused,
+            BootedError::Read { .. } => Self::Failure,
+            BootedError::Disk(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<&DiskError> for Exit {
+    fn from(error: &DiskError) -> Self {
+        match error {
+            DiskError::Locked { .. } => Self::Locked,
+            DiskError::Open { .. } | DiskError::Io { .. } => Self::Failure,
+        }
+    }
+}
+
+impl From<&CardError> for Exit {
+    fn from(error: &CardError) -> Self {
+        match error {
+            CardError::Disk(error) => Self::from(error),
+            CardError::State(_) => Self::Failure,
+            _ => Self::Refused,
+        }
+    }
+}
+
+impl SlotCommand {
+    /// Returns true for the command that runs as a unit.
+    pub fn is_watch(&self) -> bool {
+        matches!(self, Self::Watch { .. })
+    }
+
+    /// Runs the command. `socket` is the control socket of the daemon.
+    pub fn run(&self, socket: &Path, out: &mut dyn Write) -> Result<(), SlotCommandError> {
+        match self {
+            Self::Show { json, place } => {
+                let booted = place.booted()?;
+                show(&Card::new(place.open_for_reading()?, booted)?.status(), *json, out)?;
+            }
+            Self::Confirm { place } => {
+                let booted = place.booted()?;
+                print_confirmation(Card::new(place.open()?, booted)?.confirm()?, booted.slot, out)?;
+            }
+            Self::Back { place } => {
+                let booted = place.booted()?;
+                writeln!(out, "{}", describe_return(Card::new(place.open()?, booted)?.back()?))?;
+            }
+            Self::Watch { steady_s, place } => {
+                let confirmation = watch(place, socket, Duration::from_secs(*steady_s))?;
+                print_confirmation(confirmation, place.booted()?.slot, out)?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn show(status: &SlotStatus, json: bool, out: &mut dyn Write) -> io::Result<()> {
+    if json {
+        return writeln!(out, "{}", serde_json::to_string(status)?);
+    }
+    let SlotStatus { running, good, copies, .. } = status;
+    let on_trial = if status.on_trial { ", on trial" } else { "" };
+    writeln!(out, "running  {running}{on_trial}\ngood     {good}")?;
+    match (status.trial_slot, status.trial_starts_left) {
+        (Some(slot), Some(0)) if !status.on_trial => writeln!(out, "trial    {slot}, failed")?,
+        (Some(slot), Some(left)) => writeln!(out, "trial    {slot}, {left} starts left")?,
+        _ => writeln!(out, "trial    none")?,
+    }
+    let [first, second] = copies.map(|copy| copy.map_or("damaged".to_owned(), |number| number.to_string()));
+    writeln!(out, "copies   {first}, {second}")
+}
+
+fn print_confirmation(confirmation: Confirmation, running: Slot, out: &mut dyn Write) -> io::Result<()> {
+    match confirmation {
+        Confirmation::Done => writeln!(out, "Slot {running} is confirmed. It starts from now on."),
+        Confirmation::NotNeeded => writeln!(out, "Slot {running} is not on trial; nothing was written."),
+    }
+}
+
+fn describe_return(done: Return) -> String {
+    match done {
+        Return::TrialEnded(slot) => format!("The trial is ended. Slot {slot} starts at the next reboot."),
+        Return::NotNeeded(slot) => format!("The trial was ended before. Slot {slot} starts at the next reboot."),
+        Return::TrialBegun(slot) => {
+            format!("Slot {slot} starts at the next reboot, on trial until it serves: sudo systemctl reboot")
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `herdlinxd slot watch`: waits until the root on trial serves, and confirms it.
+//!
+//! # Decisions
+//!
+//! - **The unit is the first one of a trial's boot, and its failure reboots the machine** (`FailureAction=reboot` in
+//!   `herdlinx-trial.service`). The program only exits with an error. So a missing program, a crash and a missing library
+//!   have the same effect as a daemon that does not serve.
+//! - **There is no separate timer for units that hang before the daemon.** This process runs from the start of the boot
+//!   and waits for no other unit, so a mount or a unit that hangs, or the emergency mode, is time without progress here.
+//!   A unit after `multi-user.target` would never run then, and a second timer would have to know about slow logs too.
+//! - **Each layer below has a watchdog of its own.** systemd kills this process if it stops to report (`WatchdogSec`),
+//!   which is a failure too. The hardware's watchdog resets a machine whose systemd hangs, and a kernel that panics
+//!   reboots (`panic=10`). A hang before systemd needs a power cycle, because U-Boot cannot arm the watchdog.
+//! - **Progress is what the daemon reports to systemd while it opens its files.** Its control socket does not exist yet,
+//!   and the time that a file was changed says nothing about an end.
+//! - **A root whose radios all fail is not confirmed**: its kernel may have broken their bus, and a deaf barn is worse than
+//!   an old one. One failing radio of several does not end a trial, because it may have been dead before. A barn whose
+//!   only radio is dead confirms an update by hand (`slot confirm`).
+
+use super::booted::{BootedArgs, BootedError};
+use super::card::{Card, CardError, Confirmation};
+use super::trial::{DaemonState, TrialProgress, Verdict};
+use crate::control::{BarnRequest, BarnResponse};
+use service::control::{AskError, ask};
+use service::supervisor::{Notification, Supervisor};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Pause between two observations.
+const OBSERVE_INTERVAL: Duration = Duration::from_secs(2);
+/// The unit of the daemon.
+const UNIT: &str = "herdlinxd.service";
+/// Part of the process that has the store, among the failing ones.
+const STORE_PART: &str = "store";
+
+/// Reason why a trial was not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The slots could not be found.
+    #[error(transparent)]
+    Booted(#[from] BootedError),
+    /// The state could not be read or written.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// The root does not come to serve.
+    #[error("slot {slot} is not confirmed: {reason}")]
+    Unfit {
+        /// The slot on trial.
+        slot: super::Slot,
+        /// The reason.
+        reason: String,
+    },
+}
+
+/// Waits until the root serves and confirms it. Returns at once if the running slot is not on trial.
+pub fn watch(place: &BootedArgs, socket: &Path, steady_time: Duration) -> Result<Confirmation, WatchError> {
+    let booted = place.booted()?;
+    // Not locked: the state can be looked at while a trial goes on.
+    let status = Card::new(place.open_for_reading()?, booted)?.status();
+    if !status.on_trial {
+        return Ok(Confirmation::NotNeeded);
+    }
+    let supervisor = Supervisor::from_env();
+    let (start, mut progress) = (Instant::now(), TrialProgress::new(steady_time));
+    let mut last_state = None;
+    loop {
+        let unit = UnitReport::ask_systemd();
+        let state = observe_daemon(socket, &unit);
+        let verdict = progress.observe(start.elapsed(), &state, unit.restarts);
+        supervisor.notify(Notification::Alive);
+        if last_state.as_ref() != Some(&state) {
+            tracing::info!(?state, slot = %booted.slot, "trial: state of the daemon");
+            last_state = Some(state);
+        }
+        match verdict {
+            Verdict::Wait => std::thread::sleep(OBSERVE_INTERVAL),
+            Verdict::GiveUp(reason) => return Err(WatchError::Unfit { slot: booted.slot, reason }),
+            Verdict::Confirm => break,
+        }
+    }
+    let card = Card::new(place.open()?, booted)?;
+    // A person may have confirmed or ended the trial meanwhile.
+    if card.status().on_trial { Ok(card.confirm()?) } else { Ok(Confirmation::NotNeeded) }
+}
+
+fn observe_daemon(socket: &Path, unit: &UnitReport) -> DaemonState {
+    match ask(socket, &BarnRequest::Probe) {
+        Ok(BarnResponse::Probed(report)) if !report.unresponsive.is_empty() => {
+            DaemonState::Failing(format!("does not respond: {}", report.unresponsive.join(", ")))
+        }
+        Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == STORE_PART) => {
+            DaemonState::Failing("the store fails".to_owned())
+        }
+        Ok(BarnResponse::Probed(report)) if report.is_deaf => DaemonState::Failing("all radios fail".to_owned()),
+        Ok(BarnResponse::Probed(_)) => DaemonState::Serving,
+        Ok(_) => DaemonState::Failing("the daemon gave an unexpected response".to_owned()),
+        Err(AskError::NotRunning { .. }) if unit.is_starting => DaemonState::Starting(unit.status.clone()),
+        Err(error) => DaemonState::Failing(error.to_string()),
+    }
+}
+
+/// Facts that systemd knows about the unit of the daemon.
+#[derive(Debug, Default)]
+struct UnitReport {
+    is_starting: bool,
+    status: String,
+    restarts: u32,
+}
+
+impl UnitReport {
+    /// Asks systemd. Without an answer, nothing is known: the trial then depends on the daemon's socket alone.
+    fn ask_systemd() -> Self {
+        let properties = "--property=ActiveState,StatusText,NRestarts";
+        match Command::new("systemctl").args(["show", properties, UNIT]).output() {
+            Ok(output) => Self::parse(&String::from_utf8_lossy(&output.stdout)),
+            Err(error) => {
+                tracing::debug!(%error, "systemctl cannot be run");
+                Self::default()
+            }
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        let value = |key| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+        Self {
+            is_starting: value("ActiveState=") == "activating",
+            status: value("StatusText=").to_owned(),
+            restarts: value("NRestarts=").parse().unwrap_or(0),
+        }
+    }
+}
