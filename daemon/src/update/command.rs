@@ -82,7 +82,7 @@ impl From<&UpdateError> for Exit {
         match error {
             UpdateError::Booted(error) => Self::from(error),
             UpdateError::Card(error) | UpdateError::Install(InstallError::Card(error)) => Self::from(error),
-            UpdateError::File(FileError::Read(_))
+            UpdateError::File(FileError::Read(_) | FileError::CutShort)
             | UpdateError::Install(InstallError::Frames(_) | InstallError::Surplus | InstallError::Hash) => {
                 Self::Damaged
             }

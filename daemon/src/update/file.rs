@@ -17,9 +17,12 @@ const START_BYTES: usize = MAGIC.len() + 2 * NUMBER_BYTES;
 /// Reason why a file is not an update for this card.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The file could not be read, or is too short.
+    /// The file could not be read.
     #[error("cannot read the update file: {0}")]
     Read(#[source] io::Error),
+    /// The file ends within its header.
+    #[error("the update file is incomplete; copy it again")]
+    CutShort,
     /// The file is something else.
     #[error("this is not an update file of HerdLinx")]
     Magic,
@@ -43,7 +46,7 @@ pub enum FileError {
 /// Reads a header, and returns its manifest if one of `keys` signed it. The image follows in `source`.
 pub fn read_header(source: &mut impl Read, keys: &PublicKeys) -> Result<Manifest, FileError> {
     let mut signed = vec![0; START_BYTES];
-    source.read_exact(&mut signed).map_err(short_is_magic)?;
+    read_bytes(source, &mut signed, FileError::Magic)?;
     let (magic, numbers) = signed.split_at(MAGIC.len());
     if magic != MAGIC {
         return Err(FileError::Magic);
@@ -58,9 +61,9 @@ pub fn read_header(source: &mut impl Read, keys: &PublicKeys) -> Result<Manifest
         return Err(FileError::TooLong);
     }
     signed.resize(START_BYTES + length, 0);
-    source.read_exact(&mut signed[START_BYTES..]).map_err(FileError::Read)?;
+    read_bytes(source, &mut signed[START_BYTES..], FileError::CutShort)?;
     let mut signature = [0; SIGNATURE_BYTES];
-    source.read_exact(&mut signature).map_err(FileError::Read)?;
+    read_bytes(source, &mut signature, FileError::CutShort)?;
     if !keys.verify(&signed, &signature) {
         return Err(FileError::Signature);
     }
@@ -86,7 +89,10 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().rev().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// Maps the end of a file that is shorter than any header to the error of a file of another kind.
-fn short_is_magic(error: io::Error) -> FileError {
-    if error.kind() == io::ErrorKind::UnexpectedEof { FileError::Magic } else { FileError::Read(error) }
+/// Fills `bytes`, or returns `at_end` if the file ends before.
+fn read_bytes(source: &mut impl Read, bytes: &mut [u8], at_end: FileError) -> Result<(), FileError> {
+    match source.read_exact(bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(at_end),
+        result => result.map_err(FileError::Read),
+    }
 }
