@@ -5,7 +5,7 @@ use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Progr
 use anyhow::Context as _;
 use daemon::control::BarnStatus;
 use herd::position::{Digest, Position, Sequence};
-use herd::wire::{Acknowledgement, BlobKind, Page, blob_kind, from_blob, to_blob};
+use herd::wire::{Acknowledgment, BlobKind, Page, blob_kind, from_blob, to_blob};
 use mirror::link::{HttpsChannel, HttpsLink, Trust};
 use service::harness::TIMEOUT;
 use service::sync::link::{Link as _, LiveChannel as _, LiveResponse};
@@ -158,7 +158,7 @@ impl Follower {
             let arrival = Instant::now();
             let page: Page = from_blob(&blob)?;
             self.at = page.end.end.sequence;
-            self.channel.send(to_blob(&Acknowledgement { durable: page.end.end }).into()).await?;
+            self.channel.send(to_blob(&Acknowledgment { durable: page.end.end }).into()).await?;
             if self.at >= sequence {
                 return Ok(arrival);
             }

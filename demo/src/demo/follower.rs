@@ -5,7 +5,7 @@ use herd::change::Change;
 use herd::clock::{Clock, SystemClock};
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
-use herd::wire::{Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
+use herd::wire::{Acknowledgment, BarnHead, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use mirror::link::HttpsLink;
 use service::lifecycle::Shutdown;
 use service::sync::link::{LIVE_PATH, Link, LinkError, LiveChannel, LiveResponse};
@@ -117,7 +117,7 @@ async fn follow_once(
                 if blob_kind(&blob)? == BlobKind::Page {
                     let page: Page = from_blob(&blob)?;
                     state.send_modify(|state| state.note_page(&page, now_us()));
-                    channel.send(to_blob(&Acknowledgement { durable: page.end.end }).into()).await?;
+                    channel.send(to_blob(&Acknowledgment { durable: page.end.end }).into()).await?;
                 }
             }
             _ = heartbeats.tick() => {

@@ -3,7 +3,7 @@
 //! Recorder, sync router and follower are the shipped ones. Only what they stand on is simulated: the clock, the
 //! randomness, the network between them, and the disks. A seed replays exactly, so that a failure can be reproduced.
 //!
-//! A world catches an acknowledgement before the commit, a page that is applied twice or in part, a position that skips
+//! A world catches an acknowledgment before the commit, a page that is applied twice or in part, a position that skips
 //! changes, a follower that does not reconnect, and tables that depend on the place of a page boundary or a power cut.
 //!
 //! # Decision
@@ -61,7 +61,7 @@ pub enum WorldError {
     Lost {
         /// Seed of the world.
         seed: u64,
-        /// Sequence in the acknowledgement.
+        /// Sequence in the acknowledgment.
         sequence: u64,
     },
     /// The office did not become equal to the barn in time.
@@ -155,7 +155,7 @@ async fn wait_until_equal(seed: u64, barn: &BarnMachine, office: &OfficeMachine)
     Ok(barn.head().position.sequence.0)
 }
 
-/// Checks that the office's log has each acknowledged payload at the sequence of its acknowledgement.
+/// Checks that the office's log has each acknowledged payload at the sequence of its acknowledgment.
 fn check_receipts(seed: u64, office: &OfficeMachine, receipted: &BTreeMap<u64, Vec<u8>>) -> Result<(), WorldError> {
     for (sequence, payload) in receipted {
         let found = office.payload_at(*sequence).map_err(|source| WorldError::Store { seed, source })?;

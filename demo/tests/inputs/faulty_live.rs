@@ -7,7 +7,7 @@ use super::pair::Pair;
 use super::source::{Lie, LiveLie};
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::Changes;
-use herd::wire::{Acknowledgement, ExportEnd, Page, to_blob};
+use herd::wire::{Acknowledgment, ExportEnd, Page, to_blob};
 use mirror::follow::FollowEnd;
 use service::sync::divergence::Divergence;
 
@@ -40,7 +40,7 @@ async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
             blob[9] = 99;
             blob
         }),
-        ("an acknowledgement", "kind 2", |page| to_blob(&Acknowledgement { durable: page.end.end })),
+        ("an acknowledgment", "kind 2", |page| to_blob(&Acknowledgment { durable: page.end.end })),
         ("the end of an export", "kind 5", |page| to_blob(&ExportEnd { count: 1, end: page.end.end })),
         ("a page that skips", "begins after", |page| altered(page, |page| page.after = page.end.end)),
         ("a page far beyond", "begins after", |page| altered(page, |page| page.after.sequence = Sequence(u64::MAX))),

@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures::stream;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::store::Changes;
-use herd::wire::{Acknowledgement, ExportEnd, MAX_BLOB_BYTES, Page, PageEnd, to_blob};
+use herd::wire::{Acknowledgment, ExportEnd, MAX_BLOB_BYTES, Page, PageEnd, to_blob};
 use mirror::follow::{FollowEnd, LinkState};
 use serde_json::json;
 use service::sync::divergence::Divergence;
@@ -125,7 +125,7 @@ async fn an_answer_that_is_not_one_whole_page_is_rejected() {
         ("an altered body", "altered on its way", |honest| flipped(&honest.blob, HEADER_BYTES + 30)),
         ("an altered digest", "altered on its way", |honest| flipped(&honest.blob, honest.blob.len() - 1)),
         ("a heartbeat's kind", "kind 3", |honest| flipped_kind(honest, 3)),
-        ("an acknowledgement", "kind 2", |honest| ok(to_blob(&Acknowledgement { durable: honest.page.end.end }))),
+        ("an acknowledgment", "kind 2", |honest| ok(to_blob(&Acknowledgment { durable: honest.page.end.end }))),
         ("the end of an export", "kind 5", |honest| ok(to_blob(&ExportEnd { count: 3, end: honest.page.end.end }))),
     ])
     .await;

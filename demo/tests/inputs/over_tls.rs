@@ -8,7 +8,7 @@ use super::router_barn::golden::{PROCESS_KEYS, golden_answer, mask};
 use bytes::Bytes;
 use demo::processes::{Barn, BarnSettings, Programs};
 use herd::position::{Position, Sequence};
-use herd::wire::{Acknowledgement, to_blob};
+use herd::wire::{Acknowledgment, to_blob};
 use mirror::link::{HttpsLink, Trust};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
@@ -161,7 +161,7 @@ async fn nonsense_from_a_follower_ends_its_live_connection_and_a_new_one_opens()
         ("an empty blob", Bytes::new()),
         ("a text", Bytes::from_static(b"hello")),
         ("a page", empty_page(head)),
-        ("an acknowledgement of what was never sent", to_blob(&Acknowledgement { durable: beyond }).into()),
+        ("an acknowledgment of what was never sent", to_blob(&Acknowledgment { durable: beyond }).into()),
         ("more than a follower may send", vec![0; 5_000].into()),
     ];
     for (case, blob) in nonsense {

@@ -8,7 +8,7 @@
 //! - **Event ids and lids are unique within (reader group, reader era).** Ids for all time would not work: a replaced
 //!   reader counts from 1 again.
 //! - **An event id that recurs is compared with the stored text, through the log.** A hash for each event id would cost
-//!   bytes for ever, for something that is rare.
+//!   bytes forever, for something that is rare.
 //! - **Ids of animals and batches are the sequence of the change that made them.** A counter would be another row, and
 //!   a UUID would put randomness into a decision.
 //! - **A change carries `forget_through`, which removes a few look-up rows of old texts.** Cleaning up by the clock

@@ -80,7 +80,7 @@ pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 /// Maximum length of a chain of merged animals that is followed.
 ///
 /// A merged animal names its successor, which may have been merged in turn. Only operators make such chains, one merge after
-/// the other. The limit keeps damaged rows from leading in a circle for ever.
+/// the other. The limit keeps damaged rows from leading in a circle forever.
 pub(crate) const MAX_SUCCESSORS: usize = 256;
 
 /// A tag of an animal.

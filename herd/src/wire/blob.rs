@@ -22,7 +22,7 @@ pub enum BlobKind {
     /// Changes, with the positions at both ends.
     Page = 1,
     /// Position up to which a follower holds the log durably.
-    Acknowledgement = 2,
+    Acknowledgment = 2,
     /// Sign of life with the sender's position.
     Heartbeat = 3,
     /// State and wire version of a source.
@@ -104,7 +104,7 @@ pub fn to_blob<T: Body + Serialize>(body: &T) -> Vec<u8> {
 /// Returns the kind of the blob that starts here. Reads the header only.
 pub fn blob_kind(bytes: &[u8]) -> Result<BlobKind, BlobError> {
     let (kind, _) = header(bytes)?;
-    [BlobKind::Page, BlobKind::Acknowledgement, BlobKind::Heartbeat, BlobKind::Schema, BlobKind::ExportEnd]
+    [BlobKind::Page, BlobKind::Acknowledgment, BlobKind::Heartbeat, BlobKind::Schema, BlobKind::ExportEnd]
         .into_iter()
         .find(|known| *known as u8 == kind)
         .ok_or(BlobError::Kind { found: kind, expected: 0 })

@@ -40,7 +40,7 @@ pub struct Page {
 
 /// Progress of a follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acknowledgement {
+pub struct Acknowledgment {
     /// Position up to which the follower's log is durable.
     pub durable: Position,
 }
@@ -82,8 +82,8 @@ impl Body for Page {
     const KIND: BlobKind = BlobKind::Page;
 }
 
-impl Body for Acknowledgement {
-    const KIND: BlobKind = BlobKind::Acknowledgement;
+impl Body for Acknowledgment {
+    const KIND: BlobKind = BlobKind::Acknowledgment;
 }
 
 impl Body for Heartbeat {

@@ -24,7 +24,7 @@ pub use blob::{
     BlobError, BlobKind, Body, MAX_BLOB_BYTES, MAX_PAGE_BYTES, MAX_PAGE_CHANGES, WIRE_VERSION, blob_kind, blob_length,
     from_blob, to_blob,
 };
-pub use bodies::{Acknowledgement, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
+pub use bodies::{Acknowledgment, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
 
 #[cfg(test)]
 mod tests;

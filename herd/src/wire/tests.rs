@@ -62,7 +62,7 @@ fn the_bytes_of_the_small_blobs_are_frozen() {
     let at = |n: &str| ["01".repeat(16).as_str(), "01", n, &n.repeat(32)].concat();
     let heartbeat_body = [at("06").as_str(), "05", "01", &"09".repeat(32), "000000"].concat();
     let golden = [
-        (to_blob(&Acknowledgement { durable: position(6) }), "02", at("06")),
+        (to_blob(&Acknowledgment { durable: position(6) }), "02", at("06")),
         (to_blob(&heartbeat), "03", heartbeat_body.clone()),
         (to_blob(&Schema { wire_version: 1, state: heartbeat }), "04", ["01", heartbeat_body.as_str()].concat()),
         (to_blob(&ExportEnd { count: 7, end: position(6) }), "05", ["07", at("06").as_str()].concat()),

@@ -1,6 +1,6 @@
 //! Payloads that an operator accepts or assigns to another animal, after another decision about them.
 //!
-//! Catches: one read that counts twice, an event of two animals, a rejection that blocks its text or event id for ever,
+//! Catches: one read that counts twice, an event of two animals, a rejection that blocks its text or event id forever,
 //! and a late event that is placed by the wrong clock.
 
 use crate::corrections::{accept, merge, void};

@@ -8,7 +8,7 @@ use herd::clock::Clock;
 use herd::position::Position;
 use herd::store::{ApplyError, ApplyReceipt, StoreError};
 use herd::wire::{
-    Acknowledgement, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
+    Acknowledgment, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
     from_blob, to_blob,
 };
 use service::sync::divergence::{Divergence, classify};
@@ -206,7 +206,7 @@ impl<L: Link> Session<L> {
                 biased;
                 (end, outcome) = oldest(&mut live.pending), if !live.pending.is_empty() => {
                     self.note_apply(outcome)?;
-                    live.channel.send(to_blob(&Acknowledgement { durable: end }).into()).await?;
+                    live.channel.send(to_blob(&Acknowledgment { durable: end }).into()).await?;
                 }
                 blob = live.channel.receive() => match blob? {
                     Some(blob) => self.receive(&mut live, &blob).await?,

@@ -204,7 +204,7 @@ impl Radio for Sx127x {
 impl Drop for Sx127x {
     fn drop(&mut self) {
         self.shutdown.request();
-        // A thread that waits for room in the queue must not wait for ever.
+        // A thread that waits for room in the queue must not wait forever.
         self.packets.close();
         let has_ended = self.ended.recv_timeout(SHUTDOWN_TIMEOUT) != Err(std::sync::mpsc::RecvTimeoutError::Timeout);
         match self.thread.take() {

@@ -2,7 +2,7 @@
 //! file names it.
 //!
 //! It never receives or transmits packets here. Its receive path accepts corrupt packets and loses the first of two;
-//! its blocking transmit can spin for ever; its packet readings lose their sign. `radio/tests/sx127x/defects.rs` checks
+//! its blocking transmit can spin forever; its packet readings lose their sign. `radio/tests/sx127x/defects.rs` checks
 //! each claim against both drivers. What its set-up leaves wrong is fixed afterwards, in `setup`.
 //!
 //! It talks through a [`GuardedBus`], which turns impossible values into errors: it divides by what it reads. A check

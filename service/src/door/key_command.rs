@@ -229,7 +229,7 @@ mod tests {
         Ok(String::from_utf8(out).unwrap())
     }
 
-    /// Catches a script that tries again for ever because a damaged file looks to it like one that is in use.
+    /// Catches a script that tries again forever because a damaged file looks to it like one that is in use.
     #[test]
     fn the_exit_code_of_a_command_tells_a_damaged_file_from_a_locked_one() {
         let dir = tempfile::tempdir().unwrap();

@@ -77,7 +77,7 @@ impl ChildProcess {
 
     /// Sends SIGTERM and waits for the exit. A process that has exited already is not an error.
     ///
-    /// The process is killed if it does not exit within [`TIMEOUT`](super::TIMEOUT), or if the call is cancelled.
+    /// The process is killed if it does not exit within [`TIMEOUT`](super::TIMEOUT), or if the call is canceled.
     pub async fn terminate(mut self) -> Result<ExitStatus, HarnessError> {
         if let Some(status) = self.try_wait()? {
             return Ok(status);

@@ -106,7 +106,7 @@ pub trait Link: Send + Sync {
 
 /// An open connection that carries whole blobs both ways, in order. Both ends use this trait.
 pub trait LiveChannel: Send {
-    /// Sends one blob; waits while the network accepts none. Not cancel-safe: a cancelled send ends the connection.
+    /// Sends one blob; waits while the network accepts none. Not cancel-safe: a canceled send ends the connection.
     fn send(&mut self, blob: Bytes) -> impl Future<Output = Result<(), LinkError>> + Send;
 
     /// Returns the next blob, or `None` once the other side has closed. Cancel-safe.

@@ -13,7 +13,7 @@ use crate::lifecycle::Shutdown;
 use bytes::Bytes;
 use herd::position::Position;
 use herd::store::{Head, Reader, StoreError};
-use herd::wire::{Acknowledgement, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
+use herd::wire::{Acknowledgment, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -142,12 +142,12 @@ impl<C: LiveChannel> Session<'_, C> {
         Ok(())
     }
 
-    /// Accepts a message of the follower: an acknowledgement or a heartbeat.
+    /// Accepts a message of the follower: an acknowledgment or a heartbeat.
     fn accept(&mut self, blob: &[u8]) -> Result<(), LiveError> {
         self.last_received = Instant::now();
         match blob_kind(blob)? {
-            BlobKind::Acknowledgement => {
-                let Acknowledgement { durable } = from_blob(blob)?;
+            BlobKind::Acknowledgment => {
+                let Acknowledgment { durable } = from_blob(blob)?;
                 let at = self.unacknowledged.iter().position(|sent| *sent == durable);
                 let at = at.ok_or(LiveError::NotSent(durable))?;
                 self.unacknowledged.drain(..=at);
@@ -158,7 +158,7 @@ impl<C: LiveChannel> Session<'_, C> {
                 Ok(())
             }
             other => {
-                let expected = BlobKind::Acknowledgement as u8;
+                let expected = BlobKind::Acknowledgment as u8;
                 Err(LiveError::Unreadable(BlobError::Kind { found: other as u8, expected }))
             }
         }

@@ -9,7 +9,7 @@
 //!   with every event; following `previous` costs only readers of a history.
 //! - **Animals and batches in a Change have types of their own,** not those of the rows. A row may get another shape with
 //!   the next fold; a stored Change may not.
-//! - **An idempotency key is kept for ever.** The same order again is a duplicate; another order under it is refused.
+//! - **An idempotency key is kept forever.** The same order again is a duplicate; another order under it is refused.
 
 mod accept;
 mod dry_run;

@@ -56,11 +56,11 @@ impl ExportReader {
 }
 
 impl ExportSlot {
-    /// Reads the next part on the thread. Cancel-safe: the part of a cancelled read is dropped.
+    /// Reads the next part on the thread. Cancel-safe: the part of a canceled read is dropped.
     pub(super) async fn read<P: ExportParts>(&self, parts: P) -> Result<Option<(Vec<u8>, P)>, ExportError> {
         let (result, read) = oneshot::channel();
         let job = move || {
-            // The send fails if the read was cancelled.
+            // The send fails if the read was canceled.
             let _ = result.send(parts.next());
         };
         self.reader.jobs()?.send(Box::new(job)).await.map_err(|_| ExportError::Panicked)?;
