@@ -12,8 +12,6 @@ const MAX_EXPOSURE: f64 = 1.5;
 /// Unit files, each with the program that it starts.
 const UNITS: [(&str, &str); 2] =
     [("herdlinxd.service", "/usr/bin/herdlinxd"), ("herdlinx-mirror.service", "/usr/bin/herdlinx-mirror")];
-/// Keys that systemd knows since version 254. Debian 12 has 252, which warns about them and ignores them.
-const UNKNOWN_TO_DEBIAN_12: [&str; 2] = ["RestartSteps", "RestartMaxDelaySec"];
 
 fn unit_path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("systemd").join(name)
@@ -65,16 +63,15 @@ fn systemd_understands_every_line() {
     }
 }
 
-/// Returns systemd's warnings about this unit, without those that Debian 12 is expected to print. Warnings about other
-/// units of this machine are ignored. Returns `None` if this machine has no systemd.
+/// Returns systemd's warnings about this unit. Warnings about other units of this machine are ignored. Returns `None` if
+/// this machine has no systemd.
 fn warnings_about(name: &str, text: &str) -> Option<Vec<String>> {
     let directory = tempfile::tempdir().unwrap();
     let copy = directory.path().join(name);
     std::fs::write(&copy, text).unwrap();
     let output = analyze(&["--man=no", "verify"], &copy)?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    let expected = |line: &str| UNKNOWN_TO_DEBIAN_12.iter().any(|key| line.contains(&format!("'{key}'")));
-    Some(stderr.lines().filter(|line| line.contains(name) && !expected(line)).map(str::to_owned).collect())
+    Some(stderr.lines().filter(|line| line.contains(name)).map(str::to_owned).collect())
 }
 
 /// Catches a block of lines in `[Service]` without a comment, whether it was lost or never written.

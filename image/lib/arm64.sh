@@ -7,6 +7,9 @@
 # library for arm64. That one is unpacked below $cache and never installed, because its /usr/bin/rustc would be a second
 # rustc on the PATH.
 
+# shellcheck source=image/lib/build_paths.sh
+. image/lib/build_paths.sh
+
 arm64_target=aarch64-unknown-linux-gnu
 # glibc of Debian 12: the newest version that a binary may require.
 newest_glibc=2.36
@@ -61,7 +64,7 @@ depends_on() {
 }
 
 # arm64_cargo COMMAND ARGUMENT...: runs cargo with that toolchain, in a separate target directory, with the environment
-# variables that cross.toml sets in the container.
+# variables that cross.toml sets in the container. The programs do not contain the paths of this machine.
 arm64_target_dir=$(realpath -m "${CARGO_TARGET_DIR:-target}/arm64-without-docker")
 arm64_cargo() {
     local command=$1
@@ -69,6 +72,7 @@ arm64_cargo() {
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
         CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
         AR_aarch64_unknown_linux_gnu=aarch64-linux-gnu-ar \
+        CARGO_ENCODED_RUSTFLAGS=$(without_build_paths) \
         RUSTC=$arm64_rustc RUSTDOC=$arm64_rustdoc CARGO_TARGET_DIR=$arm64_target_dir \
         cargo "$command" --locked --target "$arm64_target" "$@"
 }

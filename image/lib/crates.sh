@@ -2,15 +2,60 @@
 # Lists the crates that a program is linked with, for the packages: their licenses require that the license texts are
 # passed on. Sourced, not run.
 
-# crates CRATE TRIPLE: prints a line for each linked crate (name, version, license). After that, prints each distinct
-# license text once, below the names of the crates that contain it.
+# crates CRATE TRIPLE: prints a line for each linked crate (name, version, license) and where the sources of those under
+# the MPL-2.0 are, as that license requires. After that, prints each distinct license text once, below the names of the
+# crates that contain it. A crate that contains none gets the text of the MIT license, if it is under that.
 crates() {
-    linked_crates "$@"
-    linked_crates "$@" | sed 's/^\([^ ]*\) v\([^,]*\),.*/\1-\2/' | license_files | group_by_hash |
-        while read -r file names; do
-            printf '\n==== %s\n\n' "$names"
-            cat "$file"
-        done
+    local list texts
+    list=$(linked_crates "$@")
+    texts=$(sed 's/^\([^ ]*\) v\([^,]*\),.*/\1-\2/' <<<"$list" | license_files | group_by_hash)
+    printf '%s\n' "$list"
+    mpl_sources <<<"$list"
+    while read -r file names; do
+        printf '\n==== %s\n\n' "$names"
+        cat "$file"
+    done <<<"$texts"
+    crates_without_text "$texts" <<<"$list"
+    printf '\n==== the standard library of Rust\n\n'
+    mit_text "the Rust Project contributors"
+}
+
+# mpl_sources: for each crate on stdin that is under the MPL-2.0, prints where its source is.
+mpl_sources() {
+    local name version license
+    while read -r name version license; do
+        version=${version#v}
+        [[ $license == *MPL-2.0* ]] || continue
+        printf '\n%s %s is under the MPL-2.0 and linked unchanged. Its source: %s, and the package registry of Rust.\n' \
+            "$name" "${version%,}" "$(manifest_value repository "$name-${version%,}")"
+    done
+}
+
+# crates_without_text TEXTS: for each crate on stdin that the texts do not name, prints the MIT license.
+crates_without_text() {
+    local name version license crate
+    while read -r name version license; do
+        version=${version#v} crate=$name-${version%,}
+        ! grep -qE " $crate( |$)" <<<"$1" || continue
+        [[ $license == *MIT* ]] || fail "$crate is under $license and contains no license text; add one to image/lib/crates.sh"
+        printf '\n==== %s\n\n' "$crate"
+        mit_text "$(manifest_value authors "$crate")"
+    done
+}
+
+# manifest_value KEY CRATE: prints the value of a key in the crate's manifest, without quotes and brackets.
+manifest_value() {
+    sed -n "/^$1 = \[\$/,/^]/{s/^ *\"\(.*\)\",\$/\1/p}; s/^$1 = \[\{0,1\}\"\([^\"]*\)\".*/\1/p" \
+        "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$2"/Cargo.toml | paste -s -d ',' | sed 's/,/, /g'
+}
+
+# mit_text AUTHORS: prints the MIT license.
+mit_text() {
+    cat <<-END
+	Copyright (c) ${1:-the authors}
+
+	$(sed -n '/^Permission is hereby/,$p' LICENSE-MIT)
+	END
 }
 
 # linked_crates CRATE TRIPLE: prints the linked crates that come from the registry, without those of this workspace.

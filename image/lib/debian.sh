@@ -19,8 +19,24 @@ fail() {
     exit 1
 }
 
-# retry_once COMMAND...: runs the command, and once more if it fails. Another apt on the machine may hold the lock or
-# clear the archive.
+# Longest wait for another apt on the machine, such as an unattended upgrade, in seconds.
+lock_timeout=600
+
+# when_unlocked COMMAND...: runs an apt command, and waits while another apt holds a lock. apt itself waits for dpkg's lock
+# only, and not for those of its lists and its archive.
+when_unlocked() {
+    local deadline=$((SECONDS + lock_timeout)) output
+    until output=$(LC_ALL=C "$@" 2>&1); do
+        if ! grep -q 'Could not get lock' <<<"$output" || [ "$SECONDS" -ge "$deadline" ]; then
+            printf '%s\n' "$output" >&2
+            return 1
+        fi
+        note "waiting for another apt: $(grep -o 'Could not get lock.*' <<<"$output" | head -n 1)"
+        sleep 5
+    done
+}
+
+# retry_once COMMAND...: runs the command, and once more if it fails. Another apt on the machine may clear the archive.
 retry_once() { "$@" || { sleep 5 && "$@"; }; }
 
 # need COMMAND=PACKAGE...: installs the packages of missing commands. Without root, fails and names them.
@@ -36,8 +52,9 @@ need() {
 }
 
 install_packages() {
-    apt-get -qq update &&
-        DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install "$@" >&2
+    when_unlocked apt-get -qq update &&
+        DEBIAN_FRONTEND=noninteractive when_unlocked apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 \
+            -o DPkg::Lock::Timeout="$lock_timeout" install "$@"
 }
 
 # debian_mirror [-security]: prints the mirror that this machine's own apt uses.

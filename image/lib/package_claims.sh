@@ -11,6 +11,22 @@ explain() { yard journalctl --no-pager -n 60 -o short-monotonic; }
 
 # dpkg_unattended ARGUMENT...: runs dpkg without DEBIAN_FRONTEND and with stdin closed, so that a question is an error.
 dpkg_unattended() { yard dpkg "$@" <&- >"$cache/packages/dpkg.log" 2>&1 || { cat "$cache/packages/dpkg.log" && false; }; }
+# dpkg_said PATTERN...: checks that the last dpkg printed a line with each basic regular expression.
+dpkg_said() {
+    local pattern
+    for pattern in "$@"; do
+        grep -q -e "$pattern" "$cache/packages/dpkg.log" || { cat "$cache/packages/dpkg.log" && return 1; }
+    done
+}
+# dpkg_refuses VERSION: installs both packages; the configuration of both must fail.
+dpkg_refuses() {
+    ! dpkg_install "$1" >/dev/null && [ "$(yard dpkg-query -W -f '${db:Status-Status} ' herdlinx herdlinx-mirror)" = \
+        "half-configured half-configured " ]
+}
+dpkg_configure_fails() { ! dpkg_unattended --configure -a >/dev/null && dpkg_said no_such_setting; }
+apt_purges_removed() {
+    yard apt-get -y purge '?config-files' <&- >"$cache/packages/dpkg.log" 2>&1 || { cat "$cache/packages/dpkg.log" && false; }
+}
 # dpkg_install VERSION: installs both packages of this version.
 dpkg_install() { dpkg_unattended --install "/packages/herdlinx_$1_amd64.deb" "/packages/herdlinx-mirror_$1_amd64.deb"; }
 
@@ -33,15 +49,33 @@ settings_file_is_unchanged() {
     local hash
     hash=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './etc/*.toml' | sha256sum | cut -c1-64)
     case $hash in
-    5911e93bcb2af98aefbb05817a8c09e8f67399493271d96368e76e25ed28e579) ;; # herdlinxd.toml
-    7eacc9c081ac3086903ea941078a68c4cddfe5b7ffcfbde5efaecfd1c8138b2e) ;; # herdlinx-mirror.toml
+    80140617486ca51307416d82a54d6e5ff899d12d206c3d5304f06dd7b45db105) ;; # herdlinxd.toml
+    f0784fe119022fc99a44e285b1405262d3b3d0925b4d8a6548adf396650d720f) ;; # herdlinx-mirror.toml
     *) echo "the settings file in /etc has changed: $hash; change the example instead" && return 1 ;;
     esac
 }
-# lists_crates DEB: checks that the list of crates is not empty and contains license texts.
+# lists_crates DEB: checks that each linked crate is listed and has a license text, and that the source of each under the
+# MPL-2.0 is named.
 lists_crates() {
-    dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards '*/crates.gz' | gunzip | grep -c -e '^redb v' -e '^==== ' |
-        awk '{ exit !($1 > 20) }'
+    local list crate name
+    list=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards '*/crates.gz' | gunzip)
+    [ "$(grep -c '^[^ ]* v[0-9]' <<<"$list")" -gt 50 ] || { echo "few crates are listed" && return 1; }
+    for crate in $(sed -n 's/^\([^ ]*\) v\([0-9][^,]*\), .*/\1-\2/p' <<<"$list"); do
+        grep -qE "^==== (.* )?$crate( |$)" <<<"$list" || { echo "$crate has no license text" && return 1; }
+    done
+    for name in $(sed -n 's/^\([^ ]*\) v.*MPL-2.0.*/\1/p' <<<"$list"); do
+        grep -q "^$name .* Its source: https://" <<<"$list" || { echo "the source of $name is not named" && return 1; }
+    done
+}
+
+# names_no_build_paths DEB: checks that the program does not contain a path of this machine.
+names_no_build_paths() {
+    local program paths
+    program=$cache/packages/program
+    dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards './usr/bin/*' >"$program"
+    paths=$(build_paths "$program")
+    rm "$program"
+    [ -z "$paths" ] || { echo "$paths" && false; }
 }
 
 # installed_state: prints every path with its type, except those that change by themselves, then users and groups.
@@ -68,7 +102,7 @@ no_unit() {
 }
 no_user() {
     local name
-    for name in herdlinx herdlinx-mirror; do
+    for name in _herdlinx _herdlinx-mirror; do
         ! yard getent passwd "$name" && ! yard getent group "$name" || return 1
     done
     ! yard getent group spi && ! yard getent group gpio
@@ -109,9 +143,9 @@ settings_are_edited() {
 
 user_can_open_radios() {
     local groups group
-    groups=$(yard id -nG herdlinx)
+    groups=$(yard id -nG _herdlinx)
     for group in spi gpio dialout; do grep -qw "$group" <<<"$groups" || { echo "$groups" && return 1; }; done
-    yard getent passwd herdlinx | grep -qE ':/(usr/)?sbin/nologin$' && yard passwd --status herdlinx | grep -q ' L '
+    yard getent passwd _herdlinx | grep -qE ':/(usr/)?sbin/nologin$' && yard passwd --status _herdlinx | grep -q ' L '
 }
 
 # manual_is_complete: checks that there is a page for each command that the help lists, and shell completions.
@@ -179,6 +213,12 @@ save_log_digests() { yard herdlinxd verify 2>/dev/null >"$cache/packages/log"; }
 log_is_as_saved() {
     wait_until 20 barn_answers /api/remote/status && yard herdlinxd verify 2>/dev/null | diff "$cache/packages/log" -
 }
+# log_continues: checks that the store is intact and has the saved identity. Under load, it has further changes.
+log_continues() {
+    wait_until 20 barn_answers /api/remote/status && yard herdlinxd verify >"$cache/packages/verified" 2>/dev/null &&
+        [ "$(store_id "$cache/packages/log")" = "$(store_id "$cache/packages/verified")" ]
+}
+store_id() { grep -oE '[0-9a-f]{32}' "$1" | head -n 1; }
 
 # root_uses_barn_commands: runs commands as root on the files of the stopped barn. The tables are deleted before, so the
 # first command rebuilds them, and root creates files that the service must be able to open.
@@ -192,9 +232,30 @@ root_uses_office_commands() {
     yard herdlinx-mirror key add program --scope read && yard herdlinx-mirror show animals &&
         yard herdlinx-mirror verify "$(yard sh -c 'ls /var/lib/herdlinx-mirror/sites' | head -n 1)"
 }
-all_files_belong_to_services() {
+# all_files_belong_to USER OFFICE_USER
+all_files_belong_to() {
     local strays
-    strays=$(yard find $state ! -user herdlinx && yard find $state-mirror ! -user herdlinx-mirror) || return 1
+    strays=$(yard find $state ! -user "$1" && yard find $state-mirror ! -user "$2") || return 1
     [ -z "$strays" ] || { echo "$strays" && false; }
 }
-early_key_works() { all_files_belong_to_services && wait_until 20 barn_answers /api/remote/status "$made"; }
+early_key_works() {
+    all_files_belong_to _herdlinx _herdlinx-mirror && wait_until 20 barn_answers /api/remote/status "$made"
+}
+
+# barn_moves: moves the barn's data to /srv/barn, and has it write a log file.
+barn_moves() {
+    yard sh -ec 'systemctl stop herdlinxd
+        mv /var/lib/herdlinx /srv/barn
+        mkdir -p /etc/systemd/system/herdlinxd.service.d
+        printf "[Service]\nReadWritePaths=/srv/barn\nLogsDirectory=herdlinx\n" >/etc/systemd/system/herdlinxd.service.d/moved.conf
+        printf "%s\n" "state_dir = \"/srv/barn\"" "log_file = \"/var/log/herdlinx/herdlinxd.log\"" >>/etc/herdlinx/herdlinxd.toml
+        systemctl daemon-reload
+        herdlinxd check
+        systemctl start herdlinxd
+        test -s /var/log/herdlinx/herdlinxd.log'
+}
+purge_with_yes() {
+    yard sh -c 'printf "%s %s/delete-records boolean true\n" herdlinx herdlinx herdlinx-mirror herdlinx-mirror |
+        debconf-set-selections'
+    dpkg_unattended --purge herdlinx herdlinx-mirror
+}

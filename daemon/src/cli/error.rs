@@ -9,6 +9,7 @@ use crate::update::command::UpdateError;
 use service::control::{CommandError, OwnerError};
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
+use service::process::{StartError, UnitCheckError};
 use service::verify::VerifyCommandError;
 use std::io;
 
@@ -24,6 +25,12 @@ pub enum CliError {
     /// `run` was called by root on another user's files.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// The daemon could not start with these settings.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The service of systemd would not start, or was not checked.
+    #[error(transparent)]
+    Unit(#[from] UnitCheckError),
     /// The files could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -62,6 +69,8 @@ impl From<&CliError> for Exit {
             CliError::Settings(error) => Self::from(error),
             CliError::Run(error) => Self::from(error),
             CliError::Owner(error) => Self::from(error),
+            CliError::Start(error) => Self::from(error),
+            CliError::Unit(error) => Self::from(error),
             CliError::Open(error) => Self::from(error),
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),

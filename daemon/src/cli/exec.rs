@@ -10,14 +10,19 @@ use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
 use herd::correction::CorrectionOrder;
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::store::{Directory, LOG_FILE, Store, StoreError};
+use herd::store::{Directory, LOG_FILE, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open, refuse_root_on};
-use service::door::certificate::Identity;
 use service::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
-use service::process::{StateDir, StateDirError, in_runtime};
+use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
 use service::show::ShowRequest;
+use service::supervisor::FailedStarts;
 use service::verify::{VerifyJobs, VerifyState, verify_files, verify_with};
 use std::io::Write;
+
+/// Name of the program and of its unit.
+const PROGRAM: &str = "herdlinxd";
+/// Files in the state directory that a start opens for writing.
+const FILES: [&str; 4] = [LOG_FILE, TABLES_FILE, LOCAL_FILE, TLS_DIRECTORY];
 
 impl Cli {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
@@ -26,6 +31,15 @@ impl Cli {
         }
         if let Command::Update(_) | Command::Slot(_) = self.command {
             return self.change_slots(out);
+        }
+        match self.command {
+            Command::Run => FailedStarts::from_env().iter().for_each(FailedStarts::delay_start),
+            Command::Check { here: false } if !self.names_settings() => {
+                if let Some(unit) = ServiceUnit::of(PROGRAM)? {
+                    return Ok(unit.check(PROGRAM, out)?);
+                }
+            }
+            _ => {}
         }
         let settings = self.settings()?;
         match self.command {
@@ -41,7 +55,7 @@ impl Cli {
                 refuse_root_on(&settings.state_dir)?;
                 Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
             }
-            Command::Check => check(&settings, out),
+            Command::Check { .. } => check(&settings, out),
             Command::Pair { name } => pair(&settings, name.as_deref(), out),
             Command::Key(command) => {
                 let open = || open_keys(&settings).map(|(_, keys)| keys).map_err(DirectError::failed);
@@ -80,7 +94,7 @@ impl Cli {
 
 fn service_log(settings: &Settings) -> ServiceLog<'_> {
     let Settings { site, log, log_file, .. } = settings;
-    ServiceLog { program: "herdlinxd", site: Some(site), level: *log, file: log_file.as_deref() }
+    ServiceLog { program: PROGRAM, site: Some(site), level: *log, file: log_file.as_deref() }
 }
 
 /// Asks the running daemon, or finds the response in the files.
@@ -100,10 +114,11 @@ fn doctor(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), Cl
 }
 
 fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    if let Some(files) = settings.tls.files() {
-        Identity::load(files).map_err(|error| OpenError::from(StateDirError::from(error)))?;
-    }
-    for note in settings.notes() {
+    let Settings { state_dir, log_file, listen, tls, .. } = settings;
+    let start = StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls };
+    start.print_places(out).map_err(CliError::Print)?;
+    start.check()?;
+    for note in settings.notes().into_iter().chain(start.notes()) {
         writeln!(out, "Note: {note}").map_err(CliError::Print)?;
     }
     writeln!(out, "The settings are good.").map_err(CliError::Print)

@@ -9,7 +9,7 @@ mod tests;
 pub use error::CliError;
 
 use crate::listen::ListenRequest;
-use crate::settings::{BarnSettingsError, DEFAULT_FILE, Settings};
+use crate::settings::{BarnSettingsError, DEFAULT_FILE, Settings, is_variable};
 use crate::slots::command::SlotCommand;
 use crate::update::command::UpdateArgs;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -19,7 +19,7 @@ use service::process::{self, SettingFlags};
 use service::settings::environment;
 use service::show::ShowRequest;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const ABOUT: &str =
@@ -57,6 +57,11 @@ The running root stays as it is until the next reboot, and recording goes on:
 The new root starts on trial. If it does not come to serve, the machine goes back by itself.
 Only a card has slots; with Debian packages, upgrade with apt.";
 
+const CHECK_HELP: &str = "\
+Checks the settings, the certificate, the state directory and the port. If root runs it on a machine with the unit
+herdlinxd.service, it checks as that service would start: as its user, in its sandbox, with its drop-ins.
+With --here, or if --config, a flag or a variable names other settings, it checks as the current user.";
+
 /// Arguments of the program.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinxd", version, about = ABOUT, long_about = None, after_help = AFTER_HELP, disable_help_subcommand = true)]
@@ -73,8 +78,13 @@ struct Cli {
 enum Command {
     /// Record and serve until SIGTERM or Ctrl-C (logs to stderr)
     Run,
-    /// Validate the settings without starting anything
-    Check,
+    /// Validate the settings and what a start needs, without starting anything
+    #[command(after_help = CHECK_HELP)]
+    Check {
+        /// Check as this user, also if root runs the command
+        #[arg(long)]
+        here: bool,
+    },
     /// Print a commented settings file with every default and range
     Config,
     /// Create a key for an office and print the pairing line, alone on the last line
@@ -134,6 +144,12 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Cli {
+    /// Returns true if the settings may be others than those that the service reads.
+    fn names_settings(&self) -> bool {
+        let file = self.config.as_deref().is_some_and(|file| file != Path::new(DEFAULT_FILE));
+        file || !self.flags.layer().is_empty() || environment().any(|(name, _)| is_variable(&name))
+    }
+
     fn settings(&self) -> Result<Settings, BarnSettingsError> {
         Settings::load(self.config.as_deref(), environment(), self.flags.layer())
     }

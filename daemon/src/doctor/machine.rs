@@ -7,22 +7,40 @@ use rustix::fs::{Access, access};
 use service::door::certificate::{Identity, IdentityFiles};
 use service::lifecycle::{free_disk, min_free_bytes};
 use service::process::{LOCAL_FILE, TLS_DIRECTORY};
-use std::fs::{Metadata, metadata};
+use std::fs::{Metadata, metadata, read_to_string};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+/// Controllers of the kernel's control groups, if it has the second version of them.
+const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
 /// Permission bits of everybody but the owner.
 const OTHERS: u32 = 0o077;
 
 pub(super) fn check(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
-    vec![
+    let mut findings = vec![
         state_dir(&settings.state_dir),
         disk(&settings.state_dir),
         clock_finding(clock),
         key_file(&settings.state_dir.join(LOCAL_FILE)),
         certificate(settings, clock),
-    ]
+    ];
+    // Other machines have no second version of control groups, or none at all. The unit then sets no limits either way.
+    if let Ok(controllers) = read_to_string(CONTROLLERS) {
+        findings.push(memory_limit(&controllers));
+    }
+    findings
+}
+
+/// Reports whether the unit's `MemoryMax=` has an effect. Raspberry Pi OS switches the controller off by default.
+fn memory_limit(controllers: &str) -> Finding {
+    const WHAT: &str = "memory limit";
+    if controllers.split_whitespace().any(|controller| controller == "memory") {
+        return Finding::ok(WHAT, "the kernel can limit the memory of a unit (`MemoryMax`)");
+    }
+    Finding::warn(WHAT, "the kernel has no memory control group, so `MemoryMax` of the unit has no effect").with_advice(
+        "on Raspberry Pi OS append ` cgroup_enable=memory` to the line in /boot/firmware/cmdline.txt and reboot",
+    )
 }
 
 fn state_dir(path: &Path) -> Finding {
@@ -133,4 +151,19 @@ fn certificate(settings: &Settings, clock: &dyn Clock) -> Finding {
         return Finding::warn(WHAT, found).with_advice(advice);
     }
     Finding::ok(WHAT, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::memory_limit;
+
+    /// Catches a unit whose limit silently has no effect.
+    #[test]
+    fn a_kernel_without_the_memory_controller_is_reported() {
+        assert_eq!(memory_limit("cpuset cpu io memory pids\n").level, Level::Ok);
+        let missing = memory_limit("cpuset cpu io pids\n");
+        assert_eq!(missing.level, Level::Warn);
+        assert!(missing.advice.unwrap().contains("cgroup_enable=memory"));
+    }
 }

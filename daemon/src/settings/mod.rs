@@ -180,6 +180,11 @@ impl Settings {
     }
 }
 
+/// Returns true if the environment variable sets a setting of the barn.
+pub fn is_variable(name: &str) -> bool {
+    name.starts_with(ENV_PREFIX) && !name.starts_with(MIRROR_PREFIX)
+}
+
 /// Rule for names, which appear in logs, in changes and in the keys of tables.
 const NAME_RULE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
 

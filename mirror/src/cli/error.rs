@@ -2,9 +2,9 @@
 
 use crate::run::RunError;
 use service::control::{CommandError, OwnerError};
-use service::door::certificate::CertificateError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
+use service::process::{StartError, UnitCheckError};
 use service::settings::SettingsError;
 use service::verify::VerifyCommandError;
 use std::io;
@@ -16,9 +16,12 @@ pub enum CliError {
     /// The settings were refused.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The operator's certificate cannot be used.
+    /// The mirror could not start with these settings.
     #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    Start(#[from] StartError),
+    /// The service of systemd would not start, or was not checked.
+    #[error(transparent)]
+    Unit(#[from] UnitCheckError),
     /// `run` could not start, or ended by itself.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -54,7 +57,9 @@ impl From<&CliError> for Exit {
     fn from(error: &CliError) -> Self {
         match error {
             CliError::Settings(error) => Self::from(error),
-            CliError::Certificate(_) | CliError::Authority { .. } => Self::Usage,
+            CliError::Start(error) => Self::from(error),
+            CliError::Unit(error) => Self::from(error),
+            CliError::Authority { .. } => Self::Usage,
             CliError::Run(error) => Self::from(error),
             CliError::Owner(error) => Self::from(error),
             CliError::Command(error) => Self::from(error),

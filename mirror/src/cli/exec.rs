@@ -5,17 +5,17 @@ use crate::commands::respond_from_files;
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
 use crate::run::run;
 use crate::settings::{DEFAULT_FILE, Settings};
-use crate::sites::SiteFiles;
+use crate::sites::{SITES_DIRECTORY, SiteFiles};
 use herd::clock::{Clock as _, SystemClock};
 use herd::pairing::MAX_LINE_BYTES;
 use herd::randomness::SystemRandomness;
 use herd::store::LocalFile;
 use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open, refuse_root_on};
-use service::door::certificate::Identity;
 use service::door::key_command::KeyCommand;
 use service::door::keys::KeyRing;
 use service::logging::{ServiceLog, start_logging, start_service_log};
-use service::process::{StateDir, in_runtime};
+use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
+use service::supervisor::FailedStarts;
 use service::verify::{VerifyState, verify_with};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,10 +24,24 @@ use std::sync::Arc;
 /// Maximum length of a line that is read from standard input, with its newline.
 const MAX_INPUT_BYTES: u64 = MAX_LINE_BYTES as u64 + 1;
 
+/// Name of the program and of its unit.
+const PROGRAM: &str = "herdlinx-mirror";
+/// Files in the state directory that a start opens for writing.
+const FILES: [&str; 3] = [LOCAL_FILE, SITES_DIRECTORY, TLS_DIRECTORY];
+
 impl Cli {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
         if let Command::Config = self.command {
             return Ok(out.write_all(DEFAULT_FILE.as_bytes())?);
+        }
+        match self.command {
+            Command::Run => FailedStarts::from_env().iter().for_each(FailedStarts::delay_start),
+            Command::Check { here: false } if !self.names_settings() => {
+                if let Some(unit) = ServiceUnit::of(PROGRAM)? {
+                    return Ok(unit.check(PROGRAM, out)?);
+                }
+            }
+            _ => {}
         }
         let settings = self.settings()?;
         match self.command {
@@ -36,7 +50,7 @@ impl Cli {
                 refuse_root_on(&settings.state_dir)?;
                 run_until_shutdown(settings)?;
             }
-            Command::Check => check(&settings, out)?,
+            Command::Check { .. } => check(&settings, out)?,
             Command::Add { line, name, ca, addresses } => {
                 let (line, authority) = (read_line(line)?, ca.map(absolute).transpose()?);
                 let request = OfficeRequest::Add { line, name, authority, addresses };
@@ -80,14 +94,18 @@ fn unexpected() -> CliError {
 fn run_until_shutdown(settings: Settings) -> Result<(), CliError> {
     let Settings { log, log_file, .. } = &settings;
     // Log lines name their site themselves, because the process has several.
-    let log = ServiceLog { program: "herdlinx-mirror", site: None, level: *log, file: log_file.as_deref() };
+    let log = ServiceLog { program: PROGRAM, site: None, level: *log, file: log_file.as_deref() };
     start_service_log(&log);
     Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
 }
 
 fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    if let Some(files) = settings.tls.files() {
-        Identity::load(files)?;
+    let Settings { state_dir, log_file, listen, tls, .. } = settings;
+    let start = StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls };
+    start.print_places(out)?;
+    start.check()?;
+    for note in start.notes() {
+        writeln!(out, "Note: {note}")?;
     }
     Ok(writeln!(out, "The settings are good.")?)
 }

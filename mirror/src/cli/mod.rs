@@ -6,7 +6,7 @@ mod exec;
 pub use error::CliError;
 
 use crate::link::Address;
-use crate::settings::{DEFAULT_PATH, Settings};
+use crate::settings::{DEFAULT_PATH, Settings, is_variable};
 use crate::sites::SiteName;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use service::door::key_command::KeyCommand;
@@ -14,7 +14,7 @@ use service::process::{self, SettingFlags};
 use service::settings::{SettingsError, environment};
 use service::show::ShowRequest;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
@@ -30,6 +30,11 @@ Precedence: flags, then HERDLINX_MIRROR_* environment variables (HERDLINX_MIRROR
 settings file.
 Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 address or socket taken,
 5 no process or peer answers, 6 files in use, 7 request refused.";
+
+const CHECK_HELP: &str = "\
+Checks the settings, the certificate, the state directory and the port. If root runs it on a machine with the unit
+herdlinx-mirror.service, it checks as that service would start: as its user, in its sandbox, with its drop-ins.
+With --here, or if --config, a flag or a variable names other settings, it checks as the current user.";
 
 const ABOUT: &str =
     "HerdLinx office mirror: keeps a live copy of each barn and serves it, whether or not the barn can be reached";
@@ -51,8 +56,13 @@ struct Cli {
 enum Command {
     /// Follow the paired barns and serve their copies until SIGTERM or Ctrl-C (logs to stderr)
     Run,
-    /// Validate the settings without starting anything
-    Check,
+    /// Validate the settings and what a start needs, without starting anything
+    #[command(after_help = CHECK_HELP)]
+    Check {
+        /// Check as this user, also if root runs the command
+        #[arg(long)]
+        here: bool,
+    },
     /// Print a commented settings file with every default and range
     Config,
     /// Pair with a barn, using the line that `herdlinxd pair` printed there
@@ -112,6 +122,12 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Cli {
+    /// Returns true if the settings may be others than those that the service reads.
+    fn names_settings(&self) -> bool {
+        let file = self.config.as_deref().is_some_and(|file| file != Path::new(DEFAULT_PATH));
+        file || !self.flags.layer().is_empty() || environment().any(|(name, _)| is_variable(&name))
+    }
+
     fn settings(&self) -> Result<Settings, SettingsError> {
         Settings::load(self.config.as_deref(), environment(), self.flags.layer())
     }

@@ -77,6 +77,11 @@ impl Settings {
     }
 }
 
+/// Returns true if the environment variable sets a setting of the mirror.
+pub fn is_variable(name: &str) -> bool {
+    name.starts_with(ENV_PREFIX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Directory of the copies, in the state directory.
-const SITES_DIRECTORY: &str = "sites";
+pub const SITES_DIRECTORY: &str = "sites";
 /// Directory of the copies of removed sites, in the state directory.
 const REMOVED_DIRECTORY: &str = "removed";
 

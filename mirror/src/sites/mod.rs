@@ -14,7 +14,7 @@ mod status;
 mod view;
 
 pub use crate::follow::LinkState;
-pub use files::{SiteFiles, SiteFilesError};
+pub use files::{SITES_DIRECTORY, SiteFiles, SiteFilesError};
 pub use follower::WriterError;
 pub use metrics::OfficeMetrics;
 pub use name::{MAX_NAME_CHARS, SiteName, SiteNameError};

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::lifecycle::Exit;
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -97,6 +97,12 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
         Err(Errno::AGAIN) => Err(ErrorKind::TimedOut.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Returns the user of the process that listens at `path`, or `None` if none does or it cannot be reached.
+pub(crate) fn listening_user(path: &Path) -> Option<u32> {
+    let stream = connect(path).ok()?;
+    socket_peercred(&stream).ok().map(|peer| peer.uid.as_raw())
 }
 
 /// Returns true if a process listens at `path`.

@@ -13,6 +13,7 @@ mod owner;
 mod place;
 mod server;
 
+pub(crate) use client::listening_user;
 pub use client::{AskError, ask};
 pub use direct::{CommandError, DirectError, FilesError, LOCKED_RETRY, LOCKED_TIMEOUT, ask_or_open};
 pub use owner::{OwnerError, refuse_root_on};

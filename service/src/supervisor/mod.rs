@@ -7,6 +7,7 @@
 //! - Probes have places of their own in the queues and are answered in turn. A probe that needed a place of a payload
 //!   would take a flood for a stuck writer. One that overtook payloads would not notice a stuck writer.
 
+mod failed_starts;
 mod notifier;
 mod opening;
 mod probe;
@@ -14,6 +15,7 @@ mod probe;
 mod tests;
 mod watchdog;
 
+pub use failed_starts::FailedStarts;
 pub use opening::{OPENING_STEP_TIMEOUT, opening_reporter};
 pub use probe::{Probe, ProbeTarget, probe};
 pub use watchdog::{Watchdog, feed_watchdog, report_status, report_until_shutdown};
@@ -62,7 +64,15 @@ impl Supervisor {
     pub fn from_env() -> Self {
         let Some(name) = std::env::var_os("NOTIFY_SOCKET") else { return Self::none() };
         match Notifier::to(&name) {
-            Ok(notifier) => Self::from_fn(move |notification| notifier.send(&notification)),
+            Ok(notifier) => {
+                let failed_starts = FailedStarts::from_env();
+                Self::from_fn(move |notification| {
+                    if let (Notification::Ready { .. }, Some(failed_starts)) = (&notification, &failed_starts) {
+                        failed_starts.forget();
+                    }
+                    notifier.send(&notification);
+                })
+            }
             Err(error) => {
                 tracing::error!(
                     %error,

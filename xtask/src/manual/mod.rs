@@ -126,6 +126,17 @@ mod tests {
         }
     }
 
+    /// Catches a synopsis that nobody could type: an option in angle brackets, or one without its value.
+    #[test]
+    fn the_synopsis_is_the_usage_of_the_help() {
+        let house = write_all();
+        let text = fs::read_to_string(house.path().join("herdlinxd/man/herdlinxd-correct-died.1")).unwrap();
+        let synopsis = text.split(".SH SYNOPSIS\n").nth(1).unwrap().lines().next().unwrap();
+        let plain = synopsis.replace("\\fB", "").replace("\\fR", "").replace("\\-", "-");
+        assert!(plain.starts_with("herdlinxd correct --author <AUTHOR> --reason <REASON> died"), "{plain}");
+        assert!(plain.contains("--animal <") && !plain.contains("<--"), "{plain}");
+    }
+
     /// Fails if `man` cannot open a page that another page names.
     #[test]
     fn every_page_that_is_referred_to_exists() {

@@ -26,7 +26,8 @@ fn render(program: &Program, command: Command, date: &str, page: &mut Vec<u8>) -
     let is_program = name == program.name;
     let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let has_subcommands = command.has_subcommands();
-    let man = Man::new(command)
+    let usage = usage(&command);
+    let man = Man::new(command.override_usage(usage))
         .title(&name)
         .section(SECTION)
         .date(date)
@@ -52,6 +53,14 @@ fn render(program: &Program, command: Command, date: &str, page: &mut Vec<u8>) -
     list(&mut rest, "EXIT STATUS", exits.iter().map(|(number, meaning)| (number.as_str(), *meaning)));
     see_also(&mut rest, program, is_program);
     rest.to_writer(page)
+}
+
+/// Returns the command's usage as its help prints it.
+///
+/// clap's own synopsis puts required options into angle brackets and leaves out their values: `<--author>`.
+fn usage(command: &Command) -> String {
+    let text = command.clone().render_usage().to_string();
+    text.strip_prefix("Usage:").unwrap_or(&text).trim().to_owned()
 }
 
 /// Adds the paragraphs of the text after the help that show commands.
