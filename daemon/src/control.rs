@@ -1,5 +1,6 @@
 //! The control protocol of `herdlinxd`: requests of the command line, and responses of the running daemon or the files.
 
+use crate::pairing_code::PairingStatus;
 use crate::recorder::{DuplicateStats, RecorderTotals};
 use crate::tap::TapPage;
 use herd::correction::CorrectionOrder;
@@ -137,6 +138,8 @@ pub struct BarnStatus {
     pub blocked: Option<String>,
     /// Failing parts, one word each.
     pub failing: Vec<String>,
+    /// State of the one-time pairing code.
+    pub pairing: PairingStatus,
     /// The radios, in the order of the settings.
     pub radios: Vec<RadioView>,
     /// Totals since the start of the process.

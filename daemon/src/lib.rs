@@ -8,7 +8,8 @@
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`run`] | the settings, the files, and the running process |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
-//! | [`cli`], [`control`], [`doctor`], [`pair`] | the command line and its protocol; diagnosis; pairing with an office |
+//! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
+//! | [`pair`], [`pairing_code`] | pairing with an office: by a line, or by the one-time code of the card |
 
 pub mod boot;
 pub mod cli;
@@ -23,6 +24,7 @@ pub mod liveness;
 pub mod metrics;
 pub mod open;
 pub mod pair;
+pub mod pairing_code;
 mod receipt_log;
 pub mod receive;
 pub mod recorder;

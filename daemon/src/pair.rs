@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// Scopes of an office: read, replicate, and correct.
-const OFFICE_SCOPES: [Scope; 3] = [Scope::Read, Scope::Sync, Scope::Correct];
+pub(crate) const OFFICE_SCOPES: [Scope; 3] = [Scope::Read, Scope::Sync, Scope::Correct];
 
 /// Reason why there is no pairing line.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,7 @@ fn free_name(keys: &KeyRing) -> String {
 }
 
 /// Returns the addresses at which an office may reach this machine, most likely ones first.
-fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
+pub(crate) fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
     if listen.port() == 0 {
         return Err(PairError::NoPort);
     }

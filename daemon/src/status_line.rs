@@ -1,13 +1,15 @@
 //! The status of the barn in one line, as `systemctl status` shows it.
 
 use crate::health::Health;
+use crate::pairing_code::PairingStatus;
 use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
 use herd::clock::iso_utc;
 use herd::store::grouped;
 
-/// Returns the errors first, then the head of the log, the arrival of the last payload, and the state of each radio.
-pub fn status_line(health: &Health) -> String {
+/// Returns the errors first, then the head of the log, the arrival of the last payload, the state of each radio, and
+/// that of a one-time pairing code which is not used yet.
+pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     let head = health.reader.head();
     let (last_error, last_payload_at_us) = {
         let recorder = health.recorder.borrow();
@@ -24,6 +26,7 @@ pub fn status_line(health: &Health) -> String {
     parts.push(format!("change {}", grouped(head.position.sequence.0)));
     parts.push(last_payload);
     parts.extend(health.radios.iter().map(radio_status));
+    parts.extend(pairing.notice());
     parts.join("; ")
 }
 
@@ -59,16 +62,16 @@ mod tests {
         };
         let (reader, recorder) = (world.reader.clone(), world.recorder.status());
         let mut health = Health { reader, recorder, disk: DiskGauge::plenty(), radios: vec![radio] };
-        assert_eq!(status_line(&health), "change 1; no payload since the start; chute listening");
+        assert_eq!(status_line(&health, &PairingStatus::None), "change 1; no payload since the start; chute listening");
 
         world.recorder.record(scan(1)).await.unwrap();
         state.send_replace(RadioState::Failing("no answer from /dev/spidev0.0".into()));
         let last = "last payload 2024-01-15T10:35:20.000Z";
         let failing = "chute failing: no answer from /dev/spidev0.0";
-        assert_eq!(status_line(&health), format!("change 2; {last}; {failing}"));
+        assert_eq!(status_line(&health, &PairingStatus::None), format!("change 2; {last}; {failing}"));
 
         health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 1, needed_bytes: 2 }));
-        let line = status_line(&health);
+        let line = status_line(&health, &PairingStatus::None);
         assert!(line.starts_with("NOT RECORDING: the disk has only 1 bytes free") && line.ends_with(failing), "{line}");
     }
 }

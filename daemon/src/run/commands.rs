@@ -4,6 +4,7 @@ use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, P
 use crate::health::Health;
 use crate::liveness::LivenessCheck;
 use crate::pair::{Barn, PairError, pair};
+use crate::pairing_code::CodePairing;
 use crate::recorder::{Recorder, RecorderStatus};
 use crate::remote::radio_view;
 use crate::tap::{Tap, TapPage};
@@ -41,6 +42,7 @@ pub(super) struct Commands {
     pub(super) verify_jobs: VerifyJobs,
     pub(super) recorder: Recorder,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) pairing: Arc<CodePairing>,
 }
 
 impl Commands {
@@ -103,6 +105,7 @@ impl Commands {
             fold_version: FOLD_VERSION,
             fold_digest: head.fold_digest,
             blocked: head.blocked.map(|why| why.to_string()),
+            pairing: self.pairing.status(),
             failing: self.health.failing(),
             radios: self.health.radios.iter().map(radio_view).collect(),
             totals,

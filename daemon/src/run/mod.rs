@@ -14,6 +14,7 @@ use crate::ingest::Ingest;
 use crate::liveness::LivenessCheck;
 use crate::open::{BarnFiles, OpenError};
 use crate::pair::Barn;
+use crate::pairing_code::CodePairing;
 use crate::recorder::{Recorder, RecorderSeams, WriterError};
 use crate::settings::Settings;
 use crate::status_line::status_line;
@@ -44,7 +45,7 @@ pub enum RunError {
     /// The files could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The tokens in `local.redb` could not be read.
+    /// The tokens or the pairing code in `local.redb` could not be read.
     #[error(transparent)]
     Tokens(#[from] LocalError),
     /// The writer could not start, or ended.
@@ -114,6 +115,12 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let reader = store.reader();
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
 
+    let pairing = CodePairing::load(local.clone(), keys.clone(), identity.clone(), barn.clone(), clock.clone())?;
+    let pairing = Arc::new(pairing);
+    if let Some(notice) = pairing.status().notice() {
+        tracing::info!("the barn {notice}");
+    }
+
     let disk = DiskGauge::of_directory(&settings.state_dir);
     let (recorder, writer) = Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local) })?;
     let mut recording = Recording::new(shutdown.clone(), recorder.clone(), writer);
@@ -134,6 +141,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         verify_jobs: VerifyJobs::new(&settings.state_dir),
         recorder: recorder.clone(),
         clock: clock.clone(),
+        pairing: pairing.clone(),
     };
     let socket = StateDir::new(&settings.state_dir).socket();
     parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
@@ -142,11 +150,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let status_health = health.clone();
     let reader_group = settings.reader_group.as_str().into();
     let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: shutdown.clone() };
-    let routes = Routes { site: barn.site.clone(), ingest, health, tokens };
+    let routes = Routes { site: barn.site.clone(), ingest, health, tokens, pairing: pairing.clone() };
     let serving = serve(listener, routes.router(), &identity, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
-    let status = move || status_line(&status_health);
+    let status = move || status_line(&status_health, &pairing.status());
     let unresponsive = move |limit| liveness.clone().unresponsive(limit);
     let reports = report_until_shutdown(supervisor, Watchdog::from_env(), status, unresponsive, shutdown);
     parts.add_infallible("the supervisor", reports);

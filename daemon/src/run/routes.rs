@@ -4,8 +4,10 @@ use crate::corrections::{self, Corrections};
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
 use crate::metrics;
+use crate::pairing_code::{self, CodePairing, end_code_on_sync};
 use crate::remote::BarnApi;
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use service::door::auth::{Authenticator, require};
 use service::door::keys::Scope;
 use service::door::reply::with_fallbacks;
@@ -25,12 +27,14 @@ pub struct Routes {
     pub health: Health,
     /// Keys and tokens.
     pub tokens: Arc<TokenRing>,
+    /// The one-time pairing code.
+    pub pairing: Arc<CodePairing>,
 }
 
 impl Routes {
     /// Returns the router of all parts.
     pub fn router(self) -> Router {
-        let Self { site, ingest, health, tokens } = self;
+        let Self { site, ingest, health, tokens, pairing } = self;
         let (clock, shutdown) = (ingest.clock.clone(), ingest.shutdown.clone());
         let barn = Arc::new(BarnApi::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
         let times = RequestTimes::default();
@@ -38,14 +42,17 @@ impl Routes {
         let authenticator: Arc<dyn Authenticator> = tokens.clone();
         let guarded = |scope, routes| require(authenticator.clone(), scope).protect(routes);
 
+        let sync = service::sync::serve::router(barn.clone(), shutdown.clone())
+            .route_layer(from_fn_with_state(pairing.clone(), end_code_on_sync));
         let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, authenticator.clone());
         let routes = ingest::router(ingest, authenticator.clone())
             .merge(corrections::router(corrections, &authenticator))
             .merge(token_route::router(tokens))
-            .merge(guarded(Scope::Sync, service::sync::serve::router(barn.clone(), shutdown.clone())))
+            .merge(guarded(Scope::Sync, sync))
             .merge(guarded(Scope::Read, service::events::router(barn.clone(), shutdown)))
             .merge(guarded(Scope::Read, service::remote::router(barn, clock)))
             .merge(metrics)
+            .merge(pairing_code::router(pairing))
             .merge(health::router(health));
         times.measure(with_fallbacks(routes))
     }

@@ -12,6 +12,7 @@ use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
+use daemon::pairing_code::CodePairing;
 use daemon::recorder::{DuplicateStats, GROUP_PAYLOADS, Recorder, RecorderSeams, RecorderTotals};
 use daemon::run::Routes;
 use herd::change::Origin;
@@ -22,6 +23,7 @@ use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
 use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store};
 use http_body_util::BodyExt as _;
+use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, KeyRow, Scope};
 use service::door::tokens::TokenRing;
 use service::lifecycle::ShutdownTrigger;
@@ -106,9 +108,18 @@ impl Barn {
             shutdown: shutdown.signal(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
-        let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
+        let tokens = TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
-        let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone() }.router();
+        let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
+        let facts = daemon::pair::Barn {
+            site: "north".to_owned(),
+            listen: "127.0.0.1:5001".parse().unwrap(),
+            spki_sha256: identity.spki_sha256(),
+            store: STORE,
+        };
+        let pairing = CodePairing::load(local, keys.clone(), identity, facts, Arc::new(FixedClock)).unwrap();
+        let pairing = Arc::new(pairing);
+        let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone(), pairing }.router();
         Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, shutdown, _directory: directory }
     }
 

@@ -34,6 +34,11 @@ impl Secret {
         Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 
+    /// Returns the secret of a key that both sides of a pairing derive.
+    pub fn of_key(bytes: [u8; SECRET_BYTES]) -> Self {
+        Self(format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
     /// Returns the text, for the one place that shows it once.
     pub fn reveal(&self) -> &str {
         &self.0

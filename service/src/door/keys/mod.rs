@@ -175,13 +175,28 @@ impl KeyRing {
     /// When this returns, the key is on disk and accepted. Syncs the disk: call it on a blocking thread from
     /// asynchronous code.
     pub fn add(&self, name: &str, scopes: BTreeSet<Scope>) -> Result<Secret, KeyError> {
+        let mut randomness = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
+        let secret = Secret::generate(KEY_PREFIX, randomness.as_mut())?;
+        self.insert(name, scopes, &secret)?;
+        Ok(secret)
+    }
+
+    /// Creates a key whose secret both sides of a pairing have derived.
+    ///
+    /// Durable and blocking like [`Self::add`].
+    pub fn adopt(&self, name: &str, scopes: BTreeSet<Scope>, secret: &Secret) -> Result<(), KeyError> {
+        let _one_change_at_a_time = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
+        self.insert(name, scopes, secret)
+    }
+
+    /// Adds a key. The caller holds the lock for changes.
+    fn insert(&self, name: &str, scopes: BTreeSet<Scope>, secret: &Secret) -> Result<(), KeyError> {
         if !is_valid_name(name) {
             return Err(KeyError::Name(name.chars().take(MAX_NAME_CHARS + 1).collect()));
         }
         if scopes.is_empty() {
             return Err(KeyError::NoScope);
         }
-        let mut randomness = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
         let existing = self.list();
         if existing.iter().any(|row| row.name == name) {
             return Err(KeyError::Exists(name.to_owned()));
@@ -189,12 +204,11 @@ impl KeyRing {
         if existing.len() >= MAX_KEYS {
             return Err(KeyError::TooMany);
         }
-        let secret = Secret::generate(KEY_PREFIX, randomness.as_mut())?;
         let made_at_us = self.clock.read().received_at_us;
         let row = KeyRow { name: name.to_owned(), scopes, hash: secret.hash(), made_at_us };
         self.file.put(KEYS_NAMESPACE, name, &row)?;
         self.change(|by_hash| by_hash.insert(row.hash, row));
-        Ok(secret)
+        Ok(())
     }
 
     /// Revokes a key.

@@ -1,0 +1,97 @@
+//! The stored code in `local.redb`.
+
+use herd::pairing::{CodeKey, Fingerprint, Fingerprints, PairingCode};
+use herd::store::{LocalError, LocalFile};
+use serde::{Deserialize, Serialize};
+
+/// Namespace in `local.redb` with a single row, [`ROW`].
+const NAMESPACE: &str = "pairing code";
+/// Key of the row. A barn has one code at a time.
+const ROW: &str = "code";
+
+/// The code as stored. The order of fields and variants is frozen in `local.redb`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CodeRow {
+    /// Digest that identifies the code, see [`CodeKey::id`].
+    pub(super) id: [u8; 32],
+    /// Wrong proofs that count, as last written.
+    pub(super) wrong_proofs: u64,
+    pub(super) state: CodeState,
+}
+
+/// The life of a code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum CodeState {
+    /// Waits for an office.
+    Pending { key: CodeKey },
+    /// An office has proved the code; its API key may be missing.
+    Claimed { key: CodeKey, ends: Fingerprints },
+    /// The API key is in the ring, under `key_name`.
+    Paired { key: CodeKey, ends: Fingerprints, key_name: String },
+    /// The office has used its API key, or an operator has revoked it.
+    Used { office: Fingerprint, key_name: String },
+    /// Too many wrong proofs.
+    Disabled,
+}
+
+impl CodeRow {
+    fn pending(code: &PairingCode) -> Self {
+        let key = code.key();
+        Self { id: key.id(), wrong_proofs: 0, state: CodeState::Pending { key } }
+    }
+
+    /// Returns the key of the code while it can still be proved.
+    pub(super) fn live_key(&self) -> Option<&CodeKey> {
+        match &self.state {
+            CodeState::Pending { key } | CodeState::Claimed { key, .. } | CodeState::Paired { key, .. } => Some(key),
+            CodeState::Used { .. } | CodeState::Disabled => None,
+        }
+    }
+
+    /// Returns whether the code waits for the first use of the API key `name`.
+    pub(super) fn is_paired_as(&self, name: &str) -> bool {
+        matches!(&self.state, CodeState::Paired { key_name, .. } if key_name == name)
+    }
+}
+
+/// Effect of [`store`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreOutcome {
+    /// The code waits for an office now.
+    Stored,
+    /// The same code waits already.
+    Unchanged,
+    /// The code waits now instead of another one, which no office had used.
+    Replaced,
+    /// An office has paired by this code before. Nothing was written.
+    AlreadyUsed,
+    /// This code was disabled after too many wrong proofs. Nothing was written.
+    Disabled,
+}
+
+/// Stores a code, which replaces another one. It is durable when this returns.
+///
+/// The same code may be stored any number of times. The daemon reads it at its start, and `local` is locked while it
+/// runs.
+pub fn store(local: &LocalFile, code: &PairingCode) -> Result<StoreOutcome, LocalError> {
+    let row = CodeRow::pending(code);
+    let before = load(local)?;
+    if let Some(same) = before.as_ref().filter(|before| before.id == row.id) {
+        return Ok(match same.state {
+            CodeState::Used { .. } => StoreOutcome::AlreadyUsed,
+            CodeState::Disabled => StoreOutcome::Disabled,
+            _ => StoreOutcome::Unchanged,
+        });
+    }
+    save(local, &row)?;
+    let replaces = before.is_some_and(|before| before.live_key().is_some());
+    Ok(if replaces { StoreOutcome::Replaced } else { StoreOutcome::Stored })
+}
+
+pub(super) fn load(local: &LocalFile) -> Result<Option<CodeRow>, LocalError> {
+    local.get(NAMESPACE, ROW)
+}
+
+pub(super) fn save(local: &LocalFile, row: &CodeRow) -> Result<(), LocalError> {
+    local.put(NAMESPACE, ROW, row)
+}
