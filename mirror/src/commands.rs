@@ -3,9 +3,10 @@
 use crate::control::{OfficeRequest, OfficeResponse, OfficeStatus, PairedResponse};
 use crate::link::Trust;
 use crate::sites::{
-    AddOptions, PairingOutcome, PairingReceipt, Site, SiteCommandError, SiteFiles, SiteFilesError, Sites, SitesError,
+    AddOptions, PairingOutcome, PairingReceipt, PreparedError, Removed, Site, SiteCommandError, SiteFiles,
+    SiteFilesError, Sites, SitesError,
 };
-use herd::pairing::{Pairing, PairingError};
+use herd::pairing::{Pairing, PairingCode, PairingCodeError, PairingError};
 use herd::store::{Directory, Store};
 use service::control::{ControlError, DirectError, Handler, handler};
 use service::door::key_command;
@@ -51,7 +52,14 @@ impl Commands {
                 let options = AddOptions { name, authority, addresses };
                 Ok(paired(&self.sites.add(parse_line(&line)?, options).await?))
             }
-            OfficeRequest::Remove { site } => Ok(OfficeResponse::Removed { moved_to: self.sites.remove(site).await? }),
+            OfficeRequest::Prepare { site, code, addresses } => {
+                self.sites.prepare(site, parse_code(&code)?, addresses).await?;
+                Ok(OfficeResponse::Prepared)
+            }
+            OfficeRequest::Remove { site } => Ok(match self.sites.remove(site).await? {
+                Removed::Prepared => OfficeResponse::Canceled,
+                Removed::Site(moved_to) => OfficeResponse::Removed { moved_to },
+            }),
             OfficeRequest::Resync { site } => {
                 Ok(OfficeResponse::CopyStarted { copy: self.sites.resync(site).await?.to_string() })
             }
@@ -75,7 +83,7 @@ impl Commands {
 
     fn status(&self) -> OfficeStatus {
         let sites = self.sites.names().iter().filter_map(|name| self.sites.summary(name)).collect();
-        OfficeStatus { pid: std::process::id(), listen: self.listen, sites }
+        OfficeStatus { pid: std::process::id(), listen: self.listen, sites, prepared: self.sites.prepared() }
     }
 
     fn verify(&self, site: &str, start: bool) -> Result<VerifyState, ControlError> {
@@ -110,6 +118,11 @@ pub fn respond_from_files(
             let options = AddOptions { name, authority, addresses };
             paired(&files.add(&parse_line(&line)?, &options, now_us).map_err(direct)?)
         }
+        OfficeRequest::Prepare { site, code, addresses } => {
+            files.prepare(site, &parse_code(&code)?, addresses, now_us).map_err(direct)?;
+            OfficeResponse::Prepared
+        }
+        OfficeRequest::Remove { site } if files.forget_prepared(&site).map_err(direct)? => OfficeResponse::Canceled,
         OfficeRequest::Remove { site } => {
             OfficeResponse::Removed { moved_to: files.remove(&site, now_us).map_err(direct)? }
         }
@@ -174,6 +187,10 @@ fn parse_line(line: &str) -> Result<Pairing, ControlError> {
     line.parse().map_err(|error: PairingError| ControlError::new("bad_line", error.to_string()))
 }
 
+fn parse_code(code: &str) -> Result<PairingCode, ControlError> {
+    code.parse().map_err(|error: PairingCodeError| ControlError::new("bad_code", error.to_string()))
+}
+
 fn paired(receipt: &PairingReceipt) -> OfficeResponse {
     let (is_new, changed) = match &receipt.outcome {
         PairingOutcome::New => (true, Vec::new()),
@@ -196,8 +213,10 @@ fn paired(receipt: &PairingReceipt) -> OfficeResponse {
 fn refusal(error: &SiteFilesError) -> ControlError {
     let code = match error {
         SiteFilesError::Sites(SitesError::Unknown { .. }) => "unknown_site",
-        SiteFilesError::Sites(SitesError::Local(_)) | SiteFilesError::Copies(_) => "failed",
-        SiteFilesError::Sites(_) => "refused",
+        SiteFilesError::Sites(SitesError::Local(_))
+        | SiteFilesError::Prepared(PreparedError::Local(_))
+        | SiteFilesError::Copies(_) => "failed",
+        SiteFilesError::Sites(_) | SiteFilesError::Prepared(_) => "refused",
     };
     ControlError::new(code, error.to_string())
 }
@@ -214,8 +233,10 @@ impl From<SiteCommandError> for ControlError {
 /// Converts an error, and keeps errors of the files apart from refusals: they have exit codes of their own.
 fn direct(error: SiteFilesError) -> DirectError {
     match error {
-        SiteFilesError::Sites(SitesError::Local(local)) => local.into(),
+        SiteFilesError::Sites(SitesError::Local(local)) | SiteFilesError::Prepared(PreparedError::Local(local)) => {
+            local.into()
+        }
         SiteFilesError::Copies(copies) => DirectError::failed(copies),
-        other @ SiteFilesError::Sites(_) => refusal(&other).into(),
+        other @ (SiteFilesError::Sites(_) | SiteFilesError::Prepared(_)) => refusal(&other).into(),
     }
 }

@@ -2,7 +2,7 @@
 //! files.
 
 use crate::link::Address;
-use crate::sites::{SiteName, SiteSummary};
+use crate::sites::{PreparedSummary, SiteName, SiteSummary};
 use serde::{Deserialize, Serialize};
 use service::control::Request;
 use service::door::key_command::{KeyRequest, KeyResponse};
@@ -28,7 +28,16 @@ pub enum OfficeRequest {
         /// Addresses of the barn; those of the line if empty.
         addresses: Vec<Address>,
     },
-    /// Forgets a site.
+    /// Remembers a barn whose card is being prepared, and looks for it.
+    Prepare {
+        /// Name of the barn.
+        site: SiteName,
+        /// Its one-time code.
+        code: String,
+        /// Addresses at which it is looked for.
+        addresses: Vec<Address>,
+    },
+    /// Forgets a prepared barn that has not paired, else a site.
     Remove {
         /// Name of the site.
         site: String,
@@ -64,6 +73,10 @@ pub enum OfficeResponse {
     Status(OfficeStatus),
     /// To [`OfficeRequest::Add`].
     Paired(PairedResponse),
+    /// To [`OfficeRequest::Prepare`].
+    Prepared,
+    /// To [`OfficeRequest::Remove`], if the barn had not paired.
+    Canceled,
     /// To [`OfficeRequest::Remove`].
     Removed {
         /// Directory that the copies were moved to, if there were any.
@@ -118,6 +131,8 @@ pub struct OfficeStatus {
     pub listen: SocketAddr,
     /// The sites, ordered by name.
     pub sites: Vec<SiteSummary>,
+    /// Barns that were prepared and have not paired, ordered by name.
+    pub prepared: Vec<PreparedSummary>,
 }
 
 /// A site that was paired, or whose pairing was renewed.

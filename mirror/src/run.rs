@@ -6,12 +6,14 @@ use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
 use crate::settings::Settings;
-use crate::sites::{OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
+use crate::sites::{OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
 use axum::Router;
 use herd::clock::{Clock, SystemClock};
+use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
 use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
 use herd::store::LocalError;
 use service::control::{ListenError, listen};
+use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
 use service::door::reply::with_method_fallback;
 use service::door::serve::{ServeError, bind, serve};
@@ -21,8 +23,12 @@ use service::metrics::RequestTimes;
 use service::process::{Core, PartError, Parts, StateDir, StateDirError};
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
+use std::fs;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+
+/// Host name of this machine, as the kernel has it.
+const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
 /// Reason why the mirror could not start, or ended without a request.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +116,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let files = SiteFiles::new(local, &settings.state_dir);
     let (sites, failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
 
+    sites.start_searches(office_identity(&identity)).await?;
+
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let serving = serve(listener, router(&sites, office, clock, &tokens), &identity, shutdown.clone())?;
     let listen_at = serving.addr;
@@ -152,6 +160,17 @@ pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, 
         .merge(doors::metrics(office, &times, tokens.clone()));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
     times.measure(pages.merge(with_method_fallback(interfaces)))
+}
+
+/// Returns the identity by which this office introduces itself to prepared barns.
+fn office_identity(identity: &Identity) -> OfficeIdentity {
+    // The barn shows the name in its list of keys. Without one, the fingerprint tells the office apart.
+    let host = fs::read_to_string(HOST_NAME_FILE).unwrap_or_default();
+    let label = host.trim().split('.').next().unwrap_or_default();
+    let name: String =
+        label.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MAX_OFFICE_NAME_CHARS).collect();
+    let name = if name.is_empty() { "office".to_owned() } else { name };
+    OfficeIdentity { fingerprint: Fingerprint(identity.spki_sha256()), name }
 }
 
 fn follow_settings(settings: &Settings) -> Result<FollowSettings, RandomnessError> {

@@ -157,10 +157,9 @@ impl CodePairing {
             return Err(self.count_wrong_proof(peer).await);
         }
         let ends = Fingerprints { barn, office: request.office };
-        self.change(move |pairing| pairing.claim(&ends, &request.office_name)).await.unwrap_or_else(|| {
-            // The task was aborted, at a shutdown.
-            Err(PairRefusal::Failed)
-        })
+        let claim = self.change(move |pairing| pairing.claim(&ends, &request.office_name)).await;
+        // Without a claim, the task was aborted by a shutdown.
+        claim.unwrap_or(Err(PairRefusal::Failed))
     }
 
     /// Ends the code if its key is used for sync.
@@ -232,13 +231,12 @@ impl CodePairing {
         }
         // Before the key: whatever happens then, no other office can pair.
         self.set_state(CodeState::Claimed { key: key.clone(), ends: *ends })?;
-        let key_name = match known {
-            Some(known) => known.name,
-            None => {
-                let name = self.free_name(office_name);
-                self.keys.adopt(&name, OFFICE_SCOPES.into(), &secret)?;
-                name
-            }
+        let key_name = if let Some(known) = known {
+            known.name
+        } else {
+            let name = self.free_name(office_name);
+            self.keys.adopt(&name, OFFICE_SCOPES.into(), &secret)?;
+            name
         };
         tracing::info!(office = %ends.office, key = key_name, "an office paired by the one-time code");
         self.set_state(CodeState::Paired { key: key.clone(), ends: *ends, key_name })?;
@@ -280,7 +278,10 @@ impl CodePairing {
         match effect {
             WrongProofEffect::Limited => return PairRefusal::Limited,
             WrongProofEffect::Counted { total: 1, .. } => {
-                tracing::warn!(?peer, "a wrong proof of the pairing code: an office has another code, or is not connected directly");
+                tracing::warn!(
+                    ?peer,
+                    "a wrong proof of the pairing code: an office has another code, or is not connected directly"
+                );
             }
             WrongProofEffect::Counted { total, save: true } => {
                 tracing::warn!(?peer, total, "many wrong proofs of the pairing code");

@@ -12,12 +12,13 @@ use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
-use daemon::pairing_code::CodePairing;
+use daemon::pairing_code::{CodePairing, store};
 use daemon::recorder::{DuplicateStats, GROUP_PAYLOADS, Recorder, RecorderSeams, RecorderTotals};
 use daemon::run::Routes;
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::decide::Rules;
+use herd::pairing::PairingCode;
 use herd::position::{Position, Sequence, StoreId};
 use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
@@ -108,7 +109,8 @@ impl Barn {
             shutdown: shutdown.signal(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
-        let tokens = TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
+        let tokens =
+            TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let facts = daemon::pair::Barn {
@@ -117,6 +119,8 @@ impl Barn {
             spki_sha256: identity.spki_sha256(),
             store: STORE,
         };
+        let code = PairingCode::generate(&mut SeededRandomness::new(3)).unwrap();
+        store(&local, &code).unwrap();
         let pairing = CodePairing::load(local, keys.clone(), identity, facts, Arc::new(FixedClock)).unwrap();
         let pairing = Arc::new(pairing);
         let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone(), pairing }.router();

@@ -17,6 +17,12 @@ const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 const DIED: &str =
     r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"died","animal":2}}"#;
 
+/// A request to pair that every barn refuses. The right one depends on the barn's certificate.
+const OTHER_VERSION: &str = concat!(
+    r#"{"version":0,"office":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","office_name":"desk","#,
+    r#""proof":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"}"#,
+);
+
 /// Payloads that the barn has recorded before the calls.
 const PAYLOADS: [&str; 3] = [
     "hxb:TEST001:LF999:UHF888",
@@ -31,6 +37,7 @@ fn rows() -> Vec<Row> {
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
         post("/api/corrections", CORRECT, DIED),
         post("/api/lora/process", Permission::Keys(&[Scope::Admin]), ""),
+        post("/api/pair", Permission::Anyone, OTHER_VERSION),
         get("/metrics", Permission::KeysOrLocal(&[Scope::Read])),
         get("/api/sync/changes", SYNC).in_blobs(),
         get("/api/remote/health", Permission::Anyone),

@@ -99,7 +99,9 @@ pub enum PairingCodeError {
         position: usize,
     },
     /// Characters are missing, or there are too many.
-    #[error("this pairing code has {found} letters and digits after `{PREFIX}`, but a code has {SYMBOLS}: copy it again")]
+    #[error(
+        "this pairing code has {found} letters and digits after `{PREFIX}`, but a code has {SYMBOLS}: copy it again"
+    )]
     WrongLength {
         /// Number of letters and digits after the prefix.
         found: usize,

@@ -48,7 +48,9 @@ pub struct PairAnswer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PairAnswerError {
     /// The peer does not know the code, or the answer was changed.
-    #[error("it did not prove the pairing code: it is another machine than the prepared barn, or its card has another code")]
+    #[error(
+        "it did not prove the pairing code: it is another machine than the prepared barn, or its card has another code"
+    )]
     NotProved,
     /// A part has an impossible value.
     #[error("its answer cannot be used ({0}): check `site` and the addresses at the barn")]
@@ -113,9 +115,15 @@ mod tests {
     #[test]
     fn the_bodies_are_frozen() {
         let request = serde_json::to_string(&PairRequest::new(&key(), &ENDS, "front-desk")).unwrap();
-        assert_eq!(request, r#"{"version":1,"office":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","office_name":"front-desk","proof":"97819237c24c6322c698fc220f9f2346b3c97079be07cd94483002f81b153937"}"#);
+        assert_eq!(
+            request,
+            r#"{"version":1,"office":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","office_name":"front-desk","proof":"97819237c24c6322c698fc220f9f2346b3c97079be07cd94483002f81b153937"}"#
+        );
         let answer = serde_json::to_string(&answer()).unwrap();
-        assert_eq!(answer, r#"{"success":true,"site":"north","store":"07070707070707070707070707070707","addresses":["192.168.1.20:5001","herdlinx-north.local:5001"],"proof":"86dc012968936123e1ffedc82b30a1359a5851f25881bab59776d5efc3f30244"}"#);
+        assert_eq!(
+            answer,
+            r#"{"success":true,"site":"north","store":"07070707070707070707070707070707","addresses":["192.168.1.20:5001","herdlinx-north.local:5001"],"proof":"86dc012968936123e1ffedc82b30a1359a5851f25881bab59776d5efc3f30244"}"#
+        );
     }
 
     /// Catches an office that trusts a stranger, and a barn that lets one in.

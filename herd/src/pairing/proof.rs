@@ -163,9 +163,18 @@ mod tests {
         let key = CodeKey([0x4b; 32]);
         // Computed by a Python program with `blake3(message, key=key)` from the layout in the module's comment.
         let shown = |proof: Proof| hex::encode(proof.0.as_bytes());
-        assert_eq!(shown(key.office_proof(&ends(), "front-desk")), "97819237c24c6322c698fc220f9f2346b3c97079be07cd94483002f81b153937");
-        assert_eq!(shown(key.barn_proof(&ends(), &facts())), "86dc012968936123e1ffedc82b30a1359a5851f25881bab59776d5efc3f30244");
-        assert_eq!(hex::encode(key.api_key(&ends())), "f63983ee4ebd08dad5d43a103037d3b0f5044c031bbcf5015d8656a03d5fa9cb");
+        assert_eq!(
+            shown(key.office_proof(&ends(), "front-desk")),
+            "97819237c24c6322c698fc220f9f2346b3c97079be07cd94483002f81b153937"
+        );
+        assert_eq!(
+            shown(key.barn_proof(&ends(), &facts())),
+            "86dc012968936123e1ffedc82b30a1359a5851f25881bab59776d5efc3f30244"
+        );
+        assert_eq!(
+            hex::encode(key.api_key(&ends())),
+            "f63983ee4ebd08dad5d43a103037d3b0f5044c031bbcf5015d8656a03d5fa9cb"
+        );
     }
 
     proptest! {

@@ -68,7 +68,8 @@ fn most_informative(before: Option<LinkError>, now: LinkError) -> LinkError {
     }
 }
 
-async fn connect(address: &Address, tls: Arc<ClientConfig>) -> Result<Connection, LinkError> {
+/// Connects to one address.
+pub(super) async fn connect(address: &Address, tls: Arc<ClientConfig>) -> Result<Connection, LinkError> {
     let peer = address.to_string();
     let late = |_| LinkError::TimedOut { peer: peer.clone(), doing: "connecting", after_ms: DIAL_TIMEOUT_MS };
     timeout(Duration::from_millis(DIAL_TIMEOUT_MS), shake_hands(address, tls)).await.map_err(late)?

@@ -3,11 +3,13 @@
 //! - The link talks only to a peer that has proved in the TLS handshake to be the paired barn; see [`Trust`]. The
 //!   office's key travels only in the `X-API-Key` header, and only after that handshake.
 //! - Proxies from the environment are ignored and redirects are not followed: either would send the key somewhere else.
+//! - A barn whose key is not known yet is met in the `first_contact` module: without a key to check, and without a secret.
 //! - A correction goes over a connection of its own; see the `post` module for the reason.
 
 mod address;
 mod dial;
 mod exchange;
+mod first_contact;
 mod get;
 mod live;
 mod post;
@@ -16,6 +18,7 @@ pub(crate) mod tests;
 mod trust;
 
 pub use address::{Address, AddressError};
+pub use first_contact::{FirstContactError, Introduction, introduce};
 pub use live::HttpsChannel;
 pub use post::{PostBounds, PostError, PostResponse};
 pub use trust::{Trust, TrustError, client_config};

@@ -1,8 +1,11 @@
 //! Authentication of the barn: its pinned public key, or an operator's certificate authority.
 //!
-//! There is no third way, and no switch that skips verification. TLS is rustls with *ring*: it cross-compiles with only
+//! There is no third way to follow a barn, and no switch that skips verification. Only the
+//! [first contact](super::first_contact) knows no key yet: it learns which one the peer holds, and proves it by a one-time
+//! code. TLS is rustls with *ring*: it cross-compiles with only
 //! a C compiler, and `deny.toml` keeps a second TLS stack out.
 
+use herd::pairing::Fingerprint;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
@@ -16,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 /// The proof that a peer has to give to be accepted as the paired barn.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,11 +66,38 @@ pub enum TrustError {
 pub fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Pin(spki_sha256) => Arc::new(PinVerifier { spki_sha256: *spki_sha256, provider: provider.clone() }),
+        Trust::Pin(spki_sha256) => Arc::new(PinVerifier {
+            spki_sha256: *spki_sha256,
+            signatures: AnyKeyVerifier { provider: provider.clone() },
+        }),
         Trust::Authority(path) => WebPkiServerVerifier::builder_with_provider(authority(path)?, provider.clone())
             .build()
             .map_err(|error| TrustError::File { path: path.clone(), why: error.to_string() })?,
     };
+    config_with(verifier, provider)
+}
+
+/// Returns the TLS configuration for the first contact: the peer must hold the private key of its certificate, which may
+/// be any.
+pub(super) fn first_contact_config() -> Result<ClientConfig, TrustError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    config_with(Arc::new(AnyKeyVerifier { provider: provider.clone() }), provider)
+}
+
+/// Returns the SHA-256 of the public key that the peer has proved to hold.
+pub(super) fn peer_fingerprint(connection: &TlsStream<TcpStream>) -> Option<Fingerprint> {
+    let certificate = connection.get_ref().1.peer_certificates()?.first()?;
+    spki_sha256(certificate).ok().map(Fingerprint)
+}
+
+fn spki_sha256(certificate: &CertificateDer<'_>) -> Result<[u8; 32], rustls::Error> {
+    Ok(Sha256::digest(ParsedCertificate::try_from(certificate)?.subject_public_key_info()).into())
+}
+
+fn config_with(
+    verifier: Arc<dyn ServerCertVerifier>,
+    provider: Arc<CryptoProvider>,
+) -> Result<ClientConfig, TrustError> {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
         .dangerous()
@@ -100,7 +132,7 @@ struct KeyMismatchError {
 #[derive(Debug)]
 struct PinVerifier {
     spki_sha256: [u8; 32],
-    provider: Arc<CryptoProvider>,
+    signatures: AnyKeyVerifier,
 }
 
 impl ServerCertVerifier for PinVerifier {
@@ -112,13 +144,53 @@ impl ServerCertVerifier for PinVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let public_key = ParsedCertificate::try_from(end_entity)?.subject_public_key_info();
-        let found: [u8; 32] = Sha256::digest(&public_key).into();
+        let found = spki_sha256(end_entity)?;
         if found == self.spki_sha256 {
             return Ok(ServerCertVerified::assertion());
         }
         let mismatch = KeyMismatchError { expected: hex::encode(self.spki_sha256), found: hex::encode(found) };
         Err(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(mismatch)))))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signatures.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.signatures.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.signatures.supported_verify_schemes()
+    }
+}
+
+/// A verifier that accepts any certificate, from a peer that proves in the handshake to hold its private key.
+#[derive(Debug)]
+struct AnyKeyVerifier {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyKeyVerifier {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

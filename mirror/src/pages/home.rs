@@ -1,4 +1,5 @@
-//! First page: whether the barn is connected, and how many head there are. With several sites, the list of sites.
+//! First page: whether the barn is connected, and how many head there are. With several sites, the list of sites, and of
+//! the barns that have not paired yet.
 
 use super::error::query_error;
 use super::format;
@@ -7,7 +8,7 @@ use super::page::{Page, PageContent};
 use super::request::PageRequest;
 use super::site_request::{PagesState, SiteRequest, site_prefix};
 use super::sync_status::SyncStatus;
-use crate::sites::{LinkState, SiteStatus};
+use crate::sites::{LinkState, PreparedSummary, SiteStatus};
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -70,6 +71,8 @@ impl HomeContent {
 #[derive(Serialize)]
 struct SitesView {
     sites: Vec<SyncStatus>,
+    /// Barns that were prepared and have not paired.
+    prepared: Vec<PreparedSummary>,
 }
 
 #[derive(Template)]
@@ -100,10 +103,11 @@ struct SiteRow {
     lag_changes: Option<u64>,
 }
 
-/// The first page of the only site, or the list of sites.
+/// The first page of the only site; the list of sites if there are others, or if a prepared barn has not paired yet.
 pub(super) async fn office(State(state): State<PagesState>, request: PageRequest) -> Response {
     let sites = state.office.sites();
-    if sites.len() == 1 {
+    let prepared = state.office.prepared();
+    if sites.len() == 1 && prepared.is_empty() {
         return state.respond(request, site).await;
     }
     if let Err(error) = request.reject_query() {
@@ -119,7 +123,8 @@ pub(super) async fn office(State(state): State<PagesState>, request: PageRequest
         lag_changes: status.lag_changes,
     };
     let rows = statuses.iter().map(row).collect();
-    let content = SitesContent { rows, view: SitesView { sites: statuses.iter().map(SyncStatus::from).collect() } };
+    let sites = statuses.iter().map(SyncStatus::from).collect();
+    let content = SitesContent { rows, view: SitesView { sites, prepared } };
     let frame = Frame::without_site(content.title()).rendered_at(now_us);
     Page { frame, content }.respond(request.media_type)
 }

@@ -1,10 +1,12 @@
 //! The files of the sites: the list in `local.redb`, and a directory of copies for each site.
 
 use super::name::SiteName;
+use super::prepared::{PreparedError, PreparedSite, PreparedSites};
 use super::register::{AddOptions, PairingReceipt, Register, Site, SitesError};
 use crate::copies::{Copies, CopiesError, CopyNumber, file_error, sync_directory};
+use crate::link::Address;
 use herd::clock::iso_utc;
-use herd::pairing::Pairing;
+use herd::pairing::{Fingerprint, Pairing, PairingCode};
 use herd::store::LocalFile;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,9 @@ pub enum SiteFilesError {
     /// The list of sites failed or rejected the request.
     #[error(transparent)]
     Sites(#[from] SitesError),
+    /// The list of prepared barns failed or rejected the request.
+    #[error(transparent)]
+    Prepared(#[from] PreparedError),
     /// The directories of copies failed.
     #[error(transparent)]
     Copies(#[from] CopiesError),
@@ -29,13 +34,18 @@ pub enum SiteFilesError {
 #[derive(Clone, Debug)]
 pub struct SiteFiles {
     register: Register,
+    prepared: PreparedSites,
     state_dir: PathBuf,
 }
 
 impl SiteFiles {
     /// Creates the files of `state_dir`, whose `local.redb` is `local`.
     pub fn new(local: LocalFile, state_dir: &Path) -> Self {
-        Self { register: Register::new(local), state_dir: state_dir.into() }
+        Self {
+            register: Register::new(local.clone()),
+            prepared: PreparedSites::new(local),
+            state_dir: state_dir.into(),
+        }
     }
 
     /// Returns all sites, ordered by name.
@@ -51,6 +61,48 @@ impl SiteFiles {
     /// Pairs with a barn; see [`Register::add`].
     pub fn add(&self, line: &Pairing, options: &AddOptions, now_us: i64) -> Result<PairingReceipt, SiteFilesError> {
         Ok(self.register.add(line, options, now_us)?)
+    }
+
+    /// Remembers a barn whose card is being prepared; see [`PreparedSites::add`].
+    pub fn prepare(
+        &self,
+        name: SiteName,
+        code: &PairingCode,
+        addresses: Vec<Address>,
+        now_us: i64,
+    ) -> Result<PreparedSite, SiteFilesError> {
+        Ok(self.prepared.add(name, code, addresses, now_us)?)
+    }
+
+    /// Returns the prepared barns that have not paired; see [`PreparedSites::to_search`].
+    pub fn prepared_to_search(&self, office: Fingerprint) -> Result<Vec<PreparedSite>, SiteFilesError> {
+        Ok(self.prepared.to_search(&self.register.list()?, office)?)
+    }
+
+    /// Forgets a prepared barn, and returns whether there was one.
+    pub fn forget_prepared(&self, name: &str) -> Result<bool, SiteFilesError> {
+        match name.parse() {
+            Ok(name) => Ok(self.prepared.remove(&name)?),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// Turns a prepared barn into a site. Returns `None` if it was forgotten or prepared again in the meantime.
+    pub fn complete(
+        &self,
+        prepared: &PreparedSite,
+        line: &Pairing,
+        now_us: i64,
+    ) -> Result<Option<PairingReceipt>, SiteFilesError> {
+        if self.prepared.find(&prepared.name)?.is_none_or(|known| known.key != prepared.key) {
+            return Ok(None);
+        }
+        // A barn that is paired already keeps its name: its card may have been made anew.
+        let is_known = self.list()?.iter().any(|site| site.store == line.store);
+        let name = (!is_known).then(|| prepared.name.clone());
+        let receipt = self.add(line, &AddOptions { name, ..AddOptions::default() }, now_us)?;
+        self.prepared.remove(&prepared.name)?;
+        Ok(Some(receipt))
     }
 
     /// Returns the copies of a site.

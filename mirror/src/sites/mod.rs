@@ -1,4 +1,5 @@
-//! The sites of this office: the list of paired barns, and the copies and the follower of each.
+//! The sites of this office: the list of paired barns, the copies and the follower of each, and the barns that were
+//! prepared and have not paired yet.
 //!
 //! Nothing here depends on the pages. They read a site through [`Office`] and [`SiteStatus`].
 
@@ -7,6 +8,7 @@ mod follower;
 mod metrics;
 mod name;
 mod office;
+mod prepared;
 mod register;
 mod running_sites;
 mod site_api;
@@ -19,6 +21,9 @@ pub use follower::WriterError;
 pub use metrics::OfficeMetrics;
 pub use name::{MAX_NAME_CHARS, SiteName, SiteNameError};
 pub use office::Office;
+pub use prepared::{
+    MAX_PREPARED, OfficeIdentity, PREPARED_LIFETIME_DAYS, PreparedError, PreparedSite, PreparedSites, PreparedSummary,
+};
 pub use register::{AddOptions, MAX_SITES, PairingOutcome, PairingReceipt, Register, Site, SitesError};
-pub use running_sites::{SiteCommandError, Sites};
+pub use running_sites::{Removed, SiteCommandError, Sites};
 pub use status::{BarnDuplicates, SiteStatus, SiteSummary};

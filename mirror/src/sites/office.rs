@@ -2,6 +2,7 @@
 //!
 //! The pages know the office by the trait [`Office`] alone, so that their tests need no running sites.
 
+use super::prepared::PreparedSummary;
 use super::running_sites::Sites;
 use super::status::{SiteStatus, SiteSummary};
 use super::view::SiteView;
@@ -18,6 +19,9 @@ pub trait Office: Send + Sync {
 
     /// Returns the status of a site, or `None` if no such site is paired.
     fn status(&self, site: &str) -> Option<SiteStatus>;
+
+    /// Returns the barns that were prepared and have not paired, in order.
+    fn prepared(&self) -> Vec<PreparedSummary>;
 }
 
 impl Office for Sites {
@@ -32,16 +36,22 @@ impl Office for Sites {
     fn status(&self, site: &str) -> Option<SiteStatus> {
         self.view(site).map(|view| SiteStatus::new(&view, self.sync_interval()))
     }
+
+    fn prepared(&self) -> Vec<PreparedSummary> {
+        Self::prepared(self)
+    }
 }
 
 impl Sites {
     /// Returns the state of all sites in one line, for `systemctl status`.
     pub fn status_line(&self) -> String {
         let sites: Vec<_> = self.names().iter().filter_map(|name| self.view(name)).collect();
-        if sites.is_empty() {
-            return "no barn is paired: run `herdlinx-mirror add`".to_owned();
+        let searches = self.search_words();
+        if sites.is_empty() && searches.is_empty() {
+            return "no barn is paired: run `herdlinx-mirror add`, or `prepare` for a barn's card".to_owned();
         }
-        sites.iter().map(|site| status_line(site, self.sync_interval())).collect::<Vec<_>>().join("; ")
+        let lines = sites.iter().map(|site| status_line(site, self.sync_interval()));
+        lines.chain(searches).collect::<Vec<_>>().join("; ")
     }
 
     /// Returns the status of a site as the `status` command prints it, or `None` if no such site is paired.

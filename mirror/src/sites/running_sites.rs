@@ -3,15 +3,16 @@
 use super::files::{SiteFiles, SiteFilesError};
 use super::follower::{MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
 use super::name::SiteName;
+use super::prepared::{OfficeIdentity, PairingTarget, PreparedSite, PreparedSummary, Search};
 use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
 use super::site_api::SiteApi;
 use super::view::SiteView;
 use crate::copies::{CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
-use crate::link::HttpsLink;
+use crate::link::{Address, HttpsLink};
 use axum::Router;
 use herd::clock::Clock;
-use herd::pairing::Pairing;
+use herd::pairing::{Pairing, PairingCode};
 use herd::store::Reader;
 use service::door::reply::with_fallbacks;
 use service::lifecycle::ShutdownTrigger;
@@ -19,7 +20,7 @@ use service::remote;
 use service::sync::serve;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -59,12 +60,25 @@ struct RunningSite {
     task: JoinHandle<()>,
 }
 
+/// Effect of a removal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// A site, whose copies are now in this directory, if there were any.
+    Site(Option<PathBuf>),
+    /// A prepared barn that had not paired.
+    Prepared,
+}
+
 /// All sites of the running process.
 pub struct Sites {
     files: SiteFiles,
     settings: FollowSettings,
     clock: Arc<dyn Clock>,
     running: RwLock<BTreeMap<SiteName, RunningSite>>,
+    /// Searches for prepared barns.
+    searches: RwLock<BTreeMap<SiteName, Search>>,
+    /// Set by [`Sites::start_searches`].
+    identity: OnceLock<OfficeIdentity>,
     /// Held while the list of sites changes: one command at a time.
     changing: Mutex<()>,
     failures: mpsc::Sender<WriterError>,
@@ -85,7 +99,8 @@ impl Sites {
     ) -> Result<(Arc<Self>, mpsc::Receiver<WriterError>), SiteCommandError> {
         let (failures, first_failure) = mpsc::channel(1);
         let (running, changing) = (RwLock::default(), Mutex::default());
-        let sites = Arc::new(Self { files, settings, clock, running, changing, failures });
+        let (searches, identity) = (RwLock::default(), OnceLock::new());
+        let sites = Arc::new(Self { files, settings, clock, running, searches, identity, changing, failures });
         for site in sites.blocking(SiteFiles::list).await? {
             sites.start_site(site).await?;
         }
@@ -95,8 +110,69 @@ impl Sites {
     /// Pairs with a barn and starts to follow it, or continues with its changed pairing.
     pub async fn add(&self, line: Pairing, options: AddOptions) -> Result<PairingReceipt, SiteCommandError> {
         let _one_at_a_time = self.changing.lock().await;
-        let now_us = self.clock.read().received_at_us;
+        let now_us = self.now_us();
         let receipt = self.blocking(move |files| files.add(&line, &options, now_us)).await?;
+        self.follow(&receipt).await?;
+        Ok(receipt)
+    }
+
+    /// Starts to look for the prepared barns. The office introduces itself to them as `identity`.
+    pub async fn start_searches(self: &Arc<Self>, identity: OfficeIdentity) -> Result<(), SiteCommandError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let identity = self.identity.get_or_init(|| identity).clone();
+        self.search_new(&identity).await
+    }
+
+    /// Remembers a barn whose card is being prepared, and starts to look for it.
+    pub async fn prepare(
+        self: &Arc<Self>,
+        name: SiteName,
+        code: PairingCode,
+        addresses: Vec<Address>,
+    ) -> Result<(), SiteCommandError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let now_us = self.now_us();
+        let prepared = self.blocking(move |files| files.prepare(name, &code, addresses, now_us)).await?;
+        // The code of an earlier preparation is void.
+        self.end_search(&prepared.name);
+        match self.identity.get() {
+            Some(identity) => self.search_new(identity).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts a search for each prepared barn that has none. The caller holds the lock for changes.
+    async fn search_new(self: &Arc<Self>, identity: &OfficeIdentity) -> Result<(), SiteCommandError> {
+        let office = identity.fingerprint;
+        for prepared in self.blocking(move |files| files.prepared_to_search(office)).await? {
+            let mut searches = self.searches.write().unwrap_or_else(PoisonError::into_inner);
+            searches
+                .entry(prepared.name.clone())
+                .or_insert_with(|| Search::start(prepared, identity.clone(), self.clock.clone(), self.clone()));
+        }
+        Ok(())
+    }
+
+    fn end_search(&self, name: &SiteName) {
+        self.searches.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Returns the prepared barns that have not paired, in order.
+    pub fn prepared(&self) -> Vec<PreparedSummary> {
+        self.searches.read().unwrap_or_else(PoisonError::into_inner).values().map(Search::summary).collect()
+    }
+
+    /// Returns the searches in words, for the status line.
+    pub(super) fn search_words(&self) -> Vec<String> {
+        self.searches.read().unwrap_or_else(PoisonError::into_inner).values().map(Search::words).collect()
+    }
+
+    fn now_us(&self) -> i64 {
+        self.clock.read().received_at_us
+    }
+
+    /// Starts to follow a site, or continues with its changed pairing.
+    async fn follow(&self, receipt: &PairingReceipt) -> Result<(), SiteCommandError> {
         let site = receipt.site.clone();
         match &receipt.outcome {
             PairingOutcome::New => self.start_site(site).await?,
@@ -105,20 +181,27 @@ impl Sites {
                 self.send(&receipt.site.name, SiteCommand::Pair(Box::new(site))).await?;
             }
         }
-        Ok(receipt)
+        Ok(())
     }
 
-    /// Stops following a site and moves its copies aside. Returns their new directory, if there were any.
-    pub async fn remove(&self, name: String) -> Result<Option<PathBuf>, SiteCommandError> {
+    /// Forgets a prepared barn; if there is none, stops following a site and moves its copies aside.
+    pub async fn remove(&self, name: String) -> Result<Removed, SiteCommandError> {
         let _one_at_a_time = self.changing.lock().await;
+        let wanted = name.clone();
+        if self.blocking(move |files| files.forget_prepared(&wanted)).await? {
+            if let Ok(name) = name.parse() {
+                self.end_search(&name);
+            }
+            return Ok(Removed::Prepared);
+        }
         let wanted = name.clone();
         let site = self.blocking(move |files| files.find(&wanted)).await?;
         let running = self.running.write().unwrap_or_else(PoisonError::into_inner).remove(&site.name);
         if let Some(running) = running {
             running.shut_down().await;
         }
-        let now_us = self.clock.read().received_at_us;
-        self.blocking(move |files| files.remove(&name, now_us)).await
+        let now_us = self.now_us();
+        self.blocking(move |files| files.remove(&name, now_us)).await.map(Removed::Site)
     }
 
     /// Starts a new copy of a site beside the served one.
@@ -158,6 +241,7 @@ impl Sites {
 
     /// Shuts all sites down at the same time.
     pub async fn shut_down(&self) {
+        self.searches.write().unwrap_or_else(PoisonError::into_inner).clear();
         let running = std::mem::take(&mut *self.running.write().unwrap_or_else(PoisonError::into_inner));
         futures::future::join_all(running.into_values().map(RunningSite::shut_down)).await;
     }
@@ -242,6 +326,18 @@ impl Sites {
     ) -> Result<T, SiteCommandError> {
         let files = self.files.clone();
         Ok(tokio::task::spawn_blocking(move || work(&files)).await??)
+    }
+}
+
+impl PairingTarget for Sites {
+    async fn complete(&self, prepared: PreparedSite, pairing: Pairing) -> Result<(), String> {
+        let _one_at_a_time = self.changing.lock().await;
+        let (name, now_us) = (prepared.name.clone(), self.now_us());
+        let completed = self.blocking(move |files| files.complete(&prepared, &pairing, now_us)).await;
+        let Some(receipt) = completed.map_err(|error| error.to_string())? else { return Ok(()) };
+        self.end_search(&name);
+        tracing::info!(site = %receipt.site.name, "the prepared barn has paired by its one-time code");
+        self.follow(&receipt).await.map_err(|error| error.to_string())
     }
 }
 

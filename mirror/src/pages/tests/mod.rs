@@ -6,7 +6,7 @@ mod json;
 mod sites;
 
 use super::router;
-use crate::sites::{BarnDuplicates, LinkState, Office, SiteStatus};
+use crate::sites::{BarnDuplicates, LinkState, Office, PreparedSummary, SiteStatus};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -67,6 +67,7 @@ struct TestOffice {
     sites: Vec<&'static str>,
     store: Store,
     has_copy: bool,
+    prepared: Vec<PreparedSummary>,
 }
 
 impl Office for TestOffice {
@@ -100,6 +101,10 @@ impl Office for TestOffice {
             copied: (!self.has_copy).then_some((12_000, 1_000_000)),
         })
     }
+
+    fn prepared(&self) -> Vec<PreparedSummary> {
+        self.prepared.clone()
+    }
 }
 
 /// Returns the time of the stopped clock, an hour after the first payload.
@@ -124,7 +129,13 @@ fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
 }
 
 fn office_with(store: Store, sites: &[&'static str], has_copy: bool) -> Router {
-    let office = TestOffice { sites: sites.to_vec(), store, has_copy };
+    let office = TestOffice { sites: sites.to_vec(), store, has_copy, prepared: Vec::new() };
+    router(Arc::new(office), Arc::new(StoppedClock))
+}
+
+fn office_preparing(sites: &[&'static str], prepared: &[PreparedSummary]) -> Router {
+    let store = filled_store(&PAYLOADS);
+    let office = TestOffice { sites: sites.to_vec(), store, has_copy: true, prepared: prepared.to_vec() };
     router(Arc::new(office), Arc::new(StoppedClock))
 }
 

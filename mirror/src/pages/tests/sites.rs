@@ -1,4 +1,5 @@
-use super::{BROWSER, get, office, office_of};
+use super::{BROWSER, get, office, office_of, office_preparing};
+use crate::sites::PreparedSummary;
 use axum::http::{StatusCode, header};
 use serde_json::json;
 
@@ -55,4 +56,26 @@ async fn without_a_site_the_first_page_explains_pairing() {
     assert!(get(&none, "/", BROWSER).await.body.contains("herdlinx-mirror add"));
     assert_eq!(get(&none, "/batches", "application/json").await.status, StatusCode::NOT_FOUND);
     assert_eq!(get(&none, "/office/api/sync-status", "*/*").await.json()["running"], false);
+}
+
+/// Catches a prepared barn that nobody sees because another one is paired already.
+#[tokio::test]
+async fn the_first_page_shows_the_barns_that_have_not_paired_yet() {
+    let prepared = |name: &str, expired, last_error: Option<&str>| PreparedSummary {
+        name: name.to_owned(),
+        addresses: vec![format!("herdlinx-{name}.local:5001")],
+        prepared_at: "2026-01-10T08:00:00.000Z".to_owned(),
+        tries: 3,
+        expired,
+        last_error: last_error.map(str::to_owned),
+    };
+    let waiting = [prepared("north", false, Some("cannot reach <it>")), prepared("south", true, None)];
+    for sites in [&[][..], &["barn"]] {
+        let office = office_preparing(sites, &waiting);
+        let page = get(&office, "/", BROWSER).await;
+        assert!(page.body.contains("waiting for the barn of north: cannot reach &#60;it&#62;"), "{}", page.body);
+        assert!(page.body.contains("its code is too old: prepare it again"), "{}", page.body);
+        let json = get(&office, "/", "application/json").await.json();
+        assert_eq!((&json["prepared"][0]["name"], &json["prepared"][1]["expired"]), (&json!("north"), &json!(true)));
+    }
 }

@@ -1,0 +1,313 @@
+use super::code_pairing::CodePairing;
+use super::stored::{CodeState, StoreOutcome, load, save, store};
+use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router};
+use crate::pair::{Barn, OFFICE_SCOPES};
+use crate::test_world::ManualClock;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use herd::pairing::{Fingerprint, Fingerprints, PairAnswer, PairRequest, PairingCode};
+use herd::position::StoreId;
+use herd::randomness::SeededRandomness;
+use herd::store::LocalFile;
+use serde_json::{Value, json};
+use service::door::auth::require;
+use service::door::certificate::Identity;
+use service::door::keys::{KeyError, KeyRing, Scope};
+use service::door::secret::Secret;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tower::ServiceExt as _;
+
+const OFFICE: Fingerprint = Fingerprint([0x0f; 32]);
+const OTHER_OFFICE: Fingerprint = Fingerprint([0x0e; 32]);
+const LIMITS: WrongProofLimits = WrongProofLimits { per_s: 2, burst: 3, total: 8, save_every: 5 };
+
+fn code(seed: u64) -> PairingCode {
+    PairingCode::generate(&mut SeededRandomness::new(seed)).unwrap()
+}
+
+/// A barn that has opened its files.
+struct Opened {
+    local: LocalFile,
+    keys: Arc<KeyRing>,
+    identity: Identity,
+    pairing: Arc<CodePairing>,
+    clock: Arc<ManualClock>,
+}
+
+impl Opened {
+    fn new(directory: &Path) -> Self {
+        let local = LocalFile::open(directory.join("local.redb")).unwrap();
+        let clock = Arc::new(ManualClock::default());
+        let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
+        let identity = Identity::load_or_generate(directory, &[]).unwrap();
+        let barn = Barn {
+            site: "north".into(),
+            listen: "192.168.1.20:5001".parse().unwrap(),
+            spki_sha256: identity.spki_sha256(),
+            store: StoreId([7; 16]),
+        };
+        let loaded = CodePairing::load(local.clone(), keys.clone(), identity.clone(), barn, clock.clone()).unwrap();
+        Self { local, keys, identity, pairing: Arc::new(loaded.with_limits(LIMITS)), clock }
+    }
+
+    fn ends(&self, office: Fingerprint) -> Fingerprints {
+        Fingerprints { barn: Fingerprint(self.identity.spki_sha256()), office }
+    }
+
+    fn request(&self, code: &PairingCode, office: Fingerprint) -> PairRequest {
+        PairRequest::new(&code.key(), &self.ends(office), "desk")
+    }
+
+    async fn send(&self, request: Request<Body>) -> (u16, Value) {
+        let sync = Router::new().route("/sync", get(async || "synced"));
+        let sync = sync.route_layer(from_fn_with_state(self.pairing.clone(), end_code_on_sync));
+        let sync = require(self.keys.clone(), Scope::Sync).protect(sync);
+        let reply = router(self.pairing.clone()).merge(sync).oneshot(request).await.unwrap();
+        let status = reply.status().as_u16();
+        let bytes = to_bytes(reply.into_body(), 100_000).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    async fn post(&self, body: &Value) -> (u16, Value) {
+        let request = Request::post(PAIR_PATH).header("Content-Type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
+    async fn pair(&self, code: &PairingCode, office: Fingerprint) -> (u16, Value) {
+        self.post(&serde_json::to_value(self.request(code, office)).unwrap()).await
+    }
+
+    /// Syncs with the key that the office derives.
+    async fn sync(&self, code: &PairingCode, office: Fingerprint) -> u16 {
+        let secret = Secret::of_key(code.key().api_key(&self.ends(office)));
+        let request = Request::get("/sync").header("X-API-Key", secret.reveal());
+        self.send(request.body(Body::empty()).unwrap()).await.0
+    }
+
+    fn key_names(&self) -> Vec<String> {
+        self.keys.list().into_iter().map(|row| row.name).collect()
+    }
+}
+
+/// A barn whose card brought the code of seed 1.
+fn prepared() -> (tempfile::TempDir, Opened) {
+    let directory = tempfile::tempdir().unwrap();
+    let barn = Opened::new(directory.path());
+    assert_eq!(store(&barn.local, &code(1)).unwrap(), StoreOutcome::Stored);
+    let barn = reopened(&directory, barn);
+    (directory, barn)
+}
+
+fn reopened(directory: &tempfile::TempDir, before: Opened) -> Opened {
+    drop(before);
+    Opened::new(directory.path())
+}
+
+/// Catches an office without its scopes, an answer that does not prove the barn, and a code that outlives its use.
+#[tokio::test]
+async fn an_office_pairs_repeats_and_syncs_and_then_the_code_is_dead() {
+    let (_directory, barn) = prepared();
+    assert!(barn.pairing.is_pending());
+    let (status, answer) = barn.pair(&code(1), OFFICE).await;
+    assert_eq!(status, 200, "{answer}");
+    let parsed: PairAnswer = serde_json::from_value(answer.clone()).unwrap();
+    let secret = Secret::of_key(code(1).key().api_key(&barn.ends(OFFICE)));
+    let pairing = parsed.verify(&code(1).key(), &barn.ends(OFFICE), secret.reveal().into()).unwrap();
+    assert_eq!((pairing.site.as_str(), pairing.store), ("north", StoreId([7; 16])));
+    assert_eq!(pairing.addresses, ["192.168.1.20:5001"]);
+    let key = barn.keys.check(&pairing.key).unwrap();
+    assert_eq!((key.name.as_str(), key.scopes), ("desk", OFFICE_SCOPES.into()));
+
+    assert_eq!(barn.pair(&code(1), OFFICE).await, (200, answer), "a lost answer is given again");
+    assert_eq!(barn.pairing.status(), PairingStatus::Claimed { office: OFFICE });
+    assert_eq!(barn.sync(&code(1), OFFICE).await, 200);
+    assert_eq!(barn.pairing.status(), PairingStatus::Used { office: OFFICE, key_name: "desk".into() });
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 404);
+    assert_eq!(barn.sync(&code(1), OFFICE).await, 200);
+    assert_eq!(barn.key_names(), ["desk"]);
+}
+
+/// Catches a code that lets a second office in, even after a restart.
+#[tokio::test]
+async fn a_second_office_is_refused_from_the_first_right_proof_on() {
+    let (directory, barn) = prepared();
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    let barn = reopened(&directory, barn);
+    let (status, body) = barn.pair(&code(1), OTHER_OFFICE).await;
+    assert_eq!((status, &body["error"]), (409, &json!("other_office")));
+    assert_eq!(barn.sync(&code(1), OTHER_OFFICE).await, 401);
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    assert_eq!(barn.key_names(), ["desk"]);
+}
+
+/// Catches a state that a restart forgets: each step of a pairing is continued where it was.
+#[tokio::test]
+async fn a_restart_at_any_step_continues() {
+    let (directory, barn) = prepared();
+    // Power failed after the claim, before the key.
+    let mut row = load(&barn.local).unwrap().unwrap();
+    row.state = CodeState::Claimed { key: code(1).key(), ends: barn.ends(OFFICE) };
+    save(&barn.local, &row).unwrap();
+    let barn = reopened(&directory, barn);
+    assert_eq!(barn.pair(&code(1), OTHER_OFFICE).await.0, 409);
+    // Power failed after the key, before the row.
+    let secret = Secret::of_key(code(1).key().api_key(&barn.ends(OFFICE)));
+    barn.keys.adopt("elsewhere", OFFICE_SCOPES.into(), &secret).unwrap();
+    let barn = reopened(&directory, barn);
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    assert_eq!(barn.key_names(), ["elsewhere"]);
+    let barn = reopened(&directory, barn);
+    assert_eq!(barn.sync(&code(1), OFFICE).await, 200);
+    let barn = reopened(&directory, barn);
+    assert_eq!((barn.pairing.is_pending(), barn.pair(&code(1), OFFICE).await.0), (false, 404));
+}
+
+/// Catches a barn that accepts a proof over the key of somebody in between, or a replay of one.
+#[tokio::test]
+async fn a_proof_over_another_key_of_the_barn_is_wrong() {
+    let (_directory, barn) = prepared();
+    let in_between = Fingerprints { barn: Fingerprint([0x66; 32]), office: OFFICE };
+    let forwarded = PairRequest::new(&code(1).key(), &in_between, "desk");
+    let (status, body) = barn.post(&serde_json::to_value(forwarded).unwrap()).await;
+    assert_eq!((status, &body["error"]), (403, &json!("wrong_proof")));
+    let renamed = PairRequest { office_name: "evil".into(), ..barn.request(&code(1), OFFICE) };
+    assert_eq!(barn.post(&serde_json::to_value(renamed).unwrap()).await.0, 403);
+    let other = PairRequest { office: OTHER_OFFICE, ..barn.request(&code(1), OFFICE) };
+    assert_eq!(barn.post(&serde_json::to_value(other).unwrap()).await.0, 403);
+    assert_eq!(barn.pair(&code(2), OFFICE).await.0, 429, "the fourth wrong proof at once");
+    assert_eq!((barn.keys.list().len(), barn.pairing.status()), (0, PairingStatus::Waiting { wrong_proofs: 3 }));
+}
+
+/// Catches a flood that locks the right office out, or that ends the code too early or never.
+#[tokio::test]
+async fn wrong_proofs_are_limited_and_in_the_end_disable_the_code() {
+    let (directory, barn) = prepared();
+    let mut statuses = Vec::new();
+    for _ in 0..5 {
+        statuses.push(barn.pair(&code(2), OFFICE).await.0);
+    }
+    assert_eq!(statuses, [403, 403, 403, 429, 429]);
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200, "the right office in the middle of a flood");
+    barn.clock.since_boot_ms.store(1_000, Ordering::Relaxed);
+    assert_eq!([barn.pair(&code(2), OFFICE).await.0, barn.pair(&code(2), OFFICE).await.0], [403, 403]);
+    // Five were written; a restart goes on from there.
+    let barn = reopened(&directory, barn);
+    for _ in 0..3 {
+        assert_eq!(barn.pair(&code(2), OFFICE).await.0, 403);
+    }
+    assert_eq!(barn.pairing.status(), PairingStatus::Disabled { wrong_proofs: 8 });
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 404);
+    let barn = reopened(&directory, barn);
+    assert!(!barn.pairing.is_pending());
+    assert_eq!(store(&barn.local, &code(1)).unwrap(), StoreOutcome::Disabled);
+    assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::Stored);
+    assert_eq!(reopened(&directory, barn).pairing.status(), PairingStatus::Waiting { wrong_proofs: 0 });
+}
+
+/// Catches a card that could not be blanked and revives a used code, and a card that loses its unused one.
+#[tokio::test]
+async fn storing_a_code_again_never_revives_a_used_one() {
+    let (directory, barn) = prepared();
+    assert_eq!(store(&barn.local, &code(1)).unwrap(), StoreOutcome::Unchanged);
+    assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::Replaced);
+    let barn = reopened(&directory, barn);
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 403);
+    assert_eq!(barn.pair(&code(2), OFFICE).await.0, 200);
+    assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::Unchanged);
+    assert_eq!(barn.sync(&code(2), OFFICE).await, 200);
+    assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::AlreadyUsed);
+    let barn = reopened(&directory, barn);
+    assert_eq!(barn.pair(&code(2), OFFICE).await.0, 404);
+    // A new code for another office leaves the key of the first one alone.
+    assert_eq!(store(&barn.local, &code(3)).unwrap(), StoreOutcome::Stored);
+    let barn = reopened(&directory, barn);
+    assert_eq!(barn.pair(&code(3), OTHER_OFFICE).await.0, 200);
+    assert_eq!(barn.key_names(), ["desk", "desk-2"]);
+    assert_eq!(barn.sync(&code(2), OFFICE).await, 200);
+    assert!(barn.pairing.is_pending(), "the sync of another office ends no code");
+}
+
+/// Catches a code by which an office gets the key back that an operator has just revoked.
+#[tokio::test]
+async fn a_revoked_key_ends_the_code() {
+    let (_directory, barn) = prepared();
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    barn.keys.revoke("desk").unwrap();
+    assert_eq!((barn.pair(&code(1), OFFICE).await.0, barn.sync(&code(1), OFFICE).await), (404, 401));
+    assert!(!barn.pairing.is_pending());
+}
+
+/// Catches a barn whose certificate was replaced before the first sync, and that then never pairs.
+#[tokio::test]
+async fn a_replaced_certificate_gives_the_same_office_a_new_key() {
+    let (directory, barn) = prepared();
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    let old = barn.ends(OFFICE);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let new = Identity::load_or_generate(elsewhere.path(), &[]).unwrap();
+    for file in ["certificate.pem", "key.pem"] {
+        std::fs::copy(elsewhere.path().join(file), directory.path().join(file)).unwrap();
+    }
+    barn.identity.reload().unwrap();
+    assert_eq!(barn.identity.spki_sha256(), new.spki_sha256());
+    assert_eq!(barn.pair(&code(1), OTHER_OFFICE).await.0, 409);
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    let old_secret = Secret::of_key(code(1).key().api_key(&old));
+    assert_eq!(barn.keys.check(old_secret.reveal()), None);
+    assert_eq!((barn.key_names(), barn.sync(&code(1), OFFICE).await), (vec!["desk".to_owned()], 200));
+}
+
+/// Catches a request that is only half checked, and a route that answers although there is no code.
+#[tokio::test]
+async fn malformed_requests_are_refused_and_without_a_code_there_is_nothing() {
+    let (directory, barn) = prepared();
+    let good = serde_json::to_value(barn.request(&code(1), OFFICE)).unwrap();
+    let with = |key: &str, value: Value| {
+        let mut body = good.clone();
+        body[key] = value;
+        body
+    };
+    for body in [
+        with("version", json!(2)),
+        with("office", json!("0f")),
+        with("proof", json!("zz".repeat(32))),
+        with("office_name", json!("")),
+        with("office_name", json!("a b")),
+        with("office_name", json!("x".repeat(49))),
+        with("scopes", json!(["admin"])),
+        json!([]),
+    ] {
+        let (status, reply) = barn.post(&body).await;
+        assert_eq!((status, &reply["error"]), (400, &json!("bad_request")), "{body}");
+    }
+    assert_eq!(barn.post(&with("office_name", json!("x".repeat(2_000)))).await.0, 413);
+    assert_eq!(barn.pairing.status(), PairingStatus::Waiting { wrong_proofs: 0 });
+    let without = tempfile::tempdir().unwrap();
+    let (status, reply) = Opened::new(without.path()).post(&good).await;
+    assert_eq!((status, &reply["error"]), (404, &json!("not_found")));
+    drop(directory);
+}
+
+/// Catches two keys of one name, and an office name that no key can have.
+#[tokio::test]
+async fn an_office_whose_name_is_taken_gets_a_number() {
+    let (_directory, barn) = prepared();
+    barn.keys.add("desk", [Scope::Read].into()).unwrap();
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    assert_eq!(barn.key_names(), ["desk", "desk-2"]);
+    let secret = Secret::of_key([1; 32]);
+    assert!(matches!(barn.keys.adopt("desk", OFFICE_SCOPES.into(), &secret), Err(KeyError::Exists(_))));
+}
+
+/// Catches a code or its key in a log.
+#[test]
+fn debug_outputs_hide_the_code() {
+    let (_directory, barn) = prepared();
+    let shown = format!("{:?}", barn.pairing);
+    assert!(shown.contains("hidden"), "{shown}");
+}
