@@ -31,7 +31,7 @@ fn code(seed: u64) -> PairingCode {
 }
 
 /// A barn that has opened its files.
-struct Opened {
+struct OpenBarn {
     local: LocalFile,
     keys: Arc<KeyRing>,
     identity: Identity,
@@ -39,7 +39,7 @@ struct Opened {
     clock: Arc<ManualClock>,
 }
 
-impl Opened {
+impl OpenBarn {
     fn new(directory: &Path) -> Self {
         let local = LocalFile::open(directory.join("local.redb")).unwrap();
         let clock = Arc::new(ManualClock::default());
@@ -95,17 +95,17 @@ impl Opened {
 }
 
 /// A barn whose card brought the code of seed 1.
-fn prepared() -> (tempfile::TempDir, Opened) {
+fn prepared() -> (tempfile::TempDir, OpenBarn) {
     let directory = tempfile::tempdir().unwrap();
-    let barn = Opened::new(directory.path());
+    let barn = OpenBarn::new(directory.path());
     assert_eq!(store(&barn.local, &code(1)).unwrap(), StoreOutcome::Stored);
     let barn = reopened(&directory, barn);
     (directory, barn)
 }
 
-fn reopened(directory: &tempfile::TempDir, before: Opened) -> Opened {
+fn reopened(directory: &tempfile::TempDir, before: OpenBarn) -> OpenBarn {
     drop(before);
-    Opened::new(directory.path())
+    OpenBarn::new(directory.path())
 }
 
 /// Catches an office without its scopes, an answer that does not prove the barn, and a code that outlives its use.
@@ -288,7 +288,7 @@ async fn malformed_requests_are_refused_and_without_a_code_there_is_nothing() {
     assert_eq!(barn.post(&with("office_name", json!("x".repeat(2_000)))).await.0, 413);
     assert_eq!(barn.pairing.status(), PairingStatus::Waiting { wrong_proofs: 0 });
     let without = tempfile::tempdir().unwrap();
-    let (status, reply) = Opened::new(without.path()).post(&good).await;
+    let (status, reply) = OpenBarn::new(without.path()).post(&good).await;
     assert_eq!((status, &reply["error"]), (404, &json!("not_found")));
     drop(directory);
 }
