@@ -12,7 +12,7 @@ use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
 use daemon::ingest::Ingest;
-use daemon::pairing_code::{CodePairing, store};
+use daemon::pairing_code::{self, CodePairing};
 use daemon::recorder::{DuplicateStats, GROUP_PAYLOADS, Recorder, RecorderSeams, RecorderTotals};
 use daemon::run::Routes;
 use herd::change::Origin;
@@ -120,7 +120,7 @@ impl Barn {
             store: STORE,
         };
         let code = PairingCode::generate(&mut SeededRandomness::new(3)).unwrap();
-        store(&local, &code).unwrap();
+        pairing_code::store(&local, &code).unwrap();
         let pairing = CodePairing::load(local, keys.clone(), identity, facts, Arc::new(FixedClock)).unwrap();
         let pairing = Arc::new(pairing);
         let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone(), pairing }.router();
