@@ -78,14 +78,15 @@ impl Cli {
     /// Runs a command about the slots of a card. They need no settings: those are on `/var`, which may be missing.
     fn change_slots(self, out: &mut dyn Write) -> Result<(), CliError> {
         let state_dir = self.flags.state_dir.unwrap_or_else(|| Settings::default().state_dir);
+        let socket = StateDir::new(&state_dir).socket();
         match self.command {
             Command::Update(args) => {
                 start_logging_at(LogLevel::Warn);
-                Ok(args.run(out)?)
+                Ok(args.run(&socket, out)?)
             }
             Command::Slot(command) => {
                 start_logging_at(if command.is_watch() { LogLevel::Info } else { LogLevel::Warn });
-                Ok(command.run(&StateDir::new(&state_dir).socket(), out)?)
+                Ok(command.run(&socket, out)?)
             }
             _ => Ok(()),
         }

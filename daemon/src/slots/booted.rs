@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const COMMAND_LINE: &str = "/proc/cmdline";
 /// Mount point of the partition that the root was started from; the initrd mounts it.
 const SLOT_MOUNT: &str = "/run/slot";
+/// File with the facts about the root before a trial, on the partition that both roots share.
+const TRIAL_FILE: &str = "/var/lib/herdlinx-card/before-trial.json";
 /// Maximum size of the files that are read here. The kernel's command line has 4 KiB at most.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -58,7 +60,7 @@ impl BootedSlot {
 }
 
 /// Arguments that find the slots. The defaults are right on a card; tests use others on an image file.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct BootedArgs {
     /// Use the slots of this disk or image file [default: the disk that holds the running slot]
     #[arg(long, value_name = "FILE", hide = true)]
@@ -66,6 +68,9 @@ pub struct BootedArgs {
     /// Read the running slot from this file [default: /proc/cmdline]
     #[arg(long, value_name = "FILE", hide = true)]
     kernel_command_line: Option<PathBuf>,
+    /// Keep the facts about the root before a trial in this file
+    #[arg(long, value_name = "FILE", default_value = TRIAL_FILE, hide = true)]
+    trial_file: PathBuf,
 }
 
 impl BootedArgs {
@@ -73,6 +78,11 @@ impl BootedArgs {
     pub fn booted(&self) -> Result<BootedSlot, BootedError> {
         let path = self.kernel_command_line.as_deref().unwrap_or(Path::new(COMMAND_LINE));
         BootedSlot::from_command_line(&read_text(path)?).ok_or(BootedError::NoCard)
+    }
+
+    /// Returns the file with the facts about the root before a trial.
+    pub fn trial_file(&self) -> &Path {
+        &self.trial_file
     }
 
     /// Opens the disk for reading.

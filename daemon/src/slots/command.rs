@@ -1,6 +1,7 @@
 //! The command line of `herdlinxd slot`.
 
 use super::Slot;
+use super::before_trial::BeforeTrial;
 use super::booted::{BootedArgs, BootedError};
 use super::card::{Card, CardError, Confirmation, Return, SlotStatus};
 use super::disk::DiskError;
@@ -122,7 +123,9 @@ impl SlotCommand {
             }
             Self::Back { place } => {
                 let booted = place.booted()?;
-                writeln!(out, "{}", describe_return(Card::new(place.open()?, booted)?.back()?))?;
+                let card = Card::new(place.open()?, booted)?;
+                BeforeTrial::of_running_daemon(socket).save(place.trial_file());
+                writeln!(out, "{}", describe_return(card.back()?))?;
             }
             Self::Watch { steady_s, place } => {
                 let confirmation = watch(place, socket, Duration::from_secs(*steady_s))?;

@@ -11,7 +11,7 @@
 //! | [`disk`], [`layout`] | the raw disk, and where its slots are |
 //! | [`booted`] | the slot that the machine was started from, and its disk |
 //! | [`card`] | what may be done with the slots, and when it is refused |
-//! | [`trial`], [`watch`] | the conditions for a confirmation; the command that waits for them |
+//! | [`trial`], [`before_trial`], [`watch`] | the conditions for a confirmation; the command that waits for them |
 //! | [`command`] | `herdlinxd slot` |
 //!
 //! # Decisions
@@ -27,6 +27,7 @@
 //!   signed files, which are a page of code in [`crate::update`].
 //! - **What a root on trial writes, the good root must be able to read.** [`crate::update`] says how that holds.
 
+pub mod before_trial;
 pub mod booted;
 pub mod card;
 pub mod command;

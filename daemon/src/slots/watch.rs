@@ -13,10 +13,9 @@
 //!   reboots (`panic=10`). A hang before systemd needs a power cycle, because U-Boot cannot arm the watchdog.
 //! - **Progress is what the daemon reports to systemd while it opens its files.** Its control socket does not exist yet,
 //!   and the time that a file was changed says nothing about an end.
-//! - **A root whose radios all fail is not confirmed**: its kernel may have broken their bus, and a deaf barn is worse than
-//!   an old one. One failing radio of several does not end a trial, because it may have been dead before. A barn whose
-//!   only radio is dead confirms an update by hand (`slot confirm`).
+//! - **A root whose radios all fail is not confirmed if one of them worked before** (see [`before_trial`](super::before_trial)).
 
+use super::before_trial::BeforeTrial;
 use super::booted::{BootedArgs, BootedError};
 use super::card::{Card, CardError, Confirmation};
 use super::trial::{DaemonState, TrialProgress, Verdict};
@@ -66,7 +65,7 @@ pub fn watch(place: &BootedArgs, socket: &Path, steady_time: Duration) -> Result
     let mut last_state = None;
     loop {
         let unit = UnitReport::ask_systemd();
-        let state = observe_daemon(socket, &unit);
+        let state = observe_daemon(socket, &unit, place.trial_file());
         let verdict = progress.observe(start.elapsed(), &state, unit.restarts);
         supervisor.notify(Notification::Alive);
         if last_state.as_ref() != Some(&state) {
@@ -84,7 +83,7 @@ pub fn watch(place: &BootedArgs, socket: &Path, steady_time: Duration) -> Result
     if card.status().on_trial { Ok(card.confirm()?) } else { Ok(Confirmation::NotNeeded) }
 }
 
-fn observe_daemon(socket: &Path, unit: &UnitReport) -> DaemonState {
+fn observe_daemon(socket: &Path, unit: &UnitReport, trial_file: &Path) -> DaemonState {
     match ask(socket, &BarnRequest::Probe) {
         Ok(BarnResponse::Probed(report)) if !report.unresponsive.is_empty() => {
             DaemonState::Failing(format!("does not respond: {}", report.unresponsive.join(", ")))
@@ -92,7 +91,9 @@ fn observe_daemon(socket: &Path, unit: &UnitReport) -> DaemonState {
         Ok(BarnResponse::Probed(report)) if report.failing.iter().any(|part| part == STORE_PART) => {
             DaemonState::Failing("the store fails".to_owned())
         }
-        Ok(BarnResponse::Probed(report)) if report.is_deaf => DaemonState::Failing("all radios fail".to_owned()),
+        Ok(BarnResponse::Probed(report)) if report.is_deaf && BeforeTrial::load(trial_file).could_hear => {
+            DaemonState::Failing("all radios fail, and one of them worked before".to_owned())
+        }
         Ok(BarnResponse::Probed(_)) => DaemonState::Serving,
         Ok(_) => DaemonState::Failing("the daemon gave an unexpected response".to_owned()),
         Err(AskError::NotRunning { .. }) if unit.is_starting => DaemonState::Starting(unit.status.clone()),

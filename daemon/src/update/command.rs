@@ -4,6 +4,7 @@ use super::file::{FileError, read_header};
 use super::install::{InstallError, InstallProgress, install};
 use super::keys::{KeyFileError, PublicKeys};
 use super::manifest::UnfitError;
+use crate::slots::before_trial::BeforeTrial;
 use crate::slots::booted::{BootedArgs, BootedError};
 use crate::slots::card::{Card, CardError, TRIAL_STARTS};
 use service::lifecycle::Exit;
@@ -98,7 +99,9 @@ impl From<&UpdateError> for Exit {
 
 impl UpdateArgs {
     /// Installs the update. Nothing is written before its signature is verified.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), UpdateError> {
+    ///
+    /// `socket` is the control socket of the daemon.
+    pub fn run(&self, socket: &Path, out: &mut dyn Write) -> Result<(), UpdateError> {
         let booted = self.place.booted()?;
         let keys = PublicKeys::load(&self.public_keys)?;
         let mut source = BufReader::with_capacity(BUFFER_BYTES, open(&self.file)?);
@@ -111,6 +114,7 @@ impl UpdateArgs {
             "Writing version {version} ({}) to slot {slot}. Slot {} goes on running.",
             manifest.commit, booted.slot
         );
+        BeforeTrial::of_running_daemon(socket).save(self.place.trial_file());
         let mut display = ProgressDisplay::default();
         install(&card, &manifest, source, &mut |progress| display.show(progress))?;
         writeln!(

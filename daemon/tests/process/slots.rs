@@ -79,6 +79,7 @@ impl CardFiles {
         let mut command = harness::command(env!("CARGO_BIN_EXE_herdlinxd"));
         command.args(args).arg("--disk").arg(self.path("card.img"));
         command.arg("--kernel-command-line").arg(self.path("cmdline"));
+        command.arg("--trial-file").arg(self.path("before-trial.json"));
         command
     }
 
@@ -116,14 +117,23 @@ impl CardFiles {
         bytes
     }
 
-    /// Returns a directory with a `systemctl` that prints these properties of the daemon's unit.
-    fn systemctl(&self, properties: &str) -> PathBuf {
-        let directory = self.path("bin");
+    /// Returns a directory with a `systemctl` that reports one restart of the daemon more each time, from 0.
+    fn systemctl(&self) -> PathBuf {
+        let (directory, count) = (self.path("bin"), self.path("restarts"));
         fs::create_dir_all(&directory).unwrap();
+        fs::write(&count, "0\n").unwrap();
         let program = directory.join("systemctl");
-        fs::write(&program, format!("#!/bin/sh\nprintf '{properties}'\n")).unwrap();
+        let script = "read -r n <$f; echo $((n + 1)) >$f; echo NRestarts=$n; echo ActiveState=active";
+        fs::write(&program, format!("#!/bin/sh\nf={}\n{script}\n", count.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         directory
+    }
+
+    /// Watches the trial with this daemon, for a second of service.
+    fn watch(&self, barn: &Barn) -> Output {
+        let state_dir = barn.state_dir();
+        let args = ["slot", "watch", "--steady-s", "1", "--state-dir", state_dir.to_str().unwrap()];
+        self.command(&args).env("PATH", self.systemctl()).output().unwrap()
     }
 }
 
@@ -239,20 +249,42 @@ fn a_trial_is_confirmed_by_a_daemon_that_serves_and_by_nothing_else() {
     card.write_update(VERSION, &card.key());
     assert!(card.update(&[]).status.success());
     card.start("herd.slot=b herd.trial=1");
-    let state_dir = barn.state_dir();
-    let watch = |properties: &str| {
-        let args = ["slot", "watch", "--steady-s", "1", "--state-dir", state_dir.to_str().unwrap()];
-        card.command(&args).env("PATH", card.systemctl(properties)).output().unwrap()
-    };
-    let given_up = watch("NRestarts=6\\nActiveState=activating\\nStatusText=\\n");
-    assert_eq!(given_up.status.code(), Some(1), "{given_up:?}");
-    assert!(stderr_text(&given_up).contains("slot b is not confirmed: the daemon was restarted 6 times"));
+    assert_given_up(&card.watch(&barn), "no process answers");
     assert_eq!(card.show()["on_trial"], true);
 
-    let process = barn.start();
-    let confirmed = watch("NRestarts=1\\nActiveState=active\\n");
+    // The radio fails, as it did before the update: no daemon was running then.
+    let unplugged = [("HERDLINX_RADIO__KIND", "serial"), ("HERDLINX_RADIO__SERIAL__PATH", "/nonexistent/modem")];
+    let process = barn.start_with_env(&unplugged);
+    let confirmed = card.watch(&barn);
     assert!(confirmed.status.success(), "{confirmed:?}");
     assert_eq!(stdout_text(&confirmed), "Slot b is confirmed. It starts from now on.\n");
     assert_eq!((&card.show()["good"], &card.show()["on_trial"]), (&json!("b"), &json!(false)));
     assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
+/// Catches an update after which a barn serves the office and hears no reader.
+#[test]
+fn a_root_whose_radios_all_fail_is_not_confirmed_if_they_worked_before() {
+    let (card, barn) = (CardFiles::new(), Barn::new());
+    card.write_update(VERSION, &card.key());
+    let process = barn.start_with_env(&[("HERDLINX_RADIO__KIND", "simulated")]);
+    assert!(card.update(&["--state-dir", barn.state_dir().to_str().unwrap()]).status.success());
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+
+    card.start("herd.slot=b herd.trial=1");
+    let unplugged = [("HERDLINX_RADIO__KIND", "serial"), ("HERDLINX_RADIO__SERIAL__PATH", "/nonexistent/modem")];
+    let process = barn.start_with_env(&unplugged);
+    wait_until("the radio fails", || !process.status().failing.is_empty());
+    assert_given_up(&card.watch(&barn), "all radios fail, and one of them worked before");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+    let process = barn.start_with_env(&[("HERDLINX_RADIO__KIND", "simulated")]);
+    assert!(card.watch(&barn).status.success());
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
+fn assert_given_up(watch: &Output, state: &str) {
+    assert_eq!(watch.status.code(), Some(1), "{watch:?}");
+    let text = stderr_text(watch);
+    assert!(text.contains(state), "{text}");
+    assert!(text.contains("slot b is not confirmed: the daemon was restarted 6 times"), "{text}");
 }
