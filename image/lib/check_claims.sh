@@ -76,6 +76,9 @@ key = \"$2\""
 
 files_of_root() {
     settings ''
+    barn sh -ec "systemctl stop herdlinxd; mv $state /srv/moved; ln -s /srv/moved $state"
+    agrees refused "a symbolic link in place of the state directory" STATE_DIRECTORY
+    barn sh -ec "systemctl stop herdlinxd; rm $state; mv /srv/moved $state"
     barn chown root "$state/log.redb"
     agrees refused "a log that belongs to root" log.redb
     barn chown _herdlinx "$state/log.redb"

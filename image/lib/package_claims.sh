@@ -20,6 +20,7 @@ dpkg_said() {
 }
 # dpkg_refuses VERSION: installs both packages; the configuration of both must fail.
 dpkg_refuses() {
+    # shellcheck disable=SC2016 # expanded by dpkg-query
     ! dpkg_install "$1" >/dev/null && [ "$(yard dpkg-query -W -f '${db:Status-Status} ' herdlinx herdlinx-mirror)" = \
         "half-configured half-configured " ]
 }
@@ -83,7 +84,7 @@ installed_state() {
     yard find / -xdev \( -path /proc -o -path /sys -o -path /packages -o -path '/var/log/journal/*' \
         -o -path '/tmp/*' -o -path '/var/tmp/systemd-private-*' -o -path /var/lib/dpkg -o -path '/etc/*-' -o -path /etc/.pwd.lock \
         -o -path /var/lib/systemd/deb-systemd-helper-enabled -o -path /var/lib/systemd/deb-systemd-helper-masked \
-        -o -path /var/log/dpkg.log -o -path /var/lib/private -o -path /var/cache/private \) -prune -o -printf '%y %p\n'
+        -o -path /var/log/dpkg.log -o -path /var/log/apt -o -path /var/cache/apt -o -path /var/lib/apt/lists -o -path /var/lib/private -o -path /var/cache/private \) -prune -o -printf '%y %p\n'
     yard find /var/lib/systemd /run /var/lib/dpkg -name '*herdlinx*'
     yard getent passwd
     yard getent group
@@ -254,6 +255,7 @@ barn_moves() {
         systemctl start herdlinxd
         test -s /var/log/herdlinx/herdlinxd.log'
 }
+mount_is_empty() { yard mountpoint -q $state && [ -z "$(yard ls -A $state)" ]; }
 purge_with_yes() {
     yard sh -c 'printf "%s %s/delete-records boolean true\n" herdlinx herdlinx herdlinx-mirror herdlinx-mirror |
         debconf-set-selections'

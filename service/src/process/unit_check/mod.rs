@@ -58,7 +58,7 @@ pub enum UnitCheckError {
     Io {
         /// The unit.
         unit: String,
-        /// What was being done.
+        /// The step that failed, as a participle.
         what: &'static str,
         /// Error of the operating system.
         source: io::Error,
