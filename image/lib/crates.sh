@@ -8,7 +8,7 @@
 crates() {
     local list texts
     list=$(linked_crates "$@")
-    texts=$(sed 's/^\([^ ]*\) v\([^,]*\),.*/\1-\2/' <<<"$list" | license_files | group_by_hash)
+    texts=$(printf '%s\n' "$list" | sed 's/^\([^ ]*\) v\([^,]*\),.*/\1-\2/' | license_files | group_by_hash)
     printf '%s\n' "$list"
     mpl_sources <<<"$list"
     while read -r file names; do
@@ -36,7 +36,7 @@ crates_without_text() {
     local name version license crate
     while read -r name version license; do
         version=${version#v} crate=$name-${version%,}
-        ! grep -qE " $crate( |$)" <<<"$1" || continue
+        [[ " ${1//$'\n'/ } " != *" $crate "* ]] || continue
         [[ $license == *MIT* ]] || fail "$crate is under $license and contains no license text; add one to image/lib/crates.sh"
         printf '\n==== %s\n\n' "$crate"
         mit_text "$(manifest_value authors "$crate")"

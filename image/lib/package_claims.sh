@@ -58,15 +58,16 @@ settings_file_is_unchanged() {
 # lists_crates DEB: checks that each linked crate is listed and has a license text, and that the source of each under the
 # MPL-2.0 is named.
 lists_crates() {
-    local list crate name
+    local list named crate name
     list=$(dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards '*/crates.gz' | gunzip)
     [ "$(grep -c '^[^ ]* v[0-9]' <<<"$list")" -gt 50 ] || { echo "few crates are listed" && return 1; }
-    for crate in $(sed -n 's/^\([^ ]*\) v\([0-9][^,]*\), .*/\1-\2/p' <<<"$list"); do
-        grep -qE "^==== (.* )?$crate( |$)" <<<"$list" || { echo "$crate has no license text" && return 1; }
-    done
-    for name in $(sed -n 's/^\([^ ]*\) v.*MPL-2.0.*/\1/p' <<<"$list"); do
+    named=$(sed -n 's/^==== \(.*\)/ \1 /p' <<<"$list")
+    while read -r crate; do
+        [[ $named == *" $crate "* ]] || { echo "$crate has no license text" && return 1; }
+    done < <(sed -n 's/^\([^ ]*\) v\([0-9][^,]*\), .*/\1-\2/p' <<<"$list")
+    while read -r name; do
         grep -q "^$name .* Its source: https://" <<<"$list" || { echo "the source of $name is not named" && return 1; }
-    done
+    done < <(sed -n 's/^\([^ ]*\) v.*MPL-2.0.*/\1/p' <<<"$list")
 }
 
 # names_no_build_paths DEB: checks that the program does not contain a path of this machine.
