@@ -7,6 +7,7 @@
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`run`] | the settings, the files, and the running process |
+//! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
 //! | [`pair`], [`pairing_code`] | pairing with an office: by a line, or by the one-time code of the card |
@@ -17,6 +18,7 @@ pub mod control;
 pub mod corrections;
 pub mod disk;
 pub mod doctor;
+pub mod firstboot;
 pub mod health;
 pub mod ingest;
 pub mod listen;

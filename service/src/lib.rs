@@ -26,6 +26,10 @@
 //! - [`remote`]: the JSON interface for programs.
 //! - [`show`], [`sheet`] and [`verify`]: lists, CSV and verification for people.
 //!
+//! Before the first start:
+//!
+//! - [`card`]: the file of settings on a flashed card.
+//!
 //! # Example
 //!
 //! A process runs until its shutdown is requested, and every part ends with it:
@@ -61,6 +65,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod card;
 pub mod control;
 pub mod door;
 pub mod events;

@@ -1,5 +1,6 @@
 //! Errors of commands, and their exit codes.
 
+use crate::firstboot::FirstBootError;
 use crate::listen::ListenError;
 use crate::open::OpenError;
 use crate::run::RunError;
@@ -52,6 +53,9 @@ pub enum CliError {
     /// `listen` failed.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// `firstboot` failed, or the card has mistakes.
+    #[error(transparent)]
+    FirstBoot(#[from] FirstBootError),
     /// A check of `doctor` failed; its lines have been printed.
     #[error("some checks failed; the lines above that begin with FAIL say what to do")]
     ChecksFailed,
@@ -78,6 +82,7 @@ impl From<&CliError> for Exit {
             CliError::Slot(error) => Self::from(error),
             CliError::Update(error) => Self::from(error),
             CliError::Listen(error) => Self::from(error),
+            CliError::FirstBoot(error) => Self::from(error),
             CliError::ChecksFailed | CliError::Print(_) | CliError::Runtime(_) => Self::Failure,
         }
     }

@@ -32,6 +32,11 @@ impl Cli {
         if let Command::Update(_) | Command::Slot(_) = self.command {
             return self.change_slots(out);
         }
+        // Before the settings are read, because it writes them.
+        if let Command::FirstBoot(command) = self.command {
+            start_logging_at(LogLevel::Info);
+            return command.run(out);
+        }
         match self.command {
             Command::Run => FailedStarts::from_env().iter().for_each(FailedStarts::delay_start),
             Command::Check { here: false } if !self.names_settings() => {
@@ -50,7 +55,7 @@ impl Cli {
             _ => start_logging_at(LogLevel::Warn),
         }
         match self.command {
-            Command::Config | Command::Update(_) | Command::Slot(_) => Ok(()),
+            Command::Config | Command::Update(_) | Command::Slot(_) | Command::FirstBoot(_) => Ok(()),
             Command::Run => {
                 refuse_root_on(&settings.state_dir)?;
                 Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)

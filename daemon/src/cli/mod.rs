@@ -3,6 +3,7 @@
 mod correct;
 mod error;
 mod exec;
+mod first_boot;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use crate::slots::command::SlotCommand;
 use crate::update::command::UpdateArgs;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use correct::CorrectCommand;
+use first_boot::{FIRST_BOOT_HELP, FirstBootCommand};
 use service::door::key_command::KeyCommand;
 use service::process::{self, SettingFlags};
 use service::settings::environment;
@@ -130,6 +132,9 @@ enum Command {
     /// Show, confirm or change the slot that the card starts
     #[command(subcommand)]
     Slot(SlotCommand),
+    /// Apply the settings on a flashed card (run by its unit at each start, as root)
+    #[command(name = "firstboot", after_help = FIRST_BOOT_HELP)]
+    FirstBoot(FirstBootCommand),
 }
 
 /// Returns the definition of the command line, for manual pages and completions.

@@ -43,6 +43,7 @@ fn the_commands_are_valid_and_the_help_names_each() {
         "listen",
         "doctor",
         "verify",
+        "firstboot",
         "herdlinx-mirror add",
     ] {
         assert!(help.contains(command), "{command}");

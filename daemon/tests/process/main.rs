@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
 mod barn;
+mod firstboot;
 mod logs;
 mod process;
 mod radios;

@@ -16,7 +16,7 @@ mod server;
 pub(crate) use client::listening_user;
 pub use client::{AskError, ask};
 pub use direct::{CommandError, DirectError, FilesError, LOCKED_RETRY, LOCKED_TIMEOUT, ask_or_open};
-pub use owner::{OwnerError, refuse_root_on};
+pub use owner::{OwnerError, become_owner_of, refuse_root_on};
 pub use server::{Handler, ListenError, handler, listen};
 
 use serde::de::DeserializeOwned;

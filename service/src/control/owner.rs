@@ -61,7 +61,7 @@ impl From<&OwnerError> for Exit {
 /// Makes this thread the owner of `directory`, without further groups, if the caller is root and the owner is not.
 ///
 /// There is no way back, and other threads stay root: call it before there are any.
-pub(super) fn become_owner_of(directory: &Path) -> Result<(), OwnerError> {
+pub fn become_owner_of(directory: &Path) -> Result<(), OwnerError> {
     let Some((uid, gid)) = other_owner(directory)? else { return Ok(()) };
     // The user comes last: other users cannot change groups.
     set_thread_groups(&[])

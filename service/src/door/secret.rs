@@ -5,6 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herd::randomness::{Randomness, RandomnessError};
+use std::collections::BTreeSet;
 
 /// Random bytes in a secret.
 pub const SECRET_BYTES: usize = 32;
@@ -19,6 +20,43 @@ pub(super) const TOKEN_PREFIX: &str = "hxt_";
 pub(super) const SECRET_CHARS: usize = KEY_PREFIX.len() + 43;
 
 const _: () = assert!(KEY_PREFIX.len() == TOKEN_PREFIX.len());
+
+/// Minimum number of different bytes in a key that somebody else generated.
+///
+/// Of 32 random bytes about 30 differ, and fewer than 16 never will. A key that was typed by hand has fewer.
+const MIN_DISTINCT_BYTES: usize = 16;
+
+/// Reason why a text is not the secret of a key. No message contains the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The prefix is missing.
+    #[error("must start with {KEY_PREFIX}: copy the whole key")]
+    Prefix,
+    /// The text is too short or too long.
+    #[error("has {0} characters, but a key has {SECRET_CHARS}: copy the whole key")]
+    Length(usize),
+    /// A character that base64url does not have.
+    #[error("contains a character that no key has: copy the whole key again")]
+    Character,
+    /// The bytes were not drawn at random.
+    #[error(
+        "is not random, so it could be guessed: create one with `openssl rand -base64 32 | tr '+/' '-_' | tr -d '='` and put {KEY_PREFIX} in front"
+    )]
+    Guessable,
+}
+
+/// Returns the hash under which a key from outside is stored.
+///
+/// The text must have the form of a generated key, with 256 bits that look random.
+pub fn hash_of_key(text: &str) -> Result<[u8; 32], SecretError> {
+    let encoded = text.strip_prefix(KEY_PREFIX).ok_or(SecretError::Prefix)?;
+    if text.len() != SECRET_CHARS {
+        return Err(SecretError::Length(text.chars().count()));
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| SecretError::Character)?;
+    let distinct: BTreeSet<u8> = bytes.into_iter().collect();
+    if distinct.len() < MIN_DISTINCT_BYTES { Err(SecretError::Guessable) } else { Ok(hash_secret(text)) }
+}
 
 /// The secret of a key, or a token.
 ///

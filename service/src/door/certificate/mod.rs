@@ -187,6 +187,13 @@ pub fn spki_sha256(certificate_der: &[u8]) -> Option<[u8; 32]> {
     Some(Sha256::digest(certificate.tbs_certificate.subject_pki.raw).into())
 }
 
+/// Returns the SHA-256 of the public key of the leaf in a PEM file, for those who may not read the private key.
+pub fn spki_sha256_of_file(certificate: &Path) -> Result<[u8; 32], CertificateError> {
+    let chain = files::read_chain(certificate)?;
+    let found = chain.first().and_then(|leaf| spki_sha256(leaf));
+    found.ok_or_else(|| CertificateError::Empty { what: "certificate", path: certificate.into() })
+}
+
 fn load(files: &IdentityFiles) -> Result<Credentials, CertificateError> {
     let malformed =
         |path: &Path, reason: String| -> CertificateError { CertificateError::Malformed { path: path.into(), reason } };

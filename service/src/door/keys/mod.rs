@@ -211,6 +211,34 @@ impl KeyRing {
         Ok(())
     }
 
+    /// Stores a key that was created elsewhere, by the hash of its secret, in place of the key with this name.
+    ///
+    /// Changes nothing if the secret is accepted already, whatever the name of its key. Syncs the disk.
+    pub fn put(&self, name: &str, scopes: BTreeSet<Scope>, hash: [u8; 32]) -> Result<(), KeyError> {
+        if !is_valid_name(name) {
+            return Err(KeyError::Name(name.chars().take(MAX_NAME_CHARS + 1).collect()));
+        }
+        if scopes.is_empty() {
+            return Err(KeyError::NoScope);
+        }
+        let _one_change_at_a_time = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
+        let existing = self.list();
+        if existing.iter().any(|row| row.hash == hash) {
+            return Ok(());
+        }
+        let replaced = existing.iter().find(|row| row.name == name).map(|row| row.hash);
+        if replaced.is_none() && existing.len() >= MAX_KEYS {
+            return Err(KeyError::TooMany);
+        }
+        let row = KeyRow { name: name.to_owned(), scopes, hash, made_at_us: self.clock.read().received_at_us };
+        self.file.put(KEYS_NAMESPACE, name, &row)?;
+        self.change(|by_hash| {
+            replaced.map(|old| by_hash.remove(&old));
+            by_hash.insert(row.hash, row)
+        });
+        Ok(())
+    }
+
     /// Revokes a key.
     ///
     /// When this returns, the key is rejected, now and after a restart. Syncs the disk: call it on a blocking thread

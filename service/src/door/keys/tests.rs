@@ -1,5 +1,5 @@
 use super::*;
-use crate::door::secret::SECRET_BYTES;
+use crate::door::secret::{SECRET_BYTES, SecretError, hash_of_key};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herd::clock::SystemClock;
@@ -26,6 +26,32 @@ fn a_new_key_is_accepted_with_its_scopes_at_once_and_after_a_restart() {
     assert_eq!((found.name.as_str(), found.has(Scope::Ingest), found.has(Scope::Read)), ("chute-1", true, false));
     drop(keys);
     assert_eq!(ring(dir.path(), 2).check(secret.reveal()), Some(found));
+}
+
+/// Catches a key of a card that is added at every boot, one that is weak or cut, and a replaced one that still opens.
+#[test]
+fn a_key_from_outside_is_stored_once_and_replaced_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = ring(dir.path(), 7);
+    let text = |seed: u8| {
+        let bytes: [u8; SECRET_BYTES] = std::array::from_fn(|at| u8::try_from(at * 7).unwrap() ^ seed);
+        format!("hxb_{}", URL_SAFE_NO_PAD.encode(bytes))
+    };
+    let (first, second) = (text(1), text(2));
+    for _ in 0..2 {
+        keys.put("card", scopes(&[Scope::Read]), hash_of_key(&first).unwrap()).unwrap();
+    }
+    assert_eq!(keys.check(&first).unwrap().name, "card");
+    keys.put("card", scopes(&[Scope::Read]), hash_of_key(&second).unwrap()).unwrap();
+    assert_eq!((keys.check(&first), keys.list().len()), (None, 1));
+    drop(keys);
+    let keys = ring(dir.path(), 8);
+    assert!(keys.check(&second).is_some() && keys.check(&first).is_none());
+
+    assert_eq!(hash_of_key("secret"), Err(SecretError::Prefix));
+    assert_eq!(hash_of_key(&first[..40]), Err(SecretError::Length(40)));
+    assert_eq!(hash_of_key(&format!("hxb_{}", "A".repeat(43))), Err(SecretError::Guessable));
+    assert_eq!(hash_of_key(&format!("{}!", &first[..46])), Err(SecretError::Character));
 }
 
 /// Catches a scope that silently includes another.
