@@ -1,4 +1,4 @@
-//! What the running root could do before a trial of the other one, for a comparison.
+//! Facts about the root that runs before a trial of the other one, for a comparison.
 //!
 //! A new kernel may break the bus of the radios, and a barn that is deaf is worse than an old one. But radios also fail for
 //! reasons of their own: a dead module, or a card that is tried without one. So a root on trial must hear only if the root

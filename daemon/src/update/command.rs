@@ -3,7 +3,7 @@
 use super::file::{FileError, read_header};
 use super::install::{InstallError, InstallProgress, install};
 use super::keys::{KeyFileError, PublicKeys};
-use super::manifest::UnfitError;
+use super::manifest::{Manifest, UnfitError};
 use crate::slots::before_trial::BeforeTrial;
 use crate::slots::booted::{BootedArgs, BootedError};
 use crate::slots::card::{Card, CardError, TRIAL_STARTS};
@@ -109,25 +109,17 @@ impl UpdateArgs {
         let card = Card::new(self.place.open()?, booted)?;
         card.check_idle()?;
         manifest.check(card.idle_extent().length, self.allow_downgrade)?;
-        let (slot, version) = (booted.slot.other(), &manifest.version);
-        eprintln!(
-            "Writing version {version} ({}) to slot {slot}. Slot {} goes on running.",
-            manifest.commit, booted.slot
-        );
+        let (running, idle, Manifest { version, commit, .. }) = (booted.slot, booted.slot.other(), &manifest);
+        eprintln!("Writing version {version} ({commit}) to slot {idle}. Slot {running} goes on running.");
         BeforeTrial::of_running_daemon(socket).save(self.place.trial_file());
         let mut display = ProgressDisplay::default();
         install(&card, &manifest, source, &mut |progress| display.show(progress))?;
-        writeln!(
-            out,
-            "Version {version} is in slot {slot}. It starts at the next reboot, on trial: if it does not come to serve \
-             in {TRIAL_STARTS} starts, slot {} returns.",
-            booted.slot
-        )
-        .map_err(UpdateError::Print)?;
-        if !self.reboot {
-            writeln!(out, "Reboot when it suits you: sudo systemctl reboot").map_err(UpdateError::Print)?;
-        }
-        out.flush().map_err(UpdateError::Print)?;
+        let next = if self.reboot { "Rebooting." } else { "Reboot when it suits you: sudo systemctl reboot" };
+        let text = format!(
+            "Version {version} is in slot {idle}. It starts at the next reboot, on trial: if it does not come to serve \
+             in {TRIAL_STARTS} starts, slot {running} returns.\n{next}"
+        );
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(UpdateError::Print)?;
         if self.reboot { reboot() } else { Ok(()) }
     }
 }

@@ -21,7 +21,7 @@ use std::io::{self, Read};
 /// Bytes that are written at once.
 const CHUNK_BYTES: usize = FRAME_BYTES;
 /// Bytes after which writes are flushed. The recorder's commits share the disk, and would wait behind all of them.
-const FLUSH_BYTES: u64 = 8 * 1024 * 1024;
+const FLUSH_BYTES: u64 = 8 * CHUNK_BYTES as u64;
 /// Size of the block that is overwritten with zeros. ext4 has its magic number in it.
 const FIRST_BLOCK_BYTES: usize = 4096;
 /// Additional bytes that incompressible frames may need: 1/64 of the image, and this much.
@@ -94,7 +94,7 @@ impl<D: RawDisk> SlotWriter<'_, D> {
         let size = self.manifest.slot_bytes;
         let max_compressed = size.saturating_add(size / 64).saturating_add(MAX_OVERHEAD_BYTES);
         let mut image = FrameReader::new(frames.take(max_compressed));
-        let (mut hash, mut first_chunk, mut unflushed) = (Sha256::new(), Vec::new(), 0);
+        let (mut hash, mut first_chunk) = (Sha256::new(), Vec::new());
         let mut chunk = vec![0; CHUNK_BYTES];
         for offset in (0..size).step_by(CHUNK_BYTES) {
             let chunk = &mut chunk[..chunk_length(size, offset)];
@@ -104,11 +104,9 @@ impl<D: RawDisk> SlotWriter<'_, D> {
                 first_chunk = chunk.to_vec();
             } else {
                 self.disk.write_at(chunk, self.extent.offset + offset)?;
-                unflushed += chunk.len() as u64;
             }
-            if unflushed >= FLUSH_BYTES {
+            if offset.is_multiple_of(FLUSH_BYTES) {
                 self.disk.sync()?;
-                unflushed = 0;
             }
             self.advance(chunk.len());
         }
