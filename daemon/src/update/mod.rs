@@ -43,6 +43,8 @@
 //! - **ruzstd, not the zstd crate.** The frames are not covered by a signature while they are decoded, and root decodes
 //!   them. Memory-safe code is worth more there than speed: a card takes about 20 MB/s, which is the bottleneck.
 //! - **Ed25519 by ring**, which TLS uses already.
+//! - **The boot partition is never written.** Firmware, U-Boot and `boot.scr` exist once, so a power cut there could not be
+//!   undone. What may have to change with a kernel is in the slot: its own `slot.scr`, device trees and overlays.
 //! - **No patch files and no download.** An image is one file that a person copies or pipes, and a barn needs no
 //!   internet. Equal blocks of two squashfs images are rare.
 
