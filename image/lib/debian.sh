@@ -67,11 +67,13 @@ debian_mirror() {
     printf '%s\n' "$uri"
 }
 
-# source_line SUITE: prints an apt source line for the suite, on the machine's own mirror.
+# source_line SUITE: prints an apt source line for the suite, on the machine's own mirror, with the components in
+# $apt_components [default: main].
 source_line() {
     local kind=
     case $1 in *-security) kind=-security ;; esac
-    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$(debian_mirror $kind)" "$1"
+    printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s %s\n' "$(debian_mirror $kind)" "$1" \
+        "${apt_components:-main}"
 }
 
 # use_private_apt NAME SUITE...: sets up a separate apt in $cache/apt-NAME that knows these suites, for amd64 and arm64.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154  # $cache and the toolchain: debian.sh, arm64.sh
-# A virtual 64-bit Arm machine with Debian's kernel and our own initramfs. Sourced after debian.sh and arm64.sh.
+# A virtual 64-bit Arm machine with Debian's kernel and our own initramfs. Sourced after debian.sh, arm64.sh and qemu.sh.
 #
 #     machine_download            downloads what is missing: QEMU, kernel, busybox, glibc
 #     machine_image DIRECTORY     packs DIRECTORY and everything that a guest needs into an initramfs
@@ -14,7 +14,7 @@ machine_pid=
 
 machine_download() {
     need cpio=cpio xz=xz-utils
-    machine_qemu
+    find_qemu
     local tree=$cache/guest version
     use_private_apt guest-kernel "$kernel_suite"
     version=$(depends_on linux-image-arm64:arm64 | sed -n 's/^linux-image-\([0-9].*\):arm64$/\1/p')
@@ -25,27 +25,6 @@ machine_download() {
     # From Debian 12, the oldest system that the binaries support.
     use_private_apt bookworm bookworm bookworm-security
     unpack_packages "$tree" libc6:arm64 libgcc-s1:arm64 busybox-static:arm64
-}
-
-# Uses the machine's own QEMU. If there is none, unpacks one below $cache, with the libraries that the machine lacks.
-machine_qemu() {
-    local tree=$cache/qemu release
-    if command -v qemu-system-aarch64 >/dev/null; then
-        qemu=(qemu-system-aarch64)
-        return
-    fi
-    release=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
-    if [ ! -e "$tree/complete" ]; then
-        use_private_apt "$release" "$release" "$release-security" "$release-backports"
-        mapfile -t missing < <(private_apt_get -o Dir::State::Status=/var/lib/dpkg/status -s --no-install-recommends \
-            -t "$release-backports" install qemu-system-arm |
-            sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p' | grep -v '^qemu-user')
-        [ ${#missing[@]} -gt 0 ] || fail "apt finds no qemu-system-arm for $release"
-        unpack_packages "$tree" "${missing[@]}"
-        touch "$tree/complete"
-    fi
-    qemu=(env LD_LIBRARY_PATH="$tree/usr/lib/x86_64-linux-gnu:$tree/lib/x86_64-linux-gnu"
-        "$tree/usr/bin/qemu-system-aarch64" -L "$tree/usr/share/qemu")
 }
 
 machine_image() {

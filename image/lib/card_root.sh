@@ -1,0 +1,116 @@
+# shellcheck shell=bash disable=SC2154  # $cache, $lock, $private_apt: debian.sh, card_packages.sh
+# The card's root file system. Sourced after debian.sh, emulation.sh and card_packages.sh.
+#
+# It is made in two steps. The first installs Debian's packages, most of it in emulated maintainer scripts: that takes
+# many minutes, so its result is kept, under the hash of everything that went into it. The second adds our package and
+# our files in seconds.
+
+# Files that the first step depends on.
+base_inputs=(image/card.d/packages.lock image/card.d/packages image/card.d/files image/card.d/root/etc/initramfs-tools
+    image/lib/card_root.sh)
+
+# shellcheck disable=SC2016 # mmdebstrap's hooks expand $1
+# base_root: builds the tar of Debian's part if it does not exist yet, and prints its path.
+base_root() {
+    local tar preferences listed
+    tar=$cache/card-base-$(base_hash).tar
+    if [ ! -s "$tar" ]; then
+        check_lock
+        need mmdebstrap=mmdebstrap
+        register_qemu
+        preferences=$cache/card.preferences
+        lock_preferences >"$preferences"
+        listed=$(listed_packages packages | paste -sd,)
+        note "building the base of the card: $(locked_packages | wc -l) packages"
+        # Each line of the filters is an option of its own. tar entries get the time of the list at the latest.
+        SOURCE_DATE_EPOCH=$(locked_epoch) TMPDIR=$cache mmdebstrap --quiet --mode=root --format=tar --variant=essential \
+            --architectures=arm64 --include="$listed" --dpkgopt=image/card.d/files \
+            --setup-hook='mkdir -p "$1/etc/apt/preferences.d" "$1/etc/initramfs-tools"' \
+            --setup-hook="cp '$preferences' \"\$1/etc/apt/preferences.d/recorded\"" \
+            --setup-hook='cp -r image/card.d/root/etc/initramfs-tools/. "$1/etc/initramfs-tools/"' \
+            --customize-hook='cp "$1/var/lib/dpkg/status" "'"$cache"'/card.status"' \
+            "$card_suite" "$tar.new" \
+            "$(source_line "$card_suite")" "$(source_line "$card_suite-updates")" "$(source_line "$card_suite-security")" >&2
+        check_installed
+        mv "$tar.new" "$tar"
+    fi
+    printf '%s\n' "$tar"
+}
+
+base_hash() {
+    find "${base_inputs[@]}" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -c1-12
+}
+
+# check_installed: fails if the packages that were installed are not the recorded ones.
+check_installed() {
+    local difference
+    difference=$(diff <(awk '/^Package: / { name = $2 } /^Version: / { print name, $2 }' "$cache/card.status" | LC_ALL=C sort) \
+        <(locked_packages | cut -d' ' -f1,2 | grep -vE "^($(listed_packages unpacked | paste -sd'|')) " | LC_ALL=C sort)) ||
+        fail "the installed packages (<) differ from the recorded ones (>); run image/card --refresh:
+$difference"
+}
+
+# card_root ROOT DEB: unpacks the base into ROOT, installs our package, and makes a card of it.
+card_root() {
+    local root=$1
+    mkdir -p "$root"
+    tar -C "$root" -xf "$(base_root)"
+    install_package "$root" "$2"
+    add_files "$root"
+    enable_units "$root"
+    seal "$root"
+}
+
+# install_package ROOT DEB
+install_package() {
+    register_qemu
+    cp "$2" "$1/herdlinx.deb"
+    SOURCE_DATE_EPOCH=$(locked_epoch) DEBIAN_FRONTEND=noninteractive chroot "$1" dpkg --install /herdlinx.deb >&2
+    rm "$1/herdlinx.deb"
+}
+
+# add_files ROOT: copies our files over the root. Owner and mode do not depend on the clone.
+add_files() {
+    tar -C image/card.d/root --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x
+    find image/card.d/units -type f ! -name '.*' -exec install -m 644 -t "$1/usr/lib/systemd/system" {} +
+    mkdir -p "$1/boot/firmware"
+    : >"$1/etc/machine-id"
+    chmod 444 "$1/etc/machine-id"
+}
+
+# Units that the card starts, besides those that their packages enable; and those that it does not need or must not have.
+enabled_units=(herdlinxd.service herdlinx-grow.service herdlinx-identity.service herdlinx-warnings.service nftables.service
+    systemd-networkd.service systemd-resolved.service systemd-timesyncd.service systemd-journal-upload.service
+    avahi-daemon.service ssh.service)
+# Without getty there is no console to log in to. Timers of packages would write to the read-only root.
+masked_units=(getty@.service serial-getty@.service console-getty.service container-getty@.service getty.target
+    systemd-logind.service systemd-networkd-wait-online.service systemd-journal-remote.socket
+    systemd-firstboot.service ldconfig.service
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
+    systemd-pcrphase.service wpa_supplicant.service ssh.socket sshd-keygen.service)
+
+# enable_units ROOT
+enable_units() {
+    local unit
+    for unit in image/card.d/units/*.{service,timer}; do
+        [ ! -e "$unit" ] || ! grep -q '^\[Install\]' "$unit" || enabled_units+=("${unit##*/}")
+    done
+    chroot "$1" systemctl --quiet enable "${enabled_units[@]}" >&2
+    for unit in "${masked_units[@]}"; do ln -sf /dev/null "$1/etc/systemd/system/$unit"; done
+}
+
+# seal ROOT: removes what must not be on a card: keys and ids, apt with the build's mirror, logs, caches. Everything
+# below /var is made at the first boot.
+seal() {
+    local root=$1
+    mkdir -p "$root/usr/lib/herdlinx-card"
+    mv "$root/var/lib/dpkg" "$root/usr/lib/herdlinx-card/dpkg"
+    rm -rf "$root/usr/lib/herdlinx-card/dpkg/"*-old "$root/usr/lib/herdlinx-card/dpkg/"{lock,lock-frontend,triggers/Lock}
+    find "$root/var" "$root/tmp" "$root/run" "$root/root" -mindepth 1 -delete
+    rm -rf "$root/etc/apt" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$root"/etc/ssh/ssh_host_* "$root"/etc/*- \
+        "$root/etc/.pwd.lock" "$root/etc/mtab" "$root/etc/kernel" "$root"/{boot,}/{vmlinuz,initrd.img}*.old
+    ln -s /proc/self/mounts "$root/etc/mtab"
+    # The day of the last change of a password is the day of the build.
+    sed -i -E "s/^([^:]*:[^:]*:)[0-9]*:/\1$(($(locked_epoch) / 86400)):/" "$root/etc/shadow"
+    find "$root" -xdev -newermt "@$(locked_epoch)" -exec touch -h -d "@$(locked_epoch)" {} +
+}
