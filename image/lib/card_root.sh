@@ -50,13 +50,14 @@ check_installed() {
 $difference"
 }
 
-# card_root ROOT DEB: unpacks the base into ROOT, installs our package, and makes a card of it.
+# card_root ROOT DEB UPDATE_KEY: unpacks the base into ROOT, installs our package, and makes a card of it.
 card_root() {
     local root=$1
     mkdir -p "$root"
     tar -C "$root" -xf "$(base_root)"
     install_package "$root" "$2"
     add_files "$root"
+    [ -z "$3" ] || install -D -m 644 "$3" "$root/usr/share/herdlinx/update.pub"
     enable_units "$root"
     seal "$root"
 }
