@@ -47,7 +47,8 @@ refresh_lock() {
 resolved_packages() {
     local packages name
     mapfile -t packages < <(listed_packages packages)
-    private_apt_get -s --no-install-recommends install '?narrow(?architecture(arm64), ?essential)' "${packages[@]}" |
+    # apt counts itself as essential, unless told otherwise.
+    private_apt_get -s -o pkgCacheGen::ForceEssential=, --no-install-recommends install '?narrow(?architecture(arm64), ?essential)' "${packages[@]}" |
         sed -n 's/^Inst \([^ ]*\) (\([^ ]*\) .*/\1=\2/p'
     listed_packages unpacked | while read -r name; do
         printf '%s=%s\n' "$name" "$(private_apt_cache policy "$name" | sed -n 's/^  Candidate: //p')"

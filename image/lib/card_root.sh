@@ -12,25 +12,27 @@ base_inputs=(image/card.d/packages.lock image/card.d/packages image/card.d/files
 # shellcheck disable=SC2016 # mmdebstrap's hooks expand $1
 # base_root: builds the tar of Debian's part if it does not exist yet, and prints its path.
 base_root() {
-    local tar preferences listed
+    local tar preferences listed sources
     tar=$cache/card-base-$(base_hash).tar
     if [ ! -s "$tar" ]; then
         check_lock
-        need mmdebstrap=mmdebstrap
+        need mmdebstrap=mmdebstrap arch-test=arch-test
         register_qemu
         preferences=$cache/card.preferences
         lock_preferences >"$preferences"
         listed=$(listed_packages packages | paste -sd,)
+        mapfile -t sources <"$private_apt/sources.list"
         note "building the base of the card: $(locked_packages | wc -l) packages"
         # Each line of the filters is an option of its own. tar entries get the time of the list at the latest.
-        SOURCE_DATE_EPOCH=$(locked_epoch) TMPDIR=$cache mmdebstrap --quiet --mode=root --format=tar --variant=essential \
+        SOURCE_DATE_EPOCH=$(locked_epoch) TMPDIR=$cache mmdebstrap --logfile="$cache/card-base.log" --mode=root --format=tar --variant=essential \
             --architectures=arm64 --include="$listed" --dpkgopt=image/card.d/files \
             --setup-hook='mkdir -p "$1/etc/apt/preferences.d" "$1/etc/initramfs-tools"' \
             --setup-hook="cp '$preferences' \"\$1/etc/apt/preferences.d/recorded\"" \
             --setup-hook='cp -r image/card.d/root/etc/initramfs-tools/. "$1/etc/initramfs-tools/"' \
             --customize-hook='cp "$1/var/lib/dpkg/status" "'"$cache"'/card.status"' \
             "$card_suite" "$tar.new" \
-            "$(source_line "$card_suite")" "$(source_line "$card_suite-updates")" "$(source_line "$card_suite-security")" >&2
+            "${sources[@]}" >&2 ||
+            { tail -n 40 "$cache/card-base.log" >&2 && fail "Debian's packages could not be installed; see $cache/card-base.log"; }
         check_installed
         mv "$tar.new" "$tar"
     fi
