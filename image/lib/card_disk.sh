@@ -147,11 +147,13 @@ boot_image() {
 
 # fat_image DIRECTORY IMAGE: makes a FAT32 file system with these files and no directories.
 fat_image() {
+    local epoch
+    epoch=$(locked_epoch)
     truncate -s "${boot_mib}M" "$2"
-    SOURCE_DATE_EPOCH=$(locked_epoch) mkfs.vfat -F 32 -s 1 -i 48455244 -n HERDBOOT --invariant "$2" >/dev/null
-    find "$1" -type f -exec touch -d "@$(locked_epoch)" {} +
+    SOURCE_DATE_EPOCH=$epoch mkfs.vfat -F 32 -s 1 -i 48455244 -n HERDBOOT --invariant "$2" >/dev/null
+    find "$1" -type f -exec touch -d "@$epoch" {} +
     (cd "$1" && find . -type f -printf '%P\n' | LC_ALL=C sort |
-        SOURCE_DATE_EPOCH=$(locked_epoch) TZ=UTC xargs -I{} mcopy -m -i "$2" {} ::/)
+        SOURCE_DATE_EPOCH=$epoch TZ=UTC xargs -I{} mcopy -m -i "$2" {} ::/)
 }
 
 # var_image IMAGE: makes the empty file system of /var. The journal has the size that suits the grown file system.

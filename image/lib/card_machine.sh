@@ -8,6 +8,8 @@
 #     machine_stop | machine_kill         ends the machine in order, or like a power cut
 
 machine_pid=
+# A restart ends the machine. A test that restarts cards empties this list.
+on_restart=(-no-reboot)
 # Numbers that a second run on the same machine hardly has.
 ssh_port=$((20000 + RANDOM % 10000))
 https_port=$((30000 + RANDOM % 10000))
@@ -71,7 +73,7 @@ virt_start() {
     local drive=(-drive "if=none,id=card,file=$image,format=raw,cache=writeback")
     [ -z "${nbd_socket:-}" ] || drive=(-drive "if=none,id=card,driver=raw,file.driver=nbd,file.server.type=unix,file.server.path=$nbd_socket,cache.direct=on,cache.no-flush=off")
     : >"$console"
-    "${qemu[@]}" -M virt -cpu cortex-a72 -smp 2 -m 1024 -accel tcg,thread=multi -nographic -nodefaults -no-reboot \
+    "${qemu[@]}" -M virt -cpu cortex-a72 -smp 2 -m 1024 -accel tcg,thread=multi -nographic -nodefaults "${on_restart[@]}" \
         -serial "file:$console" -bios "$u_boot" "${drive[@]}" -device virtio-blk-pci,drive=card \
         -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$https_port-:5001,hostfwd=tcp:127.0.0.1:$ssh_port-:22" \
         -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci -device i6300esb "$@" \

@@ -74,6 +74,7 @@ install_package() {
 
 # add_files ROOT: copies our files over the root. Owner and mode do not depend on the clone.
 add_files() {
+    rm -rf "$1/etc/credstore"
     tar -C image/card.d/root --owner=root:0 --group=root:0 --mode=u=rwX,go=rX -c . | tar -C "$1" -x
     find image/card.d/units -type f ! -name '.*' -exec install -m 644 -t "$1/usr/lib/systemd/system" {} +
     mkdir -p "$1/boot/firmware"
