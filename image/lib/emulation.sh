@@ -5,16 +5,13 @@ binfmt=/proc/sys/fs/binfmt_misc
 registered_qemu=
 
 # register_qemu: registers qemu with the kernel, so that arm64 programs start like any other program, also below a
-# chroot. Does nothing if arm64 is already registered.
+# chroot. The entry belongs to this process, because another one may remove its own at any time.
 register_qemu() {
-    [ "$(uname -m)" != aarch64 ] || return 0
+    [ "$(uname -m)" != aarch64 ] && [ -z "$registered_qemu" ] || return 0
     need qemu-aarch64-static=qemu-user-static
     mountpoint -q "$binfmt" || mount -t binfmt_misc binfmt_misc "$binfmt"
-    if [ -e "$binfmt/qemu-aarch64" ] || [ -e "$binfmt/herdlinx-arm64" ]; then
-        return
-    fi
     binfmt_registration >"$binfmt/register"
-    registered_qemu=$binfmt/herdlinx-arm64
+    registered_qemu=$binfmt/herdlinx-arm64-$$
 }
 
 # unregister_qemu: removes what register_qemu of this process has registered.
@@ -24,5 +21,5 @@ unregister_qemu() { [ -z "$registered_qemu" ] || echo -1 >"$registered_qemu"; }
 binfmt_registration() {
     local magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
     local mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
-    printf '%s' ":herdlinx-arm64:M::$magic:$mask:$(command -v qemu-aarch64-static):F"
+    printf '%s' ":herdlinx-arm64-$$:M::$magic:$mask:$(command -v qemu-aarch64-static):F"
 }
