@@ -38,7 +38,7 @@ enabled_units=(herdlinxd.service herdlinx-grow.service herdlinx-identity.service
     avahi-daemon.service ssh.service)
 # Without getty there is no console to log in to. Timers of packages would write to the read-only root.
 masked_units=(getty@.service serial-getty@.service console-getty.service container-getty@.service getty.target
-    systemd-logind.service systemd-networkd-wait-online.service systemd-journal-remote.socket
+    systemd-networkd-wait-online.service systemd-journal-remote.socket
     systemd-firstboot.service ldconfig.service
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer
     systemd-pcrphase.service wpa_supplicant.service ssh.socket sshd-keygen.service)
