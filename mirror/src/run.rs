@@ -13,6 +13,7 @@ use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
 use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
 use herd::store::LocalError;
 use service::control::{ListenError, listen};
+use service::door::auth::KeylessGuard;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
 use service::door::reply::with_method_fallback;
@@ -29,6 +30,9 @@ use tokio::sync::mpsc;
 
 /// Host name of this machine, as the kernel has it.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
+/// Message for callers on other machines while there is no key.
+const NO_KEYS: &str = "this office has no API key, so it answers programs and browsers on its own machine only: there, run \
+    `sudo herdlinx-mirror key add NAME --scope read` for a program that reads";
 
 /// Reason why the mirror could not start, or ended without a request.
 #[derive(Debug, thiserror::Error)]
@@ -159,7 +163,8 @@ pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, 
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, tokens.clone()));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
-    times.measure(pages.merge(with_method_fallback(interfaces)))
+    let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
+    times.measure(keyless.protect(pages.merge(with_method_fallback(interfaces))))
 }
 
 /// Returns the identity by which this office introduces itself to prepared barns.

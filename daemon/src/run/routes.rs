@@ -8,14 +8,18 @@ use crate::pairing_code::{self, CodePairing, end_code_on_sync};
 use crate::remote::BarnApi;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use service::door::auth::{Authenticator, require};
+use service::door::auth::{Authenticator, KeylessGuard, require};
 use service::door::keys::Scope;
-use service::door::reply::with_fallbacks;
+use service::door::reply::{with_fallbacks, with_method_fallback};
 use service::door::token_route;
 use service::door::tokens::TokenRing;
 use service::metrics::RequestTimes;
 use service::sync::Served as _;
 use std::sync::Arc;
+
+/// Message for callers on other machines while there is no key.
+const NO_KEYS: &str = "this barn has no API key, so it tells other machines nothing but its health: at the barn, run \
+    `sudo herdlinxd pair` for an office, or `sudo herdlinxd key add NAME --scope ingest` for a device";
 
 /// The parts of the daemon that the routes serve.
 pub struct Routes {
@@ -40,6 +44,7 @@ impl Routes {
         let times = RequestTimes::default();
         let corrections = Corrections::from_ingest(&ingest);
         let authenticator: Arc<dyn Authenticator> = tokens.clone();
+        let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
         let guarded = |scope, routes| require(authenticator.clone(), scope).protect(routes);
 
         let sync = service::sync::serve::router(barn.clone(), shutdown.clone())
@@ -51,9 +56,10 @@ impl Routes {
             .merge(guarded(Scope::Sync, sync))
             .merge(guarded(Scope::Read, service::events::router(barn.clone(), shutdown)))
             .merge(guarded(Scope::Read, service::remote::router(barn, clock)))
-            .merge(metrics)
-            .merge(pairing_code::router(pairing))
-            .merge(health::router(health));
-        times.measure(with_fallbacks(routes))
+            .merge(metrics);
+        let pairing_route = with_method_fallback(pairing_code::router(pairing.clone()));
+        let pairing_route = keyless.clone().unless(move || pairing.is_pending()).protect(pairing_route);
+        let health = with_method_fallback(health::router(health));
+        times.measure(keyless.protect(with_fallbacks(routes)).merge(pairing_route).merge(health))
     }
 }

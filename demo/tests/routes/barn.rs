@@ -1,6 +1,7 @@
 //! Table of the calls that the barn serves.
 
 use super::callers::{Caller, Permission};
+use super::keyless::check_keyless;
 use super::route_list::routes_of;
 use super::router_barn::Barn;
 use super::router_barn::golden::Golden;
@@ -72,6 +73,9 @@ async fn each_call_of_the_barn_is_answered_according_to_its_caller() {
     let served = served(&barn, &[], &state);
     served.check_other_methods(&rows, &caller, &mut golden).await;
     served.check_unknown_paths(&["/", "/nowhere", "/api/sync/nowhere"], &caller, &mut golden).await;
+    let barn = self::barn().await;
+    let state = || format!("{:?}", barn.reader.head());
+    check_keyless(&self::served(&barn, &[], &state), &rows, &barn.keys, &mut golden).await;
     golden.compare();
 }
 

@@ -39,19 +39,34 @@ impl Caller {
     /// Returns one caller of each kind: without a key, with an unknown key, with a key of each scope, and with a token
     /// of two scopes.
     pub(crate) fn all(keys: &KeyRing, tokens: &TokenRing) -> Vec<Self> {
-        let without = |name: &str, key, is_local| Self { name: name.to_owned(), key, scopes: Vec::new(), is_local };
-        let mut all = vec![
-            without("no key", None, false),
-            without("no key but here", None, true),
-            without("an unknown key", Some(UNKNOWN_KEY.to_owned()), false),
-        ];
-        all.extend(Scope::value_variants().iter().map(|scope| Self::with_key(keys, scope.name(), &[*scope])));
+        let mut all = vec![Self::without_key(), Self::on_this_machine(), Self::with_unknown_key()];
+        all.extend(Scope::value_variants().iter().map(|scope| Self::of_scope(keys, *scope)));
         let of_two = [Scope::Ingest, Scope::Read];
         let bearer = Self::with_key(keys, "two-scopes", &of_two);
         let key = bearer.key.as_deref().and_then(|key| keys.authenticate(key)).unwrap();
         let token = tokens.issue(&key).unwrap().reveal().to_owned();
         all.push(Self { name: "a token of ingest and read".to_owned(), key: Some(token), ..bearer });
         all
+    }
+
+    /// Returns a caller on another machine that sends no key.
+    pub(crate) fn without_key() -> Self {
+        Self { name: "no key".to_owned(), key: None, scopes: Vec::new(), is_local: false }
+    }
+
+    /// Returns a caller on the machine itself that sends no key.
+    pub(crate) fn on_this_machine() -> Self {
+        Self { name: "no key but here".to_owned(), is_local: true, ..Self::without_key() }
+    }
+
+    /// Returns a caller on another machine whose key was never issued.
+    pub(crate) fn with_unknown_key() -> Self {
+        Self { name: "an unknown key".to_owned(), key: Some(UNKNOWN_KEY.to_owned()), ..Self::without_key() }
+    }
+
+    /// Returns a caller whose key has this scope, and is named like it.
+    pub(crate) fn of_scope(keys: &KeyRing, scope: Scope) -> Self {
+        Self::with_key(keys, scope.name(), &[scope])
     }
 
     /// Returns a caller that every door lets in.

@@ -1,6 +1,7 @@
 //! Table of the calls that the office serves: an office that follows a barn over HTTPS, both in this process.
 
 use super::callers::{Caller, Permission};
+use super::keyless::check_keyless;
 use super::route_list::{ANY, Route, routes_of};
 use super::router_barn::golden::Golden;
 use super::router_barn::{Barn, FixedClock};
@@ -164,5 +165,9 @@ async fn each_call_of_the_office_is_answered_according_to_its_caller() {
     let nowhere =
         ["/nowhere", "/api/sync/nowhere", "/sites/barn/nowhere", "/sites/barn/api/sync/nowhere", "/sites/nobody"];
     served.check_unknown_paths(&nowhere, &of_every_scope, &mut golden).await;
+    for key in yard.keys.list() {
+        yard.keys.revoke(&key.name).unwrap();
+    }
+    check_keyless(&served, &rows, &yard.keys, &mut golden).await;
     golden.compare();
 }

@@ -117,7 +117,7 @@ impl ServerUnderTest<'_> {
     }
 
     /// Returns the answer in the form of the golden file.
-    fn golden_form(&self, response: &Response<Vec<u8>>) -> Value {
+    pub(super) fn golden_form(&self, response: &Response<Vec<u8>>) -> Value {
         json!({"status": response.status().as_u16(), "headers": headers_of(response), "body": self.golden_body(response)})
     }
 
@@ -133,7 +133,7 @@ impl ServerUnderTest<'_> {
 }
 
 /// Makes a call as this caller, and returns the answer with its whole body.
-async fn send(caller: &Caller, router: &Router, row: &Row, request: Request<Body>) -> Response<Vec<u8>> {
+pub(super) async fn send(caller: &Caller, router: &Router, row: &Row, request: Request<Body>) -> Response<Vec<u8>> {
     let router = caller.connect(router);
     if row.is_upgrade() {
         return connection::send(router, &request).await;

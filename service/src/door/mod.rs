@@ -5,7 +5,7 @@
 //! | [`secret`] | the text that a caller presents |
 //! | [`keys`] | named API keys and their scopes |
 //! | [`tokens`], [`token_route`] | short-lived stand-ins for a key, and the route that issues them |
-//! | [`auth`] | the guard that lets a request in, and how long its access lasts |
+//! | [`auth`] | the guards that let a request in, and how long its access lasts |
 //! | [`reply`] | error replies, and extractors that reject a request with one |
 //! | [`upgrade`] | the step from a request to a WebSocket |
 //! | [`certificate`] | the TLS identity and its files |

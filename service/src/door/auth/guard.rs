@@ -146,7 +146,8 @@ fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-fn is_loopback(headers: &HeaderMap, extensions: &Extensions) -> bool {
+/// Returns whether a request comes from this machine, and not through a proxy on it.
+pub(super) fn is_loopback(headers: &HeaderMap, extensions: &Extensions) -> bool {
     let forwarded = headers.contains_key(header::FORWARDED) || headers.contains_key("x-forwarded-for");
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     !forwarded && peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())

@@ -1,4 +1,4 @@
-//! Authentication: the guard in front of routes, and how long the access of a caller lasts.
+//! Authentication: the guards in front of routes, and how long the access of a caller lasts.
 //!
 //! Keys and tokens are accepted in headers only. In a URL they would end up in logs.
 //!
@@ -7,9 +7,11 @@
 
 mod access;
 mod guard;
+mod keyless;
 
 pub use access::{Access, Authenticator};
 pub use guard::{Caller, Guard, KEY_HEADER, require, require_any};
+pub use keyless::KeylessGuard;
 
 #[cfg(test)]
 mod tests;

@@ -127,3 +127,47 @@ async fn access_ends_when_its_key_is_revoked() {
     yard.keys.revoke("reader").unwrap();
     access.ended().await;
 }
+
+/// Returns the status and the body of the answer to a peer.
+async fn answer(router: &Router, peer: &str, request: Builder) -> (u16, serde_json::Value) {
+    let request = request.extension(ConnectInfo::<SocketAddr>(peer.parse().unwrap())).body(Body::empty()).unwrap();
+    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    let bytes = axum::body::to_bytes(body, 1000).await.unwrap();
+    (head.status.as_u16(), serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// Catches a fresh machine that shows the network its calls, and one that its own commands cannot reach.
+#[tokio::test]
+async fn without_a_key_only_this_machine_is_answered_until_the_first_key_and_after_the_last() {
+    let yard = yard();
+    let routes = crate::door::reply::with_fallbacks(Router::new().route("/", get(|| async { "in" })));
+    let router = KeylessGuard::new(yard.keys.clone(), "run `key add`").protect(routes);
+    let router = router.merge(Router::new().route("/health", get(|| async { "well" })));
+    let closed = (403, serde_json::json!({"success": false, "error": "no_keys", "message": "run `key add`"}));
+    let from_elsewhere = || async {
+        let mut answers = Vec::new();
+        for request in [Request::get("/"), Request::post("/"), Request::get("/nowhere")] {
+            answers.push(answer(&router, "192.168.1.5:9", request).await);
+        }
+        answers
+    };
+    let codes = |answers: &[(u16, serde_json::Value)]| answers.iter().map(|(code, _)| *code).collect::<Vec<_>>();
+    assert_eq!(codes(&from_elsewhere().await), [200, 405, 404]);
+
+    yard.keys.revoke("reader").unwrap();
+    assert_eq!(codes(&from_elsewhere().await), [200, 405, 404], "one key is left");
+    yard.keys.revoke("sender").unwrap();
+    assert_eq!(from_elsewhere().await, [closed.clone(), closed.clone(), closed.clone()]);
+    let with_key = Request::get("/").header("X-API-Key", &yard.reader);
+    assert_eq!(answer(&router, "[fe80::1]:9", with_key).await, closed);
+    let forwarded = Request::get("/").header("X-Forwarded-For", "127.0.0.1");
+    assert_eq!(answer(&router, "127.0.0.1:9", forwarded).await, closed, "the peer is a proxy");
+    assert_eq!(router.clone().oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap().status(), 403);
+    assert_eq!(answer(&router, "192.168.1.5:9", Request::get("/health")).await.0, 200);
+    for local in ["127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+        assert_eq!(answer(&router, local, Request::get("/")).await.0, 200, "{local}");
+    }
+
+    yard.keys.add("chute-1", [Scope::Ingest].into()).unwrap();
+    assert_eq!(codes(&from_elsewhere().await), [200, 405, 404]);
+}

@@ -261,6 +261,11 @@ impl KeyRing {
         rows
     }
 
+    /// Returns whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.by_hash.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Returns the key whose secret is `presented`.
     ///
     /// The lookup is by a hash that the caller cannot steer, and the hash that it finds is compared in constant time.
