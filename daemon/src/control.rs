@@ -73,29 +73,6 @@ impl Request for BarnRequest {
     type Response = BarnResponse;
 }
 
-impl From<KeyRequest> for BarnRequest {
-    fn from(request: KeyRequest) -> Self {
-        Self::Key(request)
-    }
-}
-
-impl From<KeyResponse> for BarnResponse {
-    fn from(response: KeyResponse) -> Self {
-        Self::Key(response)
-    }
-}
-
-impl TryFrom<BarnResponse> for KeyResponse {
-    type Error = BarnResponse;
-
-    fn try_from(response: BarnResponse) -> Result<Self, BarnResponse> {
-        match response {
-            BarnResponse::Key(response) => Ok(response),
-            other => Err(other),
-        }
-    }
-}
-
 /// Result of a [`BarnRequest::Probe`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProbeReport {

@@ -9,7 +9,7 @@ use herd::store::Reader;
 use herd::wire::BarnHead;
 use radio::sx127x::Transmitter;
 use service::remote::{ChannelDuplicates, DuplicateView, ProcessState, RadioCounts, RadioView, RemoteApi, SourceState};
-use service::sync::{Served, SyncStats};
+use service::sync::{NotServedError, Served, SyncStats};
 use std::sync::Arc;
 
 /// The barn as seen by followers and API clients.
@@ -31,8 +31,8 @@ impl BarnApi {
 }
 
 impl Served for BarnApi {
-    fn reader(&self) -> Option<Reader> {
-        Some(self.health.reader.clone())
+    fn reader(&self) -> Result<Reader, NotServedError> {
+        Ok(self.health.reader.clone())
     }
 
     fn barn_head(&self) -> BarnHead {

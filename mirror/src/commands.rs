@@ -7,11 +7,12 @@ use crate::sites::{
     SiteFilesError, Sites, SitesError,
 };
 use herd::pairing::{Pairing, PairingCode, PairingCodeError, PairingError};
-use herd::store::{Directory, Store};
+use herd::store::{Directory, Reader, Store};
 use service::control::{ControlError, DirectError, Handler, handler};
 use service::door::key_command;
 use service::door::keys::KeyRing;
 use service::show::{ShowError, ShowRequest};
+use service::sync::NotServedError;
 use service::verify::{VerifyJobs, VerifyState, verify_files};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -75,7 +76,7 @@ impl Commands {
 
     async fn show(&self, site: Option<String>, request: ShowRequest) -> Result<OfficeResponse, ControlError> {
         let site = site_or_only(site, &self.sites.names())?;
-        let reader = self.sites.reader(&site).ok_or_else(|| no_copy(&site))?;
+        let reader = self.reader(&site)?;
         let response = tokio::task::spawn_blocking(move || request.render(&reader));
         let response = response.await.map_err(ControlError::failed)?;
         response.map(OfficeResponse::Shown).map_err(|error| not_shown(&error))
@@ -86,8 +87,19 @@ impl Commands {
         OfficeStatus { pid: std::process::id(), listen: self.listen, sites, prepared: self.sites.prepared() }
     }
 
+    /// Returns the served copy of a site.
+    fn reader(&self, site: &str) -> Result<Reader, ControlError> {
+        self.sites.reader(site).map_err(|reason| match reason {
+            NotServedError::NoCopy => no_copy(site),
+            NotServedError::Opening(progress) => {
+                ControlError::new("copy_opening", format!("`{site}` is not shown yet: {progress}"))
+            }
+            NotServedError::Unreadable => ControlError::new("not_readable", format!("`{site}`: {reason}")),
+        })
+    }
+
     fn verify(&self, site: &str, start: bool) -> Result<VerifyState, ControlError> {
-        let reader = self.sites.reader(site).ok_or_else(|| no_copy(site))?;
+        let reader = self.reader(site)?;
         if start {
             self.verify_jobs
                 .start(site, reader)

@@ -99,29 +99,6 @@ impl Request for OfficeRequest {
     type Response = OfficeResponse;
 }
 
-impl From<KeyRequest> for OfficeRequest {
-    fn from(request: KeyRequest) -> Self {
-        Self::Key(request)
-    }
-}
-
-impl From<KeyResponse> for OfficeResponse {
-    fn from(response: KeyResponse) -> Self {
-        Self::Key(response)
-    }
-}
-
-impl TryFrom<OfficeResponse> for KeyResponse {
-    type Error = OfficeResponse;
-
-    fn try_from(response: OfficeResponse) -> Result<Self, OfficeResponse> {
-        match response {
-            OfficeResponse::Key(response) => Ok(response),
-            other => Err(other),
-        }
-    }
-}
-
 /// State of a running mirror. `herdlinx-mirror status` prints it as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OfficeStatus {

@@ -12,6 +12,7 @@ use herd::correction::CorrectionOrder;
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::store::{Directory, LOG_FILE, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open, refuse_root_on};
+use service::door::key_command::{self, KeyRequest, KeyResponse};
 use service::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
 use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
 use service::show::ShowRequest;
@@ -62,10 +63,7 @@ impl Cli {
             }
             Command::Check { .. } => check(&settings, out),
             Command::Pair { name } => pair(&settings, name.as_deref(), out),
-            Command::Key(command) => {
-                let open = || open_keys(&settings).map(|(_, keys)| keys).map_err(DirectError::failed);
-                Ok(command.run::<BarnRequest>(&StateDir::new(&settings.state_dir).socket(), open, out)?)
-            }
+            Command::Key(command) => Ok(command.run(|request| ask_about_keys(&settings, request), out)?),
             Command::Show(request) => show(&settings, &request, out),
             Command::Correct { author, reason, idempotency_key, correction } => {
                 let idempotency_key = idempotency_key.map_or_else(new_idempotency_key, Ok)?;
@@ -110,6 +108,15 @@ fn ask(
     open: impl FnMut() -> Result<BarnResponse, DirectError>,
 ) -> Result<BarnResponse, CommandError> {
     ask_or_open(&StateDir::new(&settings.state_dir).socket(), request, open)
+}
+
+fn ask_about_keys(settings: &Settings, request: &KeyRequest) -> Result<KeyResponse, CommandError> {
+    let response = ask(settings, &BarnRequest::Key(request.clone()), || {
+        let (_, keys) = open_keys(settings).map_err(DirectError::failed)?;
+        Ok(BarnResponse::Key(key_command::respond(&keys, request)?))
+    })?;
+    let BarnResponse::Key(response) = response else { return Err(CommandError::UnexpectedResponse) };
+    Ok(response)
 }
 
 /// Prints the report, and fails if one of its checks did.

@@ -33,7 +33,8 @@ const MAX_REPEAT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 const MIN_EXPORT_REST: Duration = Duration::from_secs(60);
 const MAX_EXPORT_REST: Duration = Duration::from_secs(720 * 3600);
 const MAX_REJECTIONS_PER_HOUR: u32 = 1_000_000;
-const MAX_NAME_BYTES: usize = 64;
+/// Maximum length of a name. The barn's own may have any characters; the others are ASCII.
+const MAX_NAME_CHARS: usize = 64;
 
 /// Settings of the barn. The output of `herdlinxd config` explains each.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -129,7 +130,7 @@ impl Settings {
         self.tls.check()?;
         let refuse = |key: &str, value: String, allowed| Err(SettingsError::value(key, value, allowed).into());
         let chars = self.site.chars().count();
-        if !(1..=MAX_NAME_BYTES).contains(&chars) || self.site.chars().any(char::is_control) {
+        if !(1..=MAX_NAME_CHARS).contains(&chars) || self.site.chars().any(char::is_control) {
             return refuse("site", self.site.clone(), "1 to 64 characters without control characters");
         }
         if !is_name(&self.reader_group) {
@@ -189,7 +190,7 @@ pub fn is_variable(name: &str) -> bool {
 const NAME_RULE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
 
 fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&text.len())
+    (1..=MAX_NAME_CHARS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
 }
 

@@ -55,6 +55,13 @@ impl Barn {
         self.command(args).output().unwrap()
     }
 
+    /// Runs a command whose stdout has no reader any more.
+    pub(crate) fn output_into_closed_pipe(&self, args: &[&str]) -> Output {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        self.command(args).stdout(writer).output().unwrap()
+    }
+
     /// Runs a command that prints a secret alone on its last line, and returns the secret.
     pub(crate) fn secret(&self, args: &[&str]) -> String {
         let output = self.output(args);

@@ -58,6 +58,31 @@ fn payloads_acknowledged_as_stored_survive_a_kill() {
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
 
+/// Catches `show ... | head` that ends with an error about a broken pipe, and a closed output that passes for success.
+#[test]
+fn a_closed_output_ends_every_command_without_a_message() {
+    let barn = Barn::new();
+    barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    assert_eq!(barn.start().stop(Signal::TERM), Some(0));
+    for command in [
+        &["--help"][..],
+        &["config"],
+        &["check"],
+        &["key", "list"],
+        &["key", "add", "chute-2", "--scope", "ingest"],
+        &["pair"],
+        &["show", "payloads"],
+        &["show", "batches", "--json"],
+        &["doctor", "--json"],
+    ] {
+        let output = barn.output_into_closed_pipe(command);
+        assert_eq!((output.status.code(), stderr_text(&output)), (Some(141), String::new()), "{command:?}");
+    }
+    let output = barn.output_into_closed_pipe(&["--state-dir", "/nowhere", "show", "batches"]);
+    assert_eq!(output.status.code(), Some(1), "other errors stay errors: {output:?}");
+    assert!(!stderr_text(&output).is_empty());
+}
+
 /// Catches a shutdown that waits for its peers, and one that drops packets that a radio has delivered. The radio writes
 /// each line of the ledger before it delivers the packet, so each line must be in the store.
 #[test]

@@ -100,7 +100,7 @@ impl Link for Wire {
         let barn = self.reach().await?;
         let uri = path_and_query.parse().map_err(|_| unreachable("invalid path"))?;
         let requested = ChangesQuery::position_only(&uri).map_err(|_| unreachable("invalid query"))?;
-        let Some(reader) = barn.served.reader() else { return Err(unreachable("the store has no reader")) };
+        let Ok(reader) = barn.served.reader() else { return Err(unreachable("the store has no reader")) };
         let start = reader.position_at(Sequence::ZERO).ok().flatten().ok_or_else(|| unreachable("no log"))?;
         let from: Position = requested.unwrap_or(start);
         if let Some(head) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {

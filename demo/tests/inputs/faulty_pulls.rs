@@ -268,9 +268,9 @@ async fn a_source_that_announces_changes_and_sends_none_is_not_asked_in_a_loop()
     pair.start_lying("announced changes", announcement).await;
     pair.wait_until("announced changes", |status| status.link == LinkState::Live).await;
     assert_eq!(pair.copy_state(), before);
-    let before_a_minute = pair.status().total_syncs;
+    let before_a_minute = pair.status().total_syncs();
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-    let tries = pair.status().total_syncs - before_a_minute;
+    let tries = pair.status().total_syncs() - before_a_minute;
     assert!(tries < 20, "{tries} tries in a minute");
     pair.lie.send_replace(Lie::None);
     pair.barn.record_more(3).await;

@@ -15,6 +15,7 @@ mod doors;
 mod events;
 mod faulty_live;
 mod faulty_pulls;
+mod fold_versions;
 mod listener;
 mod metrics;
 #[path = "../openmetrics/mod.rs"]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::lazy;
 use herd::position::Sequence;
 use herd::store::Reader;
-use herd::wire::{BlobKind, Page, blob_kind, from_blob};
+use herd::wire::{BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use service::lifecycle::Shutdown;
 use service::sync::OwnStore;
@@ -39,6 +39,8 @@ pub(crate) enum Lie {
     Refused(fn() -> LinkResponse),
     /// Pulls are honest until the function has falsified a page on the live connection. Then the source is silent.
     Live(LiveLie),
+    /// Heartbeats on the live connection name this fold version, as those of a barn with another program.
+    FoldVersion(u32),
 }
 
 /// The honest answer to a pull.
@@ -155,6 +157,9 @@ impl LiveChannel for End {
             (Lie::Live(lie), Ok(BlobKind::Page)) => {
                 self.lied_live.store(true, Ordering::Relaxed);
                 lie(&from_blob(&blob).unwrap()).into()
+            }
+            (Lie::FoldVersion(fold_version), Ok(BlobKind::Heartbeat)) => {
+                to_blob(&Heartbeat { fold_version, ..from_blob(&blob).unwrap() }).into()
             }
             _ => blob,
         };

@@ -10,12 +10,7 @@ use serde_json::Value;
 use service::door::keys::{KeyRing, Scope};
 
 /// Checks every call while `keys` is empty, and that the first key opens the door and the last revocation closes it.
-pub(crate) async fn check_keyless(
-    server: &ServerUnderTest<'_>,
-    rows: &[Row],
-    keys: &KeyRing,
-    golden: &mut Golden,
-) {
+pub(crate) async fn check_keyless(server: &ServerUnderTest<'_>, rows: &[Row], keys: &KeyRing, golden: &mut Golden) {
     let revoked = Caller::of_scope(keys, Scope::Read);
     for key in keys.list() {
         keys.revoke(&key.name).unwrap();

@@ -57,6 +57,8 @@ pub use open_progress::{OpenProgress, grouped};
 pub use reader::{ReadCounts, Reader, Snapshot, SnapshotState};
 pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
 pub use tables_file::TABLES_FILE;
+#[cfg(any(test, feature = "testing"))]
+pub use tables_file::set_fold_version;
 pub use verify::{
     Phase, Progress, RowDifference, TablesVerdict, VerifyError, VerifyOutcome, verify_disk, verify_reader,
 };

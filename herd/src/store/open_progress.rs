@@ -28,6 +28,17 @@ impl<'a> OpenProgress<'a> {
     pub(super) fn checking(file: &'a str, share: f64) -> Self {
         Self::Checking { file, percent: (share.clamp(0.0, 1.0) * 100.0) as u8 }
     }
+
+    /// Returns the percentage of the step that is done.
+    pub fn percent(&self) -> u8 {
+        match *self {
+            Self::Checking { percent, .. } => percent,
+            Self::Folding { folded, of } => {
+                let share = (u128::from(folded.0) * 100).checked_div(u128::from(of.0)).unwrap_or(100);
+                u8::try_from(share.min(100)).unwrap_or(100)
+            }
+        }
+    }
 }
 
 impl Display for OpenProgress<'_> {
@@ -66,10 +77,14 @@ mod tests {
 
     #[test]
     fn a_share_out_of_range_is_clamped() {
-        let percent = |share| match OpenProgress::checking("log.redb", share) {
-            OpenProgress::Checking { percent, .. } => percent,
-            OpenProgress::Folding { .. } => unreachable!(),
-        };
+        let percent = |share| OpenProgress::checking("log.redb", share).percent();
         assert_eq!([-1.0, 0.0, 0.6, 1.0, 2.0, f64::NAN].map(percent), [0, 0, 60, 100, 100, 0]);
+    }
+
+    #[test]
+    fn a_fold_is_done_only_at_its_last_change() {
+        let percent = |(folded, of)| OpenProgress::Folding { folded: Sequence(folded), of: Sequence(of) }.percent();
+        let all = [(0, 9), (1, 3), (999_999, 1_000_000), (7, 7), (0, 0), (u64::MAX - 1, u64::MAX)].map(percent);
+        assert_eq!(all, [0, 33, 99, 100, 100, 99]);
     }
 }

@@ -120,6 +120,19 @@ impl TablesFile {
     }
 }
 
+/// Marks the tables on `disk` as the work of another fold version, as an upgrade of this program finds them.
+///
+/// A test could also remove the tables. Their file would be missing then, which an upgrade never finds.
+#[cfg(any(test, feature = "testing"))]
+pub fn set_fold_version(disk: &dyn Disk, fold_version: u32) -> Result<(), StoreError> {
+    let tables = TablesFile::open(disk, TABLES_FILE, 0)?;
+    let state = tables.state()?.ok_or_else(|| storage("read", TABLES_FILE)("nothing is folded into it"))?;
+    let transaction = tables.database.begin_write().map_err(writing)?;
+    let bytes = postcard::to_stdvec(&TablesState { fold_version, ..state }).map_err(writing)?;
+    transaction.open_table(META).map_err(writing)?.insert("state", bytes.as_slice()).map_err(writing)?;
+    transaction.commit().map_err(writing)
+}
+
 fn state_in(transaction: &ReadTransaction) -> Result<Option<TablesState>, StoreError> {
     let table = match transaction.open_table(META) {
         Ok(table) => table,

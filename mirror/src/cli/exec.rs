@@ -11,7 +11,7 @@ use herd::pairing::MAX_LINE_BYTES;
 use herd::randomness::SystemRandomness;
 use herd::store::LocalFile;
 use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open, refuse_root_on};
-use service::door::key_command::KeyCommand;
+use service::door::key_command::{self, KeyRequest, KeyResponse};
 use service::door::keys::KeyRing;
 use service::logging::{ServiceLog, start_logging, start_service_log};
 use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
@@ -63,11 +63,7 @@ impl Cli {
                 print_removed(&site, moved_to.as_deref(), out)?;
             }
             Command::Status => print_status(&settings, out)?,
-            Command::Key(command) => {
-                let creates = matches!(command, KeyCommand::Add { .. });
-                let socket = StateDir::new(&settings.state_dir).socket();
-                command.run::<OfficeRequest>(&socket, || open_keys(&settings, creates), out)?;
-            }
+            Command::Key(command) => command.run(|request| ask_about_keys(&settings, request), out)?,
             Command::Show { request: shown, site } => {
                 let request = OfficeRequest::Show { site, request: shown.clone() };
                 let OfficeResponse::Shown(response) = send(&settings, &request)? else { return Err(unexpected()) };
@@ -166,9 +162,16 @@ fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectErr
     Ok(directory.open_local()?)
 }
 
-fn open_keys(settings: &Settings, creates: bool) -> Result<KeyRing, DirectError> {
-    let clock = Arc::new(SystemClock::default());
-    KeyRing::load(open_local(settings, creates)?, clock, SystemRandomness).map_err(DirectError::failed)
+fn ask_about_keys(settings: &Settings, request: &KeyRequest) -> Result<KeyResponse, CommandError> {
+    let creates = matches!(request, KeyRequest::Add { .. });
+    let socket = StateDir::new(&settings.state_dir).socket();
+    let response = ask_or_open(&socket, &OfficeRequest::Key(request.clone()), || {
+        let (local, clock) = (open_local(settings, creates)?, Arc::new(SystemClock::default()));
+        let keys = KeyRing::load(local, clock, SystemRandomness).map_err(DirectError::failed)?;
+        Ok(OfficeResponse::Key(key_command::respond(&keys, request)?))
+    })?;
+    let OfficeResponse::Key(response) = response else { return Err(CommandError::UnexpectedResponse) };
+    Ok(response)
 }
 
 /// Returns the pairing line, from standard input if the argument is `-`.

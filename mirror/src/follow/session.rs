@@ -1,6 +1,6 @@
 //! A session with the source: catches up by pulls, then follows live until something interrupts it.
 
-use super::status::{BarnReport, FollowStatus, LinkState, tables_equal};
+use super::status::{BarnReport, FollowStatus, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
 use super::{FollowEnd, FollowSettings};
 use bytes::Bytes;
@@ -111,7 +111,6 @@ impl<L: Link> Session<L> {
         let mut pending = VecDeque::with_capacity(MAX_PAGES_IN_FLIGHT);
         let mut pulled = 0;
         loop {
-            self.status.send_modify(|status| status.total_syncs += 1);
             let page = match self.pull(from, fresh).await {
                 Ok(page) => page,
                 Err(interruption) => {
@@ -226,7 +225,6 @@ impl<L: Link> Session<L> {
         match blob_kind(blob)? {
             BlobKind::Page => {
                 let page: Page = from_blob(blob)?;
-                self.status.send_modify(|status| status.total_syncs += 1);
                 self.note_report(page.end.barn);
                 let end = page.end.end;
                 live.pending.push_back((end, self.store.begin_apply(page.into_run()).await?));
@@ -282,11 +280,11 @@ impl<L: Link> Session<L> {
 
     fn compare_tables(&self, theirs: &Heartbeat) {
         let own = self.store.reader().head();
-        let Some(equal) = tables_equal(&own, theirs) else { return };
-        if !equal {
+        let mut equal = None;
+        self.status.send_modify(|status| equal = status.compare_tables(&own, theirs));
+        if equal == Some(false) {
             tracing::error!(folded = %own.folded, "tables differ from the barn's although the logs are equal");
         }
-        self.status.send_modify(|status| status.digest_equal = Some(equal));
     }
 
     fn note_success(&mut self, changes: u64) {
@@ -313,6 +311,7 @@ impl<L: Link> Session<L> {
         self.status.send_modify(|status| {
             status.link = LinkState::Stopped;
             if let FollowEnd::Diverged(divergence) = end {
+                status.failed_syncs += 1;
                 status.diverged = Some(divergence);
                 status.last_error = Some(divergence.to_string());
             }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// State of the link to a barn.
 ///
-/// A follower reports every state but `Copying`. The status of a site (`sites::SiteStatus`) adds what the site's copies
+/// A follower reports every state but `Copying` and `Opening`. The status of a site (`sites::SiteStatus`) adds what the site's copies
 /// and its task know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +25,8 @@ pub enum LinkState {
     Stopped,
     /// The first copy of the barn, or a new one, is being made.
     Copying,
+    /// The complete copy is being opened, before it can be served and followed into.
+    Opening,
 }
 
 impl LinkState {
@@ -36,20 +38,22 @@ impl LinkState {
             Self::Away => "away",
             Self::Stopped => "stopped",
             Self::Copying => "copying",
+            Self::Opening => "opening",
         }
     }
 }
 
-/// Status of a follower. A sync is one pull, or one page received live.
+/// Status of a follower.
+///
+/// A sync is a pull or a page received live, counted when it ends. A connection that is lost, or that the barn refuses, is
+/// a failed sync: from then on nothing arrives, whether or not a pull was under way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FollowStatus {
     /// State of the link to the barn.
     pub link: LinkState,
-    /// Syncs attempted.
-    pub total_syncs: u64,
     /// Syncs that succeeded.
     pub successful_syncs: u64,
-    /// Syncs and connections that failed.
+    /// Syncs that failed.
     pub failed_syncs: u64,
     /// Changes received that were new to the copy.
     pub total_records_synced: u64,
@@ -57,9 +61,11 @@ pub struct FollowStatus {
     pub last_sync_at_us: Option<i64>,
     /// The last report about the barn.
     pub barn: Option<BarnReport>,
-    /// Result of the last comparison of tables with the barn. Tables are comparable only at the same sequence and with
-    /// the same fold version.
+    /// Result of the last comparison of tables with the barn, which is possible only at the same sequence. `None` if there
+    /// was none yet, or if the barn folds in another version: what held before its upgrade says nothing about it now.
     pub digest_equal: Option<bool>,
+    /// Fold version in the barn's last heartbeat.
+    pub barn_fold_version: Option<u32>,
     /// Error of the last attempt, or `None` if it succeeded.
     pub last_error: Option<String>,
     /// The divergence that ended the follower.
@@ -85,8 +91,55 @@ impl BarnReport {
     }
 }
 
-/// Compares the tables of both sides. Returns `None` unless both are at the same change and of the same fold version.
-pub(super) fn tables_equal(own: &Head, theirs: &Heartbeat) -> Option<bool> {
-    let comparable = own.folded == theirs.folded && theirs.fold_version == FOLD_VERSION;
-    comparable.then(|| own.fold_digest == theirs.fold_digest && own.position.store == theirs.position.store)
+impl FollowStatus {
+    /// Returns the number of syncs that ended.
+    pub fn total_syncs(&self) -> u64 {
+        self.successful_syncs.saturating_add(self.failed_syncs)
+    }
+
+    /// Compares the tables with the barn's, and notes the result. Returns it if both are at the same change and of the
+    /// same fold version.
+    pub(super) fn compare_tables(&mut self, own: &Head, theirs: &Heartbeat) -> Option<bool> {
+        self.barn_fold_version = Some(theirs.fold_version);
+        if theirs.fold_version != FOLD_VERSION {
+            self.digest_equal = None;
+            return None;
+        }
+        let equal = (own.folded == theirs.folded)
+            .then(|| own.fold_digest == theirs.fold_digest && own.position.store == theirs.position.store);
+        self.digest_equal = equal.or(self.digest_equal);
+        equal
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::testing::TestBarn;
+
+    /// Catches an office that still calls its tables equal after the barn's upgrade, one that calls them different, and
+    /// one whose result flickers while it is a few changes behind.
+    #[test]
+    fn tables_of_another_fold_version_are_neither_equal_nor_different() {
+        let mut barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]);
+        let own = barn.reader().head();
+        let same = Heartbeat::new(&own, BarnHead::default());
+        let other = Heartbeat { fold_version: FOLD_VERSION + 1, ..same };
+        let damaged = Heartbeat { fold_digest: herd::position::Digest([9; 32]), ..same };
+        barn.record("hxb:A:LF2:UHF2");
+        let ahead = Heartbeat::new(&barn.reader().head(), BarnHead::default());
+
+        let mut status = FollowStatus::default();
+        let mut note = |theirs: &Heartbeat| {
+            let compared = status.compare_tables(&own, theirs);
+            (compared, status.digest_equal, status.barn_fold_version.unwrap() - FOLD_VERSION)
+        };
+        assert_eq!(note(&ahead), (None, None, 0), "not compared yet");
+        assert_eq!(note(&same), (Some(true), Some(true), 0));
+        assert_eq!(note(&ahead), (None, Some(true), 0), "the last result");
+        assert_eq!(note(&other), (None, None, 1));
+        assert_eq!(note(&ahead), (None, None, 0));
+        assert_eq!(note(&damaged), (Some(false), Some(false), 0));
+        assert_eq!(note(&other), (None, None, 1));
+    }
 }

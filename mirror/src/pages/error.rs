@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::query::QueryError;
 use service::door::reply::ApiError;
+use service::sync::NotServedError;
 
 /// An error, and the media type of its response.
 #[derive(Debug)]
@@ -42,12 +43,30 @@ impl IntoResponse for PageError {
     }
 }
 
+/// Seconds after which a page without a copy to show is worth a retry.
+const RETRY_AFTER_S: u32 = 10;
+
+/// Converts the reason why there is no copy to show.
+pub(super) fn not_served(reason: &NotServedError) -> ApiError {
+    let (code, message) = match reason {
+        NotServedError::NoCopy => ("copying", "the first copy of the barn is still being made"),
+        NotServedError::Opening(progress) => ("copy_opening", progress.as_str()),
+        NotServedError::Unreadable => return unreadable(),
+    };
+    ApiError::unavailable(code, format!("{message}; the first page shows its progress"), RETRY_AFTER_S)
+}
+
+fn unreadable() -> ApiError {
+    let message = "the copy of the barn could not be read; the log says why";
+    ApiError::unavailable("store_unreadable", message, RETRY_AFTER_S)
+}
+
 /// Converts an error of a query. Details of a storage error go to the log, not to the client.
 pub(super) fn query_error(error: QueryError) -> ApiError {
     match error {
         QueryError::Store(error) => {
             tracing::error!(%error, "failed to read the copy for a page");
-            ApiError::unavailable("store_unreadable", "the copy of the barn could not be read; the log says why", 10)
+            unreadable()
         }
         invalid_request => ApiError::bad_request(invalid_request.to_string()),
     }

@@ -65,6 +65,7 @@ impl LinkState {
             Self::Away => "Away",
             Self::Stopped => "Stopped",
             Self::Copying => "Copying",
+            Self::Opening => "Opening",
         }
     }
 
@@ -76,6 +77,7 @@ impl LinkState {
             Self::Away => "The barn cannot be reached. Reads that it records meanwhile arrive when it is back.",
             Self::Stopped => "Copying from the barn has stopped. An operator must decide how to go on.",
             Self::Copying => "A copy of the barn is being made.",
+            Self::Opening => "The copy of this barn is here, and is shown as soon as it is open.",
         }
     }
 }

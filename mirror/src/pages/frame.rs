@@ -58,7 +58,7 @@ pub(super) struct SiteFrame {
     /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
     pub(super) prefix: String,
     pub(super) link: LinkState,
-    /// Last change that the page includes: `1,234`. `None` until the first copy is complete.
+    /// Last change that the page includes: `1,234`. `None` while there is no copy to show.
     pub(super) as_of: Option<String>,
     /// Age of the barn's last report: `3 s ago`. `None` if there was none since the process started.
     pub(super) last_report: Option<String>,

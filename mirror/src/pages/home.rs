@@ -23,7 +23,7 @@ const MAX_OPEN_BATCHES: u64 = 10;
 #[derive(Serialize)]
 struct HomeView {
     site_status: SyncStatus,
-    /// `None` until the first copy is complete.
+    /// `None` while there is no copy to show.
     totals: Option<TotalsView>,
     open_batches: Vec<BatchView>,
 }

@@ -1,6 +1,6 @@
 //! A request to a page of one site: the site's status, and a snapshot of its copy.
 
-use super::error::{PageError, query_error};
+use super::error::{PageError, not_served, query_error};
 use super::frame::{Frame, SiteFrame};
 use super::page::{Page, PageContent};
 use super::request::PageRequest;
@@ -12,6 +12,7 @@ use herd::position::Sequence;
 use herd::store::{Reader, Snapshot};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::door::reply::ApiError;
+use service::sync::NotServedError;
 use std::sync::Arc;
 
 /// Characters to encode in a path segment: all but the unreserved ones of RFC 3986.
@@ -34,7 +35,7 @@ pub(super) struct SiteRequest {
     pub(super) now_us: i64,
     /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
     pub(super) prefix: String,
-    reader: Option<Reader>,
+    reader: Result<Reader, NotServedError>,
 }
 
 impl PagesState {
@@ -96,16 +97,15 @@ pub(super) fn path_segment(name: &str) -> String {
 }
 
 impl SiteRequest {
-    /// Returns a snapshot of the copy, or the error 503 until the first copy is complete.
+    /// Returns a snapshot of the copy, or the error 503 while there is none.
     pub(super) fn snapshot(&self) -> Result<Snapshot, ApiError> {
-        let message = "the first copy of the barn is still being made; the first page shows its progress";
-        let reader = self.reader.as_ref().ok_or_else(|| ApiError::unavailable("copying", message, 10))?;
+        let reader = self.reader.as_ref().map_err(not_served)?;
         reader.snapshot().map_err(|error| query_error(error.into()))
     }
 
-    /// Returns true if the first copy is complete.
+    /// Returns true if there is a copy to show.
     pub(super) fn has_copy(&self) -> bool {
-        self.reader.is_some()
+        self.reader.is_ok()
     }
 
     /// Returns a path of this site.

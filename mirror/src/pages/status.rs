@@ -11,6 +11,7 @@ use crate::sites::SiteStatus;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
+use herd::fold::FOLD_VERSION;
 use herd::query::{CounterView, GapCursor, GapView, PageLimit, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
@@ -35,7 +36,7 @@ struct StatusView {
     copy: CopyView,
 }
 
-/// The part of the status that is read from the copy; empty until the first copy is complete.
+/// The part of the status that is read from the copy; empty while there is no copy to show.
 #[derive(Default, Serialize)]
 struct CopyView {
     totals: Option<TotalsView>,
@@ -74,6 +75,18 @@ impl PageContent for StatusContent {
 impl StatusContent {
     fn last_report(&self) -> Option<String> {
         last_report(&self.site, self.now_us)
+    }
+
+    /// Returns how the tables here compare with the barn's, as far as that is known.
+    fn comparison(&self) -> String {
+        match (self.site.digest_equal, self.site.barn_fold_version) {
+            (Some(true), _) => "equal".to_owned(),
+            (Some(false), _) => "different".to_owned(),
+            (None, Some(theirs)) if theirs != FOLD_VERSION => format!(
+                "unknown: the barn has fold version {theirs} and this office {FOLD_VERSION}; upgrade the older one"
+            ),
+            (None, _) => "unknown: not compared yet".to_owned(),
+        }
     }
 
     fn last_sync(&self) -> Option<String> {

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use herd::clock::iso_utc;
 use herd::position::Position;
 use serde::Serialize;
+use service::remote::OpeningView;
 
 /// JSON of one site. The keys up to `total_records_synced` are those of the original, in its order.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +33,10 @@ pub(super) struct SyncStatus {
     duplicates: Option<BarnDuplicates>,
     stopped_because: Option<String>,
     blocked: Option<String>,
+    digest_equal: Option<bool>,
+    barn_fold_version: Option<u32>,
     copied: Option<CopyProgress>,
+    opening: Option<OpeningView>,
 }
 
 /// Progress of a copy that is being made.
@@ -74,7 +78,10 @@ impl From<&SiteStatus> for SyncStatus {
             duplicates: status.duplicates,
             stopped_because: status.stopped_because.clone(),
             blocked: status.blocked.clone(),
+            digest_equal: status.digest_equal,
+            barn_fold_version: status.barn_fold_version,
             copied: status.copied.map(|(changes, of)| CopyProgress { changes, of }),
+            opening: status.opening.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::running_sites::Sites;
 use super::status::{SiteStatus, SiteSummary};
 use super::view::SiteView;
 use herd::store::{Reader, grouped};
+use service::sync::NotServedError;
 use std::time::Duration;
 
 /// The sites that this office follows.
@@ -14,8 +15,8 @@ pub trait Office: Send + Sync {
     /// Returns the names of the paired sites, in the order in which they are listed.
     fn sites(&self) -> Vec<String>;
 
-    /// Returns the copy of a site, or `None` until its first copy is complete.
-    fn reader(&self, site: &str) -> Option<Reader>;
+    /// Returns the copy of a site, or the reason why there is none at the moment.
+    fn reader(&self, site: &str) -> Result<Reader, NotServedError>;
 
     /// Returns the status of a site, or `None` if no such site is paired.
     fn status(&self, site: &str) -> Option<SiteStatus>;
@@ -29,7 +30,7 @@ impl Office for Sites {
         self.names()
     }
 
-    fn reader(&self, site: &str) -> Option<Reader> {
+    fn reader(&self, site: &str) -> Result<Reader, NotServedError> {
         Self::reader(self, site)
     }
 
@@ -64,8 +65,8 @@ impl Sites {
 fn status_line(site: &SiteView, sync_interval: Duration) -> String {
     let status = SiteStatus::new(site, sync_interval);
     let SiteStatus { name, link, .. } = &status;
-    if let Some(step) = site.state().opening.and_then(|step| step.text) {
-        return format!("{name}: {step}");
+    if let Some(step) = site.state().opening.and_then(|step| step.view) {
+        return format!("{name}: {}", step.text);
     }
     let head = status.head.map_or("no copy yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
     let state = format!("{name} {}, {head}", link.as_str());
@@ -83,7 +84,7 @@ mod tests {
     use crate::follow::{BarnReport, FollowStatus, LinkState};
     use crate::sites::view::{OpeningStep, SiteState};
     use herd::position::{Sequence, StoreId};
-    use herd::store::{MemoryDisk, Store};
+    use herd::store::{MemoryDisk, OpenProgress, Store};
     use herd::wire::BarnHead;
     use tokio::sync::watch;
     use tokio::time::Instant;
@@ -111,7 +112,8 @@ mod tests {
         assert_eq!(line(building, Some(5_000)), "north copying, no copy yet, 0 of 5,000 copied");
         let stopped = SiteState { stopped_because: Some("another history".into()), ..complete() };
         assert_eq!(line(stopped, Some(7)), "north stopped, change 0: another history");
-        let step = OpeningStep::now(Some("folding the tables".into()));
-        assert_eq!(line(SiteState { opening: Some(step), ..SiteState::default() }, None), "north: folding the tables");
+        let folding = OpenProgress::Folding { folded: Sequence(7_000), of: Sequence(20_000) };
+        let folding = SiteState { opening: Some(OpeningStep::at(&folding)), ..SiteState::default() };
+        assert_eq!(line(folding, None), "north: the copy of 20,000 changes is being folded again, 35 % done");
     }
 }

@@ -17,7 +17,7 @@ use herd::store::Reader;
 use service::door::reply::with_fallbacks;
 use service::lifecycle::ShutdownTrigger;
 use service::remote;
-use service::sync::serve;
+use service::sync::{NotServedError, serve};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -213,9 +213,9 @@ impl Sites {
         Ok(started.await.map_err(|_| SiteCommandError::ShuttingDown(site.name.to_string()))??)
     }
 
-    /// Returns the served copy of a site.
-    pub fn reader(&self, name: &str) -> Option<Reader> {
-        self.view(name).and_then(|view| view.state().shown)
+    /// Returns the served copy of a site, or the reason why there is none.
+    pub fn reader(&self, name: &str) -> Result<Reader, NotServedError> {
+        self.view(name).ok_or(NotServedError::NoCopy)?.state().served()
     }
 
     /// Returns a site's sync interface for mirrors that follow this one, with paths below `/api/sync/`.
@@ -274,9 +274,17 @@ impl Sites {
 
     async fn start_site(&self, site: Site) -> Result<(), SiteCommandError> {
         let name = site.name.clone();
-        let copies = self.blocking(move |files| files.copies(&name)).await?;
+        let (copies, has_complete) = self
+            .blocking(move |files| {
+                let copies = files.copies(&name)?;
+                // A link that cannot be read names a copy nevertheless; opening it reports what is wrong.
+                let has_complete = !matches!(copies.current(), Ok(None));
+                Ok((copies, has_complete))
+            })
+            .await?;
         let (status, published) = watch::channel(FollowStatus::default());
         let view = Arc::new(SiteView::new(site.name.clone(), published));
+        view.change(|state| state.has_complete = has_complete);
         let (commands, queue) = mpsc::channel(MAX_QUEUED_COMMANDS);
         let trigger = ShutdownTrigger::default();
         let shutdown = trigger.signal();

@@ -6,7 +6,7 @@ use herd::clock::iso_utc;
 use herd::store::Reader;
 use herd::wire::BarnHead;
 use service::remote::{ProcessState, RemoteApi, ReplicaState};
-use service::sync::{Served, SyncStats};
+use service::sync::{NotServedError, Served, SyncStats};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl SiteApi {
 }
 
 impl Served for SiteApi {
-    fn reader(&self) -> Option<Reader> {
+    fn reader(&self) -> Result<Reader, NotServedError> {
         self.site.reader()
     }
 
@@ -49,9 +49,11 @@ impl RemoteApi for SiteApi {
             link: status.link.as_str(),
             lag_changes: status.lag_changes,
             last_heartbeat_at: status.barn_heard_at_us.map(iso_utc),
-            digest_equal: self.site.follow_status().digest_equal,
+            digest_equal: status.digest_equal,
+            barn_fold_version: status.barn_fold_version,
             stop_reason: status.stopped_because,
             copy_progress: status.copied,
+            opening: status.opening,
         })
     }
 }

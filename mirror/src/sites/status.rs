@@ -8,11 +8,12 @@ use herd::clock::iso_utc;
 use herd::position::{Digest, Position, Sequence};
 use herd::store::{Head, Reader};
 use serde::{Deserialize, Serialize};
+use service::remote::OpeningView;
 use std::time::Duration;
 
 /// Status of one site.
 ///
-/// A sync is one pull, or one page that arrived over the live connection.
+/// [`FollowStatus`] says what a sync is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SiteStatus {
     /// Name of the site.
@@ -23,11 +24,11 @@ pub struct SiteStatus {
     pub sync_interval_s: u64,
     /// Time of the last successful sync, in microseconds since the Unix epoch.
     pub last_sync_time: Option<i64>,
-    /// Syncs that were started.
+    /// Syncs that ended: the sum of the two below.
     pub total_syncs: u64,
     /// Syncs that succeeded.
     pub successful_syncs: u64,
-    /// Syncs and connections that failed.
+    /// Syncs that failed, including connections that were lost.
     pub failed_syncs: u64,
     /// Changes received.
     pub total_records_synced: u64,
@@ -35,6 +36,10 @@ pub struct SiteStatus {
     pub link: LinkState,
     /// Durable head of the copy that is served.
     pub head: Option<Position>,
+    /// Result of the last comparison of fold digests with the barn; `None` while the fold versions differ.
+    pub digest_equal: Option<bool>,
+    /// Fold version of the barn, as it last reported.
+    pub barn_fold_version: Option<u32>,
     /// Head of the barn, as it last reported.
     pub barn_head: Option<u64>,
     /// Changes that the copy is behind the barn.
@@ -49,6 +54,8 @@ pub struct SiteStatus {
     pub blocked: Option<String>,
     /// Changes copied and changes in total, while a copy is made.
     pub copied: Option<(u64, u64)>,
+    /// Progress of opening the complete copy, until it is served.
+    pub opening: Option<OpeningView>,
 }
 
 /// Duplicates at the barn. They never become changes, so a copy knows only what the barn reports.
@@ -83,14 +90,18 @@ pub struct SiteSummary {
     pub barn_heard_at: Option<String>,
     /// Last error of the link.
     pub last_error: Option<String>,
-    /// Result of the last comparison of fold digests with the barn.
+    /// Result of the last comparison of fold digests with the barn; `None` while the fold versions differ.
     pub digest_equal: Option<bool>,
+    /// Fold version of the barn, as it last reported.
+    pub barn_fold_version: Option<u32>,
     /// Reason why replication is stopped until an operator decides.
     pub stopped_because: Option<String>,
     /// Reason why the tables do not follow the log.
     pub blocked: Option<String>,
     /// Changes copied and changes in total, while a copy is made.
     pub copied: Option<(u64, u64)>,
+    /// Progress of opening the complete copy, until it is served.
+    pub opening: Option<OpeningView>,
 }
 
 impl SiteStatus {
@@ -105,7 +116,7 @@ impl SiteStatus {
             running: state.stopped_because.is_none(),
             sync_interval_s: sync_interval.as_secs(),
             last_sync_time: follow.last_sync_at_us,
-            total_syncs: follow.total_syncs,
+            total_syncs: follow.total_syncs(),
             successful_syncs: follow.successful_syncs,
             failed_syncs: follow.failed_syncs,
             total_records_synced: follow.total_records_synced,
@@ -113,10 +124,13 @@ impl SiteStatus {
             lag_changes: barn_head.zip(own_head).map(|(barn, own)| barn.saturating_sub(own)),
             blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
             head: head.map(|head| head.position),
+            digest_equal: follow.digest_equal,
+            barn_fold_version: follow.barn_fold_version,
             barn_head,
             barn_heard_at_us: follow.barn.map(|heard| heard.at_us),
             duplicates: duplicates.map(|barn| BarnDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
             copied: copied(&state, barn_head),
+            opening: state.opening(),
             stopped_because: state.stopped_because,
         }
     }
@@ -138,23 +152,27 @@ impl SiteSummary {
             lag_changes: status.lag_changes,
             barn_heard_at: status.barn_heard_at_us.map(iso_utc),
             last_error: follow.last_error,
-            digest_equal: follow.digest_equal,
+            digest_equal: status.digest_equal,
+            barn_fold_version: status.barn_fold_version,
             stopped_because: status.stopped_because,
             blocked: status.blocked,
             copied: status.copied,
+            opening: status.opening,
         }
     }
 }
 
-/// Returns the state that an operator must know first: stopped, then away (also while a copy is made), then copying.
+/// Returns the state that an operator must know first: stopped, then opening (nothing is shown or followed until then),
+/// then away (also while a copy is made), then copying.
 fn link_state(state: &SiteState, follow: &FollowStatus) -> LinkState {
     match follow.link {
         _ if state.stopped_because.is_some() => LinkState::Stopped,
+        _ if state.opening().is_some() => LinkState::Opening,
         LinkState::Away => LinkState::Away,
         _ if state.building.is_some() || state.shown.is_none() => LinkState::Copying,
         LinkState::Live => LinkState::Live,
         // A follower that has ended restarts soon; if it does not, the site's task sets `stopped_because`.
-        LinkState::Pulling | LinkState::Stopped | LinkState::Copying => LinkState::Pulling,
+        LinkState::Pulling | LinkState::Stopped | LinkState::Copying | LinkState::Opening => LinkState::Pulling,
     }
 }
 
@@ -200,6 +218,7 @@ mod tests {
         let complete = || SiteState { shown: Some(reader()), ..SiteState::default() };
         let building = || SiteState { building: Some(reader()), ..complete() };
         let stopped = || SiteState { stopped_because: Some("x".into()), ..building() };
+        let unopened = || SiteState { has_complete: true, ..SiteState::default() };
         for (follower, state, site) in [
             (LinkState::Live, complete(), LinkState::Live),
             (LinkState::Pulling, complete(), LinkState::Pulling),
@@ -208,6 +227,9 @@ mod tests {
             (LinkState::Away, building(), LinkState::Away),
             (LinkState::Away, stopped(), LinkState::Stopped),
             (LinkState::Stopped, complete(), LinkState::Pulling),
+            (LinkState::Pulling, unopened(), LinkState::Opening),
+            (LinkState::Pulling, SiteState { stopped_because: Some("x".into()), ..unopened() }, LinkState::Stopped),
+            (LinkState::Away, SiteState { building: Some(reader()), ..unopened() }, LinkState::Away),
         ] {
             assert_eq!(status(follower, state).link, site, "{follower:?}");
         }

@@ -5,13 +5,21 @@
 //! Copies are opened after the process has reported that it is ready, because the pages of one site need not wait until
 //! the tables of another are rebuilt. A fixed limit on the opening was rejected: a repair on a slow card takes long, but
 //! it reports step after step. An opening without a step for [`OPENING_STEP_TIMEOUT`] counts as a writer that hangs.
+//!
+//! Until a complete copy is open, nothing of it is shown but its progress. If an upgrade folds it again:
+//!
+//! - To show the old tables meanwhile was rejected: the format of a row belongs to the fold version, and this program
+//!   knows one.
+//! - To show the new tables while they grow was rejected, too. A third of the animals looks like a loss, whatever the
+//!   page says beside it.
 
 use super::name::SiteName;
 use crate::follow::{FollowStatus, WriterProbe};
-use herd::store::Reader;
+use herd::store::{OpenProgress, Reader, grouped};
 use herd::wire::BarnHead;
+use service::remote::OpeningView;
 use service::supervisor::OPENING_STEP_TIMEOUT;
-use service::sync::{Served, SyncStats};
+use service::sync::{NotServedError, Served, SyncStats};
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,7 +28,9 @@ use tokio::time::{Instant, timeout};
 /// State of a site, as its task last published it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SiteState {
-    /// The complete copy that is served; `None` until the first one is complete.
+    /// True if a complete copy exists, open or not.
+    pub(super) has_complete: bool,
+    /// The complete copy that is served; `None` until it exists and is open.
     pub(super) shown: Option<Reader>,
     /// The copy that is being made.
     pub(super) building: Option<Reader>,
@@ -35,15 +45,58 @@ pub(super) struct SiteState {
 /// A step of opening a copy.
 #[derive(Clone, Debug)]
 pub(super) struct OpeningStep {
-    /// Description of the step. Most openings end before they report one.
-    pub(super) text: Option<String>,
+    /// The step. Most openings end before they report one.
+    pub(super) view: Option<OpeningView>,
     /// Start of the step.
     pub(super) since: Instant,
 }
 
 impl OpeningStep {
-    pub(super) fn now(text: Option<String>) -> Self {
-        Self { text, since: Instant::now() }
+    /// Creates the step of an opening that has reported nothing yet.
+    pub(super) fn first() -> Self {
+        Self { view: None, since: Instant::now() }
+    }
+
+    pub(super) fn at(progress: &OpenProgress<'_>) -> Self {
+        let percent = progress.percent();
+        let text = match progress {
+            OpenProgress::Checking { .. } => progress.to_string(),
+            // The number says how much is here: an upgrade that folds again must not look like a loss.
+            OpenProgress::Folding { of, .. } => {
+                format!("the copy of {} changes is being folded again, {percent} % done", grouped(of.0))
+            }
+        };
+        Self { view: Some(OpeningView { text, percent: Some(percent) }), since: Instant::now() }
+    }
+}
+
+impl SiteState {
+    /// Returns the copy to serve, or the reason why there is none.
+    pub(super) fn served(&self) -> Result<Reader, NotServedError> {
+        match &self.shown {
+            Some(reader) => Ok(reader.clone()),
+            None => Err(self.not_served()),
+        }
+    }
+
+    fn not_served(&self) -> NotServedError {
+        match self.opening() {
+            _ if !self.has_complete => NotServedError::NoCopy,
+            Some(opening) => NotServedError::Opening(opening.text),
+            None => NotServedError::Unreadable,
+        }
+    }
+
+    /// Returns the progress of opening the complete copy, if it is not served yet.
+    ///
+    /// The task of a site may not have begun to open it. It has if it stopped or builds another copy.
+    pub(super) fn opening(&self) -> Option<OpeningView> {
+        let waits = self.has_complete && self.shown.is_none();
+        if !waits || self.stopped_because.is_some() || self.building.is_some() {
+            return None;
+        }
+        let view = self.opening.as_ref().and_then(|step| step.view.clone());
+        Some(view.unwrap_or_else(|| OpeningView { text: "the copy is being opened".to_owned(), percent: None }))
     }
 }
 
@@ -88,8 +141,8 @@ impl SiteView {
 
 /// Serves the copy to mirrors that follow this one.
 impl Served for SiteView {
-    fn reader(&self) -> Option<Reader> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).shown.clone()
+    fn reader(&self) -> Result<Reader, NotServedError> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).served()
     }
 
     fn barn_head(&self) -> BarnHead {
@@ -115,7 +168,7 @@ mod tests {
         let site = SiteView::new("north".parse().unwrap(), receiver);
         let within = Duration::from_secs(20);
         for _ in 0..10 {
-            site.change(|state| state.opening = Some(OpeningStep::now(None)));
+            site.change(|state| state.opening = Some(OpeningStep::first()));
             tokio::time::advance(OPENING_STEP_TIMEOUT).await;
             assert_eq!(site.stalled_part(within).await, None);
         }

@@ -299,3 +299,50 @@ fn commands_that_only_read_create_no_files() {
     }
     assert!(!office.state_dir().exists());
 }
+
+/// Catches `show ... | head` that ends with an error about a broken pipe, and a closed output that passes for success.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_output_ends_every_command_without_a_message() {
+    let FollowedBarn { mut office, .. } = pair_and_follow(3).await;
+    for command in [
+        &["--help"][..],
+        &["config"],
+        &["check"],
+        &["status"],
+        &["key", "list"],
+        &["key", "add", "program", "--scope", "read"],
+        &["show", "animals"],
+        &["show", "batches", "--csv"],
+    ] {
+        let output = office.output_into_closed_pipe(command);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), stderr), (Some(141), String::new()), "{command:?}");
+    }
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+/// Catches an office that after an upgrade of its fold calls its whole copy unfinished, or does not show it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgraded_office_shows_the_whole_copy_that_it_has_and_never_calls_it_unfinished() {
+    let FollowedBarn { mut barn, mut office, client, .. } = pair_and_follow(30_000).await;
+    office.stop();
+    let copy = herd::store::Directory::new(office.state_dir().join("sites/barn/copy-1")).unwrap();
+    herd::store::set_fold_version(&copy, herd::fold::FOLD_VERSION - 1).unwrap();
+    barn.scan(1);
+
+    office.start();
+    let address = office.address().await;
+    office
+        .wait_until("the copy is shown again", async || {
+            let (_, first) = get(&client, &format!("https://{address}/"), None).await;
+            let (status, page) = get(&client, &format!("https://{address}/batches/LOT1"), None).await;
+            assert_ne!(first["site_status"]["link"], "copying", "{first}");
+            assert!(status == 200 || page["error"] == "copy_opening", "{page}");
+            (status == 200).then_some(())
+        })
+        .await;
+    wait_until_copied(&office, &client, &address, "barn", &barn).await;
+    let (_, page) = get(&client, &format!("https://{address}/batches/LOT1"), None).await;
+    assert_eq!(page["cattle_count"], 30_001);
+    assert_eq!(office.stop().code(), Some(0));
+}

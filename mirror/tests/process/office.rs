@@ -66,6 +66,13 @@ impl Office {
         self.program(args).output().unwrap()
     }
 
+    /// Runs a command whose stdout has no reader any more.
+    pub(crate) fn output_into_closed_pipe(&self, args: &[&str]) -> Output {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        self.program(args).stdout(writer).output().unwrap()
+    }
+
     /// Runs a command that must succeed, and returns its stdout.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.output(args);

@@ -1,7 +1,7 @@
 //! The `key` command of both programs, and its requests on the control socket.
 
 use super::keys::{KeyError, KeyRing, KeyRow, Scope};
-use crate::control::{CommandError, ControlError, DirectError, Request, ask_or_open};
+use crate::control::{CommandError, ControlError};
 use crate::lifecycle::Exit;
 use clap::Subcommand;
 use herd::clock::iso_utc;
@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
 
 /// Manages the keys that programs present.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
@@ -102,22 +101,15 @@ impl From<&KeyCommandError> for Exit {
 }
 
 impl KeyCommand {
-    /// Runs the command through the process at `socket`, or on the keys that `open` finds in the files.
+    /// Runs the command: `ask` gets the response from the running process, or from [`respond`] and the files.
     ///
-    /// `Q` is the request type of the program. Prints to `out`; the secret of a new key is the last line, alone. Blocks.
-    pub fn run<Q>(
+    /// Prints to `out`; the secret of a new key is the last line, alone. Blocks.
+    pub fn run(
         &self,
-        socket: &Path,
-        mut open: impl FnMut() -> Result<KeyRing, DirectError>,
+        ask: impl FnOnce(&KeyRequest) -> Result<KeyResponse, CommandError>,
         out: &mut dyn Write,
-    ) -> Result<(), KeyCommandError>
-    where
-        Q: Request<Response: From<KeyResponse> + TryInto<KeyResponse>> + From<KeyRequest>,
-    {
-        let request = self.request();
-        let response = ask_or_open(socket, &Q::from(request.clone()), || Ok(respond(&open()?, &request)?.into()))?;
-        let response = response.try_into().map_err(|_| CommandError::UnexpectedResponse)?;
-        self.print(response, out)
+    ) -> Result<(), KeyCommandError> {
+        self.print(ask(&self.request())?, out)
     }
 
     fn request(&self) -> KeyRequest {
@@ -194,12 +186,13 @@ fn error_code(error: &KeyError) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::{SOCKET_NAME, handler, listen};
+    use crate::control::{DirectError, Request, SOCKET_NAME, ask_or_open, handler, listen};
     use clap::Parser;
     use herd::clock::SystemClock;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
     use serde_json::Value;
+    use std::path::Path;
     use std::sync::Arc;
     use tokio::task::spawn_blocking;
 
@@ -224,8 +217,9 @@ mod tests {
 
     fn run(line: &[&str], dir: &Path) -> Result<String, KeyCommandError> {
         let mut out = Vec::new();
-        let command = parse(line).unwrap();
-        command.run::<KeyRequest>(&dir.join(SOCKET_NAME), || open(dir), &mut out)?;
+        let socket = dir.join(SOCKET_NAME);
+        let ask = |request: &KeyRequest| ask_or_open(&socket, request, || Ok(respond(&open(dir)?, request)?));
+        parse(line).unwrap().run(ask, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -285,15 +279,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut held = Some(LocalFile::open(dir.path().join("local.redb")).unwrap());
         let mut tries = 0;
-        let open_and_let_go = || {
+        let mut open_and_let_go = |request: &KeyRequest| {
             tries += 1;
             let opened = open(dir.path());
             held = None;
-            opened
+            Ok(respond(&opened?, request)?)
         };
         let add = parse(&["add", "a", "--scope", "read"]).unwrap();
         let socket = dir.path().join(SOCKET_NAME);
-        add.run::<KeyRequest>(&socket, open_and_let_go, &mut Vec::new()).unwrap();
+        let ask = |request: &KeyRequest| ask_or_open(&socket, request, || open_and_let_go(request));
+        add.run(ask, &mut Vec::new()).unwrap();
         assert_eq!((tries, open(dir.path()).ok().unwrap().list().len()), (2, 1));
     }
 

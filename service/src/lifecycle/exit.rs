@@ -22,6 +22,9 @@ pub enum Exit {
     Locked = 6,
     /// The request was understood and refused.
     Refused = 7,
+    /// The reader of the output, such as `head`, closed it. Shells report this number, 128 + `SIGPIPE`, for a program that
+    /// the signal ends.
+    OutputClosed = 141,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -66,6 +69,7 @@ mod tests {
             (Exit::NoPeer, 5),
             (Exit::Locked, 6),
             (Exit::Refused, 7),
+            (Exit::OutputClosed, 141),
         ];
         for (exit, number) in all {
             assert_eq!(exit as u8, number, "{exit:?}");

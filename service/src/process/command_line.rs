@@ -1,11 +1,15 @@
 //! The ends of a command line: from arguments to settings, from a result to an exit code.
+//!
+//! A reader that has enough, such as `head`, closes the output. That ends a command without a message, with the code that
+//! shells report for programs that `SIGPIPE` ends. The signal itself is ignored in every Rust program, and to change that
+//! takes `unsafe`. To look for broken pipes in errors was rejected: one on a socket is a failure.
 
 use crate::lifecycle::Exit;
 use clap::Parser;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::future::Future;
-use std::io::{self, StdoutLock};
+use std::io::{self, StdoutLock, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +49,7 @@ impl SettingFlags {
 /// Results go to stdout; an error is printed to stderr and becomes the exit code.
 pub fn main_with<C: Parser, E: Display>(
     args: impl IntoIterator<Item = OsString>,
-    run: impl FnOnce(C, &mut StdoutLock<'_>) -> Result<(), E>,
+    run: impl FnOnce(C, &mut dyn Write) -> Result<(), E>,
 ) -> ExitCode
 where
     for<'a> Exit: From<&'a E>,
@@ -55,15 +59,47 @@ where
         // Help and version arrive as an error too.
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
-            return error.print().map_or(Exit::Failure, |()| exit).into();
+            return match error.print() {
+                Ok(()) => exit.into(),
+                Err(closed) if closed.kind() == io::ErrorKind::BrokenPipe => Exit::OutputClosed.into(),
+                Err(_) => Exit::Failure.into(),
+            };
         }
     };
-    match run(command, &mut io::stdout().lock()) {
+    let mut output = Output { stdout: io::stdout().lock(), is_closed: false };
+    match run(command, &mut output) {
         Ok(()) => Exit::Success.into(),
+        Err(_) if output.is_closed => Exit::OutputClosed.into(),
         Err(error) => {
-            eprintln!("{}: {error}", C::command().get_name());
+            // There is no other place to report an error of stderr.
+            let _ = writeln!(io::stderr(), "{}: {error}", C::command().get_name());
             Exit::from(&error).into()
         }
+    }
+}
+
+/// The standard output, which remembers that its reader closed it.
+struct Output<'a> {
+    stdout: StdoutLock<'a>,
+    is_closed: bool,
+}
+
+impl Output<'_> {
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        self.is_closed |= result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        result
+    }
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.stdout.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.stdout.flush();
+        self.note(result)
     }
 }
 

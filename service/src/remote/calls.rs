@@ -70,7 +70,7 @@ pub(super) async fn status(State(state): State<ApiState>, uri: Uri) -> CallResul
     state
         .respond_blocking(move |state| {
             let (mut store, mut next) = (None, None);
-            if let Some(reader) = state.api.reader() {
+            if let Ok(reader) = state.api.reader() {
                 let snapshot = reader.snapshot()?;
                 let gaps = snapshot.gaps(after.as_ref(), limit)?;
                 next = gaps.next;

@@ -33,7 +33,7 @@ mod reply;
 mod status;
 
 pub use duplicates::{ChannelDuplicates, DuplicateView, MAX_CHANNELS};
-pub use status::{ProcessState, RadioCounts, RadioView, ReplicaState, SourceState};
+pub use status::{OpeningView, ProcessState, RadioCounts, RadioView, ReplicaState, SourceState};
 
 use crate::sync::Served;
 use axum::Router;

@@ -68,21 +68,34 @@ pub struct RadioCounts {
 /// State of a replica and of its link to the barn.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReplicaState {
-    /// `live`, `pulling`, `away`, `stopped` or `copying`.
+    /// `live`, `pulling`, `away`, `stopped`, `copying` or `opening`.
     pub link: &'static str,
     /// Number of changes that the copy is behind the barn's last known head.
     pub lag_changes: Option<u64>,
     /// Arrival of the barn's last heartbeat by the office's clock, ISO 8601 in UTC.
     #[serde(rename = "barn_heard_at")]
     pub last_heartbeat_at: Option<String>,
-    /// True if barn and office have equal tables; `None` if they could not be compared.
+    /// True if barn and office have equal tables; `None` if they could not be compared, or fold in different versions.
     pub digest_equal: Option<bool>,
+    /// Fold version of the barn in its last heartbeat.
+    pub barn_fold_version: Option<u32>,
     /// Reason why replication is stopped.
     #[serde(rename = "stopped_because")]
     pub stop_reason: Option<String>,
     /// Progress of a copy in the making: changes copied, and their total.
     #[serde(rename = "copied")]
     pub copy_progress: Option<(u64, u64)>,
+    /// Progress of opening the complete copy, until it can be served.
+    pub opening: Option<OpeningView>,
+}
+
+/// Progress of opening a complete copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpeningView {
+    /// The current step, in words.
+    pub text: String,
+    /// Percentage of the step that is done, if the step is known.
+    pub percent: Option<u8>,
 }
 
 /// The status response. `timestamp` and the keys from `batches` to `processing_rate` are those of the original.
@@ -95,7 +108,7 @@ pub(super) struct StatusView {
     process: ProcessState,
     barn: BarnHead,
     duplicates: DuplicateCounts,
-    /// The store; `None` until the first copy is complete.
+    /// The store; `None` while there is none to serve.
     #[serde(flatten)]
     store: Option<StoreView>,
 }

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::door::reply::with_fallbacks;
-use crate::sync::SyncStats;
+use crate::sync::{NotServedError, SyncStats};
 use axum::body::Body;
 use axum::http::{Request, header};
 use herd::change::Origin;
 use herd::clock::{RawReading, iso_utc};
 use herd::decide::Rules;
+use herd::fold::FOLD_VERSION;
 use herd::position::{Sequence, StoreId};
 use herd::store::{Incoming, MemoryDisk, Reader, Store};
 use herd::wire::BarnHead;
@@ -44,7 +45,7 @@ impl Clock for StillClock {
 
 /// A process that serves a store, if it has one.
 struct FakeProcess {
-    reader: Option<Reader>,
+    reader: Result<Reader, NotServedError>,
     barn: BarnHead,
     process: ProcessState,
     duplicates: Vec<DuplicateView>,
@@ -52,7 +53,7 @@ struct FakeProcess {
 }
 
 impl Served for FakeProcess {
-    fn reader(&self) -> Option<Reader> {
+    fn reader(&self) -> Result<Reader, NotServedError> {
         self.reader.clone()
     }
 
@@ -103,7 +104,7 @@ fn barn() -> Router {
     let duplicate = |id| DuplicateView::new(id, Sequence(id + 1), "gate".into(), Some(-70), WALL_US);
     routes(FakeProcess {
         stats: SyncStats::default(),
-        reader: Some(filled_store()),
+        reader: Ok(filled_store()),
         barn: BarnHead { head: Sequence(9), age_ms: Some(0), duplicates: 3 },
         process: ProcessState::Source(SourceState {
             uptime_s: 12,
@@ -122,15 +123,17 @@ fn barn() -> Router {
     })
 }
 
-fn office(reader: Option<Reader>, age_ms: Option<u64>) -> Router {
+fn office(reader: Result<Reader, NotServedError>, age_ms: Option<u64>) -> Router {
     let barn = BarnHead { head: Sequence(9), age_ms, duplicates: if age_ms.is_some() { 3 } else { 0 } };
     let process = ProcessState::Replica(ReplicaState {
         link: "away",
         lag_changes: Some(0),
         last_heartbeat_at: Some(iso_utc(WALL_US)),
         digest_equal: Some(true),
+        barn_fold_version: Some(FOLD_VERSION),
         stop_reason: None,
         copy_progress: None,
+        opening: None,
     });
     routes(FakeProcess { reader, barn, process, duplicates: Vec::new(), stats: SyncStats::default() })
 }
@@ -245,10 +248,10 @@ async fn the_barn_lists_duplicates_and_the_office_has_their_count_with_its_age()
     let channel = json!({"channel": "gate", "count": 3, "last_at": AT, "best_rssi_dbm": -70});
     assert_eq!(at_barn["duplicates"], json!({"count": 3, "age_ms": 0, "channels": [channel]}));
 
-    let at_office = fetch_ok(&office(Some(filled_store()), Some(2_500)), "/api/remote/payloads?status=duplicate").await;
+    let at_office = fetch_ok(&office(Ok(filled_store()), Some(2_500)), "/api/remote/payloads?status=duplicate").await;
     assert_eq!((&at_office["data"], &at_office["total"]), (&json!([]), &json!(3)));
     assert_eq!(at_office["duplicates"], json!({"count": 3, "age_ms": 2_500, "channels": []}));
-    let no_contact = fetch_ok(&office(Some(filled_store()), None), "/api/remote/payloads?status=duplicate").await;
+    let no_contact = fetch_ok(&office(Ok(filled_store()), None), "/api/remote/payloads?status=duplicate").await;
     assert_eq!((&no_contact["total"], &no_contact["duplicates"]["age_ms"]), (&Value::Null, &Value::Null));
 }
 
@@ -261,7 +264,7 @@ async fn the_buffer_status_counts_by_status_and_none_is_received_or_processing()
         "duplicates_age_ms": 0, "suppressed": 0, "queued_payloads": 4, "as_of": 9,
     });
     assert_eq!(at_barn, expected);
-    let at_office = fetch_ok(&office(Some(filled_store()), None), "/api/lora/buffer-status").await["data"].clone();
+    let at_office = fetch_ok(&office(Ok(filled_store()), None), "/api/lora/buffer-status").await["data"].clone();
     assert_eq!(
         (&at_office["total"], &at_office["duplicates"], &at_office["queued_payloads"]),
         (&json!(8), &Value::Null, &Value::Null)
@@ -285,7 +288,7 @@ async fn the_status_reports_the_role_the_position_and_the_missed_events() {
     }
     assert_eq!(at_barn["gaps"][0]["text"], "118-120 never heard");
     assert_eq!((&at_barn["position"]["sequence"], &at_barn["duplicates"]["count"]), (&json!(9), &json!(3)));
-    let at_office = fetch_ok(&office(Some(filled_store()), Some(7)), "/api/remote/status").await["data"].clone();
+    let at_office = fetch_ok(&office(Ok(filled_store()), Some(7)), "/api/remote/status").await["data"].clone();
     assert_eq!(
         (&at_office["role"], &at_office["link"], &at_office["barn"]["age_ms"]),
         (&json!("replica"), &json!("away"), &json!(7))
@@ -295,18 +298,28 @@ async fn the_status_reports_the_role_the_position_and_the_missed_events() {
     }
 }
 
-/// Catches an office that shows an unfinished copy, or hides its state until the copy is complete.
+/// Catches an office that shows an unfinished copy, or hides its state until the copy is complete; and one that calls a
+/// copy missing while it is only being opened, or cannot be.
 #[tokio::test]
-async fn only_the_status_is_available_until_the_first_copy_is_complete() {
-    let office = office(None, None);
-    let status = fetch_ok(&office, "/api/remote/status").await["data"].clone();
+async fn only_the_status_is_available_while_there_is_no_copy_to_serve() {
+    for (reason, code, message) in [
+        (NotServedError::NoCopy, "no_copy_yet", "the first copy is not complete yet"),
+        (NotServedError::Opening("35 % is folded".into()), "copy_opening", "35 % is folded"),
+        (NotServedError::Unreadable, "not_readable", "the copy of the barn cannot be opened; the log says why"),
+    ] {
+        only_the_status_is_available(&office(Err(reason), None), code, message).await;
+    }
+}
+
+async fn only_the_status_is_available(office: &Router, code: &str, message: &str) {
+    let status = fetch_ok(office, "/api/remote/status").await["data"].clone();
     assert_eq!(
         (&status["link"], &status["position"], &status["batches"]),
         (&json!("away"), &Value::Null, &Value::Null)
     );
     for path in ["/api/remote/batches", "/api/remote/batches/1", "/api/remote/payloads", "/api/lora/buffer-status"] {
-        let (status, body) = fetch(&office, path).await;
-        assert_eq!((status, &body["error"]), (503, &json!("no_copy_yet")), "{path}");
+        let (status, body) = fetch(office, path).await;
+        assert_eq!((status, &body["error"], &body["message"]), (503, &json!(code), &json!(message)), "{path}");
     }
 }
 

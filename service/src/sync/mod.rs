@@ -28,14 +28,31 @@ use herd::wire::BarnHead;
 
 /// A store to serve; a newer copy may replace it while the process runs.
 pub trait Served: Send + Sync {
-    /// Returns the current store, or `None` until the first copy is complete.
-    fn reader(&self) -> Option<Reader>;
+    /// Returns the current store, or the reason why there is none at the moment.
+    fn reader(&self) -> Result<Reader, NotServedError>;
 
     /// Returns the barn's head and duplicate count as this process last learned them, with their age.
     fn barn_head(&self) -> BarnHead;
 
     /// Returns the counters of this store's deliveries.
     fn sync_stats(&self) -> &SyncStats;
+}
+
+/// Reason why a process has no store to serve at the moment.
+///
+/// The reasons are kept apart because an operator acts on them: "no copy yet" about a copy that is only being opened
+/// would read as a loss.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotServedError {
+    /// No copy of the barn has been complete yet.
+    #[error("the first copy is not complete yet")]
+    NoCopy,
+    /// The copy is complete and is being opened, with its progress. An upgrade may have to fold its tables again.
+    #[error("{0}")]
+    Opening(String),
+    /// The copy is complete and cannot be opened.
+    #[error("the copy of the barn cannot be opened; the log says why")]
+    Unreadable,
 }
 
 /// The barn's own store, with the number of duplicates that the barn received.
@@ -53,8 +70,8 @@ impl<D: Fn() -> u64 + Send + Sync> OwnStore<D> {
 }
 
 impl<D: Fn() -> u64 + Send + Sync> Served for OwnStore<D> {
-    fn reader(&self) -> Option<Reader> {
-        Some(self.reader.clone())
+    fn reader(&self) -> Result<Reader, NotServedError> {
+        Ok(self.reader.clone())
     }
 
     fn barn_head(&self) -> BarnHead {

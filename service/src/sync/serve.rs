@@ -3,13 +3,13 @@
 //! The router checks no keys; the caller wraps it in a guard. An error is JSON whatever `Accept` says, and a blob comes
 //! with status 200 only. So `curl` shows an error, and a follower of another wire version can read it.
 
-use super::Served;
 use super::divergence::refusing_head;
 use super::export::{self, BlobExport, ExportReader, TablesExport};
 use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
 use super::query::{ChangesQuery, SyncQueryError};
 use super::socket::Socket;
+use super::{NotServedError, Served};
 use crate::door::reply::{ApiError, NoQuery};
 use crate::door::upgrade::Upgrade;
 use crate::lifecycle::Shutdown;
@@ -64,10 +64,9 @@ impl Source {
     }
 }
 
-/// Returns the store to serve, or 503 until the first copy is complete.
+/// Returns the store to serve, or 503 while there is none.
 pub(crate) fn current_reader<S: Served + ?Sized>(served: &S) -> Result<Reader, ApiError> {
-    let message = "the first copy is not complete yet";
-    served.reader().ok_or_else(|| ApiError::unavailable("no_copy_yet", message, RETRY_AFTER_S))
+    Ok(served.reader()?)
 }
 
 /// Returns the position to continue from. Refuses one that is not on the served history.
@@ -93,6 +92,17 @@ impl From<StoreError> for ApiError {
         // Details go to the log only. The client needs to know no more than that a retry can help.
         tracing::error!(%error, "failed to read the store");
         Self::unavailable("not_readable", "the store cannot be read at the moment", RETRY_AFTER_S)
+    }
+}
+
+impl From<NotServedError> for ApiError {
+    fn from(error: NotServedError) -> Self {
+        let code = match error {
+            NotServedError::NoCopy => "no_copy_yet",
+            NotServedError::Opening(_) => "copy_opening",
+            NotServedError::Unreadable => "not_readable",
+        };
+        Self::unavailable(code, error.to_string(), RETRY_AFTER_S)
     }
 }
 

@@ -1,5 +1,6 @@
-use super::{BROWSER, get, html, office, office_of};
+use super::{BROWSER, get, html, office, office_of, office_without};
 use axum::http::{StatusCode, header};
+use service::sync::NotServedError;
 
 const PAGES: [&str; 12] = [
     "/",
@@ -110,4 +111,26 @@ async fn the_first_page_shows_the_progress_of_the_first_copy() {
     let batches = get(&copying, "/batches", BROWSER).await;
     assert_eq!(batches.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(batches.body.contains("still being made"));
+}
+
+/// Catches an office that calls a whole copy unfinished while it is opened, for example after an upgrade.
+#[tokio::test]
+async fn a_copy_that_is_being_opened_is_never_called_unfinished() {
+    let progress = "the copy of 1,000,000 changes is being folded again, 35 % done";
+    let opening = office_without(NotServedError::Opening(progress.to_owned()));
+    for path in ["/", "/status", "/batches", "/animals/2", "/payloads.csv", "/search?q=LF1"] {
+        let page = get(&opening, path, BROWSER).await;
+        let is_state = matches!(path, "/" | "/status");
+        assert_eq!(page.status, if is_state { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, "{path}");
+        assert!(!page.body.contains("first copy") && !page.body.contains("being made"), "{path}: {}", page.body);
+        assert!(path == "/status" || page.body.contains(progress), "{path}: {}", page.body);
+    }
+    assert!(get(&opening, "/", BROWSER).await.body.contains("<progress value=\"35\" max=\"100\">"));
+    let refused = get(&opening, "/batches", "application/json").await;
+    assert_eq!((refused.json()["error"].as_str(), refused.header(header::RETRY_AFTER)), (Some("copy_opening"), "10"));
+    let status = get(&opening, "/", "application/json").await.json();
+    assert_eq!(status["site_status"]["opening"], serde_json::json!({"text": progress, "percent": 35}));
+
+    let unreadable = get(&office_without(NotServedError::Unreadable), "/batches", "application/json").await;
+    assert_eq!(unreadable.json()["error"], "store_unreadable");
 }

@@ -13,9 +13,12 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use herd::change::Origin;
 use herd::clock::{Clock, ClockReading, RawReading};
 use herd::decide::Rules;
+use herd::fold::FOLD_VERSION;
 use herd::position::StoreId;
 use herd::store::{Incoming, MemoryDisk, Reader, Store};
 use serde_json::Value;
+use service::remote::OpeningView;
+use service::sync::NotServedError;
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -67,7 +70,17 @@ struct TestOffice {
     sites: Vec<&'static str>,
     store: Store,
     has_copy: bool,
+    /// Why there is no copy, if there is none.
+    reason: NotServedError,
     prepared: Vec<PreparedSummary>,
+}
+
+impl TestOffice {
+    /// Creates an office that shows the day of a small yard.
+    fn new(sites: &[&'static str]) -> Self {
+        let (store, reason) = (filled_store(&PAYLOADS), NotServedError::NoCopy);
+        Self { sites: sites.to_vec(), store, has_copy: true, reason, prepared: Vec::new() }
+    }
 }
 
 impl Office for TestOffice {
@@ -75,12 +88,19 @@ impl Office for TestOffice {
         self.sites.iter().map(ToString::to_string).collect()
     }
 
-    fn reader(&self, site: &str) -> Option<Reader> {
-        (self.has_copy && self.sites.contains(&site)).then(|| self.store.reader())
+    fn reader(&self, _: &str) -> Result<Reader, NotServedError> {
+        if self.has_copy { Ok(self.store.reader()) } else { Err(self.reason.clone()) }
     }
 
     fn status(&self, site: &str) -> Option<SiteStatus> {
         let head = self.store.head().position;
+        let (link, opening) = match &self.reason {
+            _ if self.has_copy => (LinkState::Live, None),
+            NotServedError::Opening(text) => {
+                (LinkState::Opening, Some(OpeningView { text: text.clone(), percent: Some(35) }))
+            }
+            _ => (LinkState::Copying, None),
+        };
         self.sites.contains(&site).then(|| SiteStatus {
             name: site.to_owned(),
             running: true,
@@ -90,7 +110,9 @@ impl Office for TestOffice {
             successful_syncs: 99,
             failed_syncs: 1,
             total_records_synced: 1_500,
-            link: if self.has_copy { LinkState::Live } else { LinkState::Copying },
+            link,
+            digest_equal: self.has_copy.then_some(true),
+            barn_fold_version: Some(FOLD_VERSION),
             head: self.has_copy.then_some(head),
             barn_head: Some(head.sequence.0),
             lag_changes: Some(0),
@@ -98,7 +120,8 @@ impl Office for TestOffice {
             duplicates: Some(BarnDuplicates { count: 1_234, age_ms: Some(3_000) }),
             stopped_because: None,
             blocked: None,
-            copied: (!self.has_copy).then_some((12_000, 1_000_000)),
+            copied: (link == LinkState::Copying).then_some((12_000, 1_000_000)),
+            opening,
         })
     }
 
@@ -129,13 +152,19 @@ fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
 }
 
 fn office_with(store: Store, sites: &[&'static str], has_copy: bool) -> Router {
-    let office = TestOffice { sites: sites.to_vec(), store, has_copy, prepared: Vec::new() };
-    router(Arc::new(office), Arc::new(StoppedClock))
+    office_from(TestOffice { store, has_copy, ..TestOffice::new(sites) })
 }
 
 fn office_preparing(sites: &[&'static str], prepared: &[PreparedSummary]) -> Router {
-    let store = filled_store(&PAYLOADS);
-    let office = TestOffice { sites: sites.to_vec(), store, has_copy: true, prepared: prepared.to_vec() };
+    office_from(TestOffice { prepared: prepared.to_vec(), ..TestOffice::new(sites) })
+}
+
+/// Returns an office whose copy is not served, for this reason.
+fn office_without(reason: NotServedError) -> Router {
+    office_from(TestOffice { has_copy: false, reason, ..TestOffice::new(&["barn"]) })
+}
+
+fn office_from(office: TestOffice) -> Router {
     router(Arc::new(office), Arc::new(StoppedClock))
 }
 

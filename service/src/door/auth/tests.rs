@@ -140,9 +140,9 @@ async fn answer(router: &Router, peer: &str, request: Builder) -> (u16, serde_js
 #[tokio::test]
 async fn without_a_key_only_this_machine_is_answered_until_the_first_key_and_after_the_last() {
     let yard = yard();
-    let routes = crate::door::reply::with_fallbacks(Router::new().route("/", get(|| async { "in" })));
-    let router = KeylessGuard::new(yard.keys.clone(), "run `key add`").protect(routes);
-    let router = router.merge(Router::new().route("/health", get(|| async { "well" })));
+    let guarded = crate::door::reply::with_fallbacks(Router::new().route("/", get(|| async { "in" })));
+    let guarded = KeylessGuard::new(yard.keys.clone(), "run `key add`").protect(guarded);
+    let router = guarded.merge(Router::new().route("/health", get(|| async { "well" })));
     let closed = (403, serde_json::json!({"success": false, "error": "no_keys", "message": "run `key add`"}));
     let from_elsewhere = || async {
         let mut answers = Vec::new();

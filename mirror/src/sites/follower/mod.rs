@@ -5,6 +5,7 @@
 //! - Copies are opened after the process has reported readiness, because the pages of other sites need not wait until
 //!   this copy's tables are rebuilt. Each step of an opening is published; an opening without a new step for 5 minutes
 //!   counts as hung.
+//! - The complete copy is opened and served before an unfinished one beside it is opened.
 //! - A shutdown ends an opening after the current step. Rebuilding the tables of a large log takes longer than the 10 s
 //!   after which systemd kills. Each step is a commit, so the next start continues from it.
 
@@ -141,14 +142,10 @@ impl SiteFollower {
     /// Opens the copies on disk, publishes the complete one, and returns the one to follow into. If a copy does not
     /// open, publishes the reason and returns `None`.
     async fn open(&mut self) -> Option<OpenCopy> {
-        let (copies, store, is_served) = (self.copies.clone(), self.site.store, self.view.state().shown.is_some());
-        let (view, shutdown) = (self.view.clone(), self.shutdown.clone());
-        let progress = move |at: &OpenProgress<'_>| {
-            view.change(|state| state.opening = Some(OpeningStep::now(Some(at.to_string()))));
-            if shutdown.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        self.view.change(|state| state.opening = Some(OpeningStep::now(None)));
-        let stores = tokio::task::spawn_blocking(move || SiteStores::open(&copies, store, is_served, progress)).await;
+        let (copies, store, view) = (self.copies.clone(), self.site.store, self.view.clone());
+        let progress = report_progress(view.clone(), self.shutdown.clone());
+        self.view.change(|state| state.opening = Some(OpeningStep::first()));
+        let stores = tokio::task::spawn_blocking(move || SiteStores::open(&copies, store, &view, progress)).await;
         self.view.change(|state| state.opening = None);
         let stores = match stores {
             Ok(Ok(stores)) => stores,
@@ -170,7 +167,7 @@ impl SiteFollower {
 
     /// Starts the writer of the copy to follow into, and publishes the readers.
     fn start_writer(&self, stores: SiteStores) -> Option<OpenCopy> {
-        let SiteStores { number, store, complete, served } = stores;
+        let SiteStores { number, store, complete } = stores;
         let (handle, thread) = match follow::spawn_writer(store) {
             Ok(started) => started,
             Err(error) => return self.open_failed(&error.into()),
@@ -178,11 +175,10 @@ impl SiteFollower {
         let (reader, writer) = (handle.reader().clone(), Some(handle.probe()));
         self.view.change(|state| {
             if complete {
-                *state = SiteState { shown: Some(reader), writer, ..SiteState::default() };
+                *state = SiteState { has_complete: true, shown: Some(reader), writer, ..SiteState::default() };
             } else {
                 state.writer = writer;
                 state.building = Some(reader);
-                state.shown = served.or(state.shown.take());
             }
         });
         Some(OpenCopy { number, handle, thread, complete })
@@ -236,7 +232,7 @@ impl SiteFollower {
         copy.complete = true;
         let reader = copy.handle.reader().clone();
         let head = reader.head().position;
-        self.view.change(|state| (state.shown, state.building) = (Some(reader), None));
+        self.view.change(|state| (state.has_complete, state.shown, state.building) = (true, Some(reader), None));
         match previous {
             None => tracing::info!(copy = %number, %head, "first copy complete; now serving it"),
             Some(previous) => {
@@ -293,48 +289,59 @@ impl SiteFollower {
     }
 }
 
-/// The opened stores of a site: the copy to follow into, and the copy to serve if it is another one.
+/// The opened store of a site to follow into.
 struct SiteStores {
     number: CopyNumber,
     store: Store,
-    /// True if the copy to follow into is complete.
+    /// True if this is the complete copy.
     complete: bool,
-    served: Option<Reader>,
 }
 
 impl SiteStores {
-    /// Opens the copy to follow into: an unfinished copy, else the complete one, else a new one. With `is_served`, the
-    /// complete copy is open and served already.
+    /// Opens the copy to follow into: an unfinished copy, else the complete one, else a new one.
+    ///
+    /// A complete copy beside an unfinished one is published in `view` as soon as it is open, unless it is served already.
     fn open(
         copies: &Copies,
         history: StoreId,
-        is_served: bool,
+        view: &SiteView,
         progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
     ) -> Result<Self, OpenError> {
         let open = |number| -> Result<Store, OpenError> {
             let directory = Directory::new(copies.path(number))?.with_progress(progress.clone());
             Ok(Store::open_replica(&directory, history)?)
         };
+        let is_served = view.state().shown.is_some();
         let current = copies.current()?;
         let building = match (copies.unfinished()?, current) {
             (None, Some(number)) if !is_served => {
-                return Ok(Self { number, store: open(number)?, complete: true, served: None });
+                return Ok(Self { number, store: open(number)?, complete: true });
             }
             (None, Some(_)) => return Err(OpenError::AlreadyOpen),
             (Some(unfinished), _) => unfinished,
             (None, None) => copies.begin()?,
         };
-        let served = match current.filter(|_| !is_served).map(open) {
-            None => None,
-            Some(Ok(store)) => Some(store.reader()),
+        match current.filter(|_| !is_served).map(open) {
+            None => {}
+            Some(Ok(store)) => view.change(|state| state.shown = Some(store.reader())),
             Some(Err(canceled @ OpenError::Store(StoreError::Canceled { .. }))) => return Err(canceled),
             Some(Err(error)) => {
                 // A current copy that cannot be served is no reason to stop building its successor.
                 tracing::error!(why = %error, "failed to open the current copy; continuing with the new one");
-                None
             }
-        };
-        Ok(Self { number: building, store: open(building)?, complete: false, served })
+        }
+        Ok(Self { number: building, store: open(building)?, complete: false })
+    }
+}
+
+/// Returns a callback that publishes each step of an opening, and cancels it once the shutdown is requested.
+fn report_progress(
+    view: Arc<SiteView>,
+    shutdown: Shutdown,
+) -> impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static {
+    move |at| {
+        view.change(|state| state.opening = Some(OpeningStep::at(at)));
+        if shutdown.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -367,3 +374,6 @@ fn send_reply(reply: oneshot::Sender<Result<CopyNumber, CopiesError>>, result: R
         tracing::error!(%error, "failed to start a new copy");
     }
 }
+
+#[cfg(test)]
+mod tests;

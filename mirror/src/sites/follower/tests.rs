@@ -1,0 +1,103 @@
+//! Openings of copies, as an upgrade of the program and an interrupted resync leave them.
+
+use super::*;
+use herd::fold::FOLD_VERSION;
+use herd::store::{Head, set_fold_version};
+use herd::testing::TestBarn;
+use service::sync::NotServedError;
+use std::sync::Mutex;
+
+/// The copies of one site, and the barn that they are of.
+struct Yard {
+    _directory: tempfile::TempDir,
+    barn: TestBarn,
+    copies: Copies,
+    view: Arc<SiteView>,
+}
+
+impl Yard {
+    /// Creates a complete copy whose tables were folded by an earlier version.
+    fn upgraded() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (copies, barn) = (Copies::open(directory.path()).unwrap(), TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]));
+        let (_, follow) = watch::channel(FollowStatus::default());
+        let view = Arc::new(SiteView::new("north".parse().unwrap(), follow));
+        let yard = Self { _directory: directory, barn, copies, view };
+        let number = yard.old_copy();
+        yard.copies.finish(number).unwrap();
+        yard.view.change(|state| state.has_complete = true);
+        yard
+    }
+
+    /// Creates a copy whose tables were folded by an earlier version.
+    fn old_copy(&self) -> CopyNumber {
+        let number = self.copies.begin().unwrap();
+        let disk = Directory::new(self.copies.path(number)).unwrap();
+        let mut store = Store::open_replica(&disk, self.barn.reader().store()).unwrap();
+        let run = self.barn.reader().run_after(store.head().position, 1_000, 1_000_000).unwrap();
+        store.apply(&run).unwrap();
+        store.settle().unwrap();
+        drop(store);
+        set_fold_version(&disk, FOLD_VERSION - 1).unwrap();
+        number
+    }
+
+    fn served(&self) -> Result<Head, NotServedError> {
+        self.view.state().served().map(|reader| reader.head())
+    }
+
+    /// Opens the copies, and returns what was served at each step.
+    fn open(&self) -> (Result<SiteStores, OpenError>, Vec<Result<Head, NotServedError>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (view, steps, trigger) = (self.view.clone(), seen.clone(), ShutdownTrigger::default());
+        let report = report_progress(view.clone(), trigger.signal());
+        let progress = move |at: &OpenProgress<'_>| {
+            let flow = report(at);
+            steps.lock().unwrap().push(view.state().served().map(|reader| reader.head()));
+            flow
+        };
+        let stores = SiteStores::open(&self.copies, self.barn.reader().store(), &self.view, progress);
+        let seen = seen.lock().unwrap().clone();
+        (stores, seen)
+    }
+}
+
+fn opening(text: &str) -> Result<Head, NotServedError> {
+    Err(NotServedError::Opening(text.to_owned()))
+}
+
+/// Catches an office that after an upgrade calls its whole copy unfinished, and one that shows a part of it.
+#[test]
+fn a_copy_of_an_earlier_fold_version_is_folded_again_and_never_called_unfinished() {
+    let yard = Yard::upgraded();
+    assert_eq!(yard.served(), opening("the copy is being opened"), "the opening has not begun");
+    let (stores, seen) = yard.open();
+    assert_eq!(seen, [opening("the copy of 2 changes is being folded again, 0 % done")]);
+    let stores = stores.unwrap();
+    assert_eq!((stores.complete, stores.store.head()), (true, yard.barn.reader().head()), "equal fold digest");
+}
+
+/// Catches a resync that was interrupted by an upgrade, and hides the complete copy until it is opened itself.
+#[test]
+fn the_complete_copy_is_served_before_an_unfinished_one_is_opened() {
+    let yard = Yard::upgraded();
+    let unfinished = yard.old_copy();
+    let (stores, seen) = yard.open();
+    let complete = yard.barn.reader().head();
+    let first = opening("the copy of 2 changes is being folded again, 0 % done");
+    assert_eq!(seen, [first, Ok(complete)]);
+    assert_eq!(stores.unwrap().number, unfinished);
+}
+
+/// Catches a copy that is called unfinished because it cannot be opened.
+#[test]
+fn a_complete_copy_that_cannot_be_opened_is_called_unreadable() {
+    let yard = Yard::upgraded();
+    let current = yard.copies.current().unwrap().unwrap();
+    std::fs::write(yard.copies.path(current).join(herd::store::LOG_FILE), b"no log").unwrap();
+    assert!(yard.open().0.is_err());
+    yard.view.change(|state| (state.opening, state.stopped_because) = (None, Some("damaged".to_owned())));
+    assert_eq!(yard.served(), Err(NotServedError::Unreadable));
+    yard.view.change(|state| (state.stopped_because, state.building) = (None, Some(yard.barn.reader())));
+    assert_eq!(yard.served(), Err(NotServedError::Unreadable), "another copy is being made");
+}
