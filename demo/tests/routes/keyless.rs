@@ -50,5 +50,8 @@ async fn refusal(server: &ServerUnderTest<'_>, row: &Row, method: Method, caller
     }
     assert_eq!((response.status().as_u16(), (server.state)()), (403, before), "`{case}`");
     assert_refusal(&case, &body_of(&response));
-    Some(server.golden_form(&response))
+    let mut answer = server.golden_form(&response);
+    // axum names the methods of a path outside of every layer. They are no secret: this table is public.
+    answer["headers"].as_object_mut().unwrap().remove("allow");
+    Some(answer)
 }

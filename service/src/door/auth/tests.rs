@@ -171,3 +171,18 @@ async fn without_a_key_only_this_machine_is_answered_until_the_first_key_and_aft
     yard.keys.add("chute-1", [Scope::Ingest].into()).unwrap();
     assert_eq!(codes(&from_elsewhere().await), [200, 405, 404]);
 }
+
+/// Catches an exemption that outlives its reason.
+#[tokio::test]
+async fn an_exempt_route_answers_other_machines_only_while_the_exemption_holds() {
+    let yard = yard();
+    ["reader", "sender"].map(|name| yard.keys.revoke(name).unwrap());
+    let pending = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let is_pending = pending.clone();
+    let guard = KeylessGuard::new(yard.keys.clone(), "run `key add`")
+        .unless(move || is_pending.load(std::sync::atomic::Ordering::Relaxed));
+    let router = guard.protect(Router::new().route("/pair", get(|| async { "paired" })));
+    assert_eq!(answer(&router, "192.168.1.5:9", Request::get("/pair")).await.0, 200);
+    pending.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(answer(&router, "192.168.1.5:9", Request::get("/pair")).await.0, 403);
+}
