@@ -70,7 +70,7 @@ fn a_closed_output_ends_every_command_without_a_message() {
         &["check"],
         &["key", "list"],
         &["key", "add", "chute-2", "--scope", "ingest"],
-        &["pair"],
+        &["--listen", "127.0.0.1:5001", "pair"],
         &["show", "payloads"],
         &["show", "batches", "--json"],
         &["doctor", "--json"],

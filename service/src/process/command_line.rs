@@ -68,8 +68,8 @@ where
     };
     let mut output = Output { stdout: io::stdout().lock(), is_closed: false };
     match run(command, &mut output) {
+        _ if output.is_closed => Exit::OutputClosed.into(),
         Ok(()) => Exit::Success.into(),
-        Err(_) if output.is_closed => Exit::OutputClosed.into(),
         Err(error) => {
             // There is no other place to report an error of stderr.
             let _ = writeln!(io::stderr(), "{}: {error}", C::command().get_name());

@@ -176,7 +176,9 @@ async fn without_a_key_only_this_machine_is_answered_until_the_first_key_and_aft
 #[tokio::test]
 async fn an_exempt_route_answers_other_machines_only_while_the_exemption_holds() {
     let yard = yard();
-    ["reader", "sender"].map(|name| yard.keys.revoke(name).unwrap());
+    for name in ["reader", "sender"] {
+        yard.keys.revoke(name).unwrap();
+    }
     let pending = Arc::new(std::sync::atomic::AtomicBool::new(true));
     let is_pending = pending.clone();
     let guard = KeylessGuard::new(yard.keys.clone(), "run `key add`")
