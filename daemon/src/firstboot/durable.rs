@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 /// Suffix of a file that is not complete yet. A later run overwrites it.
 const NEW_SUFFIX: &str = ".new";
 
+/// Mode of a directory that everybody may list.
+const LISTED: u32 = 0o755;
+
 /// Gate in front of each step that changes a disk.
 pub(super) trait Steps {
     /// Returns an error if the power fails before this step.
@@ -94,13 +97,14 @@ pub(super) fn remove_durably(steps: &dyn Steps, path: &Path) -> io::Result<()> {
     sync_parent(steps, path)
 }
 
-/// Creates a directory that everybody may list, and its missing parents.
+/// Creates a directory that everybody may list, whatever the umask, and its missing parents.
 pub(super) fn create_directory(steps: &dyn Steps, path: &Path) -> io::Result<()> {
-    if path.is_dir() {
+    if std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o777 == LISTED) {
         return Ok(());
     }
     steps.next("create directory")?;
     std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(LISTED))?;
     sync_parent(steps, path)
 }
 

@@ -46,6 +46,7 @@ use judge::{FileState, Judgment, judge};
 use machine::Machine;
 use record::Record;
 use report::Presence;
+use rustix::system::{sethostname, uname};
 use service::card::CARD_FILE;
 use service::door::certificate::spki_sha256_of_file;
 use service::lifecycle::Exit;
@@ -69,8 +70,6 @@ const STATE_DIR: &str = "var/lib/herdlinx";
 const KERNEL_COMMAND_LINE: &str = "proc/cmdline";
 /// Start of the word by which the boot chain of the card tells its slot.
 const SLOT_WORD: &str = "herd.slot=";
-/// The kernel's host name, below the root.
-const KERNEL_HOST_NAME: &str = "proc/sys/kernel/hostname";
 
 /// Reason why the settings of the card could not be applied.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +91,7 @@ pub enum FirstBootError {
         source: io::Error,
     },
     /// The boot partition could not be made writable, or read-only again.
-    #[error("cannot remount {}: {source}; run this as root", path.display())]
+    #[error("cannot remount {}: {source}; it takes root, and a card that is not write-protected", path.display())]
     Remount {
         /// Mount point.
         path: PathBuf,
@@ -212,14 +211,14 @@ impl FirstBoot {
         if mistakes.is_empty() { Ok(head) } else { Err(FirstBootError::Mistakes) }
     }
 
-    /// Sets the kernel's host name: PID 1 has looked for it before `/var` was there.
+    /// Sets the host name of the running system: PID 1 has looked for it before `/var` was there.
     fn set_host_name(&self, applied: &Record) {
-        let (values, path) = (applied.effective(), self.places.root.join(KERNEL_HOST_NAME));
+        let values = applied.effective();
         let name = outputs::host_name(&values);
-        let current = std::fs::read_to_string(&path).unwrap_or_default();
-        if path.exists()
-            && current.trim_end() != name
-            && let Err(error) = std::fs::write(&path, name)
+        let is_running_system = self.places.root == Path::new("/");
+        if is_running_system
+            && uname().nodename().to_bytes() != name.as_bytes()
+            && let Err(error) = sethostname(name.as_bytes())
         {
             tracing::warn!(%error, name, "cannot set the host name; it is set at the next start");
         }

@@ -4,8 +4,9 @@ use crate::barn::{Barn, stderr_text, stdout_text};
 use crate::process::Process;
 use service::card::{CardText, Encoding};
 use service::door::certificate::spki_sha256_of_file;
-use service::harness::Signal;
+use service::harness::{Signal, command};
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Output;
 
 const API_KEY: &str = "hxb_9Tt4JqYwZk1n0mXv7cR2sLdPaHgUeBfOyNiM3VxQ5Ww";
@@ -23,17 +24,18 @@ impl Barn {
             fs::create_dir_all(barn.path(directory)).unwrap();
         }
         fs::write(barn.path("root/usr/share/zoneinfo/America/Denver"), "TZif").unwrap();
-        std::os::unix::fs::symlink(barn.state_dir(), barn.path("root/var/lib/herdlinx")).unwrap();
+        symlink(barn.state_dir(), barn.path("root/var/lib/herdlinx")).unwrap();
         if let Some(bytes) = file {
             fs::write(barn.path("card/herdlinx.toml"), bytes).unwrap();
         }
         barn
     }
 
+    /// Runs the command with the umask of its unit.
     fn first_boot(&self, args: &[&str]) -> Output {
-        let (card, root) = (self.path("card"), self.path("root"));
-        let places = ["firstboot", "--card", card.to_str().unwrap(), "--root", root.to_str().unwrap()];
-        self.output(&[&places[..], args].concat())
+        let mut command = command("sh");
+        command.args(["-c", "umask 077 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_herdlinxd"), "firstboot", "--card"]);
+        command.arg(self.path("card")).arg("--root").arg(self.path("root")).args(args).output().unwrap()
     }
 
     fn result(&self) -> String {
@@ -53,6 +55,11 @@ fn a_barn_starts_with_the_settings_of_its_card() {
     let applied = barn.first_boot(&[]);
     assert!(applied.status.success(), "{}", stderr_text(&applied));
     assert!(stdout_text(&applied).contains("herdlinx-north-barn.local"));
+    // Other users read what stands there: the daemon its settings, timesyncd its server.
+    for (name, mode) in [("", 0o755), ("herdlinxd.toml", 0o644), ("timesyncd.conf", 0o644), ("applied.json", 0o600)] {
+        let found = fs::metadata(barn.path("root/var/lib/herdlinx-card").join(name)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
     let process = barn.start_from_card();
     let (status, answer) = process.get_with_key(API_KEY, "/api/remote/status");
     assert_eq!(status, 200, "{answer}");
