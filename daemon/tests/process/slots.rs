@@ -268,6 +268,7 @@ fn a_root_whose_radios_all_fail_is_not_confirmed_if_they_worked_before() {
     let (card, barn) = (CardFiles::new(), Barn::new());
     card.write_update(VERSION, &card.key());
     let process = barn.start_with_env(&[("HERDLINX_RADIO__KIND", "simulated")]);
+    wait_until("the radio works", || process.status().failing.is_empty());
     assert!(card.update(&["--state-dir", barn.state_dir().to_str().unwrap()]).status.success());
     assert_eq!(process.stop(Signal::TERM), Some(0));
 
