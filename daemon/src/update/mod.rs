@@ -30,7 +30,7 @@
 //! **So a root on trial writes only what the root before it can read.** This holds because a format changes in two
 //! releases: the first one reads the new format, and the second one writes it. [`manifest::WRITES_STATE_FORMAT`] and
 //! [`manifest::READS_STATE_FORMAT`] number the formats of all files that outlive an update: the rows of the log and the
-//! changes in them, the journal, `local.redb`, and redb's own file format. The manifest has the number that the new root
+//! changes in them, the journal, `local.redb`, redb's own file format, and what `firstboot` keeps. The manifest has the number that the new root
 //! writes, and `update` refuses a number that the running program cannot read. Tables are not counted: a program folds
 //! them again if they are of another `FOLD_VERSION`. A format must change there first where `ARCHITECTURE.md` lists its
 //! golden bytes, so a changed test is the reminder.
