@@ -12,6 +12,7 @@ mod system_info;
 pub use system_info::SystemInfo;
 
 use crate::control::{BarnRequest, BarnResponse, BarnStatus};
+use crate::pairing_code::PairingStatus;
 use crate::settings::Settings;
 use herd::clock::SystemClock;
 use serde::Serialize;
@@ -105,6 +106,9 @@ pub async fn examine(settings: &Settings) -> Report {
         Err(error) => (Finding::fail("daemon", error.to_string()), DaemonState::Unknown),
     };
     let mut findings = vec![finding];
+    if let DaemonState::Running(status) = &daemon {
+        findings.extend(pairing_finding(&status.pairing));
+    }
     findings.extend(radios::check(settings, &daemon).await);
     findings.extend(machine::check(settings, &SystemClock::default()));
     Report { findings, system_info: SystemInfo::collect(settings) }
@@ -127,6 +131,28 @@ fn running_finding(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatu
     match blocked {
         Some(why) => Finding::fail("daemon", format!("{running}; its tables do not follow the log: {why}")),
         None => Finding::ok("daemon", running),
+    }
+}
+
+/// Reports on the one-time code of the card, if there was one.
+fn pairing_finding(pairing: &PairingStatus) -> Option<Finding> {
+    match pairing {
+        PairingStatus::None => None,
+        PairingStatus::Waiting { wrong_proofs } => {
+            Some(Finding::ok("pairing code", format!("waits for an office, {wrong_proofs} wrong proofs so far")))
+        }
+        PairingStatus::Claimed { office } => Some(Finding::ok(
+            "pairing code",
+            format!("proved by the office with the public key {office}, not used yet"),
+        )),
+        PairingStatus::Used { office, key_name } => {
+            let found = format!("used by the office with the public key {office}, whose key is `{key_name}`");
+            Some(Finding::ok("pairing code", found))
+        }
+        PairingStatus::Disabled { wrong_proofs } => {
+            let advice = "pair with `herdlinxd pair`, or prepare the card again at the office";
+            Some(Finding::warn("pairing code", format!("dead after {wrong_proofs} wrong proofs")).with_advice(advice))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The whole report: complete, read-only, and with advice.
 
 use super::*;
+use herd::pairing::Fingerprint;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,6 +26,20 @@ async fn before_the_first_start_nothing_fails_and_nothing_is_created() {
         assert_eq!(finding(&report, part).level, Level::Warn, "{part}");
     }
     assert!(!state_dir.exists(), "doctor writes nothing");
+}
+
+/// Catches a dead code that nobody is told about, and one that fails a barn which works.
+#[test]
+fn a_pairing_code_is_reported_and_only_a_dead_one_warns() {
+    let office = Fingerprint([0x0f; 32]);
+    let level = |pairing| pairing_finding(&pairing).map(|finding| (finding.level, finding.found));
+    assert_eq!(level(PairingStatus::None), None);
+    let (waiting, found) = level(PairingStatus::Waiting { wrong_proofs: 7 }).unwrap();
+    assert!(waiting == Level::Ok && found.contains("7 wrong proofs"), "{found}");
+    assert_eq!(level(PairingStatus::Claimed { office }).unwrap().0, Level::Ok);
+    let (used, found) = level(PairingStatus::Used { office, key_name: "desk".into() }).unwrap();
+    assert!(used == Level::Ok && found.contains("0f0f") && found.contains("`desk`"), "{found}");
+    assert_eq!(level(PairingStatus::Disabled { wrong_proofs: 1_000_000 }).unwrap().0, Level::Warn);
 }
 
 /// Catches a report that stops at the first problem.
