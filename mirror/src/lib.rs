@@ -9,6 +9,7 @@
 //! | [`follow`] | replication of one barn into a copy |
 //! | [`link`] | HTTPS and WebSocket connections to a barn |
 //! | [`pages`] | web pages, each also as JSON |
+//! | [`prepare`] | the settings file of a barn's card, with its one-time code |
 //! | `corrections` | corrections, forwarded to the barn |
 //! | `doors` | access control of all HTTP routes |
 //!
@@ -28,6 +29,7 @@ mod doors;
 pub mod follow;
 pub mod link;
 pub mod pages;
+pub mod prepare;
 pub mod run;
 pub mod settings;
 pub mod sites;

@@ -1,5 +1,6 @@
 //! Errors of commands, and their exit codes.
 
+use crate::prepare::PrepareError;
 use crate::run::RunError;
 use service::control::{CommandError, OwnerError};
 use service::door::key_command::KeyCommandError;
@@ -31,6 +32,9 @@ pub enum CliError {
     /// Neither the process nor the files gave a response.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// A barn could not be prepared.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
     /// A command about keys failed.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
@@ -65,6 +69,8 @@ impl From<&CliError> for Exit {
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
+            CliError::Prepare(PrepareError::Flags(_) | PrepareError::Address(_)) => Self::Usage,
+            CliError::Prepare(PrepareError::Randomness(_) | PrepareError::File(_)) => Self::Failure,
             CliError::Io(_) | CliError::Runtime(_) => Self::Failure,
         }
     }

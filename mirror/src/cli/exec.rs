@@ -3,6 +3,7 @@
 use super::{Cli, CliError, Command};
 use crate::commands::respond_from_files;
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
+use crate::prepare::{NewFile, Preparation, PrepareError, PrepareFlags};
 use crate::run::run;
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::{SITES_DIRECTORY, SiteFiles};
@@ -57,10 +58,22 @@ impl Cli {
                 let OfficeResponse::Paired(paired) = send(&settings, &request)? else { return Err(unexpected()) };
                 print_paired(&paired, out)?;
             }
+            Command::Prepare(flags) => {
+                start_logging();
+                prepare(&settings, &flags, out)?;
+            }
             Command::Remove { site } => {
                 let request = OfficeRequest::Remove { site: site.clone() };
-                let OfficeResponse::Removed { moved_to } = send(&settings, &request)? else { return Err(unexpected()) };
-                print_removed(&site, moved_to.as_deref(), out)?;
+                match send(&settings, &request)? {
+                    OfficeResponse::Removed { moved_to } => print_removed(&site, moved_to.as_deref(), out)?,
+                    OfficeResponse::Canceled => {
+                        writeln!(
+                            out,
+                            "This office waits no more for the barn of `{site}`; the code on its card is void."
+                        )?;
+                    }
+                    _ => return Err(unexpected()),
+                }
             }
             Command::Status => print_status(&settings, out)?,
             Command::Key(command) => command.run(|request| ask_about_keys(&settings, request), out)?,
@@ -127,12 +140,39 @@ fn send_with_progress(
     request: &OfficeRequest,
     progress: &mut dyn FnMut(String),
 ) -> Result<OfficeResponse, CommandError> {
-    let creates = matches!(request, OfficeRequest::Add { .. });
+    let creates = matches!(request, OfficeRequest::Add { .. } | OfficeRequest::Prepare { .. });
     ask_or_open(&StateDir::new(&settings.state_dir).socket(), request, || {
         let files = SiteFiles::new(open_local(settings, creates)?, &settings.state_dir);
         let now_us = SystemClock::default().read().received_at_us;
         respond_from_files(&files, &settings.state_dir, now_us, request.clone(), progress)
     })
+}
+
+/// Writes the file of a barn's card, and has the office wait for that barn.
+fn prepare(settings: &Settings, flags: &PrepareFlags, out: &mut dyn Write) -> Result<(), CliError> {
+    let Preparation { code, addresses, text } = flags.prepare(&mut SystemRandomness)?;
+    let site = &flags.site;
+    let file = NewFile::open(&flags.out, flags.overwrite).map_err(PrepareError::from)?;
+    let shown = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let request = OfficeRequest::Prepare { site: site.clone(), code: code.to_string(), addresses };
+    match send(settings, &request) {
+        Ok(OfficeResponse::Prepared) => {}
+        refused => {
+            file.give_up();
+            return Err(refused.err().unwrap_or(CommandError::UnexpectedResponse).into());
+        }
+    }
+    if let Err(error) = file.write(&text) {
+        // Nobody has the code, so the office need not wait for it.
+        send(settings, &OfficeRequest::Remove { site: site.to_string() })?;
+        return Err(PrepareError::from(error).into());
+    }
+    let path = flags.out.display();
+    writeln!(
+        out,
+        "Wrote {path}. Copy it to the boot partition of the card of `{site}`; it holds a secret, so delete it then."
+    )?;
+    Ok(writeln!(out, "This office looks for that barn at {shown}, and pairs as soon as it answers.")?)
 }
 
 fn verify(
@@ -148,7 +188,7 @@ fn verify(
     }
 }
 
-/// Opens `local.redb`. Pairing and adding a key are possible before the first start, so they create it if necessary;
+/// Opens `local.redb`. Pairing, preparing a card and adding a key are possible before the first start, so they create it if necessary;
 /// other commands do not.
 fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
     let directory = StateDir::new(&settings.state_dir);

@@ -6,6 +6,7 @@ mod exec;
 pub use error::CliError;
 
 use crate::link::Address;
+use crate::prepare::PrepareFlags;
 use crate::settings::{DEFAULT_PATH, Settings, is_variable};
 use crate::sites::SiteName;
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -22,6 +23,8 @@ Getting started:
   herdlinx-mirror config > mirror.toml              write a settings file, then edit it
   herdlinx-mirror --config mirror.toml check        validate it
   herdlinx-mirror --config mirror.toml add '<line>' pair with a barn: the line that `herdlinxd pair` printed
+  herdlinx-mirror --config mirror.toml prepare --site north
+                                                    or write the file of a new barn's card, which pairs by itself
   herdlinx-mirror --config mirror.toml run          start following, and serve the pages
 Then open https://localhost:5000 on this machine.
 
@@ -35,6 +38,15 @@ const CHECK_HELP: &str = "\
 Checks the settings, the certificate, the state directory and the port. If root runs it on a machine with the unit
 herdlinx-mirror.service, it checks as that service would start: as its user, in its sandbox, with its drop-ins.
 With --here, or if --config, a flag or a variable names other settings, it checks as the current user.";
+
+const PREPARE_HELP: &str = "\
+Example, for a barn with a cable:
+  herdlinx-mirror prepare --site north
+Then copy herdlinx.toml to the boot partition of the card, over the file that is there, and switch the barn on. The
+office finds it at herdlinx-north.local by itself and pairs; the code is dead from then on. `status` and the page of the
+office say what it waits for.
+
+The code is tried for 180 days. Preparing a barn again voids the code of its earlier file.";
 
 const ABOUT: &str =
     "HerdLinx office mirror: keeps a live copy of each barn and serves it, whether or not the barn can be reached";
@@ -80,7 +92,10 @@ enum Command {
         #[arg(long = "address", value_name = "HOST:PORT")]
         addresses: Vec<Address>,
     },
-    /// Forget a barn and its key; its copy is moved aside, not deleted
+    /// Write the settings file of a barn's card, with a one-time code by which that barn pairs with this office
+    #[command(after_help = PREPARE_HELP)]
+    Prepare(PrepareFlags),
+    /// Forget a barn and its key, or a prepared barn that has not paired; its copy is moved aside, not deleted
     Remove {
         /// Name of the barn at this office
         site: String,
