@@ -1,5 +1,5 @@
 use super::code_pairing::CodePairing;
-use super::stored::{CodeState, StoreOutcome, load, save, store};
+use super::stored::{CodeRow, CodeState, StoreOutcome, load, save, store};
 use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router};
 use crate::pair::{Barn, OFFICE_SCOPES};
 use crate::test_world::ManualClock;
@@ -302,6 +302,33 @@ async fn an_office_whose_name_is_taken_gets_a_number() {
     assert_eq!(barn.key_names(), ["desk", "desk-2"]);
     let secret = Secret::of_key([1; 32]);
     assert!(matches!(barn.keys.adopt("desk", OFFICE_SCOPES.into(), &secret), Err(KeyError::Exists(_))));
+}
+
+/// Catches a change of the stored form, after which a barn could not read the code of its card.
+#[test]
+fn the_stored_rows_are_frozen() {
+    let key = "pair-0c51-260z-4rpk-8et2-9585-eqk5-dhsq-n0c8-vtb2".parse::<PairingCode>().unwrap().key();
+    let ends = Fingerprints { barn: Fingerprint([0xb0; 32]), office: OFFICE };
+    let (barn, office) =
+        ([&[64][..], "b0".repeat(32).as_bytes()].concat(), [&[64][..], "0f".repeat(32).as_bytes()].concat());
+    // Computed with the golden bytes of `herd::pairing`.
+    let key_bytes = hex::decode("607fd8100dcab9d09b27ca95e1fd870d006fb5ce3fdb5d7a9fb9ebdea5f17ab2").unwrap();
+    let name = b"\x04desk".to_vec();
+    let state_bytes = [
+        (CodeState::Pending { key: key.clone() }, vec![vec![0], key_bytes.clone()]),
+        (CodeState::Claimed { key: key.clone(), ends }, vec![vec![1], key_bytes.clone(), barn.clone(), office.clone()]),
+        (
+            CodeState::Paired { key: key.clone(), ends, key_name: "desk".into() },
+            vec![vec![2], key_bytes, barn, office.clone(), name.clone()],
+        ),
+        (CodeState::Used { office: OFFICE, key_name: "desk".into() }, vec![vec![3], office, name]),
+        (CodeState::Disabled, vec![vec![4]]),
+    ];
+    for (state, bytes) in state_bytes {
+        let row = CodeRow { id: [9; 32], wrong_proofs: 300, state };
+        let golden = [vec![9; 32], vec![0xac, 0x02], bytes.concat()].concat();
+        assert_eq!(postcard::to_stdvec(&row).unwrap(), golden, "{row:?}");
+    }
 }
 
 /// Catches a code or its key in a log.

@@ -69,8 +69,7 @@ impl From<&CliError> for Exit {
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
-            CliError::Prepare(PrepareError::Flags(_) | PrepareError::Address(_)) => Self::Usage,
-            CliError::Prepare(PrepareError::Randomness(_) | PrepareError::File(_)) => Self::Failure,
+            CliError::Prepare(error) => Self::from(error),
             CliError::Io(_) | CliError::Runtime(_) => Self::Failure,
         }
     }

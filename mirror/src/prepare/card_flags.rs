@@ -29,7 +29,7 @@ pub struct CardFlags {
     /// File with the password of the Wi-Fi network; `-` reads standard input
     #[arg(long, value_name = "FILE", requires = "wifi_network")]
     wifi_password_file: Option<PathBuf>,
-    /// File with public keys that may log in over SSH, such as ~/.ssh/id_ed25519.pub
+    /// File with public keys that may log in over SSH, such as a .pub file in ~/.ssh
     #[arg(long, value_name = "FILE")]
     ssh_key_file: Option<PathBuf>,
     /// Kind of the radio: sx127x, serial or none [default: sx127x]

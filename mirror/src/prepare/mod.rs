@@ -22,6 +22,7 @@ use crate::sites::SiteName;
 use herd::pairing::PairingCode;
 use herd::randomness::{Randomness, RandomnessError};
 use service::card::{CARD_FILE, CardSecret, site_host_name};
+use service::lifecycle::Exit;
 use std::path::PathBuf;
 
 /// Port of a barn with default settings.
@@ -72,6 +73,15 @@ pub enum PrepareError {
     /// The file cannot be written.
     #[error(transparent)]
     File(#[from] NewFileError),
+}
+
+impl From<&PrepareError> for Exit {
+    fn from(error: &PrepareError) -> Self {
+        match error {
+            PrepareError::Flags(_) | PrepareError::Address(_) => Self::Usage,
+            PrepareError::Randomness(_) | PrepareError::File(_) => Self::Failure,
+        }
+    }
 }
 
 impl PrepareFlags {

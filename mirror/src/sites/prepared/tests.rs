@@ -105,6 +105,19 @@ fn a_prepared_barn_becomes_a_site_under_its_name_unless_it_was_canceled() {
     assert_eq!(files.prepared_to_search(OFFICE).unwrap().len(), 1);
 }
 
+/// Catches a change of the stored form, after which an office would forget the barns that it waits for.
+#[test]
+fn the_stored_row_is_frozen() {
+    let code: PairingCode = "pair-0c51-260z-4rpk-8et2-9585-eqk5-dhsq-n0c8-vtb2".parse().unwrap();
+    let addresses = vec!["barn.local:5001".parse().unwrap()];
+    let site =
+        PreparedSite { name: name("north"), key: code.key(), addresses, prepared_at_us: 7, office: Some(OFFICE) };
+    let key = hex::decode("607fd8100dcab9d09b27ca95e1fd870d006fb5ce3fdb5d7a9fb9ebdea5f17ab2").unwrap();
+    let office = "0f".repeat(32);
+    let golden = [&b"\x05north"[..], &key, b"\x01\x0fbarn.local:5001", b"\x0e", b"\x01\x40", office.as_bytes()];
+    assert_eq!(postcard::to_stdvec(&site).unwrap(), golden.concat());
+}
+
 /// Catches a code or a key in a log.
 #[test]
 fn debug_outputs_hide_the_code() {
