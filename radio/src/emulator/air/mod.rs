@@ -125,6 +125,22 @@ impl Air {
         }
     }
 
+    /// Advances a clock that follows real time to the present. Does nothing at the free pace.
+    ///
+    /// A program behind the kernel does not wait for the air, so its actions need this first. In a wait without scheduled
+    /// events the clock advances only at the end. A delay of the program during such a wait would not count on the air.
+    #[cfg(feature = "devices")]
+    pub(super) fn catch_up(&self) {
+        let Pace::RealTime { speed } = self.shared.pace else { return };
+        let passed_s = self.shared.started.elapsed().as_secs_f64() * speed;
+        let due_ns = nanoseconds(Duration::try_from_secs_f64(passed_s).unwrap_or_default()).min(END_NS);
+        self.change(|world| {
+            if due_ns > world.now_ns() {
+                world.run_until(due_ns);
+            }
+        });
+    }
+
     /// Returns `true` if nothing is scheduled, so that nothing happens until somebody acts.
     pub fn is_quiet(&self) -> bool {
         self.inspect(|world| world.next_ns().is_none())

@@ -2,6 +2,7 @@
 
 use super::cuse::{self, Cuse, Errno, Ioctl, MemoryRange, Request};
 use super::error::DeviceError;
+use crate::emulator::air::Air;
 use crate::emulator::host::{Chip, Spi02};
 use embedded_hal_02::blocking::spi::{Transfer as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ struct BusSettings {
 #[derive(Debug)]
 struct Server {
     cuse: Cuse,
+    air: Air,
     bus: Spi02,
     name: String,
     shared: Arc<DeviceState>,
@@ -73,7 +75,8 @@ impl Spidev {
         let path = Path::new("/dev").join(name);
         let cuse = Cuse::open().map_err(DeviceError::Cuse)?;
         let shared = Arc::<DeviceState>::default();
-        let server = Server { cuse, bus: chip.spi02(), name: name.to_owned(), shared: Arc::clone(&shared) };
+        let air = chip.air().clone();
+        let server = Server { cuse, air, bus: chip.spi02(), name: name.to_owned(), shared: Arc::clone(&shared) };
         let thread = Builder::new().name("spidev".to_owned()).spawn(move || server.run());
         thread.map_err(|source| DeviceError::Thread { name: "a SPI device", source })?;
         let device = Self { path, shared };
@@ -143,6 +146,7 @@ impl Server {
 
     /// Carries out a plain write as one chip-select frame.
     fn write(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Errno> {
+        self.air.catch_up();
         self.bus.write(bytes).map_err(|_| Errno::IO)?;
         Ok(cuse::write_answer(bytes.len()))
     }
@@ -181,6 +185,7 @@ impl Server {
             return Ok(ask_for_bytes(list, &transfers));
         }
         let mut frame = frame_of(&transfers, sent).ok_or(Errno::INVALID)?;
+        self.air.catch_up();
         self.bus.transfer(&mut frame).map_err(|_| Errno::IO)?;
         let (mut rest, mut received) = (frame.as_slice(), Vec::new());
         for transfer in &transfers {

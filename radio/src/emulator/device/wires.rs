@@ -118,8 +118,10 @@ impl Wire {
         while !self.is_stopped() {
             let is_low = !self.gpio.is_high(RESET_LINE)?;
             if is_low && !was_low {
+                self.chip.air().catch_up();
                 let Ok(()) = reset.set_low();
             } else if !is_low && was_low {
+                self.chip.air().catch_up();
                 let Ok(()) = reset.set_high();
                 self.shared.resets.fetch_add(1, SeqCst);
             }
@@ -135,6 +137,8 @@ impl Wire {
         while !self.is_stopped() {
             // A wait for an emulated line never fails.
             if !matches!(dio0.wait(MAX_WAIT), Ok(Wake::Edge)) {
+                // Otherwise the lags of many waits would add up, and several packets would then arrive at once.
+                self.chip.air().catch_up();
                 continue;
             }
             self.shared.edges.fetch_add(1, SeqCst);

@@ -176,3 +176,22 @@ fn absent_driver_does_not_stop_the_air() {
     air.transmit(Transmission::of(*b"b"), Duration::ZERO).unwrap();
     assert_eq!(here.wait(ms(1_000)), Wake::Edge);
 }
+
+/// Catches a clock that lags behind during a quiet wait. A program behind the kernel would find the chip silent although it
+/// has waited long enough after a reset.
+#[cfg(feature = "devices")]
+#[test]
+fn catching_up_brings_a_clock_to_real_time_but_not_at_the_free_pace() {
+    use embedded_hal_02::digital::v2::OutputPin;
+
+    let fast = AirOptions { pace: Pace::RealTime { speed: 1e9 }, ..AirOptions::default() };
+    for (options, version_after) in [(fast, 0x12), (AirOptions::default(), 0x00)] {
+        let air = Air::new(options);
+        let mut host = Host::in_standby(&air, "barn", &Modulation::default());
+        let mut reset = host.chip.reset();
+        let (Ok(()), Ok(())) = (reset.set_low(), reset.set_high());
+        assert_eq!(host.read(Register::Version), 0x00, "{options:?}");
+        air.catch_up();
+        assert_eq!(host.read(Register::Version), version_after, "{options:?}");
+    }
+}
