@@ -1,4 +1,4 @@
-//! The customisation that Raspberry Pi Imager writes for an image with `init_format` `cloudinit`.
+//! The customization that Raspberry Pi Imager writes for an image with `init_format` `cloudinit`.
 //!
 //! Read from `user-data`: `hostname`, `timezone`, `ssh_authorized_keys` (at the top, and of each of the `users`). Read
 //! from `network-config`, with or without the outer `network`: of the first of the `wifis` its `regulatory-domain`, and

@@ -36,7 +36,7 @@ impl Machine {
         let proposal = names().find(|name| city(name)).or_else(|| closest(zone, names()));
         let mend =
             proposal.map_or("write one such as America/Denver".to_owned(), |name| format!("did you mean {name}?"));
-        Some(format!("names no time zone: {mend}"))
+        Some(format!("is not a known time zone: {mend}"))
     }
 
     /// Returns the reason why this is no country, with the mend; `None` if it is one, or if the machine has no list.
@@ -44,8 +44,7 @@ impl Machine {
         let list = self.list("iso3166.tab");
         let mut codes = list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next());
         let is_known = list.is_empty() || codes.any(|code| code == country);
-        (!is_known)
-            .then(|| format!("is {country}, which is no country: write the two letters of yours, such as US or CA"))
+        (!is_known).then(|| format!("is {country}, which is not a country code: write yours, such as US or CA"))
     }
 
     fn list(&self, name: &str) -> String {

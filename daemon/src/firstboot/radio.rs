@@ -64,7 +64,7 @@ fn check<T: DeserializeOwned>(
 fn band_mistake(chip: &Sx127xSettings) -> Option<RadioMistake> {
     let violations = chip.validate().ok()?;
     let band = violations.into_iter().find(|violation| violation.rule == Rule::Band)?;
-    let reason = format!("gives {}, where the region has none; use {}", band.found, band.allowed);
+    let reason = format!("does not fit `region`: {band}");
     Some(("frequency_hz".to_owned(), CardError::value("frequency_hz", reason)))
 }
 

@@ -119,7 +119,7 @@ fn in_effect(values: &Values) -> String {
         ("Site", or(&values.site, "(name of the machine)")),
         ("Host name", format!("{}.local", host_name(values))),
         ("Time zone", or(&values.time_zone, "UTC")),
-        ("Time server", or(&values.time_server, "that of the distribution")),
+        ("Time server", or(&values.time_server, "default")),
         ("Log server", or(&values.log_server, "none")),
         ("Wi-Fi", wifi),
         ("SSH", ssh),

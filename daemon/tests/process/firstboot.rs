@@ -96,7 +96,7 @@ fn the_barn_serves_whatever_is_on_its_card() {
         ("UTF-16", Some(utf16), 0, "herdlinx.toml is applied."),
         ("empty", text("empty"), 0, "herdlinx.toml sets nothing"),
         ("missing", None, 0, "herdlinx.toml is missing"),
-        ("sections swapped", text("swapped"), 2, "line 4: `country` stands in [ssh], but belongs in [wifi]"),
+        ("sections swapped", text("swapped"), 2, "line 4: `country` is in [ssh] but belongs in [wifi]"),
     ];
     for (name, file, code, message) in cases {
         let barn = Barn::with_card(file.as_deref());

@@ -48,10 +48,10 @@ pub enum CardError {
     #[error("no key is set, so nothing was changed: remove the `#` in front of a key and write its value")]
     Empty,
     /// A character that word processors put in place of a quote.
-    #[error("curly quotes ({0}): replace them by straight ones (\") and edit the file with a plain text editor")]
+    #[error("curly quotes ({0}): replace them with straight ones (\") and edit the file in a plain text editor")]
     CurlyQuote(char),
     /// A space that cannot be told from an ordinary one.
-    #[error("an invisible character stands outside of the quotes: type the line again instead of copying it")]
+    #[error("there is an invisible character outside the quotes: type the line again instead of pasting it")]
     InvisibleCharacter,
     /// A value without quotes.
     #[error("the value of `{key}` needs straight quotes around it: {key} = \"...\"")]
@@ -69,7 +69,7 @@ pub enum CardError {
     #[error("the line has no `=`: write `key = \"value\"`, or a `#` in front if it is a comment")]
     NoEquals,
     /// A key or section that is there twice.
-    #[error("`{name}` is here for the second time: remove one of the two")]
+    #[error("`{name}` is set twice: remove one of the two lines")]
     Duplicate {
         /// The key or section.
         name: String,
@@ -99,7 +99,7 @@ pub enum CardError {
         closest: Option<&'static str>,
     },
     /// A known key in another section than its own.
-    #[error("`{key}` stands {}, but belongs {}: move the line there", place(.section), place(.home))]
+    #[error("`{key}` is {} but belongs {}: move the line there", place(.section), place(.home))]
     Misplacement {
         /// The key.
         key: String,
@@ -109,7 +109,7 @@ pub enum CardError {
         home: &'static str,
     },
     /// A section in double brackets, as the daemon's own settings have them.
-    #[error("write [{section}] with single brackets, and only once: the card has one of each")]
+    #[error("write [{section}] in single brackets, and only once")]
     DoubleBrackets {
         /// The section.
         section: &'static str,
@@ -149,7 +149,7 @@ pub enum CardError {
         why: &'static str,
     },
     /// A secret is blank, and there is none from before.
-    #[error("`{key}` is empty, and none was applied before that could be kept: write it again{hint}")]
+    #[error("`{key}` is empty, and there is no earlier one to keep: write it again{hint}")]
     NothingToKeep {
         /// The key.
         key: &'static str,

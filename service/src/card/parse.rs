@@ -210,7 +210,7 @@ impl<'t> Reader<'t> {
         if !self.entries.keys().any(|(section, _)| *section == "wifi") {
             return None;
         }
-        self.require("wifi", "country", "US", ", because radio rules differ by country");
+        self.require("wifi", "country", "US", " (radio rules differ by country)");
         self.require("wifi", "network", "name of the network", "");
         let country = self.checked("wifi", "country", values::check_country);
         let network = self.entries.get(&("wifi", "network")).and_then(|entry| entry.value.as_str());
@@ -249,7 +249,7 @@ impl<'t> Reader<'t> {
         if !self.entries.keys().any(|(section, _)| *section == "radio") {
             return None;
         }
-        self.require("radio", "kind", "sx127x", ", or \"serial\" for a modem");
+        self.require("radio", "kind", "sx127x", " (or \"serial\" for a modem)");
         let kind = match values::check_radio_kind(self.text("radio", "kind")?.trim()) {
             Ok(kind) => kind,
             Err(reason) => {

@@ -51,7 +51,7 @@ pub fn check_time_zone(text: &str) -> Checked<String> {
     if text.len() <= MAX_SITE_CHARS && text.split('/').all(is_part) {
         return Ok(text.to_owned());
     }
-    Err("is no name of a time zone: write one such as America/Denver or Europe/Berlin".to_owned())
+    Err("is not a time zone: write one such as America/Denver or Europe/Berlin".to_owned())
 }
 
 /// Checks a host name or an IP address.
@@ -95,7 +95,7 @@ pub fn check_country(text: &str) -> Checked<String> {
 }
 
 fn control(what: &str) -> String {
-    format!("contains a tab or another control character: type the {what} again, and a backslash twice (\\\\)")
+    format!("contains a tab or another control character: type the {what} again, and write a backslash twice (\\\\)")
 }
 
 /// Checks the name of a Wi-Fi network. Blanks at its ends belong to it.
@@ -160,7 +160,7 @@ pub fn check_ssh_key(text: &str) -> Checked<String> {
             "must start with ssh-ed25519 or another type of key: copy the whole line of your .pub file".to_owned()
         );
     }
-    let cut = || "is cut or changed: copy the whole line of your .pub file again".to_owned();
+    let cut = || "is incomplete or altered: copy the whole line of your .pub file again".to_owned();
     let blob = STANDARD.decode(encoded).map_err(|_| cut())?;
     if !is_whole_ssh_key(kind, &blob) {
         return Err(cut());

@@ -36,7 +36,7 @@ pub enum SecretError {
     #[error("has {0} characters, but a key has {SECRET_CHARS}: copy the whole key")]
     Length(usize),
     /// A character that base64url does not have.
-    #[error("contains a character that no key has: copy the whole key again")]
+    #[error("contains a character that keys never contain: copy the whole key again")]
     Character,
     /// The bytes were not drawn at random.
     #[error(
