@@ -85,7 +85,17 @@ pub(crate) struct BarnState {
 }
 
 impl Barn {
+    /// Creates a barn with three keys, and with a pairing code that waits for an office.
     pub(crate) fn new(rules: Rules) -> Self {
+        Self::open(rules, Some(&PairingCode::generate(&mut SeededRandomness::new(3)).unwrap()))
+    }
+
+    /// Creates a barn with three keys and without a pairing code.
+    pub(crate) fn without_code(rules: Rules) -> Self {
+        Self::open(rules, None)
+    }
+
+    fn open(rules: Rules, code: Option<&PairingCode>) -> Self {
         let store = Store::open_source(&MemoryDisk::default(), rules, FixedClock.read().in_boot(1), || STORE).unwrap();
         let reader = store.reader();
         let disk = DiskGauge::plenty();
@@ -119,12 +129,20 @@ impl Barn {
             spki_sha256: identity.spki_sha256(),
             store: STORE,
         };
-        let code = PairingCode::generate(&mut SeededRandomness::new(3)).unwrap();
-        pairing_code::store(&local, &code).unwrap();
+        if let Some(code) = code {
+            pairing_code::store(&local, code).unwrap();
+        }
         let pairing = CodePairing::load(local, keys.clone(), identity, facts, Arc::new(FixedClock)).unwrap();
         let pairing = Arc::new(pairing);
         let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone(), pairing }.router();
         Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, shutdown, _directory: directory }
+    }
+
+    /// Revokes every key.
+    pub(crate) fn revoke_all_keys(&self) {
+        for key in self.keys.list() {
+            self.keys.revoke(&key.name).unwrap();
+        }
     }
 
     /// Records one payload as a radio would deliver it.

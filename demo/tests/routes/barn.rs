@@ -6,7 +6,7 @@ use super::route_list::routes_of;
 use super::router_barn::Barn;
 use super::router_barn::golden::Golden;
 use super::rows::{Row, SYNC, assert_complete, for_programs, get, post};
-use super::server::ServerUnderTest;
+use super::server::{ServerUnderTest, send};
 use herd::decide::Rules;
 use service::door::keys::Scope;
 
@@ -77,6 +77,19 @@ async fn each_call_of_the_barn_is_answered_according_to_its_caller() {
     let state = || format!("{:?}", barn.reader.head());
     check_keyless(&self::served(&barn, &[], &state), &rows, &barn.keys, &mut golden).await;
     golden.compare();
+}
+
+/// Catches a door that is closed to the office which brings the first key, and one that a used code leaves open.
+#[tokio::test]
+async fn without_keys_a_pairing_is_answered_only_while_a_code_waits() {
+    let row = post("/api/pair", Permission::Anyone, OTHER_VERSION);
+    let office = Caller::without_key();
+    let answer = async |barn: &Barn| send(&office, &barn.router, &row, row.request(&office)).await.status().as_u16();
+    let (waiting, other) = (Barn::new(Rules::default()), Barn::without_code(Rules::default()));
+    assert_eq!((answer(&waiting).await, answer(&other).await), (400, 404));
+    waiting.revoke_all_keys();
+    other.revoke_all_keys();
+    assert_eq!((answer(&waiting).await, answer(&other).await), (400, 403));
 }
 
 fn served<'a>(barn: &'a Barn, callers: &'a [Caller], state: &'a dyn Fn() -> String) -> ServerUnderTest<'a> {
