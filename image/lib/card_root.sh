@@ -14,9 +14,16 @@ card_root() {
     seal "$root"
 }
 
-# install_package ROOT DEB
+# Users and groups that own files on /var. Their numbers are fixed, because they must be the same in every root that an
+# update brings.
+card_users='u _herdlinx 900 "HerdLinx barn" /var/lib/herdlinx
+g spi 901
+g gpio 902'
+
+# install_package ROOT DEB: installs our package.
 install_package() {
     register_qemu
+    SOURCE_DATE_EPOCH=$(locked_epoch) chroot "$1" systemd-sysusers - <<<"$card_users" >&2
     cp "$2" "$1/herdlinx.deb"
     SOURCE_DATE_EPOCH=$(locked_epoch) DEBIAN_FRONTEND=noninteractive chroot "$1" dpkg --install /herdlinx.deb >&2
     rm "$1/herdlinx.deb"
