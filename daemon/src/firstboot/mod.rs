@@ -2,14 +2,14 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`card`] | the boot partition: reading, and writing while it is writable |
-//! | [`judge`], [`machine`], [`radio`] | the decision what to take, without touching anything |
-//! | [`imager`], [`yaml`] | the files of Raspberry Pi Imager |
-//! | [`record`] | the record of what was taken: the commit |
-//! | [`outputs`] | the files that follow from it |
-//! | [`access`] | the office's key or code in `local.redb` |
-//! | [`report`] | the result for people |
-//! | [`durable`] | replacing a file so that a power cut leaves the old or the new one |
+//! | `card` | the boot partition: reading, and writing while it is writable |
+//! | `judge`, `machine`, `radio` | the decision what to take, without touching anything |
+//! | `imager`, `yaml` | the files of Raspberry Pi Imager |
+//! | `record` | the record of what was taken: the commit |
+//! | `outputs` | the files that follow from it |
+//! | `access` | the office's key or code in `local.redb` |
+//! | `report` | the result for people |
+//! | `durable` | replacing a file so that a power cut leaves the old or the new one |
 //!
 //! # Decisions
 //!

@@ -2,7 +2,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`file`], [`manifest`] | the bytes of an update file and its signed facts; reading and writing them |
+//! | [`mod@file`], [`manifest`] | the bytes of an update file and its signed facts; reading and writing them |
 //! | [`keys`] | the public keys that a card trusts, and the key that signs |
 //! | [`frames`] | the compressed image as a stream |
 //! | [`install`] | writing the idle slot so that a power cut at any time leaves the running one |

@@ -44,9 +44,9 @@ impl FailedStarts {
         Self { file: directory.join(FILE) }
     }
 
-    /// Waits if starts before this one have failed, and counts this one as failed until [`FailedStarts::forget`].
+    /// Waits if starts before this one have failed, and counts this one as failed until `forget` is called.
     ///
-    /// Blocks, at most for [`MAX_DELAY`]. Call it before anything that can fail, above all reading the settings.
+    /// Blocks, at most for `MAX_DELAY`. Call it before anything that can fail, above all reading the settings.
     pub fn delay_start(&self) {
         self.delay_start_with(|failed, delay| {
             let status = format!("waiting {} s: {failed} starts in a row have failed", delay.as_secs());
