@@ -44,13 +44,17 @@ put_on_var() {
     } | debugfs -w -f - "$image?offset=$(part_offset "$image" 4)" >"$work/debugfs.log" 2>&1
 }
 
-# let_me_in IMAGE: puts a fresh SSH key on the card, for on_card.
+# let_me_in IMAGE [LINE...]: writes a settings file with a fresh SSH key, for on_card, and these lines as its section
+# [radio]; without lines, the barn has no radio.
 let_me_in() {
+    local image=$1
+    shift
     need ssh=openssh-client ssh-keygen=openssh-client
     rm -f "$work/key" "$work/key.pub"
     ssh-keygen -q -t ed25519 -N '' -f "$work/key"
-    chmod 600 "$work/key.pub"
-    put_on_var "$1" "$work/key.pub" lib/herdlinx-card/authorized_keys
+    [ $# -gt 0 ] || set -- 'kind = "none"'
+    { printf '[ssh]\nkey = "%s"\n[radio]\n' "$(cat "$work/key.pub")" && printf '%s\n' "$@"; } >"$work/herdlinx.toml"
+    put_on_boot "$image" "$work/herdlinx.toml" herdlinx.toml
 }
 
 on_card() {
