@@ -7,7 +7,6 @@
 #     on_card COMMAND...                  runs a command as root on the card, over SSH
 #     machine_stop | machine_kill         ends the machine in order, or like a power cut
 
-machine_pid=
 # A restart ends the machine. A test that restarts cards empties this list.
 on_restart=(-no-reboot)
 # Numbers that a second run on the same machine hardly has.
@@ -82,10 +81,17 @@ virt_start() {
         -netdev "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:$https_port-:5001,hostfwd=tcp:127.0.0.1:$ssh_port-:22" \
         -device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci -device i6300esb "$@" \
         </dev/null >"$console.qemu" 2>&1 &
-    machine_pid=$!
+    echo $! >"$work/machine"
 }
 
-machine_runs() { [ -n "$machine_pid" ] && kill -0 "$machine_pid" 2>/dev/null; }
+# machine_pid: prints the process id of the running machine; fails if none runs. It is kept in a file, because a claim
+# that starts a machine runs in a subshell.
+machine_pid() {
+    local pid
+    pid=$(cat "$work/machine" 2>/dev/null) && [ "$(ps -o stat= -p "$pid" | cut -c1)" != Z ] && kill -0 "$pid" 2>/dev/null &&
+        printf '%s\n' "$pid"
+}
+machine_runs() { machine_pid >/dev/null; }
 
 # machine_until SECONDS COMMAND...: repeats the command until it succeeds. Fails if the machine ends or time is up.
 machine_until() {
@@ -106,13 +112,13 @@ machine_stop() {
         [ "$SECONDS" -lt "$deadline" ] || { note "the card does not power off" && return 1; }
         sleep 1
     done
-    machine_pid=
 }
 
 machine_kill() {
-    [ -z "$machine_pid" ] || kill -KILL "$machine_pid" 2>/dev/null || true
-    [ -z "$machine_pid" ] || wait "$machine_pid" 2>/dev/null || true
-    machine_pid=
+    local pid
+    pid=$(machine_pid) || return 0
+    kill -KILL "$pid"
+    while machine_runs; do sleep 0.1; done
 }
 
 # barn_health: prints the barn's own word about its health; fails if nothing answers.

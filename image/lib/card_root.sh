@@ -70,7 +70,7 @@ seal() {
     find "$root/var" "$root/tmp" "$root/run" "$root/root" -mindepth 1 -delete
     rm -rf "$root/etc/apt" "$root/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$root"/etc/ssh/ssh_host_* "$root"/etc/*- \
         "$root/etc/.pwd.lock" "$root/etc/mtab" "$root/etc/kernel" "$root"/{boot,}/{vmlinuz,initrd.img}*.old
-    ln -s /proc/self/mounts "$root/etc/mtab"
+    ln -s ../proc/self/mounts "$root/etc/mtab"
     # The day of the last change of a password is the day of the build.
     sed -i -E "s/^([^:]*:[^:]*:)[0-9]*:/\1$(($(locked_epoch) / 86400)):/" "$root/etc/shadow"
     find "$root" -xdev -newermt "@$(locked_epoch)" -exec touch -h -d "@$(locked_epoch)" {} +
