@@ -5,6 +5,7 @@
 #     copy_card IMAGE                     a copy of the built card
 #     virt_start IMAGE CONSOLE            starts it in QEMU's generic machine; returns at once
 #     on_card COMMAND...                  runs a command as root on the card, over SSH
+#     is_online | no_failed_unit          waits for the log-in, or for the end of the boot
 #     machine_stop | machine_kill         ends the machine in order, or like a power cut
 
 # A restart ends the machine. A test that restarts cards empties this list.
@@ -12,6 +13,8 @@ on_restart=(-no-reboot)
 # Numbers that a second run on the same machine hardly has.
 ssh_port=$((20000 + RANDOM % 10000))
 https_port=$((30000 + RANDOM % 10000))
+# A card that takes longer to start than this hangs, even on a busy host.
+boot_seconds=600
 
 # need_card: builds the card if there is none yet.
 need_card() {
@@ -123,3 +126,12 @@ machine_kill() {
 
 # barn_health: prints the barn's own word about its health; fails if nothing answers.
 barn_health() { curl --silent --show-error --insecure --max-time 20 "https://127.0.0.1:$https_port/api/remote/health"; }
+
+is_online() { machine_until "$boot_seconds" on_card true; }
+
+# no_failed_unit: waits for the end of the boot, and prints the units that failed; fails if there are any.
+no_failed_unit() {
+    machine_until "$boot_seconds" has_booted || return 1
+    [ -z "$(on_card systemctl --failed --plain --no-legend | tee /dev/stderr)" ]
+}
+has_booted() { case $(on_card systemctl is-system-running) in running | degraded) true ;; *) false ;; esac; }
