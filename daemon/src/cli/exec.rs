@@ -5,6 +5,7 @@ use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
 use crate::open::{BarnFiles, OpenError, open_keys, open_store};
+use crate::pairing_code::respond_about_keys;
 use crate::run::{check_order, create_pairing_line, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
@@ -12,7 +13,7 @@ use herd::correction::CorrectionOrder;
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::store::{Directory, LOG_FILE, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open, refuse_root_on};
-use service::door::key_command::{self, KeyRequest, KeyResponse};
+use service::door::key_command::{KeyRequest, KeyResponse};
 use service::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
 use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
 use service::show::ShowRequest;
@@ -112,8 +113,8 @@ fn ask(
 
 fn ask_about_keys(settings: &Settings, request: &KeyRequest) -> Result<KeyResponse, CommandError> {
     let response = ask(settings, &BarnRequest::Key(request.clone()), || {
-        let (_, keys) = open_keys(settings).map_err(DirectError::failed)?;
-        Ok(BarnResponse::Key(key_command::respond(&keys, request)?))
+        let (local, keys) = open_keys(settings).map_err(DirectError::failed)?;
+        Ok(BarnResponse::Key(respond_about_keys(&local, &keys, request)?))
     })?;
     let BarnResponse::Key(response) = response else { return Err(CommandError::UnexpectedResponse) };
     Ok(response)

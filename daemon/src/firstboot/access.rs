@@ -8,7 +8,7 @@ use herd::pairing::{PairingCode, PairingCodeError};
 use herd::randomness::SystemRandomness;
 use herd::store::LocalError;
 use service::control::{OwnerError, become_owner_of};
-use service::door::keys::{KeyError, KeyRing, Scope};
+use service::door::keys::{KeyError, KeyRing, Scope, TakenName};
 use service::process::{StateDir, StateDirError};
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) fn store(places: &Places, pending: &Pending) -> Result<(), AccessErro
             let mut hash = [0; 32];
             hex::decode_to_slice(text, &mut hash).map_err(|_| AccessError::Hash)?;
             let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SystemRandomness)?;
-            keys.put(KEY_NAME, KEY_SCOPES.into(), hash)?;
+            keys.adopt(KEY_NAME, KEY_SCOPES.into(), hash, TakenName::Replace)?;
         }
         if let Some(code) = &pending.pairing_code {
             let code: PairingCode = code.0.parse()?;

@@ -6,7 +6,7 @@ use super::outputs::daemon_settings;
 use super::radio::{check_radio, check_settings};
 use super::record::{Access, Password, Pending, Record, Source, Values, Wifi, digest};
 use service::card::{CardError, CardFile, CardMistake, CardReading, CardSecret, CardText, CardWifi};
-use service::door::secret::hash_of_key;
+use service::door::secret::Secret;
 
 /// The files of the card as they were read.
 #[derive(Clone, Debug, Default)]
@@ -200,7 +200,8 @@ fn pending(file: &CardFile) -> Option<Pending> {
         Some(CardSecret::Given(text)) => Some(text.clone()),
         _ => None,
     };
-    let api_key_hash = given(&file.api_key).and_then(|key| hash_of_key(&key).ok()).map(hex::encode);
+    let api_key_hash =
+        given(&file.api_key).and_then(|key| key.parse::<Secret>().ok()).map(|key| hex::encode(key.hash()));
     let pairing_code = given(&file.pairing_code).map(Password);
     (api_key_hash.is_some() || pairing_code.is_some()).then_some(Pending { api_key_hash, pairing_code })
 }

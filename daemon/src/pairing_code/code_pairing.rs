@@ -8,7 +8,7 @@ use herd::pairing::{BarnFacts, CodeKey, Fingerprint, Fingerprints, PairAnswer, P
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use service::door::certificate::Identity;
-use service::door::keys::{KeyError, KeyRing};
+use service::door::keys::{KeyError, KeyRing, TakenName};
 use service::door::secret::Secret;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -235,7 +235,7 @@ impl CodePairing {
             known.name
         } else {
             let name = self.free_name(office_name);
-            self.keys.adopt(&name, OFFICE_SCOPES.into(), &secret)?;
+            self.keys.adopt(&name, OFFICE_SCOPES.into(), secret.hash(), TakenName::Refuse)?;
             name
         };
         tracing::info!(office = %ends.office, key = key_name, "an office paired by the one-time code");

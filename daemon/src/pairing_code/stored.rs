@@ -1,8 +1,12 @@
 //! The stored code in `local.redb`.
 
+use crate::pair::OFFICE_SCOPES;
 use herd::pairing::{CodeKey, Fingerprint, Fingerprints, PairingCode};
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
+use service::control::ControlError;
+use service::door::key_command::{self, KeyRequest, KeyResponse};
+use service::door::keys::KeyRing;
 
 /// Namespace in `local.redb` with a single row, [`ROW`].
 const NAMESPACE: &str = "pairing code";
@@ -48,10 +52,37 @@ impl CodeRow {
         }
     }
 
+    /// Returns the public key of the office that got the API key `name` by the code.
+    pub(super) fn office_of(&self, name: &str) -> Option<Fingerprint> {
+        match &self.state {
+            CodeState::Paired { ends, key_name, .. } if key_name == name => Some(ends.office),
+            CodeState::Used { office, key_name } if key_name == name => Some(*office),
+            _ => None,
+        }
+    }
+
     /// Returns whether the code waits for the first use of the API key `name`.
     pub(super) fn is_paired_as(&self, name: &str) -> bool {
         matches!(&self.state, CodeState::Paired { key_name, .. } if key_name == name)
     }
+}
+
+/// Responds to a request about keys. A list names the office that paired by the code at its key, which is found by its
+/// name and the scopes of an office.
+pub fn respond_about_keys(
+    local: &LocalFile,
+    keys: &KeyRing,
+    request: &KeyRequest,
+) -> Result<KeyResponse, ControlError> {
+    let mut response = key_command::respond(keys, request)?;
+    if let KeyResponse::Keys(listed) = &mut response
+        && let Some(row) = load(local).map_err(ControlError::failed)?
+    {
+        for key in listed.iter_mut().filter(|key| key.scopes == OFFICE_SCOPES.into()) {
+            key.office = row.office_of(&key.name);
+        }
+    }
+    Ok(response)
 }
 
 /// Effect of [`store`].

@@ -1,5 +1,5 @@
 use super::code_pairing::CodePairing;
-use super::stored::{CodeRow, CodeState, StoreOutcome, load, save, store};
+use super::stored::{CodeRow, CodeState, StoreOutcome, load, respond_about_keys, save, store};
 use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router};
 use crate::pair::{Barn, OFFICE_SCOPES};
 use crate::test_world::ManualClock;
@@ -15,7 +15,8 @@ use herd::store::LocalFile;
 use serde_json::{Value, json};
 use service::door::auth::require;
 use service::door::certificate::Identity;
-use service::door::keys::{KeyError, KeyRing, Scope};
+use service::door::key_command::{KeyRequest, KeyResponse};
+use service::door::keys::{KeyError, KeyRing, Scope, TakenName};
 use service::door::secret::Secret;
 use std::path::Path;
 use std::sync::Arc;
@@ -132,6 +133,27 @@ async fn an_office_pairs_repeats_and_syncs_and_then_the_code_is_dead() {
     assert_eq!(barn.key_names(), ["desk"]);
 }
 
+/// Catches a list of keys that does not tell which office came by the code, or that takes another key for it.
+#[tokio::test]
+async fn the_list_of_keys_names_the_office_that_paired_by_the_code() {
+    let (_directory, barn) = prepared();
+    barn.keys.add("handheld", [Scope::Ingest].into()).unwrap();
+    let offices = || {
+        let response = respond_about_keys(&barn.local, &barn.keys, &KeyRequest::List).unwrap();
+        let KeyResponse::Keys(keys) = response else { panic!("{response:?}") };
+        keys.into_iter().map(|key| (key.name, key.office)).collect::<Vec<_>>()
+    };
+    assert_eq!(offices(), [("handheld".to_owned(), None)]);
+    assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
+    let expected = [("desk".to_owned(), Some(OFFICE)), ("handheld".to_owned(), None)];
+    assert_eq!(offices(), expected);
+    assert_eq!(barn.sync(&code(1), OFFICE).await, 200);
+    assert_eq!(offices(), expected);
+    barn.keys.revoke("desk").unwrap();
+    barn.keys.add("desk", [Scope::Read].into()).unwrap();
+    assert_eq!(offices()[0], ("desk".to_owned(), None));
+}
+
 /// Catches a code that lets a second office in, even after a restart.
 #[tokio::test]
 async fn a_second_office_is_refused_from_the_first_right_proof_on() {
@@ -157,7 +179,7 @@ async fn a_restart_at_any_step_continues() {
     assert_eq!(barn.pair(&code(1), OTHER_OFFICE).await.0, 409);
     // Power failed after the key, before the row.
     let secret = Secret::of_key(code(1).key().api_key(&barn.ends(OFFICE)));
-    barn.keys.adopt("elsewhere", OFFICE_SCOPES.into(), &secret).unwrap();
+    barn.keys.adopt("elsewhere", OFFICE_SCOPES.into(), secret.hash(), TakenName::Refuse).unwrap();
     let barn = reopened(&directory, barn);
     assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
     assert_eq!(barn.key_names(), ["elsewhere"]);
@@ -300,8 +322,8 @@ async fn an_office_whose_name_is_taken_gets_a_number() {
     barn.keys.add("desk", [Scope::Read].into()).unwrap();
     assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
     assert_eq!(barn.key_names(), ["desk", "desk-2"]);
-    let secret = Secret::of_key([1; 32]);
-    assert!(matches!(barn.keys.adopt("desk", OFFICE_SCOPES.into(), &secret), Err(KeyError::Exists(_))));
+    let other = barn.keys.adopt("desk", OFFICE_SCOPES.into(), [1; 32], TakenName::Refuse);
+    assert!(matches!(other, Err(KeyError::Exists(_))));
 }
 
 /// Catches a change of the stored form, after which a barn could not read the code of its card.

@@ -4,7 +4,7 @@ use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, P
 use crate::health::Health;
 use crate::liveness::LivenessCheck;
 use crate::pair::{Barn, PairError, pair};
-use crate::pairing_code::CodePairing;
+use crate::pairing_code::{CodePairing, respond_about_keys};
 use crate::recorder::{Recorder, RecorderStatus};
 use crate::remote::radio_view;
 use crate::tap::{Tap, TapPage};
@@ -13,10 +13,9 @@ use herd::correction::CorrectionOrder;
 use herd::decide::CorrectionRequest;
 use herd::fold::FOLD_VERSION;
 use herd::query::QueryError;
-use herd::store::Reader;
+use herd::store::{LocalFile, Reader};
 use service::control::{ControlError, Handler, handler};
 use service::door::certificate::Identity;
-use service::door::key_command;
 use service::door::keys::{KeyError, KeyRing};
 use service::verify::{VerifyJobs, VerifyState};
 use std::sync::Arc;
@@ -34,6 +33,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 pub(super) struct Commands {
     pub(super) barn: Barn,
     pub(super) reader: Reader,
+    pub(super) local: LocalFile,
     pub(super) keys: Arc<KeyRing>,
     pub(super) health: Health,
     pub(super) liveness: LivenessCheck,
@@ -79,7 +79,7 @@ impl Commands {
                 let response = request.render(&self.reader);
                 response.map(BarnResponse::Shown).map_err(|error| ControlError::new("not_shown", error.to_string()))
             }
-            BarnRequest::Key(request) => key_command::respond(&self.keys, &request).map(BarnResponse::Key),
+            BarnRequest::Key(request) => respond_about_keys(&self.local, &self.keys, &request).map(BarnResponse::Key),
             BarnRequest::Probe | BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
                 Err(ControlError::failed("the request belongs to the writer or the radios"))
             }

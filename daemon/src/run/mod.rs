@@ -122,7 +122,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     }
 
     let disk = DiskGauge::of_directory(&settings.state_dir);
-    let (recorder, writer) = Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local) })?;
+    let (recorder, writer) =
+        Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local.clone()) })?;
     let mut recording = Recording::new(shutdown.clone(), recorder.clone(), writer);
     let mut parts = Parts::new(trigger);
     let tap = Tap::default();
@@ -133,6 +134,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let commands = Commands {
         barn: barn.clone(),
         reader: reader.clone(),
+        local,
         keys,
         health: health.clone(),
         liveness: liveness.clone(),

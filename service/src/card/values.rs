@@ -2,7 +2,7 @@
 //! that follows the name of the key.
 
 use super::{CardRadioKind, closest};
-use crate::door::secret::hash_of_key;
+use crate::door::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use herd::pairing::PairingCode;
@@ -127,7 +127,7 @@ pub fn is_psk(text: &str) -> bool {
 }
 
 pub(super) fn check_api_key(text: &str) -> Checked<String> {
-    hash_of_key(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    text.parse::<Secret>().map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 pub(super) fn check_pairing_code(text: &str) -> Checked<String> {

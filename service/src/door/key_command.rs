@@ -5,6 +5,7 @@ use crate::control::{CommandError, ControlError};
 use crate::lifecycle::Exit;
 use clap::Subcommand;
 use herd::clock::iso_utc;
+use herd::pairing::Fingerprint;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -78,6 +79,9 @@ pub struct ListedKey {
     pub scopes: BTreeSet<Scope>,
     /// Time of its creation, ISO 8601 in UTC.
     pub made_at: String,
+    /// Public key of the office that got the key by a one-time code, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub office: Option<Fingerprint>,
 }
 
 /// Reason why a command about keys failed.
@@ -142,9 +146,10 @@ fn print_table(keys: &[ListedKey], out: &mut dyn Write) -> io::Result<()> {
         return writeln!(out, "There are no keys.");
     }
     let width = keys.iter().map(|key| key.name.len()).max().unwrap_or_default();
-    for ListedKey { name, scopes, made_at } in keys {
+    for ListedKey { name, scopes, made_at, office } in keys {
         let scopes = scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(",");
-        writeln!(out, "{name:width$}  {made_at}  {scopes}")?;
+        let office = office.map(|office| format!("  paired by one-time code, office {office}")).unwrap_or_default();
+        writeln!(out, "{name:width$}  {made_at}  {scopes}{office}")?;
     }
     Ok(())
 }
@@ -169,7 +174,7 @@ fn change_keys(keys: &KeyRing, request: &KeyRequest) -> Result<KeyResponse, KeyE
 
 impl From<&KeyRow> for ListedKey {
     fn from(row: &KeyRow) -> Self {
-        Self { name: row.name.clone(), scopes: row.scopes.clone(), made_at: iso_utc(row.made_at_us) }
+        Self { name: row.name.clone(), scopes: row.scopes.clone(), made_at: iso_utc(row.made_at_us), office: None }
     }
 }
 
@@ -251,6 +256,27 @@ mod tests {
         assert_eq!(run(&["list"], dir.path()).unwrap(), "There are no keys.\n");
         let again = run(&["revoke", "office"], dir.path()).unwrap_err();
         assert!(again.to_string().contains("no key named `office`"), "{again}");
+    }
+
+    /// Catches a table that hides which office has a key, and JSON that names one for every key.
+    #[test]
+    fn a_list_shows_the_office_that_a_key_was_made_for_by_a_code() {
+        let key = |name: &str, office| ListedKey {
+            name: name.into(),
+            scopes: BTreeSet::from([Scope::Sync]),
+            made_at: "2026-01-01T00:00:00Z".into(),
+            office,
+        };
+        let keys = [key("desk", Some(Fingerprint([0x0f; 32]))), key("other", None)];
+        let mut table = Vec::new();
+        print_table(&keys, &mut table).unwrap();
+        let expected = format!(
+            "desk   2026-01-01T00:00:00Z  sync  paired by one-time code, office {}\nother  2026-01-01T00:00:00Z  sync\n",
+            "0f".repeat(32)
+        );
+        assert_eq!(String::from_utf8(table).unwrap(), expected);
+        assert_eq!(json!(keys)[0]["office"], "0f".repeat(32));
+        assert!(json!(keys)[1].get("office").is_none());
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herd::randomness::{Randomness, RandomnessError};
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 /// Random bytes in a secret.
 pub const SECRET_BYTES: usize = 32;
@@ -45,19 +46,6 @@ pub enum SecretError {
     Guessable,
 }
 
-/// Returns the hash under which a key from outside is stored.
-///
-/// The text must have the form of a generated key, with 256 bits that look random.
-pub fn hash_of_key(text: &str) -> Result<[u8; 32], SecretError> {
-    let encoded = text.strip_prefix(KEY_PREFIX).ok_or(SecretError::Prefix)?;
-    if text.len() != SECRET_CHARS {
-        return Err(SecretError::Length(text.chars().count()));
-    }
-    let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| SecretError::Character)?;
-    let distinct: BTreeSet<u8> = bytes.into_iter().collect();
-    if distinct.len() < MIN_DISTINCT_BYTES { Err(SecretError::Guessable) } else { Ok(hash_secret(text)) }
-}
-
 /// The secret of a key, or a token.
 ///
 /// It implements neither `Debug` nor `Display`, so it cannot end in a log by accident.
@@ -65,16 +53,20 @@ pub fn hash_of_key(text: &str) -> Result<[u8; 32], SecretError> {
 pub struct Secret(String);
 
 impl Secret {
+    fn new(prefix: &str, bytes: [u8; SECRET_BYTES]) -> Self {
+        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
     /// Generates a secret that starts with `prefix`.
     pub(super) fn generate(prefix: &str, randomness: &mut dyn Randomness) -> Result<Self, RandomnessError> {
         let mut bytes = [0; SECRET_BYTES];
         randomness.fill(&mut bytes)?;
-        Ok(Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes))))
+        Ok(Self::new(prefix, bytes))
     }
 
-    /// Returns the secret of a key that both sides of a pairing derive.
+    /// Returns the secret of a key with these bytes, which both sides of a pairing derive.
     pub fn of_key(bytes: [u8; SECRET_BYTES]) -> Self {
-        Self(format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+        Self::new(KEY_PREFIX, bytes)
     }
 
     /// Returns the text, for the one place that shows it once.
@@ -82,8 +74,27 @@ impl Secret {
         &self.0
     }
 
-    pub(super) fn hash(&self) -> [u8; 32] {
+    /// Returns the hash under which the secret is stored.
+    pub fn hash(&self) -> [u8; 32] {
         hash_secret(&self.0)
+    }
+}
+
+/// Parses the secret of a key that somebody else generated.
+///
+/// It must have the form of a generated one, with 256 bits that look random.
+impl FromStr for Secret {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, SecretError> {
+        let encoded = text.strip_prefix(KEY_PREFIX).ok_or(SecretError::Prefix)?;
+        if text.len() != SECRET_CHARS {
+            return Err(SecretError::Length(text.chars().count()));
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| SecretError::Character)?;
+        let bytes: [u8; SECRET_BYTES] = bytes.try_into().map_err(|_| SecretError::Character)?;
+        let is_random = BTreeSet::from(bytes).len() >= MIN_DISTINCT_BYTES;
+        if is_random { Ok(Self::of_key(bytes)) } else { Err(SecretError::Guessable) }
     }
 }
 

@@ -10,7 +10,7 @@ use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
@@ -136,6 +136,15 @@ impl From<&KeyError> for Exit {
     }
 }
 
+/// Effect of [`KeyRing::adopt`] if another key has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakenName {
+    /// Refuse the new key.
+    Refuse,
+    /// Replace the other key, which is rejected from then on.
+    Replace,
+}
+
 /// The keys of a process: in memory to check requests, in `local.redb` for the next start.
 pub struct KeyRing {
     file: LocalFile,
@@ -175,60 +184,32 @@ impl KeyRing {
     /// When this returns, the key is on disk and accepted. Syncs the disk: call it on a blocking thread from
     /// asynchronous code.
     pub fn add(&self, name: &str, scopes: BTreeSet<Scope>) -> Result<Secret, KeyError> {
-        let mut randomness = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
-        let secret = Secret::generate(KEY_PREFIX, randomness.as_mut())?;
-        self.insert(name, scopes, &secret)?;
+        let secret = Secret::generate(KEY_PREFIX, self.lock_changes().as_mut())?;
+        self.adopt(name, scopes, secret.hash(), TakenName::Refuse)?;
         Ok(secret)
     }
 
-    /// Creates a key whose secret both sides of a pairing have derived.
+    /// Stores a key by the hash of its secret, which was made elsewhere.
     ///
-    /// Durable and blocking like [`Self::add`].
-    pub fn adopt(&self, name: &str, scopes: BTreeSet<Scope>, secret: &Secret) -> Result<(), KeyError> {
-        let _one_change_at_a_time = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
-        self.insert(name, scopes, secret)
-    }
-
-    /// Adds a key. The caller holds the lock for changes.
-    fn insert(&self, name: &str, scopes: BTreeSet<Scope>, secret: &Secret) -> Result<(), KeyError> {
+    /// Changes nothing if the secret is accepted already, whatever the name of its key. Durable and blocking like
+    /// [`Self::add`].
+    pub fn adopt(&self, name: &str, scopes: BTreeSet<Scope>, hash: [u8; 32], taken: TakenName) -> Result<(), KeyError> {
         if !is_valid_name(name) {
             return Err(KeyError::Name(name.chars().take(MAX_NAME_CHARS + 1).collect()));
         }
         if scopes.is_empty() {
             return Err(KeyError::NoScope);
         }
-        let existing = self.list();
-        if existing.iter().any(|row| row.name == name) {
-            return Err(KeyError::Exists(name.to_owned()));
-        }
-        if existing.len() >= MAX_KEYS {
-            return Err(KeyError::TooMany);
-        }
-        let made_at_us = self.clock.read().received_at_us;
-        let row = KeyRow { name: name.to_owned(), scopes, hash: secret.hash(), made_at_us };
-        self.file.put(KEYS_NAMESPACE, name, &row)?;
-        self.change(|by_hash| by_hash.insert(row.hash, row));
-        Ok(())
-    }
-
-    /// Stores a key that was created elsewhere, by the hash of its secret, in place of the key with this name.
-    ///
-    /// Changes nothing if the secret is accepted already, whatever the name of its key. Syncs the disk.
-    pub fn put(&self, name: &str, scopes: BTreeSet<Scope>, hash: [u8; 32]) -> Result<(), KeyError> {
-        if !is_valid_name(name) {
-            return Err(KeyError::Name(name.chars().take(MAX_NAME_CHARS + 1).collect()));
-        }
-        if scopes.is_empty() {
-            return Err(KeyError::NoScope);
-        }
-        let _one_change_at_a_time = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_change_at_a_time = self.lock_changes();
         let existing = self.list();
         if existing.iter().any(|row| row.hash == hash) {
             return Ok(());
         }
         let replaced = existing.iter().find(|row| row.name == name).map(|row| row.hash);
-        if replaced.is_none() && existing.len() >= MAX_KEYS {
-            return Err(KeyError::TooMany);
+        match replaced {
+            Some(_) if taken == TakenName::Refuse => return Err(KeyError::Exists(name.to_owned())),
+            None if existing.len() >= MAX_KEYS => return Err(KeyError::TooMany),
+            _ => {}
         }
         let row = KeyRow { name: name.to_owned(), scopes, hash, made_at_us: self.clock.read().received_at_us };
         self.file.put(KEYS_NAMESPACE, name, &row)?;
@@ -244,7 +225,7 @@ impl KeyRing {
     /// When this returns, the key is rejected, now and after a restart. Syncs the disk: call it on a blocking thread
     /// from asynchronous code.
     pub fn revoke(&self, name: &str) -> Result<(), KeyError> {
-        let _one_change_at_a_time = self.randomness.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_change_at_a_time = self.lock_changes();
         let Some(row) = self.list().into_iter().find(|row| row.name == name) else {
             return Err(KeyError::Unknown(name.chars().take(MAX_NAME_CHARS + 1).collect()));
         };
@@ -294,6 +275,10 @@ impl KeyRing {
     /// Returns a channel that counts the changes, so that long connections know when to call [`Self::contains`] again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    fn lock_changes(&self) -> MutexGuard<'_, Box<dyn Randomness>> {
+        self.randomness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut HashMap<[u8; 32], KeyRow>) -> T) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::door::secret::{SECRET_BYTES, SecretError, hash_of_key};
+use crate::door::secret::{SECRET_BYTES, SecretError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herd::clock::SystemClock;
@@ -38,20 +38,27 @@ fn a_key_from_outside_is_stored_once_and_replaced_by_its_name() {
         format!("hxb_{}", URL_SAFE_NO_PAD.encode(bytes))
     };
     let (first, second) = (text(1), text(2));
+    let adopt = |name: &str, text: &str, taken| {
+        keys.adopt(name, scopes(&[Scope::Read]), text.parse::<Secret>().unwrap().hash(), taken)
+    };
     for _ in 0..2 {
-        keys.put("card", scopes(&[Scope::Read]), hash_of_key(&first).unwrap()).unwrap();
+        adopt("card", &first, TakenName::Replace).unwrap();
+        adopt("elsewhere", &first, TakenName::Refuse).unwrap();
     }
-    assert_eq!(keys.check(&first).unwrap().name, "card");
-    keys.put("card", scopes(&[Scope::Read]), hash_of_key(&second).unwrap()).unwrap();
+    assert_eq!((keys.check(&first).unwrap().name.as_str(), keys.list().len()), ("card", 1));
+    assert!(matches!(adopt("card", &second, TakenName::Refuse), Err(KeyError::Exists(_))));
+    adopt("card", &second, TakenName::Replace).unwrap();
     assert_eq!((keys.check(&first), keys.list().len()), (None, 1));
     drop(keys);
     let keys = ring(dir.path(), 8);
     assert!(keys.check(&second).is_some() && keys.check(&first).is_none());
 
-    assert_eq!(hash_of_key("secret"), Err(SecretError::Prefix));
-    assert_eq!(hash_of_key(&first[..40]), Err(SecretError::Length(40)));
-    assert_eq!(hash_of_key(&format!("hxb_{}", "A".repeat(43))), Err(SecretError::Guessable));
-    assert_eq!(hash_of_key(&format!("{}!", &first[..46])), Err(SecretError::Character));
+    let refused = |text: &str| text.parse::<Secret>().err();
+    assert!(first.parse::<Secret>().is_ok_and(|secret| secret.reveal() == first));
+    assert_eq!(refused("secret"), Some(SecretError::Prefix));
+    assert_eq!(refused(&first[..40]), Some(SecretError::Length(40)));
+    assert_eq!(refused(&format!("hxb_{}", "A".repeat(43))), Some(SecretError::Guessable));
+    assert_eq!(refused(&format!("{}!", &first[..46])), Some(SecretError::Character));
 }
 
 /// Catches a scope that silently includes another.
