@@ -1,8 +1,8 @@
 //! The key and the code of the card on their way into the daemon's `local.redb`.
 
 use super::Places;
-use super::record::Pending;
-use crate::pairing_code;
+use super::record::{DeadCode, Pending};
+use crate::pairing_code::{self, StoreOutcome};
 use herd::clock::SystemClock;
 use herd::pairing::{PairingCode, PairingCodeError};
 use herd::randomness::SystemRandomness;
@@ -45,8 +45,10 @@ pub enum AccessError {
 
 /// Stores the key and the code as the owner of the state directory. What is stored already is not stored again.
 ///
+/// Returns the reason if the code can pair no office. A code that was used or disabled before stays so.
+///
 /// Works on a thread of its own, because there is no way back from becoming another user.
-pub(super) fn store(places: &Places, pending: &Pending) -> Result<(), AccessError> {
+pub(super) fn store(places: &Places, pending: &Pending) -> Result<Option<DeadCode>, AccessError> {
     let work = || {
         let directory = StateDir::new(places.state());
         become_owner_of(directory.path())?;
@@ -58,12 +60,13 @@ pub(super) fn store(places: &Places, pending: &Pending) -> Result<(), AccessErro
             let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SystemRandomness)?;
             keys.adopt(KEY_NAME, KEY_SCOPES.into(), hash, TakenName::Replace)?;
         }
-        if let Some(code) = &pending.pairing_code {
-            let code: PairingCode = code.0.parse()?;
-            // A code that was used or disabled before stays so.
-            pairing_code::store(&local, &code)?;
-        }
-        Ok(())
+        let Some(code) = &pending.pairing_code else { return Ok(None) };
+        let code: PairingCode = code.0.parse()?;
+        Ok(match pairing_code::store(&local, &code)? {
+            StoreOutcome::Stored | StoreOutcome::Unchanged | StoreOutcome::Replaced => None,
+            StoreOutcome::AlreadyUsed => Some(DeadCode::Used),
+            StoreOutcome::Disabled => Some(DeadCode::Disabled),
+        })
     };
     std::thread::scope(|scope| scope.spawn(work).join().unwrap_or(Err(AccessError::Thread)))
 }

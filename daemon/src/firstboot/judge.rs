@@ -83,6 +83,9 @@ impl Judgment {
                 self.file = FileState::Refused(reading.mistakes);
                 return;
             }
+            if reading.file.pairing_code != Some(CardSecret::Blank) {
+                self.next.dead_code = None;
+            }
             self.next.pending = pending(&reading.file).or(self.next.pending.take());
             self.next.file = Source { digests: vec![digest(bytes), digest(&blanked)], values };
         }

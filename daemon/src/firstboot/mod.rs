@@ -17,6 +17,8 @@
 //!   goes on with what was applied before, or with defaults, and the barn records.
 //! - **The order of the steps makes each power cut harmless**: the record, the files that follow from it, the key in
 //!   `local.redb`, the result, and the blanked secrets last. Each boot repeats the steps that are not done.
+//! - **A step that fails does not end the run.** Each of the others is worth having, and the result names what is
+//!   missing. The second unit comes to the same text, because it looks at the same files.
 //! - **It runs at every boot**, not only at the first: a corrected file is taken at the next boot. An unchanged one
 //!   costs a digest.
 //! - **The addresses come later.** At this point of the boot there is no network, and no TLS key before the daemon's
@@ -108,9 +110,7 @@ pub enum FirstBootError {
     )]
     OtherSystem,
     /// `herdlinx.toml` or a file of Raspberry Pi Imager has mistakes.
-    #[error(
-        "the settings on the card have mistakes, and those of before stay in effect; herdlinx-result.txt lists them"
-    )]
+    #[error("the settings on the card have mistakes; herdlinx-result.txt lists them, and what is in effect")]
     Mistakes,
 }
 
@@ -183,32 +183,56 @@ impl FirstBoot {
 
     fn apply_in(&self, steps: &dyn Steps) -> Result<String, FirstBootError> {
         self.check_system()?;
+        let mut applied = self.load_record(steps)?;
+        // Whatever is wrong with the card, the machine gets a complete set of files.
+        let (judgment, mut failures) = match self.card.snapshot() {
+            Ok(snapshot) => (Some(judge(&snapshot, &applied, &self.machine)), Vec::new()),
+            Err(error) => (None, vec![error]),
+        };
+        // A step that fails keeps no other one from being done. The result says what is missing.
+        failures.extend(self.store_settings(judgment.as_ref(), &mut applied, steps).err());
+        let outputs = outputs::outputs(&applied.effective());
+        failures.extend(outputs::write_outputs(&self.places, &outputs, steps));
+        self.set_host_name(&applied);
+        failures.extend(self.store_access(&mut applied, steps).err());
+        let (mut head, mut mistakes) = (String::new(), Vec::new());
+        if let Some(judgment) = judgment {
+            head = self.head(&judgment, &applied);
+            failures.extend(self.write_card(&judgment, &applied, &head, steps).err());
+            mistakes.extend(judgment.mistakes());
+        }
+        conclude(head, failures, &mistakes)
+    }
+
+    /// Loads the record. If that fails, nothing can be applied, and the result says so.
+    fn load_record(&self, steps: &dyn Steps) -> Result<Record, FirstBootError> {
+        Record::load(&self.places).inspect_err(|error| {
+            let head = report::unreadable(error);
+            if let Err(error) = self.write_head(&head, &CardWrites::default(), steps) {
+                tracing::error!(%error, "cannot write the result");
+            }
+        })
+    }
+
+    /// Stores what was judged, if it differs from what was applied before.
+    fn store_settings(
+        &self,
+        judgment: Option<&Judgment>,
+        applied: &mut Record,
+        steps: &dyn Steps,
+    ) -> Result<(), FirstBootError> {
         durable::create_directory(steps, &self.places.settings())
             .map_err(|source| FirstBootError::write(&self.places.settings(), source))?;
-        let mut applied = Record::load(&self.places)?;
-        // Whatever is wrong with the card, the machine gets a complete set of files.
-        let snapshot = self.card.snapshot();
-        let judgment = snapshot.as_ref().ok().map(|snapshot| judge(snapshot, &applied, &self.machine));
-        if let Some(judgment) = judgment.as_ref().filter(|judgment| judgment.next != applied) {
-            judgment.next.store(&self.places, steps)?;
-            applied = judgment.next.clone();
-        }
-        let changed = outputs::write_outputs(&self.places, &applied.effective(), steps)?;
-        for name in changed {
-            tracing::info!(file = name, "wrote a file of the card's settings");
-        }
-        self.set_host_name(&applied);
-        let access = self.store_access(&mut applied, steps);
-        snapshot?;
-        let Some(judgment) = judgment else { return Ok(String::new()) };
-        let head = report::head(&judgment, &applied);
-        self.write_card(&judgment, &applied, &head, steps)?;
-        access?;
-        let mistakes = judgment.mistakes();
-        for mistake in &mistakes {
-            tracing::warn!(mistake, "the card's settings have a mistake");
-        }
-        if mistakes.is_empty() { Ok(head) } else { Err(FirstBootError::Mistakes) }
+        let Some(judgment) = judgment.filter(|judgment| judgment.next != *applied) else { return Ok(()) };
+        judgment.next.store(&self.places, steps)?;
+        *applied = judgment.next.clone();
+        Ok(())
+    }
+
+    /// Returns the part of the result that does not depend on the network. Reads the disk to see what is in place.
+    fn head(&self, judgment: &Judgment, applied: &Record) -> String {
+        let outputs = outputs::outputs(&applied.effective());
+        report::head(judgment, applied, &outputs::missing_outputs(&self.places, &outputs))
     }
 
     /// Sets the host name of the running system: PID 1 has looked for it before `/var` was there.
@@ -229,8 +253,8 @@ impl FirstBoot {
         let Some(pending) = &applied.pending else { return Ok(()) };
         let cut = |source| FirstBootError::write(&self.places.state(), source);
         steps.next("store the key").map_err(cut)?;
-        access::store(&self.places, pending)?;
-        let stored = Record { pending: None, ..applied.clone() };
+        let dead_code = access::store(&self.places, pending)?.or(applied.dead_code);
+        let stored = Record { pending: None, dead_code, ..applied.clone() };
         stored.store(&self.places, steps)?;
         *applied = stored;
         Ok(())
@@ -243,52 +267,85 @@ impl FirstBoot {
         head: &str,
         steps: &dyn Steps,
     ) -> Result<(), FirstBootError> {
-        let is_new = !report::has_head(&self.card.result()?, head);
-        // A key that is not stored yet stays on the card.
-        let is_stored = applied.pending.is_none();
+        // Secrets that are not stored yet stay on the card.
+        let (has_file, has_imager) = (judgment.has_stored_file(applied), judgment.has_stored_imager(applied));
         let writes = CardWrites {
-            result: is_new.then(|| report::whole(head, None)),
-            file: judgment.blanked_file.as_deref().filter(|_| is_stored),
-            network_config: judgment.blanked_network,
+            result: None,
+            file: judgment.blanked_file.as_deref().filter(|_| has_file && applied.pending.is_none()),
+            network_config: judgment.blanked_network.filter(|_| has_imager),
         };
-        self.card.write(&writes, steps)
+        self.write_head(head, &writes, steps)
+    }
+
+    /// Writes the card, with this head of the result if it is a new one.
+    fn write_head(&self, head: &str, writes: &CardWrites<'_>, steps: &dyn Steps) -> Result<(), FirstBootError> {
+        let is_new = !report::has_head(&self.card.result()?, head);
+        self.card.write(&CardWrites { result: is_new.then(|| report::whole(head, None)), ..writes.clone() }, steps)
     }
 
     /// Waits for an address and the daemon's TLS key, at most `timeout`, and adds them to the result on the card.
     pub fn write_result(&self, timeout: Duration) -> Result<String, FirstBootError> {
         self.check_system()?;
         let start = Instant::now();
-        let mut presence = self.presence();
+        let certificate_file = self.places.state().join("tls/certificate.pem");
+        let mut presence = presence_now(&certificate_file);
         while !presence.is_complete() && start.elapsed() < timeout {
             std::thread::sleep(RESULT_INTERVAL);
-            presence = self.presence();
+            presence = presence_now(&certificate_file);
         }
-        let applied = Record::load(&self.places)?;
+        let applied = self.load_record(&AllSteps)?;
         let judgment = judge(&self.card.snapshot()?, &applied, &self.machine);
-        let text = report::whole(&report::head(&judgment, &applied), Some(&presence));
+        let text = report::whole(&self.head(&judgment, &applied), Some(&presence));
         if self.card.result()? != text {
             self.card.write(&CardWrites { result: Some(text.clone()), ..CardWrites::default() }, &AllSteps)?;
         }
         Ok(text)
     }
+}
 
-    fn presence(&self) -> Presence {
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        let reachable = interfaces.iter().filter(|interface| match interface.ip() {
-            IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-            // The daemon listens on IPv4 addresses.
-            IpAddr::V6(_) => false,
-        });
-        let port = DEFAULT_PORT;
-        let mut addresses: Vec<_> =
-            reachable.map(|found| (SocketAddr::new(found.ip(), port), found.name.clone())).collect();
-        addresses.sort();
-        let certificate = self.places.state().join("tls/certificate.pem");
-        Presence { addresses, spki_sha256: spki_sha256_of_file(&certificate).ok() }
+/// Returns the first failure, or else an error if there are mistakes, or else the head of the result. Logs the others.
+fn conclude(head: String, failures: Vec<FirstBootError>, mistakes: &[String]) -> Result<String, FirstBootError> {
+    for mistake in mistakes {
+        tracing::warn!(mistake, "the card's settings have a mistake");
+    }
+    let mut failures = failures.into_iter();
+    let first = failures.next();
+    for error in failures {
+        tracing::error!(%error, "a step failed after another one");
+    }
+    match first {
+        Some(error) => Err(error),
+        None if mistakes.is_empty() => Ok(head),
+        None => Err(FirstBootError::Mistakes),
     }
 }
 
+/// Returns the addresses of this machine, and the fingerprint of the key in this certificate.
+fn presence_now(certificate: &Path) -> Presence {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let reachable = interfaces.iter().filter(|interface| match interface.ip() {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        // The daemon listens on IPv4 addresses.
+        IpAddr::V6(_) => false,
+    });
+    let port = DEFAULT_PORT;
+    let mut addresses: Vec<_> =
+        reachable.map(|found| (SocketAddr::new(found.ip(), port), found.name.clone())).collect();
+    addresses.sort();
+    Presence { addresses, spki_sha256: spki_sha256_of_file(certificate).ok() }
+}
+
 impl Judgment {
+    /// Returns whether the record has what was judged of `herdlinx.toml`.
+    fn has_stored_file(&self, applied: &Record) -> bool {
+        self.next.file == applied.file
+    }
+
+    /// Returns whether the record has what was judged of the files of Raspberry Pi Imager.
+    fn has_stored_imager(&self, applied: &Record) -> bool {
+        self.next.imager == applied.imager
+    }
+
     /// Returns every mistake with the name of its file.
     fn mistakes(&self) -> Vec<String> {
         let own = match &self.file {

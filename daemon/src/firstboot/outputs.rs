@@ -93,27 +93,31 @@ fn wpa_supplicant(wifi: &Wifi) -> String {
     )
 }
 
-/// Writes the files that differ from the disk. Returns the names of the changed ones.
-pub(super) fn write_outputs(
-    places: &Places,
-    values: &Values,
-    steps: &dyn Steps,
-) -> Result<Vec<&'static str>, FirstBootError> {
-    let mut changed = Vec::new();
-    for Output { name, content } in outputs(values) {
+/// Writes the files that differ from the disk. Returns the failures: each file is tried.
+pub(super) fn write_outputs(places: &Places, outputs: &[Output], steps: &dyn Steps) -> Vec<FirstBootError> {
+    let mut failures = Vec::new();
+    for Output { name, content } in outputs {
         let path = places.settings().join(name);
-        if is_current(&path, &content) {
+        if is_current(&path, content) {
             continue;
         }
-        let written = match &content {
+        let written = match content {
             Content::Text { text, mode } => replace(steps, &path, text.as_bytes(), Some(*mode)),
             Content::Link(target) => replace_link(steps, &path, target),
             Content::Absent => remove_durably(steps, &path),
         };
-        written.map_err(|source| FirstBootError::write(&path, source))?;
-        changed.push(name);
+        match written {
+            Ok(()) => tracing::info!(file = name, "wrote a file of the card's settings"),
+            Err(source) => failures.push(FirstBootError::write(&path, source)),
+        }
     }
-    Ok(changed)
+    failures
+}
+
+/// Returns the names of the files that the disk does not have like this.
+pub(super) fn missing_outputs(places: &Places, outputs: &[Output]) -> Vec<&'static str> {
+    let is_missing = |output: &&Output| !is_current(&places.settings().join(output.name), &output.content);
+    outputs.iter().filter(is_missing).map(|output| output.name).collect()
 }
 
 fn is_current(path: &Path, content: &Content) -> bool {

@@ -8,6 +8,8 @@
 //!   file with either of them is not read again.
 //! - **A key or code waits here until `local.redb` has it**, and is then forgotten. If it were stored at each boot, a
 //!   key that was revoked would come back.
+//! - **A code that `local.redb` does not take is remembered**, until a file brings another one. It is looked for only
+//!   once, but each boot must tell the person the same.
 //! - Fields may come, but none may change: after an update that was taken back, the older version reads this file.
 
 use super::durable::{Steps, read, replace};
@@ -43,6 +45,9 @@ pub(super) struct Record {
     /// Key and code that `local.redb` does not have yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pending: Option<Pending>,
+    /// Reason why the one-time code of `herdlinx.toml` pairs no office, as `local.redb` told it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dead_code: Option<DeadCode>,
 }
 
 /// Values of one source, and the digests of its content.
@@ -84,6 +89,16 @@ pub(super) struct Wifi {
 pub(super) enum Access {
     ApiKey,
     PairingCode,
+}
+
+/// Reason why a one-time code pairs no office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DeadCode {
+    /// An office has paired by it before.
+    Used,
+    /// There were too many wrong proofs.
+    Disabled,
 }
 
 /// A key and a code on their way into `local.redb`.

@@ -1,17 +1,32 @@
 //! `herdlinx-result.txt`: what a person reads after putting the card back into a computer.
 //!
-//! The text depends on the card and on what was applied, and on nothing else. So each boot gives the same text, and the
-//! card is written only if something changed.
+//! The text depends on the card, on what was applied, and on the files of the machine, and on nothing that changes.
+//! So each boot gives the same text, and the card is written only if something changed.
+//!
+//! # Decisions
+//!
+//! - **A failure is seen, not remembered.** A file that could not be written differs from the values in the record, and
+//!   settings that could not be stored differ from the file on the card. Both units see that. To write failures into the
+//!   record was rejected: on a full partition, that write fails too. The error itself is in the log.
+//! - **Only the state of a one-time code is remembered**, in the record, because nobody but the daemon's owner may look
+//!   into `local.redb`, and only while no daemon runs.
 
+use super::FirstBootError;
 use super::judge::{FileState, Judgment};
 use super::outputs::host_name;
-use super::record::{Access, Record, Values};
+use super::record::{Access, DeadCode, Record, Values};
 use service::card::{CARD_FILE, CardRadioKind};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 /// Name of the file on the card.
 pub(super) const RESULT_FILE: &str = "herdlinx-result.txt";
+
+/// First line of the file, and an empty one.
+const TITLE: &str = "HerdLinx: result of the settings on this card\n\n";
+/// Mend of everything that could not be written.
+const TRY_AGAIN: &str =
+    "The next start tries again. If this text stays, the card is full or worn out: use another one.";
 
 /// Line that separates the settings from the addresses, which come later.
 const ADDRESSES: &str = "Addresses of the barn:\n";
@@ -32,17 +47,53 @@ impl Presence {
     }
 }
 
-/// Returns the part of the result that does not depend on the network.
-pub(super) fn head(judgment: &Judgment, applied: &Record) -> String {
-    let mut text = format!("HerdLinx: result of the settings on this card\n\n{}", file_state(&judgment.file));
+/// Returns the part of the result that does not depend on the network. `missing` names the files that are not as the
+/// record wants them.
+pub(super) fn head(judgment: &Judgment, applied: &Record, missing: &[&str]) -> String {
+    let exceptions = exceptions(judgment, applied, missing);
+    let mut text = format!("{TITLE}{}", file_state(judgment, applied, exceptions.is_empty()));
+    for exception in exceptions {
+        let _ = writeln!(text, "  {exception}");
+    }
     for (file, mistake) in &judgment.imager_mistakes {
         let _ = writeln!(text, "{file} of Raspberry Pi Imager was not applied: {mistake}");
     }
-    if applied.pending.is_some() {
-        text.push_str("The key or code for the office is not stored yet; the next start tries again.\n");
-    }
-    let _ = write!(text, "\nIn effect:\n{}\n", in_effect(&applied.effective()));
+    let _ = write!(text, "\nIn effect:\n{}", in_effect(&applied.effective(), applied));
+    text.push('\n');
     text
+}
+
+/// Returns the head of a result if the settings of before cannot be read, so that nothing can be applied.
+pub(super) fn unreadable(error: &FirstBootError) -> String {
+    format!("{TITLE}Nothing was applied: {error}\n\n")
+}
+
+/// Returns what is not as the settings want it, each with its mend.
+fn exceptions(judgment: &Judgment, applied: &Record, missing: &[&str]) -> Vec<String> {
+    let mut exceptions = Vec::new();
+    if !missing.is_empty() {
+        exceptions.push(format!("Not written: {}. {TRY_AGAIN}", missing.join(", ")));
+    }
+    if applied.pending.is_some() {
+        exceptions.push(format!("The key or code for the office is not stored yet. {TRY_AGAIN}"));
+    }
+    if !judgment.has_stored_imager(applied) {
+        exceptions.push(format!("The settings of Raspberry Pi Imager could not be stored. {TRY_AGAIN}"));
+    }
+    exceptions.extend(applied.dead_code.map(|dead| {
+        match dead {
+            DeadCode::Used => {
+                "The one-time code was used before, and pairs no other office. If your office does not show this barn, make \
+                 a new file with herdlinx-mirror prepare."
+            }
+            DeadCode::Disabled => {
+                "The one-time code is dead after too many wrong proofs, and pairs no office. Make a new file with \
+                 herdlinx-mirror prepare."
+            }
+        }
+        .to_owned()
+    }));
+    exceptions
 }
 
 /// Returns the whole text, with the line ends of Windows: every editor shows them.
@@ -72,9 +123,16 @@ pub(super) fn has_head(written: &str, head: &str) -> bool {
     written.strip_prefix(&head.replace('\n', "\r\n")).is_some_and(|rest| rest.starts_with(ADDRESSES.trim_end()))
 }
 
-fn file_state(state: &FileState) -> String {
-    let mistakes = match state {
-        FileState::Applied => return format!("{CARD_FILE} is applied.\n"),
+fn file_state(judgment: &Judgment, applied: &Record, is_complete: bool) -> String {
+    let mistakes = match &judgment.file {
+        FileState::Applied if !judgment.has_stored_file(applied) => {
+            return format!(
+                "{CARD_FILE} could not be stored, so nothing of it is in effect. The barn runs with what was applied \
+                 before.\n  {TRY_AGAIN}\n"
+            );
+        }
+        FileState::Applied if is_complete => return format!("{CARD_FILE} is applied.\n"),
+        FileState::Applied => return format!("{CARD_FILE} is applied, with exceptions:\n"),
         FileState::Missing { misnamed: Some(name) } => {
             return format!("{CARD_FILE} is missing, but there is a {name}: rename it to {CARD_FILE}.\n");
         }
@@ -99,7 +157,7 @@ fn file_state(state: &FileState) -> String {
     text
 }
 
-fn in_effect(values: &Values) -> String {
+fn in_effect(values: &Values, applied: &Record) -> String {
     let or = |value: &Option<String>, default: &str| value.clone().unwrap_or_else(|| default.to_owned());
     let wifi = values.wifi.as_ref().map_or("none".to_owned(), |wifi| {
         let security = if wifi.password.is_some() { "with a password" } else { "open, without a password" };
@@ -110,10 +168,12 @@ fn in_effect(values: &Values) -> String {
         1 => "1 key".to_owned(),
         count => format!("{count} keys"),
     };
-    let office = match values.office {
-        Some(Access::ApiKey) => "API key `card`",
-        Some(Access::PairingCode) => "one-time code",
-        None => "not set",
+    let office = match (values.office, applied.dead_code) {
+        (Some(Access::ApiKey), _) => "API key `card`",
+        (Some(Access::PairingCode), None) => "one-time code",
+        (Some(Access::PairingCode), Some(DeadCode::Used)) => "one-time code, used before",
+        (Some(Access::PairingCode), Some(DeadCode::Disabled)) => "one-time code, dead",
+        (None, _) => "not set",
     };
     let lines = [
         ("Site", or(&values.site, "(name of the machine)")),

@@ -31,6 +31,8 @@ mod wrong_proofs;
 
 pub use code_pairing::{CodePairing, PairingStatus};
 pub use route::{PAIR_PATH, end_code_on_sync, router};
+#[cfg(test)]
+pub(crate) use stored::store_dead;
 pub use stored::{StoreOutcome, respond_about_keys, store};
 pub use wrong_proofs::{MAX_WRONG_PROOFS, WRONG_PROOFS_PER_S, WrongProofLimits};
 

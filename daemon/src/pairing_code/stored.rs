@@ -119,6 +119,14 @@ pub fn store(local: &LocalFile, code: &PairingCode) -> Result<StoreOutcome, Loca
     Ok(if replaces { StoreOutcome::Replaced } else { StoreOutcome::Stored })
 }
 
+/// Puts a code that pairs no office in the place of the stored one, for tests of its callers.
+#[cfg(test)]
+pub(crate) fn store_dead(local: &LocalFile, code: &PairingCode, is_used: bool) -> Result<(), LocalError> {
+    let used = CodeState::Used { office: Fingerprint([1; 32]), key_name: "office".to_owned() };
+    let state = if is_used { used } else { CodeState::Disabled };
+    save(local, &CodeRow { state, ..CodeRow::pending(code) })
+}
+
 pub(super) fn load(local: &LocalFile) -> Result<Option<CodeRow>, LocalError> {
     local.get(NAMESPACE, ROW)
 }

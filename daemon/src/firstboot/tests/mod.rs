@@ -1,5 +1,6 @@
 //! A card and a root in a temporary directory, and what boots make of them.
 
+mod exceptions;
 mod power_cuts;
 
 use super::*;
