@@ -11,7 +11,8 @@ pub(super) const FIRST_BOOT_HELP: &str = "\
 Reads herdlinx.toml on the boot partition and applies it, if it was edited and has no mistake. Then the passwords and
 keys in it are emptied, and herdlinx-result.txt beside it says what is in effect, or which line to correct.
 Exit codes: 0 done, or nothing to do; 1 a file could not be read or written; 2 the file has mistakes and nothing of it
-was applied; 7 this machine did not boot from a card. After each of them it goes on with what was applied before.";
+was applied, or your own certificate cannot be used; 7 this machine did not boot from a card. After each of them it goes
+on with what was applied before.";
 
 /// Arguments of `firstboot`.
 #[derive(Debug, clap::Args)]

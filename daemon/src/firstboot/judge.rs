@@ -1,5 +1,6 @@
 //! The card's files against what was applied before: a pure decision, so that it can be made again later.
 
+use super::certificate::OwnCertificate;
 use super::imager::{APPLIED_NOTE, ImagerMistake, read_imager};
 use super::machine::Machine;
 use super::outputs::daemon_settings;
@@ -112,7 +113,7 @@ impl Judgment {
         let values =
             Values { site, time_zone, time_server, log_server, wifi, ssh_keys, radio, office, host_name: None };
         if reading.mistakes.is_empty()
-            && let Err(reason) = check_settings(&daemon_settings(&values))
+            && let Err(reason) = check_settings(&daemon_settings(&values, &OwnCertificate::Absent))
         {
             reading.mistakes.push(CardMistake::of_file(CardError::value("the file", format!("is refused: {reason}"))));
         }

@@ -7,6 +7,7 @@
 //! | `imager`, `yaml` | the files of Raspberry Pi Imager |
 //! | `record` | the record of what was taken: the commit |
 //! | `outputs` | the files that follow from it |
+//! | `certificate` | the administrator's own certificate |
 //! | `access` | the office's key or code in `local.redb` |
 //! | `report` | the result for people |
 //! | `durable` | replacing a file so that a power cut leaves the old or the new one |
@@ -27,6 +28,7 @@
 
 mod access;
 mod card;
+mod certificate;
 mod durable;
 mod imager;
 mod judge;
@@ -43,6 +45,7 @@ pub use access::AccessError;
 
 use crate::settings::DEFAULT_PORT;
 use card::{Card, CardWrites};
+use certificate::OwnCertificate;
 use durable::{AllSteps, Steps};
 use judge::{FileState, Judgment, judge};
 use machine::Machine;
@@ -109,7 +112,7 @@ pub enum FirstBootError {
          --root and --card, firstboot works on directories"
     )]
     OtherSystem,
-    /// `herdlinx.toml` or a file of Raspberry Pi Imager has mistakes.
+    /// `herdlinx.toml`, a file of Raspberry Pi Imager or the own certificate has mistakes.
     #[error("the settings on the card have mistakes; herdlinx-result.txt lists them, and what is in effect")]
     Mistakes,
 }
@@ -184,6 +187,7 @@ impl FirstBoot {
     fn apply_in(&self, steps: &dyn Steps) -> Result<String, FirstBootError> {
         self.check_system()?;
         let mut applied = self.load_record(steps)?;
+        let certificate = OwnCertificate::find(&self.places);
         // Whatever is wrong with the card, the machine gets a complete set of files.
         let (judgment, mut failures) = match self.card.snapshot() {
             Ok(snapshot) => (Some(judge(&snapshot, &applied, &self.machine)), Vec::new()),
@@ -191,13 +195,13 @@ impl FirstBoot {
         };
         // A step that fails keeps no other one from being done. The result says what is missing.
         failures.extend(self.store_settings(judgment.as_ref(), &mut applied, steps).err());
-        let outputs = outputs::outputs(&applied.effective());
+        let outputs = outputs::outputs(&applied.effective(), &certificate);
         failures.extend(outputs::write_outputs(&self.places, &outputs, steps));
         self.set_host_name(&applied);
         failures.extend(self.store_access(&mut applied, steps).err());
-        let (mut head, mut mistakes) = (String::new(), Vec::new());
+        let (mut head, mut mistakes) = (String::new(), Vec::from_iter(certificate.mistake()));
         if let Some(judgment) = judgment {
-            head = self.head(&judgment, &applied);
+            head = self.head(&judgment, &applied, &certificate);
             failures.extend(self.write_card(&judgment, &applied, &head, steps).err());
             mistakes.extend(judgment.mistakes());
         }
@@ -230,9 +234,9 @@ impl FirstBoot {
     }
 
     /// Returns the part of the result that does not depend on the network. Reads the disk to see what is in place.
-    fn head(&self, judgment: &Judgment, applied: &Record) -> String {
-        let outputs = outputs::outputs(&applied.effective());
-        report::head(judgment, applied, &outputs::missing_outputs(&self.places, &outputs))
+    fn head(&self, judgment: &Judgment, applied: &Record, certificate: &OwnCertificate) -> String {
+        let outputs = outputs::outputs(&applied.effective(), certificate);
+        report::head(judgment, applied, certificate, &outputs::missing_outputs(&self.places, &outputs))
     }
 
     /// Sets the host name of the running system: PID 1 has looked for it before `/var` was there.
@@ -287,7 +291,8 @@ impl FirstBoot {
     pub fn write_result(&self, timeout: Duration) -> Result<String, FirstBootError> {
         self.check_system()?;
         let start = Instant::now();
-        let certificate_file = self.places.state().join("tls/certificate.pem");
+        let certificate = OwnCertificate::find(&self.places);
+        let certificate_file = certificate.certificate_in_use(&self.places);
         let mut presence = presence_now(&certificate_file);
         while !presence.is_complete() && start.elapsed() < timeout {
             std::thread::sleep(RESULT_INTERVAL);
@@ -295,7 +300,7 @@ impl FirstBoot {
         }
         let applied = self.load_record(&AllSteps)?;
         let judgment = judge(&self.card.snapshot()?, &applied, &self.machine);
-        let text = report::whole(&self.head(&judgment, &applied), Some(&presence));
+        let text = report::whole(&self.head(&judgment, &applied, &certificate), Some(&presence));
         if self.card.result()? != text {
             self.card.write(&CardWrites { result: Some(text.clone()), ..CardWrites::default() }, &AllSteps)?;
         }

@@ -1,7 +1,8 @@
 //! The files below `/var/lib/herdlinx-card`, to which the read-only root's `/etc` links.
 //!
-//! They follow from the values alone, so that each boot can make them again.
+//! They follow from the values and the own certificate alone, so that each boot can make them again.
 
+use super::certificate::OwnCertificate;
 use super::durable::{Steps, read, remove_durably, replace, replace_link};
 use super::radio::radio_table;
 use super::record::{Values, Wifi};
@@ -45,7 +46,7 @@ pub(super) fn host_name(values: &Values) -> &str {
 }
 
 /// Returns all files of these values.
-pub(super) fn outputs(values: &Values) -> Vec<Output> {
+pub(super) fn outputs(values: &Values, certificate: &OwnCertificate) -> Vec<Output> {
     let file = |name, content| Output { name, content };
     let zone = values.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
     let time = values.time_server.as_ref().map(|server| format!("NTP={server}\n")).unwrap_or_default();
@@ -59,17 +60,20 @@ pub(super) fn outputs(values: &Values) -> Vec<Output> {
         file("journal-upload.conf", upload.map_or(Content::Absent, Content::public)),
         file("wpa_supplicant-wlan0.conf", wifi.map_or(Content::Absent, |text| Content::Text { text, mode: SECRET })),
         file("authorized_keys", Content::public(keys)),
-        file("herdlinxd.toml", Content::public(daemon_settings(values))),
+        file("herdlinxd.toml", Content::public(daemon_settings(values, certificate))),
     ]
 }
 
 /// Returns the daemon's settings file.
-pub(super) fn daemon_settings(values: &Values) -> String {
+pub(super) fn daemon_settings(values: &Values, certificate: &OwnCertificate) -> String {
     let mut table = Table::new();
     if let Some(site) = &values.site {
         table.insert("site".to_owned(), site.clone().into());
     }
     table.insert("radio".to_owned(), Value::Array(vec![Value::Table(radio_table(values.radio.as_ref()))]));
+    if let Some(tls) = certificate.settings() {
+        table.insert("tls".to_owned(), tls.into());
+    }
     format!("{NOTE}{table}")
 }
 

@@ -12,6 +12,7 @@
 //!   into `local.redb`, and only while no daemon runs.
 
 use super::FirstBootError;
+use super::certificate::OwnCertificate;
 use super::judge::{FileState, Judgment};
 use super::outputs::host_name;
 use super::record::{Access, DeadCode, Record, Values};
@@ -49,7 +50,7 @@ impl Presence {
 
 /// Returns the part of the result that does not depend on the network. `missing` names the files that are not as the
 /// record wants them.
-pub(super) fn head(judgment: &Judgment, applied: &Record, missing: &[&str]) -> String {
+pub(super) fn head(judgment: &Judgment, applied: &Record, certificate: &OwnCertificate, missing: &[&str]) -> String {
     let exceptions = exceptions(judgment, applied, missing);
     let mut text = format!("{TITLE}{}", file_state(judgment, applied, exceptions.is_empty()));
     for exception in exceptions {
@@ -58,7 +59,13 @@ pub(super) fn head(judgment: &Judgment, applied: &Record, missing: &[&str]) -> S
     for (file, mistake) in &judgment.imager_mistakes {
         let _ = writeln!(text, "{file} of Raspberry Pi Imager was not applied: {mistake}");
     }
+    if let Some(mistake) = certificate.mistake() {
+        let _ = writeln!(text, "{mistake}");
+    }
     let _ = write!(text, "\nIn effect:\n{}", in_effect(&applied.effective(), applied));
+    if let OwnCertificate::Usable(_) = certificate {
+        let _ = writeln!(text, "  {:<12} your own", "Certificate:");
+    }
     text.push('\n');
     text
 }

@@ -1,6 +1,7 @@
 //! A card and a root in a temporary directory, and what boots make of them.
 
 mod exceptions;
+mod own_certificate;
 mod power_cuts;
 
 use super::*;
