@@ -7,10 +7,10 @@ use crate::run::RunError;
 use crate::settings::BarnSettingsError;
 use crate::slots::command::SlotCommandError;
 use crate::update::command::UpdateError;
-use service::control::{CommandError, OwnerError};
+use service::control::CommandError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
-use service::process::{StartError, UnitCheckError};
+use service::process::ServiceCommandError;
 use service::verify::VerifyCommandError;
 use std::io;
 
@@ -23,15 +23,9 @@ pub enum CliError {
     /// `run` could not start, or ended by itself.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// `run` was called by root on another user's files.
+    /// `run` or `check` ended before the daemon did anything.
     #[error(transparent)]
-    Owner(#[from] OwnerError),
-    /// The daemon could not start with these settings.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// The service of systemd would not start, or was not checked.
-    #[error(transparent)]
-    Unit(#[from] UnitCheckError),
+    Service(#[from] ServiceCommandError),
     /// The files could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -72,9 +66,7 @@ impl From<&CliError> for Exit {
         match error {
             CliError::Settings(error) => Self::from(error),
             CliError::Run(error) => Self::from(error),
-            CliError::Owner(error) => Self::from(error),
-            CliError::Start(error) => Self::from(error),
-            CliError::Unit(error) => Self::from(error),
+            CliError::Service(error) => Self::from(error),
             CliError::Open(error) => Self::from(error),
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),

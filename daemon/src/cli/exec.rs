@@ -12,12 +12,13 @@ use herd::clock::{Clock as _, SystemClock};
 use herd::correction::CorrectionOrder;
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::store::{Directory, LOG_FILE, Store, StoreError, TABLES_FILE};
-use service::control::{CommandError, ControlError, DirectError, ask_or_open, refuse_root_on};
+use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
-use service::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
-use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
+use service::logging::{LogLevel, ServiceLog, start_logging_at};
+use service::process::{
+    LOCAL_FILE, ServiceSettings, StartCheck, StateDir, TLS_DIRECTORY, check_service, in_runtime, run_service,
+};
 use service::show::ShowRequest;
-use service::supervisor::FailedStarts;
 use service::verify::{VerifyJobs, VerifyState, verify_files, verify_with};
 use std::io::Write;
 
@@ -26,43 +27,50 @@ const PROGRAM: &str = "herdlinxd";
 /// Files in the state directory that a start opens for writing.
 const FILES: [&str; 4] = [LOG_FILE, TABLES_FILE, LOCAL_FILE, TLS_DIRECTORY];
 
+impl ServiceSettings for Settings {
+    fn log(&self) -> ServiceLog<'_> {
+        let Self { site, log, log_file, .. } = self;
+        ServiceLog { program: PROGRAM, site: Some(site), level: *log, file: log_file.as_deref() }
+    }
+
+    fn start_check(&self) -> StartCheck<'_> {
+        let Self { state_dir, log_file, listen, tls, .. } = self;
+        StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        Settings::notes(self)
+    }
+}
+
 impl Cli {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
-        if let Command::Config = self.command {
-            return out.write_all(DEFAULT_TEXT.as_bytes()).map_err(CliError::Print);
-        }
-        if let Command::Update(_) | Command::Slot(_) = self.command {
-            return self.change_slots(out);
-        }
-        // Before the settings are read, because it writes them.
-        if let Command::FirstBoot(command) = self.command {
-            start_logging_at(LogLevel::Info);
-            return command.run(out);
-        }
         match self.command {
-            Command::Run => FailedStarts::from_env().iter().for_each(FailedStarts::delay_start),
-            Command::Check { here: false } if !self.names_settings() => {
-                if let Some(unit) = ServiceUnit::of(PROGRAM)? {
-                    return Ok(unit.check(PROGRAM, out)?);
-                }
+            Command::Config => out.write_all(DEFAULT_TEXT.as_bytes()).map_err(CliError::Print),
+            Command::Update(_) | Command::Slot(_) => self.change_slots(out),
+            Command::FirstBoot(command) => {
+                start_logging_at(LogLevel::Info);
+                command.run(out)
             }
-            _ => {}
+            Command::Run => run_service(|| self.settings(), async |settings| Ok(run(settings).await?)),
+            Command::Check { here } => {
+                let as_unit = !here && !self.names_settings();
+                check_service(PROGRAM, as_unit, || self.settings(), out)
+            }
+            _ => self.run_with_settings(out),
         }
+    }
+
+    /// Runs a command that needs the settings, and nothing before them.
+    fn run_with_settings(self, out: &mut dyn Write) -> Result<(), CliError> {
         let settings = self.settings()?;
-        match self.command {
-            Command::Run => start_service_log(&service_log(&settings)),
+        start_logging_at(match self.command {
             // They print what the radios report.
-            Command::Listen(_) | Command::Doctor { .. } => start_logging_at(LogLevel::Error),
+            Command::Listen(_) | Command::Doctor { .. } => LogLevel::Error,
             // Results go to stdout; warnings of the store must not be lost.
-            _ => start_logging_at(LogLevel::Warn),
-        }
+            _ => LogLevel::Warn,
+        });
         match self.command {
-            Command::Config | Command::Update(_) | Command::Slot(_) | Command::FirstBoot(_) => Ok(()),
-            Command::Run => {
-                refuse_root_on(&settings.state_dir)?;
-                Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
-            }
-            Command::Check { .. } => check(&settings, out),
             Command::Pair { name } => pair(&settings, name.as_deref(), out),
             Command::Key(command) => Ok(command.run(|request| ask_about_keys(&settings, request), out)?),
             Command::Show(request) => show(&settings, &request, out),
@@ -74,6 +82,7 @@ impl Cli {
             Command::Listen(request) => Ok(in_runtime(listen(&settings, &request, out)).map_err(CliError::Runtime)??),
             Command::Doctor { json } => doctor(&settings, json, out),
             Command::Verify => Ok(verify_with(|start, progress| verify(&settings, start, progress), out)?),
+            _ => Ok(()),
         }
     }
 }
@@ -95,11 +104,6 @@ impl Cli {
             _ => Ok(()),
         }
     }
-}
-
-fn service_log(settings: &Settings) -> ServiceLog<'_> {
-    let Settings { site, log, log_file, .. } = settings;
-    ServiceLog { program: PROGRAM, site: Some(site), level: *log, file: log_file.as_deref() }
 }
 
 /// Asks the running daemon, or finds the response in the files.
@@ -125,17 +129,6 @@ fn doctor(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), Cl
     let report = in_runtime(examine(settings)).map_err(CliError::Runtime)?;
     report.print(json, out).map_err(CliError::Print)?;
     if report.passed() { Ok(()) } else { Err(CliError::ChecksFailed) }
-}
-
-fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    let Settings { state_dir, log_file, listen, tls, .. } = settings;
-    let start = StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls };
-    start.print_places(out).map_err(CliError::Print)?;
-    start.check()?;
-    for note in settings.notes().into_iter().chain(start.notes()) {
-        writeln!(out, "Note: {note}").map_err(CliError::Print)?;
-    }
-    writeln!(out, "The settings are good.").map_err(CliError::Print)
 }
 
 fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {

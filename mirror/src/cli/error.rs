@@ -2,10 +2,10 @@
 
 use crate::prepare::PrepareError;
 use crate::run::RunError;
-use service::control::{CommandError, OwnerError};
+use service::control::CommandError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
-use service::process::{StartError, UnitCheckError};
+use service::process::ServiceCommandError;
 use service::settings::SettingsError;
 use service::verify::VerifyCommandError;
 use std::io;
@@ -17,18 +17,12 @@ pub enum CliError {
     /// The settings were refused.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The mirror could not start with these settings.
+    /// `run` or `check` ended before the mirror did anything.
     #[error(transparent)]
-    Start(#[from] StartError),
-    /// The service of systemd would not start, or was not checked.
-    #[error(transparent)]
-    Unit(#[from] UnitCheckError),
+    Service(#[from] ServiceCommandError),
     /// `run` could not start, or ended by itself.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// `run` was called by root on another user's files.
-    #[error(transparent)]
-    Owner(#[from] OwnerError),
     /// Neither the process nor the files gave a response.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -52,25 +46,20 @@ pub enum CliError {
     /// The line could not be read, or the result not printed.
     #[error("cannot read the line or print the result: {0}")]
     Io(#[from] io::Error),
-    /// The runtime could not start.
-    #[error("cannot start the program's threads: {0}")]
-    Runtime(#[source] io::Error),
 }
 
 impl From<&CliError> for Exit {
     fn from(error: &CliError) -> Self {
         match error {
             CliError::Settings(error) => Self::from(error),
-            CliError::Start(error) => Self::from(error),
-            CliError::Unit(error) => Self::from(error),
+            CliError::Service(error) => Self::from(error),
             CliError::Authority { .. } => Self::Usage,
             CliError::Run(error) => Self::from(error),
-            CliError::Owner(error) => Self::from(error),
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
             CliError::Prepare(error) => Self::from(error),
-            CliError::Io(_) | CliError::Runtime(_) => Self::Failure,
+            CliError::Io(_) => Self::Failure,
         }
     }
 }

@@ -11,12 +11,11 @@ use herd::clock::{Clock as _, SystemClock};
 use herd::pairing::MAX_LINE_BYTES;
 use herd::randomness::SystemRandomness;
 use herd::store::LocalFile;
-use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open, refuse_root_on};
+use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open};
 use service::door::key_command::{self, KeyRequest, KeyResponse};
 use service::door::keys::KeyRing;
-use service::logging::{ServiceLog, start_logging, start_service_log};
-use service::process::{LOCAL_FILE, ServiceUnit, StartCheck, StateDir, TLS_DIRECTORY, in_runtime};
-use service::supervisor::FailedStarts;
+use service::logging::{ServiceLog, start_logging};
+use service::process::{LOCAL_FILE, ServiceSettings, StartCheck, StateDir, TLS_DIRECTORY, check_service, run_service};
 use service::verify::{VerifyState, verify_with};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -30,28 +29,37 @@ const PROGRAM: &str = "herdlinx-mirror";
 /// Files in the state directory that a start opens for writing.
 const FILES: [&str; 3] = [LOCAL_FILE, SITES_DIRECTORY, TLS_DIRECTORY];
 
+impl ServiceSettings for Settings {
+    fn log(&self) -> ServiceLog<'_> {
+        let Self { log, log_file, .. } = self;
+        // Log lines name their site themselves, because the process has several.
+        ServiceLog { program: PROGRAM, site: None, level: *log, file: log_file.as_deref() }
+    }
+
+    fn start_check(&self) -> StartCheck<'_> {
+        let Self { state_dir, log_file, listen, tls, .. } = self;
+        StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls }
+    }
+}
+
 impl Cli {
     pub(super) fn run(self, out: &mut dyn Write) -> Result<(), CliError> {
-        if let Command::Config = self.command {
-            return Ok(out.write_all(DEFAULT_FILE.as_bytes())?);
-        }
         match self.command {
-            Command::Run => FailedStarts::from_env().iter().for_each(FailedStarts::delay_start),
-            Command::Check { here: false } if !self.names_settings() => {
-                if let Some(unit) = ServiceUnit::of(PROGRAM)? {
-                    return Ok(unit.check(PROGRAM, out)?);
-                }
+            Command::Config => Ok(out.write_all(DEFAULT_FILE.as_bytes())?),
+            Command::Run => run_service(|| self.settings(), async |settings| Ok(run(settings).await?)),
+            Command::Check { here } => {
+                let as_unit = !here && !self.names_settings();
+                check_service(PROGRAM, as_unit, || self.settings(), out)
             }
-            _ => {}
+            _ => self.run_with_settings(out),
         }
+    }
+
+    /// Runs a command that needs the settings, and nothing before them.
+    fn run_with_settings(self, out: &mut dyn Write) -> Result<(), CliError> {
         let settings = self.settings()?;
         match self.command {
-            Command::Config => {}
-            Command::Run => {
-                refuse_root_on(&settings.state_dir)?;
-                run_until_shutdown(settings)?;
-            }
-            Command::Check { .. } => check(&settings, out)?,
+            Command::Config | Command::Run | Command::Check { .. } => {}
             Command::Add { line, name, ca, addresses } => {
                 let (line, authority) = (read_line(line)?, ca.map(absolute).transpose()?);
                 let request = OfficeRequest::Add { line, name, authority, addresses };
@@ -98,25 +106,6 @@ impl Cli {
 
 fn unexpected() -> CliError {
     CommandError::UnexpectedResponse.into()
-}
-
-fn run_until_shutdown(settings: Settings) -> Result<(), CliError> {
-    let Settings { log, log_file, .. } = &settings;
-    // Log lines name their site themselves, because the process has several.
-    let log = ServiceLog { program: PROGRAM, site: None, level: *log, file: log_file.as_deref() };
-    start_service_log(&log);
-    Ok(in_runtime(run(settings)).map_err(CliError::Runtime)??)
-}
-
-fn check(settings: &Settings, out: &mut dyn Write) -> Result<(), CliError> {
-    let Settings { state_dir, log_file, listen, tls, .. } = settings;
-    let start = StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls };
-    start.print_places(out)?;
-    start.check()?;
-    for note in start.notes() {
-        writeln!(out, "Note: {note}")?;
-    }
-    Ok(writeln!(out, "The settings are good.")?)
 }
 
 /// Prints the state of the running process.
