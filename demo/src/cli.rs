@@ -4,7 +4,9 @@ use crate::demo::{DemoError, Options, Outcome, run};
 use crate::processes::{Programs, programs};
 use clap::Parser;
 use service::lifecycle::Exit;
+use service::process;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -49,61 +51,50 @@ struct Cli {
     corruption: f64,
 }
 
+/// Reason why a demo fails.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    /// There is no result.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The result shows that claims do not hold. It is printed.
+    #[error("{}", .0.join("; "))]
+    Faults(Vec<String>),
+}
+
+impl From<&CliError> for Exit {
+    fn from(error: &CliError) -> Self {
+        match error {
+            CliError::Demo(DemoError::Flag(_) | DemoError::SeedUsed { .. }) => Self::Usage,
+            CliError::Demo(_) | CliError::Faults(_) => Self::Failure,
+        }
+    }
+}
+
 /// Runs the command line and returns the exit code. The first argument is the name of the program.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some(code) = programs::run_if_requested(&args) {
-        return code;
-    }
-    match Cli::try_parse_from(args) {
-        Ok(cli) => cli.execute(),
-        // clap reports `--help` and `--version` as errors, too.
-        Err(message) => {
-            let printed = message.print();
-            let exit = if message.use_stderr() { Exit::Usage } else { Exit::Success };
-            printed.map_or(Exit::Failure, |()| exit)
-        }
-    }
-    .into()
+    programs::run_if_requested(&args).unwrap_or_else(|| process::main_with(args, |cli: Cli, out| cli.execute(out)))
 }
 
 impl Cli {
-    fn execute(self) -> Exit {
+    fn execute(self, out: &mut dyn Write) -> Result<(), CliError> {
         let Self { seconds, rate, state, seed, loss, corruption } = self;
         let options = Options { seconds, rate_per_s: rate, state, seed, loss, corruption };
-        match run_to_end(&options) {
-            Ok(Outcome { result, faults }) => {
-                for fault in &faults {
-                    eprintln!("herdlinx-demo: {fault}");
-                }
-                print_line(&result.to_string());
-                if faults.is_empty() { Exit::Success } else { Exit::Failure }
-            }
-            Err(error) => {
-                eprintln!("herdlinx-demo: {error}");
-                if matches!(error, DemoError::Flag(_) | DemoError::SeedUsed { .. }) {
-                    Exit::Usage
-                } else {
-                    Exit::Failure
-                }
-            }
-        }
+        let Outcome { result, faults } = run_to_end(&options, out)?;
+        writeln!(out, "{result}").and_then(|()| out.flush()).map_err(DemoError::Print)?;
+        if faults.is_empty() { Ok(()) } else { Err(CliError::Faults(faults)) }
     }
 }
 
-fn run_to_end(options: &Options) -> Result<Outcome, DemoError> {
+fn run_to_end(options: &Options, out: &mut dyn Write) -> Result<Outcome, DemoError> {
     let system = |action| move |source| DemoError::System { action, source };
     let own = std::env::current_exe().map_err(system("find this executable"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(system("start the async runtime"))?;
-    let outcome = runtime.block_on(run(Programs::Own(own), options, print_line));
+    let outcome = runtime.block_on(run(Programs::Own(own), options, out));
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     outcome
-}
-
-#[expect(clippy::print_stdout, reason = "the lines on stdout are the product of this program")]
-fn print_line(line: &str) {
-    println!("{line}");
 }
 
 #[cfg(test)]
@@ -124,7 +115,8 @@ mod tests {
             [("--rate", "0"), ("--loss", "2"), ("--seconds", "-1"), ("--seconds", "0"), ("--corruption", "NaN")]
         {
             let parsed = Cli::try_parse_from(["herdlinx-demo", &format!("{flag}={value}")]);
-            assert_eq!(parsed.unwrap().execute(), Exit::Usage, "{flag}");
+            let refused = parsed.unwrap().execute(&mut Vec::new()).unwrap_err();
+            assert_eq!(Exit::from(&refused), Exit::Usage, "{flag}: {refused}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The demo command, run as a user runs it.
 //!
 //! Catches: a run that loses payloads or prints a wrong result, a second run that cannot use the state of the first, an
-//! interrupted run that ends without its result, and a printed `curl` line that does not work.
+//! interrupted run that ends without its result, a run that goes on although nobody reads it, and a printed `curl` line that does not work.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -79,6 +79,25 @@ fn timed_runs_lose_nothing_and_a_second_run_continues_with_the_same_barn_and_off
     let used = first["seed"].to_string();
     let refused = run(state.path(), &["--seconds", "1", "--seed", &used]);
     assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{}", refused.err);
+}
+
+/// Catches `cargo demo | head`, alone or with `2>&1`, that ends with a panic or a message, and not with its children.
+#[test]
+fn a_closed_output_ends_the_demo_without_a_message() {
+    for closes_stderr in [false, true] {
+        let state = tempfile::tempdir().unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = demo(state.path(), &["--seconds", "60"]);
+        if closes_stderr {
+            command.stderr(writer.try_clone().unwrap());
+        }
+        let output = command.stdout(writer).output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), err.as_str()), (Some(141), ""));
+        // The barn is gone, so a second run can open its files.
+        assert_good(&run(state.path(), &["--seconds", "1"]));
+    }
 }
 
 #[test]

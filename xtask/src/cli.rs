@@ -7,6 +7,7 @@ use crate::tidy::{Report, Rule, TidyError, rules};
 use crate::tree::{Tree, TreeError};
 use crate::update_file::{UpdateFileArgs, UpdateFileError, UpdateKeyArgs, make_file, make_key};
 use clap::{Parser, Subcommand};
+use service::lifecycle::Exit;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -86,19 +87,13 @@ impl Checkout {
     }
 }
 
-/// The result of a chore that ran to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// There is nothing to mend.
-    Clean,
-    /// At least one rule has a finding.
-    Findings,
-}
-
-/// Why a chore could not run to its end.
+/// Reason why a chore fails.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub enum CliError {
+    /// At least one rule has a finding, which is printed.
+    #[error("there is something to mend")]
+    Findings,
     /// The checkout could not be read.
     Tree(#[from] TreeError),
     /// A rule could not be checked.
@@ -115,8 +110,15 @@ pub enum CliError {
     Output(#[from] io::Error),
 }
 
+impl From<&CliError> for Exit {
+    fn from(error: &CliError) -> Self {
+        // Not the meanings that the programs give to these numbers: scripts tell findings from errors.
+        if let CliError::Findings = error { Self::Failure } else { Self::Usage }
+    }
+}
+
 /// Runs the chore that `args` names and prints its result to `out`.
-pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, CliError> {
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
     match &args.command {
         Command::Tidy { rules, list: true, .. } => rules::write_list(&selected(rules), out)?,
         Command::Tidy { rules, checkout, .. } => return tidy(&selected(rules), checkout, out),
@@ -132,13 +134,13 @@ pub fn run(args: &Args, out: &mut impl Write) -> Result<Outcome, CliError> {
             writeln!(out, "version {}, image of {} bytes", manifest.version, manifest.slot_bytes)?;
         }
     }
-    Ok(Outcome::Clean)
+    Ok(())
 }
 
-fn tidy(rules: &[&Rule], checkout: &Checkout, out: &mut impl Write) -> Result<Outcome, CliError> {
+fn tidy(rules: &[&Rule], checkout: &Checkout, out: &mut dyn Write) -> Result<(), CliError> {
     let report = Report::of(&checkout.load()?, rules)?;
     write!(out, "{report}")?;
-    Ok(if report.findings() == 0 { Outcome::Clean } else { Outcome::Findings })
+    if report.findings() == 0 { Ok(()) } else { Err(CliError::Findings) }
 }
 
 fn selected(named: &[&'static Rule]) -> Vec<&'static Rule> {

@@ -28,7 +28,7 @@ pub enum DocSampleError {
 
 /// Prints a sample of all doc comments, in the order of the sources. Every comment is as likely as any other, and the
 /// same seed and sources give the same sample.
-pub fn write(tree: &Tree, sample: DocSample, out: &mut impl Write) -> Result<(), DocSampleError> {
+pub fn write(tree: &Tree, sample: DocSample, out: &mut dyn Write) -> Result<(), DocSampleError> {
     let mut all = Vec::new();
     for source in tree.rust() {
         all.extend(doc_comments(source)?.into_iter().map(|comment| (source.path(), comment)));

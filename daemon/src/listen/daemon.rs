@@ -7,6 +7,7 @@
 use super::{ListenError, PrintStatus, Printer, unknown_radio};
 use crate::control::{BarnRequest, BarnResponse, PacketsResponse};
 use service::control::{AskError, CommandError, ask};
+use service::lifecycle::print_notice;
 use service::remote::RadioView;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +24,7 @@ pub(super) async fn listen(socket: &Path, only: Option<&str>, printer: &mut Prin
     }
     let (mut pid, mut last) = (first.pid, first.page.last);
     for (name, state) in &states {
-        eprintln!("{name}, through the running daemon: {state}");
+        print_notice(format_args!("{name}, through the running daemon: {state}"));
     }
     loop {
         let response = packets(socket, Some(last)).await.map_err(daemon_ended)?;
@@ -33,7 +34,7 @@ pub(super) async fn listen(socket: &Path, only: Option<&str>, printer: &mut Prin
         if response.pid != pid {
             // Another process counts from 1 again, and none of its packets has been shown.
             (pid, last) = (response.pid, 0);
-            eprintln!("The daemon was restarted.");
+            print_notice("The daemon was restarted.");
             continue;
         }
         last = response.page.last;
@@ -78,7 +79,7 @@ fn states_of(radios: &[RadioView]) -> States {
 
 fn print_changes(before: &States, now: &States) {
     for (name, state) in now.iter().filter(|(name, state)| before.get(*name) != Some(*state)) {
-        eprintln!("{name}: {state}");
+        print_notice(format_args!("{name}: {state}"));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::tap::ReceivedPacket;
 use futures::future::select_all;
 use herd::clock::SystemClock;
 use radio::{AnyRadio, Health, Packet, Radio, RadioCounters, RadioError};
+use service::lifecycle::print_notice;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -89,11 +90,11 @@ impl<R: Radio> LocalRadio<R> {
                     PrintStatus::More => NextStep::Continue,
                 });
             }
-            RadioEvent::Health(Health::Listening) => eprintln!("{name}: listening"),
-            RadioEvent::Health(Health::Failing(why)) => eprintln!("{name}: failing: {why}"),
+            RadioEvent::Health(Health::Listening) => print_notice(format_args!("{name}: listening")),
+            RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{name}: failing: {why}")),
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: name.to_owned(), error }),
             RadioEvent::Closed => {
-                eprintln!("{name}: ended");
+                print_notice(format_args!("{name}: ended"));
                 return Ok(NextStep::DropRadio);
             }
         }

@@ -3,6 +3,7 @@
 use crate::tap::ReceivedPacket;
 use herd::clock::iso_utc;
 use serde_json::{Value, json};
+use service::lifecycle::print_notice;
 use std::io::{self, ErrorKind, Write};
 
 /// Modulation settings of one step of a scan.
@@ -69,7 +70,9 @@ impl<'a> Printer<'a> {
         if packets == 0 {
             return Ok(PrintStatus::More);
         }
-        eprintln!("{packets} packets arrived faster than they could be shown; the daemon has received them.");
+        print_notice(format_args!(
+            "{packets} packets arrived faster than they could be shown; the daemon has received them."
+        ));
         if self.json { self.print_line(&json!({ "missed": packets }).to_string()) } else { Ok(PrintStatus::More) }
     }
 

@@ -16,6 +16,7 @@ use crate::receive::Channel;
 use crate::settings::RadioSettings;
 use radio::lora::SpreadingFactor;
 use radio::{AnyRadio, Health, Sx127xSettings};
+use service::lifecycle::print_notice;
 use service::settings::DurationSetting;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -69,7 +70,11 @@ pub(super) async fn scan_radio(
         with_settings(&chip_settings, *settings).chip().map_err(step_error)?;
     }
     let total = DurationSetting::from_secs(scan.dwell.as_secs().saturating_mul(scan.steps.len() as u64));
-    eprintln!("{name}: {} Hz, {} steps, {total} in total", chip_settings.frequency_hz, scan.steps.len());
+    print_notice(format_args!(
+        "{name}: {} Hz, {} steps, {total} in total",
+        chip_settings.frequency_hz,
+        scan.steps.len()
+    ));
     let open = |settings| {
         let opened = with_settings(&chip_settings, settings).open(&name);
         opened.map(AnyRadio::from).map_err(|source| ListenError::Open { radio: name.clone(), source })
@@ -88,14 +93,14 @@ pub(super) async fn scan_with(
 ) -> Result<Vec<ScanResult>, ListenError> {
     let mut results = Vec::new();
     for (number, &settings) in (1..).zip(&scan.steps) {
-        eprintln!("[{number}/{}] {settings}", scan.steps.len());
+        print_notice(format_args!("[{number}/{}] {settings}", scan.steps.len()));
         printer.set_settings(settings);
         let mut radio = LocalRadio::new(channel.clone(), open(settings)?);
         wait_until_listening(&radio).await?;
         let (packets, status) = listen_for(scan.dwell, &mut radio, printer).await?;
         let crc_errors = radio.counters().crc_errors;
         if packets + crc_errors > 0 {
-            eprintln!("    {packets} packets, and {crc_errors} with a wrong CRC");
+            print_notice(format_args!("    {packets} packets, and {crc_errors} with a wrong CRC"));
             results.push(ScanResult { settings, packets, crc_errors });
         }
         if status == PrintStatus::Done {
@@ -108,7 +113,7 @@ pub(super) async fn scan_with(
 /// Waits until the chip, which is set up again for each step, receives. On a timeout prints its error and fails.
 async fn wait_until_listening(radio: &LocalRadio) -> Result<(), ListenError> {
     if tokio::time::timeout(INITIAL_TIMEOUT, radio.wait_until_listening()).await.is_err() {
-        eprintln!("{}: {}", radio.name(), radio.health_text());
+        print_notice(format_args!("{}: {}", radio.name(), radio.health_text()));
         return Err(ListenError::AllFailing);
     }
     Ok(())
@@ -129,7 +134,7 @@ async fn listen_for(
                     return Ok((packets, PrintStatus::Done));
                 }
             }
-            RadioEvent::Health(Health::Failing(why)) => eprintln!("{}: failing: {why}", radio.name()),
+            RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{}: failing: {why}", radio.name())),
             RadioEvent::Health(Health::Listening) => {}
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: radio.name().to_owned(), error }),
             RadioEvent::Closed => return Ok((packets, PrintStatus::Done)),
@@ -146,10 +151,12 @@ fn with_settings(chip_settings: &Sx127xSettings, settings: ScanSettings) -> Sx12
 
 fn print_best(results: &[ScanResult]) {
     let Some(best) = results.iter().max_by_key(|result| (result.packets, result.crc_errors)) else {
-        eprintln!("No packets received. The readers may be silent, on another frequency, or out of range.");
+        print_notice("No packets received. The readers may be silent, on another frequency, or out of range.");
         return;
     };
     let ScanResult { settings: ScanSettings { spreading_factor, bandwidth_hz, sync_word }, packets, .. } = best;
-    eprintln!("Most packets, {packets}, were received with these settings:");
-    eprintln!("spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}");
+    print_notice(format_args!("Most packets, {packets}, were received with these settings:"));
+    print_notice(format_args!(
+        "spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}"
+    ));
 }

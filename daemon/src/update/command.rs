@@ -7,7 +7,7 @@ use super::manifest::{Manifest, UnfitError};
 use crate::slots::before_trial::BeforeTrial;
 use crate::slots::booted::{BootedArgs, BootedError};
 use crate::slots::card::{Card, CardError, TRIAL_STARTS};
-use service::lifecycle::Exit;
+use service::lifecycle::{Exit, print_notice};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -110,7 +110,9 @@ impl UpdateArgs {
         card.check_idle()?;
         manifest.check(card.idle_extent().length, self.allow_downgrade)?;
         let (running, idle, Manifest { version, commit, .. }) = (booted.slot, booted.slot.other(), &manifest);
-        eprintln!("Writing version {version} ({commit}) to slot {idle}. Slot {running} goes on running.");
+        print_notice(format_args!(
+            "Writing version {version} ({commit}) to slot {idle}. Slot {running} goes on running."
+        ));
         BeforeTrial::of_running_daemon(socket).save(self.place.trial_file());
         let mut display = ProgressDisplay::default();
         install(&card, &manifest, source, &mut |progress| display.show(progress))?;
@@ -153,7 +155,7 @@ impl ProgressDisplay {
         if tenths > self.tenths {
             self.tenths = tenths;
             let action = if tenths <= 5 { "written" } else { "verified" };
-            eprintln!("{} % done ({action})", tenths * 10);
+            print_notice(format_args!("{} % done ({action})", tenths * 10));
         }
     }
 }

@@ -142,6 +142,7 @@ impl<'a> Process<'a> {
 }
 
 impl Drop for Process<'_> {
+    #[expect(clippy::print_stderr, reason = "this goes into the output of the test")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", read_to_string(self.barn.stderr_file()).unwrap_or_default());

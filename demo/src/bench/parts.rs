@@ -5,6 +5,7 @@ use super::yard::CopyTimeoutError;
 use super::{BenchError, Budget, Sizes, https, lag, replicas, store};
 use crate::processes::Programs;
 use serde_json::{Map, Value, json};
+use service::lifecycle::print_notice;
 use std::path::Path;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), BenchError> {
     let (mut figures, mut failed) = (Map::new(), Vec::new());
     for part in plan.parts {
         let floor = tokio::task::block_in_place(|| Floor::measure(plan.directory, plan.sizes.floor))?;
-        eprintln!("{}: at most {} s", part.name(), (part.limit() + GRACE).as_secs());
+        print_notice(format_args!("{}: at most {} s", part.name(), (part.limit() + GRACE).as_secs()));
         let measuring = tokio::time::timeout(part.limit() + GRACE, part.measure(plan, &floor));
         let measured = match measuring.await {
             Ok(Ok(measured)) => measured,
@@ -101,7 +102,7 @@ pub async fn run(plan: &Plan<'_>) -> Result<(Value, Vec<Part>), BenchError> {
             Err(_) => json!({ "cut_off_after_s": (part.limit() + GRACE).as_secs() }),
         };
         let figure = json!({ "floor": floor.to_json(), "measured": measured });
-        eprintln!("{}: {figure}", part.name());
+        print_notice(format_args!("{}: {figure}", part.name()));
         figures.insert(part.name().to_owned(), figure);
     }
     Ok((Value::Object(figures), failed))

@@ -5,6 +5,10 @@ use clap::Parser;
 use demo::bench::parts::{Part, Plan, run};
 use demo::bench::{BenchError, Sizes};
 use demo::processes::{Programs, programs};
+use serde_json::Value;
+use service::lifecycle::Exit;
+use service::process::main_with;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,19 +33,31 @@ struct Args {
     shipped: Option<PathBuf>,
 }
 
+/// Reason why a bench fails.
+#[derive(Debug, thiserror::Error)]
+enum MeasureError {
+    /// There are no figures.
+    #[error("{0:#}")]
+    Bench(#[from] BenchError),
+    /// Some parts have an error in place of their figures, which are printed.
+    #[error("these parts failed: {}", names(.0))]
+    Parts(Vec<Part>),
+}
+
+impl From<&MeasureError> for Exit {
+    fn from(_: &MeasureError) -> Self {
+        Self::Failure
+    }
+}
+
+fn names(parts: &[Part]) -> String {
+    parts.iter().map(|part| part.name()).collect::<Vec<_>>().join(", ")
+}
+
 fn main() -> ExitCode {
     // Unless --shipped is given, barn and office are this executable, too.
-    if let Some(code) = programs::run_if_requested(&std::env::args_os().collect::<Vec<_>>()) {
-        return code;
-    }
-    match measure(&Args::parse()) {
-        Ok(failed) if failed.is_empty() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("herdlinx-bench: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let args: Vec<_> = std::env::args_os().collect();
+    programs::run_if_requested(&args).unwrap_or_else(|| main_with(args, |args: Args, out| measure(&args, out)))
 }
 
 fn programs(args: &Args) -> Result<Programs, BenchError> {
@@ -53,7 +69,14 @@ fn programs(args: &Args) -> Result<Programs, BenchError> {
     })
 }
 
-fn measure(args: &Args) -> Result<Vec<Part>, BenchError> {
+fn measure(args: &Args, out: &mut dyn Write) -> Result<(), MeasureError> {
+    let (figures, failed) = figures(args)?;
+    let text = serde_json::to_string_pretty(&figures).map_err(BenchError::from)?;
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(BenchError::from)?;
+    if failed.is_empty() { Ok(()) } else { Err(MeasureError::Parts(failed)) }
+}
+
+fn figures(args: &Args) -> Result<(Value, Vec<Part>), BenchError> {
     let directory = tempfile::Builder::new().prefix("herdlinx-bench-").tempdir_in(&args.on);
     let directory = directory.with_context(|| format!("cannot create a directory in {}", args.on.display()))?;
     let parts = if args.only.is_empty() { Part::ALL.to_vec() } else { args.only.clone() };
@@ -67,9 +90,5 @@ fn measure(args: &Args) -> Result<Vec<Part>, BenchError> {
     if cfg!(debug_assertions) {
         figures["warning"] = "not a release build: the figures are meaningless".into();
     }
-    #[expect(clippy::print_stdout, reason = "the figures are the product of this program")]
-    {
-        println!("{}", serde_json::to_string_pretty(&figures)?);
-    }
-    Ok(failed)
+    Ok((figures, failed))
 }

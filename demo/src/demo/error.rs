@@ -71,6 +71,9 @@ pub enum DemoError {
         /// Cause.
         source: io::Error,
     },
+    /// The introduction or the result could not be printed.
+    #[error("cannot print the result: {0}")]
+    Print(#[source] io::Error),
     /// The files of the barn cannot be opened.
     #[error("cannot open the files of the barn: {0}")]
     Open(String),

@@ -2,6 +2,7 @@
 
 use super::deployment::Progress;
 use super::follower::FollowerState;
+use service::lifecycle::print_notice;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,7 +41,7 @@ impl LiveLine {
     /// Leaves the latest line on the terminal and moves below it.
     pub(super) fn end(&self) {
         if self.in_place {
-            eprintln!();
+            print_notice("");
         }
     }
 }

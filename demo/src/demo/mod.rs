@@ -36,7 +36,8 @@ use radio::SimulatedSettings;
 use radio::simulated::summary_path;
 use run_dir::RunDir;
 use serde_json::Value;
-use service::lifecycle::{Shutdown, shutdown_on_signals};
+use service::lifecycle::{Shutdown, print_notice, shutdown_on_signals};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -101,22 +102,28 @@ pub struct Outcome {
 
 /// Runs the demo until its time is over or a SIGINT or SIGTERM arrives, and compares ledger and log at the end.
 ///
-/// `print` gets the introduction, line by line. Some calls block, so the runtime must have several threads.
-pub async fn run(programs: Programs, options: &Options, print: impl Fn(&str)) -> Result<Outcome, DemoError> {
+/// The introduction goes to `out`. Some calls block, so the runtime must have several threads.
+pub async fn run(programs: Programs, options: &Options, out: &mut dyn Write) -> Result<Outcome, DemoError> {
     options.validate()?;
     let trigger = shutdown_on_signals().map_err(|source| DemoError::System { action: "handle signals", source })?;
     let mut run_dir = RunDir::open(options)?;
-    let outcome = run_in(programs, &mut run_dir, options, &print, &trigger.signal()).await;
-    if outcome.as_ref().map_or(true, |outcome| !outcome.faults.is_empty()) {
+    let outcome = run_in(programs, &mut run_dir, options, out, &trigger.signal()).await;
+    let deserves_a_look = match &outcome {
+        Ok(outcome) => !outcome.faults.is_empty(),
+        // Nobody reads what is printed.
+        Err(DemoError::Print(_)) => false,
+        Err(_) => true,
+    };
+    if deserves_a_look {
         run_dir.keep();
         let path = run_dir.path();
         let [barn, office] = ["barn", "office"].map(|name| path.join(name).join(format!("{name}.log")));
-        eprintln!(
+        print_notice(format_args!(
             "The files are kept in {}; look at the ends of {} and {}.",
             path.display(),
             barn.display(),
             office.display()
-        );
+        ));
     }
     outcome
 }
@@ -125,11 +132,11 @@ async fn run_in(
     programs: Programs,
     run_dir: &mut RunDir,
     options: &Options,
-    print: &impl Fn(&str),
+    out: &mut dyn Write,
     shutdown: &Shutdown,
 ) -> Result<Outcome, DemoError> {
     let mut deployment = Deployment::start(programs, run_dir, options).await?;
-    introduce(&deployment, run_dir, options, print);
+    introduce(&deployment, run_dir, options, out).map_err(DemoError::Print)?;
     let in_time = watch_chute(&mut deployment, &run_dir.ledger(), options.seconds, shutdown).await?;
     deployment.close_chute(run_dir).await?;
     let digest_equal = deployment.wait_until_equal().await?;
@@ -147,25 +154,28 @@ async fn run_in(
     Ok(Outcome { result, faults })
 }
 
-fn introduce(deployment: &Deployment, run_dir: &RunDir, options: &Options, print: &impl Fn(&str)) {
+fn introduce(deployment: &Deployment, run_dir: &RunDir, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let (barn, office) = (deployment.barn(), deployment.office());
-    print(&format!("The office: https://{}/", office.address()));
-    print("Deliver a payload to the barn yourself:");
-    print(&format!(
+    writeln!(out, "The office: https://{}/", office.address())?;
+    writeln!(out, "Deliver a payload to the barn yourself:")?;
+    writeln!(
+        out,
         "curl --cacert '{}' -H 'X-API-Key: {}' -H 'Content-Type: application/json' \
          -d '{{\"payload\":\"hxb:BATCH-1:LF1:UHF1\"}}' https://{}/api/lora/receive",
         barn.certificate().display(),
         deployment.ingest_key,
         barn.address(),
-    ));
+    )?;
     let until = options.seconds.map_or_else(|| "until Ctrl-C".to_owned(), |seconds| format!("for {seconds} s"));
-    print(&format!(
+    writeln!(
+        out,
         "Run {} in {}, seed {}: {} payloads a second plus repeats, {until}.",
         run_dir.run(),
         run_dir.path().display(),
         run_dir.seed,
         options.rate_per_s
-    ));
+    )?;
+    out.flush()
 }
 
 /// Shows the progress until the chute ends or a shutdown is requested. Returns false if neither happens within the time
@@ -199,7 +209,10 @@ async fn account(deployment: &Deployment, ledger: &Path, digest_equal: bool) -> 
     let barn = ChannelLog::fetch(&deployment.barn_client, start, chute).await?;
     let office = ChannelLog::fetch(&deployment.office_client, start, chute).await?;
     if office.others > 0 {
-        eprintln!("The office also holds {} payloads of this run that came over other channels.", office.others);
+        print_notice(format_args!(
+            "The office also holds {} payloads of this run that came over other channels.",
+            office.others
+        ));
     }
     Ok(Account::new(&Ledger::read(ledger)?, deployment.duplicates()?, &barn, &office, digest_equal))
 }

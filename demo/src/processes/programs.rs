@@ -2,6 +2,7 @@
 
 use rustix::process::{Signal, getpid, kill_process};
 use service::harness::command;
+use service::lifecycle::print_notice;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,8 @@ fn terminate_when_stdin_closes() {
     // A read error counts as the end, too.
     while stdin.read(&mut ignored).is_ok_and(|length| length > 0) {}
     if let Err(error) = kill_process(getpid(), Signal::TERM) {
-        eprintln!("the process that started this one is gone, and SIGTERM to this one failed: {error}");
+        print_notice(format_args!(
+            "the process that started this one is gone, and SIGTERM to this one failed: {error}"
+        ));
     }
 }

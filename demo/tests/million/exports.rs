@@ -156,6 +156,7 @@ async fn at_rest(barn: &Barn) -> u64 {
 }
 
 /// Checks that the peak memory of the process while `read` takes an answer is little above `idle`.
+#[expect(clippy::print_stderr, reason = "the figures are in the output of the test")]
 async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl Future<Output = T>) -> T {
     Memory::reset_peak(barn.pid()).unwrap();
     let began = std::time::Instant::now();

@@ -6,6 +6,7 @@ use proptest::test_runner::{Config, RngSeed};
 ///
 /// To repeat a run, set `PROPTEST_RNG_SEED` to the printed seed and use the same number of cases. proptest's seed files are
 /// off: a sequence that failed once becomes a test of its own, which a reader can see.
+#[expect(clippy::print_stderr, reason = "a failing test shows how to repeat it")]
 pub(crate) fn cases(cases: u32) -> Config {
     let from_environment = Config::default();
     let seed = match from_environment.rng_seed {

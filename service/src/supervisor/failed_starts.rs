@@ -10,6 +10,7 @@
 //!   start finds no count. A start counts as failed from its beginning until the process is ready, so a crash counts too.
 
 use super::{Notification, Supervisor};
+use crate::lifecycle::print_notice;
 use std::env;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -51,7 +52,7 @@ impl FailedStarts {
         self.delay_start_with(|failed, delay| {
             let status = format!("waiting {} s: {failed} starts in a row have failed", delay.as_secs());
             // The log starts later, because its settings are read later.
-            eprintln!("{status}");
+            print_notice(&status);
             Supervisor::from_env().notify(Notification::Starting { at_least: 2 * delay, status });
             std::thread::sleep(delay);
         });
@@ -88,7 +89,7 @@ impl FailedStarts {
 
     /// Reports on stderr, because the log starts later, that the delays may be wrong. Returns no failed starts.
     fn warn(&self, what: &str, error: &io::Error) -> u32 {
-        eprintln!("{what} {} failed: {error}; failing starts may not be delayed", self.file.display());
+        print_notice(format_args!("{what} {} failed: {error}; failing starts may not be delayed", self.file.display()));
         0
     }
 }

@@ -2,7 +2,7 @@
 
 use super::VerifyState;
 use crate::control::CommandError;
-use crate::lifecycle::Exit;
+use crate::lifecycle::{Exit, print_notice};
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ pub fn verify_with(
     let mut progress = |text: String| {
         if last_line.elapsed() >= PROGRESS_INTERVAL {
             last_line = Instant::now();
-            eprintln!("{text}");
+            print_notice(text);
         }
     };
     let mut state = ask(true, &mut progress)?;

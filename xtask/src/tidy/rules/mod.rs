@@ -71,6 +71,6 @@ pub fn named(name: &str) -> Option<&'static Rule> {
 }
 
 /// Prints each rule with its reason.
-pub fn write_list(rules: &[&Rule], out: &mut impl Write) -> io::Result<()> {
+pub fn write_list(rules: &[&Rule], out: &mut dyn Write) -> io::Result<()> {
     rules.iter().try_for_each(|rule| writeln!(out, "{:<20} {}", rule.name, rule.reason))
 }
