@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 /// Maximum number of bytes read from a file. A certificate chain has a few kilobytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
+/// Directory of the credentials of all services. `CREDENTIALS_DIRECTORY` would not do: a check runs under another name
+/// than the service, whose path the settings have.
+const CREDENTIALS: &str = "/run/credentials";
+
 /// Permission bits that let others than the owner read a file.
 const OTHERS_READ: u32 = 0o044;
 
@@ -60,11 +64,10 @@ fn pem_error(what: &'static str, path: &Path, error: &pem::Error) -> Certificate
 
 /// Warns if other users can read a private key.
 ///
-/// It is only a warning, because the files belong to the user. Credentials of systemd are skipped: only this service
+/// It is only a warning, because the files belong to the user. Credentials of systemd are skipped: only their service
 /// can read them, but their access list shows up in the mode as permissions of the group.
 fn warn_if_others_can_read(path: &Path) {
-    let is_credential = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|directory| path.starts_with(directory));
-    if is_credential {
+    if path.starts_with(CREDENTIALS) {
         return;
     }
     if std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & OTHERS_READ != 0) {
