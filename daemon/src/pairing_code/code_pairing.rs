@@ -1,5 +1,6 @@
 //! The code of a running barn.
 
+use super::history::{PairedOffice, remember_office};
 use super::stored::{CodeRow, CodeState, load, save};
 use super::wrong_proofs::{WrongProofCount, WrongProofEffect, WrongProofLimits};
 use crate::pair::{Barn, OFFICE_SCOPES, PairError, addresses};
@@ -238,6 +239,8 @@ impl CodePairing {
             self.keys.adopt(&name, OFFICE_SCOPES.into(), secret.hash(), TakenName::Refuse)?;
             name
         };
+        let office = PairedOffice { office: ends.office, key_hash: secret.hash() };
+        remember_office(&self.local, &self.keys, &key_name, &office)?;
         tracing::info!(office = %ends.office, key = key_name, "an office paired by the one-time code");
         self.set_state(CodeState::Paired { key: key.clone(), ends: *ends, key_name })?;
         Ok(())

@@ -13,8 +13,8 @@
 //!
 //! - **The code lives until the key is used**, not only until it is proved. An answer can get lost, and then the same
 //!   office asks again and gets the same one. Another office is refused from the first right proof on.
-//! - **A used code leaves its digest.** If the card could not be blanked, the next start brings the same code again. It
-//!   must not live a second time.
+//! - **A used code leaves its digest**, also when another one takes its place. If the card could not be blanked, or an old
+//!   file comes back, the next start brings the same code again. It must not live a second time.
 //! - **A revoked key is a used code.** Otherwise the office could ask for the key that an operator has just revoked.
 //! - **A right proof is never limited, a wrong one always.** To compare a proof costs a thousandth of the TLS handshake
 //!   before it. So a flood of wrong proofs cannot keep the right office out.
@@ -25,15 +25,17 @@
 //! - **Per-address limits were rejected**: on a local network, an attacker has as many addresses as wanted.
 
 mod code_pairing;
+mod history;
 mod route;
 mod stored;
 mod wrong_proofs;
 
 pub use code_pairing::{CodePairing, PairingStatus};
+pub use history::{MAX_ENDED_CODES, respond_about_keys};
 pub use route::{PAIR_PATH, end_code_on_sync, router};
 #[cfg(test)]
 pub(crate) use stored::store_dead;
-pub use stored::{StoreOutcome, respond_about_keys, store};
+pub use stored::{StoreOutcome, store};
 pub use wrong_proofs::{MAX_WRONG_PROOFS, WRONG_PROOFS_PER_S, WrongProofLimits};
 
 #[cfg(test)]

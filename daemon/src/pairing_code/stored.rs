@@ -1,12 +1,9 @@
 //! The stored code in `local.redb`.
 
-use crate::pair::OFFICE_SCOPES;
+use super::history::{CodeEnd, end_of, remember_end};
 use herd::pairing::{CodeKey, Fingerprint, Fingerprints, PairingCode};
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
-use service::control::ControlError;
-use service::door::key_command::{self, KeyRequest, KeyResponse};
-use service::door::keys::KeyRing;
 
 /// Namespace in `local.redb` with a single row, [`ROW`].
 const NAMESPACE: &str = "pairing code";
@@ -52,12 +49,12 @@ impl CodeRow {
         }
     }
 
-    /// Returns the public key of the office that got the API key `name` by the code.
-    pub(super) fn office_of(&self, name: &str) -> Option<Fingerprint> {
+    /// Returns how the code ended, if it can be proved no more.
+    fn end(&self) -> Option<CodeEnd> {
         match &self.state {
-            CodeState::Paired { ends, key_name, .. } if key_name == name => Some(ends.office),
-            CodeState::Used { office, key_name } if key_name == name => Some(*office),
-            _ => None,
+            CodeState::Pending { .. } | CodeState::Claimed { .. } | CodeState::Paired { .. } => None,
+            CodeState::Used { .. } => Some(CodeEnd::Used),
+            CodeState::Disabled => Some(CodeEnd::Disabled),
         }
     }
 
@@ -65,24 +62,6 @@ impl CodeRow {
     pub(super) fn is_paired_as(&self, name: &str) -> bool {
         matches!(&self.state, CodeState::Paired { key_name, .. } if key_name == name)
     }
-}
-
-/// Responds to a request about keys. A list names the office that paired by the code at its key, which is found by its
-/// name and the scopes of an office.
-pub fn respond_about_keys(
-    local: &LocalFile,
-    keys: &KeyRing,
-    request: &KeyRequest,
-) -> Result<KeyResponse, ControlError> {
-    let mut response = key_command::respond(keys, request)?;
-    if let KeyResponse::Keys(listed) = &mut response
-        && let Some(row) = load(local).map_err(ControlError::failed)?
-    {
-        for key in listed.iter_mut().filter(|key| key.scopes == OFFICE_SCOPES.into()) {
-            key.office = row.office_of(&key.name);
-        }
-    }
-    Ok(response)
 }
 
 /// Effect of [`store`].
@@ -102,21 +81,29 @@ pub enum StoreOutcome {
 
 /// Stores a code, which replaces another one. It is durable when this returns.
 ///
-/// The same code may be stored any number of times. The daemon reads it at its start, and `local` is locked while it
+/// The same code may be stored any number of times, and one that has ended stays so. The daemon reads it at its start, and `local` is locked while it
 /// runs.
 pub fn store(local: &LocalFile, code: &PairingCode) -> Result<StoreOutcome, LocalError> {
     let row = CodeRow::pending(code);
     let before = load(local)?;
-    if let Some(same) = before.as_ref().filter(|before| before.id == row.id) {
-        return Ok(match same.state {
-            CodeState::Used { .. } => StoreOutcome::AlreadyUsed,
-            CodeState::Disabled => StoreOutcome::Disabled,
-            _ => StoreOutcome::Unchanged,
-        });
+    let same = before.as_ref().filter(|before| before.id == row.id);
+    let end = same.map_or_else(|| end_of(local, &row.id), |same| Ok(same.end()))?;
+    match end {
+        Some(CodeEnd::Used) => return Ok(StoreOutcome::AlreadyUsed),
+        Some(CodeEnd::Disabled) => return Ok(StoreOutcome::Disabled),
+        None if same.is_some() => return Ok(StoreOutcome::Unchanged),
+        None => {}
+    }
+    let Some(before) = before else {
+        save(local, &row)?;
+        return Ok(StoreOutcome::Stored);
+    };
+    let end = before.end();
+    if let Some(end) = end {
+        remember_end(local, &before.id, end)?;
     }
     save(local, &row)?;
-    let replaces = before.is_some_and(|before| before.live_key().is_some());
-    Ok(if replaces { StoreOutcome::Replaced } else { StoreOutcome::Stored })
+    Ok(if end.is_none() { StoreOutcome::Replaced } else { StoreOutcome::Stored })
 }
 
 /// Puts a code that pairs no office in the place of the stored one, for tests of its callers.

@@ -1,6 +1,7 @@
 use super::code_pairing::CodePairing;
-use super::stored::{CodeRow, CodeState, StoreOutcome, load, respond_about_keys, save, store};
-use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router};
+use super::history::{CodeEnd, EndedCode, MAX_ENDED_CODES, PairedOffice, respond_about_keys};
+use super::stored::{CodeRow, CodeState, StoreOutcome, load, save, store};
+use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router, store_dead};
 use crate::pair::{Barn, OFFICE_SCOPES};
 use crate::test_world::ManualClock;
 use axum::Router;
@@ -136,22 +137,30 @@ async fn an_office_pairs_repeats_and_syncs_and_then_the_code_is_dead() {
 /// Catches a list of keys that does not tell which office came by the code, or that takes another key for it.
 #[tokio::test]
 async fn the_list_of_keys_names_the_office_that_paired_by_the_code() {
-    let (_directory, barn) = prepared();
-    barn.keys.add("handheld", [Scope::Ingest].into()).unwrap();
-    let offices = || {
+    let offices_of = |barn: &OpenBarn| {
         let response = respond_about_keys(&barn.local, &barn.keys, &KeyRequest::List).unwrap();
         let KeyResponse::Keys(keys) = response else { panic!("{response:?}") };
         keys.into_iter().map(|key| (key.name, key.office)).collect::<Vec<_>>()
     };
+    let (directory, barn) = prepared();
+    barn.keys.add("handheld", [Scope::Ingest].into()).unwrap();
+    let offices = || offices_of(&barn);
     assert_eq!(offices(), [("handheld".to_owned(), None)]);
     assert_eq!(barn.pair(&code(1), OFFICE).await.0, 200);
     let expected = [("desk".to_owned(), Some(OFFICE)), ("handheld".to_owned(), None)];
     assert_eq!(offices(), expected);
     assert_eq!(barn.sync(&code(1), OFFICE).await, 200);
     assert_eq!(offices(), expected);
+    // Another code lets another office in.
+    assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::Stored);
+    let barn = reopened(&directory, barn);
+    let offices = || offices_of(&barn);
+    assert_eq!(barn.pair(&code(2), OTHER_OFFICE).await.0, 200);
+    let second = ("desk-2".to_owned(), Some(OTHER_OFFICE));
+    assert_eq!(offices(), [expected[0].clone(), second.clone(), expected[1].clone()]);
     barn.keys.revoke("desk").unwrap();
-    barn.keys.add("desk", [Scope::Read].into()).unwrap();
-    assert_eq!(offices()[0], ("desk".to_owned(), None));
+    barn.keys.adopt("desk", OFFICE_SCOPES.into(), [7; 32], TakenName::Refuse).unwrap();
+    assert_eq!(offices(), [("desk".to_owned(), None), second, expected[1].clone()]);
 }
 
 /// Catches a code that lets a second office in, even after a restart.
@@ -252,6 +261,27 @@ async fn storing_a_code_again_never_revives_a_used_one() {
     assert_eq!(barn.key_names(), ["desk", "desk-2"]);
     assert_eq!(barn.sync(&code(2), OFFICE).await, 200);
     assert!(barn.pairing.is_pending(), "the sync of another office ends no code");
+    // The file of the first office comes back.
+    assert_eq!(store(&barn.local, &code(2)).unwrap(), StoreOutcome::AlreadyUsed);
+    assert!(reopened(&directory, barn).pairing.is_pending(), "and leaves the code that waits alone");
+}
+
+/// Catches a memory of codes that grows without end, or that forgets the latest ones.
+#[test]
+fn the_latest_codes_that_ended_are_remembered() {
+    let directory = tempfile::tempdir().unwrap();
+    let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+    let last = MAX_ENDED_CODES as u64 + 1;
+    for seed in 0..=last {
+        assert_eq!(store(&local, &code(seed)).unwrap(), StoreOutcome::Stored);
+        store_dead(&local, &code(seed), seed % 2 == 0).unwrap();
+    }
+    // The last one is in the row of the code itself.
+    for seed in 1..=last {
+        let expected = if seed % 2 == 0 { StoreOutcome::AlreadyUsed } else { StoreOutcome::Disabled };
+        assert_eq!(store(&local, &code(seed)).unwrap(), expected, "{seed}");
+    }
+    assert_eq!(store(&local, &code(0)).unwrap(), StoreOutcome::Stored, "forgotten");
 }
 
 /// Catches a code by which an office gets the key back that an operator has just revoked.
@@ -351,6 +381,11 @@ fn the_stored_rows_are_frozen() {
         let golden = [vec![9; 32], vec![0xac, 0x02], bytes.concat()].concat();
         assert_eq!(postcard::to_stdvec(&row).unwrap(), golden, "{row:?}");
     }
+    let ended = [EndedCode { number: 300, end: CodeEnd::Used }, EndedCode { number: 0, end: CodeEnd::Disabled }];
+    assert_eq!(ended.map(|row| postcard::to_stdvec(&row).unwrap()), [vec![0xac, 0x02, 0], vec![0, 1]]);
+    let paired = PairedOffice { office: OFFICE, key_hash: [9; 32] };
+    let golden = [&[64][..], "0f".repeat(32).as_bytes(), &[9; 32]].concat();
+    assert_eq!(postcard::to_stdvec(&paired).unwrap(), golden);
 }
 
 /// Catches a code or its key in a log.
