@@ -81,8 +81,8 @@ pub enum StoreOutcome {
 
 /// Stores a code, which replaces another one. It is durable when this returns.
 ///
-/// The same code may be stored any number of times, and one that has ended stays so. The daemon reads it at its start, and `local` is locked while it
-/// runs.
+/// The same code may be stored any number of times, and one that has ended stays so. The daemon reads it at its start,
+/// and `local` is locked while it runs.
 pub fn store(local: &LocalFile, code: &PairingCode) -> Result<StoreOutcome, LocalError> {
     let row = CodeRow::pending(code);
     let before = load(local)?;
