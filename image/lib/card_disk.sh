@@ -57,7 +57,8 @@ slot_files() {
     mkdir -p "$slot"
     kernel_image "$root"/boot/vmlinuz-* >"$slot/vmlinuz.gz"
     mv "$root"/boot/initrd.img-* "$slot/initrd.img"
-    device_trees "$(echo "$root"/usr/lib/linux-image-*/broadcom)" "$slot/dtb"
+    # U-Boot's names of the trees begin with the directory.
+    device_trees "$(echo "$root"/usr/lib/linux-image-*/broadcom)" "$slot/dtb/broadcom"
     overlay "$slot/overlays"
     rm -rf "$root"/usr/lib/linux-image-* "$root"/vmlinuz "$root"/initrd.img
     find "$root/boot" -mindepth 1 -not -path "$root/boot/firmware" -delete
@@ -136,7 +137,7 @@ boot_image() {
     mkdir -p "$2"
     cp "$firmware"/usr/lib/raspi-firmware/{bootcode.bin,fixup.dat,fixup4.dat,start.elf,start4.elf} "$2/"
     cp "$firmware/usr/lib/u-boot/rpi_arm64/u-boot.bin" image/card.d/boot/config.txt "$2/"
-    cp "$1"/dtb/* "$2/"
+    cp "$1"/dtb/broadcom/* "$2/"
     local tree
     # The firmware's device tree tells U-Boot not to wait for a key: a modem on the UART would stop the boot.
     for tree in "$2"/*.dtb; do fdtput -p -t x "$tree" /config bootdelay fffffffe; done
