@@ -1,8 +1,8 @@
 //! The directory of one site: its copies, and the link that names the current one.
 //!
 //! ```text
-//! sites/<name>/copy-1/{log,tables}.redb
-//! sites/<name>/copy-2/{log,tables}.redb
+//! sites/<name>/copy-1/{log.redb,log.journal,tables.redb}
+//! sites/<name>/copy-2/{log.redb,log.journal,tables.redb}
 //! sites/<name>/current -> copy-1
 //! ```
 //! A new copy is built beside the old one and swapped in by renaming a new link over `current`. So at every moment, and

@@ -11,7 +11,7 @@ use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
 use herd::correction::CorrectionOrder;
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::store::{Directory, LOG_FILE, Store, StoreError, TABLES_FILE};
+use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::logging::{LogLevel, ServiceLog, start_logging_at};
@@ -25,7 +25,7 @@ use std::io::Write;
 /// Name of the program and of its unit.
 const PROGRAM: &str = "herdlinxd";
 /// Files in the state directory that a start opens for writing.
-const FILES: [&str; 4] = [LOG_FILE, TABLES_FILE, LOCAL_FILE, TLS_DIRECTORY];
+const FILES: [&str; 5] = [LOG_FILE, JOURNAL_FILE, TABLES_FILE, LOCAL_FILE, TLS_DIRECTORY];
 
 impl ServiceSettings for Settings {
     fn log(&self) -> ServiceLog<'_> {

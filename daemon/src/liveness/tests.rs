@@ -7,7 +7,7 @@ use crate::recorder::{QUEUE_PAYLOADS, RecorderSeams};
 use crate::tap::Tap;
 use crate::test_world::{ManualClock, World, scan, store_on};
 use herd::decide::Rules;
-use herd::store::{LOG_FILE, MemoryDisk};
+use herd::store::{JOURNAL_FILE, MemoryDisk};
 use radio::simulated::LedgerError;
 use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
 use service::lifecycle::ShutdownTrigger;
@@ -194,7 +194,7 @@ async fn a_stuck_loop_is_named() {
 async fn a_stuck_commit_is_not_alive_until_it_returns() {
     let disk = MemoryDisk::default();
     let (recorder, mut writer) = Recorder::on_thread(store_on(&disk, Rules::default()), seams()).unwrap();
-    let held = disk.hold_syncs(LOG_FILE).expect("a store has a log");
+    let held = disk.hold_syncs(JOURNAL_FILE).expect("a store has a log");
     let mut stuck = recorder.record(scan(1)).boxed();
     assert!((&mut stuck).now_or_never().is_none());
     let (barn, receiving) = barn(&recorder, StubRadio::Silent);

@@ -253,7 +253,7 @@ async fn a_failed_commit_fails_the_whole_group_and_ends_the_writer() {
         let disk = MemoryDisk::default();
         let (recorder, reader, writer) = start(&disk, seams());
         recorder.record(scan(0)).await.unwrap();
-        assert!(disk.fail_after(herd::store::LOG_FILE, operations));
+        assert!(disk.fail_after(herd::store::JOURNAL_FILE, operations));
         let group = futures::future::join_all((1..20).map(|n| recorder.record(scan(n)))).await;
         if group.iter().all(Result::is_ok) {
             // One commit takes fewer operations than this.

@@ -172,7 +172,7 @@ async fn every_event_is_on_disk_before_it_is_sent_and_a_failed_commit_sends_none
         listener.events_to(n).await;
         assert!(open(&disk.after_power_cut()).head().position.sequence >= Sequence(n));
     }
-    assert!(disk.fail_after("log.redb", 0));
+    assert!(disk.fail_after("log.journal", 0));
     store.append(&[scan(6)]).unwrap_err();
     drop(store);
     let end = listener.next().await;

@@ -1,9 +1,12 @@
 //! The storage of a store's files. A seam: simulated worlds and fault tests supply their own.
 
-use super::error::StoreError;
+use super::error::{StoreError, storage};
+use super::journal::SEGMENT_BYTES;
 use super::open_progress::OpenProgress;
-use redb::{Builder, Database, DatabaseError, StorageError};
+use redb::backends::FileBackend;
+use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
 use std::fmt::Debug;
+use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +15,17 @@ use std::sync::Arc;
 pub trait Disk: Debug + Send + Sync {
     /// Opens `file`, or creates it, with a page cache of at most `cache_bytes`.
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError>;
+
+    /// Opens `file` for reading and writing at offsets, or creates it empty.
+    ///
+    /// The journal needs no more than redb does of a file: its length, reads, writes, and syncs of its data. So the same
+    /// backends serve both, and every fault that a test can give to the one it can give to the other.
+    fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError>;
+
+    /// Returns the size of a segment of the journal, a multiple of 4 KiB.
+    fn segment_bytes(&self) -> u64 {
+        SEGMENT_BYTES
+    }
 
     /// Returns whether `file` exists.
     fn holds(&self, file: &str) -> bool;
@@ -50,8 +64,7 @@ impl Directory {
     /// Returns the directory at this path, which is created if it does not exist.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
-        std::fs::create_dir_all(&path)
-            .map_err(super::error::storage("make the directory", &path.display().to_string()))?;
+        std::fs::create_dir_all(&path).map_err(storage("make the directory", &path.display().to_string()))?;
         Ok(Self { path, on_progress: Arc::new(|_| ControlFlow::Continue(())) })
     }
 
@@ -94,6 +107,17 @@ impl Disk for Directory {
         Ok(opened)
     }
 
+    fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let (path, name) = self.named(file);
+        let is_new = !path.exists();
+        let opened = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let backend = FileBackend::new(opened.map_err(storage("open", &name))?);
+        if is_new {
+            sync_directory(&self.path)?;
+        }
+        Ok(Box::new(backend.map_err(|error| open_error(error, name))?))
+    }
+
     fn holds(&self, file: &str) -> bool {
         self.path.join(file).exists()
     }
@@ -101,16 +125,14 @@ impl Disk for Directory {
     fn remove(&self, file: &str) -> Result<(), StoreError> {
         let (path, name) = self.named(file);
         match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(super::error::storage("remove", &name)(error))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", &name)(error)),
             _ => Ok(()),
         }
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
         let (target, name) = self.named(to);
-        std::fs::rename(self.path.join(from), target).map_err(super::error::storage("swap in", &name))?;
+        std::fs::rename(self.path.join(from), target).map_err(storage("swap in", &name))?;
         sync_directory(&self.path)
     }
 
@@ -126,8 +148,8 @@ impl Disk for Directory {
 /// Makes the names in a directory durable. A power cut may otherwise lose a renamed file.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let name = path.display().to_string();
-    let directory = std::fs::File::open(path).map_err(super::error::storage("open the directory", &name))?;
-    directory.sync_all().map_err(super::error::storage("sync the directory", &name))
+    let directory = File::open(path).map_err(storage("open the directory", &name))?;
+    directory.sync_all().map_err(storage("sync the directory", &name))
 }
 
 /// Converts the error of opening `file`, by what can be done about it.

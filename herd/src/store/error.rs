@@ -44,6 +44,39 @@ pub enum StoreError {
         /// Kind of the damage.
         why: &'static str,
     },
+    /// The journal lacks or has changed what was written to it.
+    #[error(
+        "log.journal is damaged at byte {offset}, in change {at}: {why}. Nothing was changed: keep all files. The office has \
+         what it has followed"
+    )]
+    DamagedJournal {
+        /// The place in the file.
+        offset: u64,
+        /// The change that is damaged or missing.
+        at: Sequence,
+        /// Kind of the damage.
+        why: &'static str,
+    },
+    /// The journal belongs to another history than the log.
+    #[error(
+        "log.journal holds changes of history {journal}, and log.redb is of history {log}: one of them is from another \
+         directory. Nothing was changed; put the right file back, or move log.journal away"
+    )]
+    ForeignJournal {
+        /// The history of the journal.
+        journal: StoreId,
+        /// The history of the log.
+        log: StoreId,
+    },
+    /// There is a journal, but no log.
+    #[error(
+        "log.redb is missing or empty, but log.journal holds changes of history {journal}. Put log.redb back; to begin a new \
+         history, move log.journal away"
+    )]
+    MissingLog {
+        /// The history of the journal.
+        journal: StoreId,
+    },
     /// A row of the tables could not be read.
     #[error(transparent)]
     Rows(#[from] RowsError),

@@ -2,17 +2,20 @@
 //!
 //! | file | holds | durable |
 //! |---|---|---|
-//! | `log.redb` | every Change, chained | with each commit, before anyone is told "stored" |
+//! | `log.redb` | every Change, chained | at each take-over of the journal |
+//! | `log.journal` | the last Changes, which `log.redb` lacks | with each commit, before anyone is told "stored" |
 //! | `tables.redb` | the result of folding the log | every [`SETTLE_CHANGES`], in quiet minutes, at a clean shutdown |
 //! | `local.redb` | keys, paired sites, counters of duplicates | with each write |
+//!
+//! `log.redb` and `log.journal` together are the log. After a clean shutdown `log.redb` alone is all of it.
 //!
 //! One [`Store`] writes; any number of [`Reader`]s read. The order within a commit is fixed: the log durable, then the
 //! tables visible, then the head published. So the tables are never ahead of what is durable.
 //!
 //! # Decisions
 //!
-//! - **Log and tables are two files, and only the log is synced with each commit.** Eight tables in one durable file wrote
-//!   99 kB for a lone payload, at about half the rate.
+//! - **Log and tables are separate files, and only the log is synced with each commit.** Eight tables in one durable file
+//!   wrote 99 kB for a lone payload, at about half the rate. `journal` says why the log has a second file.
 //! - **A group holds up to 1,000 payloads, and a lone payload waits for nothing.** A timer would trade the latency of the
 //!   common case for the throughput of the rare one.
 //! - **A page holds up to 10,000 changes and 4 MiB; a live page up to 1,000 changes and 256 KiB, two of them
@@ -31,6 +34,7 @@ mod correct;
 mod disk;
 mod error;
 mod group;
+mod journal;
 mod local;
 mod log;
 mod memory;
@@ -50,9 +54,10 @@ pub use changes::Changes;
 pub use correct::CorrectionReceipt;
 pub use disk::{Directory, Disk};
 pub use error::{ApplyError, StoreError};
+pub use journal::JOURNAL_FILE;
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
-pub use memory::{MemoryDisk, SyncGate};
+pub use memory::{MemoryDisk, Replay, SyncGate};
 pub use open_progress::{OpenProgress, grouped};
 pub use reader::{ReadCounts, Reader, Snapshot, SnapshotState};
 pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
@@ -68,7 +73,7 @@ use crate::clock::ClockReading;
 use crate::decide::Rules;
 use crate::fold::{FOLD_VERSION, Rows, StagedRows, fold};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
-use log::{Log, LogReader, epochs_begun};
+use log::{Log, LogReader, LogWriter};
 use tables_file::{TablesFile, TablesReader, TablesState};
 use tokio::sync::watch;
 
@@ -101,7 +106,7 @@ pub struct Head {
 /// The writer of a store. There is one per store, and the files are locked against other processes.
 #[derive(Debug)]
 pub struct Store {
-    log: Log,
+    log: LogWriter,
     tables: TablesFile,
     state: TablesState,
     settled: Sequence,
@@ -143,9 +148,9 @@ impl Store {
     }
 
     fn open(disk: &dyn Disk, rules: Rules, boot: u32, new_id: impl FnOnce() -> StoreId) -> Result<Self, StoreError> {
-        let log = Log::open(disk, LOG_CACHE_BYTES, new_id)?;
+        let log = LogWriter::open(disk, LOG_CACHE_BYTES, new_id)?;
         let head = log.reader()?.head()?;
-        let (tables, state) = open_tables(disk, &log, &head)?;
+        let (tables, state) = open_tables(disk, log.log(), &head)?;
         let published = Head { position: head, folded: state.folded, fold_digest: state.fold_digest, blocked: None };
         let settled = state.folded;
         let head = watch::Sender::new(published);
@@ -177,11 +182,13 @@ impl Store {
 
     /// Returns a handle for reading.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.log.clone(), self.tables.clone(), self.head.subscribe())
+        Reader::new(self.log.log().clone(), self.tables.clone(), self.head.subscribe())
     }
 
-    /// Makes the tables durable, if they are not. Called in quiet minutes and before a clean shutdown.
+    /// Empties the journal into `log.redb`, and makes the tables durable. Called in quiet minutes and before a clean
+    /// shutdown.
     pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.log.take_over()?;
         if self.settled != self.state.folded {
             self.tables.settle()?;
             self.settled = self.state.folded;
@@ -228,9 +235,8 @@ impl Store {
         staged: &StagedRows<B>,
         blocked: Option<ChangeError>,
     ) -> Result<(), StoreError> {
-        let before = self.head().position;
         self.interrupted = true;
-        let position = self.log.append(&before, changes, &epochs_begun(&before, changes))?;
+        let position = self.log.append(changes)?;
         self.write_tables(staged, &position)?;
         self.interrupted = false;
         self.head.send_replace(Head {

@@ -7,19 +7,39 @@
 use super::row::RowReader;
 use super::{Sequence, StoreError};
 use redb::AccessGuard;
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// The bytes of a row, wherever they are.
+pub(super) enum RowBytes {
+    /// In a page of `log.redb`.
+    Body(AccessGuard<'static, &'static [u8]>),
+    /// In memory.
+    Tail(Arc<[u8]>),
+}
+
+impl Deref for RowBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Body(page) => page.value(),
+            Self::Tail(bytes) => bytes,
+        }
+    }
+}
 
 /// A row, with the ranges of its changes.
 pub(super) struct CachedRow {
     first: Sequence,
     last: Sequence,
-    bytes: AccessGuard<'static, &'static [u8]>,
+    bytes: RowBytes,
     places: Vec<Range<usize>>,
 }
 
 impl CachedRow {
-    pub(super) fn new(first: Sequence, bytes: AccessGuard<'static, &'static [u8]>) -> Result<Self, StoreError> {
-        let row = row_of(first, bytes.value())?;
+    pub(super) fn new(first: Sequence, bytes: RowBytes) -> Result<Self, StoreError> {
+        let row = row_of(first, &bytes)?;
         let (last, places) = (row.last(), row.places());
         Ok(Self { first, last, bytes, places })
     }
@@ -30,14 +50,14 @@ impl CachedRow {
 
     /// Returns a reader of the row.
     pub(super) fn reader(&self) -> Result<RowReader<'_>, StoreError> {
-        row_of(self.first, self.bytes.value())
+        row_of(self.first, &self.bytes)
     }
 
     /// Returns the stored bytes of a change of this row.
     pub(super) fn change(&self, sequence: Sequence) -> Result<&[u8], StoreError> {
         let index = sequence.0.checked_sub(self.first.0).and_then(|index| usize::try_from(index).ok());
         let place = index.and_then(|index| self.places.get(index).cloned());
-        let change = place.and_then(|place| self.bytes.value().get(place));
+        let change = place.and_then(|place| self.bytes.get(place));
         change.ok_or(StoreError::DamagedLog { at: sequence, why: "its row is truncated" })
     }
 }

@@ -7,7 +7,7 @@ use crate::world::{STORE, World, all_changes, everything, open_source};
 use herd::change::{Change, Received};
 use herd::clock::RawReading;
 use herd::decide::Rules;
-use herd::store::{Incoming, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
+use herd::store::{Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
 use rand_like::Dice;
 
 /// Deterministic random numbers. A failing run names its seed.
@@ -108,7 +108,7 @@ fn a_disk_that_fails_in_a_commit_loses_at_most_that_group_and_never_a_part_of_it
             world.store.append(&group).unwrap();
             expected.acknowledged.extend(raws(&group));
         }
-        let file = if dice.throw(2) == 0 { LOG_FILE } else { TABLES_FILE };
+        let file = [JOURNAL_FILE, LOG_FILE, TABLES_FILE][usize::try_from(dice.throw(3)).unwrap()];
         assert!(world.disk.fail_after(file, dice.throw(40)));
         for _ in 0..40 {
             let group = group(&mut dice, &mut next, world.now);
@@ -144,6 +144,80 @@ fn a_disk_that_fails_in_a_commit_loses_at_most_that_group_and_never_a_part_of_it
         }
     }
     assert!(interrupted > 20, "the fault came in a commit in {interrupted} runs of 60");
+}
+
+/// Catches a writer that trusts the kernel's cache after a failed sync: what it would write next could be durable, and
+/// what came before it not.
+#[test]
+fn after_a_failed_sync_of_the_journal_nothing_more_is_stored() {
+    for operations in [0, 1] {
+        let mut world = World::new();
+        world.keeps("hxb:L1:A:U1");
+        assert!(world.disk.fail_after(JOURNAL_FILE, operations));
+        let head = world.store.head();
+        let failed = world.store.append(&[world.incoming("hxb:L1:B:U2")]);
+        assert!(matches!(failed, Err(StoreError::Storage { .. })), "{failed:?}");
+        assert!(matches!(world.store.append(&[world.incoming("hxb:L1:C:U3")]), Err(StoreError::Interrupted)));
+        assert!(matches!(world.store.settle(), Err(StoreError::Interrupted)));
+        assert_eq!(world.store.head(), head, "nothing is published");
+        let acknowledged = vec![b"hxb:L1:A:U1".to_vec()];
+        let expected = ExpectedPayloads { acknowledged, unknown: vec![b"hxb:L1:B:U2".to_vec()] };
+        assert_intact(&world.disk.after_power_cut(), &expected, operations);
+        assert_intact(&world.disk.after_kill(), &expected, operations);
+    }
+}
+
+/// Catches a start that drops what only the journal holds.
+#[test]
+fn a_damaged_journal_ends_the_start_and_verify_names_the_place() {
+    let mut world = World::new();
+    world.store.settle().unwrap();
+    for n in 0..3 {
+        world.keeps(&format!("hxb:L1:A{n}:U{n}"));
+    }
+    drop(world.store);
+    let mut content = world.disk.content(JOURNAL_FILE).unwrap();
+    // The use of the second segment begins at 64 KiB, and the second record a block later.
+    content[64 * 1_024 + 4_096 + 100] ^= 1;
+    assert!(world.disk.overwrite(JOURNAL_FILE, &content));
+    let place = |error: StoreError| match error {
+        StoreError::DamagedJournal { offset, at, .. } => (offset, at.0),
+        other => panic!("{other}"),
+    };
+    let opened = Store::open_source(&world.disk, Rules::default(), RawReading::default().in_boot(2), || STORE);
+    assert_eq!(place(opened.unwrap_err()), (69_632, 3));
+    match herd::store::verify_disk(&world.disk, &MemoryDisk::default(), &mut |_| {}) {
+        Err(herd::store::VerifyError::Store(error)) => assert_eq!(place(error), (69_632, 3)),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.disk.content(JOURNAL_FILE).unwrap(), content, "nothing was written");
+}
+
+#[test]
+fn a_journal_without_its_log_ends_the_start_and_is_kept() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    let World { disk, store, .. } = world;
+    drop(store);
+    let content = disk.content(JOURNAL_FILE);
+    herd::store::Disk::remove(&disk, LOG_FILE).unwrap();
+    for _ in 0..2 {
+        let opened = Store::open_source(&disk, Rules::default(), RawReading::default().in_boot(2), || STORE);
+        assert!(matches!(opened, Err(StoreError::MissingLog { journal: STORE })), "{opened:?}");
+    }
+    assert_eq!(disk.content(JOURNAL_FILE), content);
+}
+
+/// Catches a clean stop that leaves changes in the journal, so that a copy of `log.redb` alone lacks them.
+#[test]
+fn after_a_clean_stop_the_log_file_alone_is_whole() {
+    let mut world = World::new();
+    world.keeps("hxb:L1:A:U1");
+    world.store.settle().unwrap();
+    let expected = everything(&world.store);
+    drop(world.store);
+    herd::store::Disk::remove(&world.disk, JOURNAL_FILE).unwrap();
+    assert_eq!(everything(&Store::open_replica(&world.disk, STORE).unwrap()), expected);
 }
 
 #[test]

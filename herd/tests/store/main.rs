@@ -5,6 +5,7 @@
 mod accepts;
 mod cases;
 mod corrections;
+mod crash_images;
 mod faults;
 mod golden;
 mod herd_view;

@@ -77,6 +77,43 @@ proptest! {
     }
 
     #[test]
+    fn a_log_with_a_journal_and_one_without_give_the_same_answers(
+        steps in steps(60), sizes in vec(1_usize..20, 1..6), segment in 2_u64..9, limit in 1_usize..15,
+    ) {
+        let with = MemoryDisk::default().with_segments(segment * 4_096);
+        let without = MemoryDisk::default().without_journal_room();
+        let (source, receipts) = appended(&with, &steps, &sizes);
+        let (plain, plain_receipts) = appended(&without, &steps, &sizes);
+        prop_assert_eq!(receipts, plain_receipts);
+        prop_assert_eq!(everything(&source), everything(&plain));
+
+        let copies = [MemoryDisk::default().with_segments(segment * 4_096), MemoryDisk::default().without_journal_room()];
+        for disk in &copies {
+            let mut copy = replica(disk);
+            while copy.head().position != source.head().position {
+                copy.apply(&run_after(&source, copy.head().position.sequence.0, limit)).unwrap();
+                if copy.head().position.sequence.0.is_multiple_of(5) {
+                    drop(copy);
+                    copy = replica(disk);
+                }
+            }
+            prop_assert_eq!(everything(&copy), everything(&source));
+            let changes = all_changes(&source);
+            for after in 0..changes.len() {
+                let run = run_after(&copy, after as u64, limit);
+                let end = after + run.changes.len();
+                prop_assert!(end > after && run.changes.iter().eq(&changes[after..end]), "after {}", after);
+                prop_assert_eq!(Some(run.end), plain.reader().position_at(Sequence(end as u64)).unwrap());
+            }
+        }
+        let expected = everything(&source);
+        drop((source, plain));
+        for disk in [with, without] {
+            prop_assert_eq!(&everything(&replica(&disk)), &expected);
+        }
+    }
+
+    #[test]
     fn pages_of_any_sizes_repeated_and_overlapping_make_an_equal_replica(
         steps in steps(60), pages in vec((1_usize..15, 0_u64..20, 1_u8..3), 1..8),
     ) {

@@ -47,7 +47,10 @@ impl From<&StoreError> for Exit {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Locked { .. } => Self::Locked,
-            StoreError::DamagedLog { .. } => Self::Damaged,
+            StoreError::DamagedLog { .. }
+            | StoreError::DamagedJournal { .. }
+            | StoreError::ForeignJournal { .. }
+            | StoreError::MissingLog { .. } => Self::Damaged,
             // A restart opens the files again, which mends a failed commit.
             _ => Self::Failure,
         }

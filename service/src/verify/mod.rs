@@ -9,6 +9,7 @@ mod job;
 pub use command::{VerifyCommandError, verify_with};
 pub use job::VerifyJobs;
 
+use crate::lifecycle::Exit;
 use herd::store::{Directory, Phase, Progress, StoreError, TablesVerdict, VerifyError, VerifyOutcome, verify_disk};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -39,7 +40,7 @@ impl VerifyReport {
     fn new(outcome: Result<VerifyOutcome, VerifyError>) -> Result<Self, StoreError> {
         match outcome {
             Ok(verified) => Ok(Self::of(&verified)),
-            Err(VerifyError::Store(error)) if !matches!(error, StoreError::DamagedLog { .. }) => Err(error),
+            Err(VerifyError::Store(error)) if Exit::from(&error) != Exit::Damaged => Err(error),
             Err(damage) => Ok(Self { sound: false, lines: vec![damage.to_string()] }),
         }
     }

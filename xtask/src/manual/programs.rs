@@ -46,8 +46,8 @@ pub(super) const PROGRAMS: [Program; 2] = [
             ),
             (
                 "/var/lib/herdlinx",
-                "State directory (setting state_dir). log.redb holds every acknowledged payload and its meaning; it is \
-                 the only file that cannot be rebuilt. tables.redb is derived from it. local.redb holds the keys, and \
+                "State directory (setting state_dir). log.redb and log.journal hold every acknowledged payload and its \
+                 meaning; only they cannot be rebuilt. tables.redb is derived from them. local.redb holds the keys, and \
                  tls/ the certificate. A command that root runs works on these files as the owner of the directory.",
             ),
             (

@@ -34,7 +34,7 @@ fn with_ten_payloads(path: &Path) -> Store {
 /// Copies the files as a kill leaves them: as the kernel has them while the store is open.
 fn copy_as_killed(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
-    for file in [LOG_FILE, TABLES_FILE] {
+    for file in [LOG_FILE, JOURNAL_FILE, TABLES_FILE] {
         std::fs::copy(from.join(file), to.join(file)).unwrap();
     }
 }

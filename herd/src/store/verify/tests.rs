@@ -5,7 +5,7 @@ use crate::change::Origin;
 use crate::clock::{ClockReading, RawReading};
 use crate::decide::Rules;
 use crate::position::StoreId;
-use crate::store::{Incoming, LOG_FILE, MemoryDisk, Store};
+use crate::store::{Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Store};
 use crate::tables::number_key;
 use redb::{ReadableDatabase, TableDefinition};
 
@@ -29,8 +29,9 @@ fn filled() -> MemoryDisk {
     for group in 0..4 {
         let group: Vec<_> = (0..10).map(|n| incoming(group * 10 + n)).collect();
         store.append(&group).unwrap();
+        // A row of its own in the log.
+        store.settle().unwrap();
     }
-    store.settle().unwrap();
     disk
 }
 
@@ -93,6 +94,21 @@ fn a_store_is_proved_while_its_writer_goes_on() {
     assert!(matches!(verified.unwrap().tables, TablesVerdict::Equal { .. }));
 }
 
+/// Catches a verification that leaves out what only the journal holds, and one that writes.
+#[test]
+fn changes_that_only_the_journal_holds_are_proved_and_stay_there() {
+    let disk = filled();
+    let clock = ClockReading { boot: 2, ..ClockReading::default() };
+    let mut store = Store::open_source(&disk, Rules::default(), clock, || StoreId([7; 16])).unwrap();
+    store.append(&[incoming(41)]).unwrap();
+    drop(store);
+    let journal = disk.content(JOURNAL_FILE);
+    for _ in 0..2 {
+        assert_eq!(verify(&disk).unwrap().head.sequence, Sequence(42));
+        assert_eq!(disk.content(JOURNAL_FILE), journal);
+    }
+}
+
 #[test]
 fn one_altered_bit_of_a_change_is_found_although_the_row_carries_its_old_digest() {
     let disk = filled();
@@ -104,6 +120,9 @@ fn one_altered_bit_of_a_change_is_found_although_the_row_carries_its_old_digest(
 fn an_altered_digest_at_the_end_of_the_log_is_found() {
     let disk = filled();
     alter_row(&disk, 32, |row| row[40] ^= 1);
+    let by_journal = verify(&disk);
+    assert!(matches!(by_journal, Err(VerifyError::Store(StoreError::DamagedLog { .. }))), "{by_journal:?}");
+    disk.remove(JOURNAL_FILE).unwrap();
     assert!(matches!(verify(&disk), Err(VerifyError::Chain { .. })));
 }
 

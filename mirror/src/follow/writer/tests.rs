@@ -6,7 +6,7 @@ use herd::change::Origin;
 use herd::clock::{ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
-use herd::store::{Incoming, LOG_FILE, MemoryDisk, TablesVerdict, verify_disk};
+use herd::store::{Incoming, JOURNAL_FILE, MemoryDisk, TablesVerdict, verify_disk};
 use tokio::time::sleep;
 
 const HISTORY: StoreId = StoreId([7; 16]);
@@ -69,7 +69,7 @@ async fn a_probe_waits_for_the_commit_before_it() {
     let disk = MemoryDisk::default();
     let (handle, mut thread) = spawn_writer(replica(&disk)).unwrap();
     let source = source();
-    let held = disk.hold_syncs(LOG_FILE).expect("a copy has a log");
+    let held = disk.hold_syncs(JOURNAL_FILE).expect("a copy has a log");
     let pending = handle.begin_apply(page(&source, &handle)).await.unwrap();
     let probe = handle.probe();
     let mut wait = probe.wait().boxed();

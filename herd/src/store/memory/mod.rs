@@ -1,11 +1,18 @@
 //! A disk in memory, for simulated worlds: synced data survives a power cut, other data may be lost or torn.
 //!
 //! It has faults that otherwise only a real disk shows: writes that reach the platter out of order or in part, and a file
-//! that fails with an I/O error from some operation on.
+//! that fails with an I/O error from some operation on. It can record its operations, so that a test sees the disk after
+//! each of them.
+
+mod replay;
+
+pub use replay::Replay;
 
 use super::disk::{Disk, open_error};
 use super::error::StoreError;
+use super::journal::JOURNAL_FILE;
 use redb::{Builder, Database, StorageBackend};
+use replay::{FileOperation, Operation, Recording};
 use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
@@ -14,12 +21,37 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Unit that a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
+/// Size of a segment of the journal: few enough commits that every test with more has take-overs.
+const SMALL_SEGMENT_BYTES: u64 = 64 * 1024;
 
 /// A disk in memory. Clones share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MemoryDisk {
     files: Arc<Mutex<HashMap<String, MemoryFile>>>,
     uncached: bool,
+    has_journal_room: bool,
+    segment_bytes: u64,
+    recording: Option<Recording>,
+}
+
+impl Default for MemoryDisk {
+    fn default() -> Self {
+        Self {
+            files: Arc::default(),
+            uncached: false,
+            has_journal_room: true,
+            segment_bytes: SMALL_SEGMENT_BYTES,
+            recording: None,
+        }
+    }
+}
+
+/// A file that was opened under this name.
+#[derive(Clone, Debug)]
+struct OpenFile {
+    name: String,
+    file: MemoryFile,
+    recording: Option<Recording>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -70,6 +102,10 @@ struct Image {
     fails_after: Option<u64>,
     /// Every read fails.
     unreadable: bool,
+    /// Syncs are confirmed and not done.
+    ignores_syncs: bool,
+    /// The length that the file cannot exceed.
+    max_bytes: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +123,41 @@ impl MemoryDisk {
     #[must_use]
     pub fn uncached(self) -> Self {
         Self { uncached: true, ..self }
+    }
+
+    /// Returns the same disk without room for a journal, so that every commit writes `log.redb`.
+    #[must_use]
+    pub fn without_journal_room(self) -> Self {
+        Self { has_journal_room: false, ..self }
+    }
+
+    /// Returns the same disk with journals of this segment size, a multiple of 4 KiB.
+    #[must_use]
+    pub fn with_segments(self, segment_bytes: u64) -> Self {
+        Self { segment_bytes, ..self }
+    }
+
+    /// Returns the same disk, which records its operations from now on. It must be empty.
+    #[must_use]
+    pub fn recording(self) -> Self {
+        Self { recording: Some(Recording::default()), ..self }
+    }
+
+    /// Returns the number of operations recorded so far.
+    pub fn operations(&self) -> usize {
+        self.recording.as_ref().map_or(0, Recording::len)
+    }
+
+    /// Returns a replay of the recorded operations, which begins at an empty disk.
+    pub fn replay(&self) -> Replay {
+        let operations = self.recording.as_ref().map_or_else(Vec::new, Recording::operations);
+        Replay::new(Self { files: Arc::default(), recording: None, ..self.clone() }, operations)
+    }
+
+    fn record(&self, operation: Operation) {
+        if let Some(recording) = &self.recording {
+            recording.push(operation);
+        }
     }
 
     /// Returns the disk after a power cut now: each file as it was last synced.
@@ -114,12 +185,7 @@ impl MemoryDisk {
     ///
     /// A disk from one of the `after_...` functions has no such fault.
     pub fn fail_after(&self, file: &str, operations: u64) -> bool {
-        let files = lock(&self.files);
-        let found = files.get(file);
-        if let Some(file) = found {
-            lock(&file.image).fails_after = Some(operations);
-        }
-        found.is_some()
+        self.alter(file, |image| image.fails_after = Some(operations))
     }
 
     /// Makes all reads of `file` fail. Returns whether the file exists.
@@ -127,10 +193,31 @@ impl MemoryDisk {
     /// A store still has what it has cached, unless the disk is [`uncached`](Self::uncached). A disk from one of the
     /// `after_...` functions has no such fault.
     pub fn fail_reads(&self, file: &str) -> bool {
+        self.alter(file, |image| image.unreadable = true)
+    }
+
+    /// Makes syncs of `file` succeed without effect, as on a drive that lies. Returns whether the file exists.
+    pub fn ignore_syncs(&self, file: &str) -> bool {
+        self.alter(file, |image| image.ignores_syncs = true)
+    }
+
+    /// Replaces the content of `file`, durably. Returns whether the file exists.
+    pub fn overwrite(&self, file: &str, content: &[u8]) -> bool {
+        self.alter(file, |image| {
+            *image = Image { current: content.to_vec(), synced: content.to_vec(), ..Image::default() };
+        })
+    }
+
+    /// Returns the content of `file`, as a process sees it.
+    pub fn content(&self, file: &str) -> Option<Vec<u8>> {
+        Some(lock(&lock(&self.files).get(file)?.image).current.clone())
+    }
+
+    fn alter(&self, file: &str, alter: impl FnOnce(&mut Image)) -> bool {
         let files = lock(&self.files);
         let found = files.get(file);
         if let Some(file) = found {
-            lock(&file.image).unreadable = true;
+            alter(&mut lock(&file.image));
         }
         found.is_some()
     }
@@ -154,17 +241,38 @@ impl MemoryDisk {
             let image = Image { current: synced.clone(), synced, ..Image::default() };
             (name.clone(), MemoryFile { image: Arc::new(Mutex::new(image)), gate: Arc::default() })
         });
-        Self { files: Arc::new(Mutex::new(survivors.collect())), ..*self }
+        Self { files: Arc::new(Mutex::new(survivors.collect())), recording: None, ..self.clone() }
+    }
+
+    fn open_file(&self, name: &str) -> OpenFile {
+        let mut files = lock(&self.files);
+        if !files.contains_key(name) {
+            self.record(Operation::Create(name.to_owned()));
+        }
+        let file = files.entry(name.to_owned()).or_default().clone();
+        OpenFile { name: name.to_owned(), file, recording: self.recording.clone() }
     }
 }
 
 impl Disk for MemoryDisk {
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
-        let opened = lock(&self.files).entry(file.to_owned()).or_default().clone();
         Builder::new()
             .set_cache_size(if self.uncached { 0 } else { cache_bytes })
-            .create_with_backend(opened)
+            .create_with_backend(self.open_file(file))
             .map_err(|error| open_error(error, file.to_owned()))
+    }
+
+    fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let opened = self.open_file(file);
+        if file == JOURNAL_FILE && !self.has_journal_room {
+            let mut image = lock(&opened.file.image);
+            image.max_bytes = Some(image.current.len());
+        }
+        Ok(Box::new(opened))
+    }
+
+    fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
     }
 
     fn holds(&self, file: &str) -> bool {
@@ -173,6 +281,7 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, file: &str) -> Result<(), StoreError> {
         lock(&self.files).remove(file);
+        self.record(Operation::Remove(file.to_owned()));
         Ok(())
     }
 
@@ -180,6 +289,7 @@ impl Disk for MemoryDisk {
         let mut files = lock(&self.files);
         if let Some(file) = files.remove(from) {
             files.insert(to.to_owned(), file);
+            self.record(Operation::Rename(from.to_owned(), to.to_owned()));
         }
         Ok(())
     }
@@ -201,6 +311,47 @@ impl Image {
             None => Ok(()),
         }
     }
+
+    fn apply(&mut self, operation: &FileOperation) -> Result<(), io::Error> {
+        match operation {
+            FileOperation::Length(length) => {
+                if self.max_bytes.is_some_and(|max| *length > max) {
+                    return Err(io::Error::from(io::ErrorKind::StorageFull));
+                }
+                self.current.resize(*length, 0);
+                self.unsynced.push(PendingWrite::Length(*length));
+            }
+            FileOperation::Write { offset, data } => {
+                let span = span(*offset as u64, data.len())?;
+                self.current.get_mut(span).ok_or_else(beyond_end)?.copy_from_slice(data);
+                self.unsynced.push(PendingWrite::Write { offset: *offset, data: data.clone() });
+            }
+            FileOperation::Sync => {
+                for done in std::mem::take(&mut self.unsynced) {
+                    match done {
+                        PendingWrite::Length(len) => self.synced.resize(len, 0),
+                        PendingWrite::Write { offset, data } => write_within(&mut self.synced, offset, &data),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OpenFile {
+    fn run(&self, operation: FileOperation) -> Result<(), io::Error> {
+        let mut image = lock(&self.file.image);
+        image.spend()?;
+        if image.ignores_syncs && matches!(operation, FileOperation::Sync) {
+            return Ok(());
+        }
+        image.apply(&operation)?;
+        if let Some(recording) = &self.recording {
+            recording.push(Operation::File(self.name.clone(), operation));
+        }
+        Ok(())
+    }
 }
 
 fn failing() -> io::Error {
@@ -216,13 +367,13 @@ fn span(offset: u64, length: usize) -> Result<Range<usize>, io::Error> {
     Ok(start..start.checked_add(length).ok_or_else(beyond_end)?)
 }
 
-impl StorageBackend for MemoryFile {
+impl StorageBackend for OpenFile {
     fn len(&self) -> Result<u64, io::Error> {
-        Ok(lock(&self.image).current.len() as u64)
+        Ok(lock(&self.file.image).current.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let image = lock(&self.image);
+        let image = lock(&self.file.image);
         if image.unreadable {
             return Err(failing());
         }
@@ -231,34 +382,16 @@ impl StorageBackend for MemoryFile {
     }
 
     fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        let len = span(len, 0)?.start;
-        let mut image = lock(&self.image);
-        image.spend()?;
-        image.current.resize(len, 0);
-        image.unsynced.push(PendingWrite::Length(len));
-        Ok(())
+        self.run(FileOperation::Length(span(len, 0)?.start))
     }
 
     fn sync_data(&self) -> Result<(), io::Error> {
-        self.gate.pass();
-        let mut image = lock(&self.image);
-        image.spend()?;
-        for done in std::mem::take(&mut image.unsynced) {
-            match done {
-                PendingWrite::Length(len) => image.synced.resize(len, 0),
-                PendingWrite::Write { offset, data } => write_within(&mut image.synced, offset, &data),
-            }
-        }
-        Ok(())
+        self.file.gate.pass();
+        self.run(FileOperation::Sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let span = span(offset, data.len())?;
-        let mut image = lock(&self.image);
-        image.spend()?;
-        image.current.get_mut(span.clone()).ok_or_else(beyond_end)?.copy_from_slice(data);
-        image.unsynced.push(PendingWrite::Write { offset: span.start, data: data.to_vec() });
-        Ok(())
+        self.run(FileOperation::Write { offset: span(offset, data.len())?.start, data: data.to_vec() })
     }
 }
 

@@ -1,0 +1,210 @@
+//! `log.journal`: the end of the log, between a commit and its take-over by `log.redb`.
+//!
+//! A commit writes one record and syncs it. The file has two segments, which are used in turn. When a segment is full, and
+//! in quiet minutes and at a clean shutdown, `log.redb` takes over the rows in one durable transaction. Only then does the
+//! next record go to the other segment. `record` has the bytes, `recovery` what a start makes of them.
+//!
+//! # Decisions
+//!
+//! - **A second mechanism in front of redb.** A commit of redb writes 27 kB for a lone payload: the pages from the leaf to
+//!   the root, and its own state. A record writes 4 KiB, and its share of the take-over is a tenth of that. On an SD card
+//!   this is wear, and half of the time from the barn to the office.
+//! - **Room is written with zeros before it is used.** A block that was only reserved costs a commit of the file system at
+//!   its first write, because the block has to be marked as written.
+//! - **A record begins at a block of 4 KiB.** The kernel writes whole pages, so a smaller unit would save nothing. It would
+//!   rewrite the page of an acknowledged record, which a power cut or a failed sync may then damage.
+//! - **The records alone tell what is in the file; segments have no header.** A record belongs to the end of the log if its
+//!   changes are past `log.redb`, and if its sequence and digest continue it. So a stale record of an earlier use of the
+//!   segment cannot be mistaken for a new one, and turning to the other segment writes nothing. Rejected: a header for each
+//!   segment, whose damage would make acknowledged records look stale. The generation in a record only orders them.
+//! - **Two segments, although `log.redb` takes over at once.** The records of the segment before are intact for one more
+//!   turn. They mend a `log.redb` on a card that lost what it had confirmed.
+//! - **The take-over happens on the writer's thread.** A thread of its own would save some milliseconds in every few
+//!   hundred commits, and no seed would replay the world.
+//! - **A record that is not whole and has no other behind it is dropped.** Its commit did not end, so nobody was told. Bit
+//!   rot in the very last record looks the same. Behind any other record there is one that shows what is missing.
+//! - **After a failed write or sync nothing more is written.** The kernel may have dropped what it could not write and
+//!   still return it to readers. Acknowledged records lie in other pages, which are not written again.
+//! - **Without room for the file, each commit goes to `log.redb`.** A barn with a full disk must start, and show why it
+//!   refuses payloads. The journal is speed and wear, not truth, so a warning is enough. Other errors end the start.
+//! - **A journal of another history, or one without `log.redb`, ends the start.** It may hold the only copy of changes, so
+//!   only a person moves it away.
+
+mod record;
+mod recovery;
+
+use super::changes::Changes;
+use super::disk::Disk;
+use super::error::{StoreError, storage};
+use crate::position::{Digest, Position, Sequence, StoreId};
+use record::{Header, Record, UnknownVersion, laid_bytes, lay_record, read_records};
+use redb::StorageBackend;
+use std::io::{self, ErrorKind};
+
+/// Name of the file.
+pub const JOURNAL_FILE: &str = "log.journal";
+/// Size of a segment: 256 lone payloads. A take-over costs redb about 27 kB besides the rows, which is then a hundred
+/// bytes for each of them.
+pub(super) const SEGMENT_BYTES: u64 = 1024 * 1024;
+/// Maximum size of a row in the journal. For larger ones the cost of redb is small, and each would be written twice.
+const MAX_ROW_BYTES: usize = 128 * 1024;
+/// Maximum size of a file that is read at a start. A later version may have larger segments.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// Bytes that are written at once while the file is allocated.
+const ZEROS_BYTES: usize = 256 * 1024;
+
+/// The records of the file, read before anything is written.
+#[derive(Debug, Default)]
+pub(super) struct FoundRecords {
+    records: Vec<Record>,
+    unknown: Option<UnknownVersion>,
+}
+
+impl FoundRecords {
+    /// Reads the journal, if there is one.
+    pub(super) fn read(disk: &dyn Disk) -> Result<Self, StoreError> {
+        if !disk.holds(JOURNAL_FILE) {
+            return Ok(Self::default());
+        }
+        let file = disk.open_bytes(JOURNAL_FILE)?;
+        let length = file.len().map_err(reading)?;
+        if length > MAX_FILE_BYTES {
+            return Err(reading(format!("it has {length} bytes, more than any version writes")));
+        }
+        let mut bytes = vec![0; usize::try_from(length).map_err(reading)?];
+        file.read(0, &mut bytes).map_err(reading)?;
+        Ok(match read_records(&bytes) {
+            Ok(records) => Self { records, unknown: None },
+            Err(unknown) => Self { records: Vec::new(), unknown: Some(unknown) },
+        })
+    }
+
+    /// Returns the history of the records, if there are any.
+    pub(super) fn store(&self) -> Option<StoreId> {
+        self.records.first().map(|record| record.header.store)
+    }
+
+    /// Returns the place of the record that was written last.
+    fn latest(&self) -> Option<&Record> {
+        self.records.iter().max_by_key(|record| (record.header.generation, record.offset))
+    }
+
+    /// Returns the changes that continue the log after `body`, the end of `log.redb`.
+    pub(super) fn changes_after(
+        self,
+        disk: &dyn Disk,
+        body: &Position,
+        digest_in_body: impl Fn(Sequence) -> Result<Option<Digest>, StoreError>,
+    ) -> Result<Changes, StoreError> {
+        if let Some(UnknownVersion { offset }) = self.unknown {
+            let why = "a later version of this program wrote it; install that version again";
+            return Err(StoreError::DamagedJournal { offset, at: body.sequence.next(), why });
+        }
+        recovery::changes_after(self.records, disk.segment_bytes(), body, digest_in_body)
+    }
+}
+
+/// The writing end of the file.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: Box<dyn StorageBackend>,
+    store: StoreId,
+    segment_bytes: u64,
+    /// The segment in use, 0 or 1.
+    segment: u64,
+    /// Bytes of the segment that hold records of this use.
+    used: u64,
+    generation: u64,
+}
+
+impl Journal {
+    /// Opens the file for records after those that were found, which `log.redb` must have taken over before the first
+    /// [`append`](Self::append).
+    ///
+    /// Returns `None` if the disk has no room for the file.
+    pub(super) fn open(disk: &dyn Disk, store: StoreId, found: &FoundRecords) -> Result<Option<Self>, StoreError> {
+        let file = disk.open_bytes(JOURNAL_FILE)?;
+        let segment_bytes = disk.segment_bytes();
+        match allocate(&*file, segment_bytes * 2) {
+            Ok(()) => {}
+            Err(error) if is_without_room(&error) => {
+                tracing::warn!(%error, "no room for {JOURNAL_FILE}; each commit writes log.redb instead");
+                return Ok(None);
+            }
+            Err(error) => return Err(storage("allocate", JOURNAL_FILE)(error)),
+        }
+        let (segment, generation) = match found.latest() {
+            Some(latest) => (u64::from(latest.offset < segment_bytes), latest.header.generation.saturating_add(1)),
+            None => (0, 1),
+        };
+        Ok(Some(Self { file, store, segment_bytes, segment, used: 0, generation }))
+    }
+
+    /// Returns whether a row of this length goes through the journal.
+    pub(super) fn takes(&self, row_bytes: usize) -> bool {
+        row_bytes <= MAX_ROW_BYTES && laid_bytes(row_bytes) as u64 <= self.segment_bytes
+    }
+
+    /// Returns whether the segment in use has room for a row of this length.
+    pub(super) fn has_room(&self, row_bytes: usize) -> bool {
+        self.used + laid_bytes(row_bytes) as u64 <= self.segment_bytes
+    }
+
+    /// Appends a row durably. Once this returns `Ok`, a power cut loses nothing of it.
+    pub(super) fn append(&mut self, first: Sequence, row: &[u8]) -> Result<(), StoreError> {
+        let record = lay_record(&Header { store: self.store, generation: self.generation, first }, row);
+        self.file.write(self.segment * self.segment_bytes + self.used, &record).map_err(writing)?;
+        self.file.sync_data().map_err(storage("sync", JOURNAL_FILE))?;
+        self.used += record.len() as u64;
+        Ok(())
+    }
+
+    /// Turns to the other segment. The log must have taken over the rows of both.
+    pub(super) fn turn(&mut self) {
+        if self.used > 0 {
+            self.segment = 1 - self.segment;
+            self.used = 0;
+            self.generation = self.generation.saturating_add(1);
+        }
+    }
+}
+
+fn reading<E: std::fmt::Display>(error: E) -> StoreError {
+    storage("read", JOURNAL_FILE)(error)
+}
+
+fn writing<E: std::fmt::Display>(error: E) -> StoreError {
+    storage("write", JOURNAL_FILE)(error)
+}
+
+/// Extends the file to `bytes` with zeros. A file that is long enough is left as it is.
+fn allocate(file: &dyn StorageBackend, bytes: u64) -> io::Result<()> {
+    let found = file.len()?;
+    if found >= bytes {
+        return Ok(());
+    }
+    let extended = extend(file, found, bytes);
+    if extended.is_err() {
+        // Best effort: gives back the room that the rest of the disk needs. The error that counts is returned.
+        file.set_len(found).ok();
+    }
+    extended
+}
+
+fn extend(file: &dyn StorageBackend, mut length: u64, bytes: u64) -> io::Result<()> {
+    let zeros = vec![0; ZEROS_BYTES];
+    while length < bytes {
+        let step = usize::try_from(bytes - length).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
+        file.set_len(length + step as u64)?;
+        file.write(length, &zeros[..step])?;
+        length += step as u64;
+    }
+    file.sync_data()
+}
+
+fn is_without_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+#[cfg(test)]
+mod tests;

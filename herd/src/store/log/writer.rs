@@ -1,0 +1,183 @@
+//! The writing end of the log: commits go to the journal, and from there to `log.redb`.
+
+use super::super::changes::Changes;
+use super::super::disk::Disk;
+use super::super::error::StoreError;
+use super::super::journal::{FoundRecords, Journal};
+use super::super::row::{RowReader, lay_rows};
+use super::body::Body;
+use super::tail::TailRow;
+use super::{Log, LogReader, epochs_begun};
+use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
+
+type LaidRow = (Sequence, Vec<u8>);
+
+/// The writer of a log. There is one per store.
+#[derive(Debug)]
+pub(in super::super) struct LogWriter {
+    log: Log,
+    /// `None` if the disk had no room for it.
+    journal: Option<Journal>,
+    /// The end of `log.redb`.
+    body: Position,
+    /// The end of the log.
+    end: Position,
+    /// Epochs that begin in the tail.
+    tail_epochs: Vec<(Epoch, Sequence)>,
+    /// A write began and did not end, so it is unknown what reached the disk.
+    failed: bool,
+}
+
+impl LogWriter {
+    /// Opens the log, or creates one with the identity that `new_id` returns. `log.redb` takes over what the journal holds.
+    pub(in super::super) fn open(
+        disk: &dyn Disk,
+        cache_bytes: usize,
+        new_id: impl FnOnce() -> StoreId,
+    ) -> Result<Self, StoreError> {
+        let body = Body::open(disk, cache_bytes)?;
+        // Behind the lock of `log.redb`.
+        let found = FoundRecords::read(disk)?;
+        let store = match (body.stored_id()?, found.store()) {
+            (Some(store), _) => store,
+            (None, None) => body.write_id(new_id())?,
+            (None, Some(journal)) => return Err(StoreError::MissingLog { journal }),
+        };
+        let journal = Journal::open(disk, store, &found)?;
+        let log = Log::over(body, store)?;
+        let body = log.reader()?.head()?;
+        let (end, tail_epochs) = log.recover_tail(disk, found)?;
+        let mut writer = Self { log, journal, body, end, tail_epochs, failed: false };
+        writer.take_over()?;
+        Ok(writer)
+    }
+
+    /// Returns the reading end.
+    pub(in super::super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    pub(in super::super) fn store(&self) -> StoreId {
+        self.log.store()
+    }
+
+    pub(in super::super) fn reader(&self) -> Result<LogReader, StoreError> {
+        self.log.reader()
+    }
+
+    /// Appends durably. Once this returns `Ok`, a power cut loses nothing of it. After an error nothing more is written.
+    pub(in super::super) fn append(&mut self, changes: &Changes) -> Result<Position, StoreError> {
+        self.begin_write()?;
+        let epochs = epochs_begun(&self.end, changes);
+        let (rows, digest) = lay_rows(self.end.sequence, self.end.digest, changes);
+        let end = Position {
+            store: self.end.store,
+            epoch: epochs.last().map_or(self.end.epoch, |(epoch, _)| *epoch),
+            sequence: Sequence(self.end.sequence.0 + changes.len() as u64),
+            digest,
+        };
+        match <[LaidRow; 1]>::try_from(rows) {
+            Ok([(first, row)]) if self.journal.as_ref().is_some_and(|journal| journal.takes(row.len())) => {
+                self.write_journal(first, row, &end)?;
+                self.tail_epochs.extend_from_slice(&epochs);
+                self.log.add_epochs(&epochs);
+                self.end = end;
+            }
+            Ok(row) => self.write_body(row.into(), &epochs, end)?,
+            Err(rows) => self.write_body(rows, &epochs, end)?,
+        }
+        self.failed = false;
+        Ok(end)
+    }
+
+    /// Has `log.redb` take over the tail durably. The journal is empty then.
+    pub(in super::super) fn take_over(&mut self) -> Result<(), StoreError> {
+        self.begin_write()?;
+        if self.body != self.end {
+            self.write_body(Vec::new(), &[], self.end)?;
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    fn begin_write(&mut self) -> Result<(), StoreError> {
+        if std::mem::replace(&mut self.failed, true) { Err(StoreError::Interrupted) } else { Ok(()) }
+    }
+
+    /// Writes a row to the journal, after a take-over if its segment is full.
+    fn write_journal(&mut self, first: Sequence, row: Vec<u8>, end: &Position) -> Result<(), StoreError> {
+        if self.journal.as_ref().is_some_and(|journal| !journal.has_room(row.len())) {
+            self.write_body(Vec::new(), &[], self.end)?;
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.append(first, &row)?;
+        }
+        self.log.tail.push(TailRow { first, last: end.sequence, after: end.digest, bytes: row.into() });
+        Ok(())
+    }
+
+    /// Writes the tail and then `rows`, up to `end`, to `log.redb`. The rows of the tail are laid anew, so that many lone
+    /// payloads share a row.
+    fn write_body(
+        &mut self,
+        rows: Vec<LaidRow>,
+        epochs: &[(Epoch, Sequence)],
+        end: Position,
+    ) -> Result<(), StoreError> {
+        let (mut all_rows, digest) = lay_rows(self.body.sequence, self.body.digest, &self.tail_changes()?);
+        if digest != self.end.digest {
+            let why = "its digest differs from the one at its commit: the memory of this machine is unreliable";
+            return Err(StoreError::DamagedLog { at: self.end.sequence, why });
+        }
+        all_rows.extend(rows);
+        self.tail_epochs.extend_from_slice(epochs);
+        self.log.body.write(&all_rows, &self.tail_epochs)?;
+        // Readers hold the tail or find its rows in `log.redb`, which has them by now.
+        self.log.tail.clear();
+        self.log.add_epochs(epochs);
+        self.tail_epochs.clear();
+        (self.body, self.end) = (end, end);
+        if let Some(journal) = &mut self.journal {
+            journal.turn();
+        }
+        Ok(())
+    }
+
+    fn tail_changes(&self) -> Result<Changes, StoreError> {
+        let mut changes = Changes::default();
+        for row in self.log.tail.snapshot().rows_from(Sequence::ZERO) {
+            let damaged = |at| StoreError::DamagedLog { at, why: "its row is truncated" };
+            let reader = RowReader::new(row.first, &row.bytes).ok_or(damaged(row.first))?;
+            for (sequence, change) in reader.changes() {
+                changes.push(change.ok_or(damaged(sequence))?);
+            }
+        }
+        Ok(changes)
+    }
+}
+
+impl Log {
+    /// Adds what the journal holds after `log.redb` to the tail, and returns the end of the log and the epochs of the tail.
+    pub(super) fn recover_tail(
+        &self,
+        disk: &dyn Disk,
+        found: FoundRecords,
+    ) -> Result<(Position, Vec<(Epoch, Sequence)>), StoreError> {
+        let reader = self.reader()?;
+        let body = reader.head()?;
+        let digest_at = |sequence| -> Result<Option<Digest>, StoreError> {
+            Ok(reader.position_at(sequence)?.map(|position| position.digest))
+        };
+        let changes = found.changes_after(disk, &body, digest_at)?;
+        let epochs = epochs_begun(&body, &changes);
+        self.add_epochs(&epochs);
+        let mut end = body;
+        for (first, row) in lay_rows(body.sequence, body.digest, &changes).0 {
+            let damaged = StoreError::DamagedLog { at: first, why: "its row has an invalid header" };
+            let (last, after) = RowReader::new(first, &row).map(|row| (row.last(), row.after)).ok_or(damaged)?;
+            self.tail.push(TailRow { first, last, after, bytes: row.into() });
+            end = self.position(last, after);
+        }
+        Ok((end, epochs))
+    }
+}
