@@ -4,10 +4,15 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 /// Newest format of the state directory that this program writes (see the [module](super)).
-pub const WRITES_STATE_FORMAT: u32 = 1;
+///
+/// | format | brought |
+/// |---|---|
+/// | 1 | `log.redb` and `local.redb` |
+/// | 2 | `log.journal`, which holds acknowledged changes after a power cut. A root before it would not see them |
+pub const WRITES_STATE_FORMAT: u32 = 2;
 
 /// Newest format of the state directory that this program reads. It is raised a release before the other number.
-pub const READS_STATE_FORMAT: u32 = 1;
+pub const READS_STATE_FORMAT: u32 = 2;
 
 const _: () = assert!(WRITES_STATE_FORMAT <= READS_STATE_FORMAT, "a program reads what it writes");
 
