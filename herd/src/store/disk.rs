@@ -1,7 +1,6 @@
 //! The storage of a store's files. A seam: simulated worlds and fault tests supply their own.
 
 use super::error::{StoreError, storage};
-use super::journal::SEGMENT_BYTES;
 use super::open_progress::OpenProgress;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
@@ -10,6 +9,10 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Size of a segment of the journal: 256 lone payloads. A take-over costs redb about 27 kB besides the rows, which is a
+/// hundred bytes for each of them.
+const SEGMENT_BYTES: u64 = 1024 * 1024;
 
 /// Opens the files of one store.
 pub trait Disk: Debug + Send + Sync {

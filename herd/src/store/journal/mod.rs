@@ -43,9 +43,6 @@ use std::io::{self, ErrorKind};
 
 /// Name of the file.
 pub const JOURNAL_FILE: &str = "log.journal";
-/// Size of a segment: 256 lone payloads. A take-over costs redb about 27 kB besides the rows, which is then a hundred
-/// bytes for each of them.
-pub(super) const SEGMENT_BYTES: u64 = 1024 * 1024;
 /// Maximum size of a row in the journal. For larger ones the cost of redb is small, and each would be written twice.
 const MAX_ROW_BYTES: usize = 128 * 1024;
 /// Maximum size of a file that is read at a start. A later version may have larger segments.

@@ -4,6 +4,7 @@
 //! that fails with an I/O error from some operation on. It can record its operations, so that a test sees the disk after
 //! each of them.
 
+mod image;
 mod replay;
 
 pub use replay::Replay;
@@ -11,16 +12,14 @@ pub use replay::Replay;
 use super::disk::{Disk, open_error};
 use super::error::StoreError;
 use super::journal::JOURNAL_FILE;
+use image::{Coin, FileOperation, Image, beyond_end, failing, span, torn};
 use redb::{Builder, Database, StorageBackend};
-use replay::{FileOperation, Operation, Recording};
+use replay::{Operation, Recording};
 use std::collections::HashMap;
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Unit that a disk writes whole or not at all.
-const SECTOR_BYTES: usize = 512;
 /// Size of a segment of the journal: few enough commits that every test with more has take-overs.
 const SMALL_SEGMENT_BYTES: u64 = 64 * 1024;
 
@@ -88,30 +87,6 @@ impl Drop for SyncGate {
     fn drop(&mut self) {
         self.0.set(false);
     }
-}
-
-#[derive(Debug, Default)]
-struct Image {
-    /// Content as the process sees it.
-    current: Vec<u8>,
-    /// Content that a power cut leaves at least.
-    synced: Vec<u8>,
-    /// Operations on `current` since `synced`, in order.
-    unsynced: Vec<PendingWrite>,
-    /// Number of writes and syncs that still succeed; `None` for no limit.
-    fails_after: Option<u64>,
-    /// Every read fails.
-    unreadable: bool,
-    /// Syncs are confirmed and not done.
-    ignores_syncs: bool,
-    /// The length that the file cannot exceed.
-    max_bytes: Option<usize>,
-}
-
-#[derive(Clone, Debug)]
-enum PendingWrite {
-    Length(usize),
-    Write { offset: usize, data: Vec<u8> },
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -204,7 +179,7 @@ impl MemoryDisk {
     /// Replaces the content of `file`, durably. Returns whether the file exists.
     pub fn overwrite(&self, file: &str, content: &[u8]) -> bool {
         self.alter(file, |image| {
-            *image = Image { current: content.to_vec(), synced: content.to_vec(), ..Image::default() };
+            *image = Image::durable(content.to_vec());
         })
     }
 
@@ -237,8 +212,7 @@ impl MemoryDisk {
         let mut names: Vec<_> = files.iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         let survivors = names.into_iter().map(|(name, file)| {
-            let synced = survive(&lock(&file.image));
-            let image = Image { current: synced.clone(), synced, ..Image::default() };
+            let image = Image::durable(survive(&lock(&file.image)));
             (name.clone(), MemoryFile { image: Arc::new(Mutex::new(image)), gate: Arc::default() })
         });
         Self { files: Arc::new(Mutex::new(survivors.collect())), recording: None, ..self.clone() }
@@ -299,46 +273,6 @@ impl Disk for MemoryDisk {
     }
 }
 
-impl Image {
-    /// Counts an operation that may be made to fail.
-    fn spend(&mut self) -> Result<(), io::Error> {
-        match &mut self.fails_after {
-            Some(0) => Err(failing()),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    fn apply(&mut self, operation: &FileOperation) -> Result<(), io::Error> {
-        match operation {
-            FileOperation::Length(length) => {
-                if self.max_bytes.is_some_and(|max| *length > max) {
-                    return Err(io::Error::from(io::ErrorKind::StorageFull));
-                }
-                self.current.resize(*length, 0);
-                self.unsynced.push(PendingWrite::Length(*length));
-            }
-            FileOperation::Write { offset, data } => {
-                let span = span(*offset as u64, data.len())?;
-                self.current.get_mut(span).ok_or_else(beyond_end)?.copy_from_slice(data);
-                self.unsynced.push(PendingWrite::Write { offset: *offset, data: data.clone() });
-            }
-            FileOperation::Sync => {
-                for done in std::mem::take(&mut self.unsynced) {
-                    match done {
-                        PendingWrite::Length(len) => self.synced.resize(len, 0),
-                        PendingWrite::Write { offset, data } => write_within(&mut self.synced, offset, &data),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 impl OpenFile {
     fn run(&self, operation: FileOperation) -> Result<(), io::Error> {
         let mut image = lock(&self.file.image);
@@ -352,19 +286,6 @@ impl OpenFile {
         }
         Ok(())
     }
-}
-
-fn failing() -> io::Error {
-    io::Error::other("the simulated disk fails")
-}
-
-fn beyond_end() -> io::Error {
-    io::Error::from(io::ErrorKind::UnexpectedEof)
-}
-
-fn span(offset: u64, length: usize) -> Result<Range<usize>, io::Error> {
-    let start = usize::try_from(offset).map_err(|_| beyond_end())?;
-    Ok(start..start.checked_add(length).ok_or_else(beyond_end)?)
 }
 
 impl StorageBackend for OpenFile {
@@ -392,64 +313,5 @@ impl StorageBackend for OpenFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
         self.run(FileOperation::Write { offset: span(offset, data.len())?.start, data: data.to_vec() })
-    }
-}
-
-/// Writes the part of `data` that lies within the file. The rest has no place if the file was not extended in time.
-fn write_within(file: &mut [u8], offset: usize, data: &[u8]) {
-    let Some(place) = file.get_mut(offset..) else { return };
-    let fits = place.len().min(data.len());
-    place[..fits].copy_from_slice(&data[..fits]);
-}
-
-/// Returns the synced content, with those later sectors that the coin lets through.
-///
-/// The length is not torn: file systems journal it before data past the end can be found.
-fn torn(image: &Image, coin: &mut Coin) -> Vec<u8> {
-    let mut found = image.synced.clone();
-    let odds = coin.odds();
-    for done in &image.unsynced {
-        match done {
-            PendingWrite::Length(len) => found.resize(*len, 0),
-            PendingWrite::Write { offset, data } => {
-                let mut at = *offset;
-                let end = offset + data.len();
-                while at < end {
-                    let sector_end = (at / SECTOR_BYTES + 1) * SECTOR_BYTES;
-                    let until = sector_end.min(end);
-                    if coin.falls_within(odds) {
-                        write_within(&mut found, at, &data[at - offset..until - offset]);
-                    }
-                    at = until;
-                }
-            }
-        }
-    }
-    found
-}
-
-/// Random bits from a seed: `SplitMix64` (Steele, Lea, Flood 2014), good enough to choose sectors.
-struct Coin(u64);
-
-impl Coin {
-    fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Returns the number of sectors of 256 that survive a power cut: few, about half, or nearly all.
-    fn odds(&mut self) -> u64 {
-        [16, 128, 240][usize::try_from(self.throw() % 3).unwrap_or(0)]
-    }
-
-    fn falls_within(&mut self, odds_of_256: u64) -> bool {
-        self.throw() % 256 < odds_of_256
     }
 }

@@ -1,5 +1,6 @@
 //! A replay: a disk after each of the operations that another one recorded.
 
+use super::image::FileOperation;
 use super::{MemoryDisk, lock};
 use crate::store::Disk;
 use std::io;
@@ -12,14 +13,6 @@ pub(super) enum Operation {
     Rename(String, String),
     Remove(String),
     File(String, FileOperation),
-}
-
-/// An operation on a file.
-#[derive(Clone, Debug)]
-pub(super) enum FileOperation {
-    Length(usize),
-    Write { offset: usize, data: Vec<u8> },
-    Sync,
 }
 
 /// The operations of a disk, in order. Clones share them.
