@@ -15,7 +15,7 @@ const SEGMENT_BYTES: u64 = 4 * 4_096;
 /// Payloads of a group whose row is larger than a segment.
 const LARGE_GROUP: u64 = 150;
 /// Number of steps of a run. Each is a commit, a flush or a restart.
-const STEPS: u64 = 36;
+const STEPS: u64 = 48;
 
 /// The number of operations at the end of a step, and what the store then said to have.
 struct Step {
@@ -47,11 +47,12 @@ fn run_source(disk: &MemoryDisk, before: impl FnOnce(&MemoryDisk)) -> Vec<Step> 
     steps.push(Step { operations: disk.operations(), head: Some(store.head()) });
     before(disk);
     for step in 1..STEPS {
-        match step % 12 {
+        // Twelve records in a row, so that both segments are filled and the first is used again.
+        match step % 24 {
             5 => drop(store.append(&group(step, 12)).unwrap()),
-            8 => drop(store.append(&group(step, LARGE_GROUP)).unwrap()),
-            9 => store.settle().unwrap(),
-            11 => {
+            14 => drop(store.append(&group(step, LARGE_GROUP)).unwrap()),
+            17 => store.settle().unwrap(),
+            20 => {
                 drop(store);
                 store = source(disk);
             }
@@ -75,16 +76,16 @@ fn run_replica(disk: &MemoryDisk) -> Vec<Step> {
     let mut steps = vec![Step { operations: 0, head: None }];
     steps.push(Step { operations: disk.operations(), head: Some(copy.head()) });
     for step in 1.. {
-        let limit = [1, 3, 1, 200, 1, 2, 1][step % 7];
+        let limit = [1, 3, 1, 1, 2, 1, 1, 1, 1, 2, 1, 1, 200][step % 13];
         let run: ChangeRun = reader.run_after(copy.head().position, limit, 1 << 20).unwrap();
         if run.changes.is_empty() {
             break;
         }
         copy.apply(&run).unwrap();
-        if step % 9 == 4 {
+        if step % 31 == 17 {
             copy.settle().unwrap();
         }
-        if step % 13 == 6 {
+        if step % 37 == 29 {
             drop(copy);
             copy = replica(disk);
         }
@@ -282,4 +283,26 @@ fn readers_see_one_log_while_rows_are_taken_over() {
         assert_eq!(reader.position_at(head.sequence).unwrap(), Some(head));
     }
     assert_eq!(reader.head(), writer.join().unwrap());
+}
+
+/// Catches a reader that opens `log.redb` before it takes the tail: a take-over between the two hides rows from both.
+#[test]
+fn a_published_change_is_found_by_every_reader_during_take_overs() {
+    const LOOK_UPS: usize = 60_000;
+    let mut store = source(&MemoryDisk::default().with_segments(SEGMENT_BYTES));
+    let reader = store.reader();
+    let looking = std::thread::spawn(move || {
+        for _ in 0..LOOK_UPS {
+            let head = reader.head().position;
+            assert_eq!(reader.position_at(head.sequence).unwrap(), Some(head));
+        }
+    });
+    for step in 1.. {
+        store.append(&group(step, 1)).unwrap();
+        store.settle().unwrap();
+        if looking.is_finished() {
+            break;
+        }
+    }
+    looking.join().unwrap();
 }
