@@ -135,3 +135,6 @@ no_failed_unit() {
     [ -z "$(on_card systemctl --failed --plain --no-legend | tee /dev/stderr)" ]
 }
 has_booted() { case $(on_card systemctl is-system-running) in running | degraded) true ;; *) false ;; esac; }
+
+# var_stayed_mounted: checks that nothing took /var away again while the card started.
+var_stayed_mounted() { on_card '! journalctl --no-pager -b -g "Unmounted var.mount"'; }
