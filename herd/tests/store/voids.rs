@@ -311,6 +311,33 @@ fn a_void_does_not_decide_earlier_events_again() {
     assert_eq!(without_marks(&world.herd()), without_marks(&before));
 }
 
+#[test]
+fn a_void_keeps_what_an_earlier_void_decided_for_an_animal_split_off_since() {
+    let mut world = World::new();
+    let scanned = world.keeps("event:hxbind000000|epc:U1");
+    let wrong = world.keeps("hxb:L1:A:U2");
+    world.keeps("hxb:L1:B:U2");
+    let inducted = world.keeps("event:hxbind000001|lid:3|lf:B");
+    let merge_scanned = world.keeps("event:hxbind000002|lid:3|epc:U1");
+    world.corrects(void(wrong));
+    world.keeps("event:hxbrep000000|lid:3|new_epc:U4");
+    world.keeps("event:hxbrep000001|new_lf:A|old_epc:U4");
+    let merge_other = world.keeps("event:hxbind000003|lid:3|epc:U2");
+    assert_eq!(world.herd().only_animal().0, inducted);
+    // Splits off both, and decides from `wrong` on, because that counted when `merge_scanned` was decided: B is the other's.
+    world.corrects(void(merge_scanned));
+    let herd = world.herd();
+    assert_eq!(herd.heads().map(|(id, _)| id).collect::<Vec<_>>(), [scanned, wrong, inducted]);
+    assert_eq!(herd.tags_of(wrong), [("LF", "B", TagState::Current), ("UHF", "U2", TagState::Current)]);
+    // `wrong` is in the history of the other alone now, and B must stay there all the same.
+    world.corrects(void(merge_other));
+    let herd = world.herd();
+    all_hold(&herd).unwrap();
+    assert_eq!(herd.tags_of(wrong), [("LF", "B", TagState::Current), ("UHF", "U2", TagState::Current)]);
+    let own = [("LF", "A", TagState::Current), ("LF", "B", TagState::Unconfirmed), ("UHF", "U4", TagState::Past)];
+    assert_eq!(herd.tags_of(inducted), own);
+}
+
 pub(crate) fn played(steps: &[Step]) -> Paper {
     let mut paper = Paper::new();
     for step in steps {

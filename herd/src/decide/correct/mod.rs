@@ -16,6 +16,7 @@ mod dry_run;
 mod error;
 mod replay;
 mod void;
+mod void_ranges;
 
 pub use error::CorrectionError;
 

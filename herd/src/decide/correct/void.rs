@@ -7,6 +7,10 @@
 //! that an event was placed with stays the same. Changes before the voided event are applied as they were decided, because
 //! nothing that they depend on has changed.
 //!
+//! **What counts is the last decision about an event: if a later void decided it again, the first decision must not return,
+//! even if the reason for the new one has left with an animal that was split off.** So the replay decides from an earlier
+//! change on if the voided event lies within the range of a later void. [`VoidRanges`] finds these ranges.
+//!
 //! Undoing only the one event would leave its consequences: which tag was new, which batch was empty. That is why the
 //! history is replayed, up to [`MAX_REPLAYED_CHANGES`].
 //!
@@ -16,6 +20,7 @@
 
 use super::dry_run::last_change;
 use super::replay::Replay;
+use super::void_ranges::{VoidRanges, event_in, voided_in};
 use super::{CorrectionError, DecideError, Outcome};
 use crate::change::{
     self, AnimalId, AnimalState, AnimalStatus, BatchId, BatchState, Change, Correction, CorrectionResult, States,
@@ -49,7 +54,7 @@ impl<R: Rows> Judge<'_, R> {
         let voided = self.event_of(history, of)?;
         let root = self.successor(voided.animal)?;
         let family = self.family(history, root)?;
-        let first_redecided = self.first_redecided(&family, voided.by)?;
+        let first_redecided = self.first_redecided(history, &family, root, voided.by)?;
         let mut replay = Replay::new(self.rows, self.rules, &family.animals);
         for (sequence, change) in &family.changes {
             if *sequence < first_redecided {
@@ -104,48 +109,19 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns the first change that has to be decided again if the event of change `voided_by` is void.
     ///
-    /// That is `voided_by` itself, or an earlier event that was voided after it. The changes between the two were decided
-    /// while that event counted, and the states that its void left depend on the event that is voided now.
-    fn first_redecided(&self, family: &Family, voided_by: Sequence) -> Result<Sequence, RowsError> {
-        let mut voided = self.voids_in(family)?;
-        for (sequence, change) in family.changes.range(..voided_by) {
-            if !voided.iter().any(|(event, _)| event == sequence) && self.is_void(*sequence, change)? {
-                // An animal that was split off lacks the later changes of the one that it had been merged into.
-                let payload = event_in(*sequence, change).unwrap_or(*sequence);
-                voided.push((*sequence, self.amendments(payload)?.voided_by.unwrap_or(Sequence(u64::MAX))));
-            }
+    /// That is `voided_by` itself, or the start of what a later void decided again, if that is earlier.
+    fn first_redecided(
+        &self,
+        history: &impl History,
+        family: &Family,
+        root: AnimalId,
+        voided_by: Sequence,
+    ) -> Result<Sequence, DecideError> {
+        if !family.changes.range(voided_by..).any(|(_, change)| voided_in(change).is_some()) {
+            return Ok(voided_by);
         }
-        voided.sort_unstable();
-        let mut first = voided_by;
-        for (event, by) in voided.into_iter().rev() {
-            if event < first && first < by {
-                first = event;
-            }
-        }
-        Ok(first)
-    }
-
-    /// Returns each void in the history, as the change of the voided event and the change that voided it.
-    fn voids_in(&self, family: &Family) -> Result<Vec<(Sequence, Sequence)>, RowsError> {
-        let mut last_event = BTreeMap::new();
-        let mut voids = Vec::new();
-        for (sequence, change) in &family.changes {
-            if let Some(payload) = event_in(*sequence, change) {
-                last_event.insert(payload, *sequence);
-            } else if let Change::Corrected(corrected) = change
-                && let Correction::Void { sequence: payload } = corrected.correction
-            {
-                let event = if let Some(event) = last_event.get(&payload) {
-                    *event
-                } else {
-                    // The event of an animal that was split off is not in this history.
-                    let accepted_by = self.amendments(payload)?.accepted_by;
-                    accepted_by.filter(|accepted| accepted < sequence).unwrap_or(payload)
-                };
-                voids.push((event, *sequence));
-            }
-        }
-        Ok(voids)
+        let changes = self.changes_of(history, root, |_| Ok(true))?;
+        Ok(VoidRanges::of(&changes).first_redecided(voided_by, root))
     }
 
     /// Returns the animal that this one was merged into, or the animal itself.
@@ -160,25 +136,43 @@ impl<R: Rows> Judge<'_, R> {
         Err(too_much_history(id).into())
     }
 
-    /// Collects the history of an animal and of those merged into it, by walking back from its last change.
+    /// Collects the history of an animal and of those merged into it.
     fn family(&self, history: &impl History, root: AnimalId) -> Result<Family, DecideError> {
-        let mut family = Family { changes: BTreeMap::new(), animals: BTreeSet::from([root]) };
+        let mut animals = BTreeSet::from([root]);
+        let changes = self.changes_of(history, root, |animal| {
+            let is_own = self.successor(animal)? == root;
+            if is_own {
+                animals.insert(animal);
+            }
+            Ok(is_own)
+        })?;
+        Ok(Family { changes, animals })
+    }
+
+    /// Collects the history of `root` and of the other animals in it that `is_followed` chooses, by walking back from the
+    /// last change of `root`.
+    fn changes_of(
+        &self,
+        history: &impl History,
+        root: AnimalId,
+        mut is_followed: impl FnMut(AnimalId) -> Result<bool, DecideError>,
+    ) -> Result<BTreeMap<Sequence, Change>, DecideError> {
+        let mut changes = BTreeMap::new();
         let mut pending = BTreeSet::from([last_change(self.rows, root)?]);
         while let Some(sequence) = pending.pop_last().filter(|sequence| *sequence > Sequence::ZERO) {
-            if family.changes.len() >= MAX_REPLAYED_CHANGES {
+            if changes.len() >= MAX_REPLAYED_CHANGES {
                 return Err(too_much_history(root).into());
             }
             let Some(change) = history.change_at(sequence)? else { continue };
             for (animal, before) in change.previous() {
-                if self.successor(*animal)? == root {
-                    family.animals.insert(*animal);
+                if is_followed(*animal)? {
                     // Only backwards: a history that led forwards would never end.
                     pending.extend(Some(*before).filter(|before| *before < sequence));
                 }
             }
-            family.changes.insert(sequence, change);
+            changes.insert(sequence, change);
         }
-        Ok(family)
+        Ok(changes)
     }
 
     /// Returns the change that touched the animal before this one.
@@ -226,14 +220,6 @@ impl<R: Rows> Judge<'_, R> {
     fn is_latest(&self, batch: &BatchState) -> Result<bool, RowsError> {
         let key = latest_batch_key(batch.source, &batch.number);
         Ok(self.rows.read::<BatchId>(Table::LatestBatches, &key)? == Some(batch.batch))
-    }
-}
-
-/// Returns the payload whose event the change makes: its own, or an earlier one.
-fn event_in(sequence: Sequence, change: &Change) -> Option<Sequence> {
-    match change {
-        Change::Received(_) => Some(sequence),
-        _ => change.late_event().map(|event| event.of),
     }
 }
 
