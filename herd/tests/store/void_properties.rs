@@ -3,13 +3,15 @@
 //! Catches: a void that leaves broken tables or an animal without an event, that changes animals without a reason, or that
 //! depends on which of two events was voided first.
 
+use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
 use crate::paper::Paper;
 use crate::property;
 use crate::steps::{SentPayload, Step, steps};
 use crate::voids::{heads_have_events, live_events, played, successor, voiding, without_marks};
 use herd::change::Correction;
-use herd::decide::{Decision, Rules};
+use herd::decide::{CorrectionRequest, Decision, Rules};
+use herd::position::Sequence;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -28,6 +30,14 @@ impl Paper {
             assert!(self.step(&voiding(of), &Rules::default()).is_some(), "{of} is not voided");
         }
     }
+}
+
+/// Returns whether an operator merges an animal whose last change is `last`.
+fn merges_one_touched_by(step: &Step, herd: &HerdView, last: Sequence) -> bool {
+    let Step::Correct(CorrectionRequest { correction: Correction::Merge { animal, absorbed }, .. }) = step else {
+        return false;
+    };
+    [animal, absorbed].into_iter().any(|id| herd.animals.get(&id.0).is_some_and(|animal| animal.last == last))
 }
 
 proptest! {
@@ -57,6 +67,9 @@ proptest! {
     }
 
     /// Later events are decided again, so this claims that a second decision equals the first.
+    ///
+    /// Not claimed if an operator merges the animal while the event is its last change: the merged animal has the status of
+    /// the one that was touched last.
     #[test]
     fn voiding_an_event_without_effect_changes_nothing(
         steps in steps(40), at in any::<Index>(), tag in select(vec!["lf:A", "lf:B", "lf:C", "epc:U1", "epc:U2", "epc:U3"]),
@@ -67,16 +80,18 @@ proptest! {
         let before = without_marks(&paper.herd());
         let nothing = format!("event:hxbchi900000|{tag}").into_bytes();
         paper.step(&Step::Send(SentPayload { raw: nothing, channel: "radio1", reader_group: "other" }), &rules);
-        let brought_nothing = paper.rows.folded().0;
+        let brought_nothing = paper.rows.folded();
         if without_marks(&paper.herd()) != before {
             return Ok(());
         }
         let is_void = |step: &Step| matches!(step, Step::Correct(request) if matches!(request.correction, Correction::Void { .. }));
         for step in rest.iter().filter(|step| !is_void(step)) {
-            paper.step(step, &rules);
+            if !merges_one_touched_by(step, &paper.herd(), brought_nothing) {
+                paper.step(step, &rules);
+            }
         }
         let before = paper.herd();
-        prop_assert!(paper.step(&voiding(brought_nothing), &rules).is_some());
+        prop_assert!(paper.step(&voiding(brought_nothing.0), &rules).is_some());
         let after = paper.herd();
         all_hold(&after).map_err(TestCaseError::fail)?;
         prop_assert_eq!(without_marks(&after), without_marks(&before));

@@ -191,6 +191,18 @@ fn a_replayed_merge_leaves_the_animal_where_the_merge_had_left_it() {
 }
 
 #[test]
+fn a_replayed_merge_takes_the_status_of_the_animal_that_was_touched_last_without_the_voided_event() {
+    let mut world = World::new();
+    let scanned = world.keeps("hxb:L1:A:U1");
+    let exported = world.keeps("event:hxbexp000001|lid:3");
+    let seen = world.keeps("event:hxbchi000001|lf:A");
+    world.corrects(merge(exported, scanned));
+    assert_eq!(world.herd().only_animal().1.status, AnimalStatus::Active);
+    world.corrects(void(seen));
+    assert_eq!(world.herd().only_animal().1.status, AnimalStatus::Exported);
+}
+
+#[test]
 fn a_merge_takes_no_sighting_back() {
     let mut world = World::new();
     let one = world.keeps("hxb:L1:A:U1");
