@@ -9,7 +9,7 @@ use crate::property;
 use crate::steps::steps;
 use herd::decide::Rules;
 use herd::payload::SourceType;
-use herd::tables::{AnimalStatus, MAX_UNCONFIRMED_TAGS, TagState};
+use herd::tables::{Animal, AnimalStatus, LidName, MAX_UNCONFIRMED_TAGS, TagState, reader_key};
 use proptest::prelude::*;
 
 proptest! {
@@ -32,6 +32,7 @@ pub(crate) fn all_hold(herd: &HerdView) -> Result<(), String> {
     batches_count_their_members(herd)?;
     barn_memberships_are_one(herd)?;
     tags_lead_to_their_wearers(herd)?;
+    lids_lead_to_their_animals(herd)?;
     nothing_leads_to_the_absorbed(herd)?;
     gaps_sum_up(herd)?;
     texts_are_in_order(herd)
@@ -120,6 +121,20 @@ fn tags_lead_to_their_wearers(herd: &HerdView) -> Result<(), String> {
         }
         holds!(animal.unconfirmed <= MAX_UNCONFIRMED_TAGS, "{id} has {} unconfirmed tags", animal.unconfirmed);
     }
+    Ok(())
+}
+
+fn lids_lead_to_their_animals(herd: &HerdView) -> Result<(), String> {
+    let lids_of = |(id, animal): (u64, &Animal)| {
+        let key = |lid: &LidName| (reader_key(&lid.reader_group, lid.reader_era, &lid.lid), id);
+        animal.lids.iter().map(key).collect::<Vec<_>>()
+    };
+    let own: Vec<_> = herd.heads().flat_map(lids_of).collect();
+    for (key, id) in &own {
+        let owner = herd.lids.get(key);
+        holds!(owner == Some(id), "lid {:?} of {id} leads to {owner:?}", String::from_utf8_lossy(key));
+    }
+    holds!(own.len() == herd.lids.len(), "{} lids lead to animals, which have {}", herd.lids.len(), own.len());
     Ok(())
 }
 
