@@ -1,8 +1,8 @@
 //! Conditions under which a root on trial is confirmed, or given up.
 //!
 //! A root has come to serve if the daemon has its store open, the writer and the loop of each radio have answered probes
-//! for [`STEADY_TIME`] without a break, and the radios are not worse than before. Opening a large log can take an hour on a slow card. It counts as progress
-//! as long as the daemon reports new steps, so it is not given up.
+//! for [`STEADY_TIME`] without a break, and the radios are not worse than before. Opening a large log can take an hour on
+//! a slow card. It counts as progress as long as the daemon reports new steps, so it is not given up.
 
 use std::time::Duration;
 
