@@ -1,7 +1,8 @@
 //! The demo command, run as a user runs it.
 //!
 //! Catches: a run that loses payloads or prints a wrong result, a second run that cannot use the state of the first, an
-//! interrupted run that ends without its result, a run that goes on although nobody reads it, and a printed `curl` line that does not work.
+//! interrupted run that ends without its result, a run that goes on although nobody reads it, and a printed `curl` line
+//! that does not work.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use rustix::process::{Pid, Signal, kill_process};
