@@ -17,9 +17,8 @@ https_port=$((30000 + RANDOM % 10000))
 boot_seconds=600
 
 # need_card: builds the card if there is none yet.
-need_card() {
-    [ -s "$cache/card.img" ] || image/card >&2
-}
+need_card() { one_at_a_time "$cache/card.lock" build_missing_card; }
+build_missing_card() { [ -s "$cache/card.img" ] || image/card >&2; }
 
 # copy_card IMAGE: copies the card without storing its zeros.
 copy_card() { cp --sparse=always "$cache/card.img" "$1"; }

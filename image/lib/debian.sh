@@ -22,6 +22,15 @@ fail() {
 # Longest wait for another apt on the machine, such as an unattended upgrade, in seconds.
 lock_timeout=600
 
+# one_at_a_time FILE COMMAND...: runs the command while no other script holds this lock. Parts of image/test that run at
+# once share the directory of downloads.
+one_at_a_time() (
+    exec 9>"$1"
+    shift
+    flock 9
+    "$@"
+)
+
 # when_unlocked COMMAND...: runs an apt command, and waits while another apt holds a lock. apt itself waits for dpkg's lock
 # only, and not for those of its lists and its archive.
 when_unlocked() {
@@ -79,13 +88,17 @@ source_line() {
 # use_private_apt NAME SUITE...: sets up a separate apt in $cache/apt-NAME that knows these suites, for amd64 and arm64.
 # From then on private_apt_get and private_apt_cache use it.
 use_private_apt() {
-    local name=$1 suite
+    private_apt=$cache/apt-$1
     shift
-    private_apt=$cache/apt-$name
+    one_at_a_time "$private_apt.lock" prepare_private_apt "$@"
+}
+prepare_private_apt() {
+    local suite
     mkdir -p "$private_apt"/{lists/partial,archives/partial,etc}
     : >"$private_apt/status"
     for suite in "$@"; do source_line "$suite"; done >"$private_apt/sources.list"
-    cat >"$private_apt/apt.conf" <<-END
+    # Replaced at once: another script may be reading it.
+    cat >"$private_apt/apt.conf.new" <<-END
 	Dir::Etc::SourceList "$private_apt/sources.list";
 	Dir::Etc::SourceParts "/dev/null";
 	Dir::Etc::Preferences "/dev/null";
@@ -97,7 +110,9 @@ use_private_apt() {
 	APT::Sandbox::User "root";
 	Acquire::Languages "none";
 	Acquire::Retries "3";
+	${apt_architecture:+APT::Architecture \"$apt_architecture\";}
 	END
+    mv "$private_apt/apt.conf.new" "$private_apt/apt.conf"
     # Package lists are reused for a day.
     if ! cmp -s "$private_apt/sources.list" "$private_apt/updated" || [ -z "$(find "$private_apt/updated" -mtime -1)" ]; then
         note "updating the package lists of $*"
@@ -110,9 +125,12 @@ private_apt_cache() { APT_CONFIG=$private_apt/apt.conf apt-cache "$@"; }
 
 # unpack_packages TREE PACKAGE[:ARCH]...: downloads each package and unpacks it into TREE, without installing anything.
 unpack_packages() {
+    mkdir -p "$1"
+    one_at_a_time "$1/.lock" unpack_missing "$@"
+}
+unpack_missing() {
     local tree=$1 package
     shift
-    mkdir -p "$tree"
     touch "$tree/.unpacked"
     for package in "$@"; do
         grep -qxF "$package" "$tree/.unpacked" && continue
