@@ -17,12 +17,14 @@ pub mod bare;
 pub mod device;
 pub mod floor;
 pub mod https;
+pub mod instructions;
 pub mod lag;
 pub mod memory;
 pub mod parts;
 pub mod replicas;
 pub mod sizes;
 pub mod store;
+pub mod traffic;
 pub mod yard;
 
 pub use sizes::Sizes;

@@ -16,9 +16,12 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// Maximum number of changes on a page of a copy.
-const PAGE_CHANGES: usize = 10_000;
+pub const PAGE_CHANGES: usize = 10_000;
 /// Maximum size of a page of a copy.
-const PAGE_BYTES: usize = 4 * 1024 * 1024;
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Identity of the sources that the bench makes.
+pub const SOURCE_ID: StoreId = StoreId([7; 16]);
 
 /// Number of payloads in flight at the recorder, each in its own task.
 const IN_FLIGHT: usize = 100;
@@ -32,21 +35,25 @@ pub fn chute(seed: u64) -> Payloads {
 
 /// Returns a payload as a radio would deliver it now.
 pub fn incoming(raw: Vec<u8>) -> Incoming {
-    let origin = Origin {
+    Incoming { raw, origin: origin(), at: SystemClock::default().read() }
+}
+
+/// Returns the origin of every payload of the bench: a radio with a good signal.
+pub fn origin() -> Origin {
+    Origin {
         channel: "radio1".to_owned(),
         rssi_dbm: Some(-87),
         snr_quarter_db: Some(30),
         frequency_error_hz: Some(-512),
         reader_group: "main".to_owned(),
         reader_era: 0,
-    };
-    Incoming { raw, origin, at: SystemClock::default().read() }
+    }
 }
 
 /// Opens or creates a source in `directory`.
 pub fn source(directory: &Path) -> Result<Store, BenchError> {
     let clock = SystemClock::default().read().in_boot(1);
-    Ok(Store::open_source(&Directory::new(directory)?, Rules::default(), clock, || StoreId([7; 16]))?)
+    Ok(Store::open_source(&Directory::new(directory)?, Rules::default(), clock, || SOURCE_ID)?)
 }
 
 fn recorder(directory: &Path) -> Result<(Recorder, daemon::recorder::WriterThread), BenchError> {
@@ -157,7 +164,7 @@ async fn flood(
 
 /// Accepts a rejection, too, which is as durable: tasks overtake each other, so a tag may be removed before it was
 /// attached.
-fn expect_durable(receipt: &Receipt) -> Result<(), BenchError> {
+pub fn expect_durable(receipt: &Receipt) -> Result<(), BenchError> {
     match receipt {
         Receipt::Rejected { .. } => Ok(()),
         other => expect_kept(other),
