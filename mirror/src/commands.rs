@@ -15,7 +15,6 @@ use service::show::{ShowError, ShowRequest};
 use service::sync::NotServedError;
 use service::verify::{VerifyJobs, VerifyState, verify_files};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 /// The parts of the running mirror that responses are made of.
@@ -116,7 +115,6 @@ impl Commands {
 /// Responds from the files, while no process has them open.
 pub fn respond_from_files(
     files: &SiteFiles,
-    state_dir: &Path,
     now_us: i64,
     request: OfficeRequest,
     progress: &mut dyn FnMut(String),
@@ -143,8 +141,7 @@ pub fn respond_from_files(
         }
         OfficeRequest::Verify { site, .. } => {
             let site = files.find(&site).map_err(direct)?;
-            let scratch = VerifyJobs::scratch_dir(state_dir, site.name.as_str());
-            let report = verify_files(&complete_copy(files, &site)?, &scratch, progress);
+            let report = verify_files(&complete_copy(files, &site)?, progress);
             OfficeResponse::Verify(VerifyState::Finished(report.map_err(DirectError::failed)?))
         }
         OfficeRequest::Show { site, request } => show_from_files(files, site, &request)?,

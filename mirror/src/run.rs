@@ -126,7 +126,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let serving = serve(listener, router(&sites, office, clock, &tokens), &identity, shutdown.clone())?;
     let listen_at = serving.addr;
 
-    let verify_jobs = VerifyJobs::new(&settings.state_dir);
+    let verify_jobs = VerifyJobs::default();
     let commands = Commands { sites: sites.clone(), keys, listen: listen_at, verify_jobs };
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);

@@ -19,7 +19,7 @@ use service::process::{
     LOCAL_FILE, ServiceSettings, StartCheck, StateDir, TLS_DIRECTORY, check_service, in_runtime, run_service,
 };
 use service::show::ShowRequest;
-use service::verify::{VerifyJobs, VerifyState, verify_files, verify_with};
+use service::verify::{VerifyState, verify_files, verify_with};
 use std::io::Write;
 
 /// Name of the program and of its unit.
@@ -198,7 +198,7 @@ fn verify(settings: &Settings, start: bool, progress: &mut dyn FnMut(String)) ->
             return Err(DirectError::failed(StoreError::Missing { place: place.clone() }));
         }
         let disk = Directory::new(place).map_err(DirectError::failed)?;
-        let report = verify_files(&disk, &VerifyJobs::scratch_dir(place, "barn"), progress);
+        let report = verify_files(&disk, progress);
         Ok(BarnResponse::Verify(VerifyState::Finished(report.map_err(DirectError::failed)?)))
     })?;
     let BarnResponse::Verify(state) = response else { return Err(CommandError::UnexpectedResponse) };

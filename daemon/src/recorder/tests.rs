@@ -136,7 +136,7 @@ async fn a_shutdown_answers_queued_payloads_and_refuses_new_ones() {
         assert_eq!(sequence_of(&one.await.unwrap()), sequence);
     }
     // The tables are durable, too. Otherwise they would have to be folded again after a power cut.
-    let outcome = verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap();
+    let outcome = verify_disk(&disk.after_power_cut(), &mut |_| {}).unwrap();
     assert_eq!(outcome.head.sequence, Sequence(31));
     assert!(matches!(outcome.tables, TablesVerdict::Equal { folded: Sequence(31), .. }), "{:?}", outcome.tables);
 }
@@ -228,7 +228,7 @@ async fn the_tables_are_durable_after_a_quiet_minute() {
     let disk = MemoryDisk::default();
     let (recorder, _reader, _writer) = start(&disk, seams());
     recorder.record(scan(1)).await.unwrap();
-    let tables = || verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap().tables;
+    let tables = || verify_disk(&disk.after_power_cut(), &mut |_| {}).unwrap().tables;
     assert!(!matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(matches!(tables(), TablesVerdict::Equal { folded: Sequence(2), .. }));

@@ -140,7 +140,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         liveness: liveness.clone(),
         tap,
         identity: identity.clone(),
-        verify_jobs: VerifyJobs::new(&settings.state_dir),
+        verify_jobs: VerifyJobs::default(),
         recorder: recorder.clone(),
         clock: clock.clone(),
         pairing: pairing.clone(),

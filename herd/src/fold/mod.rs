@@ -29,12 +29,12 @@ use crate::tables::{Key, Table, Totals, sequence_key};
 
 /// Version of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared only if the
 /// versions are equal.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// Key of the only row of [`Table::Totals`].
 pub(crate) const TOTALS_KEY: Key = Key::new();
 
-/// Folds the change `sequence` into the tables and adds its rows to the fold digest.
+/// Folds the change `sequence` into the tables and its rows into the fold digest.
 pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
     let clock = change.clock();
     match change {
@@ -48,8 +48,7 @@ pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Chan
         // The log itself lists the epochs of a history, and can be read before any table exists.
         Change::Epoch(_) => {}
     }
-    rows.end_change(sequence);
-    Ok(())
+    rows.end_change(sequence)
 }
 
 /// A change that is being folded.
@@ -64,7 +63,7 @@ pub(crate) struct Folding<'a, B> {
     left: Vec<BatchId>,
 }
 
-/// Applies `step` to the rows and writes the totals. The caller then ends the change in the fold digest.
+/// Applies `step` to the rows and writes the totals. The caller then ends the change.
 pub(crate) fn folded<B: Rows>(
     rows: &mut StagedRows<B>,
     sequence: Sequence,

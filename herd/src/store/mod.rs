@@ -64,9 +64,7 @@ pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
 pub use tables_file::TABLES_FILE;
 #[cfg(any(test, feature = "testing"))]
 pub use tables_file::set_fold_version;
-pub use verify::{
-    Phase, Progress, RowDifference, TablesVerdict, VerifyError, VerifyOutcome, verify_disk, verify_reader,
-};
+pub use verify::{Phase, Progress, TablesVerdict, VerifyError, VerifyOutcome, verify_disk, verify_reader};
 
 use crate::change::{Change, ChangeError, EpochStart};
 use crate::clock::ClockReading;
@@ -151,7 +149,7 @@ impl Store {
         let log = LogWriter::open(disk, LOG_CACHE_BYTES, new_id)?;
         let head = log.reader()?.head()?;
         let (tables, state) = open_tables(disk, log.log(), &head)?;
-        let published = Head { position: head, folded: state.folded, fold_digest: state.fold_digest, blocked: None };
+        let published = Head { position: head, folded: state.folded, fold_digest: state.sum.digest(), blocked: None };
         let settled = state.folded;
         let head = watch::Sender::new(published);
         let mut store = Self { log, tables, state, settled, head, boot, rules, interrupted: false };
@@ -222,7 +220,7 @@ impl Store {
 
     /// Returns rows above the current tables, for the next changes to be folded into.
     fn staged(&self) -> Result<StagedRows<TablesReader>, StoreError> {
-        Ok(StagedRows::new(self.tables.reader()?, self.state.folded, self.state.fold_digest))
+        Ok(StagedRows::new(self.tables.reader()?, self.state.folded, self.state.sum))
     }
 
     /// Commits in the fixed order: the log durable, the tables visible, the head published.
@@ -242,7 +240,7 @@ impl Store {
         self.head.send_replace(Head {
             position,
             folded: self.state.folded,
-            fold_digest: self.state.fold_digest,
+            fold_digest: self.state.sum.digest(),
             blocked,
         });
         Ok(())
@@ -255,7 +253,7 @@ impl Store {
             return Ok(());
         }
         let digest = if folded == head.sequence { head.digest } else { digest_at(&self.log.reader()?, folded)? };
-        let state = TablesState { folded, digest, fold_digest: staged.digest(), ..self.state };
+        let state = TablesState { folded, digest, sum: staged.sum(), ..self.state };
         let durable = folded.0 - self.settled.0 >= SETTLE_CHANGES;
         self.tables.write(staged, &state, durable)?;
         if durable {
@@ -286,7 +284,7 @@ impl Store {
             }
         }
         self.settle()?;
-        let (folded, fold_digest) = (self.state.folded, self.state.fold_digest);
+        let (folded, fold_digest) = (self.state.folded, self.state.sum.digest());
         self.head.send_replace(Head { position: head, folded, fold_digest, blocked });
         Ok(())
     }

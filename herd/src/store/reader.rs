@@ -101,7 +101,7 @@ impl Snapshot {
     pub fn state(&self) -> Result<SnapshotState, StoreError> {
         let position = self.log.head()?;
         let state = self.tables.state()?.unwrap_or_else(|| TablesState::start(position.store));
-        Ok(SnapshotState { position, folded: state.folded, fold_digest: state.fold_digest })
+        Ok(SnapshotState { position, folded: state.folded, fold_digest: state.sum.digest() })
     }
 
     /// Returns the last change in the tables.

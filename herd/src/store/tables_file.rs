@@ -3,7 +3,7 @@
 
 use super::disk::Disk;
 use super::error::{StoreError, storage};
-use crate::digest;
+use crate::digest::{RowSum, chain_start};
 use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, StagedRows};
 use crate::position::{Digest, Sequence, StoreId};
 use crate::tables::{Key, Table};
@@ -29,7 +29,8 @@ pub(super) struct TablesState {
     pub(super) folded: Sequence,
     /// Chain digest at `folded`. It shows that the tables are of a prefix of this log.
     pub(super) digest: Digest,
-    pub(super) fold_digest: Digest,
+    /// The sum of all rows. The fold digest follows from it.
+    pub(super) sum: RowSum,
 }
 
 impl TablesState {
@@ -38,8 +39,8 @@ impl TablesState {
             store,
             fold_version: FOLD_VERSION,
             folded: Sequence::ZERO,
-            digest: digest::chain_start(store),
-            fold_digest: digest::fold_start(FOLD_VERSION),
+            digest: chain_start(store),
+            sum: RowSum::default(),
         }
     }
 }

@@ -186,7 +186,7 @@ fn a_damaged_journal_ends_the_start_and_verify_names_the_place() {
     };
     let opened = Store::open_source(&world.disk, Rules::default(), RawReading::default().in_boot(2), || STORE);
     assert_eq!(place(opened.unwrap_err()), (69_632, 3));
-    match herd::store::verify_disk(&world.disk, &MemoryDisk::default(), &mut |_| {}) {
+    match herd::store::verify_disk(&world.disk, &mut |_| {}) {
         Err(herd::store::VerifyError::Store(error)) => assert_eq!(place(error), (69_632, 3)),
         other => panic!("{other:?}"),
     }

@@ -13,6 +13,7 @@ use herd::change::{
     AnimalId, BatchId, Change, Correction, CorrectionResult, LateEvent, Outcome, States, TagState, TagUse,
 };
 use herd::decide::Rules;
+use herd::digest::RowSum;
 use herd::fold::{FOLD_VERSION, KeyRange, Rows, RowsError, StagedRows, fold};
 use herd::position::Sequence;
 use herd::store::{Changes, MemoryDisk, Store};
@@ -235,7 +236,7 @@ fn removing_texts_costs_the_same_however_many_the_same_page_removed_before() {
         paper.send(&scan(n), &Rules::default());
     }
     let before = all_rows(&paper.rows).into_iter().map(|(table, key, value)| ((table, key), value)).collect();
-    let (folded, digest) = (paper.rows.folded(), paper.rows.digest());
+    let (folded, sum) = (paper.rows.folded(), paper.rows.sum());
     paper.step(&Step::Wait { ms: 61_000 }, &Rules::default());
     for n in 0..AFTER {
         paper.send(&scan(BURST + n), &Rules::default());
@@ -243,11 +244,11 @@ fn removing_texts_costs_the_same_however_many_the_same_page_removed_before() {
     assert_eq!(paper.herd().text_order.len(), BURST + AFTER - 4 * AFTER, "each change forgets four");
 
     let base = CountingRows { rows: before, ranged: Cell::new(0) };
-    let mut page = StagedRows::new(&base, folded, digest);
+    let mut page = StagedRows::new(&base, folded, sum);
     for (change, n) in paper.changes[BURST..].iter().zip(folded.0 + 1..) {
         fold(&mut page, Sequence(n), change).unwrap();
     }
-    assert_eq!(page.digest(), paper.rows.digest(), "fold version {FOLD_VERSION}");
+    assert_eq!(page.sum(), paper.rows.sum(), "fold version {FOLD_VERSION}");
     assert!(base.ranged.get() <= 4 * AFTER, "{} rows were read for {AFTER} changes", base.ranged.get());
 }
 
@@ -256,7 +257,7 @@ fn staged_removals_hide_rows_beneath_from_either_end_and_ranges_still_fill_the_l
     let value = postcard::to_stdvec(&7_u64).unwrap();
     let rows = (0..10_u8).map(|n| ((Table::Gaps, vec![n]), value.clone())).collect();
     let base = CountingRows { rows, ranged: Cell::new(0) };
-    let mut staged = StagedRows::new(&base, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
+    let mut staged = StagedRows::new(&base, Sequence::ZERO, RowSum::default());
     for removed in [0, 1, 2, 8, 9] {
         staged.remove(Table::Gaps, vec![removed]);
     }

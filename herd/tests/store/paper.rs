@@ -9,7 +9,8 @@ use herd::clock::RawReading;
 use herd::decide::{
     CorrectionDecision, CorrectionRequest, Decision, History, Rules, decide, decide_correction, decide_reprocess,
 };
-use herd::fold::{FOLD_VERSION, NoRows, RowsError, StagedRows, fold};
+use herd::digest::RowSum;
+use herd::fold::{NoRows, RowsError, StagedRows, fold};
 use herd::position::Sequence;
 use herd::store::{Changes, MemoryDisk, Store};
 
@@ -31,7 +32,7 @@ impl History for ChangeList<'_> {
 
 impl Paper {
     pub(crate) fn new() -> Self {
-        let rows = StagedRows::new(NoRows, Sequence::ZERO, herd::digest::fold_start(FOLD_VERSION));
+        let rows = StagedRows::new(NoRows, Sequence::ZERO, RowSum::default());
         let now = RawReading { received_at_us: crate::world::BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
         Self { rows, changes: Vec::new(), now, boot: 1 }
     }

@@ -133,7 +133,7 @@ fn send_with_progress(
     ask_or_open(&StateDir::new(&settings.state_dir).socket(), request, || {
         let files = SiteFiles::new(open_local(settings, creates)?, &settings.state_dir);
         let now_us = SystemClock::default().read().received_at_us;
-        respond_from_files(&files, &settings.state_dir, now_us, request.clone(), progress)
+        respond_from_files(&files, now_us, request.clone(), progress)
     })
 }
 

@@ -12,7 +12,6 @@ pub use job::VerifyJobs;
 use crate::lifecycle::Exit;
 use herd::store::{Directory, Phase, Progress, StoreError, TablesVerdict, VerifyError, VerifyOutcome, verify_disk};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 
 /// State of a verification, as it crosses the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,31 +62,14 @@ impl VerifyReport {
 }
 
 /// Verifies the store in `directory`, which no process may have open.
-///
-/// The tables are folded again in `scratch`, a directory that is created and removed.
-pub fn verify_files(
-    directory: &Directory,
-    scratch: &Path,
-    progress: &mut dyn FnMut(String),
-) -> Result<VerifyReport, StoreError> {
-    let outcome =
-        with_scratch(scratch, |scratch| verify_disk(directory, scratch, &mut |at| progress(progress_text(at))));
-    VerifyReport::new(outcome)
-}
-
-fn with_scratch<T>(path: &Path, work: impl FnOnce(&Directory) -> Result<T, VerifyError>) -> Result<T, VerifyError> {
-    let outcome = work(&Directory::new(path)?);
-    if let Err(error) = std::fs::remove_dir_all(path) {
-        tracing::warn!(%error, path = %path.display(), "could not remove the scratch directory; delete it by hand");
-    }
-    outcome
+pub fn verify_files(directory: &Directory, progress: &mut dyn FnMut(String)) -> Result<VerifyReport, StoreError> {
+    VerifyReport::new(verify_disk(directory, &mut |at| progress(progress_text(at))))
 }
 
 fn progress_text(Progress { phase, done, of }: Progress) -> String {
     let phase = match phase {
         Phase::Chain => "digests of the log",
-        Phase::Fold => "changes folded again",
-        Phase::Rows => "tables compared",
+        Phase::Rows => "tables",
     };
     format!("{phase}: {done} of {of}")
 }

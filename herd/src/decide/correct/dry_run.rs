@@ -3,8 +3,9 @@
 use crate::change::{AnimalId, BatchId, States};
 use crate::clock::ClockReading;
 use crate::decide::Previous;
+use crate::digest::RowSum;
 use crate::fold::{Folding, Rows, RowsError, StagedRows, animal_state, batch_state, folded};
-use crate::position::{Digest, Sequence};
+use crate::position::Sequence;
 use crate::tables::{Animal, Table, number_in, number_key};
 
 /// The animals and batches that a correction leaves different.
@@ -20,10 +21,10 @@ pub(super) fn dry_run<R: Rows>(
     clock: ClockReading,
     edit: impl FnOnce(&mut Folding<'_, &R>) -> Result<(), RowsError>,
 ) -> Result<DryRun, RowsError> {
-    // The digest of these rows is never read.
-    let mut staged = StagedRows::new(rows, Sequence::ZERO, Digest([0; 32]));
+    // The sum of these rows is never read.
+    let mut staged = StagedRows::new(rows, Sequence::ZERO, RowSum::default());
     folded(&mut staged, sequence, clock, edit)?;
-    staged.end_change(sequence);
+    staged.end_change(sequence)?;
     let mut result = DryRun { states: States::default(), previous: Vec::new() };
     for id in written_ids(&staged, Table::Animals).map(AnimalId) {
         if let Some(after) = animal_state(&staged, id)?

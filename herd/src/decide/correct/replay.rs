@@ -7,9 +7,10 @@ use crate::change::{
 use crate::clock::ClockReading;
 use crate::decide::identity::PlaceError;
 use crate::decide::{Judge, Rules};
+use crate::digest::RowSum;
 use crate::fold::{Folding, NoRows, Rows, RowsError, StagedRows, folded};
 use crate::payload::{Event, Tag};
-use crate::position::{Digest, Sequence};
+use crate::position::Sequence;
 use crate::tables::{Animal, Batch, MAX_SUCCESSORS, Table, TagKind, number_key, tag_owner_key};
 use std::collections::BTreeSet;
 
@@ -46,7 +47,7 @@ pub(super) struct Replay<'a, R> {
 
 impl<'a, R: Rows> Replay<'a, R> {
     pub(super) fn new(tables: &'a R, rules: &'a Rules, family: &'a BTreeSet<AnimalId>) -> Self {
-        let rows = StagedRows::new(NoRows, Sequence::ZERO, Digest([0; 32]));
+        let rows = StagedRows::new(NoRows, Sequence::ZERO, RowSum::default());
         Self { rows, tables, rules, family }
     }
 
@@ -62,8 +63,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             self.copy_batches(&states)?;
             folded(&mut self.rows, sequence, corrected.clock, |fold| fold.set_states(&states))?;
         }
-        self.rows.end_change(sequence);
-        Ok(())
+        self.rows.end_change(sequence)
     }
 
     /// Decides a change again on the rows as they are now, and applies it.
@@ -76,8 +76,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         {
             self.redo_correction(sequence, corrected, states)?;
         }
-        self.rows.end_change(sequence);
-        Ok(())
+        self.rows.end_change(sequence)
     }
 
     /// Returns the event of a change, if it is of an animal of the family.

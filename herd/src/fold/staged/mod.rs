@@ -1,7 +1,7 @@
 //! Rows staged above a readable base. The fold works on them before anything is written.
 
-use crate::digest;
-use crate::position::{Digest, Sequence};
+use crate::digest::{RowHasher, RowSum};
+use crate::position::Sequence;
 use crate::tables::{Key, Table};
 use foldhash::fast::RandomState;
 use serde::{Serialize, de::DeserializeOwned};
@@ -183,16 +183,18 @@ pub struct StagedRows<B> {
     /// each, and a row that a change writes several times enters its stage only once.
     touched: Vec<TouchedRow>,
     folded: Sequence,
-    digest: Digest,
-    /// Buffers for hashing and encoding, which are reused to save allocations.
+    sum: RowSum,
+    hasher: RowHasher,
+    /// A buffer for encoding, which is reused to save allocations.
     scratch: Vec<u8>,
 }
 
 impl<B: Rows> StagedRows<B> {
-    /// Makes a stage without rows. `folded` and `digest` are those of the base.
-    pub fn new(base: B, folded: Sequence, digest: Digest) -> Self {
+    /// Makes a stage without rows. `folded` and `sum` are those of the base.
+    pub fn new(base: B, folded: Sequence, sum: RowSum) -> Self {
         let stages = Table::ALL.into_iter().map(Stage::for_table).collect();
-        Self { base, stages, touched: Vec::new(), folded, digest, scratch: Vec::new() }
+        let (touched, hasher, scratch) = (Vec::new(), RowHasher::default(), Vec::new());
+        Self { base, stages, touched, folded, sum, hasher, scratch }
     }
 
     /// Returns the last folded change.
@@ -200,9 +202,9 @@ impl<B: Rows> StagedRows<B> {
         self.folded
     }
 
-    /// Returns the fold digest after the last folded change.
-    pub fn digest(&self) -> Digest {
-        self.digest
+    /// Returns the sum of all rows after the last folded change.
+    pub fn sum(&self) -> RowSum {
+        self.sum
     }
 
     /// Writes a row.
@@ -237,15 +239,23 @@ impl<B: Rows> StagedRows<B> {
         touched.map(|row| &row.value).or_else(|| self.stages[table.index()].get(key))
     }
 
-    /// Ends the change `sequence`: adds each row that it wrote, in its final form, to the fold digest.
-    pub fn end_change(&mut self, sequence: Sequence) {
-        self.touched.sort_unstable_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
-        let rows = self.touched.iter().map(|row| (row.table.number(), row.key.as_slice(), row.value.as_deref()));
-        self.digest = digest::fold_next(self.digest, sequence, rows, &mut self.scratch);
-        self.folded = sequence;
-        for TouchedRow { table, key, value } in self.touched.drain(..) {
+    /// Ends the change `sequence`: in the sum, each row that it wrote takes the place of the one before.
+    pub fn end_change(&mut self, sequence: Sequence) -> Result<(), RowsError> {
+        let mut touched = std::mem::take(&mut self.touched);
+        for TouchedRow { table, key, value } in touched.drain(..) {
+            let below = self.stages[table.index()].get(&key);
+            let before = below.map_or_else(|| self.base.get(table, &key), |staged| Ok(staged.clone()))?;
+            if let Some(before) = &before {
+                self.sum.remove(&self.hasher.hash(table.number(), &key, before));
+            }
+            if let Some(value) = &value {
+                self.sum.add(&self.hasher.hash(table.number(), &key, value));
+            }
             self.stages[table.index()].insert(key, value);
         }
+        self.touched = touched;
+        self.folded = sequence;
+        Ok(())
     }
 
     /// Returns all rows of ended changes, by table and in the order of keys: values to write, or `None` to remove a row.

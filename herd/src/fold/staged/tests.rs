@@ -1,10 +1,17 @@
 use super::*;
-use crate::fold::FOLD_VERSION;
 use proptest::prelude::*;
 
 /// Rows in plain order, as the base and as the model.
 #[derive(Clone, Debug, Default)]
 struct Plain(BTreeMap<Key, Vec<u8>>);
+
+impl Plain {
+    fn sum(&self, table: Table) -> RowSum {
+        let (mut sum, mut hasher) = (RowSum::default(), RowHasher::default());
+        self.0.iter().for_each(|(key, value)| sum.add(&hasher.hash(table.number(), key, value)));
+        sum
+    }
+}
 
 impl Rows for Plain {
     fn get(&self, _: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
@@ -48,7 +55,7 @@ proptest! {
         let table = if ordered { Table::Gaps } else { Table::Lids };
         let mut model = Plain(base.into_iter().map(|(key, value)| (vec![key], vec![value])).collect());
         let below = model.clone();
-        let mut staged = StagedRows::new(&below, Sequence::ZERO, digest::fold_start(FOLD_VERSION));
+        let mut staged = StagedRows::new(&below, Sequence::ZERO, below.sum(table));
         let to = to.map(|to| [to]);
         let range = KeyRange { from: &[from], to: to.as_ref().map(<[u8; 1]>::as_slice), backwards, limit };
         for step in steps {
@@ -61,7 +68,7 @@ proptest! {
                     staged.remove(table, vec![key]);
                     model.0.remove([key].as_slice());
                 }
-                Step::Close => staged.end_change(staged.folded().next()),
+                Step::Close => staged.end_change(staged.folded().next()).unwrap(),
             }
             prop_assert_eq!(staged.range(table, range).unwrap(), model.range(table, range).unwrap());
             for key in 0..8_u8 {
@@ -69,7 +76,8 @@ proptest! {
                 prop_assert_eq!(staged.read::<u8>(table, &[key]).unwrap(), model.read::<u8>(table, &[key]).unwrap());
             }
         }
-        staged.end_change(staged.folded().next());
+        staged.end_change(staged.folded().next()).unwrap();
+        prop_assert_eq!(staged.sum(), model.sum(table));
         let mut written = below.clone();
         for (key, value) in staged.rows().find(|(of, _)| *of == table).map(|(_, rows)| rows).unwrap_or_default() {
             match value {

@@ -49,7 +49,7 @@ async fn probes_do_not_delay_the_flush_of_the_tables() {
     let writer = tokio::spawn(writer);
     let source = source();
     assert!(handle.begin_apply(page(&source, &handle)).await.unwrap().await.unwrap().is_ok());
-    let folded = || match verify_disk(&disk.after_power_cut(), &MemoryDisk::default(), &mut |_| {}).unwrap().tables {
+    let folded = || match verify_disk(&disk.after_power_cut(), &mut |_| {}).unwrap().tables {
         TablesVerdict::Equal { folded, .. } => folded,
         _ => Sequence::ZERO,
     };
