@@ -1,13 +1,17 @@
-//! Payloads over HTTPS: one after the other, a hundred at a time, and in arrays. The barn is compared with a server
-//! without a store.
+//! Payloads over HTTPS in chute order: one after the other, a hundred at a time, and in arrays. The barn is compared with a
+//! server without a store.
 
 use super::bare::BareServer;
-use super::lag::RECEIVE_PATH;
+use super::floor::Floor;
+use super::lag::{RECEIVE_PATH, bodies};
+use super::rows::Row;
+use super::traffic::{Feed, Order, in_chute_order};
 use super::yard::Yard;
-use super::{BenchError, Budget, Samples, Sizes, rate, ratio, store};
+use super::{BenchError, Budget, Figures, Samples, Sizes, rate};
 use crate::processes::{Client, Programs, Reply};
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use bytes::Bytes;
+use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -17,7 +21,7 @@ const CONNECTIONS: usize = 100;
 /// Number of connections for arrays. The barn commits up to ten arrays together.
 const ARRAY_CONNECTIONS: usize = 10;
 /// Number of payloads in an array.
-const ARRAY_PAYLOADS: usize = 100;
+pub const ARRAY_PAYLOADS: usize = 100;
 
 /// Payloads per second. With a store, all of them are durable.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,9 +38,9 @@ pub async fn https(
     programs: &Programs,
     directory: &Path,
     sizes: &Sizes,
-    sync_rate: f64,
+    floor: &Floor,
     budget: Budget,
-) -> Result<Value, BenchError> {
+) -> Result<Figures, BenchError> {
     std::fs::create_dir_all(directory)?;
     let bare = BareServer::start(directory)?;
     let client = Client::new(bare.address, bare.spki_sha256, Some(&bare.key))?;
@@ -48,29 +52,33 @@ pub async fn https(
     let poster = yard.poster()?;
     let (lone, lone_rate) = lone(&poster, sizes.lone, budget.share(25)).await?;
     let with = rates(&poster, sizes, budget.share(80)).await?;
-    Ok(json!({
+    let rows = vec![
+        Row::new("https_lone_per_s", "lone over HTTPS", lone_rate, "/s")
+            .over("fdatasync, preallocated", floor.syncs_per_s()),
+        Row::new("https_single_per_s", "single calls over HTTPS, 100 connections", with.single_per_s, "/s")
+            .over("the same server without a store", without.single_per_s)
+            .ratio_at_least(0.7),
+        Row::new("https_arrays_per_s", "arrays of 100 over HTTPS, payloads", with.arrays_per_s, "/s")
+            .over("the same server without a store", without.arrays_per_s)
+            .at_least(80_000.0),
+    ];
+    let details = json!({
         "lone": lone.to_json(),
-        "lone_per_s": lone_rate,
-        "lone_of_fdatasync_rate": ratio(lone_rate, sync_rate),
         "connections": CONNECTIONS,
-        "single_per_s": with.single_per_s,
-        "single_per_s_without_store": without.single_per_s,
-        "single_of_without_store": ratio(with.single_per_s, without.single_per_s),
         "array_payloads": ARRAY_PAYLOADS,
         "arrays_in_flight": ARRAY_CONNECTIONS,
-        "arrays_per_s": with.arrays_per_s,
-        "arrays_per_s_without_store": without.arrays_per_s,
-        "arrays_of_without_store": ratio(with.arrays_per_s, without.arrays_per_s),
         "kept_as_rejections": with.rejected,
         "cut_short": budget.is_spent(),
-    }))
+    });
+    Ok(Figures { rows, details })
 }
 
 async fn lone(client: &Client, count: usize, budget: Budget) -> Result<(Samples, f64), BenchError> {
+    let bodies = bodies(in_chute_order(6, count, 0.0))?;
     let (mut samples, start_of_all) = (Vec::with_capacity(count), Instant::now());
-    for body in singles(4, count)? {
+    for body in bodies {
         let start = Instant::now();
-        client.post_json(RECEIVE_PATH, &body).await?.expect(201)?;
+        client.post_bytes(RECEIVE_PATH, body).await?.expect(201)?;
         samples.push(start.elapsed());
         if budget.is_spent() {
             break;
@@ -81,7 +89,8 @@ async fn lone(client: &Client, count: usize, budget: Budget) -> Result<(Samples,
 }
 
 async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, BenchError> {
-    let (replies, elapsed) = flood(client, singles(5, sizes.https_single)?, CONNECTIONS, budget.share(50)).await?;
+    let singles = bodies(in_chute_order(7, sizes.https_single, 0.0))?;
+    let (replies, elapsed) = flood(client, singles, CONNECTIONS, budget.share(50)).await?;
     let single_per_s = rate(replies.len() as u64, elapsed);
     let mut rejected = 0;
     for reply in replies {
@@ -90,7 +99,7 @@ async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, 
             _ => drop(reply.expect(201)?),
         }
     }
-    let arrays = arrays(6, sizes.https_arrays)?;
+    let arrays = arrays(in_chute_order(8, sizes.https_arrays, 0.0))?;
     let (replies, elapsed) = flood(client, arrays, ARRAY_CONNECTIONS, budget).await?;
     let mut durable = 0;
     for reply in replies {
@@ -105,28 +114,25 @@ async fn rates(client: &Client, sizes: &Sizes, budget: Budget) -> Result<Rates, 
     Ok(Rates { single_per_s, arrays_per_s: rate(durable, elapsed), rejected })
 }
 
-/// Posts the bodies with `at_once` requests in flight. Returns the replies, which the caller checks after the
+/// Posts the bodies with `at_once` requests in flight, in order. Returns the replies, which the caller checks after the
 /// measurement.
 async fn flood(
     client: &Client,
-    bodies: Vec<Value>,
+    bodies: Vec<Bytes>,
     at_once: usize,
     budget: Budget,
 ) -> Result<(Vec<Reply>, Duration), BenchError> {
-    // A connection gets consecutive payloads, because most payloads refer to animals shortly before them.
-    let share = bodies.len().div_ceil(at_once).max(1);
-    let shares: Vec<_> = bodies.chunks(share).map(<[Value]>::to_vec).collect();
+    let feeds = Feed::split(bodies, at_once, Order::Chute);
     let start = Instant::now();
     let mut tasks = JoinSet::new();
-    for share in shares {
+    for feed in feeds {
         let client = client.clone();
         tasks.spawn(async move {
-            let mut replies = Vec::with_capacity(share.len());
-            for body in share {
-                replies.push(client.post_json(RECEIVE_PATH, &body).await?);
-                if budget.is_spent() {
-                    break;
-                }
+            let mut replies = Vec::new();
+            while !budget.is_spent()
+                && let Some(body) = feed.take()
+            {
+                replies.push(client.post_bytes(RECEIVE_PATH, body).await?);
             }
             Ok::<_, BenchError>(replies)
         });
@@ -138,15 +144,9 @@ async fn flood(
     Ok((replies, start.elapsed()))
 }
 
-fn texts(seed: u64, count: usize) -> Result<Vec<String>, BenchError> {
+/// Returns the bodies of calls with [`ARRAY_PAYLOADS`] payloads each.
+pub fn arrays(payloads: Vec<Vec<u8>>) -> Result<Vec<Bytes>, BenchError> {
     let text = |payload| String::from_utf8(payload).context("a payload of the bench is not UTF-8");
-    store::chute(seed).take(count).map(text).collect()
-}
-
-fn singles(seed: u64, count: usize) -> Result<Vec<Value>, BenchError> {
-    Ok(texts(seed, count)?.into_iter().map(|text| json!({ "payload": text })).collect())
-}
-
-fn arrays(seed: u64, count: usize) -> Result<Vec<Value>, BenchError> {
-    Ok(texts(seed, count)?.chunks(ARRAY_PAYLOADS).map(|texts| json!({ "payloads": texts })).collect())
+    let texts: Vec<_> = payloads.into_iter().map(text).collect::<Result<_, _>>()?;
+    Ok(texts.chunks(ARRAY_PAYLOADS).map(|texts| json!({ "payloads": texts }).to_string().into()).collect())
 }

@@ -12,7 +12,8 @@
 //!   allocator do not start equal.
 //! - **The directory may be on any disk.** Callgrind counts instructions of the program only, and none of the kernel.
 
-use super::store::{PAGE_BYTES, PAGE_CHANGES, SOURCE_ID, copy};
+use super::floor::PAGE_BYTES;
+use super::store::{PAGE_CHANGES, SOURCE_ID, copy};
 use super::{BenchError, store, traffic};
 use herd::clock::RawReading;
 use herd::decide::Rules;

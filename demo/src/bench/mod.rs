@@ -1,17 +1,29 @@
-//! The benches. Each part measures one activity and returns its figures as JSON.
+//! The benches. Each part measures one activity and returns its rows.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`parts`] | the parts, their time limits, and the run |
+//! | [`floor`], [`rows`] | the fastest that this machine can do, and figures as ratios to it with their goals |
+//! | [`traffic`] | the payloads, and the order in which concurrent senders send them |
+//! | [`store`], [`recorder`] | a store without a network, and the recorder in front of it |
+//! | [`lag`], [`https`], [`replicas`], [`large`], [`pages`] | barn and office as processes ([`yard`]) |
+//! | [`bare`] | a server without a store, to compare with |
+//! | [`memory`], [`device`] | what the kernel counts |
+//! | [`instructions`] | fixed work for callgrind |
 //!
 //! # Decisions
 //!
-//! A figure is a ratio to the floor, which is the fastest that this machine can do: an fdatasync, and a round trip over
-//! TLS. The floor is measured again right before each part. Absolute times with a limit were rejected, because disks
-//! differ, and the same disk differs from itself an hour later: the same binaries appended 38,542 and 25,061 changes a
-//! second in different hours. For the same reason no test asserts a time.
-//!
-//! A part has a time budget. One that runs out reports what it has measured and that it was cut short, so that a slow
-//! machine gives figures, too, instead of a failure.
-//!
-//! Errors are untyped here, unlike in the rest of the workspace: they are shown to the person who runs the bench, and
-//! no code decides on them.
+//! - **A figure is a ratio to the floor**, which is the fastest that this machine can do: an fdatasync, a round trip over
+//!   TLS, or bytes sent over TLS into a file. The floor is measured again right before each part. Absolute times with a
+//!   limit were rejected, because disks differ, and the same disk differs from itself an hour later: the same binaries
+//!   appended 38,542 and 25,061 changes a second in different hours. For the same reason no test asserts a time, and a
+//!   goal that is missed fails nothing.
+//! - **What a sender does before it sends is not measured.** Payloads and the bodies of requests are made before the clock
+//!   starts. The time of arrival is read within it, as in a barn.
+//! - **A part has a time budget.** One that runs out reports what it has measured and that it was cut short, so that a slow
+//!   machine gives figures, too, instead of a failure.
+//! - **Errors are untyped here**, unlike in the rest of the workspace: they are shown to the person who runs the bench, and
+//!   no code decides on them.
 
 pub mod bare;
 pub mod device;
@@ -19,9 +31,13 @@ pub mod floor;
 pub mod https;
 pub mod instructions;
 pub mod lag;
+pub mod large;
 pub mod memory;
+pub mod pages;
 pub mod parts;
+pub mod recorder;
 pub mod replicas;
+pub mod rows;
 pub mod sizes;
 pub mod store;
 pub mod traffic;
@@ -34,6 +50,15 @@ use std::time::{Duration, Instant};
 
 /// An error of a bench, shown to the person who runs it.
 pub type BenchError = anyhow::Error;
+
+/// The outcome of a part.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The rows, in the order in which they are printed.
+    pub rows: Vec<rows::Row>,
+    /// Sizes, distributions and whatever else explains the rows.
+    pub details: Value,
+}
 
 /// Durations, sorted.
 #[derive(Clone, Debug, Default)]

@@ -1,142 +1,173 @@
 //! Copies over TLS between real processes: a first copy, and the catch-up of an office that was away.
 
+use super::floor::Floor;
 use super::memory::{Memory, mib};
+use super::rows::Row;
+use super::traffic::{PAYLOADS_PER_HEAD, in_chute_order, large_herd, scattered_check_ins};
 use super::yard::{self, Yard};
-use super::{BenchError, Budget, Samples, Sizes, lag, ms, rate, store};
+use super::{BenchError, Budget, Figures, Sizes, ms, rate};
 use crate::processes::Programs;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tokio::task::block_in_place;
 
-/// Time without requests before the memory of the processes is read.
-const IDLE: Duration = Duration::from_secs(3);
-/// Number of starts of each kind. The figures show their median.
-const STARTS: usize = 3;
+/// Time without requests before the memory of a process counts as idle.
+pub const IDLE: Duration = Duration::from_secs(2);
 
-/// Measures a first copy, and then the catch-up with the same number of changes from while the office was away.
-pub async fn away(programs: &Programs, directory: &Path, sizes: &Sizes, budget: Budget) -> Result<Value, BenchError> {
-    let mut yard = Yard::new(programs, directory)?;
-    let (first, stored) = first_copy(&mut yard, 7, sizes.behind, budget.share(50)).await?;
-    yard.office.terminate().await?;
-    yard.barn.terminate().await?;
-    let filling = budget.share(50);
-    let behind = tokio::task::block_in_place(|| yard::fill(&yard.barn, 8, sizes.behind, filling))?;
+/// A first copy.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstCopy {
+    /// Number of changes.
+    pub changes: usize,
+    /// Time from the start of the office's command `add`, a process of its own, until the office equals the barn.
+    pub took: Duration,
+    /// Time until that command had ended.
+    added: Duration,
+    /// Peak of the barn above what it had before, MiB.
+    pub barn_above_idle_mib: f64,
+    /// Peak of the office above what it had before, MiB.
+    pub office_above_idle_mib: f64,
+}
+
+impl FirstCopy {
+    /// Returns the changes per second.
+    pub fn per_s(&self) -> f64 {
+        rate(self.changes as u64, self.took)
+    }
+
+    /// Returns the figures of the copy.
+    pub fn to_json(self) -> Value {
+        json!({
+            "from": "the start of the office's command `add`, a process of its own",
+            "changes": self.changes,
+            "add_command_ms": ms(self.added),
+            "took_ms": ms(self.took),
+            "per_s": self.per_s(),
+            "digests_equal": true,
+        })
+    }
+}
+
+/// Starts barn and office, pairs them, and waits until the office shows a complete copy of `changes` changes.
+pub async fn first_copy(yard: &mut Yard, changes: usize, budget: Budget) -> Result<FirstCopy, BenchError> {
+    yard.barn.start().await?;
+    yard.office.start().await?;
+    let line = yard.barn.pair()?;
+    tokio::time::sleep(IDLE).await;
+    let idle = [yard.barn.pid(), yard.office.pid()].map(Memory::of);
+    Memory::reset_peak(yard.barn.pid())?;
+    Memory::reset_peak(yard.office.pid())?;
+    let start = Instant::now();
+    yard.office.add(&line)?;
+    let added = start.elapsed();
+    let took = yard.wait_until_equal(budget).await?.duration_since(start);
+    let peak = [yard.barn.pid(), yard.office.pid()].map(Memory::of);
+    let [barn_idle, office_idle] = idle;
+    let [barn_peak, office_peak] = peak;
+    let above = |peak: Memory, idle: Memory| mib(peak.peak_bytes.saturating_sub(idle.resident_bytes));
+    Ok(FirstCopy {
+        changes,
+        took,
+        added,
+        barn_above_idle_mib: above(barn_peak?, barn_idle?),
+        office_above_idle_mib: above(office_peak?, office_idle?),
+    })
+}
+
+/// A catch-up.
+#[derive(Clone, Copy, Debug)]
+struct CatchUp {
+    /// Number of changes that the office lacked.
+    behind: usize,
+    /// Time from the start of the office's process until it answers.
+    answering: Duration,
+    /// Time from the start of the office's process until the office equals the barn.
+    took: Duration,
+}
+
+impl CatchUp {
+    fn row(&self, id: &'static str, name: &'static str, bulk: f64) -> Row {
+        Row::new(id, name, rate(self.behind as u64, self.took), "/s").over("bulk over TLS into a file", bulk)
+    }
+
+    fn to_json(self) -> Value {
+        json!({
+            "from": "the start of the office's process",
+            "changes_behind": self.behind,
+            "office_answers_after_ms": ms(self.answering),
+            "took_ms": ms(self.took),
+            "digests_equal": true,
+        })
+    }
+}
+
+/// Starts the barn and then the office, which lacks `behind` changes.
+async fn catch_up(yard: &mut Yard, behind: usize, budget: Budget) -> Result<CatchUp, BenchError> {
     yard.barn.start().await?;
     let start = Instant::now();
     yard.office.start().await?;
     let answering = start.elapsed();
-    let elapsed = yard.wait_until_equal(budget).await?.duration_since(start);
-    Ok(json!({
-        "first_copy": first,
-        "catch_up": {
-            "from": "the start of the office's process",
-            "changes_behind": behind,
-            "held_before": stored,
-            "office_answers_after_ms": ms(answering),
-            "took_ms": ms(elapsed),
-            "per_s": rate(behind as u64, elapsed),
-            "digests_equal": true,
-            "cut_short": behind < sizes.behind,
-        },
-    }))
+    let took = yard.wait_until_equal(budget).await?.duration_since(start);
+    Ok(CatchUp { behind, answering, took })
 }
 
-/// Measures a large first copy, and the memory and the start of processes with stores of that size.
-pub async fn large(programs: &Programs, directory: &Path, sizes: &Sizes, budget: Budget) -> Result<Value, BenchError> {
+/// Measures the catch-up with traffic of new animals.
+pub async fn away(
+    programs: &Programs,
+    directory: &Path,
+    sizes: &Sizes,
+    floor: &Floor,
+    budget: Budget,
+) -> Result<Figures, BenchError> {
     let mut yard = Yard::new(programs, directory)?;
-    let (copy, stored) = first_copy(&mut yard, 9, sizes.large, budget.share(75)).await?;
-    tokio::time::sleep(IDLE).await;
-    let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
-    Ok(json!({
-        "first_copy": copy,
-        "changes_held": stored,
-        "idle_after_copy_barn_mib": mib(barn.resident_bytes),
-        "idle_after_copy_office_mib": mib(office.resident_bytes),
-        "starts": starts(&mut yard, budget).await?,
-    }))
-}
-
-/// Fills the barn's store, starts both processes, pairs them, and waits until the office shows a complete copy.
-async fn first_copy(yard: &mut Yard, seed: u64, changes: usize, budget: Budget) -> Result<(Value, usize), BenchError> {
-    // A copy takes about 0.6 of the time of the fill, and the office shows it only once it is complete. Half of the
-    // budget is therefore always enough for it.
-    let filling = budget.share(50);
-    let start = Instant::now();
-    let stored = tokio::task::block_in_place(|| yard::fill(&yard.barn, seed, changes, filling))?;
-    let fill = start.elapsed();
-    yard.barn.start().await?;
-    yard.office.start().await?;
-    let line = yard.barn.pair()?;
-    let start = Instant::now();
-    yard.office.add(&line)?;
-    let added = start.elapsed();
-    let elapsed = yard.wait_until_equal(budget).await?.duration_since(start);
-    let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
-    let figures = json!({
-        "from": "the start of the office's command `add`, a process of its own",
-        "changes": stored,
-        "filled_in_process_per_s": rate(stored as u64, fill),
-        "add_command_ms": ms(added),
-        "took_ms": ms(elapsed),
-        "per_s": rate(stored as u64, elapsed),
-        "digests_equal": true,
-        "barn_peak_mib": mib(barn.peak_bytes),
-        "office_peak_mib": mib(office.peak_bytes),
-        "cut_short": stored < changes,
+    let held = in_chute_order(9, sizes.held, 0.0);
+    let held = block_in_place(|| yard::fill(&yard.barn, held, budget.share(20)))?;
+    let first = first_copy(&mut yard, held.payloads, budget.share(40)).await?;
+    yard.office.terminate().await?;
+    yard.barn.terminate().await?;
+    let payloads = in_chute_order(10, sizes.behind, 0.0);
+    let behind = block_in_place(|| yard::fill(&yard.barn, payloads, budget.share(50)))?;
+    let caught_up = catch_up(&mut yard, behind.payloads, budget).await?;
+    let bulk = behind.bulk_per_s(floor);
+    let rows = vec![caught_up.row("catch_up_new_per_s", "catch-up, new traffic", bulk).at_least(300_000.0)];
+    let details = json!({
+        "first_copy": first.to_json(),
+        "catch_up": caught_up.to_json(),
+        "cut_short": behind.payloads < sizes.behind,
     });
-    Ok((figures, stored))
+    Ok(Figures { rows, details })
 }
 
-/// Measures starts after clean shutdowns and after kills, and the memory right after a start.
-async fn starts(yard: &mut Yard, budget: Budget) -> Result<Value, BenchError> {
-    let clean = [barn_starts(yard, false, budget).await?, office_starts(yard, false, budget).await?];
-    tokio::time::sleep(IDLE).await;
-    let (barn, office) = (Memory::of(yard.barn.pid())?, Memory::of(yard.office.pid())?);
-    let killed = [barn_starts(yard, true, budget).await?, office_starts(yard, true, budget).await?];
-    let [clean_barn, clean_office] = clean.map(|samples| samples.to_json());
-    let [killed_barn, killed_office] = killed.map(|samples| samples.to_json());
-    Ok(json!({
-        "until": "the control socket answers `status`, polled every 10 ms",
-        "barn_after_clean_stop": clean_barn,
-        "office_after_clean_stop": clean_office,
-        "barn_after_kill": killed_barn,
-        "office_after_kill": killed_office,
-        "idle_after_start_barn_mib": mib(barn.resident_bytes),
-        "idle_after_start_office_mib": mib(office.resident_bytes),
-        "cut_short": budget.is_spent(),
-    }))
-}
-
-async fn barn_starts(yard: &mut Yard, kill: bool, budget: Budget) -> Result<Samples, BenchError> {
-    let mut samples = Vec::new();
-    let mut payloads = store::chute(10);
-    let poster = yard.barn.client(&yard.barn.key(if kill { "kill" } else { "stop" }, &["ingest"])?)?;
-    while samples.len() < STARTS && (samples.is_empty() || !budget.is_spent()) {
-        if kill {
-            // After a kill, only a process that has written leaves something to repair.
-            lag::post(&poster, payloads.next().unwrap_or_default()).await?;
-            yard.barn.kill();
-        } else {
-            yard.barn.terminate().await?;
-        }
-        let start = Instant::now();
-        yard.barn.start().await?;
-        samples.push(start.elapsed());
-    }
-    Ok(Samples::new(samples))
-}
-
-async fn office_starts(yard: &mut Yard, kill: bool, budget: Budget) -> Result<Samples, BenchError> {
-    let mut samples = Vec::new();
-    while samples.len() < STARTS && (samples.is_empty() || !budget.is_spent()) {
-        if kill {
-            yard.office.kill();
-        } else {
-            yard.office.terminate().await?;
-        }
-        let start = Instant::now();
-        yard.office.start().await?;
-        samples.push(start.elapsed());
-    }
-    Ok(Samples::new(samples))
+/// Measures append and catch-up with check-ins of random animals of a large herd.
+pub async fn scattered(
+    programs: &Programs,
+    directory: &Path,
+    sizes: &Sizes,
+    floor: &Floor,
+    budget: Budget,
+) -> Result<Figures, BenchError> {
+    let mut yard = Yard::new(programs, directory)?;
+    let herd = block_in_place(|| yard::fill(&yard.barn, large_herd(sizes.herd), budget.share(45)))?;
+    let heads = herd.payloads / PAYLOADS_PER_HEAD;
+    let first = first_copy(&mut yard, herd.payloads, budget.share(60)).await?;
+    yard.office.terminate().await?;
+    yard.barn.terminate().await?;
+    let payloads = scattered_check_ins(11, heads, sizes.scattered);
+    let behind = block_in_place(|| yard::fill(&yard.barn, payloads, budget.share(50)))?;
+    let bulk = behind.bulk_per_s(floor);
+    let caught_up = catch_up(&mut yard, behind.payloads, budget).await?;
+    let rows = vec![
+        Row::new("append_scattered_per_s", "append x1,000, scattered check-ins, one process", behind.per_s(), "/s")
+            .over("bulk over TLS into a file", bulk),
+        caught_up.row("catch_up_scattered_per_s", "catch-up, scattered check-ins", bulk).at_least(80_000.0),
+    ];
+    let details = json!({
+        "animals": heads,
+        "herd_filled_per_s": herd.per_s(),
+        "first_copy": first.to_json(),
+        "catch_up": caught_up.to_json(),
+        "cut_short": heads < sizes.herd || behind.payloads < sizes.scattered,
+    });
+    Ok(Figures { rows, details })
 }

@@ -7,15 +7,21 @@ pub struct Sizes {
     pub floor: usize,
     /// Single payloads: at the recorder, over HTTPS, and to the office.
     pub lone: usize,
-    /// Payloads with a hundred in flight at the recorder.
+    /// Payloads with a hundred in flight at the recorder, in each order.
     pub flood: usize,
     /// Payloads over HTTPS in single calls on a hundred connections.
     pub https_single: usize,
     /// Payloads over HTTPS in arrays.
     pub https_arrays: usize,
-    /// Changes of the smaller copy, and of the catch-up.
+    /// Changes that an office holds before it is away.
+    pub held: usize,
+    /// Changes that it lacks then, and changes of the copy without a network.
     pub behind: usize,
-    /// Changes of the larger copy.
+    /// Animals of the large herd.
+    pub herd: usize,
+    /// Scattered check-ins among them.
+    pub scattered: usize,
+    /// Changes of the large store.
     pub large: usize,
 }
 
@@ -27,7 +33,10 @@ impl Sizes {
         flood: 200_000,
         https_single: 20_000,
         https_arrays: 100_000,
-        behind: 100_000,
+        held: 100_000,
+        behind: 300_000,
+        herd: 300_000,
+        scattered: 100_000,
         large: 1_000_000,
     };
 
@@ -35,10 +44,13 @@ impl Sizes {
     pub const QUICK: Self = Self {
         floor: 300,
         lone: 300,
-        flood: 20_000,
+        flood: 10_000,
         https_single: 2_000,
         https_arrays: 10_000,
-        behind: 10_000,
+        held: 5_000,
+        behind: 20_000,
+        herd: 10_000,
+        scattered: 5_000,
         large: 50_000,
     };
 }

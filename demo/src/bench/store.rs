@@ -1,37 +1,24 @@
-//! The store without a network: single payloads, many in flight, copies, and a start.
+//! Stores without a network: made, filled, copied and opened in this process.
 
-use super::device::Device;
-use super::{BenchError, Budget, Samples, Sizes, ms, rate, ratio, timed};
-use daemon::disk::DiskGauge;
-use daemon::recorder::{Recorder, RecorderSeams};
+use super::floor::{Floor, PAGE_BYTES};
+use super::rows::Row;
+use super::traffic::in_chute_order;
+use super::{BenchError, Budget, Figures, Sizes, ms, rate, timed};
 use herd::change::Origin;
 use herd::clock::{Clock, SystemClock};
 use herd::decide::Rules;
-use herd::position::StoreId;
+use herd::position::{Sequence, StoreId};
 use herd::store::{Directory, Incoming, Reader, Receipt, Store};
-use radio::simulated::{Payloads, Traffic};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 
 /// Maximum number of changes on a page of a copy.
 pub const PAGE_CHANGES: usize = 10_000;
-/// Maximum size of a page of a copy.
-pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
-
 /// Identity of the sources that the bench makes.
 pub const SOURCE_ID: StoreId = StoreId([7; 16]);
-
-/// Number of payloads in flight at the recorder, each in its own task.
-const IN_FLIGHT: usize = 100;
-/// Number of changes in a commit group while a store is filled.
-const FILL_GROUP: usize = 1_000;
-
-/// Returns endless traffic of a chute. It is well-formed, so that the limit on rejections does not apply.
-pub fn chute(seed: u64) -> Payloads {
-    Traffic { seed, malformed: 0.0, ..Traffic::default() }.payloads()
-}
+/// Number of payloads in a commit while a store is filled.
+pub const FILL_GROUP: usize = 1_000;
 
 /// Returns a payload as a radio would deliver it now.
 pub fn incoming(raw: Vec<u8>) -> Incoming {
@@ -50,119 +37,7 @@ pub fn origin() -> Origin {
     }
 }
 
-/// Opens or creates a source in `directory`.
-pub fn source(directory: &Path) -> Result<Store, BenchError> {
-    let clock = SystemClock::default().read().in_boot(1);
-    Ok(Store::open_source(&Directory::new(directory)?, Rules::default(), clock, || SOURCE_ID)?)
-}
-
-fn recorder(directory: &Path) -> Result<(Recorder, daemon::recorder::WriterThread), BenchError> {
-    let seams = RecorderSeams { disk: DiskGauge::plenty(), local: None };
-    Ok(Recorder::on_thread(source(directory)?, seams)?)
-}
-
-/// Measures single payloads, one after the other, and then many in flight, at the recorder.
-pub async fn recorder_rates(
-    directory: &Path,
-    sizes: &Sizes,
-    sync_rate: f64,
-    budget: Budget,
-) -> Result<Value, BenchError> {
-    let (recorder, mut writer) = recorder(&directory.join("recorder"))?;
-    let meter = Meter::new(directory);
-    let mut payloads = chute(1);
-
-    let before = meter.written();
-    let (lone, elapsed) = lone(&recorder, payloads.by_ref().take(sizes.lone), budget.share(40)).await?;
-    let lone_rate = rate(lone.len() as u64, elapsed);
-    let lone_bytes = meter.per_payload(before, lone.len());
-
-    let before = meter.written();
-    let start = Instant::now();
-    let kept = flood(&recorder, &mut payloads, sizes.flood, budget).await?;
-    let elapsed = start.elapsed();
-    drop(recorder);
-    // The writer makes the tables durable when it ends. Those bytes count, and the time for them does not.
-    writer.ended().await?;
-    Ok(json!({
-        "lone_per_s": lone_rate,
-        "lone_of_fdatasync_rate": ratio(lone_rate, sync_rate),
-        "lone": lone.to_json(),
-        "lone_device_bytes_each": lone_bytes,
-        "in_flight": IN_FLIGHT,
-        "in_flight_per_s": rate(kept as u64, elapsed),
-        "in_flight_device_bytes_each_with_tables": meter.per_payload(before, kept),
-        "cut_short": lone.len() < sizes.lone || kept < sizes.flood,
-    }))
-}
-
-/// Counts bytes written to the block device of a directory, including those of other processes.
-struct Meter(Option<Device>);
-
-impl Meter {
-    fn new(directory: &Path) -> Self {
-        Self(Device::of_path(directory))
-    }
-
-    fn written(&self) -> u64 {
-        self.0.as_ref().map_or(0, Device::written_bytes)
-    }
-
-    fn per_payload(&self, before: u64, count: usize) -> Value {
-        match self.0 {
-            Some(_) => json!((self.written() - before) / count.max(1) as u64),
-            None => json!("not on a block device"),
-        }
-    }
-}
-
-async fn lone(
-    recorder: &Recorder,
-    payloads: impl Iterator<Item = Vec<u8>>,
-    budget: Budget,
-) -> Result<(Samples, Duration), BenchError> {
-    let (mut samples, start_of_all) = (Vec::new(), Instant::now());
-    for payload in payloads {
-        let start = Instant::now();
-        expect_kept(&recorder.record(incoming(payload)).await?)?;
-        samples.push(start.elapsed());
-        if budget.is_spent() {
-            break;
-        }
-    }
-    Ok((Samples::new(samples), start_of_all.elapsed()))
-}
-
-/// Records up to `count` payloads from parallel tasks and returns the number recorded.
-async fn flood(
-    recorder: &Recorder,
-    payloads: &mut Payloads,
-    count: usize,
-    budget: Budget,
-) -> Result<usize, BenchError> {
-    let mut tasks = JoinSet::new();
-    for _ in 0..IN_FLIGHT {
-        let (recorder, own): (_, Vec<_>) = (recorder.clone(), payloads.take(count / IN_FLIGHT).collect());
-        tasks.spawn(async move {
-            let mut kept = 0;
-            for payload in own {
-                expect_durable(&recorder.record(incoming(payload)).await?)?;
-                kept += 1;
-                if budget.is_spent() {
-                    break;
-                }
-            }
-            Ok::<usize, BenchError>(kept)
-        });
-    }
-    let mut kept = 0;
-    while let Some(result) = tasks.join_next().await {
-        kept += result??;
-    }
-    Ok(kept)
-}
-
-/// Accepts a rejection, too, which is as durable: tasks overtake each other, so a tag may be removed before it was
+/// Accepts a rejection, too, which is as durable: senders overtake each other, so a tag may be removed before it was
 /// attached.
 pub fn expect_durable(receipt: &Receipt) -> Result<(), BenchError> {
     match receipt {
@@ -171,32 +46,65 @@ pub fn expect_durable(receipt: &Receipt) -> Result<(), BenchError> {
     }
 }
 
-fn expect_kept(receipt: &Receipt) -> Result<(), BenchError> {
+/// Returns an error unless the payload was recorded as an event.
+pub fn expect_kept(receipt: &Receipt) -> Result<(), BenchError> {
     match receipt {
         Receipt::Kept { .. } => Ok(()),
         other => Err(anyhow::anyhow!("a payload of the bench was not recorded: {other:?}")),
     }
 }
 
-/// Creates a source with `changes` changes, or fewer if the budget is spent before.
-pub fn filled(directory: &Path, changes: usize, budget: Budget) -> Result<Store, BenchError> {
-    let mut store = source(directory)?;
-    fill(&mut store, 2, changes.saturating_sub(1), budget)?;
-    Ok(store)
+/// Opens or creates a source in `directory`.
+pub fn source(directory: &Path) -> Result<Store, BenchError> {
+    let clock = SystemClock::default().read().in_boot(1);
+    Ok(Store::open_source(&Directory::new(directory)?, Rules::default(), clock, || SOURCE_ID)?)
 }
 
-/// Appends `payloads` payloads in groups of a thousand, or fewer if the budget is spent before.
-pub fn fill(store: &mut Store, seed: u64, payloads: usize, budget: Budget) -> Result<(), BenchError> {
-    let mut chute = chute(seed);
-    let mut left = payloads;
-    while left > 0 && !budget.is_spent() {
-        let group: Vec<_> = chute.by_ref().take(left.min(FILL_GROUP)).map(incoming).collect();
-        left -= group.len();
-        for receipt in store.append(&group)? {
+/// The outcome of filling a store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fill {
+    /// Number of payloads, which is also that of the changes.
+    pub payloads: usize,
+    /// Time in the store, without that for making the payloads.
+    pub elapsed: Duration,
+    /// Mean size of the last changes in the log.
+    pub change_bytes: f64,
+}
+
+impl Fill {
+    /// Returns the payloads per second.
+    pub fn per_s(self) -> f64 {
+        rate(self.payloads as u64, self.elapsed)
+    }
+
+    /// Returns the number of such changes per second that go over TLS into a file.
+    pub fn bulk_per_s(self, floor: &Floor) -> f64 {
+        (floor.bulk_bytes_per_s / self.change_bytes).round()
+    }
+}
+
+/// Appends payloads in groups of [`FILL_GROUP`] and makes the tables durable. Stops early if the budget is spent.
+pub fn fill(
+    store: &mut Store,
+    payloads: impl IntoIterator<Item = Vec<u8>>,
+    budget: Budget,
+) -> Result<Fill, BenchError> {
+    let mut payloads = payloads.into_iter();
+    let (mut appended, mut elapsed) = (0, Duration::ZERO);
+    while !budget.is_spent() {
+        let group: Vec<_> = payloads.by_ref().take(FILL_GROUP).map(incoming).collect();
+        if group.is_empty() {
+            break;
+        }
+        let (receipts, took) = timed(|| store.append(&group));
+        for receipt in receipts? {
             expect_kept(&receipt)?;
         }
+        (appended, elapsed) = (appended + group.len(), elapsed + took);
     }
-    Ok(store.settle()?)
+    let (settled, took) = timed(|| store.settle());
+    settled?;
+    Ok(Fill { payloads: appended, elapsed: elapsed + took, change_bytes: change_bytes(&store.reader())? })
 }
 
 /// Copies the source of `from` into an empty replica, page by page. Each page is durable before the next.
@@ -214,14 +122,26 @@ pub fn copy(from: &Reader, directory: &Path) -> Result<(Store, Duration), BenchE
     Ok((replica, elapsed))
 }
 
+/// Returns the mean size of the last changes of a log, at most a page of them.
+fn change_bytes(of: &Reader) -> Result<f64, BenchError> {
+    let head = of.head().position.sequence;
+    let start = Sequence(head.0.saturating_sub(PAGE_CHANGES as u64));
+    let start = of.position_at(start)?.ok_or_else(|| anyhow::anyhow!("the log has no change {start}"))?;
+    let run = of.run_after(start, PAGE_CHANGES, PAGE_BYTES)?;
+    let bytes: usize = run.changes.iter().map(<[u8]>::len).sum();
+    #[expect(clippy::cast_precision_loss, reason = "a page is far below 2^52 bytes")]
+    Ok(bytes as f64 / run.changes.len().max(1) as f64)
+}
+
 /// Measures the fill of a source, a copy of it without a network, and a start of the copy.
-pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value, BenchError> {
-    let (source, fill) = timed(|| filled(&directory.join("source"), changes, budget.share(50)));
-    let source = source?;
+pub fn copies(directory: &Path, sizes: &Sizes, floor: &Floor, budget: Budget) -> Result<Figures, BenchError> {
+    let payloads = in_chute_order(4, sizes.behind, 0.0);
+    let mut source = source(&directory.join("source"))?;
+    let filled = fill(&mut source, payloads, budget.share(50))?;
     let stored = source.head().position.sequence.0;
     let (replica, elapsed) = copy(&source.reader(), &directory.join("replica"))?;
     drop(replica);
-    let (reopened, start) = timed(|| {
+    let (reopened, opening) = timed(|| {
         let disk = Directory::new(directory.join("replica"))?;
         Store::open_replica(&disk, source.reader().store())
     });
@@ -229,12 +149,18 @@ pub fn copies(directory: &Path, changes: usize, budget: Budget) -> Result<Value,
         reopened?.head().position == source.head().position,
         "the copy differs from its source after it was opened again"
     );
-    Ok(json!({
+    let bulk = filled.bulk_per_s(floor);
+    let rows = vec![
+        Row::new("append_per_s", "append x1,000, new traffic, one process", filled.per_s(), "/s")
+            .over("bulk over TLS into a file", bulk),
+        Row::new("apply_per_s", "apply x10,000, new traffic, one process", rate(stored, elapsed), "/s")
+            .over("bulk over TLS into a file", bulk),
+    ];
+    let details = json!({
         "changes": stored,
-        "fill_in_thousands_per_s": rate(stored, fill),
-        "copy_in_process_s": elapsed.as_secs_f64(),
-        "copy_in_process_per_s": rate(stored, elapsed),
-        "open_after_clean_stop_ms": ms(start),
-        "cut_short": stored < changes as u64,
-    }))
+        "copy_s": elapsed.as_secs_f64(),
+        "open_after_clean_stop_ms": ms(opening),
+        "cut_short": filled.payloads < sizes.behind,
+    });
+    Ok(Figures { rows, details })
 }

@@ -114,12 +114,13 @@ impl Yard {
     }
 }
 
-/// Appends changes to the store of a barn that does not run, until the budget is spent. Returns the number of changes.
-pub fn fill(barn: &Barn, seed: u64, changes: usize, budget: Budget) -> Result<usize, BenchError> {
-    let mut source = store::source(barn.state_dir())?;
-    let before = source.head().position.sequence.0;
-    store::fill(&mut source, seed, changes, budget)?;
-    Ok(usize::try_from(source.head().position.sequence.0 - before)?)
+/// Appends payloads to the store of a barn that does not run, until the budget is spent.
+pub fn fill(
+    barn: &Barn,
+    payloads: impl IntoIterator<Item = Vec<u8>>,
+    budget: Budget,
+) -> Result<store::Fill, BenchError> {
+    store::fill(&mut store::source(barn.state_dir())?, payloads, budget)
 }
 
 /// A copy was not complete within the budget of its part. This is a figure of a slow machine, not a failure.

@@ -3,6 +3,7 @@
 use crate::yard::shipped::shipped_programs;
 use bytes::{Buf as _, Bytes, BytesMut};
 use demo::bench::memory::{Memory, mib};
+use demo::bench::traffic::in_chute_order;
 use demo::bench::{Budget, yard};
 use demo::processes::{Barn, BarnSettings, Client, ReplyStream};
 use herd::position::{Position, Sequence};
@@ -184,8 +185,9 @@ async fn exporting_a_million_changes_takes_little_more_memory_than_the_barn_has_
     let directory = tempfile::tempdir().unwrap();
     let mut barn = Barn::new(&shipped_programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
     let budget = Budget::new(FILL_TIMEOUT);
-    let filled = tokio::task::block_in_place(|| yard::fill(&barn, 11, CHANGES - 1, budget)).unwrap();
-    assert_eq!(filled, CHANGES - 1, "the store was not filled in {FILL_TIMEOUT:?}");
+    let filled =
+        tokio::task::block_in_place(|| yard::fill(&barn, in_chute_order(11, CHANGES - 1, 0.0), budget)).unwrap();
+    assert_eq!(filled.payloads, CHANGES - 1, "the store was not filled in {FILL_TIMEOUT:?}");
     barn.start().await.unwrap();
     let auditor = barn.client(&barn.key("auditor", &["sync"]).unwrap()).unwrap();
     let idle = at_rest(&barn).await;
