@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 /// Maximum number of differing entries of one question that a failure names.
-const MAX_NAMED: usize = 20;
+const MAX_NAMED: usize = 10;
 /// Maximum number of characters of an answer that a failure shows.
-const MAX_SHOWN_CHARS: usize = 2_000;
+const MAX_SHOWN_CHARS: usize = 1_000;
 
 /// Declares the questions with their names, in the order of the golden file.
 macro_rules! questions {
@@ -41,6 +41,8 @@ questions! {
     State = "state",
     /// Position at a sequence.
     Position = "position",
+    /// Stored bytes of a change in hexadecimal.
+    Log = "log",
     /// Change by sequence, as later changes left it.
     Change = "change",
     /// Payload by sequence.
@@ -142,6 +144,14 @@ impl Ledger {
                 account.named.push(format!("  {}/{shown}", question.name()));
             }
         }
+    }
+
+    /// Returns the number of entries before the first one that differs from the golden file.
+    pub(crate) fn first_difference(&self, question: Question) -> Option<usize> {
+        let known = self.golden.as_ref()?.sections.get(question.name())?;
+        let entries = |section: &Section| section.prefixes.chunks(PREFIX_BYTES).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let (found, known) = (entries(&self.accounts.get(&question)?.section), entries(known));
+        found.iter().zip(&known).position(|(found, known)| found != known)
     }
 
     /// Returns the entries for a golden file.

@@ -17,6 +17,7 @@ const ASKED: &[(&str, &str)] = &[
     ("Snapshot::batch_with_others", "batch"),
     ("Snapshot::batches", "batches: all"),
     ("Snapshot::batches_by_source", "batches: hxb, hxe"),
+    ("Snapshot::change_bytes", "log"),
     ("Snapshot::change_view", "change"),
     ("Snapshot::correction", "correction, with the sentences of its view"),
     ("Snapshot::counters", "counters"),
@@ -44,10 +45,9 @@ const ASKED: &[(&str, &str)] = &[
 
 /// Public functions that have no entries.
 const NOT_ASKED: &[(&str, &str)] = &[
-    ("Snapshot::change", "the decoded change; `change` shows it, and the chain digest covers its bytes"),
-    ("Snapshot::change_bytes", "bytes of the log, which the chain digest covers"),
+    ("Snapshot::change", "the decoded change; `log` has its bytes, and `change` shows it"),
     ("Snapshot::reads", "the cost of an answer"),
-    ("Reader::change", "bytes of the log, which the chain digest covers"),
+    ("Reader::change", "bytes of the log, as in a snapshot"),
     ("Reader::run_after", "bytes of the log; the chain over all of them is checked, and the replica applies them"),
     ("Reader::subscribe", "a channel of heads"),
     ("Store::apply", "the replica does it"),

@@ -23,13 +23,14 @@ enum Task {
     Batch,
     Accept,
     AcceptTwice,
+    MergeAccepted,
     Reprocess,
     VoidAbsorption,
     Refusal,
 }
 
 /// The tasks, as often as they come up.
-const TASKS: [Task; 17] = [
+const TASKS: [Task; 18] = [
     Task::Void,
     Task::Void,
     Task::Void,
@@ -43,6 +44,7 @@ const TASKS: [Task; 17] = [
     Task::Accept,
     Task::Accept,
     Task::AcceptTwice,
+    Task::MergeAccepted,
     Task::Reprocess,
     Task::Reprocess,
     Task::VoidAbsorption,
@@ -76,6 +78,7 @@ impl Yard<'_> {
             Task::Batch => self.edit_batches(),
             Task::Accept => self.accept_rejected(),
             Task::AcceptTwice => self.accept_twice(),
+            Task::MergeAccepted => self.merge_accepted(),
             Task::Reprocess => self.merge_and_reprocess(),
             Task::VoidAbsorption => self.void_absorption(),
             Task::Refusal => self.refuse_everything(),
@@ -275,6 +278,24 @@ impl Yard<'_> {
         let last_two: Vec<u64> = self.rejected.iter().rev().take(2).map(|read| read.sequence.0).collect();
         for payload in last_two {
             self.correct(CorrectionForm::AcceptRejected { payload, animal });
+        }
+    }
+
+    /// Accepts a scan of two animals for one of them, to which the other's tag is unconfirmed then. Merges both.
+    fn merge_accepted(&mut self) {
+        let Some((first, second)) = self.two_heads() else { return };
+        let (group, lot) = (self.heads[first].group, self.heads[first].lot.clone());
+        let text = format!("hxb:{lot}:{}:{}", self.heads[first].lf, self.heads[second].epc);
+        self.send(group, Subject::Both(first, second), text);
+        self.flush();
+        let (Some(one), Some(other)) = (self.id_of(first), self.id_of(second)) else { return };
+        let Some(payload) = self.rejected.back().map(|read| read.sequence.0) else { return };
+        let (animal, absorbed) = self.chance.pick(&[(one, other), (other, one)]);
+        let chosen = self.chance.pick(&[one, other]);
+        self.correct(CorrectionForm::AcceptRejected { payload, animal: Some(chosen) });
+        self.correct(CorrectionForm::Merge { animal, absorbed });
+        if self.chance.percent(30) {
+            self.correct(CorrectionForm::Void { payload });
         }
     }
 

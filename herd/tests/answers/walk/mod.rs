@@ -45,6 +45,7 @@ pub(crate) fn ask_everything(reader: &Reader, subjects: &Subjects, ledger: &mut 
     let snapshot = reader.snapshot().unwrap();
     let mut walk = Walk { snapshot: &snapshot, subjects, ledger };
     walk.ask_state(reader);
+    walk.ask_log();
     walk.ask_changes();
     walk.ask_animals();
     walk.ask_names();
@@ -75,6 +76,13 @@ impl Walk<'_> {
         let last = self.subjects.changes;
         for sequence in (0..=last).step_by(POSITION_STEP).chain([last, last + 1]) {
             self.ledger.enter(Question::Position, &sequence, &json(reader.position_at(Sequence(sequence))));
+        }
+    }
+
+    fn ask_log(&mut self) {
+        for sequence in (1..=self.subjects.changes).map(Sequence) {
+            let bytes = self.snapshot.change_bytes(sequence).unwrap().unwrap();
+            self.ledger.enter(Question::Log, &sequence, &hex::encode(bytes));
         }
     }
 
