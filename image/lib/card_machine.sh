@@ -131,7 +131,7 @@ is_online() { machine_until "$boot_seconds" on_card true; }
 # no_failed_unit: waits for the end of the boot, and prints the units that failed; fails if there are any.
 no_failed_unit() {
     machine_until "$boot_seconds" has_booted || return 1
-    [ -z "$(on_card systemctl --failed --plain --no-legend | tee /dev/stderr)" ]
+    [ -z "$(on_card systemctl --failed --plain --no-legend | tee -a /dev/stderr)" ]
 }
 has_booted() { case $(on_card systemctl is-system-running) in running | degraded) true ;; *) false ;; esac; }
 
