@@ -18,6 +18,11 @@ const DEFAULT_HOST: &str = "herdlinx";
 const DEFAULT_TIME_ZONE: &str = "Etc/UTC";
 const NOTE: &str = "# Written by `herdlinxd firstboot` from the card's herdlinx.toml. Edit that file instead.\n";
 
+/// Trust in a log server with HTTPS: any certificate authority of Debian. Without these lines, systemd-journal-upload
+/// shows the server a certificate from a file that does not exist, and fails.
+const LOG_SERVER_TRUST: &str = "ServerKeyFile=-\nServerCertificateFile=-\n\
+    TrustedCertificateFile=/etc/ssl/certs/ca-certificates.crt\n";
+
 const PUBLIC: u32 = 0o644;
 const SECRET: u32 = 0o600;
 
@@ -51,7 +56,7 @@ pub(super) fn outputs(values: &Values, certificate: &OwnCertificate) -> Vec<Outp
     let zone = values.time_zone.as_deref().unwrap_or(DEFAULT_TIME_ZONE);
     let time = values.time_server.as_ref().map(|server| format!("NTP={server}\n")).unwrap_or_default();
     let keys: String = values.ssh_keys.iter().flat_map(|key| [key, "\n"]).collect();
-    let upload = values.log_server.as_ref().map(|url| format!("{NOTE}[Upload]\nURL={url}\n"));
+    let upload = values.log_server.as_ref().map(|url| format!("{NOTE}[Upload]\nURL={url}\n{LOG_SERVER_TRUST}"));
     let wifi = values.wifi.as_ref().map(wpa_supplicant);
     vec![
         file("hostname", Content::public(format!("{}\n", host_name(values)))),
