@@ -1,6 +1,6 @@
 //! Shapes that ordinary traffic does not reach: the limits of the views, and the ends of numbers and texts.
 
-use super::yard::{INDUCTION, KINDS, REPAIR, Subject, Yard};
+use super::yard::{INDUCTION, KINDS, PAIRING, REPAIR, Subject, Yard};
 use herd::correction::CorrectionForm;
 
 /// More tags than a view of an animal shows.
@@ -43,6 +43,42 @@ impl Yard<'_> {
                 self.send(0, Subject::Head(head), format!("event:{id}|old_lf:{lf}|new_lf:{new}"));
                 self.heads[head].lf = new;
             }
+        }
+    }
+
+    /// Corrects an animal with many foreign tags, and reads it with more of them: the limit on them still holds.
+    pub(super) fn correct_many_tags(&mut self) {
+        self.wear_many_tags();
+        let head = self.heads.len() - 1;
+        let Some(animal) = self.id_of(head) else { return };
+        self.correct(CorrectionForm::MovePen { animal, pen: "P-TAGS".to_owned() });
+        for n in 0..TAGS {
+            let lf = self.heads[head].lf.clone();
+            self.send(0, Subject::Head(head), format!("hxb:LOT-TAGS:{lf}:E2808888{n:016X}"));
+        }
+        self.flush();
+    }
+
+    /// Accepts an event whose id another one has, and sends both again: repeats are compared with the first one.
+    pub(super) fn accept_reused_id(&mut self) {
+        let head = self.new_head(0, "LOT-REUSED");
+        self.scan(head, "hxb", "LOT-REUSED");
+        let (id, lf) = (self.event_id(0, PAIRING), self.heads[head].lf.clone());
+        let texts = ["211", "212"].map(|weight| format!("event:{id}|lf:{lf}|weight:{weight}"));
+        for text in &texts {
+            self.send(0, Subject::Head(head), text.as_str());
+        }
+        self.flush();
+        if let Some(payload) = self.rejected.back().map(|read| read.sequence.0) {
+            self.correct(CorrectionForm::AcceptRejected { payload, animal: None });
+        }
+        self.barn.wait(61_000);
+        for text in &texts {
+            self.send(0, Subject::Head(head), text.as_str());
+        }
+        if let Some(payload) = self.rejected.back().map(|read| read.sequence.0) {
+            let animal = self.id_of(head);
+            self.correct(CorrectionForm::AcceptRejected { payload, animal });
         }
     }
 

@@ -71,6 +71,8 @@ impl LogPlan {
             }
         }
         yard.flush();
+        yard.accept_reused_id();
+        yard.correct_many_tags();
         yard.reprocess_all();
         yard.barn
     }
