@@ -67,7 +67,8 @@ impl From<&OpenError> for Exit {
     }
 }
 
-/// The open files of a barn.
+/// The open files of a barn, without its history: they open at once, however long that is. `local.redb` is locked against
+/// a second process.
 #[derive(Debug)]
 pub struct BarnFiles {
     /// The file that is never replicated.
@@ -76,8 +77,6 @@ pub struct BarnFiles {
     pub keys: Arc<KeyRing>,
     /// TLS certificate and key of the server.
     pub identity: Identity,
-    /// The history.
-    pub store: Store,
 }
 
 /// Opens the API keys alone.
@@ -90,32 +89,26 @@ pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError>
 }
 
 impl BarnFiles {
-    /// Opens all files and creates those that are missing: a first start needs nothing but the settings.
-    pub fn open(settings: &Settings, clock: &dyn Clock) -> Result<Self, OpenError> {
-        Self::open_with_progress(settings, clock, |_| ControlFlow::Continue(()))
+    /// Opens the files and creates those that are missing: a first start needs nothing but the settings.
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let (local, keys) = open_keys(settings)?;
+        Ok(Self { local, keys: Arc::new(keys), identity: open_identity(settings)? })
     }
 
-    /// Opens all files, and reports each step to `on_progress`, which may interrupt the opening.
-    pub fn open_with_progress(
+    /// Opens the history or creates it, and reports each step to `on_progress`, which may interrupt the opening.
+    pub fn open_store(
+        &self,
         settings: &Settings,
         clock: &dyn Clock,
         on_progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
-    ) -> Result<Self, OpenError> {
-        let (local, keys) = open_keys(settings)?;
-        let identity = open_identity(settings)?;
+    ) -> Result<Store, OpenError> {
         let disk = Directory::new(&settings.state_dir)?.with_progress(on_progress);
-        let store = open_store_in(&disk, settings, &local, clock)?;
-        Ok(Self { local, keys: Arc::new(keys), identity, store })
+        open_store_in(&disk, settings, &self.local, clock)
     }
 
-    /// Returns the facts for a pairing line.
-    pub fn barn(&self, settings: &Settings) -> Barn {
-        Barn {
-            site: settings.site.clone(),
-            listen: settings.listen,
-            spki_sha256: self.identity.spki_sha256(),
-            store: self.store.head().position.store,
-        }
+    /// Returns the facts for a pairing line. `store` is the identity of the history.
+    pub fn barn(&self, settings: &Settings, store: StoreId) -> Barn {
+        Barn { site: settings.site.clone(), listen: settings.listen, spki_sha256: self.identity.spki_sha256(), store }
     }
 }
 
@@ -162,10 +155,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let settings = Settings { state_dir: directory.path().into(), ..Settings::default() };
         let clock = SystemClock::default();
-        drop(BarnFiles::open(&settings, &clock).unwrap());
+        drop(BarnFiles::open(&settings).unwrap());
+        drop(open_store(&settings, &clock).unwrap());
         std::fs::remove_file(directory.path().join(TABLES_FILE)).unwrap();
-        let interrupted = BarnFiles::open_with_progress(&settings, &clock, |_| ControlFlow::Break(())).unwrap_err();
+        let files = BarnFiles::open(&settings).unwrap();
+        let interrupted = files.open_store(&settings, &clock, |_| ControlFlow::Break(())).unwrap_err();
         assert!(interrupted.is_interrupted(), "{interrupted}");
+        drop(files);
         std::fs::remove_dir_all(directory.path().join(TLS_DIRECTORY)).unwrap();
         let store = open_store(&settings, &clock).unwrap();
         assert_eq!(store.head().folded, store.head().position.sequence);

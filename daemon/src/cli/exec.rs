@@ -11,7 +11,7 @@ use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::clock::{Clock as _, SystemClock};
 use herd::correction::CorrectionOrder;
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, Store, StoreError, TABLES_FILE};
+use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::logging::{LogLevel, ServiceLog, start_logging_at};
@@ -21,6 +21,7 @@ use service::process::{
 use service::show::ShowRequest;
 use service::verify::{VerifyState, verify_files, verify_with};
 use std::io::Write;
+use std::ops::ControlFlow;
 
 /// Name of the program and of its unit.
 const PROGRAM: &str = "herdlinxd";
@@ -133,8 +134,11 @@ fn doctor(settings: &Settings, json: bool, out: &mut dyn Write) -> Result<(), Cl
 
 fn pair(settings: &Settings, name: Option<&str>, out: &mut dyn Write) -> Result<(), CliError> {
     let response = ask(settings, &BarnRequest::Pair { name: name.map(str::to_owned) }, || {
-        let files = BarnFiles::open(settings, &SystemClock::default()).map_err(DirectError::failed)?;
-        let line = create_pairing_line(&files.keys, files.barn(settings), name)?;
+        let files = BarnFiles::open(settings).map_err(DirectError::failed)?;
+        let on_progress = |_: &OpenProgress<'_>| ControlFlow::Continue(());
+        let store = files.open_store(settings, &SystemClock::default(), on_progress).map_err(DirectError::failed)?;
+        let barn = files.barn(settings, store.head().position.store);
+        let line = create_pairing_line(&files.keys, barn, name)?;
         Ok(BarnResponse::PairingLine(line))
     })?;
     let BarnResponse::PairingLine(line) = response else { return Err(CommandError::UnexpectedResponse.into()) };

@@ -11,6 +11,8 @@
 //! - **The writer is an async function.** Production runs it on an OS thread of its own ([`Recorder::on_thread`]),
 //!   because a commit blocks. A simulated world runs the same function as a task on its only thread
 //!   ([`Recorder::on_this_task`]).
+//! - **The queue exists before the store is open.** Radios listen while a large log is checked and its tables are folded
+//!   again ([`Recorder::before_store`]). What they hear waits in the radios, as it does for a slow disk.
 //! - **A failed commit ends the writer, and with it the process.** After an I/O error redb refuses writes until the file
 //!   is opened again. systemd restarts the process, and the start checks again what is durable.
 //! - **A liveness probe waits in a place of its own, and in turn.** A probe that needed the room of payloads would mistake
@@ -28,6 +30,7 @@ mod tests;
 pub use recent_duplicates::{RECENT_DUPLICATES, RecentDuplicates};
 pub use stats::{CommitTimes, DuplicateStats, RecorderStatus, RecorderTotals};
 pub use thread::{WriterError, WriterThread};
+pub use writer::WaitingWriter;
 
 use crate::disk::{DiskError, DiskGauge};
 use herd::change::ChangeError;
@@ -40,7 +43,6 @@ use service::lifecycle::ShutdownTrigger;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use writer::Writer;
 
 /// Maximum number of payloads in one commit: the capacity of one row of the log.
 pub const GROUP_PAYLOADS: usize = 1_000;
@@ -149,10 +151,27 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// Returns a recorder whose store is not open yet. Its callers wait until the writer has one, or is dropped.
+    pub fn before_store() -> (Self, WaitingWriter) {
+        let (queue, tasks) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
+        let shutdown = ShutdownTrigger::default();
+        let writer = WaitingWriter::new(tasks, shutdown.signal());
+        let recorder = Self {
+            queue,
+            room: Arc::new(Semaphore::new(QUEUE_PAYLOADS)),
+            room_for_probes: Arc::new(Semaphore::new(QUEUED_PROBES)),
+            shutdown: Arc::new(shutdown),
+            status: writer.status(),
+            recent_duplicates: writer.recent_duplicates(),
+            commit_times: writer.commit_times(),
+        };
+        (recorder, writer)
+    }
+
     /// Moves the store to a writer on an OS thread of its own.
     pub fn on_thread(store: Store, seams: RecorderSeams) -> Result<(Self, WriterThread), WriterError> {
-        let (recorder, writer) = Self::with_writer(store, seams)?;
-        Ok((recorder, WriterThread::spawn(writer)?))
+        let (recorder, writer) = Self::before_store();
+        Ok((recorder, writer.on_thread(store, seams)?))
     }
 
     /// Moves the store to a writer that runs wherever the future is polled. The future completes when the writer ends.
@@ -160,20 +179,8 @@ impl Recorder {
         store: Store,
         seams: RecorderSeams,
     ) -> Result<(Self, impl Future<Output = Result<(), Arc<StoreError>>> + Send), LocalError> {
-        let (recorder, writer) = Self::with_writer(store, seams)?;
-        Ok((recorder, writer.write_loop()))
-    }
-
-    fn with_writer(store: Store, seams: RecorderSeams) -> Result<(Self, Writer), LocalError> {
-        let (queue, tasks) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
-        let shutdown = ShutdownTrigger::default();
-        let commit_times = CommitTimes::default();
-        let (writer, status) = Writer::new(store, seams, tasks, shutdown.signal(), commit_times.clone())?;
-        let room = Arc::new(Semaphore::new(QUEUE_PAYLOADS));
-        let room_for_probes = Arc::new(Semaphore::new(QUEUED_PROBES));
-        let recent_duplicates = writer.recent_duplicates();
-        let shutdown = Arc::new(shutdown);
-        Ok((Self { queue, room, room_for_probes, shutdown, status, recent_duplicates, commit_times }, writer))
+        let (recorder, writer) = Self::before_store();
+        Ok((recorder, writer.with_store(store, seams)?.write_loop()))
     }
 
     /// Records one payload and returns its receipt once it is durable.

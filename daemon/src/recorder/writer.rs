@@ -2,7 +2,9 @@
 
 use super::requests::{QueuedRequest, Reply};
 use super::stats::{CommitTimes, DuplicateStatsWriter, RecorderStatus, SuppressedTally};
-use super::{GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Task};
+use super::{
+    GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Task, WriterError, WriterThread,
+};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use service::lifecycle::Shutdown;
@@ -47,6 +49,67 @@ impl Schedule {
     }
 }
 
+/// A writer whose store is not open yet. Tasks wait in its queue; if it is dropped, their callers are told that it ended.
+#[derive(Debug)]
+pub struct WaitingWriter {
+    queue: mpsc::Receiver<Task>,
+    shutdown: Shutdown,
+    status: watch::Sender<RecorderStatus>,
+    commit_times: CommitTimes,
+    recent_duplicates: RecentDuplicates,
+}
+
+impl WaitingWriter {
+    pub(super) fn new(queue: mpsc::Receiver<Task>, shutdown: Shutdown) -> Self {
+        Self {
+            queue,
+            shutdown,
+            status: watch::Sender::default(),
+            commit_times: CommitTimes::default(),
+            recent_duplicates: RecentDuplicates::default(),
+        }
+    }
+
+    /// Returns a receiver of the status, which is empty until there is a store.
+    pub(super) fn status(&self) -> watch::Receiver<RecorderStatus> {
+        self.status.subscribe()
+    }
+
+    pub(super) fn commit_times(&self) -> CommitTimes {
+        self.commit_times.clone()
+    }
+
+    /// Returns the buffer to which the writer adds the duplicates of each group after its commit.
+    pub(super) fn recent_duplicates(&self) -> RecentDuplicates {
+        self.recent_duplicates.clone()
+    }
+
+    /// Begins to write to the store, on an OS thread of its own.
+    pub fn on_thread(self, store: Store, seams: RecorderSeams) -> Result<WriterThread, WriterError> {
+        WriterThread::spawn(self.with_store(store, seams)?)
+    }
+
+    pub(super) fn with_store(self, store: Store, seams: RecorderSeams) -> Result<Writer, LocalError> {
+        let Self { queue, shutdown, status, commit_times, recent_duplicates } = self;
+        let (stats_writer, duplicates) = DuplicateStatsWriter::open(seams.local)?;
+        status.send_replace(RecorderStatus { boot: store.boot(), duplicates, ..RecorderStatus::default() });
+        Ok(Writer {
+            store,
+            disk: seams.disk,
+            queue,
+            shutdown,
+            status,
+            commit_times,
+            suppressed: SuppressedTally::default(),
+            duplicates: stats_writer,
+            recent_duplicates,
+            schedule: Schedule::default(),
+            carried: None,
+            group: Vec::new(),
+        })
+    }
+}
+
 pub(super) struct Writer {
     store: Store,
     disk: DiskGauge,
@@ -65,38 +128,6 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(
-        store: Store,
-        seams: RecorderSeams,
-        queue: mpsc::Receiver<Task>,
-        shutdown: Shutdown,
-        commit_times: CommitTimes,
-    ) -> Result<(Self, watch::Receiver<RecorderStatus>), LocalError> {
-        let (stats_writer, duplicates) = DuplicateStatsWriter::open(seams.local)?;
-        let boot = store.boot();
-        let (status, receiver) = watch::channel(RecorderStatus { boot, duplicates, ..RecorderStatus::default() });
-        let writer = Self {
-            store,
-            disk: seams.disk,
-            queue,
-            shutdown,
-            status,
-            commit_times,
-            suppressed: SuppressedTally::default(),
-            duplicates: stats_writer,
-            recent_duplicates: RecentDuplicates::default(),
-            schedule: Schedule::default(),
-            carried: None,
-            group: Vec::new(),
-        };
-        Ok((writer, receiver))
-    }
-
-    /// Returns the buffer to which the writer adds the duplicates of each group after its commit.
-    pub(super) fn recent_duplicates(&self) -> RecentDuplicates {
-        self.recent_duplicates.clone()
-    }
-
     /// Writes until the shutdown is requested, all handles are dropped, or a commit fails.
     ///
     /// The writer's own handle to the store is closed when this returns.

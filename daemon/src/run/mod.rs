@@ -7,15 +7,13 @@ mod routes;
 pub(crate) use commands::{check_order, create_pairing_line};
 pub use routes::Routes;
 
-use self::core::Recording;
-use crate::disk::DiskGauge;
-use crate::health::Health;
+use self::core::{Started, start};
 use crate::ingest::Ingest;
 use crate::liveness::LivenessCheck;
 use crate::open::{BarnFiles, OpenError};
 use crate::pair::Barn;
 use crate::pairing_code::CodePairing;
-use crate::recorder::{Recorder, RecorderSeams, WriterError};
+use crate::recorder::WriterError;
 use crate::settings::Settings;
 use crate::status_line::status_line;
 use crate::tap::Tap;
@@ -102,34 +100,30 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::from_env();
     let listener = bind(settings.listen)?;
+    let files = BarnFiles::open(&settings)?;
+    let tap = Tap::default();
     let on_progress = opening_reporter(supervisor.clone(), shutdown.clone());
-    let files = match BarnFiles::open_with_progress(&settings, &*clock, on_progress) {
-        Err(error) if error.is_interrupted() => {
+    let started = match start(&settings, &files, &clock, &tap, shutdown.clone(), on_progress).await {
+        Err(RunError::Open(error)) if error.is_interrupted() => {
             tracing::info!("stopped during the start: {error}");
             return Ok(());
         }
-        files => files?,
+        started => started?,
     };
-    let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..files.barn(&settings) };
-    let BarnFiles { local, keys, identity, store } = files;
-    let reader = store.reader();
-    let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
+    let Started { recording, recorder, health } = started;
+    let reader = health.reader.clone();
+    let barn = files.barn(&settings, reader.head().position.store);
+    let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
+    let BarnFiles { local, keys, identity } = files;
 
+    let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
     let pairing = CodePairing::load(local.clone(), keys.clone(), identity.clone(), barn.clone(), clock.clone())?;
     let pairing = Arc::new(pairing);
     if let Some(notice) = pairing.status().notice() {
         tracing::info!("the barn {notice}");
     }
-
-    let disk = DiskGauge::of_directory(&settings.state_dir);
-    let (recorder, writer) =
-        Recorder::on_thread(store, RecorderSeams { disk: disk.clone(), local: Some(local.clone()) })?;
-    let mut recording = Recording::new(shutdown.clone(), recorder.clone(), writer);
     let mut parts = Parts::new(trigger);
-    let tap = Tap::default();
-    let radios = recording.start_radios(&settings, &clock, &tap)?;
 
-    let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios };
     let liveness = LivenessCheck::new(recorder.clone(), health.radios.clone());
     let commands = Commands {
         barn: barn.clone(),

@@ -5,7 +5,7 @@ use super::follower::{FollowerState, follow};
 use super::run_dir::RunDir;
 use super::{DemoError, Options};
 use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, ProcessError, Programs};
-use daemon::open::BarnFiles;
+use daemon::open::{OpenError, open_keys, open_store};
 use herd::clock::SystemClock;
 use herd::position::Position;
 use herd::wire::Heartbeat;
@@ -219,15 +219,17 @@ fn without_nulls(value: Value) -> Value {
 
 /// Returns the position of a barn that does not run. Creates its files if they are missing.
 fn stopped_position(barn: &Barn) -> Result<Position, DemoError> {
-    let open = || {
+    let open = || -> Result<_, OpenError> {
         let settings = daemon::settings::Settings {
             state_dir: barn.state_dir().to_path_buf(),
             ..daemon::settings::Settings::default()
         };
-        BarnFiles::open(&settings, &SystemClock::default())
+        // Creates the directory.
+        drop(open_keys(&settings)?);
+        open_store(&settings, &SystemClock::default())
     };
-    let files = block_in_place(open).map_err(|error| DemoError::Open(error.to_string()))?;
-    Ok(files.store.head().position)
+    let store = block_in_place(open).map_err(|error| DemoError::Open(error.to_string()))?;
+    Ok(store.head().position)
 }
 
 /// Waits until the office follows the barn live.

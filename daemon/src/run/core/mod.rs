@@ -1,15 +1,23 @@
 //! The radios and the writer of a running barn.
 
+#[cfg(test)]
+mod tests;
+
 use super::RunError;
+use crate::disk::DiskGauge;
+use crate::health::Health;
+use crate::open::BarnFiles;
 use crate::receive::{RadioHandle, RadioState, ReceiveEnd, ReceiveLoop};
-use crate::recorder::{Recorder, WriterThread};
+use crate::recorder::{Recorder, RecorderSeams, WriterThread};
 use crate::settings::Settings;
 use crate::tap::Tap;
 use herd::clock::Clock;
+use herd::store::OpenProgress;
 use radio::{AnyRadio, Radio as _};
 use service::lifecycle::Shutdown;
 use service::process::{Core, PartError};
 use service::supervisor::probe;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -19,22 +27,55 @@ use tokio::time::timeout;
 /// Time that the radios have to hand over their packets at a shutdown.
 const RADIOS_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// A barn that records.
+pub(super) struct Started {
+    pub(super) recording: Recording,
+    pub(super) recorder: Recorder,
+    pub(super) health: Health,
+}
+
+/// Starts the radios, then opens the history, then starts the writer.
+///
+/// Checking and folding a large log takes seconds. What the radios hear meanwhile waits in their bounded queues, and is
+/// recorded afterwards. If the opening fails or is interrupted, nothing of it was acknowledged.
+pub(super) async fn start(
+    settings: &Settings,
+    files: &BarnFiles,
+    clock: &Arc<dyn Clock>,
+    tap: &Tap,
+    shutdown: Shutdown,
+    on_progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
+) -> Result<Started, RunError> {
+    let (recorder, waiting_writer) = Recorder::before_store();
+    let mut recording = Recording { shutdown, recorder: recorder.clone(), writer: None, radios: JoinSet::new() };
+    let radios = recording.start_radios(settings, clock, tap)?;
+    let store = match files.open_store(settings, &**clock, on_progress) {
+        Ok(store) => store,
+        Err(error) => {
+            // The loops then log the packets that they hold.
+            drop(waiting_writer);
+            recording.shut_down().await?;
+            return Err(error.into());
+        }
+    };
+    let disk = DiskGauge::of_directory(&settings.state_dir);
+    let health = Health { reader: store.reader(), recorder: recorder.status(), disk: disk.clone(), radios };
+    recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local: Some(files.local.clone()) })?);
+    Ok(Started { recording, recorder, health })
+}
+
 /// A task per radio, and the writer that they all feed.
 pub(super) struct Recording {
     shutdown: Shutdown,
     recorder: Recorder,
-    /// `None` once it has ended.
+    /// `None` until the store is open, and once the writer has ended.
     writer: Option<WriterThread>,
     radios: JoinSet<ReceiveEnd>,
 }
 
 impl Recording {
-    pub(super) fn new(shutdown: Shutdown, recorder: Recorder, writer: WriterThread) -> Self {
-        Self { shutdown, recorder, writer: Some(writer), radios: JoinSet::new() }
-    }
-
     /// Starts a task for each radio, and returns their handles.
-    pub(super) fn start_radios(
+    fn start_radios(
         &mut self,
         settings: &Settings,
         clock: &Arc<dyn Clock>,
