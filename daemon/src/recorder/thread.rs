@@ -1,7 +1,8 @@
 //! The writer on an OS thread of its own, because a commit blocks while the disk writes.
 
-use super::writer::Writer;
-use herd::store::{LocalError, StoreError};
+use super::RecorderSeams;
+use super::writer::WaitingWriter;
+use herd::store::{LocalError, Store, StoreError};
 use service::process::WorkerThread;
 use std::io;
 use std::sync::Arc;
@@ -30,11 +31,15 @@ pub enum WriterError {
 #[derive(Debug)]
 pub struct WriterThread(WorkerThread<Result<(), Arc<StoreError>>>);
 
-impl WriterThread {
-    pub(super) fn spawn(writer: Writer) -> Result<Self, WriterError> {
-        WorkerThread::spawn(WRITER_THREAD, writer.write_loop()).map(Self).map_err(WriterError::Start)
+impl WaitingWriter {
+    /// Begins to write to the store, on an OS thread of its own.
+    pub fn on_thread(self, store: Store, seams: RecorderSeams) -> Result<WriterThread, WriterError> {
+        let writer = self.with_store(store, seams)?;
+        WorkerThread::spawn(WRITER_THREAD, writer.write_loop()).map(WriterThread).map_err(WriterError::Start)
     }
+}
 
+impl WriterThread {
     /// Waits until the writer has closed the store: after a shutdown, or because a commit failed. Cancel-safe; further
     /// calls return [`WriterError::Panicked`].
     pub async fn ended(&mut self) -> Result<(), WriterError> {

@@ -2,9 +2,7 @@
 
 use super::requests::{QueuedRequest, Reply};
 use super::stats::{CommitTimes, DuplicateStatsWriter, RecorderStatus, SuppressedTally};
-use super::{
-    GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Task, WriterError, WriterThread,
-};
+use super::{GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use service::lifecycle::Shutdown;
@@ -82,11 +80,6 @@ impl WaitingWriter {
     /// Returns the buffer to which the writer adds the duplicates of each group after its commit.
     pub(super) fn recent_duplicates(&self) -> RecentDuplicates {
         self.recent_duplicates.clone()
-    }
-
-    /// Begins to write to the store, on an OS thread of its own.
-    pub fn on_thread(self, store: Store, seams: RecorderSeams) -> Result<WriterThread, WriterError> {
-        WriterThread::spawn(self.with_store(store, seams)?)
     }
 
     pub(super) fn with_store(self, store: Store, seams: RecorderSeams) -> Result<Writer, LocalError> {
