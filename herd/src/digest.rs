@@ -1,7 +1,7 @@
 //! The two digests that prove a replica equal to its source.
 //!
 //! The *chain digest* covers the stored bytes of the changes, so equal digests mean equal logs. The *fold digest*
-//! covers every row of every table. Equal fold digests of an equal [`FOLD_VERSION`](crate::fold::FOLD_VERSION) mean that
+//! covers every row of every table. Equal fold digests of an equal [`FOLD_VERSION`](crate::tables::FOLD_VERSION) mean that
 //! both sides built the same tables from the log.
 //!
 //! ```text
@@ -9,7 +9,7 @@
 //! digest(n) = BLAKE3(digest(n-1) || n u64 LE || length u32 LE || bytes)
 //!
 //! key  = BLAKE3 derive_key("herdlinx 2026-11-28 row of the fold", FOLD_VERSION u32 LE)
-//! row  = the first 512 bits of BLAKE3 keyed_hash(key, table u16 LE || length u32 LE, key || value), as a number, LE
+//! row  = the first 512 bits of BLAKE3 keyed_hash(key, table u8 || length u32 LE, key || value), as a number, LE
 //! sum  = the sum of all rows that exist, modulo 2^512
 //! fold = BLAKE3("herdlinx fold" || FOLD_VERSION u32 LE || sum, 64 bytes LE)
 //! ```
@@ -31,8 +31,8 @@
 //! - **The sum has 512 bits because BLAKE3 gives them at the price of 256.** With 256 bits that attack would be a matter of
 //!   seconds. A sum of 16,384 bits (`LtHash`) would resist it, and would cost 32 times the output for each row.
 
-use crate::fold::FOLD_VERSION;
 use crate::position::{Digest, Sequence, StoreId};
+use crate::tables::FOLD_VERSION;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_bytes::Bytes;
@@ -93,10 +93,10 @@ impl Default for RowHasher {
 
 impl RowHasher {
     /// Returns the hash of a row.
-    pub fn hash(&mut self, table: u16, key: &[u8], value: &[u8]) -> RowHash {
+    pub fn hash(&mut self, table: u8, key: &[u8], value: &[u8]) -> RowHash {
         // One contiguous piece, because BLAKE3 is markedly faster on it than on several small updates.
         self.piece.clear();
-        self.piece.extend_from_slice(&table.to_le_bytes());
+        self.piece.push(table);
         self.piece.extend_from_slice(&length_le(key));
         self.piece.extend_from_slice(key);
         self.piece.extend_from_slice(value);
@@ -231,7 +231,7 @@ mod tests {
         let row = RowHasher::default().hash(1, b"k", b"value");
         let key = blake3::derive_key(ROW_CONTEXT, &FOLD_VERSION.to_le_bytes());
         let mut by_hand = [0; 64];
-        blake3::Hasher::new_keyed(&key).update(b"\x01\x00\x01\x00\x00\x00kvalue").finalize_xof().fill(&mut by_hand);
+        blake3::Hasher::new_keyed(&key).update(b"\x01\x01\x00\x00\x00kvalue").finalize_xof().fill(&mut by_hand);
         assert_eq!(sum_of([&row]).to_bytes(), by_hand);
         let piece = [&b"herdlinx fold"[..], &FOLD_VERSION.to_le_bytes(), &by_hand].concat();
         assert_eq!(sum_of([&row]).digest().0, *blake3::hash(&piece).as_bytes());

@@ -8,7 +8,7 @@ use super::Judge;
 use crate::change::{BatchId, BatchUse};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{Event, SourceType};
-use crate::tables::{Batch, Table, latest_batch_key, number_key};
+use crate::tables::{Batch, LatestBatch, latest_batch_key, number_key};
 
 impl<R: Rows> Judge<'_, R> {
     /// Returns the batch that the event names, if it names one.
@@ -21,10 +21,10 @@ impl<R: Rows> Judge<'_, R> {
     /// Returns the open batch of this number, or a new one.
     pub(super) fn batch_of(&self, source: SourceType, number: &str) -> Result<BatchUse, RowsError> {
         let new = BatchUse { batch: BatchId::from(self.sequence), closes: None };
-        let latest: Option<BatchId> = self.rows.read(Table::LatestBatches, &latest_batch_key(source, number))?;
-        let Some(latest) = latest else { return Ok(new) };
-        let row: Option<Batch> = self.rows.read(Table::Batches, &number_key(latest.0))?;
-        Ok(match row.filter(|batch| batch.closed.is_none()) {
+        let latest = self.rows.read::<LatestBatch>(&latest_batch_key(source, number))?;
+        let Some(LatestBatch(latest)) = latest else { return Ok(new) };
+        let row = self.rows.shared::<Batch>(&number_key(latest.0))?;
+        Ok(match row.filter(|batch| batch.state.closed.is_none()) {
             None => new,
             Some(batch) if source == SourceType::Hxe && self.has_rested(&batch) => {
                 BatchUse { closes: Some(latest), ..new }
@@ -34,6 +34,6 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     fn has_rested(&self, batch: &Batch) -> bool {
-        self.clock.ms_since(&batch.last_clock).is_some_and(|ms| ms >= self.rules.export_rest_ms)
+        self.clock.ms_since(&batch.state.last_clock).is_some_and(|ms| ms >= self.rules.export_rest_ms)
     }
 }

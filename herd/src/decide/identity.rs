@@ -7,7 +7,7 @@ use super::Judge;
 use crate::change::{AnimalId, Origin, TagUse};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{Event, EventKind, Rejection, Tag};
-use crate::tables::{Animal, AnimalTag, Table, TagKind, TagState, animal_tag_key, reader_key, tag_owner_key};
+use crate::tables::{Animal, LidOwner, TagKind, TagOwner, TagState, reader_key, tag_owner_key};
 
 /// The animal of an event, and what the event's tags are to it.
 pub(super) struct Identity {
@@ -58,8 +58,9 @@ impl<R: Rows> Judge<'_, R> {
         };
         let named = named_animal(event, &leads)?;
         let (animal, absorbed) = self.join_leads(event, &leads, named)?;
-        let row = self.animal(animal)?.unwrap_or_default();
-        if let (Some(lid), None) = (&event.lid, leads.lid) {
+        if let (Some(lid), None) = (&event.lid, leads.lid)
+            && let Some(row) = self.animal(animal)?
+        {
             self.check_new_lid(lid, animal, &row)?;
         }
         let (lf, epc) = self.tag_uses(event, (leads.lf, leads.epc), animal, absorbed)?;
@@ -74,19 +75,18 @@ impl<R: Rows> Judge<'_, R> {
         animal: AnimalId,
         absorbed: Option<AnimalId>,
     ) -> Result<(TagUse, TagUse), RowsError> {
-        let row = self.animal(animal)?.unwrap_or_default();
+        let row = self.animal(animal)?;
         // A tag that only the absorbed animal wears is worn too, whichever event came first.
-        let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten().unwrap_or_default();
-        let of = |kind, tag: &Option<Tag>, owner: Option<AnimalId>, wears_one| {
+        let other = absorbed.map(|other| self.animal(other)).transpose()?.flatten();
+        let of = |kind, tag: &Option<Tag>, owner: Option<AnimalId>| {
             if owner.is_some_and(|owner| owner != animal && Some(owner) != absorbed) {
                 // Only if an operator chose the animal, or a void took away why the event led to the tag's animal.
                 return Ok(TagUse::Unconfirmed);
             }
+            let wears_one = [&row, &other].into_iter().flatten().any(|animal| animal.worn(kind).is_some());
             self.tag_use(event, kind, tag.as_ref(), owner, wears_one)
         };
-        let lf = of(TagKind::Lf, &event.lf, owners.0, row.lf.is_some() || other.lf.is_some())?;
-        let epc = of(TagKind::Epc, &event.epc, owners.1, row.epc.is_some() || other.epc.is_some())?;
-        Ok((lf, epc))
+        Ok((of(TagKind::Lf, &event.lf, owners.0)?, of(TagKind::Epc, &event.epc, owners.1)?))
     }
 
     /// Brings the animal that the event names together with those that its tags lead to.
@@ -123,24 +123,24 @@ impl<R: Rows> Judge<'_, R> {
         other: AnimalId,
     ) -> Result<(), PlaceError> {
         let (mine, theirs) = (self.animal(named)?.unwrap_or_default(), self.animal(other)?.unwrap_or_default());
-        if let (Some(lid), Some(theirs)) = (&event.lid, theirs.lids.first()) {
+        if let (Some(lid), Some(theirs)) = (&event.lid, theirs.state.lids.first()) {
             let (lid, tag_lid) = (lid.clone(), theirs.lid.clone());
             return Err(Rejection::LidOfAnother { lid, tag_animal: other.0, tag_lid }.into());
         }
-        let by_lid = lid_owner == Some(named) && theirs.lids.is_empty();
+        let by_lid = lid_owner == Some(named) && theirs.state.lids.is_empty();
         let (off_lf, off_epc) = (
             taken_off(event.old_lf.as_ref(), event.lf.as_ref()),
             taken_off(event.old_epc.as_ref(), event.epc.as_ref()),
         );
-        let clash = both_wear(mine.lf.as_ref(), theirs.lf.as_ref(), off_lf)
-            || both_wear(mine.epc.as_ref(), theirs.epc.as_ref(), off_epc);
+        let clash = both_wear(mine.worn(TagKind::Lf), theirs.worn(TagKind::Lf), off_lf)
+            || both_wear(mine.worn(TagKind::Epc), theirs.worn(TagKind::Epc), off_epc);
         if by_lid && !clash { Ok(()) } else { Err(two_animals(named, other).into()) }
     }
 
     /// Checks that the animal may get a new lid: it must not have one of this reader era.
     fn check_new_lid(&self, lid: &str, animal: AnimalId, row: &Animal) -> Result<(), Rejection> {
         let Origin { reader_group, reader_era, .. } = self.origin;
-        let own = row.lids.iter().find(|own| own.reader_group == *reader_group && own.reader_era == *reader_era);
+        let own = row.state.lids.iter().find(|own| own.reader_group == *reader_group && own.reader_era == *reader_era);
         let Some(own) = own else { return Ok(()) };
         Err(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: own.lid.clone() })
     }
@@ -158,8 +158,8 @@ impl<R: Rows> Judge<'_, R> {
             let free = !wears_one || event.kind == EventKind::Repair;
             return Ok(if free { TagUse::Assigned } else { TagUse::Unconfirmed });
         };
-        let row: Option<AnimalTag> = self.rows.read(Table::AnimalTags, &animal_tag_key(owner, kind, tag.key()))?;
-        Ok(match row.map(|row| row.state) {
+        let state = self.animal(owner)?.and_then(|animal| animal.tag(kind, tag.key()).map(|held| held.state));
+        Ok(match state {
             Some(TagState::Past) => TagUse::Past,
             _ if event.kind == EventKind::Repair => TagUse::Assigned,
             _ => TagUse::Sighted,
@@ -168,15 +168,14 @@ impl<R: Rows> Judge<'_, R> {
 
     pub(super) fn lid_owner(&self, event: &Event) -> Result<Option<AnimalId>, RowsError> {
         let Some(lid) = &event.lid else { return Ok(None) };
-        self.rows.read(Table::Lids, &reader_key(&self.origin.reader_group, self.origin.reader_era, lid))
+        let key = reader_key(&self.origin.reader_group, self.origin.reader_era, lid);
+        Ok(self.rows.read::<LidOwner>(&key)?.map(|owner| owner.0))
     }
 
     pub(super) fn tag_owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
         let Some(tag) = tag else { return Ok(None) };
-        let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &tag_owner_key(kind, tag.key()))? else {
-            return Ok(None);
-        };
-        Ok(Some(self.animal(owner)?.and_then(|animal| animal.absorbed_by).unwrap_or(owner)))
+        let Some(TagOwner(owner)) = self.rows.read(&tag_owner_key(kind, tag.key()))? else { return Ok(None) };
+        Ok(Some(self.animal(owner)?.and_then(|animal| animal.absorbed_by()).unwrap_or(owner)))
     }
 }
 

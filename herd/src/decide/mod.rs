@@ -11,8 +11,8 @@
 //!   bytes forever, for something that is rare.
 //! - **Ids of animals and batches are the sequence of the change that made them.** A counter would be another row, and
 //!   a UUID would put randomness into a decision.
-//! - **A change carries `forget_through`, which removes a few look-up rows of old texts.** Cleaning up by the clock
-//!   would be a decision outside the log, and copies would differ.
+//! - **A change carries `forget_through`, up to which texts are past the repeat window.** Forgetting by the clock alone would
+//!   be a decision outside the log.
 //! - **No payload is ever "received" or "processing".** Both would mean "not decided yet", and here receipt and decision
 //!   are one commit.
 
@@ -21,19 +21,20 @@ mod correct;
 mod identity;
 mod repeats;
 mod reprocess;
+mod texts;
 
 pub use correct::{CorrectionDecision, CorrectionError, CorrectionRequest, decide_correction};
 pub use reprocess::decide_reprocess;
+pub use texts::{MAX_WINDOW_TEXTS, TextWindow};
 
 use crate::change::{AnimalId, Change, Origin, Outcome, PlacedEvent, Received, RejectedPayload};
 use crate::clock::ClockReading;
 use crate::fold::{Rows, RowsError};
 use crate::payload::{self, Event, ParsedPayload};
 use crate::position::Sequence;
-use crate::tables::{Animal, Table, number_key};
+use crate::tables::{Animal, ReaderEra, number_key};
 use identity::{Identity, PlaceError};
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Limits that decisions depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,9 @@ pub trait History {
     /// Returns a change, or `None` if it is past the head or of a kind that this binary does not know.
     fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError>;
 
+    /// Returns the texts that were recorded lately.
+    fn recent_texts(&self) -> &TextWindow;
+
     /// Returns a change if it is a Received change.
     fn received_at(&self, sequence: Sequence) -> Result<Option<Box<Received>>, RowsError> {
         Ok(match self.change_at(sequence)? {
@@ -95,7 +99,7 @@ pub fn decide<R: Rows>(
     let ParsedPayload { text: range, outcome } = payload::parse(raw);
     let text = &raw[range.clone()];
     let mut origin = origin.clone();
-    origin.reader_era = rows.read(Table::ReaderEras, origin.reader_group.as_bytes())?.unwrap_or(1);
+    origin.reader_era = rows.read::<ReaderEra>(origin.reader_group.as_bytes())?.map_or(1, |era| era.0);
     let judge = Judge::new(rows, rules, sequence, &origin, clock);
 
     let outcome = match outcome {
@@ -109,7 +113,7 @@ pub fn decide<R: Rows>(
         Verdict::Duplicate { of } => return Ok(Decision::Duplicate { of }),
         Verdict::Accepted { accepted, previous } => (Outcome::Accepted(accepted), previous),
         Verdict::Rejected(rejected) => {
-            if let Some(of) = judge.repeated_text(text)? {
+            if let Some(of) = judge.repeated_text(history, text) {
                 return Ok(Decision::Duplicate { of });
             }
             if judge.is_above_limit()? {
@@ -122,7 +126,7 @@ pub fn decide<R: Rows>(
         raw: raw.to_vec(),
         text_start: u32::try_from(range.start).unwrap_or(0),
         text_bytes: u32::try_from(range.len()).unwrap_or(u32::MAX),
-        forget_through: judge.past_texts()?,
+        forget_through: judge.past_texts(history),
         origin,
         clock,
         outcome,
@@ -140,20 +144,18 @@ enum Verdict {
 /// An animal that a change touches, and the change that touched it before (0 for a new animal).
 type Previous = (AnimalId, Sequence);
 
-/// Inputs of one decision, and a cache of the animals it has read.
+/// Inputs of one decision.
 struct Judge<'a, R> {
     rows: &'a R,
     rules: &'a Rules,
     sequence: Sequence,
     origin: &'a Origin,
     clock: ClockReading,
-    /// Animals read so far. Lid, tags and batch usually lead to the same one.
-    animals: RefCell<Vec<(AnimalId, Option<Rc<Animal>>)>>,
 }
 
 impl<'a, R: Rows> Judge<'a, R> {
     fn new(rows: &'a R, rules: &'a Rules, sequence: Sequence, origin: &'a Origin, clock: ClockReading) -> Self {
-        Self { rows, rules, sequence, origin, clock, animals: RefCell::default() }
+        Self { rows, rules, sequence, origin, clock }
     }
 
     /// Finds the animal and the batch of an event.
@@ -182,15 +184,7 @@ impl<'a, R: Rows> Judge<'a, R> {
     }
 
     /// Reads an animal. `None` if there is no row yet, as for one that this change makes.
-    fn animal(&self, id: AnimalId) -> Result<Option<Rc<Animal>>, RowsError> {
-        if id.0 == self.sequence.0 {
-            return Ok(None);
-        }
-        if let Some((_, animal)) = self.animals.borrow().iter().find(|(read, _)| *read == id) {
-            return Ok(animal.clone());
-        }
-        let animal = self.rows.read(Table::Animals, &number_key(id.0))?.map(Rc::new);
-        self.animals.borrow_mut().push((id, animal.clone()));
-        Ok(animal)
+    fn animal(&self, id: AnimalId) -> Result<Option<Arc<Animal>>, RowsError> {
+        if id.0 == self.sequence.0 { Ok(None) } else { self.rows.shared(&number_key(id.0)) }
     }
 }

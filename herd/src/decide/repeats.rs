@@ -1,14 +1,14 @@
 //! Duplicates: a payload received again, over another radio or from a reader that got no answer.
 
+use super::texts::TextEntry;
 use super::{History, Judge, Verdict};
 use crate::change::RejectedPayload;
-use crate::fold::{KeyRange, Rows, RowsError, TOTALS_KEY, decode};
-use crate::payload::{Event, Rejection};
+use crate::fold::{Rows, RowsError};
+use crate::payload::{Event, EventId, Rejection};
 use crate::position::Sequence;
-use crate::tables::{RejectionHour, Table, TextEntry, Totals, number_in, reader_key, sequence_key};
-use sha2::{Digest as _, Sha256};
+use crate::tables::{EventIdBlock, RejectionHour, event_id_key};
 
-/// Maximum number of look-up rows that one change removes. More than one, so that the rows of a burst are removed in time.
+/// Maximum number of texts that one change forgets. More than one, so that those of a burst are forgotten in time.
 const FORGOTTEN_PER_CHANGE: usize = 4;
 
 impl<R: Rows> Judge<'_, R> {
@@ -20,10 +20,11 @@ impl<R: Rows> Judge<'_, R> {
         text: &[u8],
     ) -> Result<Option<Verdict>, RowsError> {
         let Some(id) = &event.id else {
-            return Ok(self.repeated_text(text)?.map(|of| Verdict::Duplicate { of }));
+            return Ok(self.repeated_text(history, text).map(|of| Verdict::Duplicate { of }));
         };
-        let key = reader_key(&self.origin.reader_group, self.origin.reader_era, &id.text);
-        let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
+        let Some(of) = self.payload_with_id(&self.origin.reader_group, self.origin.reader_era, id)? else {
+            return Ok(None);
+        };
         if history.received_at(of)?.is_some_and(|kept| kept.text() == text) {
             return Ok(Some(Verdict::Duplicate { of }));
         }
@@ -31,28 +32,21 @@ impl<R: Rows> Judge<'_, R> {
         Ok(Some(Verdict::Rejected(RejectedPayload { reason, event_id: Some(id.clone()) })))
     }
 
-    /// Returns the change that recorded this text within the repeat window.
-    pub(super) fn repeated_text(&self, text: &[u8]) -> Result<Option<Sequence>, RowsError> {
-        let hash = Sha256::digest(text);
-        let Some(of) = self.rows.read::<Sequence>(Table::Texts, &hash)? else { return Ok(None) };
-        let kept: Option<TextEntry> = self.rows.read(Table::TextOrder, &sequence_key(of))?;
-        Ok(kept.filter(|kept| !self.is_past(kept)).map(|_| of))
+    /// Returns the payload that has this event id.
+    pub(super) fn payload_with_id(&self, group: &str, era: u32, id: &EventId) -> Result<Option<Sequence>, RowsError> {
+        let (key, slot) = event_id_key(group, era, id);
+        Ok(self.rows.shared::<EventIdBlock>(&key)?.and_then(|block| block.get(slot)))
     }
 
-    /// Returns the last of the oldest look-up rows that are past the window; 0 if there are none.
-    pub(super) fn past_texts(&self) -> Result<Sequence, RowsError> {
-        let totals: Totals = self.rows.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
-        let from = sequence_key(totals.texts_forgotten.next());
-        let oldest = KeyRange { from: &from, to: None, backwards: false, limit: FORGOTTEN_PER_CHANGE };
-        let mut through = Sequence::ZERO;
-        for (key, value) in self.rows.range(Table::TextOrder, oldest)? {
-            let kept: TextEntry = decode(Table::TextOrder, &key, &value)?;
-            if !self.is_past(&kept) {
-                break;
-            }
-            through = Sequence(number_in(&key).unwrap_or_default());
-        }
-        Ok(through)
+    /// Returns the change that recorded this text within the repeat window.
+    pub(super) fn repeated_text(&self, history: &impl History, text: &[u8]) -> Option<Sequence> {
+        history.recent_texts().find(text).filter(|kept| !self.is_past(kept)).map(|kept| kept.sequence)
+    }
+
+    /// Returns the last of the oldest texts that are past the window; 0 if there are none.
+    pub(super) fn past_texts(&self, history: &impl History) -> Sequence {
+        let past = history.recent_texts().oldest().take(FORGOTTEN_PER_CHANGE).take_while(|kept| self.is_past(kept));
+        past.last().map_or(Sequence::ZERO, |kept| kept.sequence)
     }
 
     /// Returns whether the window of a text is over. After a reboot it always is: times since boot cannot be compared then.
@@ -63,7 +57,7 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns whether the channel has used up its rejections of this hour.
     pub(super) fn is_above_limit(&self) -> Result<bool, RowsError> {
-        let row: Option<RejectionHour> = self.rows.read(Table::RejectionHours, self.origin.channel.as_bytes())?;
+        let row: Option<RejectionHour> = self.rows.read(self.origin.channel.as_bytes())?;
         let hour = self.clock.since_boot_ms / crate::fold::HOUR_MS;
         Ok(row.is_some_and(|row| {
             (row.boot, row.hour) == (self.clock.boot, hour) && row.count >= self.rules.rejections_per_hour

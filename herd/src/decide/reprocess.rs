@@ -7,9 +7,9 @@ use super::{History, Judge, Rules, Verdict};
 use crate::change::{LateEvent, Received, Reprocessed};
 use crate::clock::ClockReading;
 use crate::fold::{Rows, RowsError};
-use crate::payload::{self, EventId};
+use crate::payload;
 use crate::position::Sequence;
-use crate::tables::{Table, reader_key, sequence_key};
+use crate::tables::{RejectedRow, sequence_key};
 
 /// Judges the rejected payload `of` again, for the change `sequence`.
 ///
@@ -23,7 +23,7 @@ pub fn decide_reprocess<R: Rows>(
     of: Sequence,
     clock: ClockReading,
 ) -> Result<Option<Reprocessed>, RowsError> {
-    if rows.get(Table::Rejected, &sequence_key(of))?.is_none() {
+    if rows.read::<RejectedRow>(&sequence_key(of))?.is_none() {
         return Ok(None);
     }
     let Some(received) = history.received_at(of)? else { return Ok(None) };
@@ -32,18 +32,11 @@ pub fn decide_reprocess<R: Rows>(
     // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
     let judge = Judge::new(rows, rules, sequence, &origin, received);
     if let Some(id) = &event.id
-        && judge.is_occupied(id)?
+        && judge.payload_with_id(&origin.reader_group, origin.reader_era, id)?.is_some()
     {
         return Ok(None);
     }
     let Verdict::Accepted { accepted, previous } = judge.place(event)? else { return Ok(None) };
     let event = LateEvent { of, received, accepted: *accepted, origin: origin.clone() };
     Ok(Some(Reprocessed { clock, event, previous }))
-}
-
-impl<R: Rows> Judge<'_, R> {
-    fn is_occupied(&self, id: &EventId) -> Result<bool, RowsError> {
-        let key = reader_key(&self.origin.reader_group, self.origin.reader_era, &id.text);
-        Ok(self.rows.get(Table::EventIds, &key)?.is_some())
-    }
 }

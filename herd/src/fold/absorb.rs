@@ -3,65 +3,55 @@
 //! An event that names an animal by its lid and carries a tag of a tag-only animal shows that both are the same. The
 //! tag-only animal is absorbed into the other.
 
-use super::accepted::{overlay, worn};
-use super::{Folding, Rows, RowsError, decode};
-use crate::change::{AnimalId, BatchId};
-use crate::tables::{
-    Animal, AnimalStatus, AnimalTag, Key, Membership, Table, TagState, animal_tag_key, number_at_end, number_key,
-    pair_key, tag_kind_in, tag_owner_key,
-};
+use super::accepted::overlay;
+use super::{Folding, Rows, RowsError};
+use crate::change::{AnimalId, AnimalState, HeldMembership, HeldTag};
+use crate::tables::{Animal, AnimalStatus, Batch, Member, TagOwner, TagState, number_key, pair_key, tag_owner_key};
 
 impl<B: Rows> Folding<'_, B> {
     /// Moves the tags and memberships of `other` to `animal`, whose id is `id`, and the traits that only `other` has.
-    pub(super) fn absorb(&mut self, id: AnimalId, animal: &mut Animal, other: AnimalId) -> Result<(), RowsError> {
-        let Some(gone) = self.rows.read::<Animal>(Table::Animals, &number_key(other.0))? else { return Ok(()) };
-        self.take_tags(id, animal, other)?;
-        self.take_memberships(id, animal, other, &gone)?;
-        let mut traits = gone.traits.clone();
-        overlay(&mut traits, &animal.traits);
-        animal.traits = traits;
-        if gone.weighed > animal.weighed {
-            (animal.weight_g, animal.weighed) = (gone.weight_g, gone.weighed);
+    ///
+    /// Returns whether a trait of `animal` has changed.
+    pub(super) fn absorb(&mut self, id: AnimalId, animal: &mut Animal, other: AnimalId) -> Result<bool, RowsError> {
+        let Some(mut gone) = self.rows.take::<Animal>(&number_key(other.0))? else { return Ok(false) };
+        let state = AnimalState {
+            animal: other,
+            status: gone.state.status,
+            last_at_us: self.clock.received_at_us,
+            absorbed_by: Some(id),
+            ..AnimalState::default()
+        };
+        self.rows.write(&number_key(other.0), Animal { last: self.sequence, unconfirmed: 0, state })?;
+        self.take_tags(id, animal, std::mem::take(&mut gone.state.tags))?;
+        self.take_memberships(id, animal, other, &mut gone)?;
+        let (gone, own) = (gone.state, &mut animal.state);
+        let mut traits = gone.traits;
+        overlay(&mut traits, &own.traits);
+        let traits_changed = traits != own.traits;
+        own.traits = traits;
+        if gone.weighed > own.weighed {
+            (own.weight_g, own.weighed) = (gone.weight_g, gone.weighed);
         }
-        animal.export_batch = animal.export_batch.or(gone.export_batch);
-        animal.returned = animal.returned.or(gone.returned);
+        own.export_batch = own.export_batch.or(gone.export_batch);
+        own.returned = own.returned.or(gone.returned);
         self.totals.animals = self.totals.animals.saturating_sub(1);
         self.uncount_status(gone.status);
-        if gone.status == AnimalStatus::Exported && animal.status == AnimalStatus::Active {
+        if gone.status == AnimalStatus::Exported && own.status == AnimalStatus::Active {
             // The event that merges them then shows that the animal is back.
-            self.count_status(animal.status, gone.status);
-            animal.status = gone.status;
+            self.count_status(own.status, gone.status);
+            own.status = gone.status;
         }
-        let marker = Animal {
-            last: self.sequence,
-            last_at_us: self.clock.received_at_us,
-            status: gone.status,
-            absorbed_by: Some(id),
-            ..Animal::default()
-        };
-        self.rows.write(Table::Animals, number_key(other.0), &marker);
-        Ok(())
+        Ok(traits_changed)
     }
 
-    pub(super) fn rows_of(&self, table: Table, animal: AnimalId) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
-        super::states::rows_of(&*self.rows, table, animal)
-    }
-
-    fn take_tags(&mut self, id: AnimalId, animal: &mut Animal, other: AnimalId) -> Result<(), RowsError> {
-        for (key, value) in self.rows_of(Table::AnimalTags, other)? {
-            let tag: AnimalTag = decode(Table::AnimalTags, &key, &value)?;
-            let kind = tag_kind_in(&key);
-            let own_key = animal_tag_key(id, kind, tag.tag.key());
-            if tag.state != TagState::Unconfirmed {
-                self.rows.write(Table::TagOwners, tag_owner_key(kind, tag.tag.key()), &id);
+    fn take_tags(&mut self, id: AnimalId, animal: &mut Animal, tags: Vec<HeldTag>) -> Result<(), RowsError> {
+        for held in tags {
+            if held.state != TagState::Unconfirmed {
+                self.rows.write(&tag_owner_key(held.kind, held.tag.key()), TagOwner(id))?;
             }
-            if tag.state == TagState::Current && worn(animal, kind).is_none() {
-                *worn(animal, kind) = Some(tag.tag.clone());
+            if held.state != TagState::Unconfirmed || animal.tag(held.kind, held.tag.key()).is_none() {
+                animal.set_tag(held);
             }
-            if tag.state != TagState::Unconfirmed || self.rows.get(Table::AnimalTags, &own_key)?.is_none() {
-                self.rows.write(Table::AnimalTags, own_key, &tag);
-            }
-            self.rows.remove(Table::AnimalTags, key);
         }
         Ok(())
     }
@@ -72,45 +62,39 @@ impl<B: Rows> Folding<'_, B> {
         id: AnimalId,
         animal: &mut Animal,
         other: AnimalId,
-        gone: &Animal,
+        gone: &mut Animal,
     ) -> Result<(), RowsError> {
-        let others_stays = gone.barn_batch.is_some() && gone.barn_named > animal.barn_named;
-        let left = if others_stays { animal.barn_batch } else { gone.barn_batch };
-        let left = left.filter(|_| animal.barn_batch != gone.barn_batch);
-        if let Some(batch) = left {
-            self.leave(batch, if others_stays { id } else { other })?;
+        let others_stays = gone.state.barn_batch.is_some() && gone.state.barn_named > animal.state.barn_named;
+        let left = if others_stays { animal.state.barn_batch } else { gone.state.barn_batch };
+        if let Some(batch) = left.filter(|_| animal.state.barn_batch != gone.state.barn_batch) {
+            self.leave(batch, if others_stays { animal } else { gone })?;
         }
         if others_stays {
-            (animal.barn_batch, animal.barn_named) = (gone.barn_batch, gone.barn_named);
+            let (own, theirs) = (&mut animal.state, &gone.state);
+            (own.barn_batch, own.barn_named) = (theirs.barn_batch, theirs.barn_named);
         }
-        for (key, value) in self.rows_of(Table::Memberships, other)? {
-            let membership: Membership = decode(Table::Memberships, &key, &value)?;
-            let batch = BatchId(number_at_end(&key).unwrap_or_default());
-            self.rows.remove(Table::Memberships, key);
-            self.rows.remove(Table::Members, pair_key(batch.0, other.0));
-            self.take_membership(id, batch, membership)?;
+        for theirs in std::mem::take(&mut gone.state.memberships) {
+            self.rows.remove::<Member>(&pair_key(theirs.batch.0, other.0))?;
+            self.take_membership(id, animal, theirs)?;
         }
         Ok(())
     }
 
-    fn take_membership(&mut self, id: AnimalId, batch_id: BatchId, theirs: Membership) -> Result<(), RowsError> {
-        let key = pair_key(id.0, batch_id.0);
-        let Some(mine) = self.rows.read::<Membership>(Table::Memberships, &key)? else {
-            self.rows.write(Table::Memberships, key, &theirs);
-            self.rows.write(Table::Members, pair_key(batch_id.0, id.0), &());
-            return Ok(());
+    fn take_membership(&mut self, id: AnimalId, animal: &mut Animal, theirs: HeldMembership) -> Result<(), RowsError> {
+        let Some(mine) = animal.membership_mut(theirs.batch) else {
+            animal.set_membership(theirs);
+            return self.rows.write(&pair_key(theirs.batch.0, id.0), Member);
         };
         // Both were in this batch, so one animal was counted twice.
-        if let Some(mut batch) = self.batch(batch_id)? {
-            batch.members = batch.members.saturating_sub(1);
-            if mine.left.is_none() && theirs.left.is_none() {
-                batch.active = batch.active.saturating_sub(1);
+        let both_in = mine.left.is_none() && theirs.left.is_none();
+        mine.left = mine.left.and(theirs.left).map(|_| mine.left.max(theirs.left)).unwrap_or_default();
+        mine.joined = mine.joined.min(theirs.joined);
+        self.rows.edit(&number_key(theirs.batch.0), |batch: &mut Batch| {
+            batch.state.members = batch.state.members.saturating_sub(1);
+            if both_in {
+                batch.state.active = batch.state.active.saturating_sub(1);
             }
-            self.rows.write(Table::Batches, number_key(batch_id.0), &batch);
-        }
-        let left = mine.left.and(theirs.left).map(|_| mine.left.max(theirs.left)).unwrap_or_default();
-        let joined = mine.joined.min(theirs.joined);
-        self.rows.write(Table::Memberships, key, &Membership { joined, left });
+        })?;
         Ok(())
     }
 }

@@ -4,26 +4,27 @@ use super::{Folding, Rows, RowsError};
 use crate::change::{LateEvent, Origin, PlacedEvent};
 use crate::clock::ClockReading;
 use crate::position::Sequence;
-use crate::tables::{Amendments, Table, reader_key, sequence_key};
+use crate::tables::{Amendments, EventIdBlock, RejectedRow, event_id_key, sequence_key};
 
 impl<B: Rows> Folding<'_, B> {
     /// Applies the event at this change, with the times at which its payload was received.
     pub(super) fn late_event(&mut self, event: &LateEvent) -> Result<(), RowsError> {
         let LateEvent { of, origin, received, accepted } = event;
+        let key = sequence_key(*of);
         // A payload that is accepted after a void of its event was counted when it came.
-        if self.rows.get(Table::Rejected, &sequence_key(*of))?.is_some() {
+        if self.rows.read::<RejectedRow>(&key)?.is_some() {
             self.totals.accepted += 1;
             self.totals.rejected = self.totals.rejected.saturating_sub(1);
-            self.rows.remove(Table::Rejected, sequence_key(*of));
+            self.rows.remove::<RejectedRow>(&key)?;
         }
-        let mut amendments = self.amendments(*of)?;
-        amendments.accepted_by = Some(self.sequence);
-        self.rows.write(Table::Amendments, sequence_key(*of), &amendments);
+        let accepted_by = Some(self.sequence);
+        let amendments = self.amendments(*of)?;
+        self.rows.write(&key, Amendments { accepted_by, ..amendments })?;
         if let Some(id) = &accepted.event.id {
-            let key = reader_key(&origin.reader_group, origin.reader_era, &id.text);
+            let (key, slot) = event_id_key(&origin.reader_group, origin.reader_era, id);
             // If another payload has taken the id, repeats are still compared with that one.
-            if self.rows.get(Table::EventIds, &key)?.is_none() {
-                self.occupy_event_id(origin, id, *of);
+            if self.rows.shared::<EventIdBlock>(&key)?.is_none_or(|block| block.get(slot).is_none()) {
+                self.occupy_event_id(origin, id, *of)?;
             }
             self.count_event_id(origin, id)?;
         }
@@ -43,6 +44,6 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Returns the later changes of the payload `of`.
     pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, RowsError> {
-        Ok(self.rows.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
+        Ok(self.rows.read(&sequence_key(of))?.unwrap_or_default())
     }
 }

@@ -14,27 +14,24 @@ mod counters;
 mod edits;
 mod late_event;
 mod staged;
-mod states;
-mod texts;
 
-pub use staged::{KeyRange, NoRows, Rows, RowsError, StagedRow, StagedRows, decode};
-pub(crate) use states::{animal_state, batch_state};
-pub(crate) use texts::HOUR_MS;
+pub use crate::tables::FOLD_VERSION;
+pub use staged::{Cells, KeyRange, NoRows, Row, RowMaps, Rows, RowsError, SealedRow, StagedRows, decode};
+pub(crate) use staged::{LayerValue, merge_range};
 
 use crate::change::{BatchId, Change, Outcome, Received, RejectedPayload};
 use crate::clock::ClockReading;
 use crate::payload::Rejection;
 use crate::position::Sequence;
-use crate::tables::{Key, Table, Totals, sequence_key};
+use crate::tables::{Key, RejectedRow, RejectionHour, Totals, sequence_key};
 
-/// Version of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared only if the
-/// versions are equal.
-pub const FOLD_VERSION: u32 = 3;
-
-/// Key of the only row of [`Table::Totals`].
+/// Key of the only row of [`Table::Totals`](crate::tables::Table::Totals).
 pub(crate) const TOTALS_KEY: Key = Key::new();
 
-/// Folds the change `sequence` into the tables and its rows into the fold digest.
+/// One hour of time since boot, milliseconds.
+pub(crate) const HOUR_MS: u64 = 3_600_000;
+
+/// Folds the change `sequence` into the tables.
 pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
     let clock = change.clock();
     match change {
@@ -48,7 +45,8 @@ pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Chan
         // The log itself lists the epochs of a history, and can be read before any table exists.
         Change::Epoch(_) => {}
     }
-    rows.end_change(sequence)
+    rows.end_change(sequence);
+    Ok(())
 }
 
 /// A change that is being folded.
@@ -70,12 +68,11 @@ pub(crate) fn folded<B: Rows>(
     clock: ClockReading,
     step: impl FnOnce(&mut Folding<'_, B>) -> Result<(), RowsError>,
 ) -> Result<(), RowsError> {
-    let totals = rows.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
+    let totals = rows.take(&TOTALS_KEY)?.unwrap_or_default();
     let mut folding = Folding { rows, sequence, clock, late: false, totals, left: Vec::new() };
     step(&mut folding)?;
     let totals = folding.totals;
-    rows.write(Table::Totals, TOTALS_KEY, &totals);
-    Ok(())
+    rows.write(&TOTALS_KEY, totals)
 }
 
 impl<B: Rows> Folding<'_, B> {
@@ -85,30 +82,36 @@ impl<B: Rows> Folding<'_, B> {
         match &change.outcome {
             Outcome::Accepted(accepted) => {
                 self.totals.accepted += 1;
-                match &accepted.event.id {
-                    Some(id) => {
-                        self.occupy_event_id(&change.origin, id, self.sequence);
-                        self.count_event_id(&change.origin, id)?;
-                    }
-                    None => self.remember_text(change.text()),
+                if let Some(id) = &accepted.event.id {
+                    self.occupy_event_id(&change.origin, id, self.sequence)?;
+                    self.count_event_id(&change.origin, id)?;
                 }
                 self.accepted(&change.origin, accepted)?;
             }
             Outcome::Rejected(rejected) => self.rejected(change, rejected)?,
         }
-        self.forget_texts(change.forget_through)
+        self.totals.texts_forgotten = self.totals.texts_forgotten.max(change.forget_through);
+        Ok(())
     }
 
     fn rejected(&mut self, change: &Received, rejected: &RejectedPayload) -> Result<(), RowsError> {
         self.totals.rejected += 1;
-        self.rows.write(Table::Rejected, sequence_key(self.sequence), &rejected.reason.number());
+        self.rows.write(&sequence_key(self.sequence), RejectedRow(rejected.reason.number()))?;
         if let Some(id) = &rejected.event_id {
             self.count_event_id(&change.origin, id)?;
         }
         if matches!(rejected.reason, Rejection::EventIdReused { .. }) {
             self.count_collision(&change.origin)?;
         }
-        self.remember_text(change.text());
         self.count_rejection(&change.origin.channel)
+    }
+
+    /// Counts a recorded rejection of `channel` in the current hour since boot.
+    fn count_rejection(&mut self, channel: &str) -> Result<(), RowsError> {
+        let now = RejectionHour { boot: self.clock.boot, hour: self.clock.since_boot_ms / HOUR_MS, count: 0 };
+        let before = self.rows.read::<RejectionHour>(channel.as_bytes())?;
+        let same_hour = before.filter(|row| (row.boot, row.hour) == (now.boot, now.hour));
+        let count = same_hour.map_or(0, |row| row.count).saturating_add(1);
+        self.rows.write(channel.as_bytes(), RejectionHour { count, ..now })
     }
 }

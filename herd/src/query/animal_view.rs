@@ -4,19 +4,17 @@ use super::QueryError;
 use super::tag_view::{OtherTagView, TagView};
 use crate::change::{AnimalId, BatchId};
 use crate::clock::iso_utc;
-use crate::fold::{KeyRange, Rows, decode};
+use crate::fold::Rows;
 use crate::payload::{Traits, kilograms};
 use crate::position::Sequence;
 use crate::store::Snapshot;
-use crate::tables::{
-    Animal, AnimalStatus, AnimalTag, Batch, LidName, Membership, Table, TagState, after_prefix, number_key, tag_kind_in,
-};
+use crate::tables::{Animal, AnimalStatus, Batch, LidName, TagKind, TagState, number_key};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Maximum number of past and unconfirmed tags on a view. The history of the animal has all of them.
 pub const MAX_TAGS_SHOWN: usize = 64;
-/// Maximum number of an animal's batches that are read to find when it was first seen. A batch that came from an
+/// Maximum number of an animal's batches that are considered to find when it was first seen. A batch that came from an
 /// absorbed, tag-only animal has an early id, so it is among the first.
 const MAX_MEMBERSHIPS_READ: usize = 4;
 
@@ -79,8 +77,8 @@ impl BatchNames {
         if let Some(known) = self.0.get(&id) {
             return Ok(known.clone());
         }
-        let batch: Option<Batch> = snapshot.read(Table::Batches, &number_key(id.0))?;
-        let name = batch.map(|batch| BatchName { id, batch_number: batch.number });
+        let batch: Option<Batch> = snapshot.read(&number_key(id.0))?;
+        let name = batch.map(|batch| BatchName { id, batch_number: batch.state.number });
         self.0.insert(id, name.clone());
         Ok(name)
     }
@@ -107,9 +105,12 @@ impl Snapshot {
         animal: Animal,
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
-        let tags = self.other_tags(id)?;
+        let tags = OtherTags::of(&animal);
+        let (lf, epc) = (animal.worn(TagKind::Lf).map(TagView::from), animal.worn(TagKind::Epc).map(TagView::from));
+        let Animal { last, state: animal, .. } = animal;
+        let joined = animal.memberships.iter().take(MAX_MEMBERSHIPS_READ).map(|held| held.joined);
         let created_by = Sequence(id.0);
-        let evidence = [tags.earliest, self.first_joined(id)?].into_iter().flatten().min();
+        let evidence = tags.earliest.into_iter().chain(joined).min();
         // A voided event is not a sighting, even if the animal was created by it and has its number.
         let first = match evidence {
             Some(evidence) if self.amendments(created_by)?.event_change(created_by) != Some(created_by) => evidence,
@@ -120,8 +121,8 @@ impl Snapshot {
             absorbed: None,
             status: animal.status,
             lids: animal.lids,
-            lf: animal.lf.as_ref().map(TagView::from),
-            epc: animal.epc.as_ref().map(TagView::from),
+            lf,
+            epc,
             unconfirmed_tags: tags.unconfirmed,
             past_tags: tags.past,
             weight_kg: animal.weight_g.map(kilograms),
@@ -132,40 +133,23 @@ impl Snapshot {
             returned: animal.returned,
             first_seen: self.happened_at(first)?,
             last_seen: iso_utc(animal.last_at_us),
-            last: animal.last,
+            last,
         })
     }
+}
 
-    /// Reads the past and unconfirmed tags of an animal.
-    fn other_tags(&self, animal: AnimalId) -> Result<OtherTags, QueryError> {
-        let from = number_key(animal.0);
-        let to = after_prefix(&from);
-        let mut tags = OtherTags::default();
-        // The rows include the two current tags.
-        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_TAGS_SHOWN + 2 };
-        for (key, value) in self.range(Table::AnimalTags, range)? {
-            let row: AnimalTag = decode(Table::AnimalTags, &key, &value)?;
-            let kind = tag_kind_in(&key);
-            tags.earliest = Some(tags.earliest.map_or(row.since, |earliest| earliest.min(row.since)));
-            match row.state {
+impl OtherTags {
+    fn of(animal: &Animal) -> Self {
+        let mut tags = Self::default();
+        // The tags include the two current ones.
+        for held in animal.state.tags.iter().take(MAX_TAGS_SHOWN + 2) {
+            tags.earliest = Some(tags.earliest.map_or(held.since, |earliest| earliest.min(held.since)));
+            match held.state {
                 TagState::Current => {}
-                TagState::Past => tags.past.push(OtherTagView::new(kind, &row)),
-                TagState::Unconfirmed => tags.unconfirmed.push(OtherTagView::new(kind, &row)),
+                TagState::Past => tags.past.push(OtherTagView::from(held)),
+                TagState::Unconfirmed => tags.unconfirmed.push(OtherTagView::from(held)),
             }
         }
-        Ok(tags)
-    }
-
-    /// Returns the earliest change that brought an animal into a batch.
-    fn first_joined(&self, animal: AnimalId) -> Result<Option<Sequence>, QueryError> {
-        let from = number_key(animal.0);
-        let to = after_prefix(&from);
-        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_MEMBERSHIPS_READ };
-        let mut first: Option<Sequence> = None;
-        for (key, value) in self.range(Table::Memberships, range)? {
-            let membership: Membership = decode(Table::Memberships, &key, &value)?;
-            first = Some(first.map_or(membership.joined, |first| first.min(membership.joined)));
-        }
-        Ok(first)
+        tags
     }
 }

@@ -16,8 +16,8 @@ use crate::payload::Tag;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, AnimalStatus, MAX_SUCCESSORS, Table, TagKind, after_key, number_in, number_key, reader_key, sequence_key,
-    tag_owner_key,
+    Animal, AnimalStatus, LidOwner, MAX_SUCCESSORS, ReaderEra, Table, TagKind, TagOwner, after_key, number_in,
+    number_key, reader_key, sequence_key, tag_owner_key,
 };
 
 /// Reader group in which lids are searched. It is the default of every radio and key.
@@ -63,7 +63,7 @@ impl Snapshot {
             let is_end = rows.len() < wanted;
             rows_read += rows.len();
             for (key, value) in rows {
-                let animal = decode(Table::Animals, &key, &value)?;
+                let animal = decode(&key, &value)?;
                 found.extend(self.list_entry(&key, animal, through, &mut names)?);
                 from = after_key(&key);
             }
@@ -85,8 +85,8 @@ impl Snapshot {
         names: &mut BatchNames,
     ) -> Result<Option<AnimalView>, QueryError> {
         let id = AnimalId(number_in(key).unwrap_or_default());
-        match (animal.absorbed_by, through) {
-            (None, _) if animal.status == AnimalStatus::Voided => Ok(None),
+        match (animal.absorbed_by(), through) {
+            (None, _) if animal.state.status == AnimalStatus::Voided => Ok(None),
             (None, _) => self.animal_view(id, animal, names).map(Some),
             (Some(_), Some(through)) if animal.last > through => self.animal(id),
             (Some(_), _) => Ok(None),
@@ -105,8 +105,8 @@ impl Snapshot {
     pub(super) fn animal_row(&self, id: AnimalId) -> Result<Option<(AnimalId, Animal)>, QueryError> {
         let mut id = id;
         for _ in 0..MAX_SUCCESSORS {
-            let Some(animal) = self.read::<Animal>(Table::Animals, &number_key(id.0))? else { return Ok(None) };
-            match animal.absorbed_by {
+            let Some(animal) = self.read::<Animal>(&number_key(id.0))? else { return Ok(None) };
+            match animal.absorbed_by() {
                 Some(successor) => id = successor,
                 None => return Ok(Some((id, animal))),
             }
@@ -121,16 +121,14 @@ impl Snapshot {
     pub fn find_animal(&self, text: &str) -> Result<Option<AnimalView>, QueryError> {
         if let Some(tag) = Tag::new(text) {
             for kind in [TagKind::Lf, TagKind::Epc] {
-                let owner: Option<AnimalId> = self.read(Table::TagOwners, &tag_owner_key(kind, tag.key()))?;
-                if let Some(owner) = owner {
+                if let Some(TagOwner(owner)) = self.read(&tag_owner_key(kind, tag.key()))? {
                     return self.current_animal(owner);
                 }
             }
         }
-        let era: u32 = self.read(Table::ReaderEras, MAIN_READERS.as_bytes())?.unwrap_or(1);
+        let era = self.read::<ReaderEra>(MAIN_READERS.as_bytes())?.map_or(1, |era| era.0);
         for era in (era.saturating_sub(MAX_EARLIER_ERAS)..=era).rev() {
-            let owner: Option<AnimalId> = self.read(Table::Lids, &reader_key(MAIN_READERS, era, text.trim()))?;
-            if let Some(owner) = owner {
+            if let Some(LidOwner(owner)) = self.read(&reader_key(MAIN_READERS, era, text.trim()))? {
                 return self.current_animal(owner);
             }
         }

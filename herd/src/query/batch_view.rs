@@ -4,13 +4,13 @@ use crate::change::BatchId;
 use crate::clock::iso_utc;
 use crate::payload::SourceType;
 use crate::position::Sequence;
-use crate::tables::Batch;
+use crate::tables::{Batch, MAX_BATCH_TRAITS};
 use serde::Serialize;
 
 /// Maximum number of other batches with the same number on a view.
 pub const MAX_OTHER_BATCHES: usize = 20;
 /// Maximum number of pens, of sexes and of funders on a view.
-pub const MAX_TRAIT_VALUES: usize = 100;
+pub const MAX_TRAIT_VALUES: usize = MAX_BATCH_TRAITS;
 
 /// A batch. The keys up to `updated_at` are those of the original system, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,14 +44,14 @@ pub struct BatchView {
 }
 
 impl BatchView {
-    pub(super) fn new(id: BatchId, batch: Batch) -> Self {
+    pub(super) fn new(Batch { state: batch, .. }: Batch) -> Self {
         let created_at = iso_utc(batch.opened_at_us);
         let (source, cattle_count) = match batch.source {
             SourceType::Hxb => ("Barn (HXB)", batch.active),
             SourceType::Hxe => ("Export (HXE)", batch.members),
         };
         Self {
-            id,
+            id: batch.batch,
             induction_date: created_at.split('T').next().unwrap_or_default().to_owned(),
             batch_number: batch.number,
             source,

@@ -1,17 +1,16 @@
 //! Queries about batches.
 
 use super::animal_view::BatchNames;
-use super::batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_VALUES, NumberedBatch, OtherBatch};
+use super::batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, NumberedBatch, OtherBatch};
 use super::page::cut;
 use super::{AnimalView, Page, PageLimit, QueryError};
-use crate::change::{AnimalId, BatchId};
+use crate::change::{AnimalId, BatchId, HeldMembership};
 use crate::fold::{KeyRange, Rows, decode};
 use crate::payload::SourceType;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Batch, BatchTrait, Membership, Table, after_key, after_prefix, batch_number_key, batch_trait_key, latest_batch_key,
-    number_at_end, number_in, number_key, pair_key,
+    Animal, Batch, LatestBatch, Table, after_key, after_prefix, latest_batch_key, number_at_end, number_key, pair_key,
 };
 use serde::Serialize;
 
@@ -70,22 +69,26 @@ impl Snapshot {
     fn batches_below(&self, before: Option<BatchId>, limit: usize) -> Result<Vec<BatchView>, QueryError> {
         let to = before.map(|id| number_key(id.0));
         let rows = self.range(Table::Batches, KeyRange { from: &[], to: to.as_deref(), backwards: true, limit })?;
-        let view = |(key, value): (Vec<u8>, Vec<u8>)| {
-            let batch = decode(Table::Batches, &key, &value)?;
-            Ok(BatchView::new(BatchId(number_in(&key).unwrap_or_default()), batch))
-        };
+        let view = |(key, value): (Vec<u8>, Vec<u8>)| Ok(BatchView::new(decode(&key, &value)?));
         rows.into_iter().map(view).collect()
     }
 
     /// Returns the batch with this id.
     pub fn batch(&self, id: BatchId) -> Result<Option<BatchView>, QueryError> {
-        let batch: Option<Batch> = self.read(Table::Batches, &number_key(id.0))?;
-        Ok(batch.map(|batch| BatchView::new(id, batch)))
+        Ok(self.batch_row(id)?.map(BatchView::new))
+    }
+
+    fn batch_row(&self, id: BatchId) -> Result<Option<Batch>, QueryError> {
+        Ok(self.read(&number_key(id.0))?)
+    }
+
+    fn latest_batch(&self, source: SourceType, number: &str) -> Result<Option<BatchId>, QueryError> {
+        Ok(self.read::<LatestBatch>(&latest_batch_key(source, number))?.map(|latest| latest.0))
     }
 
     /// Returns the batch that this number refers to: the open barn batch, or else the one opened last.
     pub fn batch_by_number(&self, number: &str) -> Result<Option<NumberedBatch>, QueryError> {
-        let barn: Option<BatchId> = self.read(Table::LatestBatches, &latest_batch_key(SourceType::Hxb, number))?;
+        let barn = self.latest_batch(SourceType::Hxb, number)?;
         let barn = barn.map(|id| self.batch(id)).transpose()?.flatten().filter(|batch| batch.open);
         let mut same_number = self.batches_of_number(number, MAX_OTHER_BATCHES + 1)?;
         let batch = match barn {
@@ -105,33 +108,23 @@ impl Snapshot {
 
     /// Returns the batches with this number, latest opened first.
     fn batches_of_number(&self, number: &str, limit: usize) -> Result<Vec<BatchView>, QueryError> {
-        let from = batch_number_key(number, BatchId(0));
-        let to = after_key(&batch_number_key(number, BatchId(u64::MAX)));
-        let range = KeyRange { from: &from, to: Some(&to), backwards: true, limit };
+        // Each batch names the one before of its source and number, so that two lists are merged.
+        let mut next = [self.latest_batch(SourceType::Hxb, number)?, self.latest_batch(SourceType::Hxe, number)?];
         let mut found = Vec::new();
-        for (key, _) in self.range(Table::BatchNumbers, range)? {
-            let batch = self.batch(BatchId(number_at_end(&key).unwrap_or_default()))?;
-            // A key holds at most 255 bytes of a number, so two long numbers can share a key.
-            found.extend(batch.filter(|batch| batch.batch_number == number));
+        while found.len() < limit
+            && let Some(latest) = next.iter_mut().max().filter(|latest| latest.is_some())
+            && let Some(batch) = latest.map(|id| self.batch_row(id)).transpose()?.flatten()
+        {
+            *latest = batch.before;
+            found.push(BatchView::new(batch));
         }
         Ok(found)
     }
 
     /// Returns the pens, sexes and funders of a batch.
     pub fn batch_traits(&self, id: BatchId) -> Result<BatchTraitValues, QueryError> {
-        Ok(BatchTraitValues {
-            pens: self.trait_values(id, BatchTrait::Pen)?,
-            sexes: self.trait_values(id, BatchTrait::Sex)?,
-            funders: self.trait_values(id, BatchTrait::Funder)?,
-        })
-    }
-
-    fn trait_values(&self, id: BatchId, which: BatchTrait) -> Result<Vec<String>, QueryError> {
-        let from = batch_trait_key(id, which, "");
-        let to = after_prefix(&from);
-        let range = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: MAX_TRAIT_VALUES };
-        let rows = self.range(Table::BatchTraits, range)?;
-        Ok(rows.iter().map(|(key, _)| String::from_utf8_lossy(&key[from.len()..]).into_owned()).collect())
+        let values = |Batch { pens, sexes, funders, .. }| BatchTraitValues { pens, sexes, funders };
+        Ok(self.batch_row(id)?.map(values).unwrap_or_default())
     }
 
     /// Returns the current and former members of a batch by id, starting after `after`.
@@ -160,9 +153,11 @@ impl Snapshot {
         animal: AnimalId,
         names: &mut BatchNames,
     ) -> Result<Option<MemberView>, QueryError> {
-        let membership: Option<Membership> = self.read(Table::Memberships, &pair_key(animal.0, batch.0))?;
-        let row = self.read(Table::Animals, &number_key(animal.0))?;
-        let (Some(Membership { joined, left }), Some(row)) = (membership, row) else { return Ok(None) };
+        let Some(row) = self.read::<Animal>(&number_key(animal.0))? else { return Ok(None) };
+        let Some(held) = row.state.memberships.iter().find(|held| held.batch == batch).copied() else {
+            return Ok(None);
+        };
+        let HeldMembership { joined, left, .. } = held;
         Ok(Some(MemberView { animal: self.animal_view(animal, row, names)?, joined, left }))
     }
 }

@@ -9,7 +9,7 @@ use super::page::cut;
 use super::{Page, PageLimit, QueryError};
 use crate::fold::{KeyRange, Rows, RowsError, decode};
 use crate::store::Snapshot;
-use crate::tables::{Counter, Key, Table, after_key, gap_key, number_at_end, reader_key};
+use crate::tables::{Counter, Gap, Key, Table, after_key, gap_key, reader_key};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -91,9 +91,10 @@ impl CounterCursor {
 }
 
 impl GapCursor {
-    fn from_key(table: Table, key: &[u8]) -> Result<Self, RowsError> {
-        let of = key.len().checked_sub(size_of::<u64>()).map(|end| &key[..end]).ok_or_else(|| damaged(table, key))?;
-        Ok(Self { of: CounterCursor::from_key(table, of)?, first: number_at_end(key).unwrap_or_default() })
+    /// Returns the cursor of a row, and the last number of its gap.
+    fn of_row(key: &[u8], Gap(first): Gap) -> Result<(Self, u64), RowsError> {
+        let (of, last) = key.split_last_chunk().ok_or_else(|| damaged(Table::Gaps, key))?;
+        Ok((Self { of: CounterCursor::from_key(Table::Gaps, of)?, first }, u64::from_be_bytes(*last)))
     }
 }
 
@@ -165,13 +166,16 @@ impl Snapshot {
     pub fn gaps(&self, after: Option<&GapCursor>, limit: PageLimit) -> Result<Page<GapView, GapCursor>, QueryError> {
         let from = after.map_or_else(Key::new, |cursor| {
             let CounterCursor { reader_group, reader_era, counter } = &cursor.of;
-            after_key(&gap_key(reader_group, *reader_era, counter, cursor.first))
+            gap_key(reader_group, *reader_era, counter, cursor.first)
         });
-        let range = KeyRange { from: &from, to: None, backwards: false, limit: limit.entries() + 1 };
+        // One more, because the gap of the cursor itself may be the first.
+        let range = KeyRange { from: &from, to: None, backwards: false, limit: limit.entries() + 2 };
         let mut found = Vec::new();
         for (key, value) in self.range(Table::Gaps, range)? {
-            let cursor = GapCursor::from_key(Table::Gaps, &key)?;
-            found.push((GapView::new(&cursor, decode(Table::Gaps, &key, &value)?), cursor));
+            let (cursor, last) = GapCursor::of_row(&key, decode(&key, &value)?)?;
+            if after.is_none_or(|after| after.of != cursor.of || after.first < cursor.first) {
+                found.push((GapView::new(&cursor, last), cursor));
+            }
         }
         cut(found, limit, |(_, cursor)| cursor.clone()).try_map(|(gap, _)| Ok(gap))
     }
@@ -187,7 +191,7 @@ impl Snapshot {
         let mut found = Vec::new();
         for (key, value) in self.range(Table::Counters, range)? {
             let cursor = CounterCursor::from_key(Table::Counters, &key)?;
-            let Counter { lowest, highest } = decode(Table::Counters, &key, &value)?;
+            let Counter { lowest, highest } = decode(&key, &value)?;
             found.push((cursor, lowest, highest));
         }
         cut(found, limit, |(cursor, ..)| cursor.clone()).try_map(|(cursor, lowest, highest)| {

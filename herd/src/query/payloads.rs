@@ -101,7 +101,7 @@ impl Snapshot {
 
     /// Returns the effect of later changes on the payload `of`.
     pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, QueryError> {
-        Ok(self.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
+        Ok(self.read(&sequence_key(of))?.unwrap_or_default())
     }
 
     /// Returns the payload in the change `sequence` as the source decided about it.

@@ -11,7 +11,7 @@ use super::counters::CounterCursor;
 use crate::fold::{KeyRange, Rows, decode};
 use crate::position::Sequence;
 use crate::store::Snapshot;
-use crate::tables::{Collisions, Table};
+use crate::tables::{Collisions, ReaderEra, Table};
 use serde::{Deserialize, Serialize};
 
 /// Number of event ids reused with other content after which a reader was probably replaced.
@@ -40,9 +40,9 @@ impl Snapshot {
         let range = KeyRange { from: &[], to: None, backwards: false, limit: MAX_ERAS_READ };
         let mut proposals = Vec::new();
         for (key, value) in self.range(Table::Collisions, range)? {
-            let Collisions { count, last } = decode(Table::Collisions, &key, &value)?;
+            let Collisions { count, last } = decode(&key, &value)?;
             let (reader_group, reader_era) = CounterCursor::from_key(Table::Collisions, &key)?.reader();
-            let current: u32 = self.read(Table::ReaderEras, reader_group.as_bytes())?.unwrap_or(1);
+            let current = self.read::<ReaderEra>(reader_group.as_bytes())?.map_or(1, |era| era.0);
             if count >= MIN_PROPOSAL_COLLISIONS && reader_era == current {
                 let text = format!(
                     "readers {reader_group} reused {count} event ids with other content: if a reader was replaced or \

@@ -1,8 +1,9 @@
 //! Views of tags.
 
+use crate::change::HeldTag;
 use crate::payload::Tag;
 use crate::position::Sequence;
-use crate::tables::{AnimalTag, TagKind};
+use crate::tables::TagKind;
 use serde::Serialize;
 
 /// A tag.
@@ -44,9 +45,9 @@ pub struct OtherTagView {
     pub since: Sequence,
 }
 
-impl OtherTagView {
-    pub(super) fn new(kind: TagKind, row: &AnimalTag) -> Self {
-        Self { kind: kind_name(kind), tag: TagView::from(&row.tag), since: row.since }
+impl From<&HeldTag> for OtherTagView {
+    fn from(held: &HeldTag) -> Self {
+        Self { kind: kind_name(held.kind), tag: TagView::from(&held.tag), since: held.since }
     }
 }
 

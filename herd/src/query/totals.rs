@@ -5,7 +5,7 @@ use crate::clock::iso_utc;
 use crate::fold::{Rows, TOTALS_KEY};
 use crate::position::Sequence;
 use crate::store::Snapshot;
-use crate::tables::{Table, Totals};
+use crate::tables::Totals;
 use serde::Serialize;
 
 /// Totals of the store, as of one change.
@@ -44,7 +44,7 @@ pub struct TotalsView {
 impl Snapshot {
     /// Returns the totals of the store.
     pub fn totals(&self) -> Result<TotalsView, QueryError> {
-        let totals: Totals = self.read(Table::Totals, &TOTALS_KEY)?.unwrap_or_default();
+        let totals: Totals = self.read(&TOTALS_KEY)?.unwrap_or_default();
         let last = (totals.received > 0).then_some(totals.last_received_at_us);
         Ok(TotalsView {
             as_of: self.folded()?,

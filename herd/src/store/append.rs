@@ -69,9 +69,9 @@ impl Store {
     }
 }
 
-fn append_one(group: &mut Group, rules: &Rules, boot: u32, incoming: &Incoming) -> Result<Receipt, StoreError> {
+fn append_one(group: &mut Group<'_>, rules: &Rules, boot: u32, incoming: &Incoming) -> Result<Receipt, StoreError> {
     let Incoming { raw, origin, at } = incoming;
-    Ok(match decide(&group.rows, &group.history, rules, group.next(), raw, origin, at.in_boot(boot))? {
+    Ok(match decide(&*group.rows, &group.history, rules, group.next(), raw, origin, at.in_boot(boot))? {
         Decision::Duplicate { of } => Receipt::Duplicate { of },
         Decision::Suppress => Receipt::Suppressed,
         Decision::Keep(change) => receipt_for(&change, group.push(&change)?),

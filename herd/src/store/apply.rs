@@ -51,15 +51,17 @@ impl Store {
             0 => Cow::Borrowed(&run.changes),
             _ => Cow::Owned(run.changes.iter().skip(known).collect::<Changes>()),
         };
-        let mut staged = self.staged()?;
+        self.make_room()?;
+        // Another writer decides from now on.
+        self.window = None;
         let blocked = if let Some(blocked) = head.blocked {
             Some(blocked)
         } else {
-            let folded = fold_run(&mut staged, &new, ours.sequence);
+            let folded = fold_run(&mut self.rows, &new, ours.sequence);
             self.distrust_unread_tables(&folded);
             folded?
         };
-        self.commit(&new, &staged, blocked)?;
+        self.commit(&new, blocked)?;
         Ok(ApplyReceipt { changes: new.len() as u64, position: self.head().position })
     }
 

@@ -28,7 +28,7 @@ impl Store {
     pub fn correct(&mut self, request: &CorrectionRequest, at: RawReading) -> Result<CorrectionReceipt, StoreError> {
         let (rules, clock) = (self.rules, at.in_boot(self.boot));
         self.write(|group| {
-            let decision = decide_correction(&group.rows, &group.history, &rules, group.next(), request, clock)?;
+            let decision = decide_correction(&*group.rows, &group.history, &rules, group.next(), request, clock)?;
             let corrected = match decision {
                 CorrectionDecision::Duplicate { of } => return Ok(CorrectionReceipt::Duplicate { of }),
                 CorrectionDecision::Refused(why) => return Ok(CorrectionReceipt::Refused(why)),

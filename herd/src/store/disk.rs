@@ -14,6 +14,19 @@ use std::sync::Arc;
 /// hundred bytes for each of them.
 const SEGMENT_BYTES: u64 = 1024 * 1024;
 
+/// Size of a generation that is flushed: about 8,000 changes of new traffic. Larger ones write fewer bytes for each row,
+/// and two of them are in memory at worst.
+const FLUSH_BYTES: usize = 8 * 1024 * 1024;
+
+/// The runner of the flushes of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushMode {
+    /// A thread of its own.
+    Thread,
+    /// The writer, when it needs the room or is told to, so that each run is the same.
+    Stepped,
+}
+
 /// Opens the files of one store.
 pub trait Disk: Debug + Send + Sync {
     /// Opens `file`, or creates it, with a page cache of at most `cache_bytes`.
@@ -28,6 +41,16 @@ pub trait Disk: Debug + Send + Sync {
     /// Returns the size of a segment of the journal, a multiple of 4 KiB.
     fn segment_bytes(&self) -> u64 {
         SEGMENT_BYTES
+    }
+
+    /// Returns who flushes the tables.
+    fn flush_mode(&self) -> FlushMode {
+        FlushMode::Thread
+    }
+
+    /// Returns the size in memory of rows of tables that are flushed together.
+    fn flush_bytes(&self) -> usize {
+        FLUSH_BYTES
     }
 
     /// Returns whether `file` exists.

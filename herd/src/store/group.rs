@@ -2,17 +2,17 @@
 //! durable commit for all.
 
 use super::log::LogReader;
-use super::tables_file::TablesReader;
+use super::tables::View;
 use super::{Changes, Store, StoreError};
 use crate::change::{Change, MAX_CHANGE_BYTES};
-use crate::decide::History;
+use crate::decide::{History, TextWindow};
 use crate::fold::{RowsError, StagedRows, fold};
 use crate::position::Sequence;
 
 /// Changes of one commit, while they are decided.
-pub(super) struct Group {
+pub(super) struct Group<'a> {
     /// The tables as the changes decided so far leave them.
-    pub(super) rows: StagedRows<TablesReader>,
+    pub(super) rows: &'a mut StagedRows<View>,
     /// The log with the changes decided so far.
     pub(super) history: GroupHistory,
 }
@@ -23,9 +23,11 @@ pub(super) struct GroupHistory {
     /// The last change in the log.
     after: Sequence,
     changes: Changes,
+    /// The texts of the repeat window.
+    window: TextWindow,
 }
 
-impl Group {
+impl Group<'_> {
     /// Returns the sequence of the next change.
     pub(super) fn next(&self) -> Sequence {
         self.rows.folded().next()
@@ -41,7 +43,8 @@ impl Group {
             return Err(StoreError::Oversize { bytes: bytes.len(), limit: MAX_CHANGE_BYTES });
         }
         let sequence = self.next();
-        fold(&mut self.rows, sequence, change)?;
+        fold(self.rows, sequence, change)?;
+        self.history.window.record(sequence, change);
         self.history.changes.push(&bytes);
         Ok(sequence)
     }
@@ -59,6 +62,10 @@ impl History for GroupHistory {
         };
         Ok(bytes.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
+
+    fn recent_texts(&self) -> &TextWindow {
+        &self.window
+    }
 }
 
 impl Store {
@@ -69,22 +76,29 @@ impl Store {
     /// writes ([`StoreError::Interrupted`]); the next writer finds the group whole or not at all.
     pub(super) fn write<T>(
         &mut self,
-        decide: impl FnOnce(&mut Group) -> Result<T, StoreError>,
+        decide: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.check_may_decide()?;
+        self.make_room()?;
         let decided = self.write_group(decide);
         self.distrust_unread_tables(&decided);
         decided
     }
 
-    fn write_group<T>(&mut self, decide: impl FnOnce(&mut Group) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let rows = self.staged()?;
-        let history = GroupHistory { log: self.log.reader()?, after: rows.folded(), changes: Changes::default() };
-        let mut group = Group { rows, history };
-        let decided = decide(&mut group)?;
-        if !group.history.changes.is_empty() {
-            self.commit(&group.history.changes, &group.rows, None)?;
+    fn write_group<T>(
+        &mut self,
+        decide: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (window, after) = (self.take_window()?, self.rows.folded());
+        let history = GroupHistory { log: self.log.reader()?, after, changes: Changes::default(), window };
+        let mut group = Group { rows: &mut self.rows, history };
+        let decided = decide(&mut group);
+        let Group { history, .. } = group;
+        let decided = decided.inspect_err(|_| self.rows.discard())?;
+        if !history.changes.is_empty() {
+            self.commit(&history.changes, None)?;
         }
+        self.window = Some(history.window);
         Ok(decided)
     }
 }

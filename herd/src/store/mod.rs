@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | `log.redb` | every Change, chained | at each take-over of the journal |
 //! | `log.journal` | the last Changes, which `log.redb` lacks | with each commit, before anyone is told "stored" |
-//! | `tables.redb` | the result of folding the log | every [`SETTLE_CHANGES`], in quiet minutes, at a clean shutdown |
+//! | `tables.redb` | the result of folding the log | written behind: by size, every [`FLUSH_CHANGES`], in quiet minutes, at a clean shutdown |
 //! | `local.redb` | keys, paired sites, counters of duplicates | with each write |
 //!
 //! `log.redb` and `log.journal` together are the log. After a clean shutdown `log.redb` alone is all of it.
 //!
 //! One [`Store`] writes; any number of [`Reader`]s read. The order within a commit is fixed: the log durable, then the
-//! tables visible, then the head published. So the tables are never ahead of what is durable.
+//! tables visible, then the head published. So the tables are never ahead of what is durable. They become visible in memory;
+//! the file is written behind, on a thread of its own: `tables` says how.
 //!
 //! # Decisions
 //!
@@ -43,7 +44,7 @@ mod reader;
 mod reprocess;
 mod row;
 mod row_cache;
-mod tables_file;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -52,7 +53,7 @@ pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
 pub use correct::CorrectionReceipt;
-pub use disk::{Directory, Disk};
+pub use disk::{Directory, Disk, FlushMode};
 pub use error::{ApplyError, StoreError};
 pub use journal::JOURNAL_FILE;
 pub use local::{LocalError, LocalFile};
@@ -61,30 +62,34 @@ pub use memory::{MemoryDisk, Replay, SyncGate};
 pub use open_progress::{OpenProgress, grouped};
 pub use reader::{ReadCounts, Reader, Snapshot, SnapshotState};
 pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
-pub use tables_file::TABLES_FILE;
 #[cfg(any(test, feature = "testing"))]
-pub use tables_file::set_fold_version;
+pub use tables::set_fold_version;
+pub use tables::{FLUSH_CHANGES, TABLES_FILE};
 pub use verify::{Phase, Progress, TablesVerdict, VerifyError, VerifyOutcome, verify_disk, verify_reader};
 
 use crate::change::{Change, ChangeError, EpochStart};
 use crate::clock::ClockReading;
-use crate::decide::Rules;
-use crate::fold::{FOLD_VERSION, Rows, StagedRows, fold};
+use crate::decide::{Rules, TextWindow};
+use crate::digest::RowSum;
+use crate::fold::{FOLD_VERSION, Rows, StagedRows, TOTALS_KEY, fold};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
+use crate::tables::Totals;
 use log::{Log, LogReader, LogWriter};
-use tables_file::{TablesFile, TablesReader, TablesState};
+use tables::{StoredState, TablesFile, TablesState, TablesWriter, View};
 use tokio::sync::watch;
 
-/// Sync the tables to disk after this many changes. A restart after a power cut folds at most these again.
-pub const SETTLE_CHANGES: u64 = 50_000;
 /// Page cache of the log. The log is written at its end and read near it.
 const LOG_CACHE_BYTES: usize = 8 * 1024 * 1024;
-/// Page cache of the tables. Look-ups go everywhere.
-const TABLES_CACHE_BYTES: usize = 32 * 1024 * 1024;
-/// Number of changes that are staged before a write while the tables are rebuilt.
-const REFOLD_CHANGES: usize = 50_000;
+/// Page cache of the tables. Rows that the writer uses again are in memory as it is.
+const TABLES_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// Estimated size to which the writer keeps decoded rows in memory from commit to commit.
+const STAGED_BYTES: usize = 8 * 1024 * 1024;
+/// Number of changes that are folded at once while the tables are rebuilt, and that are read to find the latest texts.
+const REFOLD_CHANGES: usize = 10_000;
 /// Number of bytes that are read from the log at once while the tables are rebuilt.
-const REFOLD_BYTES: usize = 8 * 1024 * 1024;
+const REFOLD_BYTES: usize = 2 * 1024 * 1024;
+/// Number of changes at the end of the log in which a source searches for the texts of the repeat window after a start.
+const MAX_WINDOW_CHANGES: u64 = 16_384;
 /// File in which new tables are made, beside the old ones.
 const TABLES_BESIDE: &str = "tables-new.redb";
 
@@ -105,9 +110,13 @@ pub struct Head {
 #[derive(Debug)]
 pub struct Store {
     log: LogWriter,
-    tables: TablesFile,
+    tables: TablesWriter,
+    /// Rows in memory, above the tables. All are sealed between two commits.
+    rows: StagedRows<View>,
+    /// The state of the tables with all sealed rows.
     state: TablesState,
-    settled: Sequence,
+    /// `None` until this store decides about a payload.
+    window: Option<TextWindow>,
     head: watch::Sender<Head>,
     boot: u32,
     rules: Rules,
@@ -148,11 +157,13 @@ impl Store {
     fn open(disk: &dyn Disk, rules: Rules, boot: u32, new_id: impl FnOnce() -> StoreId) -> Result<Self, StoreError> {
         let log = LogWriter::open(disk, LOG_CACHE_BYTES, new_id)?;
         let head = log.reader()?.head()?;
-        let (tables, state) = open_tables(disk, log.log(), &head)?;
+        let (file, stored) = open_tables(disk, log.log(), &head)?;
+        let state = stored.tables;
+        let mut tables = TablesWriter::new(disk, file, &stored)?;
+        let rows = StagedRows::new(tables.view(), state.folded, state.sum);
         let published = Head { position: head, folded: state.folded, fold_digest: state.sum.digest(), blocked: None };
-        let settled = state.folded;
         let head = watch::Sender::new(published);
-        let mut store = Self { log, tables, state, settled, head, boot, rules, interrupted: false };
+        let mut store = Self { log, tables, rows, state, window: None, head, boot, rules, interrupted: false };
         let caught_up = store.catch_up_tables(disk);
         store.distrust_unread_tables(&caught_up);
         caught_up.map(|()| store)
@@ -180,16 +191,43 @@ impl Store {
 
     /// Returns a handle for reading.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.log.log().clone(), self.tables.clone(), self.head.subscribe())
+        Reader::new(self.log.log().clone(), self.tables.tables().clone(), self.head.subscribe())
     }
 
     /// Empties the journal into `log.redb`, and makes the tables durable. Called in quiet minutes and before a clean
     /// shutdown.
     pub fn settle(&mut self) -> Result<(), StoreError> {
         self.log.take_over()?;
-        if self.settled != self.state.folded {
-            self.tables.settle()?;
-            self.settled = self.state.folded;
+        let settled = self.tables.settle();
+        self.use_view(settled.map(Some))?;
+        // Nobody is waiting for these rows.
+        self.rows.shrink(0);
+        Ok(())
+    }
+
+    /// Has full generations flushed. Called before each group, so that no answer waits for a flush.
+    fn make_room(&mut self) -> Result<(), StoreError> {
+        let view = self.tables.make_room();
+        self.use_view(view)
+    }
+
+    /// Takes the next step of flushing the tables: flushes the generation that is frozen, or else freezes the current one.
+    ///
+    /// For tests on a disk of [`FlushMode::Stepped`]. With [`FlushMode::Thread`], the next step may already be under way.
+    pub fn step_flush(&mut self) -> Result<(), StoreError> {
+        let view = self.tables.step();
+        self.use_view(view.map(Some))
+    }
+
+    /// Reads from a new view of the tables, if there is one. Stops this writer if a flush has failed.
+    fn use_view(&mut self, view: Result<Option<View>, StoreError>) -> Result<(), StoreError> {
+        match view {
+            Ok(Some(view)) => self.rows.rebase(view),
+            Ok(None) => {}
+            Err(error) => {
+                self.interrupted = true;
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -213,29 +251,44 @@ impl Store {
         let Err(StoreError::Rows(error)) = outcome else { return };
         tracing::error!(%error, "cannot read the tables");
         self.interrupted = true;
-        if let Err(error) = self.tables.forget_state() {
+        if let Err(error) = self.tables.distrust() {
             tracing::error!(%error, "cannot mark the tables as damaged; delete tables.redb if the next start fails too");
         }
     }
 
-    /// Returns rows above the current tables, for the next changes to be folded into.
-    fn staged(&self) -> Result<StagedRows<TablesReader>, StoreError> {
-        Ok(StagedRows::new(self.tables.reader()?, self.state.folded, self.state.sum))
+    /// Returns the texts of the repeat window, from the end of the log if they are not in memory.
+    fn take_window(&mut self) -> Result<TextWindow, StoreError> {
+        if let Some(window) = self.window.take() {
+            return Ok(window);
+        }
+        let forgotten =
+            self.rows.shared::<Totals>(&TOTALS_KEY)?.map_or(Sequence::ZERO, |totals| totals.texts_forgotten);
+        let folded = self.rows.folded();
+        let mut window = TextWindow::new(forgotten);
+        let mut after = forgotten.max(Sequence(folded.0.saturating_sub(MAX_WINDOW_CHANGES)));
+        while after < folded {
+            let (changes, _) = self.log.reader()?.changes_after(after, REFOLD_CHANGES, REFOLD_BYTES)?;
+            for (bytes, n) in changes.iter().zip(after.0 + 1..) {
+                if let Ok(change) = Change::from_bytes(bytes) {
+                    window.record(Sequence(n), &change);
+                }
+            }
+            if changes.is_empty() {
+                break;
+            }
+            after = Sequence(after.0 + changes.len() as u64);
+        }
+        Ok(window)
     }
 
     /// Commits in the fixed order: the log durable, the tables visible, the head published.
     ///
     /// After a failure it is unknown what reached the disk, so this writer writes no more. The next one finds the group
     /// whole or not at all.
-    fn commit<B: Rows>(
-        &mut self,
-        changes: &Changes,
-        staged: &StagedRows<B>,
-        blocked: Option<ChangeError>,
-    ) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &Changes, blocked: Option<ChangeError>) -> Result<(), StoreError> {
         self.interrupted = true;
         let position = self.log.append(changes)?;
-        self.write_tables(staged, &position)?;
+        self.publish_tables(&position)?;
         self.interrupted = false;
         self.head.send_replace(Head {
             position,
@@ -246,20 +299,17 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the staged rows. `head` is the position of the log that holds their changes.
-    fn write_tables<B: Rows>(&mut self, staged: &StagedRows<B>, head: &Position) -> Result<(), StoreError> {
-        let folded = staged.folded();
+    /// Makes the folded rows visible. `head` is the position of the log that holds their changes.
+    fn publish_tables(&mut self, head: &Position) -> Result<(), StoreError> {
+        let folded = self.rows.folded();
         if folded == self.state.folded {
             return Ok(());
         }
         let digest = if folded == head.sequence { head.digest } else { digest_at(&self.log.reader()?, folded)? };
-        let state = TablesState { folded, digest, sum: staged.sum(), ..self.state };
-        let durable = folded.0 - self.settled.0 >= SETTLE_CHANGES;
-        self.tables.write(staged, &state, durable)?;
-        if durable {
-            self.settled = folded;
-        }
-        self.state = state;
+        let sealed = self.rows.seal();
+        self.state = TablesState { folded, digest, sum: self.rows.sum(), ..self.state };
+        self.tables.publish(sealed, &self.state);
+        self.rows.shrink(STAGED_BYTES);
         Ok(())
     }
 
@@ -276,9 +326,9 @@ impl Store {
             }
             let (changes, end) = self.log.reader()?.changes_after(self.state.folded, REFOLD_CHANGES, REFOLD_BYTES)?;
             let Some(end) = end else { break };
-            let mut staged = self.staged()?;
-            blocked = fold_run(&mut staged, &changes, self.state.folded)?;
-            self.write_tables(&staged, &end)?;
+            self.make_room()?;
+            blocked = fold_run(&mut self.rows, &changes, self.state.folded)?;
+            self.publish_tables(&end)?;
             if head.sequence.0 - began.0 > REFOLD_CHANGES as u64 {
                 tracing::info!(folded = self.state.folded.0, head = head.sequence.0, "rebuilding the tables");
             }
@@ -311,12 +361,12 @@ fn digest_at(log: &LogReader, sequence: Sequence) -> Result<Digest, StoreError> 
 }
 
 /// Opens the tables if this fold made them of a prefix of the log. Otherwise replaces them by empty ones.
-fn open_tables(disk: &dyn Disk, log: &Log, head: &Position) -> Result<(TablesFile, TablesState), StoreError> {
-    let start = TablesState::start(log.store());
+fn open_tables(disk: &dyn Disk, log: &Log, head: &Position) -> Result<(TablesFile, StoredState), StoreError> {
+    let start = StoredState { tables: TablesState::start(log.store()), index: RowSum::default() };
     if disk.holds(TABLES_FILE) {
         match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
             Ok(tables) => match tables.state() {
-                Ok(Some(state)) if is_prefix(&state, log, head)? => return Ok((tables, state)),
+                Ok(Some(state)) if is_prefix(&state.tables, log, head)? => return Ok((tables, state)),
                 Ok(None) if head.sequence == Sequence::ZERO => return Ok((tables, start)),
                 found => tracing::warn!(?found, "tables do not match the log; rebuilding them"),
             },

@@ -1,7 +1,7 @@
 //! Read access to a store: pages for followers, and snapshots for queries.
 
 use super::log::{Log, LogReader};
-use super::tables_file::{TablesFile, TablesReader, TablesState};
+use super::tables::{Tables, View};
 use super::{ChangeRun, Head, StoreError};
 use crate::change::Change;
 use crate::fold::{KeyRange, Rows, RowsError};
@@ -16,12 +16,12 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Reader {
     pub(super) log: Log,
-    pub(super) tables: TablesFile,
+    pub(super) tables: Tables,
     head: watch::Receiver<Head>,
 }
 
 impl Reader {
-    pub(super) fn new(log: Log, tables: TablesFile, head: watch::Receiver<Head>) -> Self {
+    pub(super) fn new(log: Log, tables: Tables, head: watch::Receiver<Head>) -> Self {
         Self { log, tables, head }
     }
 
@@ -62,14 +62,14 @@ impl Reader {
     /// Returns the current log and tables. Hold it briefly, never across network I/O: redb reuses no page meanwhile.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         // The tables first, so that the log holds everything that they hold.
-        let tables = self.tables.reader()?;
+        let tables = self.tables.view();
         Ok(Snapshot { tables, log: self.log.reader()?, reads: Cell::default() })
     }
 }
 
 /// Log and tables at one moment.
 pub struct Snapshot {
-    tables: TablesReader,
+    tables: View,
     log: LogReader,
     reads: Cell<ReadCounts>,
 }
@@ -100,13 +100,13 @@ impl Snapshot {
     /// Returns the position of log and tables.
     pub fn state(&self) -> Result<SnapshotState, StoreError> {
         let position = self.log.head()?;
-        let state = self.tables.state()?.unwrap_or_else(|| TablesState::start(position.store));
+        let state = self.tables.state();
         Ok(SnapshotState { position, folded: state.folded, fold_digest: state.sum.digest() })
     }
 
     /// Returns the last change in the tables.
     pub fn folded(&self) -> Result<Sequence, StoreError> {
-        Ok(self.tables.state()?.map_or(Sequence::ZERO, |state| state.folded))
+        Ok(self.tables.state().folded)
     }
 
     /// Returns a change of the log, or `None` if this program cannot decode it.

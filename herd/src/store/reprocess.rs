@@ -52,8 +52,8 @@ impl Store {
 }
 
 /// Returns whether the rejected payload `of` is an event now.
-fn reprocess_one(group: &mut Group, rules: &Rules, of: Sequence, clock: ClockReading) -> Result<bool, StoreError> {
-    let decided = decide_reprocess(&group.rows, &group.history, rules, group.next(), of, clock)?;
+fn reprocess_one(group: &mut Group<'_>, rules: &Rules, of: Sequence, clock: ClockReading) -> Result<bool, StoreError> {
+    let decided = decide_reprocess(&*group.rows, &group.history, rules, group.next(), of, clock)?;
     let Some(reprocessed) = decided else { return Ok(false) };
     match group.push(&Change::Reprocessed(Box::new(reprocessed))) {
         Ok(_) => Ok(true),

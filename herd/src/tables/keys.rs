@@ -1,29 +1,19 @@
 //! Keys of rows. [`Table`](super::Table) lists the parts of each.
 
-use crate::change::{AnimalId, BatchId, TagKind};
-use crate::payload::SourceType;
+use super::EVENT_IDS_PER_ROW;
+use crate::change::TagKind;
+use crate::payload::{EventId, SourceType};
 use crate::position::Sequence;
-
-/// A trait of which a batch shows the set of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum BatchTrait {
-    /// Pens of its animals.
-    Pen = 0,
-    /// Sexes of its animals.
-    Sex = 1,
-    /// Funders of its animals.
-    Funder = 2,
-}
 
 /// The bytes of a key.
 pub type Key = Vec<u8>;
 
-fn prefixed(text: &str) -> impl Iterator<Item = u8> + '_ {
+fn push_prefixed(key: &mut Key, text: &str) {
     // Names come from fields of at most 64 characters (256 bytes) or from settings of at most 64 bytes; a longer one
     // is cut at 255, which keeps keys total and still orders them.
     let bytes = &text.as_bytes()[..text.len().min(255)];
-    std::iter::once(u8::try_from(bytes.len()).unwrap_or(u8::MAX)).chain(bytes.iter().copied())
+    key.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
+    key.extend_from_slice(bytes);
 }
 
 /// Makes the key of an animal, a batch or a sequence.
@@ -50,21 +40,6 @@ pub fn pair_key(first: u64, second: u64) -> Key {
     [first.to_be_bytes(), second.to_be_bytes()].concat()
 }
 
-/// Makes a key of [`Table::AnimalTags`](super::Table::AnimalTags).
-#[must_use]
-pub fn animal_tag_key(animal: AnimalId, kind: TagKind, tag: &str) -> Key {
-    let mut key = number_key(animal.0);
-    key.push(kind as u8);
-    key.extend_from_slice(tag.as_bytes());
-    key
-}
-
-/// Returns the kind of tag in a key of [`Table::AnimalTags`](super::Table::AnimalTags).
-#[must_use]
-pub fn tag_kind_in(key: &[u8]) -> TagKind {
-    if key.get(8) == Some(&(TagKind::Lf as u8)) { TagKind::Lf } else { TagKind::Epc }
-}
-
 /// Makes a key of [`Table::TagOwners`](super::Table::TagOwners).
 #[must_use]
 pub fn tag_owner_key(kind: TagKind, tag: &str) -> Key {
@@ -74,21 +49,37 @@ pub fn tag_owner_key(kind: TagKind, tag: &str) -> Key {
     key
 }
 
-/// Makes a key of `reader group, era, name`: lids, event ids and counters.
+/// Makes a key of `reader group, era, name`: lids and counters.
 #[must_use]
 pub fn reader_key(group: &str, era: u32, name: &str) -> Key {
-    let mut key: Key = prefixed(group).collect();
+    let mut key = Vec::with_capacity(1 + group.len() + 4 + name.len() + 8);
+    push_prefixed(&mut key, group);
     key.extend_from_slice(&era.to_be_bytes());
     key.extend_from_slice(name.as_bytes());
     key
 }
 
+/// Makes a key of [`Table::EventIds`](super::Table::EventIds), and returns the place of the id in its row.
+///
+/// Ids with another number of digits are other ids, so that `hxbind7` and `hxbind007` do not collide.
+#[must_use]
+pub fn event_id_key(group: &str, era: u32, id: &EventId) -> (Key, u8) {
+    let letters = id.counter_name();
+    let mut key = Vec::with_capacity(1 + group.len() + 4 + 1 + letters.len() + 1 + 8);
+    push_prefixed(&mut key, group);
+    key.extend_from_slice(&era.to_be_bytes());
+    push_prefixed(&mut key, letters);
+    key.push(u8::try_from(id.text.len() - letters.len()).unwrap_or(u8::MAX));
+    key.extend_from_slice(&(id.counter / EVENT_IDS_PER_ROW).to_be_bytes());
+    (key, u8::try_from(id.counter % EVENT_IDS_PER_ROW).unwrap_or_default())
+}
+
 /// Makes a key of [`Table::Gaps`](super::Table::Gaps). The name of a counter always has six letters, so the number can
 /// follow it.
 #[must_use]
-pub fn gap_key(group: &str, era: u32, counter: &str, first: u64) -> Key {
+pub fn gap_key(group: &str, era: u32, counter: &str, last: u64) -> Key {
     let mut key = reader_key(group, era, counter);
-    key.extend_from_slice(&first.to_be_bytes());
+    key.extend_from_slice(&last.to_be_bytes());
     key
 }
 
@@ -97,23 +88,6 @@ pub fn gap_key(group: &str, era: u32, counter: &str, first: u64) -> Key {
 pub fn latest_batch_key(source: SourceType, number: &str) -> Key {
     let mut key = vec![source as u8];
     key.extend_from_slice(number.as_bytes());
-    key
-}
-
-/// Makes a key of [`Table::BatchNumbers`](super::Table::BatchNumbers).
-#[must_use]
-pub fn batch_number_key(number: &str, batch: BatchId) -> Key {
-    let mut key: Key = prefixed(number).collect();
-    key.extend_from_slice(&batch.0.to_be_bytes());
-    key
-}
-
-/// Makes a key of [`Table::BatchTraits`](super::Table::BatchTraits).
-#[must_use]
-pub fn batch_trait_key(batch: BatchId, which: BatchTrait, value: &str) -> Key {
-    let mut key = number_key(batch.0);
-    key.push(which as u8);
-    key.extend_from_slice(value.as_bytes());
     key
 }
 
@@ -148,11 +122,11 @@ mod tests {
 
     #[test]
     fn keys_of_a_group_are_not_keys_of_a_group_with_a_longer_name() {
-        let end = after_prefix(&prefixed("main").collect::<Vec<_>>()).unwrap();
-        let own = reader_key("main", 1, "7");
-        assert!(own < end);
-        let other = reader_key("mainly", 1, "7");
-        assert!(other >= end || other < prefixed("main").collect::<Vec<_>>());
+        let mut prefix = Key::new();
+        push_prefixed(&mut prefix, "main");
+        let end = after_prefix(&prefix).unwrap();
+        assert!((&prefix..&end).contains(&&reader_key("main", 1, "7")));
+        assert!(!(&prefix..&end).contains(&&reader_key("mainly", 1, "7")));
     }
 
     #[test]

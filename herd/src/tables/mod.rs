@@ -3,7 +3,18 @@
 //! This file is the only list of them: number, name, key and value. Integers in keys are big-endian, so that the order
 //! of bytes is the order of numbers. A text that is not the last part of a key has its length (u8) before it. Values are
 //! postcard of the types in `rows`. A change of anything here, or of what the fold writes, needs a new
-//! [`FOLD_VERSION`](crate::fold::FOLD_VERSION): tables of an older version are rebuilt.
+//! [`FOLD_VERSION`]: tables of an older version are rebuilt.
+//!
+//! # Decisions
+//!
+//! - **Few and wide rows.** A change costs about as much as the rows that it touches; `rows` says what stands in one.
+//! - **An index is a table that only says again what other rows or the log say**, so that it can be found by another key:
+//!   the owners of tags and lids, the members and the latest of batches, the payloads of event ids. The fold writes most of
+//!   their rows without reading them. The fold digest covers the rows that are no index; `tables.redb` has a sum of its own
+//!   over the index, which `verify` checks. Were the index in the fold digest, each new animal would cost four searches for
+//!   rows that do not exist, to know that nothing has to be subtracted.
+//! - **The texts of the repeat window are not in the tables.** Only the source needs them, for a minute. It keeps them in
+//!   memory and finds them in the log after a restart; see [`TextWindow`](crate::decide::TextWindow).
 
 mod keys;
 mod rows;
@@ -12,73 +23,59 @@ pub use crate::change::{AnimalStatus, LidName, TagKind, TagState};
 pub use keys::*;
 pub use rows::*;
 
-/// A table. Its number is part of the fold digest.
+/// Version of the tables and of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared
+/// only if the versions are equal.
+pub const FOLD_VERSION: u32 = 3;
+
+/// A table. Its number is part of row hashes and of keys in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u16)]
+#[repr(u8)]
 pub enum Table {
     /// `()` -> [`Totals`]: counts. One row.
     Totals = 1,
-    /// `animal u64` -> [`Animal`]. An animal that was merged into another keeps a row that names its successor.
+    /// `animal u64` -> [`Animal`].
     Animals = 2,
-    /// `animal u64, tag kind u8, tag key` -> [`AnimalTag`]: every tag the animal wears or wore, and unconfirmed ones.
-    AnimalTags = 3,
-    /// `tag kind u8, tag key` -> animal u64 that wears or wore the tag. Unconfirmed tags are not listed: they lead nowhere.
-    TagOwners = 4,
-    /// `reader group, era u32, lid` -> animal u64.
-    Lids = 5,
+    /// `tag kind u8, tag key` -> [`TagOwner`]. Unconfirmed tags are not listed: they lead nowhere. An index.
+    TagOwners = 3,
+    /// `reader group, era u32, lid` -> [`LidOwner`]. An index.
+    Lids = 4,
     /// `batch u64` -> [`Batch`].
-    Batches = 6,
-    /// `source u8, number` -> batch u64: the latest batch of that number, to which the number leads.
-    LatestBatches = 7,
-    /// `number, batch u64` -> source u8: all batches that ever had a number.
-    BatchNumbers = 8,
-    /// `animal u64, batch u64` -> [`Membership`].
-    Memberships = 9,
-    /// `batch u64, animal u64` -> `()`: the inverse of the memberships.
-    Members = 10,
-    /// `batch u64, trait u8, value` -> sequence of the first change with it: the pens, sexes and funders of a batch.
-    BatchTraits = 11,
-    /// `reader group, era u32, event id` -> sequence of the payload that has the id.
-    EventIds = 12,
-    /// `SHA-256 of the trimmed text` -> sequence of the last change with it. Only texts that no event id identifies.
-    Texts = 13,
-    /// `sequence` -> [`TextEntry`]: the same texts in the order of time, so that old rows can be removed.
-    TextOrder = 14,
+    Batches = 5,
+    /// `source u8, number` -> [`LatestBatch`], to which the number leads. An index.
+    LatestBatches = 6,
+    /// `batch u64, animal u64` -> [`Member`]: the inverse of the memberships. An index.
+    Members = 7,
+    /// `reader group, era u32, letters (with a length), number of digits u8, block u64` -> [`EventIdBlock`]. An index.
+    EventIds = 8,
     /// `reader group, era u32, counter name` -> [`Counter`]: lowest and highest event counter received.
-    Counters = 15,
-    /// `reader group, era u32, counter name, first u64` -> last u64: counters that were never received, first to last.
-    Gaps = 16,
-    /// `sequence` -> rejection number u8: the payloads that are rejected.
-    Rejected = 17,
+    Counters = 9,
+    /// `reader group, era u32, counter name, last u64` -> [`Gap`]: counters that were never received, first to last.
+    Gaps = 10,
+    /// `sequence` -> [`RejectedRow`]: the payloads that are rejected.
+    Rejected = 11,
     /// `channel` -> [`RejectionHour`]: rejections of a channel that were recorded in the current hour.
-    RejectionHours = 18,
-    /// `reader group` -> era u32. Without a row the era is 1.
-    ReaderEras = 19,
-    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided. The file has an older name for it.
-    Amendments = 20,
-    /// `idempotency key` -> sequence of the correction that has it.
-    CorrectionKeys = 21,
+    RejectionHours = 12,
+    /// `reader group` -> [`ReaderEra`]. Without a row the era is 1.
+    ReaderEras = 13,
+    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided.
+    Amendments = 14,
+    /// `idempotency key` -> [`CorrectionKey`].
+    CorrectionKeys = 15,
     /// `reader group, era u32` -> [`Collisions`].
-    Collisions = 22,
+    Collisions = 16,
 }
 
 impl Table {
     /// All tables, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 16] = [
         Self::Totals,
         Self::Animals,
-        Self::AnimalTags,
         Self::TagOwners,
         Self::Lids,
         Self::Batches,
         Self::LatestBatches,
-        Self::BatchNumbers,
-        Self::Memberships,
         Self::Members,
-        Self::BatchTraits,
         Self::EventIds,
-        Self::Texts,
-        Self::TextOrder,
         Self::Counters,
         Self::Gaps,
         Self::Rejected,
@@ -91,8 +88,8 @@ impl Table {
 
     /// Returns the number.
     #[must_use]
-    pub fn number(self) -> u16 {
-        self as u16
+    pub fn number(self) -> u8 {
+        self as u8
     }
 
     /// Returns the index in [`Table::ALL`].
@@ -101,30 +98,30 @@ impl Table {
         usize::from(self.number()) - 1
     }
 
-    /// Returns the name in the file.
+    /// Returns whether the table is an index, which the fold digest does not cover.
+    #[must_use]
+    pub fn is_index(self) -> bool {
+        matches!(self, Self::TagOwners | Self::Lids | Self::LatestBatches | Self::Members | Self::EventIds)
+    }
+
+    /// Returns the name in messages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Totals => "totals",
             Self::Animals => "animals",
-            Self::AnimalTags => "animal tags",
             Self::TagOwners => "tag owners",
             Self::Lids => "lids",
             Self::Batches => "batches",
             Self::LatestBatches => "latest batches",
-            Self::BatchNumbers => "batch numbers",
-            Self::Memberships => "memberships",
             Self::Members => "members",
-            Self::BatchTraits => "batch traits",
             Self::EventIds => "event ids",
-            Self::Texts => "texts",
-            Self::TextOrder => "text order",
             Self::Counters => "counters",
             Self::Gaps => "gaps",
             Self::Rejected => "rejected",
             Self::RejectionHours => "rejection hours",
             Self::ReaderEras => "reader eras",
-            Self::Amendments => "afterwards",
+            Self::Amendments => "amendments",
             Self::CorrectionKeys => "correction keys",
             Self::Collisions => "collisions",
         }
@@ -134,11 +131,36 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::Sequence;
 
     #[test]
     fn numbers_are_gapless_and_the_list_is_in_their_order() {
         for (index, table) in Table::ALL.into_iter().enumerate() {
             assert_eq!(table.index(), index, "{}", table.name());
         }
+    }
+
+    /// Catches a block that loses an id, or a step to an earlier sequence.
+    #[test]
+    fn a_block_of_event_ids_reads_back_whatever_their_order() {
+        let mut block = EventIdBlock::default();
+        for (slot, sequence) in [(7, 900), (0, u64::MAX), (31, 3), (8, 901), (7, 899)] {
+            block.set(slot, Sequence(sequence));
+        }
+        let bytes = postcard::to_stdvec(&block).unwrap();
+        assert_eq!(postcard::from_bytes::<EventIdBlock>(&bytes).unwrap(), block);
+        assert_eq!(block.get(7), Some(Sequence(899)));
+        assert_eq!(block.get(1), None);
+    }
+
+    /// Catches a full list that drops a value which would be shown.
+    #[test]
+    fn a_full_list_of_traits_keeps_the_first_in_the_order_of_texts() {
+        let mut values = Vec::new();
+        for n in (0..300).rev().chain(100..200) {
+            add_trait(&mut values, &format!("P{n:03}"));
+        }
+        assert_eq!(values.len(), MAX_BATCH_TRAITS);
+        assert_eq!((values[0].as_str(), values[99].as_str()), ("P000", "P099"));
     }
 }

@@ -1,10 +1,17 @@
 //! Values of rows.
+//!
+//! # Decisions
+//!
+//! - **An animal and a batch are rows of the same shape as in a correction** ([`AnimalState`], [`BatchState`]), with what only
+//!   the tables need beside it. A correction then puts its states down as they are. Another shape of the row is another
+//!   type here; the one in changes stays.
+//! - **What belongs to one animal stands in its row**: tags, memberships, lids. Each was a row of a table of its own, and
+//!   reading, encoding and inserting rows was most of the work of a change. An animal has about ten of them in its life.
 
-use crate::change::{AnimalId, AnimalStatus, BatchId, LidName, TagState};
-use crate::clock::ClockReading;
-use crate::payload::{SourceType, Tag, Traits};
+use crate::change::{AnimalId, AnimalState, BatchId, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
+use crate::payload::Tag;
 use crate::position::Sequence;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Counts, and other values that every change may touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,48 +40,23 @@ pub struct Totals {
     pub missed_events: u64,
     /// Arrival of the last payload, in microseconds since the Unix epoch.
     pub last_received_at_us: i64,
-    /// Look-up rows of texts up to this sequence are removed. The search for the oldest row begins after it, and not at
-    /// rows that the same group has just removed.
+    /// Texts up to this sequence are past the repeat window, as the changes say.
     pub texts_forgotten: Sequence,
 }
 
-/// An animal.
+/// An animal. One that was merged into another keeps a row that names its successor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Animal {
     /// The last change that touched the animal. Its history starts here.
     pub last: Sequence,
-    /// Time of the last event, in microseconds since the Unix epoch.
-    pub last_at_us: i64,
-    /// Its status.
-    pub status: AnimalStatus,
-    /// The change that made it active again after an export.
-    pub returned: Option<Sequence>,
-    /// Its lids: one for each reader era, or more if an operator merged animals.
-    pub lids: Vec<LidName>,
-    /// The LF tag that the animal wears.
-    pub lf: Option<Tag>,
-    /// The UHF tag that the animal wears.
-    pub epc: Option<Tag>,
     /// Number of unconfirmed tags so far, up to [`MAX_UNCONFIRMED_TAGS`].
     pub unconfirmed: u8,
-    /// Latest funder, pen, sex and other traits.
-    pub traits: Traits,
-    /// The last weight, in grams.
-    pub weight_g: Option<u32>,
-    /// The change that recorded the weight.
-    pub weighed: Sequence,
-    /// The barn batch that the animal is in.
-    pub barn_batch: Option<BatchId>,
-    /// The last change that named a barn batch. It decides which membership remains after a merge.
-    pub barn_named: Sequence,
-    /// The export batch that the animal last left in.
-    pub export_batch: Option<BatchId>,
-    /// The animal that this one was merged into.
-    pub absorbed_by: Option<AnimalId>,
+    /// The animal. Its tags are in the order of kind and key, its memberships in that of batches, each once.
+    pub state: AnimalState,
 }
 
 /// Maximum number of unconfirmed tags of an animal in the tables. Its history shows all of them. Without the limit, wrong
-/// reads could make the rows of an animal grow without end.
+/// reads could make the row of an animal grow without end.
 pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 
 /// Maximum length of a chain of merged animals that is followed.
@@ -83,59 +65,187 @@ pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
 /// the other. The limit keeps damaged rows from leading in a circle forever.
 pub(crate) const MAX_SUCCESSORS: usize = 256;
 
-/// A tag of an animal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AnimalTag {
-    /// The tag.
-    pub tag: Tag,
-    /// Its relation to the animal.
-    pub state: TagState,
-    /// The change that set this state.
-    pub since: Sequence,
+impl Animal {
+    /// Makes an animal that was just created.
+    #[must_use]
+    pub fn new(id: AnimalId) -> Self {
+        Self { state: AnimalState { animal: id, ..AnimalState::default() }, ..Self::default() }
+    }
+
+    /// Makes the row of a state that the change `last` has left.
+    #[must_use]
+    pub fn of_state(state: &AnimalState, last: Sequence) -> Self {
+        let unconfirmed = state.tags.iter().filter(|tag| tag.state == TagState::Unconfirmed).count();
+        let unconfirmed = u8::try_from(unconfirmed).unwrap_or(u8::MAX).min(MAX_UNCONFIRMED_TAGS);
+        let mut row = Self { last, unconfirmed, state: state.clone() };
+        // A falsified change may hold them in any order, and one of them twice. The last one counts.
+        row.state.tags.reverse();
+        row.state.tags.sort_by(|a, b| (a.kind, a.tag.key()).cmp(&(b.kind, b.tag.key())));
+        row.state.tags.dedup_by(|a, b| (a.kind, a.tag.key()) == (b.kind, b.tag.key()));
+        row.state.memberships.reverse();
+        row.state.memberships.sort_by_key(|held| held.batch);
+        row.state.memberships.dedup_by_key(|held| held.batch);
+        row
+    }
+
+    /// Returns the animal that this one was merged into.
+    #[must_use]
+    pub fn absorbed_by(&self) -> Option<AnimalId> {
+        self.state.absorbed_by
+    }
+
+    /// Returns the tag of that kind that the animal wears.
+    #[must_use]
+    pub fn worn(&self, kind: TagKind) -> Option<&Tag> {
+        let mut worn = self.state.tags.iter().filter(|held| held.kind == kind && held.state == TagState::Current);
+        worn.next().map(|held| &held.tag)
+    }
+
+    /// Returns a tag of the animal, whatever its state.
+    #[must_use]
+    pub fn tag(&self, kind: TagKind, key: &str) -> Option<&HeldTag> {
+        self.tag_place(kind, key).ok().map(|place| &self.state.tags[place])
+    }
+
+    /// Sets the state of a tag of the animal.
+    pub fn set_tag(&mut self, held: HeldTag) {
+        match self.tag_place(held.kind, held.tag.key()) {
+            Ok(place) => self.state.tags[place] = held,
+            Err(place) => self.state.tags.insert(place, held),
+        }
+    }
+
+    fn tag_place(&self, kind: TagKind, key: &str) -> Result<usize, usize> {
+        self.state.tags.binary_search_by(|held| (held.kind, held.tag.key()).cmp(&(kind, key)))
+    }
+
+    /// Returns the membership of the animal in a batch.
+    pub fn membership_mut(&mut self, batch: BatchId) -> Option<&mut HeldMembership> {
+        let place = self.state.memberships.binary_search_by_key(&batch, |held| held.batch);
+        place.ok().map(|place| &mut self.state.memberships[place])
+    }
+
+    /// Adds a membership, or replaces that in the same batch.
+    pub fn set_membership(&mut self, held: HeldMembership) {
+        match self.state.memberships.binary_search_by_key(&held.batch, |held| held.batch) {
+            Ok(place) => self.state.memberships[place] = held,
+            Err(place) => self.state.memberships.insert(place, held),
+        }
+    }
+
+    /// Returns whether the animal has this lid.
+    #[must_use]
+    pub fn has_lid(&self, reader_group: &str, reader_era: u32, lid: &str) -> bool {
+        let same = |own: &LidName| own.lid == lid && own.reader_era == reader_era && own.reader_group == reader_group;
+        self.state.lids.iter().any(same)
+    }
 }
+
+/// Maximum number of pens, of sexes and of funders in the row of a batch: as many as are shown.
+pub const MAX_BATCH_TRAITS: usize = 100;
 
 /// A batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
-    /// Barn or export.
-    pub source: SourceType,
-    /// The number that the readers use.
-    pub number: String,
-    /// When the batch was opened, in microseconds since the Unix epoch.
-    pub opened_at_us: i64,
-    /// The change that closed the batch, if it is closed.
-    pub closed: Option<Sequence>,
-    /// Notes of an operator.
-    pub notes: Option<String>,
-    /// Number of memberships that have not ended. In a barn batch these are the animals in it on the yard. Animals never
-    /// leave an export batch, so it counts all of them, also those that came back.
-    pub active: u32,
-    /// Number of animals that are or were in the batch.
-    pub members: u32,
-    /// The last change that named the batch.
-    pub last: Sequence,
-    /// When that change was made. After 24 h the next export closes an export batch.
-    pub last_clock: ClockReading,
+    /// The batch.
+    pub state: BatchState,
+    /// The batch before this one with the same source and number.
+    pub before: Option<BatchId>,
+    /// Pens of its animals. Here, and in the two below, the first [`MAX_BATCH_TRAITS`] values in the order of texts.
+    pub pens: Vec<String>,
+    /// Sexes of its animals.
+    pub sexes: Vec<String>,
+    /// Funders of its animals.
+    pub funders: Vec<String>,
 }
 
-/// The time of an animal in a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Membership {
-    /// The change that added the animal.
-    pub joined: Sequence,
-    /// The change that removed the animal.
-    pub left: Option<Sequence>,
+impl Batch {
+    /// Makes the row of a batch whose animals have shown no traits yet.
+    #[must_use]
+    pub fn of_state(state: BatchState, before: Option<BatchId>) -> Self {
+        Self { state, before, pens: Vec::new(), sexes: Vec::new(), funders: Vec::new() }
+    }
 }
 
-/// A recorded text that no event id identifies.
+/// Adds a value to a sorted list of at most [`MAX_BATCH_TRAITS`] values.
+pub(crate) fn add_trait(values: &mut Vec<String>, value: &str) {
+    if let Err(place) = values.binary_search_by(|own| own.as_str().cmp(value))
+        && place < MAX_BATCH_TRAITS
+    {
+        values.insert(place, value.to_owned());
+        values.truncate(MAX_BATCH_TRAITS);
+    }
+}
+
+/// The animal that wears or wore a tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TextEntry {
-    /// SHA-256 of the trimmed text.
-    pub hash: [u8; 32],
-    /// Boot of the machine.
-    pub boot: u32,
-    /// Time since that boot, in milliseconds.
-    pub since_boot_ms: u64,
+pub struct TagOwner(pub AnimalId);
+
+/// The animal that a lid names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LidOwner(pub AnimalId);
+
+/// The latest batch of a source and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatestBatch(pub BatchId);
+
+/// An animal in the list of a batch. Its own row holds the membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member;
+
+/// The payloads that have the event ids of one block: [`EVENT_IDS_PER_ROW`] counters that follow one another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventIdBlock {
+    /// Counter within the block, and the payload, in the order of counters.
+    entries: Vec<(u8, Sequence)>,
+}
+
+/// Number of event ids in a row. Ids come in order, so that many share a row, which is read once for all of them.
+pub const EVENT_IDS_PER_ROW: u64 = 32;
+
+impl EventIdBlock {
+    /// Returns the payload that has the id.
+    #[must_use]
+    pub fn get(&self, slot: u8) -> Option<Sequence> {
+        self.entries.binary_search_by_key(&slot, |entry| entry.0).ok().map(|place| self.entries[place].1)
+    }
+
+    /// Records the payload that has the id.
+    pub fn set(&mut self, slot: u8, sequence: Sequence) {
+        match self.entries.binary_search_by_key(&slot, |entry| entry.0) {
+            Ok(place) => self.entries[place].1 = sequence,
+            Err(place) => self.entries.insert(place, (slot, sequence)),
+        }
+    }
+
+    /// Iterates over the ids that are taken.
+    pub fn iter(&self) -> impl Iterator<Item = (u8, Sequence)> {
+        self.entries.iter().copied()
+    }
+}
+
+/// Encodes each slot with the difference to the sequence before, which is short.
+impl Serialize for EventIdBlock {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut before = 0;
+        to.collect_seq(self.entries.iter().map(|(slot, sequence)| {
+            let step = sequence.0.wrapping_sub(before).cast_signed();
+            before = sequence.0;
+            (*slot, step)
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for EventIdBlock {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut before = 0_u64;
+        let steps = Vec::<(u8, i64)>::deserialize(from)?;
+        let entries = steps.into_iter().map(|(slot, step)| {
+            before = before.wrapping_add(step.cast_unsigned());
+            (slot, Sequence(before))
+        });
+        Ok(Self { entries: entries.collect() })
+    }
 }
 
 /// The event counters received of one kind in a reader era.
@@ -147,6 +257,15 @@ pub struct Counter {
     pub highest: u64,
 }
 
+/// The first of some counters that were never received. The key holds the last: a reader that counts on through a gap then
+/// changes one row, again and again, instead of removing one and adding another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap(pub u64);
+
+/// The number of the reason why a payload is rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedRow(pub u8);
+
 /// The rejections of a channel that were recorded in one hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectionHour {
@@ -157,6 +276,10 @@ pub struct RejectionHour {
     /// Number of rejections.
     pub count: u32,
 }
+
+/// The current era of a reader group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderEra(pub u32);
 
 /// Later changes that accepted or voided a payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +308,10 @@ impl Amendments {
         self.voided_by.filter(|voided| self.accepted_by.is_none_or(|accepted| accepted < *voided))
     }
 }
+
+/// The correction that has an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CorrectionKey(pub Sequence);
 
 /// Reuses of event ids in a reader era with another content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

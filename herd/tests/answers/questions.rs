@@ -58,6 +58,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Store::open_source", "the source does it"),
     ("Store::reader", "all"),
     ("Store::settle", "no answer"),
+    ("Store::step_flush", "no answer"),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {

@@ -2,13 +2,18 @@
 //!
 //! Catches: a record that is acknowledged before it is synced, a segment that is used again before `log.redb` has its rows
 //! durably, a torn or stale record that is taken for the end of the log, and a take-over that a power cut leaves half done.
-//! The control shows that the images find the first of these.
+//! And of the tables: a flush that is ahead of the log or that a power cut leaves half done, rows that are published and then
+//! lost with their generation, and a sum that is not that of the rows. The flushes are stepped between commits: a
+//! generation is frozen at one step, and written some commits later. The control shows that the images find the first of these.
 
 use crate::world::{BEGAN_US, STORE, open_source, origin};
 use herd::clock::RawReading;
 use herd::decide::Rules;
 use herd::position::Sequence;
-use herd::store::{ChangeRun, Changes, Head, Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Receipt, Store, StoreError};
+use herd::store::{
+    ChangeRun, Changes, Head, Incoming, JOURNAL_FILE, LOG_FILE, MemoryDisk, Receipt, Store, StoreError, TablesVerdict,
+    verify_reader,
+};
 
 /// Size of a segment: four records, so that a run turns many times.
 const SEGMENT_BYTES: u64 = 4 * 4_096;
@@ -50,6 +55,7 @@ fn run_source(disk: &MemoryDisk, before: impl FnOnce(&MemoryDisk)) -> Vec<Step> 
         // Twelve records in a row, so that both segments are filled and the first is used again.
         match step % 24 {
             5 => drop(store.append(&group(step, 12)).unwrap()),
+            3 | 7 | 11 | 15 | 22 => store.step_flush().unwrap(),
             14 => drop(store.append(&group(step, LARGE_GROUP)).unwrap()),
             17 => store.settle().unwrap(),
             20 => {
@@ -84,6 +90,9 @@ fn run_replica(disk: &MemoryDisk) -> Vec<Step> {
         copy.apply(&run).unwrap();
         if step % 31 == 17 {
             copy.settle().unwrap();
+        }
+        if step % 5 == 3 {
+            copy.step_flush().unwrap();
         }
         if step % 37 == 29 {
             drop(copy);
@@ -124,7 +133,16 @@ fn check(
     if (run.end, run.changes.chain(start.digest, Sequence::ZERO)) != (found.position, found.position.digest) {
         return Err(format!("the changes lead to {}, not to {}", run.end, found.position));
     }
+    verify_tables(&store)?;
     goes_on(&mut store, image, open)
+}
+
+/// Checks that the tables hold what their digest says, in memory and in the file.
+fn verify_tables(store: &Store) -> Result<(), String> {
+    match verify_reader(&store.reader(), &mut |_| {}).map_err(|error| error.to_string())?.tables {
+        TablesVerdict::Equal { folded, .. } if folded == store.head().position.sequence => Ok(()),
+        other => Err(format!("the tables: {other}")),
+    }
 }
 
 /// Checks that the store goes on, and that a second power cut right after takes nothing.

@@ -211,4 +211,4 @@ const CORRECTED: &[&str] = &[
 const OUTCOMES: [u32; 3] = [52, 6, 2];
 const HEAD: u64 = 59;
 const CHAIN_DIGEST: &str = "bbffb14707d484d9db561d60e28c6787bbd73de1c41b1a5dbc8ec3cd282e2e99";
-const FOLD_DIGEST: &str = "05c204242966282b7525005ff1340e2b10451aacac201cebeb0a3118b81fe2e8";
+const FOLD_DIGEST: &str = "5aa740d9cb202631d1bf4552a9b73d052c08079fa3320b14eb501eb371181916";

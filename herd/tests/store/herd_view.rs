@@ -1,36 +1,81 @@
 //! The tables, decoded.
 
-use herd::fold::{KeyRange, Rows};
-use herd::payload::Tag;
+use herd::change::{AnimalId, BatchId, BatchState, HeldMembership, HeldTag};
+use herd::fold::{KeyRange, Row, Rows, decode};
+use herd::payload::{Tag, Traits};
 use herd::position::Sequence;
 use herd::tables::{
-    Amendments, Animal, AnimalStatus, AnimalTag, Batch, Collisions, Counter, Key, Membership, Table, TagState,
-    TextEntry, Totals, number_at_end, number_in,
+    Amendments, AnimalStatus, Batch, Collisions, CorrectionKey, Counter, EventIdBlock, Gap, Key, LatestBatch, LidName,
+    LidOwner, Member, RejectedRow, TagKind, TagOwner, TagState, Totals, number_at_end, number_in,
 };
-use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `(animal, kind, tag key)`: kind 0 is LF, 1 is UHF.
 pub(crate) type TagName = (u64, u8, String);
 
+/// An animal, without its tags and memberships.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Animal {
+    pub(crate) last: Sequence,
+    pub(crate) last_at_us: i64,
+    pub(crate) status: AnimalStatus,
+    pub(crate) returned: Option<Sequence>,
+    pub(crate) lids: Vec<LidName>,
+    pub(crate) lf: Option<Tag>,
+    pub(crate) epc: Option<Tag>,
+    pub(crate) unconfirmed: u8,
+    pub(crate) traits: Traits,
+    pub(crate) weight_g: Option<u32>,
+    pub(crate) weighed: Sequence,
+    pub(crate) barn_batch: Option<BatchId>,
+    pub(crate) barn_named: Sequence,
+    pub(crate) export_batch: Option<BatchId>,
+    pub(crate) absorbed_by: Option<AnimalId>,
+}
+
+impl From<&herd::tables::Animal> for Animal {
+    fn from(row: &herd::tables::Animal) -> Self {
+        let (lf, epc) = (row.worn(TagKind::Lf).cloned(), row.worn(TagKind::Epc).cloned());
+        let state = row.state.clone();
+        Self {
+            last: row.last,
+            last_at_us: state.last_at_us,
+            status: state.status,
+            returned: state.returned,
+            lids: state.lids,
+            lf,
+            epc,
+            unconfirmed: row.unconfirmed,
+            traits: state.traits,
+            weight_g: state.weight_g,
+            weighed: state.weighed,
+            barn_batch: state.barn_batch,
+            barn_named: state.barn_named,
+            export_batch: state.export_batch,
+            absorbed_by: state.absorbed_by,
+        }
+    }
+}
+
 #[derive(Debug, PartialEq)]
 pub(crate) struct HerdView {
     pub(crate) totals: Totals,
     pub(crate) animals: BTreeMap<u64, Animal>,
-    pub(crate) tags: BTreeMap<TagName, AnimalTag>,
+    pub(crate) tags: BTreeMap<TagName, HeldTag>,
     pub(crate) owners: BTreeMap<(u8, String), u64>,
     pub(crate) lids: BTreeMap<Key, u64>,
-    pub(crate) batches: BTreeMap<u64, Batch>,
+    pub(crate) batches: BTreeMap<u64, BatchState>,
     pub(crate) latest: BTreeMap<Key, u64>,
+    /// batch -> the one before of its number
+    pub(crate) before: BTreeMap<u64, u64>,
     /// `(animal, batch)`
-    pub(crate) memberships: BTreeMap<(u64, u64), Membership>,
+    pub(crate) memberships: BTreeMap<(u64, u64), HeldMembership>,
     /// `(animal, batch)`, from the inverse table.
     pub(crate) members: BTreeSet<(u64, u64)>,
     /// `(batch, trait, value)`
     pub(crate) traits: BTreeSet<(u64, u8, String)>,
-    pub(crate) event_ids: BTreeMap<Key, u64>,
-    pub(crate) texts: BTreeMap<Key, Sequence>,
-    pub(crate) text_order: BTreeMap<u64, TextEntry>,
+    /// `(key of the block, place in it)`
+    pub(crate) event_ids: BTreeMap<(Key, u8), u64>,
     pub(crate) counters: BTreeMap<Key, Counter>,
     /// `(key of the counter, first)` -> last
     pub(crate) gaps: BTreeMap<(Key, u64), u64>,
@@ -44,17 +89,17 @@ pub(crate) struct HerdView {
     pub(crate) collisions: BTreeMap<Key, Collisions>,
 }
 
-fn rows_of<T: DeserializeOwned>(rows: &impl Rows, table: Table) -> Vec<(Key, T)> {
+fn rows_of<T: Row>(rows: &impl Rows) -> Vec<(Key, T)> {
     let everything = KeyRange { from: &[], to: None, backwards: false, limit: usize::MAX };
     let read = |(key, value): (Key, Vec<u8>)| {
-        let row = postcard::from_bytes(&value).unwrap_or_else(|_| panic!("a row of {table:?} does not read"));
+        let row = decode(&key, &value).unwrap();
         (key, row)
     };
-    rows.range(table, everything).unwrap().into_iter().map(read).collect()
+    rows.range(T::TABLE, everything).unwrap().into_iter().map(read).collect()
 }
 
-fn map<K: Ord, T: DeserializeOwned>(rows: &impl Rows, table: Table, name: impl Fn(&[u8]) -> K) -> BTreeMap<K, T> {
-    rows_of(rows, table).into_iter().map(|(key, row)| (name(&key), row)).collect()
+fn map<T: Row, K: Ord, V>(rows: &impl Rows, name: impl Fn(&[u8]) -> K, value: impl Fn(T) -> V) -> BTreeMap<K, V> {
+    rows_of(rows).into_iter().map(|(key, row)| (name(&key), value(row))).collect()
 }
 
 fn number(key: &[u8]) -> u64 {
@@ -71,33 +116,47 @@ fn text(bytes: &[u8]) -> String {
 
 impl HerdView {
     pub(crate) fn read(rows: &impl Rows) -> Self {
+        let animals = rows_of::<herd::tables::Animal>(rows);
+        let states = || animals.iter().map(|(key, row)| (number(key), &row.state));
+        let batches = rows_of::<Batch>(rows);
+        let shown = |(_, batch): &(Key, Batch)| {
+            let Batch { state, pens, sexes, funders, .. } = batch.clone();
+            let all = [(0, pens), (1, sexes), (2, funders)].into_iter();
+            all.flat_map(move |(of, values)| values.into_iter().map(move |value| (state.batch.0, of, value)))
+        };
+        let blocks = rows_of::<EventIdBlock>(rows);
         Self {
-            totals: rows_of(rows, Table::Totals).pop().map(|(_, totals)| totals).unwrap_or_default(),
-            animals: map(rows, Table::Animals, number),
-            tags: map(rows, Table::AnimalTags, |key| (number(key), key[8], text(&key[9..]))),
-            owners: map(rows, Table::TagOwners, |key| (key[0], text(&key[1..]))),
-            lids: map(rows, Table::Lids, <[u8]>::to_vec),
-            batches: map(rows, Table::Batches, number),
-            latest: map(rows, Table::LatestBatches, <[u8]>::to_vec),
-            memberships: map(rows, Table::Memberships, pair),
-            members: rows_of::<()>(rows, Table::Members)
-                .iter()
-                .map(|(key, ())| pair(key))
-                .map(|(b, a)| (a, b))
+            totals: rows_of(rows).pop().map(|(_, totals)| totals).unwrap_or_default(),
+            animals: animals.iter().map(|(key, row)| (number(key), row.into())).collect(),
+            tags: states()
+                .flat_map(|(id, state)| {
+                    let name = move |held: &HeldTag| (id, held.kind as u8, held.tag.key().to_owned());
+                    state.tags.iter().map(move |held| (name(held), held.clone()))
+                })
                 .collect(),
-            traits: rows_of::<Sequence>(rows, Table::BatchTraits)
-                .iter()
-                .map(|(key, _)| (number(key), key[8], text(&key[9..])))
+            owners: map(rows, |key| (key[0], text(&key[1..])), |TagOwner(owner)| owner.0),
+            lids: map(rows, <[u8]>::to_vec, |LidOwner(owner)| owner.0),
+            batches: batches.iter().map(|(key, batch)| (number(key), batch.state.clone())).collect(),
+            latest: map(rows, <[u8]>::to_vec, |LatestBatch(batch)| batch.0),
+            before: batches.iter().filter_map(|(key, batch)| Some((number(key), batch.before?.0))).collect(),
+            memberships: states()
+                .flat_map(|(id, state)| state.memberships.iter().map(move |held| ((id, held.batch.0), *held)))
                 .collect(),
-            event_ids: map(rows, Table::EventIds, <[u8]>::to_vec),
-            texts: map(rows, Table::Texts, <[u8]>::to_vec),
-            text_order: map(rows, Table::TextOrder, number),
-            counters: map(rows, Table::Counters, <[u8]>::to_vec),
-            gaps: map(rows, Table::Gaps, |key| (key[..key.len() - 8].to_vec(), number_at_end(key).unwrap())),
-            rejected: map(rows, Table::Rejected, number),
-            amendments: map(rows, Table::Amendments, number),
-            corrections: map(rows, Table::CorrectionKeys, text),
-            collisions: map(rows, Table::Collisions, <[u8]>::to_vec),
+            members: rows_of::<Member>(rows).iter().map(|(key, _)| pair(key)).map(|(b, a)| (a, b)).collect(),
+            traits: batches.iter().flat_map(shown).collect(),
+            event_ids: blocks
+                .iter()
+                .flat_map(|(key, block)| block.iter().map(|(slot, of)| ((key.clone(), slot), of.0)))
+                .collect(),
+            counters: map(rows, <[u8]>::to_vec, |counter: Counter| counter),
+            gaps: rows_of::<Gap>(rows)
+                .into_iter()
+                .map(|(key, Gap(first))| ((key[..key.len() - 8].to_vec(), first), number_at_end(&key).unwrap()))
+                .collect(),
+            rejected: map(rows, number, |RejectedRow(reason)| reason),
+            amendments: map(rows, number, |amendments: Amendments| amendments),
+            corrections: map(rows, text, |CorrectionKey(sequence)| sequence.0),
+            collisions: map(rows, <[u8]>::to_vec, |collisions: Collisions| collisions),
         }
     }
 
@@ -121,7 +180,7 @@ impl HerdView {
     }
 
     /// Returns the batches of this number and source, the oldest first.
-    pub(crate) fn batches_named(&self, source: &str, number: &str) -> Vec<(u64, &Batch)> {
+    pub(crate) fn batches_named(&self, source: &str, number: &str) -> Vec<(u64, &BatchState)> {
         let named = self.batches.iter().filter(|(_, batch)| batch.source.as_str() == source && batch.number == number);
         named.map(|(id, batch)| (*id, batch)).collect()
     }

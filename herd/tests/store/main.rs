@@ -7,6 +7,7 @@ mod cases;
 mod corrections;
 mod crash_images;
 mod faults;
+mod flushes;
 mod golden;
 mod herd_view;
 mod hostile;

@@ -7,7 +7,8 @@ use crate::world::STORE;
 use herd::change::Change;
 use herd::clock::RawReading;
 use herd::decide::{
-    CorrectionDecision, CorrectionRequest, Decision, History, Rules, decide, decide_correction, decide_reprocess,
+    CorrectionDecision, CorrectionRequest, Decision, History, Rules, TextWindow, decide, decide_correction,
+    decide_reprocess,
 };
 use herd::digest::RowSum;
 use herd::fold::{NoRows, RowsError, StagedRows, fold};
@@ -16,17 +17,22 @@ use herd::store::{Changes, MemoryDisk, Store};
 
 pub(crate) struct Paper {
     pub(crate) rows: StagedRows<NoRows>,
+    pub(crate) window: TextWindow,
     pub(crate) changes: Vec<Change>,
     pub(crate) now: RawReading,
     pub(crate) boot: u32,
 }
 
-struct ChangeList<'a>(&'a [Change]);
+struct ChangeList<'a>(&'a [Change], &'a TextWindow);
 
 impl History for ChangeList<'_> {
     fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError> {
         let index = usize::try_from(sequence.0).unwrap().checked_sub(1);
         Ok(index.and_then(|index| self.0.get(index)).cloned())
+    }
+
+    fn recent_texts(&self) -> &TextWindow {
+        self.1
     }
 }
 
@@ -34,7 +40,7 @@ impl Paper {
     pub(crate) fn new() -> Self {
         let rows = StagedRows::new(NoRows, Sequence::ZERO, RowSum::default());
         let now = RawReading { received_at_us: crate::world::BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
-        Self { rows, changes: Vec::new(), now, boot: 1 }
+        Self { rows, window: TextWindow::default(), changes: Vec::new(), now, boot: 1 }
     }
 
     /// Does one step, and returns the decision about a sent payload or the change of a correction.
@@ -60,7 +66,8 @@ impl Paper {
         let sequence = self.rows.folded().next();
         let clock = self.now.in_boot(self.boot);
         let decided =
-            decide_correction(&self.rows, &ChangeList(&self.changes), rules, sequence, request, clock).unwrap();
+            decide_correction(&self.rows, &ChangeList(&self.changes, &self.window), rules, sequence, request, clock)
+                .unwrap();
         let CorrectionDecision::Keep(corrected) = decided else { return None };
         let change = Change::Corrected(corrected);
         fold(&mut self.rows, sequence, &change).unwrap();
@@ -73,7 +80,9 @@ impl Paper {
         for of in rejected.into_iter().map(Sequence) {
             let sequence = self.rows.folded().next();
             let clock = self.now.in_boot(self.boot);
-            let again = decide_reprocess(&self.rows, &ChangeList(&self.changes), rules, sequence, of, clock).unwrap();
+            let again =
+                decide_reprocess(&self.rows, &ChangeList(&self.changes, &self.window), rules, sequence, of, clock)
+                    .unwrap();
             if let Some(body) = again {
                 let change = Change::Reprocessed(Box::new(body));
                 fold(&mut self.rows, sequence, &change).unwrap();
@@ -85,10 +94,11 @@ impl Paper {
     pub(crate) fn send(&mut self, sent: &SentPayload, rules: &Rules) -> Decision {
         let sequence = self.rows.folded().next();
         let clock = self.now.in_boot(self.boot);
-        let history = ChangeList(&self.changes);
+        let history = ChangeList(&self.changes, &self.window);
         let decision = decide(&self.rows, &history, rules, sequence, &sent.raw, &sent.origin(), clock).unwrap();
         if let Decision::Keep(change) = &decision {
             fold(&mut self.rows, sequence, change).unwrap();
+            self.window.record(sequence, change);
             self.changes.push(change.clone());
         }
         decision
@@ -100,6 +110,7 @@ impl Paper {
         for change in self.changes.into_iter().take(count) {
             let sequence = cut.rows.folded().next();
             fold(&mut cut.rows, sequence, &change).unwrap();
+            cut.window.record(sequence, &change);
             cut.changes.push(change);
         }
         cut

@@ -9,7 +9,7 @@ use crate::decide::{History, Judge, Verdict};
 use crate::fold::{Rows, RowsError};
 use crate::payload::{self, Event};
 use crate::position::Sequence;
-use crate::tables::{Amendments, Table, TagKind, reader_key, sequence_key};
+use crate::tables::{Amendments, TagKind, sequence_key};
 
 impl<R: Rows> Judge<'_, R> {
     /// Accepts the payload `of` for `animal`, or for the animal that its lid and tags lead to.
@@ -53,8 +53,8 @@ impl<R: Rows> Judge<'_, R> {
         event: &Event,
     ) -> Result<Option<Sequence>, RowsError> {
         let Some(id) = &event.id else { return Ok(None) };
-        let key = reader_key(&rejected.origin.reader_group, rejected.origin.reader_era, &id.text);
-        let Some(of) = self.rows.read::<Sequence>(Table::EventIds, &key)? else { return Ok(None) };
+        let (group, era) = (&rejected.origin.reader_group, rejected.origin.reader_era);
+        let Some(of) = self.payload_with_id(group, era, id)? else { return Ok(None) };
         let is_same = history.received_at(of)?.is_some_and(|other| other.text() == rejected.text());
         Ok((is_same && self.amendments(of)?.void().is_none()).then_some(of))
     }
@@ -72,7 +72,7 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns what later changes made of the payload `of`.
     pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, RowsError> {
-        Ok(self.rows.read(Table::Amendments, &sequence_key(of))?.unwrap_or_default())
+        Ok(self.rows.read(&sequence_key(of))?.unwrap_or_default())
     }
 
     /// Returns the identity of an event whose animal an operator chose.

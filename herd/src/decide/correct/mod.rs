@@ -7,8 +7,8 @@
 //!   another meaning. Inverse steps instead of states would need one for every kind of event.
 //! - **A Change keeps the whole state, and `previous` for each animal it touches.** A history table would cost a write
 //!   with every event; following `previous` costs only readers of a history.
-//! - **Animals and batches in a Change have types of their own,** not those of the rows. A row may get another shape with
-//!   the next fold; a stored Change may not.
+//! - **The states in a Change are frozen.** Rows contain them today. If rows get another shape with a later fold, they get
+//!   types of their own; a stored Change may not change.
 //! - **An idempotency key is kept forever.** The same order again is a duplicate; another order under it is refused.
 
 mod accept;
@@ -26,9 +26,12 @@ use crate::clock::ClockReading;
 use crate::fold::{KeyRange, Rows, RowsError};
 use crate::payload::{SourceType, Tag};
 use crate::position::Sequence;
-use crate::tables::{Animal, Batch, Table, TagKind, after_prefix, number_key, reader_key, tag_owner_key};
+use crate::tables::{
+    Animal, Batch, CorrectionKey, ReaderEra, Table, TagKind, TagOwner, after_prefix, number_key, reader_key,
+    tag_owner_key,
+};
 use dry_run::{DryRun, dry_run};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A correction as requested, with trimmed and bounded texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +94,7 @@ pub fn decide_correction<R: Rows>(
     request: &CorrectionRequest,
     clock: ClockReading,
 ) -> Result<CorrectionDecision, RowsError> {
-    if let Some(of) = rows.read::<Sequence>(Table::CorrectionKeys, request.idempotency_key.as_bytes())? {
+    if let Some(CorrectionKey(of)) = rows.read(request.idempotency_key.as_bytes())? {
         return Ok(match history.change_at(of)? {
             Some(Change::Corrected(before)) if is_same(&before, request) => CorrectionDecision::Duplicate { of },
             _ => CorrectionDecision::Refused(CorrectionError::KeyReused { key: request.idempotency_key.clone(), of }),
@@ -151,7 +154,7 @@ impl<R: Rows> Judge<'_, R> {
             | Correction::Weigh { animal, .. }
             | Correction::Died { animal } => self.check_on_yard(*animal)?,
             Correction::CloseBatch { batch } => {
-                if let Some(by) = self.batch(*batch)?.closed {
+                if let Some(by) = self.batch(*batch)?.state.closed {
                     return Err(CorrectionError::BatchClosed { batch: *batch, by }.into());
                 }
             }
@@ -164,7 +167,7 @@ impl<R: Rows> Judge<'_, R> {
     /// Checks that the tag is not another animal's, and that the animal does not wear it already.
     fn check_retag(&self, animal: AnimalId, kind: TagKind, tag: Option<&Tag>) -> Result<(), DecideError> {
         if let Some(tag) = tag
-            && let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &tag_owner_key(kind, tag.key()))?
+            && let Some(TagOwner(owner)) = self.rows.read(&tag_owner_key(kind, tag.key()))?
             && owner != animal
         {
             return Err(CorrectionError::TagOfAnother { tag: tag.text().to_owned(), owner }.into());
@@ -176,9 +179,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     fn tag_worn(&self, animal: AnimalId, kind: TagKind) -> Result<Option<String>, RowsError> {
-        let row = self.animal(animal)?.unwrap_or_default();
-        let worn = if kind == TagKind::Lf { &row.lf } else { &row.epc };
-        Ok(worn.as_ref().map(|tag| tag.key().to_owned()))
+        Ok(self.animal(animal)?.and_then(|row| row.worn(kind).map(|tag| tag.key().to_owned())))
     }
 
     /// Makes the correction in a dry run, and returns what it leaves.
@@ -186,7 +187,7 @@ impl<R: Rows> Judge<'_, R> {
         let to = match correction {
             Correction::MoveBatch { animal, batch_number } => {
                 let to = self.batch_of(SourceType::Hxb, batch_number)?;
-                if self.animal(*animal)?.is_some_and(|animal| animal.barn_batch == Some(to.batch)) {
+                if self.animal(*animal)?.is_some_and(|animal| animal.state.barn_batch == Some(to.batch)) {
                     return Err(CorrectionError::NothingToChange.into());
                 }
                 Some(to)
@@ -202,7 +203,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     fn new_reader_era(&self, reader_group: &str) -> Result<Outcome, DecideError> {
-        let era: u32 = self.rows.read(Table::ReaderEras, reader_group.as_bytes())?.unwrap_or(1);
+        let era = self.rows.read::<ReaderEra>(reader_group.as_bytes())?.map_or(1, |era| era.0);
         let mut from = reader_key(reader_group, 0, "");
         from.truncate(from.len() - 4);
         let to = after_prefix(&from);
@@ -215,24 +216,23 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     /// Returns the animal. It must exist, and must not be merged into another.
-    fn known(&self, id: AnimalId) -> Result<Rc<Animal>, DecideError> {
+    fn known(&self, id: AnimalId) -> Result<Arc<Animal>, DecideError> {
         let animal = self.animal(id)?.ok_or(CorrectionError::UnknownAnimal(id))?;
-        match animal.absorbed_by {
+        match animal.absorbed_by() {
             Some(by) => Err(CorrectionError::AbsorbedAnimal { animal: id, by }.into()),
-            None if animal.status == AnimalStatus::Voided => Err(CorrectionError::UnknownAnimal(id).into()),
+            None if animal.state.status == AnimalStatus::Voided => Err(CorrectionError::UnknownAnimal(id).into()),
             None => Ok(animal),
         }
     }
 
     fn check_on_yard(&self, id: AnimalId) -> Result<(), DecideError> {
-        match self.known(id)?.status {
+        match self.known(id)?.state.status {
             AnimalStatus::Active => Ok(()),
             status => Err(CorrectionError::NotOnYard { animal: id, status }.into()),
         }
     }
 
-    fn batch(&self, id: BatchId) -> Result<Batch, DecideError> {
-        let row: Option<Batch> = self.rows.read(Table::Batches, &number_key(id.0))?;
-        Ok(row.ok_or(CorrectionError::UnknownBatch(id))?)
+    fn batch(&self, id: BatchId) -> Result<Arc<Batch>, DecideError> {
+        Ok(self.rows.shared(&number_key(id.0))?.ok_or(CorrectionError::UnknownBatch(id))?)
     }
 }

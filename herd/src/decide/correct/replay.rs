@@ -11,8 +11,9 @@ use crate::digest::RowSum;
 use crate::fold::{Folding, NoRows, Rows, RowsError, StagedRows, folded};
 use crate::payload::{Event, Tag};
 use crate::position::Sequence;
-use crate::tables::{Animal, Batch, MAX_SUCCESSORS, Table, TagKind, number_key, tag_owner_key};
+use crate::tables::{Animal, Batch, MAX_SUCCESSORS, TagKind, TagOwner, number_key, tag_owner_key};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Applies a correction to rows. `to` is the batch that it moves its animal to.
 pub(super) fn edit<B: Rows>(
@@ -63,7 +64,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             self.copy_batches(&states)?;
             folded(&mut self.rows, sequence, corrected.clock, |fold| fold.set_states(&states))?;
         }
-        self.rows.end_change(sequence)
+        Ok(())
     }
 
     /// Decides a change again on the rows as they are now, and applies it.
@@ -76,7 +77,7 @@ impl<'a, R: Rows> Replay<'a, R> {
         {
             self.redo_correction(sequence, corrected, states)?;
         }
-        self.rows.end_change(sequence)
+        Ok(())
     }
 
     /// Returns the event of a change, if it is of an animal of the family.
@@ -116,10 +117,10 @@ impl<'a, R: Rows> Replay<'a, R> {
     fn copy_batches(&mut self, states: &States) -> Result<(), RowsError> {
         for membership in states.animals.iter().flat_map(|state| &state.memberships) {
             let key = number_key(membership.batch.0);
-            if self.rows.get(Table::Batches, &key)?.is_none()
-                && let Some(batch) = self.tables.read::<Batch>(Table::Batches, &key)?
+            if self.rows.shared::<Batch>(&key)?.is_none()
+                && let Some(batch) = self.tables.read::<Batch>(&key)?
             {
-                self.rows.write(Table::Batches, key, &batch);
+                self.rows.write(&key, batch)?;
             }
         }
         Ok(())
@@ -179,7 +180,7 @@ impl<'a, R: Rows> Replay<'a, R> {
     fn successor(&self, id: AnimalId) -> Result<AnimalId, RowsError> {
         let mut id = id;
         for _ in 0..MAX_SUCCESSORS {
-            match self.animal(id)?.and_then(|animal| animal.absorbed_by) {
+            match self.animal(id)?.and_then(|animal| animal.absorbed_by()) {
                 Some(by) => id = by,
                 None => break,
             }
@@ -191,10 +192,10 @@ impl<'a, R: Rows> Replay<'a, R> {
     fn owner(&self, kind: TagKind, tag: Option<&Tag>) -> Result<Option<AnimalId>, RowsError> {
         let Some(tag) = tag else { return Ok(None) };
         let key = tag_owner_key(kind, tag.key());
-        if let Some(owner) = self.rows.read::<AnimalId>(Table::TagOwners, &key)? {
+        if let Some(TagOwner(owner)) = self.rows.read(&key)? {
             return Ok(Some(owner));
         }
-        let outside = self.tables.read::<AnimalId>(Table::TagOwners, &key)?;
+        let outside = self.tables.read::<TagOwner>(&key)?.map(|owner| owner.0);
         Ok(outside.filter(|owner| !self.family.contains(owner)))
     }
 
@@ -220,8 +221,8 @@ impl<'a, R: Rows> Replay<'a, R> {
     }
 
     /// Returns an animal as the replay has left it so far.
-    pub(super) fn animal(&self, id: AnimalId) -> Result<Option<Animal>, RowsError> {
-        self.rows.read(Table::Animals, &number_key(id.0))
+    pub(super) fn animal(&self, id: AnimalId) -> Result<Option<Arc<Animal>>, RowsError> {
+        self.rows.shared(&number_key(id.0))
     }
 }
 

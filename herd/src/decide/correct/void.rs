@@ -26,10 +26,10 @@ use crate::change::{
     self, AnimalId, AnimalState, AnimalStatus, BatchId, BatchState, Change, Correction, CorrectionResult, States,
 };
 use crate::decide::{History, Judge};
-use crate::fold::{Rows, RowsError, animal_state, batch_state};
+use crate::fold::{Rows, RowsError};
 use crate::payload::SourceType;
 use crate::position::Sequence;
-use crate::tables::{MAX_SUCCESSORS, Table, latest_batch_key};
+use crate::tables::{Animal, Batch, LatestBatch, MAX_SUCCESSORS, latest_batch_key, number_key};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of changes that a void replays. An animal is seen some hundred times in its life.
@@ -67,15 +67,13 @@ impl<R: Rows> Judge<'_, R> {
         let mut previous = Vec::new();
         let mut moved = MembershipChanges::default();
         for id in &family.animals {
-            let Some(before) = animal_state(self.rows, *id)? else { continue };
-            let after = match replay.animal(*id)? {
-                Some(_) => animal_state(&replay.rows, *id)?.unwrap_or_default(),
-                None => voided_animal(&before),
-            };
+            let Some(before) = self.rows.shared::<Animal>(&number_key(id.0))? else { continue };
+            let before = &before.state;
+            let after = replay.animal(*id)?.map_or_else(|| voided_animal(before), |animal| animal.state.clone());
             // The history of the event's animal shows the void even if the event had changed nothing.
-            if before != after || *id == root {
-                previous.push((*id, self.previous_change(&family, &before, &after)?));
-                moved.add(&before, &after);
+            if *before != after || *id == root {
+                previous.push((*id, self.previous_change(&family, before, &after)?));
+                moved.add(before, &after);
                 states.animals.push(after);
             }
         }
@@ -128,7 +126,7 @@ impl<R: Rows> Judge<'_, R> {
     fn successor(&self, id: AnimalId) -> Result<AnimalId, DecideError> {
         let mut successor = id;
         for _ in 0..MAX_SUCCESSORS {
-            match self.animal(successor)?.and_then(|animal| animal.absorbed_by) {
+            match self.animal(successor)?.and_then(|animal| animal.absorbed_by()) {
                 Some(by) => successor = by,
                 None => return Ok(successor),
             }
@@ -198,8 +196,8 @@ impl<R: Rows> Judge<'_, R> {
     fn batches_after(&self, history: &impl History, moved: &MembershipChanges) -> Result<Vec<BatchState>, RowsError> {
         let mut batches = Vec::new();
         for (id, (active, members)) in &moved.0 {
-            let Some(before) = batch_state(self.rows, *id)? else { continue };
-            let mut batch = before.clone();
+            let Some(before) = self.rows.shared::<Batch>(&number_key(id.0))? else { continue };
+            let mut batch = before.state.clone();
             batch.active = batch.active.saturating_add_signed(*active);
             batch.members = batch.members.saturating_add_signed(*members);
             let is_empty = batch.active == 0 && batch.source == SourceType::Hxb || batch.members == 0;
@@ -210,7 +208,7 @@ impl<R: Rows> Judge<'_, R> {
                 }
                 _ => {}
             }
-            if batch != before {
+            if batch != before.state {
                 batches.push(batch);
             }
         }
@@ -219,7 +217,7 @@ impl<R: Rows> Judge<'_, R> {
 
     fn is_latest(&self, batch: &BatchState) -> Result<bool, RowsError> {
         let key = latest_batch_key(batch.source, &batch.number);
-        Ok(self.rows.read::<BatchId>(Table::LatestBatches, &key)? == Some(batch.batch))
+        Ok(self.rows.read(&key)? == Some(LatestBatch(batch.batch)))
     }
 }
 

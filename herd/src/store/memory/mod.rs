@@ -9,7 +9,7 @@ mod replay;
 
 pub use replay::Replay;
 
-use super::disk::{Disk, open_error};
+use super::disk::{Disk, FlushMode, open_error};
 use super::error::StoreError;
 use super::journal::JOURNAL_FILE;
 use image::{Coin, FileOperation, Image, beyond_end, failing, span, torn};
@@ -22,6 +22,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Size of a segment of the journal: few enough commits that every test with more has take-overs.
 const SMALL_SEGMENT_BYTES: u64 = 64 * 1024;
+/// Size of the rows that are flushed together: few enough that every test with more has flushes between its commits.
+const SMALL_FLUSH_BYTES: usize = 256 * 1024;
 
 /// A disk in memory. Clones share it.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct MemoryDisk {
     uncached: bool,
     has_journal_room: bool,
     segment_bytes: u64,
+    flush_mode: FlushMode,
+    flush_bytes: usize,
     recording: Option<Recording>,
 }
 
@@ -40,6 +44,8 @@ impl Default for MemoryDisk {
             uncached: false,
             has_journal_room: true,
             segment_bytes: SMALL_SEGMENT_BYTES,
+            flush_mode: FlushMode::Stepped,
+            flush_bytes: SMALL_FLUSH_BYTES,
             recording: None,
         }
     }
@@ -110,6 +116,12 @@ impl MemoryDisk {
     #[must_use]
     pub fn with_segments(self, segment_bytes: u64) -> Self {
         Self { segment_bytes, ..self }
+    }
+
+    /// Returns the same disk for stores that flush this size of rows together, by the writer or on a thread.
+    #[must_use]
+    pub fn with_flushes(self, flush_bytes: usize, flush_mode: FlushMode) -> Self {
+        Self { flush_mode, flush_bytes, ..self }
     }
 
     /// Returns the same disk, which records its operations from now on. It must be empty.
@@ -247,6 +259,14 @@ impl Disk for MemoryDisk {
 
     fn segment_bytes(&self) -> u64 {
         self.segment_bytes
+    }
+
+    fn flush_mode(&self) -> FlushMode {
+        self.flush_mode
+    }
+
+    fn flush_bytes(&self) -> usize {
+        self.flush_bytes
     }
 
     fn holds(&self, file: &str) -> bool {

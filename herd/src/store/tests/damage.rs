@@ -6,9 +6,8 @@
 use super::super::*;
 use crate::change::Origin;
 use crate::clock::RawReading;
-use crate::fold::RowsError;
+use crate::fold::{KeyRange, RowsError};
 use crate::tables::{Table, number_key};
-use redb::{ReadableTable, TableDefinition};
 
 const STORE: StoreId = StoreId([7; 16]);
 
@@ -22,15 +21,11 @@ fn incoming(text: &str) -> Incoming {
 
 /// Replaces the row of an animal by an invalid one.
 fn damage(disk: &MemoryDisk, animal: u64) {
-    let animals: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new(Table::Animals.name());
-    let database = disk.open(TABLES_FILE, TABLES_CACHE_BYTES).unwrap();
-    let transaction = database.begin_write().unwrap();
-    {
-        let mut table = transaction.open_table(animals).unwrap();
-        assert!(table.get(number_key(animal).as_slice()).unwrap().is_some());
-        table.insert(number_key(animal).as_slice(), b"\xff".as_slice()).unwrap();
-    }
-    transaction.commit().unwrap();
+    let file = TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES).unwrap();
+    let key = number_key(animal);
+    let everything = KeyRange { from: &key, to: None, backwards: false, limit: 1 };
+    assert_eq!(file.reader().unwrap().range(Table::Animals, everything).unwrap()[0].0, key);
+    file.overwrite(Table::Animals, &key, Some(b"\xff")).unwrap();
 }
 
 #[test]
@@ -71,10 +66,10 @@ fn tables_of_another_history_are_rebuilt() {
         TablesState { folded: Sequence(99), ..store.state },
     ];
     for state in wrong {
-        let reader = store.tables.reader().unwrap();
-        let staged = StagedRows::new(reader, state.folded, crate::digest::RowSum::default());
-        store.tables.write(&staged, &state, true).unwrap();
-        drop((staged, store));
+        let file = store.tables.tables().file();
+        let before = file.state().unwrap().unwrap();
+        file.write_state(&StoredState { tables: state, ..before }).unwrap();
+        drop(store);
         store = opened(&disk);
         assert_eq!(store.head(), head, "{state:?}");
     }

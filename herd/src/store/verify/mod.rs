@@ -10,13 +10,13 @@
 //!   large as the tables, on a card that may have no room for it.
 
 use super::log::{Log, epoch_begun};
-use super::tables_file::{TablesFile, TablesReader, TablesState};
+use super::tables::{StoredState, TablesFile, TablesState, View};
 use super::{
     Changes, Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Reader, StoreError, TABLES_CACHE_BYTES, TABLES_FILE,
     digest_at,
 };
 use crate::digest::{RowHasher, RowSum};
-use crate::fold::{FOLD_VERSION, KeyRange, Rows};
+use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError};
 use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::tables::{Key, Table, after_key};
 
@@ -165,7 +165,7 @@ pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Resul
         return Ok(VerifyOutcome { head, tables: TablesVerdict::Missing });
     }
     let tables = match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
-        Ok(tables) => verify_tables(&log, &tables, progress)?,
+        Ok(tables) => verify_file(&log, &tables, progress)?,
         Err(locked @ StoreError::Locked { .. }) => return Err(locked.into()),
         Err(error) => TablesVerdict::Unreadable { why: error.to_string() },
     };
@@ -175,7 +175,7 @@ pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Resul
 /// Verifies the store behind `reader` while its writer goes on. Changes appended meanwhile are not checked.
 pub fn verify_reader(reader: &Reader, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
     let head = verify_chain(&reader.log, progress)?;
-    let tables = verify_tables(&reader.log, &reader.tables, progress)?;
+    let tables = verify_view(&reader.tables.view(), progress)?;
     Ok(VerifyOutcome { head, tables })
 }
 
@@ -215,55 +215,79 @@ fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Positio
     Ok(head)
 }
 
-fn verify_tables(
+/// Verifies the tables in the file.
+fn verify_file(
     log: &Log,
     tables: &TablesFile,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<TablesVerdict, VerifyError> {
     let rows = tables.reader()?;
-    let Some(state) = rows.state()? else { return Ok(TablesVerdict::Missing) };
-    if state.fold_version != FOLD_VERSION {
-        return Ok(TablesVerdict::OtherFold { found: state.fold_version });
+    let Some(stored) = rows.state()? else { return Ok(TablesVerdict::Missing) };
+    if stored.tables.fold_version != FOLD_VERSION {
+        return Ok(TablesVerdict::OtherFold { found: stored.tables.fold_version });
     }
-    let folded = state.folded;
-    if !is_of(&state, log)? {
-        return Ok(TablesVerdict::NoPrefix { folded });
+    if !is_of(&stored.tables, log)? {
+        return Ok(TablesVerdict::NoPrefix { folded: stored.tables.folded });
     }
-    let (sum, count) = sum_of(&rows, progress)?;
-    let (stored, recomputed) = (state.sum.digest(), sum.digest());
-    Ok(if stored == recomputed {
-        TablesVerdict::Equal { folded, fold_digest: stored, rows: count }
-    } else {
-        TablesVerdict::OtherDigest { folded, stored, recomputed }
-    })
+    Ok(verdict(&stored, &|table, range| rows.range(table, range), progress))
+}
+
+/// Verifies the tables as readers see them: the rows that are no index in memory and in the file, the index in the file.
+fn verify_view(view: &View, progress: &mut dyn FnMut(Progress)) -> Result<TablesVerdict, VerifyError> {
+    let index = view.file().state()?.map_or_else(RowSum::default, |stored| stored.index);
+    let stored = StoredState { tables: *view.state(), index };
+    let rows = |table: Table, range: KeyRange<'_>| {
+        if table.is_index() { view.file().range(table, range) } else { view.range(table, range) }
+    };
+    Ok(verdict(&stored, &rows, progress))
+}
+
+type ReadRange<'a> = dyn Fn(Table, KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> + 'a;
+
+fn verdict(stored: &StoredState, rows: &ReadRange<'_>, progress: &mut dyn FnMut(Progress)) -> TablesVerdict {
+    let (mut sum, mut index, mut count) = (RowSum::default(), RowSum::default(), 0);
+    for (done, table) in Table::ALL.into_iter().enumerate() {
+        match add_table(table, rows, if table.is_index() { &mut index } else { &mut sum }) {
+            Ok(rows) => count += rows,
+            Err(error) => return TablesVerdict::Unreadable { why: error.to_string() },
+        }
+        progress(Progress { phase: Phase::Rows, done: done as u64 + 1, of: Table::ALL.len() as u64 });
+    }
+    let folded = stored.tables.folded;
+    for (stored, recomputed) in [(stored.tables.sum, sum), (stored.index, index)] {
+        if stored != recomputed {
+            let (stored, recomputed) = (stored.digest(), recomputed.digest());
+            return TablesVerdict::OtherDigest { folded, stored, recomputed };
+        }
+    }
+    TablesVerdict::Equal { folded, fold_digest: sum.digest(), rows: count }
+}
+
+/// Adds all rows of a table to a sum, and returns their number.
+fn add_table(table: Table, rows: &ReadRange<'_>, sum: &mut RowSum) -> Result<u64, RowsError> {
+    let (mut hasher, mut count, mut from) = (RowHasher::default(), 0, Key::new());
+    loop {
+        let found = rows(table, KeyRange { from: &from, to: None, backwards: false, limit: SCAN_ROWS })?;
+        // Rows out of order are not found by their keys, and would be read again and again here.
+        let is_ordered = found.is_sorted_by(|(before, _), (after, _)| before < after);
+        if let Some((last, _)) = found.last().filter(|(last, _)| !is_ordered || *last < from) {
+            return Err(RowsError::Damaged { table: table.name(), key: hex::encode(last) });
+        }
+        for (key, value) in &found {
+            sum.add(&hasher.hash(table.number(), key, value));
+        }
+        count += found.len() as u64;
+        match found.last() {
+            Some((last, _)) if found.len() == SCAN_ROWS => from = after_key(last),
+            _ => return Ok(count),
+        }
+    }
 }
 
 fn is_of(state: &TablesState, log: &Log) -> Result<bool, StoreError> {
     let head = log.reader()?.head()?;
     let within = state.store == log.store() && state.folded <= head.sequence;
     Ok(within && digest_at(&log.reader()?, state.folded)? == state.digest)
-}
-
-/// Returns the sum of all rows, and their number.
-fn sum_of(rows: &TablesReader, progress: &mut dyn FnMut(Progress)) -> Result<(RowSum, u64), StoreError> {
-    let (mut sum, mut hasher, mut count) = (RowSum::default(), RowHasher::default(), 0);
-    for (done, table) in Table::ALL.into_iter().enumerate() {
-        let mut from = Key::new();
-        loop {
-            let range = KeyRange { from: &from, to: None, backwards: false, limit: SCAN_ROWS };
-            let found = rows.range(table, range)?;
-            for (key, value) in &found {
-                sum.add(&hasher.hash(table.number(), key, value));
-            }
-            count += found.len() as u64;
-            match found.last() {
-                Some((last, _)) if found.len() == SCAN_ROWS => from = after_key(last),
-                _ => break,
-            }
-        }
-        progress(Progress { phase: Phase::Rows, done: done as u64 + 1, of: Table::ALL.len() as u64 });
-    }
-    Ok((sum, count))
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use herd::store::{Incoming, MemoryDisk, Reader, Store};
 use serde_json::Value;
 use service::remote::OpeningView;
 use service::sync::NotServedError;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
 
 /// Start of the day: 2026-01-15T10:00:00Z.
@@ -68,7 +68,8 @@ fn filled_store(payloads: &[&str]) -> Store {
 /// An office whose sites all show the same store.
 struct TestOffice {
     sites: Vec<&'static str>,
-    store: Store,
+    /// A writer is no part of an office, and cannot be shared.
+    store: Mutex<Store>,
     has_copy: bool,
     /// Why there is no copy, if there is none.
     reason: NotServedError,
@@ -79,7 +80,7 @@ impl TestOffice {
     /// Creates an office that shows the day of a small yard.
     fn new(sites: &[&'static str]) -> Self {
         let (store, reason) = (filled_store(&PAYLOADS), NotServedError::NoCopy);
-        Self { sites: sites.to_vec(), store, has_copy: true, reason, prepared: Vec::new() }
+        Self { sites: sites.to_vec(), store: Mutex::new(store), has_copy: true, reason, prepared: Vec::new() }
     }
 }
 
@@ -89,11 +90,11 @@ impl Office for TestOffice {
     }
 
     fn reader(&self, _: &str) -> Result<Reader, NotServedError> {
-        if self.has_copy { Ok(self.store.reader()) } else { Err(self.reason.clone()) }
+        if self.has_copy { Ok(self.store.lock().unwrap().reader()) } else { Err(self.reason.clone()) }
     }
 
     fn status(&self, site: &str) -> Option<SiteStatus> {
-        let head = self.store.head().position;
+        let head = self.store.lock().unwrap().head().position;
         let (link, opening) = match &self.reason {
             _ if self.has_copy => (LinkState::Live, None),
             NotServedError::Opening(text) => {
@@ -152,7 +153,7 @@ fn office_of(sites: &[&'static str], has_copy: bool) -> Router {
 }
 
 fn office_with(store: Store, sites: &[&'static str], has_copy: bool) -> Router {
-    office_from(TestOffice { store, has_copy, ..TestOffice::new(sites) })
+    office_from(TestOffice { store: Mutex::new(store), has_copy, ..TestOffice::new(sites) })
 }
 
 fn office_preparing(sites: &[&'static str], prepared: &[PreparedSummary]) -> Router {

@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode, header};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
 use herd::query::{CounterCursor, GapCursor, PayloadFilter};
-use herd::store::{LOG_FILE, MemoryDisk, Reader, Store, TABLES_FILE};
+use herd::store::{FlushMode, LOG_FILE, MemoryDisk, Reader, Store, TABLES_FILE};
 use herd::testing::{TestBarn, all_pages, page_limit};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -176,7 +176,8 @@ async fn changes_during_an_export_add_no_entries_and_hide_none() {
 #[tokio::test]
 async fn a_store_that_fails_half_way_breaks_the_response_off() {
     for file in [LOG_FILE, TABLES_FILE] {
-        let disk = MemoryDisk::default().uncached();
+        // Nearly all rows are in the file, and none in its cache.
+        let disk = MemoryDisk::default().uncached().with_flushes(1, FlushMode::Stepped);
         let mut barn = TestBarn::on(&disk);
         record_mix(&mut barn, 300);
         let mut response = request(barn.reader(), "").await;

@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// Returns whether the rule reads this file.
 ///
-/// `staged/` keeps the rows of one commit in a hash map and sorts them before their order can be seen.
+/// `staged/` keeps rows in hash maps and sorts them before their order can be seen.
 fn is_fold(source: &Source) -> bool {
     source.path().starts_with("herd/src/fold/") && !source.path().starts_with("herd/src/fold/staged/")
 }

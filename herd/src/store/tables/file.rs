@@ -1,0 +1,217 @@
+//! `tables.redb`: the result of folding the log. Disposable: it is rebuilt if it is missing, damaged, of another fold
+//! version, or not of a prefix of the log.
+
+use super::super::disk::Disk;
+use super::super::error::{StoreError, storage};
+use super::blocks::{Block, BlockWriter, MergeError, block_key};
+use super::generation::Generation;
+use crate::digest::{RowHasher, RowSum, chain_start};
+use crate::fold::{KeyRange, RowsError};
+use crate::position::{Digest, Sequence, StoreId};
+use crate::tables::{FOLD_VERSION, Key, Table};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, TableError};
+use serde::{Deserialize, Serialize};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// Name of the file.
+pub const TABLES_FILE: &str = "tables.redb";
+
+/// `"state"` -> [`StoredState`].
+const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
+/// Blocks of rows; see [`blocks`](super::blocks).
+const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
+
+type RowTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// The position of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in super::super) struct TablesState {
+    pub(in super::super) store: StoreId,
+    /// [`FOLD_VERSION`] of the fold that made them.
+    pub(in super::super) fold_version: u32,
+    pub(in super::super) folded: Sequence,
+    /// Chain digest at `folded`. It shows that the tables are of a prefix of this log.
+    pub(in super::super) digest: Digest,
+    /// The sum of all rows that are no index. The fold digest follows from it.
+    pub(in super::super) sum: RowSum,
+}
+
+impl TablesState {
+    pub(in super::super) fn start(store: StoreId) -> Self {
+        let (folded, digest, sum) = (Sequence::ZERO, chain_start(store), RowSum::default());
+        Self { store, fold_version: FOLD_VERSION, folded, digest, sum }
+    }
+}
+
+/// The state of the rows in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in super::super) struct StoredState {
+    pub(in super::super) tables: TablesState,
+    /// The sum of all rows of index tables.
+    pub(in super::super) index: RowSum,
+}
+
+#[derive(Clone, Debug)]
+pub(in super::super) struct TablesFile {
+    database: Arc<Database>,
+}
+
+fn writing<E: std::fmt::Display>(error: E) -> StoreError {
+    storage("write", TABLES_FILE)(error)
+}
+
+fn reading<E: std::fmt::Display>(error: E) -> StoreError {
+    storage("read", TABLES_FILE)(error)
+}
+
+impl From<MergeError> for StoreError {
+    fn from(error: MergeError) -> Self {
+        match error {
+            MergeError::Storage(error) => writing(error),
+            MergeError::Rows(error) => Self::Rows(error),
+        }
+    }
+}
+
+impl TablesFile {
+    pub(in super::super) fn open(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Self, StoreError> {
+        Ok(Self { database: Arc::new(disk.open(file, cache_bytes)?) })
+    }
+
+    /// Returns `None` if nothing has been folded into the file yet, or if the state cannot be decoded.
+    pub(in super::super) fn state(&self) -> Result<Option<StoredState>, StoreError> {
+        self.reader()?.state()
+    }
+
+    pub(in super::super) fn reader(&self) -> Result<FileReader, StoreError> {
+        let transaction = self.database.begin_read().map_err(reading)?;
+        let rows = match transaction.open_table(ROWS) {
+            Ok(rows) => Some(rows),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(reading(error)),
+        };
+        Ok(FileReader { transaction, rows })
+    }
+
+    /// Writes the newest rows of a generation durably. `tables` is its position.
+    pub(super) fn flush(&self, rows: &Generation, tables: &TablesState) -> Result<(), StoreError> {
+        let mut index = self.state()?.map_or_else(RowSum::default, |before| before.index);
+        let mut hasher = RowHasher::default();
+        let transaction = self.database.begin_write().map_err(writing)?;
+        {
+            let mut blocks = transaction.open_table(ROWS).map_err(writing)?;
+            let mut writer = BlockWriter { blocks: &mut blocks, hasher: &mut hasher, index: &mut index };
+            for table in Table::ALL {
+                rows.newest(table, |newest| writer.merge(table, newest))?;
+            }
+        }
+        let bytes = postcard::to_stdvec(&StoredState { tables: *tables, index }).map_err(writing)?;
+        transaction.open_table(META).map_err(writing)?.insert("state", bytes.as_slice()).map_err(writing)?;
+        transaction.commit().map_err(writing)
+    }
+
+    /// Marks the tables as invalid: the next start rebuilds them.
+    pub(super) fn forget_state(&self) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(writing)?;
+        transaction.open_table(META).map_err(writing)?.remove("state").map_err(writing)?;
+        transaction.commit().map_err(writing)
+    }
+
+    /// Replaces the state alone.
+    #[cfg(any(test, feature = "testing"))]
+    pub(in super::super) fn write_state(&self, state: &StoredState) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(writing)?;
+        let bytes = postcard::to_stdvec(state).map_err(writing)?;
+        transaction.open_table(META).map_err(writing)?.insert("state", bytes.as_slice()).map_err(writing)?;
+        transaction.commit().map_err(writing)
+    }
+}
+
+#[cfg(test)]
+impl TablesFile {
+    /// Replaces or removes a row behind the back of the sums.
+    pub(in super::super) fn overwrite(&self, table: Table, key: &Key, value: Option<&[u8]>) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(writing)?;
+        {
+            let mut blocks = transaction.open_table(ROWS).map_err(writing)?;
+            let (hasher, index) = (&mut RowHasher::default(), &mut RowSum::default());
+            BlockWriter { blocks: &mut blocks, hasher, index }.merge(table, std::iter::once((key, value)))?;
+        }
+        transaction.commit().map_err(writing)
+    }
+}
+
+/// Marks the tables on `disk` as the work of another fold version, as an upgrade of this program finds them.
+///
+/// A test could also remove the tables. Their file would be missing then, which an upgrade never finds.
+#[cfg(any(test, feature = "testing"))]
+pub fn set_fold_version(disk: &dyn Disk, fold_version: u32) -> Result<(), StoreError> {
+    let tables = TablesFile::open(disk, TABLES_FILE, 0)?;
+    let state = tables.state()?.ok_or_else(|| storage("read", TABLES_FILE)("nothing is folded into it"))?;
+    tables.write_state(&StoredState { tables: TablesState { fold_version, ..state.tables }, ..state })
+}
+
+/// The file in one read transaction.
+pub(in super::super) struct FileReader {
+    transaction: ReadTransaction,
+    rows: Option<RowTable>,
+}
+
+impl std::fmt::Debug for FileReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileReader").finish_non_exhaustive()
+    }
+}
+
+fn failed<E: std::fmt::Display>(table: Table) -> impl Fn(E) -> RowsError {
+    move |why| RowsError::Storage { table: table.name(), why: why.to_string() }
+}
+
+impl FileReader {
+    pub(in super::super) fn state(&self) -> Result<Option<StoredState>, StoreError> {
+        let table = match self.transaction.open_table(META) {
+            Ok(table) => table,
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            Err(error) => return Err(reading(error)),
+        };
+        let value = table.get("state").map_err(reading)?;
+        Ok(value.and_then(|value| postcard::from_bytes(value.value()).ok()))
+    }
+
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+        let Some(rows) = &self.rows else { return Ok(None) };
+        let (start, whole) = ([table.number()], block_key(table, key));
+        let mut blocks = rows.range::<&[u8]>(start.as_slice()..=whole.as_slice()).map_err(failed(table))?;
+        let Some((_, block)) = blocks.next_back().transpose().map_err(failed(table))? else { return Ok(None) };
+        Ok(Block::new(table, block.value())?.get(key)?.map(<[u8]>::to_vec))
+    }
+
+    pub(in super::super) fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        let mut found = Vec::new();
+        let Some(rows) = &self.rows else { return Ok(found) };
+        if range.limit == 0 || range.to.is_some_and(|to| to <= range.from) {
+            return Ok(found);
+        }
+        let (start, from) = ([table.number()], block_key(table, range.from));
+        let first = rows.range::<&[u8]>(start.as_slice()..=from.as_slice()).map_err(failed(table))?.next_back();
+        let first = first.transpose().map_err(failed(table))?.map_or(from, |(first, _)| first.value().to_vec());
+        let end = range.to.map_or_else(|| vec![table.number() + 1], |to| block_key(table, to));
+        let bounds = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+        let mut blocks = rows.range::<&[u8]>(bounds).map_err(failed(table))?;
+        while found.len() < range.limit {
+            let Some(block) = (if range.backwards { blocks.next_back() } else { blocks.next() }) else { break };
+            let (_, block) = block.map_err(failed(table))?;
+            let block = Block::new(table, block.value())?;
+            let to = range.to.map_or(Ok(block.len()), |to| block.place(to))?;
+            let mut places = block.place(range.from)?..to;
+            while found.len() < range.limit
+                && let Some(place) = if range.backwards { places.next_back() } else { places.next() }
+            {
+                let row = block.row(place)?;
+                found.push((row.key.to_vec(), row.value.to_vec()));
+            }
+        }
+        Ok(found)
+    }
+}

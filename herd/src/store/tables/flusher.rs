@@ -1,0 +1,274 @@
+//! The generations in memory, and their way into the file.
+
+use super::super::disk::{Disk, FlushMode};
+use super::super::error::{StoreError, storage};
+use super::file::{FileReader, TABLES_FILE, TablesFile, TablesState};
+use super::generation::Generation;
+use super::view::View;
+use super::{FLUSH_CHANGES, StoredState};
+use crate::fold::SealedRow;
+use crate::position::Sequence;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// A generation that takes no more rows, and the state of the tables with it.
+#[derive(Clone, Debug)]
+struct Frozen {
+    rows: Arc<Generation>,
+    state: TablesState,
+}
+
+#[derive(Debug)]
+struct Generations {
+    /// The state that readers see.
+    published: TablesState,
+    current: Arc<Generation>,
+    frozen: Option<Frozen>,
+    /// The file after the last flush, in a read transaction that all views share. To begin one for each view would wait
+    /// for a flush that makes the file longer.
+    file: Arc<FileReader>,
+    /// True while the thread writes.
+    is_flushing: bool,
+    /// Why the last flush failed. Nothing is flushed after that.
+    failure: Option<String>,
+    is_closing: bool,
+    /// Counts freezes and flushes. A view of the writer is good until it changes.
+    turn: u64,
+}
+
+#[derive(Debug)]
+struct TablesCore {
+    file: TablesFile,
+    generations: Mutex<Generations>,
+    changed: Condvar,
+}
+
+/// A handle for reading the tables.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Tables(Arc<TablesCore>);
+
+impl Tables {
+    /// Returns the tables as they were last published.
+    pub(in super::super) fn view(&self) -> View {
+        let generations = self.lock();
+        let mut view = generations.view(generations.published.folded);
+        generations.current.open_view();
+        view.counted = Some(generations.current.clone());
+        view
+    }
+
+    /// Returns the file. It lacks what was not flushed.
+    pub(in super::super) fn file(&self) -> &TablesFile {
+        &self.0.file
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.0.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, generations: MutexGuard<'a, Generations>) -> MutexGuard<'a, Generations> {
+        self.0.changed.wait(generations).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the frozen generation, if there is one.
+    fn flush_frozen(&self) -> Result<(), StoreError> {
+        let mut generations = self.lock();
+        generations.check()?;
+        let Some(Frozen { rows, state }) = generations.frozen.clone() else { return Ok(()) };
+        generations.is_flushing = true;
+        drop(generations);
+        let flushed = self.0.file.flush(&rows, &state).and_then(|()| self.0.file.reader());
+        let mut generations = self.lock();
+        generations.is_flushing = false;
+        generations.turn += 1;
+        let outcome = match flushed {
+            Ok(file) => {
+                // At once: a view must find these rows in the one or the other.
+                (generations.frozen, generations.file) = (None, Arc::new(file));
+                Ok(())
+            }
+            Err(error) => {
+                generations.failure = Some(error.to_string());
+                Err(error)
+            }
+        };
+        self.0.changed.notify_all();
+        outcome
+    }
+
+    /// Flushes each generation that is frozen, until the writer is dropped or a flush fails.
+    fn run(&self) {
+        let mut generations = self.lock();
+        while !generations.is_closing {
+            if generations.frozen.is_none() {
+                generations = self.wait(generations);
+                continue;
+            }
+            drop(generations);
+            if let Err(error) = self.flush_frozen() {
+                tracing::error!(%error, "cannot flush the tables");
+                return;
+            }
+            generations = self.lock();
+        }
+    }
+}
+
+impl Generations {
+    fn check(&self) -> Result<(), StoreError> {
+        match &self.failure {
+            Some(why) => Err(storage("flush", TABLES_FILE)(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the rows as they were at a commit.
+    fn view(&self, at: Sequence) -> View {
+        let frozen = self.frozen.iter().map(|frozen| frozen.rows.clone());
+        let generations = std::iter::once(self.current.clone()).chain(frozen).collect();
+        View { state: self.published, at, counted: None, generations, file: self.file.clone() }
+    }
+
+    fn freeze(&mut self) {
+        let rows = std::mem::take(&mut self.current);
+        self.frozen = Some(Frozen { rows, state: self.published });
+        self.turn += 1;
+    }
+}
+
+/// The writing end of the tables. There is one per store.
+#[derive(Debug)]
+pub(in super::super) struct TablesWriter {
+    tables: Tables,
+    /// The last change of the generation that was frozen last.
+    frozen_at: Sequence,
+    flush_bytes: usize,
+    /// The turn of the writer's view.
+    turn: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TablesWriter {
+    pub(in super::super) fn new(disk: &dyn Disk, file: TablesFile, stored: &StoredState) -> Result<Self, StoreError> {
+        let generations = Generations {
+            published: stored.tables,
+            current: Arc::default(),
+            frozen: None,
+            file: Arc::new(file.reader()?),
+            is_flushing: false,
+            failure: None,
+            is_closing: false,
+            turn: 0,
+        };
+        let core = TablesCore { file, generations: Mutex::new(generations), changed: Condvar::new() };
+        let tables = Tables(Arc::new(core));
+        let thread = match disk.flush_mode() {
+            FlushMode::Stepped => None,
+            FlushMode::Thread => {
+                let (tables, builder) = (tables.clone(), std::thread::Builder::new().name("herdlinx-flush".to_owned()));
+                Some(builder.spawn(move || tables.run()).map_err(storage("start a thread for", TABLES_FILE))?)
+            }
+        };
+        let (frozen_at, flush_bytes) = (stored.tables.folded, disk.flush_bytes());
+        Ok(Self { tables, frozen_at, flush_bytes, turn: 0, thread })
+    }
+
+    /// Returns the reading end.
+    pub(in super::super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Returns a view of the newest rows.
+    pub(in super::super) fn view(&mut self) -> View {
+        let generations = self.tables.lock();
+        self.turn = generations.turn;
+        generations.view(Sequence(u64::MAX))
+    }
+
+    /// Makes the rows of a commit visible. `state` is that of the tables with them.
+    pub(in super::super) fn publish(&self, rows: Vec<SealedRow>, state: &TablesState) {
+        let current = self.tables.lock().current.clone();
+        current.add(rows, state.folded);
+        self.tables.lock().published = *state;
+    }
+
+    /// Has the current generation flushed if it is full, and waits if the one before is not flushed yet.
+    ///
+    /// Returns a new view if the writer's one is no longer good. An error says that a flush has failed.
+    pub(in super::super) fn make_room(&mut self) -> Result<Option<View>, StoreError> {
+        let generations = self.tables.lock();
+        generations.check()?;
+        let changes = generations.published.folded.0.saturating_sub(self.frozen_at.0);
+        let is_full = generations.current.bytes() >= self.flush_bytes || changes >= FLUSH_CHANGES;
+        let is_good = generations.turn == self.turn;
+        drop(generations);
+        if is_full {
+            self.freeze()?;
+        }
+        Ok((is_full || !is_good).then(|| self.view()))
+    }
+
+    /// Flushes everything durably.
+    pub(in super::super) fn settle(&mut self) -> Result<View, StoreError> {
+        if self.tables.lock().published.folded != self.frozen_at {
+            self.freeze()?;
+        }
+        self.wait_for_flush()?;
+        Ok(self.view())
+    }
+
+    /// Flushes the generation that is frozen, or else freezes the current one.
+    pub(in super::super) fn step(&mut self) -> Result<View, StoreError> {
+        if self.tables.lock().frozen.is_some() {
+            self.wait_for_flush()?;
+        } else {
+            self.freeze()?;
+        }
+        Ok(self.view())
+    }
+
+    fn freeze(&mut self) -> Result<(), StoreError> {
+        self.wait_for_flush()?;
+        let mut generations = self.tables.lock();
+        generations.freeze();
+        self.frozen_at = generations.published.folded;
+        self.tables.0.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits until no generation is frozen.
+    fn wait_for_flush(&self) -> Result<(), StoreError> {
+        if self.thread.is_none() {
+            return self.tables.flush_frozen();
+        }
+        let mut generations = self.tables.lock();
+        while generations.frozen.is_some() {
+            generations.check()?;
+            generations = self.tables.wait(generations);
+        }
+        generations.check()
+    }
+
+    /// Marks the file as damaged, after the flush that is under way. Nothing more is flushed.
+    pub(in super::super) fn distrust(&self) -> Result<(), StoreError> {
+        let mut generations = self.tables.lock();
+        generations.failure.get_or_insert_with(|| "its rows cannot be read".to_owned());
+        while generations.is_flushing {
+            generations = self.tables.wait(generations);
+        }
+        drop(generations);
+        self.tables.file().forget_state()
+    }
+}
+
+impl Drop for TablesWriter {
+    fn drop(&mut self) {
+        self.tables.lock().is_closing = true;
+        self.tables.0.changed.notify_all();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that flushes the tables has panicked");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A generation: the rows of some commits in memory, each in the versions that readers may still see.
+
+use crate::fold::{KeyRange, LayerValue, SealedRow};
+use crate::position::Sequence;
+use crate::tables::{Key, Table};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// Number of rows that are published under one lock, so that readers wait for no more than these.
+pub(super) const PUBLISHED_AT_ONCE: usize = 1_000;
+/// Estimate of the memory that a version takes besides its key and value.
+const VERSION_BYTES: usize = 96;
+
+/// A row as a commit left it.
+#[derive(Debug)]
+struct Version {
+    /// The last change of the commit.
+    at: Sequence,
+    /// `None` if the row was removed.
+    value: Option<Arc<[u8]>>,
+}
+
+impl Version {
+    fn bytes(&self, key: &Key) -> usize {
+        VERSION_BYTES + key.len() + self.value.as_ref().map_or(0, |value| value.len())
+    }
+}
+
+/// The versions of a row.
+#[derive(Debug)]
+struct Versions {
+    newest: Version,
+    /// In the order of commits.
+    older: Vec<Version>,
+}
+
+impl Versions {
+    fn seen_at(&self, at: Sequence) -> Option<&Version> {
+        std::iter::once(&self.newest).chain(self.older.iter().rev()).find(|version| version.at <= at)
+    }
+}
+
+type VersionedRows = [BTreeMap<Key, Versions>; Table::ALL.len()];
+
+/// The rows of some commits.
+#[derive(Debug, Default)]
+pub(super) struct Generation {
+    tables: RwLock<VersionedRows>,
+    bytes: AtomicUsize,
+    /// Views that were opened while this generation was the current one, and are still open.
+    views: AtomicUsize,
+}
+
+impl Generation {
+    /// Adds the rows of a commit, whose last change is `at`. Nobody sees them before that is published.
+    pub(super) fn add(&self, rows: Vec<SealedRow>, at: Sequence) {
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            // A view that opens from now on sees the versions up to the commit before, which are kept.
+            let keeps_all = self.views.load(Ordering::Acquire) > 0;
+            let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+            for SealedRow { table, key, value } in rows.by_ref().take(PUBLISHED_AT_ONCE) {
+                self.add_version(&mut tables[table.index()], key, Version { at, value }, keeps_all);
+            }
+        }
+    }
+
+    fn add_version(&self, rows: &mut BTreeMap<Key, Versions>, key: Key, version: Version, keeps_all: bool) {
+        self.bytes.fetch_add(version.bytes(&key), Ordering::Relaxed);
+        let Some(versions) = rows.get_mut(&key) else {
+            rows.insert(key, Versions { newest: version, older: Vec::new() });
+            return;
+        };
+        if !keeps_all {
+            let freed = versions.older.drain(..).map(|older| older.bytes(&key)).sum::<usize>();
+            self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        }
+        versions.older.push(std::mem::replace(&mut versions.newest, version));
+    }
+
+    /// Returns an estimate of its memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn open_view(&self) {
+        self.views.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn close_view(&self) {
+        self.views.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, VersionedRows> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a row as it was at a commit, or `None` if older rows decide.
+    pub(super) fn get(&self, table: Table, key: &[u8], at: Sequence) -> Option<LayerValue<Arc<[u8]>>> {
+        let tables = self.read();
+        tables[table.index()].get(key)?.seen_at(at).map(|version| version.value.clone())
+    }
+
+    /// Returns the rows of a range as they were at a commit: at least the first `limit` that existed, and those between
+    /// them that were removed.
+    pub(super) fn range(&self, table: Table, range: KeyRange<'_>, at: Sequence) -> BTreeMap<Key, LayerValue<Vec<u8>>> {
+        let mut found = BTreeMap::new();
+        if range.to.is_some_and(|to| to <= range.from) {
+            return found;
+        }
+        let tables = self.read();
+        let to = range.to.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rows = tables[table.index()].range::<[u8], _>((Bound::Included(range.from), to));
+        let mut missing = range.limit;
+        while missing > 0
+            && let Some((key, versions)) = if range.backwards { rows.next_back() } else { rows.next() }
+        {
+            if let Some(version) = versions.seen_at(at) {
+                missing -= usize::from(version.value.is_some());
+                found.insert(key.clone(), version.value.as_ref().map(|value| value.to_vec()));
+            }
+        }
+        found
+    }
+
+    /// Passes the newest rows of a table on, in the order of keys.
+    pub(super) fn newest<T>(
+        &self,
+        table: Table,
+        each: impl for<'r> FnOnce(&mut dyn Iterator<Item = (&'r Key, Option<&'r [u8]>)>) -> T,
+    ) -> T {
+        let tables = self.read();
+        each(&mut tables[table.index()].iter().map(|(key, versions)| (key, versions.newest.value.as_deref())))
+    }
+}
