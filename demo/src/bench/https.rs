@@ -58,6 +58,8 @@ pub async fn https(
         Row::new("https_single_per_s", "single calls over HTTPS, 100 connections", with.single_per_s, "/s")
             .over("the same server without a store", without.single_per_s)
             .ratio_at_least(0.7),
+        Row::new("https_single_once_more_per_s", "single calls once more", with.single_per_s, "/s")
+            .over("100 each fdatasync", floor.syncs_per_s() * 100.0),
         Row::new("https_arrays_per_s", "arrays of 100 over HTTPS, payloads", with.arrays_per_s, "/s")
             .over("the same server without a store", without.arrays_per_s)
             .at_least(80_000.0),

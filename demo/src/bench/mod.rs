@@ -8,6 +8,7 @@
 //! | [`store`], [`recorder`] | a store without a network, and the recorder in front of it |
 //! | [`lag`], [`https`], [`replicas`], [`large`], [`pages`] | barn and office as processes ([`yard`]) |
 //! | [`bare`] | a server without a store, to compare with |
+//! | [`peers`] | PostgreSQL, Redis and JetStream with the same shapes of work |
 //! | [`memory`], [`device`] | what the kernel counts |
 //! | [`instructions`] | fixed work for callgrind |
 //!
@@ -35,6 +36,7 @@ pub mod large;
 pub mod memory;
 pub mod pages;
 pub mod parts;
+pub mod peers;
 pub mod recorder;
 pub mod replicas;
 pub mod rows;

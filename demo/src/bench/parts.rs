@@ -1,17 +1,25 @@
 //! The parts of the bench. Each has a time limit, so that the whole ends within minutes on any disk.
 
 use super::floor::Floor;
+use super::peers::{self, Comparison, JetStream, Package, Postgres, Redis};
 use super::rows::{Row, Table};
 use super::yard::CopyTimeoutError;
-use super::{BenchError, Budget, Figures, Sizes, https, lag, large, recorder, replicas, store};
+use super::{BenchError, Budget, Figures, Sizes, https, lag, large, recorder, replicas, store, times};
 use crate::processes::Programs;
+use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use service::lifecycle::print_notice;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 /// Time after its limit at which a part is aborted. It then reports nothing else.
 const GRACE: Duration = Duration::from_secs(10);
+/// Change of the floor during a part up to which its ratios mean something.
+const STEADY: RangeInclusive<f64> = 0.8..=1.25;
+/// Load before the first part up to which the machine counts as quiet. With more, a thread whose sync is done may wait for
+/// the next tick of the scheduler: fdatasync took 4 ms instead of 0.2.
+const QUIET: f64 = 0.5;
 
 /// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -30,11 +38,19 @@ pub enum Part {
     Scattered,
     /// A large store: first copy, memory, pages, starts, tables folded again
     Large,
+    /// PostgreSQL with logical replication (needs --peers)
+    Postgres,
+    /// Redis with appendfsync always and a replica (needs --peers)
+    Redis,
+    /// NATS JetStream with sync always and a mirror (needs --peers)
+    Jetstream,
 }
 
 impl Part {
-    /// All parts, in the order in which they run.
-    pub const ALL: [Self; 7] =
+    /// The peers. They run only when they are asked for.
+    pub const PEERS: [Self; 3] = [Self::Postgres, Self::Redis, Self::Jetstream];
+    /// All parts of ours, in the order in which they run.
+    pub const OURS: [Self; 7] =
         [Self::Recorder, Self::Copies, Self::Lag, Self::Https, Self::Away, Self::Scattered, Self::Large];
 
     /// Returns the key of the part in the figures, which is also the name of its directory.
@@ -47,15 +63,18 @@ impl Part {
             Self::Away => "away",
             Self::Scattered => "scattered",
             Self::Large => "large",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Jetstream => "jetstream",
         }
     }
 
-    /// Returns the time limit. The sum of all limits, with [`GRACE`], is below twelve minutes.
+    /// Returns the time limit. The sum of all of ours, with [`GRACE`], is below twelve minutes.
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Lag => 30,
             Self::Recorder | Self::Copies | Self::Https => 50,
-            Self::Away => 80,
+            Self::Away | Self::Postgres | Self::Redis | Self::Jetstream => 80,
             Self::Scattered => 110,
             Self::Large => 240,
         })
@@ -72,6 +91,18 @@ impl Part {
             Self::Away => replicas::away(programs, &directory, sizes, floor, budget).await,
             Self::Scattered => replicas::scattered(programs, &directory, sizes, floor, budget).await,
             Self::Large => large::large(programs, &directory, sizes, floor, budget).await,
+            Self::Postgres => {
+                let package = plan.package("postgres", "usr/lib/postgresql/15/bin/postgres")?;
+                peers::measure::<Postgres>(&package, &directory, sizes, floor, budget).await
+            }
+            Self::Redis => {
+                let package = plan.package("redis", "usr/bin/redis-server")?;
+                peers::measure::<Redis>(&package, &directory, sizes, floor, budget).await
+            }
+            Self::Jetstream => {
+                let package = plan.package("nats", "usr/sbin/nats-server")?;
+                peers::measure::<JetStream>(&package, &directory, sizes, floor, budget).await
+            }
         }
     }
 }
@@ -87,6 +118,15 @@ pub struct Plan<'a> {
     pub programs: &'a Programs,
     /// Parts to measure.
     pub parts: &'a [Part],
+    /// A directory with the unpacked packages of the peers.
+    pub peers: Option<&'a Path>,
+}
+
+impl Plan<'_> {
+    fn package(&self, name: &str, program: &'static str) -> Result<Package, BenchError> {
+        let peers = self.peers.context("where are the programs of the peers? Run .ci/peers, or give --peers")?;
+        Package::new(&peers.join(name), program)
+    }
 }
 
 /// The outcome of a run.
@@ -106,38 +146,54 @@ pub struct Outcome {
 /// fails has its error among the figures; the other parts run all the same.
 pub async fn run(plan: &Plan<'_>) -> Result<Outcome, BenchError> {
     let mut outcome = Outcome { figures: Value::Null, rows: Vec::new(), failed: Vec::new() };
-    let mut figures = Map::new();
+    let mut all = Map::new();
     for part in plan.parts {
         // Of the last minute. Figures of a busy machine look like those of a slow one.
-        let load = std::fs::read_to_string("/proc/loadavg")?.split(' ').next().map(str::to_owned);
-        let floor = tokio::task::block_in_place(|| Floor::measure(plan.directory, plan.sizes.floor))?;
+        let load: f64 = std::fs::read_to_string("/proc/loadavg")?.split(' ').next().unwrap_or_default().parse()?;
+        if all.is_empty() && load > QUIET {
+            print_notice(format_args!("the load of this machine is {load}; do not quote a busy machine"));
+        }
+        let measure_floor = || tokio::task::block_in_place(|| Floor::measure(plan.directory, plan.sizes.floor));
+        let floor = measure_floor()?;
         print_notice(format_args!("{}: at most {} s", part.name(), (part.limit() + GRACE).as_secs()));
-        let measuring = tokio::time::timeout(part.limit() + GRACE, part.measure(plan, &floor));
-        let mut rows = Vec::new();
-        let details = match measuring.await {
-            Ok(Ok(figures)) => {
-                rows = figures.rows;
-                figures.details
-            }
-            Ok(Err(error)) if error.is::<CopyTimeoutError>() => json!({ "cut_off": error.to_string() }),
-            Ok(Err(error)) => {
-                outcome.failed.push(*part);
-                json!({ "failed": format!("{error:#}") })
-            }
-            Err(_) => json!({ "cut_off_after_s": (part.limit() + GRACE).as_secs() }),
-        };
-        let rows_json: Vec<_> = rows.iter().map(Row::to_json).collect();
+        let Figures { rows, details } = measure_or_explain(*part, plan, &floor, &mut outcome.failed).await;
         print_notice(format_args!("{}: {details}\n{}", part.name(), Table(&rows)));
-        figures.insert(
-            part.name().to_owned(),
-            json!({ "load": load, "floor": floor.to_json(), "rows": rows_json, "details": details }),
-        );
-        outcome.rows.extend(rows);
         remove_directory(&plan.directory.join(part.name()))?;
+        let drift = times(measure_floor()?.both_ends(50), floor.both_ends(50));
+        if !STEADY.contains(&drift) {
+            print_notice(format_args!(
+                "{}: the floor became {drift} times as slow; do not quote this part",
+                part.name()
+            ));
+        }
+        let rows_json: Vec<_> = rows.iter().map(Row::to_json).collect();
+        let figures = json!({
+            "load": load, "floor": floor.to_json(), "floor_drift": drift, "rows": rows_json, "details": details,
+        });
+        all.insert(part.name().to_owned(), figures);
+        outcome.rows.extend(rows);
     }
     print_notice(format_args!("{}sizes: {:?}", Table(&outcome.rows), plan.sizes));
-    outcome.figures = Value::Object(figures);
+    if plan.parts.iter().any(|part| Part::PEERS.contains(part)) {
+        print_notice(Comparison(&outcome.rows));
+        all.insert("comparison".into(), Comparison(&outcome.rows).to_json());
+    }
+    outcome.figures = Value::Object(all);
     Ok(outcome)
+}
+
+/// Measures a part. If that fails or takes too long, returns the reason as its details.
+async fn measure_or_explain(part: Part, plan: &Plan<'_>, floor: &Floor, failed: &mut Vec<Part>) -> Figures {
+    let details = match tokio::time::timeout(part.limit() + GRACE, part.measure(plan, floor)).await {
+        Ok(Ok(figures)) => return figures,
+        Ok(Err(error)) if error.is::<CopyTimeoutError>() => json!({ "cut_off": error.to_string() }),
+        Ok(Err(error)) => {
+            failed.push(part);
+            json!({ "failed": format!("{error:#}") })
+        }
+        Err(_) => json!({ "cut_off_after_s": (part.limit() + GRACE).as_secs() }),
+    };
+    Figures { rows: Vec::new(), details }
 }
 
 /// Removes what a part has left, so that the parts together need no more room than the largest one.

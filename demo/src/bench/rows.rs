@@ -72,8 +72,23 @@ impl Row {
         Self { goal: Some(Goal::RatioAtLeast(ratio)), ..self }
     }
 
+    /// Returns the name in the JSON.
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
+    /// Returns the figure.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// Returns the unit of the figure.
+    pub fn unit(&self) -> &'static str {
+        self.unit
+    }
+
     /// Returns the ratio to the floor.
-    fn ratio(&self) -> Option<f64> {
+    pub fn ratio(&self) -> Option<f64> {
         self.base.as_ref().map(|base| ratio(self.value, base.value))
     }
 
@@ -132,7 +147,7 @@ impl fmt::Display for Table<'_> {
 }
 
 /// Formats a figure with four digits that count, and thousands apart.
-fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value.abs() < 1_000.0 {
         let text = format!("{value:.3}");
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();

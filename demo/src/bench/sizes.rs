@@ -23,6 +23,10 @@ pub struct Sizes {
     pub scattered: usize,
     /// Changes of the large store.
     pub large: usize,
+    /// Payloads with a hundred in flight at a peer.
+    pub peer_flood: usize,
+    /// Payloads that the replica of a peer lacks.
+    pub peer_behind: usize,
 }
 
 impl Sizes {
@@ -38,6 +42,8 @@ impl Sizes {
         herd: 300_000,
         scattered: 100_000,
         large: 1_000_000,
+        peer_flood: 30_000,
+        peer_behind: 100_000,
     };
 
     /// A tenth of that or less, to check that the bench works.
@@ -52,5 +58,7 @@ impl Sizes {
         herd: 10_000,
         scattered: 5_000,
         large: 50_000,
+        peer_flood: 3_000,
+        peer_behind: 10_000,
     };
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Interval at which the progress of a copy is polled. It is the error of the measured duration, and therefore shorter
 /// than the interval of the harness.
-const COPY_POLL_INTERVAL: Duration = Duration::from_millis(2);
+pub const COPY_POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Maximum time until the office answers the request for a live connection, milliseconds.
 const OPEN_TIMEOUT_MS: u64 = 10_000;
 

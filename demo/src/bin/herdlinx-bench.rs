@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Measure barn and office against the speed of this machine's disk and TLS.
 ///
-/// Takes at most twelve minutes. Progress and tables go to stderr, and one JSON object to stdout. Build with `--release`,
+/// Takes at most thirteen minutes. Progress and tables go to stderr, and one JSON object to stdout. Build with `--release`,
 /// and run nothing else meanwhile. No figure fails the bench.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinx-bench", version, after_long_help = EXPLANATION)]
@@ -30,6 +30,9 @@ struct Args {
     /// Directory with `herdlinxd` and `herdlinx-mirror` [default: this executable runs as both]
     #[arg(long, value_name = "DIRECTORY")]
     shipped: Option<PathBuf>,
+    /// Also measure the peers, whose programs `.ci/peers` has unpacked in this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    peers: Option<PathBuf>,
 }
 
 const EXPLANATION: &str = "\
@@ -49,6 +52,8 @@ Rows:
   catch-up     from the start of the office's process until it equals the barn
   scattered    check-ins of random animals of a herd of 300,000
   bytes        written to the block device, with the tables, other processes included
+
+Peers (.ci/peers): each is durable at both ends, has no TLS, and does the same shapes of work. A table of ratios comes last.
 
 Payloads are made before a clock starts. Rates count durable payloads only.";
 
@@ -98,10 +103,14 @@ fn measure(args: &Args, out: &mut dyn Write) -> Result<(), MeasureError> {
 fn outcome(args: &Args) -> Result<Outcome, BenchError> {
     let directory = tempfile::Builder::new().prefix("herdlinx-bench-").tempdir_in(&args.on);
     let directory = directory.with_context(|| format!("cannot create a directory in {}", args.on.display()))?;
-    let parts = if args.only.is_empty() { Part::ALL.to_vec() } else { args.only.clone() };
+    let mut parts = if args.only.is_empty() { Part::OURS.to_vec() } else { args.only.clone() };
+    if args.peers.is_some() && !parts.iter().any(|part| Part::PEERS.contains(part)) {
+        parts.extend(Part::PEERS);
+    }
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
     let programs = programs(args)?;
-    let plan = Plan { directory: directory.path(), sizes, programs: &programs, parts: &parts };
+    let plan =
+        Plan { directory: directory.path(), sizes, programs: &programs, parts: &parts, peers: args.peers.as_deref() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut outcome = runtime.block_on(run(&plan))?;
     outcome.figures["sizes"] = serde_json::to_value(sizes)?;
