@@ -77,6 +77,16 @@ impl Yard {
         }
     }
 
+    /// Waits until the office shows its copy, and returns the time of that. It answers before it has opened the copy.
+    pub async fn wait_until_shown(&mut self, budget: Budget) -> Result<Instant, BenchError> {
+        while self.office_state()?.is_none() {
+            self.office.check_running()?;
+            anyhow::ensure!(!budget.is_spent(), "the office did not show its copy in the time of this part");
+            tokio::time::sleep(COPY_POLL_INTERVAL).await;
+        }
+        Ok(Instant::now())
+    }
+
     /// Returns the state of the copy that the office shows, or `None` before the first copy is complete.
     pub fn office_state(&self) -> Result<Option<StoreState>, BenchError> {
         let Some(site) = self.office.status()?.sites.into_iter().next() else { return Ok(None) };
