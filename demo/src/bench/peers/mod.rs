@@ -6,7 +6,8 @@
 //! | [`redis`] | two servers, replication of the append-only file | an entry of a stream |
 //! | [`jetstream`] | a hub and a leaf node, a stream and its mirror | a message |
 //!
-//! Each is set to be durable at both ends before a payload counts as stored or visible there, as ours is.
+//! Each is set to be durable at both ends before a payload counts as stored or visible there, as ours is. That was checked
+//! with strace: an fsync for each message in JetStream, an fdatasync for each turn of Redis's event loop.
 //!
 //! # Decisions
 //!
