@@ -4,7 +4,7 @@
 //!
 //! - **The stores are made first, by a run without callgrind.** Under callgrind a program is fifty times slower, so only
 //!   the measured work and the opening of the store run there.
-//! - **Counting starts and ends at the function [`counted`], for all threads.** Callgrind sets its counts to zero before it
+//! - **Counting starts and ends at the function `counted`, for all threads.** Callgrind sets its counts to zero before it
 //!   and writes them after it. Its option `--toggle-collect` was rejected: it knows one thread, and a store may fold and
 //!   flush on others.
 //! - **The work ends with [`Store::settle`]**, so that what a store puts off counts, too.

@@ -2,9 +2,9 @@
 //!
 //! | peer | source and replica | one payload is |
 //! |---|---|---|
-//! | [`postgres`] | two servers, logical replication | a row in a transaction of its own |
-//! | [`redis`] | two servers, replication of the append-only file | an entry of a stream |
-//! | [`jetstream`] | a hub and a leaf node, a stream and its mirror | a message |
+//! | PostgreSQL 15 | two servers, logical replication | a row in a transaction of its own |
+//! | Redis 7 | two servers, replication of the append-only file | an entry of a stream |
+//! | NATS JetStream 2.10 | a hub and a leaf node, a stream and its mirror | a message |
 //!
 //! Each is set to be durable at both ends before a payload counts as stored or visible there, as ours is. That was checked
 //! with strace at the replicas: 320 payloads one by one took 330 fdatasync of the write-ahead log in PostgreSQL and 357 of
