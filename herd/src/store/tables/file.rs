@@ -179,12 +179,18 @@ impl FileReader {
         Ok(value.and_then(|value| postcard::from_bytes(value.value()).ok()))
     }
 
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    /// Returns what `read` makes of the value of a row.
+    pub(super) fn read<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T, RowsError>,
+    ) -> Result<Option<T>, RowsError> {
         let Some(rows) = &self.rows else { return Ok(None) };
         let (start, whole) = ([table.number()], block_key(table, key));
         let mut blocks = rows.range::<&[u8]>(start.as_slice()..=whole.as_slice()).map_err(failed(table))?;
         let Some((_, block)) = blocks.next_back().transpose().map_err(failed(table))? else { return Ok(None) };
-        Ok(Block::new(table, block.value())?.get(key)?.map(<[u8]>::to_vec))
+        Block::new(table, block.value())?.get(key)?.map(read).transpose()
     }
 
     pub(in super::super) fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {

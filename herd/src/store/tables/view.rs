@@ -2,7 +2,7 @@
 
 use super::file::{FileReader, TablesState};
 use super::generation::Generation;
-use crate::fold::{KeyRange, Rows, RowsError, merge_range};
+use crate::fold::{KeyRange, Row, Rows, RowsError, decode, merge_range};
 use crate::position::Sequence;
 use crate::tables::{Key, Table};
 use std::fmt::{Debug, Formatter};
@@ -66,10 +66,20 @@ impl Rows for View {
                 return Ok(found.map(|value| value.to_vec()));
             }
         }
-        self.file.get(table, key)
+        self.file.read(table, key, |value| Ok(value.to_vec()))
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
         self.range_below(0, table, range)
+    }
+
+    /// Decodes the row where it is, without a copy of its bytes.
+    fn shared<T: Row>(&self, key: &[u8]) -> Result<Option<Arc<T>>, RowsError> {
+        for generation in &self.generations {
+            if let Some(found) = generation.get(T::TABLE, key, self.at) {
+                return found.map(|value| decode(key, &value).map(Arc::new)).transpose();
+            }
+        }
+        self.file.read(T::TABLE, key, |value| decode(key, value).map(Arc::new))
     }
 }
