@@ -90,6 +90,11 @@ impl<T: Row> Cells<T> {
         self.cell(key).map(|cell| cell.value.clone())
     }
 
+    /// Returns whether the row is in memory.
+    pub(super) fn holds(&self, key: &[u8]) -> bool {
+        self.cell(key).is_some()
+    }
+
     /// Adds a row as the base has it.
     pub(super) fn load(&mut self, key: &[u8], value: Option<Arc<T>>) {
         self.bytes += Self::CELL_BYTES + key.len();
@@ -101,12 +106,13 @@ impl<T: Row> Cells<T> {
 
     /// Returns the place of a loaded row, to be written.
     pub(super) fn write_place(&mut self, key: &[u8], sealer: &mut Sealer) -> Option<&mut LayerValue<Arc<T>>> {
-        let is_dirty = self.cell(key)?.is_dirty;
-        if !is_dirty {
+        let cell = match &mut self.map {
+            CellMap::Hashed(cells) => cells.get_mut(key),
+            CellMap::Ordered(cells) => cells.get_mut(key),
+        }?;
+        if !std::mem::replace(&mut cell.is_dirty, true) {
             self.dirty.push(key.to_vec());
         }
-        let cell = self.cell_mut(key)?;
-        cell.is_dirty = true;
         if !T::TABLE.is_index() && cell.in_sum == InSum::AsValue {
             cell.in_sum = cell.value.as_ref().map_or(InSum::Absent, |row| InSum::Present(sealer.hash(key, &**row)));
         }

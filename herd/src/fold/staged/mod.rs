@@ -89,7 +89,7 @@ impl<B: Rows> StagedRows<B> {
     /// Loads a row into memory, if it is not there.
     fn load<T: Row>(&mut self, key: &[u8]) -> Result<(), RowsError> {
         let cells = T::cells_mut(self.maps.get_mut());
-        if cells.get(key).is_none() {
+        if !cells.holds(key) {
             let value = self.base.shared(key)?;
             cells.load(key, value);
         }
@@ -110,7 +110,7 @@ impl<B: Rows> StagedRows<B> {
         if T::TABLE.is_index() {
             // What the base has of it does not matter.
             let cells = T::cells_mut(self.maps.get_mut());
-            if cells.get(key).is_none() {
+            if !cells.holds(key) {
                 cells.load(key, None);
             }
         } else {
@@ -132,12 +132,8 @@ impl<B: Rows> StagedRows<B> {
     /// Changes a row in place. Returns `None` if there is no such row.
     pub fn edit<T: Row, R>(&mut self, key: &[u8], edit: impl FnOnce(&mut T) -> R) -> Result<Option<R>, RowsError> {
         self.load::<T>(key)?;
-        let cells = T::cells_mut(self.maps.get_mut());
-        if cells.get(key).flatten().is_none() {
-            return Ok(None);
-        }
-        let place = cells.write_place(key, &mut self.sealer).and_then(Option::as_mut);
-        Ok(place.map(|row| edit(Arc::make_mut(row))))
+        let place = T::cells_mut(self.maps.get_mut()).write_place(key, &mut self.sealer);
+        Ok(place.and_then(Option::as_mut).map(|row| edit(Arc::make_mut(row))))
     }
 
     /// Returns the rows that were written since the last time, encoded, by table and in the order of keys.
