@@ -1,8 +1,8 @@
 //! The two digests that prove a replica equal to its source.
 //!
 //! The *chain digest* covers the stored bytes of the changes, so equal digests mean equal logs. The *fold digest*
-//! covers every row of every table. Equal fold digests of an equal [`FOLD_VERSION`](crate::tables::FOLD_VERSION) mean that
-//! both sides built the same tables from the log.
+//! covers every row of every table. Equal fold digests of an equal [`FOLD_VERSION`] mean that both sides built the same
+//! tables from the log.
 //!
 //! ```text
 //! digest(0) = BLAKE3("herdlinx log" || StoreId)
