@@ -10,8 +10,8 @@
 //! `log.redb` and `log.journal` together are the log. After a clean shutdown `log.redb` alone is all of it.
 //!
 //! One [`Store`] writes; any number of [`Reader`]s read. The order within a commit is fixed: the log durable, then the
-//! tables visible, then the head published. So the tables are never ahead of what is durable. They become visible in memory;
-//! the file is written behind, on a thread of its own: `tables` says how.
+//! tables visible, then the head published. So the tables are never ahead of what is durable. They become visible in
+//! memory; the file is written behind, on a thread of its own: `tables` says how.
 //!
 //! # Decisions
 //!

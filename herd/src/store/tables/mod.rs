@@ -13,13 +13,14 @@
 //! - **A commit writes no table.** It publishes its rows in memory, in a *generation*. A lone payload cost 600,000
 //!   instructions in redb for its tables, although nobody had to wait for them: the log is durable, and a restart folds
 //!   again what the file lacks.
-//! - **A generation is frozen and flushed when it has the size that the disk says or [`FLUSH_CHANGES`], also while traffic never
-//!   pauses.** A kill then folds again at most two generations. One durable transaction writes it. If the next one is full
-//!   before that is done, the writer waits: memory is bounded by two generations and one group.
+//! - **A generation is frozen and flushed when it has the size that the disk says or [`FLUSH_CHANGES`], also while traffic
+//!   never pauses.** After a kill, at most two generations are folded again. One durable transaction writes it. If the next
+//!   one is full before that is done, the writer waits: memory is bounded by two generations and one group.
 //! - **Readers see rows by version.** A [`View`] is a position, the generations of that moment, and the file in a read
-//!   transaction that all views since the last flush share. Opening one copies nothing, and never waits for the disk. The lock of a generation is held for one row, or for the rows of one page; the
-//!   writer takes it for [`PUBLISHED_AT_ONCE`] rows at a time. An immutable map of maps would need no lock, but would copy
-//!   a path of nodes for each row of a lone payload, which costs more than the fold.
+//!   transaction that all views since the last flush share. Opening one copies nothing, and never waits for the disk. The
+//!   lock of a generation is held for one row, or for the rows of one page; the writer takes it for [`PUBLISHED_AT_ONCE`]
+//!   rows at a time. An immutable map of maps would need no lock, but would copy a path of nodes for each row of a lone
+//!   payload, which costs more than the fold.
 //! - **Old versions stay while a view is open.** They count as bytes of the generation, so that a view that is held for long
 //!   leads to earlier flushes and not to more memory. What a view holds is at most two generations, and the pages that redb
 //!   has replaced since; hold it briefly, never across network I/O.
