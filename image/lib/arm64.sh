@@ -39,7 +39,7 @@ rustc_has_target() {
 # unpack_debian_rustc: unpacks Debian's rustc with its libraries. Two of the packages have a version in their name.
 unpack_debian_rustc() {
     local tree=$cache/rustc-arm64 std llvm
-    use_private_apt bookworm bookworm bookworm-security
+    use_private_apt bookworm bookworm-security
     std=$(depends_on rustc-web libstd-rust-web-dev | grep '^libstd-rust-web-[0-9]')
     llvm=$(depends_on "$std" | grep '^libllvm')
     unpack_packages "$tree" rustc-web "$std" "$llvm" libstd-rust-web-dev{,:arm64} libedit2 libz3-4 libxml2 libicu72 \

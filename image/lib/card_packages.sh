@@ -12,7 +12,7 @@ lock=image/card.d/packages.lock
 # use_card_apt: sets up the private apt with the card's suites, with arm64 as its own architecture.
 use_card_apt() {
     apt_components="main non-free-firmware" apt_architecture=arm64 \
-        use_private_apt card "$card_suite" "$card_suite-updates" "$card_suite-security"
+        use_private_apt "$card_suite" "$card_suite-updates" "$card_suite-security"
 }
 
 # listed_packages FILE: prints the names in image/card.d/packages or image/card.d/unpacked.

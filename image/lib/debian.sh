@@ -85,11 +85,12 @@ source_line() {
         "${apt_components:-main}"
 }
 
-# use_private_apt NAME SUITE...: sets up a separate apt in $cache/apt-NAME that knows these suites, for amd64 and arm64.
-# From then on private_apt_get and private_apt_cache use it.
+# use_private_apt SUITE...: sets up a separate apt below $cache that knows these suites, for amd64 and arm64. From then on
+# private_apt_get and private_apt_cache use it. Its directory is named after all that it knows, so that no other script
+# gives it other suites while this one uses it.
 use_private_apt() {
-    private_apt=$cache/apt-$1
-    shift
+    local known="$*${apt_architecture:+ $apt_architecture}${apt_components:+ $apt_components}"
+    private_apt=$cache/apt-${known// /_}
     one_at_a_time "$private_apt.lock" prepare_private_apt "$@"
 }
 prepare_private_apt() {

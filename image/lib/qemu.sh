@@ -11,7 +11,7 @@ find_qemu() {
     fi
     release=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
     if [ ! -e "$tree/complete" ]; then
-        use_private_apt "$release" "$release" "$release-security" "$release-backports"
+        use_private_apt "$release" "$release-security" "$release-backports"
         mapfile -t missing < <(private_apt_get -o Dir::State::Status=/var/lib/dpkg/status -s --no-install-recommends \
             -t "$release-backports" install qemu-system-arm |
             sed -n 's/^Inst \([^ ]*\) .*(\([^ ]*\) .*/\1=\2/p' | grep -v '^qemu-user')

@@ -16,14 +16,14 @@ machine_download() {
     need cpio=cpio xz=xz-utils
     find_qemu
     local tree=$cache/guest version
-    use_private_apt guest-kernel "$kernel_suite"
+    use_private_apt "$kernel_suite"
     version=$(depends_on linux-image-arm64:arm64 | sed -n 's/^linux-image-\([0-9].*\):arm64$/\1/p')
     [ -n "$version" ] || fail "$kernel_suite has no linux-image-arm64 that depends on a kernel"
     unpack_packages "$tree" "linux-binary-$version:arm64" "linux-modules-$version:arm64"
     kernel=$tree/usr/lib/modules/$version
     [ -e "$kernel/vmlinuz" ] || fail "linux-binary-$version does not contain vmlinuz any more; find out which package does"
     # From Debian 12, the oldest system that the binaries support.
-    use_private_apt bookworm bookworm bookworm-security
+    use_private_apt bookworm bookworm-security
     unpack_packages "$tree" libc6:arm64 libgcc-s1:arm64 busybox-static:arm64
 }
 
