@@ -96,10 +96,9 @@ use_private_apt() {
 prepare_private_apt() {
     local suite
     mkdir -p "$private_apt"/{lists/partial,archives/partial,etc}
-    : >"$private_apt/status"
-    for suite in "$@"; do source_line "$suite"; done >"$private_apt/sources.list"
-    # Replaced at once: another script may be reading it.
-    cat >"$private_apt/apt.conf.new" <<-END
+    touch "$private_apt/status"
+    for suite in "$@"; do source_line "$suite"; done | replace "$private_apt/sources.list"
+    replace "$private_apt/apt.conf" <<-END
 	Dir::Etc::SourceList "$private_apt/sources.list";
 	Dir::Etc::SourceParts "/dev/null";
 	Dir::Etc::Preferences "/dev/null";
@@ -113,7 +112,6 @@ prepare_private_apt() {
 	Acquire::Retries "3";
 	${apt_architecture:+APT::Architecture \"$apt_architecture\";}
 	END
-    mv "$private_apt/apt.conf.new" "$private_apt/apt.conf"
     # Package lists are reused for a day.
     if ! cmp -s "$private_apt/sources.list" "$private_apt/updated" || [ -z "$(find "$private_apt/updated" -mtime -1)" ]; then
         note "updating the package lists of $*"
@@ -121,6 +119,8 @@ prepare_private_apt() {
         cp "$private_apt/sources.list" "$private_apt/updated"
     fi
 }
+# replace FILE: writes the file from standard input, whole at once: another script may be reading it.
+replace() { cat >"$1.new" && mv "$1.new" "$1"; }
 private_apt_get() { APT_CONFIG=$private_apt/apt.conf apt-get "$@"; }
 private_apt_cache() { APT_CONFIG=$private_apt/apt.conf apt-cache "$@"; }
 
