@@ -14,3 +14,7 @@ claim() {
     if declare -F explain >/dev/null; then explain >&2 || true; fi
     fail "$text"
 }
+
+# finds ARGUMENT...: like grep -q with these arguments, but reads all of its input. grep -q ends at the first match; what
+# still writes to it then fails, and with it the pipe: half of the outputs that ssh brought in two pieces.
+finds() { grep "$@" | cat >/dev/null; }

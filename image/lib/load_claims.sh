@@ -55,5 +55,5 @@ nothing_is_missing() {
 office_has_last() {
     local last
     last=$(tail -n 1 "$containers/yard/packages/acknowledged")
-    [ -z "$last" ] || yard herdlinx-mirror show payloads --json --limit 1000 | grep -qF "$last"
+    [ -z "$last" ] || yard herdlinx-mirror show payloads --json --limit 1000 | finds -F "$last"
 }

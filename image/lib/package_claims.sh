@@ -41,7 +41,7 @@ package_is_complete() {
         "bash-completion/completions/$program" "vendor-completions/_$program" "$program.fish" changelog.Debian.gz copyright crates.gz; do
         grep -qF "$path" <<<"$contents" || { echo "$path is missing" && return 1; }
     done
-    dpkg-deb --info "$1" conffiles | grep -q '^/etc/herdlinx' && lists_crates "$1" && settings_file_is_unchanged "$1"
+    dpkg-deb --info "$1" conffiles | finds '^/etc/herdlinx' && lists_crates "$1" && settings_file_is_unchanged "$1"
 }
 # settings_file_is_unchanged DEB: checks that the settings file has the bytes that it has in every version of the
 # package. If it changed, dpkg would ask everybody who has edited the file, and an unattended upgrade would fail. For this
@@ -147,7 +147,7 @@ user_can_open_radios() {
     local groups group
     groups=$(yard id -nG _herdlinx)
     for group in spi gpio dialout; do grep -qw "$group" <<<"$groups" || { echo "$groups" && return 1; }; done
-    yard getent passwd _herdlinx | grep -qE ':/(usr/)?sbin/nologin$' && yard passwd --status _herdlinx | grep -q ' L '
+    yard getent passwd _herdlinx | finds -E ':/(usr/)?sbin/nologin$' && yard passwd --status _herdlinx | finds ' L '
 }
 
 # manual_is_complete: checks that there is a page for each command that the help lists, and shell completions.
@@ -191,7 +191,7 @@ office_shows() {
     local number
     case $1 in first) number=40 ;; second) number=20 ;; *) number=10 ;; esac
     yard curl --silent --fail --cacert "$state-mirror/tls/certificate.pem" -H 'Accept: application/json' \
-        "https://localhost:5000/batches/$1" | grep -qE "\"cattle_count\": ?$number\b"
+        "https://localhost:5000/batches/$1" | finds -E "\"cattle_count\": ?$number\b"
 }
 
 # programs_differ: checks that the programs of the old and the current packages are not the same.
