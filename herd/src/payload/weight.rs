@@ -64,8 +64,9 @@ fn grams_of(text: &str) -> Option<u32> {
         return None;
     }
     let kilograms = digits_value(whole)?;
-    let decimals = digits_value(&format!("{fraction:0<DECIMALS$.DECIMALS$}"))?;
-    let rounds_up = fraction.as_bytes().get(DECIMALS).is_some_and(|digit| *digit >= b'5');
+    let decimal = |place| fraction.as_bytes().get(place).map_or(0, |digit| digit - b'0');
+    let decimals = (0..DECIMALS).fold(0, |grams, place| grams * 10 + u32::from(decimal(place)));
+    let rounds_up = decimal(DECIMALS) >= 5;
     kilograms.checked_mul(GRAMS_PER_KG)?.checked_add(decimals)?.checked_add(u32::from(rounds_up))
 }
 
