@@ -99,7 +99,7 @@ pub fn decide<R: Rows>(
     let ParsedPayload { text: range, outcome } = payload::parse(raw);
     let text = &raw[range.clone()];
     let mut origin = origin.clone();
-    origin.reader_era = rows.read::<ReaderEra>(origin.reader_group.as_bytes())?.map_or(1, |era| era.0);
+    origin.reader_era = rows.read::<ReaderEra>(&origin.reader_group.as_str().into())?.map_or(1, |era| era.0);
     let judge = Judge::new(rows, rules, sequence, &origin, clock);
 
     let outcome = match outcome {

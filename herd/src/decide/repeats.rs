@@ -57,7 +57,7 @@ impl<R: Rows> Judge<'_, R> {
 
     /// Returns whether the channel has used up its rejections of this hour.
     pub(super) fn is_above_limit(&self) -> Result<bool, RowsError> {
-        let row: Option<RejectionHour> = self.rows.read(self.origin.channel.as_bytes())?;
+        let row: Option<RejectionHour> = self.rows.read(&self.origin.channel.as_str().into())?;
         let hour = self.clock.since_boot_ms / crate::fold::HOUR_MS;
         Ok(row.is_some_and(|row| {
             (row.boot, row.hour) == (self.clock.boot, hour) && row.count >= self.rules.rejections_per_hour

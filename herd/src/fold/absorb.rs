@@ -7,13 +7,15 @@ use super::accepted::overlay;
 use super::{Folding, Rows, RowsError};
 use crate::change::{AnimalId, AnimalState, HeldMembership, HeldTag};
 use crate::tables::{Animal, AnimalStatus, Batch, Member, TagOwner, TagState, number_key, pair_key, tag_owner_key};
+use std::sync::Arc;
 
 impl<B: Rows> Folding<'_, B> {
     /// Moves the tags and memberships of `other` to `animal`, whose id is `id`, and the traits that only `other` has.
     ///
     /// Returns whether a trait of `animal` has changed.
     pub(super) fn absorb(&mut self, id: AnimalId, animal: &mut Animal, other: AnimalId) -> Result<bool, RowsError> {
-        let Some(mut gone) = self.rows.take::<Animal>(&number_key(other.0))? else { return Ok(false) };
+        let Some(gone) = self.rows.take::<Animal>(number_key(other.0))? else { return Ok(false) };
+        let mut gone = Arc::unwrap_or_clone(gone);
         let state = AnimalState {
             animal: other,
             status: gone.state.status,
@@ -21,7 +23,7 @@ impl<B: Rows> Folding<'_, B> {
             absorbed_by: Some(id),
             ..AnimalState::default()
         };
-        self.rows.write(&number_key(other.0), Animal { last: self.sequence, unconfirmed: 0, state })?;
+        self.rows.write(number_key(other.0), Animal { last: self.sequence, unconfirmed: 0, state })?;
         self.take_tags(id, animal, std::mem::take(&mut gone.state.tags))?;
         self.take_memberships(id, animal, other, &mut gone)?;
         let (gone, own) = (gone.state, &mut animal.state);
@@ -47,7 +49,7 @@ impl<B: Rows> Folding<'_, B> {
     fn take_tags(&mut self, id: AnimalId, animal: &mut Animal, tags: Vec<HeldTag>) -> Result<(), RowsError> {
         for held in tags {
             if held.state != TagState::Unconfirmed {
-                self.rows.write(&tag_owner_key(held.kind, held.tag.key()), TagOwner(id))?;
+                self.rows.write(tag_owner_key(held.kind, held.tag.key()), TagOwner(id))?;
             }
             if held.state != TagState::Unconfirmed || animal.tag(held.kind, held.tag.key()).is_none() {
                 animal.set_tag(held);
@@ -74,7 +76,7 @@ impl<B: Rows> Folding<'_, B> {
             (own.barn_batch, own.barn_named) = (theirs.barn_batch, theirs.barn_named);
         }
         for theirs in std::mem::take(&mut gone.state.memberships) {
-            self.rows.remove::<Member>(&pair_key(theirs.batch.0, other.0))?;
+            self.rows.remove::<Member>(pair_key(theirs.batch.0, other.0))?;
             self.take_membership(id, animal, theirs)?;
         }
         Ok(())
@@ -83,13 +85,13 @@ impl<B: Rows> Folding<'_, B> {
     fn take_membership(&mut self, id: AnimalId, animal: &mut Animal, theirs: HeldMembership) -> Result<(), RowsError> {
         let Some(mine) = animal.membership_mut(theirs.batch) else {
             animal.set_membership(theirs);
-            return self.rows.write(&pair_key(theirs.batch.0, id.0), Member);
+            return self.rows.write(pair_key(theirs.batch.0, id.0), Member);
         };
         // Both were in this batch, so one animal was counted twice.
         let both_in = mine.left.is_none() && theirs.left.is_none();
         mine.left = mine.left.and(theirs.left).map(|_| mine.left.max(theirs.left)).unwrap_or_default();
         mine.joined = mine.joined.min(theirs.joined);
-        self.rows.edit(&number_key(theirs.batch.0), |batch: &mut Batch| {
+        self.rows.edit(number_key(theirs.batch.0), |batch: &mut Batch| {
             batch.state.members = batch.state.members.saturating_sub(1);
             if both_in {
                 batch.state.active = batch.state.active.saturating_sub(1);

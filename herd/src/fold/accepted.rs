@@ -7,24 +7,26 @@ use crate::tables::{
     Animal, AnimalStatus, LidName, LidOwner, MAX_UNCONFIRMED_TAGS, TagKind, TagOwner, TagState, number_key, reader_key,
     tag_owner_key,
 };
+use std::sync::Arc;
 
 impl<B: Rows> Folding<'_, B> {
     pub(crate) fn accepted(&mut self, origin: &Origin, accepted: &PlacedEvent) -> Result<(), RowsError> {
         let (id, event) = (accepted.animal, &accepted.event);
-        let mut animal = self.animal_or_new(id)?;
+        let mut row = self.animal_or_new(id)?;
+        let animal = Arc::make_mut(&mut row);
         let barn_batch = animal.state.barn_batch;
         // Before a merge, so that a tag of the other animal can take the place of the one that is taken off.
-        self.take_off_old_tags(id, &mut animal, event)?;
+        self.take_off_old_tags(id, animal, event)?;
         let mut traits_changed = match accepted.absorbed {
-            Some(other) => self.absorb(id, &mut animal, other)?,
+            Some(other) => self.absorb(id, animal, other)?,
             None => false,
         };
-        self.give_lid(id, &mut animal, origin, event)?;
-        self.tags(id, &mut animal, accepted)?;
+        self.give_lid(id, animal, origin, event)?;
+        self.tags(id, animal, accepted)?;
         traits_changed |= overlay(&mut animal.state.traits, &event.traits);
         match event.kind {
-            EventKind::Export => self.export(id, &mut animal, accepted)?,
-            _ => self.sighting(id, &mut animal, accepted)?,
+            EventKind::Export => self.export(id, animal, accepted)?,
+            _ => self.sighting(id, animal, accepted)?,
         }
         self.close_emptied()?;
         if let Some(batch) = animal.state.barn_batch
@@ -39,17 +41,18 @@ impl<B: Rows> Folding<'_, B> {
         animal.last = self.sequence;
         let (received_at_us, last_at_us) = (self.clock.received_at_us, &mut animal.state.last_at_us);
         *last_at_us = if self.late { received_at_us.max(*last_at_us) } else { received_at_us };
-        self.rows.write(&number_key(id.0), animal)
+        self.rows.put_back(number_key(id.0), row)
     }
 
-    /// Takes the row of the animal out, or makes a new animal. The caller writes it.
-    fn animal_or_new(&mut self, id: AnimalId) -> Result<Animal, RowsError> {
+    /// Takes the row of the animal out, or makes a new animal. The caller puts it back.
+    fn animal_or_new(&mut self, id: AnimalId) -> Result<Arc<Animal>, RowsError> {
         if id.0 == self.sequence.0 {
             self.totals.animals += 1;
             self.totals.active += 1;
-            return Ok(Animal::new(id));
+        } else if let Some(row) = self.rows.take(number_key(id.0))? {
+            return Ok(row);
         }
-        Ok(self.rows.take(&number_key(id.0))?.unwrap_or_else(|| Animal::new(id)))
+        Ok(Arc::new(Animal::new(id)))
     }
 
     fn give_lid(&mut self, id: AnimalId, animal: &mut Animal, origin: &Origin, event: &Event) -> Result<(), RowsError> {
@@ -59,7 +62,7 @@ impl<B: Rows> Folding<'_, B> {
             return Ok(());
         }
         animal.state.lids.push(LidName { reader_group: group.clone(), reader_era: era, lid: lid.clone() });
-        self.rows.write(&reader_key(group, era, lid), LidOwner(id))
+        self.rows.write(reader_key(group, era, lid), LidOwner(id))
     }
 
     fn take_off_old_tags(&mut self, id: AnimalId, animal: &mut Animal, event: &Event) -> Result<(), RowsError> {
@@ -92,7 +95,7 @@ impl<B: Rows> Folding<'_, B> {
         tag: &Tag,
     ) -> Result<(), RowsError> {
         self.set_tag(animal, kind, tag, TagState::Past);
-        self.rows.write(&tag_owner_key(kind, tag.key()), TagOwner(id))
+        self.rows.write(tag_owner_key(kind, tag.key()), TagOwner(id))
     }
 
     /// Puts `tag` on the animal. The tag of that kind that it wore before becomes a past one.
@@ -107,7 +110,7 @@ impl<B: Rows> Folding<'_, B> {
             self.set_tag(animal, kind, &before, TagState::Past);
         }
         self.set_tag(animal, kind, tag, TagState::Current);
-        self.rows.write(&tag_owner_key(kind, tag.key()), TagOwner(id))
+        self.rows.write(tag_owner_key(kind, tag.key()), TagOwner(id))
     }
 
     fn note_unconfirmed(&self, animal: &mut Animal, kind: TagKind, tag: &Tag) {

@@ -14,7 +14,7 @@ impl<B: Rows> Folding<'_, B> {
             self.close(rested)?;
         }
         let key = number_key(named.batch.0);
-        let known = self.rows.edit(&key, |Batch { state, .. }| {
+        let known = self.rows.edit(key, |Batch { state, .. }| {
             state.last = sequence;
             if !late {
                 state.last_clock = clock;
@@ -46,10 +46,10 @@ impl<B: Rows> Folding<'_, B> {
     pub(super) fn add_batch(&mut self, state: BatchState) -> Result<(), RowsError> {
         let latest_key = latest_batch_key(state.source, &state.number);
         let before = self.rows.read::<LatestBatch>(&latest_key)?.map(|before| before.0);
-        self.rows.write(&latest_key, LatestBatch(state.batch))?;
+        self.rows.write(latest_key, LatestBatch(state.batch))?;
         // Only earlier ones: a list that led forwards would never end.
         let before = before.filter(|before| *before < state.batch);
-        self.rows.write(&number_key(state.batch.0), Batch::of_state(state, before))
+        self.rows.write(number_key(state.batch.0), Batch::of_state(state, before))
     }
 
     /// Adds `animal`, whose id is `id`, to a batch.
@@ -58,7 +58,7 @@ impl<B: Rows> Folding<'_, B> {
         if before.is_some_and(|held| held.left.is_none()) {
             return Ok(());
         }
-        let found = self.rows.edit(&number_key(batch.0), |Batch { state, .. }| {
+        let found = self.rows.edit(number_key(batch.0), |Batch { state, .. }| {
             state.members = state.members.saturating_add(u32::from(before.is_none()));
             state.active = state.active.saturating_add(1);
         })?;
@@ -66,7 +66,7 @@ impl<B: Rows> Folding<'_, B> {
             return Ok(());
         }
         if before.is_none() {
-            self.rows.write(&pair_key(batch.0, id.0), Member)?;
+            self.rows.write(pair_key(batch.0, id.0), Member)?;
         }
         let joined = before.map_or(self.sequence, |held| held.joined);
         animal.set_membership(HeldMembership { batch, joined, left: None });
@@ -79,7 +79,7 @@ impl<B: Rows> Folding<'_, B> {
     /// same event may bring the animal back into it.
     pub(super) fn leave(&mut self, id: BatchId, animal: &mut Animal) -> Result<(), RowsError> {
         let Some(held) = animal.membership_mut(id).filter(|held| held.left.is_none()) else { return Ok(()) };
-        let found = self.rows.edit(&number_key(id.0), |Batch { state, .. }| {
+        let found = self.rows.edit(number_key(id.0), |Batch { state, .. }| {
             state.active = state.active.saturating_sub(1);
         })?;
         if found.is_some() {
@@ -93,7 +93,7 @@ impl<B: Rows> Folding<'_, B> {
     pub(super) fn close_emptied(&mut self) -> Result<(), RowsError> {
         let (sequence, totals) = (self.sequence, &mut self.totals);
         for id in self.left.drain(..) {
-            self.rows.edit(&number_key(id.0), |Batch { state, .. }| {
+            self.rows.edit(number_key(id.0), |Batch { state, .. }| {
                 if state.source == SourceType::Hxb && state.active == 0 {
                     close(state, sequence, totals);
                 }
@@ -104,7 +104,7 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Adds the pen, sex and funder of an animal to those that its batch shows.
     pub(super) fn show_traits(&mut self, id: BatchId, traits: &Traits) -> Result<(), RowsError> {
-        self.rows.edit(&number_key(id.0), |batch: &mut Batch| {
+        self.rows.edit(number_key(id.0), |batch: &mut Batch| {
             let shown =
                 [(&mut batch.pens, &traits.pen), (&mut batch.sexes, &traits.sex), (&mut batch.funders, &traits.funder)];
             for (values, value) in shown {
@@ -119,7 +119,7 @@ impl<B: Rows> Folding<'_, B> {
     /// Closes a batch, if it is open.
     pub(super) fn close(&mut self, id: BatchId) -> Result<(), RowsError> {
         let (sequence, totals) = (self.sequence, &mut self.totals);
-        self.rows.edit(&number_key(id.0), |Batch { state, .. }| close(state, sequence, totals))?;
+        self.rows.edit(number_key(id.0), |Batch { state, .. }| close(state, sequence, totals))?;
         Ok(())
     }
 }

@@ -12,17 +12,16 @@ use crate::tables::{
 impl<B: Rows> Folding<'_, B> {
     pub(super) fn corrected(&mut self, corrected: &Corrected) -> Result<(), RowsError> {
         self.totals.corrected += 1;
-        self.rows.write(corrected.idempotency_key.as_bytes(), CorrectionKey(self.sequence))?;
+        self.rows.write(corrected.idempotency_key.as_str().into(), CorrectionKey(self.sequence))?;
         if let Correction::Void { sequence } = corrected.correction {
-            let amendments = self.amendments(sequence)?;
-            let voided = Amendments { voided_by: Some(self.sequence), ..amendments };
-            self.rows.write(&sequence_key(sequence), voided)?;
+            let voided_by = Some(self.sequence);
+            self.rows.edit_or_default(sequence_key(sequence), |row| *row = Amendments { voided_by, ..*row })?;
         }
         match &corrected.result {
             CorrectionResult::States(states) => self.set_states(states),
             CorrectionResult::Accepted(event) => self.late_event(event),
             CorrectionResult::ReaderEra { reader_group, reader_era } => {
-                self.rows.write(reader_group.as_bytes(), ReaderEra(*reader_era))
+                self.rows.write(reader_group.as_str().into(), ReaderEra(*reader_era))
             }
         }
     }
@@ -44,7 +43,7 @@ impl<B: Rows> Folding<'_, B> {
 
     fn set_batch(&mut self, state: &BatchState) -> Result<(), RowsError> {
         let replace = |batch: &mut Batch| std::mem::replace(&mut batch.state, state.clone()).closed.is_none();
-        let was_open = self.rows.edit(&number_key(state.batch.0), replace)?;
+        let was_open = self.rows.edit(number_key(state.batch.0), replace)?;
         if was_open.is_none() {
             self.totals.batches += 1;
             self.add_batch(state.clone())?;
@@ -58,7 +57,8 @@ impl<B: Rows> Folding<'_, B> {
     }
 
     fn take_off_the_tables(&mut self, id: AnimalId) -> Result<(), RowsError> {
-        let Some(Animal { state, .. }) = self.rows.take(&number_key(id.0))? else { return Ok(()) };
+        let Some(row) = self.rows.take::<Animal>(number_key(id.0))? else { return Ok(()) };
+        let state = &row.state;
         if state.absorbed_by.is_none() && state.status != AnimalStatus::Voided {
             self.totals.animals = self.totals.animals.saturating_sub(1);
             self.uncount_status(state.status);
@@ -66,17 +66,17 @@ impl<B: Rows> Folding<'_, B> {
         for held in &state.tags {
             let key = tag_owner_key(held.kind, held.tag.key());
             if self.rows.read(&key)? == Some(TagOwner(id)) {
-                self.rows.remove::<TagOwner>(&key)?;
+                self.rows.remove::<TagOwner>(key)?;
             }
         }
         for lid in &state.lids {
             let key = reader_key(&lid.reader_group, lid.reader_era, &lid.lid);
             if self.rows.read(&key)? == Some(LidOwner(id)) {
-                self.rows.remove::<LidOwner>(&key)?;
+                self.rows.remove::<LidOwner>(key)?;
             }
         }
         for held in &state.memberships {
-            self.rows.remove::<Member>(&pair_key(held.batch.0, id.0))?;
+            self.rows.remove::<Member>(pair_key(held.batch.0, id.0))?;
         }
         Ok(())
     }
@@ -88,17 +88,17 @@ impl<B: Rows> Folding<'_, B> {
             self.count_in(state.status);
         }
         for held in state.tags.iter().filter(|held| held.state != TagState::Unconfirmed) {
-            self.rows.write(&tag_owner_key(held.kind, held.tag.key()), TagOwner(id))?;
+            self.rows.write(tag_owner_key(held.kind, held.tag.key()), TagOwner(id))?;
         }
         for lid in &state.lids {
-            self.rows.write(&reader_key(&lid.reader_group, lid.reader_era, &lid.lid), LidOwner(id))?;
+            self.rows.write(reader_key(&lid.reader_group, lid.reader_era, &lid.lid), LidOwner(id))?;
         }
         for held in &state.memberships {
-            self.rows.write(&pair_key(held.batch.0, id.0), Member)?;
+            self.rows.write(pair_key(held.batch.0, id.0), Member)?;
         }
         if let Some(batch) = state.barn_batch {
             self.show_traits(batch, &state.traits)?;
         }
-        self.rows.write(&number_key(id.0), Animal::of_state(state, self.sequence))
+        self.rows.write(number_key(id.0), Animal::of_state(state, self.sequence))
     }
 }

@@ -8,26 +8,23 @@ use crate::change::Origin;
 use crate::payload::EventId;
 use crate::position::Sequence;
 use crate::tables::{
-    Collisions, Counter, EventIdBlock, Gap, Table, after_key, event_id_key, gap_key, number_at_end, reader_key,
+    Collisions, Counter, EventIdBlock, Gap, Key, Table, after_key, event_id_key, gap_key, number_at_end, reader_key,
 };
 
 impl<B: Rows> Folding<'_, B> {
     /// Records that the payload `of` has this event id.
     pub(super) fn occupy_event_id(&mut self, origin: &Origin, id: &EventId, of: Sequence) -> Result<(), RowsError> {
         let (key, slot) = event_id_key(&origin.reader_group, origin.reader_era, id);
-        if self.rows.edit(&key, |block: &mut EventIdBlock| block.set(slot, of))?.is_none() {
-            let mut block = EventIdBlock::default();
-            block.set(slot, of);
-            self.rows.write(&key, block)?;
-        }
-        Ok(())
+        self.rows.edit_or_default(key, |block: &mut EventIdBlock| block.set(slot, of))
     }
 
     /// Counts an event id that came again with other content, as the ids of a replaced reader do.
     pub(super) fn count_collision(&mut self, origin: &Origin) -> Result<(), RowsError> {
         let key = reader_key(&origin.reader_group, origin.reader_era, "");
-        let before: Collisions = self.rows.read(&key)?.unwrap_or_default();
-        self.rows.write(&key, Collisions { count: before.count.saturating_add(1), last: self.sequence })
+        let last = self.sequence;
+        self.rows.edit_or_default(key, |row: &mut Collisions| {
+            *row = Collisions { count: row.count.saturating_add(1), last };
+        })
     }
 
     /// Records that an event id was received, also if its payload is rejected.
@@ -37,32 +34,32 @@ impl<B: Rows> Folding<'_, B> {
         let gap_at = |last| gap_key(&origin.reader_group, origin.reader_era, name, last);
         let received = id.counter;
         let Some(counter) = self.rows.read::<Counter>(&key)? else {
-            return self.rows.write(&key, Counter { lowest: received, highest: received });
+            return self.rows.write(key, Counter { lowest: received, highest: received });
         };
         if received > counter.highest {
             self.open_gap(&gap_at, counter.highest + 1, received - 1)?;
-            self.rows.write(&key, Counter { highest: received, ..counter })
+            self.rows.write(key, Counter { highest: received, ..counter })
         } else if received < counter.lowest {
             self.open_gap(&gap_at, received + 1, counter.lowest - 1)?;
-            self.rows.write(&key, Counter { lowest: received, ..counter })
+            self.rows.write(key, Counter { lowest: received, ..counter })
         } else {
             self.close_gap(&gap_at, received)
         }
     }
 
     /// Records the counters `first..=last` as missing. Does nothing if `first` is above `last`.
-    fn open_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, first: u64, last: u64) -> Result<(), RowsError> {
+    fn open_gap(&mut self, gap_at: &impl Fn(u64) -> Key, first: u64, last: u64) -> Result<(), RowsError> {
         if first > last {
             return Ok(());
         }
         // Wrapping, here and in `close_gap`: counters that jump across the 64 bits can make the sum overflow for a
         // while. It must then return to the sum of the gaps.
         self.totals.missed_events = self.totals.missed_events.wrapping_add(last - first + 1);
-        self.rows.write(&gap_at(last), Gap(first))
+        self.rows.write(gap_at(last), Gap(first))
     }
 
     /// Removes a counter that came late from its gap, which is split, shortened or removed.
-    fn close_gap(&mut self, gap_at: &impl Fn(u64) -> Vec<u8>, received: u64) -> Result<(), RowsError> {
+    fn close_gap(&mut self, gap_at: &impl Fn(u64) -> Key, received: u64) -> Result<(), RowsError> {
         let (from, to) = (gap_at(received), after_key(&gap_at(u64::MAX)));
         let range = KeyRange { from: &from, to: Some(&to), backwards: false, limit: 1 };
         let Some((key, value)) = self.rows.range(Table::Gaps, range)?.pop() else { return Ok(()) };
@@ -73,8 +70,8 @@ impl<B: Rows> Folding<'_, B> {
         }
         self.totals.missed_events = self.totals.missed_events.wrapping_sub(1);
         if first < received {
-            self.rows.write(&gap_at(received - 1), Gap(first))?;
+            self.rows.write(gap_at(received - 1), Gap(first))?;
         }
-        if received < last { self.rows.write(&key, Gap(received + 1)) } else { self.rows.remove::<Gap>(&key) }
+        if received < last { self.rows.write(key, Gap(received + 1)) } else { self.rows.remove::<Gap>(key) }
     }
 }

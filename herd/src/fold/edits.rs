@@ -8,6 +8,7 @@ use crate::change::{AnimalId, AnimalStatus, BatchId, BatchUse, TagKind};
 use crate::payload::{SourceType, Tag};
 use crate::position::Sequence;
 use crate::tables::{Animal, Batch, LidOwner, number_key, reader_key};
+use std::sync::Arc;
 
 impl<B: Rows> Folding<'_, B> {
     /// Merges `other` into `id`. Of two tags of one kind, the merged animal wears that of `id`. It has the lids of both,
@@ -25,10 +26,10 @@ impl<B: Rows> Folding<'_, B> {
         let status = if gone.last > animal.last { gone.state.status } else { animal.state.status };
         let last_at_us = animal.state.last_at_us.max(gone.state.last_at_us);
         let lids = gone.state.lids.clone();
-        self.rows.write(&number_key(other.0), gone)?;
+        self.rows.write(number_key(other.0), gone)?;
         self.absorb(id, &mut animal, other)?;
         for lid in lids {
-            self.rows.write(&reader_key(&lid.reader_group, lid.reader_era, &lid.lid), LidOwner(id))?;
+            self.rows.write(reader_key(&lid.reader_group, lid.reader_era, &lid.lid), LidOwner(id))?;
             if !animal.state.lids.contains(&lid) {
                 animal.state.lids.push(lid);
             }
@@ -91,7 +92,7 @@ impl<B: Rows> Folding<'_, B> {
     pub(crate) fn touch(&mut self, animals: &[(AnimalId, Sequence)]) -> Result<(), RowsError> {
         let sequence = self.sequence;
         for (id, _) in animals {
-            self.rows.edit(&number_key(id.0), |animal: &mut Animal| animal.last = sequence)?;
+            self.rows.edit(number_key(id.0), |animal: &mut Animal| animal.last = sequence)?;
         }
         Ok(())
     }
@@ -103,17 +104,17 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Replaces or removes the notes of the batch.
     pub(crate) fn note_batch(&mut self, id: BatchId, notes: Option<&str>) -> Result<(), RowsError> {
-        self.rows.edit(&number_key(id.0), |batch: &mut Batch| batch.state.notes = notes.map(str::to_owned))?;
+        self.rows.edit(number_key(id.0), |batch: &mut Batch| batch.state.notes = notes.map(str::to_owned))?;
         Ok(())
     }
 
     fn take_animal(&mut self, id: AnimalId) -> Result<Animal, RowsError> {
-        Ok(self.rows.take(&number_key(id.0))?.unwrap_or_else(|| Animal::new(id)))
+        Ok(self.rows.take(number_key(id.0))?.map_or_else(|| Animal::new(id), Arc::unwrap_or_clone))
     }
 
     fn keep(&mut self, id: AnimalId, mut animal: Animal) -> Result<(), RowsError> {
         animal.last = self.sequence;
-        self.rows.write(&number_key(id.0), animal)
+        self.rows.write(number_key(id.0), animal)
     }
 
     fn set_status(&mut self, animal: &mut Animal, status: AnimalStatus) {

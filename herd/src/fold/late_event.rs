@@ -3,7 +3,6 @@
 use super::{Folding, Rows, RowsError};
 use crate::change::{LateEvent, Origin, PlacedEvent};
 use crate::clock::ClockReading;
-use crate::position::Sequence;
 use crate::tables::{Amendments, EventIdBlock, RejectedRow, event_id_key, sequence_key};
 
 impl<B: Rows> Folding<'_, B> {
@@ -15,11 +14,10 @@ impl<B: Rows> Folding<'_, B> {
         if self.rows.read::<RejectedRow>(&key)?.is_some() {
             self.totals.accepted += 1;
             self.totals.rejected = self.totals.rejected.saturating_sub(1);
-            self.rows.remove::<RejectedRow>(&key)?;
+            self.rows.remove::<RejectedRow>(key.clone())?;
         }
         let accepted_by = Some(self.sequence);
-        let amendments = self.amendments(*of)?;
-        self.rows.write(&key, Amendments { accepted_by, ..amendments })?;
+        self.rows.edit_or_default(key, |row| *row = Amendments { accepted_by, ..*row })?;
         if let Some(id) = &accepted.event.id {
             let (key, slot) = event_id_key(&origin.reader_group, origin.reader_era, id);
             // If another payload has taken the id, repeats are still compared with that one.
@@ -40,10 +38,5 @@ impl<B: Rows> Folding<'_, B> {
     ) -> Result<(), RowsError> {
         (self.clock, self.late) = (*received, true);
         self.accepted(origin, accepted)
-    }
-
-    /// Returns the later changes of the payload `of`.
-    pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, RowsError> {
-        Ok(self.rows.read(&sequence_key(of))?.unwrap_or_default())
     }
 }

@@ -68,11 +68,11 @@ pub(crate) fn folded<B: Rows>(
     clock: ClockReading,
     step: impl FnOnce(&mut Folding<'_, B>) -> Result<(), RowsError>,
 ) -> Result<(), RowsError> {
-    let totals = rows.take(&TOTALS_KEY)?.unwrap_or_default();
+    let totals = rows.read(&TOTALS_KEY)?.unwrap_or_default();
     let mut folding = Folding { rows, sequence, clock, late: false, totals, left: Vec::new() };
     step(&mut folding)?;
     let totals = folding.totals;
-    rows.write(&TOTALS_KEY, totals)
+    rows.edit_or_default(TOTALS_KEY, |row| *row = totals)
 }
 
 impl<B: Rows> Folding<'_, B> {
@@ -96,7 +96,7 @@ impl<B: Rows> Folding<'_, B> {
 
     fn rejected(&mut self, change: &Received, rejected: &RejectedPayload) -> Result<(), RowsError> {
         self.totals.rejected += 1;
-        self.rows.write(&sequence_key(self.sequence), RejectedRow(rejected.reason.number()))?;
+        self.rows.write(sequence_key(self.sequence), RejectedRow(rejected.reason.number()))?;
         if let Some(id) = &rejected.event_id {
             self.count_event_id(&change.origin, id)?;
         }
@@ -109,9 +109,9 @@ impl<B: Rows> Folding<'_, B> {
     /// Counts a recorded rejection of `channel` in the current hour since boot.
     fn count_rejection(&mut self, channel: &str) -> Result<(), RowsError> {
         let now = RejectionHour { boot: self.clock.boot, hour: self.clock.since_boot_ms / HOUR_MS, count: 0 };
-        let before = self.rows.read::<RejectionHour>(channel.as_bytes())?;
-        let same_hour = before.filter(|row| (row.boot, row.hour) == (now.boot, now.hour));
-        let count = same_hour.map_or(0, |row| row.count).saturating_add(1);
-        self.rows.write(channel.as_bytes(), RejectionHour { count, ..now })
+        self.rows.edit_or_default(channel.into(), |row: &mut RejectionHour| {
+            let before = if (row.boot, row.hour) == (now.boot, now.hour) { row.count } else { 0 };
+            *row = RejectionHour { count: before.saturating_add(1), ..now };
+        })
     }
 }

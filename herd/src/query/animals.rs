@@ -16,7 +16,7 @@ use crate::payload::Tag;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, AnimalStatus, LidOwner, MAX_SUCCESSORS, ReaderEra, Table, TagKind, TagOwner, after_key, number_in,
+    Animal, AnimalStatus, Key, LidOwner, MAX_SUCCESSORS, ReaderEra, Table, TagKind, TagOwner, after_key, number_in,
     number_key, reader_key, sequence_key, tag_owner_key,
 };
 
@@ -51,7 +51,7 @@ impl Snapshot {
         through: Option<Sequence>,
     ) -> Result<Page<AnimalView>, QueryError> {
         let mut names = BatchNames::default();
-        let mut from = after.map_or_else(Vec::new, |animal| after_key(&number_key(animal.0)));
+        let mut from = after.map_or_else(Key::new, |animal| after_key(&number_key(animal.0)));
         // The id of an animal is the sequence of the change that created it.
         let to = through.map(|through| after_key(&sequence_key(through)));
         let mut found = Vec::with_capacity(limit.entries());
@@ -126,7 +126,7 @@ impl Snapshot {
                 }
             }
         }
-        let era = self.read::<ReaderEra>(MAIN_READERS.as_bytes())?.map_or(1, |era| era.0);
+        let era = self.read::<ReaderEra>(&MAIN_READERS.into())?.map_or(1, |era| era.0);
         for era in (era.saturating_sub(MAX_EARLIER_ERAS)..=era).rev() {
             if let Some(LidOwner(owner)) = self.read(&reader_key(MAIN_READERS, era, text.trim()))? {
                 return self.current_animal(owner);

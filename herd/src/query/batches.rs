@@ -10,7 +10,8 @@ use crate::payload::SourceType;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{
-    Animal, Batch, LatestBatch, Table, after_key, after_prefix, latest_batch_key, number_at_end, number_key, pair_key,
+    Animal, Batch, Key, LatestBatch, Table, after_key, after_prefix, latest_batch_key, number_at_end, number_key,
+    pair_key,
 };
 use serde::Serialize;
 
@@ -69,7 +70,7 @@ impl Snapshot {
     fn batches_below(&self, before: Option<BatchId>, limit: usize) -> Result<Vec<BatchView>, QueryError> {
         let to = before.map(|id| number_key(id.0));
         let rows = self.range(Table::Batches, KeyRange { from: &[], to: to.as_deref(), backwards: true, limit })?;
-        let view = |(key, value): (Vec<u8>, Vec<u8>)| Ok(BatchView::new(decode(&key, &value)?));
+        let view = |(key, value): (Key, Vec<u8>)| Ok(BatchView::new(decode(&key, &value)?));
         rows.into_iter().map(view).collect()
     }
 

@@ -42,7 +42,7 @@ impl Snapshot {
         for (key, value) in self.range(Table::Collisions, range)? {
             let Collisions { count, last } = decode(&key, &value)?;
             let (reader_group, reader_era) = CounterCursor::from_key(Table::Collisions, &key)?.reader();
-            let current = self.read::<ReaderEra>(reader_group.as_bytes())?.map_or(1, |era| era.0);
+            let current = self.read::<ReaderEra>(&reader_group.as_str().into())?.map_or(1, |era| era.0);
             if count >= MIN_PROPOSAL_COLLISIONS && reader_era == current {
                 let text = format!(
                     "readers {reader_group} reused {count} event ids with other content: if a reader was replaced or \

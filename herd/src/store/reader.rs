@@ -136,7 +136,7 @@ impl Snapshot {
 }
 
 impl Rows for Snapshot {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, RowsError> {
         let found = self.tables.get(table, key)?;
         self.count(ReadCounts { searches: 1, rows: found.iter().len() as u64, changes: 0 });
         Ok(found)

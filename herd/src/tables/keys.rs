@@ -1,25 +1,23 @@
 //! Keys of rows. [`Table`](super::Table) lists the parts of each.
 
-use super::EVENT_IDS_PER_ROW;
+use super::{EVENT_IDS_PER_ROW, Key};
 use crate::change::TagKind;
 use crate::payload::{EventId, SourceType};
 use crate::position::Sequence;
 
-/// The bytes of a key.
-pub type Key = Vec<u8>;
-
-fn push_prefixed(key: &mut Key, text: &str) {
-    // Names come from fields of at most 64 characters (256 bytes) or from settings of at most 64 bytes; a longer one
-    // is cut at 255, which keeps keys total and still orders them.
+/// Returns the length of a text that is not the last part of a key, and the text.
+///
+/// Names come from fields of at most 64 characters (256 bytes) or from settings of at most 64 bytes; a longer one is cut at
+/// 255, which keeps keys total and still orders them.
+fn counted(text: &str) -> ([u8; 1], &[u8]) {
     let bytes = &text.as_bytes()[..text.len().min(255)];
-    key.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
-    key.extend_from_slice(bytes);
+    ([u8::try_from(bytes.len()).unwrap_or(u8::MAX)], bytes)
 }
 
 /// Makes the key of an animal, a batch or a sequence.
 #[must_use]
 pub fn number_key(number: u64) -> Key {
-    number.to_be_bytes().to_vec()
+    Key::of(&[&number.to_be_bytes()])
 }
 
 /// Returns the number at the start of a key.
@@ -37,26 +35,27 @@ pub fn number_at_end(key: &[u8]) -> Option<u64> {
 /// Makes a key of two numbers.
 #[must_use]
 pub fn pair_key(first: u64, second: u64) -> Key {
-    [first.to_be_bytes(), second.to_be_bytes()].concat()
+    Key::of(&[&first.to_be_bytes(), &second.to_be_bytes()])
 }
 
 /// Makes a key of [`Table::TagOwners`](super::Table::TagOwners).
 #[must_use]
 pub fn tag_owner_key(kind: TagKind, tag: &str) -> Key {
-    let mut key = Vec::with_capacity(1 + tag.len());
-    key.push(kind as u8);
-    key.extend_from_slice(tag.as_bytes());
-    key
+    Key::of(&[&[kind as u8], tag.as_bytes()])
+}
+
+/// Returns the beginning of all keys of a reader group.
+#[must_use]
+pub fn reader_group_prefix(group: &str) -> Key {
+    let (length, group) = counted(group);
+    Key::of(&[&length, group])
 }
 
 /// Makes a key of `reader group, era, name`: lids and counters.
 #[must_use]
 pub fn reader_key(group: &str, era: u32, name: &str) -> Key {
-    let mut key = Vec::with_capacity(1 + group.len() + 4 + name.len() + 8);
-    push_prefixed(&mut key, group);
-    key.extend_from_slice(&era.to_be_bytes());
-    key.extend_from_slice(name.as_bytes());
-    key
+    let (length, group) = counted(group);
+    Key::of(&[&length, group, &era.to_be_bytes(), name.as_bytes()])
 }
 
 /// Makes a key of [`Table::EventIds`](super::Table::EventIds), and returns the place of the id in its row.
@@ -65,12 +64,10 @@ pub fn reader_key(group: &str, era: u32, name: &str) -> Key {
 #[must_use]
 pub fn event_id_key(group: &str, era: u32, id: &EventId) -> (Key, u8) {
     let letters = id.counter_name();
-    let mut key = Vec::with_capacity(1 + group.len() + 4 + 1 + letters.len() + 1 + 8);
-    push_prefixed(&mut key, group);
-    key.extend_from_slice(&era.to_be_bytes());
-    push_prefixed(&mut key, letters);
-    key.push(u8::try_from(id.text.len() - letters.len()).unwrap_or(u8::MAX));
-    key.extend_from_slice(&(id.counter / EVENT_IDS_PER_ROW).to_be_bytes());
+    let digits = u8::try_from(id.text.len() - letters.len()).unwrap_or(u8::MAX);
+    let block = (id.counter / EVENT_IDS_PER_ROW).to_be_bytes();
+    let ((group_length, group), (length, letters)) = (counted(group), counted(letters));
+    let key = Key::of(&[&group_length, group, &era.to_be_bytes(), &length, letters, &[digits], &block]);
     (key, u8::try_from(id.counter % EVENT_IDS_PER_ROW).unwrap_or_default())
 }
 
@@ -78,17 +75,14 @@ pub fn event_id_key(group: &str, era: u32, id: &EventId) -> (Key, u8) {
 /// follow it.
 #[must_use]
 pub fn gap_key(group: &str, era: u32, counter: &str, last: u64) -> Key {
-    let mut key = reader_key(group, era, counter);
-    key.extend_from_slice(&last.to_be_bytes());
-    key
+    let (length, group) = counted(group);
+    Key::of(&[&length, group, &era.to_be_bytes(), counter.as_bytes(), &last.to_be_bytes()])
 }
 
 /// Makes a key of [`Table::LatestBatches`](super::Table::LatestBatches).
 #[must_use]
 pub fn latest_batch_key(source: SourceType, number: &str) -> Key {
-    let mut key = vec![source as u8];
-    key.extend_from_slice(number.as_bytes());
-    key
+    Key::of(&[&[source as u8], number.as_bytes()])
 }
 
 /// Returns the lowest key above all keys that begin with `prefix`; `None` if there is no such key.
@@ -98,7 +92,7 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Key> {
     while let Some(last) = end.pop() {
         if last < u8::MAX {
             end.push(last + 1);
-            return Some(end);
+            return Some(end.as_slice().into());
         }
     }
     None
@@ -107,7 +101,7 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Key> {
 /// Returns the lowest key above `key`.
 #[must_use]
 pub fn after_key(key: &[u8]) -> Key {
-    [key, &[0]].concat()
+    Key::of(&[key, &[0]])
 }
 
 /// Makes the key of a sequence.
@@ -122,8 +116,7 @@ mod tests {
 
     #[test]
     fn keys_of_a_group_are_not_keys_of_a_group_with_a_longer_name() {
-        let mut prefix = Key::new();
-        push_prefixed(&mut prefix, "main");
+        let prefix = reader_group_prefix("main");
         let end = after_prefix(&prefix).unwrap();
         assert!((&prefix..&end).contains(&&reader_key("main", 1, "7")));
         assert!(!(&prefix..&end).contains(&&reader_key("mainly", 1, "7")));
@@ -132,6 +125,6 @@ mod tests {
     #[test]
     fn a_prefix_of_highest_bytes_has_no_key_above() {
         assert_eq!(after_prefix(&[255, 255]), None);
-        assert_eq!(after_prefix(&[1, 255]), Some(vec![2]));
+        assert_eq!(after_prefix(&[1, 255]), Some(Key::from(&[2][..])));
     }
 }

@@ -16,10 +16,12 @@
 //! - **The texts of the repeat window are not in the tables.** Only the source needs them, for a minute. It keeps them in
 //!   memory and finds them in the log after a restart; see [`TextWindow`](crate::decide::TextWindow).
 
+mod key;
 mod keys;
 mod rows;
 
 pub use crate::change::{AnimalStatus, LidName, TagKind, TagState};
+pub use key::Key;
 pub use keys::*;
 pub use rows::*;
 

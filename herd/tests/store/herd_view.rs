@@ -135,9 +135,9 @@ impl HerdView {
                 })
                 .collect(),
             owners: map(rows, |key| (key[0], text(&key[1..])), |TagOwner(owner)| owner.0),
-            lids: map(rows, <[u8]>::to_vec, |LidOwner(owner)| owner.0),
+            lids: map(rows, |key| key.into(), |LidOwner(owner)| owner.0),
             batches: batches.iter().map(|(key, batch)| (number(key), batch.state.clone())).collect(),
-            latest: map(rows, <[u8]>::to_vec, |LatestBatch(batch)| batch.0),
+            latest: map(rows, |key| key.into(), |LatestBatch(batch)| batch.0),
             before: batches.iter().filter_map(|(key, batch)| Some((number(key), batch.before?.0))).collect(),
             memberships: states()
                 .flat_map(|(id, state)| state.memberships.iter().map(move |held| ((id, held.batch.0), *held)))
@@ -148,15 +148,15 @@ impl HerdView {
                 .iter()
                 .flat_map(|(key, block)| block.iter().map(|(slot, of)| ((key.clone(), slot), of.0)))
                 .collect(),
-            counters: map(rows, <[u8]>::to_vec, |counter: Counter| counter),
+            counters: map(rows, |key| key.into(), |counter: Counter| counter),
             gaps: rows_of::<Gap>(rows)
                 .into_iter()
-                .map(|(key, Gap(first))| ((key[..key.len() - 8].to_vec(), first), number_at_end(&key).unwrap()))
+                .map(|(key, Gap(first))| ((key[..key.len() - 8].into(), first), number_at_end(&key).unwrap()))
                 .collect(),
             rejected: map(rows, number, |RejectedRow(reason)| reason),
             amendments: map(rows, number, |amendments: Amendments| amendments),
             corrections: map(rows, text, |CorrectionKey(sequence)| sequence.0),
-            collisions: map(rows, <[u8]>::to_vec, |collisions: Collisions| collisions),
+            collisions: map(rows, |key| key.into(), |collisions: Collisions| collisions),
         }
     }
 

@@ -17,7 +17,7 @@ use herd::digest::RowSum;
 use herd::fold::{KeyRange, NoRows, Rows, StagedRows};
 use herd::position::Sequence;
 use herd::store::{Changes, MemoryDisk, Store};
-use herd::tables::{Gap, Table};
+use herd::tables::{Gap, Key, Table};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -217,13 +217,13 @@ fn each_change_forgets_up_to_four_texts_that_are_past_the_window() {
 fn staged_removals_hide_rows_beneath_from_either_end_and_ranges_still_fill_the_limit() {
     let mut base = StagedRows::new(NoRows, Sequence::ZERO, RowSum::default());
     for n in 0..10_u8 {
-        base.write(&[n], Gap(7)).unwrap();
+        base.write(Key::from(&[n][..]), Gap(7)).unwrap();
     }
     let mut staged = StagedRows::new(&base, Sequence::ZERO, RowSum::default());
     for removed in [0, 1, 2, 8, 9] {
-        staged.remove::<Gap>(&[removed]).unwrap();
+        staged.remove::<Gap>(Key::from(&[removed][..])).unwrap();
     }
-    staged.write(&[20], Gap(7)).unwrap();
+    staged.write(Key::from(&[20][..]), Gap(7)).unwrap();
     let keys = |from: u8, to: Option<u8>, backwards, limit| -> Vec<u8> {
         let to = to.map(|to| [to]);
         let range = KeyRange { from: &[from], to: to.as_ref().map(<[u8; 1]>::as_slice), backwards, limit };

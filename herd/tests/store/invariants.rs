@@ -165,7 +165,7 @@ fn gaps_sum_up(herd: &HerdView) -> Result<(), String> {
         holds!(first <= last, "a gap from {first} to {last}");
         let bounds = herd.counters[counter];
         holds!(bounds.lowest < *first && *last < bounds.highest, "gap {first}-{last} is outside of {bounds:?}");
-        let apart = before.is_none_or(|(other, end)| other != counter.as_slice() || end.saturating_add(1) < *first);
+        let apart = before.is_none_or(|(other, end)| other != &**counter || end.saturating_add(1) < *first);
         holds!(apart, "gap {first}-{last} touches the one before");
         before = Some((counter, *last));
         missed = missed.wrapping_add(last - first + 1);

@@ -25,7 +25,10 @@ pub(super) fn dry_run<R: Rows>(
     let mut staged = StagedRows::new(rows, Sequence::ZERO, RowSum::default());
     folded(&mut staged, sequence, clock, edit)?;
     let mut result = DryRun { states: States::default(), previous: Vec::new() };
-    for written in staged.seal() {
+    let mut sealed = staged.seal();
+    // Their order is part of the change.
+    sealed.sort_unstable_by(|one, other| (one.table, &one.key).cmp(&(other.table, &other.key)));
+    for written in sealed {
         match written.table {
             Table::Animals => {
                 let (before, after) = (rows.shared::<Animal>(&written.key)?, staged.shared::<Animal>(&written.key)?);

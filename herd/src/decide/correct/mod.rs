@@ -27,7 +27,7 @@ use crate::fold::{KeyRange, Rows, RowsError};
 use crate::payload::{SourceType, Tag};
 use crate::position::Sequence;
 use crate::tables::{
-    Animal, Batch, CorrectionKey, ReaderEra, Table, TagKind, TagOwner, after_prefix, number_key, reader_key,
+    Animal, Batch, CorrectionKey, ReaderEra, Table, TagKind, TagOwner, after_prefix, number_key, reader_group_prefix,
     tag_owner_key,
 };
 use dry_run::{DryRun, dry_run};
@@ -94,7 +94,7 @@ pub fn decide_correction<R: Rows>(
     request: &CorrectionRequest,
     clock: ClockReading,
 ) -> Result<CorrectionDecision, RowsError> {
-    if let Some(CorrectionKey(of)) = rows.read(request.idempotency_key.as_bytes())? {
+    if let Some(CorrectionKey(of)) = rows.read(&request.idempotency_key.as_str().into())? {
         return Ok(match history.change_at(of)? {
             Some(Change::Corrected(before)) if is_same(&before, request) => CorrectionDecision::Duplicate { of },
             _ => CorrectionDecision::Refused(CorrectionError::KeyReused { key: request.idempotency_key.clone(), of }),
@@ -203,9 +203,8 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     fn new_reader_era(&self, reader_group: &str) -> Result<Outcome, DecideError> {
-        let era = self.rows.read::<ReaderEra>(reader_group.as_bytes())?.map_or(1, |era| era.0);
-        let mut from = reader_key(reader_group, 0, "");
-        from.truncate(from.len() - 4);
+        let era = self.rows.read::<ReaderEra>(&reader_group.into())?.map_or(1, |era| era.0);
+        let from = reader_group_prefix(reader_group);
         let to = after_prefix(&from);
         let of_group = KeyRange { from: &from, to: to.as_deref(), backwards: false, limit: 1 };
         if self.rows.range(Table::Counters, of_group)?.is_empty() {

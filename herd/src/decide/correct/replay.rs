@@ -120,7 +120,7 @@ impl<'a, R: Rows> Replay<'a, R> {
             if self.rows.shared::<Batch>(&key)?.is_none()
                 && let Some(batch) = self.tables.read::<Batch>(&key)?
             {
-                self.rows.write(&key, batch)?;
+                self.rows.write(key, batch)?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::Sealer;
 use super::range::{KeyRange, LayerValue};
+use super::rows::{RowsError, decode};
 use crate::digest::RowHash;
 use crate::tables::{
     Amendments, Animal, Batch, Collisions, CorrectionKey, Counter, EventIdBlock, Gap, Key, LatestBatch, LidOwner,
@@ -9,19 +10,18 @@ use crate::tables::{
 };
 use foldhash::fast::RandomState;
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map, hash_map};
 use std::fmt::Debug;
 use std::ops::Bound;
 use std::sync::Arc;
 
 /// The part of a row in the sum of all rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 enum InSum {
-    /// Not worked out. It is that of the current value.
-    #[default]
-    AsValue,
     Absent,
-    Present(RowHash),
+    Hashed(RowHash),
+    /// That of the row as the base has it. Most rows that are loaded are never written, and need no hash.
+    Encoded(Vec<u8>),
 }
 
 /// A row in memory.
@@ -34,9 +34,12 @@ struct Cell<T> {
     is_dirty: bool,
 }
 
-impl<T> Cell<T> {
-    fn clean(value: Option<Arc<T>>) -> Self {
-        Self { value, in_sum: InSum::AsValue, is_dirty: false }
+impl<T: Row> Cell<T> {
+    /// Makes a row as the base has it.
+    fn loaded(key: &[u8], encoded: Option<Vec<u8>>) -> Result<Self, RowsError> {
+        let value = encoded.as_deref().map(|encoded| decode(key, encoded).map(Arc::new)).transpose()?;
+        let in_sum = encoded.filter(|_| !T::TABLE.is_index()).map_or(InSum::Absent, InSum::Encoded);
+        Ok(Self { value, in_sum, is_dirty: false })
     }
 }
 
@@ -71,74 +74,83 @@ impl<T: Row> Cells<T> {
         if T::TABLE == Table::Gaps { CellMap::Ordered(BTreeMap::new()) } else { CellMap::Hashed(HashMap::default()) }
     }
 
-    fn cell(&self, key: &[u8]) -> Option<&Cell<T>> {
+    fn cell(&self, key: &Key) -> Option<&Cell<T>> {
         match &self.map {
             CellMap::Hashed(cells) => cells.get(key),
             CellMap::Ordered(cells) => cells.get(key),
         }
     }
 
-    fn cell_mut(&mut self, key: &[u8]) -> Option<&mut Cell<T>> {
-        match &mut self.map {
-            CellMap::Hashed(cells) => cells.get_mut(key),
-            CellMap::Ordered(cells) => cells.get_mut(key),
-        }
-    }
-
     /// Returns the value of a row, or `None` if the base decides.
-    pub(super) fn get(&self, key: &[u8]) -> Option<LayerValue<Arc<T>>> {
+    pub(super) fn get(&self, key: &Key) -> Option<LayerValue<Arc<T>>> {
         self.cell(key).map(|cell| cell.value.clone())
     }
 
-    /// Returns whether the row is in memory.
-    pub(super) fn holds(&self, key: &[u8]) -> bool {
-        self.cell(key).is_some()
-    }
-
-    /// Adds a row as the base has it.
-    pub(super) fn load(&mut self, key: &[u8], value: Option<Arc<T>>) {
-        self.bytes += Self::CELL_BYTES + key.len();
+    /// Adds a row as the base has it, and returns it.
+    pub(super) fn load(&mut self, key: Key, encoded: Option<Vec<u8>>) -> Result<LayerValue<Arc<T>>, RowsError> {
+        let cell = Cell::loaded(&key, encoded)?;
+        let value = cell.value.clone();
+        self.bytes += Self::CELL_BYTES;
         match &mut self.map {
-            CellMap::Hashed(cells) => drop(cells.insert(key.to_vec(), Cell::clean(value))),
-            CellMap::Ordered(cells) => drop(cells.insert(key.to_vec(), Cell::clean(value))),
+            CellMap::Hashed(cells) => drop(cells.insert(key, cell)),
+            CellMap::Ordered(cells) => drop(cells.insert(key, cell)),
         }
+        Ok(value)
     }
 
-    /// Returns the place of a loaded row, to be written.
-    pub(super) fn write_place(&mut self, key: &[u8], sealer: &mut Sealer) -> Option<&mut LayerValue<Arc<T>>> {
+    /// Returns the place of a row, to be written. A row that is not in memory is first loaded with `read`.
+    pub(super) fn write_place(
+        &mut self,
+        key: Key,
+        read: impl FnOnce(&Key) -> Result<Option<Vec<u8>>, RowsError>,
+    ) -> Result<&mut LayerValue<Arc<T>>, RowsError> {
+        let bytes = &mut self.bytes;
+        let load = |key: &Key| {
+            *bytes += Self::CELL_BYTES;
+            Cell::loaded(key, read(key)?)
+        };
         let cell = match &mut self.map {
-            CellMap::Hashed(cells) => cells.get_mut(key),
-            CellMap::Ordered(cells) => cells.get_mut(key),
-        }?;
+            CellMap::Hashed(cells) => match cells.entry(key.clone()) {
+                hash_map::Entry::Occupied(cell) => cell.into_mut(),
+                hash_map::Entry::Vacant(place) => place.insert(load(&key)?),
+            },
+            CellMap::Ordered(cells) => match cells.entry(key.clone()) {
+                btree_map::Entry::Occupied(cell) => cell.into_mut(),
+                btree_map::Entry::Vacant(place) => place.insert(load(&key)?),
+            },
+        };
         if !std::mem::replace(&mut cell.is_dirty, true) {
-            self.dirty.push(key.to_vec());
+            self.dirty.push(key);
         }
-        if !T::TABLE.is_index() && cell.in_sum == InSum::AsValue {
-            cell.in_sum = cell.value.as_ref().map_or(InSum::Absent, |row| InSum::Present(sealer.hash(key, &**row)));
-        }
-        Some(&mut cell.value)
+        Ok(&mut cell.value)
     }
 
-    /// Encodes the rows that were written since the last time, in the order of keys, and brings the sum up to them.
+    /// Encodes the rows that were written since the last time, and brings the sum up to them.
     pub(super) fn seal(&mut self, sealer: &mut Sealer, rows: &mut Vec<SealedRow>) {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort_unstable();
-        for key in dirty {
-            let Some(cell) = self.cell_mut(&key) else { continue };
+        for key in std::mem::take(&mut self.dirty) {
+            let cell = match &mut self.map {
+                CellMap::Hashed(cells) => cells.get_mut(&key),
+                CellMap::Ordered(cells) => cells.get_mut(&key),
+            };
+            let Some(cell) = cell else { continue };
             cell.is_dirty = false;
-            let value = cell.value.as_ref().map(|row| Arc::from(sealer.encode(&**row)));
+            let value: Option<Arc<[u8]>> = cell.value.as_ref().map(|row| Arc::from(sealer.encode(&**row)));
             if !T::TABLE.is_index() {
-                let before = cell.in_sum;
-                cell.in_sum = value
-                    .as_deref()
-                    .map_or(InSum::Absent, |value| InSum::Present(sealer.hasher.hash(T::TABLE.number(), &key, value)));
-                if cell.in_sum == before {
+                let mut hash = |value: &[u8]| sealer.hasher.hash(T::TABLE.number(), &key, value);
+                let before = match &cell.in_sum {
+                    InSum::Absent => None,
+                    InSum::Hashed(row) => Some(*row),
+                    InSum::Encoded(value) => Some(hash(value)),
+                };
+                let after = value.as_deref().map(hash);
+                cell.in_sum = after.map_or(InSum::Absent, InSum::Hashed);
+                if before == after {
                     continue;
                 }
-                if let InSum::Present(row) = &before {
+                if let Some(row) = &before {
                     sealer.sum.remove(row);
                 }
-                if let InSum::Present(row) = &cell.in_sum {
+                if let Some(row) = &after {
                     sealer.sum.add(row);
                 }
             }
@@ -153,7 +165,7 @@ impl<T: Row> Cells<T> {
     }
 
     /// Encodes a row, or returns `None` if the base decides.
-    fn encoded(&self, key: &[u8]) -> Option<LayerValue<Vec<u8>>> {
+    fn encoded(&self, key: &Key) -> Option<LayerValue<Vec<u8>>> {
         self.cell(key).map(|cell| cell.value.as_ref().map(|row| encode(&**row, Vec::new())))
     }
 
@@ -242,7 +254,7 @@ macro_rules! row_maps {
             }
 
             /// Encodes a row, or returns `None` if the base decides.
-            pub(super) fn encoded(&self, table: Table, key: &[u8]) -> Option<LayerValue<Vec<u8>>> {
+            pub(super) fn encoded(&self, table: Table, key: &Key) -> Option<LayerValue<Vec<u8>>> {
                 match table {
                     $(Table::$table => self.$cells.encoded(key),)*
                 }

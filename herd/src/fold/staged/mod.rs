@@ -20,7 +20,7 @@ pub(crate) use range::LayerValue;
 pub(crate) use rows::merge_range;
 pub use rows::{NoRows, Rows, RowsError, decode};
 
-use crate::digest::{RowHash, RowHasher, RowSum};
+use crate::digest::{RowHasher, RowSum};
 use crate::position::Sequence;
 use crate::tables::{Key, Table};
 use std::cell::RefCell;
@@ -40,11 +40,6 @@ impl Sealer {
         self.scratch.clear();
         self.scratch = cells::encode(row, std::mem::take(&mut self.scratch));
         &self.scratch
-    }
-
-    fn hash<T: Row>(&mut self, key: &[u8], row: &T) -> RowHash {
-        self.encode(row);
-        self.hasher.hash(T::TABLE.number(), key, &self.scratch)
     }
 }
 
@@ -86,57 +81,54 @@ impl<B: Rows> StagedRows<B> {
         self.base = base;
     }
 
-    /// Loads a row into memory, if it is not there.
-    fn load<T: Row>(&mut self, key: &[u8]) -> Result<(), RowsError> {
-        let cells = T::cells_mut(self.maps.get_mut());
-        if !cells.holds(key) {
-            let value = self.base.shared(key)?;
-            cells.load(key, value);
-        }
-        Ok(())
+    /// Returns the place of a row, to be written.
+    fn place<T: Row>(&mut self, key: Key) -> Result<&mut LayerValue<Arc<T>>, RowsError> {
+        T::cells_mut(self.maps.get_mut()).write_place(key, |key| self.base.get(T::TABLE, key))
     }
 
     /// Writes a row.
-    pub fn write<T: Row>(&mut self, key: &[u8], row: T) -> Result<(), RowsError> {
+    pub fn write<T: Row>(&mut self, key: Key, row: T) -> Result<(), RowsError> {
         self.put(key, Some(Arc::new(row)))
     }
 
     /// Removes a row.
-    pub fn remove<T: Row>(&mut self, key: &[u8]) -> Result<(), RowsError> {
+    pub fn remove<T: Row>(&mut self, key: Key) -> Result<(), RowsError> {
         self.put::<T>(key, None)
     }
 
-    fn put<T: Row>(&mut self, key: &[u8], row: Option<Arc<T>>) -> Result<(), RowsError> {
-        if T::TABLE.is_index() {
+    fn put<T: Row>(&mut self, key: Key, row: Option<Arc<T>>) -> Result<(), RowsError> {
+        let place = if T::TABLE.is_index() {
             // What the base has of it does not matter.
-            let cells = T::cells_mut(self.maps.get_mut());
-            if !cells.holds(key) {
-                cells.load(key, None);
-            }
+            T::cells_mut(self.maps.get_mut()).write_place(key, |_| Ok(None))?
         } else {
-            self.load::<T>(key)?;
-        }
-        if let Some(place) = T::cells_mut(self.maps.get_mut()).write_place(key, &mut self.sealer) {
-            *place = row;
-        }
+            self.place(key)?
+        };
+        *place = row;
         Ok(())
     }
 
-    /// Takes a row out, to be changed. The caller must write it back; until then there is no such row.
-    pub fn take<T: Row>(&mut self, key: &[u8]) -> Result<Option<T>, RowsError> {
-        self.load::<T>(key)?;
-        let place = T::cells_mut(self.maps.get_mut()).write_place(key, &mut self.sealer);
-        Ok(place.and_then(Option::take).map(Arc::unwrap_or_clone))
+    /// Takes a row out, to be changed. The caller must put it back; until then there is no such row.
+    pub fn take<T: Row>(&mut self, key: Key) -> Result<Option<Arc<T>>, RowsError> {
+        Ok(self.place(key)?.take())
+    }
+
+    /// Puts a row back that was taken out.
+    pub fn put_back<T: Row>(&mut self, key: Key, row: Arc<T>) -> Result<(), RowsError> {
+        self.put(key, Some(row))
     }
 
     /// Changes a row in place. Returns `None` if there is no such row.
-    pub fn edit<T: Row, R>(&mut self, key: &[u8], edit: impl FnOnce(&mut T) -> R) -> Result<Option<R>, RowsError> {
-        self.load::<T>(key)?;
-        let place = T::cells_mut(self.maps.get_mut()).write_place(key, &mut self.sealer);
-        Ok(place.and_then(Option::as_mut).map(|row| edit(Arc::make_mut(row))))
+    pub fn edit<T: Row, R>(&mut self, key: Key, edit: impl FnOnce(&mut T) -> R) -> Result<Option<R>, RowsError> {
+        Ok(self.place(key)?.as_mut().map(|row| edit(Arc::make_mut(row))))
     }
 
-    /// Returns the rows that were written since the last time, encoded, by table and in the order of keys.
+    /// Changes a row in place, or a default one if there is no such row.
+    pub fn edit_or_default<T: Row + Default>(&mut self, key: Key, edit: impl FnOnce(&mut T)) -> Result<(), RowsError> {
+        edit(Arc::make_mut(self.place(key)?.get_or_insert_default()));
+        Ok(())
+    }
+
+    /// Returns the rows that were written since the last time, encoded, by table.
     pub fn seal(&mut self) -> Vec<SealedRow> {
         self.sealed = self.folded;
         self.maps.get_mut().seal(&mut self.sealer)
@@ -157,7 +149,7 @@ impl<B: Rows> StagedRows<B> {
 }
 
 impl<B: Rows> Rows for StagedRows<B> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, RowsError> {
         match self.maps.borrow().encoded(table, key) {
             Some(staged) => Ok(staged),
             None => self.base.get(table, key),
@@ -169,13 +161,12 @@ impl<B: Rows> Rows for StagedRows<B> {
         merge_range(staged, range, |wider| self.base.range(table, wider))
     }
 
-    fn shared<T: Row>(&self, key: &[u8]) -> Result<Option<Arc<T>>, RowsError> {
+    fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
         if let Some(staged) = T::cells(&self.maps.borrow()).get(key) {
             return Ok(staged);
         }
-        let value = self.base.shared::<T>(key)?;
-        T::cells_mut(&mut self.maps.borrow_mut()).load(key, value.clone());
-        Ok(value)
+        let encoded = self.base.get(T::TABLE, key)?;
+        T::cells_mut(&mut self.maps.borrow_mut()).load(key.clone(), encoded)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Read access to the tables. Only the storage beneath can fail.
 pub trait Rows {
     /// Returns the value of a row.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError>;
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, RowsError>;
 
     /// Returns up to `limit` rows with `from <= key` and, if `to` is given, `key < to`.
     ///
@@ -17,18 +17,18 @@ pub trait Rows {
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError>;
 
     /// Returns a row decoded as its type. Rows in memory are shared and not decoded again.
-    fn shared<T: Row>(&self, key: &[u8]) -> Result<Option<Arc<T>>, RowsError> {
+    fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
         self.get(T::TABLE, key)?.map(|value| decode(key, &value).map(Arc::new)).transpose()
     }
 
     /// Returns a row decoded as its type.
-    fn read<T: Row>(&self, key: &[u8]) -> Result<Option<T>, RowsError> {
+    fn read<T: Row>(&self, key: &Key) -> Result<Option<T>, RowsError> {
         Ok(self.shared(key)?.map(Arc::unwrap_or_clone))
     }
 }
 
 impl<R: Rows + ?Sized> Rows for &R {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, RowsError> {
         (**self).get(table, key)
     }
 
@@ -36,7 +36,7 @@ impl<R: Rows + ?Sized> Rows for &R {
         (**self).range(table, range)
     }
 
-    fn shared<T: Row>(&self, key: &[u8]) -> Result<Option<Arc<T>>, RowsError> {
+    fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
         (**self).shared(key)
     }
 }
@@ -72,7 +72,7 @@ pub fn decode<T: Row>(key: &[u8], value: &[u8]) -> Result<T, RowsError> {
 pub struct NoRows;
 
 impl Rows for NoRows {
-    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    fn get(&self, _: Table, _: &Key) -> Result<Option<Vec<u8>>, RowsError> {
         Ok(None)
     }
 

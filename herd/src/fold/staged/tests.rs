@@ -18,7 +18,7 @@ impl Plain {
 }
 
 impl Rows for Plain {
-    fn get(&self, _: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    fn get(&self, _: Table, key: &Key) -> Result<Option<Vec<u8>>, RowsError> {
         Ok(self.0.get(key).cloned())
     }
 
@@ -29,6 +29,10 @@ impl Rows for Plain {
         }
         Ok(rows.into_iter().take(range.limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
+}
+
+fn key_of(key: u8) -> Key {
+    Key::from(&[key][..])
 }
 
 #[derive(Clone, Debug)]
@@ -71,22 +75,22 @@ fn check<T: Row>(make: fn(u8) -> T, base: Plain, steps: Vec<Step>, range: KeyRan
     for step in steps {
         match step {
             Step::Write(key, value) => {
-                staged.write(&[key], make(value)).unwrap();
-                model.0.insert(vec![key], encoded(value));
+                staged.write(key_of(key), make(value)).unwrap();
+                model.0.insert(key_of(key), encoded(value));
             }
             Step::Edit(key, value) => {
-                let found = staged.edit(&[key], |row: &mut T| *row = make(value)).unwrap();
+                let found = staged.edit(key_of(key), |row: &mut T| *row = make(value)).unwrap();
                 prop_assert_eq!(found.is_some(), model.0.contains_key([key].as_slice()));
-                model.0.entry(vec![key]).and_modify(|row| *row = encoded(value));
+                model.0.entry(key_of(key)).and_modify(|row| *row = encoded(value));
             }
             Step::TakeAndWrite(key, value) => {
-                let taken = staged.take::<T>(&[key]).unwrap().map(|row| postcard::to_stdvec(&row).unwrap());
+                let taken = staged.take::<T>(key_of(key)).unwrap().map(|row| postcard::to_stdvec(&*row).unwrap());
                 prop_assert_eq!(taken.as_ref(), model.0.get([key].as_slice()));
-                staged.write(&[key], make(value)).unwrap();
-                model.0.insert(vec![key], encoded(value));
+                staged.write(key_of(key), make(value)).unwrap();
+                model.0.insert(key_of(key), encoded(value));
             }
             Step::Remove(key) => {
-                staged.remove::<T>(&[key]).unwrap();
+                staged.remove::<T>(key_of(key)).unwrap();
                 model.0.remove([key].as_slice());
             }
             Step::Seal | Step::Shrink => {
@@ -104,8 +108,8 @@ fn check<T: Row>(make: fn(u8) -> T, base: Plain, steps: Vec<Step>, range: KeyRan
         }
         prop_assert_eq!(staged.range(T::TABLE, range).unwrap(), model.range(T::TABLE, range).unwrap());
         for key in 0..8_u8 {
-            prop_assert_eq!(staged.get(T::TABLE, &[key]).unwrap(), model.get(T::TABLE, &[key]).unwrap());
-            prop_assert_eq!(staged.read::<T>(&[key]).unwrap(), model.read::<T>(&[key]).unwrap());
+            prop_assert_eq!(staged.get(T::TABLE, &key_of(key)).unwrap(), model.get(T::TABLE, &key_of(key)).unwrap());
+            prop_assert_eq!(staged.read::<T>(&key_of(key)).unwrap(), model.read::<T>(&key_of(key)).unwrap());
         }
     }
     apply(staged.seal(), &mut below);
@@ -127,10 +131,10 @@ proptest! {
         let range = KeyRange { from: &[from], to: to.as_ref().map(<[u8; 1]>::as_slice), backwards, limit };
         if ordered {
             let make = |value| Gap(u64::from(value) << 20);
-            let base = base.into_iter().map(|(key, value)| (vec![key], postcard::to_stdvec(&make(value)).unwrap()));
+            let base = base.into_iter().map(|(key, value)| (key_of(key), postcard::to_stdvec(&make(value)).unwrap()));
             check(make, Plain(base.collect()), steps, range)?;
         } else {
-            let base = base.into_iter().map(|(key, value)| (vec![key], vec![value]));
+            let base = base.into_iter().map(|(key, value)| (key_of(key), vec![value]));
             check(RejectedRow, Plain(base.collect()), steps, range)?;
         }
     }

@@ -223,8 +223,8 @@ impl BlockWriter<'_, '_> {
         for old in old_rows.into_iter().flat_map(Block::rows) {
             let old = old?;
             let mut is_replaced = false;
-            while let Some((key, value)) = new.next_if(|(key, _)| key.as_slice() <= old.key) {
-                is_replaced |= key.as_slice() == old.key;
+            while let Some((key, value)) = new.next_if(|(key, _)| &***key <= old.key) {
+                is_replaced |= &**key == old.key;
                 appends = false;
                 self.put(table, key, value, &mut merged);
             }
@@ -332,7 +332,7 @@ mod tests {
                     .into_iter()
                     .map(|(key, value)| {
                         let value = value.map(|(byte, length)| vec![byte; usize::from(length)]);
-                        (key.to_be_bytes().to_vec(), value)
+                        (Key::from(&key.to_be_bytes()[..]), value)
                     })
                     .collect();
                 let mut writer = BlockWriter { blocks: &mut blocks, hasher: &mut RowHasher::default(), index: &mut index };
@@ -357,7 +357,7 @@ mod tests {
                     }
                     prop_assert_eq!(&first.value()[1..], rows[0].key);
                     prop_assert!(block.len() <= MAX_BLOCK_BYTES || rows.len() == 1);
-                    found.extend(rows.iter().map(|row| (row.key.to_vec(), row.value.to_vec())));
+                    found.extend(rows.iter().map(|row| (Key::from(row.key), row.value.to_vec())));
                 }
                 prop_assert!(found.iter().map(|(key, value)| (key, value)).eq(&model));
                 let (mut sum, mut hasher) = (RowSum::default(), RowHasher::default());

@@ -215,7 +215,7 @@ impl FileReader {
                 && let Some(place) = if range.backwards { places.next_back() } else { places.next() }
             {
                 let row = block.row(place)?;
-                found.push((row.key.to_vec(), row.value.to_vec()));
+                found.push((row.key.into(), row.value.to_vec()));
             }
         }
         Ok(found)

@@ -3,15 +3,15 @@
 use crate::fold::{KeyRange, LayerValue, SealedRow};
 use crate::position::Sequence;
 use crate::tables::{Key, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// Number of rows that are published under one lock, so that readers wait for no more than these.
 pub(super) const PUBLISHED_AT_ONCE: usize = 1_000;
-/// Estimate of the memory that a version takes besides its key and value.
-const VERSION_BYTES: usize = 96;
+/// Estimate of the memory that a version takes with its key, besides its value.
+const VERSION_BYTES: usize = 112;
 
 /// A row as a commit left it.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ struct Version {
 }
 
 impl Version {
-    fn bytes(&self, key: &Key) -> usize {
-        VERSION_BYTES + key.len() + self.value.as_ref().map_or(0, |value| value.len())
+    fn bytes(&self) -> usize {
+        VERSION_BYTES + self.value.as_ref().map_or(0, |value| value.len())
     }
 }
 
@@ -68,16 +68,20 @@ impl Generation {
     }
 
     fn add_version(&self, rows: &mut BTreeMap<Key, Versions>, key: Key, version: Version, keeps_all: bool) {
-        self.bytes.fetch_add(version.bytes(&key), Ordering::Relaxed);
-        let Some(versions) = rows.get_mut(&key) else {
-            rows.insert(key, Versions { newest: version, older: Vec::new() });
-            return;
-        };
-        if !keeps_all {
-            let freed = versions.older.drain(..).map(|older| older.bytes(&key)).sum::<usize>();
-            self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        self.bytes.fetch_add(version.bytes(), Ordering::Relaxed);
+        match rows.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(Versions { newest: version, older: Vec::new() });
+            }
+            Entry::Occupied(mut versions) => {
+                let Versions { newest, older } = versions.get_mut();
+                if !keeps_all {
+                    let freed = older.drain(..).map(|older| older.bytes()).sum::<usize>();
+                    self.bytes.fetch_sub(freed, Ordering::Relaxed);
+                }
+                older.push(std::mem::replace(newest, version));
+            }
         }
-        versions.older.push(std::mem::replace(&mut versions.newest, version));
     }
 
     /// Returns an estimate of its memory.
@@ -98,7 +102,7 @@ impl Generation {
     }
 
     /// Returns a row as it was at a commit, or `None` if older rows decide.
-    pub(super) fn get(&self, table: Table, key: &[u8], at: Sequence) -> Option<LayerValue<Arc<[u8]>>> {
+    pub(super) fn get(&self, table: Table, key: &Key, at: Sequence) -> Option<LayerValue<Arc<[u8]>>> {
         let tables = self.read();
         tables[table.index()].get(key)?.seen_at(at).map(|version| version.value.clone())
     }

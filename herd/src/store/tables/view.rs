@@ -60,7 +60,7 @@ impl Debug for View {
 }
 
 impl Rows for View {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, RowsError> {
+    fn get(&self, table: Table, key: &Key) -> Result<Option<Vec<u8>>, RowsError> {
         for generation in &self.generations {
             if let Some(found) = generation.get(table, key, self.at) {
                 return Ok(found.map(|value| value.to_vec()));
@@ -74,7 +74,7 @@ impl Rows for View {
     }
 
     /// Decodes the row where it is, without a copy of its bytes.
-    fn shared<T: Row>(&self, key: &[u8]) -> Result<Option<Arc<T>>, RowsError> {
+    fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
         for generation in &self.generations {
             if let Some(found) = generation.get(T::TABLE, key, self.at) {
                 return found.map(|value| decode(key, &value).map(Arc::new)).transpose();
