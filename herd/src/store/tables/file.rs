@@ -3,13 +3,13 @@
 
 use super::super::disk::Disk;
 use super::super::error::{StoreError, storage};
-use super::blocks::{Block, BlockWriter, MergeError, block_key};
+use super::blocks::{Block, BlockGuard, BlockTable, BlockWriter, MergeError, block_key};
 use super::generation::Generation;
 use crate::digest::{RowHasher, RowSum, chain_start};
 use crate::fold::{KeyRange, RowsError};
 use crate::position::{Digest, Sequence, StoreId};
 use crate::tables::{FOLD_VERSION, Key, Table};
-use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, TableError};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -21,8 +21,6 @@ pub const TABLES_FILE: &str = "tables.redb";
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 /// Blocks of rows; see [`blocks`](super::blocks).
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("rows");
-
-type RowTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// The position of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,12 +94,14 @@ impl TablesFile {
 
     /// Writes the newest rows of a generation durably. `tables` is its position.
     pub(super) fn flush(&self, rows: &Generation, tables: &TablesState) -> Result<(), StoreError> {
-        let mut index = self.state()?.map_or_else(RowSum::default, |before| before.index);
+        let before = self.reader()?;
+        let mut index = before.state()?.map_or_else(RowSum::default, |state| state.index);
         let mut hasher = RowHasher::default();
         let transaction = self.database.begin_write().map_err(writing)?;
         {
             let mut blocks = transaction.open_table(ROWS).map_err(writing)?;
-            let mut writer = BlockWriter { blocks: &mut blocks, hasher: &mut hasher, index: &mut index };
+            let (before, blocks) = (before.rows.as_ref(), &mut blocks);
+            let mut writer = BlockWriter { before, blocks, hasher: &mut hasher, index: &mut index };
             for table in Table::ALL {
                 rows.newest(table, |newest| writer.merge(table, newest))?;
             }
@@ -132,11 +132,11 @@ impl TablesFile {
 impl TablesFile {
     /// Replaces or removes a row behind the back of the sums.
     pub(in super::super) fn overwrite(&self, table: Table, key: &Key, value: Option<&[u8]>) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(writing)?;
+        let (before, transaction) = (self.reader()?, self.database.begin_write().map_err(writing)?);
         {
             let mut blocks = transaction.open_table(ROWS).map_err(writing)?;
-            let (hasher, index) = (&mut RowHasher::default(), &mut RowSum::default());
-            BlockWriter { blocks: &mut blocks, hasher, index }.merge(table, std::iter::once((key, value)))?;
+            let (before, hasher, index) = (before.rows.as_ref(), &mut RowHasher::default(), &mut RowSum::default());
+            BlockWriter { before, blocks: &mut blocks, hasher, index }.merge(table, std::iter::once((key, value)))?;
         }
         transaction.commit().map_err(writing)
     }
@@ -152,10 +152,33 @@ pub fn set_fold_version(disk: &dyn Disk, fold_version: u32) -> Result<(), StoreE
     tables.write_state(&StoredState { tables: TablesState { fold_version, ..state.tables }, ..state })
 }
 
+/// A stretch of keys without rows. `None` is an end of the table.
+#[derive(Debug, Default)]
+pub(super) struct EmptyRange {
+    /// The row before it.
+    start: Option<Key>,
+    /// The row after it.
+    end: Option<Key>,
+}
+
+impl EmptyRange {
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.start.as_ref().is_none_or(|start| start < key) && self.end.as_ref().is_none_or(|end| key < end)
+    }
+}
+
+/// The outcome of a search.
+pub(super) enum Found {
+    /// The value of the row.
+    Value(Vec<u8>),
+    /// There is no such row, and none of these keys.
+    Nothing(EmptyRange),
+}
+
 /// The file in one read transaction.
 pub(in super::super) struct FileReader {
     transaction: ReadTransaction,
-    rows: Option<RowTable>,
+    rows: Option<BlockTable>,
 }
 
 impl std::fmt::Debug for FileReader {
@@ -179,18 +202,30 @@ impl FileReader {
         Ok(value.and_then(|value| postcard::from_bytes(value.value()).ok()))
     }
 
-    /// Returns what `read` makes of the value of a row.
-    pub(super) fn read<T>(
-        &self,
-        table: Table,
-        key: &[u8],
-        read: impl FnOnce(&[u8]) -> Result<T, RowsError>,
-    ) -> Result<Option<T>, RowsError> {
-        let Some(rows) = &self.rows else { return Ok(None) };
-        let (start, whole) = ([table.number()], block_key(table, key));
-        let mut blocks = rows.range::<&[u8]>(start.as_slice()..=whole.as_slice()).map_err(failed(table))?;
-        let Some((_, block)) = blocks.next_back().transpose().map_err(failed(table))? else { return Ok(None) };
-        Block::new(table, block.value())?.get(key)?.map(read).transpose()
+    /// Searches a row.
+    pub(super) fn search(&self, table: Table, key: &Key) -> Result<Found, RowsError> {
+        let Some(rows) = &self.rows else { return Ok(Found::Nothing(EmptyRange::default())) };
+        let is_of_table = |block: &BlockGuard<'_>| block.0.value().first() == Some(&table.number());
+        let whole = block_key(table, key);
+        let mut cursor = rows.upper_bound(Bound::Included(&*whole)).map_err(failed(table))?;
+        let mut empty = EmptyRange::default();
+        if let Some((_, block)) = cursor.peek_prev().map_err(failed(table))?.filter(is_of_table) {
+            let block = Block::new(table, block.value())?;
+            let place = block.place(key)?;
+            if place < block.len() {
+                let row = block.row(place)?;
+                if row.key == &**key {
+                    return Ok(Found::Value(row.value.to_vec()));
+                }
+                empty.end = Some(row.key.into());
+            }
+            empty.start = place.checked_sub(1).map(|before| block.row(before)).transpose()?.map(|row| row.key.into());
+        }
+        if empty.end.is_none() {
+            let next = cursor.peek_next().map_err(failed(table))?.filter(is_of_table);
+            empty.end = next.map(|(first, _)| first.value()[1..].into());
+        }
+        Ok(Found::Nothing(empty))
     }
 
     pub(in super::super) fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
@@ -200,10 +235,10 @@ impl FileReader {
             return Ok(found);
         }
         let (start, from) = ([table.number()], block_key(table, range.from));
-        let first = rows.range::<&[u8]>(start.as_slice()..=from.as_slice()).map_err(failed(table))?.next_back();
-        let first = first.transpose().map_err(failed(table))?.map_or(from, |(first, _)| first.value().to_vec());
-        let end = range.to.map_or_else(|| vec![table.number() + 1], |to| block_key(table, to));
-        let bounds = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+        let first = rows.range::<&[u8]>(start.as_slice()..=&*from).map_err(failed(table))?.next_back();
+        let first = first.transpose().map_err(failed(table))?.map_or(from, |(first, _)| first.value().into());
+        let end = range.to.map_or_else(|| Key::from(&[table.number() + 1][..]), |to| block_key(table, to));
+        let bounds = (Bound::Included(&*first), Bound::Excluded(&*end));
         let mut blocks = rows.range::<&[u8]>(bounds).map_err(failed(table))?;
         while found.len() < range.limit {
             let Some(block) = (if range.backwards { blocks.next_back() } else { blocks.next() }) else { break };
@@ -219,5 +254,42 @@ impl FileReader {
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryDisk;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Catches a range that is taken to be empty although it has a row, which a reader would then miss.
+        #[test]
+        fn a_search_finds_the_row_or_a_range_without_rows(
+            rows in prop::collection::btree_set(0..60_u8, 0..40), value_bytes in 1..900_usize,
+        ) {
+            let disk = MemoryDisk::default();
+            let file = TablesFile::open(&disk, TABLES_FILE, 0).unwrap();
+            let key = |n: u8| Key::from(&[n][..]);
+            for other in [Table::Totals, Table::TagOwners] {
+                file.overwrite(other, &key(30), Some(b"other")).unwrap();
+            }
+            for n in &rows {
+                file.overwrite(Table::Animals, &key(*n), Some(&vec![*n; value_bytes])).unwrap();
+            }
+            let reader = file.reader().unwrap();
+            for n in 0..60 {
+                match reader.search(Table::Animals, &key(n)).unwrap() {
+                    Found::Value(value) => prop_assert!(rows.contains(&n) && value == vec![n; value_bytes]),
+                    Found::Nothing(empty) => {
+                        prop_assert!(!rows.contains(&n) && empty.holds(&key(n)));
+                        prop_assert!(!rows.iter().any(|row| empty.holds(&key(*row))));
+                    }
+                }
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::view::View;
 use super::{FLUSH_CHANGES, StoredState};
 use crate::fold::SealedRow;
 use crate::position::Sequence;
+use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -126,7 +127,14 @@ impl Generations {
     fn view(&self, at: Sequence) -> View {
         let frozen = self.frozen.iter().map(|frozen| frozen.rows.clone());
         let generations = std::iter::once(self.current.clone()).chain(frozen).collect();
-        View { state: self.published, at, counted: None, generations, file: self.file.clone() }
+        View {
+            state: self.published,
+            at,
+            counted: None,
+            generations,
+            file: self.file.clone(),
+            empty_ranges: RefCell::default(),
+        }
     }
 
     fn freeze(&mut self) {

@@ -1,10 +1,11 @@
 //! A view: the tables at one position.
 
-use super::file::{FileReader, TablesState};
+use super::file::{EmptyRange, FileReader, Found, TablesState};
 use super::generation::Generation;
-use crate::fold::{KeyRange, Row, Rows, RowsError, decode, merge_range};
+use crate::fold::{KeyRange, Rows, RowsError, merge_range};
 use crate::position::Sequence;
 use crate::tables::{Key, Table};
+use std::cell::RefCell;
 use std::fmt::{Debug, Formatter};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ pub(in super::super) struct View {
     /// Generations that the file may lack, the newest first.
     pub(super) generations: Vec<Arc<Generation>>,
     pub(super) file: Arc<FileReader>,
+    /// By table, the keys without rows in the file among which the last search ended. New keys often follow one another:
+    /// sequences, lids, numbers of events, tags out of one box. Then one search finds that all of them are new.
+    pub(super) empty_ranges: RefCell<[Option<EmptyRange>; Table::ALL.len()]>,
 }
 
 impl View {
@@ -66,20 +70,19 @@ impl Rows for View {
                 return Ok(found.map(|value| value.to_vec()));
             }
         }
-        self.file.read(table, key, |value| Ok(value.to_vec()))
+        if self.empty_ranges.borrow()[table.index()].as_ref().is_some_and(|empty| empty.holds(key)) {
+            return Ok(None);
+        }
+        match self.file.search(table, key)? {
+            Found::Value(value) => Ok(Some(value)),
+            Found::Nothing(empty) => {
+                self.empty_ranges.borrow_mut()[table.index()] = Some(empty);
+                Ok(None)
+            }
+        }
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
         self.range_below(0, table, range)
-    }
-
-    /// Decodes the row where it is, without a copy of its bytes.
-    fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
-        for generation in &self.generations {
-            if let Some(found) = generation.get(T::TABLE, key, self.at) {
-                return found.map(|value| decode(key, &value).map(Arc::new)).transpose();
-            }
-        }
-        self.file.read(T::TABLE, key, |value| decode(key, value).map(Arc::new))
     }
 }
