@@ -18,12 +18,14 @@
 
 mod corrected;
 mod correction;
+mod encode;
 mod received;
 mod reprocessed;
 mod state;
 
 pub use corrected::{Corrected, CorrectionResult, States};
 pub use correction::Correction;
+pub(crate) use encode::encode;
 pub use received::{AnimalId, BatchId, BatchUse, Origin, Outcome, PlacedEvent, Received, RejectedPayload, TagUse};
 pub use reprocessed::{LateEvent, Reprocessed};
 pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
@@ -187,21 +189,17 @@ impl Change {
     }
 
     /// Encodes the stored form: kind, version, body.
-    ///
-    /// # Panics
-    /// Never. Every body has a postcard form.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(160);
+        let mut bytes = Vec::with_capacity(256);
         bytes.extend_from_slice(&[self.kind() as u8, 1]);
         match self {
-            Self::Received(body) => postcard::to_extend(body, bytes),
-            Self::Reprocessed(body) => postcard::to_extend(body, bytes),
-            Self::Corrected(body) => postcard::to_extend(body, bytes),
-            Self::Epoch(body) => postcard::to_extend(body, bytes),
-            Self::Suppressed(body) => postcard::to_extend(body, bytes),
+            Self::Received(body) => encode(body, bytes),
+            Self::Reprocessed(body) => encode(body, bytes),
+            Self::Corrected(body) => encode(body, bytes),
+            Self::Epoch(body) => encode(body, bytes),
+            Self::Suppressed(body) => encode(body, bytes),
         }
-        .expect("postcard into a vector fails only for sequences of unknown length, and there are none here")
     }
 
     /// Decodes the stored form.

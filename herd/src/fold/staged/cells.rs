@@ -3,6 +3,7 @@
 use super::Sealer;
 use super::range::{KeyRange, LayerValue};
 use super::rows::{RowsError, decode};
+use crate::change::encode;
 use crate::digest::RowHash;
 use crate::tables::{
     Amendments, Animal, Batch, Collisions, CorrectionKey, Counter, EventIdBlock, Gap, Key, LatestBatch, LidOwner,
@@ -200,14 +201,6 @@ fn collect<'a, T: Row>(
         taken.insert(key.clone(), cell.value.as_ref().map(|row| encode(&**row, Vec::new())));
     }
     taken
-}
-
-/// Appends the encoded row to `to`.
-///
-/// # Panics
-/// Never for a row of [`tables`](crate::tables): each of their types has a postcard form.
-pub(super) fn encode<T: Serialize>(row: &T, to: Vec<u8>) -> Vec<u8> {
-    postcard::to_extend(row, to).expect("rows hold no sequence of unknown length, so they always encode")
 }
 
 /// A row that was written, encoded.

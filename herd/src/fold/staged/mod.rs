@@ -20,6 +20,7 @@ pub(crate) use range::LayerValue;
 pub(crate) use rows::merge_range;
 pub use rows::{NoRows, Rows, RowsError, decode};
 
+use crate::change::encode;
 use crate::digest::{RowHasher, RowSum};
 use crate::position::Sequence;
 use crate::tables::{Key, Table};
@@ -38,7 +39,7 @@ pub(super) struct Sealer {
 impl Sealer {
     fn encode<T: Row>(&mut self, row: &T) -> &[u8] {
         self.scratch.clear();
-        self.scratch = cells::encode(row, std::mem::take(&mut self.scratch));
+        self.scratch = encode(row, std::mem::take(&mut self.scratch));
         &self.scratch
     }
 }
