@@ -134,9 +134,7 @@ impl RowSum {
     /// Returns the fold digest of tables with these rows.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        let mut piece = b"herdlinx fold".to_vec();
-        piece.extend_from_slice(&FOLD_VERSION.to_le_bytes());
-        piece.extend_from_slice(&self.to_bytes());
+        let piece = [&b"herdlinx fold"[..], &FOLD_VERSION.to_le_bytes(), &self.to_bytes()].concat();
         Digest(blake3::hash(&piece).into())
     }
 

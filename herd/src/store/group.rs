@@ -1,13 +1,14 @@
 //! The one way in which a source writes: a group of changes, each decided on what the ones before it left, then one
 //! durable commit for all.
 
-use super::log::LogReader;
+use super::log::{Log, LogReader};
 use super::tables::View;
 use super::{Changes, Store, StoreError};
 use crate::change::{Change, MAX_CHANGE_BYTES};
 use crate::decide::{History, TextWindow};
 use crate::fold::{RowsError, StagedRows, fold};
 use crate::position::Sequence;
+use std::cell::OnceCell;
 
 /// Changes of one commit, while they are decided.
 pub(super) struct Group<'a> {
@@ -19,7 +20,9 @@ pub(super) struct Group<'a> {
 
 /// The log, followed by the changes of a group.
 pub(super) struct GroupHistory {
-    log: LogReader,
+    log: Log,
+    /// Opened when a change of the log is needed, as few groups do.
+    reader: OnceCell<LogReader>,
     /// The last change in the log.
     after: Sequence,
     changes: Changes,
@@ -50,15 +53,25 @@ impl Group<'_> {
     }
 }
 
+impl GroupHistory {
+    /// Returns the stored bytes of a change of the log.
+    fn logged(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(reader) = self.reader.get() {
+            return reader.change(sequence);
+        }
+        let opened = self.log.reader()?;
+        self.reader.get_or_init(|| opened).change(sequence)
+    }
+}
+
 impl History for GroupHistory {
     fn change_at(&self, sequence: Sequence) -> Result<Option<Change>, RowsError> {
         let in_group = sequence.0.checked_sub(self.after.0 + 1).and_then(|index| usize::try_from(index).ok());
         let bytes = match in_group {
             Some(index) => self.changes.get(index).map(<[u8]>::to_vec),
-            None => self
-                .log
-                .change(sequence)
-                .map_err(|error| RowsError::Storage { table: "log", why: error.to_string() })?,
+            None => {
+                self.logged(sequence).map_err(|error| RowsError::Storage { table: "log", why: error.to_string() })?
+            }
         };
         Ok(bytes.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
@@ -90,7 +103,8 @@ impl Store {
         decide: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let (window, after) = (self.take_window()?, self.rows.folded());
-        let history = GroupHistory { log: self.log.reader()?, after, changes: Changes::default(), window };
+        let (log, changes) = (self.log.log().clone(), Changes::default());
+        let history = GroupHistory { log, reader: OnceCell::new(), after, changes, window };
         let mut group = Group { rows: &mut self.rows, history };
         let decided = decide(&mut group);
         let Group { history, .. } = group;

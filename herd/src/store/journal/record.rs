@@ -70,12 +70,12 @@ pub(super) fn lay_record(header: &Header, row: &[u8]) -> Vec<u8> {
     let check = blake3::hash(&record[CHECK_BYTES..]);
     record[..CHECK_BYTES].copy_from_slice(check.as_bytes());
 
-    let mut laid = Vec::with_capacity(laid_bytes(row.len()));
-    for (block, part) in record.chunks(ROOM_BYTES).enumerate() {
-        laid.push(if block == 0 { BEGINS } else { CONTINUES });
-        laid.extend_from_slice(part);
+    let mut laid = vec![0; laid_bytes(row.len())];
+    for (block, part) in laid.chunks_mut(BLOCK_BYTES).zip(record.chunks(ROOM_BYTES)) {
+        block[0] = CONTINUES;
+        block[1..=part.len()].copy_from_slice(part);
     }
-    laid.resize(laid_bytes(row.len()), 0);
+    laid[0] = BEGINS;
     laid
 }
 
