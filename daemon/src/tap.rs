@@ -38,7 +38,7 @@ pub struct ReceivedPacket {
 impl From<&Incoming> for ReceivedPacket {
     fn from(Incoming { raw, origin, at }: &Incoming) -> Self {
         Self {
-            channel: origin.channel.clone(),
+            channel: origin.channel.to_string(),
             at_us: at.received_at_us,
             rssi_dbm: origin.rssi_dbm,
             snr_quarter_db: origin.snr_quarter_db,

@@ -24,6 +24,7 @@
 //! - [`decide`]: the decision about a payload or a correction. Only the barn runs it.
 //! - [`mod@fold`]: the effect of a change on the tables. Barn and office run it.
 //! - [`tables`]: the tables, with their keys and rows.
+//! - [`text`]: the short texts that all of these hold.
 //!
 //! Files and replication:
 //!
@@ -92,4 +93,5 @@ pub mod store;
 pub mod tables;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod wire;

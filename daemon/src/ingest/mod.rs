@@ -114,8 +114,8 @@ impl Ingest {
 
     fn stamp(&self, caller: &Caller, text: &str) -> Incoming {
         let origin = Origin {
-            channel: caller.name().to_owned(),
-            reader_group: self.reader_group.as_ref().to_owned(),
+            channel: caller.name().into(),
+            reader_group: self.reader_group.as_ref().into(),
             ..Origin::default()
         };
         Incoming { raw: text.as_bytes().to_vec(), origin, at: self.clock.read() }

@@ -287,11 +287,11 @@ pub fn stamp(channel: &Channel, clock: &dyn Clock, packet: Packet) -> Incoming {
         ..now
     };
     let origin = Origin {
-        channel: channel.name.clone(),
+        channel: channel.name.as_str().into(),
         rssi_dbm: packet.rssi_dbm,
         snr_quarter_db: packet.snr_quarter_db,
         frequency_error_hz: packet.frequency_error_hz,
-        reader_group: channel.reader_group.clone(),
+        reader_group: channel.reader_group.as_str().into(),
         reader_era: 0,
     };
     Incoming { raw: packet.bytes, origin, at }

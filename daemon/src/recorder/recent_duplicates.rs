@@ -81,7 +81,7 @@ impl Ring {
         }
         self.entries.push_back(Duplicate {
             of,
-            channel: payload.origin.channel.clone(),
+            channel: payload.origin.channel.to_string(),
             rssi_dbm: payload.origin.rssi_dbm,
             received_at_us: payload.at.received_at_us,
         });

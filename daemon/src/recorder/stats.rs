@@ -75,7 +75,7 @@ impl RecorderStatus {
             Receipt::Suppressed => self.totals.suppressed += 1,
             Receipt::Duplicate { .. } => {
                 self.totals.duplicates += 1;
-                self.duplicates.entry(payload.origin.channel.clone()).or_default().add(payload);
+                self.duplicates.entry(payload.origin.channel.to_string()).or_default().add(payload);
             }
         }
     }
@@ -159,11 +159,11 @@ impl SuppressedTally {
     pub(super) fn add(&mut self, payload: &Incoming, boot: u32) {
         let at: ClockReading = payload.at.in_boot(boot);
         let channel = &payload.origin.channel;
-        if let Some(tally) = self.0.get_mut(channel) {
+        if let Some(tally) = self.0.get_mut(channel.as_str()) {
             (tally.count, tally.last) = (tally.count + 1, at);
         } else {
-            let tally = Suppressed { channel: channel.clone(), count: 1, first: at, last: at };
-            self.0.insert(channel.clone(), tally);
+            let tally = Suppressed { channel: channel.to_string(), count: 1, first: at, last: at };
+            self.0.insert(channel.to_string(), tally);
         }
     }
 

@@ -28,11 +28,11 @@ pub fn incoming(raw: Vec<u8>) -> Incoming {
 /// Returns the origin of every payload of the bench: a radio with a good signal.
 pub fn origin() -> Origin {
     Origin {
-        channel: "radio1".to_owned(),
+        channel: "radio1".into(),
         rssi_dbm: Some(-87),
         snr_quarter_db: Some(30),
         frequency_error_hz: Some(-512),
-        reader_group: "main".to_owned(),
+        reader_group: "main".into(),
         reader_era: 0,
     }
 }

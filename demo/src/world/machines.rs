@@ -135,12 +135,8 @@ impl Readers {
             return std::future::pending().await;
         };
         self.latest = Some(payload.clone());
-        let origin = Origin {
-            channel: "radio1".to_owned(),
-            rssi_dbm: Some(-80),
-            reader_group: "main".to_owned(),
-            ..Origin::default()
-        };
+        let origin =
+            Origin { channel: "radio1".into(), rssi_dbm: Some(-80), reader_group: "main".into(), ..Origin::default() };
         let incoming = Incoming { raw: payload.clone(), origin, at: barn.clock.read() };
         let outcome = barn.recorder.record(incoming).await;
         (payload, outcome)

@@ -150,7 +150,7 @@ async fn the_office_sends_the_same_events_as_the_barn() {
 }
 
 fn scan(n: u64) -> Incoming {
-    let origin = Origin { channel: "gate".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
+    let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
     Incoming { raw: format!("hxb:LOT:LF{n}:UHF{n}").into_bytes(), origin, at: FixedClock.read() }
 }
 

@@ -54,10 +54,10 @@ fn incoming(sequence: u64) -> Incoming {
     let since_boot_ms = sequence * STEP_MS;
     let received_at_us = OPENING_US + i64::try_from(since_boot_ms).unwrap() * 1_000;
     let origin = Origin {
-        channel: "radio1".to_owned(),
+        channel: "radio1".into(),
         rssi_dbm: Some(-87),
         snr_quarter_db: Some(30),
-        reader_group: "main".to_owned(),
+        reader_group: "main".into(),
         ..Origin::default()
     };
     let at = RawReading { received_at_us, synchronized: true, since_boot_ms };

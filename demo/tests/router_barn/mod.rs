@@ -69,7 +69,7 @@ pub(crate) struct Barn {
 
 /// Returns a payload as a radio delivers it.
 fn incoming(payload: &str) -> Incoming {
-    let origin = Origin { channel: "radio1".to_owned(), reader_group: "main".to_owned(), ..Origin::default() };
+    let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
     Incoming { raw: payload.as_bytes().to_vec(), origin, at: FixedClock.read() }
 }
 

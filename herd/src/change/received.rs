@@ -8,6 +8,7 @@
 use crate::clock::ClockReading;
 use crate::payload::{Event, EventId, Rejection};
 use crate::position::Sequence;
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 
 macro_rules! id_from_sequence {
@@ -77,7 +78,7 @@ impl Received {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Name of the radio, modem or HTTP key.
-    pub channel: String,
+    pub channel: Text,
     /// Signal strength of the packet; `None` over HTTP.
     pub rssi_dbm: Option<i16>,
     /// Signal-to-noise ratio in quarters of a dB, as the `SX127x` reports it; `None` over HTTP.
@@ -85,7 +86,7 @@ pub struct Origin {
     /// Offset of the sender's carrier from ours; `None` over HTTP.
     pub frequency_error_hz: Option<i32>,
     /// Readers that share event ids and lids.
-    pub reader_group: String,
+    pub reader_group: Text,
     /// Counts the replacements and resets of that group, from 1.
     pub reader_era: u32,
 }

@@ -6,6 +6,7 @@ use super::{AnimalId, BatchId};
 use crate::clock::ClockReading;
 use crate::payload::{SourceType, Tag, Traits};
 use crate::position::Sequence;
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 
 /// Status of an animal.
@@ -74,11 +75,11 @@ pub enum TagState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LidName {
     /// Readers that share event ids and lids.
-    pub reader_group: String,
+    pub reader_group: Text,
     /// Counts the replacements and resets of that group, from 1.
     pub reader_era: u32,
     /// The lid as received.
-    pub lid: String,
+    pub lid: Text,
 }
 
 /// A tag of an animal.
@@ -146,13 +147,13 @@ pub struct BatchState {
     /// Barn or export.
     pub source: SourceType,
     /// The number that the readers use.
-    pub number: String,
+    pub number: Text,
     /// When the batch was opened, in microseconds since the Unix epoch.
     pub opened_at_us: i64,
     /// The change that closed the batch, if it is closed.
     pub closed: Option<Sequence>,
     /// Notes of an operator.
-    pub notes: Option<String>,
+    pub notes: Option<Text>,
     /// Number of memberships that have not ended.
     pub active: u32,
     /// Number of animals that are or were in the batch.

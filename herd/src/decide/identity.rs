@@ -96,18 +96,18 @@ impl<R: Rows> Judge<'_, R> {
         leads: &Leads,
         named: Option<AnimalId>,
     ) -> Result<(AnimalId, Option<AnimalId>), PlaceError> {
-        let mut others: Vec<AnimalId> = [leads.lf, leads.epc].into_iter().flatten().collect();
-        others.retain(|other| Some(*other) != named);
-        others.dedup();
-        match (named, others.as_slice()) {
-            (None, []) => Ok((AnimalId::from(self.sequence), None)),
-            (Some(named), []) => Ok((named, None)),
-            (None, [only]) => Ok((*only, None)),
-            (Some(named), [other]) => {
-                self.check_may_absorb(event, leads.lid, named, *other)?;
-                Ok((named, Some(*other)))
+        let mut others = [leads.lf, leads.epc].into_iter().flatten().filter(|other| Some(*other) != named);
+        let first = others.next();
+        let second = others.next().filter(|second| Some(*second) != first);
+        match (named, first, second) {
+            (None, None, _) => Ok((AnimalId::from(self.sequence), None)),
+            (Some(named), None, _) => Ok((named, None)),
+            (None, Some(only), None) => Ok((only, None)),
+            (Some(named), Some(other), None) => {
+                self.check_may_absorb(event, leads.lid, named, other)?;
+                Ok((named, Some(other)))
             }
-            (_, [first, second, ..]) => Err(two_animals(*first, *second).into()),
+            (_, Some(first), Some(second)) => Err(two_animals(first, second).into()),
         }
     }
 
@@ -124,7 +124,7 @@ impl<R: Rows> Judge<'_, R> {
     ) -> Result<(), PlaceError> {
         let (mine, theirs) = (self.animal(named)?.unwrap_or_default(), self.animal(other)?.unwrap_or_default());
         if let (Some(lid), Some(theirs)) = (&event.lid, theirs.state.lids.first()) {
-            let (lid, tag_lid) = (lid.clone(), theirs.lid.clone());
+            let (lid, tag_lid) = (lid.to_string(), theirs.lid.to_string());
             return Err(Rejection::LidOfAnother { lid, tag_animal: other.0, tag_lid }.into());
         }
         let by_lid = lid_owner == Some(named) && theirs.state.lids.is_empty();
@@ -142,7 +142,7 @@ impl<R: Rows> Judge<'_, R> {
         let Origin { reader_group, reader_era, .. } = self.origin;
         let own = row.state.lids.iter().find(|own| own.reader_group == *reader_group && own.reader_era == *reader_era);
         let Some(own) = own else { return Ok(()) };
-        Err(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: own.lid.clone() })
+        Err(Rejection::LidOfAnother { lid: lid.to_owned(), tag_animal: animal.0, tag_lid: own.lid.to_string() })
     }
 
     fn tag_use(

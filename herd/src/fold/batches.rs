@@ -30,7 +30,7 @@ impl<B: Rows> Folding<'_, B> {
         let state = BatchState {
             batch: named.batch,
             source,
-            number: number.to_owned(),
+            number: number.into(),
             opened_at_us: clock.received_at_us,
             closed: None,
             notes: None,

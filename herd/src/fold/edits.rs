@@ -55,7 +55,7 @@ impl<B: Rows> Folding<'_, B> {
     /// Sets the pen of the animal.
     pub(crate) fn move_pen(&mut self, id: AnimalId, pen: &str) -> Result<(), RowsError> {
         let mut animal = self.take_animal(id)?;
-        animal.state.traits.pen = Some(pen.to_owned());
+        animal.state.traits.pen = Some(pen.into());
         self.keep(id, animal)
     }
 
@@ -104,7 +104,7 @@ impl<B: Rows> Folding<'_, B> {
 
     /// Replaces or removes the notes of the batch.
     pub(crate) fn note_batch(&mut self, id: BatchId, notes: Option<&str>) -> Result<(), RowsError> {
-        self.rows.edit(number_key(id.0), |batch: &mut Batch| batch.state.notes = notes.map(str::to_owned))?;
+        self.rows.edit(number_key(id.0), |batch: &mut Batch| batch.state.notes = notes.map(Into::into))?;
         Ok(())
     }
 

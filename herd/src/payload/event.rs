@@ -1,6 +1,7 @@
 //! Events: what a payload says about an animal.
 
 use super::{Rejection, Tag, Weight};
+use crate::text::Text;
 use serde::{Deserialize, Serialize};
 
 /// An event of one animal, as typed fields. The order of the fields is frozen in stored changes.
@@ -13,7 +14,7 @@ pub struct Event {
     /// The reader's number of the event; `None` for short forms.
     pub id: Option<EventId>,
     /// The animal's number in its reader group and era.
-    pub lid: Option<String>,
+    pub lid: Option<Text>,
     /// The LF tag of the animal; for a repair, the new one.
     pub lf: Option<Tag>,
     /// The UHF tag of the animal; for a repair, the new one.
@@ -23,7 +24,7 @@ pub struct Event {
     /// The UHF tag that a repair takes off; `None` for every other kind.
     pub old_epc: Option<Tag>,
     /// Number of the batch: a short form's BATCH, an induction's `lot`, an export's `batch` or `lot`.
-    pub batch: Option<String>,
+    pub batch: Option<Text>,
     /// The weight from the scale.
     pub weight: Weight,
     /// Other facts about the animal.
@@ -125,7 +126,7 @@ pub struct EventId {
     /// The digits. Readers count each kind separately.
     pub counter: u64,
     /// The id as received, for example `hxbind000001`.
-    pub text: String,
+    pub text: Text,
 }
 
 impl EventId {
@@ -140,7 +141,7 @@ impl EventId {
             parts_of_id(text).ok_or_else(|| Rejection::BadEventId { id: text.to_owned() })?;
         let kind =
             EventKind::of_letters(letters).ok_or_else(|| Rejection::UnknownEventKind { kind: letters.to_owned() })?;
-        Ok(Self { source, kind, counter, text: text.to_owned() })
+        Ok(Self { source, kind, counter, text: text.into() })
     }
 }
 
@@ -161,21 +162,21 @@ fn parts_of_id(id: &str) -> Option<(SourceType, &str, u64)> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traits {
     /// The funder of the animal.
-    pub funder: Option<String>,
+    pub funder: Option<Text>,
     /// The pen that the animal went into.
-    pub pen: Option<String>,
+    pub pen: Option<Text>,
     /// Sex, for example `M` or `Steer`.
-    pub sex: Option<String>,
+    pub sex: Option<Text>,
     /// Color of the visual tag.
-    pub tag_color: Option<String>,
+    pub tag_color: Option<Text>,
     /// Text on the visual tag.
-    pub visual_id: Option<String>,
+    pub visual_id: Option<Text>,
     /// The group that the lot belongs to.
-    pub lot_group: Option<String>,
+    pub lot_group: Option<Text>,
     /// Location of the pen, for example `East Section`.
-    pub pen_location: Option<String>,
+    pub pen_location: Option<Text>,
     /// Free text.
-    pub notes: Option<String>,
+    pub notes: Option<Text>,
     /// Reason for the event, for example `Tag damaged`.
-    pub reason: Option<String>,
+    pub reason: Option<Text>,
 }

@@ -1,6 +1,7 @@
 //! `event:ID|key:value|...`.
 
 use super::{Event, EventId, EventKind, Rejection, Tag, Traits, Weight, bounds};
+use crate::text::Text;
 
 /// Key of the first field. Its value is the event id.
 pub(super) const EVENT: &str = "event";
@@ -34,7 +35,7 @@ fn build(id: EventId, fields: &mut Fields<'_>) -> Result<Event, Rejection> {
     })
 }
 
-fn take_batch(kind: EventKind, fields: &mut Fields<'_>) -> Result<Option<String>, Rejection> {
+fn take_batch(kind: EventKind, fields: &mut Fields<'_>) -> Result<Option<Text>, Rejection> {
     match kind {
         EventKind::Induction => Ok(fields.take_text("lot")),
         EventKind::Export => match (fields.take_text("batch"), fields.take_text("lot")) {
@@ -104,8 +105,8 @@ impl<'a> Fields<'a> {
         Some(self.0.remove(at).1)
     }
 
-    fn take_text(&mut self, key: &str) -> Option<String> {
-        self.take(key).map(str::to_owned)
+    fn take_text(&mut self, key: &str) -> Option<Text> {
+        self.take(key).map(Text::from)
     }
 
     fn take_tag(&mut self, key: &str) -> Result<Option<Tag>, Rejection> {

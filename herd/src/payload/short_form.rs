@@ -19,7 +19,7 @@ pub(super) fn parse(source: SourceType, text: &str) -> Result<Event, Rejection> 
         epc: Some(tag("epc", epc)?),
         old_lf: None,
         old_epc: None,
-        batch: Some(batch.to_owned()),
+        batch: Some(batch.into()),
         weight: Weight::Absent,
         traits: Traits::default(),
         unknown: Vec::new(),

@@ -1,6 +1,8 @@
 //! Ear tags: the text as read, and the key by which two readings are one tag.
 
+use crate::text::Text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::borrow::Cow;
 
 /// Number of digits of an ISO 11784 identity: 3 for country or manufacturer, 12 for the animal.
 const ISO_11784_DIGITS: usize = 15;
@@ -16,8 +18,9 @@ const EPC_PREFIX: &str = "EPC:";
 /// computed again: a later rule for keys must not change the meaning of an old change.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Tag {
-    text: String,
-    key: String,
+    text: Text,
+    /// `None` if the key equals the text, as that of most tags does.
+    key: Option<Text>,
 }
 
 impl Tag {
@@ -27,8 +30,10 @@ impl Tag {
     /// with 0, that 0 is removed: readers pad the 15 digits of ISO 11784 to 16. The caller checks the length; the grammar
     /// allows [`MAX_FIELD_CHARS`](super::MAX_FIELD_CHARS).
     pub fn new(text: &str) -> Option<Self> {
-        let key = key_of(text);
-        (!key.is_empty()).then(|| Self { text: text.trim().to_owned(), key })
+        let text = text.trim();
+        let letters = key_letters(text);
+        let key = bare(&letters);
+        (!key.is_empty()).then(|| Self { text: text.into(), key: (key != text).then(|| key.into()) })
     }
 
     /// Returns the tag as received, trimmed. People are shown this.
@@ -38,31 +43,41 @@ impl Tag {
 
     /// Returns the key for comparisons and look-ups. Never empty.
     pub fn key(&self) -> &str {
-        &self.key
+        self.key.as_ref().unwrap_or(&self.text)
     }
 
     /// Splits a key of exactly 15 digits into its two parts by ISO 11784.
     ///
     /// These are three digits for country or manufacturer (`124` is Canada) and twelve for the number, with leading zeros.
     pub fn country_and_number(&self) -> Option<(&str, &str)> {
-        let is_iso = self.key.len() == ISO_11784_DIGITS && all_digits(&self.key);
-        is_iso.then(|| self.key.split_at(COUNTRY_DIGITS))
+        let key = self.key();
+        let is_iso = key.len() == ISO_11784_DIGITS && all_digits(key);
+        is_iso.then(|| key.split_at(COUNTRY_DIGITS))
     }
 }
 
-fn key_of(text: &str) -> String {
+/// Returns the text in upper case and without whitespace.
+fn key_letters(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase()) {
+        return Cow::Borrowed(text);
+    }
     let mut key: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     // ASCII only. Unicode upper case can change the length ("ß" becomes "SS") and follows the tables of the toolchain that
     // built the program, so barn and office, or today and next year, could disagree on a key.
     key.make_ascii_uppercase();
+    Cow::Owned(key)
+}
+
+/// Removes what readers write before a number.
+fn bare(letters: &str) -> &str {
     // Every prefix, so that the key of a key is that key.
-    let mut bare = key.as_str();
+    let mut bare = letters;
     while let Some(rest) = bare.strip_prefix(EPC_PREFIX) {
         bare = rest;
     }
     match bare.strip_prefix('0') {
-        Some(rest) if rest.len() == ISO_11784_DIGITS && all_digits(rest) => rest.to_owned(),
-        _ => bare.to_owned(),
+        Some(rest) if rest.len() == ISO_11784_DIGITS && all_digits(rest) => rest,
+        _ => bare,
     }
 }
 
@@ -72,19 +87,17 @@ fn all_digits(text: &str) -> bool {
 
 impl Serialize for Tag {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let key = (self.key != self.text).then_some(self.key.as_str());
-        (self.text.as_str(), key).serialize(serializer)
+        (&self.text, &self.key).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Tag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (text, key) = <(String, Option<String>)>::deserialize(deserializer)?;
-        let key = key.unwrap_or_else(|| text.clone());
-        if key.is_empty() {
+        let (text, key) = <(Text, Option<Text>)>::deserialize(deserializer)?;
+        if key.as_ref().unwrap_or(&text).is_empty() {
             return Err(de::Error::custom("a stored tag has an empty key: the bytes are damaged or of another type"));
         }
-        Ok(Self { text, key })
+        Ok(Self { key: key.filter(|key| *key != text), text })
     }
 }
 

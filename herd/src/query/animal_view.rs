@@ -78,7 +78,7 @@ impl BatchNames {
             return Ok(known.clone());
         }
         let batch: Option<Batch> = snapshot.read(&number_key(id.0))?;
-        let name = batch.map(|batch| BatchName { id, batch_number: batch.state.number });
+        let name = batch.map(|batch| BatchName { id, batch_number: batch.state.number.into() });
         self.0.insert(id, name.clone());
         Ok(name)
     }

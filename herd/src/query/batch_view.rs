@@ -53,10 +53,10 @@ impl BatchView {
         Self {
             id: batch.batch,
             induction_date: created_at.split('T').next().unwrap_or_default().to_owned(),
-            batch_number: batch.number,
+            batch_number: batch.number.into(),
             source,
             source_type: batch.source.as_str(),
-            notes: batch.notes,
+            notes: batch.notes.map(String::from),
             cattle_count,
             created_at,
             updated_at: iso_utc(batch.last_clock.received_at_us),

@@ -13,6 +13,7 @@ use crate::tables::{
     Animal, Batch, Key, LatestBatch, Table, after_key, after_prefix, latest_batch_key, number_at_end, number_key,
     pair_key,
 };
+use crate::text::Text;
 use serde::Serialize;
 
 /// Current or former member of a batch.
@@ -124,7 +125,12 @@ impl Snapshot {
 
     /// Returns the pens, sexes and funders of a batch.
     pub fn batch_traits(&self, id: BatchId) -> Result<BatchTraitValues, QueryError> {
-        let values = |Batch { pens, sexes, funders, .. }| BatchTraitValues { pens, sexes, funders };
+        let texts = |values: Vec<Text>| values.into_iter().map(String::from).collect();
+        let values = |Batch { pens, sexes, funders, .. }| BatchTraitValues {
+            pens: texts(pens),
+            sexes: texts(sexes),
+            funders: texts(funders),
+        };
         Ok(self.batch_row(id)?.map(values).unwrap_or_default())
     }
 

@@ -41,13 +41,13 @@ impl From<Event> for EventView {
         let tag = |tag: &Option<_>| tag.as_ref().map(TagView::from);
         Self {
             kind: event.kind.as_str(),
-            event_id: event.id.map(|id| id.text),
-            lid: event.lid,
+            event_id: event.id.map(|id| id.text.into()),
+            lid: event.lid.map(String::from),
             lf: tag(&event.lf),
             epc: tag(&event.epc),
             old_lf: tag(&event.old_lf),
             old_epc: tag(&event.old_epc),
-            batch_number: event.batch,
+            batch_number: event.batch.map(String::from),
             weight_kg: event.weight.grams().map(kilograms),
             weight_refused: match event.weight {
                 Weight::Refused(text) => Some(text),

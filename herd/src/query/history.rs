@@ -336,7 +336,7 @@ impl Snapshot {
             sequence,
             received_at: iso_utc(received.received_at_us),
             clock_synchronized: received.synchronized,
-            channel: origin.channel,
+            channel: origin.channel.into(),
             rssi_dbm: origin.rssi_dbm,
             payload: text.unwrap_or_default(),
             accepted: Some(of).filter(|of| *of != sequence),

@@ -11,6 +11,7 @@
 use crate::change::{AnimalId, AnimalState, BatchId, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
 use crate::payload::Tag;
 use crate::position::Sequence;
+use crate::text::Text;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Counts, and other values that every change may touch.
@@ -152,11 +153,11 @@ pub struct Batch {
     /// The batch before this one with the same source and number.
     pub before: Option<BatchId>,
     /// Pens of its animals. Here, and in the two below, the first [`MAX_BATCH_TRAITS`] values in the order of texts.
-    pub pens: Vec<String>,
+    pub pens: Vec<Text>,
     /// Sexes of its animals.
-    pub sexes: Vec<String>,
+    pub sexes: Vec<Text>,
     /// Funders of its animals.
-    pub funders: Vec<String>,
+    pub funders: Vec<Text>,
 }
 
 impl Batch {
@@ -168,11 +169,11 @@ impl Batch {
 }
 
 /// Adds a value to a sorted list of at most [`MAX_BATCH_TRAITS`] values.
-pub(crate) fn add_trait(values: &mut Vec<String>, value: &str) {
+pub(crate) fn add_trait(values: &mut Vec<Text>, value: &str) {
     if let Err(place) = values.binary_search_by(|own| own.as_str().cmp(value))
         && place < MAX_BATCH_TRAITS
     {
-        values.insert(place, value.to_owned());
+        values.insert(place, value.into());
         values.truncate(MAX_BATCH_TRAITS);
     }
 }

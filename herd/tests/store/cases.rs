@@ -56,7 +56,7 @@ fn case_2_a_repeat_does_not_extend_the_window() {
 fn case_2_a_text_is_a_duplicate_across_radios_and_within_its_group() {
     let mut world = World::new();
     let mut other = world.incoming(CASE_1);
-    other.origin.channel = "radio2".to_owned();
+    other.origin.channel = "radio2".into();
     let group = [world.incoming(CASE_1), other];
     let receipts = world.store.append(&group).unwrap();
     let Receipt::Kept { sequence } = receipts[0] else { panic!("{receipts:?}") };
@@ -178,7 +178,7 @@ fn cases_9_to_12_an_animal_is_inducted_paired_weighed_and_repaired() {
     let traits = &herd.animals[&animal].traits;
     let values = [&traits.funder, &traits.pen, &traits.sex, &traits.tag_color].map(|value| value.as_deref().unwrap());
     assert_eq!(values, ["Southwest Cattle Co", "P1", "M", "Red"]);
-    assert!(herd.traits.contains(&(animal, 0, "P1".to_owned())), "the batch shows the pen: {:?}", herd.traits);
+    assert!(herd.traits.contains(&(animal, 0, "P1".into())), "the batch shows the pen: {:?}", herd.traits);
 
     world.keeps(CASE_10);
     let row = world.herd().only_animal().1.clone();
@@ -228,7 +228,7 @@ fn case_15_another_reader_group_counts_its_own_event_ids() {
     let mut world = World::new();
     world.keeps(CASE_11);
     let mut other = world.incoming("event:hxbchi000001|weight:300.0|lid:1");
-    other.origin.reader_group = "other".to_owned();
+    other.origin.reader_group = "other".into();
     assert!(matches!(world.store.append(&[other]).unwrap()[..], [Receipt::Kept { .. }]));
     assert_eq!(world.herd().heads().count(), 2, "lid 1 of another group is another animal");
 }
@@ -348,7 +348,7 @@ fn rejections_above_the_limit_of_a_channel_are_only_counted_until_its_next_hour(
     assert!(matches!(world.send("noise 1"), Receipt::Duplicate { .. }));
     world.keeps(CASE_1);
     let mut other = world.incoming("noise 4");
-    other.origin.channel = "radio2".to_owned();
+    other.origin.channel = "radio2".into();
     assert!(matches!(world.store.append(&[other]).unwrap()[..], [Receipt::Rejected { .. }]));
     world.wait(3_600_000);
     world.rejects("noise 3");

@@ -222,7 +222,7 @@ fn an_animal_moves_between_pens_and_batches_and_is_weighed() {
         (animal.traits.pen.as_deref(), animal.weight_g, animal.weighed),
         (Some("P2"), Some(301_000), Sequence(weighed))
     );
-    assert!(herd.traits.contains(&(opened, 0, "P2".to_owned())));
+    assert!(herd.traits.contains(&(opened, 0, "P2".into())));
     let snapshot = world.store.reader().snapshot().unwrap();
     let weights = snapshot.weights(AnimalId(first), None, PageLimit::default()).unwrap().unwrap().data;
     assert_eq!(weights.iter().map(|weight| weight.sequence.0).collect::<Vec<_>>(), [weighed]);

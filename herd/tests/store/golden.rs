@@ -45,11 +45,11 @@ fn a_rejected_payload_is_frozen() {
         text_start: 1,
         text_bytes: 6,
         origin: Origin {
-            channel: "radio1".to_owned(),
+            channel: "radio1".into(),
             rssi_dbm: Some(-93),
             snr_quarter_db: Some(-17),
             frequency_error_hz: Some(-1_250),
-            reader_group: "main".to_owned(),
+            reader_group: "main".into(),
             reader_era: 1,
         },
         clock: clock(),

@@ -8,6 +8,7 @@ use herd::tables::{
     Amendments, AnimalStatus, Batch, Collisions, CorrectionKey, Counter, EventIdBlock, Gap, Key, LatestBatch, LidName,
     LidOwner, Member, RejectedRow, TagKind, TagOwner, TagState, Totals, number_at_end, number_in,
 };
+use herd::text::Text;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `(animal, kind, tag key)`: kind 0 is LF, 1 is UHF.
@@ -73,7 +74,7 @@ pub(crate) struct HerdView {
     /// `(animal, batch)`, from the inverse table.
     pub(crate) members: BTreeSet<(u64, u64)>,
     /// `(batch, trait, value)`
-    pub(crate) traits: BTreeSet<(u64, u8, String)>,
+    pub(crate) traits: BTreeSet<(u64, u8, Text)>,
     /// `(key of the block, place in it)`
     pub(crate) event_ids: BTreeMap<(Key, u8), u64>,
     pub(crate) counters: BTreeMap<Key, Counter>,

@@ -7,21 +7,22 @@ use crate::invariants::all_hold;
 use crate::world::World;
 use herd::payload::Traits;
 use herd::tables::TagState;
+use herd::text::Text;
 use std::collections::BTreeSet;
 
 /// Facts that must not depend on the order. Sequences and times may.
 #[derive(Debug, PartialEq)]
 struct AnimalFacts {
-    lids: Vec<String>,
+    lids: Vec<Text>,
     tags: Vec<(&'static str, String, TagState)>,
     traits: Traits,
     weight_g: Option<u32>,
     status: herd::tables::AnimalStatus,
-    barn_batch: Option<String>,
+    barn_batch: Option<Text>,
     /// Numbers of all barn batches that the animal is or was in.
-    barn_batches: BTreeSet<String>,
+    barn_batches: BTreeSet<Text>,
     /// Traits that its batch shows.
-    shown: BTreeSet<(u8, String)>,
+    shown: BTreeSet<(u8, Text)>,
 }
 
 impl AnimalFacts {
@@ -112,8 +113,8 @@ fn case_17_scan_induction_and_pairing_are_one_animal_in_every_order() {
         let last = order.iter().rev().find(|text| **text != pairing).unwrap();
         let expected = if *last == scan { "LOT7" } else { "LOT9" };
         assert_eq!(seen.barn_batch.as_deref(), Some(expected), "{order:#?}");
-        assert_eq!(seen.barn_batches, ["LOT7", "LOT9"].map(str::to_owned).into(), "{order:#?}");
-        let shown = [(0, "P4"), (1, "M"), (2, "F")].map(|(which, value)| (which, value.to_owned()));
+        assert_eq!(seen.barn_batches, ["LOT7", "LOT9"].map(Text::from).into(), "{order:#?}");
+        let shown = [(0, "P4"), (1, "M"), (2, "F")].map(|(which, value)| (which, Text::from(value)));
         assert_eq!(seen.shown, shown.into(), "{order:#?}");
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn open_source(disk: &MemoryDisk, rules: Rules, clock: ClockReading) 
 }
 
 pub(crate) fn origin(channel: &str, reader_group: &str) -> Origin {
-    Origin { channel: channel.to_owned(), reader_group: reader_group.to_owned(), ..Origin::default() }
+    Origin { channel: channel.into(), reader_group: reader_group.into(), ..Origin::default() }
 }
 
 /// Returns all rows of all tables.

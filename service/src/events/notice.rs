@@ -152,12 +152,12 @@ fn opened_batch(sequence: Sequence, change: &Change) -> Option<Notice> {
         Change::Corrected(corrected) if corrected.accepts().is_none() => {
             let CorrectionResult::States(states) = &corrected.result else { return None };
             let opened = states.batches.iter().find(|state| state.batch.0 == sequence.0)?;
-            (opened.number.clone(), opened.source, corrected.clock)
+            (opened.number.to_string(), opened.source, corrected.clock)
         }
         _ => {
             let (accepted, at) = accepted_in(change)?;
             accepted.batch.filter(|named| named.batch.0 == sequence.0)?;
-            (accepted.event.batch.clone()?, accepted.event.kind.batch_source(), at)
+            (accepted.event.batch.as_ref()?.to_string(), accepted.event.kind.batch_source(), at)
         }
     };
     let data = NoticeData::BatchCreated {

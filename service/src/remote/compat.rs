@@ -64,7 +64,7 @@ impl Cattle {
         let animal = &member.animal;
         Self {
             batch_id,
-            sex: animal.traits.sex.clone(),
+            sex: animal.traits.sex.as_ref().map(ToString::to_string),
             lf_tag: animal.lf.as_ref().map(|tag| tag.text.clone()),
             uhf_tag: animal.epc.as_ref().map(|tag| tag.text.clone()),
             induction_date: animal.first_seen.clone(),

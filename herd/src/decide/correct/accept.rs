@@ -84,7 +84,7 @@ impl<R: Rows> Judge<'_, R> {
         if let (Some(lid), Some(owner)) = (&event.lid, self.lid_owner(event)?)
             && owner != animal
         {
-            return Err(CorrectionError::LidOfAnother { lid: lid.clone(), owner }.into());
+            return Err(CorrectionError::LidOfAnother { lid: lid.to_string(), owner }.into());
         }
         for (kind, tag) in [(TagKind::Lf, &event.old_lf), (TagKind::Epc, &event.old_epc)] {
             if let (Some(tag), Some(owner)) = (tag, self.tag_owner(kind, tag.as_ref())?)

@@ -174,6 +174,6 @@ fn three_rejections_are_frozen() {
 #[test]
 fn the_second_source_is_frozen() {
     let kind = EventKind::Export;
-    let id = EventId { source: SourceType::Hxe, kind, counter: 300, text: "hxeexp300".to_owned() };
+    let id = EventId { source: SourceType::Hxe, kind, counter: 300, text: "hxeexp300".into() };
     assert_frozen(&id, &[("source", "01"), ("kind", "01"), ("counter", "ac02"), ("text", "09 687865657870333030")]);
 }

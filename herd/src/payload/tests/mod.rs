@@ -7,6 +7,7 @@ mod properties;
 mod rejections;
 
 use super::{Event, EventId, EventKind, Rejection, SourceType, Tag, Traits, Weight};
+use crate::text::Text;
 
 /// Parses a payload, without the range of its text.
 fn parse(raw: &[u8]) -> Result<Event, Rejection> {
@@ -32,13 +33,13 @@ fn bare(kind: EventKind) -> Event {
 
 /// Returns the first id of this kind from a barn.
 fn id(kind: EventKind, text: &str) -> EventId {
-    EventId { source: SourceType::Hxb, kind, counter: 1, text: text.to_owned() }
+    EventId { source: SourceType::Hxb, kind, counter: 1, text: text.into() }
 }
 
 /// Returns a text as the fields of an event hold it.
 #[expect(clippy::unnecessary_wraps, reason = "every field it fills is optional")]
-fn text(value: &str) -> Option<String> {
-    Some(value.to_owned())
+fn text(value: &str) -> Option<Text> {
+    Some(value.into())
 }
 
 /// Returns the event of a short form.

@@ -11,6 +11,7 @@ use super::super::{
     trimmed,
 };
 use super::{bare, parse};
+use crate::text::Text;
 
 /// Whitespace that `str::trim` removes, ASCII or not.
 const BLANKS: &str = "[ \t\r\n\u{a0}\u{2003}\u{3000}]{0,3}";
@@ -36,7 +37,7 @@ struct SentEvent {
 
 impl SentEvent {
     fn new(source: SourceType, kind: EventKind, letters: &str, counter: u64) -> Self {
-        let text = format!("{}{letters}{counter:06}", source.as_str());
+        let text = format!("{}{letters}{counter:06}", source.as_str()).into();
         Self { event: Event { id: Some(EventId { source, kind, counter, text }), ..bare(kind) }, fields: Vec::new() }
     }
 
@@ -45,11 +46,11 @@ impl SentEvent {
     }
 
     /// Sends this value, if there is one, and returns it as the event should hold it.
-    fn send(&mut self, key: &str, value: Option<String>) -> Option<String> {
+    fn send(&mut self, key: &str, value: Option<String>) -> Option<Text> {
         if let Some(value) = &value {
             self.put(key, value);
         }
-        value
+        value.map(Text::from)
     }
 
     fn send_tag(&mut self, key: &str, value: Option<String>) -> Option<Tag> {
@@ -175,7 +176,7 @@ proptest! {
     ) {
         let prefix = if is_barn { "hxb" } else { "hxe" };
         let event = Event {
-            batch: Some(batch.clone()),
+            batch: Some(batch.as_str().into()),
             lf: Tag::new(&lf),
             epc: Tag::new(&epc),
             ..bare(if is_barn { EventKind::Scan } else { EventKind::Export })

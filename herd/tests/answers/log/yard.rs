@@ -153,8 +153,7 @@ impl<'a> Yard<'a> {
     pub(super) fn send_now(&mut self, group: usize, subject: Subject, raw: Vec<u8>) {
         let (reader_group, channels) = GROUPS[group];
         let channel = self.chance.pick(channels);
-        let mut origin =
-            Origin { channel: channel.to_owned(), reader_group: reader_group.to_owned(), ..Origin::default() };
+        let mut origin = Origin { channel: channel.into(), reader_group: reader_group.into(), ..Origin::default() };
         if !channel.ends_with("key") {
             let noise = i16::try_from(self.chance.below(60)).unwrap();
             origin.rssi_dbm = Some(-120 + noise);

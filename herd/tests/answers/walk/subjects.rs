@@ -67,7 +67,7 @@ impl Subjects {
                 match &corrected.result {
                     CorrectionResult::States(states) => {
                         self.batches.extend(states.batches.iter().map(|batch| batch.batch));
-                        self.numbers.extend(states.batches.iter().map(|batch| batch.number.clone()));
+                        self.numbers.extend(states.batches.iter().map(|batch| batch.number.to_string()));
                     }
                     CorrectionResult::Accepted(event) => self.add_event(&event.accepted),
                     CorrectionResult::ReaderEra { .. } => {}
@@ -86,8 +86,8 @@ impl Subjects {
         self.count_if([lf, epc].contains(&&TagUse::Unconfirmed), "event with an unconfirmed tag");
         self.animals.extend([Some(*animal), *absorbed].into_iter().flatten());
         self.batches.extend(batch.map(|named| named.batch));
-        self.numbers.extend(event.batch.clone());
-        self.names.extend(event.lid.clone());
+        self.numbers.extend(event.batch.clone().map(String::from));
+        self.names.extend(event.lid.clone().map(String::from));
         let tags = [&event.lf, &event.epc, &event.old_lf, &event.old_epc];
         self.names.extend(tags.into_iter().flatten().map(|tag| tag.text().to_owned()));
     }
