@@ -69,7 +69,9 @@
 //! // The replica asks for the changes after its own position and applies them.
 //! let mut office = Store::open_replica(&MemoryDisk::default(), barn.reader().store())?;
 //! let run = barn.reader().run_after(office.head().position, 100, 64 * 1024)?;
-//! office.apply(&run)?;
+//! office.apply(run)?;
+//! // The tables follow the log. In a quiet minute they are in step with it.
+//! office.settle()?;
 //!
 //! // Equal digests prove that both hold the same log and the same tables.
 //! assert_eq!(office.head().position.digest, barn.head().position.digest);

@@ -130,14 +130,15 @@ fn apply(source: &Reader, directory: &Path) -> Result<usize, BenchError> {
         at = run.end;
         runs.push(run);
     }
+    let changes = runs.iter().map(|run| run.changes.len()).sum();
     counted(&mut || {
-        for run in &runs {
+        for run in runs.drain(..) {
             replica.apply(run)?;
         }
         Ok(replica.settle()?)
     })?;
     anyhow::ensure!(replica.head() == source.head(), "the replica differs from its source");
-    Ok(runs.iter().map(|run| run.changes.len()).sum())
+    Ok(changes)
 }
 
 fn append(source: &mut Store, payloads: &[Incoming], group: usize) -> Result<(), BenchError> {

@@ -114,7 +114,7 @@ pub fn copy(from: &Reader, directory: &Path) -> Result<(Store, Duration), BenchE
     let end = from.head().position.sequence;
     while replica.head().position.sequence < end {
         let run = from.run_after(replica.head().position, PAGE_CHANGES, PAGE_BYTES)?;
-        replica.apply(&run)?;
+        replica.apply(run)?;
     }
     replica.settle()?;
     let elapsed = start.elapsed();

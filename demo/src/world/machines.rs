@@ -21,6 +21,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// Time from a power cut to the next boot.
 const OUTAGE: Duration = Duration::from_secs(2);
+/// Upper limit on the number of changes that the log of an office may be ahead of its tables, which the seed decides.
+const MAX_UNFOLDED: u64 = 40;
 /// Start of the simulated wall clocks: 2026-01-01 00:00 UTC, in microseconds since the Unix epoch.
 const START_US: i64 = 1_767_225_600_000_000;
 
@@ -154,7 +156,7 @@ pub(super) struct OfficeMachine {
 
 impl OfficeMachine {
     pub(super) fn start(seed: u64, wire: &Wire, store: StoreId) -> Result<Self, StoreError> {
-        Self::boot(seed, MemoryDisk::default(), wire, store)
+        Self::boot(seed, MemoryDisk::default().with_unfolded(seed % MAX_UNFOLDED), wire, store)
     }
 
     fn boot(seed: u64, disk: MemoryDisk, wire: &Wire, store_id: StoreId) -> Result<Self, StoreError> {

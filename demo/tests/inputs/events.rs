@@ -21,6 +21,7 @@ use service::lifecycle::ShutdownTrigger;
 use service::sync::OwnStore;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 /// Payloads of which two are duplicates and one is not an event; three open a batch.
@@ -135,7 +136,7 @@ async fn the_office_sends_the_same_events_as_the_barn() {
     let (barn, address) = barn_with_ten().await;
     let mut replica = Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap();
     let start = barn.reader.position_at(Sequence::ZERO).unwrap().unwrap();
-    replica.apply(&barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
+    replica.apply(barn.reader.run_after(start, 100, 1_000_000).unwrap()).unwrap();
     let office = Arc::new(OwnStore::new(replica.reader(), || 0));
     let at_office = spawn_server(service::events::router(office, barn.shutdown.signal())).await;
 
@@ -147,6 +148,28 @@ async fn the_office_sends_the_same_events_as_the_barn() {
         streams.push(events);
     }
     assert_eq!(streams[0], streams[1]);
+}
+
+/// Catches an event about a change that the lists do not show yet, and a gap between the lists and the first event.
+#[tokio::test]
+async fn the_office_sends_events_of_what_its_tables_show_although_its_log_is_ahead() {
+    let (barn, _) = barn_with_ten().await;
+    let mut replica = Store::open_replica(&MemoryDisk::default().with_unfolded(100), barn.reader.store()).unwrap();
+    for _ in 0..HEAD {
+        replica.apply(barn.reader.run_after(replica.head().position, 1, 1_000_000).unwrap()).unwrap();
+    }
+    replica.step_fold().unwrap();
+    assert_eq!((replica.head().folded, replica.head().unfolded()), (Sequence(1), HEAD - 1));
+    let office = Arc::new(OwnStore::new(replica.reader(), || 0));
+    let address = spawn_server(service::events::router(office, barn.shutdown.signal())).await;
+    let mut listener = Listener::open(address, EVENTS_PATH, "no key is needed").await;
+    assert_eq!(listener.event().await["sequence"], 1);
+    for visible in 2..=HEAD {
+        let early = tokio::time::timeout(Duration::from_millis(10), listener.next()).await;
+        assert!(early.is_err(), "sent before change {visible} was visible: {early:?}");
+        replica.step_fold().unwrap();
+        listener.events_to(visible).await;
+    }
 }
 
 fn scan(n: u64) -> Incoming {

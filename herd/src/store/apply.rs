@@ -1,11 +1,12 @@
 //! Changes from a source: verified, folded, and appended by a replica.
 
+use super::folding::Run;
 use super::log::epochs_begun;
-use super::{ApplyError, Changes, Store, fold_run};
+use super::{ApplyError, Changes, Store, StoreError};
 use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
 use crate::position::{Position, Sequence};
-use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Consecutive changes as a source sends them, from `after` to `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,39 +31,49 @@ pub struct ApplyReceipt {
 impl Store {
     /// Verifies a run against its own digests and against the log, and commits its new changes durably.
     ///
+    /// The changes are folded meanwhile and may not be in the tables yet when this returns: [`Head::folded`] shows that.
+    /// While too many are not, this waits.
+    ///
     /// On an error other than [`ApplyError::Store`] nothing was written. After that one, the next writer finds the run whole
     /// or not at all. A run that is already here changes nothing.
+    ///
+    /// [`Head::folded`]: super::Head::folded
     #[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
-    pub fn apply(&mut self, run: &ChangeRun) -> Result<ApplyReceipt, ApplyError> {
+    pub fn apply(&mut self, run: ChangeRun) -> Result<ApplyReceipt, ApplyError> {
         self.check_not_interrupted()?;
-        let head = self.head();
-        let ours = head.position;
+        let ours = self.head().position;
         if run.after.store != ours.store {
             return Err(ApplyError::Diverged { theirs: run.after, ours });
         }
         if run.after.sequence > ours.sequence {
             return Err(ApplyError::Gap { after: run.after.sequence, head: ours.sequence });
         }
-        let known = self.verify(run, &ours)?;
+        let known = self.verify(&run, &ours)?;
         if known >= run.changes.len() {
             return Ok(ApplyReceipt { changes: 0, position: ours });
         }
         let new = match known {
-            0 => Cow::Borrowed(&run.changes),
-            _ => Cow::Owned(run.changes.iter().skip(known).collect::<Changes>()),
+            0 => run.changes,
+            _ => run.changes.iter().skip(known).collect::<Changes>(),
         };
-        self.make_room()?;
         // Another writer decides from now on.
         self.window = None;
-        let blocked = if let Some(blocked) = head.blocked {
-            Some(blocked)
-        } else {
-            let folded = fold_run(&mut self.rows, &new, ours.sequence);
-            self.distrust_unread_tables(&folded);
-            folded?
-        };
-        self.commit(&new, blocked)?;
-        Ok(ApplyReceipt { changes: new.len() as u64, position: self.head().position })
+        let changes = new.len() as u64;
+        let position = self.commit_run(Run { changes: Arc::new(new), end: run.end })?;
+        Ok(ApplyReceipt { changes, position })
+    }
+
+    /// Has a verified run folded, writes it to the log durably, and publishes that.
+    fn commit_run(&mut self, run: Run) -> Result<Position, StoreError> {
+        let changes = run.changes.clone();
+        let begun = self.folding.begin(run);
+        self.stop_on_error(begun)?;
+        self.interrupted = true;
+        let position = self.log.append(&changes).inspect_err(|_| self.folding.cancel())?;
+        let ended = self.folding.end(position);
+        self.stop_on_error(ended)?;
+        self.interrupted = false;
+        Ok(position)
     }
 
     /// Verifies the chain over the whole run, and returns how many of its changes are already here.

@@ -18,13 +18,17 @@ const SEGMENT_BYTES: u64 = 1024 * 1024;
 /// and two of them are in memory at worst.
 const FLUSH_BYTES: usize = 8 * 1024 * 1024;
 
-/// The runner of the flushes of tables.
+/// Maximum number of changes that a replica's log may be ahead of its tables: two pages, one that is folded and one that
+/// waits. More of them would make no copy faster. A single run may be larger.
+const MAX_UNFOLDED_CHANGES: u64 = 20_000;
+
+/// The runner of what follows the log: the fold of a replica, and the flushes of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlushMode {
-    /// A thread of its own.
-    Thread,
+pub enum Background {
+    /// A thread for each.
+    Threads,
     /// The writer, when it needs the room or is told to, so that each run is the same.
-    Stepped,
+    Steps,
 }
 
 /// Opens the files of one store.
@@ -43,9 +47,14 @@ pub trait Disk: Debug + Send + Sync {
         SEGMENT_BYTES
     }
 
-    /// Returns who flushes the tables.
-    fn flush_mode(&self) -> FlushMode {
-        FlushMode::Thread
+    /// Returns who folds at a replica, and who flushes the tables.
+    fn background(&self) -> Background {
+        Background::Threads
+    }
+
+    /// Returns the number of changes that a replica's log may be ahead of its tables.
+    fn max_unfolded(&self) -> u64 {
+        MAX_UNFOLDED_CHANGES
     }
 
     /// Returns the size in memory of rows of tables that are flushed together.

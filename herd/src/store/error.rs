@@ -96,6 +96,15 @@ pub enum StoreError {
          at all; everything acknowledged is kept"
     )]
     Interrupted,
+    /// A thread of the store panicked.
+    #[error(
+        "the thread `{thread}` panicked, which is a defect of this program: report it with the log. Everything acknowledged \
+         is kept, and a restart goes on from there"
+    )]
+    Panicked {
+        /// Its name.
+        thread: &'static str,
+    },
     /// The change is longer than a follower accepts.
     #[error("the payload would make a change of {bytes} bytes; the limit is {limit}")]
     Oversize {

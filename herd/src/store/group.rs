@@ -1,6 +1,7 @@
 //! The one way in which a source writes: a group of changes, each decided on what the ones before it left, then one
 //! durable commit for all.
 
+use super::folding::Folder;
 use super::log::{Log, LogReader};
 use super::tables::View;
 use super::{Changes, Store, StoreError};
@@ -91,8 +92,10 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        self.recall()?;
         self.check_may_decide()?;
-        self.make_room()?;
+        let made_room = self.folding.here().and_then(Folder::make_room);
+        self.stop_on_error(made_room)?;
         let decided = self.write_group(decide);
         self.distrust_unread_tables(&decided);
         decided
@@ -102,15 +105,16 @@ impl Store {
         &mut self,
         decide: impl FnOnce(&mut Group<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let (window, after) = (self.take_window()?, self.rows.folded());
+        let window = self.take_window()?;
+        let rows = &mut self.folding.here()?.rows;
         let (log, changes) = (self.log.log().clone(), Changes::default());
-        let history = GroupHistory { log, reader: OnceCell::new(), after, changes, window };
-        let mut group = Group { rows: &mut self.rows, history };
+        let history = GroupHistory { log, reader: OnceCell::new(), after: rows.folded(), changes, window };
+        let mut group = Group { rows: &mut *rows, history };
         let decided = decide(&mut group);
         let Group { history, .. } = group;
-        let decided = decided.inspect_err(|_| self.rows.discard())?;
+        let decided = decided.inspect_err(|_| rows.discard())?;
         if !history.changes.is_empty() {
-            self.commit(&history.changes, None)?;
+            self.commit(&history.changes)?;
         }
         self.window = Some(history.window);
         Ok(decided)

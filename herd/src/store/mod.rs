@@ -11,7 +11,8 @@
 //!
 //! One [`Store`] writes; any number of [`Reader`]s read. The order within a commit is fixed: the log durable, then the
 //! tables visible, then the head published. So the tables are never ahead of what is durable. They become visible in
-//! memory; the file is written behind, on a thread of its own: `tables` says how.
+//! memory; the file is written behind, on a thread of its own: `tables` says how. A replica acknowledges once the log is
+//! durable, and its tables may become visible a moment later: `folding` says why. [`Head`] tells how far each of them is.
 //!
 //! # Decisions
 //!
@@ -34,6 +35,7 @@ mod changes;
 mod correct;
 mod disk;
 mod error;
+mod folding;
 mod group;
 mod journal;
 mod local;
@@ -48,13 +50,14 @@ mod row_cache;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod verify;
 
 pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
 pub use correct::CorrectionReceipt;
-pub use disk::{Directory, Disk, FlushMode};
+pub use disk::{Background, Directory, Disk};
 pub use error::{ApplyError, StoreError};
 pub use journal::JOURNAL_FILE;
 pub use local::{LocalError, LocalFile};
@@ -70,12 +73,11 @@ pub use verify::{Phase, Progress, TablesVerdict, VerifyError, VerifyOutcome, ver
 
 use crate::change::{Change, ChangeError};
 use crate::decide::{Rules, TextWindow};
-use crate::fold::{Rows, StagedRows, TOTALS_KEY, fold};
+use crate::fold::{Rows, TOTALS_KEY};
 use crate::position::{Digest, Position, Sequence};
 use crate::tables::Totals;
+use folding::{Folder, Folding, Publisher};
 use log::{LogReader, LogWriter};
-use tables::{TablesState, TablesWriter, View};
-use tokio::sync::watch;
 
 /// Page cache of the log. The log is written at its end and read near it.
 const LOG_CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -90,91 +92,104 @@ const REFOLD_BYTES: usize = 2 * 1024 * 1024;
 /// Number of changes at the end of the log in which a source searches for the texts of the repeat window after a start.
 const MAX_WINDOW_CHANGES: u64 = 16_384;
 
-/// The state of a store, published after each commit and never before.
+/// The state of a store: what is durable, and what is visible. The tables are never ahead of what is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The last change that is durable in the log.
     pub position: Position,
-    /// The last change in the tables.
+    /// The last change in the tables. At a replica it may be behind `position` by the changes that are still to be folded.
     pub folded: Sequence,
     /// The fold digest after it.
     pub fold_digest: Digest,
-    /// Why the tables are behind the log, if they are: the change after `folded` cannot be decoded.
+    /// Why the tables stay behind the log, if they do: the change after `folded` cannot be decoded.
     pub blocked: Option<ChangeError>,
+}
+
+impl Head {
+    /// Returns the number of changes that are durable, and will be in the tables as soon as they are folded.
+    pub fn unfolded(&self) -> u64 {
+        self.position.sequence.0.saturating_sub(self.visible().0)
+    }
+
+    /// Returns the last change that readers may be told of: that of the tables. If the tables are blocked, they show nothing
+    /// newer for a long time, and it is the last one of the log.
+    pub fn visible(&self) -> Sequence {
+        if self.blocked.is_some() { self.position.sequence } else { self.folded }
+    }
 }
 
 /// The writer of a store. There is one per store, and the files are locked against other processes.
 #[derive(Debug)]
 pub struct Store {
     log: LogWriter,
-    tables: TablesWriter,
-    /// Rows in memory, above the tables. All are sealed between two commits.
-    rows: StagedRows<View>,
-    /// The state of the tables with all sealed rows.
-    state: TablesState,
+    folding: Folding,
+    publisher: Publisher,
     /// `None` until this store decides about a payload.
     window: Option<TextWindow>,
-    head: watch::Sender<Head>,
     boot: u32,
     rules: Rules,
-    /// A commit began and did not end, so the disk may be one group ahead of this writer; or the tables could not be read.
+    /// A commit began and did not end, so the disk may be one group ahead of this writer; or the tables have failed.
     interrupted: bool,
 }
 
 impl Store {
     /// Returns the current head.
     pub fn head(&self) -> Head {
-        self.head.borrow().clone()
+        self.publisher.head()
     }
 
     /// Returns a handle for reading.
     pub fn reader(&self) -> Reader {
-        Reader::new(self.log.log().clone(), self.tables.tables().clone(), self.head.subscribe())
+        Reader::new(self.log.log().clone(), self.publisher.tables().clone(), self.publisher.subscribe())
     }
 
-    /// Empties the journal into `log.redb`, and makes the tables durable. Called in quiet minutes and before a clean
-    /// shutdown.
+    /// Empties the journal into `log.redb`, folds what is not folded yet, and makes the tables durable. Called in quiet
+    /// minutes and before a clean shutdown.
     pub fn settle(&mut self) -> Result<(), StoreError> {
-        self.log.take_over()?;
-        let settled = self.tables.settle();
-        self.use_view(settled.map(Some))?;
-        // Nobody is waiting for these rows.
-        self.rows.shrink(0);
-        Ok(())
+        self.recall()?;
+        let settled = self.log.take_over().and_then(|()| self.folding.here()?.settle());
+        self.stop_on_error(settled)
     }
 
-    /// Has full generations flushed. Called before each group, so that no answer waits for a flush.
-    fn make_room(&mut self) -> Result<(), StoreError> {
-        let view = self.tables.make_room();
-        self.use_view(view)
+    /// Checks that fold and flushes have not failed. They do their work behind the log, so that the next change may be long
+    /// in coming after a failure.
+    pub fn check(&mut self) -> Result<(), StoreError> {
+        self.check_not_interrupted()?;
+        let recalled = if self.folding.has_failed() { self.folding.recall() } else { Ok(()) };
+        let checked = recalled.and_then(|()| self.publisher.check_flushes());
+        self.stop_on_error(checked)
+    }
+
+    /// Folds the next run that waits, if one does.
+    ///
+    /// For tests on a disk of [`Background::Steps`] whose log may be ahead of the tables.
+    pub fn step_fold(&mut self) -> Result<(), StoreError> {
+        self.check_not_interrupted()?;
+        let stepped = self.folding.step();
+        self.stop_on_error(stepped.map(|_| ()))
     }
 
     /// Takes the next step of flushing the tables: flushes the generation that is frozen, or else freezes the current one.
     ///
-    /// For tests on a disk of [`FlushMode::Stepped`]. With [`FlushMode::Thread`], the next step may already be under way.
+    /// For tests on a disk of [`Background::Steps`]. With [`Background::Threads`], the next step may already be under way.
     pub fn step_flush(&mut self) -> Result<(), StoreError> {
-        let view = self.tables.step();
-        self.use_view(view.map(Some))
+        self.check_not_interrupted()?;
+        let stepped = self.folding.here().and_then(Folder::step_flush);
+        self.stop_on_error(stepped)
     }
 
-    /// Reads from a new view of the tables, if there is one. Stops this writer if a flush has failed.
-    fn use_view(&mut self, view: Result<Option<View>, StoreError>) -> Result<(), StoreError> {
-        match view {
-            Ok(Some(view)) => self.rows.rebase(view),
-            Ok(None) => {}
-            Err(error) => {
-                self.interrupted = true;
-                return Err(error);
-            }
-        }
-        Ok(())
+    /// Brings the tables in step with the log, on this thread.
+    fn recall(&mut self) -> Result<(), StoreError> {
+        self.check_not_interrupted()?;
+        let recalled = self.folding.recall();
+        self.stop_on_error(recalled)
     }
 
-    /// Checks that this writer may decide: its tables are at its head, and its head is what is on disk.
+    /// Checks that this writer may decide: its tables are not blocked, and its head is what is on disk.
     fn check_may_decide(&self) -> Result<(), StoreError> {
         self.check_not_interrupted()?;
-        let head = self.head.borrow();
-        match head.blocked.clone() {
+        let head = self.head();
+        match head.blocked {
             Some(why) => Err(StoreError::TablesBehind { folded: head.folded, head: head.position.sequence, why }),
             None => Ok(()),
         }
@@ -184,12 +199,19 @@ impl Store {
         if self.interrupted { Err(StoreError::Interrupted) } else { Ok(()) }
     }
 
+    /// Stops this writer if something has failed that it cannot do without.
+    fn stop_on_error<T>(&mut self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.interrupted |= outcome.is_err();
+        self.distrust_unread_tables(&outcome);
+        outcome
+    }
+
     /// Stops this writer if the tables could not be read. The next one rebuilds them.
     fn distrust_unread_tables<T>(&mut self, outcome: &Result<T, StoreError>) {
         let Err(StoreError::Rows(error)) = outcome else { return };
         tracing::error!(%error, "cannot read the tables");
         self.interrupted = true;
-        if let Err(error) = self.tables.distrust() {
+        if let Err(error) = self.publisher.tables().distrust() {
             tracing::error!(%error, "cannot mark the tables as damaged; delete tables.redb if the next start fails too");
         }
     }
@@ -199,9 +221,9 @@ impl Store {
         if let Some(window) = self.window.take() {
             return Ok(window);
         }
-        let forgotten =
-            self.rows.shared::<Totals>(&TOTALS_KEY)?.map_or(Sequence::ZERO, |totals| totals.texts_forgotten);
-        let folded = self.rows.folded();
+        let rows = &self.folding.here()?.rows;
+        let forgotten = rows.shared::<Totals>(&TOTALS_KEY)?.map_or(Sequence::ZERO, |totals| totals.texts_forgotten);
+        let folded = rows.folded();
         let mut window = TextWindow::new(forgotten);
         let mut after = forgotten.max(Sequence(folded.0.saturating_sub(MAX_WINDOW_CHANGES)));
         while after < folded {
@@ -219,52 +241,19 @@ impl Store {
         Ok(window)
     }
 
-    /// Commits in the fixed order: the log durable, the tables visible, the head published.
+    /// Commits what was decided and folded, in the fixed order: the log durable, the tables visible, the head published.
     ///
     /// After a failure it is unknown what reached the disk, so this writer writes no more. The next one finds the group
     /// whole or not at all.
-    fn commit(&mut self, changes: &Changes, blocked: Option<ChangeError>) -> Result<(), StoreError> {
+    fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         self.interrupted = true;
         let position = self.log.append(changes)?;
-        self.publish_tables(&position)?;
+        let folder = self.folding.here()?;
+        self.publisher.commit(position, folder.seal(position.digest));
+        folder.shrink();
         self.interrupted = false;
-        self.head.send_replace(Head {
-            position,
-            folded: self.state.folded,
-            fold_digest: self.state.sum.digest(),
-            blocked,
-        });
         Ok(())
     }
-
-    /// Makes the folded rows visible. `head` is the position of the log that holds their changes.
-    fn publish_tables(&mut self, head: &Position) -> Result<(), StoreError> {
-        let folded = self.rows.folded();
-        if folded == self.state.folded {
-            return Ok(());
-        }
-        let digest = if folded == head.sequence { head.digest } else { digest_at(&self.log.reader()?, folded)? };
-        let sealed = self.rows.seal();
-        self.state = TablesState { folded, digest, sum: self.rows.sum(), ..self.state };
-        self.tables.publish(sealed, &self.state);
-        self.rows.shrink(STAGED_BYTES);
-        Ok(())
-    }
-}
-
-/// Folds changes that follow `after`, up to the first one that this program cannot decode.
-fn fold_run<B: Rows>(
-    staged: &mut StagedRows<B>,
-    changes: &Changes,
-    after: Sequence,
-) -> Result<Option<ChangeError>, StoreError> {
-    for (bytes, n) in changes.iter().zip(after.0 + 1..) {
-        match Change::from_bytes(bytes) {
-            Ok(change) => fold(staged, Sequence(n), &change)?,
-            Err(unreadable) => return Ok(Some(unreadable)),
-        }
-    }
-    Ok(None)
 }
 
 fn digest_at(log: &LogReader, sequence: Sequence) -> Result<Digest, StoreError> {

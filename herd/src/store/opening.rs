@@ -1,18 +1,17 @@
 //! Opens a store: the log, then the tables, which are folded up to the end of the log.
 
+use super::folding::{Folder, Folding, Publisher, Run};
 use super::log::{Log, LogWriter};
 use super::open_progress::OpenProgress;
-use super::tables::{StoredState, TABLES_FILE, TablesFile, TablesState, TablesWriter};
-use super::{
-    Disk, Head, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Store, StoreError, TABLES_CACHE_BYTES, digest_at, fold_run,
-};
+use super::tables::{StoredState, TABLES_FILE, TablesFile, TablesState};
+use super::{Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Store, StoreError, TABLES_CACHE_BYTES, digest_at};
 use crate::change::{Change, EpochStart};
 use crate::clock::ClockReading;
 use crate::decide::Rules;
 use crate::digest::RowSum;
-use crate::fold::{FOLD_VERSION, StagedRows};
+use crate::fold::FOLD_VERSION;
 use crate::position::{Epoch, Position, Sequence, StoreId};
-use tokio::sync::watch;
+use std::sync::Arc;
 
 /// File in which new tables are made, beside the old ones.
 const TABLES_BESIDE: &str = "tables-new.redb";
@@ -51,15 +50,13 @@ impl Store {
         let log = LogWriter::open(disk, LOG_CACHE_BYTES, new_id)?;
         let head = log.reader()?.head()?;
         let (file, stored) = open_tables(disk, log.log(), &head)?;
-        let state = stored.tables;
-        let mut tables = TablesWriter::new(disk, file, &stored)?;
-        let rows = StagedRows::new(tables.view(), state.folded, state.sum);
-        let published = Head { position: head, folded: state.folded, fold_digest: state.sum.digest(), blocked: None };
-        let head = watch::Sender::new(published);
-        let mut store = Self { log, tables, rows, state, window: None, head, boot, rules, interrupted: false };
+        let folder = Folder::new(disk, file, &stored)?;
+        let publisher = Publisher::new(folder.tables().clone(), head, folder.state());
+        let folding = Folding::new(disk, folder, publisher.clone());
+        let mut store = Self { log, folding, publisher, window: None, boot, rules, interrupted: false };
         let caught_up = store.catch_up_tables(disk);
-        store.distrust_unread_tables(&caught_up);
-        caught_up.map(|()| store)
+        store.stop_on_error(caught_up)?;
+        Ok(store)
     }
 
     /// Returns the last boot number in the log, or 0. A machine that has lost its own count continues after it.
@@ -79,28 +76,29 @@ impl Store {
 
     /// Folds the changes that the tables lack. Stops before one that this program cannot decode.
     fn catch_up_tables(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
-        let head = self.head().position;
-        let mut blocked = None;
-        let began = self.state.folded;
-        while self.state.folded < head.sequence && blocked.is_none() {
-            if disk.report(&OpenProgress::Folding { folded: self.state.folded, of: head.sequence }).is_break() {
+        let of = self.head().position.sequence;
+        let lacks_many = of.0 - self.head().folded.0 > REFOLD_CHANGES as u64;
+        loop {
+            let folder = self.folding.here()?;
+            let begin = folder.state().folded;
+            if begin >= of || folder.is_blocked() {
+                break;
+            }
+            if disk.report(&OpenProgress::Folding { folded: begin, of }).is_break() {
                 // Keep what is folded, for the next start.
                 self.settle()?;
                 return Err(StoreError::Canceled { file: TABLES_FILE.to_owned() });
             }
-            let (changes, end) = self.log.reader()?.changes_after(self.state.folded, REFOLD_CHANGES, REFOLD_BYTES)?;
+            let (changes, end) = self.log.reader()?.changes_after(begin, REFOLD_CHANGES, REFOLD_BYTES)?;
             let Some(end) = end else { break };
-            self.make_room()?;
-            blocked = fold_run(&mut self.rows, &changes, self.state.folded)?;
-            self.publish_tables(&end)?;
-            if head.sequence.0 - began.0 > REFOLD_CHANGES as u64 {
-                tracing::info!(folded = self.state.folded.0, head = head.sequence.0, "rebuilding the tables");
+            let sealed = folder.fold(&Run { changes: Arc::new(changes), end })?;
+            self.publisher.show_tables(sealed);
+            folder.shrink();
+            if lacks_many {
+                tracing::info!(folded = folder.state().folded.0, head = of.0, "rebuilding the tables");
             }
         }
-        self.settle()?;
-        let (folded, fold_digest) = (self.state.folded, self.state.sum.digest());
-        self.head.send_replace(Head { position: head, folded, fold_digest, blocked });
-        Ok(())
+        self.settle()
     }
 }
 

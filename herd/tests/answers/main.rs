@@ -202,7 +202,7 @@ fn replica_of(source: &Reader) -> Store {
     let mut pages = REPLICA_PAGES.iter().cycle();
     while replica.head().position != source.head().position {
         let run = source.run_after(replica.head().position, *pages.next().unwrap(), REPLICA_PAGE_BYTES).unwrap();
-        replica.apply(&run).unwrap();
+        replica.apply(run).unwrap();
     }
     replica
 }

@@ -70,7 +70,7 @@ fn assert_intact(found: &MemoryDisk, expected: &ExpectedPayloads, seed: u64) -> 
     let copy_disk = MemoryDisk::default();
     let mut copy = Store::open_replica(&copy_disk, STORE).unwrap();
     let from_start = store.reader().run_after(copy.head().position, 100_000, 1 << 24).unwrap();
-    copy.apply(&from_start).unwrap();
+    copy.apply(from_start).unwrap();
     assert_eq!(everything(&store), everything(&copy), "seed {seed}: chain, tables and fold digest");
     store
 }

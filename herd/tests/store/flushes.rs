@@ -13,7 +13,7 @@ use herd::digest::{RowHasher, RowSum};
 use herd::fold::{NoRows, StagedRows, fold};
 use herd::position::Sequence;
 use herd::store::{
-    FlushMode, Incoming, MemoryDisk, Snapshot, Store, TABLES_FILE, TablesVerdict, verify_disk, verify_reader,
+    Background, Incoming, MemoryDisk, Snapshot, Store, TABLES_FILE, TablesVerdict, verify_disk, verify_reader,
 };
 use herd::tables::{Key, Table};
 use proptest::collection::vec;
@@ -49,7 +49,7 @@ struct HeldSnapshot {
 }
 
 /// Appends a step in a commit of its own, if it is one for the store.
-fn append(store: &mut Store, step: &Step, now: &mut RawReading) {
+pub(crate) fn append(store: &mut Store, step: &Step, now: &mut RawReading) {
     step.pass(now);
     match step {
         Step::Send(sent) => drop(store.append(&[sent.incoming(*now)]).unwrap()),
@@ -66,7 +66,7 @@ proptest! {
     fn readers_see_the_rows_of_their_version_while_the_writer_goes_on_and_flushes_run(
         steps in steps(60), actions in vec(0_u8..8, 1..40), flush_bytes in prop_oneof![Just(1), Just(4_000), Just(1 << 20)],
     ) {
-        let disk = MemoryDisk::default().with_flushes(flush_bytes, FlushMode::Stepped);
+        let disk = MemoryDisk::default().with_flushes(flush_bytes, Background::Steps);
         let mut now = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
         let mut store = open_source(&disk, Rules::default(), now.in_boot(1));
         let (mut folded, mut held) = (Folded::new(), Vec::<HeldSnapshot>::new());
@@ -105,7 +105,7 @@ proptest! {
         for step in &steps {
             append(&mut source, step, &mut now);
         }
-        let disk = MemoryDisk::default().with_flushes(flush_bytes, FlushMode::Stepped);
+        let disk = MemoryDisk::default().with_flushes(flush_bytes, Background::Steps);
         let open = || Store::open_replica(&disk, STORE).unwrap();
         let (mut copy, reader) = (open(), source.reader());
         for (page, flush) in pages.iter().cycle().zip(flushes.iter().cycle()) {
@@ -113,7 +113,7 @@ proptest! {
             if run.changes.is_empty() {
                 break;
             }
-            copy.apply(&run).unwrap();
+            copy.apply(run).unwrap();
             match flush {
                 0 => copy.settle().unwrap(),
                 1 => copy.step_flush().unwrap(),
@@ -133,7 +133,7 @@ proptest! {
     }
 }
 
-fn check_ins(round: usize, animals: usize) -> Vec<Incoming> {
+pub(crate) fn check_ins(round: usize, animals: usize) -> Vec<Incoming> {
     let payload = |n: usize| {
         // 7 is coprime to the number of animals, so that each comes once, far from the one before.
         let tag = n * 7 % animals;
@@ -146,7 +146,7 @@ fn check_ins(round: usize, animals: usize) -> Vec<Incoming> {
 }
 
 /// Returns the sum over the rows of a snapshot that the fold digest covers.
-fn sum_of(snapshot: &Snapshot) -> RowSum {
+pub(crate) fn sum_of(snapshot: &Snapshot) -> RowSum {
     let (mut sum, mut hasher) = (RowSum::default(), RowHasher::default());
     for (table, key, value) in all_rows(snapshot).into_iter().filter(|(table, ..)| !table.is_index()) {
         sum.add(&hasher.hash(table.number(), &key, &value));
@@ -157,7 +157,7 @@ fn sum_of(snapshot: &Snapshot) -> RowSum {
 /// Catches a view that opens between the end of a flush and its publication, or in the middle of a commit.
 #[test]
 fn every_snapshot_has_its_digest_while_a_thread_flushes() {
-    let disk = MemoryDisk::default().with_flushes(20_000, FlushMode::Thread);
+    let disk = MemoryDisk::default().with_flushes(20_000, Background::Threads);
     let start = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
     let mut store = open_source(&disk, Rules::default(), start.in_boot(1));
     let reader = store.reader();
@@ -190,7 +190,7 @@ fn every_snapshot_has_its_digest_while_a_thread_flushes() {
 /// Catches a flush that waits for traffic to pause: a kill would then fold everything again.
 #[test]
 fn traffic_that_never_pauses_is_flushed_and_a_kill_folds_only_the_rest() {
-    let disk = MemoryDisk::default().with_flushes(50_000, FlushMode::Stepped);
+    let disk = MemoryDisk::default().with_flushes(50_000, Background::Steps);
     let start = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
     let mut store = open_source(&disk, Rules::default(), start.in_boot(1));
     for round in 0..6 {
@@ -210,7 +210,7 @@ fn traffic_that_never_pauses_is_flushed_and_a_kill_folds_only_the_rest() {
 /// Catches a writer that goes on without a limit while the disk hangs.
 #[test]
 fn the_writer_waits_for_a_flush_that_hangs_once_two_generations_are_full() {
-    let disk = MemoryDisk::default().with_flushes(30_000, FlushMode::Thread);
+    let disk = MemoryDisk::default().with_flushes(30_000, Background::Threads);
     let start = RawReading { received_at_us: BEGAN_US, synchronized: true, since_boot_ms: 1_000 };
     let mut store = open_source(&disk, Rules::default(), start.in_boot(1));
     store.settle().unwrap();

@@ -167,7 +167,7 @@ proptest! {
         let disk = MemoryDisk::default();
         let mut replica = Store::open_replica(&disk, STORE).unwrap();
         let changes: Changes = log.iter().map(Vec::as_slice).collect();
-        replica.apply(&run_of(replica.head().position, changes)).unwrap();
+        replica.apply(run_of(replica.head().position, changes)).unwrap();
         let kept = everything(&replica);
         drop(replica);
         prop_assert_eq!(everything(&Store::open_replica(&disk.after_power_cut(), STORE).unwrap()), kept);

@@ -12,6 +12,7 @@ mod golden;
 mod herd_view;
 mod hostile;
 mod invariants;
+mod lagging_folds;
 mod orders;
 mod paper;
 mod property;

@@ -122,7 +122,7 @@ impl Paper {
         let changes: Vec<Vec<u8>> = self.changes.iter().map(Change::to_bytes).collect();
         if !changes.is_empty() {
             let changes: Changes = changes.iter().map(Vec::as_slice).collect();
-            replica.apply(&run_of(replica.head().position, changes)).unwrap();
+            replica.apply(run_of(replica.head().position, changes)).unwrap();
         }
         replica
     }

@@ -91,7 +91,7 @@ proptest! {
         for disk in &copies {
             let mut copy = replica(disk);
             while copy.head().position != source.head().position {
-                copy.apply(&run_after(&source, copy.head().position.sequence.0, limit)).unwrap();
+                copy.apply(run_after(&source, copy.head().position.sequence.0, limit)).unwrap();
                 if copy.head().position.sequence.0.is_multiple_of(5) {
                     drop(copy);
                     copy = replica(disk);
@@ -125,10 +125,10 @@ proptest! {
                 break;
             }
             for _ in 0..*times {
-                replica.apply(&run_after(&source, applied.0.saturating_sub(*back), *limit)).unwrap();
+                replica.apply(run_after(&source, applied.0.saturating_sub(*back), *limit)).unwrap();
             }
             // Those may have brought nothing new. This one does.
-            replica.apply(&run_after(&source, replica.head().position.sequence.0, *limit)).unwrap();
+            replica.apply(run_after(&source, replica.head().position.sequence.0, *limit)).unwrap();
         }
         prop_assert_eq!(everything(&replica), everything(&source));
     }
@@ -156,7 +156,7 @@ proptest! {
             if applied == settled_at {
                 copy.settle().unwrap();
             }
-            copy.apply(&run_after(&source, applied, 1)).unwrap();
+            copy.apply(run_after(&source, applied, 1)).unwrap();
         }
         let cut = disk.after_power_cut();
         prop_assert_eq!(everything(&replica(&cut)), everything(&source));
@@ -197,16 +197,16 @@ proptest! {
         let mut copy = replica(&disk);
         let applied = applied.index(usize::try_from(head).unwrap()) as u64;
         if applied > 0 {
-            copy.apply(&run_after(&source, 0, usize::try_from(applied).unwrap())).unwrap();
+            copy.apply(run_after(&source, 0, usize::try_from(applied).unwrap())).unwrap();
         }
         let before = everything(&copy);
         let good = run_after(&source, before.0.position.sequence.0, 1_000);
         let altered = how.iter().fold(good.clone(), |run, how| how.alter(run));
         prop_assume!(altered != good);
-        let refused = copy.apply(&altered);
+        let refused = copy.apply(altered);
         prop_assert!(refused.is_err(), "{:?} was applied: {:?}", how, refused);
         prop_assert_eq!(everything(&copy), before);
-        copy.apply(&good).unwrap();
+        copy.apply(good).unwrap();
         prop_assert_eq!(everything(&copy), everything(&source));
     }
 
@@ -216,12 +216,12 @@ proptest! {
     ) {
         let source = source_of(&steps);
         let mut copy = replica(&MemoryDisk::default());
-        copy.apply(&run_after(&source, 0, 1_000)).unwrap();
+        copy.apply(run_after(&source, 0, 1_000)).unwrap();
         let before = everything(&copy);
         let at = at.index(before.1.len()) as u64;
         let other: Changes = [&b"\x63\x01of another history"[..]].into_iter().collect();
         let run = run_of(source.reader().position_at(Sequence(at)).unwrap().unwrap(), other);
-        prop_assert!(copy.apply(&run).is_err());
+        prop_assert!(copy.apply(run).is_err());
         prop_assert_eq!(everything(&copy), before);
     }
 }
@@ -302,7 +302,7 @@ fn an_overlong_change_is_refused_even_if_its_digests_agree() {
     let mut copy = replica(&MemoryDisk::default());
     let long = vec![99; MAX_CHANGE_BYTES + 1];
     let run = run_of(copy.head().position, [long.as_slice()].into_iter().collect());
-    assert!(matches!(copy.apply(&run), Err(herd::store::ApplyError::Oversize { at: Sequence(1), .. })));
+    assert!(matches!(copy.apply(run), Err(herd::store::ApplyError::Oversize { at: Sequence(1), .. })));
     assert_eq!(copy.head().position.sequence, Sequence::ZERO);
 }
 

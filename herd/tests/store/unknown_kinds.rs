@@ -34,7 +34,7 @@ fn replica_of(disk: &MemoryDisk, log: &[Vec<u8>]) -> Store {
         end: herd::position::Position { epoch: Epoch(1), ..run_of(replica.head().position, changes_of(log)).end },
         ..run_of(replica.head().position, changes_of(log))
     };
-    replica.apply(&run).unwrap();
+    replica.apply(run).unwrap();
     replica
 }
 
@@ -64,7 +64,7 @@ fn a_blocked_replica_keeps_further_changes() {
     let mut replica = replica_of(&disk, &log()[..4]);
     for change in &log()[4..] {
         let run = run_of(replica.head().position, [change.as_slice()].into_iter().collect());
-        assert_eq!(replica.apply(&run).unwrap().changes, 1);
+        assert_eq!(replica.apply(run).unwrap().changes, 1);
     }
     assert_eq!((replica.head().folded, replica.head().blocked.clone()), (Sequence(3), Some(WHY)));
     let at_once = replica_of(&MemoryDisk::default(), &log());
@@ -114,7 +114,7 @@ fn an_epoch_with_a_lower_number_begins_nothing_however_often_the_log_is_opened()
     {
         let mut run = run_of(replica.head().position, [change.as_slice()].into_iter().collect());
         run.end.epoch = Epoch(expected);
-        replica.apply(&run).unwrap();
+        replica.apply(run).unwrap();
         assert_eq!(replica.head().position.epoch, Epoch(expected));
     }
     let epochs = |store: &Store| -> Vec<u32> {

@@ -17,6 +17,8 @@
 //! - Events come from the log alone, through the same code at barn and office. A second source of news, like a channel
 //!   from the recorder, would need a queue for each listener, and the office could not send the same events. A duplicate
 //!   makes no change and therefore no event.
+//! - An event is sent once the tables show its change. A program that reads the lists after an event finds what it was told
+//!   of. At the office, the log may be some thousand changes ahead of the tables.
 //! - A listener is a position, not a queue: nothing is stored for it but the messages on their way.
 //! - A heartbeat message accompanies each ping. A script in a browser cannot see pings. Yet only a ping is answered by
 //!   every client without a line of code, and shows that the client is alive.
@@ -84,12 +86,16 @@ async fn events(
     }))
 }
 
-/// Returns the position after which events are sent: that of the sequence `after`, or the end of the log.
+/// Returns the position after which events are sent: that of the sequence `after`, or of the last visible change.
 fn start_position(reader: &Reader, after: Option<&str>) -> Result<Position, ApiError> {
-    let Some(after) = after else { return Ok(reader.head().position) };
-    let after = Sequence(parse_number("after", after)?);
+    let head = reader.head();
+    let after = match after {
+        Some(after) => Sequence(parse_number("after", after)?),
+        None if head.unfolded() == 0 => return Ok(head.position),
+        None => head.visible(),
+    };
     reader.position_at(after)?.ok_or_else(|| {
-        let head = reader.head().position.sequence;
+        let head = head.position.sequence;
         ApiError::bad_request(format!(
             "`after` is {after}, and the log ends at {head}: ask after a sequence that it has"
         ))

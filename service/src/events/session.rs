@@ -124,7 +124,7 @@ impl Session<'_> {
         self.feed(&hello).await?;
         self.flush().await?;
         loop {
-            let behind = self.at.sequence < head.borrow_and_update().position.sequence;
+            let behind = self.at.sequence < head.borrow_and_update().visible();
             self.caught_up |= !behind;
             tokio::select! {
                 biased;
@@ -164,7 +164,7 @@ impl Session<'_> {
     /// Sends the events of the next changes. Fails if the log meanwhile grows too far ahead of the listener.
     async fn send_page(&mut self, mut head: watch::Receiver<Head>) -> Result<(), EventsError> {
         let (at, caught_up) = (self.at.sequence, self.caught_up);
-        let too_far = |head: &Head| caught_up && head.position.sequence.0.saturating_sub(at.0) > MAX_LAG_CHANGES;
+        let too_far = |head: &Head| caught_up && head.visible().0.saturating_sub(at.0) > MAX_LAG_CHANGES;
         let sent = tokio::select! {
             biased;
             sent = self.feed_page() => Some(sent),
@@ -174,7 +174,9 @@ impl Session<'_> {
     }
 
     async fn feed_page(&mut self) -> Result<(), EventsError> {
-        let run = self.reader.run_after(self.at, PAGE_CHANGES, PAGE_BYTES)?;
+        let visible = self.reader.head().visible().0.saturating_sub(self.at.sequence.0);
+        let limit = usize::try_from(visible).unwrap_or(usize::MAX).min(PAGE_CHANGES);
+        let run = self.reader.run_after(self.at, limit, PAGE_BYTES)?;
         for (bytes, sequence) in run.changes.iter().zip(self.at.sequence.0 + 1..) {
             for notice in notices_for(Sequence(sequence), bytes, |of| self.reader.change(of))? {
                 self.feed(&notice).await?;

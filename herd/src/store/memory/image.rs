@@ -25,6 +25,8 @@ pub(super) struct Image {
     pub(super) fails_after: Option<u64>,
     /// Every read fails.
     pub(super) unreadable: bool,
+    /// The next read or sync panics, as code with a defect does.
+    pub(super) panics: bool,
     /// Syncs are confirmed and not done.
     pub(super) ignores_syncs: bool,
     /// The length that the file cannot exceed.
@@ -41,6 +43,14 @@ impl Image {
     /// Returns a file whose whole content is durable.
     pub(super) fn durable(content: Vec<u8>) -> Self {
         Self { current: content.clone(), synced: content, ..Self::default() }
+    }
+
+    /// Panics if a test wants that, once.
+    ///
+    /// # Panics
+    /// If [`MemoryDisk::panic_once`](super::MemoryDisk::panic_once) was called.
+    pub(super) fn maybe_panic(&mut self) {
+        assert!(!std::mem::take(&mut self.panics), "the test wants a panic");
     }
 
     /// Counts an operation that may be made to fail.

@@ -9,7 +9,7 @@ mod replay;
 
 pub use replay::Replay;
 
-use super::disk::{Disk, FlushMode, open_error};
+use super::disk::{Background, Disk, open_error};
 use super::error::StoreError;
 use super::journal::JOURNAL_FILE;
 use image::{Coin, FileOperation, Image, beyond_end, failing, span, torn};
@@ -32,7 +32,8 @@ pub struct MemoryDisk {
     uncached: bool,
     has_journal_room: bool,
     segment_bytes: u64,
-    flush_mode: FlushMode,
+    background: Background,
+    max_unfolded: u64,
     flush_bytes: usize,
     recording: Option<Recording>,
 }
@@ -44,7 +45,8 @@ impl Default for MemoryDisk {
             uncached: false,
             has_journal_room: true,
             segment_bytes: SMALL_SEGMENT_BYTES,
-            flush_mode: FlushMode::Stepped,
+            background: Background::Steps,
+            max_unfolded: 0,
             flush_bytes: SMALL_FLUSH_BYTES,
             recording: None,
         }
@@ -118,10 +120,17 @@ impl MemoryDisk {
         Self { segment_bytes, ..self }
     }
 
-    /// Returns the same disk for stores that flush this size of rows together, by the writer or on a thread.
+    /// Returns the same disk for stores that flush this size of rows together, and fold and flush in steps or on threads.
     #[must_use]
-    pub fn with_flushes(self, flush_bytes: usize, flush_mode: FlushMode) -> Self {
-        Self { flush_mode, flush_bytes, ..self }
+    pub fn with_flushes(self, flush_bytes: usize, background: Background) -> Self {
+        Self { background, flush_bytes, ..self }
+    }
+
+    /// Returns the same disk for replicas whose log may be this number of changes ahead of their tables. By default, each
+    /// run is folded at once.
+    #[must_use]
+    pub fn with_unfolded(self, max_unfolded: u64) -> Self {
+        Self { max_unfolded, ..self }
     }
 
     /// Returns the same disk, which records its operations from now on. It must be empty.
@@ -181,6 +190,11 @@ impl MemoryDisk {
     /// `after_...` functions has no such fault.
     pub fn fail_reads(&self, file: &str) -> bool {
         self.alter(file, |image| image.unreadable = true)
+    }
+
+    /// Makes the next read or sync of `file` panic, as code with a defect does. Returns whether the file exists.
+    pub fn panic_once(&self, file: &str) -> bool {
+        self.alter(file, |image| image.panics = true)
     }
 
     /// Makes syncs of `file` succeed without effect, as on a drive that lies. Returns whether the file exists.
@@ -261,8 +275,12 @@ impl Disk for MemoryDisk {
         self.segment_bytes
     }
 
-    fn flush_mode(&self) -> FlushMode {
-        self.flush_mode
+    fn background(&self) -> Background {
+        self.background
+    }
+
+    fn max_unfolded(&self) -> u64 {
+        self.max_unfolded
     }
 
     fn flush_bytes(&self) -> usize {
@@ -296,6 +314,9 @@ impl Disk for MemoryDisk {
 impl OpenFile {
     fn run(&self, operation: FileOperation) -> Result<(), io::Error> {
         let mut image = lock(&self.file.image);
+        if matches!(operation, FileOperation::Sync) {
+            image.maybe_panic();
+        }
         image.spend()?;
         if image.ignores_syncs && matches!(operation, FileOperation::Sync) {
             return Ok(());
@@ -314,7 +335,8 @@ impl StorageBackend for OpenFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let image = lock(&self.file.image);
+        let mut image = lock(&self.file.image);
+        image.maybe_panic();
         if image.unreadable {
             return Err(failing());
         }

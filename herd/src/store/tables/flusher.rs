@@ -1,7 +1,8 @@
 //! The generations in memory, and their way into the file.
 
-use super::super::disk::{Disk, FlushMode};
+use super::super::disk::{Background, Disk};
 use super::super::error::{StoreError, storage};
+use super::super::thread;
 use super::file::{FileReader, TABLES_FILE, TablesFile, TablesState};
 use super::generation::Generation;
 use super::view::View;
@@ -11,6 +12,9 @@ use crate::position::Sequence;
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+
+/// Name of the thread that flushes.
+const THREAD: &str = "herdlinx-flush";
 
 /// A generation that takes no more rows, and the state of the tables with it.
 #[derive(Clone, Debug)]
@@ -32,6 +36,8 @@ struct Generations {
     is_flushing: bool,
     /// Why the last flush failed. Nothing is flushed after that.
     failure: Option<String>,
+    /// The thread has ended. If the writer did not close it and no flush has failed, it has panicked.
+    has_ended: bool,
     is_closing: bool,
     /// Counts freezes and flushes. A view of the writer is good until it changes.
     turn: u64,
@@ -44,7 +50,7 @@ struct TablesCore {
     changed: Condvar,
 }
 
-/// A handle for reading the tables.
+/// A handle on the tables, for readers and for the publisher. Clones share them.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Tables(Arc<TablesCore>);
 
@@ -61,6 +67,29 @@ impl Tables {
     /// Returns the file. It lacks what was not flushed.
     pub(in super::super) fn file(&self) -> &TablesFile {
         &self.0.file
+    }
+
+    /// Makes the rows of a commit visible. `state` is that of the tables with them.
+    pub(in super::super) fn publish(&self, rows: Vec<SealedRow>, state: &TablesState) {
+        let current = self.lock().current.clone();
+        current.add(rows, state.folded);
+        self.lock().published = *state;
+    }
+
+    /// Marks the file as damaged, after the flush that is under way. Nothing more is flushed.
+    pub(in super::super) fn distrust(&self) -> Result<(), StoreError> {
+        let mut generations = self.lock();
+        generations.failure.get_or_insert_with(|| "its rows cannot be read".to_owned());
+        while generations.is_flushing {
+            generations = self.wait(generations);
+        }
+        drop(generations);
+        self.file().forget_state()
+    }
+
+    /// Returns the failure of the flushes, if they have failed.
+    pub(in super::super) fn check(&self) -> Result<(), StoreError> {
+        self.lock().check()
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {
@@ -113,12 +142,20 @@ impl Tables {
             generations = self.lock();
         }
     }
+
+    /// Notes the end of the thread, so that nobody waits for it any more.
+    fn note_end(&self) {
+        let mut generations = self.lock();
+        (generations.has_ended, generations.is_flushing) = (true, false);
+        self.0.changed.notify_all();
+    }
 }
 
 impl Generations {
     fn check(&self) -> Result<(), StoreError> {
         match &self.failure {
             Some(why) => Err(storage("flush", TABLES_FILE)(why)),
+            None if self.has_ended && !self.is_closing => Err(StoreError::Panicked { thread: THREAD }),
             None => Ok(()),
         }
     }
@@ -165,16 +202,18 @@ impl TablesWriter {
             file: Arc::new(file.reader()?),
             is_flushing: false,
             failure: None,
+            has_ended: false,
             is_closing: false,
             turn: 0,
         };
         let core = TablesCore { file, generations: Mutex::new(generations), changed: Condvar::new() };
         let tables = Tables(Arc::new(core));
-        let thread = match disk.flush_mode() {
-            FlushMode::Stepped => None,
-            FlushMode::Thread => {
-                let (tables, builder) = (tables.clone(), std::thread::Builder::new().name("herdlinx-flush".to_owned()));
-                Some(builder.spawn(move || tables.run()).map_err(storage("start a thread for", TABLES_FILE))?)
+        let thread = match disk.background() {
+            Background::Steps => None,
+            Background::Threads => {
+                let (flushing, ended) = (tables.clone(), tables.clone());
+                let thread = thread::spawn(THREAD, move || flushing.run(), move || ended.note_end());
+                Some(thread.map_err(storage("start a thread for", TABLES_FILE))?)
             }
         };
         let (frozen_at, flush_bytes) = (stored.tables.folded, disk.flush_bytes());
@@ -191,13 +230,6 @@ impl TablesWriter {
         let generations = self.tables.lock();
         self.turn = generations.turn;
         generations.view(Sequence(u64::MAX))
-    }
-
-    /// Makes the rows of a commit visible. `state` is that of the tables with them.
-    pub(in super::super) fn publish(&self, rows: Vec<SealedRow>, state: &TablesState) {
-        let current = self.tables.lock().current.clone();
-        current.add(rows, state.folded);
-        self.tables.lock().published = *state;
     }
 
     /// Has the current generation flushed if it is full, and waits if the one before is not flushed yet.
@@ -256,17 +288,6 @@ impl TablesWriter {
         }
         generations.check()
     }
-
-    /// Marks the file as damaged, after the flush that is under way. Nothing more is flushed.
-    pub(in super::super) fn distrust(&self) -> Result<(), StoreError> {
-        let mut generations = self.tables.lock();
-        generations.failure.get_or_insert_with(|| "its rows cannot be read".to_owned());
-        while generations.is_flushing {
-            generations = self.tables.wait(generations);
-        }
-        drop(generations);
-        self.tables.file().forget_state()
-    }
 }
 
 impl Drop for TablesWriter {
@@ -276,7 +297,7 @@ impl Drop for TablesWriter {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the thread that flushes the tables has panicked");
+            tracing::error!("the thread `{THREAD}` has panicked");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The tables of a store: rows in memory above a file that is written behind.
 //!
 //! ```text
-//! the fold      typed rows, changed in place        StagedRows, of the writer alone
+//! the fold      typed rows, changed in place        StagedRows, of the folder alone
 //!   | sealed with each commit
 //! generation    encoded rows, by version            Generation: the current one, and one that is being flushed
 //!   | flushed, durably, on a thread of its own

@@ -5,8 +5,10 @@
 
 use super::super::*;
 use crate::change::Origin;
-use crate::clock::RawReading;
-use crate::fold::{KeyRange, RowsError};
+use crate::clock::{ClockReading, RawReading};
+use crate::fold::{FOLD_VERSION, KeyRange, RowsError};
+use crate::position::StoreId;
+use crate::store::tables::{StoredState, TablesFile, TablesState};
 use crate::tables::{Table, number_key};
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -59,14 +61,15 @@ fn tables_of_another_history_are_rebuilt() {
     store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
     store.settle().unwrap();
     let head = store.head();
+    let right = *store.folding.here().unwrap().state();
     let wrong = [
-        TablesState { store: StoreId([8; 16]), ..store.state },
-        TablesState { fold_version: FOLD_VERSION + 1, ..store.state },
-        TablesState { digest: Digest([1; 32]), ..store.state },
-        TablesState { folded: Sequence(99), ..store.state },
+        TablesState { store: StoreId([8; 16]), ..right },
+        TablesState { fold_version: FOLD_VERSION + 1, ..right },
+        TablesState { digest: Digest([1; 32]), ..right },
+        TablesState { folded: Sequence(99), ..right },
     ];
     for state in wrong {
-        let file = store.tables.tables().file();
+        let file = store.publisher.tables().file();
         let before = file.state().unwrap().unwrap();
         file.write_state(&StoredState { tables: state, ..before }).unwrap();
         drop(store);

@@ -2,7 +2,8 @@
 
 use super::super::*;
 use crate::change::Origin;
-use crate::clock::RawReading;
+use crate::clock::{ClockReading, RawReading};
+use crate::position::StoreId;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -121,13 +121,15 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
         let (run, done) = match next {
             Some(Job::Apply { run, done }) => (run, done),
             Some(Job::Probe(reply)) => {
+                // Probes come in quiet times, too, so that a failure behind the log does not wait for the next page.
+                store.check().inspect_err(|error| tracing::error!(%error, "the tables of a copy have failed"))?;
                 // The caller may have given up meanwhile.
                 reply.send(()).ok();
                 continue;
             }
             None => return store.settle(),
         };
-        match store.apply(&run) {
+        match store.apply(run) {
             Err(ApplyError::Store(error)) => {
                 // The storage rejects every later write until the files are opened again, so this writer ends.
                 tracing::error!(%error, "failed to write a page");

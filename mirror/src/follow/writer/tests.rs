@@ -1,4 +1,4 @@
-//! Tests of the writer's liveness probes.
+//! Tests of the writer and its liveness probes.
 
 use super::*;
 use futures::FutureExt as _;
@@ -6,7 +6,7 @@ use herd::change::Origin;
 use herd::clock::{ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
-use herd::store::{Incoming, JOURNAL_FILE, MemoryDisk, TablesVerdict, verify_disk};
+use herd::store::{Background, Incoming, JOURNAL_FILE, MemoryDisk, TABLES_FILE, TablesVerdict, verify_disk};
 use tokio::time::sleep;
 
 const HISTORY: StoreId = StoreId([7; 16]);
@@ -79,4 +79,26 @@ async fn a_probe_waits_for_the_commit_before_it() {
     assert!(pending.await.unwrap().is_ok());
     drop(handle);
     thread.join().await.unwrap().unwrap();
+}
+
+/// Catches a writer that goes on for hours after its tables have failed, because no further page comes.
+#[tokio::test]
+async fn a_probe_ends_a_writer_whose_tables_have_failed() {
+    let disk = MemoryDisk::default().uncached().with_flushes(1 << 20, Background::Threads).with_unfolded(100);
+    let source = source();
+    let mut copy = replica(&disk);
+    copy.apply(source.reader().run_after(copy.head().position, 3, 10_000).unwrap()).unwrap();
+    copy.settle().unwrap();
+    let (handle, mut thread) = spawn_writer(copy).unwrap();
+    assert!(disk.fail_reads(TABLES_FILE));
+    let applied = handle.begin_apply(page(&source, &handle)).await.unwrap().await.unwrap();
+    assert!(applied.is_ok(), "the log has the page: {applied:?}");
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = thread.join() => break ended,
+            () = async { handle.probe().wait().await } => {}
+        }
+    };
+    assert!(matches!(ended, Some(Err(StoreError::Rows(_)))), "{ended:?}");
 }

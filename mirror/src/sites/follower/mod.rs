@@ -15,7 +15,7 @@ use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
 use herd::clock::Clock;
 use herd::position::StoreId;
-use herd::store::{Directory, OpenProgress, Reader, Store, StoreError};
+use herd::store::{Directory, Head, OpenProgress, Store, StoreError};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::process::WorkerThread;
 use std::ops::ControlFlow;
@@ -347,12 +347,18 @@ fn report_progress(
 
 /// Returns once the copy is complete.
 async fn until_complete(copy: &OpenCopy, updates: &mut watch::Receiver<FollowStatus>) {
+    let mut head = copy.handle.reader().subscribe();
     loop {
-        if is_complete(copy.handle.reader(), &updates.borrow_and_update()) {
+        if is_complete(&head.borrow_and_update(), &updates.borrow_and_update()) {
             return;
         }
-        if updates.changed().await.is_err() {
-            // The follower has ended, which `follow` sees by itself.
+        // The tables may catch up with the log after the last news from the barn.
+        let changed = tokio::select! {
+            changed = updates.changed() => changed,
+            changed = head.changed() => changed,
+        };
+        if changed.is_err() {
+            // The follower or the writer has ended, which `follow` sees by itself.
             std::future::pending::<()>().await;
         }
     }
@@ -360,12 +366,11 @@ async fn until_complete(copy: &OpenCopy, updates: &mut watch::Receiver<FollowSta
 
 /// Returns true if a copy may be served: it has caught up with the barn, its tables are folded as far as this program
 /// can fold, and they are not known to differ from the barn's. Applying the changes has already verified their chain.
-fn is_complete(reader: &Reader, status: &FollowStatus) -> bool {
-    let head = reader.head();
-    let sequence = head.position.sequence;
-    let caught_up = status.link == LinkState::Live || status.barn.is_some_and(|report| sequence >= report.barn.head);
-    let folded = head.folded == sequence || head.blocked.is_some();
-    sequence.0 > 0 && caught_up && folded && status.digest_equal != Some(false)
+fn is_complete(head: &Head, status: &FollowStatus) -> bool {
+    let visible = head.visible();
+    let shows_all_reported = status.barn.is_some_and(|report| visible >= report.barn.head);
+    let shows_all_followed = status.link == LinkState::Live && visible == head.position.sequence;
+    visible.0 > 0 && (shows_all_reported || shows_all_followed) && status.digest_equal != Some(false)
 }
 
 /// Replies to an operator. If the operator has left meanwhile, an error is logged instead.

@@ -35,7 +35,7 @@ impl Yard {
         let disk = Directory::new(self.copies.path(number)).unwrap();
         let mut store = Store::open_replica(&disk, self.barn.reader().store()).unwrap();
         let run = self.barn.reader().run_after(store.head().position, 1_000, 1_000_000).unwrap();
-        store.apply(&run).unwrap();
+        store.apply(run).unwrap();
         store.settle().unwrap();
         drop(store);
         set_fold_version(&disk, FOLD_VERSION - 1).unwrap();

@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode, header};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
 use herd::query::{CounterCursor, GapCursor, PayloadFilter};
-use herd::store::{FlushMode, LOG_FILE, MemoryDisk, Reader, Store, TABLES_FILE};
+use herd::store::{Background, LOG_FILE, MemoryDisk, Reader, Store, TABLES_FILE};
 use herd::testing::{TestBarn, all_pages, page_limit};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -127,7 +127,7 @@ async fn a_replica_exports_the_same_bytes_as_its_source() {
     let source = yard(300).reader();
     let mut replica = Store::open_replica(&MemoryDisk::default(), source.store()).unwrap();
     while replica.head() != source.head() {
-        replica.apply(&source.run_after(replica.head().position, 70, 1_000_000).unwrap()).unwrap();
+        replica.apply(source.run_after(replica.head().position, 70, 1_000_000).unwrap()).unwrap();
     }
     let expected = request(source, "").await.rest().await;
     assert_eq!(request(replica.reader(), "").await.rest().await, expected);
@@ -177,7 +177,7 @@ async fn changes_during_an_export_add_no_entries_and_hide_none() {
 async fn a_store_that_fails_half_way_breaks_the_response_off() {
     for file in [LOG_FILE, TABLES_FILE] {
         // Nearly all rows are in the file, and none in its cache.
-        let disk = MemoryDisk::default().uncached().with_flushes(1, FlushMode::Stepped);
+        let disk = MemoryDisk::default().uncached().with_flushes(1, Background::Steps);
         let mut barn = TestBarn::on(&disk);
         record_mix(&mut barn, 300);
         let mut response = request(barn.reader(), "").await;
