@@ -1,7 +1,7 @@
 //! Changes from a source: verified, folded, and appended by a replica.
 
 use super::folding::Run;
-use super::log::epochs_begun;
+use super::log::{LaidChanges, epochs_begun};
 use super::{ApplyError, Changes, Store, StoreError};
 use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
@@ -42,41 +42,41 @@ impl Store {
     pub fn apply(&mut self, run: ChangeRun) -> Result<ApplyReceipt, ApplyError> {
         self.check_not_interrupted()?;
         let ours = self.head().position;
-        if run.after.store != ours.store {
-            return Err(ApplyError::Diverged { theirs: run.after, ours });
-        }
-        if run.after.sequence > ours.sequence {
-            return Err(ApplyError::Gap { after: run.after.sequence, head: ours.sequence });
-        }
-        let known = self.verify(&run, &ours)?;
-        if known >= run.changes.len() {
-            return Ok(ApplyReceipt { changes: 0, position: ours });
-        }
+        // A run that begins at our head is verified by the rows that the log gets: they have its chain.
+        let continues = run.after == ours;
+        let known = if continues { 0 } else { self.verify(&run, &ours)? };
+        check_lengths(&run)?;
         let new = match known {
             0 => run.changes,
             _ => run.changes.iter().skip(known).collect::<Changes>(),
         };
+        let laid = self.log.lay(&new);
+        if continues && laid.end != run.end {
+            return Err(ApplyError::Altered { after: run.after.sequence });
+        }
+        let changes = new.len() as u64;
+        if changes == 0 {
+            return Ok(ApplyReceipt { changes, position: ours });
+        }
         // Another writer decides from now on.
         self.window = None;
-        let changes = new.len() as u64;
-        let position = self.commit_run(Run { changes: Arc::new(new), end: run.end })?;
+        let position = self.commit_run(Run { changes: Arc::new(new), end: run.end }, laid)?;
         Ok(ApplyReceipt { changes, position })
     }
 
     /// Has a verified run folded, writes it to the log durably, and publishes that.
-    fn commit_run(&mut self, run: Run) -> Result<Position, StoreError> {
-        let changes = run.changes.clone();
+    fn commit_run(&mut self, run: Run, laid: LaidChanges) -> Result<Position, StoreError> {
         let begun = self.folding.begin(run);
         self.stop_on_error(begun)?;
         self.interrupted = true;
-        let position = self.log.append(&changes).inspect_err(|_| self.folding.cancel())?;
+        let position = self.log.append(laid).inspect_err(|_| self.folding.cancel())?;
         let ended = self.folding.end(position);
         self.stop_on_error(ended)?;
         self.interrupted = false;
         Ok(position)
     }
 
-    /// Verifies the chain over the whole run, and returns how many of its changes are already here.
+    /// Verifies a run that does not begin at our head, and returns how many of its changes are already here.
     ///
     /// The run must begin at a position of this log, pass through our head or end at a position of ours, and end at the
     /// position that it names.
@@ -84,15 +84,18 @@ impl Store {
     fn verify(&self, run: &ChangeRun, ours: &Position) -> Result<usize, ApplyError> {
         let after = run.after.sequence;
         let differs = || ApplyError::Diverged { theirs: run.after, ours: *ours };
+        if run.after.store != ours.store {
+            return Err(differs());
+        }
+        if after > ours.sequence {
+            return Err(ApplyError::Gap { after, head: ours.sequence });
+        }
         let log = self.log.reader()?;
         if log.position_at(after)? != Some(run.after) {
             return Err(differs());
         }
         let mut digest = run.after.digest;
         for (bytes, n) in run.changes.iter().zip(after.0 + 1..) {
-            if bytes.len() > MAX_CHANGE_BYTES {
-                return Err(ApplyError::Oversize { at: Sequence(n), bytes: bytes.len(), limit: MAX_CHANGE_BYTES });
-            }
             digest = chain_next(digest, Sequence(n), bytes);
             if n == ours.sequence.0 && digest != ours.digest {
                 return Err(differs());
@@ -107,5 +110,17 @@ impl Store {
             return Err(differs());
         }
         Ok(usize::try_from(ours.sequence.0 - after.0).unwrap_or(usize::MAX).min(run.changes.len()))
+    }
+}
+
+/// Checks that no change is longer than a source may make.
+#[allow(clippy::result_large_err, reason = "refusals are rare, and a follower acts on both positions")]
+fn check_lengths(run: &ChangeRun) -> Result<(), ApplyError> {
+    let mut numbered = run.changes.iter().zip(run.after.sequence.0 + 1..);
+    match numbered.find(|(change, _)| change.len() > MAX_CHANGE_BYTES) {
+        Some((change, n)) => {
+            Err(ApplyError::Oversize { at: Sequence(n), bytes: change.len(), limit: MAX_CHANGE_BYTES })
+        }
+        None => Ok(()),
     }
 }

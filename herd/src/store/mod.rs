@@ -247,7 +247,7 @@ impl Store {
     /// whole or not at all.
     fn commit(&mut self, changes: &Changes) -> Result<(), StoreError> {
         self.interrupted = true;
-        let position = self.log.append(changes)?;
+        let position = self.log.append(self.log.lay(changes))?;
         let folder = self.folding.here()?;
         self.publisher.commit(position, folder.seal(position.digest));
         folder.shrink();

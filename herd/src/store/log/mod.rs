@@ -8,7 +8,7 @@ mod tail;
 mod writer;
 
 pub use body::LOG_FILE;
-pub(super) use writer::LogWriter;
+pub(super) use writer::{LaidChanges, LogWriter};
 
 use super::changes::Changes;
 use super::disk::Disk;

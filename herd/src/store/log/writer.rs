@@ -12,6 +12,16 @@ use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 
 type LaidRow = (Sequence, Vec<u8>);
 
+/// Changes in the form of the log, for its next commit.
+#[derive(Debug)]
+pub(in super::super) struct LaidChanges {
+    rows: Vec<LaidRow>,
+    /// Epochs that begin in them.
+    epochs: Vec<(Epoch, Sequence)>,
+    /// The position after them.
+    pub(in super::super) end: Position,
+}
+
 /// The writer of a log. There is one per store.
 #[derive(Debug)]
 pub(in super::super) struct LogWriter {
@@ -65,9 +75,8 @@ impl LogWriter {
         self.log.reader()
     }
 
-    /// Appends durably. Once this returns `Ok`, a power cut loses nothing of it. After an error nothing more is written.
-    pub(in super::super) fn append(&mut self, changes: &Changes) -> Result<Position, StoreError> {
-        self.begin_write()?;
+    /// Lays changes into rows that continue the log, and works out the position after them. Writes nothing.
+    pub(in super::super) fn lay(&self, changes: &Changes) -> LaidChanges {
         let epochs = epochs_begun(&self.end, changes);
         let (rows, digest) = lay_rows(self.end.sequence, self.end.digest, changes);
         let end = Position {
@@ -76,6 +85,15 @@ impl LogWriter {
             sequence: Sequence(self.end.sequence.0 + changes.len() as u64),
             digest,
         };
+        LaidChanges { rows, epochs, end }
+    }
+
+    /// Appends durably. Once this returns `Ok`, a power cut loses nothing of it. After an error nothing more is written.
+    ///
+    /// Nothing was written since the rows were laid.
+    pub(in super::super) fn append(&mut self, laid: LaidChanges) -> Result<Position, StoreError> {
+        self.begin_write()?;
+        let LaidChanges { rows, epochs, end } = laid;
         match <[LaidRow; 1]>::try_from(rows) {
             Ok([(first, row)]) if self.journal.as_ref().is_some_and(|journal| journal.takes(row.len())) => {
                 self.write_journal(first, row, &end)?;
