@@ -119,7 +119,7 @@ impl Yard {
             let status = self.sites.status("barn").unwrap();
             let equal = status.link == LinkState::Live
                 && status.head == Some(self.barn.head())
-                && status.lag_changes == Some(0)
+                && (status.lag_changes, status.unfolded_changes) == (Some(0), Some(0))
                 && status.digest_equal == Some(true);
             equal.then_some(())
         };

@@ -89,6 +89,11 @@ impl StatusContent {
         }
     }
 
+    /// Returns the number of changes that are not in the lists yet, if there are any.
+    fn unfolded(&self) -> Option<u64> {
+        self.site.unfolded_changes.filter(|unfolded| *unfolded > 0)
+    }
+
     fn last_sync(&self) -> Option<String> {
         let at = self.site.last_sync_time?;
         Some(format!("{} UTC, {}", format::date_time(iso_utc(at)), format::ago(at, self.now_us)))

@@ -8,6 +8,7 @@ use super::status::{SiteStatus, SiteSummary};
 use super::view::SiteView;
 use herd::store::{Reader, grouped};
 use service::sync::NotServedError;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The sites that this office follows.
@@ -69,7 +70,10 @@ fn status_line(site: &SiteView, sync_interval: Duration) -> String {
         return format!("{name}: {}", step.text);
     }
     let head = status.head.map_or("no copy yet".to_owned(), |head| format!("change {}", grouped(head.sequence.0)));
-    let state = format!("{name} {}, {head}", link.as_str());
+    let mut state = format!("{name} {}, {head}", link.as_str());
+    if let Some(unfolded) = status.unfolded_changes.filter(|unfolded| *unfolded > 0) {
+        let _infallible = write!(state, ", {} of them not shown yet", grouped(unfolded));
+    }
     match (&status.stopped_because, &status.blocked, status.copied, status.lag_changes) {
         (Some(reason), ..) | (None, Some(reason), ..) => format!("{state}: {reason}"),
         (None, None, Some((copied, total)), _) => format!("{state}, {} of {} copied", grouped(copied), grouped(total)),

@@ -48,6 +48,7 @@ impl RemoteApi for SiteApi {
         ProcessState::Replica(ReplicaState {
             link: status.link.as_str(),
             lag_changes: status.lag_changes,
+            unfolded_changes: status.unfolded_changes,
             last_heartbeat_at: status.barn_heard_at_us.map(iso_utc),
             digest_equal: status.digest_equal,
             barn_fold_version: status.barn_fold_version,

@@ -44,6 +44,8 @@ pub struct SiteStatus {
     pub barn_head: Option<u64>,
     /// Changes that the copy is behind the barn.
     pub lag_changes: Option<u64>,
+    /// Changes that are stored in the copy and not in its tables yet.
+    pub unfolded_changes: Option<u64>,
     /// Time of the barn's last report, in microseconds since the Unix epoch.
     pub barn_heard_at_us: Option<i64>,
     /// Duplicates at the barn, as it last reported.
@@ -106,8 +108,14 @@ pub struct SiteSummary {
 
 impl SiteStatus {
     pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
-        let (state, follow) = (site.state(), site.follow_status());
+        let state = site.state();
         let head = state.shown.as_ref().map(Reader::head);
+        Self::at_head(site, state, head, sync_interval)
+    }
+
+    /// Returns the status with this head of the copy that is served, which goes on meanwhile.
+    fn at_head(site: &SiteView, state: SiteState, head: Option<Head>, sync_interval: Duration) -> Self {
+        let follow = site.follow_status();
         let barn_head = follow.barn.map(|heard| heard.barn.head.0);
         let own_head = head.as_ref().map(|head| head.position.sequence.0);
         let duplicates = follow.barn.map(|heard| heard.aged());
@@ -122,6 +130,7 @@ impl SiteStatus {
             total_records_synced: follow.total_records_synced,
             link: link_state(&state, &follow),
             lag_changes: barn_head.zip(own_head).map(|(barn, own)| barn.saturating_sub(own)),
+            unfolded_changes: head.as_ref().map(Head::unfolded),
             blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
             head: head.map(|head| head.position),
             digest_equal: follow.digest_equal,
@@ -138,8 +147,9 @@ impl SiteStatus {
 
 impl SiteSummary {
     pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
-        let status = SiteStatus::new(site, sync_interval);
-        let head = site.state().shown.map(|reader| reader.head());
+        let state = site.state();
+        let head = state.shown.as_ref().map(Reader::head);
+        let status = SiteStatus::at_head(site, state, head.clone(), sync_interval);
         let follow = site.follow_status();
         Self {
             name: status.name,

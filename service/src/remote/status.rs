@@ -72,6 +72,8 @@ pub struct ReplicaState {
     pub link: &'static str,
     /// Number of changes that the copy is behind the barn's last known head.
     pub lag_changes: Option<u64>,
+    /// Number of changes that are stored in the copy and not in its tables yet.
+    pub unfolded_changes: Option<u64>,
     /// Arrival of the barn's last heartbeat by the office's clock, ISO 8601 in UTC.
     #[serde(rename = "barn_heard_at")]
     pub last_heartbeat_at: Option<String>,

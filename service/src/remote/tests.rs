@@ -128,6 +128,7 @@ fn office(reader: Result<Reader, NotServedError>, age_ms: Option<u64>) -> Router
     let process = ProcessState::Replica(ReplicaState {
         link: "away",
         lag_changes: Some(0),
+        unfolded_changes: Some(0),
         last_heartbeat_at: Some(iso_utc(WALL_US)),
         digest_equal: Some(true),
         barn_fold_version: Some(FOLD_VERSION),

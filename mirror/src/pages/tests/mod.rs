@@ -117,6 +117,7 @@ impl Office for TestOffice {
             head: self.has_copy.then_some(head),
             barn_head: Some(head.sequence.0),
             lag_changes: Some(0),
+            unfolded_changes: Some(0),
             barn_heard_at_us: Some(now_us() - 3_000_000),
             duplicates: Some(BarnDuplicates { count: 1_234, age_ms: Some(3_000) }),
             stopped_because: None,
