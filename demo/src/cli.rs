@@ -21,7 +21,7 @@ stdout is the result, one JSON object:
   sent = lost_in_air + heard            heard = duplicates + kept (+ suppressed)            replicated = kept
   lost           payloads that were heard and are missing at the office
   digest_equal   true if barn and office agree on every change and every row of their tables
-  lag_ms_p50/99  time from heard at the barn to visible at the office
+  lag_ms_p50/99  time from heard at the barn to durable at the office
 The exit code is 0 only if nothing was lost, the digests are equal, and all sums hold.";
 
 /// Maximum time that blocking tasks may delay the exit after the result.

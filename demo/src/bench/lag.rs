@@ -1,6 +1,7 @@
 //! The time from a request at the barn to the row in the office's tables.
 
 use super::floor::Floor;
+use super::listener::Listener;
 use super::rows::Row;
 use super::traffic::in_chute_order;
 use super::yard::Yard;
@@ -18,7 +19,7 @@ const WARM_UP: usize = 20;
 /// Path that accepts payloads.
 pub const RECEIVE_PATH: &str = "/api/lora/receive";
 
-/// Measures one payload at a time with a barn, an office and a follower of the office.
+/// Measures one payload at a time with a barn, an office and a listener to the office's events.
 pub async fn lag(
     programs: &Programs,
     directory: &Path,
@@ -29,16 +30,16 @@ pub async fn lag(
     let bodies = bodies(in_chute_order(5, WARM_UP + sizes.lone, 0.0))?;
     let mut yard = Yard::new(programs, directory)?;
     yard.start_paired(budget).await?;
-    let (poster, mut follower) = (yard.poster()?, yard.follow_office().await?);
+    let (poster, mut listener) = (yard.poster()?, Listener::connect(&yard.office).await?);
     let (mut answered, mut visible) = (Vec::new(), Vec::new());
     for body in bodies {
-        let next = follower.at.next();
+        let next = listener.at.next();
         let start = Instant::now();
-        let (reply, page) = tokio::join!(post(&poster, body), follower.wait_for_sequence(next));
+        let (reply, shown) = tokio::join!(post(&poster, body), listener.wait_for_payload(next));
         let (sequence, answered_at) = reply?;
         anyhow::ensure!(sequence == next, "the payload became change {sequence}, not {next}");
         answered.push(answered_at.duration_since(start));
-        visible.push(page?.duration_since(start));
+        visible.push(shown?.duration_since(start));
         if budget.is_spent() {
             break;
         }
@@ -57,7 +58,7 @@ pub async fn lag(
     let barn_floor = floor.preallocated.percentile(50) + floor.tls.percentile(50);
     let details = json!({
         "from": "request sent to the barn over TLS",
-        "to": "durable there, durable and folded at the office, and received by a follower of the office: one TLS hop \
+        "to": "durable there, durable and folded at the office, and received by a listener to its events: one TLS hop \
                more than the floor counts",
         "visible_at_office": visible.to_json(),
         "p99_of_floor_p99": times(visible.percentile(99), floor.both_ends(99)),

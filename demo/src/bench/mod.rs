@@ -33,6 +33,7 @@ pub mod https;
 pub mod instructions;
 pub mod lag;
 pub mod large;
+pub mod listener;
 pub mod memory;
 pub mod pages;
 pub mod parts;

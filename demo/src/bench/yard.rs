@@ -2,22 +2,14 @@
 
 use super::{BenchError, Budget, store};
 use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
-use anyhow::Context as _;
 use daemon::control::BarnStatus;
 use herd::position::{Digest, Position, Sequence};
-use herd::wire::{Acknowledgment, BlobKind, Page, blob_kind, from_blob, to_blob};
-use mirror::link::{HttpsChannel, HttpsLink, Trust};
-use service::harness::TIMEOUT;
-use service::sync::link::{Link as _, LiveChannel as _, LiveResponse};
-use service::sync::query::position_text;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Interval at which the progress of a copy is polled. It is the error of the measured duration, and therefore shorter
 /// than the interval of the harness.
 pub const COPY_POLL_INTERVAL: Duration = Duration::from_millis(2);
-/// Maximum time until the office answers the request for a live connection, milliseconds.
-const OPEN_TIMEOUT_MS: u64 = 10_000;
 
 /// Position and digests of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,25 +95,6 @@ impl Yard {
     pub fn poster(&self) -> Result<Client, BenchError> {
         Ok(self.barn.client(&self.barn.key("bench", &["ingest"])?)?)
     }
-
-    /// Opens a live connection to the office.
-    pub async fn follow_office(&self) -> Result<Follower, BenchError> {
-        let state = self.office_state()?.context("the office shows no copy")?;
-        let key = self.office.key("follower", &["sync"])?;
-        let address = self.office.address().to_string().parse()?;
-        let link = HttpsLink::new(vec![address], &Trust::Pin(self.office.spki_sha256()?), &key)?;
-        let path = format!("{}?{}", service::sync::link::LIVE_PATH, position_text(&state.position));
-        match link.open_live(&path, OPEN_TIMEOUT_MS).await? {
-            LiveResponse::Open(channel) => Ok(Follower { channel, at: state.position.sequence }),
-            LiveResponse::Refused(answer) => {
-                anyhow::bail!(
-                    "the office refused the live connection: {} {}",
-                    answer.status,
-                    String::from_utf8_lossy(&answer.body)
-                )
-            }
-        }
-    }
 }
 
 /// Appends payloads to the store of a barn that does not run, until the budget is spent.
@@ -146,34 +119,4 @@ pub struct CopyTimeoutError {
 /// Describes the progress of the office, which shows a first copy only once it is complete.
 fn describe(office: Option<Sequence>) -> String {
     office.map_or("shows no complete copy yet".to_owned(), |folded| format!("is at change {folded}"))
-}
-
-/// A follower of the office. The office sends it a change once the change is in the office's tables.
-#[derive(Debug)]
-pub struct Follower {
-    channel: HttpsChannel,
-    /// Latest change that it has received.
-    pub at: Sequence,
-}
-
-impl Follower {
-    /// Waits for the change `sequence` and returns the time of its arrival.
-    pub async fn wait_for_sequence(&mut self, sequence: Sequence) -> Result<Instant, BenchError> {
-        while self.at < sequence {
-            let blob = tokio::time::timeout(TIMEOUT, self.channel.receive()).await;
-            let blob = blob.with_context(|| format!("change {sequence} did not arrive within {TIMEOUT:?}"))??;
-            let blob = blob.context("the office closed the live connection")?;
-            if blob_kind(&blob)? != BlobKind::Page {
-                continue;
-            }
-            let arrival = Instant::now();
-            let page: Page = from_blob(&blob)?;
-            self.at = page.end.end.sequence;
-            self.channel.send(to_blob(&Acknowledgment { durable: page.end.end }).into()).await?;
-            if self.at >= sequence {
-                return Ok(arrival);
-            }
-        }
-        Ok(Instant::now())
-    }
 }

@@ -45,7 +45,7 @@ Floors, measured again before each part:
 Rows:
   Each has its figure, its ratio to a floor or to another figure of the same run, and its goal. A goal in `x` is judged by
   the ratio. All others say something about this machine only.
-  lag          request at the barn -> durable there, durable and in the tables at the office, received by a follower
+  lag          request at the barn -> durable there, durable and in the tables at the office, its event received
   lone         one payload after the other, each durable before the next
   100 in flight, chute order    senders take the next payload of one chute
   100 in flight, 100 pens       each sender has a pen of its own

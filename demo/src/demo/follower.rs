@@ -1,4 +1,4 @@
-//! A follower of the office that keeps nothing and notes when each payload becomes visible there.
+//! A follower of the office that keeps nothing and notes when each payload has become durable there.
 
 use super::lag_histogram::LagHistogram;
 use herd::change::Change;
@@ -27,12 +27,11 @@ const SHOWN_CHARS: usize = 200;
 pub(super) struct FollowerState {
     /// Latest change at the office.
     pub(super) position: Position,
-    /// Times from the arrival at the barn to the visibility at the office.
+    /// Times from the arrival at the barn until the change, durable at the office, has come from there.
     pub(super) lags: LagHistogram,
     /// Why the last connection ended; `None` while one is open.
     pub(super) last_error: Option<String>,
-    /// Time at which the first connection opened. The lags leave out payloads from before, which became visible
-    /// unnoticed.
+    /// Time at which the first connection opened. The lags leave out payloads from before, which arrived unnoticed.
     first_open_us: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Distribution of the time from a payload's arrival at the barn to its visibility at the office.
+//! Distribution of the time from a payload's arrival at the barn until it is durable at the office, as a follower sees it.
 
 /// Width of a bucket, microseconds.
 const BUCKET_US: u64 = 100;
