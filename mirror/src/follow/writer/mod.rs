@@ -21,6 +21,10 @@ use tokio::time::{Instant, timeout_at};
 const MAX_QUEUED_JOBS: usize = 2;
 /// Time without a page after which the tables are flushed to disk.
 const FLUSH_AFTER: Duration = Duration::from_secs(60);
+/// The same after a bulk such as a first copy, whose rows take memory until they are flushed.
+const FLUSH_AFTER_BULK: Duration = Duration::from_secs(1);
+/// Number of changes since the last flush that make a bulk.
+const BULK_CHANGES: u64 = 5_000;
 
 /// A job for the writer.
 enum Job {
@@ -112,10 +116,11 @@ pub fn spawn_writer(store: Store) -> std::io::Result<(StoreHandle, WorkerThread<
 async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(), StoreError> {
     // Probes arrive in quiet times too, so the deadline counts from the last page.
     let mut flush_at = Instant::now() + FLUSH_AFTER;
+    let mut unflushed_changes = 0;
     loop {
         let Ok(next) = timeout_at(flush_at, jobs.recv()).await else {
             store.settle()?;
-            flush_at = Instant::now() + FLUSH_AFTER;
+            (flush_at, unflushed_changes) = (Instant::now() + FLUSH_AFTER, 0);
             continue;
         };
         let (run, done) = match next {
@@ -135,9 +140,12 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
                 tracing::error!(%error, "failed to write a page");
                 return Err(error);
             }
-            // A follower that no longer waits has ended; the page stays durable.
-            outcome => drop(done.send(outcome)),
+            outcome => {
+                unflushed_changes += outcome.as_ref().map_or(0, |receipt| receipt.changes);
+                // A follower that no longer waits has ended; the page stays durable.
+                drop(done.send(outcome));
+            }
         }
-        flush_at = Instant::now() + FLUSH_AFTER;
+        flush_at = Instant::now() + if unflushed_changes < BULK_CHANGES { FLUSH_AFTER } else { FLUSH_AFTER_BULK };
     }
 }

@@ -63,6 +63,28 @@ async fn probes_do_not_delay_the_flush_of_the_tables() {
     writer.await.unwrap().unwrap();
 }
 
+/// Catches a first copy whose rows stay in memory, and would have to be folded again after a kill.
+#[tokio::test(start_paused = true)]
+async fn the_tables_are_flushed_soon_after_a_bulk() {
+    let (disk, mut source) = (MemoryDisk::default(), source());
+    let scan = |n| Incoming {
+        raw: format!("hxb:LOT{}:LF{n}:UHF{n}", n / 100).into(),
+        origin: Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() },
+        at: RawReading::default(),
+    };
+    source.append(&(100..100 + BULK_CHANGES).map(scan).collect::<Vec<_>>()).unwrap();
+    let (handle, writer) = split_writer(replica(&disk));
+    let writer = tokio::spawn(writer);
+    let run = source.reader().run_after(handle.reader().head().position, 10_000, 10_000_000).unwrap();
+    let end = run.end.sequence;
+    assert!(handle.begin_apply(run).await.unwrap().await.unwrap().is_ok());
+    sleep(FLUSH_AFTER_BULK * 2).await;
+    let tables = verify_disk(&disk.after_power_cut(), &mut |_| {}).unwrap().tables;
+    assert!(matches!(tables, TablesVerdict::Equal { folded, .. } if folded == end), "{tables:?}");
+    drop(handle);
+    writer.await.unwrap().unwrap();
+}
+
 /// Catches a probe that overtakes the page before it, and so reports a stuck writer as alive.
 #[tokio::test]
 async fn a_probe_waits_for_the_commit_before_it() {
