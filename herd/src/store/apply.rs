@@ -6,7 +6,6 @@ use super::{ApplyError, Changes, Store, StoreError};
 use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
 use crate::position::{Position, Sequence};
-use std::sync::Arc;
 
 /// Consecutive changes as a source sends them, from `after` to `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,13 +59,13 @@ impl Store {
         }
         // Another writer decides from now on.
         self.window = None;
-        let position = self.commit_run(Run { changes: Arc::new(new), end: run.end }, laid)?;
+        let position = self.commit_runs(Run::split(new, laid.row_ends()), laid)?;
         Ok(ApplyReceipt { changes, position })
     }
 
-    /// Has a verified run folded, writes it to the log durably, and publishes that.
-    fn commit_run(&mut self, run: Run, laid: LaidChanges) -> Result<Position, StoreError> {
-        let begun = self.folding.begin(run);
+    /// Has verified changes folded, writes them to the log durably, and publishes that.
+    fn commit_runs(&mut self, runs: Vec<Run>, laid: LaidChanges) -> Result<Position, StoreError> {
+        let begun = self.folding.begin(runs);
         self.stop_on_error(begun)?;
         self.interrupted = true;
         let position = self.log.append(laid).inspect_err(|_| self.folding.cancel())?;

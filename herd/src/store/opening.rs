@@ -11,7 +11,6 @@ use crate::decide::Rules;
 use crate::digest::RowSum;
 use crate::fold::FOLD_VERSION;
 use crate::position::{Epoch, Position, Sequence, StoreId};
-use std::sync::Arc;
 
 /// File in which new tables are made, beside the old ones.
 const TABLES_BESIDE: &str = "tables-new.redb";
@@ -91,7 +90,7 @@ impl Store {
             }
             let (changes, end) = self.log.reader()?.changes_after(begin, REFOLD_CHANGES, REFOLD_BYTES)?;
             let Some(end) = end else { break };
-            let sealed = folder.fold(&Run { changes: Arc::new(changes), end })?;
+            let sealed = folder.fold(&Run::whole(changes, &end))?;
             self.publisher.show_tables(sealed);
             folder.shrink();
             if lacks_many {

@@ -6,7 +6,7 @@ use crate::position::{Position, Sequence};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Maximum size of the changes that were handed over and are not folded yet. A single run may be larger.
+/// Maximum size of the changes that were handed over and are not folded yet. A single commit may be larger.
 const MAX_UNFOLDED_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl BacklogState {
 }
 
 impl Backlog {
-    /// Makes an empty backlog. `max_changes` of it may wait; a single run may be larger.
+    /// Makes an empty backlog. `max_changes` of it may wait; a single commit may be larger.
     pub(super) fn new(publisher: Publisher, max_changes: u64) -> Self {
         Self { state: Mutex::default(), changed: Condvar::new(), publisher, max_changes }
     }
@@ -72,17 +72,18 @@ impl Backlog {
         self.changed.wait_while(self.lock(), condition).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until a run has room. Returns false if the thread has ended, so that nobody makes room.
-    pub(super) fn wait_for_room(&self, run: RunSize) -> bool {
-        let state = self.wait_while(|state| !state.has_ended && !state.has_room(run, self.max_changes));
+    /// Waits until the runs of a commit have room. Returns false if the thread has ended, so that nobody makes room.
+    pub(super) fn wait_for_room(&self, runs: &[Run]) -> bool {
+        let size = RunSize::of(runs);
+        let state = self.wait_while(|state| !state.has_ended && !state.has_room(size, self.max_changes));
         !state.has_ended
     }
 
-    /// Adds a run, which is about to be written to the log.
-    pub(super) fn add(&self, run: Run) {
+    /// Adds the runs of a commit, which is about to be written to the log.
+    pub(super) fn add(&self, runs: Vec<Run>) {
         let mut state = self.lock();
-        state.add(run.size());
-        state.waiting.push_back(run);
+        state.add(RunSize::of(&runs));
+        state.waiting.extend(runs);
         drop(state);
         self.changed.notify_all();
     }
@@ -106,7 +107,7 @@ impl Backlog {
     /// [`log_is_durable`](Self::log_is_durable).
     pub(super) fn finish(&self, run: &Run, sealed: Sealed) -> bool {
         let mut state = self.lock();
-        if state.durable < run.end.sequence {
+        if state.durable < run.last {
             state.sealed = Some((sealed, run.size()));
             return false;
         }

@@ -2,7 +2,7 @@
 
 use super::super::disk::Disk;
 use super::super::tables::{StoredState, Tables, TablesFile, TablesState, TablesWriter, View};
-use super::super::{Changes, STAGED_BYTES, StoreError};
+use super::super::{STAGED_BYTES, StoreError};
 use super::publisher::Sealed;
 use super::run::Run;
 use crate::change::{Change, ChangeError};
@@ -50,13 +50,13 @@ impl Folder {
         self.make_room()?;
         let before = self.state.folded;
         if self.blocked.is_none() {
-            self.blocked = fold_changes(&mut self.rows, &run.changes, before)?;
+            self.blocked = fold_changes(&mut self.rows, run, before)?;
         }
         let folded = self.rows.folded();
-        let digest = if folded == run.end.sequence {
-            run.end.digest
+        let digest = if folded == run.last {
+            run.digest
         } else {
-            let numbered = run.changes.iter().zip(before.0 + 1..=folded.0);
+            let numbered = run.changes().zip(before.0 + 1..=folded.0);
             numbered.fold(self.state.digest, |digest, (bytes, n)| chain_next(digest, Sequence(n), bytes))
         };
         Ok(self.seal(digest))
@@ -102,13 +102,13 @@ impl Folder {
     }
 }
 
-/// Folds changes that follow `after`, up to the first one that this program cannot decode.
+/// Folds a run that follows `after`, up to the first one that this program cannot decode.
 fn fold_changes<B: Rows>(
     staged: &mut StagedRows<B>,
-    changes: &Changes,
+    run: &Run,
     after: Sequence,
 ) -> Result<Option<ChangeError>, StoreError> {
-    for (bytes, n) in changes.iter().zip(after.0 + 1..) {
+    for (bytes, n) in run.changes().zip(after.0 + 1..) {
         match Change::from_bytes(bytes) {
             Ok(change) => fold(staged, Sequence(n), &change)?,
             Err(unreadable) => return Ok(Some(unreadable)),

@@ -13,13 +13,15 @@
 //! - **A replica folds on a thread of its own, a source does not.** In bulk the fold takes longer than everything before it,
 //!   and a replica needs none of its results to go on. A source decides about each payload on what the one before left:
 //!   a second thread cost it 10 to 30 % with 100 senders.
-//! - **A run is handed over before it is written to the log.** So the fold of a lone change takes place while the disk syncs
+//! - **Changes are handed over before they are written to the log.** So the fold of a lone change takes place while the disk syncs
 //!   the log. The rows stay in the memory of the fold until the log has their changes; only then are they published, and
 //!   only what is published can be flushed. So the tables are never ahead of what is durable.
 //! - **Whichever of log and fold is done last publishes the rows.** Otherwise a lone change would wait for a thread to wake
 //!   up. `Backlog` has the place where the one leaves the rows for the other.
 //! - **The fold lags by a bounded number of changes.** The writer waits once that is reached. The head says how far each of
 //!   the two is.
+//! - **A page is folded in runs of a row of the log,** at most 1,000 changes. After each run, its rows may be dropped from
+//!   memory. With runs of a page, they were 24 MiB at the end of a copy; with these, 14.
 //! - **The thread owns the [`Folder`] and gives it back when it ends.** Whoever needs the tables in step with the log takes it
 //!   back: to settle, or to decide in a store that was a replica. A lock around it was rejected. The owner of the rows would
 //!   then be a matter of time, and a source would take a lock that it does not need.
@@ -109,15 +111,15 @@ impl Folding {
         }
     }
 
-    /// Hands a run over that is about to be written to the log. Waits if too much waits already.
-    pub(super) fn begin(&mut self, run: Run) -> Result<(), StoreError> {
+    /// Hands over the runs of a commit that is about to be written to the log. Waits if too much waits already.
+    pub(super) fn begin(&mut self, runs: Vec<Run>) -> Result<(), StoreError> {
         if self.background == Background::Threads {
             self.start_thread()?;
-            if !self.backlog.wait_for_room(run.size()) {
+            if !self.backlog.wait_for_room(&runs) {
                 return self.recall();
             }
         }
-        self.backlog.add(run);
+        self.backlog.add(runs);
         Ok(())
     }
 

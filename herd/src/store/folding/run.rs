@@ -1,16 +1,20 @@
 //! Runs of changes on their way from the log to the tables.
 
 use super::super::Changes;
-use crate::position::Position;
+use super::super::log::RowEnd;
+use crate::position::{Digest, Position, Sequence};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Consecutive changes to fold.
+/// Consecutive changes that are folded at once, a part of a commit.
 #[derive(Debug)]
 pub(in super::super) struct Run {
-    /// The changes, which follow the last one that was folded.
-    pub(in super::super) changes: Arc<Changes>,
-    /// The position after them.
-    pub(in super::super) end: Position,
+    commit: Arc<Changes>,
+    part: Range<usize>,
+    /// The last change.
+    pub(super) last: Sequence,
+    /// The digest of the chain after it.
+    pub(super) digest: Digest,
 }
 
 /// Size of a run, or of several.
@@ -20,8 +24,42 @@ pub(super) struct RunSize {
     pub(super) bytes: usize,
 }
 
+impl RunSize {
+    pub(super) fn of(runs: &[Run]) -> Self {
+        let add = |sum: Self, run: &Run| {
+            let Self { changes, bytes } = run.size();
+            Self { changes: sum.changes + changes, bytes: sum.bytes + bytes }
+        };
+        runs.iter().fold(Self::default(), add)
+    }
+}
+
 impl Run {
+    /// Makes one run of a whole commit that ends at `end`.
+    pub(in super::super) fn whole(commit: Changes, end: &Position) -> Self {
+        let part = 0..commit.len();
+        Self { commit: Arc::new(commit), part, last: end.sequence, digest: end.digest }
+    }
+
+    /// Splits a commit into a run for each of its rows in the log.
+    ///
+    /// After each run, its rows of tables may be dropped from memory. After a page of 10,000 changes they would be many.
+    pub(in super::super) fn split(commit: Changes, rows: impl Iterator<Item = RowEnd>) -> Vec<Self> {
+        let (commit, mut start) = (Arc::new(commit), 0);
+        let run = |RowEnd { changes, last, digest }| {
+            let part = start..start + changes;
+            start = part.end;
+            Self { commit: commit.clone(), part, last, digest }
+        };
+        rows.map(run).collect()
+    }
+
     pub(super) fn size(&self) -> RunSize {
-        RunSize { changes: self.changes.len() as u64, bytes: self.changes.bytes() }
+        RunSize { changes: self.part.len() as u64, bytes: self.changes().map(<[u8]>::len).sum() }
+    }
+
+    /// Iterates over the changes in order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &[u8]> {
+        self.commit.iter().skip(self.part.start).take(self.part.len())
     }
 }

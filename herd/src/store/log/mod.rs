@@ -8,7 +8,7 @@ mod tail;
 mod writer;
 
 pub use body::LOG_FILE;
-pub(super) use writer::{LaidChanges, LogWriter};
+pub(super) use writer::{LaidChanges, LogWriter, RowEnd};
 
 use super::changes::Changes;
 use super::disk::Disk;

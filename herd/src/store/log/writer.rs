@@ -22,6 +22,29 @@ pub(in super::super) struct LaidChanges {
     pub(in super::super) end: Position,
 }
 
+/// End of a row of the log.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct RowEnd {
+    /// Number of changes in the row.
+    pub(in super::super) changes: usize,
+    /// The last one.
+    pub(in super::super) last: Sequence,
+    /// The digest of the chain after it.
+    pub(in super::super) digest: Digest,
+}
+
+impl LaidChanges {
+    /// Returns the ends of the rows, in order.
+    pub(in super::super) fn row_ends(&self) -> impl Iterator<Item = RowEnd> {
+        let rows = self.rows.iter().filter_map(|(first, row)| RowReader::new(*first, row));
+        rows.map(|row| RowEnd {
+            changes: usize::try_from(row.count).unwrap_or_default(),
+            last: row.last(),
+            digest: row.after,
+        })
+    }
+}
+
 /// The writer of a log. There is one per store.
 #[derive(Debug)]
 pub(in super::super) struct LogWriter {
