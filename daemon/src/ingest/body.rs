@@ -2,12 +2,9 @@
 
 use axum::extract::{FromRequest as _, Request};
 use axum::http::StatusCode;
-use futures::TryStreamExt as _;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use service::door::reply::{ApiError, StrictJson};
+use service::door::reply::{ApiError, RawJson};
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Maximum size of a body with one payload.
 pub const MAX_SINGLE_BODY_BYTES: usize = 4 * 1024;
@@ -47,20 +44,12 @@ struct Items {
 
 /// Reads the body, and checks its form and its size.
 pub(super) async fn read(request: Request) -> Result<Payloads, ApiError> {
-    let body_bytes = Arc::new(AtomicUsize::new(0));
-    let counted = body_bytes.clone();
-    let request = request.map(|body| {
-        let count = move |part: &bytes::Bytes| {
-            counted.fetch_add(part.len(), Ordering::Relaxed);
-        };
-        axum::body::Body::from_stream(body.into_data_stream().inspect_ok(count))
-    });
-    let StrictJson(body) = StrictJson::<Body>::from_request(request, &()).await?;
+    let RawJson { bytes, value: body } = RawJson::<Body>::from_request(request, &()).await?;
     match body {
         Body { payload: Some(_), payloads: Some(_) } => {
             Err(ApiError::bad_request("send either `payload` or `payloads`, not both"))
         }
-        Body { payload: Some(_), .. } if body_bytes.load(Ordering::Relaxed) > MAX_SINGLE_BODY_BYTES => {
+        Body { payload: Some(_), .. } if bytes.len() > MAX_SINGLE_BODY_BYTES => {
             let message = format!("a body with one payload has at most {MAX_SINGLE_BODY_BYTES} bytes");
             Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", message))
         }

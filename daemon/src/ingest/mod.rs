@@ -31,8 +31,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use body::{Item, Payloads};
 use herd::change::{Change, Origin};
-use herd::clock::Clock;
-use herd::payload::{MAX_PAYLOAD_BYTES, content_hash, trimmed};
+use herd::clock::{Clock, RawReading};
+use herd::payload::{ContentHash, MAX_PAYLOAD_BYTES, content_hash, trimmed};
 use herd::position::Sequence;
 use herd::store::{Incoming, Reader, Receipt};
 use service::door::auth::{Authenticator, Caller, require};
@@ -93,8 +93,15 @@ async fn receive(
 impl Ingest {
     /// Records the items and returns an answer for each, in order. An error concerns all of them: none was recorded.
     async fn answer(&self, caller: &Caller, items: Vec<Item>) -> Result<Vec<Answer>, ApiError> {
-        let checked: Vec<_> = items.into_iter().map(check).collect();
-        let payloads = checked.iter().flatten().map(|text| self.stamp(caller, text)).collect();
+        // The items of an array arrived together.
+        let at = self.clock.read();
+        let mut payloads = Vec::with_capacity(items.len());
+        let mut record = |text: String| {
+            let hash = content_hash(text.as_bytes());
+            payloads.push(self.stamp(caller, text, at));
+            hash
+        };
+        let hashes: Vec<_> = items.into_iter().map(|item| check(item).map(&mut record)).collect();
         let recording = tokio::time::timeout(RECORD_TIMEOUT, self.recorder.record_all(payloads));
         let receipts = recording.await.map_err(|_| timeout_error())?.map_err(|error| record_error(&error))?;
         match receipts.as_slice() {
@@ -103,26 +110,25 @@ impl Ingest {
             receipts => log_receipts(caller.name(), receipts),
         }
         let mut receipts = receipts.into_iter();
-        let answers = checked.into_iter().map(|item| match item {
-            Ok(text) => {
-                receipts.next().map_or_else(|| Answer::Refused(timeout_error()), |it| self.receipt_answer(&text, it))
+        let answers = hashes.into_iter().map(|hash| match hash {
+            Ok(hash) => {
+                receipts.next().map_or_else(|| Answer::Refused(timeout_error()), |it| self.receipt_answer(hash, it))
             }
             Err(error) => Answer::Refused(error),
         });
         Ok(answers.collect())
     }
 
-    fn stamp(&self, caller: &Caller, text: &str) -> Incoming {
+    fn stamp(&self, caller: &Caller, text: String, at: RawReading) -> Incoming {
         let origin = Origin {
             channel: caller.name().into(),
             reader_group: self.reader_group.as_ref().into(),
             ..Origin::default()
         };
-        Incoming { raw: text.as_bytes().to_vec(), origin, at: self.clock.read() }
+        Incoming { raw: text.into_bytes(), origin, at }
     }
 
-    fn receipt_answer(&self, text: &str, receipt: Receipt) -> Answer {
-        let hash = content_hash(text.as_bytes());
+    fn receipt_answer(&self, hash: ContentHash, receipt: Receipt) -> Answer {
         match receipt {
             Receipt::Kept { sequence } => Answer::Stored { sequence, hash },
             Receipt::Rejected { sequence, reason } => Answer::Rejected { sequence, hash, reason },
