@@ -21,7 +21,8 @@ mod body;
 #[cfg(test)]
 mod tests;
 
-use crate::receipt_log::{log_receipt, log_receipts};
+pub use crate::receipt_log::LineLimit;
+use crate::receipt_log::{log_call, log_receipts};
 use crate::recorder::{MAX_RAW_BYTES, RecordError, Recorder};
 use answer::Answer;
 pub(crate) use answer::{record_error, timeout_error};
@@ -58,6 +59,8 @@ pub struct Ingest {
     pub clock: Arc<dyn Clock>,
     /// Group of the readers that deliver over HTTP.
     pub reader_group: Arc<str>,
+    /// Limit of the log lines about single calls.
+    pub lines: LineLimit,
     /// Shutdown of the process, after which no payload is accepted.
     pub shutdown: Shutdown,
 }
@@ -106,7 +109,7 @@ impl Ingest {
         let receipts = recording.await.map_err(|_| timeout_error())?.map_err(|error| record_error(&error))?;
         match receipts.as_slice() {
             [] => {}
-            [receipt] => log_receipt(caller.name(), None, receipt),
+            [receipt] => log_call(&self.lines, caller.name(), receipt),
             receipts => log_receipts(caller.name(), receipts),
         }
         let mut receipts = receipts.into_iter();

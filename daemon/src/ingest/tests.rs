@@ -39,6 +39,7 @@ fn door_with(rules: Rules, disk: DiskGauge) -> Door {
         reader: world.reader.clone(),
         clock: world.clock.clone(),
         reader_group: "main".into(),
+        lines: LineLimit::default(),
         shutdown: shutdown.signal(),
     };
     Door { router: router(ingest, keys), world, key, other_key, shutdown, _directory: directory }

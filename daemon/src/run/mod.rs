@@ -8,7 +8,7 @@ pub(crate) use commands::{check_order, create_pairing_line};
 pub use routes::Routes;
 
 use self::core::{Started, start};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, LineLimit};
 use crate::liveness::LivenessCheck;
 use crate::open::{BarnFiles, OpenError};
 use crate::pair::Barn;
@@ -145,7 +145,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let status_health = health.clone();
     let reader_group = settings.reader_group.as_str().into();
-    let ingest = Ingest { recorder, reader, clock, reader_group, shutdown: shutdown.clone() };
+    let lines = LineLimit::default();
+    let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens, pairing: pairing.clone() };
     let serving = serve(listener, routes.router(), &identity, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");

@@ -11,7 +11,7 @@ use axum::http::request::Builder;
 use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
-use daemon::ingest::Ingest;
+use daemon::ingest::{Ingest, LineLimit};
 use daemon::pairing_code::{self, CodePairing};
 use daemon::recorder::{DuplicateStats, GROUP_PAYLOADS, Recorder, RecorderSeams, RecorderTotals};
 use daemon::run::Routes;
@@ -116,6 +116,7 @@ impl Barn {
             reader: reader.clone(),
             clock: Arc::new(FixedClock),
             reader_group: "main".into(),
+            lines: LineLimit::default(),
             shutdown: shutdown.signal(),
         };
         let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
