@@ -10,6 +10,9 @@ const KIB: u64 = 1024;
 pub struct Memory {
     /// Current size (`VmRSS`).
     pub resident_bytes: u64,
+    /// Its anonymous part (`RssAnon`): heap and stacks. The rest is pages of the executable and its libraries, which
+    /// processes share and which the kernel may drop.
+    pub anonymous_bytes: u64,
     /// Peak size (`VmHWM`).
     pub peak_bytes: u64,
 }
@@ -20,7 +23,7 @@ impl Memory {
         let pid = pid.context("cannot read the memory of a process that does not run")?;
         let path = format!("/proc/{pid}/status");
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        Self::parse(&text).with_context(|| format!("{path} has no VmRSS and VmHWM"))
+        Self::parse(&text).with_context(|| format!("{path} has no VmRSS, RssAnon and VmHWM"))
     }
 
     /// Resets the peak of the process `pid` to its current size (man 5 `proc_pid_clear_refs`).
@@ -37,7 +40,7 @@ impl Memory {
             let line = text.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(KIB)
         };
-        Some(Self { resident_bytes: field("VmRSS")?, peak_bytes: field("VmHWM")? })
+        Some(Self { resident_bytes: field("VmRSS")?, anonymous_bytes: field("RssAnon")?, peak_bytes: field("VmHWM")? })
     }
 }
 
@@ -54,8 +57,10 @@ mod tests {
 
     #[test]
     fn resident_memory_and_its_peak_are_found_among_other_lines() {
-        let text = "Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t   2048 kB\nVmRSS:\t    1024 kB\nThreads:\t1\n";
-        assert_eq!(Memory::parse(text), Some(Memory { resident_bytes: 1024 * 1024, peak_bytes: 2048 * 1024 }));
+        let text =
+            "Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t   2048 kB\nVmRSS:\t    1024 kB\nRssAnon:\t 512 kB\nThreads:\t1\n";
+        let expected = Memory { resident_bytes: 1024 * 1024, anonymous_bytes: 512 * 1024, peak_bytes: 2048 * 1024 };
+        assert_eq!(Memory::parse(text), Some(expected));
         assert_eq!(Memory::parse("Name:\tx\n"), None);
     }
 }

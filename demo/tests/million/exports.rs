@@ -163,7 +163,7 @@ async fn assert_needs_little<T>(what: &str, barn: &Barn, idle: u64, read: impl F
     let began = std::time::Instant::now();
     let result = read.await;
     let took = began.elapsed().as_secs_f64();
-    let Memory { peak_bytes, resident_bytes } = Memory::of(barn.pid()).unwrap();
+    let Memory { peak_bytes, resident_bytes, .. } = Memory::of(barn.pid()).unwrap();
     let above = peak_bytes.saturating_sub(idle);
     eprintln!(
         "{what}: {} MiB above the {} MiB at rest, {} MiB afterwards, {took:.1} s",
