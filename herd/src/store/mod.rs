@@ -79,12 +79,12 @@ use crate::tables::Totals;
 use folding::{Folder, Folding, Publisher};
 use log::{LogReader, LogWriter};
 
-/// Page cache of the log. The log is written at its end and read near it.
-const LOG_CACHE_BYTES: usize = 8 * 1024 * 1024;
+/// Page cache of the log: eight full rows. A follower reads each row once, and a query keeps the row that it reads.
+const LOG_CACHE_BYTES: usize = 2 * 1024 * 1024;
 /// Page cache of the tables. Rows that the writer uses again are in memory as it is.
 const TABLES_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Estimated size to which the writer keeps decoded rows in memory from commit to commit.
-const STAGED_BYTES: usize = 8 * 1024 * 1024;
+const STAGED_BYTES: usize = 4 * 1024 * 1024;
 /// Number of changes that are folded at once while the tables are rebuilt, and that are read to find the latest texts.
 const REFOLD_CHANGES: usize = 10_000;
 /// Number of bytes that are read from the log at once while the tables are rebuilt.
