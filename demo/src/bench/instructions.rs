@@ -11,14 +11,34 @@
 //! - **Input, clock and origin are fixed.** Counts of two runs differ by a few in a thousand, because hash maps and the
 //!   allocator do not start equal.
 //! - **The directory may be on any disk.** Callgrind counts instructions of the program only, and none of the kernel.
+//! - **Calls of the payload route go into its router, without TLS and HTTP.** Those count what hyper and rustls need, which
+//!   is not ours to change. A call is made when the one before it was answered, so that groups are the same in each run.
 
 use super::floor::PAGE_BYTES;
+use super::https::arrays;
+use super::lag::{RECEIVE_PATH, bodies};
 use super::store::{PAGE_CHANGES, SOURCE_ID, copy};
 use super::{BenchError, store, traffic};
-use herd::clock::RawReading;
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use daemon::disk::DiskGauge;
+use daemon::ingest::{Ingest, LineLimit, router};
+use daemon::recorder::{Recorder, RecorderSeams, WriterThread};
+use herd::clock::{Clock, RawReading};
 use herd::decide::Rules;
-use herd::store::{ChangeRun, Directory, Incoming, Reader, Store};
+use herd::randomness::SystemRandomness;
+use herd::store::{ChangeRun, Directory, Incoming, LocalFile, Reader, Store};
+use http_body_util::BodyExt as _;
+use service::door::auth::KEY_HEADER;
+use service::door::keys::{KeyRing, Scope};
+use service::lifecycle::ShutdownTrigger;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt as _;
 
 /// Changes that each store holds before the measured work.
 const HELD: usize = 20_000;
@@ -46,11 +66,24 @@ pub enum Work {
     /// A replica applies pages of 10,000 changes
     #[value(name = "apply-10000")]
     Apply10000,
+    /// The payload route takes arrays of 100
+    #[value(name = "ingest-array-100")]
+    IngestArray100,
+    /// The payload route takes one payload at a time
+    #[value(name = "ingest-single")]
+    IngestSingle,
 }
 
 impl Work {
     /// All kinds of work.
-    pub const ALL: [Self; 4] = [Self::Append1000, Self::Append100, Self::AppendLone, Self::Apply10000];
+    pub const ALL: [Self; 6] = [
+        Self::Append1000,
+        Self::Append100,
+        Self::AppendLone,
+        Self::Apply10000,
+        Self::IngestArray100,
+        Self::IngestSingle,
+    ];
 
     /// Returns the name of the directory of its stores.
     fn name(self) -> &'static str {
@@ -59,6 +92,8 @@ impl Work {
             Self::Append100 => "append-100",
             Self::AppendLone => "append-lone",
             Self::Apply10000 => "apply-10000",
+            Self::IngestArray100 => "ingest-array-100",
+            Self::IngestSingle => "ingest-single",
         }
     }
 
@@ -66,8 +101,8 @@ impl Work {
     fn group(self) -> usize {
         match self {
             Self::Append1000 => 1_000,
-            Self::Append100 => 100,
-            Self::AppendLone => 1,
+            Self::Append100 | Self::IngestArray100 => 100,
+            Self::AppendLone | Self::IngestSingle => 1,
             Self::Apply10000 => PAGE_CHANGES,
         }
     }
@@ -76,8 +111,8 @@ impl Work {
     fn changes(self) -> usize {
         match self {
             Self::Append1000 => 10_000,
-            Self::Append100 => 3_000,
-            Self::AppendLone => 300,
+            Self::Append100 | Self::IngestArray100 => 3_000,
+            Self::AppendLone | Self::IngestSingle => 300,
             Self::Apply10000 => MAX_CHANGES,
         }
     }
@@ -108,6 +143,9 @@ pub fn work(directory: &Path, work: Work) -> Result<usize, BenchError> {
         return apply(&source.reader(), &place.join("replica"));
     }
     let payloads = &payloads()[HELD..HELD + work.changes()];
+    if matches!(work, Work::IngestArray100 | Work::IngestSingle) {
+        return ingest(source, &place, payloads, work);
+    }
     let before = source.head().position.sequence.0;
     counted(&mut || append(&mut source, payloads, work.group()))?;
     let appended = source.head().position.sequence.0 - before;
@@ -139,6 +177,89 @@ fn apply(source: &Reader, directory: &Path) -> Result<usize, BenchError> {
     })?;
     anyhow::ensure!(replica.head() == source.head(), "the replica differs from its source");
     Ok(changes)
+}
+
+/// Sends the payloads to the route, in arrays or in single calls, and returns their number. JSON cannot hold those that
+/// are not UTF-8.
+fn ingest(source: Store, directory: &Path, payloads: &[Incoming], work: Work) -> Result<usize, BenchError> {
+    let is_text = |payload: &&Incoming| std::str::from_utf8(&payload.raw).is_ok();
+    let texts: Vec<_> = payloads.iter().filter(is_text).map(|payload| payload.raw.clone()).collect();
+    let count = texts.len();
+    let (calls, expected) = match work {
+        Work::IngestArray100 => (arrays(texts)?, &[StatusCode::OK][..]),
+        _ => (bodies(texts)?, &[StatusCode::CREATED, StatusCode::UNPROCESSABLE_ENTITY][..]),
+    };
+    let reader = source.reader();
+    let before = reader.head().position.sequence.0;
+    let mut route = Some(Route::new(source, directory)?);
+    counted(&mut || {
+        let Some(route) = route.take() else { return Ok(()) };
+        for call in &calls {
+            let status = route.call(call)?;
+            anyhow::ensure!(expected.contains(&status), "a call of the payload route was answered with {status}");
+        }
+        route.end()
+    })?;
+    let appended = reader.head().position.sequence.0 - before;
+    anyhow::ensure!(appended == count as u64, "{count} payloads became {appended} changes");
+    Ok(count)
+}
+
+/// The payload route of a barn and its writer, with one key.
+struct Route {
+    router: Router,
+    writer: WriterThread,
+    runtime: Runtime,
+    key: String,
+}
+
+impl Route {
+    fn new(source: Store, directory: &Path) -> Result<Self, BenchError> {
+        let clock: Arc<dyn Clock> = Arc::new(SteppingClock(AtomicU64::new(HELD as u64)));
+        let local = LocalFile::open(directory.join("local.redb"))?;
+        let keys = KeyRing::load(local, clock.clone(), SystemRandomness)?;
+        let key = keys.add("bench", [Scope::Ingest].into())?.reveal().to_owned();
+        let reader = source.reader();
+        let (recorder, writer) = Recorder::on_thread(source, RecorderSeams { disk: DiskGauge::plenty(), local: None })?;
+        let shutdown = ShutdownTrigger::default().signal();
+        let reader_group = store::origin().reader_group.into();
+        let ingest = Ingest { recorder, reader, clock, reader_group, lines: LineLimit::default(), shutdown };
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        Ok(Self { router: router(ingest, Arc::new(keys)), writer, runtime, key })
+    }
+
+    /// Returns the status of the response, whose body is read to its end.
+    fn call(&self, body: &Bytes) -> Result<StatusCode, BenchError> {
+        let request =
+            Request::post(RECEIVE_PATH).header(KEY_HEADER, &self.key).header(CONTENT_TYPE, "application/json");
+        let request = request.body(axum::body::Body::from(body.clone()))?;
+        self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await?;
+            let status = response.status();
+            response.into_body().collect().await?;
+            Ok(status)
+        })
+    }
+
+    /// Ends the writer, which settles the store.
+    fn end(self) -> Result<(), BenchError> {
+        let Self { router, mut writer, runtime, .. } = self;
+        drop(router);
+        Ok(runtime.block_on(writer.ended())?)
+    }
+}
+
+/// A clock that shows the arrival of the next payload each time it is read.
+struct SteppingClock(AtomicU64);
+
+impl Clock for SteppingClock {
+    fn read(&self) -> RawReading {
+        reading(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn boot_id(&self) -> String {
+        "bench".to_owned()
+    }
 }
 
 fn append(source: &mut Store, payloads: &[Incoming], group: usize) -> Result<(), BenchError> {
