@@ -137,7 +137,7 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// As a slice is hashed, so that a map finds a key by its bytes.
+/// Equal to the hash of the slice, so that a map finds a key by its bytes.
 impl Hash for Key {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {

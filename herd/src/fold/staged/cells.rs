@@ -1,8 +1,8 @@
 //! Typed rows of one table in memory.
 
 use super::Sealer;
+use super::error::RowsError;
 use super::range::{KeyRange, LayerValue};
-use super::rows::{RowsError, decode};
 use crate::change::encode;
 use crate::digest::RowHash;
 use crate::tables::{
@@ -201,6 +201,11 @@ fn collect<'a, T: Row>(
         taken.insert(key.clone(), cell.value.as_ref().map(|row| encode(&**row, Vec::new())));
     }
     taken
+}
+
+/// Decodes the value of a row.
+pub fn decode<T: Row>(key: &[u8], value: &[u8]) -> Result<T, RowsError> {
+    postcard::from_bytes(value).map_err(|_| RowsError::Damaged { table: T::TABLE.name(), key: hex::encode(key) })
 }
 
 /// A row that was written, encoded.

@@ -11,14 +11,16 @@
 //!   touched a row in between, and sums do not depend on groups.
 
 mod cells;
+mod error;
 mod range;
 mod rows;
 
-pub use cells::{Cells, Row, RowMaps, SealedRow};
+pub use cells::{Cells, Row, RowMaps, SealedRow, decode};
+pub use error::RowsError;
 pub use range::KeyRange;
 pub(crate) use range::LayerValue;
 pub(crate) use rows::merge_range;
-pub use rows::{NoRows, Rows, RowsError, decode};
+pub use rows::{NoRows, Rows};
 
 use crate::change::encode;
 use crate::digest::{RowHasher, RowSum};

@@ -1,6 +1,7 @@
 //! Read access to the tables.
 
-use super::cells::Row;
+use super::cells::{Row, decode};
+use super::error::RowsError;
 use super::range::{KeyRange, LayerValue};
 use crate::tables::{Key, Table};
 use std::collections::BTreeMap;
@@ -39,32 +40,6 @@ impl<R: Rows + ?Sized> Rows for &R {
     fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
         (**self).shared(key)
     }
-}
-
-/// Reason why a row could not be read. The tables can always be rebuilt from the log.
-#[derive(Debug, thiserror::Error)]
-pub enum RowsError {
-    /// The file could not be read.
-    #[error("cannot read table `{table}` of tables.redb: {why}. The next start rebuilds the tables from the log")]
-    Storage {
-        /// Name of the table.
-        table: &'static str,
-        /// Message of the storage.
-        why: String,
-    },
-    /// The row is not an encoded value of its table's type.
-    #[error("cannot decode a row of table `{table}` (key {key}). The next start rebuilds the tables from the log")]
-    Damaged {
-        /// Name of the table.
-        table: &'static str,
-        /// Key of the row in hexadecimal.
-        key: String,
-    },
-}
-
-/// Decodes the value of a row.
-pub fn decode<T: Row>(key: &[u8], value: &[u8]) -> Result<T, RowsError> {
-    postcard::from_bytes(value).map_err(|_| RowsError::Damaged { table: T::TABLE.name(), key: hex::encode(key) })
 }
 
 /// A base without rows, for a new store.

@@ -168,7 +168,7 @@ impl EmptyRange {
 }
 
 /// The outcome of a search.
-pub(super) enum Found {
+pub(super) enum SearchResult {
     /// The value of the row.
     Value(Vec<u8>),
     /// There is no such row, and none of these keys.
@@ -203,8 +203,8 @@ impl FileReader {
     }
 
     /// Searches a row.
-    pub(super) fn search(&self, table: Table, key: &Key) -> Result<Found, RowsError> {
-        let Some(rows) = &self.rows else { return Ok(Found::Nothing(EmptyRange::default())) };
+    pub(super) fn search(&self, table: Table, key: &Key) -> Result<SearchResult, RowsError> {
+        let Some(rows) = &self.rows else { return Ok(SearchResult::Nothing(EmptyRange::default())) };
         let is_of_table = |block: &BlockGuard<'_>| block.0.value().first() == Some(&table.number());
         let whole = block_key(table, key);
         let mut cursor = rows.upper_bound(Bound::Included(&*whole)).map_err(failed(table))?;
@@ -215,7 +215,7 @@ impl FileReader {
             if place < block.len() {
                 let row = block.row(place)?;
                 if row.key == &**key {
-                    return Ok(Found::Value(row.value.to_vec()));
+                    return Ok(SearchResult::Value(row.value.to_vec()));
                 }
                 empty.end = Some(row.key.into());
             }
@@ -225,7 +225,7 @@ impl FileReader {
             let next = cursor.peek_next().map_err(failed(table))?.filter(is_of_table);
             empty.end = next.map(|(first, _)| first.value()[1..].into());
         }
-        Ok(Found::Nothing(empty))
+        Ok(SearchResult::Nothing(empty))
     }
 
     pub(in super::super) fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
@@ -283,8 +283,8 @@ mod tests {
             let reader = file.reader().unwrap();
             for n in 0..60 {
                 match reader.search(Table::Animals, &key(n)).unwrap() {
-                    Found::Value(value) => prop_assert!(rows.contains(&n) && value == vec![n; value_bytes]),
-                    Found::Nothing(empty) => {
+                    SearchResult::Value(value) => prop_assert!(rows.contains(&n) && value == vec![n; value_bytes]),
+                    SearchResult::Nothing(empty) => {
                         prop_assert!(!rows.contains(&n) && empty.holds(&key(n)));
                         prop_assert!(!rows.iter().any(|row| empty.holds(&key(*row))));
                     }

@@ -1,6 +1,6 @@
 //! A view: the tables at one position.
 
-use super::file::{EmptyRange, FileReader, Found, TablesState};
+use super::file::{EmptyRange, FileReader, SearchResult, TablesState};
 use super::generation::Generation;
 use crate::fold::{KeyRange, Rows, RowsError, merge_range};
 use crate::position::Sequence;
@@ -74,8 +74,8 @@ impl Rows for View {
             return Ok(None);
         }
         match self.file.search(table, key)? {
-            Found::Value(value) => Ok(Some(value)),
-            Found::Nothing(empty) => {
+            SearchResult::Value(value) => Ok(Some(value)),
+            SearchResult::Nothing(empty) => {
                 self.empty_ranges.borrow_mut()[table.index()] = Some(empty);
                 Ok(None)
             }

@@ -81,14 +81,14 @@ impl<'a> OldBlocks<'a> {
 
 /// Rows that will be one block or several.
 #[derive(Default)]
-struct Merged {
+struct BlockRows {
     /// The rows as they are in a block.
     rows: Vec<u8>,
-    /// Where each of them begins.
+    /// Offset of each of them.
     starts: Vec<usize>,
 }
 
-impl Merged {
+impl BlockRows {
     fn push(&mut self, key: &[u8], value: &[u8]) {
         self.starts.push(self.rows.len());
         push_length(&mut self.rows, key.len());
@@ -190,7 +190,7 @@ impl BlockWriter<'_, '_> {
             Some((_, block)) => Block::new(table, block.value())?,
             None => Block::empty(table),
         };
-        let (mut merged, mut taken, mut appends) = (Merged::default(), 0, true);
+        let (mut merged, mut taken, mut appends) = (BlockRows::default(), 0, true);
         while let Some((key, value)) = new.next_if(|(key, _)| old.holds(key)) {
             let place = block.place_after(taken, key)?;
             merged.copy(&block, taken..place)?;
@@ -217,7 +217,7 @@ impl BlockWriter<'_, '_> {
     }
 
     /// Writes rows in place of the block `old`.
-    fn write(&mut self, table: Table, old: Option<&[u8]>, rows: &Merged, appends: bool) -> Result<(), MergeError> {
+    fn write(&mut self, table: Table, old: Option<&[u8]>, rows: &BlockRows, appends: bool) -> Result<(), MergeError> {
         let block_bytes = match rows.bytes() {
             ..=MAX_BLOCK_BYTES => MAX_BLOCK_BYTES,
             _ if appends => MAX_BLOCK_BYTES,
