@@ -48,8 +48,8 @@ overlay() {
     dtc -@ -q -I dts -O dtb -o "$1/herdlinx.dtbo" image/card.d/boot/herdlinx.dtso
 }
 
-# boot_script COMMANDS SCRIPT: compiles a script for U-Boot.
-boot_script() { mkimage -A arm64 -T script -C none -n '' -d "$1" "$2" >/dev/null; }
+# boot_script COMMANDS SCRIPT: compiles a script for U-Boot. Its header has a time.
+boot_script() { SOURCE_DATE_EPOCH=$(locked_epoch) mkimage -A arm64 -T script -C none -n '' -d "$1" "$2" >/dev/null; }
 
 # slot_files ROOT SLOT: moves kernel, initrd and device trees out of ROOT into the directory SLOT, and packs the rest.
 slot_files() {
