@@ -52,6 +52,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Reader::subscribe", "a channel of heads"),
     ("Store::apply", "the replica does it"),
     ("Store::boot", "the number that the caller gave"),
+    ("Store::check", "no answer"),
     ("Store::head", "that of the reader"),
     ("Store::last_boot", "a clock reading of the log"),
     ("Store::open_replica", "the replica does it"),
@@ -59,6 +60,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Store::reader", "all"),
     ("Store::settle", "no answer"),
     ("Store::step_flush", "no answer"),
+    ("Store::step_fold", "no answer"),
 ];
 
 fn sources(of: &Path, found: &mut Vec<PathBuf>) {
