@@ -16,7 +16,7 @@ impl<F: FnOnce()> Drop for OnEnd<F> {
 
 /// Starts a thread, which calls `on_end` once `work` has returned or panicked.
 ///
-/// Whoever waits for something that the thread does must be woken by `on_end`, or a panic would leave it waiting forever.
+/// `on_end` must wake all who wait for something that the thread does. A panic would leave them waiting forever.
 pub(super) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
