@@ -12,6 +12,8 @@ pub enum Health {
     /// The radio receives, or would if anything were sent.
     #[default]
     Listening,
+    /// The radio is being set up for the first time and does not receive yet. The sentence says what it waits for.
+    Starting(String),
     /// The radio does not receive and sets itself up again. The sentence says what is wrong and what to do.
     Failing(String),
 }

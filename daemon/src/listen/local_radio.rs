@@ -68,7 +68,7 @@ impl<R: Radio> LocalRadio<R> {
     pub(super) fn health_text(&self) -> String {
         match &*self.health.borrow() {
             Health::Listening => "listening".to_owned(),
-            Health::Failing(why) => why.clone(),
+            Health::Starting(why) | Health::Failing(why) => why.clone(),
         }
     }
 
@@ -91,6 +91,7 @@ impl<R: Radio> LocalRadio<R> {
                 });
             }
             RadioEvent::Health(Health::Listening) => print_notice(format_args!("{name}: listening")),
+            RadioEvent::Health(Health::Starting(why)) => print_notice(format_args!("{name}: starting: {why}")),
             RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{name}: failing: {why}")),
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: name.to_owned(), error }),
             RadioEvent::Closed => {

@@ -135,7 +135,7 @@ async fn listen_for(
                 }
             }
             RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{}: failing: {why}", radio.name())),
-            RadioEvent::Health(Health::Listening) => {}
+            RadioEvent::Health(Health::Listening | Health::Starting(_)) => {}
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: radio.name().to_owned(), error }),
             RadioEvent::Closed => return Ok((packets, PrintStatus::Done)),
         }

@@ -52,6 +52,8 @@ pub struct Channel {
 pub enum RadioState {
     /// The radio receives, or would if there were a packet.
     Listening,
+    /// The radio is being set up for the first time and does not receive yet. Holds what it waits for.
+    Starting(String),
     /// The radio does not receive; its set-up or the call is being retried. Holds the error and its remedy.
     Failing(String),
     /// The script of the radio is over. This is not an error.
@@ -63,15 +65,16 @@ impl RadioState {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Listening => "listening",
+            Self::Starting(_) => "starting",
             Self::Failing(_) => "failing",
             Self::Ended => "ended",
         }
     }
 
-    /// Returns the error of a failing radio.
+    /// Returns why the radio does not receive, unless its script is over.
     pub fn why(&self) -> Option<&str> {
         match self {
-            Self::Failing(why) => Some(why),
+            Self::Starting(why) | Self::Failing(why) => Some(why),
             Self::Listening | Self::Ended => None,
         }
     }
@@ -81,6 +84,7 @@ impl From<&Health> for RadioState {
     fn from(health: &Health) -> Self {
         match health {
             Health::Listening => Self::Listening,
+            Health::Starting(why) => Self::Starting(why.clone()),
             Health::Failing(why) => Self::Failing(why.clone()),
         }
     }
@@ -258,16 +262,24 @@ impl StatePublisher {
         });
     }
 
-    /// Publishes and logs each change of the radio's own report.
+    /// Publishes and logs each change of the radio's own report. That a radio is being set up for the first time is not
+    /// worth a line.
     async fn follow(&self) -> Infallible {
         let mut health = self.health.clone();
         health.mark_changed();
         while health.changed().await.is_ok() {
             let state = RadioState::from(&*health.borrow_and_update());
             let previous = self.state.borrow().clone();
-            match &state {
-                RadioState::Failing(why) => tracing::warn!(channel = self.channel, why, "radio failing: not receiving"),
-                _ if previous.why().is_some() => tracing::info!(channel = self.channel, "radio listening again"),
+            match (&state, previous) {
+                (RadioState::Failing(why), _) => {
+                    tracing::warn!(channel = self.channel, why, "radio failing: not receiving");
+                }
+                (RadioState::Listening, RadioState::Starting(_)) => {
+                    tracing::info!(channel = self.channel, "radio listening");
+                }
+                (RadioState::Listening, RadioState::Failing(_)) => {
+                    tracing::info!(channel = self.channel, "radio listening again");
+                }
                 _ => {}
             }
             self.publish(state);

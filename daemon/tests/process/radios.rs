@@ -173,3 +173,18 @@ fn a_serial_modem_is_received_reported_as_failing_while_unplugged_and_received_a
     assert_eq!(texts, ["hxb:LOT1:LF4:UHF4", "hxb:LOT1:LF3:UHF3", "hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF1:UHF1"]);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
+
+/// Catches a warning for every start of a radio that is well: whoever reads the log would look for a fault.
+#[test]
+fn a_modem_that_opens_at_once_leaves_no_warning() {
+    let barn = Barn::new();
+    let port = barn.path("tty");
+    let _modem = Modem::plug_in(&port);
+    let file =
+        barn.write_settings(&format!("[[radio]]\nkind = 'serial'\nserial = {{ path = '{}' }}\n", port.display()));
+    let process = barn.start_with_settings(&file);
+    wait_until("the modem is listened to", || process.status().radios[0].state == "listening");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+    let log = read_to_string(barn.stderr_file()).unwrap();
+    assert!(log.contains("radio listening") && !log.contains("not receiving"), "{log}");
+}

@@ -123,7 +123,7 @@ impl Sx127x {
         let (ends, ended) = sync_channel::<()>(0);
         let allowance = Allowance::new(budget);
         let shutdown = Shutdown::default();
-        health.report(Health::Failing("the chip is being set up".to_owned()));
+        health.report(Health::Starting("the chip is being set up".to_owned()));
         let link = RadioLink {
             packets: packet_sender,
             requests,

@@ -58,10 +58,10 @@ pub(crate) async fn listening(radio: &Sx127x) {
 /// Waits until the radio reports a failure, and returns its message.
 pub(crate) async fn failing(radio: &Sx127x) -> String {
     let mut health = radio.health();
-    let failing = timeout(PATIENCE, health.wait_for(|health| *health != Health::Listening)).await;
+    let failing = timeout(PATIENCE, health.wait_for(|health| matches!(health, Health::Failing(_)))).await;
     match failing.expect("the radio fails in time").unwrap().clone() {
         Health::Failing(sentence) => sentence,
-        Health::Listening => unreachable!("the wait excludes this state"),
+        Health::Listening | Health::Starting(_) => unreachable!("the wait excludes these states"),
     }
 }
 

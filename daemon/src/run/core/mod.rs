@@ -86,7 +86,7 @@ impl Recording {
             let name = channel.name.clone();
             let opened = settings.open(&name).map_err(|source| RunError::Radio { radio: name.clone(), source })?;
             let Some(radio) = opened else { continue };
-            let (state, state_receiver) = watch::channel(RadioState::Listening);
+            let (state, state_receiver) = watch::channel(RadioState::from(&*radio.health().borrow()));
             let counters = radio.counters();
             let transmitter = match &radio {
                 AnyRadio::Sx127x(chip) => Some(chip.transmitter()),

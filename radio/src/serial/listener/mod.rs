@@ -52,7 +52,7 @@ enum Read {
 impl<P: Port> Listener<P> {
     pub(super) fn new(port: P, decoder: Decoder, packets: mpsc::Sender<Packet>, counters: Counters) -> Self {
         let health = HealthReporter::default();
-        health.report(Health::Failing(format!("{} has not been opened yet", port.path())));
+        health.report(Health::Starting(format!("{} has not been opened yet", port.path())));
         Self { port, decoder, packets, counters, health }
     }
 
