@@ -11,7 +11,9 @@
 
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU8;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::Iso8601;
@@ -75,19 +77,48 @@ pub trait Clock: Send + Sync {
     fn boot_id(&self) -> String;
 }
 
+/// Time for which one look at the mark of a time source counts, in milliseconds.
+const LOOK_MS: u64 = 1_000;
+
 /// The kernel's clocks.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
-    synchronized_mark: PathBuf,
+    synchronized_mark: Arc<Mark>,
     boot_id: PathBuf,
+}
+
+/// A file that exists once the wall clock has followed a time source. One look costs more than reading both clocks, so it
+/// counts for [`LOOK_MS`].
+#[derive(Debug)]
+struct Mark {
+    path: PathBuf,
+    /// When the file was looked for, in units of [`LOOK_MS`] from 1, and in the lowest bit whether it existed; 0 before the
+    /// first look.
+    looked: AtomicU64,
+}
+
+impl Mark {
+    fn new(path: PathBuf) -> Self {
+        Self { path, looked: AtomicU64::new(0) }
+    }
+
+    fn exists(&self, since_boot_ms: u64) -> bool {
+        let (now, looked) = (since_boot_ms / LOOK_MS + 1, self.looked.load(Relaxed));
+        if looked >> 1 == now {
+            return looked & 1 == 1;
+        }
+        let exists = self.path.exists();
+        self.looked.store((now << 1) | u64::from(exists), Relaxed);
+        exists
+    }
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
         Self {
             // systemd-timesyncd touches this file each time it has set the clock from a server.
-            synchronized_mark: Path::new("/run/systemd/timesync/synchronized").into(),
-            boot_id: Path::new("/proc/sys/kernel/random/boot_id").into(),
+            synchronized_mark: Arc::new(Mark::new("/run/systemd/timesync/synchronized".into())),
+            boot_id: "/proc/sys/kernel/random/boot_id".into(),
         }
     }
 }
@@ -97,10 +128,11 @@ impl Clock for SystemClock {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let ms = boot.tv_sec.saturating_mul(1000).saturating_add(boot.tv_nsec / 1_000_000);
+        let since_boot_ms = u64::try_from(ms).unwrap_or(0);
         RawReading {
             received_at_us: i64::try_from(wall.as_micros()).unwrap_or(i64::MAX),
-            synchronized: self.synchronized_mark.exists(),
-            since_boot_ms: u64::try_from(ms).unwrap_or(0),
+            synchronized: self.synchronized_mark.exists(since_boot_ms),
+            since_boot_ms,
         }
     }
 
@@ -154,6 +186,21 @@ mod tests {
         let (first, last) = (reading(1, 0, i64::MIN, true), reading(2, 0, i64::MAX, true));
         assert_eq!(last.ms_since(&first), Some(i64::MAX.unsigned_abs() / 1000));
         assert_eq!(first.ms_since(&last), Some(0));
+    }
+
+    /// Catches a look at the file system for every packet, and a barn that never hears that its clock was set.
+    #[test]
+    fn the_mark_of_a_time_source_is_looked_for_once_a_second() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("synchronized");
+        let mark = Mark::new(path.clone());
+        assert!(!mark.exists(0));
+        std::fs::write(&path, "").unwrap();
+        assert!(!mark.exists(LOOK_MS - 1));
+        assert!(mark.exists(LOOK_MS));
+        std::fs::remove_file(&path).unwrap();
+        assert!(mark.exists(2 * LOOK_MS - 1));
+        assert!(!mark.exists(2 * LOOK_MS));
     }
 
     /// Catches another format than the one that API clients read.

@@ -21,7 +21,7 @@ use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, shutdown_on_signals};
 use service::metrics::RequestTimes;
-use service::process::{Core, PartError, Parts, StateDir, StateDirError};
+use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory};
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::fs;
@@ -132,6 +132,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
     parts.add_infallible("the certificate watcher", identity.watch_files(shutdown.clone()));
+    parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
     parts.add_infallible("the supervisor", report(sites.clone(), shutdown));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "office ready");
 

@@ -25,7 +25,7 @@ use service::control::{ListenError, listen};
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, shutdown_on_signals};
-use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir};
+use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir, give_back_free_memory};
 use service::supervisor::{Supervisor, Watchdog, opening_reporter, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::io;
@@ -142,6 +142,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let socket = StateDir::new(&settings.state_dir).socket();
     parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
     parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
+    parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
 
     let status_health = health.clone();
     let reader_group = settings.reader_group.as_str().into();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::task::block_in_place;
 
 /// Time without requests before the memory of a process counts as idle.
-pub const IDLE: Duration = Duration::from_secs(2);
+pub const IDLE: Duration = Duration::from_secs(5);
 
 /// A first copy.
 #[derive(Clone, Copy, Debug)]

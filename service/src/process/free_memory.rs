@@ -1,0 +1,147 @@
+//! Gives memory back to the system that the process no longer uses.
+//!
+//! # Decisions
+//!
+//! - **The allocator is told when a burst is over.** glibc returns freed memory only from the top of each heap. What a first
+//!   copy, a verification or an export freed stayed with the process until it ended: tens of MiB, on a Pi that may have 512.
+//! - **Once a burst, when memory has stopped changing.** A trim holds the locks of all heaps while it looks through them, and
+//!   what it gives back has to be fetched again. So neither traffic nor a copy under way is disturbed.
+//! - **This is the one place with unsafe code.** No kept crate wraps the call. Other allocators held more (docs/figures.md).
+
+use crate::lifecycle::Shutdown;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Time between two looks at the memory of the process.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Change of memory from one look to the next up to which the process counts as quiet.
+const QUIET_BYTES: u64 = 1024 * 1024;
+/// Growth since the last trim that is worth another one.
+const BURST_BYTES: u64 = 4 * 1024 * 1024;
+/// The kernel's count of this process's memory, in pages (man 5 `proc_pid_statm`).
+const STATM: &str = "/proc/self/statm";
+
+/// Gives freed memory back after each burst, until the shutdown. Does nothing where the kernel does not tell how much
+/// memory the process has.
+pub async fn give_back_free_memory(shutdown: Shutdown) {
+    let mut looks = interval(LOOK_INTERVAL);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut burst = Burst::default();
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return,
+            _ = looks.tick() => {}
+        }
+        let Some(before) = anonymous_bytes() else { continue };
+        if burst.is_over(before) {
+            trim().await;
+            let after = anonymous_bytes().unwrap_or(before);
+            burst.settle(after);
+            tracing::debug!(before, after, "gave free memory back");
+        }
+    }
+}
+
+/// Tells when memory has grown, and stays as it is.
+#[derive(Debug, Default)]
+struct Burst {
+    /// Bytes after the last trim, or less if they have shrunk since.
+    settled: u64,
+    /// Bytes at the last look.
+    last: u64,
+}
+
+impl Burst {
+    /// Takes a look; returns whether a burst has just ended.
+    fn is_over(&mut self, bytes: u64) -> bool {
+        let is_quiet = bytes.abs_diff(self.last) <= QUIET_BYTES;
+        self.last = bytes;
+        self.settled = self.settled.min(bytes);
+        is_quiet && bytes - self.settled >= BURST_BYTES
+    }
+
+    fn settle(&mut self, bytes: u64) {
+        (self.settled, self.last) = (bytes, bytes);
+    }
+}
+
+/// Returns the heap and stacks of this process that are in memory; `None` if the kernel does not tell.
+fn anonymous_bytes() -> Option<u64> {
+    parse_statm(&std::fs::read_to_string(STATM).ok()?)
+}
+
+/// Returns the resident pages that belong to no file, as bytes.
+fn parse_statm(text: &str) -> Option<u64> {
+    let mut fields = text.split_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, of_files) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    let page_bytes = u64::try_from(rustix::param::page_size()).ok()?;
+    resident.checked_sub(of_files)?.checked_mul(page_bytes)
+}
+
+/// Trims all heaps, on a thread that may block.
+async fn trim() {
+    if let Err(error) = tokio::task::spawn_blocking(trim_heaps).await {
+        tracing::debug!(%error, "free memory was not given back");
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "glibc's call has no safe wrapper")]
+fn trim_heaps() {
+    // SAFETY: malloc_trim takes no pointer and is safe to call from any thread (man 3 malloc_trim, "MT-Safe"). Its result
+    // only says whether anything was given back.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Other allocators give memory back by themselves, or have no such call.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn trim_heaps() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    /// Catches a trim in the middle of a copy, one that is repeated for memory that is in use, and a burst that is missed
+    /// because memory had shrunk before.
+    #[test]
+    fn a_burst_is_over_once_and_only_when_memory_stops_changing() {
+        let mut burst = Burst::default();
+        assert!(!burst.is_over(10 * MIB), "the start is growth");
+        assert!(burst.is_over(10 * MIB));
+        burst.settle(9 * MIB);
+        for growing in [9, 20, 40, 60] {
+            assert!(!burst.is_over(growing * MIB));
+        }
+        assert!(burst.is_over(60 * MIB));
+        burst.settle(30 * MIB);
+        assert!(!burst.is_over(30 * MIB), "what is in use is not given back again and again");
+        assert!(!burst.is_over(12 * MIB));
+        assert!(!burst.is_over(18 * MIB));
+        assert!(burst.is_over(18 * MIB));
+    }
+
+    #[test]
+    fn memory_is_what_belongs_to_no_file() {
+        let page = u64::try_from(rustix::param::page_size()).unwrap();
+        assert_eq!(parse_statm("9000 700 200 1 0 500 0\n"), Some(500 * page));
+        for broken in ["", "1", "1 2", "1 a b", "1 2 3"] {
+            assert_eq!(parse_statm(broken), None, "{broken:?}");
+        }
+    }
+
+    /// Catches a call that gives nothing back: glibc keeps all of this without it, because of the block at the top.
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn what_was_freed_below_a_live_block_is_given_back() {
+        let blocks: Vec<Vec<u8>> = (0..64 * 1024).map(|_| vec![1; 1024]).collect();
+        let top = vec![1_u8; 1024];
+        drop(blocks);
+        let kept = anonymous_bytes().unwrap();
+        trim_heaps();
+        let left = anonymous_bytes().unwrap();
+        assert!(kept - left > 32 * MIB, "{kept} before, {left} after");
+        assert_eq!(top[0], 1);
+    }
+}
