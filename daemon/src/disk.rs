@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// Share of the reserve that packets of radios leave free as well: what is recorded must still be folded and kept.
+const LAST_RESERVE_SHARE: u64 = 4;
 /// Time for which a measurement is reused.
 const CACHE_DURATION: Duration = Duration::from_secs(1);
 
@@ -14,7 +16,7 @@ const CACHE_DURATION: Duration = Duration::from_secs(1);
 pub struct DiskSpace {
     /// Bytes free for an ordinary user (`f_bavail`).
     pub free_bytes: u64,
-    /// Limit below which no payload is accepted.
+    /// Limit below which no payload is accepted that can be sent again.
     pub needed_bytes: u64,
 }
 
@@ -77,12 +79,19 @@ impl DiskGauge {
 
     /// Returns an error if the free space is below the limit, or unknown.
     pub fn check(&self) -> Result<(), DiskError> {
-        match self.space()? {
-            DiskSpace { free_bytes, needed_bytes } if free_bytes < needed_bytes => {
-                Err(DiskError::Full { free_bytes, needed_bytes })
-            }
-            _ => Ok(()),
-        }
+        self.check_share(1)
+    }
+
+    /// Returns an error if there is no room for packets of radios, which may use most of the reserve: nobody sends them
+    /// again.
+    pub fn check_for_packets(&self) -> Result<(), DiskError> {
+        self.check_share(LAST_RESERVE_SHARE)
+    }
+
+    fn check_share(&self, share: u64) -> Result<(), DiskError> {
+        let DiskSpace { free_bytes, needed_bytes } = self.space()?;
+        let needed_bytes = needed_bytes.div_ceil(share);
+        if free_bytes < needed_bytes { Err(DiskError::Full { free_bytes, needed_bytes }) } else { Ok(()) }
     }
 
     /// Returns the free space and the limit. The only error is [`DiskError::Unknown`].
@@ -117,6 +126,20 @@ mod tests {
         assert_eq!(gauge.check(), full);
         tokio::time::advance(CACHE_DURATION).await;
         assert_eq!(gauge.check(), Ok(()));
+    }
+
+    #[test]
+    fn packets_of_radios_may_use_three_quarters_of_the_reserve() {
+        for (free_bytes, for_calls, for_packets) in
+            [(80, true, true), (79, false, true), (20, false, true), (19, false, false)]
+        {
+            let gauge = DiskGauge::new(move || Ok(DiskSpace { free_bytes, needed_bytes: 80 }));
+            assert_eq!(
+                (gauge.check().is_ok(), gauge.check_for_packets().is_ok()),
+                (for_calls, for_packets),
+                "{free_bytes}"
+            );
+        }
     }
 
     #[test]

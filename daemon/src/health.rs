@@ -2,7 +2,7 @@
 
 use crate::disk::DiskGauge;
 use crate::receive::RadioHandle;
-use crate::recorder::{RecordError, RecorderStatus};
+use crate::recorder::{RecordError, RecorderStatus, WriteClock};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +11,11 @@ use axum::routing::get;
 use herd::store::Reader;
 use serde_json::json;
 use service::door::reply::{ApiError, NoQuery};
+use std::time::Duration;
 use tokio::sync::watch;
+
+/// Time after which a write under way counts as stuck. A slow card stalls for a second now and then.
+const STUCK_WRITE: Duration = Duration::from_millis(1_500);
 
 /// Health of the parts of the process.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Health {
     pub reader: Reader,
     /// Reports the error of the last commit.
     pub recorder: watch::Receiver<RecorderStatus>,
+    /// Reports how long the write under way takes.
+    pub write_clock: WriteClock,
     /// Measures the free space.
     pub disk: DiskGauge,
     /// The radios, in the order of the settings.
@@ -34,7 +40,8 @@ impl Health {
         let has_error =
             self.recorder.borrow().last_error.as_ref().is_some_and(|error| !matches!(error, RecordError::Disk(_)));
         // A closed channel means that the writer has ended.
-        if has_error || self.reader.head().blocked.is_some() || self.recorder.has_changed().is_err() {
+        let is_stuck = self.write_clock.elapsed().is_some_and(|elapsed| elapsed >= STUCK_WRITE);
+        if has_error || is_stuck || self.reader.head().blocked.is_some() || self.recorder.has_changed().is_err() {
             failing.push("store".to_owned());
         }
         if self.disk.check().is_err() {
@@ -90,13 +97,14 @@ mod tests {
         (status, serde_json::from_slice(&bytes).unwrap())
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn health_is_200_while_nothing_fails_and_else_names_the_failing_parts() {
         let world = World::new(Rules::default(), DiskGauge::plenty());
         let radio_state = watch::Sender::new(RadioState::Listening);
         let mut health = Health {
             reader: world.reader.clone(),
             recorder: world.recorder.status(),
+            write_clock: world.recorder.write_clock().clone(),
             disk: DiskGauge::plenty(),
             radios: vec![RadioHandle {
                 name: "radio1".into(),
@@ -125,6 +133,15 @@ mod tests {
         assert_eq!(get_health(&health).await.1["failing"], json!(["disk"]));
 
         health.disk = DiskGauge::plenty();
+        // A disk that hangs.
+        let writing = world.recorder.write_clock().start();
+        tokio::time::advance(STUCK_WRITE - Duration::from_millis(1)).await;
+        assert_eq!(get_health(&health).await.0, 200);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));
+        drop(writing);
+        assert_eq!(get_health(&health).await.0, 200);
+
         world.writer.abort();
         assert!(world.writer.await.unwrap_err().is_cancelled());
         assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));

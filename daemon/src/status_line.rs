@@ -61,7 +61,8 @@ mod tests {
             probe: Arc::new(probe().0),
         };
         let (reader, recorder) = (world.reader.clone(), world.recorder.status());
-        let mut health = Health { reader, recorder, disk: DiskGauge::plenty(), radios: vec![radio] };
+        let write_clock = world.recorder.write_clock().clone();
+        let mut health = Health { reader, recorder, write_clock, disk: DiskGauge::plenty(), radios: vec![radio] };
         assert_eq!(status_line(&health, &PairingStatus::None), "change 1; no payload since the start; chute listening");
 
         world.recorder.record(scan(1)).await.unwrap();

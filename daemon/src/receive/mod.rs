@@ -8,15 +8,16 @@
 //!   is a seam, and a driver is no place for it.
 //! - **The state of a radio comes from the radio alone, even while it hands over packets.** A chip that died a second ago
 //!   still has packets in its queue. Taken as signs of life, they would hide that it is deaf.
-//! - **A shutdown records the packets that wait in the radio, for up to 0.7 s.** The driver empties its chip ahead of the
-//!   recorder, so those packets were received completely.
+//! - **A shutdown records the packets that wait in the radio, all at once and for up to 0.7 s.** The driver empties its chip
+//!   ahead of the recorder, so those packets were received completely.
 //! - **A packet is shown to `listen` before it is recorded.** A packet that a full disk refuses, or a duplicate, is on the
 //!   air all the same, and `listen` is there to show the air.
 
 use crate::receipt_log::log_receipt;
-use crate::recorder::{RecordError, Recorder};
+use crate::recorder::{QUEUE_PACKETS, RecordError, Recorder};
 use crate::tap::{ReceivedPacket, Tap};
-use futures::FutureExt as _;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use herd::change::Origin;
 use herd::clock::{Clock, RawReading};
 use herd::store::Incoming;
@@ -28,7 +29,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::task::unconstrained;
+use tokio::time::{Instant, timeout};
 
 #[cfg(test)]
 mod tests;
@@ -192,15 +194,31 @@ impl ReceiveLoop {
     }
 
     /// Records the packets that the radio has already received, but waits for no further ones.
+    ///
+    /// All are queued at once, so they share a commit: one for each would take longer than a shutdown may. The runtime would
+    /// interrupt so many steps without a pause, and the rest would look as if it had not been received: `unconstrained`.
     async fn record_pending(&self, radio: &mut impl Radio) -> ReceiveEnd {
-        let deadline = Instant::now() + HANDOVER_TIMEOUT;
-        while Instant::now() < deadline {
-            let Some(Ok(packet)) = radio.receive().now_or_never() else { break };
-            if let Err(end) = self.record(packet).await {
-                return end;
+        let (mut recording, mut end) = (FuturesUnordered::new(), ReceiveEnd::Stopped);
+        while recording.len() < QUEUE_PACKETS
+            && let Some(Ok(packet)) = unconstrained(radio.receive()).now_or_never()
+        {
+            let mut record = Box::pin(unconstrained(self.record(packet)));
+            // The first poll queues the packet, which keeps their order.
+            match (&mut record).now_or_never() {
+                Some(recorded) => end = recorded.err().unwrap_or(end),
+                None => recording.push(record),
             }
         }
-        ReceiveEnd::Stopped
+        let all = async {
+            while let Some(recorded) = recording.next().await {
+                end = recorded.err().unwrap_or(end);
+            }
+        };
+        if timeout(HANDOVER_TIMEOUT, all).await.is_err() {
+            let unrecorded = recording.len();
+            tracing::error!(channel = self.channel.name, unrecorded, "shutting down before all packets were recorded");
+        }
+        end
     }
 
     /// Returns once the packet is durable. Retries while the store cannot write.
@@ -209,7 +227,7 @@ impl ReceiveLoop {
         let incoming = stamp(&self.channel, &*self.clock, packet);
         self.tap.show(ReceivedPacket::from(&incoming));
         loop {
-            let error = match self.recorder.record(incoming.clone()).await {
+            let error = match self.recorder.record_packet(incoming.clone()).await {
                 Ok(receipt) => {
                     log_receipt(channel, incoming.origin.rssi_dbm, &receipt);
                     return Ok(());

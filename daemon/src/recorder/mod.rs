@@ -2,7 +2,7 @@
 //!
 //! Callers hand payloads to [`Recorder::record`]. The writer takes the queued payloads, up to [`GROUP_PAYLOADS`], and
 //! commits them at once. A receipt is sent only after the commit that it reports. Corrections take their turn among the
-//! payloads.
+//! payloads. Packets of radios have a queue of their own, which comes first.
 //!
 //! # Decisions
 //!
@@ -13,15 +13,20 @@
 //!   ([`Recorder::on_this_task`]).
 //! - **The queue exists before the store is open.** Radios listen while a large log is checked and its tables are folded
 //!   again ([`Recorder::before_store`]). What they hear waits in the radios, as it does for a slow disk.
+//! - **A packet waits for the commit under way and at most one other group, however many callers wait.** A caller can send
+//!   again, a reader at the chute cannot. One queue in which packets have reserved room was rejected: a packet would still
+//!   wait for four groups of calls, seconds on a slow card, and longer than a clean stop takes.
 //! - **A failed commit ends the writer, and with it the process.** After an I/O error redb refuses writes until the file
 //!   is opened again. systemd restarts the process, and the start checks again what is durable.
 //! - **A liveness probe waits in a place of its own, and in turn.** A probe that needed the room of payloads would mistake
 //!   a flood for a stuck writer. A probe that overtook them would not notice one.
+//! - **Health asks how long the write under way takes.** A probe answers that only at its end.
 
 mod recent_duplicates;
 mod requests;
 mod stats;
 mod thread;
+mod write_clock;
 mod writer;
 
 #[cfg(test)]
@@ -30,6 +35,7 @@ mod tests;
 pub use recent_duplicates::{RECENT_DUPLICATES, RecentDuplicates};
 pub use stats::{CommitTimes, DuplicateStats, RecorderStatus, RecorderTotals};
 pub use thread::{WriterError, WriterThread};
+pub use write_clock::WriteClock;
 pub use writer::WaitingWriter;
 
 use crate::disk::{DiskError, DiskGauge};
@@ -54,6 +60,10 @@ pub const MAX_RAW_BYTES: usize = 4 * 1024;
 ///
 /// At [`MAX_RAW_BYTES`] each they take 16 MiB.
 pub const QUEUE_PAYLOADS: usize = 4_096;
+
+/// Maximum number of packets of radios that are queued or in commit. Each radio waits for one at a time, and hands over all
+/// that it has at a shutdown.
+pub const QUEUE_PACKETS: usize = 512;
 
 /// Maximum number of queued liveness probes. They have places of their own, besides those of the payloads.
 const QUEUED_PROBES: usize = 1;
@@ -109,8 +119,18 @@ pub struct RecorderSeams {
     pub local: Option<LocalFile>,
 }
 
+/// Who waits for a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    /// A radio: nobody sends the packet again.
+    Radio,
+    /// A caller who keeps the payload until it has a receipt.
+    Caller,
+}
+
 /// Payloads that are committed together, and the caller that waits for their receipts.
 struct QueuedPayloads {
+    sender: Sender,
     payloads: Vec<Incoming>,
     reply: Reply<Vec<Receipt>>,
     /// Released once the payloads have been answered.
@@ -142,28 +162,35 @@ impl Probe {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     queue: mpsc::Sender<Task>,
+    packets: mpsc::Sender<QueuedPayloads>,
     room: Arc<Semaphore>,
+    room_for_packets: Arc<Semaphore>,
     room_for_probes: Arc<Semaphore>,
     shutdown: Arc<ShutdownTrigger>,
     status: watch::Receiver<RecorderStatus>,
     recent_duplicates: RecentDuplicates,
     commit_times: CommitTimes,
+    write_clock: WriteClock,
 }
 
 impl Recorder {
     /// Returns a recorder whose store is not open yet. Its callers wait until the writer has one, or is dropped.
     pub fn before_store() -> (Self, WaitingWriter) {
         let (queue, tasks) = mpsc::channel(QUEUE_PAYLOADS + QUEUED_PROBES);
+        let (packets, queued_packets) = mpsc::channel(QUEUE_PACKETS);
         let shutdown = ShutdownTrigger::default();
-        let writer = WaitingWriter::new(tasks, shutdown.signal());
+        let writer = WaitingWriter::new(tasks, queued_packets, shutdown.signal());
         let recorder = Self {
             queue,
+            packets,
             room: Arc::new(Semaphore::new(QUEUE_PAYLOADS)),
+            room_for_packets: Arc::new(Semaphore::new(QUEUE_PACKETS)),
             room_for_probes: Arc::new(Semaphore::new(QUEUED_PROBES)),
             shutdown: Arc::new(shutdown),
             status: writer.status(),
             recent_duplicates: writer.recent_duplicates(),
             commit_times: writer.commit_times(),
+            write_clock: writer.write_clock(),
         };
         (recorder, writer)
     }
@@ -181,6 +208,19 @@ impl Recorder {
     ) -> Result<(Self, impl Future<Output = Result<(), Arc<StoreError>>> + Send), LocalError> {
         let (recorder, writer) = Self::before_store();
         Ok((recorder, writer.with_store(store, seams)?.write_loop()))
+    }
+
+    /// Records a packet of a radio, ahead of all callers, and returns its receipt once it is durable.
+    ///
+    /// If the call is dropped while it waits for room, nothing is recorded. If it is dropped later, the packet may be.
+    pub async fn record_packet(&self, packet: Incoming) -> Result<Receipt, RecordError> {
+        check_lengths(std::slice::from_ref(&packet))?;
+        let room = self.room_for_packets.clone().acquire_owned().await.map_err(|_| RecordError::Stopping)?;
+        let (reply, receipts) = oneshot::channel();
+        let queued = QueuedPayloads { sender: Sender::Radio, payloads: vec![packet], reply, room };
+        // Never full: the queue has a place for each packet that has room.
+        self.packets.try_send(queued).map_err(|_| self.closed_error())?;
+        receipts.await.map_err(|_| RecordError::Ended)??.pop().ok_or(RecordError::Ended)
     }
 
     /// Records one payload and returns its receipt once it is durable.
@@ -201,15 +241,14 @@ impl Recorder {
         if count == 0 {
             return Ok(Vec::new());
         }
-        if let Some(bytes) = payloads.iter().map(|payload| payload.raw.len()).find(|bytes| *bytes > MAX_RAW_BYTES) {
-            return Err(RecordError::TooLong { bytes });
-        }
+        check_lengths(&payloads)?;
         let permits = u32::try_from(count).ok().filter(|_| count <= GROUP_PAYLOADS);
         let permits = permits.ok_or(RecordError::TooMany { count })?;
         let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| RecordError::Stopping)?;
         let (reply, receipts) = oneshot::channel();
         // Never full: the queue has a place for each payload that has room, and an entry holds at least one payload.
-        self.queue.try_send(Task::Record(QueuedPayloads { payloads, reply, room })).map_err(|_| self.closed_error())?;
+        let queued = QueuedPayloads { sender: Sender::Caller, payloads, reply, room };
+        self.queue.try_send(Task::Record(queued)).map_err(|_| self.closed_error())?;
         receipts.await.map_err(|_| RecordError::Ended)?
     }
 
@@ -260,12 +299,18 @@ impl Recorder {
     /// Shuts the writer down. It commits and answers the queued tasks, accepts no new ones, and ends.
     pub fn shut_down(&self) {
         self.room.close();
+        self.room_for_packets.close();
         self.shutdown.request();
     }
 
     /// Returns the sizes and durations of the commit groups.
     pub fn commit_times(&self) -> &CommitTimes {
         &self.commit_times
+    }
+
+    /// Returns the clock of the write under way.
+    pub fn write_clock(&self) -> &WriteClock {
+        &self.write_clock
     }
 
     /// Returns a receiver of the status, which the writer updates after each group.
@@ -278,17 +323,27 @@ impl Recorder {
         &self.recent_duplicates
     }
 
-    /// Returns the number of payloads that are queued or in commit, of at most [`QUEUE_PAYLOADS`].
+    /// Returns the number of payloads of callers that are queued or in commit, of at most [`QUEUE_PAYLOADS`].
     pub fn queued(&self) -> usize {
         QUEUE_PAYLOADS.saturating_sub(self.room.available_permits())
     }
 }
 
+fn check_lengths(payloads: &[Incoming]) -> Result<(), RecordError> {
+    match payloads.iter().map(|payload| payload.raw.len()).find(|bytes| *bytes > MAX_RAW_BYTES) {
+        Some(bytes) => Err(RecordError::TooLong { bytes }),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 impl Recorder {
-    /// Takes all the room, as if the writer hung with a full queue.
-    pub(crate) async fn take_all_room(&self) -> OwnedSemaphorePermit {
-        let all = u32::try_from(QUEUE_PAYLOADS).unwrap();
-        self.room.clone().acquire_many_owned(all).await.unwrap()
+    /// Takes all the room, as if the writer hung with full queues.
+    pub(crate) async fn take_all_room(&self) -> [OwnedSemaphorePermit; 2] {
+        let all =
+            |room: &Arc<Semaphore>, places: usize| room.clone().acquire_many_owned(u32::try_from(places).unwrap());
+        let (callers, packets) =
+            tokio::join!(all(&self.room, QUEUE_PAYLOADS), all(&self.room_for_packets, QUEUE_PACKETS));
+        [callers.unwrap(), packets.unwrap()]
     }
 }

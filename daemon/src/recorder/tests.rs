@@ -120,6 +120,76 @@ async fn a_full_queue_blocks_the_next_caller_until_there_is_room() {
     assert_eq!(sequence_of(&late.await.unwrap()), QUEUE_PAYLOADS as u64 + 2);
 }
 
+/// Catches a packet that waits behind callers, who can send again, or for their room.
+#[tokio::test]
+async fn a_packet_comes_before_all_callers_even_if_their_queue_is_full() {
+    let (recorder, writer) = Recorder::on_this_task(store_on(&MemoryDisk::default()), seams()).unwrap();
+    let all: Vec<_> = (0..QUEUE_PAYLOADS).map(scan).collect();
+    let mut callers: Vec<_> =
+        all.chunks(GROUP_PAYLOADS).map(|group| recorder.record_all(group.to_vec()).boxed()).collect();
+    for one in &mut callers {
+        assert!(one.now_or_never().is_none());
+    }
+    let mut packet = recorder.record_packet(scan(QUEUE_PAYLOADS)).boxed();
+    assert!((&mut packet).now_or_never().is_none());
+    let _writer = tokio::spawn(writer);
+    assert_eq!(sequence_of(&packet.await.unwrap()), 2);
+    for one in callers {
+        assert!(one.await.unwrap().iter().all(|receipt| sequence_of(receipt) > 2));
+    }
+}
+
+/// Catches callers that never get their turn because packets never pause.
+#[tokio::test]
+async fn a_flood_of_packets_does_not_starve_the_callers() {
+    let (recorder, _reader, _writer) = start(&MemoryDisk::default(), seams());
+    let lone = recorder.record(scan(0)).boxed();
+    let full = recorder.record_all((1..=GROUP_PAYLOADS).map(scan).collect()).boxed();
+    let flood = async {
+        for n in 0_usize.. {
+            let packet = recorder.record_packet(scan(GROUP_PAYLOADS + 1 + n)).await.unwrap();
+            assert!(sequence_of(&packet) < 4_000, "{n} packets came first");
+        }
+    };
+    let callers = futures::future::join(lone, full);
+    let (lone, full) = match futures::future::select(callers, flood.boxed()).await {
+        futures::future::Either::Left((done, _)) => done,
+        futures::future::Either::Right(_) => unreachable!("the flood does not end"),
+    };
+    assert!(lone.is_ok() && full.unwrap().len() == GROUP_PAYLOADS);
+}
+
+/// Catches a full disk that costs packets, although only callers can send again, and calls that use up what is left.
+#[tokio::test]
+async fn packets_are_recorded_from_the_reserve_and_callers_are_refused() {
+    let disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 50, needed_bytes: 100 }));
+    let (recorder, _reader, _writer) = start(&MemoryDisk::default(), RecorderSeams { disk, local: None });
+    let (caller, packet) = tokio::join!(recorder.record(scan(1)), recorder.record_packet(scan(2)));
+    assert!(matches!(caller, Err(RecordError::Disk(DiskError::Full { .. }))), "{caller:?}");
+    assert_eq!(sequence_of(&packet.unwrap()), 2);
+    assert!(matches!(recorder.status().borrow().last_error, Some(RecordError::Disk(_))));
+}
+
+/// Catches a clock that does not see a disk that hangs, and one that runs on between writes.
+#[tokio::test]
+async fn the_write_clock_runs_while_a_write_is_under_way() {
+    let disk = MemoryDisk::default();
+    let (recorder, mut thread) = Recorder::on_thread(store_on(&disk), seams()).unwrap();
+    recorder.record(scan(0)).await.unwrap();
+    let gate = disk.hold_syncs(herd::store::JOURNAL_FILE).unwrap();
+    let mut packet = recorder.record_packet(scan(1)).boxed();
+    assert!((&mut packet).now_or_never().is_none());
+    while recorder.write_clock().elapsed().is_none() {
+        assert!((&mut packet).now_or_never().is_none(), "the disk hangs");
+        tokio::task::yield_now().await;
+    }
+    drop(gate);
+    packet.await.unwrap();
+    recorder.shut_down();
+    thread.ended().await.unwrap();
+    assert_eq!(recorder.write_clock().elapsed(), None);
+}
+
 #[tokio::test]
 async fn a_shutdown_answers_queued_payloads_and_refuses_new_ones() {
     let disk = MemoryDisk::default();

@@ -2,7 +2,8 @@
 
 use super::requests::{QueuedRequest, Reply};
 use super::stats::{CommitTimes, DuplicateStatsWriter, RecorderStatus, SuppressedTally};
-use super::{GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Task};
+use super::write_clock::WriteClock;
+use super::{GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Sender, Task};
 use crate::disk::DiskGauge;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use service::lifecycle::Shutdown;
@@ -51,20 +52,28 @@ impl Schedule {
 #[derive(Debug)]
 pub struct WaitingWriter {
     queue: mpsc::Receiver<Task>,
+    packets: mpsc::Receiver<QueuedPayloads>,
     shutdown: Shutdown,
     status: watch::Sender<RecorderStatus>,
     commit_times: CommitTimes,
     recent_duplicates: RecentDuplicates,
+    write_clock: WriteClock,
 }
 
 impl WaitingWriter {
-    pub(super) fn new(queue: mpsc::Receiver<Task>, shutdown: Shutdown) -> Self {
+    pub(super) fn new(
+        queue: mpsc::Receiver<Task>,
+        packets: mpsc::Receiver<QueuedPayloads>,
+        shutdown: Shutdown,
+    ) -> Self {
         Self {
             queue,
+            packets,
             shutdown,
             status: watch::Sender::default(),
             commit_times: CommitTimes::default(),
             recent_duplicates: RecentDuplicates::default(),
+            write_clock: WriteClock::default(),
         }
     }
 
@@ -77,27 +86,34 @@ impl WaitingWriter {
         self.commit_times.clone()
     }
 
+    pub(super) fn write_clock(&self) -> WriteClock {
+        self.write_clock.clone()
+    }
+
     /// Returns the buffer to which the writer adds the duplicates of each group after its commit.
     pub(super) fn recent_duplicates(&self) -> RecentDuplicates {
         self.recent_duplicates.clone()
     }
 
     pub(super) fn with_store(self, store: Store, seams: RecorderSeams) -> Result<Writer, LocalError> {
-        let Self { queue, shutdown, status, commit_times, recent_duplicates } = self;
+        let Self { queue, packets, shutdown, status, commit_times, recent_duplicates, write_clock } = self;
         let (stats_writer, duplicates) = DuplicateStatsWriter::open(seams.local)?;
         status.send_replace(RecorderStatus { boot: store.boot(), duplicates, ..RecorderStatus::default() });
         Ok(Writer {
             store,
             disk: seams.disk,
             queue,
+            packets,
             shutdown,
             status,
             commit_times,
+            write_clock,
             suppressed: SuppressedTally::default(),
             duplicates: stats_writer,
             recent_duplicates,
             schedule: Schedule::default(),
             carried: None,
+            packet_was_first: false,
             group: Vec::new(),
         })
     }
@@ -107,15 +123,20 @@ pub(super) struct Writer {
     store: Store,
     disk: DiskGauge,
     queue: mpsc::Receiver<Task>,
+    /// Packets of radios, which come before the queue.
+    packets: mpsc::Receiver<QueuedPayloads>,
     shutdown: Shutdown,
     status: watch::Sender<RecorderStatus>,
     commit_times: CommitTimes,
+    write_clock: WriteClock,
     suppressed: SuppressedTally,
     duplicates: DuplicateStatsWriter,
     recent_duplicates: RecentDuplicates,
     schedule: Schedule,
     /// A task that did not fit into the last group. It comes before the queue.
     carried: Option<Task>,
+    /// The last group began with a packet.
+    packet_was_first: bool,
     /// Payloads of the current group; a field so that its allocation is reused.
     group: Vec<Incoming>,
 }
@@ -134,6 +155,7 @@ impl Writer {
             self.run_due_chores()?;
         }
         self.drain().await?;
+        let _writing = self.write_clock.start();
         self.write_suppressed()?;
         self.write_duplicates();
         Ok(self.store.settle()?)
@@ -141,24 +163,40 @@ impl Writer {
 
     /// Cancel-safe: a task leaves the queue only by being returned.
     async fn next_wakeup(&mut self) -> Wakeup {
-        if let Some(task) = self.carried.take() {
+        if let Some(task) = self.next_ready() {
             return Wakeup::Task(task);
         }
         let due = self.schedule.earliest();
         tokio::select! {
             biased;
+            Some(packet) = self.packets.recv() => {
+                self.packet_was_first = true;
+                Wakeup::Task(Task::Record(packet))
+            }
             task = self.queue.recv() => task.map_or(Wakeup::Shutdown, Wakeup::Task),
             () = self.shutdown.requested() => Wakeup::Shutdown,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Wakeup::Chores,
         }
     }
 
+    /// Returns the task that comes before the queue: a packet, or what did not fit into the last group. After a group that
+    /// a packet began, the latter comes first, so that no flood of packets starves it.
+    fn next_ready(&mut self) -> Option<Task> {
+        if std::mem::take(&mut self.packet_was_first) && self.carried.is_some() {
+            return self.carried.take();
+        }
+        let packet = self.packets.try_recv().ok().map(Task::Record);
+        self.packet_was_first = packet.is_some();
+        packet.or_else(|| self.carried.take())
+    }
+
     /// Commits and answers the tasks that were queued before the shutdown.
     async fn drain(&mut self) -> Result<(), Arc<StoreError>> {
+        self.packets.close();
         self.queue.close();
         loop {
-            let carried = self.carried.take();
-            let Some(task) = (if carried.is_some() { carried } else { self.queue.recv().await }) else {
+            let ready = self.next_ready();
+            let Some(task) = (if ready.is_some() { ready } else { self.queue.recv().await }) else {
                 return Ok(());
             };
             self.run_task(task)?;
@@ -178,35 +216,40 @@ impl Writer {
 
     /// Commits one correction or reprocessing.
     fn write_request(&mut self, request: QueuedRequest) -> Result<(), Arc<StoreError>> {
-        if let Some(error) = self.check_writable() {
+        if let Some(error) = self.refusal(Sender::Caller) {
             self.set_last_error(Some(error.clone()));
             request.refuse(&error);
             return Ok(());
         }
         self.schedule.settle = Some(Instant::now() + SETTLE_AFTER);
+        let writing = self.write_clock.start();
         let written = request.write(&mut self.store);
+        drop(writing);
         self.set_last_error(written.as_ref().err().map(|error| RecordError::Failed(error.clone())));
         written
     }
 
     /// Commits the queued payloads as one group. Every caller is answered, even if the commit fails.
     fn record_group(&mut self, first: QueuedPayloads) -> Result<(), Arc<StoreError>> {
-        let callers = self.collect(first);
-        if let Some(error) = self.check_writable() {
-            self.set_last_error(Some(error.clone()));
-            send_error(callers, &error);
-            return Ok(());
-        }
-        let start = Instant::now();
-        match self.store.append(&self.group) {
-            Ok(receipts) => {
-                self.commit_times.add(self.group.len(), start.elapsed());
-                self.count(&receipts);
-                send_receipts(callers, receipts);
-                Ok(())
+        let (callers, refusal) = self.collect(first);
+        if !callers.is_empty() {
+            let start = Instant::now();
+            let writing = self.write_clock.start();
+            let appended = self.store.append(&self.group);
+            drop(writing);
+            match appended {
+                Ok(receipts) => {
+                    self.commit_times.add(self.group.len(), start.elapsed());
+                    self.count(&receipts);
+                    send_receipts(callers, receipts);
+                }
+                Err(error) => return Err(self.fail(callers, error)),
             }
-            Err(error) => Err(self.fail(callers, error)),
         }
+        if refusal.is_some() {
+            self.set_last_error(refusal);
+        }
+        Ok(())
     }
 
     /// Reports a failed commit to every caller, and returns the error that ends the writer.
@@ -220,30 +263,50 @@ impl Writer {
         error
     }
 
-    /// Takes payloads from the queue in their order, up to one group.
-    fn collect(&mut self, first: QueuedPayloads) -> Vec<Caller> {
+    /// Takes packets, and then payloads from the queue, in their order, up to one group. Answers those that cannot be written
+    /// now, and returns why.
+    fn collect(&mut self, first: QueuedPayloads) -> (Vec<Caller>, Option<RecordError>) {
         self.group.clear();
-        let mut callers = Vec::new();
-        let mut next = Some(first);
-        while let Some(QueuedPayloads { payloads, reply, room }) = next {
-            callers.push(Caller { count: payloads.len(), reply, _room: room });
-            self.group.extend(payloads);
-            next = match self.queue.try_recv().ok() {
-                Some(Task::Record(queued)) if self.group.len() + queued.payloads.len() <= GROUP_PAYLOADS => {
-                    Some(queued)
-                }
-                other => {
-                    self.carried = other;
-                    None
-                }
-            };
+        let (refuse_packets, refuse_callers) = (self.refusal(Sender::Radio), self.refusal(Sender::Caller));
+        let (mut callers, mut refused) = (Vec::new(), None);
+        let (mut next, mut room_left) = (Some(first), GROUP_PAYLOADS);
+        while let Some(QueuedPayloads { sender, payloads, reply, room }) = next {
+            room_left = room_left.saturating_sub(payloads.len());
+            let refusal = if sender == Sender::Radio { &refuse_packets } else { &refuse_callers };
+            if let Some(error) = refusal {
+                refused = Some(error.clone());
+                // The caller may have been dropped.
+                reply.send(Err(error.clone())).ok();
+            } else {
+                callers.push(Caller { count: payloads.len(), reply, _room: room });
+                self.group.extend(payloads);
+            }
+            next = self.next_fitting(room_left);
         }
-        callers
+        (callers, refused)
     }
 
-    /// Returns the reason why nothing can be written now, if there is one. The writer goes on.
-    fn check_writable(&self) -> Option<RecordError> {
-        if let Err(error) = self.disk.check() {
+    /// Returns the next payloads, of which there may be `room_left`. A task that does not fit is carried.
+    fn next_fitting(&mut self, room_left: usize) -> Option<QueuedPayloads> {
+        if room_left == 0 {
+            return None;
+        }
+        if let Ok(packet) = self.packets.try_recv() {
+            return Some(packet);
+        }
+        match self.carried.take().or_else(|| self.queue.try_recv().ok())? {
+            Task::Record(queued) if queued.payloads.len() <= room_left => Some(queued),
+            other => {
+                self.carried = Some(other);
+                None
+            }
+        }
+    }
+
+    /// Returns the reason why nothing can be written now for this sender, if there is one. The writer goes on.
+    fn refusal(&self, sender: Sender) -> Option<RecordError> {
+        let room = if sender == Sender::Radio { self.disk.check_for_packets() } else { self.disk.check() };
+        if let Err(error) = room {
             return Some(RecordError::Disk(error));
         }
         let head = self.store.head();
@@ -283,6 +346,7 @@ impl Writer {
     fn run_due_chores(&mut self) -> Result<(), StoreError> {
         let now = Instant::now();
         let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now);
+        let _writing = self.write_clock.start();
         if is_due(self.schedule.suppressed) {
             self.write_suppressed()?;
         }

@@ -140,7 +140,7 @@ impl Readers {
         let origin =
             Origin { channel: "radio1".into(), rssi_dbm: Some(-80), reader_group: "main".into(), ..Origin::default() };
         let incoming = Incoming { raw: payload.clone(), origin, at: barn.clock.read() };
-        let outcome = barn.recorder.record(incoming).await;
+        let outcome = barn.recorder.record_packet(incoming).await;
         (payload, outcome)
     }
 }

@@ -119,7 +119,9 @@ impl Barn {
             lines: LineLimit::default(),
             shutdown: shutdown.signal(),
         };
-        let health = Health { reader: reader.clone(), recorder: recorder.status(), disk, radios: Vec::new() };
+        let write_clock = recorder.write_clock().clone();
+        let health =
+            Health { reader: reader.clone(), recorder: recorder.status(), write_clock, disk, radios: Vec::new() };
         let tokens =
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);

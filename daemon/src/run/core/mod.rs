@@ -59,7 +59,13 @@ pub(super) async fn start(
         }
     };
     let disk = DiskGauge::of_directory(&settings.state_dir);
-    let health = Health { reader: store.reader(), recorder: recorder.status(), disk: disk.clone(), radios };
+    let health = Health {
+        reader: store.reader(),
+        recorder: recorder.status(),
+        write_clock: recorder.write_clock().clone(),
+        disk: disk.clone(),
+        radios,
+    };
     recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local: Some(files.local.clone()) })?);
     Ok(Started { recording, recorder, health })
 }
