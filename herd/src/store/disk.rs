@@ -1,9 +1,19 @@
 //! The storage of a store's files. A seam: simulated worlds and fault tests supply their own.
+//!
+//! # Decisions
+//!
+//! - **Before a file is opened, what the kernel caches of it is dropped.** After a failed sync, Linux marks the pages that it
+//!   could not write as clean and goes on to return them to readers. A start would take an unacknowledged group for a
+//!   durable one, answer the sender "duplicate", and lose it at the next reboot with everything that was written on top.
+//!   Dirty pages cannot be dropped, so they are synced first; those that this sync cannot write are clean after it.
+//!   Rejected: reads with `O_DIRECT`, which redb cannot do, and a marker that a failed sync leaves behind, because the disk
+//!   that has just failed would have to keep it.
 
 use super::error::{StoreError, storage};
 use super::open_progress::OpenProgress;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
+use rustix::fs::{Advice, fadvise};
 use std::fmt::Debug;
 use std::fs::File;
 use std::ops::ControlFlow;
@@ -61,6 +71,11 @@ pub trait Disk: Debug + Send + Sync {
     fn flush_bytes(&self) -> usize {
         FLUSH_BYTES
     }
+
+    /// Drops what the kernel caches of `file`, if it exists, so that the next reads return what the disk holds.
+    ///
+    /// Called before a file is opened. A failure is logged: the disk then fails the start, or has nothing to drop.
+    fn drop_cached(&self, file: &str);
 
     /// Returns whether `file` exists.
     fn holds(&self, file: &str) -> bool;
@@ -153,6 +168,10 @@ impl Disk for Directory {
         Ok(Box::new(backend.map_err(|error| open_error(error, name))?))
     }
 
+    fn drop_cached(&self, file: &str) {
+        drop_cached(&self.path.join(file));
+    }
+
     fn holds(&self, file: &str) -> bool {
         self.path.join(file).exists()
     }
@@ -187,6 +206,18 @@ pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     directory.sync_all().map_err(storage("sync the directory", &name))
 }
 
+/// Drops what the kernel caches of a file, if it exists. See the decisions of this module.
+pub(super) fn drop_cached(path: &Path) {
+    // Opening the file for its use reports what is wrong with it.
+    let Ok(file) = File::open(path) else { return };
+    if let Err(error) = file.sync_data() {
+        tracing::warn!(file = %path.display(), %error, "cannot write what was not synced; it is dropped, and nobody was told of it");
+    }
+    if let Err(error) = fadvise(&file, 0, None, Advice::DontNeed) {
+        tracing::warn!(file = %path.display(), %error, "cannot drop the kernel's cache; what is read may not be on the disk");
+    }
+}
+
 /// Converts the error of opening `file`, by what can be done about it.
 pub(super) fn open_error(error: DatabaseError, file: String) -> StoreError {
     match error {
@@ -196,5 +227,43 @@ pub(super) fn open_error(error: DatabaseError, file: String) -> StoreError {
             StoreError::Storage { doing: "open", file, why: why.to_string() }
         }
         why => StoreError::Storage { doing: "open", file, why: why.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    use std::io::IoSliceMut;
+
+    /// Returns whether the kernel caches the start of a file, or `None` if the file system does not say.
+    fn is_cached(path: &Path) -> Option<bool> {
+        let (file, mut byte) = (File::open(path).unwrap(), [0]);
+        match preadv2(&file, &mut [IoSliceMut::new(&mut byte)], 0, ReadWriteFlags::NOWAIT) {
+            Ok(_) => Some(true),
+            Err(Errno::AGAIN) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    /// Catches a start that reads the kernel's cache instead of the disk. Pages that only the cache has cannot be made
+    /// without a disk that fails, so the test shows that nothing is cached any more.
+    #[test]
+    fn what_the_kernel_caches_of_a_file_is_dropped_and_its_content_stays() {
+        let directory = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let path = directory.path().join("file");
+        let content = vec![7; 64 * 1024];
+        std::fs::write(&path, &content).unwrap();
+        let disk = Directory::new(directory.path()).unwrap();
+        let was_cached = is_cached(&path);
+        disk.drop_cached("file");
+        match was_cached {
+            Some(true) => assert_eq!(is_cached(&path), Some(false)),
+            // Such as a file system in memory, which has nothing below its cache.
+            other => eprintln!("SKIPPED: this file system does not say what it caches ({other:?})"),
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), content);
+        disk.drop_cached("a file that is missing");
+        assert!(!disk.holds("a file that is missing"));
     }
 }

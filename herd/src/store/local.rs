@@ -3,6 +3,7 @@
 //! Rows are addressed by (namespace, key). A value is a version byte and postcard. The file is small and holds hashes of
 //! secrets, so only its owner can read it, and opening it checks its whole content.
 
+use super::disk::drop_cached;
 use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -93,6 +94,7 @@ impl LocalFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LocalError> {
         let path = path.as_ref();
         own(path).map_err(|source| LocalError::Open { path: path.into(), source })?;
+        drop_cached(path);
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .set_check_integrity_on_open(true)

@@ -24,7 +24,7 @@
 //!   unacknowledged.** Larger pages gain nothing measurable and cost memory on both sides. A follower is a position, so
 //!   nothing else queues.
 //! - **A storage failure ends the process.** redb refuses writes after an EIO until the file is opened again. systemd
-//!   restarts the process, and the start checks what is durable.
+//!   restarts the process, and the start reads what is durable from the disk, not from the kernel's cache: see `disk`.
 //! - **Divergence is a typed outcome: nothing is written, and the copy keeps serving.** A copy that followed whatever it
 //!   finds would destroy the only evidence of what a restored barn lost.
 //! - **redb, pinned to its minor version.** Its crash safety is tested here, through its storage backend.

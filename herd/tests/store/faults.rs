@@ -173,6 +173,64 @@ fn after_a_failed_sync_of_the_journal_nothing_more_is_stored() {
     }
 }
 
+/// Catches a start that takes for durable what only the kernel's cache holds: after a failed sync it lies until the next
+/// reboot. The sender of the lost group was told of an error and sends again.
+#[test]
+fn what_a_failed_sync_has_lost_is_not_taken_for_durable_by_the_next_start() {
+    let mut failed = [0; 3];
+    for (index, file) in [JOURNAL_FILE, LOG_FILE, TABLES_FILE].into_iter().enumerate() {
+        for syncs in 0..16 {
+            failed[index] += usize::from(survives_a_failed_sync(file, syncs, &format!("sync {syncs} of {file} fails")));
+        }
+    }
+    assert!(failed.iter().all(|runs| *runs > 5), "the sync failed in {failed:?} runs of 16");
+}
+
+/// Runs until a sync fails, goes on in a new process, and reboots. Returns whether the sync failed.
+fn survives_a_failed_sync(file: &str, syncs: u64, run: &str) -> bool {
+    let mut world = World::new();
+    assert!(world.disk.fail_sync(file, syncs));
+    let (mut acknowledged, mut unanswered) = (Vec::new(), None);
+    for n in 0..40 {
+        let text = format!("hxb:L1:A{n}:U{n}");
+        let group = [world.incoming(&text)];
+        match world.store.append(&group) {
+            Ok(_) => acknowledged.push(text.into_bytes()),
+            Err(_) => unanswered = Some(group),
+        }
+        let stored = if n % 5 == 4 { world.store.settle() } else { world.store.step_flush() };
+        if stored.is_err() {
+            break;
+        }
+    }
+    let has_failed = !world.disk.has_sync_to_fail(file);
+    let World { disk, store, now, .. } = world;
+    if has_failed {
+        let mut store = store;
+        assert!(matches!(store.settle(), Err(StoreError::Interrupted)), "{run}: the process does not go on");
+        drop(store);
+    }
+    // The same kernel, with the same cache.
+    let restarted = disk.after_kill();
+    let mut store = open_source(&restarted, Rules::default(), now.in_boot(1));
+    if let Some(group) = unanswered {
+        // Either answer says that it is stored.
+        store.append(&group).unwrap();
+        acknowledged.push(group[0].raw.clone());
+    }
+    let origin = crate::world::origin("radio1", "main");
+    store.append(&[Incoming { raw: b"hxb:L2:B:V".to_vec(), origin, at: now }]).unwrap();
+    acknowledged.push(b"hxb:L2:B:V".to_vec());
+    store.settle().unwrap();
+    let head = store.head();
+    drop(store);
+    let rebooted = open_source(&restarted.after_power_cut(), Rules::default(), now.in_boot(2));
+    assert_eq!((rebooted.head(), stored(&rebooted)), (head, acknowledged), "{run}");
+    let verified = herd::store::verify_reader(&rebooted.reader(), &mut |_| {}).unwrap();
+    assert!(matches!(verified.tables, herd::store::TablesVerdict::Equal { .. }), "{run}: {}", verified.tables);
+    has_failed
+}
+
 /// Catches a start that drops what only the journal holds.
 #[test]
 fn a_damaged_journal_ends_the_start_and_verify_names_the_place() {

@@ -24,7 +24,8 @@
 //! - **A record that is not whole and has no other behind it is dropped.** Its commit did not end, so nobody was told. Bit
 //!   rot in the very last record looks the same. Behind any other record there is one that shows what is missing.
 //! - **After a failed write or sync nothing more is written.** The kernel may have dropped what it could not write and
-//!   still return it to readers. Acknowledged records lie in other pages, which are not written again.
+//!   still return it to readers. Acknowledged records lie in other pages, which are not written again. The next start reads
+//!   the file from the disk and not from that cache; see `disk`.
 //! - **Without room for the file, each commit goes to `log.redb`.** A barn with a full disk must start, and show why it
 //!   refuses payloads. The journal is speed and wear, not truth, so a warning is enough. Other errors end the start.
 //! - **A journal of another history, or one without `log.redb`, ends the start.** It may hold the only copy of changes, so
@@ -63,6 +64,7 @@ impl FoundRecords {
         if !disk.holds(JOURNAL_FILE) {
             return Ok(Self::default());
         }
+        disk.drop_cached(JOURNAL_FILE);
         let file = disk.open_bytes(JOURNAL_FILE)?;
         let length = file.len().map_err(reading)?;
         if length > MAX_FILE_BYTES {

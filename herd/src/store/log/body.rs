@@ -34,6 +34,7 @@ fn writing<E: std::fmt::Display>(error: E) -> StoreError {
 
 impl Body {
     pub(super) fn open(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, StoreError> {
+        disk.drop_cached(LOG_FILE);
         Ok(Self { database: Arc::new(disk.open(LOG_FILE, cache_bytes)?) })
     }
 

@@ -1,10 +1,14 @@
 //! The content of a file in memory: what the process sees, and what a power cut leaves of it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 
 /// Unit that a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
+/// Unit in which the kernel caches a file.
+const PAGE_BYTES: usize = 4_096;
+
 /// An operation on a file.
 #[derive(Clone, Debug)]
 pub(super) enum FileOperation {
@@ -15,12 +19,16 @@ pub(super) enum FileOperation {
 
 #[derive(Debug, Default)]
 pub(super) struct Image {
-    /// Content as the process sees it.
+    /// Content as the process sees it: that of the kernel's cache.
     pub(super) current: Vec<u8>,
     /// Content that a power cut leaves at least.
     pub(super) synced: Vec<u8>,
-    /// Operations on `current` since `synced`, in order.
+    /// Operations on `current` since `synced`, in order, that the kernel has still to write.
     unsynced: Vec<PendingWrite>,
+    /// Pages of `current` that a failed sync has marked as clean, although the disk does not have them.
+    lying: BTreeSet<usize>,
+    /// Number of syncs after which one fails, once; `None` for never.
+    pub(super) fails_at_sync: Option<u64>,
     /// Number of writes and syncs that still succeed; `None` for no limit.
     pub(super) fails_after: Option<u64>,
     /// Every read fails.
@@ -39,10 +47,81 @@ enum PendingWrite {
     Write { offset: usize, data: Vec<u8> },
 }
 
+impl PendingWrite {
+    fn is_length(&self) -> bool {
+        matches!(self, Self::Length(_))
+    }
+
+    fn apply(&self, file: &mut Vec<u8>) {
+        match self {
+            Self::Length(length) => file.resize(*length, 0),
+            Self::Write { offset, data } => write_within(file, *offset, data),
+        }
+    }
+
+    /// Returns the pages that it changes.
+    fn pages(&self) -> Range<usize> {
+        match self {
+            Self::Length(_) => 0..0,
+            Self::Write { offset, data } => pages(&(*offset..offset + data.len())),
+        }
+    }
+}
+
 impl Image {
     /// Returns a file whose whole content is durable.
     pub(super) fn durable(content: Vec<u8>) -> Self {
         Self { current: content.clone(), synced: content, ..Self::default() }
+    }
+
+    /// Returns the file as the kernel has it, without any fault.
+    pub(super) fn cached(&self) -> Self {
+        let Self { current, synced, unsynced, lying, .. } = self;
+        let (current, synced) = (current.clone(), synced.clone());
+        Self { current, synced, unsynced: unsynced.clone(), lying: lying.clone(), ..Self::default() }
+    }
+
+    /// Fails a sync as Linux does: what could not be written counts as clean, and stays in the cache.
+    ///
+    /// The length of the file is not lost: the file system writes it with its next commit.
+    pub(super) fn fail_sync(&mut self) {
+        let (lengths, writes) = std::mem::take(&mut self.unsynced).into_iter().partition(PendingWrite::is_length);
+        self.unsynced = lengths;
+        let written: Vec<PendingWrite> = writes;
+        self.lying.extend(written.iter().flat_map(PendingWrite::pages));
+    }
+
+    /// Drops the pages of the cache that count as clean. Those that are to be written stay.
+    pub(super) fn drop_clean(&mut self) {
+        self.current = self.synced.clone();
+        self.unsynced.iter().for_each(|pending| pending.apply(&mut self.current));
+        self.lying.clear();
+    }
+
+    /// Counts a sync, and returns whether it is the one that fails.
+    pub(super) fn is_failing_sync(&mut self) -> bool {
+        match self.fails_at_sync {
+            Some(0) => {
+                self.fails_at_sync = None;
+                true
+            }
+            Some(left) => {
+                self.fails_at_sync = Some(left - 1);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Returns the bytes that a write makes dirty: itself, and all of each page that the disk lacks.
+    fn dirtied(&mut self, offset: usize, length: usize) -> Range<usize> {
+        let span = offset..offset + length;
+        let pages = pages(&span);
+        if !pages.clone().any(|page| self.lying.contains(&page)) {
+            return span;
+        }
+        self.lying.retain(|page| !pages.contains(page));
+        pages.start * PAGE_BYTES..(pages.end * PAGE_BYTES).min(self.current.len())
     }
 
     /// Panics if a test wants that, once.
@@ -77,15 +156,12 @@ impl Image {
             FileOperation::Write { offset, data } => {
                 let span = span(*offset as u64, data.len())?;
                 self.current.get_mut(span).ok_or_else(beyond_end)?.copy_from_slice(data);
-                self.unsynced.push(PendingWrite::Write { offset: *offset, data: data.clone() });
+                let dirtied = self.dirtied(*offset, data.len());
+                let data = self.current[dirtied.clone()].to_vec();
+                self.unsynced.push(PendingWrite::Write { offset: dirtied.start, data });
             }
             FileOperation::Sync => {
-                for done in std::mem::take(&mut self.unsynced) {
-                    match done {
-                        PendingWrite::Length(len) => self.synced.resize(len, 0),
-                        PendingWrite::Write { offset, data } => write_within(&mut self.synced, offset, &data),
-                    }
-                }
+                std::mem::take(&mut self.unsynced).iter().for_each(|pending| pending.apply(&mut self.synced));
             }
         }
         Ok(())
@@ -103,6 +179,11 @@ pub(super) fn beyond_end() -> io::Error {
 pub(super) fn span(offset: u64, length: usize) -> Result<Range<usize>, io::Error> {
     let start = usize::try_from(offset).map_err(|_| beyond_end())?;
     Ok(start..start.checked_add(length).ok_or_else(beyond_end)?)
+}
+
+/// Returns the pages that hold a range of bytes.
+fn pages(span: &Range<usize>) -> Range<usize> {
+    span.start / PAGE_BYTES..span.end.div_ceil(PAGE_BYTES)
 }
 
 /// Writes the part of `data` that lies within the file. The rest has no place if the file was not extended in time.

@@ -1,8 +1,8 @@
 //! A disk in memory, for simulated worlds: synced data survives a power cut, other data may be lost or torn.
 //!
-//! It has faults that otherwise only a real disk shows: writes that reach the platter out of order or in part, and a file
-//! that fails with an I/O error from some operation on. It can record its operations, so that a test sees the disk after
-//! each of them.
+//! It has faults that otherwise only a real disk shows: writes that reach the platter out of order or in part, a file that
+//! fails with an I/O error from some operation on, and a sync that fails and leaves a cache behind that lies. It can record
+//! its operations, so that a test sees the disk after each of them.
 
 mod image;
 mod replay;
@@ -30,6 +30,7 @@ const SMALL_FLUSH_BYTES: usize = 256 * 1024;
 pub struct MemoryDisk {
     files: Arc<Mutex<HashMap<String, MemoryFile>>>,
     uncached: bool,
+    keeps_cache: bool,
     has_journal_room: bool,
     segment_bytes: u64,
     background: Background,
@@ -43,6 +44,7 @@ impl Default for MemoryDisk {
         Self {
             files: Arc::default(),
             uncached: false,
+            keeps_cache: false,
             has_journal_room: true,
             segment_bytes: SMALL_SEGMENT_BYTES,
             background: Background::Steps,
@@ -108,6 +110,12 @@ impl MemoryDisk {
         Self { uncached: true, ..self }
     }
 
+    /// Returns the same disk under a kernel that never drops what it caches: the control for tests of a failed sync.
+    #[must_use]
+    pub fn keeping_cache(self) -> Self {
+        Self { keeps_cache: true, ..self }
+    }
+
     /// Returns the same disk without room for a journal, so that every commit writes `log.redb`.
     #[must_use]
     pub fn without_journal_room(self) -> Self {
@@ -159,7 +167,7 @@ impl MemoryDisk {
     /// Returns the disk after a power cut now: each file as it was last synced.
     #[must_use]
     pub fn after_power_cut(&self) -> Self {
-        self.found(|image| image.synced.clone())
+        self.found(|image| Image::durable(image.synced.clone()))
     }
 
     /// Returns the disk after a power cut now, if the drive's cache had written parts of the unsynced data.
@@ -168,13 +176,13 @@ impl MemoryDisk {
     #[must_use]
     pub fn after_torn_power_cut(&self, seed: u64) -> Self {
         let mut coin = Coin::new(seed);
-        self.found(|image| torn(image, &mut coin))
+        self.found(|image| Image::durable(torn(image, &mut coin)))
     }
 
-    /// Returns the disk after a kill of the process: the kernel keeps what was written.
+    /// Returns the disk after a kill of the process: the kernel keeps what it caches, and what it has still to write.
     #[must_use]
     pub fn after_kill(&self) -> Self {
-        self.found(|image| image.current.clone())
+        self.found(Image::cached)
     }
 
     /// Makes writes and syncs of `file` fail after `operations` more of them. Returns whether the file exists.
@@ -182,6 +190,17 @@ impl MemoryDisk {
     /// A disk from one of the `after_...` functions has no such fault.
     pub fn fail_after(&self, file: &str, operations: u64) -> bool {
         self.alter(file, |image| image.fails_after = Some(operations))
+    }
+
+    /// Makes a sync of `file` fail after `syncs` more of them, once: the disk never gets what was to be synced, and the kernel
+    /// returns it to readers as before. Returns whether the file exists.
+    pub fn fail_sync(&self, file: &str, syncs: u64) -> bool {
+        self.alter(file, |image| image.fails_at_sync = Some(syncs))
+    }
+
+    /// Returns whether a sync of `file` is still to fail.
+    pub fn has_sync_to_fail(&self, file: &str) -> bool {
+        lock(&self.files).get(file).is_some_and(|file| lock(&file.image).fails_at_sync.is_some())
     }
 
     /// Makes all reads of `file` fail. Returns whether the file exists.
@@ -232,13 +251,13 @@ impl MemoryDisk {
         Some(SyncGate(gate))
     }
 
-    fn found(&self, mut survive: impl FnMut(&Image) -> Vec<u8>) -> Self {
+    fn found(&self, mut survive: impl FnMut(&Image) -> Image) -> Self {
         let files = lock(&self.files);
         // In the order of names, so that a seed gives the same result in every run.
         let mut names: Vec<_> = files.iter().collect();
         names.sort_unstable_by_key(|(name, _)| *name);
         let survivors = names.into_iter().map(|(name, file)| {
-            let image = Image::durable(survive(&lock(&file.image)));
+            let image = survive(&lock(&file.image));
             (name.clone(), MemoryFile { image: Arc::new(Mutex::new(image)), gate: Arc::default() })
         });
         Self { files: Arc::new(Mutex::new(survivors.collect())), recording: None, ..self.clone() }
@@ -287,6 +306,18 @@ impl Disk for MemoryDisk {
         self.flush_bytes
     }
 
+    fn drop_cached(&self, file: &str) {
+        if self.keeps_cache || !self.holds(file) {
+            return;
+        }
+        let opened = self.open_file(file);
+        // What this sync cannot write counts as clean after it, and is dropped.
+        if opened.sync_data().is_err() {
+            lock(&opened.file.image).fail_sync();
+        }
+        lock(&opened.file.image).drop_clean();
+    }
+
     fn holds(&self, file: &str) -> bool {
         lock(&self.files).contains_key(file)
     }
@@ -318,8 +349,14 @@ impl OpenFile {
             image.maybe_panic();
         }
         image.spend()?;
-        if image.ignores_syncs && matches!(operation, FileOperation::Sync) {
-            return Ok(());
+        if matches!(operation, FileOperation::Sync) {
+            if image.is_failing_sync() {
+                image.fail_sync();
+                return Err(failing());
+            }
+            if image.ignores_syncs {
+                return Ok(());
+            }
         }
         image.apply(&operation)?;
         if let Some(recording) = &self.recording {

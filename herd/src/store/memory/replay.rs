@@ -1,6 +1,6 @@
 //! A replay: a disk after each of the operations that another one recorded.
 
-use super::image::FileOperation;
+use super::image::{FileOperation, Image};
 use super::{MemoryDisk, lock};
 use crate::store::Disk;
 use std::io;
@@ -50,6 +50,14 @@ impl Replay {
     /// it, because that writes.
     pub fn disk(&self) -> &MemoryDisk {
         &self.disk
+    }
+
+    /// Returns the disk as a restarted process finds it if the next operation is a sync and fails: the kernel's cache has
+    /// what the disk never gets. Returns `None` if the next operation is no sync.
+    pub fn after_failed_sync(&self) -> Option<MemoryDisk> {
+        let Some(Operation::File(name, FileOperation::Sync)) = self.operations.as_slice().first() else { return None };
+        let disk = self.disk.after_kill();
+        disk.alter(name, Image::fail_sync).then_some(disk)
     }
 
     /// Runs the next operation. Returns whether there was one.

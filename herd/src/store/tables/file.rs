@@ -74,6 +74,7 @@ impl From<MergeError> for StoreError {
 
 impl TablesFile {
     pub(in super::super) fn open(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Self, StoreError> {
+        disk.drop_cached(file);
         Ok(Self { database: Arc::new(disk.open(file, cache_bytes)?) })
     }
 
