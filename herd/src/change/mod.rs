@@ -13,7 +13,7 @@
 //! | 2 | Reprocessed | version 1, [`Reprocessed`] |
 //! | 3 | Corrected | version 1, [`Corrected`] |
 //! | 4 | `ClockStepped` | no version yet |
-//! | 5 | Epoch | version 1, [`EpochStart`] |
+//! | 5 | Epoch | version 1, [`EpochStart`]; version 2 adds an [`Acceptance`] |
 //! | 6 | Suppressed | version 1, [`Suppressed`] |
 
 mod corrected;
@@ -104,6 +104,18 @@ pub struct EpochStart {
     pub writer: StoreId,
     /// When the writer began.
     pub clock: ClockReading,
+    /// Decision of a person to go on with a log that lacks changes. Body version 2 has it at its end.
+    #[serde(skip)]
+    pub acceptance: Option<Acceptance>,
+}
+
+/// The decision of a person to go on with a log that lacks changes. The order of the fields is frozen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acceptance {
+    /// Name of the person who decided.
+    pub author: String,
+    /// Reason of the decision.
+    pub reason: String,
 }
 
 /// Rejections above the limit of one channel. Body version 1; the order of the fields is frozen.
@@ -192,13 +204,24 @@ impl Change {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
-        bytes.extend_from_slice(&[self.kind() as u8, 1]);
+        bytes.extend_from_slice(&[self.kind() as u8, self.version()]);
         match self {
             Self::Received(body) => encode(body, bytes),
             Self::Reprocessed(body) => encode(body, bytes),
             Self::Corrected(body) => encode(body, bytes),
-            Self::Epoch(body) => encode(body, bytes),
+            Self::Epoch(body) => match &body.acceptance {
+                Some(acceptance) => encode(&(body, acceptance), bytes),
+                None => encode(body, bytes),
+            },
             Self::Suppressed(body) => encode(body, bytes),
+        }
+    }
+
+    /// Returns the version of the stored body.
+    fn version(&self) -> u8 {
+        match self {
+            Self::Epoch(EpochStart { acceptance: Some(_), .. }) => 2,
+            _ => 1,
         }
     }
 
@@ -212,6 +235,10 @@ impl Change {
             (Some(ChangeKind::Reprocessed), 1) => whole(body).map(|body| Self::Reprocessed(Box::new(body))),
             (Some(ChangeKind::Corrected), 1) => whole(body).map(|body| Self::Corrected(Box::new(body))),
             (Some(ChangeKind::Epoch), 1) => whole(body).map(Self::Epoch),
+            (Some(ChangeKind::Epoch), 2) => {
+                let parts: Option<(EpochStart, Acceptance)> = whole(body);
+                parts.map(|(began, acceptance)| Self::Epoch(EpochStart { acceptance: Some(acceptance), ..began }))
+            }
             (Some(ChangeKind::Suppressed), 1) => whole(body).map(Self::Suppressed),
             _ => return Err(ChangeError::Unknown { kind: *kind, version: *version }),
         }

@@ -3,7 +3,7 @@
 //! Texts are trimmed and their lengths checked here, before the correction is decided.
 //! [`decide_correction`](crate::decide::decide_correction) then checks that the animals, batches and payloads exist.
 
-use crate::change::{AnimalId, BatchId, Correction, TagKind};
+use crate::change::{Acceptance, AnimalId, BatchId, Correction, TagKind};
 use crate::decide::CorrectionRequest;
 use crate::payload::{MAX_FIELD_CHARS, Tag, Weight, kilograms};
 use crate::position::Sequence;
@@ -182,6 +182,14 @@ impl CorrectionOrder {
             channel: channel.to_owned(),
             correction: self.correction.checked()?,
         })
+    }
+}
+
+impl Acceptance {
+    /// Trims and checks the texts, as those of a correction.
+    pub fn checked(author: &str, reason: &str) -> Result<Self, CorrectionFormError> {
+        let author = text("author", author, MAX_NAME_CHARS)?;
+        Ok(Self { author, reason: text("reason", reason, MAX_REASON_CHARS)? })
     }
 }
 

@@ -4,7 +4,8 @@ use super::event_view::{EventView, tag_use_name};
 use super::payload_view::base64;
 use super::{CorrectionView, PayloadView, QueryError};
 use crate::change::{
-    AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, PlacedEvent, Received, Reprocessed,
+    Acceptance, AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, PlacedEvent, Received,
+    Reprocessed,
 };
 use crate::clock::iso_utc;
 use crate::position::{Epoch, Sequence, StoreId};
@@ -83,6 +84,9 @@ pub enum ChangeBody {
         writer: StoreId,
         /// Start of the epoch, ISO 8601 in UTC.
         began_at: String,
+        /// Decision of a person to go on with a log that lacks changes, if that began the epoch.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        acceptance: Option<Acceptance>,
     },
     /// Rejections were counted instead of recorded.
     Suppressed {
@@ -200,6 +204,7 @@ impl ChangeView {
                 store: epoch.store,
                 writer: epoch.writer,
                 began_at: iso_utc(epoch.clock.received_at_us),
+                acceptance: epoch.acceptance,
             },
             Ok(Change::Suppressed(suppressed)) => ChangeBody::Suppressed {
                 channel: suppressed.channel,

@@ -16,7 +16,7 @@ use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, Pl
 use crate::clock::{ClockReading, iso_utc};
 use crate::payload::kilograms;
 use crate::position::Sequence;
-use crate::store::{Snapshot, StoreError};
+use crate::store::{DamagedRow, Snapshot, StoreError};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -182,7 +182,7 @@ impl Walk<'_> {
     fn step(&mut self) -> Result<Option<Step>, QueryError> {
         let Some(sequence) = self.ahead.pop_last() else { return Ok(None) };
         let lost = || StoreError::DamagedLog {
-            at: sequence,
+            row: DamagedRow { first: sequence, last: sequence },
             why: "the history of an animal leads to it, but it is not an event",
         };
         let change = self.snapshot.change(sequence)?.ok_or_else(lost)?;

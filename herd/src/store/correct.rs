@@ -1,6 +1,6 @@
 //! Corrections by operators.
 
-use super::{Store, StoreError};
+use super::{DamagedRow, Store, StoreError};
 use crate::change::Change;
 use crate::clock::RawReading;
 use crate::decide::{CorrectionDecision, CorrectionError, CorrectionRequest, decide_correction};
@@ -29,6 +29,9 @@ impl Store {
         let (rules, clock) = (self.rules, at.in_boot(self.boot));
         self.write(|group| {
             let decision = decide_correction(&*group.rows, &group.history, &rules, group.next(), request, clock)?;
+            if let Some(DamagedRow { first, last }) = group.history.damaged() {
+                return Ok(CorrectionReceipt::Refused(CorrectionError::DamagedHistory { first, last }));
+            }
             let corrected = match decision {
                 CorrectionDecision::Duplicate { of } => return Ok(CorrectionReceipt::Duplicate { of }),
                 CorrectionDecision::Refused(why) => return Ok(CorrectionReceipt::Refused(why)),

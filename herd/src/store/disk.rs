@@ -16,7 +16,9 @@ use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError};
 use rustix::fs::{Advice, fadvise};
 use std::fmt::Debug;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +54,9 @@ pub trait Disk: Debug + Send + Sync {
     /// backends serve both, and every fault that a test can give to the one it can give to the other.
     fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError>;
 
+    /// Returns a handle on the same disk that can be kept.
+    fn handle(&self) -> Arc<dyn Disk>;
+
     /// Returns the size of a segment of the journal, a multiple of 4 KiB.
     fn segment_bytes(&self) -> u64 {
         SEGMENT_BYTES
@@ -79,6 +84,9 @@ pub trait Disk: Debug + Send + Sync {
 
     /// Returns whether `file` exists.
     fn holds(&self, file: &str) -> bool;
+
+    /// Returns whether `file` exists and has content.
+    fn has_content(&self, file: &str) -> bool;
 
     /// Removes `file`, if it exists.
     fn remove(&self, file: &str) -> Result<(), StoreError>;
@@ -137,6 +145,10 @@ impl Directory {
 }
 
 impl Disk for Directory {
+    fn handle(&self) -> Arc<dyn Disk> {
+        Arc::new(self.clone())
+    }
+
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
         let (path, name) = self.named(file);
         let is_new = !path.exists();
@@ -176,10 +188,16 @@ impl Disk for Directory {
         self.path.join(file).exists()
     }
 
+    fn has_content(&self, file: &str) -> bool {
+        // One that cannot be asked is opened, which tells why.
+        std::fs::metadata(self.path.join(file))
+            .map_or_else(|error| error.kind() != ErrorKind::NotFound, |found| found.len() > 0)
+    }
+
     fn remove(&self, file: &str) -> Result<(), StoreError> {
         let (path, name) = self.named(file);
         match std::fs::remove_file(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(storage("remove", &name)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(storage("remove", &name)(error)),
             _ => Ok(()),
         }
     }
@@ -223,11 +241,25 @@ pub(super) fn open_error(error: DatabaseError, file: String) -> StoreError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { file },
         DatabaseError::RepairAborted => StoreError::Canceled { file },
-        DatabaseError::Storage(StorageError::Io(why)) => {
+        // redb reports bytes that are no database of its own as invalid data.
+        DatabaseError::Storage(StorageError::Io(why)) if why.kind() != ErrorKind::InvalidData => {
             StoreError::Storage { doing: "open", file, why: why.to_string() }
         }
-        why => StoreError::Storage { doing: "open", file, why: why.to_string() },
+        DatabaseError::Storage(StorageError::PreviousIo) => {
+            StoreError::Storage { doing: "open", file, why: StorageError::PreviousIo.to_string() }
+        }
+        why => StoreError::DamagedFile { file, why: why.to_string() },
     }
+}
+
+/// Opens a database, and turns a panic into an error: on some damage redb panics.
+pub(super) fn open_guarded(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
+    disk.drop_cached(file);
+    let opened = catch_unwind(AssertUnwindSafe(|| disk.open(file, cache_bytes)));
+    opened.unwrap_or_else(|_| {
+        let why = "the database panicked while it was opened; the log has its message".to_owned();
+        Err(StoreError::DamagedFile { file: file.to_owned(), why })
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,60 @@
 use crate::change::ChangeError;
 use crate::fold::RowsError;
 use crate::position::{Position, Sequence, StoreId};
+use serde::Serialize;
+use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
+
+/// A row of the log that does not hold what was written to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct DamagedRow {
+    /// Its first change.
+    pub first: Sequence,
+    /// Its last change.
+    pub last: Sequence,
+}
+
+impl DamagedRow {
+    /// Names a place where a single change is damaged.
+    pub(crate) fn at(sequence: Sequence) -> Self {
+        Self { first: sequence, last: sequence }
+    }
+}
+
+impl Display for DamagedRow {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self { first, last } = self;
+        if first == last { write!(f, "change {first}") } else { write!(f, "changes {first} to {last}") }
+    }
+}
+
+/// A log that lacks changes which this machine had: its files vanished, or older ones were put in their place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}, but this barn was at change {} of history {} (digest {}) when it was last flushed. Nothing was changed. Stop the \
+     service and put the right log.redb and log.journal back. If they are lost, an office has their changes: keep its copy, \
+     and run `herdlinxd accept-log`, which goes on with what is there as the next epoch",
+    found_text(.found.as_ref()), .expected.sequence, .expected.store, .expected.digest
+)]
+pub struct LostLogError {
+    /// A position that this machine had durably.
+    pub expected: Position,
+    /// The end of the log that was found, or `None` if it is missing or empty.
+    pub found: Option<Position>,
+}
+
+impl From<LostLogError> for StoreError {
+    fn from(error: LostLogError) -> Self {
+        Self::LostLog(Box::new(error))
+    }
+}
+
+fn found_text(found: Option<&Position>) -> String {
+    match found {
+        Some(found) => format!("log.redb ends at change {} of history {}", found.sequence, found.store),
+        None => "log.redb is missing or empty".to_owned(),
+    }
+}
 
 /// Why a store could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +89,22 @@ pub enum StoreError {
         /// Message of the storage.
         why: String,
     },
+    /// The file is not a database that can be opened.
+    #[error("{file} is damaged: {why}. Keep it, and restore it from a backup or from the office")]
+    DamagedFile {
+        /// The file.
+        file: String,
+        /// Message of the storage.
+        why: String,
+    },
+    /// The log lacks changes that this machine had.
+    #[error(transparent)]
+    LostLog(#[from] Box<LostLogError>),
     /// The log does not hold what was written to it.
-    #[error("log.redb is damaged at change {at}: {why}. Restore it from a backup or from the office")]
+    #[error("log.redb is damaged in {row}: {why}. Restore it from a backup or from the office")]
     DamagedLog {
-        /// The damaged change.
-        at: Sequence,
+        /// The damaged row, or the damaged change.
+        row: DamagedRow,
         /// Kind of the damage.
         why: &'static str,
     },
@@ -71,7 +135,7 @@ pub enum StoreError {
     /// There is a journal, but no log.
     #[error(
         "log.redb is missing or empty, but log.journal holds changes of history {journal}. Put log.redb back; to begin a new \
-         history, move log.journal away"
+         epoch, run `herdlinxd accept-log`, which sets log.journal aside"
     )]
     MissingLog {
         /// The history of the journal.

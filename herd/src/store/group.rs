@@ -4,12 +4,12 @@
 use super::folding::Folder;
 use super::log::{Log, LogReader};
 use super::tables::View;
-use super::{Changes, Store, StoreError};
+use super::{Changes, DamagedRow, LOG_ROWS, Store, StoreError};
 use crate::change::{Change, MAX_CHANGE_BYTES};
 use crate::decide::{History, TextWindow};
 use crate::fold::{RowsError, StagedRows, fold};
 use crate::position::Sequence;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 /// Changes of one commit, while they are decided.
 pub(super) struct Group<'a> {
@@ -29,6 +29,8 @@ pub(super) struct GroupHistory {
     changes: Changes,
     /// The texts of the repeat window.
     window: TextWindow,
+    /// A damaged row of the log that a decision has asked for.
+    damaged: Cell<Option<DamagedRow>>,
 }
 
 impl Group<'_> {
@@ -55,6 +57,11 @@ impl Group<'_> {
 }
 
 impl GroupHistory {
+    /// Returns the damaged row that a decision has asked for, if there is one.
+    pub(super) fn damaged(&self) -> Option<DamagedRow> {
+        self.damaged.get()
+    }
+
     /// Returns the stored bytes of a change of the log.
     fn logged(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(reader) = self.reader.get() {
@@ -70,9 +77,14 @@ impl History for GroupHistory {
         let in_group = sequence.0.checked_sub(self.after.0 + 1).and_then(|index| usize::try_from(index).ok());
         let bytes = match in_group {
             Some(index) => self.changes.get(index).map(<[u8]>::to_vec),
-            None => {
-                self.logged(sequence).map_err(|error| RowsError::Storage { table: "log", why: error.to_string() })?
-            }
+            None => match self.logged(sequence) {
+                // A payload is recorded all the same: for it, the change is one that cannot be decoded.
+                Err(StoreError::DamagedLog { row, .. }) => {
+                    self.damaged.set(Some(row));
+                    None
+                }
+                read => read.map_err(|error| RowsError::Storage { table: LOG_ROWS, why: error.to_string() })?,
+            },
         };
         Ok(bytes.and_then(|bytes| Change::from_bytes(&bytes).ok()))
     }
@@ -108,7 +120,8 @@ impl Store {
         let window = self.take_window()?;
         let rows = &mut self.folding.here()?.rows;
         let (log, changes) = (self.log.log().clone(), Changes::default());
-        let history = GroupHistory { log, reader: OnceCell::new(), after: rows.folded(), changes, window };
+        let (reader, damaged) = (OnceCell::new(), Cell::new(None));
+        let history = GroupHistory { log, reader, after: rows.folded(), changes, window, damaged };
         let mut group = Group { rows: &mut *rows, history };
         let decided = decide(&mut group);
         let Group { history, .. } = group;

@@ -76,10 +76,13 @@ pub enum LocalError {
 
 /// The open file. Clones are cheap and share it; the last one to be dropped closes it.
 ///
+/// A [`closed`](Self::closed) one stands in for a damaged file: it holds nothing and refuses every write.
+///
 /// Every call reads or syncs the disk. From asynchronous code, call it on a blocking thread.
 #[derive(Clone)]
 pub struct LocalFile {
-    database: Arc<Database>,
+    /// The database, or the damage that keeps it closed.
+    database: Result<Arc<Database>, Arc<str>>,
     path: Arc<Path>,
 }
 
@@ -100,7 +103,22 @@ impl LocalFile {
             .set_check_integrity_on_open(true)
             .create(path)
             .map_err(|error| open_error(path, error))?;
-        Ok(Self { database: Arc::new(database), path: path.into() })
+        Ok(Self { database: Ok(Arc::new(database)), path: path.into() })
+    }
+
+    /// Stands in for a damaged file, which is left as it is: nothing is found in it, and nothing is written.
+    pub fn closed(path: impl AsRef<Path>, damage: &str) -> Self {
+        Self { database: Err(damage.into()), path: path.as_ref().into() }
+    }
+
+    /// Returns the damage of a file that is [`closed`](Self::closed).
+    pub fn damage(&self) -> Option<&str> {
+        self.database.as_ref().err().map(|damage| &**damage)
+    }
+
+    /// Returns whether nothing was ever written into the file.
+    pub fn is_empty(&self) -> Result<bool, LocalError> {
+        Ok(self.read()?.is_none())
     }
 
     /// Returns the value at (`space`, `key`).
@@ -173,7 +191,8 @@ impl LocalFile {
     }
 
     fn read(&self) -> Result<Option<RowsRead>, LocalError> {
-        let reading = self.database.begin_read().map_err(|error| self.disk(&error))?;
+        let Ok(database) = &self.database else { return Ok(None) };
+        let reading = database.begin_read().map_err(|error| self.disk(&error))?;
         match reading.open_table(ROWS) {
             Ok(rows) => Ok(Some(rows)),
             Err(TableError::TableDoesNotExist(_)) => Ok(None),
@@ -185,12 +204,18 @@ impl LocalFile {
         &self,
         change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<T, StorageError>,
     ) -> Result<T, LocalError> {
-        let writing = self.database.begin_write().map_err(|error| self.disk(&error))?;
+        let writing = self.open_database()?.begin_write().map_err(|error| self.disk(&error))?;
         let mut rows = writing.open_table(ROWS).map_err(|error| self.disk(&error))?;
         let result = change(&mut rows).map_err(|error| self.storage(&error))?;
         drop(rows);
         writing.commit().map_err(|error| self.disk(&error))?;
         Ok(result)
+    }
+
+    fn open_database(&self) -> Result<&Database, LocalError> {
+        let damaged =
+            |damage: &Arc<str>| LocalError::Damaged { path: self.path.to_path_buf(), reason: damage.to_string() };
+        self.database.as_deref().map_err(damaged)
     }
 
     fn disk(&self, error: &dyn std::error::Error) -> LocalError {
@@ -327,6 +352,18 @@ mod tests {
         std::fs::write(&path, [0x5a; 9000]).unwrap();
         assert!(matches!(LocalFile::open(&path), Err(LocalError::Damaged { .. })));
         assert!(matches!(LocalFile::open(dir.path().join("none/local.redb")), Err(LocalError::Open { .. })));
+    }
+
+    /// Catches a damaged file that is overwritten, and keys that are made in memory and lost.
+    #[test]
+    fn a_closed_file_holds_nothing_and_refuses_every_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("local.redb");
+        let file = LocalFile::closed(&path, "a page is missing");
+        assert_eq!((file.get::<u8>("s", "k").unwrap(), file.list::<u8>("s").unwrap()), (None, Vec::new()));
+        assert!(matches!(file.put("s", "k", &1_u8), Err(LocalError::Damaged { .. })));
+        assert!(matches!(file.remove("s", "k"), Err(LocalError::Damaged { .. })));
+        assert_eq!((file.damage(), path.exists()), (Some("a page is missing"), false));
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //!   finds would destroy the only evidence of what a restored barn lost.
 //! - **redb, pinned to its minor version.** Its crash safety is tested here, through its storage backend.
 
+mod accept;
 mod append;
 mod apply;
 mod changes;
@@ -53,12 +54,13 @@ mod tests;
 mod thread;
 mod verify;
 
+pub use accept::is_acceptable;
 pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
 pub use correct::CorrectionReceipt;
 pub use disk::{Background, Directory, Disk};
-pub use error::{ApplyError, StoreError};
+pub use error::{ApplyError, DamagedRow, LostLogError, StoreError};
 pub use journal::JOURNAL_FILE;
 pub use local::{LocalError, LocalFile};
 pub use log::LOG_FILE;
@@ -73,7 +75,7 @@ pub use verify::{Phase, Progress, TablesVerdict, VerifyError, VerifyOutcome, ver
 
 use crate::change::{Change, ChangeError};
 use crate::decide::{Rules, TextWindow};
-use crate::fold::{Rows, TOTALS_KEY};
+use crate::fold::{Rows, RowsError, TOTALS_KEY};
 use crate::position::{Digest, Position, Sequence};
 use crate::tables::Totals;
 use folding::{Folder, Folding, Publisher};
@@ -89,6 +91,8 @@ const STAGED_BYTES: usize = 4 * 1024 * 1024;
 const REFOLD_CHANGES: usize = 10_000;
 /// Number of bytes that are read from the log at once while the tables are rebuilt.
 const REFOLD_BYTES: usize = 2 * 1024 * 1024;
+/// Name of the log in an error about rows: decisions read both.
+const LOG_ROWS: &str = "log";
 /// Number of changes at the end of the log in which a source searches for the texts of the repeat window after a start.
 const MAX_WINDOW_CHANGES: u64 = 16_384;
 
@@ -209,10 +213,9 @@ impl Store {
     /// Stops this writer if the tables could not be read. The next one rebuilds them.
     fn distrust_unread_tables<T>(&mut self, outcome: &Result<T, StoreError>) {
         let Err(StoreError::Rows(error)) = outcome else { return };
-        tracing::error!(%error, "cannot read the tables");
         self.interrupted = true;
-        if let Err(error) = self.publisher.tables().distrust() {
-            tracing::error!(%error, "cannot mark the tables as damaged; delete tables.redb if the next start fails too");
+        if !matches!(error, RowsError::Storage { table: LOG_ROWS, .. }) {
+            self.publisher.tables().file().damage().note(error);
         }
     }
 
@@ -227,7 +230,14 @@ impl Store {
         let mut window = TextWindow::new(forgotten);
         let mut after = forgotten.max(Sequence(folded.0.saturating_sub(MAX_WINDOW_CHANGES)));
         while after < folded {
-            let (changes, _) = self.log.reader()?.changes_after(after, REFOLD_CHANGES, REFOLD_BYTES)?;
+            let (changes, _) = match self.log.reader()?.changes_after(after, REFOLD_CHANGES, REFOLD_BYTES) {
+                // At worst a text of this row is recorded twice. To record nothing would be worse.
+                Err(StoreError::DamagedLog { row, .. }) => {
+                    after = row.last.max(after.next());
+                    continue;
+                }
+                read => read?,
+            };
             for (bytes, n) in changes.iter().zip(after.0 + 1..) {
                 if let Ok(change) = Change::from_bytes(bytes) {
                     window.record(Sequence(n), &change);
@@ -257,6 +267,6 @@ impl Store {
 }
 
 fn digest_at(log: &LogReader, sequence: Sequence) -> Result<Digest, StoreError> {
-    let missing = StoreError::DamagedLog { at: sequence, why: "it is missing" };
+    let missing = StoreError::DamagedLog { row: DamagedRow::at(sequence), why: "it is missing" };
     log.position_at(sequence)?.map(|position| position.digest).ok_or(missing)
 }

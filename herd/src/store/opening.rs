@@ -4,7 +4,9 @@ use super::folding::{Folder, Folding, Publisher, Run};
 use super::log::{Log, LogWriter};
 use super::open_progress::OpenProgress;
 use super::tables::{StoredState, TABLES_FILE, TablesFile, TablesState};
-use super::{Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Store, StoreError, TABLES_CACHE_BYTES, digest_at};
+use super::{
+    Disk, LOG_CACHE_BYTES, LostLogError, REFOLD_BYTES, REFOLD_CHANGES, Store, StoreError, TABLES_CACHE_BYTES, digest_at,
+};
 use crate::change::{Change, EpochStart};
 use crate::clock::ClockReading;
 use crate::decide::Rules;
@@ -15,6 +17,15 @@ use crate::position::{Epoch, Position, Sequence, StoreId};
 /// File in which new tables are made, beside the old ones.
 const TABLES_BESIDE: &str = "tables-new.redb";
 
+/// Conditions on which a log is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Terms<'a> {
+    /// A position that it has had durably.
+    pub(super) expected: Option<&'a Position>,
+    /// Tables that are ahead of the log show that it has lost changes.
+    pub(super) takes_tables_for_evidence: bool,
+}
+
 impl Store {
     /// Opens the source's store in `disk`, or creates it with Epoch 1 as its first change.
     ///
@@ -23,13 +34,28 @@ impl Store {
         disk: &dyn Disk,
         rules: Rules,
         clock: ClockReading,
+        new_id: impl FnMut() -> StoreId,
+    ) -> Result<Self, StoreError> {
+        Self::open_source_after(disk, None, rules, clock, new_id)
+    }
+
+    /// Opens the source's store in `disk`, whose log has held the position `expected` durably.
+    ///
+    /// If the log no longer holds it, or if the tables are ahead of the log, this fails with [`StoreError::LostLog`] and
+    /// nothing is written: the changes that are missing have numbers, which must not be given again.
+    pub fn open_source_after(
+        disk: &dyn Disk,
+        expected: Option<&Position>,
+        rules: Rules,
+        clock: ClockReading,
         mut new_id: impl FnMut() -> StoreId,
     ) -> Result<Self, StoreError> {
         let writer = new_id();
-        let mut store = Self::open(disk, rules, clock.boot, new_id)?;
+        let terms = Terms { expected, takes_tables_for_evidence: true };
+        let mut store = Self::open(disk, terms, rules, clock.boot, new_id)?;
         if store.head().position.sequence == Sequence::ZERO {
             let store_id = store.log.store();
-            let began = EpochStart { epoch: Epoch(1), store: store_id, writer, clock };
+            let began = EpochStart { epoch: Epoch(1), store: store_id, writer, clock, acceptance: None };
             store.append_change(&Change::Epoch(began))?;
         }
         Ok(store)
@@ -37,7 +63,7 @@ impl Store {
 
     /// Opens the replica of the history `store` in `disk`, or creates an empty one.
     pub fn open_replica(disk: &dyn Disk, store: StoreId) -> Result<Self, StoreError> {
-        let opened = Self::open(disk, Rules::default(), 0, || store)?;
+        let opened = Self::open(disk, Terms::default(), Rules::default(), 0, || store)?;
         let found = opened.log.store();
         if found != store {
             return Err(StoreError::OtherStore { place: disk.place(), expected: store, found });
@@ -45,17 +71,34 @@ impl Store {
         Ok(opened)
     }
 
-    fn open(disk: &dyn Disk, rules: Rules, boot: u32, new_id: impl FnOnce() -> StoreId) -> Result<Self, StoreError> {
-        let log = LogWriter::open(disk, LOG_CACHE_BYTES, new_id)?;
+    pub(super) fn open(
+        disk: &dyn Disk,
+        terms: Terms<'_>,
+        rules: Rules,
+        boot: u32,
+        new_id: impl FnOnce() -> StoreId,
+    ) -> Result<Self, StoreError> {
+        let log = LogWriter::open(disk, LOG_CACHE_BYTES, terms.expected, new_id)?;
         let head = log.reader()?.head()?;
-        let (file, stored) = open_tables(disk, log.log(), &head)?;
-        let folder = Folder::new(disk, file, &stored)?;
-        let publisher = Publisher::new(folder.tables().clone(), head, folder.state());
-        let folding = Folding::new(disk, folder, publisher.clone());
-        let mut store = Self { log, folding, publisher, window: None, boot, rules, interrupted: false };
-        let caught_up = store.catch_up_tables(disk);
+        let folder = open_folder(disk, log.log(), &head, terms)?;
+        let mut store = Self::over(disk, log, head, folder, rules, boot);
+        let mut caught_up = store.catch_up_tables(disk);
+        store.distrust_unread_tables(&caught_up);
+        if caught_up.is_err() && store.publisher.tables().file().damage().found().is_some() {
+            // The damaged file is gone, so this folds everything.
+            let folder = open_folder(disk, store.log.log(), &head, terms)?;
+            store = Self::over(disk, store.log, head, folder, rules, boot);
+            caught_up = store.catch_up_tables(disk);
+        }
         store.stop_on_error(caught_up)?;
         Ok(store)
+    }
+
+    /// Makes a store of a log that ends at `head`, and of its tables.
+    fn over(disk: &dyn Disk, log: LogWriter, head: Position, folder: Folder, rules: Rules, boot: u32) -> Self {
+        let publisher = Publisher::new(folder.tables().clone(), head, folder.state());
+        let folding = Folding::new(disk, folder, publisher.clone());
+        Self { log, folding, publisher, window: None, boot, rules, interrupted: false }
     }
 
     /// Returns the last boot number in the log, or 0. A machine that has lost its own count continues after it.
@@ -65,10 +108,13 @@ impl Store {
         let head = reader.head()?;
         let mut sequence = head.sequence;
         while sequence > Sequence::ZERO {
-            if let Some(clock) = reader.change(sequence)?.and_then(|bytes| clock_of(&bytes)) {
-                return Ok(clock.boot);
-            }
-            sequence = Sequence(sequence.0 - 1);
+            sequence = match reader.change(sequence) {
+                Err(StoreError::DamagedLog { row, .. }) => Sequence(row.first.0.saturating_sub(1)),
+                change => match change?.and_then(|bytes| clock_of(&bytes)) {
+                    Some(clock) => return Ok(clock.boot),
+                    None => Sequence(sequence.0 - 1),
+                },
+            };
         }
         Ok(0)
     }
@@ -101,15 +147,51 @@ impl Store {
     }
 }
 
+/// Opens the folder over the tables. If they turn out to be damaged, they are replaced by empty ones.
+fn open_folder(disk: &dyn Disk, log: &Log, head: &Position, terms: Terms<'_>) -> Result<Folder, StoreError> {
+    let (file, stored) = open_tables(disk, log, head, terms)?;
+    let damage = file.damage().clone();
+    match Folder::new(disk, file, &stored) {
+        Err(_) if damage.found().is_some() => {
+            let (file, stored) = open_tables(disk, log, head, terms)?;
+            Folder::new(disk, file, &stored)
+        }
+        folder => folder,
+    }
+}
+
+/// Checks that the tables do not hold changes of this history that the log lacks. Tables are flushed only after the log
+/// has their changes durably, so they would show that the log has lost changes.
+fn check_not_ahead(state: &TablesState, head: &Position) -> Result<(), StoreError> {
+    let TablesState { store, folded, digest, .. } = *state;
+    if store != head.store || folded <= head.sequence {
+        return Ok(());
+    }
+    let expected = Position { store, epoch: head.epoch, sequence: folded, digest };
+    Err(LostLogError { expected, found: Some(*head) }.into())
+}
+
 /// Opens the tables if this fold made them of a prefix of the log. Otherwise replaces them by empty ones.
-fn open_tables(disk: &dyn Disk, log: &Log, head: &Position) -> Result<(TablesFile, StoredState), StoreError> {
+fn open_tables(
+    disk: &dyn Disk,
+    log: &Log,
+    head: &Position,
+    terms: Terms<'_>,
+) -> Result<(TablesFile, StoredState), StoreError> {
     let start = StoredState { tables: TablesState::start(log.store()), index: RowSum::default() };
     if disk.holds(TABLES_FILE) {
         match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
             Ok(tables) => match tables.state() {
                 Ok(Some(state)) if is_prefix(&state.tables, log, head)? => return Ok((tables, state)),
                 Ok(None) if head.sequence == Sequence::ZERO => return Ok((tables, start)),
-                found => tracing::warn!(?found, "tables do not match the log; rebuilding them"),
+                found => {
+                    if let Ok(Some(state)) = &found
+                        && terms.takes_tables_for_evidence
+                    {
+                        check_not_ahead(&state.tables, head)?;
+                    }
+                    tracing::warn!(?found, "tables do not match the log; rebuilding them");
+                }
             },
             Err(error @ (StoreError::Locked { .. } | StoreError::Canceled { .. })) => return Err(error),
             Err(error) => tracing::warn!(%error, "cannot open the tables; rebuilding them from the log"),

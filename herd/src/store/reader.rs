@@ -2,13 +2,14 @@
 
 use super::log::{Log, LogReader};
 use super::tables::{Tables, View};
-use super::{ChangeRun, Head, StoreError};
+use super::{ChangeRun, DamagedRow, Head, StoreError};
 use crate::change::Change;
-use crate::fold::{KeyRange, Rows, RowsError};
+use crate::fold::{KeyRange, Row, Rows, RowsError, decode};
 use crate::position::{Digest, Position, Sequence, StoreId};
 use crate::tables::{Key, Table};
 use serde::Serialize;
 use std::cell::Cell;
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// A handle for reading a store; cheap to clone. It keeps the files open, so a store is closed only when its readers are
@@ -38,6 +39,11 @@ impl Reader {
     /// Returns a channel that receives each new head after its commit. It closes when the writer is dropped.
     pub fn subscribe(&self) -> watch::Receiver<Head> {
         self.head.clone()
+    }
+
+    /// Returns the damaged rows of the log that were read since it was opened, in order.
+    pub fn damaged_rows(&self) -> Vec<DamagedRow> {
+        self.log.damaged_rows()
     }
 
     /// Returns the position at `sequence`, or `None` if it is past the head.
@@ -140,6 +146,13 @@ impl Rows for Snapshot {
         let found = self.tables.get(table, key)?;
         self.count(ReadCounts { searches: 1, rows: found.iter().len() as u64, changes: 0 });
         Ok(found)
+    }
+
+    /// A row that cannot be decoded is damage of the tables, as one that cannot be read.
+    fn shared<T: Row>(&self, key: &Key) -> Result<Option<Arc<T>>, RowsError> {
+        let Some(value) = self.get(T::TABLE, key)? else { return Ok(None) };
+        let decoded = decode(key, &value).map(Arc::new);
+        decoded.map(Some).inspect_err(|error| self.tables.file().damage().note(error))
     }
 
     fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {

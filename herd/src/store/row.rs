@@ -73,7 +73,17 @@ impl<'a> RowReader<'a> {
 
     /// Returns the last change in the row.
     pub(super) fn last(&self) -> Sequence {
-        Sequence(self.first.0 + self.count - 1)
+        Sequence(self.first.0.saturating_add(self.count - 1))
+    }
+
+    /// Returns whether the changes lead from the digest before the row to the one after it.
+    pub(super) fn is_intact(&self) -> bool {
+        let mut digest = self.before;
+        for (sequence, change) in self.changes() {
+            let Some(change) = change else { return false };
+            digest = digest::chain_next(digest, sequence, change);
+        }
+        digest == self.after
     }
 
     /// Iterates over the changes in order, with `None` for one that the row's bytes do not hold.

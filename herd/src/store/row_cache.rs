@@ -5,8 +5,9 @@
 //! Without this cache, each of the 50 look-ups of a page would read the whole row from the file again.
 
 use super::row::RowReader;
-use super::{Sequence, StoreError};
+use crate::position::Sequence;
 use redb::AccessGuard;
+use std::cell::Cell;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -16,6 +17,13 @@ pub(super) enum RowBytes {
     Body(AccessGuard<'static, &'static [u8]>),
     /// In memory.
     Tail(Arc<[u8]>),
+}
+
+impl RowBytes {
+    /// Returns whether the bytes need no check: they were laid in memory, or checked when the journal was read.
+    pub(super) fn are_trusted(&self) -> bool {
+        matches!(self, Self::Tail(_))
+    }
 }
 
 impl Deref for RowBytes {
@@ -35,13 +43,29 @@ pub(super) struct CachedRow {
     last: Sequence,
     bytes: RowBytes,
     places: Vec<Range<usize>>,
+    /// The row was found to be intact.
+    is_checked: Cell<bool>,
 }
 
 impl CachedRow {
-    pub(super) fn new(first: Sequence, bytes: RowBytes) -> Result<Self, StoreError> {
-        let row = row_of(first, &bytes)?;
+    /// Returns `None` if the bytes are not a row.
+    pub(super) fn new(first: Sequence, bytes: RowBytes) -> Option<Self> {
+        let row = RowReader::new(first, &bytes)?;
         let (last, places) = (row.last(), row.places());
-        Ok(Self { first, last, bytes, places })
+        Some(Self { first, last, bytes, places, is_checked: Cell::new(false) })
+    }
+
+    /// Returns whether the row holds what was written to it. Its changes are hashed at the first call.
+    pub(super) fn is_intact(&self) -> bool {
+        if !self.is_checked.get() {
+            self.is_checked.set(self.bytes.are_trusted() || self.reader().is_some_and(|row| row.is_intact()));
+        }
+        self.is_checked.get()
+    }
+
+    /// Returns the first change.
+    pub(super) fn first(&self) -> Sequence {
+        self.first
     }
 
     pub(super) fn holds(&self, sequence: Sequence) -> bool {
@@ -49,22 +73,16 @@ impl CachedRow {
     }
 
     /// Returns a reader of the row.
-    pub(super) fn reader(&self) -> Result<RowReader<'_>, StoreError> {
-        row_of(self.first, &self.bytes)
+    pub(super) fn reader(&self) -> Option<RowReader<'_>> {
+        RowReader::new(self.first, &self.bytes)
     }
 
     /// Returns the stored bytes of a change of this row.
-    pub(super) fn change(&self, sequence: Sequence) -> Result<&[u8], StoreError> {
+    pub(super) fn change(&self, sequence: Sequence) -> Option<&[u8]> {
         let index = sequence.0.checked_sub(self.first.0).and_then(|index| usize::try_from(index).ok());
         let place = index.and_then(|index| self.places.get(index).cloned());
-        let change = place.and_then(|place| self.bytes.get(place));
-        change.ok_or(StoreError::DamagedLog { at: sequence, why: "its row is truncated" })
+        place.and_then(|place| self.bytes.get(place))
     }
-}
-
-/// Opens the bytes of a row.
-pub(super) fn row_of(first: Sequence, bytes: &[u8]) -> Result<RowReader<'_>, StoreError> {
-    RowReader::new(first, bytes).ok_or(StoreError::DamagedLog { at: first, why: "its row has an invalid header" })
 }
 
 #[cfg(test)]

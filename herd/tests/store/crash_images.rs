@@ -118,9 +118,7 @@ fn check(
     let mut store = match open(image) {
         Ok(store) => store,
         // redb does not create a file in one step. Nothing was acknowledged before it had one.
-        Err(StoreError::Storage { doing: "open", file, .. })
-            if steps[acknowledged].head.is_none() && file == LOG_FILE =>
-        {
+        Err(StoreError::DamagedFile { file, .. }) if steps[acknowledged].head.is_none() && file == LOG_FILE => {
             return Ok(());
         }
         Err(error) => return Err(error.to_string()),

@@ -6,7 +6,8 @@
 use crate::steps::requested;
 use crate::world::{BEGAN_US, STORE, World};
 use herd::change::{
-    AnimalId, BatchId, Change, Correction, EpochStart, Origin, Outcome, Received, RejectedPayload, Suppressed, TagKind,
+    Acceptance, AnimalId, BatchId, Change, Correction, EpochStart, Origin, Outcome, Received, RejectedPayload,
+    Suppressed, TagKind,
 };
 use herd::clock::ClockReading;
 use herd::fold::FOLD_VERSION;
@@ -62,8 +63,12 @@ fn a_rejected_payload_is_frozen() {
 
 #[test]
 fn an_epoch_is_frozen() {
-    let began = EpochStart { epoch: Epoch(2), store: STORE, writer: StoreId([9; 16]), clock: clock() };
-    pinned(&Change::Epoch(began), EPOCH);
+    let (writer, acceptance) = (StoreId([9; 16]), None);
+    let began = EpochStart { epoch: Epoch(2), store: STORE, writer, clock: clock(), acceptance };
+    pinned(&Change::Epoch(began.clone()), EPOCH);
+    let acceptance = Some(Acceptance { author: "J. Doe".to_owned(), reason: "card died".to_owned() });
+    let accepted = format!("{}064a2e20446f6509636172642064696564", EPOCH.replacen("0501", "0502", 1));
+    pinned(&Change::Epoch(EpochStart { acceptance, ..began }), &accepted);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod herd_view;
 mod hostile;
 mod invariants;
 mod lagging_folds;
+mod lost_logs;
 mod orders;
 mod paper;
 mod property;

@@ -11,7 +11,7 @@ use herd::change::{Change, MAX_CHANGE_BYTES};
 use herd::clock::RawReading;
 use herd::decide::Rules;
 use herd::position::{Digest, Epoch, Sequence, StoreId};
-use herd::store::{ChangeRun, Changes, Disk, MAX_REPROCESSED, MemoryDisk, Receipt, Store, TABLES_FILE};
+use herd::store::{ChangeRun, Changes, Disk, MAX_REPROCESSED, MemoryDisk, Receipt, Store, StoreError, TABLES_FILE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -312,7 +312,26 @@ fn a_payload_too_long_for_followers_is_refused_at_the_source() {
     world.keeps("hxb:L1:A:U1");
     let head = world.store.head();
     let group = [world.incoming("hxb:L1:B:U2"), world.incoming(&"x".repeat(MAX_CHANGE_BYTES))];
-    assert!(matches!(world.store.append(&group), Err(herd::store::StoreError::Oversize { .. })));
+    assert!(matches!(world.store.append(&group), Err(StoreError::Oversize { .. })));
     assert_eq!(world.store.head(), head);
     world.keeps("hxb:L1:B:U2");
+}
+
+/// Catches a copy that goes on with the history of another barn, because its directory was taken for that one.
+#[test]
+fn the_copy_of_another_history_is_refused_and_left_as_it_is() {
+    let disk = MemoryDisk::default();
+    let barn = open_source(&MemoryDisk::default(), Rules::default(), RawReading::default().in_boot(1));
+    let mut copy = Store::open_replica(&disk, STORE).unwrap();
+    copy.apply(barn.reader().run_after(copy.head().position, 10, 1 << 20).unwrap()).unwrap();
+    let head = copy.head();
+    drop(copy);
+    // Another one in the last byte only.
+    let mut other = STORE;
+    other.0[15] ^= 1;
+    match Store::open_replica(&disk, other) {
+        Err(StoreError::OtherStore { expected, found, .. }) => assert_eq!((expected, found), (other, STORE)),
+        opened => panic!("{opened:?}"),
+    }
+    assert_eq!(Store::open_replica(&disk, STORE).unwrap().head(), head);
 }

@@ -106,7 +106,8 @@ fn an_epoch_with_a_lower_number_begins_nothing_however_often_the_log_is_opened()
     let world = World::new();
     let epoch = |number: u32| {
         let clock = world.now.in_boot(1);
-        Change::Epoch(EpochStart { epoch: Epoch(number), store: STORE, writer: StoreId([9; 16]), clock }).to_bytes()
+        let (writer, acceptance) = (StoreId([9; 16]), None);
+        Change::Epoch(EpochStart { epoch: Epoch(number), store: STORE, writer, clock, acceptance }).to_bytes()
     };
     let disk = MemoryDisk::default();
     let mut replica = Store::open_replica(&disk, STORE).unwrap();

@@ -116,6 +116,14 @@ pub enum CorrectionError {
         /// The change that has it.
         of: Sequence,
     },
+    /// The correction needs changes that the log no longer holds as they were written.
+    #[error("the correction needs changes {first} to {last}, and the log is damaged there; restore it first")]
+    DamagedHistory {
+        /// The first change of the damaged row.
+        first: Sequence,
+        /// Its last change.
+        last: Sequence,
+    },
     /// The history of the animal is too long to be replayed.
     #[error("the history of animal {animal} has more than {limit} changes, too many to replay")]
     TooMuchHistory {
@@ -157,6 +165,7 @@ impl CorrectionError {
             Self::NothingToChange => "nothing_to_change",
             Self::UnknownReaderGroup(_) => "unknown_reader_group",
             Self::KeyReused { .. } => "key_reused",
+            Self::DamagedHistory { .. } => "damaged_history",
             Self::TooMuchHistory { .. } => "too_much_history",
             Self::TooLarge { .. } => "too_large",
         }

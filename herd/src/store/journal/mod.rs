@@ -83,9 +83,10 @@ impl FoundRecords {
         self.records.first().map(|record| record.header.store)
     }
 
-    /// Returns the place of the record that was written last.
-    fn latest(&self) -> Option<&Record> {
-        self.records.iter().max_by_key(|record| (record.header.generation, record.offset))
+    /// Returns the place of the record that was written last, if there is one.
+    pub(super) fn latest_place(&self) -> Option<RecordPlace> {
+        let latest = self.records.iter().max_by_key(|record| (record.header.generation, record.offset));
+        latest.map(|record| RecordPlace { offset: record.offset, generation: record.header.generation })
     }
 
     /// Returns the changes that continue the log after `body`, the end of `log.redb`.
@@ -103,6 +104,13 @@ impl FoundRecords {
     }
 }
 
+/// Place of a record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RecordPlace {
+    offset: u64,
+    generation: u64,
+}
+
 /// The writing end of the file.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -117,11 +125,15 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the file for records after those that were found, which `log.redb` must have taken over before the first
+    /// Opens the file for records after `latest`, the last of those that were found, which `log.redb` must have taken over before the first
     /// [`append`](Self::append).
     ///
     /// Returns `None` if the disk has no room for the file.
-    pub(super) fn open(disk: &dyn Disk, store: StoreId, found: &FoundRecords) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(
+        disk: &dyn Disk,
+        store: StoreId,
+        latest: Option<RecordPlace>,
+    ) -> Result<Option<Self>, StoreError> {
         let file = disk.open_bytes(JOURNAL_FILE)?;
         let segment_bytes = disk.segment_bytes();
         match allocate(&*file, segment_bytes * 2) {
@@ -132,8 +144,8 @@ impl Journal {
             }
             Err(error) => return Err(storage("allocate", JOURNAL_FILE)(error)),
         }
-        let (segment, generation) = match found.latest() {
-            Some(latest) => (u64::from(latest.offset < segment_bytes), latest.header.generation.saturating_add(1)),
+        let (segment, generation) = match latest {
+            Some(latest) => (u64::from(latest.offset < segment_bytes), latest.generation.saturating_add(1)),
             None => (0, 1),
         };
         Ok(Some(Self { file, store, segment_bytes, segment, used: 0, generation }))

@@ -12,10 +12,9 @@
 //! | a record of another history | damage: one of the two files belongs to another directory |
 
 use super::super::changes::Changes;
-use super::super::error::StoreError;
+use super::super::error::{DamagedRow, StoreError};
 use super::super::row::RowReader;
 use super::record::Record;
-use crate::digest::chain_next;
 use crate::position::{Digest, Position, Sequence};
 
 /// Returns the changes that continue the log after `body`, the end of `log.redb`.
@@ -40,7 +39,10 @@ pub(super) fn changes_after(
         }
         let row = RowReader::new(header.first, row).filter(numbers_its_changes);
         let row = row.ok_or(damaged(header.first, "its row has an invalid header"))?;
-        let after = checked_end(&row).ok_or(damaged(header.first, "its digest does not match its changes"))?;
+        if !row.is_intact() {
+            return Err(damaged(header.first, "its digest does not match its changes"));
+        }
+        let after = row.after;
         if row.last() <= body.sequence {
             taken_over = Some((row.last(), after));
         } else if header.first > end.0.next() {
@@ -62,20 +64,11 @@ pub(super) fn changes_after(
         && digest_in_body(at)? != Some(after)
     {
         return Err(StoreError::DamagedLog {
-            at,
+            row: DamagedRow::at(at),
             why: "log.journal has another digest for it, so one of the two was replaced",
         });
     }
     Ok(changes)
-}
-
-/// Returns the digest after a row if its changes lead there.
-fn checked_end(row: &RowReader<'_>) -> Option<Digest> {
-    let mut digest = row.before;
-    for (sequence, change) in row.changes() {
-        digest = chain_next(digest, sequence, change?);
-    }
-    (digest == row.after).then_some(digest)
 }
 
 /// Checks that a row begins at a change and that its last sequence is a number.

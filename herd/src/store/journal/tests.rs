@@ -4,8 +4,8 @@ use super::record::BLOCK_BYTES;
 use super::*;
 use crate::digest::chain_start;
 use crate::position::Epoch;
-use crate::store::MemoryDisk;
 use crate::store::row::lay_rows;
+use crate::store::{DamagedRow, MemoryDisk};
 
 const STORE: StoreId = StoreId([7; 16]);
 const BLOCK: u64 = BLOCK_BYTES as u64;
@@ -155,7 +155,10 @@ fn records_that_do_not_continue_the_log_are_named() {
         assert!(matches!(refused, Err(StoreError::DamagedJournal { offset: 0, .. })), "{from}..={to}: {refused:?}");
     }
     let refused = log.recover(&forked.record(5, 9, 10), 10);
-    assert!(matches!(refused, Err(StoreError::DamagedLog { at: Sequence(10), .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::DamagedLog { row: DamagedRow { last: Sequence(10), .. }, .. })),
+        "{refused:?}"
+    );
     // A row whose own digests do not fit, under a check that does.
     let (mut rows, _) = lay_rows(Sequence(10), log.at(10).digest, &texts(11, 12));
     *rows[0].1.last_mut().unwrap() ^= 1;
@@ -172,8 +175,8 @@ fn segments_are_used_in_turn_and_the_next_start_continues_with_the_other_one() {
     let log = fixture();
     let disk = MemoryDisk::default().with_segments(2 * BLOCK);
     let write = |from: u64, count: u64| {
-        let found = FoundRecords::read(&disk).unwrap();
-        let mut journal = Journal::open(&disk, STORE, &found).unwrap().unwrap();
+        let found = FoundRecords::read(&disk).unwrap().latest_place();
+        let mut journal = Journal::open(&disk, STORE, found).unwrap().unwrap();
         for n in from..from + count {
             let before = log.at(n - 1);
             let row = lay_rows(before.sequence, before.digest, &texts(n, n)).0.remove(0).1;
@@ -194,7 +197,8 @@ fn segments_are_used_in_turn_and_the_next_start_continues_with_the_other_one() {
 #[test]
 fn a_cut_file_is_allocated_again_and_a_full_disk_has_none() {
     let disk = MemoryDisk::default().with_segments(SEGMENT);
-    let open = |disk: &MemoryDisk| Journal::open(disk, STORE, &FoundRecords::read(disk).unwrap()).unwrap();
+    let open =
+        |disk: &MemoryDisk| Journal::open(disk, STORE, FoundRecords::read(disk).unwrap().latest_place()).unwrap();
     assert!(open(&disk).is_some());
     assert!(disk.overwrite(JOURNAL_FILE, &[0; 5_000]));
     assert!(open(&disk).is_some());

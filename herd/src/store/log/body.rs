@@ -1,13 +1,16 @@
 //! `log.redb`: the rows that were taken over, the epochs, and the identity of the history.
 
-use super::super::disk::Disk;
-use super::super::error::{StoreError, storage};
+use super::super::disk::{Disk, open_guarded};
+use super::super::error::{DamagedRow, StoreError, storage};
 use crate::position::{Epoch, Sequence, StoreId};
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use std::sync::Arc;
 
 /// Name of the file.
 pub const LOG_FILE: &str = "log.redb";
+
+/// File in which a new log is made.
+const LOG_BESIDE: &str = "log-new.redb";
 
 /// `first sequence` -> a row of changes.
 const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
@@ -34,8 +37,14 @@ fn writing<E: std::fmt::Display>(error: E) -> StoreError {
 
 impl Body {
     pub(super) fn open(disk: &dyn Disk, cache_bytes: usize) -> Result<Self, StoreError> {
-        disk.drop_cached(LOG_FILE);
-        Ok(Self { database: Arc::new(disk.open(LOG_FILE, cache_bytes)?) })
+        Ok(Self { database: Arc::new(open_guarded(disk, LOG_FILE, cache_bytes)?) })
+    }
+
+    /// Creates an empty file in one step: redb writes a file that it cannot open before it is complete.
+    pub(super) fn create(disk: &dyn Disk) -> Result<(), StoreError> {
+        disk.remove(LOG_BESIDE)?;
+        drop(disk.open(LOG_BESIDE, 0)?);
+        disk.rename(LOG_BESIDE, LOG_FILE)
     }
 
     /// Returns the identity of the history, or `None` if the creation of the file was interrupted before it had one.
@@ -47,7 +56,8 @@ impl Body {
             Err(error) => return Err(reading(error)),
         };
         let Some(value) = table.get("store").map_err(reading)? else { return Ok(None) };
-        let damaged = StoreError::DamagedLog { at: Sequence::ZERO, why: "its identity is not 16 bytes" };
+        let damaged =
+            StoreError::DamagedLog { row: DamagedRow::at(Sequence::ZERO), why: "its identity is not 16 bytes" };
         value.value().try_into().map(|id| Some(StoreId(id))).map_err(|_| damaged)
     }
 

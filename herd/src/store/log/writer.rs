@@ -2,12 +2,12 @@
 
 use super::super::changes::Changes;
 use super::super::disk::Disk;
-use super::super::error::StoreError;
+use super::super::error::{DamagedRow, LostLogError, StoreError};
 use super::super::journal::{FoundRecords, Journal};
 use super::super::row::{RowReader, lay_rows};
 use super::body::Body;
 use super::tail::TailRow;
-use super::{Log, LogReader, epochs_begun};
+use super::{LOG_FILE, Log, LogReader, epochs_begun};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 
 type LaidRow = (Sequence, Vec<u8>);
@@ -63,23 +63,47 @@ pub(in super::super) struct LogWriter {
 
 impl LogWriter {
     /// Opens the log, or creates one with the identity that `new_id` returns. `log.redb` takes over what the journal holds.
+    ///
+    /// `expected` is a position that the log has had durably. Without it, the log is refused before anything is written.
     pub(in super::super) fn open(
         disk: &dyn Disk,
         cache_bytes: usize,
+        expected: Option<&Position>,
         new_id: impl FnOnce() -> StoreId,
     ) -> Result<Self, StoreError> {
+        if !disk.has_content(LOG_FILE) {
+            if let Some(expected) = expected {
+                return Err(lost(expected, None));
+            }
+            if let Some(journal) = FoundRecords::read(disk)?.store() {
+                return Err(StoreError::MissingLog { journal });
+            }
+            Body::create(disk)?;
+        }
         let body = Body::open(disk, cache_bytes)?;
         // Behind the lock of `log.redb`.
         let found = FoundRecords::read(disk)?;
-        let store = match (body.stored_id()?, found.store()) {
-            (Some(store), _) => store,
-            (None, None) => body.write_id(new_id())?,
-            (None, Some(journal)) => return Err(StoreError::MissingLog { journal }),
+        let store = match (body.stored_id()?, found.store(), expected) {
+            (Some(store), _, _) => store,
+            (None, _, Some(expected)) => return Err(lost(expected, None)),
+            (None, None, None) => body.write_id(new_id())?,
+            (None, Some(journal), None) => return Err(StoreError::MissingLog { journal }),
         };
-        let journal = Journal::open(disk, store, &found)?;
         let log = Log::over(body, store)?;
-        let body = log.reader()?.head()?;
-        let (end, tail_epochs) = log.recover_tail(disk, found)?;
+        let reader = log.reader()?;
+        reader.check_last_row()?;
+        let body = reader.head()?;
+        drop(reader);
+        let written = found.latest_place();
+        let (end, tail_epochs) = log.recover_tail(disk, found).map_err(|error| match expected {
+            // The journal continues what `log.redb` lacks.
+            Some(expected) if expected.sequence > body.sequence => lost(expected, Some(body)),
+            _ => error,
+        })?;
+        if let Some(expected) = expected {
+            log.check_holds(expected, &end)?;
+        }
+        let journal = Journal::open(disk, store, written)?;
         let mut writer = Self { log, journal, body, end, tail_epochs, failed: false };
         writer.take_over()?;
         Ok(writer)
@@ -168,7 +192,7 @@ impl LogWriter {
         let (mut all_rows, digest) = lay_rows(self.body.sequence, self.body.digest, &self.tail_changes()?);
         if digest != self.end.digest {
             let why = "its digest differs from the one at its commit: the memory of this machine is unreliable";
-            return Err(StoreError::DamagedLog { at: self.end.sequence, why });
+            return Err(StoreError::DamagedLog { row: DamagedRow::at(self.end.sequence), why });
         }
         all_rows.extend(rows);
         self.tail_epochs.extend_from_slice(epochs);
@@ -187,7 +211,7 @@ impl LogWriter {
     fn tail_changes(&self) -> Result<Changes, StoreError> {
         let mut changes = Changes::default();
         for row in self.log.tail.snapshot().rows_from(Sequence::ZERO) {
-            let damaged = |at| StoreError::DamagedLog { at, why: "its row is truncated" };
+            let damaged = |at| StoreError::DamagedLog { row: DamagedRow::at(at), why: "its row is truncated" };
             let reader = RowReader::new(row.first, &row.bytes).ok_or(damaged(row.first))?;
             for (sequence, change) in reader.changes() {
                 changes.push(change.ok_or(damaged(sequence))?);
@@ -197,7 +221,24 @@ impl LogWriter {
     }
 }
 
+/// Makes the error for a log that lacks a position.
+fn lost(expected: &Position, found: Option<Position>) -> StoreError {
+    LostLogError { expected: *expected, found }.into()
+}
+
 impl Log {
+    /// Checks that the log, which ends at `end`, holds a position that it has had.
+    fn check_holds(&self, expected: &Position, end: &Position) -> Result<(), StoreError> {
+        let is_held = expected.store == end.store
+            && expected.sequence <= end.sequence
+            && match self.reader()?.position_at(expected.sequence) {
+                // Damage is not loss, and is told where it is read.
+                Err(StoreError::DamagedLog { .. }) => true,
+                found => found?.is_some_and(|found| found.digest == expected.digest),
+            };
+        if is_held { Ok(()) } else { Err(lost(expected, Some(*end))) }
+    }
+
     /// Adds what the journal holds after `log.redb` to the tail, and returns the end of the log and the epochs of the tail.
     pub(super) fn recover_tail(
         &self,
@@ -214,7 +255,7 @@ impl Log {
         self.add_epochs(&epochs);
         let mut end = body;
         for (first, row) in lay_rows(body.sequence, body.digest, &changes).0 {
-            let damaged = StoreError::DamagedLog { at: first, why: "its row has an invalid header" };
+            let damaged = StoreError::DamagedLog { row: DamagedRow::at(first), why: "its row has an invalid header" };
             let (last, after) = RowReader::new(first, &row).map(|row| (row.last(), row.after)).ok_or(damaged)?;
             self.tail.push(TailRow { first, last, after, bytes: row.into() });
             end = self.position(last, after);

@@ -274,6 +274,10 @@ impl MemoryDisk {
 }
 
 impl Disk for MemoryDisk {
+    fn handle(&self) -> Arc<dyn Disk> {
+        Arc::new(self.clone())
+    }
+
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
         Builder::new()
             .set_cache_size(if self.uncached { 0 } else { cache_bytes })
@@ -320,6 +324,10 @@ impl Disk for MemoryDisk {
 
     fn holds(&self, file: &str) -> bool {
         lock(&self.files).contains_key(file)
+    }
+
+    fn has_content(&self, file: &str) -> bool {
+        lock(&self.files).get(file).is_some_and(|file| !lock(&file.image).current.is_empty())
     }
 
     fn remove(&self, file: &str) -> Result<(), StoreError> {

@@ -1,17 +1,19 @@
 //! `tables.redb`: the result of folding the log. Disposable: it is rebuilt if it is missing, damaged, of another fold
 //! version, or not of a prefix of the log.
 
-use super::super::disk::Disk;
+use super::super::disk::{Disk, open_guarded};
 use super::super::error::{StoreError, storage};
 use super::blocks::{Block, BlockGuard, BlockTable, BlockWriter, MergeError, block_key};
+use super::damage::{Damage, is_damage};
 use super::generation::Generation;
 use crate::digest::{RowHasher, RowSum, chain_start};
 use crate::fold::{KeyRange, RowsError};
 use crate::position::{Digest, Sequence, StoreId};
 use crate::tables::{FOLD_VERSION, Key, Table};
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use serde::{Deserialize, Serialize};
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Name of the file.
@@ -52,7 +54,38 @@ pub(in super::super) struct StoredState {
 
 #[derive(Clone, Debug)]
 pub(in super::super) struct TablesFile {
-    database: Arc<Database>,
+    database: Arc<GuardedDatabase>,
+    damage: Damage,
+}
+
+/// A database whose closing may panic without harm: it writes, and the file may be damaged.
+#[derive(Debug)]
+struct GuardedDatabase(Option<Database>);
+
+impl GuardedDatabase {
+    fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        self.0.as_ref().ok_or_else(closed)?.begin_read().map_err(reading)
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
+        self.0.as_ref().ok_or_else(closed)?.begin_write().map_err(writing)
+    }
+}
+
+impl Drop for GuardedDatabase {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        if catch_unwind(AssertUnwindSafe(move || drop(database))).is_err() {
+            tracing::error!(
+                "closing {TABLES_FILE} panicked; the next start folds the tables again if they are damaged"
+            );
+        }
+    }
+}
+
+/// Returns the error for a database that is being dropped.
+fn closed() -> StoreError {
+    reading("it is closed")
 }
 
 fn writing<E: std::fmt::Display>(error: E) -> StoreError {
@@ -66,6 +99,10 @@ fn reading<E: std::fmt::Display>(error: E) -> StoreError {
 impl From<MergeError> for StoreError {
     fn from(error: MergeError) -> Self {
         match error {
+            // It came from reading the blocks before, or from making room for those after.
+            MergeError::Storage(error) if is_damage(&error) => {
+                Self::Rows(RowsError::Storage { table: "blocks", why: error.to_string() })
+            }
             MergeError::Storage(error) => writing(error),
             MergeError::Rows(error) => Self::Rows(error),
         }
@@ -74,8 +111,13 @@ impl From<MergeError> for StoreError {
 
 impl TablesFile {
     pub(in super::super) fn open(disk: &dyn Disk, file: &str, cache_bytes: usize) -> Result<Self, StoreError> {
-        disk.drop_cached(file);
-        Ok(Self { database: Arc::new(disk.open(file, cache_bytes)?) })
+        let database = GuardedDatabase(Some(open_guarded(disk, file, cache_bytes)?));
+        Ok(Self { database: Arc::new(database), damage: Damage::new(disk, file) })
+    }
+
+    /// Returns the damage that was found in the file so far.
+    pub(in super::super) fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// Returns `None` if nothing has been folded into the file yet, or if the state cannot be decoded.
@@ -84,21 +126,30 @@ impl TablesFile {
     }
 
     pub(in super::super) fn reader(&self) -> Result<FileReader, StoreError> {
-        let transaction = self.database.begin_read().map_err(reading)?;
+        self.damage.guard(|| self.begin_read(), reading, |_| true)
+    }
+
+    fn begin_read(&self) -> Result<FileReader, StoreError> {
+        let transaction = self.database.begin_read()?;
         let rows = match transaction.open_table(ROWS) {
             Ok(rows) => Some(rows),
             Err(TableError::TableDoesNotExist(_)) => None,
             Err(error) => return Err(reading(error)),
         };
-        Ok(FileReader { transaction, rows })
+        Ok(FileReader { transaction, rows, damage: self.damage.clone() })
     }
 
     /// Writes the newest rows of a generation durably. `tables` is its position.
     pub(super) fn flush(&self, rows: &Generation, tables: &TablesState) -> Result<(), StoreError> {
+        let failed = |why: &'static str| storage("flush", TABLES_FILE)(why);
+        self.damage.guard(|| self.write_generation(rows, tables), failed, |error| matches!(error, StoreError::Rows(_)))
+    }
+
+    fn write_generation(&self, rows: &Generation, tables: &TablesState) -> Result<(), StoreError> {
         let before = self.reader()?;
         let mut index = before.state()?.map_or_else(RowSum::default, |state| state.index);
         let mut hasher = RowHasher::default();
-        let transaction = self.database.begin_write().map_err(writing)?;
+        let transaction = self.database.begin_write()?;
         {
             let mut blocks = transaction.open_table(ROWS).map_err(writing)?;
             let (before, blocks) = (before.rows.as_ref(), &mut blocks);
@@ -112,17 +163,10 @@ impl TablesFile {
         transaction.commit().map_err(writing)
     }
 
-    /// Marks the tables as invalid: the next start rebuilds them.
-    pub(super) fn forget_state(&self) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(writing)?;
-        transaction.open_table(META).map_err(writing)?.remove("state").map_err(writing)?;
-        transaction.commit().map_err(writing)
-    }
-
     /// Replaces the state alone.
     #[cfg(any(test, feature = "testing"))]
     pub(in super::super) fn write_state(&self, state: &StoredState) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(writing)?;
+        let transaction = self.database.begin_write()?;
         let bytes = postcard::to_stdvec(state).map_err(writing)?;
         transaction.open_table(META).map_err(writing)?.insert("state", bytes.as_slice()).map_err(writing)?;
         transaction.commit().map_err(writing)
@@ -133,7 +177,7 @@ impl TablesFile {
 impl TablesFile {
     /// Replaces or removes a row behind the back of the sums.
     pub(in super::super) fn overwrite(&self, table: Table, key: &Key, value: Option<&[u8]>) -> Result<(), StoreError> {
-        let (before, transaction) = (self.reader()?, self.database.begin_write().map_err(writing)?);
+        let (before, transaction) = (self.reader()?, self.database.begin_write()?);
         {
             let mut blocks = transaction.open_table(ROWS).map_err(writing)?;
             let (before, hasher, index) = (before.rows.as_ref(), &mut RowHasher::default(), &mut RowSum::default());
@@ -180,6 +224,7 @@ pub(super) enum SearchResult {
 pub(in super::super) struct FileReader {
     transaction: ReadTransaction,
     rows: Option<BlockTable>,
+    damage: Damage,
 }
 
 impl std::fmt::Debug for FileReader {
@@ -193,7 +238,21 @@ fn failed<E: std::fmt::Display>(table: Table) -> impl Fn(E) -> RowsError {
 }
 
 impl FileReader {
+    /// Runs a read. Its errors and panics are damage of the file.
+    fn guard<T>(&self, table: Table, read: impl FnOnce() -> Result<T, RowsError>) -> Result<T, RowsError> {
+        self.damage.guard(read, failed(table), |_| true)
+    }
+
+    /// Returns the damage that was found in the file so far.
+    pub(in super::super) fn damage(&self) -> &Damage {
+        &self.damage
+    }
+
     pub(in super::super) fn state(&self) -> Result<Option<StoredState>, StoreError> {
+        self.damage.guard(|| self.read_state(), reading, |_| true)
+    }
+
+    fn read_state(&self) -> Result<Option<StoredState>, StoreError> {
         let table = match self.transaction.open_table(META) {
             Ok(table) => table,
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -205,6 +264,10 @@ impl FileReader {
 
     /// Searches a row.
     pub(super) fn search(&self, table: Table, key: &Key) -> Result<SearchResult, RowsError> {
+        self.guard(table, || self.search_blocks(table, key))
+    }
+
+    fn search_blocks(&self, table: Table, key: &Key) -> Result<SearchResult, RowsError> {
         let Some(rows) = &self.rows else { return Ok(SearchResult::Nothing(EmptyRange::default())) };
         let is_of_table = |block: &BlockGuard<'_>| block.0.value().first() == Some(&table.number());
         let whole = block_key(table, key);
@@ -230,6 +293,10 @@ impl FileReader {
     }
 
     pub(in super::super) fn range(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
+        self.guard(table, || self.range_in_blocks(table, range))
+    }
+
+    fn range_in_blocks(&self, table: Table, range: KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, RowsError> {
         let mut found = Vec::new();
         let Some(rows) = &self.rows else { return Ok(found) };
         if range.limit == 0 || range.to.is_some_and(|to| to <= range.from) {

@@ -76,20 +76,12 @@ impl Tables {
         self.lock().published = *state;
     }
 
-    /// Marks the file as damaged, after the flush that is under way. Nothing more is flushed.
-    pub(in super::super) fn distrust(&self) -> Result<(), StoreError> {
-        let mut generations = self.lock();
-        generations.failure.get_or_insert_with(|| "its rows cannot be read".to_owned());
-        while generations.is_flushing {
-            generations = self.wait(generations);
-        }
-        drop(generations);
-        self.file().forget_state()
-    }
-
-    /// Returns the failure of the flushes, if they have failed.
+    /// Returns the failure of the flushes, if they have failed, or the damage of the file, if a reader has found it.
     pub(in super::super) fn check(&self) -> Result<(), StoreError> {
-        self.lock().check()
+        match self.0.file.damage().found() {
+            Some(why) => Err(storage("read", TABLES_FILE)(why)),
+            None => self.lock().check(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations> {

@@ -31,6 +31,7 @@
 //! - **Rows are packed into blocks,** because redb takes about as long for a row as for a block of twenty; see `blocks`.
 
 mod blocks;
+mod damage;
 mod file;
 mod flusher;
 mod generation;

@@ -12,6 +12,8 @@ use crate::store::tables::{StoredState, TablesFile, TablesState};
 use crate::tables::{Table, number_key};
 
 const STORE: StoreId = StoreId([7; 16]);
+/// Number of an animal that does not exist.
+const PLANTED: u64 = 77;
 
 fn opened(disk: &MemoryDisk) -> Store {
     Store::open_source(disk, Rules::default(), ClockReading { boot: 1, ..ClockReading::default() }, || STORE).unwrap()
@@ -54,26 +56,91 @@ fn an_unreadable_row_stops_the_writer_and_the_next_one_rebuilds_the_tables() {
     assert_eq!(receipts, [Receipt::Kept { sequence: Sequence(3) }]);
 }
 
+/// Returns whether the tables have the row that no fold made.
+fn has_planted_row(store: &Store) -> bool {
+    let key = number_key(PLANTED);
+    let range = KeyRange { from: &key, to: None, backwards: false, limit: 1 };
+    !store.publisher.tables().file().reader().unwrap().range(Table::Animals, range).unwrap().is_empty()
+}
+
+/// Catches a start that trusts tables of another log or fold, and one that folds good tables again. A row that no fold made
+/// shows whether the tables were kept.
 #[test]
-fn tables_of_another_history_are_rebuilt() {
+fn tables_are_folded_again_if_they_are_of_another_history_or_fold_and_only_then() {
     let disk = MemoryDisk::default();
     let mut store = opened(&disk);
     store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
     store.settle().unwrap();
     let head = store.head();
     let right = *store.folding.here().unwrap().state();
-    let wrong = [
-        TablesState { store: StoreId([8; 16]), ..right },
-        TablesState { fold_version: FOLD_VERSION + 1, ..right },
-        TablesState { digest: Digest([1; 32]), ..right },
-        TablesState { folded: Sequence(99), ..right },
+    let states = [
+        (TablesState { store: StoreId([8; 16]), ..right }, false),
+        (TablesState { fold_version: FOLD_VERSION + 1, ..right }, false),
+        (TablesState { fold_version: FOLD_VERSION - 1, ..right }, false),
+        (TablesState { digest: Digest([1; 32]), ..right }, false),
+        (right, true),
     ];
-    for state in wrong {
+    for (state, is_kept) in states {
         let file = store.publisher.tables().file();
         let before = file.state().unwrap().unwrap();
+        file.overwrite(Table::Animals, &number_key(PLANTED), Some(b"planted")).unwrap();
         file.write_state(&StoredState { tables: state, ..before }).unwrap();
         drop(store);
         store = opened(&disk);
-        assert_eq!(store.head(), head, "{state:?}");
+        assert_eq!((store.head(), has_planted_row(&store)), (head.clone(), is_kept), "{state:?}");
+    }
+}
+
+/// Catches a reader that meets damage and leaves it to the next one, and a start that fails because of tables.
+#[test]
+fn damage_that_a_reader_meets_discards_the_tables_and_stops_the_writer_for_a_new_start() {
+    for panics in [false, true] {
+        let disk = MemoryDisk::default().uncached();
+        let mut store = opened(&disk);
+        // Enough rows that a page of the file is read for them.
+        let many: Vec<_> = (0..300).map(|n| incoming(&format!("hxb:L1:A{n}:U{n}"))).collect();
+        store.append(&many).unwrap();
+        store.settle().unwrap();
+        let head = store.head();
+        let snapshot = store.reader().snapshot().unwrap();
+        assert!(if panics { disk.panic_once(TABLES_FILE) } else { disk.fail_reads(TABLES_FILE) });
+        let everything = KeyRange { from: &[], to: None, backwards: false, limit: 9 };
+        assert!(matches!(snapshot.range(Table::Animals, everything), Err(RowsError::Storage { .. })));
+        assert!(store.check().is_err());
+        assert!(!disk.holds(TABLES_FILE));
+        drop((snapshot, store));
+        assert_eq!(opened(&disk).head(), head, "folded again");
+    }
+}
+
+/// Catches a start that ends, again and again, because the tables that it opens cannot be read.
+#[test]
+fn a_start_that_finds_damaged_tables_folds_them_again_by_itself() {
+    let disk = MemoryDisk::default();
+    let mut store = opened(&disk);
+    store.append(&[incoming("hxb:L1:A:U1")]).unwrap();
+    store.settle().unwrap();
+    // The log is ahead of the tables by a read of the animal whose row is damaged.
+    store.append(&[incoming("hxb:L2:A:U1")]).unwrap();
+    let head = store.head();
+    drop(store);
+    damage(&disk, 2);
+    assert_eq!(opened(&disk).head(), head);
+    // Each page of the file, one after the other.
+    let content = disk.content(TABLES_FILE).unwrap();
+    for page in (0..content.len()).step_by(4_096) {
+        let (damaged, mut bytes) = (disk.after_kill(), content.clone());
+        bytes[page..(page + 4_096).min(content.len())].fill(0xa5);
+        assert!(damaged.overwrite(TABLES_FILE, &bytes));
+        let mut store = opened(&damaged);
+        assert_eq!(store.head(), head, "page {page}");
+        // What is damaged may be read first by a payload or by a flush, which the start after it mends.
+        let mut goes_on = false;
+        for _ in 0..2 {
+            goes_on = store.append(&[incoming("hxb:L3:A:U1")]).is_ok() && store.settle().is_ok();
+            drop(store);
+            store = opened(&damaged);
+        }
+        assert!(goes_on, "page {page}");
     }
 }

@@ -1,4 +1,5 @@
 //! Claims about a store's files that need its private parts.
 
 mod damage;
+mod log_damage;
 mod opening;

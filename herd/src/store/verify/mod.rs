@@ -12,14 +12,16 @@
 use super::log::{Log, epoch_begun};
 use super::tables::{StoredState, TablesFile, TablesState, View};
 use super::{
-    Changes, Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Reader, StoreError, TABLES_CACHE_BYTES, TABLES_FILE,
-    digest_at,
+    Changes, DamagedRow, Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, Reader, StoreError, TABLES_CACHE_BYTES,
+    TABLES_FILE, digest_at,
 };
 use crate::digest::{RowHasher, RowSum};
 use crate::fold::{FOLD_VERSION, KeyRange, Rows, RowsError};
 use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::tables::{Key, Table, after_key};
 
+/// Maximum number of damaged rows that are looked for. A log with more of them is restored, not repaired.
+const MAX_DAMAGED_ROWS: usize = 20;
 /// Number of rows that are read at once.
 const SCAN_ROWS: usize = 1_000;
 
@@ -126,6 +128,15 @@ pub enum VerifyError {
         /// The last one before the gap.
         after: Sequence,
     },
+    /// Rows of the log do not hold what was written to them.
+    #[error(
+        "the log is damaged in {}. Restore it from a backup, or copy it again",
+        named(.rows)
+    )]
+    Damaged {
+        /// The rows, in order; at most [`MAX_DAMAGED_ROWS`].
+        rows: Vec<DamagedRow>,
+    },
     /// The changes do not lead to the stored digest.
     #[error(
         "the changes after {after} up to {end} do not lead to the digest in the log ({stored}, recomputed \
@@ -156,7 +167,8 @@ pub enum VerifyError {
 
 /// Verifies the store in `disk`, which no process may have open.
 ///
-/// Nothing is changed, except that the storage may repair a file when it opens it after a crash.
+/// Nothing is changed, except that the storage may repair a file when it opens it after a crash, and that tables which cannot
+/// be read are removed: the next start folds them again.
 pub fn verify_disk(disk: &dyn Disk, progress: &mut dyn FnMut(Progress)) -> Result<VerifyOutcome, VerifyError> {
     let log = Log::open_existing(disk, LOG_CACHE_BYTES)?;
     let log = log.ok_or_else(|| StoreError::Missing { place: disk.place() })?;
@@ -179,6 +191,14 @@ pub fn verify_reader(reader: &Reader, progress: &mut dyn FnMut(Progress)) -> Res
     Ok(VerifyOutcome { head, tables })
 }
 
+/// Names damaged rows, and says what is known of the rest of the log.
+fn named(rows: &[DamagedRow]) -> String {
+    let names = rows.iter().map(DamagedRow::to_string).collect::<Vec<_>>().join(", ");
+    let rest =
+        if rows.len() < MAX_DAMAGED_ROWS { "everything else in it is sound" } else { "what follows was not checked" };
+    format!("{names}; {rest}")
+}
+
 /// Returns the next changes after `after`, up to `through`, and the position that the log stores for their end.
 fn page(log: &Log, after: Sequence, through: Sequence) -> Result<(Changes, Position), VerifyError> {
     let limit = usize::try_from(through.0 - after.0).unwrap_or(usize::MAX).min(REFOLD_CHANGES);
@@ -193,9 +213,20 @@ fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Positio
     let head = log.reader()?.head()?;
     let mut at = crate::digest::chain_start(log.store());
     let mut after = Sequence::ZERO;
-    let mut epochs = Vec::new();
+    let (mut epochs, mut damaged) = (Vec::new(), Vec::new());
     while after < head.sequence {
-        let (changes, end) = page(log, after, head.sequence)?;
+        let (changes, end) = match page(log, after, head.sequence) {
+            Err(VerifyError::Store(StoreError::DamagedLog { row, .. })) => {
+                damaged.push(row);
+                if damaged.len() == MAX_DAMAGED_ROWS {
+                    break;
+                }
+                after = row.last.max(after.next());
+                at = log.reader()?.digest_before(after.next())?.unwrap_or(head.digest);
+                continue;
+            }
+            page => page?,
+        };
         let recomputed = changes.chain(at, after);
         if recomputed != end.digest {
             return Err(VerifyError::Chain { after, end: end.sequence, stored: end.digest, recomputed });
@@ -204,6 +235,9 @@ fn verify_chain(log: &Log, progress: &mut dyn FnMut(Progress)) -> Result<Positio
         epochs.extend(numbered.filter_map(|(bytes, n)| epoch_begun(bytes).map(|epoch| (epoch, Sequence(n)))));
         (at, after) = (recomputed, end.sequence);
         progress(Progress { phase: Phase::Chain, done: after.0, of: head.sequence.0 });
+    }
+    if !damaged.is_empty() {
+        return Err(VerifyError::Damaged { rows: damaged });
     }
     let stored = log.epochs_through(head.sequence);
     if stored != epochs {

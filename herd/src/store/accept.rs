@@ -1,0 +1,75 @@
+//! A person accepts a log that lacks changes: the next epoch begins on what is there.
+//!
+//! # Decisions
+//!
+//! - **The lost changes keep their numbers in the epoch before.** The next epoch gives those numbers again. A follower that
+//!   holds the lost changes sees the higher epoch, keeps them, and waits for an operator.
+//! - **A missing log begins again under the same identity,** so that an office recognizes the barn and shows what only its
+//!   copy holds.
+//! - **A journal that does not continue the log is set aside, not deleted.** It may hold the only copy of changes.
+
+use super::error::StoreError;
+use super::journal::JOURNAL_FILE;
+use super::opening::Terms;
+use super::{Disk, Store};
+use crate::change::{Acceptance, Change, EpochStart};
+use crate::clock::ClockReading;
+use crate::decide::Rules;
+use crate::position::{Epoch, Position, StoreId};
+
+/// Maximum number of journals that are set aside. More than one means that the same log was accepted again and again.
+const MAX_SET_ASIDE: u32 = 100;
+
+impl Store {
+    /// Opens the source's store in `disk`, although it may lack changes up to `expected`, and begins the next epoch.
+    ///
+    /// `new_id` returns random identities. `clock` holds the number of the machine's current boot.
+    pub fn accept_source(
+        disk: &dyn Disk,
+        expected: Option<&Position>,
+        acceptance: Acceptance,
+        rules: Rules,
+        clock: ClockReading,
+        mut new_id: impl FnMut() -> StoreId,
+    ) -> Result<Self, StoreError> {
+        let (writer, new_store) = (new_id(), new_id());
+        let store_id = expected.map_or(new_store, |expected| expected.store);
+        let mut store =
+            open_setting_journal_aside(disk, || Self::open(disk, Terms::default(), rules, clock.boot, || store_id))?;
+        let latest = store.head().position.epoch.max(expected.map_or(Epoch(0), |expected| expected.epoch));
+        let epoch = Epoch(latest.0.saturating_add(1));
+        let began = EpochStart { epoch, store: store.log.store(), writer, clock, acceptance: Some(acceptance) };
+        store.append_change(&Change::Epoch(began))?;
+        store.settle()?;
+        Ok(store)
+    }
+}
+
+/// Returns whether an error of an opening says that the log lacks changes which this machine had, so that a person may
+/// accept it.
+pub fn is_acceptable(error: &StoreError) -> bool {
+    matches!(error, StoreError::LostLog(_)) || is_about_journal(error)
+}
+
+fn is_about_journal(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::MissingLog { .. } | StoreError::DamagedJournal { .. } | StoreError::ForeignJournal { .. }
+    )
+}
+
+/// Opens a store. If its journal does not continue the log, opens it without the journal, which gets another name.
+fn open_setting_journal_aside(
+    disk: &dyn Disk,
+    open: impl Fn() -> Result<Store, StoreError>,
+) -> Result<Store, StoreError> {
+    let error = match open() {
+        Err(error) if is_about_journal(&error) => error,
+        opened => return opened,
+    };
+    let free = (1..=MAX_SET_ASIDE).map(|n| format!("{JOURNAL_FILE}.set-aside-{n}")).find(|name| !disk.holds(name));
+    let Some(name) = free else { return Err(error) };
+    tracing::warn!(%error, name, "the journal does not continue the log; it is kept under another name");
+    disk.rename(JOURNAL_FILE, &name)?;
+    open()
+}

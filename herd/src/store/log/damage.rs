@@ -1,0 +1,31 @@
+//! The damaged rows that were read, for health.
+
+use super::super::error::DamagedRow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Maximum number of damaged rows that are kept. A card with more of them is replaced, not read.
+const MAX_DAMAGED_ROWS: usize = 100;
+
+/// The damaged rows. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct NotedDamage(Arc<Mutex<BTreeSet<DamagedRow>>>);
+
+impl NotedDamage {
+    /// Notes a damaged row. The first reading of it is logged.
+    pub(super) fn note(&self, row: DamagedRow) {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.len() < MAX_DAMAGED_ROWS && rows.insert(row) {
+            tracing::error!(
+                first = row.first.0,
+                last = row.last.0,
+                "log.redb is damaged in {row}; everything else is kept and served. Keep the file: an office may hold these changes"
+            );
+        }
+    }
+
+    /// Returns the damaged rows in order.
+    pub(super) fn rows(&self) -> Vec<DamagedRow> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+}

@@ -1,0 +1,187 @@
+//! A log with a damaged row in the middle.
+//!
+//! Catches: damage that is served, folded, shown or decided on as if it were sound; damage that is not named; and damage that
+//! takes down what it does not concern.
+
+use super::super::*;
+use crate::change::{Change, Correction, Origin};
+use crate::clock::{ClockReading, RawReading};
+use crate::decide::{CorrectionError, CorrectionRequest};
+use crate::position::StoreId;
+use redb::{ReadableDatabase, TableDefinition};
+
+const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
+const STORE: StoreId = StoreId([7; 16]);
+/// The row that is damaged: the second group of ten. Change 1 begins the epoch.
+const DAMAGED: DamagedRow = DamagedRow { first: Sequence(12), last: Sequence(21) };
+/// The last change.
+const HEAD: Sequence = Sequence(41);
+
+fn incoming(n: u64) -> Incoming {
+    let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
+    Incoming { raw: format!("hxb:LOT{}:LF{n}:UHF{n}", n % 3).into_bytes(), origin, at: RawReading::default() }
+}
+
+fn opened(disk: &MemoryDisk) -> Result<Store, StoreError> {
+    Store::open_source(disk, Rules::default(), ClockReading { boot: 1, ..ClockReading::default() }, || STORE)
+}
+
+/// A source with four rows of ten payloads, and its closed disk.
+fn filled() -> MemoryDisk {
+    let disk = MemoryDisk::default();
+    let mut store = opened(&disk).unwrap();
+    store.settle().unwrap();
+    for group in 0..4 {
+        let group: Vec<_> = (0..10).map(|n| incoming(group * 10 + n)).collect();
+        store.append(&group).unwrap();
+        store.settle().unwrap();
+    }
+    disk
+}
+
+fn alter_row(disk: &MemoryDisk, first: Sequence, alter: impl FnOnce(&mut Vec<u8>)) {
+    let database = disk.open(LOG_FILE, 0).unwrap();
+    let reading = database.begin_read().unwrap().open_table(CHANGES).unwrap();
+    let mut row = reading.get(first.0).unwrap().unwrap().value().to_vec();
+    drop(reading);
+    alter(&mut row);
+    let writing = database.begin_write().unwrap();
+    writing.open_table(CHANGES).unwrap().insert(first.0, row.as_slice()).unwrap();
+    writing.commit().unwrap();
+}
+
+/// Ways to damage a row, each of which another part of it does not agree with.
+fn damages() -> [(&'static str, fn(&mut Vec<u8>)); 6] {
+    [
+        ("a bit of a change", |row| *row.last_mut().unwrap() ^= 1),
+        ("the digest before", |row| row[5] ^= 1),
+        ("the version", |row| row[0] = 9),
+        ("a lower number of changes", |row| row[1] = 3),
+        ("a higher number of changes", |row| row[1] = 200),
+        ("a truncated end", |row| row.truncate(300)),
+    ]
+}
+
+fn damaged(alter: fn(&mut Vec<u8>)) -> MemoryDisk {
+    let disk = filled();
+    alter_row(&disk, DAMAGED.first, alter);
+    disk
+}
+
+fn row_in<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> DamagedRow {
+    match outcome {
+        Err(StoreError::DamagedLog { row, .. }) => row,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_row_is_found_by_every_read_and_named_and_what_lies_around_it_is_served() {
+    let sound = opened(&filled()).unwrap();
+    let sound = sound.reader();
+    let position = |sequence| sound.position_at(Sequence(sequence)).unwrap().unwrap();
+    for (what, alter) in damages() {
+        let store = opened(&damaged(alter)).unwrap();
+        let reader = store.reader();
+        assert_eq!(reader.damaged_rows(), [], "{what}: a start does not read the row");
+        // Up to it, in one page and then no further.
+        let run = reader.run_after(position(0), 10_000, 1 << 20).unwrap();
+        assert_eq!(run, sound.run_after(position(0), 11, 1 << 20).unwrap(), "{what}");
+        for after in 11..21 {
+            assert_eq!(row_in(reader.run_after(position(after), 10_000, 1 << 20)), DAMAGED, "{what} {after}");
+            assert_eq!(row_in(reader.change(Sequence(after + 1))), DAMAGED, "{what} {after}");
+        }
+        // A follower that holds the row goes on behind it.
+        for after in 21..=HEAD.0 {
+            assert_eq!(reader.position_at(Sequence(after)).unwrap(), Some(position(after)), "{what} {after}");
+            let run = reader.run_after(position(after), 10_000, 1 << 20).unwrap();
+            assert_eq!(run, sound.run_after(position(after), 10_000, 1 << 20).unwrap(), "{what} {after}");
+        }
+        assert_eq!(reader.change(HEAD.next()).unwrap(), None, "{what}");
+        assert_eq!(reader.damaged_rows(), [DAMAGED], "{what}");
+    }
+}
+
+#[test]
+fn a_barn_with_a_damaged_row_goes_on_recording() {
+    for (what, alter) in damages() {
+        let disk = damaged(alter);
+        assert_eq!(Store::last_boot(&disk).unwrap(), 1, "{what}");
+        let mut store = opened(&disk).unwrap();
+        let kept = store.append(&[incoming(77)]).unwrap();
+        assert_eq!(kept, [Receipt::Kept { sequence: HEAD.next() }], "{what}");
+        store.settle().unwrap();
+    }
+}
+
+/// Catches a correction that is decided without a part of the history, for good.
+#[test]
+fn a_correction_that_needs_a_damaged_row_is_refused_and_the_writer_goes_on() {
+    let mut store = opened(&damaged(|row| *row.last_mut().unwrap() ^= 1)).unwrap();
+    let mut correct = |key: &str, sequence| {
+        let request = CorrectionRequest {
+            author: "J. Doe".to_owned(),
+            reason: "read twice".to_owned(),
+            idempotency_key: key.to_owned(),
+            channel: "office-1".to_owned(),
+            correction: Correction::Void { sequence: Sequence(sequence) },
+        };
+        store.correct(&request, RawReading::default()).unwrap()
+    };
+    let refusal = CorrectionError::DamagedHistory { first: DAMAGED.first, last: DAMAGED.last };
+    assert_eq!(correct("k1", 15), CorrectionReceipt::Refused(refusal));
+    assert_eq!(correct("k2", 30), CorrectionReceipt::Kept { sequence: HEAD.next() });
+}
+
+/// Catches tables that are folded from damaged changes, and a start that goes on without them.
+#[test]
+fn missing_tables_are_not_folded_over_a_damaged_row() {
+    for (what, alter) in damages() {
+        let disk = damaged(alter);
+        disk.remove(TABLES_FILE).unwrap();
+        assert_eq!(row_in(opened(&disk)), DAMAGED, "{what}");
+    }
+}
+
+#[test]
+fn verify_names_every_damaged_row() {
+    for (what, alter) in damages() {
+        let disk = damaged(alter);
+        alter_row(&disk, Sequence(32), |row| row.truncate(300));
+        match verify_disk(&disk, &mut |_| {}) {
+            Err(VerifyError::Damaged { rows }) => {
+                assert_eq!(rows, [DAMAGED, DamagedRow { first: Sequence(32), last: HEAD }], "{what}");
+            }
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+/// Catches a store that continues a row whose end may not be what it says: its numbers could be given twice.
+#[test]
+fn a_log_whose_last_row_is_damaged_is_not_continued() {
+    for (what, alter) in damages() {
+        let disk = filled();
+        alter_row(&disk, Sequence(32), alter);
+        disk.remove(JOURNAL_FILE).unwrap();
+        assert_eq!(row_in(opened(&disk)).first, Sequence(32), "{what}");
+    }
+}
+
+#[test]
+fn a_missing_row_is_named_by_the_changes_that_it_held() {
+    let disk = filled();
+    let database = disk.open(LOG_FILE, 0).unwrap();
+    let writing = database.begin_write().unwrap();
+    writing.open_table(CHANGES).unwrap().remove(DAMAGED.first.0).unwrap();
+    writing.commit().unwrap();
+    drop(database);
+    match verify_disk(&disk, &mut |_| {}) {
+        Err(VerifyError::Damaged { rows }) => assert_eq!(rows, [DAMAGED]),
+        other => panic!("{other:?}"),
+    }
+    let store = opened(&disk).unwrap();
+    let after = opened(&filled()).unwrap().reader().position_at(Sequence(11)).unwrap().unwrap();
+    assert_eq!(row_in(store.reader().run_after(after, 10_000, 1 << 20)), DAMAGED);
+    assert!(Change::from_bytes(&store.reader().change(Sequence(22)).unwrap().unwrap()).is_ok());
+}
