@@ -4,7 +4,7 @@ use crate::pairing_code::PairingStatus;
 use crate::recorder::{DuplicateStats, RecorderTotals};
 use crate::tap::TapPage;
 use herd::correction::CorrectionOrder;
-use herd::position::{Digest, Epoch, Sequence, StoreId};
+use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::query::ReaderEraProposal;
 use herd::store::CorrectionReceipt;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub enum BarnRequest {
     Show(ShowRequest),
     /// Manages API keys.
     Key(KeyRequest),
+    /// Accepts a log that lacks changes. A running daemon refuses: its log lacks none.
+    AcceptLog,
 }
 
 /// The response to a [`BarnRequest`].
@@ -67,6 +69,8 @@ pub enum BarnResponse {
     Shown(ShowResponse),
     /// To [`BarnRequest::Key`].
     Key(KeyResponse),
+    /// To [`BarnRequest::AcceptLog`]: the position at which the next epoch began.
+    LogAccepted(Position),
 }
 
 impl Request for BarnRequest {

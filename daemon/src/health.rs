@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use herd::store::Reader;
+use herd::store::{DamagedRow, Reader};
 use serde_json::json;
 use service::door::reply::{ApiError, NoQuery};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Health {
     pub disk: DiskGauge,
     /// The radios, in the order of the settings.
     pub radios: Vec<RadioHandle>,
+    /// `local.redb` is damaged, so that nobody is let in.
+    pub are_keys_damaged: bool,
 }
 
 impl Health {
@@ -44,12 +46,23 @@ impl Health {
         if has_error || is_stuck || self.reader.head().blocked.is_some() || self.recorder.has_changed().is_err() {
             failing.push("store".to_owned());
         }
+        if !self.damaged_rows().is_empty() {
+            failing.push("log".to_owned());
+        }
+        if self.are_keys_damaged {
+            failing.push("keys".to_owned());
+        }
         if self.disk.check().is_err() {
             failing.push("disk".to_owned());
         }
         let failing_radios = self.radios.iter().filter(|radio| radio.state.borrow().why().is_some());
         failing.extend(failing_radios.map(|radio| radio.name.clone()));
         failing
+    }
+
+    /// Returns the damaged rows of the log that were read since the start.
+    pub fn damaged_rows(&self) -> Vec<DamagedRow> {
+        self.reader.damaged_rows()
     }
 
     /// Returns true if there are radios and all of them are failing.
@@ -69,10 +82,11 @@ async fn respond(State(health): State<Health>, _: NoQuery) -> Response {
         return axum::Json(json!({"success": true, "status": "healthy"})).into_response();
     }
     let message = format!("failing: {}", failing.join(", "));
-    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message)
-        .with("status", "unhealthy")
-        .with("failing", failing)
-        .into_response()
+    let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message);
+    let unhealthy = unhealthy.with("status", "unhealthy").with("failing", failing);
+    let damaged = health.damaged_rows();
+    let unhealthy = if damaged.is_empty() { unhealthy } else { unhealthy.with("damaged", json!(damaged)) };
+    unhealthy.into_response()
 }
 
 #[cfg(test)]
@@ -113,6 +127,7 @@ mod tests {
                 transmitter: None,
                 probe: Arc::new(probe().0),
             }],
+            are_keys_damaged: false,
         };
         assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
 
@@ -142,6 +157,10 @@ mod tests {
         drop(writing);
         assert_eq!(get_health(&health).await.0, 200);
 
+        health.are_keys_damaged = true;
+        assert_eq!(get_health(&health).await.1["failing"], json!(["keys"]));
+
+        health.are_keys_damaged = false;
         world.writer.abort();
         assert!(world.writer.await.unwrap_err().is_cancelled());
         assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));

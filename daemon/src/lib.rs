@@ -6,7 +6,7 @@
 //! | [`recorder`], [`disk`] | the writer of the store, its queue and its counters; free space |
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
-//! | [`settings`], [`open`], [`boot`], [`run`] | the settings, the files, and the running process |
+//! | [`settings`], [`open`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
 //! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
@@ -23,6 +23,7 @@ pub mod health;
 pub mod ingest;
 pub mod listen;
 pub mod liveness;
+pub mod log_position;
 pub mod metrics;
 pub mod open;
 pub mod pair;

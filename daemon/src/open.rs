@@ -6,14 +6,19 @@
 //!   the service runs, and commands read the files when it does not.
 //! - **A shutdown interrupts the opening after the current step.** Folding a large log takes longer than the 10 s after
 //!   which systemd kills the process. Each step is a commit, so the next start continues from it.
+//! - **A damaged `local.redb` closes the doors, not the ears.** Without it no key is known, so nobody is let in, not even from
+//!   this machine. What the radios hear is recorded. To end would lose it, and a new file would forget every revocation.
+//! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
+use crate::log_position::{read_position, write_accepted};
 use crate::pair::Barn;
 use crate::settings::Settings;
+use herd::change::Acceptance;
 use herd::clock::{Clock, SystemClock};
-use herd::position::StoreId;
+use herd::position::{Position, StoreId};
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
-use herd::store::{Directory, LocalError, LocalFile, OpenProgress, Store, StoreError};
+use herd::store::{Directory, LOG_FILE, LocalError, LocalFile, OpenProgress, Store, StoreError, is_acceptable};
 use service::door::certificate::{Identity, SanEntry};
 use service::door::keys::{KeyError, KeyRing};
 use service::lifecycle::Exit;
@@ -83,12 +88,42 @@ pub struct BarnFiles {
 pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError> {
     let directory = StateDir::new(&settings.state_dir);
     directory.create()?;
-    let local = directory.open_local()?;
-    let keys = KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SystemRandomness)?;
+    let local = open_local(&directory)?;
+    let keys = load_keys(&local)?;
     Ok((local, keys))
 }
 
+fn load_keys(local: &LocalFile) -> Result<KeyRing, KeyError> {
+    KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SystemRandomness)
+}
+
+/// Opens `local.redb`. An existing file without content beside a log has lost what was in it.
+fn open_local(directory: &StateDir) -> Result<LocalFile, LocalError> {
+    let (path, log) = (directory.local_file(), directory.path().join(LOG_FILE));
+    let is_found = path.exists();
+    let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let lost = |path| LocalError::Damaged { path, reason: "it is empty, and the barn has a log".to_owned() };
+    if is_found && has_log && std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+        return Err(lost(path));
+    }
+    let local = directory.open_local()?;
+    if is_found && has_log && local.is_empty()? { Err(lost(path)) } else { Ok(local) }
+}
+
 impl BarnFiles {
+    /// Opens the files for a daemon. If `local.redb` is damaged, it stays closed, and with it the doors: there is no key.
+    /// The barn records what its radios hear.
+    pub fn open_to_run(settings: &Settings) -> Result<Self, OpenError> {
+        let error = match Self::open(settings) {
+            Err(OpenError::Local(error) | OpenError::Keys(KeyError::Local(error))) if is_damage(&error) => error,
+            opened => return opened,
+        };
+        tracing::error!(%error, "nobody is let in until local.redb is repaired; the radios are recorded");
+        let local = LocalFile::closed(StateDir::new(&settings.state_dir).local_file(), &error.to_string());
+        let keys = Arc::new(load_keys(&local)?);
+        Ok(Self { local, keys, identity: open_identity(settings)? })
+    }
+
     /// Opens the files and creates those that are missing: a first start needs nothing but the settings.
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
         let (local, keys) = open_keys(settings)?;
@@ -112,6 +147,10 @@ impl BarnFiles {
     }
 }
 
+fn is_damage(error: &LocalError) -> bool {
+    matches!(error, LocalError::Damaged { .. } | LocalError::Value { .. })
+}
+
 fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
     // Offices pin the key. The names are for clients that check them. If the addresses cannot be listed, they are omitted.
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
@@ -121,7 +160,7 @@ fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
 
 /// Opens the store alone, for commands that read the files.
 pub fn open_store(settings: &Settings, clock: &dyn Clock) -> Result<Store, OpenError> {
-    let local = StateDir::new(&settings.state_dir).open_local()?;
+    let local = open_local(&StateDir::new(&settings.state_dir))?;
     open_store_in(&Directory::new(&settings.state_dir)?, settings, &local, clock)
 }
 
@@ -132,9 +171,38 @@ fn open_store_in(
     clock: &dyn Clock,
 ) -> Result<Store, OpenError> {
     let boot = boot_number(local, disk, clock)?;
+    let expected = read_position(local)?;
+    let clock = clock.read().in_boot(boot);
+    Ok(Store::open_source_after(disk, expected.as_ref(), settings.rules(), clock, new_ids()?)?)
+}
+
+/// Returns the identities that a store needs: that of its writer and, if it is new, its own.
+fn new_ids() -> Result<impl FnMut() -> StoreId, RandomnessError> {
     let mut ids = [draw_id()?, draw_id()?].into_iter();
-    let new_id = || ids.next().expect("a store needs at most two identities: that of its writer and, if new, its own");
-    Ok(Store::open_source(disk, settings.rules(), clock.read().in_boot(boot), new_id)?)
+    Ok(move || ids.next().expect("a store needs at most two identities"))
+}
+
+/// Accepts a log that lacks changes: begins the next epoch on what is there. Returns its position then, or `None` if the log
+/// lacks nothing.
+pub fn accept_log(
+    settings: &Settings,
+    acceptance: &Acceptance,
+    clock: &dyn Clock,
+) -> Result<Option<Position>, OpenError> {
+    let local = open_local(&StateDir::new(&settings.state_dir))?;
+    let disk = Directory::new(&settings.state_dir)?;
+    match open_store_in(&disk, settings, &local, clock) {
+        Err(OpenError::Store(error)) if is_acceptable(&error) => {}
+        Err(error) => return Err(error),
+        Ok(_) => return Ok(None),
+    }
+    let expected = read_position(&local)?;
+    let clock = clock.read().in_boot(boot_number(&local, &disk, clock)?);
+    let (rules, accepted) = (settings.rules(), acceptance.clone());
+    let store = Store::accept_source(&disk, expected.as_ref(), accepted, rules, clock, new_ids()?)?;
+    let position = store.head().position;
+    write_accepted(&local, expected, acceptance.clone(), &position)?;
+    Ok(Some(position))
 }
 
 fn draw_id() -> Result<StoreId, RandomnessError> {

@@ -74,6 +74,20 @@ fn warnings_about(name: &str, text: &str) -> Option<Vec<String>> {
     Some(stderr.lines().filter(|line| line.contains(name)).map(str::to_owned).collect())
 }
 
+/// Catches a barn that stays down after an ordinary failure, and one that is started again and again on a log that only a
+/// person can put right. Exit code 3 of the office says that a copy is damaged, which is copied again.
+#[test]
+fn a_barn_is_restarted_after_every_exit_but_that_of_a_damaged_or_lost_log() {
+    let lines = |name: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(unit_path(name)).unwrap();
+        let is_about = |line: &&str| line.starts_with("Restart") || line.starts_with("StartLimit");
+        text.lines().filter(is_about).map(str::to_owned).collect()
+    };
+    let barn = ["StartLimitIntervalSec=0", "Restart=always", "RestartPreventExitStatus=3", "RestartSec=2s"];
+    assert_eq!(lines("herdlinxd.service"), barn);
+    assert!(!lines("herdlinx-mirror.service").iter().any(|line| line.contains("Prevent")));
+}
+
 /// Catches a block of lines in `[Service]` without a comment, whether it was lost or never written.
 #[test]
 fn every_block_of_a_unit_has_a_comment() {

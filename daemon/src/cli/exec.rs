@@ -4,12 +4,13 @@ use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
-use crate::open::{BarnFiles, OpenError, open_keys, open_store};
+use crate::open::{self, BarnFiles, OpenError, open_keys, open_store};
 use crate::pairing_code::respond_about_keys;
-use crate::run::{check_order, create_pairing_line, run};
+use crate::run::{check_order, create_pairing_line, log_is_complete, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
+use herd::change::Acceptance;
 use herd::clock::{Clock as _, SystemClock};
-use herd::correction::CorrectionOrder;
+use herd::correction::{CorrectionFormError, CorrectionOrder};
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
@@ -80,6 +81,7 @@ impl Cli {
                 let correction = correction.into();
                 correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
             }
+            Command::AcceptLog { author, reason } => accept_log(&settings, &author, &reason, out),
             Command::Listen(request) => Ok(in_runtime(listen(&settings, &request, out)).map_err(CliError::Runtime)??),
             Command::Doctor { json } => doctor(&settings, json, out),
             Command::Verify => Ok(verify_with(|start, progress| verify(&settings, start, progress), out)?),
@@ -166,6 +168,22 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
     writeln!(out, "{text}\nIts idempotency key is {}.", order.idempotency_key)
         .and_then(|()| out.flush())
         .map_err(CliError::Print)
+}
+
+fn accept_log(settings: &Settings, author: &str, reason: &str, out: &mut dyn Write) -> Result<(), CliError> {
+    let response = ask(settings, &BarnRequest::AcceptLog, || {
+        let refused = |error: CorrectionFormError| ControlError::new("bad_request", error.to_string());
+        let acceptance = Acceptance::checked(author, reason).map_err(refused)?;
+        let accepted = open::accept_log(settings, &acceptance, &SystemClock::default()).map_err(DirectError::failed)?;
+        Ok(BarnResponse::LogAccepted(accepted.ok_or_else(log_is_complete)?))
+    })?;
+    let BarnResponse::LogAccepted(position) = response else { return Err(CommandError::UnexpectedResponse.into()) };
+    let text = format!(
+        "The log is accepted: epoch {} begins at change {}. Start the service, and look at the office: it shows what only \
+         its copy holds.",
+        position.epoch, position.sequence
+    );
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Print)
 }
 
 /// Generates an idempotency key that no other correction has.

@@ -41,7 +41,7 @@ Getting started:
 Every command works whether or not the daemon is running.
 Precedence: flags, then HERDLINX_* environment variables (HERDLINX_LISTEN=127.0.0.1:5001), then the settings file.
 Exit codes: 0 done, 1 failed (also a failed check of `doctor`, or `listen` without a working radio), 2 command line or
-settings refused, 3 a file is damaged, 4 address or socket taken, 5 no process or peer answers, 6 files in use,
+settings refused, 3 a file is damaged or lacks what it had, 4 address or socket taken, 5 no process or peer answers, 6 files in use,
 7 request refused.";
 
 const CORRECT_HELP: &str = "\
@@ -50,6 +50,14 @@ Animals, batches and payloads are named by id, as printed by `show`:
   herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --reader_group main
 
 Nothing is deleted: the history of an animal shows each correction, its author and its reason.";
+
+const ACCEPT_HELP: &str = "\
+If log.redb vanished or an older one was put back, the service does not start (exit code 3): the barn would give the
+numbers of lost changes again. Put the right log.redb and log.journal back if you have them. If they are gone for good:
+  sudo herdlinxd accept-log --author 'J. Doe' --reason 'card died, restored the backup of Monday'
+  sudo systemctl start herdlinxd
+
+Nothing is deleted. An office that holds the lost changes keeps them, and shows that the barn went on without them.";
 
 const UPDATE_HELP: &str = "\
 The running root stays as it is until the next reboot, and recording goes on:
@@ -115,6 +123,16 @@ enum Command {
         idempotency_key: Option<String>,
         #[command(subcommand)]
         correction: CorrectCommand,
+    },
+    /// Go on with a log that lacks changes, as the next epoch; without it, such a log ends every start
+    #[command(after_help = ACCEPT_HELP)]
+    AcceptLog {
+        /// Your name, kept in the history
+        #[arg(long)]
+        author: String,
+        /// The reason, kept in the history
+        #[arg(long)]
+        reason: String,
     },
     /// Print packets as the radios receive them: time, channel, dBm, dB, Hz, hex, text
     Listen(ListenRequest),

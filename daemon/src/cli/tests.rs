@@ -43,6 +43,7 @@ fn the_commands_are_valid_and_the_help_names_each() {
         "listen",
         "doctor",
         "verify",
+        "accept-log",
         "firstboot",
         "herdlinx-mirror add",
     ] {
@@ -73,6 +74,7 @@ fn invalid_command_lines_are_refused() {
         "listen --dwell 1s",
         "listen --scan --sync-words 0x123",
         "doctor --fix",
+        "accept-log --author me",
     ] {
         assert!(parse(line).is_err(), "{line}");
     }

@@ -5,6 +5,7 @@ use super::stats::{CommitTimes, DuplicateStatsWriter, RecorderStatus, Suppressed
 use super::write_clock::WriteClock;
 use super::{GROUP_PAYLOADS, QueuedPayloads, RecentDuplicates, RecordError, RecorderSeams, Sender, Task};
 use crate::disk::DiskGauge;
+use crate::log_position::PositionWriter;
 use herd::store::{Incoming, LocalError, Receipt, Store, StoreError};
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
@@ -16,6 +17,10 @@ use tokio::time::{Instant, sleep_until};
 const SETTLE_AFTER: Duration = Duration::from_secs(60);
 /// Minimum interval between two changes with the suppressed rejections of a channel.
 const SUPPRESSED_INTERVAL: Duration = Duration::from_secs(60);
+/// Minimum interval in traffic between two writes of the log's position.
+const POSITION_INTERVAL: Duration = Duration::from_secs(60);
+/// Interval at which the writer checks what works behind the log. A failure there must not wait for the next payload.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Minimum interval between two writes of the duplicate counts.
 const DUPLICATES_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -40,11 +45,13 @@ struct Schedule {
     settle: Option<Instant>,
     suppressed: Option<Instant>,
     duplicates: Option<Instant>,
+    position: Option<Instant>,
+    check: Option<Instant>,
 }
 
 impl Schedule {
     fn earliest(&self) -> Option<Instant> {
-        [self.settle, self.suppressed, self.duplicates].into_iter().flatten().min()
+        [self.settle, self.suppressed, self.duplicates, self.position, self.check].into_iter().flatten().min()
     }
 }
 
@@ -97,6 +104,8 @@ impl WaitingWriter {
 
     pub(super) fn with_store(self, store: Store, seams: RecorderSeams) -> Result<Writer, LocalError> {
         let Self { queue, packets, shutdown, status, commit_times, recent_duplicates, write_clock } = self;
+        let mut position = PositionWriter::new(seams.local.clone());
+        position.write(&store.head().position);
         let (stats_writer, duplicates) = DuplicateStatsWriter::open(seams.local)?;
         status.send_replace(RecorderStatus { boot: store.boot(), duplicates, ..RecorderStatus::default() });
         Ok(Writer {
@@ -110,8 +119,9 @@ impl WaitingWriter {
             write_clock,
             suppressed: SuppressedTally::default(),
             duplicates: stats_writer,
+            position,
             recent_duplicates,
-            schedule: Schedule::default(),
+            schedule: Schedule { check: Some(Instant::now() + CHECK_INTERVAL), ..Schedule::default() },
             carried: None,
             packet_was_first: false,
             group: Vec::new(),
@@ -131,6 +141,7 @@ pub(super) struct Writer {
     write_clock: WriteClock,
     suppressed: SuppressedTally,
     duplicates: DuplicateStatsWriter,
+    position: PositionWriter,
     recent_duplicates: RecentDuplicates,
     schedule: Schedule,
     /// A task that did not fit into the last group. It comes before the queue.
@@ -158,7 +169,19 @@ impl Writer {
         let _writing = self.write_clock.start();
         self.write_suppressed()?;
         self.write_duplicates();
-        Ok(self.store.settle()?)
+        Ok(self.settle()?)
+    }
+
+    /// Makes everything durable, and notes how far the log is.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        self.store.settle()?;
+        self.write_position();
+        Ok(())
+    }
+
+    fn write_position(&mut self) {
+        self.position.write(&self.store.head().position);
+        self.schedule.position = None;
     }
 
     /// Cancel-safe: a task leaves the queue only by being returned.
@@ -331,6 +354,7 @@ impl Writer {
         if !self.suppressed.is_empty() {
             self.schedule.suppressed.get_or_insert(now + SUPPRESSED_INTERVAL);
         }
+        self.schedule.position.get_or_insert(now + POSITION_INTERVAL);
         if self.duplicates.is_dirty() {
             self.schedule.duplicates.get_or_insert(now + DUPLICATES_INTERVAL);
         }
@@ -354,8 +378,15 @@ impl Writer {
             self.write_duplicates();
         }
         if is_due(self.schedule.settle) {
-            self.store.settle()?;
+            self.settle()?;
             self.schedule.settle = None;
+        }
+        if is_due(self.schedule.position) {
+            self.write_position();
+        }
+        if is_due(self.schedule.check) {
+            self.store.check()?;
+            self.schedule.check = Some(now + CHECK_INTERVAL);
         }
         Ok(())
     }

@@ -80,6 +80,7 @@ impl Commands {
                 response.map(BarnResponse::Shown).map_err(|error| ControlError::new("not_shown", error.to_string()))
             }
             BarnRequest::Key(request) => respond_about_keys(&self.local, &self.keys, &request).map(BarnResponse::Key),
+            BarnRequest::AcceptLog => Err(log_is_complete()),
             BarnRequest::Probe | BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
                 Err(ControlError::failed("the request belongs to the writer or the radios"))
             }
@@ -163,6 +164,11 @@ pub(crate) fn create_pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>
         ControlError::new(code, error.to_string())
     })?;
     Ok(pairing.to_string())
+}
+
+/// Returns the refusal to accept a log that lacks nothing.
+pub(crate) fn log_is_complete() -> ControlError {
+    ControlError::new("log_complete", "the log lacks nothing that this barn knows of, so there is nothing to accept")
 }
 
 /// Checks an order that was made on this machine.

@@ -4,7 +4,7 @@ mod commands;
 mod core;
 mod routes;
 
-pub(crate) use commands::{check_order, create_pairing_line};
+pub(crate) use commands::{check_order, create_pairing_line, log_is_complete};
 pub use routes::Routes;
 
 use self::core::{Started, start};
@@ -100,7 +100,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::from_env();
     let listener = bind(settings.listen)?;
-    let files = BarnFiles::open(&settings)?;
+    let files = BarnFiles::open_to_run(&settings)?;
     let tap = Tap::default();
     let on_progress = opening_reporter(supervisor.clone(), shutdown.clone());
     let started = match start(&settings, &files, &clock, &tap, shutdown.clone(), on_progress).await {
@@ -148,8 +148,10 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let reader_group = settings.reader_group.as_str().into();
     let lines = LineLimit::default();
     let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
+    let are_keys_damaged = health.are_keys_damaged;
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens, pairing: pairing.clone() };
-    let serving = serve(listener, routes.router(), &identity, shutdown.clone())?;
+    let router = if are_keys_damaged { routes.closed() } else { routes.router() };
+    let serving = serve(listener, router, &identity, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
     let status = move || status_line(&status_health, &pairing.status());

@@ -7,10 +7,11 @@ use crate::metrics;
 use crate::pairing_code::{self, CodePairing, end_code_on_sync};
 use crate::remote::BarnApi;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use service::door::auth::{Authenticator, KeylessGuard, require};
 use service::door::keys::Scope;
-use service::door::reply::{with_fallbacks, with_method_fallback};
+use service::door::reply::{ApiError, with_fallbacks, with_method_fallback};
 use service::door::token_route;
 use service::door::tokens::TokenRing;
 use service::metrics::RequestTimes;
@@ -20,6 +21,10 @@ use std::sync::Arc;
 /// Message for callers on other machines while there is no key.
 const NO_KEYS: &str = "this barn has no API key, so it tells other machines nothing but its health: at the barn, run \
     `sudo herdlinxd pair` for an office, or `sudo herdlinxd key add NAME --scope ingest` for a device";
+
+/// Message for every caller while the keys cannot be read.
+const KEYS_DAMAGED: &str = "local.redb, which has the keys of this barn, is damaged: nobody is let in until it is repaired. \
+    What the radios hear is recorded; keep what you have and send it later";
 
 /// The parts of the daemon that the routes serve.
 pub struct Routes {
@@ -36,6 +41,12 @@ pub struct Routes {
 }
 
 impl Routes {
+    /// Returns the router of a barn whose keys cannot be read: it tells its health, and lets nobody in.
+    pub fn closed(self) -> Router {
+        let refuse = || async { ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "keys_damaged", KEYS_DAMAGED) };
+        with_method_fallback(health::router(self.health)).fallback(refuse)
+    }
+
     /// Returns the router of all parts.
     pub fn router(self) -> Router {
         let Self { site, ingest, health, tokens, pairing } = self;

@@ -4,6 +4,7 @@
 mod barn;
 mod firstboot;
 mod logs;
+mod lost_files;
 mod process;
 mod radios;
 mod slots;

@@ -119,9 +119,15 @@ impl Barn {
             lines: LineLimit::default(),
             shutdown: shutdown.signal(),
         };
-        let write_clock = recorder.write_clock().clone();
-        let health =
-            Health { reader: reader.clone(), recorder: recorder.status(), write_clock, disk, radios: Vec::new() };
+        let (write_clock, status) = (recorder.write_clock().clone(), recorder.status());
+        let health = Health {
+            reader: reader.clone(),
+            recorder: status,
+            write_clock,
+            disk,
+            radios: Vec::new(),
+            are_keys_damaged: false,
+        };
         let tokens =
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);

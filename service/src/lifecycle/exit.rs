@@ -12,7 +12,7 @@ pub enum Exit {
     Failure = 1,
     /// The command line or a setting was refused; nothing was done.
     Usage = 2,
-    /// A file is damaged; a restart does not help.
+    /// A file is damaged, or lacks what it had; a restart does not help.
     Damaged = 3,
     /// The address to listen on, or the control socket, is taken.
     CannotListen = 4,
@@ -49,6 +49,8 @@ impl From<&StoreError> for Exit {
             StoreError::Locked { .. } => Self::Locked,
             StoreError::DamagedLog { .. }
             | StoreError::DamagedJournal { .. }
+            | StoreError::DamagedFile { .. }
+            | StoreError::LostLog(_)
             | StoreError::ForeignJournal { .. }
             | StoreError::MissingLog { .. } => Self::Damaged,
             // A restart opens the files again, which mends a failed commit.

@@ -91,6 +91,12 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         // Details go to the log only. The client needs to know no more than that a retry can help.
         tracing::error!(%error, "failed to read the store");
+        if let StoreError::DamagedLog { row, .. } = error {
+            let message =
+                format!("the log is damaged here in {row}: copies that hold them go on, others end before them");
+            let damaged = Self::new(StatusCode::SERVICE_UNAVAILABLE, "log_damaged", message);
+            return damaged.with("first", row.first.0).with("last", row.last.0);
+        }
         Self::unavailable("not_readable", "the store cannot be read at the moment", RETRY_AFTER_S)
     }
 }

@@ -98,7 +98,7 @@ pub(super) const EXITS: [(Exit, &str); 8] = [
     (Exit::Success, "Done; or told to stop, and stopped."),
     (Exit::Failure, "Failed in a way that has no code of its own; the last line of the log says how."),
     (Exit::Usage, "The command line or a setting was refused; nothing was done."),
-    (Exit::Damaged, "A file is damaged; starting again cannot help."),
+    (Exit::Damaged, "A file is damaged, or lacks what it had; starting again cannot help."),
     (Exit::CannotListen, "The address to listen on, or the control socket, is not available."),
     (Exit::NoPeer, "No answer: the process does not run, or a peer does not answer."),
     (Exit::Locked, "The files are in use by another process."),

@@ -1,0 +1,69 @@
+//! The position that the log has had durably, kept in `local.redb` as well.
+//!
+//! # Decisions
+//!
+//! - **A log that lost changes must be recognized by something outside it.** If `log.redb` vanished or an older one was put
+//!   back, the files alone look like a good store, and the barn would give the numbers of acknowledged changes again.
+//! - **The position is written after the log is durable, never before,** at a start, in quiet minutes, at a clean stop, and
+//!   once a minute in traffic. It may be behind the log, and never ahead of it. A write with each commit would double the
+//!   syncs.
+
+use herd::change::Acceptance;
+use herd::position::Position;
+use herd::store::{LocalError, LocalFile};
+use serde::{Deserialize, Serialize};
+
+/// Namespace in `local.redb`.
+const NAMESPACE: &str = "log";
+/// Key of the position.
+const POSITION: &str = "position";
+
+/// A log that a person accepted although it lacked changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct AcceptedLog {
+    /// The position that the log no longer held, if one was known.
+    expected: Option<Position>,
+    /// The decision.
+    acceptance: Acceptance,
+}
+
+/// Returns the position that the log has had durably, if one is known.
+pub fn read_position(local: &LocalFile) -> Result<Option<Position>, LocalError> {
+    local.get(NAMESPACE, POSITION)
+}
+
+/// Notes that a log was accepted, and that it is at `position` now.
+pub fn write_accepted(
+    local: &LocalFile,
+    expected: Option<Position>,
+    acceptance: Acceptance,
+    position: &Position,
+) -> Result<(), LocalError> {
+    let key = format!("accepted, epoch {}", position.epoch);
+    local.put(NAMESPACE, &key, &AcceptedLog { expected, acceptance })?;
+    local.put(NAMESPACE, POSITION, position)
+}
+
+/// Writes the position, if it has changed since it was last written.
+#[derive(Debug)]
+pub struct PositionWriter {
+    /// `None` in a world that forgets it.
+    local: Option<LocalFile>,
+    written: Option<Position>,
+}
+
+impl PositionWriter {
+    /// Creates a writer.
+    pub fn new(local: Option<LocalFile>) -> Self {
+        Self { local, written: None }
+    }
+
+    /// Writes a position that the log has durably. A failure is logged: the older position in the file is true as well.
+    pub fn write(&mut self, position: &Position) {
+        let Some(local) = self.local.as_ref().filter(|_| self.written.as_ref() != Some(position)) else { return };
+        match local.put(NAMESPACE, POSITION, position) {
+            Ok(()) => self.written = Some(*position),
+            Err(error) => tracing::warn!(%error, "failed to save the position of the log; retrying later"),
+        }
+    }
+}
