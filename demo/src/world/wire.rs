@@ -71,12 +71,14 @@ impl Wire {
         lock(&self.barn).clone().ok_or_else(|| unreachable("the barn is off"))
     }
 
-    fn truncate(&self, body: Bytes) -> Bytes {
+    /// Returns a response as it arrives: half of those that the weather truncates break off, the others just end.
+    fn deliver(&self, status: u16, body: Bytes) -> LinkResponse {
         let mut chance = lock(&self.chance);
-        if chance.percent(self.weather.borrow().truncated_percent) {
-            return body.slice(..chance.length_below(body.len()));
+        if !chance.percent(self.weather.borrow().truncated_percent) {
+            return LinkResponse::whole(status, body);
         }
-        body
+        let body = body.slice(..chance.length_below(body.len()));
+        LinkResponse { status, body, cut: chance.percent(50).then(|| broken("reading")) }
     }
 }
 
@@ -93,7 +95,7 @@ impl Link for Wire {
         if body.len() > limit {
             return Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes: limit });
         }
-        Ok(LinkResponse { status, body: self.truncate(body) })
+        Ok(self.deliver(status, body))
     }
 
     async fn open_live(&self, path_and_query: &str, _: u64) -> Result<LiveResponse<LiveEnd>, LinkError> {
@@ -105,7 +107,7 @@ impl Link for Wire {
         let from: Position = requested.unwrap_or(start);
         if let Some(head) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {
             let body = serde_json::json!({ "success": false, "error": "diverged", "held": head });
-            return Ok(LiveResponse::Refused(LinkResponse { status: 409, body: body.to_string().into() }));
+            return Ok(LiveResponse::Refused(LinkResponse::whole(409, body.to_string())));
         }
         let (near, mut far) = self.pair();
         tokio::spawn(async move { serve_live(&mut far, &*barn.served, reader, from, barn.shutdown).await });

@@ -307,11 +307,11 @@ type Refusal = (&'static str, &'static str, fn() -> LinkResponse);
 async fn a_refused_live_connection_is_reported_with_its_status() {
     let pair = Pair::new().await;
     let cases: [Refusal; 5] = [
-        ("live 401", "status 401", || LinkResponse { status: 401, body: Bytes::new() }),
-        ("live 404", "status 404", || LinkResponse { status: 404, body: "<html>".into() }),
-        ("live 409", "status 409", || LinkResponse { status: 409, body: "{}".into() }),
-        ("live 500", "status 500: broken", || LinkResponse { status: 500, body: r#"{"message":"broken"}"#.into() }),
-        ("live 200", "status 200", || LinkResponse { status: 200, body: "hello".into() }),
+        ("live 401", "status 401", || LinkResponse::whole(401, Bytes::new())),
+        ("live 404", "status 404", || LinkResponse::whole(404, "<html>")),
+        ("live 409", "status 409", || LinkResponse::whole(409, "{}")),
+        ("live 500", "status 500: broken", || LinkResponse::whole(500, r#"{"message":"broken"}"#)),
+        ("live 200", "status 200", || LinkResponse::whole(200, "hello")),
     ];
     for (case, why, refusal) in cases {
         pair.lie.send_replace(Lie::Refused(refusal));

@@ -124,7 +124,7 @@ impl Link for Source {
         let answer = if let Lie::Pulled(lie) = lie { self.falsify(honest, lie).await } else { honest };
         let status = answer.status().as_u16();
         match Limited::new(answer.into_body(), limit_bytes).collect().await {
-            Ok(body) => Ok(LinkResponse { status, body: body.to_bytes() }),
+            Ok(body) => Ok(LinkResponse::whole(status, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => {
                 Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes })
             }

@@ -18,6 +18,17 @@ pub struct ChangeRun {
     pub end: Position,
 }
 
+impl ChangeRun {
+    /// Returns the run of `changes` that follow `after`, with the end that they lead to. Nothing proves it yet.
+    #[must_use]
+    pub fn following(after: Position, changes: Changes) -> Self {
+        let epoch = epochs_begun(&after, &changes).last().map_or(after.epoch, |(epoch, _)| *epoch);
+        let sequence = Sequence(after.sequence.0 + changes.len() as u64);
+        let digest = changes.chain(after.digest, after.sequence);
+        Self { after, changes, end: Position { store: after.store, epoch, sequence, digest } }
+    }
+}
+
 /// The outcome of applying a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApplyReceipt {

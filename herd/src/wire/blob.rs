@@ -138,6 +138,16 @@ fn header(bytes: &[u8]) -> Result<(u8, usize), BlobError> {
     Ok((header[9], length))
 }
 
+/// Returns what arrived of the body of a blob that was cut short. Its digest is missing, so nothing proves these bytes.
+pub(super) fn cut_body<T: Body>(bytes: &[u8]) -> Result<&[u8], BlobError> {
+    let (kind, body_bytes) = header(bytes)?;
+    if kind != T::KIND as u8 {
+        return Err(BlobError::Kind { found: kind, expected: T::KIND as u8 });
+    }
+    let body = &bytes[HEADER_BYTES..];
+    Ok(&body[..body.len().min(body_bytes)])
+}
+
 /// Decodes a blob, which must fill `bytes` exactly.
 pub fn from_blob<T: Body + DeserializeOwned>(bytes: &[u8]) -> Result<T, BlobError> {
     let (kind, body_bytes) = header(bytes)?;

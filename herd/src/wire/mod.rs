@@ -19,12 +19,14 @@
 
 mod blob;
 mod bodies;
+mod cut_page;
 
 pub use blob::{
     BlobError, BlobKind, Body, MAX_BLOB_BYTES, MAX_PAGE_BYTES, MAX_PAGE_CHANGES, WIRE_VERSION, blob_kind, blob_length,
     from_blob, to_blob,
 };
 pub use bodies::{Acknowledgment, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
+pub use cut_page::read_cut_page;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,8 @@
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
 mod backoff;
+mod page_size;
+mod pull;
 mod session;
 mod status;
 mod writer;
@@ -22,6 +24,7 @@ pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split
 
 use backoff::Backoff;
 use herd::clock::Clock;
+use page_size::PageSize;
 use service::lifecycle::Shutdown;
 use service::sync::divergence::Divergence;
 use service::sync::link::Link;
@@ -61,7 +64,8 @@ pub async fn run<L: Link>(
     shutdown: Shutdown,
 ) -> FollowEnd {
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
-    let mut session = Session { link, store, settings, clock, status, worked: false };
+    let page_size = PageSize::default();
+    let mut session = Session { link, store, settings, clock, status, worked: false, page_size, unproved: None };
     let end = loop {
         let interruption = tokio::select! {
             biased;

@@ -1,34 +1,28 @@
 //! A session with the source: catches up by pulls, then follows live until something interrupts it.
 
+use super::page_size::PageSize;
 use super::status::{BarnReport, FollowStatus, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
 use super::{FollowEnd, FollowSettings};
 use bytes::Bytes;
 use herd::clock::Clock;
 use herd::position::Position;
-use herd::store::{ApplyError, ApplyReceipt, StoreError};
-use herd::wire::{
-    Acknowledgment, BarnHead, BlobError, BlobKind, Heartbeat, MAX_BLOB_BYTES, MAX_PAGE_CHANGES, Page, blob_kind,
-    from_blob, to_blob,
-};
+use herd::store::{ApplyError, ApplyReceipt, ChangeRun, StoreError};
+use herd::wire::{Acknowledgment, BarnHead, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use service::sync::divergence::{Divergence, classify};
-use service::sync::link::{CHANGES_PATH, LIVE_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
+use service::sync::link::{LIVE_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
-use service::sync::query::{ChangesQuery, position_text};
+use service::sync::query::position_text;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// Timeout for the response to a pull, in milliseconds.
-const PULL_TIMEOUT_MS: u64 = 30_000;
 /// Timeout for opening the live connection, in milliseconds.
 const OPEN_TIMEOUT_MS: u64 = 10_000;
-/// Maximum number of pulled pages that are fetched or being applied at the same time.
-const MAX_PAGES_IN_FLIGHT: usize = 2;
 
 /// Reason why a page was not applied.
-enum PageError {
+pub(super) enum PageError {
     /// The store rejected the page, or failed.
     Apply(ApplyError),
     /// The writer has ended.
@@ -78,6 +72,10 @@ pub(super) struct Session<L> {
     pub(super) status: watch::Sender<FollowStatus>,
     /// True if a connection made progress since the last reset of the backoff.
     pub(super) worked: bool,
+    /// Size of the next page of a pull.
+    pub(super) page_size: PageSize,
+    /// Changes of a page that was cut, until the source has proved them.
+    pub(super) unproved: Option<ChangeRun>,
 }
 
 /// An open live connection.
@@ -102,73 +100,8 @@ impl<L: Link> Session<L> {
         }
     }
 
-    /// Pulls pages until the source has no more, fetching the next page while one is applied. Returns the number of
-    /// changes pulled.
-    ///
-    /// With `fresh`, each pull uses a new connection.
-    async fn catch_up(&mut self, fresh: bool) -> Result<u64, Interruption> {
-        let mut from = self.store.reader().head().position;
-        let mut pending = VecDeque::with_capacity(MAX_PAGES_IN_FLIGHT);
-        let mut pulled = 0;
-        loop {
-            let page = match self.pull(from, fresh).await {
-                Ok(page) => page,
-                Err(interruption) => {
-                    // If an earlier page was invalid, this pull asked from a wrong position. That error comes first.
-                    self.finish(&mut pending, 0).await?;
-                    return Err(interruption);
-                }
-            };
-            // An empty page ends the pulls: the live connection brings what was committed since.
-            let more = !page.changes.is_empty() && page.end.head > page.end.end.sequence;
-            let end = page.end.end;
-            pulled += page.changes.len() as u64;
-            if page.changes.is_empty() {
-                self.note_success(0);
-            } else {
-                pending.push_back(self.store.begin_apply(page.into_run()).await?);
-            }
-            self.finish(&mut pending, if more { MAX_PAGES_IN_FLIGHT - 1 } else { 0 }).await?;
-            if !more {
-                return Ok(pulled);
-            }
-            from = end;
-        }
-    }
-
-    /// Waits for the oldest pages until at most `keep` are still being applied.
-    async fn finish(&mut self, pending: &mut VecDeque<PendingApply>, keep: usize) -> Result<(), Interruption> {
-        while pending.len() > keep {
-            let Some(mut oldest) = pending.pop_front() else { break };
-            self.note_apply(outcome_of(&mut oldest).await)?;
-        }
-        Ok(())
-    }
-
-    async fn pull(&mut self, from: Position, fresh: bool) -> Result<Page, Interruption> {
-        // An empty copy sends the identity of its history too, so that a barn with another history refuses instead of
-        // filling this copy.
-        let query = ChangesQuery { position: Some(from), limit: MAX_PAGE_CHANGES, wait_s: 0 };
-        let path = format!("{CHANGES_PATH}{}", query.to_text());
-        let answer = self.link.get(&path, fresh, MAX_BLOB_BYTES, PULL_TIMEOUT_MS).await?;
-        if answer.status != 200 {
-            return Err(self.refused(&answer));
-        }
-        let page: Page = from_blob(&answer.body)?;
-        if page.after != from {
-            let why = format!("asked for the changes after {from}, but got those after {}", page.after);
-            return Err(Interruption::Retry(why));
-        }
-        if page.changes.is_empty() && page.end.end != from {
-            let why = format!("got a page without changes that leads from {from} to {}", page.end.end);
-            return Err(Interruption::Retry(why));
-        }
-        self.note_report(page.end.barn);
-        Ok(page)
-    }
-
     /// Returns what a refusal by the source means: a divergence, or an error to retry.
-    fn refused(&self, answer: &LinkResponse) -> Interruption {
+    pub(super) fn refused(&self, answer: &LinkResponse) -> Interruption {
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let held = body.get("held").and_then(|held| serde_json::from_value::<Position>(held.clone()).ok());
         match held {
@@ -242,6 +175,9 @@ impl<L: Link> Session<L> {
 
     /// Sends a heartbeat, unless the source has been silent for too long or the connection turns out to be dead.
     async fn send_heartbeat<C: LiveChannel>(&mut self, live: &mut LiveConnection<C>) -> Result<(), Interruption> {
+        // A long message on a slow link is no silence.
+        let last_byte_at = live.channel.last_byte_at();
+        live.last_received = last_byte_at.map_or(live.last_received, |at| at.max(live.last_received));
         if live.last_received.elapsed() >= SILENCE_TIMEOUT {
             return Err(Interruption::Retry("the barn was silent".to_owned()));
         }
@@ -259,7 +195,7 @@ impl<L: Link> Session<L> {
         Ok(live.channel.send(to_blob(&heartbeat).into()).await?)
     }
 
-    fn note_apply(&mut self, outcome: Result<ApplyReceipt, PageError>) -> Result<(), Interruption> {
+    pub(super) fn note_apply(&mut self, outcome: Result<ApplyReceipt, PageError>) -> Result<(), Interruption> {
         match outcome {
             Ok(receipt) => {
                 self.note_success(receipt.changes);
@@ -273,7 +209,7 @@ impl<L: Link> Session<L> {
         }
     }
 
-    fn note_report(&mut self, barn: BarnHead) {
+    pub(super) fn note_report(&mut self, barn: BarnHead) {
         let report = BarnReport { barn, at_us: self.clock.read().received_at_us, at: Instant::now() };
         self.status.send_modify(|status| status.barn = Some(report));
     }
@@ -287,7 +223,7 @@ impl<L: Link> Session<L> {
         }
     }
 
-    fn note_success(&mut self, changes: u64) {
+    pub(super) fn note_success(&mut self, changes: u64) {
         // Only verified progress resets the backoff: a source whose pages do not verify is asked less and less often.
         self.worked = true;
         let now_us = self.clock.read().received_at_us;
@@ -328,7 +264,7 @@ async fn oldest(pending: &mut VecDeque<(Position, PendingApply)>) -> (Position, 
 }
 
 /// Waits for the outcome of a page. Cancel-safe.
-async fn outcome_of(pending: &mut PendingApply) -> Result<ApplyReceipt, PageError> {
+pub(super) async fn outcome_of(pending: &mut PendingApply) -> Result<ApplyReceipt, PageError> {
     match pending.await {
         Ok(applied) => applied.map_err(PageError::Apply),
         Err(_) => Err(PageError::WriterEnded),

@@ -4,12 +4,14 @@ use super::address::Address;
 use super::dial::DIAL_TIMEOUT_MS;
 use super::trust::untrusted_reason;
 use super::{HttpsLink, KEY_HEADER, LinkSetupError};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use hyper::header::ACCEPT;
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use service::sync::link::{BLOB_TYPE, LinkError, LinkResponse};
+use std::future::Future;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// The step that errors name.
 pub(super) const DOING: &str = "waiting for its response";
@@ -18,6 +20,8 @@ pub(super) const DOING: &str = "waiting for its response";
 /// It is shorter than the barn's (`service::door::serve::HEADER_READ_TIMEOUT`, 10 s), so that no request is sent on a
 /// connection that the barn is closing.
 const IDLE_MS: u64 = 8_000;
+/// Maximum time for the body of a response, in milliseconds. What arrived by then is not lost: see `follow::pull`.
+const MAX_TRANSFER_MS: u64 = 300_000;
 /// Maximum memory reserved for a response before its bytes arrive, whatever length it claims.
 const INITIAL_BODY_BYTES: usize = 64 * 1024;
 
@@ -40,7 +44,15 @@ pub(super) fn client(tls: ClientConfig) -> Result<reqwest::Client, LinkSetupErro
 impl HttpsLink {
     /// Sends a GET request to the address that worked last. If there is none, or it cannot be reached any more, dials
     /// all addresses and uses the one that answers first.
-    pub(super) async fn fetch(&self, path: &str, fresh: bool, limit_bytes: usize) -> Result<LinkResponse, LinkError> {
+    ///
+    /// Each wait for progress takes at most `idle_ms`.
+    pub(super) async fn fetch(
+        &self,
+        path: &str,
+        fresh: bool,
+        limit_bytes: usize,
+        idle_ms: u64,
+    ) -> Result<LinkResponse, LinkError> {
         let own;
         let client = if fresh {
             own = client((*self.tls).clone()).map_err(|error| self.broken(&error))?;
@@ -49,14 +61,14 @@ impl HttpsLink {
             &self.client
         };
         if let Some(address) = self.known() {
-            match self.fetch_from(client, address, path, limit_bytes).await {
+            match self.fetch_from(client, address, path, limit_bytes, idle_ms).await {
                 Err(LinkError::Unreachable { .. }) if self.addresses.len() > 1 => self.forget(),
                 outcome => return outcome,
             }
         }
         let (address, probe) = self.dial().await?;
         drop(probe);
-        self.fetch_from(client, address, path, limit_bytes).await
+        self.fetch_from(client, address, path, limit_bytes, idle_ms).await
     }
 
     fn broken(&self, error: &LinkSetupError) -> LinkError {
@@ -69,27 +81,59 @@ impl HttpsLink {
         address: &Address,
         path: &str,
         limit_bytes: usize,
+        idle_ms: u64,
     ) -> Result<LinkResponse, LinkError> {
-        let failed = |error: reqwest::Error| link_error(address, error);
         let request = client.get(format!("https://{address}{path}"));
         let request = request.header(KEY_HEADER, self.key.clone()).header(ACCEPT, BLOB_TYPE);
-        let mut response = request.send().await.map_err(failed)?;
+        let mut response = within_ms(address, idle_ms, request.send()).await?;
         let status = response.status().as_u16();
-        let too_long = || LinkError::TooLong { peer: address.to_string(), limit_bytes };
         let claimed = response.content_length().unwrap_or(0);
         if claimed > limit_bytes as u64 {
-            return Err(too_long());
+            return Err(LinkError::TooLong { peer: address.to_string(), limit_bytes });
         }
         let initial = usize::try_from(claimed).unwrap_or(INITIAL_BODY_BYTES).min(INITIAL_BODY_BYTES);
         let mut body = BytesMut::with_capacity(initial);
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > limit_bytes {
-                return Err(too_long());
-            }
-            body.extend_from_slice(&chunk);
+        let reading = read_body(address, &mut response, &mut body, limit_bytes, idle_ms);
+        let read = timeout(Duration::from_millis(MAX_TRANSFER_MS), reading).await;
+        match read.unwrap_or_else(|_| Err(timed_out(address, MAX_TRANSFER_MS))) {
+            Ok(()) => Ok(LinkResponse::whole(status, body)),
+            Err(too_long @ LinkError::TooLong { .. }) => Err(too_long),
+            Err(cut) => Ok(LinkResponse { status, body: body.freeze(), cut: Some(cut) }),
         }
-        Ok(LinkResponse { status, body: Bytes::from(body) })
     }
+}
+
+/// Appends the body of a response to `body`, which keeps what arrived if that fails.
+async fn read_body(
+    address: &Address,
+    response: &mut reqwest::Response,
+    body: &mut BytesMut,
+    limit_bytes: usize,
+    idle_ms: u64,
+) -> Result<(), LinkError> {
+    while let Some(chunk) = within_ms(address, idle_ms, response.chunk()).await? {
+        if body.len() + chunk.len() > limit_bytes {
+            return Err(LinkError::TooLong { peer: address.to_string(), limit_bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(())
+}
+
+/// Waits for the next step of a response, for at most `after_ms`.
+async fn within_ms<T>(
+    address: &Address,
+    after_ms: u64,
+    step: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, LinkError> {
+    match timeout(Duration::from_millis(after_ms), step).await {
+        Ok(outcome) => outcome.map_err(|error| link_error(address, error)),
+        Err(_) => Err(timed_out(address, after_ms)),
+    }
+}
+
+fn timed_out(address: &Address, after_ms: u64) -> LinkError {
+    LinkError::TimedOut { peer: address.to_string(), doing: DOING, after_ms }
 }
 
 fn link_error(address: &Address, error: reqwest::Error) -> LinkError {

@@ -15,7 +15,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use service::sync::link::{LinkError, LinkResponse, LiveChannel, LiveResponse};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
@@ -81,7 +81,7 @@ fn request(
 
 async fn refusal(peer: &str, response: Response<Incoming>) -> Result<LinkResponse, LinkError> {
     let status = response.status().as_u16();
-    Ok(LinkResponse { status, body: read_body(peer, OPENING, response, MAX_REFUSAL_BYTES).await? })
+    Ok(LinkResponse::whole(status, read_body(peer, OPENING, response, MAX_REFUSAL_BYTES).await?))
 }
 
 /// Takes the connection out of the HTTP exchange and returns it as a WebSocket.
@@ -129,6 +129,10 @@ impl LiveChannel for HttpsChannel {
                 Some(Err(error)) => return Err(self.failed(doing, &error)),
             }
         }
+    }
+
+    fn last_byte_at(&self) -> Option<Instant> {
+        Some(self.socket.get_ref().get_ref().0.last_byte_at())
     }
 
     async fn close(&mut self) {

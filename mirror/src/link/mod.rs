@@ -15,6 +15,7 @@ mod live;
 mod post;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timed_stream;
 mod trust;
 
 pub use address::{Address, AddressError};
@@ -128,11 +129,16 @@ impl HttpsLink {
             Ok(outcome) => outcome,
             Err(_) => Err(LinkError::TimedOut { peer: self.peer(), doing, after_ms: timeout_ms }),
         };
-        if let Err(LinkError::Unreachable { .. } | LinkError::NotTrusted { .. } | LinkError::TimedOut { .. }) = outcome
+        self.check_address(outcome.as_ref().err());
+        outcome
+    }
+
+    /// Forgets the address in use if this failure shows that it does not lead to the barn.
+    fn check_address(&self, failure: Option<&LinkError>) {
+        if let Some(LinkError::Unreachable { .. } | LinkError::NotTrusted { .. } | LinkError::TimedOut { .. }) = failure
         {
             self.forget();
         }
-        outcome
     }
 }
 
@@ -144,9 +150,11 @@ impl Link for HttpsLink {
         path_and_query: &str,
         fresh: bool,
         limit_bytes: usize,
-        timeout_ms: u64,
+        idle_ms: u64,
     ) -> Result<LinkResponse, LinkError> {
-        self.within(timeout_ms, get::DOING, self.fetch(path_and_query, fresh, limit_bytes)).await
+        let outcome = self.fetch(path_and_query, fresh, limit_bytes, idle_ms).await;
+        self.check_address(outcome.as_ref().map_or_else(Some, |response| response.cut.as_ref()));
+        outcome
     }
 
     async fn open_live(&self, path_and_query: &str, timeout_ms: u64) -> Result<LiveResponse<HttpsChannel>, LinkError> {

@@ -5,6 +5,7 @@
 //! code. TLS is rustls with *ring*: it cross-compiles with only
 //! a C compiler, and `deny.toml` keeps a second TLS stack out.
 
+use super::timed_stream::TimedStream;
 use herd::pairing::Fingerprint;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -19,7 +20,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 /// The proof that a peer has to give to be accepted as the paired barn.
@@ -85,7 +85,7 @@ pub(super) fn first_contact_config() -> Result<ClientConfig, TrustError> {
 }
 
 /// Returns the SHA-256 of the public key that the peer has proved to hold.
-pub(super) fn peer_fingerprint(connection: &TlsStream<TcpStream>) -> Option<Fingerprint> {
+pub(super) fn peer_fingerprint(connection: &TlsStream<TimedStream>) -> Option<Fingerprint> {
     let certificate = connection.get_ref().1.peer_certificates()?.first()?;
     spki_sha256(certificate).ok().map(Fingerprint)
 }

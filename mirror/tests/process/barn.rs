@@ -52,6 +52,11 @@ impl Barn {
         self
     }
 
+    /// Returns the address of the server.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.addr
+    }
+
     /// Creates a key for an office and returns the pairing line.
     pub(crate) fn pair(&self, key: &str) -> String {
         let secret = self.keys.add(key, [Scope::Read, Scope::Sync, Scope::Correct].into()).unwrap();

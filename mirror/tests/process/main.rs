@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
 mod barn;
+mod narrow_link;
 mod office;
+mod slow_link;
 mod supervisor;
 
 use barn::Barn;
@@ -18,6 +20,13 @@ async fn get(client: &Client, url: &str, key: Option<&str>) -> (u16, Value) {
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
     (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null))
+}
+
+/// Returns the state of all sites.
+async fn sync_status(client: &Client, address: &str) -> Value {
+    let (status, body) = get(client, &format!("https://{address}/office/api/sync-status"), None).await;
+    assert_eq!(status, 200, "{body}");
+    body
 }
 
 /// A barn, and a running office whose copy of it is complete.
@@ -43,11 +52,9 @@ async fn pair_and_follow(animals: u64) -> FollowedBarn {
 /// Waits until the office reports that its copy of `site` is at the position of the barn.
 async fn wait_until_copied(office: &Office, client: &Client, address: &str, site: &str, barn: &Barn) {
     let expected = json!(barn.position());
-    let url = format!("https://{address}/office/api/sync-status");
     office
         .wait_until("the copy is at the position of the barn", async || {
-            let (status, body) = get(client, &url, None).await;
-            assert_eq!(status, 200, "{body}");
+            let body = sync_status(client, address).await;
             let sites = body["sites"].as_array().unwrap();
             sites.iter().find(|one| one["name"] == site && one["position"] == expected).map(|_| ())
         })

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use std::future::Future;
+use tokio::time::Instant;
 
 /// Path of the call for changes; a position follows as the query.
 pub const CHANGES_PATH: &str = "/api/sync/changes";
@@ -61,13 +62,22 @@ pub enum LinkError {
     },
 }
 
-/// A complete response.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkResponse {
     /// The HTTP status.
     pub status: u16,
     /// The body: a blob if the status is 200, and an error in JSON otherwise.
     pub body: Bytes,
+    /// The failure that cut the body short; `None` if the body is whole.
+    pub cut: Option<LinkError>,
+}
+
+impl LinkResponse {
+    /// Creates a response whose body is whole.
+    pub fn whole(status: u16, body: impl Into<Bytes>) -> Self {
+        Self { status, body: body.into(), cut: None }
+    }
 }
 
 /// Outcome of a request for a live connection.
@@ -87,13 +97,14 @@ pub trait Link: Send + Sync {
     /// Requests `path_and_query` with `Accept:` [`BLOB_TYPE`] and reads at most `limit_bytes`.
     ///
     /// With `fresh`, the call opens a new connection. A follower whose live connection is silent learns from it if the
-    /// network still works. `timeout_ms` covers the whole call.
+    /// network still works. `idle_ms` is the longest time without progress: on a slow link a whole response may take much
+    /// longer. A response that breaks off after its status is returned with what arrived of it.
     fn get(
         &self,
         path_and_query: &str,
         fresh: bool,
         limit_bytes: usize,
-        timeout_ms: u64,
+        idle_ms: u64,
     ) -> impl Future<Output = Result<LinkResponse, LinkError>> + Send;
 
     /// Opens the live connection at `path_and_query`.
@@ -111,6 +122,11 @@ pub trait LiveChannel: Send {
 
     /// Returns the next blob, or `None` once the other side has closed. Cancel-safe.
     fn receive(&mut self) -> impl Future<Output = Result<Option<Bytes>, LinkError>> + Send;
+
+    /// Returns the time when the last byte arrived, be it in the middle of a blob. `None` if the channel does not know.
+    fn last_byte_at(&self) -> Option<Instant> {
+        None
+    }
 
     /// Sends a close message, if the network still accepts it.
     fn close(&mut self) -> impl Future<Output = ()> + Send;

@@ -163,6 +163,9 @@ fn router() -> Router {
         .route("/long", get(async || vec![7_u8; 1_000_000]))
         .route("/endless", get(async || Body::from_stream(endless())))
         .route("/silent", get(std::future::pending::<()>))
+        .route("/slow", get(async || Body::from_stream(slow(20, None))))
+        .route("/cut", get(async || Body::from_stream(slow(3, Some("cut")))))
+        .route("/stuck", get(async || Body::from_stream(slow(3, None).chain(futures::stream::pending()))))
         .route("/elsewhere", get(async || (StatusCode::FOUND, [("location", "/headers")])))
         .route("/echo", get(echo))
         .route("/flood", get(flood))
@@ -176,6 +179,15 @@ fn text(headers: &HeaderMap, name: &str) -> String {
 
 fn endless() -> impl futures::Stream<Item = Result<Vec<u8>, std::io::Error>> {
     futures::stream::repeat_with(|| Ok(vec![7; 10_000]))
+}
+
+/// Yields pieces of 10 bytes, 50 ms apart, and then perhaps an error.
+fn slow(pieces: usize, end: Option<&'static str>) -> impl futures::Stream<Item = Result<Vec<u8>, std::io::Error>> {
+    let pieces = futures::stream::iter(0..pieces).then(async |_| {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        Ok(vec![7; 10])
+    });
+    pieces.chain(futures::stream::iter(end.map(|why| Err(std::io::Error::other(why)))))
 }
 
 /// Yields two pieces in separate writes: a client that reads only what came with the head gets half of the body.

@@ -213,6 +213,26 @@ async fn a_silent_barn_gives_a_timeout() {
     assert!(matches!(nobody.open_live("/echo", 100).await, Err(LinkError::TimedOut { after_ms: 100, .. })));
 }
 
+/// Catches a response that is given up although it still arrives. The whole takes 1 s, each step of it a twentieth.
+#[tokio::test]
+async fn a_response_may_take_longer_than_the_time_without_progress() {
+    let (_barn, link) = paired();
+    let answer = link.get("/slow", false, LIMIT_BYTES, 600).await.unwrap();
+    assert_eq!((answer.body.len(), answer.cut), (200, None));
+}
+
+/// Catches a response that is lost whole because its end is missing, and one that waits forever for its end.
+#[tokio::test]
+async fn what_arrived_of_a_response_without_an_end_is_returned_with_the_cause() {
+    let (_barn, link) = paired();
+    let cut = link.get("/cut", false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap();
+    assert_eq!((cut.status, cut.body.len()), (200, 30));
+    assert!(matches!(cut.cut, Some(LinkError::Broken { .. })), "{cut:?}");
+    let stuck = link.get("/stuck", false, LIMIT_BYTES, 600).await.unwrap();
+    assert_eq!((stuck.status, stuck.body.len()), (200, 30));
+    assert!(matches!(stuck.cut, Some(LinkError::TimedOut { after_ms: 600, .. })), "{stuck:?}");
+}
+
 #[tokio::test]
 async fn redirects_are_returned_and_not_followed() {
     let (_barn, link) = paired();
