@@ -63,6 +63,9 @@ impl Commands {
             OfficeRequest::Resync { site } => {
                 Ok(OfficeResponse::CopyStarted { copy: self.sites.resync(site).await?.to_string() })
             }
+            OfficeRequest::CancelResync { site } => {
+                Ok(OfficeResponse::CopyDiscarded { copy: self.sites.cancel_resync(site).await?.to_string() })
+            }
             OfficeRequest::Verify { site, start } => self.verify(&site, start).map(OfficeResponse::Verify),
             OfficeRequest::Show { site, request } => self.show(site, request).await,
             OfficeRequest::Key(request) => {
@@ -138,6 +141,9 @@ pub fn respond_from_files(
         }
         OfficeRequest::Resync { site } => {
             OfficeResponse::CopyStarted { copy: files.begin_copy(&site).map_err(direct)?.to_string() }
+        }
+        OfficeRequest::CancelResync { site } => {
+            OfficeResponse::CopyDiscarded { copy: files.discard_copy(&site).map_err(direct)?.to_string() }
         }
         OfficeRequest::Verify { site, .. } => {
             let site = files.find(&site).map_err(direct)?;
@@ -222,6 +228,7 @@ fn paired(receipt: &PairingReceipt) -> OfficeResponse {
 fn refusal(error: &SiteFilesError) -> ControlError {
     let code = match error {
         SiteFilesError::Sites(SitesError::Unknown { .. }) => "unknown_site",
+        SiteFilesError::Copies(error) if error.is_refusal() => "refused",
         SiteFilesError::Sites(SitesError::Local(_))
         | SiteFilesError::Prepared(PreparedError::Local(_))
         | SiteFilesError::Copies(_) => "failed",
@@ -245,7 +252,7 @@ fn direct(error: SiteFilesError) -> DirectError {
         SiteFilesError::Sites(SitesError::Local(local)) | SiteFilesError::Prepared(PreparedError::Local(local)) => {
             local.into()
         }
-        SiteFilesError::Copies(copies) => DirectError::failed(copies),
-        other @ (SiteFilesError::Sites(_) | SiteFilesError::Prepared(_)) => refusal(&other).into(),
+        SiteFilesError::Copies(copies) if !copies.is_refusal() => DirectError::failed(copies),
+        other => refusal(&other).into(),
     }
 }

@@ -47,6 +47,11 @@ pub enum OfficeRequest {
         /// Name of the site.
         site: String,
     },
+    /// Discards the copy that a resync has started.
+    CancelResync {
+        /// Name of the site.
+        site: String,
+    },
     /// Verifies the copy of a site.
     Verify {
         /// Name of the site.
@@ -85,6 +90,11 @@ pub enum OfficeResponse {
     /// To [`OfficeRequest::Resync`].
     CopyStarted {
         /// Directory of the new copy.
+        copy: String,
+    },
+    /// To [`OfficeRequest::CancelResync`].
+    CopyDiscarded {
+        /// Directory that the copy was in.
         copy: String,
     },
     /// To [`OfficeRequest::Verify`].

@@ -70,6 +70,19 @@ pub enum CopiesError {
         /// Target of the link.
         target: String,
     },
+    /// No copy is being made.
+    #[error("no new copy is being made, so there is nothing to cancel")]
+    NothingUnfinished,
+    /// Without the copy that is being made there would be none.
+    #[error("{0} is the only copy that can be made here, so it is not canceled: remove the site to stop it")]
+    OnlyCopy(CopyNumber),
+}
+
+impl CopiesError {
+    /// Returns true if the request was refused and nothing is wrong with the files.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::NothingUnfinished | Self::OnlyCopy(_))
+    }
 }
 
 impl From<&CopiesError> for Exit {
@@ -155,6 +168,17 @@ impl Copies {
         Ok(previous)
     }
 
+    /// Removes the newest unfinished copy, and returns which one it was. A copy that is the only one stays.
+    pub fn discard(&self) -> Result<CopyNumber, CopiesError> {
+        let unfinished = self.unfinished()?.ok_or(CopiesError::NothingUnfinished)?;
+        if self.current()?.is_none() {
+            return Err(CopiesError::OnlyCopy(unfinished));
+        }
+        self.remove(unfinished)?;
+        self.sync()?;
+        Ok(unfinished)
+    }
+
     fn all(&self) -> Result<Vec<CopyNumber>, CopiesError> {
         let failed = || file_error("list", &self.directory);
         let mut copies = Vec::new();
@@ -229,6 +253,21 @@ mod tests {
         let next = copies.begin().unwrap();
         assert!(next > unfinished && !copies.path(unfinished).exists() && copies.path(first).is_dir());
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), Some(next)));
+    }
+
+    /// Catches a canceled resync that removes a complete copy, or the only one.
+    #[test]
+    fn only_an_unfinished_copy_beside_a_complete_one_is_discarded() {
+        let (_directory, copies) = fresh();
+        assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
+        let first = copies.begin().unwrap();
+        assert!(matches!(copies.discard(), Err(CopiesError::OnlyCopy(copy)) if copy == first));
+        copies.finish(first).unwrap();
+        assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
+        let second = copies.begin().unwrap();
+        assert_eq!(copies.discard().unwrap(), second);
+        assert!(copies.path(first).is_dir() && !copies.path(second).exists());
+        assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
     }
 
     #[test]

@@ -90,7 +90,14 @@ impl Cli {
                 let OfficeResponse::Shown(response) = send(&settings, &request)? else { return Err(unexpected()) };
                 shown.print(&response, out, &mut io::stderr())?;
             }
-            Command::Resync { site } => {
+            Command::Resync { site, cancel: true } => {
+                let request = OfficeRequest::CancelResync { site: site.clone() };
+                let OfficeResponse::CopyDiscarded { copy } = send(&settings, &request)? else {
+                    return Err(unexpected());
+                };
+                writeln!(out, "Discarded {copy} of `{site}`; the current copy goes on.")?;
+            }
+            Command::Resync { site, cancel: false } => {
                 let request = OfficeRequest::Resync { site: site.clone() };
                 let OfficeResponse::CopyStarted { copy } = send(&settings, &request)? else { return Err(unexpected()) };
                 writeln!(out, "Copying `{site}` into {copy}; the current copy is shown until that is complete.")?;

@@ -113,10 +113,13 @@ enum Command {
         #[arg(long, global = true)]
         site: Option<String>,
     },
-    /// Copy a barn again from the start; the current copy is shown until the new one is complete
+    /// Copy a barn again from the start; the current copy is shown and goes on until the new one is complete
     Resync {
         /// Name of the barn at this office
         site: String,
+        /// Discard the new copy instead, and keep the current one
+        #[arg(long)]
+        cancel: bool,
     },
     /// Check a copy against its digests
     Verify {

@@ -97,6 +97,17 @@ impl FollowStatus {
         self.successful_syncs.saturating_add(self.failed_syncs)
     }
 
+    /// Continues with the follower of a new copy: in its state, with the sums of the counts.
+    pub(crate) fn continue_with(&mut self, new: Self) {
+        *self = Self {
+            successful_syncs: self.successful_syncs.saturating_add(new.successful_syncs),
+            failed_syncs: self.failed_syncs.saturating_add(new.failed_syncs),
+            total_records_synced: self.total_records_synced.saturating_add(new.total_records_synced),
+            last_sync_at_us: self.last_sync_at_us.max(new.last_sync_at_us),
+            ..new
+        };
+    }
+
     /// Compares the tables with the barn's, and notes the result. Returns it if both are at the same change and of the
     /// same fold version.
     pub(super) fn compare_tables(&mut self, own: &Head, theirs: &Heartbeat) -> Option<bool> {

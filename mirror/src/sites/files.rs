@@ -116,6 +116,12 @@ impl SiteFiles {
         Ok(self.copies(&site.name)?.begin()?)
     }
 
+    /// Discards the unfinished copy of a site, if another one is complete.
+    pub fn discard_copy(&self, name: &str) -> Result<CopyNumber, SiteFilesError> {
+        let site = self.find(name)?;
+        Ok(self.copies(&site.name)?.discard()?)
+    }
+
     /// Removes a site and moves its copies aside. Returns their new directory, if there were any.
     ///
     /// The copies are moved first. An interrupted removal leaves a paired site without a copy, which is copied again,

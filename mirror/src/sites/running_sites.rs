@@ -1,7 +1,7 @@
 //! The sites of the running process. Each is followed by a task of its own, and can be added or removed at any time.
 
 use super::files::{SiteFiles, SiteFilesError};
-use super::follower::{MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
+use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
 use super::name::SiteName;
 use super::prepared::{OfficeIdentity, PairingTarget, PreparedSite, PreparedSummary, Search};
 use super::register::{AddOptions, PairingOutcome, PairingReceipt, Site, SitesError};
@@ -206,11 +206,24 @@ impl Sites {
 
     /// Starts a new copy of a site beside the served one.
     pub async fn resync(&self, name: String) -> Result<CopyNumber, SiteCommandError> {
+        self.command_copy(name, SiteCommand::Copy).await
+    }
+
+    /// Discards the copy that a [`resync`](Self::resync) has started.
+    pub async fn cancel_resync(&self, name: String) -> Result<CopyNumber, SiteCommandError> {
+        self.command_copy(name, SiteCommand::Cancel).await
+    }
+
+    async fn command_copy(
+        &self,
+        name: String,
+        command: fn(CopyReply) -> SiteCommand,
+    ) -> Result<CopyNumber, SiteCommandError> {
         let _one_at_a_time = self.changing.lock().await;
         let site = self.blocking(move |files| files.find(&name)).await?;
-        let (reply, started) = oneshot::channel();
-        self.send(&site.name, SiteCommand::Copy(reply)).await?;
-        Ok(started.await.map_err(|_| SiteCommandError::ShuttingDown(site.name.to_string()))??)
+        let (reply, done) = oneshot::channel();
+        self.send(&site.name, command(reply)).await?;
+        Ok(done.await.map_err(|_| SiteCommandError::ShuttingDown(site.name.to_string()))??)
     }
 
     /// Returns the served copy of a site, or the reason why there is none.

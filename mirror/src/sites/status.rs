@@ -138,7 +138,7 @@ impl SiteStatus {
             barn_head,
             barn_heard_at_us: follow.barn.map(|heard| heard.at_us),
             duplicates: duplicates.map(|barn| BarnDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
-            copied: copied(&state, barn_head),
+            copied: copied(&state, site.head_to_copy()),
             opening: state.opening(),
             stopped_because: state.stopped_because,
         }

@@ -14,7 +14,7 @@
 //!   page says beside it.
 
 use super::name::SiteName;
-use crate::follow::{FollowStatus, WriterProbe};
+use crate::follow::{FollowStatus, LinkState, WriterProbe};
 use herd::store::{OpenProgress, Reader, grouped};
 use herd::wire::BarnHead;
 use service::remote::OpeningView;
@@ -38,8 +38,12 @@ pub(super) struct SiteState {
     pub(super) stopped_because: Option<String>,
     /// The latest step of opening a copy, while one is being opened.
     pub(super) opening: Option<OpeningStep>,
-    /// Probe for the writer of the copy that receives changes: the served one, or the one being made.
-    pub(super) writer: Option<WriterProbe>,
+    /// Probe for the writer of the copy that is served.
+    pub(super) shown_writer: Option<WriterProbe>,
+    /// Probe for the writer of the copy that is being made.
+    pub(super) building_writer: Option<WriterProbe>,
+    /// Status of the follower of the copy that is being made, beside that of the served one.
+    pub(super) building_status: Option<watch::Receiver<FollowStatus>>,
 }
 
 /// A step of opening a copy.
@@ -126,16 +130,30 @@ impl SiteView {
     ///
     /// Returns `None` if the site has neither an opening nor a writer: then nothing can hang.
     pub(super) async fn stalled_part(&self, within: Duration) -> Option<String> {
-        let SiteState { writer, opening, .. } = self.state();
+        let SiteState { shown_writer, building_writer, opening, .. } = self.state();
         if opening.is_some_and(|step| step.since.elapsed() > OPENING_STEP_TIMEOUT) {
             return Some(format!("the opening of the copy of `{}`", self.name));
         }
-        let writer = writer?;
-        timeout(within, writer.wait()).await.is_err().then(|| format!("the writer of `{}`", self.name))
+        let writers = shown_writer.into_iter().chain(building_writer);
+        let all = futures::future::join_all(writers.map(async |writer| writer.wait().await));
+        timeout(within, all).await.is_err().then(|| format!("a writer of `{}`", self.name))
     }
 
+    /// Returns the status of the follower. If the served copy is not followed any more, because its history is another
+    /// one, the follower of the copy that is being made continues it.
     pub(super) fn follow_status(&self) -> FollowStatus {
-        self.status.borrow().clone()
+        let mut status = self.status.borrow().clone();
+        if let Some(new) = self.state().building_status.filter(|_| status.link == LinkState::Stopped) {
+            status.continue_with(new.borrow().clone());
+        }
+        status
+    }
+
+    /// Returns the head of the barn as the follower of the copy that is being made last heard it.
+    pub(super) fn head_to_copy(&self) -> Option<u64> {
+        let state = self.state();
+        let status = state.building_status.as_ref().unwrap_or(&self.status);
+        status.borrow().barn.map(|report| report.barn.head.0)
     }
 }
 

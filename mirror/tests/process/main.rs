@@ -4,6 +4,7 @@
 mod barn;
 mod narrow_link;
 mod office;
+mod resync;
 mod slow_link;
 mod supervisor;
 

@@ -101,6 +101,11 @@ impl Office {
         value.unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
+    /// Returns the TLS settings of a client that trusts the office's certificate, and no other.
+    pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
+        Arc::new(tls(&self.state_dir().join("tls/certificate.pem")))
+    }
+
     /// Returns a client that trusts the certificate that the office generated, and no other.
     pub(crate) fn client(&self) -> reqwest::Client {
         client(&self.state_dir().join("tls/certificate.pem"))
@@ -108,12 +113,15 @@ impl Office {
 }
 
 fn client(certificate: &Path) -> reqwest::Client {
+    reqwest::Client::builder().use_preconfigured_tls(tls(certificate)).no_proxy().build().unwrap()
+}
+
+fn tls(certificate: &Path) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+    rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    reqwest::Client::builder().use_preconfigured_tls(config).no_proxy().build().unwrap()
+        .with_no_client_auth()
 }

@@ -10,16 +10,16 @@ use service::harness::wait_until_within;
 use std::time::Duration;
 
 /// A barn, and an office that reaches it over a narrow link only.
-struct Yard {
-    barn: Barn,
-    office: Office,
+pub(crate) struct Yard {
+    pub(crate) barn: Barn,
+    pub(crate) office: Office,
     _link: NarrowLink,
-    address: String,
-    client: Client,
+    pub(crate) address: String,
+    pub(crate) client: Client,
 }
 
 impl Yard {
-    async fn new(animals: u64, settings: NarrowSettings) -> Self {
+    pub(crate) async fn new(animals: u64, settings: NarrowSettings) -> Self {
         let mut barn = Barn::open("barn", 1);
         barn.scan(animals);
         let link = NarrowLink::open(barn.address(), settings).await;
@@ -35,7 +35,7 @@ impl Yard {
     }
 
     /// Waits until the office shows all changes of the barn, and returns the status of the site then.
-    async fn wait_until_equal(&self, within: Duration) -> Value {
+    pub(crate) async fn wait_until_equal(&self, within: Duration) -> Value {
         let wanted = json!(self.barn.position());
         let equal = wait_until_within(within, "the office is at the position of the barn", async || {
             Some(self.site().await).filter(|site| site["position"] == wanted && site["unfolded_changes"] == 0)

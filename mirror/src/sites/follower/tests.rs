@@ -2,8 +2,9 @@
 
 use super::*;
 use herd::fold::FOLD_VERSION;
-use herd::store::{Head, set_fold_version};
+use herd::store::{Directory, Head, OpenProgress, Store, set_fold_version};
 use herd::testing::TestBarn;
+use service::lifecycle::ShutdownTrigger;
 use service::sync::NotServedError;
 use std::sync::Mutex;
 
@@ -56,7 +57,7 @@ impl Yard {
             steps.lock().unwrap().push(view.state().served().map(|reader| reader.head()));
             flow
         };
-        let stores = SiteStores::open(&self.copies, self.barn.reader().store(), &self.view, progress);
+        let stores = SiteStores::open(&self.copies, self.barn.reader().store(), &self.view, false, progress);
         let seen = seen.lock().unwrap().clone();
         (stores, seen)
     }
@@ -74,7 +75,8 @@ fn a_copy_of_an_earlier_fold_version_is_folded_again_and_never_called_unfinished
     let (stores, seen) = yard.open();
     assert_eq!(seen, [opening("the copy of 2 changes is being folded again, 0 % done")]);
     let stores = stores.unwrap();
-    assert_eq!((stores.complete, stores.store.head()), (true, yard.barn.reader().head()), "equal fold digest");
+    assert_eq!(stores.shown.unwrap().1.head(), yard.barn.reader().head(), "equal fold digest");
+    assert!(stores.building.is_none());
 }
 
 /// Catches a resync that was interrupted by an upgrade, and hides the complete copy until it is opened itself.
@@ -86,7 +88,9 @@ fn the_complete_copy_is_served_before_an_unfinished_one_is_opened() {
     let complete = yard.barn.reader().head();
     let first = opening("the copy of 2 changes is being folded again, 0 % done");
     assert_eq!(seen, [first, Ok(complete)]);
-    assert_eq!(stores.unwrap().number, unfinished);
+    let stores = stores.unwrap();
+    assert_eq!(stores.building.unwrap().0, unfinished);
+    assert_eq!(stores.shown.unwrap().0, yard.copies.current().unwrap().unwrap(), "both are followed into");
 }
 
 /// Catches a copy that is called unfinished because it cannot be opened.

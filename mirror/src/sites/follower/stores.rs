@@ -1,0 +1,114 @@
+//! The stores of a site: which of its copies are opened, and in which order.
+
+use super::super::view::{OpeningStep, SiteView};
+use crate::copies::{Copies, CopiesError, CopyNumber};
+use crate::follow::StoreHandle;
+use herd::position::StoreId;
+use herd::store::{Directory, OpenProgress, Store, StoreError};
+use service::lifecycle::Shutdown;
+use service::process::WorkerThread;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Reason why a site's copy could not be opened, or a new one not swapped in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error(transparent)]
+    Copies(#[from] CopiesError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot start the writer's thread: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("the task that opens it was aborted: {0}")]
+    Aborted(#[from] tokio::task::JoinError),
+}
+
+impl OpenError {
+    fn is_canceled(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Canceled { .. }))
+    }
+}
+
+/// A copy that changes are written to.
+pub(super) struct OpenCopy {
+    pub(super) number: CopyNumber,
+    pub(super) handle: StoreHandle,
+    pub(super) thread: WorkerThread<Result<(), StoreError>>,
+}
+
+/// The open copies of a site. Each is followed into.
+#[derive(Default)]
+pub(super) struct OpenCopies {
+    /// The complete copy, which is served.
+    pub(super) shown: Option<OpenCopy>,
+    /// The copy that is being made.
+    pub(super) building: Option<OpenCopy>,
+}
+
+impl OpenCopies {
+    pub(super) fn is_empty(&self) -> bool {
+        self.shown.is_none() && self.building.is_none()
+    }
+}
+
+/// The opened stores of a site.
+pub(super) struct SiteStores {
+    /// The complete copy; `None` if there is none, if it was open before, or if it cannot be opened beside a new one.
+    pub(super) shown: Option<(CopyNumber, Store)>,
+    /// The unfinished copy, or the first one.
+    pub(super) building: Option<(CopyNumber, Store)>,
+}
+
+impl SiteStores {
+    /// Opens the complete copy unless `shown_is_open`, and an unfinished one beside it. Without either, begins the first.
+    ///
+    /// A complete copy beside an unfinished one is published in `view` as soon as it is open.
+    pub(super) fn open(
+        copies: &Copies,
+        history: StoreId,
+        view: &SiteView,
+        shown_is_open: bool,
+        progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static,
+    ) -> Result<Self, OpenError> {
+        let open = |number| -> Result<(CopyNumber, Store), OpenError> {
+            let directory = Directory::new(copies.path(number))?.with_progress(progress.clone());
+            Ok((number, Store::open_replica(&directory, history)?))
+        };
+        let (current, unfinished) = (copies.current()?, copies.unfinished()?);
+        let unfinished = match (unfinished, current) {
+            (None, None) => Some(copies.begin()?),
+            (unfinished, _) => unfinished,
+        };
+        let shown = match current.filter(|_| !shown_is_open).map(open) {
+            Some(Err(error)) if unfinished.is_some() && !error.is_canceled() => {
+                // A current copy that cannot be served is no reason to stop building its successor.
+                tracing::error!(why = %error, "failed to open the current copy; continuing with the new one");
+                None
+            }
+            shown => shown.transpose()?,
+        };
+        if let Some((_, store)) = shown.as_ref().filter(|_| unfinished.is_some()) {
+            view.change(|state| state.shown = Some(store.reader()));
+        }
+        let building = match unfinished.map(open) {
+            Some(Err(error)) if (shown.is_some() || shown_is_open) && !error.is_canceled() => {
+                // And the other way round.
+                tracing::error!(why = %error, "failed to open the new copy; following into the current one alone");
+                None
+            }
+            building => building.transpose()?,
+        };
+        Ok(Self { shown, building })
+    }
+}
+
+/// Returns a callback that publishes each step of an opening, and cancels it once the shutdown is requested.
+pub(super) fn report_progress(
+    view: Arc<SiteView>,
+    shutdown: Shutdown,
+) -> impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Clone + Send + Sync + 'static {
+    move |at| {
+        view.change(|state| state.opening = Some(OpeningStep::at(at)));
+        if shutdown.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
