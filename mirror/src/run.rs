@@ -19,7 +19,7 @@ use service::door::keys::{KeyError, KeyRing};
 use service::door::reply::with_method_fallback;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
-use service::lifecycle::{Exit, Shutdown, shutdown_on_signals};
+use service::lifecycle::{Exit, Shutdown, reopen_log_on_hangup, shutdown_on_signals};
 use service::metrics::RequestTimes;
 use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory};
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
@@ -107,6 +107,7 @@ impl Core for Replication {
 /// Runs the mirror until a shutdown is requested or one of its parts ends. Requires a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
+    reopen_log_on_hangup().map_err(RunError::Signals)?;
     let shutdown = trigger.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let directory = StateDir::new(&settings.state_dir);

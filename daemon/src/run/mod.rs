@@ -24,7 +24,7 @@ use herd::store::LocalError;
 use service::control::{ListenError, listen};
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
-use service::lifecycle::{Exit, shutdown_on_signals};
+use service::lifecycle::{Exit, reopen_log_on_hangup, shutdown_on_signals};
 use service::process::{PartError, Parts, SHUTDOWN_TIMEOUT, StateDir, give_back_free_memory};
 use service::supervisor::{Supervisor, Watchdog, opening_reporter, report_until_shutdown};
 use service::verify::VerifyJobs;
@@ -96,6 +96,7 @@ impl From<&RunError> for Exit {
 /// Runs the daemon until the shutdown is requested, or one of its parts ends. Needs a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
+    reopen_log_on_hangup().map_err(RunError::Signals)?;
     let shutdown = trigger.signal();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let supervisor = Supervisor::from_env();

@@ -20,6 +20,20 @@ fn a_log_file_gets_the_whole_log_and_the_next_start_appends_to_it() {
     }
 }
 
+/// Catches a process that SIGHUP ends, and a log that goes on in a file that was rotated away.
+#[test]
+fn sighup_reopens_the_log_file_and_ends_nothing() {
+    let barn = Barn::new();
+    let path = barn.path("barn.log");
+    let process = barn.start_with_env(&[("HERDLINX_LOG_FILE", path.to_str().unwrap())]);
+    let rotated = barn.path("barn.log.old");
+    std::fs::rename(&path, &rotated).unwrap();
+    process.signal(Signal::HUP);
+    wait_until("the file is there again", || read_to_string(&path).is_ok_and(|log| log.contains("SIGHUP")));
+    assert!(read_to_string(&rotated).unwrap().contains("listening over HTTPS"));
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
 /// Catches a barn that does not record because its log cannot be written.
 #[test]
 fn a_log_file_that_cannot_be_written_is_reported_and_the_process_still_runs() {

@@ -8,4 +8,4 @@ mod shutdown;
 pub use exit::Exit;
 pub use free_disk::{FreeDisk, FreeDiskError, free_disk, min_free_bytes};
 pub use notice::print_notice;
-pub use shutdown::{Shutdown, ShutdownTrigger, shutdown_on_signals};
+pub use shutdown::{Shutdown, ShutdownTrigger, reopen_log_on_hangup, shutdown_on_signals};

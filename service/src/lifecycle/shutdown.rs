@@ -1,5 +1,6 @@
 //! The signal that shuts a process down, or a part of it.
 
+use crate::logging::reopen_log_file;
 use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -60,6 +61,20 @@ pub fn shutdown_on_signals() -> io::Result<ShutdownTrigger> {
         fired.request();
     });
     Ok(trigger)
+}
+
+/// Has SIGHUP reopen the log file, as after a rotation from outside, instead of ending the process. Needs a tokio runtime.
+///
+/// A replaced certificate needs no signal: its files are checked every few seconds.
+pub fn reopen_log_on_hangup() -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reopen_log_file();
+            tracing::info!("SIGHUP: the log file is opened again; a new certificate is noticed without a signal");
+        }
+    });
+    Ok(())
 }
 
 #[cfg(test)]

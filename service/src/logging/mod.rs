@@ -9,7 +9,7 @@ mod full_message;
 mod journal;
 mod rotating_file;
 
-pub use rotating_file::{LOG_FILE_RULE, MAX_FILE_BYTES, MAX_FILES, is_log_file};
+pub use rotating_file::{LOG_FILE_RULE, MAX_FILE_BYTES, MAX_FILES, is_log_file, reopen_log_file};
 
 use rotating_file::RotatingFile;
 use serde::{Deserialize, Serialize};

@@ -3,11 +3,13 @@
 //! - The oldest file is deleted, so that the log never fills a card.
 //! - A write waits for the disk, and no line is dropped to be faster. An operator who asks for a file wants all of it.
 //! - If no new file can be created, the full one grows: a long file is better than a lost line.
+//! - After [`reopen_log_file`] the next line goes to the file that has the name then, as `logrotate` expects it.
 
 use std::fs::{File, OpenOptions, rename};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Maximum size of a file, in bytes.
 pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
@@ -15,6 +17,14 @@ pub const MAX_FILE_BYTES: u64 = 8 * 1024 * 1024;
 pub const MAX_FILES: u32 = 4;
 /// Mode of a file: readable by owner and group only, because it names lots and animals. The umask may narrow it.
 const FILE_MODE: u32 = 0o640;
+
+/// Number of calls of [`reopen_log_file`].
+static REOPENINGS: AtomicU64 = AtomicU64::new(0);
+
+/// Has the log file opened again before the next line. A file that cannot be opened stays as it is.
+pub fn reopen_log_file() {
+    REOPENINGS.fetch_add(1, Ordering::Relaxed);
+}
 
 /// Description of the paths that [`is_log_file`] allows, for error messages.
 pub const LOG_FILE_RULE: &str = "the absolute path of a file";
@@ -32,6 +42,8 @@ pub(super) struct RotatingFile {
     file: File,
     bytes: u64,
     max_bytes: u64,
+    /// Value of [`REOPENINGS`] when the file was opened.
+    opened_at: u64,
 }
 
 impl RotatingFile {
@@ -41,9 +53,10 @@ impl RotatingFile {
     }
 
     fn with_limit(path: &Path, max_bytes: u64) -> io::Result<Self> {
+        let opened_at = REOPENINGS.load(Ordering::Relaxed);
         let file = append_to(path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path: path.into(), file, bytes, max_bytes })
+        Ok(Self { path: path.into(), file, bytes, max_bytes, opened_at })
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
@@ -82,6 +95,11 @@ fn append_to(path: &Path) -> io::Result<File> {
 impl Write for RotatingFile {
     /// Writes one line. The caller passes whole lines, and a line is never split across two files.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.opened_at != REOPENINGS.load(Ordering::Relaxed)
+            && let Ok(reopened) = Self::with_limit(&self.path, self.max_bytes)
+        {
+            *self = reopened;
+        }
         // If the rotation fails, the file grows: a long file is better than a lost line.
         if self.bytes > 0 && self.bytes.saturating_add(line.len() as u64) > self.max_bytes {
             self.rotate().ok();
@@ -123,6 +141,22 @@ mod tests {
         let log = RotatingFile::with_limit(&path, 100).unwrap();
         assert_eq!(read_all(&log), (0..35).map(line).collect::<String>());
         assert_eq!(read_to_string(log.numbered(1)).unwrap(), (20..30).map(line).collect::<String>());
+    }
+
+    /// Catches a log that goes on in a file that was moved away.
+    #[test]
+    fn a_reopened_log_goes_on_in_the_file_of_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let mut log = RotatingFile::with_limit(&path, 100).unwrap();
+        log.write_all(b"before\n").unwrap();
+        let moved = directory.path().join("moved");
+        rename(&path, &moved).unwrap();
+        log.write_all(b"between\n").unwrap();
+        reopen_log_file();
+        log.write_all(b"after\n").unwrap();
+        assert_eq!(read_to_string(&moved).unwrap(), "before\nbetween\n");
+        assert_eq!(read_to_string(&path).unwrap(), "after\n");
     }
 
     /// Catches a log that fills the card.
