@@ -13,16 +13,18 @@
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
 mod backoff;
+mod contact;
 mod page_size;
 mod pull;
 mod session;
 mod status;
 mod writer;
 
-pub use status::{BarnReport, FollowStatus, LinkState};
+pub use status::{BarnReport, FollowStatus, LinkState, MAX_REPORT_AGE};
 pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};
 
 use backoff::Backoff;
+use contact::Contact;
 use herd::clock::Clock;
 use page_size::PageSize;
 use service::lifecycle::Shutdown;
@@ -65,7 +67,9 @@ pub async fn run<L: Link>(
 ) -> FollowEnd {
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
     let page_size = PageSize::default();
-    let mut session = Session { link, store, settings, clock, status, worked: false, page_size, unproved: None };
+    let contact = Contact::default();
+    let mut session =
+        Session { link, store, settings, clock, status, contact, worked: false, page_size, unproved: None };
     let end = loop {
         let interruption = tokio::select! {
             biased;
@@ -81,7 +85,7 @@ pub async fn run<L: Link>(
             backoff.reset();
         }
         let wait = backoff.next_wait();
-        tracing::warn!(%why, wait_ms = wait.as_millis(), "lost the connection to the barn; retrying");
+        session.contact.note_loss(&why, wait);
         session.note_failure(&why);
         tokio::select! {
             biased;

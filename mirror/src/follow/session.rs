@@ -1,5 +1,6 @@
 //! A session with the source: catches up by pulls, then follows live until something interrupts it.
 
+use super::contact::Contact;
 use super::page_size::PageSize;
 use super::status::{BarnReport, FollowStatus, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
@@ -70,6 +71,7 @@ pub(super) struct Session<L> {
     pub(super) settings: FollowSettings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) status: watch::Sender<FollowStatus>,
+    pub(super) contact: Contact,
     /// True if a connection made progress since the last reset of the backoff.
     pub(super) worked: bool,
     /// Size of the next page of a pull.
@@ -164,7 +166,7 @@ impl<L: Link> Session<L> {
             }
             BlobKind::Heartbeat => {
                 let heartbeat: Heartbeat = from_blob(blob)?;
-                self.worked = true;
+                self.compare_logs(&heartbeat.position)?;
                 self.note_report(heartbeat.barn);
                 self.compare_tables(&heartbeat);
             }
@@ -214,6 +216,30 @@ impl<L: Link> Session<L> {
         self.status.send_modify(|status| status.barn = Some(report));
     }
 
+    /// Compares the source's position with that of the copy, which may be behind.
+    fn compare_logs(&mut self, theirs: &Position) -> Result<(), Interruption> {
+        let own = self.store.reader().head().position;
+        if *theirs == own {
+            self.worked = true;
+            self.note_contact();
+            return Ok(());
+        }
+        if theirs.store != own.store || theirs.sequence == own.sequence {
+            // The next pull sends the position of the copy, and learns what happened.
+            return Err(Interruption::Retry(format!(
+                "the barn is at {theirs}, which is not on the history of the copy"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Notes that the source has just shown that it agrees with the copy.
+    fn note_contact(&mut self) {
+        self.contact.note_sign_of_life();
+        let now_us = self.clock.read().received_at_us;
+        self.status.send_modify(|status| status.last_sync_at_us = Some(now_us));
+    }
+
     fn compare_tables(&self, theirs: &Heartbeat) {
         let own = self.store.reader().head();
         let mut equal = None;
@@ -225,12 +251,11 @@ impl<L: Link> Session<L> {
 
     pub(super) fn note_success(&mut self, changes: u64) {
         // Only verified progress resets the backoff: a source whose pages do not verify is asked less and less often.
-        self.worked = true;
-        let now_us = self.clock.read().received_at_us;
+        self.worked |= changes > 0;
+        self.note_contact();
         self.status.send_modify(|status| {
             status.successful_syncs += 1;
             status.total_records_synced += changes;
-            status.last_sync_at_us = Some(now_us);
             status.last_error = None;
         });
     }

@@ -1,10 +1,12 @@
 //! The status that a follower publishes.
 
 use herd::fold::FOLD_VERSION;
+use herd::position::Sequence;
 use herd::store::Head;
 use herd::wire::{BarnHead, Heartbeat};
 use serde::Serialize;
 use service::sync::divergence::Divergence;
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// State of the link to a barn.
@@ -57,7 +59,8 @@ pub struct FollowStatus {
     pub failed_syncs: u64,
     /// Changes received that were new to the copy.
     pub total_records_synced: u64,
-    /// Time of the last successful sync, in microseconds since the Unix epoch.
+    /// Time of the last contact that showed the barn to agree with the copy, in microseconds since the Unix epoch: a
+    /// sync, or on a quiet link a heartbeat.
     pub last_sync_at_us: Option<i64>,
     /// The last report about the barn.
     pub barn: Option<BarnReport>,
@@ -71,6 +74,10 @@ pub struct FollowStatus {
     /// The divergence that ended the follower.
     pub diverged: Option<Divergence>,
 }
+
+/// Maximum age of a report of the barn from which the lag is worked out: six heartbeats, which it may take through several
+/// mirrors.
+pub const MAX_REPORT_AGE: Duration = Duration::from_secs(30);
 
 /// The last report about the barn, and its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +102,15 @@ impl FollowStatus {
     /// Returns the number of syncs that ended.
     pub fn total_syncs(&self) -> u64 {
         self.successful_syncs.saturating_add(self.failed_syncs)
+    }
+
+    /// Returns the number of changes that a copy with this head is behind the barn. `None` while that is unknown: without
+    /// a connection, or if the last report of the barn itself is older than [`MAX_REPORT_AGE`].
+    pub fn lag_changes(&self, own: Sequence) -> Option<u64> {
+        let connected = matches!(self.link, LinkState::Live | LinkState::Pulling);
+        let barn = self.barn.filter(|_| connected)?.aged();
+        let is_current = Duration::from_millis(barn.age_ms?) <= MAX_REPORT_AGE;
+        is_current.then(|| barn.head.0.saturating_sub(own.0))
     }
 
     /// Continues with the follower of a new copy: in its state, with the sums of the counts.
@@ -127,6 +143,41 @@ impl FollowStatus {
 mod tests {
     use super::*;
     use herd::testing::TestBarn;
+
+    fn heard(head: u64, age_ms: Option<u64>) -> FollowStatus {
+        let barn = BarnHead { head: Sequence(head), age_ms, duplicates: 0 };
+        let barn = Some(BarnReport { barn, at_us: 0, at: Instant::now() });
+        FollowStatus { link: LinkState::Live, barn, ..FollowStatus::default() }
+    }
+
+    /// Catches a lag of 0 that nobody knows of, and one of the mirror between that is shown as the barn's.
+    #[tokio::test(start_paused = true)]
+    async fn the_lag_is_unknown_without_a_recent_report_of_the_barn_itself() {
+        let own = Sequence(7);
+        assert_eq!(FollowStatus::default().lag_changes(own), None, "no report yet");
+        assert_eq!(heard(7, None).lag_changes(own), None, "a mirror that has not heard the barn");
+        assert_eq!(heard(9, Some(29_000)).lag_changes(own), Some(2), "the barn's head through a mirror");
+        assert_eq!(heard(7, Some(31_000)).lag_changes(own), None, "a mirror whose barn is away");
+        let live = heard(7, Some(0));
+        assert_eq!(live.lag_changes(own), Some(0));
+        assert_eq!(FollowStatus { link: LinkState::Away, ..live.clone() }.lag_changes(own), None);
+        tokio::time::advance(MAX_REPORT_AGE).await;
+        assert_eq!(live.lag_changes(own), Some(0));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(live.lag_changes(own), None);
+    }
+
+    /// Catches counts that a swapped copy loses.
+    #[test]
+    fn the_follower_of_a_new_copy_continues_the_counts() {
+        let mut status = FollowStatus { successful_syncs: 5, failed_syncs: 2, ..heard(1, None) };
+        status.total_records_synced = 9;
+        let new =
+            FollowStatus { successful_syncs: 3, total_records_synced: 4, last_sync_at_us: Some(1), ..heard(2, None) };
+        status.continue_with(new.clone());
+        assert_eq!((status.total_syncs(), status.failed_syncs, status.total_records_synced), (10, 2, 13));
+        assert_eq!((status.barn, status.last_sync_at_us), (new.barn, Some(1)));
+    }
 
     /// Catches an office that still calls its tables equal after the barn's upgrade, one that calls them different, and
     /// one whose result flickers while it is a few changes behind.

@@ -89,13 +89,15 @@ impl From<&SiteStatus> for SyncStatus {
 }
 
 impl OfficeSyncStatus {
-    /// Combines the sites: running if every site is, the longest interval, and the sums of the counts.
+    /// Combines the sites: running if every site is, the longest interval, the oldest contact, and the sums of the counts.
+    ///
+    /// A site without any contact leaves the whole without one: the best site must not hide the worst.
     fn new(sites: &[SiteStatus]) -> Self {
         let sum = |count: fn(&SiteStatus) -> u64| sites.iter().map(count).fold(0, u64::saturating_add);
         Self {
             running: !sites.is_empty() && sites.iter().all(|site| site.running),
             sync_interval: sites.iter().map(|site| site.sync_interval_s).max().unwrap_or(0),
-            last_sync_time: sites.iter().filter_map(|site| site.last_sync_time).max().map(iso_utc),
+            last_sync_time: sites.iter().map(|site| site.last_sync_time).min().flatten().map(iso_utc),
             total_syncs: sum(|site| site.total_syncs),
             successful_syncs: sum(|site| site.successful_syncs),
             failed_syncs: sum(|site| site.failed_syncs),

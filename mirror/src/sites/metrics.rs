@@ -15,7 +15,7 @@ use std::sync::Arc;
 const SYNCS: Family = Family::new("syncs", "Pulls and live pages, by outcome.");
 const RECORDS: Family = Family::new("synced", "Changes received from the barn.").in_unit("changes");
 const LAG: Family =
-    Family::new("lag", "Changes that the copy is behind the barn's last reported head.").in_unit("changes");
+    Family::new("lag", "Changes that the copy is behind the barn, while the barn reports.").in_unit("changes");
 const HEARD: Family = Family::new("barn_heard_age", "Age of the barn's last report.").in_unit("seconds");
 const EQUAL: Family = Family::new("tables_equal", "1 if the tables of barn and office are equal, 0 if they differ.");
 const LIVE: Family = Family::new("site_live", "1 while changes arrive over a live connection, else 0.");
@@ -106,6 +106,5 @@ fn encode_links(families: &mut Families<'_>, sites: &[SiteSample]) -> fmt::Resul
 }
 
 fn lag_changes(site: &SiteSample) -> Option<u64> {
-    let own_head = site.copy.as_ref()?.head().position.sequence;
-    Some(site.status.barn?.barn.head.0.saturating_sub(own_head.0))
+    site.status.lag_changes(site.copy.as_ref()?.head().position.sequence)
 }

@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn line(state: SiteState, barn_head: Option<u64>) -> String {
-        let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: None, duplicates: 0 });
+        let barn = barn_head.map(|head| BarnHead { head: Sequence(head), age_ms: Some(0), duplicates: 0 });
         let barn = barn.map(|barn| BarnReport { barn, at_us: 0, at: Instant::now() });
         let (_, receiver) = watch::channel(FollowStatus { link: LinkState::Live, barn, ..FollowStatus::default() });
         let site = SiteView::new("north".parse().unwrap(), receiver);

@@ -22,7 +22,7 @@ pub struct SiteStatus {
     pub running: bool,
     /// Interval of pulls while there is no live connection, in seconds.
     pub sync_interval_s: u64,
-    /// Time of the last successful sync, in microseconds since the Unix epoch.
+    /// Time of the last verified contact, in microseconds since the Unix epoch.
     pub last_sync_time: Option<i64>,
     /// Syncs that ended: the sum of the two below.
     pub total_syncs: u64,
@@ -42,7 +42,7 @@ pub struct SiteStatus {
     pub barn_fold_version: Option<u32>,
     /// Head of the barn, as it last reported.
     pub barn_head: Option<u64>,
-    /// Changes that the copy is behind the barn.
+    /// Changes that the copy is behind the barn; `None` while that is unknown.
     pub lag_changes: Option<u64>,
     /// Changes that are stored in the copy and not in its tables yet.
     pub unfolded_changes: Option<u64>,
@@ -86,7 +86,7 @@ pub struct SiteSummary {
     pub fold_digest: Option<Digest>,
     /// Head of the barn, as it last reported.
     pub barn_head: Option<u64>,
-    /// Changes that the copy is behind the barn.
+    /// Changes that the copy is behind the barn; `None` while that is unknown.
     pub lag_changes: Option<u64>,
     /// Time of the barn's last report, ISO 8601 in UTC.
     pub barn_heard_at: Option<String>,
@@ -117,7 +117,7 @@ impl SiteStatus {
     fn at_head(site: &SiteView, state: SiteState, head: Option<Head>, sync_interval: Duration) -> Self {
         let follow = site.follow_status();
         let barn_head = follow.barn.map(|heard| heard.barn.head.0);
-        let own_head = head.as_ref().map(|head| head.position.sequence.0);
+        let own_head = head.as_ref().map(|head| head.position.sequence);
         let duplicates = follow.barn.map(|heard| heard.aged());
         Self {
             name: site.name.to_string(),
@@ -129,7 +129,7 @@ impl SiteStatus {
             failed_syncs: follow.failed_syncs,
             total_records_synced: follow.total_records_synced,
             link: link_state(&state, &follow),
-            lag_changes: barn_head.zip(own_head).map(|(barn, own)| barn.saturating_sub(own)),
+            lag_changes: own_head.and_then(|own| follow.lag_changes(own)),
             unfolded_changes: head.as_ref().map(Head::unfolded),
             blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
             head: head.map(|head| head.position),

@@ -103,6 +103,35 @@ async fn the_office_catches_up_with_a_barn_that_was_away() {
     let mut barn = barn.restart_server().await;
     barn.scan(10);
     wait_until_copied(&office, &client, &address, "barn", &barn).await;
+    let log = office.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("sync: the barn is")).collect();
+    let [away, back] = lines.as_slice() else { panic!("one line at either end of the absence: {log}") };
+    for (line, parts) in [
+        (away, ["WARN", "barn}: sync: the barn is away", "cause=", "present_s="]),
+        (back, ["INFO", "barn}: sync: the barn is back", "cause=", "away_s="]),
+    ] {
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    assert_eq!(office.stop().code(), Some(0));
+}
+
+/// Catches a `last_sync_time` that stands still on a quiet link, and an office that SIGHUP ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_link_is_a_contact_with_each_heartbeat() {
+    let FollowedBarn { barn: _running, mut office, address, client } = pair_and_follow(3).await;
+    let quiet = async || {
+        let site = sync_status(&client, &address).await["sites"][0].clone();
+        (site["last_sync_time"].as_str().unwrap().to_owned(), site["total_records_synced"].clone())
+    };
+    office.signal(service::harness::Signal::HUP);
+    let (before, records) = quiet().await;
+    let moved = office.wait_until("the time of the last contact moves", async || {
+        let (now, same) = quiet().await;
+        assert_eq!(same, records);
+        (now > before).then_some(())
+    });
+    moved.await;
+    assert_eq!(sync_status(&client, &address).await["last_sync_time"].as_str().unwrap()[..10], before[..10]);
     assert_eq!(office.stop().code(), Some(0));
 }
 

@@ -55,6 +55,11 @@ impl Office {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: harness::Signal) {
+        self.process.as_ref().unwrap().signal(signal).unwrap();
+    }
+
     /// Sends SIGTERM and waits for the exit.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         let process = self.process.take().unwrap();

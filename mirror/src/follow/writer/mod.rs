@@ -23,6 +23,8 @@ const MAX_QUEUED_JOBS: usize = 2;
 const FLUSH_AFTER: Duration = Duration::from_secs(60);
 /// The same after a bulk such as a first copy, whose rows take memory until they are flushed.
 const FLUSH_AFTER_BULK: Duration = Duration::from_secs(1);
+/// Time after the first unflushed change at which the tables are flushed, even if pages never pause.
+const FLUSH_AT_LATEST: Duration = Duration::from_secs(300);
 /// Number of changes since the last flush that make a bulk.
 const BULK_CHANGES: u64 = 5_000;
 
@@ -117,10 +119,12 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
     // Probes arrive in quiet times too, so the deadline counts from the last page.
     let mut flush_at = Instant::now() + FLUSH_AFTER;
     let mut unflushed_changes = 0;
+    // Set with the first page after a flush.
+    let mut flush_at_latest = None;
     loop {
         let Ok(next) = timeout_at(flush_at, jobs.recv()).await else {
             store.settle()?;
-            (flush_at, unflushed_changes) = (Instant::now() + FLUSH_AFTER, 0);
+            (flush_at, flush_at_latest, unflushed_changes) = (Instant::now() + FLUSH_AFTER, None, 0);
             continue;
         };
         let (run, done) = match next {
@@ -146,6 +150,8 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
                 drop(done.send(outcome));
             }
         }
-        flush_at = Instant::now() + if unflushed_changes < BULK_CHANGES { FLUSH_AFTER } else { FLUSH_AFTER_BULK };
+        let now = Instant::now();
+        let pause = if unflushed_changes < BULK_CHANGES { FLUSH_AFTER } else { FLUSH_AFTER_BULK };
+        flush_at = (now + pause).min(*flush_at_latest.get_or_insert(now + FLUSH_AT_LATEST));
     }
 }

@@ -63,6 +63,28 @@ async fn probes_do_not_delay_the_flush_of_the_tables() {
     writer.await.unwrap().unwrap();
 }
 
+/// Catches tables that are never durable because the yard never rests.
+#[tokio::test(start_paused = true)]
+async fn the_tables_are_flushed_although_pages_never_pause() {
+    let (disk, mut source) = (MemoryDisk::default(), source());
+    let (handle, writer) = split_writer(replica(&disk));
+    let writer = tokio::spawn(writer);
+    let began = Instant::now();
+    let mut n = 100;
+    while began.elapsed() <= FLUSH_AT_LATEST {
+        let raw = format!("hxb:LOT1:LF{n}:UHF{n}").into();
+        let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
+        source.append(&[Incoming { raw, origin, at: RawReading::default() }]).unwrap();
+        assert!(handle.begin_apply(page(&source, &handle)).await.unwrap().await.unwrap().is_ok());
+        sleep(Duration::from_secs(10)).await;
+        n += 1;
+    }
+    let tables = verify_disk(&disk.after_power_cut(), &mut |_| {}).unwrap().tables;
+    assert!(matches!(tables, TablesVerdict::Equal { folded, .. } if folded >= Sequence(25)), "{tables:?}");
+    drop(handle);
+    writer.await.unwrap().unwrap();
+}
+
 /// Catches a first copy whose rows stay in memory, and would have to be folded again after a kill.
 #[tokio::test(start_paused = true)]
 async fn the_tables_are_flushed_soon_after_a_bulk() {
