@@ -16,10 +16,12 @@ mod backoff;
 mod contact;
 mod page_size;
 mod pull;
+mod room;
 mod session;
 mod status;
 mod writer;
 
+pub use room::{NoRoomError, ROOM_INTERVAL, Room};
 pub use status::{BarnReport, FollowStatus, LinkState, MAX_REPORT_AGE};
 pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};
 
@@ -79,6 +81,14 @@ pub async fn run<L: Link>(
         let why = match interruption {
             Interruption::Diverged(divergence) => break FollowEnd::Diverged(divergence),
             Interruption::WriterEnded => break FollowEnd::WriterEnded,
+            Interruption::NoRoom(why) => {
+                session.note_no_room(&why);
+                tokio::select! {
+                    biased;
+                    () = shutdown.requested() => break FollowEnd::Stopped,
+                    () = tokio::time::sleep(ROOM_INTERVAL) => continue,
+                }
+            }
             Interruption::Retry(why) => why,
         };
         if std::mem::take(&mut session.worked) {

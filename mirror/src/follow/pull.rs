@@ -101,6 +101,7 @@ impl<L: Link> Session<L> {
         // filling this copy.
         let query = ChangesQuery { position: Some(from), limit: self.page_size.changes(), wait_s: 0 };
         let path = format!("{CHANGES_PATH}{}", query.to_text());
+        self.check_room()?;
         let asked_at = Instant::now();
         let answer = self.link.get(&path, fresh, MAX_BLOB_BYTES, PULL_IDLE_MS).await;
         if let Err(LinkError::Broken { .. } | LinkError::TimedOut { .. }) = &answer {

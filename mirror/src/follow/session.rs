@@ -2,6 +2,7 @@
 
 use super::contact::Contact;
 use super::page_size::PageSize;
+use super::room::NoRoomError;
 use super::status::{BarnReport, FollowStatus, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
 use super::{FollowEnd, FollowSettings};
@@ -34,10 +35,18 @@ pub(super) enum PageError {
 pub(super) enum Interruption {
     /// An error to retry after a wait, with its cause.
     Retry(String),
+    /// There is no room for further changes.
+    NoRoom(NoRoomError),
     /// The copy cannot simply follow the source.
     Diverged(Divergence),
     /// The writer of the copy has ended.
     WriterEnded,
+}
+
+impl From<NoRoomError> for Interruption {
+    fn from(error: NoRoomError) -> Self {
+        Self::NoRoom(error)
+    }
 }
 
 impl From<LinkError> for Interruption {
@@ -160,6 +169,7 @@ impl<L: Link> Session<L> {
         match blob_kind(blob)? {
             BlobKind::Page => {
                 let page: Page = from_blob(blob)?;
+                self.store.check_room()?;
                 self.note_report(page.end.barn);
                 let end = page.end.end;
                 live.pending.push_back((end, self.store.begin_apply(page.into_run()).await?));
@@ -258,6 +268,31 @@ impl<L: Link> Session<L> {
             status.total_records_synced += changes;
             status.last_error = None;
         });
+    }
+
+    /// Notes that nothing more is copied for now. The barn is not to blame, so this is no failed sync.
+    pub(super) fn note_no_room(&self, why: &NoRoomError) {
+        let why = why.to_string();
+        self.status.send_modify(|status| {
+            status.link = LinkState::Pulling;
+            if status.no_room.is_none() {
+                tracing::error!(%why, "sync: no room for further changes; the copy stays as it is");
+            }
+            status.no_room = Some(why);
+        });
+    }
+
+    /// Checks that there is room for further changes, and notes if there is again.
+    pub(super) fn check_room(&self) -> Result<(), NoRoomError> {
+        self.store.check_room()?;
+        self.status.send_if_modified(|status| {
+            let is_new = status.no_room.take().is_some();
+            if is_new {
+                tracing::info!("sync: there is room again; the copy goes on");
+            }
+            is_new
+        });
+        Ok(())
     }
 
     pub(super) fn note_failure(&self, why: &str) {

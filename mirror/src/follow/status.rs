@@ -69,6 +69,8 @@ pub struct FollowStatus {
     pub digest_equal: Option<bool>,
     /// Fold version in the barn's last heartbeat.
     pub barn_fold_version: Option<u32>,
+    /// Why nothing more is copied for now; `None` if there is room.
+    pub no_room: Option<String>,
     /// Error of the last attempt, or `None` if it succeeded.
     pub last_error: Option<String>,
     /// The divergence that ended the follower.

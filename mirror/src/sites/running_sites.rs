@@ -311,6 +311,7 @@ impl Sites {
             status,
             commands: queue,
             shutdown: shutdown.clone(),
+            opens_again: false,
         };
         let task = self.spawn(&name, follower);
         let sync = with_fallbacks(serve::router(view.clone(), shutdown.clone()));

@@ -186,10 +186,11 @@ fn link_state(state: &SiteState, follow: &FollowStatus) -> LinkState {
     }
 }
 
-/// Returns why the tables do not show all of the log, or cannot be trusted to.
+/// Returns why the tables do not show all of the log, cannot be trusted to, or do not go on.
 fn blocked(head: &Head, follow: &FollowStatus) -> Option<String> {
     match &head.blocked {
         Some(reason) => Some(reason.to_string()),
+        None if follow.no_room.is_some() => follow.no_room.clone(),
         None if follow.digest_equal == Some(false) => Some(
             "the tables here differ from the barn's although the logs are equal: run `verify` here and at the barn"
                 .to_owned(),

@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::room::{NoRoomError, Room};
 use herd::store::{ApplyError, ApplyReceipt, ChangeRun, Reader, Store, StoreError};
 use service::process::WorkerThread;
 use std::future::Future;
@@ -51,6 +52,7 @@ pub(super) type PendingApply = oneshot::Receiver<Result<ApplyReceipt, ApplyError
 pub struct StoreHandle {
     reader: Reader,
     queue: mpsc::Sender<Job>,
+    room: Room,
 }
 
 impl std::fmt::Debug for Job {
@@ -93,6 +95,17 @@ impl StoreHandle {
         WriterProbe(self.queue.downgrade())
     }
 
+    /// Returns the handle with this room for further pages, instead of one without an end.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> Self {
+        Self { room, ..self }
+    }
+
+    /// Returns an error if there is no room for further pages now.
+    pub(super) fn check_room(&self) -> Result<(), NoRoomError> {
+        self.room.check()
+    }
+
     /// Queues a page, waiting while the queue is full. The result arrives after the page's commit.
     ///
     /// Cancel-safe: a page that was not queued is not applied.
@@ -106,7 +119,7 @@ impl StoreHandle {
 /// Splits a store into a handle and its writer's future. Nothing is applied unless the caller polls the future.
 pub fn split_writer(store: Store) -> (StoreHandle, impl Future<Output = Result<(), StoreError>>) {
     let (queue, jobs) = mpsc::channel(MAX_QUEUED_JOBS);
-    (StoreHandle { reader: store.reader(), queue }, write_loop(store, jobs))
+    (StoreHandle { reader: store.reader(), queue, room: Room::plenty() }, write_loop(store, jobs))
 }
 
 /// Starts the writer of a store on an OS thread of its own.

@@ -6,7 +6,7 @@
 use super::completion::until_complete;
 use super::stores::{OpenCopies, OpenCopy};
 use super::{SiteCommand, SiteFollower};
-use crate::follow::{self, FollowEnd, FollowStatus, LinkState};
+use crate::follow::{self, FollowEnd, FollowStatus, LinkState, ROOM_INTERVAL};
 use crate::link::LinkSetupError;
 use futures::future::{BoxFuture, FutureExt as _};
 use service::lifecycle::ShutdownTrigger;
@@ -22,6 +22,8 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) enum Step {
     ShutDown,
     Command(SiteCommand),
+    /// Open the copies again: what prevented it may have passed.
+    OpenAgain,
     /// Follow again: a new copy was swapped in.
     Swapped,
     /// Stop until a command arrives, for this reason.
@@ -83,7 +85,8 @@ impl SiteFollower {
     /// Follows the barn into the open copies until something interrupts it.
     pub(super) async fn follow(&mut self, open: &mut OpenCopies) -> Step {
         if open.is_empty() {
-            return self.wait().await;
+            let pause = if self.opens_again { ROOM_INTERVAL } else { Duration::MAX };
+            return timeout(pause, self.wait()).await.unwrap_or(Step::OpenAgain);
         }
         let own = if open.shown.is_some() { watch::Sender::default() } else { self.status.clone() };
         let shown = Follower::start(self, open.shown.as_ref(), self.status.clone());

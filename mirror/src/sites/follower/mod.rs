@@ -18,10 +18,10 @@ mod stores;
 use super::register::Site;
 use super::view::{OpeningStep, SiteState, SiteView};
 use crate::copies::{Copies, CopiesError, CopyNumber};
-use crate::follow::{self, FollowSettings, FollowStatus};
+use crate::follow::{FollowSettings, FollowStatus};
 use followers::Step;
 use herd::clock::Clock;
-use herd::store::{Store, StoreError};
+use herd::store::StoreError;
 use service::lifecycle::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,8 @@ pub(super) struct SiteFollower {
     pub(super) status: watch::Sender<FollowStatus>,
     pub(super) commands: mpsc::Receiver<SiteCommand>,
     pub(super) shutdown: Shutdown,
+    /// True if no copy could be opened for a reason that may pass.
+    pub(super) opens_again: bool,
 }
 
 impl SiteFollower {
@@ -77,6 +79,10 @@ impl SiteFollower {
             let command = match self.follow(&mut open).await {
                 Step::Command(command) => command,
                 Step::Swapped => continue,
+                Step::OpenAgain => {
+                    self.open_into(&mut open).await;
+                    continue;
+                }
                 Step::ShutDown => break,
                 Step::WriterEnded(copy) => return Err(self.writer_error(copy).await),
                 Step::Halt(why) => {
@@ -118,12 +124,16 @@ impl SiteFollower {
         let (copies, store, view) = (self.copies.clone(), self.site.store, self.view.clone());
         let progress = report_progress(view.clone(), self.shutdown.clone());
         let shown_is_open = open.shown.is_some();
+        self.opens_again = false;
         self.view.change(|state| state.opening = Some(OpeningStep::first()));
         let opening = move || SiteStores::open(&copies, store, &view, shown_is_open, progress);
         let stores = tokio::task::spawn_blocking(opening).await;
         self.view.change(|state| state.opening = None);
         let started = match stores {
-            Ok(Ok(stores)) => self.start_writers(stores, open),
+            Ok(Ok(stores)) => {
+                self.view.change(|state| state.stopped_because = None);
+                self.start_writers(stores, open)
+            }
             Ok(Err(OpenError::Store(canceled @ StoreError::Canceled { .. }))) => {
                 tracing::info!("{canceled}");
                 return;
@@ -132,6 +142,7 @@ impl SiteFollower {
             Err(aborted) => Err(aborted.into()),
         };
         if let Err(error) = started {
+            self.opens_again = error.may_pass();
             tracing::error!(why = %error, "failed to open the site's copy");
             self.view.change(|state| state.stopped_because = Some(format!("cannot open the copy: {error}")));
         }
@@ -141,7 +152,7 @@ impl SiteFollower {
     fn start_writers(&self, stores: SiteStores, open: &mut OpenCopies) -> Result<(), OpenError> {
         let SiteStores { shown, building } = stores;
         if let Some(copy) = shown {
-            let copy = start_writer(copy)?;
+            let copy = OpenCopy::start(&self.copies, copy)?;
             let (reader, writer) = (copy.handle.reader().clone(), copy.handle.probe());
             self.view.change(|state| {
                 (state.has_complete, state.shown, state.shown_writer) = (true, Some(reader), Some(writer));
@@ -149,7 +160,7 @@ impl SiteFollower {
             open.shown = Some(copy);
         }
         if let Some(copy) = building {
-            let copy = start_writer(copy)?;
+            let copy = OpenCopy::start(&self.copies, copy)?;
             let (reader, writer) = (copy.handle.reader().clone(), copy.handle.probe());
             self.view.change(|state| (state.building, state.building_writer) = (Some(reader), Some(writer)));
             open.building = Some(copy);
@@ -226,11 +237,6 @@ impl SiteFollower {
         };
         WriterError { site: self.site.name.to_string(), why }
     }
-}
-
-fn start_writer((number, store): (CopyNumber, Store)) -> Result<OpenCopy, OpenError> {
-    let (handle, thread) = follow::spawn_writer(store)?;
-    Ok(OpenCopy { number, handle, thread })
 }
 
 async fn close(copy: OpenCopy) {

@@ -2,10 +2,10 @@
 
 use super::super::view::{OpeningStep, SiteView};
 use crate::copies::{Copies, CopiesError, CopyNumber};
-use crate::follow::StoreHandle;
+use crate::follow::{self, Room, StoreHandle};
 use herd::position::StoreId;
 use herd::store::{Directory, OpenProgress, Store, StoreError};
-use service::lifecycle::Shutdown;
+use service::lifecycle::{Exit, Shutdown};
 use service::process::WorkerThread;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,6 +24,15 @@ pub(super) enum OpenError {
 }
 
 impl OpenError {
+    /// Returns true if opening again may help, as after a disk that was full.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(error) => Exit::from(error) == Exit::Failure,
+            Self::Copies(CopiesError::Files { .. }) | Self::Thread(_) | Self::Aborted(_) => true,
+            Self::Copies(_) => false,
+        }
+    }
+
     fn is_canceled(&self) -> bool {
         matches!(self, Self::Store(StoreError::Canceled { .. }))
     }
@@ -34,6 +43,14 @@ pub(super) struct OpenCopy {
     pub(super) number: CopyNumber,
     pub(super) handle: StoreHandle,
     pub(super) thread: WorkerThread<Result<(), StoreError>>,
+}
+
+impl OpenCopy {
+    /// Starts the writer of an opened store, which stops before the disk is full.
+    pub(super) fn start(copies: &Copies, (number, store): (CopyNumber, Store)) -> Result<Self, OpenError> {
+        let (handle, thread) = follow::spawn_writer(store)?;
+        Ok(Self { number, handle: handle.with_room(Room::of_directory(copies.path(number))), thread })
+    }
 }
 
 /// The open copies of a site. Each is followed into.
