@@ -6,6 +6,7 @@
 use super::pair::Pair;
 use super::source::Lie;
 use herd::fold::FOLD_VERSION;
+use herd::wire::Heartbeat;
 use mirror::follow::LinkState;
 
 #[tokio::test(start_paused = true)]
@@ -13,7 +14,7 @@ async fn a_barn_of_another_fold_version_is_followed_and_its_tables_are_not_compa
     let pair = Pair::new().await;
     pair.wait_until("equal versions", |status| status.digest_equal == Some(true)).await;
 
-    pair.lie.send_replace(Lie::FoldVersion(FOLD_VERSION + 1));
+    pair.lie.send_replace(Lie::Heartbeat(|theirs| Heartbeat { fold_version: FOLD_VERSION + 1, ..theirs }));
     pair.wait_until("the barn is upgraded", |status| status.barn_fold_version == Some(FOLD_VERSION + 1)).await;
     pair.barn.record_more(3).await;
     pair.wait_until_equal("the office is not").await;
@@ -27,7 +28,7 @@ async fn a_barn_of_another_fold_version_is_followed_and_its_tables_are_not_compa
 async fn a_lost_connection_is_one_failed_sync_and_every_sync_succeeds_or_fails() {
     let pair = Pair::new().await;
     let before = pair.status();
-    pair.lie.send_replace(Lie::FoldVersion(FOLD_VERSION));
+    pair.lie.send_replace(Lie::Heartbeat(|honest| honest));
     let is_back = |status: &mirror::follow::FollowStatus| {
         status.link == LinkState::Live && status.failed_syncs > before.failed_syncs
     };

@@ -16,6 +16,7 @@ mod events;
 mod faulty_live;
 mod faulty_pulls;
 mod fold_versions;
+mod follower;
 mod listener;
 mod metrics;
 #[path = "../openmetrics/mod.rs"]

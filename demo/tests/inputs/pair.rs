@@ -1,13 +1,14 @@
 //! A barn and an office in one thread; the source that the office follows can be made to lie.
 
 use super::router_barn::{Barn, FixedClock};
-use super::source::{Lie, Source};
+use super::source::{Acknowledged, Lie, Source};
 use herd::decide::Rules;
 use herd::query::TotalsView;
 use herd::store::{Head, MemoryDisk, Reader, Store};
-use mirror::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, StoreHandle};
+use mirror::follow::{self, FollowEnd, FollowSettings, FollowStatus, LinkState, NoRoomError, Room, StoreHandle};
 use service::lifecycle::ShutdownTrigger;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,6 +26,11 @@ pub(crate) struct Pair {
     pub(crate) barn: Barn,
     pub(crate) lie: watch::Sender<Lie>,
     pub(crate) office: Reader,
+    /// True while the disk of the office has no room.
+    pub(crate) full: Arc<AtomicBool>,
+    /// What the office acknowledged, with what was durable then.
+    pub(crate) acknowledged: Acknowledged,
+    disk: MemoryDisk,
     handle: StoreHandle,
     status: watch::Sender<FollowStatus>,
     shutdown: ShutdownTrigger,
@@ -44,13 +50,20 @@ impl Pair {
     pub(crate) async fn new() -> Self {
         let barn = Barn::new(Rules::default());
         barn.record_more(3).await;
-        let (handle, writing) =
-            follow::split_writer(Store::open_replica(&MemoryDisk::default(), barn.reader.store()).unwrap());
+        let disk = MemoryDisk::default();
+        let (handle, writing) = follow::split_writer(Store::open_replica(&disk, barn.reader.store()).unwrap());
+        let full: Arc<AtomicBool> = Arc::default();
+        let is_full = full.clone();
+        let handle = handle.with_room(Room::new(move || {
+            let no_room = NoRoomError::Full { free_bytes: 1, needed_bytes: 2 };
+            if is_full.load(Ordering::Relaxed) { Err(no_room) } else { Ok(()) }
+        }));
         tokio::spawn(async move { writing.await.unwrap() });
         let (lie, status) = (watch::Sender::new(Lie::None), watch::Sender::new(FollowStatus::default()));
         let (shutdown, office) = (ShutdownTrigger::default(), handle.reader().clone());
         let following = tokio::spawn(async { FollowEnd::Stopped });
-        let mut pair = Self { barn, lie, office, handle, status, shutdown, following };
+        let acknowledged = Acknowledged::default();
+        let mut pair = Self { barn, lie, office, full, acknowledged, disk, handle, status, shutdown, following };
         pair.follow();
         pair.wait_until_equal("at the beginning").await;
         pair
@@ -58,7 +71,9 @@ impl Pair {
 
     /// Starts to follow again, as after an operator's decision.
     pub(crate) fn follow(&mut self) {
-        let source = Source::new(&self.barn, self.lie.subscribe());
+        let (disk, store) = (self.disk.clone(), self.barn.reader.store());
+        let survives = move || Store::open_replica(&disk.after_power_cut(), store).unwrap().reader().head().position;
+        let source = Source::new(&self.barn, self.lie.subscribe(), Arc::new(survives), self.acknowledged.clone());
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let (status, shutdown) = (self.status.clone(), self.shutdown.signal());
         self.following =

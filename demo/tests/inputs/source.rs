@@ -6,17 +6,17 @@ use axum::http::{Request, header};
 use axum::{Router, response::Response};
 use bytes::Bytes;
 use futures::future::lazy;
-use herd::position::Sequence;
+use herd::position::{Position, Sequence};
 use herd::store::Reader;
-use herd::wire::{BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
+use herd::wire::{Acknowledgment, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use service::lifecycle::Shutdown;
 use service::sync::OwnStore;
 use service::sync::link::{BLOB_TYPE, CHANGES_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::serve_live;
 use service::sync::query::ChangesQuery;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
@@ -39,8 +39,10 @@ pub(crate) enum Lie {
     Refused(fn() -> LinkResponse),
     /// Pulls are honest until the function has falsified a page on the live connection. Then the source is silent.
     Live(LiveLie),
-    /// Heartbeats on the live connection name this fold version, as those of a barn with another program.
-    FoldVersion(u32),
+    /// The function falsifies every heartbeat on the live connection.
+    Heartbeat(fn(Heartbeat) -> Heartbeat),
+    /// The live connection opens, and nothing arrives on it in this direction or the other.
+    Silent,
 }
 
 /// The honest answer to a pull.
@@ -52,6 +54,11 @@ pub(crate) struct HonestAnswer {
     pub(crate) reader: Reader,
 }
 
+/// Returns the position that the office would find after a power cut now.
+pub(crate) type Survives = Arc<dyn Fn() -> Position + Send + Sync>;
+/// The positions that the office acknowledged, each with the one that would have survived a power cut at that moment.
+pub(crate) type Acknowledged = Arc<Mutex<Vec<(Position, Position)>>>;
+
 /// Link to a source that can lie.
 #[derive(Clone)]
 pub(crate) struct Source {
@@ -61,6 +68,8 @@ pub(crate) struct Source {
     lie: watch::Receiver<Lie>,
     /// Set once a page on the current live connection was falsified.
     lied_live: Arc<AtomicBool>,
+    survives: Survives,
+    acknowledged: Acknowledged,
     shutdown: Shutdown,
 }
 
@@ -69,10 +78,10 @@ fn broken(doing: &'static str) -> LinkError {
 }
 
 impl Source {
-    pub(crate) fn new(barn: &Barn, lie: watch::Receiver<Lie>) -> Self {
+    pub(crate) fn new(barn: &Barn, lie: watch::Receiver<Lie>, survives: Survives, acknowledged: Acknowledged) -> Self {
         let (router, reader) = (barn.router.clone(), barn.reader.clone());
         let (key, shutdown) = (barn.sync_key.clone(), barn.shutdown.signal());
-        Self { router, reader, key, lie, lied_live: Arc::default(), shutdown }
+        Self { router, reader, key, lie, lied_live: Arc::default(), survives, acknowledged, shutdown }
     }
 
     /// Returns the answer of the shipped router.
@@ -100,8 +109,16 @@ impl Source {
         let from = ChangesQuery::position_only(&path_and_query.parse().unwrap()).unwrap();
         let from = from.or_else(|| self.reader.position_at(Sequence::ZERO).unwrap()).unwrap();
         let ((to_office, at_office), (to_barn, at_barn)) = (mpsc::channel(QUEUED_BLOBS), mpsc::channel(QUEUED_BLOBS));
-        let end = |send, receive| End { send, receive, lie: lie.clone(), lied_live: self.lied_live.clone() };
-        let (near, mut far) = (end(to_barn, at_office), end(to_office, at_barn));
+        let end = |is_barn, send, receive| End {
+            is_barn,
+            send,
+            receive,
+            lie: lie.clone(),
+            lied_live: self.lied_live.clone(),
+            survives: self.survives.clone(),
+            acknowledged: self.acknowledged.clone(),
+        };
+        let (near, mut far) = (end(false, to_barn, at_office), end(true, to_office, at_barn));
         let (reader, shutdown) = (self.reader.clone(), self.shutdown.clone());
         tokio::spawn(async move {
             let store = OwnStore::new(reader.clone(), || 0);
@@ -142,12 +159,14 @@ impl Link for Source {
 }
 
 /// One end of a live connection, which breaks whenever the lie changes.
-#[derive(Debug)]
 pub(crate) struct End {
+    is_barn: bool,
     send: mpsc::Sender<Bytes>,
     receive: mpsc::Receiver<Bytes>,
     lie: watch::Receiver<Lie>,
     lied_live: Arc<AtomicBool>,
+    survives: Survives,
+    acknowledged: Acknowledged,
 }
 
 impl LiveChannel for End {
@@ -158,8 +177,14 @@ impl LiveChannel for End {
                 self.lied_live.store(true, Ordering::Relaxed);
                 lie(&from_blob(&blob).unwrap()).into()
             }
-            (Lie::FoldVersion(fold_version), Ok(BlobKind::Heartbeat)) => {
-                to_blob(&Heartbeat { fold_version, ..from_blob(&blob).unwrap() }).into()
+            (Lie::Heartbeat(lie), Ok(BlobKind::Heartbeat)) if self.is_barn => {
+                to_blob(&lie(from_blob(&blob).unwrap())).into()
+            }
+            (Lie::Silent, _) => return Ok(()),
+            (_, Ok(BlobKind::Acknowledgment)) => {
+                let Acknowledgment { durable } = from_blob(&blob).unwrap();
+                self.acknowledged.lock().unwrap().push((durable, (self.survives)()));
+                blob
             }
             _ => blob,
         };

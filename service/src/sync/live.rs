@@ -164,3 +164,107 @@ impl<C: LiveChannel> Session<'_, C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::ShutdownTrigger;
+    use crate::sync::OwnStore;
+    use herd::testing::TestBarn;
+    use tokio::sync::mpsc;
+
+    /// The source's end of a connection in memory.
+    struct End {
+        sent: mpsc::UnboundedSender<Bytes>,
+        received: mpsc::UnboundedReceiver<Bytes>,
+    }
+
+    impl LiveChannel for End {
+        async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
+            drop(self.sent.send(blob));
+            Ok(())
+        }
+
+        async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+            Ok(self.received.recv().await)
+        }
+
+        async fn close(&mut self) {}
+    }
+
+    /// A follower in memory, and the connection that is served to it.
+    struct Follower {
+        blobs: mpsc::UnboundedReceiver<Bytes>,
+        to_source: mpsc::UnboundedSender<Bytes>,
+        serving: tokio::task::JoinHandle<LiveError>,
+        _shutdown: ShutdownTrigger,
+    }
+
+    fn follow(barn: &TestBarn) -> Follower {
+        let ((sent, blobs), (to_source, received)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let (reader, trigger) = (barn.reader(), ShutdownTrigger::default());
+        let (start, shutdown) =
+            (reader.position_at(herd::position::Sequence::ZERO).unwrap().unwrap(), trigger.signal());
+        let serving = tokio::spawn(async move {
+            let store = OwnStore::new(reader.clone(), || 0);
+            serve_live(&mut End { sent, received }, &store, reader, start, shutdown).await
+        });
+        Follower { blobs, to_source, serving, _shutdown: trigger }
+    }
+
+    impl Follower {
+        /// Returns the ends of the pages that arrive until the source waits.
+        async fn pages(&mut self) -> Vec<Position> {
+            let mut ends = Vec::new();
+            while let Ok(Some(blob)) = timeout(HEARTBEAT_INTERVAL / 2, self.blobs.recv()).await {
+                if blob_kind(&blob).unwrap() == BlobKind::Page {
+                    ends.push(from_blob::<Page>(&blob).unwrap().end.end);
+                }
+            }
+            ends
+        }
+
+        fn send<T: herd::wire::Body + serde::Serialize>(&self, body: &T) {
+            self.to_source.send(to_blob(body).into()).unwrap();
+        }
+    }
+
+    /// A barn with changes for some live pages.
+    fn barn() -> TestBarn {
+        let mut barn = TestBarn::default();
+        for n in 0..=MAX_LIVE_PAGE_CHANGES * 3 {
+            barn.record(&format!("hxb:LOT1:LF{n}:UHF{n}"));
+        }
+        barn
+    }
+
+    /// Catches a source that fills the memory of a follower, and one that waits although a page is durable.
+    #[tokio::test(start_paused = true)]
+    async fn at_most_two_pages_are_under_way_until_one_is_acknowledged() {
+        let barn = barn();
+        let mut follower = follow(&barn);
+        let first = follower.pages().await;
+        assert_eq!(first.len(), MAX_UNACKNOWLEDGED_PAGES);
+        assert_eq!(follower.pages().await, []);
+        follower.send(&Acknowledgment { durable: first[0] });
+        assert_eq!(follower.pages().await.len(), 1);
+        follower.send(&Acknowledgment { durable: barn.reader().head().position });
+        let end = follower.serving.await.unwrap();
+        assert!(matches!(end, LiveError::NotSent(_)), "{end}");
+    }
+
+    /// Catches a source that keeps a dead follower, or gives a quiet one up.
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_is_given_up_after_three_heartbeats_of_silence() {
+        let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]);
+        let mut follower = follow(&barn);
+        for _ in 0..6 {
+            tokio::time::sleep(HEARTBEAT_INTERVAL).await;
+            follower.send(&Heartbeat::new(&barn.reader().head(), herd::wire::BarnHead::default()));
+        }
+        tokio::time::sleep(SILENCE_TIMEOUT - Duration::from_millis(1)).await;
+        assert!(!follower.serving.is_finished(), "it was silent for less than 15 s");
+        let end = timeout(HEARTBEAT_INTERVAL + Duration::from_secs(1), &mut follower.serving).await;
+        assert!(matches!(end.expect("at the next heartbeat").unwrap(), LiveError::Silent));
+    }
+}

@@ -73,6 +73,20 @@ async fn another_key_is_rejected_and_named_in_the_error() {
     assert_eq!(barn.requests(), 0, "the API key must not reach a stranger");
 }
 
+/// Catches a comparison of pins that ends early.
+#[tokio::test]
+async fn a_pin_that_differs_in_its_last_byte_only_is_refused() {
+    let identity = new_identity();
+    let barn = Barn::start(&identity);
+    for byte in [0, 31] {
+        let mut pin = identity.pin();
+        pin[byte] ^= 1;
+        let link = link(&[barn.at.to_string()], &Trust::Pin(pin));
+        assert!(matches!(headers(&link).await, Err(LinkError::NotTrusted { .. })), "byte {byte}");
+    }
+    assert_eq!(barn.requests(), 0);
+}
+
 #[tokio::test]
 async fn a_certificate_without_its_private_key_is_rejected() {
     let identity = new_identity();
