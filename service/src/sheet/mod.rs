@@ -2,14 +2,18 @@
 //!
 //! Spreadsheets read `124000224161433` as a number and round it, `1-2` as a date, and `=...` as a formula. An id is
 //! therefore written as `="124000224161433"`, which shows the text unchanged. Other text that would start a formula gets
-//! a `'` in front. Control characters become U+FFFD, because sheets are also printed to terminals.
+//! a `'` in front, also behind a `;`: where that separates the cells, it begins one. Control characters and marks that
+//! change the direction of text become U+FFFD, because sheets are also printed to terminals.
 //!
 //! Sheets are made from the typed views, for pages and commands alike. Columns over the JSON of a response would drift
 //! from it unnoticed. A change has no sheet, because it is not a row of a list.
 
 mod columns;
+mod visible;
 
 use std::fmt::Write as _;
+use visible::is_hidden;
+pub(crate) use visible::{visible, visible_json};
 
 /// A row of a sheet.
 pub trait Row: Sized + 'static {
@@ -61,15 +65,26 @@ impl<'a> Cell<'a> {
             Self::Empty => String::new(),
             Self::Number(number) => number.to_string(),
             Self::Id(id) => quoted(&format!("=\"{}\"", id.replace('"', "\"\""))),
-            Self::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => quoted(&format!("'{text}")),
-            Self::Text(text) => quoted(text),
+            Self::Text(text) => quoted(&without_formula(text)),
         }
     }
 }
 
+/// First characters of a formula, also in the width of Chinese and Japanese characters.
+const FORMULA_STARTS: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// Puts a `'` in front of each part that would start a formula. A `;` separates parts.
+fn without_formula(text: &str) -> String {
+    let parts = text.split(';').map(|part| {
+        let is_formula = part.starts_with(FORMULA_STARTS) || part.trim_start().starts_with(FORMULA_STARTS);
+        if is_formula { format!("'{part}") } else { part.to_owned() }
+    });
+    parts.collect::<Vec<_>>().join(";")
+}
+
 /// Puts the text in quotes if it contains a quote or a separator.
 fn quoted(text: &str) -> String {
-    let text = text.replace(char::is_control, "\u{fffd}");
+    let text = text.replace(is_hidden, "\u{fffd}");
     if text.contains(['"', ',', ';']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -104,6 +119,10 @@ mod tests {
         assert_eq!(Cell::Text("=1+1").to_csv(), "'=1+1");
         assert_eq!(Cell::Text("@x,y").to_csv(), "\"'@x,y\"");
         assert_eq!(Cell::Text("\t=1").to_csv(), "'\u{fffd}=1");
+        assert_eq!(Cell::Text("a;=1+1;b").to_csv(), "\"a;'=1+1;b\"");
+        assert_eq!(Cell::Text("\u{ff1d}1+1").to_csv(), "'\u{ff1d}1+1");
+        assert_eq!(Cell::Text("  +1").to_csv(), "'  +1");
+        assert_eq!(Cell::Text("a\u{202e}b").to_csv(), "a\u{fffd}b");
         assert_eq!(Cell::Text("plain").to_csv(), "plain");
         assert_eq!(Cell::Number(7).to_csv(), "7");
         assert_eq!(Cell::Empty.to_csv(), "");

@@ -2,7 +2,7 @@
 
 use super::table::{TableRow, table};
 use super::{ListRequest, ShowError, ShowRequest, ShowResponse, StatusFilter};
-use crate::sheet::{Row, sheet};
+use crate::sheet::{Row, sheet, visible_json};
 use herd::change::{AnimalId, BatchId};
 use herd::position::Sequence;
 use herd::query::{Page, PageLimit, PayloadFilter, QueryError};
@@ -19,7 +19,7 @@ pub(super) fn render(request: &ShowRequest, reader: &Reader) -> Result<ShowRespo
             let head = reader.head().position.sequence;
             let view = serde_json::to_value(view.ok_or(ShowError::NoChange { sequence: *sequence, head })?)?;
             let text = if *json { format!("{view}\n") } else { format!("{view:#}\n") };
-            Ok(ShowResponse { text, next: None })
+            Ok(ShowResponse { text: visible_json(&text), next: None })
         }
         ShowRequest::Batches(list) => list.render(|limit| snapshot.batches(list.next.map(BatchId), limit)),
         ShowRequest::Animals(list) => list.render(|limit| snapshot.animals(list.next.map(AnimalId), limit)),
@@ -43,7 +43,8 @@ where
         let page = fetch(PageLimit::new(self.limit)?)?;
         if self.json {
             // The object holds its continuation.
-            return Ok(ShowResponse { text: format!("{}\n", serde_json::to_value(&page)?), next: None });
+            let text = format!("{}\n", serde_json::to_value(&page)?);
+            return Ok(ShowResponse { text: visible_json(&text), next: None });
         }
         let text = if self.csv { sheet(&page.data) } else { table(&page.data) };
         Ok(ShowResponse { text, next: page.next.map(|next| next.to_string()) })

@@ -1,5 +1,6 @@
 //! Plain tables for terminals.
 
+use crate::sheet::visible;
 use herd::query::{AnimalView, BatchView, CounterView, GapView, PayloadView, TagView};
 
 /// A column: its heading, and its text in a row.
@@ -75,11 +76,10 @@ fn tag(tag: Option<&TagView>) -> String {
     or_dash(tag.map(|tag| tag.text.clone()))
 }
 
-/// Renders rows as aligned columns under their headings. Control characters become U+FFFD, because payloads come off
-/// the air and go to a terminal.
+/// Renders rows as aligned columns under their headings.
 pub(super) fn table<T: TableRow>(entries: &[T]) -> String {
     let headings = T::TABLE.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-    let cells = |entry| T::TABLE.iter().map(|(_, text)| text(entry).replace(char::is_control, "\u{fffd}")).collect();
+    let cells = |entry| T::TABLE.iter().map(|(_, text)| visible(&text(entry))).collect();
     let rows: Vec<Vec<String>> = std::iter::once(headings).chain(entries.iter().map(cells)).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..T::TABLE.len()).map(width).collect();
