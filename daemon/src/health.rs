@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use herd::store::{DamagedRow, Reader};
+use herd::store::{DamagedRow, LocalFile, Reader};
 use serde_json::json;
 use service::door::reply::{ApiError, NoQuery};
 use std::time::Duration;
@@ -30,8 +30,8 @@ pub struct Health {
     pub disk: DiskGauge,
     /// The radios, in the order of the settings.
     pub radios: Vec<RadioHandle>,
-    /// `local.redb` is damaged, so that nobody is let in.
-    pub are_keys_damaged: bool,
+    /// Reports that keys and counters cannot be written; `None` without such a file.
+    pub local: Option<LocalFile>,
 }
 
 impl Health {
@@ -49,11 +49,11 @@ impl Health {
         if !self.damaged_rows().is_empty() {
             failing.push("log".to_owned());
         }
-        if self.are_keys_damaged {
-            failing.push("keys".to_owned());
-        }
         if self.disk.check().is_err() {
             failing.push("disk".to_owned());
+        }
+        if self.are_keys_damaged() || self.local.as_ref().is_some_and(|local| local.failure().is_some()) {
+            failing.push("keys".to_owned());
         }
         let failing_radios = self.radios.iter().filter(|radio| radio.state.borrow().why().is_some());
         failing.extend(failing_radios.map(|radio| radio.name.clone()));
@@ -63,6 +63,11 @@ impl Health {
     /// Returns the damaged rows of the log that were read since the start.
     pub fn damaged_rows(&self) -> Vec<DamagedRow> {
         self.reader.damaged_rows()
+    }
+
+    /// Returns true if `local.redb` is damaged, so that nobody is let in.
+    pub fn are_keys_damaged(&self) -> bool {
+        self.local.as_ref().is_some_and(|local| local.damage().is_some())
     }
 
     /// Returns true if there are radios and all of them are failing.
@@ -127,7 +132,7 @@ mod tests {
                 transmitter: None,
                 probe: Arc::new(probe().0),
             }],
-            are_keys_damaged: false,
+            local: None,
         };
         assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
 
@@ -157,10 +162,10 @@ mod tests {
         drop(writing);
         assert_eq!(get_health(&health).await.0, 200);
 
-        health.are_keys_damaged = true;
+        health.local = Some(LocalFile::closed("local.redb", "a page is missing"));
         assert_eq!(get_health(&health).await.1["failing"], json!(["keys"]));
 
-        health.are_keys_damaged = false;
+        health.local = None;
         world.writer.abort();
         assert!(world.writer.await.unwrap_err().is_cancelled());
         assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));

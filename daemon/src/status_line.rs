@@ -23,7 +23,7 @@ pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     let disk_error = health.disk.check().err().map(|error| error.to_string());
     parts.extend(disk_error.or(error).map(|why| format!("NOT RECORDING: {why}")));
     parts.extend(head.blocked.map(|why| format!("the tables stop at change {}: {why}", grouped(head.folded.0))));
-    parts.extend(health.are_keys_damaged.then(|| "NOBODY IS LET IN: local.redb is damaged".to_owned()));
+    parts.extend(health.are_keys_damaged().then(|| "NOBODY IS LET IN: local.redb is damaged".to_owned()));
     parts.extend(health.damaged_rows().first().map(|row| format!("log.redb is damaged in {row}")));
     parts.push(format!("change {}", grouped(head.position.sequence.0)));
     parts.push(last_payload);
@@ -65,7 +65,7 @@ mod tests {
         let (reader, recorder) = (world.reader.clone(), world.recorder.status());
         let write_clock = world.recorder.write_clock().clone();
         let (disk, radios) = (DiskGauge::plenty(), vec![radio]);
-        let mut health = Health { reader, recorder, write_clock, disk, radios, are_keys_damaged: false };
+        let mut health = Health { reader, recorder, write_clock, disk, radios, local: None };
         assert_eq!(status_line(&health, &PairingStatus::None), "change 1; no payload since the start; chute listening");
 
         world.recorder.record(scan(1)).await.unwrap();

@@ -134,6 +134,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
     parts.add_infallible("the certificate watcher", identity.watch_files(shutdown.clone()));
     parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
+    parts.add_infallible("the keeper of the keys", tokens.keys().clone().keep_saved(shutdown.clone()));
     parts.add_infallible("the supervisor", report(sites.clone(), shutdown));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "office ready");
 

@@ -125,6 +125,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     }
     let mut parts = Parts::new(trigger);
 
+    parts.add_infallible("the keeper of the keys", keys.clone().keep_saved(shutdown.clone()));
     let liveness = LivenessCheck::new(recorder.clone(), health.radios.clone());
     let commands = Commands {
         barn: barn.clone(),
@@ -149,7 +150,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let reader_group = settings.reader_group.as_str().into();
     let lines = LineLimit::default();
     let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
-    let are_keys_damaged = health.are_keys_damaged;
+    let are_keys_damaged = health.are_keys_damaged();
     let routes = Routes { site: barn.site.clone(), ingest, health, tokens, pairing: pairing.clone() };
     let router = if are_keys_damaged { routes.closed() } else { routes.router() };
     let serving = serve(listener, router, &identity, shutdown.clone())?;

@@ -120,14 +120,8 @@ impl Barn {
             shutdown: shutdown.signal(),
         };
         let (write_clock, status) = (recorder.write_clock().clone(), recorder.status());
-        let health = Health {
-            reader: reader.clone(),
-            recorder: status,
-            write_clock,
-            disk,
-            radios: Vec::new(),
-            are_keys_damaged: false,
-        };
+        let health =
+            Health { reader: reader.clone(), recorder: status, write_clock, disk, radios: Vec::new(), local: None };
         let tokens =
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);

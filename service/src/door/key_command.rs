@@ -184,7 +184,7 @@ fn error_code(error: &KeyError) -> &'static str {
         KeyError::Exists(_) => "key_exists",
         KeyError::Unknown(_) => "key_unknown",
         KeyError::TooMany => "too_many_keys",
-        KeyError::Local(_) | KeyError::Randomness(_) => "failed",
+        KeyError::NotSaved { .. } | KeyError::Local(_) | KeyError::Randomness(_) => "failed",
     }
 }
 

@@ -59,16 +59,15 @@ pub(super) async fn start(
         }
     };
     let disk = DiskGauge::of_directory(&settings.state_dir);
-    let are_keys_damaged = files.local.damage().is_some();
     let health = Health {
         reader: store.reader(),
         recorder: recorder.status(),
         write_clock: recorder.write_clock().clone(),
         disk: disk.clone(),
         radios,
-        are_keys_damaged,
+        local: Some(files.local.clone()),
     };
-    let local = Some(files.local.clone()).filter(|_| !are_keys_damaged);
+    let local = Some(files.local.clone()).filter(|local| local.damage().is_none());
     recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local })?);
     Ok(Started { recording, recorder, health })
 }

@@ -1,9 +1,12 @@
 //! Named API keys: created once, shown once, stored as hashes, compared in constant time, revocable at once.
 //!
 //! The keys are held in memory, where requests are checked, and in `local.redb`, which is never replicated.
+//!
+//! Decision: a new key is accepted once it is on disk, and a revoked one is rejected before. So neither a full disk nor a
+//! broken one keeps a stolen key valid. A revocation that could not be written is tried again until it is.
 
 use super::secret::{KEY_PREFIX, SECRET_CHARS, Secret, hash_secret};
-use crate::lifecycle::Exit;
+use crate::lifecycle::{Exit, Shutdown};
 use herd::clock::Clock;
 use herd::randomness::{Randomness, RandomnessError};
 use herd::store::{LocalError, LocalFile};
@@ -11,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
@@ -21,6 +25,9 @@ pub const KEYS_NAMESPACE: &str = "keys";
 ///
 /// A yard has far fewer devices. The limit bounds the map in memory and the list that a command prints.
 pub const MAX_KEYS: usize = 1000;
+
+/// Interval at which a revocation that could not be written is tried again.
+pub const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Maximum length of a key's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -119,6 +126,17 @@ pub enum KeyError {
     /// There are [`MAX_KEYS`] keys.
     #[error("there are already {MAX_KEYS} keys; revoke some first")]
     TooMany,
+    /// The key is revoked, but only in memory.
+    #[error(
+        "the key `{name}` is rejected from now on, but its removal is not on disk ({source}). A running process tries \
+         again; until then, a restart would accept the key again"
+    )]
+    NotSaved {
+        /// Name of the key.
+        name: String,
+        /// Reason.
+        source: LocalError,
+    },
     /// `local.redb` failed.
     #[error(transparent)]
     Local(#[from] LocalError),
@@ -130,7 +148,7 @@ pub enum KeyError {
 impl From<&KeyError> for Exit {
     fn from(error: &KeyError) -> Self {
         match error {
-            KeyError::Local(error) => Self::from(error),
+            KeyError::Local(error) | KeyError::NotSaved { source: error, .. } => Self::from(error),
             _ => Self::Failure,
         }
     }
@@ -153,6 +171,8 @@ pub struct KeyRing {
     randomness: Mutex<Box<dyn Randomness>>,
     by_hash: RwLock<HashMap<[u8; 32], KeyRow>>,
     changes: watch::Sender<u64>,
+    /// Names of revoked keys that are still in the file.
+    unsaved: Mutex<BTreeSet<String>>,
 }
 
 impl fmt::Debug for KeyRing {
@@ -176,6 +196,7 @@ impl KeyRing {
             randomness: Mutex::new(Box::new(randomness)),
             by_hash: RwLock::new(by_hash),
             changes: watch::Sender::new(0),
+            unsaved: Mutex::default(),
         })
     }
 
@@ -213,6 +234,7 @@ impl KeyRing {
         }
         let row = KeyRow { name: name.to_owned(), scopes, hash, made_at_us: self.clock.read().received_at_us };
         self.file.put(KEYS_NAMESPACE, name, &row)?;
+        self.unsaved().remove(name);
         self.change(|by_hash| {
             replaced.map(|old| by_hash.remove(&old));
             by_hash.insert(row.hash, row)
@@ -222,16 +244,59 @@ impl KeyRing {
 
     /// Revokes a key.
     ///
-    /// When this returns, the key is rejected, now and after a restart. Syncs the disk: call it on a blocking thread
-    /// from asynchronous code.
+    /// When this returns, the key is rejected, now and after a restart. If the disk cannot be written, it is rejected now,
+    /// and the error says so. Syncs the disk: call it on a blocking thread from asynchronous code.
     pub fn revoke(&self, name: &str) -> Result<(), KeyError> {
         let _one_change_at_a_time = self.lock_changes();
         let Some(row) = self.list().into_iter().find(|row| row.name == name) else {
             return Err(KeyError::Unknown(name.chars().take(MAX_NAME_CHARS + 1).collect()));
         };
-        self.file.remove(KEYS_NAMESPACE, name)?;
         self.change(|by_hash| by_hash.remove(&row.hash));
+        self.unsaved().insert(name.to_owned());
+        self.save_revocations().map_err(|source| KeyError::NotSaved { name: name.to_owned(), source })
+    }
+
+    /// Removes the revoked keys from the file, as far as they are still there.
+    fn save_revocations(&self) -> Result<(), LocalError> {
+        let names: Vec<String> = self.unsaved().iter().cloned().collect();
+        for name in names {
+            self.file.remove(KEYS_NAMESPACE, &name)?;
+            self.unsaved().remove(&name);
+        }
         Ok(())
+    }
+
+    /// Saves revocations that failed, every [`SAVE_INTERVAL`] until the shutdown.
+    pub async fn keep_saved(self: Arc<Self>, shutdown: Shutdown) {
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => return,
+                () = tokio::time::sleep(SAVE_INTERVAL) => {}
+            }
+            if self.unsaved().is_empty() {
+                continue;
+            }
+            let keys = self.clone();
+            let saved = tokio::task::spawn_blocking(move || {
+                let _one_change_at_a_time = keys.lock_changes();
+                keys.save_revocations()
+            });
+            match saved.await {
+                Ok(Ok(())) => tracing::info!("the revoked keys are removed from the disk now"),
+                Ok(Err(error)) => tracing::error!(%error, "revoked keys are rejected, but still on disk"),
+                Err(error) => tracing::error!(%error, "failed to remove revoked keys from the disk"),
+            }
+        }
+    }
+
+    /// Returns why the keys on disk cannot be changed at the moment; `None` if they can.
+    pub fn failure(&self) -> Option<String> {
+        self.file.failure()
+    }
+
+    fn unsaved(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns all keys, sorted by name.

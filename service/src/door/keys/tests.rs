@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use herd::clock::SystemClock;
 use herd::randomness::SeededRandomness;
+use herd::store::MemoryDisk;
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -14,6 +15,51 @@ fn ring(dir: &Path, seed: u64) -> KeyRing {
 
 fn scopes(scopes: &[Scope]) -> BTreeSet<Scope> {
     scopes.iter().copied().collect()
+}
+
+/// Catches a stolen key that a broken or full disk keeps valid, and one that comes back after the disk has recovered.
+#[test]
+fn a_revoked_key_is_rejected_although_the_disk_fails_and_removed_once_it_does_not() {
+    let disk = MemoryDisk::default();
+    let load = || {
+        let file = LocalFile::open_in(&disk).unwrap();
+        KeyRing::load(file, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap()
+    };
+    let keys = load();
+    let (stolen, other) =
+        (keys.add("a", scopes(&[Scope::Read])).unwrap(), keys.add("b", scopes(&[Scope::Read])).unwrap());
+    let access = keys.check(stolen.reveal()).unwrap();
+    assert!(disk.fail_after("local.redb", 0));
+    let error = keys.revoke("a").unwrap_err();
+    assert!(matches!(&error, KeyError::NotSaved { name, .. } if name == "a"), "{error}");
+    assert!(keys.check(stolen.reveal()).is_none() && !keys.contains(&access) && keys.failure().is_some());
+    assert!(keys.check(other.reveal()).is_some());
+    assert!(keys.save_revocations().is_err());
+
+    assert!(disk.fail_after("local.redb", u64::MAX));
+    keys.save_revocations().unwrap();
+    assert_eq!(keys.failure(), None);
+    drop(keys);
+    let keys = load();
+    assert!(keys.check(stolen.reveal()).is_none() && keys.check(other.reveal()).is_some());
+}
+
+/// Catches a new key that is lost because an old one of its name was revoked while the disk failed.
+#[test]
+fn a_new_key_survives_the_pending_revocation_of_its_name() {
+    let disk = MemoryDisk::default();
+    let file = LocalFile::open_in(&disk).unwrap();
+    let keys = KeyRing::load(file, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
+    keys.add("a", scopes(&[Scope::Read])).unwrap();
+    assert!(disk.fail_after("local.redb", 0));
+    assert!(keys.revoke("a").is_err());
+    assert!(disk.fail_after("local.redb", u64::MAX));
+    let new = keys.add("a", scopes(&[Scope::Read])).unwrap();
+    keys.save_revocations().unwrap();
+    drop(keys);
+    let file = LocalFile::open_in(&disk).unwrap();
+    let keys = KeyRing::load(file, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
+    assert!(keys.check(new.reveal()).is_some());
 }
 
 /// Catches a key that is accepted only after a restart, or lost by one.

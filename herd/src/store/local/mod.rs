@@ -2,16 +2,23 @@
 //!
 //! Rows are addressed by (namespace, key). A value is a version byte and postcard. The file is small and holds hashes of
 //! secrets, so only its owner can read it, and opening it checks its whole content.
+//!
+//! # Decisions
+//!
+//! - **After a failed write the file is closed, and the next call opens it again.** A database that has seen an error of
+//!   the disk refuses every later call. To end the process instead was rejected: a barn must hear its radios whatever
+//!   happens to its keys. [`LocalFile::failure`] says what is wrong until a write succeeds.
 
-use super::disk::drop_cached;
-use redb::{Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError};
+use super::disk::{Disk as _, drop_cached};
+use super::memory::MemoryDisk;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition, TableError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Key: the namespace, a zero byte, the key. Value: [`VALUE_VERSION`], then postcard.
 const ROWS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("local rows");
@@ -81,9 +88,30 @@ pub enum LocalError {
 /// Every call reads or syncs the disk. From asynchronous code, call it on a blocking thread.
 #[derive(Clone)]
 pub struct LocalFile {
-    /// The database, or the damage that keeps it closed.
-    database: Result<Arc<Database>, Arc<str>>,
     path: Arc<Path>,
+    state: Arc<Mutex<FileState>>,
+    /// The damage that keeps a file closed.
+    damage: Option<Arc<str>>,
+}
+
+/// Opens the database at a path. Tests put a faulty disk below it.
+type Opener = Box<dyn Fn(&Path) -> Result<Database, LocalError> + Send>;
+
+struct FileState {
+    open: Opener,
+    /// `None` after a failed write, until the file is open again.
+    database: Option<Arc<Database>>,
+    failure: Option<String>,
+}
+
+impl FileState {
+    fn database(&mut self, path: &Path) -> Result<Arc<Database>, LocalError> {
+        if let Some(database) = &self.database {
+            return Ok(database.clone());
+        }
+        let opened = (self.open)(path).inspect_err(|error| self.failure = Some(error.to_string()))?;
+        Ok(self.database.insert(Arc::new(opened)).clone())
+    }
 }
 
 impl std::fmt::Debug for LocalFile {
@@ -95,30 +123,55 @@ impl std::fmt::Debug for LocalFile {
 impl LocalFile {
     /// Opens the file, or creates it with mode 0600. Its directory must exist.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LocalError> {
-        let path = path.as_ref();
-        own(path).map_err(|source| LocalError::Open { path: path.into(), source })?;
-        drop_cached(path);
-        let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .set_check_integrity_on_open(true)
-            .create(path)
-            .map_err(|error| open_error(path, error))?;
-        Ok(Self { database: Ok(Arc::new(database)), path: path.into() })
+        Self::open_with(path.as_ref(), Box::new(open_database))
+    }
+
+    fn open_with(path: &Path, open: Opener) -> Result<Self, LocalError> {
+        let mut state = FileState { open, database: None, failure: None };
+        state.database(path)?;
+        Ok(Self { path: path.into(), state: Arc::new(Mutex::new(state)), damage: None })
     }
 
     /// Stands in for a damaged file, which is left as it is: nothing is found in it, and nothing is written.
     pub fn closed(path: impl AsRef<Path>, damage: &str) -> Self {
-        Self { database: Err(damage.into()), path: path.as_ref().into() }
+        let reason = damage.to_owned();
+        let open = move |path: &Path| Err(LocalError::Damaged { path: path.into(), reason: reason.clone() });
+        let state = FileState { open: Box::new(open), database: None, failure: None };
+        Self {
+            path: path.as_ref().into(),
+            state: Arc::new(Mutex::new(state)),
+            damage: Some(damage.into()),
+        }
     }
 
     /// Returns the damage of a file that is [`closed`](Self::closed).
     pub fn damage(&self) -> Option<&str> {
-        self.database.as_ref().err().map(|damage| &**damage)
+        self.damage.as_deref()
     }
 
     /// Returns whether nothing was ever written into the file.
     pub fn is_empty(&self) -> Result<bool, LocalError> {
         Ok(self.read()?.is_none())
+    }
+
+    /// Opens the file `local.redb` of a disk in memory, for tests of what a failing disk does.
+    pub fn open_in(disk: &MemoryDisk) -> Result<Self, LocalError> {
+        const NAME: &str = "local.redb";
+        let disk = disk.clone();
+        let open = move |path: &Path| {
+            let opened = disk.open(NAME, CACHE_BYTES);
+            opened.map_err(|error| LocalError::Disk { path: path.into(), reason: error.to_string() })
+        };
+        Self::open_with(Path::new(NAME), Box::new(open))
+    }
+
+    /// Returns why the file cannot be written at the moment; `None` if the last write succeeded.
+    pub fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, FileState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the value at (`space`, `key`).
@@ -191,7 +244,10 @@ impl LocalFile {
     }
 
     fn read(&self) -> Result<Option<RowsRead>, LocalError> {
-        let Ok(database) = &self.database else { return Ok(None) };
+        if self.damage.is_some() {
+            return Ok(None);
+        }
+        let database = self.state().database(&self.path)?;
         let reading = database.begin_read().map_err(|error| self.disk(&error))?;
         match reading.open_table(ROWS) {
             Ok(rows) => Ok(Some(rows)),
@@ -204,18 +260,28 @@ impl LocalFile {
         &self,
         change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<T, StorageError>,
     ) -> Result<T, LocalError> {
-        let writing = self.open_database()?.begin_write().map_err(|error| self.disk(&error))?;
+        // Held during the write: whoever writes next finds the file open, or closed.
+        let mut state = self.state();
+        let database = state.database(&self.path)?;
+        let written = self.write_to(&database, change);
+        state.failure = written.as_ref().err().map(ToString::to_string);
+        if written.is_err() {
+            state.database = None;
+        }
+        written
+    }
+
+    fn write_to<T>(
+        &self,
+        database: &Database,
+        change: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> Result<T, StorageError>,
+    ) -> Result<T, LocalError> {
+        let writing = database.begin_write().map_err(|error| self.disk(&error))?;
         let mut rows = writing.open_table(ROWS).map_err(|error| self.disk(&error))?;
         let result = change(&mut rows).map_err(|error| self.storage(&error))?;
         drop(rows);
         writing.commit().map_err(|error| self.disk(&error))?;
         Ok(result)
-    }
-
-    fn open_database(&self) -> Result<&Database, LocalError> {
-        let damaged =
-            |damage: &Arc<str>| LocalError::Damaged { path: self.path.to_path_buf(), reason: damage.to_string() };
-        self.database.as_deref().map_err(damaged)
     }
 
     fn disk(&self, error: &dyn std::error::Error) -> LocalError {
@@ -230,6 +296,18 @@ impl LocalFile {
             other => self.disk(other),
         }
     }
+}
+
+fn open_database(path: &Path) -> Result<Database, LocalError> {
+    own(path).map_err(|source| LocalError::Open { path: path.into(), source })?;
+    drop_cached(path);
+    builder().create(path).map_err(|error| open_error(path, error))
+}
+
+fn builder() -> Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+    builder
 }
 
 /// Creates the file if it is missing. Others can never read it, not even between two calls.
@@ -280,125 +358,4 @@ fn value_error(space: &str, key: &str, reason: String) -> LocalError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn fresh() -> (tempfile::TempDir, LocalFile) {
-        let dir = tempfile::tempdir().unwrap();
-        let file = LocalFile::open(dir.path().join("local.redb")).unwrap();
-        (dir, file)
-    }
-
-    #[test]
-    fn puts_and_removals_survive_reopening() {
-        let (dir, file) = fresh();
-        assert_eq!(file.get::<u32>("sites", "a").unwrap(), None);
-        file.put("sites", "a", &(7_u32, "seven")).unwrap();
-        file.put("sites", "b", &(8_u32, "eight")).unwrap();
-        assert!(file.remove("sites", "b").unwrap());
-        assert!(!file.remove("sites", "b").unwrap());
-        drop(file);
-        let file = LocalFile::open(dir.path().join("local.redb")).unwrap();
-        assert_eq!(file.get("sites", "a").unwrap(), Some((7_u32, "seven".to_owned())));
-        assert_eq!(file.get::<(u32, String)>("sites", "b").unwrap(), None);
-    }
-
-    #[test]
-    fn a_list_holds_only_its_namespace_in_the_order_of_keys() {
-        let (_dir, file) = fresh();
-        for (space, key, value) in [("key", "x", 1_u8), ("keys", "b", 2), ("keys", "a", 3), ("keys2", "c", 4)] {
-            file.put(space, key, &value).unwrap();
-        }
-        assert_eq!(file.list::<u8>("keys").unwrap(), [("a".to_owned(), 3), ("b".to_owned(), 2)]);
-        assert!(matches!(file.list::<u8>("a\0b"), Err(LocalError::Space(_))));
-    }
-
-    #[test]
-    fn rows_can_be_replaced_by_another_in_one_commit() {
-        let (_dir, file) = fresh();
-        for key in ["a", "b", "c"] {
-            file.put("s", key, &1_u8).unwrap();
-        }
-        file.put("t", "a", &9_u8).unwrap();
-        file.replace("s", &["a".into(), "c".into(), "never there".into()], Some(("d", &4_u8))).unwrap();
-        assert_eq!(file.list::<u8>("s").unwrap(), [("b".to_owned(), 1), ("d".to_owned(), 4)]);
-        assert_eq!(file.get::<u8>("t", "a").unwrap(), Some(9));
-    }
-
-    #[test]
-    fn only_the_owner_can_read_the_file_whoever_created_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("local.redb");
-        std::fs::write(&path, b"").unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-        let _file = LocalFile::open(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn an_open_file_is_locked_for_others() {
-        let (dir, file) = fresh();
-        let again = LocalFile::open(dir.path().join("local.redb"));
-        assert!(matches!(again, Err(LocalError::Locked { .. })), "{again:?}");
-        drop(file);
-        LocalFile::open(dir.path().join("local.redb")).unwrap();
-    }
-
-    #[test]
-    fn a_file_that_is_not_a_database_is_damaged_and_a_missing_directory_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("local.redb");
-        std::fs::write(&path, [0x5a; 9000]).unwrap();
-        assert!(matches!(LocalFile::open(&path), Err(LocalError::Damaged { .. })));
-        assert!(matches!(LocalFile::open(dir.path().join("none/local.redb")), Err(LocalError::Open { .. })));
-    }
-
-    /// Catches a damaged file that is overwritten, and keys that are made in memory and lost.
-    #[test]
-    fn a_closed_file_holds_nothing_and_refuses_every_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("local.redb");
-        let file = LocalFile::closed(&path, "a page is missing");
-        assert_eq!((file.get::<u8>("s", "k").unwrap(), file.list::<u8>("s").unwrap()), (None, Vec::new()));
-        assert!(matches!(file.put("s", "k", &1_u8), Err(LocalError::Damaged { .. })));
-        assert!(matches!(file.remove("s", "k"), Err(LocalError::Damaged { .. })));
-        assert_eq!((file.damage(), path.exists()), (Some("a page is missing"), false));
-    }
-
-    #[test]
-    fn a_value_of_another_type_is_an_error() {
-        let (_dir, file) = fresh();
-        file.put("s", "k", &(1_u8, 2_u8)).unwrap();
-        assert!(matches!(file.get::<u8>("s", "k"), Err(LocalError::Value { .. })));
-        assert!(matches!(file.get::<(u8, u8, u8)>("s", "k"), Err(LocalError::Value { .. })));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn damage_anywhere_in_the_file_is_harmless_or_an_error_and_never_a_panic(
-            at in 0_usize..20_000, flip in 1_u8.., length in 1_usize..600,
-        ) {
-            let (dir, file) = fresh();
-            for key in 0..20 {
-                file.put("s", &key.to_string(), &"some text").unwrap();
-            }
-            drop(file);
-            let path = dir.path().join("local.redb");
-            let mut bytes = std::fs::read(&path).unwrap();
-            bytes.iter_mut().skip(at).take(length).for_each(|byte| *byte ^= flip);
-            std::fs::write(&path, bytes).unwrap();
-            if let Ok(file) = LocalFile::open(&path) {
-                let _ = file.list::<String>("s");
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn decoding_any_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode::<(String, Vec<u64>)>(&bytes);
-        }
-    }
-}
+mod tests;
