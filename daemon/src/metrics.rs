@@ -11,6 +11,7 @@ use axum::Router;
 use radio::RadioCounters;
 use service::door::auth::{Authenticator, require};
 use service::door::keys::Scope;
+use service::door::serve::connections::Connections;
 use service::metrics::{
     Collector, DescriptorEncoder, Families, Family, NO_LABELS, ProcessMetrics, RequestTimes, encode_deliveries,
     encode_stores,
@@ -58,12 +59,18 @@ pub fn router(
     health: &Health,
     sync_stats: &SyncStats,
     times: &RequestTimes,
+    connections: &Connections,
     authenticator: Arc<dyn Authenticator>,
 ) -> Router {
     let barn =
         BarnMetrics { health: health.clone(), recorder: ingest.recorder.clone(), sync_stats: sync_stats.clone() };
     let process = ProcessMetrics::new("herdlinxd", env!("CARGO_PKG_VERSION"));
-    let routes = service::metrics::router(vec![Box::new(process), Box::new(barn), Box::new(times.clone())]);
+    let routes = service::metrics::router(vec![
+        Box::new(process),
+        Box::new(barn),
+        Box::new(times.clone()),
+        Box::new(connections.clone()),
+    ]);
     require(authenticator, Scope::Read).or_loopback().protect(routes)
 }
 

@@ -19,7 +19,7 @@ use herd::clock::{Clock, SystemClock};
 use herd::position::{Position, StoreId};
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::{Directory, LOG_FILE, LocalError, LocalFile, OpenProgress, Store, StoreError, is_acceptable};
-use service::door::certificate::{Identity, SanEntry};
+use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
 use service::lifecycle::Exit;
 use service::process::{StateDir, StateDirError};
@@ -152,10 +152,7 @@ fn is_damage(error: &LocalError) -> bool {
 }
 
 fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
-    // Offices pin the key. The names are for clients that check them. If the addresses cannot be listed, they are omitted.
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    let names: Vec<_> = interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect();
-    StateDir::new(&settings.state_dir).identity(&settings.tls, &names)
+    StateDir::new(&settings.state_dir).identity(&settings.tls)
 }
 
 /// Opens the store alone, for commands that read the files.

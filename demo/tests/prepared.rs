@@ -18,6 +18,7 @@ use herd::position::StoreId;
 use herd::store::LocalFile;
 use serde_json::{Value, json};
 use service::door::certificate::Identity;
+use service::door::serve::connections::Connections;
 use service::door::serve::{RunningServer, bind, serve};
 use service::lifecycle::ShutdownTrigger;
 use std::fs;
@@ -119,8 +120,8 @@ impl Stranger {
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let shutdown = ShutdownTrigger::default();
-        let server =
-            serve(bind("127.0.0.1:0".parse().unwrap()).unwrap(), router, &identity, shutdown.signal()).unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let server = serve(listener, router, &identity, &Connections::default(), shutdown.signal()).unwrap();
         Self { address: server.addr, _server: server, _shutdown: shutdown, _directory: directory }
     }
 

@@ -1,17 +1,20 @@
 //! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
 //! each behind the key scope that it needs.
 
-use crate::sites::{OfficeMetrics, Sites};
-use axum::Router;
+use crate::sites::{LinkState, Office as _, OfficeMetrics, Sites};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use serde_json::json;
 use service::door::auth::{Authenticator, Guard, require};
-use service::door::keys::Scope;
-use service::door::reply::ApiError;
+use service::door::keys::{KeyRing, Scope};
+use service::door::reply::{ApiError, NoQuery};
+use service::door::serve::connections::Connections;
+use service::door::serve::turns::in_turns;
 use service::door::token_route;
 use service::door::tokens::TokenRing;
 use service::events::EVENTS_PATH;
@@ -19,6 +22,8 @@ use service::metrics::{ProcessMetrics, RequestTimes};
 use std::sync::Arc;
 use tower::ServiceExt;
 
+/// Path of the health.
+const HEALTH_PATH: &str = "/api/remote/health";
 /// Prefix of the paths of a named site.
 const SITE_PREFIX: &str = "/sites/";
 /// Message for a caller on another machine that sends no key.
@@ -26,7 +31,7 @@ const NO_USERS_YET: &str = "pages are shown on this machine only until the offic
 
 /// Puts the pages behind a guard: from this machine they need no key, from elsewhere a key with scope read.
 pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>) -> Router {
-    pages.layer(from_fn_with_state(require(keys, Scope::Read).or_loopback(), authorize_page))
+    in_turns(pages).layer(from_fn_with_state(require(keys, Scope::Read).or_loopback(), authorize_page))
 }
 
 async fn authorize_page(State(guard): State<Guard>, request: Request, next: Next) -> Response {
@@ -52,11 +57,46 @@ pub(crate) fn tokens(tokens: Arc<TokenRing>) -> Router {
     token_route::router(tokens.clone()).nest("/sites/{site}", token_route::router(tokens))
 }
 
+/// Returns the health, which needs no key. So it names no site.
+pub(crate) fn health(sites: Arc<Sites>, keys: Arc<KeyRing>) -> Router {
+    Router::new().route(HEALTH_PATH, get(respond_health)).with_state((sites, keys))
+}
+
+/// Answers like a barn. A barn that cannot be reached is no fault of the office; an office that has stopped to follow is.
+async fn respond_health(State((sites, keys)): State<(Arc<Sites>, Arc<KeyRing>)>, _: NoQuery) -> Response {
+    let mut failing = Vec::new();
+    let has_stopped = |name: &String| sites.status(name).is_some_and(|status| status.link == LinkState::Stopped);
+    if sites.names().iter().any(has_stopped) {
+        failing.push("replication");
+    }
+    if keys.failure().is_some() {
+        failing.push("keys");
+    }
+    if failing.is_empty() {
+        return Json(json!({"success": true, "status": "healthy"})).into_response();
+    }
+    let message = format!("failing: {}", failing.join(", "));
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message)
+        .with("status", "unhealthy")
+        .with("failing", failing)
+        .into_response()
+}
+
 /// Returns the metrics, for keys with scope read and for this machine. `times` are the request times of the whole
 /// router.
-pub(crate) fn metrics(office: OfficeMetrics, times: &RequestTimes, keys: Arc<dyn Authenticator>) -> Router {
+pub(crate) fn metrics(
+    office: OfficeMetrics,
+    times: &RequestTimes,
+    connections: &Connections,
+    keys: Arc<dyn Authenticator>,
+) -> Router {
     let process = ProcessMetrics::new("herdlinx-mirror", env!("CARGO_PKG_VERSION"));
-    let routes = service::metrics::router(vec![Box::new(process), Box::new(office), Box::new(times.clone())]);
+    let routes = service::metrics::router(vec![
+        Box::new(process),
+        Box::new(office),
+        Box::new(times.clone()),
+        Box::new(connections.clone()),
+    ]);
     require(keys, Scope::Read).or_loopback().protect(routes)
 }
 
@@ -155,7 +195,6 @@ mod tests {
     use herd::clock::SystemClock;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
-    use service::door::keys::KeyRing;
     use std::net::SocketAddr;
 
     fn pages() -> (tempfile::TempDir, Router, String) {

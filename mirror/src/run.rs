@@ -17,6 +17,7 @@ use service::door::auth::KeylessGuard;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
 use service::door::reply::with_method_fallback;
+use service::door::serve::connections::Connections;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, reopen_log_on_hangup, shutdown_on_signals};
@@ -115,7 +116,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let local = directory.wait_for_local().await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
-    let identity = directory.identity(&settings.tls, &[])?;
+    let identity = directory.identity(&settings.tls)?;
     let listener = bind(settings.listen)?;
 
     let files = SiteFiles::new(local, &settings.state_dir);
@@ -124,7 +125,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     sites.start_searches(office_identity(&identity)).await?;
 
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
-    let serving = serve(listener, router(&sites, office, clock, &tokens), &identity, shutdown.clone())?;
+    let connections = Connections::new(settings.local_access);
+    let router = router(&sites, office, clock, &tokens, &connections);
+    let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     let listen_at = serving.addr;
 
     let verify_jobs = VerifyJobs::default();
@@ -158,16 +161,23 @@ async fn report(sites: Arc<Sites>, shutdown: Shutdown) {
 }
 
 /// Returns the router of all that is served, each part behind the key scope that it needs.
-pub fn router(sites: &Arc<Sites>, office: OfficeMetrics, clock: Arc<dyn Clock>, tokens: &Arc<TokenRing>) -> Router {
+pub fn router(
+    sites: &Arc<Sites>,
+    office: OfficeMetrics,
+    clock: Arc<dyn Clock>,
+    tokens: &Arc<TokenRing>,
+    connections: &Connections,
+) -> Router {
     let times = RequestTimes::default();
     let interfaces = doors::tokens(tokens.clone())
         .merge(doors::remote(sites.clone(), tokens.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(sites.clone(), tokens.clone()))
-        .merge(doors::metrics(office, &times, tokens.clone()));
+        .merge(doors::metrics(office, &times, connections, tokens.clone()));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
-    times.measure(keyless.protect(pages.merge(with_method_fallback(interfaces))))
+    let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
+    times.measure(keyless.protect(pages.merge(with_method_fallback(interfaces))).merge(health))
 }
 
 /// Returns the identity by which this office introduces itself to prepared barns.

@@ -22,6 +22,7 @@ use herd::clock::{Clock, SystemClock};
 use herd::randomness::SystemRandomness;
 use herd::store::LocalError;
 use service::control::{ListenError, listen};
+use service::door::serve::connections::Connections;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, reopen_log_on_hangup, shutdown_on_signals};
@@ -124,8 +125,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         tracing::info!("the barn {notice}");
     }
     let mut parts = Parts::new(trigger);
-
     parts.add_infallible("the keeper of the keys", keys.clone().keep_saved(shutdown.clone()));
+
     let liveness = LivenessCheck::new(recorder.clone(), health.radios.clone());
     let commands = Commands {
         barn: barn.clone(),
@@ -150,10 +151,18 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let reader_group = settings.reader_group.as_str().into();
     let lines = LineLimit::default();
     let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
+    let connections = Connections::new(settings.local_access);
     let are_keys_damaged = health.are_keys_damaged();
-    let routes = Routes { site: barn.site.clone(), ingest, health, tokens, pairing: pairing.clone() };
+    let routes = Routes {
+        site: barn.site.clone(),
+        ingest,
+        health,
+        tokens,
+        connections: connections.clone(),
+        pairing: pairing.clone(),
+    };
     let router = if are_keys_damaged { routes.closed() } else { routes.router() };
-    let serving = serve(listener, router, &identity, shutdown.clone())?;
+    let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
     let status = move || status_line(&status_health, &pairing.status());

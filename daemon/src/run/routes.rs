@@ -12,6 +12,7 @@ use axum::middleware::from_fn_with_state;
 use service::door::auth::{Authenticator, KeylessGuard, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, with_fallbacks, with_method_fallback};
+use service::door::serve::connections::Connections;
 use service::door::token_route;
 use service::door::tokens::TokenRing;
 use service::metrics::RequestTimes;
@@ -36,6 +37,8 @@ pub struct Routes {
     pub health: Health,
     /// Keys and tokens.
     pub tokens: Arc<TokenRing>,
+    /// Open connections of the server, for the metrics.
+    pub connections: Connections,
     /// The one-time pairing code.
     pub pairing: Arc<CodePairing>,
 }
@@ -49,7 +52,7 @@ impl Routes {
 
     /// Returns the router of all parts.
     pub fn router(self) -> Router {
-        let Self { site, ingest, health, tokens, pairing } = self;
+        let Self { site, ingest, health, tokens, connections, pairing } = self;
         let (clock, shutdown) = (ingest.clock.clone(), ingest.shutdown.clone());
         let barn = Arc::new(BarnApi::new(site, ingest.recorder.clone(), health.clone(), clock.clone()));
         let times = RequestTimes::default();
@@ -60,7 +63,7 @@ impl Routes {
 
         let sync = service::sync::serve::router(barn.clone(), shutdown.clone())
             .route_layer(from_fn_with_state(pairing.clone(), end_code_on_sync));
-        let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, authenticator.clone());
+        let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, &connections, authenticator.clone());
         let routes = ingest::router(ingest, authenticator.clone())
             .merge(corrections::router(corrections, &authenticator))
             .merge(token_route::router(tokens))

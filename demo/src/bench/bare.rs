@@ -16,6 +16,7 @@ use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
 use service::door::reply::{ApiError, StrictJson};
+use service::door::serve::connections::Connections;
 use service::door::serve::{bind, serve};
 use service::lifecycle::ShutdownTrigger;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -57,7 +58,7 @@ impl BareServer {
         let server = {
             // `serve` spawns its tasks on this runtime.
             let _context = runtime.enter();
-            serve(listener, guarded, &identity, shutdown.signal())?
+            serve(listener, guarded, &identity, &Connections::default(), shutdown.signal())?
         };
         let (address, spki_sha256) = (server.addr, identity.spki_sha256());
         Ok(Self { address, spki_sha256, key, shutdown, runtime: Some(runtime) })

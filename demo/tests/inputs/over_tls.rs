@@ -122,26 +122,29 @@ async fn oversized_requests_and_bytes_without_tls_are_refused_and_the_process_ke
     let real = RealBarn::start().await;
     let before = real.state();
     let sync = Some(real.sync_key.as_str());
-    let long = format!("/api/sync/changes?digest={}", "a".repeat(60_000));
-    let (status, body) = real.send(Method::GET, &long, sync, "").await;
+    let long = |chars: usize| format!("/api/sync/changes?digest={}", "a".repeat(chars));
+    let (status, body) = real.send(Method::GET, &long(10_000), sync, "").await;
     assert!(status == 400 && body["message"].as_str().is_some_and(|message| message.len() < 1_000), "{status}: {body}");
+    assert_eq!(real.send(Method::GET, &long(60_000), sync, "").await.0, 431, "the head is above the buffer");
     let wide = real.http.get(format!("https://{}/api/sync/schema", real.barn.address()));
     let wide = wide.header("X-API-Key", "x".repeat(1_000_000)).timeout(TIMEOUT).send().await;
     assert!(wide.is_err() || wide.is_ok_and(|answer| answer.status() == 431), "a header of a megabyte was accepted");
     let no_tls = [
-        &b"GET /api/remote/health HTTP/1.1\r\nHost: barn\r\n\r\n"[..],
-        b"\x16\x03\x01\xff\xff",
-        b"\0\0\0\0\0\0\0\0",
-        b"HERDLINX",
+        (&b"GET /api/remote/health HTTP/1.1\r\nHost: barn\r\n\r\n"[..], true),
+        (&b"HERDLINX"[..], true),
+        (&b"\x16\x03\x01\xff\xff"[..], false),
+        (&b"\0\0\0\0\0\0\0\0"[..], false),
     ];
-    for bytes in no_tls {
+    for (bytes, may_be_http) in no_tls {
         let mut stream = TcpStream::connect(real.barn.address()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
         // A reset is a refusal as well.
         let _end = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
-        assert!(!answer.starts_with(b"HTTP/"), "answered without TLS: {answer:?}");
+        let answer = String::from_utf8_lossy(&answer);
+        assert_eq!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("use https://"), may_be_http, "{answer:?}");
+        assert!(!answer.contains("healthy"), "answered without TLS: {answer:?}");
     }
     assert_eq!(real.state(), before);
     assert_eq!(real.send(Method::GET, "/api/remote/health", None, "").await.0, 200);

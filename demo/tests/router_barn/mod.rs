@@ -26,6 +26,7 @@ use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store}
 use http_body_util::BodyExt as _;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, KeyRow, Scope};
+use service::door::serve::connections::Connections;
 use service::door::tokens::TokenRing;
 use service::lifecycle::ShutdownTrigger;
 use service::sync::link::BLOB_TYPE;
@@ -137,7 +138,15 @@ impl Barn {
         }
         let pairing = CodePairing::load(local, keys.clone(), identity, facts, Arc::new(FixedClock)).unwrap();
         let pairing = Arc::new(pairing);
-        let router = Routes { site: "north".to_owned(), ingest, health, tokens: tokens.clone(), pairing }.router();
+        let router = Routes {
+            site: "north".to_owned(),
+            ingest,
+            health,
+            tokens: tokens.clone(),
+            connections: Connections::default(),
+            pairing,
+        }
+        .router();
         Self { router, reader, recorder, keys, tokens, ingest_key, sync_key, read_key, shutdown, _directory: directory }
     }
 

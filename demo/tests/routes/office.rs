@@ -15,6 +15,7 @@ use mirror::follow::FollowSettings;
 use mirror::sites::{AddOptions, LinkState, Office as _, OfficeMetrics, SiteFiles, Sites};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
+use service::door::serve::connections::Connections;
 use service::door::serve::{RunningServer, bind, serve};
 use service::door::tokens::TokenRing;
 use service::harness::wait_until;
@@ -64,6 +65,7 @@ fn rows() -> Vec<Row> {
         get("/sites/{site}", PAGES).at("/sites/barn"),
         get("/assets/style.css", PAGES),
         get("/metrics", PAGES),
+        get("/api/remote/health", Permission::Anyone),
     ];
     let of_site: Vec<_> = of_site.into_iter().chain(for_programs()).collect();
     let named: Vec<_> = of_site.iter().map(|row| row.under("/sites/{site}", "/sites/barn")).collect();
@@ -90,7 +92,8 @@ impl Yard {
         let directory = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let listening = serve(listener, barn.router.clone(), &identity, barn.shutdown.signal()).unwrap();
+        let listening =
+            serve(listener, barn.router.clone(), &identity, &Connections::default(), barn.shutdown.signal()).unwrap();
         let of_line = daemon::pair::Barn {
             site: "barn".to_owned(),
             listen: listening.addr,
@@ -108,7 +111,7 @@ impl Yard {
         let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(3)).unwrap();
         let tokens = Arc::new(tokens);
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
-        let router = mirror::run::router(&sites, metrics, Arc::new(FixedClock), &tokens);
+        let router = mirror::run::router(&sites, metrics, Arc::new(FixedClock), &tokens, &Connections::default());
         let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
         yard.wait_until_equal().await;
         yard

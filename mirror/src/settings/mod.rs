@@ -29,6 +29,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Interval at which a silent link is checked; also the longest wait after an error.
     pub sync_interval: DurationSetting,
+    /// Serve the pages and the metrics to this machine without a key.
+    pub local_access: bool,
     /// Log level, unless `RUST_LOG` overrides it.
     pub log: LogLevel,
     /// File that the log is written to in addition.
@@ -43,6 +45,7 @@ impl Default for Settings {
             state_dir: "/var/lib/herdlinx-mirror".into(),
             listen: (Ipv4Addr::UNSPECIFIED, 5000).into(),
             sync_interval: DurationSetting::from_secs(10),
+            local_access: true,
             log: LogLevel::default(),
             log_file: None,
             tls: TlsSettings::default(),

@@ -10,6 +10,7 @@ use herd::store::{Incoming, LocalFile, MemoryDisk, Store};
 use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
+use service::door::serve::connections::Connections;
 use service::door::serve::{RunningServer, bind, serve};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::sync::{OwnStore, serve as sync};
@@ -109,5 +110,5 @@ fn listen(
 ) -> RunningServer {
     let served = Arc::new(OwnStore::new(store.reader(), || 0));
     let router = require(keys.clone(), Scope::Sync).protect(sync::router(served, shutdown.clone()));
-    serve(bind(address).unwrap(), router, identity, shutdown).unwrap()
+    serve(bind(address).unwrap(), router, identity, &Connections::default(), shutdown).unwrap()
 }

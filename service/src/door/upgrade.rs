@@ -1,23 +1,30 @@
 //! The upgrade of a request to a WebSocket, with the same error reply, limits and end for every route that has one.
 //!
-//! Only HTTP/1.1 requests can be upgraded. Over HTTP/2 such a request is rejected like any other that is not an
-//! upgrade.
+//! Only HTTP/1.1 requests can be upgraded. Over HTTP/2 such a request is told so.
 //!
 //! A connection ends with the key or token that opened it; [`auth`](super::auth) says why.
 
 use super::auth::Access;
 use super::reply::ApiError;
+use super::serve::connection::{Connection, SocketPlace};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+use axum::http::Version;
 use axum::http::request::Parts;
 use axum::response::Response;
 use herd::change::MAX_CHANGE_BYTES;
 use std::future::Future;
 
+/// Subprotocol of every WebSocket. A browser names it beside a key: the server must choose one of those that it is asked
+/// for, and must not repeat the key.
+pub const PROTOCOL: &str = "herdlinx";
+
 /// Maximum size of a message from a client, and size of each connection's read buffer.
 ///
 /// Clients only report their position and show that they are alive.
 pub const CLIENT_MESSAGE_BYTES: usize = 4 * 1024;
+/// `Retry-After` for a WebSocket that found no place.
+const RETRY_AFTER_S: u32 = 30;
 /// Bytes that are buffered before they are written to the network.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// Maximum size of a message to a client: a page of the live connection, or an event.
@@ -32,22 +39,28 @@ const _: () = assert!(SERVER_MESSAGE_BYTES > 2 * 6 * MAX_CHANGE_BYTES + WRITE_BU
 pub struct Upgrade {
     upgrade: WebSocketUpgrade,
     access: Option<Access>,
+    place: Option<SocketPlace>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        if parts.version == Version::HTTP_2 {
+            return Err(ApiError::bad_request("this call is a WebSocket, which opens over HTTP/1.1: use that version"));
+        }
         let access = parts.extensions.get::<Access>().cloned();
         let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
         let upgrade = upgrade.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+        let place = parts.extensions.get::<Connection>().map(|connection| connection.open_socket().ok_or_else(busy));
         let upgrade = upgrade
+            .protocols([PROTOCOL])
             .read_buffer_size(CLIENT_MESSAGE_BYTES)
             .max_message_size(CLIENT_MESSAGE_BYTES)
             .max_frame_size(CLIENT_MESSAGE_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
             .max_write_buffer_size(WRITE_BUFFER_BYTES + SERVER_MESSAGE_BYTES);
-        Ok(Self { upgrade, access })
+        Ok(Self { upgrade, access, place: place.transpose()? })
     }
 }
 
@@ -60,8 +73,9 @@ impl Upgrade {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { upgrade, access } = self;
+        let Self { upgrade, access, place } = self;
         upgrade.on_upgrade(async move |socket| {
+            let _held_until_the_end = place;
             tokio::select! {
                 biased;
                 () = access_ended(access.as_ref()) => tracing::info!("closed {what}: its key or token ended"),
@@ -69,6 +83,10 @@ impl Upgrade {
             }
         })
     }
+}
+
+fn busy() -> ApiError {
+    ApiError::unavailable("busy", "too many WebSockets are open: close some, then ask again", RETRY_AFTER_S)
 }
 
 /// Waits until the key or token that opened the connection ends; forever if none was needed.

@@ -7,6 +7,7 @@
 //! Names start with `herdlinx_`, contain the unit, and end in `_total` if they count. The number of labels is bounded:
 //! sites, radios and keys are named by an operator, reasons and routes by the program.
 
+mod connections;
 mod families;
 mod process;
 mod request_times;

@@ -19,6 +19,9 @@ use tokio::runtime::Builder;
 /// Time that blocking tasks, such as a read for a command, may hold up the end of the runtime.
 const RUNTIME_TIMEOUT: Duration = Duration::from_millis(200);
 
+/// Maximum number of threads for blocking tasks: four times those that calls over HTTPS may use. Each thread keeps memory.
+const MAX_BLOCKING_THREADS: usize = 32;
+
 /// Flags that set a setting.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct SettingFlags {
@@ -105,7 +108,7 @@ impl Write for Output<'_> {
 
 /// Runs a future on a runtime with threads of its own.
 pub fn in_runtime<T>(work: impl Future<Output = T>) -> io::Result<T> {
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(MAX_BLOCKING_THREADS).build()?;
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(RUNTIME_TIMEOUT);
     Ok(result)

@@ -91,15 +91,23 @@ impl StateDir {
         }
     }
 
-    /// Loads the operator's certificate, or the process's own. The latter is created at the first start, for `names`.
-    pub fn identity(&self, tls: &TlsSettings, names: &[SanEntry]) -> Result<Identity, StateDirError> {
+    /// Loads the operator's certificate, or the process's own. The latter is created at the first start, for the addresses
+    /// of this machine.
+    pub fn identity(&self, tls: &TlsSettings) -> Result<Identity, StateDirError> {
         if let Some(files) = tls.files() {
             return Ok(Identity::load(files)?);
         }
         let directory = self.path.join(TLS_DIRECTORY);
         create_directory(&directory)?;
-        Ok(Identity::load_or_generate(&directory, names)?)
+        Ok(Identity::load_or_generate(&directory, &own_addresses())?)
     }
+}
+
+/// Returns the addresses of this machine. If they cannot be listed, the certificate does without them: peers that pin the
+/// key ignore its names.
+fn own_addresses() -> Vec<SanEntry> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect()
 }
 
 fn create_directory(path: &Path) -> Result<(), StateDirError> {

@@ -35,6 +35,7 @@ mod status;
 pub use duplicates::{ChannelDuplicates, DuplicateView, MAX_CHANNELS};
 pub use status::{OpeningView, ProcessState, RadioCounts, RadioView, ReplicaState, SourceState};
 
+use crate::door::serve::turns::in_turns;
 use crate::sync::Served;
 use axum::Router;
 use axum::routing::get;
@@ -77,7 +78,7 @@ pub trait RemoteApi: Served {
 
 /// Returns the routes of the read interface over `api`.
 pub fn router(api: Arc<dyn RemoteApi>, clock: Arc<dyn Clock>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route(STATUS_PATH, get(calls::status))
         .route(BATCHES_PATH, get(calls::batches))
         .route(&format!("{BATCHES_PATH}/{{id}}"), get(calls::batch))
@@ -85,7 +86,8 @@ pub fn router(api: Arc<dyn RemoteApi>, clock: Arc<dyn Clock>) -> Router {
         .route(LORA_PAYLOADS_PATH, get(calls::payloads))
         .route(&format!("{PAYLOADS_PATH}/{{id}}"), get(calls::payload))
         .route(BUFFER_STATUS_PATH, get(calls::buffer_status))
-        .with_state(ApiState { api, clock })
+        .with_state(ApiState { api, clock });
+    in_turns(routes)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Authenticator for KeyRing {
 /// The access of a caller that presented a key or token.
 ///
 /// A [`Guard`](super::Guard) puts it into the extensions of every request that it lets in with a key. A connection that
-/// outlives its request must end when [`Self::ended`] returns.
+/// outlives its request must end when [`Self::ended`] returns, and so must an answer.
 #[derive(Clone)]
 pub struct Access {
     authenticator: Arc<dyn Authenticator>,
@@ -54,10 +54,15 @@ impl Access {
         Self { authenticator, key }
     }
 
+    /// Returns whether the key is still accepted.
+    pub fn is_valid(&self) -> bool {
+        self.authenticator.is_valid(&self.key)
+    }
+
     /// Waits until the key is revoked, or the presented token ends. Cancel-safe.
     pub async fn ended(&self) {
         let mut changes = self.authenticator.changes();
-        while self.authenticator.is_valid(&self.key) {
+        while self.is_valid() {
             tokio::select! {
                 result = changes.changed() => if result.is_err() {
                     // Without the sender no key can be revoked any more.

@@ -3,7 +3,8 @@
 use super::access::{Access, Authenticator};
 use crate::door::keys::{KeyInfo, Scope};
 use crate::door::reply::ApiError;
-use crate::door::secret::TOKEN_PREFIX;
+use crate::door::secret::{KEY_PREFIX, TOKEN_PREFIX};
+use crate::door::serve::connection::{Connection, Permission};
 use axum::Router;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -11,9 +12,10 @@ use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use clap::ValueEnum as _;
+use rustix::system::uname;
 use std::future::ready;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, LazyLock};
 
 /// The header for keys and tokens. `Authorization: Bearer` is accepted, too.
 pub const KEY_HEADER: &str = "x-api-key";
@@ -75,7 +77,7 @@ impl Guard {
     /// Accepts requests from this machine without a key.
     ///
     /// The peer's address decides. The server must provide it (`ConnectInfo<SocketAddr>`); without it no request is
-    /// exempt. A request that a proxy forwarded is not exempt, because its peer is the proxy.
+    /// exempt. Neither is a request that somebody else has caused: [`is_loopback`] says which.
     #[must_use]
     pub fn or_loopback(mut self) -> Self {
         self.allow_loopback = true;
@@ -91,7 +93,13 @@ impl Guard {
     pub fn authorize(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, ApiError> {
         match presented(headers)? {
             // A presented key must be valid, even from this machine.
-            Some(text) => self.authorize_key(text),
+            Some(text) => {
+                let caller = self.authorize_key(text)?;
+                if let Some(connection) = extensions.get::<Connection>() {
+                    connection.authenticate();
+                }
+                Ok(caller)
+            }
             None if self.allow_loopback && is_loopback(headers, extensions) => Ok(Caller::Loopback),
             None => Err(missing_key()),
         }
@@ -109,11 +117,25 @@ impl Guard {
 
 async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let caller = guard.authorize(request.headers(), request.extensions())?;
-    if let Caller::Key(key) = &caller {
-        request.extensions_mut().insert(Access::new(guard.authenticator.clone(), key.clone()));
-    }
+    let Caller::Key(key) = &caller else {
+        request.extensions_mut().insert(caller);
+        return Ok(next.run(request).await);
+    };
+    let access = Access::new(guard.authenticator.clone(), key.clone());
+    request.extensions_mut().insert(access.clone());
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    run_while_valid(access, next.run(request)).await
+}
+
+/// Waits for an answer, which ends with the access of its caller, also while it is being sent.
+async fn run_while_valid(access: Access, answer: impl Future<Output = Response>) -> Result<Response, ApiError> {
+    let mut answer = tokio::select! {
+        biased;
+        answer = answer => answer,
+        () = access.ended() => return Err(ApiError::unauthorized("this key was revoked, or its token has ended")),
+    };
+    answer.extensions_mut().insert(Permission::new(move || access.is_valid()));
+    Ok(answer)
 }
 
 fn missing_key() -> ApiError {
@@ -129,10 +151,13 @@ fn unknown_key(presented: &str) -> ApiError {
 }
 
 /// Returns the one key in the headers. Two are an error, because it is unknown which one is meant.
+///
+/// A script in a browser cannot set a header for a WebSocket, but it can name subprotocols. So a key may stand among them.
 fn presented(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let by_name = headers.get_all(KEY_HEADER).iter().map(|value| value.to_str().ok());
     let by_bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| value.to_str().ok().and_then(bearer));
-    let mut keys = by_name.chain(by_bearer);
+    let by_protocol = protocols(headers).filter(|name| is_secret(name)).map(Some);
+    let mut keys = by_name.chain(by_bearer).chain(by_protocol);
     match (keys.next(), keys.next()) {
         (None, _) => Ok(None),
         (Some(Some(key)), None) => Ok(Some(key.trim())),
@@ -141,14 +166,55 @@ fn presented(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     }
 }
 
+/// Returns the subprotocols that a WebSocket asks for.
+fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+fn is_secret(text: &str) -> bool {
+    text.starts_with(KEY_PREFIX) || text.starts_with(TOKEN_PREFIX)
+}
+
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-/// Returns whether a request comes from this machine, and not through a proxy on it.
+/// Headers that a proxy adds. Its clients may be anywhere.
+const FORWARDING_HEADERS: [&str; 7] =
+    ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server"];
+
+/// Returns whether a request comes from this machine, and from nobody else through it.
+///
+/// The setting `local_access` may say that nobody is. A proxy names itself in a header. A web page of another origin is shown by a browser here: the browser says so
+/// (`Sec-Fetch-Site`), or the page has pointed a name of its own at this machine, which is then the `Host`.
 pub(super) fn is_loopback(headers: &HeaderMap, extensions: &Extensions) -> bool {
-    let forwarded = headers.contains_key(header::FORWARDED) || headers.contains_key("x-forwarded-for");
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    !forwarded && peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
+    let is_allowed = extensions.get::<Connection>().is_none_or(Connection::has_local_access);
+    let is_forwarded = FORWARDING_HEADERS.iter().any(|name| headers.contains_key(*name));
+    let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
+    let is_foreign = headers.get_all(header::HOST).iter().any(|host| !host.to_str().is_ok_and(is_own_host));
+    let is_local = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
+    is_allowed && is_local && !is_forwarded && !is_cross_site && !is_foreign
+}
+
+/// Returns whether a host is this machine whoever answers for its name: an address, `localhost`, or the machine's own name.
+fn is_own_host(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    let label = name.strip_suffix(".local").unwrap_or(name);
+    address.parse::<IpAddr>().is_ok()
+        || label.eq_ignore_ascii_case("localhost")
+        || own_name().is_some_and(|own| label.eq_ignore_ascii_case(own))
+}
+
+/// Returns the first part of the machine's name, as the certificate has it.
+fn own_name() -> Option<&'static str> {
+    static NAME: LazyLock<Option<String>> =
+        LazyLock::new(|| Some(uname().nodename().to_str().ok()?.split('.').next()?.to_owned()));
+    NAME.as_deref()
 }

@@ -104,7 +104,29 @@ async fn only_local_peers_are_exempt_and_only_if_the_guard_allows_it() {
     }
     assert_eq!(status(&open, from("192.168.1.5:9")).await.0, 401);
     assert_eq!(status(&open, Request::builder()).await.0, 401, "the peer is unknown");
-    assert_eq!(status(&open, from("127.0.0.1:9").header("X-Forwarded-For", "8.8.8.8")).await.0, 401);
+    for (name, value) in [
+        ("X-Forwarded-For", "8.8.8.8"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Real-IP", "127.0.0.1"),
+        ("Forwarded", "for=127.0.0.1"),
+        ("Via", "1.1 proxy"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Host", "evil.example:5000"),
+        ("Host", "127.0.0.1.evil.example"),
+        ("Host", ""),
+    ] {
+        assert_eq!(status(&open, from("127.0.0.1:9").header(name, value)).await.0, 401, "{name}: {value}");
+    }
+    for (name, value) in [
+        ("Host", "localhost:5000"),
+        ("Host", "127.0.0.1"),
+        ("Host", "[::1]:5000"),
+        ("Host", "192.168.1.5:5000"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Sec-Fetch-Site", "none"),
+    ] {
+        assert_eq!(status(&open, from("127.0.0.1:9").header(name, value)).await.0, 200, "{name}: {value}");
+    }
     assert_eq!(status(&open, from("127.0.0.1:9").header("X-API-Key", "hxb_no")).await.0, 401);
     assert_eq!(status(&open, from("127.0.0.1:9").header("X-API-Key", &yard.sender)).await.0, 403);
 }

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Supported ALPN protocols, the preferred one first.
-const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
 
 /// Failure to load, generate or use an identity.
 #[derive(Debug, thiserror::Error)]
@@ -152,7 +152,7 @@ impl Identity {
         Ok(())
     }
 
-    /// Creates a configuration for TLS 1.2 and 1.3, with HTTP/2 and HTTP/1.1. New handshakes use a reloaded identity.
+    /// Creates a configuration for TLS 1.2 and 1.3, with HTTP/2 and HTTP/1. New handshakes use a reloaded identity.
     pub fn server_config(&self) -> Result<Arc<ServerConfig>, CertificateError> {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?

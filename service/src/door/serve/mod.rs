@@ -1,24 +1,44 @@
 //! The HTTPS server.
 //!
-//! The number of connections and the time that each step of a peer may take are limited. On shutdown the server ends
-//! within [`SHUTDOWN_GRACE`] and [`GOODBYE_TIMEOUT`], whatever its peers do.
+//! | module | holds |
+//! |---|---|
+//! | [`connections`] | the open connections and their limits |
+//! | [`connection`] | one connection, its requests and its deadlines |
+//! | [`cap`] | counts of what the limits have hit, and warnings |
+//! | `accept`, `plain` | the way of a connection to TLS, and the answer to peers without it |
+//! | `request`, `drain` | the rules of every request and answer |
+//! | [`turns`] | the turns of calls that read on threads of their own |
+//! | `budget` | the bytes of answers that peers have not taken |
+//!
+//! # Decisions
+//!
+//! - **Memory is bounded over all connections, and not only for each.** The number of connections, the buffers of each, and
+//!   the bytes of all answers have a limit. So [`MAX_CONNECTIONS`](connections::MAX_CONNECTIONS) peers together cost some
+//!   tens of megabytes, whatever they send or refuse to read.
+//! - **The time that each step of a peer may take is limited.** On shutdown the server ends within [`SHUTDOWN_GRACE`] and
+//!   [`GOODBYE_TIMEOUT`], whatever its peers do.
+
+mod accept;
+mod budget;
+pub mod cap;
+pub mod connection;
+pub mod connections;
+mod drain;
+mod plain;
+mod request;
+pub mod turns;
 
 use super::certificate::{CertificateError, Identity};
 use crate::lifecycle::{Exit, Shutdown};
+use accept::ConnectionAcceptor;
 use axum::Router;
-use axum_server::accept::Accept;
+use axum::middleware::from_fn;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
-use rustix::net::sockopt::set_tcp_user_timeout;
+use connections::Connections;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -43,12 +63,23 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time after which the kernel closes the connection of a peer that accepts no bytes (`TCP_USER_TIMEOUT`, RFC 5482).
 pub const STALLED_PEER_MS: u32 = 60_000;
 
-/// Maximum number of open connections; a further one is closed at once. A yard has tens of devices and an office.
-pub const MAX_CONNECTIONS: usize = ALL_CONNECTIONS as usize;
-const ALL_CONNECTIONS: u32 = 1024;
+/// Maximum number of concurrent requests on one HTTP/2 connection. Our own clients have one or two.
+pub const MAX_STREAMS: u32 = 32;
 
-/// Maximum number of concurrent requests on one HTTP/2 connection.
-pub const MAX_STREAMS: u32 = 256;
+/// Size of the read buffer of an HTTP/1.1 connection, and so of the head of a request.
+pub const HTTP1_BUFFER_BYTES: usize = 16 * 1024;
+
+/// Maximum size of the headers of an HTTP/2 request, which wait in memory until they are complete.
+pub const HTTP2_HEADER_BYTES: u32 = 16 * 1024;
+
+/// Maximum number of bytes that an HTTP/2 stream buffers before they are sent.
+const HTTP2_SEND_BYTES: usize = 2 * budget::SLICE_BYTES;
+
+/// Receive window of an HTTP/2 stream: the largest body of a request.
+const HTTP2_STREAM_WINDOW: u32 = 512 * 1024;
+
+/// Receive window of an HTTP/2 connection. What the peer has sent and no route has read waits within it.
+const HTTP2_CONNECTION_WINDOW: u32 = 512 * 1024;
 
 /// Failure to start the server, or the reason why it ended.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +128,7 @@ pub struct RunningServer {
     /// Handle that counts the connections, and that can stop the server at once.
     pub handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
-    permits: Arc<Semaphore>,
+    connections: Connections,
 }
 
 impl RunningServer {
@@ -106,7 +137,7 @@ impl RunningServer {
     /// Then waits for the remaining connections, for at most [`GOODBYE_TIMEOUT`].
     pub async fn wait(self) -> Result<(), ServeError> {
         self.task.await??;
-        if timeout(GOODBYE_TIMEOUT, self.permits.acquire_many(ALL_CONNECTIONS)).await.is_err() {
+        if timeout(GOODBYE_TIMEOUT, self.connections.all_closed()).await.is_err() {
             tracing::debug!("a peer did not close its connection in time");
         }
         Ok(())
@@ -116,110 +147,50 @@ impl RunningServer {
 /// Serves `router` over TLS until `shutdown` is requested; requests in progress then have [`SHUTDOWN_GRACE`].
 ///
 /// Must be called within a Tokio runtime. The code that upgrades a connection to a WebSocket owns it, and must watch
-/// `shutdown` itself. An upgraded connection counts towards [`MAX_CONNECTIONS`] until it is dropped.
+/// `shutdown` itself. An upgraded connection counts among `connections` until it is dropped.
 pub fn serve(
     listener: TcpListener,
     router: Router,
     identity: &Identity,
+    connections: &Connections,
     shutdown: Shutdown,
 ) -> Result<RunningServer, ServeError> {
     let addr = listener.local_addr()?;
     let handle = Handle::new();
     let tls = RustlsConfig::from_config(identity.server_config()?);
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let limiter = ConnectionLimiter { permits: permits.clone() };
-    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_TIMEOUT).acceptor(limiter);
+    let acceptor = ConnectionAcceptor { connections: connections.clone() };
+    let acceptor = RustlsAcceptor::new(tls).handshake_timeout(HANDSHAKE_TIMEOUT).acceptor(acceptor);
     let mut server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
         .handle(handle.clone())
         .first_request_timeout(HEADER_READ_TIMEOUT)
         .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "failed to set up a connection"));
     set_http_limits(&mut server);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(shut_down_on_request(handle.clone(), shutdown));
+    let service = router.layer(from_fn(request::pass)).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(shut_down_on_request(handle.clone(), shutdown.clone()));
+    tokio::spawn(connections.clone().check_deadlines(shutdown));
     let task = tokio::spawn(async move { server.serve(service).await });
-    Ok(RunningServer { addr, handle, task, permits })
+    Ok(RunningServer { addr, handle, task, connections: connections.clone() })
 }
 
 /// Sets the timeouts and limits of the HTTP layer; the server installs the timers that they need.
 fn set_http_limits<A>(server: &mut Server<SocketAddr, A>) {
     let builder = server.http_builder();
-    builder.http1().header_read_timeout(HEADER_READ_TIMEOUT);
+    builder.http1().header_read_timeout(HEADER_READ_TIMEOUT).max_buf_size(HTTP1_BUFFER_BYTES);
     builder
         .http2()
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
-        .max_concurrent_streams(MAX_STREAMS);
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(HTTP2_HEADER_BYTES)
+        .max_send_buf_size(HTTP2_SEND_BYTES)
+        .initial_stream_window_size(HTTP2_STREAM_WINDOW)
+        .initial_connection_window_size(HTTP2_CONNECTION_WINDOW);
 }
 
 async fn shut_down_on_request(handle: Handle<SocketAddr>, shutdown: Shutdown) {
     shutdown.requested().await;
     handle.graceful_shutdown(Some(SHUTDOWN_GRACE));
-}
-
-/// Accepts a limited number of connections, and configures their sockets.
-#[derive(Clone)]
-struct ConnectionLimiter {
-    permits: Arc<Semaphore>,
-}
-
-impl<S> Accept<TcpStream, S> for ConnectionLimiter {
-    type Stream = CountedStream;
-    type Service = S;
-    type Future = std::future::Ready<io::Result<(CountedStream, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        std::future::ready(self.admit(stream).map(|stream| (stream, service)))
-    }
-}
-
-impl ConnectionLimiter {
-    fn admit(&self, stream: TcpStream) -> io::Result<CountedStream> {
-        let permit = Arc::clone(&self.permits)
-            .try_acquire_owned()
-            .map_err(|_| io::Error::other(format!("{MAX_CONNECTIONS} connections are already open")))?;
-        stream.set_nodelay(true)?;
-        set_tcp_user_timeout(&stream, STALLED_PEER_MS)?;
-        Ok(CountedStream { stream, _permit: permit })
-    }
-}
-
-/// A connection that releases its permit when it is dropped, even after an upgrade.
-struct CountedStream {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl AsyncRead for CountedStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for CountedStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,7 @@
+mod answers;
+mod limits;
+mod requests;
+
 use super::*;
 use crate::door::certificate::{SanEntry, provider, spki_sha256};
 use crate::harness::TIMEOUT;
@@ -8,7 +12,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use std::path::Path;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -63,8 +69,12 @@ async fn connect(
     version: &'static rustls::SupportedProtocolVersion,
 ) -> io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(addr).await?;
+    begin_tls(stream, client(pin, version)).await
+}
+
+async fn begin_tls(stream: TcpStream, config: ClientConfig) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(client(pin, version))).connect(name, stream).await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 fn client(pin: [u8; 32], version: &'static rustls::SupportedProtocolVersion) -> ClientConfig {
@@ -89,17 +99,22 @@ fn identity(dir: &Path) -> Identity {
     Identity::load_or_generate(dir, &[SanEntry::Dns("barn".into())]).unwrap()
 }
 
-/// A server with the route `/never`, whose requests hang.
+/// A server with the route `/never`, whose requests hang, and those of a test.
 struct TestServer {
     dir: tempfile::TempDir,
     identity: Identity,
     running: RunningServer,
+    connections: Connections,
     trigger: ShutdownTrigger,
     /// Notified when a request to `/never` has started.
     hanging: Arc<Notify>,
 }
 
 fn start() -> TestServer {
+    start_with(Router::new())
+}
+
+fn start_with(routes: Router) -> TestServer {
     let dir = tempfile::tempdir().unwrap();
     let identity = identity(dir.path());
     let page = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { format!("hello {}", peer.ip()) };
@@ -109,11 +124,12 @@ fn start() -> TestServer {
         started.notify_one();
         std::future::pending::<String>().await
     };
-    let router = Router::new().route("/", get(page)).route("/never", get(never));
+    let router = routes.route("/", get(page)).route("/never", get(never));
+    let connections = Connections::default();
     let trigger = ShutdownTrigger::default();
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let running = serve(listener, router, &identity, trigger.signal()).unwrap();
-    TestServer { dir, identity, running, trigger, hanging }
+    let running = serve(listener, router, &identity, &connections, trigger.signal()).unwrap();
+    TestServer { dir, identity, running, connections, trigger, hanging }
 }
 
 /// Catches a TLS version that does not work, a wrong pin, and a peer address that routes do not see.
@@ -134,8 +150,7 @@ async fn a_client_that_offers_http_2_gets_it() {
     let mut config = client(server.identity.spki_sha256(), &rustls::version::TLS13);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let stream = TcpStream::connect(server.running.addr).await.unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
-    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    let stream = begin_tls(stream, config).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
 }
 
@@ -218,21 +233,4 @@ async fn a_bind_error_names_the_address() {
     let address = taken.local_addr().unwrap();
     let error = bind(address).unwrap_err().to_string();
     assert!(error.contains(&address.to_string()), "{error}");
-}
-
-/// Catches a limit that is exceeded, and permits that are not released.
-#[tokio::test]
-async fn a_full_server_accepts_no_connection_until_one_is_dropped() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let limiter = ConnectionLimiter { permits: Arc::new(Semaphore::new(1)) };
-    let open = async || {
-        let (_peer, accepted) = tokio::join!(TcpStream::connect(addr), listener.accept());
-        limiter.admit(accepted.unwrap().0)
-    };
-    let first = open().await.unwrap();
-    assert!(first.stream.nodelay().unwrap());
-    assert!(open().await.is_err());
-    drop(first);
-    open().await.unwrap();
 }

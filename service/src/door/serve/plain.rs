@@ -1,0 +1,93 @@
+//! The answer to plain HTTP on the port of HTTPS.
+//!
+//! Without it a client shows an alert of TLS as an answer of HTTP/0.9, and nobody understands that. A redirect was
+//! rejected: a client that follows it sends its key in the clear once more with every call.
+
+use crate::door::reply::ApiError;
+use axum::http::StatusCode;
+use std::io;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+/// Maximum number of bytes that are read of the head of a request.
+const MAX_HEAD_BYTES: usize = 8 * 1024;
+/// Maximum number of bytes of a body that are read after the answer, so that the client can read the answer.
+const MAX_REST_BYTES: u64 = 1024 * 1024;
+/// Maximum length of a host that the answer repeats: a name of DNS and a port.
+const MAX_HOST_CHARS: usize = 253 + 6;
+
+/// Reads the head of a request without TLS, and answers it with the address that works. `local` is used if the request
+/// names no host.
+pub(super) async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), local: SocketAddr) -> io::Result<()> {
+    let head = read_head(stream).await?;
+    stream.write_all(response(&head, local).as_bytes()).await?;
+    stream.shutdown().await?;
+    // A connection that is closed with unread bytes is reset, and the answer may be lost.
+    tokio::io::copy(&mut stream.take(MAX_REST_BYTES), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<String> {
+    let mut head = Vec::new();
+    while head.len() < MAX_HEAD_BYTES && !is_complete(&head) {
+        if stream.read_buf(&mut head).await? == 0 {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+fn is_complete(head: &[u8]) -> bool {
+    head.windows(4).any(|end| end == b"\r\n\r\n") || head.windows(2).any(|end| end == b"\n\n")
+}
+
+fn response(head: &str, local: SocketAddr) -> String {
+    let host = host_of(head).map_or_else(|| local.to_string(), str::to_owned);
+    let message = format!("this port speaks HTTPS and no plain HTTP: use https://{host}");
+    let body = ApiError::new(StatusCode::BAD_REQUEST, "https_only", message).to_json().to_string();
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Returns the host of a request, if it has one that can stand in an address.
+fn host_of(head: &str) -> Option<&str> {
+    let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let (_, host) = headers.find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+    let host = host.trim();
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    ((1..=MAX_HOST_CHARS).contains(&host.len()) && host.chars().all(is_host)).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: &str = "192.168.1.5:8443";
+
+    /// Catches an answer that names no address, or repeats what a client has made up.
+    #[tokio::test]
+    async fn the_answer_names_the_host_that_was_asked_or_the_address_of_the_server() {
+        for (head, address) in [
+            ("GET / HTTP/1.1\r\nhost: barn.local:8443\r\n\r\n", "https://barn.local:8443\""),
+            ("GET / HTTP/1.1\nHost: [fe80::1]:8443\n\n", "https://[fe80::1]:8443\""),
+            ("GET / HTTP/1.0\r\n\r\n", "https://192.168.1.5:8443\""),
+            ("GET / HTTP/1.1\r\nHost: \"><script>\r\n\r\n", "https://192.168.1.5:8443\""),
+            ("GET / HTTP/1.1\r\nHost: \r\n\r\n", "https://192.168.1.5:8443\""),
+        ] {
+            let (mut client, mut server) = tokio::io::duplex(1_000);
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut reply = String::new();
+            let local = LOCAL.parse().unwrap();
+            let (answered, read) = tokio::join!(answer(&mut server, local), async {
+                client.shutdown().await.unwrap();
+                client.read_to_string(&mut reply).await
+            });
+            answered.unwrap();
+            read.unwrap();
+            assert!(reply.starts_with("HTTP/1.1 400 ") && reply.contains(address), "{head}: {reply}");
+        }
+    }
+}
