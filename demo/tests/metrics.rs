@@ -7,7 +7,7 @@
 mod openmetrics;
 mod yard;
 
-use demo::processes::{BarnSettings, Client};
+use demo::processes::{Barn, BarnSettings, Client};
 use openmetrics::Exposition;
 use std::path::PathBuf;
 use yard::{Yard, own_programs, until};
@@ -30,6 +30,22 @@ fn compare_names(process: &str, page: &Exposition) {
     }
     let golden = std::fs::read_to_string(&file).unwrap();
     assert_eq!(page.names(), golden, "the names differ from {}; set {BLESS}=1 if they are meant to", file.display());
+}
+
+/// Catches a setting without effect, and a format that older scrapers ask for in vain.
+#[tokio::test]
+async fn without_local_access_this_machine_needs_a_key_and_older_scrapers_get_their_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = BarnSettings { more: "local_access = false".to_owned(), ..BarnSettings::default() };
+    let mut barn = Barn::new(&own_programs(), &directory.path().join("barn"), &settings).unwrap();
+    barn.start().await.unwrap();
+    let reader = barn.client(&barn.key("prometheus", &["read"]).unwrap()).unwrap();
+    assert_eq!(barn.visitor().unwrap().get("/metrics", "*/*").await.unwrap().status, 401);
+    let answer = reader.get("/metrics", "text/plain;version=0.0.4;q=1,*/*;q=0.1").await.unwrap().expect(200).unwrap();
+    assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+    let page = answer.text();
+    assert!(page.contains("# TYPE herdlinx_commits_total counter\nherdlinx_commits_total "), "{page}");
+    assert!(!page.contains("# EOF") && !page.contains("# UNIT"), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the state of a process as OpenMetrics text 1.0.
+//! `GET /metrics`: the state of a process as OpenMetrics text 1.0, or in the text format 0.0.4 if the request asks for it.
 //!
 //! A scrape reads the state that the parts of the process hold anyway. Counters of its own were rejected, because they
 //! would be a second truth. Only figures that no part needs are collected for it: durations, and the sizes of commit
@@ -13,6 +13,7 @@ mod process;
 mod request_times;
 mod route;
 mod stores;
+mod text_format;
 
 pub use families::{Families, Family, NO_LABELS};
 pub use process::ProcessMetrics;
