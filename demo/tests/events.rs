@@ -1,7 +1,8 @@
 //! Events of the real processes, over TLS.
 //!
 //! Catches: a barn whose memory grows with the events that a listener does not read, a listener whose connection stays
-//! open but silent, an office whose events differ from the barn's, and a shutdown that listeners learn nothing of.
+//! open but silent, an office whose events differ from the barn's, and an end of either side that the other learns nothing
+//! of.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
@@ -16,7 +17,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use yard::{Yard, deliver, log_end, own_programs, until};
 
 /// Listeners that stop reading.
@@ -95,6 +97,36 @@ async fn barn_and_office_send_the_same_events_and_close_with_a_reason_on_shutdow
     assert_eq!(next_event(&mut barn).await, Err(Some((1001, "this process is shutting down".to_owned()))));
     assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.office.log()));
     assert_eq!(next_event(&mut office).await, Err(Some((1001, "this process is shutting down".to_owned()))));
+}
+
+/// Catches a client that reports a broken connection (1006) although both sides closed in order.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_is_answered_and_a_browser_shows_its_key_as_a_subprotocol() {
+    let yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
+    let key = yard.barn.key("screen", &["read"]).unwrap();
+    let mut listener = listen(&yard.barn, "/api/events", &key).await;
+    next_event(&mut listener).await.unwrap();
+    let normal = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    listener.close(Some(normal)).await.unwrap();
+    assert_eq!(next_event(&mut listener).await, Err(Some((1000, String::new()))));
+
+    let http = client(&Trust::Pin(yard.barn.spki_sha256().unwrap())).unwrap();
+    for (protocols, status, chosen) in [
+        (format!("herdlinx, {key}"), 101, Some("herdlinx")),
+        ("herdlinx, hxb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(), 401, None),
+        ("herdlinx".to_owned(), 401, None),
+    ] {
+        let request = http
+            .get(format!("https://{}/api/events", yard.barn.address()))
+            .header("Connection", "Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Version", "13")
+            .header("Sec-WebSocket-Key", generate_key())
+            .header("Sec-WebSocket-Protocol", protocols);
+        let answer = request.timeout(TIMEOUT).send().await.unwrap();
+        let protocol = answer.headers().get("Sec-WebSocket-Protocol").map(|value| value.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), protocol), (status, chosen));
+    }
 }
 
 async fn deliver_more(device: &Client, payloads: std::ops::Range<u64>) {

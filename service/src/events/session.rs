@@ -111,6 +111,9 @@ pub(super) async fn serve_listener(
     if let Some((within, frame)) = end.close_frame() {
         // A listener that does not accept the frame is cut off all the same.
         let _ = timeout(within, socket.send(Message::Close(Some(frame)))).await;
+    } else {
+        // Sends the answer to the listener's own close frame. Without it the listener reports a broken connection.
+        let _ = timeout(CLOSE_TIMEOUT, socket.close()).await;
     }
     end
 }

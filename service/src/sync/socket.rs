@@ -3,6 +3,7 @@
 use super::link::{LinkError, LiveChannel};
 use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
+use futures::SinkExt as _;
 
 pub(super) struct Socket(WebSocket);
 
@@ -35,7 +36,7 @@ impl LiveChannel for Socket {
     }
 
     async fn close(&mut self) {
-        // A follower that is gone needs no close message.
-        let _ = self.0.send(Message::Close(None)).await;
+        // Sends a close frame, or the answer to that of the follower. One that is gone needs none.
+        let _ = self.0.close().await;
     }
 }
