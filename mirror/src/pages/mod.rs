@@ -39,13 +39,13 @@ mod sync_status;
 use crate::sites::Office;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use error::PageError;
 use herd::clock::Clock;
 use request::PageRequest;
-use service::door::reply::ApiError;
+use service::door::reply::{ApiError, unknown_path};
 use site_request::{PagesState, SitePage};
 use std::sync::Arc;
 
@@ -91,8 +91,8 @@ async fn style_sheet() -> Response {
     (headers, include_str!("../../assets/style.css")).into_response()
 }
 
-async fn not_found(request: PageRequest) -> PageError {
-    request.error(ApiError::not_found("there is nothing at this path"))
+async fn not_found(uri: Uri, request: PageRequest) -> PageError {
+    request.error(unknown_path(uri.path()))
 }
 
 async fn method_not_allowed(request: PageRequest) -> PageError {

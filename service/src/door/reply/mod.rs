@@ -101,7 +101,7 @@ impl IntoResponse for ApiError {
 
 /// An extractor for a JSON body.
 ///
-/// Rejects another content type with 415, a body above the router's limit with 413, a body that does not arrive within
+/// Rejects another content type and a content encoding with 415, a body above the router's limit with 413, a body that does not arrive within
 /// [`BODY_READ_TIMEOUT`] with 408, and a body that is not JSON or not a `T` with 400.
 #[derive(Clone, Copy, Debug)]
 pub struct StrictJson<T>(pub T);
@@ -129,6 +129,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RawJson<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             let message = "send the body as `Content-Type: application/json`";
+            return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+        }
+        let encoding = request.headers().get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            let message = "send the body without `Content-Encoding`";
             return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
         }
         let reading = tokio::time::timeout(BODY_READ_TIMEOUT, Bytes::from_request(request, state));
@@ -263,7 +268,17 @@ pub fn with_method_fallback<S: Clone + Send + Sync + 'static>(router: Router<S>)
     router.method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn path_not_found() -> ApiError {
+async fn path_not_found(uri: Uri) -> ApiError {
+    unknown_path(uri.path())
+}
+
+/// Returns the error reply for a path that does not exist.
+///
+/// Clients of the original open `/socket.io/`, and are told where the events are.
+pub fn unknown_path(path: &str) -> ApiError {
+    if path.split('/').any(|part| part == "socket.io") {
+        return ApiError::not_found("there is no Socket.IO here: open a WebSocket at /api/events, which sends JSON");
+    }
     ApiError::not_found("there is nothing at this path")
 }
 

@@ -62,6 +62,30 @@ async fn a_valid_body_is_accepted_with_any_json_content_type() {
     }
 }
 
+/// Catches a compressed body that is read as broken JSON, and a header without effect that refuses a good one.
+#[tokio::test]
+async fn a_body_with_a_content_encoding_is_415_and_identity_is_none() {
+    let encoded = |encoding: &str| {
+        let mut request = post_body("application/json", r#"{"payload":"hi"}"#);
+        request.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+        request
+    };
+    for encoding in ["gzip", "br", "identity, gzip", "x"] {
+        let (status, code, message) = send_invalid(encoded(encoding)).await;
+        assert_eq!((status, code.as_str()), (415, "unsupported_media_type"), "{encoding}");
+        assert!(message.contains("`Content-Encoding`"), "{message}");
+    }
+    assert_eq!(send(encoded("Identity")).await, (200, "hi 0".to_owned()));
+}
+
+/// Catches a program of the original that looks for its events at the place of old, and is told nothing.
+#[tokio::test]
+async fn a_client_of_socket_io_is_told_where_the_events_are() {
+    let (status, code, message) = send_invalid(get_uri("/socket.io/?EIO=4&transport=polling")).await;
+    assert_eq!((status, code.as_str()), (404, "not_found"));
+    assert!(message.contains("/api/events"), "{message}");
+}
+
 /// Catches a message that does not locate the error, or that reveals a type of ours.
 #[tokio::test]
 async fn an_invalid_body_is_rejected_with_its_place_and_without_type_names() {
