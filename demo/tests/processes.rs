@@ -9,6 +9,8 @@ use serde_json::json;
 use service::harness::wait_until;
 use service::lifecycle::Exit;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 fn programs() -> Programs {
     Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
@@ -41,6 +43,40 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
     wait_until("the office shows both payloads", both).await.unwrap();
     assert_eq!(office.terminate().await.unwrap().code(), Some(0));
     assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+}
+
+/// Catches a file that other users of the machine can read or replace, because a program was started by hand.
+#[tokio::test]
+async fn the_files_of_both_processes_are_for_their_owner_alone_whatever_the_umask() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut barn = Barn::new(&programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
+    let mut office = Office::new(&programs(), &directory.path().join("office"), &OfficeSettings::default()).unwrap();
+    barn.start().await.unwrap();
+    office.start().await.unwrap();
+    office.add(&barn.pair().unwrap()).unwrap();
+    let poster = barn.client(&barn.key("chute", &["ingest"]).unwrap()).unwrap();
+    poster.post_json("/api/lora/receive", &json!({ "payload": "hxb:ONE:LF1:UHF1" })).await.unwrap();
+    let pages = office.visitor().unwrap();
+    let shown = async || pages.get("/batches", "application/json").await.unwrap().text().contains("ONE").then_some(());
+    wait_until("the office shows the payload", shown).await.unwrap();
+    // Files that the test has written itself.
+    let is_own = |path: &Path| path.extension().is_some_and(|it| it == "toml" || it == "log");
+    let mut directories = vec![barn.state_dir().to_owned(), office.state_dir().to_owned()];
+    let mut checked = 0;
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            let found = std::fs::symlink_metadata(&path).unwrap();
+            if found.is_dir() {
+                directories.push(path.clone());
+            }
+            // A link has no mode of its own.
+            let is_closed = found.is_symlink() || found.permissions().mode() & 0o077 == 0;
+            assert!(is_own(&path) || is_closed, "{}: {found:?}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "{checked} files");
 }
 
 #[tokio::test]

@@ -1,13 +1,19 @@
 //! The commands `run` and `check`, which begin in the same way in both programs.
 //!
 //! The order of the steps of `run` is a decision: the delay after failed starts comes first, so that settings which are
-//! refused do not spin. The log comes before the refusal of root, so that the refusal is in it.
+//! refused do not spin. Root is refused before the log file is opened: a file of root's would keep the service from its own
+//! log. The refusal goes to stderr, and so to the journal.
+//!
+//! All files of the process are for its owner alone, whatever umask it was started with: `redb` and the log file take
+//! theirs from it, and `run` by hand has that of a shell.
 
 use super::{ServiceUnit, StartCheck, StartError, UnitCheckError, in_runtime};
 use crate::control::{OwnerError, refuse_root_on};
 use crate::lifecycle::Exit;
 use crate::logging::{LogLevel, ServiceLog, start_logging_at, start_service_log};
 use crate::supervisor::FailedStarts;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use std::future::Future;
 use std::io::{self, Write};
 
@@ -65,8 +71,9 @@ where
 {
     FailedStarts::from_env().iter().for_each(FailedStarts::delay_start);
     let settings = load()?;
-    start_service_log(&settings.log());
     refuse_root_on(settings.start_check().state_dir).map_err(ServiceCommandError::from)?;
+    umask(Mode::RWXG | Mode::RWXO);
+    start_service_log(&settings.log());
     in_runtime(run(settings)).map_err(ServiceCommandError::Runtime)?
 }
 
