@@ -137,11 +137,7 @@ impl LocalFile {
         let reason = damage.to_owned();
         let open = move |path: &Path| Err(LocalError::Damaged { path: path.into(), reason: reason.clone() });
         let state = FileState { open: Box::new(open), database: None, failure: None };
-        Self {
-            path: path.as_ref().into(),
-            state: Arc::new(Mutex::new(state)),
-            damage: Some(damage.into()),
-        }
+        Self { path: path.as_ref().into(), state: Arc::new(Mutex::new(state)), damage: Some(damage.into()) }
     }
 
     /// Returns the damage of a file that is [`closed`](Self::closed).

@@ -161,7 +161,9 @@ impl Image {
                 self.unsynced.push(PendingWrite::Write { offset: dirtied.start, data });
             }
             FileOperation::Sync => {
-                std::mem::take(&mut self.unsynced).iter().for_each(|pending| pending.apply(&mut self.synced));
+                for pending in std::mem::take(&mut self.unsynced) {
+                    pending.apply(&mut self.synced);
+                }
             }
         }
         Ok(())

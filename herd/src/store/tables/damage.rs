@@ -59,17 +59,15 @@ impl Damage {
         failed: impl FnOnce(&'static str) -> E,
         is_damage: impl FnOnce(&E) -> bool,
     ) -> Result<T, E> {
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(outcome) => outcome.inspect_err(|error| {
-                if is_damage(error) {
-                    self.note(error);
-                }
-            }),
-            Err(_) => {
-                self.note(&PANICKED);
-                Err(failed(PANICKED))
+        let Ok(outcome) = catch_unwind(AssertUnwindSafe(run)) else {
+            self.note(&PANICKED);
+            return Err(failed(PANICKED));
+        };
+        outcome.inspect_err(|error| {
+            if is_damage(error) {
+                self.note(error);
             }
-        }
+        })
     }
 }
 
