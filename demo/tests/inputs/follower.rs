@@ -2,7 +2,9 @@
 
 use super::pair::Pair;
 use super::source::Lie;
+use axum::body::{Body, Bytes};
 use axum::response::Response;
+use futures::stream;
 use herd::position::{Digest, Position, Sequence, StoreId};
 use herd::store::ChangeRun;
 use herd::wire::{Heartbeat, Page, to_blob};
@@ -58,6 +60,43 @@ async fn a_silent_connection_is_given_up_after_three_heartbeats() {
     timeout(Duration::from_secs(7), pair.wait_until("silent", was_lost)).await.expect("15 s, at the next heartbeat");
     pair.lie.send_replace(Lie::None);
     pair.wait_until_equal("afterwards").await;
+}
+
+/// Returns an answer that breaks off after these bytes.
+fn broken_off(bytes: &[u8]) -> Response {
+    let parts = [Ok(Bytes::copy_from_slice(bytes)), Err(std::io::Error::other("reset"))];
+    Response::builder().status(200).body(Body::from_stream(stream::iter(parts))).unwrap()
+}
+
+/// Catches a page that is fetched from its beginning again after each cut.
+#[tokio::test(start_paused = true)]
+async fn what_arrived_of_a_cut_page_is_kept_once_the_source_agrees_with_it() {
+    let pair = Pair::new().await;
+    let cut = Lie::Pulled(|honest| broken_off(&honest.blob[..honest.blob.len() * 3 / 4]));
+    pair.start_lying("cut", cut).await;
+    let before = pair.office.head().position.sequence;
+    pair.barn.record_more(20).await;
+    let mut heads = pair.office.subscribe();
+    let reached = heads.wait_for(|head| head.position.sequence.0 >= before.0 + 15);
+    timeout(LONG, reached).await.expect("pages that are all cut bring most of their changes").unwrap();
+    let own = pair.office.head().position;
+    assert_eq!(pair.barn.reader.position_at(own.sequence).unwrap(), Some(own));
+    pair.lie.send_replace(Lie::None);
+    pair.wait_until_equal("whole pages").await;
+}
+
+/// Catches the beginning of a page that is applied before the source has agreed with it, and one that stops the follower.
+#[tokio::test(start_paused = true)]
+async fn a_falsified_beginning_of_a_page_is_dropped_and_is_no_divergence() {
+    let pair = Pair::new().await;
+    let falsified = Lie::Pulled(|honest| {
+        let mut page = honest.page.clone();
+        let first = page.changes.get(0).unwrap_or_default().iter().map(|byte| byte ^ 1).collect::<Vec<_>>();
+        page.changes = std::iter::once(first.as_slice()).chain(honest.page.changes.iter().skip(1)).collect();
+        let blob = to_blob(&page);
+        broken_off(&blob[..blob.len() - 1])
+    });
+    pair.assert_survives("falsified", falsified, "does not know the part of a page").await;
 }
 
 /// Returns the page with its changes on another history, consistent in itself.

@@ -140,13 +140,20 @@ impl Link for Source {
         let honest = self.honest(path_and_query).await;
         let answer = if let Lie::Pulled(lie) = lie { self.falsify(honest, lie).await } else { honest };
         let status = answer.status().as_u16();
-        match Limited::new(answer.into_body(), limit_bytes).collect().await {
-            Ok(body) => Ok(LinkResponse::whole(status, body.to_bytes())),
-            Err(error) if error.is::<LengthLimitError>() => {
-                Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes })
+        let (mut body, mut arrived) = (Limited::new(answer.into_body(), limit_bytes), Vec::new());
+        while let Some(frame) = body.frame().await {
+            match frame {
+                Ok(frame) => arrived.extend(frame.into_data().unwrap_or_default()),
+                Err(error) if error.is::<LengthLimitError>() => {
+                    return Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes });
+                }
+                Err(_) => {
+                    let cut = Some(broken("reading the answer"));
+                    return Ok(LinkResponse { status, body: arrived.into(), cut });
+                }
             }
-            Err(_) => Err(broken("reading the answer")),
         }
+        Ok(LinkResponse::whole(status, arrived))
     }
 
     fn open_live(

@@ -240,7 +240,8 @@ async fn a_response_may_take_longer_than_the_time_without_progress() {
 async fn what_arrived_of_a_response_without_an_end_is_returned_with_the_cause() {
     let (_barn, link) = paired();
     let cut = link.get("/cut", false, LIMIT_BYTES, TIMEOUT_MS).await.unwrap();
-    assert_eq!((cut.status, cut.body.len()), (200, 30));
+    // The server may drop its last piece together with the connection.
+    assert!(cut.status == 200 && [20, 30].contains(&cut.body.len()), "{cut:?}");
     assert!(matches!(cut.cut, Some(LinkError::Broken { .. })), "{cut:?}");
     let stuck = link.get("/stuck", false, LIMIT_BYTES, 600).await.unwrap();
     assert_eq!((stuck.status, stuck.body.len()), (200, 30));

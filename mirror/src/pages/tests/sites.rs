@@ -41,6 +41,18 @@ async fn with_several_sites_the_first_page_lists_them_and_other_pages_ask_for_on
     assert_eq!((&sums["total_syncs"], &sums["sites"][0]["total_syncs"]), (&json!(200), &json!(100)));
 }
 
+/// Catches a site without contact that hides behind one that is well.
+#[tokio::test]
+async fn above_several_sites_stands_the_oldest_contact() {
+    let status = async |sites: &[&'static str]| {
+        get(&office_of(sites, true), "/office/api/sync-status", "application/json").await.json()
+    };
+    let two = status(&["north", "south"]).await;
+    assert_eq!((&two["last_sync_time"], &two["running"]), (&json!("2024-01-15T09:35:20.000Z"), &json!(true)));
+    assert_eq!(status(&["north", "new", "south"]).await["last_sync_time"], json!(null));
+    assert_eq!(status(&[]).await["last_sync_time"], json!(null));
+}
+
 #[tokio::test]
 async fn an_unpaired_site_is_not_found() {
     for path in ["/sites/else", "/sites/else/batches", "/sites/else/office/api/sync-status"] {
