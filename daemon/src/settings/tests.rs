@@ -25,8 +25,17 @@ fn the_printed_file_lists_every_key_with_its_default() {
         });
     let table: toml::Table = toml::from_str(&stated).unwrap();
     let keys: Vec<_> = table.keys().map(String::as_str).collect();
-    let all =
-        ["export_rest", "listen", "log", "reader_group", "rejections_per_hour", "repeat_window", "site", "state_dir"];
+    let all = [
+        "export_rest",
+        "listen",
+        "local_access",
+        "log",
+        "reader_group",
+        "rejections_per_hour",
+        "repeat_window",
+        "site",
+        "state_dir",
+    ];
     assert_eq!(keys, all);
     let expected = Settings { site: "barn".into(), ..Settings::default() };
     assert_eq!(load(&stated, &[], "").unwrap(), expected);

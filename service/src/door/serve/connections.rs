@@ -44,8 +44,12 @@ pub const MAX_SOCKETS: usize = 128;
 /// Maximum number of calls that read the store at the same time, each on a thread of its own.
 pub const MAX_READS: usize = 8;
 
-/// Maximum number of calls that read the store, or wait for that.
-pub const MAX_READERS: usize = 256;
+/// Maximum number of calls that read the store, or wait for that. One that waits costs some kilobytes.
+pub const MAX_READERS: usize = 1024;
+
+/// Maximum number of such calls of one peer, of which a browser has six. Smaller than its share, so that a few peers
+/// cannot fill the queue.
+pub const MAX_READERS_PER_PEER: usize = 32;
 
 /// Share of a peer of the room of all: one part of so many. One peer cannot take the room of the others.
 pub const PEER_SHARE: usize = 2;
@@ -127,7 +131,7 @@ impl Connections {
             local_access,
             open: Mutex::default(),
             count: watch::Sender::new(0),
-            room: room(1),
+            room: room(1, MAX_READERS),
             caps: Arc::default(),
         }))
     }
@@ -230,7 +234,7 @@ impl OpenConnections {
     fn add(&mut self, registry: &Registry, peer: IpAddr) -> Connection {
         let of_peer = self.live().find(|connection| connection.peer() == peer);
         let of_peer = of_peer.map(|connection| connection.rooms()[0].clone());
-        let of_peer = of_peer.unwrap_or_else(|| room(PEER_SHARE));
+        let of_peer = of_peer.unwrap_or_else(|| room(PEER_SHARE, MAX_READERS_PER_PEER));
         let number = self.next;
         self.next += 1;
         let rooms = [of_peer, registry.room.clone()];
@@ -240,10 +244,10 @@ impl OpenConnections {
     }
 }
 
-/// Returns one part of so many of the room of all peers.
-fn room(parts: usize) -> Arc<Room> {
-    let [answers, bodies, sockets, reads, readers] = [ANSWER_BYTES, BODY_BYTES, MAX_SOCKETS, MAX_READS, MAX_READERS]
-        .map(|all| Arc::new(Semaphore::new(all / parts)));
+/// Returns one part of so many of the room of all peers, with places for a number of calls that read.
+fn room(parts: usize, readers: usize) -> Arc<Room> {
+    let parts = [ANSWER_BYTES, BODY_BYTES, MAX_SOCKETS, MAX_READS].map(|all| Arc::new(Semaphore::new(all / parts)));
+    let ([answers, bodies, sockets, reads], readers) = (parts, Arc::new(Semaphore::new(readers)));
     Arc::new(Room { answers, bodies, sockets, reads, readers })
 }
 

@@ -1,7 +1,7 @@
 //! The turns of calls that read the store on threads of their own.
 //!
 //! Each thread that reads keeps memory of its own: its stack, and the arena of the allocator. So few read at a time, and
-//! the others wait. A peer has half of the turns and of the places to wait, so that another peer waits only for calls that
+//! the others wait. A peer has half of the turns and a few places to wait, so that another peer waits only for calls that
 //! have begun.
 
 use super::connection::Connection;

@@ -2,7 +2,7 @@
 
 use super::super::cap::Cap;
 use super::super::connection::UNAUTHENTICATED_IDLE_TIMEOUT;
-use super::super::connections::{Connections, Limits, MAX_READERS, MAX_READS, MAX_SOCKETS, PEER_SHARE};
+use super::super::connections::{Connections, Limits, MAX_READERS_PER_PEER, MAX_READS, MAX_SOCKETS, PEER_SHARE};
 use super::*;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -128,7 +128,7 @@ async fn a_peer_reads_in_turns_and_another_one_waits_for_none_of_its_queue() {
     for _ in 0..MAX_READS / PEER_SHARE {
         turns.push(first.connection.read_turn().await.unwrap());
     }
-    let rest = turns.len()..MAX_READERS / PEER_SHARE;
+    let rest = turns.len()..MAX_READERS_PER_PEER;
     let mut waiting: Vec<_> = rest.map(|_| Box::pin(first.connection.read_turn())).collect();
     for turn in &mut waiting {
         assert!(futures::poll!(turn).is_pending());
