@@ -3,6 +3,8 @@
 //! Older scrapers and many scripts know only this format. The encoder has OpenMetrics alone, and the two differ in their
 //! comments: a counter is named with its `_total`, facts are a gauge, and there are no units and no end.
 
+use std::fmt::Write as _;
+
 /// Content type of the format.
 pub(super) const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -14,7 +16,7 @@ pub(super) fn is_wanted(accept: &str) -> bool {
 /// Converts a page of OpenMetrics.
 pub(super) fn to_text_format(page: &str) -> String {
     let mut text = String::with_capacity(page.len());
-    // The help of a family comes before its type, which decides about the name in both.
+    // Writing to a `String` does not fail. The help of a family comes before its type, which decides about the name in both.
     let mut help = None;
     for line in page.lines() {
         let mut words = line.splitn(4, ' ');
@@ -28,9 +30,9 @@ pub(super) fn to_text_format(page: &str) -> String {
                     _ => ("", kind),
                 };
                 if let Some((_, help)) = help.take().filter(|(of, _)| *of == name) {
-                    text.push_str(&format!("# HELP {name}{suffix} {}\n", help.replace("\\\"", "\"")));
+                    let _ = writeln!(text, "# HELP {name}{suffix} {}", help.replace("\\\"", "\""));
                 }
-                text.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+                let _ = writeln!(text, "# TYPE {name}{suffix} {kind}");
             }
             (Some("#"), ..) => {}
             _ => {

@@ -17,6 +17,7 @@ use super::connections::{ANSWER_BYTES, PEER_SHARE};
 use axum::body::{Body, Bytes, HttpBody};
 use http_body::{Frame, SizeHint};
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -102,6 +103,7 @@ impl AsRef<[u8]> for Slice {
     }
 }
 
+type FrameResult = Result<Frame<Bytes>, axum::Error>;
 type ClaimFuture = Pin<Box<dyn Future<Output = Option<Claim>> + Send>>;
 
 /// The body of an answer, whose bytes are claimed before they are handed over.
@@ -143,33 +145,32 @@ impl AnswerBody {
         self.part = Some(Part { bytes, claim: Arc::new(claim) });
     }
 
-    /// Polls the next part. Ready with `None` if there is one now, and with a frame if that needs no room.
-    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Option<Result<Frame<Bytes>, axum::Error>>>> {
+    /// Polls for the next part. Breaks with a frame that needs no room, or with the end.
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Option<FrameResult>>> {
         if let Some((bytes, claiming)) = &mut self.claiming {
             let claim = ready!(claiming.as_mut().poll(cx));
             let bytes = std::mem::take(bytes);
             self.claiming = None;
-            let Some(claim) = claim else { return Poll::Ready(Some(None)) };
+            let Some(claim) = claim else { return Poll::Ready(ControlFlow::Break(None)) };
             self.begin_part(bytes, claim);
-            return Poll::Ready(None);
+            return Poll::Ready(ControlFlow::Continue(()));
         }
         let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
-            end => return Poll::Ready(Some(end)),
+            end => return Poll::Ready(ControlFlow::Break(end)),
         };
         let bytes = match frame.into_data() {
-            Ok(bytes) if bytes.is_empty() => return Poll::Ready(Some(Some(Ok(Frame::data(bytes))))),
+            Ok(bytes) if bytes.is_empty() => return Poll::Ready(ControlFlow::Break(Some(Ok(Frame::data(bytes))))),
             Ok(bytes) => bytes,
-            Err(trailers) => return Poll::Ready(Some(Some(Ok(trailers)))),
+            Err(trailers) => return Poll::Ready(ControlFlow::Break(Some(Ok(trailers)))),
         };
-        match self.claim.take() {
-            Some(claim) => self.begin_part(bytes, claim),
-            None => {
-                let claiming = Claim::in_turn(self.progress.connection().clone(), bytes.len());
-                self.claiming = Some((bytes, Box::pin(claiming)));
-            }
+        if let Some(claim) = self.claim.take() {
+            self.begin_part(bytes, claim);
+        } else {
+            let claiming = Claim::in_turn(self.progress.connection().clone(), bytes.len());
+            self.claiming = Some((bytes, Box::pin(claiming)));
         }
-        Poll::Ready(None)
+        Poll::Ready(ControlFlow::Continue(()))
     }
 }
 
@@ -187,8 +188,8 @@ impl HttpBody for AnswerBody {
                 return Poll::Ready(Some(Ok(Frame::data(slice))));
             }
             match self.poll_part(cx) {
-                Poll::Ready(None) => {}
-                Poll::Ready(Some(frame)) => return Poll::Ready(frame),
+                Poll::Ready(ControlFlow::Continue(())) => {}
+                Poll::Ready(ControlFlow::Break(frame)) => return Poll::Ready(frame),
                 Poll::Pending => {
                     self.progress.wait_for_server();
                     return Poll::Pending;

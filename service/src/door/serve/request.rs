@@ -82,15 +82,13 @@ fn with_room(response: Response, progress: RequestProgress) -> Response {
         Some(bytes) => Claim::now(&connection, bytes),
         None => return Response::from_parts(head, Body::new(AnswerBody::new(body, None, progress))),
     };
-    match claim {
-        Some(claim) => Response::from_parts(head, Body::new(AnswerBody::new(body, Some(claim), progress))),
-        None => {
-            connection.count(Cap::AnswerBytes);
-            let mut refusal = busy("too many answers wait to be taken; read those first, then ask again");
-            add_headers(refusal.headers_mut());
-            refusal
-        }
-    }
+    let Some(claim) = claim else {
+        connection.count(Cap::AnswerBytes);
+        let mut refusal = busy("too many answers wait to be taken; read those first, then ask again");
+        add_headers(refusal.headers_mut());
+        return refusal;
+    };
+    Response::from_parts(head, Body::new(AnswerBody::new(body, Some(claim), progress)))
 }
 
 fn busy(message: &str) -> Response {

@@ -23,11 +23,9 @@ pub fn in_turns(router: Router) -> Router {
 
 async fn wait_for_turn(request: Request, next: Next) -> Response {
     let Some(connection) = request.extensions().get::<Connection>().cloned() else { return next.run(request).await };
-    match connection.read_turn().await {
-        Some(_held_until_the_answer) => next.run(request).await,
-        None => {
-            let message = "too many calls wait to read; wait for answers before you ask more";
-            ApiError::unavailable("busy", message, RETRY_AFTER_S).into_response()
-        }
-    }
+    let Some(_held_until_the_answer) = connection.read_turn().await else {
+        let message = "too many calls wait to read; wait for answers before you ask more";
+        return ApiError::unavailable("busy", message, RETRY_AFTER_S).into_response();
+    };
+    next.run(request).await
 }
