@@ -37,7 +37,7 @@ const _: () = assert!(SERVER_MESSAGE_BYTES > 2 * 6 * MAX_CHANGE_BYTES + WRITE_BU
 ///
 /// Any other request is rejected with 400. A route that checks the query first extracts a `Result` of this type.
 pub struct Upgrade {
-    upgrade: WebSocketUpgrade,
+    request: WebSocketUpgrade,
     access: Option<Access>,
     place: Option<SocketPlace>,
 }
@@ -50,17 +50,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
             return Err(ApiError::bad_request("this call is a WebSocket, which opens over HTTP/1.1: use that version"));
         }
         let access = parts.extensions.get::<Access>().cloned();
-        let upgrade = WebSocketUpgrade::from_request_parts(parts, state).await;
-        let upgrade = upgrade.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+        let request = WebSocketUpgrade::from_request_parts(parts, state).await;
+        let request = request.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
         let place = parts.extensions.get::<Connection>().map(|connection| connection.open_socket().ok_or_else(busy));
-        let upgrade = upgrade
+        let request = request
             .protocols([PROTOCOL])
             .read_buffer_size(CLIENT_MESSAGE_BYTES)
             .max_message_size(CLIENT_MESSAGE_BYTES)
             .max_frame_size(CLIENT_MESSAGE_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
             .max_write_buffer_size(WRITE_BUFFER_BYTES + SERVER_MESSAGE_BYTES);
-        Ok(Self { upgrade, access, place: place.transpose()? })
+        Ok(Self { request, access, place: place.transpose()? })
     }
 }
 
@@ -73,8 +73,8 @@ impl Upgrade {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { upgrade, access, place } = self;
-        upgrade.on_upgrade(async move |socket| {
+        let Self { request, access, place } = self;
+        request.on_upgrade(async move |socket| {
             let _held_until_the_end = place;
             tokio::select! {
                 biased;

@@ -50,8 +50,11 @@ fn alter_row(disk: &MemoryDisk, first: Sequence, alter: impl FnOnce(&mut Vec<u8>
     writing.commit().unwrap();
 }
 
+/// A way to damage a row, by its name.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
 /// Ways to damage a row, each of which another part of it does not agree with.
-fn damages() -> [(&'static str, fn(&mut Vec<u8>)); 6] {
+fn damages() -> [Damage; 6] {
     [
         ("a bit of a change", |row| *row.last_mut().unwrap() ^= 1),
         ("the digest before", |row| row[5] ^= 1),

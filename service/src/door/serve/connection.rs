@@ -28,7 +28,7 @@ pub(super) struct Room {
     pub(super) answers: Arc<Semaphore>,
     /// Bytes of the bodies of requests.
     pub(super) bodies: Arc<Semaphore>,
-    /// WebSockets.
+    /// Open sockets.
     pub(super) sockets: Arc<Semaphore>,
     /// Calls that read at the same time.
     pub(super) reads: Arc<Semaphore>,

@@ -38,7 +38,7 @@ pub const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Maximum number of bytes of the bodies of all requests in progress: 16 of the largest.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// Maximum number of WebSockets. Each holds a message on its way, of up to 256 KiB.
+/// Maximum number of open sockets. Each holds a message on its way, of up to 256 KiB.
 pub const MAX_SOCKETS: usize = 128;
 
 /// Maximum number of calls that read the store at the same time, each on a thread of its own.
