@@ -287,10 +287,12 @@ mod tests {
         let content = vec![7; 64 * 1024];
         std::fs::write(&path, &content).unwrap();
         let disk = Directory::new(directory.path()).unwrap();
-        let was_cached = is_cached(&path);
-        disk.drop_cached("file");
-        match was_cached {
-            Some(true) => assert_eq!(is_cached(&path), Some(false)),
+        match is_cached(&path) {
+            // The kernel keeps a page that it works on at this moment, so one attempt may fail.
+            Some(true) => assert!((0..100).any(|_| {
+                disk.drop_cached("file");
+                is_cached(&path) == Some(false)
+            })),
             // Such as a file system in memory, which has nothing below its cache.
             other => eprintln!("SKIPPED: this file system does not say what it caches ({other:?})"),
         }
