@@ -1,7 +1,7 @@
 //! When a follower acknowledges, waits, gives a connection up, and stops for want of room.
 
 use super::pair::Pair;
-use super::source::Lie;
+use super::source::{HeartbeatLie, Lie};
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use futures::stream;
@@ -124,7 +124,7 @@ async fn pages_that_are_consistent_in_themselves_must_continue_the_copy() {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_of_another_history_ends_the_connection() {
     let pair = Pair::new().await;
-    let cases: [(&str, fn(Heartbeat) -> Heartbeat); 2] = [
+    let cases: [(&str, HeartbeatLie); 2] = [
         ("another store", |honest| Heartbeat {
             position: Position { store: StoreId([9; 16]), ..honest.position },
             ..honest

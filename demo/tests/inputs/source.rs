@@ -25,6 +25,8 @@ const QUEUED_BLOBS: usize = 4;
 
 /// Makes a wrong answer from an honest one.
 pub(crate) type PulledLie = fn(&HonestAnswer) -> Response;
+/// Makes a wrong heartbeat from an honest one.
+pub(crate) type HeartbeatLie = fn(Heartbeat) -> Heartbeat;
 /// Makes a wrong blob from an honest page.
 pub(crate) type LiveLie = fn(&Page) -> Vec<u8>;
 
@@ -40,7 +42,7 @@ pub(crate) enum Lie {
     /// Pulls are honest until the function has falsified a page on the live connection. Then the source is silent.
     Live(LiveLie),
     /// The function falsifies every heartbeat on the live connection.
-    Heartbeat(fn(Heartbeat) -> Heartbeat),
+    Heartbeat(HeartbeatLie),
     /// The live connection opens, and nothing arrives on it in this direction or the other.
     Silent,
 }

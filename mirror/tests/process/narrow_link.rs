@@ -73,8 +73,8 @@ fn share(bytes_per_s: u64) -> u32 {
 }
 
 impl NarrowLink {
-    /// Opens a link to `barn`.
-    pub(crate) async fn open(barn: SocketAddr, settings: NarrowSettings) -> Self {
+    /// Opens a link to `barn`. Needs a tokio runtime.
+    pub(crate) fn open(barn: SocketAddr, settings: NarrowSettings) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(BUFFER_BYTES).unwrap();
         socket.set_send_buffer_size(BUFFER_BYTES).unwrap();

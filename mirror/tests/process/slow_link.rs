@@ -22,7 +22,7 @@ impl Yard {
     pub(crate) async fn new(animals: u64, settings: NarrowSettings) -> Self {
         let mut barn = Barn::open("barn", 1);
         barn.scan(animals);
-        let link = NarrowLink::open(barn.address(), settings).await;
+        let link = NarrowLink::open(barn.address(), settings);
         let mut office = Office::new();
         office.run(&["add", &barn.pair("office-1"), "--address", &link.address.to_string()]);
         office.start();

@@ -53,7 +53,9 @@ async fn a_new_connection_replaces_the_oldest_without_a_key_of_the_peer_that_has
 fn a_server_full_of_keys_refuses_and_replaces_nobody() {
     let connections = Connections::with_limits(Limits { total: 2, per_peer: 2, unauthenticated: 2 }, true);
     let full = [connections.admit(peer(1)).unwrap(), connections.admit(peer(1)).unwrap()];
-    full.iter().for_each(|admitted| admitted.connection.authenticate());
+    for admitted in &full {
+        admitted.connection.authenticate();
+    }
     assert_eq!(connections.admit(peer(2)).unwrap_err(), Cap::AllConnections);
 }
 
@@ -102,7 +104,7 @@ async fn an_idle_connection_without_a_key_is_closed_and_one_with_a_key_or_a_requ
     assert_eq!(server.connections.counts().unauthenticated, 1, "the request in progress goes on");
 }
 
-/// Catches WebSockets without a limit, and places that are never free again.
+/// Catches WebSocket connections without a limit, and places that are never free again.
 #[test]
 fn sockets_are_limited_for_a_peer_and_for_all() {
     let connections = Connections::default();

@@ -114,7 +114,7 @@ fn start() -> TestServer {
     start_with(Router::new())
 }
 
-fn start_with(routes: Router) -> TestServer {
+fn start_with(others: Router) -> TestServer {
     let dir = tempfile::tempdir().unwrap();
     let identity = identity(dir.path());
     let page = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { format!("hello {}", peer.ip()) };
@@ -124,7 +124,7 @@ fn start_with(routes: Router) -> TestServer {
         started.notify_one();
         std::future::pending::<String>().await
     };
-    let router = routes.route("/", get(page)).route("/never", get(never));
+    let router = others.route("/", get(page)).route("/never", get(never));
     let connections = Connections::default();
     let trigger = ShutdownTrigger::default();
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
