@@ -71,8 +71,12 @@ async fn the_shown_copy_goes_on_during_a_resync_until_the_new_one_replaces_it() 
     yard.barn.scan(2);
     let site = yard.wait_until_equal(LONG).await;
     assert!(current(&yard).ends_with("copy-1"), "the shown copy is the old one: {site}");
-    assert_eq!(site["link"], "copying", "{site}");
-    assert!(site["copied"]["of"].as_u64() >= Some(2_001), "{site}");
+    // The new copy hears from the barn a moment after it was begun.
+    let copying = wait_until_within(LONG, "the new copy is under way", async || {
+        let site = yard.site().await;
+        (site["link"] == "copying" && site["copied"]["of"].as_u64() >= Some(2_001)).then_some(())
+    });
+    copying.await.unwrap();
     for n in [2_002, 2_003] {
         let event = listener.next().await.unwrap();
         assert_eq!((&event["event"], &event["sequence"]), (&json!("payload:received"), &json!(n)));
