@@ -119,7 +119,7 @@ pub struct RecorderSeams {
     pub local: Option<LocalFile>,
 }
 
-/// Who waits for a payload.
+/// The sender of a payload, which waits for its receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     /// A radio: nobody sends the packet again.

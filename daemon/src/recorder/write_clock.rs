@@ -1,4 +1,4 @@
-//! How long the write under way has taken, for health: a disk that hangs answers nothing else.
+//! Clock of the write under way, for health: a disk that hangs answers nothing else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,9 +15,9 @@ impl WriteClock {
     }
 
     /// Starts the clock, until the result is dropped.
-    pub(crate) fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> RunningWrite {
         self.set(Some(Instant::now()));
-        Running(self.clone())
+        RunningWrite(self.clone())
     }
 
     fn began(&self) -> Option<Instant> {
@@ -31,9 +31,9 @@ impl WriteClock {
 
 /// A write under way.
 #[derive(Debug)]
-pub(crate) struct Running(WriteClock);
+pub(crate) struct RunningWrite(WriteClock);
 
-impl Drop for Running {
+impl Drop for RunningWrite {
     fn drop(&mut self) {
         self.0.set(None);
     }

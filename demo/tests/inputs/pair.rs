@@ -1,7 +1,7 @@
 //! A barn and an office in one thread; the source that the office follows can be made to lie.
 
 use super::router_barn::{Barn, FixedClock};
-use super::source::{Acknowledged, Lie, Source};
+use super::source::{Acknowledgments, Lie, Source};
 use herd::decide::Rules;
 use herd::query::TotalsView;
 use herd::store::{Head, MemoryDisk, Reader, Store};
@@ -28,8 +28,8 @@ pub(crate) struct Pair {
     pub(crate) office: Reader,
     /// True while the disk of the office has no room.
     pub(crate) full: Arc<AtomicBool>,
-    /// What the office acknowledged, with what was durable then.
-    pub(crate) acknowledged: Acknowledged,
+    /// Acknowledgments of the office, with what was durable then.
+    pub(crate) acknowledged: Acknowledgments,
     disk: MemoryDisk,
     handle: StoreHandle,
     status: watch::Sender<FollowStatus>,
@@ -62,7 +62,7 @@ impl Pair {
         let (lie, status) = (watch::Sender::new(Lie::None), watch::Sender::new(FollowStatus::default()));
         let (shutdown, office) = (ShutdownTrigger::default(), handle.reader().clone());
         let following = tokio::spawn(async { FollowEnd::Stopped });
-        let acknowledged = Acknowledged::default();
+        let acknowledged = Acknowledgments::default();
         let mut pair = Self { barn, lie, office, full, acknowledged, disk, handle, status, shutdown, following };
         pair.follow();
         pair.wait_until_equal("at the beginning").await;

@@ -59,7 +59,7 @@ pub(crate) struct HonestAnswer {
 /// Returns the position that the office would find after a power cut now.
 pub(crate) type Survives = Arc<dyn Fn() -> Position + Send + Sync>;
 /// The positions that the office acknowledged, each with the one that would have survived a power cut at that moment.
-pub(crate) type Acknowledged = Arc<Mutex<Vec<(Position, Position)>>>;
+pub(crate) type Acknowledgments = Arc<Mutex<Vec<(Position, Position)>>>;
 
 /// Link to a source that can lie.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ pub(crate) struct Source {
     /// Set once a page on the current live connection was falsified.
     lied_live: Arc<AtomicBool>,
     survives: Survives,
-    acknowledged: Acknowledged,
+    acknowledged: Acknowledgments,
     shutdown: Shutdown,
 }
 
@@ -80,7 +80,12 @@ fn broken(doing: &'static str) -> LinkError {
 }
 
 impl Source {
-    pub(crate) fn new(barn: &Barn, lie: watch::Receiver<Lie>, survives: Survives, acknowledged: Acknowledged) -> Self {
+    pub(crate) fn new(
+        barn: &Barn,
+        lie: watch::Receiver<Lie>,
+        survives: Survives,
+        acknowledged: Acknowledgments,
+    ) -> Self {
         let (router, reader) = (barn.router.clone(), barn.reader.clone());
         let (key, shutdown) = (barn.sync_key.clone(), barn.shutdown.signal());
         Self { router, reader, key, lie, lied_live: Arc::default(), survives, acknowledged, shutdown }
@@ -175,7 +180,7 @@ pub(crate) struct End {
     lie: watch::Receiver<Lie>,
     lied_live: Arc<AtomicBool>,
     survives: Survives,
-    acknowledged: Acknowledged,
+    acknowledged: Acknowledgments,
 }
 
 impl LiveChannel for End {
