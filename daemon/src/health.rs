@@ -155,7 +155,7 @@ mod tests {
         health.disk = DiskGauge::plenty();
         // A disk that hangs.
         let writing = world.recorder.write_clock().start();
-        tokio::time::advance(STUCK_WRITE - Duration::from_millis(1)).await;
+        tokio::time::advance(STUCK_WRITE.saturating_sub(Duration::from_millis(1))).await;
         assert_eq!(get_health(&health).await.0, 200);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(get_health(&health).await.1["failing"], json!(["store"]));

@@ -70,8 +70,8 @@ async fn the_files_of_both_processes_are_for_their_owner_alone_whatever_the_umas
             if found.is_dir() {
                 directories.push(path.clone());
             }
-            // A link has no mode of its own.
-            let is_closed = found.is_symlink() || found.permissions().mode() & 0o077 == 0;
+            // A link has no mode of its own. The last six bits are those of the group and of others.
+            let is_closed = found.is_symlink() || found.permissions().mode().is_multiple_of(0o100);
             assert!(is_own(&path) || is_closed, "{}: {found:?}", path.display());
             checked += 1;
         }

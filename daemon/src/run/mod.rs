@@ -161,8 +161,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         connections: connections.clone(),
         pairing: pairing.clone(),
     };
-    let router = if are_keys_damaged { routes.closed() } else { routes.router() };
-    let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
+    let interface = if are_keys_damaged { routes.closed() } else { routes.router() };
+    let serving = serve(listener, interface, &identity, &connections, shutdown.clone())?;
     tracing::info!(address = %serving.addr, site = barn.site, store = %barn.store, "listening over HTTPS");
     parts.add("the HTTPS server", async { Ok(serving.wait().await?) });
     let status = move || status_line(&status_health, &pairing.status());

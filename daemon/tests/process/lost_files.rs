@@ -120,7 +120,9 @@ fn damage_log(barn: &Barn, text: &[u8]) {
     let mut bytes = fs::read(&log).unwrap();
     let places: Vec<_> = (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text)).collect();
     assert_ne!(places.len(), 0);
-    places.iter().for_each(|at| bytes[at + text.len() - 1] ^= 1);
+    for at in places {
+        bytes[at + text.len() - 1] ^= 1;
+    }
     fs::write(&log, bytes).unwrap();
 }
 

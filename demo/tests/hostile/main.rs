@@ -4,6 +4,7 @@
 //! connections come from several addresses of loopback, which is the worst case: one address alone may hold fewer. The
 //! tests print a table of memory above the idle process and of an honest client's longest wait. No time is asserted.
 #![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
+#![allow(clippy::print_stderr, reason = "the table is the result")]
 
 mod attack;
 mod http2;

@@ -56,8 +56,11 @@ fn put_back(barn: &Barn, file: &str) {
     assert!(barn.disk.overwrite(file, &content));
 }
 
+/// A way to lose changes, by its name.
+type Loss = (&'static str, fn(&Barn));
+
 /// Ways to lose changes, as a person or a card does it.
-fn losses() -> [(&'static str, fn(&Barn)); 7] {
+fn losses() -> [Loss; 7] {
     [
         ("the log vanished", |barn| FILES.iter().for_each(|file| barn.disk.remove(file).unwrap())),
         ("log.redb vanished", |barn| barn.disk.remove(LOG_FILE).unwrap()),

@@ -30,7 +30,7 @@ impl Yard {
         Self { barn, office, _link: link, address, client }
     }
 
-    async fn site(&self) -> Value {
+    pub(crate) async fn site(&self) -> Value {
         sync_status(&self.client, &self.address).await["sites"][0].clone()
     }
 

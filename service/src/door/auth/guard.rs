@@ -77,7 +77,7 @@ impl Guard {
     /// Accepts requests from this machine without a key.
     ///
     /// The peer's address decides. The server must provide it (`ConnectInfo<SocketAddr>`); without it no request is
-    /// exempt. Neither is a request that somebody else has caused: [`is_loopback`] says which.
+    /// exempt. Neither is a request that a proxy or a web page of another site has caused.
     #[must_use]
     pub fn or_loopback(mut self) -> Self {
         self.allow_loopback = true;
