@@ -134,7 +134,7 @@ pub enum VerifyError {
         named(.rows)
     )]
     Damaged {
-        /// The rows, in order; at most [`MAX_DAMAGED_ROWS`].
+        /// The first twenty rows, in order.
         rows: Vec<DamagedRow>,
     },
     /// The changes do not lead to the stored digest.
