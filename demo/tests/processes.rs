@@ -3,6 +3,7 @@
 //! Catches: a killed barn that comes back at another address or loses a payload, an office that does not follow it, a
 //! demo that fails because another program listens on the port of its last run, and a process that does not exit with 0
 //! on SIGTERM.
+#![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, ProcessError, Programs};
 use serde_json::json;
@@ -16,14 +17,20 @@ fn programs() -> Programs {
     Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
 }
 
-#[tokio::test]
-async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shut_down_cleanly() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut barn = Barn::new(&programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
-    let mut office = Office::new(&programs(), &directory.path().join("office"), &OfficeSettings::default()).unwrap();
+/// Starts a barn and an office in `directory`, and pairs them.
+async fn paired(directory: &Path) -> (Barn, Office) {
+    let mut barn = Barn::new(&programs(), &directory.join("barn"), &BarnSettings::default()).unwrap();
+    let mut office = Office::new(&programs(), &directory.join("office"), &OfficeSettings::default()).unwrap();
     barn.start().await.unwrap();
     office.start().await.unwrap();
     office.add(&barn.pair().unwrap()).unwrap();
+    (barn, office)
+}
+
+#[tokio::test]
+async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shut_down_cleanly() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut barn, mut office) = paired(directory.path()).await;
 
     let poster = barn.client(&barn.key("chute", &["ingest"]).unwrap()).unwrap();
     let post = async |text: &str| poster.post_json("/api/lora/receive", &json!({ "payload": text })).await;
@@ -49,11 +56,7 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
 #[tokio::test]
 async fn the_files_of_both_processes_are_for_their_owner_alone_whatever_the_umask() {
     let directory = tempfile::tempdir().unwrap();
-    let mut barn = Barn::new(&programs(), &directory.path().join("barn"), &BarnSettings::default()).unwrap();
-    let mut office = Office::new(&programs(), &directory.path().join("office"), &OfficeSettings::default()).unwrap();
-    barn.start().await.unwrap();
-    office.start().await.unwrap();
-    office.add(&barn.pair().unwrap()).unwrap();
+    let (barn, office) = paired(directory.path()).await;
     let poster = barn.client(&barn.key("chute", &["ingest"]).unwrap()).unwrap();
     poster.post_json("/api/lora/receive", &json!({ "payload": "hxb:ONE:LF1:UHF1" })).await.unwrap();
     let pages = office.visitor().unwrap();
