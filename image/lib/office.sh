@@ -5,15 +5,18 @@ office_pid=
 office_port=$((40000 + RANDOM % 10000))
 
 # office ARGUMENT...: runs a command of herdlinx-mirror.
-office() {
-    "${CARGO_TARGET_DIR:-target}/debug/herdlinx-mirror" --state-dir "$work/office" --listen "127.0.0.1:$office_port" "$@"
+office() { (become_office "$@"); }
+# In the background, so that the process that is ended is the program and not a shell that waits for it.
+become_office() {
+    exec "${CARGO_TARGET_DIR:-target}/debug/herdlinx-mirror" --state-dir "$work/office" \
+        --listen "127.0.0.1:$office_port" "$@"
 }
 
 # office_start: builds and starts the office.
 office_start() {
     note "building the office"
     cargo build --quiet --locked -p herdlinx-mirror --bin herdlinx-mirror >&2
-    office run >"$work/office.log" 2>&1 &
+    become_office run >"$work/office.log" 2>&1 &
     office_pid=$!
     local deadline=$((SECONDS + 60))
     until office_page / >/dev/null 2>&1; do
