@@ -1,7 +1,7 @@
-//! SIGTERM while fifty devices deliver.
+//! SIGTERM, also while fifty devices deliver.
 //!
 //! Catches: a shutdown that loses an acknowledged payload, records a refused one, splits a call or takes longer than
-//! 5 s; and a follower that does not reconnect.
+//! 5 s; a follower that does not reconnect; and files that are left open.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 mod yard;
@@ -16,6 +16,9 @@ use yard::{Yard, deliver, log_end, own_programs, pages, until};
 const DEVICES: usize = 50;
 /// Calls that are answered before the shutdown.
 const CALLS_BEFORE: u64 = 500;
+/// Place of the flags in a file of redb, and the one that is set while the file is open (redb's docs/design.md).
+const REDB_FLAGS: usize = 9;
+const REDB_NOT_CLOSED: u8 = 2;
 /// Payloads in each call of every other device; the rest deliver one at a time.
 const ARRAY_PAYLOADS: u64 = 10;
 
@@ -71,6 +74,33 @@ async fn a_shutdown_under_load_keeps_every_acknowledged_call_whole_and_the_offic
     assert_eq!(yard.deliver("hxb:AFTER:LFA:UHFA").await.0, 201);
     until("the office shows a read after the restart", async || pages::json(&yard.pages, "/batches/AFTER").await.ok())
         .await;
+}
+
+/// Catches a part that outlives the end of its process and holds a database: its file is then not closed, and the next start
+/// has to recover it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shutdown_closes_every_database_of_both() {
+    let mut yard = Yard::open(&own_programs(), |_| BarnSettings::default()).await;
+    assert_eq!(yard.deliver("hxb:LOT:LF1:UHF1").await.0, 201);
+    yard.wait_until_equal().await;
+    pages::json(&yard.pages, "/animals").await.unwrap();
+    assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.office.log()));
+    assert_eq!(yard.barn.terminate().await.unwrap().code(), Some(0), "{}", log_end(&yard.barn.log()));
+    let (mut directories, mut databases) = (vec![yard.directory.path().to_owned()], 0);
+    while let Some(directory) = directories.pop() {
+        for path in std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_symlink() {
+                // The office's copy has a second name.
+            } else if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "redb") {
+                let flags = std::fs::read(&path).unwrap()[REDB_FLAGS];
+                assert_eq!(flags & REDB_NOT_CLOSED, 0, "{} is not closed", path.display());
+                databases += 1;
+            }
+        }
+    }
+    assert_eq!(databases, 6, "log, tables and keys of each");
 }
 
 /// Delivers until a call is not answered as stored. Returns the payloads and the outcome of each call.

@@ -54,7 +54,8 @@ pub trait Disk: Debug + Send + Sync {
     /// backends serve both, and every fault that a test can give to the one it can give to the other.
     fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError>;
 
-    /// Returns a handle on the same disk that can be kept.
+    /// Returns a handle on the same disk that can be kept. It reports no progress: who is told may own what keeps the handle,
+    /// and neither would ever be dropped.
     fn handle(&self) -> Arc<dyn Disk>;
 
     /// Returns the size of a segment of the journal, a multiple of 4 KiB.
@@ -123,7 +124,11 @@ impl Directory {
     pub fn new(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
         std::fs::create_dir_all(&path).map_err(storage("make the directory", &path.display().to_string()))?;
-        Ok(Self { path, on_progress: Arc::new(|_| ControlFlow::Continue(())) })
+        Ok(Self::without_progress(path))
+    }
+
+    fn without_progress(path: PathBuf) -> Self {
+        Self { path, on_progress: Arc::new(|_| ControlFlow::Continue(())) }
     }
 
     /// Adds a callback for the progress of opening a store in this directory.
@@ -146,7 +151,7 @@ impl Directory {
 
 impl Disk for Directory {
     fn handle(&self) -> Arc<dyn Disk> {
-        Arc::new(self.clone())
+        Arc::new(Self::without_progress(self.path.clone()))
     }
 
     fn open(&self, file: &str, cache_bytes: usize) -> Result<Database, StoreError> {
