@@ -1,6 +1,6 @@
 //! `log.redb`: the rows that were taken over, the epochs, and the identity of the history.
 
-use super::super::disk::{Disk, open_guarded};
+use super::super::disk::{Disk, begin_write, open_guarded};
 use super::super::error::{DamagedRow, StoreError, storage};
 use crate::position::{Epoch, Sequence, StoreId};
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError};
@@ -62,7 +62,7 @@ impl Body {
     }
 
     pub(super) fn write_id(&self, store: StoreId) -> Result<StoreId, StoreError> {
-        let transaction = self.database.begin_write().map_err(writing)?;
+        let transaction = begin_write(&self.database).map_err(writing)?;
         transaction.open_table(META).map_err(writing)?.insert("store", store.0.as_slice()).map_err(writing)?;
         transaction.commit().map_err(writing)?;
         Ok(store)
@@ -82,7 +82,7 @@ impl Body {
 
     /// Writes rows and epochs in one durable transaction.
     pub(super) fn write(&self, rows: &[(Sequence, Vec<u8>)], epochs: &[(Epoch, Sequence)]) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(writing)?;
+        let transaction = begin_write(&self.database).map_err(writing)?;
         {
             let mut table = transaction.open_table(CHANGES).map_err(writing)?;
             for (first, row) in rows {

@@ -110,7 +110,7 @@ impl MemoryDisk {
         Self { uncached: true, ..self }
     }
 
-    /// Returns the same disk under a kernel that never drops what it caches: the control for tests of a failed sync.
+    /// Returns the same disk under a kernel that never drops what it caches.
     #[must_use]
     pub fn keeping_cache(self) -> Self {
         Self { keeps_cache: true, ..self }

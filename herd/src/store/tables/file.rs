@@ -1,7 +1,7 @@
 //! `tables.redb`: the result of folding the log. Disposable: it is rebuilt if it is missing, damaged, of another fold
 //! version, or not of a prefix of the log.
 
-use super::super::disk::{Disk, open_guarded};
+use super::super::disk::{Disk, begin_write, open_guarded};
 use super::super::error::{StoreError, storage};
 use super::blocks::{Block, BlockGuard, BlockTable, BlockWriter, MergeError, block_key};
 use super::damage::{Damage, is_damage};
@@ -68,7 +68,7 @@ impl GuardedDatabase {
     }
 
     fn begin_write(&self) -> Result<WriteTransaction, StoreError> {
-        self.0.as_ref().ok_or_else(closed)?.begin_write().map_err(writing)
+        begin_write(self.0.as_ref().ok_or_else(closed)?).map_err(writing)
     }
 }
 
