@@ -1,15 +1,23 @@
-//! Cache of the row of the log that was read last.
+//! Rows of the log in memory, with the places of their changes.
 //!
-//! Queries look up changes side by side: a page of payloads is fifty of one row. A row of 256 KiB does not stay in redb's
-//! page cache once that is full, because redb makes room within one of its 131 slots, which then holds this page alone.
-//! Without this cache, each of the 50 look-ups of a page would read the whole row from the file again.
+//! # Decisions
+//!
+//! - **A reader keeps the row that it looked at last.** Queries look up changes side by side: a page of payloads is fifty of
+//!   one row. A row of 256 KiB does not stay in redb's page cache once that is full, because redb makes room within one
+//!   of its 131 slots, which then holds this page alone. Each of the 50 look-ups would read the whole row from the file again.
+//! - **All readers share the few rows that were found intact last.** To hash a row takes longer than to make a page of it.
+//!   The copies in memory are what was hashed. A mere note that a row was intact was rejected: what is read from the
+//!   file later may be damaged since.
 
 use super::row::RowReader;
 use crate::position::Sequence;
 use redb::AccessGuard;
-use std::cell::Cell;
+use std::collections::VecDeque;
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Maximum size of the rows that are kept for all readers: about ten rows of new traffic. The last one is always kept.
+const KEPT_BYTES: usize = 2 * 1024 * 1024;
 
 /// The bytes of a row, wherever they are.
 pub(super) enum RowBytes {
@@ -37,35 +45,49 @@ impl Deref for RowBytes {
     }
 }
 
-/// A row, with the ranges of its changes.
+/// A row in memory, with the ranges of its changes.
+#[derive(Debug)]
 pub(super) struct CachedRow {
     first: Sequence,
     last: Sequence,
-    bytes: RowBytes,
+    bytes: Arc<[u8]>,
     places: Vec<Range<usize>>,
-    /// The row was found to be intact.
-    is_checked: Cell<bool>,
+    /// Whether the row holds what was written to it, once that was asked.
+    intact: OnceLock<bool>,
 }
 
 impl CachedRow {
     /// Returns `None` if the bytes are not a row.
     pub(super) fn new(first: Sequence, bytes: RowBytes) -> Option<Self> {
+        let intact = if bytes.are_trusted() { OnceLock::from(true) } else { OnceLock::new() };
+        let bytes = match bytes {
+            // A copy: the page would keep a read transaction open for as long as the row is kept.
+            RowBytes::Body(page) => page.value().into(),
+            RowBytes::Tail(bytes) => bytes,
+        };
         let row = RowReader::new(first, &bytes)?;
         let (last, places) = (row.last(), row.places());
-        Some(Self { first, last, bytes, places, is_checked: Cell::new(false) })
+        Some(Self { first, last, bytes, places, intact })
+    }
+
+    /// Returns whether it is known if the row is intact.
+    pub(super) fn is_checked(&self) -> bool {
+        self.intact.get().is_some()
     }
 
     /// Returns whether the row holds what was written to it. Its changes are hashed at the first call.
     pub(super) fn is_intact(&self) -> bool {
-        if !self.is_checked.get() {
-            self.is_checked.set(self.bytes.are_trusted() || self.reader().is_some_and(|row| row.is_intact()));
-        }
-        self.is_checked.get()
+        *self.intact.get_or_init(|| self.reader().is_some_and(|row| row.is_intact()))
     }
 
     /// Returns the first change.
     pub(super) fn first(&self) -> Sequence {
         self.first
+    }
+
+    /// Returns the last change.
+    pub(super) fn last(&self) -> Sequence {
+        self.last
     }
 
     pub(super) fn holds(&self, sequence: Sequence) -> bool {
@@ -83,6 +105,41 @@ impl CachedRow {
         let place = index.and_then(|index| self.places.get(index).cloned());
         place.and_then(|place| self.bytes.get(place))
     }
+
+    fn size(&self) -> usize {
+        self.bytes.len() + self.places.len() * size_of::<Range<usize>>()
+    }
+}
+
+/// The rows of `log.redb` that were found intact last, the latest at the end. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IntactRows(Arc<Mutex<VecDeque<Arc<CachedRow>>>>);
+
+impl IntactRows {
+    /// Returns the row that holds `sequence`, if it is kept.
+    pub(super) fn find(&self, sequence: Sequence) -> Option<Arc<CachedRow>> {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = rows.iter().position(|row| row.holds(sequence))?;
+        let row = rows.remove(place)?;
+        rows.push_back(row.clone());
+        Some(row)
+    }
+
+    /// Keeps a row that was found intact, unless it is kept already. Rows that were not looked at for longest make room.
+    pub(super) fn keep(&self, row: &Arc<CachedRow>) {
+        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if rows.iter().any(|kept| kept.first == row.first) {
+            return;
+        }
+        rows.push_back(row.clone());
+        let mut bytes: usize = rows.iter().map(|row| row.size()).sum();
+        while bytes > KEPT_BYTES
+            && rows.len() > 1
+            && let Some(oldest) = rows.pop_front()
+        {
+            bytes -= oldest.size();
+        }
+    }
 }
 
 #[cfg(test)]
@@ -91,8 +148,41 @@ mod tests {
     use crate::change::Origin;
     use crate::clock::{ClockReading, RawReading};
     use crate::decide::Rules;
-    use crate::position::StoreId;
+    use crate::position::{Digest, StoreId};
+    use crate::store::row::lay_rows;
     use crate::store::{Incoming, MemoryDisk, Store};
+
+    fn kept(rows: &IntactRows) -> Vec<u64> {
+        rows.0.lock().unwrap().iter().map(|row| row.first.0).collect()
+    }
+
+    /// Makes a row of one change.
+    fn row_at(first: u64, change: &[u8]) -> Arc<CachedRow> {
+        let (rows, _) = lay_rows(Sequence(first - 1), Digest([1; 32]), &std::iter::once(change).collect());
+        Arc::new(CachedRow::new(Sequence(first), RowBytes::Tail(rows[0].1.as_slice().into())).unwrap())
+    }
+
+    /// Catches memory that grows with the rows that people look at, and a row that leaves although it is in use.
+    #[test]
+    fn the_rows_that_were_looked_at_last_are_kept_within_their_bound() {
+        let (rows, megabyte) = (IntactRows::default(), vec![7; 900_000]);
+        for first in 1..=3 {
+            rows.keep(&row_at(first, &megabyte));
+            rows.keep(&row_at(first, &megabyte));
+        }
+        assert_eq!(kept(&rows), [2, 3]);
+        assert!(rows.find(Sequence(1)).is_none());
+        assert_eq!(rows.find(Sequence(2)).unwrap().change(Sequence(2)), Some(&megabyte[..]));
+        rows.keep(&row_at(4, &megabyte));
+        assert_eq!(kept(&rows), [2, 4]);
+        rows.keep(&row_at(5, &vec![7; 3_000_000]));
+        assert_eq!(kept(&rows), [5]);
+    }
+
+    fn incoming(tag: u64) -> Incoming {
+        let raw = format!("hxb:LOT:LF{tag}:UHF{tag}").into_bytes();
+        Incoming { raw, origin: Origin::default(), at: RawReading::default() }
+    }
 
     /// Makes rows of one change and of several, and a commit of more than one row.
     fn store() -> Store {
@@ -101,14 +191,30 @@ mod tests {
             Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([7; 16])).unwrap();
         let mut tags = 0..;
         for length in [1, 7, 1, 1_200, 1] {
-            let incoming = |tag| {
-                let raw = format!("hxb:LOT:LF{tag}:UHF{tag}").into_bytes();
-                Incoming { raw, origin: Origin::default(), at: RawReading::default() }
-            };
             let group: Vec<_> = tags.by_ref().take(length).map(incoming).collect();
             store.append(&group).unwrap();
         }
         store
+    }
+
+    /// Catches a reader that is given changes which were written after its moment, because another reader saw them.
+    #[test]
+    fn an_earlier_snapshot_sees_nothing_of_rows_that_are_kept_since() {
+        for is_settled in [false, true] {
+            let mut store = store();
+            if is_settled {
+                store.settle().unwrap();
+            }
+            let (earlier, head) = (store.reader().snapshot().unwrap(), store.head().position.sequence);
+            store.append(&[incoming(7_000)]).unwrap();
+            store.settle().unwrap();
+            let later = store.reader().snapshot().unwrap();
+            // The last row of all is kept for the next reader now.
+            assert!(later.change_bytes(head.next()).unwrap().is_some());
+            assert_eq!(earlier.change_bytes(head.next()).unwrap(), None);
+            let of = |n| (earlier.change_bytes(Sequence(n)).unwrap(), later.change_bytes(Sequence(n)).unwrap());
+            assert!((1..=head.0).rev().map(of).all(|(earlier, later)| earlier == later && later.is_some()));
+        }
     }
 
     #[test]

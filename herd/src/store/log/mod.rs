@@ -7,7 +7,8 @@
 //!
 //! - **A row of `log.redb` is hashed whenever changes are taken from it,** and compared with the digests at both of its
 //!   ends. A card that has lost a bit would otherwise have a barn send changes that no office accepts, show them, and decide
-//!   on them. A row of 1,000 changes takes about 0.2 ms. Rows of the tail are in memory and need no check.
+//!   on them. A row of 1,000 changes takes about 0.2 ms. Rows of the tail are in memory and need no check, nor do the few
+//!   rows of `log.redb` that are kept there since they were [checked](super::row_cache).
 //! - **The damage of a row is contained to it.** Its ends are in its header and in the rows beside it. So a follower that
 //!   holds the row goes on behind it, and one that does not gets everything up to it. The damage is [`noted`](damage) for
 //!   health. Rejected: to end the process. It would end again at each read, and hear nothing meanwhile.
@@ -15,10 +16,12 @@
 
 mod body;
 mod damage;
+mod epochs;
 mod tail;
 mod writer;
 
 pub use body::LOG_FILE;
+pub(super) use epochs::{epoch_begun, epochs_begun};
 pub(super) use writer::{LaidChanges, LogWriter, RowEnd};
 
 use super::changes::Changes;
@@ -26,8 +29,7 @@ use super::disk::Disk;
 use super::error::{DamagedRow, StoreError};
 use super::journal::FoundRecords;
 use super::row::{ROW_CHANGES, RowReader};
-use super::row_cache::{CachedRow, RowBytes};
-use crate::change::{Change, MAX_CHANGE_BYTES};
+use super::row_cache::{CachedRow, IntactRows, RowBytes};
 use crate::digest;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use body::{Body, RowTable, reading};
@@ -45,6 +47,7 @@ pub(super) struct Log {
     store: StoreId,
     epochs: Arc<RwLock<Vec<(Epoch, Sequence)>>>,
     damage: NotedDamage,
+    intact: IntactRows,
 }
 
 impl Log {
@@ -71,7 +74,8 @@ impl Log {
 
     fn over(body: Body, store: StoreId) -> Result<Self, StoreError> {
         let epochs = Arc::new(RwLock::new(body.epochs()?));
-        Ok(Self { body, tail: Tail::default(), store, epochs, damage: NotedDamage::default() })
+        let (tail, damage, intact) = (Tail::default(), NotedDamage::default(), IntactRows::default());
+        Ok(Self { body, tail, store, epochs, damage, intact })
     }
 
     pub(super) fn store(&self) -> StoreId {
@@ -121,8 +125,8 @@ impl Log {
 /// The log at one moment, in a read transaction of `log.redb`. Hold it briefly, never across network I/O: redb reuses no
 /// page that a reader may still use.
 pub(super) struct LogReader {
-    /// Dropped before `body`, whose transaction keeps the page of the row from being freed.
-    cached: RefCell<Option<CachedRow>>,
+    /// The row that was looked at last.
+    cached: RefCell<Option<Arc<CachedRow>>>,
     body: Option<RowTable>,
     tail: TailSnapshot,
     log: Log,
@@ -152,6 +156,14 @@ impl LogReader {
         match RowReader::new(first, bytes.value()) {
             Some(row) => Ok(self.log.position(row.last(), row.after)),
             None => Err(self.damaged(first)),
+        }
+    }
+
+    /// Returns the last change that is in `log.redb` and not in the tail.
+    fn body_end(&self) -> Result<Sequence, StoreError> {
+        match self.tail.first() {
+            Some(first) => Ok(Sequence(first.0.saturating_sub(1))),
+            None => Ok(self.head()?.sequence),
         }
     }
 
@@ -225,7 +237,7 @@ impl LogReader {
         let found = self.with_row(sequence, |row| {
             let reader = row.reader()?;
             let is_at_end = sequence == reader.last();
-            if is_at_end || row.is_intact() { reader.digest_at(sequence) } else { None }
+            if is_at_end || self.is_sound(row) { reader.digest_at(sequence) } else { None }
         });
         let digest = match found {
             // The row after it has the digest, too.
@@ -237,7 +249,7 @@ impl LogReader {
 
     /// Returns the stored bytes of a change, or `None` if it is past the head.
     pub(super) fn change(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
-        self.with_row(sequence, |row| if row.is_intact() { Some(row.change(sequence)?.to_vec()) } else { None })
+        self.with_row(sequence, |row| if self.is_sound(row) { Some(row.change(sequence)?.to_vec()) } else { None })
     }
 
     /// Calls `look` with the row that holds `sequence`; if it returns `None`, the row is damaged. Returns `None` if
@@ -245,19 +257,37 @@ impl LogReader {
     fn with_row<T>(
         &self,
         sequence: Sequence,
-        look: impl FnOnce(&CachedRow) -> Option<T>,
+        look: impl FnOnce(&Arc<CachedRow>) -> Option<T>,
     ) -> Result<Option<T>, StoreError> {
         let mut cached = self.cached.borrow_mut();
         if !cached.as_ref().is_some_and(|row| row.holds(sequence)) {
-            *cached = match self.row_from(sequence)? {
-                Some((first, bytes)) => Some(CachedRow::new(first, bytes).ok_or_else(|| self.damaged(first))?),
-                None => None,
-            };
+            *cached = self.load_row(sequence)?;
         }
-        match cached.as_ref().filter(|row| row.holds(sequence)) {
-            Some(row) => look(row).map(Some).ok_or_else(|| self.damaged(row.first())),
-            None => self.check_past(sequence, cached.as_ref()),
+        let Some(row) = cached.as_ref().filter(|row| row.holds(sequence)) else {
+            return self.check_past(sequence, cached.as_deref());
+        };
+        look(row).map(Some).ok_or_else(|| self.damaged(row.first()))
+    }
+
+    /// Returns whether a row holds what was written to it. One that is found to do so now is kept for all readers.
+    fn is_sound(&self, row: &Arc<CachedRow>) -> bool {
+        let (was_checked, is_intact) = (row.is_checked(), row.is_intact());
+        if is_intact && !was_checked {
+            self.log.intact.keep(row);
         }
+        is_intact
+    }
+
+    /// Returns the last row that begins at or before `sequence`, from memory or from the file.
+    fn load_row(&self, sequence: Sequence) -> Result<Option<Arc<CachedRow>>, StoreError> {
+        if let Some(kept) = self.log.intact.find(sequence)
+            && kept.last() <= self.body_end()?
+        {
+            return Ok(Some(kept));
+        }
+        let Some((first, bytes)) = self.row_from(sequence)? else { return Ok(None) };
+        let row = CachedRow::new(first, bytes).ok_or_else(|| self.damaged(first))?;
+        Ok(Some(Arc::new(row)))
     }
 
     /// Returns `None` if `sequence` is past the head. Before it, the row that should hold it is damaged.
@@ -360,30 +390,4 @@ fn take_from_row(row: &RowReader<'_>, after: Sequence, limit: usize, max_bytes: 
         last = n;
     }
     last
-}
-
-/// Returns the epochs that begin in these changes, which follow `before`, with the changes that begin them.
-///
-/// An Epoch change whose number is not higher begins nothing, so the epochs of a history are always in order.
-pub(super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, Sequence)> {
-    let mut latest = before.epoch;
-    let mut begun = Vec::new();
-    for (bytes, n) in changes.iter().zip(before.sequence.0 + 1..) {
-        if let Some(epoch) = epoch_begun(bytes).filter(|epoch| *epoch > latest) {
-            latest = epoch;
-            begun.push((epoch, Sequence(n)));
-        }
-    }
-    begun
-}
-
-/// Returns the epoch that stored bytes begin, if they are an Epoch change.
-pub(super) fn epoch_begun(bytes: &[u8]) -> Option<Epoch> {
-    if bytes.first() != Some(&(crate::change::ChangeKind::Epoch as u8)) || bytes.len() > MAX_CHANGE_BYTES {
-        return None;
-    }
-    match Change::from_bytes(bytes) {
-        Ok(Change::Epoch(began)) => Some(began.epoch),
-        _ => None,
-    }
 }
