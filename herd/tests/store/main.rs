@@ -18,6 +18,7 @@ mod orders;
 mod paper;
 mod property;
 mod replicas;
+mod sizes;
 mod steps;
 mod unknown_kinds;
 mod views;
