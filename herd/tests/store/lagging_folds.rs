@@ -17,11 +17,14 @@ use herd::store::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::time::{Duration, Instant};
 
 /// Size of a generation: a few dozen changes.
 const FLUSH_BYTES: usize = 20_000;
 /// Number of changes that the log may be ahead in the tests with threads.
 const MAX_UNFOLDED: u64 = 200;
+/// Time after which a failure counts as unheard of.
+const FAILURE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Returns a source with check-ins of 300 animals, ten times each.
 fn busy_source() -> Store {
@@ -39,6 +42,14 @@ fn threaded_disk() -> MemoryDisk {
 
 fn replica(disk: &MemoryDisk) -> Store {
     Store::open_replica(disk, STORE).unwrap()
+}
+
+/// Returns a replica with 400 changes of the source, all of them in its files.
+fn settled(disk: &MemoryDisk, source: &Store) -> Store {
+    let mut copy = replica(disk);
+    copy.apply(run_for(&copy, &source.reader(), 400)).unwrap();
+    copy.settle().unwrap();
+    copy
 }
 
 /// Returns the next changes for a replica.
@@ -275,33 +286,28 @@ fn tables_that_cannot_be_read_stop_the_replica_and_are_folded_again() {
 /// Catches a failure of fold or flush that is found only with the next change, which may be hours away.
 #[test]
 fn a_failure_behind_the_log_is_found_without_a_next_change() {
-    let source = busy_source();
-    let disk = threaded_disk().uncached();
-    let mut copy = replica(&disk);
-    let first = run_for(&copy, &source.reader(), 400);
-    copy.apply(first).unwrap();
-    copy.settle().unwrap();
+    let (source, disk) = (busy_source(), threaded_disk().uncached());
+    let mut copy = settled(&disk, &source);
     copy.check().unwrap();
     assert!(disk.fail_reads(TABLES_FILE));
     copy.apply(run_for(&copy, &source.reader(), 1)).unwrap();
+    let limit = Instant::now() + FAILURE_LIMIT;
     let error = loop {
         match copy.check() {
-            Ok(()) => std::thread::yield_now(),
+            Ok(()) => assert!(Instant::now() < limit, "nobody hears of the failure"),
             Err(error) => break error,
         }
+        std::thread::yield_now();
     };
+    // The fold or the flush finds it first.
     assert!(matches!(error, StoreError::Rows(_) | StoreError::Storage { .. }), "{error}");
 }
 
 /// Catches a writer that waits forever for a thread that has panicked.
 #[test]
 fn a_panic_of_the_fold_stops_the_replica_with_an_error() {
-    let source = busy_source();
-    let disk = threaded_disk().uncached();
-    let mut copy = replica(&disk);
-    let first = run_for(&copy, &source.reader(), 400);
-    copy.apply(first).unwrap();
-    copy.settle().unwrap();
+    let (source, disk) = (busy_source(), threaded_disk().uncached());
+    let mut copy = settled(&disk, &source);
     assert!(disk.panic_once(TABLES_FILE));
     let error = apply_until_failure(&mut copy, &source.reader());
     assert!(matches!(error, StoreError::Rows(_)), "{error}");

@@ -7,9 +7,11 @@ use herd::clock::{ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::position::{Sequence, StoreId};
 use herd::store::{Background, Incoming, JOURNAL_FILE, MemoryDisk, TABLES_FILE, TablesVerdict, verify_disk};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 const HISTORY: StoreId = StoreId([7; 16]);
+/// Time after which a writer counts as one that goes on.
+const WRITER_LIMIT: Duration = Duration::from_secs(60);
 
 fn source() -> Store {
     let clock = ClockReading { boot: 1, ..ClockReading::default() };
@@ -137,13 +139,16 @@ async fn a_probe_ends_a_writer_whose_tables_have_failed() {
     assert!(disk.fail_reads(TABLES_FILE));
     let applied = handle.begin_apply(page(&source, &handle)).await.unwrap().await.unwrap();
     assert!(applied.is_ok(), "the log has the page: {applied:?}");
-    let ended = loop {
-        tokio::select! {
-            biased;
-            ended = thread.join() => break ended,
-            () = async { handle.probe().wait().await } => {}
+    let probes = async {
+        loop {
+            tokio::select! {
+                biased;
+                ended = thread.join() => return ended,
+                () = async { handle.probe().wait().await } => {}
+            }
         }
     };
+    let ended = timeout(WRITER_LIMIT, probes).await.expect("no probe ends the writer");
     // The fold or the flush finds it first.
     assert!(matches!(ended, Some(Err(StoreError::Rows(_) | StoreError::Storage { .. }))), "{ended:?}");
 }
