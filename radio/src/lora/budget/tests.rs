@@ -36,6 +36,28 @@ fn a_packet_waits_until_enough_has_left_the_window() {
     budget.spend(at, 50 * MS).unwrap();
 }
 
+/// Catches a limit that is exceeded by a moment at the edge of its window, and a packet that waits a moment too long.
+#[test]
+fn a_packet_starts_at_the_edge_of_the_window_and_not_a_nanosecond_earlier() {
+    const NS: Duration = Duration::from_nanos(1);
+    let mut full = AirTimeBudget::new(vec![DWELL]);
+    full.spend(S, DWELL.allowed).unwrap();
+    // All of it ended at 1.4 s, so 10 ms of it have left the window that ends at 21.01 s.
+    let edge = S + DWELL.window;
+    assert_eq!(full.earliest_start(S + DWELL.allowed, 10 * MS), Ok(edge));
+    let early = full.clone().spend(edge.saturating_sub(NS), 10 * MS).unwrap_err();
+    assert_eq!(early, AirTimeError::Wait { at: edge, wait: NS, law: "dwell" });
+    full.spend(edge, 10 * MS).unwrap();
+
+    // The whole of a limit may be used, and not a nanosecond more.
+    let mut unused = AirTimeBudget::new(vec![DWELL]);
+    assert!(matches!(unused.spend(S, DWELL.allowed + NS), Err(AirTimeError::TooLong { .. })));
+    unused.spend(S, DWELL.allowed.saturating_sub(NS)).unwrap();
+    assert_eq!(unused.remaining(S + DWELL.allowed).unwrap().air_time, NS);
+    unused.spend(S + DWELL.allowed, NS).unwrap();
+    assert!(matches!(unused.spend(2 * S, NS), Err(AirTimeError::Wait { .. })));
+}
+
 #[test]
 fn a_packet_longer_than_a_limit_is_never_allowed() {
     let mut budget = AirTimeBudget::new(vec![HOUR, DWELL]);
