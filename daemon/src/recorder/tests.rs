@@ -79,6 +79,28 @@ async fn queued_payloads_share_a_commit_in_their_order() {
     assert_eq!((totals(&recorder).groups, totals(&recorder).accepted), (1, 60));
 }
 
+/// Catches a caller that is told the number of another one's payload, because one between them has left.
+#[tokio::test]
+async fn a_caller_that_leaves_in_the_middle_of_a_group_gives_its_receipt_to_nobody() {
+    let store = store_on(&MemoryDisk::default());
+    let reader = store.reader();
+    let (recorder, writer) = Recorder::on_this_task(store, seams()).unwrap();
+    let mut callers: Vec<_> = (0..9).map(|n| Some(recorder.record(scan(n)).boxed())).collect();
+    for caller in callers.iter_mut().flatten() {
+        assert!(caller.now_or_never().is_none());
+    }
+    for left in [0, 4, 5] {
+        callers[left] = None;
+    }
+    let _writer = tokio::spawn(writer);
+    for (n, caller) in callers.into_iter().enumerate().filter_map(|(n, caller)| Some((n, caller?))) {
+        let sequence = sequence_of(&caller.await.unwrap());
+        let change = Change::from_bytes(&reader.change(Sequence(sequence)).unwrap().unwrap()).unwrap();
+        assert!(matches!(change, Change::Received(received) if received.raw == scan(n).raw), "{n}");
+    }
+    assert_eq!(totals(&recorder).groups, 1);
+}
+
 #[tokio::test]
 async fn payloads_that_do_not_fit_into_a_group_start_the_next_one() {
     let disk = MemoryDisk::default();
