@@ -9,9 +9,10 @@ use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, ProcessError, 
 use serde_json::json;
 use service::harness::wait_until;
 use service::lifecycle::Exit;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 fn programs() -> Programs {
     Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into())
@@ -50,6 +51,32 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
     wait_until("the office shows both payloads", both).await.unwrap();
     assert_eq!(office.terminate().await.unwrap().code(), Some(0));
     assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+}
+
+/// Catches an operator who cannot ask a process what is wrong, because strangers hold all of its file descriptors.
+#[tokio::test]
+async fn commands_get_through_while_connections_hold_all_descriptors() {
+    let directory = tempfile::tempdir().unwrap();
+    let (barn, office) = paired(directory.path()).await;
+    for (pid, address, name) in
+        [(barn.pid(), barn.address(), "the barn"), (office.pid(), office.address(), "the office")]
+    {
+        let pid = pid.unwrap().to_string();
+        let descriptors = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        let limit = descriptors() + 20;
+        let limited = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={limit}")]).status().unwrap();
+        assert!(limited.success());
+        let strangers: Vec<_> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let all_held = async || (descriptors() >= limit).then_some(());
+        wait_until("connections hold all descriptors", all_held).await.unwrap();
+        for _ in 0..5 {
+            match name {
+                "the barn" => drop(barn.status().unwrap()),
+                _ => drop(office.status().unwrap()),
+            }
+        }
+        drop(strangers);
+    }
 }
 
 /// Catches a file that other users of the machine can read or replace, because a program was started by hand.

@@ -11,6 +11,7 @@ mod client;
 mod direct;
 mod owner;
 mod place;
+mod reserve;
 mod server;
 
 pub(crate) use client::listening_user;

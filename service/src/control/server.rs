@@ -2,6 +2,7 @@
 
 use super::client::is_listening;
 use super::place::Place;
+use super::reserve::ReservedDescriptors;
 use super::{
     ControlError, MAX_CONNECTIONS, MAX_REQUEST_BYTES, REQUEST_TIMEOUT, RESPONSE_TIMEOUT, Request, WRITE_TIMEOUT,
     decode_request, encode_response,
@@ -141,9 +142,17 @@ async fn serve<Q: Request>(listener: UnixListener, socket: SocketFile, handler: 
     let _removed_on_drop = socket;
     let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let accepting = async {
+        let mut reserved = ReservedDescriptors::default();
         loop {
+            reserved.fill();
             let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            match listener.accept().await {
+            let mut accepted = listener.accept().await;
+            if let Err(error) = &accepted
+                && reserved.release_after(error)
+            {
+                accepted = listener.accept().await;
+            }
+            match accepted {
                 Ok((stream, _)) => {
                     let handler = Arc::clone(&handler);
                     tokio::spawn(async move {
