@@ -1,12 +1,15 @@
-//! Gives memory back to the system that the process no longer uses.
+//! Keeps the memory of the process small: one heap for all threads, and what is free is given back to the system.
 //!
 //! # Decisions
 //!
 //! - **The allocator is told when a burst is over.** glibc returns freed memory only from the top of each heap. What a first
 //!   copy, a verification or an export freed stayed with the process until it ended: tens of MiB, on a Pi that may have 512.
+//! - **All threads share one heap.** glibc makes further ones for threads that allocate at the same time. What is freed in one of
+//!   them is of no use to the others, and a first copy goes through four threads: it took the office 17 MiB more, and left
+//!   15 MiB more behind (docs/figures.md).
 //! - **Once a burst, when memory has stopped changing.** A trim holds the locks of all heaps while it looks through them, and
 //!   what it gives back has to be fetched again. So neither traffic nor a copy under way is disturbed.
-//! - **This is the one place with unsafe code.** No kept crate wraps the call. Other allocators held more (docs/figures.md).
+//! - **This is the one place with unsafe code.** No kept crate wraps the calls. Other allocators held more (docs/figures.md).
 
 use crate::lifecycle::Shutdown;
 use std::time::Duration;
@@ -20,6 +23,21 @@ const QUIET_BYTES: u64 = 1024 * 1024;
 const BURST_BYTES: u64 = 4 * 1024 * 1024;
 /// The kernel's count of this process's memory, in pages (man 5 `proc_pid_statm`).
 const STATM: &str = "/proc/self/statm";
+
+/// Has all threads share one heap. Called before there are others.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "glibc's call has no safe wrapper")]
+pub(super) fn share_one_heap() {
+    // SAFETY: mallopt takes no pointer and is safe to call from any thread (man 3 mallopt; glibc takes the lock of the heap).
+    let is_set = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    if is_set == 0 {
+        tracing::warn!("glibc does not let all threads share one heap, so the process takes more memory");
+    }
+}
+
+/// Other allocators have no such setting.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(super) fn share_one_heap() {}
 
 /// Gives freed memory back after each burst, until the shutdown. Does nothing where the kernel does not tell how much
 /// memory the process has.

@@ -7,6 +7,7 @@
 //! All files of the process are for its owner alone, whatever umask it was started with: `redb` and the log file take
 //! theirs from it, and `run` by hand has that of a shell.
 
+use super::free_memory::share_one_heap;
 use super::{ServiceUnit, StartCheck, StartError, UnitCheckError, in_runtime};
 use crate::control::{OwnerError, refuse_root_on};
 use crate::lifecycle::Exit;
@@ -74,6 +75,7 @@ where
     refuse_root_on(settings.start_check().state_dir).map_err(ServiceCommandError::from)?;
     umask(Mode::RWXG | Mode::RWXO);
     start_service_log(&settings.log());
+    share_one_heap();
     in_runtime(run(settings)).map_err(ServiceCommandError::Runtime)?
 }
 
