@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
 mod barn;
-mod narrow_link;
 mod office;
 mod resync;
 mod slow_link;

@@ -1,12 +1,11 @@
 //! Resyncs of an office that goes on following.
 
 use crate::get;
-use crate::narrow_link::NarrowSettings;
 use crate::slow_link::Yard;
 use futures::StreamExt as _;
 use rustls::pki_types::ServerName;
 use serde_json::{Value, json};
-use service::harness::wait_until_within;
+use service::harness::{NarrowSettings, wait_until_within};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -18,7 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 
 /// Rate at which a copy of 2,000 changes takes more than ten seconds.
-const SLOW: NarrowSettings = NarrowSettings { bytes_per_s: 12_000, cut_after_bytes: u64::MAX };
+const SLOW: NarrowSettings = NarrowSettings::rate(12_000);
 /// Maximum wait for something that takes some seconds.
 const LONG: Duration = Duration::from_secs(60);
 

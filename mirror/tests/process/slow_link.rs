@@ -1,12 +1,11 @@
 //! Offices behind links that are slow, or that are cut again and again.
 
 use crate::barn::Barn;
-use crate::narrow_link::{NarrowLink, NarrowSettings};
 use crate::office::Office;
 use crate::{get, sync_status};
 use reqwest::Client;
 use serde_json::{Value, json};
-use service::harness::wait_until_within;
+use service::harness::{NarrowLink, NarrowSettings, wait_until_within};
 use std::time::Duration;
 
 /// A barn, and an office that reaches it over a narrow link only.
@@ -22,9 +21,9 @@ impl Yard {
     pub(crate) async fn new(animals: u64, settings: NarrowSettings) -> Self {
         let mut barn = Barn::open("barn", 1);
         barn.scan(animals);
-        let link = NarrowLink::open(barn.address(), settings);
+        let link = NarrowLink::open(barn.address(), settings).unwrap();
         let mut office = Office::new();
-        office.run(&["add", &barn.pair("office-1"), "--address", &link.address.to_string()]);
+        office.run(&["add", &barn.pair("office-1"), "--address", &link.address().to_string()]);
         office.start();
         let (address, client) = (office.address().await, office.client());
         Self { barn, office, _link: link, address, client }
@@ -47,11 +46,7 @@ impl Yard {
     }
 }
 
-const CUT_EVERY_20_KB: NarrowSettings = NarrowSettings { bytes_per_s: u64::MAX, cut_after_bytes: 20_000 };
-
-fn uncut(bytes_per_s: u64) -> NarrowSettings {
-    NarrowSettings { bytes_per_s, cut_after_bytes: u64::MAX }
-}
+const CUT_EVERY_20_KB: NarrowSettings = NarrowSettings::cut_every(20_000);
 
 /// Catches a page that is asked for whole again and again, although the link never carries it whole.
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +63,7 @@ async fn a_page_longer_than_the_link_ever_lives_arrives() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes two minutes"]
 async fn twenty_thousand_changes_arrive_over_30_kilobytes_a_second() {
-    let mut yard = Yard::new(20_000, uncut(30_000)).await;
+    let mut yard = Yard::new(20_000, NarrowSettings::rate(30_000)).await;
     let first = yard.wait_until_equal(Duration::from_secs(300)).await;
     assert_eq!(first["failed_syncs"], 0, "{}", yard.office.log());
     yard.barn.scan(2_000);
@@ -80,7 +75,7 @@ async fn twenty_thousand_changes_arrive_over_30_kilobytes_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes two minutes"]
 async fn five_hundred_changes_arrive_over_1_kilobyte_a_second() {
-    let mut yard = Yard::new(500, uncut(1_000)).await;
+    let mut yard = Yard::new(500, NarrowSettings::rate(1_000)).await;
     let first = yard.wait_until_equal(Duration::from_secs(300)).await;
     assert_eq!(first["failed_syncs"], 0, "{}", yard.office.log());
     yard.barn.scan(300);

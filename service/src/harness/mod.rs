@@ -2,18 +2,21 @@
 //!
 //! A test starts a program with [`command`] and [`ChildProcess::spawn`], waits with [`wait_until`] for a condition that
 //! it can observe from outside, and ends the process with [`ChildProcess::signal`] and [`ChildProcess::wait_blocking`].
-//! Nothing here asserts a duration: [`TIMEOUT`] bounds only a wait that fails.
+//! Nothing here asserts a duration: [`TIMEOUT`] bounds only a wait that fails. A [`NarrowLink`] stands between a barn and
+//! an office that are to have a bad link.
 //!
 //! The module is behind the feature `harness`, so that the shipped programs do not contain it. It has errors instead of
 //! panics because the demo runs real processes outside tests.
 
 mod child;
+mod narrow_link;
 mod notify_socket;
 #[cfg(test)]
 mod tests;
 mod wait;
 
 pub use child::{ChildProcess, command};
+pub use narrow_link::{NarrowLink, NarrowSettings};
 pub use notify_socket::NotifySocket;
 pub use rustix::process::Signal;
 pub use wait::{POLL_INTERVAL, TIMEOUT, wait_until, wait_until_blocking, wait_until_within};

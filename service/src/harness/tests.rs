@@ -4,6 +4,8 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 fn shell(script: &str, log: &Path) -> ChildProcess {
     let mut command = Command::new("sh");
@@ -82,4 +84,60 @@ fn messages_are_returned_up_to_the_one_that_contains_the_text() {
     assert_eq!(socket.receive_until("READY=1").unwrap(), ["STATUS=opening", "READY=1\n"]);
     assert_eq!(socket.try_receive().unwrap().as_deref(), Some("STOPPING=1\n"));
     assert_eq!(socket.try_receive().unwrap(), None);
+}
+
+/// Returns the address of a server that sends back everything that it receives.
+async fn echo() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.into_split();
+                let _end = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    address
+}
+
+/// Returns whether a byte comes back, or `None` if the connection was closed.
+async fn ping(stream: &mut TcpStream) -> Option<u8> {
+    stream.write_all(b"?").await.ok()?;
+    stream.read_u8().await.ok()
+}
+
+/// Catches a link that goes on with connections which it should have cut, and one that refuses new ones afterwards.
+#[tokio::test]
+async fn a_link_carries_connections_until_it_is_cut_and_none_while_it_is_down() {
+    let link = NarrowLink::open(echo().await, NarrowSettings::OPEN).unwrap();
+    let mut first = TcpStream::connect(link.address()).await.unwrap();
+    assert_eq!(ping(&mut first).await, Some(b'?'));
+    link.cut();
+    assert_eq!((first.read_u8().await.ok(), link.cuts()), (None, 1));
+
+    let mut second = TcpStream::connect(link.address()).await.unwrap();
+    assert_eq!(ping(&mut second).await, Some(b'?'));
+    link.set(NarrowSettings::DOWN);
+    assert_eq!(second.read_u8().await.ok(), None);
+    let mut third = TcpStream::connect(link.address()).await.unwrap();
+    assert_eq!(ping(&mut third).await, None);
+
+    link.set(NarrowSettings::cut_every(3));
+    let mut fourth = TcpStream::connect(link.address()).await.unwrap();
+    // The two bytes of the first connections count, too.
+    assert_eq!(ping(&mut fourth).await, Some(b'?'));
+    assert_eq!((ping(&mut fourth).await, link.bytes_to_office()), (None, 3));
+}
+
+/// Catches a silent link that closes its connections, and one that loses what it held back.
+#[tokio::test]
+async fn what_a_silent_link_holds_back_arrives_once_it_carries_again() {
+    let link = NarrowLink::open(echo().await, NarrowSettings::SILENT).unwrap();
+    let mut stream = TcpStream::connect(link.address()).await.unwrap();
+    stream.write_all(b"!").await.unwrap();
+    let silent = tokio::time::timeout(POLL_INTERVAL, stream.read_u8()).await;
+    assert!(silent.is_err(), "{silent:?}");
+    link.set(NarrowSettings::rate(1_000_000));
+    assert_eq!(stream.read_u8().await.unwrap(), b'!');
 }
