@@ -1,26 +1,14 @@
 //! A barn and an office as processes, with the observations that the bench needs.
 
 use super::{BenchError, Budget, store};
-use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs};
-use daemon::control::BarnStatus;
-use herd::position::{Digest, Position, Sequence};
+use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, Programs, StoreState};
+use herd::position::Sequence;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Interval at which the progress of a copy is polled. It is the error of the measured duration, and therefore shorter
 /// than the interval of the harness.
 pub const COPY_POLL_INTERVAL: Duration = Duration::from_millis(2);
-
-/// Position and digests of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreState {
-    /// Position of the latest durable change.
-    pub position: Position,
-    /// Latest change in the tables.
-    pub folded: Sequence,
-    /// Digest over the rows that the fold wrote.
-    pub fold_digest: Digest,
-}
 
 /// A barn and its office.
 #[derive(Debug)]
@@ -51,9 +39,7 @@ impl Yard {
     /// Waits until the office shows every change that the barn has now, and returns the time of that. Both digests must
     /// be equal then.
     pub async fn wait_until_equal(&mut self, budget: Budget) -> Result<Instant, BenchError> {
-        let status = self.barn.status()?;
-        let BarnStatus { store, epoch, sequence, digest, folded, fold_digest, .. } = status;
-        let barn = StoreState { position: Position { store, epoch, sequence, digest }, folded, fold_digest };
+        let barn = self.barn.store_state()?;
         loop {
             let office = self.office_state()?;
             let now = Instant::now();
@@ -81,14 +67,11 @@ impl Yard {
 
     /// Returns the state of the copy that the office shows, or `None` before the first copy is complete.
     pub fn office_state(&self) -> Result<Option<StoreState>, BenchError> {
-        let Some(site) = self.office.status()?.sites.into_iter().next() else { return Ok(None) };
-        if let Some(why) = site.stopped_because {
+        let Some(site) = self.office.site()? else { return Ok(None) };
+        if let Some(why) = &site.stopped_because {
             anyhow::bail!("the office has stopped following the barn: {why}");
         }
-        let (Some(position), Some(folded), Some(fold_digest)) = (site.position, site.folded, site.fold_digest) else {
-            return Ok(None);
-        };
-        Ok(Some(StoreState { position, folded, fold_digest }))
+        Ok(StoreState::of_site(&site))
     }
 
     /// Returns a client that may post payloads to the barn.

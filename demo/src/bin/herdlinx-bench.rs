@@ -84,15 +84,6 @@ fn main() -> ExitCode {
     programs::run_if_requested(&args).unwrap_or_else(|| main_with(args, |args: Args, out| measure(&args, out)))
 }
 
-fn programs(args: &Args) -> Result<Programs, BenchError> {
-    Ok(match &args.shipped {
-        None => Programs::Own(std::env::current_exe()?),
-        Some(directory) => {
-            Programs::Shipped { daemon: directory.join("herdlinxd"), mirror: directory.join("herdlinx-mirror") }
-        }
-    })
-}
-
 fn measure(args: &Args, out: &mut dyn Write) -> Result<(), MeasureError> {
     let Outcome { figures, failed, .. } = outcome(args)?;
     let text = serde_json::to_string_pretty(&figures).map_err(BenchError::from)?;
@@ -108,7 +99,7 @@ fn outcome(args: &Args) -> Result<Outcome, BenchError> {
         parts.extend(Part::PEERS);
     }
     let sizes = if args.quick { Sizes::QUICK } else { Sizes::FULL };
-    let programs = programs(args)?;
+    let programs = Programs::shipped_or_own(args.shipped.as_deref())?;
     let plan =
         Plan { directory: directory.path(), sizes, programs: &programs, parts: &parts, peers: args.peers.as_deref() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

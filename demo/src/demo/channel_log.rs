@@ -1,13 +1,9 @@
 //! The log of a barn or an office, read over the sync interface.
 
 use super::DemoError;
-use crate::processes::Client;
+use crate::processes::{Client, LogExport};
 use herd::change::{Change, Outcome};
 use herd::position::Position;
-use herd::wire::{BlobError, BlobKind, ExportEnd, Heartbeat, Page, Schema, blob_kind, blob_length, from_blob};
-use service::sync::link::{BLOB_TYPE, SCHEMA_PATH};
-use service::sync::query::position_text;
-use service::sync::serve::FULL_EXPORT_PATH;
 
 /// The changes of one channel in a log.
 #[derive(Clone, Debug, Default)]
@@ -22,34 +18,14 @@ pub(super) struct ChannelLog {
     pub(super) others: u64,
 }
 
-/// Requests the position and the digests of a store.
-pub(super) async fn fetch_state(client: &Client) -> Result<Heartbeat, DemoError> {
-    let reply = client.get(SCHEMA_PATH, BLOB_TYPE).await?.expect(200)?;
-    Ok(from_blob::<Schema>(&reply.body)?.state)
-}
-
 impl ChannelLog {
     /// Requests a full export of the changes after `after`, verifies its chain, and returns those of `channel`.
     pub(super) async fn fetch(client: &Client, after: &Position, channel: &str) -> Result<Self, DemoError> {
-        let path = format!("{FULL_EXPORT_PATH}?{}", position_text(after));
-        let reply = client.get(&path, BLOB_TYPE).await?.expect(200)?;
-        let (mut log, mut rest, mut position, mut count) = (Self::default(), &reply.body[..], *after, 0);
-        loop {
-            let length = blob_length(rest)?.filter(|length| *length <= rest.len());
-            let length = length.ok_or(BlobError::Truncated { found: rest.len(), expected: rest.len() + 1 })?;
-            let (blob, remainder) = rest.split_at(length);
-            rest = remainder;
-            if blob_kind(blob)? == BlobKind::ExportEnd {
-                let end: ExportEnd = from_blob(blob)?;
-                return if end == (ExportEnd { count, end: position }) { Ok(log) } else { Err(DemoError::Export) };
-            }
-            let page: Page = from_blob(blob)?;
-            if page.after != position || page.changes.chain(position.digest, position.sequence) != page.end.end.digest {
-                return Err(DemoError::Export);
-            }
-            (position, count) = (page.end.end, count + page.changes.len() as u64);
+        let (mut log, mut export) = (Self::default(), LogExport::open(client, after).await?);
+        while let Some(page) = export.next().await? {
             page.changes.iter().try_for_each(|change| log.add(change, channel))?;
         }
+        Ok(log)
     }
 
     fn add(&mut self, change: &[u8], channel: &str) -> Result<(), DemoError> {

@@ -1,10 +1,9 @@
 //! The barn and the office of a run: started, paired, observed, and stopped in order.
 
-use super::channel_log::fetch_state;
 use super::follower::{FollowerState, follow};
 use super::run_dir::RunDir;
 use super::{DemoError, Options};
-use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, ProcessError, Programs};
+use crate::processes::{Barn, BarnSettings, Client, Office, OfficeSettings, ProcessError, Programs, fetch_state};
 use daemon::open::{OpenError, open_keys, open_store};
 use herd::clock::SystemClock;
 use herd::position::Position;

@@ -1,8 +1,7 @@
 //! Errors that end a demo without a result.
 
-use crate::processes::ProcessError;
+use crate::processes::{LogExportError, ProcessError};
 use herd::change::ChangeError;
-use herd::wire::BlobError;
 use mirror::link::LinkSetupError;
 use service::harness::HarnessError;
 use std::io;
@@ -83,15 +82,12 @@ pub enum DemoError {
     /// No HTTPS client can be built.
     #[error(transparent)]
     Link(#[from] LinkSetupError),
-    /// A reply of the sync interface is malformed.
-    #[error("malformed reply of the sync interface: {0}")]
-    Blob(#[from] BlobError),
+    /// A log could not be read over the sync interface.
+    #[error(transparent)]
+    Log(#[from] LogExportError),
     /// An exported change is malformed.
     #[error("malformed change in an export: {0}")]
     Change(#[from] ChangeError),
-    /// The pages of an export do not follow each other, or its end does not match them.
-    #[error("incomplete export: a page does not continue the one before, or the end does not match the pages")]
-    Export,
     /// The office did not follow the barn in time.
     #[error("{source}; the office reports {link}; look at the end of {}", log.display())]
     NotLive {

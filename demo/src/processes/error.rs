@@ -67,6 +67,14 @@ pub enum ProcessError {
         /// Output on stderr.
         stderr: String,
     },
+    /// A command did not end in time, and was killed.
+    #[error("`{command}` did not end within {after:?} and was killed")]
+    CommandTimeout {
+        /// First argument of the command.
+        command: String,
+        /// Duration of the wait.
+        after: Duration,
+    },
     /// The control socket did not answer.
     #[error(transparent)]
     Control(#[from] AskError),

@@ -6,16 +6,20 @@
 mod barn;
 mod client;
 mod error;
+mod log_export;
 mod office;
 mod process;
 pub mod programs;
+mod store_state;
 #[cfg(test)]
 mod tests;
 
 pub use barn::{Barn, BarnSettings, BarnSide};
 pub use client::{Client, Reply, ReplyStream};
 pub use error::ProcessError;
+pub use log_export::{LogExport, LogExportError, fetch_state};
 pub use office::{Office, OfficeSettings, OfficeSide};
 pub use process::{Process, Side};
 pub use programs::Programs;
 pub use service::door::certificate::IdentityFiles;
+pub use store_state::StoreState;

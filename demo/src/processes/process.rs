@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 use toml::Table;
 
@@ -203,19 +203,34 @@ impl<S: Side> Process<S> {
         let program = PathBuf::from(command.get_program());
         let output = command.stdin(Stdio::null()).output();
         let output = output.map_err(|source| HarnessError::Spawn { name: S::NAME, program, source })?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let command = args.first().copied().unwrap_or_default().to_owned();
-        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(ProcessError::Command { command, status: output.status, stderr })
+        stdout_of(args, &output)
+    }
+
+    /// Runs a command as [`run`](Self::run) does, and kills it if it has not ended within `limit`.
+    pub async fn run_within(&self, limit: Duration, args: &[&str]) -> Result<String, ProcessError> {
+        let mut command = self.command(args);
+        let program = PathBuf::from(command.get_program());
+        command.stdin(Stdio::null());
+        let output = tokio::process::Command::from(command).kill_on_drop(true).output();
+        let output = tokio::time::timeout(limit, output).await;
+        let output = output.map_err(|_| ProcessError::CommandTimeout { command: name_of(args), after: limit })?;
+        let output = output.map_err(|source| HarnessError::Spawn { name: S::NAME, program, source })?;
+        stdout_of(args, &output)
     }
 
     /// Runs a command that prints a secret alone on its last line, and returns the secret.
     pub(super) fn secret(&self, args: &[&str]) -> Result<String, ProcessError> {
-        let stdout = self.run(args)?;
+        Self::last_line(&self.run(args)?)
+    }
+
+    fn last_line(stdout: &str) -> Result<String, ProcessError> {
         let last = stdout.lines().last().map(str::to_owned);
         last.ok_or(ProcessError::Incomplete { name: S::NAME, part: "secret" })
+    }
+
+    /// Runs a command that prints a secret alone on its last line, within `limit`, and returns the secret.
+    pub async fn secret_within(&self, limit: Duration, args: &[&str]) -> Result<String, ProcessError> {
+        Self::last_line(&self.run_within(limit, args).await?)
     }
 
     /// Creates a key with these scopes and returns its secret. Blocks the thread.
@@ -262,6 +277,20 @@ impl<S: Side> Process<S> {
             error => error.into(),
         })
     }
+}
+
+/// Returns the output of a command, or an error with its stderr if it failed.
+fn stdout_of(args: &[&str], output: &Output) -> Result<String, ProcessError> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(ProcessError::Command { command: name_of(args), status: output.status, stderr })
+}
+
+/// Returns the first argument of a command; the others may be secrets.
+fn name_of(args: &[&str]) -> String {
+    args.first().copied().unwrap_or_default().to_owned()
 }
 
 fn utf8(path: &Path) -> io::Result<&str> {

@@ -4,7 +4,7 @@ use rustix::process::{Signal, getpid, kill_process};
 use service::harness::command;
 use service::lifecycle::print_notice;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -33,6 +33,16 @@ pub enum Programs {
 }
 
 impl Programs {
+    /// Returns the shipped binaries in `directory`, or this executable if there is none.
+    pub fn shipped_or_own(directory: Option<&Path>) -> io::Result<Self> {
+        Ok(match directory {
+            Some(directory) => {
+                Self::Shipped { daemon: directory.join("herdlinxd"), mirror: directory.join("herdlinx-mirror") }
+            }
+            None => Self::Own(std::env::current_exe()?),
+        })
+    }
+
     pub(super) fn daemon(&self) -> Command {
         match self {
             Self::Own(own) => own_command(own, BARN),
