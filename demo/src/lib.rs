@@ -3,6 +3,7 @@
 //! - [`demo`] is `cargo demo`: a simulated chute, a barn and an office, with a proof at the end that nothing was lost.
 //! - [`world`] is a barn and an office on one thread, where a seed determines time, faults and power cuts.
 //! - [`processes`] is a barn and an office as child processes, for the demo, the benches and tests.
+//! - [`soak`] keeps both running for an hour of everything that goes wrong.
 //! - [`mod@bench`] measures both against the floor of the machine.
 //! - [`cli`] is the command line of `herdlinx-demo`.
 //!
@@ -20,4 +21,5 @@ pub mod bench;
 pub mod cli;
 pub mod demo;
 pub mod processes;
+pub mod soak;
 pub mod world;
