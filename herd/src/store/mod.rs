@@ -37,6 +37,8 @@ mod correct;
 mod disk;
 mod error;
 mod folding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod group;
 mod journal;
 mod local;

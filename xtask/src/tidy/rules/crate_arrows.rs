@@ -5,7 +5,7 @@ use crate::tidy::{Finding, Rule};
 use crate::tree::{Source, Tree};
 
 /// Our crates, each with those of ours that it may depend on. `ARCHITECTURE.md` draws the same picture.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("radio", &[]),
     ("herd", &[]),
     ("service", &["herd"]),
@@ -14,6 +14,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("demo", &["daemon", "herd", "mirror", "radio", "service"]),
     // For the command lines of both programs and their exit codes, which the manual prints.
     ("xtask", &["daemon", "mirror", "service"]),
+    // A workspace of its own, for everything that reads bytes from outside.
+    ("fuzz", &["daemon", "herd", "mirror", "radio", "service"]),
 ];
 /// Crates of others that only `herd` may use outside tests.
 const ONLY_HERD: [&str; 2] = ["redb", "postcard"];
