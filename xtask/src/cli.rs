@@ -2,6 +2,7 @@
 
 use crate::doc_sample::{self, DocSample, DocSampleError};
 use crate::manual::{ManualError, write_manual};
+use crate::mutants::{MutantsArgs, MutantsError, try_mutants};
 use crate::numbers::{Numbers, NumbersError};
 use crate::tidy::{Report, Rule, TidyError, rules};
 use crate::tree::{Tree, TreeError};
@@ -24,9 +25,10 @@ Examples:
   cargo xtask tidy                       check every rule
   cargo xtask tidy --list                print the rules and their reasons
   cargo xtask tidy --rule doc-openings   check one rule
+  cargo xtask mutants --crate herd       plant bugs in a crate and run its tests
   cargo xtask numbers --root ../base     measure another checkout
 
-Exit status: 0 if there is nothing to mend, 1 if a rule has findings, 2 on an error.";
+Exit status: 0 if there is nothing to mend, 1 if a rule has findings or a mutant lives, 2 on an error.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,6 +53,11 @@ enum Command {
         #[arg(long, default_value = "", hide_default_value = true)]
         date: String,
     },
+    /// Plant bugs in the crates, one at a time, and count those that the tests catch
+    ///
+    /// Tries a seeded sample on the last commit. A bug that no test catches needs a reason in
+    /// xtask/src/mutants/survivors.toml. Takes half a minute to two minutes for each bug.
+    Mutants(MutantsArgs),
     /// Print the size of crates, functions and pages, without tests
     Numbers {
         #[command(flatten)]
@@ -98,6 +105,8 @@ pub enum CliError {
     Tree(#[from] TreeError),
     /// A rule could not be checked.
     Tidy(#[from] TidyError),
+    /// The mutants could not be tried, or one lives without a reason.
+    Mutants(#[from] MutantsError),
     /// The checkout could not be measured.
     Numbers(#[from] NumbersError),
     /// The sample could not be printed.
@@ -113,7 +122,10 @@ pub enum CliError {
 impl From<&CliError> for Exit {
     fn from(error: &CliError) -> Self {
         // Not the meanings that the programs give to these numbers: scripts tell findings from errors.
-        if let CliError::Findings = error { Self::Failure } else { Self::Usage }
+        match error {
+            CliError::Findings | CliError::Mutants(MutantsError::Findings) => Self::Failure,
+            _ => Self::Usage,
+        }
     }
 }
 
@@ -123,6 +135,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Tidy { rules, list: true, .. } => rules::write_list(&selected(rules), out)?,
         Command::Tidy { rules, checkout, .. } => return tidy(&selected(rules), checkout, out),
         Command::Manual { directory, date } => write_manual(directory, date)?,
+        Command::Mutants(args) => try_mutants(args, out)?,
         Command::Numbers { checkout } => write!(out, "{}", Numbers::of(&checkout.load()?)?)?,
         Command::DocSample { count, seed, checkout } => {
             let sample = DocSample { count: *count, seed: *seed };

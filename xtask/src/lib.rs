@@ -1,10 +1,11 @@
-//! Chores of the repository, run with `cargo xtask`: tidy rules, manual pages, figures, and samples of the
+//! Chores of the repository, run with `cargo xtask`: tidy rules, planted bugs, manual pages, figures, and samples of the
 //! documentation.
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`cli`] | the command line |
 //! | [`tidy`] | the rules of the house, each with its reason and a way to mend |
+//! | [`mutants`] | planted bugs, and the share of them that the tests catch |
 //! | [`numbers`] | the size of the crates, the functions and the pages |
 //! | [`doc_sample`] | doc comments picked at random, to judge how the documentation reads |
 //! | [`manual`] | manual pages and shell completions of both programs |
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod doc_sample;
 pub mod manual;
 pub mod modules;
+pub mod mutants;
 pub mod numbers;
 pub mod syntax;
 pub mod tidy;

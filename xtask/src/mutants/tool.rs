@@ -1,0 +1,198 @@
+//! The calls of cargo-mutants.
+
+use super::MutantsError;
+use super::report::Outcomes;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Version of cargo-mutants that is installed.
+const VERSION: &str = "27.1.0";
+/// Shortest time after which the tests of a mutant count as hanging, in seconds.
+const MIN_TIMEOUT_S: u64 = 60;
+/// That time as a multiple of the time of the unchanged tests. A busy machine may be that much slower for a while.
+const TIMEOUT_FACTOR: u64 = 4;
+/// Exit codes of cargo-mutants after a run: nothing survived, something did, or some tests did not end.
+const EXITS_AFTER_RUN: [i32; 3] = [0, 2, 3];
+
+/// cargo-mutants and the clone that it mutates.
+#[derive(Debug)]
+pub(super) struct CargoMutants {
+    program: PathBuf,
+    /// Directory of the clone, its build, and the results.
+    place: PathBuf,
+}
+
+impl CargoMutants {
+    /// Installs the program if it is missing, and clones the last commit.
+    pub(super) fn prepare(root: &Path) -> Result<Self, MutantsError> {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let target = std::path::absolute(&target).unwrap_or(target);
+        let tool = Self { program: target.join("tools/bin/cargo-mutants"), place: target.join("mutants") };
+        tool.install(&target.join("tools"))?;
+        let tree = tool.tree();
+        if tree.exists() {
+            remove(&tree)?;
+        }
+        run(Command::new("git").args(["clone", "--quiet", "--shared"]).arg(root).arg(&tree))?;
+        Ok(tool)
+    }
+
+    fn install(&self, tools: &Path) -> Result<(), MutantsError> {
+        let printed = Command::new(&self.program).args(["mutants", "--version"]).output();
+        if printed.is_ok_and(|printed| String::from_utf8_lossy(&printed.stdout).trim().ends_with(VERSION)) {
+            return Ok(());
+        }
+        let package = format!("cargo-mutants@{VERSION}");
+        let mut install = cargo();
+        install.args(["install", "--quiet", "--locked", "--debug", "--force", "--root"]).arg(tools).arg(package);
+        run(install.env("CARGO_TARGET_DIR", tools.join("build")))?;
+        remove(&tools.join("build"))
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.place.join("tree")
+    }
+
+    /// Returns the names of all mutants of a crate.
+    pub(super) fn list(&self, name: &str) -> Result<Vec<String>, MutantsError> {
+        let printed = run(self.mutants(name).arg("--list").stdout(Stdio::piped()))?;
+        Ok(printed.lines().map(str::to_owned).collect())
+    }
+
+    /// Tries mutants of a crate, one after the other.
+    pub(super) fn run(&self, name: &str, mutants: &[String]) -> Result<Outcomes, MutantsError> {
+        let timeout = self.time_tests(name)?;
+        let results = self.place.join(name);
+        let mut command = self.mutants(name);
+        // In place: a copy of the tree would be built from nothing.
+        command.args(["--in-place", "--baseline", "skip", "--timeout", &timeout.as_secs().to_string(), "--output"]);
+        fs::create_dir_all(&results).map_err(|source| file_error("create", &results, source))?;
+        command.arg(&results);
+        for mutant in mutants {
+            command.args(["--re", &format!("^{}$", escaped(mutant))]);
+        }
+        let status = command.status().map_err(|source| MutantsError::Start { command: shown(&command), source })?;
+        if !status.code().is_some_and(|code| EXITS_AFTER_RUN.contains(&code)) {
+            return Err(MutantsError::Command { command: shown(&command) });
+        }
+        read_outcomes(&results.join("mutants.out"))
+    }
+
+    /// Runs the tests of the unchanged crate, which must pass, and returns the time that a mutant gets for them.
+    fn time_tests(&self, name: &str) -> Result<Duration, MutantsError> {
+        let test = || {
+            let mut command = self.with_build(cargo());
+            command.args(["test", "--quiet", "--tests", "--package", &package(name)]).current_dir(self.tree());
+            command.stdout(Stdio::null());
+            command
+        };
+        run(test().arg("--no-run"))?;
+        let began = Instant::now();
+        run(&mut test())?;
+        Ok((began.elapsed() * u32::try_from(TIMEOUT_FACTOR).unwrap_or(1)).max(Duration::from_secs(MIN_TIMEOUT_S)))
+    }
+
+    fn mutants(&self, name: &str) -> Command {
+        let mut command = self.with_build(Command::new(&self.program));
+        command.args(["mutants", "--colors", "never", "--package", &package(name), "--dir"]).arg(self.tree());
+        command
+    }
+
+    /// Makes a build of mutants cheap: nothing is debugged, and all of them share one directory.
+    fn with_build(&self, mut command: Command) -> Command {
+        command.env("CARGO_TARGET_DIR", self.place.join("build"));
+        command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
+        // Those of a run under Cargo point to this checkout.
+        command.env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_MANIFEST_PATH");
+        command
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), MutantsError> {
+    fs::remove_dir_all(folder).map_err(|source| file_error("remove", folder, source))
+}
+
+fn file_error(action: &'static str, path: &Path, source: io::Error) -> MutantsError {
+    MutantsError::File { action, path: path.into(), source }
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Runs a command that must succeed, and returns what it printed if that is captured.
+fn run(command: &mut Command) -> Result<String, MutantsError> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|source| MutantsError::Start { command: shown(command), source })?;
+    if !output.status.success() {
+        return Err(MutantsError::Command { command: shown(command) });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Returns the program and its first arguments.
+fn shown(command: &Command) -> String {
+    const ARGUMENTS: usize = 6;
+    let words = std::iter::once(command.get_program()).chain(command.get_args().take(ARGUMENTS));
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns the package of a crate's directory.
+fn package(name: &str) -> String {
+    format!("herdlinx-{name}")
+}
+
+/// Returns a regular expression for this text alone.
+fn escaped(text: &str) -> String {
+    let mut expression = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(character) {
+            expression.push('\\');
+        }
+        expression.push(character);
+    }
+    expression
+}
+
+fn read_outcomes(folder: &Path) -> Result<Outcomes, MutantsError> {
+    let names = |file: &str| -> Result<Vec<String>, MutantsError> {
+        let path = folder.join(file);
+        let text = fs::read_to_string(&path).map_err(|source| file_error("read", &path, source))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    };
+    Ok(Outcomes {
+        caught: names("caught.txt")?.len(),
+        timeouts: names("timeout.txt")?.len(),
+        unviable: names("unviable.txt")?.len(),
+        survivors: names("missed.txt")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a sample that selects other mutants, or none, because a name holds signs of a regular expression.
+    #[test]
+    fn a_name_is_escaped_as_a_whole() {
+        let name = "herd/src/a.rs:1:2: replace f -> Option<(u8, [u8; 2])> with Some((0, [1; 2])) || $x{}^*+?\\";
+        let expected = r"herd/src/a\.rs:1:2: replace f -> Option<\(u8, \[u8; 2\]\)> with Some\(\(0, \[1; 2\]\)\) \|\| \$x\{\}\^\*\+\?\\";
+        assert_eq!(escaped(name), expected);
+    }
+
+    /// Catches a result that is counted in the wrong column.
+    #[test]
+    fn each_file_of_a_result_is_its_outcome() {
+        let folder = tempfile::tempdir().unwrap();
+        for (file, text) in
+            [("caught.txt", "a\nb\nc\n"), ("missed.txt", "d\n"), ("timeout.txt", ""), ("unviable.txt", "e\nf\n")]
+        {
+            fs::write(folder.path().join(file), text).unwrap();
+        }
+        let expected = Outcomes { caught: 3, timeouts: 0, unviable: 2, survivors: vec!["d".to_owned()] };
+        assert_eq!(read_outcomes(folder.path()).unwrap(), expected);
+    }
+}
