@@ -55,9 +55,15 @@ impl Health {
         if self.are_keys_damaged() || self.local.as_ref().is_some_and(|local| local.failure().is_some()) {
             failing.push("keys".to_owned());
         }
-        let failing_radios = self.radios.iter().filter(|radio| radio.state.borrow().why().is_some());
+        let failing_radios = self.radios.iter().filter(|radio| radio.state.borrow().is_failing());
         failing.extend(failing_radios.map(|radio| radio.name.clone()));
         failing
+    }
+
+    /// Returns the names of radios that receive and of which the status has a note.
+    pub fn degraded(&self) -> Vec<String> {
+        let degraded = self.radios.iter().filter(|radio| radio.state.borrow().is_degraded());
+        degraded.map(|radio| radio.name.clone()).collect()
     }
 
     /// Returns the damaged rows of the log that were read since the start.
@@ -72,7 +78,7 @@ impl Health {
 
     /// Returns true if there are radios and all of them are failing.
     pub fn is_deaf(&self) -> bool {
-        !self.radios.is_empty() && self.radios.iter().all(|radio| radio.state.borrow().why().is_some())
+        !self.radios.is_empty() && self.radios.iter().all(|radio| radio.state.borrow().is_failing())
     }
 }
 
@@ -83,8 +89,13 @@ pub fn router(health: Health) -> Router {
 
 async fn respond(State(health): State<Health>, _: NoQuery) -> Response {
     let failing = health.failing();
+    let degraded = health.degraded();
     if failing.is_empty() {
-        return axum::Json(json!({"success": true, "status": "healthy"})).into_response();
+        let mut healthy = json!({"success": true, "status": "healthy"});
+        if !degraded.is_empty() {
+            healthy["degraded"] = json!(degraded);
+        }
+        return axum::Json(healthy).into_response();
     }
     let message = format!("failing: {}", failing.join(", "));
     let unhealthy = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unhealthy", message);
@@ -135,6 +146,12 @@ mod tests {
             local: None,
         };
         assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
+
+        // A radio that receives is not failing, but somebody should look.
+        radio_state.send_replace(RadioState::Degraded("the last 16 packets have no CRC".into()));
+        let expected = json!({"success": true, "status": "healthy", "degraded": ["radio1"]});
+        assert_eq!(get_health(&health).await, (200, expected));
+        assert!(!health.is_deaf());
 
         radio_state.send_replace(RadioState::Ended);
         assert_eq!(get_health(&health).await.0, 200);

@@ -33,12 +33,19 @@ const DUPLICATES: Family =
     Family::new("duplicates", "Payloads that were already in the log, by channel, over all runs of the process.");
 const PACKETS: Family = Family::new("radio_packets", "Packets delivered by a radio.");
 const CRC_ERRORS: Family = Family::new("radio_crc_errors", "Packets that a radio dropped because of a wrong CRC.");
+const WITHOUT_CRC: Family =
+    Family::new("radio_without_crc", "Packets that were sent without a CRC; dropped unless it is optional.");
 const MALFORMED: Family = Family::new(
     "radio_malformed",
-    "Packets and frames that a radio dropped because they have no CRC, are too long, or are garbage.",
+    "Packets and frames that a radio dropped because they are empty, too long, or garbage.",
 );
 const RESCUES: Family = Family::new("radio_rescues", "Packets found by polling, without an interrupt.");
 const REBUILDS: Family = Family::new("radio_rebuilds", "Complete set-ups of a radio after the first.");
+const REFRESHES: Family =
+    Family::new("radio_refreshes", "Restarts of an idle receiver, as a precaution after a long silence.");
+const CUT: Family = Family::new("radio_cut", "Payloads of a serial line that lack their end.");
+const DEGRADED: Family =
+    Family::new("radio_degraded", "1 while the status has a note about a radio that receives, else 0.");
 const FAILING: Family = Family::new("radio_failing", "1 while a radio does not receive, else 0.");
 const DISK_FREE: Family =
     Family::new("disk_free", "Free space for an ordinary user on the disk with the log.").in_unit("bytes");
@@ -122,16 +129,21 @@ type RadioCounter = fn(&RadioCounters) -> u64;
 
 fn radios(families: &mut Families<'_>, radios: &[RadioHandle]) -> fmt::Result {
     let read: Vec<_> = radios.iter().map(|radio| ([("radio", radio.name.as_str())], radio.counters.read())).collect();
-    let counts: [(Family, RadioCounter); 5] = [
+    let counts: [(Family, RadioCounter); 8] = [
         (PACKETS, |counters| counters.received),
         (CRC_ERRORS, |counters| counters.crc_errors),
+        (WITHOUT_CRC, |counters| counters.without_crc),
         (MALFORMED, |counters| counters.malformed),
         (RESCUES, |counters| counters.rescued),
         (REBUILDS, |counters| counters.rebuilt),
+        (REFRESHES, |counters| counters.refreshed),
+        (CUT, |counters| counters.cut),
     ];
     for (family, count) in counts {
         families.counters(family, read.iter().map(|(labels, counters)| (*labels, count(counters))))?;
     }
-    let failing = |radio: &RadioHandle| u32::from(radio.state.borrow().why().is_some());
+    let degraded = |radio: &RadioHandle| u32::from(radio.state.borrow().is_degraded());
+    families.gauges(DEGRADED, radios.iter().map(|radio| ([("radio", radio.name.as_str())], degraded(radio))))?;
+    let failing = |radio: &RadioHandle| u32::from(radio.state.borrow().is_failing());
     families.gauges(FAILING, radios.iter().map(|radio| ([("radio", radio.name.as_str())], failing(radio))))
 }

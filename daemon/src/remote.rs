@@ -83,7 +83,7 @@ impl RemoteApi for BarnApi {
 pub(crate) fn radio_view(radio: &RadioHandle) -> RadioView {
     let state = radio.state.borrow().clone();
     let remaining = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
-    let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt } = radio.counters.read();
+    let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt, .. } = radio.counters.read();
     RadioView {
         name: radio.name.clone(),
         state: state.word().to_owned(),

@@ -10,13 +10,19 @@ pub struct RadioCounters {
     pub received: u64,
     /// Packets dropped because their CRC was wrong.
     pub crc_errors: u64,
-    /// Packets or frames dropped as malformed: without a CRC, empty, too long, garbage on a serial line, or overwritten
-    /// by the next one before they could be read.
+    /// Packets that were sent without a CRC. They are dropped, unless the settings make the CRC optional.
+    pub without_crc: u64,
+    /// Packets or frames dropped as malformed: empty, too long, garbage on a serial line, or overwritten by the next one
+    /// before they could be read.
     pub malformed: u64,
     /// Packets found by polling, because the interrupt that should have announced them never came.
     pub rescued: u64,
     /// Times the radio was set up again, because it was in a wrong state or its bus had failed.
     pub rebuilt: u64,
+    /// Times an idle receiver was restarted as a precaution, because it had received nothing for a long time.
+    pub refreshed: u64,
+    /// Payloads of a serial line that lacked their end. They are delivered with a mark that no payload contains.
+    pub cut: u64,
 }
 
 /// A handle on the counters of a radio.
@@ -30,9 +36,12 @@ pub struct Counters(Arc<Cells>);
 struct Cells {
     received: AtomicU64,
     crc_errors: AtomicU64,
+    without_crc: AtomicU64,
     malformed: AtomicU64,
     rescued: AtomicU64,
     rebuilt: AtomicU64,
+    refreshed: AtomicU64,
+    cut: AtomicU64,
 }
 
 impl Counters {
@@ -41,9 +50,12 @@ impl Counters {
         RadioCounters {
             received: self.0.received.load(Relaxed),
             crc_errors: self.0.crc_errors.load(Relaxed),
+            without_crc: self.0.without_crc.load(Relaxed),
             malformed: self.0.malformed.load(Relaxed),
             rescued: self.0.rescued.load(Relaxed),
             rebuilt: self.0.rebuilt.load(Relaxed),
+            refreshed: self.0.refreshed.load(Relaxed),
+            cut: self.0.cut.load(Relaxed),
         }
     }
 
@@ -55,6 +67,11 @@ impl Counters {
     /// Counts a packet dropped because of its CRC.
     pub fn count_crc_error(&self) {
         self.0.crc_errors.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a packet that was sent without a CRC.
+    pub fn count_without_crc(&self) {
+        self.0.without_crc.fetch_add(1, Relaxed);
     }
 
     /// Counts a packet or a frame dropped as malformed.
@@ -70,6 +87,16 @@ impl Counters {
     /// Counts a renewed set-up of the radio.
     pub fn count_rebuilt(&self) {
         self.0.rebuilt.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a restart of an idle receiver.
+    pub fn count_refreshed(&self) {
+        self.0.refreshed.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a payload that lacks its end.
+    pub fn count_cut(&self) {
+        self.0.cut.fetch_add(1, Relaxed);
     }
 }
 
@@ -87,6 +114,19 @@ mod tests {
         radio_side.count_malformed();
         radio_side.count_rescued();
         radio_side.count_rebuilt();
-        assert_eq!(counters.read(), RadioCounters { received: 2, crc_errors: 1, malformed: 1, rescued: 1, rebuilt: 1 });
+        radio_side.count_without_crc();
+        radio_side.count_refreshed();
+        radio_side.count_cut();
+        let expected = RadioCounters {
+            received: 2,
+            crc_errors: 1,
+            without_crc: 1,
+            malformed: 1,
+            rescued: 1,
+            rebuilt: 1,
+            refreshed: 1,
+            cut: 1,
+        };
+        assert_eq!(counters.read(), expected);
     }
 }

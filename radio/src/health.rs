@@ -12,10 +12,19 @@ pub enum Health {
     /// The radio receives, or would if anything were sent.
     #[default]
     Listening,
+    /// The radio receives, but something costs packets or soon will. The sentence says what, and what to do.
+    Degraded(String),
     /// The radio is being set up for the first time and does not receive yet. The sentence says what it waits for.
     Starting(String),
     /// The radio does not receive and sets itself up again. The sentence says what is wrong and what to do.
     Failing(String),
+}
+
+impl Health {
+    /// Returns true if the radio receives.
+    pub fn is_receiving(&self) -> bool {
+        matches!(self, Self::Listening | Self::Degraded(_))
+    }
 }
 
 /// The sending end of a radio's health. Every subscriber sees what it reports.

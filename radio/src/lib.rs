@@ -36,7 +36,7 @@
 //! let chip = air.chip("gate");
 //! air.transmit(Transmission::of(*b"hxb:7:982000123456789:"), Duration::from_secs(1))?;
 //!
-//! let settings = Settings { modulation: Modulation::default(), transmit: None };
+//! let settings = Settings::listening(Modulation::default());
 //! let mut radio = Sx127x::start("gate", chip.board(), settings)?;
 //! let packet = radio.receive().await?;
 //! assert_eq!(packet.bytes, b"hxb:7:982000123456789:");
@@ -70,6 +70,8 @@ pub use packet::{MAX_PAYLOAD_BYTES, Packet};
 pub use radio::Radio;
 pub use radio_error::RadioError;
 pub use serial::Serial;
-pub use settings::{BoardKind, ExamineError, OpenError, SerialSettings, SimulatedSettings, Sx127xSettings};
+pub use settings::{
+    BoardKind, ExamineError, LineSetting, OpenError, SerialSettings, SimulatedSettings, Sx127xSettings,
+};
 pub use settings_error::SettingsError;
 pub use simulated::Simulated;

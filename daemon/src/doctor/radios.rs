@@ -1,9 +1,9 @@
 //! Checks of the radios.
 
 use super::{DaemonState, Finding};
-use crate::receive::Channel;
+use crate::receive::{Channel, RadioState};
 use crate::settings::{RadioKind, RadioSettings, Settings};
-use radio::sx127x::Examination;
+use radio::sx127x::{Examination, LineCheck};
 use radio::{ExamineError, SerialSettings, Sx127xSettings};
 use service::remote::{RadioCounts, RadioView};
 use std::time::Duration;
@@ -60,6 +60,9 @@ fn reported_finding(radios: &[RadioView], name: &str) -> Finding {
         "received {received}, crc_errors {crc_errors}, malformed {malformed}, rescued {rescued}, rebuilt {rebuilt}"
     );
     match &radio.why {
+        Some(note) if radio.state == RadioState::Listening.word() => {
+            Finding::warn(name, format!("{} ({counts}): {note}", radio.state))
+        }
         Some(why) => Finding::fail(name, format!("{} ({counts}): {why}", radio.state)),
         None => Finding::ok(name, format!("{} ({counts})", radio.state)),
     }
@@ -102,17 +105,19 @@ fn chip_findings(name: &str, bandwidth_hz: u32, examined: Result<Examination, Ex
         Ok(found) => found,
         Err(error) => return vec![Finding::fail(part("chip"), error.to_string())],
     };
-    let reset = if found.reset_works {
-        Finding::ok(part("RESET"), "resets the chip")
-    } else {
-        Finding::warn(part("RESET"), "does not reset the chip, so a chip that hangs cannot be recovered")
-            .with_advice("check that the module's RESET is wired to `reset_line` (docs/radios.md)")
+    let reset = match found.reset {
+        LineCheck::Works => Finding::ok(part("RESET"), "resets the chip"),
+        LineCheck::Dead => {
+            Finding::warn(part("RESET"), "does not reset the chip, so a chip that hangs cannot be recovered")
+                .with_advice("check that the module's RESET is wired to `reset_line` (docs/radios.md)")
+        }
+        LineCheck::NotWired => Finding::ok(part("RESET"), "not wired, so a chip that hangs cannot be recovered"),
     };
-    let dio0 = if found.dio0_works {
-        Finding::ok(part("DIO0"), "signals packets")
-    } else {
-        Finding::warn(part("DIO0"), "does not signal packets; the radio receives by polling")
-            .with_advice("check that the module's DIO0 is wired to `dio0_line` (docs/radios.md)")
+    let dio0 = match found.dio0 {
+        LineCheck::Works => Finding::ok(part("DIO0"), "signals packets"),
+        LineCheck::Dead => Finding::warn(part("DIO0"), "does not signal packets; the radio receives by polling")
+            .with_advice("check that the module's DIO0 is wired to `dio0_line` (docs/radios.md)"),
+        LineCheck::NotWired => Finding::ok(part("DIO0"), "not wired; the radio receives by polling"),
     };
     let version = Finding::ok(part("chip"), "responds and can be set up (SX1276 to SX1279)");
     vec![version, reset, dio0, noise(part("noise"), bandwidth_hz, found)]
@@ -144,15 +149,15 @@ async fn test_modem(name: &str, modem: &SerialSettings) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
     use radio::emulator::{Air, DeadBus, Faults, StuckLine};
     use radio::lora::Modulation;
+    use radio::sx127x::Settings as ChipSettings;
 
     fn examined(faults: Faults) -> Vec<Finding> {
         let chip = Air::default().chip("barn");
         chip.set_faults(faults);
-        let found = radio::sx127x::examine(&mut chip.board(), &Modulation::default());
+        let found = radio::sx127x::examine(&mut chip.board(), &ChipSettings::listening(Modulation::default()));
         chip_findings("gate", 125_000, found.map_err(ExamineError::from))
     }
 
@@ -181,9 +186,40 @@ mod tests {
 
     #[test]
     fn a_loud_channel_is_a_warning() {
-        let found = Examination { reset_works: true, dio0_works: true, noise_dbm: -90, loudest_dbm: -60 };
+        let (reset, dio0) = (LineCheck::Works, LineCheck::Works);
+        let found = Examination { reset, dio0, noise_dbm: -90, loudest_dbm: -60 };
         assert_eq!(noise("noise".into(), 125_000, found).level, Level::Warn);
         assert_eq!(noise("noise".into(), 125_000, Examination { noise_dbm: -115, ..found }).level, Level::Ok);
+    }
+
+    /// Catches advice to check a wire that the settings say is not there.
+    #[test]
+    fn lines_that_are_not_wired_are_no_warning_and_dead_ones_are() {
+        for (reset, dio0, expected) in [
+            (LineCheck::NotWired, LineCheck::Works, [Level::Ok, Level::Ok]),
+            (LineCheck::Works, LineCheck::NotWired, [Level::Ok, Level::Ok]),
+            (LineCheck::NotWired, LineCheck::NotWired, [Level::Ok, Level::Ok]),
+            (LineCheck::Dead, LineCheck::NotWired, [Level::Warn, Level::Ok]),
+        ] {
+            let examined = Examination { reset, dio0, noise_dbm: -115, loudest_dbm: -110 };
+            let findings = chip_findings("gate", 125_000, Ok(examined));
+            assert_eq!([findings[1].level, findings[2].level], expected, "{reset:?} {dio0:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_about_a_radio_that_listens_is_a_warning() {
+        for note in ["the last 16 packets have no CRC", "the readers are +25000 Hz off", "no line end"] {
+            let radio = RadioView {
+                name: "gate".to_owned(),
+                state: RadioState::Degraded(note.to_owned()).word().to_owned(),
+                why: Some(note.to_owned()),
+                air_time_left_ms: None,
+                counts: RadioCounts::default(),
+            };
+            let finding = reported_finding(&[radio], "gate");
+            assert!(finding.level == Level::Warn && finding.found.ends_with(note), "{finding:?}");
+        }
     }
 
     #[test]

@@ -68,14 +68,14 @@ impl<R: Radio> LocalRadio<R> {
     pub(super) fn health_text(&self) -> String {
         match &*self.health.borrow() {
             Health::Listening => "listening".to_owned(),
-            Health::Starting(why) | Health::Failing(why) => why.clone(),
+            Health::Degraded(why) | Health::Starting(why) | Health::Failing(why) => why.clone(),
         }
     }
 
     /// Waits until the radio receives; forever if it never does.
     pub(super) async fn wait_until_listening(&self) {
         let mut health = self.health.clone();
-        if health.wait_for(|health| *health == Health::Listening).await.is_err() {
+        if health.wait_for(Health::is_receiving).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -91,6 +91,7 @@ impl<R: Radio> LocalRadio<R> {
                 });
             }
             RadioEvent::Health(Health::Listening) => print_notice(format_args!("{name}: listening")),
+            RadioEvent::Health(Health::Degraded(why)) => print_notice(format_args!("{name}: listening: {why}")),
             RadioEvent::Health(Health::Starting(why)) => print_notice(format_args!("{name}: starting: {why}")),
             RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{name}: failing: {why}")),
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: name.to_owned(), error }),
@@ -103,7 +104,7 @@ impl<R: Radio> LocalRadio<R> {
     }
 
     fn is_failing(&self) -> bool {
-        *self.health.borrow() != Health::Listening
+        !self.health.borrow().is_receiving()
     }
 
     /// Returns the next event. Cancel-safe, because both of its sources are.

@@ -2,6 +2,7 @@
 
 use crate::tap::ReceivedPacket;
 use herd::clock::iso_utc;
+use radio::lora::LowDataRateOptimize;
 use serde_json::{Value, json};
 use service::lifecycle::print_notice;
 use std::io::{self, ErrorKind, Write};
@@ -15,12 +16,29 @@ pub struct ScanSettings {
     pub bandwidth_hz: u32,
     /// Byte by which a receiver recognizes its senders.
     pub sync_word: u8,
+    /// LowDataRateOptimize. A scan tries the other setting where it finds only wrong CRCs.
+    pub low_data_rate_optimize: LowDataRateOptimize,
+}
+
+impl ScanSettings {
+    /// Returns LowDataRateOptimize as the settings file spells it, unless it is `auto`.
+    pub fn low_data_rate_word(&self) -> Option<&'static str> {
+        match self.low_data_rate_optimize {
+            LowDataRateOptimize::Auto => None,
+            LowDataRateOptimize::On => Some("on"),
+            LowDataRateOptimize::Off => Some("off"),
+        }
+    }
 }
 
 impl std::fmt::Display for ScanSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let &Self { spreading_factor, bandwidth_hz, sync_word } = self;
-        write!(f, "SF{spreading_factor} {bandwidth_hz} Hz {sync_word:#04x}")
+        let &Self { spreading_factor, bandwidth_hz, sync_word, .. } = self;
+        write!(f, "SF{spreading_factor} {bandwidth_hz} Hz {sync_word:#04x}")?;
+        match self.low_data_rate_word() {
+            Some(word) => write!(f, " LowDataRateOptimize {word}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -108,7 +126,9 @@ fn json_line(packet: &ReceivedPacket, settings: Option<ScanSettings>) -> Value {
         "hex": hex::encode(&packet.bytes),
         "text": printable(&packet.bytes),
     });
-    if let Some(ScanSettings { spreading_factor, bandwidth_hz, sync_word }) = settings {
+    if let Some(settings) = settings {
+        let ScanSettings { spreading_factor, bandwidth_hz, sync_word, .. } = settings;
+        line["low_data_rate_optimize"] = settings.low_data_rate_word().unwrap_or("auto").into();
         line["spreading_factor"] = spreading_factor.into();
         line["bandwidth_hz"] = bandwidth_hz.into();
         line["sync_word"] = sync_word.into();

@@ -5,6 +5,10 @@
 //!
 //! # Decisions
 //!
+//! - **A step that finds only wrong CRCs is tried once more with the other LowDataRateOptimize.** That setting has no
+//!   effect on anything else, so trying it everywhere would double the time of a scan for nothing.
+//! - **Packets without a CRC are shown, and counted apart.** A person who scans wants to see the readers, and the end of
+//!   the scan names the setting that they need.
 //! - **A chip is scanned only while no daemon runs on the state directory.** A scan takes the chip out of the settings of
 //!   the readers, so reads would be lost unnoticed.
 //! - **Each step starts the radio again.** The driver then proves by its usual read-back that the chip holds the
@@ -14,8 +18,9 @@ use super::local_radio::{LocalRadio, RadioEvent};
 use super::{INITIAL_TIMEOUT, ListenError, ListenRequest, PrintStatus, Printer, ScanSettings, first_chip};
 use crate::receive::Channel;
 use crate::settings::RadioSettings;
-use radio::lora::SpreadingFactor;
-use radio::{AnyRadio, Health, Sx127xSettings};
+use radio::lora::{Bandwidth, LowDataRateOptimize, Modulation, SpreadingFactor};
+use radio::sx127x::CrcPolicy;
+use radio::{AnyRadio, Health, RadioCounters, Sx127xSettings};
 use service::lifecycle::print_notice;
 use service::settings::DurationSetting;
 use std::time::Duration;
@@ -28,8 +33,10 @@ pub struct ScanResult {
     pub settings: ScanSettings,
     /// Packets with a good CRC.
     pub packets: u64,
-    /// Packets with a wrong CRC: the sender is there, but weak.
+    /// Packets with a wrong CRC: the sender is there, but weak, or uses LowDataRateOptimize otherwise.
     pub crc_errors: u64,
+    /// Packets that were sent without a CRC.
+    pub without_crc: u64,
 }
 
 /// The steps of a scan.
@@ -47,7 +54,12 @@ impl Scan {
         let factors = SpreadingFactor::ALL.map(SpreadingFactor::get);
         let steps = sync_words.iter().flat_map(|&sync_word| {
             bandwidths_hz.iter().flat_map(move |&bandwidth_hz| {
-                factors.map(|spreading_factor| ScanSettings { spreading_factor, bandwidth_hz, sync_word })
+                factors.map(|spreading_factor| ScanSettings {
+                    spreading_factor,
+                    bandwidth_hz,
+                    sync_word,
+                    low_data_rate_optimize: LowDataRateOptimize::Auto,
+                })
             })
         });
         Self { steps: steps.collect(), dwell }
@@ -94,20 +106,63 @@ pub(super) async fn scan_with(
     let mut results = Vec::new();
     for (number, &settings) in (1..).zip(&scan.steps) {
         print_notice(format_args!("[{number}/{}] {settings}", scan.steps.len()));
-        printer.set_settings(settings);
-        let mut radio = LocalRadio::new(channel.clone(), open(settings)?);
-        wait_until_listening(&radio).await?;
-        let (packets, status) = listen_for(scan.dwell, &mut radio, printer).await?;
-        let crc_errors = radio.counters().crc_errors;
-        if packets + crc_errors > 0 {
-            print_notice(format_args!("    {packets} packets, and {crc_errors} with a wrong CRC"));
-            results.push(ScanResult { settings, packets, crc_errors });
-        }
+        let (result, status) = scan_step(scan.dwell, channel, settings, open(settings)?, printer).await?;
+        results.extend(result.is_heard().then_some(result));
         if status == PrintStatus::Done {
             break;
         }
+        if result.has_only_crc_errors() {
+            let settings = ScanSettings { low_data_rate_optimize: other_low_data_rate(settings), ..settings };
+            print_notice(format_args!("    again: {settings}"));
+            let (result, status) = scan_step(scan.dwell, channel, settings, open(settings)?, printer).await?;
+            results.extend(result.is_heard().then_some(result));
+            if status == PrintStatus::Done {
+                break;
+            }
+        }
     }
     Ok(results)
+}
+
+impl ScanResult {
+    fn is_heard(&self) -> bool {
+        self.packets + self.crc_errors + self.without_crc > 0
+    }
+
+    fn has_only_crc_errors(&self) -> bool {
+        self.crc_errors > 0 && self.packets + self.without_crc == 0
+    }
+}
+
+/// Returns the setting that the data sheet does not require, which some senders use all the same.
+fn other_low_data_rate(settings: ScanSettings) -> LowDataRateOptimize {
+    let modulation = Modulation {
+        spreading_factor: SpreadingFactor::new(settings.spreading_factor).unwrap_or(SpreadingFactor::SF7),
+        bandwidth: Bandwidth::from_hz(settings.bandwidth_hz).unwrap_or(Bandwidth::Khz125),
+        ..Modulation::default()
+    };
+    if modulation.low_data_rate_optimize() { LowDataRateOptimize::Off } else { LowDataRateOptimize::On }
+}
+
+/// Listens with one combination of settings.
+async fn scan_step(
+    dwell: Duration,
+    channel: &Channel,
+    settings: ScanSettings,
+    radio: AnyRadio,
+    printer: &mut Printer<'_>,
+) -> Result<(ScanResult, PrintStatus), ListenError> {
+    printer.set_settings(settings);
+    let mut radio = LocalRadio::new(channel.clone(), radio);
+    wait_until_listening(&radio).await?;
+    let (heard, status) = listen_for(dwell, &mut radio, printer).await?;
+    let RadioCounters { crc_errors, without_crc, .. } = radio.counters();
+    let result = ScanResult { settings, packets: heard.saturating_sub(without_crc), crc_errors, without_crc };
+    if result.is_heard() {
+        let ScanResult { packets, .. } = result;
+        print_notice(format_args!("    {packets} packets, {crc_errors} with a wrong CRC, {without_crc} without a CRC"));
+    }
+    Ok((result, status))
 }
 
 /// Waits until the chip, which is set up again for each step, receives. On a timeout prints its error and fails.
@@ -135,7 +190,7 @@ async fn listen_for(
                 }
             }
             RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{}: failing: {why}", radio.name())),
-            RadioEvent::Health(Health::Listening | Health::Starting(_)) => {}
+            RadioEvent::Health(Health::Listening | Health::Degraded(_) | Health::Starting(_)) => {}
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: radio.name().to_owned(), error }),
             RadioEvent::Closed => return Ok((packets, PrintStatus::Done)),
         }
@@ -144,19 +199,79 @@ async fn listen_for(
 }
 
 fn with_settings(chip_settings: &Sx127xSettings, settings: ScanSettings) -> Sx127xSettings {
-    let ScanSettings { spreading_factor, bandwidth_hz, sync_word } = settings;
-    // A scan never transmits, even if the settings allow it.
-    Sx127xSettings { spreading_factor, bandwidth_hz, sync_word, transmit: false, ..chip_settings.clone() }
+    let ScanSettings { spreading_factor, bandwidth_hz, sync_word, low_data_rate_optimize } = settings;
+    Sx127xSettings {
+        spreading_factor,
+        bandwidth_hz,
+        sync_word,
+        low_data_rate_optimize,
+        crc: CrcPolicy::Optional,
+        // A scan never transmits, even if the settings allow it.
+        transmit: false,
+        ..chip_settings.clone()
+    }
 }
 
 fn print_best(results: &[ScanResult]) {
-    let Some(best) = results.iter().max_by_key(|result| (result.packets, result.crc_errors)) else {
+    let heard = |result: &ScanResult| result.packets + result.without_crc;
+    let Some(best) = results.iter().max_by_key(|result| (heard(result), result.crc_errors)) else {
         print_notice("No packets received. The readers may be silent, on another frequency, or out of range.");
         return;
     };
-    let ScanResult { settings: ScanSettings { spreading_factor, bandwidth_hz, sync_word }, packets, .. } = best;
-    print_notice(format_args!("Most packets, {packets}, were received with these settings:"));
-    print_notice(format_args!(
-        "spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}"
-    ));
+    print_notice(format_args!("Most packets, {}, were received with these settings:", heard(best)));
+    print_notice(best.lines());
+}
+
+impl ScanResult {
+    /// Returns the lines of the settings file that receive these packets.
+    fn lines(&self) -> String {
+        let ScanSettings { spreading_factor, bandwidth_hz, sync_word, .. } = self.settings;
+        let mut lines = format!(
+            "spreading_factor = {spreading_factor}\nbandwidth_hz = {bandwidth_hz}\nsync_word = {sync_word:#04x}"
+        );
+        if let Some(word) = self.settings.low_data_rate_word() {
+            lines += "\nlow_data_rate_optimize = \"";
+            lines += word;
+            lines += "\"";
+        }
+        if self.without_crc > self.packets {
+            lines += "\ncrc = \"optional\"";
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(packets: u64, without_crc: u64, low_data_rate_optimize: LowDataRateOptimize) -> ScanResult {
+        let settings =
+            ScanSettings { spreading_factor: 12, bandwidth_hz: 125_000, sync_word: 0x12, low_data_rate_optimize };
+        ScanResult { settings, packets, crc_errors: 0, without_crc }
+    }
+
+    #[test]
+    fn the_lines_name_every_setting_that_the_readers_need() {
+        let usual = "spreading_factor = 12\nbandwidth_hz = 125000\nsync_word = 0x12";
+        for (result, more) in [
+            (result(3, 0, LowDataRateOptimize::Auto), ""),
+            (result(3, 1, LowDataRateOptimize::Auto), ""),
+            (result(0, 3, LowDataRateOptimize::Auto), "\ncrc = \"optional\""),
+            (result(3, 0, LowDataRateOptimize::Off), "\nlow_data_rate_optimize = \"off\""),
+            (result(0, 3, LowDataRateOptimize::On), "\nlow_data_rate_optimize = \"on\"\ncrc = \"optional\""),
+        ] {
+            assert_eq!(result.lines(), format!("{usual}{more}"));
+        }
+    }
+
+    #[test]
+    fn the_other_low_data_rate_is_the_one_that_the_data_sheet_does_not_require() {
+        let of = |spreading_factor, bandwidth_hz| {
+            let settings = result(0, 0, LowDataRateOptimize::Auto).settings;
+            other_low_data_rate(ScanSettings { spreading_factor, bandwidth_hz, ..settings })
+        };
+        assert_eq!([of(12, 125_000), of(11, 125_000)], [LowDataRateOptimize::Off; 2]);
+        assert_eq!([of(10, 125_000), of(12, 500_000), of(7, 125_000)], [LowDataRateOptimize::On; 3]);
+    }
 }

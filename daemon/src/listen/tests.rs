@@ -5,9 +5,10 @@ use super::scan::scan_with;
 use super::*;
 use futures::future::lazy;
 use radio::emulator::{Air, DeadBus, Faults, Transmission};
-use radio::lora::{Bandwidth, Modulation, SpreadingFactor};
-use radio::sx127x::{Settings as ChipSettings, Sx127x};
+use radio::lora::{Bandwidth, LowDataRateOptimize, Modulation, SpreadingFactor};
+use radio::sx127x::{CrcPolicy, Settings as ChipSettings, Sx127x};
 use radio::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
+use serde_json::Value;
 use service::harness::TIMEOUT;
 use std::collections::VecDeque;
 use tokio::sync::watch;
@@ -82,7 +83,7 @@ async fn failing_radios_are_an_error_that_names_doctor() {
     let air = Air::default();
     let chip = air.chip("barn");
     chip.set_faults(Faults { dead_bus: Some(DeadBus::Ones), ..Faults::default() });
-    let settings = ChipSettings { modulation: Modulation::default(), transmit: None };
+    let settings = ChipSettings::listening(Modulation::default());
     let radio = Sx127x::start("gate", chip.board(), settings).unwrap();
     let mut out = Vec::new();
     let radio = LocalRadio::new(channel("gate"), radio);
@@ -102,28 +103,53 @@ fn a_scan_tries_every_combination_once_and_starts_with_the_usual_one() {
     assert_eq!(scan.steps[0].to_string(), "SF7 125000 Hz 0x12");
 }
 
-/// Uses the production driver on an emulated chip, and a reader with unknown settings.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scan_finds_the_settings_of_a_reader() {
+/// Returns what a scan of these steps finds of a reader that sends all the time, and the first line that it prints. Uses
+/// the production driver on an emulated chip. The scan ends after `count` packets.
+async fn scan_for(sent: Transmission, steps: Vec<ScanSettings>, count: Option<u64>) -> (Vec<ScanResult>, Value) {
     let air = Air::default();
     let chip = air.chip("barn");
+    let open = |settings: ScanSettings| {
+        let modulation = Modulation {
+            spreading_factor: SpreadingFactor::new(settings.spreading_factor).unwrap(),
+            bandwidth: Bandwidth::from_hz(settings.bandwidth_hz).unwrap(),
+            sync_word: settings.sync_word,
+            low_data_rate_optimize: settings.low_data_rate_optimize,
+            ..Modulation::default()
+        };
+        let settings = ChipSettings { crc: CrcPolicy::Optional, ..ChipSettings::listening(modulation) };
+        Ok(Sx127x::start("gate", chip.board(), settings).unwrap().into())
+    };
+    let scan = Scan { steps, dwell: Duration::from_secs(1) };
+    let sending = tokio::spawn({
+        let air = air.clone();
+        async move {
+            loop {
+                air.transmit(sent.clone(), air.now()).unwrap();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    let mut out = Vec::new();
+    let found = scan_with(&scan, &channel("gate"), open, &mut Printer::new(&mut out, true, count)).await.unwrap();
+    sending.abort();
+    let text = String::from_utf8(out).unwrap();
+    (found, text.lines().next().map(|line| serde_json::from_str(line).unwrap()).unwrap_or_default())
+}
+
+fn steps_at(spreading_factor: u8, bandwidth_hz: u32, sync_word: u8) -> ScanSettings {
+    let low_data_rate_optimize = LowDataRateOptimize::Auto;
+    ScanSettings { spreading_factor, bandwidth_hz, sync_word, low_data_rate_optimize }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_finds_the_settings_of_a_reader() {
     let secret = Modulation {
         spreading_factor: SpreadingFactor::new(8).unwrap(),
         bandwidth: Bandwidth::Khz500,
         sync_word: 0x34,
         ..Modulation::default()
     };
-    let open = |settings: ScanSettings| {
-        let modulation = Modulation {
-            spreading_factor: SpreadingFactor::new(settings.spreading_factor).unwrap(),
-            bandwidth: Bandwidth::from_hz(settings.bandwidth_hz).unwrap(),
-            sync_word: settings.sync_word,
-            ..Modulation::default()
-        };
-        let settings = ChipSettings { modulation, transmit: None };
-        Ok(Sx127x::start("gate", chip.board(), settings).unwrap().into())
-    };
-    let expected = ScanSettings { spreading_factor: 8, bandwidth_hz: 500_000, sync_word: 0x34 };
+    let expected = steps_at(8, 500_000, 0x34);
     // Each wrong step differs in one setting. The last step ends with the first packet.
     let steps = vec![
         ScanSettings { sync_word: 0x12, ..expected },
@@ -131,24 +157,39 @@ async fn a_scan_finds_the_settings_of_a_reader() {
         ScanSettings { spreading_factor: 7, ..expected },
         expected,
     ];
-    let scan = Scan { steps, dwell: Duration::from_secs(1) };
-    let sending = tokio::spawn({
-        let air = air.clone();
-        async move {
-            loop {
-                let packet = Transmission { modulation: secret, ..Transmission::of("hxb:LOT1:LF1:UHF1") };
-                air.transmit(packet, air.now()).unwrap();
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        }
-    });
-    let mut out = Vec::new();
-    let found = scan_with(&scan, &channel("gate"), open, &mut Printer::new(&mut out, true, Some(1))).await.unwrap();
-    sending.abort();
-    assert_eq!(found, [ScanResult { settings: expected, packets: 1, crc_errors: 0 }]);
-    let line: serde_json::Value =
-        serde_json::from_str(String::from_utf8(out).unwrap().lines().next().unwrap()).unwrap();
+    let sent = Transmission { modulation: secret, ..Transmission::of("hxb:LOT1:LF1:UHF1") };
+    let (found, line) = scan_for(sent, steps, Some(1)).await;
+    assert_eq!(found, [ScanResult { settings: expected, packets: 1, crc_errors: 0, without_crc: 0 }]);
     assert_eq!((&line["text"], &line["spreading_factor"]), (&"hxb:LOT1:LF1:UHF1".into(), &8.into()));
+}
+
+/// Catches a scan that names a wrong CRC as the end of the matter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_tries_the_other_low_data_rate_where_only_wrong_crcs_come() {
+    for (spreading_factor, sender, word) in [(8, true, "on"), (11, false, "off"), (12, false, "off")] {
+        let modulation =
+            Modulation { spreading_factor: SpreadingFactor::new(spreading_factor).unwrap(), ..Modulation::default() };
+        let sent =
+            Transmission { modulation, low_data_rate_optimize: Some(sender), ..Transmission::of("hxb:LOT1:LF1:UHF1") };
+        let (found, line) = scan_for(sent, vec![steps_at(spreading_factor, 125_000, 0x12)], Some(1)).await;
+        let [first, second] = found[..] else { panic!("SF{spreading_factor}: {found:?}") };
+        assert!(first.crc_errors > 0 && first.packets == 0, "SF{spreading_factor}: {first:?}");
+        assert_eq!((second.packets, second.settings.low_data_rate_word()), (1, Some(word)), "SF{spreading_factor}");
+        assert_eq!(line["low_data_rate_optimize"], word);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_shows_packets_without_a_crc_and_counts_them_apart() {
+    for factor in [7, 8, 9] {
+        let modulation =
+            Modulation { spreading_factor: SpreadingFactor::new(factor).unwrap(), ..Modulation::default() };
+        let sent = Transmission { modulation, crc: false, ..Transmission::of("hxb:LOT1:LF1:UHF1") };
+        let (found, line) = scan_for(sent, vec![steps_at(factor, 125_000, 0x12)], Some(2)).await;
+        let [ScanResult { packets: 0, crc_errors: 0, without_crc, .. }] = found[..] else { panic!("{found:?}") };
+        assert!(without_crc >= 2, "{without_crc}");
+        assert_eq!(line["text"], "hxb:LOT1:LF1:UHF1");
+    }
 }
 
 #[test]

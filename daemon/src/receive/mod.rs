@@ -54,6 +54,8 @@ pub struct Channel {
 pub enum RadioState {
     /// The radio receives, or would if there were a packet.
     Listening,
+    /// The radio receives, but something costs packets or soon will. Holds a note with the remedy.
+    Degraded(String),
     /// The radio is being set up for the first time and does not receive yet. Holds what it waits for.
     Starting(String),
     /// The radio does not receive; its set-up or the call is being retried. Holds the error and its remedy.
@@ -66,19 +68,29 @@ impl RadioState {
     /// Returns the state as one word.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Listening => "listening",
+            Self::Listening | Self::Degraded(_) => "listening",
             Self::Starting(_) => "starting",
             Self::Failing(_) => "failing",
             Self::Ended => "ended",
         }
     }
 
-    /// Returns why the radio does not receive, unless its script is over.
+    /// Returns why the radio does not receive, unless its script is over; or the note about a radio that does.
     pub fn why(&self) -> Option<&str> {
         match self {
-            Self::Starting(why) | Self::Failing(why) => Some(why),
+            Self::Degraded(why) | Self::Starting(why) | Self::Failing(why) => Some(why),
             Self::Listening | Self::Ended => None,
         }
+    }
+
+    /// Returns true if the radio does not receive, although its script is not over.
+    pub fn is_failing(&self) -> bool {
+        matches!(self, Self::Starting(_) | Self::Failing(_))
+    }
+
+    /// Returns true if there is a note about a radio that receives.
+    pub fn is_degraded(&self) -> bool {
+        matches!(self, Self::Degraded(_))
     }
 }
 
@@ -86,6 +98,7 @@ impl From<&Health> for RadioState {
     fn from(health: &Health) -> Self {
         match health {
             Health::Listening => Self::Listening,
+            Health::Degraded(note) => Self::Degraded(note.clone()),
             Health::Starting(why) => Self::Starting(why.clone()),
             Health::Failing(why) => Self::Failing(why.clone()),
         }
@@ -291,6 +304,12 @@ impl StatePublisher {
             match (&state, previous) {
                 (RadioState::Failing(why), _) => {
                     tracing::warn!(channel = self.channel, why, "radio failing: not receiving");
+                }
+                (RadioState::Degraded(note), previous) if previous != state => {
+                    tracing::warn!(channel = self.channel, note, "radio degraded: still receiving");
+                }
+                (RadioState::Listening, RadioState::Degraded(_)) => {
+                    tracing::info!(channel = self.channel, "radio no longer degraded");
                 }
                 (RadioState::Listening, RadioState::Starting(_)) => {
                     tracing::info!(channel = self.channel, "radio listening");

@@ -52,6 +52,16 @@ pub enum BoardError {
         /// Path of the device file.
         path: String,
     },
+    /// No GPIO chip has this label.
+    #[error(
+        "no GPIO chip has the label `{label}`, the value of `gpio_chip`; the labels are: {known} (`gpiodetect` lists them)"
+    )]
+    NoGpioLabel {
+        /// The label in the settings.
+        label: String,
+        /// Labels of the chips that can be opened.
+        known: String,
+    },
     /// The file is not a GPIO chip.
     #[error(
         "{path} is not a GPIO chip: `gpio_chip` must name one, such as /dev/gpiochip0 (`gpioinfo` lists them with their lines)"

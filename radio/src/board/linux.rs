@@ -51,6 +51,10 @@ impl Board for Linux {
         let (reset, dio0) = lines::take(&self.pins)?;
         Ok(Wiring { bus, reset, dio0, delay: Hal02(Delay) })
     }
+
+    fn has_reset(&self) -> bool {
+        self.pins.reset_line.is_some()
+    }
 }
 
 /// Copies the system's error out of the library's error, which only lends it.

@@ -3,6 +3,9 @@
 //!
 //! The upstream driver uses embedded-hal 0.2, so this seam does too. [`hal`] adapts boards that use 1.0.
 //!
+//! RESET is only ever pulled low or released (SX1276 data sheet, section 7.2.2). Driving it high was rejected: modules
+//! with a supervisor or a button on that pin would short the line.
+//!
 //! The default SPI clock is 2 MHz, although the chip supports 10 MHz. Jumper wires carry 2 MHz reliably, and a full
 //! FIFO is read in 1 ms, while the next packet takes at least 12.9 ms at the fastest setting.
 
@@ -13,7 +16,7 @@ mod linux;
 mod rppal;
 
 pub use self::error::{BoardError, LineError, ResetError};
-pub use self::lines::{Dio0Line, ResetLine};
+pub use self::lines::{Dio0Line, HEADER_CHIP, ResetLine, find_gpio_chip};
 pub use self::linux::Linux;
 pub use self::rppal::{Rppal, RppalDio0, RppalReset};
 
@@ -30,12 +33,19 @@ pub struct Pins {
     pub spi: PathBuf,
     /// SPI clock in Hz.
     pub spi_hz: u32,
-    /// The GPIO chip, such as `/dev/gpiochip0`.
+    /// The GPIO chip: its path, its label, or [`HEADER_CHIP`].
     pub gpio_chip: PathBuf,
-    /// The line on that chip that is wired to RESET.
-    pub reset_line: u32,
-    /// The line on that chip that is wired to DIO0.
-    pub dio0_line: u32,
+    /// The line on that chip that is wired to RESET. `None` if the pin is not wired.
+    pub reset_line: Option<u32>,
+    /// The line on that chip that is wired to DIO0. `None` if the pin is not wired.
+    pub dio0_line: Option<u32>,
+}
+
+impl Pins {
+    /// Returns true if a line is wired, so that a GPIO chip is needed.
+    pub fn has_lines(&self) -> bool {
+        self.reset_line.is_some() || self.dio0_line.is_some()
+    }
 }
 
 /// A board that can connect to its chip repeatedly. After a failure everything is opened again.
@@ -44,7 +54,7 @@ pub trait Board: Send + 'static {
     type Bus: Transfer<u8, Error = Self::BusError> + Write<u8, Error = Self::BusError> + Send;
     /// Error of the bus.
     type BusError: std::fmt::Debug + Send;
-    /// The RESET line, active low.
+    /// The RESET line, active low and open-drain: driven low, or released.
     type Reset: OutputPin + Send;
     /// The DIO0 line, on which the chip signals a packet.
     type Dio0: EdgeLine;
@@ -53,6 +63,11 @@ pub trait Board: Send + 'static {
 
     /// Opens the bus and the lines, without talking to the chip.
     fn connect(&mut self) -> Result<Wiring<Self>, BoardError>;
+
+    /// Returns false if RESET is not wired, so that the chip cannot be reset.
+    fn has_reset(&self) -> bool {
+        true
+    }
 }
 
 /// The open parts of a board, from [`Board::connect`].
@@ -72,6 +87,11 @@ pub struct Wiring<B: Board + ?Sized> {
 pub trait EdgeLine: Send {
     /// Waits for a rising edge, for at most `at_most` on the board's clock.
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError>;
+
+    /// Returns false if there is no such line, so that no edge can come.
+    fn is_wired(&self) -> bool {
+        true
+    }
 }
 
 /// Why a wait ended.

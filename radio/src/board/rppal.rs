@@ -51,7 +51,8 @@ pub struct RppalReset(ResetKind);
 
 #[derive(Debug)]
 enum ResetKind {
-    Mapped(gpio::OutputPin),
+    Mapped(gpio::IoPin),
+    NotWired,
     Chip(ResetLine),
 }
 
@@ -67,6 +68,7 @@ enum Dio0Kind {
         edges: Receiver<()>,
         _pin: InputPin,
     },
+    NotWired,
     Chip(Dio0Line),
 }
 
@@ -97,11 +99,15 @@ impl Rppal {
 
     fn take_lines(&self) -> Result<(RppalReset, RppalDio0), BoardError> {
         match mapped_registers() {
+            _ if !self.pins.has_lines() => Ok((RppalReset(ResetKind::NotWired), RppalDio0(Dio0Kind::NotWired))),
             Some(registers) => match Gpio::new() {
                 Ok(gpio) => self.mapped_lines(&gpio, registers),
                 // The board is newer than rppal.
                 Err(gpio::Error::UnknownModel) => self.chip_lines(),
-                Err(error) => Err(self.gpio_error(error, registers, "RESET", self.pins.reset_line)),
+                Err(error) => {
+                    let line = self.pins.reset_line.or(self.pins.dio0_line).unwrap_or_default();
+                    Err(self.gpio_error(error, registers, "RESET or DIO0", line))
+                }
             },
             None => self.chip_lines(),
         }
@@ -113,14 +119,20 @@ impl Rppal {
     }
 
     fn mapped_lines(&self, gpio: &Gpio, registers: &str) -> Result<(RppalReset, RppalDio0), BoardError> {
-        let Pins { reset_line, dio0_line, .. } = self.pins;
-        let reset = get(gpio, reset_line).map_err(|error| self.gpio_error(error, registers, "RESET", reset_line))?;
-        let mut reset = reset.into_output_high();
-        // Otherwise RESET would become an input on drop and float.
-        reset.set_reset_on_drop(false);
-        let dio0 = get(gpio, dio0_line).and_then(|pin| watched(pin.into_input_pulldown()));
-        let dio0 = dio0.map_err(|error| self.gpio_error(error, registers, "DIO0", dio0_line))?;
-        Ok((RppalReset(ResetKind::Mapped(reset)), RppalDio0(dio0)))
+        let reset = match self.pins.reset_line {
+            None => ResetKind::NotWired,
+            Some(line) => {
+                let pin = get(gpio, line).map_err(|error| self.gpio_error(error, registers, "RESET", line))?;
+                ResetKind::Mapped(released(pin))
+            }
+        };
+        let dio0 = match self.pins.dio0_line {
+            None => Dio0Kind::NotWired,
+            Some(line) => get(gpio, line)
+                .and_then(|pin| watched(pin.into_input_pulldown()))
+                .map_err(|error| self.gpio_error(error, registers, "DIO0", line))?,
+        };
+        Ok((RppalReset(reset), RppalDio0(dio0)))
     }
 
     fn gpio_error(&self, error: gpio::Error, registers: &str, what: &'static str, line: u32) -> BoardError {
@@ -151,6 +163,10 @@ impl Board for Rppal {
         let (reset, dio0) = self.take_lines()?;
         Ok(Wiring { bus, reset, dio0, delay: Delay::new() })
     }
+
+    fn has_reset(&self) -> bool {
+        self.pins.reset_line.is_some()
+    }
 }
 
 impl OutputPin for RppalReset {
@@ -158,25 +174,43 @@ impl OutputPin for RppalReset {
 
     fn set_low(&mut self) -> Result<(), ResetError> {
         match &mut self.0 {
-            ResetKind::Mapped(pin) => pin.set_low(),
+            ResetKind::Mapped(pin) => {
+                // The level first, so that the pin does not drive the other one for a moment.
+                pin.set_low();
+                pin.set_mode(gpio::Mode::Output);
+            }
             ResetKind::Chip(line) => line.set_low()?,
+            ResetKind::NotWired => {}
         }
         Ok(())
     }
 
     fn set_high(&mut self) -> Result<(), ResetError> {
         match &mut self.0 {
-            ResetKind::Mapped(pin) => pin.set_high(),
+            ResetKind::Mapped(pin) => pin.set_mode(gpio::Mode::Input),
             ResetKind::Chip(line) => line.set_high()?,
+            ResetKind::NotWired => {}
         }
         Ok(())
     }
 }
 
 impl EdgeLine for RppalDio0 {
+    fn is_wired(&self) -> bool {
+        match &self.0 {
+            Dio0Kind::Mapped { .. } => true,
+            Dio0Kind::Chip(line) => line.is_wired(),
+            Dio0Kind::NotWired => false,
+        }
+    }
+
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {
         match &mut self.0 {
             Dio0Kind::Chip(line) => line.wait(at_most),
+            Dio0Kind::NotWired => {
+                std::thread::sleep(at_most);
+                Ok(Wake::TimedOut)
+            }
             Dio0Kind::Mapped { edges, .. } => match edges.recv_timeout(at_most) {
                 Ok(()) => Ok(Wake::Edge),
                 Err(RecvTimeoutError::Timeout) => Ok(Wake::TimedOut),
@@ -202,6 +236,15 @@ fn mapped_registers() -> Option<&'static str> {
 fn get(gpio: &Gpio, line: u32) -> gpio::Result<gpio::Pin> {
     // rppal has no line 255, so it rejects a number that does not fit into a byte.
     gpio.get(u8::try_from(line).unwrap_or(u8::MAX))
+}
+
+/// Returns a RESET pin that does not drive the line, with a pull-up for modules that have a weak one or none.
+fn released(pin: gpio::Pin) -> gpio::IoPin {
+    let mut pin = pin.into_io(gpio::Mode::Input);
+    pin.set_bias(gpio::Bias::PullUp);
+    // Otherwise the pull-up would go with the radio, and the line would float.
+    pin.set_reset_on_drop(false);
+    pin
 }
 
 fn watched(mut pin: InputPin) -> gpio::Result<Dio0Kind> {

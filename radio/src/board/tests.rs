@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const ABSENT_SPI: &str = "/dev/spidev6.15";
 
 fn pins(spi: impl Into<PathBuf>, gpio_chip: impl Into<PathBuf>) -> Pins {
-    Pins { spi: spi.into(), spi_hz: 2_000_000, gpio_chip: gpio_chip.into(), reset_line: 25, dio0_line: 22 }
+    Pins { spi: spi.into(), spi_hz: 2_000_000, gpio_chip: gpio_chip.into(), reset_line: Some(25), dio0_line: Some(22) }
 }
 
 fn connect_error<B: Board>(mut board: B) -> BoardError {

@@ -2,6 +2,7 @@
 
 /// All faults of one chip at a moment. The default is no fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub struct Faults {
     /// Nothing answers on the bus, and writes do not arrive.
     pub dead_bus: Option<DeadBus>,
@@ -13,6 +14,10 @@ pub struct Faults {
     pub lost_edges: Option<LostEdges>,
     /// Value of the version register 0x42, if it is not 0x12.
     pub version: Option<u8>,
+    /// RESET is not wired, or its wire is broken: pulses do not arrive.
+    pub dead_reset: bool,
+    /// A calibration of the receiver never ends.
+    pub no_calibration: bool,
     /// The end of a transmission is never reported: the chip stays in transmit mode.
     pub no_tx_done: bool,
 }

@@ -37,6 +37,10 @@
 //! | DIO0 is a level, and the host sees only its rising edges | a driver that leaves one flag set and waits forever |
 //! | Edges get lost, the line sticks, the bus dies, the chip resets by itself, TxDone never comes | the failures of the field |
 //! | Both ends must agree on frequency, factor, bandwidth, sync word, IQ and header; a different LowDataRateOptimize gives a wrong CRC | a driver that hears only itself |
+//! | A sync word is passed if only its first half matches | a barn that takes a neighbor's packets for its own readers' |
+//! | A symbol timeout of 0, a hop period, and the detection settings of SF6 make the receiver deaf; so does a wrong oscillator bit | a driver that relies on the reset to set what it never writes |
+//! | The receiver hangs until the chip sleeps, and no register shows it | a driver that waits for packets forever |
+//! | Calibration takes FSK standby and 10 ms, and a reset repeats it at 434 MHz only | a driver that never calibrates where it listens |
 //! | With a fixed intermediate frequency, a narrow channel is received beside the configured frequency | an erratum that was not followed |
 //! | SNR and frequency error are signed; strength has one offset per port and a slope | wrong readings below the noise, at 433 MHz, or with a slow crystal |
 //! | Packets take air time, collide, capture each other, and drown in noise | losses in a barn whose driver loses nothing |
@@ -46,6 +50,11 @@
 //! # What it cannot show
 //!
 //! - FSK, frequency hopping, temperature effects, and drift within a packet.
+//! - Gain: amplifier and automatic gain control are memory, so a wrong `RegLna` costs nothing here.
+//! - The image frequency: a receiver that was calibrated elsewhere, or never, hears the same.
+//! - Sync words whose second half matches, and those that pass now and then. Here the first half decides.
+//! - `RegPpmCorrection`, `RegInvertIq2`, `RegIfFreq` and the registers of the errata for 500 kHz, which shift
+//!   sensitivity by a few dB.
 //! - Partial errors that the coding rate would repair. A packet is intact or corrupt, and heard or not at a sharp
 //!   threshold.
 //! - Interference from other spreading factors.

@@ -37,6 +37,7 @@ pub enum Register {
     PreambleLsb = 0x21,
     PayloadLength = 0x22,
     MaxPayloadLength = 0x23,
+    HopPeriod = 0x24,
     FifoRxByteAddr = 0x25,
     ModemConfig3 = 0x26,
     FeiMsb = 0x28,
@@ -54,8 +55,14 @@ pub enum Register {
     InvertIq2 = 0x3B,
     DioMapping1 = 0x40,
     Version = 0x42,
+    Tcxo = 0x4B,
     PaDac = 0x4D,
 }
+
+/// Address of `RegImageCal` on the FSK page, with its bits: start a calibration, and a calibration is running.
+pub(super) const IMAGE_CAL: u8 = 0x3B;
+pub(super) const IMAGE_CAL_START: u8 = 0x40;
+pub(super) const IMAGE_CAL_RUNNING: u8 = 0x20;
 
 /// Flags of the interrupt register 0x12.
 pub(super) mod irq {

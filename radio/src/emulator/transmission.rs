@@ -27,7 +27,7 @@ pub struct Transmission {
     pub crc: bool,
     /// Sends a header.
     pub explicit_header: bool,
-    /// Exchanges I and Q.
+    /// Exchanges I and Q, whatever the modulation says.
     pub inverted_iq: bool,
     /// LowDataRateOptimize of the sender. `None` takes what the modulation requires.
     pub low_data_rate_optimize: Option<bool>,
@@ -64,7 +64,7 @@ impl Transmission {
         let mut tuning = Tuning::of_modulation(&self.modulation, payload_bytes);
         tuning.crc = self.crc;
         tuning.explicit_header = self.explicit_header;
-        tuning.inverted_iq = self.inverted_iq;
+        tuning.inverted_iq |= self.inverted_iq;
         tuning.low_data_rate_optimize = self.low_data_rate_optimize.unwrap_or(tuning.low_data_rate_optimize);
         Some(Emission {
             payload: self.payload.into(),

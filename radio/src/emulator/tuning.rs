@@ -48,7 +48,6 @@ impl Tuning {
     pub(super) fn of_registers(registers: &[u8; REGISTERS], direction: Direction) -> Option<Self> {
         let at = |register: Register| registers[register as usize];
         let [config1, config2] = [at(Register::ModemConfig1), at(Register::ModemConfig2)];
-        let frf = u64::from(u32::from_be_bytes([0, at(Register::FrfMsb), at(Register::FrfMid), at(Register::FrfLsb)]));
         let invert = at(Register::InvertIq);
         let spreading_factor = config2 >> 4;
         let coding_rate_denominator = 4 + ((config1 >> 1) & 0x07);
@@ -61,8 +60,7 @@ impl Tuning {
         let is_shifted = direction == Direction::Receive
             && bandwidth_hz < WIDE_FROM_HZ
             && at(Register::DetectOptimize) & AUTOMATIC_IF == 0;
-        // Rounded, because the register counts in steps of 61 Hz (section 4.1.4).
-        let carrier_hz = u32::try_from((frf * CRYSTAL_HZ + (1 << 18)) >> 19).ok()?;
+        let carrier_hz = carrier_hz([at(Register::FrfMsb), at(Register::FrfMid), at(Register::FrfLsb)]);
         Some(Self {
             frequency_hz: carrier_hz.saturating_sub(if is_shifted { bandwidth_hz } else { 0 }),
             spreading_factor,
@@ -92,7 +90,7 @@ impl Tuning {
             explicit_header: true,
             crc: true,
             low_data_rate_optimize: modulation.low_data_rate_optimize(),
-            inverted_iq: false,
+            inverted_iq: modulation.invert_iq,
             sync_word: modulation.sync_word,
             preamble_symbols: modulation.preamble_symbols,
             payload_bytes,
@@ -154,9 +152,18 @@ impl Tuning {
     pub(super) fn hears(&self, sender: &Self, apart_hz: i32) -> bool {
         self.is_same_chirp(sender)
             && apart_hz.unsigned_abs() <= self.bandwidth_hz / 4
-            && self.sync_word == sender.sync_word
+            && self.passes_sync_word(sender.sync_word)
             && self.inverted_iq == sender.inverted_iq
             && self.explicit_header == sender.explicit_header
+    }
+
+    /// Returns `true` if the receiver takes a sender's sync word for its own.
+    ///
+    /// A sync word is two symbols, one for each half of the byte, and receivers were seen to pass packets in which only
+    /// the first half matches: one of 0x12 heard every word from 0x11 to 0x1F (FOSSASystems/FOSSASAT-1, issue 10), one of
+    /// 0xAA every word from 0xA0 to 0xAF, and more that came and went (sandeepmistry/arduino-LoRa, issue 16).
+    fn passes_sync_word(&self, sender: u8) -> bool {
+        self.sync_word >> 4 == sender >> 4
     }
 
     /// Returns `true` if a sender with this tuning disturbs the reception of another one: equal chirps in overlapping
@@ -173,6 +180,12 @@ impl Tuning {
     fn is_same_chirp(&self, other: &Self) -> bool {
         self.spreading_factor == other.spreading_factor && self.bandwidth_hz == other.bandwidth_hz
     }
+}
+
+/// Returns the carrier of registers 0x06 to 0x08. Rounded, because they count in steps of 61 Hz (section 4.1.4).
+pub(super) fn carrier_hz([high, middle, low]: [u8; 3]) -> u32 {
+    let frf = u64::from(u32::from_be_bytes([0, high, middle, low]));
+    u32::try_from((frf * CRYSTAL_HZ + (1 << 18)) >> 19).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

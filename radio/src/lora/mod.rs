@@ -8,5 +8,5 @@ mod modulation;
 pub mod region;
 
 pub use budget::{AirTimeBudget, AirTimeError, Limit, RemainingAirTime};
-pub use modulation::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
+pub use modulation::{Bandwidth, CodingRate, LowDataRateOptimize, Modulation, SpreadingFactor};
 pub use region::{Emission, Region, Rule, Violation, limits, violations};

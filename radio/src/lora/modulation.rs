@@ -1,5 +1,6 @@
 //! Modulation parameters, and the time on air that follows from them.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Spreading factor: the chips in a symbol, as a power of two (SX1276 data sheet, table 13).
@@ -115,7 +116,23 @@ impl CodingRate {
     }
 }
 
-/// The parameters that sender and receiver must share. Headers are explicit, the CRC is on, IQ is not inverted.
+/// LowDataRateOptimize, which changes how bits are spread over symbols (data sheet, section 4.1.1.6).
+///
+/// The data sheet requires it for symbols of 16 ms or more. Some senders never switch it on, others always do, and a
+/// receiver with another setting finds a wrong CRC in every packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LowDataRateOptimize {
+    /// As the data sheet requires.
+    #[default]
+    Auto,
+    /// Always on.
+    On,
+    /// Always off.
+    Off,
+}
+
+/// The parameters that sender and receiver must share. Headers are explicit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Modulation {
     /// Center of the channel, in Hz.
@@ -130,6 +147,10 @@ pub struct Modulation {
     pub sync_word: u8,
     /// Preamble symbols, 6..=65535, without the 4.25 that the modem adds.
     pub preamble_symbols: u16,
+    /// LowDataRateOptimize of the senders.
+    pub low_data_rate_optimize: LowDataRateOptimize,
+    /// True if the senders exchange I and Q, as LoRaWAN gateways do.
+    pub invert_iq: bool,
 }
 
 impl Default for Modulation {
@@ -142,16 +163,24 @@ impl Default for Modulation {
             coding_rate: CodingRate::FourFifths,
             sync_word: 0x12,
             preamble_symbols: 8,
+            low_data_rate_optimize: LowDataRateOptimize::Auto,
+            invert_iq: false,
         }
     }
 }
 
 impl Modulation {
-    /// Returns true if both ends must use LowDataRateOptimize, because a symbol lasts 16 ms or more (data sheet,
-    /// section 4.1.1.6).
+    /// Returns true if both ends use LowDataRateOptimize. Without another setting they do if a symbol lasts 16 ms or more
+    /// (data sheet, section 4.1.1.6).
     pub fn low_data_rate_optimize(&self) -> bool {
-        // 2^SF / BW >= 0.016 s, without a division.
-        u64::from(self.spreading_factor.chips()) * 1_000 >= 16 * u64::from(self.bandwidth.hz())
+        match self.low_data_rate_optimize {
+            // 2^SF / BW >= 0.016 s, without a division.
+            LowDataRateOptimize::Auto => {
+                u64::from(self.spreading_factor.chips()) * 1_000 >= 16 * u64::from(self.bandwidth.hz())
+            }
+            LowDataRateOptimize::On => true,
+            LowDataRateOptimize::Off => false,
+        }
     }
 
     /// Returns the time on air of a packet with explicit header and CRC (data sheet, section 4.1.1.7).

@@ -12,4 +12,4 @@ mod sx127x;
 pub use error::{ExamineError, OpenError};
 pub use serial::SerialSettings;
 pub use simulated::SimulatedSettings;
-pub use sx127x::{BoardKind, Sx127xSettings};
+pub use sx127x::{BoardKind, LineSetting, Sx127xSettings};

@@ -5,7 +5,7 @@ use super::schedule::{Schedule, ScheduledPayload};
 use super::script::{Script, ScriptLine};
 use super::traffic::Traffic;
 use crate::emulator::{Air, AirOptions, Chip, Pace, ReaderOptions, Transmission};
-use crate::lora::{Bandwidth, CodingRate, Modulation, SpreadingFactor};
+use crate::lora::{Bandwidth, CodingRate, LowDataRateOptimize, Modulation, SpreadingFactor};
 use rand::RngExt;
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -20,10 +20,11 @@ pub const MODULATION: Modulation = Modulation {
     coding_rate: CodingRate::FourFifths,
     sync_word: 0x12,
     preamble_symbols: 8,
+    low_data_rate_optimize: LowDataRateOptimize::Auto,
+    invert_iq: false,
 };
 
-/// Delay between the start of the air and the start of the schedule. The driver sets its chip up in less than half of
-/// it.
+/// Delay between the start of the air and the start of the schedule. The driver sets its chip up in some 60 ms.
 const LEAD_TIME: Duration = Duration::from_millis(100);
 /// Minimum pause between two packets of a script.
 const PAUSE: Duration = Duration::from_millis(1);

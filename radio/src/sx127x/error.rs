@@ -76,6 +76,14 @@ pub enum ChipError {
         /// Content of the flags register.
         flags: u8,
     },
+    /// The receiver could not be calibrated. The radio receives all the same.
+    #[error(
+        "the chip did not finish calibrating its receiver within {within_ms} ms; it receives, but a strong signal on another frequency may disturb it; if this happens again, check the module's supply, and `tcxo`"
+    )]
+    NotCalibrated {
+        /// Timeout of the calibration.
+        within_ms: u32,
+    },
     /// RESET cannot be driven.
     #[error("cannot drive the RESET line; check `reset_line`, and that no other program uses the line")]
     ResetLine,

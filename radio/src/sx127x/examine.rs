@@ -10,7 +10,6 @@ use super::register::{Register, dio0, op_mode};
 use super::settings::Settings;
 use super::setup::{Chip, SharedWiring};
 use crate::board::{Board, EdgeLine, Wake};
-use crate::lora::Modulation;
 use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::digital::v2::OutputPin;
 use std::time::Duration;
@@ -30,29 +29,50 @@ const RESET_MS: u8 = 10;
 /// Result of an examination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Examination {
-    /// True if a pulse on RESET resets the chip. Without it, a chip that hangs cannot be recovered.
-    pub reset_works: bool,
-    /// True if the chip raises DIO0. Without it, the radio receives by polling.
-    pub dio0_works: bool,
+    /// Effect of a pulse on RESET. Without it, a chip that hangs cannot be recovered.
+    pub reset: LineCheck,
+    /// Effect of the chip on DIO0. Without it, the radio receives by polling.
+    pub dio0: LineCheck,
     /// Median of the channel readings, in dBm. In a quiet place about -174 + 10 log (bandwidth) + 6.
     pub noise_dbm: i16,
     /// Maximum of the channel readings, in dBm.
     pub loudest_dbm: i16,
 }
 
+/// Result of trying a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineCheck {
+    /// The line works.
+    Works,
+    /// The line has no effect.
+    Dead,
+    /// The settings say that the line is not wired.
+    NotWired,
+}
+
+impl LineCheck {
+    fn of(works: bool) -> Self {
+        if works { Self::Works } else { Self::Dead }
+    }
+}
+
 /// Connects a chip, sets it up, tries its lines, measures the noise, and leaves it in sleep mode.
 ///
 /// Blocks for about 200 ms, plus 2 s if DIO0 does not work. Nothing else may use the chip meanwhile.
-pub fn examine<B: Board>(board: &mut B, modulation: &Modulation) -> Result<Examination, ChipError> {
+pub fn examine<B: Board>(board: &mut B, settings: &Settings) -> Result<Examination, ChipError> {
     let wiring = SharedWiring::from(board.connect()?);
-    let reset_works = try_reset::<B>(wiring.bus.clone(), wiring.reset.clone(), wiring.delay.clone())?;
-    let mut chip = Chip::set_up(wiring, &Settings { modulation: *modulation, transmit: None })?;
+    let reset = if board.has_reset() {
+        LineCheck::of(try_reset::<B>(wiring.bus.clone(), wiring.reset.clone(), wiring.delay.clone())?)
+    } else {
+        LineCheck::NotWired
+    };
+    let mut chip = Chip::set_up(wiring, &Settings { transmit: None, ..*settings })?;
     let mut readings = chip.read_channel()?;
-    let dio0_works = chip.try_dio0()?;
+    let dio0 = if chip.dio0.is_wired() { LineCheck::of(chip.try_dio0()?) } else { LineCheck::NotWired };
     chip.upstream.sleep()?;
     readings.sort_unstable();
     let [noise_dbm, loudest_dbm] = [READINGS / 2, READINGS - 1].map(|index| readings[index]);
-    Ok(Examination { reset_works, dio0_works, noise_dbm, loudest_dbm })
+    Ok(Examination { reset, dio0, noise_dbm, loudest_dbm })
 }
 
 /// Returns true if a pulse on RESET restores a register that was changed.

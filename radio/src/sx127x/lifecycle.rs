@@ -8,10 +8,10 @@ use super::error::ChipError;
 use super::link::RadioLink;
 use super::receive::DrainOutcome;
 use super::settings::Settings;
-use super::setup::{Chip, SharedWiring};
+use super::setup::{CALIBRATION_TIMEOUT_MS, Chip, SharedWiring};
 use super::transmitter::TransmitError;
 use super::watch::{LineVerdict, Watch};
-use crate::board::{Board, Wake};
+use crate::board::{Board, EdgeLine as _, Wake};
 use embedded_hal_02::blocking::delay::DelayMs;
 use std::time::Duration;
 
@@ -84,6 +84,9 @@ fn attempt<B: Board>(
         link.counters.count_rebuilt();
     }
     link.report_listening();
+    if !chip.is_calibrated {
+        link.report_degraded(ChipError::NotCalibrated { within_ms: CALIBRATION_TIMEOUT_MS });
+    }
     listen(&mut chip, link, backoff)?;
     // A chip that stays awake does no harm, and nobody listens to the radio any more, so an error is only logged.
     if let Err(error) = chip.upstream.sleep() {
@@ -102,11 +105,19 @@ fn listen<B: Board>(chip: &mut Chip<B>, link: &mut RadioLink, backoff: &mut Back
         let wake = chip.wait(&mut watch)?;
         let DrainOutcome::Clear(found) = chip.drain(link)? else { return Ok(()) };
         let wake = if wake == Wake::TimedOut && found > 0 { chip.pending_edge()? } else { wake };
+        // Without the line every packet is found by polling, which then rescues nothing.
+        let wake = if found > 0 && !chip.dio0.is_wired() { Wake::Edge } else { wake };
         report(watch.record(wake, found), link);
+        if found > 0 {
+            link.report_listening();
+        }
         if chip.check_if_due(&mut watch)? {
             checks += 1;
             if checks == STABLE_AFTER_CHECKS {
                 backoff.reset();
+            }
+            if chip.refresh_if_silent(&mut watch, link)? == DrainOutcome::Shutdown {
+                return Ok(());
             }
         }
     }

@@ -5,6 +5,7 @@
 //! recorder is at least 13 s behind.
 
 use super::error::ChipError;
+use super::notes::Notes;
 use super::transmitter::{Allowance, TransmitError, TransmitRequest};
 use crate::{Counters, Health, HealthReporter, Packet};
 use std::sync::mpsc::Receiver;
@@ -26,6 +27,7 @@ pub(super) struct RadioLink {
     pub(super) health: HealthReporter,
     pub(super) errors: watch::Sender<Option<Arc<ChipError>>>,
     pub(super) shutdown: Shutdown,
+    pub(super) notes: Notes,
 }
 
 impl RadioLink {
@@ -69,8 +71,9 @@ impl RadioLink {
         self.errors.send_replace(Some(Arc::new(error)));
     }
 
+    /// Reports that the radio receives, and what its packets show.
     pub(super) fn report_listening(&self) {
-        self.health.report(Health::Listening);
+        self.health.report(self.notes.sentence().map_or(Health::Listening, Health::Degraded));
     }
 }
 

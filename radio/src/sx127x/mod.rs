@@ -13,13 +13,15 @@
 //!   rescued.
 //! - **Health checks.** Every look verifies that the chip is still in the expected mode. All settings are read back
 //!   every 100 ms of waiting. A chip whose settings have changed is reported, counted and set up again.
+//! - **A guard against deafness.** A chip that has received nothing for ten minutes is restarted while it is idle: no
+//!   register shows that a receiver has stopped to find preambles, and the restart costs a millisecond or two.
 //! - **No end of its own.** Only dropping the radio ends the thread, which leaves the chip in sleep mode.
 //!
 //! # Files
 //!
 //! In the order of the chip's life: `bus` and `register` (SPI access), `upstream` and `setup` (set-up), `watch` (DIO0
 //! and polling), `receive`, `transmit` and `transmitter`, `lifecycle` (the thread), `link` (what thread and radio
-//! share). Conversions are pure functions in [`convert`]; each names its section of the data sheet.
+//! share), `notes` (what packets show). Conversions are pure functions in [`convert`]; each names its section of the data sheet.
 
 mod bus;
 pub mod convert;
@@ -27,6 +29,7 @@ mod error;
 mod examine;
 mod lifecycle;
 mod link;
+mod notes;
 mod receive;
 pub mod register;
 mod settings;
@@ -40,15 +43,16 @@ mod watch;
 
 pub use crate::radio_error::StartError;
 pub use error::ChipError;
-pub use examine::{Examination, examine};
+pub use examine::{Examination, LineCheck, examine};
 pub use link::MAX_QUEUED_PACKETS;
-pub use settings::{Settings, TransmitSettings};
+pub use settings::{CrcPolicy, Settings, TransmitSettings};
 pub use transmitter::{MAX_QUEUED_TRANSMISSIONS, TransmitError, Transmitter};
 
 use crate::board::Board;
 use crate::lora::{AirTimeBudget, Modulation};
 use crate::{Counters, Health, HealthReporter, Packet, Radio, RadioError};
 use link::{RadioLink, Shutdown};
+use notes::Notes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -104,7 +108,7 @@ impl Sx127x {
         modulation: Modulation,
         reports: (Counters, HealthReporter),
     ) -> Result<Self, StartError> {
-        Self::start_thread(name, board, Settings { modulation, transmit: None }, None, reports)
+        Self::start_thread(name, board, Settings::listening(modulation), None, reports)
     }
 
     fn start_thread<B: Board>(
@@ -125,6 +129,7 @@ impl Sx127x {
         let shutdown = Shutdown::default();
         health.report(Health::Starting("the chip is being set up".to_owned()));
         let link = RadioLink {
+            notes: Notes::new(&settings),
             packets: packet_sender,
             requests,
             allowance: allowance.clone(),

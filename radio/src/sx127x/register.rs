@@ -17,6 +17,7 @@ pub enum Register {
     FrfLsb = 0x08,
     PaConfig = 0x09,
     Ocp = 0x0B,
+    Lna = 0x0C,
     FifoAddrPtr = 0x0D,
     FifoTxBaseAddr = 0x0E,
     FifoRxBaseAddr = 0x0F,
@@ -33,11 +34,15 @@ pub enum Register {
     HopChannel = 0x1C,
     ModemConfig1 = 0x1D,
     ModemConfig2 = 0x1E,
+    SymbTimeoutLsb = 0x1F,
     PreambleMsb = 0x20,
     PreambleLsb = 0x21,
     PayloadLength = 0x22,
+    MaxPayloadLength = 0x23,
+    HopPeriod = 0x24,
     FifoRxByteAddr = 0x25,
     ModemConfig3 = 0x26,
+    PpmCorrection = 0x27,
     FeiMsb = 0x28,
     FeiMid = 0x29,
     FeiLsb = 0x2A,
@@ -49,8 +54,10 @@ pub enum Register {
     DetectionThreshold = 0x37,
     SyncWord = 0x39,
     HighBwOptimize2 = 0x3A,
+    InvertIq2 = 0x3B,
     DioMapping1 = 0x40,
     Version = 0x42,
+    Tcxo = 0x4B,
     PaDac = 0x4D,
 }
 
@@ -71,12 +78,21 @@ impl Register {
 /// Value of [`Register::Version`] in every SX1276, 77, 78 and 79 (data sheet, table 85).
 pub const VERSION: u8 = 0x12;
 
+/// `RegImageCal`, which FSK has at the address of [`Register::InvertIq2`] (data sheet, table 41).
+pub const IMAGE_CAL: Register = Register::InvertIq2;
+
 /// Mode bits of [`Register::OpMode`] (data sheet, section 4.1.6 and table 85).
 pub mod op_mode {
     /// Selects the LoRa modem instead of FSK. Can change only in sleep mode.
     pub const LONG_RANGE: u8 = 0x80;
     /// FSK sleep mode, from which LoRa can be selected.
     pub const FSK_SLEEP: u8 = 0x00;
+    /// FSK standby, in which the receiver can be calibrated.
+    pub const FSK_STANDBY: u8 = 0x01;
+    /// Selects the port below 525 MHz. FSK standby uses it.
+    pub const LOW_FREQUENCY: u8 = 0x08;
+    /// LoRa sleep mode.
+    pub const SLEEP: u8 = LONG_RANGE;
     /// Channel activity detection: checks once for a transmission.
     pub const CAD: u8 = 0x07;
     /// LoRa standby, in which the FIFO can be read.
@@ -105,6 +121,9 @@ pub const CRC_ON_PAYLOAD: u8 = 0x40;
 /// Bits 3 and 2 of [`Register::ModemStat`]: a packet is being received and its header is decoded, so its bytes go to
 /// the FIFO.
 pub const PAYLOAD_INCOMING: u8 = 0x0C;
+
+/// Bits 3, 1 and 0 of [`Register::ModemStat`]: the modem has detected a preamble, or is receiving a packet.
+pub const RECEIVING: u8 = 0x0B;
 
 /// FIFO address of the first received packet. Later ones follow it; the FIFO is one ring of 256 bytes.
 pub const RX_BASE: u8 = 0x00;

@@ -1,6 +1,7 @@
 //! Settings of the driver.
 
 use crate::lora::Modulation;
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// Settings of one chip.
@@ -10,6 +11,28 @@ pub struct Settings {
     pub modulation: Modulation,
     /// Transmit settings. If `None`, the radio only listens and refuses to transmit.
     pub transmit: Option<TransmitSettings>,
+    /// Treatment of packets that were sent without a CRC.
+    pub crc: CrcPolicy,
+    /// True if an oscillator drives the module's crystal pin (data sheet, register 0x4B).
+    pub tcxo: bool,
+}
+
+impl Settings {
+    /// Returns the settings of a radio that only listens, on a module with a crystal, and requires a CRC.
+    pub fn listening(modulation: Modulation) -> Self {
+        Self { modulation, transmit: None, crc: CrcPolicy::default(), tcxo: false }
+    }
+}
+
+/// Treatment of packets that were sent without a CRC. The header of a packet says whether it has one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CrcPolicy {
+    /// Such packets are counted and dropped: nothing shows if they are whole.
+    #[default]
+    Required,
+    /// Such packets are counted and delivered. For readers whose CRC cannot be switched on.
+    Optional,
 }
 
 /// Permission to transmit, and the power. The driver does not check the law; [`crate::lora::violations`] does.

@@ -52,7 +52,7 @@ impl<B: Board> UpstreamDriver<B> {
         driver.set_coding_rate_4(modulation.coding_rate.denominator())?;
         driver.set_preamble_length(i64::from(modulation.preamble_symbols))?;
         driver.set_crc(true)?;
-        driver.set_invert_iq(false)
+        driver.set_invert_iq(modulation.invert_iq)
     }
 
     /// Sets the power of the boosted output: 2..=17 dBm, or 20.

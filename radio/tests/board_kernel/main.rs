@@ -12,7 +12,7 @@ use radio::emulator::device::{DIO0_LINE, Dio0Wire, RESET_LINE, Spidev, Wires};
 use radio::emulator::{Air, AirOptions, Chip, Pace, Transmission};
 use radio::lora::Modulation;
 use radio::sx127x::{Settings, Sx127x, TransmitSettings};
-use radio::{Health, Packet, Radio, Sx127xSettings};
+use radio::{Health, LineSetting, Packet, Radio, Sx127xSettings};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -39,8 +39,8 @@ impl Bench {
             spi: spidev.path().to_owned(),
             spi_hz: SPI_HZ,
             gpio_chip: wires.gpio_chip().to_owned(),
-            reset_line: RESET_LINE,
-            dio0_line: DIO0_LINE,
+            reset_line: LineSetting::Wired(RESET_LINE),
+            dio0_line: LineSetting::Wired(DIO0_LINE),
             ..Sx127xSettings::default()
         };
         assert_eq!(settings.validate(), Ok(Vec::new()));
@@ -83,7 +83,7 @@ async fn packet(radio: &mut Sx127x) -> Packet {
 }
 
 fn driver_settings() -> Settings {
-    Settings { modulation: Modulation::default(), transmit: Some(TransmitSettings { power_dbm: 14 }) }
+    Settings { transmit: Some(TransmitSettings { power_dbm: 14 }), ..Settings::listening(Modulation::default()) }
 }
 
 #[tokio::test]

@@ -45,7 +45,11 @@ impl Barn {
 }
 
 pub(crate) fn start(board: impl Board, modulation: Modulation, transmit: Option<TransmitSettings>) -> Sx127x {
-    Sx127x::start("under test", board, Settings { modulation, transmit }).unwrap()
+    start_with(board, Settings { transmit, ..Settings::listening(modulation) })
+}
+
+pub(crate) fn start_with(board: impl Board, settings: Settings) -> Sx127x {
+    Sx127x::start("under test", board, settings).unwrap()
 }
 
 /// Waits until the radio listens.
@@ -61,7 +65,7 @@ pub(crate) async fn failing(radio: &Sx127x) -> String {
     let failing = timeout(PATIENCE, health.wait_for(|health| matches!(health, Health::Failing(_)))).await;
     match failing.expect("the radio fails in time").unwrap().clone() {
         Health::Failing(sentence) => sentence,
-        Health::Listening | Health::Starting(_) => unreachable!("the wait excludes these states"),
+        Health::Listening | Health::Degraded(_) | Health::Starting(_) => unreachable!("the wait excludes these states"),
     }
 }
 

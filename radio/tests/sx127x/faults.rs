@@ -5,7 +5,7 @@ use embedded_hal_02::blocking::spi::Write;
 use radio::board::{Board, BoardError, Wiring};
 use radio::emulator::{Board02, DeadBus, Faults, LostEdges, Register, StuckLine, Transmission};
 use radio::lora::{Bandwidth, Modulation};
-use radio::sx127x::{ChipError, MAX_QUEUED_PACKETS, Sx127x, examine};
+use radio::sx127x::{ChipError, LineCheck, MAX_QUEUED_PACKETS, Settings, Sx127x, examine};
 use radio::{Health, Radio, RadioError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -299,16 +299,20 @@ impl Board for TrackedBoard {
 #[test]
 fn an_examination_reports_lines_and_noise() {
     let barn = Barn::new(1);
-    let modulation = Modulation::default();
-    let found = examine(&mut barn.chip.board(), &modulation).unwrap();
+    let settings = Settings::listening(Modulation::default());
+    let found = examine(&mut barn.chip.board(), &settings).unwrap();
     println!("{found:?}");
-    assert!(found.reset_works && found.dio0_works);
+    assert_eq!((found.reset, found.dio0), (LineCheck::Works, LineCheck::Works));
     assert_eq!(barn.chip.register(Register::OpMode) & 0x87, 0x80);
 
     barn.chip.set_faults(Faults { stuck_dio0: Some(StuckLine::Low), ..Faults::default() });
-    let found = examine(&mut barn.chip.board10(), &modulation).unwrap();
-    assert!(found.reset_works && !found.dio0_works);
+    let found = examine(&mut barn.chip.board10(), &settings).unwrap();
+    assert_eq!((found.reset, found.dio0), (LineCheck::Works, LineCheck::Dead));
+
+    barn.chip.set_faults(Faults { dead_reset: true, ..Faults::default() });
+    let found = examine(&mut barn.chip.board(), &settings).unwrap();
+    assert_eq!((found.reset, found.dio0), (LineCheck::Dead, LineCheck::Works));
 
     barn.chip.set_faults(Faults { dead_bus: Some(DeadBus::Zeros), ..Faults::default() });
-    assert!(matches!(examine(&mut barn.chip.board(), &modulation), Err(ChipError::Dead { byte: 0, .. })));
+    assert!(matches!(examine(&mut barn.chip.board(), &settings), Err(ChipError::Dead { byte: 0, .. })));
 }

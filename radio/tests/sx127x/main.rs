@@ -8,5 +8,8 @@ mod endurance;
 mod faults;
 mod frame_hooks;
 mod interruptions;
+mod leftovers;
+mod missing_lines;
+mod senders;
 mod transmit;
 mod upstream;

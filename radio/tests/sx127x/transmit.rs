@@ -88,7 +88,8 @@ async fn impossible_lengths_and_powers_are_refused() {
         assert_eq!(transmitter.transmit(&vec![0; bytes]).await, Err(TransmitError::Length { bytes }));
     }
     for power_dbm in [0, 1, 18, 19, 21, 255] {
-        let settings = Settings { modulation: Modulation::default(), transmit: Some(TransmitSettings { power_dbm }) };
+        let transmit = Some(TransmitSettings { power_dbm });
+        let settings = Settings { transmit, ..Settings::listening(Modulation::default()) };
         let refused = Sx127x::start("strong", barn.chip.board(), settings);
         assert!(matches!(refused, Err(StartError::Power { .. })), "{power_dbm} dBm");
     }
@@ -119,7 +120,7 @@ async fn requests_beyond_the_queue_are_refused_at_once() {
 async fn air_time_beyond_the_budget_is_refused_and_the_rest_is_reported() {
     let barn = Barn::new(1);
     let modulation = Modulation::default();
-    let settings = Settings { modulation, transmit: Some(TransmitSettings { power_dbm: 14 }) };
+    let settings = Settings { transmit: Some(TransmitSettings { power_dbm: 14 }), ..Settings::listening(modulation) };
     // Room for two packets of 50 bytes but not for three. The window is longer than this test, so nothing is regained.
     let allowed = modulation.air_time(50) * 5 / 2;
     let limit = Limit { allowed, window: Duration::from_secs(3_600), law: "a test" };

@@ -3,11 +3,11 @@
 
 use super::{BoardError, EdgeLine, LineError, Pins, ResetError, Wake};
 use embedded_hal_02::digital::v2::OutputPin;
-use gpiocdev::line::{Bias, EdgeDetection, Value};
+use gpiocdev::line::{Bias, Drive, EdgeDetection, Value};
 use gpiocdev::request::Builder;
 use gpiocdev::{Chip, Request};
 use std::fs::OpenOptions;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Consumer name of the lines, as `gpioinfo` shows it.
@@ -16,32 +16,87 @@ const CONSUMER: &str = "herdlinx";
 /// they count as one.
 const MAX_EDGES: usize = 64;
 
-/// The RESET line, active low. When it is released, the chip's pull-up keeps the chip running.
+/// Name for the GPIO chip of a Raspberry Pi's header, which is found by its label.
+pub const HEADER_CHIP: &str = "header";
+/// Labels of that chip: on a Pi 5, on a Pi 4, and on the older ones.
+///
+/// Its number is no name for it. On a Pi 5 it was `gpiochip4` up to kernel 6.6.45, is `gpiochip0` since, and the numbers
+/// that it left belong to chips inside the board (raspberrypi/linux, pull request 6144).
+const HEADER_LABELS: [&str; 3] = ["pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"];
+/// The chip that is taken for the header's if none has one of these labels, as on other boards.
+const FIRST_CHIP: &str = "/dev/gpiochip0";
+/// Directory of the device files.
+const DEVICES: &str = "/dev";
+
+/// The RESET line, active low and open-drain: it is pulled low or released, never driven high. When it is released, the
+/// chip's pull-up keeps the chip running.
 #[derive(Debug)]
 pub struct ResetLine {
-    request: Request,
-    line: u32,
+    /// `None` if the pin is not wired.
+    wired: Option<(Request, u32)>,
 }
 
 /// The DIO0 line, watched for rising edges.
 #[derive(Debug)]
 pub struct Dio0Line {
-    request: Request,
+    /// `None` if the pin is not wired.
+    request: Option<Request>,
 }
 
-/// Requests both lines from their chip: RESET high, so that the chip runs, and DIO0 with a pull-down, so that a module
-/// that was unplugged causes no edges.
+/// Requests the wired lines from their chip: RESET released, so that the chip runs, and DIO0 with a pull-down, so that a
+/// module that was unplugged causes no edges.
 pub(super) fn take(pins: &Pins) -> Result<(ResetLine, Dio0Line), BoardError> {
-    let chip = open(&pins.gpio_chip)?;
-    let reset = |builder: &mut Builder| _ = builder.as_output(Value::Active);
+    if !pins.has_lines() {
+        return Ok((ResetLine { wired: None }, Dio0Line { request: None }));
+    }
+    let chip = open(&find_gpio_chip(&pins.gpio_chip)?)?;
+    // The pull-up of the GPIO chip helps modules that have a weak one or none.
+    let reset = |builder: &mut Builder| {
+        builder.as_output(Value::Active).with_drive(Drive::OpenDrain).with_bias(Bias::PullUp);
+    };
     let dio0 = |builder: &mut Builder| {
         builder.as_input().with_bias(Bias::PullDown).with_edge_detection(EdgeDetection::RisingEdge);
     };
-    let line = pins.reset_line;
-    Ok((
-        ResetLine { request: request(&chip, "RESET", line, reset)?, line },
-        Dio0Line { request: request(&chip, "DIO0", pins.dio0_line, dio0)? },
-    ))
+    let wired = match pins.reset_line {
+        Some(line) => Some((request(&chip, "RESET", line, reset)?, line)),
+        None => None,
+    };
+    let request = match pins.dio0_line {
+        Some(line) => Some(request(&chip, "DIO0", line, dio0)?),
+        None => None,
+    };
+    Ok((ResetLine { wired }, Dio0Line { request }))
+}
+
+/// Returns the path of a GPIO chip that is given as a path, a label, or [`HEADER_CHIP`].
+pub fn find_gpio_chip(wanted: &Path) -> Result<PathBuf, BoardError> {
+    if wanted.is_absolute() {
+        return Ok(wanted.to_owned());
+    }
+    choose(&wanted.display().to_string(), &labeled_chips())
+}
+
+/// Chooses among chips, each with its path and label.
+fn choose(wanted: &str, chips: &[(PathBuf, String)]) -> Result<PathBuf, BoardError> {
+    let with_label = |label: &str| chips.iter().find(|(_, found)| found == label).map(|(path, _)| path.clone());
+    if wanted == HEADER_CHIP {
+        return Ok(HEADER_LABELS.into_iter().find_map(with_label).unwrap_or_else(|| FIRST_CHIP.into()));
+    }
+    with_label(wanted).ok_or_else(|| {
+        let known = chips.iter().map(|(path, label)| format!("{label} ({})", path.display())).collect::<Vec<_>>();
+        let known = if known.is_empty() { "none that can be opened".to_owned() } else { known.join(", ") };
+        BoardError::NoGpioLabel { label: wanted.to_owned(), known }
+    })
+}
+
+/// Returns the GPIO chips that can be opened, in the order of their names.
+fn labeled_chips() -> Vec<(PathBuf, String)> {
+    let entries = std::fs::read_dir(DEVICES).into_iter().flatten().flatten();
+    let is_chip = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("gpiochip"));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_chip).collect();
+    paths.sort();
+    let label = |path: PathBuf| Some((path.clone(), Chip::from_path(&path).ok()?.info().ok()?.label));
+    paths.into_iter().filter_map(label).collect()
 }
 
 fn open(path: &Path) -> Result<Chip, BoardError> {
@@ -80,7 +135,10 @@ fn holder(consumer: &str) -> String {
 
 impl ResetLine {
     fn drive(&self, value: Value) -> Result<(), ResetError> {
-        self.request.set_value(self.line, value).map_err(|error| ResetError(error.to_string()))
+        match &self.wired {
+            Some((request, line)) => request.set_value(*line, value).map_err(|error| ResetError(error.to_string())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -97,10 +155,18 @@ impl OutputPin for ResetLine {
 }
 
 impl EdgeLine for Dio0Line {
+    fn is_wired(&self) -> bool {
+        self.request.is_some()
+    }
+
     fn wait(&mut self, at_most: Duration) -> Result<Wake, LineError> {
+        let Some(request) = &self.request else {
+            std::thread::sleep(at_most);
+            return Ok(Wake::TimedOut);
+        };
         // A Unix signal interrupts the wait and looks like an error. The second call, which does not wait, shows if the
         // line itself works.
-        let found = self.request.wait_edge_event(at_most).or_else(|_| self.request.has_edge_event());
+        let found = request.wait_edge_event(at_most).or_else(|_| request.has_edge_event());
         let mut pending = found.map_err(line_error)?;
         if !pending {
             return Ok(Wake::TimedOut);
@@ -109,8 +175,8 @@ impl EdgeLine for Dio0Line {
             if !pending {
                 break;
             }
-            self.request.read_edge_event().map_err(line_error)?;
-            pending = self.request.has_edge_event().map_err(line_error)?;
+            request.read_edge_event().map_err(line_error)?;
+            pending = request.has_edge_event().map_err(line_error)?;
         }
         Ok(Wake::Edge)
     }
@@ -124,3 +190,51 @@ fn line_error(error: gpiocdev::Error) -> LineError {
 #[cfg(test)]
 #[cfg(feature = "kernel-tests")]
 mod tests;
+
+#[cfg(test)]
+mod label_tests {
+    use super::*;
+
+    fn chips(found: &[(&str, &str)]) -> Vec<(PathBuf, String)> {
+        found.iter().map(|(path, label)| (PathBuf::from(path), (*label).to_owned())).collect()
+    }
+
+    /// Catches the lines of a chip inside the board being taken for those of the header.
+    #[test]
+    fn the_chip_of_the_header_is_found_on_every_raspberry_pi() {
+        let pi_5_before = chips(&[
+            ("/dev/gpiochip0", "gpio-brcmstb@107d508500"),
+            ("/dev/gpiochip1", "gpio-brcmstb@107d508520"),
+            ("/dev/gpiochip4", "pinctrl-rp1"),
+        ]);
+        let pi_5_since = chips(&[("/dev/gpiochip0", "pinctrl-rp1"), ("/dev/gpiochip10", "gpio-brcmstb@107d508500")]);
+        let pi_4 = chips(&[("/dev/gpiochip0", "pinctrl-bcm2711"), ("/dev/gpiochip1", "raspberrypi-exp-gpio")]);
+        let pi_3 = chips(&[("/dev/gpiochip0", "pinctrl-bcm2835"), ("/dev/gpiochip1", "raspberrypi-exp-gpio")]);
+        for (found, path) in [
+            (pi_5_before, "/dev/gpiochip4"),
+            (pi_5_since, "/dev/gpiochip0"),
+            (pi_4, "/dev/gpiochip0"),
+            (pi_3, "/dev/gpiochip0"),
+            (chips(&[("/dev/gpiochip1", "1c20800.pinctrl")]), "/dev/gpiochip0"),
+            (Vec::new(), "/dev/gpiochip0"),
+        ] {
+            assert_eq!(choose(HEADER_CHIP, &found).unwrap(), Path::new(path), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_names_its_chip_and_an_unknown_one_is_refused_with_the_known_ones() {
+        let found = chips(&[("/dev/gpiochip0", "pinctrl-rp1"), ("/dev/gpiochip1", "1c20800.pinctrl")]);
+        assert_eq!(choose("1c20800.pinctrl", &found).unwrap(), Path::new("/dev/gpiochip1"));
+        let refused = choose("pinctrl-bcm2711", &found).unwrap_err().to_string();
+        assert!(refused.contains("`pinctrl-bcm2711`") && refused.contains("pinctrl-rp1 (/dev/gpiochip0)"), "{refused}");
+        assert!(choose("any", &[]).unwrap_err().to_string().contains("none that can be opened"));
+    }
+
+    #[test]
+    fn a_path_is_taken_as_it_is() {
+        for path in ["/dev/gpiochip7", "/nowhere"] {
+            assert_eq!(find_gpio_chip(Path::new(path)).unwrap(), Path::new(path));
+        }
+    }
+}

@@ -12,7 +12,7 @@ const SHORT: Duration = Duration::from_millis(20);
 
 fn pins(chip: &GpioSim) -> Pins {
     let gpio_chip = chip.path().to_owned();
-    Pins { spi: "/none".into(), spi_hz: 1, gpio_chip, reset_line: RESET, dio0_line: DIO0 }
+    Pins { spi: "/none".into(), spi_hz: 1, gpio_chip, reset_line: Some(RESET), dio0_line: Some(DIO0) }
 }
 
 fn edge(chip: &GpioSim) {
@@ -29,6 +29,27 @@ fn reset_starts_high_and_follows_the_driver() {
     assert!(!chip.is_high(RESET).unwrap());
     reset.set_high().unwrap();
     assert!(chip.is_high(RESET).unwrap());
+}
+
+/// Catches a RESET that is driven high against a module that pulls it low.
+#[test]
+fn a_released_reset_gives_way_to_a_pull_from_outside() {
+    let chip = GpioSim::new().unwrap();
+    let (mut reset, _dio0) = take(&pins(&chip)).unwrap();
+    reset.set_high().unwrap();
+    chip.pull(RESET, false).unwrap();
+    assert!(!chip.is_high(RESET).unwrap());
+}
+
+#[test]
+fn lines_that_are_not_wired_are_not_requested() {
+    let chip = GpioSim::new().unwrap();
+    let (_held, _) = take(&Pins { dio0_line: None, ..pins(&chip) }).unwrap();
+    let (mut reset, mut dio0) = take(&Pins { reset_line: None, ..pins(&chip) }).unwrap();
+    reset.set_low().unwrap();
+    assert!(chip.is_high(RESET).unwrap() && dio0.is_wired());
+    edge(&chip);
+    assert_eq!(dio0.wait(LONG).unwrap(), Wake::Edge);
 }
 
 #[test]
@@ -83,6 +104,6 @@ fn a_line_in_use_is_reported_with_its_holder_and_can_be_taken_once_free() {
 #[test]
 fn a_missing_line_is_reported_with_the_number_of_lines() {
     let chip = GpioSim::new().unwrap();
-    let error = take(&Pins { dio0_line: LINES, ..pins(&chip) }).unwrap_err();
+    let error = take(&Pins { dio0_line: Some(LINES), ..pins(&chip) }).unwrap_err();
     assert!(matches!(error, BoardError::NoLine { what: "DIO0", line: LINES, lines: LINES, .. }), "{error}");
 }

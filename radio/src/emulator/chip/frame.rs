@@ -2,7 +2,7 @@
 
 use super::ChipState;
 use super::mode::Mode;
-use crate::emulator::registers::{PAGED_FROM, PAGED_TO, Register, is_read_only};
+use crate::emulator::registers::{IMAGE_CAL, PAGED_FROM, PAGED_TO, Register, is_read_only};
 
 /// Byte that the chip returns while the address goes out. The data sheet names no value; traces of chips show this one
 /// (Lora-net/SWL2001, issues 145 to 147).
@@ -33,23 +33,25 @@ impl Frame {
         if address != Register::Fifo as u8 {
             self.address = Some((address + 1) & 0x7F);
         }
-        if self.writes { chip.write(address, byte) } else { chip.read(address) }
+        if self.writes { chip.write(address, byte, now_ns) } else { chip.read(address, now_ns) }
     }
 }
 
 impl ChipState {
-    fn read(&mut self, address: u8) -> u8 {
+    fn read(&mut self, address: u8, now_ns: u64) -> u8 {
         if address == Register::Fifo as u8 {
             return self.access_fifo(|chip, at| chip.fifo.read(at, &mut chip.ledger));
         }
         if address == Register::Version as u8 {
             return self.faults.version.unwrap_or(self.register(Register::Version));
         }
-        self.page(address)[usize::from(address)]
+        let value = self.page(address)[usize::from(address)];
+        let is_calibration = address == IMAGE_CAL && !self.is_on_lora_page(address);
+        if is_calibration { value | self.calibration_bit(now_ns) } else { value }
     }
 
     /// Writes a register and returns its previous value, as the chip does.
-    fn write(&mut self, address: u8, value: u8) -> u8 {
+    fn write(&mut self, address: u8, value: u8, now_ns: u64) -> u8 {
         if address == Register::Fifo as u8 {
             return self.access_fifo(|chip, at| {
                 let before = chip.fifo.peek(at);
@@ -61,6 +63,7 @@ impl ChipState {
         if address == Register::OpMode as u8 {
             self.write_op_mode(value);
         } else if !self.is_on_lora_page(address) {
+            let value = if address == IMAGE_CAL { self.write_image_calibration(value, now_ns) } else { value };
             self.fsk[usize::from(address)] = value;
         } else if address == Register::IrqFlags as u8 {
             self.set_register(Register::IrqFlags, before & !value);

@@ -2,6 +2,7 @@
 //!
 //! A chip does not know about the air. The world tells it which packet arrives, and asks it which mode was entered.
 
+mod calibration;
 mod dio0;
 mod fifo;
 mod frame;
@@ -25,6 +26,9 @@ use super::tuning::Tuning;
 /// Time from the release of RESET until the chip answers (data sheet, section 7.2.2).
 const RESET_NS: u64 = 5_000_000;
 
+/// Frequency at which a reset calibrates the receiver.
+const CALIBRATED_AT_RESET_HZ: u32 = 434_000_000;
+
 /// Options of a chip on an air.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChipOptions {
@@ -32,6 +36,8 @@ pub struct ChipOptions {
     pub name: String,
     /// Error of the crystal at the frequency in use.
     pub frequency_error_hz: i32,
+    /// An oscillator drives the crystal pin, so that the chip works only if register 0x4B says so.
+    pub tcxo: bool,
     /// Number of verdicts that the ledger keeps, at least 512; older ones are only counted. With 0 the chip keeps no
     /// ledger and no tally.
     pub max_verdicts: usize,
@@ -40,7 +46,7 @@ pub struct ChipOptions {
 impl ChipOptions {
     /// Returns options with an exact crystal and a ledger of 262,144 verdicts.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), frequency_error_hz: 0, max_verdicts: 1 << 18 }
+        Self { name: name.into(), frequency_error_hz: 0, tcxo: false, max_verdicts: 1 << 18 }
     }
 }
 
@@ -71,6 +77,12 @@ pub(super) struct ChipState {
     /// The modem's settings, latched at the last mode change. `None` if the modem is FSK or a setting is reserved.
     pub(super) tuning: Option<Tuning>,
     pub(super) reception: Option<Reception>,
+    /// The receiver finds no preamble until the chip sleeps.
+    pub(super) is_hung: bool,
+    /// Frequency of the last calibration. At power-up the chip calibrates itself at 434 MHz (data sheet, section on image
+    /// and RSSI calibration).
+    pub(super) calibrated_hz: u32,
+    calibrating_until_ns: u64,
     /// FIFO address of the next packet.
     write_at: u8,
     /// RESET is held low.
@@ -93,6 +105,9 @@ impl ChipState {
             entered: None,
             tuning: None,
             reception: None,
+            is_hung: false,
+            calibrated_hz: CALIBRATED_AT_RESET_HZ,
+            calibrating_until_ns: 0,
             write_at: 0,
             in_reset: false,
             silent_until_ns: 0,
@@ -140,6 +155,9 @@ impl ChipState {
         self.registers = registers::after_reset();
         self.fsk = registers::fsk_after_reset();
         self.fifo.wipe(&mut self.ledger);
+        self.is_hung = false;
+        self.calibrated_hz = CALIBRATED_AT_RESET_HZ;
+        self.calibrating_until_ns = 0;
         self.stay += 1;
         self.entered = Some(Mode::Standby);
         self.silent_until_ns = answers_from_ns;
@@ -147,6 +165,9 @@ impl ChipState {
 
     /// Drives RESET. The chip is reset while the line is low, and once more when it is released.
     pub(super) fn drive_reset(&mut self, low: bool, now_ns: u64) {
+        if self.faults.dead_reset {
+            return;
+        }
         if low || self.in_reset {
             self.reset(now_ns + RESET_NS);
         }

@@ -45,6 +45,7 @@ impl ChipState {
         self.stay += 1;
         self.entered = Some(mode);
         if mode == Mode::Sleep {
+            self.is_hung = false;
             self.fifo.wipe(&mut self.ledger);
         }
     }

@@ -9,6 +9,10 @@ use crate::emulator::registers::{Register, irq};
 use crate::emulator::signal;
 use crate::emulator::tuning::Tuning;
 
+/// Bits 2 to 0 of register 0x31, and register 0x37, for SF7 to SF12 (data sheet, section 4.1.1.2).
+const DETECTION: (u8, u8) = (0x03, 0x0A);
+/// Bit 4 of register 0x4B: the crystal pin takes the signal of an oscillator.
+const TCXO_INPUT: u8 = 0x10;
 /// Bit 6 of register 0x1C: the header of the last packet announced a CRC.
 const CRC_ON_PAYLOAD: u8 = 0x40;
 
@@ -152,6 +156,19 @@ impl ChipState {
     pub(in crate::emulator) fn preamble_timeout_symbols(&self) -> u64 {
         let high = self.register(Register::ModemConfig2) & 0x03;
         u64::from(u16::from_be_bytes([high, self.register(Register::SymbTimeoutLsb)]))
+    }
+
+    /// Returns `true` if a setting or a fault keeps the receiver from finding any preamble, although its mode receives.
+    pub(in crate::emulator) fn is_deaf(&self) -> bool {
+        // A driver of Semtech's set 0 there and heard nothing in continuous receive (Lora-net/LoRaMac-node, pull request
+        // 885).
+        let no_timeout = self.mode() == Mode::ReceiveContinuous && self.preamble_timeout_symbols() == 0;
+        // Hopping needs a host that follows, and a sender that hops.
+        let hops = self.register(Register::HopPeriod) != 0;
+        let is_sf6 = self.register(Register::ModemConfig2) >> 4 == 6;
+        let detection = (self.register(Register::DetectOptimize) & 0x07, self.register(Register::DetectionThreshold));
+        let has_clock = self.options.tcxo == (self.register(Register::Tcxo) & TCXO_INPUT != 0);
+        self.is_hung || no_timeout || hops || (!is_sf6 && detection != DETECTION) || !has_clock
     }
 
     /// Returns `true` if the chip receives this transmission now.

@@ -73,6 +73,17 @@ impl Chip {
         });
     }
 
+    /// Stops the receiver from finding preambles until the chip sleeps, as receivers were seen to do after days. No
+    /// register shows it.
+    pub fn hang_receiver(&self) {
+        self.air.change(|world| world.chip(self.index).is_hung = true);
+    }
+
+    /// Returns the frequency at which the receiver was calibrated last.
+    pub fn calibrated_hz(&self) -> u32 {
+        self.air.inspect(|world| world.chip(self.index).calibrated_hz)
+    }
+
     /// Returns the level of DIO0, as the host would measure it.
     pub fn dio0_is_high(&self) -> bool {
         self.air.inspect(|world| world.chip(self.index).dio0.is_high())

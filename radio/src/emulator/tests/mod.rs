@@ -7,6 +7,7 @@ mod fifo;
 mod link;
 mod loss_and_corruption;
 mod modes;
+mod quirks;
 mod readers;
 mod reception;
 mod registers;

@@ -24,6 +24,9 @@ impl World {
         if transmission.aborted {
             return Err(Fate::Collided);
         }
+        if chip.is_deaf() {
+            return Err(Fate::NotListening);
+        }
         let emission = &transmission.emission;
         let power_dbm = self.power_at(index, transmission);
         let offset_hz = emission.frequency_error_hz - chip.options.frequency_error_hz;

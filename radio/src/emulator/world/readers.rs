@@ -20,6 +20,7 @@ impl World {
         let chip = self.add_chip(ChipOptions {
             name: options.name.clone(),
             frequency_error_hz: crystal_error_hz(&options, seed),
+            tcxo: false,
             max_verdicts: 0,
         });
         let program = ReaderProgram::new(options, random::next(seed));

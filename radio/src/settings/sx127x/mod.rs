@@ -5,16 +5,21 @@
 //! - **The SPI bus runs at 2 MHz, although the chip supports 10 MHz.** Jumper wires carry 2 MHz reliably. A full FIFO
 //!   is then read in about 1 ms, and the next packet ends 12.9 ms later at the earliest, at the fastest modulation.
 
+mod line;
 mod open;
 #[cfg(test)]
 mod tests;
 
+pub use line::LineSetting;
+
 use crate::SettingsError;
-use crate::board::{Linux, Pins, Rppal};
+use crate::board::{HEADER_CHIP, Linux, Pins, Rppal};
 use crate::lora::{
-    Bandwidth, CodingRate, Emission, Limit, Modulation, Region, SpreadingFactor, Violation, limits, region, violations,
+    Bandwidth, CodingRate, Emission, Limit, LowDataRateOptimize, Modulation, Region, SpreadingFactor, Violation,
+    limits, region, violations,
 };
 use crate::settings_error::check_range;
+use crate::sx127x::CrcPolicy;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -63,13 +68,15 @@ pub struct Sx127xSettings {
     pub spi: PathBuf,
     /// Clock of the bus in Hz: 100,000..=10,000,000. Default 2,000,000.
     pub spi_hz: u32,
-    /// GPIO chip of the two lines. With `rppal` it is used only if there is no `/dev/gpiomem*`. Default
-    /// `/dev/gpiochip0`.
+    /// GPIO chip of the two lines: its path, its label, or `header` for that of a Raspberry Pi's header. With `rppal` it
+    /// is used only if there is no `/dev/gpiomem*`. Default `header`.
     pub gpio_chip: PathBuf,
-    /// Line that is wired to RESET; on a Raspberry Pi its BCM number. Default 25, which is pin 22.
-    pub reset_line: u32,
-    /// Line that is wired to DIO0; on a Raspberry Pi its BCM number. Default 22, which is pin 15.
-    pub dio0_line: u32,
+    /// Line that is wired to RESET, or `"none"`; on a Raspberry Pi its BCM number. Default 25, which is pin 22.
+    pub reset_line: LineSetting,
+    /// Line that is wired to DIO0, or `"none"`; on a Raspberry Pi its BCM number. Default 22, which is pin 15.
+    pub dio0_line: LineSetting,
+    /// Set if an oscillator (TCXO) drives the module's crystal pin. Default false.
+    pub tcxo: bool,
     /// Center of the channel in Hz: 137,000,000..=175,000,000, 410,000,000..=525,000,000 or
     /// 779,000,000..=1,020,000,000. Default 915,000,000.
     pub frequency_hz: u32,
@@ -84,6 +91,13 @@ pub struct Sx127xSettings {
     pub sync_word: u8,
     /// Symbols of preamble: 6..=65,535. Default 8.
     pub preamble_symbols: u16,
+    /// LowDataRateOptimize of the readers: `auto` (on for symbols of 16 ms or more), `on` or `off`. Default `auto`.
+    pub low_data_rate_optimize: LowDataRateOptimize,
+    /// Set if the readers exchange I and Q, as LoRaWAN gateways do. Default false.
+    pub invert_iq: bool,
+    /// Treatment of packets that were sent without a CRC: `required` drops and counts them, `optional` delivers them.
+    /// Default `required`.
+    pub crc: CrcPolicy,
     /// Region whose law a transmission must comply with: `us902`, `ca902`, `eu868` or `eu433`. There is no default.
     pub region: Option<Region>,
     /// Permission to transmit. Requires `region`, and settings that are lawful there. Default false.
@@ -102,15 +116,19 @@ impl Default for Sx127xSettings {
             board: BoardKind::default(),
             spi: "/dev/spidev0.0".into(),
             spi_hz: 2_000_000,
-            gpio_chip: "/dev/gpiochip0".into(),
-            reset_line: 25,
-            dio0_line: 22,
+            gpio_chip: HEADER_CHIP.into(),
+            reset_line: LineSetting::Wired(25),
+            dio0_line: LineSetting::Wired(22),
+            tcxo: false,
             frequency_hz,
             spreading_factor: spreading_factor.get(),
             bandwidth_hz: bandwidth.hz(),
             coding_rate: "4/5".to_owned(),
             sync_word,
             preamble_symbols,
+            low_data_rate_optimize: LowDataRateOptimize::Auto,
+            invert_iq: false,
+            crc: CrcPolicy::Required,
             region: None,
             transmit: false,
             power_dbm: 14,
@@ -140,9 +158,18 @@ impl Sx127xSettings {
         check_range("preamble_symbols", self.preamble_symbols.into(), PREAMBLE_SYMBOLS.0..=PREAMBLE_SYMBOLS.1)?;
         let spreading_factor = SpreadingFactor::new(self.spreading_factor)
             .ok_or_else(|| SettingsError::new("spreading_factor", self.spreading_factor, "7..=12"))?;
-        let &Self { frequency_hz, sync_word, preamble_symbols, .. } = self;
+        let &Self { frequency_hz, sync_word, preamble_symbols, low_data_rate_optimize, invert_iq, .. } = self;
         let (bandwidth, coding_rate) = (self.bandwidth()?, self.coding_rate()?);
-        Ok(Modulation { frequency_hz, spreading_factor, bandwidth, coding_rate, sync_word, preamble_symbols })
+        Ok(Modulation {
+            frequency_hz,
+            spreading_factor,
+            bandwidth,
+            coding_rate,
+            sync_word,
+            preamble_symbols,
+            low_data_rate_optimize,
+            invert_iq,
+        })
     }
 
     /// Returns what the antenna emits during a transmission, or the first value that is out of range.
@@ -173,8 +200,13 @@ impl Sx127xSettings {
 
     /// Returns the bus and the lines that the chip is wired to, on either board.
     pub fn pins(&self) -> Pins {
-        let &Self { spi_hz, reset_line, dio0_line, .. } = self;
-        Pins { spi: self.spi.clone(), spi_hz, gpio_chip: self.gpio_chip.clone(), reset_line, dio0_line }
+        Pins {
+            spi: self.spi.clone(),
+            spi_hz: self.spi_hz,
+            gpio_chip: self.gpio_chip.clone(),
+            reset_line: self.reset_line.number(),
+            dio0_line: self.dio0_line.number(),
+        }
     }
 
     fn check_board(&self) -> Result<(), SettingsError> {
@@ -183,10 +215,18 @@ impl Sx127xSettings {
             BoardKind::Rppal => RPPAL_LAST_LINE,
             BoardKind::Linux => LAST_LINE,
         };
-        check_range("reset_line", self.reset_line.into(), 0.0..=last.into())?;
-        check_range("dio0_line", self.dio0_line.into(), 0.0..=last.into())?;
-        if self.reset_line == self.dio0_line {
+        for (key, setting) in [("reset_line", self.reset_line), ("dio0_line", self.dio0_line)] {
+            if setting.number().is_some_and(|line| line > last) {
+                let allowed = format!("0..={last}, or \"none\" if the module's pin is not wired");
+                return Err(SettingsError::new(key, setting, allowed));
+            }
+        }
+        if self.reset_line.number().is_some() && self.reset_line == self.dio0_line {
             return Err(SettingsError::new("dio0_line", self.dio0_line, "a line other than `reset_line`"));
+        }
+        if self.gpio_chip.as_os_str().is_empty() {
+            let allowed = "a path such as /dev/gpiochip0, a label such as pinctrl-rp1, or \"header\"";
+            return Err(SettingsError::new("gpio_chip", "\"\"", allowed));
         }
         match self.board {
             BoardKind::Rppal if !Rppal::can_open(&self.spi) => {

@@ -2,13 +2,13 @@
 
 use super::{BoardKind, Sx127xSettings};
 use crate::SettingsError;
-use crate::board::{Board, BoardError, Rppal};
+use crate::board::{Board, BoardError, Rppal, find_gpio_chip};
 use crate::lora::AirTimeBudget;
 use crate::settings::error::{ExamineError, OpenError};
 use crate::sx127x::{Examination, Settings, Sx127x, TransmitSettings, examine};
 use std::fs::OpenOptions;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 impl Sx127xSettings {
@@ -18,7 +18,7 @@ impl Sx127xSettings {
         let modulation = self.modulation()?;
         // Validated: the chip supports this power, and it fits into a byte.
         let transmit = self.transmit.then(|| TransmitSettings { power_dbm: self.power_dbm.unsigned_abs() });
-        Ok(Settings { modulation, transmit })
+        Ok(Settings { modulation, transmit, crc: self.crc, tcxo: self.tcxo })
     }
 
     /// Starts the radio under the given name.
@@ -46,13 +46,20 @@ impl Sx127xSettings {
     ///
     /// Returns the purpose, the path and the result of each device. Does not talk to the chip, so it does not disturb a
     /// radio that is using it.
-    pub fn check_devices(&self) -> Vec<(&'static str, &Path, Result<(), BoardError>)> {
+    pub fn check_devices(&self) -> Vec<(&'static str, PathBuf, Result<(), BoardError>)> {
         let check = |path: &Path, to_error: fn(&Path, io::Error) -> BoardError| {
             OpenOptions::new().read(true).write(true).open(path).map(drop).map_err(|error| to_error(path, error))
         };
-        let mut devices = vec![("bus", self.spi.as_path(), check(&self.spi, BoardError::of_spi))];
-        if self.board == BoardKind::Linux || !Rppal::maps_registers() {
-            devices.push(("lines", &self.gpio_chip, check(&self.gpio_chip, BoardError::of_gpio_chip)));
+        let mut devices = vec![("bus", self.spi.clone(), check(&self.spi, BoardError::of_spi))];
+        let has_lines = self.pins().has_lines();
+        if has_lines && (self.board == BoardKind::Linux || !Rppal::maps_registers()) {
+            devices.push(match find_gpio_chip(&self.gpio_chip) {
+                Ok(path) => {
+                    let opened = check(&path, BoardError::of_gpio_chip);
+                    ("lines", path, opened)
+                }
+                Err(error) => ("lines", self.gpio_chip.clone(), Err(error)),
+            });
         }
         devices
     }
@@ -61,10 +68,10 @@ impl Sx127xSettings {
     ///
     /// Blocks for about 200 ms, and for a few seconds at most.
     pub fn examine(&self) -> Result<Examination, ExamineError> {
-        let modulation = self.chip()?.modulation;
+        let settings = self.chip()?;
         Ok(match self.board {
-            BoardKind::Rppal => examine(&mut self.rppal(), &modulation),
-            BoardKind::Linux => examine(&mut self.linux(), &modulation),
+            BoardKind::Rppal => examine(&mut self.rppal(), &settings),
+            BoardKind::Linux => examine(&mut self.linux(), &settings),
         }?)
     }
 }

@@ -119,6 +119,47 @@ fn both_lines_on_one_pin_are_rejected() {
 }
 
 #[test]
+fn a_line_may_be_missing_and_then_says_none() {
+    for (text, reset, dio0) in [
+        ("reset_line = 'none'", None, Some(22)),
+        ("dio0_line = 'none'", Some(25), None),
+        ("reset_line = 'none'\ndio0_line = 'none'", None, None),
+        ("reset_line = '17'\ndio0_line = 4", Some(17), Some(4)),
+    ] {
+        let settings = parse(text).unwrap();
+        assert_eq!(settings.validate(), Ok(Vec::new()), "{text}");
+        assert_eq!((settings.pins().reset_line, settings.pins().dio0_line), (reset, dio0), "{text}");
+        assert_eq!(parse(&toml::to_string(&settings).unwrap()).unwrap(), settings, "{text}");
+    }
+    for text in ["reset_line = 'no'", "dio0_line = -1", "dio0_line = 4294967296", "reset_line = 1.5", "reset_line = ''"]
+    {
+        let refused = parse(text).unwrap_err().to_string();
+        assert!(refused.contains("\"none\" if it is not wired"), "{text}: {refused}");
+    }
+}
+
+/// Catches a word that a person would try and that is taken for another.
+#[test]
+fn words_for_what_readers_send_are_refused_with_the_known_ones() {
+    for (text, known) in [
+        ("low_data_rate_optimize = 'yes'", ["`auto`", "`on`", "`off`"].as_slice()),
+        ("low_data_rate_optimize = 'ON'", &["`auto`", "`on`", "`off`"]),
+        ("crc = 'off'", &["`required`", "`optional`"]),
+        ("crc = true", &["crc"]),
+        ("invert_iq = 'auto'", &["invert_iq", "boolean"]),
+        ("tcxo = 1", &["tcxo", "boolean"]),
+    ] {
+        let refused = parse(text).unwrap_err().to_string();
+        assert!(known.iter().all(|word| refused.contains(word)), "{text}: {refused}");
+    }
+    let settings = parse("low_data_rate_optimize = 'off'\ncrc = 'optional'\ninvert_iq = true\ntcxo = true").unwrap();
+    let chip = settings.chip().unwrap();
+    assert_eq!((chip.crc, chip.tcxo, chip.modulation.invert_iq), (CrcPolicy::Optional, true, true));
+    assert!(!chip.modulation.low_data_rate_optimize());
+    assert_eq!(parse(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+}
+
+#[test]
 fn a_linux_board_accepts_any_device_path() {
     let settings = parse("board = 'linux'\nspi = '/dev/spidev32766.0'\ndio0_line = 70").unwrap();
     assert_eq!(settings.validate(), Ok(Vec::new()));
@@ -165,7 +206,7 @@ fn lawful_settings_transmit_within_a_budget() {
 fn the_wiring_tables_match_the_default_settings() {
     let page = include_str!("../../../../docs/radios.md");
     let Sx127xSettings { reset_line, dio0_line, .. } = Sx127xSettings::default();
-    for key in ["`spi`", "`board`", "`gpio_chip`", "`spi_hz`", "`/dev/spidev0.0`", "`/dev/gpiochip0`"] {
+    for key in ["`spi`", "`board`", "`gpio_chip`", "`spi_hz`", "`/dev/spidev0.0`", "`header`"] {
         assert!(page.contains(key), "{key}");
     }
     for key in [format!("`reset_line = {reset_line}`"), format!("`dio0_line = {dio0_line}`")] {
@@ -185,8 +226,8 @@ proptest! {
         let (spreading_factor, sync_word, preamble_symbols, power_dbm, antenna_gain_dbi) = radio;
         let settings = Sx127xSettings {
             spi_hz: spi_hz % 12_000_000,
-            reset_line: reset_line % 60,
-            dio0_line: dio0_line % 60,
+            reset_line: LineSetting::Wired(reset_line % 60),
+            dio0_line: LineSetting::Wired(dio0_line % 60),
             frequency_hz,
             spreading_factor: spreading_factor % 14,
             bandwidth_hz: Bandwidth::ALL[bandwidth as usize % 10].hz(),

@@ -47,7 +47,12 @@ pub fn channel_dbm(frequency_hz: u32, register: u8) -> i16 {
 
 /// Returns the offset of the strength registers for the port that receives the frequency (section 5.5.5).
 fn offset_dbm(frequency_hz: u32) -> i16 {
-    if frequency_hz < LOW_PORT_BELOW_HZ { -164 } else { -157 }
+    if is_low_port(frequency_hz) { -164 } else { -157 }
+}
+
+/// Returns true if the low-frequency port receives the frequency (section 5.5.5; bands: table 32).
+pub fn is_low_port(frequency_hz: u32) -> bool {
+    frequency_hz < LOW_PORT_BELOW_HZ
 }
 
 /// Returns the frequency of the sender minus the frequency of this radio, in Hz, rounded (section 4.1.5). The three

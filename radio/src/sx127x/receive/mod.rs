@@ -91,9 +91,12 @@ impl PacketRegisters {
 
 /// Outcome of a transmission that was received to its end.
 enum Reception {
+    /// With a right CRC.
     Good(Packet),
+    /// Without a CRC. `None` if such packets are dropped.
+    WithoutCrc(Option<Packet>),
     CrcError,
-    /// Without a CRC, or empty.
+    /// Empty.
     Malformed,
     /// The next packet overwrote it before it was read.
     Overwritten,
@@ -142,7 +145,8 @@ impl<B: Board> Chip<B> {
             let reception = self.fetch(first.flags, look.at, registers)?;
             look = self.look(mode)?;
             (found, empty_rounds) = (found + 1, 0);
-            if !link.hand_over(reception.unless_overwritten(registers, second, look).into_packet(link)) {
+            let packet = reception.unless_overwritten(registers, second, look).into_packet(link);
+            if !link.hand_over(packet) {
                 return Ok(DrainOutcome::Shutdown);
             }
         }
@@ -181,14 +185,18 @@ impl<B: Board> Chip<B> {
         values.map(PacketRegisters).map_err(ChipError::from_bus("reading the registers of a packet"))
     }
 
-    /// Reads a packet if it is good: it has a CRC, and the CRC is right.
+    /// Reads a packet if it is good: its CRC is right, or it has none and the settings accept that.
     fn fetch(&mut self, flags: IrqFlags, seen_at: Instant, registers: PacketRegisters) -> Result<Reception, ChipError> {
         if flags.payload_crc_error() {
             return Ok(Reception::CrcError);
         }
         let length = registers.get(Register::RxNbBytes);
-        if registers.get(Register::HopChannel) & CRC_ON_PAYLOAD == 0 || length == 0 {
+        let has_crc = registers.get(Register::HopChannel) & CRC_ON_PAYLOAD != 0;
+        if length == 0 {
             return Ok(Reception::Malformed);
+        }
+        if !has_crc && !self.accepts_without_crc {
+            return Ok(Reception::WithoutCrc(None));
         }
         let mut bytes = vec![0; usize::from(length)];
         let start = registers.get(Register::FifoRxCurrentAddr);
@@ -196,7 +204,8 @@ impl<B: Board> Chip<B> {
             .write(Register::FifoAddrPtr, start)
             .and_then(|()| self.port.read_into(Register::Fifo, &mut bytes))
             .map_err(ChipError::from_bus("reading a packet"))?;
-        Ok(Reception::Good(self.packet(bytes, registers, seen_at)))
+        let packet = self.packet(bytes, registers, seen_at);
+        Ok(if has_crc { Reception::Good(packet) } else { Reception::WithoutCrc(Some(packet)) })
     }
 
     fn packet(&self, bytes: Vec<u8>, registers: PacketRegisters, received_at: Instant) -> Packet {
@@ -222,13 +231,22 @@ impl Reception {
         let length = registers.get(Register::RxNbBytes);
         let end = registers.get(Register::FifoRxCurrentAddr).wrapping_add(length);
         let is_whole = usize::from(length) + after.bytes_since(before, end) <= FIFO_BYTES;
-        if is_whole || !matches!(self, Self::Good(_)) { self } else { Self::Overwritten }
+        let was_read = matches!(self, Self::Good(_) | Self::WithoutCrc(Some(_)));
+        if is_whole || !was_read { self } else { Self::Overwritten }
     }
 
-    /// Returns a good packet, and counts any other outcome.
-    fn into_packet(self, link: &RadioLink) -> Option<Packet> {
+    /// Returns a packet that is to be delivered, and counts any other outcome.
+    fn into_packet(self, link: &mut RadioLink) -> Option<Packet> {
         match self {
-            Self::Good(packet) => return Some(packet),
+            Self::Good(packet) => {
+                link.notes.record_good(packet.frequency_error_hz);
+                return Some(packet);
+            }
+            Self::WithoutCrc(packet) => {
+                link.counters.count_without_crc();
+                link.notes.record_without_crc();
+                return packet;
+            }
             Self::CrcError => link.counters.count_crc_error(),
             Self::Malformed => link.counters.count_malformed(),
             Self::Overwritten => {

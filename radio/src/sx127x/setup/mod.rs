@@ -1,40 +1,27 @@
-//! Setting the chip up: the upstream driver first, then our corrections, then a read-back that compares every setting.
+//! Setting the chip up: the upstream driver first, then the calibration, then every register of `expected`, then a
+//! read-back that compares them all.
+
+mod calibration;
+mod expected;
 
 use super::bus::{Port, SharedPart};
-use super::convert::{IrqFlags, carrier_from_hz, high_bandwidth, intermediate_frequency};
+use super::convert::{IrqFlags, carrier_from_hz, intermediate_frequency};
 use super::error::ChipError;
-use super::register::{RX_BASE, Register, TX_BASE, VERSION, dio0, op_mode};
-use super::settings::Settings;
+use super::register::{Register, VERSION, dio0, op_mode};
+use super::settings::{CrcPolicy, Settings};
 use super::upstream::UpstreamDriver;
 use crate::board::{Board, Wiring};
-use crate::lora::{Bandwidth, Modulation};
+use crate::lora::Modulation;
+pub(super) use calibration::CALIBRATION_TIMEOUT_MS;
+use calibration::calibrate;
 use embedded_hal_02::blocking::delay::DelayMs;
 use embedded_hal_02::digital::v2::OutputPin;
+use expected::{RegisterCheck, register_checks};
 
 /// Time after a rising RESET until the chip answers (data sheet, section 7.2.2: 5 ms).
 const AFTER_RESET_MS: u8 = 10;
-/// `RegModemConfig3` bit 3: LowDataRateOptimize, which both ends must use for long symbols.
-const LOW_DATA_RATE_OPTIMIZE: u8 = 0x08;
-/// `RegModemConfig3` bit 2: automatic gain control.
-const AUTOMATIC_GAIN: u8 = 0x04;
-/// `RegModemConfig2` bit 2: send a CRC. A receiver follows the header of the packet.
-const CRC_ON: u8 = 0x04;
-/// `RegModemConfig2` bits 7 to 4.
-const SPREADING_FACTOR: u8 = 0xF0;
-/// `RegDetectOptimize` bit 7: automatic intermediate frequency.
-const AUTOMATIC_IF: u8 = 0x80;
-/// `RegInvertIq` bit 6: the receiver swaps I and Q.
-const INVERT_IQ_RX: u8 = 0x40;
-/// `RegPaConfig` bit 7: the boosted output. Bits 3 to 0 are its power.
-const PA_BOOST: u8 = 0x80;
-/// Bits of `RegPaConfig` that matter for the boosted output.
-const POWER: u8 = 0x8F;
 /// Timeout of a change of mode, with a wide margin.
 const MODE_TIMEOUT_MS: u32 = 5;
-/// `RegPaDac` bits 2 to 0: 3 dB more at the boosted output.
-const BOOST: u8 = 0x07;
-const BOOST_OFF: u8 = 0x04;
-const BOOST_ON: u8 = 0x07;
 /// Length of the burst from `RegOpMode` to `RegPaDac`, which covers every register that is compared.
 const CHECKED_BYTES: usize = Register::PaDac.address() as usize;
 
@@ -60,32 +47,38 @@ pub(super) struct Chip<B: Board> {
     pub(super) dio0: B::Dio0,
     pub(super) delay: SharedPart<B::Delay>,
     pub(super) modulation: Modulation,
+    /// True if packets without a CRC are delivered.
+    pub(super) accepts_without_crc: bool,
+    /// True if the receiver was calibrated in time.
+    pub(super) is_calibrated: bool,
     checks: Vec<RegisterCheck>,
 }
 
-/// The value of a register, in the bits of `mask`, while the chip listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RegisterCheck {
-    register: Register,
-    mask: u8,
-    value: u8,
-}
-
 impl<B: Board> Chip<B> {
-    /// Sets a chip up from any state and starts to listen. Takes about 40 ms of the board's clock.
+    /// Sets a chip up from any state and starts to listen. Takes about 60 ms of the board's clock.
     pub(super) fn set_up(wiring: SharedWiring<B>, settings: &Settings) -> Result<Self, ChipError> {
-        let Settings { modulation, transmit } = settings;
-        let SharedWiring { bus, reset, dio0, delay } = wiring;
+        let Settings { modulation, transmit, crc, .. } = settings;
+        let SharedWiring { bus, reset, dio0, mut delay } = wiring;
         let mut port = Port::new(bus.clone());
         Self::probe(&mut port, reset.clone(), delay.clone())?;
         let mut upstream = UpstreamDriver::reset(bus, reset, delay.clone(), modulation.frequency_hz)?;
+        let is_calibrated =
+            calibrate(&mut port, &mut delay, settings).map_err(ChipError::from_bus("calibrating the receiver"))?;
         upstream.set_modem(modulation)?;
         if let Some(transmit) = transmit {
             upstream.set_power(transmit.power_dbm)?;
         }
-        let checks = register_checks(settings);
-        let mut chip = Self { port, upstream, dio0, delay, modulation: *modulation, checks };
-        chip.correct_settings()?;
+        let mut chip = Self {
+            port,
+            upstream,
+            dio0,
+            delay,
+            modulation: *modulation,
+            accepts_without_crc: *crc == CrcPolicy::Optional,
+            is_calibrated,
+            checks: register_checks(settings),
+        };
+        chip.write_expected()?;
         chip.listen()?;
         chip.check("reading the settings back")?;
         Ok(chip)
@@ -111,34 +104,15 @@ impl<B: Board> Chip<B> {
         }
     }
 
-    /// Corrects what the upstream driver leaves wrong or unset. Called in standby.
-    fn correct_settings(&mut self) -> Result<(), ChipError> {
-        let bus_error = ChipError::from_bus("setting registers");
-        let Self { port, modulation, .. } = self;
-        let long_symbols = if modulation.low_data_rate_optimize() { LOW_DATA_RATE_OPTIMIZE } else { 0 };
-        port.change(Register::ModemConfig3, LOW_DATA_RATE_OPTIMIZE | AUTOMATIC_GAIN, long_symbols | AUTOMATIC_GAIN)
-            .and_then(|()| port.write(Register::SyncWord, modulation.sync_word))
-            .and_then(|()| port.write(Register::FifoRxBaseAddr, RX_BASE))
-            .and_then(|()| port.write(Register::FifoTxBaseAddr, TX_BASE))
-            .and_then(|()| port.write(Register::IrqFlagsMask, IrqFlags::MASK))
-            .map_err(&bus_error)?;
-        self.apply_errata()
-    }
-
-    /// Applies the errata note 1.1: spurious reception (2.3) and sensitivity at 500 kHz (2.1).
-    fn apply_errata(&mut self) -> Result<(), ChipError> {
-        let bus_error = ChipError::from_bus("applying the errata");
-        let Self { port, modulation, .. } = self;
-        let intermediate = intermediate_frequency(modulation.bandwidth);
-        let automatic = if intermediate.automatic { AUTOMATIC_IF } else { 0 };
-        port.change(Register::DetectOptimize, AUTOMATIC_IF, automatic).map_err(&bus_error)?;
-        if let Some(register) = intermediate.register {
-            port.write_from(Register::IfFreq1, &[register, 0]).map_err(&bus_error)?;
-        }
-        let (first, second) = high_bandwidth(modulation.bandwidth, modulation.frequency_hz);
-        port.write(Register::HighBwOptimize1, first).map_err(&bus_error)?;
-        if let Some(second) = second {
-            port.write(Register::HighBwOptimize2, second).map_err(&bus_error)?;
+    /// Writes every register that reception depends on: corrects what the upstream driver leaves wrong or unset, and what
+    /// an earlier program left if RESET does not work. Called in standby.
+    fn write_expected(&mut self) -> Result<(), ChipError> {
+        let Self { port, checks, .. } = self;
+        for check in checks.iter().filter(|check| check.is_written_in_standby()) {
+            let &RegisterCheck { register, mask, value } = check;
+            let written =
+                if check.is_whole() { port.write(register, value) } else { port.change(register, mask, value) };
+            written.map_err(ChipError::from_bus("setting registers"))?;
         }
         Ok(())
     }
@@ -212,52 +186,6 @@ fn receive_carrier(modulation: &Modulation) -> [u8; 3] {
 pub(super) fn carrier_bytes(frequency_hz: u32) -> [u8; 3] {
     let [_, high, middle, low] = carrier_from_hz(frequency_hz).to_be_bytes();
     [high, middle, low]
-}
-
-/// Returns the expected registers of a listening chip (data sheet, table 85), without those that the chip may change
-/// itself.
-fn register_checks(settings: &Settings) -> Vec<RegisterCheck> {
-    let Settings { modulation, transmit } = settings;
-    let [frf_high, frf_middle, frf_low] = receive_carrier(modulation);
-    let [preamble_high, preamble_low] = modulation.preamble_symbols.to_be_bytes();
-    let modem_1 = bandwidth_number(modulation.bandwidth) << 4 | (modulation.coding_rate.denominator() - 4) << 1;
-    let modem_2 = modulation.spreading_factor.get() << 4 | CRC_ON;
-    let modem_3 = AUTOMATIC_GAIN | if modulation.low_data_rate_optimize() { LOW_DATA_RATE_OPTIMIZE } else { 0 };
-    let whole = 0xFF;
-    [
-        (Register::OpMode, op_mode::MASK, op_mode::RX_CONTINUOUS),
-        (Register::Version, whole, VERSION),
-        (Register::FrfMsb, whole, frf_high),
-        (Register::FrfMid, whole, frf_middle),
-        (Register::FrfLsb, whole, frf_low),
-        (Register::FifoTxBaseAddr, whole, TX_BASE),
-        (Register::FifoRxBaseAddr, whole, RX_BASE),
-        (Register::IrqFlagsMask, whole, IrqFlags::MASK),
-        (Register::ModemConfig1, whole, modem_1),
-        (Register::ModemConfig2, SPREADING_FACTOR | CRC_ON, modem_2),
-        (Register::ModemConfig3, LOW_DATA_RATE_OPTIMIZE | AUTOMATIC_GAIN, modem_3),
-        (Register::PreambleMsb, whole, preamble_high),
-        (Register::PreambleLsb, whole, preamble_low),
-        (Register::InvertIq, INVERT_IQ_RX, 0),
-        (Register::SyncWord, whole, modulation.sync_word),
-        (Register::DioMapping1, dio0::MASK, dio0::RX_DONE),
-    ]
-    .into_iter()
-    .chain(transmit.iter().flat_map(|transmit| power_registers(transmit.power_dbm)))
-    .map(|(register, mask, value)| RegisterCheck { register, mask, value })
-    .collect()
-}
-
-/// Returns the registers of a power at the boosted output, each with its mask. 17 dBm is 15, and so is 20 dBm, for
-/// which the second register raises the whole scale (data sheet, sections 5.4.2 and 5.4.3).
-fn power_registers(power_dbm: u8) -> [(Register, u8, u8); 2] {
-    let boost = if power_dbm > 17 { BOOST_ON } else { BOOST_OFF };
-    [(Register::PaConfig, POWER, PA_BOOST | (power_dbm.clamp(2, 17) - 2)), (Register::PaDac, BOOST, boost)]
-}
-
-/// Returns the number of a bandwidth in `RegModemConfig1`, bits 7 to 4.
-fn bandwidth_number(bandwidth: Bandwidth) -> u8 {
-    Bandwidth::ALL.into_iter().zip(0..).find_map(|(each, number)| (each == bandwidth).then_some(number)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,14 +1,18 @@
 //! Set-up at every modulation, and the error for each way in which a chip can fail it.
 
 use super::*;
-use crate::lora::{CodingRate, SpreadingFactor};
+use crate::lora::{Bandwidth, CodingRate, LowDataRateOptimize, SpreadingFactor};
 use crate::sx127x::TransmitSettings;
+use crate::sx127x::settings::Settings;
 use crate::sx127x::tests::array_chip::ArrayChip;
 use proptest::prelude::*;
 
 fn set_up_with(chip: &ArrayChip, modulation: Modulation) -> Result<Chip<ArrayChip>, ChipError> {
     let wiring = SharedWiring::from(chip.clone().connect().unwrap());
-    Chip::set_up(wiring, &Settings { modulation, transmit: Some(TransmitSettings { power_dbm: 14 }) })
+    Chip::set_up(
+        wiring,
+        &Settings { transmit: Some(TransmitSettings { power_dbm: 14 }), ..Settings::listening(modulation) },
+    )
 }
 
 fn set_up(chip: &ArrayChip) -> Result<Chip<ArrayChip>, ChipError> {
@@ -19,6 +23,9 @@ fn set_up_error(chip: &ArrayChip) -> ChipError {
     set_up(chip).err().expect("the set-up fails")
 }
 
+const LOW_DATA_RATES: [LowDataRateOptimize; 3] =
+    [LowDataRateOptimize::Auto, LowDataRateOptimize::On, LowDataRateOptimize::Off];
+
 prop_compose! {
     fn modulations()(
         frequency_hz in 137_000_000_u32..=1_020_000_000,
@@ -27,6 +34,8 @@ prop_compose! {
         rate in 0_usize..4,
         sync_word: u8,
         preamble_symbols in 6_u16..,
+        low_data_rate in 0_usize..3,
+        invert_iq: bool,
     ) -> Modulation {
         Modulation {
             frequency_hz,
@@ -35,6 +44,8 @@ prop_compose! {
             coding_rate: CodingRate::ALL[rate],
             sync_word,
             preamble_symbols,
+            low_data_rate_optimize: LOW_DATA_RATES[low_data_rate],
+            invert_iq,
         }
     }
 }
@@ -53,11 +64,11 @@ proptest! {
 
     /// Catches a register that the health check does not compare.
     #[test]
-    fn a_changed_setting_is_found(modulation in modulations(), which in 0_usize..16) {
+    fn a_changed_setting_is_found(modulation in modulations(), which: prop::sample::Index) {
         let chip = ArrayChip::default();
         let mut set_up = set_up_with(&chip, modulation).ok().unwrap();
         set_up.check("").unwrap();
-        let RegisterCheck { register, mask, .. } = set_up.checks[which];
+        let RegisterCheck { register, mask, .. } = *which.get(&set_up.checks);
         // Flip the lowest bit that is compared.
         chip.set(register, chip.holds(register) ^ (mask & mask.wrapping_neg()));
         prop_assert!(set_up.check("").is_err(), "{register}");
@@ -129,7 +140,8 @@ fn a_chip_that_reset_itself_is_distinguished_from_a_changed_register() {
 fn a_changed_power_is_found_if_the_radio_may_transmit() {
     for (power_dbm, held, boost) in [(2, 0x80, 0x84), (14, 0x8C, 0x84), (17, 0x8F, 0x84), (20, 0x8F, 0x87)] {
         let chip = ArrayChip::default();
-        let settings = Settings { modulation: Modulation::default(), transmit: Some(TransmitSettings { power_dbm }) };
+        let transmit = Some(TransmitSettings { power_dbm });
+        let settings = Settings { transmit, ..Settings::listening(Modulation::default()) };
         let mut set_up = Chip::set_up(SharedWiring::from(chip.clone().connect().unwrap()), &settings).ok().unwrap();
         for (register, held, other) in [(Register::PaConfig, held, held ^ 0x01), (Register::PaDac, boost, boost ^ 0x03)]
         {

@@ -5,6 +5,7 @@ use crate::board::{Board, BoardError, EdgeLine, LineError, Wake, Wiring};
 use crate::lora::Modulation;
 use crate::sx127x::convert::IrqFlags;
 use crate::sx127x::link::{RadioLink, Shutdown};
+use crate::sx127x::notes::Notes;
 use crate::sx127x::register::{CRC_ON_PAYLOAD, Register, VERSION, op_mode};
 use crate::sx127x::setup::{Chip, SharedWiring};
 use crate::sx127x::transmitter::Allowance;
@@ -207,7 +208,8 @@ pub(in crate::sx127x) struct Bench {
 pub(in crate::sx127x) fn bench() -> Bench {
     let array = ArrayChip::default();
     let wiring = SharedWiring::from(array.clone().connect().unwrap());
-    let chip = Chip::set_up(wiring, &Settings { modulation: Modulation::default(), transmit: None }).ok().unwrap();
+    let settings = Settings::listening(Modulation::default());
+    let chip = Chip::set_up(wiring, &settings).ok().unwrap();
     let (packet_sender, packets) = mpsc::channel(MAX_QUEUED_PACKETS);
     let link = RadioLink {
         packets: packet_sender,
@@ -217,6 +219,7 @@ pub(in crate::sx127x) fn bench() -> Bench {
         health: HealthReporter::default(),
         errors: watch::channel(None).0,
         shutdown: Shutdown::default(),
+        notes: Notes::new(&settings),
     };
     Bench { array, chip, link, packets }
 }

@@ -31,7 +31,7 @@ fn about_to_receive<B: Board>(
         air.transmit(Transmission { payload, modulation, corrupted: !crc_ok, ..Transmission::default() }, at).unwrap();
         at += air_time + Duration::from_millis(3);
     }
-    Sx127x::start("under contract", board(&chip), Settings { modulation, transmit: None }).unwrap()
+    Sx127x::start("under contract", board(&chip), Settings::listening(modulation)).unwrap()
 }
 
 #[tokio::test]
@@ -64,6 +64,6 @@ async fn the_driver_keeps_the_contract_with_every_third_edge_lost() {
 fn any_name_is_accepted() {
     for name in ["", "barn\0east", "a name that is longer than the kernel keeps"] {
         let chip = Air::default().chip("anonymous");
-        Sx127x::start(name, chip.board(), Settings { modulation: Modulation::default(), transmit: None }).unwrap();
+        Sx127x::start(name, chip.board(), Settings::listening(Modulation::default())).unwrap();
     }
 }

@@ -4,6 +4,9 @@
 //! receives every packet, and a set-up costs 40 ms of reception.
 
 use super::error::ChipError;
+use super::link::RadioLink;
+use super::receive::DrainOutcome;
+use super::register::{RECEIVING, Register, op_mode};
 use super::setup::Chip;
 use crate::board::{Board, EdgeLine, Wake};
 use crate::lora::{CodingRate, Modulation};
@@ -16,6 +19,9 @@ const MAX_WAIT: Duration = Duration::from_millis(100);
 const CHECK_AFTER: Duration = Duration::from_millis(100);
 /// Number of looks after which a health check is due, however little time was spent waiting.
 const CHECK_AFTER_LOOKS: u32 = 64;
+/// Silence after which an idle receiver is restarted. No packet with a usual preamble takes half as long: the longest
+/// one, at SF12 and 7.8 kHz, is on the air for less than four minutes.
+const REFRESH_AFTER: Duration = Duration::from_secs(600);
 /// Number of packets in a row without an edge after which DIO0 is reported as silent, once.
 const SILENT_AFTER: u32 = 16;
 /// Number of edges in a row without a packet after which DIO0 is ignored.
@@ -42,6 +48,8 @@ pub(super) struct Watch {
     edges_in_a_row: u32,
     since_check: Duration,
     looks_since_check: u32,
+    /// Time spent waiting since the last packet, good or not.
+    silence: Duration,
 }
 
 /// Behavior of DIO0 during one wait and the look after it.
@@ -65,12 +73,16 @@ impl Watch {
             edges_in_a_row: 0,
             since_check: Duration::ZERO,
             looks_since_check: 0,
+            silence: Duration::ZERO,
         }
     }
 
     /// Records how a wait ended and how many packets the look after it found.
     pub(super) fn record(&mut self, wake: Wake, found: u32) -> LineVerdict {
         self.looks_since_check += 1;
+        if found > 0 {
+            self.silence = Duration::ZERO;
+        }
         match (wake, found) {
             (Wake::Edge, 0) => {
                 self.edges_in_a_row = self.edges_in_a_row.saturating_add(1);
@@ -125,6 +137,7 @@ impl<B: Board> Chip<B> {
         };
         if wake == Wake::TimedOut || watch.ignores_line() {
             watch.since_check += watch.max_wait;
+            watch.silence += watch.max_wait;
         }
         Ok(wake)
     }
@@ -141,6 +154,34 @@ impl<B: Board> Chip<B> {
             self.check("checking the chip's settings")?;
         }
         Ok(due)
+    }
+
+    /// Restarts the receiver after a long silence: standby, sleep, and receive again. A receiver that is on a packet is
+    /// left alone, unless it claims so for longer than any packet takes.
+    pub(super) fn refresh_if_silent(
+        &mut self,
+        watch: &mut Watch,
+        link: &mut RadioLink,
+    ) -> Result<DrainOutcome, ChipError> {
+        if watch.silence < REFRESH_AFTER {
+            return Ok(DrainOutcome::Clear(0));
+        }
+        let status = self.port.read(Register::ModemStat).map_err(ChipError::from_bus("looking for a preamble"))?;
+        if status & RECEIVING != 0 && watch.silence < 2 * REFRESH_AFTER {
+            return Ok(DrainOutcome::Clear(0));
+        }
+        watch.silence = Duration::ZERO;
+        self.upstream.stand_by()?;
+        self.settle(op_mode::STANDBY)?;
+        // A packet that ended since the last look is in the FIFO, which sleep mode would wipe.
+        if self.drain_in(op_mode::STANDBY, link)? == DrainOutcome::Shutdown {
+            return Ok(DrainOutcome::Shutdown);
+        }
+        self.upstream.sleep()?;
+        self.upstream.stand_by()?;
+        self.listen()?;
+        link.counters.count_refreshed();
+        Ok(DrainOutcome::Clear(0))
     }
 
     fn pause(&mut self, duration: Duration) {

@@ -75,7 +75,7 @@ fn a_check_is_due_after_enough_looks_and_then_not_again() {
 fn a_chattering_line_does_not_keep_the_thread_busy() {
     let array = ArrayChip::default();
     let wiring = SharedWiring::from(array.clone().connect().unwrap());
-    let settings = Settings { modulation: Modulation::default(), transmit: None };
+    let settings = Settings::listening(Modulation::default());
     let mut chip = Chip::set_up(wiring, &settings).ok().unwrap();
     let mut watch = watch();
     array.state().wakes = vec![Wake::Edge; 200];
