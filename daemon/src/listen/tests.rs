@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 fn channel(name: &str) -> Channel {
-    Channel { name: name.into(), reader_group: "main".into() }
+    Channel { name: name.into(), reader_group: "main".into(), strip_bytes: 0 }
 }
 
 /// A radio that receives its texts without a pause, and then ends.

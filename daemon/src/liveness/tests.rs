@@ -73,7 +73,7 @@ fn barn(recorder: &Recorder, radio: StubRadio) -> (Barn, impl Future<Output = Re
     let (state, state_receiver) = watch::channel(RadioState::Listening);
     let (probe, probe_target) = probe();
     let receive_loop = ReceiveLoop {
-        channel: Channel { name: "chute".into(), reader_group: "main".into() },
+        channel: Channel { name: "chute".into(), reader_group: "main".into(), strip_bytes: 0 },
         recorder: recorder.clone(),
         clock: Arc::new(ManualClock::default()),
         tap: Tap::default(),

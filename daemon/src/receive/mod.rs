@@ -37,16 +37,22 @@ mod tests;
 
 /// Delay before a failed radio is asked again, or a packet that could not be recorded is tried again.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// Length of the header that the library `RadioHead` puts before a payload.
+const RADIOHEAD_BYTES: usize = 4;
+/// Starts of the payloads that readers send.
+const PAYLOAD_STARTS: [&[u8]; 3] = [b"hxb:", b"hxe:", b"event:"];
 /// Time that a radio has to hand over its packets at a shutdown: less than the second that the process gives it.
 const HANDOVER_TIMEOUT: Duration = Duration::from_millis(700);
 
-/// Labels that the packets of a radio are recorded with.
+/// Labels that the packets of a radio are recorded with, and what belongs to no payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
     /// Name of the radio in the settings.
     pub name: String,
     /// Group of the readers that the radio receives.
     pub reader_group: String,
+    /// Number of bytes in front of each payload that its readers' library adds, and that are left out.
+    pub strip_bytes: u8,
 }
 
 /// State of a radio.
@@ -172,6 +178,7 @@ impl ReceiveLoop {
         publisher: &StatePublisher,
         probe_target: &mut ProbeTarget,
     ) -> ReceiveEnd {
+        let mut knows_header = self.channel.strip_bytes > 0;
         loop {
             let Some(received) = probe_target.answer_while(self.next_packet(radio)).await else {
                 return self.record_pending(radio).await;
@@ -179,6 +186,15 @@ impl ReceiveLoop {
             match received {
                 Ok(packet) => {
                     publisher.publish_health();
+                    if !knows_header && has_radiohead_header(&packet.bytes) {
+                        knows_header = true;
+                        let remedy = "set `strip_bytes = 4` for this radio";
+                        tracing::warn!(
+                            channel = publisher.channel,
+                            remedy,
+                            "packets begin with four bytes that RadioHead adds, and are kept as rejections"
+                        );
+                    }
                     if let Err(end) = probe_target.answer_while(self.record(packet)).await {
                         return end;
                     }
@@ -343,5 +359,22 @@ pub fn stamp(channel: &Channel, clock: &dyn Clock, packet: Packet) -> Incoming {
         reader_group: channel.reader_group.as_str().into(),
         reader_era: 0,
     };
-    Incoming { raw: packet.bytes, origin, at }
+    Incoming { raw: payload_of(packet.bytes, channel.strip_bytes), origin, at }
+}
+
+/// Returns the payload behind the bytes that a library added. A packet that has no more than those is left as it is, so
+/// that it is kept and shown.
+fn payload_of(mut bytes: Vec<u8>, strip_bytes: u8) -> Vec<u8> {
+    let strip = usize::from(strip_bytes);
+    if bytes.len() > strip {
+        bytes.drain(..strip);
+    }
+    bytes
+}
+
+/// Returns true if a packet looks as if the library `RadioHead` had sent it: four bytes that are not text (to, from, id,
+/// flags), and then a payload.
+fn has_radiohead_header(bytes: &[u8]) -> bool {
+    let Some((header, payload)) = bytes.split_at_checked(RADIOHEAD_BYTES) else { return false };
+    !header.iter().all(u8::is_ascii_graphic) && PAYLOAD_STARTS.iter().any(|start| payload.starts_with(start))
 }

@@ -5,7 +5,11 @@ use crate::disk::{DiskGauge, DiskSpace};
 use crate::test_world::{WALL_US, World};
 use herd::decide::Rules;
 use herd::position::Sequence;
+use radio::emulator::{Air, Transmission};
+use radio::lora::Modulation;
+use radio::sx127x::{CrcPolicy, Settings as ChipSettings, Sx127x};
 use radio::{Health, HealthReporter};
+use service::harness::TIMEOUT;
 use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +47,7 @@ fn scans(count: usize, pause_ms: u64) -> ScanRadio {
 }
 
 fn receive_loop(world: &World, shutdown: &ShutdownTrigger) -> ReceiveLoop {
-    let channel = Channel { name: "radio1".into(), reader_group: "main".into() };
+    let channel = Channel { name: "radio1".into(), reader_group: "main".into(), strip_bytes: 0 };
     ReceiveLoop {
         channel,
         recorder: world.recorder.clone(),
@@ -109,7 +113,7 @@ async fn the_end_of_the_writer_ends_the_loop() {
     world.writer.abort();
     assert!(world.writer.await.unwrap_err().is_cancelled());
     let receive_loop = ReceiveLoop {
-        channel: Channel { name: "radio1".into(), reader_group: "main".into() },
+        channel: Channel { name: "radio1".into(), reader_group: "main".into(), strip_bytes: 0 },
         recorder: world.recorder,
         clock: world.clock,
         tap: Tap::default(),
@@ -223,4 +227,76 @@ async fn a_packet_is_shown_before_it_is_recorded() {
     assert_eq!((page.packets.len(), world.reader.head().position.sequence), (1, Sequence(1)));
     shutdown.request();
     assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
+}
+
+/// Catches a header that is kept in front of every payload, and a packet that is lost because it has nothing else.
+#[test]
+fn the_bytes_that_a_library_adds_are_left_out() {
+    for (strip_bytes, sent, kept) in [
+        (4, b"\xff\xff\x00\x00hxb:A:B:C".as_slice(), b"hxb:A:B:C".as_slice()),
+        (4, b"\xff\xff\x00\x00", b"\xff\xff\x00\x00"),
+        (4, b"abc", b"abc"),
+        (1, b"!hxb:A:B:C", b"hxb:A:B:C"),
+        (0, b"\xff\xff\x00\x00hxb:A:B:C", b"\xff\xff\x00\x00hxb:A:B:C"),
+    ] {
+        assert_eq!(payload_of(sent.to_vec(), strip_bytes), kept, "{strip_bytes} of {sent:?}");
+    }
+}
+
+#[test]
+fn a_header_of_radiohead_is_recognized_and_text_is_not_taken_for_one() {
+    for bytes in
+        [b"\xff\xff\x00\x00hxb:A:B:C".as_slice(), b"\x01\x02\x2a\x00hxe:A:B:C", b"\xff\xff\x07\x00event:hxbind1"]
+    {
+        assert!(has_radiohead_header(bytes), "{bytes:?}");
+    }
+    for bytes in
+        [b"hxb:hxb:A:B:C".as_slice(), b"hxb:A:B:C", b"\xff\xff\x00\x00", b"abcdhxb:A:B", b"", b"\xff\xff\x00\x00noise"]
+    {
+        assert!(!has_radiohead_header(bytes), "{bytes:?}");
+    }
+}
+
+/// Runs the loop on an emulated chip whose air carries these transmissions, 100 ms apart, until the state matches.
+async fn state_after(
+    settings: ChipSettings,
+    sent: impl Iterator<Item = Transmission>,
+    matches: impl Fn(&RadioState) -> bool,
+) -> (World, RadioState) {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let (shutdown, (state, mut seen)) = (ShutdownTrigger::default(), listening());
+    let air = Air::default();
+    let chip = air.chip("barn");
+    for (number, transmission) in (10..).zip(sent) {
+        air.transmit(transmission, Duration::from_millis(100) * number).unwrap();
+    }
+    let radio = Sx127x::start("radio1", chip.board(), settings).unwrap();
+    let task = tokio::spawn(receive_loop(&world, &shutdown).run(radio, state, unprobed()));
+    let found = tokio::time::timeout(TIMEOUT, seen.wait_for(matches)).await.expect("the state comes").unwrap().clone();
+    shutdown.request();
+    assert_eq!(task.await.unwrap(), ReceiveEnd::Stopped);
+    (world, found)
+}
+
+/// Catches a barn that drops every packet of its readers and looks healthy.
+#[tokio::test]
+async fn forty_packets_without_a_crc_are_named_in_the_state_of_the_radio() {
+    let without_crc = |n| Transmission { crc: false, ..Transmission::of(format!("hxb:LOT1:LF{n}:UHF{n}")) };
+    let settings = ChipSettings::listening(Modulation::default());
+    let (world, state) = state_after(settings, (0..40).map(without_crc), RadioState::is_degraded).await;
+    assert!(state.why().unwrap().contains("have no CRC"), "{state:?}");
+    assert!(!state.is_failing() && state.word() == "listening");
+    assert_eq!(world.reader.head().position.sequence, Sequence(1), "none was recorded");
+}
+
+#[tokio::test]
+async fn packets_without_a_crc_are_recorded_if_it_is_optional() {
+    let without_crc = |n| Transmission { crc: false, ..Transmission::of(format!("hxb:LOT1:LF{n}:UHF{n}")) };
+    let settings = ChipSettings { crc: CrcPolicy::Optional, ..ChipSettings::listening(Modulation::default()) };
+    // Readers far off frequency, so that there is a state to wait for.
+    let sent = (0..40).map(|n| Transmission { crc: n >= 20, frequency_error_hz: 25_000, ..without_crc(n) });
+    let (world, state) = state_after(settings, sent, RadioState::is_degraded).await;
+    assert!(state.why().unwrap().contains("`frequency_hz = 915025"), "{state:?}");
+    assert_eq!(world.received(2).raw, b"hxb:LOT1:LF0:UHF0");
+    assert!(world.reader.head().position.sequence > Sequence(20));
 }

@@ -179,7 +179,8 @@ impl Settings {
     pub fn radios(&self) -> impl Iterator<Item = (Channel, &RadioSettings)> {
         let radios = self.radio.iter().enumerate().filter(|(_, radio)| radio.kind != RadioKind::None);
         radios.map(|(index, radio)| {
-            (Channel { name: radio.name_at(index), reader_group: radio.reader_group.clone() }, radio)
+            let (name, reader_group) = (radio.name_at(index), radio.reader_group.clone());
+            (Channel { name, reader_group, strip_bytes: radio.strip_bytes }, radio)
         })
     }
 }

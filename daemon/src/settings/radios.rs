@@ -5,6 +5,9 @@ use radio::{AnyRadio, OpenError, SerialSettings, SettingsError, SimulatedSetting
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// Maximum length of what a library adds in front of a payload.
+const MAX_STRIP_BYTES: u8 = 16;
+
 /// Kind of a radio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,6 +33,8 @@ pub struct RadioSettings {
     pub name: Option<String>,
     /// Group of the readers that it receives.
     pub reader_group: String,
+    /// Number of bytes in front of each payload that the library of the readers adds: 0..=16, 4 with `RadioHead`.
+    pub strip_bytes: u8,
     /// Only for kind `simulated`.
     pub simulated: Option<SimulatedSettings>,
     /// Only for kind `sx127x`.
@@ -41,7 +46,7 @@ pub struct RadioSettings {
 impl Default for RadioSettings {
     fn default() -> Self {
         let (kind, reader_group) = (RadioKind::default(), "main".to_owned());
-        Self { kind, name: None, reader_group, simulated: None, sx127x: None, serial: None }
+        Self { kind, name: None, reader_group, strip_bytes: 0, simulated: None, sx127x: None, serial: None }
     }
 }
 
@@ -88,6 +93,9 @@ impl RadioSettings {
         }
         if !is_name(&self.reader_group) {
             return refuse("reader_group", &self.reader_group, NAME_RULE);
+        }
+        if self.strip_bytes > MAX_STRIP_BYTES {
+            return refuse("strip_bytes", &self.strip_bytes.to_string(), "0..=16; RadioHead adds 4 bytes");
         }
         // A table without effect is a mistake, so it is refused.
         match self.kind {
