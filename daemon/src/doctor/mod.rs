@@ -6,6 +6,7 @@
 //! of the receive mode, so reads would be lost unnoticed. While a daemon runs, its own report is shown.
 
 mod machine;
+mod port_users;
 mod radios;
 mod system_info;
 

@@ -1,11 +1,12 @@
 //! Checks of the radios.
 
-use super::{DaemonState, Finding};
+use super::{DaemonState, Finding, Level, port_users};
 use crate::receive::{Channel, RadioState};
 use crate::settings::{RadioKind, RadioSettings, Settings};
 use radio::sx127x::{Examination, LineCheck};
 use radio::{ExamineError, SerialSettings, Sx127xSettings};
 use service::remote::{RadioCounts, RadioView};
+use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -21,7 +22,12 @@ pub(super) async fn check(settings: &Settings, daemon: &DaemonState) -> Vec<Find
     for (channel, radio) in settings.radios() {
         findings.extend(check_devices(&channel, radio));
         match daemon {
-            DaemonState::Running(status) => findings.push(reported_finding(&status.radios, &channel.name)),
+            DaemonState::Running(status) => {
+                let reported = reported_finding(&status.radios, &channel.name);
+                let failing_modem = radio.modem().filter(|_| reported.level == Level::Fail);
+                findings.push(reported);
+                findings.extend(failing_modem.iter().flat_map(|modem| port_users_of(&channel.name, modem)));
+            }
             DaemonState::NotRunning => findings.extend(test_radio(&channel.name, radio).await),
             DaemonState::Unknown => {
                 findings.push(Finding::warn(channel.name, "not tested, because a daemon may be using it"));
@@ -72,7 +78,11 @@ fn reported_finding(radios: &[RadioView], name: &str) -> Finding {
 async fn test_radio(name: &str, radio: &RadioSettings) -> Vec<Finding> {
     match (radio.kind, radio.chip(), radio.modem()) {
         (_, Some(chip), _) => test_chip(name, chip).await,
-        (_, _, Some(modem)) => vec![test_modem(name, &modem).await],
+        (_, _, Some(modem)) => {
+            let mut findings = vec![test_modem(name, &modem).await];
+            findings.extend(port_users_of(name, &modem));
+            findings
+        }
         (RadioKind::Simulated, ..) => vec![Finding::ok(name, "simulated: its cattle are made up")],
         _ => Vec::new(),
     }
@@ -134,6 +144,10 @@ fn noise(what: String, bandwidth_hz: u32, examination: Examination) -> Finding {
         return Finding::warn(what, found).with_advice(advice);
     }
     Finding::ok(what, found)
+}
+
+fn port_users_of(name: &str, modem: &SerialSettings) -> Vec<Finding> {
+    port_users::check(&format!("{name}: port"), Path::new(&modem.path))
 }
 
 async fn test_modem(name: &str, modem: &SerialSettings) -> Finding {

@@ -76,7 +76,7 @@ fn the_sections_of_the_printed_file_are_valid_and_complete() {
         // Keys without a default are shown by an example.
         let keys = of(&format!("[radio.{kind}]"));
         let keys: Vec<_> =
-            keys.lines().filter(|line| !["script", "ledger", "region"].contains(&key_of(line))).collect();
+            keys.lines().filter(|line| !["script", "ledger", "region", "dtr", "rts"].contains(&key_of(line))).collect();
         let text = format!("[[radio]]\n{}[radio.{kind}]\n{}", of("[[radio]]"), keys.join("\n"));
         load(&text.replace("\"none\"", &format!("{kind:?}")), &[], "").unwrap().radio.remove(0)
     };
@@ -200,6 +200,13 @@ fn an_invalid_value_is_refused_by_its_key() {
         ("[[radio]]\nkind = 'simulated'\nsimulated = { loss = 2.0 }", "loss"),
         ("[[radio]]\nkind = 'simulated'\nsimulated = { los = 0.0 }", "los"),
         ("[[radio]]\nkind = 'lora'", "kind"),
+        ("[[radio]]\nstrip_bytes = 17", "radio[0].strip_bytes"),
+        ("[[radio]]\nstrip_bytes = -1", "strip_bytes"),
+        ("[[radio]]\nkind = 'sx127x'\nsx127x = { crc = 'none' }", "optional"),
+        ("[[radio]]\nkind = 'sx127x'\nsx127x = { reset_line = 'off' }", "\"none\""),
+        ("[[radio]]\nkind = 'sx127x'\nsx127x = { low_data_rate_optimize = 'yes' }", "auto"),
+        ("[[radio]]\nkind = 'serial'\nserial = { framing = 'pause' }", "burst"),
+        ("[[radio]]\nkind = 'serial'\nserial = { init = ['AT'] }", "init"),
     ] {
         let error = load(file, &[], "").unwrap_err().to_string();
         assert!(error.contains(key), "{file}: {error}");

@@ -157,19 +157,23 @@ fn a_serial_modem_is_received_reported_as_failing_while_unplugged_and_received_a
     modem.write(b"T1:LF2:UHF2\n");
     modem.write(&overlong);
     modem.write(b"\nhxb:LOT1:LF3:UHF3\n");
-    wait_until("three payloads are recorded", || process.status().sequence.0 == 4);
-    assert_eq!((counts().received, counts().malformed), (3, 1));
+    // What is too long is kept as a rejection.
+    wait_until("three payloads and a cut one are recorded", || process.status().sequence.0 == 5);
+    assert_eq!((counts().received, counts().malformed), (4, 0));
 
     drop(modem);
     wait_until("the unplugged modem is reported as failing", || state() == "failing");
     let mut modem = Modem::plug_in(&port);
     wait_until("the modem is listened to again", || state() == "listening");
     modem.write(b"hxb:LOT1:LF4:UHF4\n");
-    wait_until("the next payload is recorded", || process.status().sequence.0 == 5);
+    wait_until("the next payload is recorded", || process.status().sequence.0 == 6);
     assert!(counts().rebuilt > 0, "{:?}", counts());
 
     let (_, payloads) = process.get_with_key(&key, "/api/remote/payloads");
     let texts: Vec<_> = payloads["data"].as_array().unwrap().iter().map(|payload| &payload["payload"]).collect();
+    let (cut, texts): (Vec<&Value>, Vec<&Value>) =
+        texts.into_iter().partition(|text| text.as_str().is_some_and(|text| text.starts_with("xxx")));
+    assert_eq!(cut.len(), 1, "{payloads}");
     assert_eq!(texts, ["hxb:LOT1:LF4:UHF4", "hxb:LOT1:LF3:UHF3", "hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF1:UHF1"]);
     assert_eq!(process.stop(Signal::TERM), Some(0));
 }
@@ -187,4 +191,55 @@ fn a_modem_that_opens_at_once_leaves_no_warning() {
     assert_eq!(process.stop(Signal::TERM), Some(0));
     let log = read_to_string(barn.stderr_file()).unwrap();
     assert!(log.contains("radio listening") && !log.contains("not receiving"), "{log}");
+}
+
+/// Catches a modem whose readers write no line ends: each payload is half lost, and the barn looks healthy.
+#[test]
+fn payloads_without_line_ends_are_kept_as_rejections_and_named_in_the_status() {
+    let barn = Barn::new();
+    let port = barn.path("tty");
+    let mut modem = Modem::plug_in(&port);
+    let file = barn.write_settings(&format!(
+        "[[radio]]\nname = 'chute'\nkind = 'serial'\nserial = {{ path = '{}' }}\n",
+        port.display()
+    ));
+    let key = barn.secret(&["key", "add", "office", "--scope", "read"]);
+    let process = barn.start_with_settings(&file);
+    wait_until("the modem is listened to", || process.status().radios[0].state == "listening");
+    for number in 2..=4 {
+        modem.write(format!("hxb:LOT1:LF{number}:UHF{number}").as_bytes());
+        wait_until("what was cut is recorded", || process.status().sequence.0 == number);
+    }
+    wait_until("the status names the framing", || {
+        process.status().radios[0].why.as_deref().is_some_and(|why| why.contains("framing = \"burst\""))
+    });
+    let (status, health) = process.get("/api/remote/health");
+    assert_eq!((status, &health["degraded"]), (200, &json!(["chute"])));
+    let (_, payloads) = process.get_with_key(&key, "/api/remote/payloads");
+    let statuses: Vec<_> = payloads["data"].as_array().unwrap().iter().map(|payload| &payload["status"]).collect();
+    assert!(statuses.len() == 3 && statuses.iter().all(|status| **status == "error"), "{payloads}");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
+/// Catches a setting that the daemon does not pass on to the radio.
+#[test]
+fn bursts_and_library_headers_are_received_as_the_settings_say() {
+    let barn = Barn::new();
+    let port = barn.path("tty");
+    let mut modem = Modem::plug_in(&port);
+    let file = barn.write_settings(&format!(
+        "[[radio]]\nname = 'chute'\nkind = 'serial'\nstrip_bytes = 4\nserial = {{ path = '{}', framing = 'burst' }}\n",
+        port.display()
+    ));
+    let key = barn.secret(&["key", "add", "office", "--scope", "read"]);
+    let process = barn.start_with_settings(&file);
+    wait_until("the modem is listened to", || process.status().radios[0].state == "listening");
+    for number in 2..=4 {
+        modem.write(format!("\u{1}\u{2}\u{3}\u{4}hxb:LOT1:LF{number}:UHF{number}").as_bytes());
+        wait_until("the burst is recorded", || process.status().sequence.0 == number);
+    }
+    let (_, payloads) = process.get_with_key(&key, "/api/remote/payloads");
+    let texts: Vec<_> = payloads["data"].as_array().unwrap().iter().map(|payload| &payload["payload"]).collect();
+    assert_eq!(texts, ["hxb:LOT1:LF4:UHF4", "hxb:LOT1:LF3:UHF3", "hxb:LOT1:LF2:UHF2"]);
+    assert_eq!(process.stop(Signal::TERM), Some(0));
 }

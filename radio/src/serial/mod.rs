@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `framing` | decoders that turn bytes into frames, without I/O and without a clock |
 //! | `port` | the port: opening it, and what can go wrong |
-//! | `listener` | the task that keeps the port open and reads it |
+//! | `listener` | the task that keeps the port open, sets the modem up and reads it |
 //! | `radio` | [`Serial`] itself |
 //!
 //! # Damaged packets
@@ -21,13 +21,24 @@
 //!
 //! If the line is silent for 2 s in the middle of a frame, the next byte starts a new frame. Waiting for the rest
 //! instead would join half a line from before the pause with half a line from after it, and deliver the result as a
-//! payload. With COBS and its CRC, nothing but a frame can be taken for a frame.
+//! payload. With COBS and its CRC, nothing but a frame can be taken for a frame. With
+//! [`Framing::Burst`](framing::Framing::Burst) a short pause is the only end that a frame has.
+//!
+//! # Cut payloads
+//!
+//! What a silence, a lost port or the longest length cuts off a line is delivered with [`CUT_MARK`] at its end, a byte
+//! that no text contains. So the bytes are kept and shown, and half a tag is never taken for a whole one. Dropping them
+//! was rejected: they may be all that is known of an animal.
 
 pub mod framing;
 mod listener;
 mod port;
 mod radio;
 
+pub(crate) use listener::{ListenerOptions, SILENCE};
 pub use port::PortError;
-pub(crate) use port::Tty;
+pub(crate) use port::{ControlLines, Tty};
 pub use radio::Serial;
+
+/// Byte at the end of a payload that was cut. No UTF-8 text contains it.
+pub const CUT_MARK: u8 = 0xFF;

@@ -6,13 +6,15 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use tokio::io::AsyncRead;
-use tokio_serial::{DataBits, ErrorKind, FlowControl, Parity, SerialPortBuilder, SerialStream, StopBits};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_serial::{
+    DataBits, ErrorKind, FlowControl, Parity, SerialPort as _, SerialPortBuilder, SerialStream, StopBits,
+};
 
 /// A port that can be opened. Tests implement it with lines of their own.
 pub(super) trait Port: Send + Sync + 'static {
     /// The open port. A read of zero bytes means that the port is gone.
-    type Stream: AsyncRead + Unpin + Send;
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
 
     /// Opens the port. If the future is dropped, the port may stay open until the system has answered.
     fn open(&mut self) -> impl Future<Output = Result<Self::Stream, PortError>> + Send;
@@ -66,6 +68,18 @@ pub enum PortError {
         /// Path of the port.
         path: String,
     },
+    /// A control line of the port cannot be set.
+    #[error("{path} has no {line} line that can be set: {reason}; remove `{key}` from the settings of this radio")]
+    ControlLine {
+        /// Path of the port.
+        path: String,
+        /// `DTR` or `RTS`.
+        line: &'static str,
+        /// Key in the settings.
+        key: &'static str,
+        /// Error of the system.
+        reason: String,
+    },
     /// The port was open and has disappeared.
     #[error("{path} has disappeared: the modem was unplugged or lost its power; plug it in again")]
     Unplugged {
@@ -82,6 +96,23 @@ pub enum PortError {
         /// Error of the system.
         source: io::Error,
     },
+    /// The port was open, and a command could not be written.
+    #[error(
+        "{path} takes no commands: {source}; it will be reopened. If this persists, unplug the modem and plug it in again"
+    )]
+    Write {
+        /// Path of the port.
+        path: String,
+        /// Error of the system.
+        source: io::Error,
+    },
+}
+
+/// Levels of the control lines of a port. `None` leaves a line as the system sets it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ControlLines {
+    pub(crate) dtr: Option<bool>,
+    pub(crate) rts: Option<bool>,
 }
 
 /// A real port, opened exclusively with 8 data bits, no parity, 1 stop bit and no flow control.
@@ -89,16 +120,17 @@ pub enum PortError {
 pub(crate) struct Tty {
     path: String,
     builder: SerialPortBuilder,
+    control_lines: ControlLines,
 }
 
 impl Tty {
-    pub(crate) fn new(path: &str, baud: u32) -> Self {
+    pub(crate) fn new(path: &str, baud: u32, control_lines: ControlLines) -> Self {
         let builder = tokio_serial::new(Cow::from(path), baud)
             .data_bits(DataBits::Eight)
             .parity(Parity::None)
             .stop_bits(StopBits::One)
             .flow_control(FlowControl::None);
-        Self { path: path.to_owned(), builder }
+        Self { path: path.to_owned(), builder, control_lines }
     }
 
     /// Opens the port and closes it again.
@@ -112,8 +144,8 @@ impl Port for Tty {
 
     /// Opens the port on a thread for blocking calls, because a failing adapter may block for seconds.
     async fn open(&mut self) -> Result<SerialStream, PortError> {
-        let (path, builder) = (self.path.clone(), self.builder.clone());
-        let result = tokio::task::spawn_blocking(move || open(path, &builder)).await;
+        let (path, builder, control_lines) = (self.path.clone(), self.builder.clone(), self.control_lines);
+        let result = tokio::task::spawn_blocking(move || open(path, &builder, control_lines)).await;
         result.unwrap_or_else(|error| Err(PortError::Open { path: self.path.clone(), reason: error.to_string() }))
     }
 
@@ -122,12 +154,23 @@ impl Port for Tty {
     }
 }
 
-fn open(path: String, builder: &SerialPortBuilder) -> Result<SerialStream, PortError> {
+fn open(path: String, builder: &SerialPortBuilder, lines: ControlLines) -> Result<SerialStream, PortError> {
     // Checked first, because the serial library returns the same error for everything that is not a terminal.
     if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.file_type().is_char_device()) {
         return Err(PortError::NotSerial { path });
     }
-    SerialStream::open(builder).map_err(|error| open_error(path, &error))
+    let mut stream = SerialStream::open(builder).map_err(|error| open_error(path.clone(), &error))?;
+    let line_error = |line, key| {
+        let path = path.clone();
+        move |error: tokio_serial::Error| PortError::ControlLine { path, line, key, reason: error.to_string() }
+    };
+    if let Some(dtr) = lines.dtr {
+        stream.write_data_terminal_ready(dtr).map_err(line_error("DTR", "dtr"))?;
+    }
+    if let Some(rts) = lines.rts {
+        stream.write_request_to_send(rts).map_err(line_error("RTS", "rts"))?;
+    }
+    Ok(stream)
 }
 
 /// Converts an error of the serial library, which returns `NoDevice` if another program holds the port.
@@ -163,13 +206,13 @@ mod tests {
     async fn a_regular_file_is_not_a_serial_port() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
-        let error = Tty::new(path, 9_600).open().await.unwrap_err();
+        let error = Tty::new(path, 9_600, ControlLines::default()).open().await.unwrap_err();
         assert!(matches!(&error, PortError::NotSerial { path: named } if named == path), "{error}");
     }
 
     #[tokio::test]
     async fn a_character_device_that_is_not_a_terminal_fails_with_the_error_of_the_system() {
-        let error = Tty::new("/dev/null", 9_600).open().await.unwrap_err();
+        let error = Tty::new("/dev/null", 9_600, ControlLines::default()).open().await.unwrap_err();
         assert!(matches!(&error, PortError::Open { .. }), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! The radio at a serial port: starts the listener and hands out its packets.
 
 use super::framing::Decoder;
-use super::listener::Listener;
+use super::listener::{Listener, ListenerOptions};
 use super::port::Tty;
 use crate::{Counters, Health, Packet, Radio, RadioError};
 use tokio::sync::{mpsc, watch};
@@ -29,10 +29,10 @@ pub struct Serial {
 }
 
 impl Serial {
-    pub(crate) fn new(port: Tty, decoder: Decoder) -> Self {
+    pub(crate) fn new(port: Tty, decoder: Decoder, options: ListenerOptions) -> Self {
         let (sender, packets) = mpsc::channel(MAX_QUEUED_PACKETS);
         let counters = Counters::default();
-        let listener = Listener::new(port, decoder, sender, counters.clone());
+        let listener = Listener::new(port, decoder, options, sender, counters.clone());
         let health = listener.health();
         Self { listener: Some(listener), task: JoinSet::new(), packets, counters, health }
     }

@@ -7,7 +7,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl PortPath {
 
     pub(crate) fn settings(&self, framing: Framing, rssi_byte: bool) -> SerialSettings {
         let path = self.path().to_str().unwrap().to_owned();
-        SerialSettings { path, baud: 115_200, framing, rssi_byte }
+        SerialSettings { path, baud: 115_200, framing, rssi_byte, ..SerialSettings::default() }
     }
 }
 
@@ -74,6 +74,17 @@ impl Modem {
         let near_end = open(&name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         set_raw(&near_end);
         (Self { far_end: far_end.into(), _near_end: near_end.into() }, Path::new(&name).to_owned())
+    }
+
+    /// Returns the next command that the radio wrote, without its line end.
+    pub(crate) fn command(&mut self) -> String {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            let mut byte = [0];
+            self.far_end.read_exact(&mut byte).unwrap();
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap().trim_end().to_owned()
     }
 
     /// Writes to the line, which buffers up to 4,000 bytes for the radio.

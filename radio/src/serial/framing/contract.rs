@@ -8,7 +8,7 @@ use crate::MAX_PAYLOAD_BYTES;
 /// Returns the bytes that a modem writes for a packet.
 ///
 /// Encodes any frame, even one that no modem could write, for example a line whose payload contains a line end. With
-/// [`Framing::Line`] the signal strength is appended as one byte. The SNR is written in whole dB.
+/// [`Framing::Line`] and [`Framing::Burst`] the signal strength is appended as one byte. The SNR is written in whole dB.
 pub fn encode(framing: Framing, frame: &Frame) -> Vec<u8> {
     let Frame { payload, .. } = frame;
     let rssi_dbm = frame.rssi_dbm.unwrap_or(-100);
@@ -22,6 +22,10 @@ pub fn encode(framing: Framing, frame: &Frame) -> Vec<u8> {
             let trailer = format!(",{rssi_dbm},{snr_db}\r\n");
             let header = format!("+RCV=50,{},", payload.len());
             [header.as_bytes(), payload, trailer.as_bytes()].concat()
+        }
+        Framing::Burst => {
+            let rssi_byte = frame.rssi_dbm.and_then(|rssi_dbm| u8::try_from(256 + rssi_dbm).ok());
+            payload.iter().copied().chain(rssi_byte).collect()
         }
         Framing::Cobs => encode_cobs(payload),
         Framing::Rak => {
@@ -51,6 +55,9 @@ pub fn check(framing: Framing, rssi_byte: bool, bytes: &[u8]) {
     for frame in items.iter().chain(&flushed).filter_map(frame_in) {
         assert!((1..=MAX_PAYLOAD_BYTES).contains(&frame.payload.len()), "a payload of {} bytes", frame.payload.len());
     }
+    for bytes in items.iter().chain(&flushed).filter_map(cut_in) {
+        assert!((1..=MAX_PAYLOAD_BYTES).contains(&bytes.len()), "{} bytes are cut", bytes.len());
+    }
     assert!(!whole.is_partial() && whole.flush().is_empty(), "a frame is still open after a flush");
     check_next_frame(&mut whole, framing, rssi_byte);
 }
@@ -58,10 +65,14 @@ pub fn check(framing: Framing, rssi_byte: bool, bytes: &[u8]) {
 /// Checks that after a silence the next frame is found, and nothing else.
 fn check_next_frame(decoder: &mut Decoder, framing: Framing, rssi_byte: bool) {
     let has_snr = matches!(framing, Framing::Reyax | Framing::Rak);
-    let has_rssi = has_snr || (rssi_byte && framing == Framing::Line);
+    let has_rssi = has_snr || (rssi_byte && matches!(framing, Framing::Line | Framing::Burst));
     let rssi_dbm = has_rssi.then_some(-73);
     let frame = Frame { payload: b"hxb:A:B:C".to_vec(), rssi_dbm, snr_quarter_db: has_snr.then_some(28) };
-    assert_eq!(decoder.push(&encode(framing, &frame)), [Item::Frame(frame)], "a good frame is missed");
+    let mut items = decoder.push(&encode(framing, &frame));
+    if framing == Framing::Burst {
+        items.extend(decoder.flush());
+    }
+    assert_eq!(items, [Item::Frame(frame)], "a good frame is missed");
 }
 
 /// Pushes pieces of 1 to 16 bytes, whose lengths the bytes themselves give, and checks the buffers after each.
@@ -75,6 +86,13 @@ fn push_in_pieces(decoder: &mut Decoder, bytes: &[u8]) -> Vec<Item> {
         rest = after;
     }
     items
+}
+
+fn cut_in(item: &Item) -> Option<&Vec<u8>> {
+    match item {
+        Item::Cut { bytes, .. } => Some(bytes),
+        _ => None,
+    }
 }
 
 fn frame_in(item: &Item) -> Option<&Frame> {

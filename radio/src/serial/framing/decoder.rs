@@ -1,5 +1,6 @@
 //! The decoder of any framing.
 
+use super::burst::Burst;
 use super::cobs::Cobs;
 use super::frame::{Decode, Framing, Item};
 use super::line::Line;
@@ -14,13 +15,14 @@ impl Decoder {
     /// Creates a decoder for the start of a stream.
     ///
     /// Set `rssi_byte` if a modem in transparent mode appends the signal strength of each packet as one byte. Framings
-    /// other than [`Framing::Line`] ignore it.
+    /// other than [`Framing::Line`] and [`Framing::Burst`] ignore it.
     pub fn new(framing: Framing, rssi_byte: bool) -> Self {
         Self(match framing {
             Framing::Line => Box::new(Line::new(rssi_byte)),
             Framing::Reyax => Box::new(Reyax::new()),
             Framing::Cobs => Box::new(Cobs::new()),
             Framing::Rak => Box::new(Rak::new()),
+            Framing::Burst => Box::new(Burst::new(rssi_byte)),
         })
     }
 

@@ -10,9 +10,9 @@ pub const MAX_BUFFER_BYTES: usize = 640;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Framing {
-    /// One payload per line, ended by LF or CR LF, as received from the air: EBYTE E22, E32, E220 in transparent mode.
+    /// One payload per line, ended by LF, CR or CR LF, as received from the air: EBYTE E22, E32, E220 in transparent mode.
     ///
-    /// The payload contains no LF and does not end in CR. Nothing on the line reveals a damaged payload.
+    /// The payload contains no LF and no CR. Nothing on the line reveals a damaged payload.
     #[default]
     Line,
     /// `+RCV=<address>,<length>,<data>,<rssi>,<snr>` CR LF: Reyax RYLR406, 498, 896, 998.
@@ -22,13 +22,17 @@ pub enum Framing {
     /// COBS between bytes of 0x00, with a CRC-16 after the payload. For senders that run our firmware, see
     /// [`encode_cobs`](super::encode_cobs).
     Cobs,
-    /// `+EVT:RXP2P:<rssi>:<snr>:<hex>` CR LF: RAK3172 with RUI3 firmware. Older firmware must be updated.
+    /// `+EVT:RXP2P:<rssi>:<snr>:<hex>` CR LF: RAK3172. Firmware before RUI3 takes two lines for a packet.
     Rak,
+    /// One payload per burst of bytes, ended by a pause: modules in transparent mode whose senders write no line end.
+    ///
+    /// Two packets without a pause between them become one payload.
+    Burst,
 }
 
 impl Framing {
     /// All framings.
-    pub const ALL: [Self; 4] = [Self::Line, Self::Reyax, Self::Cobs, Self::Rak];
+    pub const ALL: [Self; 5] = [Self::Line, Self::Reyax, Self::Cobs, Self::Rak, Self::Burst];
 }
 
 /// A decoded frame.
@@ -47,6 +51,13 @@ pub struct Frame {
 pub enum Item {
     /// A frame with its payload.
     Frame(Frame),
+    /// The bytes of a payload whose end is missing, at most 255 of them. They are no payload.
+    Cut {
+        /// The bytes that arrived.
+        bytes: Vec<u8>,
+        /// Why the end is missing.
+        error: FrameError,
+    },
     /// A message of the modem itself.
     Notice(Notice),
     /// Bytes that are neither.
@@ -56,8 +67,10 @@ pub enum Item {
 /// A message of the modem itself. Texts are as the modem wrote them, without the line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The modem has started: `+READY`.
+    /// The modem has started: `+READY`, or the end of a RAK3172's banner.
     Ready,
+    /// The modem has stopped receiving and waits for a command: `+EVT:RXP2P RECEIVE TIMEOUT`.
+    ReceiveEnded,
     /// The modem accepted a command: `+OK`, `OK`.
     Accepted,
     /// The modem rejected a command: `+ERR=<n>`, `AT_PARAM_ERROR` and similar.
@@ -75,8 +88,8 @@ pub enum FrameError {
     Overlong,
     /// The line fell silent, or was lost, in the middle of a frame.
     #[error(
-        "a frame stopped after {bytes} bytes; if this happens often, the senders write no line ends, or `framing` is \
-         wrong"
+        "a frame stopped after {bytes} bytes; if this happens often, the senders write no line ends (set \
+         `framing = \"burst\"`), or `framing` is wrong"
     )]
     Truncated {
         /// Bytes of the frame that arrived.
@@ -90,6 +103,9 @@ pub enum FrameError {
         /// CRC of the payload.
         computed: u16,
     },
+    /// The modem reports a packet that it received with a wrong CRC.
+    #[error("the modem received a packet with a wrong CRC: the sender is weak, or was disturbed")]
+    Air,
     /// The bytes between two delimiters are not valid COBS.
     #[error("a frame is not valid COBS: it was damaged on the line, or `framing` is wrong")]
     Stuffing,

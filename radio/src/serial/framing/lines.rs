@@ -46,6 +46,11 @@ impl Lines {
         line
     }
 
+    /// Returns the open line as far as it has arrived.
+    pub(super) fn content(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// Starts a new line. Returns the number of bytes that this discards and that no error has reported yet.
     pub(super) fn restart(&mut self) -> usize {
         let discarded_bytes = self.buffer.len();

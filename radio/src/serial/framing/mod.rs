@@ -7,6 +7,7 @@
 //! Timing is up to the caller. If the line has been silent for so long that the rest of a frame will not come, the
 //! caller calls [`Decoder::flush`], so that half a frame is not joined with the next one.
 
+mod burst;
 mod cobs;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;

@@ -7,10 +7,18 @@ const RSSI_DBM: RangeInclusive<i16> = -200..=30;
 /// Signal to noise ratios of register 0x19 of the SX1276, which counts quarters of a dB in eight bits.
 const SNR_DB: RangeInclusive<i16> = -32..=31;
 const QUARTERS: i16 = 4;
+/// Lowest byte that means a strength, -128 dBm.
+const LOWEST_RSSI_BYTE: u8 = 0x80;
 
 /// Returns the signal strength in dBm, or `None` if it is impossible.
 pub(super) fn rssi_dbm(value: i16) -> Option<i16> {
     RSSI_DBM.contains(&value).then_some(value)
+}
+
+/// Returns the strength in dBm that a byte appended by a module means, or `None` if it cannot be one: no module
+/// measures below -128 dBm, and a byte of ASCII text is below.
+pub(super) fn rssi_of_byte(byte: u8) -> Option<i16> {
+    (byte >= LOWEST_RSSI_BYTE).then(|| i16::from(byte) - 256)
 }
 
 /// Converts a signal to noise ratio from dB to quarters of a dB. Returns `None` if it is impossible.
@@ -43,6 +51,14 @@ mod tests {
         );
         for wrong in ["", "-", "--1", "+1", "1000", "1.5", " 1", "1-", "a", "-1234"] {
             assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn no_byte_of_text_is_a_strength() {
+        assert_eq!([0x7F, 0x80, 0xC4, 0xFF].map(rssi_of_byte), [None, Some(-128), Some(-60), Some(-1)]);
+        for text in b" hxb:event|0aZ~\r\n\t" {
+            assert_eq!(rssi_of_byte(*text), None, "{text:#04x}");
         }
     }
 

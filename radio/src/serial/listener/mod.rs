@@ -1,12 +1,17 @@
-//! The task that keeps a port open and reads it.
+//! The task that keeps a port open, sets the modem up and reads it.
 
+mod modem_setup;
+
+use super::CUT_MARK;
 use super::framing::{Decoder, Frame, FrameError, Item};
 use super::port::{Port, PortError};
-use crate::{Counters, Health, HealthReporter, Packet};
+use crate::{Counters, Health, HealthReporter, MAX_PAYLOAD_BYTES, Packet};
+use modem_setup::ModemSetup;
+use std::io;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Delay before the first attempt to reopen a port. Each failed attempt doubles it, up to [`MAX_RETRY_DELAY`].
 const MIN_RETRY_DELAY: Duration = Duration::from_millis(250);
@@ -22,14 +27,30 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// The limit suits every framing. Those that mark the start of a frame need it so that good frames after a damaged
 /// header are not held back. The others need it so that half a frame does not spoil the next one.
-const SILENCE: Duration = Duration::from_secs(2);
+pub(crate) const SILENCE: Duration = Duration::from_secs(2);
+/// Time that a command may take to be written. A line of 300 bit/s takes 4 s for the longest one.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Number of cut payloads without a whole one between them after which the framing is named as the cause.
+const CUT_IN_A_ROW: u32 = 3;
 /// Maximum number of bytes per read.
 const READ_BYTES: usize = 1_024;
+
+/// Options of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerOptions {
+    /// Silence that ends a frame.
+    pub(crate) silence: Duration,
+    /// Commands that the modem needs before it receives.
+    pub(crate) init: Vec<String>,
+}
 
 #[derive(Debug)]
 pub(super) struct Listener<P> {
     port: P,
     decoder: Decoder,
+    silence: Duration,
+    setup: ModemSetup,
+    cut_in_a_row: u32,
     packets: mpsc::Sender<Packet>,
     counters: Counters,
     health: HealthReporter,
@@ -46,14 +67,23 @@ enum Stop {
 enum Read {
     Bytes(usize),
     Silence,
+    /// It is time for the set-up of the modem to go on.
+    SetupDue,
     Lost(PortError),
 }
 
 impl<P: Port> Listener<P> {
-    pub(super) fn new(port: P, decoder: Decoder, packets: mpsc::Sender<Packet>, counters: Counters) -> Self {
+    pub(super) fn new(
+        port: P,
+        decoder: Decoder,
+        options: ListenerOptions,
+        packets: mpsc::Sender<Packet>,
+        counters: Counters,
+    ) -> Self {
+        let ListenerOptions { silence, init } = options;
         let health = HealthReporter::default();
         health.report(Health::Starting(format!("{} has not been opened yet", port.path())));
-        Self { port, decoder, packets, counters, health }
+        Self { port, decoder, silence, setup: ModemSetup::new(init), cut_in_a_row: 0, packets, counters, health }
     }
 
     pub(super) fn health(&self) -> watch::Receiver<Health> {
@@ -101,12 +131,30 @@ impl<P: Port> Listener<P> {
         opening.await
     }
 
-    fn report_open(&self, again: bool) {
+    fn report_open(&mut self, again: bool) {
         if again {
             self.counters.count_rebuilt();
         }
         tracing::info!(path = self.port.path(), again, "serial port opened");
-        self.health.report(Health::Listening);
+        self.setup.begin(Instant::now(), Duration::ZERO);
+        self.report_health();
+    }
+
+    /// Reports the health of an open port: what the modem says, and what its frames show.
+    fn report_health(&self) {
+        self.health.report(if let Some(problem) = self.setup.problem() {
+            Health::Failing(format!("{}: {problem}", self.port.path()))
+        } else if self.setup.is_pending() {
+            Health::Starting(format!("{}: the modem is being set up", self.port.path()))
+        } else if self.cut_in_a_row >= CUT_IN_A_ROW {
+            Health::Degraded(format!(
+                "{}: the last {CUT_IN_A_ROW} payloads or more had no line end, and were kept as cut; if the readers \
+                 write none, set `framing = \"burst\"`",
+                self.port.path()
+            ))
+        } else {
+            Health::Listening
+        });
     }
 
     /// Reads until the port is lost or the radio is dropped. Returns true beside the reason if any bytes came.
@@ -120,48 +168,91 @@ impl<P: Port> Listener<P> {
                     self.decoder.push(&bytes[..*count])
                 }
                 Read::Silence | Read::Lost(_) => self.decoder.flush(),
+                Read::SetupDue => Vec::new(),
             };
             // A frame that a silence completes was received when its last byte came.
-            if self.deliver(items, read_at.unwrap_or_else(Instant::now)).await.is_err() {
+            let Ok(commands) = self.deliver(items, read_at.unwrap_or_else(Instant::now)).await else {
                 return (Stop::ReceiverDropped, read_at.is_some());
-            }
+            };
             if let Read::Lost(error) = read {
                 return (Stop::PortLost(error), read_at.is_some());
             }
+            let due = self.setup.act(Instant::now()).map(str::to_owned);
+            if let Err(error) = self.send(stream, commands.into_iter().chain(due)).await {
+                return (Stop::PortLost(error), read_at.is_some());
+            }
+            self.report_health();
         }
     }
 
-    /// Waits for bytes. Within a frame it waits for at most [`SILENCE`].
+    /// Writes commands to the modem, each as a line.
+    async fn send(&self, stream: &mut P::Stream, commands: impl Iterator<Item = String>) -> Result<(), PortError> {
+        for command in commands {
+            tracing::debug!(path = self.port.path(), command, "command to the modem");
+            let line = format!("{command}\r\n");
+            let written = timeout(WRITE_TIMEOUT, stream.write_all(line.as_bytes())).await;
+            let written = written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            written.map_err(|source| PortError::Write { path: self.port.path().to_owned(), source })?;
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes. Within a frame it waits for at most the silence that ends one, and until a step of the modem's
+    /// set-up is due.
     ///
     /// Every wait starts from zero, so only time spent listening counts. Bytes that arrived while the listener was busy
     /// are read before the timeout is checked.
     async fn read(&self, stream: &mut P::Stream, bytes: &mut [u8]) -> Read {
         let path = || self.port.path().to_owned();
+        let silence_at = self.decoder.is_partial().then(|| Instant::now() + self.silence);
         let reading = stream.read(bytes);
-        let result = if self.decoder.is_partial() { timeout(SILENCE, reading).await } else { Ok(reading.await) };
+        let result = match silence_at.into_iter().chain(self.setup.deadline()).min() {
+            Some(at) => timeout_at(at, reading).await,
+            None => Ok(reading.await),
+        };
         match result {
-            Err(_) => Read::Silence,
+            Err(_) if silence_at.is_some_and(|at| at <= Instant::now()) => Read::Silence,
+            Err(_) => Read::SetupDue,
             Ok(Ok(0)) => Read::Lost(PortError::Unplugged { path: path() }),
             Ok(Ok(count)) => Read::Bytes(count),
             Ok(Err(source)) => Read::Lost(PortError::Read { path: path(), source }),
         }
     }
 
-    /// Queues packets for `receive` and counts errors. Waits while the queue is full.
-    async fn deliver(&self, items: Vec<Item>, received_at: Instant) -> Result<(), mpsc::error::SendError<Packet>> {
+    /// Queues packets for `receive` and counts errors. Waits while the queue is full. Returns the commands that the words
+    /// of the modem call for.
+    async fn deliver(
+        &mut self,
+        items: Vec<Item>,
+        received_at: Instant,
+    ) -> Result<Vec<String>, mpsc::error::SendError<Packet>> {
+        let mut commands = Vec::new();
         for item in items {
             match item {
-                Item::Frame(frame) => self.packets.send(packet(frame, received_at)).await?,
-                Item::Notice(notice) => tracing::debug!(path = self.port.path(), ?notice, "notice from the modem"),
+                Item::Frame(frame) => {
+                    self.setup.take_packet();
+                    self.cut_in_a_row = 0;
+                    self.packets.send(packet(frame, received_at)).await?;
+                }
+                Item::Cut { bytes, error } => {
+                    tracing::debug!(path = self.port.path(), %error, "payload cut");
+                    self.counters.count_cut();
+                    self.cut_in_a_row = self.cut_in_a_row.saturating_add(1);
+                    self.packets.send(packet(marked(bytes), received_at)).await?;
+                }
+                Item::Notice(notice) => {
+                    tracing::debug!(path = self.port.path(), ?notice, "notice from the modem");
+                    commands.extend(self.setup.take_notice(&notice, received_at).map(str::to_owned));
+                }
                 Item::Error(error) => self.count(error),
             }
         }
-        Ok(())
+        Ok(commands)
     }
 
     fn count(&self, error: FrameError) {
         match error {
-            FrameError::Crc { .. } => self.counters.count_crc_error(),
+            FrameError::Crc { .. } | FrameError::Air => self.counters.count_crc_error(),
             _ => self.counters.count_malformed(),
         }
         tracing::debug!(path = self.port.path(), %error, "frame dropped");
@@ -171,6 +262,13 @@ impl<P: Port> Listener<P> {
 fn packet(frame: Frame, received_at: Instant) -> Packet {
     let Frame { payload, rssi_dbm, snr_quarter_db } = frame;
     Packet { bytes: payload, rssi_dbm, snr_quarter_db, frequency_error_hz: None, received_at }
+}
+
+/// Returns a payload that was cut, with its mark, within the length of a payload.
+fn marked(mut bytes: Vec<u8>) -> Frame {
+    bytes.truncate(MAX_PAYLOAD_BYTES - 1);
+    bytes.push(CUT_MARK);
+    Frame { payload: bytes, rssi_dbm: None, snr_quarter_db: None }
 }
 
 #[cfg(test)]

@@ -21,9 +21,39 @@ fn a_line_is_a_payload_with_lf_and_with_cr_lf() {
     assert_eq!(items, [frame(b"hxb:A:B:C", None), frame(b"hxb:D:E:F", None), frame(b"x", None)]);
 }
 
+fn cut(bytes: &[u8], error: FrameError) -> Item {
+    Item::Cut { bytes: bytes.to_vec(), error }
+}
+
+#[test]
+fn lf_cr_and_cr_lf_end_a_line() {
+    for end in ["\n", "\r", "\r\n"] {
+        let items = plain().push(format!("hxb:A:B:C{end}hxb:D:E:F{end}x{end}").as_bytes());
+        assert_eq!(items, [frame(b"hxb:A:B:C", None), frame(b"hxb:D:E:F", None), frame(b"x", None)], "{end:?}");
+        let items = with_rssi().push(format!("hxb:A:B:C{end}\u{7f}").as_bytes());
+        assert_eq!(items, [frame(b"hxb:A:B:C", None)], "{end:?}");
+        let items = with_rssi().push(&[b"hxb:A:B:C", end.as_bytes(), b"\xc4"].concat());
+        assert_eq!(items, [frame(b"hxb:A:B:C", Some(-60))], "{end:?}");
+    }
+    // Senders of one barn may differ.
+    let items = plain().push(b"a\rb\nc\r\nd\n\re\r");
+    assert_eq!(items, [b"a", b"b", b"c", b"d", b"e"].map(|payload| frame(payload, None)));
+}
+
 #[test]
 fn only_the_line_end_is_removed() {
-    assert_eq!(plain().push(b" a\rb \r\r\n\xff\x00\n"), [frame(b" a\rb \r", None), frame(b"\xff\x00", None)]);
+    assert_eq!(plain().push(b" a \r\r\n\xff\x00\n"), [frame(b" a ", None), frame(b"\xff\x00", None)]);
+}
+
+/// The case of a module that does not always append its strength.
+#[test]
+fn a_byte_of_the_next_line_is_not_taken_for_a_strength() {
+    let items = with_rssi().push(b"hxb:A\ntag:B\n\xc4");
+    assert_eq!(items, [frame(b"hxb:A", None), frame(b"tag:B", Some(-60))]);
+    for next in [b"event:1", b"~ABCDEF", b"0123456"] {
+        let items = with_rssi().push(&[b"hxb:A\n".as_slice(), next, b"\n\xff"].concat());
+        assert_eq!(items, [frame(b"hxb:A", None), frame(next, Some(-1))]);
+    }
 }
 
 #[test]
@@ -38,9 +68,9 @@ fn a_line_of_255_bytes_is_a_payload_and_one_of_256_is_reported_once() {
         let longest = [b'x'; MAX_PAYLOAD_BYTES];
         assert_eq!(decoder.push(&[&longest, end].concat()), [frame(&longest, None)]);
         let overlong = [b'x'; MAX_PAYLOAD_BYTES + 1];
-        assert_eq!(decoder.push(&[&overlong, end].concat()), [Item::Error(FrameError::Overlong)]);
+        assert_eq!(decoder.push(&[&overlong, end].concat()), [cut(&longest, FrameError::Overlong)]);
         let endless = [b'x'; 10_000];
-        assert_eq!(decoder.push(&endless), [Item::Error(FrameError::Overlong)]);
+        assert_eq!(decoder.push(&endless), [cut(&longest, FrameError::Overlong)]);
         assert_eq!(decoder.push(&[end, b"good\n"].concat()), [frame(b"good", None)]);
     }
 }
@@ -50,7 +80,7 @@ fn half_a_line_is_not_joined_with_the_next_after_a_silence() {
     let mut decoder = plain();
     assert_eq!(decoder.push(b"hxb:A"), []);
     assert!(decoder.is_partial());
-    assert_eq!(decoder.flush(), [Item::Error(FrameError::Truncated { bytes: 5 })]);
+    assert_eq!(decoder.flush(), [cut(b"hxb:A", FrameError::Truncated { bytes: 5 })]);
     assert_eq!(decoder.push(b"hxb:D:E:F\n"), [frame(b"hxb:D:E:F", None)]);
     assert!(!decoder.is_partial());
 }
@@ -91,5 +121,5 @@ fn a_module_that_appends_no_rssi_loses_no_byte_of_its_lines() {
 #[test]
 fn the_rssi_of_an_empty_or_overlong_line_goes_to_no_other_line() {
     let items = with_rssi().push(&[b"\r\n\xc4".as_slice(), &[b'x'; 300], b"\r\n\xc4good\n\xc5"].concat());
-    assert_eq!(items, [Item::Error(FrameError::Overlong), frame(b"good", Some(-59))]);
+    assert_eq!(items, [cut(&[b'x'; MAX_PAYLOAD_BYTES], FrameError::Overlong), frame(b"good", Some(-59))]);
 }
