@@ -52,7 +52,7 @@ pub(super) struct CachedRow {
     last: Sequence,
     bytes: Arc<[u8]>,
     places: Vec<Range<usize>>,
-    /// Whether the row holds what was written to it, once that was asked.
+    /// Result of the check that the row holds what was written to it, once there is one.
     intact: OnceLock<bool>,
 }
 
