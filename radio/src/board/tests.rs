@@ -104,3 +104,10 @@ fn a_line_in_use_and_a_missing_line_are_reported_with_their_number() {
     let error = BoardError::NoLine { what, chip, line: 99, lines: 54 };
     assert_mentions(&error, &["line 99 of /dev/gpiochip0", "54 lines"]);
 }
+
+#[test]
+fn a_gpio_chip_that_is_given_as_a_path_is_taken_as_it_is() {
+    for path in ["/dev/gpiochip7", "/nowhere", "/dev/../dev/gpiochip0"] {
+        assert_eq!(find_gpio_chip(Path::new(path)).unwrap(), Path::new(path));
+    }
+}
