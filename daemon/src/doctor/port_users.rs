@@ -41,7 +41,7 @@ fn findings(what: &str, port: &Path, proc: &Path) -> Vec<Finding> {
     let device = fs::canonicalize(port).unwrap_or_else(|_| port.to_owned());
     let mut findings = Vec::new();
     for process in processes(proc) {
-        findings.extend(process_finding(what, &device, &process));
+        findings.extend(finding_about(what, &device, &process));
     }
     findings.extend(console_finding(what, &device, proc));
     findings
@@ -69,7 +69,7 @@ fn processes(proc: &Path) -> Vec<Process> {
     processes
 }
 
-fn process_finding(what: &str, device: &Path, process: &Process) -> Option<Finding> {
+fn finding_about(what: &str, device: &Path, process: &Process) -> Option<Finding> {
     let Process { name, .. } = process;
     let taker = PORT_TAKERS.iter().find(|taker| taker.name == name);
     let is_login = GETTYS.contains(&name.as_str()) && serves(process, device);

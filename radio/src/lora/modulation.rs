@@ -123,7 +123,7 @@ impl CodingRate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LowDataRateOptimize {
-    /// As the data sheet requires.
+    /// On if the data sheet requires it.
     #[default]
     Auto,
     /// Always on.

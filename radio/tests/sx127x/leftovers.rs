@@ -1,5 +1,5 @@
-//! What an earlier program left in the chip, and what a chip gets into by itself: every register that reception depends
-//! on is written, the receiver is calibrated where it listens, and a receiver that hangs is restarted.
+//! Leftovers of an earlier program in the chip, and states that a chip gets into by itself: every register that
+//! reception depends on is written, the receiver is calibrated where it listens, and a receiver that hangs is restarted.
 
 use super::barn::{BEGIN, Barn, failing, listening, packet, start_with, until};
 use embedded_hal_02::blocking::spi::Write;

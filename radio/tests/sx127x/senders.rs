@@ -1,4 +1,4 @@
-//! What senders really send: packets without a CRC, with another LowDataRateOptimize, with inverted IQ, off frequency.
+//! Senders in the field: packets without a CRC, with another LowDataRateOptimize, with inverted IQ, off frequency.
 
 use super::barn::{BEGIN, Barn, PATIENCE, listening, packet, start_with, until};
 use radio::emulator::Transmission;

@@ -1,5 +1,5 @@
-//! What chips were seen to do, or need, beyond the receiver's settings: sync words of neighbors, a deaf receiver, a
-//! receiver that hangs, calibration, and the oscillator.
+//! Quirks of real chips beyond the receiver's settings: sync words of neighbors, a deaf receiver, a receiver that hangs,
+//! calibration, and the oscillator.
 
 use super::*;
 use crate::emulator::{ChipOptions, Faults};
