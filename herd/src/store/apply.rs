@@ -23,7 +23,7 @@ impl ChangeRun {
     #[must_use]
     pub fn following(after: Position, changes: Changes) -> Self {
         let epoch = epochs_begun(&after, &changes).last().map_or(after.epoch, |(epoch, _)| *epoch);
-        let sequence = Sequence(after.sequence.0 + changes.len() as u64);
+        let sequence = Sequence(after.sequence.0.saturating_add(changes.len() as u64));
         let digest = changes.chain(after.digest, after.sequence);
         Self { after, changes, end: Position { store: after.store, epoch, sequence, digest } }
     }

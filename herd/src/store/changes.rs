@@ -49,11 +49,18 @@ impl Changes {
         starts.zip(&self.ends).map(|(start, end)| &self.buffer[start..*end as usize])
     }
 
+    /// Iterates over the changes that follow `after`, each with its sequence.
+    ///
+    /// Sequences end at the largest number: a page may claim to begin anywhere, before anything proves it.
+    pub(crate) fn numbered(&self, after: Sequence) -> impl Iterator<Item = (Sequence, &[u8])> {
+        let sequences = std::iter::successors(Some(after.next()), |sequence| Some(sequence.next()));
+        sequences.zip(self.iter())
+    }
+
     /// Returns the chain digest after all of them. `before` is the digest after `after`.
     #[must_use]
     pub fn chain(&self, before: Digest, after: Sequence) -> Digest {
-        let numbered = self.iter().zip(after.0 + 1..);
-        numbered.fold(before, |digest, (bytes, n)| digest::chain_next(digest, Sequence(n), bytes))
+        self.numbered(after).fold(before, |digest, (sequence, bytes)| digest::chain_next(digest, sequence, bytes))
     }
 }
 

@@ -37,6 +37,7 @@ pub fn read_cut_page(bytes: &[u8]) -> Result<Option<ChangeRun>, BlobError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::position::Sequence;
     use crate::testing::TestBarn;
     use crate::wire::{BarnHead, to_blob};
 
@@ -46,7 +47,7 @@ mod tests {
         let payloads: Vec<_> = (0..9).map(|n| format!("hxb:LOT1:LF{n}:UHF{}", "7".repeat(n * 9))).collect();
         let payloads: Vec<_> = payloads.iter().map(String::as_str).collect();
         let source = TestBarn::with_payloads(&payloads).reader();
-        let start = source.position_at(crate::position::Sequence(1)).unwrap().unwrap();
+        let start = source.position_at(Sequence(1)).unwrap().unwrap();
         let run = source.run_after(start, 100, 1_000_000).unwrap();
         let blob = to_blob(&Page::new(run.clone(), source.head().position.sequence, BarnHead::default()));
         let mut before = 0;
@@ -62,6 +63,21 @@ mod tests {
             before = cut.changes.len();
         }
         assert_eq!(before, run.changes.len(), "only the digest is missing");
+    }
+
+    /// Catches an overflow on a page that begins where no log ends: nothing proves the position of a cut page.
+    #[test]
+    fn a_page_after_the_largest_sequence_is_read_without_a_panic() {
+        let head = TestBarn::default().reader().head().position;
+        let after = Position { sequence: Sequence(u64::MAX), ..head };
+        let page = Page::new(
+            ChangeRun::following(head, [&b"a"[..], b"b"].into_iter().collect()),
+            after.sequence,
+            BarnHead::default(),
+        );
+        let blob = to_blob(&Page { after, ..page });
+        let cut = read_cut_page(&blob[..blob.len() - 1]).unwrap().unwrap();
+        assert_eq!((cut.changes.len(), cut.end.sequence), (2, after.sequence));
     }
 
     /// Catches something other than a page that is read as one, and a panic.

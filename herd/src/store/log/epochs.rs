@@ -10,10 +10,10 @@ use crate::position::{Epoch, Position, Sequence};
 pub(in super::super) fn epochs_begun(before: &Position, changes: &Changes) -> Vec<(Epoch, Sequence)> {
     let mut latest = before.epoch;
     let mut begun = Vec::new();
-    for (bytes, n) in changes.iter().zip(before.sequence.0 + 1..) {
+    for (sequence, bytes) in changes.numbered(before.sequence) {
         if let Some(epoch) = epoch_begun(bytes).filter(|epoch| *epoch > latest) {
             latest = epoch;
-            begun.push((epoch, Sequence(n)));
+            begun.push((epoch, sequence));
         }
     }
     begun
