@@ -9,6 +9,7 @@ use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, ProcessError, 
 use serde_json::json;
 use service::harness::wait_until;
 use service::lifecycle::Exit;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -69,13 +70,14 @@ async fn commands_get_through_while_connections_hold_all_descriptors() {
         let strangers: Vec<_> = (0..40).map(|_| TcpStream::connect(address).unwrap()).collect();
         let all_held = async || (descriptors() >= limit).then_some(());
         wait_until("connections hold all descriptors", all_held).await.unwrap();
-        for _ in 0..5 {
-            match name {
-                "the barn" => drop(barn.status().unwrap()),
-                _ => drop(office.status().unwrap()),
-            }
+        match name {
+            "the barn" => drop(barn.status().unwrap()),
+            _ => drop(office.status().unwrap()),
         }
-        drop(strangers);
+        // Otherwise the command has waited until the server had enough of a stranger.
+        strangers[0].set_nonblocking(true).unwrap();
+        let still_open = strangers[0].peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        assert!(still_open, "{name} answered only after a connection had ended");
     }
 }
 
