@@ -26,9 +26,9 @@
 //!
 //! # Cut payloads
 //!
-//! What a silence, a lost port or the longest length cuts off a line is delivered with [`CUT_MARK`] at its end, a byte
-//! that no text contains. So the bytes are kept and shown, and half a tag is never taken for a whole one. Dropping them
-//! was rejected: they may be all that is known of an animal.
+//! A line that a silence, a lost port or the longest length cuts is delivered with [`CUT_MARK`] at its end, a byte that no
+//! text contains. So its bytes are kept and shown, and half a tag is never taken for a whole one. Dropping them was
+//! rejected: they may be all that is known of an animal.
 
 pub mod framing;
 mod listener;
