@@ -47,6 +47,8 @@ machine_image() {
 machine_run() {
     local console=$1 seconds=$2 deadline viewer
     shift 2
+    # Made here: the process in the background may open it after `tail`.
+    : >"$console"
     "${qemu[@]}" -M virt -cpu cortex-a72 -m 1024 -accel tcg -icount shift=0,sleep=off -rtc clock=vm -nographic \
         -nodefaults -no-reboot -serial stdio -kernel "$kernel/vmlinuz" -initrd "$initramfs" \
         -append "console=ttyAMA0 quiet panic=-1 $*" </dev/null >"$console" 2>&1 &
