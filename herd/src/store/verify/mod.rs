@@ -63,7 +63,8 @@ pub enum TablesVerdict {
         folded: Sequence,
         /// The fold digest after it.
         fold_digest: Digest,
-        /// Number of rows.
+        /// Number of rows that the digest covers. Those of indexes are not counted: while a writer goes on, the file has
+        /// fewer of them than the tables that readers see.
         rows: u64,
     },
     /// There are no tables.
@@ -281,9 +282,13 @@ type ReadRange<'a> = dyn Fn(Table, KeyRange<'_>) -> Result<Vec<(Key, Vec<u8>)>, 
 fn verdict(stored: &StoredState, rows: &ReadRange<'_>, progress: &mut dyn FnMut(Progress)) -> TablesVerdict {
     let (mut sum, mut index, mut count) = (RowSum::default(), RowSum::default(), 0);
     for (done, table) in Table::ALL.into_iter().enumerate() {
-        match add_table(table, rows, if table.is_index() { &mut index } else { &mut sum }) {
-            Ok(rows) => count += rows,
-            Err(error) => return TablesVerdict::Unreadable { why: error.to_string() },
+        let added = if table.is_index() {
+            add_table(table, rows, &mut index).map(|_| ())
+        } else {
+            add_table(table, rows, &mut sum).map(|rows| count += rows)
+        };
+        if let Err(error) = added {
+            return TablesVerdict::Unreadable { why: error.to_string() };
         }
         progress(Progress { phase: Phase::Rows, done: done as u64 + 1, of: Table::ALL.len() as u64 });
     }
