@@ -117,7 +117,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for StrictJson<T> {
 /// An extractor like [`StrictJson`] that also keeps the bytes, for routes that forward them.
 #[derive(Clone, Debug)]
 pub struct RawJson<T> {
-    /// The body as received.
+    /// The body as received, without a byte order mark.
     pub bytes: Bytes,
     /// The value parsed from it.
     pub value: T,
@@ -148,9 +148,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RawJson<T> {
             }
             ApiError::bad_request("the body could not be read to its end")
         })?;
+        let bytes = without_byte_order_mark(bytes);
         let value = parse_json(&bytes)?;
         Ok(Self { bytes, value })
     }
+}
+
+/// Removes the mark that some programs write before a text. JSON (RFC 8259, section 8.1) lets a receiver ignore it.
+fn without_byte_order_mark(bytes: Bytes) -> Bytes {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    if bytes.starts_with(MARK) { bytes.slice(MARK.len()..) } else { bytes }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -53,6 +53,15 @@ fn get_uri(uri: &str) -> Request {
     Request::get(uri).body(Body::empty()).unwrap()
 }
 
+/// Catches a read that is refused, because the program behind a reader writes a byte order mark before its JSON.
+#[tokio::test]
+async fn a_byte_order_mark_before_a_body_is_ignored() {
+    let marked = "\u{feff}{\"payload\":\"\u{feff}hi\",\"counts\":[]}";
+    assert_eq!(send(post_body("application/json", marked)).await, (200, "\u{feff}hi 0".to_owned()));
+    let (status, error, _) = send_invalid(post_body("application/json", "{\u{feff}}")).await;
+    assert_eq!((status, error.as_str()), (400, "bad_request"));
+}
+
 /// Catches a content type that clients send for JSON and that is rejected.
 #[tokio::test]
 async fn a_valid_body_is_accepted_with_any_json_content_type() {
