@@ -196,7 +196,7 @@ pub fn accept_log(
     let expected = read_position(&local)?;
     let clock = clock.read().in_boot(boot_number(&local, &disk, clock)?);
     let (rules, accepted) = (settings.rules(), acceptance.clone());
-    let store = Store::accept_source(&disk, expected.as_ref(), accepted, rules, clock, new_ids()?)?;
+    let store = Store::accept_source(&disk, expected.as_ref(), accepted, &rules, clock, new_ids()?)?;
     let position = store.head().position;
     write_accepted(&local, expected, acceptance.clone(), &position)?;
     Ok(Some(position))

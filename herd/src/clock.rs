@@ -34,6 +34,12 @@ pub struct ClockReading {
 }
 
 impl ClockReading {
+    /// Returns the wall clock's part of the reading.
+    #[must_use]
+    pub const fn wall(&self) -> WallTime {
+        WallTime { at_us: self.received_at_us, synchronized: self.synchronized }
+    }
+
     /// Returns the milliseconds from `earlier` to this reading.
     ///
     /// Within one boot, the time since boot counts. Across boots, the wall clock counts if both readings are
@@ -45,6 +51,30 @@ impl ClockReading {
         }
         let both = self.synchronized && earlier.synchronized;
         both.then(|| u64::try_from(self.received_at_us.saturating_sub(earlier.received_at_us) / 1000).unwrap_or(0))
+    }
+}
+
+/// Time by the barn's wall clock, as far as it can be trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WallTime {
+    /// Microseconds since the Unix epoch.
+    pub at_us: i64,
+    /// `true` if the wall clock followed a time source at that moment.
+    pub synchronized: bool,
+}
+
+impl WallTime {
+    /// Returns the later of two times.
+    #[must_use]
+    pub fn later(self, other: Self) -> Self {
+        if other.at_us > self.at_us { other } else { self }
+    }
+
+    /// Formats the time as ISO 8601 in UTC. `None` if the clock cannot have been set at all: it showed a time before
+    /// [`EARLIEST_US`].
+    #[must_use]
+    pub fn iso_utc(self) -> Option<String> {
+        (self.at_us >= EARLIEST_US).then(|| iso_utc(self.at_us))
     }
 }
 
@@ -144,6 +174,10 @@ impl Clock for SystemClock {
     }
 }
 
+/// Earliest time that a clock which was ever set can show, 2024-01-01T00:00:00Z: no barn ran this program before. A machine
+/// without a battery starts at 1970.
+pub const EARLIEST_US: i64 = 1_704_067_200_000_000;
+
 const MILLISECONDS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
@@ -201,6 +235,14 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(mark.exists(2 * LOOK_MS - 1));
         assert!(!mark.exists(2 * LOOK_MS));
+    }
+
+    /// Catches a page that shows 1970 as the day of a batch.
+    #[test]
+    fn a_clock_that_was_never_set_shows_no_time() {
+        let shown = |at_us| WallTime { at_us, synchronized: false }.iso_utc();
+        assert_eq!([0, EARLIEST_US - 1, i64::MIN].map(shown), [None, None, None]);
+        assert_eq!(shown(EARLIEST_US).as_deref(), Some("2024-01-01T00:00:00.000Z"));
     }
 
     /// Catches another format than the one that API clients read.

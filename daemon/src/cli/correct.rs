@@ -61,6 +61,12 @@ pub(super) enum CorrectCommand {
         /// Weight in decimal kilograms, up to 2,000
         #[arg(long)]
         weight_kg: String,
+        /// Change of the weighing that this one replaces, at its time
+        #[arg(long, conflicts_with = "weighed_at")]
+        replaces: Option<u64>,
+        /// Time of the weighing, such as 2026-05-04T08:30:00Z [default: now]
+        #[arg(long)]
+        weighed_at: Option<String>,
     },
     /// Record the death of an animal
     Died {
@@ -88,9 +94,12 @@ pub(super) enum CorrectCommand {
         /// Id of the payload
         #[arg(long)]
         payload: u64,
-        /// The animal of the event, if its lid and tags disagree
+        /// The animal of the event, if its lid and tags disagree or are missing
         #[arg(long)]
         animal: Option<u64>,
+        /// The batch of the event, if its number is missing or wrong
+        #[arg(long)]
+        batch_number: Option<String>,
     },
     /// Start a new reader era after readers were replaced or reset
     NewReaderEra {
@@ -127,11 +136,15 @@ impl From<CorrectCommand> for CorrectionForm {
             Args::Retag { animal, tag_kind, tag } => Self::Retag { animal, tag_kind: tag_kind.into(), tag },
             Args::MovePen { animal, pen } => Self::MovePen { animal, pen },
             Args::MoveBatch { animal, batch_number } => Self::MoveBatch { animal, batch_number },
-            Args::Weigh { animal, weight_kg } => Self::Weigh { animal, weight_kg: Kilograms(weight_kg) },
+            Args::Weigh { animal, weight_kg, replaces, weighed_at } => {
+                Self::Weigh { animal, weight_kg: Kilograms(weight_kg), replaces, weighed_at }
+            }
             Args::Died { animal } => Self::Died { animal },
             Args::CloseBatch { batch } => Self::CloseBatch { batch },
             Args::EditBatch { batch, notes } => Self::EditBatch { batch, notes },
-            Args::AcceptRejected { payload, animal } => Self::AcceptRejected { payload, animal },
+            Args::AcceptRejected { payload, animal, batch_number } => {
+                Self::AcceptRejected { payload, animal, batch_number }
+            }
             Args::NewReaderEra { reader_group } => Self::NewReaderEra { reader_group },
         }
     }

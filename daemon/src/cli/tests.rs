@@ -196,24 +196,24 @@ async fn a_sheet_keeps_its_ids_and_starts_no_formula() {
     let golden = [
         (
             "batches",
-            "id,batch_number,source_type,state,cattle_count,members,created_at,updated_at\r\n\
-             9,\"=\"\"LOT, \"\"\"\"3\"\"\"\"\"\"\",hxb,open,1,1,2024-01-15T10:35:20.000Z,2024-01-15T10:35:20.000Z\r\n\
-             5,\"=\"\"LOT2\"\"\",hxb,open,1,1,2024-01-15T10:35:20.000Z,2024-01-15T10:35:20.000Z\r\n\
-             2,\"=\"\"LOT1\"\"\",hxb,open,2,2,2024-01-15T10:35:20.000Z,2024-01-15T10:35:20.000Z\r\n",
+            "id,batch_number,source_type,state,cattle_count,members,created_at,updated_at,doubtful_times\r\n\
+             9,\"=\"\"LOT, \"\"\"\"3\"\"\"\"\"\"\",hxb,open,1,1,2024-01-15T10:35:20.000Z,2024-01-15T10:35:20.000Z,\r\n\
+             5,\"=\"\"LOT2\"\"\",hxb,open,1,1,2024-01-15T10:35:20.000Z,2024-01-15T10:35:20.000Z,\r\n\
+             2,\"=\"\"LOT1\"\"\",hxb,open,2,2,2024-01-15T10:35:20.000Z,2024-01-15T10:35:20.000Z,\r\n",
         ),
         (
             "animals --next 2",
-            "id,lf,epc,lid,status,weight_kg,barn_batch,export_batch,pen,sex,funder,last_seen\r\n\
-             3,\"=\"\"124000224161433\"\"\",\"=\"\"UHF2\"\"\",,active,,\"=\"\"LOT1\"\"\",,,,,2024-01-15T10:35:20.000Z\r\n\
-             5,\"=\"\"LF3\"\"\",\"=\"\"UHF3\"\"\",,active,,\"=\"\"LOT2\"\"\",,,,,2024-01-15T10:35:20.000Z\r\n\
-             6,,,\"=\"\"=1\"\"\",active,245.5,\"=\"\"LOT, \"\"\"\"3\"\"\"\"\"\"\",,'+P1,,,2024-01-15T10:35:20.000Z\r\n",
+            "id,lf,epc,lid,status,weight_kg,barn_batch,export_batch,pen,sex,funder,last_seen,doubtful_times\r\n\
+             3,\"=\"\"124000224161433\"\"\",\"=\"\"UHF2\"\"\",,active,,\"=\"\"LOT1\"\"\",,,,,2024-01-15T10:35:20.000Z,\r\n\
+             5,\"=\"\"LF3\"\"\",\"=\"\"UHF3\"\"\",,active,,\"=\"\"LOT2\"\"\",,,,,2024-01-15T10:35:20.000Z,\r\n\
+             6,,,\"=\"\"=1\"\"\",active,245.5,\"=\"\"LOT, \"\"\"\"3\"\"\"\"\"\"\",,'+P1,,,2024-01-15T10:35:20.000Z,\r\n",
         ),
         (
             "payloads --next 5",
-            "id,received_at,status,reason,payload,channel,animal,batch\r\n\
-             4,2024-01-15T10:35:20.000Z,error,control_character,noise\u{fffd}[2J,gate,,\r\n\
-             3,2024-01-15T10:35:20.000Z,processed,,hxb:LOT1:0124000224161433:UHF2,gate,3,2\r\n\
-             2,2024-01-15T10:35:20.000Z,processed,,hxb:LOT1:LF1:UHF1,gate,2,2\r\n",
+            "id,received_at,status,reason,payload,channel,animal,batch,doubtful_times\r\n\
+             4,2024-01-15T10:35:20.000Z,error,control_character,noise\u{fffd}[2J,gate,,,\r\n\
+             3,2024-01-15T10:35:20.000Z,processed,,hxb:LOT1:0124000224161433:UHF2,gate,3,2,\r\n\
+             2,2024-01-15T10:35:20.000Z,processed,,hxb:LOT1:LF1:UHF1,gate,2,2,\r\n",
         ),
         (
             "gaps",
@@ -239,7 +239,7 @@ async fn the_next_page_of_a_sheet_is_announced_on_stderr() {
     let (sheet, stderr) = outputs(&world, "payloads --csv --limit 1");
     assert_eq!((sheet.lines().count(), stderr.as_str()), (2, "More: --next 9\n"));
     assert!(
-        sheet.ends_with("processed,,\"event:hxbind000001|lot:LOT, \"\"3\"\"|lid:=1|pen:+P1\",gate,6,9\r\n"),
+        sheet.ends_with("processed,,\"event:hxbind000001|lot:LOT, \"\"3\"\"|lid:=1|pen:+P1\",gate,6,9,\r\n"),
         "{sheet}"
     );
     let (sheet, stderr) = outputs(&world, "gaps --csv --limit 1");

@@ -12,7 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-const RULES: Rules = Rules { repeat_window_ms: 60_000, export_rest_ms: 86_400_000, rejections_per_hour: 2 };
+const RULES: Rules = Rules {
+    repeat_window_ms: 60_000,
+    export_rest_ms: 86_400_000,
+    rejections_per_hour: 2,
+    pound_groups: std::collections::BTreeSet::new(),
+};
 
 fn store_on(disk: &MemoryDisk) -> Store {
     let clock = ClockReading { boot: 1, ..ClockReading::default() };

@@ -9,6 +9,7 @@ pub use radios::{RadioKind, RadioSettings};
 
 use crate::receive::Channel;
 use herd::decide::Rules;
+use herd::payload::WeightUnit;
 use serde::{Deserialize, Serialize};
 use service::lifecycle::Exit;
 use service::logging::LogLevel;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub site: String,
     /// Group of the readers that deliver over HTTP.
     pub reader_group: String,
+    /// Unit of the weights that these readers send as numbers alone.
+    pub weight_unit: WeightUnit,
     /// [`Rules::repeat_window_ms`].
     pub repeat_window: DurationSetting,
     /// [`Rules::export_rest_ms`].
@@ -92,12 +95,13 @@ impl From<&BarnSettingsError> for Exit {
 
 impl Default for Settings {
     fn default() -> Self {
-        let Rules { repeat_window_ms, export_rest_ms, rejections_per_hour } = Rules::default();
+        let Rules { repeat_window_ms, export_rest_ms, rejections_per_hour, pound_groups: _ } = Rules::default();
         Self {
             state_dir: "/var/lib/herdlinx".into(),
             listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
             site: Some(host_name()).filter(|name| !name.is_empty()).unwrap_or_else(|| "barn".to_owned()),
             reader_group: "main".to_owned(),
+            weight_unit: WeightUnit::default(),
             repeat_window: DurationSetting::from_ms(repeat_window_ms),
             export_rest: DurationSetting::from_ms(export_rest_ms),
             rejections_per_hour,
@@ -148,7 +152,7 @@ impl Settings {
         if !(1..=MAX_REJECTIONS_PER_HOUR).contains(&self.rejections_per_hour) {
             return refuse("rejections_per_hour", self.rejections_per_hour.to_string(), "1 to 1000000");
         }
-        radios::validate(&self.radio)
+        radios::validate(self)
     }
 
     /// Returns the rules by which payloads are judged.
@@ -158,7 +162,23 @@ impl Settings {
             repeat_window_ms: ms(self.repeat_window),
             export_rest_ms: ms(self.export_rest),
             rejections_per_hour: self.rejections_per_hour,
+            pound_groups: self
+                .readers()
+                .filter(|(_, unit)| *unit == WeightUnit::Lb)
+                .map(|(group, _)| group.into())
+                .collect(),
         }
+    }
+
+    /// Returns each reader group with the unit of its weights, once for each door that it comes through.
+    fn readers(&self) -> impl Iterator<Item = (&str, WeightUnit)> {
+        let radios = self.radio.iter().map(|radio| (radio.reader_group.as_str(), radio.weight_unit));
+        std::iter::once((self.reader_group.as_str(), self.weight_unit)).chain(radios)
+    }
+
+    /// Returns the units that are set for a reader group.
+    fn weight_units(&self, reader_group: &str) -> impl Iterator<Item = WeightUnit> {
+        self.readers().filter(move |(group, _)| *group == reader_group).map(|(_, unit)| unit)
     }
 
     /// Returns notes about settings that are allowed but may be a mistake, each as a sentence.

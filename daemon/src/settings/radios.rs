@@ -1,6 +1,7 @@
 //! Settings of the radios: the list `[[radio]]`.
 
-use super::{BarnSettingsError, NAME_RULE, is_name};
+use super::{BarnSettingsError, NAME_RULE, Settings, is_name};
+use herd::payload::WeightUnit;
 use radio::{AnyRadio, OpenError, SerialSettings, SettingsError, SimulatedSettings, Sx127xSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -33,6 +34,8 @@ pub struct RadioSettings {
     pub name: Option<String>,
     /// Group of the readers that it receives.
     pub reader_group: String,
+    /// Unit of the weights that these readers send as numbers alone.
+    pub weight_unit: WeightUnit,
     /// Number of bytes in front of each payload that the library of the readers adds: 0..=16, 4 with `RadioHead`.
     pub strip_bytes: u8,
     /// Only for kind `simulated`.
@@ -46,7 +49,16 @@ pub struct RadioSettings {
 impl Default for RadioSettings {
     fn default() -> Self {
         let (kind, reader_group) = (RadioKind::default(), "main".to_owned());
-        Self { kind, name: None, reader_group, strip_bytes: 0, simulated: None, sx127x: None, serial: None }
+        Self {
+            kind,
+            name: None,
+            reader_group,
+            weight_unit: WeightUnit::default(),
+            strip_bytes: 0,
+            simulated: None,
+            sx127x: None,
+            serial: None,
+        }
     }
 }
 
@@ -119,11 +131,17 @@ impl RadioSettings {
     }
 }
 
-pub(super) fn validate(radios: &[RadioSettings]) -> Result<(), BarnSettingsError> {
+pub(super) fn validate(settings: &Settings) -> Result<(), BarnSettingsError> {
     let mut names = BTreeSet::new();
-    for (index, radio) in radios.iter().enumerate() {
+    for (index, radio) in settings.radio.iter().enumerate() {
         let name = radio.name_at(index);
         radio.validate(&name, index)?;
+        if settings.weight_units(&radio.reader_group).any(|unit| unit != radio.weight_unit) {
+            let (key, unit) =
+                (format!("radio[{index}].weight_unit"), format!("{:?}", radio.weight_unit).to_lowercase());
+            let allowed = "one unit for all readers of a group; `weight_unit` outside of the radios is that for HTTP";
+            return Err(service::settings::SettingsError::value(key, unit, allowed).into());
+        }
         if !names.insert(name.clone()) {
             let allowed = "unique among the radios";
             let key = format!("radio[{index}].name");

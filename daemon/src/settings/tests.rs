@@ -35,10 +35,31 @@ fn the_printed_file_lists_every_key_with_its_default() {
         "repeat_window",
         "site",
         "state_dir",
+        "weight_unit",
     ];
     assert_eq!(keys, all);
     let expected = Settings { site: "barn".into(), ..Settings::default() };
     assert_eq!(load(&stated, &[], "").unwrap(), expected);
+}
+
+/// Catches weights that are read in one unit over a radio and in another over HTTP.
+#[test]
+fn readers_of_one_group_have_one_unit() {
+    let pounds = |file: &str| load(file, &[], "").unwrap().rules().pound_groups.into_iter().collect::<Vec<_>>();
+    assert!(pounds("").is_empty());
+    assert_eq!(pounds("weight_unit = \"lb\""), ["main"]);
+    assert_eq!(pounds("[[radio]]\nreader_group = \"gate\"\nweight_unit = \"lb\""), ["gate"]);
+    for file in [
+        "weight_unit = \"lb\"\n[[radio]]",
+        "[[radio]]\nweight_unit = \"lb\"",
+        "[[radio]]\nreader_group = \"a\"\n[[radio]]\nreader_group = \"a\"\nweight_unit = \"lb\"",
+    ] {
+        let refusal = load(file, &[], "").unwrap_err().to_string();
+        assert!(
+            refusal.contains("weight_unit") && refusal.contains("one unit for all readers of a group"),
+            "{refusal}"
+        );
+    }
 }
 
 #[test]

@@ -203,7 +203,7 @@ async fn rows_18_to_20(animals: &Animals<'_>) {
 
     let animal = animals.with_lf("124000224161433").await;
     assert_eq!(
-        (&animal["lf"]["country"], &animal["lf"]["number"]),
+        (&animal["lf"]["issuer"]["code"], &animal["lf"]["number"]),
         (&json!("124"), &json!("000224161433")),
         "{animal}"
     );

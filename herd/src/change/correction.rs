@@ -49,6 +49,8 @@ pub enum Correction {
         animal: AnimalId,
         /// The weight in grams.
         weight_g: u32,
+        /// Time of the weighing.
+        when: WeighingTime,
     },
     /// Records the death of an animal.
     Died {
@@ -73,12 +75,25 @@ pub enum Correction {
         sequence: Sequence,
         /// Animal of the event; `None` if lid and tags decide.
         animal: Option<AnimalId>,
+        /// Number of the batch of the event; `None` if the payload names it.
+        batch_number: Option<String>,
     },
     /// Starts a new reader era after readers were replaced or reset.
     NewReaderEra {
         /// The reader group.
         reader_group: String,
     },
+}
+
+/// Time of a weighing that a person records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WeighingTime {
+    /// The time of the correction.
+    Now,
+    /// A time that the person says, in microseconds since the Unix epoch.
+    At(i64),
+    /// The time of the weighing that this change recorded, and which no longer counts.
+    InsteadOf(Sequence),
 }
 
 impl Correction {

@@ -23,12 +23,13 @@ mod received;
 mod reprocessed;
 mod state;
 
+pub use crate::payload::TagKind;
 pub use corrected::{Corrected, CorrectionResult, States};
-pub use correction::Correction;
+pub use correction::{Correction, WeighingTime};
 pub(crate) use encode::encode;
 pub use received::{AnimalId, BatchId, BatchUse, Origin, Outcome, PlacedEvent, Received, RejectedPayload, TagUse};
 pub use reprocessed::{LateEvent, Reprocessed};
-pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
+pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagState};
 
 use crate::clock::ClockReading;
 use crate::position::{Epoch, Sequence, StoreId};

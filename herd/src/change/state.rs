@@ -3,8 +3,8 @@
 //! These are not the rows of the tables: a row may get another shape with the next fold, a stored Change may not.
 
 use super::{AnimalId, BatchId};
-use crate::clock::ClockReading;
-use crate::payload::{SourceType, Tag, Traits};
+use crate::clock::{ClockReading, WallTime};
+use crate::payload::{SourceType, Tag, TagKind, Traits};
 use crate::position::Sequence;
 use crate::text::Text;
 use serde::{Deserialize, Serialize};
@@ -33,28 +33,6 @@ impl AnimalStatus {
             Self::Exported => "exported",
             Self::Dead => "dead",
             Self::Voided => "voided",
-        }
-    }
-}
-
-/// Kind of a tag. The numbers are part of table keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[repr(u8)]
-pub enum TagKind {
-    /// Low frequency, ISO 11784 in the field.
-    Lf = 0,
-    /// Ultra high frequency, an EPC.
-    Epc = 1,
-}
-
-impl TagKind {
-    /// Returns the name in JSON. Stable.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Lf => "lf",
-            Self::Epc => "epc",
         }
     }
 }
@@ -115,8 +93,8 @@ pub struct AnimalState {
     pub status: AnimalStatus,
     /// The change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// When the animal was last seen, in microseconds since the Unix epoch.
-    pub last_at_us: i64,
+    /// When the animal was last seen.
+    pub last_seen: WallTime,
     /// Its lids.
     pub lids: Vec<LidName>,
     /// Its tags. At most one of each kind is current.
@@ -127,6 +105,8 @@ pub struct AnimalState {
     pub weight_g: Option<u32>,
     /// The change that recorded the weight.
     pub weighed: Sequence,
+    /// When the animal was weighed.
+    pub weighed_at: WallTime,
     /// The barn batch that the animal is in.
     pub barn_batch: Option<BatchId>,
     /// The last change that named a barn batch for it.
@@ -148,8 +128,8 @@ pub struct BatchState {
     pub source: SourceType,
     /// The number that the readers use.
     pub number: Text,
-    /// When the batch was opened, in microseconds since the Unix epoch.
-    pub opened_at_us: i64,
+    /// When the batch was opened.
+    pub opened: WallTime,
     /// The change that closed the batch, if it is closed.
     pub closed: Option<Sequence>,
     /// Notes of an operator.

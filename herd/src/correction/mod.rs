@@ -3,13 +3,16 @@
 //! Texts are trimmed and their lengths checked here, before the correction is decided.
 //! [`decide_correction`](crate::decide::decide_correction) then checks that the animals, batches and payloads exist.
 
-use crate::change::{Acceptance, AnimalId, BatchId, Correction, TagKind};
+use crate::change::{Acceptance, AnimalId, BatchId, Correction, TagKind, WeighingTime};
+use crate::clock::iso_utc;
 use crate::decide::CorrectionRequest;
-use crate::payload::{MAX_FIELD_CHARS, Tag, Weight, kilograms};
+use crate::payload::{MAX_FIELD_CHARS, RoundedTagError, Tag, Weight, WeightUnit, kilograms};
 use crate::position::Sequence;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
 use std::fmt;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Maximum length of an author or idempotency key, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -81,6 +84,12 @@ pub enum CorrectionForm {
         animal: u64,
         /// Decimal kilograms, up to 2,000.
         weight_kg: Kilograms,
+        /// Change of the weighing that this one replaces, at its time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<u64>,
+        /// Time of the weighing after RFC 3339, such as `2026-05-04T08:30:00Z`; by default the time of the correction.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weighed_at: Option<String>,
     },
     /// Records the death of an animal.
     Died {
@@ -104,9 +113,12 @@ pub enum CorrectionForm {
     AcceptRejected {
         /// Id of the payload.
         payload: u64,
-        /// Animal of the event, if lid and tags disagree.
+        /// Animal of the event, if lid and tags disagree or are missing.
         #[serde(default)]
         animal: Option<u64>,
+        /// Number of the batch of the event, if the payload's own is missing or wrong.
+        #[serde(default)]
+        batch_number: Option<String>,
     },
     /// Starts a new reader era after readers were replaced or reset.
     NewReaderEra {
@@ -164,9 +176,20 @@ pub enum CorrectionFormError {
     /// A text contains a control character.
     #[error("`{0}` contains a control character")]
     ControlCharacter(&'static str),
-    /// The tag has an empty key.
-    #[error("`tag` contains no number")]
-    Tag,
+    /// The tag says nothing.
+    #[error("`tag` is {0:?}, which readers send if they have read no tag; leave `tag` out to remove one")]
+    Tag(String),
+    /// The tag is in scientific notation.
+    #[error("`tag` is {0:?}: a spreadsheet has rounded it; take the number from the reader or the tag itself")]
+    RoundedTag(String),
+    /// Both a weighing and a time are given.
+    #[error("`replaces` and `weighed_at` are both given; the new weighing takes the time of the one that it replaces")]
+    TwoTimes,
+    /// The time of a weighing cannot be read.
+    #[error(
+        "`weighed_at` is {0:?}; write date, time and zone, such as 2026-05-04T08:30:00Z or 2026-05-04T08:30:00-06:00"
+    )]
+    Time(String),
     /// The weight is not a number in the allowed range.
     #[error("`weight_kg` is {0:?}; a weight is a decimal number of kilograms above 0 and up to 2000")]
     Weight(String),
@@ -202,7 +225,7 @@ impl CorrectionForm {
             }
             Self::Retag { animal, tag_kind, tag } => {
                 let tag = tag.map(|tag| text("tag", &tag, MAX_FIELD_CHARS)).transpose()?;
-                let tag = tag.map(|tag| Tag::new(&tag).ok_or(CorrectionFormError::Tag)).transpose()?;
+                let tag = tag.map(|tag| read_tag(tag_kind, &tag)).transpose()?;
                 Correction::Retag { animal: AnimalId(animal), kind: tag_kind, tag }
             }
             Self::MovePen { animal, pen } => {
@@ -212,17 +235,21 @@ impl CorrectionForm {
                 animal: AnimalId(animal),
                 batch_number: text("batch_number", &batch_number, MAX_FIELD_CHARS)?,
             },
-            Self::Weigh { animal, weight_kg } => {
-                Correction::Weigh { animal: AnimalId(animal), weight_g: grams(&weight_kg)? }
-            }
+            Self::Weigh { animal, weight_kg, replaces, weighed_at } => Correction::Weigh {
+                animal: AnimalId(animal),
+                weight_g: grams(&weight_kg)?,
+                when: weighing_time(replaces, weighed_at.as_deref())?,
+            },
             Self::Died { animal } => Correction::Died { animal: AnimalId(animal) },
             Self::CloseBatch { batch } => Correction::CloseBatch { batch: BatchId(batch) },
             Self::EditBatch { batch, notes } => {
                 Correction::EditBatch { batch: BatchId(batch), notes: notes.as_deref().map(checked_notes).transpose()? }
             }
-            Self::AcceptRejected { payload, animal } => {
-                Correction::AcceptRejected { sequence: Sequence(payload), animal: animal.map(AnimalId) }
-            }
+            Self::AcceptRejected { payload, animal, batch_number } => Correction::AcceptRejected {
+                sequence: Sequence(payload),
+                animal: animal.map(AnimalId),
+                batch_number: batch_number.map(|number| text("batch_number", &number, MAX_FIELD_CHARS)).transpose()?,
+            },
             Self::NewReaderEra { reader_group } => {
                 Correction::NewReaderEra { reader_group: text("reader_group", &reader_group, MAX_FIELD_CHARS)? }
             }
@@ -230,8 +257,29 @@ impl CorrectionForm {
     }
 }
 
+fn weighing_time(replaces: Option<u64>, weighed_at: Option<&str>) -> Result<WeighingTime, CorrectionFormError> {
+    let text = match (replaces, weighed_at) {
+        (Some(_), Some(_)) => return Err(CorrectionFormError::TwoTimes),
+        (Some(weighing), None) => return Ok(WeighingTime::InsteadOf(Sequence(weighing))),
+        (None, None) => return Ok(WeighingTime::Now),
+        (None, Some(text)) => text.trim(),
+    };
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok();
+    // To the millisecond, as times are shown.
+    let at_us = at.and_then(|at| i64::try_from(at.unix_timestamp_nanos() / 1_000_000 * 1_000).ok());
+    at_us.map(WeighingTime::At).ok_or_else(|| CorrectionFormError::Time(text.chars().take(MAX_FIELD_CHARS).collect()))
+}
+
+fn read_tag(kind: TagKind, text: &str) -> Result<Tag, CorrectionFormError> {
+    match Tag::read(kind, text) {
+        Ok(Some(tag)) => Ok(tag),
+        Ok(None) => Err(CorrectionFormError::Tag(text.to_owned())),
+        Err(RoundedTagError) => Err(CorrectionFormError::RoundedTag(text.to_owned())),
+    }
+}
+
 fn grams(weight_kg: &Kilograms) -> Result<u32, CorrectionFormError> {
-    Weight::parse(&weight_kg.0)
+    Weight::parse(&weight_kg.0, WeightUnit::Kg)
         .grams()
         .ok_or_else(|| CorrectionFormError::Weight(weight_kg.0.chars().take(64).collect()))
 }
@@ -276,15 +324,22 @@ impl From<&Correction> for CorrectionForm {
             Correction::MoveBatch { animal, batch_number } => {
                 Self::MoveBatch { animal: animal.0, batch_number: batch_number.clone() }
             }
-            Correction::Weigh { animal, weight_g } => {
-                Self::Weigh { animal: animal.0, weight_kg: Kilograms(kilograms(*weight_g)) }
+            Correction::Weigh { animal, weight_g, when } => {
+                let (replaces, weighed_at) = match when {
+                    WeighingTime::Now => (None, None),
+                    WeighingTime::At(at_us) => (None, Some(iso_utc(*at_us))),
+                    WeighingTime::InsteadOf(weighing) => (Some(weighing.0), None),
+                };
+                Self::Weigh { animal: animal.0, weight_kg: Kilograms(kilograms(*weight_g)), replaces, weighed_at }
             }
             Correction::Died { animal } => Self::Died { animal: animal.0 },
             Correction::CloseBatch { batch } => Self::CloseBatch { batch: batch.0 },
             Correction::EditBatch { batch, notes } => Self::EditBatch { batch: batch.0, notes: notes.clone() },
-            Correction::AcceptRejected { sequence, animal } => {
-                Self::AcceptRejected { payload: sequence.0, animal: animal.map(|animal| animal.0) }
-            }
+            Correction::AcceptRejected { sequence, animal, batch_number } => Self::AcceptRejected {
+                payload: sequence.0,
+                animal: animal.map(|animal| animal.0),
+                batch_number: batch_number.clone(),
+            },
             Correction::NewReaderEra { reader_group } => Self::NewReaderEra { reader_group: reader_group.clone() },
         }
     }

@@ -17,11 +17,13 @@ fn all_forms() -> Vec<serde_json::Value> {
         json!({"kind": "move_pen", "animal": 2, "pen": "P2"}),
         json!({"kind": "move_batch", "animal": 2, "batch_number": "L2"}),
         json!({"kind": "weigh", "animal": 2, "weight_kg": "245.5"}),
+        json!({"kind": "weigh", "animal": 2, "weight_kg": "245.5", "replaces": 7}),
+        json!({"kind": "weigh", "animal": 2, "weight_kg": "245.5", "weighed_at": "2026-05-04T08:30:00.000Z"}),
         json!({"kind": "died", "animal": 2}),
         json!({"kind": "close_batch", "batch": 2}),
         json!({"kind": "edit_batch", "batch": 2, "notes": "two lines\nof text"}),
-        json!({"kind": "accept_rejected", "payload": 9, "animal": null}),
-        json!({"kind": "accept_rejected", "payload": 9, "animal": 2}),
+        json!({"kind": "accept_rejected", "payload": 9, "animal": null, "batch_number": null}),
+        json!({"kind": "accept_rejected", "payload": 9, "animal": 2, "batch_number": "L2"}),
         json!({"kind": "new_reader_era", "reader_group": "main"}),
     ]
 }
@@ -39,8 +41,12 @@ fn every_form_is_shown_as_it_was_written() {
 #[test]
 fn a_weight_may_be_a_number_and_has_the_limits_of_a_reader() {
     let weight = |weight_kg: serde_json::Value| order(&json!({"kind": "weigh", "animal": 2, "weight_kg": weight_kg}));
-    for good in [json!(245.5), json!("245.5"), json!(" 245.500 ")] {
-        assert_eq!(weight(good).unwrap().correction, Correction::Weigh { animal: AnimalId(2), weight_g: 245_500 });
+    for good in [json!(245.5), json!("245.5"), json!(" 245.500 "), json!("245,5 kg")] {
+        let when = WeighingTime::Now;
+        assert_eq!(
+            weight(good).unwrap().correction,
+            Correction::Weigh { animal: AnimalId(2), weight_g: 245_500, when }
+        );
     }
     for bad in [json!(0), json!(-5), json!("NaN"), json!(2001), json!("1e3"), json!(""), json!(1e300)] {
         assert!(weight(bad.clone()).unwrap_err().contains("weight_kg"), "{bad}");
@@ -48,9 +54,32 @@ fn a_weight_may_be_a_number_and_has_the_limits_of_a_reader() {
 }
 
 #[test]
+fn a_weighing_has_a_time_in_any_zone_or_that_of_another() {
+    let when = |more: &serde_json::Value| {
+        let mut form = json!({"kind": "weigh", "animal": 2, "weight_kg": 300});
+        form.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        order(&form).map(|request| match request.correction {
+            Correction::Weigh { when, .. } => when,
+            other => panic!("{other:?}"),
+        })
+    };
+    let at = WeighingTime::At(1_777_883_400_000_000);
+    for text in ["2026-05-04T08:30:00Z", " 2026-05-04T02:30:00-06:00 ", "2026-05-04T08:30:00.0009Z"] {
+        assert_eq!(when(&json!({"weighed_at": text})), Ok(at), "{text}");
+    }
+    assert_eq!(when(&json!({"replaces": 7})), Ok(WeighingTime::InsteadOf(Sequence(7))));
+    for text in ["", "yesterday", "2026-05-04", "2026-05-04T08:30:00", "2026-13-04T08:30:00Z"] {
+        assert!(when(&json!({"weighed_at": text})).unwrap_err().contains("weighed_at"), "{text}");
+    }
+    assert!(when(&json!({"replaces": 7, "weighed_at": "2026-05-04T08:30:00Z"})).unwrap_err().contains("both"));
+}
+
+#[test]
 fn an_invalid_form_is_refused_with_the_name_of_the_field() {
     for (form, named) in [
-        (json!({"kind": "retag", "animal": 2, "tag_kind": "lf", "tag": "EPC:"}), "tag"),
+        (json!({"kind": "retag", "animal": 2, "tag_kind": "epc", "tag": "EPC:"}), "tag"),
+        (json!({"kind": "retag", "animal": 2, "tag_kind": "lf", "tag": "NOREAD"}), "read no tag"),
+        (json!({"kind": "retag", "animal": 2, "tag_kind": "lf", "tag": "9.82E+14"}), "rounded"),
         (json!({"kind": "move_pen", "animal": 2, "pen": "  "}), "pen"),
         (json!({"kind": "move_pen", "animal": 2, "pen": "x".repeat(65)}), "pen"),
         (json!({"kind": "move_batch", "animal": 2, "batch_number": "a\u{7}b"}), "batch_number"),

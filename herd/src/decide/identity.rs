@@ -63,8 +63,32 @@ impl<R: Rows> Judge<'_, R> {
         {
             self.check_new_lid(lid, animal, &row)?;
         }
+        self.check_old_tags(event, &leads, animal)?;
         let (lf, epc) = self.tag_uses(event, (leads.lf, leads.epc), animal, absorbed)?;
         Ok(Identity { animal, absorbed, lf, epc })
+    }
+
+    /// Checks that a repair takes off tags that the animal wears or wore.
+    ///
+    /// If it wears no tag of that kind, the old one may be unknown: the read that would have shown it is missing or comes
+    /// later. If it wears another, the repair may be of another animal, unless it puts a tag on that the animal already has:
+    /// then it comes after a later repair.
+    fn check_old_tags(&self, event: &Event, leads: &Leads, animal: AnimalId) -> Result<(), PlaceError> {
+        let Some(row) = self.animal(animal)? else { return Ok(()) };
+        let old_tags = [
+            (TagKind::Lf, &event.old_lf, [leads.old_lf, leads.lf]),
+            (TagKind::Epc, &event.old_epc, [leads.old_epc, leads.epc]),
+        ];
+        for (kind, old, owners) in old_tags {
+            if let (Some(old), Some(worn)) = (old, row.worn(kind))
+                && worn.key() != old.key()
+                && !owners.contains(&Some(animal))
+            {
+                let (tag, worn) = (old.text().to_owned(), worn.text().to_owned());
+                return Err(Rejection::OldTagNotWorn { tag, animal: animal.0, worn }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Returns what the event's tags, which lead to `owners`, are to its animal.

@@ -30,14 +30,15 @@ pub use texts::{MAX_WINDOW_TEXTS, TextWindow};
 use crate::change::{AnimalId, Change, Origin, Outcome, PlacedEvent, Received, RejectedPayload};
 use crate::clock::ClockReading;
 use crate::fold::{Rows, RowsError};
-use crate::payload::{self, Event, ParsedPayload};
+use crate::payload::{self, Event, ParsedPayload, Supplement, WeightUnit};
 use crate::position::Sequence;
 use crate::tables::{Animal, ReaderEra, number_key};
 use identity::{Identity, PlaceError};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Limits that decisions depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Repeat window: an equal text within this time of the last recorded one is a duplicate.
     pub repeat_window_ms: u64,
@@ -45,11 +46,25 @@ pub struct Rules {
     pub export_rest_ms: u64,
     /// Maximum number of rejections recorded per channel and hour since boot. Further ones are only counted.
     pub rejections_per_hour: u32,
+    /// Reader groups whose weights are in pounds if they are numbers alone. Those of all others are in kilograms.
+    pub pound_groups: BTreeSet<String>,
+}
+
+impl Rules {
+    /// Returns the unit of weights that this reader group sends as numbers alone.
+    fn weight_unit(&self, reader_group: &str) -> WeightUnit {
+        if self.pound_groups.contains(reader_group) { WeightUnit::Lb } else { WeightUnit::Kg }
+    }
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { repeat_window_ms: 60_000, export_rest_ms: 24 * 3_600_000, rejections_per_hour: 10_000 }
+        Self {
+            repeat_window_ms: 60_000,
+            export_rest_ms: 24 * 3_600_000,
+            rejections_per_hour: 10_000,
+            pound_groups: BTreeSet::new(),
+        }
     }
 }
 
@@ -96,7 +111,8 @@ pub fn decide<R: Rows>(
     origin: &Origin,
     clock: ClockReading,
 ) -> Result<Decision, RowsError> {
-    let ParsedPayload { text: range, outcome } = payload::parse(raw);
+    let known = Supplement { weight_unit: rules.weight_unit(&origin.reader_group), ..Supplement::default() };
+    let ParsedPayload { text: range, outcome } = payload::parse_with(raw, &known);
     let text = &raw[range.clone()];
     let mut origin = origin.clone();
     origin.reader_era = rows.read::<ReaderEra>(&origin.reader_group.as_str().into())?.map_or(1, |era| era.0);

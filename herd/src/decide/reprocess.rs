@@ -7,7 +7,7 @@ use super::{History, Judge, Rules, Verdict};
 use crate::change::{LateEvent, Received, Reprocessed};
 use crate::clock::ClockReading;
 use crate::fold::{Rows, RowsError};
-use crate::payload;
+use crate::payload::{self, Supplement};
 use crate::position::Sequence;
 use crate::tables::{RejectedRow, sequence_key};
 
@@ -28,7 +28,8 @@ pub fn decide_reprocess<R: Rows>(
     }
     let Some(received) = history.received_at(of)? else { return Ok(None) };
     let Received { raw, origin, clock: received, .. } = *received;
-    let Ok(event) = payload::parse(&raw).outcome else { return Ok(None) };
+    let known = Supplement { weight_unit: rules.weight_unit(&origin.reader_group), ..Supplement::default() };
+    let Ok(event) = payload::parse_with(&raw, &known).outcome else { return Ok(None) };
     // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.
     let judge = Judge::new(rows, rules, sequence, &origin, received);
     if let Some(id) = &event.id

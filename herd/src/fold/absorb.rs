@@ -19,7 +19,7 @@ impl<B: Rows> Folding<'_, B> {
         let state = AnimalState {
             animal: other,
             status: gone.state.status,
-            last_at_us: self.clock.received_at_us,
+            last_seen: self.clock.wall(),
             absorbed_by: Some(id),
             ..AnimalState::default()
         };
@@ -32,7 +32,7 @@ impl<B: Rows> Folding<'_, B> {
         let traits_changed = traits != own.traits;
         own.traits = traits;
         if gone.weighed > own.weighed {
-            (own.weight_g, own.weighed) = (gone.weight_g, gone.weighed);
+            (own.weight_g, own.weighed, own.weighed_at) = (gone.weight_g, gone.weighed, gone.weighed_at);
         }
         own.export_batch = own.export_batch.or(gone.export_batch);
         own.returned = own.returned.or(gone.returned);
@@ -52,7 +52,7 @@ impl<B: Rows> Folding<'_, B> {
                 self.rows.write(tag_owner_key(held.kind, held.tag.key()), TagOwner(id))?;
             }
             if held.state != TagState::Unconfirmed || animal.tag(held.kind, held.tag.key()).is_none() {
-                animal.set_tag(held);
+                self.hold_tag(animal, held)?;
             }
         }
         Ok(())

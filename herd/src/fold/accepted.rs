@@ -1,7 +1,7 @@
 //! The effect of an accepted event on its animal.
 
 use super::{Folding, Rows, RowsError};
-use crate::change::{AnimalId, HeldTag, Origin, PlacedEvent, TagUse};
+use crate::change::{AnimalId, AnimalState, HeldTag, Origin, PlacedEvent, TagUse};
 use crate::payload::{Event, EventKind, SourceType, Tag, Traits, Weight};
 use crate::tables::{
     Animal, AnimalStatus, LidName, LidOwner, MAX_UNCONFIRMED_TAGS, TagKind, TagOwner, TagState, number_key, reader_key,
@@ -34,14 +34,22 @@ impl<B: Rows> Folding<'_, B> {
         {
             self.show_traits(batch, &animal.state.traits)?;
         }
-        if let Weight::Grams(grams) = event.weight {
-            animal.state.weight_g = Some(grams);
-            animal.state.weighed = self.sequence;
-        }
+        self.weighing(&mut animal.state, &event.weight);
         animal.last = self.sequence;
-        let (received_at_us, last_at_us) = (self.clock.received_at_us, &mut animal.state.last_at_us);
-        *last_at_us = if self.late { received_at_us.max(*last_at_us) } else { received_at_us };
+        let (received, last_seen) = (self.clock.wall(), &mut animal.state.last_seen);
+        *last_seen = if self.late { last_seen.later(received) } else { received };
         self.rows.put_back(number_key(id.0), row)
+    }
+
+    /// Sets the weight of the animal. One that is accepted late does not replace that of a later day.
+    fn weighing(&self, state: &mut AnimalState, weight: &Weight) {
+        let weighed_at = self.clock.wall();
+        let is_outdated = self.late && state.weight_g.is_some() && weighed_at.at_us < state.weighed_at.at_us;
+        if let Weight::Grams(weight_g) = weight
+            && !is_outdated
+        {
+            (state.weight_g, state.weighed, state.weighed_at) = (Some(*weight_g), self.sequence, weighed_at);
+        }
     }
 
     /// Takes the row of the animal out, or makes a new animal. The caller puts it back.
@@ -79,7 +87,7 @@ impl<B: Rows> Folding<'_, B> {
         for (kind, new, tag_use) in [(TagKind::Lf, &event.lf, accepted.lf), (TagKind::Epc, &event.epc, accepted.epc)] {
             match (new, tag_use) {
                 (Some(tag), TagUse::Assigned) => self.assign(id, animal, kind, tag)?,
-                (Some(tag), TagUse::Unconfirmed) => self.note_unconfirmed(animal, kind, tag),
+                (Some(tag), TagUse::Unconfirmed) => self.note_unconfirmed(animal, kind, tag)?,
                 _ => {}
             }
         }
@@ -94,7 +102,7 @@ impl<B: Rows> Folding<'_, B> {
         kind: TagKind,
         tag: &Tag,
     ) -> Result<(), RowsError> {
-        self.set_tag(animal, kind, tag, TagState::Past);
+        self.set_tag(animal, kind, tag, TagState::Past)?;
         self.rows.write(tag_owner_key(kind, tag.key()), TagOwner(id))
     }
 
@@ -107,21 +115,29 @@ impl<B: Rows> Folding<'_, B> {
         tag: &Tag,
     ) -> Result<(), RowsError> {
         if let Some(before) = animal.worn(kind).filter(|before| before.key() != tag.key()).cloned() {
-            self.set_tag(animal, kind, &before, TagState::Past);
+            self.set_tag(animal, kind, &before, TagState::Past)?;
         }
-        self.set_tag(animal, kind, tag, TagState::Current);
+        self.set_tag(animal, kind, tag, TagState::Current)?;
         self.rows.write(tag_owner_key(kind, tag.key()), TagOwner(id))
     }
 
-    fn note_unconfirmed(&self, animal: &mut Animal, kind: TagKind, tag: &Tag) {
-        if animal.tag(kind, tag.key()).is_none() && animal.unconfirmed < MAX_UNCONFIRMED_TAGS {
-            animal.unconfirmed += 1;
-            self.set_tag(animal, kind, tag, TagState::Unconfirmed);
+    fn note_unconfirmed(&mut self, animal: &mut Animal, kind: TagKind, tag: &Tag) -> Result<(), RowsError> {
+        if animal.tag(kind, tag.key()).is_some() || animal.unconfirmed >= MAX_UNCONFIRMED_TAGS {
+            return Ok(());
         }
+        animal.unconfirmed += 1;
+        self.set_tag(animal, kind, tag, TagState::Unconfirmed)
     }
 
-    fn set_tag(&self, animal: &mut Animal, kind: TagKind, tag: &Tag, state: TagState) {
-        animal.set_tag(HeldTag { kind, tag: tag.clone(), state, since: self.sequence });
+    fn set_tag(&mut self, animal: &mut Animal, kind: TagKind, tag: &Tag, state: TagState) -> Result<(), RowsError> {
+        self.hold_tag(animal, HeldTag { kind, tag: tag.clone(), state, since: self.sequence })
+    }
+
+    /// Sets the state of a tag. If the animal then has too many past tags, the oldest no longer leads to it.
+    pub(super) fn hold_tag(&mut self, animal: &mut Animal, held: HeldTag) -> Result<(), RowsError> {
+        animal
+            .set_tag(held)
+            .map_or(Ok(()), |excess| self.rows.remove::<TagOwner>(tag_owner_key(excess.kind, excess.tag.key())))
     }
 
     /// Records that the animal was seen on the yard. Every event except an export shows that.

@@ -31,7 +31,7 @@ impl<B: Rows> Folding<'_, B> {
             batch: named.batch,
             source,
             number: number.into(),
-            opened_at_us: clock.received_at_us,
+            opened: clock.wall(),
             closed: None,
             notes: None,
             active: 0,

@@ -3,6 +3,7 @@
 use super::{Folding, Rows, RowsError};
 use crate::change::{
     AnimalId, AnimalState, AnimalStatus, BatchState, Corrected, Correction, CorrectionResult, States, TagState,
+    WeighingTime,
 };
 use crate::tables::{
     Amendments, Animal, Batch, CorrectionKey, LidOwner, Member, ReaderEra, TagOwner, number_key, pair_key, reader_key,
@@ -16,6 +17,10 @@ impl<B: Rows> Folding<'_, B> {
         if let Correction::Void { sequence } = corrected.correction {
             let voided_by = Some(self.sequence);
             self.rows.edit_or_default(sequence_key(sequence), |row| *row = Amendments { voided_by, ..*row })?;
+        }
+        if let Correction::Weigh { when: WeighingTime::InsteadOf(weighing), .. } = corrected.correction {
+            let reweighed_by = Some(self.sequence);
+            self.rows.edit_or_default(sequence_key(weighing), |row| *row = Amendments { reweighed_by, ..*row })?;
         }
         match &corrected.result {
             CorrectionResult::States(states) => self.set_states(states),

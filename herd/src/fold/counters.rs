@@ -1,14 +1,16 @@
 //! Event counters of readers, and the gaps in them, which show missed reads.
 //!
 //! Below the lowest counter that was received nothing counts as missing, because the reader may have counted elsewhere
-//! before it came here.
+//! before it came here. A gap of more than [`MAX_MISSED_EVENTS`](crate::tables::MAX_MISSED_EVENTS) is a leap of the counter,
+//! which a reader makes that was set anew. It is kept and shown, but none of its counters counts as missing.
 
 use super::{Folding, KeyRange, Rows, RowsError, decode};
 use crate::change::Origin;
 use crate::payload::EventId;
 use crate::position::Sequence;
 use crate::tables::{
-    Collisions, Counter, EventIdBlock, Gap, Key, Table, after_key, event_id_key, gap_key, number_at_end, reader_key,
+    Collisions, Counter, EventIdBlock, Gap, Key, Table, after_key, event_id_key, gap_key, missed_in, number_at_end,
+    reader_key,
 };
 
 impl<B: Rows> Folding<'_, B> {
@@ -52,9 +54,7 @@ impl<B: Rows> Folding<'_, B> {
         if first > last {
             return Ok(());
         }
-        // Wrapping, here and in `close_gap`: counters that jump across the 64 bits can make the sum overflow for a
-        // while. It must then return to the sum of the gaps.
-        self.totals.missed_events = self.totals.missed_events.wrapping_add(last - first + 1);
+        self.totals.missed_events = self.totals.missed_events.saturating_add(missed_in(first, last));
         self.rows.write(gap_at(last), Gap(first))
     }
 
@@ -68,10 +68,11 @@ impl<B: Rows> Folding<'_, B> {
         if first > received || key.len() != from.len() {
             return Ok(());
         }
-        self.totals.missed_events = self.totals.missed_events.wrapping_sub(1);
+        self.totals.missed_events = self.totals.missed_events.saturating_sub(missed_in(first, last));
+        self.rows.remove::<Gap>(key)?;
         if first < received {
-            self.rows.write(gap_at(received - 1), Gap(first))?;
+            self.open_gap(gap_at, first, received - 1)?;
         }
-        if received < last { self.rows.write(key, Gap(received + 1)) } else { self.rows.remove::<Gap>(key) }
+        if received < last { self.open_gap(gap_at, received + 1, last) } else { Ok(()) }
     }
 }

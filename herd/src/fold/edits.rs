@@ -4,7 +4,8 @@
 //! writes the stored states instead.
 
 use super::{Folding, Rows, RowsError};
-use crate::change::{AnimalId, AnimalStatus, BatchId, BatchUse, TagKind};
+use crate::change::{AnimalId, AnimalStatus, BatchId, BatchUse, TagKind, WeighingTime};
+use crate::clock::WallTime;
 use crate::payload::{SourceType, Tag};
 use crate::position::Sequence;
 use crate::tables::{Animal, Batch, LidOwner, number_key, reader_key};
@@ -24,7 +25,7 @@ impl<B: Rows> Folding<'_, B> {
             }
         }
         let status = if gone.last > animal.last { gone.state.status } else { animal.state.status };
-        let last_at_us = animal.state.last_at_us.max(gone.state.last_at_us);
+        let last_seen = animal.state.last_seen.later(gone.state.last_seen);
         let lids = gone.state.lids.clone();
         self.rows.write(number_key(other.0), gone)?;
         self.absorb(id, &mut animal, other)?;
@@ -34,7 +35,7 @@ impl<B: Rows> Folding<'_, B> {
                 animal.state.lids.push(lid);
             }
         }
-        animal.state.last_at_us = last_at_us;
+        animal.state.last_seen = last_seen;
         self.set_status(&mut animal, status);
         self.leave_if_gone(&mut animal)?;
         self.keep(id, animal)?;
@@ -72,10 +73,21 @@ impl<B: Rows> Folding<'_, B> {
         self.close_emptied()
     }
 
-    /// Sets the weight of the animal.
-    pub(crate) fn weigh(&mut self, id: AnimalId, weight_g: u32) -> Result<(), RowsError> {
+    /// Records a weight of the animal, which is its current one unless it was weighed later.
+    pub(crate) fn weigh(&mut self, id: AnimalId, weight_g: u32, when: WeighingTime) -> Result<(), RowsError> {
         let mut animal = self.take_animal(id)?;
-        (animal.state.weight_g, animal.state.weighed) = (Some(weight_g), self.sequence);
+        let state = &mut animal.state;
+        let weighed_at = match when {
+            WeighingTime::Now => Some(self.clock.wall()),
+            WeighingTime::At(at_us) => {
+                let is_latest = state.weight_g.is_none() || at_us >= state.weighed_at.at_us;
+                is_latest.then_some(WallTime { at_us, synchronized: true })
+            }
+            WeighingTime::InsteadOf(weighing) => (weighing == state.weighed).then_some(state.weighed_at),
+        };
+        if let Some(weighed_at) = weighed_at {
+            (state.weight_g, state.weighed, state.weighed_at) = (Some(weight_g), self.sequence, weighed_at);
+        }
         self.keep(id, animal)
     }
 

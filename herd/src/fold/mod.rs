@@ -78,7 +78,7 @@ pub(crate) fn folded<B: Rows>(
 impl<B: Rows> Folding<'_, B> {
     fn received(&mut self, change: &Received) -> Result<(), RowsError> {
         self.totals.received += 1;
-        self.totals.last_received_at_us = change.clock.received_at_us;
+        self.totals.last_received = change.clock.wall();
         match &change.outcome {
             Outcome::Accepted(accepted) => {
                 self.totals.accepted += 1;

@@ -1,26 +1,61 @@
 //! The content of a payload: its trimmed text and the hash of it.
 
+use super::blank::{self, is_blank};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
 
+/// Byte order mark in UTF-8, which some programs write before a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// Returns the trimmed text. Two payloads with equal texts have the same content.
 ///
-/// UTF-8 is trimmed of all Unicode whitespace, by `str::trim`. Bytes that are not UTF-8 are trimmed of ASCII whitespace
-/// only. So a reader that ends its packets with a line end and one that does not send the same content.
+/// UTF-8 is trimmed of Unicode whitespace, NUL, byte order marks and zero-width marks; other bytes are trimmed of ASCII
+/// whitespace, NUL and byte order marks. So a reader that ends its packets with a line end, one that fills them up with
+/// zeros, and one that does neither send the same content.
 pub fn trimmed(raw: &[u8]) -> &[u8] {
     &raw[trimmed_range(raw)]
 }
 
 /// Returns the range of the trimmed text in `raw`.
 pub(super) fn trimmed_range(raw: &[u8]) -> Range<usize> {
-    let (from_start, trimmed) = match std::str::from_utf8(raw) {
-        Ok(text) => (text.trim_start().len(), text.trim().len()),
-        Err(_) => (raw.trim_ascii_start().len(), raw.trim_ascii().len()),
+    let (from_start, trimmed) = if let Ok(text) = std::str::from_utf8(raw) {
+        (text.trim_start_matches(is_blank).len(), blank::trimmed(text).len())
+    } else {
+        let from_start = without_blanks_before(raw);
+        (from_start.len(), without_blanks_behind(from_start).len())
     };
     let start = raw.len() - from_start;
     start..start + trimmed
+}
+
+fn without_blanks_before(mut bytes: &[u8]) -> &[u8] {
+    loop {
+        bytes = match bytes {
+            [first, rest @ ..] if is_blank_byte(*first) => rest,
+            _ => match bytes.strip_prefix(BYTE_ORDER_MARK) {
+                Some(rest) => rest,
+                None => return bytes,
+            },
+        };
+    }
+}
+
+fn without_blanks_behind(mut bytes: &[u8]) -> &[u8] {
+    loop {
+        bytes = match bytes {
+            [rest @ .., last] if is_blank_byte(*last) => rest,
+            _ => match bytes.strip_suffix(BYTE_ORDER_MARK) {
+                Some(rest) => rest,
+                None => return bytes,
+            },
+        };
+    }
+}
+
+fn is_blank_byte(byte: u8) -> bool {
+    byte.is_ascii() && is_blank(char::from(byte))
 }
 
 /// Returns the SHA-256 of [`trimmed`]`(raw)`: the `payload_hash` of the HTTP interface.
@@ -82,9 +117,19 @@ mod tests {
         assert_eq!([trimmed_range(b""), trimmed_range(b" \n "), trimmed_range(b"\xff")], [0..0, 3..3, 0..1]);
     }
 
+    /// Catches a good read that counts as another text, because its reader fills packets up with zeros.
     #[test]
-    fn invalid_utf_8_loses_only_ascii_whitespace() {
-        assert_eq!(trimmed(b" \n\xff\xa0 \r\n"), b"\xff\xa0");
+    fn zeros_and_marks_around_a_text_are_trimmed() {
+        let padded = ["hxb:Q:a:b\0\0\0", "\u{feff}hxb:Q:a:b", "\u{a0}hxb:Q:a:b\r", "\0\u{200b}hxb:Q:a:b\u{2060} "];
+        for text in padded {
+            assert_eq!(trimmed(text.as_bytes()), b"hxb:Q:a:b", "{text:?}");
+        }
+    }
+
+    #[test]
+    fn invalid_utf_8_loses_only_ascii_blanks_and_byte_order_marks() {
+        assert_eq!(trimmed(b" \n\xff\xa0 \r\n\0"), b"\xff\xa0");
+        assert_eq!(trimmed(b"\0\xef\xbb\xbf \xff\0\xff\xef\xbb\xbf\0"), b"\xff\0\xff");
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Rejection {
     },
     /// Invalid UTF-8.
     NotText,
-    /// The first byte is 0x80 or above.
+    /// Not text, and as long and begun as a sealed frame is.
     SealedFrame,
     /// A control character (`char::is_control`) inside the trimmed text.
     ControlCharacter {
@@ -36,9 +36,10 @@ pub enum Rejection {
         /// Number of fields, including the prefix.
         found: u32,
     },
-    /// A field with nothing after its `:`, or with nothing before it (`field` is empty then).
+    /// A field that must say something and is blank or a filler, or a field with nothing before its `:` (`field` is empty
+    /// then).
     EmptyField {
-        /// The key, or in a short form `batch`, `lf` or `epc`.
+        /// The key; in a short form `batch`.
         field: String,
     },
     /// A key or value of more than [`MAX_FIELD_CHARS`](super::MAX_FIELD_CHARS).
@@ -50,7 +51,7 @@ pub enum Rejection {
     },
     /// A field of an event without a `:`.
     FieldWithoutValue {
-        /// The field, truncated to 64 characters. Empty if two bars meet or a bar ends the payload.
+        /// The field, truncated to 64 characters.
         field: String,
     },
     /// Two fields with the same meaning.
@@ -68,17 +69,19 @@ pub enum Rejection {
         /// The letters between `hxb` or `hxe` and the counter.
         kind: String,
     },
-    /// An event with neither lid nor tag.
+    /// An event with neither lid nor tag, or with fillers in their place.
     NoAnimalNamed,
     /// An event without a field that its kind needs.
     MissingField {
         /// The key, or the keys one of which is needed.
         field: String,
     },
-    /// A tag with an empty key, such as `EPC:`.
-    BadTag {
+    /// A tag in scientific notation, such as `9.82E+14`.
+    RoundedTag {
         /// The key, or in a short form `lf` or `epc`.
         field: String,
+        /// The text of the tag.
+        text: String,
     },
     /// Decided with the tables: the id belongs to another content in this reader group and era.
     EventIdReused {
@@ -110,6 +113,17 @@ pub enum Rejection {
         /// The animal that has the tag.
         owner: u64,
     },
+    /// Text of a known form behind a few bytes that are no text.
+    TextBehindHeader,
+    /// Decided with the tables: the tag that a repair takes off is not the one that the animal wears.
+    OldTagNotWorn {
+        /// The old tag as received.
+        tag: String,
+        /// The animal that the repair names.
+        animal: u64,
+        /// The tag of that kind that the animal wears.
+        worn: String,
+    },
 }
 
 impl fmt::Display for Rejection {
@@ -136,7 +150,7 @@ impl fmt::Display for Rejection {
             Self::FieldTooLong { field, chars } => {
                 write!(f, "The field {field:?} has {chars} characters, and at most {MAX_FIELD_CHARS} are allowed.")
             }
-            Self::FieldWithoutValue { field } => f.write_str(&field_without_value(field)),
+            Self::FieldWithoutValue { field } => write!(f, "The field {field:?} has no colon, so it has no value."),
             Self::RepeatedKey { key } => write!(f, "The field {key:?} is given more than once."),
             Self::BadEventId { id } => write!(f, "The event id {id:?} is not of the form hxbind000001."),
             Self::UnknownEventKind { kind } => {
@@ -144,7 +158,11 @@ impl fmt::Display for Rejection {
             }
             Self::NoAnimalNamed => f.write_str("The event names no animal: it has neither a lid nor a tag."),
             Self::MissingField { field } => write!(f, "The event has no {field}, which its kind needs."),
-            Self::BadTag { field } => write!(f, "The tag in the field {field:?} has no number."),
+            Self::RoundedTag { field, text } => write!(
+                f,
+                "The tag {text:?} in the field {field:?} was rounded, as a spreadsheet does with long numbers: its last \
+                 digits are lost, so take it from the reader again."
+            ),
             Self::EventIdReused { of } => write!(
                 f,
                 "Payload {of} came with the same event id and another content: accept this one by a correction, or start \
@@ -160,6 +178,15 @@ impl fmt::Display for Rejection {
             Self::OldTagOfAnother { tag, named, owner } => {
                 write!(f, "The repair takes tag {tag:?} off animal {named}, and that tag is of animal {owner}.")
             }
+            Self::TextBehindHeader => f.write_str(
+                "The payload is text behind a few bytes that are no text, such as the four bytes of RadioHead: set \
+                 strip_bytes = 4 for the radio.",
+            ),
+            Self::OldTagNotWorn { tag, animal, worn } => write!(
+                f,
+                "The repair takes tag {tag:?} off animal {animal}, which wears {worn:?}: correct the tag of the animal, \
+                 then accept this payload."
+            ),
         }
     }
 }
@@ -192,11 +219,13 @@ impl Rejection {
             Self::UnknownEventKind { .. } => (12, "unknown_event_kind"),
             Self::NoAnimalNamed => (13, "no_animal_named"),
             Self::MissingField { .. } => (14, "missing_field"),
-            Self::BadTag { .. } => (15, "bad_tag"),
+            Self::RoundedTag { .. } => (15, "rounded_tag"),
             Self::EventIdReused { .. } => (16, "event_id_reused"),
             Self::TagsOfTwoAnimals { .. } => (17, "tags_of_two_animals"),
             Self::LidOfAnother { .. } => (18, "lid_of_another"),
             Self::OldTagOfAnother { .. } => (19, "old_tag_of_another"),
+            Self::TextBehindHeader => (20, "text_behind_header"),
+            Self::OldTagNotWorn { .. } => (21, "old_tag_not_worn"),
         }
     }
 }
@@ -205,14 +234,6 @@ fn empty_field(field: &str) -> String {
     if field.is_empty() {
         "A field has no name before its colon.".to_owned()
     } else {
-        format!("The field {field:?} is empty.")
-    }
-}
-
-fn field_without_value(field: &str) -> String {
-    if field.is_empty() {
-        "The event has an empty field: nothing stands after one of its bars.".to_owned()
-    } else {
-        format!("The field {field:?} has no colon, so it has no value.")
+        format!("The field {field:?} says nothing, and the event needs it: accept the payload with what was meant.")
     }
 }

@@ -3,7 +3,7 @@
 use super::QueryError;
 use super::tag_view::{OtherTagView, TagView};
 use crate::change::{AnimalId, BatchId};
-use crate::clock::iso_utc;
+use crate::clock::WallTime;
 use crate::fold::Rows;
 use crate::payload::{Traits, kilograms};
 use crate::position::Sequence;
@@ -11,6 +11,7 @@ use crate::store::Snapshot;
 use crate::tables::{Animal, AnimalStatus, Batch, LidName, TagKind, TagState, number_key};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::ops::Not;
 
 /// Maximum number of past and unconfirmed tags on a view. The history of the animal has all of them.
 pub const MAX_TAGS_SHOWN: usize = 64;
@@ -59,10 +60,16 @@ pub struct AnimalView {
     pub export_batch: Option<BatchName>,
     /// Change that made it active again after an export.
     pub returned: Option<Sequence>,
-    /// First sighting, ISO 8601 in UTC.
+    /// First sighting, ISO 8601 in UTC; `None` if the barn's clock had never been set.
     pub first_seen: Option<String>,
-    /// Latest sighting, ISO 8601 in UTC.
-    pub last_seen: String,
+    /// Latest sighting, as `first_seen`.
+    pub last_seen: Option<String>,
+    /// `true` if the barn's clock followed no time source at the first sighting.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub first_seen_doubtful: bool,
+    /// The same for the latest sighting.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub last_seen_doubtful: bool,
     /// Latest change of the animal, at which its history starts.
     pub last: Sequence,
 }
@@ -106,7 +113,7 @@ impl Snapshot {
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
         let tags = OtherTags::of(&animal);
-        let (lf, epc) = (animal.worn(TagKind::Lf).map(TagView::from), animal.worn(TagKind::Epc).map(TagView::from));
+        let [lf, epc] = [TagKind::Lf, TagKind::Epc].map(|kind| animal.worn(kind).map(|tag| TagView::new(kind, tag)));
         let Animal { last, state: animal, .. } = animal;
         let joined = animal.memberships.iter().take(MAX_MEMBERSHIPS_READ).map(|held| held.joined);
         let created_by = Sequence(id.0);
@@ -116,6 +123,7 @@ impl Snapshot {
             Some(evidence) if self.amendments(created_by)?.event_change(created_by) != Some(created_by) => evidence,
             evidence => evidence.map_or(created_by, |evidence| evidence.min(created_by)),
         };
+        let first_seen = self.happened_at(first)?;
         Ok(AnimalView {
             id,
             absorbed: None,
@@ -131,8 +139,10 @@ impl Snapshot {
             barn_batch: names.name_if(self, animal.barn_batch)?,
             export_batch: names.name_if(self, animal.export_batch)?,
             returned: animal.returned,
-            first_seen: self.happened_at(first)?,
-            last_seen: iso_utc(animal.last_at_us),
+            first_seen: first_seen.and_then(WallTime::iso_utc),
+            last_seen: animal.last_seen.iso_utc(),
+            first_seen_doubtful: first_seen.is_some_and(|first| !first.synchronized),
+            last_seen_doubtful: !animal.last_seen.synchronized,
             last,
         })
     }

@@ -119,11 +119,11 @@ impl Snapshot {
     /// If there is none, `text` is taken as a lid of the reader group `main`. The current reader era is searched first,
     /// then earlier ones.
     pub fn find_animal(&self, text: &str) -> Result<Option<AnimalView>, QueryError> {
-        if let Some(tag) = Tag::new(text) {
-            for kind in [TagKind::Lf, TagKind::Epc] {
-                if let Some(TagOwner(owner)) = self.read(&tag_owner_key(kind, tag.key()))? {
-                    return self.current_animal(owner);
-                }
+        for kind in [TagKind::Lf, TagKind::Epc] {
+            if let Ok(Some(tag)) = Tag::read(kind, text)
+                && let Some(TagOwner(owner)) = self.read(&tag_owner_key(kind, tag.key()))?
+            {
+                return self.current_animal(owner);
             }
         }
         let era = self.read::<ReaderEra>(&MAIN_READERS.into())?.map_or(1, |era| era.0);

@@ -1,11 +1,11 @@
 //! Views of batches.
 
 use crate::change::BatchId;
-use crate::clock::iso_utc;
 use crate::payload::SourceType;
 use crate::position::Sequence;
 use crate::tables::{Batch, MAX_BATCH_TRAITS};
 use serde::Serialize;
+use std::ops::Not;
 
 /// Maximum number of other batches with the same number on a view.
 pub const MAX_OTHER_BATCHES: usize = 20;
@@ -19,8 +19,8 @@ pub struct BatchView {
     pub id: BatchId,
     /// Number that the readers use for it.
     pub batch_number: String,
-    /// Day on which it was opened, in UTC: `2026-01-15`.
-    pub induction_date: String,
+    /// Day on which it was opened, in UTC: `2026-01-15`; `None` if the barn's clock had never been set.
+    pub induction_date: Option<String>,
     /// `Barn (HXB)` or `Export (HXE)`.
     pub source: &'static str,
     /// `hxb` or `hxe`.
@@ -29,10 +29,16 @@ pub struct BatchView {
     pub notes: Option<String>,
     /// Number of animals: those in the yard for a barn batch, all of them for an export batch.
     pub cattle_count: u32,
-    /// Opening time, ISO 8601 in UTC.
-    pub created_at: String,
-    /// Time of the latest event that named it, ISO 8601 in UTC.
-    pub updated_at: String,
+    /// Opening time, ISO 8601 in UTC; `None` if the barn's clock had never been set.
+    pub created_at: Option<String>,
+    /// Time of the latest event that named it, as `created_at`.
+    pub updated_at: Option<String>,
+    /// `true` if the barn's clock followed no time source when the batch was opened.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub created_at_doubtful: bool,
+    /// The same for `updated_at`.
+    #[serde(skip_serializing_if = "Not::not")]
+    pub updated_at_doubtful: bool,
     /// Number of its animals that are in the yard.
     pub active: u32,
     /// Number of animals that are or were in it.
@@ -45,21 +51,23 @@ pub struct BatchView {
 
 impl BatchView {
     pub(super) fn new(Batch { state: batch, .. }: Batch) -> Self {
-        let created_at = iso_utc(batch.opened_at_us);
+        let (created_at, updated) = (batch.opened.iso_utc(), batch.last_clock.wall());
         let (source, cattle_count) = match batch.source {
             SourceType::Hxb => ("Barn (HXB)", batch.active),
             SourceType::Hxe => ("Export (HXE)", batch.members),
         };
         Self {
             id: batch.batch,
-            induction_date: created_at.split('T').next().unwrap_or_default().to_owned(),
+            induction_date: created_at.as_ref().and_then(|at| Some(at.split_once('T')?.0.to_owned())),
             batch_number: batch.number.into(),
             source,
             source_type: batch.source.as_str(),
             notes: batch.notes.map(String::from),
             cattle_count,
             created_at,
-            updated_at: iso_utc(batch.last_clock.received_at_us),
+            updated_at: updated.iso_utc(),
+            created_at_doubtful: !batch.opened.synchronized,
+            updated_at_doubtful: !updated.synchronized,
             active: batch.active,
             members: batch.members,
             open: batch.closed.is_none(),
@@ -85,8 +93,8 @@ pub struct OtherBatch {
     pub id: BatchId,
     /// `hxb` or `hxe`.
     pub source_type: &'static str,
-    /// Opening time, ISO 8601 in UTC.
-    pub opened: String,
+    /// Opening time, as `created_at`.
+    pub opened: Option<String>,
 }
 
 /// Traits with which the animals of a batch were inducted: at most [`MAX_TRAIT_VALUES`] values each, sorted by text.

@@ -7,7 +7,6 @@ use crate::change::{
     Acceptance, AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, PlacedEvent, Received,
     Reprocessed,
 };
-use crate::clock::iso_utc;
 use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::Snapshot;
 use serde::Serialize;
@@ -57,7 +56,9 @@ pub enum ChangeBody {
     /// A rejected payload was reprocessed and accepted.
     Reprocessed {
         /// Time of the decision, ISO 8601 in UTC.
-        reprocessed_at: String,
+        reprocessed_at: Option<String>,
+        /// `true` if the barn's clock followed a time source at that time.
+        clock_synchronized: bool,
         /// The accepted event.
         #[serde(flatten)]
         event: Box<LateEventView>,
@@ -83,7 +84,9 @@ pub enum ChangeBody {
         /// Identity of the writer. Two machines that restore the same backup get different ones.
         writer: StoreId,
         /// Start of the epoch, ISO 8601 in UTC.
-        began_at: String,
+        began_at: Option<String>,
+        /// `true` if the barn's clock followed a time source at that time.
+        clock_synchronized: bool,
         /// Decision of a person to go on with a log that lacks changes, if that began the epoch.
         #[serde(skip_serializing_if = "Option::is_none")]
         acceptance: Option<Acceptance>,
@@ -95,9 +98,11 @@ pub enum ChangeBody {
         /// Number of rejections.
         count: u64,
         /// Arrival of the first, ISO 8601 in UTC.
-        first_at: String,
+        first_at: Option<String>,
         /// Arrival of the last, ISO 8601 in UTC.
-        last_at: String,
+        last_at: Option<String>,
+        /// `true` if the barn's clock followed a time source at both times.
+        clock_synchronized: bool,
     },
     /// The kind or version of the change is unknown. A newer program can decode it.
     Unknown {
@@ -135,8 +140,10 @@ impl From<&PlacedEvent> for Placement {
 pub struct LateEventView {
     /// Change that holds the payload.
     pub of: Sequence,
-    /// Arrival of the payload, ISO 8601 in UTC.
-    pub received_at: String,
+    /// Arrival of the payload, ISO 8601 in UTC; `None` if the barn's clock had never been set.
+    pub received_at: Option<String>,
+    /// `true` if the barn's clock followed a time source at that time.
+    pub clock_synchronized: bool,
     /// Animal of the event.
     pub animal: AnimalId,
     /// Batch that the event names.
@@ -152,7 +159,8 @@ impl From<&LateEvent> for LateEventView {
     fn from(late: &LateEvent) -> Self {
         Self {
             of: late.of,
-            received_at: iso_utc(late.received.received_at_us),
+            received_at: late.received.wall().iso_utc(),
+            clock_synchronized: late.received.synchronized,
             animal: late.accepted.animal,
             batch: late.accepted.batch.map(|named| named.batch),
             placement: Placement::from(&late.accepted),
@@ -203,14 +211,16 @@ impl ChangeView {
                 epoch: epoch.epoch,
                 store: epoch.store,
                 writer: epoch.writer,
-                began_at: iso_utc(epoch.clock.received_at_us),
+                began_at: epoch.clock.wall().iso_utc(),
+                clock_synchronized: epoch.clock.synchronized,
                 acceptance: epoch.acceptance,
             },
             Ok(Change::Suppressed(suppressed)) => ChangeBody::Suppressed {
                 channel: suppressed.channel,
                 count: suppressed.count,
-                first_at: iso_utc(suppressed.first.received_at_us),
-                last_at: iso_utc(suppressed.last.received_at_us),
+                first_at: suppressed.first.wall().iso_utc(),
+                last_at: suppressed.last.wall().iso_utc(),
+                clock_synchronized: suppressed.first.synchronized && suppressed.last.synchronized,
             },
             Err(_) => ChangeBody::Unknown { bytes: base64(bytes) },
         };
@@ -231,7 +241,8 @@ impl ChangeBody {
 
     fn reprocessed(reprocessed: &Reprocessed) -> Self {
         Self::Reprocessed {
-            reprocessed_at: iso_utc(reprocessed.clock.received_at_us),
+            reprocessed_at: reprocessed.clock.wall().iso_utc(),
+            clock_synchronized: reprocessed.clock.synchronized,
             event: Box::new(LateEventView::from(&reprocessed.event)),
             previous: previous_changes(&reprocessed.previous),
         }

@@ -2,7 +2,6 @@
 
 use super::QueryError;
 use crate::change::{AnimalId, BatchId, Change, Corrected, CorrectionResult, TagKind};
-use crate::clock::iso_utc;
 use crate::correction::CorrectionForm;
 use crate::position::Sequence;
 use crate::store::Snapshot;
@@ -11,8 +10,8 @@ use serde::Serialize;
 /// A correction, with its author and reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CorrectionView {
-    /// Time of the correction, ISO 8601 in UTC.
-    pub corrected_at: String,
+    /// Time of the correction, ISO 8601 in UTC; `None` if the barn's clock had never been set.
+    pub corrected_at: Option<String>,
     /// `true` if the barn's clock followed a time source at that time.
     pub clock_synchronized: bool,
     /// Name of the author, as they wrote it.
@@ -40,7 +39,7 @@ pub struct CorrectionView {
 impl From<&Corrected> for CorrectionView {
     fn from(corrected: &Corrected) -> Self {
         let mut view = Self {
-            corrected_at: iso_utc(corrected.clock.received_at_us),
+            corrected_at: corrected.clock.wall().iso_utc(),
             clock_synchronized: corrected.clock.synchronized,
             author: corrected.author.clone(),
             reason: corrected.reason.clone(),
@@ -93,15 +92,23 @@ impl CorrectionForm {
             }
             Self::MovePen { animal, pen } => done_to(*animal, format!("moved to pen {pen}")),
             Self::MoveBatch { animal, batch_number } => done_to(*animal, format!("moved to batch {batch_number}")),
-            Self::Weigh { animal, weight_kg } => done_to(*animal, format!("weighed {} kg", weight_kg.0)),
+            Self::Weigh { animal, weight_kg, replaces, weighed_at } => {
+                let when = match (replaces, weighed_at) {
+                    (Some(weighing), _) => format!(" instead of the weight of change {weighing}"),
+                    (None, Some(at)) => format!(" at {at}"),
+                    (None, None) => String::new(),
+                };
+                done_to(*animal, format!("weighed {} kg{when}", weight_kg.0))
+            }
             Self::Died { animal } => done_to(*animal, "died".to_owned()),
             // Everywhere else a batch goes by its number, which may equal the id of another batch.
             Self::CloseBatch { batch } => format!("batch with id {batch} closed"),
             Self::EditBatch { batch, notes: Some(_) } => format!("notes written for the batch with id {batch}"),
             Self::EditBatch { batch, notes: None } => format!("notes removed from the batch with id {batch}"),
-            Self::AcceptRejected { payload, animal: None } => format!("payload {payload} accepted as an event"),
-            Self::AcceptRejected { payload, animal: Some(animal) } => {
-                format!("payload {payload} accepted as an event of {}", named(*animal))
+            Self::AcceptRejected { payload, animal, batch_number } => {
+                let of = animal.map(|animal| format!(" of {}", named(animal))).unwrap_or_default();
+                let into = batch_number.as_ref().map(|number| format!(" in batch {number}")).unwrap_or_default();
+                format!("payload {payload} accepted as an event{of}{into}")
             }
             Self::NewReaderEra { reader_group } => format!("new era started for readers {reader_group}"),
         }

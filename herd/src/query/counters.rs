@@ -9,7 +9,7 @@ use super::page::cut;
 use super::{Page, PageLimit, QueryError};
 use crate::fold::{KeyRange, Rows, RowsError, decode};
 use crate::store::Snapshot;
-use crate::tables::{Counter, Gap, Key, Table, after_key, gap_key, reader_key};
+use crate::tables::{Counter, Gap, Key, Table, after_key, gap_key, missed_in, reader_key};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -28,8 +28,10 @@ pub struct GapView {
     pub first: u64,
     /// Last number of the range.
     pub last: u64,
-    /// Count of numbers in the range.
+    /// Count of numbers in the range; 0 if it is a leap.
     pub missed: u64,
+    /// `true` if the counter leapt over more numbers than could have been missed.
+    pub is_leap: bool,
     /// Text for people, such as `118-120 never heard`.
     pub text: String,
 }
@@ -205,15 +207,12 @@ impl GapView {
     fn new(cursor: &GapCursor, last: u64) -> Self {
         let first = cursor.first;
         let CounterCursor { reader_group, reader_era, counter } = cursor.of.clone();
-        let text = if first == last { format!("{first} never heard") } else { format!("{first}-{last} never heard") };
-        Self {
-            reader_group,
-            reader_era,
-            counter,
-            first,
-            last,
-            missed: last.saturating_sub(first).saturating_add(1),
-            text,
-        }
+        let missed = missed_in(first, last);
+        let text = match (missed, last.saturating_add(1)) {
+            (0, next) => format!("leapt from {} to {next}: not counted as missed", first.saturating_sub(1)),
+            (1, _) => format!("{first} never heard"),
+            _ => format!("{first}-{last} never heard"),
+        };
+        Self { reader_group, reader_era, counter, first, last, missed, is_leap: missed == 0, text }
     }
 }

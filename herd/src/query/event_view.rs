@@ -2,7 +2,7 @@
 
 use super::tag_view::TagView;
 use crate::change::TagUse;
-use crate::payload::{Event, Traits, Weight, kilograms};
+use crate::payload::{Event, EventKind, TagKind, Traits, Weight, kilograms};
 use serde::Serialize;
 
 /// Event that a payload reports.
@@ -26,6 +26,9 @@ pub struct EventView {
     pub batch_number: Option<String>,
     /// Weight from the scale, in decimal kilograms.
     pub weight_kg: Option<String>,
+    /// `true` for a check-in without a weight, which most check-ins are made for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_weight: bool,
     /// Text of an implausible weight: negative, above 2,000 kg, or not a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight_refused: Option<String>,
@@ -38,17 +41,19 @@ pub struct EventView {
 
 impl From<Event> for EventView {
     fn from(event: Event) -> Self {
-        let tag = |tag: &Option<_>| tag.as_ref().map(TagView::from);
+        let lf = |tag: &Option<_>| tag.as_ref().map(|tag| TagView::new(TagKind::Lf, tag));
+        let epc = |tag: &Option<_>| tag.as_ref().map(|tag| TagView::new(TagKind::Epc, tag));
         Self {
             kind: event.kind.as_str(),
             event_id: event.id.map(|id| id.text.into()),
             lid: event.lid.map(String::from),
-            lf: tag(&event.lf),
-            epc: tag(&event.epc),
-            old_lf: tag(&event.old_lf),
-            old_epc: tag(&event.old_epc),
+            lf: lf(&event.lf),
+            epc: epc(&event.epc),
+            old_lf: lf(&event.old_lf),
+            old_epc: epc(&event.old_epc),
             batch_number: event.batch.map(String::from),
             weight_kg: event.weight.grams().map(kilograms),
+            no_weight: event.kind == EventKind::CheckIn && event.weight.grams().is_none(),
             weight_refused: match event.weight {
                 Weight::Refused(text) => Some(text),
                 _ => None,

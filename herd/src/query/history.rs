@@ -12,8 +12,8 @@
 use super::animal_view::{BatchName, BatchNames};
 use super::event_view::{EventView, tag_use_name};
 use super::{CorrectionView, Page, PageLimit, QueryError};
-use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, PlacedEvent};
-use crate::clock::{ClockReading, iso_utc};
+use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, PlacedEvent, WeighingTime};
+use crate::clock::{ClockReading, WallTime};
 use crate::payload::kilograms;
 use crate::position::Sequence;
 use crate::store::{DamagedRow, Snapshot, StoreError};
@@ -24,6 +24,8 @@ use std::str::FromStr;
 
 /// Maximum number of walks side by side: one for each merged animal whose own history is not finished yet.
 const MAX_WALKS: usize = 256;
+/// Maximum number of corrections of one weighing that are followed to find its time.
+const MAX_REPLACED_WEIGHINGS: usize = 64;
 
 /// Cursor of a history: the next change of each walk.
 ///
@@ -73,8 +75,8 @@ pub enum HistoryEntry {
 pub struct EventEntry {
     /// Change that made the payload an event.
     pub sequence: Sequence,
-    /// Arrival of the payload by the barn's clock, ISO 8601 in UTC.
-    pub received_at: String,
+    /// Arrival of the payload by the barn's clock, ISO 8601 in UTC; `None` if that clock had never been set.
+    pub received_at: Option<String>,
     /// `true` if that clock followed a time source at that time.
     pub clock_synchronized: bool,
     /// Name of the radio, modem or HTTP key.
@@ -92,6 +94,9 @@ pub struct EventEntry {
     /// Change that voided the event, which is still shown but no longer counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voided_by: Option<Sequence>,
+    /// Correction whose weight replaces that of the event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reweighed_by: Option<Sequence>,
     /// The event.
     #[serde(flatten)]
     pub event: EventView,
@@ -135,12 +140,17 @@ impl HistoryEntry {
 pub struct WeightView {
     /// Change that recorded it.
     pub sequence: Sequence,
-    /// Time of the weighing, ISO 8601 in UTC.
-    pub received_at: String,
+    /// Time of the weighing by the barn's clock, ISO 8601 in UTC; `None` if that clock had never been set.
+    pub received_at: Option<String>,
+    /// `true` if that clock followed a time source at that time.
+    pub clock_synchronized: bool,
     /// Weight in decimal kilograms.
     pub weight_kg: String,
     /// Weight in grams.
     pub weight_g: u32,
+    /// Change of the weighing that a person corrected by this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Sequence>,
 }
 
 /// Change in a history, as the walk read it.
@@ -245,16 +255,31 @@ impl Walk<'_> {
 }
 
 impl Step {
-    /// Returns the weight that the step records, with its time. A voided event has none.
-    fn weight(&self) -> Option<(u32, ClockReading)> {
+    /// Returns the weight that the step records. A voided event has none.
+    fn weight_g(&self) -> Option<u32> {
         match &self.body {
             StepBody::Event(event) if event.voided_by.is_some() => None,
-            StepBody::Event(event) => event.accepted.event.weight.grams().map(|weight_g| (weight_g, event.received)),
+            StepBody::Event(event) => event.accepted.event.weight.grams(),
             StepBody::Correction(corrected) => match corrected.correction {
-                Correction::Weigh { weight_g, .. } => Some((weight_g, corrected.clock)),
+                Correction::Weigh { weight_g, .. } => Some(weight_g),
                 _ => None,
             },
         }
+    }
+
+    /// Returns the weighing that a person corrected by this step.
+    fn replaced_weighing(&self) -> Option<Sequence> {
+        match &self.body {
+            StepBody::Correction(corrected) => instead_of(&corrected.correction),
+            StepBody::Event(_) => None,
+        }
+    }
+}
+
+fn instead_of(correction: &Correction) -> Option<Sequence> {
+    match correction {
+        Correction::Weigh { when: WeighingTime::InsteadOf(weighing), .. } => Some(*weighing),
+        _ => None,
     }
 }
 
@@ -295,14 +320,46 @@ impl Snapshot {
             && let Some(step) = walk.step()?
         {
             steps += 1;
-            data.extend(step.weight().map(|(weight_g, at)| WeightView {
-                sequence: step.sequence,
-                received_at: iso_utc(at.received_at_us),
-                weight_kg: kilograms(weight_g),
-                weight_g,
-            }));
+            data.extend(self.weighing(&step)?);
         }
         Ok(Some(Page { data, next: walk.cursor() }))
+    }
+
+    /// Returns the weighing of a step, unless a later one has replaced it.
+    fn weighing(&self, step: &Step) -> Result<Option<WeightView>, QueryError> {
+        let Some(weight_g) = step.weight_g() else { return Ok(None) };
+        if self.amendments(step.sequence)?.reweighed_by.is_some() {
+            return Ok(None);
+        }
+        Ok(self.weighed_at(step.sequence)?.map(|at| WeightView {
+            sequence: step.sequence,
+            received_at: at.iso_utc(),
+            clock_synchronized: at.synchronized,
+            weight_kg: kilograms(weight_g),
+            weight_g,
+            replaces: step.replaced_weighing(),
+        }))
+    }
+
+    /// Returns the time of a weighing: for one that replaces another, that of the first of them. `None` if the event of that
+    /// one is void.
+    fn weighed_at(&self, weighing: Sequence) -> Result<Option<WallTime>, QueryError> {
+        let mut first = weighing;
+        for _ in 0..MAX_REPLACED_WEIGHINGS {
+            let Some(Change::Corrected(corrected)) = self.change(first)? else { break };
+            match corrected.correction {
+                Correction::Weigh { when: WeighingTime::At(at_us), .. } => {
+                    return Ok(Some(WallTime { at_us, synchronized: true }));
+                }
+                // Only backwards: a damaged history that leads forwards would never end.
+                Correction::Weigh { when: WeighingTime::InsteadOf(before), .. } if before < first => first = before,
+                _ => break,
+            }
+        }
+        if first != weighing && self.amendments(first)?.void().is_some() {
+            return Ok(None);
+        }
+        self.happened_at(first)
     }
 
     /// Starts a walk, or returns `None` if there is no such animal.
@@ -334,7 +391,7 @@ impl Snapshot {
         let text = self.received(of)?.map(|payload| String::from_utf8_lossy(payload.text()).into_owned());
         Ok(HistoryEntry::Event(Box::new(EventEntry {
             sequence,
-            received_at: iso_utc(received.received_at_us),
+            received_at: received.wall().iso_utc(),
             clock_synchronized: received.synchronized,
             channel: origin.channel.into(),
             rssi_dbm: origin.rssi_dbm,
@@ -342,6 +399,7 @@ impl Snapshot {
             accepted: Some(of).filter(|of| *of != sequence),
             correction,
             voided_by,
+            reweighed_by: self.amendments(sequence)?.reweighed_by,
             lf_use: tag_use_name(accepted.lf),
             epc_use: tag_use_name(accepted.epc),
             batch,

@@ -7,7 +7,6 @@
 
 use super::event_view::EventView;
 use crate::change::{AnimalId, BatchId, Outcome, PlacedEvent, Received};
-use crate::clock::iso_utc;
 use crate::payload::content_hash;
 use crate::position::Sequence;
 use base64::Engine as _;
@@ -62,8 +61,8 @@ pub struct PayloadView {
     /// Later change that voided its event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voided_by: Option<Sequence>,
-    /// Arrival by the barn's clock, ISO 8601 in UTC.
-    pub received_at: String,
+    /// Arrival by the barn's clock, ISO 8601 in UTC; `None` if that clock had never been set.
+    pub received_at: Option<String>,
     /// `true` if that clock followed a time source at that time.
     pub clock_synchronized: bool,
     /// Boot of the barn's machine in which it arrived.
@@ -106,7 +105,7 @@ impl PayloadView {
             reason_text: None,
             accepted_by: None,
             voided_by: None,
-            received_at: iso_utc(clock.received_at_us),
+            received_at: clock.wall().iso_utc(),
             clock_synchronized: clock.synchronized,
             boot: clock.boot,
             channel: origin.channel.into(),

@@ -3,7 +3,7 @@
 use super::page::cut;
 use super::{Page, PageLimit, PayloadStatus, PayloadView, QueryError};
 use crate::change::{Change, LateEvent, Received};
-use crate::clock::iso_utc;
+use crate::clock::WallTime;
 use crate::fold::{KeyRange, Rows};
 use crate::position::Sequence;
 use crate::store::Snapshot;
@@ -117,14 +117,12 @@ impl Snapshot {
         Ok(self.change(by)?.and_then(|change| change.late_event().cloned()))
     }
 
-    /// Returns the time of what the change `sequence` records, ISO 8601 in UTC.
+    /// Returns the time of what the change `sequence` records.
     ///
     /// For an event this is the arrival of its payload, however late it was accepted. For any other change it is the
     /// time at which the change was made.
-    pub(super) fn happened_at(&self, sequence: Sequence) -> Result<Option<String>, QueryError> {
-        Ok(self.change(sequence)?.map(|change| {
-            let clock = change.late_event().map_or_else(|| change.clock(), |late| late.received);
-            iso_utc(clock.received_at_us)
-        }))
+    pub(super) fn happened_at(&self, sequence: Sequence) -> Result<Option<WallTime>, QueryError> {
+        let clock = |change: Change| change.late_event().map_or_else(|| change.clock(), |late| late.received);
+        Ok(self.change(sequence)?.map(|change| clock(change).wall()))
     }
 }

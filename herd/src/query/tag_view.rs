@@ -13,21 +13,41 @@ pub struct TagView {
     pub text: String,
     /// Normalized text. Tags with the same key are the same tag.
     pub key: String,
-    /// First three of 15 digits, after ISO 11784: the country (`124` is Canada) or the manufacturer.
+    /// `true` if the key is an identity of ISO 11784 (LF), or a number in whole words or a URN (UHF).
+    pub well_formed: bool,
+    /// Issuer of an identity of ISO 11784.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
+    pub issuer: Option<IssuerView>,
     /// Last twelve of 15 digits: the number of the animal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
 }
 
-impl From<&Tag> for TagView {
-    fn from(tag: &Tag) -> Self {
-        let (country, number) = tag.country_and_number().unzip();
+/// Issuer of an identity of ISO 11784.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IssuerView {
+    /// `country`, `manufacturer` or `test`.
+    pub kind: &'static str,
+    /// First three of the 15 digits.
+    pub code: String,
+    /// Name in words: `Canada`, `manufacturer 982`, `test tag`.
+    pub name: String,
+}
+
+impl TagView {
+    /// Makes the view of a tag of this kind.
+    pub(super) fn new(kind: TagKind, tag: &Tag) -> Self {
+        let (code, number) = tag.code_and_number().unzip();
+        let issuer = tag.issuer().zip(code).map(|(issuer, code)| IssuerView {
+            kind: issuer.kind(),
+            code: code.to_owned(),
+            name: issuer.to_string(),
+        });
         Self {
             text: tag.text().to_owned(),
             key: tag.key().to_owned(),
-            country: country.map(str::to_owned),
+            well_formed: tag.is_well_formed(kind),
+            issuer,
             number: number.map(str::to_owned),
         }
     }
@@ -47,14 +67,6 @@ pub struct OtherTagView {
 
 impl From<&HeldTag> for OtherTagView {
     fn from(held: &HeldTag) -> Self {
-        Self { kind: kind_name(held.kind), tag: TagView::from(&held.tag), since: held.since }
-    }
-}
-
-/// Returns the name of a kind in JSON.
-fn kind_name(kind: TagKind) -> &'static str {
-    match kind {
-        TagKind::Lf => "lf",
-        TagKind::Epc => "epc",
+        Self { kind: held.kind.as_str(), tag: TagView::new(held.kind, &held.tag), since: held.since }
     }
 }

@@ -28,14 +28,15 @@ impl Store {
         disk: &dyn Disk,
         expected: Option<&Position>,
         acceptance: Acceptance,
-        rules: Rules,
+        rules: &Rules,
         clock: ClockReading,
         mut new_id: impl FnMut() -> StoreId,
     ) -> Result<Self, StoreError> {
         let (writer, new_store) = (new_id(), new_id());
         let store_id = expected.map_or(new_store, |expected| expected.store);
-        let mut store =
-            open_setting_journal_aside(disk, || Self::open(disk, Terms::default(), rules, clock.boot, || store_id))?;
+        let mut store = open_setting_journal_aside(disk, || {
+            Self::open(disk, Terms::default(), rules.clone(), clock.boot, || store_id)
+        })?;
         let latest = store.head().position.epoch.max(expected.map_or(Epoch(0), |expected| expected.epoch));
         let epoch = Epoch(latest.0.saturating_add(1));
         let began = EpochStart { epoch, store: store.log.store(), writer, clock, acceptance: Some(acceptance) };

@@ -49,7 +49,7 @@ impl Store {
     /// On an error nothing of the group is acknowledged. If the commit itself failed, this writer refuses all further
     /// writes ([`StoreError::Interrupted`]), and the next one finds the group whole or not at all.
     pub fn append(&mut self, payloads: &[Incoming]) -> Result<Vec<Receipt>, StoreError> {
-        let (rules, boot) = (self.rules, self.boot);
+        let (rules, boot) = (self.rules.clone(), self.boot);
         self.write(|group| payloads.iter().map(|incoming| append_one(group, &rules, boot, incoming)).collect())
     }
 

@@ -26,7 +26,7 @@ pub enum CorrectionReceipt {
 impl Store {
     /// Decides about a correction, and commits it durably. On an error nothing is acknowledged; see [`Store::append`].
     pub fn correct(&mut self, request: &CorrectionRequest, at: RawReading) -> Result<CorrectionReceipt, StoreError> {
-        let (rules, clock) = (self.rules, at.in_boot(self.boot));
+        let (rules, clock) = (self.rules.clone(), at.in_boot(self.boot));
         self.write(|group| {
             let decision = decide_correction(&*group.rows, &group.history, &rules, group.next(), request, clock)?;
             if let Some(DamagedRow { first, last }) = group.history.damaged() {

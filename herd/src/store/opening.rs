@@ -81,7 +81,7 @@ impl Store {
         let log = LogWriter::open(disk, LOG_CACHE_BYTES, terms.expected, new_id)?;
         let head = log.reader()?.head()?;
         let folder = open_folder(disk, log.log(), &head, terms)?;
-        let mut store = Self::over(disk, log, head, folder, rules, boot);
+        let mut store = Self::over(disk, log, head, folder, rules.clone(), boot);
         let mut caught_up = store.catch_up_tables(disk);
         store.distrust_unread_tables(&caught_up);
         if caught_up.is_err() && store.publisher.tables().file().damage().found().is_some() {

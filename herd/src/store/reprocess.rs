@@ -28,7 +28,7 @@ impl Store {
     ///
     /// Commits those that are events now, in one durable commit. On an error nothing is acknowledged.
     pub fn reprocess(&mut self, after: Sequence, limit: usize, at: RawReading) -> Result<ReprocessReceipt, StoreError> {
-        let (rules, clock) = (self.rules, at.in_boot(self.boot));
+        let (rules, clock) = (self.rules.clone(), at.in_boot(self.boot));
         let limit = limit.min(MAX_REPROCESSED);
         self.write(|group| {
             let from = sequence_key(after.next());

@@ -27,7 +27,7 @@ pub use rows::*;
 
 /// Version of the tables and of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared
 /// only if the versions are equal.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// A table. Its number is part of row hashes and of keys in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub enum Table {
     Lids = 4,
     /// `batch u64` -> [`Batch`].
     Batches = 5,
-    /// `source u8, number` -> [`LatestBatch`], to which the number leads. An index.
+    /// `source u8, number` (as numbers are compared) -> [`LatestBatch`], to which the number leads. An index.
     LatestBatches = 6,
     /// `batch u64, animal u64` -> [`Member`]: the inverse of the memberships. An index.
     Members = 7,
@@ -59,7 +59,7 @@ pub enum Table {
     RejectionHours = 12,
     /// `reader group` -> [`ReaderEra`]. Without a row the era is 1.
     ReaderEras = 13,
-    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided.
+    /// `sequence` -> [`Amendments`]: payloads that later changes accepted or voided, and weighings that they replaced.
     Amendments = 14,
     /// `idempotency key` -> [`CorrectionKey`].
     CorrectionKeys = 15,

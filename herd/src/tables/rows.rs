@@ -9,6 +9,7 @@
 //!   reading, encoding and inserting rows was most of the work of a change. An animal has about ten of them in its life.
 
 use crate::change::{AnimalId, AnimalState, BatchId, BatchState, HeldMembership, HeldTag, LidName, TagKind, TagState};
+use crate::clock::WallTime;
 use crate::payload::Tag;
 use crate::position::Sequence;
 use crate::text::Text;
@@ -37,10 +38,10 @@ pub struct Totals {
     pub open_batches: u64,
     /// Corrections by operators.
     pub corrected: u64,
-    /// Event counters that were never received.
+    /// Event counters that were never received, without those in leaps ([`MAX_MISSED_EVENTS`]).
     pub missed_events: u64,
-    /// Arrival of the last payload, in microseconds since the Unix epoch.
-    pub last_received_at_us: i64,
+    /// Arrival of the last payload.
+    pub last_received: WallTime,
     /// Texts up to this sequence are past the repeat window, as the changes say.
     pub texts_forgotten: Sequence,
 }
@@ -59,6 +60,10 @@ pub struct Animal {
 /// Maximum number of unconfirmed tags of an animal in the tables. Its history shows all of them. Without the limit, wrong
 /// reads could make the row of an animal grow without end.
 pub const MAX_UNCONFIRMED_TAGS: u8 = 16;
+
+/// Maximum number of past tags of one kind that lead to an animal, the latest ones. Its history shows all of them. Without the
+/// limit, an animal could become too large for a correction, which holds its whole state.
+pub const MAX_PAST_TAGS: usize = 64;
 
 /// Maximum length of a chain of merged animals that is followed.
 ///
@@ -108,12 +113,23 @@ impl Animal {
         self.tag_place(kind, key).ok().map(|place| &self.state.tags[place])
     }
 
-    /// Sets the state of a tag of the animal.
-    pub fn set_tag(&mut self, held: HeldTag) {
-        match self.tag_place(held.kind, held.tag.key()) {
+    /// Sets the state of a tag of the animal. If there are more than [`MAX_PAST_TAGS`], removes the oldest past tag and
+    /// returns it: it must no longer lead to the animal.
+    #[must_use]
+    pub fn set_tag(&mut self, held: HeldTag) -> Option<HeldTag> {
+        let (kind, state) = (held.kind, held.state);
+        match self.tag_place(kind, held.tag.key()) {
             Ok(place) => self.state.tags[place] = held,
             Err(place) => self.state.tags.insert(place, held),
         }
+        (state == TagState::Past).then(|| self.excess_past_tag(kind)).flatten()
+    }
+
+    fn excess_past_tag(&mut self, kind: TagKind) -> Option<HeldTag> {
+        let is_past = |(_, held): &(usize, &HeldTag)| held.kind == kind && held.state == TagState::Past;
+        let past = || self.state.tags.iter().enumerate().filter(is_past);
+        let oldest = past().min_by_key(|(_, held)| held.since).filter(|_| past().count() > MAX_PAST_TAGS);
+        oldest.map(|(place, _)| place).map(|place| self.state.tags.remove(place))
     }
 
     fn tag_place(&self, kind: TagKind, key: &str) -> Result<usize, usize> {
@@ -263,6 +279,17 @@ pub struct Counter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap(pub u64);
 
+/// Maximum number of counters that follow one another and count as missing. A longer gap is a leap of the counter: a yard
+/// that loses so many reads in a row notices it in other ways.
+pub const MAX_MISSED_EVENTS: u64 = 10_000;
+
+/// Returns the number of missing events in a gap; 0 if it is a leap.
+#[must_use]
+pub fn missed_in(first: u64, last: u64) -> u64 {
+    let missing = last.saturating_sub(first).saturating_add(1);
+    if missing > MAX_MISSED_EVENTS { 0 } else { missing }
+}
+
 /// The number of the reason why a payload is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectedRow(pub u8);
@@ -282,13 +309,15 @@ pub struct RejectionHour {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReaderEra(pub u32);
 
-/// Later changes that accepted or voided a payload.
+/// Later changes that accepted or voided a payload, or replaced the weighing of a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amendments {
     /// The last change that accepted the payload as an event.
     pub accepted_by: Option<Sequence>,
     /// The last change that voided its event. If `accepted_by` is later, the payload is an event again.
     pub voided_by: Option<Sequence>,
+    /// The correction whose weight replaces that of this change.
+    pub reweighed_by: Option<Sequence>,
 }
 
 impl Amendments {

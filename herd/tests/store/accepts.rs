@@ -3,10 +3,9 @@
 //! Catches: one read that counts twice, an event of two animals, a rejection that blocks its text or event id forever,
 //! and a late event that is placed by the wrong clock.
 
-use crate::corrections::{accept, merge, void};
+use crate::corrections::{accept, lf, merge, void};
 use crate::world::World;
 use herd::change::{AnimalId, Correction};
-use herd::payload::Tag;
 use herd::position::Sequence;
 use herd::query::{HistoryEntry, PageLimit};
 
@@ -78,7 +77,7 @@ fn an_operator_chooses_the_animal_of_a_rejected_payload() {
     world.corrects(accept(rejected, Some(two)));
     let herd = world.herd();
     assert_eq!(herd.animals[&two].barn_batch.map(|batch| batch.0), Some(rejected + 1));
-    assert_eq!((herd.animals[&one].lf.clone(), herd.animals[&two].lf.clone()), (Tag::new("A"), Tag::new("B")));
+    assert_eq!((herd.animals[&one].lf.clone(), herd.animals[&two].lf.clone()), (lf("A"), lf("B")));
     assert_eq!(herd.owners[&(0, "A".to_owned())], one);
 }
 

@@ -6,7 +6,7 @@
 use crate::invariants::all_hold;
 use crate::steps::requested;
 use crate::world::{World, everything};
-use herd::change::{AnimalId, BatchId, Correction, TagKind};
+use herd::change::{AnimalId, BatchId, Correction, TagKind, WeighingTime};
 use herd::payload::Tag;
 use herd::position::Sequence;
 use herd::query::PageLimit;
@@ -46,6 +46,15 @@ impl World {
     }
 }
 
+/// Reads an LF tag.
+pub(crate) fn lf(text: &str) -> Option<Tag> {
+    Tag::read(TagKind::Lf, text).unwrap()
+}
+
+fn epc(text: &str) -> Option<Tag> {
+    Tag::read(TagKind::Epc, text).unwrap()
+}
+
 pub(crate) fn void(sequence: u64) -> Correction {
     Correction::Void { sequence: Sequence(sequence) }
 }
@@ -55,7 +64,7 @@ pub(crate) fn merge(animal: u64, absorbed: u64) -> Correction {
 }
 
 pub(crate) fn retag(animal: u64, kind: TagKind, tag: Option<&str>) -> Correction {
-    Correction::Retag { animal: AnimalId(animal), kind, tag: tag.and_then(Tag::new) }
+    Correction::Retag { animal: AnimalId(animal), kind, tag: tag.map(|tag| Tag::read(kind, tag).unwrap().unwrap()) }
 }
 
 pub(crate) fn move_pen(animal: u64, pen: &str) -> Correction {
@@ -67,7 +76,7 @@ pub(crate) fn move_batch(animal: u64, number: &str) -> Correction {
 }
 
 pub(crate) fn weigh(animal: u64, weight_g: u32) -> Correction {
-    Correction::Weigh { animal: AnimalId(animal), weight_g }
+    Correction::Weigh { animal: AnimalId(animal), weight_g, when: WeighingTime::Now }
 }
 
 pub(crate) fn died(animal: u64) -> Correction {
@@ -75,7 +84,7 @@ pub(crate) fn died(animal: u64) -> Correction {
 }
 
 pub(crate) fn accept(sequence: u64, animal: Option<u64>) -> Correction {
-    Correction::AcceptRejected { sequence: Sequence(sequence), animal: animal.map(AnimalId) }
+    Correction::AcceptRejected { sequence: Sequence(sequence), animal: animal.map(AnimalId), batch_number: None }
 }
 
 #[test]
@@ -113,12 +122,12 @@ fn events_after_a_voided_one_are_replayed_without_it() {
     let wrong = world.keeps("event:hxbpai000001|lid:1|lf:WRONG|epc:U1|weight:100");
     world.keeps("event:hxbpai000002|lid:1|lf:RIGHT|epc:U1|weight:245.5");
     let animal = world.herd().only_animal().0;
-    assert_eq!(world.herd().only_animal().1.lf, Tag::new("WRONG"));
+    assert_eq!(world.herd().only_animal().1.lf, lf("WRONG"));
     world.corrects(move_pen(animal, "P9"));
     world.corrects(void(wrong));
     let herd = world.herd();
     let (_, animal) = herd.only_animal();
-    assert_eq!((animal.lf.clone(), animal.epc.clone()), (Tag::new("RIGHT"), Tag::new("U1")));
+    assert_eq!((animal.lf.clone(), animal.epc.clone()), (lf("RIGHT"), epc("U1")));
     assert_eq!((animal.weight_g, animal.traits.pen.as_deref()), (Some(245_500), Some("P9")));
     assert!(!herd.owners.contains_key(&(0, "WRONG".to_owned())));
 }
@@ -145,7 +154,7 @@ fn a_void_undoes_a_merge() {
     world.corrects(void(paired));
     let herd = world.herd();
     assert_eq!(herd.heads().map(|(id, _)| id).collect::<Vec<_>>(), [scanned, inducted]);
-    assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
+    assert_eq!(herd.animals[&scanned].lf, lf("LF5"));
     assert_eq!((herd.animals[&inducted].lf.clone(), herd.animals[&inducted].epc.clone()), (None, None));
     let snapshot = world.store.reader().snapshot().unwrap();
     let history = |id| {

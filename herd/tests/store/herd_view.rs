@@ -1,6 +1,7 @@
 //! The tables, decoded.
 
 use herd::change::{AnimalId, BatchId, BatchState, HeldMembership, HeldTag};
+use herd::clock::WallTime;
 use herd::fold::{KeyRange, Row, Rows, decode};
 use herd::payload::{Tag, Traits};
 use herd::position::Sequence;
@@ -18,7 +19,7 @@ pub(crate) type TagName = (u64, u8, String);
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Animal {
     pub(crate) last: Sequence,
-    pub(crate) last_at_us: i64,
+    pub(crate) last_seen: WallTime,
     pub(crate) status: AnimalStatus,
     pub(crate) returned: Option<Sequence>,
     pub(crate) lids: Vec<LidName>,
@@ -40,7 +41,7 @@ impl From<&herd::tables::Animal> for Animal {
         let state = row.state.clone();
         Self {
             last: row.last,
-            last_at_us: state.last_at_us,
+            last_seen: state.last_seen,
             status: state.status,
             returned: state.returned,
             lids: state.lids,

@@ -100,7 +100,7 @@ impl Lie {
             state.animal = AnimalId(self.animal);
             state.absorbed_by = self.absorbed.map(AnimalId);
             state.barn_batch = self.closes.map(BatchId);
-            state.last_at_us = self.at;
+            state.last_seen.at_us = self.at;
             state.tags.iter_mut().for_each(|tag| tag.state = TagState::Current);
             state.memberships.iter_mut().for_each(|membership| membership.batch = BatchId(self.batch));
         }

@@ -22,7 +22,7 @@ fn open(disk: &MemoryDisk, expected: Option<&Position>) -> Result<Store, StoreEr
 
 fn accept(disk: &MemoryDisk, expected: Option<&Position>) -> Store {
     let acceptance = Acceptance { author: "J. Doe".to_owned(), reason: "the card died".to_owned() };
-    Store::accept_source(disk, expected, acceptance, Rules::default(), clock(), || StoreId([8; 16])).unwrap()
+    Store::accept_source(disk, expected, acceptance, &Rules::default(), clock(), || StoreId([8; 16])).unwrap()
 }
 
 /// A barn with seven payloads whose files were copied after the second, and its position at the end. The last payload is in

@@ -25,3 +25,4 @@ mod views;
 mod void_properties;
 mod voids;
 mod world;
+mod yards;

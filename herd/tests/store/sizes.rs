@@ -7,6 +7,7 @@ use crate::invariants::all_hold;
 use crate::world::{STORE, World, everything, origin};
 use herd::position::Sequence;
 use herd::store::{Incoming, MemoryDisk, Receipt, Store, TablesVerdict, verify_disk};
+use herd::tables::MAX_PAST_TAGS;
 
 /// Past tags of the animal that has the most: a tag a week for twenty years.
 const PAST_TAGS: usize = 1_000;
@@ -59,7 +60,7 @@ fn an_animal_with_as_many_tags_and_lids_as_a_yard_may_give_it_is_equal_everywher
 
     let herd = world.herd();
     let (animal, row) = herd.only_animal();
-    assert_eq!((herd.tags_of(animal).len(), row.lids.len()), (PAST_TAGS + 1, READER_GROUPS + 1));
+    assert_eq!((herd.tags_of(animal).len(), row.lids.len()), (MAX_PAST_TAGS + 1, READER_GROUPS + 1));
     all_hold(&herd).unwrap();
     world.store.settle().unwrap();
     let replica = copied(&world.store, &MemoryDisk::default());

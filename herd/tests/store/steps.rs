@@ -2,7 +2,7 @@
 //! and arrive late all the time, while clocks advance, machines reboot, and operators make corrections.
 
 use crate::world::origin;
-use herd::change::{AnimalId, BatchId, Correction, Origin, TagKind};
+use herd::change::{AnimalId, BatchId, Correction, Origin, TagKind, WeighingTime};
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::payload::Tag;
@@ -89,17 +89,17 @@ fn correction() -> impl Strategy<Value = CorrectionRequest> {
         6 => number().prop_map(|n| Correction::Void { sequence: Sequence(n) }),
         4 => (animal(), animal()).prop_map(|(animal, absorbed)| Correction::Merge { animal, absorbed }),
         2 => (animal(), select(vec![TagKind::Lf, TagKind::Epc]), option::of(lf()))
-            .prop_map(|(animal, kind, tag)| Correction::Retag { animal, kind, tag: tag.and_then(Tag::new) }),
+            .prop_map(|(animal, kind, tag)| Correction::Retag { animal, kind, tag: tag.and_then(|tag| Tag::read(kind, tag).unwrap()) }),
         1 => (animal(), select(vec!["P1", "P2"])).prop_map(|(animal, pen)| Correction::MovePen { animal, pen: pen.into() }),
         2 => (animal(), batch())
             .prop_map(|(animal, number)| Correction::MoveBatch { animal, batch_number: number.into() }),
-        1 => animal().prop_map(|animal| Correction::Weigh { animal, weight_g: 300_000 }),
+        1 => animal().prop_map(|animal| Correction::Weigh { animal, weight_g: 300_000, when: WeighingTime::Now }),
         1 => animal().prop_map(|animal| Correction::Died { animal }),
         1 => number().prop_map(|n| Correction::CloseBatch { batch: BatchId(n) }),
         1 => (number(), option::of(Just("notes".to_owned())))
             .prop_map(|(n, notes)| Correction::EditBatch { batch: BatchId(n), notes }),
         3 => (number(), option::of(animal()))
-            .prop_map(|(n, animal)| Correction::AcceptRejected { sequence: Sequence(n), animal }),
+            .prop_map(|(n, animal)| Correction::AcceptRejected { sequence: Sequence(n), animal, batch_number: None }),
         1 => Just(Correction::NewReaderEra { reader_group: "main".into() }),
     ];
     (correction, any::<u32>()).prop_map(|(correction, key)| requested(correction, &key.to_string()))

@@ -3,7 +3,7 @@
 //! Catches: a void that leaves an animal that was never seen, that merges two animals without a reason, that gives back a
 //! tag which another animal has taken, or that forgets later events or animals merged before.
 
-use crate::corrections::{merge, move_pen, retag, void, weigh};
+use crate::corrections::{lf, merge, move_pen, retag, void, weigh};
 use crate::herd_view::HerdView;
 use crate::invariants::all_hold;
 use crate::paper::Paper;
@@ -13,7 +13,7 @@ use crate::world::World;
 use herd::change::{AnimalId, Change, Outcome, TagKind};
 use herd::clock::iso_utc;
 use herd::decide::Rules;
-use herd::payload::{SourceType, Tag};
+use herd::payload::SourceType;
 use herd::position::Sequence;
 use herd::tables::{AnimalStatus, TagState};
 
@@ -113,7 +113,7 @@ fn a_repair_takes_no_tag_off_an_animal_that_was_split_off() {
     world.keeps("event:hxbrep000001|lid:9|old_lf:LF5|new_lf:LF6");
     world.corrects(void(pairing));
     let herd = world.herd();
-    assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
+    assert_eq!(herd.animals[&scanned].lf, lf("LF5"));
     assert_eq!(herd.tags_of(inducted), [("LF", "LF6", TagState::Current)]);
 }
 
@@ -125,12 +125,12 @@ fn a_retag_takes_no_tag_off_an_animal_that_was_split_off() {
     world.corrects(retag(inducted, TagKind::Lf, Some("LF5")));
     world.corrects(void(pairing));
     let herd = world.herd();
-    assert_eq!(herd.animals[&scanned].lf, Tag::new("LF5"));
-    assert_eq!(herd.animals[&inducted].lf, Tag::new("LF6"));
+    assert_eq!(herd.animals[&scanned].lf, lf("LF5"));
+    assert_eq!(herd.animals[&inducted].lf, lf("LF6"));
     // Nor in a second replay.
     let weighed = world.keeps("event:hxbchi000001|lid:9|weight:300");
     world.corrects(void(weighed));
-    assert_eq!(world.herd().animals[&scanned].lf, Tag::new("LF5"));
+    assert_eq!(world.herd().animals[&scanned].lf, lf("LF5"));
 }
 
 #[test]
@@ -171,8 +171,8 @@ fn first_seen_is_the_first_event_that_is_left() {
     world.keeps("hxb:L1:A:U1");
     world.corrects(void(first));
     let animal = world.store.reader().snapshot().unwrap().animal(AnimalId(first)).unwrap().unwrap();
-    assert_eq!(animal.first_seen.as_ref(), Some(&animal.last_seen));
-    assert_eq!(animal.last_seen, iso_utc(before + 61_000_000));
+    assert_eq!(animal.first_seen, animal.last_seen);
+    assert_eq!(animal.last_seen, Some(iso_utc(before + 61_000_000)));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn a_merge_takes_no_sighting_back() {
     world.wait(5_000);
     world.corrects(move_pen(one, "P1"));
     world.corrects(merge(one, two));
-    assert_eq!(world.herd().only_animal().1.last_at_us, seen_at_us);
+    assert_eq!(world.herd().only_animal().1.last_seen.at_us, seen_at_us);
 }
 
 #[test]

@@ -52,8 +52,13 @@ impl PageContent for HomeContent {
 impl HomeContent {
     /// Returns the age of the last read by the barn's clock, which may be wrong.
     fn last_read(&self) -> Option<String> {
-        let at = self.view.totals.as_ref()?.last_received_at_us?;
-        Some(format::ago(at, self.now_us))
+        let totals = self.view.totals.as_ref()?;
+        let at = totals.last_received_at_us?;
+        Some(match totals.last_received_at_doubtful {
+            true if totals.last_received_at.is_none() => "at an unknown time: the barn's clock is not set".to_owned(),
+            true => format!("{} by a clock that is not synchronized", format::ago(at, self.now_us)),
+            false => format::ago(at, self.now_us),
+        })
     }
 
     fn last_report(&self) -> Option<String> {

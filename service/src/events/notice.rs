@@ -1,7 +1,7 @@
 //! The messages of the event stream, and their derivation from a change.
 
 use herd::change::{BatchId, Change, CorrectionResult, LateEvent, Outcome, PlacedEvent, Received};
-use herd::clock::{ClockReading, iso_utc};
+use herd::clock::ClockReading;
 use herd::position::{Epoch, Position, Sequence, StoreId};
 use herd::query::PayloadView;
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub enum NoticeData {
         /// The payload as received.
         raw_payload: String,
         /// Time of arrival by the barn's clock, ISO 8601 in UTC.
-        timestamp: String,
+        timestamp: Option<String>,
         /// The payload as the lists show it.
         #[serde(flatten)]
         payload: Box<PayloadView>,
@@ -56,7 +56,7 @@ pub enum NoticeData {
         /// The batch number that the reader sent.
         batch_number: Option<String>,
         /// Time of arrival by the barn's clock, ISO 8601 in UTC.
-        timestamp: String,
+        timestamp: Option<String>,
         /// The payload as the lists show it.
         #[serde(flatten)]
         payload: Box<PayloadView>,
@@ -70,7 +70,7 @@ pub enum NoticeData {
         /// `hxb` or `hxe`.
         source_type: &'static str,
         /// Time of opening by the barn's clock, ISO 8601 in UTC.
-        timestamp: String,
+        timestamp: Option<String>,
     },
 }
 
@@ -164,7 +164,7 @@ fn opened_batch(sequence: Sequence, change: &Change) -> Option<Notice> {
         batch_id: BatchId::from(sequence),
         batch_number: number,
         source_type: source.as_str(),
-        timestamp: iso_utc(at.received_at_us),
+        timestamp: at.wall().iso_utc(),
     };
     Some(Notice { event: "batch:created", sequence, data })
 }

@@ -20,9 +20,9 @@ pub(super) struct BufferedPayload {
     uhf_tag: Option<String>,
     batch_id: Option<BatchId>,
     error_message: Option<String>,
-    processed_at: String,
-    created_at: String,
-    updated_at: String,
+    processed_at: Option<String>,
+    created_at: Option<String>,
+    updated_at: Option<String>,
 }
 
 impl From<PayloadView> for BufferedPayload {
@@ -56,7 +56,7 @@ struct Cattle {
     uhf_tag: Option<String>,
     induction_date: Option<String>,
     created_at: Option<String>,
-    updated_at: String,
+    updated_at: Option<String>,
 }
 
 impl Cattle {

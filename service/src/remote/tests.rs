@@ -190,7 +190,7 @@ async fn a_batch_has_a_page_of_its_cattle() {
         (cattle.len(), &cattle[0]["lf_tag"], &cattle[0]["uhf_tag"]),
         (1, &json!("124000224161433"), &json!("UHF1"))
     );
-    assert_eq!((&cattle[0]["batch_id"], &cattle[0]["lf"]["country"]), (&json!(2), &json!("124")));
+    assert_eq!((&cattle[0]["batch_id"], &cattle[0]["lf"]["issuer"]["code"]), (&json!(2), &json!("124")));
     assert_eq!(batch["next"], 2);
     let rest = fetch_ok(&barn, "/api/remote/batches/2?after=2").await;
     assert_eq!((&rest["data"]["cattle"][0]["status"], &rest["next"]), (&json!("exported"), &Value::Null));

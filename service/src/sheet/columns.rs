@@ -12,8 +12,14 @@ impl Row for BatchView {
         Column::new("state", |batch| Text(if batch.open { "open" } else { "closed" })),
         Column::new("cattle_count", |batch| Number(batch.cattle_count.into())),
         Column::new("members", |batch| Number(batch.members.into())),
-        Column::new("created_at", |batch| Text(&batch.created_at)),
-        Column::new("updated_at", |batch| Text(&batch.updated_at)),
+        Column::new("created_at", |batch| Cell::text(batch.created_at.as_deref())),
+        Column::new("updated_at", |batch| Cell::text(batch.updated_at.as_deref())),
+        Column::new("doubtful_times", |batch| match (batch.created_at_doubtful, batch.updated_at_doubtful) {
+            (true, true) => Text("created_at updated_at"),
+            (true, false) => Text("created_at"),
+            (false, true) => Text("updated_at"),
+            (false, false) => Cell::Empty,
+        }),
     ];
 }
 
@@ -31,7 +37,8 @@ impl Row for AnimalView {
         Column::new("pen", |animal| Cell::text(animal.traits.pen.as_deref())),
         Column::new("sex", |animal| Cell::text(animal.traits.sex.as_deref())),
         Column::new("funder", |animal| Cell::text(animal.traits.funder.as_deref())),
-        Column::new("last_seen", |animal| Text(&animal.last_seen)),
+        Column::new("last_seen", |animal| Cell::text(animal.last_seen.as_deref())),
+        Column::new("doubtful_times", |animal| doubtful(animal.last_seen_doubtful, "last_seen")),
     ];
 }
 
@@ -39,13 +46,14 @@ impl Row for AnimalView {
 impl Row for PayloadView {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("id", |payload| Number(payload.id.0)),
-        Column::new("received_at", |payload| Text(&payload.received_at)),
+        Column::new("received_at", |payload| Cell::text(payload.received_at.as_deref())),
         Column::new("status", |payload| Text(payload.status.as_str())),
         Column::new("reason", |payload| Cell::text(payload.reason)),
         Column::new("payload", |payload| Text(payload.payload.trim())),
         Column::new("channel", |payload| Text(&payload.channel)),
         Column::new("animal", |payload| Cell::number(payload.animal.map(|animal| animal.0))),
         Column::new("batch", |payload| Cell::number(payload.batch.map(|batch| batch.0))),
+        Column::new("doubtful_times", |payload| doubtful(!payload.clock_synchronized, "received_at")),
     ];
 }
 
@@ -68,6 +76,11 @@ impl Row for CounterView {
         Column::new("lowest", |counter| Number(counter.lowest)),
         Column::new("highest", |counter| Number(counter.highest)),
     ];
+}
+
+/// Returns the name of a time whose clock followed no time source.
+fn doubtful(is_doubtful: bool, name: &'static str) -> Cell<'static> {
+    if is_doubtful { Text(name) } else { Cell::Empty }
 }
 
 fn tag(tag: Option<&TagView>) -> Cell<'_> {

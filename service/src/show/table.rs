@@ -20,7 +20,7 @@ impl TableRow for BatchView {
         ("CATTLE", |batch| batch.cattle_count.to_string()),
         ("MEMBERS", |batch| batch.members.to_string()),
         ("OPEN", |batch| if batch.open { "yes" } else { "no" }.to_owned()),
-        ("UPDATED", |batch| batch.updated_at.clone()),
+        ("UPDATED", |batch| time(batch.updated_at.as_ref(), batch.updated_at_doubtful)),
     ];
 }
 
@@ -32,7 +32,7 @@ impl TableRow for AnimalView {
         ("EPC", |animal| tag(animal.epc.as_ref())),
         ("WEIGHT KG", |animal| or_dash(animal.weight_kg.clone())),
         ("BATCH", |animal| or_dash(animal.barn_batch.as_ref().map(|batch| batch.batch_number.clone()))),
-        ("LAST SEEN", |animal| animal.last_seen.clone()),
+        ("LAST SEEN", |animal| time(animal.last_seen.as_ref(), animal.last_seen_doubtful)),
     ];
 }
 
@@ -42,7 +42,7 @@ impl TableRow for PayloadView {
         ("STATUS", |payload| payload.status.as_str().to_owned()),
         ("CHANNEL", |payload| payload.channel.clone()),
         ("DBM", |payload| or_dash(payload.rssi_dbm.map(|dbm| dbm.to_string()))),
-        ("RECEIVED", |payload| payload.received_at.clone()),
+        ("RECEIVED", |payload| time(payload.received_at.as_ref(), !payload.clock_synchronized)),
         ("PAYLOAD", |payload| payload.payload.clone()),
     ];
 }
@@ -54,7 +54,7 @@ impl TableRow for GapView {
         ("COUNTER", |gap| gap.counter.clone()),
         ("FIRST", |gap| gap.first.to_string()),
         ("LAST", |gap| gap.last.to_string()),
-        ("MISSED", |gap| gap.missed.to_string()),
+        ("MISSED", |gap| if gap.is_leap { "leap".to_owned() } else { gap.missed.to_string() }),
     ];
 }
 
@@ -66,6 +66,15 @@ impl TableRow for CounterView {
         ("LOWEST", |counter| counter.lowest.to_string()),
         ("HIGHEST", |counter| counter.highest.to_string()),
     ];
+}
+
+/// Returns a time, with a question mark if its clock followed no time source.
+fn time(at: Option<&String>, is_doubtful: bool) -> String {
+    match (at, is_doubtful) {
+        (Some(at), false) => at.clone(),
+        (Some(at), true) => format!("{at} ?"),
+        (None, _) => "unknown".to_owned(),
+    }
 }
 
 fn or_dash(text: Option<String>) -> String {

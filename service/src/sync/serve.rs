@@ -235,7 +235,8 @@ mod tests {
         );
         let at = "2024-01-15T10:35:20.000Z";
         let expected = json!([
-            {"sequence": 5, "kind": "suppressed", "version": 1, "channel": "radio1", "count": 3, "first_at": at, "last_at": at},
+            {"sequence": 5, "kind": "suppressed", "version": 1, "channel": "radio1", "count": 3, "first_at": at, "last_at": at,
+                "clock_synchronized": false},
             {"sequence": 6, "kind": 200, "version": 7, "bytes": "yAduZXc="},
             {"sequence": 7, "kind": "suppressed", "version": 127, "bytes": "Bn9ib2R5"},
         ]);

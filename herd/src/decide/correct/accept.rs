@@ -7,12 +7,13 @@ use super::{CorrectionError, DecideError, Outcome};
 use crate::change::{self, AnimalId, CorrectionResult, LateEvent, Received};
 use crate::decide::{History, Judge, Verdict};
 use crate::fold::{Rows, RowsError};
-use crate::payload::{self, Event};
+use crate::payload::{self, Event, Supplement};
 use crate::position::Sequence;
 use crate::tables::{Amendments, TagKind, sequence_key};
 
 impl<R: Rows> Judge<'_, R> {
-    /// Accepts the payload `of` for `animal`, or for the animal that its lid and tags lead to.
+    /// Accepts the payload `of` for `animal`, or for the animal that its lid and tags lead to, in the batch of this number
+    /// or in its own.
     ///
     /// Its event id may be in use with another content: a person says that both events happened.
     pub(super) fn accept(
@@ -20,10 +21,16 @@ impl<R: Rows> Judge<'_, R> {
         history: &impl History,
         of: Sequence,
         animal: Option<AnimalId>,
+        batch: Option<&str>,
     ) -> Result<Outcome, DecideError> {
         let received = self.payload_to_accept(history, of)?;
         let still = |reason| CorrectionError::StillRejected { sequence: of, reason };
-        let event = payload::parse(&received.raw).outcome.map_err(still)?;
+        let weight_unit = self.rules.weight_unit(&received.origin.reader_group);
+        let said = Supplement { weight_unit, animal_is_known: animal.is_some(), batch };
+        let event = payload::parse_with(&received.raw, &said).outcome.map_err(still)?;
+        if batch.is_some() && event.batch.is_none() {
+            return Err(CorrectionError::NamesNoBatch { sequence: of, kind: event.kind.as_str() }.into());
+        }
         if let Some(same) = self.same_event(history, &received, &event)? {
             return Err(CorrectionError::AcceptedAgain { sequence: of, of: same }.into());
         }

@@ -1,6 +1,7 @@
 //! Reasons why a correction is refused.
 
 use crate::change::{AnimalId, AnimalStatus, BatchId};
+use crate::clock::iso_utc;
 use crate::payload::Rejection;
 use crate::position::Sequence;
 
@@ -53,6 +54,36 @@ pub enum CorrectionError {
         sequence: Sequence,
         /// The change that voided it.
         by: Sequence,
+    },
+    /// The change records no weighing of the animal, or its event no longer counts.
+    #[error("change {sequence} records no weight of animal {animal} that counts; see the animal's weights")]
+    NoWeighing {
+        /// The change that was named.
+        sequence: Sequence,
+        /// The animal that was named.
+        animal: AnimalId,
+    },
+    /// The weighing was replaced before.
+    #[error("the weight of change {sequence} was replaced by change {by}; replace that one")]
+    WeighingReplaced {
+        /// The change that was named.
+        sequence: Sequence,
+        /// The correction that replaced it.
+        by: Sequence,
+    },
+    /// The time of a weighing is in the future, or before any barn ran.
+    #[error("an animal cannot have been weighed at {}; give a time that has passed", iso_utc(*at_us))]
+    WeighingTime {
+        /// The time, in microseconds since the Unix epoch.
+        at_us: i64,
+    },
+    /// A batch was given for an event whose kind names none.
+    #[error("payload {sequence} is a {kind}, which names no batch; leave `batch_number` out, and move the animal then")]
+    NamesNoBatch {
+        /// The payload that was named.
+        sequence: Sequence,
+        /// Kind of its event.
+        kind: &'static str,
     },
     /// The payload is an event already.
     #[error("payload {0} is already an event; void it before assigning it to another animal")]
@@ -156,6 +187,10 @@ impl CorrectionError {
             Self::UnknownPayload(_) => "unknown_payload",
             Self::NotAnEvent(_) => "not_an_event",
             Self::AlreadyVoided { .. } => "already_voided",
+            Self::NoWeighing { .. } => "no_weighing",
+            Self::WeighingReplaced { .. } => "weighing_replaced",
+            Self::WeighingTime { .. } => "weighing_time",
+            Self::NamesNoBatch { .. } => "names_no_batch",
             Self::NotRejected(_) => "not_rejected",
             Self::AlreadyAccepted { .. } => "already_accepted",
             Self::AcceptedAgain { .. } => "accepted_again",

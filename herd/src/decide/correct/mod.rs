@@ -17,6 +17,7 @@ mod error;
 mod replay;
 mod void;
 mod void_ranges;
+mod weighings;
 
 pub use error::CorrectionError;
 
@@ -126,10 +127,15 @@ impl<R: Rows> Judge<'_, R> {
     fn correction(&self, history: &impl History, correction: &Correction) -> Result<Outcome, DecideError> {
         match correction {
             Correction::Void { sequence } => self.void(history, *sequence),
-            Correction::AcceptRejected { sequence, animal } => self.accept(history, *sequence, *animal),
+            Correction::AcceptRejected { sequence, animal, batch_number } => {
+                self.accept(history, *sequence, *animal, batch_number.as_deref())
+            }
             Correction::NewReaderEra { reader_group } => self.new_reader_era(reader_group),
             other => {
                 self.check_possible(other)?;
+                if let Correction::Weigh { animal, when, .. } = other {
+                    self.check_weighing_time(history, *animal, *when)?;
+                }
                 self.edit(other)
             }
         }
@@ -194,8 +200,16 @@ impl<R: Rows> Judge<'_, R> {
             }
             _ => None,
         };
-        let DryRun { states, previous } =
+        let DryRun { mut states, mut previous } =
             dry_run(self.rows, self.sequence, self.clock, |fold| replay::edit(fold, correction, to))?;
+        if let Correction::Weigh { animal, .. } = correction
+            && states.animals.is_empty()
+        {
+            // A weight of an earlier day leaves the animal as it is. It belongs into the animal's history.
+            let row = self.known(*animal)?;
+            previous.push((*animal, row.last));
+            states.animals.push(row.state.clone());
+        }
         if states.animals.is_empty() && states.batches.is_empty() {
             return Err(CorrectionError::NothingToChange.into());
         }

@@ -28,7 +28,7 @@ pub(super) fn edit<B: Rows>(
         Correction::MoveBatch { animal, batch_number } => {
             to.map_or(Ok(()), |to| fold.move_batch(*animal, to, batch_number))
         }
-        Correction::Weigh { animal, weight_g } => fold.weigh(*animal, *weight_g),
+        Correction::Weigh { animal, weight_g, when } => fold.weigh(*animal, *weight_g, *when),
         Correction::Died { animal } => fold.died(*animal),
         Correction::CloseBatch { batch } => fold.close_batch(*batch),
         Correction::EditBatch { batch, notes } => fold.note_batch(*batch, notes.as_deref()),

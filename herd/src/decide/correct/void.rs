@@ -123,7 +123,7 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     /// Returns the animal that this one was merged into, or the animal itself.
-    fn successor(&self, id: AnimalId) -> Result<AnimalId, DecideError> {
+    pub(super) fn successor(&self, id: AnimalId) -> Result<AnimalId, DecideError> {
         let mut successor = id;
         for _ in 0..MAX_SUCCESSORS {
             match self.animal(successor)?.and_then(|animal| animal.absorbed_by()) {
@@ -236,7 +236,7 @@ fn voided_animal(before: &AnimalState) -> AnimalState {
     AnimalState {
         animal: before.animal,
         status: AnimalStatus::Voided,
-        last_at_us: before.last_at_us,
+        last_seen: before.last_seen,
         ..AnimalState::default()
     }
 }

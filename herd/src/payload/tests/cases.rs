@@ -1,7 +1,7 @@
 //! Cases from the field that the grammar alone decides, with their numbers and original texts.
 
-use super::super::{Event, EventKind, Rejection, Tag, Traits, Weight};
-use super::{bare, id, parse, short, text};
+use super::super::{Event, EventKind, Rejection, Traits, Weight};
+use super::{bare, epc, id, lf, parse, short, text};
 
 pub(super) const INDUCTION: &str =
     "event:hxbind000001|funder:Southwest Cattle Co|lot:LOT2024-001|pen:P1|lid:1|sex:M|tag_color:Red";
@@ -29,8 +29,8 @@ pub(super) fn pairing() -> Event {
     Event {
         id: Some(id(EventKind::Pairing, "hxbpai000001")),
         lid: text("1"),
-        lf: Tag::new("LF_EAR_0001"),
-        epc: Tag::new("EPC:30143B7C84D500000000000"),
+        lf: lf("LF_EAR_0001"),
+        epc: epc("EPC:30143B7C84D500000000000"),
         weight: Weight::Grams(245_500),
         ..bare(EventKind::Pairing)
     }
@@ -49,8 +49,8 @@ pub(super) fn repair() -> Event {
     Event {
         id: Some(id(EventKind::Repair, "hxbrep000001")),
         lid: text("1"),
-        lf: Tag::new("LF_EAR_0099"),
-        old_lf: Tag::new("LF_EAR_0001"),
+        lf: lf("LF_EAR_0099"),
+        old_lf: lf("LF_EAR_0001"),
         traits: Traits { reason: text("Tag damaged"), ..Traits::default() },
         ..bare(EventKind::Repair)
     }
@@ -113,7 +113,7 @@ fn case_12_a_repair_can_replace_the_uhf_tag() {
     let payload = "event:hxbrep000001|old_epc:EPC:AA|new_epc:EPC:BB|lid:1|reason:LF tag lost during handling";
     let event = parse(payload.as_bytes()).unwrap();
     assert_eq!((event.lf, event.old_lf), (None, None));
-    assert_eq!((event.epc, event.old_epc), (Tag::new("EPC:BB"), Tag::new("EPC:AA")));
+    assert_eq!((event.epc, event.old_epc), (epc("EPC:BB"), epc("EPC:AA")));
 }
 
 #[test]

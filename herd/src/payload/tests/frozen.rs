@@ -5,9 +5,9 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::super::{Event, EventId, EventKind, Rejection, SourceType, Tag, Traits, Weight};
+use super::super::{Event, EventId, EventKind, Rejection, SourceType, Traits, Weight};
 use super::cases::{check_in, induction, pairing, repair};
-use super::{id, short, text};
+use super::{epc, id, short, text};
 
 /// Hexadecimal bytes of each field. Spaces are for readability.
 type Golden<'a> = &'a [(&'a str, &'a str)];
@@ -140,7 +140,7 @@ fn a_check_in_with_a_refused_weight_and_an_unknown_key_is_frozen() {
 #[test]
 fn a_repair_of_both_tags_is_frozen() {
     let id = Some(id(EventKind::Repair, "hxbrep1"));
-    let event = Event { id, epc: Tag::new("B"), old_epc: Tag::new("A"), weight: Weight::NotWeighed, ..repair() };
+    let event = Event { id, epc: epc("B"), old_epc: epc("A"), weight: Weight::NotWeighed, ..repair() };
     assert_frozen(
         &event,
         &[
@@ -161,13 +161,17 @@ fn a_repair_of_both_tags_is_frozen() {
 }
 
 #[test]
-fn three_rejections_are_frozen() {
+fn four_rejections_are_frozen() {
     assert_frozen(&Rejection::TooLong { bytes: 300 }, &[("number", "01"), ("bytes", "ac02")]);
     let unknown_prefix = Rejection::UnknownPrefix { prefix: "hxx".to_owned() };
     assert_frozen(&unknown_prefix, &[("number", "05"), ("prefix", "03 687878")]);
     assert_frozen(
         &Rejection::OldTagOfAnother { tag: "LF1".to_owned(), named: 3, owner: 300 },
         &[("number", "13"), ("tag", "03 4c4631"), ("named", "03"), ("owner", "ac02")],
+    );
+    assert_frozen(
+        &Rejection::OldTagNotWorn { tag: "LF1".to_owned(), animal: 300, worn: "LF2".to_owned() },
+        &[("number", "15"), ("tag", "03 4c4631"), ("animal", "ac02"), ("worn", "03 4c4632")],
     );
 }
 

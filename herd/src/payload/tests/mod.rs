@@ -1,12 +1,13 @@
 //! Claims about the grammar as a whole. Tests of one type are in its file.
 
 mod cases;
+mod fillers;
 mod frozen;
 mod grammar;
 mod properties;
 mod rejections;
 
-use super::{Event, EventId, EventKind, Rejection, SourceType, Tag, Traits, Weight};
+use super::{Event, EventId, EventKind, Rejection, SourceType, Tag, TagKind, Traits, Weight};
 use crate::text::Text;
 
 /// Parses a payload, without the range of its text.
@@ -42,7 +43,15 @@ fn text(value: &str) -> Option<Text> {
     Some(value.into())
 }
 
+fn lf(text: &str) -> Option<Tag> {
+    Tag::read(TagKind::Lf, text).expect(text)
+}
+
+fn epc(text: &str) -> Option<Tag> {
+    Tag::read(TagKind::Epc, text).expect(text)
+}
+
 /// Returns the event of a short form.
 fn short(kind: EventKind, batch: &str, lf: &str, epc: &str) -> Event {
-    Event { batch: text(batch), lf: Tag::new(lf), epc: Tag::new(epc), ..bare(kind) }
+    Event { batch: text(batch), lf: self::lf(lf), epc: self::epc(epc), ..bare(kind) }
 }

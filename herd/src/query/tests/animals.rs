@@ -34,17 +34,20 @@ fn an_animal_shows_its_tags_weight_traits_and_batch() {
     assert_eq!(found.barn_batch.unwrap().batch_number, "LOT2024-001");
     assert_eq!(found.lids[0].lid, "1");
     assert_eq!(found.first_seen.as_deref(), Some("2026-01-15T10:01:01.000Z"));
-    assert_eq!(found.last_seen, "2026-01-15T10:05:05.000Z");
+    assert_eq!(found.last_seen.as_deref(), Some("2026-01-15T10:05:05.000Z"));
+    assert!(!found.first_seen_doubtful && !found.last_seen_doubtful);
     assert_eq!(found.absorbed, None);
 }
 
 /// Catches a split that counts the leading zero of a tag.
 #[test]
-fn fifteen_digits_are_split_into_country_and_number() {
+fn fifteen_digits_are_split_into_issuer_and_number() {
     let barn = TestBarn::with_payloads(&["hxb:B:0124000224161433:U1"]);
     let lf = barn.snapshot().animal(AnimalId(2)).unwrap().unwrap().lf.unwrap();
     assert_eq!(lf.text, "0124000224161433");
-    assert_eq!((lf.country.as_deref(), lf.number.as_deref()), (Some("124"), Some("000224161433")));
+    let issuer = lf.issuer.unwrap();
+    assert_eq!((issuer.kind, issuer.code.as_str(), issuer.name.as_str()), ("country", "124", "Canada"));
+    assert_eq!((lf.number.as_deref(), lf.well_formed), (Some("000224161433"), true));
 }
 
 /// Catches a search that compares texts instead of keys, or that follows an unconfirmed tag.

@@ -1,7 +1,7 @@
 //! Corrections and their effects, as views show them.
 
 use super::animal;
-use crate::change::{BatchId, Correction, TagKind};
+use crate::change::{BatchId, Correction, TagKind, WeighingTime};
 use crate::payload::Tag;
 use crate::position::Sequence;
 use crate::query::{ChangeBody, ChangeView, HistoryEntry, PageLimit, PayloadStatus};
@@ -16,7 +16,7 @@ fn barn() -> TestBarn {
 }
 
 fn accept() -> Correction {
-    Correction::AcceptRejected { sequence: Sequence(3), animal: None }
+    Correction::AcceptRejected { sequence: Sequence(3), animal: None, batch_number: None }
 }
 
 fn change(barn: &TestBarn, sequence: Sequence) -> ChangeView {
@@ -29,7 +29,11 @@ fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
     let mut barn = TestBarn::with_payloads(&["hxb:L1:A:U1", "hxb:L1:B:U2", "hxb:L1:C:U3", "hxb:L1:A:U2"]);
     barn.record("event:hxbchi000001|lid:9|weight:200");
     let (one, two, three, batch) = (animal(Sequence(2)), animal(Sequence(3)), animal(Sequence(4)), BatchId(2));
-    let retag = |kind, tag: Option<&str>| Correction::Retag { animal: one, kind, tag: tag.and_then(Tag::new) };
+    let retag = |kind, tag: Option<&str>| Correction::Retag {
+        animal: one,
+        kind,
+        tag: tag.map(|tag| Tag::read(kind, tag).unwrap().unwrap()),
+    };
     let pen = |pen: &str| Correction::MovePen { animal: one, pen: pen.to_owned() };
     let notes = |notes: Option<&str>| Correction::EditBatch { batch, notes: notes.map(str::to_owned) };
     for (correction, for_its_animal, elsewhere) in [
@@ -39,7 +43,11 @@ fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
             "moved to batch L2",
             "animal 2 moved to batch L2",
         ),
-        (Correction::Weigh { animal: one, weight_g: 301_500 }, "weighed 301.5 kg", "animal 2 weighed 301.5 kg"),
+        (
+            Correction::Weigh { animal: one, weight_g: 301_500, when: WeighingTime::Now },
+            "weighed 301.5 kg",
+            "animal 2 weighed 301.5 kg",
+        ),
         (retag(TagKind::Lf, Some("NEW")), "given the LF tag NEW", "animal 2 given the LF tag NEW"),
         (retag(TagKind::Epc, None), "left without its UHF tag", "animal 2 left without its UHF tag"),
         (
@@ -48,7 +56,7 @@ fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
             "animal 4 merged into animal 2",
         ),
         (
-            Correction::AcceptRejected { sequence: Sequence(5), animal: Some(one) },
+            Correction::AcceptRejected { sequence: Sequence(5), animal: Some(one), batch_number: None },
             "payload 5 accepted as an event of this animal",
             "payload 5 accepted as an event of animal 2",
         ),

@@ -17,7 +17,12 @@ const SET_BACK_US: i64 = 3 * 86_400 * 1_000_000;
 /// Time between the start of the machine and the first payload.
 const BOOT_MS: u64 = 5_000;
 /// Limit on rejections that ordinary traffic does not reach and a faulty reader does.
-const RULES: Rules = Rules { repeat_window_ms: 60_000, export_rest_ms: 24 * 3_600_000, rejections_per_hour: 120 };
+const RULES: Rules = Rules {
+    repeat_window_ms: 60_000,
+    export_rest_ms: 24 * 3_600_000,
+    rejections_per_hour: 120,
+    pound_groups: std::collections::BTreeSet::new(),
+};
 
 pub(crate) struct Barn {
     disk: MemoryDisk,

@@ -70,7 +70,7 @@ impl Yard<'_> {
         }
         self.flush();
         if let Some(payload) = self.rejected.back().map(|read| read.sequence.0) {
-            self.correct(CorrectionForm::AcceptRejected { payload, animal: None });
+            self.correct(CorrectionForm::AcceptRejected { payload, animal: None, batch_number: None });
         }
         self.barn.wait(61_000);
         for text in &texts {
@@ -78,7 +78,7 @@ impl Yard<'_> {
         }
         if let Some(payload) = self.rejected.back().map(|read| read.sequence.0) {
             let animal = self.id_of(head);
-            self.correct(CorrectionForm::AcceptRejected { payload, animal });
+            self.correct(CorrectionForm::AcceptRejected { payload, animal, batch_number: None });
         }
     }
 

@@ -11,11 +11,13 @@ impl Yard<'_> {
         self.malformed += 1;
         let (n, group) = (self.malformed, self.chance.pick(&[0, 0, 0, 1, 2, 3]));
         let id = format!("event:hxbchi7{n:08}");
-        let text = match self.chance.below(17) {
+        let text = match self.chance.below(18) {
             0 => " \r\n".to_owned(),
             1 => format!("hxb:{}:LF{n}:UHF{n}", "X".repeat(256)),
             2 => return self.send(group, Subject::Nobody, [format!("hxb:L:LF{n}:UHF").as_bytes(), b"\xff"].concat()),
-            3 => return self.send(group, Subject::Nobody, [b"\x80".as_slice(), &n.to_le_bytes()].concat()),
+            3 => {
+                return self.send(group, Subject::Nobody, [b"\x80".as_slice(), &n.to_le_bytes(), &[0xff; 16]].concat());
+            }
             4 => format!("hxb:L\u{7}:LF{n}:UHF{n}"),
             5 => format!("invalid:{n}"),
             6 => format!("hxb:L:LF{n}"),
@@ -27,8 +29,15 @@ impl Yard<'_> {
             12 => format!("event:hxbxyz{n}|lid:1"),
             13 => format!("{id}|weight:300"),
             14 => format!("event:hxbrep7{n:08}|lid:1"),
-            15 => format!("{id}|lf:EPC:"),
-            _ => format!("{id}|lid:1|"),
+            15 => format!("{id}|lf:9.82E+14"),
+            16 => {
+                return self.send(
+                    group,
+                    Subject::Nobody,
+                    [b"\x01\xff", format!("hxb:L:LF{n}:UHF{n}").as_bytes()].concat(),
+                );
+            }
+            _ => format!("{id}|lid:1|limps"),
         };
         self.send(group, Subject::Nobody, text);
     }

@@ -127,7 +127,7 @@ impl Yard<'_> {
                 self.correct(CorrectionForm::Void { payload });
             }
             3..5 => {
-                self.correct(CorrectionForm::AcceptRejected { payload, animal: None });
+                self.correct(CorrectionForm::AcceptRejected { payload, animal: None, batch_number: None });
                 if self.chance.percent(50) {
                     self.correct(CorrectionForm::Void { payload });
                 }
@@ -135,7 +135,7 @@ impl Yard<'_> {
             5 => self.merge_after_void(head),
             6 => {
                 let animal = self.id_of(head);
-                self.correct(CorrectionForm::AcceptRejected { payload, animal });
+                self.correct(CorrectionForm::AcceptRejected { payload, animal, batch_number: None });
             }
             _ => drop(self.correct(CorrectionForm::Void { payload })),
         }
@@ -163,7 +163,12 @@ impl Yard<'_> {
         }
         if self.chance.percent(20) {
             // Refused: it is part of the other one by now.
-            self.correct(CorrectionForm::Weigh { animal: absorbed, weight_kg: Kilograms("200".to_owned()) });
+            self.correct(CorrectionForm::Weigh {
+                animal: absorbed,
+                weight_kg: Kilograms("200".to_owned()),
+                replaces: None,
+                weighed_at: None,
+            });
         }
     }
 
@@ -208,10 +213,10 @@ impl Yard<'_> {
         let head = self.any_head();
         let Some(animal) = self.id_of(head) else { return };
         let weight_kg = Kilograms(format!("{}.5", 200 + self.chance.below(300)));
-        self.correct(CorrectionForm::Weigh { animal, weight_kg: weight_kg.clone() });
+        self.correct(CorrectionForm::Weigh { animal, weight_kg: weight_kg.clone(), replaces: None, weighed_at: None });
         if self.chance.percent(60) {
             self.correct(CorrectionForm::Died { animal });
-            self.correct(CorrectionForm::Weigh { animal, weight_kg });
+            self.correct(CorrectionForm::Weigh { animal, weight_kg, replaces: None, weighed_at: None });
             if self.chance.percent(30) {
                 self.check_in(head);
             }
@@ -258,7 +263,7 @@ impl Yard<'_> {
             Subject::Head(_) | Subject::Nobody => None,
         };
         let payload = sequence.0;
-        self.correct(CorrectionForm::AcceptRejected { payload, animal });
+        self.correct(CorrectionForm::AcceptRejected { payload, animal, batch_number: None });
         if self.chance.percent(15) {
             self.correct(CorrectionForm::Void { payload });
         }
@@ -277,7 +282,7 @@ impl Yard<'_> {
         let animal = self.id_of(first);
         let last_two: Vec<u64> = self.rejected.iter().rev().take(2).map(|read| read.sequence.0).collect();
         for payload in last_two {
-            self.correct(CorrectionForm::AcceptRejected { payload, animal });
+            self.correct(CorrectionForm::AcceptRejected { payload, animal, batch_number: None });
         }
     }
 
@@ -292,7 +297,7 @@ impl Yard<'_> {
         let Some(payload) = self.rejected.back().map(|read| read.sequence.0) else { return };
         let (animal, absorbed) = self.chance.pick(&[(one, other), (other, one)]);
         let chosen = self.chance.pick(&[one, other]);
-        self.correct(CorrectionForm::AcceptRejected { payload, animal: Some(chosen) });
+        self.correct(CorrectionForm::AcceptRejected { payload, animal: Some(chosen), batch_number: None });
         self.correct(CorrectionForm::Merge { animal, absorbed });
         if self.chance.percent(30) {
             self.correct(CorrectionForm::Void { payload });
@@ -350,8 +355,12 @@ impl Yard<'_> {
             CorrectionForm::Merge { animal, absorbed: animal },
             CorrectionForm::Void { payload: nowhere },
             CorrectionForm::Void { payload: rejected.unwrap_or(1) },
-            CorrectionForm::AcceptRejected { payload: rejected.unwrap_or(1), animal: None },
-            CorrectionForm::AcceptRejected { payload: self.event_of(head).unwrap_or(1), animal: None },
+            CorrectionForm::AcceptRejected { payload: rejected.unwrap_or(1), animal: None, batch_number: None },
+            CorrectionForm::AcceptRejected {
+                payload: self.event_of(head).unwrap_or(1),
+                animal: None,
+                batch_number: None,
+            },
             CorrectionForm::EditBatch { batch: nowhere, notes: None },
             CorrectionForm::NewReaderEra { reader_group: "nobody".to_owned() },
         ];

@@ -2,7 +2,7 @@
 
 use super::{PAYLOADS, at, filled_store, get, html_of, json_of, office_with};
 use axum::Router;
-use herd::change::{AnimalId, BatchId, Correction};
+use herd::change::{AnimalId, BatchId, Correction, WeighingTime};
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, Store};
@@ -38,8 +38,8 @@ fn corrected() -> Router {
     let mut store = store_with_rejection();
     for correction in [
         Correction::MovePen { animal: AnimalId(3), pen: "P2".to_owned() },
-        Correction::Weigh { animal: AnimalId(3), weight_g: 301_000 },
-        Correction::AcceptRejected { sequence: Sequence(15), animal: None },
+        Correction::Weigh { animal: AnimalId(3), weight_g: 301_000, when: WeighingTime::Now },
+        Correction::AcceptRejected { sequence: Sequence(15), animal: None, batch_number: None },
         void(8),
         Correction::Died { animal: AnimalId(10) },
         Correction::EditBatch { batch: BatchId(2), notes: Some("two lines\nof <text>".to_owned()) },
@@ -154,7 +154,8 @@ async fn the_page_of_a_correction_shows_all_of_it() {
 #[tokio::test]
 async fn the_page_of_a_payload_links_to_its_acceptance_and_its_void() {
     let mut store = store_with_rejection();
-    let accepted = correct(&mut store, Correction::AcceptRejected { sequence: Sequence(15), animal: None });
+    let accepted =
+        correct(&mut store, Correction::AcceptRejected { sequence: Sequence(15), animal: None, batch_number: None });
     let voided = correct(&mut store, void(15));
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/payloads/15").await;
