@@ -180,8 +180,15 @@ post_all() {
     done
 }
 # post_event CODE: posts an event with a fixed event id, so that a repetition is a duplicate however late it comes. The
-# answer must have this status code.
-post_event() { [ "$(post 'event:hxbchi0001|weight:267.3|lid:1')" = "$1" ]; }
+# answer must have this status code. Sends it again while the barn is not ready, as a sender does.
+post_event() {
+    local code deadline=$((SECONDS + 60))
+    while code=$(post 'event:hxbchi0001|weight:267.3|lid:1'); [ "$code" = 000 ] || [ "$code" = 503 ]; do
+        [ "$SECONDS" -lt "$deadline" ] || break
+        sleep 1
+    done
+    [ "$code" = "$1" ] || { note "the event was answered $code instead of $1" && return 1; }
+}
 # recorded_animals BATCH: prints how many animals of the batch the barn has recorded.
 recorded_animals() {
     yard herdlinxd show payloads --json --limit 1000 | grep -o "hxb:$1:L[a-z]*[0-9]*" | sort -u | wc -l
