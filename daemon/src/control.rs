@@ -5,7 +5,7 @@ use crate::recorder::{DuplicateStats, RecorderTotals};
 use crate::tap::TapPage;
 use herd::correction::CorrectionOrder;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
-use herd::query::ReaderEraProposal;
+use herd::query::{ReaderEraMoves, ReaderEraProposal};
 use herd::store::CorrectionReceipt;
 use serde::{Deserialize, Serialize};
 use service::control::{ControlError, Request};
@@ -132,6 +132,8 @@ pub struct BarnStatus {
     pub missed_events: u64,
     /// Reader groups for which the barn proposes a new era.
     pub reader_era_proposals: Vec<ReaderEraProposal>,
+    /// Orders that move payloads into a reader era.
+    pub reader_era_moves: Vec<ReaderEraMoves>,
 }
 
 /// Packets that the radios received after a number.

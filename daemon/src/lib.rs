@@ -3,7 +3,7 @@
 //! | modules | content |
 //! |---|---|
 //! | [`receive`], [`ingest`], [`corrections`] | ways in: radios, payloads over HTTPS, corrections over HTTPS |
-//! | [`recorder`], [`disk`] | the writer of the store, its queue and its counters; free space |
+//! | [`recorder`], [`disk`], [`era_moves`] | the writer of the store, its queue and its counters; free space; orders that take many steps |
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
@@ -18,6 +18,7 @@ pub mod control;
 pub mod corrections;
 pub mod disk;
 pub mod doctor;
+pub mod era_moves;
 pub mod firstboot;
 pub mod health;
 pub mod ingest;

@@ -8,7 +8,7 @@ mod yard;
 
 use demo::processes::{BarnSettings, Client};
 use serde_json::{Value, json};
-use yard::{Yard, own_programs, pages};
+use yard::{Yard, own_programs, pages, until};
 
 const AUTHOR: &str = "J. Doe";
 const CORRECTIONS: &str = "/api/corrections";
@@ -124,6 +124,47 @@ async fn corrections_of_batches_and_reader_eras_apply_at_barn_and_office() {
     assert_eq!(yard.office(&format!("/payloads/{era}")).await["reader_era"], 2);
     let (status, _) = yard.yard.deliver("event:hxbchi000001|lid:1|weight:9").await;
     assert_eq!(status, 201, "every event id is free in a new era");
+}
+
+/// Catches a command on the status page that does not run as printed, an order that ends with the command, and an office
+/// whose herd differs from the barn's after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_lots_of_a_reader_that_began_again_are_two_lots_by_the_command_of_the_status_page() {
+    let mut yard = CorrectionYard::open().await;
+    let lot = async |yard: &CorrectionYard, name: &str, weight: u64| {
+        for lid in 1..=3 {
+            yard.record(&format!("event:hxbind00000{lid}|lid:{lid}|lot:L{name}")).await;
+            yard.record(&format!("event:hxbpai00000{lid}|lid:{lid}|lf:{name}{lid}|weight:{}", weight + lid)).await;
+        }
+    };
+    lot(&yard, "A", 200).await;
+    lot(&yard, "B", 300).await;
+    yard.record("event:hxbchi000001|lid:1|weight:400").await;
+    yard.yard.wait_until_equal().await;
+    let page = pages::html(&yard.yard.pages, "/status").await.unwrap();
+    assert!(page.contains("Start a new reader era?"), "{page}");
+    assert!(page.contains("animal 2, which took some of these, goes back to what it had before"), "{page}");
+    let (_, rest) = page.split_once("<code>herdlinxd ").unwrap();
+    let command: Vec<&str> = rest.split_once("</code>").unwrap().0.split_whitespace().collect();
+    let printed = yard.yard.barn.run(&command).unwrap();
+    assert!(printed.contains("The correction is recorded as change"), "{printed}");
+    // The next start goes on with what this one has not done.
+    yard.yard.barn.kill();
+    yard.yard.barn.start().await.unwrap();
+    until("all payloads are moved", async || {
+        let moves = yard.yard.barn.status().unwrap().reader_era_moves;
+        moves.first().is_some_and(|moves| moves.done).then_some(())
+    })
+    .await;
+    yard.yard.wait_until_equal().await;
+    for (lot, weights) in [("LA", ["201", "202", "203"]), ("LB", ["400", "302", "303"])] {
+        let page = yard.office(&format!("/batches/{lot}")).await;
+        let head: Vec<&Value> = page["animals"].as_array().unwrap().iter().map(|animal| &animal["weight_kg"]).collect();
+        assert_eq!(head, weights, "{lot}: {page}");
+    }
+    let status = yard.office("/status").await;
+    assert_eq!(status["totals"]["rejected"], 0, "{status}");
+    assert_eq!(status["reader_era_proposals"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -104,8 +104,11 @@ pub(super) enum CorrectCommand {
     /// Start a new reader era after readers were replaced or reset
     NewReaderEra {
         /// The group, as named by `reader_group` in the settings
-        #[arg(long)]
+        #[arg(long = "group", alias = "reader_group")]
         reader_group: String,
+        /// Id of the first payload of the era: payloads from it on are moved there [default: only new payloads]
+        #[arg(long, value_name = "PAYLOAD")]
+        from: Option<u64>,
     },
 }
 
@@ -145,7 +148,7 @@ impl From<CorrectCommand> for CorrectionForm {
             Args::AcceptRejected { payload, animal, batch_number } => {
                 Self::AcceptRejected { payload, animal, batch_number }
             }
-            Args::NewReaderEra { reader_group } => Self::NewReaderEra { reader_group },
+            Args::NewReaderEra { reader_group, from } => Self::NewReaderEra { reader_group, from },
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::run::{check_order, create_pairing_line, log_is_complete, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::change::Acceptance;
 use herd::clock::{Clock as _, SystemClock};
-use herd::correction::{CorrectionFormError, CorrectionOrder};
+use herd::correction::{CorrectionForm, CorrectionFormError, CorrectionOrder};
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, Store, StoreError, TABLES_FILE};
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
@@ -152,7 +152,9 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
     let response = ask(settings, &BarnRequest::Correct(order.clone()), || {
         let request = check_order(order.clone())?;
         let mut store = open_existing(settings)?;
-        let receipt = store.correct(&request, SystemClock::default().read()).map_err(DirectError::failed)?;
+        let clock = SystemClock::default();
+        let receipt = store.correct(&request, clock.read()).map_err(DirectError::failed)?;
+        while store.step_era_moves(clock.read()).map_err(DirectError::failed)?.is_some() {}
         store.settle().map_err(DirectError::failed)?;
         Ok(BarnResponse::Corrected(CorrectionOutcome::try_from(receipt)?))
     })?;
@@ -167,7 +169,15 @@ fn correct(settings: &Settings, order: &CorrectionOrder, out: &mut dyn Write) ->
     };
     writeln!(out, "{text}\nIts idempotency key is {}.", order.idempotency_key)
         .and_then(|()| out.flush())
-        .map_err(CliError::Print)
+        .map_err(CliError::Print)?;
+    match &order.correction {
+        CorrectionForm::NewReaderEra { from: Some(from), .. } => {
+            let text =
+                format!("The payloads from {from} on move into the new era, step by step; the status shows how far.");
+            writeln!(out, "{text}").and_then(|()| out.flush()).map_err(CliError::Print)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn accept_log(settings: &Settings, author: &str, reason: &str, out: &mut dyn Write) -> Result<(), CliError> {

@@ -47,7 +47,7 @@ settings refused, 3 a file is damaged or lacks what it had, 4 address or socket 
 const CORRECT_HELP: &str = "\
 Animals, batches and payloads are named by id, as printed by `show`:
   herdlinxd correct --author 'J. Doe' --reason 'found dead in P4' died --animal 118
-  herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --reader_group main
+  herdlinxd correct --author 'J. Doe' --reason 'reader replaced' new_reader_era --group main --from 5042
 
 Nothing is deleted: the history of an animal shows each correction, its author and its reason.";
 

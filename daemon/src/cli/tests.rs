@@ -265,3 +265,21 @@ async fn an_unknown_change_is_an_error_that_names_the_head() {
     let long = ListRequest { limit: 1_001, ..FIRST };
     assert!(ShowRequest::Batches(long).render(&world.reader).is_err());
 }
+
+/// Catches a command on the status page that this program does not know.
+#[tokio::test]
+async fn the_command_that_a_proposal_prints_is_valid() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    for weight in 1..=6 {
+        let raw = format!("event:hxbchi000001|lid:1|weight:{weight}").into_bytes();
+        let origin = Origin { channel: "gate".into(), reader_group: "south".into(), ..Origin::default() };
+        world.recorder.record(Incoming { raw, origin, at: world.clock.read() }).await.unwrap();
+    }
+    let proposals = world.reader.snapshot().unwrap().reader_era_proposals().unwrap();
+    let command = proposals[0].command.strip_prefix("herdlinxd ").unwrap();
+    assert!(command.ends_with("new_reader_era --group south --from 3"), "{command}");
+    let Command::Correct { correction, .. } = parse(command).unwrap().command else { panic!("{command}") };
+    let CorrectCommand::NewReaderEra { reader_group, from } = correction else { panic!("{command}") };
+    assert_eq!((reader_group.as_str(), from), ("south", Some(3)));
+    assert!(parse("correct --author A --reason R new_reader_era --reader_group main").is_ok());
+}

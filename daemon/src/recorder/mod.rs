@@ -43,12 +43,14 @@ use herd::change::ChangeError;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
-use herd::store::{CorrectionReceipt, Incoming, LocalError, LocalFile, Receipt, ReprocessReceipt, Store, StoreError};
+use herd::store::{
+    CorrectionReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, Receipt, ReprocessReceipt, Store, StoreError,
+};
 use requests::{QueuedRequest, Reply, StoreRequest};
 use service::lifecycle::ShutdownTrigger;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 /// Maximum number of payloads in one commit: the capacity of one row of the log.
 pub const GROUP_PAYLOADS: usize = 1_000;
@@ -166,6 +168,8 @@ pub struct Recorder {
     room: Arc<Semaphore>,
     room_for_packets: Arc<Semaphore>,
     room_for_probes: Arc<Semaphore>,
+    /// Notified after each correction, which may have begun a reader era.
+    corrected: Arc<Notify>,
     shutdown: Arc<ShutdownTrigger>,
     status: watch::Receiver<RecorderStatus>,
     recent_duplicates: RecentDuplicates,
@@ -186,6 +190,7 @@ impl Recorder {
             room: Arc::new(Semaphore::new(QUEUE_PAYLOADS)),
             room_for_packets: Arc::new(Semaphore::new(QUEUE_PACKETS)),
             room_for_probes: Arc::new(Semaphore::new(QUEUED_PROBES)),
+            corrected: Arc::default(),
             shutdown: Arc::new(shutdown),
             status: writer.status(),
             recent_duplicates: writer.recent_duplicates(),
@@ -258,7 +263,19 @@ impl Recorder {
     /// be applied; the same idempotency key tells.
     pub async fn correct(&self, request: CorrectionRequest, at: RawReading) -> Result<CorrectionReceipt, RecordError> {
         let request = Box::new(request);
-        self.write(|reply| StoreRequest::Correct { request, at, reply }).await
+        let receipt = self.write(|reply| StoreRequest::Correct { request, at, reply }).await;
+        self.corrected.notify_one();
+        receipt
+    }
+
+    /// Takes the next step of an order that moves payloads into a reader era; see [`Store::step_era_moves`].
+    pub async fn step_era_moves(&self, at: RawReading) -> Result<Option<EraMoveReceipt>, RecordError> {
+        self.write(|reply| StoreRequest::StepEraMoves { at, reply }).await
+    }
+
+    /// Waits for a correction after the last call, or since the start. Cancel-safe.
+    pub async fn wait_for_correction(&self) {
+        self.corrected.notified().await;
     }
 
     /// Reprocesses up to `limit` rejected payloads after `after`; see [`Store::reprocess`].

@@ -1,4 +1,5 @@
-//! Requests to the writer other than payloads: corrections, and the reprocessing of rejected payloads.
+//! Requests to the writer other than payloads: corrections, steps of those that move payloads into a reader era, and the
+//! reprocessing of rejected payloads.
 //!
 //! Each is a commit of its own, in the order in which it arrived among the payloads.
 
@@ -6,7 +7,7 @@ use super::RecordError;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
-use herd::store::{CorrectionReceipt, ReprocessReceipt, Store, StoreError};
+use herd::store::{CorrectionReceipt, EraMoveReceipt, ReprocessReceipt, Store, StoreError};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -23,6 +24,7 @@ pub(super) struct QueuedRequest {
 pub(super) enum StoreRequest {
     Correct { request: Box<CorrectionRequest>, at: RawReading, reply: Reply<CorrectionReceipt> },
     Reprocess { after: Sequence, limit: usize, at: RawReading, reply: Reply<ReprocessReceipt> },
+    StepEraMoves { at: RawReading, reply: Reply<Option<EraMoveReceipt>> },
 }
 
 impl QueuedRequest {
@@ -32,6 +34,7 @@ impl QueuedRequest {
         match self.request {
             StoreRequest::Correct { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::Reprocess { reply, .. } => drop(reply.send(Err(reason.clone()))),
+            StoreRequest::StepEraMoves { reply, .. } => drop(reply.send(Err(reason.clone()))),
         }
     }
 
@@ -41,6 +44,7 @@ impl QueuedRequest {
         let written = match request {
             StoreRequest::Correct { request, at, reply } => send(reply, store.correct(&request, at)),
             StoreRequest::Reprocess { after, limit, at, reply } => send(reply, store.reprocess(after, limit, at)),
+            StoreRequest::StepEraMoves { at, reply } => send(reply, store.step_era_moves(at)),
         };
         drop(room);
         written

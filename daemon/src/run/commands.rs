@@ -113,6 +113,7 @@ impl Commands {
             duplicates,
             missed_events: snapshot.totals()?.missed_events,
             reader_era_proposals: snapshot.reader_era_proposals()?,
+            reader_era_moves: snapshot.reader_era_moves()?,
         })
     }
 

@@ -8,6 +8,7 @@ pub(crate) use commands::{check_order, create_pairing_line, log_is_complete};
 pub use routes::Routes;
 
 use self::core::{Started, start};
+use crate::era_moves::move_into_eras;
 use crate::ingest::{Ingest, LineLimit};
 use crate::liveness::LivenessCheck;
 use crate::open::{BarnFiles, OpenError};
@@ -144,6 +145,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     };
     let socket = StateDir::new(&settings.state_dir).socket();
     parts.add_infallible("the control socket", listen(&socket, commands.handler(), shutdown.clone())?);
+    let era_moves = move_into_eras(recorder.clone(), clock.clone(), shutdown.clone());
+    parts.add_infallible("the moves into reader eras", era_moves);
     parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
     parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
 

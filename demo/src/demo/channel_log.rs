@@ -36,7 +36,11 @@ impl ChannelLog {
             }
             Change::Received(_) => self.others += 1,
             Change::Suppressed(suppressed) if suppressed.channel == channel => self.suppressed += suppressed.count,
-            Change::Suppressed(_) | Change::Epoch(_) | Change::Reprocessed(_) | Change::Corrected(_) => {}
+            Change::Suppressed(_)
+            | Change::Epoch(_)
+            | Change::Reprocessed(_)
+            | Change::Corrected(_)
+            | Change::EraMove(_) => {}
         }
         Ok(())
     }

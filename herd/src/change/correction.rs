@@ -82,6 +82,8 @@ pub enum Correction {
     NewReaderEra {
         /// The reader group.
         reader_group: String,
+        /// The first change whose payload counts in the new era; `None` if only payloads after the correction do.
+        from: Option<Sequence>,
     },
 }
 

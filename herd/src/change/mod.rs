@@ -15,10 +15,12 @@
 //! | 4 | `ClockStepped` | no version yet |
 //! | 5 | Epoch | version 1, [`EpochStart`]; version 2 adds an [`Acceptance`] |
 //! | 6 | Suppressed | version 1, [`Suppressed`] |
+//! | 7 | `EraMove` | version 1, [`EraMove`] |
 
 mod corrected;
 mod correction;
 mod encode;
+mod era_move;
 mod received;
 mod reprocessed;
 mod state;
@@ -27,6 +29,7 @@ pub use crate::payload::TagKind;
 pub use corrected::{Corrected, CorrectionResult, States};
 pub use correction::{Correction, WeighingTime};
 pub(crate) use encode::encode;
+pub use era_move::{EraMove, MoveObstacle, MoveResult, MovedPayload};
 pub use received::{AnimalId, BatchId, BatchUse, Origin, Outcome, PlacedEvent, Received, RejectedPayload, TagUse};
 pub use reprocessed::{LateEvent, Reprocessed};
 pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagState};
@@ -54,6 +57,8 @@ pub enum ChangeKind {
     Epoch = 5,
     /// Rejections above the limit of one channel, which are counted instead of recorded.
     Suppressed = 6,
+    /// An earlier payload was moved into the reader era that an operator began at it or before it.
+    EraMove = 7,
 }
 
 impl ChangeKind {
@@ -61,7 +66,7 @@ impl ChangeKind {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Self> {
         use ChangeKind as K;
-        let all = [K::Received, K::Reprocessed, K::Corrected, K::ClockStepped, K::Epoch, K::Suppressed];
+        let all = [K::Received, K::Reprocessed, K::Corrected, K::ClockStepped, K::Epoch, K::Suppressed, K::EraMove];
         all.into_iter().find(|kind| *kind as u8 == number)
     }
 
@@ -75,6 +80,7 @@ impl ChangeKind {
             Self::ClockStepped => "clock_stepped",
             Self::Epoch => "epoch",
             Self::Suppressed => "suppressed",
+            Self::EraMove => "era_move",
         }
     }
 }
@@ -92,6 +98,8 @@ pub enum Change {
     Epoch(EpochStart),
     /// Kind 6.
     Suppressed(Suppressed),
+    /// Kind 7.
+    EraMove(Box<EraMove>),
 }
 
 /// The start of an epoch: a writer began to write this history. Body version 1; the order of the fields is frozen.
@@ -165,6 +173,7 @@ impl Change {
             Self::Corrected(corrected) => corrected.clock,
             Self::Epoch(began) => began.clock,
             Self::Suppressed(suppressed) => suppressed.last,
+            Self::EraMove(step) => step.clock,
         }
     }
 
@@ -174,7 +183,21 @@ impl Change {
         match self {
             Self::Reprocessed(body) => Some(&body.event),
             Self::Corrected(corrected) => corrected.accepts(),
+            Self::EraMove(step) => step.event(),
             Self::Received(_) | Self::Epoch(_) | Self::Suppressed(_) => None,
+        }
+    }
+
+    /// Returns the states that the change puts in the place of rows, if it does.
+    #[must_use]
+    pub fn states(&self) -> Option<&States> {
+        match self {
+            Self::Corrected(corrected) => match &corrected.result {
+                CorrectionResult::States(states) => Some(states),
+                CorrectionResult::Accepted(_) | CorrectionResult::ReaderEra { .. } => None,
+            },
+            Self::EraMove(step) => step.moved_payload().map(|payload| &payload.states),
+            Self::Received(_) | Self::Reprocessed(_) | Self::Epoch(_) | Self::Suppressed(_) => None,
         }
     }
 
@@ -185,6 +208,7 @@ impl Change {
             Self::Received(received) => &received.previous,
             Self::Reprocessed(body) => &body.previous,
             Self::Corrected(corrected) => &corrected.previous,
+            Self::EraMove(step) => &step.previous,
             Self::Epoch(_) | Self::Suppressed(_) => &[],
         }
     }
@@ -198,6 +222,7 @@ impl Change {
             Self::Corrected(_) => ChangeKind::Corrected,
             Self::Epoch(_) => ChangeKind::Epoch,
             Self::Suppressed(_) => ChangeKind::Suppressed,
+            Self::EraMove(_) => ChangeKind::EraMove,
         }
     }
 
@@ -215,6 +240,7 @@ impl Change {
                 None => encode(body, bytes),
             },
             Self::Suppressed(body) => encode(body, bytes),
+            Self::EraMove(body) => encode(body, bytes),
         }
     }
 
@@ -241,6 +267,7 @@ impl Change {
                 parts.map(|(began, acceptance)| Self::Epoch(EpochStart { acceptance: Some(acceptance), ..began }))
             }
             (Some(ChangeKind::Suppressed), 1) => whole(body).map(Self::Suppressed),
+            (Some(ChangeKind::EraMove), 1) => whole(body).map(|body| Self::EraMove(Box::new(body))),
             _ => return Err(ChangeError::Unknown { kind: *kind, version: *version }),
         }
         .ok_or(ChangeError::Damaged { kind: *kind, version: *version })

@@ -33,7 +33,8 @@ macro_rules! id_from_sequence {
 }
 
 id_from_sequence! {
-    /// Id of an animal: the sequence of the change that made it.
+    /// Id of an animal: the sequence of the change that made it. If that change moved a payload into a reader era, it is the
+    /// sequence of the payload, as if the era had begun in time.
     AnimalId
 }
 

@@ -124,6 +124,9 @@ pub enum CorrectionForm {
     NewReaderEra {
         /// Name of the group, as in the `reader_group` setting.
         reader_group: String,
+        /// Id of the first payload of the era; `None` if only payloads after the correction belong to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<u64>,
     },
 }
 
@@ -250,9 +253,10 @@ impl CorrectionForm {
                 animal: animal.map(AnimalId),
                 batch_number: batch_number.map(|number| text("batch_number", &number, MAX_FIELD_CHARS)).transpose()?,
             },
-            Self::NewReaderEra { reader_group } => {
-                Correction::NewReaderEra { reader_group: text("reader_group", &reader_group, MAX_FIELD_CHARS)? }
-            }
+            Self::NewReaderEra { reader_group, from } => Correction::NewReaderEra {
+                reader_group: text("reader_group", &reader_group, MAX_FIELD_CHARS)?,
+                from: from.map(Sequence),
+            },
         })
     }
 }
@@ -340,7 +344,9 @@ impl From<&Correction> for CorrectionForm {
                 animal: animal.map(|animal| animal.0),
                 batch_number: batch_number.clone(),
             },
-            Correction::NewReaderEra { reader_group } => Self::NewReaderEra { reader_group: reader_group.clone() },
+            Correction::NewReaderEra { reader_group, from } => {
+                Self::NewReaderEra { reader_group: reader_group.clone(), from: from.map(|from| from.0) }
+            }
         }
     }
 }

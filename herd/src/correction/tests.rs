@@ -25,6 +25,7 @@ fn all_forms() -> Vec<serde_json::Value> {
         json!({"kind": "accept_rejected", "payload": 9, "animal": null, "batch_number": null}),
         json!({"kind": "accept_rejected", "payload": 9, "animal": 2, "batch_number": "L2"}),
         json!({"kind": "new_reader_era", "reader_group": "main"}),
+        json!({"kind": "new_reader_era", "reader_group": "main", "from": 57}),
     ]
 }
 

@@ -23,7 +23,10 @@ mod repeats;
 mod reprocess;
 mod texts;
 
-pub use correct::{CorrectionDecision, CorrectionError, CorrectionRequest, decide_correction};
+pub use correct::{
+    CorrectionDecision, CorrectionError, CorrectionRequest, decide_correction, decide_era_move, end_of_era_moves,
+    leave_payload,
+};
 pub use reprocess::decide_reprocess;
 pub use texts::{MAX_WINDOW_TEXTS, TextWindow};
 

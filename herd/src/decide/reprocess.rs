@@ -3,6 +3,7 @@
 //! **A payload is accepted if it is an event today,** after a merge or by a better grammar. An event id that another
 //! payload has taken meanwhile stays with that payload. To accept both is for a person to decide, by a correction.
 
+use super::correct::era_of;
 use super::{History, Judge, Rules, Verdict};
 use crate::change::{LateEvent, Received, Reprocessed};
 use crate::clock::ClockReading;
@@ -27,7 +28,8 @@ pub fn decide_reprocess<R: Rows>(
         return Ok(None);
     }
     let Some(received) = history.received_at(of)? else { return Ok(None) };
-    let Received { raw, origin, clock: received, .. } = *received;
+    let Received { raw, mut origin, clock: received, .. } = *received;
+    origin.reader_era = era_of(rows, of, &origin)?;
     let known = Supplement { weight_unit: rules.weight_unit(&origin.reader_group), ..Supplement::default() };
     let Ok(event) = payload::parse_with(&raw, &known).outcome else { return Ok(None) };
     // The clock of its arrival: an export belongs to the batch of that time, however long that has rested since.

@@ -5,9 +5,10 @@ use crate::change::{
     AnimalId, AnimalState, AnimalStatus, BatchState, Corrected, Correction, CorrectionResult, States, TagState,
     WeighingTime,
 };
+use crate::position::Sequence;
 use crate::tables::{
-    Amendments, Animal, Batch, CorrectionKey, LidOwner, Member, ReaderEra, TagOwner, number_key, pair_key, reader_key,
-    sequence_key, tag_owner_key,
+    Amendments, Animal, Batch, CorrectionKey, EraStart, LidOwner, Member, ReaderEra, TagOwner, number_key, pair_key,
+    reader_key, sequence_key, tag_owner_key,
 };
 
 impl<B: Rows> Folding<'_, B> {
@@ -26,9 +27,29 @@ impl<B: Rows> Folding<'_, B> {
             CorrectionResult::States(states) => self.set_states(states),
             CorrectionResult::Accepted(event) => self.late_event(event),
             CorrectionResult::ReaderEra { reader_group, reader_era } => {
-                self.rows.write(reader_group.as_str().into(), ReaderEra(*reader_era))
+                self.rows.write(reader_group.as_str().into(), ReaderEra(*reader_era))?;
+                match corrected.correction {
+                    Correction::NewReaderEra { from: Some(from), .. } => {
+                        self.begin_era_at(reader_group, *reader_era, from)
+                    }
+                    _ => Ok(()),
+                }
             }
         }
+    }
+
+    /// Records that the era begins at the payload `from`. Later changes move the payloads since then.
+    fn begin_era_at(&mut self, reader_group: &str, reader_era: u32, from: Sequence) -> Result<(), RowsError> {
+        let start = EraStart {
+            reader_group: reader_group.into(),
+            reader_era,
+            order: self.sequence,
+            from,
+            through: Sequence(from.0.saturating_sub(1)),
+            moved: 0,
+            left: 0,
+        };
+        self.rows.write(reader_key(reader_group, reader_era, ""), start)
     }
 
     /// Replaces the rows of the animals and batches by their states.

@@ -12,6 +12,7 @@ mod batches;
 mod corrected;
 mod counters;
 mod edits;
+mod era_move;
 mod late_event;
 mod staged;
 
@@ -38,6 +39,7 @@ pub fn fold<B: Rows>(rows: &mut StagedRows<B>, sequence: Sequence, change: &Chan
         Change::Received(received) => folded(rows, sequence, clock, |fold| fold.received(received))?,
         Change::Reprocessed(body) => folded(rows, sequence, clock, |fold| fold.late_event(&body.event))?,
         Change::Corrected(corrected) => folded(rows, sequence, clock, |fold| fold.corrected(corrected))?,
+        Change::EraMove(step) => folded(rows, sequence, clock, |fold| fold.era_move(step))?,
         Change::Suppressed(body) => folded(rows, sequence, clock, |fold| {
             fold.totals.suppressed = fold.totals.suppressed.saturating_add(body.count);
             Ok(())

@@ -4,8 +4,8 @@ use super::event_view::{EventView, tag_use_name};
 use super::payload_view::base64;
 use super::{CorrectionView, PayloadView, QueryError};
 use crate::change::{
-    Acceptance, AnimalId, BatchId, Change, ChangeKind, Corrected, LateEvent, Outcome, PlacedEvent, Received,
-    Reprocessed,
+    Acceptance, AnimalId, BatchId, Change, ChangeKind, Corrected, EraMove, LateEvent, MoveResult, Outcome, PlacedEvent,
+    Received, Reprocessed,
 };
 use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::Snapshot;
@@ -71,6 +71,31 @@ pub enum ChangeBody {
         #[serde(flatten)]
         correction: Box<CorrectionView>,
         /// Event that it accepts, if any.
+        event: Option<Box<LateEventView>>,
+        /// Previous change of each animal that it touches.
+        previous: Vec<PreviousChange>,
+    },
+    /// A payload was moved into the reader era that a correction began.
+    EraMove {
+        /// Time of the step, ISO 8601 in UTC; `None` if the clock had no time yet.
+        moved_at: Option<String>,
+        /// `true` if the barn's clock followed a time source at that time.
+        clock_synchronized: bool,
+        /// Readers of the payload.
+        reader_group: String,
+        /// Era into which their payloads are moved.
+        reader_era: u32,
+        /// Correction that began the era.
+        order: Sequence,
+        /// Last payload that is done.
+        through: Sequence,
+        /// Change that holds the payload; `None` if the step is the last one.
+        payload: Option<Sequence>,
+        /// Name of the reason why the payload could not be moved.
+        left: Option<&'static str>,
+        /// Reason as a sentence why it is no event of the era, so that its event is void.
+        void_reason: Option<String>,
+        /// Event of the era.
         event: Option<Box<LateEventView>>,
         /// Previous change of each animal that it touches.
         previous: Vec<PreviousChange>,
@@ -207,6 +232,7 @@ impl ChangeView {
             Ok(Change::Received(received)) => ChangeBody::received(sequence, *received),
             Ok(Change::Reprocessed(reprocessed)) => ChangeBody::reprocessed(&reprocessed),
             Ok(Change::Corrected(corrected)) => ChangeBody::corrected(&corrected),
+            Ok(Change::EraMove(step)) => ChangeBody::era_move(&step),
             Ok(Change::Epoch(epoch)) => ChangeBody::Epoch {
                 epoch: epoch.epoch,
                 store: epoch.store,
@@ -253,6 +279,31 @@ impl ChangeBody {
             correction: Box::new(CorrectionView::from(corrected)),
             event: corrected.accepts().map(|event| Box::new(LateEventView::from(event))),
             previous: previous_changes(&corrected.previous),
+        }
+    }
+}
+
+impl ChangeBody {
+    fn era_move(step: &EraMove) -> Self {
+        let result = step.payload.as_ref().map(|payload| &payload.result);
+        Self::EraMove {
+            moved_at: step.clock.wall().iso_utc(),
+            clock_synchronized: step.clock.synchronized,
+            reader_group: step.reader_group.to_string(),
+            reader_era: step.reader_era,
+            order: step.order,
+            through: step.through,
+            payload: step.payload.as_ref().map(|payload| payload.of),
+            left: match result {
+                Some(MoveResult::Left(obstacle)) => Some(obstacle.as_str()),
+                _ => None,
+            },
+            void_reason: match result {
+                Some(MoveResult::Voided(reason)) => Some(reason.to_string()),
+                _ => None,
+            },
+            event: step.event().map(|event| Box::new(LateEventView::from(event))),
+            previous: previous_changes(&step.previous),
         }
     }
 }

@@ -110,7 +110,10 @@ impl CorrectionForm {
                 let into = batch_number.as_ref().map(|number| format!(" in batch {number}")).unwrap_or_default();
                 format!("payload {payload} accepted as an event{of}{into}")
             }
-            Self::NewReaderEra { reader_group } => format!("new era started for readers {reader_group}"),
+            Self::NewReaderEra { reader_group, from: None } => format!("new era started for readers {reader_group}"),
+            Self::NewReaderEra { reader_group, from: Some(from) } => {
+                format!("new era started for readers {reader_group} from payload {from} on")
+            }
         }
     }
 }
@@ -124,10 +127,20 @@ fn label(kind: TagKind) -> &'static str {
 }
 
 impl Snapshot {
-    /// Returns the correction that the change `sequence` made, or `None` for a change of another kind.
+    /// Returns the correction that the change `sequence` made, or the order by which it moved a payload into a reader era.
+    /// `None` for a change of another kind.
     pub fn correction(&self, sequence: Sequence) -> Result<Option<CorrectionView>, QueryError> {
-        Ok(match self.change(sequence)? {
-            Some(Change::Corrected(corrected)) => Some(CorrectionView::from(&*corrected)),
+        Ok(self.corrected(sequence)?.as_ref().map(CorrectionView::from))
+    }
+
+    /// Returns the body of the correction that is behind the change `sequence`.
+    pub(super) fn corrected(&self, sequence: Sequence) -> Result<Option<Corrected>, QueryError> {
+        let change = match self.change(sequence)? {
+            Some(Change::EraMove(step)) => self.change(step.order)?,
+            change => change,
+        };
+        Ok(match change {
+            Some(Change::Corrected(corrected)) => Some(*corrected),
             _ => None,
         })
     }

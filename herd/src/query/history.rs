@@ -91,7 +91,7 @@ pub struct EventEntry {
     /// Correction that accepted it, if an operator did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correction: Option<CorrectionView>,
-    /// Change that voided the event, which is still shown but no longer counts.
+    /// Change that voided the event, or moved it to another animal. It is still shown, but no longer counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voided_by: Option<Sequence>,
     /// Correction whose weight replaces that of the event.
@@ -225,26 +225,36 @@ impl Walk<'_> {
     }
 
     /// Returns the contents of a change, or `None` if it does not belong into a history.
-    fn body(&self, sequence: Sequence, change: Change) -> Result<Option<StepBody>, QueryError> {
+    fn body(&mut self, sequence: Sequence, change: Change) -> Result<Option<StepBody>, QueryError> {
         let correction = match &change {
-            Change::Corrected(corrected) => Some(CorrectionView::from(&**corrected)),
+            Change::Corrected(corrected) => Some((**corrected).clone()),
+            Change::EraMove(step) => self.snapshot.corrected(step.order)?,
             _ => None,
         };
+        // A move takes its event from one animal to another, and is in the history of both.
+        let is_event = match &change {
+            Change::EraMove(step) => match step.event() {
+                Some(event) => self.includes(event.accepted.animal)?,
+                None => false,
+            },
+            Change::Corrected(corrected) => corrected.accepts().is_some(),
+            _ => true,
+        };
+        if !is_event {
+            return Ok(correction.map(|corrected| StepBody::Correction(Box::new(corrected))));
+        }
         let (of, received, origin, accepted) = match change {
             Change::Received(received) => match received.outcome {
                 Outcome::Accepted(accepted) => (sequence, received.clock, received.origin, *accepted),
                 Outcome::Rejected(_) => return Ok(None),
             },
-            Change::Corrected(corrected) if corrected.accepts().is_none() => {
-                return Ok(Some(StepBody::Correction(corrected)));
-            }
             late => match late.late_event().cloned() {
                 Some(event) => (event.of, event.received, event.origin, event.accepted),
                 None => return Ok(None),
             },
         };
-        let amendments = self.snapshot.amendments(of)?;
-        let voided_by = amendments.voided_by.filter(|_| amendments.event_change(of) != Some(sequence));
+        let voided_by = self.snapshot.amendments(of)?.end_of_event(of, sequence);
+        let correction = correction.as_ref().map(CorrectionView::from);
         Ok(Some(StepBody::Event(Box::new(EventBody { of, received, origin, accepted, voided_by, correction }))))
     }
 

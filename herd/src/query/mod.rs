@@ -42,7 +42,7 @@ pub use history::{CorrectionEntry, EventEntry, HistoryCursor, HistoryEntry, Weig
 pub use page::{DEFAULT_PAGE_ENTRIES, MAX_PAGE_ENTRIES, Page, PageLimit};
 pub use payload_view::{PayloadStatus, PayloadView};
 pub use payloads::PayloadFilter;
-pub use proposals::{MIN_PROPOSAL_COLLISIONS, ReaderEraProposal};
+pub use proposals::{MIN_PROPOSAL_COLLISIONS, ReaderEraMoves, ReaderEraProposal};
 pub use tag_view::{OtherTagView, TagView};
 pub use totals::TotalsView;
 

@@ -6,7 +6,7 @@
 //!   judged yet. Here receipt and judgment are one commit.
 
 use super::event_view::EventView;
-use crate::change::{AnimalId, BatchId, Outcome, PlacedEvent, Received};
+use crate::change::{AnimalId, BatchId, LateEvent, Outcome, PlacedEvent, Received};
 use crate::payload::content_hash;
 use crate::position::Sequence;
 use base64::Engine as _;
@@ -132,10 +132,11 @@ impl PayloadView {
         }
     }
 
-    /// Adds the event that the change `by` made of this payload after a rejection or a void.
-    pub fn accept(&mut self, by: Sequence, accepted: PlacedEvent) {
+    /// Adds the event that the change `by` made of this payload after a rejection, a void or in another reader era.
+    pub fn accept(&mut self, by: Sequence, late: LateEvent) {
         self.accepted_by = Some(by);
-        self.set_event(accepted);
+        self.reader_era = late.origin.reader_era;
+        self.set_event(late.accepted);
     }
 
     fn set_event(&mut self, accepted: PlacedEvent) {

@@ -94,7 +94,7 @@ impl Snapshot {
         let Some(by) = amendments.accepted_by else { return Ok(None) };
         let event = self.late_event(by)?;
         if let Some(event) = &event {
-            view.accept(by, event.accepted.clone());
+            view.accept(by, event.clone());
         }
         Ok(event)
     }

@@ -62,6 +62,11 @@ impl GroupHistory {
         self.damaged.get()
     }
 
+    /// Returns the damaged row as [`damaged`](Self::damaged) does, and forgets it.
+    pub(super) fn take_damage(&self) -> Option<DamagedRow> {
+        self.damaged.take()
+    }
+
     /// Returns the stored bytes of a change of the log.
     fn logged(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
         if let Some(reader) = self.reader.get() {

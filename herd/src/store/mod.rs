@@ -35,6 +35,7 @@ mod apply;
 mod changes;
 mod correct;
 mod disk;
+mod era_moves;
 mod error;
 mod folding;
 #[cfg(feature = "fuzzing")]
@@ -62,6 +63,7 @@ pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;
 pub use correct::CorrectionReceipt;
 pub use disk::{Background, Directory, Disk};
+pub use era_moves::{EraMoveReceipt, MAX_CHANGES_SEARCHED, MAX_MOVED};
 pub use error::{ApplyError, DamagedRow, LostLogError, StoreError};
 pub use journal::JOURNAL_FILE;
 pub use local::{LocalError, LocalFile};
@@ -134,6 +136,8 @@ pub struct Store {
     window: Option<TextWindow>,
     boot: u32,
     rules: Rules,
+    /// The order whose payloads are being moved into their reader era, and the last one that the writer has looked at.
+    era_moves_searched: Option<(Sequence, Sequence)>,
     /// A commit began and did not end, so the disk may be one group ahead of this writer; or the tables have failed.
     interrupted: bool,
 }

@@ -98,7 +98,7 @@ impl Store {
     fn over(disk: &dyn Disk, log: LogWriter, head: Position, folder: Folder, rules: Rules, boot: u32) -> Self {
         let publisher = Publisher::new(folder.tables().clone(), head, folder.state());
         let folding = Folding::new(disk, folder, publisher.clone());
-        Self { log, folding, publisher, window: None, boot, rules, interrupted: false }
+        Self { log, folding, publisher, window: None, boot, rules, era_moves_searched: None, interrupted: false }
     }
 
     /// Returns the last boot number in the log, or 0. A machine that has lost its own count continues after it.

@@ -27,7 +27,7 @@ pub use rows::*;
 
 /// Version of the tables and of the rules of the fold. Tables of another version are rebuilt, and fold digests are compared
 /// only if the versions are equal.
-pub const FOLD_VERSION: u32 = 4;
+pub const FOLD_VERSION: u32 = 5;
 
 /// A table. Its number is part of row hashes and of keys in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,11 +65,13 @@ pub enum Table {
     CorrectionKeys = 15,
     /// `reader group, era u32` -> [`Collisions`].
     Collisions = 16,
+    /// `reader group, era u32` -> [`EraStart`]: the eras that began at an earlier payload.
+    EraStarts = 17,
 }
 
 impl Table {
     /// All tables, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Totals,
         Self::Animals,
         Self::TagOwners,
@@ -86,6 +88,7 @@ impl Table {
         Self::Amendments,
         Self::CorrectionKeys,
         Self::Collisions,
+        Self::EraStarts,
     ];
 
     /// Returns the number.
@@ -126,6 +129,7 @@ impl Table {
             Self::Amendments => "amendments",
             Self::CorrectionKeys => "correction keys",
             Self::Collisions => "collisions",
+            Self::EraStarts => "era starts",
         }
     }
 }

@@ -235,6 +235,11 @@ impl EventIdBlock {
         }
     }
 
+    /// Frees the id.
+    pub fn remove(&mut self, slot: u8) {
+        self.entries.retain(|entry| entry.0 != slot);
+    }
+
     /// Iterates over the ids that are taken.
     pub fn iter(&self) -> impl Iterator<Item = (u8, Sequence)> {
         self.entries.iter().copied()
@@ -305,6 +310,39 @@ pub struct RejectionHour {
     pub count: u32,
 }
 
+/// An order that began a reader era at an earlier payload, and how far the payloads since then are moved into the era.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EraStart {
+    /// The readers.
+    pub reader_group: Text,
+    /// The era.
+    pub reader_era: u32,
+    /// The correction that began it. Payloads after it belong to the era as they come.
+    pub order: Sequence,
+    /// The first change whose payload belongs to the era.
+    pub from: Sequence,
+    /// All payloads up to this one are done.
+    pub through: Sequence,
+    /// Number of payloads that are moved.
+    pub moved: u64,
+    /// Number of payloads that could not be moved and stay as they were.
+    pub left: u64,
+}
+
+impl EraStart {
+    /// Returns true once no payload is left to be moved.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.through.next() >= self.order
+    }
+
+    /// Returns whether the payload `of` of these readers, received before the order, belongs to the era.
+    #[must_use]
+    pub fn covers(&self, of: Sequence) -> bool {
+        (self.from..self.order).contains(&of)
+    }
+}
+
 /// The current era of a reader group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReaderEra(pub u32);
@@ -312,7 +350,7 @@ pub struct ReaderEra(pub u32);
 /// Later changes that accepted or voided a payload, or replaced the weighing of a change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amendments {
-    /// The last change that accepted the payload as an event.
+    /// The last change that accepted the payload as an event, or moved it into another reader era.
     pub accepted_by: Option<Sequence>,
     /// The last change that voided its event. If `accepted_by` is later, the payload is an event again.
     pub voided_by: Option<Sequence>,
@@ -332,6 +370,15 @@ impl Amendments {
         }
     }
 
+    /// Returns the change that ended the event which the change `by` made of `payload`: by a void, or by making it anew.
+    /// `None` while that event counts.
+    #[must_use]
+    pub fn end_of_event(self, payload: Sequence, by: Sequence) -> Option<Sequence> {
+        let later = |end: &Sequence| *end > by;
+        let end = self.voided_by.filter(later).or(self.accepted_by.filter(later));
+        end.filter(|_| self.event_change(payload) != Some(by))
+    }
+
     /// Returns the change that voided the event, while it is void.
     #[must_use]
     pub fn void(self) -> Option<Sequence> {
@@ -348,6 +395,8 @@ pub struct CorrectionKey(pub Sequence);
 pub struct Collisions {
     /// Number of reuses.
     pub count: u64,
+    /// The change of the first one.
+    pub first: Sequence,
     /// The change of the last one.
     pub last: Sequence,
 }

@@ -29,6 +29,7 @@ const ASKED: &[(&str, &str)] = &[
     ("Snapshot::open_batches", "batches: open"),
     ("Snapshot::payload", "payload"),
     ("Snapshot::payloads", "payloads: all, processed, error; moment"),
+    ("Snapshot::reader_era_moves", "totals"),
     ("Snapshot::reader_era_proposals", "totals, moment"),
     ("Snapshot::state", "state, without the fold digest"),
     ("Snapshot::totals", "totals, moment"),
@@ -62,6 +63,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Store::open_source_after", "the source does it"),
     ("Store::reader", "all"),
     ("Store::settle", "no answer"),
+    ("Store::step_era_moves", "the source does it"),
     ("Store::step_flush", "no answer"),
     ("Store::step_fold", "no answer"),
 ];

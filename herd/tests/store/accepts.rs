@@ -127,7 +127,8 @@ fn five_collisions_propose_a_new_era_in_which_every_id_is_free() {
     }
     let proposed = proposals(&world);
     assert_eq!((proposed[0].reader_group.as_str(), proposed[0].reader_era, proposed[0].collisions), ("main", 1, 5));
-    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned() });
+    assert_eq!((proposed[0].first, proposed[0].last), (Sequence(3), Sequence(7)));
+    world.corrects(Correction::NewReaderEra { reader_group: "main".to_owned(), from: None });
     assert_eq!(proposals(&world).len(), 0);
     world.keeps("event:hxbchi000001|weight:6|lid:1");
     assert_eq!(world.herd().heads().count(), 2, "lids count anew too");

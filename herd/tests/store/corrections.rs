@@ -296,7 +296,7 @@ fn corrections_of_unknown_records_and_self_merges_are_refused() {
         (accept(99, None), "unknown_payload"),
         (accept(rejected, None), "still_rejected"),
         (accept(rejected, Some(one)), "still_rejected"),
-        (Correction::NewReaderEra { reader_group: "nobody".to_owned() }, "unknown_reader_group"),
+        (Correction::NewReaderEra { reader_group: "nobody".to_owned(), from: None }, "unknown_reader_group"),
         (Correction::EditBatch { batch: BatchId(99), notes: None }, "unknown_batch"),
     ] {
         assert_eq!(world.refuses(refused.clone()), code, "{refused:?}");

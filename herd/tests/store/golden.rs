@@ -6,10 +6,11 @@
 use crate::steps::requested;
 use crate::world::{BEGAN_US, STORE, World};
 use herd::change::{
-    Acceptance, AnimalId, BatchId, Change, Correction, EpochStart, Origin, Outcome, Received, RejectedPayload,
-    Suppressed, TagKind, WeighingTime,
+    Acceptance, AnimalId, BatchId, Change, Correction, EpochStart, MoveObstacle, Origin, Outcome, Received,
+    RejectedPayload, Suppressed, TagKind, WeighingTime,
 };
 use herd::clock::ClockReading;
+use herd::decide::leave_payload;
 use herd::fold::FOLD_VERSION;
 use herd::payload::{Rejection, Tag};
 use herd::position::{Epoch, Sequence, StoreId};
@@ -106,7 +107,7 @@ fn corrected() -> Vec<Vec<u8>> {
         Correction::Died { animal: three },
         Correction::CloseBatch { batch: BatchId(13) },
         Correction::EditBatch { batch: BatchId(3), notes: Some("n".to_owned()) },
-        Correction::NewReaderEra { reader_group: "main".to_owned() },
+        Correction::NewReaderEra { reader_group: "main".to_owned(), from: None },
     ];
     for (n, correction) in corrections.into_iter().enumerate() {
         let receipt = world.store.correct(&requested(correction, &n.to_string()), world.now).unwrap();
@@ -126,6 +127,34 @@ fn corrections_and_reprocessed_payloads_are_frozen() {
     }
     let found: Vec<_> = changes.iter().map(hex::encode).collect();
     assert_eq!(found, CORRECTED);
+}
+
+/// Makes a reader era that begins at an earlier payload, and returns the stored bytes of the order and of its steps.
+fn moved() -> Vec<Vec<u8>> {
+    let mut world = World::new();
+    for text in
+        ["event:hxbind000001|lid:1|lot:L1", "event:hxbind000001|lid:1|lot:L2", "event:hxbchi000001|lid:1|weight:300"]
+    {
+        world.send(text);
+    }
+    let order = Correction::NewReaderEra { reader_group: "main".to_owned(), from: Some(Sequence(3)) };
+    world.store.correct(&requested(order, "k"), world.now).unwrap();
+    while world.store.step_era_moves(world.now).unwrap().is_some() {}
+    let obstacle = MoveObstacle::TooMuchHistory;
+    let start = world.herd().era_starts.into_values().next().unwrap();
+    let left = leave_payload(&start, Sequence(4), obstacle, clock());
+    let changes = crate::world::all_changes(&world.store).into_iter().skip(4);
+    changes.chain([Change::EraMove(Box::new(left)).to_bytes()]).collect()
+}
+
+#[test]
+fn moves_into_a_reader_era_are_frozen() {
+    let changes = moved();
+    for bytes in &changes {
+        assert_eq!(&Change::from_bytes(bytes).unwrap().to_bytes(), bytes);
+    }
+    let found: Vec<_> = changes.iter().map(hex::encode).collect();
+    assert_eq!(found, MOVED);
 }
 
 /// Returns sixty payloads that use every kind, outcome and rule. They are sent half a minute apart.
@@ -188,7 +217,7 @@ fn a_fixed_log_has_its_digests() {
     }
     let head = world.store.head();
     let found = (outcomes, head.position.sequence.0, head.position.digest.to_string(), head.fold_digest.to_string());
-    assert_eq!(FOLD_VERSION, 4, "another fold version has another digest: pin both");
+    assert_eq!(FOLD_VERSION, 5, "another fold version has another digest: pin both");
     assert_eq!(found, (OUTCOMES, HEAD, CHAIN_DIGEST.to_owned(), FOLD_DIGEST.to_owned()));
     crate::invariants::all_hold(&world.herd()).unwrap();
 }
@@ -210,10 +239,17 @@ const CORRECTED: &[&str] = &[
     "0301064a2e20446f65127365656e2077697468206f776e20657965730138086f66666963652d3180a8c480d99aa406010188270604000104020080a8c480d99aa4060101046d61696e0101320100014400010b0000000000000000000000000000000000000001040b",
     "0301064a2e20446f65127365656e2077697468206f776e20657965730139086f66666963652d3180a8c480d99aa40601018827070d0000010d00024c3280a8c480d99aa4060101120001010d80a8c480d99aa4060101882700",
     "0301064a2e20446f65127365656e2077697468206f776e2065796573023130086f66666963652d3180a8c480d99aa40601018827080301016e0000010300024c3180a8c480d99aa40601011001016e00010380a8c480d99aa4060101882700",
-    "0301064a2e20446f65127365656e2077697468206f776e2065796573023131086f66666963652d3180a8c480d99aa406010188270a046d61696e02046d61696e0200",
+    "0301064a2e20446f65127365656e2077697468206f776e2065796573023131086f66666963652d3180a8c480d99aa406010188270a046d61696e0002046d61696e0200",
     "020180a8c480d99aa406010188270706726164696f31000000046d61696e0180a8c480d99aa40601018827000000010141000102553200000001024c31000000000000000000000002000404011500010210",
+];
+const MOVED: &[&str] = &[
+    "0301064a2e20446f65127365656e2077697468206f776e2065796573016b086f66666963652d3180a8c480d99aa406010188270a046d61696e010302046d61696e0200",
+    "070180a8c480d99aa40601018827046d61696e020503010301010002010c687862696e64303030303031000306726164696f31000000046d61696e0280a8c480d99aa4060101882702010002010c687862696e643030303030310101310000000001024c32000000000000000000000003000000010600000103000080a8c480d99aa4060101046d61696e0201310000000000000000000000000000010603000106030000010600024c3280a8c480d99aa40601000001010680a8c480d99aa40601018827010300",
+    "070180a8c480d99aa40601018827046d61696e020504010401010004010c687862636869303030303031000406726164696f31000000046d61696e0280a8c480d99aa4060101882704010004010c687862636869303030303031010131000000000002e0a712000000000000000000000300000000000202000080a8c480d99aa4060101046d61696e010131000000000000000000000000000001020200010202000003000080a8c480d99aa4060101046d61696e0201310000000000000000000001e0a7120480a8c480d99aa40601010603000106030000000202040306",
+    "070180a8c480d99aa40601018827046d61696e0205040000",
+    "070180a8c480d99aa4060103f0a204046d61696e02050401040000020000000000",
 ];
 const OUTCOMES: [u32; 3] = [52, 6, 2];
 const HEAD: u64 = 59;
 const CHAIN_DIGEST: &str = "bbffb14707d484d9db561d60e28c6787bbd73de1c41b1a5dbc8ec3cd282e2e99";
-const FOLD_DIGEST: &str = "488a6bbb81f20d0bde0c05eab7a0af9d7b6d3560e39d825e4465481757d63f7e";
+const FOLD_DIGEST: &str = "2cad013217e79d8dd903b223a466fbda897a9e54b6ae50f060ee98fd91968dd8";

@@ -6,8 +6,8 @@ use herd::fold::{KeyRange, Row, Rows, decode};
 use herd::payload::{Tag, Traits};
 use herd::position::Sequence;
 use herd::tables::{
-    Amendments, AnimalStatus, Batch, Collisions, CorrectionKey, Counter, EventIdBlock, Gap, Key, LatestBatch, LidName,
-    LidOwner, Member, RejectedRow, TagKind, TagOwner, TagState, Totals, number_at_end, number_in,
+    Amendments, AnimalStatus, Batch, Collisions, CorrectionKey, Counter, EraStart, EventIdBlock, Gap, Key, LatestBatch,
+    LidName, LidOwner, Member, RejectedRow, TagKind, TagOwner, TagState, Totals, number_at_end, number_in,
 };
 use herd::text::Text;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +89,8 @@ pub(crate) struct HerdView {
     pub(crate) corrections: BTreeMap<String, u64>,
     /// `reader group, era` -> reuses of event ids with another content
     pub(crate) collisions: BTreeMap<Key, Collisions>,
+    /// `reader group, era` -> the order that began it at an earlier payload
+    pub(crate) era_starts: BTreeMap<Key, EraStart>,
 }
 
 fn rows_of<T: Row>(rows: &impl Rows) -> Vec<(Key, T)> {
@@ -159,6 +161,7 @@ impl HerdView {
             amendments: map(rows, number, |amendments: Amendments| amendments),
             corrections: map(rows, text, |CorrectionKey(sequence)| sequence.0),
             collisions: map(rows, |key| key.into(), |collisions: Collisions| collisions),
+            era_starts: map(rows, |key| key.into(), |start: EraStart| start),
         }
     }
 

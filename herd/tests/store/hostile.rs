@@ -10,7 +10,7 @@ use crate::steps::{SentPayload, Step, requested, steps};
 use crate::views::all_read;
 use crate::world::{STORE, World, everything};
 use herd::change::{
-    AnimalId, BatchId, Change, Correction, CorrectionResult, LateEvent, Outcome, States, TagState, TagUse,
+    AnimalId, BatchId, Change, Correction, CorrectionResult, LateEvent, MoveResult, Outcome, States, TagState, TagUse,
 };
 use herd::decide::Rules;
 use herd::digest::RowSum;
@@ -81,6 +81,18 @@ impl Lie {
                     CorrectionResult::States(states) => self.falsify_states(states),
                     CorrectionResult::Accepted(event) => self.falsify_event(event),
                     CorrectionResult::ReaderEra { reader_era, .. } => *reader_era = u32::MAX,
+                }
+            }
+            Change::EraMove(step) => {
+                lied(&mut step.previous);
+                (step.through, step.order) = (Sequence(self.counter), Sequence(self.batch));
+                if let Some(payload) = &mut step.payload {
+                    payload.of = Sequence(self.counter);
+                    payload.joined.push(AnimalId(self.animal));
+                    self.falsify_states(&mut payload.states);
+                    if let MoveResult::Event(event) = &mut payload.result {
+                        self.falsify_event(event);
+                    }
                 }
             }
             Change::Epoch(_) | Change::Suppressed(_) => {}
@@ -183,6 +195,9 @@ proptest! {
                     source.correct(&requested(correction.clone(), &format!("{n} {correction:?}")), world.now).unwrap();
                 }
             }
+            let begun = Correction::NewReaderEra { reader_group: "main".into(), from: Some(Sequence(2)) };
+            source.correct(&requested(begun, "era"), world.now).unwrap();
+            while source.step_era_moves(world.now).unwrap().is_some() {}
             source.reprocess(Sequence::ZERO, 1_000, world.now).unwrap();
             let sent: Vec<_> = steps.iter().filter_map(|step| match step {
                 Step::Send(sent) => Some(sent.incoming(world.now)),

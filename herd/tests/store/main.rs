@@ -6,6 +6,8 @@ mod accepts;
 mod cases;
 mod corrections;
 mod crash_images;
+mod era_properties;
+mod eras;
 mod faults;
 mod flushes;
 mod golden;

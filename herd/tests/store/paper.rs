@@ -8,7 +8,7 @@ use herd::change::Change;
 use herd::clock::RawReading;
 use herd::decide::{
     CorrectionDecision, CorrectionRequest, Decision, History, Rules, TextWindow, decide, decide_correction,
-    decide_reprocess,
+    decide_era_move, decide_reprocess, end_of_era_moves,
 };
 use herd::digest::RowSum;
 use herd::fold::{NoRows, RowsError, StagedRows, fold};
@@ -72,7 +72,28 @@ impl Paper {
         let change = Change::Corrected(corrected);
         fold(&mut self.rows, sequence, &change).unwrap();
         self.changes.push(change.clone());
+        self.move_into_era(sequence, rules);
         Some(Decision::Keep(change))
+    }
+
+    /// Moves all payloads of an order into its reader era, as a barn does in steps.
+    fn move_into_era(&mut self, order: Sequence, rules: &Rules) {
+        let Some(start) = self.herd().era_starts.into_values().find(|start| start.order == order) else { return };
+        let clock = self.now.in_boot(self.boot);
+        for of in (start.from.0..order.0).map(Sequence) {
+            let history = ChangeList(&self.changes, &self.window);
+            let next = self.rows.folded().next();
+            if let Some(step) = decide_era_move(&self.rows, &history, rules, next, &start, of, clock).unwrap() {
+                self.push(Change::EraMove(Box::new(step)));
+            }
+        }
+        self.push(Change::EraMove(Box::new(end_of_era_moves(&start, clock))));
+    }
+
+    fn push(&mut self, change: Change) {
+        let sequence = self.rows.folded().next();
+        fold(&mut self.rows, sequence, &change).unwrap();
+        self.changes.push(change);
     }
 
     fn reprocess(&mut self, rules: &Rules) {

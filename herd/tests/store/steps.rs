@@ -100,7 +100,9 @@ fn correction() -> impl Strategy<Value = CorrectionRequest> {
             .prop_map(|(n, notes)| Correction::EditBatch { batch: BatchId(n), notes }),
         3 => (number(), option::of(animal()))
             .prop_map(|(n, animal)| Correction::AcceptRejected { sequence: Sequence(n), animal, batch_number: None }),
-        1 => Just(Correction::NewReaderEra { reader_group: "main".into() }),
+        2 => option::of(number()).prop_map(|from| Correction::NewReaderEra {
+            reader_group: "main".into(), from: from.map(Sequence),
+        }),
     ];
     (correction, any::<u32>()).prop_map(|(correction, key)| requested(correction, &key.to_string()))
 }

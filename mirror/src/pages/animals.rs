@@ -10,7 +10,10 @@ use super::site_request::SiteRequest;
 use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
-use herd::query::{AnimalView, CorrectionView, HistoryCursor, HistoryEntry, PageLimit, TotalsView, WeightView};
+use herd::correction::CorrectionForm;
+use herd::query::{
+    AnimalView, CorrectionView, EventEntry, HistoryCursor, HistoryEntry, PageLimit, TotalsView, WeightView,
+};
 use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
@@ -139,6 +142,12 @@ impl AnimalContent {
             ("Reason", &traits.reason),
         ];
         labeled.into_iter().filter_map(|(label, value)| Some((label, value.as_deref()?)))
+    }
+
+    /// Returns whether the event was moved into a reader era.
+    fn is_move(entry: &EventEntry) -> bool {
+        let correction = entry.correction.as_ref().map(|correction| &correction.correction);
+        matches!(correction, Some(CorrectionForm::NewReaderEra { .. }))
     }
 
     /// Summarizes a correction in the history, from the view of this animal.

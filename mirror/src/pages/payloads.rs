@@ -161,7 +161,9 @@ impl Amendments {
     fn read(snapshot: &Snapshot, change: &ChangeView) -> Result<Self, QueryError> {
         let payload = match &change.body {
             ChangeBody::Received { payload, .. } => Some(payload.id),
-            ChangeBody::Reprocessed { event, .. } | ChangeBody::Corrected { event: Some(event), .. } => Some(event.of),
+            ChangeBody::Reprocessed { event, .. }
+            | ChangeBody::Corrected { event: Some(event), .. }
+            | ChangeBody::EraMove { event: Some(event), .. } => Some(event.of),
             _ => None,
         };
         let Some(payload) = payload.map_or(Ok(None), |payload| snapshot.payload(payload))? else {
@@ -200,6 +202,12 @@ impl ChangeContent {
             ChangeBody::Corrected { correction, .. } => Some(&correction.correction),
             _ => None,
         }
+    }
+
+    /// Returns whether the change that accepted the payload moved it into a reader era.
+    fn is_moved(&self) -> bool {
+        let correction = self.amendments.accepted.as_ref().and_then(|(_, correction)| correction.as_ref());
+        correction.is_some_and(|correction| matches!(correction.correction, CorrectionForm::NewReaderEra { .. }))
     }
 
     /// Returns the notes that the correction set.

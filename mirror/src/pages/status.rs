@@ -12,7 +12,7 @@ use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
 use herd::fold::FOLD_VERSION;
-use herd::query::{CounterView, GapCursor, GapView, PageLimit, ReaderEraProposal, TotalsView};
+use herd::query::{CounterView, GapCursor, GapView, PageLimit, ReaderEraMoves, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
@@ -42,6 +42,8 @@ struct CopyView {
     totals: Option<TotalsView>,
     /// Decisions that only a person can make.
     reader_era_proposals: Vec<ReaderEraProposal>,
+    /// Orders that move payloads into a reader era.
+    reader_era_moves: Vec<ReaderEraMoves>,
     counters: Vec<CounterView>,
     gaps: Vec<GapView>,
     /// Cursor of the next gaps.
@@ -124,6 +126,7 @@ fn read_copy(site: &SiteRequest, after: Option<&GapCursor>, limit: PageLimit) ->
     Ok(CopyView {
         totals: Some(snapshot.totals().map_err(query_error)?),
         reader_era_proposals: snapshot.reader_era_proposals().map_err(query_error)?,
+        reader_era_moves: snapshot.reader_era_moves().map_err(query_error)?,
         counters: snapshot.counters(None, counters_limit).map_err(query_error)?.data,
         gaps: gaps.data,
         next: gaps.next,

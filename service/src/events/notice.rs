@@ -117,10 +117,10 @@ fn received_in(bytes: &[u8]) -> Option<Received> {
     }
 }
 
-/// Returns a payload that had been rejected, as the event that the change `by` accepts.
+/// Returns a payload as the event that the later change `by` makes of it.
 fn accepted_payload(by: Sequence, late: &LateEvent, received: Received) -> Box<PayloadView> {
     let mut payload = PayloadView::new(late.of, received);
-    payload.accept(by, late.accepted.clone());
+    payload.accept(by, late.clone());
     Box::new(payload)
 }
 

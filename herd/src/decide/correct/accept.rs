@@ -3,7 +3,7 @@
 //! The event takes effect at the change that accepts it, with the times of its arrival.
 
 use super::super::identity::Identity;
-use super::{CorrectionError, DecideError, Outcome};
+use super::{CorrectionError, DecideError, Outcome, era_of};
 use crate::change::{self, AnimalId, CorrectionResult, LateEvent, Received};
 use crate::decide::{History, Judge, Verdict};
 use crate::fold::{Rows, RowsError};
@@ -67,7 +67,8 @@ impl<R: Rows> Judge<'_, R> {
     }
 
     fn payload_to_accept(&self, history: &impl History, of: Sequence) -> Result<Received, DecideError> {
-        let received = history.received_at(of)?.ok_or(CorrectionError::UnknownPayload(of))?;
+        let mut received = history.received_at(of)?.ok_or(CorrectionError::UnknownPayload(of))?;
+        received.origin.reader_era = era_of(self.rows, of, &received.origin)?;
         let amendments = self.amendments(of)?;
         match (&received.outcome, amendments.accepted_by) {
             _ if amendments.void().is_some() => Ok(*received),

@@ -12,13 +12,19 @@
 //! - **An idempotency key is kept forever.** The same order again is a duplicate; another order under it is refused.
 
 mod accept;
+mod batch_states;
 mod dry_run;
+mod era_move;
 mod error;
+mod insertion;
 mod replay;
+mod rewrite;
+mod rewrite_ranges;
 mod void;
-mod void_ranges;
 mod weighings;
 
+pub(super) use era_move::era_of;
+pub use era_move::{decide_era_move, end_of_era_moves, leave_payload};
 pub use error::CorrectionError;
 
 use super::{History, Judge, Previous, Rules};
@@ -33,6 +39,7 @@ use crate::tables::{
 };
 use dry_run::{DryRun, dry_run};
 use std::sync::Arc;
+use weighings::placed_weighing;
 
 /// A correction as requested, with trimmed and bounded texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,11 +137,13 @@ impl<R: Rows> Judge<'_, R> {
             Correction::AcceptRejected { sequence, animal, batch_number } => {
                 self.accept(history, *sequence, *animal, batch_number.as_deref())
             }
-            Correction::NewReaderEra { reader_group } => self.new_reader_era(reader_group),
+            Correction::NewReaderEra { reader_group, from } => self.new_reader_era(reader_group, *from),
             other => {
                 self.check_possible(other)?;
-                if let Correction::Weigh { animal, when, .. } = other {
+                if let Correction::Weigh { animal, weight_g, when } = other {
                     self.check_weighing_time(history, *animal, *when)?;
+                    let when = placed_weighing(history, *when)?;
+                    return self.edit(&Correction::Weigh { animal: *animal, weight_g: *weight_g, when });
                 }
                 self.edit(other)
             }
@@ -216,7 +225,10 @@ impl<R: Rows> Judge<'_, R> {
         Ok((CorrectionResult::States(Box::new(states)), previous))
     }
 
-    fn new_reader_era(&self, reader_group: &str) -> Result<Outcome, DecideError> {
+    fn new_reader_era(&self, reader_group: &str, first: Option<Sequence>) -> Result<Outcome, DecideError> {
+        if let Some(first) = first.filter(|first| !(Sequence(1)..self.sequence).contains(first)) {
+            return Err(CorrectionError::UnknownPayload(first).into());
+        }
         let era = self.rows.read::<ReaderEra>(&reader_group.into())?.map_or(1, |era| era.0);
         let from = reader_group_prefix(reader_group);
         let to = after_prefix(&from);

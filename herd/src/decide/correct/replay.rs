@@ -1,8 +1,8 @@
-//! Corrections applied to rows, and the history of some animals replayed for a void.
+//! Corrections applied to rows, and the history of some animals replayed.
 
 use crate::change::{
-    AnimalId, BatchUse, Change, Corrected, Correction, CorrectionResult, LateEvent, Origin, Outcome, PlacedEvent,
-    Received, States,
+    AnimalId, AnimalState, BatchUse, Change, Corrected, Correction, CorrectionResult, LateEvent, Origin, Outcome,
+    PlacedEvent, Received, States, WeighingTime,
 };
 use crate::clock::ClockReading;
 use crate::decide::identity::PlaceError;
@@ -12,7 +12,7 @@ use crate::fold::{Folding, NoRows, Rows, RowsError, StagedRows, folded};
 use crate::payload::{Event, Tag};
 use crate::position::Sequence;
 use crate::tables::{Animal, Batch, MAX_SUCCESSORS, TagKind, TagOwner, number_key, tag_owner_key};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Applies a correction to rows. `to` is the batch that it moves its animal to.
@@ -43,41 +43,84 @@ pub(super) struct Replay<'a, R> {
     tables: &'a R,
     rules: &'a Rules,
     /// The animals whose history is replayed.
-    family: &'a BTreeSet<AnimalId>,
+    pub(super) family: &'a BTreeSet<AnimalId>,
+    /// By the change that moved an event into a reader era, the place of the event.
+    moved: BTreeMap<Sequence, Sequence>,
 }
 
 impl<'a, R: Rows> Replay<'a, R> {
     pub(super) fn new(tables: &'a R, rules: &'a Rules, family: &'a BTreeSet<AnimalId>) -> Self {
         let rows = StagedRows::new(NoRows, Sequence::ZERO, RowSum::default());
-        Self { rows, tables, rules, family }
+        Self { rows, tables, rules, family, moved: BTreeMap::new() }
     }
 
-    /// Applies a change as it was decided.
-    pub(super) fn apply(&mut self, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
-        if let Some(event) = self.event_of_family(change) {
-            self.fold_event(sequence, &event, event.accepted)?;
-        } else if let Change::Corrected(corrected) = change
-            && let CorrectionResult::States(states) = &corrected.result
-        {
+    /// Applies a step as it was decided.
+    pub(super) fn apply(&mut self, step: &ReplayStep<'_>) -> Result<(), RowsError> {
+        if let Some(states) = step.change.states() {
             let animals = states.animals.iter().filter(|state| self.family.contains(&state.animal)).cloned().collect();
             let states = States { animals, batches: states.batches.clone() };
             self.copy_batches(&states)?;
-            folded(&mut self.rows, sequence, corrected.clock, |fold| fold.set_states(&states))?;
+            folded(&mut self.rows, step.sequence, step.change.clock(), |fold| fold.set_states(&states))?;
+        } else if let Some(event) = self.event_of_family(step.change) {
+            self.fold_event(step.at, &event, event.accepted)?;
         }
         Ok(())
     }
 
-    /// Decides a change again on the rows as they are now, and applies it.
-    pub(super) fn redecide(&mut self, sequence: Sequence, change: &Change) -> Result<(), RowsError> {
-        if let Some(event) = self.event_of_family(change) {
-            let accepted = self.redecided(sequence, &event)?;
-            self.fold_event(sequence, &event, &accepted)?;
-        } else if let Change::Corrected(corrected) = change
-            && let CorrectionResult::States(states) = &corrected.result
-        {
-            self.redo_correction(sequence, corrected, states)?;
+    /// Decides a step again on the rows as they are now, and applies it.
+    pub(super) fn redecide(&mut self, step: &ReplayStep<'_>) -> Result<(), RowsError> {
+        let ReplayStep { at, sequence, change } = *step;
+        match change {
+            // The replay itself makes the states that a move left. A merge depends on which animal was touched last.
+            Change::EraMove(moved) if at == sequence => {
+                return folded(&mut self.rows, sequence, moved.clock, |fold| fold.touch(&moved.previous));
+            }
+            Change::Corrected(corrected) => {
+                if let CorrectionResult::States(states) = &corrected.result {
+                    return self.redo_correction(sequence, corrected, states);
+                }
+            }
+            _ => {}
+        }
+        let Some(event) = self.event_of_family(change) else { return Ok(()) };
+        self.moved.extend((at != sequence).then_some((sequence, at)));
+        let accepted = self.redecided(&event, self.founds_anew(step, &event)?)?;
+        self.fold_event(at, &event, &accepted)?;
+        match change {
+            Change::EraMove(moved) => {
+                let joined = moved.payload.as_ref().map_or(&[][..], |payload| payload.joined.as_slice());
+                self.join(sequence, accepted.animal, joined)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts in an event that the history did not have at this place.
+    pub(super) fn insert(
+        &mut self,
+        at: Sequence,
+        origin: &Origin,
+        received: ClockReading,
+        accepted: &PlacedEvent,
+    ) -> Result<(), RowsError> {
+        folded(&mut self.rows, at, received, |fold| fold.accepted(origin, accepted))
+    }
+
+    /// Lets the events that founded the animals `joined` later be events of `animal`, as the change `by` says.
+    pub(super) fn join(&mut self, by: Sequence, animal: AnimalId, joined: &[AnimalId]) -> Result<(), RowsError> {
+        for id in joined.iter().filter(|id| **id != animal && self.family.contains(id)) {
+            if self.animal(*id)?.is_none() {
+                let state = AnimalState { animal: *id, absorbed_by: Some(animal), ..AnimalState::default() };
+                self.rows.write(number_key(id.0), Animal::of_state(&state, by))?;
+            }
         }
         Ok(())
+    }
+
+    /// Returns whether a moved event founds its animal although that had joined another one: the later move counts.
+    fn founds_anew(&self, step: &ReplayStep<'_>, event: &ReplayedEvent<'_>) -> Result<bool, RowsError> {
+        let is_founding = matches!(step.change, Change::EraMove(_)) && event.accepted.animal.0 == step.at.0;
+        Ok(is_founding && self.animal(event.accepted.animal)?.is_some_and(|row| row.last < step.sequence))
     }
 
     /// Returns the event of a change, if it is of an animal of the family.
@@ -93,6 +136,10 @@ impl<'a, R: Rows> Replay<'a, R> {
                 }
                 Outcome::Rejected(_) => return None,
             },
+            Change::EraMove(step) => {
+                let LateEvent { origin, received, accepted, .. } = step.event()?;
+                ReplayedEvent { origin, decided: *received, late: None, accepted }
+            }
             other => {
                 let LateEvent { origin, received, accepted, .. } = other.late_event()?;
                 ReplayedEvent { origin, decided: other.clock(), late: Some(received), accepted }
@@ -131,6 +178,9 @@ impl<'a, R: Rows> Replay<'a, R> {
         for id in animals_in(&mut correction) {
             *id = self.successor(*id)?;
         }
+        if let Correction::Weigh { when: WeighingTime::InsteadOf(weighing), .. } = &mut correction {
+            *weighing = self.moved.get(weighing).copied().unwrap_or(*weighing);
+        }
         if matches!(correction, Correction::Void { .. }) {
             // The replay itself makes the states that a void left. A merge depends on which animal was touched last.
             return folded(&mut self.rows, sequence, corrected.clock, |fold| fold.touch(&corrected.previous));
@@ -144,9 +194,11 @@ impl<'a, R: Rows> Replay<'a, R> {
 
     /// Decides again about an event: the relation of its tags to its animal, which old tags it takes off, and whether it
     /// merges another animal into it.
-    fn redecided(&self, sequence: Sequence, decided: &ReplayedEvent<'_>) -> Result<PlacedEvent, RowsError> {
-        let judge = Judge::new(&self.rows, self.rules, sequence, decided.origin, decided.decided);
-        let animal = self.successor(decided.accepted.animal)?;
+    fn redecided(&self, decided: &ReplayedEvent<'_>, founds_anew: bool) -> Result<PlacedEvent, RowsError> {
+        // No animal has the number 0, so that the row of a founded animal counts too.
+        let judge = Judge::new(&self.rows, self.rules, Sequence::ZERO, decided.origin, decided.decided);
+        let own = decided.accepted.animal;
+        let animal = if founds_anew { own } else { self.successor(own)? };
         let mut event = decided.accepted.event.clone();
         let owners = (self.owner(TagKind::Lf, event.lf.as_ref())?, self.owner(TagKind::Epc, event.epc.as_ref())?);
         let led_to = |other: &AnimalId| *other != animal && [owners.0, owners.1].contains(&Some(*other));
@@ -224,6 +276,36 @@ impl<'a, R: Rows> Replay<'a, R> {
     pub(super) fn animal(&self, id: AnimalId) -> Result<Option<Arc<Animal>>, RowsError> {
         self.rows.shared(&number_key(id.0))
     }
+}
+
+/// A step of a replay.
+#[derive(Clone, Copy)]
+pub(super) struct ReplayStep<'a> {
+    /// Its place in the history.
+    pub(super) at: Sequence,
+    /// Its change.
+    pub(super) sequence: Sequence,
+    pub(super) change: &'a Change,
+}
+
+/// Returns the steps of a history in the order of their places. Those from `first` on are decided again.
+///
+/// The event of a payload that was moved into an era has the place at which the payload was received. Before `first`, the
+/// states that the move left are applied instead.
+pub(super) fn replay_steps(changes: &BTreeMap<Sequence, Change>, first: Sequence) -> Vec<ReplayStep<'_>> {
+    let mut steps = Vec::with_capacity(changes.len());
+    for (sequence, change) in changes {
+        let sequence = *sequence;
+        steps.push(ReplayStep { at: sequence, sequence, change });
+        if let Change::EraMove(step) = change
+            && let Some(event) = step.event()
+            && sequence >= first
+        {
+            steps.push(ReplayStep { at: event.of, sequence, change });
+        }
+    }
+    steps.sort_by_key(|step| (step.at, step.sequence));
+    steps
 }
 
 /// An event of the history.

@@ -4,7 +4,7 @@ use super::{CorrectionError, DecideError};
 use crate::change::{AnimalId, Change, Correction, Outcome, PlacedEvent, WeighingTime};
 use crate::clock::EARLIEST_US;
 use crate::decide::{History, Judge};
-use crate::fold::Rows;
+use crate::fold::{Rows, RowsError};
 use crate::position::Sequence;
 
 impl<R: Rows> Judge<'_, R> {
@@ -43,6 +43,16 @@ impl<R: Rows> Judge<'_, R> {
             None => Ok(()),
         }
     }
+}
+
+/// Returns the time with the place of the weighing that it names: that of the payload, if it was moved into a reader era.
+pub(super) fn placed_weighing(history: &impl History, when: WeighingTime) -> Result<WeighingTime, RowsError> {
+    let WeighingTime::InsteadOf(at) = when else { return Ok(when) };
+    let moved = match history.change_at(at)? {
+        Some(Change::EraMove(step)) => step.event().map(|event| event.of),
+        _ => None,
+    };
+    Ok(WeighingTime::InsteadOf(moved.unwrap_or(at)))
 }
 
 /// Returns the animal that the change weighs, and the payload whose event that is.

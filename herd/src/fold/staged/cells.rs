@@ -6,8 +6,8 @@ use super::range::{KeyRange, LayerValue};
 use crate::change::encode;
 use crate::digest::RowHash;
 use crate::tables::{
-    Amendments, Animal, Batch, Collisions, CorrectionKey, Counter, EventIdBlock, Gap, Key, LatestBatch, LidOwner,
-    Member, ReaderEra, RejectedRow, RejectionHour, Table, TagOwner, Totals,
+    Amendments, Animal, Batch, Collisions, CorrectionKey, Counter, EraStart, EventIdBlock, Gap, Key, LatestBatch,
+    LidOwner, Member, ReaderEra, RejectedRow, RejectionHour, Table, TagOwner, Totals,
 };
 use foldhash::fast::RandomState;
 use serde::{Serialize, de::DeserializeOwned};
@@ -297,4 +297,5 @@ row_maps! {
     Amendments, amendments: Amendments;
     CorrectionKeys, correction_keys: CorrectionKey;
     Collisions, collisions: Collisions;
+    EraStarts, era_starts: EraStart;
 }

@@ -66,7 +66,7 @@ fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
         (notes(Some("sick")), "notes written for the batch with id 2", "notes written for the batch with id 2"),
         (notes(None), "notes removed from the batch with id 2", "notes removed from the batch with id 2"),
         (
-            Correction::NewReaderEra { reader_group: "main".to_owned() },
+            Correction::NewReaderEra { reader_group: "main".to_owned(), from: None },
             "new era started for readers main",
             "new era started for readers main",
         ),

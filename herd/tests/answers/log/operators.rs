@@ -362,7 +362,7 @@ impl Yard<'_> {
                 batch_number: None,
             },
             CorrectionForm::EditBatch { batch: nowhere, notes: None },
-            CorrectionForm::NewReaderEra { reader_group: "nobody".to_owned() },
+            CorrectionForm::NewReaderEra { reader_group: "nobody".to_owned(), from: None },
         ];
         let chosen = self.chance.index(refused.len());
         self.correct(refused[chosen].clone());
@@ -376,7 +376,7 @@ impl Yard<'_> {
     /// Starts a new era of a reader group, whose readers count from 1 again.
     pub(super) fn start_era(&mut self, group: usize) {
         let reader_group = GROUPS[group].0.to_owned();
-        if self.correct(CorrectionForm::NewReaderEra { reader_group }).is_some() {
+        if self.correct(CorrectionForm::NewReaderEra { reader_group, from: None }).is_some() {
             let readers = &mut self.readers[group];
             readers.era += 1;
             (readers.counters, readers.lids) = ([0; 5], 0);

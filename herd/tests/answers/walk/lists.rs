@@ -37,6 +37,7 @@ impl Walk<'_> {
     pub(super) fn ask_lists(&mut self) {
         self.ledger.enter(Question::Totals, &"totals", &json(self.snapshot.totals()));
         self.ledger.enter(Question::Totals, &"proposals", &json(self.snapshot.reader_era_proposals()));
+        self.ledger.enter(Question::Totals, &"moves", &json(self.snapshot.reader_era_moves()));
         for (size, max_pages) in SIZES {
             let limit = PageLimit::new(size).unwrap();
             self.list_animals(limit, max_pages);

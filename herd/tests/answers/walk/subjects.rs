@@ -73,7 +73,7 @@ impl Subjects {
                     CorrectionResult::ReaderEra { .. } => {}
                 }
             }
-            Change::Epoch(_) | Change::Suppressed(_) => {}
+            Change::EraMove(_) | Change::Epoch(_) | Change::Suppressed(_) => {}
         }
     }
 

@@ -199,17 +199,47 @@ async fn a_proposed_reader_era_explains_what_to_do() {
     let mut store = filled_store(&texts.iter().map(String::as_str).collect::<Vec<_>>());
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/status").await;
-    let command = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --reader_group main</code>";
+    let command = "<code>herdlinxd correct --author NAME --reason WHY new_reader_era --group main --from 3</code>";
+    let effect = "a new reader era from payload 3 on judges 5 rejected payloads anew; no older animal loses anything";
     assert_contains(
         &page,
-        &["Start a new reader era?", "readers main reused 5 event ids", command, "href=\"/payloads/7\""],
+        &["Start a new reader era?", "readers main reused 5 event ids", effect, command, "href=\"/payloads/7\""],
     );
     let proposed = json_of(&office, "/status").await;
     assert_eq!(proposed["reader_era_proposals"][0]["reader_group"], "main");
     store = filled_store(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-    correct(&mut store, Correction::NewReaderEra { reader_group: "main".to_owned() });
+    correct(&mut store, Correction::NewReaderEra { reader_group: "main".to_owned(), from: None });
     let office = office_with(store, &["barn"], true);
     assert!(!html_of(&office, "/status").await.contains("Start a new reader era?"));
     assert_eq!(json_of(&office, "/status").await["reader_era_proposals"], json!([]));
     assert_contains(&html_of(&office, "/payloads/8").await, &["new era started for readers main", "<dd>2</dd>"]);
+}
+
+#[tokio::test]
+async fn a_moved_payload_shows_its_era_and_the_order() {
+    let texts =
+        ["event:hxbind000001|lid:1|lot:L1", "event:hxbind000001|lid:1|lot:L2", "event:hxbchi000001|lid:1|weight:300"];
+    let mut store = filled_store(&texts);
+    let order = Correction::NewReaderEra { reader_group: "main".to_owned(), from: Some(Sequence(3)) };
+    assert_eq!(correct(&mut store, order), 5);
+    let begun = store.reader().snapshot().unwrap().reader_era_moves().unwrap();
+    assert_eq!((begun.len(), begun[0].done), (1, false));
+    while store.step_era_moves(at(6)).unwrap().is_some() {}
+    let office = office_with(store, &["barn"], true);
+    let page = html_of(&office, "/payloads/4").await;
+    let by = format!("by <a href=\"/payloads/7\">change 7</a>, {AUTHOR_AND_REASON}");
+    assert_contains(&page, &["Moved into reader era 2", &by, "main, era 2", "href=\"/animals/3\""]);
+    assert_contains(&html_of(&office, "/payloads/7").await, &["A payload was moved: readers main, era 2", "300 kg"]);
+    let old = html_of(&office, "/animals/2").await;
+    assert_contains(row(&old, 4), &["<tr class=\"void\">", "change 7</a>"]);
+    assert_contains(row(&old, 7), &["new era started for readers main from payload 3 on", AUTHOR_AND_REASON]);
+    let new = html_of(&office, "/animals/3").await;
+    assert_contains(
+        row(&new, 7),
+        &["received as <a href=\"/payloads/4\">payload 4</a>, then moved into a new reader era"],
+    );
+    let status = json_of(&office, "/status").await;
+    let moves = &status["reader_era_moves"][0];
+    assert_eq!((&moves["moved"], &moves["left"], &moves["done"]), (&json!(2), &json!(0), &json!(true)));
+    assert!(!html_of(&office, "/status").await.contains("Reader era 2 of main"), "it is done");
 }
