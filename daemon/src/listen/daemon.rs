@@ -9,6 +9,7 @@ use crate::control::{BarnRequest, BarnResponse, PacketsResponse};
 use service::control::{AskError, CommandError, ask};
 use service::lifecycle::print_notice;
 use service::remote::RadioView;
+use service::sheet::visible;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -71,7 +72,8 @@ fn print_page(
 
 fn states_of(radios: &[RadioView]) -> States {
     let state = |radio: &RadioView| match &radio.why {
-        Some(why) => format!("{}: {why}", radio.state),
+        // A modem's own words may be among them.
+        Some(why) => format!("{}: {}", radio.state, visible(why)),
         None => radio.state.clone(),
     };
     radios.iter().map(|radio| (radio.name.clone(), state(radio))).collect()

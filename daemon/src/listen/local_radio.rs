@@ -7,13 +7,14 @@
 //! - **A radio that fails later is waited for,** so that a module that is plugged in again is heard again.
 
 use super::{INITIAL_TIMEOUT, ListenError, PrintStatus, Printer};
-use crate::receive::{Channel, stamp};
+use crate::receive::{Channel, RadioState, stamp};
 use crate::settings::RadioSettings;
 use crate::tap::ReceivedPacket;
 use futures::future::select_all;
 use herd::clock::SystemClock;
 use radio::{AnyRadio, Health, Packet, Radio, RadioCounters, RadioError};
 use service::lifecycle::print_notice;
+use service::sheet::visible;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
@@ -90,10 +91,12 @@ impl<R: Radio> LocalRadio<R> {
                     PrintStatus::More => NextStep::Continue,
                 });
             }
-            RadioEvent::Health(Health::Listening) => print_notice(format_args!("{name}: listening")),
-            RadioEvent::Health(Health::Degraded(why)) => print_notice(format_args!("{name}: listening: {why}")),
-            RadioEvent::Health(Health::Starting(why)) => print_notice(format_args!("{name}: starting: {why}")),
-            RadioEvent::Health(Health::Failing(why)) => print_notice(format_args!("{name}: failing: {why}")),
+            RadioEvent::Health(health) => {
+                let state = RadioState::from(&health);
+                // A modem's own words may be among them.
+                let why = state.why().map(|why| format!(": {}", visible(why))).unwrap_or_default();
+                print_notice(format_args!("{name}: {}{why}", state.word()));
+            }
             RadioEvent::Failed(error) => return Err(ListenError::Radio { radio: name.to_owned(), error }),
             RadioEvent::Closed => {
                 print_notice(format_args!("{name}: ended"));

@@ -1,10 +1,14 @@
 //! Prints packets, one line each.
+//!
+//! Bytes off the air must not command the terminal, nor make a line look like another one: hidden characters are shown as
+//! escapes, as `show` does.
 
 use crate::tap::ReceivedPacket;
 use herd::clock::iso_utc;
 use radio::lora::LowDataRateOptimize;
 use serde_json::{Value, json};
 use service::lifecycle::print_notice;
+use service::sheet::{visible, visible_json};
 use std::io::{self, ErrorKind, Write};
 
 /// Modulation settings of one step of a scan.
@@ -77,7 +81,11 @@ impl<'a> Printer<'a> {
             return Ok(PrintStatus::Done);
         }
         let settings = self.settings;
-        let line = if self.json { json_line(packet, settings).to_string() } else { text_line(packet, settings) };
+        let line = if self.json {
+            visible_json(&json_line(packet, settings).to_string())
+        } else {
+            visible(&text_line(packet, settings))
+        };
         let status = self.print_line(&line)?;
         self.remaining = self.remaining.map(|remaining| remaining - 1);
         Ok(if self.remaining == Some(0) { PrintStatus::Done } else { status })
@@ -112,7 +120,7 @@ fn text_line(packet: &ReceivedPacket, settings: Option<ScanSettings>) -> String 
     let error = or_dash(packet.frequency_error_hz.map(|hz| format!("{hz:+} Hz")));
     let settings = settings.map(|settings| format!("  {settings}")).unwrap_or_default();
     let (at, channel) = (iso_utc(packet.at_us), &packet.channel);
-    let (hex, text) = (hex::encode(&packet.bytes), printable(&packet.bytes));
+    let (hex, text) = (hex::encode(&packet.bytes), String::from_utf8_lossy(&packet.bytes));
     format!("{at}  {channel}{settings}  {rssi:>8}  {snr:>9}  {error:>9}  {hex}  {text}")
 }
 
@@ -124,7 +132,7 @@ fn json_line(packet: &ReceivedPacket, settings: Option<ScanSettings>) -> Value {
         "snr_db": packet.snr_quarter_db.map(decibels),
         "frequency_error_hz": packet.frequency_error_hz,
         "hex": hex::encode(&packet.bytes),
-        "text": printable(&packet.bytes),
+        "text": String::from_utf8_lossy(&packet.bytes),
     });
     if let Some(settings) = settings {
         let ScanSettings { spreading_factor, bandwidth_hz, sync_word, .. } = settings;
@@ -138,11 +146,6 @@ fn json_line(packet: &ReceivedPacket, settings: Option<ScanSettings>) -> Value {
 
 fn decibels(quarters: i16) -> f64 {
     f64::from(quarters) / 4.0
-}
-
-/// Replaces control characters: bytes off the air must not control the terminal.
-fn printable(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).replace(char::is_control, "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -183,17 +186,22 @@ mod tests {
         let objects: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let expected = json!({
             "at": "2024-01-15T10:35:20.123Z", "channel": "gate", "rssi_dbm": -80, "snr_db": -1.75,
-            "frequency_error_hz": 1200, "hex": "610a62", "text": "a\u{fffd}b",
+            "frequency_error_hz": 1200, "hex": "610a62", "text": "a\nb",
         });
         assert_eq!((objects.len(), &objects[0], &objects[1]["text"]), (2, &expected, &json!("\u{fffd}")));
     }
 
+    /// Catches a packet that commands the terminal or makes its line look like another one, and JSON that loses what was
+    /// sent.
     #[test]
-    fn no_control_character_reaches_the_terminal() {
-        for json in [false, true] {
-            let (line, _) = printed(json, None, &[packet(b"noise\x1b[2J\x07")]);
-            assert!(line.contains("noise") && !line.trim_end().contains(char::is_control), "{line:?}");
-        }
+    fn hidden_characters_reach_the_terminal_as_escapes_only() {
+        let sent = "noise\u{1b}[2J\u{7}\u{9b}2J\u{202e}evil\u{200b}\u{feff}";
+        let (text, _) = printed(false, None, &[packet(sent.as_bytes())]);
+        let shown = r"noise\u{1b}[2J\u{7}\u{9b}2J\u{202e}evil\u{200b}\u{feff}";
+        assert!(text.trim_end().ends_with(shown), "{text}");
+        let (json, _) = printed(true, None, &[packet(sent.as_bytes())]);
+        assert!(json.is_ascii() && !json.trim_end().contains(char::is_control), "{json:?}");
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["text"], sent);
     }
 
     #[test]

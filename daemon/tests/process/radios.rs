@@ -112,6 +112,33 @@ fn listen_prints_packets_of_the_running_daemon_until_a_signal_or_the_daemons_shu
     assert!(printed().contains("the daemon has stopped"), "{}", printed());
 }
 
+/// Catches a packet that commands the terminal of `listen`, turns its line around or hides in it.
+#[test]
+fn listen_shows_hidden_characters_of_a_packet_as_escapes() {
+    let barn = Barn::new();
+    let port = barn.path("tty");
+    let mut modem = Modem::plug_in(&port);
+    let settings = format!("[[radio]]\nname = 'chute'\nkind = 'serial'\nserial = {{ path = '{}' }}\n", port.display());
+    let file = barn.write_settings(&settings);
+    let process = barn.start_with_settings(&file);
+    wait_until("the modem is listened to", || process.status().radios[0].state == "listening");
+    let sent = "hxb:A\u{9b}2J:\u{202e}LF1\u{200b}:UHF1";
+    for (format, shown) in
+        [(&[][..], r"hxb:A\u{9b}2J:\u{202e}LF1\u{200b}:UHF1"), (&["--json"][..], r"hxb:A\u009b2J:\u202eLF1\u200b:UHF1")]
+    {
+        let name = format!("listen{}.stderr", format.len());
+        let mut listening =
+            barn.spawn_command(&[&["--config", &file, "listen", "--count", "1"][..], &SECONDS, format].concat(), &name);
+        wait_until("`listen` is ready", || read_to_string(barn.path(&name)).unwrap().contains("chute"));
+        modem.write(format!("{sent}\n").as_bytes());
+        let (mut stdout, mut line) = (BufReader::new(listening.take_stdout().unwrap()), String::new());
+        stdout.read_line(&mut line).unwrap();
+        assert!(line.is_ascii() && line.contains(shown), "{line:?}");
+        assert_eq!(listening.wait_blocking().unwrap().code(), Some(0));
+    }
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
 /// The modem's end of a serial line.
 struct Modem(File);
 

@@ -13,7 +13,7 @@ mod visible;
 
 use std::fmt::Write as _;
 use visible::is_hidden;
-pub(crate) use visible::{visible, visible_json};
+pub use visible::{visible, visible_json};
 
 /// A row of a sheet.
 pub trait Row: Sized + 'static {

@@ -18,7 +18,7 @@ pub(super) fn is_hidden(c: char) -> bool {
 }
 
 /// Returns the text with its hidden characters as escapes: `\u{202e}`.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         if is_hidden(c) {
             shown.extend(c.escape_unicode());
@@ -30,7 +30,7 @@ pub(crate) fn visible(text: &str) -> String {
 }
 
 /// Returns JSON with the hidden characters of its texts as escapes of JSON. The line ends around them stay.
-pub(crate) fn visible_json(json: &str) -> String {
+pub fn visible_json(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut shown, c| {
         if c != '\n' && is_hidden(c) {
             let mut units = [0; 2];
