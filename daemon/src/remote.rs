@@ -7,6 +7,7 @@ use herd::clock::{Clock, iso_utc};
 use herd::query::{Page, PageLimit};
 use herd::store::Reader;
 use herd::wire::BarnHead;
+use radio::RadioCounters;
 use radio::sx127x::Transmitter;
 use service::remote::{ChannelDuplicates, DuplicateView, ProcessState, RadioCounts, RadioView, RemoteApi, SourceState};
 use service::sync::{NotServedError, Served, SyncStats};
@@ -83,12 +84,17 @@ impl RemoteApi for BarnApi {
 pub(crate) fn radio_view(radio: &RadioHandle) -> RadioView {
     let state = radio.state.borrow().clone();
     let remaining = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
-    let radio::RadioCounters { received, crc_errors, malformed, rescued, rebuilt, .. } = radio.counters.read();
     RadioView {
         name: radio.name.clone(),
         state: state.word().to_owned(),
         why: state.why().map(str::to_owned),
         air_time_left_ms: remaining.map(|remaining| u64::try_from(remaining.air_time.as_millis()).unwrap_or(u64::MAX)),
-        counts: RadioCounts { received, crc_errors, malformed, rescued, rebuilt },
+        counts: radio_counts(radio.counters.read()),
     }
+}
+
+/// Returns all counters of a radio: a new one that is missing here does not compile.
+fn radio_counts(counters: RadioCounters) -> RadioCounts {
+    let RadioCounters { received, crc_errors, without_crc, malformed, rescued, rebuilt, refreshed, cut } = counters;
+    RadioCounts { received, crc_errors, without_crc, malformed, rescued, rebuilt, refreshed, cut }
 }

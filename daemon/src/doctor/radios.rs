@@ -61,9 +61,10 @@ fn reported_finding(radios: &[RadioView], name: &str) -> Finding {
         let advice = "restart the daemon to load the current settings";
         return Finding::warn(name, "unknown to the running daemon").with_advice(advice);
     };
-    let RadioCounts { received, crc_errors, malformed, rescued, rebuilt } = radio.counts;
+    let RadioCounts { received, crc_errors, without_crc, malformed, rescued, rebuilt, refreshed, cut } = radio.counts;
     let counts = format!(
-        "received {received}, crc_errors {crc_errors}, malformed {malformed}, rescued {rescued}, rebuilt {rebuilt}"
+        "received {received}, crc_errors {crc_errors}, without_crc {without_crc}, malformed {malformed}, \
+         rescued {rescued}, rebuilt {rebuilt}, refreshed {refreshed}, cut {cut}"
     );
     match &radio.why {
         Some(note) if radio.state == RadioState::Listening.word() => {
@@ -247,7 +248,8 @@ mod tests {
         };
         let radios = [radio("gate", "failing", Some("no chip answers")), radio("alley", "listening", None)];
         let gate = reported_finding(&radios, "gate");
-        let found = "failing (received 3, crc_errors 0, malformed 0, rescued 0, rebuilt 0): no chip answers";
+        let found = "failing (received 3, crc_errors 0, without_crc 0, malformed 0, rescued 0, rebuilt 0, refreshed 0, \
+            cut 0): no chip answers";
         assert_eq!((gate.level, gate.found.as_str()), (Level::Fail, found));
         assert_eq!(reported_finding(&radios, "alley").level, Level::Ok);
         assert_eq!(reported_finding(&radios, "pen").level, Level::Warn);

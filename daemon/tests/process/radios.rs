@@ -242,6 +242,9 @@ fn payloads_without_line_ends_are_kept_as_rejections_and_named_in_the_status() {
     });
     let (status, health) = process.get("/api/remote/health");
     assert_eq!((status, &health["degraded"]), (200, &json!(["chute"])));
+    let (_, status) = process.get_with_key(&key, "/api/remote/status");
+    let counts = &status["data"]["radios"][0]["counts"];
+    assert_eq!((&counts["cut"], &counts["without_crc"], &counts["refreshed"]), (&json!(3), &json!(0), &json!(0)));
     let (_, payloads) = process.get_with_key(&key, "/api/remote/payloads");
     let statuses: Vec<_> = payloads["data"].as_array().unwrap().iter().map(|payload| &payload["status"]).collect();
     assert!(statuses.len() == 3 && statuses.iter().all(|status| **status == "error"), "{payloads}");

@@ -40,9 +40,10 @@ pub struct SourceState {
 pub struct RadioView {
     /// The name of the radio.
     pub name: String,
-    /// `listening`, `failing` or `ended`.
+    /// `listening`, `starting`, `failing` or `ended`.
     pub state: String,
-    /// The problem and its remedy, if there is a problem.
+    /// Why the radio does not receive, or a note about one that does; each with its remedy. `None` if there is nothing to
+    /// say.
     pub why: Option<String>,
     /// Remaining air time for transmissions; `None` if the radio must not transmit or no law limits it.
     pub air_time_left_ms: Option<u64>,
@@ -50,19 +51,25 @@ pub struct RadioView {
     pub counts: RadioCounts,
 }
 
-/// Counters of a radio.
+/// Counters of a radio since the process started, the same as in the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RadioCounts {
     /// Packets that the radio delivered.
     pub received: u64,
     /// Packets dropped because of a wrong CRC.
     pub crc_errors: u64,
-    /// Packets and frames dropped for other reasons.
+    /// Packets that were sent without a CRC. They are dropped, unless the settings make the CRC optional.
+    pub without_crc: u64,
+    /// Packets and frames dropped because they are empty, too long, or garbage.
     pub malformed: u64,
     /// Packets found by polling, because their interrupt never came.
     pub rescued: u64,
     /// Number of times that the radio was set up again from the start.
     pub rebuilt: u64,
+    /// Restarts of an idle receiver, as a precaution after a long silence.
+    pub refreshed: u64,
+    /// Payloads of a serial line that lack their end. They are delivered with a mark.
+    pub cut: u64,
 }
 
 /// State of a replica and of its link to the barn.

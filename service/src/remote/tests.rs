@@ -113,7 +113,7 @@ fn barn() -> Router {
                 state: "failing".to_owned(),
                 why: Some("no chip answers".into()),
                 air_time_left_ms: Some(36_000),
-                counts: RadioCounts { received: 3, malformed: 1, ..RadioCounts::default() },
+                counts: RadioCounts { received: 3, without_crc: 2, malformed: 1, ..RadioCounts::default() },
             }],
             failing: Vec::new(),
             queued_payloads: 4,
@@ -281,7 +281,10 @@ async fn the_status_reports_the_role_the_position_and_the_missed_events() {
         "processing_rate": "75.0%", "site": "north", "role": "source", "uptime_s": 12, "folded": 9, "missed_events": 3,
         "blocked": null, "failing": [], "radios": [{
             "name": "radio1", "state": "failing", "why": "no chip answers", "air_time_left_ms": 36_000,
-            "counts": {"received": 3, "crc_errors": 0, "malformed": 1, "rescued": 0, "rebuilt": 0},
+            "counts": {
+                "received": 3, "crc_errors": 0, "without_crc": 2, "malformed": 1, "rescued": 0, "rebuilt": 0,
+                "refreshed": 0, "cut": 0,
+            },
         }],
     });
     for (key, value) in expected.as_object().unwrap() {
