@@ -1,6 +1,7 @@
 //! `GET /api/remote/health`: open to everybody, so it names the failing parts and nothing more.
 
 use crate::disk::DiskGauge;
+use crate::ingest::refusals::ReadRefusals;
 use crate::receive::RadioHandle;
 use crate::recorder::{RecordError, RecorderStatus, WriteClock};
 use axum::Router;
@@ -32,6 +33,8 @@ pub struct Health {
     pub radios: Vec<RadioHandle>,
     /// Reports that keys and counters cannot be written; `None` without such a file.
     pub local: Option<LocalFile>,
+    /// Reports that every read over HTTPS has been refused for minutes.
+    pub refusals: ReadRefusals,
 }
 
 impl Health {
@@ -54,6 +57,9 @@ impl Health {
         }
         if self.are_keys_damaged() || self.local.as_ref().is_some_and(|local| local.failure().is_some()) {
             failing.push("keys".to_owned());
+        }
+        if self.refusals.finding().is_some() {
+            failing.push("reads".to_owned());
         }
         let failing_radios = self.radios.iter().filter(|radio| radio.state.borrow().is_failing());
         failing.extend(failing_radios.map(|radio| radio.name.clone()));
@@ -144,6 +150,7 @@ mod tests {
                 probe: Arc::new(probe().0),
             }],
             local: None,
+            refusals: ReadRefusals::default(),
         };
         assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
 

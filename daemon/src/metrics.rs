@@ -29,6 +29,10 @@ const COMMIT_TIMES: Family =
 const QUEUE: Family = Family::new("queue", "Payloads that are queued or in commit.").in_unit("payloads");
 const PAYLOADS: Family = Family::new("judged", "Payloads judged since the start, by outcome.").in_unit("payloads");
 const REJECTIONS: Family = Family::new("rejections", "Payloads recorded as rejections since the start, by reason.");
+const REFUSED: Family = Family::new(
+    "refused_reads",
+    "Reads over HTTPS that were refused or rejected since the start, by the code of their answer; a refused call is one.",
+);
 const DUPLICATES: Family =
     Family::new("duplicates", "Payloads that were already in the log, by channel, over all runs of the process.");
 const PACKETS: Family = Family::new("radio_packets", "Packets delivered by a radio.");
@@ -112,6 +116,8 @@ impl BarnMetrics {
         families.counters(PAYLOADS, outcomes.map(|(outcome, count)| ([("outcome", outcome)], count)))?;
         families
             .counters(REJECTIONS, status.rejections.iter().map(|(reason, count)| ([("reason", *reason)], *count)))?;
+        let refused = self.health.refusals.counts();
+        families.counters(REFUSED, refused.into_iter().map(|(code, count)| ([("error", code)], count)))?;
         let duplicates =
             status.duplicates.iter().map(|(channel, stats)| ([("channel", channel.as_str())], stats.count));
         families.counters(DUPLICATES, duplicates)

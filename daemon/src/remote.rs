@@ -58,6 +58,7 @@ impl RemoteApi for BarnApi {
             uptime_s: up_ms / 1_000,
             radios: self.health.radios.iter().map(radio_view).collect(),
             failing: self.health.failing(),
+            refused_reads: self.health.refusals.counts().into_iter().filter(|(_, count)| *count > 0).collect(),
             queued_payloads: self.recorder.queued(),
             queue_payloads: QUEUE_PAYLOADS,
         })

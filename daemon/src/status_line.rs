@@ -25,6 +25,7 @@ pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     parts.extend(head.blocked.map(|why| format!("the tables stop at change {}: {why}", grouped(head.folded.0))));
     parts.extend(health.are_keys_damaged().then(|| "NOBODY IS LET IN: local.redb is damaged".to_owned()));
     parts.extend(health.damaged_rows().first().map(|row| format!("log.redb is damaged in {row}")));
+    parts.extend(health.refusals.finding().map(|why| format!("NO READ TAKEN: {why}")));
     parts.push(format!("change {}", grouped(head.position.sequence.0)));
     parts.push(last_payload);
     parts.extend(health.radios.iter().map(radio_status));
@@ -44,6 +45,7 @@ fn radio_status(radio: &RadioHandle) -> String {
 mod tests {
     use super::*;
     use crate::disk::{DiskGauge, DiskSpace};
+    use crate::ingest::refusals::ReadRefusals;
     use crate::receive::RadioState;
     use crate::test_world::{World, scan};
     use herd::decide::Rules;
@@ -65,7 +67,8 @@ mod tests {
         let (reader, recorder) = (world.reader.clone(), world.recorder.status());
         let write_clock = world.recorder.write_clock().clone();
         let (disk, radios) = (DiskGauge::plenty(), vec![radio]);
-        let mut health = Health { reader, recorder, write_clock, disk, radios, local: None };
+        let refusals = ReadRefusals::default();
+        let mut health = Health { reader, recorder, write_clock, disk, radios, local: None, refusals };
         assert_eq!(status_line(&health, &PairingStatus::None), "change 1; no payload since the start; chute listening");
 
         world.recorder.record(scan(1)).await.unwrap();

@@ -4,6 +4,7 @@
 //! payloads are stored, and a `Value` takes a dozen allocations for each. Its keys stand in alphabetical order, as a `Value`
 //! has them, so that the bytes are those of every other body.
 
+use super::refusals::CallOutcome;
 use crate::disk::DiskError;
 use crate::recorder::RecordError;
 use axum::Json;
@@ -20,6 +21,10 @@ use std::fmt::{self, Display, Formatter};
 const RETRY_SOON_S: u32 = 5;
 /// `Retry-After` for a problem that an operator has to fix.
 const RETRY_LATER_S: u32 = 60;
+
+/// Message for a rejection over the limit of its channel.
+const SUPPRESSED: &str =
+    "this key has delivered more unreadable payloads this hour than are kept; this one was only counted";
 
 /// Outcome of one payload.
 #[derive(Debug)]
@@ -60,13 +65,21 @@ impl Answer {
             }
             Self::Refused(error) => error.clone(),
             // `Stored` completes the match. It is not an error, and no caller asks for it.
-            Self::Suppressed | Self::Stored { .. } => ApiError::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "rejections_suppressed",
-                "this key has delivered more unreadable payloads this hour than are kept; this one was only counted",
-            ),
+            Self::Suppressed | Self::Stored { .. } => {
+                ApiError::new(StatusCode::TOO_MANY_REQUESTS, "rejections_suppressed", SUPPRESSED)
+            }
         };
         error.with("status", self.status_word())
+    }
+
+    /// Returns code and reason of a payload that is no event of the log; `None` if it is one.
+    fn refusal(&self) -> Option<(&'static str, String)> {
+        match self {
+            Self::Stored { .. } | Self::Duplicate { .. } => None,
+            Self::Rejected { reason, .. } => Some(("rejected", reason.to_string())),
+            Self::Suppressed => Some(("rejections_suppressed", SUPPRESSED.to_owned())),
+            Self::Refused(error) => Some((error.code, error.message.clone())),
+        }
     }
 }
 
@@ -127,9 +140,33 @@ impl IntoResponse for Answer {
     }
 }
 
+/// Returns the response to a single payload.
+pub(super) fn single_response(answer: Answer) -> Response {
+    let outcome = outcome_of(std::slice::from_ref(&answer));
+    with_outcome(answer.into_response(), outcome)
+}
+
 /// Returns the response to an array of payloads.
 pub(super) fn array_response(answers: &[Answer]) -> Response {
-    Json(ArrayBody { results: answers, success: true }).into_response()
+    let response = Json(ArrayBody { results: answers, success: true }).into_response();
+    with_outcome(response, outcome_of(answers))
+}
+
+fn outcome_of(answers: &[Answer]) -> CallOutcome {
+    let mut outcome = CallOutcome::default();
+    for answer in answers {
+        match answer.refusal() {
+            None => outcome.add_taken(),
+            Some((code, why)) => outcome.add_refused(code, why),
+        }
+    }
+    outcome
+}
+
+/// Attaches the outcome for the count of refused reads.
+fn with_outcome(mut response: Response, outcome: CallOutcome) -> Response {
+    response.extensions_mut().insert(outcome);
+    response
 }
 
 /// Returns the error for a commit that took too long.

@@ -17,6 +17,7 @@
 
 mod answer;
 mod body;
+pub mod refusals;
 
 #[cfg(test)]
 mod tests;
@@ -28,7 +29,7 @@ use answer::Answer;
 pub(crate) use answer::{record_error, timeout_error};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
 use body::{Item, Payloads};
 use herd::change::{Change, Origin};
@@ -44,6 +45,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use body::{MAX_ARRAY_BODY_BYTES, MAX_PAYLOADS, MAX_SINGLE_BODY_BYTES};
+
+/// Paths of the route.
+pub const PAYLOAD_PATHS: [&str; 2] = ["/api/lora/receive", "/office/api/lora/receive"];
 
 /// Time that a caller waits for the commit. Afterwards it is told to retry, and finds a duplicate if it was recorded.
 pub const RECORD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -68,8 +72,8 @@ pub struct Ingest {
 /// Returns the routes, for keys of scope ingest.
 pub fn router(ingest: Ingest, authenticator: Arc<dyn Authenticator>) -> Router {
     let routes = Router::new()
-        .route("/api/lora/receive", post(receive))
-        .route("/office/api/lora/receive", post(receive))
+        .route(PAYLOAD_PATHS[0], post(receive))
+        .route(PAYLOAD_PATHS[1], post(receive))
         .layer(DefaultBodyLimit::max(MAX_ARRAY_BODY_BYTES))
         .with_state(ingest);
     require(authenticator, Scope::Ingest).protect(routes)
@@ -87,7 +91,7 @@ async fn receive(
     match body::read(request).await? {
         Payloads::Single(text) => {
             let answers = ingest.answer(&caller, vec![Item::Text(text)]).await?;
-            Ok(answers.into_iter().next().map(IntoResponse::into_response).unwrap_or_default())
+            Ok(answers.into_iter().next().map(answer::single_response).unwrap_or_default())
         }
         Payloads::Array(items) => Ok(answer::array_response(&ingest.answer(&caller, items).await?)),
     }

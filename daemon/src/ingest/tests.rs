@@ -9,8 +9,10 @@ use herd::decide::Rules;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use proptest::prelude::*;
+use refusals::ReadRefusals;
 use serde_json::{Value, json};
 use service::door::keys::KeyRing;
+use service::door::serve::observer::{AnswerObserver as _, ObservedAnswer};
 use service::lifecycle::ShutdownTrigger;
 use tower::ServiceExt as _;
 
@@ -240,6 +242,18 @@ async fn an_array_gets_results_in_order_equal_to_those_of_single_calls() {
     let single = door.payload("hxb:A:1:2").await.2;
     assert_eq!(answer["results"][2], single);
     assert_eq!(door.world.recorder.status().borrow().totals.groups, 2);
+}
+
+/// Catches payloads of an array of which no event came and that nothing counts: the answer itself is a 200.
+#[tokio::test]
+async fn refused_payloads_of_an_array_count_one_by_one_and_duplicates_do_not() {
+    let (door, refusals) = (door(), ReadRefusals::default());
+    let body = json!({"payloads": ["hxb:A:1:2", 7, "hxb:A:1:2", "noise", ""]}).to_string();
+    let response = door.router.clone().oneshot(door.request().body(Body::from(body)).unwrap()).await.unwrap();
+    let peer = std::net::Ipv4Addr::LOCALHOST.into();
+    refusals.observe(ObservedAnswer { peer, path: PAYLOAD_PATHS[0], response: &response });
+    let counts: Vec<_> = refusals.counts().into_iter().filter(|(_, count)| *count > 0).collect();
+    assert_eq!(counts, [("bad_request", 2), ("rejected", 1)]);
 }
 
 /// Catches a payload whose blanks make a change longer than a follower accepts. It ended the writer, and the device,

@@ -7,6 +7,7 @@ mod logs;
 mod lost_files;
 mod process;
 mod radios;
+mod reads;
 mod slots;
 mod supervisor;
 

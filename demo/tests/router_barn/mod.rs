@@ -11,6 +11,7 @@ use axum::http::request::Builder;
 use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
 use daemon::health::Health;
+use daemon::ingest::refusals::ReadRefusals;
 use daemon::ingest::{Ingest, LineLimit};
 use daemon::pairing_code::{self, CodePairing};
 use daemon::recorder::{DuplicateStats, GROUP_PAYLOADS, Recorder, RecorderSeams, RecorderTotals};
@@ -121,8 +122,15 @@ impl Barn {
             shutdown: shutdown.signal(),
         };
         let (write_clock, status) = (recorder.write_clock().clone(), recorder.status());
-        let health =
-            Health { reader: reader.clone(), recorder: status, write_clock, disk, radios: Vec::new(), local: None };
+        let health = Health {
+            reader: reader.clone(),
+            recorder: status,
+            write_clock,
+            disk,
+            radios: Vec::new(),
+            local: None,
+            refusals: ReadRefusals::default(),
+        };
         let tokens =
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);

@@ -9,6 +9,7 @@ use herd::query::{GapView, ReaderEraProposal, TotalsView};
 use herd::store::Head;
 use herd::wire::BarnHead;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// State of a process, by its role in the history.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +30,8 @@ pub struct SourceState {
     pub radios: Vec<RadioView>,
     /// The parts that fail, one word each.
     pub failing: Vec<String>,
+    /// Reads over HTTPS that were refused or rejected since the start, by the code of their answer; none that is 0.
+    pub refused_reads: BTreeMap<&'static str, u64>,
     /// Payloads that are queued or in commit.
     pub queued_payloads: usize,
     /// Maximum of `queued_payloads`; further callers block.

@@ -116,6 +116,7 @@ fn barn() -> Router {
                 counts: RadioCounts { received: 3, without_crc: 2, malformed: 1, ..RadioCounts::default() },
             }],
             failing: Vec::new(),
+            refused_reads: [("unauthorized", 2)].into(),
             queued_payloads: 4,
             queue_payloads: 4_096,
         }),
@@ -279,7 +280,7 @@ async fn the_status_reports_the_role_the_position_and_the_missed_events() {
     let expected = json!({
         "timestamp": AT, "batches": 3, "cattle": 2, "total_payloads": 8, "processed_payloads": 6, "error_payloads": 2,
         "processing_rate": "75.0%", "site": "north", "role": "source", "uptime_s": 12, "folded": 9, "missed_events": 3,
-        "blocked": null, "failing": [], "radios": [{
+        "blocked": null, "failing": [], "refused_reads": {"unauthorized": 2}, "radios": [{
             "name": "radio1", "state": "failing", "why": "no chip answers", "air_time_left_ms": 36_000,
             "counts": {
                 "received": 3, "crc_errors": 0, "without_crc": 2, "malformed": 1, "rescued": 0, "rebuilt": 0,

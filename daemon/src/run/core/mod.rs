@@ -6,6 +6,7 @@ mod tests;
 use super::RunError;
 use crate::disk::DiskGauge;
 use crate::health::Health;
+use crate::ingest::refusals::ReadRefusals;
 use crate::open::BarnFiles;
 use crate::receive::{RadioHandle, RadioState, ReceiveEnd, ReceiveLoop};
 use crate::recorder::{Recorder, RecorderSeams, WriterThread};
@@ -66,6 +67,7 @@ pub(super) async fn start(
         disk: disk.clone(),
         radios,
         local: Some(files.local.clone()),
+        refusals: ReadRefusals::default(),
     };
     let local = Some(files.local.clone()).filter(|local| local.damage().is_none());
     recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local })?);

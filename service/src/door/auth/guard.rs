@@ -10,7 +10,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use clap::ValueEnum as _;
 use rustix::system::uname;
 use std::future::ready;
@@ -111,20 +111,24 @@ impl Guard {
             return Ok(Caller::Key(Arc::new(key)));
         }
         let needed = self.any_of.iter().map(|scope| scope.name()).collect::<Vec<_>>().join("` or `");
-        Err(ApiError::forbidden(format!("this call needs a key of scope `{needed}`")))
+        Err(ApiError::forbidden(format!("this call needs a key of scope `{needed}`")).of_key(&key.name))
     }
 }
 
+/// Lets a request in, and names its caller in the extensions of request and answer.
 async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let caller = guard.authorize(request.headers(), request.extensions())?;
-    let Caller::Key(key) = &caller else {
-        request.extensions_mut().insert(caller);
-        return Ok(next.run(request).await);
+    request.extensions_mut().insert(caller.clone());
+    let mut answer = match &caller {
+        Caller::Loopback => next.run(request).await,
+        Caller::Key(key) => {
+            let access = Access::new(guard.authenticator.clone(), key.clone());
+            request.extensions_mut().insert(access.clone());
+            run_while_valid(access, next.run(request)).await.into_response()
+        }
     };
-    let access = Access::new(guard.authenticator.clone(), key.clone());
-    request.extensions_mut().insert(access.clone());
-    request.extensions_mut().insert(caller);
-    run_while_valid(access, next.run(request)).await
+    answer.extensions_mut().insert(caller);
+    Ok(answer)
 }
 
 /// Waits for an answer, which ends with the access of its caller, also while it is being sent.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Time limit for the whole body of a request, however slowly it arrives.
@@ -34,12 +35,25 @@ pub struct ApiError {
     pub extra: Option<Map<String, Value>>,
     /// Value of the `Retry-After` header, in seconds.
     pub retry_after_s: Option<u32>,
+    /// Name of the key that is refused, if it is known. It is for the log, and not part of the reply.
+    pub key: Option<Arc<str>>,
+}
+
+/// The content of an error reply for observers of answers: in the extensions of the response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable code for programs.
+    pub code: &'static str,
+    /// Sentence for people, which may quote the request.
+    pub message: String,
+    /// Name of the key that is refused, if it is known.
+    pub key: Option<Arc<str>>,
 }
 
 impl ApiError {
     /// Creates a reply with a status, a code and a message only.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), extra: None, retry_after_s: None }
+        Self { status, code, message: message.into(), extra: None, retry_after_s: None, key: None }
     }
 
     /// Creates a 400 `bad_request`: the request is invalid, and a retry cannot help.
@@ -68,6 +82,13 @@ impl ApiError {
         Self { retry_after_s: Some(retry_after_s), ..error }
     }
 
+    /// Names the key that is refused, for the log.
+    #[must_use]
+    pub fn of_key(mut self, name: &str) -> Self {
+        self.key = Some(name.into());
+        self
+    }
+
     /// Adds a key to the body.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
@@ -80,8 +101,12 @@ impl ApiError {
         let mut body = self.extra.clone().unwrap_or_default();
         body.insert("success".into(), false.into());
         body.insert("error".into(), self.code.into());
-        body.insert("message".into(), self.message.chars().take(MAX_MESSAGE_CHARS).collect::<String>().into());
+        body.insert("message".into(), self.short_message().into());
         Value::Object(body)
+    }
+
+    fn short_message(&self) -> String {
+        self.message.chars().take(MAX_MESSAGE_CHARS).collect()
     }
 }
 
@@ -95,6 +120,8 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        let message = self.short_message();
+        response.extensions_mut().insert(Refusal { code: self.code, message, key: self.key });
         response
     }
 }

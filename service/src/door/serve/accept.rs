@@ -4,8 +4,10 @@ use super::connection::Connection;
 use super::connections::{AdmittedConnection, Connections};
 use super::plain;
 use super::{HANDSHAKE_TIMEOUT, STALLED_PEER_MS};
+use crate::door::reply::ApiError;
 use axum::Extension;
 use axum::middleware::AddExtension;
+use axum::response::IntoResponse as _;
 use axum_server::accept::Accept;
 use rustix::net::sockopt::set_tcp_user_timeout;
 use std::io;
@@ -68,7 +70,8 @@ async fn wait_for_tls(mut counted: CountedStream) -> io::Result<CountedStream> {
     }
     if first[0] != TLS_HANDSHAKE && first[0].is_ascii_alphabetic() {
         let local = counted.stream.local_addr()?;
-        timeout(HANDSHAKE_TIMEOUT, plain::answer(&mut counted, local)).await??;
+        let show = |path: &str, refusal: ApiError| connection.show_answer(path, &refusal.into_response());
+        timeout(HANDSHAKE_TIMEOUT, plain::answer(&mut counted, local, show)).await??;
         return Err(io::Error::other("the peer speaks HTTP without TLS"));
     }
     Ok(counted)

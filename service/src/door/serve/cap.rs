@@ -1,15 +1,11 @@
 //! Counts of what the limits of a server have hit, and warnings about them.
 //!
-//! A limit that bites is a warning, because a person should know of it. The first one is logged at once. After that
-//! there is one line a minute with the count, so that a flood does not fill the log.
+//! A limit that bites is a warning, because a person should know of it. [`Hits`] says how often it is logged.
 
-use std::net::{IpAddr, Ipv4Addr};
+use super::hits::{HitReport, Hits};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// Minimum time between two warnings about one limit.
-const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A limit that hits a connection, an answer or a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,47 +84,13 @@ impl Cap {
 /// Number of hits of each limit, in the order of [`Cap::ALL`].
 pub type CapCounts = [u64; Cap::ALL.len()];
 
-/// The hits of all limits.
+/// The hits of all limits, with the last peer of each.
 #[derive(Debug, Default)]
-pub(super) struct Caps([Mutex<Hits>; Cap::ALL.len()]);
-
-/// The hits of one limit.
-#[derive(Clone, Copy, Debug)]
-struct Hits {
-    total: u64,
-    /// Hits since the last warning.
-    unreported: u64,
-    last_peer: IpAddr,
-    warned_at: Option<Instant>,
-}
-
-impl Default for Hits {
-    fn default() -> Self {
-        Self { total: 0, unreported: 0, last_peer: Ipv4Addr::UNSPECIFIED.into(), warned_at: None }
-    }
-}
-
-impl Hits {
-    fn add(&mut self, peer: IpAddr) {
-        self.total = self.total.saturating_add(1);
-        self.unreported = self.unreported.saturating_add(1);
-        self.last_peer = peer;
-    }
-
-    /// Returns the number of hits that a warning has to report now; `None` if there are none, or it is too early.
-    fn take_report(&mut self, now: Instant) -> Option<u64> {
-        let is_early = self.warned_at.is_some_and(|at| now.saturating_duration_since(at) < WARNING_INTERVAL);
-        if self.unreported == 0 || is_early {
-            return None;
-        }
-        self.warned_at = Some(now);
-        Some(std::mem::take(&mut self.unreported))
-    }
-}
+pub(super) struct Caps([Mutex<Hits<IpAddr>>; Cap::ALL.len()]);
 
 impl Caps {
     pub(super) fn count(&self, cap: Cap, peer: IpAddr) {
-        self.update(cap, |hits| hits.add(peer));
+        self.update(cap, |hits| hits.add(1, peer));
     }
 
     /// Warns of hits that were counted too soon after the last warning.
@@ -139,17 +101,16 @@ impl Caps {
     }
 
     pub(super) fn counts(&self) -> CapCounts {
-        Cap::ALL.map(|cap| self.0[cap as usize].lock().unwrap_or_else(PoisonError::into_inner).total)
+        Cap::ALL.map(|cap| self.0[cap as usize].lock().unwrap_or_else(PoisonError::into_inner).total())
     }
 
-    fn update(&self, cap: Cap, change: impl FnOnce(&mut Hits)) {
+    fn update(&self, cap: Cap, change: impl FnOnce(&mut Hits<IpAddr>)) {
         let mut hits = self.0[cap as usize].lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut hits);
         let report = hits.take_report(Instant::now());
-        let peer = hits.last_peer;
         drop(hits);
-        if let (Some(count), Some(warning)) = (report, cap.warning()) {
-            tracing::warn!(count, last_peer = %peer, "{warning}");
+        if let (Some(HitReport { count, last }), Some(warning)) = (report, cap.warning()) {
+            tracing::warn!(count, last_peer = %last, "{warning}");
         }
     }
 }
@@ -157,24 +118,9 @@ impl Caps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 7));
-
-    /// Catches a flood that fills the log, and hits at its end that nothing ever reports.
-    #[tokio::test(start_paused = true)]
-    async fn the_first_hit_is_reported_at_once_and_the_others_once_a_minute() {
-        let mut hits = Hits::default();
-        let mut reports = Vec::new();
-        for _ in 0..300 {
-            hits.add(PEER);
-            reports.extend(hits.take_report(Instant::now()));
-        }
-        assert_eq!(reports, [1]);
-        tokio::time::advance(WARNING_INTERVAL).await;
-        assert_eq!(hits.take_report(Instant::now()), Some(299));
-        tokio::time::advance(WARNING_INTERVAL).await;
-        assert_eq!((hits.take_report(Instant::now()), hits.total), (None, 300));
-    }
 
     /// Catches a limit whose hits are counted for another one.
     #[test]

@@ -1,6 +1,8 @@
 //! One open connection: whether its peer has a key, its requests in progress, and its deadlines.
 
 use super::cap::{Cap, Caps};
+use super::observer::{AnswerObserver, ObservedAnswer};
+use axum::response::Response;
 use futures::task::AtomicWaker;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,6 +56,15 @@ pub struct SocketPlace {
     _places: Places,
 }
 
+/// The part of a connection's state that is the same for all connections of a server.
+#[derive(Clone)]
+pub(super) struct SharedState {
+    /// A caller on this machine needs no key where a guard allows that.
+    pub(super) local_access: bool,
+    pub(super) caps: Arc<Caps>,
+    pub(super) observer: Option<Arc<dyn AnswerObserver>>,
+}
+
 /// One open connection, as its requests see it. Every request has it among its extensions.
 #[derive(Clone)]
 pub struct Connection(Arc<ConnectionState>);
@@ -63,6 +74,7 @@ struct ConnectionState {
     peer: IpAddr,
     local_access: bool,
     caps: Arc<Caps>,
+    observer: Option<Arc<dyn AnswerObserver>>,
     /// Room of this peer, and of all peers.
     rooms: [Arc<Room>; 2],
     is_authenticated: AtomicBool,
@@ -119,12 +131,14 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(super) fn new(number: u64, peer: IpAddr, local_access: bool, caps: Arc<Caps>, rooms: [Arc<Room>; 2]) -> Self {
+    pub(super) fn new(number: u64, peer: IpAddr, shared: SharedState, rooms: [Arc<Room>; 2]) -> Self {
+        let SharedState { local_access, caps, observer } = shared;
         Self(Arc::new(ConnectionState {
             number,
             peer,
             local_access,
             caps,
+            observer,
             rooms,
             is_authenticated: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
@@ -144,6 +158,13 @@ impl Connection {
 
     pub(super) fn peer(&self) -> IpAddr {
         self.0.peer
+    }
+
+    /// Shows an answer to the observer, if there is one.
+    pub(super) fn show_answer(&self, path: &str, response: &Response) {
+        if let Some(observer) = &self.0.observer {
+            observer.observe(ObservedAnswer { peer: self.0.peer, path, response });
+        }
     }
 
     /// Marks the connection as one whose peer has presented a valid key.

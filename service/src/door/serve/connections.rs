@@ -11,8 +11,9 @@
 //! - **One task checks all deadlines once a second.** A body cannot check its own: HTTP/2 does not poll it while the
 //!   peer's window is closed. A timer for each connection costs more and is no more exact than anybody needs.
 
-use super::cap::{Cap, CapCounts, Caps};
-use super::connection::{Connection, Room};
+use super::cap::{Cap, CapCounts};
+use super::connection::{Connection, Room, SharedState};
+use super::observer::AnswerObserver;
 use crate::lifecycle::Shutdown;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -80,11 +81,10 @@ pub struct Connections(Arc<Registry>);
 
 struct Registry {
     limits: Limits,
-    local_access: bool,
+    shared: SharedState,
     open: Mutex<OpenConnections>,
     count: watch::Sender<usize>,
     room: Arc<Room>,
-    caps: Arc<Caps>,
 }
 
 #[derive(Default)]
@@ -122,17 +122,21 @@ impl fmt::Debug for Connections {
 impl Connections {
     /// Creates an empty set. Its connections from this machine need no key where a guard allows that, if `local_access`.
     pub fn new(local_access: bool) -> Self {
-        Self::with_limits(Limits::default(), local_access)
+        Self::with(Limits::default(), local_access, None)
     }
 
-    pub(super) fn with_limits(limits: Limits, local_access: bool) -> Self {
+    /// Creates an empty set as [`new`](Self::new) does, whose answers are shown to an observer.
+    pub fn observed(local_access: bool, observer: Arc<dyn AnswerObserver>) -> Self {
+        Self::with(Limits::default(), local_access, Some(observer))
+    }
+
+    pub(super) fn with(limits: Limits, local_access: bool, observer: Option<Arc<dyn AnswerObserver>>) -> Self {
         Self(Arc::new(Registry {
             limits,
-            local_access,
+            shared: SharedState { local_access, caps: Arc::default(), observer },
             open: Mutex::default(),
             count: watch::Sender::new(0),
             room: room(1, MAX_READERS),
-            caps: Arc::default(),
         }))
     }
 
@@ -144,13 +148,13 @@ impl Connections {
             authenticated,
             unauthenticated: open.live().count() - authenticated,
             answer_bytes: ANSWER_BYTES.saturating_sub(self.0.room.answers.available_permits()),
-            caps: self.0.caps.counts(),
+            caps: self.0.shared.caps.counts(),
         }
     }
 
     /// Counts a connection or an answer that a limit has hit, and warns about it at times.
     pub(super) fn count(&self, cap: Cap, peer: IpAddr) {
-        self.0.caps.count(cap, peer);
+        self.0.shared.caps.count(cap, peer);
     }
 
     /// Admits a connection, or refuses it with the limit that it would exceed.
@@ -203,7 +207,7 @@ impl Connections {
             self.count(cap, connection.peer());
             connection.close();
         }
-        self.0.caps.warn_if_due();
+        self.0.shared.caps.warn_if_due();
     }
 
     fn open(&self) -> MutexGuard<'_, OpenConnections> {
@@ -238,7 +242,7 @@ impl OpenConnections {
         let number = self.next;
         self.next += 1;
         let rooms = [of_peer, registry.room.clone()];
-        let connection = Connection::new(number, peer, registry.local_access, registry.caps.clone(), rooms);
+        let connection = Connection::new(number, peer, registry.shared.clone(), rooms);
         self.by_number.insert(number, connection.clone());
         connection
     }

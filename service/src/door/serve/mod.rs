@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`connections`] | the open connections and their limits |
 //! | [`connection`] | one connection, its requests and its deadlines |
-//! | [`cap`] | counts of what the limits have hit, and warnings |
+//! | [`cap`], [`hits`] | counts of what the limits have hit, and warnings |
+//! | [`observer`] | what a process learns of the answers |
 //! | `accept`, `plain` | the way of a connection to TLS, and the answer to peers without it |
 //! | `request`, `drain` | the rules of every request and answer |
 //! | [`turns`] | the turns of calls that read on threads of their own |
@@ -24,6 +25,8 @@ pub mod cap;
 pub mod connection;
 pub mod connections;
 mod drain;
+pub mod hits;
+pub mod observer;
 mod plain;
 mod request;
 pub mod turns;

@@ -17,10 +17,17 @@ const MAX_REST_BYTES: u64 = 1024 * 1024;
 const MAX_HOST_CHARS: usize = 253 + 6;
 
 /// Reads the head of a request without TLS, and answers it with the address that works. `local` is used if the request
-/// names no host.
-pub(super) async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), local: SocketAddr) -> io::Result<()> {
+/// names no host. `show` learns of the path and of the refusal.
+pub(super) async fn answer(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    local: SocketAddr,
+    show: impl FnOnce(&str, ApiError),
+) -> io::Result<()> {
     let head = read_head(stream).await?;
-    stream.write_all(response(&head, local).as_bytes()).await?;
+    let refusal = refusal(&head, local);
+    let response = response(&refusal);
+    show(path_of(&head), refusal);
+    stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await?;
     // A connection that is closed with unread bytes is reset, and the answer may be lost.
     tokio::io::copy(&mut stream.take(MAX_REST_BYTES), &mut tokio::io::sink()).await?;
@@ -41,10 +48,20 @@ fn is_complete(head: &[u8]) -> bool {
     head.windows(4).any(|end| end == b"\r\n\r\n") || head.windows(2).any(|end| end == b"\n\n")
 }
 
-fn response(head: &str, local: SocketAddr) -> String {
+/// Returns the path in the first line of a request, without its query; empty if there is none.
+fn path_of(head: &str) -> &str {
+    let target = head.split_ascii_whitespace().nth(1).unwrap_or_default();
+    target.split('?').next().unwrap_or_default()
+}
+
+fn refusal(head: &str, local: SocketAddr) -> ApiError {
     let host = host_of(head).map_or_else(|| local.to_string(), str::to_owned);
     let message = format!("this port speaks HTTPS and no plain HTTP: use https://{host}");
-    let body = ApiError::new(StatusCode::BAD_REQUEST, "https_only", message).to_json().to_string();
+    ApiError::new(StatusCode::BAD_REQUEST, "https_only", message)
+}
+
+fn response(refusal: &ApiError) -> String {
+    let body = refusal.to_json().to_string();
     format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
          X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}",
@@ -72,7 +89,7 @@ mod tests {
     async fn the_answer_names_the_host_that_was_asked_or_the_address_of_the_server() {
         for (head, address) in [
             ("GET / HTTP/1.1\r\nhost: barn.local:8443\r\n\r\n", "https://barn.local:8443\""),
-            ("GET / HTTP/1.1\nHost: [fe80::1]:8443\n\n", "https://[fe80::1]:8443\""),
+            ("GET /?key=1 HTTP/1.1\nHost: [fe80::1]:8443\n\n", "https://[fe80::1]:8443\""),
             ("GET / HTTP/1.0\r\n\r\n", "https://192.168.1.5:8443\""),
             ("GET / HTTP/1.1\r\nHost: \"><script>\r\n\r\n", "https://192.168.1.5:8443\""),
             ("GET / HTTP/1.1\r\nHost: \r\n\r\n", "https://192.168.1.5:8443\""),
@@ -81,7 +98,8 @@ mod tests {
             client.write_all(head.as_bytes()).await.unwrap();
             let mut reply = String::new();
             let local = LOCAL.parse().unwrap();
-            let (answered, read) = tokio::join!(answer(&mut server, local), async {
+            let show = |path: &str, refusal: ApiError| assert_eq!((path, refusal.code), ("/", "https_only"));
+            let (answered, read) = tokio::join!(answer(&mut server, local, show), async {
                 client.shutdown().await.unwrap();
                 client.read_to_string(&mut reply).await
             });

@@ -18,6 +18,7 @@ const RETRY_AFTER_S: u32 = 5;
 /// Passes a request to its route, and the answer to its peer.
 pub(super) async fn pass(Extension(connection): Extension<Connection>, request: Request, next: Next) -> Response {
     let mut progress = connection.begin_request();
+    let uri = request.uri().clone();
     let mut response = match with_host(request) {
         Ok(request) => run(&connection, request, next).await,
         Err(refusal) => refusal.into_response(),
@@ -25,6 +26,7 @@ pub(super) async fn pass(Extension(connection): Extension<Connection>, request: 
     if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         connection.count(Cap::Keys);
     }
+    connection.show_answer(uri.path(), &response);
     if let Some(permission) = response.extensions_mut().remove::<Permission>() {
         progress.require(permission);
     }

@@ -115,6 +115,10 @@ fn start() -> TestServer {
 }
 
 fn start_with(others: Router) -> TestServer {
+    start_with_connections(others, Connections::default())
+}
+
+fn start_with_connections(others: Router, connections: Connections) -> TestServer {
     let dir = tempfile::tempdir().unwrap();
     let identity = identity(dir.path());
     let page = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { format!("hello {}", peer.ip()) };
@@ -125,7 +129,6 @@ fn start_with(others: Router) -> TestServer {
         std::future::pending::<String>().await
     };
     let router = others.route("/", get(page)).route("/never", get(never));
-    let connections = Connections::default();
     let trigger = ShutdownTrigger::default();
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let running = serve(listener, router, &identity, &connections, trigger.signal()).unwrap();

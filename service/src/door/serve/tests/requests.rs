@@ -1,9 +1,11 @@
 //! The rules that every request and its answer are held to.
 
 use super::*;
-use crate::door::reply::ApiError;
+use crate::door::reply::{ApiError, Refusal};
+use crate::door::serve::observer::{AnswerObserver, ObservedAnswer};
 use axum::http::StatusCode;
 use axum::routing::post;
+use std::sync::Mutex;
 
 fn start_with_refusal() -> TestServer {
     let refuse = async || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "too large");
@@ -30,6 +32,32 @@ async fn http_1_1_needs_its_host_once_and_http_1_0_does_not() {
     assert!(twice.starts_with("HTTP/1.1 400 "), "{twice}");
     let old = exchange(&server, b"GET / HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200 ") && old.ends_with("hello 127.0.0.1"), "{old}");
+}
+
+/// Keeps path and code of each answer; the code is empty if there is none.
+#[derive(Default)]
+struct AnswerCodes(Mutex<Vec<(String, &'static str)>>);
+
+impl AnswerObserver for AnswerCodes {
+    fn observe(&self, answer: ObservedAnswer<'_>) {
+        let code = answer.response.extensions().get::<Refusal>().map_or("", |refusal| refusal.code);
+        self.0.lock().unwrap().push((answer.path.to_owned(), code));
+    }
+}
+
+/// Catches a refusal of the server itself, ahead of all routes, that an observer does not learn of.
+#[tokio::test]
+async fn an_observer_sees_the_answers_of_routes_and_those_of_the_server_itself() {
+    let codes = Arc::new(AnswerCodes::default());
+    let refuse = async || ApiError::not_found("none");
+    let connections = Connections::observed(true, codes.clone());
+    let server = start_with_connections(Router::new().route("/refused", get(refuse)), connections);
+    for request in ["GET /?x=1 HTTP/1.1\r\nHost: a", "GET /refused HTTP/1.1\r\nHost: a", "GET /refused HTTP/1.1"] {
+        exchange(&server, format!("{request}\r\nConnection: close\r\n\r\n").as_bytes()).await;
+    }
+    let seen: Vec<_> = codes.0.lock().unwrap().clone();
+    let seen: Vec<_> = seen.iter().map(|(path, code)| (path.as_str(), *code)).collect();
+    assert_eq!(seen, [("/", ""), ("/refused", "not_found"), ("/refused", "bad_request")]);
 }
 
 /// Catches a client of HTTP/1.0 whose handshake fails because it names only that.
