@@ -7,6 +7,7 @@ use herd::correction::CorrectionOrder;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::query::{ReaderEraMoves, ReaderEraProposal};
 use herd::store::CorrectionReceipt;
+use herd::wire::HealthFinding;
 use serde::{Deserialize, Serialize};
 use service::control::{ControlError, Request};
 use service::door::key_command::{KeyRequest, KeyResponse};
@@ -119,6 +120,8 @@ pub struct BarnStatus {
     pub blocked: Option<String>,
     /// Failing parts, one word each.
     pub failing: Vec<String>,
+    /// Parts that fail or need a look, in sentences.
+    pub findings: Vec<HealthFinding>,
     /// State of the one-time pairing code.
     pub pairing: PairingStatus,
     /// The radios, in the order of the settings.

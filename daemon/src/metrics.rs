@@ -48,9 +48,11 @@ const REBUILDS: Family = Family::new("radio_rebuilds", "Complete set-ups of a ra
 const REFRESHES: Family =
     Family::new("radio_refreshes", "Restarts of an idle receiver, as a precaution after a long silence.");
 const CUT: Family = Family::new("radio_cut", "Payloads of a serial line that lack their end.");
+const RADIO_QUEUE: Family =
+    Family::new("radio_queue", "Packets that wait in a radio for the recorder.").in_unit("packets");
 const DEGRADED: Family =
     Family::new("radio_degraded", "1 while the status has a note about a radio that receives, else 0.");
-const FAILING: Family = Family::new("radio_failing", "1 while a radio does not receive, else 0.");
+const FAILING: Family = Family::new("radio_failing", "1 while a radio does not receive, or its queue is full, else 0.");
 const DISK_FREE: Family =
     Family::new("disk_free", "Free space for an ordinary user on the disk with the log.").in_unit("bytes");
 const DISK_NEEDED: Family =
@@ -93,7 +95,7 @@ impl Collector for BarnMetrics {
         families.gauge(BOOT, status.boot)?;
         encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
         self.recorder(&mut families, &status)?;
-        radios(&mut families, &self.health.radios)?;
+        radios(&mut families, &self.health)?;
         encode_deliveries(&mut families, &[(NO_LABELS, self.sync_stats.counts())])?;
         self.disk(&mut families)
     }
@@ -133,7 +135,8 @@ impl BarnMetrics {
 
 type RadioCounter = fn(&RadioCounters) -> u64;
 
-fn radios(families: &mut Families<'_>, radios: &[RadioHandle]) -> fmt::Result {
+fn radios(families: &mut Families<'_>, health: &Health) -> fmt::Result {
+    let radios = &health.radios;
     let read: Vec<_> = radios.iter().map(|radio| ([("radio", radio.name.as_str())], radio.counters.read())).collect();
     let counts: [(Family, RadioCounter); 8] = [
         (PACKETS, |counters| counters.received),
@@ -148,8 +151,10 @@ fn radios(families: &mut Families<'_>, radios: &[RadioHandle]) -> fmt::Result {
     for (family, count) in counts {
         families.counters(family, read.iter().map(|(labels, counters)| (*labels, count(counters))))?;
     }
-    let degraded = |radio: &RadioHandle| u32::from(radio.state.borrow().is_degraded());
+    let queued = |radio: &RadioHandle| radio.counters.queue().packets as u64;
+    families.gauges(RADIO_QUEUE, radios.iter().map(|radio| ([("radio", radio.name.as_str())], queued(radio))))?;
+    let degraded = |radio: &RadioHandle| u32::from(health.is_degraded(radio));
     families.gauges(DEGRADED, radios.iter().map(|radio| ([("radio", radio.name.as_str())], degraded(radio))))?;
-    let failing = |radio: &RadioHandle| u32::from(radio.state.borrow().is_failing());
+    let failing = |radio: &RadioHandle| u32::from(health.is_failing(radio));
     families.gauges(FAILING, radios.iter().map(|radio| ([("radio", radio.name.as_str())], failing(radio))))
 }

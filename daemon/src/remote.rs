@@ -1,6 +1,6 @@
 //! The JSON interface of the barn: its store, and the state of its process.
 
-use crate::health::Health;
+use crate::health::{Health, QueueNote};
 use crate::receive::RadioHandle;
 use crate::recorder::{QUEUE_PAYLOADS, Recorder};
 use herd::clock::{Clock, iso_utc};
@@ -56,8 +56,9 @@ impl RemoteApi for BarnApi {
         let up_ms = self.clock.read().since_boot_ms.saturating_sub(self.started_since_boot_ms);
         ProcessState::Source(SourceState {
             uptime_s: up_ms / 1_000,
-            radios: self.health.radios.iter().map(radio_view).collect(),
+            radios: radio_views(&self.health),
             failing: self.health.failing(),
+            findings: self.health.findings(),
             refused_reads: self.health.refusals.counts().into_iter().filter(|(_, count)| *count > 0).collect(),
             queued_payloads: self.recorder.queued(),
             queue_payloads: QUEUE_PAYLOADS,
@@ -81,15 +82,23 @@ impl RemoteApi for BarnApi {
     }
 }
 
-/// Returns the view of a radio for API clients and commands.
-pub(crate) fn radio_view(radio: &RadioHandle) -> RadioView {
+/// Returns the views of the radios for API clients and commands.
+pub(crate) fn radio_views(health: &Health) -> Vec<RadioView> {
+    health.radios.iter().map(|radio| radio_view(radio, health.queue_note(radio))).collect()
+}
+
+fn radio_view(radio: &RadioHandle, queue_note: Option<QueueNote>) -> RadioView {
     let state = radio.state.borrow().clone();
+    let queue = radio.counters.queue();
+    let notes: Vec<_> = state.why().map(str::to_owned).into_iter().chain(queue_note.map(|note| note.text)).collect();
     let remaining = radio.transmitter.as_ref().and_then(Transmitter::air_time_left);
     RadioView {
         name: radio.name.clone(),
         state: state.word().to_owned(),
-        why: state.why().map(str::to_owned),
+        why: (!notes.is_empty()).then(|| notes.join("; ")),
         air_time_left_ms: remaining.map(|remaining| u64::try_from(remaining.air_time.as_millis()).unwrap_or(u64::MAX)),
+        queued_packets: queue.packets,
+        queue_packets: queue.capacity,
         counts: radio_counts(radio.counters.read()),
     }
 }

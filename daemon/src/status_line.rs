@@ -29,6 +29,9 @@ pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     parts.push(format!("change {}", grouped(head.position.sequence.0)));
     parts.push(last_payload);
     parts.extend(health.radios.iter().map(radio_status));
+    parts.extend(
+        health.radios.iter().filter_map(|radio| Some(format!("{}: {}", radio.name, health.queue_note(radio)?.text))),
+    );
     parts.extend(pairing.notice());
     parts.join("; ")
 }
@@ -45,6 +48,7 @@ fn radio_status(radio: &RadioHandle) -> String {
 mod tests {
     use super::*;
     use crate::disk::{DiskGauge, DiskSpace};
+    use crate::health::ClockGauge;
     use crate::ingest::refusals::ReadRefusals;
     use crate::receive::RadioState;
     use crate::test_world::{World, scan};
@@ -68,7 +72,8 @@ mod tests {
         let write_clock = world.recorder.write_clock().clone();
         let (disk, radios) = (DiskGauge::plenty(), vec![radio]);
         let refusals = ReadRefusals::default();
-        let mut health = Health { reader, recorder, write_clock, disk, radios, local: None, refusals };
+        let clock = ClockGauge::new(world.clock.clone());
+        let mut health = Health { reader, recorder, write_clock, disk, radios, local: None, refusals, clock };
         assert_eq!(status_line(&health, &PairingStatus::None), "change 1; no payload since the start; chute listening");
 
         world.recorder.record(scan(1)).await.unwrap();

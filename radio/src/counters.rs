@@ -1,7 +1,9 @@
-//! Counters of a radio.
+//! Counters of a radio, and the fill level of its queue.
 
-use std::sync::Arc;
+use crate::Packet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::mpsc;
 
 /// The counters of one radio at one moment. Each counts from the start of the process and never decreases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +27,15 @@ pub struct RadioCounters {
     pub cut: u64,
 }
 
+/// Fill level of the queue in which packets wait for `receive`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueLevel {
+    /// Packets that wait.
+    pub packets: usize,
+    /// Maximum of `packets`. At that level the radio takes no more, and packets are lost.
+    pub capacity: usize,
+}
+
 /// A handle on the counters of a radio.
 ///
 /// Clones share the counters, which can be read while the radio is receiving. The values are read one after the other,
@@ -42,6 +53,8 @@ struct Cells {
     rebuilt: AtomicU64,
     refreshed: AtomicU64,
     cut: AtomicU64,
+    /// The queue, as long as the radio holds its sender.
+    queue: OnceLock<mpsc::WeakSender<Packet>>,
 }
 
 impl Counters {
@@ -57,6 +70,21 @@ impl Counters {
             refreshed: self.0.refreshed.load(Relaxed),
             cut: self.0.cut.load(Relaxed),
         }
+    }
+
+    /// Returns the fill level of the radio's queue. Both numbers are 0 before the radio has started and after its end.
+    pub fn queue(&self) -> QueueLevel {
+        let queue = self.0.queue.get().and_then(mpsc::WeakSender::upgrade);
+        queue.map_or_else(QueueLevel::default, |queue| {
+            let capacity = queue.max_capacity();
+            QueueLevel { packets: capacity.saturating_sub(queue.capacity()), capacity }
+        })
+    }
+
+    /// Sets the queue whose fill level is reported. A radio has one, so only the first call counts.
+    pub fn watch_queue(&self, queue: &mpsc::Sender<Packet>) {
+        // An error means that there is one already.
+        let _ = self.0.queue.set(queue.downgrade());
     }
 
     /// Counts a packet that is about to be returned.
@@ -128,5 +156,23 @@ mod tests {
             cut: 1,
         };
         assert_eq!(counters.read(), expected);
+    }
+
+    /// Catches a level that counts packets which were taken, and one that outlives its radio.
+    #[test]
+    fn the_queue_has_the_packets_that_wait_while_the_radio_lives() {
+        let (counters, (sender, mut packets)) = (Counters::default(), mpsc::channel(4));
+        assert_eq!(counters.queue(), QueueLevel::default());
+        counters.watch_queue(&sender);
+        for byte in 0..3 {
+            let received_at = tokio::time::Instant::now();
+            let (rssi_dbm, snr_quarter_db, frequency_error_hz) = (None, None, None);
+            let packet = Packet { bytes: vec![byte], rssi_dbm, snr_quarter_db, frequency_error_hz, received_at };
+            sender.try_send(packet).unwrap();
+        }
+        packets.try_recv().unwrap();
+        assert_eq!(counters.clone().queue(), QueueLevel { packets: 2, capacity: 4 });
+        drop(sender);
+        assert_eq!(counters.queue(), QueueLevel::default());
     }
 }

@@ -64,7 +64,7 @@ pub mod sx127x;
 pub mod contract;
 
 pub use any_radio::AnyRadio;
-pub use counters::{Counters, RadioCounters};
+pub use counters::{Counters, QueueLevel, RadioCounters};
 pub use health::{Health, HealthReporter};
 pub use packet::{MAX_PAYLOAD_BYTES, Packet};
 pub use radio::Radio;

@@ -29,7 +29,7 @@ pub trait Radio: Send {
     /// repeated, and no received packet is lost.
     fn receive(&mut self) -> impl Future<Output = Result<Packet, RadioError>> + Send;
 
-    /// Returns a handle on the counters, which can be read while the radio is receiving.
+    /// Returns a handle on the counters and on the fill level of the queue, which can be read while the radio is receiving.
     fn counters(&self) -> Counters;
 
     /// Returns the health of the radio, which can be read while it is receiving. A radio that fails reports it here and

@@ -16,6 +16,7 @@ use crate::control::{BarnRequest, BarnResponse, BarnStatus};
 use crate::pairing_code::PairingStatus;
 use crate::settings::Settings;
 use herd::clock::SystemClock;
+use herd::wire::HealthFinding;
 use serde::Serialize;
 use serde_json::json;
 use service::control::{AskError, CommandError, SOCKET_NAME, ask};
@@ -109,6 +110,7 @@ pub async fn examine(settings: &Settings) -> Report {
     let mut findings = vec![finding];
     if let DaemonState::Running(status) = &daemon {
         findings.extend(pairing_finding(&status.pairing));
+        findings.extend(health_findings(&status.findings));
     }
     findings.extend(radios::check(settings, &daemon).await);
     findings.extend(machine::check(settings, &SystemClock::default()));
@@ -133,6 +135,12 @@ fn running_finding(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatu
         Some(why) => Finding::fail("daemon", format!("{running}; its tables do not follow the log: {why}")),
         None => Finding::ok("daemon", running),
     }
+}
+
+/// Reports what only the running daemon knows of its health. Doctor looks at the other parts itself.
+fn health_findings(found: &[HealthFinding]) -> Vec<Finding> {
+    let known = found.iter().filter(|finding| ["store", "log", "keys", "reads"].contains(&finding.part.as_str()));
+    known.map(|HealthFinding { part, text, .. }| Finding::fail(part.as_str(), text.as_str())).collect()
 }
 
 /// Reports on the one-time code of the card, if there was one.

@@ -230,6 +230,8 @@ mod tests {
                 state: RadioState::Degraded(note.to_owned()).word().to_owned(),
                 why: Some(note.to_owned()),
                 air_time_left_ms: None,
+                queued_packets: 0,
+                queue_packets: 0,
                 counts: RadioCounts::default(),
             };
             let finding = reported_finding(&[radio], "gate");
@@ -244,6 +246,8 @@ mod tests {
             state: state.to_owned(),
             why: why.map(str::to_owned),
             air_time_left_ms: None,
+            queued_packets: 0,
+            queue_packets: 0,
             counts: RadioCounts { received: 3, ..RadioCounts::default() },
         };
         let radios = [radio("gate", "failing", Some("no chip answers")), radio("alley", "listening", None)];

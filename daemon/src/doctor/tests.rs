@@ -42,6 +42,18 @@ fn a_pairing_code_is_reported_and_only_a_dead_one_warns() {
     assert_eq!(level(PairingStatus::Disabled { wrong_proofs: 1_000_000 }).unwrap().0, Level::Warn);
 }
 
+/// Catches a barn that refuses every read while `doctor` finds nothing, and a finding that stands there twice.
+#[test]
+fn the_running_daemon_reports_what_only_it_knows() {
+    let found = |part: &str, failing| HealthFinding { part: part.into(), failing, text: "no read was taken".into() };
+    let parts = [found("reads", true), found("disk", true), found("gate", true), found("clock", false)];
+    let findings = health_findings(&parts);
+    assert!(
+        matches!(findings.as_slice(), [Finding { level: Level::Fail, what, .. }] if what == "reads"),
+        "{findings:?}"
+    );
+}
+
 /// Catches a report that stops at the first problem.
 #[tokio::test]
 async fn each_problem_is_reported_with_advice() {

@@ -118,7 +118,7 @@ pub struct RadioHandle {
     pub name: String,
     /// State of the radio.
     pub state: watch::Receiver<RadioState>,
-    /// Counters of the radio.
+    /// Counters of the radio, and the fill level of its queue.
     pub counters: Counters,
     /// Transmitter of the radio, if it is a chip; reports the remaining air time.
     pub transmitter: Option<Transmitter>,

@@ -6,7 +6,7 @@ use crate::liveness::LivenessCheck;
 use crate::pair::{Barn, PairError, pair};
 use crate::pairing_code::{CodePairing, respond_about_keys};
 use crate::recorder::{Recorder, RecorderStatus};
-use crate::remote::radio_view;
+use crate::remote::radio_views;
 use crate::tap::{Tap, TapPage};
 use herd::clock::Clock;
 use herd::correction::CorrectionOrder;
@@ -108,7 +108,8 @@ impl Commands {
             blocked: head.blocked.map(|why| why.to_string()),
             pairing: self.pairing.status(),
             failing: self.health.failing(),
-            radios: self.health.radios.iter().map(radio_view).collect(),
+            findings: self.health.findings(),
+            radios: radio_views(&self.health),
             totals,
             duplicates,
             missed_events: snapshot.totals()?.missed_events,
@@ -139,7 +140,7 @@ impl Commands {
             None => TapPage { packets: Vec::new(), missed: 0, last: self.tap.last() },
             Some(after) => self.tap.after(after).await,
         };
-        let radios = self.health.radios.iter().map(radio_view).collect();
+        let radios = radio_views(&self.health);
         Ok(BarnResponse::Packets(PacketsResponse { pid: std::process::id(), page, radios }))
     }
 

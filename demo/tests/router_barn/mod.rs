@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{Request, Response};
 use daemon::disk::DiskGauge;
-use daemon::health::Health;
+use daemon::health::{ClockGauge, Health};
 use daemon::ingest::refusals::ReadRefusals;
 use daemon::ingest::{Ingest, LineLimit};
 use daemon::pairing_code::{self, CodePairing};
@@ -130,6 +130,7 @@ impl Barn {
             radios: Vec::new(),
             local: None,
             refusals: ReadRefusals::default(),
+            clock: ClockGauge::new(Arc::new(FixedClock)),
         };
         let tokens =
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();

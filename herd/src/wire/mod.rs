@@ -20,6 +20,7 @@
 mod blob;
 mod bodies;
 mod cut_page;
+mod health;
 
 pub use blob::{
     BlobError, BlobKind, Body, MAX_BLOB_BYTES, MAX_PAGE_BYTES, MAX_PAGE_CHANGES, WIRE_VERSION, blob_kind, blob_length,
@@ -27,6 +28,7 @@ pub use blob::{
 };
 pub use bodies::{Acknowledgment, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
 pub use cut_page::read_cut_page;
+pub use health::HealthFinding;
 
 #[cfg(test)]
 mod tests;

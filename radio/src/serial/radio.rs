@@ -32,6 +32,7 @@ impl Serial {
     pub(crate) fn new(port: Tty, decoder: Decoder, options: ListenerOptions) -> Self {
         let (sender, packets) = mpsc::channel(MAX_QUEUED_PACKETS);
         let counters = Counters::default();
+        counters.watch_queue(&sender);
         let listener = Listener::new(port, decoder, options, sender, counters.clone());
         let health = listener.health();
         Self { listener: Some(listener), task: JoinSet::new(), packets, counters, health }

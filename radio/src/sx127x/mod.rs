@@ -122,6 +122,7 @@ impl Sx127x {
             return Err(StartError::Power { power_dbm });
         }
         let (packet_sender, packets) = mpsc::channel(MAX_QUEUED_PACKETS);
+        counters.watch_queue(&packet_sender);
         let (request_sender, requests) = sync_channel(MAX_QUEUED_TRANSMISSIONS);
         let (error_sender, errors) = tokio_watch::channel(None);
         let (ends, ended) = sync_channel::<()>(0);

@@ -7,7 +7,7 @@ use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
 use herd::query::{GapView, ReaderEraProposal, TotalsView};
 use herd::store::Head;
-use herd::wire::BarnHead;
+use herd::wire::{BarnHead, HealthFinding};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub struct SourceState {
     pub radios: Vec<RadioView>,
     /// The parts that fail, one word each.
     pub failing: Vec<String>,
+    /// The parts that fail or need a look, in sentences.
+    pub findings: Vec<HealthFinding>,
     /// Reads over HTTPS that were refused or rejected since the start, by the code of their answer; none that is 0.
     pub refused_reads: BTreeMap<&'static str, u64>,
     /// Payloads that are queued or in commit.
@@ -50,6 +52,10 @@ pub struct RadioView {
     pub why: Option<String>,
     /// Remaining air time for transmissions; `None` if the radio must not transmit or no law limits it.
     pub air_time_left_ms: Option<u64>,
+    /// Packets that wait in the radio for the recorder.
+    pub queued_packets: usize,
+    /// Maximum of `queued_packets`; further packets are lost.
+    pub queue_packets: usize,
     /// Counters since the process started.
     pub counts: RadioCounts,
 }

@@ -11,7 +11,7 @@ use herd::decide::Rules;
 use herd::fold::FOLD_VERSION;
 use herd::position::{Sequence, StoreId};
 use herd::store::{Incoming, MemoryDisk, Reader, Store};
-use herd::wire::BarnHead;
+use herd::wire::{BarnHead, HealthFinding};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -113,9 +113,12 @@ fn barn() -> Router {
                 state: "failing".to_owned(),
                 why: Some("no chip answers".into()),
                 air_time_left_ms: Some(36_000),
+                queued_packets: 7,
+                queue_packets: 1_024,
                 counts: RadioCounts { received: 3, without_crc: 2, malformed: 1, ..RadioCounts::default() },
             }],
-            failing: Vec::new(),
+            failing: vec!["disk".into()],
+            findings: vec![HealthFinding { part: "disk".into(), failing: true, text: "make room".into() }],
             refused_reads: [("unauthorized", 2)].into(),
             queued_payloads: 4,
             queue_payloads: 4_096,
@@ -280,8 +283,10 @@ async fn the_status_reports_the_role_the_position_and_the_missed_events() {
     let expected = json!({
         "timestamp": AT, "batches": 3, "cattle": 2, "total_payloads": 8, "processed_payloads": 6, "error_payloads": 2,
         "processing_rate": "75.0%", "site": "north", "role": "source", "uptime_s": 12, "folded": 9, "missed_events": 3,
-        "blocked": null, "failing": [], "refused_reads": {"unauthorized": 2}, "radios": [{
+        "blocked": null, "failing": ["disk"], "findings": [{"part": "disk", "failing": true, "text": "make room"}],
+        "refused_reads": {"unauthorized": 2}, "radios": [{
             "name": "radio1", "state": "failing", "why": "no chip answers", "air_time_left_ms": 36_000,
+            "queued_packets": 7, "queue_packets": 1_024,
             "counts": {
                 "received": 3, "crc_errors": 0, "without_crc": 2, "malformed": 1, "rescued": 0, "rebuilt": 0,
                 "refreshed": 0, "cut": 0,

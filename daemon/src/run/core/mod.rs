@@ -5,7 +5,7 @@ mod tests;
 
 use super::RunError;
 use crate::disk::DiskGauge;
-use crate::health::Health;
+use crate::health::{ClockGauge, Health};
 use crate::ingest::refusals::ReadRefusals;
 use crate::open::BarnFiles;
 use crate::receive::{RadioHandle, RadioState, ReceiveEnd, ReceiveLoop};
@@ -68,6 +68,7 @@ pub(super) async fn start(
         radios,
         local: Some(files.local.clone()),
         refusals: ReadRefusals::default(),
+        clock: ClockGauge::new(clock.clone()),
     };
     let local = Some(files.local.clone()).filter(|local| local.damage().is_none());
     recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local })?);

@@ -1,0 +1,232 @@
+//! Findings: each part that fails or needs a look, with a sentence that says what is wrong and what to do.
+//!
+//! # Decisions
+//!
+//! - **Every reader of the health gets it from the same list**: the open call its words, the status and the offices the
+//!   sentences. Two lists would tell two stories.
+//! - **A queue that fills is told at a quarter.** A chute at its limit delivers 15 packets a second. A radio of a chip then
+//!   has 50 s left before packets are lost, one on a serial line 12 s and what the kernel buffers. An ordinary stall of a slow
+//!   card is a second, which is 15 packets, and stays below. A full queue loses packets, so its radio fails.
+//! - **A clock that no time server sets is no failure.** Order and sync do not depend on it, and a barn without a network
+//!   never has another one. Yet the office shows its times.
+
+use super::{Health, STUCK_WRITE};
+use crate::receive::RadioHandle;
+use crate::recorder::RecordError;
+use herd::store::grouped;
+use herd::wire::HealthFinding;
+use radio::QueueLevel;
+use std::time::Duration;
+
+/// Share of a radio's queue from which the packets that wait are a finding: one part of so many.
+const QUEUE_NOTE_SHARE: usize = 4;
+
+/// A note about the queue of a radio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueNote {
+    /// True if the queue is full, so that packets are lost.
+    pub is_full: bool,
+    /// A sentence about the packets that wait and what holds the recorder up.
+    pub text: String,
+}
+
+fn failing(part: &str, text: String) -> HealthFinding {
+    HealthFinding { part: part.to_owned(), failing: true, text }
+}
+
+impl Health {
+    /// Returns what fails or needs a look, part by part.
+    pub fn findings(&self) -> Vec<HealthFinding> {
+        let mut findings: Vec<_> = [
+            self.store_failure().map(|why| failing("store", why)),
+            self.log_damage().map(|why| failing("log", why)),
+            self.disk.check().err().map(|error| failing("disk", error.to_string())),
+            self.key_failure().map(|why| failing("keys", why)),
+            self.refusals.finding().map(|why| failing("reads", why)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        findings.extend(self.radios.iter().flat_map(|radio| self.radio_findings(radio)));
+        findings.extend(self.clock_note().map(|text| HealthFinding { part: "clock".into(), failing: false, text }));
+        findings
+    }
+
+    fn store_failure(&self) -> Option<String> {
+        // A closed channel means that the writer has ended.
+        let ended = || self.recorder.has_changed().is_err().then(|| RecordError::Ended.to_string());
+        self.blocked_tables().or_else(|| self.stuck_write()).or_else(|| self.last_error()).or_else(ended)
+    }
+
+    fn blocked_tables(&self) -> Option<String> {
+        let head = self.reader.head();
+        let why = head.blocked?;
+        Some(format!("nothing is recorded, because the tables stop at change {}: {why}", grouped(head.folded.0)))
+    }
+
+    fn stuck_write(&self) -> Option<String> {
+        let elapsed = self.write_clock.elapsed().filter(|elapsed| *elapsed >= STUCK_WRITE)?;
+        Some(format!("a write to the disk has taken {}; check the disk, and replace a worn card", seconds(elapsed)))
+    }
+
+    /// Returns the error of the last commit. A full disk may have room again before the next payload clears the error, so
+    /// the disk is checked directly.
+    fn last_error(&self) -> Option<String> {
+        let recorder = self.recorder.borrow();
+        let error = recorder.last_error.as_ref().filter(|error| !matches!(error, RecordError::Disk(_)));
+        error.map(ToString::to_string)
+    }
+
+    fn log_damage(&self) -> Option<String> {
+        let damaged = self.damaged_rows();
+        let first = damaged.first()?;
+        let others = match damaged.len() - 1 {
+            0 => String::new(),
+            others => format!(" and in {others} more places"),
+        };
+        Some(format!("log.redb is damaged in {first}{others}; keep all files, and run `herdlinxd verify`"))
+    }
+
+    fn key_failure(&self) -> Option<String> {
+        let local = self.local.as_ref()?;
+        if let Some(damage) = local.damage() {
+            return Some(format!(
+                "local.redb is damaged, so nobody is let in: put a backup of it in its place; what the radios hear is \
+                 recorded ({damage})"
+            ));
+        }
+        local.failure().map(|why| format!("keys and counters cannot be written: {why}; check the disk"))
+    }
+
+    fn radio_findings(&self, radio: &RadioHandle) -> Vec<HealthFinding> {
+        let state = radio.state.borrow().clone();
+        let finding = |failing, text| HealthFinding { part: radio.name.clone(), failing, text };
+        let own = state.why().map(|why| finding(state.is_failing(), why.to_owned()));
+        let queue = self.queue_note(radio).map(|note| finding(note.is_full, note.text));
+        own.into_iter().chain(queue).collect()
+    }
+
+    /// Returns a note about the packets that wait in a radio, if they are many.
+    pub fn queue_note(&self, radio: &RadioHandle) -> Option<QueueNote> {
+        let QueueLevel { packets, capacity } = radio.counters.queue();
+        if packets == 0 || packets < capacity / QUEUE_NOTE_SHARE {
+            return None;
+        }
+        let (waiting, places, why) = (grouped(packets as u64), grouped(capacity as u64), self.holdup());
+        let is_full = packets >= capacity;
+        let text = if is_full {
+            format!("its queue of {places} packets is full, so packets are lost: {why}")
+        } else {
+            format!("{waiting} packets wait to be recorded, and at {places} they are lost: {why}")
+        };
+        Some(QueueNote { is_full, text })
+    }
+
+    /// Returns what holds the recorder up.
+    fn holdup(&self) -> String {
+        let disk = || self.disk.check_for_packets().err().map(|error| error.to_string());
+        let known = disk().or_else(|| self.store_failure());
+        known.unwrap_or_else(|| "they arrive faster than the disk takes them; a faster card or disk helps".to_owned())
+    }
+
+    fn clock_note(&self) -> Option<String> {
+        (!self.clock.is_synchronized()).then(|| {
+            "no time server has set the clock since the boot: times of reads may be wrong, their order is right; connect \
+             the barn to the internet, or enable systemd-timesyncd (`timedatectl`)"
+                .to_owned()
+        })
+    }
+}
+
+/// Formats a duration in seconds, with a decimal.
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{health, radio_handle, with_clock};
+    use super::*;
+    use crate::disk::{DiskGauge, DiskSpace};
+    use crate::receive::RadioState;
+    use crate::test_world::World;
+    use herd::decide::Rules;
+    use herd::store::LocalFile;
+    use radio::{Counters, Packet};
+    use tokio::sync::{mpsc, watch};
+    use tokio::time::Instant;
+
+    fn texts(health: &Health) -> Vec<(String, bool, String)> {
+        health.findings().into_iter().map(|finding| (finding.part, finding.failing, finding.text)).collect()
+    }
+
+    fn packet() -> Packet {
+        let (rssi_dbm, snr_quarter_db, frequency_error_hz) = (None, None, None);
+        Packet { bytes: vec![1], rssi_dbm, snr_quarter_db, frequency_error_hz, received_at: Instant::now() }
+    }
+
+    /// Catches a part whose failure has no sentence, or one that does not say what to do.
+    #[tokio::test(start_paused = true)]
+    async fn each_failing_part_says_what_is_wrong_and_what_to_do() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        let (_state, state) = watch::channel(RadioState::Failing("no chip answers; check the wires".into()));
+        let mut health = health(&world, vec![radio_handle("chute", &state, Counters::default())]);
+        health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
+        health.local = Some(LocalFile::closed("local.redb", "a page is missing"));
+        let _writing = world.recorder.write_clock().start();
+        tokio::time::advance(STUCK_WRITE).await;
+        let found = texts(&health);
+        let parts: Vec<_> = found.iter().map(|(part, failing, _)| (part.as_str(), *failing)).collect();
+        assert_eq!(parts, [("store", true), ("disk", true), ("keys", true), ("chute", true)]);
+        for (remedy, (.., text)) in
+            ["replace a worn card", "make room", "put a backup", "check the wires"].iter().zip(&found)
+        {
+            assert!(text.contains(*remedy), "{text}");
+        }
+    }
+
+    /// Catches a barn that is called unwell because it has no time server, and an office that is not told.
+    #[tokio::test]
+    async fn a_clock_without_a_time_server_is_a_note_and_no_failure() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        let health = with_clock(health(&world, Vec::new()), false);
+        assert!(health.failing().is_empty() && health.degraded().is_empty());
+        let found = texts(&health);
+        assert!(
+            matches!(found.as_slice(), [(part, false, text)] if part == "clock" && text.contains("timedatectl")),
+            "{found:?}"
+        );
+    }
+
+    /// Catches a radio whose packets pile up unnoticed until they are lost.
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_that_fills_is_told_with_its_packets_and_what_holds_the_recorder_up() {
+        let world = World::new(Rules::default(), DiskGauge::plenty());
+        let (counters, (queue, _packets)) = (Counters::default(), mpsc::channel(64));
+        counters.watch_queue(&queue);
+        let (_state, state) = watch::channel(RadioState::Listening);
+        let mut health = health(&world, vec![radio_handle("chute", &state, counters)]);
+        let fill = |packets: usize| (0..packets).for_each(|_| queue.try_send(packet()).unwrap());
+        fill(15);
+        assert!(texts(&health).is_empty());
+        fill(1);
+        let expected = "16 packets wait to be recorded, and at 64 they are lost: they arrive faster than the disk takes them; a \
+            faster card or disk helps";
+        assert_eq!(texts(&health), [("chute".to_owned(), false, expected.to_owned())]);
+        assert_eq!((health.degraded(), health.failing()), (vec!["chute".to_owned()], vec![]));
+
+        let _writing = world.recorder.write_clock().start();
+        tokio::time::advance(STUCK_WRITE).await;
+        let found = texts(&health);
+        assert!(
+            found[1].2.ends_with("a write to the disk has taken 1.5 s; check the disk, and replace a worn card"),
+            "{found:?}"
+        );
+        health.disk = DiskGauge::new(|| Ok(DiskSpace { free_bytes: 0, needed_bytes: 1 }));
+        fill(48);
+        let found = texts(&health);
+        assert!(found[2].1 && found[2].2.contains("its queue of 64 packets is full"), "{found:?}");
+        assert!(found[2].2.contains("make room"), "{found:?}");
+        assert_eq!(health.failing(), ["store", "disk", "chute"]);
+    }
+}
