@@ -6,7 +6,7 @@ use crate::recorder::{QUEUE_PAYLOADS, Recorder};
 use herd::clock::{Clock, iso_utc};
 use herd::query::{Page, PageLimit};
 use herd::store::Reader;
-use herd::wire::BarnHead;
+use herd::wire::{BarnHead, BarnHealth};
 use radio::RadioCounters;
 use radio::sx127x::Transmitter;
 use service::remote::{ChannelDuplicates, DuplicateView, ProcessState, RadioCounts, RadioView, RemoteApi, SourceState};
@@ -40,6 +40,10 @@ impl Served for BarnApi {
         let head = self.health.reader.head().position.sequence;
         let duplicates = self.health.recorder.borrow().duplicates.values().map(|channel| channel.count).sum();
         BarnHead { head, age_ms: Some(0), duplicates }
+    }
+
+    fn barn_health(&self) -> BarnHealth {
+        BarnHealth::of_barn(self.health.findings())
     }
 
     fn sync_stats(&self) -> &SyncStats {

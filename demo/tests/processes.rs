@@ -6,9 +6,12 @@
 #![allow(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use demo::processes::{Barn, BarnSettings, Office, OfficeSettings, ProcessError, Programs};
-use serde_json::json;
+use mirror::control::{OfficeRequest, OfficeResponse};
+use serde_json::{Value, json};
+use service::control::{SOCKET_NAME, ask};
 use service::harness::wait_until;
 use service::lifecycle::Exit;
+use service::show::{ListRequest, ShowRequest};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,7 +24,12 @@ fn programs() -> Programs {
 
 /// Starts a barn and an office in `directory`, and pairs them.
 async fn paired(directory: &Path) -> (Barn, Office) {
-    let mut barn = Barn::new(&programs(), &directory.join("barn"), &BarnSettings::default()).unwrap();
+    paired_with(directory, &BarnSettings::default()).await
+}
+
+/// Starts a barn with these settings and an office in `directory`, and pairs them.
+async fn paired_with(directory: &Path, settings: &BarnSettings) -> (Barn, Office) {
+    let mut barn = Barn::new(&programs(), &directory.join("barn"), settings).unwrap();
     let mut office = Office::new(&programs(), &directory.join("office"), &OfficeSettings::default()).unwrap();
     barn.start().await.unwrap();
     office.start().await.unwrap();
@@ -52,6 +60,56 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
     wait_until("the office shows both payloads", both).await.unwrap();
     assert_eq!(office.terminate().await.unwrap().code(), Some(0));
     assert_eq!(barn.terminate().await.unwrap().code(), Some(0));
+}
+
+/// Returns the state of the office's only site once its link is `link`.
+async fn site_with_link(office: &Office, link: &str) -> Value {
+    let site = async || {
+        let site = office.sync_status().await.unwrap()["sites"][0].clone();
+        (site["link"] == link).then_some(site)
+    };
+    wait_until(&format!("the link is {link}"), site).await.unwrap()
+}
+
+/// Catches an office that says "live" of a barn which itself reports that it hears nothing, and one that goes on with that
+/// after the barn is well.
+#[tokio::test]
+async fn an_office_repeats_what_its_barn_reports_of_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let port = directory.path().join("no-such-port");
+    let radios = format!("[[radio]]\nname = 'chute'\nkind = 'serial'\nserial = {{ path = '{}' }}\n", port.display());
+    let settings = BarnSettings { radios, ..BarnSettings::default() };
+    let (mut barn, office) = paired_with(directory.path(), &settings).await;
+    // Until the port was looked for, the barn reports that it is about to.
+    let why = async || Some(barn.status().unwrap().radios.remove(0)).filter(|radio| radio.state == "failing")?.why;
+    let why = wait_until("the radio fails", why).await.unwrap();
+    let trouble = format!("connected, but the barn reports: chute: {why}");
+    let is_told = async || (site_with_link(&office, "unwell").await["barn_trouble"] == trouble).then_some(());
+    wait_until("the office has the barn's words", is_told).await.unwrap();
+    let pages = office.visitor().unwrap();
+    let text = async |path: &str, accept: &str| pages.get(path, accept).await.unwrap().text();
+    let home = text("/", "text/html").await;
+    assert!(home.contains("Barn unwell") && home.contains("the barn reports (chute):</strong>"), "{home}");
+    let metrics = text("/metrics", "*/*").await;
+    for line in ["herdlinx_site_live{site=\"barn\"} 0", "herdlinx_barn_finding{site=\"barn\",part=\"chute\"} 1"] {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+    let summary = office.status().unwrap().sites.remove(0);
+    assert_eq!((summary.link.as_str(), summary.barn_trouble.as_deref()), ("unwell", Some(trouble.as_str())));
+    let list = ListRequest { limit: 1, next: None, json: true, csv: false };
+    let show = OfficeRequest::Show { site: None, request: ShowRequest::Animals(list) };
+    let OfficeResponse::Shown(shown) = ask(&office.state_dir().join(SOCKET_NAME), &show).unwrap() else {
+        panic!("another response")
+    };
+    assert_eq!(shown.note, Some(format!("`barn`: {trouble}")));
+
+    barn.terminate().await.unwrap();
+    let settings = BarnSettings { port: barn.address().port(), ..BarnSettings::default() };
+    let mut barn = Barn::new(&programs(), barn.state_dir(), &settings).unwrap();
+    barn.start().await.unwrap();
+    let site = site_with_link(&office, "live").await;
+    assert_eq!(site["barn_trouble"], Value::Null);
+    assert!(site["barn_findings"].as_array().unwrap().iter().all(|finding| finding["failing"] == false), "{site}");
 }
 
 /// Catches an operator who cannot ask a process what is wrong, because strangers hold all of its file descriptors.

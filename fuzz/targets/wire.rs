@@ -10,8 +10,8 @@ use fuzz::{seeds, source};
 use herd::position::Sequence;
 use herd::store::{ChangeRun, Head};
 use herd::wire::{
-    Acknowledgment, BarnHead, Body, ExportEnd, Heartbeat, Page, Schema, WIRE_VERSION, blob_kind, blob_length,
-    from_blob, read_cut_page, to_blob,
+    Acknowledgment, BarnHead, BarnHealth, Body, ExportEnd, HealthFinding, Heartbeat, Page, Schema, WIRE_VERSION,
+    blob_kind, blob_length, from_blob, read_cut_page, to_blob,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +29,7 @@ fn seeds() -> Vec<Vec<u8>> {
     let state = Heartbeat::new(&head, BarnHead { head: Sequence(300), age_ms: Some(7), duplicates: 2 });
     let run = |start: usize, count| ChangeRun::following(log.positions[start], log.run(start, count));
     let page = |start, count| to_blob(&Page::new(run(start, count), Sequence(300), BarnHead::default()));
+    let finding = HealthFinding { part: "disk".to_owned(), failing: true, text: "make room".to_owned() };
     let blobs = [
         page(0, 3),
         page(4, 1),
@@ -37,6 +38,7 @@ fn seeds() -> Vec<Vec<u8>> {
         to_blob(&state),
         to_blob(&Schema { wire_version: WIRE_VERSION, state }),
         to_blob(&ExportEnd { count: 7, end: log.positions[1] }),
+        to_blob(&BarnHealth::of_barn(vec![finding])),
     ];
     let both = blobs.iter().flat_map(|blob| {
         let body = &blob[HEADER_BYTES..blob.len() - DIGEST_BYTES];
@@ -68,6 +70,7 @@ fn check_blob(blob: &[u8]) {
         check_as::<Heartbeat>(blob),
         check_as::<Schema>(blob),
         check_as::<ExportEnd>(blob),
+        check_as::<BarnHealth>(blob),
     ];
     let count = read.into_iter().filter(|is_read| *is_read).count();
     assert!(count <= 1, "a blob is of {count} kinds");

@@ -11,7 +11,7 @@ use herd::store::{Directory, Reader, Store};
 use service::control::{ControlError, DirectError, Handler, handler};
 use service::door::key_command;
 use service::door::keys::KeyRing;
-use service::show::{ShowError, ShowRequest};
+use service::show::{ShowError, ShowRequest, ShowResponse};
 use service::sync::NotServedError;
 use service::verify::{VerifyJobs, VerifyState, verify_files};
 use std::net::SocketAddr;
@@ -80,8 +80,10 @@ impl Commands {
         let site = site_or_only(site, &self.sites.names())?;
         let reader = self.reader(&site)?;
         let response = tokio::task::spawn_blocking(move || request.render(&reader));
-        let response = response.await.map_err(ControlError::failed)?;
-        response.map(OfficeResponse::Shown).map_err(|error| not_shown(&error))
+        let response = response.await.map_err(ControlError::failed)?.map_err(|error| not_shown(&error))?;
+        let trouble = self.sites.summary(&site).and_then(|summary| summary.barn_trouble);
+        let note = trouble.map(|trouble| format!("`{site}`: {trouble}"));
+        Ok(OfficeResponse::Shown(ShowResponse { note, ..response }))
     }
 
     fn status(&self) -> OfficeStatus {

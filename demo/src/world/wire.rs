@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use service::lifecycle::Shutdown;
 use service::sync::Served;
 use service::sync::divergence::refusing_head;
-use service::sync::link::{BLOB_TYPE, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
+use service::sync::link::{BLOB_TYPE, ExtraBlobs, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::serve_live;
 use service::sync::query::ChangesQuery;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,9 @@ impl Link for Wire {
             return Ok(LiveResponse::Refused(LinkResponse::whole(409, body.to_string())));
         }
         let (near, mut far) = self.pair();
-        tokio::spawn(async move { serve_live(&mut far, &*barn.served, reader, from, barn.shutdown).await });
+        tokio::spawn(
+            async move { serve_live(&mut far, &*barn.served, reader, from, ExtraBlobs::ALL, barn.shutdown).await },
+        );
         Ok(LiveResponse::Open(near))
     }
 }

@@ -12,7 +12,9 @@ use herd::wire::{Acknowledgment, BlobKind, Heartbeat, Page, blob_kind, from_blob
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use service::lifecycle::Shutdown;
 use service::sync::OwnStore;
-use service::sync::link::{BLOB_TYPE, CHANGES_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
+use service::sync::link::{
+    BLOB_TYPE, CHANGES_PATH, ExtraBlobs, Link, LinkError, LinkResponse, LiveChannel, LiveResponse,
+};
 use service::sync::live::serve_live;
 use service::sync::query::ChangesQuery;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,7 +131,7 @@ impl Source {
         let (reader, shutdown) = (self.reader.clone(), self.shutdown.clone());
         tokio::spawn(async move {
             let store = OwnStore::new(reader.clone(), || 0);
-            serve_live(&mut far, &store, reader, from, shutdown).await
+            serve_live(&mut far, &store, reader, from, ExtraBlobs::ALL, shutdown).await
         });
         LiveResponse::Open(near)
     }

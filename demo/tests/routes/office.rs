@@ -123,7 +123,8 @@ impl Yard {
             let equal = status.link == LinkState::Live
                 && status.head == Some(self.barn.head())
                 && (status.lag_changes, status.unfolded_changes) == (Some(0), Some(0))
-                && status.digest_equal == Some(true);
+                && status.digest_equal == Some(true)
+                && status.barn_findings.is_some();
             equal.then_some(())
         };
         let waited = wait_until("the office equals the barn", is_equal).await;

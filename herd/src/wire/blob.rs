@@ -29,6 +29,13 @@ pub enum BlobKind {
     Schema = 4,
     /// End of a full export.
     ExportEnd = 5,
+    /// Health of the barn. Only for followers that name it.
+    BarnHealth = 6,
+}
+
+impl BlobKind {
+    const ALL: [Self; 6] =
+        [Self::Page, Self::Acknowledgment, Self::Heartbeat, Self::Schema, Self::ExportEnd, Self::BarnHealth];
 }
 
 /// A type that is the body of one kind of blob.
@@ -104,10 +111,8 @@ pub fn to_blob<T: Body + Serialize>(body: &T) -> Vec<u8> {
 /// Returns the kind of the blob that starts here. Reads the header only.
 pub fn blob_kind(bytes: &[u8]) -> Result<BlobKind, BlobError> {
     let (kind, _) = header(bytes)?;
-    [BlobKind::Page, BlobKind::Acknowledgment, BlobKind::Heartbeat, BlobKind::Schema, BlobKind::ExportEnd]
-        .into_iter()
-        .find(|known| *known as u8 == kind)
-        .ok_or(BlobError::Kind { found: kind, expected: 0 })
+    let known = BlobKind::ALL.into_iter().find(|known| *known as u8 == kind);
+    known.ok_or(BlobError::Kind { found: kind, expected: 0 })
 }
 
 /// Returns the length of the blob that starts here, digest included, or `None` if its header is incomplete.

@@ -14,6 +14,9 @@
 //!
 //! - **Postcard behind a version byte, read as a whole.** Postcard is small and fast, but does not describe itself. One
 //!   frozen type per version, with golden bytes, makes up for that. A blob with trailing bytes is an error.
+//! - **A kind of blob that came later is sent only to a follower that names it**, as a follower ends a connection at a kind
+//!   that it does not know. So barn and office of two versions go on, without what one of them does not know. The health of
+//!   the barn is such a kind.
 //! - **A page holds at most 10,000 changes and 4 MiB.** Larger pages gain nothing measurable and cost memory on both
 //!   sides. A follower is a position, so nothing else queues up for it.
 
@@ -28,7 +31,7 @@ pub use blob::{
 };
 pub use bodies::{Acknowledgment, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
 pub use cut_page::read_cut_page;
-pub use health::HealthFinding;
+pub use health::{BarnHealth, HealthFinding, MAX_FINDINGS, MAX_PART_BYTES, MAX_TEXT_BYTES};
 
 #[cfg(test)]
 mod tests;

@@ -61,17 +61,33 @@ fn the_bytes_of_the_small_blobs_are_frozen() {
     };
     let at = |n: &str| ["01".repeat(16).as_str(), "01", n, &n.repeat(32)].concat();
     let heartbeat_body = [at("06").as_str(), "05", "01", &"09".repeat(32), "000000"].concat();
+    let finding = HealthFinding { part: "disk".to_owned(), failing: true, text: "make room".to_owned() };
+    let health = BarnHealth { age_ms: Some(300), findings: vec![finding], omitted: 2 };
+    let health_body =
+        ["01ac02", "01", "04", &hex::encode("disk"), "01", "09", &hex::encode("make room"), "02"].concat();
     let golden = [
         (to_blob(&Acknowledgment { durable: position(6) }), "02", at("06")),
         (to_blob(&heartbeat), "03", heartbeat_body.clone()),
         (to_blob(&Schema { wire_version: 1, state: heartbeat }), "04", ["01", heartbeat_body.as_str()].concat()),
         (to_blob(&ExportEnd { count: 7, end: position(6) }), "05", ["07", at("06").as_str()].concat()),
+        (to_blob(&health), "06", health_body),
     ];
     for (blob, kind, body) in golden {
         let length = u32::try_from(body.len() / 2).unwrap().to_le_bytes();
         let expected = [hex::encode(b"HERDLINX\x01"), kind.to_owned(), hex::encode(length), body].concat();
         assert_eq!(hex::encode(&blob[..blob.len() - 32]), expected);
     }
+}
+
+/// Catches a kind that cannot be told from its header, which ends a connection.
+#[test]
+fn each_kind_is_known_by_its_number_and_others_are_not() {
+    for kind in 1..=6 {
+        let blob = [b"HERDLINX\x01".as_slice(), &[kind, 0, 0, 0, 0]].concat();
+        assert_eq!(blob_kind(&blob).map(|kind| kind as u8), Ok(kind));
+    }
+    let later = b"HERDLINX\x01\x07\0\0\0\0";
+    assert_eq!(blob_kind(later), Err(BlobError::Kind { found: 7, expected: 0 }));
 }
 
 /// Catches a decoder that accepts a damaged blob, or one of another kind.

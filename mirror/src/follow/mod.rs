@@ -22,7 +22,7 @@ mod status;
 mod writer;
 
 pub use room::{NoRoomError, ROOM_INTERVAL, Room};
-pub use status::{BarnReport, FollowStatus, LinkState, MAX_REPORT_AGE};
+pub use status::{BarnReport, FollowStatus, HealthReport, LinkState, MAX_REPORT_AGE};
 pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};
 
 use backoff::Backoff;

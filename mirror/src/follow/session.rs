@@ -3,14 +3,18 @@
 use super::contact::Contact;
 use super::page_size::PageSize;
 use super::room::NoRoomError;
-use super::status::{BarnReport, FollowStatus, LinkState};
+use super::status::{BarnReport, FollowStatus, HealthReport, LinkState};
 use super::writer::{PendingApply, StoreHandle, WriterEndedError};
 use super::{FollowEnd, FollowSettings};
 use bytes::Bytes;
 use herd::clock::Clock;
 use herd::position::Position;
 use herd::store::{ApplyError, ApplyReceipt, ChangeRun, StoreError};
-use herd::wire::{Acknowledgment, BarnHead, BlobError, BlobKind, Heartbeat, Page, blob_kind, from_blob, to_blob};
+use herd::wire::{
+    Acknowledgment, BarnHead, BarnHealth, BlobError, BlobKind, HealthFinding, Heartbeat, Page, blob_kind, from_blob,
+    to_blob,
+};
+use service::sheet::visible;
 use service::sync::divergence::{Divergence, classify};
 use service::sync::link::{LIVE_PATH, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::{HEARTBEAT_INTERVAL, SILENCE_TIMEOUT};
@@ -180,6 +184,7 @@ impl<L: Link> Session<L> {
                 self.note_report(heartbeat.barn);
                 self.compare_tables(&heartbeat);
             }
+            BlobKind::BarnHealth => self.note_health(from_blob(blob)?),
             other => return Err(BlobError::Kind { found: other as u8, expected: BlobKind::Page as u8 }.into()),
         }
         Ok(())
@@ -224,6 +229,24 @@ impl<L: Link> Session<L> {
     pub(super) fn note_report(&mut self, barn: BarnHead) {
         let report = BarnReport { barn, at_us: self.clock.read().received_at_us, at: Instant::now() };
         self.status.send_modify(|status| status.barn = Some(report));
+    }
+
+    /// Notes what the barn reports of itself. Its words are shown on terminals and in the log, so hidden characters of them
+    /// are escaped.
+    fn note_health(&self, health: BarnHealth) {
+        let mut health = health.bounded();
+        for HealthFinding { part, text, .. } in &mut health.findings {
+            (*part, *text) = (visible(part), visible(text));
+        }
+        let failing = failing_parts(&health);
+        let report = HealthReport { health, at: Instant::now() };
+        let previous = self.status.borrow().health.as_ref().map(|report| failing_parts(&report.health));
+        self.status.send_modify(|status| status.health = Some(report));
+        match previous.unwrap_or_default() {
+            previous if previous == failing => {}
+            _ if failing.is_empty() => tracing::info!("sync: the barn reports no failure any more"),
+            _ => tracing::warn!(failing = failing.join(", "), "sync: the barn reports a failure; its status says more"),
+        }
     }
 
     /// Compares the source's position with that of the copy, which may be behind.
@@ -313,6 +336,11 @@ impl<L: Link> Session<L> {
             }
         });
     }
+}
+
+/// Returns the names of the parts that the barn reports to fail.
+fn failing_parts(health: &BarnHealth) -> Vec<String> {
+    health.findings.iter().filter(|finding| finding.failing).map(|finding| finding.part.clone()).collect()
 }
 
 /// Waits for the oldest pending page, and removes it. Cancel-safe: a page stays in the queue until its result is there.

@@ -3,7 +3,7 @@
 use herd::fold::FOLD_VERSION;
 use herd::position::Sequence;
 use herd::store::Head;
-use herd::wire::{BarnHead, Heartbeat};
+use herd::wire::{BarnHead, BarnHealth, HealthFinding, Heartbeat};
 use serde::Serialize;
 use service::sync::divergence::Divergence;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// State of the link to a barn.
 ///
-/// A follower reports every state but `Copying` and `Opening`. The status of a site (`sites::SiteStatus`) adds what the site's copies
+/// A follower reports every state but `Unwell`, `Copying` and `Opening`. The status of a site (`sites::SiteStatus`) adds what the site's copies
 /// and its task know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -21,6 +21,8 @@ pub enum LinkState {
     Pulling,
     /// Connected: each change arrives as the barn commits it.
     Live,
+    /// Connected, but the barn reports that a part of it fails.
+    Unwell,
     /// The barn is unreachable, or its replies are invalid.
     Away,
     /// Following has ended. For a site: replication has stopped until an operator decides.
@@ -37,6 +39,7 @@ impl LinkState {
         match self {
             Self::Pulling => "pulling",
             Self::Live => "live",
+            Self::Unwell => "unwell",
             Self::Away => "away",
             Self::Stopped => "stopped",
             Self::Copying => "copying",
@@ -64,6 +67,8 @@ pub struct FollowStatus {
     pub last_sync_at_us: Option<i64>,
     /// The last report about the barn.
     pub barn: Option<BarnReport>,
+    /// The barn's last report of its health. A barn of the first release sends none.
+    pub health: Option<HealthReport>,
     /// Result of the last comparison of tables with the barn, which is possible only at the same sequence. `None` if there
     /// was none yet, or if the barn folds in another version: what held before its upgrade says nothing about it now.
     pub digest_equal: Option<bool>,
@@ -77,8 +82,8 @@ pub struct FollowStatus {
     pub diverged: Option<Divergence>,
 }
 
-/// Maximum age of a report of the barn from which the lag is worked out: six heartbeats, which it may take through several
-/// mirrors.
+/// Maximum age of a report of the barn from which its lag and its health are known: six heartbeats, which it may take through
+/// several mirrors.
 pub const MAX_REPORT_AGE: Duration = Duration::from_secs(30);
 
 /// The last report about the barn, and its time.
@@ -100,7 +105,40 @@ impl BarnReport {
     }
 }
 
+/// The barn's last report of its health, and its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthReport {
+    /// The report, with the age that it had on arrival.
+    pub health: BarnHealth,
+    /// Arrival by the monotonic clock.
+    pub at: Instant,
+}
+
+impl HealthReport {
+    /// Returns the report with its age increased by the time since its arrival, for passing it on.
+    pub fn aged(&self) -> BarnHealth {
+        self.health.clone().aged(u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
 impl FollowStatus {
+    /// Returns what the barn reports to fail or to need a look. `None` while that is unknown: without a connection, from a
+    /// barn of the first release, or if the last report is older than [`MAX_REPORT_AGE`].
+    pub fn barn_findings(&self) -> Option<Vec<HealthFinding>> {
+        let health = self.health.as_ref().filter(|_| self.is_connected())?.aged();
+        let is_current = Duration::from_millis(health.age_ms?) <= MAX_REPORT_AGE;
+        is_current.then_some(health.findings)
+    }
+
+    /// Returns true if the barn reports that a part of it fails.
+    pub fn is_barn_failing(&self) -> bool {
+        self.barn_findings().is_some_and(|findings| findings.iter().any(|finding| finding.failing))
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(self.link, LinkState::Live | LinkState::Pulling)
+    }
+
     /// Returns the number of syncs that ended.
     pub fn total_syncs(&self) -> u64 {
         self.successful_syncs.saturating_add(self.failed_syncs)
@@ -109,8 +147,7 @@ impl FollowStatus {
     /// Returns the number of changes that a copy with this head is behind the barn. `None` while that is unknown: without
     /// a connection, or if the last report of the barn itself is older than [`MAX_REPORT_AGE`].
     pub fn lag_changes(&self, own: Sequence) -> Option<u64> {
-        let connected = matches!(self.link, LinkState::Live | LinkState::Pulling);
-        let barn = self.barn.filter(|_| connected)?.aged();
+        let barn = self.barn.filter(|_| self.is_connected())?.aged();
         let is_current = Duration::from_millis(barn.age_ms?) <= MAX_REPORT_AGE;
         is_current.then(|| barn.head.0.saturating_sub(own.0))
     }
@@ -167,6 +204,28 @@ mod tests {
         assert_eq!(live.lag_changes(own), Some(0));
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(live.lag_changes(own), None);
+    }
+
+    /// Catches a health that is shown as the barn's although it is old, or the barn is away, or never told it.
+    #[tokio::test(start_paused = true)]
+    async fn the_health_is_unknown_without_a_current_report() {
+        let findings = vec![HealthFinding { part: "disk".into(), failing: true, text: "make room".into() }];
+        let report = |age_ms| {
+            let health = BarnHealth { age_ms, findings: findings.clone(), omitted: 0 };
+            Some(HealthReport { health, at: Instant::now() })
+        };
+        let live = FollowStatus { link: LinkState::Live, health: report(Some(0)), ..FollowStatus::default() };
+        assert_eq!(live.barn_findings().as_ref(), Some(&findings));
+        let known = |status: FollowStatus| status.barn_findings().is_some();
+        assert!(!known(FollowStatus { health: None, ..live.clone() }), "a barn of the first release");
+        assert!(!known(FollowStatus { health: report(None), ..live.clone() }), "a mirror that was not told");
+        assert!(known(FollowStatus { health: report(Some(30_000)), ..live.clone() }), "through a mirror");
+        assert!(!known(FollowStatus { health: report(Some(30_001)), ..live.clone() }));
+        assert!(!known(FollowStatus { link: LinkState::Away, ..live.clone() }));
+        tokio::time::advance(MAX_REPORT_AGE).await;
+        assert!(known(live.clone()));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!known(live));
     }
 
     /// Catches counts that a swapped copy loses.

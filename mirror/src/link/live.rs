@@ -13,7 +13,7 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use service::sync::link::{LinkError, LinkResponse, LiveChannel, LiveResponse};
+use service::sync::link::{EXTRA_BLOBS_HEADER, ExtraBlobs, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -76,6 +76,7 @@ fn request(
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, nonce)
         .header(KEY_HEADER, key)
+        .header(EXTRA_BLOBS_HEADER, ExtraBlobs::ALL_TEXT)
         .body(Empty::new())
 }
 

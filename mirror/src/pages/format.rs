@@ -62,6 +62,7 @@ impl LinkState {
         match self {
             Self::Live => "Live",
             Self::Pulling => "Pulling",
+            Self::Unwell => "Barn unwell",
             Self::Away => "Away",
             Self::Stopped => "Stopped",
             Self::Copying => "Copying",
@@ -74,6 +75,7 @@ impl LinkState {
         match self {
             Self::Live => "Reads arrive here as soon as the barn records them.",
             Self::Pulling => "This office asks the barn for new reads at intervals.",
+            Self::Unwell => "Connected, but the barn reports what stands below. What it records arrives here.",
             Self::Away => "The barn cannot be reached. Reads that it records meanwhile arrive when it is back.",
             Self::Stopped => "Copying from the barn has stopped. An operator must decide how to go on.",
             Self::Copying => "A copy of the barn is being made.",

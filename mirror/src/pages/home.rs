@@ -104,6 +104,7 @@ struct SiteRow {
     name: String,
     path: String,
     link: LinkState,
+    barn_trouble: Option<String>,
     last_report: Option<String>,
     lag_changes: Option<u64>,
 }
@@ -124,6 +125,7 @@ pub(super) async fn office(State(state): State<PagesState>, request: PageRequest
         name: status.name.clone(),
         path: site_prefix(&status.name),
         link: status.link,
+        barn_trouble: status.barn_trouble(),
         last_report: last_report(status, now_us),
         lag_changes: status.lag_changes,
     };

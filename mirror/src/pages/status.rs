@@ -91,6 +91,16 @@ impl StatusContent {
         }
     }
 
+    /// Returns what the barn reports of itself, in words.
+    fn barn_health(&self) -> &'static str {
+        match &self.site.barn_findings {
+            None => "unknown: no current report",
+            Some(findings) if findings.iter().any(|finding| finding.failing) => "it reports a failure, see above",
+            Some(findings) if findings.is_empty() => "it reports no failure",
+            Some(_) => "it reports no failure, but see above",
+        }
+    }
+
     /// Returns the number of changes that are not in the lists yet, if there are any.
     fn unfolded(&self) -> Option<u64> {
         self.site.unfolded_changes.filter(|unfolded| *unfolded > 0)

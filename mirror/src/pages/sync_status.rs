@@ -10,6 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use herd::clock::iso_utc;
 use herd::position::Position;
+use herd::wire::HealthFinding;
 use serde::Serialize;
 use service::remote::OpeningView;
 
@@ -26,6 +27,8 @@ pub(super) struct SyncStatus {
     total_records_synced: u64,
     name: String,
     link: LinkState,
+    barn_trouble: Option<String>,
+    barn_findings: Option<Vec<HealthFinding>>,
     position: Option<Position>,
     barn_head: Option<u64>,
     lag_changes: Option<u64>,
@@ -72,6 +75,8 @@ impl From<&SiteStatus> for SyncStatus {
             total_records_synced: status.total_records_synced,
             name: status.name.clone(),
             link: status.link,
+            barn_trouble: status.barn_trouble(),
+            barn_findings: status.barn_findings.clone(),
             position: status.head,
             barn_head: status.barn_head,
             lag_changes: status.lag_changes,

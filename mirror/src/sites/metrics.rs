@@ -5,9 +5,11 @@
 use super::running_sites::Sites;
 use crate::follow::{FollowStatus, LinkState};
 use herd::store::Reader;
+use herd::wire::HealthFinding;
 use service::lifecycle::free_disk;
 use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, encode_deliveries, encode_stores};
 use service::sync::{Served as _, SyncCounts};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +20,12 @@ const LAG: Family =
     Family::new("lag", "Changes that the copy is behind the barn, while the barn reports.").in_unit("changes");
 const HEARD: Family = Family::new("barn_heard_age", "Age of the barn's last report.").in_unit("seconds");
 const EQUAL: Family = Family::new("tables_equal", "1 if the tables of barn and office are equal, 0 if they differ.");
-const LIVE: Family = Family::new("site_live", "1 while changes arrive over a live connection, else 0.");
+const LIVE: Family =
+    Family::new("site_live", "1 while changes arrive over a live connection and the barn reports no failure, else 0.");
+const BARN_FAILING: Family =
+    Family::new("barn_failing", "Number of findings of the barn about parts of it that fail, while it reports.");
+const BARN_FINDING: Family =
+    Family::new("barn_finding", "1 for a part that fails by the barn's report, 0 for one that it has a note about.");
 const FOLLOWED: Family =
     Family::new("site_followed", "0 while replication is stopped until an operator decides, else 1.");
 const DISK_FREE: Family =
@@ -101,8 +108,26 @@ fn encode_links(families: &mut Families<'_>, sites: &[SiteSample]) -> fmt::Resul
     families.gauges(HEARD, sites.iter().filter_map(|site| Some((site.labels(), age_s(site)?))))?;
     let equal = sites.iter().filter_map(|site| Some((site.labels(), u32::from(site.status.digest_equal?))));
     families.gauges(EQUAL, equal)?;
-    families.gauges(LIVE, sites.iter().map(|site| (site.labels(), u32::from(site.status.link == LinkState::Live))))?;
+    let findings: Vec<_> =
+        sites.iter().filter_map(|site| Some((site.labels(), site.status.barn_findings()?))).collect();
+    let failing = |findings: &[HealthFinding]| findings.iter().filter(|finding| finding.failing).count() as u64;
+    families.gauges(BARN_FAILING, findings.iter().map(|(labels, findings)| (*labels, failing(findings))))?;
+    families.gauges(BARN_FINDING, by_part(&findings))?;
+    let is_live = |site: &SiteSample| site.status.link == LinkState::Live && !site.status.is_barn_failing();
+    families.gauges(LIVE, sites.iter().map(|site| (site.labels(), u32::from(is_live(site)))))?;
     families.gauges(FOLLOWED, sites.iter().map(|site| (site.labels(), u32::from(site.followed))))
+}
+
+/// Returns a value for each part of each site. Findings of one part are one value: a scrape has no labels twice.
+fn by_part<'a>(sites: &'a [(Labels<'a>, Vec<HealthFinding>)]) -> BTreeMap<[(&'static str, &'a str); 2], u32> {
+    let mut parts = BTreeMap::new();
+    for ([site], findings) in sites {
+        for finding in findings {
+            let value: &mut u32 = parts.entry([*site, ("part", finding.part.as_str())]).or_default();
+            *value = (*value).max(u32::from(finding.failing));
+        }
+    }
+    parts
 }
 
 fn lag_changes(site: &SiteSample) -> Option<u64> {

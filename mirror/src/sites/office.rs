@@ -74,11 +74,12 @@ fn status_line(site: &SiteView, sync_interval: Duration) -> String {
     if let Some(unfolded) = status.unfolded_changes.filter(|unfolded| *unfolded > 0) {
         let _infallible = write!(state, ", {} of them not shown yet", grouped(unfolded));
     }
-    match (&status.stopped_because, &status.blocked, status.copied, status.lag_changes) {
-        (Some(reason), ..) | (None, Some(reason), ..) => format!("{state}: {reason}"),
-        (None, None, Some((copied, total)), _) => format!("{state}, {} of {} copied", grouped(copied), grouped(total)),
-        (None, None, None, Some(lag)) => format!("{state}, {} behind", grouped(lag)),
-        (None, None, None, None) => state,
+    let reason = status.stopped_because.clone().or_else(|| status.blocked.clone()).or_else(|| status.barn_trouble());
+    match (reason, status.copied, status.lag_changes) {
+        (Some(reason), ..) => format!("{state}: {reason}"),
+        (None, Some((copied, total)), _) => format!("{state}, {} of {} copied", grouped(copied), grouped(total)),
+        (None, None, Some(lag)) => format!("{state}, {} behind", grouped(lag)),
+        (None, None, None) => state,
     }
 }
 

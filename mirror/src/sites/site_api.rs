@@ -4,7 +4,7 @@ use super::status::SiteStatus;
 use super::view::SiteView;
 use herd::clock::iso_utc;
 use herd::store::Reader;
-use herd::wire::BarnHead;
+use herd::wire::{BarnHead, BarnHealth};
 use service::remote::{ProcessState, RemoteApi, ReplicaState};
 use service::sync::{NotServedError, Served, SyncStats};
 use std::sync::Arc;
@@ -33,6 +33,10 @@ impl Served for SiteApi {
         self.site.barn_head()
     }
 
+    fn barn_health(&self) -> BarnHealth {
+        self.site.barn_health()
+    }
+
     fn sync_stats(&self) -> &SyncStats {
         self.site.sync_stats()
     }
@@ -47,6 +51,8 @@ impl RemoteApi for SiteApi {
         let status = SiteStatus::new(&self.site, self.sync_interval);
         ProcessState::Replica(ReplicaState {
             link: status.link.as_str(),
+            barn_trouble: status.barn_trouble(),
+            barn_findings: status.barn_findings,
             lag_changes: status.lag_changes,
             unfolded_changes: status.unfolded_changes,
             last_heartbeat_at: status.barn_heard_at_us.map(iso_utc),

@@ -7,6 +7,7 @@ use crate::follow::{FollowStatus, LinkState};
 use herd::clock::iso_utc;
 use herd::position::{Digest, Position, Sequence};
 use herd::store::{Head, Reader};
+use herd::wire::HealthFinding;
 use serde::{Deserialize, Serialize};
 use service::remote::OpeningView;
 use std::time::Duration;
@@ -32,8 +33,10 @@ pub struct SiteStatus {
     pub failed_syncs: u64,
     /// Changes received.
     pub total_records_synced: u64,
-    /// State of the link to the barn.
+    /// State of the link to the barn, or of the barn: the worse of both.
     pub link: LinkState,
+    /// The barn's findings about itself; `None` while they are unknown.
+    pub barn_findings: Option<Vec<HealthFinding>>,
     /// Durable head of the copy that is served.
     pub head: Option<Position>,
     /// Result of the last comparison of fold digests with the barn; `None` while the fold versions differ.
@@ -76,8 +79,12 @@ pub struct SiteSummary {
     pub name: String,
     /// True if the site is followed, or about to be.
     pub running: bool,
-    /// State of the link to the barn, in a word.
+    /// State of the link to the barn, or of the barn, in a word: the worse of both.
     pub link: String,
+    /// Sentence about what fails at the barn by its own report.
+    pub barn_trouble: Option<String>,
+    /// The barn's findings about itself; `None` while they are unknown.
+    pub barn_findings: Option<Vec<HealthFinding>>,
     /// Head of the copy that is served.
     pub position: Option<Position>,
     /// Last change in its tables.
@@ -129,6 +136,7 @@ impl SiteStatus {
             failed_syncs: follow.failed_syncs,
             total_records_synced: follow.total_records_synced,
             link: link_state(&state, &follow),
+            barn_findings: follow.barn_findings(),
             lag_changes: own_head.and_then(|own| follow.lag_changes(own)),
             unfolded_changes: head.as_ref().map(Head::unfolded),
             blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
@@ -143,6 +151,13 @@ impl SiteStatus {
             stopped_because: state.stopped_because,
         }
     }
+
+    /// Returns what fails at the barn by its own report, in a sentence; `None` if nothing does, or that is unknown.
+    pub fn barn_trouble(&self) -> Option<String> {
+        let failing = self.barn_findings.iter().flatten().filter(|finding| finding.failing);
+        let texts: Vec<_> = failing.map(|finding| format!("{}: {}", finding.part, finding.text)).collect();
+        (!texts.is_empty()).then(|| format!("connected, but the barn reports: {}", texts.join("; ")))
+    }
 }
 
 impl SiteSummary {
@@ -152,6 +167,8 @@ impl SiteSummary {
         let status = SiteStatus::at_head(site, state, head.clone(), sync_interval);
         let follow = site.follow_status();
         Self {
+            barn_trouble: status.barn_trouble(),
+            barn_findings: status.barn_findings,
             name: status.name,
             running: status.running,
             link: status.link.as_str().to_owned(),
@@ -173,16 +190,19 @@ impl SiteSummary {
 }
 
 /// Returns the state that an operator must know first: stopped, then opening (nothing is shown or followed until then),
-/// then away (also while a copy is made), then copying.
+/// then away (also while a copy is made), then a barn that reports a failure, then copying.
 fn link_state(state: &SiteState, follow: &FollowStatus) -> LinkState {
     match follow.link {
         _ if state.stopped_because.is_some() => LinkState::Stopped,
         _ if state.opening().is_some() => LinkState::Opening,
         LinkState::Away => LinkState::Away,
+        _ if follow.is_barn_failing() => LinkState::Unwell,
         _ if state.building.is_some() || state.shown.is_none() => LinkState::Copying,
         LinkState::Live => LinkState::Live,
         // A follower that has ended restarts soon; if it does not, the site's task sets `stopped_because`.
-        LinkState::Pulling | LinkState::Stopped | LinkState::Copying | LinkState::Opening => LinkState::Pulling,
+        LinkState::Pulling | LinkState::Stopped | LinkState::Unwell | LinkState::Copying | LinkState::Opening => {
+            LinkState::Pulling
+        }
     }
 }
 
@@ -208,16 +228,23 @@ fn copied(state: &SiteState, barn_head: Option<u64>) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::follow::HealthReport;
     use herd::position::StoreId;
     use herd::store::{MemoryDisk, Store};
+    use herd::wire::BarnHealth;
     use tokio::sync::watch;
+    use tokio::time::Instant;
 
     fn reader() -> Reader {
         Store::open_replica(&MemoryDisk::default(), StoreId([1; 16])).unwrap().reader()
     }
 
     fn status(link: LinkState, state: SiteState) -> SiteStatus {
-        let (_, receiver) = watch::channel(FollowStatus { link, ..FollowStatus::default() });
+        status_of(FollowStatus { link, ..FollowStatus::default() }, state)
+    }
+
+    fn status_of(follow: FollowStatus, state: SiteState) -> SiteStatus {
+        let (_, receiver) = watch::channel(follow);
         let site = SiteView::new("barn".parse().unwrap(), receiver);
         site.change(|own| *own = state);
         SiteStatus::new(&site, Duration::from_secs(10))
@@ -245,6 +272,32 @@ mod tests {
             assert_eq!(status(follower, state).link, site, "{follower:?}");
         }
         assert!(!status(LinkState::Live, stopped()).running);
+    }
+
+    /// Catches an office that says "live" of a barn which itself reports that it takes no read, and one that calls a barn
+    /// unwell for a note, or for what it said before it went away.
+    #[test]
+    fn a_live_link_to_a_barn_that_reports_a_failure_is_unwell() {
+        let follow = |link, failing| {
+            let finding = HealthFinding { part: "reads".into(), failing, text: "no read was taken".into() };
+            let health = BarnHealth::of_barn(vec![finding]);
+            let health = Some(HealthReport { health, at: Instant::now() });
+            FollowStatus { link, health, ..FollowStatus::default() }
+        };
+        let complete = || SiteState { shown: Some(reader()), ..SiteState::default() };
+        let unwell = status_of(follow(LinkState::Live, true), complete());
+        assert_eq!(unwell.link, LinkState::Unwell);
+        let trouble = "connected, but the barn reports: reads: no read was taken";
+        assert_eq!(unwell.barn_trouble().as_deref(), Some(trouble));
+        assert_eq!(status_of(follow(LinkState::Pulling, true), complete()).link, LinkState::Unwell);
+        let building = SiteState { building: Some(reader()), ..complete() };
+        assert_eq!(status_of(follow(LinkState::Live, true), building).link, LinkState::Unwell);
+
+        let noted = status_of(follow(LinkState::Live, false), complete());
+        assert_eq!((noted.link, noted.barn_trouble()), (LinkState::Live, None));
+        assert_eq!(noted.barn_findings.unwrap().len(), 1);
+        let away = status_of(follow(LinkState::Away, true), complete());
+        assert_eq!((away.link, away.barn_findings), (LinkState::Away, None));
     }
 
     /// Catches an unfinished copy that is reported as the served one.

@@ -14,9 +14,9 @@
 //!   page says beside it.
 
 use super::name::SiteName;
-use crate::follow::{FollowStatus, LinkState, WriterProbe};
+use crate::follow::{FollowStatus, HealthReport, LinkState, WriterProbe};
 use herd::store::{OpenProgress, Reader, grouped};
-use herd::wire::BarnHead;
+use herd::wire::{BarnHead, BarnHealth};
 use service::remote::OpeningView;
 use service::supervisor::OPENING_STEP_TIMEOUT;
 use service::sync::{NotServedError, Served, SyncStats};
@@ -168,6 +168,10 @@ impl Served for SiteView {
         // Until the barn's first heartbeat, its head is at least the head of this copy.
         let own_head = || self.reader().map(|reader| reader.head().position.sequence).unwrap_or_default();
         heard.unwrap_or_else(|| BarnHead { head: own_head(), age_ms: None, duplicates: 0 })
+    }
+
+    fn barn_health(&self) -> BarnHealth {
+        self.status.borrow().health.as_ref().map(HealthReport::aged).unwrap_or_default()
     }
 
     fn sync_stats(&self) -> &SyncStats {

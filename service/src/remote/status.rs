@@ -84,8 +84,12 @@ pub struct RadioCounts {
 /// State of a replica and of its link to the barn.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReplicaState {
-    /// `live`, `pulling`, `away`, `stopped`, `copying` or `opening`.
+    /// `live`, `pulling`, `unwell`, `away`, `stopped`, `copying` or `opening`.
     pub link: &'static str,
+    /// Sentence about what fails at the barn by its own report; `None` if nothing does, or that is unknown.
+    pub barn_trouble: Option<String>,
+    /// The barn's findings about itself; `None` while they are unknown.
+    pub barn_findings: Option<Vec<HealthFinding>>,
     /// Number of changes that the copy is behind the barn's last known head.
     pub lag_changes: Option<u64>,
     /// Number of changes that are stored in the copy and not in its tables yet.

@@ -131,6 +131,8 @@ fn office(reader: Result<Reader, NotServedError>, age_ms: Option<u64>) -> Router
     let barn = BarnHead { head: Sequence(9), age_ms, duplicates: if age_ms.is_some() { 3 } else { 0 } };
     let process = ProcessState::Replica(ReplicaState {
         link: "away",
+        barn_trouble: None,
+        barn_findings: None,
         lag_changes: Some(0),
         unfolded_changes: Some(0),
         last_heartbeat_at: Some(iso_utc(WALL_US)),

@@ -82,6 +82,9 @@ pub struct ShowResponse {
     pub text: String,
     /// Value of `--next` for the next page of a table or CSV list, if there is one.
     pub next: Option<String>,
+    /// A line for standard error about the source of the text, if somebody should know something about it.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// Reason why nothing can be shown.
@@ -134,14 +137,19 @@ impl ShowRequest {
         }
     }
 
-    /// Prints the response to `out`; the continuation of CSV goes to `err`.
+    /// Prints the response to `out`; the note and the continuation of CSV go to `err`.
     pub fn print(&self, response: &ShowResponse, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<()> {
         out.write_all(response.text.as_bytes())?;
         if let Some(next) = &response.next {
             let line = format!("More: --next {}\n", shell_word(next));
             if self.is_csv() { err.write_all(line.as_bytes())? } else { out.write_all(line.as_bytes())? }
         }
-        out.flush()
+        out.flush()?;
+        // Without a reader of the note, the list is printed all the same.
+        if let Some(note) = &response.note {
+            let _ = writeln!(err, "{note}");
+        }
+        Ok(())
     }
 }
 
@@ -151,4 +159,22 @@ fn shell_word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a note that a program reads as a part of the list, or that keeps the list from being printed.
+    #[test]
+    fn a_note_goes_to_standard_error_behind_the_list() {
+        let list = ListRequest { limit: 1, next: None, json: false, csv: true };
+        let note = Some("`north`: connected, but the barn reports: disk: make room".to_owned());
+        let response = ShowResponse { text: "id\r\n".to_owned(), next: Some("7".to_owned()), note };
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        ShowRequest::Batches(list).print(&response, &mut out, &mut err).unwrap();
+        assert_eq!(out, b"id\r\n");
+        let expected = "More: --next 7\n`north`: connected, but the barn reports: disk: make room\n";
+        assert_eq!(String::from_utf8(err).unwrap(), expected);
+    }
 }

@@ -19,7 +19,7 @@ pub(super) fn render(request: &ShowRequest, reader: &Reader) -> Result<ShowRespo
             let head = reader.head().position.sequence;
             let view = serde_json::to_value(view.ok_or(ShowError::NoChange { sequence: *sequence, head })?)?;
             let text = if *json { format!("{view}\n") } else { format!("{view:#}\n") };
-            Ok(ShowResponse { text: visible_json(&text), next: None })
+            Ok(ShowResponse { text: visible_json(&text), next: None, note: None })
         }
         ShowRequest::Batches(list) => list.render(|limit| snapshot.batches(list.next.map(BatchId), limit)),
         ShowRequest::Animals(list) => list.render(|limit| snapshot.animals(list.next.map(AnimalId), limit)),
@@ -44,9 +44,9 @@ where
         if self.json {
             // The object holds its continuation.
             let text = format!("{}\n", serde_json::to_value(&page)?);
-            return Ok(ShowResponse { text: visible_json(&text), next: None });
+            return Ok(ShowResponse { text: visible_json(&text), next: None, note: None });
         }
         let text = if self.csv { sheet(&page.data) } else { table(&page.data) };
-        Ok(ShowResponse { text, next: page.next.map(|next| next.to_string()) })
+        Ok(ShowResponse { text, next: page.next.map(|next| next.to_string()), note: None })
     }
 }

@@ -13,6 +13,30 @@ pub const SCHEMA_PATH: &str = "/api/sync/schema";
 /// Media type of blobs, for the `Accept` header.
 pub const BLOB_TYPE: &str = "application/vnd.herdlinx+postcard";
 
+/// Header in which a follower names the blobs that it reads besides those of the first release, separated by commas.
+pub const EXTRA_BLOBS_HEADER: &str = "herdlinx-blobs";
+
+/// Blobs besides those of the first release that a follower reads.
+///
+/// A header carries them, because a source of the first release refuses a query that it does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtraBlobs {
+    /// The health of the barn.
+    pub barn_health: bool,
+}
+
+impl ExtraBlobs {
+    /// All that this program reads.
+    pub const ALL: Self = Self { barn_health: true };
+    /// Value of [`EXTRA_BLOBS_HEADER`] for [`ALL`](Self::ALL).
+    pub const ALL_TEXT: &str = "barn-health";
+
+    /// Reads the value of [`EXTRA_BLOBS_HEADER`]. Unknown names are those of a later follower, and are ignored.
+    pub fn from_text(text: &str) -> Self {
+        Self { barn_health: text.split(',').any(|name| name.trim() == "barn-health") }
+    }
+}
+
 /// Failure of a call over the link. Every kind is worth a retry after a while.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
@@ -130,4 +154,19 @@ pub trait LiveChannel: Send {
 
     /// Sends a close message, if the network still accepts it.
     fn close(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a follower that gets no health because a later version names more, and one that gets it unasked.
+    #[test]
+    fn extra_blobs_are_read_by_name_and_later_ones_ignored() {
+        assert_eq!(ExtraBlobs::from_text(ExtraBlobs::ALL_TEXT), ExtraBlobs::ALL);
+        assert_eq!(ExtraBlobs::from_text("weather, barn-health"), ExtraBlobs::ALL);
+        for text in ["", "barn-health-2", "health"] {
+            assert_eq!(ExtraBlobs::from_text(text), ExtraBlobs::default(), "{text}");
+        }
+    }
 }

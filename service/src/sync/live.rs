@@ -4,11 +4,13 @@
 //!   [`MAX_UNACKNOWLEDGED_PAGES`] ahead of what the follower has made durable.
 //! - Larger live pages, or more of them in flight, gain nothing measurable and cost memory on both sides. The pages of a
 //!   pull are larger ([`herd::wire::MAX_PAGE_CHANGES`]), because there is only one at a time.
+//! - The health of the barn follows each heartbeat, to a follower that has named it; [`herd::wire::BarnHealth`] says why. Its
+//!   sender sends nothing while it does not know it.
 //! - A live connection ends when its key is revoked. A check at the request alone would feed a revoked office for as
 //!   long as its connection holds.
 
 use super::Served;
-use super::link::{LinkError, LiveChannel};
+use super::link::{ExtraBlobs, LinkError, LiveChannel};
 use crate::lifecycle::Shutdown;
 use bytes::Bytes;
 use herd::position::Position;
@@ -66,6 +68,7 @@ struct Session<'a, C> {
     channel: &'a mut C,
     served: &'a dyn Served,
     reader: Reader,
+    extra: ExtraBlobs,
     /// End of the last page sent.
     sent: Position,
     /// Ends of the pages that were sent and not acknowledged, in order.
@@ -74,16 +77,19 @@ struct Session<'a, C> {
 }
 
 /// Serves a follower until one side ends the connection. The caller has checked that `from` is on the reader's history.
+/// `extra` are the blobs that the follower has named.
 pub async fn serve_live<C: LiveChannel>(
     channel: &mut C,
     served: &dyn Served,
     reader: Reader,
     from: Position,
+    extra: ExtraBlobs,
     shutdown: Shutdown,
 ) -> LiveError {
     let unacknowledged = VecDeque::with_capacity(MAX_UNACKNOWLEDGED_PAGES);
     let _counted = served.sync_stats().add_follower();
-    let mut session = Session { channel, served, reader, sent: from, unacknowledged, last_received: Instant::now() };
+    let last_received = Instant::now();
+    let mut session = Session { channel, served, reader, extra, sent: from, unacknowledged, last_received };
     let Err(end) = session.run(&shutdown).await;
     // The close message is a courtesy; a follower that does not accept it is cut off all the same.
     let _ = timeout(CLOSE_TIMEOUT, channel.close()).await;
@@ -122,13 +128,18 @@ impl<C: LiveChannel> Session<'_, C> {
         Ok(())
     }
 
-    /// Sends a heartbeat, unless the follower has been silent for too long.
+    /// Sends a heartbeat and what follows it, unless the follower has been silent for too long.
     async fn send_heartbeat(&mut self) -> Result<(), LiveError> {
         if self.last_received.elapsed() >= SILENCE_TIMEOUT {
             return Err(LiveError::Silent);
         }
         let heartbeat = Heartbeat::new(&self.reader.head(), self.served.barn_head());
-        self.send(to_blob(&heartbeat).into()).await
+        self.send(to_blob(&heartbeat).into()).await?;
+        let health = self.served.barn_health();
+        if self.extra.barn_health && health.age_ms.is_some() {
+            self.send(to_blob(&health).into()).await?;
+        }
+        Ok(())
     }
 
     async fn send(&mut self, blob: Bytes) -> Result<(), LiveError> {
@@ -169,8 +180,9 @@ impl<C: LiveChannel> Session<'_, C> {
 mod tests {
     use super::*;
     use crate::lifecycle::ShutdownTrigger;
-    use crate::sync::OwnStore;
+    use crate::sync::{NotServedError, OwnStore, SyncStats};
     use herd::testing::TestBarn;
+    use herd::wire::{BarnHead, BarnHealth, HealthFinding};
     use tokio::sync::mpsc;
 
     /// The source's end of a connection in memory.
@@ -200,14 +212,40 @@ mod tests {
         _shutdown: ShutdownTrigger,
     }
 
+    /// A store whose barn reports that a part fails.
+    struct UnwellBarn(OwnStore<fn() -> u64>);
+
+    impl Served for UnwellBarn {
+        fn reader(&self) -> Result<Reader, NotServedError> {
+            self.0.reader()
+        }
+
+        fn barn_head(&self) -> BarnHead {
+            self.0.barn_head()
+        }
+
+        fn barn_health(&self) -> BarnHealth {
+            let finding = HealthFinding { part: "disk".into(), failing: true, text: "make room".into() };
+            BarnHealth::of_barn(vec![finding])
+        }
+
+        fn sync_stats(&self) -> &SyncStats {
+            self.0.sync_stats()
+        }
+    }
+
     fn follow(barn: &TestBarn) -> Follower {
+        follow_with(barn, ExtraBlobs::default())
+    }
+
+    fn follow_with(barn: &TestBarn, extra: ExtraBlobs) -> Follower {
         let ((sent, blobs), (to_source, received)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let (reader, trigger) = (barn.reader(), ShutdownTrigger::default());
         let (start, shutdown) =
             (reader.position_at(herd::position::Sequence::ZERO).unwrap().unwrap(), trigger.signal());
         let serving = tokio::spawn(async move {
-            let store = OwnStore::new(reader.clone(), || 0);
-            serve_live(&mut End { sent, received }, &store, reader, start, shutdown).await
+            let store = UnwellBarn(OwnStore::new(reader.clone(), || 0));
+            serve_live(&mut End { sent, received }, &store, reader, start, extra, shutdown).await
         });
         Follower { blobs, to_source, serving, _shutdown: trigger }
     }
@@ -253,6 +291,31 @@ mod tests {
         assert!(matches!(end, LiveError::NotSent(_)), "{end}");
     }
 
+    /// Catches an office of the first release whose connection ends at a kind that it does not know, and a later one that
+    /// is not told what its barn reports.
+    #[tokio::test(start_paused = true)]
+    async fn the_health_of_the_barn_follows_each_heartbeat_if_the_follower_names_it() {
+        let barn = TestBarn::with_payloads(&["hxb:A:LF1:UHF1"]);
+        for (extra, expected) in [
+            (ExtraBlobs::default(), vec![BlobKind::Heartbeat; 2]),
+            (ExtraBlobs::ALL, [BlobKind::Heartbeat, BlobKind::BarnHealth].repeat(2)),
+        ] {
+            let mut follower = follow_with(&barn, extra);
+            let (mut kinds, mut last) = (Vec::new(), Bytes::new());
+            while kinds.len() < expected.len() {
+                let blob = follower.blobs.recv().await.unwrap();
+                if blob_kind(&blob).unwrap() != BlobKind::Page {
+                    kinds.push(blob_kind(&blob).unwrap());
+                    last = blob;
+                }
+            }
+            assert_eq!(kinds, expected);
+            if extra.barn_health {
+                assert_eq!(from_blob::<BarnHealth>(&last).unwrap().findings[0].part, "disk");
+            }
+        }
+    }
+
     /// Catches a source that keeps a dead follower, or gives a quiet one up.
     #[tokio::test(start_paused = true)]
     async fn a_follower_is_given_up_after_three_heartbeats_of_silence() {
@@ -260,7 +323,7 @@ mod tests {
         let mut follower = follow(&barn);
         for _ in 0..6 {
             tokio::time::sleep(HEARTBEAT_INTERVAL).await;
-            follower.send(&Heartbeat::new(&barn.reader().head(), herd::wire::BarnHead::default()));
+            follower.send(&Heartbeat::new(&barn.reader().head(), BarnHead::default()));
         }
         tokio::time::sleep(HEARTBEAT_INTERVAL * 2 + Duration::from_secs(4)).await;
         assert!(!follower.serving.is_finished(), "it was silent for less than 15 s");

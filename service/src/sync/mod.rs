@@ -24,7 +24,7 @@ mod stats;
 pub use stats::{ConnectionGuard, SyncCounts, SyncStats};
 
 use herd::store::Reader;
-use herd::wire::BarnHead;
+use herd::wire::{BarnHead, BarnHealth};
 
 /// A store to serve; a newer copy may replace it while the process runs.
 pub trait Served: Send + Sync {
@@ -33,6 +33,11 @@ pub trait Served: Send + Sync {
 
     /// Returns the barn's head and duplicate count as this process last learned them, with their age.
     fn barn_head(&self) -> BarnHead;
+
+    /// Returns the barn's health as this process last learned it, with its age.
+    fn barn_health(&self) -> BarnHealth {
+        BarnHealth::default()
+    }
 
     /// Returns the counters of this store's deliveries.
     fn sync_stats(&self) -> &SyncStats;

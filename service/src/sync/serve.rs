@@ -5,7 +5,7 @@
 
 use super::divergence::refusing_head;
 use super::export::{self, BlobExport, ExportReader, TablesExport};
-use super::link::{BLOB_TYPE, CHANGES_PATH, LIVE_PATH, SCHEMA_PATH};
+use super::link::{BLOB_TYPE, CHANGES_PATH, EXTRA_BLOBS_HEADER, ExtraBlobs, LIVE_PATH, SCHEMA_PATH};
 use super::live::serve_live;
 use super::query::{ChangesQuery, SyncQueryError};
 use super::socket::Socket;
@@ -122,6 +122,12 @@ fn wants_blob(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|text| text.contains(BLOB_TYPE)))
 }
 
+/// Returns the blobs that a follower names besides those of the first release.
+fn extra_blobs(headers: &HeaderMap) -> ExtraBlobs {
+    let text = headers.get(EXTRA_BLOBS_HEADER).and_then(|value| value.to_str().ok());
+    text.map(ExtraBlobs::from_text).unwrap_or_default()
+}
+
 fn blob(bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, BLOB_TYPE)], bytes).into_response()
 }
@@ -195,14 +201,16 @@ fn streamed(content_type: &'static str, body: Body) -> Response {
 async fn live(
     State(source): State<Source>,
     uri: Uri,
+    headers: HeaderMap,
     upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
     let from = ChangesQuery::position_only(&uri)?;
     let reader = source.reader()?;
     let from = start_position(&reader, from)?;
+    let extra = extra_blobs(&headers);
     Ok(upgrade?.serve("a live connection", async move |socket| {
         let mut channel = Socket::new(socket);
-        let end = serve_live(&mut channel, &*source.served, reader, from, source.shutdown).await;
+        let end = serve_live(&mut channel, &*source.served, reader, from, extra, source.shutdown).await;
         tracing::info!(%from, %end, "live connection ended");
     }))
 }

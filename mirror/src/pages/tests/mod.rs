@@ -16,6 +16,7 @@ use herd::decide::Rules;
 use herd::fold::FOLD_VERSION;
 use herd::position::StoreId;
 use herd::store::{Incoming, MemoryDisk, Reader, Store};
+use herd::wire::HealthFinding;
 use serde_json::Value;
 use service::remote::OpeningView;
 use service::sync::NotServedError;
@@ -74,13 +75,15 @@ struct TestOffice {
     /// Why there is no copy, if there is none.
     reason: NotServedError,
     prepared: Vec<PreparedSummary>,
+    /// Findings of the barns about themselves.
+    findings: Vec<HealthFinding>,
 }
 
 impl TestOffice {
     /// Creates an office that shows the day of a small yard.
     fn new(sites: &[&'static str]) -> Self {
-        let (store, reason) = (filled_store(&PAYLOADS), NotServedError::NoCopy);
-        Self { sites: sites.to_vec(), store: Mutex::new(store), has_copy: true, reason, prepared: Vec::new() }
+        let (store, reason) = (Mutex::new(filled_store(&PAYLOADS)), NotServedError::NoCopy);
+        Self { sites: sites.to_vec(), store, has_copy: true, reason, prepared: Vec::new(), findings: Vec::new() }
     }
 }
 
@@ -96,6 +99,7 @@ impl Office for TestOffice {
     fn status(&self, site: &str) -> Option<SiteStatus> {
         let head = self.store.lock().unwrap().head().position;
         let (link, opening) = match &self.reason {
+            _ if self.findings.iter().any(|finding| finding.failing) => (LinkState::Unwell, None),
             _ if self.has_copy => (LinkState::Live, None),
             NotServedError::Opening(text) => {
                 (LinkState::Opening, Some(OpeningView { text: text.clone(), percent: Some(35) }))
@@ -112,6 +116,7 @@ impl Office for TestOffice {
             failed_syncs: 1,
             total_records_synced: 1_500,
             link,
+            barn_findings: Some(self.findings.clone()),
             digest_equal: self.has_copy.then_some(true),
             barn_fold_version: Some(FOLD_VERSION),
             head: self.has_copy.then_some(head),
@@ -174,6 +179,11 @@ fn office_preparing(sites: &[&'static str], prepared: &[PreparedSummary]) -> Rou
 /// Returns an office whose copy is not served, for this reason.
 fn office_without(reason: NotServedError) -> Router {
     office_from(TestOffice { has_copy: false, reason, ..TestOffice::new(&["barn"]) })
+}
+
+/// Returns an office whose barns report this of a part of theirs.
+fn office_reporting(sites: &[&'static str], finding: HealthFinding) -> Router {
+    office_from(TestOffice { findings: vec![finding], ..TestOffice::new(sites) })
 }
 
 fn office_from(office: TestOffice) -> Router {

@@ -1,6 +1,7 @@
-use super::{BROWSER, get, office, office_of, office_preparing};
+use super::{BROWSER, get, html_of, json_of, office, office_of, office_preparing, office_reporting};
 use crate::sites::PreparedSummary;
 use axum::http::{StatusCode, header};
+use herd::wire::HealthFinding;
 use serde_json::json;
 
 #[tokio::test]
@@ -39,6 +40,32 @@ async fn with_several_sites_the_first_page_lists_them_and_other_pages_ask_for_on
     assert_eq!(get(&office, "/sites/south/batches", "application/json").await.status, StatusCode::OK);
     let sums = get(&office, "/office/api/sync-status", "application/json").await.json();
     assert_eq!((&sums["total_syncs"], &sums["sites"][0]["total_syncs"]), (&json!(200), &json!(100)));
+}
+
+/// Catches an office that says "live" of a barn that reports a failure, on any page or in any JSON.
+#[tokio::test]
+async fn a_barn_that_reports_a_failure_is_nowhere_called_live() {
+    let finding = |failing| HealthFinding { part: "reads".into(), failing, text: "no read <was> taken".into() };
+    let unwell = office_reporting(&["barn"], finding(true));
+    for path in ["/", "/status", "/animals"] {
+        let page = html_of(&unwell, path).await;
+        assert!(page.contains("Barn unwell") && !page.contains(">Live<"), "{path}: {page}");
+        let says = page.contains("Connected, but the barn reports (reads):</strong> no read &#60;was&#62; taken");
+        assert_eq!(says, path != "/animals", "{path}: {page}");
+    }
+    let trouble = "connected, but the barn reports: reads: no read <was> taken";
+    for status in
+        [json_of(&unwell, "/office/api/sync-status").await["sites"][0].clone(), json_of(&unwell, "/status").await]
+    {
+        let finding = json!([{"part": "reads", "failing": true, "text": "no read <was> taken"}]);
+        assert_eq!((&status["link"], &status["barn_trouble"]), (&json!("unwell"), &json!(trouble)));
+        assert_eq!(status["barn_findings"], finding);
+    }
+    let list = html_of(&office_reporting(&["north", "south"], finding(true)), "/").await;
+    assert_eq!(list.matches("connected, but the barn reports: reads").count(), 2, "{list}");
+
+    let noted = html_of(&office_reporting(&["barn"], finding(false)), "/").await;
+    assert!(noted.contains(">Live<") && noted.contains("The barn notes (reads):"), "{noted}");
 }
 
 /// Catches a site without contact that hides behind one that is well.
