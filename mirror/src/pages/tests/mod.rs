@@ -1,5 +1,6 @@
 //! Tests of the pages through the router, with the `Accept` headers of browsers and programs.
 
+mod clocks;
 mod corrections;
 mod html;
 mod json;
@@ -56,6 +57,11 @@ fn at(n: u64) -> RawReading {
 }
 
 fn filled_store(payloads: &[&str]) -> Store {
+    store_filled_at(payloads, at)
+}
+
+/// Returns a store whose `n`th payload arrived at `at(n)`.
+fn store_filled_at(payloads: &[&str], at: impl Fn(u64) -> RawReading) -> Store {
     let clock = ClockReading { received_at_us: START_US, synchronized: true, boot: 1, since_boot_ms: 0 };
     let mut store = Store::open_source(&MemoryDisk::default(), Rules::default(), clock, || StoreId([7; 16])).unwrap();
     for (payload, at) in payloads.iter().zip((1..).map(at)) {
