@@ -3,15 +3,15 @@
 //! # Decisions
 //!
 //! - **A field that a reader fills for want of a value is absent.** Readers write `None`, `NOREAD`, zeros or blanks if an
-//!   antenna is dead. Taken as a tag, such a text makes one animal of many.
-//! - **The list is fixed, not a setting.** Two yards that judge the same text in different ways could never be compared. A
-//!   text of the list that is a real tag or label somewhere is a price that no yard is known to pay.
+//!   antenna is dead. If such a text were a tag, many animals would become one.
+//! - **The list is fixed, not a setting.** Two yards that judge the same text in different ways could not be compared. No yard
+//!   is known to use one of these texts as a tag or label.
 
 use std::borrow::Cow;
 
 /// Texts that say nothing, in lower case, without blanks, hyphens and underscores.
 const FILLERS: [&str; 10] = ["?", "none", "null", "nil", "nan", "n/a", "na", "undefined", "noread", "notag"];
-/// Number of F and nothing else from which on a text is an empty register, and not a short hexadecimal number.
+/// Minimum number of `F` digits in an empty register. Fewer are a short hexadecimal number.
 const MIN_EMPTY_REGISTER: usize = 8;
 
 /// Returns whether a character belongs to no text: whitespace, NUL, a byte order mark, or a zero-width mark.

@@ -19,7 +19,7 @@ pub enum Rejection {
     },
     /// Invalid UTF-8.
     NotText,
-    /// Not text, and as long and begun as a sealed frame is.
+    /// Bytes that are no text and have the first byte and the length of a sealed frame.
     SealedFrame,
     /// A control character (`char::is_control`) inside the trimmed text.
     ControlCharacter {

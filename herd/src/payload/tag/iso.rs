@@ -84,7 +84,7 @@ pub(super) fn parts(key: &str) -> Option<(&str, &str)> {
     is_identity(key).then(|| key.split_at(CODE_DIGITS))
 }
 
-/// Returns the issuer of an identity; `None` for a text that is none, or one with a code or number that ISO 11784 lacks.
+/// Returns the issuer of an identity. `None` if the text is no identity, or has a code or number that ISO 11784 does not define.
 pub(super) fn issuer(key: &str) -> Option<Issuer> {
     let (code, number) = parts(key)?;
     let fits = number.parse().is_ok_and(|number: u64| number <= MAX_NUMBER);
@@ -123,7 +123,7 @@ impl Issuer {
     }
 }
 
-/// In words: `Canada`, `country 104`, `manufacturer 982`, `test tag`.
+/// Name in words: `Canada`, `country 104`, `manufacturer 982`, `test tag`.
 impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -137,7 +137,7 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// Countries with their numbers in ISO 3166, as far as cattle with their tags are likely to reach a yard.
+/// Countries whose tags are likely to reach a yard, by their numbers in ISO 3166.
 const COUNTRIES: [(u16, &str); 24] = [
     (32, "Argentina"),
     (36, "Australia"),
