@@ -20,14 +20,27 @@ const RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Takes steps while there is something to move, and waits for further orders, until the shutdown.
 pub async fn move_into_eras(recorder: Recorder, clock: Arc<dyn Clock>, shutdown: Shutdown) {
     let steps = async {
+        let mut is_delayed = false;
         loop {
             match recorder.step_era_moves(clock.read()).await {
-                Ok(Some(receipt)) => log_step(&receipt),
-                Ok(None) => recorder.wait_for_correction().await,
-                // The end of the writer ends the process.
-                Err(RecordError::Stopping | RecordError::Ended | RecordError::Failed(_)) => break,
+                Ok(step) => {
+                    is_delayed = false;
+                    match step {
+                        Some(receipt) => log_step(&receipt),
+                        None => recorder.wait_for_correction().await,
+                    }
+                }
+                // The end of the writer ends the process, and tables that stop at a change go on in another program only.
+                Err(
+                    RecordError::Stopping
+                    | RecordError::Ended
+                    | RecordError::Failed(_)
+                    | RecordError::TablesBehind { .. },
+                ) => break,
                 Err(error) => {
-                    tracing::warn!(%error, "payloads are not moved into their reader era yet");
+                    if !std::mem::replace(&mut is_delayed, true) {
+                        tracing::warn!(%error, "payloads are not moved into their reader era yet");
+                    }
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
             }

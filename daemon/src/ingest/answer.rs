@@ -189,11 +189,9 @@ pub(crate) fn record_error(error: &RecordError) -> ApiError {
         RecordError::Disk(DiskError::Unknown { .. }) | RecordError::Failed(_) => {
             unavailable("storage_failed", "the disk cannot store it now; send it again", RETRY_SOON_S)
         }
-        RecordError::TablesBehind { .. } => unavailable(
-            "upgrade_needed",
-            "a later version of the program wrote to this store; upgrade this one to record again",
-            RETRY_LATER_S,
-        ),
+        RecordError::TablesBehind { why, .. } => {
+            unavailable("upgrade_needed", &format!("nothing can be recorded: {why}"), RETRY_LATER_S)
+        }
         RecordError::TooMany { .. } | RecordError::TooLong { .. } => ApiError::bad_request(error.to_string()),
     }
 }

@@ -82,7 +82,7 @@ pub enum RecordError {
     /// The disk is full, or its free space is unknown.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A later version wrote to this log, so this version cannot decide about new payloads.
+    /// The log holds a change that this version cannot read, so it cannot decide about new payloads.
     #[error("the tables stop at change {folded}, but the log ends at {head}: {why}")]
     TablesBehind {
         /// Last change in the tables.

@@ -1,4 +1,4 @@
-//! The body of a Corrected change, version 1. The order of fields and variants is frozen.
+//! The body of a Corrected change, version 2. The order of fields and variants is frozen.
 
 use super::{AnimalId, AnimalState, BatchState, Correction, LateEvent};
 use crate::clock::ClockReading;

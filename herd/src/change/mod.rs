@@ -11,13 +11,14 @@
 //! |---|---|---|
 //! | 1 | Received | version 1, [`Received`] |
 //! | 2 | Reprocessed | version 1, [`Reprocessed`] |
-//! | 3 | Corrected | version 1, [`Corrected`] |
+//! | 3 | Corrected | version 2, [`Corrected`]; version 1 lacks times and is read into it |
 //! | 4 | `ClockStepped` | no version yet |
 //! | 5 | Epoch | version 1, [`EpochStart`]; version 2 adds an [`Acceptance`] |
 //! | 6 | Suppressed | version 1, [`Suppressed`] |
 //! | 7 | `EraMove` | version 1, [`EraMove`] |
 
 mod corrected;
+mod corrected_v1;
 mod correction;
 mod encode;
 mod era_move;
@@ -36,6 +37,7 @@ pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, 
 
 use crate::clock::ClockReading;
 use crate::position::{Epoch, Sequence, StoreId};
+use corrected_v1::CorrectedV1;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Maximum length of a stored Change. The largest payload that is let in is 4 KiB.
@@ -226,7 +228,7 @@ impl Change {
         }
     }
 
-    /// Encodes the stored form: kind, version, body.
+    /// Encodes the stored form: kind, version, body. A body that was stored in an earlier version gets the current one.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
@@ -247,7 +249,7 @@ impl Change {
     /// Returns the version of the stored body.
     fn version(&self) -> u8 {
         match self {
-            Self::Epoch(EpochStart { acceptance: Some(_), .. }) => 2,
+            Self::Corrected(_) | Self::Epoch(EpochStart { acceptance: Some(_), .. }) => 2,
             _ => 1,
         }
     }
@@ -260,7 +262,10 @@ impl Change {
         match (ChangeKind::from_number(*kind), version) {
             (Some(ChangeKind::Received), 1) => whole(body).map(|body| Self::Received(Box::new(body))),
             (Some(ChangeKind::Reprocessed), 1) => whole(body).map(|body| Self::Reprocessed(Box::new(body))),
-            (Some(ChangeKind::Corrected), 1) => whole(body).map(|body| Self::Corrected(Box::new(body))),
+            (Some(ChangeKind::Corrected), 1) => {
+                whole(body).map(|body: CorrectedV1| Self::Corrected(Box::new(body.into())))
+            }
+            (Some(ChangeKind::Corrected), 2) => whole(body).map(|body| Self::Corrected(Box::new(body))),
             (Some(ChangeKind::Epoch), 1) => whole(body).map(Self::Epoch),
             (Some(ChangeKind::Epoch), 2) => {
                 let parts: Option<(EpochStart, Acceptance)> = whole(body);

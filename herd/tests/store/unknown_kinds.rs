@@ -28,7 +28,8 @@ fn changes_of(log: &[Vec<u8>]) -> Changes {
     log.iter().map(Vec::as_slice).collect()
 }
 
-fn replica_of(disk: &MemoryDisk, log: &[Vec<u8>]) -> Store {
+/// Makes a replica of a log of epoch 1.
+pub(crate) fn replica_of(disk: &MemoryDisk, log: &[Vec<u8>]) -> Store {
     let mut replica = Store::open_replica(disk, STORE).unwrap();
     let run = herd::store::ChangeRun {
         end: herd::position::Position { epoch: Epoch(1), ..run_of(replica.head().position, changes_of(log)).end },

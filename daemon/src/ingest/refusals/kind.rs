@@ -18,7 +18,7 @@ const KINDS: [(&str, &str); 18] = [
     ("stopping", "the sender sends it again after the restart"),
     ("disk_full", "make room on the disk; the sender sends it again"),
     ("storage_failed", "check the disk with `herdlinxd doctor`; the sender sends it again"),
-    ("upgrade_needed", "install the later version of the program again; the sender sends it again"),
+    ("upgrade_needed", "install the version of the program that wrote to this store last; the sender sends it again"),
     ("other", "the sender's log has the whole answer"),
 ];
 
