@@ -26,9 +26,11 @@ fn reset_starts_high_and_follows_the_driver() {
     let (mut reset, _dio0) = take(&pins(&chip)).unwrap();
     assert!(chip.is_high(RESET).unwrap());
     reset.set_low().unwrap();
-    assert!(!chip.is_high(RESET).unwrap());
+    chip.pull(RESET, true).unwrap();
+    assert!(!chip.is_high(RESET).unwrap(), "it is held against the pull-up");
     reset.set_high().unwrap();
-    assert!(chip.is_high(RESET).unwrap());
+    chip.pull(RESET, true).unwrap();
+    assert!(chip.is_high(RESET).unwrap(), "the pull-up raises it");
 }
 
 /// Catches a RESET that is driven high against a module that pulls it low.

@@ -43,7 +43,8 @@ impl GpioSim {
         &self.path
     }
 
-    /// Pulls a line from outside, which sets what an input of the chip reads.
+    /// Pulls a line from outside, which sets what an input of the chip reads. An output that becomes an input keeps its level
+    /// until it is pulled anew: gpio-sim does not apply the former pull to it.
     pub fn pull(&self, line: u32, up: bool) -> Result<(), DeviceError> {
         let path = self.outside.join(format!("sim_gpio{line}/pull"));
         write(&path, if up { "pull-up" } else { "pull-down" })

@@ -59,8 +59,7 @@ impl Wires {
     /// Creates a GPIO chip and wires this chip to it.
     pub fn new(chip: &Chip, dio0: Dio0Wire) -> Result<Self, DeviceError> {
         let gpio = Arc::new(GpioSim::new()?);
-        // Emulates the module's pull-up resistor, which acts while no program drives the line.
-        gpio.pull(RESET_LINE, true)?;
+        pull_reset_up(&gpio)?;
         let mut wires = Self { gpio, shared: Arc::default(), threads: Vec::new() };
         wires.spawn("RESET", chip, Wire::run_reset)?;
         wires.spawn("DIO0", chip, move |wire| wire.run_dio0(dio0))?;
@@ -108,6 +107,11 @@ impl Drop for Wires {
     }
 }
 
+/// Emulates the module's pull-up resistor, which acts while no program drives the line.
+fn pull_reset_up(gpio: &GpioSim) -> Result<(), DeviceError> {
+    gpio.pull(RESET_LINE, true)
+}
+
 impl Wire {
     fn is_stopped(&self) -> bool {
         self.shared.stop.load(SeqCst)
@@ -117,6 +121,9 @@ impl Wire {
         let (mut reset, mut was_low) = (self.chip.reset(), false);
         while !self.is_stopped() {
             let is_low = !self.gpio.is_high(RESET_LINE)?;
+            if is_low {
+                pull_reset_up(&self.gpio)?;
+            }
             if is_low && !was_low {
                 self.chip.air().catch_up();
                 let Ok(()) = reset.set_low();
