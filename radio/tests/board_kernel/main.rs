@@ -50,6 +50,20 @@ impl Bench {
     fn send(&self, payload: &[u8]) {
         self.air.transmit(Transmission::of(payload), self.air.now() + Duration::from_millis(50)).unwrap();
     }
+
+    async fn packet(&self, radio: &mut Sx127x) -> Packet {
+        match timeout(PATIENCE, radio.receive()).await {
+            Ok(packet) => packet.unwrap(),
+            Err(_) => panic!(
+                "no packet in time: {:?}, {:?}, resets {}, edges {}, {:?}",
+                *radio.last_error().borrow(),
+                radio.counters().read(),
+                self.wires.resets(),
+                self.wires.edges(),
+                self.chip.verdicts()
+            ),
+        }
+    }
 }
 
 async fn check_reception_and_transmission(bench: &Bench, mut radio: Sx127x) {
@@ -65,21 +79,17 @@ async fn check_reception_and_transmission(bench: &Bench, mut radio: Sx127x) {
     for length in [1_u8, 50, 255] {
         let payload: Vec<u8> = (1..=length).collect();
         bench.send(&payload);
-        assert_eq!(packet(&mut radio).await.bytes, payload);
+        assert_eq!(bench.packet(&mut radio).await.bytes, payload);
     }
     let sent = timeout(PATIENCE, radio.transmitter().transmit(b"here is the barn")).await;
     sent.expect("the transmission ends").unwrap();
     bench.send(b"after that");
-    assert_eq!(packet(&mut radio).await.bytes, b"after that");
+    assert_eq!(bench.packet(&mut radio).await.bytes, b"after that");
 
     let counters = radio.counters().read();
     assert_eq!((counters.received, counters.rebuilt), (4, rebuilt), "{:?}", *radio.last_error().borrow());
     assert!(bench.wires.edges() >= 1, "DIO0 rose");
     assert!(bench.chip.tally().total() >= 4);
-}
-
-async fn packet(radio: &mut Sx127x) -> Packet {
-    timeout(PATIENCE, radio.receive()).await.expect("a packet arrives in time").unwrap()
 }
 
 fn driver_settings() -> Settings {
@@ -113,6 +123,6 @@ async fn a_device_that_disappears_is_reported_and_the_radio_receives_again_once_
     bench.spidev = Spidev::new("spidev0.2", &bench.chip).unwrap();
     timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await.unwrap().unwrap();
     bench.send(b"back again");
-    assert_eq!(packet(&mut radio).await.bytes, b"back again");
+    assert_eq!(bench.packet(&mut radio).await.bytes, b"back again");
     assert!(radio.counters().read().rebuilt >= 1);
 }
