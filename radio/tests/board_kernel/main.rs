@@ -68,8 +68,9 @@ impl Bench {
 
 async fn check_reception_and_transmission(bench: &Bench, mut radio: Sx127x) {
     let mut health = radio.health();
-    let listening = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await;
-    assert!(listening.is_ok(), "{:?}", radio.health().borrow());
+    // A borrowed health would block the driver's thread at its next report.
+    let is_listening = timeout(PATIENCE, health.wait_for(|health| *health == Health::Listening)).await.is_ok();
+    assert!(is_listening, "{:?}", *radio.health().borrow());
     // The emulator polls the RESET wire, so the chip may still have been in reset at the first attempt.
     let rebuilt = radio.counters().read().rebuilt;
     assert_eq!(bench.spidev.modes(), [0], "mode 0, MSB first");
