@@ -10,6 +10,7 @@ use crate::sites::{OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, S
 use axum::Router;
 use herd::clock::{Clock, SystemClock};
 use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
+use herd::payload::WeightUnit;
 use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
 use herd::store::LocalError;
 use service::control::{ListenError, listen};
@@ -126,7 +127,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let connections = Connections::new(settings.local_access);
-    let router = router(&sites, office, clock, &tokens, &connections);
+    let router = router(&sites, office, clock, settings.weight_unit, &tokens, &connections);
     let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     let listen_at = serving.addr;
 
@@ -165,6 +166,7 @@ pub fn router(
     sites: &Arc<Sites>,
     office: OfficeMetrics,
     clock: Arc<dyn Clock>,
+    weight_unit: WeightUnit,
     tokens: &Arc<TokenRing>,
     connections: &Connections,
 ) -> Router {
@@ -174,7 +176,7 @@ pub fn router(
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, connections, tokens.clone()));
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock), tokens.clone());
+    let pages = doors::guarded_pages(pages::router(sites.clone(), clock, weight_unit), tokens.clone());
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     times.measure(keyless.protect(pages.merge(with_method_fallback(interfaces))).merge(health))

@@ -9,6 +9,7 @@ use super::rows::{Row, assert_complete, for_programs, get, post};
 use super::server::ServerUnderTest;
 use axum::Router;
 use herd::decide::Rules;
+use herd::payload::WeightUnit;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use mirror::follow::FollowSettings;
@@ -111,7 +112,14 @@ impl Yard {
         let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(3)).unwrap();
         let tokens = Arc::new(tokens);
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
-        let router = mirror::run::router(&sites, metrics, Arc::new(FixedClock), &tokens, &Connections::default());
+        let router = mirror::run::router(
+            &sites,
+            metrics,
+            Arc::new(FixedClock),
+            WeightUnit::Kg,
+            &tokens,
+            &Connections::default(),
+        );
         let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
         yard.wait_until_equal().await;
         yard

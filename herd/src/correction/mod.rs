@@ -6,7 +6,7 @@
 use crate::change::{Acceptance, AnimalId, BatchId, Correction, TagKind, WeighingTime};
 use crate::clock::iso_utc;
 use crate::decide::CorrectionRequest;
-use crate::payload::{MAX_FIELD_CHARS, RoundedTagError, Tag, Weight, WeightUnit, kilograms};
+use crate::payload::{Grams, MAX_FIELD_CHARS, RoundedTagError, Tag, Weight, WeightUnit};
 use crate::position::Sequence;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::{Deserialize as DeriveDeserialize, Serialize};
@@ -134,6 +134,14 @@ pub enum CorrectionForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Kilograms(pub String);
+
+impl Kilograms {
+    /// Returns the weight in a unit; what is no weight, as it is written.
+    pub(crate) fn in_unit(&self, unit: WeightUnit) -> String {
+        let weight = Weight::parse(&self.0, WeightUnit::Kg);
+        weight.grams().map_or_else(|| self.0.clone(), |weight_g| Grams(weight_g).in_unit(unit))
+    }
+}
 
 impl<'de> Deserialize<'de> for Kilograms {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -334,7 +342,12 @@ impl From<&Correction> for CorrectionForm {
                     WeighingTime::At(at_us) => (None, Some(iso_utc(*at_us))),
                     WeighingTime::InsteadOf(weighing) => (Some(weighing.0), None),
                 };
-                Self::Weigh { animal: animal.0, weight_kg: Kilograms(kilograms(*weight_g)), replaces, weighed_at }
+                Self::Weigh {
+                    animal: animal.0,
+                    weight_kg: Kilograms(Grams(*weight_g).to_string()),
+                    replaces,
+                    weighed_at,
+                }
             }
             Correction::Died { animal } => Self::Died { animal: animal.0 },
             Correction::CloseBatch { batch } => Self::CloseBatch { batch: batch.0 },

@@ -33,8 +33,7 @@ pub use content::{ContentHash, content_hash, trimmed};
 pub use event::{Event, EventId, EventKind, SourceType, Traits};
 pub use rejection::Rejection;
 pub use tag::{Issuer, RoundedTagError, Tag, TagKind};
-pub(crate) use weight::kilograms;
-pub use weight::{MAX_WEIGHT_G, Weight, WeightUnit};
+pub use weight::{Grams, MAX_WEIGHT_G, Weight, WeightUnit};
 
 use std::ops::{Range, RangeInclusive};
 

@@ -1,18 +1,46 @@
 //! Weights: decimal kilograms or pounds as text, stored in grams, without floating point.
 
 use super::blank::{is_blank, says_nothing};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
 
 /// Maximum plausible weight, in grams: no animal weighs more than 2,000 kg.
 pub const MAX_WEIGHT_G: u32 = 2_000_000;
-/// Grams in a kilogram.
-const GRAMS_PER_KG: u32 = 1_000;
 /// Decimals of a weight that are read. The seventh decimal of a pound is less than a thousandth of a gram.
 const DECIMALS: usize = 6;
 /// Millionths in one.
 const MILLIONTHS: u64 = 1_000_000;
 /// Texts for "not a number". A scale that sends one has failed, which is told apart from a scale that was not used.
 const NOT_A_NUMBER: &str = "nan";
+
+/// A weight in grams. As text and in JSON it is in kilograms, as a decimal number without trailing zeros: 245500 is `245.5`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Grams(pub u32);
+
+impl Grams {
+    /// Returns the number of units as a decimal number: of kilograms to the gram, of pounds to the tenth, as scales show it.
+    /// Weights that scales sent in tenths of a pound come back as they were sent.
+    #[must_use]
+    pub fn in_unit(self, unit: WeightUnit) -> String {
+        let tenths = |grams: u64| (grams * 1_000_000 + WeightUnit::Lb.grams_e5() / 2) / WeightUnit::Lb.grams_e5();
+        match unit {
+            WeightUnit::Kg => decimal(u64::from(self.0), 3),
+            WeightUnit::Lb => decimal(tenths(u64::from(self.0)), 1),
+        }
+    }
+}
+
+impl fmt::Display for Grams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_unit(WeightUnit::Kg))
+    }
+}
+
+impl Serialize for Grams {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// Unit of a weight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,6 +59,15 @@ impl WeightUnit {
         match self {
             Self::Kg => 100_000_000,
             Self::Lb => 45_359_237,
+        }
+    }
+
+    /// Returns the name on pages and in settings. Stable.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kg => "kg",
+            Self::Lb => "lb",
         }
     }
 
@@ -90,12 +127,12 @@ impl Weight {
     }
 }
 
-/// Returns a weight as decimal kilograms without trailing zeros: 245500 becomes `245.5`.
-pub(crate) fn kilograms(weight_g: u32) -> String {
-    let (whole, rest) = (weight_g / GRAMS_PER_KG, weight_g % GRAMS_PER_KG);
+/// Writes a number that is given in units of its last decimal, without trailing zeros.
+fn decimal(number: u64, decimals: u32) -> String {
+    let (whole, rest) = (number / 10_u64.pow(decimals), number % 10_u64.pow(decimals));
     match rest {
         0 => whole.to_string(),
-        _ => format!("{whole}.{rest:03}").trim_end_matches('0').to_owned(),
+        _ => format!("{whole}.{rest:0width$}", width = decimals as usize).trim_end_matches('0').to_owned(),
     }
 }
 
@@ -210,8 +247,20 @@ mod tests {
 
     #[test]
     fn kilograms_have_no_trailing_zeros() {
-        let texts = [1, 20, 245_500, 300_000, 2_000_000].map(kilograms);
+        let texts = [1, 20, 245_500, 300_000, 2_000_000].map(|weight_g| Grams(weight_g).to_string());
         assert_eq!(texts, ["0.001", "0.02", "245.5", "300", "2000"]);
+        assert_eq!(serde_json::to_string(&Grams(245_500)).unwrap(), "\"245.5\"");
+    }
+
+    /// Catches an office that shows other pounds than the scale did.
+    #[test]
+    fn tenths_of_a_pound_come_back_as_they_were_sent() {
+        for tenths in 1..=44_092_u64 {
+            let sent = decimal(tenths, 1);
+            let Weight::Grams(weight_g) = Weight::parse(&sent, WeightUnit::Lb) else { panic!("{sent}") };
+            assert_eq!(Grams(weight_g).in_unit(WeightUnit::Lb), sent);
+        }
+        assert_eq!(Grams(MAX_WEIGHT_G).in_unit(WeightUnit::Lb), "4409.2");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::tag_view::{OtherTagView, TagView};
 use crate::change::{AnimalId, BatchId};
 use crate::clock::WallTime;
 use crate::fold::Rows;
-use crate::payload::{Traits, kilograms};
+use crate::payload::{Grams, Traits};
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use crate::tables::{Animal, AnimalStatus, Batch, LidName, TagKind, TagState, number_key};
@@ -48,8 +48,8 @@ pub struct AnimalView {
     pub unconfirmed_tags: Vec<OtherTagView>,
     /// Tags that it used to wear.
     pub past_tags: Vec<OtherTagView>,
-    /// Latest weight, in decimal kilograms.
-    pub weight_kg: Option<String>,
+    /// Latest weight.
+    pub weight_kg: Option<Grams>,
     /// Change that recorded the weight.
     pub weighed_by: Option<Sequence>,
     /// Latest values of funder, pen, sex and the other traits.
@@ -133,7 +133,7 @@ impl Snapshot {
             epc,
             unconfirmed_tags: tags.unconfirmed,
             past_tags: tags.past,
-            weight_kg: animal.weight_g.map(kilograms),
+            weight_kg: animal.weight_g.map(Grams),
             weighed_by: animal.weight_g.map(|_| animal.weighed),
             traits: animal.traits,
             barn_batch: names.name_if(self, animal.barn_batch)?,

@@ -3,6 +3,7 @@
 use super::QueryError;
 use crate::change::{AnimalId, BatchId, Change, Corrected, CorrectionResult, TagKind};
 use crate::correction::CorrectionForm;
+use crate::payload::WeightUnit;
 use crate::position::Sequence;
 use crate::store::Snapshot;
 use serde::Serialize;
@@ -64,19 +65,19 @@ impl From<&Corrected> for CorrectionView {
 
 impl CorrectionView {
     /// Describes the correction as a sentence without a full stop: `animal 2 moved to pen P2`.
-    pub fn summary(&self) -> String {
-        self.correction.summary(None)
+    pub fn summary(&self, unit: WeightUnit) -> String {
+        self.correction.summary(None, unit)
     }
 
     /// Describes the correction for the page of `animal`, without naming it: `moved to pen P2`.
-    pub fn summary_for(&self, animal: AnimalId) -> String {
-        self.correction.summary(Some(animal))
+    pub fn summary_for(&self, animal: AnimalId, unit: WeightUnit) -> String {
+        self.correction.summary(Some(animal), unit)
     }
 }
 
 impl CorrectionForm {
     /// Describes the correction. The animal `subject` is not named.
-    fn summary(&self, subject: Option<AnimalId>) -> String {
+    fn summary(&self, subject: Option<AnimalId>, unit: WeightUnit) -> String {
         let is_this = |animal: u64| subject == Some(AnimalId(animal));
         let done_to =
             |animal: u64, done: String| if is_this(animal) { done } else { format!("animal {animal} {done}") };
@@ -98,7 +99,7 @@ impl CorrectionForm {
                     (None, Some(at)) => format!(" at {at}"),
                     (None, None) => String::new(),
                 };
-                done_to(*animal, format!("weighed {} kg{when}", weight_kg.0))
+                done_to(*animal, format!("weighed {} {}{when}", weight_kg.in_unit(unit), unit.as_str()))
             }
             Self::Died { animal } => done_to(*animal, "died".to_owned()),
             // Everywhere else a batch goes by its number, which may equal the id of another batch.

@@ -2,7 +2,7 @@
 
 use super::tag_view::TagView;
 use crate::change::TagUse;
-use crate::payload::{Event, EventKind, TagKind, Traits, Weight, kilograms};
+use crate::payload::{Event, EventKind, Grams, TagKind, Traits, Weight};
 use serde::Serialize;
 
 /// Event that a payload reports.
@@ -24,8 +24,8 @@ pub struct EventView {
     pub old_epc: Option<TagView>,
     /// Number of the batch that it names.
     pub batch_number: Option<String>,
-    /// Weight from the scale, in decimal kilograms.
-    pub weight_kg: Option<String>,
+    /// Weight from the scale.
+    pub weight_kg: Option<Grams>,
     /// `true` for a check-in without a weight, which most check-ins are made for.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_weight: bool,
@@ -52,7 +52,7 @@ impl From<Event> for EventView {
             old_lf: lf(&event.old_lf),
             old_epc: epc(&event.old_epc),
             batch_number: event.batch.map(String::from),
-            weight_kg: event.weight.grams().map(kilograms),
+            weight_kg: event.weight.grams().map(Grams),
             no_weight: event.kind == EventKind::CheckIn && event.weight.grams().is_none(),
             weight_refused: match event.weight {
                 Weight::Refused(text) => Some(text),

@@ -14,7 +14,7 @@ use super::event_view::{EventView, tag_use_name};
 use super::{CorrectionView, Page, PageLimit, QueryError};
 use crate::change::{AnimalId, Change, Corrected, Correction, Origin, Outcome, PlacedEvent, WeighingTime};
 use crate::clock::{ClockReading, WallTime};
-use crate::payload::kilograms;
+use crate::payload::Grams;
 use crate::position::Sequence;
 use crate::store::{DamagedRow, Snapshot, StoreError};
 use serde::{Serialize, Serializer};
@@ -144,8 +144,8 @@ pub struct WeightView {
     pub received_at: Option<String>,
     /// `true` if that clock followed a time source at that time.
     pub clock_synchronized: bool,
-    /// Weight in decimal kilograms.
-    pub weight_kg: String,
+    /// The weight.
+    pub weight_kg: Grams,
     /// Weight in grams.
     pub weight_g: u32,
     /// Change of the weighing that a person corrected by this one.
@@ -345,7 +345,7 @@ impl Snapshot {
             sequence: step.sequence,
             received_at: at.iso_utc(),
             clock_synchronized: at.synchronized,
-            weight_kg: kilograms(weight_g),
+            weight_kg: Grams(weight_g),
             weight_g,
             replaces: step.replaced_weighing(),
         }))

@@ -11,6 +11,7 @@ use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
 use herd::correction::CorrectionForm;
+use herd::payload::WeightUnit;
 use herd::query::{
     AnimalView, CorrectionView, EventEntry, HistoryCursor, HistoryEntry, PageLimit, TotalsView, WeightView,
 };
@@ -32,6 +33,7 @@ struct ListQuery {
 #[template(path = "animals.html")]
 struct AnimalsContent {
     prefix: String,
+    unit: WeightUnit,
     limit: u64,
     totals: TotalsView,
     list: List<AnimalView>,
@@ -80,6 +82,7 @@ fn read_list(site: &SiteRequest) -> Result<AnimalsContent, ApiError> {
     let totals = snapshot.totals().map_err(query_error)?;
     Ok(AnimalsContent {
         prefix: site.prefix.clone(),
+        unit: site.weight_unit,
         limit: limit.entries() as u64,
         list: List::new(page, totals.as_of),
         totals,
@@ -108,6 +111,7 @@ struct AnimalDetails {
 #[template(path = "animal.html")]
 struct AnimalContent {
     prefix: String,
+    unit: WeightUnit,
     limit: u64,
     view: AnimalDetails,
 }
@@ -152,7 +156,7 @@ impl AnimalContent {
 
     /// Summarizes a correction in the history, from the view of this animal.
     fn correction_summary(&self, correction: &CorrectionView) -> String {
-        correction.summary_for(self.view.animal.id)
+        correction.summary_for(self.view.animal.id, self.unit)
     }
 }
 
@@ -170,6 +174,7 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     let history = snapshot.history(animal.id, from, limit).map_err(query_error)?.ok_or_else(not_found)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
     let view = AnimalDetails { animal, weights: weights.data, history: history.data, next: history.next };
-    let content = AnimalContent { prefix: site.prefix.clone(), limit: limit.entries() as u64, view };
+    let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
+    let content = AnimalContent { prefix, unit, limit: limit.entries() as u64, view };
     Ok(site.respond(content, Some(as_of)))
 }

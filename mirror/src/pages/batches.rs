@@ -11,6 +11,7 @@ use askama::Template;
 use axum::response::Response;
 use herd::change::{AnimalId, BatchId};
 use herd::correction::CorrectionForm;
+use herd::payload::WeightUnit;
 use herd::query::{BatchTraitValues, BatchView, CorrectionView, MemberView, NumberedBatch, TotalsView};
 use herd::store::Snapshot;
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,7 @@ struct BatchDetails {
 #[template(path = "batch.html")]
 struct BatchContent {
     prefix: String,
+    unit: WeightUnit,
     limit: u64,
     view: BatchDetails,
 }
@@ -124,7 +126,7 @@ impl BatchContent {
     /// Returns `None` if its purpose was to close the batch, which the page says anyway.
     fn closing_correction(&self) -> Option<String> {
         let is_side_effect = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
-        self.view.closed_by_correction.as_ref().filter(is_side_effect).map(CorrectionView::summary)
+        self.view.closed_by_correction.as_ref().filter(is_side_effect).map(|view| view.summary(self.unit))
     }
 }
 
@@ -160,6 +162,7 @@ fn batch(site: &SiteRequest, snapshot: &Snapshot, found: NumberedBatch) -> Resul
         animals: members.data,
         next: members.next,
     };
-    let content = BatchContent { prefix: site.prefix.clone(), limit: limit.entries() as u64, view };
+    let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
+    let content = BatchContent { prefix, unit, limit: limit.entries() as u64, view };
     Ok(site.respond(content, Some(as_of)))
 }

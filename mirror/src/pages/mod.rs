@@ -44,14 +44,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use error::PageError;
 use herd::clock::Clock;
+use herd::payload::WeightUnit;
 use request::PageRequest;
 use service::door::reply::{ApiError, unknown_path};
 use site_request::{PagesState, SitePage};
 use std::sync::Arc;
 
-/// Returns the routes of the pages of all sites. The `clock` is what ages are measured against.
-pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>) -> Router {
-    let state = PagesState::new(office, clock);
+/// Returns the routes of the pages of all sites. The `clock` is what ages are measured against, `weight_unit` the unit in
+/// which HTML shows weights.
+pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, weight_unit: WeightUnit) -> Router {
+    let state = PagesState::new(office, clock, weight_unit);
     Router::new()
         .route("/", get(home::office))
         .route("/office/api/sync-status", get(sync_status::office))

@@ -10,6 +10,7 @@ use super::site_request::SiteRequest;
 use askama::Template;
 use axum::response::Response;
 use herd::correction::CorrectionForm;
+use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::query::{
     ChangeBody, ChangeView, CorrectionView, KindName, PayloadFilter, PayloadStatus, PayloadView, QueryError, TotalsView,
@@ -143,6 +144,7 @@ fn read_list(site: &SiteRequest) -> Result<PayloadsContent, ApiError> {
 #[template(path = "change.html")]
 struct ChangeContent {
     prefix: String,
+    unit: WeightUnit,
     change: ChangeView,
     amendments: Amendments,
 }
@@ -236,5 +238,6 @@ pub(super) fn by_sequence(site: &SiteRequest) -> Result<Response, ApiError> {
     let change = change.ok_or_else(|| ApiError::not_found(format!("this copy has no change {sequence}")))?;
     let amendments = Amendments::read(&snapshot, &change).map_err(query_error)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
-    Ok(site.respond(ChangeContent { prefix: site.prefix.clone(), change, amendments }, Some(as_of)))
+    let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
+    Ok(site.respond(ChangeContent { prefix, unit, change, amendments }, Some(as_of)))
 }

@@ -8,6 +8,7 @@ use crate::sites::{Office, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::clock::Clock;
+use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::store::{Reader, Snapshot};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,6 +27,7 @@ pub(super) type SitePage = fn(&SiteRequest) -> Result<Response, ApiError>;
 pub(super) struct PagesState {
     pub(super) office: Arc<dyn Office>,
     clock: Arc<dyn Clock>,
+    weight_unit: WeightUnit,
 }
 
 /// A request to a page of one site.
@@ -35,12 +37,14 @@ pub(super) struct SiteRequest {
     pub(super) now_us: i64,
     /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
     pub(super) prefix: String,
+    /// Unit in which the pages show weights.
+    pub(super) weight_unit: WeightUnit,
     reader: Result<Reader, NotServedError>,
 }
 
 impl PagesState {
-    pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>) -> Self {
-        Self { office, clock }
+    pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>, weight_unit: WeightUnit) -> Self {
+        Self { office, clock, weight_unit }
     }
 
     pub(super) fn now_us(&self) -> i64 {
@@ -65,7 +69,7 @@ impl PagesState {
         };
         let status = self.status(&site)?;
         let reader = self.office.reader(&site);
-        Ok(SiteRequest { request, status, now_us: self.now_us(), prefix, reader })
+        Ok(SiteRequest { request, status, now_us: self.now_us(), prefix, weight_unit: self.weight_unit, reader })
     }
 
     /// Returns the status of a site, or the error 404 if no such site is paired.

@@ -2,6 +2,7 @@
 //!
 //! The format is TOML, and `service::settings` merges the layers.
 
+use herd::payload::WeightUnit;
 use serde::Deserialize;
 use service::logging::LogLevel;
 use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Interval at which a silent link is checked; also the longest wait after an error.
     pub sync_interval: DurationSetting,
+    /// Unit in which the pages show weights. JSON and CSV have kilograms.
+    pub weight_unit: WeightUnit,
     /// Serve the pages and the metrics to this machine without a key.
     pub local_access: bool,
     /// Log level, unless `RUST_LOG` overrides it.
@@ -45,6 +48,7 @@ impl Default for Settings {
             state_dir: "/var/lib/herdlinx-mirror".into(),
             listen: (Ipv4Addr::UNSPECIFIED, 5000).into(),
             sync_interval: DurationSetting::from_secs(10),
+            weight_unit: WeightUnit::default(),
             local_access: true,
             log: LogLevel::default(),
             log_file: None,
@@ -144,6 +148,7 @@ mod tests {
             ("[tls]\nkey = '/k'", "tls"),
             ("[tls]\nverify = false", "verify"),
             ("state_dir = ''", "state_dir"),
+            ("weight_unit = 'st'", "weight_unit"),
         ] {
             let error = load(file, &[]).unwrap_err().to_string();
             assert!(error.contains(named), "{file}: {error}");

@@ -31,7 +31,7 @@ impl Row for AnimalView {
         Column::new("epc", |animal| tag(animal.epc.as_ref())),
         Column::new("lid", |animal| Cell::id(animal.lids.last().map(|name| name.lid.as_str()))),
         Column::new("status", |animal| Text(animal.status.as_str())),
-        Column::new("weight_kg", |animal| Cell::text(animal.weight_kg.as_deref())),
+        Column::new("weight_kg", |animal| Cell::weight(animal.weight_kg)),
         Column::new("barn_batch", |animal| batch(animal.barn_batch.as_ref())),
         Column::new("export_batch", |animal| batch(animal.export_batch.as_ref())),
         Column::new("pen", |animal| Cell::text(animal.traits.pen.as_deref())),

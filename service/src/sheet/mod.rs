@@ -11,6 +11,7 @@
 mod columns;
 mod visible;
 
+use herd::payload::Grams;
 use std::fmt::Write as _;
 use visible::is_hidden;
 pub use visible::{visible, visible_json};
@@ -39,6 +40,8 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// A whole number.
     Number(u64),
+    /// A weight, in kilograms.
+    Weight(Grams),
 }
 
 impl<T> Column<T> {
@@ -60,10 +63,15 @@ impl<'a> Cell<'a> {
         number.map_or(Self::Empty, Self::Number)
     }
 
+    fn weight(weight: Option<Grams>) -> Self {
+        weight.map_or(Self::Empty, Self::Weight)
+    }
+
     fn to_csv(self) -> String {
         match self {
             Self::Empty => String::new(),
             Self::Number(number) => number.to_string(),
+            Self::Weight(weight) => weight.to_string(),
             Self::Id(id) => quoted(&format!("=\"{}\"", id.replace('"', "\"\""))),
             Self::Text(text) => quoted(&without_formula(text)),
         }

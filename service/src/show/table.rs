@@ -30,7 +30,7 @@ impl TableRow for AnimalView {
         ("STATUS", |animal| animal.status.as_str().to_owned()),
         ("LF", |animal| tag(animal.lf.as_ref())),
         ("EPC", |animal| tag(animal.epc.as_ref())),
-        ("WEIGHT KG", |animal| or_dash(animal.weight_kg.clone())),
+        ("WEIGHT KG", |animal| or_dash(animal.weight_kg.map(|weight| weight.to_string()))),
         ("BATCH", |animal| or_dash(animal.barn_batch.as_ref().map(|batch| batch.batch_number.clone()))),
         ("LAST SEEN", |animal| time(animal.last_seen.as_ref(), animal.last_seen_doubtful)),
     ];

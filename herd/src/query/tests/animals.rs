@@ -2,6 +2,7 @@
 
 use super::animal;
 use crate::change::AnimalId;
+use crate::payload::Grams;
 use crate::position::Sequence;
 use crate::query::PageLimit;
 use crate::tables::AnimalStatus;
@@ -28,7 +29,7 @@ fn an_animal_shows_its_tags_weight_traits_and_batch() {
     assert_eq!(past, [("lf", "124000224161433", 5)]);
     let unconfirmed: Vec<_> = found.unconfirmed_tags.iter().map(|tag| (tag.kind, tag.tag.text.as_str())).collect();
     assert_eq!(unconfirmed, [("epc", "STRANGE")]);
-    assert_eq!(found.weight_kg.as_deref(), Some("267.3"));
+    assert_eq!(found.weight_kg, Some(Grams(267_300)));
     assert_eq!(found.weighed_by, Some(Sequence(4)));
     assert_eq!(found.traits.pen.as_deref(), Some("P1"));
     assert_eq!(found.barn_batch.unwrap().batch_number, "LOT2024-001");

@@ -2,7 +2,8 @@
 
 use super::animal;
 use crate::change::{BatchId, Correction, TagKind, WeighingTime};
-use crate::payload::Tag;
+use crate::payload::WeightUnit::{Kg, Lb};
+use crate::payload::{Grams, Tag};
 use crate::position::Sequence;
 use crate::query::{ChangeBody, ChangeView, HistoryEntry, PageLimit, PayloadStatus};
 use crate::testing::TestBarn;
@@ -73,12 +74,21 @@ fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
     ] {
         let sequence = barn.correct(correction);
         let view = barn.snapshot().correction(sequence).unwrap().unwrap();
-        assert_eq!((view.summary_for(one).as_str(), view.summary().as_str()), (for_its_animal, elsewhere));
+        assert_eq!((view.summary_for(one, Kg).as_str(), view.summary(Kg).as_str()), (for_its_animal, elsewhere));
     }
     let batch = BatchId(barn.record("hxb:L9:Z:U9").0);
     let closed = barn.correct(Correction::CloseBatch { batch });
-    let summary = barn.snapshot().correction(closed).unwrap().unwrap().summary();
+    let summary = barn.snapshot().correction(closed).unwrap().unwrap().summary(Kg);
     assert_eq!(summary, format!("batch with id {batch} closed"));
+}
+
+#[test]
+fn a_weighing_is_told_in_the_unit_of_the_reader_of_the_page() {
+    let mut barn = barn();
+    let weighed =
+        barn.correct(Correction::Weigh { animal: animal(Sequence(2)), weight_g: 244_940, when: WeighingTime::Now });
+    let view = barn.snapshot().correction(weighed).unwrap().unwrap();
+    assert_eq!([view.summary(Lb), view.summary(Kg)], ["animal 2 weighed 540 lb", "animal 2 weighed 244.94 kg"]);
 }
 
 /// Catches a change of another kind, or none at all, that is shown as a correction.
@@ -101,7 +111,7 @@ fn a_payload_accepted_later_is_an_event_and_keeps_its_first_rejection() {
     };
     assert_eq!((payload.status, payload.accepted_by, payload.voided_by), (PayloadStatus::Processed, Some(by), None));
     assert_eq!((payload.reason, payload.animal), (None, Some(animal(Sequence(2)))));
-    assert_eq!((payload.event.unwrap().weight_kg.as_deref(), placement.absorbed), (Some("300"), None));
+    assert_eq!((payload.event.unwrap().weight_kg, placement.absorbed), (Some(Grams(300_000)), None));
     assert!(rejected_at_first.unwrap().contains("another content"));
     let voided_by = barn.correct(Correction::Void { sequence: Sequence(3) });
     let ChangeBody::Received { payload, .. } = change(&barn, Sequence(3)).body else { panic!("not received") };

@@ -92,6 +92,6 @@ fn a_cursor_of_another_animal_is_refused() {
 fn weights_leave_out_implausible_ones() {
     let (barn, recorded) = merged();
     let weights = barn.snapshot().weights(animal(recorded[0]), None, PageLimit::default()).unwrap().unwrap();
-    let found: Vec<_> = weights.data.iter().map(|weight| (weight.sequence, weight.weight_kg.as_str())).collect();
-    assert_eq!(found, [(recorded[6], "310.5"), (recorded[4], "300")]);
+    let found: Vec<_> = weights.data.iter().map(|weight| (weight.sequence, weight.weight_kg.0)).collect();
+    assert_eq!(found, [(recorded[6], 310_500), (recorded[4], 300_000)]);
 }

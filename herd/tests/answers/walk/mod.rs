@@ -11,6 +11,7 @@ pub(crate) use subjects::Subjects;
 
 use crate::ledger::{Ledger, Question};
 use herd::change::{AnimalId, BatchId};
+use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::query::{HistoryCursor, Page, PageLimit};
 use herd::store::{Head, Reader, Snapshot};
@@ -96,8 +97,8 @@ impl Walk<'_> {
             let correction = self.snapshot.correction(*sequence);
             let mut answer = String::new();
             if let Ok(Some(view)) = &correction {
-                let of_animals = view.animals.iter().map(|animal| view.summary_for(*animal));
-                answer = std::iter::once(view.summary()).chain(of_animals).collect::<Vec<_>>().join("; ");
+                let of_animals = view.animals.iter().map(|animal| view.summary_for(*animal, WeightUnit::Kg));
+                answer = std::iter::once(view.summary(WeightUnit::Kg)).chain(of_animals).collect::<Vec<_>>().join("; ");
             }
             self.ledger.enter(Question::Correction, sequence, &format!("{} {answer}", json(correction)));
         }

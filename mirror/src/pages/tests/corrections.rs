@@ -1,12 +1,15 @@
 //! Tests of how pages show corrections.
 
-use super::{PAYLOADS, at, filled_store, get, html_of, json_of, office_with};
+use super::{PAYLOADS, StoppedClock, TestOffice, at, filled_store, get, html_of, json_of, office_with};
+use crate::pages::router;
 use axum::Router;
 use herd::change::{AnimalId, BatchId, Correction, WeighingTime};
 use herd::decide::CorrectionRequest;
+use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, Store};
 use serde_json::json;
+use std::sync::{Arc, Mutex};
 
 /// Returns the store of the other tests, plus change 15: a weight rejected because its event id was used before.
 fn store_with_rejection() -> Store {
@@ -49,6 +52,31 @@ fn corrected() -> Router {
         correct(&mut store, correction);
     }
     office_with(store, &["barn"], true)
+}
+
+/// Catches a page that shows kilograms where pounds are read, and JSON or CSV whose columns change their meaning.
+#[tokio::test]
+async fn pages_show_weights_in_the_unit_that_is_set_and_programs_get_kilograms() {
+    let mut store = filled_store(&["event:hxbind000001|lid:1|lot:L1", "event:hxbchi000001|lid:1|weight:540 lb"]);
+    correct(&mut store, Correction::Weigh { animal: AnimalId(2), weight_g: 249_476, when: WeighingTime::Now });
+    let office = TestOffice { store: Mutex::new(store), ..TestOffice::new(&["barn"]) };
+    let office = router(Arc::new(office), Arc::new(StoppedClock), WeightUnit::Lb);
+    let animal = html_of(&office, "/animals/2").await;
+    for shown in ["<dd>550 lb</dd>", "class=\"number\">540</td>", "data-label=\"lb\"", "weighed 550 lb"] {
+        assert!(animal.contains(shown), "{shown}: {animal}");
+    }
+    for (path, shown) in [
+        ("/payloads/3", "<dd>540 lb</dd>"),
+        ("/payloads/4", "animal 2 weighed 550 lb"),
+        ("/animals", "data-label=\"Weight, lb\" class=\"number\">550<"),
+        ("/batches/L1", "<th scope=\"col\" class=\"number\">Weight, lb</th>"),
+    ] {
+        let page = html_of(&office, path).await;
+        assert!(page.contains(shown), "{path}: {page}");
+        assert!(!page.contains("kg<"), "{path}: {page}");
+    }
+    assert_eq!(json_of(&office, "/animals/2").await["weight_kg"], "249.476");
+    assert!(get(&office, "/animals.csv", "*/*").await.body.contains(",249.476,"));
 }
 
 /// Returns the row of a table whose first cell links to this change.

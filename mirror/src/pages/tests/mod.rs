@@ -15,6 +15,7 @@ use herd::change::Origin;
 use herd::clock::{Clock, ClockReading, RawReading};
 use herd::decide::Rules;
 use herd::fold::FOLD_VERSION;
+use herd::payload::WeightUnit;
 use herd::position::StoreId;
 use herd::store::{Incoming, MemoryDisk, Reader, Store};
 use herd::wire::HealthFinding;
@@ -193,7 +194,7 @@ fn office_reporting(sites: &[&'static str], finding: HealthFinding) -> Router {
 }
 
 fn office_from(office: TestOffice) -> Router {
-    router(Arc::new(office), Arc::new(StoppedClock))
+    router(Arc::new(office), Arc::new(StoppedClock), WeightUnit::Kg)
 }
 
 fn office() -> Router {
