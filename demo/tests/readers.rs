@@ -7,6 +7,7 @@
 mod yard;
 
 use demo::processes::BarnSettings;
+use herd::change::Outcome;
 use radio::simulated::{Script, ScriptLine};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
@@ -14,7 +15,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use yard::log::reason_of;
+use yard::log::{OfficeLog, reason_of};
 use yard::pages::{html, json};
 use yard::{Yard, own_programs, until};
 
@@ -78,6 +79,7 @@ async fn assert_shown(yard: &Yard, rows: &[Row]) {
         assert_says(yard, *sequence, row).await;
     }
     assert_lists(yard).await;
+    assert_times(yard, &log).await;
 }
 
 /// Checks the page of one payload, as JSON and as HTML.
@@ -86,6 +88,10 @@ async fn assert_says(yard: &Yard, sequence: u64, row: &Row) {
     let page = html(&yard.pages, &format!("/payloads/{sequence}")).await.unwrap();
     let event = &payload["event"];
     for (name, expected) in &row.says {
+        if name == "status page" {
+            assert_gap(yard, expected.as_deref().unwrap()).await;
+            continue;
+        }
         let traits = &event["traits"];
         let found = match name.as_str() {
             "LF tag" => event["lf"]["key"].clone(),
@@ -106,6 +112,39 @@ async fn assert_says(yard: &Yard, sequence: u64, row: &Row) {
     if row.payload.contains("hxbchi") && row.says.contains(&("weight".to_owned(), None)) {
         assert!(event["no_weight"] == json!(true) || event["weight_refused"].is_string(), "{row:?}: {payload}");
     }
+}
+
+/// Checks that the status page says this of the numbers that were not heard.
+async fn assert_gap(yard: &Yard, text: &str) {
+    let status = json(&yard.pages, "/status?limit=100").await.unwrap();
+    assert!(status["gaps"].as_array().unwrap().iter().any(|gap| gap["text"] == text), "{text}: {status}");
+    let page = html(&yard.pages, "/status?limit=100").await.unwrap();
+    assert!(page.contains(text), "{text}: {page}");
+}
+
+/// Checks that the office marks exactly those times at which the barn's clock followed no time source: of payloads,
+/// batches and animals, on pages, as JSON and in sheets.
+async fn assert_times(yard: &Yard, log: &OfficeLog) {
+    const MARK: &str = "clock not synchronized";
+    for (sequence, received) in log.received() {
+        let is_doubtful = !received.clock.synchronized;
+        let payload = json(&yard.pages, &format!("/payloads/{sequence}")).await.unwrap();
+        assert_eq!(payload["clock_synchronized"], json!(!is_doubtful), "{payload}");
+        let page = html(&yard.pages, &format!("/payloads/{sequence}")).await.unwrap();
+        assert_eq!(page.contains(MARK), is_doubtful, "{page}");
+        let Outcome::Accepted(placed) = &received.outcome else { continue };
+        if let Some(batch) = placed.batch.filter(|batch| batch.batch.0 == sequence) {
+            let batch = json(&yard.pages, &format!("/batches/by-id/{}", batch.batch)).await.unwrap();
+            assert_eq!(batch["created_at_doubtful"] == json!(true), is_doubtful, "{batch}");
+        }
+        if placed.animal.0 == sequence {
+            let animal = json(&yard.pages, &format!("/animals/{sequence}")).await.unwrap();
+            assert_eq!(animal["first_seen_doubtful"] == json!(true), is_doubtful, "{animal}");
+        }
+    }
+    let are_doubtful = log.received().all(|(_, received)| !received.clock.synchronized);
+    let sheet = yard.pages.get("/payloads.csv?limit=1000", "text/csv").await.unwrap().expect(200).unwrap().text();
+    assert_eq!(sheet.lines().skip(1).all(|line| line.ends_with("received_at")), are_doubtful, "{sheet}");
 }
 
 /// Checks the sheet of all animals: one line for each, and no filler in any.
