@@ -3,7 +3,7 @@
 use crate::health::{Health, QueueNote};
 use crate::receive::RadioHandle;
 use crate::recorder::{QUEUE_PAYLOADS, Recorder};
-use herd::clock::{Clock, iso_utc};
+use herd::clock::{Clock, iso_utc_if_set};
 use herd::query::{Page, PageLimit};
 use herd::store::Reader;
 use herd::wire::{BarnHead, BarnHealth};
@@ -75,7 +75,7 @@ impl RemoteApi for BarnApi {
         let channels = duplicates.into_iter().map(|(channel, stats)| ChannelDuplicates {
             channel,
             count: stats.count,
-            last_at: iso_utc(stats.last_at_us),
+            last_at: iso_utc_if_set(stats.last_at_us),
             best_rssi_dbm: stats.best_rssi_dbm,
         });
         channels.collect()

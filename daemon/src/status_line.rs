@@ -4,7 +4,7 @@ use crate::health::Health;
 use crate::pairing_code::PairingStatus;
 use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
-use herd::clock::iso_utc;
+use herd::clock::iso_utc_if_set;
 use herd::store::grouped;
 
 /// Returns the errors first, then the head of the log, the arrival of the last payload, the state of each radio, and
@@ -15,8 +15,13 @@ pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
         let recorder = health.recorder.borrow();
         (recorder.last_error.clone(), recorder.last_payload_at_us)
     };
-    let last_payload = last_payload_at_us
-        .map_or("no payload since the start".to_owned(), |at| format!("last payload {}", iso_utc(at)));
+    let last_payload = match last_payload_at_us {
+        None => "no payload since the start".to_owned(),
+        Some(at_us) => {
+            let at = iso_utc_if_set(at_us).unwrap_or_else(|| "before the clock was set".to_owned());
+            format!("last payload {at}")
+        }
+    };
     let mut parts = Vec::new();
     // A full disk may have room again before the next payload clears the last error, so the disk is checked directly.
     let error = last_error.filter(|error| !matches!(error, RecordError::Disk(_))).map(|error| error.to_string());

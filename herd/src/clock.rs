@@ -70,11 +70,10 @@ impl WallTime {
         if other.at_us > self.at_us { other } else { self }
     }
 
-    /// Formats the time as ISO 8601 in UTC. `None` if the clock cannot have been set at all: it showed a time before
-    /// [`EARLIEST_US`].
+    /// Formats the time as [`iso_utc_if_set`] does.
     #[must_use]
     pub fn iso_utc(self) -> Option<String> {
-        (self.at_us >= EARLIEST_US).then(|| iso_utc(self.at_us))
+        iso_utc_if_set(self.at_us)
     }
 }
 
@@ -190,6 +189,13 @@ pub fn iso_utc(us: i64) -> String {
         .ok()
         .and_then(|at| at.format(&Iso8601::<MILLISECONDS>).ok())
         .unwrap_or_else(|| format!("{us} us since 1970"))
+}
+
+/// Formats a time of the barn's clock like [`iso_utc`]. `None` if that clock cannot have been set at all: it showed a time
+/// before [`EARLIEST_US`].
+#[must_use]
+pub fn iso_utc_if_set(us: i64) -> Option<String> {
+    (us >= EARLIEST_US).then(|| iso_utc(us))
 }
 
 #[cfg(test)]

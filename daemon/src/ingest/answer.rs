@@ -10,7 +10,7 @@ use crate::recorder::RecordError;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use herd::clock::iso_utc;
+use herd::clock::iso_utc_if_set;
 use herd::payload::{ContentHash, Rejection};
 use herd::position::Sequence;
 use serde::{Serialize, Serializer};
@@ -50,7 +50,7 @@ impl Answer {
     fn error(&self) -> ApiError {
         let error = match self {
             Self::Duplicate { of, hash, received_at_us } => {
-                let at = received_at_us.map(iso_utc);
+                let at = received_at_us.and_then(iso_utc_if_set);
                 let when = at.as_ref().map_or_else(String::new, |at| format!(", received {at}"));
                 ApiError::new(StatusCode::CONFLICT, "duplicate", format!("held already as change {of}{when}"))
                     .with("payload_id", of.0)
@@ -193,5 +193,26 @@ pub(crate) fn record_error(error: &RecordError) -> ApiError {
             unavailable("upgrade_needed", &format!("nothing can be recorded: {why}"), RETRY_LATER_S)
         }
         RecordError::TooMany { .. } | RecordError::TooLong { .. } => ApiError::bad_request(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::payload::content_hash;
+
+    /// Catches a duplicate whose first arrival is said to be of 1970: the barn's clock was not set then.
+    #[test]
+    fn an_arrival_before_the_clock_was_set_has_no_time() {
+        let answer = |received_at_us| {
+            let hash = content_hash(b"hxb:L1:A:U1");
+            let body = Answer::Duplicate { of: Sequence(2), hash, received_at_us: Some(received_at_us) };
+            let body = serde_json::to_value(body).unwrap();
+            (body["message"].as_str().unwrap().to_owned(), body["received_at"].as_str().map(str::to_owned))
+        };
+        let at = "2026-01-15T10:35:20.000Z";
+        let known = format!("held already as change 2, received {at}");
+        assert_eq!(answer(1_768_473_320_000_000), (known, Some(at.to_owned())));
+        assert_eq!(answer(5_000_000), ("held already as change 2".to_owned(), None));
     }
 }

@@ -4,7 +4,7 @@
 //! each one would cost the disk the work that the duplicate check saves.
 
 use super::RemoteApi;
-use herd::clock::iso_utc;
+use herd::clock::iso_utc_if_set;
 use herd::position::Sequence;
 use serde::Serialize;
 
@@ -18,8 +18,8 @@ pub struct ChannelDuplicates {
     pub channel: String,
     /// Number of duplicates.
     pub count: u64,
-    /// Arrival of the latest one, ISO 8601 in UTC.
-    pub last_at: String,
+    /// Arrival of the latest one, ISO 8601 in UTC; `None` if the barn's clock had never been set.
+    pub last_at: Option<String>,
     /// Strongest signal among them; `None` over HTTP.
     pub best_rssi_dbm: Option<i16>,
 }
@@ -37,14 +37,14 @@ pub struct DuplicateView {
     pub channel: String,
     /// Signal strength; `None` over HTTP.
     pub rssi_dbm: Option<i16>,
-    /// Time of arrival by the barn's clock, ISO 8601 in UTC.
-    pub received_at: String,
+    /// Time of arrival by the barn's clock, ISO 8601 in UTC; `None` if that clock had never been set.
+    pub received_at: Option<String>,
 }
 
 impl DuplicateView {
     /// Creates the view of duplicate number `id`, which repeats the change `of`.
     pub fn new(id: u64, of: Sequence, channel: String, rssi_dbm: Option<i16>, received_at_us: i64) -> Self {
-        Self { id, status: "duplicate", of, channel, rssi_dbm, received_at: iso_utc(received_at_us) }
+        Self { id, status: "duplicate", of, channel, rssi_dbm, received_at: iso_utc_if_set(received_at_us) }
     }
 }
 

@@ -76,8 +76,12 @@ impl RemoteApi for FakeProcess {
     }
 
     fn duplicates_by_channel(&self) -> Vec<ChannelDuplicates> {
-        let channel =
-            ChannelDuplicates { channel: "gate".into(), count: 3, last_at: iso_utc(WALL_US), best_rssi_dbm: Some(-70) };
+        let channel = ChannelDuplicates {
+            channel: "gate".into(),
+            count: 3,
+            last_at: Some(iso_utc(WALL_US)),
+            best_rssi_dbm: Some(-70),
+        };
         if self.duplicates.is_empty() { Vec::new() } else { vec![channel] }
     }
 
