@@ -9,13 +9,10 @@ mod yard;
 use demo::processes::BarnSettings;
 use herd::change::Outcome;
 use radio::simulated::{Script, ScriptLine};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
-use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 use yard::log::{OfficeLog, reason_of};
+use yard::modem::modem_at;
 use yard::pages::{html, json};
 use yard::{Yard, own_programs, until};
 
@@ -187,15 +184,6 @@ async fn every_row_sent_over_the_air_is_what_the_page_says() {
     .await;
     until("the script ends", async || (yard.barn.status().unwrap().radios[0].state == "ended").then_some(())).await;
     assert_shown(&yard, &rows).await;
-}
-
-/// Opens a pseudo-terminal that the barn opens like the port of a modem, and a link to it at `port`.
-fn modem_at(port: &Path) -> File {
-    let modem = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&modem).unwrap();
-    unlockpt(&modem).unwrap();
-    symlink(ptsname(&modem, Vec::new()).unwrap().to_str().unwrap(), port).unwrap();
-    modem.into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

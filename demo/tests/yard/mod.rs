@@ -5,6 +5,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod log;
+pub(crate) mod modem;
 pub(crate) mod pages;
 pub(crate) mod shipped;
 
