@@ -26,6 +26,10 @@ fn sighup_reopens_the_log_file_and_ends_nothing() {
     let barn = Barn::new();
     let path = barn.path("barn.log");
     let process = barn.start_with_env(&[("HERDLINX_LOG_FILE", path.to_str().unwrap())]);
+    // The barn is ready, but may not have said so yet.
+    wait_until("the log has its first lines", || {
+        read_to_string(&path).is_ok_and(|log| log.contains("listening over HTTPS"))
+    });
     let rotated = barn.path("barn.log.old");
     std::fs::rename(&path, &rotated).unwrap();
     process.signal(Signal::HUP);
