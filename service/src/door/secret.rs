@@ -57,8 +57,8 @@ impl Secret {
         Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// Generates a secret that starts with `prefix`.
-    pub(super) fn generate(prefix: &str, randomness: &mut dyn Randomness) -> Result<Self, RandomnessError> {
+    /// Generates a secret that starts with `prefix`, which tells apart what it is for.
+    pub fn generate(prefix: &str, randomness: &mut dyn Randomness) -> Result<Self, RandomnessError> {
         let mut bytes = [0; SECRET_BYTES];
         randomness.fill(&mut bytes)?;
         Ok(Self::new(prefix, bytes))
@@ -99,6 +99,6 @@ impl FromStr for Secret {
 }
 
 /// Returns the BLAKE3 hash under which a secret is stored.
-pub(super) fn hash_secret(text: &str) -> [u8; 32] {
+pub fn hash_secret(text: &str) -> [u8; 32] {
     *blake3::hash(text.as_bytes()).as_bytes()
 }

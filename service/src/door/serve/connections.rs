@@ -255,8 +255,8 @@ fn room(parts: usize, readers: usize) -> Arc<Room> {
     Arc::new(Room { answers, bodies, sockets, reads, readers })
 }
 
-/// Returns the address that stands for a peer.
-fn peer_of(address: IpAddr) -> IpAddr {
+/// Returns the address that stands for a peer: one machine has all addresses of an IPv6 network of 64 bits.
+pub fn peer_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::from(address) >> IPV6_HOST_BITS << IPV6_HOST_BITS;

@@ -1,0 +1,210 @@
+//! Users, sessions and links, also over a restart.
+
+use super::*;
+use herd::clock::RawReading;
+use herd::randomness::SeededRandomness;
+use herd::store::MemoryDisk;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+const PASSWORD: &str = "the gate is green";
+const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 20));
+
+#[derive(Default)]
+struct ManualClock(AtomicI64);
+
+impl Clock for ManualClock {
+    fn read(&self) -> RawReading {
+        RawReading { received_at_us: self.0.load(Ordering::SeqCst), ..RawReading::default() }
+    }
+
+    fn boot_id(&self) -> String {
+        "one".to_owned()
+    }
+}
+
+/// An office's users on a disk in memory.
+struct Office {
+    disk: MemoryDisk,
+    clock: Arc<ManualClock>,
+    people: Arc<People>,
+    starts: u64,
+}
+
+impl Office {
+    fn new() -> Self {
+        let (disk, clock) = (MemoryDisk::default(), Arc::<ManualClock>::default());
+        let people = load(&disk, &clock, 0);
+        Self { disk, clock, people, starts: 0 }
+    }
+
+    /// An office with one user, and the token of a session of theirs.
+    async fn with(name: &str, role: Role) -> (Self, Secret) {
+        let office = Self::new();
+        let code = office.people.add(&self::name(name), role).unwrap();
+        let token = office.choose(&code, PASSWORD).await.unwrap();
+        (office, token)
+    }
+
+    fn restart(self) -> Self {
+        let Self { disk, clock, people, starts } = self;
+        drop(people);
+        Self { people: load(&disk, &clock, starts + 1), disk, clock, starts: starts + 1 }
+    }
+
+    fn wait(&self, time: Duration) {
+        self.clock.0.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    async fn choose(&self, code: &Secret, password: &str) -> Result<Secret, LoginError> {
+        self.people.clone().choose(code.reveal(), "", password.to_owned(), PEER).await
+    }
+
+    async fn log_in(&self, name: &str, password: &str) -> Result<Secret, LoginError> {
+        self.people.clone().log_in(name, password.to_owned(), PEER).await
+    }
+
+    fn role(&self, token: &Secret) -> Option<Role> {
+        self.people.session(token.reveal()).map(|user| user.role)
+    }
+}
+
+fn load(disk: &MemoryDisk, clock: &Arc<ManualClock>, seed: u64) -> Arc<People> {
+    let file = LocalFile::open_in(disk).unwrap();
+    Arc::new(People::load(file, clock.clone(), SeededRandomness::new(seed)).unwrap())
+}
+
+fn name(text: &str) -> UserName {
+    text.parse().unwrap()
+}
+
+/// Catches a link that works twice, a password that nobody chose, and a session or user that a restart forgets.
+#[tokio::test]
+async fn a_user_chooses_a_password_once_and_logs_in_with_it_after_a_restart() {
+    let office = Office::new();
+    let code = office.people.add(&name("Ana"), Role::Operator).unwrap();
+    assert!(office.log_in("Ana", PASSWORD).await.is_err(), "there is no password yet");
+    let token = office.choose(&code, PASSWORD).await.unwrap();
+    assert!(matches!(office.choose(&code, "another password").await, Err(LoginError::Link)));
+    let office = office.restart();
+    assert_eq!(office.role(&token), Some(Role::Operator));
+    let second = office.log_in(" ANA", PASSWORD).await.unwrap();
+    assert_ne!(second.reveal(), token.reveal());
+    for (who, password) in [("Ana", "the gate is red!"), ("Ben", PASSWORD), ("a\u{202e}b", PASSWORD), ("", "")] {
+        assert!(matches!(office.log_in(who, password).await, Err(LoginError::Wrong)), "{who}");
+    }
+}
+
+/// Catches a session that goes on after its user logged out, was removed, or has a new password, now or after a restart.
+#[tokio::test]
+async fn a_session_ends_with_its_log_out_its_user_and_its_password() {
+    let (office, first) = Office::with("Ana", Role::Viewer).await;
+    let second = office.log_in("ana", PASSWORD).await.unwrap();
+    office.people.log_out(first.reveal()).unwrap();
+    let office = office.restart();
+    assert_eq!([&first, &second].map(|token| office.role(token)), [None, Some(Role::Viewer)]);
+
+    let code = office.people.renew(&name("ana")).unwrap();
+    assert_eq!(office.role(&second), Some(Role::Viewer), "the old password is valid until the new one is chosen");
+    let third = office.choose(&code, "the gate is painted red").await.unwrap();
+    assert_eq!([&second, &third].map(|token| office.role(token)), [None, Some(Role::Viewer)]);
+    assert!(office.log_in("ana", PASSWORD).await.is_err());
+
+    office.people.log_out_everywhere(&name("ANA")).unwrap();
+    assert_eq!(office.role(&third), None);
+    let fourth = office.log_in("ana", "the gate is painted red").await.unwrap();
+    office.people.remove(&name("ana")).unwrap();
+    let office = office.restart();
+    assert_eq!(office.role(&fourth), None);
+    assert!(office.people.list().is_empty());
+}
+
+#[tokio::test]
+async fn sessions_and_links_end_after_their_time() {
+    let (office, token) = Office::with("Ana", Role::Viewer).await;
+    let code = office.people.add(&name("Ben"), Role::Viewer).unwrap();
+    office.wait(LINK_LIFETIME);
+    assert!(matches!(office.choose(&code, PASSWORD).await, Err(LoginError::Link)));
+    assert_eq!(office.role(&token), Some(Role::Viewer));
+    office.wait(SESSION_LIFETIME);
+    assert_eq!(office.role(&token), None);
+}
+
+/// Catches an office that anybody can take over once it has an owner.
+#[tokio::test]
+async fn the_first_owner_chooses_a_name_and_there_is_only_one_such_link() {
+    let office = Office::new();
+    let code = office.people.first_owner().unwrap().unwrap();
+    assert!(
+        matches!(office.choose(&code, PASSWORD).await, Err(LoginError::Name(_))),
+        "the first owner has no name yet"
+    );
+    let token = office.people.clone().choose(code.reveal(), "Ana", PASSWORD.to_owned(), PEER).await.unwrap();
+    assert_eq!(office.role(&token), Some(Role::Owner));
+    assert!(office.people.first_owner().unwrap().is_none());
+    assert!(matches!(office.choose(&code, PASSWORD).await, Err(LoginError::Link)));
+}
+
+#[tokio::test]
+async fn of_two_who_use_a_link_at_the_same_time_one_gets_in() {
+    let office = Office::new();
+    let code = office.people.add(&name("Ana"), Role::Viewer).unwrap();
+    let [one, two] = [office.choose(&code, PASSWORD), office.choose(&code, "the other password")];
+    let (one, two) = tokio::join!(one, two);
+    assert!(one.is_ok() != two.is_ok(), "{:?}", [one.is_ok(), two.is_ok()]);
+}
+
+#[tokio::test]
+async fn names_are_unique_and_a_new_link_voids_the_one_before() {
+    let (office, _) = Office::with("Ana", Role::Viewer).await;
+    assert!(matches!(office.people.add(&name("ANA"), Role::Owner), Err(PeopleError::Exists(_))));
+    assert!(matches!(office.people.renew(&name("Ben")), Err(PeopleError::Unknown(_))));
+    assert!(matches!(office.people.remove(&name("Ben")), Err(PeopleError::Unknown(_))));
+    let old = office.people.add(&name("Ben"), Role::Viewer).unwrap();
+    let new = office.people.add(&name("ben"), Role::Owner).unwrap();
+    assert!(office.people.invited(old.reveal()).is_none());
+    let listed: Vec<_> =
+        office.people.list().into_iter().map(|user| (user.name.to_string(), user.is_invited)).collect();
+    assert_eq!(listed, [("Ana".to_owned(), false), ("ben".to_owned(), true)]);
+    assert_eq!(office.choose(&new, PASSWORD).await.map(|token| office.role(&token)).unwrap(), Some(Role::Owner));
+}
+
+/// Catches a stranger who tries passwords as fast as the office can hash them, or who locks a user out where they work.
+#[tokio::test]
+async fn tries_are_limited_and_a_user_gets_in_where_they_are_logged_in() {
+    let (office, _) = Office::with("Ana", Role::Viewer).await;
+    let stranger = |n: u8| IpAddr::from([10, 0, 0, n]);
+    let mut refused = 0;
+    for n in 0..=u8::try_from(NAME_TRIES).unwrap() {
+        let tried = office.people.clone().log_in("ana", "a wrong password".to_owned(), stranger(n)).await;
+        refused += u32::from(matches!(tried, Err(LoginError::TooManyTries { .. })));
+    }
+    assert_eq!(refused, 1);
+    office.log_in("ana", PASSWORD).await.unwrap();
+}
+
+/// Catches secrets in the file.
+#[tokio::test]
+async fn the_file_has_hashes_only() {
+    let (office, token) = Office::with("Ana", Role::Viewer).await;
+    let code = office.people.add(&name("Ben"), Role::Viewer).unwrap();
+    let rows = office.people.file.list::<UserRow>(USERS).unwrap();
+    assert!(!format!("{rows:?}").contains(PASSWORD));
+    for (space, secret) in [(SESSIONS, &token), (LINKS, &code)] {
+        let stored = hex::encode(secret.hash());
+        let names: Vec<String> = match space {
+            SESSIONS => office.people.file.list::<SessionRow>(space).unwrap().into_iter().map(|row| row.0).collect(),
+            _ => office.people.file.list::<LinkRow>(space).unwrap().into_iter().map(|row| row.0).collect(),
+        };
+        assert_eq!(names, [stored]);
+    }
+}
+
+/// Catches a form token by which the session's own token could be found, or that two sessions share.
+#[tokio::test]
+async fn each_session_has_a_form_token_of_its_own() {
+    let (office, one) = Office::with("Ana", Role::Viewer).await;
+    let two = office.log_in("ana", PASSWORD).await.unwrap();
+    let tokens = [&one, &two].map(|token| office.people.session(token.reveal()).unwrap().form_token);
+    assert_ne!(tokens[0], tokens[1]);
+    assert!(!one.reveal().contains(&tokens[0]) && tokens[0].len() == 32);
+}

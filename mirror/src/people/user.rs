@@ -1,0 +1,141 @@
+//! A user of the office: name, role, and the hash of the password.
+
+use super::password::PasswordHash;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Maximum length of a user's name, in characters.
+pub const MAX_NAME_CHARS: usize = 64;
+
+/// What a user may do. A later role may do all that the ones before it may.
+///
+/// The order of the variants is frozen: rows in `local.redb` store their index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Also corrects.
+    Operator,
+    /// Also manages users, sites and keys.
+    Owner,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Owner => "owner",
+        })
+    }
+}
+
+/// The name of a user, as it is shown and recorded with corrections. Two names that differ in case or in blanks at their
+/// ends are one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName(String);
+
+/// Reason why a text is not the name of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserNameError {
+    /// The text is empty.
+    #[error("a user has a name of 1 to {MAX_NAME_CHARS} characters")]
+    Length,
+    /// A character that is not shown, or that changes the direction of text.
+    #[error("a user's name has letters, digits, blanks and the signs . _ - @ ' only")]
+    Character,
+}
+
+impl UserName {
+    /// Returns the name as it is shown.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the form by which names are compared.
+    pub(super) fn key(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl FromStr for UserName {
+    type Err = UserNameError;
+
+    fn from_str(text: &str) -> Result<Self, UserNameError> {
+        let name = text.trim();
+        if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
+            return Err(UserNameError::Length);
+        }
+        let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '@' | '\'');
+        if name.chars().all(is_allowed) { Ok(Self(name.to_owned())) } else { Err(UserNameError::Character) }
+    }
+}
+
+impl TryFrom<String> for UserName {
+    type Error = UserNameError;
+
+    fn try_from(text: String) -> Result<Self, UserNameError> {
+        text.parse()
+    }
+}
+
+impl From<UserName> for String {
+    fn from(name: UserName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for UserName {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for UserName {}
+
+/// A user as stored. The order of the fields is frozen in `local.redb`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct UserRow {
+    pub(super) name: UserName,
+    pub(super) role: Role,
+    pub(super) password: PasswordHash,
+    /// Time of creation by the office's clock, in microseconds since the Unix epoch.
+    pub(super) made_at_us: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_case_or_blanks_at_the_ends_are_one() {
+        let name = |text: &str| text.parse::<UserName>().unwrap();
+        assert_eq!(name(" Ana Pérez "), name("ANA PÉREZ"));
+        assert_ne!(name("ana"), name("anna"));
+        assert_eq!(name(" Ana ").as_str(), "Ana");
+    }
+
+    /// Catches a name that looks like another one, or that leaves its place in a log or on a page.
+    #[test]
+    fn a_name_has_no_hidden_characters() {
+        for text in ["", "  ", "a\nb", "a\u{202e}b", "a<b", "a/b", "a\"b", &"n".repeat(MAX_NAME_CHARS + 1)] {
+            assert!(text.parse::<UserName>().is_err(), "{text:?}");
+        }
+        assert!("j.o'neill_2-x@yard".parse::<UserName>().is_ok());
+    }
+
+    #[test]
+    fn a_later_role_may_do_more() {
+        assert!(Role::Viewer < Role::Operator && Role::Operator < Role::Owner);
+    }
+}
