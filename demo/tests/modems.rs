@@ -76,7 +76,7 @@ async fn each_framing_gives_whole_payloads_with_the_strength_that_the_modem_repo
     assert_eq!((&cut["status"], &cut["reason"]), (&json!("error"), &json!("not_text")), "{cut}");
     let counts = |name: &str| {
         let radios = yard.barn.status().unwrap().radios;
-        radios.iter().find(|radio| radio.name == name).unwrap().counts.clone()
+        radios.iter().find(|radio| radio.name == name).unwrap().counts
     };
     assert_eq!(["line", "burst", "rak"].map(|name| counts(name).received), [4, 1, 2]);
     assert_eq!(counts("line").cut, 1);

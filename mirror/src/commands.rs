@@ -2,6 +2,7 @@
 
 use crate::control::{OfficeRequest, OfficeResponse, OfficeStatus, PairedResponse};
 use crate::link::Trust;
+use crate::people::{People, command as user_command};
 use crate::sites::{
     AddOptions, PairingOutcome, PairingReceipt, PreparedError, Removed, Site, SiteCommandError, SiteFiles,
     SiteFilesError, Sites, SitesError,
@@ -24,6 +25,8 @@ pub struct Commands {
     pub sites: Arc<Sites>,
     /// The API keys.
     pub keys: Arc<KeyRing>,
+    /// The users.
+    pub people: Arc<People>,
     /// Address of the HTTPS server.
     pub listen: SocketAddr,
     /// Verifications in this process.
@@ -72,6 +75,11 @@ impl Commands {
                 let keys = self.keys.clone();
                 let response = tokio::task::spawn_blocking(move || key_command::respond(&keys, &request));
                 response.await.map_err(ControlError::failed)?.map(OfficeResponse::Key)
+            }
+            OfficeRequest::User(request) => {
+                let people = self.people.clone();
+                let response = tokio::task::spawn_blocking(move || user_command::respond(&people, &request));
+                Ok(OfficeResponse::User(response.await.map_err(ControlError::failed)??))
             }
         }
     }
@@ -153,8 +161,8 @@ pub fn respond_from_files(
             OfficeResponse::Verify(VerifyState::Finished(report.map_err(DirectError::failed)?))
         }
         OfficeRequest::Show { site, request } => show_from_files(files, site, &request)?,
-        OfficeRequest::Key(_) => {
-            return Err(ControlError::failed("key commands do not use the files of the sites").into());
+        OfficeRequest::Key(_) | OfficeRequest::User(_) => {
+            return Err(ControlError::failed("commands about keys and users do not use the files of the sites").into());
         }
     })
 }

@@ -2,6 +2,7 @@
 //! files.
 
 use crate::link::Address;
+use crate::people::command::{UserRequest, UserResponse};
 use crate::sites::{PreparedSummary, SiteName, SiteSummary};
 use serde::{Deserialize, Serialize};
 use service::control::Request;
@@ -68,6 +69,8 @@ pub enum OfficeRequest {
     },
     /// Manages API keys.
     Key(KeyRequest),
+    /// Manages users.
+    User(UserRequest),
 }
 
 /// The response to an [`OfficeRequest`].
@@ -103,6 +106,8 @@ pub enum OfficeResponse {
     Shown(ShowResponse),
     /// To [`OfficeRequest::Key`].
     Key(KeyResponse),
+    /// To [`OfficeRequest::User`].
+    User(UserResponse),
 }
 
 impl Request for OfficeRequest {

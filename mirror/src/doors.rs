@@ -1,6 +1,8 @@
 //! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
 //! each behind the key scope that it needs.
 
+use crate::pages::{ask_to_log_in, user_of};
+use crate::people::People;
 use crate::sites::{LinkState, Office as _, OfficeMetrics, Sites};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -13,6 +15,7 @@ use serde_json::json;
 use service::door::auth::{Authenticator, Guard, require};
 use service::door::keys::{KeyRing, Scope};
 use service::door::reply::{ApiError, NoQuery};
+use service::door::serve::connection::Connection;
 use service::door::serve::connections::Connections;
 use service::door::serve::turns::in_turns;
 use service::door::token_route;
@@ -26,21 +29,38 @@ use tower::ServiceExt;
 const HEALTH_PATH: &str = "/api/remote/health";
 /// Prefix of the paths of a named site.
 const SITE_PREFIX: &str = "/sites/";
-/// Message for a caller on another machine that sends no key.
-const NO_USERS_YET: &str = "pages are shown on this machine only until the office has users; programs send X-API-Key";
 
-/// Puts the pages behind a guard: from this machine they need no key, from elsewhere a key with scope read.
-pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>) -> Router {
-    in_turns(pages).layer(from_fn_with_state(require(keys, Scope::Read).or_loopback(), authorize_page))
+/// Lets people and programs open the pages.
+#[derive(Clone)]
+struct PagesGuard {
+    keys: Guard,
+    people: Arc<People>,
 }
 
-async fn authorize_page(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    match guard.authorize(request.headers(), request.extensions()) {
-        Ok(_) => next.run(request).await,
-        Err(refusal) if refusal.status == StatusCode::UNAUTHORIZED && !has_key(&request) => {
-            ApiError::unauthorized(NO_USERS_YET).into_response()
+/// Puts the pages behind a guard: a user who is logged in, a program with a key of scope read, or anybody on this machine.
+pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, people: Arc<People>) -> Router {
+    let guard = PagesGuard { keys: require(keys, Scope::Read).or_loopback(), people };
+    in_turns(pages).layer(from_fn_with_state(guard, authorize_page))
+}
+
+async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
+    let PagesGuard { keys, people } = guard;
+    if has_key(&request) {
+        return match keys.authorize(request.headers(), request.extensions()) {
+            Ok(_) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        };
+    }
+    if let Some(user) = user_of(&people, request.headers()) {
+        if let Some(connection) = request.extensions().get::<Connection>() {
+            connection.authenticate();
         }
-        Err(refusal) => refusal.into_response(),
+        request.extensions_mut().insert(user);
+        return next.run(request).await;
+    }
+    match keys.authorize(request.headers(), request.extensions()) {
+        Ok(_) => next.run(request).await,
+        Err(_) => ask_to_log_in(&request),
     }
 }
 
@@ -189,6 +209,8 @@ impl SiteRoutes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::people::{LoggedIn, Role};
+    use axum::Extension;
     use axum::body::Body;
     use axum::extract::ConnectInfo;
     use axum::routing::get;
@@ -197,41 +219,92 @@ mod tests {
     use herd::store::LocalFile;
     use std::net::SocketAddr;
 
-    fn pages() -> (tempfile::TempDir, Router, String) {
-        let directory = tempfile::tempdir().unwrap();
-        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
-        let key = keys.add("program", [Scope::Read].into()).unwrap().reveal().to_owned();
-        let pages = Router::new().route("/", get(async || "page")).fallback(async || "nothing here");
-        (directory, guarded_pages(pages, Arc::new(keys)), key)
+    /// Pages behind their guard, with a program's key and a user's session.
+    struct Door {
+        _directory: tempfile::TempDir,
+        pages: Router,
+        people: Arc<People>,
+        key: String,
+        session: String,
     }
 
-    async fn get_page(pages: &Router, peer: &str, path: &str, key: Option<&str>) -> (u16, String) {
-        let mut request = Request::get(path).extension(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
-        if let Some(key) = key {
-            request = request.header("X-API-Key", key);
-        }
+    /// What is sent with a request for a page.
+    #[derive(Clone, Copy)]
+    enum With<'a> {
+        Nothing,
+        Key(&'a str),
+        Session(&'a str),
+    }
+
+    async fn door() -> Door {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
+        let clock = Arc::new(SystemClock::default());
+        let keys = KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap();
+        let key = keys.add("program", [Scope::Read].into()).unwrap().reveal().to_owned();
+        let people = Arc::new(People::load(local, clock, SeededRandomness::new(2)).unwrap());
+        let code = people.add(&"Ana".parse().unwrap(), Role::Viewer).unwrap();
+        let peer = [192, 168, 1, 5].into();
+        let session = people.clone().choose(code.reveal(), "", "the gate is green".to_owned(), peer).await.unwrap();
+        let shown =
+            async |user: Option<Extension<LoggedIn>>| user.map_or("page".to_owned(), |user| user.0.name.to_string());
+        let pages = Router::new().route("/", get(shown)).fallback(async || "nothing here");
+        let pages = guarded_pages(pages, Arc::new(keys), people.clone());
+        Door { _directory: directory, pages, people, key, session: session.reveal().to_owned() }
+    }
+
+    async fn get_page(pages: &Router, peer: &str, path: &str, with: With<'_>) -> (u16, String) {
+        let request = Request::get(path).extension(ConnectInfo::<SocketAddr>(peer.parse().unwrap()));
+        let request = match with {
+            With::Nothing => request,
+            With::Key(key) => request.header("X-API-Key", key),
+            With::Session(token) => request.header("Cookie", format!("a=b; __Host-herdlinx={token}; c=d")),
+        };
         let response = pages.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
     }
 
+    const ELSEWHERE: &str = "192.168.1.5:9";
+
     #[tokio::test]
-    async fn pages_need_a_key_unless_the_caller_is_on_this_machine() {
-        let (_directory, pages, key) = pages();
-        assert_eq!(get_page(&pages, "127.0.0.1:9", "/", None).await, (200, "page".to_owned()));
-        assert_eq!(get_page(&pages, "192.168.1.5:9", "/", Some(&key)).await, (200, "page".to_owned()));
-        let (status, body) = get_page(&pages, "192.168.1.5:9", "/", None).await;
-        assert!(status == 401 && body.contains(NO_USERS_YET), "{body}");
-        let (status, body) = get_page(&pages, "192.168.1.5:9", "/", Some("hxb_wrong")).await;
+    async fn pages_need_a_key_or_a_session_unless_the_caller_is_on_this_machine() {
+        let Door { pages, key, session, .. } = &door().await;
+        assert_eq!(get_page(pages, "127.0.0.1:9", "/", With::Nothing).await, (200, "page".to_owned()));
+        assert_eq!(get_page(pages, ELSEWHERE, "/", With::Key(key)).await, (200, "page".to_owned()));
+        assert_eq!(get_page(pages, ELSEWHERE, "/", With::Session(session)).await, (200, "Ana".to_owned()));
+        let (status, body) = get_page(pages, ELSEWHERE, "/", With::Nothing).await;
+        assert!(status == 401 && body.contains("/login"), "{body}");
+        let (status, body) = get_page(pages, ELSEWHERE, "/", With::Key("hxb_wrong")).await;
         assert!(status == 401 && body.contains("not known"), "{body}");
+    }
+
+    /// Catches a session that is let in after its end, or a token of another kind that is taken for one.
+    #[tokio::test]
+    async fn a_session_is_refused_once_it_has_ended() {
+        let Door { pages, people, key, session, .. } = &door().await;
+        people.log_out(session).unwrap();
+        for token in [session.as_str(), key, "", "x"] {
+            assert_eq!(get_page(pages, ELSEWHERE, "/", With::Session(token)).await.0, 401);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_browser_is_sent_to_the_log_in_page_and_back() {
+        let Door { pages, .. } = &door().await;
+        let request = Request::get("/batches?limit=5").header("Accept", "text/html").body(Body::empty()).unwrap();
+        let response = pages.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        assert_eq!(response.headers()["location"], "/login?next=%2Fbatches%3Flimit%3D5");
+        let request = Request::post("/batches").header("Accept", "text/html").body(Body::empty()).unwrap();
+        assert_eq!(pages.clone().oneshot(request).await.unwrap().status(), StatusCode::UNAUTHORIZED);
     }
 
     #[tokio::test]
     async fn callers_elsewhere_cannot_tell_which_pages_exist() {
-        let (_directory, pages, _) = pages();
-        assert_eq!(get_page(&pages, "192.168.1.5:9", "/nowhere", None).await.0, 401);
+        let Door { pages, .. } = &door().await;
+        assert_eq!(get_page(pages, ELSEWHERE, "/nowhere", With::Nothing).await.0, 401);
     }
 
     #[test]

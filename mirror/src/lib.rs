@@ -9,6 +9,7 @@
 //! | [`follow`] | replication of one barn into a copy |
 //! | [`link`] | HTTPS and WebSocket connections to a barn |
 //! | [`pages`] | web pages, each also as JSON |
+//! | [`people`] | the people who may open the pages: users, sessions, links to choose a password |
 //! | [`prepare`] | the settings file of a barn's card, with its one-time code |
 //! | `corrections` | corrections, forwarded to the barn |
 //! | `doors` | access control of all HTTP routes |
@@ -29,6 +30,7 @@ mod doors;
 pub mod follow;
 pub mod link;
 pub mod pages;
+pub mod people;
 pub mod prepare;
 pub mod run;
 pub mod settings;

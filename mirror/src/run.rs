@@ -5,6 +5,7 @@ use crate::corrections;
 use crate::doors;
 use crate::follow::FollowSettings;
 use crate::pages;
+use crate::people::{People, PeopleError, command as user_command};
 use crate::settings::Settings;
 use crate::sites::{OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
 use axum::Router;
@@ -27,14 +28,15 @@ use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_bac
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Host name of this machine, as the kernel has it.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Message for callers on other machines while there is no key.
-const NO_KEYS: &str = "this office has no API key, so it answers programs and browsers on its own machine only: there, run \
-    `sudo herdlinx-mirror key add NAME --scope read` for a program that reads";
+const NO_KEYS: &str = "this office has no API key, so it answers programs on its own machine only: there, run \
+    `sudo herdlinx-mirror key add NAME --scope read`";
 
 /// Reason why the mirror could not start, or ended without a request.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,9 @@ pub enum RunError {
     /// A copy can no longer be written.
     #[error("{0}. The process ends, so that a restart opens the files again")]
     Writer(#[from] WriterError),
+    /// The users cannot be loaded.
+    #[error(transparent)]
+    People(#[from] PeopleError),
     /// The system has no random numbers.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
@@ -76,6 +81,7 @@ impl From<&RunError> for Exit {
         match error {
             RunError::StateDir(error) => Self::from(error),
             RunError::Local(error) => Self::from(error),
+            RunError::People(error) => Self::from(error),
             RunError::Serve(error) => Self::from(error),
             RunError::Control(error) => Self::from(error),
             _ => Self::Failure,
@@ -117,6 +123,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let local = directory.wait_for_local().await?;
     let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SystemRandomness)?);
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
+    let people = Arc::new(People::load(local.clone(), clock.clone(), SystemRandomness)?);
     let identity = directory.identity(&settings.tls)?;
     let listener = bind(settings.listen)?;
 
@@ -127,12 +134,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let connections = Connections::new(settings.local_access);
-    let router = router(&sites, office, clock, settings.weight_unit, &tokens, &connections);
+    let router = router(&sites, office, clock, settings.weight_unit, &tokens, &people, &connections);
     let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     let listen_at = serving.addr;
 
     let verify_jobs = VerifyJobs::default();
-    let commands = Commands { sites: sites.clone(), keys, listen: listen_at, verify_jobs };
+    invite_first_owner(&people, listen_at)?;
+    let commands = Commands { sites: sites.clone(), keys, people, listen: listen_at, verify_jobs };
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
@@ -161,6 +169,17 @@ async fn report(sites: Arc<Sites>, shutdown: Shutdown) {
     report_until_shutdown(Supervisor::from_env(), Watchdog::from_env(), status, silent, shutdown).await;
 }
 
+/// Prints the link by which the first owner gets in, if there is no user yet.
+fn invite_first_owner(people: &People, listen: SocketAddr) -> Result<(), PeopleError> {
+    if let Some(code) = people.first_owner()? {
+        let link = user_command::link(&pages_address(listen), code.reveal());
+        tracing::info!(
+            "the office has no users yet: to become the first owner, open {link} (it works until the next start)"
+        );
+    }
+    Ok(())
+}
+
 /// Returns the router of all that is served, each part behind the key scope that it needs.
 pub fn router(
     sites: &Arc<Sites>,
@@ -168,6 +187,7 @@ pub fn router(
     clock: Arc<dyn Clock>,
     weight_unit: WeightUnit,
     tokens: &Arc<TokenRing>,
+    people: &Arc<People>,
     connections: &Connections,
 ) -> Router {
     let times = RequestTimes::default();
@@ -176,17 +196,31 @@ pub fn router(
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(sites.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, connections, tokens.clone()));
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock, weight_unit), tokens.clone());
+    let pages = doors::guarded_pages(pages::router(sites.clone(), clock, weight_unit), tokens.clone(), people.clone());
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
-    times.measure(keyless.protect(pages.merge(with_method_fallback(interfaces))).merge(health))
+    // The pages have a guard of their own, by which a browser finds the log-in.
+    let served = keyless.protect(with_method_fallback(interfaces)).merge(pages);
+    times.measure(served.merge(health).merge(pages::login_routes(people.clone())))
+}
+
+/// Returns the first part of this machine's name; empty if it has none.
+fn host_label() -> String {
+    let host = fs::read_to_string(HOST_NAME_FILE).unwrap_or_default();
+    host.trim().split('.').next().unwrap_or_default().to_owned()
+}
+
+/// Returns host and port under which browsers open the pages: this machine's name, unless it listens to itself only.
+pub(crate) fn pages_address(listen: SocketAddr) -> String {
+    let host = if listen.ip().is_loopback() { String::new() } else { host_label() };
+    let host = if host.is_empty() { "localhost" } else { &host };
+    format!("{host}:{}", listen.port())
 }
 
 /// Returns the identity by which this office introduces itself to prepared barns.
 fn office_identity(identity: &Identity) -> OfficeIdentity {
     // The barn shows the name in its list of keys. Without one, the fingerprint tells the office apart.
-    let host = fs::read_to_string(HOST_NAME_FILE).unwrap_or_default();
-    let label = host.trim().split('.').next().unwrap_or_default();
+    let label = host_label();
     let name: String =
         label.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MAX_OFFICE_NAME_CHARS).collect();
     let name = if name.is_empty() { "office".to_owned() } else { name };

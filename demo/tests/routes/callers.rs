@@ -94,6 +94,11 @@ impl Caller {
         }
     }
 
+    /// Returns `true` for a caller that sends no key.
+    pub(crate) fn has_no_key(&self) -> bool {
+        self.key.is_none()
+    }
+
     /// Adds this caller's key to a request.
     pub(crate) fn sign(&self, request: Builder) -> Builder {
         match &self.key {

@@ -9,8 +9,15 @@ use axum::http::Method;
 use serde_json::Value;
 use service::door::keys::{KeyRing, Scope};
 
-/// Checks every call while `keys` is empty, and that the first key opens the door and the last revocation closes it.
-pub(crate) async fn check_keyless(server: &ServerUnderTest<'_>, rows: &[Row], keys: &KeyRing, golden: &mut Golden) {
+/// Checks these calls and paths that lead nowhere while `keys` is empty, and that the first key opens the door and the last
+/// revocation closes it.
+pub(crate) async fn check_keyless(
+    server: &ServerUnderTest<'_>,
+    rows: &[Row],
+    nowhere: &[&str],
+    keys: &KeyRing,
+    golden: &mut Golden,
+) {
     let revoked = Caller::of_scope(keys, Scope::Read);
     for key in keys.list() {
         keys.revoke(&key.name).unwrap();
@@ -26,8 +33,10 @@ pub(crate) async fn check_keyless(server: &ServerUnderTest<'_>, rows: &[Row], ke
         let refused = local.refused_by(row.permission);
         assert_eq!([401, 403].contains(&status).then_some(status), refused, "`{}` from this machine", row.name());
     }
-    let nowhere = get("/nowhere", Permission::Keys(&[]));
-    refusals.extend(refusal(server, &nowhere, Method::GET, &Caller::without_key()).await);
+    for path in nowhere {
+        let nowhere = get(path, Permission::Keys(&[]));
+        refusals.extend(refusal(server, &nowhere, Method::GET, &Caller::without_key()).await);
+    }
     refusals.dedup();
     assert_eq!(refusals.len(), 1, "other machines are refused in several ways: {refusals:?}");
     golden.add("any other call from elsewhere, without a key in the process", refusals[0].clone());

@@ -5,7 +5,7 @@ use super::keyless::check_keyless;
 use super::route_list::{ANY, Route, routes_of};
 use super::router_barn::golden::Golden;
 use super::router_barn::{Barn, FixedClock};
-use super::rows::{Row, assert_complete, for_programs, get, post};
+use super::rows::{Row, assert_complete, for_programs, form, get, post};
 use super::server::ServerUnderTest;
 use axum::Router;
 use herd::decide::Rules;
@@ -13,6 +13,7 @@ use herd::payload::WeightUnit;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use mirror::follow::FollowSettings;
+use mirror::people::People;
 use mirror::sites::{AddOptions, LinkState, Office as _, OfficeMetrics, SiteFiles, Sites};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
@@ -64,7 +65,12 @@ fn rows() -> Vec<Row> {
         get("/", PAGES),
         get("/", PAGES).in_html(),
         get("/sites/{site}", PAGES).at("/sites/barn"),
-        get("/assets/style.css", PAGES),
+        get("/assets/style.css", Permission::Anyone),
+        get("/login", Permission::Anyone).at("/login?next=/batches"),
+        form("/login", "name=Ana"),
+        form("/logout", "form_token=0"),
+        get("/welcome", Permission::Anyone).at("/welcome?code=hxw_unknown"),
+        form("/welcome", "code=hxw_unknown&password=the%20gate%20is%20green&again=the%20gate%20is%20green"),
         get("/metrics", PAGES),
         get("/api/remote/health", Permission::Anyone),
     ];
@@ -109,8 +115,11 @@ impl Yard {
         let files = SiteFiles::new(local.clone(), directory.path());
         let (sites, _failures) = Sites::start(files, settings, Arc::new(FixedClock)).await.unwrap();
         sites.add(line, AddOptions::default()).await.unwrap();
-        let tokens = TokenRing::load(local, keys.clone(), Arc::new(FixedClock), SeededRandomness::new(3)).unwrap();
+        let tokens =
+            TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(3)).unwrap();
         let tokens = Arc::new(tokens);
+        let people = People::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(4)).unwrap();
+        let people = Arc::new(people);
         let metrics = OfficeMetrics::new(sites.clone(), directory.path().into());
         let router = mirror::run::router(
             &sites,
@@ -118,6 +127,7 @@ impl Yard {
             Arc::new(FixedClock),
             WeightUnit::Kg,
             &tokens,
+            &people,
             &Connections::default(),
         );
         let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
@@ -181,6 +191,9 @@ async fn each_call_of_the_office_is_answered_according_to_its_caller() {
     for key in yard.keys.list() {
         yard.keys.revoke(&key.name).unwrap();
     }
-    check_keyless(&served, &rows, &yard.keys, &mut golden).await;
+    // Pages have a guard of their own.
+    let is_page = |row: &Row| matches!(row.permission, Permission::KeysOrLocal(_)) && row.pattern != "/metrics";
+    let programs: Vec<_> = rows.into_iter().filter(|row| !is_page(row)).collect();
+    check_keyless(&served, &programs, &[], &yard.keys, &mut golden).await;
     golden.compare();
 }

@@ -64,6 +64,12 @@ pub(crate) fn post(pattern: &str, permission: Permission, body: &'static str) ->
     Row { method: Method::POST, body, headers: vec![("Content-Type", "application/json")], ..get(pattern, permission) }
 }
 
+/// Returns a form that a page of the same origin sends.
+pub(crate) fn form(pattern: &str, body: &'static str) -> Row {
+    let headers = vec![("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
+    Row { method: Method::POST, body, headers, ..get(pattern, Permission::Anyone) }
+}
+
 impl Row {
     /// Sets the path and query of the example, if they differ from the pattern.
     pub(crate) fn at(self, path_and_query: &str) -> Self {
@@ -97,6 +103,11 @@ impl Row {
     /// Returns `true` for an upgrade, which needs its own connection.
     pub(crate) fn is_upgrade(&self) -> bool {
         self.headers.contains(&UPGRADE[0])
+    }
+
+    /// Returns `true` for a call that asks for HTML.
+    pub(crate) fn is_in_html(&self) -> bool {
+        self.headers.iter().any(|(name, value)| *name == "Accept" && value.starts_with("text/html"))
     }
 
     /// Returns the name in the golden file.

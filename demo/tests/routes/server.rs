@@ -59,6 +59,11 @@ impl ServerUnderTest<'_> {
         let response = send(caller, self.router, row, row.request(caller)).await;
         let (status, body) = (response.status().as_u16(), body_of(&response));
         let refused = caller.refused_by(row.permission);
+        if row.is_in_html() && caller.has_no_key() && refused.is_some() {
+            // A browser is led to the log-in page.
+            assert_eq!((status, (self.state)()), (303, before), "`{case}`: {body}");
+            return self.golden_form(&response);
+        }
         assert_eq!([401, 403].contains(&status).then_some(status), refused, "`{case}`: {status}: {body}");
         assert!(![404, 405].contains(&status), "`{case}` leads nowhere: {body}");
         if refused.is_some() {

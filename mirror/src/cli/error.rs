@@ -1,5 +1,6 @@
 //! Errors of commands, and their exit codes.
 
+use crate::people::command::UserCommandError;
 use crate::prepare::PrepareError;
 use crate::run::RunError;
 use service::control::CommandError;
@@ -32,6 +33,9 @@ pub enum CliError {
     /// A command about keys failed.
     #[error(transparent)]
     Key(#[from] KeyCommandError),
+    /// A command about users failed.
+    #[error(transparent)]
+    User(#[from] UserCommandError),
     /// The copy is damaged, or was not verified.
     #[error(transparent)]
     Verify(#[from] VerifyCommandError),
@@ -57,6 +61,7 @@ impl From<&CliError> for Exit {
             CliError::Run(error) => Self::from(error),
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
+            CliError::User(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
             CliError::Prepare(error) => Self::from(error),
             CliError::Io(_) => Self::Failure,

@@ -3,8 +3,10 @@
 use super::{Cli, CliError, Command};
 use crate::commands::respond_from_files;
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
+use crate::people::command::{UserRequest, UserResponse};
+use crate::people::{People, command as user_command};
 use crate::prepare::{NewFile, Preparation, PrepareError, PrepareFlags};
-use crate::run::run;
+use crate::run::{pages_address, run};
 use crate::settings::{DEFAULT_FILE, Settings};
 use crate::sites::{SITES_DIRECTORY, SiteFiles};
 use herd::clock::{Clock as _, SystemClock};
@@ -85,6 +87,9 @@ impl Cli {
             }
             Command::Status => print_status(&settings, out)?,
             Command::Key(command) => command.run(|request| ask_about_keys(&settings, request), out)?,
+            Command::User(command) => {
+                command.run(|request| ask_about_users(&settings, request), &pages_at(&settings)?, out)?;
+            }
             Command::Show { request: shown, site } => {
                 let request = OfficeRequest::Show { site, request: shown.clone() };
                 let OfficeResponse::Shown(response) = send(&settings, &request)? else { return Err(unexpected()) };
@@ -208,6 +213,31 @@ fn ask_about_keys(settings: &Settings, request: &KeyRequest) -> Result<KeyRespon
     })?;
     let OfficeResponse::Key(response) = response else { return Err(CommandError::UnexpectedResponse) };
     Ok(response)
+}
+
+fn ask_about_users(settings: &Settings, request: &UserRequest) -> Result<UserResponse, CommandError> {
+    let creates = matches!(request, UserRequest::Add { .. });
+    let socket = StateDir::new(&settings.state_dir).socket();
+    let response = ask_or_open(&socket, &OfficeRequest::User(request.clone()), || {
+        let (local, clock) = (open_local(settings, creates)?, Arc::new(SystemClock::default()));
+        let people = People::load(local, clock, SystemRandomness)?;
+        Ok(OfficeResponse::User(user_command::respond(&people, request)?))
+    })?;
+    let OfficeResponse::User(response) = response else { return Err(CommandError::UnexpectedResponse) };
+    Ok(response)
+}
+
+/// Returns host and port under which the pages are opened from another machine. The port may be one that the running process
+/// was given by the system.
+fn pages_at(settings: &Settings) -> Result<String, CliError> {
+    let listen = match settings.listen.port() {
+        0 => match send(settings, &OfficeRequest::Status)? {
+            OfficeResponse::Status(status) => status.listen,
+            _ => return Err(unexpected()),
+        },
+        _ => settings.listen,
+    };
+    Ok(pages_address(listen))
 }
 
 /// Returns the pairing line, from standard input if the argument is `-`.

@@ -6,6 +6,7 @@ mod exec;
 pub use error::CliError;
 
 use crate::link::Address;
+use crate::people::command::UserCommand;
 use crate::prepare::PrepareFlags;
 use crate::settings::{DEFAULT_PATH, Settings, is_variable};
 use crate::sites::SiteName;
@@ -26,7 +27,9 @@ Getting started:
   herdlinx-mirror --config mirror.toml prepare --site north
                                                     or write the file of a new barn's card, which pairs by itself
   herdlinx-mirror --config mirror.toml run          start following, and serve the pages
-Then open https://localhost:5000 on this machine.
+  herdlinx-mirror --config mirror.toml user add Ana --role owner
+                                                    print the link by which a user chooses a password
+Then open https://localhost:5000 on this machine, or the link on any other.
 
 Every command works whether or not the mirror is running, except `status`, which needs it.
 Precedence: flags, then HERDLINX_MIRROR_* environment variables (HERDLINX_MIRROR_LISTEN=127.0.0.1:5000), then the
@@ -105,6 +108,9 @@ enum Command {
     /// Add, list and revoke the keys of programs, and of mirrors that follow this one
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Add, list and remove the people who may open the pages, and give them new passwords
+    #[command(subcommand)]
+    User(UserCommand),
     /// Print what a copy holds
     Show {
         #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! Frame around every HTML page: title, site, navigation, and how current the page is.
 
 use super::format;
+use crate::people::LoggedIn;
 use crate::sites::{LinkState, SiteStatus};
 use herd::clock::iso_utc;
 use herd::position::Sequence;
@@ -43,6 +44,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     /// The site of the page; `None` for pages about the whole office.
     pub(super) site: Option<SiteFrame>,
+    /// The user who is logged in.
+    pub(super) user: Option<LoggedIn>,
     /// Section that the navigation marks as current.
     pub(super) section: Option<Section>,
     /// Text in the search box.
@@ -84,7 +87,19 @@ impl SiteFrame {
 impl Frame {
     /// Creates the frame of a page that belongs to no site.
     pub(super) fn without_site(title: impl Into<String>) -> Self {
-        Self { title: title.into(), site: None, section: None, search_text: String::new(), rendered_at: None }
+        Self {
+            title: title.into(),
+            site: None,
+            user: None,
+            section: None,
+            search_text: String::new(),
+            rendered_at: None,
+        }
+    }
+
+    /// Shows the user who is logged in.
+    pub(super) fn of(self, user: Option<LoggedIn>) -> Self {
+        Self { user, ..self }
     }
 
     /// Sets the time at which the page is rendered.

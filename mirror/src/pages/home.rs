@@ -132,7 +132,7 @@ pub(super) async fn office(State(state): State<PagesState>, request: PageRequest
     let rows = statuses.iter().map(row).collect();
     let sites = statuses.iter().map(SyncStatus::from).collect();
     let content = SitesContent { rows, view: SitesView { sites, prepared } };
-    let frame = Frame::without_site(content.title()).rendered_at(now_us);
+    let frame = Frame::without_site(content.title()).of(request.user).rendered_at(now_us);
     Page { frame, content }.respond(request.media_type)
 }
 

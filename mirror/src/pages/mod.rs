@@ -16,6 +16,7 @@
 //! | `/status` | pending decisions, the link to the barn, event counters, missed events |
 //! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
 //! | `/office/api/sync-status` | state of replication, always as JSON |
+//! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //!
 //! Every path also exists below `/sites/{site}`. Without that prefix it works while exactly one site is paired.
@@ -27,6 +28,7 @@ mod format;
 mod frame;
 mod home;
 mod list;
+mod login;
 mod media_type;
 mod page;
 mod payloads;
@@ -36,11 +38,13 @@ mod site_request;
 mod status;
 mod sync_status;
 
+pub use login::login_routes;
+pub(crate) use login::{ask_to_log_in, user_of};
+
 use crate::sites::Office;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{StatusCode, Uri};
 use axum::routing::{MethodRouter, get};
 use error::PageError;
 use herd::clock::Clock;
@@ -57,7 +61,6 @@ pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, weight_unit: Weigh
     Router::new()
         .route("/", get(home::office))
         .route("/office/api/sync-status", get(sync_status::office))
-        .route("/assets/style.css", get(style_sheet))
         .merge(site_routes())
         .route("/sites/{site}", site_page(home::site))
         .route("/sites/{site}/office/api/sync-status", get(sync_status::site))
@@ -85,12 +88,6 @@ fn site_routes() -> Router<PagesState> {
 
 fn site_page(page: SitePage) -> MethodRouter<PagesState> {
     get(move |State(state): State<PagesState>, request: PageRequest| state.respond(request, page))
-}
-
-/// Serves the only style sheet. It loads nothing, so a page never contacts another machine.
-async fn style_sheet() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, include_str!("../../assets/style.css")).into_response()
 }
 
 async fn not_found(uri: Uri, request: PageRequest) -> PageError {

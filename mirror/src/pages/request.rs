@@ -2,6 +2,7 @@
 
 use super::error::{PageError, query_error};
 use super::media_type::MediaType;
+use crate::people::LoggedIn;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::Uri;
@@ -16,6 +17,8 @@ use std::str::FromStr;
 /// A request to a page.
 pub(super) struct PageRequest {
     pub(super) media_type: MediaType,
+    /// The user who is logged in; `None` for a program, and on this machine.
+    pub(super) user: Option<LoggedIn>,
     /// Named segments of the path, percent-decoded.
     path_params: BTreeMap<String, String>,
     uri: Uri,
@@ -37,7 +40,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PageRequest {
         };
         let params = RawPathParams::from_request_parts(parts, state).await.map_err(not_utf8)?;
         let path_params = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Self { media_type, path_params, uri: parts.uri.clone() })
+        let user = parts.extensions.get::<LoggedIn>().cloned();
+        Ok(Self { media_type, user, path_params, uri: parts.uri.clone() })
     }
 }
 

@@ -125,6 +125,7 @@ impl SiteRequest {
             search_text: content.search_text().unwrap_or_default().to_owned(),
             ..Frame::without_site(content.title())
         };
-        Page { frame: frame.rendered_at(self.now_us), content }.respond(self.request.media_type)
+        Page { frame: frame.of(self.request.user.clone()).rendered_at(self.now_us), content }
+            .respond(self.request.media_type)
     }
 }

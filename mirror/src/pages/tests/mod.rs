@@ -4,9 +4,11 @@ mod clocks;
 mod corrections;
 mod html;
 mod json;
+mod login;
 mod sites;
 
-use super::router;
+use super::{login_routes, router};
+use crate::people::People;
 use crate::sites::{BarnDuplicates, LinkState, Office, PreparedSummary, SiteStatus};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -17,7 +19,8 @@ use herd::decide::Rules;
 use herd::fold::FOLD_VERSION;
 use herd::payload::WeightUnit;
 use herd::position::StoreId;
-use herd::store::{Incoming, MemoryDisk, Reader, Store};
+use herd::randomness::SeededRandomness;
+use herd::store::{Incoming, LocalFile, MemoryDisk, Reader, Store};
 use herd::wire::HealthFinding;
 use serde_json::Value;
 use service::remote::OpeningView;
@@ -194,7 +197,9 @@ fn office_reporting(sites: &[&'static str], finding: HealthFinding) -> Router {
 }
 
 fn office_from(office: TestOffice) -> Router {
-    router(Arc::new(office), Arc::new(StoppedClock), WeightUnit::Kg)
+    let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
+    let people = People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap();
+    router(Arc::new(office), Arc::new(StoppedClock), WeightUnit::Kg).merge(login_routes(Arc::new(people)))
 }
 
 fn office() -> Router {

@@ -1,0 +1,325 @@
+//! Logging in and out, and choosing a password by a link. These pages are for everybody.
+//!
+//! # Decisions
+//!
+//! - **The session's token is in a cookie that only this origin gets** (`__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`).
+//! - **A form is taken from our own pages only.** The browser says where it comes from (`Sec-Fetch-Site`, else `Origin`); a
+//!   form of a session carries a text of that session besides. A request that says neither is refused.
+//! - **Who is not logged in is sent to the log-in page with a GET from a browser, and gets 401 otherwise.** A program must not
+//!   take the log-in page for the answer.
+
+use super::error::PageError;
+use super::frame::Frame;
+use super::media_type::MediaType;
+use super::page::{HEADERS, Page};
+use crate::people::command::WELCOME_PATH;
+use crate::people::{Invited, LoggedIn, LoginError, MAX_NAME_CHARS, MIN_PASSWORD_CHARS, People, SESSION_LIFETIME};
+use askama::Template;
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, FromRequest, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use service::door::reply::{ApiError, with_method_fallback};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+/// Path of the log-in page.
+const LOGIN_PATH: &str = "/login";
+/// Name of the cookie that has the session's token. Browsers take a name that begins like this from HTTPS and our own origin only.
+const COOKIE: &str = "__Host-herdlinx";
+/// Maximum size of a form. Names and passwords are bounded, and each byte may take three.
+const MAX_FORM_BYTES: usize = 4 * 1024;
+/// Maximum length of the path to which a log-in leads.
+const MAX_NEXT_CHARS: usize = 1024;
+/// Message for a program without a key.
+const NO_KEY: &str = "this page needs a log-in, in a browser at /login; programs send a key in the header `X-API-Key`";
+
+/// Returns the routes by which people log in, and the style sheet of all pages.
+pub fn login_routes(people: Arc<People>) -> Router {
+    let routes = Router::new()
+        .route(LOGIN_PATH, get(login_page).post(log_in))
+        .route("/logout", post(log_out))
+        .route(WELCOME_PATH, get(welcome_page).post(choose))
+        .route("/assets/style.css", get(style_sheet))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
+    with_method_fallback(routes.with_state(people))
+}
+
+/// Serves the only style sheet. It loads nothing, so a page never contacts another machine.
+async fn style_sheet() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, include_str!("../../assets/style.css")).into_response()
+}
+
+/// Returns the user of the session whose token the browser has sent.
+pub(crate) fn user_of(people: &People, headers: &HeaderMap) -> Option<LoggedIn> {
+    people.session(token_in(headers)?)
+}
+
+fn token_in(headers: &HeaderMap) -> Option<&str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(name, value)| (name == COOKIE).then_some(value))
+}
+
+/// Returns the answer to a request of somebody who is not logged in.
+pub(crate) fn ask_to_log_in(request: &Request) -> Response {
+    let is_browser = MediaType::negotiate(request.headers()) == MediaType::Html;
+    if !is_browser || !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return ApiError::unauthorized(NO_KEY).into_response();
+    }
+    let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let next = utf8_percent_encode(next, NON_ALPHANUMERIC);
+    (HEADERS, Redirect::to(&format!("{LOGIN_PATH}?next={next}"))).into_response()
+}
+
+/// A form that one of our own pages has sent.
+struct OwnForm<T> {
+    form: T,
+    peer: IpAddr,
+    media_type: MediaType,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OwnForm<T> {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        let media_type = MediaType::negotiate(request.headers());
+        let refuse = |error| PageError { media_type, error };
+        if !is_own(request.headers()) {
+            return Err(refuse(foreign_form("this form was not sent by a page of this office; open the page again")));
+        }
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
+        match Form::from_request(request, state).await {
+            Ok(Form(form)) => Ok(Self { form, peer, media_type }),
+            Err(error) => {
+                Err(refuse(ApiError::new(error.status(), "bad_form", "this form cannot be read; open the page again")))
+            }
+        }
+    }
+}
+
+fn foreign_form(message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "foreign_form", message)
+}
+
+/// Returns whether a form comes from a page of this origin, by what the browser says. A page cannot set these headers.
+fn is_own(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let origin = text(header::ORIGIN).and_then(|origin| origin.strip_prefix("https://"));
+    origin.is_some() && origin == text(header::HOST)
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginContent {
+    /// `true` if nobody can log in yet.
+    has_no_users: bool,
+    name: String,
+    next: String,
+    why: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "welcome.html")]
+struct WelcomeContent {
+    code: String,
+    invited: Invited,
+    /// The name that the first owner has entered.
+    name: String,
+    why: Option<String>,
+}
+
+fn page(status: StatusCode, title: &'static str, content: impl Template) -> Response {
+    let mut response = Page { frame: Frame::without_site(title), content }.html();
+    *response.status_mut() = status;
+    response
+}
+
+/// Returns the form again, with the reason why it was refused; the reason alone to a program.
+fn refused(media_type: MediaType, error: ApiError, title: &'static str, form: impl Template) -> Response {
+    if media_type == MediaType::Json {
+        return error.into_response();
+    }
+    let mut response = page(error.status, title, form);
+    if let Some(seconds) = error.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+#[derive(Deserialize)]
+struct LoginQuery {
+    #[serde(default)]
+    next: String,
+}
+
+async fn login_page(State(people): State<Arc<People>>, query: Result<Query<LoginQuery>, QueryRejection>) -> Response {
+    let next = own_path(&query.map(|Query(query)| query.next).unwrap_or_default());
+    let content = LoginContent { has_no_users: people.is_empty(), name: String::new(), next, why: None };
+    page(StatusCode::OK, "Log in", content)
+}
+
+#[derive(Deserialize)]
+struct LoginForm {
+    name: String,
+    password: String,
+    #[serde(default)]
+    next: String,
+}
+
+async fn log_in(State(people): State<Arc<People>>, form: OwnForm<LoginForm>) -> Response {
+    let OwnForm { form: LoginForm { name, password, next }, peer, media_type } = form;
+    match people.log_in(&name, password, peer).await {
+        Ok(token) => enter(token.reveal(), &own_path(&next)),
+        Err(error) => {
+            let error = refusal(&error);
+            let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error)));
+            let content = LoginContent { has_no_users: false, name, next: own_path(&next), why };
+            refused(media_type, error, "Log in", content)
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WelcomeQuery {
+    #[serde(default)]
+    code: String,
+}
+
+async fn welcome_page(
+    State(people): State<Arc<People>>,
+    headers: HeaderMap,
+    query: Result<Query<WelcomeQuery>, QueryRejection>,
+) -> Result<Response, PageError> {
+    let code = query.map(|Query(query)| query.code).unwrap_or_default();
+    match people.invited(&code) {
+        Some(invited) => {
+            Ok(page(StatusCode::OK, "Welcome", WelcomeContent { code, invited, name: String::new(), why: None }))
+        }
+        None => Err(PageError { media_type: MediaType::negotiate(&headers), error: refusal(&LoginError::Link) }),
+    }
+}
+
+#[derive(Deserialize)]
+struct WelcomeForm {
+    code: String,
+    #[serde(default)]
+    name: String,
+    password: String,
+    again: String,
+}
+
+async fn choose(
+    State(people): State<Arc<People>>,
+    OwnForm { form, peer, media_type }: OwnForm<WelcomeForm>,
+) -> Result<Response, PageError> {
+    let WelcomeForm { code, name, password, again } = form;
+    let error = if password == again {
+        match people.clone().choose(&code, &name, password, peer).await {
+            Ok(token) => return Ok(enter(token.reveal(), "/")),
+            Err(error) => refusal(&error),
+        }
+    } else {
+        ApiError::bad_request("the two passwords differ")
+    };
+    match people.invited(&code) {
+        Some(invited) => {
+            let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error)));
+            Ok(refused(media_type, error, "Welcome", WelcomeContent { code, invited, name, why }))
+        }
+        None => Err(PageError { media_type, error }),
+    }
+}
+
+#[derive(Deserialize)]
+struct LogoutForm {
+    form_token: String,
+    /// Present if all sessions of the user are to end.
+    everywhere: Option<String>,
+}
+
+async fn log_out(
+    State(people): State<Arc<People>>,
+    headers: HeaderMap,
+    OwnForm { form, media_type, .. }: OwnForm<LogoutForm>,
+) -> Result<Response, PageError> {
+    let token = token_in(&headers).map(str::to_owned);
+    let Some((token, user)) = token.and_then(|token| Some((token.clone(), people.session(&token)?))) else {
+        return Ok(leave());
+    };
+    if form.form_token != user.form_token {
+        let error = foreign_form("this form is of another session; open the page again");
+        return Err(PageError { media_type, error });
+    }
+    let ended = tokio::task::spawn_blocking(move || match form.everywhere {
+        Some(_) => people.log_out_everywhere(&user.name),
+        None => people.log_out(&token),
+    });
+    match ended.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a session is rejected, but still on disk"),
+        Err(error) => tracing::error!(%error, "failed to end a session"),
+    }
+    Ok(leave())
+}
+
+/// Leads a user who was let in to a page.
+fn enter(token: &str, next: &str) -> Response {
+    let seconds = SESSION_LIFETIME.as_secs();
+    with_cookie(&format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"), next)
+}
+
+/// Leads somebody who is logged out to the log-in page.
+fn leave() -> Response {
+    with_cookie(&format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"), LOGIN_PATH)
+}
+
+fn with_cookie(cookie: &str, to: &str) -> Response {
+    (HEADERS, AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response()
+}
+
+/// Returns the path of one of our own pages; the first page for any other text.
+fn own_path(next: &str) -> String {
+    let is_path = next.starts_with('/') && !next.starts_with("//") && next.len() <= MAX_NEXT_CHARS;
+    let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if is_path && is_plain { next.to_owned() } else { "/".to_owned() }
+}
+
+/// Returns the answer to somebody who is not let in. Faults of the office itself go to the log.
+fn refusal(error: &LoginError) -> ApiError {
+    const RETRY_AFTER_S: u32 = 5;
+    let (status, code) = match error {
+        LoginError::Wrong => (StatusCode::FORBIDDEN, "wrong_login"),
+        LoginError::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
+        LoginError::Link => (StatusCode::GONE, "link_used"),
+        LoginError::Name(_) | LoginError::Password(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+        LoginError::People(error) => {
+            tracing::error!(%error, "nobody can log in");
+            return ApiError::unavailable("busy", "nobody can log in at this moment; try again soon", RETRY_AFTER_S);
+        }
+    };
+    let retry_after_s = match error {
+        LoginError::TooManyTries { wait } => Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)),
+        _ => None,
+    };
+    ApiError { retry_after_s, ..ApiError::new(status, code, error.to_string()) }
+}
+
+/// Returns the message of an error as a sentence.
+fn sentence(error: &ApiError) -> String {
+    let mut sentence = format!("{}.", error.message);
+    if let Some(first) = sentence.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    sentence
+}
