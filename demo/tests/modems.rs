@@ -1,4 +1,4 @@
-//! What modems and readers put around a payload, from the port of a barn to the page of the office.
+//! Everything that modems and readers put around a payload, from the port of a barn to the page of the office.
 //!
 //! Catches: a payload that a framing splits, joins or cuts in silence; a strength taken from the text, or text taken for a
 //! strength; a header that stays in front of the text; and a modem that stopped receiving and is not told of.

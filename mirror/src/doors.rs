@@ -228,7 +228,7 @@ mod tests {
         session: String,
     }
 
-    /// What is sent with a request for a page.
+    /// Secret that is sent with a request for a page.
     #[derive(Clone, Copy)]
     enum With<'a> {
         Nothing,

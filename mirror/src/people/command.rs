@@ -19,7 +19,7 @@ pub enum UserCommand {
     Add {
         /// Name, as it is shown and recorded with corrections
         name: UserName,
-        /// What the user may do: look, also correct, or also manage users, sites and keys
+        /// Permission of the user: to look, also to correct, or also to manage users, sites and keys
         #[arg(long, value_enum)]
         role: Role,
     },

@@ -79,7 +79,7 @@ pub struct LoggedIn {
     pub form_token: String,
 }
 
-/// Who is asked to choose a password by a link.
+/// A person who is asked to choose a password by a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invited {
     /// The user; `None` for the first owner, who chooses a name.
@@ -227,7 +227,7 @@ impl People {
     ) -> Result<Secret, LoginError> {
         let Invited { name, role } = self.invited(code).ok_or(LoginError::Link)?;
         let name = name.map_or_else(|| chosen.parse(), Ok)?;
-        check(&password, &name)?;
+        check(&password, &name.key())?;
         let salt = draw_salt(self.lock_changes().as_mut()).map_err(PeopleError::from)?;
         let password = self.hashing.hash(password, salt).await?;
         let hash = hash_secret(code);

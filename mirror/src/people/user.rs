@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// Maximum length of a user's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
-/// What a user may do. A later role may do all that the ones before it may.
+/// Permission of a user. A later role may do all that the ones before it may.
 ///
 /// The order of the variants is frozen: rows in `local.redb` store their index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]

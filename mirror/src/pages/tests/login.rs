@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tower::ServiceExt as _;
 
 const PASSWORD: &str = "the gate is green";
-/// What a browser says of a form of our own page.
+/// Header by which a browser names a form of our own page.
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 
 fn office() -> (Arc<People>, Router) {
