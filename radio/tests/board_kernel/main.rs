@@ -52,17 +52,17 @@ impl Bench {
     }
 
     async fn packet(&self, radio: &mut Sx127x) -> Packet {
-        match timeout(PATIENCE, radio.receive()).await {
-            Ok(packet) => packet.unwrap(),
-            Err(_) => panic!(
+        let Ok(packet) = timeout(PATIENCE, radio.receive()).await else {
+            panic!(
                 "no packet in time: {:?}, {:?}, resets {}, edges {}, {:?}",
                 *radio.last_error().borrow(),
                 radio.counters().read(),
                 self.wires.resets(),
                 self.wires.edges(),
                 self.chip.verdicts()
-            ),
-        }
+            )
+        };
+        packet.unwrap()
     }
 }
 
