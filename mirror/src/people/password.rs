@@ -62,6 +62,19 @@ pub(super) fn check(password: &str, user: &str) -> Result<(), PasswordError> {
 #[serde(transparent)]
 pub(super) struct PasswordHash(String);
 
+/// Stands for a password in sessions and links, which are void once the user has another one. The salt of the hash makes it
+/// unique, also for the same password chosen twice.
+pub(super) type PasswordMark = [u8; 16];
+
+impl PasswordHash {
+    pub(super) fn mark(&self) -> PasswordMark {
+        const CONTEXT: &str = "herdlinx-mirror 2026-11 mark of a password hash";
+        let mut mark = PasswordMark::default();
+        mark.copy_from_slice(&blake3::derive_key(CONTEXT, self.0.as_bytes())[..16]);
+        mark
+    }
+}
+
 /// Why a password could not be hashed.
 #[derive(Debug, thiserror::Error)]
 pub enum HashError {
@@ -77,7 +90,6 @@ pub enum HashError {
 }
 
 /// The hashing of passwords, of which only a few take place at a time.
-#[derive(Debug)]
 pub(super) struct Hashing {
     at_once: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
@@ -96,7 +108,7 @@ impl Hashing {
         })
     }
 
-    /// Hashes a password.
+    /// Hashes a password with this salt.
     pub(super) async fn hash(&self, password: String, salt: Salt) -> Result<PasswordHash, HashError> {
         self.run(move || hash(&password, salt)).await?
     }

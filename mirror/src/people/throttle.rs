@@ -5,8 +5,10 @@
 //! - **Each address has [`ADDRESS_TRIES`] tries, and gets one back every [`ADDRESS_PERIOD`].** A right password gives its try
 //!   back.
 //! - **Each name has [`NAME_TRIES`], over all addresses at which that user is not logged in.** So many machines together guess
-//!   no faster than one. A user who is logged in somewhere logs in there again whatever strangers do elsewhere: the name's
-//!   limit does not count there. Locking a name was rejected, because anybody could lock anybody out.
+//!   no faster than one.
+//! - **A user who is logged in at an address has tries of their own there,** whatever others do with the name or the address.
+//!   Elsewhere a flood of wrong tries delays the user; a new link lets them in at once. Locking a name was rejected, because
+//!   anybody could lock anybody out.
 //! - **The tables are bounded.** If one is full, the entry goes that has the most tries left.
 
 use service::door::serve::connections::peer_of;
@@ -82,35 +84,44 @@ impl<K: Hash + Eq + Clone> Table<K> {
     }
 }
 
-/// A try that was allowed.
+/// A try that was allowed, by the limits that count for it.
 #[derive(Debug)]
 pub(super) struct Try {
-    address: IpAddr,
-    /// `None` if the name's limit does not count for it.
+    address: Option<IpAddr>,
     name: Option<String>,
 }
 
 impl Throttle {
-    /// Takes a try of an address, and one for a name unless that user `is_known` there. On an error it takes neither, and
-    /// returns the time after which there is a try again.
-    pub(super) fn take(&self, address: IpAddr, name: &str, is_known: bool) -> Result<Try, Duration> {
-        let (now, address) = (Instant::now(), peer_of(address));
-        let mut tables = self.lock();
-        tables.addresses.take(address, ADDRESS_TRIES, ADDRESS_PERIOD, now)?;
-        if is_known {
-            return Ok(Try { address, name: None });
+    /// Takes a try of an address.
+    pub(super) fn take_at(&self, address: IpAddr) -> Result<Try, Duration> {
+        let address = peer_of(address);
+        self.lock().addresses.take(address, ADDRESS_TRIES, ADDRESS_PERIOD, Instant::now())?;
+        Ok(Try { address: Some(address), name: None })
+    }
+
+    /// Takes a try of a user who is logged in at an address, or else one of the address and one of the name. On an error it
+    /// takes neither, and returns the time after which there is a try again.
+    pub(super) fn take(&self, address: IpAddr, name: &str, is_logged_in: bool) -> Result<Try, Duration> {
+        if is_logged_in {
+            let own = format!("{name} at {}", peer_of(address));
+            self.lock().names.take(own.clone(), NAME_TRIES, NAME_PERIOD, Instant::now())?;
+            return Ok(Try { address: None, name: Some(own) });
         }
-        if let Err(wait) = tables.names.take(name.to_owned(), NAME_TRIES, NAME_PERIOD, now) {
-            tables.addresses.give_back(&address, ADDRESS_PERIOD);
+        let of_address = self.take_at(address)?;
+        let of_name = self.lock().names.take(name.to_owned(), NAME_TRIES, NAME_PERIOD, Instant::now());
+        if let Err(wait) = of_name {
+            self.give_back(&of_address);
             return Err(wait);
         }
-        Ok(Try { address, name: Some(name.to_owned()) })
+        Ok(Try { name: Some(name.to_owned()), ..of_address })
     }
 
     /// Gives a try back: its password was right, or nobody looked at it.
     pub(super) fn give_back(&self, taken: &Try) {
         let mut tables = self.lock();
-        tables.addresses.give_back(&taken.address, ADDRESS_PERIOD);
+        if let Some(address) = &taken.address {
+            tables.addresses.give_back(address, ADDRESS_PERIOD);
+        }
         if let Some(name) = &taken.name {
             tables.names.give_back(name, NAME_PERIOD);
         }
@@ -154,25 +165,28 @@ mod tests {
 
     /// Catches strangers who lock a user out, and strangers who guess faster because they are many.
     #[tokio::test(start_paused = true)]
-    async fn many_strangers_use_up_a_name_but_not_where_its_user_is_logged_in() {
+    async fn strangers_use_up_a_name_and_an_address_but_not_for_a_user_who_is_logged_in_there() {
         let throttle = Throttle::default();
         let allowed = (1..=200).filter(|n| throttle.take(address(*n), "ana", false).is_ok()).count();
         assert_eq!(allowed, NAME_TRIES as usize);
-        throttle.take(address(201), "ana", true).unwrap();
         throttle.take(address(201), "ben", false).unwrap();
+        for _ in 0..2 * ADDRESS_TRIES {
+            let _ = throttle.take(address(201), "ben", false);
+        }
+        throttle.take(address(201), "ana", true).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_tables_are_bounded_and_keep_who_tried_most() {
         let throttle = Throttle::default();
         for _ in 0..ADDRESS_TRIES {
-            throttle.take(address(1), "ana", true).unwrap();
+            throttle.take_at(address(1)).unwrap();
         }
         for n in 0..2 * MAX_ENTRIES {
             let [_, _, high, low] = u32::try_from(n).unwrap().to_be_bytes();
-            throttle.take([10, 1, high, low].into(), "ben", true).unwrap();
+            throttle.take_at([10, 1, high, low].into()).unwrap();
         }
         assert_eq!(throttle.lock().addresses.0.len(), MAX_ENTRIES);
-        assert!(throttle.take(address(1), "ana", true).is_err());
+        assert!(throttle.take_at(address(1)).is_err());
     }
 }

@@ -9,6 +9,9 @@ use std::str::FromStr;
 /// Maximum length of a user's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
+/// Letters that look like a blank, or like nothing: the fillers of Hangul.
+const UNSEEN_LETTERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+
 /// Permission of a user. A later role may do all that the ones before it may.
 ///
 /// The order of the variants is frozen: rows in `local.redb` store their index.
@@ -46,7 +49,7 @@ pub enum UserNameError {
     #[error("a user has a name of 1 to {MAX_NAME_CHARS} characters")]
     Length,
     /// A character that is not shown, or that changes the direction of text.
-    #[error("a user's name has letters, digits, blanks and the signs . _ - @ ' only")]
+    #[error("a user's name has letters, digits, single blanks and the signs . _ - @ ' only")]
     Character,
 }
 
@@ -70,8 +73,10 @@ impl FromStr for UserName {
         if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
             return Err(UserNameError::Length);
         }
-        let is_allowed = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | '@' | '\'');
-        if name.chars().all(is_allowed) { Ok(Self(name.to_owned())) } else { Err(UserNameError::Character) }
+        let is_sign = |c: char| matches!(c, ' ' | '.' | '_' | '-' | '@' | '\'');
+        let is_allowed = |c: char| is_sign(c) || (c.is_alphanumeric() && !UNSEEN_LETTERS.contains(&c));
+        let is_plain = name.chars().all(is_allowed) && !name.contains("  ");
+        if is_plain { Ok(Self(name.to_owned())) } else { Err(UserNameError::Character) }
     }
 }
 
@@ -128,7 +133,9 @@ mod tests {
     /// Catches a name that looks like another one, or that leaves its place in a log or on a page.
     #[test]
     fn a_name_has_no_hidden_characters() {
-        for text in ["", "  ", "a\nb", "a\u{202e}b", "a<b", "a/b", "a\"b", &"n".repeat(MAX_NAME_CHARS + 1)] {
+        for text in
+            ["", "  ", "a\nb", "a\u{202e}b", "a<b", "a/b", "a\"b", "a  b", "a\u{3164}", &"n".repeat(MAX_NAME_CHARS + 1)]
+        {
             assert!(text.parse::<UserName>().is_err(), "{text:?}");
         }
         assert!("j.o'neill_2-x@yard".parse::<UserName>().is_ok());
