@@ -34,17 +34,21 @@ const SITE_PREFIX: &str = "/sites/";
 #[derive(Clone)]
 struct PagesGuard {
     keys: Guard,
+    /// The guard of an office without users.
+    keys_or_local: Guard,
     people: Arc<People>,
 }
 
-/// Puts the pages behind a guard: a user who is logged in, a program with a key of scope read, or anybody on this machine.
+/// Puts the pages behind a guard: it lets in a user who is logged in and a program with a key of scope read, and as long as
+/// there are no users, anybody on this machine.
 pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, people: Arc<People>) -> Router {
-    let guard = PagesGuard { keys: require(keys, Scope::Read).or_loopback(), people };
+    let keys = require(keys, Scope::Read);
+    let guard = PagesGuard { keys_or_local: keys.clone().or_loopback(), keys, people };
     in_turns(pages).layer(from_fn_with_state(guard, authorize_page))
 }
 
 async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
-    let PagesGuard { keys, people } = guard;
+    let PagesGuard { keys, keys_or_local, people } = guard;
     if has_key(&request) {
         return match keys.authorize(request.headers(), request.extensions()) {
             Ok(_) => next.run(request).await,
@@ -58,7 +62,8 @@ async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, n
         request.extensions_mut().insert(user);
         return next.run(request).await;
     }
-    match keys.authorize(request.headers(), request.extensions()) {
+    let guard = if people.is_empty() { keys_or_local } else { keys };
+    match guard.authorize(request.headers(), request.extensions()) {
         Ok(_) => next.run(request).await,
         Err(_) => ask_to_log_in(&request),
     }
@@ -258,7 +263,10 @@ mod tests {
         let request = match with {
             With::Nothing => request,
             With::Key(key) => request.header("X-API-Key", key),
-            With::Session(token) => request.header("Cookie", format!("a=b; __Host-herdlinx={token}; c=d")),
+            With::Session(token) => {
+                let others = [b"a=\xff\xfe; ".as_slice(), format!("__Host-herdlinx={token}; c=d").as_bytes()].concat();
+                request.header("Cookie", others)
+            }
         };
         let response = pages.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let status = response.status().as_u16();
@@ -269,15 +277,18 @@ mod tests {
     const ELSEWHERE: &str = "192.168.1.5:9";
 
     #[tokio::test]
-    async fn pages_need_a_key_or_a_session_unless_the_caller_is_on_this_machine() {
-        let Door { pages, key, session, .. } = &door().await;
-        assert_eq!(get_page(pages, "127.0.0.1:9", "/", With::Nothing).await, (200, "page".to_owned()));
+    async fn pages_need_a_key_or_a_session_also_on_this_machine_once_there_are_users() {
+        let Door { pages, people, key, session, .. } = &door().await;
+        assert_eq!(get_page(pages, "127.0.0.1:9", "/", With::Nothing).await.0, 401);
         assert_eq!(get_page(pages, ELSEWHERE, "/", With::Key(key)).await, (200, "page".to_owned()));
         assert_eq!(get_page(pages, ELSEWHERE, "/", With::Session(session)).await, (200, "Ana".to_owned()));
         let (status, body) = get_page(pages, ELSEWHERE, "/", With::Nothing).await;
         assert!(status == 401 && body.contains("/login"), "{body}");
         let (status, body) = get_page(pages, ELSEWHERE, "/", With::Key("hxb_wrong")).await;
         assert!(status == 401 && body.contains("not known"), "{body}");
+        people.remove(&"Ana".parse().unwrap()).unwrap();
+        assert_eq!(get_page(pages, "127.0.0.1:9", "/", With::Nothing).await, (200, "page".to_owned()));
+        assert_eq!(get_page(pages, ELSEWHERE, "/", With::Nothing).await.0, 401);
     }
 
     /// Catches a session that is let in after its end, or a token of another kind that is taken for one.

@@ -2,7 +2,8 @@
 //!
 //! # Decisions
 //!
-//! - **The session's token is in a cookie that only this origin gets** (`__Host-`, `Secure`, `HttpOnly`, `SameSite=Lax`).
+//! - **The session's token is in a cookie that only this host gets, over HTTPS, and no script reads** (`__Host-`, `Secure`,
+//!   `HttpOnly`, `SameSite=Lax`).
 //! - **A form is taken from our own pages only.** The browser says where it comes from (`Sec-Fetch-Site`, else `Origin`); a
 //!   form of a session carries a text of that session besides. A request that says neither is refused.
 //! - **Who is not logged in is sent to the log-in page with a GET from a browser, and gets 401 otherwise.** A program must not
@@ -13,9 +14,12 @@ use super::frame::Frame;
 use super::media_type::MediaType;
 use super::page::{HEADERS, Page};
 use crate::people::command::WELCOME_PATH;
-use crate::people::{Invited, LoggedIn, LoginError, MAX_NAME_CHARS, MIN_PASSWORD_CHARS, People, SESSION_LIFETIME};
+use crate::people::{
+    HashError, Invited, LoggedIn, LoginError, MAX_NAME_CHARS, MIN_PASSWORD_CHARS, People, PeopleError, SESSION_LIFETIME,
+};
 use askama::Template;
 use axum::Router;
+use axum::body::HttpBody as _;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -24,16 +28,20 @@ use axum::routing::{get, post};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use service::door::reply::{ApiError, with_method_fallback};
+use service::door::reply::{ApiError, BODY_READ_TIMEOUT, with_method_fallback};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// Path of the log-in page.
 const LOGIN_PATH: &str = "/login";
-/// Name of the cookie that has the session's token. Browsers take a name that begins like this from HTTPS and our own origin only.
+/// Name of the cookie that has the session's token. Browsers take a name that begins like this over HTTPS and from this host
+/// only.
 const COOKIE: &str = "__Host-herdlinx";
 /// Maximum size of a form. Names and passwords are bounded, and each byte may take three.
 const MAX_FORM_BYTES: usize = 4 * 1024;
+/// `Retry-After` if the office cannot do its part.
+const RETRY_AFTER_S: u32 = 5;
 /// Maximum length of the path to which a log-in leads.
 const MAX_NEXT_CHARS: usize = 1024;
 /// Message for a program without a key.
@@ -62,9 +70,10 @@ pub(crate) fn user_of(people: &People, headers: &HeaderMap) -> Option<LoggedIn> 
 }
 
 fn token_in(headers: &HeaderMap) -> Option<&str> {
-    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find_map(|(name, value)| (name == COOKIE).then_some(value))
+    // Cookies of other services on this host stand in the same header, and may have any bytes.
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    let mut texts = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
+    texts.find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
 /// Returns the answer to a request of somebody who is not logged in.
@@ -94,9 +103,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OwnForm<T> {
         if !is_own(request.headers()) {
             return Err(refuse(foreign_form("this form was not sent by a page of this office; open the page again")));
         }
+        // Nobody has said who they are, so a body must not take much room or time.
+        if request.body().size_hint().exact().is_none_or(|bytes| bytes > MAX_FORM_BYTES as u64) {
+            let message = "this form is too large, or does not say how large it is";
+            return Err(refuse(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_form", message)));
+        }
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-        match Form::from_request(request, state).await {
+        let Ok(form) = timeout(BODY_READ_TIMEOUT, Form::from_request(request, state)).await else {
+            let message = "the form did not arrive in time; send it again";
+            return Err(refuse(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)));
+        };
+        match form {
             Ok(Form(form)) => Ok(Self { form, peer, media_type }),
             Err(error) => {
                 Err(refuse(ApiError::new(error.status(), "bad_form", "this form cannot be read; open the page again")))
@@ -265,12 +283,15 @@ async fn log_out(
         Some(_) => people.log_out_everywhere(&user.name),
         None => people.log_out(&token),
     });
-    match ended.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "a session is rejected, but still on disk"),
-        Err(error) => tracing::error!(%error, "failed to end a session"),
-    }
-    Ok(leave())
+    let why = match ended.await {
+        Ok(Ok(())) => return Ok(leave()),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(why, "a session is rejected, but still on disk");
+    let message =
+        "you are logged out, but a restart of this office may undo that: its disk cannot be written; tell its owner";
+    Err(PageError { media_type, error: ApiError::unavailable("storage_failed", message, RETRY_AFTER_S) })
 }
 
 /// Leads a user who was let in to a page.
@@ -297,12 +318,14 @@ fn own_path(next: &str) -> String {
 
 /// Returns the answer to somebody who is not let in. Faults of the office itself go to the log.
 fn refusal(error: &LoginError) -> ApiError {
-    const RETRY_AFTER_S: u32 = 5;
     let (status, code) = match error {
         LoginError::Wrong => (StatusCode::FORBIDDEN, "wrong_login"),
         LoginError::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
         LoginError::Link => (StatusCode::GONE, "link_used"),
         LoginError::Name(_) | LoginError::Password(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+        LoginError::People(PeopleError::Hash(HashError::Busy)) => {
+            return ApiError::unavailable("busy", error.to_string(), RETRY_AFTER_S);
+        }
         LoginError::People(error) => {
             tracing::error!(%error, "nobody can log in");
             return ApiError::unavailable("busy", "nobody can log in at this moment; try again soon", RETRY_AFTER_S);

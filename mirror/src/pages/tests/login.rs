@@ -129,7 +129,7 @@ async fn a_wrong_log_in_says_neither_which_part_is_wrong_nor_what_was_typed_as_p
     assert!(!page.contains("<script>"), "{page}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn too_many_tries_are_told_with_the_time_to_wait() {
     let (_, router, _) = office_of_ana().await;
     let fields = [("name", "ana"), ("password", "a wrong password")];
