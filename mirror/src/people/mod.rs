@@ -103,14 +103,19 @@ impl People {
     pub fn load(
         file: LocalFile,
         clock: Arc<dyn Clock>,
-        mut randomness: impl Randomness + 'static,
+        randomness: impl Randomness + 'static,
     ) -> Result<Self, PeopleError> {
         let users = file.list::<UserRow>(USERS)?.into_iter().collect();
         let roll = Roll { users, sessions: by_hash(file.list(SESSIONS)?), links: by_hash(file.list(LINKS)?) };
-        let hashing = Hashing::new(&mut randomness)?;
-        let (randomness, throttle) = (Mutex::new(Box::new(randomness) as Box<dyn Randomness>), Throttle::default());
-        let (changes, roll) = (Mutex::new(()), RwLock::new(roll));
-        Ok(Self { file, clock, randomness, changes, roll, hashing, throttle })
+        Ok(Self {
+            file,
+            clock,
+            randomness: Mutex::new(Box::new(randomness)),
+            changes: Mutex::new(()),
+            roll: RwLock::new(roll),
+            hashing: Hashing::new(),
+            throttle: Throttle::default(),
+        })
     }
 
     /// Returns whether there are no users yet.

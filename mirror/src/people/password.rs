@@ -89,23 +89,21 @@ pub enum HashError {
     Busy,
 }
 
+/// Hash that stands for the password of a name that nobody has: random bytes, to which no password is known. So an unknown name
+/// takes as long as a known one.
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$JQO9GNj3+TC0VG62AreYNA$pegsNNpX8wFs0HN+CI8YpVmub0WRf13Vao19sBOPEDQ";
+
 /// The hashing of passwords, of which only a few take place at a time.
 pub(super) struct Hashing {
     at_once: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    /// Hash of a password that nobody has, for names that nobody has. So an unknown name takes as long as a known one.
-    nobody: PasswordHash,
 }
 
 impl Hashing {
-    pub(super) fn new(randomness: &mut dyn Randomness) -> Result<Self, HashError> {
-        let mut nobody = [0; SALT_BYTES];
-        randomness.fill(&mut nobody)?;
-        Ok(Self {
-            at_once: Arc::new(Semaphore::new(HASHES_AT_ONCE)),
-            waiting: Arc::new(Semaphore::new(HASHES_AT_ONCE + MAX_WAITING)),
-            nobody: hash(&hex::encode(nobody), draw_salt(randomness)?)?,
-        })
+    pub(super) fn new() -> Self {
+        let at_once = Arc::new(Semaphore::new(HASHES_AT_ONCE));
+        Self { at_once, waiting: Arc::new(Semaphore::new(HASHES_AT_ONCE + MAX_WAITING)) }
     }
 
     /// Hashes a password with this salt.
@@ -115,7 +113,7 @@ impl Hashing {
 
     /// Returns whether a password is that of the user with this hash. Without a user it is not, and takes as long.
     pub(super) async fn verify(&self, password: String, of: Option<PasswordHash>) -> Result<bool, HashError> {
-        let (is_known, hash) = (of.is_some(), of.unwrap_or_else(|| self.nobody.clone()));
+        let (is_known, hash) = (of.is_some(), of.unwrap_or_else(|| PasswordHash(NOBODY.to_owned())));
         let matches = self.run(move || Argon2::default().verify_password(password.as_bytes(), hash.0.as_str()).is_ok());
         Ok(matches.await? && is_known)
     }
@@ -169,10 +167,12 @@ mod tests {
     #[tokio::test]
     async fn the_hash_is_argon2id_of_19_mib_and_only_its_password_matches() {
         let mut randomness = SeededRandomness::new(1);
-        let hashing = Hashing::new(&mut randomness).unwrap();
+        let hashing = Hashing::new();
         let salt = draw_salt(&mut randomness).unwrap();
         let hash = hashing.hash("the gate is green".to_owned(), salt).await.unwrap();
-        assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
+        let parameters = "$argon2id$v=19$m=19456,t=2,p=1$";
+        assert!(hash.0.starts_with(parameters) && NOBODY.starts_with(parameters), "{}", hash.0);
+        assert!(phc::PasswordHash::new(NOBODY).is_ok(), "an unknown name would be refused at once");
         assert!(hashing.verify("the gate is green".to_owned(), Some(hash.clone())).await.unwrap());
         assert!(!hashing.verify("the gate is red".to_owned(), Some(hash)).await.unwrap());
         assert!(!hashing.verify("the gate is green".to_owned(), None).await.unwrap());
