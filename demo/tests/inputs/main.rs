@@ -11,6 +11,7 @@
 
 mod arrays;
 mod changes;
+mod chips;
 mod doors;
 mod events;
 mod faulty_live;
