@@ -76,8 +76,11 @@ impl<'a> RowReader<'a> {
         Sequence(self.first.0.saturating_add(self.count - 1))
     }
 
-    /// Returns whether the changes lead from the digest before the row to the one after it.
+    /// Returns whether the row holds as many changes as it says, and they lead from the digest before it to the one after it.
     pub(super) fn is_intact(&self) -> bool {
+        if self.first.0.checked_add(self.count - 1).is_none() {
+            return false;
+        }
         let mut digest = self.before;
         for (sequence, change) in self.changes() {
             let Some(change) = change else { return false };
@@ -181,6 +184,20 @@ mod tests {
                 assert!(cut.places().len() < 3 && cut.places().iter().all(|place| place.end <= end));
             }
         }
+    }
+
+    /// Catches a row whose count goes past the last number there is, of which only the changes before that are looked at.
+    #[test]
+    fn a_row_that_goes_past_the_last_number_is_not_intact() {
+        let changes = some_changes(1);
+        let first = Sequence(u64::MAX);
+        let after = digest::chain_next(Digest([1; 32]), first, changes.get(0).unwrap());
+        let mut writer = RowWriter::new(Digest([1; 32]));
+        writer.push(changes.get(0).unwrap());
+        let mut row = writer.finish(after);
+        assert!(RowReader::new(first, &row).unwrap().is_intact());
+        row[1] = 5;
+        assert!(!RowReader::new(first, &row).unwrap().is_intact());
     }
 
     #[test]
