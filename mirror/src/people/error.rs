@@ -7,7 +7,7 @@ use herd::store::LocalError;
 use service::lifecycle::Exit;
 use std::time::Duration;
 
-/// Maximum number of users, and of invitations.
+/// Maximum number of users, with those who are invited.
 pub const MAX_USERS: usize = 500;
 
 /// Failure to read or change the users.
@@ -19,8 +19,8 @@ pub enum PeopleError {
     /// There is no such user.
     #[error("there is no user `{0}`; `user list` prints the users")]
     Unknown(UserName),
-    /// There are [`MAX_USERS`] users, or as many invitations.
-    #[error("there are {MAX_USERS} users or open links already; remove some first")]
+    /// There are [`MAX_USERS`] users, with those who are invited.
+    #[error("there are {MAX_USERS} users already, with those who are invited; remove some first")]
     TooMany,
     /// `local.redb` failed.
     #[error(transparent)]

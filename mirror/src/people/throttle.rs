@@ -6,9 +6,9 @@
 //!   back.
 //! - **Each name has [`NAME_TRIES`], over all addresses at which that user is not logged in.** So many machines together guess
 //!   no faster than one.
-//! - **A user who is logged in at an address has tries of their own there,** whatever others do with the name or the address.
-//!   Elsewhere a flood of wrong tries delays the user; a new link lets them in at once. Locking a name was rejected, because
-//!   anybody could lock anybody out.
+//! - **A user who is logged in at an address has tries of their own there,** which others use up only with that name at that
+//!   address. Elsewhere a flood of wrong tries delays the user. From an address that has tries left, a new link lets them in.
+//!   Locking a name was rejected, because anybody could lock anybody out.
 //! - **The tables are bounded.** If one is full, the entry goes that has the most tries left.
 
 use service::door::serve::connections::peer_of;
