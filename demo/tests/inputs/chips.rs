@@ -10,8 +10,8 @@ use daemon::tap::Tap;
 use embedded_hal_02::blocking::spi::Write as _;
 use herd::change::Change;
 use herd::position::Sequence;
-use radio::emulator::{Air, Chip, Faults, StuckLine, Transmission};
-use radio::lora::{LowDataRateOptimize, Modulation, SpreadingFactor};
+use radio::emulator::{Air, Chip, ChipOptions, Faults, Transmission, WiredLines};
+use radio::lora::{Bandwidth, LowDataRateOptimize, Modulation, SpreadingFactor};
 use radio::sx127x::{CrcPolicy, Settings, Sx127x};
 use service::harness::wait_until;
 use service::lifecycle::ShutdownTrigger;
@@ -27,16 +27,20 @@ const SPACING: Duration = Duration::from_secs(3);
 struct Case {
     name: &'static str,
     settings: Settings,
+    wired: WiredLines,
     /// Brings the chip into its first state.
     prepare: fn(&Chip),
     sent: Vec<Transmission>,
     /// Payloads in their order. The last transmission is always among them, so that a test knows the end.
-    kept: Vec<&'static str>,
+    kept: Vec<String>,
+    /// Part of the note about the radio at the end; `None` if there must be none.
+    note: Option<&'static str>,
 }
 
 impl Case {
-    fn new(name: &'static str, settings: Settings, sent: Vec<Transmission>, kept: &[&'static str]) -> Self {
-        Self { name, settings, prepare: |_| (), sent, kept: kept.to_vec() }
+    fn new(name: &'static str, settings: Settings, sent: Vec<Transmission>, kept: &[&str]) -> Self {
+        let kept = kept.iter().map(|&payload| payload.to_owned()).collect();
+        Self { name, settings, wired: WiredLines::ALL, prepare: |_| (), sent, kept, note: None }
     }
 }
 
@@ -52,13 +56,15 @@ fn with(modulation: Modulation) -> Settings {
 async fn at_the_office(pair: &Pair, case: &Case) -> Vec<String> {
     let before = pair.barn.reader.head().position.sequence.0;
     let air = Air::default();
-    let chip = air.chip("barn");
+    let chip = air.chip(ChipOptions { tcxo: case.settings.tcxo, ..ChipOptions::named("barn") });
+    let board = chip.board_with(case.wired);
     (case.prepare)(&chip);
     for (number, transmission) in (1..).zip(&case.sent) {
         air.transmit(transmission.clone(), SPACING * number).unwrap();
     }
-    let radio = Sx127x::start("radio1", chip.board(), case.settings).unwrap();
+    let radio = Sx127x::start("radio1", board, case.settings).unwrap();
     let (shutdown, state) = (ShutdownTrigger::default(), watch::Sender::new(RadioState::Listening));
+    let mut states = state.subscribe();
     let receive_loop = ReceiveLoop {
         channel: Channel { name: "radio1".into(), reader_group: "main".into(), strip_bytes: 0 },
         recorder: pair.barn.recorder.clone(),
@@ -70,6 +76,14 @@ async fn at_the_office(pair: &Pair, case: &Case) -> Vec<String> {
     let last = case.kept.last().unwrap();
     let has_last = async || payloads(pair, before).last().is_some_and(|payload| payload == last).then_some(());
     wait_until(case.name, has_last).await.unwrap();
+    match case.note {
+        Some(text) => {
+            let is_noted =
+                async || states.borrow_and_update().why().is_some_and(|note| note.contains(text)).then_some(());
+            wait_until(case.name, is_noted).await.unwrap();
+        }
+        None => assert_eq!(*states.borrow(), RadioState::Listening, "{}", case.name),
+    }
     shutdown.request();
     assert_eq!(receiving.await.unwrap(), ReceiveEnd::Stopped);
     pair.wait_until_equal(case.name).await;
@@ -123,11 +137,13 @@ async fn readers_with_other_settings_arrive_where_the_radio_has_the_same() {
     let invert = Modulation { invert_iq: true, ..modulation };
     let (one, two, three) = ("hxb:B:982000000000001:U1", "hxb:B:982000000000002:U2", "hxb:B:982000000000003:U3");
     let (four, five, six) = ("hxb:B:982000000000004:U4", "hxb:B:982000000000005:U5", "hxb:B:982000000000006:U6");
+    let (oscillator, seven) = (Settings { tcxo: true, ..default_settings() }, "hxb:B:982000000000007:U7");
     check(vec![
         Case::new("optimized", with(on), vec![plain(one), optimized(two)], &[two]),
         Case::new("not optimized", with(slow), vec![optimized(one), plain(three)], &[three]),
         Case::new("inverted", with(invert), vec![Transmission::of(four), inverted(five)], &[five]),
         Case::new("not inverted", with(modulation), vec![inverted(four), Transmission::of(six)], &[six]),
+        Case::new("an oscillator", oscillator, vec![Transmission::of(seven)], &[seven]),
     ])
     .await;
 }
@@ -167,17 +183,54 @@ fn leave(chip: &Chip, register: u8, value: u8) {
     }
 }
 
+/// Returns a case whose readers all send off this frequency, so many packets that the radio may judge.
+fn off_frequency(
+    name: &'static str,
+    bandwidth: Bandwidth,
+    frequency_error_hz: i32,
+    note: Option<&'static str>,
+) -> Case {
+    let modulation = Modulation { bandwidth, ..Modulation::default() };
+    let kept: Vec<_> = (1..=20).map(|n| format!("hxb:{name}:9820000000000{n:02}:U{n}")).collect();
+    let of = |payload: &String| Transmission { modulation, frequency_error_hz, ..Transmission::of(payload.as_bytes()) };
+    let sent = kept.iter().map(of).collect();
+    Case { kept, note, ..Case::new(name, with(modulation), sent, &[]) }
+}
+
 #[tokio::test]
-async fn a_module_without_wires_and_the_leftovers_of_an_earlier_program_lose_nothing() {
+async fn readers_far_off_frequency_lose_nothing_and_the_radio_names_the_frequency_to_set() {
+    check(vec![
+        off_frequency("125 kHz, above", Bandwidth::Khz125, 25_000, Some("`frequency_hz = ")),
+        off_frequency("62.5 kHz, below", Bandwidth::Khz62_5, -12_000, Some("`frequency_hz = ")),
+        off_frequency("250 kHz, above", Bandwidth::Khz250, 50_000, Some("`frequency_hz = ")),
+        off_frequency("125 kHz, near", Bandwidth::Khz125, 15_000, None),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn modules_without_some_wires_lose_nothing() {
+    let sent = ["hxb:D:982000000000001:U1", "hxb:D:None:U2", "event:hxbchi000001|lf:982000000000001|weight:300"];
+    let cases = WiredLines::PARTIAL.map(|wired| {
+        let name = match wired {
+            WiredLines { dio0: true, .. } => "no RESET",
+            WiredLines { reset: true, .. } => "no DIO0",
+            _ => "neither",
+        };
+        Case { wired, ..Case::new(name, default_settings(), sent.map(Transmission::of).to_vec(), &sent) }
+    });
+    for case in cases {
+        check(vec![case]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_leftovers_of_an_earlier_program_lose_nothing() {
     let case = |name, prepare: fn(&Chip), payload: &'static str| Case {
         prepare,
         ..Case::new(name, default_settings(), vec![Transmission::of(payload)], &[payload])
     };
-    let without_wires: fn(&Chip) = |chip| {
-        chip.set_faults(Faults { dead_reset: true, stuck_dio0: Some(StuckLine::Low), ..Faults::default() });
-    };
     check(vec![
-        case("no RESET, no DIO0", without_wires, "hxb:D:982000000000001:U1"),
         case("a short maximum length", |chip| leave(chip, 0x23, 0x0A), "hxb:D:982000000000002:U2"),
         case("a symbol timeout of 0", |chip| leave(chip, 0x1F, 0x00), "hxb:D:982000000000003:U3"),
         case("inverted IQ", |chip| leave(chip, 0x33, 0x66), "hxb:D:982000000000004:U4"),

@@ -315,7 +315,8 @@ impl Snapshot {
         Ok(Some(Page { data, next: walk.cursor() }))
     }
 
-    /// Returns the weights of an animal, latest first. Otherwise the same as [`Snapshot::history`].
+    /// Returns the weights of an animal in the order of their changes, latest first. That of an earlier day may be the latest
+    /// change. Otherwise the same as [`Snapshot::history`].
     pub fn weights(
         &self,
         animal: AnimalId,

@@ -101,6 +101,7 @@ struct HistoryQuery {
 struct AnimalDetails {
     #[serde(flatten)]
     animal: AnimalView,
+    /// The last of those weighed, latest first.
     weights: Vec<WeightView>,
     history: Vec<HistoryEntry>,
     /// Cursor of the older history.
@@ -170,7 +171,9 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     let snapshot = site.snapshot()?;
     let animal = snapshot.animal(id).map_err(query_error)?.ok_or_else(not_found)?;
     let weights_limit = PageLimit::new(MAX_WEIGHTS).map_err(query_error)?;
-    let weights = snapshot.weights(animal.id, None, weights_limit).map_err(query_error)?.ok_or_else(not_found)?;
+    let mut weights = snapshot.weights(animal.id, None, weights_limit).map_err(query_error)?.ok_or_else(not_found)?;
+    // ISO 8601 sorts as time does. Weights of a clock that was never set come last.
+    weights.data.sort_by(|one, other| other.received_at.cmp(&one.received_at));
     let history = snapshot.history(animal.id, from, limit).map_err(query_error)?.ok_or_else(not_found)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
     let view = AnimalDetails { animal, weights: weights.data, history: history.data, next: history.next };

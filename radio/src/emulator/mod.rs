@@ -104,7 +104,10 @@ mod world;
 pub use air::{Air, AirError};
 pub use chip::ChipOptions;
 pub use faults::{DeadBus, Faults, LostEdges, StuckLine};
-pub use host::{Board02, Board10, BusDownError, Chip, Dio0, EmulatedDelay, Reset, Spi02, Spi10};
+pub use host::{
+    Board02, Board10, BusDownError, Chip, Dio0, EmulatedDelay, PartialBoard, PartialDio0, Reset, Spi02, Spi10,
+    WiredLines,
+};
 pub use ids::TransmissionId;
 pub use ledger::{Fate, Tally, Verdict};
 pub use options::{AirOptions, Pace};

@@ -1,7 +1,7 @@
 //! Reasons why a correction is refused.
 
 use crate::change::{AnimalId, AnimalStatus, BatchId};
-use crate::clock::iso_utc;
+use crate::clock::{EARLIEST_US, iso_utc};
 use crate::payload::Rejection;
 use crate::position::Sequence;
 
@@ -72,7 +72,10 @@ pub enum CorrectionError {
         by: Sequence,
     },
     /// The time of a weighing is in the future, or before any barn ran.
-    #[error("an animal cannot have been weighed at {}; give a time that has passed", iso_utc(*at_us))]
+    #[error(
+        "an animal cannot have been weighed at {}; give a time that has passed and is not before {}",
+        iso_utc(*at_us), iso_utc(EARLIEST_US)
+    )]
     WeighingTime {
         /// The time, in microseconds since the Unix epoch.
         at_us: i64,

@@ -4,72 +4,15 @@
 //! that is shown without its author and reason; and a correction that is refused but still written.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
+mod correction_yard;
+mod eras;
+mod weighings;
+#[path = "../yard/mod.rs"]
 mod yard;
 
-use demo::processes::{BarnSettings, Client};
-use serde_json::{Value, json};
-use yard::{Yard, own_programs, pages, until};
-
-const AUTHOR: &str = "J. Doe";
-const CORRECTIONS: &str = "/api/corrections";
-
-/// A yard, with a client that may correct its records.
-struct CorrectionYard {
-    yard: Yard,
-    operator: Client,
-}
-
-impl CorrectionYard {
-    async fn open() -> Self {
-        let radios = "[[radio]]\nkind = 'none'\n".to_owned();
-        let yard = Yard::open(&own_programs(), |_| BarnSettings { radios, ..BarnSettings::default() }).await;
-        let operator = yard.barn.client(&yard.barn.key("operator", &["correct"]).unwrap()).unwrap();
-        Self { yard, operator }
-    }
-
-    /// Delivers a payload, accepted or not, and returns its sequence.
-    async fn record(&self, payload: &str) -> u64 {
-        self.yard.deliver(payload).await.1["payload_id"].as_u64().unwrap()
-    }
-
-    async fn send(&self, key: &str, correction: &Value) -> (u16, Value) {
-        let request = json!({"author": AUTHOR, "reason": reason(correction), "idempotency_key": key,
-            "correction": correction});
-        let answer = self.operator.post_json(CORRECTIONS, &request).await.unwrap();
-        (answer.status, answer.json().unwrap())
-    }
-
-    /// Sends a correction twice under one idempotency key, which must make one change. Waits until the office equals
-    /// the barn, and returns the sequence of the change.
-    async fn correct(&self, correction: Value) -> u64 {
-        let key = correction.to_string().chars().take(64).collect::<String>();
-        let (status, made) = self.send(&key, &correction).await;
-        assert_eq!((status, &made["status"]), (201, &json!("corrected")), "{correction}: {made}");
-        let (status, again) = self.send(&key, &correction).await;
-        assert_eq!((status, &again["status"]), (200, &json!("already_corrected")), "{correction}: {again}");
-        assert_eq!(made["sequence"], again["sequence"]);
-        let sequence = made["sequence"].as_u64().unwrap();
-        assert_eq!(self.yard.barn.status().unwrap().sequence.0, sequence, "one change");
-        self.yard.wait_until_equal().await;
-        sequence
-    }
-
-    async fn office(&self, path: &str) -> Value {
-        pages::json(&self.yard.pages, path).await.unwrap()
-    }
-
-    /// Returns the office's entry for a change in the history of an animal.
-    async fn history_entry(&self, animal: u64, sequence: u64) -> Value {
-        let mut page = self.office(&format!("/animals/{animal}")).await;
-        let history = page["history"].as_array_mut().unwrap();
-        let entry = history.iter_mut().find(|entry| entry["sequence"] == sequence);
-        entry.unwrap_or_else(|| panic!("change {sequence} is not in the history of {animal}")).take()
-    }
-}
-
-fn reason(correction: &Value) -> String {
-    format!("why {}", correction["kind"].as_str().unwrap())
-}
+use correction_yard::{AUTHOR, CORRECTIONS, CorrectionYard, reason};
+use serde_json::json;
+use yard::pages;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_correction_of_an_animal_reaches_the_office_with_author_and_reason() {
@@ -124,47 +67,6 @@ async fn corrections_of_batches_and_reader_eras_apply_at_barn_and_office() {
     assert_eq!(yard.office(&format!("/payloads/{era}")).await["reader_era"], 2);
     let (status, _) = yard.yard.deliver("event:hxbchi000001|lid:1|weight:9").await;
     assert_eq!(status, 201, "every event id is free in a new era");
-}
-
-/// Catches a command on the status page that does not run as printed, an order that ends with the command, and an office
-/// whose herd differs from the barn's after it.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_lots_of_a_reader_that_began_again_are_two_lots_by_the_command_of_the_status_page() {
-    let mut yard = CorrectionYard::open().await;
-    let lot = async |yard: &CorrectionYard, name: &str, weight: u64| {
-        for lid in 1..=3 {
-            yard.record(&format!("event:hxbind00000{lid}|lid:{lid}|lot:L{name}")).await;
-            yard.record(&format!("event:hxbpai00000{lid}|lid:{lid}|lf:{name}{lid}|weight:{}", weight + lid)).await;
-        }
-    };
-    lot(&yard, "A", 200).await;
-    lot(&yard, "B", 300).await;
-    yard.record("event:hxbchi000001|lid:1|weight:400").await;
-    yard.yard.wait_until_equal().await;
-    let page = pages::html(&yard.yard.pages, "/status").await.unwrap();
-    assert!(page.contains("Start a new reader era?"), "{page}");
-    assert!(page.contains("animal 2, which took some of these, goes back to what it had before"), "{page}");
-    let (_, rest) = page.split_once("<code>herdlinxd ").unwrap();
-    let command: Vec<&str> = rest.split_once("</code>").unwrap().0.split_whitespace().collect();
-    let printed = yard.yard.barn.run(&command).unwrap();
-    assert!(printed.contains("The correction is recorded as change"), "{printed}");
-    // The next start goes on with what this one has not done.
-    yard.yard.barn.kill();
-    yard.yard.barn.start().await.unwrap();
-    until("all payloads are moved", async || {
-        let moves = yard.yard.barn.status().unwrap().reader_era_moves;
-        moves.first().is_some_and(|moves| moves.done).then_some(())
-    })
-    .await;
-    yard.yard.wait_until_equal().await;
-    for (lot, weights) in [("LA", ["201", "202", "203"]), ("LB", ["400", "302", "303"])] {
-        let page = yard.office(&format!("/batches/{lot}")).await;
-        let head: Vec<&Value> = page["animals"].as_array().unwrap().iter().map(|animal| &animal["weight_kg"]).collect();
-        assert_eq!(head, weights, "{lot}: {page}");
-    }
-    let status = yard.office("/status").await;
-    assert_eq!(status["totals"]["rejected"], 0, "{status}");
-    assert_eq!(status["reader_era_proposals"], json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
