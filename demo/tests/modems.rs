@@ -100,6 +100,27 @@ async fn a_modem_that_stopped_receiving_is_told_of_at_the_office() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_note_about_a_modem_that_receives_is_told_of_at_the_office_with_its_remedy() {
+    let (yard, [mut line, _burst, _rak]) = yard_with_modems().await;
+    for cut in 1..=3 {
+        write!(line, "hxb:G:98200000000000{cut}:U{cut}").unwrap();
+        until("a payload without a line end is cut", async || {
+            let radios = yard.barn.status().unwrap().radios;
+            radios.iter().any(|radio| radio.counts.cut == cut).then_some(())
+        })
+        .await;
+    }
+    until("the office says so", async || {
+        let findings = json(&yard.pages, "/status").await.ok()?["barn_findings"].take();
+        let note = findings.as_array()?.iter().find(|finding| finding["part"] == "line")?.clone();
+        (note["failing"] == false && note["text"].as_str()?.contains("framing = \"burst\"")).then_some(())
+    })
+    .await;
+    let page = html(&yard.pages, "/status").await.unwrap();
+    assert!(page.contains("had no line end"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_header_of_a_library_is_left_out_where_the_settings_say_so() {
     let header = b"\xff\xff\x00\x00";
     let sent = ["hxb:F:982000000000003:U3", "event:hxbchi000001|lf:982000000000003|weight:300", "hxb:F:None:U4"];
