@@ -43,6 +43,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 /// Maximum length of a stored Change. The largest payload that is let in is 4 KiB.
 pub const MAX_CHANGE_BYTES: usize = 64 * 1024;
 
+/// Length that nearly all stored Changes stay below. It is room, not a limit.
+const USUAL_CHANGE_BYTES: usize = 512;
+
 /// The kind of a Change. Its number is the first stored byte and is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -231,7 +234,7 @@ impl Change {
     /// Encodes the stored form: kind, version, body. A body that was stored in an earlier version gets the current one.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
+        let mut bytes = Vec::with_capacity(USUAL_CHANGE_BYTES);
         bytes.extend_from_slice(&[self.kind() as u8, self.version()]);
         match self {
             Self::Received(body) => encode(body, bytes),

@@ -21,7 +21,10 @@ pub(super) fn is_blank(c: char) -> bool {
 
 /// Removes blanks at both ends.
 pub(super) fn trimmed(text: &str) -> &str {
-    text.trim_matches(is_blank)
+    // Nearly every text begins and ends with a visible ASCII character, so that no character need be decoded.
+    let is_sign = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_sign(bytes.first()) && is_sign(bytes.last()) { text } else { text.trim_matches(is_blank) }
 }
 
 /// Returns a label as labels are compared: without blanks, and with ASCII letters in lower case.

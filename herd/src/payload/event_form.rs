@@ -9,6 +9,8 @@ use crate::text::Text;
 pub(super) const EVENT: &str = "event";
 /// A lid that says nothing, which some readers send if no animal is chosen.
 const NO_LID: &str = "-1";
+/// Number of fields that an event has at most, as a rule. It is room, not a limit.
+const USUAL_FIELDS: usize = 12;
 /// Keys of free texts, which may be as long as the payload.
 const FREE_TEXTS: [&str; 2] = ["notes", "reason"];
 
@@ -109,7 +111,7 @@ struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
     fn split(text: &'a str) -> Result<Self, Rejection> {
-        let mut fields: Vec<(&str, &str)> = Vec::new();
+        let mut fields: Vec<(&str, &str)> = Vec::with_capacity(USUAL_FIELDS);
         for field in text.split('|').map(trimmed).filter(|field| !field.is_empty()) {
             let (key, value) = split_field(field)?;
             match fields.iter_mut().find(|(seen, _)| *seen == key) {

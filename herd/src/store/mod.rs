@@ -91,9 +91,9 @@ const LOG_CACHE_BYTES: usize = 2 * 1024 * 1024;
 const TABLES_CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Estimated size to which the writer keeps decoded rows in memory from commit to commit.
 const STAGED_BYTES: usize = 4 * 1024 * 1024;
-/// Number of changes that are folded at once while the tables are rebuilt, and that are read to find the latest texts.
+/// Number of changes that are read from the log at once to find the latest texts, or to fold them again.
 const REFOLD_CHANGES: usize = 10_000;
-/// Number of bytes that are read from the log at once while the tables are rebuilt.
+/// Number of bytes that are read from the log at once for that.
 const REFOLD_BYTES: usize = 2 * 1024 * 1024;
 /// Name of the log in an error about rows: decisions read both.
 const LOG_ROWS: &str = "log";

@@ -1,12 +1,10 @@
 //! Opens a store: the log, then the tables, which are folded up to the end of the log.
 
-use super::folding::{Folder, Folding, Publisher, Run};
+use super::folding::{Folder, Folding, LogRuns, Publisher, Run};
 use super::log::{Log, LogWriter};
 use super::open_progress::OpenProgress;
 use super::tables::{StoredState, TABLES_FILE, TablesFile, TablesState};
-use super::{
-    Disk, LOG_CACHE_BYTES, LostLogError, REFOLD_BYTES, REFOLD_CHANGES, Store, StoreError, TABLES_CACHE_BYTES, digest_at,
-};
+use super::{Disk, LOG_CACHE_BYTES, LostLogError, Store, StoreError, TABLES_CACHE_BYTES, digest_at};
 use crate::change::{Change, EpochStart};
 use crate::clock::ClockReading;
 use crate::decide::Rules;
@@ -121,29 +119,39 @@ impl Store {
 
     /// Folds the changes that the tables lack. Stops before one that this program cannot decode.
     fn catch_up_tables(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
+        let (begin, of) = (self.head().folded, self.head().position.sequence);
+        let runs = LogRuns::new(self.log.reader()?, begin, of);
+        if runs.are_many() {
+            tracing::info!(folded = begin.0, head = of.0, "rebuilding the tables");
+            runs.read_ahead(|runs| self.fold_runs(disk, runs))?;
+        } else {
+            self.fold_runs(disk, runs)?;
+        }
+        self.settle()
+    }
+
+    fn fold_runs(
+        &mut self,
+        disk: &dyn Disk,
+        runs: impl IntoIterator<Item = Result<Run, StoreError>>,
+    ) -> Result<(), StoreError> {
         let of = self.head().position.sequence;
-        let lacks_many = of.0 - self.head().folded.0 > REFOLD_CHANGES as u64;
-        loop {
+        for run in runs {
+            let run = run?;
             let folder = self.folding.here()?;
-            let begin = folder.state().folded;
-            if begin >= of || folder.is_blocked() {
+            if folder.is_blocked() {
                 break;
             }
-            if disk.report(&OpenProgress::Folding { folded: begin, of }).is_break() {
+            if disk.report(&OpenProgress::Folding { folded: folder.state().folded, of }).is_break() {
                 // Keep what is folded, for the next start.
                 self.settle()?;
                 return Err(StoreError::Canceled { file: TABLES_FILE.to_owned() });
             }
-            let (changes, end) = self.log.reader()?.changes_after(begin, REFOLD_CHANGES, REFOLD_BYTES)?;
-            let Some(end) = end else { break };
-            let sealed = folder.fold(&Run::whole(changes, &end))?;
+            let sealed = folder.fold(&run)?;
             self.publisher.show_tables(sealed);
             folder.shrink();
-            if lacks_many {
-                tracing::info!(folded = folder.state().folded.0, head = of.0, "rebuilding the tables");
-            }
         }
-        self.settle()
+        Ok(())
     }
 }
 

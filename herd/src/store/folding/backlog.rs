@@ -4,15 +4,18 @@ use super::publisher::{Publisher, Sealed};
 use super::run::{Run, RunSize};
 use crate::position::{Position, Sequence};
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Maximum size of the changes that were handed over and are not folded yet. A single commit may be larger.
 const MAX_UNFOLDED_BYTES: usize = 8 * 1024 * 1024;
+/// Maximum number of runs that are decoded ahead of the fold. A decoded change takes about a kilobyte, and a run has at most
+/// 1,000.
+const DECODED_AHEAD: usize = 4;
 
 #[derive(Debug, Default)]
 struct BacklogState {
     /// Runs whose fold has not begun, oldest first.
-    waiting: VecDeque<Run>,
+    waiting: VecDeque<Arc<Run>>,
     /// Everything that was handed over and is not published, with the run that is being folded.
     unfolded: RunSize,
     /// The last change that the log has durably.
@@ -40,6 +43,11 @@ impl BacklogState {
     fn has_room(&self, run: RunSize, max_changes: u64) -> bool {
         let RunSize { changes, bytes } = self.unfolded;
         changes == 0 || (changes + run.changes <= max_changes && bytes + run.bytes <= MAX_UNFOLDED_BYTES)
+    }
+
+    /// Returns the first run to decode ahead of the fold.
+    fn undecoded(&self) -> Option<Arc<Run>> {
+        self.waiting.iter().take(DECODED_AHEAD).find(|run| !run.is_decoded()).cloned()
     }
 
     fn add(&mut self, run: RunSize) {
@@ -72,18 +80,29 @@ impl Backlog {
         self.changed.wait_while(self.lock(), condition).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the runs of a commit have room. Returns false if the thread has ended, so that nobody makes room.
+    /// Waits until the runs of a commit have room, and decodes those that wait meanwhile. Returns false if the thread has
+    /// ended, so that nobody makes room.
     pub(super) fn wait_for_room(&self, runs: &[Run]) -> bool {
         let size = RunSize::of(runs);
-        let state = self.wait_while(|state| !state.has_ended && !state.has_room(size, self.max_changes));
-        !state.has_ended
+        loop {
+            let must_wait = |state: &BacklogState| !state.has_ended && !state.has_room(size, self.max_changes);
+            let state = self.wait_while(|state| must_wait(state) && state.undecoded().is_none());
+            if !must_wait(&state) {
+                return !state.has_ended;
+            }
+            let run = state.undecoded();
+            drop(state);
+            if let Some(run) = run {
+                run.decode();
+            }
+        }
     }
 
     /// Adds the runs of a commit, which is about to be written to the log.
     pub(super) fn add(&self, runs: Vec<Run>) {
         let mut state = self.lock();
         state.add(RunSize::of(&runs));
-        state.waiting.extend(runs);
+        state.waiting.extend(runs.into_iter().map(Arc::new));
         drop(state);
         self.changed.notify_all();
     }
@@ -119,7 +138,7 @@ impl Backlog {
     }
 
     /// Waits for the next run to fold, and takes it. Returns `None` if no more come.
-    pub(super) fn next(&self) -> Option<Run> {
+    pub(super) fn next(&self) -> Option<Arc<Run>> {
         let mut state = self.wait_while(|state| {
             let has_work = state.is_closing || !state.waiting.is_empty();
             !state.is_canceled && (state.sealed.is_some() || !has_work)
@@ -128,7 +147,7 @@ impl Backlog {
     }
 
     /// Takes the next run to fold, if one waits.
-    pub(super) fn take(&self) -> Option<Run> {
+    pub(super) fn take(&self) -> Option<Arc<Run>> {
         self.lock().waiting.pop_front()
     }
 

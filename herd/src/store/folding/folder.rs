@@ -4,8 +4,8 @@ use super::super::disk::Disk;
 use super::super::tables::{StoredState, Tables, TablesFile, TablesState, TablesWriter, View};
 use super::super::{STAGED_BYTES, StoreError};
 use super::publisher::Sealed;
-use super::run::Run;
-use crate::change::{Change, ChangeError};
+use super::run::{DecodedRun, Run};
+use crate::change::ChangeError;
 use crate::digest::chain_next;
 use crate::fold::{Rows, StagedRows, fold};
 use crate::position::{Digest, Sequence};
@@ -102,17 +102,15 @@ impl Folder {
     }
 }
 
-/// Folds a run that follows `after`, up to the first one that this program cannot decode.
+/// Folds a run that follows `after`, up to the first change that this program cannot decode. Returns why it cannot.
 fn fold_changes<B: Rows>(
     staged: &mut StagedRows<B>,
     run: &Run,
     after: Sequence,
 ) -> Result<Option<ChangeError>, StoreError> {
-    for (bytes, n) in run.changes().zip(after.0 + 1..) {
-        match Change::from_bytes(bytes) {
-            Ok(change) => fold(staged, Sequence(n), &change)?,
-            Err(unreadable) => return Ok(Some(unreadable)),
-        }
+    let DecodedRun { changes, blocked } = run.decoded();
+    for (change, n) in changes.iter().zip(after.0 + 1..) {
+        fold(staged, Sequence(n), change)?;
     }
-    Ok(None)
+    Ok(blocked.clone())
 }

@@ -39,14 +39,17 @@ fn filled() -> MemoryDisk {
     disk
 }
 
-fn alter_row(disk: &MemoryDisk, first: Sequence, alter: impl FnOnce(&mut Vec<u8>)) {
+/// Alters the row that holds a change.
+pub(super) fn alter_row(disk: &dyn Disk, of: Sequence, alter: impl FnOnce(&mut Vec<u8>)) {
     let database = disk.open(LOG_FILE, 0).unwrap();
-    let reading = database.begin_read().unwrap().open_table(CHANGES).unwrap();
-    let mut row = reading.get(first.0).unwrap().unwrap().value().to_vec();
-    drop(reading);
+    let (first, mut row) = {
+        let reading = database.begin_read().unwrap().open_table(CHANGES).unwrap();
+        let (first, row) = reading.range(..=of.0).unwrap().next_back().unwrap().unwrap();
+        (first.value(), row.value().to_vec())
+    };
     alter(&mut row);
     let writing = database.begin_write().unwrap();
-    writing.open_table(CHANGES).unwrap().insert(first.0, row.as_slice()).unwrap();
+    writing.open_table(CHANGES).unwrap().insert(first, row.as_slice()).unwrap();
     writing.commit().unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Progress reports while a store is opened.
 
 use super::super::*;
+use super::log_damage::alter_row;
 use crate::change::Origin;
 use crate::clock::{ClockReading, RawReading};
 use crate::position::StoreId;
@@ -24,11 +25,18 @@ fn opened(path: &Path) -> (Store, Vec<String>) {
 }
 
 fn with_ten_payloads(path: &Path) -> Store {
+    with_payloads(path, 10)
+}
+
+fn with_payloads(path: &Path, count: usize) -> Store {
     let mut store = opened(path).0;
     let origin = Origin { channel: "gate".into(), reader_group: "main".into(), ..Origin::default() };
     let at = RawReading::default();
     let scan = |n: usize| Incoming { raw: format!("hxb:LOT1:LF{n}:UHF{n}").into(), origin: origin.clone(), at };
-    store.append(&(0..10).map(scan).collect::<Vec<_>>()).unwrap();
+    let scans: Vec<_> = (0..count).map(scan).collect();
+    for group in scans.chunks(1_000) {
+        store.append(group).unwrap();
+    }
     store
 }
 
@@ -113,4 +121,42 @@ fn a_canceled_opening_loses_nothing_and_the_next_one_continues() {
         assert_eq!(store.reader().position_at(head.sequence).unwrap(), Some(head), "{reports:?}");
         assert_eq!(store.head().folded, store.head().position.sequence);
     }
+}
+
+/// Catches a thread that reads ahead for a fold which has ended, and runs of it that are folded twice or not at all.
+#[test]
+fn a_large_fold_that_was_canceled_goes_on_where_it_ended_and_leads_to_the_same_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let store = with_payloads(path, 12_000);
+    let head = store.head();
+    drop(store);
+    std::fs::remove_file(path.join(TABLES_FILE)).unwrap();
+    let reports = std::sync::atomic::AtomicUsize::new(0);
+    let third_is_last = move |_: &OpenProgress<'_>| match reports.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        2 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let disk = Directory::new(path).unwrap().with_progress(third_is_last);
+    let canceled = Store::open_source(&disk, Rules::default(), ClockReading::default(), || ID).unwrap_err();
+    assert!(matches!(canceled, StoreError::Canceled { file } if file == TABLES_FILE));
+    let (store, reports) = opened(path);
+    assert_eq!(reports[0], "folding the tables: 2,000 of 12,001 changes");
+    assert_eq!(store.head(), head);
+}
+
+/// Catches a fold of a damaged log that waits for a reader which has ended, or ends as if there were no more.
+#[test]
+fn a_large_fold_of_a_damaged_log_names_the_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let mut store = with_payloads(path, 12_000);
+    store.settle().unwrap();
+    drop(store);
+    std::fs::remove_file(path.join(TABLES_FILE)).unwrap();
+    alter_row(&Directory::new(path).unwrap(), Sequence(6_500), |row| *row.last_mut().unwrap() ^= 1);
+    let clock = ClockReading { boot: 1, ..ClockReading::default() };
+    let opened = Store::open_source(&Directory::new(path).unwrap(), Rules::default(), clock, || ID);
+    let Err(StoreError::DamagedLog { row, .. }) = opened else { panic!("{opened:?}") };
+    assert!((row.first.0..=row.last.0).contains(&6_500), "{row:?}");
 }
