@@ -1,7 +1,7 @@
 //! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
 //! each behind the key scope that it needs.
 
-use crate::pages::{ask_to_log_in, user_of};
+use crate::pages::{ask_to_log_in, has_key, user_of};
 use crate::people::People;
 use crate::sites::{LinkState, Office as _, OfficeMetrics, Sites};
 use axum::extract::rejection::PathRejection;
@@ -49,7 +49,7 @@ pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, people:
 
 async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
     let PagesGuard { keys, keys_or_local, people } = guard;
-    if has_key(&request) {
+    if has_key(request.headers()) {
         return match keys.authorize(request.headers(), request.extensions()) {
             Ok(_) => next.run(request).await,
             Err(refusal) => refusal.into_response(),
@@ -67,11 +67,6 @@ async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, n
         Ok(_) => next.run(request).await,
         Err(_) => ask_to_log_in(&request),
     }
-}
-
-fn has_key(request: &Request) -> bool {
-    let headers = request.headers();
-    headers.contains_key(service::door::auth::KEY_HEADER) || headers.contains_key(axum::http::header::AUTHORIZATION)
 }
 
 /// Returns the route that exchanges a key for a token.
@@ -160,21 +155,9 @@ struct SiteRoutes {
 }
 
 async fn only_site(State(routes): State<SiteRoutes>, request: Request) -> Response {
-    match only_name(&routes.sites) {
+    match routes.sites.only_name() {
         Ok(only) => routes.forward(&only, request).await,
         Err(refusal) => refusal.into_response(),
-    }
-}
-
-/// Returns the name of the only site, which a path without a site's prefix refers to.
-pub(crate) fn only_name(sites: &Sites) -> Result<String, ApiError> {
-    match sites.names().as_slice() {
-        [only] => Ok(only.clone()),
-        [] => Err(ApiError::not_found("no barn is paired with this office yet")),
-        several => {
-            let paths = several.iter().map(|name| format!("{SITE_PREFIX}{name}")).collect::<Vec<_>>().join(", ");
-            Err(ApiError::not_found(format!("name the site, one of {paths}")))
-        }
     }
 }
 

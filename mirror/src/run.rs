@@ -191,17 +191,20 @@ pub fn router(
     connections: &Connections,
 ) -> Router {
     let times = RequestTimes::default();
+    let forwarder = corrections::Forwarder::new(sites.clone());
     let interfaces = doors::tokens(tokens.clone())
         .merge(doors::remote(sites.clone(), tokens.clone()))
         .merge(doors::sync(sites.clone(), tokens.clone()))
-        .merge(corrections::router(sites.clone(), tokens.clone()))
+        .merge(corrections::router(forwarder.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, connections, tokens.clone()));
+    let forms =
+        pages::correction_routes(sites.clone(), clock.clone(), weight_unit, people.clone(), Arc::new(forwarder));
     let pages = doors::guarded_pages(pages::router(sites.clone(), clock, weight_unit), tokens.clone(), people.clone());
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     // The pages have a guard of their own, by which a browser finds the log-in.
     let served = keyless.protect(with_method_fallback(interfaces)).merge(pages);
-    times.measure(served.merge(health).merge(pages::login_routes(people.clone())))
+    times.measure(served.merge(health).merge(pages::login_routes(people.clone())).merge(forms))
 }
 
 /// Returns the first part of this machine's name; empty if it has none.

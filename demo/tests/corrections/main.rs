@@ -6,6 +6,7 @@
 
 mod correction_yard;
 mod eras;
+mod forms;
 mod weighings;
 #[path = "../yard/mod.rs"]
 mod yard;

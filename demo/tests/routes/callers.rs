@@ -4,10 +4,12 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::request::Builder;
 use clap::ValueEnum as _;
+use mirror::people::{People, Role};
 use service::door::auth::Authenticator as _;
 use service::door::keys::{KeyRing, Scope};
 use service::door::tokens::TokenRing;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 /// Has the form of a key, but was never issued.
 const UNKNOWN_KEY: &str = "hxb_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -21,6 +23,10 @@ pub(crate) enum Permission {
     Keys(&'static [Scope]),
     /// Keys of one of these scopes, and callers on the machine itself without a key.
     KeysOrLocal(&'static [Scope]),
+    /// Keys of one of these scopes, users who are logged in, and as long as there are none, callers on the machine itself.
+    Pages(&'static [Scope]),
+    /// Users who are logged in and have this role or a later one. Keys are refused.
+    Users(Role),
 }
 
 /// A kind of caller.
@@ -33,6 +39,17 @@ pub(crate) struct Caller {
     scopes: Vec<Scope>,
     /// Calls from the machine itself.
     is_local: bool,
+    /// The session of a user.
+    session: Option<Session>,
+}
+
+/// A user who is logged in at an office.
+#[derive(Clone, Debug)]
+struct Session {
+    role: Role,
+    token: String,
+    /// Text that the forms of the session carry.
+    form_token: String,
 }
 
 impl Caller {
@@ -49,9 +66,19 @@ impl Caller {
         all
     }
 
+    /// Returns a user of this role who is logged in, on another machine.
+    pub(crate) async fn logged_in(people: &Arc<People>, role: Role) -> Self {
+        let (name, peer) = (format!("a logged-in {role}"), Ipv4Addr::new(192, 168, 1, 5).into());
+        let code = people.add(&name.parse().unwrap(), role).unwrap();
+        let token = people.clone().choose(code.reveal(), "", "the gate is green".to_owned(), peer).await.unwrap();
+        let token = token.reveal().to_owned();
+        let form_token = people.session(&token).unwrap().form_token;
+        Self { name, session: Some(Session { role, token, form_token }), ..Self::without_key() }
+    }
+
     /// Returns a caller on another machine that sends no key.
     pub(crate) fn without_key() -> Self {
-        Self { name: "no key".to_owned(), key: None, scopes: Vec::new(), is_local: false }
+        Self { name: "no key".to_owned(), key: None, scopes: Vec::new(), is_local: false, session: None }
     }
 
     /// Returns a caller on the machine itself that sends no key.
@@ -76,15 +103,18 @@ impl Caller {
 
     fn with_key(keys: &KeyRing, name: &str, scopes: &[Scope]) -> Self {
         let secret = keys.add(name, scopes.iter().copied().collect()).unwrap();
-        Self { name: name.to_owned(), key: Some(secret.reveal().to_owned()), scopes: scopes.to_vec(), is_local: false }
+        let key = Some(secret.reveal().to_owned());
+        Self { name: name.to_owned(), key, scopes: scopes.to_vec(), ..Self::without_key() }
     }
 
     /// Returns the status with which the door refuses this caller, or `None` if it lets the caller in.
     pub(crate) fn refused_by(&self, may: Permission) -> Option<u16> {
-        let (scopes, local_suffices) = match may {
-            Permission::Anyone => return None,
-            Permission::Keys(scopes) => (scopes, false),
-            Permission::KeysOrLocal(scopes) => (scopes, true),
+        let (scopes, local_suffices) = match (may, &self.session) {
+            (Permission::Anyone, _) | (Permission::Pages(_), Some(_)) => return None,
+            (Permission::Users(role), Some(session)) => return (session.role < role).then_some(403),
+            (Permission::Users(_), None) => return Some(if self.key.is_some() { 403 } else { 401 }),
+            (Permission::Keys(scopes), _) => (scopes, false),
+            (Permission::KeysOrLocal(scopes) | Permission::Pages(scopes), _) => (scopes, true),
         };
         match &self.key {
             None if self.is_local && local_suffices => None,
@@ -99,12 +129,19 @@ impl Caller {
         self.key.is_none()
     }
 
-    /// Adds this caller's key to a request.
+    /// Adds this caller's key or session to a request.
     pub(crate) fn sign(&self, request: Builder) -> Builder {
-        match &self.key {
-            Some(key) => request.header("X-API-Key", key),
-            None => request,
+        match (&self.key, &self.session) {
+            (Some(key), _) => request.header("X-API-Key", key),
+            (None, Some(session)) => request.header("Cookie", format!("__Host-herdlinx={}", session.token)),
+            (None, None) => request,
         }
+    }
+
+    /// Returns a form as this caller's own page sends it.
+    pub(crate) fn fill(&self, form: &str) -> String {
+        let form_token = self.session.as_ref().map_or("", |session| &session.form_token);
+        form.replace("FORM_TOKEN", form_token)
     }
 
     /// Returns the router with this caller's address, which a server would supply.

@@ -8,12 +8,13 @@ use super::router_barn::{Barn, FixedClock};
 use super::rows::{Row, assert_complete, for_programs, form, get, post};
 use super::server::ServerUnderTest;
 use axum::Router;
+use clap::ValueEnum as _;
 use herd::decide::Rules;
 use herd::payload::WeightUnit;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use mirror::follow::FollowSettings;
-use mirror::people::People;
+use mirror::people::{People, Role};
 use mirror::sites::{AddOptions, LinkState, Office as _, OfficeMetrics, SiteFiles, Sites};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
@@ -26,8 +27,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Permission for the pages; on the machine itself they need no key.
-const PAGES: Permission = Permission::KeysOrLocal(&[Scope::Read]);
+const PAGES: Permission = Permission::Pages(&[Scope::Read]);
 const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
+/// Permission for the forms of corrections.
+const OPERATORS: Permission = Permission::Users(Role::Operator);
 
 /// A correction that every barn refuses, so that it changes nothing.
 const REFUSED_ORDER: &str = r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"merge","animal":3,"absorbed":3}}"#;
@@ -60,6 +63,12 @@ fn rows() -> Vec<Row> {
         get("/search", PAGES).at("/search?q=LF999"),
         get("/office/api/sync-status", PAGES),
         post("/api/corrections", CORRECT, REFUSED_ORDER),
+        form("/animals/{id}/correct", OPERATORS, "form_token=FORM_TOKEN&action=merge&key=k2&reason=seen&absorbed=3")
+            .at("/animals/3/correct"),
+        form("/batches/by-id/{id}/correct", OPERATORS, "form_token=FORM_TOKEN&action=close_batch&key=k3&reason=")
+            .at("/batches/by-id/3/correct"),
+        form("/payloads/{sequence}/correct", OPERATORS, "form_token=FORM_TOKEN&action=void&key=k4&reason=seen")
+            .at("/payloads/5/correct"),
     ];
     let of_office = [
         get("/", PAGES),
@@ -67,11 +76,15 @@ fn rows() -> Vec<Row> {
         get("/sites/{site}", PAGES).at("/sites/barn"),
         get("/assets/style.css", Permission::Anyone),
         get("/login", Permission::Anyone).at("/login?next=/batches"),
-        form("/login", "name=Ana"),
-        form("/logout", "form_token=0"),
+        form("/login", Permission::Anyone, "name=Ana"),
+        form("/logout", Permission::Anyone, "form_token=0"),
         get("/welcome", Permission::Anyone).at("/welcome?code=hxw_unknown"),
-        form("/welcome", "code=hxw_unknown&password=the%20gate%20is%20green&again=the%20gate%20is%20green"),
-        get("/metrics", PAGES),
+        form(
+            "/welcome",
+            Permission::Anyone,
+            "code=hxw_unknown&password=the%20gate%20is%20green&again=the%20gate%20is%20green",
+        ),
+        get("/metrics", Permission::KeysOrLocal(&[Scope::Read])),
         get("/api/remote/health", Permission::Anyone),
     ];
     let of_site: Vec<_> = of_site.into_iter().chain(for_programs()).collect();
@@ -86,6 +99,7 @@ struct Yard {
     sites: Arc<Sites>,
     keys: Arc<KeyRing>,
     tokens: Arc<TokenRing>,
+    people: Arc<People>,
     router: Router,
     _directory: tempfile::TempDir,
 }
@@ -130,7 +144,7 @@ impl Yard {
             &people,
             &Connections::default(),
         );
-        let yard = Self { barn, _listening: listening, sites, keys, tokens, router, _directory: directory };
+        let yard = Self { barn, _listening: listening, sites, keys, tokens, people, router, _directory: directory };
         yard.wait_until_equal().await;
         yard
     }
@@ -165,6 +179,15 @@ impl Yard {
         routes.flat_map(|route| if route.0 == ANY { within(&route.1) } else { vec![route] }).collect()
     }
 
+    /// Adds a user of each role, with a session.
+    async fn log_in_each_role(&self) -> Vec<Caller> {
+        let mut users = Vec::new();
+        for role in Role::value_variants() {
+            users.push(Caller::logged_in(&self.people, *role).await);
+        }
+        users
+    }
+
     fn state(&self) -> String {
         format!("{:?} {:?} {:?}", self.sites.status("barn").unwrap().head, self.keys.list(), self.barn.state())
     }
@@ -184,6 +207,13 @@ async fn each_call_of_the_office_is_answered_according_to_its_caller() {
     for row in &rows {
         served.check_row(row, &mut golden).await;
     }
+    // As long as there were no users, the pages were open on this machine.
+    let users = yard.log_in_each_role().await;
+    let by_users = ServerUnderTest { callers: &users, ..served };
+    // A log-out ends the session that the other rows need.
+    for row in rows.iter().filter(|row| row.pattern != "/logout") {
+        by_users.check_row(row, &mut golden).await;
+    }
     served.check_other_methods(&rows, &of_every_scope, &mut golden).await;
     let nowhere =
         ["/nowhere", "/api/sync/nowhere", "/sites/barn/nowhere", "/sites/barn/api/sync/nowhere", "/sites/nobody"];
@@ -192,7 +222,7 @@ async fn each_call_of_the_office_is_answered_according_to_its_caller() {
         yard.keys.revoke(&key.name).unwrap();
     }
     // Pages have a guard of their own.
-    let is_page = |row: &Row| matches!(row.permission, Permission::KeysOrLocal(_)) && row.pattern != "/metrics";
+    let is_page = |row: &Row| matches!(row.permission, Permission::Pages(_) | Permission::Users(_));
     let programs: Vec<_> = rows.into_iter().filter(|row| !is_page(row)).collect();
     check_keyless(&served, &programs, &[], &yard.keys, &mut golden).await;
     golden.compare();

@@ -65,9 +65,9 @@ pub(crate) fn post(pattern: &str, permission: Permission, body: &'static str) ->
 }
 
 /// Returns a form that a page of the same origin sends.
-pub(crate) fn form(pattern: &str, body: &'static str) -> Row {
+pub(crate) fn form(pattern: &str, permission: Permission, body: &'static str) -> Row {
     let headers = vec![("Content-Type", "application/x-www-form-urlencoded"), ("Sec-Fetch-Site", "same-origin")];
-    Row { method: Method::POST, body, headers, ..get(pattern, Permission::Anyone) }
+    Row { method: Method::POST, body, headers, ..get(pattern, permission) }
 }
 
 impl Row {
@@ -128,7 +128,7 @@ impl Row {
     pub(crate) fn request_by(&self, method: &Method, caller: &Caller) -> Request<Body> {
         let request = caller.sign(Request::builder().method(method).uri(&self.path_and_query));
         let request = self.headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-        request.body(self.body.into()).unwrap()
+        request.body(caller.fill(self.body).into()).unwrap()
     }
 }
 

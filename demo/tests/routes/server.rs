@@ -26,6 +26,7 @@ const METHODS: [Method; 8] = [
 ];
 
 /// A process whose router is called.
+#[derive(Clone, Copy)]
 pub(crate) struct ServerUnderTest<'a> {
     pub(crate) router: &'a Router,
     pub(crate) callers: &'a [Caller],

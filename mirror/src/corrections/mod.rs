@@ -27,15 +27,18 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use crate::doors::only_name;
+pub(crate) use response::BarnResponse;
+
 use crate::link::PostBounds;
+use crate::people::UserName;
 use crate::sites::{Office as _, Sites};
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
-use axum::response::Response;
 use axum::routing::post;
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use herd::correction::{CorrectionOrder, MAX_ORDER_BYTES};
 use service::door::auth::{Authenticator, Caller, require};
 use service::door::keys::Scope;
@@ -50,9 +53,20 @@ const MAX_CONCURRENT_ORDERS: usize = 16;
 /// Limits of a forwarded order. Its response is a short text.
 const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 10_000, response_bytes: 64 * 1024 };
 
+/// The way of a correction from a form to a barn, as the pages know it.
+pub(crate) trait Orders: Send + Sync {
+    /// Forwards the order of a user to the barn of a site, and returns the barn's response.
+    fn send<'a>(
+        &'a self,
+        site: &'a str,
+        user: &'a UserName,
+        order: &'a CorrectionOrder,
+    ) -> BoxFuture<'a, Result<BarnResponse, ApiError>>;
+}
+
 /// Forwards orders to the barns.
 #[derive(Clone)]
-struct Forwarder {
+pub(crate) struct Forwarder {
     sites: Arc<Sites>,
     bounds: PostBounds,
     permits: Arc<Semaphore>,
@@ -60,17 +74,13 @@ struct Forwarder {
 
 /// Returns the route of all sites, for keys with scope correct or admin: below `/sites/{site}`, and without that prefix
 /// while there is only one site.
-pub(crate) fn router(sites: Arc<Sites>, keys: Arc<dyn Authenticator>) -> Router {
-    router_with(sites, keys, BOUNDS)
-}
-
-fn router_with(sites: Arc<Sites>, keys: Arc<dyn Authenticator>, bounds: PostBounds) -> Router {
+pub(crate) fn router(forwarder: Forwarder, keys: Arc<dyn Authenticator>) -> Router {
     let routes = Router::new()
         .route(CORRECTIONS_PATH, post(to_only_site))
         .route("/sites/{site}/api/corrections", post(to_named_site))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_ORDER_BYTES))
-        .with_state(Forwarder { sites, bounds, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_ORDERS)) });
+        .with_state(forwarder);
     require(keys, Scope::Correct).or(Scope::Admin).protect(routes)
 }
 
@@ -79,9 +89,9 @@ async fn to_only_site(
     caller: Caller,
     _: NoQuery,
     order: RawJson<CorrectionOrder>,
-) -> Result<Response, ApiError> {
-    let site = only_name(&forwarder.sites)?;
-    forwarder.forward(&site, &caller, order).await
+) -> Result<BarnResponse, ApiError> {
+    let site = forwarder.sites.only_name()?;
+    forwarder.answer(&site, &caller, order).await
 }
 
 async fn to_named_site(
@@ -90,35 +100,69 @@ async fn to_named_site(
     site: Result<Path<String>, PathRejection>,
     _: NoQuery,
     order: RawJson<CorrectionOrder>,
-) -> Result<Response, ApiError> {
+) -> Result<BarnResponse, ApiError> {
     let Path(site) = site.map_err(|_| ApiError::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
-    forwarder.forward(&site, &caller, order).await
+    forwarder.answer(&site, &caller, order).await
+}
+
+impl Orders for Forwarder {
+    fn send<'a>(
+        &'a self,
+        site: &'a str,
+        user: &'a UserName,
+        order: &'a CorrectionOrder,
+    ) -> BoxFuture<'a, Result<BarnResponse, ApiError>> {
+        let forwarding = async move {
+            let bytes = serde_json::to_vec(order).map_err(|error| ApiError::bad_request(error.to_string()))?;
+            self.forward(site, user.as_str(), order.clone(), bytes.into()).await
+        };
+        forwarding.boxed()
+    }
 }
 
 impl Forwarder {
-    async fn forward(
+    pub(crate) fn new(sites: Arc<Sites>) -> Self {
+        Self::with_bounds(sites, BOUNDS)
+    }
+
+    fn with_bounds(sites: Arc<Sites>, bounds: PostBounds) -> Self {
+        Self { sites, bounds, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_ORDERS)) }
+    }
+
+    async fn answer(
         &self,
         site: &str,
         caller: &Caller,
         order: RawJson<CorrectionOrder>,
-    ) -> Result<Response, ApiError> {
-        order.value.checked(caller.name()).map_err(|error| ApiError::bad_request(error.to_string()))?;
+    ) -> Result<BarnResponse, ApiError> {
+        self.forward(site, caller.name(), order.value, order.bytes).await
+    }
+
+    /// Validates an order and sends its bytes to the barn. `caller` is the name of the key or user.
+    async fn forward(
+        &self,
+        site: &str,
+        caller: &str,
+        order: CorrectionOrder,
+        bytes: Bytes,
+    ) -> Result<BarnResponse, ApiError> {
+        order.checked(caller).map_err(|error| ApiError::bad_request(error.to_string()))?;
         let status = self.sites.status(site).ok_or_else(|| response::unknown_site(site))?;
         if status.stopped_because.is_some() {
             return Err(response::not_followed());
         }
         let _permit = self.permits.try_acquire().map_err(|_| response::busy())?;
-        self.send(site, caller, order.bytes).await
+        self.post(site, caller, bytes).await
     }
 
-    async fn send(&self, site: &str, caller: &Caller, order: Bytes) -> Result<Response, ApiError> {
+    async fn post(&self, site: &str, caller: &str, order: Bytes) -> Result<BarnResponse, ApiError> {
         let link = self.sites.link(site).await.map_err(|error| response::no_link(site, &error))?;
         let outcome = link.post(CORRECTIONS_PATH, order, self.bounds).await;
         match &outcome {
             Ok(response) => {
-                tracing::info!(site, caller = caller.name(), status = response.status, "correction forwarded");
+                tracing::info!(site, caller, status = response.status, "correction forwarded");
             }
-            Err(error) => tracing::warn!(site, caller = caller.name(), %error, "correction not answered by the barn"),
+            Err(error) => tracing::warn!(site, caller, %error, "correction not answered by the barn"),
         }
         response::from_outcome(outcome)
     }

@@ -4,6 +4,7 @@ use crate::link::{PostError, PostResponse};
 use crate::sites::SiteCommandError;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use serde_json::Value;
 use service::door::reply::ApiError;
 use service::sync::link::LinkError;
@@ -14,6 +15,28 @@ const AWAY_RETRY_S: u32 = 10;
 const BUSY_RETRY_S: u32 = 1;
 /// Advice for a safe retry.
 const RETRY: &str = "send the same order again with the same idempotency key, so that the barn applies it once";
+
+/// A barn's response to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BarnResponse {
+    /// The HTTP status.
+    pub(crate) status: StatusCode,
+    /// `Retry-After`, if the barn gives it in seconds.
+    pub(crate) retry_after_s: Option<u32>,
+    /// The body: JSON, as the barn sent it.
+    pub(crate) body: Bytes,
+}
+
+impl IntoResponse for BarnResponse {
+    fn into_response(self) -> Response {
+        let content_type = [(header::CONTENT_TYPE, "application/json")];
+        let mut passed_on = (self.status, content_type, self.body).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            passed_on.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        passed_on
+    }
+}
 
 pub(super) fn unknown_site(site: &str) -> ApiError {
     ApiError::not_found(format!("no site {site:?} is paired with this office"))
@@ -37,7 +60,7 @@ pub(super) fn no_link(site: &str, error: &SiteCommandError) -> ApiError {
 }
 
 /// Returns the barn's own response, or the reason why there is none.
-pub(super) fn from_outcome(outcome: Result<PostResponse, PostError>) -> Result<Response, ApiError> {
+pub(super) fn from_outcome(outcome: Result<PostResponse, PostError>) -> Result<BarnResponse, ApiError> {
     match outcome {
         Ok(response) => pass_on(response),
         Err(PostError::NotSent(LinkError::NotTrusted { .. })) => Err(not_the_barn()),
@@ -48,7 +71,7 @@ pub(super) fn from_outcome(outcome: Result<PostResponse, PostError>) -> Result<R
 }
 
 /// Returns the barn's response unchanged, unless it is not a response to an order.
-fn pass_on(response: PostResponse) -> Result<Response, ApiError> {
+fn pass_on(response: PostResponse) -> Result<BarnResponse, ApiError> {
     let status = StatusCode::from_u16(response.status).map_err(|_| bad_answer())?;
     if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status) {
         return Err(barn_refused());
@@ -61,12 +84,7 @@ fn pass_on(response: PostResponse) -> Result<Response, ApiError> {
     if status == StatusCode::NOT_FOUND && json["error"] == "not_found" {
         return Err(barn_too_old());
     }
-    let content_type = [(header::CONTENT_TYPE, "application/json")];
-    let mut passed_on = (status, content_type, response.body).into_response();
-    if let Some(seconds) = response.retry_after_s {
-        passed_on.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    Ok(passed_on)
+    Ok(BarnResponse { status, retry_after_s: response.retry_after_s, body: response.body })
 }
 
 fn away() -> ApiError {

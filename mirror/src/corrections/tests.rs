@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use herd::clock::SystemClock;
 use herd::pairing::Pairing;
@@ -127,7 +127,7 @@ impl Office {
         let settings = FollowSettings { sync_interval: Duration::from_secs(10), seed: 1 };
         let (sites, _failures) = Sites::start(files, settings, Arc::new(SystemClock::default())).await.unwrap();
         let keys = Arc::new(keys);
-        let router = router(sites.clone(), keys.clone());
+        let router = router(Forwarder::new(sites.clone()), keys.clone());
         Self { sites, keys, key, router, _directory: directory }
     }
 
@@ -291,7 +291,7 @@ async fn a_silent_barn_leaves_the_order_in_doubt() {
     let barn = FakeBarn::with_route(post(std::future::pending::<()>));
     let office = Office::new(vec![barn.line("barn", 1)]).await;
     let bounds = PostBounds { response_ms: 200, ..BOUNDS };
-    let router = router_with(office.sites.clone(), office.keys.clone(), bounds);
+    let router = router(Forwarder::with_bounds(office.sites.clone(), bounds), office.keys.clone());
     let request = Request::post(PATH).header("X-API-Key", &office.key).header(header::CONTENT_TYPE, "application/json");
     let answer = read_answer(router.oneshot(request.body(Body::from(ORDER)).unwrap()).await.unwrap()).await;
     assert_eq!((answer.status, answer.error().as_str()), (504, "no_answer"));

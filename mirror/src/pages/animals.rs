@@ -2,6 +2,7 @@
 
 use super::error::query_error;
 use super::format;
+use super::forms::{Action, Choice, Forms, PageFacts, Receipt, Subject};
 use super::frame::Section;
 use super::list::{List, csv_file};
 use super::page::PageContent;
@@ -92,6 +93,8 @@ fn read_list(site: &SiteRequest) -> Result<AnimalsContent, ApiError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HistoryQuery {
+    /// Change of a correction that was sent from this page.
+    corrected: Option<u64>,
     from: Option<String>,
     limit: Option<u64>,
 }
@@ -114,6 +117,8 @@ struct AnimalContent {
     prefix: String,
     unit: WeightUnit,
     limit: u64,
+    receipt: Option<Receipt>,
+    forms: Forms,
     view: AnimalDetails,
 }
 
@@ -161,6 +166,33 @@ impl AnimalContent {
     }
 }
 
+/// Returns the forms for the corrections that are possible for an animal.
+fn forms(site: &SiteRequest, view: &AnimalDetails) -> Forms {
+    let subject = Subject::Animal(view.animal.id.0);
+    let actions: Vec<_> = subject.actions().iter().copied().filter(|action| is_possible(*action, view)).collect();
+    let weighing = |weight: &WeightView| Choice {
+        value: weight.sequence.to_string(),
+        label: format!(
+            "{} {}, {}",
+            weight.weight_kg.in_unit(site.weight_unit),
+            site.weight_unit.as_str(),
+            weight.received_at.as_ref().map_or("at an unknown time".to_owned(), format::date_time)
+        ),
+    };
+    let weighings = view.weights.iter().map(weighing).collect();
+    Forms::new(site, subject, &actions, &PageFacts { unit: site.weight_unit, weighings, notes: None })
+}
+
+/// Returns whether the barn takes such a correction of an animal in its state.
+fn is_possible(action: Action, view: &AnimalDetails) -> bool {
+    match (view.animal.status, action) {
+        (AnimalStatus::Voided, _) => false,
+        (_, Action::Merge) => true,
+        (AnimalStatus::Active, Action::Reweigh) => !view.weights.is_empty(),
+        (status, _) => status == AnimalStatus::Active,
+    }
+}
+
 /// One animal with its weights and its history.
 pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     let query: HistoryQuery = site.request.query()?;
@@ -178,6 +210,7 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
     let view = AnimalDetails { animal, weights: weights.data, history: history.data, next: history.next };
     let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
-    let content = AnimalContent { prefix, unit, limit: limit.entries() as u64, view };
+    let (receipt, forms) = (Receipt::read(site, &snapshot, query.corrected)?, forms(site, &view));
+    let content = AnimalContent { prefix, unit, limit: limit.entries() as u64, receipt, forms, view };
     Ok(site.respond(content, Some(as_of)))
 }

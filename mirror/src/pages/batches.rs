@@ -2,6 +2,7 @@
 
 use super::error::query_error;
 use super::format;
+use super::forms::{Action, Forms, PageFacts, Receipt, Subject};
 use super::frame::Section;
 use super::list::{List, csv_file};
 use super::page::PageContent;
@@ -78,6 +79,8 @@ fn read_list(site: &SiteRequest) -> Result<BatchesContent, ApiError> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MembersQuery {
+    /// Change of a correction that was sent from this page.
+    corrected: Option<u64>,
     after: Option<u64>,
     limit: Option<u64>,
 }
@@ -103,6 +106,8 @@ struct BatchContent {
     prefix: String,
     unit: WeightUnit,
     limit: u64,
+    receipt: Option<Receipt>,
+    forms: Forms,
     view: BatchDetails,
 }
 
@@ -148,6 +153,13 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     batch(site, &snapshot, found.ok_or_else(not_found)?)
 }
 
+/// Returns the forms for the corrections that are possible for a batch.
+fn forms(site: &SiteRequest, batch: &BatchView) -> Forms {
+    let actions: &[Action] = if batch.open { &[Action::EditBatch, Action::CloseBatch] } else { &[Action::EditBatch] };
+    let facts = PageFacts { unit: site.weight_unit, notes: batch.notes.clone(), ..PageFacts::default() };
+    Forms::new(site, Subject::Batch(batch.id.0), actions, &facts)
+}
+
 fn batch(site: &SiteRequest, snapshot: &Snapshot, found: NumberedBatch) -> Result<Response, ApiError> {
     let query: MembersQuery = site.request.query()?;
     let limit = limit(query.limit)?;
@@ -163,6 +175,7 @@ fn batch(site: &SiteRequest, snapshot: &Snapshot, found: NumberedBatch) -> Resul
         next: members.next,
     };
     let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
-    let content = BatchContent { prefix, unit, limit: limit.entries() as u64, view };
+    let (receipt, forms) = (Receipt::read(site, snapshot, query.corrected)?, forms(site, &view.found.batch));
+    let content = BatchContent { prefix, unit, limit: limit.entries() as u64, receipt, forms, view };
     Ok(site.respond(content, Some(as_of)))
 }

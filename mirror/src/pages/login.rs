@@ -4,14 +4,14 @@
 //!
 //! - **The session's token is in a cookie that only this host gets, over HTTPS, and no script reads** (`__Host-`, `Secure`,
 //!   `HttpOnly`, `SameSite=Lax`).
-//! - **A form is taken from our own pages only.** The browser says where it comes from (`Sec-Fetch-Site`, else `Origin`); a
-//!   form of a session carries a text of that session besides. A request that says neither is refused.
+//! - **A form is taken from our own pages only** (`own_form`).
 //! - **Who is not logged in is sent to the log-in page with a GET from a browser, and gets 401 otherwise.** A program must not
 //!   take the log-in page for the answer.
 
 use super::error::PageError;
 use super::frame::Frame;
 use super::media_type::MediaType;
+use super::own_form::{OwnForm, foreign_form};
 use super::page::{HEADERS, Page};
 use crate::people::command::WELCOME_PATH;
 use crate::people::{
@@ -19,19 +19,16 @@ use crate::people::{
 };
 use askama::Template;
 use axum::Router;
-use axum::body::HttpBody as _;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, FromRequest, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use service::door::reply::{ApiError, BODY_READ_TIMEOUT, with_method_fallback};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use service::door::auth::KEY_HEADER;
+use service::door::reply::{ApiError, with_method_fallback};
 use std::sync::Arc;
-use tokio::time::timeout;
 
 /// Path of the log-in page.
 const LOGIN_PATH: &str = "/login";
@@ -69,6 +66,11 @@ pub(crate) fn user_of(people: &People, headers: &HeaderMap) -> Option<LoggedIn> 
     people.session(token_in(headers)?)
 }
 
+/// Returns whether a request shows an API key.
+pub(crate) fn has_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(KEY_HEADER) || headers.contains_key(header::AUTHORIZATION)
+}
+
 fn token_in(headers: &HeaderMap) -> Option<&str> {
     // Cookies of other services on this host stand in the same header, and may have any bytes.
     let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
@@ -87,64 +89,43 @@ pub(crate) fn ask_to_log_in(request: &Request) -> Response {
     (HEADERS, Redirect::to(&format!("{LOGIN_PATH}?next={next}"))).into_response()
 }
 
-/// A form that one of our own pages has sent.
-struct OwnForm<T> {
-    form: T,
-    peer: IpAddr,
-    media_type: MediaType,
-}
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OwnForm<T> {
-    type Rejection = PageError;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
-        let media_type = MediaType::negotiate(request.headers());
-        let refuse = |error| PageError { media_type, error };
-        if !is_own(request.headers()) {
-            return Err(refuse(foreign_form("this form was not sent by a page of this office; open the page again")));
-        }
-        // Nobody has said who they are, so a body must not take much room or time.
-        if request.body().size_hint().exact().is_none_or(|bytes| bytes > MAX_FORM_BYTES as u64) {
-            let message = "this form is too large, or does not say how large it is";
-            return Err(refuse(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_form", message)));
-        }
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip());
-        let Ok(form) = timeout(BODY_READ_TIMEOUT, Form::from_request(request, state)).await else {
-            let message = "the form did not arrive in time; send it again";
-            return Err(refuse(ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)));
-        };
-        match form {
-            Ok(Form(form)) => Ok(Self { form, peer, media_type }),
-            Err(error) => {
-                Err(refuse(ApiError::new(error.status(), "bad_form", "this form cannot be read; open the page again")))
-            }
-        }
-    }
-}
-
-fn foreign_form(message: &str) -> ApiError {
-    ApiError::new(StatusCode::FORBIDDEN, "foreign_form", message)
-}
-
-/// Returns whether a form comes from a page of this origin, by what the browser says. A page cannot set these headers.
-fn is_own(headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get("sec-fetch-site") {
-        return site == "same-origin";
-    }
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let origin = text(header::ORIGIN).and_then(|origin| origin.strip_prefix("https://"));
-    origin.is_some() && origin == text(header::HOST)
-}
-
 #[derive(Template)]
 #[template(path = "login.html")]
 struct LoginContent {
+    /// Path to which the form is sent.
+    action: String,
     /// `true` if nobody can log in yet.
     has_no_users: bool,
     name: String,
     next: String,
+    /// Fields of another form, which is shown again after the log-in.
+    kept: Vec<(&'static str, String)>,
     why: Option<String>,
+}
+
+impl LoginContent {
+    fn new(next: String) -> Self {
+        let (action, name) = (LOGIN_PATH.to_owned(), String::new());
+        Self { action, has_no_users: false, name, next, kept: Vec::new(), why: None }
+    }
+}
+
+/// Returns the log-in page for somebody who has sent another form without a session. The log-in is sent to the `path` of that
+/// form, with what was typed there.
+pub(super) fn log_in_again<'a>(
+    path: &str,
+    kept: impl Iterator<Item = (&'static str, &'a str)>,
+    name: &str,
+    error: &ApiError,
+) -> Response {
+    let content = LoginContent {
+        action: path.to_owned(),
+        name: name.chars().take(MAX_NAME_CHARS).collect(),
+        kept: kept.map(|(name, text)| (name, text.to_owned())).collect(),
+        why: Some(sentence(&error.message)),
+        ..LoginContent::new("/".to_owned())
+    };
+    refused(MediaType::Html, error.clone(), "Log in", content)
 }
 
 #[derive(Template)]
@@ -183,7 +164,7 @@ struct LoginQuery {
 
 async fn login_page(State(people): State<Arc<People>>, query: Result<Query<LoginQuery>, QueryRejection>) -> Response {
     let next = own_path(&query.map(|Query(query)| query.next).unwrap_or_default());
-    let content = LoginContent { has_no_users: people.is_empty(), name: String::new(), next, why: None };
+    let content = LoginContent { has_no_users: people.is_empty(), ..LoginContent::new(next) };
     page(StatusCode::OK, "Log in", content)
 }
 
@@ -195,14 +176,14 @@ struct LoginForm {
     next: String,
 }
 
-async fn log_in(State(people): State<Arc<People>>, form: OwnForm<LoginForm>) -> Response {
+async fn log_in(State(people): State<Arc<People>>, form: OwnForm<LoginForm, MAX_FORM_BYTES>) -> Response {
     let OwnForm { form: LoginForm { name, password, next }, peer, media_type } = form;
     match people.log_in(&name, password, peer).await {
         Ok(token) => enter(token.reveal(), &own_path(&next)),
         Err(error) => {
             let error = refusal(&error);
-            let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error)));
-            let content = LoginContent { has_no_users: false, name, next: own_path(&next), why };
+            let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error.message)));
+            let content = LoginContent { name, why, ..LoginContent::new(own_path(&next)) };
             refused(media_type, error, "Log in", content)
         }
     }
@@ -239,7 +220,7 @@ struct WelcomeForm {
 
 async fn choose(
     State(people): State<Arc<People>>,
-    OwnForm { form, peer, media_type }: OwnForm<WelcomeForm>,
+    OwnForm { form, peer, media_type }: OwnForm<WelcomeForm, MAX_FORM_BYTES>,
 ) -> Result<Response, PageError> {
     let WelcomeForm { code, name, password, again } = form;
     let error = if password == again {
@@ -252,7 +233,7 @@ async fn choose(
     };
     match people.invited(&code) {
         Some(invited) => {
-            let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error)));
+            let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error.message)));
             Ok(refused(media_type, error, "Welcome", WelcomeContent { code, invited, name, why }))
         }
         None => Err(PageError { media_type, error }),
@@ -269,13 +250,13 @@ struct LogoutForm {
 async fn log_out(
     State(people): State<Arc<People>>,
     headers: HeaderMap,
-    OwnForm { form, media_type, .. }: OwnForm<LogoutForm>,
+    OwnForm { form, media_type, .. }: OwnForm<LogoutForm, MAX_FORM_BYTES>,
 ) -> Result<Response, PageError> {
     let token = token_in(&headers).map(str::to_owned);
     let Some((token, user)) = token.and_then(|token| Some((token.clone(), people.session(&token)?))) else {
         return Ok(leave());
     };
-    if form.form_token != user.form_token {
+    if !user.owns_form(&form.form_token) {
         let error = foreign_form("this form is of another session; open the page again");
         return Err(PageError { media_type, error });
     }
@@ -296,16 +277,26 @@ async fn log_out(
 
 /// Leads a user who was let in to a page.
 fn enter(token: &str, next: &str) -> Response {
-    let seconds = SESSION_LIFETIME.as_secs();
-    with_cookie(&format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}"), next)
+    with_cookie(&session_cookie(token), next)
+}
+
+/// Returns the cookie of a session.
+pub(super) fn session_cookie(token: &str) -> HeaderValue {
+    cookie(token, SESSION_LIFETIME.as_secs())
+}
+
+fn cookie(token: &str, seconds: u64) -> HeaderValue {
+    let text = format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}");
+    // A token is letters and digits.
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Leads somebody who is logged out to the log-in page.
 fn leave() -> Response {
-    with_cookie(&format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"), LOGIN_PATH)
+    with_cookie(&cookie("", 0), LOGIN_PATH)
 }
 
-fn with_cookie(cookie: &str, to: &str) -> Response {
+fn with_cookie(cookie: &HeaderValue, to: &str) -> Response {
     (HEADERS, AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response()
 }
 
@@ -317,7 +308,7 @@ fn own_path(next: &str) -> String {
 }
 
 /// Returns the answer to somebody who is not let in. Faults of the office itself go to the log.
-fn refusal(error: &LoginError) -> ApiError {
+pub(super) fn refusal(error: &LoginError) -> ApiError {
     let (status, code) = match error {
         LoginError::Wrong => (StatusCode::FORBIDDEN, "wrong_login"),
         LoginError::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
@@ -339,8 +330,8 @@ fn refusal(error: &LoginError) -> ApiError {
 }
 
 /// Returns the message of an error as a sentence.
-fn sentence(error: &ApiError) -> String {
-    let mut sentence = format!("{}.", error.message);
+pub(super) fn sentence(message: &str) -> String {
+    let mut sentence = format!("{message}.");
     if let Some(first) = sentence.get_mut(..1) {
         first.make_ascii_uppercase();
     }

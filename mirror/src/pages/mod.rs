@@ -16,6 +16,7 @@
 //! | `/status` | pending decisions, the link to the barn, event counters, missed events |
 //! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
 //! | `/office/api/sync-status` | state of replication, always as JSON |
+//! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`) |
 //! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //!
@@ -25,11 +26,13 @@ mod animals;
 mod batches;
 mod error;
 mod format;
+mod forms;
 mod frame;
 mod home;
 mod list;
 mod login;
 mod media_type;
+mod own_form;
 mod page;
 mod payloads;
 mod request;
@@ -38,8 +41,9 @@ mod site_request;
 mod status;
 mod sync_status;
 
+pub(crate) use forms::correction_routes;
 pub use login::login_routes;
-pub(crate) use login::{ask_to_log_in, user_of};
+pub(crate) use login::{ask_to_log_in, has_key, user_of};
 
 use crate::sites::Office;
 use axum::Router;

@@ -2,6 +2,7 @@
 
 use super::error::query_error;
 use super::format;
+use super::forms::{Action, Forms, PageFacts, Receipt, Subject};
 use super::frame::Section;
 use super::list::{List, csv_file};
 use super::page::PageContent;
@@ -140,11 +141,20 @@ fn read_list(site: &SiteRequest) -> Result<PayloadsContent, ApiError> {
     })
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeQuery {
+    /// Change of a correction that was sent from this page.
+    corrected: Option<u64>,
+}
+
 #[derive(Template)]
 #[template(path = "change.html")]
 struct ChangeContent {
     prefix: String,
     unit: WeightUnit,
+    receipt: Option<Receipt>,
+    forms: Forms,
     change: ChangeView,
     amendments: Amendments,
 }
@@ -229,9 +239,18 @@ impl ChangeContent {
     }
 }
 
+/// Returns the form for the correction that is possible for a payload: an event can be voided, and another one accepted.
+fn forms(site: &SiteRequest, change: &ChangeView) -> Forms {
+    let ChangeBody::Received { payload, .. } = &change.body else { return Forms::default() };
+    let is_event = payload.event.is_some() && payload.voided_by.is_none();
+    let action = if is_event { Action::Void } else { Action::Accept };
+    let facts = PageFacts { unit: site.weight_unit, ..PageFacts::default() };
+    Forms::new(site, Subject::Payload(payload.id.0), &[action], &facts)
+}
+
 /// One change of the log, of any kind.
 pub(super) fn by_sequence(site: &SiteRequest) -> Result<Response, ApiError> {
-    site.request.reject_query()?;
+    let query: ChangeQuery = site.request.query()?;
     let sequence = Sequence(site.request.number("sequence")?);
     let snapshot = site.snapshot()?;
     let change = snapshot.change_view(sequence).map_err(query_error)?;
@@ -239,5 +258,6 @@ pub(super) fn by_sequence(site: &SiteRequest) -> Result<Response, ApiError> {
     let amendments = Amendments::read(&snapshot, &change).map_err(query_error)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
     let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
-    Ok(site.respond(ChangeContent { prefix, unit, change, amendments }, Some(as_of)))
+    let (receipt, forms) = (Receipt::read(site, &snapshot, query.corrected)?, forms(site, &change));
+    Ok(site.respond(ChangeContent { prefix, unit, receipt, forms, change, amendments }, Some(as_of)))
 }

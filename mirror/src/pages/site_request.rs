@@ -27,7 +27,7 @@ pub(super) type SitePage = fn(&SiteRequest) -> Result<Response, ApiError>;
 pub(super) struct PagesState {
     pub(super) office: Arc<dyn Office>,
     clock: Arc<dyn Clock>,
-    weight_unit: WeightUnit,
+    pub(super) weight_unit: WeightUnit,
 }
 
 /// A request to a page of one site.
@@ -63,13 +63,18 @@ impl PagesState {
     }
 
     fn site_request(&self, request: PageRequest) -> Result<SiteRequest, ApiError> {
-        let (site, prefix) = match request.site() {
-            Some(site) => (site.to_owned(), site_prefix(site)),
-            None => (self.only_site()?, String::new()),
-        };
+        let (site, prefix) = self.site_of(&request)?;
         let status = self.status(&site)?;
         let reader = self.office.reader(&site);
         Ok(SiteRequest { request, status, now_us: self.now_us(), prefix, weight_unit: self.weight_unit, reader })
+    }
+
+    /// Returns the site of a request and the prefix of its paths.
+    pub(super) fn site_of(&self, request: &PageRequest) -> Result<(String, String), ApiError> {
+        Ok(match request.site() {
+            Some(site) => (site.to_owned(), site_prefix(site)),
+            None => (self.only_site()?, String::new()),
+        })
     }
 
     /// Returns the status of a site, or the error 404 if no such site is paired.

@@ -71,6 +71,13 @@ pub struct LoggedIn {
     pub form_token: String,
 }
 
+impl LoggedIn {
+    /// Returns whether a form is of this session, by the text that it carries. Takes as long for any text.
+    pub fn owns_form(&self, form_token: &str) -> bool {
+        blake3::hash(form_token.as_bytes()) == blake3::hash(self.form_token.as_bytes())
+    }
+}
+
 /// A person who is asked to choose a password by a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invited {

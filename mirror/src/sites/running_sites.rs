@@ -14,7 +14,7 @@ use axum::Router;
 use herd::clock::Clock;
 use herd::pairing::{Pairing, PairingCode};
 use herd::store::Reader;
-use service::door::reply::with_fallbacks;
+use service::door::reply::{ApiError, with_fallbacks};
 use service::lifecycle::ShutdownTrigger;
 use service::remote;
 use service::sync::{NotServedError, serve};
@@ -245,6 +245,18 @@ impl Sites {
     pub async fn link(&self, name: &str) -> Result<HttpsLink, SiteCommandError> {
         let name = name.to_owned();
         self.blocking(move |files| Ok(files.find(&name)?.link().map_err(SitesError::from)?)).await
+    }
+
+    /// Returns the name of the only site, which a path without a site's prefix refers to.
+    pub(crate) fn only_name(&self) -> Result<String, ApiError> {
+        match self.names().as_slice() {
+            [only] => Ok(only.clone()),
+            [] => Err(ApiError::not_found("no barn is paired with this office yet")),
+            several => {
+                let paths = several.iter().map(|name| format!("/sites/{name}")).collect::<Vec<_>>().join(", ");
+                Err(ApiError::not_found(format!("name the site, one of {paths}")))
+            }
+        }
     }
 
     /// Returns the names of the sites, in order.

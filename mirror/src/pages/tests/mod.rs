@@ -2,6 +2,7 @@
 
 mod clocks;
 mod corrections;
+mod forms;
 mod html;
 mod json;
 mod login;

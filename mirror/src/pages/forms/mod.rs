@@ -1,0 +1,380 @@
+//! Corrections by people: forms on the pages of animals, batches and payloads, and the routes that take them.
+//!
+//! # Decisions
+//!
+//! - **A form is an order, and goes the way of all orders** ([`Orders`]): checked here, forwarded to the barn, stored nowhere.
+//!   The author is the name of the user, who cannot choose another one.
+//! - **The idempotency key is made when the form is shown.** A form that is sent twice is one correction, also if the first
+//!   answer was lost.
+//! - **What was typed survives.** A form that is refused is shown again, alone, with the reason. It needs no copy of the
+//!   barn, so it is shown too while that is being opened.
+//! - **A session that has ended takes nothing away.** The log-in page carries the texts in its own form, back to the same
+//!   route, which logs the user in and shows the form. Nothing is forwarded before its user has seen it and sends it again.
+//!   Keeping the texts here was rejected: everybody could fill that memory, and push out those of others.
+//! - **A correction is pending until it is in the office's own log.** The page says so by the number that the barn gave it,
+//!   and then shows the change of that number.
+
+mod action;
+mod form;
+mod typed;
+
+pub(super) use action::{Action, Subject};
+pub(super) use form::{Choice, PageFacts};
+
+use super::error::{PageError, query_error};
+use super::format;
+use super::frame::{Frame, SiteFrame};
+use super::login::{has_key, log_in_again, refusal, sentence, session_cookie, user_of};
+use super::media_type::MediaType;
+use super::own_form::{OwnForm, foreign_form};
+use super::page::{Page, redirect};
+use super::request::PageRequest;
+use super::site_request::{PagesState, SiteRequest};
+use crate::corrections::{BarnResponse, Orders};
+use crate::people::{LoggedIn, People, Role};
+use crate::sites::{Office, SiteStatus};
+use askama::Template;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, post};
+use axum::{Extension, Router};
+use form::ActionForm;
+use herd::clock::Clock;
+use herd::payload::WeightUnit;
+use herd::position::Sequence;
+use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
+use herd::store::Snapshot;
+use serde::Deserialize;
+use service::door::reply::{ApiError, with_method_fallback};
+use service::door::serve::connection::Connection;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use typed::Typed;
+
+/// Maximum size of a form: notes, reason and password of maximum length, each byte of which may take three.
+const MAX_FORM_BYTES: usize = 24 * 1024;
+/// Time for which a recorded correction is waited for, so that most people see it applied at once.
+const ARRIVAL_WAIT: Duration = Duration::from_secs(1);
+/// Random bytes of an idempotency key.
+const KEY_BYTES: usize = 16;
+/// Seconds after which an office without randomness is worth a retry.
+const RETRY_AFTER_S: u32 = 5;
+
+const NO_API_KEYS: &str = "an API key does not open forms; programs send corrections to /api/corrections";
+const NO_SESSION: &str = "forms need a log-in, in a browser at /login; programs send corrections to /api/corrections";
+const LOGGED_OUT: &str = "you are not logged in any more; log in, and what you typed is shown again";
+const LOGGED_IN: &str = "You are logged in. Nothing was sent yet: look at what you typed, and send it.";
+const OTHER_SESSION: &str =
+    "this form is of another session; nothing was sent. Look at what you typed, and send it again";
+const VIEWERS_LOOK: &str = "you may look, not correct: an owner of this office can make you an operator";
+
+/// Returns whether a user may correct.
+fn may_correct(user: &LoggedIn) -> bool {
+    user.role >= Role::Operator
+}
+
+/// Draws the idempotency keys of a page, which differ in the name of the action.
+fn draw_key() -> Result<String, RandomnessError> {
+    let mut bytes = [0; KEY_BYTES];
+    SystemRandomness.fill(&mut bytes)?;
+    Ok(format!("form-{}", hex::encode(bytes)))
+}
+
+/// The forms of a page; none for somebody who may not correct.
+#[derive(Debug, Default, Template)]
+#[template(path = "forms.html")]
+pub(super) struct Forms(Vec<ActionForm>);
+
+impl Forms {
+    /// Makes forms for these actions.
+    pub(super) fn new(site: &SiteRequest, of: Subject, actions: &[Action], facts: &PageFacts) -> Self {
+        let Some(user) = site.request.user.as_ref().filter(|user| may_correct(user)) else { return Self::default() };
+        let key = match draw_key() {
+            Ok(key) => key,
+            Err(error) => {
+                tracing::error!(%error, "a page has no forms");
+                return Self::default();
+            }
+        };
+        let (path, typed) = (site.path(&of.path()), Typed::default());
+        let form = |action: &Action| {
+            let key = format!("{key}-{}", action.as_str());
+            ActionForm::new(&path, *action, &typed, facts, key, &user.form_token)
+        };
+        Self(actions.iter().map(form).collect())
+    }
+}
+
+/// The outcome of a form that was sent from this page, as far as the office's own log has it.
+#[derive(Debug, Template)]
+#[template(path = "receipt.html")]
+pub(super) struct Receipt {
+    prefix: String,
+    sequence: u64,
+    /// Summary of the correction; `None` while its change has not arrived.
+    summary: Option<String>,
+}
+
+impl Receipt {
+    /// Reads the receipt for the change that the query of a page names. `None` without one, and for another kind of change.
+    pub(super) fn read(site: &SiteRequest, snapshot: &Snapshot, named: Option<u64>) -> Result<Option<Self>, ApiError> {
+        let Some(sequence) = named else { return Ok(None) };
+        let receipt = |summary| Some(Self { prefix: site.prefix.clone(), sequence, summary });
+        let folded = snapshot.folded().map_err(|error| query_error(error.into()))?;
+        if Sequence(sequence) > folded {
+            return Ok(receipt(None));
+        }
+        let applied = snapshot.correction(Sequence(sequence)).map_err(query_error)?;
+        Ok(applied.and_then(|correction| receipt(Some(correction.summary(site.weight_unit)))))
+    }
+}
+
+/// A form alone, as it was sent, with the reason why it is shown again.
+#[derive(Debug, Template)]
+#[template(path = "correction.html")]
+struct CorrectionContent {
+    path: String,
+    name: String,
+    why: String,
+    is_refused: bool,
+    form: ActionForm,
+}
+
+/// State of the routes.
+#[derive(Clone)]
+struct FormsState {
+    pages: PagesState,
+    people: Arc<People>,
+    orders: Arc<dyn Orders>,
+}
+
+type SentForm = OwnForm<Vec<(String, String)>, MAX_FORM_BYTES>;
+
+/// Returns the routes that take the forms, for users who are logged in. A request finds its own way in, so no guard stands
+/// in front of them.
+pub(crate) fn correction_routes(
+    office: Arc<dyn Office>,
+    clock: Arc<dyn Clock>,
+    weight_unit: WeightUnit,
+    people: Arc<People>,
+    orders: Arc<dyn Orders>,
+) -> Router {
+    let state = FormsState { pages: PagesState::new(office, clock, weight_unit), people, orders };
+    let routes = site_routes().nest("/sites/{site}", site_routes()).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
+    with_method_fallback(routes.with_state(state))
+}
+
+fn site_routes() -> Router<FormsState> {
+    Router::new()
+        .route("/animals/{id}/correct", form_route("id", Subject::Animal))
+        .route("/batches/by-id/{id}/correct", form_route("id", Subject::Batch))
+        .route("/payloads/{sequence}/correct", form_route("sequence", Subject::Payload))
+}
+
+fn form_route(number: &'static str, subject: fn(u64) -> Subject) -> MethodRouter<FormsState> {
+    post(
+        async move |State(state): State<FormsState>,
+                    request: PageRequest,
+                    headers: HeaderMap,
+                    connection: Option<Extension<Connection>>,
+                    sent: SentForm| {
+            let media_type = request.media_type;
+            let of = request.number(number).map(subject);
+            let answer = match of {
+                Ok(of) => state.receive(of, request, &headers, connection, sent).await,
+                Err(error) => Err(error),
+            };
+            answer.map_err(|error| PageError { media_type, error })
+        },
+    )
+}
+
+impl FormsState {
+    async fn receive(
+        self,
+        of: Subject,
+        request: PageRequest,
+        headers: &HeaderMap,
+        connection: Option<Extension<Connection>>,
+        sent: SentForm,
+    ) -> Result<Response, ApiError> {
+        if has_key(headers) {
+            return Err(ApiError::forbidden(NO_API_KEYS));
+        }
+        let typed = Typed::new(sent.form);
+        let Some(user) = user_of(&self.people, headers) else {
+            if request.media_type == MediaType::Json {
+                return Err(ApiError::unauthorized(NO_SESSION));
+            }
+            return self.come_in(of, &request, typed, sent.peer).await;
+        };
+        if let Some(Extension(connection)) = connection {
+            connection.authenticate();
+        }
+        let draft = Draft::new(&self.pages, &request, of, typed, user)?;
+        if !draft.user.owns_form(draft.typed.get("form_token")) {
+            return draft.refuse(&foreign_form(OTHER_SESSION));
+        }
+        self.send(draft).await
+    }
+
+    /// Answers a form of somebody who is not logged in: with the log-in page, or once that was sent, with the form.
+    async fn come_in(
+        &self,
+        of: Subject,
+        request: &PageRequest,
+        typed: Typed,
+        peer: std::net::IpAddr,
+    ) -> Result<Response, ApiError> {
+        let (name, password) = (typed.get("name").to_owned(), typed.get("password").to_owned());
+        if password.is_empty() {
+            return Ok(log_in_again(request.path(), typed.kept(), "", &ApiError::unauthorized(LOGGED_OUT)));
+        }
+        let token = match self.people.clone().log_in(&name, password, peer).await {
+            Ok(token) => token,
+            Err(error) => return Ok(log_in_again(request.path(), typed.kept(), &name, &refusal(&error))),
+        };
+        let media_type = request.media_type;
+        let user = self.people.session(token.reveal()).ok_or_else(|| ApiError::unauthorized(LOGGED_OUT))?;
+        let shown = Draft::new(&self.pages, request, of, typed, user).map(|draft| draft.show_again());
+        let mut response = shown.unwrap_or_else(|error| PageError { media_type, error }.into_response());
+        response.headers_mut().append(header::SET_COOKIE, session_cookie(token.reveal()));
+        Ok(response)
+    }
+
+    /// Forwards the correction of a form, and leads back to the page.
+    async fn send(&self, draft: Draft) -> Result<Response, ApiError> {
+        let order = draft.typed.order(draft.of, &draft.user.name, draft.weight_unit);
+        let order = match order {
+            Ok(order) => order,
+            Err(error) => return draft.refuse(&ApiError::bad_request(error.to_string())),
+        };
+        let response = match self.orders.send(&draft.site.name, &draft.user.name, &order).await {
+            Ok(response) => response,
+            Err(error) => return draft.refuse(&error),
+        };
+        let Answer { sequence, error, message } = serde_json::from_slice(&response.body).unwrap_or_default();
+        match sequence.filter(|_| response.status.is_success()) {
+            Some(sequence) => {
+                self.wait_for(&draft.site.name, sequence).await;
+                Ok(redirect(&format!("{}?corrected={sequence}", draft.path)))
+            }
+            None => draft.refuse_as_barn(response, error == "key_reused", &message),
+        }
+    }
+
+    /// Waits until the office's own copy has a change, for a short time.
+    async fn wait_for(&self, site: &str, sequence: u64) {
+        if let Ok(reader) = self.pages.office.reader(site) {
+            let mut head = reader.subscribe();
+            // If it takes longer, the page says that the correction is pending.
+            let _arrived = timeout(ARRIVAL_WAIT, head.wait_for(|head| head.folded >= Sequence(sequence))).await;
+        }
+    }
+}
+
+/// The keys of a barn's response that a page shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Answer {
+    sequence: Option<u64>,
+    error: String,
+    message: String,
+}
+
+/// A form that was sent by a user who may correct.
+struct Draft {
+    media_type: MediaType,
+    site: SiteStatus,
+    prefix: String,
+    of: Subject,
+    /// Path of the page that the form is on.
+    path: String,
+    action: Action,
+    typed: Typed,
+    user: LoggedIn,
+    weight_unit: WeightUnit,
+    now_us: i64,
+}
+
+impl Draft {
+    fn new(
+        pages: &PagesState,
+        request: &PageRequest,
+        of: Subject,
+        typed: Typed,
+        user: LoggedIn,
+    ) -> Result<Self, ApiError> {
+        if !may_correct(&user) {
+            return Err(ApiError::forbidden(VIEWERS_LOOK));
+        }
+        let action = typed.action(of).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let (site, prefix) = pages.site_of(request)?;
+        Ok(Self {
+            media_type: request.media_type,
+            site: pages.status(&site)?,
+            path: format!("{prefix}{}", of.path()),
+            prefix,
+            of,
+            action,
+            typed,
+            user,
+            weight_unit: pages.weight_unit,
+            now_us: pages.now_us(),
+        })
+    }
+
+    /// Shows the form to somebody who has just logged in again.
+    fn show_again(&self) -> Response {
+        let key = self.typed.get("key").to_owned();
+        self.page(StatusCode::OK, false, LOGGED_IN.to_owned(), key)
+    }
+
+    /// Shows the form with the reason why it is refused; the reason alone to a program.
+    fn refuse(&self, error: &ApiError) -> Result<Response, ApiError> {
+        if self.media_type == MediaType::Json {
+            return Err(error.clone());
+        }
+        let key = self.typed.get("key").to_owned();
+        let mut response = self.page(error.status, true, sentence(&error.message), key);
+        if let Some(seconds) = error.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        Ok(response)
+    }
+
+    /// Shows the form with the barn's own words. If its key belongs to another correction, it gets a new one.
+    fn refuse_as_barn(&self, response: BarnResponse, is_used: bool, message: &str) -> Result<Response, ApiError> {
+        if self.media_type == MediaType::Json {
+            return Ok(response.into_response());
+        }
+        let key = if is_used {
+            let no_key = |error: RandomnessError| ApiError::unavailable("busy", error.to_string(), RETRY_AFTER_S);
+            draw_key().map_err(no_key)?
+        } else {
+            self.typed.get("key").to_owned()
+        };
+        let mut page = self.page(response.status, true, sentence(message), key);
+        if let Some(seconds) = response.retry_after_s {
+            page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        Ok(page)
+    }
+
+    fn page(&self, status: StatusCode, is_refused: bool, why: String, key: String) -> Response {
+        let facts = PageFacts { unit: self.weight_unit, ..PageFacts::default() };
+        let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
+        let name = self.of.name();
+        let frame = Frame {
+            site: Some(SiteFrame::new(&self.site, &self.prefix, None, self.now_us)),
+            section: Some(self.of.section()),
+            ..Frame::without_site(format!("Correct {name}"))
+        };
+        let content = CorrectionContent { path: self.path.clone(), name, why, is_refused, form };
+        let mut page = Page { frame: frame.of(Some(self.user.clone())).rendered_at(self.now_us), content }.html();
+        *page.status_mut() = status;
+        page
+    }
+}
