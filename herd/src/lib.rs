@@ -32,6 +32,7 @@
 //! - [`digest`]: the digests of log and tables.
 //! - [`store`]: the files, with one writer and many readers.
 //! - [`wire`]: the messages between a source and its followers.
+//! - [`backup`]: the log as one file, and the way back.
 //! - [`pairing`]: the line of text that connects an office to a barn.
 //!
 //! Queries and corrections:
@@ -80,6 +81,7 @@
 //! # }
 //! ```
 
+pub mod backup;
 pub mod change;
 pub mod clock;
 pub mod correction;

@@ -5,7 +5,7 @@ use super::log::{LaidChanges, epochs_begun};
 use super::{ApplyError, Changes, Store, StoreError};
 use crate::change::MAX_CHANGE_BYTES;
 use crate::digest::chain_next;
-use crate::position::{Position, Sequence};
+use crate::position::{Epoch, Position, Sequence};
 
 /// Consecutive changes as a source sends them, from `after` to `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,12 @@ impl ChangeRun {
         let sequence = Sequence(after.sequence.0.saturating_add(changes.len() as u64));
         let digest = changes.chain(after.digest, after.sequence);
         Self { after, changes, end: Position { store: after.store, epoch, sequence, digest } }
+    }
+
+    /// Returns the epochs that begin in the run, with the changes that begin them.
+    #[must_use]
+    pub fn epochs_begun(&self) -> Vec<(Epoch, Sequence)> {
+        epochs_begun(&self.after, &self.changes)
     }
 }
 

@@ -5,7 +5,7 @@ use super::tables::{Tables, View};
 use super::{ChangeRun, DamagedRow, Head, StoreError};
 use crate::change::Change;
 use crate::fold::{KeyRange, Row, Rows, RowsError, decode};
-use crate::position::{Digest, Position, Sequence, StoreId};
+use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use crate::tables::{Key, Table};
 use serde::Serialize;
 use std::cell::Cell;
@@ -49,6 +49,11 @@ impl Reader {
     /// Returns the position at `sequence`, or `None` if it is past the head.
     pub fn position_at(&self, sequence: Sequence) -> Result<Option<Position>, StoreError> {
         self.log.reader()?.position_at(sequence)
+    }
+
+    /// Returns the epochs up to `sequence`, with the changes that began them.
+    pub fn epochs_through(&self, sequence: Sequence) -> Vec<(Epoch, Sequence)> {
+        self.log.epochs_through(sequence)
     }
 
     /// Returns the stored bytes of a change, or `None` if it is past the head.

@@ -31,11 +31,20 @@ pub enum BlobKind {
     ExportEnd = 5,
     /// Health of the barn. Only for followers that name it.
     BarnHealth = 6,
+    /// Start of a backup file. Never sent to a follower.
+    BackupStart = 7,
 }
 
 impl BlobKind {
-    const ALL: [Self; 6] =
-        [Self::Page, Self::Acknowledgment, Self::Heartbeat, Self::Schema, Self::ExportEnd, Self::BarnHealth];
+    const ALL: [Self; 7] = [
+        Self::Page,
+        Self::Acknowledgment,
+        Self::Heartbeat,
+        Self::Schema,
+        Self::ExportEnd,
+        Self::BarnHealth,
+        Self::BackupStart,
+    ];
 }
 
 /// A type that is the body of one kind of blob.

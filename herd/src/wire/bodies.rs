@@ -1,7 +1,8 @@
 //! Bodies of the blobs in wire version 1. The order of their fields is frozen.
 
 use super::blob::{BlobKind, Body};
-use crate::position::{Digest, Position, Sequence};
+use crate::clock::WallTime;
+use crate::position::{Digest, Epoch, Position, Sequence};
 use crate::store::{ChangeRun, Changes, Head};
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +70,20 @@ pub struct Schema {
     pub state: Heartbeat,
 }
 
-/// End of a full export. Its presence proves that the export is complete.
+/// Start of a backup file: whose log it holds, and up to where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupStart {
+    /// Name of the barn. For people only.
+    pub site: String,
+    /// When the backup began, by the clock of the machine that wrote it. For people only.
+    pub made: WallTime,
+    /// Position after the last change of the file.
+    pub end: Position,
+    /// Epochs up to there, with the changes that began them.
+    pub epochs: Vec<(Epoch, Sequence)>,
+}
+
+/// End of a full export or a backup. Its presence proves that the export is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportEnd {
     /// Number of changes on all pages.
@@ -96,6 +110,10 @@ impl Body for Schema {
 
 impl Body for ExportEnd {
     const KIND: BlobKind = BlobKind::ExportEnd;
+}
+
+impl Body for BackupStart {
+    const KIND: BlobKind = BlobKind::BackupStart;
 }
 
 impl Page {

@@ -29,7 +29,7 @@ pub use blob::{
     BlobError, BlobKind, Body, MAX_BLOB_BYTES, MAX_PAGE_BYTES, MAX_PAGE_CHANGES, WIRE_VERSION, blob_kind, blob_length,
     from_blob, to_blob,
 };
-pub use bodies::{Acknowledgment, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
+pub use bodies::{Acknowledgment, BackupStart, BarnHead, ExportEnd, Heartbeat, Page, PageEnd, Schema};
 pub use cut_page::read_cut_page;
 pub use health::{BarnHealth, HealthFinding, MAX_FINDINGS, MAX_PART_BYTES, MAX_TEXT_BYTES};
 

@@ -1,6 +1,7 @@
 //! Golden bytes of the blobs, and the refusal of bytes that are not a blob.
 
 use super::*;
+use crate::clock::WallTime;
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use crate::store::Changes;
 use proptest::prelude::*;
@@ -65,12 +66,20 @@ fn the_bytes_of_the_small_blobs_are_frozen() {
     let health = BarnHealth { age_ms: Some(300), findings: vec![finding], omitted: 2 };
     let health_body =
         ["01ac02", "01", "04", &hex::encode("disk"), "01", "09", &hex::encode("make room"), "02"].concat();
+    let backup = BackupStart {
+        site: "north".to_owned(),
+        made: WallTime { at_us: 150, synchronized: true },
+        end: position(6),
+        epochs: vec![(Epoch(1), Sequence(1)), (Epoch(2), Sequence(300))],
+    };
+    let backup_body = ["05", &hex::encode("north"), "ac0201", &at("06"), "02", "0101", "02ac02"].concat();
     let golden = [
         (to_blob(&Acknowledgment { durable: position(6) }), "02", at("06")),
         (to_blob(&heartbeat), "03", heartbeat_body.clone()),
         (to_blob(&Schema { wire_version: 1, state: heartbeat }), "04", ["01", heartbeat_body.as_str()].concat()),
         (to_blob(&ExportEnd { count: 7, end: position(6) }), "05", ["07", at("06").as_str()].concat()),
         (to_blob(&health), "06", health_body),
+        (to_blob(&backup), "07", backup_body),
     ];
     for (blob, kind, body) in golden {
         let length = u32::try_from(body.len() / 2).unwrap().to_le_bytes();
@@ -82,12 +91,12 @@ fn the_bytes_of_the_small_blobs_are_frozen() {
 /// Catches a kind that cannot be told from its header, which ends a connection.
 #[test]
 fn each_kind_is_known_by_its_number_and_others_are_not() {
-    for kind in 1..=6 {
+    for kind in 1..=7 {
         let blob = [b"HERDLINX\x01".as_slice(), &[kind, 0, 0, 0, 0]].concat();
         assert_eq!(blob_kind(&blob).map(|kind| kind as u8), Ok(kind));
     }
-    let later = b"HERDLINX\x01\x07\0\0\0\0";
-    assert_eq!(blob_kind(later), Err(BlobError::Kind { found: 7, expected: 0 }));
+    let later = b"HERDLINX\x01\x08\0\0\0\0";
+    assert_eq!(blob_kind(later), Err(BlobError::Kind { found: 8, expected: 0 }));
 }
 
 /// Catches a decoder that accepts a damaged blob, or one of another kind.
