@@ -9,6 +9,7 @@ use herd::query::{ReaderEraMoves, ReaderEraProposal};
 use herd::store::CorrectionReceipt;
 use herd::wire::HealthFinding;
 use serde::{Deserialize, Serialize};
+use service::backup::{BackupRequest, BackupResponse};
 use service::control::{ControlError, Request};
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::remote::RadioView;
@@ -46,6 +47,8 @@ pub enum BarnRequest {
     Show(ShowRequest),
     /// Manages API keys.
     Key(KeyRequest),
+    /// Reads the log for a backup.
+    Backup(BackupRequest),
     /// Accepts a log that lacks changes. A running daemon refuses: its log lacks none.
     AcceptLog,
 }
@@ -70,6 +73,8 @@ pub enum BarnResponse {
     Shown(ShowResponse),
     /// To [`BarnRequest::Key`].
     Key(KeyResponse),
+    /// To [`BarnRequest::Backup`].
+    Backup(BackupResponse),
     /// To [`BarnRequest::AcceptLog`]: the position at which the next epoch began.
     LogAccepted(Position),
 }

@@ -89,6 +89,12 @@ pub struct RawReading {
 }
 
 impl RawReading {
+    /// Returns the wall clock's part of the reading.
+    #[must_use]
+    pub const fn wall(&self) -> WallTime {
+        WallTime { at_us: self.received_at_us, synchronized: self.synchronized }
+    }
+
     /// Adds the number that the store gave to the current boot.
     #[must_use]
     pub fn in_boot(self, boot: u32) -> ClockReading {

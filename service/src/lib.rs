@@ -24,7 +24,7 @@
 //! - [`sync`]: the log, in pages, live, and as an export.
 //! - [`events`]: messages about changes over a WebSocket.
 //! - [`remote`]: the JSON interface for programs.
-//! - [`show`], [`sheet`] and [`verify`]: lists, CSV and verification for people.
+//! - [`show`], [`sheet`], [`verify`] and [`backup`]: lists, CSV, verification and backups for people.
 //!
 //! Before the first start:
 //!
@@ -65,6 +65,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod backup;
 pub mod card;
 pub mod control;
 pub mod door;

@@ -7,6 +7,7 @@ use crate::run::RunError;
 use crate::settings::BarnSettingsError;
 use crate::slots::command::SlotCommandError;
 use crate::update::command::UpdateError;
+use service::backup::BackupCommandError;
 use service::control::CommandError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
@@ -38,6 +39,9 @@ pub enum CliError {
     /// The store is damaged, or was not verified.
     #[error(transparent)]
     Verify(#[from] VerifyCommandError),
+    /// A backup was not written, or is not whole.
+    #[error(transparent)]
+    Backup(#[from] BackupCommandError),
     /// A command about the slots of a card failed.
     #[error(transparent)]
     Slot(#[from] SlotCommandError),
@@ -71,6 +75,7 @@ impl From<&CliError> for Exit {
             CliError::Command(error) => Self::from(error),
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
+            CliError::Backup(error) => Self::from(error),
             CliError::Slot(error) => Self::from(error),
             CliError::Update(error) => Self::from(error),
             CliError::Listen(error) => Self::from(error),

@@ -1,5 +1,6 @@
 //! Runs the commands.
 
+use super::backup::backup;
 use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
@@ -13,6 +14,7 @@ use herd::clock::{Clock as _, SystemClock};
 use herd::correction::{CorrectionForm, CorrectionFormError, CorrectionOrder};
 use herd::randomness::{Randomness as _, SystemRandomness};
 use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, Store, StoreError, TABLES_FILE};
+use service::backup::prove_file;
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::logging::{LogLevel, ServiceLog, start_logging_at};
@@ -84,7 +86,11 @@ impl Cli {
             Command::AcceptLog { author, reason } => accept_log(&settings, &author, &reason, out),
             Command::Listen(request) => Ok(in_runtime(listen(&settings, &request, out)).map_err(CliError::Runtime)??),
             Command::Doctor { json } => doctor(&settings, json, out),
-            Command::Verify => Ok(verify_with(|start, progress| verify(&settings, start, progress), out)?),
+            Command::Verify { file: Some(file) } => Ok(prove_file(&file, out)?),
+            Command::Verify { file: None } => {
+                Ok(verify_with(|start, progress| verify(&settings, start, progress), out)?)
+            }
+            Command::Backup(args) => backup(&settings, &args, out),
             _ => Ok(()),
         }
     }
@@ -215,7 +221,7 @@ fn show(settings: &Settings, request: &ShowRequest, out: &mut dyn Write) -> Resu
 /// Opens the store if it exists: a question must not create one.
 ///
 /// The certificate is left alone. If it is a credential of the service, it exists only while the service runs.
-fn open_existing(settings: &Settings) -> Result<Store, DirectError> {
+pub(super) fn open_existing(settings: &Settings) -> Result<Store, DirectError> {
     if !settings.state_dir.join(LOG_FILE).exists() {
         return Err(DirectError::failed(StoreError::Missing { place: settings.state_dir.clone() }));
     }

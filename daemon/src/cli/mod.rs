@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod correct;
 mod error;
 mod exec;
@@ -16,6 +17,7 @@ use crate::update::command::UpdateArgs;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use correct::CorrectCommand;
 use first_boot::{FIRST_BOOT_HELP, FirstBootCommand};
+use service::backup::BackupArgs;
 use service::door::key_command::KeyCommand;
 use service::process::{self, SettingFlags};
 use service::settings::environment;
@@ -58,6 +60,13 @@ numbers of lost changes again. Put the right log.redb and log.journal back if yo
   sudo systemctl start herdlinxd
 
 Nothing is deleted. An office that holds the lost changes keeps them, and shows that the barn went on without them.";
+
+const BACKUP_HELP: &str = "\
+Recording goes on meanwhile. The file is read back from the medium, and has its name only then:
+  sudo herdlinxd backup /media/stick/north.backup
+  sudo herdlinxd verify /media/stick/north.backup
+
+It holds everything that was recorded, and no key: pair each office again after a restore.";
 
 const UPDATE_HELP: &str = "\
 The running root stays as it is until the next reboot, and recording goes on:
@@ -142,8 +151,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Check the log and the tables against their digests
-    Verify,
+    /// Check the log and the tables, or the file of a backup, against their digests
+    Verify {
+        /// Backup to check [default: the store of this barn]
+        file: Option<PathBuf>,
+    },
+    /// Write the whole log to a file, from which `restore` makes a barn again
+    #[command(after_help = BACKUP_HELP)]
+    Backup(BackupArgs),
     /// Install a signed update in the idle slot of the card
     #[command(after_help = UPDATE_HELP)]
     Update(UpdateArgs),

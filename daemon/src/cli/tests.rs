@@ -44,6 +44,7 @@ fn the_commands_are_valid_and_the_help_names_each() {
         "doctor",
         "verify",
         "accept-log",
+        "backup",
         "firstboot",
         "herdlinx-mirror add",
     ] {

@@ -14,6 +14,7 @@ use herd::decide::CorrectionRequest;
 use herd::fold::FOLD_VERSION;
 use herd::query::QueryError;
 use herd::store::{LocalFile, Reader};
+use service::backup::{self, BackupRequest, BackupResponse};
 use service::control::{ControlError, Handler, handler};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
@@ -80,6 +81,7 @@ impl Commands {
                 response.map(BarnResponse::Shown).map_err(|error| ControlError::new("not_shown", error.to_string()))
             }
             BarnRequest::Key(request) => respond_about_keys(&self.local, &self.keys, &request).map(BarnResponse::Key),
+            BarnRequest::Backup(request) => self.backup(&request).map(BarnResponse::Backup),
             BarnRequest::AcceptLog => Err(log_is_complete()),
             BarnRequest::Probe | BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
                 Err(ControlError::failed("the request belongs to the writer or the radios"))
@@ -142,6 +144,10 @@ impl Commands {
         };
         let radios = radio_views(&self.health);
         Ok(BarnResponse::Packets(PacketsResponse { pid: std::process::id(), page, radios }))
+    }
+
+    fn backup(&self, request: &BackupRequest) -> Result<BackupResponse, ControlError> {
+        backup::respond(&self.reader, &self.barn.site, self.clock.read().wall(), request)
     }
 
     fn verify(&self, start: bool) -> Result<VerifyState, ControlError> {

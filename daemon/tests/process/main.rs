@@ -1,6 +1,7 @@
 //! The shipped `herdlinxd` as a process: started, used over TLS and by its commands, stopped and killed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
+mod backups;
 mod barn;
 mod firstboot;
 mod logs;

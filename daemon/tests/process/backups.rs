@@ -1,0 +1,89 @@
+//! Backups of a barn that runs and of one that does not.
+//!
+//! Catches: a backup that lacks what was answered as stored, that is taken for whole although it is not, or that costs an
+//! older one.
+#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
+
+use crate::barn::{Barn, stderr_text, stdout_text};
+use serde_json::json;
+use service::harness::Signal;
+use std::fs;
+
+fn record(barn: &Barn, key: &str, payloads: std::ops::Range<u32>) {
+    let process = barn.start();
+    for n in payloads {
+        let (status, answer) = process.post(key, &json!({ "payload": format!("hxb:LOT1:LF{n}:UHF{n}") }).to_string());
+        assert_eq!(status, 201, "{answer}");
+    }
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+}
+
+/// Runs a command about a backup, and returns its exit code and what it printed.
+fn run(barn: &Barn, args: &[&str]) -> (Option<i32>, String) {
+    let output = barn.output(args);
+    (output.status.code(), stdout_text(&output) + &stderr_text(&output))
+}
+
+#[test]
+fn a_running_and_a_stopped_barn_are_backed_up_alike_and_both_files_are_proved() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    record(&barn, &key, 0..3);
+    let files = ["stopped.backup", "running.backup"].map(|name| barn.path(name));
+    let [stopped, running] = files.each_ref().map(|path| path.to_str().unwrap());
+    let (code, text) = run(&barn, &["backup", stopped]);
+    assert!(code == Some(0) && text.contains("3 payloads in 4 changes"), "{text}");
+    assert!(text.contains("on the same disk"), "{text}");
+
+    let process = barn.start();
+    assert_eq!(process.post(&key, r#"{"payload":"hxb:LOT1:LF9:UHF9"}"#).0, 201);
+    let (code, text) = run(&barn, &["backup", running]);
+    assert!(code == Some(0) && text.contains("4 payloads in 5 changes"), "{text}");
+    let digest = process.status().digest.to_string();
+    assert!(text.contains(&digest), "{text}");
+    assert_eq!(process.stop(Signal::TERM), Some(0));
+
+    for (file, found) in [(stopped, "3 payloads in 4 changes"), (running, "4 payloads in 5 changes")] {
+        let (code, text) = run(&barn, &["verify", file]);
+        assert!(code == Some(0) && text.contains(found), "{text}");
+    }
+    let before = fs::read(running).unwrap();
+    let (code, text) = run(&barn, &["backup", running]);
+    assert!(code == Some(7) && text.contains("--force"), "{text}");
+    assert!(fs::read(running).unwrap() == before);
+    assert_eq!(run(&barn, &["backup", running, "--force"]).0, Some(0));
+}
+
+#[test]
+fn a_file_that_is_no_whole_backup_is_named_as_what_it_is() {
+    let barn = Barn::new();
+    let key = barn.secret(&["key", "add", "chute-1", "--scope", "ingest"]);
+    record(&barn, &key, 0..3);
+    let path = barn.path("north.backup");
+    let file = path.to_str().unwrap();
+    assert_eq!(run(&barn, &["backup", file]).0, Some(0));
+    let whole = fs::read(&path).unwrap();
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    let cases = [
+        (&whole[..whole.len() - 1], 3, "was cut short"),
+        (&altered, 3, "is damaged"),
+        (b"some other file", 7, "not a backup"),
+        (&[&whole[..8], b"\x02", &whole[9..]].concat(), 7, "version 2"),
+    ];
+    for (bytes, expected, words) in cases {
+        fs::write(&path, bytes).unwrap();
+        let (code, text) = run(&barn, &["verify", file]);
+        assert!(code == Some(expected) && text.contains(words), "{code:?}: {text}");
+    }
+    assert_eq!(run(&barn, &["verify", "no-such-file"]).0, Some(1));
+}
+
+#[test]
+fn there_is_no_backup_of_nothing() {
+    let barn = Barn::new();
+    let path = barn.path("north.backup");
+    let (code, text) = run(&barn, &["backup", path.to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("there is no store"), "{code:?}: {text}");
+    assert!(!path.exists() && !barn.path("north.backup.partial").exists());
+}

@@ -1,0 +1,100 @@
+//! The command's side of a backup.
+
+use super::error::BackupCommandError;
+use super::medium::are_on_one_disk;
+use super::prove::{ProgressLines, backup_text};
+use super::target::BackupTarget;
+use super::transfer::{BackupRequest, BackupResponse};
+use crate::control::{CommandError, DirectError};
+use crate::lifecycle::print_notice;
+use herd::backup::{BackupSummary, BackupWriter, copy_log, start_of};
+use herd::clock::WallTime;
+use herd::store::Reader;
+use herd::wire::BackupStart;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Size of the buffer in front of the file. A page goes past it.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Arguments of a backup.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BackupArgs {
+    /// File to write, best on a stick or another machine's disk: it must outlive the disk of this machine
+    pub file: PathBuf,
+    /// Overwrite the file if it exists, once the new backup is proved
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Writes a whole backup from files. The arguments are the open store and the name of its site.
+pub type WriteFromFiles<'a> = dyn FnMut(&Reader, &str) -> Result<BackupSummary, DirectError> + 'a;
+
+/// A store, behind a running process or in files.
+pub trait BackupSource: Send {
+    /// Starts a backup at the running process. If none runs, opens the files and writes the backup with `write`.
+    ///
+    /// May become the owner of the files, and stay so.
+    fn start(&mut self, write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError>;
+
+    /// Requests a further part from the running process.
+    fn request(&mut self, request: BackupRequest) -> Result<BackupResponse, CommandError>;
+}
+
+/// Writes a backup to a file and prints what it holds. `state_dir` is where the store is.
+pub fn backup_with(
+    args: &BackupArgs,
+    state_dir: &Path,
+    now: WallTime,
+    source: &mut dyn BackupSource,
+    out: &mut dyn Write,
+) -> Result<(), BackupCommandError> {
+    let target = BackupTarget::create(&args.file, args.force)?;
+    if are_on_one_disk(target.directory(), state_dir) {
+        print_notice(format_args!(
+            "Warning: {} is on the same disk as {}, and dies with it. Keep a backup on a stick or another machine.",
+            args.file.display(),
+            state_dir.display()
+        ));
+    }
+    let file = target.file();
+    let write = || write_backup(BufWriter::with_capacity(BUFFER_BYTES, file), now, source);
+    let written = std::thread::scope(|scope| scope.spawn(write).join());
+    let (start, summary) = written.map_err(|_| BackupCommandError::Panicked)??;
+    let mut lines = ProgressLines::new("read back");
+    target.finish(&summary, &mut |at| lines.show(at))?;
+    writeln!(out, "Wrote {}: {}", args.file.display(), backup_text(&start, &summary))?;
+    Ok(out.flush()?)
+}
+
+/// Writes a backup, and returns its start and what it holds.
+pub(super) fn write_backup<W: Write>(
+    mut to: W,
+    now: WallTime,
+    source: &mut dyn BackupSource,
+) -> Result<(BackupStart, BackupSummary), BackupCommandError> {
+    let mut lines = ProgressLines::new("written");
+    let mut start_in_files = None;
+    let response = source.start(&mut |reader, site| {
+        let start = start_of(reader, site, now);
+        let written = copy_log(reader, &start, &mut to, &mut |at| lines.show(at));
+        start_in_files = Some(start);
+        written.map_err(DirectError::failed)
+    })?;
+    let start = match (response, start_in_files) {
+        (BackupResponse::Written(summary), Some(start)) => return Ok((start, summary)),
+        (BackupResponse::Start(start), _) => start,
+        _ => return Err(CommandError::UnexpectedResponse.into()),
+    };
+    let mut writer = BackupWriter::begin(to, &start)?;
+    while !writer.is_complete() {
+        let next = BackupRequest::Run { after: writer.position(), end: start.end.sequence };
+        let BackupResponse::Run(run) = source.request(next)? else {
+            return Err(CommandError::UnexpectedResponse.into());
+        };
+        writer.push(run.decode()?)?;
+        lines.show(writer.progress());
+    }
+    let summary = writer.finish()?;
+    Ok((start, summary))
+}

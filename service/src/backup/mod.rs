@@ -1,0 +1,29 @@
+//! The `backup` command of both programs, and the proof of a file: [`herd::backup`] as it meets processes and media.
+//!
+//! # Decisions
+//!
+//! - **The command writes the file, and the running process hands it the changes** over the control socket, page by page.
+//!   So a person writes wherever that person may write, and the sandbox of the unit need not open. Rejected: the process
+//!   writes. It sees neither homes nor sticks, and a path would mean another file to it than to the person who typed it.
+//! - **A file has its name only once it was read back.** Until then it is `FILE.partial`, which the next backup to the same
+//!   file overwrites. So a file with its name is whole, whenever the power or the command ended, and an older backup stays until
+//!   the new one is proved. The kernel's cache is dropped before the proof: it would return what was written, whatever the
+//!   medium kept.
+//! - **The part that may become another user has a thread of its own.** Root works on the files of a stopped service as
+//!   their owner, and that user may not write to root's directories. Rights belong to a thread in Linux.
+
+mod command;
+mod error;
+mod medium;
+mod prove;
+mod target;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+pub use command::{BackupArgs, BackupSource, WriteFromFiles, backup_with};
+pub use error::BackupCommandError;
+pub use medium::are_on_one_disk;
+pub use prove::{ProgressLines, backup_text, open_backup, prove_file};
+pub use target::{BackupTarget, TargetError};
+pub use transfer::{BackupRequest, BackupResponse, EncodedRun, respond};

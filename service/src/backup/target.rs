@@ -1,0 +1,166 @@
+//! The file of a backup: written beside, proved, and only then given its name.
+
+use crate::lifecycle::Exit;
+use herd::backup::{BackupError, BackupProgress, BackupReader, BackupSummary};
+use rustix::fs::{Advice, OFlags, fadvise};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufReader, ErrorKind, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// End of the name of a file that is not proved yet.
+const PARTIAL: &str = ".partial";
+/// Mode of the file: it holds owners and weights of animals.
+const OWNER_ONLY: u32 = 0o600;
+/// Size of the buffer of the proof.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Reason why there is no backup under its name.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The name cannot be that of a file.
+    #[error("{} is not the name of a file: give one such as /media/stick/north.backup", .0.display())]
+    Name(PathBuf),
+    /// There is such a file.
+    #[error("{} exists and was left as it is: give another name, or overwrite it with --force", .0.display())]
+    Exists(PathBuf),
+    /// Another command writes to the same file.
+    #[error("another backup to {} is under way: wait for its end, or give another name", .0.display())]
+    Busy(PathBuf),
+    /// The operating system refused.
+    #[error("cannot {doing} {}: {source}. There is no new backup; check the room and the medium", path.display())]
+    Io {
+        /// The action.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: io::Error,
+    },
+    /// The file was read back and is not what was written.
+    #[error("{} was read back, and is not what was written: {source}. There is no new backup; use another medium", path.display())]
+    ReadBack {
+        /// The file.
+        path: PathBuf,
+        /// The finding.
+        source: BackupError,
+    },
+    /// The file was read back and is another backup than the one that was written.
+    #[error("{} was read back, and is another backup than the one that was written: use another medium", .0.display())]
+    OtherContent(PathBuf),
+}
+
+impl From<&TargetError> for Exit {
+    fn from(error: &TargetError) -> Self {
+        match error {
+            TargetError::Name(_) => Self::Usage,
+            TargetError::Exists(_) => Self::Refused,
+            TargetError::Busy(_) => Self::Locked,
+            TargetError::ReadBack { .. } | TargetError::OtherContent(_) => Self::Damaged,
+            TargetError::Io { .. } => Self::Failure,
+        }
+    }
+}
+
+/// A backup under way. Dropping it without [`finish`](Self::finish) removes what was written.
+#[derive(Debug)]
+pub struct BackupTarget {
+    file: File,
+    path: PathBuf,
+    partial: PathBuf,
+    overwrite: bool,
+    is_finished: bool,
+}
+
+impl BackupTarget {
+    /// Begins the file `path`, which must not exist unless `overwrite` is set.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self, TargetError> {
+        let invalid = || TargetError::Name(path.to_owned());
+        let mut partial: OsString = path.file_name().ok_or_else(invalid)?.to_owned();
+        if path.is_dir() {
+            return Err(invalid());
+        }
+        check_free(path, overwrite)?;
+        partial.push(PARTIAL);
+        let partial = path.with_file_name(partial);
+        let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).custom_flags(nofollow);
+        let file = options.open(&partial).map_err(failed("open", &partial))?;
+        // A file system without locks has no second command that could be told apart.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(TargetError::Busy(path.to_owned()));
+        }
+        let target = Self { file, path: path.to_owned(), partial, overwrite, is_finished: false };
+        target.file.set_len(0).map_err(failed("empty", &target.partial))?;
+        Ok(target)
+    }
+
+    /// Returns the open file.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns the directory of the file.
+    pub fn directory(&self) -> &Path {
+        directory_of(&self.path)
+    }
+
+    /// Makes the file durable, proves what the medium holds, and gives it its name.
+    pub fn finish(
+        mut self,
+        written: &BackupSummary,
+        progress: &mut dyn FnMut(BackupProgress),
+    ) -> Result<(), TargetError> {
+        self.file.sync_all().map_err(failed("sync", &self.partial))?;
+        self.prove(written, progress)?;
+        check_free(&self.path, self.overwrite)?;
+        std::fs::rename(&self.partial, &self.path).map_err(failed("name", &self.path))?;
+        self.is_finished = true;
+        let directory = self.directory();
+        let opened = File::open(directory).map_err(failed("open the directory", directory))?;
+        opened.sync_all().map_err(failed("sync the directory", directory))
+    }
+
+    fn prove(&self, written: &BackupSummary, progress: &mut dyn FnMut(BackupProgress)) -> Result<(), TargetError> {
+        // A file system that has no cache, or does not drop it, returns what it holds all the same.
+        if let Err(error) = fadvise(&self.file, 0, None, Advice::DontNeed) {
+            tracing::debug!(%error, "the cache of the backup was not dropped");
+        }
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(0)).map_err(failed("read", &self.partial))?;
+        let read = BackupReader::open(BufReader::with_capacity(BUFFER_BYTES, file));
+        let found = read.and_then(|reader| reader.prove(progress));
+        let found = found.map_err(|source| TargetError::ReadBack { path: self.path.clone(), source })?;
+        if found == *written { Ok(()) } else { Err(TargetError::OtherContent(self.path.clone())) }
+    }
+}
+
+impl Drop for BackupTarget {
+    fn drop(&mut self) {
+        if !self.is_finished
+            && let Err(error) = std::fs::remove_file(&self.partial)
+        {
+            tracing::debug!(file = %self.partial.display(), %error, "could not remove it; the next backup overwrites it");
+        }
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn check_free(path: &Path, overwrite: bool) -> Result<(), TargetError> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Ok(_) if overwrite => Ok(()),
+        Ok(_) => Err(TargetError::Exists(path.to_owned())),
+        Err(error) => Err(failed("look for", path)(error)),
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> TargetError {
+    let path = path.to_owned();
+    move |source| TargetError::Io { doing, path, source }
+}

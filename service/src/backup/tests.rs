@@ -1,0 +1,190 @@
+//! A backup as a command writes it: from a process, from files, and onto media that fail.
+
+use super::command::write_backup;
+use super::*;
+use crate::control::{CommandError, ControlError, DirectError};
+use crate::lifecycle::Exit;
+use herd::backup::{BackupReader, BackupSummary, copy_log, start_of};
+use herd::clock::WallTime;
+use herd::store::Reader;
+use herd::testing::TestBarn;
+use std::fs;
+use std::path::Path;
+
+const NOW: WallTime = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
+
+/// A running process, whose responses cross no socket.
+struct RunningProcess {
+    barn: TestBarn,
+    /// Payloads that arrive with each request.
+    arriving: u32,
+}
+
+impl RunningProcess {
+    fn new(payloads: u32) -> Self {
+        let mut barn = TestBarn::default();
+        for n in 0..payloads {
+            barn.record(&format!("hxb:LOT1:LF{n}:UHF{n}"));
+        }
+        Self { barn, arriving: 0 }
+    }
+
+    fn respond(&self, request: &BackupRequest) -> Result<BackupResponse, CommandError> {
+        let response = respond(&self.barn.reader(), "north", NOW, request)?;
+        Ok(serde_json::from_str(&serde_json::to_string(&response).unwrap()).unwrap())
+    }
+}
+
+impl BackupSource for RunningProcess {
+    fn start(&mut self, _write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
+        self.respond(&BackupRequest::Start)
+    }
+
+    fn request(&mut self, request: BackupRequest) -> Result<BackupResponse, CommandError> {
+        self.arriving += 1;
+        self.barn.record(&format!("hxb:LOT2:LF9{}:UHF9{}", self.arriving, self.arriving));
+        self.respond(&request)
+    }
+}
+
+/// The files of a stopped process.
+struct Files(Reader);
+
+impl BackupSource for Files {
+    fn start(&mut self, write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
+        match write(&self.0, "north") {
+            Ok(summary) => Ok(BackupResponse::Written(summary)),
+            Err(DirectError::Failed(error)) => Err(CommandError::Failed(error)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn request(&mut self, _request: BackupRequest) -> Result<BackupResponse, CommandError> {
+        Err(CommandError::UnexpectedResponse)
+    }
+}
+
+fn backup(source: &mut dyn BackupSource, path: &Path, force: bool) -> Result<String, BackupCommandError> {
+    let mut out = Vec::new();
+    let args = BackupArgs { file: path.to_owned(), force };
+    backup_with(&args, Path::new("/proc"), NOW, source, &mut out)?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Catches two ways of writing that make two kinds of files, and payloads that arrive meanwhile and are half in it.
+#[test]
+fn a_process_and_its_files_make_equal_backups() {
+    let mut process = RunningProcess::new(40);
+    let (mut from_files, mut from_process) = (Vec::new(), Vec::new());
+    write_backup(&mut from_files, NOW, &mut Files(process.barn.reader())).unwrap();
+    let (_, summary) = write_backup(&mut from_process, NOW, &mut process).unwrap();
+    assert_eq!(summary.payloads, 40);
+    assert!(process.arriving > 0 && from_files == from_process);
+}
+
+#[test]
+fn a_backup_has_its_name_once_it_is_proved_and_tells_what_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("north.backup");
+    let mut process = RunningProcess::new(3);
+    let text = backup(&mut process, &path, false).unwrap();
+    assert!(text.contains("3 payloads in 4 changes of `north`"), "{text}");
+    assert_eq!(names_in(directory.path()), ["north.backup"]);
+    let mut proof = Vec::new();
+    prove_file(&path, &mut proof).unwrap();
+    assert!(String::from_utf8(proof).unwrap().contains("3 payloads in 4 changes of `north`"));
+}
+
+/// Catches a backup that replaces an older one which nobody gave up, and a failure that leaves neither.
+#[test]
+fn an_existing_file_is_overwritten_only_by_force_and_only_by_a_whole_backup() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("north.backup");
+    fs::write(&path, "something of a person").unwrap();
+    let mut process = RunningProcess::new(3);
+    let refused = backup(&mut process, &path, false).unwrap_err();
+    assert_eq!(Exit::from(&refused), Exit::Refused);
+
+    struct Unplugged;
+    impl BackupSource for Unplugged {
+        fn start(&mut self, _write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
+            Err(ControlError::failed("the process has other worries").into())
+        }
+        fn request(&mut self, _request: BackupRequest) -> Result<BackupResponse, CommandError> {
+            Err(CommandError::UnexpectedResponse)
+        }
+    }
+    assert!(backup(&mut Unplugged, &path, true).is_err());
+    assert_eq!(fs::read(&path).unwrap(), b"something of a person");
+    assert_eq!(names_in(directory.path()), ["north.backup"]);
+
+    backup(&mut process, &path, true).unwrap();
+    prove_file(&path, &mut Vec::new()).unwrap();
+}
+
+/// Catches a partial file of a killed command that blocks the next one, or is taken for a part of its backup.
+#[test]
+fn what_a_killed_backup_left_is_overwritten_and_a_running_one_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("north.backup");
+    fs::write(directory.path().join("north.backup.partial"), vec![7; 1_000_000]).unwrap();
+    backup(&mut RunningProcess::new(3), &path, false).unwrap();
+    assert_eq!(names_in(directory.path()), ["north.backup"]);
+    assert!(fs::metadata(&path).unwrap().len() < 100_000);
+
+    let other = directory.path().join("other.backup");
+    let _running = BackupTarget::create(&other, false).unwrap();
+    let busy = backup(&mut RunningProcess::new(3), &other, false).unwrap_err();
+    assert_eq!(Exit::from(&busy), Exit::Locked);
+    assert!(directory.path().join("other.backup.partial").exists());
+}
+
+/// Catches a medium that returns other bytes than it was given, and still has a "backup" on it.
+#[test]
+fn a_file_that_reads_back_differently_gets_no_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("north.backup");
+    let barn = RunningProcess::new(3).barn;
+    let (reader, start) = (barn.reader(), start_of(&barn.reader(), "north", NOW));
+    let finish = |spoil: &dyn Fn(&Path), summary_of: &dyn Fn(BackupSummary) -> BackupSummary| {
+        let target = BackupTarget::create(&path, false).unwrap();
+        let summary = copy_log(&reader, &start, target.file(), &mut |_| {}).unwrap();
+        spoil(&directory.path().join("north.backup.partial"));
+        target.finish(&summary_of(summary), &mut |_| {})
+    };
+    let cut = |path: &Path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(200).unwrap();
+    assert!(matches!(finish(&cut, &|summary| summary), Err(TargetError::ReadBack { .. })));
+    let other = finish(&|_| {}, &|summary| BackupSummary { payloads: 9, ..summary });
+    assert!(matches!(other, Err(TargetError::OtherContent(_))));
+    assert_eq!(names_in(directory.path()), [""; 0]);
+    finish(&|_| {}, &|summary| summary).unwrap();
+    assert_eq!(BackupReader::open(&*fs::read(&path).unwrap()).unwrap().start(), &start);
+}
+
+#[test]
+fn a_directory_or_a_place_that_does_not_exist_is_refused_before_anything_is_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = RunningProcess::new(1);
+    let to_directory = backup(&mut process, directory.path(), true).unwrap_err();
+    assert_eq!(Exit::from(&to_directory), Exit::Usage);
+    assert!(backup(&mut process, &directory.path().join("none/north.backup"), false).is_err());
+    assert_eq!(process.arriving, 0);
+}
+
+/// Catches a log that was swapped during a backup, whose parts would then be of two histories.
+#[test]
+fn a_position_of_another_log_is_refused() {
+    let process = RunningProcess::new(3);
+    let other = RunningProcess::new(4);
+    let after = other.barn.reader().head().position;
+    let request = BackupRequest::Run { after, end: after.sequence };
+    let refused = process.respond(&request).unwrap_err();
+    assert!(matches!(refused, CommandError::Refused(error) if error.code == "diverged"));
+}

@@ -1,0 +1,76 @@
+//! A backup of a running process, as it crosses the control socket.
+
+use crate::control::ControlError;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use herd::backup::{BackupSummary, next_run, start_of};
+use herd::clock::WallTime;
+use herd::position::{Position, Sequence};
+use herd::store::{ChangeRun, Reader, StoreError};
+use herd::wire::{BackupStart, BarnHead, BlobError, Page, from_blob, to_blob};
+use serde::{Deserialize, Serialize};
+
+/// A request for a part of a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum BackupRequest {
+    /// Its start.
+    Start,
+    /// Its next changes.
+    Run {
+        /// Position after those before.
+        after: Position,
+        /// The last change of the backup.
+        end: Sequence,
+    },
+}
+
+/// The response to a [`BackupRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupResponse {
+    /// To [`BackupRequest::Start`], from a running process.
+    Start(BackupStart),
+    /// To [`BackupRequest::Run`].
+    Run(EncodedRun),
+    /// To [`BackupRequest::Start`], from the files: no process runs, and the whole backup is written.
+    Written(BackupSummary),
+}
+
+/// Changes as the blob of a page, in base64. JSON has no bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EncodedRun(String);
+
+impl EncodedRun {
+    fn new(run: ChangeRun) -> Self {
+        let head = run.end.sequence;
+        Self(STANDARD.encode(to_blob(&Page::new(run, head, BarnHead::default()))))
+    }
+
+    /// Returns the changes.
+    pub fn decode(&self) -> Result<ChangeRun, BlobError> {
+        let blob = STANDARD.decode(&self.0).map_err(|_| BlobError::Malformed)?;
+        Ok(from_blob::<Page>(&blob)?.into_run())
+    }
+}
+
+/// Responds about the store behind `reader`, which a person knows as `site`.
+pub fn respond(
+    reader: &Reader,
+    site: &str,
+    now: WallTime,
+    request: &BackupRequest,
+) -> Result<BackupResponse, ControlError> {
+    let unreadable = |error: StoreError| ControlError::new("not_readable", error.to_string());
+    match request {
+        BackupRequest::Start => Ok(BackupResponse::Start(start_of(reader, site, now))),
+        BackupRequest::Run { after, end } => {
+            if reader.position_at(after.sequence).map_err(unreadable)?.as_ref() != Some(after) {
+                let message = "the log was replaced during the backup: begin it again";
+                return Err(ControlError::new("diverged", message));
+            }
+            Ok(BackupResponse::Run(EncodedRun::new(next_run(reader, *after, *end).map_err(unreadable)?)))
+        }
+    }
+}
