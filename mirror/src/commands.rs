@@ -7,8 +7,10 @@ use crate::sites::{
     AddOptions, PairingOutcome, PairingReceipt, PreparedError, Removed, Site, SiteCommandError, SiteFiles,
     SiteFilesError, Sites, SitesError,
 };
+use herd::clock::{Clock as _, SystemClock};
 use herd::pairing::{Pairing, PairingCode, PairingCodeError, PairingError};
 use herd::store::{Directory, Reader, Store};
+use service::backup::{self, BackupRequest};
 use service::control::{ControlError, DirectError, Handler, handler};
 use service::door::key_command;
 use service::door::keys::KeyRing;
@@ -70,6 +72,7 @@ impl Commands {
                 Ok(OfficeResponse::CopyDiscarded { copy: self.sites.cancel_resync(site).await?.to_string() })
             }
             OfficeRequest::Verify { site, start } => self.verify(&site, start).map(OfficeResponse::Verify),
+            OfficeRequest::Backup { site, part } => self.backup(site, part).await,
             OfficeRequest::Show { site, request } => self.show(site, request).await,
             OfficeRequest::Key(request) => {
                 let keys = self.keys.clone();
@@ -92,6 +95,13 @@ impl Commands {
         let trouble = self.sites.summary(&site).and_then(|summary| summary.barn_trouble);
         let note = trouble.map(|trouble| format!("`{site}`: {trouble}"));
         Ok(OfficeResponse::Shown(ShowResponse { note, ..response }))
+    }
+
+    async fn backup(&self, site: String, part: BackupRequest) -> Result<OfficeResponse, ControlError> {
+        let reader = self.reader(&site)?;
+        let respond = move || backup::respond(&reader, &site, SystemClock::default().read().wall(), &part);
+        let response = tokio::task::spawn_blocking(respond).await.map_err(ControlError::failed)?;
+        response.map(OfficeResponse::Backup)
     }
 
     fn status(&self) -> OfficeStatus {
@@ -161,6 +171,9 @@ pub fn respond_from_files(
             OfficeResponse::Verify(VerifyState::Finished(report.map_err(DirectError::failed)?))
         }
         OfficeRequest::Show { site, request } => show_from_files(files, site, &request)?,
+        OfficeRequest::Backup { .. } => {
+            return Err(ControlError::failed("a backup from the files is written by its command").into());
+        }
         OfficeRequest::Key(_) | OfficeRequest::User(_) => {
             return Err(ControlError::failed("commands about keys and users do not use the files of the sites").into());
         }
@@ -175,14 +188,19 @@ fn complete_copy(files: &SiteFiles, site: &Site) -> Result<Directory, DirectErro
     Directory::new(copies.path(current)).map_err(DirectError::failed)
 }
 
+/// Opens the complete copy of a site, while no process has it open.
+pub fn open_copy(files: &SiteFiles, site: &str) -> Result<Store, DirectError> {
+    let site = files.find(site).map_err(direct)?;
+    Store::open_replica(&complete_copy(files, &site)?, site.store).map_err(DirectError::failed)
+}
+
 fn show_from_files(
     files: &SiteFiles,
     site: Option<String>,
     request: &ShowRequest,
 ) -> Result<OfficeResponse, DirectError> {
     let names: Vec<_> = files.list().map_err(direct)?.into_iter().map(|site| site.name.to_string()).collect();
-    let site = files.find(&site_or_only(site, &names)?).map_err(direct)?;
-    let store = Store::open_replica(&complete_copy(files, &site)?, site.store).map_err(DirectError::failed)?;
+    let store = open_copy(files, &site_or_only(site, &names)?)?;
     let response = request.render(&store.reader()).map_err(|error| not_shown(&error))?;
     Ok(OfficeResponse::Shown(response))
 }

@@ -5,6 +5,7 @@ use crate::link::Address;
 use crate::people::command::{UserRequest, UserResponse};
 use crate::sites::{PreparedSummary, SiteName, SiteSummary};
 use serde::{Deserialize, Serialize};
+use service::backup::{BackupRequest, BackupResponse};
 use service::control::Request;
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::show::{ShowRequest, ShowResponse};
@@ -60,6 +61,13 @@ pub enum OfficeRequest {
         /// Start a verification unless one is running, else only return the state.
         start: bool,
     },
+    /// Reads the copy of a site for a backup.
+    Backup {
+        /// Name of the site.
+        site: String,
+        /// The part to read.
+        part: BackupRequest,
+    },
     /// Shows what the copy of a site holds.
     Show {
         /// Name of the site; the only one by default.
@@ -102,6 +110,8 @@ pub enum OfficeResponse {
     },
     /// To [`OfficeRequest::Verify`].
     Verify(VerifyState),
+    /// To [`OfficeRequest::Backup`].
+    Backup(BackupResponse),
     /// To [`OfficeRequest::Show`].
     Shown(ShowResponse),
     /// To [`OfficeRequest::Key`].

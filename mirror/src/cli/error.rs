@@ -3,6 +3,7 @@
 use crate::people::command::UserCommandError;
 use crate::prepare::PrepareError;
 use crate::run::RunError;
+use service::backup::BackupCommandError;
 use service::control::CommandError;
 use service::door::key_command::KeyCommandError;
 use service::lifecycle::Exit;
@@ -39,6 +40,9 @@ pub enum CliError {
     /// The copy is damaged, or was not verified.
     #[error(transparent)]
     Verify(#[from] VerifyCommandError),
+    /// A backup was not written, or is not whole.
+    #[error(transparent)]
+    Backup(#[from] BackupCommandError),
     /// The file of the authority cannot be found.
     #[error("cannot read the authority's certificates in {}: {source}", path.display())]
     Authority {
@@ -63,6 +67,7 @@ impl From<&CliError> for Exit {
             CliError::Key(error) => Self::from(error),
             CliError::User(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
+            CliError::Backup(error) => Self::from(error),
             CliError::Prepare(error) => Self::from(error),
             CliError::Io(_) => Self::Failure,
         }

@@ -1,5 +1,6 @@
 //! Runs the commands.
 
+use super::backup::backup;
 use super::{Cli, CliError, Command};
 use crate::commands::respond_from_files;
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
@@ -13,6 +14,7 @@ use herd::clock::{Clock as _, SystemClock};
 use herd::pairing::MAX_LINE_BYTES;
 use herd::randomness::SystemRandomness;
 use herd::store::LocalFile;
+use service::backup::prove_file;
 use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open};
 use service::door::key_command::{self, KeyRequest, KeyResponse};
 use service::door::keys::KeyRing;
@@ -61,7 +63,6 @@ impl Cli {
     fn run_with_settings(self, out: &mut dyn Write) -> Result<(), CliError> {
         let settings = self.settings()?;
         match self.command {
-            Command::Config | Command::Run | Command::Check { .. } => {}
             Command::Add { line, name, ca, addresses } => {
                 let (line, authority) = (read_line(line)?, ca.map(absolute).transpose()?);
                 let request = OfficeRequest::Add { line, name, authority, addresses };
@@ -107,10 +108,17 @@ impl Cli {
                 let OfficeResponse::CopyStarted { copy } = send(&settings, &request)? else { return Err(unexpected()) };
                 writeln!(out, "Copying `{site}` into {copy}; the current copy is shown until that is complete.")?;
             }
-            Command::Verify { site } => {
+            Command::Verify { backup: Some(file), .. } => prove_file(&file, out)?,
+            Command::Verify { site: Some(site), .. } => {
                 start_logging();
                 verify_with(|start, progress| verify(&settings, &site, start, progress), out)?;
             }
+            Command::Backup { site, args } => {
+                start_logging();
+                backup(&settings, site, &args, out)?;
+            }
+            // The last one is refused by the command line's definition.
+            Command::Config | Command::Run | Command::Check { .. } | Command::Verify { .. } => {}
         }
         Ok(out.flush()?)
     }
@@ -191,7 +199,7 @@ fn verify(
 
 /// Opens `local.redb`. Pairing, preparing a card and adding a key are possible before the first start, so they create it if necessary;
 /// other commands do not.
-fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
+pub(super) fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
     let directory = StateDir::new(&settings.state_dir);
     if creates {
         directory.create().map_err(DirectError::failed)?;

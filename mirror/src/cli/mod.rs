@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod error;
 mod exec;
 
@@ -11,6 +12,7 @@ use crate::prepare::PrepareFlags;
 use crate::settings::{DEFAULT_PATH, Settings, is_variable};
 use crate::sites::SiteName;
 use clap::{CommandFactory as _, Parser, Subcommand};
+use service::backup::BackupArgs;
 use service::door::key_command::KeyCommand;
 use service::process::{self, SettingFlags};
 use service::settings::{SettingsError, environment};
@@ -50,6 +52,13 @@ office finds it at herdlinx-north.local by itself and pairs; the code is dead fr
 office say what it waits for.
 
 The code is tried for 180 days. Preparing a barn again voids the code of its earlier file.";
+
+const BACKUP_HELP: &str = "\
+The copy follows its barn meanwhile. The file is read back from the medium, and has its name only then:
+  sudo herdlinx-mirror backup north /media/stick/north.backup
+  sudo herdlinx-mirror verify --backup /media/stick/north.backup
+
+It holds everything that this office has of the barn, and no key: pair the barn again after a restore.";
 
 const ABOUT: &str =
     "HerdLinx office mirror: keeps a live copy of each barn and serves it, whether or not the barn can be reached";
@@ -127,10 +136,22 @@ enum Command {
         #[arg(long)]
         cancel: bool,
     },
-    /// Check a copy against its digests
+    /// Check a copy, or the file of a backup, against its digests
     Verify {
         /// Name of the barn at this office
+        #[arg(required_unless_present = "backup")]
+        site: Option<String>,
+        /// Check this backup instead
+        #[arg(long, value_name = "FILE", conflicts_with = "site")]
+        backup: Option<PathBuf>,
+    },
+    /// Write the copy of a barn to a file, from which `herdlinxd restore` makes that barn again
+    #[command(after_help = BACKUP_HELP)]
+    Backup {
+        /// Name of the barn at this office
         site: String,
+        #[command(flatten)]
+        args: BackupArgs,
     },
 }
 
