@@ -11,6 +11,7 @@
 //! | [`pages`] | web pages, each also as JSON |
 //! | [`people`] | the people who may open the pages: users, sessions, links to choose a password |
 //! | [`prepare`] | the settings file of a barn's card, with its one-time code |
+//! | [`zone`] | the time zone of the office |
 //! | `corrections` | corrections, forwarded to the barn |
 //! | `doors` | access control of all HTTP routes |
 //!
@@ -35,3 +36,4 @@ pub mod prepare;
 pub mod run;
 pub mod settings;
 pub mod sites;
+pub mod zone;

@@ -4,14 +4,13 @@ use crate::commands::Commands;
 use crate::corrections;
 use crate::doors;
 use crate::follow::FollowSettings;
-use crate::pages;
+use crate::pages::{self, Conventions};
 use crate::people::{People, PeopleError, command as user_command};
 use crate::settings::Settings;
 use crate::sites::{OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
 use axum::Router;
 use herd::clock::{Clock, SystemClock};
 use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
-use herd::payload::WeightUnit;
 use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
 use herd::store::LocalError;
 use service::control::{ListenError, listen};
@@ -134,7 +133,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let connections = Connections::new(settings.local_access);
-    let router = router(&sites, office, clock, settings.weight_unit, &tokens, &people, &connections);
+    let conventions = Conventions { weight_unit: settings.weight_unit, zone: settings.time_zone.clone() };
+    let router = router(&sites, office, clock, conventions, &tokens, &people, &connections);
     let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     let listen_at = serving.addr;
 
@@ -185,7 +185,7 @@ pub fn router(
     sites: &Arc<Sites>,
     office: OfficeMetrics,
     clock: Arc<dyn Clock>,
-    weight_unit: WeightUnit,
+    conventions: Conventions,
     tokens: &Arc<TokenRing>,
     people: &Arc<People>,
     connections: &Connections,
@@ -197,9 +197,14 @@ pub fn router(
         .merge(doors::sync(sites.clone(), tokens.clone()))
         .merge(corrections::router(forwarder.clone(), tokens.clone()))
         .merge(doors::metrics(office, &times, connections, tokens.clone()));
-    let forms =
-        pages::correction_routes(sites.clone(), clock.clone(), weight_unit, people.clone(), Arc::new(forwarder));
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock, weight_unit), tokens.clone(), people.clone());
+    let forms = pages::correction_routes(
+        sites.clone(),
+        clock.clone(),
+        conventions.clone(),
+        people.clone(),
+        Arc::new(forwarder),
+    );
+    let pages = doors::guarded_pages(pages::router(sites.clone(), clock, conventions), tokens.clone(), people.clone());
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     // The pages have a guard of their own, by which a browser finds the log-in.

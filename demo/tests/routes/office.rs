@@ -14,8 +14,10 @@ use herd::payload::WeightUnit;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use mirror::follow::FollowSettings;
+use mirror::pages::Conventions;
 use mirror::people::{People, Role};
 use mirror::sites::{AddOptions, LinkState, Office as _, OfficeMetrics, SiteFiles, Sites};
+use mirror::zone::Zone;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, Scope};
 use service::door::serve::connections::Connections;
@@ -139,7 +141,7 @@ impl Yard {
             &sites,
             metrics,
             Arc::new(FixedClock),
-            WeightUnit::Kg,
+            Conventions { weight_unit: WeightUnit::Kg, zone: Zone::UTC },
             &tokens,
             &people,
             &Connections::default(),

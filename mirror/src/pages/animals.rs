@@ -1,5 +1,6 @@
 //! List of animals, and one animal with its weights and its history.
 
+use super::conventions::Conventions;
 use super::error::query_error;
 use super::format;
 use super::forms::{Action, Choice, Forms, PageFacts, Receipt, Subject};
@@ -8,6 +9,7 @@ use super::list::{List, csv_file};
 use super::page::PageContent;
 use super::request::{cursor, limit};
 use super::site_request::SiteRequest;
+use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
 use herd::change::AnimalId;
@@ -35,6 +37,7 @@ struct ListQuery {
 struct AnimalsContent {
     prefix: String,
     unit: WeightUnit,
+    zone: Zone,
     limit: u64,
     totals: TotalsView,
     list: List<AnimalView>,
@@ -83,7 +86,8 @@ fn read_list(site: &SiteRequest) -> Result<AnimalsContent, ApiError> {
     let totals = snapshot.totals().map_err(query_error)?;
     Ok(AnimalsContent {
         prefix: site.prefix.clone(),
-        unit: site.weight_unit,
+        unit: site.conventions.weight_unit,
+        zone: site.conventions.zone.clone(),
         limit: limit.entries() as u64,
         list: List::new(page, totals.as_of),
         totals,
@@ -116,6 +120,7 @@ struct AnimalDetails {
 struct AnimalContent {
     prefix: String,
     unit: WeightUnit,
+    zone: Zone,
     limit: u64,
     receipt: Option<Receipt>,
     forms: Forms,
@@ -174,13 +179,16 @@ fn forms(site: &SiteRequest, view: &AnimalDetails) -> Forms {
         value: weight.sequence.to_string(),
         label: format!(
             "{} {}, {}",
-            weight.weight_kg.in_unit(site.weight_unit),
-            site.weight_unit.as_str(),
-            weight.received_at.as_ref().map_or("at an unknown time".to_owned(), format::date_time)
+            weight.weight_kg.in_unit(site.conventions.weight_unit),
+            site.conventions.weight_unit.as_str(),
+            weight
+                .received_at
+                .as_ref()
+                .map_or("at an unknown time".to_owned(), |at| site.conventions.zone.date_time(at))
         ),
     };
     let weighings = view.weights.iter().map(weighing).collect();
-    Forms::new(site, subject, &actions, &PageFacts { unit: site.weight_unit, weighings, notes: None })
+    Forms::new(site, subject, &actions, &PageFacts { unit: site.conventions.weight_unit, weighings, notes: None })
 }
 
 /// Returns whether the barn takes such a correction of an animal in its state.
@@ -209,8 +217,8 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     let history = snapshot.history(animal.id, from, limit).map_err(query_error)?.ok_or_else(not_found)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
     let view = AnimalDetails { animal, weights: weights.data, history: history.data, next: history.next };
-    let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
+    let (prefix, Conventions { weight_unit: unit, zone }) = (site.prefix.clone(), site.conventions.clone());
     let (receipt, forms) = (Receipt::read(site, &snapshot, query.corrected)?, forms(site, &view));
-    let content = AnimalContent { prefix, unit, limit: limit.entries() as u64, receipt, forms, view };
+    let content = AnimalContent { prefix, unit, zone, limit: limit.entries() as u64, receipt, forms, view };
     Ok(site.respond(content, Some(as_of)))
 }

@@ -1,5 +1,6 @@
 //! List of batches, and one batch with its animals.
 
+use super::conventions::Conventions;
 use super::error::query_error;
 use super::format;
 use super::forms::{Action, Forms, PageFacts, Receipt, Subject};
@@ -8,6 +9,7 @@ use super::list::{List, csv_file};
 use super::page::PageContent;
 use super::request::limit;
 use super::site_request::SiteRequest;
+use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
 use herd::change::{AnimalId, BatchId};
@@ -29,6 +31,7 @@ struct ListQuery {
 #[template(path = "batches.html")]
 struct BatchesContent {
     prefix: String,
+    zone: Zone,
     limit: u64,
     totals: TotalsView,
     list: List<BatchView>,
@@ -70,6 +73,7 @@ fn read_list(site: &SiteRequest) -> Result<BatchesContent, ApiError> {
     let totals = snapshot.totals().map_err(query_error)?;
     Ok(BatchesContent {
         prefix: site.prefix.clone(),
+        zone: site.conventions.zone.clone(),
         limit: limit.entries() as u64,
         list: List::new(page, totals.as_of),
         totals,
@@ -105,6 +109,7 @@ struct BatchDetails {
 struct BatchContent {
     prefix: String,
     unit: WeightUnit,
+    zone: Zone,
     limit: u64,
     receipt: Option<Receipt>,
     forms: Forms,
@@ -156,7 +161,7 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
 /// Returns the forms for the corrections that are possible for a batch.
 fn forms(site: &SiteRequest, batch: &BatchView) -> Forms {
     let actions: &[Action] = if batch.open { &[Action::EditBatch, Action::CloseBatch] } else { &[Action::EditBatch] };
-    let facts = PageFacts { unit: site.weight_unit, notes: batch.notes.clone(), ..PageFacts::default() };
+    let facts = PageFacts { unit: site.conventions.weight_unit, notes: batch.notes.clone(), ..PageFacts::default() };
     Forms::new(site, Subject::Batch(batch.id.0), actions, &facts)
 }
 
@@ -174,8 +179,8 @@ fn batch(site: &SiteRequest, snapshot: &Snapshot, found: NumberedBatch) -> Resul
         animals: members.data,
         next: members.next,
     };
-    let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
+    let (prefix, Conventions { weight_unit: unit, zone }) = (site.prefix.clone(), site.conventions.clone());
     let (receipt, forms) = (Receipt::read(site, snapshot, query.corrected)?, forms(site, &view.found.batch));
-    let content = BatchContent { prefix, unit, limit: limit.entries() as u64, receipt, forms, view };
+    let content = BatchContent { prefix, unit, zone, limit: limit.entries() as u64, receipt, forms, view };
     Ok(site.respond(content, Some(as_of)))
 }

@@ -39,17 +39,6 @@ pub(super) fn ago(at_us: i64, now_us: i64) -> String {
     }
 }
 
-/// Shortens an ISO 8601 time to whole seconds: `2026-01-15 10:35:20`.
-///
-/// All times are UTC, as the footer of each page says. Any other text is returned unchanged.
-pub(super) fn date_time(iso: impl AsRef<str>) -> String {
-    let iso = iso.as_ref();
-    match (iso.get(..10), iso.get(10..11), iso.get(11..19)) {
-        (Some(day), Some("T"), Some(time)) => format!("{day} {time}"),
-        _ => iso.to_owned(),
-    }
-}
-
 /// Replaces the underscores of a name: `check_in` becomes `check in`.
 pub(super) fn spaced(name: impl AsRef<str>) -> String {
     name.as_ref().replace('_', " ")
@@ -100,11 +89,5 @@ mod tests {
     fn ages_use_the_largest_unit() {
         let texts = [-5, 0, 59, 60, 3_599, 3_600, 172_800].map(|s: i64| ago(0, s * 1_000_000));
         assert_eq!(texts, ["now", "now", "59 s ago", "1 min ago", "59 min ago", "1 h ago", "2 days ago"]);
-    }
-
-    #[test]
-    fn times_are_shortened_and_other_texts_stay_whole() {
-        assert_eq!(date_time("2026-01-15T10:35:20.123Z"), "2026-01-15 10:35:20");
-        assert_eq!(date_time("9 us since 1970"), "9 us since 1970");
     }
 }

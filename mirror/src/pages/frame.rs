@@ -3,6 +3,7 @@
 use super::format;
 use crate::people::LoggedIn;
 use crate::sites::{LinkState, SiteStatus};
+use crate::zone::Zone;
 use herd::clock::iso_utc;
 use herd::position::Sequence;
 
@@ -50,8 +51,15 @@ pub(super) struct Frame {
     pub(super) section: Option<Section>,
     /// Text in the search box.
     pub(super) search_text: String,
-    /// Time at which the page was rendered; `None` for error pages.
-    pub(super) rendered_at: Option<String>,
+    /// When the page was rendered; `None` for error pages.
+    pub(super) rendered_at: Option<RenderedAt>,
+}
+
+/// The time at which a page was rendered, and the zone of its times.
+#[derive(Clone, Debug)]
+pub(super) struct RenderedAt {
+    pub(super) at: String,
+    pub(super) zone: String,
 }
 
 /// The part of a frame that belongs to a site.
@@ -102,9 +110,10 @@ impl Frame {
         Self { user, ..self }
     }
 
-    /// Sets the time at which the page is rendered.
-    pub(super) fn rendered_at(self, now_us: i64) -> Self {
-        Self { rendered_at: Some(format::date_time(iso_utc(now_us))), ..self }
+    /// Sets the time at which the page is rendered, and the zone of its times.
+    pub(super) fn rendered_at(self, now_us: i64, zone: &Zone) -> Self {
+        let now = iso_utc(now_us);
+        Self { rendered_at: Some(RenderedAt { at: zone.date_time(&now), zone: zone.name_at(&now) }), ..self }
     }
 
     /// Yields path and label of each section, and true for the current one.

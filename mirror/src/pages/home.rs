@@ -9,6 +9,7 @@ use super::request::PageRequest;
 use super::site_request::{PagesState, SiteRequest, site_prefix};
 use super::sync_status::SyncStatus;
 use crate::sites::{LinkState, PreparedSummary, SiteStatus};
+use crate::zone::Zone;
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -32,6 +33,7 @@ struct HomeView {
 #[template(path = "home.html")]
 struct HomeContent {
     prefix: String,
+    zone: Zone,
     site: SiteStatus,
     now_us: i64,
     view: HomeView,
@@ -83,6 +85,7 @@ struct SitesView {
 #[derive(Template)]
 #[template(path = "sites.html")]
 struct SitesContent {
+    zone: Zone,
     rows: Vec<SiteRow>,
     view: SitesView,
 }
@@ -119,7 +122,7 @@ pub(super) async fn office(State(state): State<PagesState>, request: PageRequest
     if let Err(error) = request.reject_query() {
         return request.error(error).into_response();
     }
-    let now_us = state.now_us();
+    let (now_us, zone) = (state.now_us(), &state.conventions.zone);
     let statuses: Vec<_> = sites.iter().filter_map(|site| state.office.status(site)).collect();
     let row = |status: &SiteStatus| SiteRow {
         name: status.name.clone(),
@@ -131,8 +134,8 @@ pub(super) async fn office(State(state): State<PagesState>, request: PageRequest
     };
     let rows = statuses.iter().map(row).collect();
     let sites = statuses.iter().map(SyncStatus::from).collect();
-    let content = SitesContent { rows, view: SitesView { sites, prepared } };
-    let frame = Frame::without_site(content.title()).of(request.user).rendered_at(now_us);
+    let content = SitesContent { zone: zone.clone(), rows, view: SitesView { sites, prepared } };
+    let frame = Frame::without_site(content.title()).of(request.user).rendered_at(now_us, zone);
     Page { frame, content }.respond(request.media_type)
 }
 
@@ -150,6 +153,7 @@ pub(super) fn site(site: &SiteRequest) -> Result<Response, ApiError> {
     let as_of = totals.as_ref().map(|totals| totals.as_of);
     let content = HomeContent {
         prefix: site.prefix.clone(),
+        zone: site.conventions.zone.clone(),
         site: site.status.clone(),
         now_us: site.now_us,
         view: HomeView { site_status: SyncStatus::from(&site.status), totals, open_batches },

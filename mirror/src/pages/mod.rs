@@ -24,6 +24,7 @@
 
 mod animals;
 mod batches;
+mod conventions;
 mod error;
 mod format;
 mod forms;
@@ -41,6 +42,7 @@ mod site_request;
 mod status;
 mod sync_status;
 
+pub use conventions::Conventions;
 pub(crate) use forms::correction_routes;
 pub use login::login_routes;
 pub(crate) use login::{ask_to_log_in, has_key, user_of};
@@ -52,16 +54,15 @@ use axum::http::{StatusCode, Uri};
 use axum::routing::{MethodRouter, get};
 use error::PageError;
 use herd::clock::Clock;
-use herd::payload::WeightUnit;
 use request::PageRequest;
 use service::door::reply::{ApiError, unknown_path};
 use site_request::{PagesState, SitePage};
 use std::sync::Arc;
 
-/// Returns the routes of the pages of all sites. The `clock` is what ages are measured against, `weight_unit` the unit in
-/// which HTML shows weights.
-pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, weight_unit: WeightUnit) -> Router {
-    let state = PagesState::new(office, clock, weight_unit);
+/// Returns the routes of the pages of all sites. The `clock` is what ages are measured against, `conventions` how
+/// HTML shows weights and times.
+pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conventions) -> Router {
+    let state = PagesState::new(office, clock, conventions);
     Router::new()
         .route("/", get(home::office))
         .route("/office/api/sync-status", get(sync_status::office))

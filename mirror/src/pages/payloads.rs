@@ -1,5 +1,6 @@
 //! List of payloads, and one change of the log.
 
+use super::conventions::Conventions;
 use super::error::query_error;
 use super::format;
 use super::forms::{Action, Forms, PageFacts, Receipt, Subject};
@@ -8,6 +9,7 @@ use super::list::{List, csv_file};
 use super::page::PageContent;
 use super::request::limit;
 use super::site_request::SiteRequest;
+use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
 use herd::correction::CorrectionForm;
@@ -80,6 +82,7 @@ struct ListQuery {
 #[template(path = "payloads.html")]
 struct PayloadsContent {
     prefix: String,
+    zone: Zone,
     limit: u64,
     status: StatusFilter,
     totals: TotalsView,
@@ -134,6 +137,7 @@ fn read_list(site: &SiteRequest) -> Result<PayloadsContent, ApiError> {
     let totals = snapshot.totals().map_err(query_error)?;
     Ok(PayloadsContent {
         prefix: site.prefix.clone(),
+        zone: site.conventions.zone.clone(),
         limit: limit.entries() as u64,
         status: query.status,
         list: List::new(page, totals.as_of),
@@ -153,6 +157,7 @@ struct ChangeQuery {
 struct ChangeContent {
     prefix: String,
     unit: WeightUnit,
+    zone: Zone,
     receipt: Option<Receipt>,
     forms: Forms,
     change: ChangeView,
@@ -244,7 +249,7 @@ fn forms(site: &SiteRequest, change: &ChangeView) -> Forms {
     let ChangeBody::Received { payload, .. } = &change.body else { return Forms::default() };
     let is_event = payload.event.is_some() && payload.voided_by.is_none();
     let action = if is_event { Action::Void } else { Action::Accept };
-    let facts = PageFacts { unit: site.weight_unit, ..PageFacts::default() };
+    let facts = PageFacts { unit: site.conventions.weight_unit, ..PageFacts::default() };
     Forms::new(site, Subject::Payload(payload.id.0), &[action], &facts)
 }
 
@@ -257,7 +262,7 @@ pub(super) fn by_sequence(site: &SiteRequest) -> Result<Response, ApiError> {
     let change = change.ok_or_else(|| ApiError::not_found(format!("this copy has no change {sequence}")))?;
     let amendments = Amendments::read(&snapshot, &change).map_err(query_error)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
-    let (prefix, unit) = (site.prefix.clone(), site.weight_unit);
+    let (prefix, Conventions { weight_unit: unit, zone }) = (site.prefix.clone(), site.conventions.clone());
     let (receipt, forms) = (Receipt::read(site, &snapshot, query.corrected)?, forms(site, &change));
-    Ok(site.respond(ChangeContent { prefix, unit, receipt, forms, change, amendments }, Some(as_of)))
+    Ok(site.respond(ChangeContent { prefix, unit, zone, receipt, forms, change, amendments }, Some(as_of)))
 }

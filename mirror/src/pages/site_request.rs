@@ -1,5 +1,6 @@
 //! A request to a page of one site: the site's status, and a snapshot of its copy.
 
+use super::conventions::Conventions;
 use super::error::{PageError, not_served, query_error};
 use super::frame::{Frame, SiteFrame};
 use super::page::{Page, PageContent};
@@ -8,7 +9,6 @@ use crate::sites::{Office, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::clock::Clock;
-use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::store::{Reader, Snapshot};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -27,7 +27,7 @@ pub(super) type SitePage = fn(&SiteRequest) -> Result<Response, ApiError>;
 pub(super) struct PagesState {
     pub(super) office: Arc<dyn Office>,
     clock: Arc<dyn Clock>,
-    pub(super) weight_unit: WeightUnit,
+    pub(super) conventions: Conventions,
 }
 
 /// A request to a page of one site.
@@ -37,14 +37,13 @@ pub(super) struct SiteRequest {
     pub(super) now_us: i64,
     /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
     pub(super) prefix: String,
-    /// Unit in which the pages show weights.
-    pub(super) weight_unit: WeightUnit,
+    pub(super) conventions: Conventions,
     reader: Result<Reader, NotServedError>,
 }
 
 impl PagesState {
-    pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>, weight_unit: WeightUnit) -> Self {
-        Self { office, clock, weight_unit }
+    pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conventions) -> Self {
+        Self { office, clock, conventions }
     }
 
     pub(super) fn now_us(&self) -> i64 {
@@ -66,7 +65,14 @@ impl PagesState {
         let (site, prefix) = self.site_of(&request)?;
         let status = self.status(&site)?;
         let reader = self.office.reader(&site);
-        Ok(SiteRequest { request, status, now_us: self.now_us(), prefix, weight_unit: self.weight_unit, reader })
+        Ok(SiteRequest {
+            request,
+            status,
+            now_us: self.now_us(),
+            prefix,
+            conventions: self.conventions.clone(),
+            reader,
+        })
     }
 
     /// Returns the site of a request and the prefix of its paths.
@@ -130,7 +136,7 @@ impl SiteRequest {
             search_text: content.search_text().unwrap_or_default().to_owned(),
             ..Frame::without_site(content.title())
         };
-        Page { frame: frame.of(self.request.user.clone()).rendered_at(self.now_us), content }
+        Page { frame: frame.of(self.request.user.clone()).rendered_at(self.now_us, &self.conventions.zone), content }
             .respond(self.request.media_type)
     }
 }

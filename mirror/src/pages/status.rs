@@ -8,6 +8,7 @@ use super::request::{cursor, limit};
 use super::site_request::SiteRequest;
 use super::sync_status::SyncStatus;
 use crate::sites::SiteStatus;
+use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
@@ -57,6 +58,7 @@ struct StatusContent {
     limit: u64,
     site: SiteStatus,
     now_us: i64,
+    zone: Zone,
     view: StatusView,
 }
 
@@ -108,7 +110,7 @@ impl StatusContent {
 
     fn last_sync(&self) -> Option<String> {
         let at = self.site.last_sync_time?;
-        Some(format!("{} UTC, {}", format::date_time(iso_utc(at)), format::ago(at, self.now_us)))
+        Some(format!("{}, {}", self.zone.date_time(iso_utc(at)), format::ago(at, self.now_us)))
     }
 }
 
@@ -124,6 +126,7 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
         limit: limit.entries() as u64,
         site: site.status.clone(),
         now_us: site.now_us,
+        zone: site.conventions.zone.clone(),
         view: StatusView { sync: SyncStatus::from(&site.status), copy },
     };
     Ok(site.respond(content, as_of))

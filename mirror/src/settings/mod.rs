@@ -2,6 +2,7 @@
 //!
 //! The format is TOML, and `service::settings` merges the layers.
 
+use crate::zone::Zone;
 use herd::payload::WeightUnit;
 use serde::Deserialize;
 use service::logging::LogLevel;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub sync_interval: DurationSetting,
     /// Unit in which the pages show weights. JSON and CSV have kilograms.
     pub weight_unit: WeightUnit,
+    /// Time zone of the pages. JSON and CSV have UTC.
+    pub time_zone: Zone,
     /// Serve the pages and the metrics to this machine without a key.
     pub local_access: bool,
     /// Log level, unless `RUST_LOG` overrides it.
@@ -49,6 +52,7 @@ impl Default for Settings {
             listen: (Ipv4Addr::UNSPECIFIED, 5000).into(),
             sync_interval: DurationSetting::from_secs(10),
             weight_unit: WeightUnit::default(),
+            time_zone: Zone::default(),
             local_access: true,
             log: LogLevel::default(),
             log_file: None,
@@ -149,6 +153,7 @@ mod tests {
             ("[tls]\nverify = false", "verify"),
             ("state_dir = ''", "state_dir"),
             ("weight_unit = 'st'", "weight_unit"),
+            ("time_zone = 'Mountain'", "America/Denver"),
         ] {
             let error = load(file, &[]).unwrap_err().to_string();
             assert!(error.contains(named), "{file}: {error}");

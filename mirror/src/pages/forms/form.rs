@@ -16,10 +16,9 @@ fn fields(action: Action, typed: &Typed, facts: &PageFacts) -> Vec<Field> {
     let weight = || field("weight", &format!("Weight in {unit}"), Input::Line { mode: "decimal" }).required();
     let batch_number = |label| field("batch_number", label, Input::Line { mode: "text" });
     match action {
-        Action::Weigh => vec![
-            weight(),
-            field("weighed_at", "Day and time, in UTC", Input::Moment).note("Empty if it was weighed just now."),
-        ],
+        Action::Weigh => {
+            vec![weight(), field("weighed_at", "Day and time", Input::Moment).note("Empty if it was weighed just now.")]
+        }
         Action::Reweigh => {
             vec![field("replaces", "Wrong weight", Input::Choice(facts.weighings(typed))).required(), weight()]
         }

@@ -21,6 +21,7 @@ mod typed;
 pub(super) use action::{Action, Subject};
 pub(super) use form::{Choice, PageFacts};
 
+use super::conventions::Conventions;
 use super::error::{PageError, query_error};
 use super::format;
 use super::frame::{Frame, SiteFrame};
@@ -41,7 +42,6 @@ use axum::routing::{MethodRouter, post};
 use axum::{Extension, Router};
 use form::ActionForm;
 use herd::clock::Clock;
-use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::Snapshot;
@@ -127,7 +127,7 @@ impl Receipt {
             return Ok(receipt(None));
         }
         let applied = snapshot.correction(Sequence(sequence)).map_err(query_error)?;
-        Ok(applied.and_then(|correction| receipt(Some(correction.summary(site.weight_unit)))))
+        Ok(applied.and_then(|correction| receipt(Some(correction.summary(site.conventions.weight_unit)))))
     }
 }
 
@@ -157,11 +157,11 @@ type SentForm = OwnForm<Vec<(String, String)>, MAX_FORM_BYTES>;
 pub(crate) fn correction_routes(
     office: Arc<dyn Office>,
     clock: Arc<dyn Clock>,
-    weight_unit: WeightUnit,
+    conventions: Conventions,
     people: Arc<People>,
     orders: Arc<dyn Orders>,
 ) -> Router {
-    let state = FormsState { pages: PagesState::new(office, clock, weight_unit), people, orders };
+    let state = FormsState { pages: PagesState::new(office, clock, conventions), people, orders };
     let routes = site_routes().nest("/sites/{site}", site_routes()).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
     with_method_fallback(routes.with_state(state))
 }
@@ -246,7 +246,7 @@ impl FormsState {
 
     /// Forwards the correction of a form, and leads back to the page.
     async fn send(&self, draft: Draft) -> Result<Response, ApiError> {
-        let order = draft.typed.order(draft.of, &draft.user.name, draft.weight_unit);
+        let order = draft.typed.order(draft.of, &draft.user.name, &draft.conventions);
         let order = match order {
             Ok(order) => order,
             Err(error) => return draft.refuse(&ApiError::bad_request(error.to_string())),
@@ -295,7 +295,7 @@ struct Draft {
     action: Action,
     typed: Typed,
     user: LoggedIn,
-    weight_unit: WeightUnit,
+    conventions: Conventions,
     now_us: i64,
 }
 
@@ -321,7 +321,7 @@ impl Draft {
             action,
             typed,
             user,
-            weight_unit: pages.weight_unit,
+            conventions: pages.conventions.clone(),
             now_us: pages.now_us(),
         })
     }
@@ -364,7 +364,7 @@ impl Draft {
     }
 
     fn page(&self, status: StatusCode, is_refused: bool, why: String, key: String) -> Response {
-        let facts = PageFacts { unit: self.weight_unit, ..PageFacts::default() };
+        let facts = PageFacts { unit: self.conventions.weight_unit, ..PageFacts::default() };
         let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
         let name = self.of.name();
         let frame = Frame {
@@ -373,7 +373,9 @@ impl Draft {
             ..Frame::without_site(format!("Correct {name}"))
         };
         let content = CorrectionContent { path: self.path.clone(), name, why, is_refused, form };
-        let mut page = Page { frame: frame.of(Some(self.user.clone())).rendered_at(self.now_us), content }.html();
+        let mut page =
+            Page { frame: frame.of(Some(self.user.clone())).rendered_at(self.now_us, &self.conventions.zone), content }
+                .html();
         *page.status_mut() = status;
         page
     }

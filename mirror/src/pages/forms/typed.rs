@@ -1,7 +1,9 @@
 //! The texts of a form, and the correction that they mean.
 
 use super::action::{Action, Subject};
+use crate::pages::Conventions;
 use crate::people::UserName;
+use crate::zone::Zone;
 use herd::change::TagKind;
 use herd::correction::{CorrectionForm, CorrectionOrder, Kilograms};
 use herd::payload::{Grams, Weight, WeightUnit};
@@ -9,10 +11,6 @@ use std::collections::BTreeMap;
 
 /// Number of characters of a text that a message quotes.
 const MAX_QUOTED_CHARS: usize = 64;
-/// Lengths of a time without a zone.
-const TO_THE_MINUTE: usize = "2026-05-04T08:30".len();
-const TO_THE_SECOND: usize = "2026-05-04T08:30:00".len();
-
 /// Fields that stay in a form while its user logs in again: all but the password and the text of the former session.
 const KEPT: [&str; 13] = [
     "action",
@@ -78,28 +76,34 @@ impl Typed {
     }
 
     /// Returns the order that the form means, by this user.
-    pub(super) fn order(&self, of: Subject, user: &UserName, unit: WeightUnit) -> Result<CorrectionOrder, TypedError> {
+    pub(super) fn order(
+        &self,
+        of: Subject,
+        user: &UserName,
+        conventions: &Conventions,
+    ) -> Result<CorrectionOrder, TypedError> {
         Ok(CorrectionOrder {
             author: user.as_str().to_owned(),
             reason: self.get("reason").to_owned(),
             idempotency_key: self.get("key").to_owned(),
-            correction: self.correction(of, unit)?,
+            correction: self.correction(of, conventions)?,
         })
     }
 
-    fn correction(&self, of: Subject, unit: WeightUnit) -> Result<CorrectionForm, TypedError> {
+    fn correction(&self, of: Subject, conventions: &Conventions) -> Result<CorrectionForm, TypedError> {
         let action = self.action(of)?;
+        let Conventions { weight_unit: unit, zone } = conventions;
         // The action is one of the subject's own.
         let (Subject::Animal(animal) | Subject::Batch(animal) | Subject::Payload(animal)) = of;
         let (batch, payload) = (animal, animal);
         let text = |name| self.get(name).to_owned();
         Ok(match action {
             Action::Weigh => {
-                let weight_kg = self.weight(unit)?;
-                CorrectionForm::Weigh { animal, weight_kg, replaces: None, weighed_at: self.moment("weighed_at") }
+                let weight_kg = self.weight(*unit)?;
+                CorrectionForm::Weigh { animal, weight_kg, replaces: None, weighed_at: self.moment("weighed_at", zone) }
             }
             Action::Reweigh => {
-                let (weight_kg, replaces) = (self.weight(unit)?, Some(self.id("replaces")?));
+                let (weight_kg, replaces) = (self.weight(*unit)?, Some(self.id("replaces")?));
                 CorrectionForm::Weigh { animal, weight_kg, replaces, weighed_at: None }
             }
             Action::Retag => CorrectionForm::Retag { animal, tag_kind: self.tag_kind()?, tag: self.optional("tag") },
@@ -142,14 +146,11 @@ impl Typed {
         kilograms.ok_or_else(|| TypedError::Weight { text: quoted(text), unit: unit.as_str() })
     }
 
-    /// Returns a time as the barn reads it. Browsers send `2026-05-04T08:30`, which is in UTC like every time on the pages.
-    fn moment(&self, name: &str) -> Option<String> {
-        let text = self.optional(name)?.trim().replacen(' ', "T", 1);
-        Some(match text.len() {
-            TO_THE_MINUTE => format!("{text}:00Z"),
-            TO_THE_SECOND => format!("{text}Z"),
-            _ => text,
-        })
+    /// Returns a time as the barn reads it. Browsers send `2026-05-04T08:30`, which is of the office's zone like every time on
+    /// the pages. Any other text is left to the barn to refuse.
+    fn moment(&self, name: &str, zone: &Zone) -> Option<String> {
+        let text = self.optional(name)?.trim().to_owned();
+        Some(zone.written(&text).unwrap_or(text))
     }
 }
 
@@ -166,7 +167,8 @@ mod tests {
     }
 
     fn correction(of: Subject, fields: &[(&str, &str)]) -> Result<String, String> {
-        let form = typed(fields).correction(of, WeightUnit::Lb);
+        let conventions = Conventions { weight_unit: WeightUnit::Lb, zone: denver() };
+        let form = typed(fields).correction(of, &conventions);
         form.map(|form| serde_json::to_string(&form).unwrap()).map_err(|error| error.to_string())
     }
 
@@ -241,16 +243,21 @@ mod tests {
         }
     }
 
+    fn denver() -> Zone {
+        Zone::named("America/Denver").unwrap()
+    }
+
     /// Catches a time of day that is taken for one of another zone, or a text that is changed before the barn refuses it.
     #[test]
-    fn a_time_without_a_zone_is_in_utc() {
+    fn a_time_without_a_zone_is_of_the_office() {
         for (text, read) in [
-            ("2026-05-04T08:30", "2026-05-04T08:30:00Z"),
-            ("2026-05-04 08:30:15", "2026-05-04T08:30:15Z"),
-            ("2026-05-04T08:30:00-06:00", "2026-05-04T08:30:00-06:00"),
+            ("2026-05-04T08:30", "2026-05-04T08:30:00-06:00"),
+            ("2026-05-04 08:30:15", "2026-05-04T08:30:15-06:00"),
+            ("2026-05-04T08:30:00-05:00", "2026-05-04T08:30:00-05:00"),
+            ("2026-05-04T08:30:00Z", "2026-05-04T08:30:00Z"),
             ("yesterday", "yesterday"),
         ] {
-            assert_eq!(typed(&[("at", text)]).moment("at").as_deref(), Some(read));
+            assert_eq!(typed(&[("at", text)]).moment("at", &denver()).as_deref(), Some(read));
         }
     }
 

@@ -1,9 +1,15 @@
-//! Times of a barn whose clock follows no time source, or was never set.
+//! Times in the zone of the office, and those of a barn whose clock follows no time source, or was never set.
 
-use super::{BROWSER, PAYLOADS, START_US, at, get, json_of, office_with, store_filled_at};
+use super::{
+    BROWSER, Conventions, PAYLOADS, START_US, TestOffice, at, filled_store, get, json_of, office_reading, office_with,
+    store_filled_at,
+};
+use crate::zone::Zone;
 use axum::Router;
 use herd::clock::RawReading;
+use herd::payload::WeightUnit;
 use serde_json::{Value, json};
+use std::sync::Mutex;
 
 /// Pages that show times of the barn.
 const PAGES: [&str; 8] =
@@ -51,4 +57,26 @@ async fn a_doubtful_time_is_marked_in_json_and_sheets() {
             assert!(sheet.lines().skip(1).all(|line| line.ends_with(names)), "{path}: {sheet}");
         }
     }
+}
+
+/// Catches a page that shows a time of another zone than the rest, and a program that gets local times.
+#[tokio::test]
+async fn pages_show_times_in_the_zone_of_the_office_and_say_which_it_is() {
+    let conventions = Conventions { weight_unit: WeightUnit::Kg, zone: Zone::named("America/Denver").unwrap() };
+    let store = Mutex::new(filled_store(&PAYLOADS));
+    let office = office_reading(TestOffice { store, ..TestOffice::new(&["barn"]) }, conventions);
+    for path in PAGES {
+        let page = get(&office, path, BROWSER).await.body;
+        assert!(page.contains("all times are of America/Denver (MST)"), "{path}: {page}");
+        let shown: Vec<&str> = page.split("<time datetime=\"2026-01-15T10:").skip(1).collect();
+        assert!(!shown.is_empty(), "{path}: {page}");
+        for time in shown {
+            let (utc, local) = time.split_once("Z\">").unwrap();
+            assert!(local.starts_with(&format!("2026-01-15 03:{}", &utc[..5])), "{path}: {time}");
+        }
+        assert!(!page.contains(">2026-01-15 10:"), "{path}: {page}");
+    }
+    assert_eq!(json_of(&office, "/batches/by-id/9").await["created_at"], "2026-01-15T10:08:08.000Z");
+    let sheet = get(&office, "/payloads.csv", "*/*").await.body;
+    assert!(sheet.contains("2026-01-15T10:08:08.000Z"), "{sheet}");
 }

@@ -1,6 +1,6 @@
 //! Tests of how pages show corrections.
 
-use super::{PAYLOADS, StoppedClock, TestOffice, at, filled_store, get, html_of, json_of, office_with};
+use super::{PAYLOADS, StoppedClock, TestOffice, at, conventions, filled_store, get, html_of, json_of, office_with};
 use crate::pages::router;
 use axum::Router;
 use herd::change::{AnimalId, BatchId, Correction, WeighingTime};
@@ -60,7 +60,7 @@ async fn pages_show_weights_in_the_unit_that_is_set_and_programs_get_kilograms()
     let mut store = filled_store(&["event:hxbind000001|lid:1|lot:L1", "event:hxbchi000001|lid:1|weight:540 lb"]);
     correct(&mut store, Correction::Weigh { animal: AnimalId(2), weight_g: 249_476, when: WeighingTime::Now });
     let office = TestOffice { store: Mutex::new(store), ..TestOffice::new(&["barn"]) };
-    let office = router(Arc::new(office), Arc::new(StoppedClock), WeightUnit::Lb);
+    let office = router(Arc::new(office), Arc::new(StoppedClock), conventions(WeightUnit::Lb));
     let animal = html_of(&office, "/animals/2").await;
     for shown in ["<dd>550 lb</dd>", "class=\"number\">540</td>", "data-label=\"lb\"", "weighed 550 lb"] {
         assert!(animal.contains(shown), "{shown}: {animal}");

@@ -1,6 +1,6 @@
 //! Forms for corrections, from the page that shows them to the order that the barn gets.
 
-use super::{BROWSER, MAX_PAGE_BYTES, StoppedClock, TestOffice, TestResponse, at, filled_store};
+use super::{BROWSER, MAX_PAGE_BYTES, StoppedClock, TestOffice, TestResponse, at, conventions, filled_store};
 use crate::corrections::{BarnResponse, Orders};
 use crate::pages::{correction_routes, router};
 use crate::people::{People, Role, UserName};
@@ -74,7 +74,7 @@ impl Office {
         let people = Arc::new(People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap());
         let barn = Arc::new(FakeBarn { answer, sent: Mutex::default() });
         let (of, by) = (sites.clone(), people.clone());
-        let forms = correction_routes(of, Arc::new(StoppedClock), WeightUnit::Kg, by, barn.clone());
+        let forms = correction_routes(of, Arc::new(StoppedClock), conventions(WeightUnit::Kg), by, barn.clone());
         Self { sites, people, barn, forms }
     }
 
@@ -100,7 +100,7 @@ impl Office {
 
     /// Opens a page as the user of a session does.
     async fn page(&self, path: &str, session: &str) -> String {
-        let pages = router(self.sites.clone(), Arc::new(StoppedClock), WeightUnit::Kg);
+        let pages = router(self.sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg));
         let user = self.people.session(session).unwrap();
         super::html_of(&pages.layer(Extension(user)), path).await
     }

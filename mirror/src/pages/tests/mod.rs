@@ -8,9 +8,10 @@ mod json;
 mod login;
 mod sites;
 
-use super::{login_routes, router};
+use super::{Conventions, login_routes, router};
 use crate::people::People;
 use crate::sites::{BarnDuplicates, LinkState, Office, PreparedSummary, SiteStatus};
+use crate::zone::Zone;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
@@ -28,6 +29,11 @@ use service::remote::OpeningView;
 use service::sync::NotServedError;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
+
+/// Returns conventions with this unit, and UTC.
+fn conventions(weight_unit: WeightUnit) -> Conventions {
+    Conventions { weight_unit, zone: Zone::UTC }
+}
 
 /// Start of the day: 2026-01-15T10:00:00Z.
 const START_US: i64 = 1_768_471_200_000_000;
@@ -198,9 +204,14 @@ fn office_reporting(sites: &[&'static str], finding: HealthFinding) -> Router {
 }
 
 fn office_from(office: TestOffice) -> Router {
+    office_reading(office, conventions(WeightUnit::Kg))
+}
+
+/// Returns an office whose people have these conventions.
+fn office_reading(office: TestOffice, conventions: Conventions) -> Router {
     let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
     let people = People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap();
-    router(Arc::new(office), Arc::new(StoppedClock), WeightUnit::Kg).merge(login_routes(Arc::new(people)))
+    router(Arc::new(office), Arc::new(StoppedClock), conventions).merge(login_routes(Arc::new(people)))
 }
 
 fn office() -> Router {
