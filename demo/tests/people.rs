@@ -1,7 +1,7 @@
 //! People at an office: links, log-in and log-out, over HTTPS with the real process.
 //!
 //! Catches: a page that somebody sees who is not logged in, a session that a kill forgets or that outlives its user, a link that
-//! works twice, and a secret in the log.
+//! works twice, a secret in the log, and a change of the users that is not in it.
 #![expect(clippy::unwrap_used, reason = "tests panic with a message when they cannot continue")]
 
 use demo::processes::{Office, OfficeSettings, Programs};
@@ -120,8 +120,28 @@ async fn users_are_managed_while_the_office_is_stopped_and_the_first_owner_needs
     let link = log.split("/welcome?code=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
     let fields = [("code", link.as_str()), ("name", "Ana"), ("password", PASSWORD), ("again", PASSWORD)];
     let (status, owner) = bench.send("/welcome", &fields, "").await;
+    let owner = owner.unwrap();
     assert_eq!(status, 303);
-    assert!(bench.is_let_in(&owner.unwrap()).await);
+    assert!(bench.is_let_in(&owner).await);
+
+    let page = bench.page("/users", &owner).await.text().await.unwrap();
+    let form_token = page.split("name=\"form_token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let fields = [("form_token", form_token), ("action", "add"), ("name", "Cleo"), ("role", "viewer")];
+    let request = bench.browser.post(bench.url("/users")).header(ACCEPT, "text/html").header(COOKIE, &owner);
+    let request = request.header("Sec-Fetch-Site", "same-origin").form(&BTreeMap::from(fields));
+    let page = request.send().await.unwrap().text().await.unwrap();
+    let link = format!("<code>https://{}/welcome?code=", bench.office.address());
+    let code = page.split(&link).nth(1).unwrap().split('<').next().unwrap();
+    let viewer = bench.choose(code).await;
+    assert_eq!(bench.page("/users", &viewer).await.status(), 403, "she only looks");
+    let fields = [("form_token", form_token), ("action", "remove"), ("name", "Cleo")];
+    assert_eq!(bench.send("/users", &fields, &owner).await.0, 303);
+    assert!(!bench.is_let_in(&viewer).await);
+    let log = std::fs::read_to_string(bench.office.log()).unwrap();
+    for line in ["by=Ana user=Cleo action=Add role=viewer", "by=Ana user=Cleo action=Remove"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert!(!log.contains(code), "{log}");
 
     assert_eq!(bench.office.terminate().await.unwrap().code(), Some(0));
     let code = bench.code(&["user", "add", "Ben", "--role", "operator"]);

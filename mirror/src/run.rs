@@ -209,7 +209,13 @@ pub fn router(
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     // The pages have a guard of their own, by which a browser finds the log-in.
     let served = keyless.protect(with_method_fallback(interfaces)).merge(pages);
-    times.measure(served.merge(health).merge(pages::login_routes(people.clone())).merge(forms))
+    times.measure(
+        served
+            .merge(health)
+            .merge(pages::login_routes(people.clone()))
+            .merge(forms)
+            .merge(pages::users_routes(people.clone())),
+    )
 }
 
 /// Returns the first part of this machine's name; empty if it has none.

@@ -33,6 +33,7 @@ const PAGES: Permission = Permission::Pages(&[Scope::Read]);
 const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 /// Permission for the forms of corrections.
 const OPERATORS: Permission = Permission::Users(Role::Operator);
+const OWNERS: Permission = Permission::Users(Role::Owner);
 
 /// A correction that every barn refuses, so that it changes nothing.
 const REFUSED_ORDER: &str = r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"merge","animal":3,"absorbed":3}}"#;
@@ -86,6 +87,8 @@ fn rows() -> Vec<Row> {
             Permission::Anyone,
             "code=hxw_unknown&password=the%20gate%20is%20green&again=the%20gate%20is%20green",
         ),
+        get("/users", OWNERS),
+        form("/users", OWNERS, "form_token=FORM_TOKEN&action=log_out&name=%3C"),
         get("/metrics", Permission::KeysOrLocal(&[Scope::Read])),
         get("/api/remote/health", Permission::Anyone),
     ];

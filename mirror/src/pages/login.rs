@@ -31,7 +31,7 @@ use service::door::reply::{ApiError, with_method_fallback};
 use std::sync::Arc;
 
 /// Path of the log-in page.
-const LOGIN_PATH: &str = "/login";
+pub(super) const LOGIN_PATH: &str = "/login";
 /// Name of the cookie that has the session's token. Browsers take a name that begins like this over HTTPS and from this host
 /// only.
 const COOKIE: &str = "__Host-herdlinx";

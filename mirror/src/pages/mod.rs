@@ -18,6 +18,7 @@
 //! | `/office/api/sync-status` | state of replication, always as JSON |
 //! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`) |
 //! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
+//! | `/users` | the users, for owners, who also change them there |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
 //!
 //! Every path also exists below `/sites/{site}`. Without that prefix it works while exactly one site is paired.
@@ -41,11 +42,13 @@ mod search;
 mod site_request;
 mod status;
 mod sync_status;
+mod users;
 
 pub use conventions::Conventions;
 pub(crate) use forms::correction_routes;
 pub use login::login_routes;
 pub(crate) use login::{ask_to_log_in, has_key, user_of};
+pub(crate) use users::users_routes;
 
 use crate::sites::Office;
 use axum::Router;

@@ -46,6 +46,9 @@ impl People {
         if self.roll().link(link, now_us).is_none() {
             return Err(LoginError::Link);
         }
+        // A link keeps the role of its day. A user who has got another one since keeps that.
+        let known = self.roll().user(&user.name).map(|known| known.role);
+        let user = &UserRow { role: known.unwrap_or(user.role), ..user.clone() };
         self.file.put(USERS, &user.name.key(), user).map_err(PeopleError::from)?;
         let gone = {
             let mut roll = self.roll_mut();

@@ -19,6 +19,9 @@ pub enum PeopleError {
     /// There is no such user.
     #[error("there is no user `{0}`; `user list` prints the users")]
     Unknown(UserName),
+    /// Without this user, no owner would be left.
+    #[error("`{0}` is the last owner; make somebody else an owner first")]
+    LastOwner(UserName),
     /// There are [`MAX_USERS`] users, with those who are invited.
     #[error("there are {MAX_USERS} users already, with those who are invited; remove some first")]
     TooMany,

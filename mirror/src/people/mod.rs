@@ -130,6 +130,11 @@ impl People {
         self.roll().users.is_empty()
     }
 
+    /// Returns whether there is such a user, who has chosen a password.
+    pub fn has(&self, name: &UserName) -> bool {
+        self.roll().user(name).is_some()
+    }
+
     /// Returns the code of a link for the first owner, or `None` if there is a user or somebody is invited. It dies with the
     /// process, or with the first user.
     pub fn first_owner(&self) -> Result<Option<Secret>, PeopleError> {
@@ -177,10 +182,44 @@ impl People {
         Ok(code)
     }
 
+    /// Gives a user another role, also in the sessions that they have. The last owner stays one. Syncs the disk.
+    pub fn change_role(&self, name: &UserName, role: Role) -> Result<(), PeopleError> {
+        let _one_change_at_a_time = self.lock_changes();
+        let user = self.roll().user(name).cloned().ok_or_else(|| PeopleError::Unknown(name.clone()))?;
+        if role != Role::Owner {
+            self.check_not_last_owner(name)?;
+        }
+        let user = UserRow { role, ..user };
+        self.file.put(USERS, &name.key(), &user)?;
+        self.roll_mut().users.insert(name.key(), user);
+        Ok(())
+    }
+
+    fn check_not_last_owner(&self, name: &UserName) -> Result<(), PeopleError> {
+        let roll = self.roll();
+        let mut others = roll.users.values().filter(|user| user.name != *name);
+        let is_owner = roll.user(name).is_some_and(|user| user.role == Role::Owner);
+        if is_owner && !others.any(|user| user.role == Role::Owner) {
+            return Err(PeopleError::LastOwner(name.clone()));
+        }
+        Ok(())
+    }
+
+    /// Removes a user like [`remove`](Self::remove), but not the last owner. Syncs the disk.
+    pub fn remove_unless_last_owner(&self, name: &UserName) -> Result<(), PeopleError> {
+        let _one_change_at_a_time = self.lock_changes();
+        self.check_not_last_owner(name)?;
+        self.remove_locked(name)
+    }
+
     /// Removes a user, with the sessions and links. They are rejected from now on; an error means that a restart would know
     /// them again, and the call can be repeated. Syncs the disk.
     pub fn remove(&self, name: &UserName) -> Result<(), PeopleError> {
         let _one_change_at_a_time = self.lock_changes();
+        self.remove_locked(name)
+    }
+
+    fn remove_locked(&self, name: &UserName) -> Result<(), PeopleError> {
         {
             let mut roll = self.roll_mut();
             roll.users.remove(&name.key());

@@ -260,6 +260,42 @@ async fn tries_are_limited_and_a_user_gets_in_where_they_are_logged_in() {
     office.log_in("ana", PASSWORD).await.unwrap();
 }
 
+/// Catches an office whose last owner can be removed or demoted, also by two at the same time.
+#[tokio::test]
+async fn the_last_owner_stays_an_owner() {
+    let (office, _) = Office::with("Ana", Role::Owner).await;
+    let invited = office.people.add(&name("Ben"), Role::Owner).unwrap();
+    let is_refused = |result| matches!(result, Err(PeopleError::LastOwner(_)));
+    assert!(is_refused(office.people.remove_unless_last_owner(&name("ANA"))), "the invited one may never come");
+    assert!(is_refused(office.people.change_role(&name("ana"), Role::Operator)));
+    office.people.change_role(&name("ana"), Role::Owner).unwrap();
+    office.choose(&invited, PASSWORD).await.unwrap();
+    std::thread::scope(|scope| {
+        for (one, role) in [("ana", Role::Viewer), ("ben", Role::Operator)] {
+            let people = &office.people;
+            scope.spawn(move || people.change_role(&name(one), role));
+        }
+    });
+    let owners = office.people.list().into_iter().filter(|user| user.role == Role::Owner);
+    assert_eq!(owners.count(), 1);
+}
+
+/// Catches a role that an older link or a restart brings back, and a session that keeps the old one.
+#[tokio::test]
+async fn a_new_role_holds_at_once_and_a_link_from_before_does_not_change_it() {
+    let (office, session) = Office::with("Ana", Role::Owner).await;
+    let (_, code) = (office.people.add(&name("Ben"), Role::Owner).unwrap(), office.people.renew(&name("ana")).unwrap());
+    let ben = office.people.renew(&name("ben")).unwrap();
+    office.choose(&ben, PASSWORD).await.unwrap();
+    office.people.change_role(&name("ana"), Role::Viewer).unwrap();
+    assert_eq!(office.role(&session), Some(Role::Viewer));
+    let office = office.restart();
+    assert_eq!(office.role(&session), Some(Role::Viewer));
+    let session = office.choose(&code, "the gate is painted red").await.unwrap();
+    assert_eq!(office.role(&session), Some(Role::Viewer));
+    assert!(matches!(office.people.change_role(&name("Cleo"), Role::Viewer), Err(PeopleError::Unknown(_))));
+}
+
 /// Catches secrets in the file.
 #[tokio::test]
 async fn the_file_has_hashes_only() {

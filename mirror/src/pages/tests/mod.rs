@@ -7,6 +7,7 @@ mod html;
 mod json;
 mod login;
 mod sites;
+mod users;
 
 use super::{Conventions, login_routes, router};
 use crate::people::People;
