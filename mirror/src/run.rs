@@ -140,13 +140,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let verify_jobs = VerifyJobs::default();
     invite_first_owner(&people, listen_at)?;
-    let commands = Commands { sites: sites.clone(), keys, people, listen: listen_at, verify_jobs };
+    let commands = Commands { sites: sites.clone(), keys, people: people.clone(), listen: listen_at, verify_jobs };
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
     parts.add_infallible("the certificate watcher", identity.watch_files(shutdown.clone()));
     parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
     parts.add_infallible("the keeper of the keys", tokens.keys().clone().keep_saved(shutdown.clone()));
+    parts.add_infallible("the keeper of the sessions", people.keep_swept(shutdown.clone()));
     parts.add_infallible("the supervisor", report(sites.clone(), shutdown));
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "office ready");
 

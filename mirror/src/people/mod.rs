@@ -8,6 +8,7 @@
 //!   use them.
 //! - **A session is in memory and on disk.** A restart of the office logs nobody out, and a session that was ended is
 //!   rejected at once, whatever the disk does.
+//! - **Sessions and links end by a clock that never steps back** (`steady_clock`, `sweep`).
 //! - **A new password voids all sessions and links of its user** (`roll`).
 
 pub mod command;
@@ -15,6 +16,8 @@ mod enter;
 mod error;
 mod password;
 mod roll;
+mod steady_clock;
+mod sweep;
 mod throttle;
 mod user;
 
@@ -35,6 +38,7 @@ use service::door::secret::{Secret, hash_secret};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
+use steady_clock::SteadyClock;
 use throttle::Throttle;
 use user::UserRow;
 
@@ -90,7 +94,7 @@ pub struct Invited {
 /// The users of an office, their sessions and links.
 pub struct People {
     file: LocalFile,
-    clock: Arc<dyn Clock>,
+    clock: SteadyClock,
     randomness: Mutex<Box<dyn Randomness>>,
     /// Held during a change, which syncs the disk: take it on a blocking thread.
     changes: Mutex<()>,
@@ -113,7 +117,9 @@ impl People {
         randomness: impl Randomness + 'static,
     ) -> Result<Self, PeopleError> {
         let users = file.list::<UserRow>(USERS)?.into_iter().collect();
-        let roll = Roll { users, sessions: by_hash(file.list(SESSIONS)?), links: by_hash(file.list(LINKS)?) };
+        let sessions = file.list(SESSIONS)?;
+        let clock = SteadyClock::new(clock, sweep::latest_us(&file, &sessions)?);
+        let roll = Roll { users, sessions: by_hash(sessions), links: by_hash(file.list(LINKS)?) };
         Ok(Self {
             file,
             clock,
@@ -282,7 +288,7 @@ impl People {
     }
 
     fn now_us(&self) -> i64 {
-        self.clock.read().received_at_us
+        self.clock.now_us()
     }
 
     fn randomness(&self) -> MutexGuard<'_, Box<dyn Randomness>> {

@@ -100,6 +100,17 @@ impl Roll {
         gone
     }
 
+    /// Removes the void sessions and links, and returns their hashes.
+    pub(super) fn remove_void(&mut self, now_us: i64) -> (Vec<Hash>, Vec<Hash>) {
+        let void = self.sessions.iter().filter(|(_, row)| self.valid_user(row, now_us).is_none());
+        let sessions: Vec<_> = void.map(|(hash, _)| *hash).collect();
+        let void = self.links.iter().filter(|(_, row)| !self.is_valid(row, now_us));
+        let links: Vec<_> = void.map(|(hash, _)| *hash).collect();
+        self.sessions.retain(|hash, _| !sessions.contains(hash));
+        self.links.retain(|hash, _| !links.contains(hash));
+        (sessions, links)
+    }
+
     /// Removes the void links and those of a user, and returns their hashes.
     pub(super) fn remove_links(&mut self, user: &UserName, now_us: i64) -> Vec<Hash> {
         let is_over = |row: &LinkRow| row.user.as_ref() == Some(user) || !self.is_valid(row, now_us);

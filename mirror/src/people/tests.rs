@@ -11,11 +11,15 @@ const PASSWORD: &str = "the gate is green";
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 20));
 
 #[derive(Default)]
-struct ManualClock(AtomicI64);
+struct ManualClock {
+    wall_us: AtomicI64,
+    since_boot_us: AtomicI64,
+}
 
 impl Clock for ManualClock {
     fn read(&self) -> RawReading {
-        RawReading { received_at_us: self.0.load(Ordering::SeqCst), ..RawReading::default() }
+        let since_boot_ms = u64::try_from(self.since_boot_us.load(Ordering::SeqCst) / 1_000).unwrap();
+        RawReading { received_at_us: self.wall_us.load(Ordering::SeqCst), since_boot_ms, ..RawReading::default() }
     }
 
     fn boot_id(&self) -> String {
@@ -53,7 +57,14 @@ impl Office {
     }
 
     fn wait(&self, time: Duration) {
-        self.clock.0.fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+        let passed_us = i64::try_from(time.as_micros()).unwrap();
+        self.clock.wall_us.fetch_add(passed_us, Ordering::SeqCst);
+        self.clock.since_boot_us.fetch_add(passed_us, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock to the beginning of all time.
+    fn set_clock_back(&self) {
+        self.clock.wall_us.store(0, Ordering::SeqCst);
     }
 
     async fn choose(&self, code: &Secret, password: &str) -> Result<Secret, LoginError> {
@@ -171,6 +182,39 @@ async fn sessions_and_links_end_after_their_time() {
     assert_eq!(office.role(&token), Some(Role::Viewer));
     office.wait(SESSION_LIFETIME);
     assert_eq!(office.role(&token), None);
+}
+
+/// Catches a session or link that is valid again after its end, and one that never ends while the clock is in the past.
+#[tokio::test]
+async fn a_clock_that_steps_back_revives_nothing_and_delays_no_end() {
+    let (office, first) = Office::with("Ana", Role::Viewer).await;
+    let link = office.people.add(&name("Ben"), Role::Viewer).unwrap();
+    office.wait(SESSION_LIFETIME);
+    assert_eq!((office.role(&first), office.people.invited(link.reveal())), (None, None));
+    office.set_clock_back();
+    assert_eq!((office.role(&first), office.people.invited(link.reveal())), (None, None));
+    let second = office.log_in("ana", PASSWORD).await.unwrap();
+    office.wait(SESSION_LIFETIME - Duration::from_secs(1));
+    assert_eq!(office.role(&second), Some(Role::Viewer));
+    office.wait(Duration::from_secs(1));
+    assert_eq!(office.role(&second), None);
+}
+
+/// Catches what a process finds valid that starts with a clock in the past: with and without a sweep before.
+#[tokio::test]
+async fn a_restart_with_a_clock_in_the_past_revives_nothing() {
+    let (office, first) = Office::with("Ana", Role::Viewer).await;
+    let link = office.people.add(&name("Ben"), Role::Viewer).unwrap();
+    office.wait(SESSION_LIFETIME);
+    office.people.sweep().unwrap();
+    assert_eq!((rows::<SessionRow>(&office, SESSIONS).len(), rows::<LinkRow>(&office, LINKS).len()), (0, 0));
+    let second = office.log_in("ana", PASSWORD).await.unwrap();
+    office.set_clock_back();
+    let office = office.restart();
+    assert_eq!((office.role(&first), office.people.invited(link.reveal())), (None, None));
+    assert_eq!(office.role(&second), Some(Role::Viewer));
+    office.wait(SESSION_LIFETIME);
+    assert_eq!(office.role(&second), None);
 }
 
 /// Catches an office that anybody can take over once it has an owner.
