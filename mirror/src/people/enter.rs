@@ -78,6 +78,7 @@ impl People {
         let is_right = self.hashing.verify(password, hash).await.inspect_err(|_| self.throttle.give_back(&one_try))?;
         let Some(user) = user.filter(|_| is_right) else { return Err(LoginError::Wrong) };
         self.throttle.give_back(&one_try);
+        self.throttle.take_session(&key).map_err(|wait| LoginError::TooManyTries { wait })?;
         on_disk(move || {
             let _one_change_at_a_time = self.lock_changes();
             self.begin_session(&user.name, &user.password.mark(), peer)

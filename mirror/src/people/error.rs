@@ -51,7 +51,7 @@ pub enum LoginError {
     /// No user has this name and password. It does not say which of the two is wrong.
     #[error("no user has this name and password")]
     Wrong,
-    /// Too many tries.
+    /// Too many tries, or too many sessions begun.
     #[error("too many tries; try again in {} s", wait.as_secs() + 1)]
     TooManyTries {
         /// Time after which there is a try again.

@@ -25,7 +25,7 @@ pub use enter::SESSION_LIFETIME;
 pub use error::{LoginError, MAX_USERS, PeopleError};
 pub use password::{HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PasswordError};
 pub use roll::MAX_SESSIONS_OF_USER;
-pub use throttle::{ADDRESS_PERIOD, ADDRESS_TRIES, NAME_PERIOD, NAME_TRIES};
+pub use throttle::{ADDRESS_PERIOD, ADDRESS_TRIES, NAME_PERIOD, NAME_TRIES, SESSION_PERIOD, SESSIONS_AT_ONCE};
 pub use user::{MAX_NAME_CHARS, Role, UserName, UserNameError};
 
 use herd::clock::Clock;

@@ -340,6 +340,24 @@ async fn a_new_role_holds_at_once_and_a_link_from_before_does_not_change_it() {
     assert!(matches!(office.people.change_role(&name("Cleo"), Role::Viewer), Err(PeopleError::Unknown(_))));
 }
 
+/// Catches a disk that is synced as often as somebody with a password likes, and another user who pays for it.
+#[tokio::test(start_paused = true)]
+async fn the_sessions_that_a_user_begins_are_limited() {
+    let (office, _) = Office::with("Ana", Role::Viewer).await;
+    let code = office.people.add(&name("Ben"), Role::Viewer).unwrap();
+    office.choose(&code, PASSWORD).await.unwrap();
+    for _ in 0..SESSIONS_AT_ONCE {
+        office.log_in("Ana", PASSWORD).await.unwrap();
+    }
+    let before = rows::<SessionRow>(&office, SESSIONS).len();
+    let refused = office.log_in("ana", PASSWORD).await;
+    assert!(matches!(refused, Err(LoginError::TooManyTries { wait }) if wait <= SESSION_PERIOD));
+    assert_eq!(rows::<SessionRow>(&office, SESSIONS).len(), before);
+    office.log_in("ben", PASSWORD).await.unwrap();
+    tokio::time::advance(SESSION_PERIOD).await;
+    office.log_in("ana", PASSWORD).await.unwrap();
+}
+
 /// Catches secrets in the file.
 #[tokio::test]
 async fn the_file_has_hashes_only() {

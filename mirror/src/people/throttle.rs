@@ -6,6 +6,8 @@
 //!   back.
 //! - **Each name has [`NAME_TRIES`], over all addresses at which that user is not logged in.** So many machines together guess
 //!   no faster than one.
+//! - **Each user begins [`SESSIONS_AT_ONCE`] sessions, and one more every [`SESSION_PERIOD`].** Each costs a sync of the disk,
+//!   and a right password gives its tries back. Only somebody who has the password uses these up; sessions go on.
 //! - **A user who is logged in at an address has tries of their own there,** which others use up only with that name at that
 //!   address. Elsewhere a flood of wrong tries delays the user. From an address that has tries left, a new link lets them in.
 //!   Locking a name was rejected, because anybody could lock anybody out.
@@ -27,6 +29,10 @@ pub const ADDRESS_PERIOD: Duration = Duration::from_secs(6);
 pub const NAME_TRIES: u32 = 20;
 /// Time after which a name gets a try back.
 pub const NAME_PERIOD: Duration = Duration::from_secs(3);
+/// Sessions that a user begins at once.
+pub const SESSIONS_AT_ONCE: u32 = 20;
+/// Time after which a user may begin another one.
+pub const SESSION_PERIOD: Duration = Duration::from_secs(30);
 /// Entries of a table.
 const MAX_ENTRIES: usize = 4096;
 
@@ -38,6 +44,7 @@ pub(super) struct Throttle(Mutex<Tables>);
 struct Tables {
     addresses: Table<IpAddr>,
     names: Table<String>,
+    sessions: Table<String>,
 }
 
 /// For each key, the time at which it has all its tries again.
@@ -114,6 +121,11 @@ impl Throttle {
             return Err(wait);
         }
         Ok(Try { name: Some(name.to_owned()), ..of_address })
+    }
+
+    /// Takes one of the sessions that a user may begin, or returns the time after which there is one.
+    pub(super) fn take_session(&self, name: &str) -> Result<(), Duration> {
+        self.lock().sessions.take(name.to_owned(), SESSIONS_AT_ONCE, SESSION_PERIOD, Instant::now())
     }
 
     /// Gives a try back: its password was right, or nobody looked at it.
