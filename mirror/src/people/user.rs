@@ -1,10 +1,18 @@
 //! A user of the office: name, role, and the hash of the password.
+//!
+//! # Decisions
+//!
+//! - **Names that are compatible in Unicode are one name** (NFKC), which is also the form that is shown and recorded: letters of
+//!   full width, ligatures, and letters with their accents beside them. So nobody is added as a second `Ana`. Names that
+//!   only look alike in other scripts, such as a Cyrillic `А`, are still different. To refuse all scripts but one was rejected,
+//!   because people have names in each.
 
 use super::password::PasswordHash;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// Maximum length of a user's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
@@ -36,8 +44,8 @@ impl fmt::Display for Role {
     }
 }
 
-/// The name of a user, as it is shown and recorded with corrections. Two names that differ in case or in blanks at their
-/// ends are one.
+/// The name of a user in NFKC, as it is shown and recorded with corrections. Two names that differ in case, in the encoding of
+/// their letters or in blanks at their ends are one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserName(String);
@@ -61,7 +69,8 @@ impl UserName {
 
     /// Returns the form by which names are compared.
     pub(super) fn key(&self) -> String {
-        self.0.to_lowercase()
+        // By way of upper case, because some letters have two forms in lower case, and some a form only there.
+        self.0.to_uppercase().to_lowercase().nfkc().collect()
     }
 }
 
@@ -69,14 +78,14 @@ impl FromStr for UserName {
     type Err = UserNameError;
 
     fn from_str(text: &str) -> Result<Self, UserNameError> {
-        let name = text.trim();
+        let name: String = text.trim().nfkc().take(MAX_NAME_CHARS + 1).collect();
         if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
             return Err(UserNameError::Length);
         }
         let is_sign = |c: char| matches!(c, ' ' | '.' | '_' | '-' | '@' | '\'');
         let is_allowed = |c: char| is_sign(c) || (c.is_alphanumeric() && !UNSEEN_LETTERS.contains(&c));
         let is_plain = name.chars().all(is_allowed) && !name.contains("  ");
-        if is_plain { Ok(Self(name.to_owned())) } else { Err(UserNameError::Character) }
+        if is_plain { Ok(Self(name)) } else { Err(UserNameError::Character) }
     }
 }
 
@@ -128,6 +137,26 @@ mod tests {
         assert_eq!(name(" Ana Pérez "), name("ANA PÉREZ"));
         assert_ne!(name("ana"), name("anna"));
         assert_eq!(name(" Ana ").as_str(), "Ana");
+    }
+
+    /// Catches a second user whose name looks like that of the first.
+    #[test]
+    fn names_that_are_compatible_in_unicode_are_one() {
+        let name = |text: &str| text.parse::<UserName>().unwrap();
+        for (one, other) in [
+            ("Ana", "\u{ff21}\u{ff4e}\u{ff41}"),
+            ("Pérez", "Pe\u{301}rez"),
+            ("Griffin", "Gri\u{fb03}n"),
+            ("2nd", "²nd"),
+            ("Kim", "\u{212a}im"),
+            ("Strauss", "Strauß"),
+            ("ΑΝΑΣ", "ανας"),
+        ] {
+            assert_eq!(name(one), name(other), "{other}");
+        }
+        assert_eq!(name("\u{ff21}\u{ff4e}\u{ff41}").as_str(), "Ana");
+        assert!("\u{fdfa}".repeat(4).parse::<UserName>().is_err(), "each is eighteen characters");
+        assert!("a\u{2474}".parse::<UserName>().is_err(), "that is `a(1)`");
     }
 
     /// Catches a name that looks like another one, or that leaves its place in a log or on a page.
