@@ -41,6 +41,17 @@ pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Res
     Ok(number)
 }
 
+/// Numbers the current boot anew, after the highest number that this machine or the log knows, and returns the number.
+///
+/// For a log that another machine wrote, in boots that it counted itself.
+pub fn renumber_boot(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Result<u32, BootError> {
+    let known: Vec<(String, u32)> = local.list(NAMESPACE)?;
+    let last_here = known.into_iter().map(|(_, number)| number).max().unwrap_or(0);
+    let number = last_here.max(Store::last_boot(disk)?).saturating_add(1);
+    local.put(NAMESPACE, &clock.boot_id(), &number)?;
+    Ok(number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +87,20 @@ mod tests {
         let (local, disk) = (LocalFile::open(directory.path().join("local.redb")).unwrap(), MemoryDisk::default());
         let clock = ClockReading { boot: 41, ..ClockReading::default() };
         drop(Store::open_source(&disk, Rules::default(), clock, || StoreId([1; 16])).unwrap());
+        assert_eq!(boot_number(&local, &disk, &BootClock("a")).unwrap(), 42);
+    }
+
+    /// Catches a boot that has the number of one of another machine, so that times since boot of two machines are compared.
+    #[test]
+    fn a_boot_that_has_a_number_gets_another_one_after_those_of_a_foreign_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let (local, disk) = (LocalFile::open(directory.path().join("local.redb")).unwrap(), MemoryDisk::default());
+        assert_eq!(boot_number(&local, &disk, &BootClock("a")).unwrap(), 1);
+        for (boot, expected) in [(1, 2), (41, 42)] {
+            let (clock, disk) = (ClockReading { boot, ..ClockReading::default() }, MemoryDisk::default());
+            drop(Store::open_source(&disk, Rules::default(), clock, || StoreId([1; 16])).unwrap());
+            assert_eq!(renumber_boot(&local, &disk, &BootClock("a")).unwrap(), expected);
+        }
         assert_eq!(boot_number(&local, &disk, &BootClock("a")).unwrap(), 42);
     }
 }

@@ -3,6 +3,7 @@
 use crate::pairing_code::PairingStatus;
 use crate::recorder::{DuplicateStats, RecorderTotals};
 use crate::tap::TapPage;
+use herd::backup::BackupSummary;
 use herd::correction::CorrectionOrder;
 use herd::position::{Digest, Epoch, Position, Sequence, StoreId};
 use herd::query::{ReaderEraMoves, ReaderEraProposal};
@@ -49,6 +50,8 @@ pub enum BarnRequest {
     Key(KeyRequest),
     /// Reads the log for a backup.
     Backup(BackupRequest),
+    /// Restores a backup. A running daemon refuses: its log is in use.
+    Restore,
     /// Accepts a log that lacks changes. A running daemon refuses: its log lacks none.
     AcceptLog,
 }
@@ -75,12 +78,27 @@ pub enum BarnResponse {
     Key(KeyResponse),
     /// To [`BarnRequest::Backup`].
     Backup(BackupResponse),
+    /// To [`BarnRequest::Restore`].
+    Restored(Box<RestoreReport>),
     /// To [`BarnRequest::AcceptLog`]: the position at which the next epoch began.
     LogAccepted(Position),
 }
 
 impl Request for BarnRequest {
     type Response = BarnResponse;
+}
+
+/// Result of a [`BarnRequest::Restore`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RestoreReport {
+    /// What the backup holds.
+    pub summary: BackupSummary,
+    /// Position after the change that began the next epoch.
+    pub head: Position,
+    /// Last change that this machine had recorded in this history, if it was after the backup.
+    pub had: Option<Sequence>,
+    /// The pairing line, or why there is none yet.
+    pub pairing: Result<String, String>,
 }
 
 /// Result of a [`BarnRequest::Probe`].

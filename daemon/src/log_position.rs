@@ -8,6 +8,7 @@
 //!   once a minute in traffic. It may be behind the log, and never ahead of it. A write with each commit would double the
 //!   syncs.
 
+use herd::backup::BackupSummary;
 use herd::change::Acceptance;
 use herd::position::Position;
 use herd::store::{LocalError, LocalFile};
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 const NAMESPACE: &str = "log";
 /// Key of the position.
 const POSITION: &str = "position";
+/// Key of the note that a restore exchanges the files.
+const RESTORING: &str = "restoring";
 
 /// A log that a person accepted although it lacked changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,32 @@ pub fn write_accepted(
     let key = format!("accepted, epoch {}", position.epoch);
     local.put(NAMESPACE, &key, &AcceptedLog { expected, acceptance })?;
     local.put(NAMESPACE, POSITION, position)
+}
+
+/// A restore whose log is whole, and whose files are being exchanged. Until the note is gone, the barn does not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreNote {
+    /// Content of the backup.
+    pub summary: BackupSummary,
+    /// Position after the change that began the next epoch.
+    pub head: Position,
+}
+
+impl RestoreNote {
+    /// Returns the note of a restore that was interrupted.
+    pub fn read(local: &LocalFile) -> Result<Option<Self>, LocalError> {
+        local.get(NAMESPACE, RESTORING)
+    }
+
+    /// Writes the note.
+    pub fn write(&self, local: &LocalFile) -> Result<(), LocalError> {
+        local.put(NAMESPACE, RESTORING, self)
+    }
+
+    /// Takes the position of the restored log for the note, in one commit.
+    pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
+        local.replace(NAMESPACE, &[RESTORING.to_owned()], Some((POSITION, &self.head)))
+    }
 }
 
 /// Writes the position, if it has changed since it was last written.

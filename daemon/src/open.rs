@@ -11,7 +11,7 @@
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
-use crate::log_position::{read_position, write_accepted};
+use crate::log_position::{RestoreNote, read_position, write_accepted};
 use crate::pair::Barn;
 use crate::settings::Settings;
 use herd::change::Acceptance;
@@ -47,6 +47,15 @@ pub enum OpenError {
     /// The log or the tables failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A restore exchanges the files, and was interrupted.
+    #[error(
+        "the restore of a backup that ends at change {} of history {} was interrupted: run `herdlinxd restore FILE` with \
+         that file again, which completes it", .end.sequence, .end.store
+    )]
+    RestoreInterrupted {
+        /// End of the backup.
+        end: Box<Position>,
+    },
 }
 
 impl OpenError {
@@ -67,6 +76,7 @@ impl From<&OpenError> for Exit {
             | OpenError::Keys(KeyError::Local(error))
             | OpenError::Boot(BootError::Local(error)) => Self::from(error),
             OpenError::Store(error) | OpenError::Boot(BootError::Store(error)) => Self::from(error),
+            OpenError::RestoreInterrupted { .. } => Self::Damaged,
             OpenError::Keys(_) | OpenError::Randomness(_) => Self::Failure,
         }
     }
@@ -93,12 +103,12 @@ pub fn open_keys(settings: &Settings) -> Result<(LocalFile, KeyRing), OpenError>
     Ok((local, keys))
 }
 
-fn load_keys(local: &LocalFile) -> Result<KeyRing, KeyError> {
+pub(crate) fn load_keys(local: &LocalFile) -> Result<KeyRing, KeyError> {
     KeyRing::load(local.clone(), Arc::new(SystemClock::default()), SystemRandomness)
 }
 
 /// Opens `local.redb`. An existing file without content beside a log has lost what was in it.
-fn open_local(directory: &StateDir) -> Result<LocalFile, LocalError> {
+pub(crate) fn open_local(directory: &StateDir) -> Result<LocalFile, LocalError> {
     let (path, log) = (directory.local_file(), directory.path().join(LOG_FILE));
     let is_found = path.exists();
     let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
@@ -151,7 +161,7 @@ fn is_damage(error: &LocalError) -> bool {
     matches!(error, LocalError::Damaged { .. } | LocalError::Value { .. })
 }
 
-fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
+pub(crate) fn open_identity(settings: &Settings) -> Result<Identity, StateDirError> {
     StateDir::new(&settings.state_dir).identity(&settings.tls)
 }
 
@@ -167,6 +177,9 @@ fn open_store_in(
     local: &LocalFile,
     clock: &dyn Clock,
 ) -> Result<Store, OpenError> {
+    if let Some(RestoreNote { summary, .. }) = RestoreNote::read(local)? {
+        return Err(OpenError::RestoreInterrupted { end: Box::new(summary.end) });
+    }
     let boot = boot_number(local, disk, clock)?;
     let expected = read_position(local)?;
     let clock = clock.read().in_boot(boot);
@@ -174,7 +187,7 @@ fn open_store_in(
 }
 
 /// Returns the identities that a store needs: that of its writer and, if it is new, its own.
-fn new_ids() -> Result<impl FnMut() -> StoreId, RandomnessError> {
+pub(crate) fn new_ids() -> Result<impl FnMut() -> StoreId, RandomnessError> {
     let mut ids = [draw_id()?, draw_id()?].into_iter();
     Ok(move || ids.next().expect("a store needs at most two identities"))
 }

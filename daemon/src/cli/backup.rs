@@ -2,13 +2,29 @@
 
 use super::CliError;
 use super::exec::open_existing;
+use crate::control::RestoreReport;
 use crate::control::{BarnRequest, BarnResponse};
+use crate::open::{load_keys, open_identity};
+use crate::pair::Barn;
+use crate::restore::{RestoreStep, Restored, restore};
+use crate::run::create_pairing_line;
 use crate::settings::Settings;
+use herd::backup::BackupReader;
 use herd::clock::{Clock as _, SystemClock};
-use service::backup::{BackupArgs, BackupRequest, BackupResponse, BackupSource, WriteFromFiles, backup_with};
-use service::control::{CommandError, ask, ask_or_open};
+use herd::position::StoreId;
+use herd::store::LocalFile;
+use herd::wire::BackupStart;
+use service::backup::{
+    BackupArgs, BackupRequest, BackupResponse, BackupSource, ProgressLines, WriteFromFiles, backup_text, backup_with,
+    open_backup,
+};
+use service::control::{CommandError, DirectError, ask, ask_or_open};
+use service::lifecycle::print_notice;
 use service::process::StateDir;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
 
 /// The store of a barn.
 struct BarnStore<'a>(&'a Settings);
@@ -42,4 +58,84 @@ fn about_backup(response: BarnResponse) -> Result<BackupResponse, CommandError> 
 pub(super) fn backup(settings: &Settings, args: &BackupArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let now = SystemClock::default().read().wall();
     Ok(backup_with(args, &settings.state_dir, now, &mut BarnStore(settings), out)?)
+}
+
+/// Restores a backup. It is opened before root becomes the owner of the files, who may not read it.
+pub(super) fn restore_from(settings: &Settings, file: &Path, out: &mut dyn Write) -> Result<(), CliError> {
+    let mut backup = open_backup(file)?;
+    let start = backup.start().clone();
+    let socket = StateDir::new(&settings.state_dir).socket();
+    let response = ask_or_open(&socket, &BarnRequest::Restore, || {
+        let report = restore_and_pair(settings, &mut backup)?;
+        Ok(BarnResponse::Restored(Box::new(report)))
+    })?;
+    let BarnResponse::Restored(report) = response else { return Err(CommandError::UnexpectedResponse.into()) };
+    if start.site != settings.site {
+        print_notice(format_args!(
+            "Note: the backup is of `{}`, and this barn is called `{}`.",
+            start.shown_site(),
+            settings.site
+        ));
+    }
+    print_restored(&start, &report, out).map_err(CliError::Print)
+}
+
+fn restore_and_pair(
+    settings: &Settings,
+    backup: &mut BackupReader<BufReader<File>>,
+) -> Result<RestoreReport, DirectError> {
+    let mut lines = ProgressLines::new("restored");
+    let on_step = &mut |step| {
+        if let RestoreStep::Writing(at) = step {
+            lines.show(at);
+        }
+        ControlFlow::Continue(())
+    };
+    let (restored, local) = restore(settings, backup, &SystemClock::default(), on_step).map_err(DirectError::failed)?;
+    let Restored { summary, head, remembered } = restored;
+    let had = remembered.map(|position| position.sequence).filter(|had| *had > summary.end.sequence);
+    Ok(RestoreReport { summary, head, had, pairing: pairing_line(settings, &local, head.store) })
+}
+
+/// Returns a new pairing line, or why there is none. A certificate may exist only while the service runs.
+fn pairing_line(settings: &Settings, local: &LocalFile, store: StoreId) -> Result<String, String> {
+    let keys = load_keys(local).map_err(|error| error.to_string())?;
+    let identity = open_identity(settings).map_err(|error| error.to_string())?;
+    let (site, spki_sha256) = (settings.site.clone(), identity.spki_sha256());
+    let barn = Barn { site, listen: settings.listen, spki_sha256, store };
+    create_pairing_line(&keys, barn, None).map_err(|error| error.to_string())
+}
+
+fn print_restored(start: &BackupStart, report: &RestoreReport, out: &mut dyn Write) -> std::io::Result<()> {
+    let RestoreReport { summary, head, had, pairing } = report;
+    writeln!(out, "Restored {}", backup_text(start, summary))?;
+    writeln!(out, "Epoch {} begins at change {}.", head.epoch, head.sequence)?;
+    let end = summary.end.sequence;
+    match had {
+        Some(had) => writeln!(
+            out,
+            "This machine had recorded up to change {had}: changes {} to {had} are not in the backup. They are lost unless an \
+             office holds them.",
+            end.next()
+        )?,
+        None => writeln!(
+            out,
+            "What the barn recorded after change {end}, if anything, is not in the backup. An office that followed it has it."
+        )?,
+    }
+    writeln!(out, "Start the service: sudo systemctl start herdlinxd")?;
+    match pairing {
+        Ok(line) => {
+            writeln!(
+                out,
+                "Give this line to `herdlinx-mirror add` at the office. It holds a key and is not shown again:"
+            )?;
+            writeln!(out, "{line}")?;
+        }
+        Err(reason) => writeln!(
+            out,
+            "Then pair each office again with `sudo herdlinxd pair`. There is no pairing line yet: {reason}"
+        )?,
+    }
+    out.flush()
 }

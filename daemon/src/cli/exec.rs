@@ -1,6 +1,6 @@
 //! Runs the commands.
 
-use super::backup::backup;
+use super::backup::{backup, restore_from};
 use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
@@ -83,6 +83,7 @@ impl Cli {
                 let correction = correction.into();
                 correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
             }
+            Command::Restore { file } => restore_from(&settings, &file, out),
             Command::AcceptLog { author, reason } => accept_log(&settings, &author, &reason, out),
             Command::Listen(request) => Ok(in_runtime(listen(&settings, &request, out)).map_err(CliError::Runtime)??),
             Command::Doctor { json } => doctor(&settings, json, out),

@@ -68,6 +68,15 @@ Recording goes on meanwhile. The file is read back from the medium, and has its 
 
 It holds everything that was recorded, and no key: pair each office again after a restore.";
 
+const RESTORE_HELP: &str = "\
+On a new card or machine, with the barn's settings in place:
+  sudo systemctl stop herdlinxd
+  sudo herdlinxd restore /media/stick/north.backup
+  sudo systemctl start herdlinxd
+
+The log goes on in the next epoch. The pairing line is alone on the last line: give it to `herdlinx-mirror add` at each
+office, which goes on from what it has. If the command is interrupted, run it again. The file is only read.";
+
 const UPDATE_HELP: &str = "\
 The running root stays as it is until the next reboot, and recording goes on:
   sudo herdlinxd update herdlinx-0.2.0.update
@@ -142,6 +151,12 @@ enum Command {
         /// The reason, kept in the history
         #[arg(long)]
         reason: String,
+    },
+    /// Make a barn of a backup, in a state directory that holds no payloads yet
+    #[command(after_help = RESTORE_HELP)]
+    Restore {
+        /// The backup
+        file: PathBuf,
     },
     /// Print packets as the radios receive them: time, channel, dBm, dB, Hz, hex, text
     Listen(ListenRequest),

@@ -45,6 +45,7 @@ fn the_commands_are_valid_and_the_help_names_each() {
         "verify",
         "accept-log",
         "backup",
+        "restore",
         "firstboot",
         "herdlinx-mirror add",
     ] {

@@ -82,6 +82,7 @@ impl Commands {
             }
             BarnRequest::Key(request) => respond_about_keys(&self.local, &self.keys, &request).map(BarnResponse::Key),
             BarnRequest::Backup(request) => self.backup(&request).map(BarnResponse::Backup),
+            BarnRequest::Restore => Err(barn_is_running()),
             BarnRequest::AcceptLog => Err(log_is_complete()),
             BarnRequest::Probe | BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
                 Err(ControlError::failed("the request belongs to the writer or the radios"))
@@ -172,6 +173,13 @@ pub(crate) fn create_pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>
         ControlError::new(code, error.to_string())
     })?;
     Ok(pairing.to_string())
+}
+
+/// Returns the refusal to restore into the files of a running daemon.
+fn barn_is_running() -> ControlError {
+    let message =
+        "the barn is running, and a restore exchanges its log: stop it first, with `sudo systemctl stop herdlinxd`";
+    ControlError::new("running", message)
 }
 
 /// Returns the refusal to accept a log that lacks nothing.

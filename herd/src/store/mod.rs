@@ -51,6 +51,7 @@ mod reader;
 mod reprocess;
 mod row;
 mod row_cache;
+mod survey;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -72,6 +73,7 @@ pub use memory::{MemoryDisk, Replay, SyncGate};
 pub use open_progress::{OpenProgress, grouped};
 pub use reader::{ReadCounts, Reader, Snapshot, SnapshotState};
 pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
+pub use survey::LogSurvey;
 #[cfg(any(test, feature = "testing"))]
 pub use tables::set_fold_version;
 pub use tables::{FLUSH_CHANGES, TABLES_FILE};

@@ -92,6 +92,17 @@ pub struct ExportEnd {
     pub end: Position,
 }
 
+/// Number of characters of a site's name that are shown.
+const SHOWN_SITE_CHARS: usize = 60;
+
+impl BackupStart {
+    /// Returns the name of the barn for messages: short, and without what a terminal would obey.
+    #[must_use]
+    pub fn shown_site(&self) -> String {
+        self.site.chars().filter(|char| !char.is_control()).take(SHOWN_SITE_CHARS).collect()
+    }
+}
+
 impl Body for Page {
     const KIND: BlobKind = BlobKind::Page;
 }

@@ -58,6 +58,11 @@ pub fn backup_text(start: &BackupStart, summary: &BackupSummary) -> String {
     format!(
         "{payloads} payloads in {} changes of `{}`, {bytes} bytes, made {made}.\nIt ends at change {} of epoch {} in history \
          {}.\nEvery digest was recomputed; the chain digest is {}.",
-        end.sequence, start.site, end.sequence, end.epoch, end.store, end.digest
+        end.sequence,
+        start.shown_site(),
+        end.sequence,
+        end.epoch,
+        end.store,
+        end.digest
     )
 }

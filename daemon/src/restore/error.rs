@@ -1,0 +1,114 @@
+//! Errors of a restore, and their exit codes.
+
+use crate::boot::BootError;
+use herd::backup::RestoreLogError;
+use herd::position::{Position, StoreId};
+use herd::randomness::RandomnessError;
+use herd::store::{LocalError, StoreError};
+use service::lifecycle::Exit;
+use service::process::StateDirError;
+use std::io;
+use std::path::PathBuf;
+
+/// Reason why a backup was not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateDir(#[from] StateDirError),
+    /// `local.redb` failed.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// The log that is there could not be read, or the new one not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a journal, but no log.
+    #[error(
+        "log.redb is missing, and log.journal holds changes of history {journal}, perhaps their only copy. Nothing was \
+         changed. Move log.journal to another directory and keep it, then run this again"
+    )]
+    JournalAlone {
+        /// The history of the journal.
+        journal: StoreId,
+    },
+    /// No log was made of the backup.
+    #[error("{0}. Nothing was restored, and the barn is as it was")]
+    Log(#[from] RestoreLogError),
+    /// The boot could not be numbered.
+    #[error(transparent)]
+    Boot(#[from] BootError),
+    /// No random bytes for the identity of the writer.
+    #[error(transparent)]
+    Randomness(#[from] RandomnessError),
+    /// The log that is there holds payloads.
+    #[error("{}", has_payloads_text(.end, *.has_backup))]
+    HasPayloads {
+        /// Its end.
+        end: Box<Position>,
+        /// It holds everything that the backup holds.
+        has_backup: bool,
+    },
+    /// The machine was the barn of another history, whose log is gone.
+    #[error(
+        "this barn had recorded up to change {} of history {}, and the backup is of another history. Nothing was changed. If \
+         the backup is the right one, restore it into an empty state directory", .remembered.sequence, .remembered.store
+    )]
+    OtherHistory {
+        /// The position that the machine remembers.
+        remembered: Box<Position>,
+    },
+    /// A restore of another backup was interrupted here.
+    #[error(
+        "the restore of another backup was interrupted here, and its log is in place: it ends at change {} of history {}. \
+         Complete it with that file", .begun.sequence, .begun.store
+    )]
+    OtherBackup {
+        /// End of the backup whose restore was interrupted.
+        begun: Box<Position>,
+    },
+    /// The caller interrupted the restore.
+    #[error("the restore was interrupted: run the same command again")]
+    Interrupted,
+    /// What an earlier restore left cannot be removed.
+    #[error("cannot remove {}, which an earlier restore left: {source}", path.display())]
+    Remove {
+        /// The directory.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: io::Error,
+    },
+}
+
+fn has_payloads_text(end: &Position, has_backup: bool) -> String {
+    if has_backup {
+        let end = end.sequence;
+        return format!(
+            "this barn already holds everything that the backup holds, and is at change {end}. Nothing was changed; start \
+             the service, and pair offices with `herdlinxd pair`"
+        );
+    }
+    format!(
+        "this barn holds payloads, up to change {} of history {}, and a restore would replace them. Nothing was changed. Back \
+         them up first; then stop the service and move log.redb, log.journal, tables.redb and local.redb to another \
+         directory, or set an empty `state_dir`",
+        end.sequence, end.store
+    )
+}
+
+impl From<&RestoreError> for Exit {
+    fn from(error: &RestoreError) -> Self {
+        match error {
+            RestoreError::StateDir(error) => Self::from(error),
+            RestoreError::Local(error) | RestoreError::Boot(BootError::Local(error)) => Self::from(error),
+            RestoreError::Store(error)
+            | RestoreError::Boot(BootError::Store(error))
+            | RestoreError::Log(RestoreLogError::Store(error)) => Self::from(error),
+            RestoreError::Log(RestoreLogError::Backup(error)) => Self::from(error),
+            RestoreError::Log(_) | RestoreError::JournalAlone { .. } => Self::Damaged,
+            RestoreError::HasPayloads { .. } | RestoreError::OtherHistory { .. } | RestoreError::OtherBackup { .. } => {
+                Self::Refused
+            }
+            RestoreError::Randomness(_) | RestoreError::Interrupted | RestoreError::Remove { .. } => Self::Failure,
+        }
+    }
+}

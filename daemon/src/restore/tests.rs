@@ -1,0 +1,287 @@
+//! Restores into real directories, interrupted at every step.
+
+use super::*;
+use crate::open::{OpenError, accept_log, open_keys, open_store};
+use crate::test_world::{ManualClock, scan};
+use herd::backup::{copy_log, start_of};
+use herd::clock::WallTime;
+use herd::position::{Epoch, Sequence};
+use service::door::keys::Scope;
+use service::lifecycle::Exit;
+use std::fs;
+use tempfile::TempDir;
+
+/// A machine with its state directory.
+struct Machine {
+    settings: Settings,
+    _directory: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: directory.path().join("state"), ..Settings::default() };
+        Self { settings, _directory: directory }
+    }
+
+    /// A machine whose daemon has run once, as that of a card after its first boot.
+    fn fresh() -> Self {
+        let machine = Self::new();
+        machine.record(0..0);
+        machine
+    }
+
+    /// Records payloads, notes the position as a clean stop does, and returns it.
+    fn record(&self, payloads: std::ops::Range<usize>) -> Position {
+        StateDir::new(&self.settings.state_dir).create().unwrap();
+        let mut store = open_store(&self.settings, &ManualClock::default()).unwrap();
+        for n in payloads {
+            store.append(&[scan(n)]).unwrap();
+        }
+        store.settle().unwrap();
+        let position = store.head().position;
+        drop(store);
+        let local = open_local(&StateDir::new(&self.settings.state_dir)).unwrap();
+        crate::log_position::PositionWriter::new(Some(local)).write(&position);
+        position
+    }
+
+    fn backup(&self) -> Vec<u8> {
+        let store = open_store(&self.settings, &ManualClock::default()).unwrap();
+        let made = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
+        let mut file = Vec::new();
+        copy_log(&store.reader(), &start_of(&store.reader(), "north", made), &mut file, &mut |_| {}).unwrap();
+        file
+    }
+
+    fn restore(&self, file: &[u8]) -> Result<Restored, RestoreError> {
+        self.restore_until(file, &mut |_| ControlFlow::Continue(()))
+    }
+
+    fn restore_until(&self, file: &[u8], on_step: &mut OnStep<'_>) -> Result<Restored, RestoreError> {
+        let mut backup = BackupReader::open(file).unwrap();
+        restore(&self.settings, &mut backup, &ManualClock::default(), on_step).map(|(restored, _)| restored)
+    }
+
+    /// Returns the position at which a start finds the barn.
+    fn start(&self) -> Result<Position, OpenError> {
+        open_store(&self.settings, &ManualClock::default()).map(|store| store.head().position)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.settings.state_dir.join(file)
+    }
+}
+
+fn dead_barn(payloads: usize) -> (Position, Vec<u8>) {
+    let barn = Machine::new();
+    let end = barn.record(0..payloads);
+    (end, barn.backup())
+}
+
+fn is_whole(machine: &Machine, end: &Position, restored: &Restored) {
+    assert_eq!((restored.summary.end, restored.head.sequence), (*end, end.sequence.next()));
+    assert!(restored.head.epoch > end.epoch);
+    assert_eq!(machine.start().unwrap(), restored.head, "the barn starts where the restore has left it");
+    assert!(!machine.path(BESIDE).exists());
+    let store = open_store(&machine.settings, &ManualClock::default()).unwrap();
+    assert_eq!(store.reader().position_at(end.sequence).unwrap(), Some(*end));
+    assert_eq!(store.head().folded, restored.head.sequence);
+}
+
+#[test]
+fn an_empty_directory_and_that_of_a_fresh_card_become_the_barn_and_go_on_recording() {
+    let (end, file) = dead_barn(5);
+    for machine in [Machine::new(), Machine::fresh()] {
+        let restored = machine.restore(&file).unwrap();
+        assert_eq!((restored.summary.payloads, restored.remembered), (5, None));
+        is_whole(&machine, &end, &restored);
+        assert_eq!(machine.record(5..7).sequence.0, restored.head.sequence.0 + 2);
+    }
+}
+
+/// Catches a restore that forgets the keys that devices were given on this machine.
+#[test]
+fn keys_that_are_there_stay() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::fresh();
+    let (local, keys) = open_keys(&machine.settings).unwrap();
+    let secret = keys.add("chute-1", [Scope::Ingest].into()).unwrap().reveal().to_owned();
+    drop((local, keys));
+    machine.restore(&file).unwrap();
+    let (_local, keys) = open_keys(&machine.settings).unwrap();
+    assert_eq!(keys.check(&secret).unwrap().name, "chute-1");
+}
+
+/// Catches files of two logs side by side after a power cut, a barn that starts on them, and a command that cannot go on.
+#[test]
+fn a_restore_that_is_interrupted_at_any_step_harms_nothing_and_completes() {
+    let (end, file) = dead_barn(5);
+    let mut steps = 0;
+    loop {
+        let (machine, mut seen) = (Machine::fresh(), 0);
+        let (before, mut is_noted) = (machine.start().unwrap(), false);
+        let interrupted = machine.restore_until(&file, &mut |step| {
+            seen += 1;
+            is_noted |= matches!(step, RestoreStep::Noted | RestoreStep::Exchanged(_));
+            if seen > steps { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if interrupted.is_ok() {
+            break;
+        }
+        assert!(matches!(interrupted, Err(RestoreError::Interrupted)), "{interrupted:?}");
+        match machine.start() {
+            Ok(found) => assert!(!is_noted && found == before, "step {seen}"),
+            Err(error @ OpenError::RestoreInterrupted { .. }) => {
+                assert!(is_noted, "step {seen}");
+                assert_eq!(Exit::from(&error), Exit::Damaged);
+            }
+            Err(other) => panic!("step {seen}: {other}"),
+        }
+        let restored = machine.restore(&file).unwrap();
+        is_whole(&machine, &end, &restored);
+        steps += 1;
+    }
+    assert!(steps >= 6, "{steps}");
+}
+
+/// Catches two interrupted runs in a row, and a note that outlives its log.
+#[test]
+fn a_restore_that_is_interrupted_again_and_again_completes() {
+    let (end, file) = dead_barn(5);
+    let machine = Machine::fresh();
+    for limit in [5, 1, 3, 6, 4] {
+        let mut seen = 0;
+        let _ = machine.restore_until(&file, &mut |_| {
+            seen += 1;
+            if seen > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+    }
+    let restored = match machine.restore(&file) {
+        Err(RestoreError::HasPayloads { has_backup: true, .. }) => return,
+        restored => restored.unwrap(),
+    };
+    is_whole(&machine, &end, &restored);
+}
+
+/// Catches a restore over payloads that nobody else has, and one that repeats itself.
+#[test]
+fn a_directory_with_payloads_is_refused_and_left_as_it_is() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::new();
+    let end = machine.record(0..1);
+    let refused = machine.restore(&file).unwrap_err();
+    assert_eq!(Exit::from(&refused), Exit::Refused);
+    assert!(matches!(&refused, RestoreError::HasPayloads { has_backup: false, .. }), "{refused}");
+    assert_eq!(machine.start().unwrap(), end);
+}
+
+#[test]
+fn a_second_run_is_refused_and_says_that_the_barn_has_it_all() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::new();
+    let restored = machine.restore(&file).unwrap();
+    for _ in 0..2 {
+        let refused = machine.restore(&file).unwrap_err();
+        assert!(matches!(&refused, RestoreError::HasPayloads { has_backup: true, .. }), "{refused}");
+        assert_eq!(machine.start().unwrap(), restored.head);
+    }
+    machine.record(5..6);
+    assert!(matches!(machine.restore(&file), Err(RestoreError::HasPayloads { has_backup: true, .. })));
+}
+
+/// Catches a cut or altered backup that costs the barn its log, or of which a part is restored.
+#[test]
+fn a_backup_that_is_not_whole_changes_nothing() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::fresh();
+    let before = machine.start().unwrap();
+    let mut altered = file.clone();
+    altered[file.len() / 2] ^= 1;
+    for broken in [&file[..file.len() - 1], &altered] {
+        let refused = machine.restore(broken).unwrap_err();
+        assert_eq!(Exit::from(&refused), Exit::Damaged, "{refused}");
+        assert_eq!(machine.start().unwrap(), before);
+    }
+    machine.restore(&file).unwrap();
+}
+
+/// Catches a log that goes on with an epoch that the lost one had, and a loss that is known and not told.
+#[test]
+fn a_barn_whose_log_is_gone_is_restored_to_its_own_backup_in_an_epoch_of_its_own() {
+    let machine = Machine::new();
+    machine.record(0..3);
+    let file = machine.backup();
+    let had = machine.record(3..9);
+    let files = [LOG_FILE, JOURNAL_FILE, TABLES_FILE];
+    files.iter().for_each(|file| fs::remove_file(machine.path(file)).unwrap());
+    assert!(machine.start().is_err());
+    let restored = machine.restore(&file).unwrap();
+    assert_eq!((restored.remembered, restored.head.epoch), (Some(had), Epoch(2)));
+
+    // The same once more, with the restored barn.
+    files.iter().for_each(|file| drop(fs::remove_file(machine.path(file))));
+    let again = machine.restore(&file).unwrap();
+    assert_eq!((again.head.epoch, again.summary.end), (Epoch(3), restored.summary.end));
+}
+
+/// Catches a foreign backup in the place of a barn whose log is only mislaid.
+#[test]
+fn a_barn_whose_log_is_gone_takes_no_backup_of_another_one() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::new();
+    machine.record(0..3);
+    let (log, mislaid) = (machine.path(LOG_FILE), machine.path("mislaid"));
+    fs::rename(&log, &mislaid).unwrap();
+    assert!(matches!(machine.restore(&file), Err(RestoreError::JournalAlone { .. })));
+    fs::remove_file(machine.path(JOURNAL_FILE)).unwrap();
+    let refused = machine.restore(&file).unwrap_err();
+    assert!(matches!(&refused, RestoreError::OtherHistory { .. }), "{refused}");
+    fs::rename(&mislaid, &log).unwrap();
+    assert_eq!(machine.start().unwrap().sequence, Sequence(4));
+}
+
+/// Catches a journal that is thrown away although it may hold the only copy of changes.
+#[test]
+fn a_journal_without_its_log_is_no_empty_directory() {
+    let (_, file) = dead_barn(5);
+    let machine = Machine::new();
+    machine.record(0..0);
+    let mut store = open_store(&machine.settings, &ManualClock::default()).unwrap();
+    store.append(&[scan(1)]).unwrap();
+    // Killed: the payload is in the journal.
+    drop(store);
+    fs::remove_file(machine.path(LOG_FILE)).unwrap();
+    fs::remove_file(machine.path("local.redb")).unwrap();
+    let refused = machine.restore(&file).unwrap_err();
+    assert!(matches!(&refused, RestoreError::JournalAlone { .. }), "{refused}");
+    assert_eq!(Exit::from(&refused), Exit::Damaged);
+}
+
+/// Catches the restore of one backup that completes that of another, and a log without its epoch that is accepted.
+#[test]
+fn an_interrupted_restore_is_completed_by_its_own_backup_only() {
+    let ((_, file), (_, other)) = (dead_barn(5), dead_barn(3));
+    let machine = Machine::fresh();
+    let interrupted = machine.restore_until(&file, &mut |step| match step {
+        RestoreStep::Exchanged(LOG_FILE) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(interrupted, Err(RestoreError::Interrupted)));
+    let refused = machine.restore(&other).unwrap_err();
+    assert!(matches!(&refused, RestoreError::OtherBackup { .. }), "{refused}");
+    let acceptance = Acceptance { author: "J. Doe".to_owned(), reason: "in a hurry".to_owned() };
+    let accepted = accept_log(&machine.settings, &acceptance, &ManualClock::default());
+    assert!(matches!(accepted, Err(OpenError::RestoreInterrupted { .. })));
+    machine.restore(&file).unwrap();
+}
+
+/// Catches a read of today that passes for a repetition of one that the dead machine heard at the same time since boot.
+#[test]
+fn a_restored_barn_does_not_take_new_reads_for_repetitions_of_the_last_ones() {
+    let (_, file) = dead_barn(1);
+    let machine = Machine::fresh();
+    let restored = machine.restore(&file).unwrap();
+    // The text, the time since boot and the wall clock of the dead barn's last read.
+    assert_eq!(machine.record(0..1).sequence, restored.head.sequence.next());
+}
