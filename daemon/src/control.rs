@@ -91,7 +91,7 @@ impl Request for BarnRequest {
 /// Result of a [`BarnRequest::Restore`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RestoreReport {
-    /// What the backup holds.
+    /// Content of the backup.
     pub summary: BackupSummary,
     /// Position after the change that began the next epoch.
     pub head: Position,

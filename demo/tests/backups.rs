@@ -11,6 +11,7 @@ mod yard;
 use demo::processes::{Barn, BarnSettings};
 use herd::position::Epoch;
 use senders::Senders;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use yard::{Yard, own_programs, until};
@@ -49,6 +50,10 @@ impl Yard {
         let printed = barn.run(&["restore", backup]).unwrap();
         let again = barn.run(&["restore", backup]).unwrap_err().to_string();
         assert!(again.contains("already holds everything"), "{again}");
+        for file in ["log.redb", "tables.redb"] {
+            let mode = std::fs::metadata(machine.join(file)).unwrap().permissions().mode();
+            assert!(mode.is_multiple_of(0o100), "{file} is for its owner alone: {mode:o}");
+        }
         barn.start().await.unwrap();
         self.device = barn.client(&barn.key("chute-1", &["ingest"]).unwrap()).unwrap();
         let line = barn.pair().unwrap();

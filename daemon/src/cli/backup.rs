@@ -1,7 +1,7 @@
 //! Runs the commands about backups.
 
 use super::CliError;
-use super::exec::open_existing;
+use super::files::open_existing;
 use crate::control::RestoreReport;
 use crate::control::{BarnRequest, BarnResponse};
 use crate::open::{load_keys, open_identity};
@@ -14,6 +14,8 @@ use herd::clock::{Clock as _, SystemClock};
 use herd::position::StoreId;
 use herd::store::LocalFile;
 use herd::wire::BackupStart;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use service::backup::{
     BackupArgs, BackupRequest, BackupResponse, BackupSource, ProgressLines, WriteFromFiles, backup_text, backup_with,
     open_backup,
@@ -63,6 +65,8 @@ pub(super) fn backup(settings: &Settings, args: &BackupArgs, out: &mut dyn Write
 /// Restores a backup. It is opened before root becomes the owner of the files, who may not read it.
 pub(super) fn restore_from(settings: &Settings, file: &Path, out: &mut dyn Write) -> Result<(), CliError> {
     let mut backup = open_backup(file)?;
+    // The new files are for their owner alone, whatever umask the shell has.
+    umask(Mode::RWXG | Mode::RWXO);
     let start = backup.start().clone();
     let socket = StateDir::new(&settings.state_dir).socket();
     let response = ask_or_open(&socket, &BarnRequest::Restore, || {

@@ -1,11 +1,12 @@
 //! Runs the commands.
 
 use super::backup::{backup, restore_from};
+use super::files::open_existing;
 use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
 use crate::listen::listen;
-use crate::open::{self, BarnFiles, OpenError, open_keys, open_store};
+use crate::open::{self, BarnFiles, OpenError, open_keys};
 use crate::pairing_code::respond_about_keys;
 use crate::run::{check_order, create_pairing_line, log_is_complete, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
@@ -13,7 +14,7 @@ use herd::change::Acceptance;
 use herd::clock::{Clock as _, SystemClock};
 use herd::correction::{CorrectionForm, CorrectionFormError, CorrectionOrder};
 use herd::randomness::{Randomness as _, SystemRandomness};
-use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, Store, StoreError, TABLES_FILE};
+use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, StoreError, TABLES_FILE};
 use service::backup::prove_file;
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
@@ -217,16 +218,6 @@ fn show(settings: &Settings, request: &ShowRequest, out: &mut dyn Write) -> Resu
     })?;
     let BarnResponse::Shown(response) = response else { return Err(CommandError::UnexpectedResponse.into()) };
     request.print(&response, out, &mut std::io::stderr()).map_err(CliError::Print)
-}
-
-/// Opens the store if it exists: a question must not create one.
-///
-/// The certificate is left alone. If it is a credential of the service, it exists only while the service runs.
-pub(super) fn open_existing(settings: &Settings) -> Result<Store, DirectError> {
-    if !settings.state_dir.join(LOG_FILE).exists() {
-        return Err(DirectError::failed(StoreError::Missing { place: settings.state_dir.clone() }));
-    }
-    open_store(settings, &SystemClock::default()).map_err(DirectError::failed)
 }
 
 /// Has the running daemon verify its store, or verifies the files.

@@ -4,6 +4,7 @@ mod backup;
 mod correct;
 mod error;
 mod exec;
+mod files;
 mod first_boot;
 #[cfg(test)]
 mod tests;

@@ -69,7 +69,7 @@ pub enum RestoreError {
     /// The caller interrupted the restore.
     #[error("the restore was interrupted: run the same command again")]
     Interrupted,
-    /// What an earlier restore left cannot be removed.
+    /// The remains of an earlier restore cannot be removed.
     #[error("cannot remove {}, which an earlier restore left: {source}", path.display())]
     Remove {
         /// The directory.

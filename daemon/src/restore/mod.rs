@@ -67,7 +67,7 @@ pub type OnStep<'a> = dyn FnMut(RestoreStep) -> ControlFlow<()> + 'a;
 /// A restore that is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// What the backup holds.
+    /// Content of the backup.
     pub summary: BackupSummary,
     /// Position after the change that began the next epoch.
     pub head: Position,

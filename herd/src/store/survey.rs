@@ -6,7 +6,7 @@ use super::{Disk, LOG_CACHE_BYTES, LOG_FILE, REFOLD_BYTES, REFOLD_CHANGES, Store
 use crate::change::ChangeKind;
 use crate::position::{Position, Sequence};
 
-/// What a log holds, as far as a restore asks. The files are locked while it lives.
+/// Content of a log, as far as a restore asks. The files are locked while it lives.
 #[derive(Debug)]
 pub struct LogSurvey {
     log: Log,

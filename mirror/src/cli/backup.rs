@@ -1,7 +1,7 @@
 //! Runs `backup`.
 
 use super::CliError;
-use super::exec::open_local;
+use super::files::open_local;
 use crate::commands::open_copy;
 use crate::control::{OfficeRequest, OfficeResponse};
 use crate::settings::Settings;

@@ -1,6 +1,7 @@
 //! Runs the commands.
 
 use super::backup::backup;
+use super::files::open_local;
 use super::{Cli, CliError, Command};
 use crate::commands::respond_from_files;
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
@@ -13,9 +14,8 @@ use crate::sites::{SITES_DIRECTORY, SiteFiles};
 use herd::clock::{Clock as _, SystemClock};
 use herd::pairing::MAX_LINE_BYTES;
 use herd::randomness::SystemRandomness;
-use herd::store::LocalFile;
 use service::backup::prove_file;
-use service::control::{CommandError, ControlError, DirectError, ask, ask_or_open};
+use service::control::{CommandError, DirectError, ask, ask_or_open};
 use service::door::key_command::{self, KeyRequest, KeyResponse};
 use service::door::keys::KeyRing;
 use service::logging::{ServiceLog, start_logging};
@@ -195,20 +195,6 @@ fn verify(
         OfficeResponse::Verify(state) => Ok(state),
         _ => Err(CommandError::UnexpectedResponse),
     }
-}
-
-/// Opens `local.redb`. Pairing, preparing a card and adding a key are possible before the first start, so they create it if necessary;
-/// other commands do not.
-pub(super) fn open_local(settings: &Settings, creates: bool) -> Result<LocalFile, DirectError> {
-    let directory = StateDir::new(&settings.state_dir);
-    if creates {
-        directory.create().map_err(DirectError::failed)?;
-    } else if !directory.local_file().exists() {
-        let place = settings.state_dir.display();
-        let message = format!("there is no office in {place}: check `state_dir`, or pair a barn with `add`");
-        return Err(ControlError::new("no_office", message).into());
-    }
-    Ok(directory.open_local()?)
 }
 
 fn ask_about_keys(settings: &Settings, request: &KeyRequest) -> Result<KeyResponse, CommandError> {

@@ -3,6 +3,7 @@
 mod backup;
 mod error;
 mod exec;
+mod files;
 
 pub use error::CliError;
 
