@@ -23,7 +23,7 @@ use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, reopen_log_on_hangup, shutdown_on_signals};
 use service::metrics::RequestTimes;
-use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory};
+use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory, own_addresses};
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::fs;
@@ -124,6 +124,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);
     let people = Arc::new(People::load(local.clone(), clock.clone(), SystemRandomness)?);
     let identity = directory.identity(&settings.tls)?;
+    identity.renew_or_warn(&own_addresses(), clock.read().received_at_us);
     let listener = bind(settings.listen)?;
 
     let files = SiteFiles::new(local, &settings.state_dir);
@@ -134,7 +135,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let connections = Connections::new(settings.local_access);
     let conventions = Conventions { weight_unit: settings.weight_unit, zone: settings.time_zone.clone() };
-    let router = router(&sites, office, clock, conventions, &tokens, &people, &connections);
+    let router = router(&sites, office, clock.clone(), conventions, &tokens, &people, &connections);
     let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     let listen_at = serving.addr;
 
@@ -144,7 +145,11 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
-    parts.add_infallible("the certificate watcher", identity.watch_files(shutdown.clone()));
+    parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
+    parts.add_infallible(
+        "the renewal of the certificate",
+        identity.keep_renewed(own_addresses(), clock, shutdown.clone()),
+    );
     parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
     parts.add_infallible("the keeper of the keys", tokens.keys().clone().keep_saved(shutdown.clone()));
     parts.add_infallible("the keeper of the sessions", people.keep_swept(shutdown.clone()));

@@ -103,9 +103,9 @@ impl StateDir {
     }
 }
 
-/// Returns the addresses of this machine. If they cannot be listed, the certificate does without them: peers that pin the
+/// Returns the addresses of this machine, as names of its certificate. If they cannot be listed, the certificate does without them: peers that pin the
 /// key ignore its names.
-fn own_addresses() -> Vec<SanEntry> {
+pub fn own_addresses() -> Vec<SanEntry> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect()
 }

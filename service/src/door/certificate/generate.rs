@@ -1,5 +1,6 @@
 //! Generation of a key and a self-signed certificate, for users without their own.
 
+use super::renew::ValidityPeriod;
 use super::{CertificateError, IdentityFiles, files};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
@@ -8,11 +9,11 @@ use rcgen::{
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::time::Duration;
 
-/// Start of the validity. The range is as wide as possible: a barn's clock cannot be trusted, and peers pin the key.
-const VALID_FROM: (i32, u8, u8) = (2020, 1, 1);
-/// End of the validity.
-const VALID_TO: (i32, u8, u8) = (2120, 1, 1);
+/// Validity of a certificate for peers that pin its key, from 2020 to 2120. It is as long as possible: a barn's clock cannot
+/// be trusted.
+const PINNED_VALIDITY: ValidityPeriod = ValidityPeriod { not_before_s: 1_577_836_800, not_after_s: 4_733_510_400 };
 
 /// Mode of the key's file: only its owner may read it.
 const KEY_MODE: u32 = 0o600;
@@ -35,11 +36,11 @@ pub(super) fn generate_missing(files: &IdentityFiles, names: &[SanEntry]) -> Res
     match (exists(&files.key)?, exists(&files.certificate)?) {
         (true, true) => Ok(()),
         (false, true) => Err(CertificateError::MissingKey { path: files.key.clone() }),
-        (true, false) => write_certificate(files, &existing_key(files)?, names),
+        (true, false) => write_certificate(files, names, PINNED_VALIDITY),
         (false, false) => {
             let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(generate_error)?;
             files::write(&files.key, key.serialize_pem().as_bytes(), KEY_MODE)?;
-            write_certificate(files, &key, names)
+            write_certificate(files, names, PINNED_VALIDITY)
         }
     }
 }
@@ -59,16 +60,23 @@ fn existing_key(files: &IdentityFiles) -> Result<KeyPair, CertificateError> {
         .map_err(|error| CertificateError::Malformed { path: files.key.clone(), reason: error.to_string() })
 }
 
-fn write_certificate(files: &IdentityFiles, key: &KeyPair, names: &[SanEntry]) -> Result<(), CertificateError> {
+/// Writes a certificate for the existing key.
+pub(super) fn write_certificate(
+    files: &IdentityFiles,
+    names: &[SanEntry],
+    validity: ValidityPeriod,
+) -> Result<(), CertificateError> {
+    let key = existing_key(files)?;
+    let at = |seconds: i64| date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
     let mut params = CertificateParams::default();
     params.subject_alt_names = all_names(names).into_iter().filter_map(san_type).collect();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, host_name().unwrap_or_else(|| "herdlinx".to_owned()));
-    params.not_before = date_time_ymd(VALID_FROM.0, VALID_FROM.1, VALID_FROM.2);
-    params.not_after = date_time_ymd(VALID_TO.0, VALID_TO.1, VALID_TO.2);
+    params.not_before = at(validity.not_before_s);
+    params.not_after = at(validity.not_after_s);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.self_signed(key).map_err(generate_error)?;
+    let certificate = params.self_signed(&key).map_err(generate_error)?;
     files::write(&files.certificate, certificate.pem().as_bytes(), CERTIFICATE_MODE)
 }
 

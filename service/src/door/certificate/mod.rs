@@ -8,12 +8,15 @@
 
 mod files;
 mod generate;
+mod renew;
 mod watch;
 
 pub use files::IdentityFiles;
 pub use generate::SanEntry;
+pub use renew::{RENEWED_BEFORE_DAYS, VALID_DAYS};
 pub use watch::WATCH_INTERVAL;
 
+use renew::ValidityPeriod;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -95,21 +98,29 @@ pub enum CertificateError {
 struct Credentials {
     certified: Arc<CertifiedKey>,
     spki_sha256: [u8; 32],
-    not_after_s: i64,
+    validity: ValidityPeriod,
+    /// The leaf is signed by its own key.
+    is_self_signed: bool,
 }
 
 /// The TLS identity of a server. Clones are cheap and share it, so all of them see a reloaded identity.
 #[derive(Clone, Debug)]
 pub struct Identity {
     files: Arc<IdentityFiles>,
+    /// The files are in the place where this program makes its own.
+    is_own_place: bool,
     current: Arc<RwLock<Arc<Credentials>>>,
 }
 
 impl Identity {
     /// Loads the user's own files.
     pub fn load(files: IdentityFiles) -> Result<Self, CertificateError> {
+        Self::at(files, false)
+    }
+
+    fn at(files: IdentityFiles, is_own_place: bool) -> Result<Self, CertificateError> {
         let credentials = load(&files)?;
-        Ok(Self { files: Arc::new(files), current: Arc::new(RwLock::new(Arc::new(credentials))) })
+        Ok(Self { files: Arc::new(files), is_own_place, current: Arc::new(RwLock::new(Arc::new(credentials))) })
     }
 
     /// Loads `certificate.pem` and `key.pem` in `dir`, after generating them if they are missing.
@@ -121,7 +132,7 @@ impl Identity {
     pub fn load_or_generate(dir: &Path, names: &[SanEntry]) -> Result<Self, CertificateError> {
         let files = IdentityFiles { certificate: dir.join("certificate.pem"), key: dir.join("key.pem") };
         generate::generate_missing(&files, names)?;
-        Self::load(files)
+        Self::at(files, true)
     }
 
     /// Returns the paths of the files.
@@ -137,7 +148,16 @@ impl Identity {
 
     /// Returns the end of the leaf's validity, in seconds since the Unix epoch.
     pub fn not_after_s(&self) -> i64 {
-        self.current().not_after_s
+        self.validity().not_after_s
+    }
+
+    fn validity(&self) -> ValidityPeriod {
+        self.current().validity
+    }
+
+    /// Returns whether this program made the certificate.
+    fn is_self_made(&self) -> bool {
+        self.is_own_place && self.current().is_self_signed
     }
 
     /// Returns the leaf certificate in DER.
@@ -214,7 +234,11 @@ fn load(files: &IdentityFiles) -> Result<Credentials, CertificateError> {
     Ok(Credentials {
         certified: Arc::new(certified),
         spki_sha256: Sha256::digest(parsed.tbs_certificate.subject_pki.raw).into(),
-        not_after_s: parsed.validity().not_after.timestamp(),
+        validity: ValidityPeriod {
+            not_before_s: parsed.validity().not_before.timestamp(),
+            not_after_s: parsed.validity().not_after.timestamp(),
+        },
+        is_self_signed: parsed.issuer() == parsed.subject(),
     })
 }
 

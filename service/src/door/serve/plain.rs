@@ -1,7 +1,8 @@
 //! The answer to plain HTTP on the port of HTTPS.
 //!
-//! Without it a client shows an alert of TLS as an answer of HTTP/0.9, and nobody understands that. A redirect was
-//! rejected: a client that follows it sends its key in the clear once more with every call.
+//! Without it a client shows an alert of TLS as an answer of HTTP/0.9, and nobody understands that. A browser that asks for a
+//! page is sent to HTTPS: people type addresses without `https://`, and the cookie of a session never travels in the clear. A
+//! program is told the address instead: one that follows a redirect sends its key in the clear once more with every call.
 
 use crate::door::reply::ApiError;
 use axum::http::StatusCode;
@@ -25,7 +26,7 @@ pub(super) async fn answer(
 ) -> io::Result<()> {
     let head = read_head(stream).await?;
     let refusal = refusal(&head, local);
-    let response = response(&refusal);
+    let response = if is_of_browser(&head) { redirect(&head, local) } else { response(&refusal) };
     show(path_of(&head), refusal);
     stream.write_all(response.as_bytes()).await?;
     stream.shutdown().await?;
@@ -54,10 +55,34 @@ fn path_of(head: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
+/// Returns the address of HTTPS, without a path.
+fn https_address(head: &str, local: SocketAddr) -> String {
+    format!("https://{}", host_of(head).map_or_else(|| local.to_string(), str::to_owned))
+}
+
 fn refusal(head: &str, local: SocketAddr) -> ApiError {
-    let host = host_of(head).map_or_else(|| local.to_string(), str::to_owned);
-    let message = format!("this port speaks HTTPS and no plain HTTP: use https://{host}");
+    let message = format!("this port speaks HTTPS and no plain HTTP: use {}", https_address(head, local));
     ApiError::new(StatusCode::BAD_REQUEST, "https_only", message)
+}
+
+/// Returns whether a browser asks for a page, without a key.
+fn is_of_browser(head: &str) -> bool {
+    let has = |name: &str| headers_of(head).any(|(found, _)| found.eq_ignore_ascii_case(name));
+    let accepts_html =
+        headers_of(head).any(|(name, value)| name.eq_ignore_ascii_case("accept") && value.contains("text/html"));
+    let is_read = head.starts_with("GET ") || head.starts_with("HEAD ");
+    is_read && accepts_html && !has("x-api-key") && !has("authorization")
+}
+
+fn redirect(head: &str, local: SocketAddr) -> String {
+    let target = head.split_ascii_whitespace().nth(1).unwrap_or_default();
+    let is_path = target.starts_with('/') && target.chars().all(|c| c.is_ascii_graphic());
+    let target = if is_path { target } else { "/" };
+    format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: {}{target}\r\nContent-Length: 0\r\nCache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+        https_address(head, local)
+    )
 }
 
 fn response(refusal: &ApiError) -> String {
@@ -69,10 +94,14 @@ fn response(refusal: &ApiError) -> String {
     )
 }
 
+/// Returns the names and values of the headers.
+fn headers_of(head: &str) -> impl Iterator<Item = (&str, &str)> {
+    head.lines().skip(1).take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'))
+}
+
 /// Returns the host of a request, if it has one that can stand in an address.
 fn host_of(head: &str) -> Option<&str> {
-    let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    let (_, host) = headers.find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
+    let (_, host) = headers_of(head).find(|(name, _)| name.eq_ignore_ascii_case("host"))?;
     let host = host.trim();
     let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
     ((1..=MAX_HOST_CHARS).contains(&host.len()) && host.chars().all(is_host)).then_some(host)
@@ -84,6 +113,23 @@ mod tests {
 
     const LOCAL: &str = "192.168.1.5:8443";
 
+    /// Returns what a client without TLS reads.
+    async fn reply_to(head: &str) -> String {
+        let (mut client, mut server) = tokio::io::duplex(1_000);
+        client.write_all(head.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        let show = |path: &str, refusal: ApiError| {
+            assert!(!path.contains('?') && refusal.code == "https_only", "{path}");
+        };
+        let (answered, read) = tokio::join!(answer(&mut server, LOCAL.parse().unwrap(), show), async {
+            client.shutdown().await.unwrap();
+            client.read_to_string(&mut reply).await
+        });
+        answered.unwrap();
+        read.unwrap();
+        reply
+    }
+
     /// Catches an answer that names no address, or repeats what a client has made up.
     #[tokio::test]
     async fn the_answer_names_the_host_that_was_asked_or_the_address_of_the_server() {
@@ -94,18 +140,34 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: \"><script>\r\n\r\n", "https://192.168.1.5:8443\""),
             ("GET / HTTP/1.1\r\nHost: \r\n\r\n", "https://192.168.1.5:8443\""),
         ] {
-            let (mut client, mut server) = tokio::io::duplex(1_000);
-            client.write_all(head.as_bytes()).await.unwrap();
-            let mut reply = String::new();
-            let local = LOCAL.parse().unwrap();
-            let show = |path: &str, refusal: ApiError| assert_eq!((path, refusal.code), ("/", "https_only"));
-            let (answered, read) = tokio::join!(answer(&mut server, local, show), async {
-                client.shutdown().await.unwrap();
-                client.read_to_string(&mut reply).await
-            });
-            answered.unwrap();
-            read.unwrap();
+            let reply = reply_to(head).await;
             assert!(reply.starts_with("HTTP/1.1 400 ") && reply.contains(address), "{head}: {reply}");
+        }
+    }
+
+    /// Catches a person who types the address and gets JSON, a program that is sent on with its key, and an address that a
+    /// client has made up.
+    #[tokio::test]
+    async fn a_browser_is_sent_to_https_and_a_program_is_not() {
+        let html = "Accept: text/html,*/*;q=0.8\r\n";
+        for (request, location) in [
+            ("GET /animals?q=1 HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000/animals?q=1"),
+            ("HEAD / HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000/"),
+            ("GET //evil.example HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000//evil.example"),
+            ("GET http://evil.example/ HTTP/1.1\r\nHost: office:5000\r\n", "https://office:5000/"),
+            ("GET / HTTP/1.0\r\n", "https://192.168.1.5:8443/"),
+        ] {
+            let reply = reply_to(&format!("{request}{html}\r\n")).await;
+            assert!(reply.starts_with("HTTP/1.1 307 "), "{request}: {reply}");
+            assert!(reply.contains(&format!("\r\nLocation: {location}\r\n")), "{request}: {reply}");
+        }
+        for request in [
+            "POST / HTTP/1.1\r\nHost: office:5000\r\n",
+            "GET / HTTP/1.1\r\nHost: office:5000\r\nX-API-Key: k\r\n",
+            "GET / HTTP/1.1\r\nHost: office:5000\r\nAuthorization: Bearer t\r\n",
+        ] {
+            let reply = reply_to(&format!("{request}{html}\r\n")).await;
+            assert!(reply.starts_with("HTTP/1.1 400 "), "{request}: {reply}");
         }
     }
 }
