@@ -26,8 +26,8 @@ impl SteadyClock {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.read();
         let passed_ms = now.since_boot_ms.saturating_sub(latest.since_boot_ms);
-        let passed_us = i64::try_from(passed_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        let at_least_us = latest.received_at_us.saturating_add(passed_us);
+        let passed = i64::try_from(passed_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        let at_least_us = latest.received_at_us.saturating_add(passed);
         *latest = RawReading { received_at_us: now.received_at_us.max(at_least_us), ..now };
         latest.received_at_us
     }
