@@ -1,8 +1,7 @@
 //! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
 //! each behind the key scope that it needs.
 
-use crate::pages::{ask_to_log_in, has_key, user_of};
-use crate::people::People;
+use crate::pages::{Browsers, ask_to_log_in, has_key};
 use crate::sites::{LinkState, Office as _, OfficeMetrics, Sites};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -36,33 +35,33 @@ struct PagesGuard {
     keys: Guard,
     /// The guard of an office without users.
     keys_or_local: Guard,
-    people: Arc<People>,
+    browsers: Browsers,
 }
 
 /// Puts the pages behind a guard: it lets in a user who is logged in and a program with a key of scope read, and as long as
 /// there are no users, anybody on this machine.
-pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, people: Arc<People>) -> Router {
+pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, browsers: Browsers) -> Router {
     let keys = require(keys, Scope::Read);
-    let guard = PagesGuard { keys_or_local: keys.clone().or_loopback(), keys, people };
+    let guard = PagesGuard { keys_or_local: keys.clone().or_loopback(), keys, browsers };
     in_turns(pages).layer(from_fn_with_state(guard, authorize_page))
 }
 
 async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
-    let PagesGuard { keys, keys_or_local, people } = guard;
+    let PagesGuard { keys, keys_or_local, browsers } = guard;
     if has_key(request.headers()) {
         return match keys.authorize(request.headers(), request.extensions()) {
             Ok(_) => next.run(request).await,
             Err(refusal) => refusal.into_response(),
         };
     }
-    if let Some(user) = user_of(&people, request.headers()) {
+    if let Some(user) = browsers.user(request.headers()) {
         if let Some(connection) = request.extensions().get::<Connection>() {
             connection.authenticate();
         }
         request.extensions_mut().insert(user);
         return next.run(request).await;
     }
-    let guard = if people.is_empty() { keys_or_local } else { keys };
+    let guard = if browsers.has_no_users() { keys_or_local } else { keys };
     match guard.authorize(request.headers(), request.extensions()) {
         Ok(_) => next.run(request).await,
         Err(_) => ask_to_log_in(&request),
@@ -197,7 +196,7 @@ impl SiteRoutes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::people::{LoggedIn, Role};
+    use crate::people::{LoggedIn, People, Role};
     use axum::Extension;
     use axum::body::Body;
     use axum::extract::ConnectInfo;
@@ -237,7 +236,7 @@ mod tests {
         let shown =
             async |user: Option<Extension<LoggedIn>>| user.map_or("page".to_owned(), |user| user.0.name.to_string());
         let pages = Router::new().route("/", get(shown)).fallback(async || "nothing here");
-        let pages = guarded_pages(pages, Arc::new(keys), people.clone());
+        let pages = guarded_pages(pages, Arc::new(keys), Browsers::new(people.clone(), 5000));
         Door { _directory: directory, pages, people, key, session: session.reveal().to_owned() }
     }
 
@@ -247,7 +246,8 @@ mod tests {
             With::Nothing => request,
             With::Key(key) => request.header("X-API-Key", key),
             With::Session(token) => {
-                let others = [b"a=\xff\xfe; ".as_slice(), format!("__Host-herdlinx={token}; c=d").as_bytes()].concat();
+                let others =
+                    [b"a=\xff\xfe; ".as_slice(), format!("__Host-herdlinx-5000={token}; c=d").as_bytes()].concat();
                 request.header("Cookie", others)
             }
         };

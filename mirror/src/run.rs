@@ -4,7 +4,7 @@ use crate::commands::Commands;
 use crate::corrections;
 use crate::doors;
 use crate::follow::FollowSettings;
-use crate::pages::{self, Conventions};
+use crate::pages::{self, Browsers, Conventions};
 use crate::people::{People, PeopleError, command as user_command};
 use crate::settings::Settings;
 use crate::sites::{OfficeIdentity, OfficeMetrics, SiteCommandError, SiteFiles, Sites, WriterError};
@@ -126,6 +126,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let identity = directory.identity(&settings.tls)?;
     identity.renew_or_warn(&own_addresses(), clock.read().received_at_us);
     let listener = bind(settings.listen)?;
+    let port = listener.local_addr().map_or(settings.listen.port(), |address| address.port());
+    let browsers = Browsers::new(people.clone(), port);
 
     let files = SiteFiles::new(local, &settings.state_dir);
     let (sites, failures) = Sites::start(files, follow_settings(&settings)?, clock.clone()).await?;
@@ -135,7 +137,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
     let connections = Connections::new(settings.local_access);
     let conventions = Conventions { weight_unit: settings.weight_unit, zone: settings.time_zone.clone() };
-    let router = router(&sites, office, clock.clone(), conventions, &tokens, &people, &connections);
+    let router = router(&sites, office, clock.clone(), conventions, &tokens, &browsers, &connections);
     let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;
     let listen_at = serving.addr;
 
@@ -193,7 +195,7 @@ pub fn router(
     clock: Arc<dyn Clock>,
     conventions: Conventions,
     tokens: &Arc<TokenRing>,
-    people: &Arc<People>,
+    browsers: &Browsers,
     connections: &Connections,
 ) -> Router {
     let times = RequestTimes::default();
@@ -207,10 +209,11 @@ pub fn router(
         sites.clone(),
         clock.clone(),
         conventions.clone(),
-        people.clone(),
+        browsers.clone(),
         Arc::new(forwarder),
     );
-    let pages = doors::guarded_pages(pages::router(sites.clone(), clock, conventions), tokens.clone(), people.clone());
+    let pages =
+        doors::guarded_pages(pages::router(sites.clone(), clock, conventions), tokens.clone(), browsers.clone());
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     // The pages have a guard of their own, by which a browser finds the log-in.
@@ -218,9 +221,9 @@ pub fn router(
     times.measure(
         served
             .merge(health)
-            .merge(pages::login_routes(people.clone()))
+            .merge(pages::login_routes(browsers.clone()))
             .merge(forms)
-            .merge(pages::users_routes(people.clone())),
+            .merge(pages::users_routes(browsers.clone())),
     )
 }
 

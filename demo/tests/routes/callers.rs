@@ -133,7 +133,7 @@ impl Caller {
     pub(crate) fn sign(&self, request: Builder) -> Builder {
         match (&self.key, &self.session) {
             (Some(key), _) => request.header("X-API-Key", key),
-            (None, Some(session)) => request.header("Cookie", format!("__Host-herdlinx={}", session.token)),
+            (None, Some(session)) => request.header("Cookie", format!("__Host-herdlinx-5000={}", session.token)),
             (None, None) => request,
         }
     }

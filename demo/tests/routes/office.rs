@@ -14,7 +14,7 @@ use herd::payload::WeightUnit;
 use herd::randomness::SeededRandomness;
 use herd::store::LocalFile;
 use mirror::follow::FollowSettings;
-use mirror::pages::Conventions;
+use mirror::pages::{Browsers, Conventions};
 use mirror::people::{People, Role};
 use mirror::sites::{AddOptions, LinkState, Office as _, OfficeMetrics, SiteFiles, Sites};
 use mirror::zone::Zone;
@@ -146,7 +146,7 @@ impl Yard {
             Arc::new(FixedClock),
             Conventions { weight_unit: WeightUnit::Kg, zone: Zone::UTC },
             &tokens,
-            &people,
+            &Browsers::new(people.clone(), 5000),
             &Connections::default(),
         );
         let yard = Self { barn, _listening: listening, sites, keys, tokens, people, router, _directory: directory };

@@ -2,21 +2,19 @@
 //!
 //! # Decisions
 //!
-//! - **The session's token is in a cookie that only this host gets, over HTTPS, and no script reads** (`__Host-`, `Secure`,
-//!   `HttpOnly`, `SameSite=Lax`).
+//! - **The session's token is in a cookie** (`browsers`).
 //! - **A form is taken from our own pages only** (`own_form`).
 //! - **Who is not logged in is sent to the log-in page with a GET from a browser, and gets 401 otherwise.** A program must not
 //!   take the log-in page for the answer.
 
+use super::browsers::Browsers;
 use super::error::PageError;
 use super::frame::Frame;
 use super::media_type::MediaType;
 use super::own_form::{OwnForm, foreign_form};
 use super::page::{HEADERS, Page};
 use crate::people::command::WELCOME_PATH;
-use crate::people::{
-    HashError, Invited, LoggedIn, LoginError, MAX_NAME_CHARS, MIN_PASSWORD_CHARS, People, PeopleError, SESSION_LIFETIME,
-};
+use crate::people::{HashError, Invited, LoginError, MAX_NAME_CHARS, MIN_PASSWORD_CHARS, PeopleError};
 use askama::Template;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
@@ -28,13 +26,9 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use service::door::auth::KEY_HEADER;
 use service::door::reply::{ApiError, with_method_fallback};
-use std::sync::Arc;
 
 /// Path of the log-in page.
 pub(super) const LOGIN_PATH: &str = "/login";
-/// Name of the cookie that has the session's token. Browsers take a name that begins like this over HTTPS and from this host
-/// only.
-const COOKIE: &str = "__Host-herdlinx";
 /// Maximum size of a form. Names and passwords are bounded, and each byte may take three.
 const MAX_FORM_BYTES: usize = 4 * 1024;
 /// `Retry-After` if the office cannot do its part.
@@ -45,14 +39,14 @@ const MAX_NEXT_CHARS: usize = 1024;
 const NO_KEY: &str = "this page needs a log-in, in a browser at /login; programs send a key in the header `X-API-Key`";
 
 /// Returns the routes by which people log in, and the style sheet of all pages.
-pub fn login_routes(people: Arc<People>) -> Router {
+pub fn login_routes(browsers: Browsers) -> Router {
     let routes = Router::new()
         .route(LOGIN_PATH, get(login_page).post(log_in))
         .route("/logout", post(log_out))
         .route(WELCOME_PATH, get(welcome_page).post(choose))
         .route("/assets/style.css", get(style_sheet))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
-    with_method_fallback(routes.with_state(people))
+    with_method_fallback(routes.with_state(browsers))
 }
 
 /// Serves the only style sheet. It loads nothing, so a page never contacts another machine.
@@ -61,21 +55,9 @@ async fn style_sheet() -> Response {
     (headers, include_str!("../../assets/style.css")).into_response()
 }
 
-/// Returns the user of the session whose token the browser has sent.
-pub(crate) fn user_of(people: &People, headers: &HeaderMap) -> Option<LoggedIn> {
-    people.session(token_in(headers)?)
-}
-
 /// Returns whether a request shows an API key.
 pub(crate) fn has_key(headers: &HeaderMap) -> bool {
     headers.contains_key(KEY_HEADER) || headers.contains_key(header::AUTHORIZATION)
-}
-
-fn token_in(headers: &HeaderMap) -> Option<&str> {
-    // Cookies of other services on this host stand in the same header, and may have any bytes.
-    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
-    let mut texts = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='));
-    texts.find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
 /// Returns the answer to a request of somebody who is not logged in.
@@ -162,9 +144,9 @@ struct LoginQuery {
     next: String,
 }
 
-async fn login_page(State(people): State<Arc<People>>, query: Result<Query<LoginQuery>, QueryRejection>) -> Response {
+async fn login_page(State(browsers): State<Browsers>, query: Result<Query<LoginQuery>, QueryRejection>) -> Response {
     let next = own_path(&query.map(|Query(query)| query.next).unwrap_or_default());
-    let content = LoginContent { has_no_users: people.is_empty(), ..LoginContent::new(next) };
+    let content = LoginContent { has_no_users: browsers.has_no_users(), ..LoginContent::new(next) };
     page(StatusCode::OK, "Log in", content)
 }
 
@@ -176,10 +158,10 @@ struct LoginForm {
     next: String,
 }
 
-async fn log_in(State(people): State<Arc<People>>, form: OwnForm<LoginForm, MAX_FORM_BYTES>) -> Response {
+async fn log_in(State(browsers): State<Browsers>, form: OwnForm<LoginForm, MAX_FORM_BYTES>) -> Response {
     let OwnForm { form: LoginForm { name, password, next }, peer, media_type } = form;
-    match people.log_in(&name, password, peer).await {
-        Ok(token) => enter(token.reveal(), &own_path(&next)),
+    match browsers.people.clone().log_in(&name, password, peer).await {
+        Ok(token) => with_cookie(&browsers.cookie(token.reveal()), &own_path(&next)),
         Err(error) => {
             let error = refusal(&error);
             let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error.message)));
@@ -196,12 +178,12 @@ struct WelcomeQuery {
 }
 
 async fn welcome_page(
-    State(people): State<Arc<People>>,
+    State(browsers): State<Browsers>,
     headers: HeaderMap,
     query: Result<Query<WelcomeQuery>, QueryRejection>,
 ) -> Result<Response, PageError> {
     let code = query.map(|Query(query)| query.code).unwrap_or_default();
-    match people.invited(&code) {
+    match browsers.people.invited(&code) {
         Some(invited) => {
             Ok(page(StatusCode::OK, "Welcome", WelcomeContent { code, invited, name: String::new(), why: None }))
         }
@@ -219,19 +201,19 @@ struct WelcomeForm {
 }
 
 async fn choose(
-    State(people): State<Arc<People>>,
+    State(browsers): State<Browsers>,
     OwnForm { form, peer, media_type }: OwnForm<WelcomeForm, MAX_FORM_BYTES>,
 ) -> Result<Response, PageError> {
     let WelcomeForm { code, name, password, again } = form;
     let error = if password == again {
-        match people.clone().choose(&code, &name, password, peer).await {
-            Ok(token) => return Ok(enter(token.reveal(), "/")),
+        match browsers.people.clone().choose(&code, &name, password, peer).await {
+            Ok(token) => return Ok(with_cookie(&browsers.cookie(token.reveal()), "/")),
             Err(error) => refusal(&error),
         }
     } else {
         ApiError::bad_request("the two passwords differ")
     };
-    match people.invited(&code) {
+    match browsers.people.invited(&code) {
         Some(invited) => {
             let (name, why) = (name.chars().take(MAX_NAME_CHARS).collect(), Some(sentence(&error.message)));
             Ok(refused(media_type, error, "Welcome", WelcomeContent { code, invited, name, why }))
@@ -248,11 +230,13 @@ struct LogoutForm {
 }
 
 async fn log_out(
-    State(people): State<Arc<People>>,
+    State(browsers): State<Browsers>,
     headers: HeaderMap,
     OwnForm { form, media_type, .. }: OwnForm<LogoutForm, MAX_FORM_BYTES>,
 ) -> Result<Response, PageError> {
-    let token = token_in(&headers).map(str::to_owned);
+    let people = browsers.people.clone();
+    let leave = || with_cookie(&browsers.no_cookie(), LOGIN_PATH);
+    let token = browsers.token(&headers).map(str::to_owned);
     let Some((token, user)) = token.and_then(|token| Some((token.clone(), people.session(&token)?))) else {
         return Ok(leave());
     };
@@ -275,27 +259,7 @@ async fn log_out(
     Err(PageError { media_type, error: ApiError::unavailable("storage_failed", message, RETRY_AFTER_S) })
 }
 
-/// Leads a user who was let in to a page.
-fn enter(token: &str, next: &str) -> Response {
-    with_cookie(&session_cookie(token), next)
-}
-
-/// Returns the cookie of a session.
-pub(super) fn session_cookie(token: &str) -> HeaderValue {
-    cookie(token, SESSION_LIFETIME.as_secs())
-}
-
-fn cookie(token: &str, seconds: u64) -> HeaderValue {
-    let text = format!("{COOKIE}={token}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}");
-    // A token is letters and digits.
-    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-/// Leads somebody who is logged out to the log-in page.
-fn leave() -> Response {
-    with_cookie(&cookie("", 0), LOGIN_PATH)
-}
-
+/// Leads a browser to a page, with another cookie.
 fn with_cookie(cookie: &HeaderValue, to: &str) -> Response {
     (HEADERS, AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(to)).into_response()
 }

@@ -25,6 +25,7 @@
 
 mod animals;
 mod batches;
+mod browsers;
 mod conventions;
 mod error;
 mod format;
@@ -44,10 +45,11 @@ mod status;
 mod sync_status;
 mod users;
 
+pub use browsers::Browsers;
 pub use conventions::Conventions;
 pub(crate) use forms::correction_routes;
 pub use login::login_routes;
-pub(crate) use login::{ask_to_log_in, has_key, user_of};
+pub(crate) use login::{ask_to_log_in, has_key};
 pub(crate) use users::users_routes;
 
 use crate::sites::Office;

@@ -7,9 +7,10 @@
 //! - **The last owner stays.** An office without an owner could be managed by its machine's administrator only.
 //! - **The log says who changed whom and how.** Codes are not in it.
 
+use super::browsers::Browsers;
 use super::error::PageError;
 use super::frame::Frame;
-use super::login::{LOGIN_PATH, ask_to_log_in, has_key, sentence, user_of};
+use super::login::{LOGIN_PATH, ask_to_log_in, has_key, sentence};
 use super::media_type::MediaType;
 use super::own_form::{OwnForm, foreign_form};
 use super::page::{Page, PageContent, redirect};
@@ -39,9 +40,9 @@ const NO_KEYS: &str = "an API key does not manage users; `herdlinx-mirror user` 
 const OTHER_SESSION: &str = "this form is of another session; open the page again";
 
 /// Returns the routes, for owners who are logged in.
-pub(crate) fn users_routes(people: Arc<People>) -> Router {
+pub(crate) fn users_routes(browsers: Browsers) -> Router {
     let routes = Router::new().route(USERS_PATH, get(show).post(change)).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
-    with_method_fallback(routes.with_state(people))
+    with_method_fallback(routes.with_state(browsers))
 }
 
 /// A link that was made for a user, in the only answer that shows it.
@@ -94,21 +95,21 @@ impl UsersContent {
 }
 
 /// Returns the owner who sends a request, or the answer to somebody else.
-fn owner_of(people: &People, headers: &HeaderMap) -> Result<Option<LoggedIn>, ApiError> {
+fn owner_of(browsers: &Browsers, headers: &HeaderMap) -> Result<Option<LoggedIn>, ApiError> {
     if has_key(headers) {
         return Err(ApiError::forbidden(NO_KEYS));
     }
-    match user_of(people, headers) {
+    match browsers.user(headers) {
         Some(user) if user.role < Role::Owner => Err(ApiError::forbidden(OWNERS_ONLY)),
         user => Ok(user),
     }
 }
 
-async fn show(State(people): State<Arc<People>>, _: NoQuery, request: Request) -> Result<Response, PageError> {
+async fn show(State(browsers): State<Browsers>, _: NoQuery, request: Request) -> Result<Response, PageError> {
     let media_type = MediaType::negotiate(request.headers());
-    let owner = owner_of(&people, request.headers()).map_err(|error| PageError { media_type, error })?;
+    let owner = owner_of(&browsers, request.headers()).map_err(|error| PageError { media_type, error })?;
     Ok(match owner {
-        Some(owner) => UsersContent::new(&people, owner).page(media_type),
+        Some(owner) => UsersContent::new(&browsers.people, owner).page(media_type),
         None => ask_to_log_in(&request),
     })
 }
@@ -141,13 +142,13 @@ struct UserChange {
 }
 
 async fn change(
-    State(people): State<Arc<People>>,
+    State(browsers): State<Browsers>,
     uri: Uri,
     headers: HeaderMap,
     OwnForm { form, media_type, .. }: OwnForm<UserForm, MAX_FORM_BYTES>,
 ) -> Result<Response, PageError> {
     let refuse = |error| PageError { media_type, error };
-    let Some(owner) = owner_of(&people, &headers).map_err(refuse)? else {
+    let Some(owner) = owner_of(&browsers, &headers).map_err(refuse)? else {
         return match media_type {
             MediaType::Html => Ok(redirect(&format!("{LOGIN_PATH}?next={USERS_PATH}"))),
             MediaType::Json => Err(refuse(ApiError::unauthorized(OWNERS_ONLY))),
@@ -156,6 +157,7 @@ async fn change(
     if !owner.owns_form(&form.form_token) {
         return Err(refuse(foreign_form(OTHER_SESSION)));
     }
+    let people = browsers.people;
     let changed = match form.name.parse() {
         Ok(name) => {
             let role = form.role.unwrap_or(Role::Viewer);

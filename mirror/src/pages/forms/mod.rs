@@ -21,18 +21,19 @@ mod typed;
 pub(super) use action::{Action, Subject};
 pub(super) use form::{Choice, PageFacts};
 
+use super::browsers::Browsers;
 use super::conventions::Conventions;
 use super::error::{PageError, query_error};
 use super::format;
 use super::frame::{Frame, SiteFrame};
-use super::login::{has_key, log_in_again, refusal, sentence, session_cookie, user_of};
+use super::login::{has_key, log_in_again, refusal, sentence};
 use super::media_type::MediaType;
 use super::own_form::{OwnForm, foreign_form};
 use super::page::{Page, redirect};
 use super::request::PageRequest;
 use super::site_request::{PagesState, SiteRequest};
 use crate::corrections::{BarnResponse, Orders};
-use crate::people::{LoggedIn, People, Role};
+use crate::people::{LoggedIn, Role};
 use crate::sites::{Office, SiteStatus};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, State};
@@ -146,7 +147,7 @@ struct CorrectionContent {
 #[derive(Clone)]
 struct FormsState {
     pages: PagesState,
-    people: Arc<People>,
+    browsers: Browsers,
     orders: Arc<dyn Orders>,
 }
 
@@ -158,10 +159,10 @@ pub(crate) fn correction_routes(
     office: Arc<dyn Office>,
     clock: Arc<dyn Clock>,
     conventions: Conventions,
-    people: Arc<People>,
+    browsers: Browsers,
     orders: Arc<dyn Orders>,
 ) -> Router {
-    let state = FormsState { pages: PagesState::new(office, clock, conventions), people, orders };
+    let state = FormsState { pages: PagesState::new(office, clock, conventions), browsers, orders };
     let routes = site_routes().nest("/sites/{site}", site_routes()).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
     with_method_fallback(routes.with_state(state))
 }
@@ -204,7 +205,7 @@ impl FormsState {
             return Err(ApiError::forbidden(NO_API_KEYS));
         }
         let typed = Typed::new(sent.form);
-        let Some(user) = user_of(&self.people, headers) else {
+        let Some(user) = self.browsers.user(headers) else {
             if request.media_type == MediaType::Json {
                 return Err(ApiError::unauthorized(NO_SESSION));
             }
@@ -232,15 +233,15 @@ impl FormsState {
         if password.is_empty() {
             return Ok(log_in_again(request.path(), typed.kept(), "", &ApiError::unauthorized(LOGGED_OUT)));
         }
-        let token = match self.people.clone().log_in(&name, password, peer).await {
+        let token = match self.browsers.people.clone().log_in(&name, password, peer).await {
             Ok(token) => token,
             Err(error) => return Ok(log_in_again(request.path(), typed.kept(), &name, &refusal(&error))),
         };
         let media_type = request.media_type;
-        let user = self.people.session(token.reveal()).ok_or_else(|| ApiError::unauthorized(LOGGED_OUT))?;
+        let user = self.browsers.people.session(token.reveal()).ok_or_else(|| ApiError::unauthorized(LOGGED_OUT))?;
         let shown = Draft::new(&self.pages, request, of, typed, user).map(|draft| draft.show_again());
         let mut response = shown.unwrap_or_else(|error| PageError { media_type, error }.into_response());
-        response.headers_mut().append(header::SET_COOKIE, session_cookie(token.reveal()));
+        response.headers_mut().append(header::SET_COOKIE, self.browsers.cookie(token.reveal()));
         Ok(response)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{BROWSER, MAX_PAGE_BYTES, StoppedClock, TestOffice, TestResponse, at, conventions, filled_store};
 use crate::corrections::{BarnResponse, Orders};
-use crate::pages::{correction_routes, router};
+use crate::pages::{Browsers, correction_routes, router};
 use crate::people::{People, Role, UserName};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
@@ -73,7 +73,7 @@ impl Office {
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
         let people = Arc::new(People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap());
         let barn = Arc::new(FakeBarn { answer, sent: Mutex::default() });
-        let (of, by) = (sites.clone(), people.clone());
+        let (of, by) = (sites.clone(), Browsers::new(people.clone(), 5000));
         let forms = correction_routes(of, Arc::new(StoppedClock), conventions(WeightUnit::Kg), by, barn.clone());
         Self { sites, people, barn, forms }
     }
@@ -124,7 +124,7 @@ impl Office {
 
     /// Sends a form of a session as our own page does.
     async fn send_own(&self, path: &str, fields: &[(&str, &str)], session: &str) -> TestResponse {
-        let (token, cookie) = (self.form_token(session), format!("__Host-herdlinx={session}"));
+        let (token, cookie) = (self.form_token(session), format!("__Host-herdlinx-5000={session}"));
         let fields: Vec<_> = fields.iter().copied().chain([("form_token", token.as_str())]).collect();
         self.send(path, &fields, &[OWN, ("cookie", &cookie)]).await
     }
@@ -270,7 +270,7 @@ async fn nobody_else_corrects() {
     let session = office.add("Otto", Role::Operator).await;
     let other = office.add("Ana", Role::Owner).await;
     let viewer = office.add("Vera", Role::Viewer).await;
-    let cookie = format!("__Host-herdlinx={session}");
+    let cookie = format!("__Host-herdlinx-5000={session}");
     let token = office.form_token(&session);
     let form = |token: &'static str| MOVE.into_iter().chain([("form_token", token)]).collect::<Vec<_>>();
     let own: Vec<_> = MOVE.into_iter().chain([("form_token", token.as_str())]).collect();
@@ -293,11 +293,11 @@ async fn nobody_else_corrects() {
     }
     let with_token_of_another: Vec<_> = own.clone();
     let response =
-        office.send(PATH, &with_token_of_another, &[OWN, ("cookie", &format!("__Host-herdlinx={other}"))]).await;
+        office.send(PATH, &with_token_of_another, &[OWN, ("cookie", &format!("__Host-herdlinx-5000={other}"))]).await;
     assert_eq!(response.status, StatusCode::FORBIDDEN);
     let response = office.send_own(PATH, &MOVE, &viewer).await;
     assert!(response.status == StatusCode::FORBIDDEN && response.body.contains("you may look, not correct"));
-    for cookie in ["", "__Host-herdlinx=", "__Host-herdlinx=hxs_stolen", "herdlinx=x"] {
+    for cookie in ["", "__Host-herdlinx-5000=", "__Host-herdlinx-5000=hxs_stolen", "herdlinx=x"] {
         let response = office.send(PATH, &own, &[OWN, ("cookie", cookie), ("accept", "application/json")]).await;
         assert_eq!((response.status, &response.json()["error"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
     }
@@ -311,7 +311,7 @@ async fn what_was_typed_survives_an_expired_session() {
     let session = office.add("Otto", Role::Operator).await;
     let old_token = office.form_token(&session);
     office.people.log_out(&session).unwrap();
-    let cookie = format!("__Host-herdlinx={session}");
+    let cookie = format!("__Host-herdlinx-5000={session}");
     let fields: Vec<_> = MOVE.into_iter().chain([("form_token", old_token.as_str())]).collect();
     let response = office.send(PATH, &fields, &[OWN, ("cookie", &cookie)]).await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
@@ -330,7 +330,7 @@ async fn what_was_typed_survives_an_expired_session() {
     assert!(response.status == StatusCode::OK && response.body.contains("Nothing was sent yet"), "{}", response.body);
     assert!(office.sent().is_empty(), "its user sends it");
     let cookie = response.header(header::SET_COOKIE).split_once("; ").unwrap().0.to_owned();
-    let session = cookie.strip_prefix("__Host-herdlinx=").unwrap();
+    let session = cookie.strip_prefix("__Host-herdlinx-5000=").unwrap();
     assert!(response.body.contains(&office.form_token(session)) && response.body.contains("value=\"seen there\""));
     assert!(!response.body.contains(PASSWORD));
     assert_eq!(office.send_own(PATH, &MOVE, session).await.status, StatusCode::SEE_OTHER);

@@ -1,6 +1,6 @@
 //! The pages on which people log in and out, as a browser uses them.
 
-use crate::pages::login_routes;
+use crate::pages::{Browsers, login_routes};
 use crate::people::{People, Role};
 use axum::Router;
 use axum::body::Body;
@@ -20,7 +20,7 @@ fn office() -> (Arc<People>, Router) {
     let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
     let people = People::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
     let people = Arc::new(people);
-    (people.clone(), login_routes(people))
+    (people.clone(), login_routes(Browsers::new(people, 5000)))
 }
 
 /// An office with a user, who has a session.
@@ -64,15 +64,30 @@ async fn a_log_in_sets_a_cookie_of_this_origin_alone_and_leads_back() {
     let cookie = response.headers()["set-cookie"].to_str().unwrap();
     let (pair, attributes) = cookie.split_once("; ").unwrap();
     assert_eq!(attributes, "Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=1209600");
-    let token = pair.strip_prefix("__Host-herdlinx=").unwrap();
+    let token = pair.strip_prefix("__Host-herdlinx-5000=").unwrap();
     assert_eq!(people.session(token).unwrap().name.as_str(), "Ana");
+}
+
+/// Catches a log-in at one of two offices on a host that ends the session at the other: browsers send cookies to all ports.
+#[tokio::test]
+async fn two_offices_on_one_host_have_cookies_of_different_names() {
+    let (people, _, _) = office_of_ana().await;
+    let mut names = Vec::new();
+    for port in [5000, 5001] {
+        let router = login_routes(Browsers::new(people.clone(), port));
+        let response = post(&router, "/login", &[("name", "ana"), ("password", PASSWORD)], &[OWN]).await;
+        let cookie = response.headers()["set-cookie"].to_str().unwrap().split_once('=').unwrap().0.to_owned();
+        assert!(cookie.starts_with("__Host-"), "{cookie}");
+        names.push(cookie);
+    }
+    assert_ne!(names[0], names[1]);
 }
 
 /// Catches a form of another web page that logs somebody in or out.
 #[tokio::test]
 async fn a_form_of_another_page_is_refused() {
     let (people, router, token) = office_of_ana().await;
-    let cookie = format!("__Host-herdlinx={token}");
+    let cookie = format!("__Host-herdlinx-5000={token}");
     let form_token = people.session(&token).unwrap().form_token;
     for headers in [
         &[][..],

@@ -9,7 +9,7 @@ mod login;
 mod sites;
 mod users;
 
-use super::{Conventions, login_routes, router};
+use super::{Browsers, Conventions, login_routes, router};
 use crate::people::People;
 use crate::sites::{BarnDuplicates, LinkState, Office, PreparedSummary, SiteStatus};
 use crate::zone::Zone;
@@ -212,7 +212,8 @@ fn office_from(office: TestOffice) -> Router {
 fn office_reading(office: TestOffice, conventions: Conventions) -> Router {
     let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
     let people = People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap();
-    router(Arc::new(office), Arc::new(StoppedClock), conventions).merge(login_routes(Arc::new(people)))
+    router(Arc::new(office), Arc::new(StoppedClock), conventions)
+        .merge(login_routes(Browsers::new(Arc::new(people), 5000)))
 }
 
 fn office() -> Router {

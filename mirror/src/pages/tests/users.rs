@@ -1,7 +1,7 @@
 //! The page on which owners manage users.
 
 use super::BROWSER;
-use crate::pages::users_routes;
+use crate::pages::{Browsers, users_routes};
 use crate::people::{People, Role};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -29,7 +29,7 @@ impl Office {
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
         let people = People::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
         let people = Arc::new(people);
-        Self { router: users_routes(people.clone()), people }
+        Self { router: users_routes(Browsers::new(people.clone(), 5000)), people }
     }
 
     /// Adds a user, and returns the token of a session of theirs.
@@ -78,7 +78,7 @@ impl Office {
 }
 
 fn cookie(session: &str) -> String {
-    format!("__Host-herdlinx={session}")
+    format!("__Host-herdlinx-5000={session}")
 }
 
 /// Catches anybody else who sees the users or changes them.
@@ -108,7 +108,7 @@ async fn only_owners_see_and_change_users() {
         assert_eq!(office.post(&fields, &[OWN, ("cookie", &own)]).await.0, StatusCode::FORBIDDEN);
     }
     assert_eq!(office.get(&[("x-api-key", "hxb_any"), ("cookie", &own)]).await.0, StatusCode::FORBIDDEN);
-    for cookie in ["", "__Host-herdlinx=hxs_stolen"] {
+    for cookie in ["", "__Host-herdlinx-5000=hxs_stolen"] {
         let (status, to, _) = office.get(&[("cookie", cookie)]).await;
         assert_eq!((status, to.as_deref()), (StatusCode::SEE_OTHER, Some("/login?next=%2Fusers")));
         let (status, to, _) = office.post(&fields, &[OWN, ("cookie", cookie)]).await;
