@@ -156,7 +156,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add_infallible("the keeper of the keys", tokens.keys().clone().keep_saved(shutdown.clone()));
     parts.add_infallible("the keeper of the sessions", people.keep_swept(shutdown.clone()));
     parts.add_infallible("the supervisor", report(sites.clone(), shutdown));
-    tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), "office ready");
+    let time_zone = settings.time_zone.name();
+    tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), time_zone, "office ready");
 
     let end = parts.run(Replication { sites, failures }).await;
     match end.shutdown {

@@ -57,7 +57,9 @@ impl Yard {
         barn.start().await.unwrap();
         let device = barn.client(&barn.key("chute-1", &["ingest"]).unwrap()).unwrap();
 
-        let mut office = Office::new(programs, &directory.path().join("office"), &OfficeSettings::default()).unwrap();
+        // The machine's own zone is different on each.
+        let settings = OfficeSettings { more: "time_zone = 'UTC'".to_owned(), ..OfficeSettings::default() };
+        let mut office = Office::new(programs, &directory.path().join("office"), &settings).unwrap();
         office.start().await.unwrap();
         office.add_with(&barn.pair().unwrap(), add).unwrap();
         let pages = office.client(&office.key("auditor", &["sync", "read"]).unwrap()).unwrap();

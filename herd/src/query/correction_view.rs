@@ -64,20 +64,21 @@ impl From<&Corrected> for CorrectionView {
 }
 
 impl CorrectionView {
-    /// Describes the correction as a sentence without a full stop: `animal 2 moved to pen P2`.
-    pub fn summary(&self, unit: WeightUnit) -> String {
-        self.correction.summary(None, unit)
+    /// Describes the correction as a sentence without a full stop: `animal 2 moved to pen P2`. Weights are in `unit`, and `time`
+    /// tells people a time in ISO 8601.
+    pub fn summary(&self, unit: WeightUnit, time: &dyn Fn(&str) -> String) -> String {
+        self.correction.summary(None, unit, time)
     }
 
     /// Describes the correction for the page of `animal`, without naming it: `moved to pen P2`.
-    pub fn summary_for(&self, animal: AnimalId, unit: WeightUnit) -> String {
-        self.correction.summary(Some(animal), unit)
+    pub fn summary_for(&self, animal: AnimalId, unit: WeightUnit, time: &dyn Fn(&str) -> String) -> String {
+        self.correction.summary(Some(animal), unit, time)
     }
 }
 
 impl CorrectionForm {
     /// Describes the correction. The animal `subject` is not named.
-    fn summary(&self, subject: Option<AnimalId>, unit: WeightUnit) -> String {
+    fn summary(&self, subject: Option<AnimalId>, unit: WeightUnit, time: &dyn Fn(&str) -> String) -> String {
         let is_this = |animal: u64| subject == Some(AnimalId(animal));
         let done_to =
             |animal: u64, done: String| if is_this(animal) { done } else { format!("animal {animal} {done}") };
@@ -96,7 +97,7 @@ impl CorrectionForm {
             Self::Weigh { animal, weight_kg, replaces, weighed_at } => {
                 let when = match (replaces, weighed_at) {
                     (Some(weighing), _) => format!(" instead of the weight of change {weighing}"),
-                    (None, Some(at)) => format!(" at {at}"),
+                    (None, Some(at)) => format!(" at {}", time(at)),
                     (None, None) => String::new(),
                 };
                 done_to(*animal, format!("weighed {} {}{when}", weight_kg.in_unit(unit), unit.as_str()))

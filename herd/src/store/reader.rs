@@ -52,7 +52,7 @@ impl Reader {
     }
 
     /// Returns the epochs up to `sequence`, with the changes that began them.
-    pub fn epochs_through(&self, sequence: Sequence) -> Vec<(Epoch, Sequence)> {
+    pub(crate) fn epochs_through(&self, sequence: Sequence) -> Vec<(Epoch, Sequence)> {
         self.log.epochs_through(sequence)
     }
 

@@ -167,7 +167,7 @@ impl AnimalContent {
 
     /// Summarizes a correction in the history, from the view of this animal.
     fn correction_summary(&self, correction: &CorrectionView) -> String {
-        correction.summary_for(self.view.animal.id, self.unit)
+        correction.summary_for(self.view.animal.id, self.unit, &|at| self.zone.date_time(at))
     }
 }
 
@@ -188,7 +188,7 @@ fn forms(site: &SiteRequest, view: &AnimalDetails) -> Forms {
         ),
     };
     let weighings = view.weights.iter().map(weighing).collect();
-    Forms::new(site, subject, &actions, &PageFacts { unit: site.conventions.weight_unit, weighings, notes: None })
+    Forms::new(site, subject, &actions, &PageFacts { weighings, ..PageFacts::new(&site.conventions) })
 }
 
 /// Returns whether the barn takes such a correction of an animal in its state.

@@ -136,7 +136,11 @@ impl BatchContent {
     /// Returns `None` if its purpose was to close the batch, which the page says anyway.
     fn closing_correction(&self) -> Option<String> {
         let is_side_effect = |it: &&CorrectionView| !matches!(it.correction, CorrectionForm::CloseBatch { .. });
-        self.view.closed_by_correction.as_ref().filter(is_side_effect).map(|view| view.summary(self.unit))
+        self.view
+            .closed_by_correction
+            .as_ref()
+            .filter(is_side_effect)
+            .map(|view| view.summary(self.unit, &|at| self.zone.date_time(at)))
     }
 }
 
@@ -161,7 +165,7 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
 /// Returns the forms for the corrections that are possible for a batch.
 fn forms(site: &SiteRequest, batch: &BatchView) -> Forms {
     let actions: &[Action] = if batch.open { &[Action::EditBatch, Action::CloseBatch] } else { &[Action::EditBatch] };
-    let facts = PageFacts { unit: site.conventions.weight_unit, notes: batch.notes.clone(), ..PageFacts::default() };
+    let facts = PageFacts { notes: batch.notes.clone(), ..PageFacts::new(&site.conventions) };
     Forms::new(site, Subject::Batch(batch.id.0), actions, &facts)
 }
 

@@ -112,8 +112,10 @@ impl Frame {
 
     /// Sets the time at which the page is rendered, and the zone of its times.
     pub(super) fn rendered_at(self, now_us: i64, zone: &Zone) -> Self {
-        let now = iso_utc(now_us);
-        Self { rendered_at: Some(RenderedAt { at: zone.date_time(&now), zone: zone.name_at(&now) }), ..self }
+        Self {
+            rendered_at: Some(RenderedAt { at: zone.date_time(iso_utc(now_us)), zone: zone.name().to_owned() }),
+            ..self
+        }
     }
 
     /// Yields path and label of each section, and true for the current one.

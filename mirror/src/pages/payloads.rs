@@ -214,6 +214,10 @@ impl PageContent for ChangeContent {
 }
 
 impl ChangeContent {
+    fn summary(&self, correction: &CorrectionView) -> String {
+        correction.summary(self.unit, &|at| self.zone.date_time(at))
+    }
+
     fn correction(&self) -> Option<&CorrectionForm> {
         match &self.change.body {
             ChangeBody::Corrected { correction, .. } => Some(&correction.correction),
@@ -249,7 +253,7 @@ fn forms(site: &SiteRequest, change: &ChangeView) -> Forms {
     let ChangeBody::Received { payload, .. } = &change.body else { return Forms::default() };
     let is_event = payload.event.is_some() && payload.voided_by.is_none();
     let action = if is_event { Action::Void } else { Action::Accept };
-    let facts = PageFacts { unit: site.conventions.weight_unit, ..PageFacts::default() };
+    let facts = PageFacts::new(&site.conventions);
     Forms::new(site, Subject::Payload(payload.id.0), &[action], &facts)
 }
 

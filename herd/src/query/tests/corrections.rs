@@ -2,6 +2,7 @@
 
 use super::animal;
 use crate::change::{BatchId, Correction, TagKind, WeighingTime};
+use crate::clock::EARLIEST_US;
 use crate::payload::WeightUnit::{Kg, Lb};
 use crate::payload::{Grams, Tag};
 use crate::position::Sequence;
@@ -74,21 +75,35 @@ fn each_correction_has_a_sentence_and_a_shorter_one_for_its_animal() {
     ] {
         let sequence = barn.correct(correction);
         let view = barn.snapshot().correction(sequence).unwrap().unwrap();
-        assert_eq!((view.summary_for(one, Kg).as_str(), view.summary(Kg).as_str()), (for_its_animal, elsewhere));
+        assert_eq!(
+            (view.summary_for(one, Kg, &plain).as_str(), view.summary(Kg, &plain).as_str()),
+            (for_its_animal, elsewhere)
+        );
     }
     let batch = BatchId(barn.record("hxb:L9:Z:U9").0);
     let closed = barn.correct(Correction::CloseBatch { batch });
-    let summary = barn.snapshot().correction(closed).unwrap().unwrap().summary(Kg);
+    let summary = barn.snapshot().correction(closed).unwrap().unwrap().summary(Kg, &plain);
     assert_eq!(summary, format!("batch with id {batch} closed"));
 }
 
 #[test]
-fn a_weighing_is_told_in_the_unit_of_the_reader_of_the_page() {
+fn a_weighing_is_told_in_the_unit_and_the_time_of_the_reader_of_the_page() {
     let mut barn = barn();
-    let weighed =
-        barn.correct(Correction::Weigh { animal: animal(Sequence(2)), weight_g: 244_940, when: WeighingTime::Now });
-    let view = barn.snapshot().correction(weighed).unwrap().unwrap();
-    assert_eq!([view.summary(Lb), view.summary(Kg)], ["animal 2 weighed 540 lb", "animal 2 weighed 244.94 kg"]);
+    let mut weighed = |when| {
+        let sequence = barn.correct(Correction::Weigh { animal: animal(Sequence(2)), weight_g: 244_940, when });
+        barn.snapshot().correction(sequence).unwrap().unwrap()
+    };
+    let view = weighed(WeighingTime::Now);
+    let told = [view.summary(Lb, &plain), view.summary(Kg, &plain)];
+    assert_eq!(told, ["animal 2 weighed 540 lb", "animal 2 weighed 244.94 kg"]);
+    let view = weighed(WeighingTime::At(EARLIEST_US));
+    let told = view.summary(Kg, &|at| format!("<{at}>"));
+    assert_eq!(told, "animal 2 weighed 244.94 kg at <2024-01-01T00:00:00.000Z>");
+}
+
+/// Tells a time as it stands in JSON.
+fn plain(at: &str) -> String {
+    at.to_owned()
 }
 
 /// Catches a change of another kind, or none at all, that is shown as a correction.

@@ -97,8 +97,12 @@ impl Walk<'_> {
             let correction = self.snapshot.correction(*sequence);
             let mut answer = String::new();
             if let Ok(Some(view)) = &correction {
-                let of_animals = view.animals.iter().map(|animal| view.summary_for(*animal, WeightUnit::Kg));
-                answer = std::iter::once(view.summary(WeightUnit::Kg)).chain(of_animals).collect::<Vec<_>>().join("; ");
+                let of_animals =
+                    view.animals.iter().map(|animal| view.summary_for(*animal, WeightUnit::Kg, &str::to_owned));
+                answer = std::iter::once(view.summary(WeightUnit::Kg, &str::to_owned))
+                    .chain(of_animals)
+                    .collect::<Vec<_>>()
+                    .join("; ");
             }
             self.ledger.enter(Question::Correction, sequence, &format!("{} {answer}", json(correction)));
         }

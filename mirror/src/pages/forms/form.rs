@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::typed::Typed;
+use crate::pages::Conventions;
 use askama::Template;
 use herd::correction::{MAX_NOTES_CHARS, MAX_REASON_CHARS};
 use herd::payload::{MAX_FIELD_CHARS, WeightUnit};
@@ -17,7 +18,8 @@ fn fields(action: Action, typed: &Typed, facts: &PageFacts) -> Vec<Field> {
     let batch_number = |label| field("batch_number", label, Input::Line { mode: "text" });
     match action {
         Action::Weigh => {
-            vec![weight(), field("weighed_at", "Day and time", Input::Moment).note("Empty if it was weighed just now.")]
+            let when = format!("Day and time ({})", facts.zone);
+            vec![weight(), field("weighed_at", &when, Input::Moment).note("Empty if it was weighed just now.")]
         }
         Action::Reweigh => {
             vec![field("replaces", "Wrong weight", Input::Choice(facts.weighings(typed))).required(), weight()]
@@ -52,6 +54,8 @@ fn kinds_of_tags() -> Vec<Choice> {
 #[derive(Clone, Debug, Default)]
 pub(in crate::pages) struct PageFacts {
     pub(in crate::pages) unit: WeightUnit,
+    /// Name of the time zone.
+    pub(in crate::pages) zone: String,
     /// The weighings of an animal, by their changes.
     pub(in crate::pages) weighings: Vec<Choice>,
     /// The notes of a batch.
@@ -59,6 +63,11 @@ pub(in crate::pages) struct PageFacts {
 }
 
 impl PageFacts {
+    /// Returns what is the same on all pages.
+    pub(in crate::pages) fn new(conventions: &Conventions) -> Self {
+        Self { unit: conventions.weight_unit, zone: conventions.zone.name().to_owned(), ..Self::default() }
+    }
+
     /// Returns the weighings; beside the page, the one that was chosen there.
     fn weighings(&self, typed: &Typed) -> Vec<Choice> {
         match typed.get("replaces") {

@@ -128,7 +128,7 @@ impl Receipt {
             return Ok(receipt(None));
         }
         let applied = snapshot.correction(Sequence(sequence)).map_err(query_error)?;
-        Ok(applied.and_then(|correction| receipt(Some(correction.summary(site.conventions.weight_unit)))))
+        Ok(applied.and_then(|correction| receipt(Some(site.conventions.told(&correction)))))
     }
 }
 
@@ -365,7 +365,7 @@ impl Draft {
     }
 
     fn page(&self, status: StatusCode, is_refused: bool, why: String, key: String) -> Response {
-        let facts = PageFacts { unit: self.conventions.weight_unit, ..PageFacts::default() };
+        let facts = PageFacts::new(&self.conventions);
         let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
         let name = self.of.name();
         let frame = Frame {

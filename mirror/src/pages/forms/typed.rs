@@ -185,7 +185,7 @@ mod tests {
             (
                 animal,
                 &[("action", "weigh"), ("weight", "245,5 kg"), ("weighed_at", "2026-05-04T08:30")],
-                r#"{"kind":"weigh","animal":3,"weight_kg":"245.5","weighed_at":"2026-05-04T08:30:00Z"}"#,
+                r#"{"kind":"weigh","animal":3,"weight_kg":"245.5","weighed_at":"2026-05-04T08:30:00-06:00"}"#,
             ),
             (
                 animal,
