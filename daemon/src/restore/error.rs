@@ -31,6 +31,15 @@ pub enum RestoreError {
         /// The history of the journal.
         journal: StoreId,
     },
+    /// The log that is there cannot be read, so nobody knows what it holds.
+    #[error(
+        "the log that is there may hold payloads, and cannot be read: {source}. Nothing was changed. Move log.redb, log.journal \
+         and tables.redb to another directory and keep them, then run this again"
+    )]
+    Unreadable {
+        /// Error of the log.
+        source: StoreError,
+    },
     /// No log was made of the backup.
     #[error("{0}. Nothing was restored, and the barn is as it was")]
     Log(#[from] RestoreLogError),
@@ -51,7 +60,7 @@ pub enum RestoreError {
     /// The machine was the barn of another history, whose log is gone.
     #[error(
         "this barn had recorded up to change {} of history {}, and the backup is of another history. Nothing was changed. If \
-         the backup is the right one, restore it into an empty state directory", .remembered.sequence, .remembered.store
+         the backup is the right one, move local.redb away as well, with the keys in it", .remembered.sequence, .remembered.store
     )]
     OtherHistory {
         /// The position that the machine remembers.
@@ -89,8 +98,7 @@ fn has_payloads_text(end: &Position, has_backup: bool) -> String {
     }
     format!(
         "this barn holds payloads, up to change {} of history {}, and a restore would replace them. Nothing was changed. Back \
-         them up first; then stop the service and move log.redb, log.journal, tables.redb and local.redb to another \
-         directory, or set an empty `state_dir`",
+         them up first; then move log.redb, log.journal and tables.redb to another directory, or set an empty `state_dir`",
         end.sequence, end.store
     )
 }
@@ -103,6 +111,7 @@ impl From<&RestoreError> for Exit {
             RestoreError::Store(error)
             | RestoreError::Boot(BootError::Store(error))
             | RestoreError::Log(RestoreLogError::Store(error)) => Self::from(error),
+            RestoreError::Unreadable { source } => Self::from(source),
             RestoreError::Log(RestoreLogError::Backup(error)) => Self::from(error),
             RestoreError::Log(_) | RestoreError::JournalAlone { .. } => Self::Damaged,
             RestoreError::HasPayloads { .. } | RestoreError::OtherHistory { .. } | RestoreError::OtherBackup { .. } => {

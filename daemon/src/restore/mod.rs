@@ -104,7 +104,8 @@ impl Restore<'_> {
         let remembered = read_position(&self.local)?;
         let survey = LogSurvey::of(&self.disk).map_err(|error| match error {
             StoreError::MissingLog { journal } => RestoreError::JournalAlone { journal },
-            error => error.into(),
+            locked @ StoreError::Locked { .. } => locked.into(),
+            source => RestoreError::Unreadable { source },
         })?;
         let of_same = remembered.filter(|position| position.store == wanted.store);
         let note = match (RestoreNote::read(&self.local)?, survey) {

@@ -258,6 +258,26 @@ fn a_journal_without_its_log_is_no_empty_directory() {
     assert_eq!(Exit::from(&refused), Exit::Damaged);
 }
 
+/// Catches a barn with a damaged log that is told to restore a backup, by the command that does it, and one that loses its
+/// keys on the way.
+#[test]
+fn a_log_that_cannot_be_read_is_moved_away_first_and_the_keys_stay() {
+    let machine = Machine::new();
+    machine.record(0..3);
+    let file = machine.backup();
+    let (local, keys) = open_keys(&machine.settings).unwrap();
+    let secret = keys.add("chute-1", [Scope::Ingest].into()).unwrap().reveal().to_owned();
+    drop((local, keys));
+    fs::write(machine.path(LOG_FILE), [0x5a; 9_000]).unwrap();
+    let refused = machine.restore(&file).unwrap_err();
+    assert!(matches!(&refused, RestoreError::Unreadable { .. }), "{refused}");
+    assert_eq!(Exit::from(&refused), Exit::Damaged);
+    [LOG_FILE, JOURNAL_FILE, TABLES_FILE].iter().for_each(|file| fs::remove_file(machine.path(file)).unwrap());
+    machine.restore(&file).unwrap();
+    let (_local, keys) = open_keys(&machine.settings).unwrap();
+    assert_eq!(keys.check(&secret).unwrap().name, "chute-1");
+}
+
 /// Catches the restore of one backup that completes that of another, and a log without its epoch that is accepted.
 #[test]
 fn an_interrupted_restore_is_completed_by_its_own_backup_only() {
