@@ -6,7 +6,7 @@
 //! | [`floor`], [`rows`] | the fastest that this machine can do, and figures as ratios to it with their goals |
 //! | [`traffic`] | the payloads, and the order in which concurrent senders send them |
 //! | [`store`], [`recorder`] | a store without a network, and the recorder in front of it |
-//! | [`lag`], [`https`], [`replicas`], [`large`], [`pages`] | barn and office as processes ([`yard`]) |
+//! | [`lag`], [`https`], [`replicas`], [`large`], [`pages`], [`backups`] | barn and office as processes ([`yard`]) |
 //! | [`bare`] | a server without a store, to compare with |
 //! | [`peers`] | PostgreSQL, Redis and JetStream with the same shapes of work |
 //! | [`memory`], [`device`] | what the kernel counts |
@@ -26,6 +26,7 @@
 //! - **Errors are untyped here**, unlike in the rest of the workspace: they are shown to the person who runs the bench, and
 //!   no code decides on them.
 
+pub mod backups;
 pub mod bare;
 pub mod device;
 pub mod floor;

@@ -4,7 +4,7 @@ use super::floor::Floor;
 use super::peers::{self, Comparison, JetStream, Package, Postgres, Redis};
 use super::rows::{Row, Table};
 use super::yard::CopyTimeoutError;
-use super::{BenchError, Budget, Figures, Sizes, https, lag, large, recorder, replicas, store, times};
+use super::{BenchError, Budget, Figures, Sizes, backups, https, lag, large, recorder, replicas, store, times};
 use crate::processes::Programs;
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
@@ -38,6 +38,8 @@ pub enum Part {
     Scattered,
     /// A large store: first copy, memory, pages, starts, tables folded again
     Large,
+    /// A backup of a large store under traffic, a restore, and a rebuild from the office
+    Backups,
     /// PostgreSQL with logical replication (needs --peers)
     Postgres,
     /// Redis with appendfsync always and a replica (needs --peers)
@@ -50,8 +52,8 @@ impl Part {
     /// The peers. They run only when they are asked for.
     pub const PEERS: [Self; 3] = [Self::Postgres, Self::Redis, Self::Jetstream];
     /// All parts of ours, in the order in which they run.
-    pub const OURS: [Self; 7] =
-        [Self::Recorder, Self::Copies, Self::Lag, Self::Https, Self::Away, Self::Scattered, Self::Large];
+    pub const OURS: [Self; 8] =
+        [Self::Recorder, Self::Copies, Self::Lag, Self::Https, Self::Away, Self::Scattered, Self::Large, Self::Backups];
 
     /// Returns the key of the part in the figures, which is also the name of its directory.
     pub fn name(self) -> &'static str {
@@ -63,13 +65,14 @@ impl Part {
             Self::Away => "away",
             Self::Scattered => "scattered",
             Self::Large => "large",
+            Self::Backups => "backups",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::Jetstream => "jetstream",
         }
     }
 
-    /// Returns the time limit. The sum of all of ours, with [`GRACE`], is below twelve minutes.
+    /// Returns the time limit. The sum of all of ours, with [`GRACE`], is below fifteen minutes.
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Lag => 30,
@@ -77,6 +80,7 @@ impl Part {
             Self::Away | Self::Postgres | Self::Redis | Self::Jetstream => 80,
             Self::Scattered => 110,
             Self::Large => 240,
+            Self::Backups => 180,
         })
     }
 
@@ -91,6 +95,7 @@ impl Part {
             Self::Away => replicas::away(programs, &directory, sizes, floor, budget).await,
             Self::Scattered => replicas::scattered(programs, &directory, sizes, floor, budget).await,
             Self::Large => large::large(programs, &directory, sizes, floor, budget).await,
+            Self::Backups => backups::backups(programs, &directory, sizes, budget).await,
             Self::Postgres => {
                 let package = plan.package("postgres", "usr/lib/postgresql/15/bin/postgres")?;
                 peers::measure::<Postgres>(&package, &directory, sizes, floor, budget).await
