@@ -68,6 +68,14 @@ impl Machine {
         open_store(&self.settings, &ManualClock::default()).map(|store| store.head().position)
     }
 
+    /// Removes the files of the log, as a person moves them away.
+    fn lose_log(&self) {
+        for file in [LOG_FILE, JOURNAL_FILE, TABLES_FILE] {
+            let removed = fs::remove_file(self.path(file));
+            assert!(removed.is_ok() || !self.path(file).exists(), "{removed:?}");
+        }
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.settings.state_dir.join(file)
     }
@@ -213,14 +221,13 @@ fn a_barn_whose_log_is_gone_is_restored_to_its_own_backup_in_an_epoch_of_its_own
     machine.record(0..3);
     let file = machine.backup();
     let had = machine.record(3..9);
-    let files = [LOG_FILE, JOURNAL_FILE, TABLES_FILE];
-    files.iter().for_each(|file| fs::remove_file(machine.path(file)).unwrap());
+    machine.lose_log();
     assert!(machine.start().is_err());
     let restored = machine.restore(&file).unwrap();
     assert_eq!((restored.remembered, restored.head.epoch), (Some(had), Epoch(2)));
 
     // The same once more, with the restored barn.
-    files.iter().for_each(|file| drop(fs::remove_file(machine.path(file))));
+    machine.lose_log();
     let again = machine.restore(&file).unwrap();
     assert_eq!((again.head.epoch, again.summary.end), (Epoch(3), restored.summary.end));
 }
@@ -272,7 +279,7 @@ fn a_log_that_cannot_be_read_is_moved_away_first_and_the_keys_stay() {
     let refused = machine.restore(&file).unwrap_err();
     assert!(matches!(&refused, RestoreError::Unreadable { .. }), "{refused}");
     assert_eq!(Exit::from(&refused), Exit::Damaged);
-    [LOG_FILE, JOURNAL_FILE, TABLES_FILE].iter().for_each(|file| fs::remove_file(machine.path(file)).unwrap());
+    machine.lose_log();
     machine.restore(&file).unwrap();
     let (_local, keys) = open_keys(&machine.settings).unwrap();
     assert_eq!(keys.check(&secret).unwrap().name, "chute-1");

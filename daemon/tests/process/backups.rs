@@ -2,7 +2,6 @@
 //!
 //! Catches: a backup that lacks what was answered as stored, that is taken for whole although it is not, or that costs an
 //! older one.
-#![expect(clippy::unwrap_used, reason = "a test that cannot continue fails by a panic")]
 
 use crate::barn::{Barn, stderr_text, stdout_text};
 use serde_json::json;

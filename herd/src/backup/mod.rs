@@ -24,7 +24,7 @@
 //! - **The log is copied out range by range.** A read transaction over the whole log would keep redb from reusing pages for
 //!   as long as the slowest USB stick takes. The end is chosen at the beginning, and the log up to there never changes.
 //! - **Not compressed.** The changes hold hex digits and repeated names, so it would save about half. A file that any
-//!   HerdLinx can read without another format inside, at the speed of the stick, is worth more.
+//!   version of the programs can read, without another format inside, is worth more.
 
 mod error;
 mod read;

@@ -43,7 +43,8 @@ fn blobs_of(mut file: &[u8]) -> Vec<&[u8]> {
     let mut blobs = Vec::new();
     while let Some(length) = blob_length(file).unwrap() {
         let (blob, rest) = file.split_at(length);
-        (file, _) = (rest, blobs.push(blob));
+        blobs.push(blob);
+        file = rest;
         if file.is_empty() {
             break;
         }

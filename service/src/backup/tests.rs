@@ -64,6 +64,19 @@ impl BackupSource for Files {
     }
 }
 
+/// A process that gives no backup.
+struct Unplugged;
+
+impl BackupSource for Unplugged {
+    fn start(&mut self, _write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
+        Err(ControlError::failed("the process has other worries").into())
+    }
+
+    fn request(&mut self, _request: BackupRequest) -> Result<BackupResponse, CommandError> {
+        Err(CommandError::UnexpectedResponse)
+    }
+}
+
 fn backup(source: &mut dyn BackupSource, path: &Path, force: bool) -> Result<String, BackupCommandError> {
     let mut out = Vec::new();
     let args = BackupArgs { file: path.to_owned(), force };
@@ -112,15 +125,6 @@ fn an_existing_file_is_overwritten_only_by_force_and_only_by_a_whole_backup() {
     let refused = backup(&mut process, &path, false).unwrap_err();
     assert_eq!(Exit::from(&refused), Exit::Refused);
 
-    struct Unplugged;
-    impl BackupSource for Unplugged {
-        fn start(&mut self, _write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
-            Err(ControlError::failed("the process has other worries").into())
-        }
-        fn request(&mut self, _request: BackupRequest) -> Result<BackupResponse, CommandError> {
-            Err(CommandError::UnexpectedResponse)
-        }
-    }
     assert!(backup(&mut Unplugged, &path, true).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"something of a person");
     assert_eq!(names_in(directory.path()), ["north.backup"]);
