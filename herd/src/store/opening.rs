@@ -4,7 +4,7 @@ use super::folding::{Folder, Folding, LogRuns, Publisher, Run};
 use super::log::{Log, LogWriter};
 use super::open_progress::OpenProgress;
 use super::tables::{StoredState, TABLES_FILE, TablesFile, TablesState};
-use super::{Disk, LOG_CACHE_BYTES, LostLogError, Store, StoreError, TABLES_CACHE_BYTES, digest_at};
+use super::{Background, Disk, LOG_CACHE_BYTES, LostLogError, Store, StoreError, TABLES_CACHE_BYTES, digest_at};
 use crate::change::{Change, EpochStart};
 use crate::clock::ClockReading;
 use crate::decide::Rules;
@@ -121,7 +121,7 @@ impl Store {
     fn catch_up_tables(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
         let (begin, of) = (self.head().folded, self.head().position.sequence);
         let runs = LogRuns::new(self.log.reader()?, begin, of);
-        if runs.are_many() {
+        if runs.are_many() && disk.background() == Background::Threads {
             tracing::info!(folded = begin.0, head = of.0, "rebuilding the tables");
             runs.read_ahead(|runs| self.fold_runs(disk, runs))?;
         } else {
