@@ -135,6 +135,10 @@ fn refused(media_type: MediaType, error: ApiError, title: &'static str, form: im
     if let Some(seconds) = error.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
+    if error.status == StatusCode::UNAUTHORIZED {
+        // RFC 9110, 15.5.2 asks for it. Browsers do not know this scheme, and show the page.
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     response
 }
 

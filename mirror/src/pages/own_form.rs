@@ -7,7 +7,8 @@ use super::error::PageError;
 use super::media_type::MediaType;
 use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, Form, FromRequest, Request};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderValue, StatusCode, header};
 use serde::de::DeserializeOwned;
 use service::door::reply::{ApiError, BODY_READ_TIMEOUT};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -27,7 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync, const MAX_BYTES: usize> FromRequest<S>
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
         let media_type = MediaType::negotiate(request.headers());
         let refuse = |error| PageError { media_type, error };
-        if !is_own(request.headers()) {
+        if !is_own(&request) {
             return Err(refuse(foreign_form("this form was not sent by a page of this office; open the page again")));
         }
         // Nobody has said who they are, so a body must not take much room or time.
@@ -56,11 +57,13 @@ pub(super) fn foreign_form(message: &str) -> ApiError {
 }
 
 /// Returns whether a form comes from a page of this origin, by what the browser says. A page cannot set these headers.
-fn is_own(headers: &HeaderMap) -> bool {
-    if let Some(site) = headers.get("sec-fetch-site") {
+fn is_own(request: &Request) -> bool {
+    if let Some(site) = request.headers().get("sec-fetch-site") {
         return site == "same-origin";
     }
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let origin = text(header::ORIGIN).and_then(|origin| origin.strip_prefix("https://"));
-    origin.is_some() && origin == text(header::HOST)
+    // HTTP/2 has the host in the URI.
+    let host = request.uri().authority().map(Authority::as_str).or_else(|| text(header::HOST));
+    origin.is_some() && origin == host
 }

@@ -315,6 +315,7 @@ async fn what_was_typed_survives_an_expired_session() {
     let fields: Vec<_> = MOVE.into_iter().chain([("form_token", old_token.as_str())]).collect();
     let response = office.send(PATH, &fields, &[OWN, ("cookie", &cookie)]).await;
     assert_eq!(response.status, StatusCode::UNAUTHORIZED);
+    assert!(response.headers.contains_key(header::WWW_AUTHENTICATE));
     let kept = |body: &str| {
         let named =
             |(name, value): (&str, &str)| body.contains(&format!("type=\"hidden\" name=\"{name}\" value=\"{value}\""));

@@ -105,6 +105,12 @@ async fn a_form_of_another_page_is_refused() {
     }
     let response = post(&router, "/logout", &[("form_token", "0")], &[OWN, ("cookie", &cookie)]).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    // Over HTTP/2, the host is in the URI.
+    let fields = [("name", "ana"), ("password", PASSWORD)];
+    for (origin, status) in [("https://office:5000", 303), ("https://evil.example", 403)] {
+        let response = post(&router, "https://office:5000/login", &fields, &[("origin", origin)]).await;
+        assert_eq!(response.status().as_u16(), status, "{origin}");
+    }
     assert!(people.session(&token).is_some());
     let own = [("origin", "https://office:5000"), ("host", "office:5000"), ("cookie", cookie.as_str())];
     let response = post(&router, "/logout", &[("form_token", &form_token)], &own).await;
