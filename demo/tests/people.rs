@@ -138,7 +138,7 @@ async fn users_are_managed_while_the_office_is_stopped_and_the_first_owner_needs
     assert_eq!(bench.send("/users", &fields, &owner).await.0, 303);
     assert!(!bench.is_let_in(&viewer).await);
     let log = std::fs::read_to_string(bench.office.log()).unwrap();
-    for line in ["by=Ana user=Cleo action=Add role=viewer", "by=Ana user=Cleo action=Remove"] {
+    for line in ["by=Ana user=Cleo what=\"add as viewer\"", "by=Ana user=Cleo what=\"remove\""] {
         assert!(log.contains(line), "{line}: {log}");
     }
     assert!(!log.contains(code), "{log}");

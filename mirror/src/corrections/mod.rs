@@ -114,7 +114,7 @@ impl Orders for Forwarder {
     ) -> BoxFuture<'a, Result<BarnResponse, ApiError>> {
         let forwarding = async move {
             let bytes = serde_json::to_vec(order).map_err(|error| ApiError::bad_request(error.to_string()))?;
-            self.forward(site, user.as_str(), order.clone(), bytes.into()).await
+            self.forward(site, &format!("user {user}"), order.clone(), bytes.into()).await
         };
         forwarding.boxed()
     }
@@ -138,7 +138,7 @@ impl Forwarder {
         self.forward(site, caller.name(), order.value, order.bytes).await
     }
 
-    /// Validates an order and sends its bytes to the barn. `caller` is the name of the key or user.
+    /// Validates an order and sends its bytes to the barn. `caller` names the key or user.
     async fn forward(
         &self,
         site: &str,

@@ -185,6 +185,17 @@ async fn change(
 }
 
 impl UserChange {
+    /// Returns the change in words, for the log.
+    fn what(&self) -> String {
+        match self.action {
+            UserAction::Add => format!("add as {}", self.role),
+            UserAction::Link => "link for a password".to_owned(),
+            UserAction::ChangeRole => format!("make {}", self.role),
+            UserAction::LogOut => "log out everywhere".to_owned(),
+            UserAction::Remove => "remove".to_owned(),
+        }
+    }
+
     /// Makes the change, and returns the code of a link if it made one.
     async fn make(&self, people: Arc<People>) -> Result<Option<Secret>, ApiError> {
         let (action, name, role) = (self.action, self.name.clone(), self.role);
@@ -197,17 +208,15 @@ impl UserChange {
             UserAction::Remove => people.remove_unless_last_owner(&name).map(|()| None),
         });
         let failed = |why: String| {
-            tracing::error!(by = %self.by, user = %self.name, action = ?self.action, why, "user not changed");
+            tracing::error!(by = %self.by, user = %self.name, what = self.what(), why, "user not changed");
             let message = "the office cannot store this at this moment; try again soon";
             ApiError::unavailable("storage_failed", message, RETRY_AFTER_S)
         };
         let changed = changing.await.map_err(|error| failed(error.to_string()))?;
         match &changed {
-            Ok(_) => {
-                tracing::info!(by = %self.by, user = %self.name, action = ?self.action, role = %self.role, "user changed");
-            }
+            Ok(_) => tracing::info!(by = %self.by, user = %self.name, what = self.what(), "user changed"),
             Err(error) => {
-                tracing::warn!(by = %self.by, user = %self.name, action = ?self.action, %error, "user not changed");
+                tracing::warn!(by = %self.by, user = %self.name, what = self.what(), %error, "user not changed");
             }
         }
         changed.map_err(|error| refusal(&error).unwrap_or_else(|| failed(error.to_string())))
