@@ -1,4 +1,4 @@
-//! What an office has agreed on for its pages.
+//! Unit and time zone that an office has agreed on for its pages.
 
 use crate::zone::Zone;
 use herd::payload::WeightUnit;

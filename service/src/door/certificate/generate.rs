@@ -1,6 +1,6 @@
 //! Generation of a key and a self-signed certificate, for users without their own.
 
-use super::renew::ValidityPeriod;
+use super::validity::ValidityPeriod;
 use super::{CertificateError, IdentityFiles, files};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,

@@ -9,6 +9,7 @@
 mod files;
 mod generate;
 mod renew;
+mod validity;
 mod watch;
 
 pub use files::IdentityFiles;
@@ -16,7 +17,6 @@ pub use generate::SanEntry;
 pub use renew::{RENEWED_BEFORE_DAYS, VALID_DAYS};
 pub use watch::WATCH_INTERVAL;
 
-use renew::ValidityPeriod;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -24,6 +24,7 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
+use validity::ValidityPeriod;
 
 /// Supported ALPN protocols, the preferred one first.
 const ALPN: [&[u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];

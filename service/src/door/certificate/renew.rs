@@ -11,6 +11,7 @@
 //!   authority has signed.
 
 use super::generate::write_certificate;
+use super::validity::ValidityPeriod;
 use super::{CertificateError, Identity, SanEntry};
 use crate::lifecycle::Shutdown;
 use herd::clock::{Clock, EARLIEST_US};
@@ -26,13 +27,6 @@ pub const RENEWED_BEFORE_DAYS: u64 = 90;
 const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 const DAY_S: u64 = 24 * 3600;
 const SECOND_US: i64 = 1_000_000;
-
-/// The first and the last second of a certificate's validity, since the Unix epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ValidityPeriod {
-    pub(super) not_before_s: i64,
-    pub(super) not_after_s: i64,
-}
 
 impl ValidityPeriod {
     /// Returns the period of a certificate that is made now.
@@ -59,11 +53,11 @@ impl Identity {
     ///
     /// A clock that was never set counts as one at the earliest time that a set one can show.
     pub fn renew_if_due(&self, names: &[SanEntry], now_us: i64) -> Result<bool, CertificateError> {
-        let now_s = now_us.max(EARLIEST_US) / SECOND_US;
-        if !self.is_self_made() || !self.validity().is_due(now_s) {
+        let second = now_us.max(EARLIEST_US) / SECOND_US;
+        if !self.is_self_made() || !self.validity().is_due(second) {
             return Ok(false);
         }
-        let period = ValidityPeriod::from(now_s);
+        let period = ValidityPeriod::from(second);
         write_certificate(self.files(), names, period)?;
         self.reload()?;
         tracing::info!(certificate = %self.files().certificate.display(), days = VALID_DAYS, "certificate renewed");
