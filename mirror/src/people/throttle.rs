@@ -43,7 +43,8 @@ pub(super) struct Throttle(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     addresses: Table<IpAddr>,
-    names: Table<String>,
+    /// By the key of the name; with the address, the tries of a user who is logged in there.
+    names: Table<(String, Option<IpAddr>)>,
     sessions: Table<String>,
 }
 
@@ -95,7 +96,7 @@ impl<K: Hash + Eq + Clone> Table<K> {
 #[derive(Debug)]
 pub(super) struct Try {
     address: Option<IpAddr>,
-    name: Option<String>,
+    name: Option<(String, Option<IpAddr>)>,
 }
 
 impl Throttle {
@@ -110,17 +111,18 @@ impl Throttle {
     /// takes neither, and returns the time after which there is a try again.
     pub(super) fn take(&self, address: IpAddr, name: &str, is_logged_in: bool) -> Result<Try, Duration> {
         if is_logged_in {
-            let own = format!("{name} at {}", peer_of(address));
+            let own = (name.to_owned(), Some(peer_of(address)));
             self.lock().names.take(own.clone(), NAME_TRIES, NAME_PERIOD, Instant::now())?;
             return Ok(Try { address: None, name: Some(own) });
         }
         let of_address = self.take_at(address)?;
-        let of_name = self.lock().names.take(name.to_owned(), NAME_TRIES, NAME_PERIOD, Instant::now());
+        let anywhere = (name.to_owned(), None);
+        let of_name = self.lock().names.take(anywhere.clone(), NAME_TRIES, NAME_PERIOD, Instant::now());
         if let Err(wait) = of_name {
             self.give_back(&of_address);
             return Err(wait);
         }
-        Ok(Try { name: Some(name.to_owned()), ..of_address })
+        Ok(Try { name: Some(anywhere), ..of_address })
     }
 
     /// Takes one of the sessions that a user may begin, or returns the time after which there is one.
@@ -186,6 +188,16 @@ mod tests {
             let _ = throttle.take(address(201), "ben", false);
         }
         throttle.take(address(201), "ana", true).unwrap();
+    }
+
+    /// Catches a name that reads like the tries of somebody else.
+    #[tokio::test(start_paused = true)]
+    async fn no_name_uses_up_the_tries_of_a_user_at_an_address() {
+        let throttle = Throttle::default();
+        for n in 0..200 {
+            let _ = throttle.take(address(n), "ana at 192.168.1.5", false);
+        }
+        throttle.take(address(5), "ana", true).unwrap();
     }
 
     #[tokio::test(start_paused = true)]
