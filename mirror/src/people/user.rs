@@ -13,12 +13,28 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 /// Maximum length of a user's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
+/// Maximum number of marks after one letter. Hebrew and Tibetan write up to four.
+const MAX_MARKS: usize = 4;
+
 /// Letters that look like a blank, or like nothing: the fillers of Hangul.
 const UNSEEN_LETTERS: [char; 4] = ['\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}'];
+
+/// Marks that nobody sees, as the first and the last one of each range: the marks among the default ignorable code points of
+/// Unicode, and the dot above, which vanishes on an `i` and is part of the letter on all that wear it.
+const UNSEEN_MARKS: [(char, char); 7] = [
+    ('\u{307}', '\u{307}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180d}'),
+    ('\u{180f}', '\u{180f}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{e0100}', '\u{e01ef}'),
+];
 
 /// Permission of a user. A later role may do all that the ones before it may.
 ///
@@ -69,8 +85,9 @@ impl UserName {
 
     /// Returns the form by which names are compared.
     pub(super) fn key(&self) -> String {
-        // By way of upper case, because some letters have two forms in lower case, and some a form only there.
-        self.0.to_uppercase().to_lowercase().nfkc().collect()
+        // By way of upper case, because some letters have two forms in lower case, and some a form only there. Before that
+        // in lower case, because `ẞ` has no other upper case than itself.
+        self.0.to_lowercase().to_uppercase().to_lowercase().nfkc().collect()
     }
 }
 
@@ -78,15 +95,32 @@ impl FromStr for UserName {
     type Err = UserNameError;
 
     fn from_str(text: &str) -> Result<Self, UserNameError> {
-        let name: String = text.trim().nfkc().take(MAX_NAME_CHARS + 1).collect();
+        // Some keyboards write this apostrophe. Some characters are blanks only in NFKC.
+        let name: String = text.chars().map(|c| if c == '\u{2019}' { '\'' } else { c }).nfkc().collect();
+        let name = name.trim();
         if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
             return Err(UserNameError::Length);
         }
-        let is_sign = |c: char| matches!(c, ' ' | '.' | '_' | '-' | '@' | '\'');
-        let is_allowed = |c: char| is_sign(c) || (c.is_alphanumeric() && !UNSEEN_LETTERS.contains(&c));
-        let is_plain = name.chars().all(is_allowed) && !name.contains("  ");
-        if is_plain { Ok(Self(name)) } else { Err(UserNameError::Character) }
+        let is_plain = are_allowed(name) && !name.contains("  ");
+        if is_plain { Ok(Self(name.to_owned())) } else { Err(UserNameError::Character) }
     }
+}
+
+/// Returns whether a text has only characters that a name may have.
+fn are_allowed(name: &str) -> bool {
+    // Number of marks that may follow.
+    let mut marks_left = 0_usize;
+    name.chars().all(|c| {
+        if is_combining_mark(c) {
+            let is_seen = !UNSEEN_MARKS.iter().any(|(first, last)| (*first..=*last).contains(&c));
+            let is_allowed = is_seen && marks_left > 0;
+            marks_left = marks_left.saturating_sub(1);
+            return is_allowed;
+        }
+        let is_letter = c.is_alphanumeric() && !UNSEEN_LETTERS.contains(&c);
+        marks_left = if is_letter { MAX_MARKS } else { 0 };
+        is_letter || matches!(c, ' ' | '.' | '_' | '-' | '@' | '\'')
+    })
 }
 
 impl TryFrom<String> for UserName {
@@ -150,6 +184,9 @@ mod tests {
             ("2nd", "²nd"),
             ("Kim", "\u{212a}im"),
             ("Strauss", "Strauß"),
+            ("Strauß", "STRAUẞ"),
+            ("O'Neill", "O\u{2019}Neill"),
+            ("Ana", "\u{3000}Ana\u{2003}"),
             ("ΑΝΑΣ", "ανας"),
         ] {
             assert_eq!(name(one), name(other), "{other}");
@@ -157,6 +194,37 @@ mod tests {
         assert_eq!(name("\u{ff21}\u{ff4e}\u{ff41}").as_str(), "Ana");
         assert!("\u{fdfa}".repeat(4).parse::<UserName>().is_err(), "each is eighteen characters");
         assert!("a\u{2474}".parse::<UserName>().is_err(), "that is `a(1)`");
+    }
+
+    /// Catches people whose script writes vowels, tones or the end of a syllable as marks after a letter.
+    #[test]
+    fn names_of_scripts_with_marks_are_welcome() {
+        for text in ["श्रीकृष्ण", "ธัญญ์ ปิ่น", "தமிழ்", "Ọlọ\u{301}run", "דָּוִד", "مُحَمَّد", "ကျော်"]
+        {
+            assert_eq!(text.parse::<UserName>().map(|_| ()), Ok(()), "{text}");
+        }
+    }
+
+    /// Catches a mark that nobody sees, that stands on nothing, or that covers the lines around it.
+    #[test]
+    fn a_mark_follows_a_letter_and_is_seen() {
+        for text in [
+            "\u{301}ana",
+            "ana \u{301}b",
+            "ana-\u{301}",
+            "ana\u{fe0f}",
+            "ana\u{e0101}",
+            "ana\u{34f}",
+            "\u{1820}\u{180b}",
+            "\u{1780}\u{17b5}",
+            "ali\u{307}",
+            &format!("a{}", "\u{330}".repeat(MAX_MARKS + 1)),
+        ] {
+            assert_eq!(text.parse::<UserName>().err(), Some(UserNameError::Character), "{text:?}");
+        }
+        assert_eq!("\u{3000} ".parse::<UserName>().err(), Some(UserNameError::Length));
+        let cut = format!("{} b", "a".repeat(MAX_NAME_CHARS));
+        assert_eq!(cut.parse::<UserName>().err(), Some(UserNameError::Length), "nothing of a name is dropped");
     }
 
     /// Catches a name that looks like another one, or that leaves its place in a log or on a page.
