@@ -272,6 +272,7 @@ fn with_cookie(cookie: &HeaderValue, to: &str) -> Response {
 fn own_path(next: &str) -> String {
     let is_path = next.starts_with('/') && !next.starts_with("//") && next.len() <= MAX_NEXT_CHARS;
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        LoginError::TooManySessions { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
     if is_path && is_plain { next.to_owned() } else { "/".to_owned() }
 }
 
@@ -291,7 +292,9 @@ pub(super) fn refusal(error: &LoginError) -> ApiError {
         }
     };
     let retry_after_s = match error {
-        LoginError::TooManyTries { wait } => Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX)),
+        LoginError::TooManyTries { wait } | LoginError::TooManySessions { wait } => {
+            Some(u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX))
+        }
         _ => None,
     };
     ApiError { retry_after_s, ..ApiError::new(status, code, error.to_string()) }

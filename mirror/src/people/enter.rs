@@ -29,9 +29,10 @@ impl People {
         let Invited { name, role } = self.invited(code).ok_or(LoginError::Link)?;
         let name = name.map_or_else(|| chosen.parse(), Ok)?;
         check(&password, &name.key())?;
-        let one_try = self.throttle.take_at(peer).map_err(|wait| LoginError::TooManyTries { wait })?;
         let salt = draw_salt(self.randomness().as_mut()).map_err(PeopleError::from)?;
-        let password = self.hashing.hash(password, salt).await?;
+        let one_try = self.throttle.take_at(peer).map_err(|wait| LoginError::TooManyTries { wait })?;
+        let hashed = self.hashing.hash(password, salt).await;
+        let password = hashed.inspect_err(|_| self.throttle.give_back(&one_try))?;
         let (people, hash) = (self.clone(), hash_secret(code));
         let user = UserRow { name, role, password, made_at_us: self.now_us() };
         let token = on_disk(move || people.enroll(&hash, &user, peer)).await?;
@@ -78,7 +79,7 @@ impl People {
         let is_right = self.hashing.verify(password, hash).await.inspect_err(|_| self.throttle.give_back(&one_try))?;
         let Some(user) = user.filter(|_| is_right) else { return Err(LoginError::Wrong) };
         self.throttle.give_back(&one_try);
-        self.throttle.take_session(&key).map_err(|wait| LoginError::TooManyTries { wait })?;
+        self.throttle.take_session(&key).map_err(|wait| LoginError::TooManySessions { wait })?;
         on_disk(move || {
             let _one_change_at_a_time = self.lock_changes();
             self.begin_session(&user.name, &user.password.mark(), peer)

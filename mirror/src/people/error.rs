@@ -51,7 +51,13 @@ pub enum LoginError {
     /// No user has this name and password. It does not say which of the two is wrong.
     #[error("no user has this name and password")]
     Wrong,
-    /// Too many tries, or too many sessions begun.
+    /// The password is right, but this user has begun too many sessions.
+    #[error("too many log-ins with this name; try again in {} s", wait.as_secs() + 1)]
+    TooManySessions {
+        /// Time after which the user may begin another one.
+        wait: Duration,
+    },
+    /// Too many wrong tries.
     #[error("too many tries; try again in {} s", wait.as_secs() + 1)]
     TooManyTries {
         /// Time after which there is a try again.

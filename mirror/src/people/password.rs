@@ -106,6 +106,13 @@ impl Hashing {
         Self { at_once, waiting: Arc::new(Semaphore::new(HASHES_AT_ONCE + MAX_WAITING)) }
     }
 
+    /// Takes all places, so that everybody is told that the office is busy.
+    #[cfg(test)]
+    pub(super) fn occupy(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = u32::try_from(HASHES_AT_ONCE + MAX_WAITING).unwrap();
+        self.waiting.clone().try_acquire_many_owned(all).unwrap()
+    }
+
     /// Hashes a password with this salt.
     pub(super) async fn hash(&self, password: String, salt: Salt) -> Result<PasswordHash, HashError> {
         self.run(move || hash(&password, salt)).await?

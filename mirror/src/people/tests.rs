@@ -310,6 +310,20 @@ async fn the_last_owner_stays_an_owner() {
     let (office, _) = Office::with("Ana", Role::Owner).await;
     let invited = office.people.add(&name("Ben"), Role::Owner).unwrap();
     let is_refused = |result| matches!(result, Err(PeopleError::LastOwner(_)));
+/// Catches somebody who loses the tries of an address while nobody looks at what they typed.
+#[tokio::test(start_paused = true)]
+async fn a_choice_that_the_office_has_no_time_for_uses_up_no_try() {
+    let office = Office::new();
+    let code = office.people.add(&name("Ana"), Role::Viewer).unwrap();
+    let busy = office.people.hashing.occupy();
+    for _ in 0..2 * ADDRESS_TRIES {
+        let chosen = office.choose(&code, PASSWORD).await;
+        assert!(matches!(chosen, Err(LoginError::People(PeopleError::Hash(HashError::Busy)))));
+    }
+    drop(busy);
+    office.choose(&code, PASSWORD).await.unwrap();
+}
+
     assert!(is_refused(office.people.remove_unless_last_owner(&name("ANA"))), "the invited one may never come");
     assert!(is_refused(office.people.change_role(&name("ana"), Role::Operator)));
     office.people.change_role(&name("ana"), Role::Owner).unwrap();
@@ -351,7 +365,7 @@ async fn the_sessions_that_a_user_begins_are_limited() {
     }
     let before = rows::<SessionRow>(&office, SESSIONS).len();
     let refused = office.log_in("ana", PASSWORD).await;
-    assert!(matches!(refused, Err(LoginError::TooManyTries { wait }) if wait <= SESSION_PERIOD));
+    assert!(matches!(refused, Err(LoginError::TooManySessions { wait }) if wait <= SESSION_PERIOD));
     assert_eq!(rows::<SessionRow>(&office, SESSIONS).len(), before);
     office.log_in("ben", PASSWORD).await.unwrap();
     tokio::time::advance(SESSION_PERIOD).await;
