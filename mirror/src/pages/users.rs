@@ -246,3 +246,9 @@ fn link_at(uri: &Uri, headers: &HeaderMap, code: &Secret) -> String {
     let office = uri.authority().cloned().or(named).map(|office| format!("https://{office}")).unwrap_or_default();
     format!("{office}{WELCOME_PATH}?code={}", code.reveal())
 }
+        PeopleError::Invited(name) => {
+            let message = format!(
+                "{name} has a link already, and it still works. \"New link for a password\" makes another one instead"
+            );
+            (StatusCode::CONFLICT, "user_invited", message)
+        }

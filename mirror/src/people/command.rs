@@ -167,9 +167,11 @@ pub fn respond(people: &People, request: &UserRequest) -> Result<UserResponse, P
 impl From<PeopleError> for ControlError {
     fn from(error: PeopleError) -> Self {
         match error {
-            PeopleError::Exists(_) | PeopleError::Unknown(_) | PeopleError::TooMany | PeopleError::LastOwner(_) => {
-                Self::new("refused", error.to_string())
-            }
+            PeopleError::Exists(_)
+            | PeopleError::Invited(_)
+            | PeopleError::Unknown(_)
+            | PeopleError::TooMany
+            | PeopleError::LastOwner(_) => Self::new("refused", error.to_string()),
             PeopleError::Local(_) | PeopleError::Randomness(_) | PeopleError::Hash(_) => Self::failed(error),
         }
     }

@@ -16,6 +16,11 @@ pub enum PeopleError {
     /// Another user has this name.
     #[error("there is a user `{0}` already; `user passwd` gives them a new password, `user remove` removes them")]
     Exists(UserName),
+    /// This person is invited by a link that still works.
+    #[error(
+        "`{0}` has a link already, and it still works; `user passwd` makes another one instead, `user remove` takes it back"
+    )]
+    Invited(UserName),
     /// There is no such user.
     #[error("there is no user `{0}`; `user list` prints the users")]
     Unknown(UserName),

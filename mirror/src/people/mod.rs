@@ -153,16 +153,22 @@ impl People {
         Ok(Some(code))
     }
 
-    /// Adds a user, who chooses a password by the link with the returned code. Syncs the disk.
+    /// Adds a user, who chooses a password by the link with the returned code. Somebody who has such a link keeps it, so that a
+    /// call that is repeated does not void what was sent to them already. Syncs the disk.
     pub fn add(&self, name: &UserName, role: Role) -> Result<Secret, PeopleError> {
+        let _one_change_at_a_time = self.lock_changes();
         if self.roll().user(name).is_some() {
             return Err(PeopleError::Exists(name.clone()));
+        }
+        if self.roll().invited(self.now_us()).any(|(invited, _)| invited == name) {
+            return Err(PeopleError::Invited(name.clone()));
         }
         self.make_link(name, role, None)
     }
 
     /// Lets a user choose a new password by the link with the returned code. Until then the old one is valid. Syncs the disk.
     pub fn renew(&self, name: &UserName) -> Result<Secret, PeopleError> {
+        let _one_change_at_a_time = self.lock_changes();
         let (name, role, password) = {
             let roll = self.roll();
             let known = roll.user(name).map(|user| (user.name.clone(), user.role, Some(user.password.mark())));
@@ -173,9 +179,9 @@ impl People {
         self.make_link(&name, role, password)
     }
 
+    /// Makes the only valid link of a user. Changes must be locked.
     fn make_link(&self, name: &UserName, role: Role, password: Option<PasswordMark>) -> Result<Secret, PeopleError> {
         let code = self.secret(LINK_PREFIX)?;
-        let _one_change_at_a_time = self.lock_changes();
         let now_us = self.now_us();
         let row = LinkRow { user: Some(name.clone()), role, password, ends_at_us: later(now_us, LINK_LIFETIME) };
         let known = self.roll().users.len() + self.roll().invited(now_us).filter(|(other, _)| *other != name).count();
