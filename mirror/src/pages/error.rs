@@ -2,7 +2,7 @@
 
 use super::frame::Frame;
 use super::media_type::MediaType;
-use super::page::{HEADERS, Page};
+use super::page::{HEADERS, Page, as_refusal};
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -35,11 +35,9 @@ impl IntoResponse for PageError {
             StatusCode::SERVICE_UNAVAILABLE => "Not available yet",
             _ => "Cannot show this page",
         };
-        let status = error.status;
         let content = ErrorContent { title, message: error.message };
-        let mut response = Page { frame: Frame::without_site(title), content }.html();
-        *response.status_mut() = status;
-        response
+        let page = Page { frame: Frame::without_site(title), content }.html();
+        as_refusal(page, error.status, error.retry_after_s)
     }
 }
 

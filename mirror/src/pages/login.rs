@@ -12,7 +12,7 @@ use super::error::PageError;
 use super::frame::Frame;
 use super::media_type::MediaType;
 use super::own_form::{OwnForm, foreign_form};
-use super::page::{HEADERS, Page};
+use super::page::{HEADERS, Page, as_refusal};
 use crate::people::command::WELCOME_PATH;
 use crate::people::{HashError, Invited, LoginError, MAX_NAME_CHARS, MIN_PASSWORD_CHARS, PeopleError};
 use askama::Template;
@@ -120,10 +120,8 @@ struct WelcomeContent {
     why: Option<String>,
 }
 
-fn page(status: StatusCode, title: &'static str, content: impl Template) -> Response {
-    let mut response = Page { frame: Frame::without_site(title), content }.html();
-    *response.status_mut() = status;
-    response
+fn page(title: &'static str, content: impl Template) -> Response {
+    Page { frame: Frame::without_site(title), content }.html()
 }
 
 /// Returns the form again, with the reason why it was refused; the reason alone to a program.
@@ -131,15 +129,7 @@ fn refused(media_type: MediaType, error: ApiError, title: &'static str, form: im
     if media_type == MediaType::Json {
         return error.into_response();
     }
-    let mut response = page(error.status, title, form);
-    if let Some(seconds) = error.retry_after_s {
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-    }
-    if error.status == StatusCode::UNAUTHORIZED {
-        // RFC 9110, 15.5.2 asks for it. Browsers do not know this scheme, and show the page.
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+    as_refusal(page(title, form), error.status, error.retry_after_s)
 }
 
 #[derive(Deserialize)]
@@ -151,7 +141,7 @@ struct LoginQuery {
 async fn login_page(State(browsers): State<Browsers>, query: Result<Query<LoginQuery>, QueryRejection>) -> Response {
     let next = own_path(&query.map(|Query(query)| query.next).unwrap_or_default());
     let content = LoginContent { has_no_users: browsers.has_no_users(), ..LoginContent::new(next) };
-    page(StatusCode::OK, "Log in", content)
+    page("Log in", content)
 }
 
 #[derive(Deserialize)]
@@ -188,9 +178,7 @@ async fn welcome_page(
 ) -> Result<Response, PageError> {
     let code = query.map(|Query(query)| query.code).unwrap_or_default();
     match browsers.people.invited(&code) {
-        Some(invited) => {
-            Ok(page(StatusCode::OK, "Welcome", WelcomeContent { code, invited, name: String::new(), why: None }))
-        }
+        Some(invited) => Ok(page("Welcome", WelcomeContent { code, invited, name: String::new(), why: None })),
         None => Err(PageError { media_type: MediaType::negotiate(&headers), error: refusal(&LoginError::Link) }),
     }
 }
@@ -272,7 +260,6 @@ fn with_cookie(cookie: &HeaderValue, to: &str) -> Response {
 fn own_path(next: &str) -> String {
     let is_path = next.starts_with('/') && !next.starts_with("//") && next.len() <= MAX_NEXT_CHARS;
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        LoginError::TooManySessions { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
     if is_path && is_plain { next.to_owned() } else { "/".to_owned() }
 }
 
@@ -281,6 +268,7 @@ pub(super) fn refusal(error: &LoginError) -> ApiError {
     let (status, code) = match error {
         LoginError::Wrong => (StatusCode::FORBIDDEN, "wrong_login"),
         LoginError::TooManyTries { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_tries"),
+        LoginError::TooManySessions { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many_sessions"),
         LoginError::Link => (StatusCode::GONE, "link_used"),
         LoginError::Name(_) | LoginError::Password(_) => (StatusCode::BAD_REQUEST, "bad_request"),
         LoginError::People(PeopleError::Hash(HashError::Busy)) => {

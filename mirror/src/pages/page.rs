@@ -8,7 +8,7 @@ use super::frame::{Frame, Section};
 use super::media_type::MediaType;
 use askama::Template;
 use axum::Json;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Serialize;
 
@@ -74,4 +74,17 @@ impl<C: Template> Page<C> {
 /// Redirects to another page, for either media type.
 pub(super) fn redirect(path: &str) -> Response {
     (HEADERS, Redirect::to(path)).into_response()
+}
+
+/// Gives a page the status of an error, and the headers that belong to it.
+pub(super) fn as_refusal(mut page: Response, status: StatusCode, retry_after_s: Option<u32>) -> Response {
+    *page.status_mut() = status;
+    if let Some(seconds) = retry_after_s {
+        page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        // RFC 9110, 15.5.2 asks for it. Browsers do not know this scheme, and show the page.
+        page.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    page
 }

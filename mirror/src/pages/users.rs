@@ -13,7 +13,7 @@ use super::frame::Frame;
 use super::login::{LOGIN_PATH, ask_to_log_in, has_key, sentence};
 use super::media_type::MediaType;
 use super::own_form::{OwnForm, foreign_form};
-use super::page::{Page, PageContent, redirect};
+use super::page::{Page, PageContent, as_refusal, redirect};
 use crate::people::command::WELCOME_PATH;
 use crate::people::{LINK_LIFETIME, ListedUser, LoggedIn, MAX_NAME_CHARS, People, PeopleError, Role, UserName};
 use askama::Template;
@@ -37,6 +37,7 @@ const MAX_FORM_BYTES: usize = 2 * 1024;
 const RETRY_AFTER_S: u32 = 5;
 const OWNERS_ONLY: &str = "only an owner of this office manages its users";
 const NO_KEYS: &str = "an API key does not manage users; `herdlinx-mirror user` does, on the office's machine";
+const NOT_STORED: &str = "the office cannot store this at this moment; try again soon";
 const OTHER_SESSION: &str = "this form is of another session; open the page again";
 
 /// Returns the routes, for owners who are logged in.
@@ -177,9 +178,8 @@ async fn change(
             let is_new = form.action == UserAction::Add;
             let name = if is_new { form.name.chars().take(MAX_NAME_CHARS).collect() } else { String::new() };
             let why = Some(sentence(&error.message));
-            let mut page = UsersContent { name, why, ..UsersContent::new(&people, owner) }.page(media_type);
-            *page.status_mut() = error.status;
-            Ok(page)
+            let page = UsersContent { name, why, ..UsersContent::new(&people, owner) }.page(media_type);
+            Ok(as_refusal(page, error.status, error.retry_after_s))
         }
     }
 }
@@ -207,19 +207,34 @@ impl UserChange {
             UserAction::LogOut => people.log_out_everywhere(&name).map(|()| None),
             UserAction::Remove => people.remove_unless_last_owner(&name).map(|()| None),
         });
-        let failed = |why: String| {
-            tracing::error!(by = %self.by, user = %self.name, what = self.what(), why, "user not changed");
-            let message = "the office cannot store this at this moment; try again soon";
+        let failed = |why: String, message: String| {
+            tracing::error!(by = %self.by, user = %self.name, what = self.what(), why, "user not changed on disk");
             ApiError::unavailable("storage_failed", message, RETRY_AFTER_S)
         };
-        let changed = changing.await.map_err(|error| failed(error.to_string()))?;
+        let changed = changing.await.map_err(|error| failed(error.to_string(), NOT_STORED.to_owned()))?;
         match &changed {
             Ok(_) => tracing::info!(by = %self.by, user = %self.name, what = self.what(), "user changed"),
             Err(error) => {
                 tracing::warn!(by = %self.by, user = %self.name, what = self.what(), %error, "user not changed");
             }
         }
-        changed.map_err(|error| refusal(&error).unwrap_or_else(|| failed(error.to_string())))
+        changed.map_err(|error| refusal(&error).unwrap_or_else(|| failed(error.to_string(), self.half_made())))
+    }
+
+    /// Returns what holds if the disk has failed. Whoever was to be out is out in memory.
+    fn half_made(&self) -> String {
+        let name = &self.name;
+        match self.action {
+            UserAction::Remove => format!(
+                "{name} is out now, but a restart would undo it: `herdlinx-mirror user remove \"{name}\"` once the disk of \
+                 this office can be written"
+            ),
+            UserAction::LogOut => format!(
+                "{name} is logged out everywhere now, but a restart would undo it: try again once the disk of this office \
+                 can be written"
+            ),
+            _ => NOT_STORED.to_owned(),
+        }
     }
 }
 
@@ -229,6 +244,12 @@ fn refusal(error: &PeopleError) -> Option<ApiError> {
         PeopleError::Exists(name) => (StatusCode::CONFLICT, "user_exists", format!("there is a user {name} already")),
         PeopleError::Unknown(name) => {
             (StatusCode::NOT_FOUND, "unknown_user", format!("there is no user {name} any more"))
+        }
+        PeopleError::Invited(name) => {
+            let message = format!(
+                "{name} has a link already, and it still works. \"New link for a password\" makes another one instead"
+            );
+            (StatusCode::CONFLICT, "user_invited", message)
         }
         PeopleError::LastOwner(name) => {
             let message = format!("{name} is the last owner; make somebody else an owner first");
@@ -246,9 +267,3 @@ fn link_at(uri: &Uri, headers: &HeaderMap, code: &Secret) -> String {
     let office = uri.authority().cloned().or(named).map(|office| format!("https://{office}")).unwrap_or_default();
     format!("{office}{WELCOME_PATH}?code={}", code.reveal())
 }
-        PeopleError::Invited(name) => {
-            let message = format!(
-                "{name} has a link already, and it still works. \"New link for a password\" makes another one instead"
-            );
-            (StatusCode::CONFLICT, "user_invited", message)
-        }

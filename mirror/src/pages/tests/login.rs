@@ -17,7 +17,11 @@ const PASSWORD: &str = "the gate is green";
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 
 fn office() -> (Arc<People>, Router) {
-    let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
+    office_on(&MemoryDisk::default())
+}
+
+fn office_on(disk: &MemoryDisk) -> (Arc<People>, Router) {
+    let local = LocalFile::open_in(disk).unwrap();
     let people = People::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
     let people = Arc::new(people);
     (people.clone(), login_routes(Browsers::new(people, 5000)))
@@ -25,7 +29,11 @@ fn office() -> (Arc<People>, Router) {
 
 /// An office with a user, who has a session.
 async fn office_of_ana() -> (Arc<People>, Router, String) {
-    let (people, router) = office();
+    office_of_ana_on(&MemoryDisk::default()).await
+}
+
+async fn office_of_ana_on(disk: &MemoryDisk) -> (Arc<People>, Router, String) {
+    let (people, router) = office_on(disk);
     let code = people.add(&"Ana".parse().unwrap(), Role::Viewer).unwrap();
     let chosen = people.clone().choose(code.reveal(), "", PASSWORD.to_owned(), [127, 0, 0, 1].into()).await.unwrap();
     (people, router, chosen.reveal().to_owned())
@@ -161,6 +169,34 @@ async fn too_many_tries_are_told_with_the_time_to_wait() {
     assert_eq!(last.status(), StatusCode::TOO_MANY_REQUESTS);
     assert!(last.headers().contains_key("retry-after"));
     assert!(body(last).await.contains("Too many tries"));
+}
+
+/// Catches a right password that is called a wrong try.
+#[tokio::test(start_paused = true)]
+async fn too_many_sessions_are_told_with_the_time_to_wait() {
+    let (_, router, _) = office_of_ana().await;
+    let fields = [("name", "ana"), ("password", PASSWORD)];
+    for _ in 0..crate::people::SESSIONS_AT_ONCE {
+        assert_eq!(post(&router, "/login", &fields, &[OWN]).await.status(), StatusCode::SEE_OTHER);
+    }
+    let refused = post(&router, "/login", &fields, &[OWN]).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key("retry-after"));
+    let page = body(refused).await;
+    assert!(page.contains("Too many log-ins with this name") && !page.contains("tries"), "{page}");
+}
+
+/// Catches an error page without the time after which it is worth a retry.
+#[tokio::test]
+async fn a_log_out_that_is_not_on_disk_is_worth_a_retry() {
+    let disk = MemoryDisk::default();
+    let (people, router, token) = office_of_ana_on(&disk).await;
+    let form_token = people.session(&token).unwrap().form_token;
+    assert!(disk.fail_after("local.redb", 0));
+    let cookie = format!("__Host-herdlinx-5000={token}");
+    let failed = post(&router, "/logout", &[("form_token", &form_token)], &[OWN, ("cookie", &cookie)]).await;
+    assert_eq!((failed.status().as_u16(), failed.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+    assert!(people.session(&token).is_none());
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use crate::pages::{Browsers, users_routes};
 use crate::people::{People, Role};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Request, StatusCode, header};
+use axum::http::request::Builder;
+use axum::http::{Request, Response, StatusCode, header};
 use herd::clock::SystemClock;
 use herd::randomness::SeededRandomness;
 use herd::store::{LocalFile, MemoryDisk};
@@ -17,6 +18,7 @@ const PASSWORD: &str = "the gate is green";
 const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 
 struct Office {
+    disk: MemoryDisk,
     people: Arc<People>,
     router: Router,
 }
@@ -26,10 +28,11 @@ type Answer = (StatusCode, Option<String>, String);
 
 impl Office {
     fn new() -> Self {
-        let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
+        let disk = MemoryDisk::default();
+        let local = LocalFile::open_in(&disk).unwrap();
         let people = People::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
         let people = Arc::new(people);
-        Self { router: users_routes(Browsers::new(people.clone(), 5000)), people }
+        Self { disk, router: users_routes(Browsers::new(people.clone(), 5000)), people }
     }
 
     /// Adds a user, and returns the token of a session of theirs.
@@ -44,10 +47,14 @@ impl Office {
     }
 
     async fn get(&self, headers: &[(&str, &str)]) -> Answer {
-        self.send(Request::get("/users"), "", headers).await
+        read(self.send(Request::get("/users"), "", headers).await).await
     }
 
     async fn post(&self, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
+        read(self.answer(fields, headers).await).await
+    }
+
+    async fn answer(&self, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Response<Body> {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let form: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let request = Request::post("/users").header("content-type", "application/x-www-form-urlencoded");
@@ -61,20 +68,23 @@ impl Office {
         self.post(&fields, &[OWN, ("cookie", &cookie(session))]).await
     }
 
-    async fn send(&self, request: axum::http::request::Builder, body: &str, headers: &[(&str, &str)]) -> Answer {
+    async fn send(&self, request: Builder, body: &str, headers: &[(&str, &str)]) -> Response<Body> {
         let request = headers
             .iter()
             .fold(request.header("accept", BROWSER), |request, (name, value)| request.header(*name, *value));
-        let response = self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap();
-        let location = response.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
-        let status = response.status();
-        let body = to_bytes(response.into_body(), 100_000).await.unwrap();
-        (status, location, String::from_utf8(body.to_vec()).unwrap())
+        self.router.clone().oneshot(request.body(Body::from(body.to_owned())).unwrap()).await.unwrap()
     }
 
     fn role(&self, name: &str) -> Option<Role> {
         self.people.list().into_iter().find(|user| user.name.as_str() == name).map(|user| user.role)
     }
+}
+
+async fn read(response: Response<Body>) -> Answer {
+    let location = response.headers().get(header::LOCATION).map(|to| to.to_str().unwrap().to_owned());
+    let status = response.status();
+    let body = to_bytes(response.into_body(), 100_000).await.unwrap();
+    (status, location, String::from_utf8(body.to_vec()).unwrap())
 }
 
 fn cookie(session: &str) -> String {
@@ -165,4 +175,40 @@ async fn a_change_that_is_not_possible_is_explained() {
         assert!(page.contains(why) && !page.contains("<script"), "{fields:?}: {page}");
     }
     assert_eq!(office.role("Ana"), Some(Role::Owner));
+}
+
+/// Catches a link that was just sent to somebody and is void because its page was loaded again.
+#[tokio::test]
+async fn an_invitation_that_is_sent_twice_keeps_its_link() {
+    let office = Office::new();
+    let owner = office.add("Ana", Role::Owner).await;
+    let fields = [("action", "add"), ("name", "Ben"), ("role", "viewer")];
+    let (_, _, page) = office.post_own(&fields, &owner).await;
+    let code = page.split("welcome?code=").nth(1).unwrap().split('<').next().unwrap();
+    let (status, _, page) = office.post_own(&fields, &owner).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{page}");
+    assert!(page.contains("Ben has a link already, and it still works.") && !page.contains("code="), "{page}");
+    office.choose(code).await;
+}
+
+/// Catches an owner who believes that somebody is still in, or is out for good, after the disk has failed.
+#[tokio::test]
+async fn a_removal_that_is_not_on_disk_says_what_holds_now() {
+    for (action, words) in [
+        ("remove", "Ben is out now, but a restart would undo it: `herdlinx-mirror user remove \"Ben\"`"),
+        ("log_out", "Ben is logged out everywhere now, but a restart would undo it: try again"),
+    ] {
+        let office = Office::new();
+        let owner = office.add("Ana", Role::Owner).await;
+        let session = office.add("Ben", Role::Viewer).await;
+        assert!(office.disk.fail_after("local.redb", 0));
+        let token = office.people.session(&owner).unwrap().form_token;
+        let fields = [("action", action), ("name", "Ben"), ("form_token", token.as_str())];
+        let response = office.answer(&fields, &[OWN, ("cookie", &cookie(&owner))]).await;
+        assert_eq!((response.status().as_u16(), response.headers()["retry-after"].to_str().unwrap()), (503, "5"));
+        let page = to_bytes(response.into_body(), 100_000).await.unwrap();
+        let page = String::from_utf8_lossy(&page).replace("&#34;", "\"");
+        assert!(page.contains(words), "{page}");
+        assert!(office.people.session(&session).is_none());
+    }
 }
