@@ -136,7 +136,16 @@ fn correction_response(receipt: CorrectionReceipt) -> Result<(StatusCode, Value)
             let message = format!("change {of} already: nothing was written");
             Ok((StatusCode::OK, body("already_corrected", of, message)))
         }
-        CorrectionReceipt::Refused(error) => Err(ApiError::new(error_status(&error), error.code(), error.to_string())),
+        CorrectionReceipt::Refused(error) => Err(refusal(&error)),
+    }
+}
+
+/// Returns the answer to a correction that does not apply. If the key belongs to another one, it has the change of that.
+fn refusal(error: &CorrectionError) -> ApiError {
+    let answer = ApiError::new(error_status(error), error.code(), error.to_string());
+    match error {
+        CorrectionError::KeyReused { of, .. } => answer.with("sequence", of.0),
+        _ => answer,
     }
 }
 

@@ -104,7 +104,7 @@ async fn an_order_is_applied_once_and_another_under_its_key_gets_409() {
     let (status, answer) = door.correct(&pen("P1")).await;
     assert_eq!((status, &answer["status"], &answer["sequence"]), (200, &json!("already_corrected"), &json!(head)));
     let (status, answer) = door.correct(&pen("P2")).await;
-    assert_eq!((status, &answer["error"]), (409, &json!("key_reused")));
+    assert_eq!((status, &answer["error"], &answer["sequence"]), (409, &json!("key_reused"), &json!(head)));
     assert_eq!(door.head(), head);
 }
 
