@@ -66,6 +66,9 @@ fn rows() -> Vec<Row> {
         get("/search", PAGES).at("/search?q=LF999"),
         get("/office/api/sync-status", PAGES),
         post("/api/corrections", CORRECT, REFUSED_ORDER),
+        get("/animals/{id}/correct", Permission::Anyone).at("/animals/3/correct"),
+        get("/batches/by-id/{id}/correct", Permission::Anyone).at("/batches/by-id/3/correct"),
+        get("/payloads/{sequence}/correct", Permission::Anyone).at("/payloads/5/correct"),
         form("/animals/{id}/correct", OPERATORS, "form_token=FORM_TOKEN&action=merge&key=k2&reason=seen&absorbed=3")
             .at("/animals/3/correct"),
         form("/batches/by-id/{id}/correct", OPERATORS, "form_token=FORM_TOKEN&action=close_batch&key=k3&reason=")

@@ -23,7 +23,7 @@
 //! | the barn rejects the office's key | 502 `barn_refused` |
 //! | the barn's version has no corrections | 502 `barn_too_old` |
 
-mod response;
+pub(crate) mod response;
 #[cfg(test)]
 mod tests;
 

@@ -13,6 +13,12 @@ use service::sync::link::LinkError;
 const AWAY_RETRY_S: u32 = 10;
 /// `Retry-After` while too many orders are being forwarded, or the sites change.
 const BUSY_RETRY_S: u32 = 1;
+/// Code of a barn that cannot be reached.
+pub(crate) const BARN_AWAY: &str = "barn_away";
+/// Code of a barn that has not answered what was sent.
+pub(crate) const NO_ANSWER: &str = "no_answer";
+/// Code of an answer that is not one to an order.
+pub(crate) const BAD_ANSWER: &str = "bad_answer";
 /// Advice for a safe retry.
 const RETRY: &str = "send the same order again with the same idempotency key, so that the barn applies it once";
 
@@ -87,9 +93,9 @@ fn pass_on(response: PostResponse) -> Result<BarnResponse, ApiError> {
     Ok(BarnResponse { status, retry_after_s: response.retry_after_s, body: response.body })
 }
 
-fn away() -> ApiError {
+pub(crate) fn away() -> ApiError {
     let message = format!("the barn cannot be reached; nothing was sent, and nothing is stored here. Later, {RETRY}");
-    ApiError::unavailable("barn_away", message, AWAY_RETRY_S)
+    ApiError::unavailable(BARN_AWAY, message, AWAY_RETRY_S)
 }
 
 fn not_the_barn() -> ApiError {
@@ -98,16 +104,16 @@ fn not_the_barn() -> ApiError {
     ApiError::new(StatusCode::BAD_GATEWAY, "not_the_barn", message)
 }
 
-fn no_answer() -> ApiError {
+pub(crate) fn no_answer() -> ApiError {
     let message = format!("the barn did not respond; it is unknown whether it applied the order. To be sure, {RETRY}");
-    ApiError::new(StatusCode::GATEWAY_TIMEOUT, "no_answer", message)
+    ApiError::new(StatusCode::GATEWAY_TIMEOUT, NO_ANSWER, message)
 }
 
-fn bad_answer() -> ApiError {
+pub(crate) fn bad_answer() -> ApiError {
     let message = format!(
         "the barn's response is not one to an order; it is unknown whether it applied the order. To be sure, {RETRY}"
     );
-    ApiError::new(StatusCode::BAD_GATEWAY, "bad_answer", message)
+    ApiError::new(StatusCode::BAD_GATEWAY, BAD_ANSWER, message)
 }
 
 fn barn_refused() -> ApiError {

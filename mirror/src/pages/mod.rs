@@ -16,7 +16,7 @@
 //! | `/status` | pending decisions, the link to the barn, event counters, missed events |
 //! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
 //! | `/office/api/sync-status` | state of replication, always as JSON |
-//! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`) |
+//! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`), as a `GET` does |
 //! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
 //! | `/users` | the users, for owners, who also change them there |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |

@@ -62,11 +62,6 @@ impl PageRequest {
         text.parse().map_err(|_| ApiError::bad_request(format!("{name} must be a whole number, not {text:?}")))
     }
 
-    /// Returns the path.
-    pub(super) fn path(&self) -> &str {
-        self.uri.path()
-    }
-
     /// Parses the query. Keys that `T` does not name are rejected.
     pub(super) fn query<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         StrictQuery::from_uri(&self.uri).map(|StrictQuery(query)| query)

@@ -9,13 +9,17 @@
 //! - **What was typed survives.** A form that is refused is shown again, alone, with the reason. It needs no copy of the
 //!   barn, so it is shown too while that is being opened.
 //! - **A session that has ended takes nothing away.** The log-in page carries the texts in its own form, back to the same
-//!   route, which logs the user in and shows the form. Nothing is forwarded before its user has seen it and sends it again.
-//!   Keeping the texts here was rejected: everybody could fill that memory, and push out those of others.
+//!   route, which logs the user in and redirects to the form (`kept`). Nothing is forwarded before its user has seen it and
+//!   sends it again. Keeping the texts before the log-in was rejected: everybody could fill that memory, and push out those of
+//!   others.
 //! - **A correction is pending until it is in the office's own log.** The page says so by the number that the barn gave it,
 //!   and then shows the change of that number.
 
 mod action;
+mod answer;
+mod draft;
 mod form;
+mod kept;
 mod typed;
 
 pub(super) use action::{Action, Subject};
@@ -25,30 +29,32 @@ use super::browsers::Browsers;
 use super::conventions::Conventions;
 use super::error::{PageError, query_error};
 use super::format;
-use super::frame::{Frame, SiteFrame};
-use super::login::{has_key, log_in_again, refusal, sentence};
+use super::login::{has_key, log_in_again, refusal};
 use super::media_type::MediaType;
 use super::own_form::{OwnForm, foreign_form};
-use super::page::{Page, redirect};
+use super::page::redirect;
 use super::request::PageRequest;
-use super::site_request::{PagesState, SiteRequest};
-use crate::corrections::{BarnResponse, Orders};
+use super::site_request::{PagesState, SiteRequest, site_prefix};
+use crate::corrections::Orders;
 use crate::people::{LoggedIn, Role};
-use crate::sites::{Office, SiteStatus};
+use crate::sites::Office;
+use answer::{Answer, for_people};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, post};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
+use draft::Draft;
 use form::ActionForm;
 use herd::clock::Clock;
 use herd::position::Sequence;
 use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::Snapshot;
-use serde::Deserialize;
+use kept::KeptForms;
 use service::door::reply::{ApiError, with_method_fallback};
 use service::door::serve::connection::Connection;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -66,7 +72,6 @@ const RETRY_AFTER_S: u32 = 5;
 const NO_API_KEYS: &str = "an API key does not open forms; programs send corrections to /api/corrections";
 const NO_SESSION: &str = "forms need a log-in, in a browser at /login; programs send corrections to /api/corrections";
 const LOGGED_OUT: &str = "you are not logged in any more; log in, and what you typed is shown again";
-const LOGGED_IN: &str = "You are logged in. Nothing was sent yet: look at what you typed, and send it.";
 const OTHER_SESSION: &str =
     "this form is of another session; nothing was sent. Look at what you typed, and send it again";
 const VIEWERS_LOOK: &str = "you may look, not correct: an owner of this office can make you an operator";
@@ -132,23 +137,13 @@ impl Receipt {
     }
 }
 
-/// A form alone, as it was sent, with the reason why it is shown again.
-#[derive(Debug, Template)]
-#[template(path = "correction.html")]
-struct CorrectionContent {
-    path: String,
-    name: String,
-    why: String,
-    is_refused: bool,
-    form: ActionForm,
-}
-
 /// State of the routes.
 #[derive(Clone)]
 struct FormsState {
     pages: PagesState,
     browsers: Browsers,
     orders: Arc<dyn Orders>,
+    kept: Arc<KeptForms>,
 }
 
 type SentForm = OwnForm<Vec<(String, String)>, MAX_FORM_BYTES>;
@@ -162,7 +157,8 @@ pub(crate) fn correction_routes(
     browsers: Browsers,
     orders: Arc<dyn Orders>,
 ) -> Router {
-    let state = FormsState { pages: PagesState::new(office, clock, conventions), browsers, orders };
+    let kept = Arc::default();
+    let state = FormsState { pages: PagesState::new(office, clock, conventions), browsers, orders, kept };
     let routes = site_routes().nest("/sites/{site}", site_routes()).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
     with_method_fallback(routes.with_state(state))
 }
@@ -175,24 +171,61 @@ fn site_routes() -> Router<FormsState> {
 }
 
 fn form_route(number: &'static str, subject: fn(u64) -> Subject) -> MethodRouter<FormsState> {
-    post(
-        async move |State(state): State<FormsState>,
-                    request: PageRequest,
-                    headers: HeaderMap,
-                    connection: Option<Extension<Connection>>,
-                    sent: SentForm| {
-            let media_type = request.media_type;
-            let of = request.number(number).map(subject);
-            let answer = match of {
-                Ok(of) => state.receive(of, request, &headers, connection, sent).await,
-                Err(error) => Err(error),
-            };
-            answer.map_err(|error| PageError { media_type, error })
-        },
-    )
+    let shown = async move |State(state): State<FormsState>,
+                            request: PageRequest,
+                            headers: HeaderMap,
+                            connection: Option<Extension<Connection>>| {
+        let of = request.number(number).map(subject);
+        let shown = of.and_then(|of| state.show(of, &request, &headers, connection));
+        shown.map_err(|error| request.error(error))
+    };
+    let received = async move |State(state): State<FormsState>,
+                               request: PageRequest,
+                               headers: HeaderMap,
+                               connection: Option<Extension<Connection>>,
+                               sent: SentForm| {
+        let media_type = request.media_type;
+        let answer = match request.number(number).map(subject) {
+            Ok(of) => state.receive(of, request, &headers, connection, sent).await,
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| PageError { media_type, error })
+    };
+    get(shown).post(received)
+}
+
+/// Returns the path of the page that a form is on.
+fn page_path(request: &PageRequest, of: Subject) -> String {
+    format!("{}{}", request.site().map(site_prefix).unwrap_or_default(), of.path())
 }
 
 impl FormsState {
+    /// Shows the form that somebody sent when they had to log in; leads everybody else to the page that it is on.
+    fn show(
+        &self,
+        of: Subject,
+        request: &PageRequest,
+        headers: &HeaderMap,
+        connection: Option<Extension<Connection>>,
+    ) -> Result<Response, ApiError> {
+        let path = page_path(request, of);
+        let user = if has_key(headers) { None } else { self.user(headers, connection) };
+        let kept = user.and_then(|user| Some((self.kept.get(&user, &path)?, user)));
+        match kept {
+            Some((typed, user)) => Draft::new(&self.pages, request, of, typed, user).map(|draft| draft.show_again()),
+            None => Ok(redirect(&path)),
+        }
+    }
+
+    /// Returns the user of a request, whose connection may stay open from then on.
+    fn user(&self, headers: &HeaderMap, connection: Option<Extension<Connection>>) -> Option<LoggedIn> {
+        let user = self.browsers.user(headers)?;
+        if let Some(Extension(connection)) = connection {
+            connection.authenticate();
+        }
+        Some(user)
+    }
+
     async fn receive(
         self,
         of: Subject,
@@ -205,15 +238,12 @@ impl FormsState {
             return Err(ApiError::forbidden(NO_API_KEYS));
         }
         let typed = Typed::new(sent.form);
-        let Some(user) = self.browsers.user(headers) else {
+        let Some(user) = self.user(headers, connection) else {
             if request.media_type == MediaType::Json {
                 return Err(ApiError::unauthorized(NO_SESSION));
             }
-            return self.come_in(of, &request, typed, sent.peer).await;
+            return self.come_in(page_path(&request, of), &typed, sent.peer).await;
         };
-        if let Some(Extension(connection)) = connection {
-            connection.authenticate();
-        }
         let draft = Draft::new(&self.pages, &request, of, typed, user)?;
         if !draft.user.owns_form(draft.typed.get("form_token")) {
             return draft.refuse(&foreign_form(OTHER_SESSION));
@@ -221,26 +251,21 @@ impl FormsState {
         self.send(draft).await
     }
 
-    /// Answers a form of somebody who is not logged in: with the log-in page, or once that was sent, with the form.
-    async fn come_in(
-        &self,
-        of: Subject,
-        request: &PageRequest,
-        typed: Typed,
-        peer: std::net::IpAddr,
-    ) -> Result<Response, ApiError> {
-        let (name, password) = (typed.get("name").to_owned(), typed.get("password").to_owned());
+    /// Answers a form of somebody who is not logged in: with the log-in page, or once that was sent, by leading to the form.
+    /// `page` is the path of the page that the form is on.
+    async fn come_in(&self, page: String, typed: &Typed, peer: IpAddr) -> Result<Response, ApiError> {
+        let action = format!("{page}/correct");
+        let (name, password) = (typed.get("name"), typed.get("password").to_owned());
         if password.is_empty() {
-            return Ok(log_in_again(request.path(), typed.kept(), "", &ApiError::unauthorized(LOGGED_OUT)));
+            return Ok(log_in_again(&action, typed.kept(), "", &ApiError::unauthorized(LOGGED_OUT)));
         }
-        let token = match self.browsers.people.clone().log_in(&name, password, peer).await {
+        let token = match self.browsers.people.clone().log_in(name, password, peer).await {
             Ok(token) => token,
-            Err(error) => return Ok(log_in_again(request.path(), typed.kept(), &name, &refusal(&error))),
+            Err(error) => return Ok(log_in_again(&action, typed.kept(), name, &refusal(&error))),
         };
-        let media_type = request.media_type;
         let user = self.browsers.people.session(token.reveal()).ok_or_else(|| ApiError::unauthorized(LOGGED_OUT))?;
-        let shown = Draft::new(&self.pages, request, of, typed, user).map(|draft| draft.show_again());
-        let mut response = shown.unwrap_or_else(|error| PageError { media_type, error }.into_response());
+        self.kept.keep(&user, page, typed);
+        let mut response = redirect(&action);
         response.headers_mut().append(header::SET_COOKIE, self.browsers.cookie(token.reveal()));
         Ok(response)
     }
@@ -252,17 +277,15 @@ impl FormsState {
             Ok(order) => order,
             Err(error) => return draft.refuse(&ApiError::bad_request(error.to_string())),
         };
-        let response = match self.orders.send(&draft.site.name, &draft.user.name, &order).await {
-            Ok(response) => response,
-            Err(error) => return draft.refuse(&error),
-        };
-        let Answer { sequence, error, message } = serde_json::from_slice(&response.body).unwrap_or_default();
-        match sequence.filter(|_| response.status.is_success()) {
-            Some(sequence) => {
+        match Answer::of(self.orders.send(&draft.site.name, &draft.user.name, &order).await) {
+            Answer::Recorded(sequence) => {
+                self.kept.remove(&draft.user, &draft.path);
                 self.wait_for(&draft.site.name, sequence).await;
                 Ok(redirect(&format!("{}?corrected={sequence}", draft.path)))
             }
-            None => draft.refuse_as_barn(response, error == "key_reused", &message),
+            Answer::Refused(response, reason) => draft.refuse_as_barn(response, reason),
+            Answer::Missing(error) if draft.media_type == MediaType::Json => Err(error),
+            Answer::Missing(error) => draft.refuse(&for_people(error)),
         }
     }
 
@@ -273,111 +296,5 @@ impl FormsState {
             // If it takes longer, the page says that the correction is pending.
             let _arrived = timeout(ARRIVAL_WAIT, head.wait_for(|head| head.folded >= Sequence(sequence))).await;
         }
-    }
-}
-
-/// The keys of a barn's response that a page shows.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    sequence: Option<u64>,
-    error: String,
-    message: String,
-}
-
-/// A form that was sent by a user who may correct.
-struct Draft {
-    media_type: MediaType,
-    site: SiteStatus,
-    prefix: String,
-    of: Subject,
-    /// Path of the page that the form is on.
-    path: String,
-    action: Action,
-    typed: Typed,
-    user: LoggedIn,
-    conventions: Conventions,
-    now_us: i64,
-}
-
-impl Draft {
-    fn new(
-        pages: &PagesState,
-        request: &PageRequest,
-        of: Subject,
-        typed: Typed,
-        user: LoggedIn,
-    ) -> Result<Self, ApiError> {
-        if !may_correct(&user) {
-            return Err(ApiError::forbidden(VIEWERS_LOOK));
-        }
-        let action = typed.action(of).map_err(|error| ApiError::bad_request(error.to_string()))?;
-        let (site, prefix) = pages.site_of(request)?;
-        Ok(Self {
-            media_type: request.media_type,
-            site: pages.status(&site)?,
-            path: format!("{prefix}{}", of.path()),
-            prefix,
-            of,
-            action,
-            typed,
-            user,
-            conventions: pages.conventions.clone(),
-            now_us: pages.now_us(),
-        })
-    }
-
-    /// Shows the form to somebody who has just logged in again.
-    fn show_again(&self) -> Response {
-        let key = self.typed.get("key").to_owned();
-        self.page(StatusCode::OK, false, LOGGED_IN.to_owned(), key)
-    }
-
-    /// Shows the form with the reason why it is refused; the reason alone to a program.
-    fn refuse(&self, error: &ApiError) -> Result<Response, ApiError> {
-        if self.media_type == MediaType::Json {
-            return Err(error.clone());
-        }
-        let key = self.typed.get("key").to_owned();
-        let mut response = self.page(error.status, true, sentence(&error.message), key);
-        if let Some(seconds) = error.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        Ok(response)
-    }
-
-    /// Shows the form with the barn's own words. If its key belongs to another correction, it gets a new one.
-    fn refuse_as_barn(&self, response: BarnResponse, is_used: bool, message: &str) -> Result<Response, ApiError> {
-        if self.media_type == MediaType::Json {
-            return Ok(response.into_response());
-        }
-        let key = if is_used {
-            let no_key = |error: RandomnessError| ApiError::unavailable("busy", error.to_string(), RETRY_AFTER_S);
-            draw_key().map_err(no_key)?
-        } else {
-            self.typed.get("key").to_owned()
-        };
-        let mut page = self.page(response.status, true, sentence(message), key);
-        if let Some(seconds) = response.retry_after_s {
-            page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        Ok(page)
-    }
-
-    fn page(&self, status: StatusCode, is_refused: bool, why: String, key: String) -> Response {
-        let facts = PageFacts::new(&self.conventions);
-        let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
-        let name = self.of.name();
-        let frame = Frame {
-            site: Some(SiteFrame::new(&self.site, &self.prefix, None, self.now_us)),
-            section: Some(self.of.section()),
-            ..Frame::without_site(format!("Correct {name}"))
-        };
-        let content = CorrectionContent { path: self.path.clone(), name, why, is_refused, form };
-        let mut page =
-            Page { frame: frame.of(Some(self.user.clone())).rendered_at(self.now_us, &self.conventions.zone), content }
-                .html();
-        *page.status_mut() = status;
-        page
     }
 }

@@ -5,6 +5,7 @@ use crate::corrections::{BarnResponse, Orders};
 use crate::pages::{Browsers, correction_routes, router};
 use crate::people::{People, Role, UserName};
 use axum::body::{Body, to_bytes};
+use axum::http::request::Builder;
 use axum::http::{Request, StatusCode, header};
 use axum::{Extension, Router};
 use futures::FutureExt as _;
@@ -21,8 +22,8 @@ use service::door::reply::ApiError;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt as _;
 
-const PASSWORD: &str = "the gate is green";
-const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
+pub(super) const PASSWORD: &str = "the gate is green";
+pub(super) const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
 const SCRIPT: &str = "\"><script>alert(1)</script>";
 /// Change of the test store that moved animal 3 to pen P2.
 const APPLIED: u64 = 15;
@@ -51,15 +52,20 @@ impl Orders for FakeBarn {
 }
 
 /// An office with one user of each role, and a barn.
-struct Office {
+pub(super) struct Office {
     sites: Arc<TestOffice>,
-    people: Arc<People>,
+    pub(super) people: Arc<People>,
     barn: Arc<FakeBarn>,
     forms: Router,
 }
 
 impl Office {
-    fn with(answer: Result<(u16, Value), ApiError>) -> Self {
+    pub(super) fn with(answer: Result<(u16, Value), ApiError>) -> Self {
+        Self::of(&["barn"], answer)
+    }
+
+    /// An office with these sites, whose barns give this answer.
+    pub(super) fn of(names: &[&'static str], answer: Result<(u16, Value), ApiError>) -> Self {
         let mut store = filled_store(&super::PAYLOADS);
         let request = CorrectionRequest {
             author: "Ana".to_owned(),
@@ -69,7 +75,7 @@ impl Office {
             correction: Correction::MovePen { animal: AnimalId(3), pen: "P2".to_owned() },
         };
         store.correct(&request, at(APPLIED)).unwrap();
-        let sites = Arc::new(TestOffice { store: Mutex::new(store), ..TestOffice::new(&["barn"]) });
+        let sites = Arc::new(TestOffice { store: Mutex::new(store), ..TestOffice::new(names) });
         let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
         let people = Arc::new(People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap());
         let barn = Arc::new(FakeBarn { answer, sent: Mutex::default() });
@@ -78,23 +84,23 @@ impl Office {
         Self { sites, people, barn, forms }
     }
 
-    fn applying() -> Self {
+    pub(super) fn applying() -> Self {
         Self::with(Ok((201, json!({"success": true, "status": "corrected", "sequence": APPLIED}))))
     }
 
-    fn refusing(status: u16, error: &str, message: &str) -> Self {
+    pub(super) fn refusing(status: u16, error: &str, message: &str) -> Self {
         Self::with(Ok((status, json!({"success": false, "error": error, "message": message}))))
     }
 
     /// Adds a user, and returns the token of a session of theirs.
-    async fn add(&self, name: &str, role: Role) -> String {
+    pub(super) async fn add(&self, name: &str, role: Role) -> String {
         let code = self.people.add(&name.parse().unwrap(), role).unwrap();
         let peer = [127, 0, 0, 1].into();
         let chosen = self.people.clone().choose(code.reveal(), "", PASSWORD.to_owned(), peer).await;
         chosen.unwrap().reveal().to_owned()
     }
 
-    fn form_token(&self, session: &str) -> String {
+    pub(super) fn form_token(&self, session: &str) -> String {
         self.people.session(session).unwrap().form_token
     }
 
@@ -106,37 +112,44 @@ impl Office {
     }
 
     /// Sends a form with these headers besides those of a browser.
-    async fn send(&self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> TestResponse {
+    pub(super) async fn send(&self, path: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> TestResponse {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let form: Vec<_> = fields.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        let mut request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
-        if !headers.iter().any(|(name, _)| *name == "accept") {
-            request = request.header("accept", BROWSER);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = self.forms.clone().oneshot(request.body(Body::from(form.join("&"))).unwrap()).await.unwrap();
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        self.answer(request, Body::from(form.join("&")), headers).await
+    }
+
+    /// Opens the path of a form, as the address bar of a browser does.
+    pub(super) async fn open(&self, path: &str, headers: &[(&str, &str)]) -> TestResponse {
+        self.answer(Request::get(path), Body::empty(), headers).await
+    }
+
+    async fn answer(&self, request: Builder, body: Body, headers: &[(&str, &str)]) -> TestResponse {
+        let has_accept = headers.iter().any(|(name, _)| *name == "accept");
+        let request = if has_accept { request } else { request.header("accept", BROWSER) };
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let response = self.forms.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = to_bytes(response.into_body(), MAX_PAGE_BYTES).await.unwrap();
         TestResponse { status, headers, body: String::from_utf8(body.to_vec()).unwrap() }
     }
 
     /// Sends a form of a session as our own page does.
-    async fn send_own(&self, path: &str, fields: &[(&str, &str)], session: &str) -> TestResponse {
+    pub(super) async fn send_own(&self, path: &str, fields: &[(&str, &str)], session: &str) -> TestResponse {
         let (token, cookie) = (self.form_token(session), format!("__Host-herdlinx-5000={session}"));
         let fields: Vec<_> = fields.iter().copied().chain([("form_token", token.as_str())]).collect();
         self.send(path, &fields, &[OWN, ("cookie", &cookie)]).await
     }
 
-    fn sent(&self) -> Vec<(String, CorrectionOrder)> {
+    pub(super) fn sent(&self) -> Vec<(String, CorrectionOrder)> {
         self.barn.sent.lock().unwrap().clone()
     }
 }
 
 /// A form that moves animal 3.
-const MOVE: [(&str, &str); 4] = [("action", "move_pen"), ("key", "k1"), ("reason", "seen there"), ("pen", "P2")];
-const PATH: &str = "/animals/3/correct";
+pub(super) const MOVE: [(&str, &str); 4] =
+    [("action", "move_pen"), ("key", "k1"), ("reason", "seen there"), ("pen", "P2")];
+pub(super) const PATH: &str = "/animals/3/correct";
 
 /// Catches a form that a viewer finds, or one that a page offers and the barn always refuses.
 #[tokio::test]
@@ -221,48 +234,6 @@ async fn a_correction_is_pending_until_its_change_is_here() {
     }
 }
 
-/// Catches texts that are lost with a refusal, words of the barn that nobody sees, and a retry that counts twice.
-#[tokio::test]
-async fn a_refused_form_is_shown_again_with_the_barns_words_and_its_key() {
-    let office = Office::refusing(409, "not_on_yard", "animal 3 is not on the yard");
-    let session = office.add("Otto", Role::Operator).await;
-    let fields =
-        [("action", "reweigh"), ("key", "k1"), ("reason", "scale was off"), ("replaces", "7"), ("weight", "301.5")];
-    let response = office.send_own(PATH, &fields, &session).await;
-    assert_eq!(response.status, StatusCode::CONFLICT);
-    for shown in [
-        "role=\"alert\">Animal 3 is not on the yard.</p>",
-        "action=\"/animals/3/correct\"",
-        "name=\"key\" value=\"k1\"",
-        "value=\"scale was off\"",
-        "value=\"301.5\"",
-        "<option value=\"7\" selected>that of change 7</option>",
-    ] {
-        assert!(response.body.contains(shown), "{shown}: {}", response.body);
-    }
-    let office = Office::refusing(409, "key_reused", "the key belongs to another correction");
-    let session = office.add("Otto", Role::Operator).await;
-    let body = office.send_own(PATH, &MOVE, &session).await.body;
-    assert!(
-        body.contains("value=\"form-") && !body.contains("value=\"k1\"") && body.contains("value=\"P2\""),
-        "{body}"
-    );
-}
-
-/// Catches a form that is lost while the barn is away, or with a text that means no correction.
-#[tokio::test]
-async fn what_was_typed_survives_a_barn_that_is_away_and_a_wrong_text() {
-    let office = Office::with(Err(ApiError::unavailable("barn_away", "the barn cannot be reached", 10)));
-    let session = office.add("Otto", Role::Operator).await;
-    let response = office.send_own(PATH, &MOVE, &session).await;
-    assert_eq!((response.status, response.header(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "10"));
-    assert!(response.body.contains("The barn cannot be reached.") && response.body.contains("value=\"seen there\""));
-    let fields = [("action", "weigh"), ("key", "k1"), ("reason", "r"), ("weight", "heavy"), ("weighed_at", "noon")];
-    let response = office.send_own(PATH, &fields, &session).await;
-    assert_eq!((response.status, office.sent().len()), (StatusCode::BAD_REQUEST, 1), "the barn is not asked");
-    assert!(response.body.contains("is not a weight") && response.body.contains("value=\"noon\""), "{}", response.body);
-}
-
 /// Catches everybody who must not correct: another web page, a key, a viewer, a stolen form, and nobody at all.
 #[tokio::test]
 async fn nobody_else_corrects() {
@@ -302,50 +273,6 @@ async fn nobody_else_corrects() {
         assert_eq!((response.status, &response.json()["error"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")));
     }
     assert!(office.sent().is_empty());
-}
-
-/// Catches texts that an expired session takes away, and a correction that nobody has looked at after the log-in.
-#[tokio::test]
-async fn what_was_typed_survives_an_expired_session() {
-    let office = Office::applying();
-    let session = office.add("Otto", Role::Operator).await;
-    let old_token = office.form_token(&session);
-    office.people.log_out(&session).unwrap();
-    let cookie = format!("__Host-herdlinx-5000={session}");
-    let fields: Vec<_> = MOVE.into_iter().chain([("form_token", old_token.as_str())]).collect();
-    let response = office.send(PATH, &fields, &[OWN, ("cookie", &cookie)]).await;
-    assert_eq!(response.status, StatusCode::UNAUTHORIZED);
-    assert!(response.headers.contains_key(header::WWW_AUTHENTICATE));
-    let kept = |body: &str| {
-        let named =
-            |(name, value): (&str, &str)| body.contains(&format!("type=\"hidden\" name=\"{name}\" value=\"{value}\""));
-        body.contains("method=\"post\" action=\"/animals/3/correct\"") && MOVE.into_iter().all(named)
-    };
-    assert!(kept(&response.body) && !response.body.contains(&old_token), "{}", response.body);
-
-    let log_in = |password: &'static str| MOVE.into_iter().chain([("name", "otto"), ("password", password)]);
-    let response = office.send(PATH, &log_in("a wrong password").collect::<Vec<_>>(), &[OWN]).await;
-    assert_eq!(response.status, StatusCode::FORBIDDEN);
-    assert!(kept(&response.body) && !response.body.contains("a wrong password"), "{}", response.body);
-    let response = office.send(PATH, &log_in(PASSWORD).collect::<Vec<_>>(), &[OWN]).await;
-    assert!(response.status == StatusCode::OK && response.body.contains("Nothing was sent yet"), "{}", response.body);
-    assert!(office.sent().is_empty(), "its user sends it");
-    let cookie = response.header(header::SET_COOKIE).split_once("; ").unwrap().0.to_owned();
-    let session = cookie.strip_prefix("__Host-herdlinx-5000=").unwrap();
-    assert!(response.body.contains(&office.form_token(session)) && response.body.contains("value=\"seen there\""));
-    assert!(!response.body.contains(PASSWORD));
-    assert_eq!(office.send_own(PATH, &MOVE, session).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(office.sent().len(), 1);
-}
-
-#[tokio::test]
-async fn a_viewer_who_logs_in_at_a_form_is_in_and_corrects_nothing() {
-    let office = Office::applying();
-    office.add("Vera", Role::Viewer).await;
-    let fields: Vec<_> = MOVE.into_iter().chain([("name", "vera"), ("password", PASSWORD)]).collect();
-    let response = office.send(PATH, &fields, &[OWN]).await;
-    assert_eq!((response.status, office.sent().len()), (StatusCode::FORBIDDEN, 0));
-    assert!(response.headers.contains_key(header::SET_COOKIE));
 }
 
 /// Catches a script in any field, on the form that is shown again, on the log-in page and in a message.

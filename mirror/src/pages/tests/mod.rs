@@ -2,6 +2,8 @@
 
 mod clocks;
 mod corrections;
+mod form_answers;
+mod form_logins;
 mod forms;
 mod html;
 mod json;

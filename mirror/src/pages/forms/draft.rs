@@ -1,0 +1,135 @@
+//! A form that a user who may correct has sent, and the page that shows it again.
+
+use super::action::{Action, Subject};
+use super::answer::Reason;
+use super::form::{ActionForm, PageFacts};
+use super::typed::Typed;
+use super::{RETRY_AFTER_S, VIEWERS_LOOK, draw_key, may_correct};
+use crate::corrections::BarnResponse;
+use crate::pages::conventions::Conventions;
+use crate::pages::frame::{Frame, SiteFrame};
+use crate::pages::login::sentence;
+use crate::pages::media_type::MediaType;
+use crate::pages::page::{Page, as_refusal};
+use crate::pages::request::PageRequest;
+use crate::pages::site_request::PagesState;
+use crate::people::LoggedIn;
+use crate::sites::SiteStatus;
+use askama::Template;
+use axum::response::{IntoResponse as _, Response};
+use herd::randomness::RandomnessError;
+use service::door::reply::ApiError;
+
+const LOGGED_IN: &str = "You are logged in. Nothing was sent yet: look at what you typed, and send it.";
+
+/// Reason why a form is shown again.
+#[derive(Debug)]
+enum Notice {
+    /// Its user has just logged in.
+    LoggedIn,
+    /// It is refused, for this reason.
+    Refused(String),
+    /// A correction is recorded already, as this change if the barn names it.
+    Recorded(Option<u64>),
+}
+
+/// A form alone, as it was sent, with the reason why it is shown again.
+#[derive(Debug, Template)]
+#[template(path = "correction.html")]
+struct CorrectionContent {
+    path: String,
+    prefix: String,
+    name: String,
+    notice: Notice,
+    form: ActionForm,
+}
+
+/// A form that was sent by a user who may correct.
+pub(super) struct Draft {
+    pub(super) media_type: MediaType,
+    pub(super) site: SiteStatus,
+    prefix: String,
+    pub(super) of: Subject,
+    /// Path of the page that the form is on.
+    pub(super) path: String,
+    action: Action,
+    pub(super) typed: Typed,
+    pub(super) user: LoggedIn,
+    pub(super) conventions: Conventions,
+    now_us: i64,
+}
+
+impl Draft {
+    pub(super) fn new(
+        pages: &PagesState,
+        request: &PageRequest,
+        of: Subject,
+        typed: Typed,
+        user: LoggedIn,
+    ) -> Result<Self, ApiError> {
+        if !may_correct(&user) {
+            return Err(ApiError::forbidden(VIEWERS_LOOK));
+        }
+        let action = typed.action(of).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let (site, prefix) = pages.site_of(request)?;
+        Ok(Self {
+            media_type: request.media_type,
+            site: pages.status(&site)?,
+            path: format!("{prefix}{}", of.path()),
+            prefix,
+            of,
+            action,
+            typed,
+            user,
+            conventions: pages.conventions.clone(),
+            now_us: pages.now_us(),
+        })
+    }
+
+    /// Shows the form to somebody who has just logged in again.
+    pub(super) fn show_again(&self) -> Response {
+        self.page(Notice::LoggedIn, self.key())
+    }
+
+    /// Shows the form with the reason why it is refused; the reason alone to a program.
+    pub(super) fn refuse(&self, error: &ApiError) -> Result<Response, ApiError> {
+        if self.media_type == MediaType::Json {
+            return Err(error.clone());
+        }
+        let page = self.page(Notice::Refused(sentence(&error.message)), self.key());
+        Ok(as_refusal(page, error.status, error.retry_after_s))
+    }
+
+    /// Shows the form with the barn's reason. If its key belongs to another correction, it gets a new one, and says so first.
+    pub(super) fn refuse_as_barn(&self, response: BarnResponse, reason: Reason) -> Result<Response, ApiError> {
+        if self.media_type == MediaType::Json {
+            return Ok(response.into_response());
+        }
+        let page = match reason {
+            Reason::Words(message) => self.page(Notice::Refused(sentence(&message)), self.key()),
+            Reason::Recorded(sequence) => {
+                let no_key = |error: RandomnessError| ApiError::unavailable("busy", error.to_string(), RETRY_AFTER_S);
+                self.page(Notice::Recorded(sequence), draw_key().map_err(no_key)?)
+            }
+        };
+        Ok(as_refusal(page, response.status, response.retry_after_s))
+    }
+
+    fn key(&self) -> String {
+        self.typed.get("key").to_owned()
+    }
+
+    fn page(&self, notice: Notice, key: String) -> Response {
+        let facts = PageFacts::new(&self.conventions);
+        let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
+        let name = self.of.name();
+        let frame = Frame {
+            site: Some(SiteFrame::new(&self.site, &self.prefix, None, self.now_us)),
+            section: Some(self.of.section()),
+            ..Frame::without_site(format!("Correct {name}"))
+        };
+        let content = CorrectionContent { path: self.path.clone(), prefix: self.prefix.clone(), name, notice, form };
+        Page { frame: frame.of(Some(self.user.clone())).rendered_at(self.now_us, &self.conventions.zone), content }
+            .html()
+    }
+}
