@@ -31,7 +31,7 @@
 //! - **The sum has 512 bits because BLAKE3 gives them at the price of 256.** With 256 bits that attack would be a matter of
 //!   seconds. A sum of 16,384 bits (`LtHash`) would resist it, and would cost 32 times the output for each row.
 
-use crate::position::{Digest, Sequence, StoreId};
+use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
 use crate::tables::FOLD_VERSION;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -48,6 +48,12 @@ pub fn chain_start(store: StoreId) -> Digest {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"herdlinx log").update(&store.0);
     Digest(hasher.finalize().into())
+}
+
+/// Returns the position before the first change of a history.
+#[must_use]
+pub(crate) fn log_start(store: StoreId) -> Position {
+    Position { store, epoch: Epoch(0), sequence: Sequence::ZERO, digest: chain_start(store) }
 }
 
 /// Returns the chain digest after the change `sequence`, whose stored bytes are `bytes`.

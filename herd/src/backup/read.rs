@@ -1,7 +1,7 @@
 //! Reads a backup, and proves it.
 
-use super::write::log_start;
 use super::{BackupError, BackupProgress, BackupSummary, payloads_in};
+use crate::digest::log_start;
 use crate::position::{Epoch, Position, Sequence};
 use crate::store::ChangeRun;
 use crate::wire::{BackupStart, BlobError, BlobKind, ExportEnd, Page, WIRE_VERSION, blob_kind, blob_length, from_blob};

@@ -1,10 +1,10 @@
 //! Backups of logs in memory: what is written, what is read, and what is refused.
 
-use super::write::log_start;
 use super::*;
 use crate::change::{Acceptance, MAX_CHANGE_BYTES};
 use crate::clock::{ClockReading, WallTime};
 use crate::decide::Rules;
+use crate::digest::log_start;
 use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::{Changes, MemoryDisk, Reader, Store};
 use crate::testing::TestBarn;

@@ -2,8 +2,8 @@
 
 use super::{BackupProgress, BackupSummary, BackupWriteError, payloads_in};
 use crate::clock::WallTime;
-use crate::digest::chain_start;
-use crate::position::{Epoch, Position, Sequence, StoreId};
+use crate::digest::log_start;
+use crate::position::{Position, Sequence};
 use crate::store::{ChangeRun, Reader, StoreError};
 use crate::wire::{BackupStart, BarnHead, Body, ExportEnd, Page, to_blob};
 use serde::Serialize;
@@ -105,11 +105,6 @@ impl<W: Write> BackupWriter<W> {
         self.bytes += blob.len() as u64;
         Ok(())
     }
-}
-
-/// Returns the position before the first change of a history.
-pub(super) fn log_start(store: StoreId) -> Position {
-    Position { store, epoch: Epoch(0), sequence: Sequence::ZERO, digest: chain_start(store) }
 }
 
 fn check(expected: &Position, found: &Position) -> Result<(), BackupWriteError> {

@@ -226,7 +226,7 @@ impl LogReader {
     }
 
     fn start(&self) -> Position {
-        self.log.position(Sequence::ZERO, digest::chain_start(self.log.store))
+        digest::log_start(self.log.store)
     }
 
     /// Returns the position at `sequence`, or `None` if it is past the head.
