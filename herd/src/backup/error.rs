@@ -1,5 +1,6 @@
 //! Errors of a backup.
 
+use super::RUN_CHANGES;
 use crate::position::{Position, Sequence};
 use crate::store::StoreError;
 use crate::wire::{BlobError, WIRE_VERSION};
@@ -53,6 +54,25 @@ pub enum BackupError {
         expected: Box<Position>,
         /// Position that the file names.
         found: Box<Position>,
+    },
+    /// A page has more changes than a writer puts on one, or none.
+    #[error(
+        "the page of the backup that begins at byte {offset} has {changes} changes, and a page has 1 to {RUN_CHANGES}: no \
+         HerdLinx wrote it. Use another one"
+    )]
+    Page {
+        /// Place of the page in the file.
+        offset: u64,
+        /// Number of its changes.
+        changes: usize,
+    },
+    /// A change has no bytes.
+    #[error(
+        "a change on the page of the backup that begins at byte {offset} is empty: no HerdLinx wrote it. Use another one"
+    )]
+    EmptyChange {
+        /// Place of the page in the file.
+        offset: u64,
     },
     /// The epochs at the start of the file are not those of its changes.
     #[error("the backup lists other epochs than its changes begin. Use another one")]

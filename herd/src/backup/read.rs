@@ -1,9 +1,9 @@
 //! Reads a backup, and proves it.
 
-use super::{BackupError, BackupProgress, BackupSummary, payloads_in};
+use super::{BackupError, BackupProgress, BackupSummary, RUN_CHANGES, payloads_in};
 use crate::digest::log_start;
-use crate::position::{Epoch, Position, Sequence};
-use crate::store::ChangeRun;
+use crate::position::{Position, Sequence};
+use crate::store::{ChangeRun, Changes};
 use crate::wire::{BackupStart, BlobError, BlobKind, ExportEnd, Page, WIRE_VERSION, blob_kind, blob_length, from_blob};
 use std::io::{ErrorKind, Read};
 
@@ -19,7 +19,8 @@ pub struct BackupReader<R> {
     start: BackupStart,
     /// Position after the last page.
     at: Position,
-    epochs: Vec<(Epoch, Sequence)>,
+    /// Epochs of `start` that the pages have begun.
+    begun: usize,
     payloads: u64,
     /// The file was read and proved to its end.
     is_complete: bool,
@@ -37,9 +38,6 @@ impl<R: Read> BackupReader<R> {
             Err(BackupError::Damaged { why: BlobError::BadMagic | BlobError::TooLong { .. }, .. }) => {
                 return Err(BackupError::NotABackup);
             }
-            Err(BackupError::Cut { offset, .. }) if offset < HEADER_BYTES as u64 => {
-                return Err(BackupError::NotABackup);
-            }
             blob => blob?,
         };
         let start = match from_blob::<BackupStart>(&blob) {
@@ -47,7 +45,7 @@ impl<R: Read> BackupReader<R> {
             start => start.map_err(|why| BackupError::Damaged { offset: 0, after: nothing_before, why })?,
         };
         let at = log_start(start.end.store);
-        Ok(Self { from, offset, start, at, epochs: Vec::new(), payloads: 0, is_complete: false })
+        Ok(Self { from, offset, start, at, begun: 0, payloads: 0, is_complete: false })
     }
 
     /// Returns what the file says about itself. Only its end proves it.
@@ -78,10 +76,11 @@ impl<R: Read> BackupReader<R> {
         drop(blob);
         let stated = page.end.end;
         let run = page.into_run();
+        check_changes(offset, &run.changes)?;
         check_position(offset, &self.at, &run.after)?;
         let run = ChangeRun::following(run.after, run.changes);
         check_position(offset, &run.end, &stated)?;
-        self.epochs.extend(run.epochs_begun());
+        self.check_epochs(&run)?;
         self.payloads += payloads_in(&run);
         self.at = run.end;
         Ok(Some(run))
@@ -100,13 +99,24 @@ impl<R: Read> BackupReader<R> {
         BackupSummary { end: self.at, payloads: self.payloads, bytes: self.offset }
     }
 
+    /// Checks that a page begins the next epochs that the start lists. Nothing is gathered: a file may begin any number.
+    fn check_epochs(&mut self, run: &ChangeRun) -> Result<(), BackupError> {
+        for epoch in run.epochs_begun() {
+            if self.start.epochs.get(self.begun) != Some(&epoch) {
+                return Err(BackupError::Epochs);
+            }
+            self.begun += 1;
+        }
+        Ok(())
+    }
+
     fn check_end(&mut self, offset: u64, end: &ExportEnd) -> Result<(), BackupError> {
         check_position(offset, &self.at, &end.end)?;
         check_position(offset, &self.at, &self.start.end)?;
         if end.count != self.at.sequence.0 {
             return Err(BackupError::Count { found: self.at.sequence.0, stated: end.count });
         }
-        if self.epochs != self.start.epochs {
+        if self.begun < self.start.epochs.len() {
             return Err(BackupError::Epochs);
         }
         match read_up_to(&mut self.from, &mut self.offset, 1)?.as_slice() {
@@ -143,6 +153,14 @@ fn read_up_to(from: &mut impl Read, offset: &mut u64, length: usize) -> Result<V
         }
         _ => Ok(bytes),
     }
+}
+
+/// Checks the bounds that a writer keeps to: what is done with a page needs memory for each of its changes.
+fn check_changes(offset: u64, changes: &Changes) -> Result<(), BackupError> {
+    if !(1..=RUN_CHANGES).contains(&changes.len()) {
+        return Err(BackupError::Page { offset, changes: changes.len() });
+    }
+    if changes.iter().any(<[u8]>::is_empty) { Err(BackupError::EmptyChange { offset }) } else { Ok(()) }
 }
 
 fn check_position(offset: u64, expected: &Position, found: &Position) -> Result<(), BackupError> {

@@ -8,6 +8,9 @@ use std::io::Read;
 /// Size of the changes that are committed at once. Each commit syncs the disk, and a page of a backup is small.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
+/// Number of changes that are committed at once, unless a page goes past it. Each needs memory besides its bytes.
+const COMMIT_CHANGES: usize = 40_000;
+
 /// Reason why no log was made of a backup.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreLogError {
@@ -59,10 +62,10 @@ pub fn restore_log(
     Ok(summary)
 }
 
-/// Joins pages up to the size of a commit. Returns `None` at the end.
+/// Joins pages up to the size of a commit, in bytes and changes. Returns `None` at the end.
 fn next_commit(backup: &mut BackupReader<impl Read>) -> Result<Option<ChangeRun>, BackupError> {
     let Some(ChangeRun { after, mut changes, mut end }) = backup.next_run()? else { return Ok(None) };
-    while changes.bytes() < COMMIT_BYTES {
+    while changes.bytes() < COMMIT_BYTES && changes.len() < COMMIT_CHANGES {
         let Some(next) = backup.next_run()? else { break };
         append(&mut changes, &next.changes);
         end = next.end;
