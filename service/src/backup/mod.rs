@@ -9,6 +9,8 @@
 //!   file overwrites. So a file with its name is whole, whenever the power or the command ended, and an older backup stays until
 //!   the new one is proved. The kernel's cache is dropped before the proof: it would return what was written, whatever the
 //!   medium kept.
+//! - **A partial file that is there is removed, never reused.** Somebody else may have made it, and would read owners and
+//!   weights in it. Only the holder of its lock removes or renames it, so no command takes the file of another one.
 //! - **The part that may become another user has a thread of its own.** Root works on the files of a stopped service as
 //!   their owner, and that user may not write to root's directories. Rights belong to a thread in Linux.
 

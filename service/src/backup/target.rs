@@ -6,13 +6,15 @@ use rustix::fs::{Advice, OFlags, fadvise};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, ErrorKind, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// End of the name of a file that is not proved yet.
 const PARTIAL: &str = ".partial";
 /// Mode of the file: it holds owners and weights of animals.
 const OWNER_ONLY: u32 = 0o600;
+/// Number of attempts to create the file, in each of which another command may be faster.
+const MAX_ATTEMPTS: u32 = 10;
 /// Size of the buffer of the proof.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -38,6 +40,17 @@ pub enum TargetError {
         /// Error of the operating system.
         source: io::Error,
     },
+    /// The file is whole and has its name, which a power cut may take from it.
+    #[error(
+        "{} is whole, but its directory cannot be synced: {source}. A power cut now may lose its name; copy it to another \
+         medium as well", path.display()
+    )]
+    NameNotDurable {
+        /// The file.
+        path: PathBuf,
+        /// Error of the operating system.
+        source: io::Error,
+    },
     /// The file was read back and is not what was written.
     #[error("{} was read back, and is not what was written: {source}. There is no new backup; use another medium", path.display())]
     ReadBack {
@@ -58,7 +71,7 @@ impl From<&TargetError> for Exit {
             TargetError::Exists(_) => Self::Refused,
             TargetError::Busy(_) => Self::Locked,
             TargetError::ReadBack { .. } | TargetError::OtherContent(_) => Self::Damaged,
-            TargetError::Io { .. } => Self::Failure,
+            TargetError::Io { .. } | TargetError::NameNotDurable { .. } => Self::Failure,
         }
     }
 }
@@ -84,17 +97,13 @@ impl BackupTarget {
         check_free(path, overwrite)?;
         partial.push(PARTIAL);
         let partial = path.with_file_name(partial);
-        let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(OWNER_ONLY).custom_flags(nofollow);
-        let file = options.open(&partial).map_err(failed("open", &partial))?;
-        // A file system without locks has no second command that could be told apart.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(TargetError::Busy(path.to_owned()));
+        for _ in 0..MAX_ATTEMPTS {
+            remove_abandoned(path, &partial)?;
+            if let Some(file) = create_locked(&partial)? {
+                return Ok(Self { file, path: path.to_owned(), partial, overwrite, is_finished: false });
+            }
         }
-        let target = Self { file, path: path.to_owned(), partial, overwrite, is_finished: false };
-        target.file.set_len(0).map_err(failed("empty", &target.partial))?;
-        Ok(target)
+        Err(TargetError::Busy(path.to_owned()))
     }
 
     /// Returns the open file.
@@ -119,8 +128,8 @@ impl BackupTarget {
         std::fs::rename(&self.partial, &self.path).map_err(failed("name", &self.path))?;
         self.is_finished = true;
         let directory = self.directory();
-        let opened = File::open(directory).map_err(failed("open the directory", directory))?;
-        opened.sync_all().map_err(failed("sync the directory", directory))
+        let synced = File::open(directory).and_then(|opened| opened.sync_all());
+        synced.map_err(|source| TargetError::NameNotDurable { path: self.path.clone(), source })
     }
 
     fn prove(&self, written: &BackupSummary, progress: &mut dyn FnMut(BackupProgress)) -> Result<(), TargetError> {
@@ -145,6 +154,50 @@ impl Drop for BackupTarget {
             tracing::debug!(file = %self.partial.display(), %error, "could not remove it; the next backup overwrites it");
         }
     }
+}
+
+/// Removes the partial file of a command that was killed. It is never written to: another user may have made it, or keep a
+/// second name of it.
+fn remove_abandoned(path: &Path, partial: &Path) -> Result<(), TargetError> {
+    let file = match without_links().open(partial) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(failed("open", partial))?,
+    };
+    if !lock(&file) {
+        return Err(TargetError::Busy(path.to_owned()));
+    }
+    // Only the holder of the lock of what is there renames or removes it. Meanwhile another command may have done so.
+    if !is_at(&file, partial) {
+        return Ok(());
+    }
+    std::fs::remove_file(partial).map_err(failed("remove", partial))
+}
+
+/// Creates the partial file and locks it. Returns `None` if another command was faster.
+fn create_locked(partial: &Path) -> Result<Option<File>, TargetError> {
+    let file = match without_links().create_new(true).mode(OWNER_ONLY).open(partial) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+        created => created.map_err(failed("create", partial))?,
+    };
+    Ok((lock(&file) && is_at(&file, partial)).then_some(file))
+}
+
+fn without_links() -> OpenOptions {
+    let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(nofollow);
+    options
+}
+
+/// Locks a file. A file system without locks has no second command that could be told apart.
+fn lock(file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// Returns whether `path` is a name of the open file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(named)) = (file.metadata(), path.symlink_metadata()) else { return false };
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 fn directory_of(path: &Path) -> &Path {

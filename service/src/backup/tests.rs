@@ -9,6 +9,7 @@ use herd::clock::WallTime;
 use herd::store::Reader;
 use herd::testing::TestBarn;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 const NOW: WallTime = WallTime { at_us: 1_768_471_200_000_000, synchronized: true };
@@ -148,6 +149,24 @@ fn what_a_killed_backup_left_is_overwritten_and_a_running_one_is_left_alone() {
     let busy = backup(&mut RunningProcess::new(3), &other, false).unwrap_err();
     assert_eq!(Exit::from(&busy), Exit::Locked);
     assert!(directory.path().join("other.backup.partial").exists());
+}
+
+/// Catches a backup that is written into a file of somebody else, who may read it then or keeps another name of it.
+#[test]
+fn a_partial_file_that_was_there_is_replaced_and_never_written_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, other_name) = (directory.path().join("north.backup"), directory.path().join("other name"));
+    let partial = directory.path().join("north.backup.partial");
+    fs::write(&other_name, "something of a person").unwrap();
+    fs::set_permissions(&other_name, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::hard_link(&other_name, &partial).unwrap();
+    backup(&mut RunningProcess::new(3), &path, false).unwrap();
+    assert_eq!(fs::read(&other_name).unwrap(), b"something of a person");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+
+    std::os::unix::fs::symlink(&other_name, &partial).unwrap();
+    assert!(backup(&mut RunningProcess::new(3), &path, true).is_err());
+    assert_eq!(fs::read(&other_name).unwrap(), b"something of a person");
 }
 
 /// Catches a medium that returns other bytes than it was given, and still has a "backup" on it.
