@@ -3,10 +3,11 @@
 use super::error::BackupCommandError;
 use super::medium::are_on_one_disk;
 use super::prove::{ProgressLines, backup_text};
+use super::room::RoomKeeper;
 use super::target::BackupTarget;
 use super::transfer::{BackupRequest, BackupResponse};
-use crate::control::{CommandError, DirectError};
-use crate::lifecycle::print_notice;
+use crate::control::{AskError, CommandError, DirectError};
+use crate::lifecycle::{min_free_bytes, print_notice};
 use herd::backup::{BackupSummary, BackupWriter, copy_log, start_of};
 use herd::clock::WallTime;
 use herd::store::Reader;
@@ -16,6 +17,9 @@ use std::path::{Path, PathBuf};
 
 /// Size of the buffer in front of the file. A page goes past it.
 const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Number of times that a part is requested.
+const MAX_ATTEMPTS: u32 = 4;
 
 /// Arguments of a backup.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,7 +61,7 @@ pub fn backup_with(
             state_dir.display()
         ));
     }
-    let file = target.file();
+    let file = RoomKeeper::new(target.file(), target.directory(), state_dir, min_free_bytes);
     let write = || write_backup(BufWriter::with_capacity(BUFFER_BYTES, file), now, source);
     let written = std::thread::scope(|scope| scope.spawn(write).join());
     let (start, summary) = written.map_err(|_| BackupCommandError::Panicked)??;
@@ -65,6 +69,18 @@ pub fn backup_with(
     target.finish(&summary, &mut |at| lines.show(at))?;
     writeln!(out, "Wrote {}: {}", args.file.display(), backup_text(&start, &summary))?;
     Ok(out.flush()?)
+}
+
+/// Requests a part, again if no response comes: a process may be busy for longer than a request waits, and the parts before
+/// may have taken an hour.
+fn request_repeatedly(source: &mut dyn BackupSource, part: &BackupRequest) -> Result<BackupResponse, CommandError> {
+    for _ in 1..MAX_ATTEMPTS {
+        match source.request(part.clone()) {
+            Err(CommandError::Ask(AskError::NoResponse { .. })) => {}
+            response => return response,
+        }
+    }
+    source.request(part.clone())
 }
 
 /// Writes a backup, and returns its start and what it holds.
@@ -89,7 +105,7 @@ pub(super) fn write_backup<W: Write>(
     let mut writer = BackupWriter::begin(to, &start)?;
     while !writer.is_complete() {
         let next = BackupRequest::Run { after: writer.position(), end: start.end.sequence };
-        let BackupResponse::Run(run) = source.request(next)? else {
+        let BackupResponse::Run(run) = request_repeatedly(source, &next)? else {
             return Err(CommandError::UnexpectedResponse.into());
         };
         writer.push(run.decode()?)?;

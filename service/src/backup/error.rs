@@ -1,7 +1,8 @@
 //! Errors of the commands about backups, and their exit codes.
 
 use super::target::TargetError;
-use crate::control::CommandError;
+use super::transfer::LOG_DAMAGED;
+use crate::control::{AskError, CommandError};
 use crate::lifecycle::Exit;
 use herd::backup::{BackupError, BackupWriteError};
 use herd::wire::BlobError;
@@ -45,6 +46,10 @@ pub enum BackupCommandError {
 impl From<&BackupCommandError> for Exit {
     fn from(error: &BackupCommandError) -> Self {
         match error {
+            // The same damage has this code if the files are read.
+            BackupCommandError::Command(
+                CommandError::Refused(refused) | CommandError::Ask(AskError::Refused(refused)),
+            ) if refused.code == LOG_DAMAGED => Self::Damaged,
             BackupCommandError::Command(error) => Self::from(error),
             BackupCommandError::Target(error) => Self::from(error),
             BackupCommandError::Write(error) => Self::from(error),

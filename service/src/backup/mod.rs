@@ -18,6 +18,7 @@ mod command;
 mod error;
 mod medium;
 mod prove;
+mod room;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -27,5 +28,6 @@ pub use command::{BackupArgs, BackupSource, WriteFromFiles, backup_with};
 pub use error::BackupCommandError;
 pub use medium::are_on_one_disk;
 pub use prove::{ProgressLines, backup_text, open_backup, prove_file};
+pub use room::NoRoomError;
 pub use target::{BackupTarget, TargetError};
 pub use transfer::{BackupRequest, BackupResponse, EncodedRun, respond};

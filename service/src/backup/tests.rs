@@ -2,7 +2,7 @@
 
 use super::command::write_backup;
 use super::*;
-use crate::control::{CommandError, ControlError, DirectError};
+use crate::control::{AskError, CommandError, ControlError, DirectError};
 use crate::lifecycle::Exit;
 use herd::backup::{BackupReader, BackupSummary, copy_log, start_of};
 use herd::clock::WallTime;
@@ -199,6 +199,52 @@ fn a_directory_or_a_place_that_does_not_exist_is_refused_before_anything_is_aske
     assert_eq!(Exit::from(&to_directory), Exit::Usage);
     assert!(backup(&mut process, &directory.path().join("none/north.backup"), false).is_err());
     assert_eq!(process.arriving, 0);
+}
+
+/// A process that is too busy to respond some of the time.
+struct Busy {
+    process: RunningProcess,
+    /// Requests that get no response, before each that does.
+    unanswered: u32,
+    requests: u32,
+}
+
+impl BackupSource for Busy {
+    fn start(&mut self, write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
+        self.process.start(write)
+    }
+
+    fn request(&mut self, request: BackupRequest) -> Result<BackupResponse, CommandError> {
+        self.requests += 1;
+        if self.requests.is_multiple_of(self.unanswered + 1) {
+            return self.process.request(request);
+        }
+        let source = std::io::ErrorKind::WouldBlock.into();
+        Err(CommandError::Ask(AskError::NoResponse { path: "control".into(), source }))
+    }
+}
+
+/// Catches a backup of an hour that fails because the process was busy for a quarter of a minute.
+#[test]
+fn a_part_without_a_response_is_requested_again_a_few_times() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("north.backup");
+    let busy = |unanswered| Busy { process: RunningProcess::new(3), unanswered, requests: 0 };
+    backup(&mut busy(3), &path, false).unwrap();
+    prove_file(&path, &mut Vec::new()).unwrap();
+    let failed = backup(&mut busy(4), &path, true).unwrap_err();
+    assert_eq!(Exit::from(&failed), Exit::NoPeer);
+}
+
+/// Catches a damaged log that a running process reports as if the command had been refused.
+#[test]
+fn a_damaged_log_has_one_exit_code_whether_or_not_the_process_runs() {
+    let refused = |code: &str| CommandError::Refused(ControlError::new(code, "the log is damaged"));
+    let exit = |error: CommandError| Exit::from(&BackupCommandError::from(error));
+    assert_eq!(exit(refused("log_damaged")), Exit::Damaged);
+    assert_eq!(exit(refused("diverged")), Exit::Refused);
+    let asked = AskError::Refused(ControlError::new("log_damaged", "the log is damaged"));
+    assert_eq!(exit(CommandError::Ask(asked)), Exit::Damaged);
 }
 
 /// Catches a log that was swapped during a backup, whose parts would then be of two histories.

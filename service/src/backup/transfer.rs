@@ -1,6 +1,7 @@
 //! A backup of a running process, as it crosses the control socket.
 
 use crate::control::ControlError;
+use crate::lifecycle::Exit;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use herd::backup::{BackupSummary, next_run, start_of};
@@ -9,6 +10,9 @@ use herd::position::{Position, Sequence};
 use herd::store::{ChangeRun, Reader, StoreError};
 use herd::wire::{BackupStart, BarnHead, BlobError, Page, from_blob, to_blob};
 use serde::{Deserialize, Serialize};
+
+/// Code of the error that the log is damaged.
+pub(super) const LOG_DAMAGED: &str = "log_damaged";
 
 /// A request for a part of a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +66,10 @@ pub fn respond(
     now: WallTime,
     request: &BackupRequest,
 ) -> Result<BackupResponse, ControlError> {
-    let unreadable = |error: StoreError| ControlError::new("not_readable", error.to_string());
+    let unreadable = |error: StoreError| match Exit::from(&error) {
+        Exit::Damaged => ControlError::new(LOG_DAMAGED, error.to_string()),
+        _ => ControlError::new("not_readable", error.to_string()),
+    };
     match request {
         BackupRequest::Start => Ok(BackupResponse::Start(start_of(reader, site, now))),
         BackupRequest::Run { after, end } => {
