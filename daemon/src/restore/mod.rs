@@ -15,6 +15,7 @@
 //!   office that holds more than the backup sees a higher epoch: it keeps what it has, and waits for a person.
 //! - **A note in `local.redb` makes three renames one step.** No file system exchanges three files at once, and a start between
 //!   two of them would find files that do not belong together.
+//! - **A journal is set aside, never deleted,** as [`Store::accept_source`] does: it may hold the only copy of changes.
 //! - **The keys that are there stay.** A backup has none. So a device that was given a key on this machine keeps it, and
 //!   offices pair again with the line that is printed.
 //! - **The boot is numbered anew.** Times since boot are compared within one boot, and the machine that died may have used
@@ -34,7 +35,10 @@ use herd::backup::{BackupProgress, BackupReader, BackupSummary, restore_log};
 use herd::change::Acceptance;
 use herd::clock::Clock;
 use herd::position::Position;
-use herd::store::{Directory, Disk as _, JOURNAL_FILE, LOG_FILE, LocalFile, LogSurvey, Store, StoreError, TABLES_FILE};
+use herd::store::{
+    Directory, Disk as _, JOURNAL_FILE, LOG_FILE, LocalFile, LogSurvey, Store, StoreError, TABLES_FILE,
+    set_journal_aside,
+};
 use herd::wire::BackupStart;
 use service::process::StateDir;
 use std::io::{ErrorKind, Read};
@@ -43,8 +47,6 @@ use std::path::{Path, PathBuf};
 
 /// Directory in the state directory in which the log is made.
 pub const BESIDE: &str = "restoring";
-/// Name in it for the journal of the log that is replaced.
-const REPLACED_JOURNAL: &str = "replaced.journal";
 /// Author of the next epoch.
 const AUTHOR: &str = "herdlinxd restore";
 
@@ -116,15 +118,21 @@ impl Restore<'_> {
                 }
                 note
             }
-            (_, survey) => {
-                check_replaceable(survey.as_ref(), remembered.as_ref(), &wanted)?;
+            (note, survey) => {
+                // A log whose restore was noted has passed this check, and its journal may be out of the way.
+                let is_noted = note.is_some_and(|note| note.head.store == wanted.store);
+                let remembered = remembered.as_ref().filter(|_| !is_noted);
+                check_replaceable(survey.as_ref(), remembered, &wanted)?;
                 drop(survey);
                 self.write_beside(backup, of_same.as_ref(), on_step)?
             }
         };
         self.exchange(on_step)?;
         note.finish(&self.local)?;
-        remove_beside(&self.beside())?;
+        // The barn is restored: what is left costs room, and nothing else.
+        if let Err(error) = remove_beside(&self.beside()) {
+            tracing::warn!(%error, "the barn is restored; remove the rest by hand");
+        }
         Ok(Restored { summary: note.summary, head: note.head, remembered: of_same })
     }
 
@@ -132,7 +140,8 @@ impl Restore<'_> {
         self.settings.state_dir.join(BESIDE)
     }
 
-    /// Writes the log beside, proves it, begins its next epoch, and notes that it is about to be exchanged.
+    /// Writes the log beside, and notes that it is about to be exchanged. A failure before the note leaves nothing, and an
+    /// interruption what a power cut leaves.
     fn write_beside<R: Read>(
         &self,
         backup: &mut BackupReader<R>,
@@ -141,7 +150,28 @@ impl Restore<'_> {
     ) -> Result<RestoreNote, RestoreError> {
         let beside = self.beside();
         remove_beside(&beside)?;
-        let disk = Directory::new(&beside)?;
+        let written = self.write_log(&beside, backup, remembered, on_step);
+        if let Err(error) = &written
+            && !matches!(error, RestoreError::Interrupted)
+            && let Err(error) = remove_beside(&beside)
+        {
+            tracing::debug!(%error, "the next restore removes it");
+        }
+        let note = written?;
+        note.write(&self.local)?;
+        goes_on(on_step(RestoreStep::Noted))?;
+        Ok(note)
+    }
+
+    /// Writes the log, proves it, and begins its next epoch.
+    fn write_log<R: Read>(
+        &self,
+        beside: &Path,
+        backup: &mut BackupReader<R>,
+        remembered: Option<&Position>,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<RestoreNote, RestoreError> {
+        let disk = Directory::new(beside)?;
         let mut flow = ControlFlow::Continue(());
         let acceptance = acceptance(backup.start());
         let summary = restore_log(&disk, backup, &mut |at| {
@@ -156,23 +186,19 @@ impl Restore<'_> {
         let head = store.head().position;
         drop(store);
         goes_on(on_step(RestoreStep::Written))?;
-        let note = RestoreNote { summary, head };
-        note.write(&self.local)?;
-        goes_on(on_step(RestoreStep::Noted))?;
-        Ok(note)
+        Ok(RestoreNote { summary, head })
     }
 
     /// Puts the files in their places. Each rename is durable before the next one, and one that was done is skipped.
     fn exchange(&self, on_step: &mut OnStep<'_>) -> Result<(), RestoreError> {
-        let beside = |file: &str| format!("{BESIDE}/{file}");
-        let renames = [
-            (JOURNAL_FILE, JOURNAL_FILE.to_owned(), beside(REPLACED_JOURNAL)),
-            (LOG_FILE, beside(LOG_FILE), LOG_FILE.to_owned()),
-            (TABLES_FILE, beside(TABLES_FILE), TABLES_FILE.to_owned()),
-        ];
-        for (file, from, to) in renames {
+        if self.disk.holds(JOURNAL_FILE) {
+            set_journal_aside(&self.disk)?;
+        }
+        goes_on(on_step(RestoreStep::Exchanged(JOURNAL_FILE)))?;
+        for file in [LOG_FILE, TABLES_FILE] {
+            let from = format!("{BESIDE}/{file}");
             if self.disk.holds(&from) {
-                self.disk.rename(&from, &to)?;
+                self.disk.rename(&from, file)?;
             }
             goes_on(on_step(RestoreStep::Exchanged(file)))?;
         }

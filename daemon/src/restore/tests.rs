@@ -31,14 +31,34 @@ impl Machine {
         machine
     }
 
+    /// A machine whose daemon has run once and was killed: the start of its writer is in the journal only.
+    fn killed() -> Self {
+        let machine = Self::new();
+        let store = machine.open_created();
+        machine.note_position_of(store);
+        assert_eq!(
+            LogSurvey::of(&Directory::new(&machine.settings.state_dir).unwrap()).unwrap().unwrap().end().sequence.0,
+            1
+        );
+        machine
+    }
+
+    fn open_created(&self) -> Store {
+        StateDir::new(&self.settings.state_dir).create().unwrap();
+        open_store(&self.settings, &ManualClock::default()).unwrap()
+    }
+
     /// Records payloads, notes the position as a clean stop does, and returns it.
     fn record(&self, payloads: std::ops::Range<usize>) -> Position {
-        StateDir::new(&self.settings.state_dir).create().unwrap();
-        let mut store = open_store(&self.settings, &ManualClock::default()).unwrap();
+        let mut store = self.open_created();
         for n in payloads {
             store.append(&[scan(n)]).unwrap();
         }
         store.settle().unwrap();
+        self.note_position_of(store)
+    }
+
+    fn note_position_of(&self, store: Store) -> Position {
         let position = store.head().position;
         drop(store);
         let local = open_local(&StateDir::new(&self.settings.state_dir)).unwrap();
@@ -124,11 +144,17 @@ fn keys_that_are_there_stay() {
 /// Catches files of two logs side by side after a power cut, a barn that starts on them, and a command that cannot go on.
 #[test]
 fn a_restore_that_is_interrupted_at_any_step_harms_nothing_and_completes() {
+    for machine in [Machine::fresh, Machine::killed] {
+        interrupt_at_every_step(machine);
+    }
+}
+
+fn interrupt_at_every_step(new_machine: fn() -> Machine) {
     let (end, file) = dead_barn(5);
     let mut steps = 0;
     loop {
-        let (machine, mut seen) = (Machine::fresh(), 0);
-        let (before, mut is_noted) = (machine.start().unwrap(), false);
+        let (machine, mut seen) = (new_machine(), 0);
+        let mut is_noted = false;
         let interrupted = machine.restore_until(&file, &mut |step| {
             seen += 1;
             is_noted |= matches!(step, RestoreStep::Noted | RestoreStep::Exchanged(_));
@@ -139,7 +165,7 @@ fn a_restore_that_is_interrupted_at_any_step_harms_nothing_and_completes() {
         }
         assert!(matches!(interrupted, Err(RestoreError::Interrupted)), "{interrupted:?}");
         match machine.start() {
-            Ok(found) => assert!(!is_noted && found == before, "step {seen}"),
+            Ok(found) => assert!(!is_noted && found.sequence == Sequence(1), "step {seen}"),
             Err(error @ OpenError::RestoreInterrupted { .. }) => {
                 assert!(is_noted, "step {seen}");
                 assert_eq!(Exit::from(&error), Exit::Damaged);
@@ -157,19 +183,72 @@ fn a_restore_that_is_interrupted_at_any_step_harms_nothing_and_completes() {
 #[test]
 fn a_restore_that_is_interrupted_again_and_again_completes() {
     let (end, file) = dead_barn(5);
-    let machine = Machine::fresh();
-    for limit in [5, 1, 3, 6, 4] {
-        let mut seen = 0;
-        let _ = machine.restore_until(&file, &mut |_| {
-            seen += 1;
-            if seen > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+    for new_machine in [Machine::fresh, Machine::killed] {
+        let machine = new_machine();
+        // None of them completes: the first five write the log again, and the others have three steps left.
+        for limit in [1, 3, 2, 3, 4, 1, 0, 2] {
+            let mut seen = 0;
+            let interrupted = machine.restore_until(&file, &mut |_| {
+                seen += 1;
+                if seen > limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            assert!(matches!(interrupted, Err(RestoreError::Interrupted)), "limit {limit}: {interrupted:?}");
+        }
+        assert!(matches!(machine.start(), Err(OpenError::RestoreInterrupted { .. })));
+        is_whole(&machine, &end, &machine.restore(&file).unwrap());
     }
-    let restored = match machine.restore(&file) {
-        Err(RestoreError::HasPayloads { has_backup: true, .. }) => return,
-        restored => restored.unwrap(),
-    };
-    is_whole(&machine, &end, &restored);
+}
+
+/// Catches a note of one restore that lets a foreign backup replace the barn of another.
+#[test]
+fn a_note_lets_only_a_backup_of_its_own_history_go_on() {
+    let ((_, file), (_, other)) = (dead_barn(5), dead_barn(3));
+    let machine = Machine::killed();
+    let interrupted = machine.restore_until(&file, &mut |step| match step {
+        RestoreStep::Exchanged(JOURNAL_FILE) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert!(matches!(interrupted, Err(RestoreError::Interrupted)));
+    assert!(matches!(machine.restore(&other), Err(RestoreError::OtherHistory { .. })));
+    machine.restore(&file).unwrap();
+}
+
+/// Catches a complete restore that fails over what it cannot clear away, so that nobody gets the pairing line.
+#[test]
+fn what_cannot_be_removed_does_not_fail_a_complete_restore() {
+    let (end, file) = dead_barn(5);
+    let machine = Machine::fresh();
+    let restored = machine.restore_until(&file, &mut |step| {
+        if step == RestoreStep::Exchanged(TABLES_FILE) {
+            fs::remove_dir_all(machine.path(BESIDE)).unwrap();
+            fs::write(machine.path(BESIDE), "no directory").unwrap();
+        }
+        ControlFlow::Continue(())
+    });
+    fs::remove_file(machine.path(BESIDE)).unwrap();
+    is_whole(&machine, &end, &restored.unwrap());
+}
+
+/// Catches a journal that nobody could read and that a restore throws away: of a later version, or none of it whole.
+#[test]
+fn a_journal_that_cannot_be_read_is_kept() {
+    let (_, file) = dead_barn(5);
+    for has_log in [false, true] {
+        let machine = Machine::fresh();
+        let unreadable = [0x5a; 8_192];
+        fs::write(machine.path(JOURNAL_FILE), unreadable).unwrap();
+        if has_log {
+            machine.restore(&file).unwrap();
+            assert_eq!(fs::read(machine.path("log.journal.set-aside-1")).unwrap(), unreadable);
+            continue;
+        }
+        fs::remove_file(machine.path(LOG_FILE)).unwrap();
+        fs::remove_file(machine.path("local.redb")).unwrap();
+        let refused = machine.restore(&file).unwrap_err();
+        assert!(matches!(&refused, RestoreError::Unreadable { .. }), "{refused}");
+        assert_eq!(Exit::from(&refused), Exit::Damaged);
+        assert_eq!(fs::read(machine.path(JOURNAL_FILE)).unwrap(), unreadable);
+    }
 }
 
 /// Catches a restore over payloads that nobody else has, and one that repeats itself.
@@ -198,7 +277,7 @@ fn a_second_run_is_refused_and_says_that_the_barn_has_it_all() {
     assert!(matches!(machine.restore(&file), Err(RestoreError::HasPayloads { has_backup: true, .. })));
 }
 
-/// Catches a cut or altered backup that costs the barn its log, or of which a part is restored.
+/// Catches a cut or altered backup that costs the barn its log, of which a part is restored, or that fills the card.
 #[test]
 fn a_backup_that_is_not_whole_changes_nothing() {
     let (_, file) = dead_barn(5);
@@ -209,6 +288,7 @@ fn a_backup_that_is_not_whole_changes_nothing() {
     for broken in [&file[..file.len() - 1], &altered] {
         let refused = machine.restore(broken).unwrap_err();
         assert_eq!(Exit::from(&refused), Exit::Damaged, "{refused}");
+        assert!(!machine.path(BESIDE).exists(), "what was written of it fills the card");
         assert_eq!(machine.start().unwrap(), before);
     }
     machine.restore(&file).unwrap();

@@ -8,7 +8,7 @@
 //!   copy holds.
 //! - **A journal that does not continue the log is set aside, not deleted.** It may hold the only copy of changes.
 
-use super::error::StoreError;
+use super::error::{StoreError, storage};
 use super::journal::JOURNAL_FILE;
 use super::opening::Terms;
 use super::{Disk, Store};
@@ -68,9 +68,18 @@ fn open_setting_journal_aside(
         Err(error) if is_about_journal(&error) => error,
         opened => return opened,
     };
-    let free = (1..=MAX_SET_ASIDE).map(|n| format!("{JOURNAL_FILE}.set-aside-{n}")).find(|name| !disk.holds(name));
-    let Some(name) = free else { return Err(error) };
+    let name = set_journal_aside(disk)?;
     tracing::warn!(%error, name, "the journal does not continue the log; it is kept under another name");
-    disk.rename(JOURNAL_FILE, &name)?;
     open()
+}
+
+/// Gives the journal another name, and returns it: a journal may hold the only copy of changes, so none is deleted.
+pub fn set_journal_aside(disk: &dyn Disk) -> Result<String, StoreError> {
+    let free = (1..=MAX_SET_ASIDE).map(|n| format!("{JOURNAL_FILE}.set-aside-{n}")).find(|name| !disk.holds(name));
+    let Some(name) = free else {
+        let why = format!("{MAX_SET_ASIDE} are set aside already; move them to another directory");
+        return Err(storage("set aside", JOURNAL_FILE)(why));
+    };
+    disk.rename(JOURNAL_FILE, &name)?;
+    Ok(name)
 }

@@ -58,7 +58,7 @@ mod tests;
 mod thread;
 mod verify;
 
-pub use accept::is_acceptable;
+pub use accept::{is_acceptable, set_journal_aside};
 pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;

@@ -2,7 +2,7 @@
 
 use super::journal::FoundRecords;
 use super::log::Log;
-use super::{Disk, LOG_CACHE_BYTES, LOG_FILE, REFOLD_BYTES, REFOLD_CHANGES, StoreError};
+use super::{Disk, LOG_CACHE_BYTES, REFOLD_BYTES, REFOLD_CHANGES, StoreError};
 use crate::change::ChangeKind;
 use crate::position::{Position, Sequence};
 
@@ -19,10 +19,8 @@ impl LogSurvey {
     pub fn of(disk: &dyn Disk) -> Result<Option<Self>, StoreError> {
         let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else {
             // The journal alone may hold the only copy of changes.
-            return match FoundRecords::read(disk)?.store() {
-                Some(journal) if !disk.has_content(LOG_FILE) => Err(StoreError::MissingLog { journal }),
-                _ => Ok(None),
-            };
+            FoundRecords::read(disk)?.check_nothing_lost()?;
+            return Ok(None);
         };
         let end = log.reader()?.head()?;
         let has_payloads = has_payloads(&log)?;

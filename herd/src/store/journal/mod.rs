@@ -48,14 +48,24 @@ pub const JOURNAL_FILE: &str = "log.journal";
 const MAX_ROW_BYTES: usize = 128 * 1024;
 /// Maximum size of a file that is read at a start. A later version may have larger segments.
 const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// Reason why a record of an unknown version is not read.
+const LATER_VERSION: &str = "a later version of this program wrote it; install that version again";
 /// Bytes that are written at once while the file is allocated.
 const ZEROS_BYTES: usize = 256 * 1024;
 
 /// The records of the file, read before anything is written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FoundRecords {
     records: Vec<Record>,
     unknown: Option<UnknownVersion>,
+    /// Every byte of the file is zero, as after its allocation.
+    is_blank: bool,
+}
+
+impl Default for FoundRecords {
+    fn default() -> Self {
+        Self { records: Vec::new(), unknown: None, is_blank: true }
+    }
 }
 
 impl FoundRecords {
@@ -72,15 +82,29 @@ impl FoundRecords {
         }
         let mut bytes = vec![0; usize::try_from(length).map_err(reading)?];
         file.read(0, &mut bytes).map_err(reading)?;
+        let is_blank = bytes.iter().all(|byte| *byte == 0);
         Ok(match read_records(&bytes) {
-            Ok(records) => Self { records, unknown: None },
-            Err(unknown) => Self { records: Vec::new(), unknown: Some(unknown) },
+            Ok(records) => Self { records, unknown: None, is_blank },
+            Err(unknown) => Self { records: Vec::new(), unknown: Some(unknown), is_blank },
         })
     }
 
     /// Returns the history of the records, if there are any.
     pub(super) fn store(&self) -> Option<StoreId> {
         self.records.first().map(|record| record.header.store)
+    }
+
+    /// Checks that a journal whose log is missing holds nothing: neither changes, nor bytes that nobody can read.
+    pub(super) fn check_nothing_lost(&self) -> Result<(), StoreError> {
+        if let Some(journal) = self.store() {
+            return Err(StoreError::MissingLog { journal });
+        }
+        let damaged = |offset, why| Err(StoreError::DamagedJournal { offset, at: Sequence::ZERO.next(), why });
+        match self.unknown {
+            Some(UnknownVersion { offset }) => damaged(offset, LATER_VERSION),
+            None if !self.is_blank => damaged(0, "no record of it is whole, and log.redb is missing"),
+            None => Ok(()),
+        }
     }
 
     /// Returns the place of the record that was written last, if there is one.
@@ -97,8 +121,7 @@ impl FoundRecords {
         digest_in_body: impl Fn(Sequence) -> Result<Option<Digest>, StoreError>,
     ) -> Result<Changes, StoreError> {
         if let Some(UnknownVersion { offset }) = self.unknown {
-            let why = "a later version of this program wrote it; install that version again";
-            return Err(StoreError::DamagedJournal { offset, at: body.sequence.next(), why });
+            return Err(StoreError::DamagedJournal { offset, at: body.sequence.next(), why: LATER_VERSION });
         }
         recovery::changes_after(self.records, disk.segment_bytes(), body, digest_in_body)
     }
