@@ -140,7 +140,7 @@ async fn an_office_that_holds_more_than_the_backup_keeps_it_and_waits_for_a_pers
 
     let machine = yard.directory.path().join("new-barn");
     let (line, printed) = yard.rebuild_barn(&machine, &file).await;
-    assert!(printed.contains("An office that followed it has it"), "{printed}");
+    assert!(printed.contains("An office has only what reached it"), "{printed}");
     assert_eq!(yard.deliver("hxb:NEW:LF3:UHF3").await.0, 201);
     yard.office.add(&line).unwrap();
     let stopped = until("the office has stopped", async || yard.office.site().unwrap()?.stopped_because).await;

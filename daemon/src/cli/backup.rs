@@ -118,13 +118,13 @@ fn print_restored(start: &BackupStart, report: &RestoreReport, out: &mut dyn Wri
     match had {
         Some(had) => writeln!(
             out,
-            "This machine had recorded up to change {had}: changes {} to {had} are not in the backup. They are lost unless an \
-             office holds them.",
+            "This machine had recorded at least up to change {had}: changes {} to {had} are not in the backup. They are \
+             lost unless an office holds them.",
             end.next()
         )?,
         None => writeln!(
             out,
-            "What the barn recorded after change {end}, if anything, is not in the backup. An office that followed it has it."
+            "What the barn recorded after change {end}, if anything, is not in the backup. An office has only what reached it."
         )?,
     }
     writeln!(out, "Start the service: sudo systemctl start herdlinxd")?;

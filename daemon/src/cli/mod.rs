@@ -41,7 +41,7 @@ Getting started:
   herdlinxd --config herdlinxd.toml doctor          check radios, disk, clock and keys
   herdlinxd --config herdlinxd.toml listen          print packets as they arrive
 
-Every command works whether or not the daemon is running.
+Every command works whether or not the daemon is running, except `restore`, which needs it stopped.
 Precedence: flags, then HERDLINX_* environment variables (HERDLINX_LISTEN=127.0.0.1:5001), then the settings file.
 Exit codes: 0 done, 1 failed (also a failed check of `doctor`, or `listen` without a working radio), 2 command line or
 settings refused, 3 a file is damaged or lacks what it had, 4 address or socket taken, 5 no process or peer answers, 6 files in use,
@@ -56,8 +56,9 @@ Nothing is deleted: the history of an animal shows each correction, its author a
 
 const ACCEPT_HELP: &str = "\
 If log.redb vanished or an older one was put back, the service does not start (exit code 3): the barn would give the
-numbers of lost changes again. Put the right log.redb and log.journal back if you have them. If they are gone for good:
-  sudo herdlinxd accept-log --author 'J. Doe' --reason 'card died, restored the backup of Monday'
+numbers of lost changes again. Put the right log.redb and log.journal back if you have them. If they are gone for good,
+`herdlinxd restore` begins again with a backup, and an office makes one of its copy. If there is none either:
+  sudo herdlinxd accept-log --author 'J. Doe' --reason 'card died, no backup and no office'
   sudo systemctl start herdlinxd
 
 Nothing is deleted. An office that holds the lost changes keeps them, and shows that the barn went on without them.";
@@ -70,13 +71,15 @@ Recording goes on meanwhile. The file is read back from the medium, and has its 
 It holds everything that was recorded, and no key: pair each office again after a restore.";
 
 const RESTORE_HELP: &str = "\
-On a new card or machine, with the barn's settings in place:
+Take the backup that ends at the higher change: `verify FILE` prints it, and `herdlinx-mirror status` shows what an
+office has, which makes a backup of its copy. On a new card or machine, with the barn's settings in place:
   sudo systemctl stop herdlinxd
   sudo herdlinxd restore /media/stick/north.backup
   sudo systemctl start herdlinxd
 
 The log goes on in the next epoch. The pairing line is alone on the last line: give it to `herdlinx-mirror add` at each
-office, which goes on from what it has. If the command is interrupted, run it again. The file is only read.";
+office, which goes on from what it has. Only `add` there, never `remove`: its copy may have the last reads. If the command
+is interrupted, run it again. The file is only read.";
 
 const UPDATE_HELP: &str = "\
 The running root stays as it is until the next reboot, and recording goes on:

@@ -59,7 +59,7 @@ pub enum RestoreError {
     },
     /// The machine was the barn of another history, whose log is gone.
     #[error(
-        "this barn had recorded up to change {} of history {}, and the backup is of another history. Nothing was changed. If \
+        "this barn had recorded at least up to change {} of history {}, and the backup is of another history. Nothing was changed. If \
          the backup is the right one, move local.redb away as well, with the keys in it", .remembered.sequence, .remembered.store
     )]
     OtherHistory {
@@ -92,8 +92,9 @@ fn has_payloads_text(end: &Position, has_backup: bool) -> String {
     if has_backup {
         let end = end.sequence;
         return format!(
-            "this barn already holds everything that the backup holds, and is at change {end}. Nothing was changed; start \
-             the service, and pair offices with `herdlinxd pair`"
+            "this barn already holds everything that the backup holds, and is at change {end}. Nothing was changed. If \
+             `herdlinxd verify` reports damage, move log.redb, log.journal and tables.redb to another directory, keep \
+             local.redb, and run this again. Otherwise pair offices with `herdlinxd pair`"
         );
     }
     format!(

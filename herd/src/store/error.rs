@@ -34,8 +34,8 @@ impl Display for DamagedRow {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{}, but this barn was at change {} of history {} (digest {}) when it was last flushed. Nothing was changed. Stop the \
-     service and put the right log.redb and log.journal back. If they are lost, an office has their changes: keep its copy, \
-     and run `herdlinxd accept-log`, which goes on with what is there as the next epoch",
+     service and put the right log.redb and log.journal back. If they are lost, `herdlinxd restore` begins again with a backup, \
+     and an office makes one of its copy. Without any, `herdlinxd accept-log` goes on with what is there as the next epoch",
     found_text(.found.as_ref()), .expected.sequence, .expected.store, .expected.digest
 )]
 pub struct LostLogError {
