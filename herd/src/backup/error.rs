@@ -1,9 +1,8 @@
 //! Errors of a backup.
 
-use super::RUN_CHANGES;
 use crate::position::{Position, Sequence};
 use crate::store::StoreError;
-use crate::wire::{BlobError, WIRE_VERSION};
+use crate::wire::{BlobError, MAX_PAGE_CHANGES, WIRE_VERSION};
 use std::io;
 
 /// Reason why a file is not a whole backup, or cannot be read.
@@ -57,7 +56,7 @@ pub enum BackupError {
     },
     /// A page has more changes than a writer puts on one, or none.
     #[error(
-        "the page of the backup that begins at byte {offset} has {changes} changes, and a page has 1 to {RUN_CHANGES}: no \
+        "the page of the backup that begins at byte {offset} has {changes} changes, and a page has 1 to {MAX_PAGE_CHANGES}: no \
          HerdLinx wrote it. Use another one"
     )]
     Page {

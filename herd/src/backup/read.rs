@@ -1,10 +1,13 @@
 //! Reads a backup, and proves it.
 
-use super::{BackupError, BackupProgress, BackupSummary, RUN_CHANGES, payloads_in};
+use super::{BackupError, BackupProgress, BackupSummary, payloads_in};
 use crate::digest::log_start;
 use crate::position::{Position, Sequence};
 use crate::store::{ChangeRun, Changes};
-use crate::wire::{BackupStart, BlobError, BlobKind, ExportEnd, Page, WIRE_VERSION, blob_kind, blob_length, from_blob};
+use crate::wire::{
+    BackupStart, BlobError, BlobKind, ExportEnd, MAX_PAGE_CHANGES, Page, WIRE_VERSION, blob_kind, blob_length,
+    from_blob,
+};
 use std::io::{ErrorKind, Read};
 
 /// Length of a blob's header.
@@ -157,7 +160,7 @@ fn read_up_to(from: &mut impl Read, offset: &mut u64, length: usize) -> Result<V
 
 /// Checks the bounds that a writer keeps to: what is done with a page needs memory for each of its changes.
 fn check_changes(offset: u64, changes: &Changes) -> Result<(), BackupError> {
-    if !(1..=RUN_CHANGES).contains(&changes.len()) {
+    if !(1..=MAX_PAGE_CHANGES).contains(&changes.len()) {
         return Err(BackupError::Page { offset, changes: changes.len() });
     }
     if changes.iter().any(<[u8]>::is_empty) { Err(BackupError::EmptyChange { offset }) } else { Ok(()) }
