@@ -131,8 +131,9 @@ async fn what_was_typed_survives_a_barn_that_is_away_and_the_end_of_the_session(
     assert!(page.contains("value=\"P &#60;7&#62;\"") && page.contains(&format!("action=\"{correct}\"")), "{page}");
     let log_in: Vec<_> = typed.into_iter().chain([("name", "otto"), ("password", PASSWORD)]).collect();
     let back = operator.send(&correct, &log_in).await;
+    assert_eq!((back.status().as_u16(), back.headers()[LOCATION].to_str().unwrap()), (303, correct.as_str()));
     let operator = User { cookie: cookie_of(&back), ..operator };
-    let page = back.text().await.unwrap();
+    let page = operator.page(&correct).await;
     assert!(page.contains("value=\"P &#60;7&#62;\""), "{page}");
     let token = hidden(&page, "move_pen", "form_token");
 
