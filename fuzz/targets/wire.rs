@@ -1,4 +1,4 @@
-//! Fuzzes the blobs that a source and a follower send each other.
+//! Fuzzes the blobs that a source and a follower send each other, and those of a backup.
 //!
 //! The first byte of an input selects its form: bytes as they are, or a body of one kind, for which the target makes header
 //! and digest. A blob that is read has the length that its header states, is encoded to a blob that reads as the same
@@ -7,11 +7,12 @@
 #![no_main]
 
 use fuzz::{seeds, source};
-use herd::position::Sequence;
+use herd::clock::WallTime;
+use herd::position::{Epoch, Sequence};
 use herd::store::{ChangeRun, Head};
 use herd::wire::{
-    Acknowledgment, BarnHead, BarnHealth, Body, ExportEnd, HealthFinding, Heartbeat, Page, Schema, WIRE_VERSION,
-    blob_kind, blob_length, from_blob, read_cut_page, to_blob,
+    Acknowledgment, BackupStart, BarnHead, BarnHealth, Body, ExportEnd, HealthFinding, Heartbeat, Page, Schema,
+    WIRE_VERSION, blob_kind, blob_length, from_blob, read_cut_page, to_blob,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,7 +31,10 @@ fn seeds() -> Vec<Vec<u8>> {
     let run = |start: usize, count| ChangeRun::following(log.positions[start], log.run(start, count));
     let page = |start, count| to_blob(&Page::new(run(start, count), Sequence(300), BarnHead::default()));
     let finding = HealthFinding { part: "disk".to_owned(), failing: true, text: "make room".to_owned() };
+    let epochs = vec![(Epoch(1), Sequence(1))];
+    let backup = BackupStart { site: "north".to_owned(), made: WallTime::default(), end: log.positions[3], epochs };
     let blobs = [
+        to_blob(&backup),
         page(0, 3),
         page(4, 1),
         page(2, 0),
@@ -71,6 +75,7 @@ fn check_blob(blob: &[u8]) {
         check_as::<Schema>(blob),
         check_as::<ExportEnd>(blob),
         check_as::<BarnHealth>(blob),
+        check_as::<BackupStart>(blob),
     ];
     let count = read.into_iter().filter(|is_read| *is_read).count();
     assert!(count <= 1, "a blob is of {count} kinds");
