@@ -112,7 +112,7 @@ async fn run_without_barn(mut yard: Yard) -> Yard {
     assert!(alone["sites"][0]["barn_heard_at"].is_string(), "{alone}");
     wait_until_shown(&yard, "TEST001").await;
     let page = pages::html(&yard.pages, "/batches").await.unwrap();
-    assert!(page.contains("Away") && page.contains("Last contact"), "the page shows how old the copy is: {page}");
+    assert!(page.contains("Away") && page.contains("barn last heard"), "the page shows how old the copy is: {page}");
 
     yard.barn.start().await.unwrap();
     assert_eq!(yard.deliver("hxb:TEST002:LF998:UHF887").await.0, 201);

@@ -1,11 +1,11 @@
 //! Access to the office over HTTPS: the routers of the pages, the programs' interfaces, metrics and the sync interface,
 //! each behind the key scope that it needs.
 
-use crate::pages::{Browsers, ask_to_log_in, has_key};
+use crate::pages::{Browsers, StillAllowed, ask_to_log_in, has_key, is_live_path};
 use crate::sites::{LinkState, Office as _, OfficeMetrics, Sites};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Extensions, HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
@@ -46,7 +46,25 @@ pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, browser
     in_turns(pages).layer(from_fn_with_state(guard, authorize_page))
 }
 
+impl PagesGuard {
+    /// Returns a check of whether a request with these headers would still be let in.
+    fn still_allows(self, headers: HeaderMap, extensions: Extensions) -> StillAllowed {
+        StillAllowed::new(move || {
+            let has_key = has_key(&headers);
+            if !has_key && self.browsers.user(&headers).is_some() {
+                return true;
+            }
+            let guard = if has_key || !self.browsers.has_no_users() { &self.keys } else { &self.keys_or_local };
+            guard.authorize(&headers, &extensions).is_ok()
+        })
+    }
+}
+
 async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
+    if is_live_path(request.uri().path()) {
+        let allowed = guard.clone().still_allows(request.headers().clone(), request.extensions().clone());
+        request.extensions_mut().insert(allowed);
+    }
     let PagesGuard { keys, keys_or_local, browsers } = guard;
     if has_key(request.headers()) {
         return match keys.authorize(request.headers(), request.extensions()) {

@@ -12,6 +12,7 @@
 //! | [`people`] | the people who may open the pages: users, sessions, links to choose a password |
 //! | [`prepare`] | the settings file of a barn's card, with its one-time code |
 //! | [`zone`] | the time zone of the office |
+//! | `day` | the days of the office, in its zone |
 //! | `corrections` | corrections, forwarded to the barn |
 //! | `doors` | access control of all HTTP routes |
 //!
@@ -27,6 +28,7 @@ pub mod commands;
 pub mod control;
 pub mod copies;
 mod corrections;
+mod day;
 mod doors;
 pub mod follow;
 pub mod link;

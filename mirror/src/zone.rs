@@ -39,6 +39,10 @@ impl Zone {
         TimeZone::get(name).map(Self).map_err(|_| ZoneError(name.to_owned()))
     }
 
+    pub(crate) fn time_zone(&self) -> TimeZone {
+        self.0.clone()
+    }
+
     /// Formats an ISO 8601 time to whole seconds: `2026-01-15 03:35:20`.
     ///
     /// In an hour that the clocks run through twice, the abbreviation of the zone follows. Any other text is returned

@@ -145,6 +145,10 @@ pub(super) async fn send(caller: &Caller, router: &Router, row: &Row, request: R
         return connection::send(router, &request).await;
     }
     let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+    // A stream of events does not end by itself.
+    if head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+        return Response::from_parts(head, Vec::new());
+    }
     Response::from_parts(head, body.collect().await.unwrap().to_bytes().to_vec())
 }
 

@@ -12,6 +12,7 @@
 //!   copy that followed whatever it found would destroy the only evidence of what a restored barn lost.
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
+mod arrivals;
 mod backoff;
 mod contact;
 mod page_size;
@@ -21,6 +22,7 @@ mod session;
 mod status;
 mod writer;
 
+pub use arrivals::{Arrival, Arrivals, MAX_ARRIVALS};
 pub use room::{NoRoomError, ROOM_INTERVAL, Room};
 pub use status::{BarnReport, FollowStatus, HealthReport, LinkState, MAX_REPORT_AGE};
 pub use writer::{StoreHandle, WriterEndedError, WriterProbe, spawn_writer, split_writer};

@@ -81,7 +81,7 @@ impl<L: Link> Session<L> {
     async fn finish(&mut self, pending: &mut VecDeque<PendingApply>, keep: usize) -> Result<(), Interruption> {
         while pending.len() > keep {
             let Some(mut oldest) = pending.pop_front() else { break };
-            self.note_apply(outcome_of(&mut oldest).await)?;
+            self.note_apply(outcome_of(&mut oldest).await, false)?;
         }
         Ok(())
     }

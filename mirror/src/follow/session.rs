@@ -1,5 +1,6 @@
 //! A session with the source: catches up by pulls, then follows live until something interrupts it.
 
+use super::arrivals::Arrival;
 use super::contact::Contact;
 use super::page_size::PageSize;
 use super::room::NoRoomError;
@@ -93,11 +94,19 @@ pub(super) struct Session<L> {
     pub(super) unproved: Option<ChangeRun>,
 }
 
+/// A page from a live connection that is being applied.
+struct PendingPage {
+    end: Position,
+    /// `true` if the source had nothing after the page when it sent it.
+    is_latest: bool,
+    apply: PendingApply,
+}
+
 /// An open live connection.
 struct LiveConnection<C> {
     channel: C,
-    /// Pages being applied, oldest first, each with its end.
-    pending: VecDeque<(Position, PendingApply)>,
+    /// Pages being applied, oldest first.
+    pending: VecDeque<PendingPage>,
     last_received: Instant,
     last_checked: Instant,
 }
@@ -120,7 +129,7 @@ impl<L: Link> Session<L> {
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let held = body.get("held").and_then(|held| serde_json::from_value::<Position>(held.clone()).ok());
         match held {
-            Some(held) if answer.status == 409 => match classify(self.store.reader(), &held) {
+            Some(held) if answer.status == 409 => match self.diverge(&held) {
                 Ok(divergence) => Interruption::Diverged(divergence),
                 Err(error) => error.into(),
             },
@@ -130,6 +139,13 @@ impl<L: Link> Session<L> {
                 Interruption::Retry(format!("the barn refused the request with status {}: {message}", answer.status))
             }
         }
+    }
+
+    /// Classifies a divergence from a source with this head, and notes both.
+    fn diverge(&self, theirs: &Position) -> Result<Divergence, StoreError> {
+        let divergence = classify(self.store.reader(), theirs)?;
+        self.status.send_modify(|status| status.refused_by = Some(*theirs));
+        Ok(divergence)
     }
 
     /// Follows the live connection until the source closes it.
@@ -151,8 +167,8 @@ impl<L: Link> Session<L> {
         loop {
             tokio::select! {
                 biased;
-                (end, outcome) = oldest(&mut live.pending), if !live.pending.is_empty() => {
-                    self.note_apply(outcome)?;
+                (end, is_latest, outcome) = oldest(&mut live.pending), if !live.pending.is_empty() => {
+                    self.note_apply(outcome, is_latest)?;
                     live.channel.send(to_blob(&Acknowledgment { durable: end }).into()).await?;
                 }
                 blob = live.channel.receive() => match blob? {
@@ -176,7 +192,9 @@ impl<L: Link> Session<L> {
                 self.store.check_room()?;
                 self.note_report(page.end.barn);
                 let end = page.end.end;
-                live.pending.push_back((end, self.store.begin_apply(page.into_run()).await?));
+                let is_latest = page.end.head == end.sequence;
+                let apply = self.store.begin_apply(page.into_run()).await?;
+                live.pending.push_back(PendingPage { end, is_latest, apply });
             }
             BlobKind::Heartbeat => {
                 let heartbeat: Heartbeat = from_blob(blob)?;
@@ -212,14 +230,20 @@ impl<L: Link> Session<L> {
         Ok(live.channel.send(to_blob(&heartbeat).into()).await?)
     }
 
-    pub(super) fn note_apply(&mut self, outcome: Result<ApplyReceipt, PageError>) -> Result<(), Interruption> {
+    /// Notes the outcome of a page. `is_live` tells whether the source sent it as soon as it had recorded its last change.
+    pub(super) fn note_apply(
+        &mut self,
+        outcome: Result<ApplyReceipt, PageError>,
+        is_live: bool,
+    ) -> Result<(), Interruption> {
         match outcome {
             Ok(receipt) => {
+                self.note_arrival(&receipt, is_live);
                 self.note_success(receipt.changes);
                 Ok(())
             }
             Err(PageError::Apply(ApplyError::Diverged { theirs, .. })) => {
-                Err(Interruption::Diverged(classify(self.store.reader(), &theirs)?))
+                Err(Interruption::Diverged(self.diverge(&theirs)?))
             }
             Err(PageError::Apply(error)) => Err(Interruption::Retry(error.to_string())),
             Err(PageError::WriterEnded) => Err(Interruption::WriterEnded),
@@ -279,6 +303,14 @@ impl<L: Link> Session<L> {
         self.status.send_modify(|status| equal = status.compare_tables(&own, theirs));
         if equal == Some(false) {
             tracing::error!(folded = %own.folded, "tables differ from the barn's although the logs are equal");
+        }
+    }
+
+    fn note_arrival(&self, receipt: &ApplyReceipt, is_live: bool) {
+        if receipt.changes > 0 {
+            let (through, at_us) = (receipt.position.sequence, self.clock.read().received_at_us);
+            let arrival = Arrival { through, at_us, is_live };
+            self.status.send_modify(|status| status.arrivals.add(arrival, receipt.changes));
         }
     }
 
@@ -344,11 +376,11 @@ fn failing_parts(health: &BarnHealth) -> Vec<String> {
 }
 
 /// Waits for the oldest pending page, and removes it. Cancel-safe: a page stays in the queue until its result is there.
-async fn oldest(pending: &mut VecDeque<(Position, PendingApply)>) -> (Position, Result<ApplyReceipt, PageError>) {
-    let Some((end, first)) = pending.front_mut() else { return std::future::pending().await };
-    let (end, outcome) = (*end, outcome_of(first).await);
+async fn oldest(pending: &mut VecDeque<PendingPage>) -> (Position, bool, Result<ApplyReceipt, PageError>) {
+    let Some(PendingPage { end, is_latest, apply }) = pending.front_mut() else { return std::future::pending().await };
+    let (end, is_latest, outcome) = (*end, *is_latest, outcome_of(apply).await);
     pending.pop_front();
-    (end, outcome)
+    (end, is_latest, outcome)
 }
 
 /// Waits for the outcome of a page. Cancel-safe.

@@ -1,7 +1,8 @@
 //! The status that a follower publishes.
 
+use super::arrivals::Arrivals;
 use herd::fold::FOLD_VERSION;
-use herd::position::Sequence;
+use herd::position::{Position, Sequence};
 use herd::store::Head;
 use herd::wire::{BarnHead, BarnHealth, HealthFinding, Heartbeat};
 use serde::Serialize;
@@ -65,6 +66,8 @@ pub struct FollowStatus {
     /// Time of the last contact that showed the barn to agree with the copy, in microseconds since the Unix epoch: a
     /// sync, or on a quiet link a heartbeat.
     pub last_sync_at_us: Option<i64>,
+    /// Arrivals of the latest changes.
+    pub arrivals: Arrivals,
     /// The last report about the barn.
     pub barn: Option<BarnReport>,
     /// The barn's last report of its health. A barn of the first release sends none.
@@ -80,6 +83,8 @@ pub struct FollowStatus {
     pub last_error: Option<String>,
     /// The divergence that ended the follower.
     pub diverged: Option<Divergence>,
+    /// Head of the source when it refused the position of the copy.
+    pub refused_by: Option<Position>,
 }
 
 /// Maximum age of a report of the barn from which its lag and its health are known: six heartbeats, which it may take through

@@ -29,13 +29,28 @@ pub(super) fn counted(number: impl Display, singular: &str, plural: &str) -> Str
 ///
 /// A time in the future is `now`, because the clocks of barn and office differ a little.
 pub(super) fn ago(at_us: i64, now_us: i64) -> String {
-    let seconds = u64::try_from(now_us.saturating_sub(at_us)).unwrap_or(0) / SECOND_US;
-    match seconds {
+    match age_s(at_us, now_us) {
         0 => "now".to_owned(),
-        1..60 => format!("{seconds} s ago"),
-        60..3_600 => format!("{} min ago", seconds / 60),
-        3_600..172_800 => format!("{} h ago", seconds / 3_600),
-        _ => format!("{} days ago", grouped(seconds / 86_400)),
+        seconds => format!("{} ago", in_largest_unit(seconds)),
+    }
+}
+
+/// Returns the age of a time in seconds; 0 for a time in the future.
+pub(super) fn age_s(at_us: i64, now_us: i64) -> u64 {
+    u64::try_from(now_us.saturating_sub(at_us)).unwrap_or(0) / SECOND_US
+}
+
+/// Formats a duration in its largest unit: `3 days`.
+pub(super) fn duration(us: i64) -> String {
+    in_largest_unit(us.unsigned_abs() / SECOND_US)
+}
+
+fn in_largest_unit(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", grouped(seconds / 86_400)),
     }
 }
 

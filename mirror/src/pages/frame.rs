@@ -1,39 +1,56 @@
-//! Frame around every HTML page: title, site, navigation, and how current the page is.
+//! Frame around every HTML page: title, sites, navigation, search, user, and the live line.
 
-use super::format;
+use super::live_line::{LastRead, LiveFacts};
+use super::site_request::site_prefix;
 use crate::people::LoggedIn;
 use crate::sites::{LinkState, SiteStatus};
 use crate::zone::Zone;
+use askama::Template as _;
 use herd::clock::iso_utc;
 use herd::position::Sequence;
 
 /// A section of a site, as the navigation lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
-    Batches,
+    Today,
     Animals,
-    Payloads,
-    Status,
+    Batches,
+    Lots,
+    Pens,
+    Reads,
+    Log,
+    Site,
 }
 
 impl Section {
-    const ALL: [Self; 4] = [Self::Batches, Self::Animals, Self::Payloads, Self::Status];
+    const ALL: [Self; 8] =
+        [Self::Today, Self::Animals, Self::Batches, Self::Lots, Self::Pens, Self::Reads, Self::Log, Self::Site];
 
+    /// Returns the path below the prefix of the site; that of the first page has none.
     fn path(self) -> &'static str {
         match self {
-            Self::Batches => "/batches",
+            Self::Today => "",
             Self::Animals => "/animals",
-            Self::Payloads => "/payloads",
-            Self::Status => "/status",
+            Self::Batches => "/batches",
+            Self::Lots => "/lots",
+            Self::Pens => "/pens",
+            // Addresses of these two are older than their names.
+            Self::Reads => "/payloads",
+            Self::Log => "/log",
+            Self::Site => "/status",
         }
     }
 
     fn label(self) -> &'static str {
         match self {
-            Self::Batches => "Batches",
+            Self::Today => "Today",
             Self::Animals => "Animals",
-            Self::Payloads => "Payloads",
-            Self::Status => "Status",
+            Self::Batches => "Batches",
+            Self::Lots => "Lots",
+            Self::Pens => "Pens",
+            Self::Reads => "Reads",
+            Self::Log => "Log",
+            Self::Site => "Site",
         }
     }
 }
@@ -53,6 +70,10 @@ pub(super) struct Frame {
     pub(super) search_text: String,
     /// When the page was rendered; `None` for error pages.
     pub(super) rendered_at: Option<RenderedAt>,
+    /// `true` for a page that a browser fetches again when something has changed.
+    pub(super) is_live: bool,
+    /// Seconds after which a browser fetches the page again, if it has no live line.
+    pub(super) every_s: Option<u32>,
 }
 
 /// The time at which a page was rendered, and the zone of its times.
@@ -62,33 +83,70 @@ pub(super) struct RenderedAt {
     pub(super) zone: String,
 }
 
+/// A site in the list of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SiteLink {
+    pub(super) name: String,
+    pub(super) path: String,
+}
+
 /// The part of a frame that belongs to a site.
 #[derive(Clone, Debug)]
 pub(super) struct SiteFrame {
     pub(super) name: String,
     /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
     pub(super) prefix: String,
-    pub(super) link: LinkState,
-    /// Last change that the page includes: `1,234`. `None` while there is no copy to show.
-    pub(super) as_of: Option<String>,
-    /// Age of the barn's last report: `3 s ago`. `None` if there was none since the process started.
-    pub(super) last_report: Option<String>,
+    /// The other sites of the office.
+    pub(super) others: Vec<SiteLink>,
+    facts: LiveFacts,
+    zone: Zone,
+    now_us: i64,
 }
 
 impl SiteFrame {
-    pub(super) fn new(status: &SiteStatus, prefix: &str, as_of: Option<Sequence>, now_us: i64) -> Self {
+    /// Makes the frame of a page that shows a site up to a change. `read` is the last read up to it, and `sites` are all sites
+    /// of the office.
+    pub(super) fn new(
+        status: &SiteStatus,
+        prefix: &str,
+        sites: &[String],
+        copy: (Option<Sequence>, Option<LastRead>),
+        now: (i64, &Zone),
+    ) -> Self {
+        let ((as_of, read), (now_us, zone)) = (copy, now);
+        let others = sites.iter().filter(|name| **name != status.name);
         Self {
             name: status.name.clone(),
             prefix: prefix.to_owned(),
-            link: status.link,
-            as_of: as_of.map(format::grouped),
-            last_report: last_report(status, now_us),
+            others: others.map(|name| SiteLink { name: name.clone(), path: site_prefix(name) }).collect(),
+            facts: LiveFacts::new(status, prefix, as_of, read, now_us),
+            zone: zone.clone(),
+            now_us,
         }
     }
 
     /// Returns the path of the site's first page.
     pub(super) fn home(&self) -> &str {
         if self.prefix.is_empty() { "/" } else { &self.prefix }
+    }
+
+    pub(super) fn link(&self) -> LinkState {
+        self.facts.link()
+    }
+
+    /// Returns the last change that the page includes; empty while there is no copy to show.
+    pub(super) fn as_of(&self) -> String {
+        self.facts.as_of().map(|as_of| as_of.to_string()).unwrap_or_default()
+    }
+
+    /// Returns the live line as HTML.
+    pub(super) fn line(&self) -> Result<String, askama::Error> {
+        self.facts.line(&self.zone, self.now_us).render()
+    }
+
+    /// Returns the path of a section.
+    pub(super) fn section_path(&self, path: &str) -> String {
+        if path.is_empty() { self.home().to_owned() } else { format!("{}{path}", self.prefix) }
     }
 }
 
@@ -102,6 +160,8 @@ impl Frame {
             section: None,
             search_text: String::new(),
             rendered_at: None,
+            is_live: false,
+            every_s: None,
         }
     }
 
@@ -118,13 +178,13 @@ impl Frame {
         }
     }
 
+    /// Returns whether the page has our script. Pages for everybody, like the log-in, have none.
+    pub(super) fn has_script(&self) -> bool {
+        self.site.is_some() || self.every_s.is_some()
+    }
+
     /// Yields path and label of each section, and true for the current one.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> {
         Section::ALL.into_iter().map(|section| (section.path(), section.label(), Some(section) == self.section))
     }
-}
-
-/// Formats the age of the barn's last report; `None` if there was none since the process started.
-pub(super) fn last_report(status: &SiteStatus, now_us: i64) -> Option<String> {
-    status.barn_heard_at_us.map(|at| format::ago(at, now_us))
 }

@@ -3,7 +3,7 @@
 
 use super::error::query_error;
 use super::format;
-use super::frame::{Frame, last_report};
+use super::frame::{Frame, Section};
 use super::page::{Page, PageContent};
 use super::request::PageRequest;
 use super::site_request::{PagesState, SiteRequest, site_prefix};
@@ -42,6 +42,9 @@ struct HomeContent {
 impl PageContent for HomeContent {
     type View = HomeView;
 
+    const SECTION: Option<Section> = Some(Section::Today);
+    const IS_LIVE: bool = true;
+
     fn title(&self) -> String {
         self.site.name.clone()
     }
@@ -72,6 +75,11 @@ impl HomeContent {
         let open = self.view.totals.as_ref().map_or(0, |totals| totals.open_batches);
         open.saturating_sub(self.view.open_batches.len() as u64)
     }
+}
+
+/// Formats the age of the barn's last report; `None` if there was none since the process started.
+fn last_report(status: &SiteStatus, now_us: i64) -> Option<String> {
+    status.barn_heard_at_us.map(|at| format::ago(at, now_us))
 }
 
 /// JSON of the list of sites.

@@ -38,21 +38,35 @@ const MAX_NEXT_CHARS: usize = 1024;
 /// Message for a program without a key.
 const NO_KEY: &str = "this page needs a log-in, in a browser at /login; programs send a key in the header `X-API-Key`";
 
-/// Returns the routes by which people log in, and the style sheet of all pages.
+/// Returns the routes by which people log in, and the style sheet and the script of all pages.
 pub fn login_routes(browsers: Browsers) -> Router {
     let routes = Router::new()
         .route(LOGIN_PATH, get(login_page).post(log_in))
         .route("/logout", post(log_out))
         .route(WELCOME_PATH, get(welcome_page).post(choose))
         .route("/assets/style.css", get(style_sheet))
+        .route("/assets/office.js", get(script))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
     with_method_fallback(routes.with_state(browsers))
 }
 
 /// Serves the only style sheet. It loads nothing, so a page never contacts another machine.
 async fn style_sheet() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
-    (headers, include_str!("../../assets/style.css")).into_response()
+    asset("text/css; charset=utf-8", include_str!("../../assets/style.css"))
+}
+
+/// Serves the only script, which asks nobody but this office.
+async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../../assets/office.js"))
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text).into_response()
 }
 
 /// Returns whether a request shows an API key.

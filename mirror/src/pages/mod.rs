@@ -16,6 +16,7 @@
 //! | `/status` | pending decisions, the link to the barn, event counters, missed events |
 //! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
 //! | `/office/api/sync-status` | state of replication, always as JSON |
+//! | `/office/live` | a stream of events, by which an open page stays current (`live`) |
 //! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`), as a `GET` does |
 //! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
 //! | `/users` | the users, for owners, who also change them there |
@@ -33,6 +34,8 @@ mod forms;
 mod frame;
 mod home;
 mod list;
+mod live;
+mod live_line;
 mod login;
 mod media_type;
 mod own_form;
@@ -48,6 +51,7 @@ mod users;
 pub use browsers::Browsers;
 pub use conventions::Conventions;
 pub(crate) use forms::correction_routes;
+pub(crate) use live::{StillAllowed, is_live_path};
 pub use login::login_routes;
 pub(crate) use login::{ask_to_log_in, has_key};
 pub(crate) use users::users_routes;
@@ -71,9 +75,11 @@ pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conve
     Router::new()
         .route("/", get(home::office))
         .route("/office/api/sync-status", get(sync_status::office))
+        .route(live::LIVE_PATH, get(live::stream))
         .merge(site_routes())
         .route("/sites/{site}", site_page(home::site))
         .route("/sites/{site}/office/api/sync-status", get(sync_status::site))
+        .route("/sites/{site}/office/live", get(live::stream))
         .nest("/sites/{site}", site_routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)

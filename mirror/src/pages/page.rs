@@ -12,6 +12,12 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Serialize;
 
+/// Policy of a page with our own script, which may only ask this office.
+const WITH_SCRIPT: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'",
+);
+
 /// Headers of every page: load nothing but our own style sheet, store nothing, and vary by `Accept`.
 pub(super) const HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -30,6 +36,9 @@ pub(super) trait PageContent: Template {
 
     /// Section of the site that the page belongs to.
     const SECTION: Option<Section> = None;
+
+    /// `true` for a page that a browser fetches again when something has changed.
+    const IS_LIVE: bool = false;
 
     fn title(&self) -> String;
 
@@ -62,7 +71,13 @@ impl<C: PageContent> Page<C> {
 impl<C: Template> Page<C> {
     pub(super) fn html(&self) -> Response {
         match self.render() {
-            Ok(text) => (HEADERS, Html(text)).into_response(),
+            Ok(text) => {
+                let mut page = (HEADERS, Html(text)).into_response();
+                if self.frame.has_script() {
+                    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, WITH_SCRIPT);
+                }
+                page
+            }
             Err(error) => {
                 tracing::error!(%error, "failed to render a page");
                 (StatusCode::INTERNAL_SERVER_ERROR, HEADERS).into_response()

@@ -92,10 +92,10 @@ struct PayloadsContent {
 impl PageContent for PayloadsContent {
     type View = List<PayloadView>;
 
-    const SECTION: Option<Section> = Some(Section::Payloads);
+    const SECTION: Option<Section> = Some(Section::Reads);
 
     fn title(&self) -> String {
-        "Payloads".to_owned()
+        "Reads".to_owned()
     }
 
     fn view(&self) -> &List<PayloadView> {
@@ -198,7 +198,7 @@ fn amendment(snapshot: &Snapshot, by: Option<Sequence>) -> Result<Option<Amendme
 impl PageContent for ChangeContent {
     type View = ChangeView;
 
-    const SECTION: Option<Section> = Some(Section::Payloads);
+    const SECTION: Option<Section> = Some(Section::Reads);
 
     fn title(&self) -> String {
         let sequence = self.change.sequence;

@@ -3,9 +3,12 @@
 use super::conventions::Conventions;
 use super::error::{PageError, not_served, query_error};
 use super::frame::{Frame, SiteFrame};
+use super::live::Streams;
+use super::live_line::LastRead;
+use super::media_type::MediaType;
 use super::page::{Page, PageContent};
 use super::request::PageRequest;
-use crate::sites::{Office, SiteStatus};
+use crate::sites::{Office, SiteDetails, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::clock::Clock;
@@ -28,22 +31,27 @@ pub(super) struct PagesState {
     pub(super) office: Arc<dyn Office>,
     clock: Arc<dyn Clock>,
     pub(super) conventions: Conventions,
+    /// Open streams of events.
+    pub(super) streams: Streams,
 }
 
 /// A request to a page of one site.
 pub(super) struct SiteRequest {
     pub(super) request: PageRequest,
     pub(super) status: SiteStatus,
+    /// Names of all sites of the office.
+    sites: Vec<String>,
     pub(super) now_us: i64,
     /// Prefix of the site's paths: empty, or `/sites/NAME` percent-encoded.
     pub(super) prefix: String,
     pub(super) conventions: Conventions,
     reader: Result<Reader, NotServedError>,
+    office: Arc<dyn Office>,
 }
 
 impl PagesState {
     pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conventions) -> Self {
-        Self { office, clock, conventions }
+        Self { office, clock, conventions, streams: Streams::default() }
     }
 
     pub(super) fn now_us(&self) -> i64 {
@@ -68,10 +76,12 @@ impl PagesState {
         Ok(SiteRequest {
             request,
             status,
+            sites: self.office.sites(),
             now_us: self.now_us(),
             prefix,
             conventions: self.conventions.clone(),
             reader,
+            office: self.office.clone(),
         })
     }
 
@@ -111,11 +121,29 @@ pub(super) fn path_segment(name: &str) -> String {
     utf8_percent_encode(name, PATH_SEGMENT).to_string()
 }
 
+/// Percent-encodes a text as a value of a query.
+pub(super) fn query_value(text: &str) -> String {
+    path_segment(text)
+}
+
 impl SiteRequest {
     /// Returns a snapshot of the copy, or the error 503 while there is none.
     pub(super) fn snapshot(&self) -> Result<Snapshot, ApiError> {
         let reader = self.reader.as_ref().map_err(not_served)?;
         reader.snapshot().map_err(|error| query_error(error.into()))
+    }
+
+    /// Returns the last read; `None` if there is none, and for a program, which gets no live line.
+    fn last_read(&self) -> Option<LastRead> {
+        let is_shown = self.request.media_type == MediaType::Html;
+        let snapshot = is_shown.then(|| self.reader.as_ref().ok()?.snapshot().ok()).flatten()?;
+        LastRead::find(&snapshot).ok().flatten()
+    }
+
+    /// Returns the details of the site; `None` for a program, which has no use for them.
+    pub(super) fn details(&self) -> Option<SiteDetails> {
+        let is_shown = self.request.media_type == MediaType::Html;
+        is_shown.then(|| self.office.details(&self.status.name)).flatten()
     }
 
     /// Returns true if there is a copy to show.
@@ -130,9 +158,11 @@ impl SiteRequest {
 
     /// Returns a page with this content, as of a change of the copy.
     pub(super) fn respond<C: PageContent>(&self, content: C, as_of: Option<Sequence>) -> Response {
+        let now = (self.now_us, &self.conventions.zone);
         let frame = Frame {
-            site: Some(SiteFrame::new(&self.status, &self.prefix, as_of, self.now_us)),
+            site: Some(SiteFrame::new(&self.status, &self.prefix, &self.sites, (as_of, self.last_read()), now)),
             section: C::SECTION,
+            is_live: C::IS_LIVE,
             search_text: content.search_text().unwrap_or_default().to_owned(),
             ..Frame::without_site(content.title())
         };

@@ -1,21 +1,26 @@
-//! Status of a site: pending decisions, the link to the barn, event counters, and missed events.
+//! The site itself: pending decisions, the link to the barn, both sides of a divergence, pairing and disk, event counters,
+//! and missed events. Its address is `/status`, which is older than its name.
 
 use super::error::query_error;
 use super::format;
-use super::frame::{Section, last_report};
+use super::frame::Section;
+use super::login::sentence;
 use super::page::PageContent;
 use super::request::{cursor, limit};
 use super::site_request::SiteRequest;
 use super::sync_status::SyncStatus;
-use crate::sites::SiteStatus;
+use crate::people::Role;
+use crate::sites::{SiteDetails, SiteStatus};
 use crate::zone::Zone;
 use askama::Template;
 use axum::response::Response;
 use herd::clock::iso_utc;
 use herd::fold::FOLD_VERSION;
+use herd::position::Position;
 use herd::query::{CounterView, GapCursor, GapView, PageLimit, ReaderEraMoves, ReaderEraProposal, TotalsView};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
+use service::sync::divergence::Divergence;
 
 /// Number of event counters on the page; each reader era has six.
 const MAX_COUNTERS: u64 = 200;
@@ -57,6 +62,9 @@ struct StatusContent {
     prefix: String,
     limit: u64,
     site: SiteStatus,
+    /// `None` if they cannot be read.
+    details: Option<SiteDetails>,
+    is_owner: bool,
     now_us: i64,
     zone: Zone,
     view: StatusView,
@@ -65,10 +73,10 @@ struct StatusContent {
 impl PageContent for StatusContent {
     type View = StatusView;
 
-    const SECTION: Option<Section> = Some(Section::Status);
+    const SECTION: Option<Section> = Some(Section::Site);
 
     fn title(&self) -> String {
-        "Status".to_owned()
+        "Site".to_owned()
     }
 
     fn view(&self) -> &StatusView {
@@ -78,7 +86,37 @@ impl PageContent for StatusContent {
 
 impl StatusContent {
     fn last_report(&self) -> Option<String> {
-        last_report(&self.site, self.now_us)
+        self.site.barn_heard_at_us.map(|at| format::ago(at, self.now_us))
+    }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    fn at(&self, at_us: &i64) -> String {
+        self.zone.date_time(iso_utc(*at_us))
+    }
+
+    fn gigabytes(&self, bytes: &u64) -> String {
+        let tenths = bytes / 100_000_000;
+        format!("{}.{} GB", format::grouped(tenths / 10), tenths % 10)
+    }
+
+    /// Returns a divergence in a sentence.
+    fn sentence(&self, how: &Divergence) -> String {
+        sentence(&how.to_string())
+    }
+
+    /// Returns the heads of both sides of a divergence.
+    fn sides(&self) -> [(&'static str, Option<Position>); 2] {
+        let both = self.site.diverged.as_ref();
+        [("This office", both.and_then(|both| both.own)), ("The barn", both.and_then(|both| both.theirs))]
+    }
+
+    /// Returns the number of changes that only the copy has, if the barn holds a part of it.
+    fn only_here(&self) -> Option<u64> {
+        let both = self.site.diverged.filter(|both| both.how == Divergence::Shorter)?;
+        both.own?.sequence.0.checked_sub(both.theirs?.sequence.0)
     }
 
     /// Returns how the tables here compare with the barn's, as far as that is known.
@@ -125,6 +163,8 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
         prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
         site: site.status.clone(),
+        details: site.details(),
+        is_owner: site.request.user.as_ref().is_some_and(|user| user.role == Role::Owner),
         now_us: site.now_us,
         zone: site.conventions.zone.clone(),
         view: StatusView { sync: SyncStatus::from(&site.status), copy },

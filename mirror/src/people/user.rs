@@ -84,7 +84,7 @@ impl UserName {
     }
 
     /// Returns the form by which names are compared.
-    pub(super) fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         // By way of upper case, because some letters have two forms in lower case, and some a form only there. Before that
         // in lower case, because `ẞ` has no other upper case than itself.
         self.0.to_lowercase().to_uppercase().to_lowercase().nfkc().collect()

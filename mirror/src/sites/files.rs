@@ -48,6 +48,10 @@ impl SiteFiles {
         }
     }
 
+    pub(super) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
     /// Returns all sites, ordered by name.
     pub fn list(&self) -> Result<Vec<Site>, SiteFilesError> {
         Ok(self.register.list()?)

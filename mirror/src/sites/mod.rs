@@ -3,6 +3,7 @@
 //!
 //! Nothing here depends on the pages. They read a site through [`Office`] and [`SiteStatus`].
 
+mod details;
 mod files;
 mod follower;
 mod metrics;
@@ -15,7 +16,8 @@ mod site_api;
 mod status;
 mod view;
 
-pub use crate::follow::LinkState;
+pub use crate::follow::{Arrival, Arrivals, LinkState};
+pub use details::SiteDetails;
 pub use files::{SITES_DIRECTORY, SiteFiles, SiteFilesError};
 pub use follower::WriterError;
 pub use metrics::OfficeMetrics;
@@ -26,4 +28,4 @@ pub use prepared::{
 };
 pub use register::{AddOptions, MAX_SITES, PairingOutcome, PairingReceipt, Register, Site, SitesError};
 pub use running_sites::{Removed, SiteCommandError, Sites};
-pub use status::{BarnDuplicates, SiteStatus, SiteSummary};
+pub use status::{BarnDuplicates, Divergent, SiteStatus, SiteSummary};

@@ -2,11 +2,13 @@
 //!
 //! The pages know the office by the trait [`Office`] alone, so that their tests need no running sites.
 
+use super::details::SiteDetails;
 use super::prepared::PreparedSummary;
 use super::running_sites::Sites;
 use super::status::{SiteStatus, SiteSummary};
 use super::view::SiteView;
 use herd::store::{Reader, grouped};
+use service::lifecycle::Shutdown;
 use service::sync::NotServedError;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,6 +23,12 @@ pub trait Office: Send + Sync {
 
     /// Returns the status of a site, or `None` if no such site is paired.
     fn status(&self, site: &str) -> Option<SiteStatus>;
+
+    /// Returns the details of a site, or `None` if no such site is paired or the list of sites cannot be read. Reads the disk.
+    fn details(&self, site: &str) -> Option<SiteDetails>;
+
+    /// Returns the signal by which a site ends, or `None` if no such site is paired.
+    fn shutdown(&self, site: &str) -> Option<Shutdown>;
 
     /// Returns the barns that were prepared and have not paired, in order.
     fn prepared(&self) -> Vec<PreparedSummary>;
@@ -37,6 +45,14 @@ impl Office for Sites {
 
     fn status(&self, site: &str) -> Option<SiteStatus> {
         self.view(site).map(|view| SiteStatus::new(&view, self.sync_interval()))
+    }
+
+    fn details(&self, site: &str) -> Option<SiteDetails> {
+        Self::details(self, site)
+    }
+
+    fn shutdown(&self, site: &str) -> Option<Shutdown> {
+        Self::shutdown(self, site)
     }
 
     fn prepared(&self) -> Vec<PreparedSummary> {

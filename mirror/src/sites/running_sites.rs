@@ -1,5 +1,6 @@
 //! The sites of the running process. Each is followed by a task of its own, and can be added or removed at any time.
 
+use super::details::SiteDetails;
 use super::files::{SiteFiles, SiteFilesError};
 use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
 use super::name::SiteName;
@@ -15,7 +16,7 @@ use herd::clock::Clock;
 use herd::pairing::{Pairing, PairingCode};
 use herd::store::Reader;
 use service::door::reply::{ApiError, with_fallbacks};
-use service::lifecycle::ShutdownTrigger;
+use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::remote;
 use service::sync::{NotServedError, serve};
 use std::collections::BTreeMap;
@@ -269,6 +270,17 @@ impl Sites {
         self.searches.write().unwrap_or_else(PoisonError::into_inner).clear();
         let running = std::mem::take(&mut *self.running.write().unwrap_or_else(PoisonError::into_inner));
         futures::future::join_all(running.into_values().map(RunningSite::shut_down)).await;
+    }
+
+    /// Returns the details of a site. Reads the disk.
+    pub(super) fn details(&self, name: &str) -> Option<SiteDetails> {
+        let site = self.files.find(name).inspect_err(|error| tracing::warn!(%error, "the pairing cannot be shown"));
+        Some(SiteDetails::new(&site.ok()?, &self.files))
+    }
+
+    /// Returns the signal by which a site ends.
+    pub(super) fn shutdown(&self, name: &str) -> Option<Shutdown> {
+        self.with_site(name, |running| running.shutdown.signal())
     }
 
     pub(super) fn view(&self, name: &str) -> Option<Arc<SiteView>> {

@@ -3,13 +3,14 @@
 //! Pages, API clients and the `status` command all read [`SiteStatus`], so they cannot disagree about a site.
 
 use super::view::{SiteState, SiteView};
-use crate::follow::{FollowStatus, LinkState};
+use crate::follow::{Arrivals, FollowStatus, LinkState};
 use herd::clock::iso_utc;
 use herd::position::{Digest, Position, Sequence};
 use herd::store::{Head, Reader};
 use herd::wire::HealthFinding;
 use serde::{Deserialize, Serialize};
 use service::remote::OpeningView;
+use service::sync::divergence::Divergence;
 use std::time::Duration;
 
 /// Status of one site.
@@ -51,16 +52,31 @@ pub struct SiteStatus {
     pub unfolded_changes: Option<u64>,
     /// Time of the barn's last report, in microseconds since the Unix epoch.
     pub barn_heard_at_us: Option<i64>,
+    /// Arrivals of the latest changes.
+    pub arrivals: Arrivals,
     /// Duplicates at the barn, as it last reported.
     pub duplicates: Option<BarnDuplicates>,
     /// Why replication has stopped, and what to do about it.
     pub stopped_because: Option<String>,
+    /// Both histories, if replication has stopped because they differ.
+    pub diverged: Option<Divergent>,
     /// Why the tables do not follow the log, and what to do about it.
     pub blocked: Option<String>,
     /// Changes copied and changes in total, while a copy is made.
     pub copied: Option<(u64, u64)>,
     /// Progress of opening the complete copy, until it is served.
     pub opening: Option<OpeningView>,
+}
+
+/// A barn whose history differs from that of its copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Divergent {
+    /// Difference between the two.
+    pub how: Divergence,
+    /// Head of the copy.
+    pub own: Option<Position>,
+    /// Head of the barn, if it has told.
+    pub theirs: Option<Position>,
 }
 
 /// Duplicates at the barn. They never become changes, so a copy knows only what the barn reports.
@@ -124,7 +140,8 @@ impl SiteStatus {
     fn at_head(site: &SiteView, state: SiteState, head: Option<Head>, sync_interval: Duration) -> Self {
         let follow = site.follow_status();
         let barn_head = follow.barn.map(|heard| heard.barn.head.0);
-        let own_head = head.as_ref().map(|head| head.position.sequence);
+        let own_position = head.as_ref().map(|head| head.position);
+        let own_head = own_position.map(|position| position.sequence);
         let duplicates = follow.barn.map(|heard| heard.aged());
         Self {
             name: site.name.to_string(),
@@ -148,7 +165,13 @@ impl SiteStatus {
             duplicates: duplicates.map(|barn| BarnDuplicates { count: barn.duplicates, age_ms: barn.age_ms }),
             copied: copied(&state, site.head_to_copy()),
             opening: state.opening(),
+            diverged: follow.diverged.filter(|_| state.stopped_because.is_some()).map(|how| Divergent {
+                how,
+                own: own_position,
+                theirs: follow.refused_by,
+            }),
             stopped_because: state.stopped_because,
+            arrivals: follow.arrivals,
         }
     }
 

@@ -37,7 +37,7 @@ impl Subject {
         match self {
             Self::Animal(_) => Section::Animals,
             Self::Batch(_) => Section::Batches,
-            Self::Payload(_) => Section::Payloads,
+            Self::Payload(_) => Section::Reads,
         }
     }
 

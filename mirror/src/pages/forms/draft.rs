@@ -48,6 +48,8 @@ struct CorrectionContent {
 pub(super) struct Draft {
     pub(super) media_type: MediaType,
     pub(super) site: SiteStatus,
+    /// Names of all sites of the office.
+    sites: Vec<String>,
     prefix: String,
     pub(super) of: Subject,
     /// Path of the page that the form is on.
@@ -75,6 +77,7 @@ impl Draft {
         Ok(Self {
             media_type: request.media_type,
             site: pages.status(&site)?,
+            sites: pages.office.sites(),
             path: format!("{prefix}{}", of.path()),
             prefix,
             of,
@@ -123,8 +126,9 @@ impl Draft {
         let facts = PageFacts::new(&self.conventions);
         let form = ActionForm::new(&self.path, self.action, &self.typed, &facts, key, &self.user.form_token);
         let name = self.of.name();
+        let now = (self.now_us, &self.conventions.zone);
         let frame = Frame {
-            site: Some(SiteFrame::new(&self.site, &self.prefix, None, self.now_us)),
+            site: Some(SiteFrame::new(&self.site, &self.prefix, &self.sites, (None, None), now)),
             section: Some(self.of.section()),
             ..Frame::without_site(format!("Correct {name}"))
         };

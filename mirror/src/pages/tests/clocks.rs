@@ -72,7 +72,9 @@ async fn pages_show_times_in_the_zone_of_the_office_and_say_which_it_is() {
         assert!(!shown.is_empty(), "{path}: {page}");
         for time in shown {
             let (utc, local) = time.split_once("Z\">").unwrap();
-            assert!(local.starts_with(&format!("2026-01-15 03:{}", &utc[..5])), "{path}: {time}");
+            // The live line leaves out the date of today.
+            let local = local.strip_prefix("2026-01-15 ").unwrap_or(local);
+            assert!(local.starts_with(&format!("03:{}", &utc[..5])), "{path}: {time}");
         }
         assert!(!page.contains(">2026-01-15 10:"), "{path}: {page}");
     }

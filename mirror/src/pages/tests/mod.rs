@@ -7,13 +7,14 @@ mod form_logins;
 mod forms;
 mod html;
 mod json;
+mod live;
 mod login;
 mod sites;
 mod users;
 
 use super::{Browsers, Conventions, login_routes, router};
 use crate::people::People;
-use crate::sites::{BarnDuplicates, LinkState, Office, PreparedSummary, SiteStatus};
+use crate::sites::{Arrivals, BarnDuplicates, Divergent, LinkState, Office, PreparedSummary, SiteDetails, SiteStatus};
 use crate::zone::Zone;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -28,10 +29,19 @@ use herd::randomness::SeededRandomness;
 use herd::store::{Incoming, LocalFile, MemoryDisk, Reader, Store};
 use herd::wire::HealthFinding;
 use serde_json::Value;
+use service::lifecycle::{FreeDisk, Shutdown, ShutdownTrigger};
 use service::remote::OpeningView;
 use service::sync::NotServedError;
 use std::sync::{Arc, Mutex};
 use tower::ServiceExt;
+
+/// The only script of a page.
+const OUR_SCRIPT: &str = "<script src=\"/assets/office.js\" defer></script>";
+
+/// Returns a page without our own script.
+fn without_our_script(page: &str) -> String {
+    page.replacen(OUR_SCRIPT, "", 1)
+}
 
 /// Returns conventions with this unit, and UTC.
 fn conventions(weight_unit: WeightUnit) -> Conventions {
@@ -97,13 +107,28 @@ struct TestOffice {
     prepared: Vec<PreparedSummary>,
     /// Findings of the barns about themselves.
     findings: Vec<HealthFinding>,
+    /// Arrivals of the latest changes.
+    arrivals: Arrivals,
+    diverged: Option<Divergent>,
+    /// What the office itself goes down by.
+    shutdown: ShutdownTrigger,
 }
 
 impl TestOffice {
     /// Creates an office that shows the day of a small yard.
     fn new(sites: &[&'static str]) -> Self {
         let (store, reason) = (Mutex::new(filled_store(&PAYLOADS)), NotServedError::NoCopy);
-        Self { sites: sites.to_vec(), store, has_copy: true, reason, prepared: Vec::new(), findings: Vec::new() }
+        Self {
+            sites: sites.to_vec(),
+            store,
+            has_copy: true,
+            reason,
+            prepared: Vec::new(),
+            findings: Vec::new(),
+            arrivals: Arrivals::default(),
+            diverged: None,
+            shutdown: ShutdownTrigger::default(),
+        }
     }
 }
 
@@ -119,6 +144,7 @@ impl Office for TestOffice {
     fn status(&self, site: &str) -> Option<SiteStatus> {
         let head = self.store.lock().unwrap().head().position;
         let (link, opening) = match &self.reason {
+            _ if self.diverged.is_some() => (LinkState::Stopped, None),
             _ if self.findings.iter().any(|finding| finding.failing) => (LinkState::Unwell, None),
             _ if self.has_copy => (LinkState::Live, None),
             NotServedError::Opening(text) => {
@@ -145,11 +171,27 @@ impl Office for TestOffice {
             unfolded_changes: Some(0),
             barn_heard_at_us: Some(now_us() - 3_000_000),
             duplicates: Some(BarnDuplicates { count: 1_234, age_ms: Some(3_000) }),
-            stopped_because: None,
+            arrivals: self.arrivals.clone(),
+            stopped_because: self.diverged.map(|both| both.how.to_string()),
+            diverged: self.diverged,
             blocked: None,
             copied: (link == LinkState::Copying).then_some((12_000, 1_000_000)),
             opening,
         })
+    }
+
+    fn details(&self, site: &str) -> Option<SiteDetails> {
+        self.sites.contains(&site).then(|| SiteDetails {
+            addresses: vec!["herdlinx-<north>.local:5001".to_owned()],
+            trust: "its key, pinned: 0f0f".to_owned(),
+            store: StoreId([7; 16]),
+            paired_at_us: START_US,
+            disk: Some(FreeDisk { free_bytes: 12_340_000_000, total_bytes: 64_000_000_000 }),
+        })
+    }
+
+    fn shutdown(&self, site: &str) -> Option<Shutdown> {
+        self.sites.contains(&site).then(|| self.shutdown.signal())
     }
 
     fn prepared(&self) -> Vec<PreparedSummary> {
