@@ -38,6 +38,7 @@
 //! Queries and corrections:
 //!
 //! - [`query`]: lists, histories and totals for pages and the API.
+//! - [`catalog`]: an index in memory, for what an office asks and the tables do not say.
 //! - [`correction`]: corrections as people write them.
 //!
 //! Traits that a simulated world implements itself:
@@ -82,6 +83,7 @@
 //! ```
 
 pub mod backup;
+pub mod catalog;
 pub mod change;
 pub mod clock;
 pub mod correction;

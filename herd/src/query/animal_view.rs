@@ -100,8 +100,6 @@ impl BatchNames {
 struct OtherTags {
     past: Vec<OtherTagView>,
     unconfirmed: Vec<OtherTagView>,
-    /// Earliest change among all its tags, including the current ones.
-    earliest: Option<Sequence>,
 }
 
 impl Snapshot {
@@ -112,18 +110,10 @@ impl Snapshot {
         animal: Animal,
         names: &mut BatchNames,
     ) -> Result<AnimalView, QueryError> {
+        let first_seen = self.happened_at(self.first_change(id, &animal)?)?;
         let tags = OtherTags::of(&animal);
         let [lf, epc] = [TagKind::Lf, TagKind::Epc].map(|kind| animal.worn(kind).map(|tag| TagView::new(kind, tag)));
         let Animal { last, state: animal, .. } = animal;
-        let joined = animal.memberships.iter().take(MAX_MEMBERSHIPS_READ).map(|held| held.joined);
-        let created_by = Sequence(id.0);
-        let evidence = tags.earliest.into_iter().chain(joined).min();
-        // A voided event is not a sighting, even if the animal was created by it and has its number.
-        let first = match evidence {
-            Some(evidence) if self.amendments(created_by)?.event_change(created_by) != Some(created_by) => evidence,
-            evidence => evidence.map_or(created_by, |evidence| evidence.min(created_by)),
-        };
-        let first_seen = self.happened_at(first)?;
         Ok(AnimalView {
             id,
             absorbed: None,
@@ -148,12 +138,26 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Returns the change that shows an animal first.
+    pub(crate) fn first_change(&self, id: AnimalId, animal: &Animal) -> Result<Sequence, QueryError> {
+        let tags = animal.state.tags.iter().take(MAX_TAGS_SHOWN + 2).map(|held| held.since);
+        let joined = animal.state.memberships.iter().take(MAX_MEMBERSHIPS_READ).map(|held| held.joined);
+        let evidence = tags.chain(joined).min();
+        let created_by = Sequence(id.0);
+        // A voided event is not a sighting, even if the animal was created by it and has its number.
+        Ok(match evidence {
+            Some(evidence) if self.amendments(created_by)?.event_change(created_by) != Some(created_by) => evidence,
+            evidence => evidence.map_or(created_by, |evidence| evidence.min(created_by)),
+        })
+    }
+}
+
 impl OtherTags {
     fn of(animal: &Animal) -> Self {
         let mut tags = Self::default();
         // The tags include the two current ones.
         for held in animal.state.tags.iter().take(MAX_TAGS_SHOWN + 2) {
-            tags.earliest = Some(tags.earliest.map_or(held.since, |earliest| earliest.min(held.since)));
             match held.state {
                 TagState::Current => {}
                 TagState::Past => tags.past.push(OtherTagView::from(held)),

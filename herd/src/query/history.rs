@@ -354,7 +354,7 @@ impl Snapshot {
 
     /// Returns the time of a weighing: for one that replaces another, that of the first of them. `None` if the event of that
     /// one is void.
-    fn weighed_at(&self, weighing: Sequence) -> Result<Option<WallTime>, QueryError> {
+    pub(crate) fn weighed_at(&self, weighing: Sequence) -> Result<Option<WallTime>, QueryError> {
         let mut first = weighing;
         for _ in 0..MAX_REPLACED_WEIGHINGS {
             let Some(Change::Corrected(corrected)) = self.change(first)? else { break };

@@ -100,7 +100,7 @@ impl Snapshot {
     }
 
     /// Returns the effect of later changes on the payload `of`.
-    pub(super) fn amendments(&self, of: Sequence) -> Result<Amendments, QueryError> {
+    pub(crate) fn amendments(&self, of: Sequence) -> Result<Amendments, QueryError> {
         Ok(self.read(&sequence_key(of))?.unwrap_or_default())
     }
 
@@ -121,7 +121,7 @@ impl Snapshot {
     ///
     /// For an event this is the arrival of its payload, however late it was accepted. For any other change it is the
     /// time at which the change was made.
-    pub(super) fn happened_at(&self, sequence: Sequence) -> Result<Option<WallTime>, QueryError> {
+    pub(crate) fn happened_at(&self, sequence: Sequence) -> Result<Option<WallTime>, QueryError> {
         let clock = |change: Change| change.late_event().map_or_else(|| change.clock(), |late| late.received);
         Ok(self.change(sequence)?.map(|change| clock(change).wall()))
     }

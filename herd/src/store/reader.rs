@@ -2,7 +2,7 @@
 
 use super::log::{Log, LogReader};
 use super::tables::{Tables, View};
-use super::{ChangeRun, DamagedRow, Head, StoreError};
+use super::{ChangeRun, Changes, DamagedRow, Head, StoreError};
 use crate::change::Change;
 use crate::fold::{KeyRange, Row, Rows, RowsError, decode};
 use crate::position::{Digest, Epoch, Position, Sequence, StoreId};
@@ -129,6 +129,22 @@ impl Snapshot {
     pub fn change_bytes(&self, sequence: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
         self.count(ReadCounts { changes: 1, ..ReadCounts::default() });
         self.log.change(sequence)
+    }
+
+    /// Returns the position at `sequence`, or `None` if it is past the end of the log.
+    pub(crate) fn position_at(&self, sequence: Sequence) -> Result<Option<Position>, StoreError> {
+        self.log.position_at(sequence)
+    }
+
+    /// Returns changes after `after`, and the position after them: at most `limit` changes and `max_bytes` bytes, but at
+    /// least one change if there is one.
+    pub(crate) fn changes_after(
+        &self,
+        after: Sequence,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<(Changes, Option<Position>), StoreError> {
+        self.log.changes_after(after, limit, max_bytes)
     }
 
     /// Returns the number of reads so far.

@@ -4,6 +4,7 @@
 
 mod accepts;
 mod cases;
+mod catalogs;
 mod corrections;
 mod crash_images;
 mod era_properties;

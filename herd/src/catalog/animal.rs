@@ -1,0 +1,138 @@
+//! An animal as the catalog knows it.
+
+use super::Catalog;
+use super::columns::{Marks, NO_GAIN, NO_TIME, NO_WEIGHT};
+use crate::change::{AnimalId, AnimalStatus};
+use crate::clock::WallTime;
+use crate::position::Sequence;
+use crate::text::Text;
+use std::ops::Range;
+
+/// An animal of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
+pub struct CatalogAnimal {
+    /// The animal.
+    pub id: AnimalId,
+    /// Current status.
+    pub status: AnimalStatus,
+    /// Text on the visual tag.
+    pub visual_id: Option<Text>,
+    /// Key of the LF tag that it wears.
+    pub lf: Option<Text>,
+    /// `true` if that key is 15 digits, as lists for other databases have it.
+    pub lf_is_identity: bool,
+    /// Key of the UHF tag that it wears.
+    pub epc: Option<Text>,
+    /// `true` if a tag was read together with its own and never confirmed.
+    pub is_unconfirmed: bool,
+    /// Pen.
+    pub pen: Option<Text>,
+    /// Number of the barn batch that it is in, or was in last.
+    pub lot: Option<Text>,
+    /// `true` if it is in that batch now.
+    pub is_in_lot: bool,
+    /// Number of the export batch in which it last left.
+    pub export_lot: Option<Text>,
+    /// Funder.
+    pub funder: Option<Text>,
+    /// Sex.
+    pub sex: Option<Text>,
+    /// Latest weight in grams.
+    pub weight_g: Option<u32>,
+    /// Daily gain in grams: the slope of the least squares line through all its weights, which for two weights is that from
+    /// the first to the last. `None` unless two are at least a day apart.
+    pub gain_g_per_day: Option<i32>,
+    /// `true` if the clock followed no time source at one of those weighings.
+    pub is_gain_doubtful: bool,
+    /// `true` if two weights that follow one another differ more than an animal can gain or lose.
+    pub has_odd_weight: bool,
+    /// First sighting. `None` for one that was only seen in an export.
+    pub inducted: Option<WallTime>,
+    /// Last export, also of an animal that was seen again.
+    pub exported: Option<WallTime>,
+    /// Last event.
+    pub last_seen: Option<WallTime>,
+    /// `true` if it was seen again after an export.
+    pub is_returned: bool,
+}
+
+/// A weight of an animal that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weighing {
+    /// Change that recorded it.
+    pub by: Sequence,
+    /// Time of the weighing.
+    pub at: WallTime,
+    /// Weight in grams.
+    pub weight_g: u32,
+}
+
+impl Catalog {
+    /// Returns an animal, or `None` if there is none with this id, if it was merged into another, or voided.
+    pub fn animal(&self, id: AnimalId) -> Option<CatalogAnimal> {
+        let place = self.columns.find(id.0).filter(|place| self.columns.is_listed(*place))?;
+        Some(self.animal_at(place))
+    }
+
+    /// Returns the animal in a place.
+    pub(super) fn animal_at(&self, place: usize) -> CatalogAnimal {
+        let columns = &self.columns;
+        let marks = columns.marks[place];
+        let time =
+            |at_us: i64, doubtful| (at_us != NO_TIME).then_some(WallTime { at_us, synchronized: !marks.has(doubtful) });
+        CatalogAnimal {
+            id: AnimalId(columns.ids[place]),
+            status: marks.status(),
+            visual_id: columns.visual[place].text(&self.long_texts),
+            lf: columns.lf[place].text(&self.long_texts),
+            epc: columns.epc[place].text(&self.long_texts),
+            lf_is_identity: columns.lf[place].is_identity(),
+            is_unconfirmed: marks.has(Marks::UNCONFIRMED),
+            pen: self.pens.text(columns.pens[place]).cloned(),
+            lot: self.lots.text(columns.lots[place]).cloned(),
+            is_in_lot: marks.has(Marks::IN_LOT),
+            export_lot: self.lots.text(columns.export_lots[place]).cloned(),
+            funder: self.funders.text(columns.funders[place]).cloned(),
+            sex: self.sexes.text(columns.sexes[place]).cloned(),
+            weight_g: Some(columns.grams[place]).filter(|grams| *grams != NO_WEIGHT),
+            gain_g_per_day: Some(columns.gains[place]).filter(|gain| *gain != NO_GAIN),
+            is_gain_doubtful: marks.has(Marks::GAIN_DOUBTFUL),
+            has_odd_weight: marks.has(Marks::ODD_WEIGHT),
+            inducted: time(columns.inducted[place], Marks::INDUCTED_DOUBTFUL),
+            exported: time(columns.exported[place], Marks::EXPORTED_DOUBTFUL),
+            last_seen: time(columns.seen[place], Marks::SEEN_DOUBTFUL),
+            is_returned: marks.has(Marks::RETURNED),
+        }
+    }
+
+    /// Returns the weights of an animal that count, oldest first by the time of weighing.
+    pub fn weighings(&self, id: AnimalId) -> Vec<Weighing> {
+        let Some(place) = self.columns.find(id.0).filter(|place| self.columns.is_listed(*place)) else {
+            return Vec::new();
+        };
+        let mut weighings: Vec<_> = self.weighings_at(place).collect();
+        weighings.sort_by_key(|weighing| (weighing.at.at_us, weighing.by));
+        weighings
+    }
+
+    /// Returns the last weight of an animal in a range of time.
+    pub(super) fn weighed_in(&self, place: usize, range: &Range<i64>) -> Option<u32> {
+        // Nearly all animals end here if the range is a day of this week.
+        if self.columns.weighed[place] == NO_TIME || self.columns.weighed[place] < range.start {
+            return None;
+        }
+        let in_range = self.weighings_at(place).filter(|weighing| range.contains(&weighing.at.at_us));
+        in_range.max_by_key(|weighing| (weighing.at.at_us, weighing.by)).map(|weighing| weighing.weight_g)
+    }
+
+    fn weighings_at(&self, place: usize) -> impl Iterator<Item = Weighing> {
+        let is_merged = self.columns.marks[place].has(Marks::MERGED);
+        let others = if is_merged { self.merges.family(self.columns.ids[place]) } else { Vec::new() };
+        let others = others.into_iter().skip(1).filter_map(|id| self.columns.find(id));
+        let facts = std::iter::once(place).chain(others).flat_map(|place| self.facts.from(self.columns.facts[place]));
+        facts
+            .filter(|(_, fact)| fact.stands())
+            .filter_map(|(_, fact)| Some(Weighing { by: fact.by(), at: fact.at(), weight_g: fact.weight_g()? }))
+    }
+}

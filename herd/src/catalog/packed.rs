@@ -1,0 +1,196 @@
+//! Tags in a few bytes.
+//!
+//! Almost every tag is 15 digits, 24 hexadecimal digits or a short text, so 13 bytes hold it. A longer one is among the
+//! texts that the catalog keeps apart.
+
+use super::labels::{Labels, natural_key};
+use crate::change::{HeldTag, TagKind, TagState};
+use crate::payload::compared_label;
+use crate::text::Text;
+use std::fmt::Write as _;
+
+/// Number of bytes beside the form.
+const BYTES: usize = 12;
+/// Number of digits of an identity of ISO 11784.
+pub(super) const IDENTITY_DIGITS: usize = 15;
+
+/// A text in 13 bytes. Equal texts of one catalog are packed equally.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packed {
+    form: Form,
+    bytes: [u8; BYTES],
+}
+
+/// Meaning of the bytes of a [`Packed`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+enum Form {
+    /// No text.
+    #[default]
+    Absent,
+    /// 15 digits, as a number in the first eight bytes.
+    Identity,
+    /// 24 hexadecimal digits in upper case.
+    Hexadecimal,
+    /// A text with zeros behind it. It holds no zero itself.
+    Short,
+    /// The number of a long text.
+    Long,
+}
+
+impl Packed {
+    /// Packs a text. One that does not fit is added to `long_texts`.
+    pub(super) fn new(text: Option<&str>, long_texts: &mut Labels) -> Self {
+        let Some(text) = text else { return Self::default() };
+        identity(text).or_else(|| hexadecimal(text)).or_else(|| short(text)).unwrap_or_else(|| {
+            let mut bytes = [0; BYTES];
+            bytes[..4].copy_from_slice(&long_texts.intern(Some(text)).to_le_bytes());
+            Self { form: Form::Long, bytes }
+        })
+    }
+
+    /// Returns a text as it is packed; `None` if it is a long one that no animal has.
+    pub(super) fn known(text: &str, long_texts: &Labels) -> Option<Self> {
+        identity(text).or_else(|| hexadecimal(text)).or_else(|| short(text)).or_else(|| {
+            let mut bytes = [0; BYTES];
+            bytes[..4].copy_from_slice(&long_texts.find(text)?.to_le_bytes());
+            Some(Self { form: Form::Long, bytes })
+        })
+    }
+
+    /// Returns whether the text equals one that is compared as labels are.
+    pub(super) fn is_label(self, compared: &str, long_texts: &Labels) -> bool {
+        if self.form == Form::Short && self.bytes.is_ascii() {
+            let signs = self.bytes.iter().filter(|byte| byte.is_ascii_graphic()).map(u8::to_ascii_lowercase);
+            return signs.eq(compared.bytes());
+        }
+        self.text(long_texts).is_some_and(|text| compared_label(&text) == compared)
+    }
+
+    /// Returns whether there is a text.
+    pub(super) fn is_present(self) -> bool {
+        self.form != Form::Absent
+    }
+
+    /// Returns whether the text is 15 digits.
+    pub(super) fn is_identity(self) -> bool {
+        self.form == Form::Identity
+    }
+
+    /// Returns the number that 15 digits are.
+    pub(super) fn number(self) -> Option<u64> {
+        let number = u64::from_le_bytes(*self.bytes.first_chunk()?);
+        (self.form == Form::Identity).then_some(number)
+    }
+
+    /// Returns the text.
+    pub(super) fn text(self, long_texts: &Labels) -> Option<Text> {
+        match self.form {
+            Form::Absent => None,
+            Form::Identity => {
+                let mut text = Text::default();
+                // Writing to a text does not fail.
+                let _ = write!(text, "{:015}", self.number().unwrap_or_default());
+                Some(text)
+            }
+            Form::Hexadecimal => {
+                let digits = self.bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                Some(
+                    digits
+                        .filter_map(|digit| char::from_digit(digit.into(), 16))
+                        .map(|c| c.to_ascii_uppercase())
+                        .collect(),
+                )
+            }
+            Form::Short => {
+                let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(BYTES);
+                std::str::from_utf8(&self.bytes[..end]).ok().map(Text::from)
+            }
+            Form::Long => long_texts.text(u32::from_le_bytes(*self.bytes.first_chunk()?)).cloned(),
+        }
+    }
+
+    /// Returns the key of the text for sorting; `None` for no text.
+    pub(super) fn sort_key(self, long_texts: &Labels) -> Option<u128> {
+        match self.form {
+            Form::Short => {
+                let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(BYTES);
+                std::str::from_utf8(&self.bytes[..end]).ok().map(natural_key)
+            }
+            Form::Long => long_texts.key(u32::from_le_bytes(*self.bytes.first_chunk()?)),
+            _ => self.text(long_texts).map(|text| natural_key(&text)),
+        }
+    }
+
+    /// Returns whether the text ends with these signs, which are in upper case. The whole text is no tail of itself.
+    pub(super) fn has_tail(self, tail: &Tail, long_texts: &Labels) -> bool {
+        match self.form {
+            Form::Absent => false,
+            Form::Identity => {
+                tail.number.is_some_and(|(number, power)| self.number().unwrap_or_default() % power == number)
+            }
+            _ => self.text(long_texts).is_some_and(|text| text.len() > tail.text.len() && text.ends_with(&tail.text)),
+        }
+    }
+}
+
+/// The last signs of a tag.
+#[derive(Clone, Debug)]
+pub(super) struct Tail {
+    text: String,
+    /// The number of the digits, and 10 to the power of their count, if all are digits.
+    number: Option<(u64, u64)>,
+}
+
+impl Tail {
+    /// Makes a tail of signs in upper case.
+    pub(super) fn new(text: String) -> Self {
+        let is_number =
+            !text.is_empty() && text.len() < IDENTITY_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+        let power = u32::try_from(text.len()).ok().and_then(|digits| 10_u64.checked_pow(digits));
+        let number = text.parse().ok().zip(power).filter(|_| is_number);
+        Self { text, number }
+    }
+}
+
+fn identity(text: &str) -> Option<Packed> {
+    let is_identity = text.len() == IDENTITY_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = text.parse().ok().filter(|_| is_identity)?;
+    let mut bytes = [0; BYTES];
+    bytes[..8].copy_from_slice(&number.to_le_bytes());
+    Some(Packed { form: Form::Identity, bytes })
+}
+
+fn hexadecimal(text: &str) -> Option<Packed> {
+    let is_upper = text.len() == 2 * BYTES && !text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let mut bytes = [0; BYTES];
+    (is_upper && hex::decode_to_slice(text, &mut bytes).is_ok()).then_some(Packed { form: Form::Hexadecimal, bytes })
+}
+
+fn short(text: &str) -> Option<Packed> {
+    let fits = !text.is_empty() && text.len() <= BYTES && !text.bytes().any(|byte| byte == 0);
+    let mut bytes = [0; BYTES];
+    fits.then(|| bytes[..text.len()].copy_from_slice(text.as_bytes()))?;
+    Some(Packed { form: Form::Short, bytes })
+}
+
+/// A past or unconfirmed tag of an animal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OtherTag {
+    pub(super) kind: TagKind,
+    pub(super) state: TagState,
+    pub(super) tag: Packed,
+}
+
+impl OtherTag {
+    /// Returns the tags of an animal that it does not wear.
+    pub(super) fn of(held: &[HeldTag], long_texts: &mut Labels) -> Box<[Self]> {
+        let others = held.iter().filter(|held| held.state != TagState::Current);
+        let pack = |held: &HeldTag| Self {
+            kind: held.kind,
+            state: held.state,
+            tag: Packed::new(Some(held.tag.key()), long_texts),
+        };
+        others.map(pack).collect()
+    }
+}
