@@ -84,7 +84,7 @@ pub fn router(
         Box::new(times.clone()),
         Box::new(connections.clone()),
     ]);
-    require(authenticator, Scope::Read).or_loopback().protect(routes)
+    require(authenticator, Scope::Read).protect(routes)
 }
 
 impl Collector for BarnMetrics {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 const PASSWORD: &str = "the gate is green";
 
-/// An office whose pages nobody sees without a log-in, also not on this machine.
+/// An office, and a browser on its machine.
 struct Bench {
     office: Office,
     browser: reqwest::Client,
@@ -24,8 +24,7 @@ impl Bench {
     async fn open() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let programs = Programs::Own(env!("CARGO_BIN_EXE_herdlinx-demo").into());
-        let settings = OfficeSettings { more: "local_access = false".to_owned(), ..OfficeSettings::default() };
-        let mut office = Office::new(&programs, &directory.path().join("office"), &settings).unwrap();
+        let mut office = Office::new(&programs, &directory.path().join("office"), &OfficeSettings::default()).unwrap();
         office.start().await.unwrap();
         let browser = client(&Trust::Pin(office.spki_sha256().unwrap())).unwrap();
         Self { office, browser, _directory: directory }

@@ -94,7 +94,7 @@ impl Prepared {
         let device = self.barn.client(&self.barn.key("chute", &["ingest"]).unwrap()).unwrap();
         let reply = device.post_json("/api/lora/receive", &json!({ "payload": "hxb:PAIRED:LF1:UHF1" })).await.unwrap();
         assert_eq!(reply.status, 201);
-        let shown = self.office.visitor().unwrap();
+        let shown = self.office.reader().unwrap();
         until("the payload arrives", async || pages::json(&shown, "/sites/north/batches/PAIRED").await.ok()).await;
         assert!(matches!(self.barn.status().unwrap().pairing, PairingStatus::Used { .. }));
         let status = self.office.status().unwrap();
@@ -159,7 +159,7 @@ async fn a_prepared_barn_pairs_by_itself_and_its_code_dies() {
     let code = yard.prepare(&[yard.barn.address()]);
     assert_eq!(fs::metadata(&yard.card).unwrap().permissions().mode() & 0o777, 0o600);
     yard.waits_because("cannot reach").await;
-    let page = pages::html(&yard.office.visitor().unwrap(), "/").await.unwrap();
+    let page = pages::html(&yard.office.reader().unwrap(), "/").await.unwrap();
     assert!(page.contains("waiting for the barn of north"), "{page}");
 
     yard.insert_card(&code);

@@ -52,7 +52,7 @@ async fn posted_payloads_reach_the_office_across_a_kill_of_the_barn_and_both_shu
     assert_eq!(barn.address(), address);
     assert_eq!(post("hxb:TWO:LF2:UHF2").await.unwrap().status, 201);
 
-    let pages = office.visitor().unwrap();
+    let pages = office.reader().unwrap();
     let both = async || {
         let page = pages.get("/batches", "application/json").await.unwrap();
         (page.text().contains("ONE") && page.text().contains("TWO")).then_some(())
@@ -86,7 +86,7 @@ async fn an_office_repeats_what_its_barn_reports_of_itself() {
     let trouble = format!("connected, but the barn reports: chute: {why}");
     let is_told = async || (site_with_link(&office, "unwell").await["barn_trouble"] == trouble).then_some(());
     wait_until("the office has the barn's words", is_told).await.unwrap();
-    let pages = office.visitor().unwrap();
+    let pages = office.reader().unwrap();
     let text = async |path: &str, accept: &str| pages.get(path, accept).await.unwrap().text();
     let home = text("/", "text/html").await;
     assert!(home.contains("Barn unwell") && home.contains("the barn reports (chute):</strong>"), "{home}");
@@ -146,7 +146,7 @@ async fn the_files_of_both_processes_are_for_their_owner_alone_whatever_the_umas
     let (barn, office) = paired(directory.path()).await;
     let poster = barn.client(&barn.key("chute", &["ingest"]).unwrap()).unwrap();
     poster.post_json("/api/lora/receive", &json!({ "payload": "hxb:ONE:LF1:UHF1" })).await.unwrap();
-    let pages = office.visitor().unwrap();
+    let pages = office.reader().unwrap();
     let shown = async || pages.get("/batches", "application/json").await.unwrap().text().contains("ONE").then_some(());
     wait_until("the office shows the payload", shown).await.unwrap();
     // Files that the test has written itself.

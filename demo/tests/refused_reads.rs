@@ -25,7 +25,7 @@ fn stranger(yard: &Yard) -> Client {
 
 /// Returns the number of refused reads with this code, by the barn's metrics.
 async fn refused(yard: &Yard, code: &str) -> u64 {
-    let metrics = yard.barn.visitor().unwrap().get("/metrics", "*/*").await.unwrap().text();
+    let metrics = yard.barn.reader().unwrap().get("/metrics", "*/*").await.unwrap().text();
     let name = format!("herdlinx_refused_reads_total{{error=\"{code}\"}} ");
     metrics.lines().find_map(|line| line.strip_prefix(&name)).unwrap().parse().unwrap()
 }

@@ -2,6 +2,7 @@
 # A real office on this machine, for a barn in an emulated one. Sourced after debian.sh and card_machine.sh.
 
 office_pid=
+office_key=
 office_port=$((40000 + RANDOM % 10000))
 
 # office ARGUMENT...: runs a command of herdlinx-mirror.
@@ -19,10 +20,11 @@ office_start() {
     become_office run >"$work/office.log" 2>&1 &
     office_pid=$!
     local deadline=$((SECONDS + 60))
-    until office_page / >/dev/null 2>&1; do
+    until office_page /api/remote/health >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$deadline" ] || { cat "$work/office.log" >&2 && fail "the office does not start"; }
         sleep 0.5
     done
+    [ -n "$office_key" ] || office_key=$(office key add reader --scope read | tail -n 1)
 }
 office_stop() {
     [ -z "$office_pid" ] || kill "$office_pid" 2>/dev/null || true
@@ -32,7 +34,7 @@ office_stop() {
 
 # office_page PATH: prints a page of the office as JSON.
 office_page() {
-    curl --silent --show-error --fail --insecure --max-time 20 -H 'Accept: application/json' \
+    curl --silent --show-error --fail --insecure --max-time 20 -H "X-API-Key: $office_key" -H 'Accept: application/json' \
         "https://127.0.0.1:$office_port$1"
 }
 # office_shows TEXT: checks that the office shows a payload with this text.

@@ -33,39 +33,31 @@ const SITE_PREFIX: &str = "/sites/";
 #[derive(Clone)]
 struct PagesGuard {
     keys: Guard,
-    /// The guard of an office without users.
-    keys_or_local: Guard,
     browsers: Browsers,
 }
 
-/// Puts the pages behind a guard: it lets in a user who is logged in and a program with a key of scope read, and as long as
-/// there are no users, anybody on this machine.
+/// Puts the pages behind a guard: it lets in a user who is logged in, and a program with a key of scope read.
 pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, browsers: Browsers) -> Router {
-    let keys = require(keys, Scope::Read);
-    let guard = PagesGuard { keys_or_local: keys.clone().or_loopback(), keys, browsers };
+    let guard = PagesGuard { keys: require(keys, Scope::Read), browsers };
     in_turns(pages).layer(from_fn_with_state(guard, authorize_page))
 }
 
 impl PagesGuard {
     /// Returns a check of whether a request with these headers would still be let in.
-    fn still_allows(self, headers: HeaderMap, extensions: Extensions) -> StillAllowed {
-        StillAllowed::new(move || {
-            let has_key = has_key(&headers);
-            if !has_key && self.browsers.user(&headers).is_some() {
-                return true;
-            }
-            let guard = if has_key || !self.browsers.has_no_users() { &self.keys } else { &self.keys_or_local };
-            guard.authorize(&headers, &extensions).is_ok()
+    fn still_allows(self, headers: HeaderMap) -> StillAllowed {
+        StillAllowed::new(move || match has_key(&headers) {
+            true => self.keys.authorize(&headers, &Extensions::new()).is_ok(),
+            false => self.browsers.user(&headers).is_some(),
         })
     }
 }
 
 async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, next: Next) -> Response {
     if is_live_path(request.uri().path()) {
-        let allowed = guard.clone().still_allows(request.headers().clone(), request.extensions().clone());
+        let allowed = guard.clone().still_allows(request.headers().clone());
         request.extensions_mut().insert(allowed);
     }
-    let PagesGuard { keys, keys_or_local, browsers } = guard;
+    let PagesGuard { keys, browsers } = guard;
     if has_key(request.headers()) {
         return match keys.authorize(request.headers(), request.extensions()) {
             Ok(_) => next.run(request).await,
@@ -79,11 +71,7 @@ async fn authorize_page(State(guard): State<PagesGuard>, mut request: Request, n
         request.extensions_mut().insert(user);
         return next.run(request).await;
     }
-    let guard = if browsers.has_no_users() { keys_or_local } else { keys };
-    match guard.authorize(request.headers(), request.extensions()) {
-        Ok(_) => next.run(request).await,
-        Err(_) => ask_to_log_in(&request),
-    }
+    ask_to_log_in(&request)
 }
 
 /// Returns the route that exchanges a key for a token.
@@ -119,8 +107,7 @@ async fn respond_health(State((sites, keys)): State<(Arc<Sites>, Arc<KeyRing>)>,
         .into_response()
 }
 
-/// Returns the metrics, for keys with scope read and for this machine. `times` are the request times of the whole
-/// router.
+/// Returns the metrics, for keys with scope read. `times` are the request times of the whole router.
 pub(crate) fn metrics(
     office: OfficeMetrics,
     times: &RequestTimes,
@@ -134,7 +121,7 @@ pub(crate) fn metrics(
         Box::new(times.clone()),
         Box::new(connections.clone()),
     ]);
-    require(keys, Scope::Read).or_loopback().protect(routes)
+    require(keys, Scope::Read).protect(routes)
 }
 
 /// Returns the sync interface of all sites, for keys with scope sync.
@@ -278,7 +265,7 @@ mod tests {
     const ELSEWHERE: &str = "192.168.1.5:9";
 
     #[tokio::test]
-    async fn pages_need_a_key_or_a_session_also_on_this_machine_once_there_are_users() {
+    async fn pages_need_a_key_or_a_session_also_on_this_machine_and_without_users() {
         let Door { pages, people, key, session, .. } = &door().await;
         assert_eq!(get_page(pages, "127.0.0.1:9", "/", With::Nothing).await.0, 401);
         assert_eq!(get_page(pages, ELSEWHERE, "/", With::Key(key)).await, (200, "page".to_owned()));
@@ -288,8 +275,9 @@ mod tests {
         let (status, body) = get_page(pages, ELSEWHERE, "/", With::Key("hxb_wrong")).await;
         assert!(status == 401 && body.contains("not known"), "{body}");
         people.remove(&"Ana".parse().unwrap()).unwrap();
-        assert_eq!(get_page(pages, "127.0.0.1:9", "/", With::Nothing).await, (200, "page".to_owned()));
-        assert_eq!(get_page(pages, ELSEWHERE, "/", With::Nothing).await.0, 401);
+        for peer in ["127.0.0.1:9", "[::1]:9", ELSEWHERE] {
+            assert_eq!(get_page(pages, peer, "/", With::Nothing).await.0, 401, "{peer}, and no users");
+        }
     }
 
     /// Catches a session that is let in after its end, or a token of another kind that is taken for one.

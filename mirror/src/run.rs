@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 /// Host name of this machine, as the kernel has it.
 const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Message for callers on other machines while there is no key.
-const NO_KEYS: &str = "this office has no API key, so it answers programs on its own machine only: there, run \
+const NO_KEYS: &str = "this office has no API key, so it answers no program: on its machine, run \
     `sudo herdlinx-mirror key add NAME --scope read`";
 
 /// Reason why the mirror could not start, or ended without a request.
@@ -135,7 +135,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     sites.start_searches(office_identity(&identity)).await?;
 
     let office = OfficeMetrics::new(sites.clone(), settings.state_dir.clone());
-    let connections = Connections::new(settings.local_access);
+    let connections = Connections::default();
     let conventions = Conventions { weight_unit: settings.weight_unit, zone: settings.time_zone.clone() };
     let router = router(&sites, office, clock.clone(), conventions, &tokens, &browsers, &connections);
     let serving = serve(listener, router, &identity, &connections, shutdown.clone())?;

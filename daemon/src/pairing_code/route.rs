@@ -77,8 +77,8 @@ impl From<PairRefusal> for ApiError {
 ///
 /// The code ends before the request is answered, so that no crash leaves a code whose key is in use.
 pub async fn end_code_on_sync(State(pairing): State<Arc<CodePairing>>, request: Request, next: Next) -> Response {
-    if let Some(Caller::Key(key)) = request.extensions().get::<Caller>() {
-        pairing.note_sync(&key.name).await;
+    if let Some(caller) = request.extensions().get::<Caller>() {
+        pairing.note_sync(caller.name()).await;
     }
     next.run(request).await
 }

@@ -155,7 +155,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let lines = LineLimit::default();
     let ingest = Ingest { recorder, reader, clock, reader_group, lines, shutdown: shutdown.clone() };
     let refusals = health.refusals.clone();
-    let connections = Connections::observed(settings.local_access, Arc::new(refusals.clone()));
+    let connections = Connections::observed(Arc::new(refusals.clone()));
     parts.add_infallible("the log of refused reads", refusals.report(shutdown.clone()));
     let are_keys_damaged = health.are_keys_damaged();
     let routes = Routes {

@@ -20,7 +20,7 @@ use service::sync::Served as _;
 use std::sync::Arc;
 
 /// Message for callers on other machines while there is no key.
-const NO_KEYS: &str = "this barn has no API key, so it tells other machines nothing but its health: at the barn, run \
+const NO_KEYS: &str = "this barn has no API key, so it tells nobody more than its health: at the barn, run \
     `sudo herdlinxd pair` for an office, or `sudo herdlinxd key add NAME --scope ingest` for a device";
 
 /// Message for every caller while the keys cannot be read.

@@ -57,8 +57,6 @@ pub struct Settings {
     pub export_rest: DurationSetting,
     /// [`Rules::rejections_per_hour`].
     pub rejections_per_hour: u32,
-    /// Serve the metrics to this machine without a key.
-    pub local_access: bool,
     /// Log level.
     pub log: LogLevel,
     /// File that receives the log as well.
@@ -105,7 +103,6 @@ impl Default for Settings {
             repeat_window: DurationSetting::from_ms(repeat_window_ms),
             export_rest: DurationSetting::from_ms(export_rest_ms),
             rejections_per_hour,
-            local_access: true,
             log: LogLevel::default(),
             log_file: None,
             tls: TlsSettings::default(),

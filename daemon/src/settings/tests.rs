@@ -28,7 +28,6 @@ fn the_printed_file_lists_every_key_with_its_default() {
     let all = [
         "export_rest",
         "listen",
-        "local_access",
         "log",
         "reader_group",
         "rejections_per_hour",

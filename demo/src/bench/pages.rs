@@ -21,7 +21,7 @@ const JSON: &str = "application/json";
 
 /// Measures the pages of the office and the lists of the barn.
 pub async fn pages(yard: &Yard, floor: &Floor, budget: Budget) -> Result<Figures, BenchError> {
-    let (office, barn) = (yard.office.visitor()?, yard.barn.client(&yard.barn.key("pages", &["read"])?)?);
+    let (office, barn) = (yard.office.reader()?, yard.barn.reader()?);
     let head = yard.office_state()?.context("the office shows no copy")?.folded.0;
     let middle = head / 2;
     let animal = first_id(&office, &format!("/animals?after={middle}&limit=1")).await?;

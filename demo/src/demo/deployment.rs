@@ -34,6 +34,10 @@ pub(super) struct Deployment {
     key_names: [String; 2],
     /// Key for programs that deliver payloads over HTTPS.
     pub(super) ingest_key: String,
+    /// User of the office for this run.
+    user_name: String,
+    /// Address that lets this user into the office's pages, once.
+    pub(super) office_link: String,
     barn_key: String,
     pub(super) barn_client: Client,
     pub(super) office_client: Client,
@@ -72,6 +76,8 @@ impl Deployment {
             let barn_key = barn.key(&key_names[1], &["sync"])?;
             Ok::<_, ProcessError>((ingest_key, barn_key, office.key(&key_names[1], &["sync"])?))
         })?;
+        let user_name = format!("visitor-{}", run_dir.run());
+        let office_link = block_in_place(|| office.secret(&["user", "add", &user_name, "--role", "owner"]))?;
         wait_until_live(&office).await?;
         let (barn_client, office_client) = (barn.client(&barn_key)?, office.client(&office_key)?);
         let (follower_state, follower) = watch::channel(FollowerState::new(start));
@@ -85,6 +91,8 @@ impl Deployment {
             chute,
             key_names,
             ingest_key,
+            user_name,
+            office_link,
             barn_key,
             barn_client,
             office_client,
@@ -97,10 +105,6 @@ impl Deployment {
 
     pub(super) fn barn(&self) -> &Barn {
         &self.barn
-    }
-
-    pub(super) fn office(&self) -> &Office {
-        &self.office
     }
 
     /// Returns the counts for the live line, or an error if a process has exited.
@@ -156,7 +160,7 @@ impl Deployment {
         Ok((essence(&barn) == essence(&office), self.follower.borrow().position == barn.position))
     }
 
-    /// Revokes the keys of the run and stops both processes, which must exit with 0.
+    /// Revokes the keys of the run, removes its user and stops both processes, which must exit with 0.
     pub(super) async fn stop(mut self) -> Result<(), DemoError> {
         self.follower_shutdown.request();
         // An error is a panic in the follower. The lags then lack samples, and the counts are still right.
@@ -166,7 +170,8 @@ impl Deployment {
         block_in_place(|| {
             self.barn.run(&["key", "revoke", &self.key_names[0]])?;
             self.barn.run(&["key", "revoke", &self.key_names[1]])?;
-            self.office.run(&["key", "revoke", &self.key_names[1]])
+            self.office.run(&["key", "revoke", &self.key_names[1]])?;
+            self.office.run(&["user", "remove", &self.user_name])
         })?;
         expect_success("office", self.office.terminate().await?, &self.office.log())?;
         expect_success("barn", self.barn.terminate().await?, &self.barn.log())

@@ -155,8 +155,9 @@ async fn run_in(
 }
 
 fn introduce(deployment: &Deployment, run_dir: &RunDir, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let (barn, office) = (deployment.barn(), deployment.office());
-    writeln!(out, "The office: https://{}/", office.address())?;
+    let barn = deployment.barn();
+    writeln!(out, "Open the office; the link works once, and asks you to choose a password:")?;
+    writeln!(out, "{}", deployment.office_link)?;
     writeln!(out, "Deliver a payload to the barn yourself:")?;
     writeln!(
         out,

@@ -89,8 +89,8 @@ impl Office {
         self.run(&args).map(|_| ())
     }
 
-    /// Requests `/office/api/sync-status`.
+    /// Requests `/office/api/sync-status`. Blocks the thread if it is the first call that needs a key.
     pub async fn sync_status(&self) -> Result<Value, ProcessError> {
-        self.visitor()?.get_json("/office/api/sync-status").await
+        self.reader()?.get_json("/office/api/sync-status").await
     }
 }

@@ -14,6 +14,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use toml::Table;
 
@@ -59,6 +61,8 @@ pub struct Process<S> {
     tls: IdentityFiles,
     address: SocketAddr,
     child: Option<ChildProcess>,
+    /// Key of [`reader`](Process::reader).
+    reader_key: OnceLock<String>,
 }
 
 impl<S: Side> Process<S> {
@@ -89,6 +93,7 @@ impl<S: Side> Process<S> {
             tls: tls.cloned().unwrap_or(generated),
             address: listen,
             child: None,
+            reader_key: OnceLock::new(),
         };
         process.write_settings(listen)?;
         Ok(process)
@@ -218,8 +223,8 @@ impl<S: Side> Process<S> {
         stdout_of(args, &output)
     }
 
-    /// Runs a command that prints a secret alone on its last line, and returns the secret.
-    pub(super) fn secret(&self, args: &[&str]) -> Result<String, ProcessError> {
+    /// Runs a command that prints a secret alone on its last line, and returns the secret. Blocks the thread.
+    pub fn secret(&self, args: &[&str]) -> Result<String, ProcessError> {
         Self::last_line(&self.run(args)?)
     }
 
@@ -247,6 +252,18 @@ impl<S: Side> Process<S> {
     /// Returns a client that presents this key. It stays valid across restarts.
     pub fn client(&self, key: &str) -> Result<Client, ProcessError> {
         Client::new(self.address, self.spki_sha256()?, Some(key))
+    }
+
+    /// Returns a client that presents a key of scope read, which the first call creates. Blocks the thread then.
+    pub fn reader(&self) -> Result<Client, ProcessError> {
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        if self.reader_key.get().is_none() {
+            // A state directory may have been used by another value of this type, or in another run.
+            let name = format!("reader-{}-{}", std::process::id(), CREATED.fetch_add(1, Ordering::Relaxed));
+            let key = self.key(&name, &["read"])?;
+            let _ = self.reader_key.set(key);
+        }
+        self.client(self.reader_key.get().ok_or(ProcessError::Incomplete { name: S::NAME, part: "key" })?)
     }
 
     /// Returns a client that presents no key.

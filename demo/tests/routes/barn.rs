@@ -39,7 +39,7 @@ fn rows() -> Vec<Row> {
         post("/api/corrections", CORRECT, DIED),
         post("/api/lora/process", Permission::Keys(&[Scope::Admin]), ""),
         post("/api/pair", Permission::Anyone, OTHER_VERSION),
-        get("/metrics", Permission::KeysOrLocal(&[Scope::Read])),
+        get("/metrics", Permission::Keys(&[Scope::Read])),
         get("/api/sync/changes", SYNC).in_blobs(),
         get("/api/remote/health", Permission::Anyone),
     ];

@@ -21,9 +21,7 @@ pub(crate) enum Permission {
     Anyone,
     /// Keys of one of these scopes.
     Keys(&'static [Scope]),
-    /// Keys of one of these scopes, and callers on the machine itself without a key.
-    KeysOrLocal(&'static [Scope]),
-    /// Keys of one of these scopes, users who are logged in, and as long as there are none, callers on the machine itself.
+    /// Keys of one of these scopes, and users who are logged in.
     Pages(&'static [Scope]),
     /// Users who are logged in and have this role or a later one. Keys are refused.
     Users(Role),
@@ -109,15 +107,13 @@ impl Caller {
 
     /// Returns the status with which the door refuses this caller, or `None` if it lets the caller in.
     pub(crate) fn refused_by(&self, may: Permission) -> Option<u16> {
-        let (scopes, local_suffices) = match (may, &self.session) {
+        let scopes = match (may, &self.session) {
             (Permission::Anyone, _) | (Permission::Pages(_), Some(_)) => return None,
             (Permission::Users(role), Some(session)) => return (session.role < role).then_some(403),
             (Permission::Users(_), None) => return Some(if self.key.is_some() { 403 } else { 401 }),
-            (Permission::Keys(scopes), _) => (scopes, false),
-            (Permission::KeysOrLocal(scopes) | Permission::Pages(scopes), _) => (scopes, true),
+            (Permission::Keys(scopes) | Permission::Pages(scopes), _) => scopes,
         };
         match &self.key {
-            None if self.is_local && local_suffices => None,
             None => Some(401),
             Some(_) if self.scopes.is_empty() => Some(401),
             Some(_) => (!self.scopes.iter().any(|scope| scopes.contains(scope))).then_some(403),

@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Permission for the pages; on the machine itself they need no key.
+/// Permission for the pages.
 const PAGES: Permission = Permission::Pages(&[Scope::Read]);
 const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 /// Permission for the forms of corrections.
@@ -94,7 +94,7 @@ fn rows() -> Vec<Row> {
         ),
         get("/users", OWNERS),
         form("/users", OWNERS, "form_token=FORM_TOKEN&action=log_out&name=%3C"),
-        get("/metrics", Permission::KeysOrLocal(&[Scope::Read])),
+        get("/metrics", Permission::Keys(&[Scope::Read])),
         get("/api/remote/health", Permission::Anyone),
     ];
     let of_site: Vec<_> = of_site.into_iter().chain(for_programs()).collect();

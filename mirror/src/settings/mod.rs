@@ -35,8 +35,6 @@ pub struct Settings {
     pub weight_unit: WeightUnit,
     /// Time zone of the pages. JSON and CSV have UTC.
     pub time_zone: Zone,
-    /// Serve the pages and the metrics to this machine without a key.
-    pub local_access: bool,
     /// Log level, unless `RUST_LOG` overrides it.
     pub log: LogLevel,
     /// File that the log is written to in addition.
@@ -53,7 +51,6 @@ impl Default for Settings {
             sync_interval: DurationSetting::from_secs(10),
             weight_unit: WeightUnit::default(),
             time_zone: Zone::default(),
-            local_access: true,
             log: LogLevel::default(),
             log_file: None,
             tls: TlsSettings::default(),

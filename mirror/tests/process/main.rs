@@ -221,9 +221,10 @@ async fn a_mirror_of_this_mirror_needs_a_key_with_the_scope_sync() {
     let FollowedBarn { barn, office, address, client } = pair_and_follow(3).await;
 
     let (sync, read) = (office.key("second-office", "sync"), office.key("program", "read"));
+    let stranger = office.client_without_key();
     for path in ["/api/sync/schema", "/sites/barn/api/sync/schema"] {
         let url = format!("https://{address}{path}");
-        assert_eq!(get(&client, &url, None).await.0, 401, "{path}: callers on loopback need a key, too");
+        assert_eq!(get(&stranger, &url, None).await.0, 401, "{path}: callers on loopback need a key, too");
         assert_eq!(get(&client, &url, Some(&read)).await.0, 403, "{path}");
         let (status, body) = get(&client, &url, Some(&sync)).await;
         assert!(status == 200 && body["data"]["state"]["position"] == json!(barn.position()), "{path}: {body}");
@@ -239,13 +240,14 @@ async fn programs_read_a_site_with_a_key_or_its_token_until_the_key_is_revoked()
     let FollowedBarn { barn, mut office, address, client } = pair_and_follow(3).await;
 
     let (sync, read) = (office.key("second-office", "sync"), office.key("program", "read"));
-    let post = client.post(format!("https://{address}/sites/barn/api/remote/auth/token")).bearer_auth(&read);
+    let stranger = office.client_without_key();
+    let post = stranger.post(format!("https://{address}/sites/barn/api/remote/auth/token")).bearer_auth(&read);
     let issued: Value = serde_json::from_str(&post.send().await.unwrap().text().await.unwrap()).unwrap();
     let token = issued["token"].as_str().unwrap().to_owned();
     for base in ["", "/sites/barn"] {
         let url = |path: &str| format!("https://{address}{base}{path}");
         let status = url("/api/remote/status");
-        assert_eq!(get(&client, &status, None).await.0, 401, "{base}: callers on loopback need a key, too");
+        assert_eq!(get(&stranger, &status, None).await.0, 401, "{base}: callers on loopback need a key, too");
         assert_eq!(get(&client, &status, Some(&sync)).await.0, 403, "{base}");
         for secret in [&read, &token] {
             let (code, body) = get(&client, &status, Some(secret)).await;

@@ -1,5 +1,6 @@
 //! The shipped `herdlinx-mirror` as a child process, and a client of its pages.
 
+use reqwest::header::HeaderName;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
@@ -111,14 +112,25 @@ impl Office {
         Arc::new(tls(&self.state_dir().join("tls/certificate.pem")))
     }
 
-    /// Returns a client that trusts the certificate that the office generated, and no other.
+    /// Returns a client of the pages: it has a key of scope read, which this creates, and sends it unless a request has
+    /// another. It trusts the certificate that the office generated, and no other.
     pub(crate) fn client(&self) -> reqwest::Client {
-        client(&self.state_dir().join("tls/certificate.pem"))
+        let key = self.key("pages", "read").parse().unwrap();
+        self.client_builder()
+            .default_headers([(HeaderName::from_static("x-api-key"), key)].into_iter().collect())
+            .build()
+            .unwrap()
     }
-}
 
-fn client(certificate: &Path) -> reqwest::Client {
-    reqwest::Client::builder().use_preconfigured_tls(tls(certificate)).no_proxy().build().unwrap()
+    /// Returns a client that has no key.
+    pub(crate) fn client_without_key(&self) -> reqwest::Client {
+        self.client_builder().build().unwrap()
+    }
+
+    fn client_builder(&self) -> reqwest::ClientBuilder {
+        let certificate = self.state_dir().join("tls/certificate.pem");
+        reqwest::Client::builder().use_preconfigured_tls(tls(&certificate)).no_proxy()
+    }
 }
 
 fn tls(certificate: &Path) -> rustls::ClientConfig {

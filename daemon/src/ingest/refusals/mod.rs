@@ -138,8 +138,8 @@ impl AnswerObserver for ReadRefusals {
         let extensions = answer.response.extensions();
         let refusal = extensions.get::<Refusal>();
         let key = || match extensions.get::<Caller>() {
-            Some(Caller::Key(key)) => Some(key.name.as_str().into()),
-            _ => refusal.and_then(|refusal| refusal.key.clone()),
+            Some(caller) => Some(caller.name().into()),
+            None => refusal.and_then(|refusal| refusal.key.clone()),
         };
         let outcome = extensions.get::<CallOutcome>().cloned().or_else(|| {
             let status = answer.response.status();

@@ -6,36 +6,26 @@ use crate::door::reply::ApiError;
 use crate::door::secret::{KEY_PREFIX, TOKEN_PREFIX};
 use crate::door::serve::connection::{Connection, Permission};
 use axum::Router;
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use clap::ValueEnum as _;
-use rustix::system::uname;
 use std::future::ready;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 /// The header for keys and tokens. `Authorization: Bearer` is accepted, too.
 pub const KEY_HEADER: &str = "x-api-key";
 
-/// The caller of a request; an extractor for routes behind a [`Guard`].
+/// The caller of a request, who holds this key; an extractor for routes behind a [`Guard`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// The holder of a key.
-    Key(Arc<KeyInfo>),
-    /// A process on this machine, without a key, if the guard allows that.
-    Loopback,
-}
+pub struct Caller(pub Arc<KeyInfo>);
 
 impl Caller {
-    /// Returns the key's name, or `loopback`.
+    /// Returns the key's name.
     pub fn name(&self) -> &str {
-        match self {
-            Self::Key(key) => &key.name,
-            Self::Loopback => "loopback",
-        }
+        &self.0.name
     }
 }
 
@@ -53,17 +43,16 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 pub struct Guard {
     authenticator: Arc<dyn Authenticator>,
     any_of: Vec<Scope>,
-    allow_loopback: bool,
 }
 
 /// Creates a guard that requires a key with `scope`.
 pub fn require(authenticator: Arc<dyn Authenticator>, scope: Scope) -> Guard {
-    Guard { authenticator, any_of: vec![scope], allow_loopback: false }
+    Guard { authenticator, any_of: vec![scope] }
 }
 
 /// Creates a guard that requires a key with any scope.
 pub fn require_any(authenticator: Arc<dyn Authenticator>) -> Guard {
-    Guard { authenticator, any_of: Scope::value_variants().to_vec(), allow_loopback: false }
+    Guard { authenticator, any_of: Scope::value_variants().to_vec() }
 }
 
 impl Guard {
@@ -74,16 +63,6 @@ impl Guard {
         self
     }
 
-    /// Accepts requests from this machine without a key.
-    ///
-    /// The peer's address decides. The server must provide it (`ConnectInfo<SocketAddr>`); without it no request is
-    /// exempt. Neither is a request that a proxy or a web page of another site has caused.
-    #[must_use]
-    pub fn or_loopback(mut self) -> Self {
-        self.allow_loopback = true;
-        self
-    }
-
     /// Puts the guard in front of the routes that `router` has so far, but not in front of its fallbacks.
     pub fn protect<S: Clone + Send + Sync + 'static>(self, router: Router<S>) -> Router<S> {
         router.route_layer(from_fn_with_state(self, let_in))
@@ -91,24 +70,17 @@ impl Guard {
 
     /// Authorizes one request by its headers and its peer, for code that is not a route.
     pub fn authorize(&self, headers: &HeaderMap, extensions: &Extensions) -> Result<Caller, ApiError> {
-        match presented(headers)? {
-            // A presented key must be valid, even from this machine.
-            Some(text) => {
-                let caller = self.authorize_key(text)?;
-                if let Some(connection) = extensions.get::<Connection>() {
-                    connection.authenticate();
-                }
-                Ok(caller)
-            }
-            None if self.allow_loopback && is_loopback(headers, extensions) => Ok(Caller::Loopback),
-            None => Err(missing_key()),
+        let caller = self.authorize_key(presented(headers)?.ok_or_else(missing_key)?)?;
+        if let Some(connection) = extensions.get::<Connection>() {
+            connection.authenticate();
         }
+        Ok(caller)
     }
 
     fn authorize_key(&self, presented: &str) -> Result<Caller, ApiError> {
         let key = self.authenticator.authenticate(presented).ok_or_else(|| unknown_key(presented))?;
         if self.any_of.iter().any(|scope| key.has(*scope)) {
-            return Ok(Caller::Key(Arc::new(key)));
+            return Ok(Caller(Arc::new(key)));
         }
         let needed = self.any_of.iter().map(|scope| scope.name()).collect::<Vec<_>>().join("` or `");
         Err(ApiError::forbidden(format!("this call needs a key of scope `{needed}`")).of_key(&key.name))
@@ -119,14 +91,9 @@ impl Guard {
 async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) -> Result<Response, ApiError> {
     let caller = guard.authorize(request.headers(), request.extensions())?;
     request.extensions_mut().insert(caller.clone());
-    let mut answer = match &caller {
-        Caller::Loopback => next.run(request).await,
-        Caller::Key(key) => {
-            let access = Access::new(guard.authenticator.clone(), key.clone());
-            request.extensions_mut().insert(access.clone());
-            run_while_valid(access, next.run(request)).await.into_response()
-        }
-    };
+    let access = Access::new(guard.authenticator.clone(), caller.0.clone());
+    request.extensions_mut().insert(access.clone());
+    let mut answer = run_while_valid(access, next.run(request)).await.into_response();
     answer.extensions_mut().insert(caller);
     Ok(answer)
 }
@@ -183,42 +150,4 @@ fn is_secret(text: &str) -> bool {
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
-}
-
-/// Headers that a proxy adds. Its clients may be anywhere.
-const FORWARDING_HEADERS: [&str; 7] =
-    ["forwarded", "via", "x-real-ip", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-server"];
-
-/// Returns whether a request comes from this machine, and from nobody else through it.
-///
-/// The setting `local_access` may say that nobody is. A proxy names itself in a header. A web page of another origin is shown by a browser here: the browser says so
-/// (`Sec-Fetch-Site`), or the page has pointed a name of its own at this machine, which is then the `Host`.
-pub(super) fn is_loopback(headers: &HeaderMap, extensions: &Extensions) -> bool {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    let is_allowed = extensions.get::<Connection>().is_none_or(Connection::has_local_access);
-    let is_forwarded = FORWARDING_HEADERS.iter().any(|name| headers.contains_key(*name));
-    let is_cross_site = headers.get_all("sec-fetch-site").iter().any(|site| site == "cross-site");
-    let is_foreign = headers.get_all(header::HOST).iter().any(|host| !host.to_str().is_ok_and(is_own_host));
-    let is_local = peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback());
-    is_allowed && is_local && !is_forwarded && !is_cross_site && !is_foreign
-}
-
-/// Returns whether a host is this machine whoever answers for its name: an address, `localhost`, or the machine's own name.
-fn is_own_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
-    let label = name.strip_suffix(".local").unwrap_or(name);
-    address.parse::<IpAddr>().is_ok()
-        || label.eq_ignore_ascii_case("localhost")
-        || own_name().is_some_and(|own| label.eq_ignore_ascii_case(own))
-}
-
-/// Returns the first part of the machine's name, as the certificate has it.
-fn own_name() -> Option<&'static str> {
-    static NAME: LazyLock<Option<String>> =
-        LazyLock::new(|| Some(uname().nodename().to_str().ok()?.split('.').next()?.to_owned()));
-    NAME.as_deref()
 }

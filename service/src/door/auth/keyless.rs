@@ -1,13 +1,16 @@
-//! The guard of a process that has no API key: it answers its own machine only.
+//! The guard of a process that has no API key: it answers no calls of programs.
 //!
-//! Without a key nobody elsewhere can be let in. So a freshly installed machine shows the network no calls, no pages and
-//! no token route, but the way to open it. The first key opens the door at once, and the revocation of the last one
-//! closes it.
+//! Without a key nobody can be let in. So a freshly installed machine shows the network no calls and no token route, but
+//! the way to open it. The first key opens the door at once, and the revocation of the last one closes it.
 //!
-//! Listening on loopback until there is a key was rejected. The first key would then need a restart or a second
-//! listener, and a machine elsewhere could not ask for the health.
+//! # Decisions
+//!
+//! - **Callers on the machine itself are no exception, here or in any guard.** They were one until there were users. A
+//!   proxy, a tunnel, a web page in a browser there, and everybody who shares the machine call from it, too, and neither
+//!   headers nor addresses tell them apart reliably.
+//! - **Listening on loopback until there is a key was rejected.** The first key would then need a restart or a second
+//!   listener, and a machine elsewhere could not ask for the health.
 
-use super::guard::is_loopback;
 use crate::door::keys::KeyRing;
 use crate::door::reply::ApiError;
 use axum::Router;
@@ -17,7 +20,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use std::sync::Arc;
 
-/// Refuses requests from other machines while the process has no key.
+/// Refuses requests while the process has no key.
 #[derive(Clone)]
 pub struct KeylessGuard {
     keys: Arc<KeyRing>,
@@ -31,7 +34,7 @@ impl KeylessGuard {
         Self { keys, advice, is_exempt: Arc::new(|| false) }
     }
 
-    /// Lets other machines in while `is_exempt` holds, too: for the route by which an office gets the first key.
+    /// Lets callers in while `is_exempt` holds, too: for the route by which an office gets the first key.
     #[must_use]
     pub fn unless(self, is_exempt: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self { is_exempt: Arc::new(is_exempt), ..self }
@@ -46,8 +49,7 @@ impl KeylessGuard {
 }
 
 async fn let_in(State(guard): State<KeylessGuard>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let is_closed = guard.keys.is_empty() && !(guard.is_exempt)();
-    if is_closed && !is_loopback(request.headers(), request.extensions()) {
+    if guard.keys.is_empty() && !(guard.is_exempt)() {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "no_keys", guard.advice));
     }
     Ok(next.run(request).await)

@@ -59,8 +59,6 @@ pub struct SocketPlace {
 /// The part of a connection's state that is the same for all connections of a server.
 #[derive(Clone)]
 pub(super) struct SharedState {
-    /// A caller on this machine needs no key where a guard allows that.
-    pub(super) local_access: bool,
     pub(super) caps: Arc<Caps>,
     pub(super) observer: Option<Arc<dyn AnswerObserver>>,
 }
@@ -72,7 +70,6 @@ pub struct Connection(Arc<ConnectionState>);
 struct ConnectionState {
     number: u64,
     peer: IpAddr,
-    local_access: bool,
     caps: Arc<Caps>,
     observer: Option<Arc<dyn AnswerObserver>>,
     /// Room of this peer, and of all peers.
@@ -132,11 +129,10 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     pub(super) fn new(number: u64, peer: IpAddr, shared: SharedState, rooms: [Arc<Room>; 2]) -> Self {
-        let SharedState { local_access, caps, observer } = shared;
+        let SharedState { caps, observer } = shared;
         Self(Arc::new(ConnectionState {
             number,
             peer,
-            local_access,
             caps,
             observer,
             rooms,
@@ -145,11 +141,6 @@ impl Connection {
             waker: AtomicWaker::new(),
             activity: Mutex::new(Activity { idle_since: Instant::now(), requests: BTreeMap::new(), next: 0 }),
         }))
-    }
-
-    /// Returns whether a caller on this machine needs no key where a guard allows that.
-    pub fn has_local_access(&self) -> bool {
-        self.0.local_access
     }
 
     pub(super) fn number(&self) -> u64 {

@@ -109,7 +109,7 @@ pub struct ConnectionCounts {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self::new(true)
+        Self::with(Limits::default(), None)
     }
 }
 
@@ -120,20 +120,15 @@ impl fmt::Debug for Connections {
 }
 
 impl Connections {
-    /// Creates an empty set. Its connections from this machine need no key where a guard allows that, if `local_access`.
-    pub fn new(local_access: bool) -> Self {
-        Self::with(Limits::default(), local_access, None)
+    /// Creates an empty set whose answers are shown to an observer.
+    pub fn observed(observer: Arc<dyn AnswerObserver>) -> Self {
+        Self::with(Limits::default(), Some(observer))
     }
 
-    /// Creates an empty set as [`new`](Self::new) does, whose answers are shown to an observer.
-    pub fn observed(local_access: bool, observer: Arc<dyn AnswerObserver>) -> Self {
-        Self::with(Limits::default(), local_access, Some(observer))
-    }
-
-    pub(super) fn with(limits: Limits, local_access: bool, observer: Option<Arc<dyn AnswerObserver>>) -> Self {
+    pub(super) fn with(limits: Limits, observer: Option<Arc<dyn AnswerObserver>>) -> Self {
         Self(Arc::new(Registry {
             limits,
-            shared: SharedState { local_access, caps: Arc::default(), observer },
+            shared: SharedState { caps: Arc::default(), observer },
             open: Mutex::default(),
             count: watch::Sender::new(0),
             room: room(1, MAX_READERS),

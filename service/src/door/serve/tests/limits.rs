@@ -13,7 +13,7 @@ fn peer(last: u8) -> IpAddr {
 /// Catches a peer that takes all connections, and a limit that is never free again.
 #[test]
 fn a_peer_is_refused_above_its_limit_and_others_are_not() {
-    let connections = Connections::with(Limits { total: 8, per_peer: 2, unauthenticated: 8 }, true, None);
+    let connections = Connections::with(Limits { total: 8, per_peer: 2, unauthenticated: 8 }, None);
     let mut of_first: Vec<_> = (0..2).map(|_| connections.admit(peer(1)).unwrap()).collect();
     assert_eq!(connections.admit(peer(1)).unwrap_err(), Cap::PeerConnections);
     assert_eq!(connections.admit("::ffff:192.168.1.1".parse().unwrap()).unwrap_err(), Cap::PeerConnections);
@@ -25,7 +25,7 @@ fn a_peer_is_refused_above_its_limit_and_others_are_not() {
 /// Catches a limit that a machine avoids by another address of its own network.
 #[test]
 fn the_addresses_of_an_ipv6_network_are_one_peer() {
-    let connections = Connections::with(Limits { total: 8, per_peer: 1, unauthenticated: 8 }, true, None);
+    let connections = Connections::with(Limits { total: 8, per_peer: 1, unauthenticated: 8 }, None);
     let _first = connections.admit("2001:db8::1".parse().unwrap()).unwrap();
     assert!(connections.admit("2001:db8::ffff:1".parse().unwrap()).is_err());
     assert!(connections.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
@@ -34,7 +34,7 @@ fn the_addresses_of_an_ipv6_network_are_one_peer() {
 /// Catches a flood that keeps others out, or that ends the connections of those who have a key.
 #[tokio::test]
 async fn a_new_connection_replaces_the_oldest_without_a_key_of_the_peer_that_has_most() {
-    let connections = Connections::with(Limits { total: 8, per_peer: 8, unauthenticated: 3 }, true, None);
+    let connections = Connections::with(Limits { total: 8, per_peer: 8, unauthenticated: 3 }, None);
     let with_key = connections.admit(peer(1)).unwrap();
     with_key.connection.authenticate();
     let honest = connections.admit(peer(2)).unwrap();
@@ -51,7 +51,7 @@ async fn a_new_connection_replaces_the_oldest_without_a_key_of_the_peer_that_has
 /// Catches a server that is full of keys and ends one of them for a stranger.
 #[test]
 fn a_server_full_of_keys_refuses_and_replaces_nobody() {
-    let connections = Connections::with(Limits { total: 2, per_peer: 2, unauthenticated: 2 }, true, None);
+    let connections = Connections::with(Limits { total: 2, per_peer: 2, unauthenticated: 2 }, None);
     let full = [connections.admit(peer(1)).unwrap(), connections.admit(peer(1)).unwrap()];
     for admitted in &full {
         admitted.connection.authenticate();
@@ -64,7 +64,7 @@ fn a_server_full_of_keys_refuses_and_replaces_nobody() {
 async fn an_accepted_connection_counts_until_it_is_dropped_and_sends_at_once() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
-    let connections = Connections::with(Limits { total: 8, per_peer: 1, unauthenticated: 8 }, true, None);
+    let connections = Connections::with(Limits { total: 8, per_peer: 1, unauthenticated: 8 }, None);
     let acceptor = ConnectionAcceptor { connections: connections.clone() };
     let open = async || {
         let (_peer, accepted) = tokio::join!(TcpStream::connect(addr), listener.accept());

@@ -50,7 +50,7 @@ impl AnswerObserver for AnswerCodes {
 async fn an_observer_sees_the_answers_of_routes_and_those_of_the_server_itself() {
     let codes = Arc::new(AnswerCodes::default());
     let refuse = async || ApiError::not_found("none");
-    let connections = Connections::observed(true, codes.clone());
+    let connections = Connections::observed(codes.clone());
     let server = start_with_connections(Router::new().route("/refused", get(refuse)), connections);
     for request in ["GET /?x=1 HTTP/1.1\r\nHost: a", "GET /refused HTTP/1.1\r\nHost: a", "GET /refused HTTP/1.1"] {
         exchange(&server, format!("{request}\r\nConnection: close\r\n\r\n").as_bytes()).await;
