@@ -9,7 +9,7 @@
 //!
 //! | kind | name | body |
 //! |---|---|---|
-//! | 1 | Received | version 1, [`Received`] |
+//! | 1 | Received | version 1, [`Received`]; version 2 adds a [`Readmission`] |
 //! | 2 | Reprocessed | version 1, [`Reprocessed`] |
 //! | 3 | Corrected | version 2, [`Corrected`]; version 1 lacks times and is read into it |
 //! | 4 | `ClockStepped` | no version yet |
@@ -22,6 +22,7 @@ mod corrected_v1;
 mod correction;
 mod encode;
 mod era_move;
+mod readmission;
 mod received;
 mod reprocessed;
 mod state;
@@ -31,6 +32,7 @@ pub use corrected::{Corrected, CorrectionResult, States};
 pub use correction::{Correction, WeighingTime};
 pub(crate) use encode::encode;
 pub use era_move::{EraMove, MoveObstacle, MoveResult, MovedPayload};
+pub use readmission::Readmission;
 pub use received::{AnimalId, BatchId, BatchUse, Origin, Outcome, PlacedEvent, Received, RejectedPayload, TagUse};
 pub use reprocessed::{LateEvent, Reprocessed};
 pub use state::{AnimalState, AnimalStatus, BatchState, HeldMembership, HeldTag, LidName, TagState};
@@ -237,7 +239,10 @@ impl Change {
         let mut bytes = Vec::with_capacity(USUAL_CHANGE_BYTES);
         bytes.extend_from_slice(&[self.kind() as u8, self.version()]);
         match self {
-            Self::Received(body) => encode(body, bytes),
+            Self::Received(body) => match &body.readmission {
+                Some(readmission) => encode(&(body, readmission), bytes),
+                None => encode(body, bytes),
+            },
             Self::Reprocessed(body) => encode(body, bytes),
             Self::Corrected(body) => encode(body, bytes),
             Self::Epoch(body) => match &body.acceptance {
@@ -253,6 +258,7 @@ impl Change {
     fn version(&self) -> u8 {
         match self {
             Self::Corrected(_) | Self::Epoch(EpochStart { acceptance: Some(_), .. }) => 2,
+            Self::Received(body) if body.readmission.is_some() => 2,
             _ => 1,
         }
     }
@@ -264,6 +270,12 @@ impl Change {
         };
         match (ChangeKind::from_number(*kind), version) {
             (Some(ChangeKind::Received), 1) => whole(body).map(|body| Self::Received(Box::new(body))),
+            (Some(ChangeKind::Received), 2) => {
+                let parts: Option<(Received, Readmission)> = whole(body);
+                parts.map(|(body, readmission)| {
+                    Self::Received(Box::new(Received { readmission: Some(Box::new(readmission)), ..body }))
+                })
+            }
             (Some(ChangeKind::Reprocessed), 1) => whole(body).map(|body| Self::Reprocessed(Box::new(body))),
             (Some(ChangeKind::Corrected), 1) => {
                 whole(body).map(|body: CorrectedV1| Self::Corrected(Box::new(body.into())))

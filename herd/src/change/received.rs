@@ -1,10 +1,11 @@
-//! The body of a Received change, version 1. The order of fields and variants is frozen.
+//! The body of a Received change. The order of fields and variants is frozen.
 //!
 //! # Decisions
 //!
 //! - **The range of the trimmed text is stored.** The fold hashes that text. If the fold trimmed the raw bytes itself, a
 //!   later grammar that trims in another way would build other tables from the same log.
 
+use super::Readmission;
 use crate::clock::ClockReading;
 use crate::payload::{Event, EventId, Rejection};
 use crate::position::Sequence;
@@ -43,7 +44,7 @@ id_from_sequence! {
     BatchId
 }
 
-/// A payload, its origin, and the decision of the source about it.
+/// A payload, its origin, and the decision of the source about it. Body version 1; the order of the fields is frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// The bytes as received, before trimming.
@@ -63,6 +64,9 @@ pub struct Received {
     pub forget_through: Sequence,
     /// For each animal that this change touches, the change that touched it before; 0 for a new animal.
     pub previous: Vec<(AnimalId, Sequence)>,
+    /// The former place of a payload that was lost and came back. Body version 2 has it at its end.
+    #[serde(skip)]
+    pub readmission: Option<Box<Readmission>>,
 }
 
 impl Received {

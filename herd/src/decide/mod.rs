@@ -19,6 +19,7 @@
 mod batches;
 mod correct;
 mod identity;
+mod readmit;
 mod repeats;
 mod reprocess;
 mod texts;
@@ -27,6 +28,7 @@ pub use correct::{
     CorrectionDecision, CorrectionError, CorrectionRequest, decide_correction, decide_era_move, end_of_era_moves,
     leave_payload,
 };
+pub use readmit::{LostPayload, decide_readmission};
 pub use reprocess::decide_reprocess;
 pub use texts::{MAX_WINDOW_TEXTS, TextWindow};
 
@@ -38,6 +40,7 @@ use crate::position::Sequence;
 use crate::tables::{Animal, ReaderEra, number_key};
 use identity::{Identity, PlaceError};
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Limits that decisions depend on.
@@ -141,16 +144,31 @@ pub fn decide<R: Rows>(
             (Outcome::Rejected(rejected), Vec::new())
         }
     };
-    Ok(Decision::Keep(Change::Received(Box::new(Received {
+    let forget_through = judge.past_texts(history);
+    let change = received(raw, range, origin, clock, outcome, previous);
+    Ok(Decision::Keep(Change::Received(Box::new(Received { forget_through, ..change }))))
+}
+
+/// Makes the body of a Received change.
+fn received(
+    raw: &[u8],
+    text: Range<usize>,
+    origin: Origin,
+    clock: ClockReading,
+    outcome: Outcome,
+    previous: Vec<Previous>,
+) -> Received {
+    Received {
         raw: raw.to_vec(),
-        text_start: u32::try_from(range.start).unwrap_or(0),
-        text_bytes: u32::try_from(range.len()).unwrap_or(u32::MAX),
-        forget_through: judge.past_texts(history),
+        text_start: u32::try_from(text.start).unwrap_or(0),
+        text_bytes: u32::try_from(text.len()).unwrap_or(u32::MAX),
         origin,
         clock,
         outcome,
+        forget_through: Sequence::ZERO,
         previous,
-    }))))
+        readmission: None,
+    }
 }
 
 /// The outcome of judging an event, before it becomes a change.

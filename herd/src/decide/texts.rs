@@ -44,6 +44,10 @@ impl TextWindow {
     /// Records the change `sequence`. Changes must come in order.
     pub fn record(&mut self, sequence: Sequence, change: &Change) {
         let Change::Received(received) = change else { return };
+        // It came in another time, and tells nothing of the text that came last.
+        if received.readmission.is_some() {
+            return;
+        }
         let has_id = matches!(&received.outcome, Outcome::Accepted(accepted) if accepted.event.id.is_some());
         if !has_id && sequence > self.forgotten {
             let hash = hash_of(received.text());
@@ -107,6 +111,7 @@ mod tests {
             outcome: Outcome::Rejected(RejectedPayload { reason: Rejection::Empty, event_id: None }),
             forget_through: Sequence(forget_through),
             previous: Vec::new(),
+            readmission: None,
         }))
     }
 

@@ -24,7 +24,7 @@ use crate::change::{BatchId, Change, Outcome, Received, RejectedPayload};
 use crate::clock::ClockReading;
 use crate::payload::Rejection;
 use crate::position::Sequence;
-use crate::tables::{Key, RejectedRow, RejectionHour, Totals, sequence_key};
+use crate::tables::{Key, ReadmittedPayload, RejectedRow, RejectionHour, Totals, digest_key, sequence_key};
 
 /// Key of the only row of [`Table::Totals`](crate::tables::Table::Totals).
 pub(crate) const TOTALS_KEY: Key = Key::new();
@@ -80,7 +80,14 @@ pub(crate) fn folded<B: Rows>(
 impl<B: Rows> Folding<'_, B> {
     fn received(&mut self, change: &Received) -> Result<(), RowsError> {
         self.totals.received += 1;
-        self.totals.last_received = change.clock.wall();
+        match &change.readmission {
+            Some(former) => {
+                self.late = true;
+                self.totals.last_received = self.totals.last_received.later(change.clock.wall());
+                self.rows.write(digest_key(&former.digest), ReadmittedPayload(self.sequence))?;
+            }
+            None => self.totals.last_received = change.clock.wall(),
+        }
         match &change.outcome {
             Outcome::Accepted(accepted) => {
                 self.totals.accepted += 1;
@@ -105,7 +112,8 @@ impl<B: Rows> Folding<'_, B> {
         if matches!(rejected.reason, Rejection::EventIdReused { .. }) {
             self.count_collision(&change.origin)?;
         }
-        self.count_rejection(&change.origin.channel)
+        // One that comes back did not arrive in this hour.
+        if self.late { Ok(()) } else { self.count_rejection(&change.origin.channel) }
     }
 
     /// Counts a recorded rejection of `channel` in the current hour since boot.

@@ -5,7 +5,7 @@ use super::payload_view::base64;
 use super::{CorrectionView, PayloadView, QueryError};
 use crate::change::{
     Acceptance, AnimalId, BatchId, Change, ChangeKind, Corrected, EraMove, LateEvent, MoveResult, Outcome, PlacedEvent,
-    Received, Reprocessed,
+    Readmission, Received, Reprocessed,
 };
 use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::Snapshot;
@@ -50,6 +50,9 @@ pub enum ChangeBody {
         /// Reason of its first rejection as a sentence, if a later change accepted it.
         #[serde(skip_serializing_if = "Option::is_none")]
         rejected_at_first: Option<String>,
+        /// Former place of the payload, if it was lost and came back, and who brought it back.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        readmission: Option<Box<Readmission>>,
         /// Previous change of each animal that it touches.
         previous: Vec<PreviousChange>,
     },
@@ -255,14 +258,15 @@ impl ChangeView {
 }
 
 impl ChangeBody {
-    fn received(sequence: Sequence, received: Received) -> Self {
+    fn received(sequence: Sequence, mut received: Received) -> Self {
+        let readmission = received.readmission.take();
         let previous = previous_changes(&received.previous);
         let placement = match &received.outcome {
             Outcome::Accepted(accepted) => Placement::from(&**accepted),
             Outcome::Rejected(_) => Placement::default(),
         };
         let payload = Box::new(PayloadView::new(sequence, received));
-        Self::Received { payload, placement, rejected_at_first: None, previous }
+        Self::Received { payload, placement, rejected_at_first: None, readmission, previous }
     }
 
     fn reprocessed(reprocessed: &Reprocessed) -> Self {

@@ -78,7 +78,7 @@ fn append_one(group: &mut Group<'_>, rules: &Rules, boot: u32, incoming: &Incomi
     })
 }
 
-fn receipt_for(change: &Change, sequence: Sequence) -> Receipt {
+pub(super) fn receipt_for(change: &Change, sequence: Sequence) -> Receipt {
     match change {
         Change::Received(received) => match &received.outcome {
             Outcome::Rejected(rejected) => Receipt::Rejected { sequence, reason: rejected.reason.clone() },

@@ -48,6 +48,7 @@ mod memory;
 mod open_progress;
 mod opening;
 mod reader;
+mod readmit;
 mod reprocess;
 mod row;
 mod row_cache;
@@ -72,6 +73,7 @@ pub use log::LOG_FILE;
 pub use memory::{MemoryDisk, Replay, SyncGate};
 pub use open_progress::{OpenProgress, grouped};
 pub use reader::{ReadCounts, Reader, Snapshot, SnapshotState};
+pub use readmit::{MAX_READMITTED, Readmitted};
 pub use reprocess::{MAX_REPROCESSED, ReprocessReceipt};
 pub use survey::LogSurvey;
 #[cfg(any(test, feature = "testing"))]

@@ -100,21 +100,29 @@ impl Store {
     }
 
     /// Returns the last boot number in the log, or 0. A machine that has lost its own count continues after it.
+    ///
+    /// Payloads that came back at the end of the log may be of later boots, of a history that was lost.
     pub fn last_boot(disk: &dyn Disk) -> Result<u32, StoreError> {
         let Some(log) = Log::open_existing(disk, LOG_CACHE_BYTES)? else { return Ok(0) };
         let reader = log.reader()?;
         let head = reader.head()?;
-        let mut sequence = head.sequence;
+        let (mut sequence, mut of_lost) = (head.sequence, 0);
         while sequence > Sequence::ZERO {
             sequence = match reader.change(sequence) {
                 Err(StoreError::DamagedLog { row, .. }) => Sequence(row.first.0.saturating_sub(1)),
-                change => match change?.and_then(|bytes| clock_of(&bytes)) {
-                    Some(clock) => return Ok(clock.boot),
-                    None => Sequence(sequence.0 - 1),
-                },
+                change => {
+                    match change?.and_then(|bytes| Change::from_bytes(&bytes).ok()) {
+                        Some(Change::Received(received)) if received.readmission.is_some() => {
+                            of_lost = received.clock.boot.max(of_lost);
+                        }
+                        Some(change) => return Ok(change.clock().boot.max(of_lost)),
+                        None => {}
+                    }
+                    Sequence(sequence.0 - 1)
+                }
             };
         }
-        Ok(0)
+        Ok(of_lost)
     }
 
     /// Folds the changes that the tables lack. Stops before one that this program cannot decode.
@@ -216,9 +224,4 @@ fn is_prefix(state: &TablesState, log: &Log, head: &Position) -> Result<bool, St
         return Ok(false);
     }
     Ok(digest_at(&log.reader()?, state.folded)? == state.digest)
-}
-
-/// Returns the clock reading of stored bytes, if they can be decoded.
-fn clock_of(bytes: &[u8]) -> Option<ClockReading> {
-    Change::from_bytes(bytes).ok().map(|change| change.clock())
 }

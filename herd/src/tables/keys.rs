@@ -3,7 +3,7 @@
 use super::{EVENT_IDS_PER_ROW, Key};
 use crate::change::TagKind;
 use crate::payload::{EventId, SourceType, compared_label};
-use crate::position::Sequence;
+use crate::position::{Digest, Sequence};
 
 /// Returns the length of a text that is not the last part of a key, and the text.
 ///
@@ -109,6 +109,12 @@ pub fn after_key(key: &[u8]) -> Key {
 #[must_use]
 pub fn sequence_key(sequence: Sequence) -> Key {
     number_key(sequence.0)
+}
+
+/// Makes the key of a digest.
+#[must_use]
+pub fn digest_key(digest: &Digest) -> Key {
+    Key::of(&[&digest.0])
 }
 
 #[cfg(test)]

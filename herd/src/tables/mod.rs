@@ -67,11 +67,13 @@ pub enum Table {
     Collisions = 16,
     /// `reader group, era u32` -> [`EraStart`]: the eras that began at an earlier payload.
     EraStarts = 17,
+    /// `chain digest` of the former place of a payload -> [`ReadmittedPayload`]. An index.
+    Readmissions = 18,
 }
 
 impl Table {
     /// All tables, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Totals,
         Self::Animals,
         Self::TagOwners,
@@ -89,6 +91,7 @@ impl Table {
         Self::CorrectionKeys,
         Self::Collisions,
         Self::EraStarts,
+        Self::Readmissions,
     ];
 
     /// Returns the number.
@@ -106,7 +109,8 @@ impl Table {
     /// Returns whether the table is an index, which the fold digest does not cover.
     #[must_use]
     pub fn is_index(self) -> bool {
-        matches!(self, Self::TagOwners | Self::Lids | Self::LatestBatches | Self::Members | Self::EventIds)
+        use Table as T;
+        matches!(self, T::TagOwners | T::Lids | T::LatestBatches | T::Members | T::EventIds | T::Readmissions)
     }
 
     /// Returns the name in messages.
@@ -130,6 +134,7 @@ impl Table {
             Self::CorrectionKeys => "correction keys",
             Self::Collisions => "collisions",
             Self::EraStarts => "era starts",
+            Self::Readmissions => "readmissions",
         }
     }
 }

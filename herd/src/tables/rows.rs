@@ -400,3 +400,7 @@ pub struct Collisions {
     /// The change of the last one.
     pub last: Sequence,
 }
+
+/// The change that holds a payload which was lost and came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadmittedPayload(pub Sequence);

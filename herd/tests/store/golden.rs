@@ -9,13 +9,13 @@ use crate::unknown_kinds::replica_of;
 use crate::world::{BEGAN_US, STORE, World, all_changes};
 use herd::change::{
     Acceptance, AnimalId, BatchId, Change, Corrected, Correction, CorrectionResult, EpochStart, MoveObstacle, Origin,
-    Outcome, Received, RejectedPayload, Suppressed, TagKind, WeighingTime,
+    Outcome, Readmission, Received, RejectedPayload, Suppressed, TagKind, WeighingTime,
 };
 use herd::clock::ClockReading;
 use herd::decide::leave_payload;
 use herd::fold::FOLD_VERSION;
 use herd::payload::{Rejection, Tag};
-use herd::position::{Epoch, Sequence, StoreId};
+use herd::position::{Digest, Epoch, Sequence, StoreId};
 use herd::store::{CorrectionReceipt, MemoryDisk, Receipt};
 
 fn clock() -> ClockReading {
@@ -60,8 +60,15 @@ fn a_rejected_payload_is_frozen() {
         outcome: Outcome::Rejected(RejectedPayload { reason: Rejection::FieldCount { found: 2 }, event_id: None }),
         forget_through: Sequence(300),
         previous: Vec::new(),
+        readmission: None,
     };
-    pinned(&Change::Received(Box::new(received)), REJECTED);
+    pinned(&Change::Received(Box::new(received.clone())), REJECTED);
+    let (epoch, digest) = (Epoch(1), Digest([0xab; 32]));
+    let (author, reason) = ("J. Doe".to_owned(), "card died".to_owned());
+    let readmission = Some(Box::new(Readmission { epoch, sequence: Sequence(300), digest, author, reason }));
+    let readmitted =
+        format!("{}01ac02{}064a2e20446f6509636172642064696564", REJECTED.replacen("0101", "0102", 1), "ab".repeat(32));
+    pinned(&Change::Received(Box::new(Received { readmission, ..received })), &readmitted);
 }
 
 #[test]

@@ -131,8 +131,9 @@ impl<'a, R: Rows> Replay<'a, R> {
         let event = match change {
             Change::Received(received) => match &received.outcome {
                 Outcome::Accepted(accepted) => {
-                    let Received { origin, clock, .. } = &**received;
-                    ReplayedEvent { origin, decided: *clock, late: None, accepted }
+                    let Received { origin, clock, readmission, .. } = &**received;
+                    let late = readmission.is_some().then_some(clock);
+                    ReplayedEvent { origin, decided: *clock, late, accepted }
                 }
                 Outcome::Rejected(_) => return None,
             },

@@ -7,7 +7,7 @@ use crate::change::encode;
 use crate::digest::RowHash;
 use crate::tables::{
     Amendments, Animal, Batch, Collisions, CorrectionKey, Counter, EraStart, EventIdBlock, Gap, Key, LatestBatch,
-    LidOwner, Member, ReaderEra, RejectedRow, RejectionHour, Table, TagOwner, Totals,
+    LidOwner, Member, ReaderEra, ReadmittedPayload, RejectedRow, RejectionHour, Table, TagOwner, Totals,
 };
 use foldhash::fast::RandomState;
 use serde::{Serialize, de::DeserializeOwned};
@@ -298,4 +298,5 @@ row_maps! {
     CorrectionKeys, correction_keys: CorrectionKey;
     Collisions, collisions: Collisions;
     EraStarts, era_starts: EraStart;
+    Readmissions, readmissions: ReadmittedPayload;
 }

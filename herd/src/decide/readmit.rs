@@ -1,0 +1,68 @@
+//! Payloads that were lost and come back: from behind a gap of the log, or from an office.
+//!
+//! # Decisions
+//!
+//! - **A payload is known by its former place, or by its event id and text.** The repeat window compares times since boot,
+//!   and those of a lost history say nothing about this one: a payload of the lost boot 7 would pass for a repetition of one
+//!   of another boot 7, and be gone.
+//! - **None is suppressed.** It was answered as stored once, and counts for no hour of this boot.
+//! - **Its readers keep their era, unless the log has not come to that one yet.** An era that began in the lost part never
+//!   began here.
+
+use super::{Decision, History, Judge, Rules, Verdict, received};
+use crate::change::{Change, Origin, Outcome, Readmission, RejectedPayload};
+use crate::clock::ClockReading;
+use crate::fold::{Rows, RowsError};
+use crate::payload::{self, ParsedPayload, Supplement};
+use crate::position::Sequence;
+use crate::tables::{ReaderEra, ReadmittedPayload, digest_key};
+
+/// A payload that was answered as stored, and is not in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostPayload {
+    /// The bytes as received.
+    pub raw: Vec<u8>,
+    /// Its origin, with the reader era of that time.
+    pub origin: Origin,
+    /// When it arrived.
+    pub clock: ClockReading,
+    /// Its former place, and who brings it back.
+    pub readmission: Readmission,
+}
+
+/// Decides about a payload that comes back, which becomes the change `sequence` unless the log holds it.
+pub fn decide_readmission<R: Rows>(
+    rows: &R,
+    history: &impl History,
+    rules: &Rules,
+    sequence: Sequence,
+    lost: &LostPayload,
+) -> Result<Decision, RowsError> {
+    let LostPayload { raw, origin, clock, readmission } = lost;
+    if let Some(ReadmittedPayload(of)) = rows.read(&digest_key(&readmission.digest))? {
+        return Ok(Decision::Duplicate { of });
+    }
+    let known = Supplement { weight_unit: rules.weight_unit(&origin.reader_group), ..Supplement::default() };
+    let ParsedPayload { text: range, outcome } = payload::parse_with(raw, &known);
+    let mut origin = origin.clone();
+    let era = rows.read::<ReaderEra>(&origin.reader_group.as_str().into())?.map_or(1, |era| era.0);
+    origin.reader_era = origin.reader_era.clamp(1, era);
+    let judge = Judge::new(rows, rules, sequence, &origin, *clock);
+    let repeated = match &outcome {
+        Ok(event) if event.id.is_some() => judge.repeated_event(history, event, &raw[range.clone()])?,
+        _ => None,
+    };
+    let verdict = match (repeated, outcome) {
+        (Some(repeat), _) => repeat,
+        (None, Ok(event)) => judge.place(event)?,
+        (None, Err(reason)) => Verdict::Rejected(RejectedPayload { reason, event_id: None }),
+    };
+    let (outcome, previous) = match verdict {
+        Verdict::Duplicate { of } => return Ok(Decision::Duplicate { of }),
+        Verdict::Accepted { accepted, previous } => (Outcome::Accepted(accepted), previous),
+        Verdict::Rejected(rejected) => (Outcome::Rejected(rejected), Vec::new()),
+    };
+    let mut change = received(raw, range, origin, *clock, outcome, previous);
+    change.readmission = Some(Box::new(readmission.clone()));
+    Ok(Decision::Keep(Change::Received(Box::new(change))))
+}

@@ -1,0 +1,147 @@
+//! Changes of a history that the log does not hold: their payloads come back.
+
+use super::append::receipt_for;
+use super::{ChangeRun, Receipt, Store, StoreError};
+use crate::change::{Acceptance, Change, Readmission};
+use crate::decide::{Decision, LostPayload, decide_readmission};
+use crate::digest::chain_next;
+use crate::position::{Digest, Epoch, Sequence};
+use serde::{Deserialize, Serialize};
+
+/// Maximum number of lost payloads that are appended in one commit.
+pub const MAX_READMITTED: usize = 1_000;
+/// Maximum number of decisions that are named one by one.
+const MAX_NAMED: usize = 100;
+
+/// What became of changes that come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readmitted {
+    /// Number of payloads that were appended once more.
+    pub kept: u64,
+    /// The first and the last change that holds one of them.
+    pub span: Option<(Sequence, Sequence)>,
+    /// Number of payloads that the log held already, in another place.
+    pub duplicates: u64,
+    /// Number of changes that the log holds in their own place.
+    pub held: u64,
+    /// Decisions about earlier payloads, which are not repeated: corrections, and later acceptances. The first hundred of
+    /// them, by their old sequence.
+    pub not_repeated: Vec<Sequence>,
+    /// Number of all of these.
+    pub not_repeated_count: u64,
+}
+
+impl Readmitted {
+    /// Adds what became of further changes.
+    pub fn add(&mut self, more: Self) {
+        self.kept += more.kept;
+        self.span = match (self.span, more.span) {
+            (Some((first, _)), Some((_, last))) => Some((first, last)),
+            (span, more) => span.or(more),
+        };
+        self.duplicates += more.duplicates;
+        self.held += more.held;
+        self.not_repeated_count += more.not_repeated_count;
+        let room = MAX_NAMED.saturating_sub(self.not_repeated.len());
+        self.not_repeated.extend(more.not_repeated.into_iter().take(room));
+    }
+
+    fn receive(&mut self, receipt: &Receipt) {
+        match receipt {
+            Receipt::Kept { sequence } | Receipt::Rejected { sequence, .. } => {
+                self.kept += 1;
+                let (first, _) = self.span.unwrap_or((*sequence, *sequence));
+                self.span = Some((first, *sequence));
+            }
+            Receipt::Duplicate { .. } | Receipt::Suppressed => self.duplicates += 1,
+        }
+    }
+
+    fn leave_out(&mut self, sequence: Sequence) {
+        self.not_repeated_count += 1;
+        if self.not_repeated.len() < MAX_NAMED {
+            self.not_repeated.push(sequence);
+        }
+    }
+}
+
+impl Store {
+    /// Appends the payloads of a run that this log does not hold, with the times and the origin of their reception, and with
+    /// their place in the run. One that came back before, or whose event the log has, is a duplicate.
+    ///
+    /// Up to [`MAX_READMITTED`] changes are one durable commit. On an error nothing of the commit under way is acknowledged;
+    /// see [`Store::append`]. Running the same again completes it.
+    pub fn readmit(&mut self, run: &ChangeRun, acceptance: &Acceptance) -> Result<Readmitted, StoreError> {
+        let places = places_of(run);
+        let (held, mut epoch) = self.count_held(&places, run.after.epoch)?;
+        let mut done = Readmitted { held: held as u64, ..Readmitted::default() };
+        let mut batch = Vec::new();
+        for ((sequence, digest), bytes) in places.into_iter().zip(run.changes.iter()).skip(held) {
+            match Change::from_bytes(bytes) {
+                Ok(Change::Received(mut received)) => {
+                    let Acceptance { author, reason } = acceptance.clone();
+                    let here = Readmission { epoch, sequence, digest, author, reason };
+                    let readmission = received.readmission.take().map_or(here, |former| *former);
+                    let (raw, origin, clock) = (received.raw, received.origin, received.clock);
+                    batch.push(LostPayload { raw, origin, clock, readmission });
+                    if batch.len() == MAX_READMITTED {
+                        self.commit_readmitted(&std::mem::take(&mut batch), &mut done)?;
+                    }
+                }
+                Ok(Change::Epoch(began)) => epoch = epoch.max(began.epoch),
+                // A count of what was not recorded.
+                Ok(Change::Suppressed(_)) => {}
+                Ok(Change::Reprocessed(_) | Change::Corrected(_) | Change::EraMove(_)) | Err(_) => {
+                    done.leave_out(sequence);
+                }
+            }
+        }
+        self.commit_readmitted(&batch, &mut done)?;
+        Ok(done)
+    }
+
+    /// Returns the number of changes that the log holds in their own place, which are all up to one of them, and the epoch
+    /// after them.
+    fn count_held(&self, places: &[(Sequence, Digest)], before: Epoch) -> Result<(usize, Epoch), StoreError> {
+        let log = self.log.reader()?;
+        let (mut from, mut to, mut epoch) = (0, places.len(), before);
+        while from < to {
+            let middle = from.midpoint(to);
+            let (sequence, digest) = places[middle];
+            match log.position_at(sequence)?.filter(|own| own.digest == digest) {
+                Some(own) => (from, epoch) = (middle + 1, own.epoch),
+                None => to = middle,
+            }
+        }
+        Ok((from, epoch))
+    }
+
+    fn commit_readmitted(&mut self, payloads: &[LostPayload], done: &mut Readmitted) -> Result<(), StoreError> {
+        let rules = self.rules.clone();
+        let receipts: Vec<_> = self.write(|group| {
+            let decide = |lost: &LostPayload| {
+                Ok(match decide_readmission(&*group.rows, &group.history, &rules, group.next(), lost)? {
+                    Decision::Duplicate { of } => Receipt::Duplicate { of },
+                    Decision::Suppress => Receipt::Suppressed,
+                    Decision::Keep(change) => receipt_for(&change, group.push(&change)?),
+                })
+            };
+            payloads.iter().map(decide).collect::<Result<_, StoreError>>()
+        })?;
+        for receipt in &receipts {
+            done.receive(receipt);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the sequence and the chain digest of each change.
+fn places_of(run: &ChangeRun) -> Vec<(Sequence, Digest)> {
+    let mut digest = run.after.digest;
+    let numbered = run.changes.numbered(run.after.sequence);
+    let place = numbered.map(|(sequence, bytes)| {
+        digest = chain_next(digest, sequence, bytes);
+        (sequence, digest)
+    });
+    place.collect()
+}
