@@ -33,6 +33,7 @@
 //! - [`store`]: the files, with one writer and many readers.
 //! - [`wire`]: the messages between a source and its followers.
 //! - [`backup`]: the log as one file, and the way back.
+//! - [`recover`]: a damaged log, from the rows that are whole.
 //! - [`pairing`]: the line of text that connects an office to a barn.
 //!
 //! Queries and corrections:
@@ -95,6 +96,7 @@ pub mod payload;
 pub mod position;
 pub mod query;
 pub mod randomness;
+pub mod recover;
 pub mod store;
 pub mod tables;
 #[cfg(any(test, feature = "testing"))]

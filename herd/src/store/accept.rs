@@ -17,7 +17,7 @@ use crate::clock::ClockReading;
 use crate::decide::Rules;
 use crate::position::{Epoch, Position, StoreId};
 
-/// Maximum number of journals that are set aside. More than one means that the same log was accepted again and again.
+/// Maximum number of files of one name that are set aside. More than one means that the same log was accepted again and again.
 const MAX_SET_ASIDE: u32 = 100;
 
 impl Store {
@@ -75,11 +75,14 @@ fn open_setting_journal_aside(
 
 /// Gives the journal another name, and returns it: a journal may hold the only copy of changes, so none is deleted.
 pub fn set_journal_aside(disk: &dyn Disk) -> Result<String, StoreError> {
-    let free = (1..=MAX_SET_ASIDE).map(|n| format!("{JOURNAL_FILE}.set-aside-{n}")).find(|name| !disk.holds(name));
-    let Some(name) = free else {
-        let why = format!("{MAX_SET_ASIDE} are set aside already; move them to another directory");
-        return Err(storage("set aside", JOURNAL_FILE)(why));
-    };
+    let name = name_aside(disk, JOURNAL_FILE)?;
     disk.rename(JOURNAL_FILE, &name)?;
     Ok(name)
+}
+
+/// Returns a free name under which a file is set aside.
+pub fn name_aside(disk: &dyn Disk, file: &str) -> Result<String, StoreError> {
+    let free = (1..=MAX_SET_ASIDE).map(|n| format!("{file}.set-aside-{n}")).find(|name| !disk.holds(name));
+    let why = || format!("{MAX_SET_ASIDE} are set aside already; move them to another directory");
+    free.ok_or_else(|| storage("set aside", file)(why()))
 }

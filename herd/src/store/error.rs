@@ -3,12 +3,12 @@
 use crate::change::ChangeError;
 use crate::fold::RowsError;
 use crate::position::{Position, Sequence, StoreId};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::path::PathBuf;
 
 /// A row of the log that does not hold what was written to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DamagedRow {
     /// Its first change.
     pub first: Sequence,

@@ -47,6 +47,7 @@ mod log;
 mod memory;
 mod open_progress;
 mod opening;
+pub(crate) mod raw;
 mod reader;
 mod readmit;
 mod reprocess;
@@ -59,7 +60,7 @@ mod tests;
 mod thread;
 mod verify;
 
-pub use accept::{is_acceptable, set_journal_aside};
+pub use accept::{is_acceptable, name_aside, set_journal_aside};
 pub use append::{Incoming, Receipt};
 pub use apply::{ApplyReceipt, ChangeRun};
 pub use changes::Changes;

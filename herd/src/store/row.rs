@@ -7,7 +7,7 @@
 
 use super::changes::Changes;
 use crate::digest;
-use crate::position::{Digest, Sequence};
+use crate::position::{Digest, Sequence, StoreId};
 use std::ops::Range;
 
 /// Maximum number of changes in a row.
@@ -15,8 +15,23 @@ pub(super) const ROW_CHANGES: usize = 1_000;
 /// Maximum bytes of changes in a row. A larger change has a row of its own.
 pub(super) const ROW_BYTES: usize = 256 * 1024;
 
-const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 1 + 4 + 32 + 32;
+/// First byte of a row.
+pub(super) const VERSION: u8 = 1;
+/// Length of a row without its changes.
+pub(super) const HEADER_BYTES: usize = 1 + 4 + 32 + 32;
+
+/// A row that a page or a record announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AnnouncedRow {
+    /// The history, if the announcement names it.
+    pub(crate) store: Option<StoreId>,
+    /// The first change.
+    pub(crate) first: Sequence,
+    /// Place of the row: in the page, or in the bytes of the journal without tags.
+    pub(crate) offset: u64,
+    /// Length of the row.
+    pub(crate) bytes: u64,
+}
 
 /// Builds a row.
 pub(super) struct RowWriter {

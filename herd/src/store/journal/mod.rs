@@ -34,6 +34,8 @@
 mod record;
 mod recovery;
 
+pub(crate) use record::strip_tags;
+
 use super::changes::Changes;
 use super::disk::Disk;
 use super::error::{StoreError, storage};
@@ -47,7 +49,7 @@ pub const JOURNAL_FILE: &str = "log.journal";
 /// Maximum size of a row in the journal. For larger ones the cost of redb is small, and each would be written twice.
 const MAX_ROW_BYTES: usize = 128 * 1024;
 /// Maximum size of a file that is read at a start. A later version may have larger segments.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// Reason why a record of an unknown version is not read.
 const LATER_VERSION: &str = "a later version of this program wrote it; install that version again";
 /// Bytes that are written at once while the file is allocated.
@@ -203,7 +205,7 @@ impl Journal {
     }
 }
 
-fn reading<E: std::fmt::Display>(error: E) -> StoreError {
+pub(super) fn reading<E: std::fmt::Display>(error: E) -> StoreError {
     storage("read", JOURNAL_FILE)(error)
 }
 

@@ -8,6 +8,7 @@
 //!
 //! The bytes of payloads never stand where a tag is expected, so no payload can be mistaken for a record.
 
+use super::super::row::AnnouncedRow;
 use crate::position::{Sequence, StoreId};
 
 /// Unit in which records are laid. No block holds bytes of two records.
@@ -97,6 +98,25 @@ pub(super) fn read_records(file: &[u8]) -> Result<Vec<Record>, UnknownVersion> {
         rest = &rest[blocks * BLOCK_BYTES..];
     }
     Ok(records)
+}
+
+/// Returns the bytes of a file without the tags of its blocks, and the rows that records announce in them. Nothing is
+/// checked: the digests of a row prove it.
+pub(crate) fn strip_tags(file: &[u8]) -> (Vec<u8>, Vec<AnnouncedRow>) {
+    let (mut bytes, mut rows) = (Vec::with_capacity(file.len()), Vec::new());
+    for block in file.chunks(BLOCK_BYTES) {
+        let Some((tag, part)) = block.split_first() else { continue };
+        let begins = bytes.len() as u64;
+        bytes.extend_from_slice(part);
+        let record = part.get(CHECK_BYTES..).and_then(|rest| rest.split_first_chunk::<LENGTH_BYTES>());
+        let Some((length, rest)) = record.filter(|_| *tag == BEGINS) else { continue };
+        let row_bytes = u64::from(u32::from_le_bytes(*length)).checked_sub(HEADER_BYTES as u64);
+        if let (Some((header, _)), Some(row_bytes)) = (split_header(rest), row_bytes) {
+            let offset = begins + (CHECK_BYTES + LENGTH_BYTES + HEADER_BYTES) as u64;
+            rows.push(AnnouncedRow { store: Some(header.store), first: header.first, offset, bytes: row_bytes });
+        }
+    }
+    (bytes, rows)
 }
 
 /// Returns the checked bytes of the record at the start of `file`, from its version on, and its number of blocks.

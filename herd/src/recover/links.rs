@@ -1,0 +1,98 @@
+//! Finds the places of rows that nothing announces, by their neighbors.
+//!
+//! The digest before a row is the one after the row before it. Whoever sends payloads may know it, and may send the bytes of
+//! a row that would follow. Nobody can make a row whose changes lead to a digest that is there already. So a row which lies
+//! where a damaged one should be needs a neighbor behind it.
+
+use super::pieces::{Files, OpenPiece, Piece, Pieces, Place, Source};
+use crate::position::{Digest, Position};
+use std::collections::HashMap;
+
+/// Moves the open pieces that have a neighbor to the list. Returns the number of those that have none.
+pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Position]) -> u64 {
+    if pieces.open.is_empty() {
+        return 0;
+    }
+    let mut open = Open::new(std::mem::take(&mut pieces.open));
+    for position in known {
+        open.offer(position.sequence.0, &position.digest);
+    }
+    for piece in &pieces.list {
+        open.offer_ends(piece);
+    }
+    let mut placed = Vec::new();
+    while let Some((index, first)) = open.offers.pop() {
+        let Some(found) = open.pieces[index] else { continue };
+        let is_right = match found.first {
+            Some(tried) => tried == first,
+            None => files.is_intact_from(&found.place, first),
+        };
+        if is_right {
+            open.pieces[index] = None;
+            let OpenPiece { count, before, after, place, .. } = found;
+            let piece = Piece { first, count, before, after, place };
+            open.offer_ends(&piece);
+            placed.push(piece);
+        }
+    }
+    let extents = Extents::of(pieces.list.iter().chain(&placed));
+    pieces.list.extend(placed.into_iter().filter(|piece| !extents.enclose(&piece.place)));
+    open.pieces.iter().flatten().filter(|piece| !extents.enclose(&piece.place)).count() as u64
+}
+
+/// The extents of pieces, in order.
+struct Extents(Vec<(Source, u64, u64)>);
+
+impl Extents {
+    fn of<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Self {
+        let extent = |Place { source, offset, bytes, .. }: Place| (source, offset, offset + u64::from(bytes));
+        let mut extents: Vec<_> = pieces.map(|piece| extent(piece.place)).collect();
+        extents.sort_unstable();
+        Self(extents)
+    }
+
+    /// Returns whether a piece begins within another one, as the bytes of a payload do.
+    fn enclose(&self, place: &Place) -> bool {
+        let before = self.0.partition_point(|(source, offset, _)| (*source, *offset) < (place.source, place.offset));
+        let nearest = before.checked_sub(1).and_then(|index| self.0.get(index));
+        nearest.is_some_and(|(source, _, end)| *source == place.source && *end > place.offset)
+    }
+}
+
+/// Open pieces by the digests at their ends, and the numbers that neighbors offer them.
+struct Open {
+    pieces: Vec<Option<OpenPiece>>,
+    by_before: HashMap<Digest, Vec<usize>>,
+    by_after: HashMap<Digest, Vec<usize>>,
+    /// An open piece, and the first change that a neighbor gives it.
+    offers: Vec<(usize, u64)>,
+}
+
+impl Open {
+    fn new(pieces: Vec<OpenPiece>) -> Self {
+        let (mut by_before, mut by_after) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for (index, piece) in pieces.iter().enumerate() {
+            if !piece.is_doubtful {
+                by_before.entry(piece.before).or_default().push(index);
+            }
+            by_after.entry(piece.after).or_default().push(index);
+        }
+        Self { pieces: pieces.into_iter().map(Some).collect(), by_before, by_after, offers: Vec::new() }
+    }
+
+    fn offer_ends(&mut self, piece: &Piece) {
+        self.offer(piece.first - 1, &piece.before);
+        self.offer(piece.last(), &piece.after);
+    }
+
+    /// Offers a position of the history to the pieces that begin or end there.
+    fn offer(&mut self, sequence: u64, digest: &Digest) {
+        for index in self.by_before.get(digest).into_iter().flatten() {
+            self.offers.push((*index, sequence.saturating_add(1)));
+        }
+        for index in self.by_after.get(digest).into_iter().flatten() {
+            let count = self.pieces[*index].map_or(0, |piece| u64::from(piece.count));
+            self.offers.push((*index, sequence.saturating_add(1).saturating_sub(count)));
+        }
+    }
+}

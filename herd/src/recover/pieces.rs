@@ -1,0 +1,155 @@
+//! Pieces of a history: rows of a log and pages of a backup, each of which proves itself.
+
+use super::RecoverError;
+use super::window::Bytes;
+use crate::position::{Digest, Sequence};
+use crate::store::Changes;
+use crate::store::raw::RawRow;
+use crate::wire::{Page, from_blob};
+
+/// Maximum number of pieces that are known at once: of a log with 100 million payloads, or with half a million if each came
+/// alone and had a row of its own. They take 96 bytes each.
+const MAX_PIECES: usize = 500_000;
+/// Maximum number of rows whose place is open. A page that is lost with its neighbors leaves a few dozen of them.
+const MAX_OPEN_ROWS: usize = 10_000;
+/// Length up to which a piece may be a part of a payload: the longest payload that is let in.
+pub(super) const MAX_EMBEDDED_BYTES: usize = 4 * 1024;
+
+/// The file that a piece lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    Log,
+    Journal,
+    Given,
+}
+
+/// Form of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Row,
+    Page,
+}
+
+/// Place of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    pub(super) bytes: u32,
+    pub(super) source: Source,
+    pub(super) form: Form,
+}
+
+/// Consecutive changes that lead from one digest to the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    pub(super) first: u64,
+    pub(super) count: u32,
+    pub(super) before: Digest,
+    pub(super) after: Digest,
+    pub(super) place: Place,
+}
+
+/// A piece that nothing but its own bytes shows, and so may be the bytes of a payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenPiece {
+    /// The first change, if the changes were tried with it.
+    pub(super) first: Option<u64>,
+    pub(super) count: u32,
+    pub(super) before: Digest,
+    pub(super) after: Digest,
+    pub(super) place: Place,
+    /// It lies where a damaged piece should be.
+    pub(super) is_doubtful: bool,
+}
+
+impl Piece {
+    pub(super) fn last(&self) -> u64 {
+        self.first + u64::from(self.count) - 1
+    }
+
+    fn order(&self) -> (u64, Digest, u32, Digest, Source) {
+        (self.first, self.before, self.count, self.after, self.place.source)
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        (self.first, self.before, self.count, self.after) == (other.first, other.before, other.count, other.after)
+    }
+}
+
+/// All pieces that were found.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    pub(super) list: Vec<Piece>,
+    pub(super) open: Vec<OpenPiece>,
+}
+
+impl Pieces {
+    /// Adds a piece. redb copies pages, so most rows are found several times.
+    pub(super) fn push(&mut self, piece: Piece) -> Result<(), RecoverError> {
+        if self.list.len() >= MAX_PIECES {
+            self.sort();
+            if self.list.len() > MAX_PIECES / 4 * 3 {
+                return Err(RecoverError::TooManyRows { limit: MAX_PIECES });
+            }
+        }
+        self.list.push(piece);
+        Ok(())
+    }
+
+    pub(super) fn push_open(&mut self, piece: OpenPiece) -> Result<(), RecoverError> {
+        if self.open.len() >= MAX_OPEN_ROWS {
+            return Err(RecoverError::TooManyRows { limit: MAX_OPEN_ROWS });
+        }
+        self.open.push(piece);
+        Ok(())
+    }
+
+    /// Orders the pieces by their first change, and keeps one of each.
+    pub(super) fn sort(&mut self) {
+        self.list.sort_unstable_by_key(Piece::order);
+        self.list.dedup_by(|later, earlier| later.is_same(earlier));
+    }
+}
+
+/// The files that pieces lie in.
+#[derive(Default)]
+pub(super) struct Files<'a> {
+    pub(super) log: Option<Box<dyn Bytes + 'a>>,
+    pub(super) journal: Option<Vec<u8>>,
+    pub(super) given: Option<&'a dyn Bytes>,
+}
+
+impl Files<'_> {
+    fn of(&self, source: Source) -> Option<&dyn Bytes> {
+        match source {
+            Source::Log => self.log.as_deref(),
+            Source::Journal => self.journal.as_ref().map(|journal| journal as &dyn Bytes),
+            Source::Given => self.given,
+        }
+    }
+
+    /// Reads the bytes of a piece once more.
+    fn read(&self, place: &Place) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; place.bytes as usize];
+        self.of(place.source)?.read(place.offset, &mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// Returns the changes of a piece, which must still lead from the one digest to the other.
+    pub(super) fn changes(&self, piece: &Piece) -> Result<Changes, RecoverError> {
+        let unsteady = RecoverError::Unsteady { first: Sequence(piece.first), last: Sequence(piece.last()) };
+        let Some(bytes) = self.read(&piece.place) else { return Err(unsteady) };
+        let changes = match piece.place.form {
+            Form::Row => RawRow::at(&bytes).map(|row| row.changes()),
+            Form::Page => from_blob::<Page>(&bytes).ok().map(|page| page.changes),
+        };
+        let after = Sequence(piece.first - 1);
+        changes.filter(|changes| changes.chain(piece.before, after) == piece.after).ok_or(unsteady)
+    }
+
+    /// Returns whether an open row begins with this change.
+    pub(super) fn is_intact_from(&self, place: &Place, first: u64) -> bool {
+        let bytes = self.read(place);
+        bytes.is_some_and(|bytes| RawRow::at(&bytes).is_some_and(|row| row.is_intact_from(Sequence(first))))
+    }
+}

@@ -1,0 +1,128 @@
+//! Finds rows in the bytes of `log.redb`, of a copy of it, or of the journal.
+
+use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
+use super::window::{Bytes, Window};
+use super::{OnProgress, RecoverError, RecoverProgress};
+use crate::position::{Sequence, StoreId};
+use crate::store::raw::{AnnouncedRow, MAX_ROW_BYTES, PAGE_BYTES, RawRow, announced_rows, may_begin_row};
+use std::collections::VecDeque;
+
+/// Number of bytes that are looked at in one step.
+const STEP_BYTES: usize = PAGE_BYTES;
+/// Number of bytes that a row is recognized by.
+const SIGN_BYTES: usize = 5;
+
+/// Announcements of the rows in a file.
+pub(super) enum Announcements {
+    /// They are in the pages of the file.
+    Pages,
+    /// They were in front of the rows, in the order of offsets. Only those of one history count, if it is known.
+    Known(Vec<AnnouncedRow>, Option<StoreId>),
+}
+
+/// Adds the rows of a file to `pieces`. Returns the number of bytes that the medium did not return.
+pub(super) fn find_rows(
+    from: &dyn Bytes,
+    source: Source,
+    announcements: Announcements,
+    pieces: &mut Pieces,
+    progress: &mut OnProgress<'_>,
+) -> Result<u64, RecoverError> {
+    let window = Window::over(from).map_err(RecoverError::Read)?;
+    let (announced, store, has_pages) = match announcements {
+        Announcements::Pages => (VecDeque::new(), None, true),
+        Announcements::Known(rows, store) => (rows.into(), store, false),
+    };
+    let mut scan = Scan { window, source, announced, store, has_pages, pieces, next: 1, doubtful_until: 0 };
+    let mut offset = 0;
+    while offset < scan.window.length() {
+        offset = scan.step(offset)?;
+        progress(RecoverProgress::Reading { done: offset, of: scan.window.length() });
+    }
+    Ok(scan.window.unreadable)
+}
+
+struct Scan<'a> {
+    window: Window<'a>,
+    source: Source,
+    /// Rows that were announced and not come to yet.
+    announced: VecDeque<AnnouncedRow>,
+    store: Option<StoreId>,
+    has_pages: bool,
+    pieces: &'a mut Pieces,
+    /// The change after the last row that was found.
+    next: u64,
+    /// End of the damaged rows so far: what looks like a row before it may be a part of one.
+    doubtful_until: u64,
+}
+
+impl Scan<'_> {
+    /// Looks for the next row in the next few bytes, and returns the offset to go on at.
+    fn step(&mut self, offset: u64) -> Result<u64, RecoverError> {
+        if self.has_pages && offset.is_multiple_of(STEP_BYTES as u64) {
+            self.read_page(offset);
+        }
+        let end = (offset / STEP_BYTES as u64 + 1) * STEP_BYTES as u64;
+        let length = usize::try_from(end - offset).unwrap_or_default();
+        let bytes = self.window.at(offset, length + SIGN_BYTES - 1);
+        let Some(at) = bytes.windows(SIGN_BYTES).position(may_begin_row) else {
+            self.pass_to(end);
+            return Ok(end);
+        };
+        self.take(offset + at as u64)
+    }
+
+    fn read_page(&mut self, offset: u64) {
+        let rows = announced_rows(self.window.at(offset, STEP_BYTES));
+        if !rows.is_empty() {
+            self.pass_to(offset);
+            self.announced = rows.into_iter().map(|row| AnnouncedRow { offset: offset + row.offset, ..row }).collect();
+        }
+    }
+
+    /// Goes on to an offset. Rows that were announced before it are not there.
+    fn pass_to(&mut self, offset: u64) {
+        for row in self.announced_before(offset) {
+            let end = row.offset.saturating_add(row.bytes.min(MAX_ROW_BYTES as u64));
+            self.doubtful_until = self.doubtful_until.max(end);
+        }
+    }
+
+    /// Takes the announcements before an offset out.
+    fn announced_before(&mut self, offset: u64) -> VecDeque<AnnouncedRow> {
+        let later = self.announced.split_off(self.announced.partition_point(|row| row.offset < offset));
+        std::mem::replace(&mut self.announced, later)
+    }
+
+    /// Takes the row at an offset, if there is one, and returns the offset after it.
+    fn take(&mut self, offset: u64) -> Result<u64, RecoverError> {
+        self.pass_to(offset);
+        let announced = self.announced.front().copied().filter(|row| row.offset == offset);
+        let Some(row) = RawRow::at(self.window.at(offset, MAX_ROW_BYTES)) else { return Ok(offset + 1) };
+        let bytes = u32::try_from(row.length()).unwrap_or(u32::MAX);
+        let place = Place { offset, bytes, source: self.source, form: Form::Row };
+        let (count, before, after) = (row.count, row.before, row.after);
+        let tried = [announced.map(|row| row.first.0), Some(self.next)];
+        let first = tried.into_iter().flatten().find(|first| row.is_intact_from(Sequence(*first)));
+        let is_doubtful = offset < self.doubtful_until;
+        let Some(first) = first else {
+            self.pieces.push_open(OpenPiece { first: None, count, before, after, place, is_doubtful })?;
+            return Ok(offset + 1);
+        };
+        // The bytes of a payload may look like a page, too.
+        let is_announced = !is_doubtful && announced.is_some_and(|row| row.first.0 == first);
+        if let (Some(store), Some(found)) = (self.store, announced.and_then(|row| row.store))
+            && store != found
+        {
+            tracing::warn!(first, history = %found, "a row of another history is left out");
+        } else if is_announced || place.bytes as usize > MAX_EMBEDDED_BYTES {
+            self.pieces.push(Piece { first, count, before, after, place })?;
+        } else {
+            self.pieces.push_open(OpenPiece { first: Some(first), count, before, after, place, is_doubtful })?;
+        }
+        self.next = first.saturating_add(u64::from(count));
+        let end = offset + u64::from(bytes);
+        self.announced_before(end);
+        Ok(end)
+    }
+}

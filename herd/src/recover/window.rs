@@ -1,0 +1,101 @@
+//! A part of a file in memory, moved over the file from its start to its end.
+
+use crate::store::raw::{PAGE_BYTES, RawFile};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+
+/// Number of bytes that are read at once, unless a blob is longer.
+const WINDOW_BYTES: usize = 1024 * 1024;
+
+/// Bytes that are read at offsets.
+pub trait Bytes {
+    /// Returns their number.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills `to` with the bytes from `offset` on, all of which exist.
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()>;
+}
+
+impl Bytes for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        self.read_exact_at(to, offset)
+    }
+}
+
+impl Bytes for RawFile {
+    fn length(&self) -> io::Result<u64> {
+        RawFile::length(self)
+    }
+
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        RawFile::read(self, offset, to)
+    }
+}
+
+impl Bytes for Vec<u8> {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+
+    fn read(&self, offset: u64, to: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let found = start.checked_add(to.len()).and_then(|end| self.get(start..end));
+        to.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+/// Reads bytes, and what the medium does not return as zeros. Returns the number of those.
+pub(super) fn read_what_is_readable(from: &dyn Bytes, offset: u64, to: &mut [u8]) -> u64 {
+    if from.read(offset, to).is_ok() {
+        return 0;
+    }
+    let mut unreadable = 0;
+    for (part, at) in to.chunks_mut(PAGE_BYTES).zip((offset..).step_by(PAGE_BYTES)) {
+        if from.read(at, part).is_err() {
+            part.fill(0);
+            unreadable += part.len() as u64;
+        }
+    }
+    unreadable
+}
+
+/// The part of a file that is in memory.
+pub(super) struct Window<'a> {
+    from: &'a dyn Bytes,
+    length: u64,
+    start: u64,
+    bytes: Vec<u8>,
+    /// Bytes that the medium did not return.
+    pub(super) unreadable: u64,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn over(from: &'a dyn Bytes) -> io::Result<Self> {
+        Ok(Self { from, length: from.length()?, start: 0, bytes: Vec::new(), unreadable: 0 })
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns the bytes from `offset` on: `wanted` of them, or fewer at the end of the file.
+    pub(super) fn at(&mut self, offset: u64, wanted: usize) -> &[u8] {
+        let offset = offset.min(self.length);
+        let rest = usize::try_from(self.length - offset).unwrap_or(usize::MAX);
+        let wanted = wanted.min(rest);
+        let end = offset + wanted as u64;
+        if offset < self.start || end > self.start + self.bytes.len() as u64 {
+            self.start = offset;
+            self.bytes.resize(WINDOW_BYTES.max(wanted).min(rest), 0);
+            self.unreadable += read_what_is_readable(self.from, offset, &mut self.bytes);
+        }
+        let begin = usize::try_from(offset - self.start).unwrap_or(usize::MAX);
+        self.bytes.get(begin..begin.saturating_add(wanted)).unwrap_or_default()
+    }
+}
