@@ -2,6 +2,7 @@
 
 use crate::pairing_code::PairingStatus;
 use crate::recorder::{DuplicateStats, RecorderTotals};
+use crate::recovery::Recovery;
 use crate::tap::TapPage;
 use herd::backup::BackupSummary;
 use herd::correction::CorrectionOrder;
@@ -52,6 +53,8 @@ pub enum BarnRequest {
     Backup(BackupRequest),
     /// Restores a backup. A running daemon refuses: its log is in use.
     Restore,
+    /// Recovers a damaged log. A running daemon refuses: its log is in use.
+    Recover,
     /// Accepts a log that lacks changes. A running daemon refuses: its log lacks none.
     AcceptLog,
 }
@@ -80,6 +83,8 @@ pub enum BarnResponse {
     Backup(BackupResponse),
     /// To [`BarnRequest::Restore`].
     Restored(Box<RestoreReport>),
+    /// To [`BarnRequest::Recover`].
+    Recovered(Box<Recovery>),
     /// To [`BarnRequest::AcceptLog`]: the position at which the next epoch began.
     LogAccepted(Position),
 }

@@ -7,7 +7,7 @@
 //! | [`tap`], [`listen`] | packets as they are received, for `herdlinxd listen` |
 //! | [`health`], [`status_line`], [`liveness`], [`metrics`], [`remote`] | the state of the process, for people, systemd, Prometheus and programs |
 //! | [`settings`], [`open`], [`boot`], [`log_position`], [`run`] | the settings, the files, and the running process |
-//! | [`restore`] | a barn out of a backup |
+//! | [`restore`], [`recover`], [`recovery`] | a barn out of a backup, or of a damaged log |
 //! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
@@ -33,6 +33,8 @@ pub mod pairing_code;
 mod receipt_log;
 pub mod receive;
 pub mod recorder;
+pub mod recover;
+pub mod recovery;
 pub mod remote;
 pub mod restore;
 pub mod run;

@@ -8,6 +8,7 @@
 //!   once a minute in traffic. It may be behind the log, and never ahead of it. A write with each commit would double the
 //!   syncs.
 
+use crate::recovery::Recovery;
 use herd::backup::BackupSummary;
 use herd::change::Acceptance;
 use herd::position::Position;
@@ -20,6 +21,8 @@ const NAMESPACE: &str = "log";
 const POSITION: &str = "position";
 /// Key of the note that a restore exchanges the files.
 const RESTORING: &str = "restoring";
+/// Key of the note that a recovery exchanges the files.
+const RECOVERING: &str = "recovering";
 
 /// A log that a person accepted although it lacked changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,30 @@ impl RestoreNote {
     /// Takes the position of the restored log for the note, in one commit.
     pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
         local.replace(NAMESPACE, &[RESTORING.to_owned()], Some((POSITION, &self.head)))
+    }
+}
+
+/// A recovery whose log is whole, and whose files are being exchanged. Until the note is gone, the barn does not start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecoverNote {
+    /// What was recovered.
+    pub recovery: Recovery,
+}
+
+impl RecoverNote {
+    /// Returns the note of a recovery that was interrupted.
+    pub fn read(local: &LocalFile) -> Result<Option<Self>, LocalError> {
+        local.get(NAMESPACE, RECOVERING)
+    }
+
+    /// Writes the note.
+    pub fn write(&self, local: &LocalFile) -> Result<(), LocalError> {
+        local.put(NAMESPACE, RECOVERING, self)
+    }
+
+    /// Takes the position of the recovered log for the note, in one commit.
+    pub fn finish(&self, local: &LocalFile) -> Result<(), LocalError> {
+        local.replace(NAMESPACE, &[RECOVERING.to_owned()], Some((POSITION, &self.recovery.head)))
     }
 }
 

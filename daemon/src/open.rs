@@ -11,7 +11,7 @@
 //! - **A log that lacks what `local.redb` remembers ends the start,** before anything is written; see `log_position`.
 
 use crate::boot::{BootError, boot_number};
-use crate::log_position::{RestoreNote, read_position, write_accepted};
+use crate::log_position::{RecoverNote, RestoreNote, read_position, write_accepted};
 use crate::pair::Barn;
 use crate::settings::Settings;
 use herd::change::Acceptance;
@@ -47,6 +47,9 @@ pub enum OpenError {
     /// The log or the tables failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A recovery exchanges the files, and was interrupted.
+    #[error("the recovery of the log was interrupted: run `herdlinxd recover` again, which completes it")]
+    RecoverInterrupted,
     /// A restore exchanges the files, and was interrupted.
     #[error(
         "the restore of a backup that ends at change {} of history {} was interrupted: run `herdlinxd restore FILE` with \
@@ -76,7 +79,7 @@ impl From<&OpenError> for Exit {
             | OpenError::Keys(KeyError::Local(error))
             | OpenError::Boot(BootError::Local(error)) => Self::from(error),
             OpenError::Store(error) | OpenError::Boot(BootError::Store(error)) => Self::from(error),
-            OpenError::RestoreInterrupted { .. } => Self::Damaged,
+            OpenError::RestoreInterrupted { .. } | OpenError::RecoverInterrupted => Self::Damaged,
             OpenError::Keys(_) | OpenError::Randomness(_) => Self::Failure,
         }
     }
@@ -171,7 +174,7 @@ pub fn open_store(settings: &Settings, clock: &dyn Clock) -> Result<Store, OpenE
     open_store_in(&Directory::new(&settings.state_dir)?, settings, &local, clock)
 }
 
-fn open_store_in(
+pub(crate) fn open_store_in(
     disk: &Directory,
     settings: &Settings,
     local: &LocalFile,
@@ -179,6 +182,9 @@ fn open_store_in(
 ) -> Result<Store, OpenError> {
     if let Some(RestoreNote { summary, .. }) = RestoreNote::read(local)? {
         return Err(OpenError::RestoreInterrupted { end: Box::new(summary.end) });
+    }
+    if RecoverNote::read(local)?.is_some() {
+        return Err(OpenError::RecoverInterrupted);
     }
     let boot = boot_number(local, disk, clock)?;
     let expected = read_position(local)?;

@@ -3,6 +3,7 @@
 use crate::firstboot::FirstBootError;
 use crate::listen::ListenError;
 use crate::open::OpenError;
+use crate::recover::RecoverCommandError;
 use crate::run::RunError;
 use crate::settings::BarnSettingsError;
 use crate::slots::command::SlotCommandError;
@@ -42,6 +43,9 @@ pub enum CliError {
     /// A backup was not written, or is not whole.
     #[error(transparent)]
     Backup(#[from] BackupCommandError),
+    /// The file to recover from cannot be used.
+    #[error(transparent)]
+    Recover(#[from] RecoverCommandError),
     /// A command about the slots of a card failed.
     #[error(transparent)]
     Slot(#[from] SlotCommandError),
@@ -76,6 +80,7 @@ impl From<&CliError> for Exit {
             CliError::Key(error) => Self::from(error),
             CliError::Verify(error) => Self::from(error),
             CliError::Backup(error) => Self::from(error),
+            CliError::Recover(error) => Self::from(error),
             CliError::Slot(error) => Self::from(error),
             CliError::Update(error) => Self::from(error),
             CliError::Listen(error) => Self::from(error),

@@ -2,6 +2,7 @@
 
 use super::backup::{backup, restore_from};
 use super::files::open_existing;
+use super::recover::recover_log;
 use super::{Cli, CliError, Command};
 use crate::control::{BarnRequest, BarnResponse, CorrectionOutcome};
 use crate::doctor::examine;
@@ -84,6 +85,7 @@ impl Cli {
                 let correction = correction.into();
                 correct(&settings, &CorrectionOrder { author, reason, idempotency_key, correction }, out)
             }
+            Command::Recover { from, file } => recover_log(&settings, from.or(file).as_deref(), out),
             Command::Restore { file } => restore_from(&settings, &file, out),
             Command::AcceptLog { author, reason } => accept_log(&settings, &author, &reason, out),
             Command::Listen(request) => Ok(in_runtime(listen(&settings, &request, out)).map_err(CliError::Runtime)??),

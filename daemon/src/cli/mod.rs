@@ -6,6 +6,7 @@ mod error;
 mod exec;
 mod files;
 mod first_boot;
+mod recover;
 #[cfg(test)]
 mod tests;
 
@@ -41,7 +42,7 @@ Getting started:
   herdlinxd --config herdlinxd.toml doctor          check radios, disk, clock and keys
   herdlinxd --config herdlinxd.toml listen          print packets as they arrive
 
-Every command works whether or not the daemon is running, except `restore`, which needs it stopped.
+Every command works whether or not the daemon is running, except `restore` and `recover`, which need it stopped.
 Precedence: flags, then HERDLINX_* environment variables (HERDLINX_LISTEN=127.0.0.1:5001), then the settings file.
 Exit codes: 0 done, 1 failed (also a failed check of `doctor`, or `listen` without a working radio), 2 command line or
 settings refused, 3 a file is damaged or lacks what it had, 4 address or socket taken, 5 no process or peer answers, 6 files in use,
@@ -80,6 +81,16 @@ office has, which makes a backup of its copy. On a new card or machine, with the
 The log goes on in the next epoch. The pairing line is alone on the last line: give it to `herdlinx-mirror add` at each
 office, which goes on from what it has. Only `add` there, never `remove`: its copy may have the last reads. If the command
 is interrupted, run it again. The file is only read.";
+
+const RECOVER_HELP: &str = "\
+For a barn whose log is damaged. If an office has a copy, let it write a backup first: it fills the gap.
+  sudo systemctl stop herdlinxd
+  sudo herdlinxd recover --from /media/stick/north.backup
+  sudo systemctl start herdlinxd
+
+Without a file, it makes a log of what is whole in log.redb and log.journal. What lies behind a gap is appended once more,
+with its old times; what is lost is named. The damaged log is kept as log.redb.set-aside-1. A log that is whole stays as it
+is, and gets what only the file holds. If the command is interrupted, run it again.";
 
 const UPDATE_HELP: &str = "\
 The running root stays as it is until the next reboot, and recording goes on:
@@ -161,6 +172,16 @@ enum Command {
     Restore {
         /// The backup
         file: PathBuf,
+    },
+    /// Make a log of the rows that are whole in a damaged one, and add what a given file holds besides
+    #[command(after_help = RECOVER_HELP)]
+    Recover {
+        /// A file to search as well: a copy of log.redb, a backup, whole or cut, or what only an office holds
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// The same, without its flag
+        #[arg(conflicts_with = "from")]
+        file: Option<PathBuf>,
     },
     /// Print packets as the radios receive them: time, channel, dBm, dB, Hz, hex, text
     Listen(ListenRequest),

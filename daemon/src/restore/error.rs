@@ -75,6 +75,9 @@ pub enum RestoreError {
         /// End of the backup whose restore was interrupted.
         begun: Box<Position>,
     },
+    /// A recovery exchanges the files, and was interrupted.
+    #[error("the recovery of the log was interrupted: run `herdlinxd recover` again, which completes it")]
+    RecoverInterrupted,
     /// The caller interrupted the restore.
     #[error("the restore was interrupted: run the same command again")]
     Interrupted,
@@ -114,7 +117,9 @@ impl From<&RestoreError> for Exit {
             | RestoreError::Log(RestoreLogError::Store(error)) => Self::from(error),
             RestoreError::Unreadable { source } => Self::from(source),
             RestoreError::Log(RestoreLogError::Backup(error)) => Self::from(error),
-            RestoreError::Log(_) | RestoreError::JournalAlone { .. } => Self::Damaged,
+            RestoreError::Log(_) | RestoreError::JournalAlone { .. } | RestoreError::RecoverInterrupted => {
+                Self::Damaged
+            }
             RestoreError::HasPayloads { .. } | RestoreError::OtherHistory { .. } | RestoreError::OtherBackup { .. } => {
                 Self::Refused
             }

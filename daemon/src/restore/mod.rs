@@ -28,7 +28,7 @@ mod tests;
 pub use error::RestoreError;
 
 use crate::boot::renumber_boot;
-use crate::log_position::{RestoreNote, read_position};
+use crate::log_position::{RecoverNote, RestoreNote, read_position};
 use crate::open::{new_ids, open_local};
 use crate::settings::Settings;
 use herd::backup::{BackupProgress, BackupReader, BackupSummary, restore_log};
@@ -103,6 +103,9 @@ struct Restore<'a> {
 impl Restore<'_> {
     fn run<R: Read>(&self, backup: &mut BackupReader<R>, on_step: &mut OnStep<'_>) -> Result<Restored, RestoreError> {
         let wanted = backup.start().end;
+        if RecoverNote::read(&self.local)?.is_some() {
+            return Err(RestoreError::RecoverInterrupted);
+        }
         let remembered = read_position(&self.local)?;
         let survey = LogSurvey::of(&self.disk).map_err(|error| match error {
             StoreError::MissingLog { journal } => RestoreError::JournalAlone { journal },

@@ -82,7 +82,7 @@ impl Commands {
             }
             BarnRequest::Key(request) => respond_about_keys(&self.local, &self.keys, &request).map(BarnResponse::Key),
             BarnRequest::Backup(request) => self.backup(&request).map(BarnResponse::Backup),
-            BarnRequest::Restore => Err(barn_is_running()),
+            BarnRequest::Restore | BarnRequest::Recover => Err(barn_is_running()),
             BarnRequest::AcceptLog => Err(log_is_complete()),
             BarnRequest::Probe | BarnRequest::Correct(_) | BarnRequest::Listen { .. } => {
                 Err(ControlError::failed("the request belongs to the writer or the radios"))

@@ -1,0 +1,147 @@
+//! Runs `recover`.
+
+use super::CliError;
+use crate::control::{BarnRequest, BarnResponse};
+use crate::recover::{RecoverCommandError, RecoverStep, recover};
+use crate::recovery::Recovery;
+use crate::settings::Settings;
+use herd::clock::SystemClock;
+use herd::position::Sequence;
+use herd::recover::{Bytes, RecoverProgress};
+use rustix::fs::Mode;
+use rustix::process::umask;
+use service::control::{CommandError, DirectError, ask_or_open};
+use service::lifecycle::print_notice;
+use service::process::StateDir;
+use std::fs::File;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Interval of the progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes in a megabyte, as progress is printed.
+const MEGABYTE: u64 = 1_000_000;
+
+/// Recovers the log. A given file is opened before root becomes the owner of the files, who may not read it.
+pub(super) fn recover_log(settings: &Settings, given: Option<&Path>, out: &mut dyn Write) -> Result<(), CliError> {
+    let given = given.map(open_given).transpose()?;
+    // The new files are for their owner alone, whatever umask the shell has.
+    umask(Mode::RWXG | Mode::RWXO);
+    let socket = StateDir::new(&settings.state_dir).socket();
+    let response = ask_or_open(&socket, &BarnRequest::Recover, || {
+        let given = given.as_ref().map(|file| file as &dyn Bytes);
+        let mut lines = ProgressLines { last: Instant::now() };
+        let on_step = &mut |step| {
+            if let RecoverStep::Working(at) = step {
+                lines.show(at);
+            }
+            ControlFlow::Continue(())
+        };
+        let recovery = recover(settings, given, &SystemClock::default(), on_step).map_err(DirectError::failed)?;
+        Ok(BarnResponse::Recovered(Box::new(recovery)))
+    })?;
+    let BarnResponse::Recovered(recovery) = response else { return Err(CommandError::UnexpectedResponse.into()) };
+    print_recovery(&recovery, out).and_then(|()| out.flush()).map_err(CliError::Print)
+}
+
+fn open_given(path: &Path) -> Result<File, RecoverCommandError> {
+    let failed = |source| RecoverCommandError::Given { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_file() {
+        Ok(file)
+    } else {
+        Err(failed(io::Error::other("it is no file; of a copied state directory, name its log.redb")))
+    }
+}
+
+/// Prints how far a recovery is, at most once a second, to stderr.
+struct ProgressLines {
+    last: Instant,
+}
+
+impl ProgressLines {
+    fn show(&mut self, at: RecoverProgress) {
+        if self.last.elapsed() < PROGRESS_INTERVAL {
+            return;
+        }
+        self.last = Instant::now();
+        match at {
+            RecoverProgress::Reading { done, of } => {
+                print_notice(format_args!("{} of {} MB searched", done / MEGABYTE, of.div_ceil(MEGABYTE)));
+            }
+            RecoverProgress::Writing { done, of } => print_notice(format_args!("{done} of {of} changes written")),
+            RecoverProgress::Appending { done } => {
+                print_notice(format_args!("{done} payloads from behind gaps looked at"));
+            }
+        }
+    }
+}
+
+fn print_recovery(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
+    let Recovery { end, head, kept_as, was_whole, unplaced, unreadable, .. } = recovery;
+    if *was_whole {
+        writeln!(out, "The log is whole up to change {} of epoch {}, and stays as it is.", end.sequence, end.epoch)?;
+    } else {
+        writeln!(out, "Changes 1 to {} are whole, and are the new log. Epoch {} follows.", end.sequence, head.epoch)?;
+    }
+    if *unreadable > 0 {
+        writeln!(out, "{unreadable} bytes could not be read. Copy what is left to a sound card soon.")?;
+    }
+    print_gaps(recovery, out)?;
+    print_readmitted(recovery, out)?;
+    if *unplaced > 0 {
+        writeln!(out, "{unplaced} rows are whole, and nothing shows where they belong: they were left out.")?;
+    }
+    if let Some(name) = kept_as {
+        writeln!(out, "The damaged log is kept as {name}. Delete it when the offices have all they need.")?;
+    }
+    writeln!(
+        out,
+        "The log ends at change {} of epoch {}; the chain digest is {}.",
+        head.sequence, head.epoch, head.digest
+    )?;
+    writeln!(out, "Start the service: sudo systemctl start herdlinxd")
+}
+
+fn print_gaps(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
+    let gaps = &recovery.gaps;
+    if recovery.was_whole {
+        return Ok(());
+    }
+    if gaps.changes > 0 {
+        let named: Vec<_> = gaps.named.iter().map(ToString::to_string).collect();
+        let named_changes: u64 = gaps.named.iter().map(|gap| gap.last.0 - gap.first.0 + 1).sum();
+        let more = if named_changes < gaps.changes { ", and more" } else { "" };
+        let named = named.join(", ");
+        writeln!(
+            out,
+            "{} changes are lost here: {named}{more}. An office that holds them gives them back.",
+            gaps.changes
+        )?;
+    }
+    writeln!(out, "Unknown after change {}: what was recorded later, if anything, left no trace here.", gaps.last_known)
+}
+
+fn print_readmitted(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
+    let readmitted = &recovery.readmitted;
+    if let Some((first, last)) = readmitted.span {
+        let kept = readmitted.kept;
+        writeln!(out, "{kept} payloads were appended once more with their old times, as changes {first} to {last}.")?;
+    }
+    if readmitted.duplicates > 0 {
+        writeln!(out, "{} payloads were there already.", readmitted.duplicates)?;
+    }
+    if readmitted.not_repeated_count > 0 {
+        let count = readmitted.not_repeated_count;
+        let named: Vec<_> = readmitted.not_repeated.iter().map(Sequence::to_string).collect();
+        let more = if (named.len() as u64) < count { ", and more" } else { "" };
+        writeln!(
+            out,
+            "{count} corrections behind a gap were not repeated; make them again: {}{more}.",
+            named.join(", ")
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! What became of a log that was recovered.
+
+use herd::position::Position;
+use herd::recover::Gaps;
+use herd::store::Readmitted;
+use serde::{Deserialize, Serialize};
+
+/// What became of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The name under which the damaged log is kept; `None` if the log was whole, or missing.
+    pub kept_as: Option<String>,
+    /// True if the log was whole, and stays.
+    pub was_whole: bool,
+    /// The last change of the unbroken chain.
+    pub end: Position,
+    /// Position of the log now.
+    pub head: Position,
+    /// What is missing.
+    pub gaps: Gaps,
+    /// What came back.
+    pub readmitted: Readmitted,
+    /// Number of rows that are whole, and that nothing places.
+    pub unplaced: u64,
+    /// Bytes that the medium did not return.
+    pub unreadable: u64,
+}
+
+impl Recovery {
+    /// Makes the report about a log that was whole.
+    pub(crate) fn of_whole(end: Position) -> Self {
+        let (gaps, readmitted) = (Gaps::default(), Readmitted::default());
+        Self { kept_as: None, was_whole: true, end, head: end, gaps, readmitted, unplaced: 0, unreadable: 0 }
+    }
+}
