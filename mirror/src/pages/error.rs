@@ -3,9 +3,11 @@
 use super::frame::Frame;
 use super::media_type::MediaType;
 use super::page::{HEADERS, Page, as_refusal};
+use crate::sites::NoCatalogError;
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use herd::catalog::CatalogError;
 use herd::query::QueryError;
 use service::door::reply::ApiError;
 use service::sync::NotServedError;
@@ -37,7 +39,13 @@ impl IntoResponse for PageError {
         };
         let content = ErrorContent { title, message: error.message };
         let page = Page { frame: Frame::without_site(title), content }.html();
-        as_refusal(page, error.status, error.retry_after_s)
+        let mut page = as_refusal(page, error.status, error.retry_after_s);
+        if error.status == StatusCode::SERVICE_UNAVAILABLE
+            && let Some(seconds) = error.retry_after_s
+        {
+            page.headers_mut().insert(header::REFRESH, seconds.into());
+        }
+        page
     }
 }
 
@@ -52,6 +60,25 @@ pub(super) fn not_served(reason: &NotServedError) -> ApiError {
         NotServedError::Unreadable => return unreadable(),
     };
     ApiError::unavailable(code, format!("{message}; the first page shows its progress"), RETRY_AFTER_S)
+}
+
+/// Seconds after which a page that needs a catalog is worth a retry. Browsers load it again by themselves.
+const CATALOG_RETRY_AFTER_S: u32 = 2;
+
+/// Converts the reason why there is no catalog.
+pub(super) fn no_catalog(reason: &NoCatalogError) -> ApiError {
+    match reason {
+        NoCatalogError::Building { .. } => {
+            ApiError::unavailable("catalog_building", reason.to_string(), CATALOG_RETRY_AFTER_S)
+        }
+        NoCatalogError::Failed(CatalogError::TooManyAnimals { .. }) => {
+            ApiError::new(StatusCode::NOT_IMPLEMENTED, "too_many_animals", reason.to_string())
+        }
+        NoCatalogError::Failed(error) => {
+            tracing::error!(%error, "failed to make the catalog for a page");
+            unreadable()
+        }
+    }
 }
 
 fn unreadable() -> ApiError {

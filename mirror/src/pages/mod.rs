@@ -32,6 +32,7 @@ mod error;
 mod format;
 mod forms;
 mod frame;
+mod head;
 mod home;
 mod list;
 mod live;

@@ -1,7 +1,7 @@
 //! A request to a page of one site: the site's status, and a snapshot of its copy.
 
 use super::conventions::Conventions;
-use super::error::{PageError, not_served, query_error};
+use super::error::{PageError, no_catalog, not_served, query_error};
 use super::frame::{Frame, SiteFrame};
 use super::live::Streams;
 use super::live_line::LastRead;
@@ -11,6 +11,7 @@ use super::request::PageRequest;
 use crate::sites::{Office, SiteDetails, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use herd::catalog::Catalog;
 use herd::clock::Clock;
 use herd::position::Sequence;
 use herd::store::{Reader, Snapshot};
@@ -47,6 +48,7 @@ pub(super) struct SiteRequest {
     pub(super) conventions: Conventions,
     reader: Result<Reader, NotServedError>,
     office: Arc<dyn Office>,
+    site: String,
 }
 
 impl PagesState {
@@ -82,6 +84,7 @@ impl PagesState {
             conventions: self.conventions.clone(),
             reader,
             office: self.office.clone(),
+            site,
         })
     }
 
@@ -144,6 +147,17 @@ impl SiteRequest {
     pub(super) fn details(&self) -> Option<SiteDetails> {
         let is_shown = self.request.media_type == MediaType::Html;
         is_shown.then(|| self.office.details(&self.status.name)).flatten()
+    }
+
+    /// Looks into the catalog of the copy, and the snapshot that it is of. Returns the error 503 while it is being made.
+    ///
+    /// Be brief: requests that find new changes wait until this returns.
+    pub(super) fn catalog<T>(
+        &self,
+        look: impl FnOnce(&Catalog, &Snapshot) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let reader = self.reader.as_ref().map_err(not_served)?;
+        self.office.catalogs().read(&self.site, reader, look).map_err(|reason| no_catalog(&reason))?
     }
 
     /// Returns true if there is a copy to show.

@@ -28,6 +28,8 @@ const BARN_FINDING: Family =
     Family::new("barn_finding", "1 for a part that fails by the barn's report, 0 for one that it has a note about.");
 const FOLLOWED: Family =
     Family::new("site_followed", "0 while replication is stopped until an operator decides, else 1.");
+const CATALOG: Family =
+    Family::new("catalog", "Memory of the index for lists and searches, once a page has needed it.").in_unit("bytes");
 const DISK_FREE: Family =
     Family::new("disk_free", "Free space on the file system of the copies, for an unprivileged user.").in_unit("bytes");
 
@@ -82,6 +84,8 @@ impl Collector for OfficeMetrics {
         encode_links(&mut families, &sites)?;
         let delivered: Vec<_> = sites.iter().map(|site| (site.labels(), site.delivered)).collect();
         encode_deliveries(&mut families, &delivered)?;
+        let catalogs = self.sites.catalogs.bytes();
+        families.gauges(CATALOG, catalogs.iter().map(|(site, bytes)| ([("site", site.as_str())], *bytes as u64)))?;
         // A file system that cannot be read leaves the value out.
         let disk = free_disk(&self.state_dir)
             .inspect_err(|error| tracing::warn!(%error, "cannot read the free disk space; the metric is left out"));

@@ -3,6 +3,7 @@
 //!
 //! Nothing here depends on the pages. They read a site through [`Office`] and [`SiteStatus`].
 
+mod catalogs;
 mod details;
 mod files;
 mod follower;
@@ -17,6 +18,7 @@ mod status;
 mod view;
 
 pub use crate::follow::{Arrival, Arrivals, LinkState};
+pub use catalogs::{Catalogs, NoCatalogError};
 pub use details::SiteDetails;
 pub use files::{SITES_DIRECTORY, SiteFiles, SiteFilesError};
 pub use follower::WriterError;

@@ -2,6 +2,7 @@
 //!
 //! The pages know the office by the trait [`Office`] alone, so that their tests need no running sites.
 
+use super::catalogs::Catalogs;
 use super::details::SiteDetails;
 use super::prepared::PreparedSummary;
 use super::running_sites::Sites;
@@ -11,6 +12,7 @@ use herd::store::{Reader, grouped};
 use service::lifecycle::Shutdown;
 use service::sync::NotServedError;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The sites that this office follows.
@@ -20,6 +22,9 @@ pub trait Office: Send + Sync {
 
     /// Returns the copy of a site, or the reason why there is none at the moment.
     fn reader(&self, site: &str) -> Result<Reader, NotServedError>;
+
+    /// Returns the catalogs of the copies.
+    fn catalogs(&self) -> Arc<Catalogs>;
 
     /// Returns the status of a site, or `None` if no such site is paired.
     fn status(&self, site: &str) -> Option<SiteStatus>;
@@ -41,6 +46,10 @@ impl Office for Sites {
 
     fn reader(&self, site: &str) -> Result<Reader, NotServedError> {
         Self::reader(self, site)
+    }
+
+    fn catalogs(&self) -> Arc<Catalogs> {
+        self.catalogs.clone()
     }
 
     fn status(&self, site: &str) -> Option<SiteStatus> {

@@ -1,5 +1,6 @@
 //! The sites of the running process. Each is followed by a task of its own, and can be added or removed at any time.
 
+use super::catalogs::Catalogs;
 use super::details::SiteDetails;
 use super::files::{SiteFiles, SiteFilesError};
 use super::follower::{CopyReply, MAX_QUEUED_COMMANDS, SiteCommand, SiteFollower, WriterError};
@@ -76,6 +77,7 @@ pub struct Sites {
     settings: FollowSettings,
     clock: Arc<dyn Clock>,
     running: RwLock<BTreeMap<SiteName, RunningSite>>,
+    pub(super) catalogs: Arc<Catalogs>,
     /// Searches for prepared barns.
     searches: RwLock<BTreeMap<SiteName, Search>>,
     /// Set by [`Sites::start_searches`].
@@ -100,8 +102,9 @@ impl Sites {
     ) -> Result<(Arc<Self>, mpsc::Receiver<WriterError>), SiteCommandError> {
         let (failures, first_failure) = mpsc::channel(1);
         let (running, changing) = (RwLock::default(), Mutex::default());
-        let (searches, identity) = (RwLock::default(), OnceLock::new());
-        let sites = Arc::new(Self { files, settings, clock, running, searches, identity, changing, failures });
+        let (searches, identity, catalogs) = (RwLock::default(), OnceLock::new(), Arc::default());
+        let sites =
+            Arc::new(Self { files, settings, clock, running, catalogs, searches, identity, changing, failures });
         for site in sites.blocking(SiteFiles::list).await? {
             sites.start_site(site).await?;
         }
@@ -201,6 +204,7 @@ impl Sites {
         if let Some(running) = running {
             running.shut_down().await;
         }
+        self.catalogs.forget(site.name.as_str());
         let now_us = self.now_us();
         self.blocking(move |files| files.remove(&name, now_us)).await.map(Removed::Site)
     }
@@ -268,6 +272,7 @@ impl Sites {
     /// Shuts all sites down at the same time.
     pub async fn shut_down(&self) {
         self.searches.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.catalogs.forget_all();
         let running = std::mem::take(&mut *self.running.write().unwrap_or_else(PoisonError::into_inner));
         futures::future::join_all(running.into_values().map(RunningSite::shut_down)).await;
     }

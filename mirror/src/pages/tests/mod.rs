@@ -9,12 +9,15 @@ mod html;
 mod json;
 mod live;
 mod login;
+mod search;
 mod sites;
 mod users;
 
 use super::{Browsers, Conventions, login_routes, router};
 use crate::people::People;
-use crate::sites::{Arrivals, BarnDuplicates, Divergent, LinkState, Office, PreparedSummary, SiteDetails, SiteStatus};
+use crate::sites::{
+    Arrivals, BarnDuplicates, Catalogs, Divergent, LinkState, Office, PreparedSummary, SiteDetails, SiteStatus,
+};
 use crate::zone::Zone;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -112,6 +115,7 @@ struct TestOffice {
     diverged: Option<Divergent>,
     /// What the office itself goes down by.
     shutdown: ShutdownTrigger,
+    catalogs: Arc<Catalogs>,
 }
 
 impl TestOffice {
@@ -128,6 +132,7 @@ impl TestOffice {
             arrivals: Arrivals::default(),
             diverged: None,
             shutdown: ShutdownTrigger::default(),
+            catalogs: Arc::default(),
         }
     }
 }
@@ -139,6 +144,10 @@ impl Office for TestOffice {
 
     fn reader(&self, _: &str) -> Result<Reader, NotServedError> {
         if self.has_copy { Ok(self.store.lock().unwrap().reader()) } else { Err(self.reason.clone()) }
+    }
+
+    fn catalogs(&self) -> Arc<Catalogs> {
+        self.catalogs.clone()
     }
 
     fn status(&self, site: &str) -> Option<SiteStatus> {
