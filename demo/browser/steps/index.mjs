@@ -1,0 +1,28 @@
+// The steps of the walk, in their order.
+
+import * as corrections from "./corrections.mjs";
+import * as entry from "./entry.mjs";
+import * as hostile from "./hostile.mjs";
+import * as keyboard from "./keyboard.mjs";
+import * as live from "./live.mjs";
+import * as looks from "./looks.mjs";
+import * as plain from "./plain.mjs";
+import * as search from "./search.mjs";
+
+/**
+ * A step: a name for `--only`, and what it claims.
+ *
+ * @typedef {(walk: import("../visit.mjs").Walk, claim: (name: string, attempt: () => Promise<string | void>) => Promise<void>)
+ *   => Promise<void>} Run
+ * @type {{ name: string, run: Run }[]}
+ */
+export const STEPS = [
+  { name: "entry", run: entry.run },
+  { name: "live", run: live.run },
+  { name: "search", run: search.run },
+  { name: "corrections", run: corrections.run },
+  { name: "plain", run: plain.run },
+  { name: "keyboard", run: keyboard.run },
+  { name: "looks", run: looks.run },
+  { name: "hostile", run: hostile.run },
+];

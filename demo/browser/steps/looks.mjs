@@ -1,0 +1,95 @@
+// How every page looks: on a phone and a desk, light and dark, at 320 px, to a screen reader.
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { ensure, equal } from "../claims.mjs";
+import { crawl, fileName } from "../crawl.mjs";
+import { TODAYS_LOT } from "../herd.mjs";
+import { focusedElement, widths } from "../in_page.mjs";
+import { PHONE } from "../visit.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const DESK = { width: 1280, height: 900 };
+/** A desk at 400 %: as wide as the narrowest phone, and low. */
+const ZOOMED = { width: 320, height: 225 };
+const SCHEMES = ["light", "dark"];
+
+export async function run(walk, claim) {
+  const person = await walk.owner();
+  const found = [];
+
+  await claim("every link leads to a page", async () => {
+    found.push(...(await crawl(person, [`/batches/${TODAYS_LOT}`, `/search?q=${walk.herd.whole.lf.slice(-3)}`])));
+    const wrong = found.filter(({ path, status }) => status !== (path.startsWith("/no/") ? 404 : 200));
+    equal("pages with another status", wrong.filter(({ path }) => !path.startsWith("/search?q=no")), []);
+    return `${found.length} pages`;
+  });
+  const paths = found.map(({ path }) => path);
+  for (const scheme of SCHEMES) {
+    for (const [device, viewport] of [["desk", DESK], ["phone", PHONE]]) {
+      await claim(`no page has a fault that axe-core finds: ${device}, ${scheme}`, async () => {
+        const options = { colorScheme: scheme, viewport };
+        const faults = [];
+        await visitAll(walk, options, paths, async (page, path) => {
+          await page.screenshot({ path: screenshotPath(walk, path, viewport, scheme), fullPage: true });
+          faults.push(...(await axeFaults(page)).map((fault) => `${path}: ${fault}`));
+        });
+        equal("faults", summarize(faults), []);
+        return `${paths.length} pages`;
+      });
+    }
+  }
+  await claim("nothing overflows at 320 px, which is also a desk at 400 %", async () => {
+    const wide = [];
+    await visitAll(walk, { viewport: ZOOMED, deviceScaleFactor: 4 }, paths, async (page, path) => {
+      const { beyond, cause } = await page.evaluate(widths);
+      if (beyond > 0) wide.push(`${path}: by ${beyond} px, ${cause}`);
+    });
+    equal("pages that overflow", wide, []);
+  });
+  await claim("in forced colors, every page has its marks and its focus", async () => {
+    await visitAll(walk, { forcedColors: "active", viewport: DESK }, paths.slice(0, 12), async (page, path) => {
+      await page.keyboard.press("Tab");
+      ensure((await page.evaluate(focusedElement)).isVisible, `the focus is invisible on ${path}`);
+    });
+  });
+}
+
+/** Opens each page in two windows: as the owner, and as somebody without a session. */
+async function visitAll(walk, options, paths, visit) {
+  const owner = await walk.owner(options);
+  for (const path of paths) {
+    await owner.startAt(path);
+    await visit(owner.page, path);
+  }
+  const stranger = await walk.stranger(options);
+  await stranger.startAt("/login");
+  await visit(stranger.page, "/login");
+  await owner.page.context().close();
+  await stranger.page.context().close();
+}
+
+/** Returns the violations of all rules of axe-core, in a line each. */
+async function axeFaults(page) {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  return violations.map(({ id, nodes }) => `${id} (${nodes.length}): ${nodes[0].target.join(" ")}`);
+}
+
+/** Keeps one page for each fault. */
+function summarize(faults) {
+  const rules = new Map();
+  for (const fault of faults) {
+    const rule = fault.split(": ")[1];
+    if (!rules.has(rule)) rules.set(rule, fault);
+  }
+  return [...rules.values()];
+}
+
+function screenshotPath(walk, path, { width }, scheme) {
+  const directory = join(walk.output, "screenshots");
+  mkdirSync(directory, { recursive: true });
+  return join(directory, `${fileName(path)}-${width}-${scheme}.png`);
+}
