@@ -45,8 +45,8 @@ export class Yard {
   async start(reads) {
     const input = reads.map((read) => `${JSON.stringify(read)}\n`).join("");
     execFileSync(this.recorder, [this.barn.directory], { input, stdio: ["pipe", "ignore", "inherit"] });
-    await this.barn.start();
     this.ingestKey = this.barn.secret(["key", "add", "scale-house", "--scope", "ingest"]);
+    await this.barn.start();
     await this.office.start();
   }
 

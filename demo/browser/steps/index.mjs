@@ -1,11 +1,13 @@
-// The steps of the walk, in their order.
+// The steps of the walk, in their order: those that count head come before those that add some.
 
 import * as corrections from "./corrections.mjs";
 import * as entry from "./entry.mjs";
 import * as hostile from "./hostile.mjs";
+import * as jobs from "./jobs.mjs";
 import * as keyboard from "./keyboard.mjs";
 import * as live from "./live.mjs";
 import * as looks from "./looks.mjs";
+import * as paper from "./paper.mjs";
 import * as plain from "./plain.mjs";
 import * as search from "./search.mjs";
 
@@ -18,9 +20,11 @@ import * as search from "./search.mjs";
  */
 export const STEPS = [
   { name: "entry", run: entry.run },
-  { name: "live", run: live.run },
+  { name: "jobs", run: jobs.run },
   { name: "search", run: search.run },
+  { name: "paper", run: paper.run },
   { name: "corrections", run: corrections.run },
+  { name: "live", run: live.run },
   { name: "plain", run: plain.run },
   { name: "keyboard", run: keyboard.run },
   { name: "looks", run: looks.run },
