@@ -18,18 +18,22 @@ export class Yard {
    */
   static async create(programs, work, zone) {
     const yard = new Yard();
-    yard.recorder = join(programs, "herdlinx-record");
-    for (const name of ["barn", "office"]) mkdirSync(join(work, name), { recursive: true, mode: 0o700 });
-    const settings = { HERDLINX_SITE: SITE };
-    yard.barn = new Program(join(programs, "herdlinxd"), join(work, "barn"), await freePort(), settings);
+    Object.assign(yard, { programs, work, others: [] });
+    yard.barn = await yard.#newBarn(SITE);
     const office = {
       HERDLINX_MIRROR_SYNC_INTERVAL: "1s",
       HERDLINX_MIRROR_TIME_ZONE: zone,
       // As from another machine: this one would be let in without a log-in as long as there are no users.
       HERDLINX_MIRROR_LOCAL_ACCESS: "false",
     };
-    yard.office = new Program(join(programs, "herdlinx-mirror"), join(work, "office"), await freePort(), office);
+    const directory = newDirectory(work, "office");
+    yard.office = new Program(join(programs, "herdlinx-mirror"), directory, await freePort(), office);
     return yard;
+  }
+
+  async #newBarn(site) {
+    const directory = newDirectory(this.work, site);
+    return new Program(join(this.programs, "herdlinxd"), directory, await freePort(), { HERDLINX_SITE: site });
   }
 
   /** The address of the office in a browser. */
@@ -43,18 +47,36 @@ export class Yard {
    * @param {import("./herd.mjs").Read[]} reads
    */
   async start(reads) {
-    const input = reads.map((read) => `${JSON.stringify(read)}\n`).join("");
-    execFileSync(this.recorder, [this.barn.directory], { input, stdio: ["pipe", "ignore", "inherit"] });
+    this.#record(this.barn, reads);
     this.ingestKey = this.barn.secret(["key", "add", "scale-house", "--scope", "ingest"]);
     await this.barn.start();
     await this.office.start();
   }
 
+  #record(barn, reads) {
+    const input = reads.map((read) => `${JSON.stringify(read)}\n`).join("");
+    execFileSync(join(this.programs, "herdlinx-record"), [barn.directory], { input, stdio: ["pipe", "ignore", "inherit"] });
+  }
+
   /** Pairs the office with the barn by the commands, and waits until it has copied everything. */
   async pair() {
-    const line = this.barn.secret(["pair"]);
-    this.office.run(["add", "--name", SITE, "-"], `${line}\n`);
+    this.#add(SITE, this.barn);
     await this.waitUntilLive();
+  }
+
+  #add(site, barn) {
+    this.office.run(["add", "--name", site, "-"], `${barn.secret(["pair"])}\n`);
+  }
+
+  /** Starts another barn with these reads, and pairs the office with it. */
+  async addBarn(site, reads) {
+    const barn = await this.#newBarn(site);
+    this.others.push(barn);
+    this.#record(barn, reads);
+    // The first command makes the barn's own file; it could not tell a missing one from a lost one beside a log.
+    barn.secret(["key", "add", "scale-house", "--scope", "ingest"]);
+    await barn.start();
+    this.#add(site, barn);
   }
 
   /** Waits until the office has what the barn has, and gets more as it comes. */
@@ -100,11 +122,19 @@ export class Yard {
   /** Stops both, however the walk ends. A clean stop that fails is an error. */
   async stop() {
     try {
-      await this.office.stop();
-      await this.barn.stop();
+      for (const program of this.#programs) await program.stop();
     } finally {
-      this.office.kill();
-      this.barn.kill();
+      for (const program of this.#programs) program.kill();
     }
   }
+
+  get #programs() {
+    return [this.office, this.barn, ...this.others];
+  }
+}
+
+function newDirectory(work, name) {
+  const directory = join(work, name);
+  mkdirSync(directory, { mode: 0o700 });
+  return directory;
 }

@@ -55,6 +55,21 @@ export async function run(walk, claim) {
     await waitUntilApplied(person);
     equal("corrections", await corrections(person, "lame, <to>"), 1);
   });
+  await claim("while the barn hangs a correction is not taken for done, and what was typed survives", async () => {
+    await openAnimal(person, herd.of("24-119")[14]);
+    const form = await unfold(person, "Move to a pen");
+    await person.fill(form.getByLabel("Pen"), "P26");
+    yard.barn.hang();
+    try {
+      await send(person, form, "Move to a pen", "wild");
+      const why = await alarm(person);
+      equal("pen", await page.getByLabel("Pen", { exact: true }).inputValue(), "P26");
+      return `"${why}"`;
+    } finally {
+      yard.barn.resume();
+      await yard.waitUntilLive();
+    }
+  });
   await claim("a correction that the barn refuses comes back with the reason, as it was typed", async () => {
     await openAnimal(person, herd.of("24-119")[9]);
     const form = await unfold(person, "Change a tag");
@@ -77,10 +92,15 @@ export async function run(walk, claim) {
     await waitUntilApplied(person);
     await walk.remember(person);
   });
-  await claim("a viewer sees no forms", async () => {
+  await claim("a viewer sees no forms, and a form that is sent all the same is refused", async () => {
     const viewer = await walk.user("Vera", "viewer");
     await openAnimal(viewer, herd.whole);
-    equal("forms that correct", await viewer.page.locator("main form").count(), 0);
+    equal("forms that correct", await viewer.page.locator("main form[method=post]").count(), 0);
+    const token = await viewer.page.locator("form.user [name=form_token]").inputValue();
+    const form = { form_token: token, key: "forged", action: "move_pen", pen: "P1", reason: "none" };
+    const headers = { Origin: yard.address, "Sec-Fetch-Site": "same-origin" };
+    const answer = await viewer.page.request.post(`${viewer.page.url()}/correct`, { form, headers });
+    equal("status", answer.status(), 403);
   });
   await claim("the log says who changed what, from what, to what, and why", async () => {
     await person.startAt("/");

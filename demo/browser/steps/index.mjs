@@ -10,6 +10,7 @@ import * as looks from "./looks.mjs";
 import * as paper from "./paper.mjs";
 import * as plain from "./plain.mjs";
 import * as search from "./search.mjs";
+import * as sites from "./sites.mjs";
 
 /**
  * A step: a name for `--only`, and what it claims.
@@ -29,4 +30,5 @@ export const STEPS = [
   { name: "keyboard", run: keyboard.run },
   { name: "looks", run: looks.run },
   { name: "hostile", run: hostile.run },
+  { name: "sites", run: sites.run },
 ];

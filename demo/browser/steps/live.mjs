@@ -8,7 +8,7 @@ export async function run(walk, claim) {
   const person = await walk.owner();
   const { page } = person;
   const line = page.locator("#live");
-  const mark = line.locator(".mark");
+  const mark = line.locator(".mark").first();
 
   const open = async () => {
     await person.startAt("/");
@@ -30,10 +30,18 @@ export async function run(walk, claim) {
     ensure(await isSamePage(), "the page was loaded again");
     return `live line after ${lineMs} ms, TEST001 after ${Date.now() - began} ms`;
   });
-  await claim("a page is left alone while somebody writes into it", async () => {
-    await person.startAt(`/?day=${calendar.date(-1)}`);
-    const field = page.locator("main input:not([type=hidden])").first();
+  await claim("a page is left alone while somebody writes into it, and is current after that", async () => {
+    await open();
+    const field = page.locator("main input[type=date]");
     if ((await field.count()) === 0) throw new NotThere("Today has no field for a day");
+    await field.focus();
+    await page.evaluate(() => (document.getElementById("main").isOld = true));
+    const isOld = () => page.evaluate(() => document.getElementById("main").isOld === true);
+    await yard.deliver("hxb:TEST001:LF998:UHF887");
+    await until("the live line counts three seconds", async () => /[3-9] s ago/.test(await line.innerText()));
+    ensure(await isOld(), "the page was replaced under the field");
+    await field.blur();
+    await until("the page is current", async () => !(await isOld()));
   });
   await claim("the mark turns by itself when the barn is stopped, and back when it is there again", async () => {
     await open();
