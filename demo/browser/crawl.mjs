@@ -1,7 +1,5 @@
 // Finds the pages of the office: by the links from the first page on, a few of each kind.
 
-/** Pages that no link leads to, and those that a step has an address for. */
-const UNLINKED = ["/search?q=no+such+tag", "/no/such/page"];
 /** Maximum number of pages of one kind. */
 const EACH = 2;
 /** Maximum number of pages. A walk that reaches it has missed some, which is an error. */
@@ -16,7 +14,7 @@ const MAX_PAGES = 120;
  */
 export async function crawl(person, more = []) {
   const { page, address } = person;
-  const [queue, kinds, found] = [["/", ...UNLINKED, ...more], new Map(), []];
+  const [queue, kinds, found] = [["/", ...more], new Map(), []];
   for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
     const kind = kindOf(path);
     if ((kinds.get(kind) ?? 0) >= EACH || found.some((page) => page.path === path)) continue;
