@@ -3,6 +3,7 @@
 use super::columns::{Marks, NO_WEIGHT};
 use super::filter::Matcher;
 use super::{AnimalFilter, Catalog};
+use crate::position::Sequence;
 use std::ops::Range;
 
 /// Number of animals by state.
@@ -95,5 +96,12 @@ impl Catalog {
     /// Counts the corrections in a range of microseconds, by the barn's clock.
     pub fn corrections_in(&self, range: &Range<i64>) -> u64 {
         self.corrections.iter().filter(|(_, at_us)| range.contains(at_us)).count() as u64
+    }
+
+    /// Yields the changes of the corrections before a change, latest first; all without one.
+    pub fn corrections(&self, before: Option<Sequence>) -> impl Iterator<Item = Sequence> {
+        let all = self.corrections.len();
+        let end = before.map_or(all, |before| self.corrections.partition_point(|(at, _)| *at < before));
+        self.corrections.iter().take(end).rev().map(|(at, _)| *at)
     }
 }

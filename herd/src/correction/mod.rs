@@ -137,7 +137,7 @@ pub struct Kilograms(pub String);
 
 impl Kilograms {
     /// Returns the weight in a unit; what is no weight, as it is written.
-    pub(crate) fn in_unit(&self, unit: WeightUnit) -> String {
+    pub fn in_unit(&self, unit: WeightUnit) -> String {
         let weight = Weight::parse(&self.0, WeightUnit::Kg);
         weight.grams().map_or_else(|| self.0.clone(), |weight_g| Grams(weight_g).in_unit(unit))
     }

@@ -7,13 +7,22 @@
 
 use super::page::cut;
 use super::{Page, PageLimit, QueryError};
+use crate::clock::WallTime;
 use crate::fold::{KeyRange, Rows, RowsError, decode};
+use crate::position::Sequence;
 use crate::store::Snapshot;
-use crate::tables::{Counter, Gap, Key, Table, after_key, gap_key, missed_in, reader_key};
+use crate::tables::{
+    Counter, EventIdBlock, Gap, Key, Table, after_key, event_number_key, gap_key, missed_in, reader_key,
+};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
+
+/// Number of digits of the event ids that readers send.
+const USUAL_DIGITS: u8 = 6;
+/// Maximum number of digits of an event id that is looked for.
+const MAX_DIGITS: u8 = 12;
 
 /// Range of event numbers that were never heard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +43,17 @@ pub struct GapView {
     pub is_leap: bool,
     /// Text for people, such as `118-120 never heard`.
     pub text: String,
+}
+
+/// A read that was heard beside a gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeardRead {
+    /// Change that holds it.
+    pub sequence: Sequence,
+    /// Arrival by the barn's clock, ISO 8601 in UTC; `None` if that clock had never been set.
+    pub received_at: Option<String>,
+    /// `true` if that clock followed a time source at that time.
+    pub clock_synchronized: bool,
 }
 
 /// Lowest and highest number heard of one event counter.
@@ -180,6 +200,32 @@ impl Snapshot {
             }
         }
         cut(found, limit, |(_, cursor)| cursor.clone()).try_map(|(gap, _)| Ok(gap))
+    }
+
+    /// Returns the reads before and after a gap, by which people know when the missed ones were made. `None` for one that is
+    /// not found, because it had another number of digits than readers use.
+    pub fn gap_neighbors(&self, gap: &GapView) -> Result<[Option<HeardRead>; 2], QueryError> {
+        let before = gap.first.checked_sub(1).map_or(Ok(None), |number| self.heard_read(gap, number))?;
+        let after = gap.last.checked_add(1).map_or(Ok(None), |number| self.heard_read(gap, number))?;
+        Ok([before, after])
+    }
+
+    /// Returns the read with this number of the counter of a gap.
+    fn heard_read(&self, gap: &GapView, number: u64) -> Result<Option<HeardRead>, QueryError> {
+        let shortest = u8::try_from(number.to_string().len()).unwrap_or(u8::MAX);
+        let lengths = std::iter::once(USUAL_DIGITS).chain((1..=MAX_DIGITS).filter(|digits| *digits != USUAL_DIGITS));
+        for digits in lengths.filter(|digits| *digits >= shortest) {
+            let (key, slot) =
+                event_number_key(&gap.reader_group, gap.reader_era, (gap.counter.as_str(), digits), number);
+            let block: Option<EventIdBlock> = self.read(&key)?;
+            if let Some(sequence) = block.and_then(|block| block.get(slot)) {
+                let at = self.happened_at(sequence)?;
+                let received_at = at.and_then(WallTime::iso_utc);
+                let clock_synchronized = at.is_some_and(|at| at.synchronized);
+                return Ok(Some(HeardRead { sequence, received_at, clock_synchronized }));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns event counters by reader group, era and name, starting after `after`.

@@ -35,7 +35,7 @@ pub use batch_view::{BatchTraitValues, BatchView, MAX_OTHER_BATCHES, MAX_TRAIT_V
 pub use batches::MemberView;
 pub use change_view::{ChangeBody, ChangeView, KindName, LateEventView, Placement, PreviousChange};
 pub use correction_view::CorrectionView;
-pub use counters::{CounterCursor, CounterView, GapCursor, GapView};
+pub use counters::{CounterCursor, CounterView, GapCursor, GapView, HeardRead};
 pub use error::QueryError;
 pub use event_view::EventView;
 pub use history::{CorrectionEntry, EventEntry, HistoryCursor, HistoryEntry, WeightView};

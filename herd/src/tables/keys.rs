@@ -65,10 +65,16 @@ pub fn reader_key(group: &str, era: u32, name: &str) -> Key {
 pub fn event_id_key(group: &str, era: u32, id: &EventId) -> (Key, u8) {
     let letters = id.counter_name();
     let digits = u8::try_from(id.text.len() - letters.len()).unwrap_or(u8::MAX);
-    let block = (id.counter / EVENT_IDS_PER_ROW).to_be_bytes();
+    event_number_key(group, era, (letters, digits), id.counter)
+}
+
+/// Makes the same key of the letters of an id, its number of digits, and its number.
+#[must_use]
+pub fn event_number_key(group: &str, era: u32, (letters, digits): (&str, u8), number: u64) -> (Key, u8) {
+    let block = (number / EVENT_IDS_PER_ROW).to_be_bytes();
     let ((group_length, group), (length, letters)) = (counted(group), counted(letters));
     let key = Key::of(&[&group_length, group, &era.to_be_bytes(), &length, letters, &[digits], &block]);
-    (key, u8::try_from(id.counter % EVENT_IDS_PER_ROW).unwrap_or_default())
+    (key, u8::try_from(number % EVENT_IDS_PER_ROW).unwrap_or_default())
 }
 
 /// Makes a key of [`Table::Gaps`](super::Table::Gaps). The name of a counter always has six letters, so the number can

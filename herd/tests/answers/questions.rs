@@ -47,6 +47,7 @@ const ASKED: &[(&str, &str)] = &[
 /// Public functions that have no entries.
 const NOT_ASKED: &[(&str, &str)] = &[
     ("Snapshot::change", "the decoded change; `log` has its bytes, and `change` shows it"),
+    ("Snapshot::gap_neighbors", "two payloads by their event ids; the entries of `payload` have them"),
     ("Snapshot::reads", "the cost of an answer"),
     ("Reader::change", "bytes of the log, as in a snapshot"),
     ("Reader::damaged_rows", "a log without damage has none"),

@@ -133,3 +133,20 @@ fn a_page_holds_one_to_a_thousand_entries() {
     assert_eq!(PageLimit::new(1_000).unwrap().entries(), 1_000);
     assert_eq!(PageLimit::default().entries(), 50);
 }
+
+/// Catches a gap without the times between which it lies, and a neighbor of another counter or width of number.
+#[test]
+fn the_neighbors_of_a_gap_are_the_reads_beside_it() {
+    let mut barn = filled();
+    barn.record("event:hxbpai000117|lid:1|lf:L9");
+    barn.record("event:hxbind7|lid:2|lot:L");
+    barn.record("event:hxbind9|lid:3|lot:L");
+    let snapshot = barn.snapshot();
+    let gaps = snapshot.gaps(None, PageLimit::default()).unwrap().data;
+    let beside = |counter: &str| {
+        let gap = gaps.iter().find(|gap| gap.counter == counter).unwrap();
+        snapshot.gap_neighbors(gap).unwrap().map(|read| read.map(|read| read.sequence.0))
+    };
+    assert_eq!(beside("hxbchi"), [Some(6), Some(7)]);
+    assert_eq!(beside("hxbind"), [Some(9), Some(10)]);
+}
