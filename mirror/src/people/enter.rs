@@ -3,6 +3,7 @@
 use super::error::{LoginError, PeopleError};
 use super::password::{HashError, PasswordMark, check, draw_salt};
 use super::roll::{Hash, LinkRow, SessionRow};
+use super::sign_ins::SignInWay;
 use super::user::{UserName, UserRow};
 use super::{Invited, LINKS, People, SESSIONS, USERS, later, names};
 use service::door::secret::{Secret, hash_secret};
@@ -60,7 +61,9 @@ impl People {
         if let Err(error) = self.file.replace::<LinkRow>(LINKS, &names(&gone), None) {
             tracing::warn!(%error, "links that are void stay in the file");
         }
-        self.begin_session(&user.name, &user.password.mark(), peer)
+        let token = self.begin_session(&user.name, &user.password.mark(), peer)?;
+        self.record_sign_in(&user.name, peer_of(peer), SignInWay::Link);
+        Ok(token)
     }
 
     /// Logs a user in who has this name and password, and returns the token of the session.
@@ -82,7 +85,9 @@ impl People {
         self.throttle.take_session(&key).map_err(|wait| LoginError::TooManySessions { wait })?;
         on_disk(move || {
             let _one_change_at_a_time = self.lock_changes();
-            self.begin_session(&user.name, &user.password.mark(), peer)
+            let token = self.begin_session(&user.name, &user.password.mark(), peer)?;
+            self.record_sign_in(&user.name, peer_of(peer), SignInWay::Password);
+            Ok(token)
         })
         .await
     }

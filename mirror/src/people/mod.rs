@@ -10,12 +10,14 @@
 //!   rejected at once, whatever the disk does.
 //! - **Sessions and links end by a clock that never steps back** (`steady_clock`, `sweep`).
 //! - **A new password voids all sessions and links of its user** (`roll`).
+//! - **Who signed in is recorded** (`sign_ins`).
 
 pub mod command;
 mod enter;
 mod error;
 mod password;
 mod roll;
+mod sign_ins;
 mod steady_clock;
 mod sweep;
 mod throttle;
@@ -25,6 +27,7 @@ pub use enter::SESSION_LIFETIME;
 pub use error::{LoginError, MAX_USERS, PeopleError};
 pub use password::{HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, PasswordError};
 pub use roll::MAX_SESSIONS_OF_USER;
+pub use sign_ins::{MAX_SIGN_INS, SignIn, SignInWay};
 pub use throttle::{ADDRESS_PERIOD, ADDRESS_TRIES, NAME_PERIOD, NAME_TRIES, SESSION_PERIOD, SESSIONS_AT_ONCE};
 pub use user::{MAX_NAME_CHARS, Role, UserName, UserNameError};
 
@@ -35,6 +38,7 @@ use password::{Hashing, PasswordMark};
 use roll::{Hash, LinkRow, Roll, SessionRow};
 use serde::{Deserialize, Serialize};
 use service::door::secret::{Secret, hash_secret};
+use sign_ins::SignIns;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -101,6 +105,7 @@ pub struct People {
     roll: RwLock<Roll>,
     hashing: Hashing,
     throttle: Throttle,
+    sign_ins: SignIns,
 }
 
 impl std::fmt::Debug for People {
@@ -120,6 +125,7 @@ impl People {
         let sessions = file.list(SESSIONS)?;
         let clock = SteadyClock::new(clock, sweep::latest_us(&file, &sessions)?);
         let roll = Roll { users, sessions: by_hash(sessions), links: by_hash(file.list(LINKS)?) };
+        let sign_ins = SignIns::load(&file)?;
         Ok(Self {
             file,
             clock,
@@ -128,6 +134,7 @@ impl People {
             roll: RwLock::new(roll),
             hashing: Hashing::new(),
             throttle: Throttle::default(),
+            sign_ins,
         })
     }
 
