@@ -99,11 +99,20 @@ function say(text) {
   if (said && said.textContent !== text) said.textContent = text;
 }
 
+// Formats a time as the office does, in its zone. A browser may not know the zone.
+function clockTime(at) {
+  try {
+    return new Date(at).toLocaleTimeString("en-GB", { timeZone: line.dataset.zone });
+  } catch {
+    return new Date(at).toLocaleTimeString("en-GB");
+  }
+}
+
 function cut(why) {
   if (!line || isCut) return;
   isCut = true;
   const mark = line.querySelector(".mark");
-  const time = new Date(heardAt).toLocaleTimeString("en-GB");
+  const time = clockTime(heardAt);
   if (mark) {
     mark.className = "mark cut";
     mark.textContent = `${why} since ${time}`;

@@ -213,8 +213,11 @@ pub fn router(
         browsers.clone(),
         Arc::new(forwarder),
     );
-    let pages =
-        doors::guarded_pages(pages::router(sites.clone(), clock, conventions), tokens.clone(), browsers.clone());
+    let pages = doors::guarded_pages(
+        pages::router(sites.clone(), clock, conventions, browsers),
+        tokens.clone(),
+        browsers.clone(),
+    );
     let keyless = KeylessGuard::new(tokens.keys().clone(), NO_KEYS);
     let health = with_method_fallback(doors::health(sites.clone(), tokens.keys().clone()));
     // The pages have a guard of their own, by which a browser finds the log-in.
@@ -224,7 +227,7 @@ pub fn router(
             .merge(health)
             .merge(pages::login_routes(browsers.clone()))
             .merge(forms)
-            .merge(pages::users_routes(browsers.clone())),
+            .merge(pages::users_routes(browsers.clone(), tokens.keys().clone())),
     )
 }
 

@@ -1,6 +1,7 @@
 //! Numbers, times and states as people read them.
 
 use crate::sites::LinkState;
+pub(super) use service::sheet::visible;
 use std::fmt::Display;
 
 const SECOND_US: u64 = 1_000_000;

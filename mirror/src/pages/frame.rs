@@ -134,6 +134,10 @@ impl SiteFrame {
         self.facts.link()
     }
 
+    pub(super) fn zone_name(&self) -> &str {
+        self.zone.name()
+    }
+
     /// Returns the last change that the page includes; empty while there is no copy to show.
     pub(super) fn as_of(&self) -> String {
         self.facts.as_of().map(|as_of| as_of.to_string()).unwrap_or_default()

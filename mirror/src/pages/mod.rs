@@ -9,11 +9,14 @@
 //!
 //! | path | shows |
 //! |---|---|
-//! | `/` | state of the link, head counts and open batches of the only site; the list of sites if there are several |
+//! | `/` | figures of today, or of another day, of the only site; the list of sites if there are several |
 //! | `/batches`, `/batches/{number}`, `/batches/by-id/{id}` | batches; a number is percent-decoded and never an id |
 //! | `/animals`, `/animals/{id}` | animals; one with tags, weights and history, including its corrections |
-//! | `/payloads`, `/payloads/{sequence}` | received payloads; one change of the log |
-//! | `/status` | pending decisions, the link to the barn, event counters, missed events |
+//! | `/lots`, `/lots/{number}` | lots in and out; one lot with its head, also on paper |
+//! | `/pens` | pens with the head in them |
+//! | `/payloads`, `/payloads/{sequence}` | received payloads, called reads; one change of the log |
+//! | `/log` | corrections, and for owners sign-ins |
+//! | `/status` | the site itself: pending decisions, link, pairing, divergence, event counters, missed events |
 //! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
 //! | `/office/api/sync-status` | state of replication, always as JSON |
 //! | `/office/live` | a stream of events, by which an open page stays current (`live`) |
@@ -29,24 +32,30 @@ mod batches;
 mod browsers;
 mod conventions;
 mod error;
+mod figures;
 mod format;
 mod forms;
 mod frame;
 mod head;
-mod home;
 mod list;
 mod live;
 mod live_line;
+mod log;
 mod login;
+mod lots;
 mod media_type;
 mod own_form;
 mod page;
 mod payloads;
+mod pens;
+mod reads;
 mod request;
 mod search;
 mod site_request;
+mod sites_list;
 mod status;
 mod sync_status;
+mod today;
 mod users;
 
 pub use browsers::Browsers;
@@ -70,15 +79,15 @@ use site_request::{PagesState, SitePage};
 use std::sync::Arc;
 
 /// Returns the routes of the pages of all sites. The `clock` is what ages are measured against, `conventions` how
-/// HTML shows weights and times.
-pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conventions) -> Router {
-    let state = PagesState::new(office, clock, conventions);
+/// HTML shows weights and times, and `browsers` whose sign-ins owners see.
+pub fn router(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conventions, browsers: &Browsers) -> Router {
+    let state = PagesState::new(office, clock, conventions).with_people(browsers.people.clone());
     Router::new()
-        .route("/", get(home::office))
+        .route("/", get(sites_list::office))
         .route("/office/api/sync-status", get(sync_status::office))
         .route(live::LIVE_PATH, get(live::stream))
         .merge(site_routes())
-        .route("/sites/{site}", site_page(home::site))
+        .route("/sites/{site}", site_page(today::page))
         .route("/sites/{site}/office/api/sync-status", get(sync_status::site))
         .route("/sites/{site}/office/live", get(live::stream))
         .nest("/sites/{site}", site_routes())
@@ -96,8 +105,12 @@ fn site_routes() -> Router<PagesState> {
         .route("/animals", site_page(animals::list))
         .route("/animals.csv", site_page(animals::csv))
         .route("/animals/{id}", site_page(animals::by_id))
-        .route("/payloads", site_page(payloads::list))
-        .route("/payloads.csv", site_page(payloads::csv))
+        .route("/lots", site_page(lots::list))
+        .route("/lots/{number}", site_page(lots::by_number))
+        .route("/pens", site_page(pens::list))
+        .route("/log", site_page(log::page))
+        .route("/payloads", site_page(reads::list))
+        .route("/payloads.csv", site_page(reads::csv))
         .route("/payloads/{sequence}", site_page(payloads::by_sequence))
         .route("/status", site_page(status::page))
         .route("/search", site_page(search::search))

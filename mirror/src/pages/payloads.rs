@@ -1,13 +1,11 @@
-//! List of payloads, and one change of the log.
+//! One change of the log, of any kind.
 
 use super::conventions::Conventions;
 use super::error::query_error;
 use super::format;
 use super::forms::{Action, Forms, PageFacts, Receipt, Subject};
 use super::frame::Section;
-use super::list::{List, csv_file};
 use super::page::PageContent;
-use super::request::limit;
 use super::site_request::SiteRequest;
 use crate::zone::Zone;
 use askama::Template;
@@ -15,135 +13,10 @@ use axum::response::Response;
 use herd::correction::CorrectionForm;
 use herd::payload::WeightUnit;
 use herd::position::Sequence;
-use herd::query::{
-    ChangeBody, ChangeView, CorrectionView, KindName, PayloadFilter, PayloadStatus, PayloadView, QueryError, TotalsView,
-};
+use herd::query::{ChangeBody, ChangeView, CorrectionView, KindName, QueryError};
 use herd::store::Snapshot;
 use serde::Deserialize;
 use service::door::reply::ApiError;
-
-/// The filter of the list, named as in the URL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StatusFilter {
-    #[default]
-    All,
-    Processed,
-    Error,
-}
-
-impl StatusFilter {
-    const ALL: [Self; 3] = [Self::All, Self::Processed, Self::Error];
-
-    fn filter(self) -> PayloadFilter {
-        match self {
-            Self::All => PayloadFilter::All,
-            Self::Processed => PayloadFilter::Status(PayloadStatus::Processed),
-            Self::Error => PayloadFilter::Status(PayloadStatus::Error),
-        }
-    }
-
-    /// Returns the value in the URL.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Processed => "processed",
-            Self::Error => "error",
-        }
-    }
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::All => "All",
-            Self::Processed => "Events",
-            Self::Error => "Rejected",
-        }
-    }
-
-    fn count(self, totals: &TotalsView) -> u64 {
-        match self {
-            Self::All => totals.received,
-            Self::Processed => totals.accepted,
-            Self::Error => totals.rejected,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    before: Option<u64>,
-    limit: Option<u64>,
-    #[serde(default)]
-    status: StatusFilter,
-}
-
-#[derive(Template)]
-#[template(path = "payloads.html")]
-struct PayloadsContent {
-    prefix: String,
-    zone: Zone,
-    limit: u64,
-    status: StatusFilter,
-    totals: TotalsView,
-    list: List<PayloadView>,
-}
-
-impl PageContent for PayloadsContent {
-    type View = List<PayloadView>;
-
-    const SECTION: Option<Section> = Some(Section::Reads);
-
-    fn title(&self) -> String {
-        "Reads".to_owned()
-    }
-
-    fn view(&self) -> &List<PayloadView> {
-        &self.list
-    }
-}
-
-impl PayloadsContent {
-    /// Yields value, label and count of each filter, and true for the current one.
-    fn filters(&self) -> impl Iterator<Item = (&'static str, &'static str, u64, bool)> {
-        let current = self.status;
-        StatusFilter::ALL
-            .into_iter()
-            .map(move |status| (status.as_str(), status.label(), status.count(&self.totals), status == current))
-    }
-}
-
-/// The list of payloads, newest first.
-pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
-    let content = read_list(site)?;
-    let as_of = content.list.as_of;
-    Ok(site.respond(content, Some(as_of)))
-}
-
-/// The same list as CSV.
-pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
-    let PayloadsContent { list, status, limit, .. } = read_list(site)?;
-    let status = status.as_str();
-    let path = |next| site.path(&format!("/payloads.csv?status={status}&before={next}&limit={limit}"));
-    Ok(csv_file(&list.data, "attachment; filename=\"payloads.csv\"", list.next.map(path)))
-}
-
-fn read_list(site: &SiteRequest) -> Result<PayloadsContent, ApiError> {
-    let query: ListQuery = site.request.query()?;
-    let limit = limit(query.limit)?;
-    let snapshot = site.snapshot()?;
-    let before = query.before.map(Sequence);
-    let page = snapshot.payloads(before, limit, query.status.filter()).map_err(query_error)?;
-    let totals = snapshot.totals().map_err(query_error)?;
-    Ok(PayloadsContent {
-        prefix: site.prefix.clone(),
-        zone: site.conventions.zone.clone(),
-        limit: limit.entries() as u64,
-        status: query.status,
-        list: List::new(page, totals.as_of),
-        totals,
-    })
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

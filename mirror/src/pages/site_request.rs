@@ -8,6 +8,7 @@ use super::live_line::LastRead;
 use super::media_type::MediaType;
 use super::page::{Page, PageContent};
 use super::request::PageRequest;
+use crate::people::{People, SignIn};
 use crate::sites::{Office, SiteDetails, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -34,6 +35,8 @@ pub(super) struct PagesState {
     pub(super) conventions: Conventions,
     /// Open streams of events.
     pub(super) streams: Streams,
+    /// The people of the office, for those who may see who signed in.
+    people: Option<Arc<People>>,
 }
 
 /// A request to a page of one site.
@@ -47,13 +50,18 @@ pub(super) struct SiteRequest {
     pub(super) prefix: String,
     pub(super) conventions: Conventions,
     reader: Result<Reader, NotServedError>,
-    office: Arc<dyn Office>,
+    state: PagesState,
     site: String,
 }
 
 impl PagesState {
     pub(super) fn new(office: Arc<dyn Office>, clock: Arc<dyn Clock>, conventions: Conventions) -> Self {
-        Self { office, clock, conventions, streams: Streams::default() }
+        Self { office, clock, conventions, streams: Streams::default(), people: None }
+    }
+
+    /// Shows who signed in to those who may see it.
+    pub(super) fn with_people(self, people: Arc<People>) -> Self {
+        Self { people: Some(people), ..self }
     }
 
     pub(super) fn now_us(&self) -> i64 {
@@ -62,8 +70,25 @@ impl PagesState {
 
     /// Builds a page of a site on a blocking thread: its reads are short, but may wait for the disk.
     pub(super) async fn respond(self, request: PageRequest, page: SitePage) -> Response {
+        self.build(request, move |state, request| page(&state.site_request(request)?)).await
+    }
+
+    /// Builds a page of the whole office on a blocking thread.
+    pub(super) async fn respond_apart(
+        self,
+        request: PageRequest,
+        page: impl FnOnce(&Self, PageRequest) -> Response + Send + 'static,
+    ) -> Response {
+        self.build(request, move |state, request| Ok(page(state, request))).await
+    }
+
+    async fn build(
+        self,
+        request: PageRequest,
+        page: impl FnOnce(&Self, PageRequest) -> Result<Response, ApiError> + Send + 'static,
+    ) -> Response {
         let media_type = request.media_type;
-        let built = tokio::task::spawn_blocking(move || page(&self.site_request(request)?)).await;
+        let built = tokio::task::spawn_blocking(move || page(&self, request)).await;
         let response = built.unwrap_or_else(|error| {
             tracing::error!(%error, "the task that builds a page panicked");
             Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the page could not be built"))
@@ -83,7 +108,7 @@ impl PagesState {
             prefix,
             conventions: self.conventions.clone(),
             reader,
-            office: self.office.clone(),
+            state: self.clone(),
             site,
         })
     }
@@ -136,17 +161,25 @@ impl SiteRequest {
         reader.snapshot().map_err(|error| query_error(error.into()))
     }
 
+    /// Returns the latest sign-ins at this office.
+    pub(super) fn sign_ins(&self, limit: usize) -> Vec<SignIn> {
+        self.state.people.as_ref().map(|people| people.sign_ins(limit)).unwrap_or_default()
+    }
+
+    /// Returns whether the page is for people.
+    pub(super) fn is_html(&self) -> bool {
+        self.request.media_type == MediaType::Html
+    }
+
     /// Returns the last read; `None` if there is none, and for a program, which gets no live line.
     fn last_read(&self) -> Option<LastRead> {
-        let is_shown = self.request.media_type == MediaType::Html;
-        let snapshot = is_shown.then(|| self.reader.as_ref().ok()?.snapshot().ok()).flatten()?;
+        let snapshot = self.is_html().then(|| self.reader.as_ref().ok()?.snapshot().ok()).flatten()?;
         LastRead::find(&snapshot).ok().flatten()
     }
 
     /// Returns the details of the site; `None` for a program, which has no use for them.
     pub(super) fn details(&self) -> Option<SiteDetails> {
-        let is_shown = self.request.media_type == MediaType::Html;
-        is_shown.then(|| self.office.details(&self.status.name)).flatten()
+        self.is_html().then(|| self.state.office.details(&self.status.name)).flatten()
     }
 
     /// Looks into the catalog of the copy, and the snapshot that it is of. Returns the error 503 while it is being made.
@@ -157,7 +190,7 @@ impl SiteRequest {
         look: impl FnOnce(&Catalog, &Snapshot) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
         let reader = self.reader.as_ref().map_err(not_served)?;
-        self.office.catalogs().read(&self.site, reader, look).map_err(|reason| no_catalog(&reason))?
+        self.state.office.catalogs().read(&self.site, reader, look).map_err(|reason| no_catalog(&reason))?
     }
 
     /// Returns true if there is a copy to show.

@@ -17,7 +17,9 @@ use axum::response::Response;
 use herd::clock::iso_utc;
 use herd::fold::FOLD_VERSION;
 use herd::position::Position;
-use herd::query::{CounterView, GapCursor, GapView, PageLimit, ReaderEraMoves, ReaderEraProposal, TotalsView};
+use herd::query::{
+    CounterView, GapCursor, GapView, HeardRead, PageLimit, ReaderEraMoves, ReaderEraProposal, TotalsView,
+};
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 use service::sync::divergence::Divergence;
@@ -67,6 +69,8 @@ struct StatusContent {
     is_owner: bool,
     now_us: i64,
     zone: Zone,
+    /// The reads before and after each gap; none for a program.
+    neighbors: Vec<[Option<HeardRead>; 2]>,
     view: StatusView,
 }
 
@@ -105,6 +109,11 @@ impl StatusContent {
     /// Returns a divergence in a sentence.
     fn sentence(&self, how: &Divergence) -> String {
         sentence(&how.to_string())
+    }
+
+    /// Yields each gap with the reads before and after it.
+    fn gaps(&self) -> impl Iterator<Item = (&GapView, &[Option<HeardRead>; 2])> {
+        self.view.copy.gaps.iter().zip(&self.neighbors)
     }
 
     /// Returns the heads of both sides of a divergence.
@@ -159,6 +168,7 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
     let after = cursor::<GapCursor>(query.after.as_deref())?;
     let copy = if site.has_copy() { read_copy(site, after.as_ref(), limit)? } else { CopyView::default() };
     let as_of = copy.totals.as_ref().map(|totals| totals.as_of);
+    let neighbors = if site.is_html() && !copy.gaps.is_empty() { neighbors(site, &copy.gaps)? } else { Vec::new() };
     let content = StatusContent {
         prefix: site.prefix.clone(),
         limit: limit.entries() as u64,
@@ -167,9 +177,15 @@ pub(super) fn page(site: &SiteRequest) -> Result<Response, ApiError> {
         is_owner: site.request.user.as_ref().is_some_and(|user| user.role == Role::Owner),
         now_us: site.now_us,
         zone: site.conventions.zone.clone(),
+        neighbors,
         view: StatusView { sync: SyncStatus::from(&site.status), copy },
     };
     Ok(site.respond(content, as_of))
+}
+
+fn neighbors(site: &SiteRequest, gaps: &[GapView]) -> Result<Vec<[Option<HeardRead>; 2]>, ApiError> {
+    let snapshot = site.snapshot()?;
+    gaps.iter().map(|gap| snapshot.gap_neighbors(gap).map_err(query_error)).collect()
 }
 
 fn read_copy(site: &SiteRequest, after: Option<&GapCursor>, limit: PageLimit) -> Result<CopyView, ApiError> {

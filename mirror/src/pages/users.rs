@@ -25,6 +25,7 @@ use axum::response::Response;
 use axum::routing::get;
 use clap::ValueEnum as _;
 use serde::Deserialize;
+use service::door::keys::{KeyRing, KeyRow};
 use service::door::reply::{ApiError, NoQuery, with_method_fallback};
 use service::door::secret::Secret;
 use std::sync::Arc;
@@ -41,9 +42,16 @@ const NOT_STORED: &str = "the office cannot store this at this moment; try again
 const OTHER_SESSION: &str = "this form is of another session; open the page again";
 
 /// Returns the routes, for owners who are logged in.
-pub(crate) fn users_routes(browsers: Browsers) -> Router {
+pub(crate) fn users_routes(browsers: Browsers, keys: Arc<KeyRing>) -> Router {
     let routes = Router::new().route(USERS_PATH, get(show).post(change)).layer(DefaultBodyLimit::max(MAX_FORM_BYTES));
-    with_method_fallback(routes.with_state(browsers))
+    with_method_fallback(routes.with_state(UsersState { browsers, keys }))
+}
+
+/// State of the routes.
+#[derive(Clone)]
+struct UsersState {
+    browsers: Browsers,
+    keys: Arc<KeyRing>,
 }
 
 /// A link that was made for a user, in the only answer that shows it.
@@ -57,6 +65,8 @@ struct NewLink {
 #[template(path = "users.html")]
 struct UsersContent {
     users: Vec<ListedUser>,
+    /// Keys of programs, as (name, scopes).
+    keys: Vec<(String, String)>,
     owner: LoggedIn,
     link: Option<NewLink>,
     /// Name of a new user that was refused.
@@ -77,8 +87,10 @@ impl PageContent for UsersContent {
 }
 
 impl UsersContent {
-    fn new(people: &People, owner: LoggedIn) -> Self {
-        Self { users: people.list(), owner, link: None, name: String::new(), why: None }
+    fn new(people: &People, keys: &KeyRing, owner: LoggedIn) -> Self {
+        let scopes = |key: &KeyRow| key.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(", ");
+        let keys = keys.list().iter().map(|key| (key.name.clone(), scopes(key))).collect();
+        Self { users: people.list(), keys, owner, link: None, name: String::new(), why: None }
     }
 
     fn page(self, media_type: MediaType) -> Response {
@@ -106,11 +118,12 @@ fn owner_of(browsers: &Browsers, headers: &HeaderMap) -> Result<Option<LoggedIn>
     }
 }
 
-async fn show(State(browsers): State<Browsers>, _: NoQuery, request: Request) -> Result<Response, PageError> {
+async fn show(State(state): State<UsersState>, _: NoQuery, request: Request) -> Result<Response, PageError> {
+    let UsersState { browsers, keys } = state;
     let media_type = MediaType::negotiate(request.headers());
     let owner = owner_of(&browsers, request.headers()).map_err(|error| PageError { media_type, error })?;
     Ok(match owner {
-        Some(owner) => UsersContent::new(&browsers.people, owner).page(media_type),
+        Some(owner) => UsersContent::new(&browsers.people, &keys, owner).page(media_type),
         None => ask_to_log_in(&request),
     })
 }
@@ -143,7 +156,7 @@ struct UserChange {
 }
 
 async fn change(
-    State(browsers): State<Browsers>,
+    State(UsersState { browsers, keys }): State<UsersState>,
     uri: Uri,
     headers: HeaderMap,
     OwnForm { form, media_type, .. }: OwnForm<UserForm, MAX_FORM_BYTES>,
@@ -171,14 +184,14 @@ async fn change(
         Ok((_, None)) => Ok(redirect(USERS_PATH)),
         Ok((name, Some(code))) => {
             let link = NewLink { name, url: link_at(&uri, &headers, &code) };
-            Ok(UsersContent { link: Some(link), ..UsersContent::new(&people, owner) }.page(MediaType::Html))
+            Ok(UsersContent { link: Some(link), ..UsersContent::new(&people, &keys, owner) }.page(MediaType::Html))
         }
         Err(error) if media_type == MediaType::Json => Err(refuse(error)),
         Err(error) => {
             let is_new = form.action == UserAction::Add;
             let name = if is_new { form.name.chars().take(MAX_NAME_CHARS).collect() } else { String::new() };
             let why = Some(sentence(&error.message));
-            let page = UsersContent { name, why, ..UsersContent::new(&people, owner) }.page(media_type);
+            let page = UsersContent { name, why, ..UsersContent::new(&people, &keys, owner) }.page(media_type);
             Ok(as_refusal(page, error.status, error.retry_after_s))
         }
     }

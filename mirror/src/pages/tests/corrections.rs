@@ -1,7 +1,6 @@
 //! Tests of how pages show corrections.
 
-use super::{PAYLOADS, StoppedClock, TestOffice, at, conventions, filled_store, get, html_of, json_of, office_with};
-use crate::pages::router;
+use super::{PAYLOADS, TestOffice, at, conventions, filled_store, get, html_of, json_of, office_reading, office_with};
 use axum::Router;
 use herd::change::{AnimalId, BatchId, Correction, WeighingTime};
 use herd::decide::CorrectionRequest;
@@ -9,7 +8,7 @@ use herd::payload::WeightUnit;
 use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, Store};
 use serde_json::json;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// Returns the store of the other tests, plus change 15: a weight rejected because its event id was used before.
 fn store_with_rejection() -> Store {
@@ -60,7 +59,7 @@ async fn pages_show_weights_in_the_unit_that_is_set_and_programs_get_kilograms()
     let mut store = filled_store(&["event:hxbind000001|lid:1|lot:L1", "event:hxbchi000001|lid:1|weight:540 lb"]);
     correct(&mut store, Correction::Weigh { animal: AnimalId(2), weight_g: 249_476, when: WeighingTime::Now });
     let office = TestOffice { store: Mutex::new(store), ..TestOffice::new(&["barn"]) };
-    let office = router(Arc::new(office), Arc::new(StoppedClock), conventions(WeightUnit::Lb));
+    let office = office_reading(office, conventions(WeightUnit::Lb));
     let animal = html_of(&office, "/animals/2").await;
     for shown in ["<dd>550 lb</dd>", "class=\"number\">540</td>", "data-label=\"lb\"", "weighed 550 lb"] {
         assert!(animal.contains(shown), "{shown}: {animal}");

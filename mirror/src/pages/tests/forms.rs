@@ -108,7 +108,8 @@ impl Office {
 
     /// Opens a page as the user of a session does.
     async fn page(&self, path: &str, session: &str) -> String {
-        let pages = router(self.sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg));
+        let browsers = Browsers::new(self.people.clone(), 5000);
+        let pages = router(self.sites.clone(), Arc::new(StoppedClock), conventions(WeightUnit::Kg), &browsers);
         let user = self.people.session(session).unwrap();
         super::html_of(&pages.layer(Extension(user)), path).await
     }

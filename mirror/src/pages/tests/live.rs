@@ -1,8 +1,7 @@
 //! The live line, and the stream by which an open page follows it.
 
-use super::{BROWSER, TestOffice, at, conventions, get, html_of, now_us, office_from};
+use super::{BROWSER, TestOffice, at, conventions, get, html_of, now_us, office_from, pages_of};
 use crate::pages::live::{MAX_STREAMS_OF_USER, StillAllowed};
-use crate::pages::router;
 use crate::sites::{Arrival, Arrivals, Divergent};
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode, header};
@@ -97,7 +96,7 @@ impl Stream {
 #[tokio::test(start_paused = true)]
 async fn a_read_is_in_the_stream_and_a_quiet_barn_has_heartbeats() {
     let office = Arc::new(TestOffice::new(&["barn"]));
-    let router = router(office.clone(), Arc::new(super::StoppedClock), conventions(WeightUnit::Kg));
+    let router = pages_of(office.clone(), conventions(WeightUnit::Kg));
     let mut stream = Stream::open(&router).await;
     let (event, line) = stream.next().await.unwrap();
     assert!(event == "line" && line.starts_with("<span class=\"mark live\">Live</span>"), "{event}: {line}");
@@ -116,7 +115,7 @@ async fn a_read_is_in_the_stream_and_a_quiet_barn_has_heartbeats() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_the_process_and_with_the_session() {
     let office = Arc::new(TestOffice::new(&["barn"]));
-    let router = router(office.clone(), Arc::new(super::StoppedClock), conventions(WeightUnit::Kg));
+    let router = pages_of(office.clone(), conventions(WeightUnit::Kg));
     let is_logged_in = Arc::new(AtomicBool::new(true));
     let session = is_logged_in.clone();
     let allowed = StillAllowed::new(move || session.load(Ordering::Relaxed));

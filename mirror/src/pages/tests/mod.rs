@@ -2,6 +2,7 @@
 
 mod clocks;
 mod corrections;
+mod figures;
 mod form_answers;
 mod form_logins;
 mod forms;
@@ -263,10 +264,15 @@ fn office_from(office: TestOffice) -> Router {
 
 /// Returns an office whose people have these conventions.
 fn office_reading(office: TestOffice, conventions: Conventions) -> Router {
+    pages_of(Arc::new(office), conventions)
+}
+
+/// Returns the pages of an office without users.
+fn pages_of(office: Arc<dyn Office>, conventions: Conventions) -> Router {
     let local = LocalFile::open_in(&MemoryDisk::default()).unwrap();
     let people = People::load(local, Arc::new(StoppedClock), SeededRandomness::new(1)).unwrap();
-    router(Arc::new(office), Arc::new(StoppedClock), conventions)
-        .merge(login_routes(Browsers::new(Arc::new(people), 5000)))
+    let browsers = Browsers::new(Arc::new(people), 5000);
+    router(office, Arc::new(StoppedClock), conventions, &browsers).merge(login_routes(browsers))
 }
 
 fn office() -> Router {

@@ -51,7 +51,9 @@ async fn a_barn_that_reports_a_failure_is_nowhere_called_live() {
         let page = html_of(&unwell, path).await;
         assert!(page.contains("Barn unwell") && !page.contains(">Live<"), "{path}: {page}");
         let says = page.contains("Connected, but the barn reports (reads):</strong> no read &#60;was&#62; taken");
-        assert_eq!(says, path != "/animals", "{path}: {page}");
+        assert_eq!(says, path == "/status", "{path}: {page}");
+        let says = page.contains("connected, but the barn reports: reads: no read &#60;was&#62; taken");
+        assert_eq!(says, path == "/", "{path}: {page}");
     }
     let trouble = "connected, but the barn reports: reads: no read <was> taken";
     for status in
@@ -64,7 +66,7 @@ async fn a_barn_that_reports_a_failure_is_nowhere_called_live() {
     let list = html_of(&office_reporting(&["north", "south"], finding(true)), "/").await;
     assert_eq!(list.matches("connected, but the barn reports: reads").count(), 2, "{list}");
 
-    let noted = html_of(&office_reporting(&["barn"], finding(false)), "/").await;
+    let noted = html_of(&office_reporting(&["barn"], finding(false)), "/status").await;
     assert!(noted.contains(">Live<") && noted.contains("The barn notes (reads):"), "{noted}");
 }
 

@@ -11,6 +11,7 @@ use herd::clock::SystemClock;
 use herd::randomness::SeededRandomness;
 use herd::store::{LocalFile, MemoryDisk};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use service::door::keys::KeyRing;
 use std::sync::Arc;
 use tower::ServiceExt as _;
 
@@ -30,9 +31,10 @@ impl Office {
     fn new() -> Self {
         let disk = MemoryDisk::default();
         let local = LocalFile::open_in(&disk).unwrap();
-        let people = People::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(1)).unwrap();
-        let people = Arc::new(people);
-        Self { disk, router: users_routes(Browsers::new(people.clone(), 5000)), people }
+        let clock = Arc::new(SystemClock::default());
+        let keys = KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(2)).unwrap();
+        let people = Arc::new(People::load(local, clock, SeededRandomness::new(1)).unwrap());
+        Self { disk, router: users_routes(Browsers::new(people.clone(), 5000), Arc::new(keys)), people }
     }
 
     /// Adds a user, and returns the token of a session of theirs.

@@ -1,0 +1,279 @@
+//! One lot with its head, on a screen and on paper.
+//!
+//! # Decisions
+//!
+//! - **The page is the print view.** Styles for paper leave out the bar, the search and the forms, repeat the heads of the
+//!   columns on each sheet, and add lines for signatures. A page of its own for paper would drift from the other.
+//! - **All head stand on one page**, up to [`MAX_HEAD`]: a list that is signed must be whole. A larger lot says what is left
+//!   out, and where the rest is.
+
+use super::{LotHead, Side, lot_path};
+use crate::pages::conventions::Conventions;
+use crate::pages::error::query_error;
+use crate::pages::figures::gain_in_words;
+use crate::pages::format::{self, visible};
+use crate::pages::frame::Section;
+use crate::pages::page::PageContent;
+use crate::pages::site_request::{SiteRequest, query_value};
+use askama::Template;
+use axum::response::Response;
+use herd::catalog::{AnimalFilter, Catalog, CatalogAnimal, LotFigures, PageStart, Sort, SortColumn};
+use herd::clock::{WallTime, iso_utc};
+use herd::payload::Grams;
+use herd::position::Sequence;
+use herd::query::{BatchView, MAX_PAGE_ENTRIES, PageLimit};
+use herd::store::Snapshot;
+use herd::tables::AnimalStatus;
+use serde::{Deserialize, Serialize};
+use service::door::reply::ApiError;
+
+/// Maximum number of head on the page.
+const MAX_HEAD: usize = 2_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LotQuery {
+    #[serde(default)]
+    side: Side,
+}
+
+/// JSON of a lot.
+#[derive(Serialize)]
+struct LotDetails {
+    success: bool,
+    lot: String,
+    side: Side,
+    #[serde(flatten)]
+    figures: LotHead,
+    /// Its batches, latest first: each time that the number was opened.
+    batches: Vec<BatchView>,
+    animals: Vec<HeadView>,
+    /// Number of head that are left out of `animals`.
+    more_animals: usize,
+}
+
+/// An animal of the lot.
+#[derive(Serialize)]
+struct HeadView {
+    id: u64,
+    status: &'static str,
+    visual_id: Option<String>,
+    lf: Option<String>,
+    epc: Option<String>,
+    sex: Option<String>,
+    pen: Option<String>,
+    weight_kg: Option<Grams>,
+    gain_g_per_day: Option<i32>,
+    first_seen: Option<String>,
+    exported: Option<String>,
+    #[serde(skip)]
+    lf_is_identity: bool,
+    #[serde(skip)]
+    word: &'static str,
+}
+
+impl From<CatalogAnimal> for HeadView {
+    fn from(animal: CatalogAnimal) -> Self {
+        let word = match animal.status {
+            AnimalStatus::Active => "",
+            AnimalStatus::Exported => "exported",
+            AnimalStatus::Dead => "dead",
+            AnimalStatus::Voided => "voided",
+        };
+        Self {
+            id: animal.id.0,
+            status: if word.is_empty() { "active" } else { word },
+            word,
+            visual_id: animal.visual_id.map(Into::into),
+            lf: animal.lf.map(Into::into),
+            epc: animal.epc.map(Into::into),
+            sex: animal.sex.map(Into::into),
+            pen: animal.pen.map(Into::into),
+            weight_kg: animal.weight_g.map(Grams),
+            gain_g_per_day: animal.gain_g_per_day,
+            first_seen: animal.inducted.and_then(WallTime::iso_utc),
+            exported: animal.exported.and_then(WallTime::iso_utc),
+            lf_is_identity: animal.lf_is_identity,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "lot.html")]
+struct LotContent {
+    prefix: String,
+    site: String,
+    conventions: Conventions,
+    now_us: i64,
+    /// `true` if there is a lot of this number on the other side.
+    has_other_side: bool,
+    view: LotDetails,
+}
+
+impl PageContent for LotContent {
+    type View = LotDetails;
+
+    const SECTION: Option<Section> = Some(Section::Lots);
+
+    fn title(&self) -> String {
+        format!("Lot {}", self.view.lot)
+    }
+
+    fn view(&self) -> &LotDetails {
+        &self.view
+    }
+}
+
+impl LotContent {
+    fn is_out(&self) -> bool {
+        self.view.side == Side::Out
+    }
+
+    fn other_path(&self) -> String {
+        let other = if self.is_out() { Side::In } else { Side::Out };
+        lot_path(&self.prefix, &self.view.lot, other)
+    }
+
+    /// Returns a path to the same head in another form.
+    fn animals_path(&self, path: &str) -> String {
+        let key = if self.is_out() { "export_lot" } else { "lot" };
+        format!("{}{path}?{key}={}", self.prefix, query_value(&self.view.lot))
+    }
+
+    /// Returns the day of a time.
+    fn date(&self, iso: &Option<String>) -> String {
+        let text = iso.as_ref().map(|iso| self.conventions.zone.date_time(iso)).unwrap_or_default();
+        text.split(' ').next().unwrap_or_default().to_owned()
+    }
+
+    fn now(&self) -> String {
+        self.conventions.zone.date_time(iso_utc(self.now_us))
+    }
+
+    fn weight(&self, weight: &Option<Grams>) -> String {
+        weight.map(|weight| weight.in_unit(self.conventions.weight_unit)).unwrap_or_default()
+    }
+
+    /// Returns the groups in which an LF tag is shown: 3, 4, 4 and 4 of 15 digits. Styles put the gaps between them, so that it
+    /// is copied whole.
+    fn eid(&self, head: &HeadView) -> Vec<String> {
+        let text = head.lf.as_deref().unwrap_or_default();
+        match (head.lf_is_identity, text.len()) {
+            (true, 15) => {
+                [0..3, 3..7, 7..11, 11..15].into_iter().filter_map(|part| Some(text.get(part)?.to_owned())).collect()
+            }
+            _ => vec![visible(text)],
+        }
+    }
+
+    fn gain(&self, head: &HeadView) -> String {
+        gain_in_words(head.gain_g_per_day.map(i64::from), self.conventions.weight_unit)
+    }
+
+    fn mean(&self) -> String {
+        self.view.figures.mean(self.conventions.weight_unit)
+    }
+
+    fn mean_gain(&self) -> String {
+        self.view.figures.gain(self.conventions.weight_unit)
+    }
+
+    fn weight_sum(&self) -> String {
+        let sum = Grams(u32::try_from(self.view.figures.weight_sum_g).unwrap_or(u32::MAX));
+        sum.in_unit(self.conventions.weight_unit)
+    }
+}
+
+/// The lot of a number.
+pub(in crate::pages) fn by_number(site: &SiteRequest) -> Result<Response, ApiError> {
+    let LotQuery { side } = site.request.query()?;
+    let number = site.request.path_param("number");
+    let (view, has_other_side, as_of) = site.catalog(|catalog, snapshot| {
+        let (side, found, has_other_side) = find(catalog, number, side)?;
+        let animals = read_head(catalog, side, &found)?;
+        let lot = found.name.map(String::from).unwrap_or_default();
+        let view = LotDetails {
+            success: true,
+            side,
+            figures: LotHead::new(&found.figures, site.now_us),
+            batches: batches(snapshot, &lot, side)?,
+            more_animals: usize::try_from(found.figures.head).unwrap_or(usize::MAX).saturating_sub(animals.len()),
+            animals,
+            lot,
+        };
+        Ok((view, has_other_side, catalog.as_of()))
+    })?;
+    let content = LotContent {
+        prefix: site.prefix.clone(),
+        site: site.status.name.clone(),
+        conventions: site.conventions.clone(),
+        now_us: site.now_us,
+        has_other_side,
+        view,
+    };
+    Ok(site.respond(content, Some(as_of)))
+}
+
+/// Returns the lot of a number, and whether there is one on the other side too. A number that is of the other side only leads
+/// there.
+fn find(catalog: &Catalog, number: &str, side: Side) -> Result<(Side, LotFigures, bool), ApiError> {
+    let find = |side| {
+        let lots = if side == Side::Out { catalog.export_lots() } else { catalog.lots() };
+        lots.into_iter().find(|lot| lot.name.as_deref().is_some_and(|name| is_same(name, number)))
+    };
+    let other = if side == Side::Out { Side::In } else { Side::Out };
+    match (find(side), find(other)) {
+        (Some(found), of_other) => Ok((side, found, of_other.is_some())),
+        (None, Some(found)) => Ok((other, found, false)),
+        (None, None) => Err(ApiError::not_found(format!("no lot has the number {number:?}"))),
+    }
+}
+
+/// Returns whether two numbers mean the same lot.
+fn is_same(one: &str, other: &str) -> bool {
+    let signs =
+        |text: &str| text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
+    signs(one) == signs(other)
+}
+
+/// Reads the head of a lot, in the order of visual tags.
+fn read_head(catalog: &Catalog, side: Side, lot: &LotFigures) -> Result<Vec<HeadView>, ApiError> {
+    let number = lot.name.as_ref().map(ToString::to_string);
+    let filter = match side {
+        Side::In => AnimalFilter { lot: number, ..AnimalFilter::default() },
+        Side::Out => AnimalFilter { export_lot: number, ..AnimalFilter::default() },
+    };
+    let sort = Sort { column: SortColumn::Visual, descending: false };
+    let limit = PageLimit::new(MAX_PAGE_ENTRIES.into()).map_err(query_error)?;
+    let (mut head, mut start) = (Vec::new(), PageStart::First);
+    loop {
+        let page = catalog.page(&filter, sort, start, limit);
+        let left = side == Side::Out;
+        head.extend(
+            page.animals
+                .into_iter()
+                .filter(|animal| !left || animal.status == AnimalStatus::Exported)
+                .map(HeadView::from),
+        );
+        match page.next {
+            Some(next) if head.len() < MAX_HEAD => start = PageStart::After(next),
+            _ => break,
+        }
+    }
+    head.truncate(MAX_HEAD);
+    Ok(head)
+}
+
+/// Returns the batches of a number, latest first.
+fn batches(snapshot: &Snapshot, number: &str, side: Side) -> Result<Vec<BatchView>, ApiError> {
+    let source = if side == Side::Out { "hxe" } else { "hxb" };
+    let found = snapshot.batch_by_number(number).map_err(query_error)?;
+    let Some(found) = found else { return Ok(Vec::new()) };
+    let mut batches = vec![found.batch];
+    for other in found.others {
+        batches.extend(snapshot.batch(other.id).map_err(query_error)?);
+    }
+    batches.retain(|batch| batch.source_type == source);
+    batches.sort_by_key(|batch| std::cmp::Reverse(Sequence(batch.id.0)));
+    Ok(batches)
+}
