@@ -58,6 +58,7 @@ fn rows() -> Vec<Row> {
         get("/batches/by-id/{id}", PAGES).at("/batches/by-id/3"),
         get("/animals", PAGES).at("/animals?limit=1"),
         get("/animals.csv", PAGES),
+        get("/animals/eids.txt", PAGES),
         get("/animals/{id}", PAGES).at("/animals/3"),
         get("/lots", PAGES).at("/lots?show=in"),
         get("/lots/{number}", PAGES).at("/lots/LOT2024-001"),

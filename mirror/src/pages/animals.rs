@@ -1,11 +1,11 @@
-//! List of animals, and one animal with its weights and its history.
+//! One animal with its weights and its history.
 
 use super::conventions::Conventions;
 use super::error::query_error;
 use super::format;
 use super::forms::{Action, Choice, Forms, PageFacts, Receipt, Subject};
 use super::frame::Section;
-use super::list::{List, csv_file};
+use super::head::gain_text;
 use super::page::PageContent;
 use super::request::{cursor, limit};
 use super::site_request::SiteRequest;
@@ -15,84 +15,13 @@ use axum::response::Response;
 use herd::change::AnimalId;
 use herd::correction::CorrectionForm;
 use herd::payload::WeightUnit;
-use herd::query::{
-    AnimalView, CorrectionView, EventEntry, HistoryCursor, HistoryEntry, PageLimit, TotalsView, WeightView,
-};
+use herd::query::{AnimalView, CorrectionView, EventEntry, HistoryCursor, HistoryEntry, PageLimit, WeightView};
 use herd::tables::AnimalStatus;
 use serde::{Deserialize, Serialize};
 use service::door::reply::ApiError;
 
 /// Number of weights on an animal's page; its history has the others.
 const MAX_WEIGHTS: u64 = 20;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListQuery {
-    after: Option<u64>,
-    limit: Option<u64>,
-}
-
-#[derive(Template)]
-#[template(path = "animals.html")]
-struct AnimalsContent {
-    prefix: String,
-    unit: WeightUnit,
-    zone: Zone,
-    limit: u64,
-    totals: TotalsView,
-    list: List<AnimalView>,
-}
-
-impl PageContent for AnimalsContent {
-    type View = List<AnimalView>;
-
-    const SECTION: Option<Section> = Some(Section::Animals);
-
-    fn title(&self) -> String {
-        "Animals".to_owned()
-    }
-
-    fn view(&self) -> &List<AnimalView> {
-        &self.list
-    }
-}
-
-impl AnimalsContent {
-    /// Returns the number of animals that are neither in the yard nor exported.
-    fn dead(&self) -> u64 {
-        self.totals.animals.saturating_sub(self.totals.active.saturating_add(self.totals.exported))
-    }
-}
-
-/// The list of animals, in the order in which they were first seen.
-pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
-    let content = read_list(site)?;
-    let as_of = content.list.as_of;
-    Ok(site.respond(content, Some(as_of)))
-}
-
-/// The same list as CSV.
-pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
-    let AnimalsContent { list, limit, .. } = read_list(site)?;
-    let next = list.next.map(|next| site.path(&format!("/animals.csv?after={next}&limit={limit}")));
-    Ok(csv_file(&list.data, "attachment; filename=\"animals.csv\"", next))
-}
-
-fn read_list(site: &SiteRequest) -> Result<AnimalsContent, ApiError> {
-    let query: ListQuery = site.request.query()?;
-    let limit = limit(query.limit)?;
-    let snapshot = site.snapshot()?;
-    let page = snapshot.animals(query.after.map(AnimalId), limit).map_err(query_error)?;
-    let totals = snapshot.totals().map_err(query_error)?;
-    Ok(AnimalsContent {
-        prefix: site.prefix.clone(),
-        unit: site.conventions.weight_unit,
-        zone: site.conventions.zone.clone(),
-        limit: limit.entries() as u64,
-        list: List::new(page, totals.as_of),
-        totals,
-    })
-}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,6 +39,9 @@ struct AnimalDetails {
     animal: AnimalView,
     /// The last of those weighed, latest first.
     weights: Vec<WeightView>,
+    /// Daily gain in grams: the slope of the least squares line through all weights. `None` unless two are a day apart, and
+    /// while the index of the site is being made.
+    gain_g_per_day: Option<i32>,
     history: Vec<HistoryEntry>,
     /// Cursor of the older history.
     next: Option<HistoryCursor>,
@@ -133,7 +65,7 @@ impl PageContent for AnimalContent {
     const SECTION: Option<Section> = Some(Section::Animals);
 
     fn title(&self) -> String {
-        format!("Animal {}", self.view.animal.id)
+        self.name()
     }
 
     fn view(&self) -> &AnimalDetails {
@@ -142,6 +74,19 @@ impl PageContent for AnimalContent {
 }
 
 impl AnimalContent {
+    /// Returns what people call the animal: its visual tag, else a tag, else its number.
+    fn name(&self) -> String {
+        let animal = &self.view.animal;
+        let tag = animal.lf.as_ref().or(animal.epc.as_ref()).map(|tag| tag.key.as_str());
+        let name = animal.traits.visual_id.as_deref().or(tag);
+        name.map_or_else(|| format!("Animal {}", animal.id), str::to_owned)
+    }
+
+    /// Returns the daily gain in the unit of the office.
+    fn gain(&self) -> Option<String> {
+        self.view.gain_g_per_day.map(|gain| gain_text(gain, self.unit))
+    }
+
     /// Yields label and value of the traits that were recorded at induction.
     fn traits(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let traits = &self.view.animal.traits;
@@ -216,7 +161,15 @@ pub(super) fn by_id(site: &SiteRequest) -> Result<Response, ApiError> {
     weights.data.sort_by(|one, other| other.received_at.cmp(&one.received_at));
     let history = snapshot.history(animal.id, from, limit).map_err(query_error)?.ok_or_else(not_found)?;
     let as_of = snapshot.folded().map_err(|error| query_error(error.into()))?;
-    let view = AnimalDetails { animal, weights: weights.data, history: history.data, next: history.next };
+    // The page has everything else without the catalog.
+    let gain = site.catalog(|catalog, _| Ok(catalog.animal(animal.id).and_then(|animal| animal.gain_g_per_day)));
+    let view = AnimalDetails {
+        animal,
+        weights: weights.data,
+        gain_g_per_day: gain.unwrap_or_default(),
+        history: history.data,
+        next: history.next,
+    };
     let (prefix, Conventions { weight_unit: unit, zone }) = (site.prefix.clone(), site.conventions.clone());
     let (receipt, forms) = (Receipt::read(site, &snapshot, query.corrected)?, forms(site, &view));
     let content = AnimalContent { prefix, unit, zone, limit: limit.entries() as u64, receipt, forms, view };

@@ -11,22 +11,26 @@
 //! |---|---|
 //! | `/` | figures of today, or of another day, of the only site; the list of sites if there are several |
 //! | `/batches`, `/batches/{number}`, `/batches/by-id/{id}` | batches; a number is percent-decoded and never an id |
-//! | `/animals`, `/animals/{id}` | animals; one with tags, weights and history, including its corrections |
+//! | `/animals`, `/animals/{id}` | animals by filters, in any order; one with tags, weights and history, including its corrections |
 //! | `/lots`, `/lots/{number}` | lots in and out; one lot with its head, also on paper |
 //! | `/pens` | pens with the head in them |
 //! | `/payloads`, `/payloads/{sequence}` | received payloads, called reads; one change of the log |
 //! | `/log` | corrections, and for owners sign-ins |
 //! | `/status` | the site itself: pending decisions, link, pairing, divergence, event counters, missed events |
-//! | `/search?q=` | redirects to the animal with a tag or lid, else to the batch with a number |
+//! | `/search?q=` | all meanings of a text; redirects if there is exactly one |
 //! | `/office/api/sync-status` | state of replication, always as JSON |
 //! | `/office/live` | a stream of events, by which an open page stays current (`live`) |
 //! | `POST` to `/animals/{id}/correct`, `/batches/by-id/{id}/correct`, `/payloads/{sequence}/correct` | takes a form with a correction, and leads back to the page (`forms`), as a `GET` does |
 //! | `/login`, `/logout`, `/welcome` | logging in and out; choosing a password, by a link |
 //! | `/users` | the users, for owners, who also change them there |
 //! | `/batches.csv`, `/animals.csv`, `/payloads.csv` | the same lists for a spreadsheet |
+//! | `/animals/eids.txt` | the EIDs of a list of animals, 15 digits a line |
 //!
 //! Every path also exists below `/sites/{site}`. Without that prefix it works while exactly one site is paired.
 
+mod animal_list;
+mod animal_query;
+mod animal_sheet;
 mod animals;
 mod batches;
 mod browsers;
@@ -102,8 +106,9 @@ fn site_routes() -> Router<PagesState> {
         .route("/batches/{number}", site_page(batches::by_number))
         .route("/batches/by-id/{id}", site_page(batches::by_id))
         .route("/batches.csv", site_page(batches::csv))
-        .route("/animals", site_page(animals::list))
-        .route("/animals.csv", site_page(animals::csv))
+        .route("/animals", site_page(animal_list::list))
+        .route("/animals.csv", site_page(animal_sheet::csv))
+        .route("/animals/eids.txt", site_page(animal_sheet::eids))
         .route("/animals/{id}", site_page(animals::by_id))
         .route("/lots", site_page(lots::list))
         .route("/lots/{number}", site_page(lots::by_number))

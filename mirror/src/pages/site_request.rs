@@ -9,7 +9,7 @@ use super::media_type::MediaType;
 use super::page::{Page, PageContent};
 use super::request::PageRequest;
 use crate::people::{People, SignIn};
-use crate::sites::{Office, SiteDetails, SiteStatus};
+use crate::sites::{Catalogs, Office, SiteDetails, SiteStatus};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use herd::catalog::Catalog;
@@ -52,6 +52,20 @@ pub(super) struct SiteRequest {
     reader: Result<Reader, NotServedError>,
     state: PagesState,
     site: String,
+}
+
+/// The catalog of a copy.
+pub(super) struct CatalogSource {
+    catalogs: Arc<Catalogs>,
+    site: String,
+    reader: Reader,
+}
+
+impl CatalogSource {
+    /// Looks into the catalog, and the snapshot that it is of.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Catalog, &Snapshot) -> Result<T, ApiError>) -> Result<T, ApiError> {
+        self.catalogs.read(&self.site, &self.reader, look).map_err(|reason| no_catalog(&reason))?
+    }
 }
 
 impl PagesState {
@@ -180,6 +194,12 @@ impl SiteRequest {
     /// Returns the details of the site; `None` for a program, which has no use for them.
     pub(super) fn details(&self) -> Option<SiteDetails> {
         self.is_html().then(|| self.state.office.details(&self.status.name)).flatten()
+    }
+
+    /// Returns access to the catalog of the copy for a file that is sent after this request.
+    pub(super) fn catalog_source(&self) -> Result<CatalogSource, ApiError> {
+        let reader = self.reader.as_ref().map_err(not_served)?.clone();
+        Ok(CatalogSource { catalogs: self.state.office.catalogs(), site: self.site.clone(), reader })
     }
 
     /// Looks into the catalog of the copy, and the snapshot that it is of. Returns the error 503 while it is being made.

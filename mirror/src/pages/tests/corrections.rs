@@ -67,7 +67,7 @@ async fn pages_show_weights_in_the_unit_that_is_set_and_programs_get_kilograms()
     for (path, shown) in [
         ("/payloads/3", "<dd>540 lb</dd>"),
         ("/payloads/4", "animal 2 weighed 550 lb"),
-        ("/animals", "data-label=\"Weight, lb\" class=\"number\">550<"),
+        ("/animals", "<td class=\"number weight\">550 <span class=\"unit\">lb</span>"),
         ("/batches/L1", "<th scope=\"col\" class=\"number\">Weight, lb</th>"),
     ] {
         let page = html_of(&office, path).await;
@@ -134,7 +134,7 @@ async fn the_status_of_an_animal_is_a_word() {
     assert_contains(&html_of(&office, "/animals/10").await, &["<span class=\"mark dead\">Dead</span>"]);
     let voided = html_of(&office, "/animals/14").await;
     assert_contains(&voided, &["<span class=\"mark voided\">Voided</span>", "so it is not counted anywhere"]);
-    assert_contains(&html_of(&office, "/animals").await, &["2 in the yard, 1 exported, 1 dead"]);
+    assert_contains(&html_of(&office, "/animals").await, &["On the yard 2<", "Exported 1<", "Dead 1<"]);
     assert_eq!(json_of(&office, "/animals/10").await["status"], "dead");
     let sheet = get(&office, "/animals.csv", "*/*").await.body;
     assert!(sheet.contains(",dead,") && !sheet.contains("voided"), "{sheet}");

@@ -1,5 +1,6 @@
 //! Tests of the pages through the router, with the `Accept` headers of browsers and programs.
 
+mod animals;
 mod clocks;
 mod corrections;
 mod figures;
