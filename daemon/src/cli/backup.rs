@@ -16,11 +16,8 @@ use herd::store::LocalFile;
 use herd::wire::BackupStart;
 use rustix::fs::Mode;
 use rustix::process::umask;
-use service::backup::{
-    BackupArgs, BackupRequest, BackupResponse, BackupSource, ProgressLines, WriteFromFiles, backup_text, backup_with,
-    open_backup,
-};
-use service::control::{CommandError, DirectError, ask, ask_or_open};
+use service::backup::{BackupArgs, ProgramStore, ProgressLines, backup_text, backup_with, open_backup};
+use service::control::{CommandError, DirectError, ask_or_open};
 use service::lifecycle::print_notice;
 use service::process::StateDir;
 use std::fs::File;
@@ -28,38 +25,20 @@ use std::io::{BufReader, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// The store of a barn.
-struct BarnStore<'a>(&'a Settings);
-
-impl BackupSource for BarnStore<'_> {
-    fn start(&mut self, write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
-        let Self(settings) = self;
-        let (socket, request) =
-            (StateDir::new(&settings.state_dir).socket(), BarnRequest::Backup(BackupRequest::Start));
-        let response = ask_or_open(&socket, &request, || {
-            let store = open_existing(settings)?;
-            Ok(BarnResponse::Backup(BackupResponse::Written(write(&store.reader(), &settings.site)?)))
-        });
-        about_backup(response?)
-    }
-
-    fn request(&mut self, request: BackupRequest) -> Result<BackupResponse, CommandError> {
-        let socket = StateDir::new(&self.0.state_dir).socket();
-        about_backup(ask(&socket, &BarnRequest::Backup(request)).map_err(CommandError::Ask)?)
-    }
-}
-
-fn about_backup(response: BarnResponse) -> Result<BackupResponse, CommandError> {
-    match response {
-        BarnResponse::Backup(response) => Ok(response),
-        _ => Err(CommandError::UnexpectedResponse),
-    }
-}
-
 /// Writes a backup of the store, whether or not the daemon runs.
 pub(super) fn backup(settings: &Settings, args: &BackupArgs, out: &mut dyn Write) -> Result<(), CliError> {
     let now = SystemClock::default().read().wall();
-    Ok(backup_with(args, &settings.state_dir, now, &mut BarnStore(settings), out)?)
+    let mut store = ProgramStore {
+        socket: StateDir::new(&settings.state_dir).socket(),
+        request: BarnRequest::Backup,
+        response: BarnResponse::Backup,
+        backup: |response| match response {
+            BarnResponse::Backup(response) => Some(response),
+            _ => None,
+        },
+        open: || Ok((open_existing(settings)?, settings.site.clone())),
+    };
+    Ok(backup_with(args, &settings.state_dir, now, &mut store, out)?)
 }
 
 /// Restores a backup. It is opened before root becomes the owner of the files, who may not read it.

@@ -115,7 +115,7 @@ impl Cli {
             }
             Command::Backup { site, args } => {
                 start_logging();
-                backup(&settings, site, &args, out)?;
+                backup(&settings, &site, &args, out)?;
             }
             // The last one is refused by the command line's definition.
             Command::Config | Command::Run | Command::Check { .. } | Command::Verify { .. } => {}

@@ -6,12 +6,13 @@ use super::prove::{ProgressLines, backup_text};
 use super::room::RoomKeeper;
 use super::target::BackupTarget;
 use super::transfer::{BackupRequest, BackupResponse};
-use crate::control::{AskError, CommandError, DirectError};
+use crate::control::{AskError, CommandError, DirectError, Request, ask, ask_or_open};
 use crate::lifecycle::{min_free_bytes, print_notice};
 use herd::backup::{BackupSummary, BackupWriter, copy_log, start_of};
 use herd::clock::WallTime;
-use herd::store::Reader;
+use herd::store::{Reader, Store};
 use herd::wire::BackupStart;
+use std::fmt;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,47 @@ pub trait BackupSource: Send {
 
     /// Requests a further part from the running process.
     fn request(&mut self, request: BackupRequest) -> Result<BackupResponse, CommandError>;
+}
+
+/// The store of a program: behind the control socket of its running process, or in its files.
+pub struct ProgramStore<Q: Request, A, O> {
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Makes a request to the process.
+    pub request: A,
+    /// Makes a response of the process, as from the files.
+    pub response: fn(BackupResponse) -> Q::Response,
+    /// Returns what a response says about the backup.
+    pub backup: fn(Q::Response) -> Option<BackupResponse>,
+    /// Opens the files, and returns the name of the site as well.
+    pub open: O,
+}
+
+impl<Q: Request, A, O> fmt::Debug for ProgramStore<Q, A, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProgramStore").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl<Q, A, O> BackupSource for ProgramStore<Q, A, O>
+where
+    Q: Request,
+    A: Fn(BackupRequest) -> Q + Send,
+    O: FnMut() -> Result<(Store, String), DirectError> + Send,
+{
+    fn start(&mut self, write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
+        let Self { socket, request, response, backup, open } = self;
+        let found = ask_or_open(socket, &request(BackupRequest::Start), || {
+            let (store, site) = open()?;
+            Ok(response(BackupResponse::Written(write(&store.reader(), &site)?)))
+        });
+        backup(found?).ok_or(CommandError::UnexpectedResponse)
+    }
+
+    fn request(&mut self, part: BackupRequest) -> Result<BackupResponse, CommandError> {
+        let response = ask(&self.socket, &(self.request)(part)).map_err(CommandError::Ask)?;
+        (self.backup)(response).ok_or(CommandError::UnexpectedResponse)
+    }
 }
 
 /// Writes a backup to a file and prints what it holds. `state_dir` is where the store is.

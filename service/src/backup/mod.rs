@@ -24,7 +24,7 @@ mod target;
 mod tests;
 mod transfer;
 
-pub use command::{BackupArgs, BackupSource, WriteFromFiles, backup_with};
+pub use command::{BackupArgs, BackupSource, ProgramStore, WriteFromFiles, backup_with};
 pub use error::BackupCommandError;
 pub use medium::are_on_one_disk;
 pub use prove::{ProgressLines, backup_text, open_backup, prove_file};
