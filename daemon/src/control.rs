@@ -11,7 +11,7 @@ use herd::query::{ReaderEraMoves, ReaderEraProposal};
 use herd::store::CorrectionReceipt;
 use herd::wire::HealthFinding;
 use serde::{Deserialize, Serialize};
-use service::backup::{BackupRequest, BackupResponse};
+use service::backup::{BackupReport, BackupRequest, BackupResponse};
 use service::control::{ControlError, Request};
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::remote::RadioView;
@@ -150,6 +150,8 @@ pub struct BarnStatus {
     pub failing: Vec<String>,
     /// Parts that fail or need a look, in sentences.
     pub findings: Vec<HealthFinding>,
+    /// The nightly backups; `None` if no directory is set.
+    pub backup: Option<BackupReport>,
     /// State of the one-time pairing code.
     pub pairing: PairingStatus,
     /// The radios, in the order of the settings.

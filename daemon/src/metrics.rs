@@ -9,6 +9,7 @@ use crate::receive::RadioHandle;
 use crate::recorder::{Recorder, RecorderStatus};
 use axum::Router;
 use radio::RadioCounters;
+use service::backup::encode_backups;
 use service::door::auth::{Authenticator, require};
 use service::door::keys::Scope;
 use service::door::serve::connections::Connections;
@@ -96,6 +97,8 @@ impl Collector for BarnMetrics {
         encode_stores(&mut families, &[(NO_LABELS, self.health.reader.clone())])?;
         self.recorder(&mut families, &status)?;
         radios(&mut families, &self.health)?;
+        let backup: Vec<_> = self.health.backup.report().map(|report| (NO_LABELS, report)).into_iter().collect();
+        encode_backups(&mut families, &backup)?;
         encode_deliveries(&mut families, &[(NO_LABELS, self.sync_stats.counts())])?;
         self.disk(&mut families)
     }

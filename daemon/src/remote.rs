@@ -63,6 +63,7 @@ impl RemoteApi for BarnApi {
             radios: radio_views(&self.health),
             failing: self.health.failing(),
             findings: self.health.findings(),
+            backup: self.health.backup.report(),
             refused_reads: self.health.refusals.counts().into_iter().filter(|(_, count)| *count > 0).collect(),
             queued_payloads: self.recorder.queued(),
             queue_payloads: QUEUE_PAYLOADS,

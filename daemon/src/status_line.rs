@@ -8,7 +8,7 @@ use herd::clock::iso_utc_if_set;
 use herd::store::grouped;
 
 /// Returns the errors first, then the head of the log, the arrival of the last payload, the state of each radio, and
-/// that of a one-time pairing code which is not used yet.
+/// that of the nightly backups and of a one-time pairing code, if there is something to say.
 pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     let head = health.reader.head();
     let (last_error, last_payload_at_us) = {
@@ -37,6 +37,7 @@ pub fn status_line(health: &Health, pairing: &PairingStatus) -> String {
     parts.extend(
         health.radios.iter().filter_map(|radio| Some(format!("{}: {}", radio.name, health.queue_note(radio)?.text))),
     );
+    parts.extend(health.backup_note().map(|note| format!("backup: {note}")));
     parts.extend(pairing.notice());
     parts.join("; ")
 }
@@ -58,6 +59,7 @@ mod tests {
     use crate::receive::RadioState;
     use crate::test_world::{World, scan};
     use herd::decide::Rules;
+    use service::backup::BackupGauge;
     use service::supervisor::probe;
     use std::sync::Arc;
     use tokio::sync::watch;
@@ -78,7 +80,17 @@ mod tests {
         let (disk, radios) = (DiskGauge::plenty(), vec![radio]);
         let refusals = ReadRefusals::default();
         let clock = ClockGauge::new(world.clock.clone());
-        let mut health = Health { reader, recorder, write_clock, disk, radios, local: None, refusals, clock };
+        let mut health = Health {
+            reader,
+            recorder,
+            write_clock,
+            disk,
+            radios,
+            local: None,
+            refusals,
+            clock,
+            backup: BackupGauge::default(),
+        };
         assert_eq!(status_line(&health, &PairingStatus::None), "change 1; no payload since the start; chute listening");
 
         world.recorder.record(scan(1)).await.unwrap();

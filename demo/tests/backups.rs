@@ -8,7 +8,7 @@
 mod senders;
 mod yard;
 
-use demo::processes::{Barn, BarnSettings};
+use demo::processes::{Barn, BarnSettings, Office, OfficeSettings};
 use herd::position::Epoch;
 use senders::Senders;
 use std::os::unix::fs::PermissionsExt as _;
@@ -101,6 +101,54 @@ async fn a_barn_restored_from_its_backup_has_every_stored_payload_and_its_office
     let site = yard.office.site().unwrap().unwrap();
     assert_eq!(site.stopped_because, None);
     yard.holds(&[stored, vec!["hxb:AFTER:LF1:UHF1".to_owned()]].concat()).await;
+}
+
+/// Catches a stick that must be there when the barn starts, and a nightly backup that nobody can restore.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_barn_restored_from_a_nightly_backup_on_an_empty_card_has_every_stored_payload() {
+    let stick = tempfile::tempdir().unwrap();
+    let (directory, text) = place(&stick, "herdlinx");
+    let backup = format!("[backup]\ndirectory = {text:?}");
+    let mut yard = Yard::open(&own_programs(), |_| BarnSettings { more: backup, ..BarnSettings::default() }).await;
+    let why = until("the barn says that the stick is missing", async || {
+        yard.barn.status().unwrap().findings.into_iter().find(|finding| finding.part == "backup")
+    })
+    .await;
+    assert!(!why.failing && why.text.contains("plug the medium in"), "{}", why.text);
+    let stored = yard.deliver_many(|| {}).await;
+    let before = yard.barn.store_state().unwrap();
+    yard.wait_until_equal().await;
+
+    std::fs::create_dir(&directory).unwrap();
+    let last = until("the nightly backup is verified", async || yard.barn.status().unwrap().backup?.last).await;
+    assert_eq!(last.change, before.position.sequence);
+    assert!(yard.barn.status().unwrap().findings.iter().all(|finding| finding.part != "backup"));
+
+    let machine = yard.directory.path().join("new-barn");
+    let (line, printed) = yard.rebuild_barn(&machine, last.file.to_str().unwrap()).await;
+    assert!(printed.contains(&before.position.digest.to_string()), "{printed}");
+    yard.office.add(&line).unwrap();
+    yard.holds(&stored).await;
+}
+
+/// Catches an office whose nightly backups lack a site, or are of something else than its copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_office_backs_up_each_site_by_itself() {
+    let mut yard = Yard::start().await;
+    assert_eq!(yard.deliver("hxb:LOT:LF1:UHF1").await.0, 201);
+    let before = yard.wait_until_equal().await.end;
+    assert_eq!(yard.office.site().unwrap().unwrap().backup, None);
+    assert_eq!(yard.office.terminate().await.unwrap().code(), Some(0));
+    let stick = tempfile::tempdir().unwrap();
+    let more = format!("[backup]\ndirectory = {:?}", stick.path());
+    let settings = OfficeSettings { more, ..OfficeSettings::default() };
+    yard.office = Office::new(&own_programs(), &yard.directory.path().join("office"), &settings).unwrap();
+    yard.office.start().await.unwrap();
+    let last =
+        until("the site is backed up", async || yard.office.site().unwrap().and_then(|site| site.backup)?.last).await;
+    assert_eq!(last.change, before.sequence);
+    let printed = yard.office.run(&["verify", "--backup", last.file.to_str().unwrap()]).unwrap();
+    assert!(printed.contains(&before.digest.to_string()), "{printed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,7 @@ use herd::clock::{Clock, SystemClock};
 use herd::pairing::{Fingerprint, MAX_OFFICE_NAME_CHARS};
 use herd::randomness::{Randomness, RandomnessError, SystemRandomness};
 use herd::store::LocalError;
+use service::backup::{ClockTrust, NightlyBackups, Schedule};
 use service::control::{ListenError, listen};
 use service::door::auth::KeylessGuard;
 use service::door::certificate::Identity;
@@ -155,6 +156,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
     parts.add_infallible("the keeper of the keys", tokens.keys().clone().keep_saved(shutdown.clone()));
     parts.add_infallible("the keeper of the sessions", people.keep_swept(shutdown.clone()));
+    if let Some(nightly) = nightly_backups(&settings, &sites) {
+        parts.add_infallible("the nightly backups", nightly.run(shutdown.clone()));
+    }
     parts.add_infallible("the supervisor", report(sites.clone(), shutdown));
     let time_zone = settings.time_zone.name();
     tracing::info!(%listen_at, state_dir = %settings.state_dir.display(), time_zone, "office ready");
@@ -166,6 +170,13 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
         None => tracing::warn!("not all parts shut down in time; they end with the process"),
     }
     end.cause
+}
+
+/// Returns the nightly backups, if the settings name a directory for them.
+fn nightly_backups(settings: &Settings, sites: &Arc<Sites>) -> Option<NightlyBackups> {
+    let schedule = Schedule::new(settings.backup.at, settings.time_zone.time_zone(), ClockTrust::AnySet);
+    let (states, stores) = (sites.backups().clone(), sites.clone());
+    NightlyBackups::new(&settings.backup, &settings.state_dir, schedule, states, move || stores.readable())
 }
 
 /// Reports readiness, the state of the sites and the liveness of the copies' writers to the supervisor.

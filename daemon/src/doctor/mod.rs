@@ -19,6 +19,7 @@ use herd::clock::SystemClock;
 use herd::wire::HealthFinding;
 use serde::Serialize;
 use serde_json::json;
+use service::backup::BackupReport;
 use service::control::{AskError, CommandError, SOCKET_NAME, ask};
 use std::io::{self, Write};
 
@@ -111,6 +112,7 @@ pub async fn examine(settings: &Settings) -> Report {
     if let DaemonState::Running(status) = &daemon {
         findings.extend(pairing_finding(&status.pairing));
         findings.extend(health_findings(&status.findings));
+        findings.extend(status.backup.as_ref().map(backup_finding));
     }
     findings.extend(radios::check(settings, &daemon).await);
     findings.extend(machine::check(settings, &SystemClock::default()));
@@ -141,6 +143,14 @@ fn running_finding(BarnStatus { pid, listen, sequence, blocked, .. }: &BarnStatu
 fn health_findings(found: &[HealthFinding]) -> Vec<Finding> {
     let known = found.iter().filter(|finding| ["store", "log", "keys", "reads"].contains(&finding.part.as_str()));
     known.map(|HealthFinding { part, text, .. }| Finding::fail(part.as_str(), text.as_str())).collect()
+}
+
+/// Reports on the nightly backups. One that is missing or in a bad place fails nothing yet.
+fn backup_finding(report: &BackupReport) -> Finding {
+    match report.note().or_else(|| report.warning.clone()) {
+        Some(note) => Finding::warn("backup", note),
+        None => Finding::ok("backup", report.last_text()),
+    }
 }
 
 /// Reports on the one-time code of the card, if there was one.

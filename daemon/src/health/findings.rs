@@ -7,10 +7,13 @@
 //! - **A queue that fills is told at a quarter.** A chute at its limit delivers 15 packets a second. A radio of a chip then
 //!   has 50 s left before packets are lost, one on a serial line 12 s and what the kernel buffers. An ordinary stall of a slow
 //!   card is a second, which is 15 packets, and stays below. A full queue loses packets, so its radio fails.
+//! - **A backup that is missing is no failure either.** Nothing is lost yet, and an office is a copy as well. The open call
+//!   lists it after two days, so that a stick may be away for a night without a call in the morning; the sentence comes with
+//!   the first failure.
 //! - **A clock that no time server sets is no failure.** Order and sync do not depend on it, and a barn without a network
 //!   never has another one. Yet the office shows its times.
 
-use super::{Health, STUCK_WRITE};
+use super::{BACKUP_PART, Health, STUCK_WRITE};
 use crate::receive::RadioHandle;
 use crate::recorder::RecordError;
 use herd::store::grouped;
@@ -48,7 +51,9 @@ impl Health {
         .flatten()
         .collect();
         findings.extend(self.radios.iter().flat_map(|radio| self.radio_findings(radio)));
-        findings.extend(self.clock_note().map(|text| HealthFinding { part: "clock".into(), failing: false, text }));
+        let note = |part: &str, text| HealthFinding { part: part.to_owned(), failing: false, text };
+        findings.extend(self.backup_note().map(|text| note(BACKUP_PART, text)));
+        findings.extend(self.clock_note().map(|text| note("clock", text)));
         findings
     }
 
@@ -127,6 +132,11 @@ impl Health {
         let disk = || self.disk.check_for_packets().err().map(|error| error.to_string());
         let known = disk().or_else(|| self.store_failure());
         known.unwrap_or_else(|| "they arrive faster than the disk takes them; a faster card or disk helps".to_owned())
+    }
+
+    /// Returns a note about the nightly backups, if the last attempt failed or the last verified one is old.
+    pub fn backup_note(&self) -> Option<String> {
+        self.backup.report()?.note()
     }
 
     fn clock_note(&self) -> Option<String> {

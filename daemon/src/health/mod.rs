@@ -19,12 +19,15 @@ use axum::routing::get;
 use herd::clock::Clock;
 use herd::store::{DamagedRow, LocalFile, Reader};
 use serde_json::json;
+use service::backup::BackupGauge;
 use service::door::reply::{ApiError, NoQuery};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// Name of the nightly backups among the parts.
+const BACKUP_PART: &str = "backup";
 /// Time after which a write under way counts as stuck. A slow card stalls for a second now and then.
 const STUCK_WRITE: Duration = Duration::from_millis(1_500);
 
@@ -47,6 +50,8 @@ pub struct Health {
     pub refusals: ReadRefusals,
     /// Reports that no time server has set the clock.
     pub clock: ClockGauge,
+    /// Reports the nightly backups.
+    pub backup: BackupGauge,
 }
 
 /// Tells if a time server has set the clock.
@@ -80,9 +85,12 @@ impl Health {
         parts
     }
 
-    /// Returns the names of radios that receive and of which the status has a note.
+    /// Returns the names of radios that receive and of which the status has a note, and `backup` if there is no verified
+    /// backup of the last two days.
     pub fn degraded(&self) -> Vec<String> {
-        self.radios.iter().filter(|radio| self.is_degraded(radio)).map(|radio| radio.name.clone()).collect()
+        let radios = self.radios.iter().filter(|radio| self.is_degraded(radio)).map(|radio| radio.name.clone());
+        let is_overdue = self.backup.report().is_some_and(|report| report.overdue);
+        radios.chain(is_overdue.then(|| BACKUP_PART.to_owned())).collect()
     }
 
     /// Returns true if a radio does not receive, or its queue is full.

@@ -11,8 +11,12 @@ use herd::clock::RawReading;
 use herd::decide::Rules;
 use radio::Counters;
 use serde_json::Value;
+use service::backup::{BackupSettings, BackupStates, NightlyBackups, Schedule};
 use service::door::serve::observer::{AnswerObserver as _, ObservedAnswer};
+use service::harness::wait_until;
+use service::lifecycle::ShutdownTrigger;
 use service::supervisor::probe;
+use std::sync::atomic::Ordering;
 use tower::ServiceExt as _;
 
 /// Returns the health of a world, of which nothing fails.
@@ -26,6 +30,7 @@ pub(super) fn health(world: &World, radios: Vec<RadioHandle>) -> Health {
         local: None,
         refusals: ReadRefusals::default(),
         clock: ClockGauge::new(Arc::new(ManualClock::default())),
+        backup: BackupGauge::default(),
     }
 }
 
@@ -78,6 +83,31 @@ async fn a_barn_that_takes_no_read_over_https_for_minutes_is_unhealthy() {
     assert_eq!((status, &answer["failing"], &answer["message"]), (503, &json!(["reads"]), &json!("failing: reads")));
     let text = &health.findings()[0].text;
     assert!(text.contains("192.168.1.20: this key is not known here; give the sender a key"), "{text}");
+}
+
+/// Catches a barn whose stick is away for weeks and that calls itself healthy, and one that calls the office at night for it.
+#[tokio::test]
+async fn backups_that_fail_are_a_note_and_after_two_days_without_one_the_open_call_says_so() {
+    let world = World::new(Rules::default(), DiskGauge::plenty());
+    let place = tempfile::tempdir().unwrap();
+    let settings = BackupSettings { directory: Some(place.path().join("stick")), ..BackupSettings::default() };
+    let states = BackupStates::new(world.clock.clone());
+    let health = Health { backup: states.of_site("north"), ..health(&world, Vec::new()) };
+    let (schedule, reader) = (Schedule::of_machine(settings.at), world.reader.clone());
+    let stores = move || vec![("north".to_owned(), reader.clone())];
+    let nightly = NightlyBackups::new(&settings, place.path(), schedule, states, stores).unwrap();
+    let trigger = ShutdownTrigger::default();
+    let running = tokio::spawn(nightly.run(trigger.signal()));
+    let is_noted = async || health.findings().into_iter().find(|finding| finding.part == "backup");
+    let finding = wait_until("the backup has failed", is_noted).await.unwrap();
+    assert!(!finding.failing && finding.text.contains("plug the medium in"), "{}", finding.text);
+    assert_eq!(get_health(&health).await, (200, json!({"success": true, "status": "healthy"})));
+
+    world.clock.since_boot_ms.store(2 * 24 * 3_600_000, Ordering::Relaxed);
+    let expected = json!({"success": true, "status": "healthy", "degraded": ["backup"]});
+    assert_eq!(get_health(&health).await, (200, expected));
+    trigger.request();
+    running.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

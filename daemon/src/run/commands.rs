@@ -112,6 +112,7 @@ impl Commands {
             pairing: self.pairing.status(),
             failing: self.health.failing(),
             findings: self.health.findings(),
+            backup: self.health.backup.report(),
             radios: radio_views(&self.health),
             totals,
             duplicates,

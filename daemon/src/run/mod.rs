@@ -21,7 +21,8 @@ use crate::tap::Tap;
 use commands::Commands;
 use herd::clock::{Clock, SystemClock};
 use herd::randomness::SystemRandomness;
-use herd::store::LocalError;
+use herd::store::{LocalError, Reader};
+use service::backup::{BackupStates, NightlyBackups, Schedule};
 use service::control::{ListenError, listen};
 use service::door::serve::connections::Connections;
 use service::door::serve::{ServeError, bind, serve};
@@ -95,6 +96,14 @@ impl From<&RunError> for Exit {
     }
 }
 
+/// Returns the nightly backups, if the settings name a directory for them.
+fn nightly_backups(settings: &Settings, states: BackupStates, reader: Reader) -> Option<NightlyBackups> {
+    let schedule = Schedule::of_machine(settings.backup.at);
+    let site = settings.site.clone();
+    let stores = move || vec![(site.clone(), reader.clone())];
+    NightlyBackups::new(&settings.backup, &settings.state_dir, schedule, states, stores)
+}
+
 /// Runs the daemon until the shutdown is requested, or one of its parts ends. Needs a multi-threaded tokio runtime.
 pub async fn run(settings: Settings) -> Result<(), RunError> {
     let trigger = shutdown_on_signals().map_err(RunError::Signals)?;
@@ -106,7 +115,8 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let files = BarnFiles::open_to_run(&settings)?;
     let tap = Tap::default();
     let on_progress = opening_reporter(supervisor.clone(), shutdown.clone());
-    let started = match start(&settings, &files, &clock, &tap, shutdown.clone(), on_progress).await {
+    let backups = BackupStates::new(clock.clone());
+    let started = match start(&settings, &files, &clock, &tap, &backups, shutdown.clone(), on_progress).await {
         Err(RunError::Open(error)) if error.is_interrupted() => {
             tracing::info!("stopped during the start: {error}");
             return Ok(());
@@ -148,6 +158,9 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let era_moves = move_into_eras(recorder.clone(), clock.clone(), shutdown.clone());
     parts.add_infallible("the moves into reader eras", era_moves);
     parts.add_infallible("the certificate watcher", identity.clone().watch_files(shutdown.clone()));
+    if let Some(nightly) = nightly_backups(&settings, backups, reader.clone()) {
+        parts.add_infallible("the nightly backups", nightly.run(shutdown.clone()));
+    }
     parts.add_infallible("the return of free memory", give_back_free_memory(shutdown.clone()));
 
     let status_health = health.clone();

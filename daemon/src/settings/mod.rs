@@ -11,6 +11,7 @@ use crate::receive::Channel;
 use herd::decide::Rules;
 use herd::payload::WeightUnit;
 use serde::{Deserialize, Serialize};
+use service::backup::BackupSettings;
 use service::lifecycle::Exit;
 use service::logging::LogLevel;
 use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
@@ -64,6 +65,9 @@ pub struct Settings {
     /// The operator's own certificate, if there is one.
     #[serde(skip_serializing_if = "TlsSettings::is_unset")]
     pub tls: TlsSettings,
+    /// The nightly backups.
+    #[serde(skip_serializing_if = "BackupSettings::is_unset")]
+    pub backup: BackupSettings,
     /// The radios.
     pub radio: Vec<RadioSettings>,
 }
@@ -106,6 +110,7 @@ impl Default for Settings {
             log: LogLevel::default(),
             log_file: None,
             tls: TlsSettings::default(),
+            backup: BackupSettings::default(),
             radio: Vec::new(),
         }
     }
@@ -132,6 +137,7 @@ impl Settings {
         check_state_dir(&self.state_dir)?;
         check_log_file(self.log_file.as_deref())?;
         self.tls.check()?;
+        self.backup.check()?;
         let refuse = |key: &str, value: String, allowed| Err(SettingsError::value(key, value, allowed).into());
         let chars = self.site.chars().count();
         if !(1..=MAX_NAME_CHARS).contains(&chars) || self.site.chars().any(char::is_control) {
@@ -189,7 +195,8 @@ impl Settings {
                 )
             })
         };
-        self.radio.iter().enumerate().flat_map(radio_notes).collect()
+        let backup_notes = self.backup.notes(&self.state_dir);
+        self.radio.iter().enumerate().flat_map(radio_notes).chain(backup_notes).collect()
     }
 
     /// Returns the radios except those of kind `none`, with the labels for their packets.

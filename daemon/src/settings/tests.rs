@@ -92,6 +92,16 @@ fn the_sections_of_the_printed_file_are_valid_and_complete() {
     let of = |name: &str| sections.iter().find(|(header, _)| header == name).unwrap().1.clone();
     let tls = load(&format!("[tls]\n{}", of("[tls]")), &[], "").unwrap().tls.files().unwrap();
     assert_eq!(tls.key, Path::new("/etc/herdlinx/key.pem"));
+    let backup = load(&format!("[backup]\n{}", of("[backup]")), &[], "").unwrap().backup;
+    let directory = Some("/media/stick/herdlinx".into());
+    assert_eq!(backup, BackupSettings { directory, ..BackupSettings::default() });
+    let missing: Vec<_> = toml::to_string(&backup)
+        .unwrap()
+        .lines()
+        .filter(|line| !of("[backup]").lines().any(|it| key_of(it) == key_of(line)))
+        .map(str::to_owned)
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
     let radio = |kind: &str| {
         // Keys without a default are shown by an example.
         let keys = of(&format!("[radio.{kind}]"));

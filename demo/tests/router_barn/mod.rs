@@ -25,6 +25,7 @@ use herd::query::TotalsView;
 use herd::randomness::SeededRandomness;
 use herd::store::{Head, Incoming, LocalFile, MemoryDisk, Reader, Receipt, Store};
 use http_body_util::BodyExt as _;
+use service::backup::BackupGauge;
 use service::door::certificate::Identity;
 use service::door::keys::{KeyRing, KeyRow, Scope};
 use service::door::serve::connections::Connections;
@@ -131,6 +132,7 @@ impl Barn {
             local: None,
             refusals: ReadRefusals::default(),
             clock: ClockGauge::new(Arc::new(FixedClock)),
+            backup: BackupGauge::default(),
         };
         let tokens =
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();

@@ -44,6 +44,10 @@ impl ServiceSettings for Settings {
         let Self { state_dir, log_file, listen, tls, .. } = self;
         StartCheck { state_dir, files: &FILES, log_file: log_file.as_deref(), listen: *listen, tls }
     }
+
+    fn notes(&self) -> Vec<String> {
+        self.backup.notes(&self.state_dir)
+    }
 }
 
 impl Cli {

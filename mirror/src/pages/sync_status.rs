@@ -12,6 +12,7 @@ use herd::clock::iso_utc;
 use herd::position::Position;
 use herd::wire::HealthFinding;
 use serde::Serialize;
+use service::backup::BackupReport;
 use service::remote::OpeningView;
 
 /// JSON of one site. The keys up to `total_records_synced` are those of the original, in its order.
@@ -29,6 +30,7 @@ pub(super) struct SyncStatus {
     link: LinkState,
     barn_trouble: Option<String>,
     barn_findings: Option<Vec<HealthFinding>>,
+    backup: Option<BackupReport>,
     position: Option<Position>,
     barn_head: Option<u64>,
     lag_changes: Option<u64>,
@@ -77,6 +79,7 @@ impl From<&SiteStatus> for SyncStatus {
             link: status.link,
             barn_trouble: status.barn_trouble(),
             barn_findings: status.barn_findings.clone(),
+            backup: status.backup.clone(),
             position: status.head,
             barn_head: status.barn_head,
             lag_changes: status.lag_changes,

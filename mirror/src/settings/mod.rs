@@ -5,6 +5,7 @@
 use crate::zone::Zone;
 use herd::payload::WeightUnit;
 use serde::Deserialize;
+use service::backup::BackupSettings;
 use service::logging::LogLevel;
 use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -41,6 +42,8 @@ pub struct Settings {
     pub log_file: Option<PathBuf>,
     /// Certificate and private key of the HTTPS server.
     pub tls: TlsSettings,
+    /// Nightly backups of the sites.
+    pub backup: BackupSettings,
 }
 
 impl Default for Settings {
@@ -54,6 +57,7 @@ impl Default for Settings {
             log: LogLevel::default(),
             log_file: None,
             tls: TlsSettings::default(),
+            backup: BackupSettings::default(),
         }
     }
 }
@@ -77,6 +81,7 @@ impl Settings {
         check_state_dir(&self.state_dir)?;
         check_log_file(self.log_file.as_deref())?;
         self.tls.check()?;
+        self.backup.check()?;
         let [min, max] = SYNC_INTERVAL;
         if !(min..=max).contains(&self.sync_interval.get()) {
             return Err(SettingsError::value("sync_interval", self.sync_interval.to_string(), "\"1s\" to \"1h\""));
@@ -110,6 +115,14 @@ mod tests {
             .fold(String::new(), |text, line| text + line + "\n");
         let settings = load(&uncommented, &[]).unwrap();
         assert_eq!(settings.tls.key.unwrap(), Path::new("/etc/herdlinx-mirror/key.pem"));
+    }
+
+    #[test]
+    fn the_commented_backup_example_is_valid() {
+        let mut lines = DEFAULT_FILE.lines();
+        let example = lines.find_map(|line| line.strip_prefix("# ").filter(|key| key.starts_with("directory")));
+        let settings = load(&format!("[backup]\n{}", example.unwrap()), &[]).unwrap();
+        assert_eq!(settings.backup.directory.unwrap(), Path::new("/mnt/backups/herdlinx"));
     }
 
     #[test]
@@ -148,6 +161,10 @@ mod tests {
             ("log_file = '/var/log/'", "log_file"),
             ("[tls]\nkey = '/k'", "tls"),
             ("[tls]\nverify = false", "verify"),
+            ("[backup]\ndirectory = 'stick'", "backup.directory"),
+            ("[backup]\nat = '2:30'", "backup.at"),
+            ("[backup]\nkeep = 0", "backup.keep"),
+            ("[backup]\nmax_bytes = 10", "backup.max_bytes"),
             ("state_dir = ''", "state_dir"),
             ("weight_unit = 'st'", "weight_unit"),
             ("time_zone = 'Mountain'", "America/Denver"),

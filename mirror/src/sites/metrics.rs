@@ -6,6 +6,7 @@ use super::running_sites::Sites;
 use crate::follow::{FollowStatus, LinkState};
 use herd::store::Reader;
 use herd::wire::HealthFinding;
+use service::backup::{BackupReport, encode_backups};
 use service::lifecycle::free_disk;
 use service::metrics::{Collector, DescriptorEncoder, Families, Family, NO_LABELS, encode_deliveries, encode_stores};
 use service::sync::{Served as _, SyncCounts};
@@ -47,6 +48,7 @@ struct SiteSample {
     followed: bool,
     status: FollowStatus,
     delivered: SyncCounts,
+    backup: Option<BackupReport>,
 }
 
 type Labels<'a> = [(&'static str, &'a str); 1];
@@ -68,7 +70,8 @@ impl OfficeMetrics {
             let site = self.sites.view(&name)?;
             let state = site.state();
             let (status, delivered) = (site.follow_status(), site.sync_stats().counts());
-            Some(SiteSample { name, copy: state.shown, followed: state.stopped_because.is_none(), status, delivered })
+            let (followed, backup) = (state.stopped_because.is_none(), site.backup());
+            Some(SiteSample { name, copy: state.shown, followed, status, delivered, backup })
         };
         self.sites.names().into_iter().filter_map(sample).collect()
     }
@@ -86,6 +89,8 @@ impl Collector for OfficeMetrics {
         encode_deliveries(&mut families, &delivered)?;
         let catalogs = self.sites.catalogs.bytes();
         families.gauges(CATALOG, catalogs.iter().map(|(site, bytes)| ([("site", site.as_str())], *bytes as u64)))?;
+        let backups: Vec<_> = sites.iter().filter_map(|site| Some((site.labels(), site.backup.clone()?))).collect();
+        encode_backups(&mut families, &backups)?;
         // A file system that cannot be read leaves the value out.
         let disk = free_disk(&self.state_dir)
             .inspect_err(|error| tracing::warn!(%error, "cannot read the free disk space; the metric is left out"));

@@ -9,6 +9,7 @@ use super::running_sites::Sites;
 use super::status::{SiteStatus, SiteSummary};
 use super::view::SiteView;
 use herd::store::{Reader, grouped};
+use service::backup::BackupReport;
 use service::lifecycle::Shutdown;
 use service::sync::NotServedError;
 use std::fmt::Write as _;
@@ -100,11 +101,15 @@ fn status_line(site: &SiteView, sync_interval: Duration) -> String {
         let _infallible = write!(state, ", {} of them not shown yet", grouped(unfolded));
     }
     let reason = status.stopped_because.clone().or_else(|| status.blocked.clone()).or_else(|| status.barn_trouble());
-    match (reason, status.copied, status.lag_changes) {
+    let line = match (reason, status.copied, status.lag_changes) {
         (Some(reason), ..) => format!("{state}: {reason}"),
         (None, Some((copied, total)), _) => format!("{state}, {} of {} copied", grouped(copied), grouped(total)),
         (None, None, Some(lag)) => format!("{state}, {} behind", grouped(lag)),
         (None, None, None) => state,
+    };
+    match status.backup.as_ref().and_then(BackupReport::note) {
+        Some(note) => format!("{line}; backup of {name}: {note}"),
+        None => line,
     }
 }
 

@@ -16,6 +16,7 @@ use axum::Router;
 use herd::clock::Clock;
 use herd::pairing::{Pairing, PairingCode};
 use herd::store::Reader;
+use service::backup::BackupStates;
 use service::door::reply::{ApiError, with_fallbacks};
 use service::lifecycle::{Shutdown, ShutdownTrigger};
 use service::remote;
@@ -76,6 +77,7 @@ pub struct Sites {
     files: SiteFiles,
     settings: FollowSettings,
     clock: Arc<dyn Clock>,
+    backups: BackupStates,
     running: RwLock<BTreeMap<SiteName, RunningSite>>,
     pub(super) catalogs: Arc<Catalogs>,
     /// Searches for prepared barns.
@@ -103,8 +105,19 @@ impl Sites {
         let (failures, first_failure) = mpsc::channel(1);
         let (running, changing) = (RwLock::default(), Mutex::default());
         let (searches, identity, catalogs) = (RwLock::default(), OnceLock::new(), Arc::default());
-        let sites =
-            Arc::new(Self { files, settings, clock, running, catalogs, searches, identity, changing, failures });
+        let backups = BackupStates::new(clock.clone());
+        let sites = Arc::new(Self {
+            files,
+            settings,
+            clock,
+            backups,
+            running,
+            catalogs,
+            searches,
+            identity,
+            changing,
+            failures,
+        });
         for site in sites.blocking(SiteFiles::list).await? {
             sites.start_site(site).await?;
         }
@@ -236,6 +249,17 @@ impl Sites {
         self.view(name).ok_or(NotServedError::NoCopy)?.state().served()
     }
 
+    /// Returns the copies that are served now, with the names of their sites.
+    pub fn readable(&self) -> Vec<(String, Reader)> {
+        let names = self.names().into_iter();
+        names.filter_map(|name| self.reader(&name).ok().map(|reader| (name, reader))).collect()
+    }
+
+    /// Returns the state of the nightly backups.
+    pub fn backups(&self) -> &BackupStates {
+        &self.backups
+    }
+
     /// Returns a site's sync interface for mirrors that follow this one, with paths below `/api/sync/`.
     pub fn sync_router(&self, name: &str) -> Option<Router> {
         self.with_site(name, |running| running.sync.clone())
@@ -325,7 +349,7 @@ impl Sites {
             })
             .await?;
         let (status, published) = watch::channel(FollowStatus::default());
-        let view = Arc::new(SiteView::new(site.name.clone(), published));
+        let view = Arc::new(SiteView::new(site.name.clone(), published).backed_up(&self.backups));
         view.change(|state| state.has_complete = has_complete);
         let (commands, queue) = mpsc::channel(MAX_QUEUED_COMMANDS);
         let trigger = ShutdownTrigger::default();

@@ -53,6 +53,7 @@ impl RemoteApi for SiteApi {
             link: status.link.as_str(),
             barn_trouble: status.barn_trouble(),
             barn_findings: status.barn_findings,
+            backup: status.backup,
             lag_changes: status.lag_changes,
             unfolded_changes: status.unfolded_changes,
             last_heartbeat_at: status.barn_heard_at_us.map(iso_utc),

@@ -9,6 +9,7 @@ use herd::position::{Digest, Position, Sequence};
 use herd::store::{Head, Reader};
 use herd::wire::HealthFinding;
 use serde::{Deserialize, Serialize};
+use service::backup::BackupReport;
 use service::remote::OpeningView;
 use service::sync::divergence::Divergence;
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct SiteStatus {
     pub link: LinkState,
     /// The barn's findings about itself; `None` while they are unknown.
     pub barn_findings: Option<Vec<HealthFinding>>,
+    /// The office's own nightly backups of the copy; `None` if no directory is set.
+    pub backup: Option<BackupReport>,
     /// Durable head of the copy that is served.
     pub head: Option<Position>,
     /// Result of the last comparison of fold digests with the barn; `None` while the fold versions differ.
@@ -101,6 +104,8 @@ pub struct SiteSummary {
     pub barn_trouble: Option<String>,
     /// The barn's findings about itself; `None` while they are unknown.
     pub barn_findings: Option<Vec<HealthFinding>>,
+    /// The office's own nightly backups of the copy; `None` if no directory is set.
+    pub backup: Option<BackupReport>,
     /// Head of the copy that is served.
     pub position: Option<Position>,
     /// Last change in its tables.
@@ -154,6 +159,7 @@ impl SiteStatus {
             total_records_synced: follow.total_records_synced,
             link: link_state(&state, &follow),
             barn_findings: follow.barn_findings(),
+            backup: site.backup(),
             lag_changes: own_head.and_then(|own| follow.lag_changes(own)),
             unfolded_changes: head.as_ref().map(Head::unfolded),
             blocked: head.as_ref().and_then(|head| blocked(head, &follow)),
@@ -192,6 +198,7 @@ impl SiteSummary {
         Self {
             barn_trouble: status.barn_trouble(),
             barn_findings: status.barn_findings,
+            backup: status.backup,
             name: status.name,
             running: status.running,
             link: status.link.as_str().to_owned(),

@@ -17,6 +17,7 @@ use super::name::SiteName;
 use crate::follow::{FollowStatus, HealthReport, LinkState, WriterProbe};
 use herd::store::{OpenProgress, Reader, grouped};
 use herd::wire::{BarnHead, BarnHealth};
+use service::backup::{BackupGauge, BackupReport, BackupStates};
 use service::remote::OpeningView;
 use service::supervisor::OPENING_STEP_TIMEOUT;
 use service::sync::{NotServedError, Served, SyncStats};
@@ -111,11 +112,23 @@ pub(super) struct SiteView {
     state: RwLock<SiteState>,
     status: watch::Receiver<FollowStatus>,
     sync_stats: SyncStats,
+    backup: BackupGauge,
 }
 
 impl SiteView {
     pub(super) fn new(name: SiteName, status: watch::Receiver<FollowStatus>) -> Self {
-        Self { name, state: RwLock::default(), status, sync_stats: SyncStats::default() }
+        let (sync_stats, backup) = (SyncStats::default(), BackupGauge::default());
+        Self { name, state: RwLock::default(), status, sync_stats, backup }
+    }
+
+    /// Sets the gauge of the site's nightly backups.
+    pub(super) fn backed_up(self, backups: &BackupStates) -> Self {
+        Self { backup: backups.of_site(self.name.as_str()), ..self }
+    }
+
+    /// Returns the state of the site's nightly backups; `None` if no directory is set.
+    pub(super) fn backup(&self) -> Option<BackupReport> {
+        self.backup.report()
     }
 
     pub(super) fn state(&self) -> SiteState {

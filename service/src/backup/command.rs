@@ -4,7 +4,7 @@ use super::error::BackupCommandError;
 use super::medium::are_on_one_disk;
 use super::prove::{ProgressLines, backup_text};
 use super::room::RoomKeeper;
-use super::target::BackupTarget;
+use super::target::{BackupTarget, FinishStep};
 use super::transfer::{BackupRequest, BackupResponse};
 use crate::control::{AskError, CommandError, DirectError, Request, ask, ask_or_open};
 use crate::lifecycle::{min_free_bytes, print_notice};
@@ -108,7 +108,12 @@ pub fn backup_with(
     let written = std::thread::scope(|scope| scope.spawn(write).join());
     let (start, summary) = written.map_err(|_| BackupCommandError::Panicked)??;
     let mut lines = ProgressLines::new("read back");
-    target.finish(&summary, &mut |at| lines.show(at))?;
+    target.finish(&summary, &mut |step| {
+        if let FinishStep::ReadBack(at) = step {
+            lines.show(at);
+        }
+        Ok(())
+    })?;
     writeln!(out, "Wrote {}: {}", args.file.display(), backup_text(&start, &summary))?;
     Ok(out.flush()?)
 }

@@ -32,9 +32,8 @@ pub(super) struct RoomKeeper<'a> {
 impl<'a> RoomKeeper<'a> {
     /// Creates the writer of a file in `directory`.
     pub(super) fn new(file: &'a File, directory: &Path, state_dir: &'a Path, min_free_bytes: fn(u64) -> u64) -> Self {
-        let device = |path| metadata(path).map(|found| found.dev()).ok();
-        let is_shared = device(state_dir).is_some_and(|shared| device(directory) == Some(shared));
-        Self { file, state_dir: is_shared.then_some(state_dir), min_free_bytes }
+        let state_dir = is_shared(directory, state_dir).then_some(state_dir);
+        Self { file, state_dir, min_free_bytes }
     }
 
     fn check(&self, bytes: usize) -> Result<(), NoRoomError> {
@@ -59,6 +58,19 @@ impl Write for RoomKeeper<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Returns the room for a backup in `directory`; `None` if the file system does not report it.
+pub(super) fn room_for_backup(directory: &Path, state_dir: &Path, min_free_bytes: fn(u64) -> u64) -> Option<u64> {
+    let disk = free_disk(directory).ok()?;
+    let reserve = if is_shared(directory, state_dir) { min_free_bytes(disk.total_bytes) } else { 0 };
+    Some(disk.free_bytes.saturating_sub(reserve))
+}
+
+/// Returns whether both are on one file system.
+fn is_shared(directory: &Path, state_dir: &Path) -> bool {
+    let device = |path| metadata(path).map(|found| found.dev()).ok();
+    device(state_dir).is_some_and(|shared| device(directory) == Some(shared))
 }
 
 #[cfg(test)]

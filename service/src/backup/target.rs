@@ -18,6 +18,22 @@ const MAX_ATTEMPTS: u32 = 10;
 /// Size of the buffer of the proof.
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// Step that gives a written file its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishStep {
+    /// The file is about to be synced.
+    Sync,
+    /// A page was read back.
+    ReadBack(BackupProgress),
+    /// The file is whole, and is about to get its name.
+    Name,
+    /// The file has its name, and its directory is about to be synced.
+    SyncDirectory,
+}
+
+/// Observes the steps. An error counts as one of the medium in that step.
+pub type OnFinishStep<'a> = dyn FnMut(FinishStep) -> io::Result<()> + 'a;
+
 /// Reason why there is no backup under its name.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
@@ -117,33 +133,42 @@ impl BackupTarget {
     }
 
     /// Makes the file durable, proves what the medium holds, and gives it its name.
-    pub fn finish(
-        mut self,
-        written: &BackupSummary,
-        progress: &mut dyn FnMut(BackupProgress),
-    ) -> Result<(), TargetError> {
-        self.file.sync_all().map_err(failed("sync", &self.partial))?;
-        self.prove(written, progress)?;
+    pub fn finish(mut self, written: &BackupSummary, on_step: &mut OnFinishStep<'_>) -> Result<(), TargetError> {
+        let synced = on_step(FinishStep::Sync).and_then(|()| self.file.sync_all());
+        synced.map_err(failed("sync", &self.partial))?;
+        self.prove(written, on_step)?;
         check_free(&self.path, self.overwrite)?;
-        std::fs::rename(&self.partial, &self.path).map_err(failed("name", &self.path))?;
+        let named = on_step(FinishStep::Name).and_then(|()| std::fs::rename(&self.partial, &self.path));
+        named.map_err(failed("name", &self.path))?;
         self.is_finished = true;
-        let directory = self.directory();
-        let synced = File::open(directory).and_then(|opened| opened.sync_all());
+        let open = |()| File::open(self.directory());
+        let synced = on_step(FinishStep::SyncDirectory).and_then(open).and_then(|opened| opened.sync_all());
         synced.map_err(|source| TargetError::NameNotDurable { path: self.path.clone(), source })
     }
 
-    fn prove(&self, written: &BackupSummary, progress: &mut dyn FnMut(BackupProgress)) -> Result<(), TargetError> {
-        // A file system that has no cache, or does not drop it, returns what it holds all the same.
-        if let Err(error) = fadvise(&self.file, 0, None, Advice::DontNeed) {
-            tracing::debug!(%error, "the cache of the backup was not dropped");
-        }
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(0)).map_err(failed("read", &self.partial))?;
-        let read = BackupReader::open(BufReader::with_capacity(BUFFER_BYTES, file));
-        let found = read.and_then(|reader| reader.prove(progress));
-        let found = found.map_err(|source| TargetError::ReadBack { path: self.path.clone(), source })?;
+    fn prove(&self, written: &BackupSummary, on_step: &mut OnFinishStep<'_>) -> Result<(), TargetError> {
+        let found = prove_file_at(&self.file, &self.path, on_step)?;
         if found == *written { Ok(()) } else { Err(TargetError::OtherContent(self.path.clone())) }
     }
+}
+
+/// Reads an open backup from its start to its end, and returns what it holds. `path` names it in an error.
+pub(super) fn prove_file_at(
+    mut file: &File,
+    path: &Path,
+    on_step: &mut OnFinishStep<'_>,
+) -> Result<BackupSummary, TargetError> {
+    // A file system that has no cache, or does not drop it, returns what it holds all the same.
+    if let Err(error) = fadvise(file, 0, None, Advice::DontNeed) {
+        tracing::debug!(%error, "the cache of the backup was not dropped");
+    }
+    file.seek(SeekFrom::Start(0)).map_err(failed("read", path))?;
+    let differs = |source| TargetError::ReadBack { path: path.to_owned(), source };
+    let mut reader = BackupReader::open(BufReader::with_capacity(BUFFER_BYTES, file)).map_err(differs)?;
+    while reader.next_run().map_err(differs)?.is_some() {
+        on_step(FinishStep::ReadBack(reader.progress())).map_err(failed("read back", path))?;
+    }
+    Ok(reader.summary())
 }
 
 impl Drop for BackupTarget {
@@ -156,9 +181,15 @@ impl Drop for BackupTarget {
     }
 }
 
+/// Returns the file that a partial file was to become; `None` if the name is not that of a partial file.
+pub(super) fn finished_path(partial: &Path) -> Option<PathBuf> {
+    let name = partial.file_name()?.to_str()?.strip_suffix(PARTIAL)?;
+    Some(partial.with_file_name(name))
+}
+
 /// Removes the partial file of a command that was killed. It is never written to: another user may have made it, or keep a
 /// second name of it.
-fn remove_abandoned(path: &Path, partial: &Path) -> Result<(), TargetError> {
+pub(super) fn remove_abandoned(path: &Path, partial: &Path) -> Result<(), TargetError> {
     let file = match without_links().open(partial) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         opened => opened.map_err(failed("open", partial))?,

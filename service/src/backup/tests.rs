@@ -180,7 +180,7 @@ fn a_file_that_reads_back_differently_gets_no_name() {
         let target = BackupTarget::create(&path, false).unwrap();
         let summary = copy_log(&reader, &start, target.file(), &mut |_| {}).unwrap();
         spoil(&directory.path().join("north.backup.partial"));
-        target.finish(&summary_of(summary), &mut |_| {})
+        target.finish(&summary_of(summary), &mut |_| Ok(()))
     };
     let cut = |path: &Path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(200).unwrap();
     assert!(matches!(finish(&cut, &|summary| summary), Err(TargetError::ReadBack { .. })));

@@ -2,6 +2,7 @@
 
 use super::RemoteApi;
 use super::duplicates::DuplicateCounts;
+use crate::backup::BackupReport;
 use herd::clock::iso_utc;
 use herd::fold::FOLD_VERSION;
 use herd::position::{Digest, Position, Sequence};
@@ -32,6 +33,8 @@ pub struct SourceState {
     pub failing: Vec<String>,
     /// The parts that fail or need a look, in sentences.
     pub findings: Vec<HealthFinding>,
+    /// The nightly backups; `None` if no directory is set.
+    pub backup: Option<BackupReport>,
     /// Reads over HTTPS that were refused or rejected since the start, by the code of their answer; none that is 0.
     pub refused_reads: BTreeMap<&'static str, u64>,
     /// Payloads that are queued or in commit.
@@ -90,6 +93,8 @@ pub struct ReplicaState {
     pub barn_trouble: Option<String>,
     /// The barn's findings about itself; `None` while they are unknown.
     pub barn_findings: Option<Vec<HealthFinding>>,
+    /// The office's own nightly backups of the copy; `None` if no directory is set.
+    pub backup: Option<BackupReport>,
     /// Number of changes that the copy is behind the barn's last known head.
     pub lag_changes: Option<u64>,
     /// Number of changes that are stored in the copy and not in its tables yet.

@@ -15,6 +15,7 @@ use crate::tap::Tap;
 use herd::clock::Clock;
 use herd::store::OpenProgress;
 use radio::{AnyRadio, Radio as _};
+use service::backup::BackupStates;
 use service::lifecycle::Shutdown;
 use service::process::{Core, PartError};
 use service::supervisor::probe;
@@ -44,6 +45,7 @@ pub(super) async fn start(
     files: &BarnFiles,
     clock: &Arc<dyn Clock>,
     tap: &Tap,
+    backups: &BackupStates,
     shutdown: Shutdown,
     on_progress: impl Fn(&OpenProgress<'_>) -> ControlFlow<()> + Send + Sync + 'static,
 ) -> Result<Started, RunError> {
@@ -69,6 +71,7 @@ pub(super) async fn start(
         local: Some(files.local.clone()),
         refusals: ReadRefusals::default(),
         clock: ClockGauge::new(clock.clone()),
+        backup: backups.of_site(&settings.site),
     };
     let local = Some(files.local.clone()).filter(|local| local.damage().is_none());
     recording.writer = Some(waiting_writer.on_thread(store, RecorderSeams { disk, local })?);

@@ -41,7 +41,9 @@ async fn a_packet_heard_while_the_tables_are_folded_is_recorded_afterwards() {
         ControlFlow::Continue(())
     };
     let trigger = ShutdownTrigger::default();
-    let started = start(&settings, &files, &clock, &tap, trigger.signal(), fold_until_heard).await.unwrap();
+    let started = start(&settings, &files, &clock, &tap, &BackupStates::default(), trigger.signal(), fold_until_heard)
+        .await
+        .unwrap();
     assert_eq!(tap.last(), 1, "the radio heard nothing while the tables were folded");
     let mut head = started.health.reader.subscribe();
     let recorded = head.wait_for(|head| head.position.sequence == Sequence(2));

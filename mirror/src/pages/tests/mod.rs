@@ -174,6 +174,7 @@ impl Office for TestOffice {
             total_records_synced: 1_500,
             link,
             barn_findings: Some(self.findings.clone()),
+            backup: None,
             digest_equal: self.has_copy.then_some(true),
             barn_fold_version: Some(FOLD_VERSION),
             head: self.has_copy.then_some(head),
