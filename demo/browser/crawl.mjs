@@ -1,7 +1,8 @@
 // Finds the pages of the office: by the links from the first page on, a few of each kind.
 
-/** Maximum number of pages of one kind. */
-const EACH = 2;
+/** Maximum number of pages of one kind, without a query and with one: there are as many filters as a list has columns. */
+const EACH_PLAIN = 2;
+const EACH_WITH_QUERY = 1;
 /** Maximum number of pages. A walk that reaches it has missed some, which is an error. */
 const MAX_PAGES = 120;
 
@@ -17,7 +18,8 @@ export async function crawl(person, more = []) {
   const [queue, kinds, found] = [["/", ...more], new Map(), []];
   for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
     const kind = kindOf(path);
-    if ((kinds.get(kind) ?? 0) >= EACH || found.some((page) => page.path === path)) continue;
+    const each = path.includes("?") ? EACH_WITH_QUERY : EACH_PLAIN;
+    if ((kinds.get(kind) ?? 0) >= each || found.some((page) => page.path === path)) continue;
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
     if (found.length === MAX_PAGES) throw new Error(`more than ${MAX_PAGES} pages: ${[...kinds.keys()].join(" ")}`);
     const response = await page.goto(`${address}${path}`);
@@ -43,5 +45,5 @@ function kindOf(path) {
 
 /** Returns a name for a file: `animals-812`. */
 export function fileName(path) {
-  return path.replace(/^\/$/, "today").replace(/^\//, "").replaceAll(/[^\w.-]+/g, "-").slice(0, 60);
+  return path.replace(/^\/(?=$|\?)/, "today").replace(/^\//, "").replaceAll(/[^\w.-]+/g, "-").slice(0, 60);
 }

@@ -85,7 +85,7 @@ export async function run(walk, claim) {
   });
 }
 
-/** Returns the text of a mark that is not live, else `undefined`. */
+/** Returns the text of a mark that says that the page is not current, else `undefined`. A pull may come before it. */
 function notLive(text) {
-  return /^live/i.test(text) ? undefined : text;
+  return /^(live|pulling)/i.test(text) ? undefined : text;
 }
