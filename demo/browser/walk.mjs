@@ -55,7 +55,7 @@ async function runSteps(steps, walk) {
 async function main() {
   const steps = chosenSteps();
   const output = resolve(options.output);
-  for (const old of ["failures", "screenshots"]) rmSync(join(output, old), { recursive: true, force: true });
+  rmSync(join(output, "failures"), { recursive: true, force: true });
   mkdirSync(output, { recursive: true });
   const work = mkdtempSync(join(output, "walk-"));
   const calendar = new Calendar();

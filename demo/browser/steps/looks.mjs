@@ -1,6 +1,6 @@
 // How every page looks: on a phone and a desk, light and dark, at 320 px, to a screen reader.
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { ensure, equal } from "../claims.mjs";
@@ -21,6 +21,8 @@ const SCHEMES = ["light", "dark"];
 export async function run(walk, claim) {
   const person = await walk.owner();
   const found = [];
+  rmSync(screenshots(walk), { recursive: true, force: true });
+  mkdirSync(screenshots(walk), { recursive: true });
 
   await claim("every link leads to a page", async () => {
     found.push(...(await crawl(person, [...MISSING, `/batches/${TODAYS_LOT}`, "/search?q=101"])));
@@ -90,8 +92,10 @@ function summarize(faults) {
   return [...rules.values()];
 }
 
+function screenshots(walk) {
+  return join(walk.output, "screenshots");
+}
+
 function screenshotPath(walk, path, { width }, scheme) {
-  const directory = join(walk.output, "screenshots");
-  mkdirSync(directory, { recursive: true });
-  return join(directory, `${fileName(path)}-${width}-${scheme}.png`);
+  return join(screenshots(walk), `${fileName(path)}-${width}-${scheme}.png`);
 }
