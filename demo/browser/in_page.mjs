@@ -25,10 +25,13 @@ export function focusedElement() {
   const box = element.getBoundingClientRect();
   const isOnScreen = box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0;
   const hasRing = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  // A field for a day has stops of its own inside, whose rings are the browser's.
+  const isInside = window.lastStop === element && element.type === "date";
+  window.lastStop = element;
   return {
     name: label.trim(),
     tag: element.tagName.toLowerCase(),
     isBody: element === document.body,
-    isVisible: isOnScreen && hasRing,
+    isVisible: isOnScreen && (hasRing || isInside),
   };
 }

@@ -3,6 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Person } from "./person.mjs";
+import { until } from "./wait.mjs";
 
 /** The first owner, and the others by role. Roles are names enough. */
 export const OWNER = "Olive";
@@ -41,8 +42,15 @@ export class Walk {
     if (this.#session) return;
     const person = await this.stranger();
     await chooseFirstPassword(person, this.yard.setupLink());
-    await this.yard.pair();
+    await this.pair(person);
     await this.remember(person);
+  }
+
+  /** Pairs the barn, and waits until the office has made its index of the copy. */
+  async pair(person) {
+    await this.yard.pair();
+    const { request } = person.page;
+    await until("the office has its figures", async () => (await request.get(`${this.yard.address}/pens`)).status() !== 503);
   }
 
   /** Keeps the session of a person for later windows of the owner. */

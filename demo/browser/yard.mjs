@@ -20,12 +20,7 @@ export class Yard {
     const yard = new Yard();
     Object.assign(yard, { programs, work, others: [] });
     yard.barn = await yard.#newBarn(SITE);
-    const office = {
-      HERDLINX_MIRROR_SYNC_INTERVAL: "1s",
-      HERDLINX_MIRROR_TIME_ZONE: zone,
-      // As from another machine: this one would be let in without a log-in as long as there are no users.
-      HERDLINX_MIRROR_LOCAL_ACCESS: "false",
-    };
+    const office = { HERDLINX_MIRROR_SYNC_INTERVAL: "1s", HERDLINX_MIRROR_TIME_ZONE: zone };
     const directory = newDirectory(work, "office");
     yard.office = new Program(join(programs, "herdlinx-mirror"), directory, await freePort(), office);
     return yard;

@@ -34,7 +34,7 @@ export async function run(walk, claim) {
     equal("the page", path(), "/animals");
   });
   await claim("after the pairing, the office shows the barn's herd", async () => {
-    await yard.pair();
+    await walk.pair(person);
     const response = await person.startAt("/animals");
     equal("status", response.status(), 200);
     ensure((await person.text()).includes("316"), "316 head on the yard are not on the page");
