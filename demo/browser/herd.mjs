@@ -76,7 +76,9 @@ class Herd {
     const lid = this.head.length + 1;
     const lf = `124000${String(310_255_700 + lid * 37)}`;
     const epc = `E28011606000020444${(0x310b00 + lid * 53).toString(16).toUpperCase()}`;
-    return { lid, lf, epc, visual: `Y${2000 + lid}`, lot, pen, kg: kg + ((lid * 7) % 50) - 20 + (lid % 10) / 10 };
+    // Scattered over 48 kg, and the same in every run.
+    const weight = kg - 24 + ((lid * 7_919) % 481) / 10;
+    return { lid, lf, epc, visual: `Y${2000 + lid}`, lot, pen, kg: weight };
   }
 
   #tag(animal, us, at, { noEpc = [], noLf = [] }) {

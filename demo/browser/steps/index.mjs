@@ -5,6 +5,7 @@ import * as entry from "./entry.mjs";
 import * as hostile from "./hostile.mjs";
 import * as jobs from "./jobs.mjs";
 import * as keyboard from "./keyboard.mjs";
+import * as lists from "./lists.mjs";
 import * as live from "./live.mjs";
 import * as looks from "./looks.mjs";
 import * as paper from "./paper.mjs";
@@ -23,6 +24,7 @@ export const STEPS = [
   { name: "entry", run: entry.run },
   { name: "jobs", run: jobs.run },
   { name: "search", run: search.run },
+  { name: "lists", run: lists.run },
   { name: "paper", run: paper.run },
   { name: "corrections", run: corrections.run },
   { name: "live", run: live.run },
