@@ -34,7 +34,7 @@ export async function run(walk, claim) {
     await person.follow(page.getByRole("columnheader").getByRole("link", { name: /kg/ }).first());
     const texts = await page.locator("main tbody td.weight").allInnerTexts();
     const weights = texts.map((text) => parseFloat(text)).filter((weight) => !Number.isNaN(weight));
-    const sorted = weights.toSorted((left, right) => left - right);
+    const sorted = [...weights].sort((left, right) => left - right);
     if (weights[0] > weights.at(-1)) sorted.reverse();
     equal("weights", weights, sorted);
     ensure(weights.length > 10, `${weights.length} weights are on the page`);

@@ -8,6 +8,9 @@ import { LARGE_LOT, TODAYS_LOT } from "../herd.mjs";
 /** Most sheets of paper that a lot of 180 head may take. */
 const MAX_SHEETS = 6;
 
+/** What the browser's dialog leaves free on each side. */
+const MARGIN = "1cm";
+
 export async function run(walk, claim) {
   const { yard, herd, output } = walk;
   const person = await walk.owner();
@@ -20,7 +23,8 @@ export async function run(walk, claim) {
   for (const format of ["Letter", "A4"]) {
     await claim(`180 head print on at most ${MAX_SHEETS} sheets: ${format}`, async () => {
       await openLot(LARGE_LOT);
-      const pdf = await page.pdf({ format, printBackground: false });
+      const margin = { top: MARGIN, right: MARGIN, bottom: MARGIN, left: MARGIN };
+      const pdf = await page.pdf({ format, margin, printBackground: false });
       writeFileSync(join(output, `lot-${format}.pdf`), pdf);
       const sheets = pdf.toString("latin1").match(/\/Type\s*\/Page\b/g).length;
       ensure(sheets <= MAX_SHEETS, `it takes ${sheets} sheets`);
