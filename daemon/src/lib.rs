@@ -11,7 +11,7 @@
 //! | [`firstboot`] | the settings on a flashed card, before the daemon starts |
 //! | [`slots`], [`update`] | the two roots of a card: which one starts, and how a new one is installed |
 //! | [`cli`], [`control`], [`doctor`] | the command line and its protocol; diagnosis |
-//! | [`pair`], [`pairing_code`] | pairing with an office: by a line, or by the one-time code of the card |
+//! | [`pairing_code`] | pairing with an office by the one-time code of the card |
 
 pub mod boot;
 pub mod cli;
@@ -28,7 +28,6 @@ pub mod liveness;
 pub mod log_position;
 pub mod metrics;
 pub mod open;
-pub mod pair;
 pub mod pairing_code;
 mod receipt_log;
 pub mod receive;

@@ -12,7 +12,6 @@
 
 use crate::boot::{BootError, boot_number};
 use crate::log_position::{RecoverNote, RestoreNote, read_position, write_accepted};
-use crate::pair::Barn;
 use crate::settings::Settings;
 use herd::change::Acceptance;
 use herd::clock::{Clock, SystemClock};
@@ -21,6 +20,7 @@ use herd::randomness::{Randomness as _, RandomnessError, SystemRandomness};
 use herd::store::{Directory, LOG_FILE, LocalError, LocalFile, OpenProgress, Store, StoreError, is_acceptable};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing};
+use service::door::pair::Source;
 use service::lifecycle::Exit;
 use service::process::{StateDir, StateDirError};
 use std::ops::ControlFlow;
@@ -155,8 +155,9 @@ impl BarnFiles {
     }
 
     /// Returns the facts for a pairing line. `store` is the identity of the history.
-    pub fn barn(&self, settings: &Settings, store: StoreId) -> Barn {
-        Barn { site: settings.site.clone(), listen: settings.listen, spki_sha256: self.identity.spki_sha256(), store }
+    pub fn barn(&self, settings: &Settings, store: StoreId) -> Source {
+        let (site, spki_sha256) = (settings.site.clone(), self.identity.spki_sha256());
+        Source { site, listen: settings.listen, path: String::new(), spki_sha256, store }
     }
 }
 

@@ -8,12 +8,14 @@ use crate::sites::{
     SiteFilesError, Sites, SitesError,
 };
 use herd::clock::{Clock as _, SystemClock};
-use herd::pairing::{Pairing, PairingCode, PairingCodeError, PairingError};
+use herd::pairing::{Pairing, PairingCode, PairingCodeError, PairingError, SITE_PATH};
 use herd::store::{Directory, Reader, Store};
 use service::backup::{self, BackupRequest};
 use service::control::{ControlError, DirectError, Handler, handler};
+use service::door::certificate::Identity;
 use service::door::key_command;
 use service::door::keys::KeyRing;
+use service::door::pair::{Source, create_pairing_line};
 use service::show::{ShowError, ShowRequest, ShowResponse};
 use service::sync::NotServedError;
 use service::verify::{VerifyJobs, VerifyState, verify_files};
@@ -31,6 +33,8 @@ pub struct Commands {
     pub people: Arc<People>,
     /// Address of the HTTPS server.
     pub listen: SocketAddr,
+    /// Certificate and key of the HTTPS server.
+    pub identity: Identity,
     /// Verifications in this process.
     pub verify_jobs: VerifyJobs,
 }
@@ -57,6 +61,7 @@ impl Commands {
                 let options = AddOptions { name, authority, addresses };
                 Ok(paired(&self.sites.add(parse_line(&line)?, options).await?))
             }
+            OfficeRequest::Pair { site, name } => self.pair(&site, name).await,
             OfficeRequest::Prepare { site, code, addresses } => {
                 self.sites.prepare(site, parse_code(&code)?, addresses).await?;
                 Ok(OfficeResponse::Prepared)
@@ -95,6 +100,13 @@ impl Commands {
         let trouble = self.sites.summary(&site).and_then(|summary| summary.barn_trouble);
         let note = trouble.map(|trouble| format!("`{site}`: {trouble}"));
         Ok(OfficeResponse::Shown(ShowResponse { note, ..response }))
+    }
+
+    async fn pair(&self, site: &str, name: Option<String>) -> Result<OfficeResponse, ControlError> {
+        let source = source_of(&self.sites.find(site).await?, self.listen, self.identity.spki_sha256());
+        let keys = self.keys.clone();
+        let line = tokio::task::spawn_blocking(move || create_pairing_line(&keys, source, name.as_deref()));
+        Ok(OfficeResponse::PairingLine(line.await.map_err(ControlError::failed)??))
     }
 
     async fn backup(&self, site: String, part: BackupRequest) -> Result<OfficeResponse, ControlError> {
@@ -174,10 +186,16 @@ pub fn respond_from_files(
         OfficeRequest::Backup { .. } => {
             return Err(ControlError::failed("a backup from the files is written by its command").into());
         }
-        OfficeRequest::Key(_) | OfficeRequest::User(_) => {
+        OfficeRequest::Key(_) | OfficeRequest::User(_) | OfficeRequest::Pair { .. } => {
             return Err(ControlError::failed("commands about keys and users do not use the files of the sites").into());
         }
     })
+}
+
+/// Returns what an office that follows the copy of a site must know of it, besides a key.
+pub fn source_of(site: &Site, listen: SocketAddr, spki_sha256: [u8; 32]) -> Source {
+    let (name, store) = (site.name.to_string(), site.store);
+    Source { path: format!("{SITE_PATH}{name}"), site: name, listen, spki_sha256, store }
 }
 
 /// Returns the directory of a site's complete copy.
@@ -275,7 +293,7 @@ impl From<SiteCommandError> for ControlError {
 }
 
 /// Converts an error, and keeps errors of the files apart from refusals: they have exit codes of their own.
-fn direct(error: SiteFilesError) -> DirectError {
+pub fn direct(error: SiteFilesError) -> DirectError {
     match error {
         SiteFilesError::Sites(SitesError::Local(local)) | SiteFilesError::Prepared(PreparedError::Local(local)) => {
             local.into()

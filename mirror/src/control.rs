@@ -30,6 +30,13 @@ pub enum OfficeRequest {
         /// Addresses of the barn; those of the line if empty.
         addresses: Vec<Address>,
     },
+    /// Creates a key for another office that follows the copy of a site here, and returns the pairing line with it.
+    Pair {
+        /// Name of the site.
+        site: String,
+        /// Name of the key.
+        name: Option<String>,
+    },
     /// Remembers a barn whose card is being prepared, and looks for it.
     Prepare {
         /// Name of the barn.
@@ -89,6 +96,8 @@ pub enum OfficeResponse {
     Status(OfficeStatus),
     /// To [`OfficeRequest::Add`].
     Paired(PairedResponse),
+    /// To [`OfficeRequest::Pair`]: the pairing line, which holds a key.
+    PairingLine(String),
     /// To [`OfficeRequest::Prepare`].
     Prepared,
     /// To [`OfficeRequest::Remove`], if the barn had not paired.

@@ -24,16 +24,15 @@ use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, reopen_log_on_hangup, shutdown_on_signals};
 use service::metrics::RequestTimes;
-use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory, own_addresses};
+use service::process::{
+    Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory, host_name, own_addresses,
+};
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
-use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Host name of this machine, as the kernel has it.
-const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 /// Message for callers on other machines while there is no key.
 const NO_KEYS: &str = "this office has no API key, so it answers no program: on its machine, run \
     `sudo herdlinx-mirror key add NAME --scope read`";
@@ -144,7 +143,14 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
 
     let verify_jobs = VerifyJobs::default();
     invite_first_owner(&people, listen_at)?;
-    let commands = Commands { sites: sites.clone(), keys, people: people.clone(), listen: listen_at, verify_jobs };
+    let commands = Commands {
+        sites: sites.clone(),
+        keys,
+        people: people.clone(),
+        listen: listen_at,
+        identity: identity.clone(),
+        verify_jobs,
+    };
     let mut parts = Parts::new(trigger);
     parts.add_infallible("the control socket", listen(&directory.socket(), commands.handler(), shutdown.clone())?);
     parts.add("the HTTPS server", async { serving.wait().await.map_err(RunError::Serve) });
@@ -242,23 +248,16 @@ pub fn router(
     )
 }
 
-/// Returns the first part of this machine's name; empty if it has none.
-fn host_label() -> String {
-    let host = fs::read_to_string(HOST_NAME_FILE).unwrap_or_default();
-    host.trim().split('.').next().unwrap_or_default().to_owned()
-}
-
 /// Returns host and port under which browsers open the pages: this machine's name, unless it listens to itself only.
 pub(crate) fn pages_address(listen: SocketAddr) -> String {
-    let host = if listen.ip().is_loopback() { String::new() } else { host_label() };
-    let host = if host.is_empty() { "localhost" } else { &host };
-    format!("{host}:{}", listen.port())
+    let host = if listen.ip().is_loopback() { None } else { host_name() };
+    format!("{}:{}", host.as_deref().unwrap_or("localhost"), listen.port())
 }
 
 /// Returns the identity by which this office introduces itself to prepared barns.
 fn office_identity(identity: &Identity) -> OfficeIdentity {
     // The barn shows the name in its list of keys. Without one, the fingerprint tells the office apart.
-    let label = host_label();
+    let label = host_name().unwrap_or_default();
     let name: String =
         label.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(MAX_OFFICE_NAME_CHARS).collect();
     let name = if name.is_empty() { "office".to_owned() } else { name };

@@ -5,9 +5,7 @@ use super::files::open_existing;
 use crate::control::RestoreReport;
 use crate::control::{BarnRequest, BarnResponse};
 use crate::open::{load_keys, open_identity};
-use crate::pair::Barn;
 use crate::restore::{RestoreStep, Restored, restore};
-use crate::run::create_pairing_line;
 use crate::settings::Settings;
 use herd::backup::BackupReader;
 use herd::clock::{Clock as _, SystemClock};
@@ -18,6 +16,7 @@ use rustix::fs::Mode;
 use rustix::process::umask;
 use service::backup::{BackupArgs, ProgramStore, ProgressLines, backup_text, backup_with, open_backup};
 use service::control::{CommandError, DirectError, ask_or_open};
+use service::door::pair::{Source, create_pairing_line};
 use service::lifecycle::print_notice;
 use service::process::StateDir;
 use std::fs::File;
@@ -85,7 +84,7 @@ fn pairing_line(settings: &Settings, local: &LocalFile, store: StoreId) -> Resul
     let keys = load_keys(local).map_err(|error| error.to_string())?;
     let identity = open_identity(settings).map_err(|error| error.to_string())?;
     let (site, spki_sha256) = (settings.site.clone(), identity.spki_sha256());
-    let barn = Barn { site, listen: settings.listen, spki_sha256, store };
+    let barn = Source { site, listen: settings.listen, path: String::new(), spki_sha256, store };
     create_pairing_line(&keys, barn, None).map_err(|error| error.to_string())
 }
 

@@ -9,7 +9,7 @@ use crate::doctor::examine;
 use crate::listen::listen;
 use crate::open::{self, BarnFiles, OpenError, open_keys};
 use crate::pairing_code::respond_about_keys;
-use crate::run::{check_order, create_pairing_line, log_is_complete, run};
+use crate::run::{check_order, log_is_complete, run};
 use crate::settings::{DEFAULT_TEXT, Settings};
 use herd::change::Acceptance;
 use herd::clock::{Clock as _, SystemClock};
@@ -19,6 +19,7 @@ use herd::store::{Directory, JOURNAL_FILE, LOG_FILE, OpenProgress, StoreError, T
 use service::backup::prove_file;
 use service::control::{CommandError, ControlError, DirectError, ask_or_open};
 use service::door::key_command::{KeyRequest, KeyResponse};
+use service::door::pair::create_pairing_line;
 use service::logging::{LogLevel, ServiceLog, start_logging_at};
 use service::process::{
     LOCAL_FILE, ServiceSettings, StartCheck, StateDir, TLS_DIRECTORY, check_service, in_runtime, run_service,

@@ -3,13 +3,13 @@
 use super::history::{PairedOffice, remember_office};
 use super::stored::{CodeRow, CodeState, load, save};
 use super::wrong_proofs::{WrongProofCount, WrongProofEffect, WrongProofLimits};
-use crate::pair::{Barn, OFFICE_SCOPES, PairError, addresses};
 use herd::clock::Clock;
 use herd::pairing::{BarnFacts, CodeKey, Fingerprint, Fingerprints, PairAnswer, PairRequest};
 use herd::store::{LocalError, LocalFile};
 use serde::{Deserialize, Serialize};
 use service::door::certificate::Identity;
 use service::door::keys::{KeyError, KeyRing, TakenName};
+use service::door::pair::{OFFICE_SCOPES, PairError, Source, addresses};
 use service::door::secret::Secret;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -19,7 +19,7 @@ pub struct CodePairing {
     local: LocalFile,
     keys: Arc<KeyRing>,
     identity: Identity,
-    barn: Barn,
+    barn: Source,
     clock: Arc<dyn Clock>,
     row: RwLock<Option<CodeRow>>,
     wrong_proofs: Mutex<WrongProofCount>,
@@ -112,7 +112,7 @@ impl CodePairing {
         local: LocalFile,
         keys: Arc<KeyRing>,
         identity: Identity,
-        barn: Barn,
+        barn: Source,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, LocalError> {
         let row = load(&local)?;
@@ -256,7 +256,7 @@ impl CodePairing {
     }
 
     fn facts(&self) -> Result<BarnFacts, PairError> {
-        let Barn { site, store, listen, .. } = &self.barn;
+        let Source { site, store, listen, .. } = &self.barn;
         Ok(BarnFacts { site: site.clone(), store: *store, addresses: addresses(*listen)? })
     }
 

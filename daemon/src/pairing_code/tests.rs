@@ -2,7 +2,6 @@ use super::code_pairing::CodePairing;
 use super::history::{CodeEnd, EndedCode, MAX_ENDED_CODES, PairedOffice, respond_about_keys};
 use super::stored::{CodeRow, CodeState, StoreOutcome, load, save, store};
 use super::{PAIR_PATH, PairingStatus, WrongProofLimits, end_code_on_sync, router, store_dead};
-use crate::pair::{Barn, OFFICE_SCOPES};
 use crate::test_world::ManualClock;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -18,6 +17,7 @@ use service::door::auth::require;
 use service::door::certificate::Identity;
 use service::door::key_command::{KeyRequest, KeyResponse};
 use service::door::keys::{KeyError, KeyRing, Scope, TakenName};
+use service::door::pair::{OFFICE_SCOPES, Source};
 use service::door::secret::Secret;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,8 @@ impl OpenBarn {
         let clock = Arc::new(ManualClock::default());
         let keys = Arc::new(KeyRing::load(local.clone(), clock.clone(), SeededRandomness::new(1)).unwrap());
         let identity = Identity::load_or_generate(directory, &[]).unwrap();
-        let barn = Barn {
+        let barn = Source {
+            path: String::new(),
             site: "north".into(),
             listen: "192.168.1.20:5001".parse().unwrap(),
             spki_sha256: identity.spki_sha256(),

@@ -3,7 +3,6 @@
 use crate::control::{BarnRequest, BarnResponse, BarnStatus, CorrectionOutcome, PacketsResponse, ProbeReport};
 use crate::health::Health;
 use crate::liveness::LivenessCheck;
-use crate::pair::{Barn, PairError, pair};
 use crate::pairing_code::{CodePairing, respond_about_keys};
 use crate::recorder::{Recorder, RecorderStatus};
 use crate::remote::radio_views;
@@ -17,7 +16,8 @@ use herd::store::{LocalFile, Reader};
 use service::backup::{self, BackupRequest, BackupResponse};
 use service::control::{ControlError, Handler, handler};
 use service::door::certificate::Identity;
-use service::door::keys::{KeyError, KeyRing};
+use service::door::keys::KeyRing;
+use service::door::pair::{Source, create_pairing_line};
 use service::verify::{VerifyJobs, VerifyState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(4);
 /// The parts of the daemon that responses are made of.
 #[derive(Clone)]
 pub(super) struct Commands {
-    pub(super) barn: Barn,
+    pub(super) barn: Source,
     pub(super) reader: Reader,
     pub(super) local: LocalFile,
     pub(super) keys: Arc<KeyRing>,
@@ -72,7 +72,7 @@ impl Commands {
             }
             BarnRequest::Pair { name } => {
                 // A certificate that was replaced has a key of its own.
-                let barn = Barn { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
+                let barn = Source { spki_sha256: self.identity.spki_sha256(), ..self.barn.clone() };
                 Ok(BarnResponse::PairingLine(create_pairing_line(&self.keys, barn, name.as_deref())?))
             }
             BarnRequest::Verify { start } => self.verify(start).map(BarnResponse::Verify),
@@ -161,19 +161,6 @@ impl Commands {
         let not_started = || ControlError::new("not_started", "no verification was started; was the daemon restarted?");
         self.verify_jobs.state(STORE_NAME).ok_or_else(not_started)
     }
-}
-
-/// Creates a key for an office and returns the pairing line.
-pub(crate) fn create_pairing_line(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<String, ControlError> {
-    let pairing = pair(keys, barn, name).map_err(|error| {
-        let code = match &error {
-            PairError::Key(KeyError::Exists(_)) => "key_exists",
-            PairError::Key(KeyError::Name(_)) => "bad_request",
-            _ => "failed",
-        };
-        ControlError::new(code, error.to_string())
-    })?;
-    Ok(pairing.to_string())
 }
 
 /// Returns the refusal to restore into the files of a running daemon.

@@ -4,7 +4,7 @@ mod commands;
 mod core;
 mod routes;
 
-pub(crate) use commands::{check_order, create_pairing_line, log_is_complete};
+pub(crate) use commands::{check_order, log_is_complete};
 pub use routes::Routes;
 
 use self::core::{Started, start};
@@ -12,7 +12,6 @@ use crate::era_moves::move_into_eras;
 use crate::ingest::{Ingest, LineLimit};
 use crate::liveness::LivenessCheck;
 use crate::open::{BarnFiles, OpenError};
-use crate::pair::Barn;
 use crate::pairing_code::CodePairing;
 use crate::recorder::WriterError;
 use crate::settings::Settings;
@@ -24,6 +23,7 @@ use herd::randomness::SystemRandomness;
 use herd::store::{LocalError, Reader};
 use service::backup::{BackupStates, NightlyBackups, Schedule};
 use service::control::{ListenError, listen};
+use service::door::pair::Source;
 use service::door::serve::connections::Connections;
 use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
@@ -126,7 +126,7 @@ pub async fn run(settings: Settings) -> Result<(), RunError> {
     let Started { recording, recorder, health } = started;
     let reader = health.reader.clone();
     let barn = files.barn(&settings, reader.head().position.store);
-    let barn = Barn { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
+    let barn = Source { listen: listener.local_addr().map_err(RunError::Address)?, ..barn };
     let BarnFiles { local, keys, identity } = files;
 
     let tokens = Arc::new(TokenRing::load(local.clone(), keys.clone(), clock.clone(), SystemRandomness)?);

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use service::backup::BackupSettings;
 use service::lifecycle::Exit;
 use service::logging::LogLevel;
+use service::process::host_name;
 use service::settings::{DurationSetting, Layers, SettingsError, TlsSettings, check_log_file, check_state_dir};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ impl Default for Settings {
         Self {
             state_dir: "/var/lib/herdlinx".into(),
             listen: (Ipv4Addr::UNSPECIFIED, DEFAULT_PORT).into(),
-            site: Some(host_name()).filter(|name| !name.is_empty()).unwrap_or_else(|| "barn".to_owned()),
+            site: host_name().unwrap_or_else(|| "barn".to_owned()),
             reader_group: "main".to_owned(),
             weight_unit: WeightUnit::default(),
             repeat_window: DurationSetting::from_ms(repeat_window_ms),
@@ -220,11 +221,4 @@ const NAME_RULE: &str = "1 to 64 letters, digits, `.`, `_` or `-`";
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_CHARS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'))
-}
-
-/// Returns the name of the machine without its domain; empty if it is `localhost`.
-pub fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let host = name.split('.').next().unwrap_or_default();
-    if host == "localhost" { String::new() } else { host.to_owned() }
 }

@@ -104,7 +104,7 @@ fn damaged_keys_close_the_doors_and_the_radio_is_recorded() {
     is_closed_and_hears(&barn, &key);
 }
 
-/// Catches an empty file that passes for that of a new barn: a barn without keys lets its own machine in.
+/// Catches an empty file that passes for that of a new barn.
 #[test]
 fn an_empty_file_of_keys_is_a_damaged_one() {
     let barn = Barn::new();

@@ -138,7 +138,8 @@ impl Barn {
             TokenRing::load(local.clone(), keys.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap();
         let tokens = Arc::new(tokens);
         let identity = Identity::load_or_generate(directory.path(), &[]).unwrap();
-        let facts = daemon::pair::Barn {
+        let facts = service::door::pair::Source {
+            path: String::new(),
             site: "north".to_owned(),
             listen: "127.0.0.1:5001".parse().unwrap(),
             spki_sha256: identity.spki_sha256(),

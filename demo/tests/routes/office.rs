@@ -130,13 +130,14 @@ impl Yard {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listening =
             serve(listener, barn.router.clone(), &identity, &Connections::default(), barn.shutdown.signal()).unwrap();
-        let of_line = daemon::pair::Barn {
+        let of_line = service::door::pair::Source {
+            path: String::new(),
             site: "barn".to_owned(),
             listen: listening.addr,
             spki_sha256: identity.spki_sha256(),
             store: barn.reader.store(),
         };
-        let line = daemon::pair::pair(&barn.keys, of_line, None).unwrap();
+        let line = service::door::pair::pair(&barn.keys, of_line, None).unwrap();
 
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
         let keys = Arc::new(KeyRing::load(local.clone(), Arc::new(FixedClock), SeededRandomness::new(2)).unwrap());

@@ -25,7 +25,9 @@ const VERSION: &str = "1";
 pub const MAX_LINE_BYTES: usize = 16 * 1024;
 /// Maximum number of addresses of one barn.
 pub const MAX_ADDRESSES: usize = 32;
-/// Maximum length of an address: a DNS name (253 characters, RFC 1035), a colon and a port.
+/// Start of the paths of a site at an office.
+pub const SITE_PATH: &str = "/sites/";
+/// Maximum length of an address without a path: a DNS name (253 characters, RFC 1035), a colon and a port.
 pub const MAX_ADDRESS_BYTES: usize = 259;
 /// Maximum length of a site's name.
 pub const MAX_SITE_CHARS: usize = 64;
@@ -37,7 +39,8 @@ const MAX_KEY_BYTES: usize = 128;
 pub struct Pairing {
     /// Name of the barn, 1..=64 characters. The office may choose another one.
     pub site: String,
-    /// Addresses of the barn as `host:port`, 1..=32 of them, the most likely ones first.
+    /// Addresses of the barn as `host:port`, 1..=32 of them, the most likely ones first. Those of a copy at an office have the
+    /// path of its site behind the port.
     pub addresses: Vec<String>,
     /// SHA-256 of the barn's public key in DER form (`SubjectPublicKeyInfo`). TLS proves that the barn holds it.
     pub spki_sha256: [u8; 32],
@@ -62,7 +65,7 @@ impl fmt::Debug for Pairing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PairingError {
     /// The text starts with something else.
-    #[error("a pairing line starts with `{PREFIX}`: copy the whole last line that `herdlinxd pair` printed")]
+    #[error("a pairing line starts with `{PREFIX}`: copy the whole last line that `pair` printed")]
     WrongPrefix,
     /// The line has a version that this program does not know.
     #[error("this pairing line has version `{0}`, but this program knows only version {VERSION}: upgrade this program")]
@@ -74,7 +77,7 @@ pub enum PairingError {
     #[error("this pairing line is damaged or incomplete ({0}): copy the whole line again")]
     Damaged(&'static str),
     /// A part of the line has an impossible value.
-    #[error("this pairing line contains {part} that is invalid: {why}. Create a new line with `herdlinxd pair`")]
+    #[error("this pairing line contains {part} that is invalid: {why}. Create a new line with `pair`")]
     InvalidPart {
         /// The part, with its article.
         part: &'static str,
@@ -96,14 +99,28 @@ impl Pairing {
         if self.addresses.is_empty() || self.addresses.len() > MAX_ADDRESSES {
             return part("a list of addresses", "it needs 1 to 32 addresses");
         }
-        if !self.addresses.iter().all(|address| is_host_and_port(address)) {
-            return part("an address", "it is not in the form host:port");
+        if !self.addresses.iter().all(|address| is_address(address)) {
+            return part("an address", "it is not in the form host:port or host:port/sites/NAME");
         }
         if self.key.is_empty() || self.key.len() > MAX_KEY_BYTES || !self.key.bytes().all(|b| b.is_ascii_graphic()) {
             return part("a key", "it needs 1 to 128 visible ASCII characters");
         }
         Ok(())
     }
+}
+
+/// Returns `true` for the path of a site at an office, such as `/sites/north`, and for no path at all.
+#[must_use]
+pub fn is_site_path(path: &str) -> bool {
+    let Some(site) = path.strip_prefix(SITE_PATH) else { return path.is_empty() };
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=MAX_SITE_CHARS).contains(&site.len()) && site.bytes().all(is_allowed) && !site.starts_with('.')
+}
+
+/// Returns `true` for `host:port`, also with the path of a site behind it.
+fn is_address(address: &str) -> bool {
+    let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    is_host_and_port(authority) && is_site_path(path)
 }
 
 /// Returns `true` for `host:port`, `1.2.3.4:port` and `[v6]:port`, where the port is not 0.

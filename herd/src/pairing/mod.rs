@@ -17,5 +17,7 @@ pub use exchange::{
     EXCHANGE_VERSION, MAX_ANSWER_BYTES, MAX_OFFICE_NAME_CHARS, MAX_REQUEST_BYTES, PairAnswer, PairAnswerError,
     PairRequest,
 };
-pub use line::{MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_LINE_BYTES, MAX_SITE_CHARS, Pairing, PairingError};
+pub use line::{
+    MAX_ADDRESS_BYTES, MAX_ADDRESSES, MAX_LINE_BYTES, MAX_SITE_CHARS, Pairing, PairingError, SITE_PATH, is_site_path,
+};
 pub use proof::{BarnFacts, Fingerprint, Fingerprints, Proof};

@@ -2,6 +2,7 @@
 
 use super::backup::backup;
 use super::files::open_local;
+use super::pair::pair;
 use super::{Cli, CliError, Command};
 use crate::commands::respond_from_files;
 use crate::control::{OfficeRequest, OfficeResponse, PairedResponse};
@@ -73,6 +74,7 @@ impl Cli {
                 let OfficeResponse::Paired(paired) = send(&settings, &request)? else { return Err(unexpected()) };
                 print_paired(&paired, out)?;
             }
+            Command::Pair { site, name } => pair(&settings, site, name, out)?,
             Command::Prepare(flags) => {
                 start_logging();
                 prepare(&settings, &flags, out)?;

@@ -4,6 +4,7 @@ mod backup;
 mod error;
 mod exec;
 mod files;
+mod pair;
 
 pub use error::CliError;
 
@@ -53,6 +54,13 @@ office finds it at herdlinx-north.local by itself and pairs; the code is dead fr
 office say what it waits for.
 
 The code is tried for 180 days. Preparing a barn again voids the code of its earlier file.";
+
+const PAIR_HELP: &str = "\
+The other office has the same copy, proves it in the same way, and shows its lag against the barn, not against this office.
+Its corrections go on through this office. At the other office:
+  sudo herdlinx-mirror add -
+
+The line is a password: `-` reads it from standard input, where no other user can see it.";
 
 const BACKUP_HELP: &str = "\
 The copy follows its barn meanwhile. The file is read back from the medium, and has its name only then:
@@ -104,6 +112,15 @@ enum Command {
         /// Address of the barn instead of those in the line; may be repeated
         #[arg(long = "address", value_name = "HOST:PORT")]
         addresses: Vec<Address>,
+    },
+    /// Create a key for another office, and print the line by which it follows a copy of this one, alone on the last line
+    #[command(after_help = PAIR_HELP)]
+    Pair {
+        /// Name of the barn at this office
+        site: String,
+        /// Name of the key [default: office-1, office-2, ...]
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Write the settings file of a barn's card, with a one-time code by which that barn pairs with this office
     #[command(after_help = PREPARE_HELP)]

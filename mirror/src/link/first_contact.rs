@@ -140,24 +140,26 @@ async fn introduce_at(
     let ends = Fingerprints { barn, office: *office };
     let body = serde_json::to_vec(&PairRequest::new(key, &ends, office_name)).map_err(|_| not_a_barn())?;
     let late = |_| LinkError::TimedOut { peer: peer.clone(), doing: DOING, after_ms: ANSWER_TIMEOUT_MS };
-    let answering = timeout(Duration::from_millis(ANSWER_TIMEOUT_MS), post(&peer, connection, body.into()));
+    let answering = timeout(Duration::from_millis(ANSWER_TIMEOUT_MS), post(address, connection, body.into()));
     let answer = answering.await.map_err(late)??;
     let answer: PairAnswer = serde_json::from_slice(&answer).map_err(|_| not_a_barn())?;
     let api_key = Secret::of_key(key.api_key(&ends)).reveal().to_owned();
     answer.verify(key, &ends, api_key).map_err(|why| FirstContactError::NotBelieved { peer: peer.clone(), why })
 }
 
-async fn post(peer: &str, connection: Connection, body: Bytes) -> Result<Bytes, FirstContactError> {
-    let broken = |why: String| LinkError::Broken { peer: peer.to_owned(), doing: DOING, why };
-    let request = Request::post(PAIR_PATH).header(HOST, peer).header(CONTENT_TYPE, JSON).header(ACCEPT, JSON);
+async fn post(address: &Address, connection: Connection, body: Bytes) -> Result<Bytes, FirstContactError> {
+    let peer = address.to_string();
+    let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: DOING, why };
+    let request =
+        Request::post(PAIR_PATH).header(HOST, address.authority()).header(CONTENT_TYPE, JSON).header(ACCEPT, JSON);
     let request = request.body(Full::new(body)).map_err(|error| broken(error.to_string()))?;
     let mut exchange = Exchange::over(connection).await.map_err(|error| broken(error.to_string()))?;
     let response = exchange.send(request).await.map_err(|error| broken(error.to_string()))?;
     let status = response.status().as_u16();
     if status != 200 {
-        return Err(FirstContactError::Refused { peer: peer.to_owned(), status });
+        return Err(FirstContactError::Refused { peer, status });
     }
-    Ok(read_body(peer, DOING, response, MAX_ANSWER_BYTES).await?)
+    Ok(read_body(&peer, DOING, response, MAX_ANSWER_BYTES).await?)
 }
 
 /// Puts the address that worked in front: from here, the barn's own addresses may lead nowhere.

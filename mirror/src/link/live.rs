@@ -50,7 +50,8 @@ pub(super) async fn open(
     let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: OPENING, why };
     let mut exchange = Exchange::over(connection).await.map_err(|error| broken(error.to_string()))?;
     let nonce = generate_key();
-    let request = request(&peer, path_and_query, key, &nonce).map_err(|error| broken(error.to_string()))?;
+    let request = request(&address.authority(), &address.path_to(path_and_query), key, &nonce)
+        .map_err(|error| broken(error.to_string()))?;
     let response = exchange.send(request).await.map_err(|error| broken(error.to_string()))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return refusal(&peer, response).await.map(LiveResponse::Refused);

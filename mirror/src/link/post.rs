@@ -60,8 +60,8 @@ impl HttpsLink {
         let (address, connection) = dialing.await.map_err(PostError::NotSent)?;
         let peer = address.to_string();
         let broken = |why: String| LinkError::Broken { peer: peer.clone(), doing: DOING, why };
-        let request =
-            request(&peer, path, &self.key, body).map_err(|error| PostError::NotSent(broken(error.to_string())))?;
+        let request = request(&address.authority(), &address.path_to(path), &self.key, body)
+            .map_err(|error| PostError::NotSent(broken(error.to_string())))?;
         let exchange = async {
             let mut exchange = Exchange::over(connection).await.map_err(|error| broken(error.to_string()))?;
             let response = exchange.send(request).await.map_err(|error| broken(error.to_string()))?;

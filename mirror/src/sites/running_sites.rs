@@ -270,6 +270,12 @@ impl Sites {
         self.with_site(name, |running| running.remote.clone())
     }
 
+    /// Returns a site as it is paired now.
+    pub async fn find(&self, name: &str) -> Result<Site, SiteCommandError> {
+        let name = name.to_owned();
+        self.blocking(move |files| files.find(&name)).await
+    }
+
     /// Creates a link to the barn of a site as it is paired now. Nothing is sent yet.
     pub async fn link(&self, name: &str) -> Result<HttpsLink, SiteCommandError> {
         let name = name.to_owned();

@@ -4,6 +4,7 @@
 mod barn;
 mod office;
 mod resync;
+mod second_office;
 mod slow_link;
 mod supervisor;
 

@@ -11,11 +11,13 @@
 //! | [`certificate`] | the TLS identity and its files |
 //! | [`serve`] | the server and its limits |
 //! | [`key_command`] | the `key` command |
+//! | [`pair`] | the pairing line |
 
 pub mod auth;
 pub mod certificate;
 pub mod key_command;
 pub mod keys;
+pub mod pair;
 pub mod reply;
 pub mod secret;
 pub mod serve;

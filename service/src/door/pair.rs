@@ -1,19 +1,27 @@
-//! The pairing line: one line of text that pairs an office with this barn.
+//! The pairing line: one line of text that pairs an office with this barn, or with a copy of a barn at this office.
+//!
+//! # Decisions
+//!
+//! - **An office that others follow gives its copy an address with a path**, such as `office:5000/sites/north`. To who follows,
+//!   it is a barn at that address, and nothing else is different. A field of its own in the line was rejected: whoever types
+//!   an address by hand would need a second option for it.
 
+use super::keys::{KeyError, KeyRing, Scope};
+use crate::control::ControlError;
+use crate::process::host_name;
 use herd::pairing::{MAX_ADDRESSES, Pairing, PairingError};
 use herd::position::StoreId;
-use service::door::keys::{KeyError, KeyRing, Scope};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 /// Scopes of an office: read, replicate, and correct.
-pub(crate) const OFFICE_SCOPES: [Scope; 3] = [Scope::Read, Scope::Sync, Scope::Correct];
+pub const OFFICE_SCOPES: [Scope; 3] = [Scope::Read, Scope::Sync, Scope::Correct];
 
 /// Reason why there is no pairing line.
 #[derive(Debug, thiserror::Error)]
 pub enum PairError {
     /// The port is chosen when the daemon starts.
-    #[error("`listen` has port 0, so the address is known only while the daemon runs: start it, or set a port")]
+    #[error("`listen` has port 0, so the address is known only while the process runs: start it, or set a port")]
     NoPort,
     /// The addresses of this machine could not be listed.
     #[error("cannot list the network addresses of this machine: {0}")]
@@ -26,13 +34,15 @@ pub enum PairError {
     Line(#[from] PairingError),
 }
 
-/// The facts in the line besides the key.
+/// The log that is offered: the facts in the line besides the key.
 #[derive(Clone, Debug)]
-pub struct Barn {
+pub struct Source {
     /// Name of the barn.
     pub site: String,
     /// Address of the HTTPS server.
     pub listen: SocketAddr,
+    /// Start of the paths of its calls: empty at a barn, `/sites/NAME` at an office.
+    pub path: String,
     /// SHA-256 of the TLS public key, by which offices pin it.
     pub spki_sha256: [u8; 32],
     /// Identity of the history.
@@ -43,15 +53,28 @@ pub struct Barn {
 /// `office-1`, `office-2`, ...
 ///
 /// Syncs the disk, so async code must call it on a blocking thread.
-pub fn pair(keys: &KeyRing, barn: Barn, name: Option<&str>) -> Result<Pairing, PairError> {
-    let addresses = addresses(barn.listen)?;
-    let Barn { site, spki_sha256, store, .. } = barn;
+pub fn pair(keys: &KeyRing, source: Source, name: Option<&str>) -> Result<Pairing, PairError> {
+    let Source { site, listen, path, spki_sha256, store } = source;
+    let addresses = addresses(listen)?.into_iter().map(|address| address + &path).collect();
     let mut pairing = Pairing { site, addresses, spki_sha256, store, key: "hxb_".to_owned() };
     // Before the key is created: an invalid line must leave no key behind.
     pairing.validate()?;
     let name = name.map_or_else(|| free_name(keys), str::to_owned);
     keys.add(&name, OFFICE_SCOPES.into())?.reveal().clone_into(&mut pairing.key);
     Ok(pairing)
+}
+
+/// Creates a key for an office and returns the pairing line, as the answer to a command.
+pub fn create_pairing_line(keys: &KeyRing, source: Source, name: Option<&str>) -> Result<String, ControlError> {
+    let pairing = pair(keys, source, name).map_err(|error| {
+        let code = match &error {
+            PairError::Key(KeyError::Exists(_)) => "key_exists",
+            PairError::Key(KeyError::Name(_)) => "bad_request",
+            _ => "failed",
+        };
+        ControlError::new(code, error.to_string())
+    })?;
+    Ok(pairing.to_string())
 }
 
 fn free_name(keys: &KeyRing) -> String {
@@ -62,13 +85,13 @@ fn free_name(keys: &KeyRing) -> String {
 }
 
 /// Returns the addresses at which an office may reach this machine, most likely ones first.
-pub(crate) fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
+pub fn addresses(listen: SocketAddr) -> Result<Vec<String>, PairError> {
     if listen.port() == 0 {
         return Err(PairError::NoPort);
     }
     let interfaces = if_addrs::get_if_addrs().map_err(PairError::Interfaces)?;
     let ips: Vec<_> = interfaces.iter().map(if_addrs::Interface::ip).collect();
-    Ok(addresses_among(listen, &ips, &crate::settings::host_name()))
+    Ok(addresses_among(listen, &ips, &host_name().unwrap_or_default()))
 }
 
 /// Returns the address of the listener. For a wildcard address, returns that of every interface, then the `.local` name,
@@ -92,7 +115,7 @@ fn addresses_among(listen: SocketAddr, interfaces: &[IpAddr], host: &str) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_world::ManualClock;
+    use herd::clock::SystemClock;
     use herd::randomness::SeededRandomness;
     use herd::store::LocalFile;
     use std::sync::Arc;
@@ -132,9 +155,10 @@ mod tests {
     fn each_pairing_has_a_valid_key_of_its_own_with_the_scopes_of_an_office() {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalFile::open(directory.path().join("local.redb")).unwrap();
-        let keys = KeyRing::load(local, Arc::new(ManualClock::default()), SeededRandomness::new(3)).unwrap();
+        let keys = KeyRing::load(local, Arc::new(SystemClock::default()), SeededRandomness::new(3)).unwrap();
         let listen = "192.168.1.20:5001".parse().unwrap();
-        let barn = Barn { site: "north".into(), listen, spki_sha256: [1; 32], store: StoreId([2; 16]) };
+        let path = String::new();
+        let barn = Source { site: "north".into(), listen, path, spki_sha256: [1; 32], store: StoreId([2; 16]) };
         for name in ["office-1", "office-2"] {
             let line = pair(&keys, barn.clone(), None).unwrap().to_string();
             let found = keys.check(&line.parse::<Pairing>().unwrap().key).unwrap();
@@ -142,10 +166,12 @@ mod tests {
             assert!(OFFICE_SCOPES.iter().all(|scope| found.has(*scope)) && !found.has(Scope::Ingest));
         }
         assert!(matches!(pair(&keys, barn.clone(), Some("office-1")), Err(PairError::Key(KeyError::Exists(_)))));
-        let nameless = Barn { site: String::new(), ..barn.clone() };
+        let nameless = Source { site: String::new(), ..barn.clone() };
         assert!(matches!(pair(&keys, nameless, None), Err(PairError::Line(_))));
-        let no_port = Barn { listen: "0.0.0.0:0".parse().unwrap(), ..barn };
+        let no_port = Source { listen: "0.0.0.0:0".parse().unwrap(), ..barn.clone() };
         assert!(matches!(pair(&keys, no_port, None), Err(PairError::NoPort)));
         assert_eq!(keys.list().len(), 2);
+        let copy = Source { path: "/sites/north".into(), ..barn };
+        assert_eq!(pair(&keys, copy, None).unwrap().addresses, ["192.168.1.20:5001/sites/north"]);
     }
 }
