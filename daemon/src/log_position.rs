@@ -79,7 +79,7 @@ impl RestoreNote {
 /// A recovery whose log is whole, and whose files are being exchanged. Until the note is gone, the barn does not start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoverNote {
-    /// What was recovered.
+    /// Result of the recovery.
     pub recovery: Recovery,
 }
 

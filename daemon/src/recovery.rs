@@ -1,11 +1,11 @@
-//! What became of a log that was recovered.
+//! Result of a recovery.
 
 use herd::position::Position;
 use herd::recover::Gaps;
 use herd::store::Readmitted;
 use serde::{Deserialize, Serialize};
 
-/// What became of a log.
+/// Result of a recovery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recovery {
     /// The name under which the damaged log is kept; `None` if the log was whole, or missing.
@@ -16,11 +16,11 @@ pub struct Recovery {
     pub end: Position,
     /// Position of the log now.
     pub head: Position,
-    /// What is missing.
+    /// Changes that are missing.
     pub gaps: Gaps,
-    /// What came back.
+    /// Payloads that came back.
     pub readmitted: Readmitted,
-    /// Number of rows that are whole, and that nothing places.
+    /// Number of rows that may be whole, and that nothing places.
     pub unplaced: u64,
     /// Bytes that the medium did not return.
     pub unreadable: u64,

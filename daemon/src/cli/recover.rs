@@ -92,7 +92,7 @@ fn print_recovery(recovery: &Recovery, out: &mut dyn Write) -> io::Result<()> {
     print_gaps(recovery, out)?;
     print_readmitted(recovery, out)?;
     if *unplaced > 0 {
-        writeln!(out, "{unplaced} rows are whole, and nothing shows where they belong: they were left out.")?;
+        writeln!(out, "{unplaced} rows may be whole, and nothing shows where they belong: they were left out.")?;
     }
     if let Some(name) = kept_as {
         writeln!(out, "The damaged log is kept as {name}. Delete it when the offices have all they need.")?;

@@ -33,8 +33,8 @@ pub enum RestoreError {
     },
     /// The log that is there cannot be read, so nobody knows what it holds.
     #[error(
-        "the log that is there may hold payloads, and cannot be read: {source}. Nothing was changed. Move log.redb, log.journal \
-         and tables.redb to another directory and keep them, then run this again"
+        "the log that is there may hold payloads, and cannot be read: {source}. Nothing was changed. `herdlinxd recover --from` \
+         with this file keeps what is whole of both"
     )]
     Unreadable {
         /// Error of the log.
@@ -96,8 +96,8 @@ fn has_payloads_text(end: &Position, has_backup: bool) -> String {
         let end = end.sequence;
         return format!(
             "this barn already holds everything that the backup holds, and is at change {end}. Nothing was changed. If \
-             `herdlinxd verify` reports damage, move log.redb, log.journal and tables.redb to another directory, keep \
-             local.redb, and run this again. Otherwise pair offices with `herdlinxd pair`"
+             `herdlinxd verify` reports damage, run `herdlinxd recover --from` with this file. Otherwise pair offices with \
+             `herdlinxd pair`"
         );
     }
     format!(

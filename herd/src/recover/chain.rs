@@ -17,7 +17,7 @@ pub(super) struct Step {
     pub(super) after: u64,
 }
 
-/// What a piece leads to.
+/// End of the longest way on from a piece.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Reach {
     is_remembered: bool,

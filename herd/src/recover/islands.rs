@@ -1,4 +1,4 @@
-//! What lies outside of the chain: gaps, and the islands behind them.
+//! Gaps behind the chain, and the islands behind those.
 
 use super::pieces::Piece;
 use super::{FoundLog, OnProgress, RecoverError, RecoverProgress};

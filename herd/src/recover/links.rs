@@ -8,7 +8,8 @@ use super::pieces::{Files, OpenPiece, Piece, Pieces, Place, Source};
 use crate::position::{Digest, Position};
 use std::collections::HashMap;
 
-/// Moves the open pieces that have a neighbor to the list. Returns the number of those that have none.
+/// Moves the open pieces that have a neighbor to the list. Returns the number of those that have none, and that may be
+/// whole nevertheless.
 pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Position]) -> u64 {
     if pieces.open.is_empty() {
         return 0;
@@ -37,7 +38,8 @@ pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Positi
     }
     let extents = Extents::of(pieces.list.iter().chain(&placed));
     pieces.list.extend(placed.into_iter().filter(|piece| !extents.enclose(&piece.place)));
-    open.pieces.iter().flatten().filter(|piece| !extents.enclose(&piece.place)).count() as u64
+    let is_unplaced = |piece: &&OpenPiece| !piece.is_announced && !extents.enclose(&piece.place);
+    open.pieces.iter().flatten().filter(is_unplaced).count() as u64
 }
 
 /// The extents of pieces, in order.

@@ -95,13 +95,13 @@ pub struct Places<'a> {
     pub remembered: Option<Position>,
 }
 
-/// What was found of a history. The files of the log are locked while it lives.
+/// Rows and pages that were found of a history, and their chain. The files of the log are locked while it lives.
 pub struct FoundLog<'a> {
     files: Files<'a>,
     pieces: Vec<Piece>,
     chain: Chain,
     store: StoreId,
-    /// Rows that are whole, and that nothing places.
+    /// Rows that may be whole, and that nothing places.
     unplaced: u64,
     /// Bytes that the medium did not return.
     unreadable: u64,
@@ -119,7 +119,7 @@ impl FoundLog<'_> {
         Position { store: self.store, epoch: Epoch(0), sequence: Sequence(sequence), digest }
     }
 
-    /// Returns the number of rows that are whole and that nothing places.
+    /// Returns the number of rows that may be whole, and that nothing places.
     pub fn unplaced(&self) -> u64 {
         self.unplaced
     }

@@ -1,7 +1,7 @@
 //! Finds pages in the bytes of a backup.
 
 use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
-use super::window::{Bytes, Window};
+use super::window::{Bytes, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
 use crate::position::StoreId;
 use crate::store::ChangeRun;
@@ -25,9 +25,13 @@ pub(super) fn find_pages(
 ) -> Result<(Option<StoreId>, u64), RecoverError> {
     let window = Window::over(from).map_err(RecoverError::Read)?;
     let (mut scan, mut offset) = (Scan { window, pieces, store: None, follows_blob: true }, 0);
-    while offset < scan.window.length() {
-        offset = scan.step(offset)?;
-        progress(RecoverProgress::Reading { done: offset, of: scan.window.length() });
+    let of = scan.window.length();
+    while offset < of {
+        let next = scan.step(offset)?;
+        if next / REPORT_BYTES > offset / REPORT_BYTES || next >= of {
+            progress(RecoverProgress::Reading { done: next.min(of), of });
+        }
+        offset = next;
     }
     Ok((scan.store, scan.window.unreadable))
 }
@@ -99,8 +103,9 @@ impl Scan<'_> {
             self.note_store(run.after.store)?;
             self.pieces.push(Piece { first, count, before, after, place })?;
         } else {
-            let is_doubtful = true;
-            self.pieces.push_open(OpenPiece { first: Some(first), count, before, after, place, is_doubtful })?;
+            let (is_doubtful, is_announced) = (true, false);
+            let open = OpenPiece { first: Some(first), count, before, after, place, is_doubtful, is_announced };
+            self.pieces.push_open(open)?;
         }
         Ok(true)
     }

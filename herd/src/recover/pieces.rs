@@ -60,6 +60,8 @@ pub(super) struct OpenPiece {
     pub(super) place: Place,
     /// It lies where a damaged piece should be.
     pub(super) is_doubtful: bool,
+    /// It was announced, with a number that does not fit: it is damaged, or its announcement is.
+    pub(super) is_announced: bool,
 }
 
 impl Piece {

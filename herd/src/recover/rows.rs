@@ -1,7 +1,7 @@
 //! Finds rows in the bytes of `log.redb`, of a copy of it, or of the journal.
 
 use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
-use super::window::{Bytes, Window};
+use super::window::{Bytes, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
 use crate::position::{Sequence, StoreId};
 use crate::store::raw::{AnnouncedRow, MAX_ROW_BYTES, PAGE_BYTES, RawRow, announced_rows, may_begin_row};
@@ -34,10 +34,13 @@ pub(super) fn find_rows(
         Announcements::Known(rows, store) => (rows.into(), store, false),
     };
     let mut scan = Scan { window, source, announced, store, has_pages, pieces, next: 1, doubtful_until: 0 };
-    let mut offset = 0;
-    while offset < scan.window.length() {
-        offset = scan.step(offset)?;
-        progress(RecoverProgress::Reading { done: offset, of: scan.window.length() });
+    let (mut offset, of) = (0, scan.window.length());
+    while offset < of {
+        let next = scan.step(offset)?;
+        if next / REPORT_BYTES > offset / REPORT_BYTES || next >= of {
+            progress(RecoverProgress::Reading { done: next.min(of), of });
+        }
+        offset = next;
     }
     Ok(scan.window.unreadable)
 }
@@ -106,9 +109,12 @@ impl Scan<'_> {
         let first = tried.into_iter().flatten().find(|first| row.is_intact_from(Sequence(*first)));
         let is_doubtful = offset < self.doubtful_until;
         let Some(first) = first else {
-            self.pieces.push_open(OpenPiece { first: None, count, before, after, place, is_doubtful })?;
+            let is_announced = announced.is_some();
+            let first = None;
+            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced })?;
             return Ok(offset + 1);
         };
+        let next = first.saturating_add(u64::from(count));
         // The bytes of a payload may look like a page, too.
         let is_announced = !is_doubtful && announced.is_some_and(|row| row.first.0 == first);
         if let (Some(store), Some(found)) = (self.store, announced.and_then(|row| row.store))
@@ -118,9 +124,10 @@ impl Scan<'_> {
         } else if is_announced || place.bytes as usize > MAX_EMBEDDED_BYTES {
             self.pieces.push(Piece { first, count, before, after, place })?;
         } else {
-            self.pieces.push_open(OpenPiece { first: Some(first), count, before, after, place, is_doubtful })?;
+            let first = Some(first);
+            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced })?;
         }
-        self.next = first.saturating_add(u64::from(count));
+        self.next = next;
         let end = offset + u64::from(bytes);
         self.announced_before(end);
         Ok(end)

@@ -321,6 +321,55 @@ fn what_came_back_once_is_a_duplicate_the_second_time() {
     assert_eq!(store.head(), before);
 }
 
+/// Catches a failure of the card that costs the old log, or that a later run cannot get over.
+#[test]
+fn a_disk_that_fails_while_the_new_log_is_written_changes_nothing() {
+    let yard = Yard::with(60);
+    yard.damage_rows(10..=10);
+    let (log, mut failures) = (yard.content(LOG_FILE), 0);
+    for operations in 0..40 {
+        let found = find_log(own(&yard), &mut |_| {}).unwrap();
+        let disk = MemoryDisk::default();
+        let written = found.write(&disk, &mut |_| assert!(disk.fail_after(LOG_FILE, operations)));
+        drop(found);
+        assert_eq!(yard.content(LOG_FILE), log);
+        match written {
+            Ok(_) => break,
+            Err(RecoverError::Store(_) | RecoverError::Verify(_)) => failures += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!((1..40).contains(&failures), "{failures}");
+    recover(own(&yard)).unwrap().invents_nothing(&yard);
+}
+
+/// Catches a new log that a power cut leaves in part, and that passes for a whole one.
+#[test]
+fn a_power_cut_leaves_a_new_log_whole_or_recognizable() {
+    let yard = Yard::with(60);
+    let found = find_log(own(&yard), &mut |_| {}).unwrap();
+    let disk = MemoryDisk::default().recording();
+    let end = found.write(&disk, &mut |_| {}).unwrap();
+    let (mut replay, mut whole) = (disk.replay(), 0);
+    while replay.step().unwrap() {
+        let after = replay.disk().after_torn_power_cut(7);
+        whole += usize::from(verify_disk(&after, &mut |_| {}).is_ok_and(|verified| verified.head == end));
+    }
+    assert!(whole > 0);
+}
+
+/// Catches a card with blocks that it does not return, which costs everything or ends the recovery.
+#[test]
+fn blocks_that_the_medium_does_not_return_count_as_zeros() {
+    let yard = Yard::with(100);
+    assert!(yard.disk.fail_reads(LOG_FILE));
+    let found = find_log(own(&yard), &mut |_| {}).unwrap();
+    assert_eq!(found.unreadable(), yard.content(LOG_FILE).len() as u64);
+    let recovered = recover(own(&yard)).unwrap();
+    recovered.invents_nothing(&yard);
+    assert_eq!((recovered.end.sequence, recovered.gaps.last_known), (Sequence::ZERO, yard.head.sequence));
+}
+
 /// A way in which a medium damages a file.
 #[derive(Clone, Debug)]
 enum Damage {

@@ -8,6 +8,9 @@ use std::os::unix::fs::FileExt as _;
 /// Number of bytes that are read at once, unless a blob is longer.
 const WINDOW_BYTES: usize = 1024 * 1024;
 
+/// Number of bytes after which the progress is reported.
+pub(super) const REPORT_BYTES: u64 = 1024 * 1024;
+
 /// Bytes that are read at offsets.
 pub trait Bytes {
     /// Returns their number.

@@ -13,7 +13,7 @@ pub const MAX_READMITTED: usize = 1_000;
 /// Maximum number of decisions that are named one by one.
 const MAX_NAMED: usize = 100;
 
-/// What became of changes that come back.
+/// Result of bringing changes back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readmitted {
     /// Number of payloads that were appended once more.
