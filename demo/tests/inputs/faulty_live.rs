@@ -58,20 +58,20 @@ async fn a_wrong_blob_ends_the_live_connection_and_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_page_of_another_history_stops_the_follower_and_writes_nothing() {
-    let cases: [(&str, LiveLie); 2] = [
-        ("another store", |page| altered(page, |page| page.after.store = StoreId([9; 16]))),
-        ("another digest", |page| {
+    let cases: [(&str, Divergence, LiveLie); 2] = [
+        ("another store", Divergence::Other, |page| altered(page, |page| page.after.store = StoreId([9; 16]))),
+        ("another digest", Divergence::Forked, |page| {
             altered(page, |page| page.after = Position { digest: Digest([9; 32]), ..page.after })
         }),
     ];
-    for (case, lie) in cases {
+    for (case, divergence, lie) in cases {
         let mut pair = Pair::new().await;
         let before = pair.copy_state();
         pair.start_lying(case, Lie::Live(lie)).await;
         pair.barn.record_more(1).await;
-        assert_eq!(pair.end().await, FollowEnd::Diverged(Divergence::Other), "{case}");
+        assert_eq!(pair.end().await, FollowEnd::Diverged(divergence), "{case}");
         assert_eq!(pair.copy_state(), before, "{case}");
-        assert_eq!(pair.status().diverged, Some(Divergence::Other), "{case}");
+        assert_eq!(pair.status().diverged, Some(divergence), "{case}");
         pair.lie.send_replace(Lie::None);
         pair.follow();
         pair.wait_until_equal(case).await;

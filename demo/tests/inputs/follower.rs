@@ -116,7 +116,7 @@ async fn pages_that_are_consistent_in_themselves_must_continue_the_copy() {
     let before = pair.copy_state();
     pair.start_lying("live", Lie::Live(|page| to_blob(&on_another_history(page)))).await;
     pair.barn.record_more(1).await;
-    assert_eq!(pair.end().await, FollowEnd::Diverged(Divergence::Other));
+    assert_eq!(pair.end().await, FollowEnd::Diverged(Divergence::Forked));
     assert_eq!(pair.copy_state(), before);
 }
 

@@ -19,7 +19,10 @@ pub enum Divergence {
     Shorter,
     /// The source has a higher epoch and branched off before the end of this copy.
     Continued,
-    /// The source has another history, another digest at the same place, or a lower epoch.
+    /// The source goes on with the same history from an earlier change, and not in a higher epoch: an old card was put back
+    /// there, or two barns run on clones of one card.
+    Forked,
+    /// The source has another history.
     Other,
 }
 
@@ -28,6 +31,10 @@ impl fmt::Display for Divergence {
         f.write_str(match self {
             Self::Shorter => "the barn holds less than this copy, as after an older backup was restored there",
             Self::Continued => "the barn was restored and went on without the last changes of this copy",
+            Self::Forked => {
+                "the barn goes on with this history from an earlier change, without the last ones of this copy: an old card \
+                 was put back, or two barns run on clones of one card"
+            }
             Self::Other => "the barn holds another history than this copy",
         })
     }
@@ -55,6 +62,33 @@ pub fn classify(own: &Reader, source_head: &Position) -> Result<Divergence, Stor
     Ok(match shared {
         Some(shared) if shared.digest == source_head.digest => Divergence::Shorter,
         _ if source_head.epoch > head.epoch => Divergence::Continued,
-        _ => Divergence::Other,
+        _ => Divergence::Forked,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::position::{Digest, Epoch, Sequence, StoreId};
+    use herd::testing::TestBarn;
+
+    /// Catches a cloned card that is told as a barn of another history, or as one that a person restored.
+    #[test]
+    fn a_source_is_told_by_its_head() {
+        let barn = TestBarn::with_payloads(&["hxb:LOT1:LF1:UHF1", "hxb:LOT1:LF2:UHF2"]);
+        let reader = barn.reader();
+        let head = reader.head().position;
+        let other_digest = Position { digest: Digest([9; 32]), ..head };
+        let cases = [
+            (reader.position_at(Sequence(2)).unwrap().unwrap(), Divergence::Shorter),
+            (Position { epoch: Epoch(2), ..other_digest }, Divergence::Continued),
+            (other_digest, Divergence::Forked),
+            (Position { sequence: Sequence(900), ..other_digest }, Divergence::Forked),
+            (Position { epoch: Epoch(0), ..other_digest }, Divergence::Forked),
+            (Position { store: StoreId([9; 16]), ..head }, Divergence::Other),
+        ];
+        for (source_head, expected) in cases {
+            assert_eq!(classify(&reader, &source_head).unwrap(), expected, "{source_head}");
+        }
+    }
 }
