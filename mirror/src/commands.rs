@@ -1,12 +1,14 @@
 //! Responses to commands, from the running mirror or, if none runs, from its files.
 
 use crate::control::{OfficeRequest, OfficeResponse, OfficeStatus, PairedResponse};
+use crate::give_back::{GiveBackCursor, GiveBackError, GiveBackProgress, HeldCopies};
 use crate::link::Trust;
 use crate::people::{People, command as user_command};
 use crate::sites::{
     AddOptions, PairingOutcome, PairingReceipt, PreparedError, Removed, Site, SiteCommandError, SiteFiles,
     SiteFilesError, Sites, SitesError,
 };
+use herd::change::Acceptance;
 use herd::clock::{Clock as _, SystemClock};
 use herd::pairing::{Pairing, PairingCode, PairingCodeError, PairingError, SITE_PATH};
 use herd::store::{Directory, Reader, Store};
@@ -77,7 +79,10 @@ impl Commands {
                 Ok(OfficeResponse::CopyDiscarded { copy: self.sites.cancel_resync(site).await?.to_string() })
             }
             OfficeRequest::Verify { site, start } => self.verify(&site, start).map(OfficeResponse::Verify),
-            OfficeRequest::Backup { site, part } => self.backup(site, part).await,
+            OfficeRequest::Backup { site, part, only_here } => self.backup(site, part, only_here).await,
+            OfficeRequest::GiveBack { site, author, reason, cursor } => {
+                self.give_back(&site, &author, &reason, cursor).await.map(OfficeResponse::GivenBack)
+            }
             OfficeRequest::Show { site, request } => self.show(site, request).await,
             OfficeRequest::Key(request) => {
                 let keys = self.keys.clone();
@@ -109,11 +114,41 @@ impl Commands {
         Ok(OfficeResponse::PairingLine(line.await.map_err(ControlError::failed)??))
     }
 
-    async fn backup(&self, site: String, part: BackupRequest) -> Result<OfficeResponse, ControlError> {
-        let reader = self.reader(&site)?;
-        let respond = move || backup::respond(&reader, &site, SystemClock::default().read().wall(), &part);
+    async fn backup(&self, site: String, part: BackupRequest, only_here: bool) -> Result<OfficeResponse, ControlError> {
+        let held = if only_here { Some(self.sites.held_copies(&site).await?) } else { None };
+        let shown = if only_here { None } else { Some(self.reader(&site)?) };
+        let respond = move || {
+            let reader = match (held, shown) {
+                (Some(held), _) => held.open_only_here().map_err(|error| not_given_back(&error))?,
+                (None, shown) => shown.ok_or_else(|| no_copy(&site))?,
+            };
+            backup::respond(&reader, &site, SystemClock::default().read().wall(), &part)
+        };
         let response = tokio::task::spawn_blocking(respond).await.map_err(ControlError::failed)?;
         response.map(OfficeResponse::Backup)
+    }
+
+    /// Gives back one page of what only this office holds.
+    async fn give_back(
+        &self,
+        site: &str,
+        author: &str,
+        reason: &str,
+        cursor: Option<GiveBackCursor>,
+    ) -> Result<GiveBackProgress, ControlError> {
+        let acceptance = Acceptance::checked(author, reason);
+        let acceptance = acceptance.map_err(|error| ControlError::new("bad_order", error.to_string()))?;
+        let held = self.sites.held_copies(site).await?;
+        let first = || held.first_open(None).map_err(|error| not_given_back(&error.into()));
+        let Some(cursor) = cursor.map_or_else(first, |cursor| Ok(Some(cursor)))? else {
+            return Ok(GiveBackProgress::default());
+        };
+        let link = self.sites.link(site).await?;
+        let done = held.step(&link, cursor, &acceptance).await.map_err(|error| not_given_back(&error))?;
+        if done.next.is_none() {
+            self.sites.note_given_back(site);
+        }
+        Ok(done)
     }
 
     fn status(&self) -> OfficeStatus {
@@ -155,7 +190,7 @@ pub fn respond_from_files(
     progress: &mut dyn FnMut(String),
 ) -> Result<OfficeResponse, DirectError> {
     Ok(match request {
-        OfficeRequest::Status => {
+        OfficeRequest::Status | OfficeRequest::GiveBack { .. } => {
             let message = "no mirror runs here: start it with `herdlinx-mirror run`";
             return Err(ControlError::new("not_running", message).into());
         }
@@ -212,6 +247,14 @@ pub fn open_copy(files: &SiteFiles, site: &str) -> Result<Store, DirectError> {
     Store::open_replica(&complete_copy(files, &site)?, site.store).map_err(DirectError::failed)
 }
 
+/// Opens the kept copy of a site that holds what nobody else does, while no process has it open.
+pub fn open_only_here(files: &SiteFiles, site: &str) -> Result<Reader, DirectError> {
+    let shown = open_copy(files, site)?;
+    let copies = files.copies(&files.find(site).map_err(direct)?.name).map_err(direct)?;
+    let held = HeldCopies { copies, shown: Some(shown.reader()) };
+    Ok(held.open_only_here().map_err(|error| not_given_back(&error))?)
+}
+
 fn show_from_files(
     files: &SiteFiles,
     site: Option<String>,
@@ -238,6 +281,10 @@ fn site_or_only(site: Option<String>, names: &[String]) -> Result<String, Contro
 
 fn no_copy(site: &str) -> ControlError {
     ControlError::new("no_copy", format!("there is no complete copy of `{site}` yet"))
+}
+
+fn not_given_back(error: &GiveBackError) -> ControlError {
+    ControlError::new("not_given_back", error.to_string())
 }
 
 fn not_shown(error: &ShowError) -> ControlError {

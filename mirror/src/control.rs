@@ -1,6 +1,7 @@
 //! The control protocol of `herdlinx-mirror`: requests of the command line, and responses of the running mirror or the
 //! files.
 
+use crate::give_back::{GiveBackCursor, GiveBackProgress};
 use crate::link::Address;
 use crate::people::command::{UserRequest, UserResponse};
 use crate::sites::{PreparedSummary, SiteName, SiteSummary};
@@ -72,8 +73,22 @@ pub enum OfficeRequest {
     Backup {
         /// Name of the site.
         site: String,
+        /// Read the kept copy that holds what nobody else does, instead of the served one.
+        #[serde(default)]
+        only_here: bool,
         /// The part to read.
         part: BackupRequest,
+    },
+    /// Gives back to the barn what only this office holds, a page at a time.
+    GiveBack {
+        /// Name of the site.
+        site: String,
+        /// Name of the person who gives back.
+        author: String,
+        /// Reason for it.
+        reason: String,
+        /// Place to go on from; `None` at the beginning.
+        cursor: Option<GiveBackCursor>,
     },
     /// Shows what the copy of a site holds.
     Show {
@@ -121,6 +136,8 @@ pub enum OfficeResponse {
     Verify(VerifyState),
     /// To [`OfficeRequest::Backup`].
     Backup(BackupResponse),
+    /// To [`OfficeRequest::GiveBack`].
+    GivenBack(GiveBackProgress),
     /// To [`OfficeRequest::Show`].
     Shown(ShowResponse),
     /// To [`OfficeRequest::Key`].

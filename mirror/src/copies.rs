@@ -9,9 +9,12 @@
 //! after a power cut at any moment, `current` names either the old copy or the new one. A copy with a higher number
 //! than `current` is unfinished, and the next start continues it.
 //!
-//! A copy that may hold changes which the current one lacks is never deleted without an operator: the previous copy
-//! stays beside the current one until the swap after it.
+//! A copy that may hold changes which the current one lacks is never deleted: the previous copy stays beside the current
+//! one until the swap after it, and then only one that the new copy holds, or that was given back to the barn, is removed. The
+//! file `given-back` in its directory says that.
 
+use herd::position::Position;
+use serde::{Deserialize, Serialize};
 use service::lifecycle::Exit;
 use std::fs;
 use std::io;
@@ -22,13 +25,18 @@ use std::path::{Path, PathBuf};
 const CURRENT: &str = "current";
 /// New link that is renamed over [`CURRENT`].
 const NEXT_CURRENT: &str = "current-new";
+/// File in a copy that names the position up to which it was given back to the barn.
+const GIVEN_BACK: &str = "given-back";
+/// New file that is renamed over [`GIVEN_BACK`].
+const NEXT_GIVEN_BACK: &str = "given-back-new";
 /// Prefix of a copy's directory name.
 const PREFIX: &str = "copy-";
 /// Mode of the directories. Copies hold owners and weights of animals, so only the user of the process may read them.
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// Number of a copy, from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct CopyNumber(u32);
 
 impl std::fmt::Display for CopyNumber {
@@ -150,8 +158,13 @@ impl Copies {
 
     /// Makes `copy`, which is complete, the current one, and returns the previous one.
     ///
-    /// The previous copy is kept, because it may hold changes that exist only at the office. Older copies are removed.
-    pub fn finish(&self, copy: CopyNumber) -> Result<Option<CopyNumber>, CopiesError> {
+    /// The previous copy is kept, because it may hold changes that exist only at the office. Of the older ones, those are
+    /// removed of which `is_spent` says that nobody needs them.
+    pub fn finish(
+        &self,
+        copy: CopyNumber,
+        is_spent: impl Fn(CopyNumber) -> bool,
+    ) -> Result<Option<CopyNumber>, CopiesError> {
         let previous = self.current()?.filter(|previous| *previous != copy);
         let next = self.directory.join(NEXT_CURRENT);
         match fs::remove_file(&next) {
@@ -163,9 +176,41 @@ impl Copies {
         fs::rename(&next, &current).map_err(file_error("replace the link", &current))?;
         self.sync()?;
         for old in self.all()?.into_iter().filter(|old| *old != copy && Some(*old) != previous) {
-            self.remove(old)?;
+            if is_spent(old) {
+                self.remove(old)?;
+            } else {
+                tracing::info!(copy = %old, "the copy is kept: only it holds some of its changes");
+            }
         }
         Ok(previous)
+    }
+
+    /// Returns the complete copies, the oldest first.
+    pub fn complete(&self) -> Result<Vec<CopyNumber>, CopiesError> {
+        let current = self.current()?;
+        let mut complete: Vec<_> = self.all()?.into_iter().filter(|copy| Some(*copy) <= current).collect();
+        complete.sort_unstable();
+        Ok(complete)
+    }
+
+    /// Returns the position up to which a copy was given back to the barn. An unreadable note counts as none.
+    pub fn given_back(&self, copy: CopyNumber) -> Result<Option<Position>, CopiesError> {
+        let path = self.path(copy).join(GIVEN_BACK);
+        match fs::read(&path) {
+            Ok(note) => Ok(serde_json::from_slice(&note).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(file_error("read", &path)(error)),
+        }
+    }
+
+    /// Notes that a copy was given back to the barn up to its end.
+    pub fn mark_given_back(&self, copy: CopyNumber, end: &Position) -> Result<(), CopiesError> {
+        let directory = self.path(copy);
+        let (next, note) = (directory.join(NEXT_GIVEN_BACK), directory.join(GIVEN_BACK));
+        let written = serde_json::to_vec(end).map_err(io::Error::from).and_then(|text| fs::write(&next, text));
+        written.and_then(|()| fs::File::open(&next)?.sync_all()).map_err(file_error("write", &next))?;
+        fs::rename(&next, &note).map_err(file_error("replace", &note))?;
+        sync_directory(&directory)
     }
 
     /// Removes the newest unfinished copy, and returns which one it was. A copy that is the only one stays.
@@ -226,7 +271,7 @@ mod tests {
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, None));
         let first = copies.begin().unwrap();
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, Some(first)));
-        assert_eq!(copies.finish(first).unwrap(), None);
+        assert_eq!(copies.finish(first, |_| true).unwrap(), None);
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
     }
 
@@ -237,18 +282,43 @@ mod tests {
         for _ in 0..3 {
             let copy = copies.begin().unwrap();
             fs::write(copies.path(copy).join("log.redb"), b"x").unwrap();
-            copies.finish(copy).unwrap();
+            copies.finish(copy, |_| true).unwrap();
             finished.push(copy);
         }
         assert_eq!(copies.current().unwrap(), Some(finished[2]));
         assert!(copies.path(finished[1]).is_dir() && !copies.path(finished[0]).exists());
     }
 
+    /// Catches the third resync that removes what only the office holds, and a note that outlives its copy.
+    #[test]
+    fn a_copy_that_nobody_else_holds_survives_any_number_of_swaps_until_it_is_given_back() {
+        let (_directory, copies) = fresh();
+        let first = copies.begin().unwrap();
+        copies.finish(first, |_| true).unwrap();
+        let is_spent = |copies: &Copies| {
+            let copies = copies.clone();
+            move |copy| copy != first || copies.given_back(copy).unwrap().is_some()
+        };
+        for _ in 0..4 {
+            let copy = copies.begin().unwrap();
+            copies.finish(copy, is_spent(&copies)).unwrap();
+            assert!(copies.path(first).is_dir());
+        }
+        let complete = copies.complete().unwrap();
+        assert_eq!((complete.len(), complete[0]), (3, first));
+        let end = herd::testing::TestBarn::default().reader().head().position;
+        copies.mark_given_back(first, &end).unwrap();
+        assert_eq!(copies.given_back(first).unwrap(), Some(end));
+        let copy = copies.begin().unwrap();
+        copies.finish(copy, is_spent(&copies)).unwrap();
+        assert!(!copies.path(first).exists());
+    }
+
     #[test]
     fn a_new_copy_removes_unfinished_ones_and_never_the_current_one() {
         let (_directory, copies) = fresh();
         let first = copies.begin().unwrap();
-        copies.finish(first).unwrap();
+        copies.finish(first, |_| true).unwrap();
         let unfinished = copies.begin().unwrap();
         let next = copies.begin().unwrap();
         assert!(next > unfinished && !copies.path(unfinished).exists() && copies.path(first).is_dir());
@@ -262,7 +332,7 @@ mod tests {
         assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
         let first = copies.begin().unwrap();
         assert!(matches!(copies.discard(), Err(CopiesError::OnlyCopy(copy)) if copy == first));
-        copies.finish(first).unwrap();
+        copies.finish(first, |_| true).unwrap();
         assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
         let second = copies.begin().unwrap();
         assert_eq!(copies.discard().unwrap(), second);
@@ -275,7 +345,7 @@ mod tests {
         let (_directory, copies) = fresh();
         let first = copies.begin().unwrap();
         symlink("copy-1", copies.directory.join(NEXT_CURRENT)).unwrap();
-        copies.finish(first).unwrap();
+        copies.finish(first, |_| true).unwrap();
         assert_eq!(copies.current().unwrap(), Some(first));
     }
 

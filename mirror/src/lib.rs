@@ -5,7 +5,7 @@
 //! | [`cli`], [`settings`] | command line and settings |
 //! | [`run`], [`control`], [`commands`] | the running process, its control protocol, and the responses to commands |
 //! | [`sites`] | the paired barns: their list, copies, followers and status |
-//! | [`copies`] | directory of one site's copies |
+//! | [`copies`], [`give_back`] | directory of one site's copies; what only they hold, returned to the barn |
 //! | [`follow`] | replication of one barn into a copy |
 //! | [`link`] | HTTPS and WebSocket connections to a barn |
 //! | [`pages`] | web pages, each also as JSON |
@@ -31,6 +31,7 @@ mod corrections;
 mod day;
 mod doors;
 pub mod follow;
+pub mod give_back;
 pub mod link;
 pub mod pages;
 pub mod people;

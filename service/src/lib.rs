@@ -25,6 +25,7 @@
 //! - [`events`]: messages about changes over a WebSocket.
 //! - [`remote`]: the JSON interface for programs.
 //! - [`show`], [`sheet`], [`verify`] and [`backup`]: lists, CSV, verification and backups for people.
+//! - [`give_back`]: the message by which an office returns to a barn what the barn lost.
 //!
 //! Before the first start:
 //!
@@ -70,6 +71,7 @@ pub mod card;
 pub mod control;
 pub mod door;
 pub mod events;
+pub mod give_back;
 #[cfg(any(test, feature = "harness"))]
 pub mod harness;
 pub mod lifecycle;

@@ -35,7 +35,7 @@ pub(super) fn backup(settings: &Settings, args: &BackupArgs, out: &mut dyn Write
             BarnResponse::Backup(response) => Some(response),
             _ => None,
         },
-        open: || Ok((open_existing(settings)?, settings.site.clone())),
+        open: || Ok((open_existing(settings)?.reader(), settings.site.clone())),
     };
     Ok(backup_with(args, &settings.state_dir, now, &mut store, out)?)
 }

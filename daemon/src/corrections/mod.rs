@@ -112,7 +112,11 @@ impl Corrections {
         Self { recorder, clock, shutdown }
     }
 
-    async fn within_timeout<T>(&self, write: impl Future<Output = Result<T, RecordError>>) -> Result<T, ApiError> {
+    /// Waits for a write, for as long as a call may take.
+    pub(crate) async fn within_timeout<T>(
+        &self,
+        write: impl Future<Output = Result<T, RecordError>>,
+    ) -> Result<T, ApiError> {
         if self.shutdown.is_requested() {
             return Err(record_error(&RecordError::Stopping));
         }

@@ -39,12 +39,13 @@ pub use write_clock::WriteClock;
 pub use writer::WaitingWriter;
 
 use crate::disk::{DiskError, DiskGauge};
-use herd::change::ChangeError;
+use herd::change::{Acceptance, ChangeError};
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
 use herd::store::{
-    CorrectionReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, Receipt, ReprocessReceipt, Store, StoreError,
+    ChangeRun, CorrectionReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, Readmitted, Receipt,
+    ReprocessReceipt, Store, StoreError,
 };
 use requests::{QueuedRequest, Reply, StoreRequest};
 use service::lifecycle::ShutdownTrigger;
@@ -286,6 +287,12 @@ impl Recorder {
         at: RawReading,
     ) -> Result<ReprocessReceipt, RecordError> {
         self.write(|reply| StoreRequest::Reprocess { after, limit, at, reply }).await
+    }
+
+    /// Appends payloads that were lost and come back; see [`Store::readmit`].
+    pub async fn readmit(&self, run: ChangeRun, acceptance: Acceptance) -> Result<Readmitted, RecordError> {
+        let run = Box::new(run);
+        self.write(|reply| StoreRequest::Readmit { run, acceptance, reply }).await
     }
 
     async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> StoreRequest) -> Result<T, RecordError> {

@@ -1,13 +1,14 @@
-//! Requests to the writer other than payloads: corrections, steps of those that move payloads into a reader era, and the
-//! reprocessing of rejected payloads.
+//! Requests to the writer other than payloads: corrections, steps of those that move payloads into a reader era, the
+//! reprocessing of rejected payloads, and payloads that come back.
 //!
 //! Each is a commit of its own, in the order in which it arrived among the payloads.
 
 use super::RecordError;
+use herd::change::Acceptance;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
-use herd::store::{CorrectionReceipt, EraMoveReceipt, ReprocessReceipt, Store, StoreError};
+use herd::store::{ChangeRun, CorrectionReceipt, EraMoveReceipt, Readmitted, ReprocessReceipt, Store, StoreError};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -25,6 +26,7 @@ pub(super) enum StoreRequest {
     Correct { request: Box<CorrectionRequest>, at: RawReading, reply: Reply<CorrectionReceipt> },
     Reprocess { after: Sequence, limit: usize, at: RawReading, reply: Reply<ReprocessReceipt> },
     StepEraMoves { at: RawReading, reply: Reply<Option<EraMoveReceipt>> },
+    Readmit { run: Box<ChangeRun>, acceptance: Acceptance, reply: Reply<Readmitted> },
 }
 
 impl QueuedRequest {
@@ -35,6 +37,7 @@ impl QueuedRequest {
             StoreRequest::Correct { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::Reprocess { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::StepEraMoves { reply, .. } => drop(reply.send(Err(reason.clone()))),
+            StoreRequest::Readmit { reply, .. } => drop(reply.send(Err(reason.clone()))),
         }
     }
 
@@ -45,6 +48,7 @@ impl QueuedRequest {
             StoreRequest::Correct { request, at, reply } => send(reply, store.correct(&request, at)),
             StoreRequest::Reprocess { after, limit, at, reply } => send(reply, store.reprocess(after, limit, at)),
             StoreRequest::StepEraMoves { at, reply } => send(reply, store.step_era_moves(at)),
+            StoreRequest::Readmit { run, acceptance, reply } => send(reply, store.readmit(&run, &acceptance)),
         };
         drop(room);
         written

@@ -1,6 +1,7 @@
 //! The routes of the barn, each behind the scope that it requires.
 
 use crate::corrections::{self, Corrections};
+use crate::give_back;
 use crate::health::{self, Health};
 use crate::ingest::{self, Ingest};
 use crate::metrics;
@@ -64,8 +65,10 @@ impl Routes {
         let sync = service::sync::serve::router(barn.clone(), shutdown.clone())
             .route_layer(from_fn_with_state(pairing.clone(), end_code_on_sync));
         let metrics = metrics::router(&ingest, &health, barn.sync_stats(), &times, &connections, authenticator.clone());
+        let give_back = give_back::router(&ingest, &authenticator);
         let routes = ingest::router(ingest, authenticator.clone())
             .merge(corrections::router(corrections, &authenticator))
+            .merge(give_back)
             .merge(token_route::router(tokens))
             .merge(guarded(Scope::Sync, sync))
             .merge(guarded(Scope::Read, service::events::router(barn.clone(), shutdown)))

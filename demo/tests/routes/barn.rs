@@ -18,6 +18,9 @@ const CORRECT: Permission = Permission::Keys(&[Scope::Correct, Scope::Admin]);
 const DIED: &str =
     r#"{"author":"J. Doe","reason":"seen","idempotency_key":"k1","correction":{"kind":"died","animal":2}}"#;
 
+/// An order that gives nothing back.
+const NO_CHANGES: &str = r#"{"author":"J. Doe","reason":"old card put back","changes":""}"#;
+
 /// A request to pair that every barn refuses. The right one depends on the barn's certificate.
 const OTHER_VERSION: &str = concat!(
     r#"{"version":0,"office":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","office_name":"desk","#,
@@ -37,6 +40,7 @@ fn rows() -> Vec<Row> {
         post("/api/lora/receive", INGEST, r#"{"payload":"hxb:A:LF1:UHF1"}"#),
         post("/office/api/lora/receive", INGEST, r#"{"payloads":["hxb:A:LF1:UHF1","invalid:data"]}"#),
         post("/api/corrections", CORRECT, DIED),
+        post("/api/give-back", CORRECT, NO_CHANGES),
         post("/api/lora/process", Permission::Keys(&[Scope::Admin]), ""),
         post("/api/pair", Permission::Anyone, OTHER_VERSION),
         get("/metrics", Permission::Keys(&[Scope::Read])),

@@ -38,6 +38,11 @@ impl LogSurvey {
         self.has_payloads
     }
 
+    /// Returns the position at `sequence`, or `None` if it is past the end.
+    pub fn position_at(&self, sequence: Sequence) -> Result<Option<Position>, StoreError> {
+        self.log.reader()?.position_at(sequence)
+    }
+
     /// Returns whether the log has come past a position.
     pub fn holds(&self, position: &Position) -> Result<bool, StoreError> {
         if position.store != self.end.store {

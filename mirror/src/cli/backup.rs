@@ -2,7 +2,7 @@
 
 use super::CliError;
 use super::files::open_local;
-use crate::commands::open_copy;
+use crate::commands::{open_copy, open_only_here};
 use crate::control::{OfficeRequest, OfficeResponse};
 use crate::settings::Settings;
 use crate::sites::SiteFiles;
@@ -12,11 +12,17 @@ use service::process::StateDir;
 use std::io::Write;
 
 /// Writes a backup of a site's copy, whether or not the mirror runs.
-pub(super) fn backup(settings: &Settings, site: &str, args: &BackupArgs, out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn backup(
+    settings: &Settings,
+    site: &str,
+    only_here: bool,
+    args: &BackupArgs,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     let now = SystemClock::default().read().wall();
     let mut copy = ProgramStore {
         socket: StateDir::new(&settings.state_dir).socket(),
-        request: |part| OfficeRequest::Backup { site: site.to_owned(), part },
+        request: |part| OfficeRequest::Backup { site: site.to_owned(), only_here, part },
         response: OfficeResponse::Backup,
         backup: |response| match response {
             OfficeResponse::Backup(response) => Some(response),
@@ -24,7 +30,8 @@ pub(super) fn backup(settings: &Settings, site: &str, args: &BackupArgs, out: &m
         },
         open: || {
             let files = SiteFiles::new(open_local(settings, false)?, &settings.state_dir);
-            Ok((open_copy(&files, site)?, site.to_owned()))
+            let reader = if only_here { open_only_here(&files, site)? } else { open_copy(&files, site)?.reader() };
+            Ok((reader, site.to_owned()))
         },
     };
     Ok(backup_with(args, &settings.state_dir, now, &mut copy, out)?)

@@ -2,6 +2,7 @@
 
 use super::backup::backup;
 use super::files::open_local;
+use super::give_back::give_back;
 use super::pair::pair;
 use super::{Cli, CliError, Command};
 use crate::commands::respond_from_files;
@@ -119,9 +120,10 @@ impl Cli {
                 start_logging();
                 verify_with(|start, progress| verify(&settings, &site, start, progress), out)?;
             }
-            Command::Backup { site, args } => {
+            Command::GiveBack { site, author, reason } => give_back(&settings, &site, &author, &reason, out)?,
+            Command::Backup { site, only_here, args } => {
                 start_logging();
-                backup(&settings, &site, &args, out)?;
+                backup(&settings, &site, only_here, &args, out)?;
             }
             // The last one is refused by the command line's definition.
             Command::Config | Command::Run | Command::Check { .. } | Command::Verify { .. } => {}

@@ -4,6 +4,7 @@ mod backup;
 mod error;
 mod exec;
 mod files;
+mod give_back;
 mod pair;
 
 pub use error::CliError;
@@ -35,7 +36,7 @@ Getting started:
                                                     print the link by which a user chooses a password
 Then open https://localhost:5000 on this machine, or the link on any other.
 
-Every command works whether or not the mirror is running, except `status`, which needs it.
+Every command works whether or not the mirror is running, except `status` and `give-back`, which need it.
 Precedence: flags, then HERDLINX_MIRROR_* environment variables (HERDLINX_MIRROR_LISTEN=127.0.0.1:5000), then the
 settings file.
 Exit codes: 0 done, 1 failed, 2 command line or settings refused, 3 a file is damaged, 4 address or socket taken,
@@ -68,6 +69,15 @@ The copy follows its barn meanwhile. The file is read back from the medium, and 
   sudo herdlinx-mirror verify --backup /media/stick/north.backup
 
 It holds everything that this office has of the barn, and no key: pair the barn again after a restore.";
+
+const GIVE_BACK_HELP: &str = "\
+The barn appends the payloads once more, with their old times, and answers those that it has as duplicates:
+  sudo herdlinx-mirror give-back north --author 'J. Doe' --reason 'old card put back'
+  sudo herdlinx-mirror resync north                 if the site is stopped: the office follows the barn again
+
+Nothing is given twice: run it again whenever it was interrupted. If the office cannot reach the barn, carry a file there:
+  sudo herdlinx-mirror backup north --only-here /media/stick/north.only-here
+  sudo herdlinxd recover /media/stick/north.only-here             at the barn, with the service stopped";
 
 const ABOUT: &str =
     "HerdLinx office mirror: keeps a live copy of each barn and serves it, whether or not the barn can be reached";
@@ -168,8 +178,23 @@ enum Command {
     Backup {
         /// Name of the barn at this office
         site: String,
+        /// Write the kept copy that holds what nobody else does; `herdlinxd recover` takes from it what the barn lacks
+        #[arg(long)]
+        only_here: bool,
         #[command(flatten)]
         args: BackupArgs,
+    },
+    /// Return to a barn what only this office holds, as after an old card was put back there
+    #[command(after_help = GIVE_BACK_HELP)]
+    GiveBack {
+        /// Name of the barn at this office
+        site: String,
+        /// Your name, kept in the history
+        #[arg(long)]
+        author: String,
+        /// The reason, kept in the history
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -11,6 +11,7 @@ use super::site_api::SiteApi;
 use super::view::SiteView;
 use crate::copies::{CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
+use crate::give_back::HeldCopies;
 use crate::link::{Address, HttpsLink};
 use axum::Router;
 use herd::clock::Clock;
@@ -280,6 +281,20 @@ impl Sites {
     pub async fn link(&self, name: &str) -> Result<HttpsLink, SiteCommandError> {
         let name = name.to_owned();
         self.blocking(move |files| Ok(files.find(&name)?.link().map_err(SitesError::from)?)).await
+    }
+
+    /// Returns the copies of a site, for giving back what only they hold.
+    pub async fn held_copies(&self, name: &str) -> Result<HeldCopies, SiteCommandError> {
+        let wanted = name.to_owned();
+        let copies = self.blocking(move |files| files.copies(&files.find(&wanted)?.name)).await?;
+        Ok(HeldCopies { copies, shown: self.view(name).and_then(|view| view.state().shown) })
+    }
+
+    /// Publishes that everything was given back that only kept copies of a site held.
+    pub fn note_given_back(&self, name: &str) {
+        if let Some(view) = self.view(name) {
+            view.change(|state| state.only_here = Some(0));
+        }
     }
 
     /// Returns the name of the only site, which a path without a site's prefix refers to.

@@ -126,6 +126,9 @@ pub struct SiteSummary {
     pub barn_fold_version: Option<u32>,
     /// Reason why replication is stopped until an operator decides.
     pub stopped_because: Option<String>,
+    /// Number of changes that only kept copies of this office hold; `None` if they could not be compared.
+    #[serde(default)]
+    pub only_here: Option<u64>,
     /// Reason why the tables do not follow the log.
     pub blocked: Option<String>,
     /// Changes copied and changes in total, while a copy is made.
@@ -193,6 +196,7 @@ impl SiteSummary {
     pub(super) fn new(site: &SiteView, sync_interval: Duration) -> Self {
         let state = site.state();
         let head = state.shown.as_ref().map(Reader::head);
+        let only_here = state.only_here;
         let status = SiteStatus::at_head(site, state, head.clone(), sync_interval);
         let follow = site.follow_status();
         Self {
@@ -212,6 +216,7 @@ impl SiteSummary {
             digest_equal: status.digest_equal,
             barn_fold_version: status.barn_fold_version,
             stopped_because: status.stopped_because,
+            only_here,
             blocked: status.blocked,
             copied: status.copied,
             opening: status.opening,

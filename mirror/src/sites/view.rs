@@ -35,6 +35,8 @@ pub(super) struct SiteState {
     pub(super) shown: Option<Reader>,
     /// The copy that is being made.
     pub(super) building: Option<Reader>,
+    /// Number of changes that only kept copies hold; `None` if they could not be compared.
+    pub(super) only_here: Option<u64>,
     /// The reason why replication has stopped.
     pub(super) stopped_because: Option<String>,
     /// The latest step of opening a copy, while one is being opened.

@@ -10,7 +10,7 @@ use crate::control::{AskError, CommandError, DirectError, Request, ask, ask_or_o
 use crate::lifecycle::{min_free_bytes, print_notice};
 use herd::backup::{BackupSummary, BackupWriter, copy_log, start_of};
 use herd::clock::WallTime;
-use herd::store::{Reader, Store};
+use herd::store::Reader;
 use herd::wire::BackupStart;
 use std::fmt;
 use std::io::{BufWriter, Write};
@@ -70,13 +70,13 @@ impl<Q, A, O> BackupSource for ProgramStore<Q, A, O>
 where
     Q: Request,
     A: Fn(BackupRequest) -> Q + Send,
-    O: FnMut() -> Result<(Store, String), DirectError> + Send,
+    O: FnMut() -> Result<(Reader, String), DirectError> + Send,
 {
     fn start(&mut self, write: &mut WriteFromFiles<'_>) -> Result<BackupResponse, CommandError> {
         let Self { socket, request, response, backup, open } = self;
         let found = ask_or_open(socket, &request(BackupRequest::Start), || {
-            let (store, site) = open()?;
-            Ok(response(BackupResponse::Written(write(&store.reader(), &site)?)))
+            let (reader, site) = open()?;
+            Ok(response(BackupResponse::Written(write(&reader, &site)?)))
         });
         backup(found?).ok_or(CommandError::UnexpectedResponse)
     }

@@ -47,7 +47,9 @@ pub enum BackupResponse {
 pub struct EncodedRun(String);
 
 impl EncodedRun {
-    fn new(run: ChangeRun) -> Self {
+    /// Encodes changes.
+    #[must_use]
+    pub fn new(run: ChangeRun) -> Self {
         let head = run.end.sequence;
         Self(STANDARD.encode(to_blob(&Page::new(run, head, BarnHead::default()))))
     }

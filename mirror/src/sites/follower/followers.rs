@@ -160,7 +160,8 @@ impl SiteFollower {
 
     fn halt(&self, divergence: Divergence) -> Step {
         Step::Halt(format!(
-            "{divergence}. The copy is kept unchanged; `resync {}` copies the barn again beside it",
+            "{divergence}. The copy is kept unchanged; `resync {0}` copies the barn again beside it, and `give-back {0}` returns \
+             to the barn what only this office holds",
             self.site.name
         ))
     }

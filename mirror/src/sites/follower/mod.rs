@@ -19,6 +19,7 @@ use super::register::Site;
 use super::view::{OpeningStep, SiteState, SiteView};
 use crate::copies::{Copies, CopiesError, CopyNumber};
 use crate::follow::{FollowSettings, FollowStatus};
+use crate::give_back::HeldCopies;
 use followers::Step;
 use herd::clock::Clock;
 use herd::store::StoreError;
@@ -141,10 +142,21 @@ impl SiteFollower {
             Ok(Err(error)) => Err(error),
             Err(aborted) => Err(aborted.into()),
         };
+        self.count_only_here(open).await;
         if let Err(error) = started {
             self.opens_again = error.may_pass();
             tracing::error!(why = %error, "failed to open the site's copy");
             self.view.change(|state| state.stopped_because = Some(format!("cannot open the copy: {error}")));
+        }
+    }
+
+    /// Publishes how many changes only kept copies hold.
+    async fn count_only_here(&self, open: &OpenCopies) {
+        let shown = open.shown.as_ref().map(|copy| copy.handle.reader().clone());
+        let held = HeldCopies { copies: self.copies.clone(), shown };
+        match tokio::task::spawn_blocking(move || held.count_only_here()).await {
+            Ok(count) => self.view.change(|state| state.only_here = count),
+            Err(error) => tracing::warn!(%error, "cannot compare the kept copies with the shown one"),
         }
     }
 
@@ -172,7 +184,12 @@ impl SiteFollower {
     async fn swap_in(&self, open: &mut OpenCopies) -> Result<(), OpenError> {
         let Some(number) = open.building.as_ref().map(|copy| copy.number) else { return Ok(()) };
         let copies = self.copies.clone();
-        let before = tokio::task::spawn_blocking(move || copies.finish(number)).await??;
+        let new = open.building.as_ref().map(|copy| copy.handle.reader().clone());
+        let finish = move || {
+            let held = HeldCopies { copies: copies.clone(), shown: new };
+            copies.finish(number, |old| held.is_spent(old))
+        };
+        let before = tokio::task::spawn_blocking(finish).await??;
         let old = open.shown.take();
         open.shown = open.building.take();
         let Some(copy) = &open.shown else { return Ok(()) };
@@ -182,6 +199,7 @@ impl SiteFollower {
             let state_of_new = SiteState { has_complete: true, shown: Some(reader), ..SiteState::default() };
             *state = SiteState { shown_writer: Some(writer), ..state_of_new };
         });
+        self.count_only_here(open).await;
         match before {
             None => tracing::info!(copy = %number, %head, "first copy complete; now serving it"),
             Some(before) => tracing::info!(copy = %number, %head, %before, "new copy complete; now serving it"),

@@ -25,7 +25,7 @@ impl Yard {
         let view = Arc::new(SiteView::new("north".parse().unwrap(), follow));
         let yard = Self { _directory: directory, barn, copies, view };
         let number = yard.old_copy();
-        yard.copies.finish(number).unwrap();
+        yard.copies.finish(number, |_| true).unwrap();
         yard.view.change(|state| state.has_complete = true);
         yard
     }

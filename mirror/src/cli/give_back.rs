@@ -1,0 +1,56 @@
+//! Runs `give-back`.
+
+use super::CliError;
+use crate::control::{OfficeRequest, OfficeResponse};
+use crate::give_back::GiveBackProgress;
+use crate::settings::Settings;
+use herd::position::Sequence;
+use service::control::{CommandError, ask};
+use service::lifecycle::print_notice;
+use service::process::StateDir;
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Interval of the progress lines.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Has the running mirror give back what only it holds, page by page.
+pub(super) fn give_back(
+    settings: &Settings,
+    site: &str,
+    author: &str,
+    reason: &str,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let socket = StateDir::new(&settings.state_dir).socket();
+    let (mut total, mut cursor, mut shown_at) = (GiveBackProgress::default(), None, Instant::now());
+    loop {
+        let (author, reason) = (author.to_owned(), reason.to_owned());
+        let request = OfficeRequest::GiveBack { site: site.to_owned(), author, reason, cursor };
+        let OfficeResponse::GivenBack(step) = ask(&socket, &request).map_err(CommandError::Ask)? else {
+            return Err(CommandError::UnexpectedResponse.into());
+        };
+        cursor = step.next;
+        total.add(step);
+        if cursor.is_none() {
+            break;
+        }
+        if shown_at.elapsed() >= PROGRESS_INTERVAL {
+            shown_at = Instant::now();
+            print_notice(format_args!("{} payloads given back so far", total.kept + total.duplicates));
+        }
+    }
+    print_given_back(site, &total, out)
+}
+
+fn print_given_back(site: &str, total: &GiveBackProgress, out: &mut dyn Write) -> Result<(), CliError> {
+    let GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, .. } = total;
+    writeln!(out, "`{site}` took {kept} payloads back, and held {duplicates} already. Nothing else is only here.")?;
+    if *not_repeated_count > 0 {
+        let named: Vec<_> = not_repeated.iter().map(Sequence::to_string).collect();
+        let more = if (named.len() as u64) < *not_repeated_count { ", and more" } else { "" };
+        let named = named.join(", ");
+        writeln!(out, "{not_repeated_count} corrections are not repeated; make them again: {named}{more}.")?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,52 @@
+//! Giving back: an office returns to its barn what only the office holds.
+//!
+//! The office sends changes of the history that the barn lost, page by page, with the position before them. The barn appends
+//! their payloads; see [`Store::readmit`](herd::store::Store::readmit).
+
+use crate::backup::EncodedRun;
+use herd::position::Sequence;
+use herd::store::Readmitted;
+use serde::{Deserialize, Serialize};
+
+/// Path of the call at the barn.
+pub const GIVE_BACK_PATH: &str = "/api/give-back";
+/// Maximum number of changes in a call: one commit of the barn.
+pub const MAX_GIVEN_CHANGES: usize = 1_000;
+/// Size of the changes that an office sends in a call, unless a single one is larger: a slow link takes it in a few seconds.
+pub const MAX_GIVEN_BYTES: usize = 32 * 1024;
+/// Maximum length of the body of a call: the changes in base64, and room for the texts.
+pub const MAX_GIVE_BACK_BYTES: usize = 512 * 1024;
+
+/// The body of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GiveBackOrder {
+    /// Name of the person who gives back.
+    pub author: String,
+    /// Reason for it.
+    pub reason: String,
+    /// The changes, with the positions at both ends.
+    pub changes: EncodedRun,
+}
+
+/// The response to a call that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GiveBackReply {
+    /// Always true.
+    pub success: bool,
+    /// Number of payloads that the barn has appended.
+    pub kept: u64,
+    /// Number of payloads that the barn held already.
+    pub duplicates: u64,
+    /// Decisions about earlier payloads, which the barn does not repeat: the first hundred.
+    pub not_repeated: Vec<Sequence>,
+    /// Number of all of these.
+    pub not_repeated_count: u64,
+}
+
+impl From<Readmitted> for GiveBackReply {
+    fn from(done: Readmitted) -> Self {
+        let Readmitted { kept, duplicates, held, not_repeated, not_repeated_count, .. } = done;
+        Self { success: true, kept, duplicates: duplicates + held, not_repeated, not_repeated_count }
+    }
+}
