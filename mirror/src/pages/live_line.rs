@@ -44,7 +44,8 @@ impl LastRead {
         let folded = snapshot.folded().map_err(|error| query_error(error.into()))?.0;
         for sequence in (folded.saturating_sub(MAX_LOOK_BACK) + 1..=folded).rev().map(Sequence) {
             let change = snapshot.change(sequence).map_err(|error| query_error(error.into()))?;
-            if let Some(Change::Received(received)) = change {
+            // A payload that was lost and came back is no news of the readers.
+            if let Some(Change::Received(received)) = change.filter(|change| !is_readmitted(change)) {
                 let reader = Some(visible(&received.origin.channel));
                 return Ok(Some(Self { sequence: Some(sequence), reader, barn: received.clock.wall() }));
             }
@@ -53,6 +54,10 @@ impl LastRead {
         let barn = |at_us| WallTime { at_us, synchronized: !totals.last_received_at_doubtful };
         Ok(totals.last_received_at_us.map(|at_us| Self { sequence: None, reader: None, barn: barn(at_us) }))
     }
+}
+
+fn is_readmitted(change: &Change) -> bool {
+    matches!(change, Change::Received(received) if received.readmission.is_some())
 }
 
 /// The age of the last read, as far as it is known.

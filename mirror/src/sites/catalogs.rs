@@ -15,6 +15,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -156,7 +157,10 @@ impl Catalogs {
         let slots = self.0.clone();
         let work = move || {
             let _one_at_a_time = slots.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-            slot.build(&reader, catalog);
+            if catch_unwind(AssertUnwindSafe(|| slot.build(&reader, catalog))).is_err() {
+                tracing::error!("the thread that builds the catalog of a site panicked; the next page starts it again");
+                *slot.state.write().unwrap_or_else(PoisonError::into_inner) = State::Absent;
+            }
             drop(reader);
             slots.keep_bound(&slot);
         };
