@@ -225,7 +225,9 @@ async fn an_old_card_put_back_and_what_only_the_office_has_given_back() {
     let mut yard = Yard::start().await;
     let stored = put_old_card_back(&drill, &mut yard).await;
     let stopped = yard.until_stopped().await;
-    assert!(stopped.contains("two barns run on clones of one card"), "{stopped}");
+    // The barn may be asked before it has recorded anything new.
+    let reasons = ["two barns run on clones of one card", "the barn holds less than this copy"];
+    assert!(reasons.iter().any(|reason| stopped.contains(reason)), "{stopped}");
     drill.note(&format!("the office stops: {stopped}"));
 
     // What only it holds survives any number of resyncs.
