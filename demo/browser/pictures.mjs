@@ -4,7 +4,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "./wait.mjs";
 
-const DESK = { width: 1080, height: 700 };
+const DESK = { width: 1200, height: 720 };
 const PHONE = { width: 360, height: 700 };
 
 /** Name, window, color scheme, and the way to the page. */

@@ -57,15 +57,23 @@ export async function run(walk, claim) {
     ensure((await page.locator("main").innerText()).match(/counted by|received by|signature/i), "there is no signature line");
   });
   await page.emulateMedia({ media: null, colorScheme: null });
-  await claim("a tag is copied as 15 digits", async () => {
-    await openLot(TODAYS_LOT);
-    const eid = (await person.find(page.locator("main .eid"))).locator("bdi, span").first();
-    const copied = await eid.evaluate((element) => {
-      getSelection().selectAllChildren(element.closest(".eid"));
-      return getSelection().toString();
+  const places = {
+    "a lot": `/lots/${TODAYS_LOT}`,
+    "the list of animals": "/animals",
+    "an animal": `/search?q=${herd.whole.lf}`,
+    "what a search found": "/search?q=101",
+  };
+  for (const [place, path] of Object.entries(places)) {
+    await claim(`a tag is copied as 15 digits from ${place}`, async () => {
+      await person.startAt(path);
+      const tag = await person.find(page.locator("main .eid, main .tag"));
+      const copied = await tag.evaluate((element) => {
+        getSelection().selectAllChildren(element);
+        return getSelection().toString();
+      });
+      ensure(/^\d{15}$/.test(copied.trim()), `on ${page.url()} it is copied as "${copied}"`);
     });
-    ensure(/^\d{15}$/.test(copied.trim()), `it is copied as "${copied}"`);
-  });
+  }
   await claim("the sheet of a lot is complete, and a spreadsheet keeps its ids as text", async () => {
     await openLot(LARGE_LOT);
     const { text } = await person.download(page.getByRole("link", { name: /CSV/ }));
