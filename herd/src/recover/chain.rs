@@ -1,26 +1,45 @@
 //! Chains pieces from the start of the history, by the digests at both of their ends.
 //!
-//! A commit that a crash has interrupted may leave rows which no later one continues. So where several pieces follow, the
-//! chain goes on with the one that leads to what the machine remembers, then with one of its own files, then with the one that
-//! leads on longest. Nothing is lost by another choice: whatever is not in the chain is appended once more.
+//! # Decisions
+//!
+//! - **Pieces are cut where another one begins or ends with the digest that they have there.** A row is laid anew when the log
+//!   takes it over, and a page of a backup knows no rows. So a piece is whole where another is damaged, and only a part of it
+//!   is needed.
+//! - **Where several parts follow, the chain goes on with the one that leads to what the machine remembers,** then with the one
+//!   that leads to the last change in the own files, then with one of those, then with the one that leads on longest. A card
+//!   that was recovered has both branches of its history in its free pages, and an old backup may be longer than either.
+//!   Payloads of another branch come back, but its corrections do not: so which branch is taken counts.
 
 use super::RecoverError;
 use super::pieces::{Files, Piece, Source};
 use crate::digest::{chain_next, log_start};
 use crate::position::{Digest, Position, Sequence, StoreId};
-use crate::wire::MAX_PAGE_CHANGES;
 
-/// A piece of the chain, and the change after which it is taken.
+/// A sequence, and the digest after it.
+pub(super) type Mark = (u64, Digest);
+
+/// A piece of the chain, and what is taken of it: the changes after the first number, up to the second one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) piece: usize,
     pub(super) after: u64,
+    pub(super) until: u64,
 }
 
-/// End of the longest way on from a piece.
+/// A part of a piece, between two marks.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    before: Mark,
+    after: Mark,
+    piece: usize,
+}
+
+/// What a part leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Reach {
     is_remembered: bool,
+    /// The last change of a part that lies in the own files.
+    own: u64,
     last: u64,
 }
 
@@ -28,74 +47,106 @@ struct Reach {
 pub(super) struct Chain {
     pub(super) steps: Vec<Step>,
     /// The last change, and the digest after it.
-    pub(super) end: (u64, Digest),
+    pub(super) end: Mark,
 }
 
-/// Chains `pieces`, which are in order.
-pub(super) fn follow(
-    pieces: &[Piece],
-    files: &Files<'_>,
-    store: StoreId,
-    remembered: Option<&Position>,
-) -> Result<Chain, RecoverError> {
-    let reach = reach_of_all(pieces, remembered);
-    let (mut steps, mut end) = (Vec::new(), (0_u64, log_start(store).digest));
-    loop {
-        let exact = starting_at(pieces, end.0.saturating_add(1), &end.1);
-        let best = exact.max_by_key(|index| {
-            let Reach { is_remembered, last } = reach[*index];
-            (is_remembered, pieces[*index].place.source < Source::Given, last)
-        });
-        let next = match best {
-            Some(index) => Some(index),
-            None => holding(pieces, files, end)?,
-        };
-        let Some(index) = next else { return Ok(Chain { steps, end }) };
-        steps.push(Step { piece: index, after: end.0 });
-        end = (pieces[index].last(), pieces[index].after);
-    }
+/// Parts of pieces that begin and end where others do.
+pub(super) struct Parts<'a> {
+    pieces: &'a [Piece],
+    parts: Vec<Part>,
+    remembered: Option<Mark>,
 }
 
-/// Returns, for each piece, what those that follow it lead to.
-fn reach_of_all(pieces: &[Piece], remembered: Option<&Position>) -> Vec<Reach> {
-    let mut reach = vec![Reach::default(); pieces.len()];
-    for index in (0..pieces.len()).rev() {
-        let piece = &pieces[index];
-        let last = piece.last();
-        let next = starting_at(pieces, last.saturating_add(1), &piece.after).map(|next| reach[next]).max();
-        let own = remembered.is_some_and(|position| (position.sequence.0, position.digest) == (last, piece.after));
-        let next = next.unwrap_or_default();
-        reach[index] = Reach { is_remembered: own || next.is_remembered, last: next.last.max(last) };
-    }
-    reach
-}
-
-/// Returns the pieces that begin with this change, after this digest.
-fn starting_at<'a>(pieces: &'a [Piece], first: u64, before: &'a Digest) -> impl Iterator<Item = usize> + 'a {
-    let from = pieces.partition_point(|piece| (piece.first, &piece.before) < (first, before));
-    let found = pieces[from..].iter().take_while(move |piece| (piece.first, &piece.before) == (first, before));
-    found.enumerate().map(move |(index, _)| from + index)
-}
-
-/// Returns the piece that holds this position in its middle, and leads on longest.
-fn holding(pieces: &[Piece], files: &Files<'_>, at: (u64, Digest)) -> Result<Option<usize>, RecoverError> {
-    let lowest = at.0.saturating_sub(MAX_PAGE_CHANGES as u64);
-    let from = pieces.partition_point(|piece| piece.first < lowest);
-    let to = pieces.partition_point(|piece| piece.first <= at.0);
-    let mut best: Option<usize> = None;
-    for index in from..to {
-        let piece = &pieces[index];
-        let is_longer = piece.last() > best.map_or(at.0, |best| pieces[best].last());
-        if is_longer && digest_at(piece, files, at.0)? == at.1 {
-            best = Some(index);
+impl<'a> Parts<'a> {
+    /// Cuts `pieces`, which are in order.
+    pub(super) fn of(
+        pieces: &'a [Piece],
+        files: &Files<'_>,
+        remembered: Option<&Position>,
+    ) -> Result<Self, RecoverError> {
+        let remembered = remembered.map(|position| (position.sequence.0, position.digest));
+        let mut marks: Vec<_> =
+            pieces.iter().flat_map(|piece| [piece.start(), piece.end()]).chain(remembered).collect();
+        marks.sort_unstable();
+        marks.dedup();
+        let mut parts = Vec::with_capacity(pieces.len());
+        for (index, piece) in pieces.iter().enumerate() {
+            let mut before = piece.start();
+            for after in marks_within(piece, files, &marks)?.into_iter().chain([piece.end()]) {
+                parts.push(Part { before, after, piece: index });
+                before = after;
+            }
         }
+        parts.sort_unstable_by_key(|part| (part.before, part.piece));
+        Ok(Self { pieces, parts, remembered })
     }
-    Ok(best)
+
+    /// Returns whether a part of the given file begins or ends where one of the own files does, or at what is remembered.
+    pub(super) fn given_has_neighbor(&self) -> bool {
+        let ends = |is_own: bool| {
+            let parts = self.parts.iter().filter(move |part| self.is_own(part) == is_own);
+            parts.flat_map(|part| [part.before, part.after])
+        };
+        let mut own: Vec<_> = ends(true).chain(self.remembered).collect();
+        own.sort_unstable();
+        ends(false).any(|end| own.binary_search(&end).is_ok())
+    }
+
+    /// Chains the parts from the start of a history.
+    pub(super) fn follow(&self, store: StoreId) -> Chain {
+        let reach = self.reach_of_all();
+        let (mut steps, mut end) = (Vec::<Step>::new(), (0, log_start(store).digest));
+        let order = |index: &usize| {
+            let Reach { is_remembered, own, last } = reach[*index];
+            (is_remembered, own, self.is_own(&self.parts[*index]), last)
+        };
+        while let Some(index) = self.starting_at(end).max_by_key(order) {
+            let Part { piece, before, after } = self.parts[index];
+            match steps.last_mut().filter(|step| step.piece == piece) {
+                Some(step) => step.until = after.0,
+                None => steps.push(Step { piece, after: before.0, until: after.0 }),
+            }
+            end = after;
+        }
+        Chain { steps, end }
+    }
+
+    /// Returns, for each part, what those that follow it lead to.
+    fn reach_of_all(&self) -> Vec<Reach> {
+        let mut reach = vec![Reach::default(); self.parts.len()];
+        for (index, part) in self.parts.iter().enumerate().rev() {
+            let next = self.starting_at(part.after).map(|next| reach[next]).max().unwrap_or_default();
+            let own = if self.is_own(part) { part.after.0 } else { 0 };
+            reach[index] = Reach {
+                is_remembered: next.is_remembered || self.remembered == Some(part.after),
+                own: next.own.max(own),
+                last: next.last.max(part.after.0),
+            };
+        }
+        reach
+    }
+
+    /// Returns the parts that begin at a mark.
+    fn starting_at(&self, mark: Mark) -> impl Iterator<Item = usize> + '_ {
+        let from = self.parts.partition_point(|part| part.before < mark);
+        let found = self.parts[from..].iter().take_while(move |part| part.before == mark);
+        found.enumerate().map(move |(index, _)| from + index)
+    }
+
+    fn is_own(&self, part: &Part) -> bool {
+        self.pieces[part.piece].place.source < Source::Given
+    }
 }
 
-/// Returns the digest of a piece after a change that it holds.
-fn digest_at(piece: &Piece, files: &Files<'_>, at: u64) -> Result<Digest, RecoverError> {
-    let changes = files.changes(piece)?;
-    let up_to = changes.numbered(Sequence(piece.first - 1)).take_while(|(sequence, _)| sequence.0 <= at);
-    Ok(up_to.fold(piece.before, |digest, (sequence, bytes)| chain_next(digest, sequence, bytes)))
+/// Returns the marks in the middle of a piece that lie on its way from one end to the other.
+fn marks_within(piece: &Piece, files: &Files<'_>, marks: &[Mark]) -> Result<Vec<Mark>, RecoverError> {
+    let from = marks.partition_point(|mark| mark.0 < piece.first);
+    let to = marks.partition_point(|mark| mark.0 < piece.last());
+    let Some(inner) = marks.get(from..to).filter(|inner| !inner.is_empty()) else { return Ok(Vec::new()) };
+    let (changes, mut digest, mut found) = (files.changes(piece)?, piece.before, Vec::new());
+    for (sequence, bytes) in changes.numbered(Sequence(piece.first - 1)) {
+        digest = chain_next(digest, sequence, bytes);
+        found.extend(inner.binary_search(&(sequence.0, digest)).is_ok().then_some((sequence.0, digest)));
+    }
+    Ok(found)
 }

@@ -34,10 +34,12 @@ impl Gaps {
 }
 
 impl FoundLog<'_> {
-    /// Returns the pieces outside of the chain, in order.
+    /// Returns the pieces outside of the chain, in order. Of some of them it has the first changes.
     fn islands(&self) -> impl Iterator<Item = &Piece> {
         let mut is_chained = vec![false; self.pieces.len()];
-        self.chain.steps.iter().for_each(|step| is_chained[step.piece] = true);
+        for step in &self.chain.steps {
+            is_chained[step.piece] = step.until == self.pieces[step.piece].last();
+        }
         self.pieces.iter().zip(is_chained).filter(|(_, is_chained)| !is_chained).map(|(piece, _)| piece)
     }
 

@@ -39,7 +39,7 @@ pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Positi
     let extents = Extents::of(pieces.list.iter().chain(&placed));
     pieces.list.extend(placed.into_iter().filter(|piece| !extents.enclose(&piece.place)));
     let is_unplaced = |piece: &&OpenPiece| !piece.is_announced && !extents.enclose(&piece.place);
-    open.pieces.iter().flatten().filter(is_unplaced).count() as u64
+    pieces.dropped + open.pieces.iter().flatten().filter(is_unplaced).count() as u64
 }
 
 /// The extents of pieces, in order.

@@ -49,11 +49,10 @@ use crate::digest::log_start;
 use crate::position::{Epoch, Position, Sequence, StoreId};
 use crate::store::raw::{RawFile, journal_bytes, strip_tags};
 use crate::store::{Disk, LOG_FILE};
-use chain::{Chain, follow};
+use chain::{Chain, Parts};
 use pages::find_pages;
 use pieces::{Files, Piece, Pieces, Source};
 use rows::{Announcements, find_rows};
-use std::collections::HashSet;
 
 /// Progress of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,17 +131,23 @@ impl FoundLog<'_> {
 
 /// Searches for the rows of a log, and chains them.
 pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result<FoundLog<'a>, RecoverError> {
-    let mut search = Search { places, files: Files::default(), pieces: Pieces::default(), unreadable: 0 };
+    let (files, pieces) = (Files::default(), Pieces::default());
+    let mut search = Search { places, files, pieces, unreadable: 0, is_proven: true };
     let own = search.search_own(progress)?;
     let store = search.search_given(own, progress)?;
-    let Search { files, mut pieces, unreadable, .. } = search;
+    let Search { files, mut pieces, unreadable, is_proven, .. } = search;
     let known: Vec<_> = [Some(log_start(store)), places.remembered].into_iter().flatten().collect();
+    pieces.sort();
     let unplaced = links::place_open(&mut pieces, &files, &known);
     pieces.sort();
+    let parts = Parts::of(&pieces.list, &files, places.remembered.as_ref())?;
+    if !is_proven && !parts.given_has_neighbor() {
+        return Err(RecoverError::Unproven);
+    }
     let chain = match places.history {
         // What the whole log holds is found there.
         Some(_) => Chain { steps: Vec::new(), end: (0, log_start(store).digest) },
-        None => follow(&pieces.list, &files, store, places.remembered.as_ref())?,
+        None => parts.follow(store),
     };
     Ok(FoundLog { files, pieces: pieces.list, chain, store, unplaced, unreadable })
 }
@@ -152,6 +157,8 @@ struct Search<'a> {
     files: Files<'a>,
     pieces: Pieces,
     unreadable: u64,
+    /// Something shows that the given file is of this history.
+    is_proven: bool,
 }
 
 impl Search<'_> {
@@ -183,21 +190,19 @@ impl Search<'_> {
     fn search_given(&mut self, own: Option<StoreId>, progress: &mut OnProgress<'_>) -> Result<StoreId, RecoverError> {
         let Some(given) = self.places.given else { return own.ok_or(RecoverError::NoHistory) };
         let before = self.pieces.list.len() + self.pieces.open.len();
-        let (of_pages, unreadable) = find_pages(given, &mut self.pieces, progress)?;
+        let found = find_pages(given, &mut self.pieces, progress)?;
         self.files.given = Some(given);
-        let of_file = if of_pages.is_some() {
-            of_pages
-        } else {
+        self.unreadable += found.unreadable;
+        if !found.is_backup {
             find_rows(given, Source::Given, Announcements::Pages, &mut self.pieces, progress)?;
-            self.history_of(Source::Given)
-        };
-        self.unreadable += unreadable;
-        if of_pages.is_none() && self.pieces.list.len() + self.pieces.open.len() == before {
+        }
+        if self.pieces.list.len() + self.pieces.open.len() == before {
             return Err(RecoverError::WrongFile);
         }
+        let of_file = found.store.or_else(|| self.history_of(Source::Given));
+        self.is_proven = of_file.is_some();
         match (own, of_file) {
             (Some(own), Some(found)) if own != found => Err(RecoverError::OtherHistory { found, own }),
-            (Some(_), None) if !self.given_has_neighbor() => Err(RecoverError::Unproven),
             (own, of_file) => own.or(of_file).ok_or(RecoverError::Unproven),
         }
     }
@@ -214,15 +219,5 @@ impl Search<'_> {
             Ok(Change::Epoch(began)) if log_start(began.store).digest == piece.before => Some(began.store),
             _ => None,
         }
-    }
-
-    /// Returns whether a row of the given file begins or ends where one of the own files does.
-    fn given_has_neighbor(&self) -> bool {
-        let ends = |piece: &Piece| [(piece.first - 1, piece.before), (piece.last(), piece.after)];
-        let is_given = |piece: &&Piece| piece.place.source == Source::Given;
-        let given: HashSet<_> = self.pieces.list.iter().filter(is_given).flat_map(ends).collect();
-        let remembered = self.places.remembered.map(|position| (position.sequence.0, position.digest));
-        let mut own = self.pieces.list.iter().filter(|piece| !is_given(piece)).flat_map(ends).chain(remembered);
-        own.any(|end| given.contains(&end))
     }
 }

@@ -1,11 +1,21 @@
 //! Finds pages in the bytes of a backup.
+//!
+//! # Decisions
+//!
+//! - **A blob counts only if its digest matches.** A payload may contain the header of one, and its length would hide the pages
+//!   behind it.
+//! - **The start of a backup counts only at the start of the file, or behind a whole blob.** A payload may contain a whole one,
+//!   and would give the file to another barn.
+//! - **A false header costs a bounded time.** A damaged page may contain a hundred thousand of them, each of which announces
+//!   megabytes. Those that another blob follows, as in a whole backup, have a bound of their own. Behind a whole blob, the
+//!   next one is looked at in any case.
 
 use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
-use super::window::{Bytes, REPORT_BYTES, Window};
+use super::window::{Bytes, HashBudget, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
 use crate::position::StoreId;
 use crate::store::ChangeRun;
-use crate::wire::{BackupStart, BlobKind, MAX_BLOB_BYTES, Page, blob_kind, blob_length, from_blob};
+use crate::wire::{BackupStart, BlobKind, Page, blob_kind, blob_length, from_blob};
 
 /// First bytes of a blob.
 const SIGN: &[u8] = b"HERDLINX";
@@ -16,15 +26,27 @@ const HEADER_BYTES: usize = 14;
 /// Length of the digest at the end of a blob.
 const DIGEST_BYTES: usize = 32;
 
-/// Adds the pages of a backup to `pieces`. Returns the history that it is of, if a page or the start names one, and the number
-/// of bytes that the medium did not return.
+/// What a backup tells besides its pages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FoundPages {
+    /// The history that it is of, if a page or the start names one.
+    pub(super) store: Option<StoreId>,
+    /// The file begins with a whole blob: it is a backup.
+    pub(super) is_backup: bool,
+    /// Bytes that the medium did not return.
+    pub(super) unreadable: u64,
+}
+
+/// Adds the pages of a backup to `pieces`.
 pub(super) fn find_pages(
     from: &dyn Bytes,
     pieces: &mut Pieces,
     progress: &mut OnProgress<'_>,
-) -> Result<(Option<StoreId>, u64), RecoverError> {
+) -> Result<FoundPages, RecoverError> {
     let window = Window::over(from).map_err(RecoverError::Read)?;
-    let (mut scan, mut offset) = (Scan { window, pieces, store: None, follows_blob: true }, 0);
+    let found = FoundPages::default();
+    let budgets = [HashBudget::for_file(window.length()); 2];
+    let (mut scan, mut offset) = (Scan { window, pieces, found, budgets, follows_blob: true }, 0);
     let of = scan.window.length();
     while offset < of {
         let next = scan.step(offset)?;
@@ -33,13 +55,15 @@ pub(super) fn find_pages(
         }
         offset = next;
     }
-    Ok((scan.store, scan.window.unreadable))
+    Ok(FoundPages { unreadable: scan.window.unreadable, ..scan.found })
 }
 
 struct Scan<'a> {
     window: Window<'a>,
     pieces: &'a mut Pieces,
-    store: Option<StoreId>,
+    found: FoundPages,
+    /// For headers that another one follows, and for those that none follows.
+    budgets: [HashBudget; 2],
     /// A whole blob ends here, or the file begins: what is here is no part of a blob.
     follows_blob: bool,
 }
@@ -55,6 +79,7 @@ impl Scan<'_> {
         self.follows_blob &= at == 0;
         let offset = offset + at as u64;
         let end = self.take(offset)?;
+        self.found.is_backup |= offset == 0 && end.is_some();
         self.follows_blob = end.is_some();
         Ok(end.unwrap_or(offset + 1))
     }
@@ -63,25 +88,43 @@ impl Scan<'_> {
     fn take(&mut self, offset: u64) -> Result<Option<u64>, RecoverError> {
         let header = self.window.at(offset, HEADER_BYTES);
         let Ok(Some(length)) = blob_length(header) else { return Ok(None) };
-        if length > HEADER_BYTES + MAX_BLOB_BYTES + DIGEST_BYTES {
+        if !self.is_whole(offset, length) {
             return Ok(None);
         }
+        let (end, blob) = (Some(offset + length as u64), self.window.at(offset, length));
+        match blob_kind(blob) {
+            Ok(BlobKind::Page) => {
+                let Ok(page) = from_blob::<Page>(blob) else { return Ok(None) };
+                let is_true = self.take_page(page, offset, length)?;
+                Ok(end.filter(|_| is_true))
+            }
+            Ok(BlobKind::BackupStart) => {
+                let start = from_blob::<BackupStart>(blob).ok();
+                if let Some(start) = start.filter(|_| self.follows_blob) {
+                    self.note_store(start.end.store)?;
+                }
+                Ok(end)
+            }
+            // An end, what an export has besides pages, or what a later program adds.
+            _ => Ok(end),
+        }
+    }
+
+    /// Returns whether the blob of this length is there, and has its digest.
+    fn is_whole(&mut self, offset: u64, length: usize) -> bool {
+        let has_next = self.window.has_at(offset.saturating_add(length as u64), SIGN);
+        let budget = &mut self.budgets[usize::from(has_next)];
+        if !self.follows_blob && budget.is_spent() {
+            return false;
+        }
         let blob = self.window.at(offset, length);
-        let (start, page) = match blob_kind(blob) {
-            Ok(BlobKind::Page) => (None, from_blob::<Page>(blob).ok()),
-            Ok(BlobKind::BackupStart) => (from_blob::<BackupStart>(blob).ok(), None),
-            // An end, or what an export has besides pages. Its digest is not looked at: nothing is taken from it.
-            Ok(_) if blob.len() == length => return Ok(Some(offset + length as u64)),
-            _ => (None, None),
-        };
-        if let Some(start) = start {
-            self.note_store(start.end.store)?;
-            return Ok(Some(offset + length as u64));
+        let digest = blob.len().checked_sub(DIGEST_BYTES).filter(|_| blob.len() == length);
+        let Some((signed, digest)) = digest.and_then(|end| blob.split_at_checked(end)) else { return false };
+        let is_whole = blake3::hash(signed).as_bytes() == digest;
+        if !is_whole {
+            budget.spend(length);
         }
-        match page {
-            Some(page) => Ok(self.take_page(page, offset, length)?.then_some(offset + length as u64)),
-            None => Ok(None),
-        }
+        is_whole
     }
 
     /// Takes a page whose changes lead to the position that it names. Returns whether they do.
@@ -105,16 +148,16 @@ impl Scan<'_> {
         } else {
             let (is_doubtful, is_announced) = (true, false);
             let open = OpenPiece { first: Some(first), count, before, after, place, is_doubtful, is_announced };
-            self.pieces.push_open(open)?;
+            self.pieces.push_open(open);
         }
         Ok(true)
     }
 
     fn note_store(&mut self, found: StoreId) -> Result<(), RecoverError> {
-        match self.store {
+        match self.found.store {
             Some(store) if store != found => Err(RecoverError::TwoHistories { first: store, second: found }),
             _ => {
-                self.store = Some(found);
+                self.found.store = Some(found);
                 Ok(())
             }
         }

@@ -1,17 +1,20 @@
 //! Pieces of a history: rows of a log and pages of a backup, each of which proves itself.
 
 use super::RecoverError;
+use super::chain::Mark;
 use super::window::Bytes;
 use crate::position::{Digest, Sequence};
 use crate::store::Changes;
-use crate::store::raw::RawRow;
+use crate::store::raw::{PAGE_BYTES, RawRow};
 use crate::wire::{Page, from_blob};
 
 /// Maximum number of pieces that are known at once: of a log with 100 million payloads, or with half a million if each came
 /// alone and had a row of its own. They take 96 bytes each.
 const MAX_PIECES: usize = 500_000;
 /// Maximum number of rows whose place is open. A page that is lost with its neighbors leaves a few dozen of them.
-const MAX_OPEN_ROWS: usize = 10_000;
+const MAX_OPEN_ROWS: usize = 50_000;
+/// Maximum number of rows of one page whose place is open: as many as the shortest rows are. Payloads can look like more.
+const MAX_OPEN_IN_PAGE: usize = PAGE_BYTES / 64;
 /// Length up to which a piece may be a part of a payload: the longest payload that is let in.
 pub(super) const MAX_EMBEDDED_BYTES: usize = 4 * 1024;
 
@@ -69,6 +72,16 @@ impl Piece {
         self.first + u64::from(self.count) - 1
     }
 
+    /// Returns the change before the first one, and the digest after it.
+    pub(super) fn start(&self) -> Mark {
+        (self.first - 1, self.before)
+    }
+
+    /// Returns the last change, and the digest after it.
+    pub(super) fn end(&self) -> Mark {
+        (self.last(), self.after)
+    }
+
     fn order(&self) -> (u64, Digest, u32, Digest, Source) {
         (self.first, self.before, self.count, self.after, self.place.source)
     }
@@ -83,6 +96,10 @@ impl Piece {
 pub(super) struct Pieces {
     pub(super) list: Vec<Piece>,
     pub(super) open: Vec<OpenPiece>,
+    /// Places in `open` of those that are doubtful.
+    doubtful: Vec<usize>,
+    /// Number of open pieces that there was no room for.
+    pub(super) dropped: u64,
 }
 
 impl Pieces {
@@ -98,12 +115,24 @@ impl Pieces {
         Ok(())
     }
 
-    pub(super) fn push_open(&mut self, piece: OpenPiece) -> Result<(), RecoverError> {
-        if self.open.len() >= MAX_OPEN_ROWS {
-            return Err(RecoverError::TooManyRows { limit: MAX_OPEN_ROWS });
+    /// Adds an open piece. If there is no room for it, one that is doubtful goes, or the new one: payloads can look like any
+    /// number of them, and must not refuse a recovery.
+    pub(super) fn push_open(&mut self, piece: OpenPiece) {
+        let page = |place: &Place| (place.source, place.offset / PAGE_BYTES as u64);
+        let full_page = self.open.len().checked_sub(MAX_OPEN_IN_PAGE).and_then(|index| self.open.get(index));
+        if full_page.is_some_and(|earlier| page(&earlier.place) == page(&piece.place)) {
+            self.dropped += 1;
+        } else if self.open.len() < MAX_OPEN_ROWS {
+            self.doubtful.extend(piece.is_doubtful.then_some(self.open.len()));
+            self.open.push(piece);
+        } else {
+            self.dropped += 1;
+            if !piece.is_doubtful
+                && let Some(index) = self.doubtful.pop()
+            {
+                self.open[index] = piece;
+            }
         }
-        self.open.push(piece);
-        Ok(())
     }
 
     /// Orders the pieces by their first change, and keeps one of each.

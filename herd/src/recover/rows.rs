@@ -1,7 +1,7 @@
 //! Finds rows in the bytes of `log.redb`, of a copy of it, or of the journal.
 
 use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
-use super::window::{Bytes, REPORT_BYTES, Window};
+use super::window::{Bytes, HashBudget, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
 use crate::position::{Sequence, StoreId};
 use crate::store::raw::{AnnouncedRow, MAX_ROW_BYTES, PAGE_BYTES, RawRow, announced_rows, may_begin_row};
@@ -33,7 +33,8 @@ pub(super) fn find_rows(
         Announcements::Pages => (VecDeque::new(), None, true),
         Announcements::Known(rows, store) => (rows.into(), store, false),
     };
-    let mut scan = Scan { window, source, announced, store, has_pages, pieces, next: 1, doubtful_until: 0 };
+    let budget = HashBudget::for_file(window.length());
+    let mut scan = Scan { window, source, announced, store, has_pages, pieces, next: 1, doubtful_until: 0, budget };
     let (mut offset, of) = (0, scan.window.length());
     while offset < of {
         let next = scan.step(offset)?;
@@ -57,6 +58,8 @@ struct Scan<'a> {
     next: u64,
     /// End of the damaged rows so far: what looks like a row before it may be a part of one.
     doubtful_until: u64,
+    /// For rows that nothing announces, and that may follow the last one.
+    budget: HashBudget,
 }
 
 impl Scan<'_> {
@@ -105,13 +108,17 @@ impl Scan<'_> {
         let bytes = u32::try_from(row.length()).unwrap_or(u32::MAX);
         let place = Place { offset, bytes, source: self.source, form: Form::Row };
         let (count, before, after) = (row.count, row.before, row.after);
-        let tried = [announced.map(|row| row.first.0), Some(self.next)];
+        let next = Some(self.next).filter(|_| !self.budget.is_spent());
+        let tried = [announced.map(|row| row.first.0), next];
         let first = tried.into_iter().flatten().find(|first| row.is_intact_from(Sequence(*first)));
+        if first.is_none() {
+            self.budget.spend(row.length());
+        }
         let is_doubtful = offset < self.doubtful_until;
         let Some(first) = first else {
             let is_announced = announced.is_some();
             let first = None;
-            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced })?;
+            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced });
             return Ok(offset + 1);
         };
         let next = first.saturating_add(u64::from(count));
@@ -125,7 +132,7 @@ impl Scan<'_> {
             self.pieces.push(Piece { first, count, before, after, place })?;
         } else {
             let first = Some(first);
-            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced })?;
+            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced });
         }
         self.next = next;
         let end = offset + u64::from(bytes);

@@ -11,6 +11,31 @@ const WINDOW_BYTES: usize = 1024 * 1024;
 /// Number of bytes after which the progress is reported.
 pub(super) const REPORT_BYTES: u64 = 1024 * 1024;
 
+/// Number of bytes that may be hashed in vain for each byte of a file. Damage alone takes less than one.
+const VAIN_PER_BYTE: u64 = 4;
+/// Number of bytes that may be hashed in vain in any file: less than a second on a Pi.
+const VAIN_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Number of bytes that may still be hashed in vain. Bytes that look like a row or a blob cost an attacker little, and each
+/// look at them a hash of what they announce.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HashBudget(u64);
+
+impl HashBudget {
+    pub(super) fn for_file(bytes: u64) -> Self {
+        Self(bytes.saturating_mul(VAIN_PER_BYTE).saturating_add(VAIN_BYTES))
+    }
+
+    /// Takes bytes that were hashed in vain off.
+    pub(super) fn spend(&mut self, bytes: usize) {
+        self.0 = self.0.saturating_sub(bytes as u64);
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// Bytes that are read at offsets.
 pub trait Bytes {
     /// Returns their number.
@@ -85,6 +110,13 @@ impl<'a> Window<'a> {
 
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Returns whether these bytes are at an offset, or the file ends there. The window stays where it is.
+    pub(super) fn has_at(&self, offset: u64, expected: &[u8]) -> bool {
+        let mut found = vec![0; expected.len()];
+        let fits = offset.checked_add(expected.len() as u64).is_some_and(|end| end <= self.length);
+        offset == self.length || fits && self.from.read(offset, &mut found).is_ok() && found == expected
     }
 
     /// Returns the bytes from `offset` on: `wanted` of them, or fewer at the end of the file.

@@ -22,7 +22,8 @@ impl FoundLog<'_> {
         for (index, step) in self.chain.steps.iter().enumerate() {
             let piece = &self.pieces[step.piece];
             let known = usize::try_from(step.after + 1 - piece.first).unwrap_or(usize::MAX);
-            self.files.changes(piece)?.iter().skip(known).for_each(|change| changes.push(change));
+            let taken = usize::try_from(step.until - step.after).unwrap_or(usize::MAX);
+            self.files.changes(piece)?.iter().skip(known).take(taken).for_each(|change| changes.push(change));
             let is_last = index + 1 == self.chain.steps.len();
             if is_last || changes.bytes() >= COMMIT_BYTES || changes.len() >= COMMIT_CHANGES {
                 let run = ChangeRun::following(at, std::mem::take(&mut changes));

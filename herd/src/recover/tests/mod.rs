@@ -1,5 +1,10 @@
 //! Claims about a recovery: it invents nothing, and keeps each row that is whole.
 
+mod forks;
+mod given;
+mod made;
+mod rows;
+
 use super::*;
 use crate::backup::{copy_log, start_of};
 use crate::change::{Acceptance, Correction};

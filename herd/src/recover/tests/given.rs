@@ -1,0 +1,61 @@
+//! Claims about a given file: what its payloads contain hides none of it.
+
+use super::made::*;
+use super::*;
+use crate::wire::{BackupStart, to_blob};
+
+fn start_blob(store: StoreId) -> Vec<u8> {
+    let end = Position { store, ..log_start(store) };
+    let made = WallTime { at_us: 0, synchronized: false };
+    to_blob(&BackupStart { site: String::new(), made, end, epochs: Vec::new() })
+}
+
+/// Catches a copy of a log that is taken for a backup, of another barn or with no page, because of one payload in it.
+#[test]
+fn a_payload_that_looks_like_the_start_of_a_backup_hides_no_row_of_a_copy() {
+    let of_own = Yard::with(1).head.store;
+    for store in [StoreId([77; 16]), of_own] {
+        let disk = MemoryDisk::default();
+        let mut barn = TestBarn::on(&disk);
+        barn.record_bytes(&start_blob(store));
+        for n in 0..80 {
+            barn.record(&format!("hxb:LOT1:LF{n}:UHF{n}"));
+        }
+        let head = barn.reader().head().position;
+        drop(barn);
+        let yard = Yard { disk, head, stored: BTreeMap::new() };
+        let copy = yard.content(LOG_FILE);
+        let last = yard.rows().last().map(|(first, count, ..)| first + count - 1).unwrap();
+        yard.damage_rows(10..=last);
+        let found = find_log(Places { given: Some(&copy), ..own(&yard) }, &mut |_| {}).unwrap();
+        assert!(found.end().sequence.0 >= last, "{store}: {}", found.end().sequence);
+    }
+}
+
+/// Catches a file that holds nothing of a log, and is accepted for its first bytes.
+#[test]
+fn the_start_of_a_backup_alone_is_a_wrong_file() {
+    let yard = Yard::with(20);
+    for given in [start_blob(yard.head.store), [b"PNG".to_vec(), start_blob(yard.head.store)].concat()] {
+        let refused = find_log(Places { given: Some(&given), ..own(&yard) }, &mut |_| {}).err();
+        assert!(matches!(refused, Some(RecoverError::WrongFile)), "{refused:?}");
+    }
+}
+
+/// Catches a header in a damaged page whose length is believed, so that the whole pages behind it are skipped.
+#[test]
+fn a_forged_header_in_a_damaged_page_hides_no_page_behind_it() {
+    let mut branch = Branch::new("a", 0, 40);
+    for kind in [1, 2, 5, 6] {
+        let header = [b"HERDLINX", &[1, kind][..], &2_000_u32.to_le_bytes()].concat();
+        branch = branch.with_change(15, &header);
+        let mut damaged = branch.page(11, 20, 1);
+        let middle = damaged.len() - 40;
+        damaged[middle] ^= 1;
+        let file = [start_blob(branch.store), branch.page(1, 10, 1), damaged, branch.page(21, 30, 1)].concat();
+        let file = [file, branch.page(31, 40, 1)].concat();
+        let found = find_log(Places { given: Some(&file), ..Places::default() }, &mut |_| {}).unwrap();
+        let firsts: Vec<_> = found.pieces.iter().map(|piece| piece.first).collect();
+        assert_eq!((firsts, found.unplaced()), (vec![1, 21, 31], 0), "kind {kind}");
+    }
+}

@@ -1,0 +1,39 @@
+//! Claims about bytes that look like rows.
+
+use super::*;
+
+/// Five bytes that begin a row. Repeated, they also give each such row a length.
+const SIGN: &[u8] = b"\x01\x01\x00\x00\x00";
+
+/// Catches a recovery that is refused, or takes hours, because payloads in a damaged row look like thousands of rows.
+#[test]
+fn a_flood_of_signs_in_a_damaged_row_refuses_nothing() {
+    let disk = MemoryDisk::default();
+    let (mut barn, mut stored) = (TestBarn::on(&disk), BTreeMap::new());
+    for n in 0..10 {
+        let text = format!("hxb:LOT1:LF{n}:UHF{n}");
+        stored.insert(barn.record(&text).0, text.into_bytes());
+    }
+    let flood = SIGN.repeat(819);
+    let first = barn.record_bytes(&flood).0;
+    let last = (1..16).map(|_| barn.record_bytes(&flood).0).last().unwrap();
+    (first..=last).for_each(|n| drop(stored.insert(n, flood.clone())));
+    for n in 10..300 {
+        let text = format!("hxb:LOT1:LF{n}:UHF{n}");
+        stored.insert(barn.record(&text).0, text.into_bytes());
+    }
+    let head = barn.reader().head().position;
+    drop(barn);
+    let yard = Yard { disk, head, stored };
+    let rows = yard.rows();
+    let held: Vec<_> = rows.iter().filter(|(from, count, ..)| from + count <= first || *from > last).collect();
+    yard.damage_rows(first..=last);
+    let found = find_log(own(&yard), &mut |_| {}).unwrap();
+    assert!(found.unplaced() > 0);
+    let recovered = recover(own(&yard)).unwrap();
+    recovered.invents_nothing(&yard);
+    let payloads: BTreeMap<_, _> = recovered.payloads().into_iter().collect();
+    for n in held.iter().flat_map(|(first, count, ..)| *first..first + count).filter(|n| yard.stored.contains_key(n)) {
+        assert!(payloads.contains_key(&n), "{n}");
+    }
+}
