@@ -1,6 +1,7 @@
 //! Changes of a history that the log does not hold: their payloads come back.
 
 use super::append::receipt_for;
+use super::log::LogReader;
 use super::{ChangeRun, Receipt, Store, StoreError};
 use crate::change::{Acceptance, Change, Readmission};
 use crate::decide::{Decision, LostPayload, decide_readmission};
@@ -67,7 +68,8 @@ impl Readmitted {
 
 impl Store {
     /// Appends the payloads of a run that this log does not hold, with the times and the origin of their reception, and with
-    /// their place in the run. One that came back before, or whose event the log has, is a duplicate.
+    /// their place in the run. One that came back before, that the log holds in its first place, or whose event the log has,
+    /// is a duplicate.
     ///
     /// Up to [`MAX_READMITTED`] changes are one durable commit. On an error nothing of the commit under way is acknowledged;
     /// see [`Store::append`]. Running the same again completes it.
@@ -75,13 +77,20 @@ impl Store {
         let places = places_of(run);
         let (held, mut epoch) = self.count_held(&places, run.after.epoch)?;
         let mut done = Readmitted { held: held as u64, ..Readmitted::default() };
-        let mut batch = Vec::new();
+        let (log, mut batch) = (self.log.reader()?, Vec::new());
         for ((sequence, digest), bytes) in places.into_iter().zip(run.changes.iter()).skip(held) {
             match Change::from_bytes(bytes) {
                 Ok(Change::Received(mut received)) => {
                     let Acceptance { author, reason } = acceptance.clone();
-                    let here = Readmission { epoch, sequence, digest, author, reason };
-                    let readmission = received.readmission.take().map_or(here, |former| *former);
+                    let readmission = match received.readmission.take() {
+                        // It was in the run for the second time, and may be here in its first place.
+                        Some(former) if log.has_digest(former.sequence, &former.digest)? => {
+                            done.duplicates += 1;
+                            continue;
+                        }
+                        Some(former) => *former,
+                        None => Readmission { epoch, sequence, digest, author, reason },
+                    };
                     let (raw, origin, clock) = (received.raw, received.origin, received.clock);
                     batch.push(LostPayload { raw, origin, clock, readmission });
                     if batch.len() == MAX_READMITTED {
@@ -132,6 +141,13 @@ impl Store {
             done.receive(receipt);
         }
         Ok(())
+    }
+}
+
+impl LogReader {
+    /// Returns whether the log has this digest after `sequence`.
+    fn has_digest(&self, sequence: Sequence, digest: &Digest) -> Result<bool, StoreError> {
+        Ok(self.position_at(sequence)?.is_some_and(|own| own.digest == *digest))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Claims about a recovery: it invents nothing, and keeps each row that is whole.
 
+mod again;
 mod forks;
 mod given;
 mod made;
