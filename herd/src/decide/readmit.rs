@@ -5,17 +5,24 @@
 //! - **A payload is known by its former place, or by its event id and text.** The repeat window compares times since boot,
 //!   and those of a lost history say nothing about this one: a payload of the lost boot 7 would pass for a repetition of one
 //!   of another boot 7, and be gone.
+//! - **Its time since boot is compared with no other.** Two machines count their boots each for themselves, so whether a batch
+//!   has rested is known from synchronized clocks only.
 //! - **None is suppressed.** It was answered as stored once, and counts for no hour of this boot.
+//! - **An event names no batch if its animal was seen after it.** It would open one that its animal is not in, or close one
+//!   that has rested since.
 //! - **Its readers keep their era, unless the log has not come to that one yet.** An era that began in the lost part never
 //!   began here.
 
 use super::{Decision, History, Judge, Rules, Verdict, received};
-use crate::change::{Change, Origin, Outcome, Readmission, RejectedPayload};
+use crate::change::{Change, Origin, Outcome, PlacedEvent, Readmission, RejectedPayload};
 use crate::clock::ClockReading;
-use crate::fold::{Rows, RowsError};
+use crate::fold::{Rows, RowsError, is_outdated};
 use crate::payload::{self, ParsedPayload, Supplement};
 use crate::position::Sequence;
-use crate::tables::{ReaderEra, ReadmittedPayload, digest_key};
+use crate::tables::{Animal, ReaderEra, ReadmittedPayload, digest_key, number_key};
+
+/// Number of no boot: boots count from 1.
+const NO_BOOT: u32 = 0;
 
 /// A payload that was answered as stored, and is not in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +54,7 @@ pub fn decide_readmission<R: Rows>(
     let mut origin = origin.clone();
     let era = rows.read::<ReaderEra>(&origin.reader_group.as_str().into())?.map_or(1, |era| era.0);
     origin.reader_era = origin.reader_era.clamp(1, era);
-    let judge = Judge::new(rows, rules, sequence, &origin, *clock);
+    let judge = Judge::new(rows, rules, sequence, &origin, ClockReading { boot: NO_BOOT, ..*clock });
     let repeated = match &outcome {
         Ok(event) if event.id.is_some() => judge.repeated_event(history, event, &raw[range.clone()])?,
         _ => None,
@@ -59,10 +66,26 @@ pub fn decide_readmission<R: Rows>(
     };
     let (outcome, previous) = match verdict {
         Verdict::Duplicate { of } => return Ok(Decision::Duplicate { of }),
-        Verdict::Accepted { accepted, previous } => (Outcome::Accepted(accepted), previous),
+        Verdict::Accepted { mut accepted, previous } => {
+            if is_seen_later(rows, &accepted, clock)? {
+                accepted.batch = None;
+            }
+            (Outcome::Accepted(accepted), previous)
+        }
         Verdict::Rejected(rejected) => (Outcome::Rejected(rejected), Vec::new()),
     };
     let mut change = received(raw, range, origin, *clock, outcome, previous);
     change.readmission = Some(Box::new(readmission.clone()));
     Ok(Decision::Keep(Change::Received(Box::new(change))))
+}
+
+/// Returns whether an animal of the event was seen after it.
+fn is_seen_later<R: Rows>(rows: &R, accepted: &PlacedEvent, clock: &ClockReading) -> Result<bool, RowsError> {
+    for id in [Some(accepted.animal), accepted.absorbed].into_iter().flatten() {
+        let animal = rows.shared::<Animal>(&number_key(id.0))?;
+        if animal.is_some_and(|animal| is_outdated(clock.wall(), animal.state.last_seen)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -3,7 +3,7 @@
 //! An event that names an animal by its lid and carries a tag of a tag-only animal shows that both are the same. The
 //! tag-only animal is absorbed into the other.
 
-use super::accepted::overlay;
+use super::accepted::fill;
 use super::{Folding, Rows, RowsError};
 use crate::change::{AnimalId, AnimalState, HeldMembership, HeldTag};
 use crate::tables::{Animal, AnimalStatus, Batch, Member, TagOwner, TagState, number_key, pair_key, tag_owner_key};
@@ -27,10 +27,7 @@ impl<B: Rows> Folding<'_, B> {
         self.take_tags(id, animal, std::mem::take(&mut gone.state.tags))?;
         self.take_memberships(id, animal, other, &mut gone)?;
         let (gone, own) = (gone.state, &mut animal.state);
-        let mut traits = gone.traits;
-        overlay(&mut traits, &own.traits);
-        let traits_changed = traits != own.traits;
-        own.traits = traits;
+        let traits_changed = fill(&mut own.traits, &gone.traits);
         if gone.weighed > own.weighed {
             (own.weight_g, own.weighed, own.weighed_at) = (gone.weight_g, gone.weighed, gone.weighed_at);
         }

@@ -1,7 +1,14 @@
 //! The effect of an accepted event on its animal.
+//!
+//! # Decisions
+//!
+//! - **An event that comes back after its animal was seen again leaves status and batch as they are,** and adds only traits
+//!   that are missing. The sighting of the third day says nothing about an animal that was exported on the fifth. Without
+//!   synchronized clocks nobody knows which came first, and the event counts as any other.
 
 use super::{Folding, Rows, RowsError};
 use crate::change::{AnimalId, AnimalState, HeldTag, Origin, PlacedEvent, TagUse};
+use crate::clock::WallTime;
 use crate::payload::{Event, EventKind, SourceType, Tag, Traits, Weight};
 use crate::tables::{
     Animal, AnimalStatus, LidName, LidOwner, MAX_UNCONFIRMED_TAGS, TagKind, TagOwner, TagState, number_key, reader_key,
@@ -15,6 +22,7 @@ impl<B: Rows> Folding<'_, B> {
         let mut row = self.animal_or_new(id)?;
         let animal = Arc::make_mut(&mut row);
         let barn_batch = animal.state.barn_batch;
+        let seen_later = self.seen_later(&animal.state, accepted)?;
         // Before a merge, so that a tag of the other animal can take the place of the one that is taken off.
         self.take_off_old_tags(id, animal, event)?;
         let mut traits_changed = match accepted.absorbed {
@@ -23,10 +31,14 @@ impl<B: Rows> Folding<'_, B> {
         };
         self.give_lid(id, animal, origin, event)?;
         self.tags(id, animal, accepted)?;
-        traits_changed |= overlay(&mut animal.state.traits, &event.traits);
-        match event.kind {
-            EventKind::Export => self.export(id, animal, accepted)?,
-            _ => self.sighting(id, animal, accepted)?,
+        traits_changed |= match seen_later {
+            Some(_) => fill(&mut animal.state.traits, &event.traits),
+            None => overlay(&mut animal.state.traits, &event.traits),
+        };
+        match (seen_later, event.kind) {
+            (Some(status), _) => self.keep_status(status, animal)?,
+            (None, EventKind::Export) => self.export(id, animal, accepted)?,
+            (None, _) => self.sighting(id, animal, accepted)?,
         }
         self.close_emptied()?;
         if let Some(batch) = animal.state.barn_batch
@@ -39,6 +51,32 @@ impl<B: Rows> Folding<'_, B> {
         let (received, last_seen) = (self.clock.wall(), &mut animal.state.last_seen);
         *last_seen = if self.late { last_seen.later(received) } else { received };
         self.rows.put_back(number_key(id.0), row)
+    }
+
+    /// Returns the status in which the animal was seen after an event that comes back; `None` if it was not.
+    ///
+    /// Times decide only if the clock followed a time source at both.
+    fn seen_later(&self, own: &AnimalState, accepted: &PlacedEvent) -> Result<Option<AnimalStatus>, RowsError> {
+        if !self.readmitted {
+            return Ok(None);
+        }
+        let gone =
+            accepted.absorbed.map(|other| self.rows.shared::<Animal>(&number_key(other.0))).transpose()?.flatten();
+        let gone = gone.as_ref().map(|gone| &gone.state).filter(|gone| gone.last_seen.at_us > own.last_seen.at_us);
+        let last = gone.unwrap_or(own);
+        Ok(is_outdated(self.clock.wall(), last.last_seen).then_some(last.status))
+    }
+
+    /// Keeps the status in which an animal was seen last, although a merge may have changed it.
+    fn keep_status(&mut self, status: AnimalStatus, animal: &mut Animal) -> Result<(), RowsError> {
+        if status == AnimalStatus::Exported
+            && let Some(left) = animal.state.barn_batch.take()
+        {
+            self.leave(left, animal)?;
+        }
+        self.count_status(animal.state.status, status);
+        animal.state.status = status;
+        Ok(())
     }
 
     /// Sets the weight of the animal. One that is accepted late does not replace that of a later day.
@@ -195,6 +233,20 @@ impl<B: Rows> Folding<'_, B> {
             AnimalStatus::Dead | AnimalStatus::Voided => {}
         }
     }
+}
+
+/// Returns whether an event was received before its animal was seen last, as far as clocks can tell.
+pub(crate) fn is_outdated(received: WallTime, last_seen: WallTime) -> bool {
+    received.synchronized && last_seen.synchronized && received.at_us < last_seen.at_us
+}
+
+/// Adds the traits of an earlier time that `traits` lacks. Returns whether one has changed.
+pub(super) fn fill(traits: &mut Traits, earlier: &Traits) -> bool {
+    let mut filled = earlier.clone();
+    overlay(&mut filled, traits);
+    let changed = filled != *traits;
+    *traits = filled;
+    changed
 }
 
 /// Overwrites the traits that `later` has. Returns whether one has changed.

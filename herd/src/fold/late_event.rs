@@ -57,4 +57,10 @@ impl<B: Rows> Folding<'_, B> {
         (self.clock, self.late) = (*received, true);
         self.accepted(origin, accepted)
     }
+
+    /// Applies the event of a payload that was lost and came back.
+    pub(crate) fn apply_readmitted(&mut self, origin: &Origin, accepted: &PlacedEvent) -> Result<(), RowsError> {
+        (self.late, self.readmitted) = (true, true);
+        self.accepted(origin, accepted)
+    }
 }

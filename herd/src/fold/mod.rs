@@ -17,6 +17,7 @@ mod late_event;
 mod staged;
 
 pub use crate::tables::FOLD_VERSION;
+pub(crate) use accepted::is_outdated;
 pub use staged::{Cells, KeyRange, NoRows, Row, RowMaps, Rows, RowsError, SealedRow, StagedRows, decode};
 pub(crate) use staged::{LayerValue, merge_range};
 
@@ -58,6 +59,8 @@ pub(crate) struct Folding<'a, B> {
     clock: ClockReading,
     /// True if the event is accepted later than it happened. It must not set times back.
     late: bool,
+    /// True if the payload was lost and comes back: what became of its animal since may be in the tables.
+    readmitted: bool,
     totals: Totals,
     /// Batches that animals left in this change.
     left: Vec<BatchId>,
@@ -71,7 +74,7 @@ pub(crate) fn folded<B: Rows>(
     step: impl FnOnce(&mut Folding<'_, B>) -> Result<(), RowsError>,
 ) -> Result<(), RowsError> {
     let totals = rows.read(&TOTALS_KEY)?.unwrap_or_default();
-    let mut folding = Folding { rows, sequence, clock, late: false, totals, left: Vec::new() };
+    let mut folding = Folding { rows, sequence, clock, late: false, readmitted: false, totals, left: Vec::new() };
     step(&mut folding)?;
     let totals = folding.totals;
     rows.edit_or_default(TOTALS_KEY, |row| *row = totals)
@@ -82,7 +85,7 @@ impl<B: Rows> Folding<'_, B> {
         self.totals.received += 1;
         match &change.readmission {
             Some(former) => {
-                self.late = true;
+                (self.late, self.readmitted) = (true, true);
                 self.totals.last_received = self.totals.last_received.later(change.clock.wall());
                 self.rows.write(digest_key(&former.digest), ReadmittedPayload(self.sequence))?;
             }

@@ -132,18 +132,18 @@ impl<'a, R: Rows> Replay<'a, R> {
             Change::Received(received) => match &received.outcome {
                 Outcome::Accepted(accepted) => {
                     let Received { origin, clock, readmission, .. } = &**received;
-                    let late = readmission.is_some().then_some(clock);
-                    ReplayedEvent { origin, decided: *clock, late, accepted }
+                    let arrival = if readmission.is_some() { Arrival::Readmitted } else { Arrival::InTime };
+                    ReplayedEvent { origin, decided: *clock, arrival, accepted }
                 }
                 Outcome::Rejected(_) => return None,
             },
             Change::EraMove(step) => {
                 let LateEvent { origin, received, accepted, .. } = step.event()?;
-                ReplayedEvent { origin, decided: *received, late: None, accepted }
+                ReplayedEvent { origin, decided: *received, arrival: Arrival::InTime, accepted }
             }
             other => {
                 let LateEvent { origin, received, accepted, .. } = other.late_event()?;
-                ReplayedEvent { origin, decided: other.clock(), late: Some(received), accepted }
+                ReplayedEvent { origin, decided: other.clock(), arrival: Arrival::AcceptedLater(received), accepted }
             }
         };
         self.family.contains(&event.accepted.animal).then_some(event)
@@ -155,9 +155,10 @@ impl<'a, R: Rows> Replay<'a, R> {
         event: &ReplayedEvent<'_>,
         accepted: &PlacedEvent,
     ) -> Result<(), RowsError> {
-        folded(&mut self.rows, sequence, event.decided, |fold| match event.late {
-            Some(received) => fold.apply_late(received, event.origin, accepted),
-            None => fold.accepted(event.origin, accepted),
+        folded(&mut self.rows, sequence, event.decided, |fold| match event.arrival {
+            Arrival::InTime => fold.accepted(event.origin, accepted),
+            Arrival::Readmitted => fold.apply_readmitted(event.origin, accepted),
+            Arrival::AcceptedLater(received) => fold.apply_late(received, event.origin, accepted),
         })
     }
 
@@ -314,9 +315,18 @@ struct ReplayedEvent<'a> {
     origin: &'a Origin,
     /// When the change was made.
     decided: ClockReading,
-    /// When the payload arrived, if a later change accepted it.
-    late: Option<&'a ClockReading>,
+    arrival: Arrival<'a>,
     accepted: &'a PlacedEvent,
+}
+
+/// The way in which an event came into the history.
+enum Arrival<'a> {
+    /// When its payload arrived.
+    InTime,
+    /// With a payload that was lost and came back.
+    Readmitted,
+    /// By a later change. The payload arrived at this time.
+    AcceptedLater(&'a ClockReading),
 }
 
 impl<R: Rows> Judge<'_, R> {

@@ -3,6 +3,7 @@
 mod again;
 mod forks;
 mod given;
+mod late;
 mod made;
 mod rows;
 
