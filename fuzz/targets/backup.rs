@@ -77,7 +77,7 @@ fn check_chain(start: &BackupStart, runs: &[ChangeRun]) {
     let (mut sequence, mut digest) = (Sequence::ZERO, chain_start(start.end.store));
     for run in runs {
         assert_eq!((run.after.sequence, run.after.digest), (sequence, digest));
-        for change in &run.changes {
+        for change in run.changes.iter() {
             sequence = sequence.next();
             digest = chain_next(digest, sequence, change);
         }

@@ -88,24 +88,24 @@ impl Job {
 
     fn attempt(&mut self, found: &mut Option<VerifiedFile>) -> Result<Outcome, NightlyError> {
         self.pace().step(NightlyStep::ReadDirectory).map_err(NightlyError::io("read", &self.directory))?;
-        let mut shelf = Shelf::read(&self.directory, &self.reader)?;
+        let mut backups = Shelf::read(&self.directory, &self.reader)?;
         self.look_at_place();
-        if let Some(newest) = shelf.newest() {
+        if let Some(newest) = backups.newest() {
             let newest = found.insert(verified(newest, newest.verify_time()));
             if !self.states.is_due(&self.site, &self.schedule, Some(newest.time)) {
                 return Ok(Outcome::Undue(newest.clone()));
             }
         }
-        for foreign in shelf.foreign() {
+        for foreign in backups.foreign() {
             tracing::warn!(
                 site = self.site, file = %foreign.path.display(),
                 "a backup holds changes that this log lacks; it is never removed: keep it until they are given back"
             );
         }
-        if let Some(file) = self.prove_again(&mut shelf)? {
+        if let Some(file) = self.prove_again(&mut backups)? {
             return Ok(Outcome::Verified(file));
         }
-        let file = self.write(&shelf)?;
+        let file = self.write(&backups)?;
         self.remove_excess(&file.path);
         Ok(Outcome::Verified(file))
     }
@@ -119,9 +119,9 @@ impl Job {
     }
 
     /// Proves the newest backup again if the log did not grow. Returns `None` if one must be written.
-    fn prove_again(&self, shelf: &mut Shelf) -> Result<Option<VerifiedFile>, NightlyError> {
+    fn prove_again(&self, backups: &mut Shelf) -> Result<Option<VerifiedFile>, NightlyError> {
         let head = self.reader.head().position;
-        let Some(newest) = shelf.newest().filter(|newest| newest.end == head).cloned() else { return Ok(None) };
+        let Some(newest) = backups.newest().filter(|newest| newest.end == head).cloned() else { return Ok(None) };
         match self.prove(&newest.path) {
             Ok(()) => {
                 self.sync_directory()?;
@@ -130,7 +130,7 @@ impl Job {
             Err(error) if self.shutdown.is_requested() => Err(error),
             Err(error) => {
                 tracing::warn!(site = self.site, %error, "the last backup is damaged; a new one is written");
-                shelf.mark_damaged(&newest.path);
+                backups.mark_damaged(&newest.path);
                 Ok(None)
             }
         }
@@ -150,11 +150,11 @@ impl Job {
         synced.map_err(NightlyError::io("sync", &self.directory))
     }
 
-    fn write(&mut self, shelf: &Shelf) -> Result<VerifiedFile, NightlyError> {
+    fn write(&mut self, backups: &Shelf) -> Result<VerifiedFile, NightlyError> {
         let now = self.states.now();
         let start = start_of(&self.reader, &self.site, now.wall());
-        let estimate = shelf.newest().map_or(0, |newest| newest.estimate_bytes(start.end.sequence));
-        let limit_bytes = self.make_room(shelf, estimate.max(self.tried_bytes))?;
+        let estimate = backups.newest().map_or(0, |newest| newest.estimate_bytes(start.end.sequence));
+        let limit_bytes = self.make_room(backups, estimate.max(self.tried_bytes))?;
         let path = self.directory.join(file_name(&self.site, &start.end, now.wall()));
         let target = BackupTarget::create(&path, false)?;
         let mut file = NightlyFile {
@@ -178,16 +178,16 @@ impl Job {
     }
 
     /// Removes the oldest backups until there is room for one of about `needed_bytes`, and returns how large it may become.
-    fn make_room(&self, shelf: &Shelf, needed_bytes: u64) -> Result<u64, NightlyError> {
+    fn make_room(&self, backups: &Shelf, needed_bytes: u64) -> Result<u64, NightlyError> {
         let max_bytes = self.settings.max_bytes;
         let room = Room { free_bytes: room_for_backup(&self.directory, &self.state_dir, min_free_bytes), max_bytes };
-        let old = shelf.make_room(needed_bytes, room).map_err(|error| match error {
+        let old = backups.make_room(needed_bytes, room).map_err(|error| match error {
             RoomError::Limit(room_bytes) => NightlyError::Limit { needed_bytes, room_bytes },
             RoomError::Medium(room_bytes) => {
                 NightlyError::NoRoom { path: self.directory.clone(), needed_bytes, room_bytes }
             }
         })?;
-        let mut used_bytes = shelf.bytes();
+        let mut used_bytes = backups.bytes();
         for file in old {
             self.remove(&file.path)?;
             used_bytes -= file.bytes;
@@ -197,9 +197,9 @@ impl Job {
 
     /// Removes the backups that are too many. What cannot be removed costs room, and the new backup stands.
     fn remove_excess(&self, verified: &Path) {
-        let removed = Shelf::read(&self.directory, &self.reader).and_then(|shelf| {
+        let removed = Shelf::read(&self.directory, &self.reader).and_then(|backups| {
             let keep = usize::try_from(self.settings.keep).unwrap_or(usize::MAX);
-            let excess = shelf.excess(verified, keep, self.settings.max_bytes);
+            let excess = backups.excess(verified, keep, self.settings.max_bytes);
             excess.iter().try_for_each(|file| self.remove(&file.path))
         });
         if let Err(error) = removed {

@@ -392,7 +392,9 @@ async fn a_damaged_log_is_told_and_older_backups_stay() {
     let text = b"hxb:LOT1:LF55:UHF55";
     let places: Vec<_> = (0..bytes.len() - text.len()).filter(|at| bytes[*at..].starts_with(text)).collect();
     assert!(!places.is_empty());
-    places.into_iter().for_each(|at| bytes[at + text.len() - 1] ^= 1);
+    for at in places {
+        bytes[at + text.len() - 1] ^= 1;
+    }
     fs::write(&log, bytes).unwrap();
 
     let store = filled_store(directory.path(), 100..101);
