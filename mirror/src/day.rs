@@ -51,15 +51,15 @@ impl fmt::Display for Day {
 impl Day {
     /// Returns the day before.
     pub(crate) fn before(self) -> Option<Self> {
-        self.0.checked_sub(1.day()).ok().map(Self).filter(Self::is_in_range)
+        self.0.checked_sub(1.day()).ok().map(Self).filter(|day| day.is_in_range())
     }
 
     /// Returns the day after.
     pub(crate) fn after(self) -> Option<Self> {
-        self.0.checked_add(1.day()).ok().map(Self).filter(Self::is_in_range)
+        self.0.checked_add(1.day()).ok().map(Self).filter(|day| day.is_in_range())
     }
 
-    fn is_in_range(&self) -> bool {
+    fn is_in_range(self) -> bool {
         YEARS.contains(&self.0.year())
     }
 

@@ -45,9 +45,12 @@ pub(crate) fn guarded_pages(pages: Router, keys: Arc<dyn Authenticator>, browser
 impl PagesGuard {
     /// Returns a check of whether a request with these headers would still be let in.
     fn still_allows(self, headers: HeaderMap) -> StillAllowed {
-        StillAllowed::new(move || match has_key(&headers) {
-            true => self.keys.authorize(&headers, &Extensions::new()).is_ok(),
-            false => self.browsers.user(&headers).is_some(),
+        StillAllowed::new(move || {
+            if has_key(&headers) {
+                self.keys.authorize(&headers, &Extensions::new()).is_ok()
+            } else {
+                self.browsers.user(&headers).is_some()
+            }
         })
     }
 }

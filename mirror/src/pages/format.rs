@@ -32,7 +32,7 @@ pub(super) fn counted(number: impl Display, singular: &str, plural: &str) -> Str
 pub(super) fn ago(at_us: i64, now_us: i64) -> String {
     match age_s(at_us, now_us) {
         0 => "now".to_owned(),
-        seconds => format!("{} ago", in_largest_unit(seconds)),
+        seconds => format!("{} ago", self::seconds(seconds)),
     }
 }
 
@@ -43,10 +43,11 @@ pub(super) fn age_s(at_us: i64, now_us: i64) -> u64 {
 
 /// Formats a duration in its largest unit: `3 days`.
 pub(super) fn duration(us: i64) -> String {
-    in_largest_unit(us.unsigned_abs() / SECOND_US)
+    seconds(us.unsigned_abs() / SECOND_US)
 }
 
-fn in_largest_unit(seconds: u64) -> String {
+/// Formats seconds in their largest unit: `3 days`.
+pub(super) fn seconds(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),

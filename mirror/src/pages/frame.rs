@@ -1,7 +1,7 @@
 //! Frame around every HTML page: title, sites, navigation, search, user, and the live line.
 
 use super::live_line::{LastRead, LiveFacts};
-use super::site_request::site_prefix;
+use super::paths::site_prefix;
 use crate::people::LoggedIn;
 use crate::sites::{LinkState, SiteStatus};
 use crate::zone::Zone;

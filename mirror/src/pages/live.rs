@@ -20,7 +20,7 @@ use super::error::PageError;
 use super::live_line::{LastRead, LiveFacts};
 use super::request::PageRequest;
 use super::site_request::PagesState;
-use crate::people::UserName;
+use super::streams::Place;
 use askama::Template as _;
 use axum::Extension;
 use axum::extract::State;
@@ -32,20 +32,15 @@ use herd::store::{Head, Reader};
 use service::door::reply::ApiError;
 use service::lifecycle::Shutdown;
 use service::sync::live::HEARTBEAT_INTERVAL;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Path of the stream of a site.
 pub(super) const LIVE_PATH: &str = "/office/live";
-/// Maximum number of open streams.
-pub(super) const MAX_STREAMS: usize = 128;
-/// Maximum number of open streams of one user. All programs, and callers without a log-in, count as one.
-pub(super) const MAX_STREAMS_OF_USER: usize = 16;
 /// Interval at which the state of the link and the session are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Minimum time between two lines of a stream.
@@ -66,48 +61,6 @@ impl StillAllowed {
 /// Returns whether a path is that of a stream, whose access has to be checked while it is open.
 pub(crate) fn is_live_path(path: &str) -> bool {
     path.ends_with(LIVE_PATH)
-}
-
-/// The number of open streams of each user; `None` is everybody else.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Streams(Arc<Mutex<OpenStreams>>);
-
-/// Numbers by the keys of the users' names.
-type OpenStreams = HashMap<Option<String>, usize>;
-
-/// The place of an open stream, which is free again when this is dropped.
-struct Place {
-    streams: Streams,
-    user: Option<String>,
-}
-
-impl Streams {
-    /// Takes a place; `None` if the user or all users together have too many.
-    fn open(&self, user: Option<&UserName>) -> Option<Place> {
-        let user = user.map(UserName::key);
-        let mut open = self.lock();
-        if open.values().sum::<usize>() >= MAX_STREAMS || open.get(&user).is_some_and(|n| *n >= MAX_STREAMS_OF_USER) {
-            return None;
-        }
-        *open.entry(user.clone()).or_default() += 1;
-        Some(Place { streams: self.clone(), user })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, OpenStreams> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.streams.lock();
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
-        }
-    }
 }
 
 /// Reason why a stream ends.
@@ -142,7 +95,7 @@ struct Stream {
     _place: Place,
 }
 
-/// What a stream sees at a look.
+/// The facts at one look.
 struct Look {
     facts: LiveFacts,
     /// Head of the copy that is shown.
@@ -233,10 +186,8 @@ impl Stream {
     fn render(&self, facts: &LiveFacts) -> String {
         let line = facts.line(&self.pages.conventions.zone, self.pages.now_us()).render();
         // A line break would end the data of the event.
-        line.map(|line| line.replace(['\r', '\n'], " ")).unwrap_or_else(|error| {
-            tracing::error!(%error, "failed to render the live line");
-            String::new()
-        })
+        let line = line.inspect_err(|error| tracing::error!(%error, "failed to render the live line"));
+        line.unwrap_or_default().replace(['\r', '\n'], " ")
     }
 
     /// Reads what the line shows now, on a blocking thread.
@@ -280,27 +231,4 @@ impl Stream {
 fn last_read(reader: &Reader) -> Option<(Sequence, Option<LastRead>)> {
     let snapshot = reader.snapshot().ok()?;
     Some((snapshot.folded().ok()?, LastRead::find(&snapshot).ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open(streams: &Streams, user: &str) -> Option<Place> {
-        streams.open(Some(&user.parse().unwrap()))
-    }
-
-    /// Catches a user whose open pages keep those of others from being live, and a place that is never free again.
-    #[test]
-    fn the_streams_of_a_user_and_of_all_are_bounded() {
-        let streams = Streams::default();
-        let of_ana: Vec<_> = (0..MAX_STREAMS_OF_USER).map(|_| open(&streams, "Ana").unwrap()).collect();
-        assert!(open(&streams, "ana").is_none() && streams.open(None).is_some());
-        let others = (0..MAX_STREAMS).map_while(|n| open(&streams, &format!("user {}", n / 8)));
-        let others: Vec<_> = others.collect();
-        assert_eq!(of_ana.len() + others.len(), MAX_STREAMS);
-        assert!(streams.open(None).is_none());
-        drop((of_ana, others));
-        assert!(open(&streams, "Ana").is_some() && streams.lock().is_empty());
-    }
 }

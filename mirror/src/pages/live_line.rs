@@ -9,17 +9,16 @@
 //! - **A wrong clock of the barn is measured by reads that came live.** Their time by the barn's clock and their arrival are
 //!   the same moment. What came later proves nothing.
 
-use super::error::query_error;
 use super::format;
-use super::site_request::query_value;
+use super::paths::query_value;
 use crate::sites::{Arrival, LinkState, SiteStatus};
 use crate::zone::Zone;
 use askama::Template;
 use herd::change::Change;
 use herd::clock::{EARLIEST_US, WallTime, iso_utc};
 use herd::position::Sequence;
+use herd::query::QueryError;
 use herd::store::Snapshot;
-use service::door::reply::ApiError;
 use service::sheet::visible;
 
 /// Maximum number of changes that are read to find the last read. If it is further back, only its time is known.
@@ -40,17 +39,17 @@ pub(super) struct LastRead {
 
 impl LastRead {
     /// Returns the last read of a copy; `None` if it has none.
-    pub(super) fn find(snapshot: &Snapshot) -> Result<Option<Self>, ApiError> {
-        let folded = snapshot.folded().map_err(|error| query_error(error.into()))?.0;
+    pub(super) fn find(snapshot: &Snapshot) -> Result<Option<Self>, QueryError> {
+        let folded = snapshot.folded()?.0;
         for sequence in (folded.saturating_sub(MAX_LOOK_BACK) + 1..=folded).rev().map(Sequence) {
-            let change = snapshot.change(sequence).map_err(|error| query_error(error.into()))?;
+            let change = snapshot.change(sequence)?;
             // A payload that was lost and came back is no news of the readers.
             if let Some(Change::Received(received)) = change.filter(|change| !is_readmitted(change)) {
                 let reader = Some(visible(&received.origin.channel));
                 return Ok(Some(Self { sequence: Some(sequence), reader, barn: received.clock.wall() }));
             }
         }
-        let totals = snapshot.totals().map_err(query_error)?;
+        let totals = snapshot.totals()?;
         let barn = |at_us| WallTime { at_us, synchronized: !totals.last_received_at_doubtful };
         Ok(totals.last_received_at_us.map(|at_us| Self { sequence: None, reader: None, barn: barn(at_us) }))
     }
@@ -75,7 +74,7 @@ enum ReadAge {
     Unknown,
 }
 
-/// What the line says, without the time at which it is looked at. Two lines that are equal need not be sent twice.
+/// The content of the line, without the time at which it is looked at. Two lines that are equal need not be sent twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LiveFacts {
     prefix: String,
@@ -230,16 +229,16 @@ mod tests {
         LastRead { sequence: Some(Sequence(7)), reader: Some("chute".into()), barn }
     }
 
-    fn arrival(at_us: i64, is_live: bool) -> Option<Arrival> {
-        Some(Arrival { through: Sequence(7), at_us, is_live })
+    fn arrival(at_us: i64, is_live: bool) -> Arrival {
+        Arrival { through: Sequence(7), at_us, is_live }
     }
 
     /// Catches an age by a clock that is wrong.
     #[test]
     fn the_age_counts_from_the_arrival_whatever_the_barns_clock_says() {
         let wrong = read(NOON_US - 3 * DAY_US, true);
-        assert_eq!(age(&wrong, arrival(NOON_US, true)), ReadAge::Live(NOON_US));
-        assert_eq!(age(&wrong, arrival(NOON_US, false)), ReadAge::Late(NOON_US));
+        assert_eq!(age(&wrong, Some(arrival(NOON_US, true))), ReadAge::Live(NOON_US));
+        assert_eq!(age(&wrong, Some(arrival(NOON_US, false))), ReadAge::Late(NOON_US));
         assert_eq!(age(&wrong, None), ReadAge::ByBarn);
         assert_eq!(age(&read(NOON_US, false), None), ReadAge::Doubtful);
         assert_eq!(age(&read(0, false), None), ReadAge::Unknown);
@@ -248,17 +247,17 @@ mod tests {
     /// Catches a clock that is called wrong because a read came late, and one that is 3 days slow and called right.
     #[test]
     fn a_wrong_clock_of_the_barn_is_measured_by_live_reads() {
-        let said = |read: &LastRead, arrival| clock(read, arrival, NOON_US).unwrap_or_default();
+        let said = |read: &LastRead, arrival: Option<Arrival>| clock(read, arrival, NOON_US).unwrap_or_default();
         let slow = read(NOON_US - 3 * DAY_US, true);
-        assert_eq!(said(&slow, arrival(NOON_US, true)), "the barn’s clock is 3 days slow");
-        assert_eq!(said(&slow, arrival(NOON_US, false)), "");
+        assert_eq!(said(&slow, Some(arrival(NOON_US, true))), "the barn’s clock is 3 days slow");
+        assert_eq!(said(&slow, Some(arrival(NOON_US, false))), "");
         assert_eq!(said(&slow, None), "");
         let fast = read(NOON_US + DAY_US / 12, true);
-        for arrival in [arrival(NOON_US, true), arrival(NOON_US, false), None] {
+        for arrival in [Some(arrival(NOON_US, true)), Some(arrival(NOON_US, false)), None] {
             assert_eq!(said(&fast, arrival), "the barn’s clock is 2 h fast");
         }
-        assert_eq!(said(&read(NOON_US - 60_000_000, true), arrival(NOON_US, true)), "");
-        assert_eq!(said(&read(NOON_US, false), arrival(NOON_US, true)), "the barn’s clock is not synchronized");
-        assert_eq!(said(&read(0, false), arrival(NOON_US, true)), "the barn’s clock is not set");
+        assert_eq!(said(&read(NOON_US - 60_000_000, true), Some(arrival(NOON_US, true))), "");
+        assert_eq!(said(&read(NOON_US, false), Some(arrival(NOON_US, true))), "the barn’s clock is not synchronized");
+        assert_eq!(said(&read(0, false), Some(arrival(NOON_US, true))), "the barn’s clock is not set");
     }
 }

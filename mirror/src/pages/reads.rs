@@ -192,12 +192,9 @@ impl Filter {
 
     /// Returns the query of a page with this filter.
     fn query(&self, before: Option<u64>, limit: u64) -> String {
-        let mut query = format!("status={}", self.outcome.as_str());
-        if let Some(before) = before {
-            query.push_str(&format!("&before={before}"));
-        }
-        query.push_str(&format!("&limit={limit}"));
-        query + &self.beside_outcome()
+        let (outcome, beside) = (self.outcome.as_str(), self.beside_outcome());
+        let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
+        format!("status={outcome}{before}&limit={limit}{beside}")
     }
 
     /// Returns the part of the query that is the same for each outcome.

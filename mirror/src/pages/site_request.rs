@@ -3,11 +3,12 @@
 use super::conventions::Conventions;
 use super::error::{PageError, no_catalog, not_served, query_error};
 use super::frame::{Frame, SiteFrame};
-use super::live::Streams;
 use super::live_line::LastRead;
 use super::media_type::MediaType;
 use super::page::{Page, PageContent};
+pub(super) use super::paths::{path_segment, query_value, site_prefix};
 use super::request::PageRequest;
+use super::streams::Streams;
 use crate::people::{People, SignIn};
 use crate::sites::{Catalogs, Office, SiteDetails, SiteStatus};
 use axum::http::StatusCode;
@@ -16,13 +17,9 @@ use herd::catalog::Catalog;
 use herd::clock::Clock;
 use herd::position::Sequence;
 use herd::store::{Reader, Snapshot};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use service::door::reply::ApiError;
 use service::sync::NotServedError;
 use std::sync::Arc;
-
-/// Characters to encode in a path segment: all but the unreserved ones of RFC 3986.
-const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Builds the response of a page of a site.
 pub(super) type SitePage = fn(&SiteRequest) -> Result<Response, ApiError>;
@@ -151,21 +148,6 @@ impl PagesState {
             }
         }
     }
-}
-
-/// Returns the prefix of a site's paths.
-pub(super) fn site_prefix(site: &str) -> String {
-    format!("/sites/{}", path_segment(site))
-}
-
-/// Percent-encodes a name as a segment of a path.
-pub(super) fn path_segment(name: &str) -> String {
-    utf8_percent_encode(name, PATH_SEGMENT).to_string()
-}
-
-/// Percent-encodes a text as a value of a query.
-pub(super) fn query_value(text: &str) -> String {
-    path_segment(text)
 }
 
 impl SiteRequest {

@@ -51,7 +51,7 @@ struct SiteRow {
     name: String,
     path: String,
     link: LinkState,
-    /// What somebody has to know first, if there is anything.
+    /// The most urgent fact, if something is wrong.
     trouble: Option<String>,
     last_report: Option<String>,
     lag_changes: Option<u64>,

@@ -21,6 +21,7 @@ use herd::query::{
     CounterView, GapCursor, GapView, HeardRead, PageLimit, ReaderEraMoves, ReaderEraProposal, TotalsView,
 };
 use serde::{Deserialize, Serialize};
+use service::backup::VerifiedBackup;
 use service::door::reply::ApiError;
 use service::sync::divergence::Divergence;
 
@@ -93,22 +94,27 @@ impl StatusContent {
         self.site.barn_heard_at_us.map(|at| format::ago(at, self.now_us))
     }
 
-    fn version(&self) -> &'static str {
+    fn version() -> &'static str {
         env!("CARGO_PKG_VERSION")
     }
 
-    fn at(&self, at_us: &i64) -> String {
-        self.zone.date_time(iso_utc(*at_us))
+    fn paired_at(&self, details: &SiteDetails) -> String {
+        self.zone.date_time(iso_utc(details.paired_at_us))
     }
 
-    fn gigabytes(&self, bytes: &u64) -> String {
-        let tenths = bytes / 100_000_000;
-        format!("{}.{} GB", format::grouped(tenths / 10), tenths % 10)
+    /// Returns free and total room for copies.
+    fn room(details: &SiteDetails) -> Option<(String, String)> {
+        details.disk.map(|disk| (gigabytes(disk.free_bytes), gigabytes(disk.total_bytes)))
+    }
+
+    /// Returns age and last change of the latest backup.
+    fn backup_age(backup: &VerifiedBackup) -> String {
+        backup.age_s.map_or_else(|| "at an unknown time".to_owned(), |age_s| format!("{} ago", format::seconds(age_s)))
     }
 
     /// Returns a divergence in a sentence.
-    fn sentence(&self, how: &Divergence) -> String {
-        sentence(&how.to_string())
+    fn divergence(&self) -> String {
+        self.site.diverged.map(|both| sentence(&both.how.to_string())).unwrap_or_default()
     }
 
     /// Yields each gap with the reads before and after it.
@@ -159,6 +165,11 @@ impl StatusContent {
         let at = self.site.last_sync_time?;
         Some(format!("{}, {}", self.zone.date_time(iso_utc(at)), format::ago(at, self.now_us)))
     }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    let tenths = bytes / 100_000_000;
+    format!("{}.{} GB", format::grouped(tenths / 10), tenths % 10)
 }
 
 /// The status page.

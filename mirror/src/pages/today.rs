@@ -139,8 +139,13 @@ impl TodayContent {
         self.conventions.zone.abbreviation(range.start + (range.end - range.start) / 2)
     }
 
-    fn mean(&self, mean: &Option<Grams>) -> String {
-        mean_in_words(*mean, self.conventions.weight_unit)
+    fn mean(&self, group: &GroupView) -> String {
+        mean_in_words(group.mean_weight_kg, self.conventions.weight_unit)
+    }
+
+    fn mean_in(&self) -> String {
+        let mean = self.view.day.as_ref().and_then(|day| day.mean_in);
+        mean_in_words(mean, self.conventions.weight_unit)
     }
 
     /// Returns the path of a lot; `None` for head without one.

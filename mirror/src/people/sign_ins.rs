@@ -21,7 +21,7 @@ const SIGN_INS: &str = "sign-ins";
 /// Maximum number of sign-ins that are kept.
 pub const MAX_SIGN_INS: u64 = 1_000;
 
-/// How a user signed in.
+/// The way in which a user signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignInWay {
     /// With name and password.

@@ -27,7 +27,7 @@ pub(super) enum Corrected {
     Readers,
 }
 
-/// What a correction changed.
+/// The effect of one correction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Effect {
     pub(super) of: Corrected,
@@ -75,7 +75,7 @@ impl Effects<'_> {
             }
             CorrectionForm::Weigh { animal, weight_kg, replaces, .. } => {
                 let from = replaces.map_or(Ok(None), |of| self.weight_of(Sequence(of)))?.unwrap_or_default();
-                effect(Corrected::Animal(*animal), "weight", from, self.weight(weight_kg.in_unit(self.unit())))
+                effect(Corrected::Animal(*animal), "weight", from, self.weight(&weight_kg.in_unit(self.unit())))
             }
             CorrectionForm::Died { animal } => {
                 effect(Corrected::Animal(*animal), "state", "on the yard".to_owned(), "dead".to_owned())
@@ -104,7 +104,7 @@ impl Effects<'_> {
         self.conventions.weight_unit
     }
 
-    fn weight(&self, number: String) -> String {
+    fn weight(&self, number: &str) -> String {
         format!("{number} {}", self.unit().as_str())
     }
 
@@ -113,18 +113,19 @@ impl Effects<'_> {
         let body = self.snapshot.change_view(change)?.map(|change| change.body);
         let event = match body {
             Some(ChangeBody::Received { payload, .. }) => payload.event,
-            Some(ChangeBody::Reprocessed { event, .. }) => Some(event.event),
             Some(ChangeBody::Corrected { correction, event: None, .. }) => match correction.correction {
                 CorrectionForm::Weigh { weight_kg, .. } => {
-                    return Ok(Some(self.weight(weight_kg.in_unit(self.unit()))));
+                    return Ok(Some(self.weight(&weight_kg.in_unit(self.unit()))));
                 }
                 _ => None,
             },
-            Some(ChangeBody::Corrected { event: Some(event), .. }) => Some(event.event),
+            Some(ChangeBody::Reprocessed { event, .. } | ChangeBody::Corrected { event: Some(event), .. }) => {
+                Some(event.event)
+            }
             _ => None,
         };
         let weight = event.and_then(|event| event.weight_kg);
-        Ok(weight.map(|weight| self.weight(weight.in_unit(self.unit()))))
+        Ok(weight.map(|weight| self.weight(&weight.in_unit(self.unit()))))
     }
 
     /// Returns the latest value of an animal before a correction; empty if none is found.

@@ -75,8 +75,8 @@ impl PageContent for LogContent {
 }
 
 impl LogContent {
-    fn time(&self, at_us: &i64) -> String {
-        self.zone.date_time(iso_utc(*at_us))
+    fn time(&self, sign_in: &SignIn) -> String {
+        self.zone.date_time(iso_utc(sign_in.at_us))
     }
 
     /// Returns path and name of what was corrected; `None` if it has no page.

@@ -10,9 +10,9 @@
 use super::{LotHead, Side, lot_path};
 use crate::pages::conventions::Conventions;
 use crate::pages::error::query_error;
-use crate::pages::figures::gain_in_words;
-use crate::pages::format::{self, visible};
+use crate::pages::format;
 use crate::pages::frame::Section;
+use crate::pages::head::Head;
 use crate::pages::page::PageContent;
 use crate::pages::site_request::{SiteRequest, query_value};
 use askama::Template;
@@ -56,7 +56,7 @@ struct LotDetails {
 #[derive(Serialize)]
 struct HeadView {
     id: u64,
-    status: &'static str,
+    status: AnimalStatus,
     visual_id: Option<String>,
     lf: Option<String>,
     epc: Option<String>,
@@ -66,34 +66,43 @@ struct HeadView {
     gain_g_per_day: Option<i32>,
     first_seen: Option<String>,
     exported: Option<String>,
+    /// The same as lists of animals show it.
     #[serde(skip)]
-    lf_is_identity: bool,
+    shown: Head,
+    /// Day of the first sighting, in the zone of the office.
     #[serde(skip)]
-    word: &'static str,
+    day_in: String,
 }
 
-impl From<CatalogAnimal> for HeadView {
-    fn from(animal: CatalogAnimal) -> Self {
-        let word = match animal.status {
+impl HeadView {
+    fn new(animal: CatalogAnimal, conventions: &Conventions) -> Self {
+        let text = |text: &Option<_>| text.as_ref().map(ToString::to_string);
+        let first_seen = animal.inducted.and_then(WallTime::iso_utc);
+        let day_in =
+            animal.inducted.filter(|_| first_seen.is_some()).map(|at| conventions.zone.day_of(at.at_us).to_string());
+        Self {
+            id: animal.id.0,
+            status: animal.status,
+            visual_id: text(&animal.visual_id),
+            lf: text(&animal.lf),
+            epc: text(&animal.epc),
+            sex: text(&animal.sex),
+            pen: text(&animal.pen),
+            weight_kg: animal.weight_g.map(Grams),
+            gain_g_per_day: animal.gain_g_per_day,
+            first_seen,
+            exported: animal.exported.and_then(WallTime::iso_utc),
+            shown: Head::new(animal, conventions),
+            day_in: day_in.unwrap_or_default(),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self.status {
             AnimalStatus::Active => "",
             AnimalStatus::Exported => "exported",
             AnimalStatus::Dead => "dead",
             AnimalStatus::Voided => "voided",
-        };
-        Self {
-            id: animal.id.0,
-            status: if word.is_empty() { "active" } else { word },
-            word,
-            visual_id: animal.visual_id.map(Into::into),
-            lf: animal.lf.map(Into::into),
-            epc: animal.epc.map(Into::into),
-            sex: animal.sex.map(Into::into),
-            pen: animal.pen.map(Into::into),
-            weight_kg: animal.weight_g.map(Grams),
-            gain_g_per_day: animal.gain_g_per_day,
-            first_seen: animal.inducted.and_then(WallTime::iso_utc),
-            exported: animal.exported.and_then(WallTime::iso_utc),
-            lf_is_identity: animal.lf_is_identity,
         }
     }
 }
@@ -140,34 +149,8 @@ impl LotContent {
         format!("{}{path}?{key}={}", self.prefix, query_value(&self.view.lot))
     }
 
-    /// Returns the day of a time.
-    fn date(&self, iso: &Option<String>) -> String {
-        let text = iso.as_ref().map(|iso| self.conventions.zone.date_time(iso)).unwrap_or_default();
-        text.split(' ').next().unwrap_or_default().to_owned()
-    }
-
     fn now(&self) -> String {
         self.conventions.zone.date_time(iso_utc(self.now_us))
-    }
-
-    fn weight(&self, weight: &Option<Grams>) -> String {
-        weight.map(|weight| weight.in_unit(self.conventions.weight_unit)).unwrap_or_default()
-    }
-
-    /// Returns the groups in which an LF tag is shown: 3, 4, 4 and 4 of 15 digits. Styles put the gaps between them, so that it
-    /// is copied whole.
-    fn eid(&self, head: &HeadView) -> Vec<String> {
-        let text = head.lf.as_deref().unwrap_or_default();
-        match (head.lf_is_identity, text.len()) {
-            (true, 15) => {
-                [0..3, 3..7, 7..11, 11..15].into_iter().filter_map(|part| Some(text.get(part)?.to_owned())).collect()
-            }
-            _ => vec![visible(text)],
-        }
-    }
-
-    fn gain(&self, head: &HeadView) -> String {
-        gain_in_words(head.gain_g_per_day.map(i64::from), self.conventions.weight_unit)
     }
 
     fn mean(&self) -> String {
@@ -186,17 +169,17 @@ impl LotContent {
 
 /// The lot of a number.
 pub(in crate::pages) fn by_number(site: &SiteRequest) -> Result<Response, ApiError> {
-    let LotQuery { side } = site.request.query()?;
+    let query: LotQuery = site.request.query()?;
     let number = site.request.path_param("number");
     let (view, has_other_side, as_of) = site.catalog(|catalog, snapshot| {
-        let (side, found, has_other_side) = find(catalog, number, side)?;
-        let animals = read_head(catalog, side, &found)?;
+        let (shown_side, found, has_other_side) = find(catalog, number, query.side)?;
+        let animals = read_head(catalog, shown_side, &found, &site.conventions)?;
         let lot = found.name.map(String::from).unwrap_or_default();
         let view = LotDetails {
             success: true,
-            side,
-            figures: LotHead::new(&found.figures, site.now_us),
-            batches: batches(snapshot, &lot, side)?,
+            side: shown_side,
+            figures: LotHead::new(&found.figures, site.now_us, &site.conventions.zone),
+            batches: batches(snapshot, &lot, shown_side)?,
             more_animals: usize::try_from(found.figures.head).unwrap_or(usize::MAX).saturating_sub(animals.len()),
             animals,
             lot,
@@ -237,7 +220,12 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Reads the head of a lot, in the order of visual tags.
-fn read_head(catalog: &Catalog, side: Side, lot: &LotFigures) -> Result<Vec<HeadView>, ApiError> {
+fn read_head(
+    catalog: &Catalog,
+    side: Side,
+    lot: &LotFigures,
+    conventions: &Conventions,
+) -> Result<Vec<HeadView>, ApiError> {
     let number = lot.name.as_ref().map(ToString::to_string);
     let filter = match side {
         Side::In => AnimalFilter { lot: number, ..AnimalFilter::default() },
@@ -253,7 +241,7 @@ fn read_head(catalog: &Catalog, side: Side, lot: &LotFigures) -> Result<Vec<Head
             page.animals
                 .into_iter()
                 .filter(|animal| !left || animal.status == AnimalStatus::Exported)
-                .map(HeadView::from),
+                .map(|animal| HeadView::new(animal, conventions)),
         );
         match page.next {
             Some(next) if head.len() < MAX_HEAD => start = PageStart::After(next),

@@ -29,7 +29,7 @@ use service::door::reply::ApiError;
 /// Maximum number of pens that are named for a lot.
 const MAX_PENS_NAMED: usize = 5;
 
-/// Whether a lot came in or went out, named as in the URL.
+/// The way of a lot, in or out, named as in the URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Side {
@@ -128,11 +128,26 @@ pub(super) struct LotHead {
     pub(super) last_out: Option<String>,
     #[serde(skip)]
     pub(super) weight_sum_g: u64,
+    /// Days of the first and last sighting, in the zone of the office.
+    #[serde(skip)]
+    pub(super) days_in: String,
+    /// Days of the first and last export.
+    #[serde(skip)]
+    pub(super) days_out: String,
+}
+
+/// Formats the days of the first and the last of some times: `2026-11-20 to 2026-11-27`.
+fn days(zone: &Zone, first_us: Option<i64>, last_us: Option<i64>) -> String {
+    let day = |at_us: Option<i64>| at_us.map(|at_us| zone.day_of(at_us).to_string()).unwrap_or_default();
+    let (first, last) = (day(first_us), day(last_us));
+    if first == last { first } else { format!("{first} to {last}") }
 }
 
 impl LotHead {
-    pub(super) fn new(figures: &HeadFigures, now_us: i64) -> Self {
+    pub(super) fn new(figures: &HeadFigures, now_us: i64, zone: &Zone) -> Self {
         Self {
+            days_in: days(zone, figures.first_in_us, figures.last_in_us),
+            days_out: days(zone, figures.first_out_us, figures.last_out_us),
             head: figures.head,
             on_yard: figures.on_yard,
             exported: figures.exported,
@@ -164,12 +179,12 @@ impl LotHead {
 }
 
 impl LotView {
-    fn new(lot: LotFigures, side: Side, now_us: i64) -> Self {
+    fn new(lot: LotFigures, side: Side, now_us: i64, zone: &Zone) -> Self {
         let named: Vec<String> = lot.others.into_iter().filter_map(|(pen, _)| pen.map(Into::into)).collect();
         Self {
             lot: lot.name.map(Into::into),
             side,
-            figures: LotHead::new(&lot.figures, now_us),
+            figures: LotHead::new(&lot.figures, now_us, zone),
             more_pens: named.len().saturating_sub(MAX_PENS_NAMED),
             pens: named.into_iter().take(MAX_PENS_NAMED).collect(),
         }
@@ -181,7 +196,6 @@ impl LotView {
 struct LotsContent {
     prefix: String,
     unit: WeightUnit,
-    zone: Zone,
     limit: u64,
     show: ShowLots,
     view: LotsView,
@@ -219,12 +233,6 @@ impl LotsContent {
             None => format!("{}/animals?show=yard&lot=", self.prefix),
         }
     }
-
-    /// Returns the day of a time.
-    fn date(&self, iso: &Option<String>) -> String {
-        let text = iso.as_ref().map(|iso| self.zone.date_time(iso)).unwrap_or_default();
-        text.split(' ').next().unwrap_or_default().to_owned()
-    }
 }
 
 /// Returns the path of a lot.
@@ -249,13 +257,13 @@ pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
     }
     let (total, skip) = (lots.len(), query.skip.unwrap_or(0));
     let page = lots.into_iter().skip(skip).take(limit.entries());
-    let data: Vec<_> = page.map(|lot| LotView::new(lot, query.show.side(), site.now_us)).collect();
+    let data: Vec<_> =
+        page.map(|lot| LotView::new(lot, query.show.side(), site.now_us, &site.conventions.zone)).collect();
     let end = skip.saturating_add(data.len());
     let next = (end < total).then_some(end).filter(|end| *end > skip);
     let content = LotsContent {
         prefix: site.prefix.clone(),
         unit: site.conventions.weight_unit,
-        zone: site.conventions.zone.clone(),
         limit: limit.entries() as u64,
         show: query.show,
         view: LotsView { success: true, data, total, next },

@@ -1,7 +1,8 @@
 //! The live line, and the stream by which an open page follows it.
 
 use super::{BROWSER, TestOffice, at, conventions, get, html_of, now_us, office_from, pages_of};
-use crate::pages::live::{MAX_STREAMS_OF_USER, StillAllowed};
+use crate::pages::live::StillAllowed;
+use crate::pages::streams::MAX_STREAMS_OF_USER;
 use crate::sites::{Arrival, Arrivals, Divergent};
 use axum::body::{Body, BodyDataStream};
 use axum::http::{Request, StatusCode, header};
@@ -32,13 +33,13 @@ async fn line_of(office: TestOffice) -> String {
 /// Catches an age by the barn's clock, which may be wrong by days, and a wrong clock that nobody sees.
 #[tokio::test]
 async fn the_age_of_the_last_read_counts_from_its_arrival() {
-    let line = async |arrivals| line_of(TestOffice { arrivals, ..TestOffice::new(&["barn"]) }).await;
-    let live = line(arrived(now_us() - 14_000_000, true)).await;
+    let shown = async |arrivals| line_of(TestOffice { arrivals, ..TestOffice::new(&["barn"]) }).await;
+    let live = shown(arrived(now_us() - 14_000_000, true)).await;
     assert!(live.contains("last read <b data-age=\"14\">14 s ago</b>"), "{live}");
     assert!(live.contains("the barn’s clock is 46 min slow"), "{live}");
-    let late = line(arrived(now_us() - 14_000_000, false)).await;
+    let late = shown(arrived(now_us() - 14_000_000, false)).await;
     assert!(late.contains("arrived <b data-age=\"14\">14 s ago</b>") && !late.contains("slow"), "{late}");
-    let unknown = line(Arrivals::default()).await;
+    let unknown = shown(Arrivals::default()).await;
     assert!(unknown.contains("46 min ago</b> by the barn’s clock"), "{unknown}");
 }
 

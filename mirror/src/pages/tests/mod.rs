@@ -115,7 +115,7 @@ struct TestOffice {
     /// Arrivals of the latest changes.
     arrivals: Arrivals,
     diverged: Option<Divergent>,
-    /// What the office itself goes down by.
+    /// Ends the sites.
     shutdown: ShutdownTrigger,
     catalogs: Arc<Catalogs>,
 }
