@@ -201,6 +201,10 @@ impl Slots {
 
     /// Drops the catalogs that were used longest ago until the others fit. The one that was just made stays.
     fn keep_bound(&self, made: &Arc<Slot>) {
+        self.keep_within(made, MAX_CATALOGS_BYTES);
+    }
+
+    fn keep_within(&self, made: &Arc<Slot>, max_bytes: usize) {
         let slots = self.by_site.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let others = slots.into_values().filter(|slot| !Arc::ptr_eq(slot, made));
         let mut others: Vec<_> =
@@ -209,7 +213,7 @@ impl Slots {
         let mut total = made.bytes().unwrap_or_default();
         for (_, bytes, slot) in others {
             total += bytes;
-            if total > MAX_CATALOGS_BYTES {
+            if total > max_bytes {
                 slot.drop_catalog();
             }
         }
@@ -260,4 +264,62 @@ fn built(reader: &Reader) -> Result<(Box<Catalog>, Snapshot), CatalogError> {
     let snapshot = reader.snapshot()?;
     catalog.follow(&snapshot)?;
     Ok((catalog, snapshot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use herd::testing::TestBarn;
+
+    fn heads(catalogs: &Catalogs, site: &str, barn: &TestBarn) -> u64 {
+        catalogs.read(site, &barn.reader(), |catalog, _| catalog.counts().all).unwrap()
+    }
+
+    /// Catches a catalog that shows the animals of a copy that was replaced, or of the time of the first request.
+    #[test]
+    fn a_request_sees_what_its_copy_holds() {
+        let catalogs = Catalogs::default();
+        let mut barn = TestBarn::with_payloads(&["hxb:L:A:U1", "hxb:L:B:U2"]);
+        assert_eq!(heads(&catalogs, "north", &barn), 2);
+        barn.record("hxb:L:C:U3");
+        assert_eq!(heads(&catalogs, "north", &barn), 3);
+        let other = TestBarn::with_payloads(&["hxb:L:Z:U9"]);
+        assert_eq!(heads(&catalogs, "north", &other), 1);
+        assert_eq!(heads(&catalogs, "south", &barn), 3);
+        catalogs.forget("north");
+        assert_eq!(catalogs.bytes().into_iter().map(|(site, _)| site).collect::<Vec<_>>(), ["south"]);
+    }
+
+    /// Catches a build that nobody sees the progress of, or that never ends.
+    #[test]
+    fn a_large_catalog_is_built_behind_the_pages() {
+        let catalogs = Catalogs::default();
+        let barn = TestBarn::with_payloads(&["hxb:L:A:U1"]);
+        let slot = catalogs.0.slot("north");
+        let is_building = |found: Result<(), NoCatalogError>| matches!(found, Err(NoCatalogError::Building { .. }));
+        *slot.state.write().unwrap() = State::Building;
+        assert!(is_building(catalogs.read("north", &barn.reader(), |_, _| ())));
+        slot.build(&barn.reader(), None);
+        assert_eq!((heads(&catalogs, "north", &barn), slot.percent.load(Relaxed)), (1, 100));
+        *slot.state.write().unwrap() = State::Building;
+        slot.is_canceled.store(true, Relaxed);
+        slot.build(&barn.reader(), None);
+        assert!(matches!(*slot.state.read().unwrap(), State::Absent));
+    }
+
+    /// Catches an office whose catalogs of many sites fill its memory, and one that drops the one in use.
+    #[test]
+    fn beyond_the_bound_the_least_recently_used_is_dropped() {
+        let catalogs = Catalogs::default();
+        let barn = TestBarn::with_payloads(&["hxb:L:A:U1"]);
+        for site in ["a", "b", "c"] {
+            heads(&catalogs, site, &barn);
+        }
+        heads(&catalogs, "a", &barn);
+        let bytes = catalogs.bytes()[0].1;
+        catalogs.0.keep_within(&catalogs.0.slot("c"), 2 * bytes);
+        assert_eq!(catalogs.bytes().into_iter().map(|(site, _)| site).collect::<Vec<_>>(), ["a", "c"]);
+        catalogs.0.keep_within(&catalogs.0.slot("c"), 0);
+        assert_eq!(catalogs.bytes().into_iter().map(|(site, _)| site).collect::<Vec<_>>(), ["c"]);
+    }
 }
