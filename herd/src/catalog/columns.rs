@@ -143,6 +143,8 @@ columns! {
     lf: Packed = Packed::default(),
     epc: Packed = Packed::default(),
     visual: Packed = Packed::default(),
+    /// Key of the visual tag for sorting; 0 if there is none. To make it for each list would be most of the list's cost.
+    visual_keys: u128 = 0,
 }
 
 /// Inserts a value. Room grows by a sixteenth, because that of `Vec` would double the memory of a large catalog.

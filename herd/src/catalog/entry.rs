@@ -112,6 +112,7 @@ impl Catalog {
             lf,
             epc,
             visual,
+            visual_keys: visual.sort_key(&self.long_texts).unwrap_or_default(),
             ..Entry::default()
         })
     }

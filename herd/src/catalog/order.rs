@@ -166,7 +166,7 @@ impl Catalog {
         let unsigned = |number: i64| u128::from(number.wrapping_sub(i64::MIN).cast_unsigned());
         match column {
             SortColumn::Id => Some(columns.ids[place].into()),
-            SortColumn::Visual => columns.visual[place].sort_key(&self.long_texts),
+            SortColumn::Visual => Some(columns.visual_keys[place]).filter(|_| columns.visual[place].is_present()),
             SortColumn::Eid => match columns.lf[place].number() {
                 Some(number) => Some(number.into()),
                 None => columns.lf[place].sort_key(&self.long_texts).map(|key| NO_IDENTITY | key >> 1),

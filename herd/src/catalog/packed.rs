@@ -129,7 +129,19 @@ impl Packed {
             Form::Identity => {
                 tail.number.is_some_and(|(number, power)| self.number().unwrap_or_default() % power == number)
             }
-            _ => self.text(long_texts).is_some_and(|text| text.len() > tail.text.len() && text.ends_with(&tail.text)),
+            // Without making the text: nearly all tags differ in the last sign.
+            Form::Hexadecimal => {
+                let digits = self.bytes.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+                let digits = digits.map(|digit| b"0123456789ABCDEF"[usize::from(digit)]);
+                tail.text.len() < 2 * BYTES && tail.text.bytes().rev().zip(digits).all(|(sign, digit)| sign == digit)
+            }
+            Form::Short => {
+                let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(BYTES);
+                end > tail.text.len() && self.bytes[..end].ends_with(tail.text.as_bytes())
+            }
+            Form::Long => {
+                self.text(long_texts).is_some_and(|text| text.len() > tail.text.len() && text.ends_with(&tail.text))
+            }
         }
     }
 }

@@ -41,6 +41,10 @@ pub struct AnimalPage {
     pub next: Option<Cursor>,
 }
 
+/// Number of keys beyond the limit that are collected before they are cut: many, so that a list in the opposite order is not
+/// cut at every second entry.
+const COLLECTED: usize = 1_024;
+
 /// The `limit` lowest keys of those that were added.
 struct Lowest {
     limit: usize,
@@ -51,7 +55,7 @@ struct Lowest {
 
 impl Lowest {
     fn new(limit: usize) -> Self {
-        Self { limit, keys: Vec::with_capacity(2 * limit), highest: None }
+        Self { limit, keys: Vec::with_capacity(limit + COLLECTED), highest: None }
     }
 
     fn add(&mut self, key: SortKey, place: usize) {
@@ -59,8 +63,7 @@ impl Lowest {
             return;
         }
         self.keys.push((key, place));
-        if self.keys.len() == 2 * self.limit {
-            // Each cut halves the keys, so that an addition costs the same on average.
+        if self.keys.len() == self.limit + COLLECTED {
             self.keys.select_nth_unstable(self.limit - 1);
             self.keys.truncate(self.limit);
             self.highest = self.keys.last().map(|(key, _)| *key);
