@@ -1,6 +1,6 @@
 //! Nightly backups: a running process backs its stores up into a directory, by itself.
 //!
-//! [`NightlyBackups`] is a part of the process. When a backup is due, it reads the directory ([`shelf`](self)), makes room,
+//! [`NightlyBackups`] is a part of the process. When a backup is due, it reads the directory, makes room,
 //! writes the file, proves it, and removes the oldest ones. [`BackupStates`] holds what came of it, for status, health and
 //! metrics.
 //!

@@ -30,7 +30,7 @@ pub struct Schedule {
     trust: ClockTrust,
 }
 
-/// When a backup was verified.
+/// Time at which a backup was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum VerifyTime {
     /// In this process, in milliseconds since the boot.

@@ -1,4 +1,4 @@
-//! What came of the nightly backups, for status, health and metrics.
+//! State of the nightly backups, for status, health and metrics.
 
 use super::error::NightlyError;
 use super::schedule::{Schedule, VerifyTime};

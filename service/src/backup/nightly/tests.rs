@@ -17,7 +17,6 @@ use jiff::tz::TimeZone;
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -420,15 +419,6 @@ fn filled_store(directory: &Path, numbers: Range<u32>) -> Store {
         }
     }
     store
-}
-
-/// Catches a file that everybody on the machine may read: it holds owners and weights of animals.
-#[tokio::test]
-async fn a_backup_is_for_its_owner_alone() {
-    let mut world = World::new(1);
-    let report = world.after(Duration::ZERO).await;
-    let mode = fs::metadata(report.last.unwrap().file).unwrap().mode();
-    assert_eq!(mode & 0o777, 0o600);
 }
 
 /// Catches a directory on the card itself that nobody is warned of, because the stick was there when the process started.
