@@ -147,7 +147,8 @@ fn page_of(script: &mut Script<'_>) -> Vec<u8> {
     }
     let mut run = ChangeRun::following(log.positions[start], changes);
     alter(&mut run.end, lie, script);
-    to_blob(&Page::new(run, Sequence(script.number()), BarnHead::default()))
+    let head = run.end.sequence;
+    to_blob(&Page::new(run, head, BarnHead::default()))
 }
 
 fn end_of(script: &mut Script<'_>) -> Vec<u8> {
