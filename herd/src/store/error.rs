@@ -144,6 +144,14 @@ pub enum StoreError {
     /// A row of the tables could not be read.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// A change that comes back is of a later program, and may be a payload.
+    #[error("change {sequence} cannot be appended once more: {why}")]
+    UnknownLost {
+        /// Its old sequence.
+        sequence: Sequence,
+        /// Why it cannot be decoded.
+        why: ChangeError,
+    },
     /// The tables are behind the log, so nothing can be decided.
     #[error("the tables are at change {folded}, the log at {head}: {why}")]
     TablesBehind {

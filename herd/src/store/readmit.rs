@@ -3,7 +3,7 @@
 use super::append::receipt_for;
 use super::log::LogReader;
 use super::{ChangeRun, Receipt, Store, StoreError};
-use crate::change::{Acceptance, Change, Readmission};
+use crate::change::{Acceptance, Change, ChangeKind, Readmission};
 use crate::decide::{Decision, LostPayload, decide_readmission};
 use crate::digest::chain_next;
 use crate::position::{Digest, Epoch, Sequence};
@@ -100,9 +100,9 @@ impl Store {
                 Ok(Change::Epoch(began)) => epoch = epoch.max(began.epoch),
                 // A count of what was not recorded.
                 Ok(Change::Suppressed(_)) => {}
-                Ok(Change::Reprocessed(_) | Change::Corrected(_) | Change::EraMove(_)) | Err(_) => {
-                    done.leave_out(sequence);
-                }
+                Ok(Change::Reprocessed(_) | Change::Corrected(_) | Change::EraMove(_)) => done.leave_out(sequence),
+                Err(_) if is_decision(bytes) => done.leave_out(sequence),
+                Err(why) => return Err(StoreError::UnknownLost { sequence, why }),
             }
         }
         self.commit_readmitted(&batch, &mut done)?;
@@ -142,6 +142,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Returns whether a change is a decision about earlier payloads, of whatever version.
+fn is_decision(change: &[u8]) -> bool {
+    let kind = change.first().and_then(|number| ChangeKind::from_number(*number));
+    matches!(kind, Some(ChangeKind::Reprocessed | ChangeKind::Corrected | ChangeKind::EraMove))
 }
 
 impl LogReader {
