@@ -61,7 +61,10 @@ pub enum RecoverError {
         remembered: StoreId,
     },
     /// There are more rows than memory is kept for.
-    #[error("more than {limit} rows were found, and memory is kept for that many. Nothing was changed")]
+    #[error(
+        "more than {limit} rows were found, and memory is kept for that many. Nothing was changed: run it with --from and one \
+         file less, or keep the log and ask for a larger limit"
+    )]
     TooManyRows {
         /// The limit.
         limit: usize,
@@ -77,7 +80,9 @@ pub enum RecoverError {
         last: Sequence,
     },
     /// The new log refuses the changes.
-    #[error("the new log refuses the changes that were found: {0}")]
+    #[error(
+        "the new log refuses the changes that were found: {0}. Nothing was changed: keep the log, and try the newest version"
+    )]
     Apply(Box<ApplyError>),
     /// The new log does not hold what was written to it.
     #[error("the new log was read back, and is wrong: {0}. Check the disk that it is on")]

@@ -1,11 +1,14 @@
 //! Gaps behind the chain, and the islands behind those.
 
-use super::pieces::Piece;
-use super::{FoundLog, OnProgress, RecoverError, RecoverProgress};
+use super::chain::Chain;
+use super::pieces::{Files, Piece, Source};
+use super::{Bytes, FoundLog, OnProgress, RecoverError, RecoverProgress};
 use crate::change::{Acceptance, Change, ChangeKind};
 use crate::position::{Epoch, Position, Sequence};
-use crate::store::{ChangeRun, DamagedRow, Readmitted, Store};
+use crate::store::raw::RawFile;
+use crate::store::{ChangeRun, DamagedRow, Disk, LOG_FILE, Readmitted, Store};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Maximum number of gaps that are named one by one.
 const MAX_NAMED: usize = 100;
@@ -33,7 +36,45 @@ impl Gaps {
     }
 }
 
-impl FoundLog<'_> {
+impl<'a> FoundLog<'a> {
+    /// Returns whether the own files hold more than the chain, of the same history as far as anything shows.
+    pub fn leads_further(&self) -> bool {
+        let mut own = self.islands().filter(|island| island.place.source < Source::Given);
+        own.any(|island| island.first > self.chain.end.0.saturating_add(1))
+    }
+
+    /// Leaves out what lies in the own files, and no longer locks them.
+    #[must_use]
+    pub fn into_given(self) -> Self {
+        let pieces: Vec<_> = self.islands().filter(|island| island.place.source == Source::Given).copied().collect();
+        let chain = Chain { steps: Vec::new(), end: self.chain.end };
+        let files = Files { given: self.files.given, ..Files::default() };
+        Self { files, pieces, chain, ..self }
+    }
+
+    /// Closes the log, which is locked no longer. Nothing is read from it until [`reopen_log`](Self::reopen_log).
+    pub fn close_log(&mut self) {
+        self.files.log = None;
+    }
+
+    /// Opens the log again, as it was closed.
+    pub fn reopen_log(&mut self, disk: &'a dyn Disk) -> Result<(), RecoverError> {
+        self.files.log = RawFile::open(disk, LOG_FILE)?.map(|log| Box::new(log) as Box<dyn Bytes + 'a>);
+        Ok(())
+    }
+
+    /// Returns the highest number of a boot outside of the chain, or 0.
+    pub fn last_boot(&self) -> Result<u32, RecoverError> {
+        let mut last = 0;
+        for island in self.islands() {
+            let changes = self.files.changes(island)?;
+            let boots =
+                changes.iter().filter_map(|change| Change::from_bytes(change).ok()).map(|change| change.clock().boot);
+            last = boots.max().unwrap_or_default().max(last);
+        }
+        Ok(last)
+    }
+
     /// Returns the pieces outside of the chain, in order. Of some of them it has the first changes.
     fn islands(&self) -> impl Iterator<Item = &Piece> {
         let mut is_chained = vec![false; self.pieces.len()];
@@ -45,8 +86,13 @@ impl FoundLog<'_> {
 
     /// Returns the gaps behind the chain.
     pub fn gaps(&self, remembered: Option<&Position>) -> Gaps {
-        let (mut gaps, mut covered) = (Gaps::default(), self.chain.end.0);
+        let (mut gaps, mut covered, mut forked) = (Gaps::default(), self.chain.end.0, HashSet::new());
         for island in self.islands().filter(|island| island.last() > self.chain.end.0) {
+            // Another branch has numbers of its own, and nothing is missing in front of them.
+            if island.first <= self.chain.end.0.saturating_add(1) || forked.contains(&island.start()) {
+                forked.insert(island.end());
+                continue;
+            }
             gaps.add(covered.saturating_add(1), island.first - 1);
             covered = covered.max(island.last());
         }
@@ -60,6 +106,8 @@ impl FoundLog<'_> {
     pub fn latest(&self, remembered: Option<&Position>) -> Result<Position, RecoverError> {
         let remembered = remembered.filter(|position| position.store == self.store);
         let mut latest = remembered.copied().unwrap_or_else(|| self.end());
+        let stated = self.pieces.iter().map(|piece| piece.stated).max();
+        latest.epoch = latest.epoch.max(self.stated).max(stated.unwrap_or_default());
         for island in self.islands() {
             for change in self.files.changes(island)?.iter() {
                 if let Some(epoch) = epoch_begun(change) {
@@ -81,6 +129,7 @@ impl FoundLog<'_> {
         let (mut done, mut epoch) = (Readmitted::default(), end.epoch.max(Epoch(1)));
         for island in self.islands() {
             let (sequence, digest) = (Sequence(island.first - 1), island.before);
+            epoch = epoch.max(island.stated);
             let after = Position { store: self.store, epoch, sequence, digest };
             let run = ChangeRun::following(after, self.files.changes(island)?);
             done.add(store.readmit(&run, acceptance)?);

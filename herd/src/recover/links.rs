@@ -1,12 +1,16 @@
 //! Finds the places of rows that nothing announces, by their neighbors.
 //!
 //! The digest before a row is the one after the row before it. Whoever sends payloads may know it, and may send the bytes of
-//! a row that would follow. Nobody can make a row whose changes lead to a digest that is there already. So a row which lies
-//! where a damaged one should be needs a neighbor behind it.
+//! a row that would follow. Nobody can make a row whose changes lead to a digest that is there already. So a row that is short
+//! enough for a payload and that nothing announces, or that lies where a damaged one should be, needs a neighbor behind it. What
+//! lies in the free end of a page is left over from an earlier use of that, and is in no longer row.
 
 use super::pieces::{Files, OpenPiece, Piece, Pieces, Place, Source};
 use crate::position::{Digest, Position};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// Maximum number of numbers that are tried for a row. Only forged rows offer it more than one.
+const MAX_TRIES: u8 = 16;
 
 /// Moves the open pieces that have a neighbor to the list. Returns the number of those that have none, and that may be
 /// whole nevertheless.
@@ -26,12 +30,12 @@ pub(super) fn place_open(pieces: &mut Pieces, files: &Files<'_>, known: &[Positi
         let Some(found) = open.pieces[index] else { continue };
         let is_right = match found.first {
             Some(tried) => tried == first,
-            None => files.is_intact_from(&found.place, first),
+            None => open.may_try(index) && files.is_intact_from(&found.place, first),
         };
         if is_right {
             open.pieces[index] = None;
-            let OpenPiece { count, before, after, place, .. } = found;
-            let piece = Piece { first, count, before, after, place };
+            let OpenPiece { count, before, after, place, stated, .. } = found;
+            let piece = Piece { first, count, before, after, place, stated };
             open.offer_ends(&piece);
             placed.push(piece);
         }
@@ -68,6 +72,10 @@ struct Open {
     by_after: HashMap<Digest, Vec<usize>>,
     /// An open piece, and the first change that a neighbor gives it.
     offers: Vec<(usize, u64)>,
+    /// The positions that were offered. Each is at the ends of several pieces.
+    offered: HashSet<(u64, Digest)>,
+    /// Number of times that the bytes of each piece were looked at.
+    tries: Vec<u8>,
 }
 
 impl Open {
@@ -79,7 +87,14 @@ impl Open {
             }
             by_after.entry(piece.after).or_default().push(index);
         }
-        Self { pieces: pieces.into_iter().map(Some).collect(), by_before, by_after, offers: Vec::new() }
+        let (offers, offered, tries) = (Vec::new(), HashSet::new(), vec![0; pieces.len()]);
+        Self { pieces: pieces.into_iter().map(Some).collect(), by_before, by_after, offers, offered, tries }
+    }
+
+    /// Counts a look at the bytes of a piece. Returns whether there were not too many.
+    fn may_try(&mut self, index: usize) -> bool {
+        self.tries[index] = self.tries[index].saturating_add(1);
+        self.tries[index] <= MAX_TRIES
     }
 
     fn offer_ends(&mut self, piece: &Piece) {
@@ -89,6 +104,10 @@ impl Open {
 
     /// Offers a position of the history to the pieces that begin or end there.
     fn offer(&mut self, sequence: u64, digest: &Digest) {
+        let is_asked = self.by_before.contains_key(digest) || self.by_after.contains_key(digest);
+        if !is_asked || !self.offered.insert((sequence, *digest)) {
+            return;
+        }
         for index in self.by_before.get(digest).into_iter().flatten() {
             self.offers.push((*index, sequence.saturating_add(1)));
         }

@@ -15,7 +15,7 @@
 //! - **Nothing is taken that its digests do not prove.** A row with one wrong bit is given up as a whole: which of its changes
 //!   is wrong, nobody can tell.
 //! - **The bytes of a payload are never taken for a row.** A row counts if its page or record announces it, if it is longer
-//!   than any payload, or if it has a neighbor; see `links`. A row in which an intact one lies hides it.
+//!   than any payload, or if another one follows it; see `links`. A row in which an intact one lies hides it.
 //! - **The log is not opened.** redb needs the header, the roots and every page on the way to a row, and any of these may be
 //!   what is damaged. Old copies of pages count as well: the log only grows, so a row in one of them is still true.
 //! - **What lies behind a gap is appended once more,** as Received changes with their old times and origin, which name their
@@ -104,6 +104,8 @@ pub struct FoundLog<'a> {
     unplaced: u64,
     /// Bytes that the medium did not return.
     unreadable: u64,
+    /// Epoch at the end of a given backup, as its start states it.
+    stated: Epoch,
 }
 
 impl FoundLog<'_> {
@@ -132,10 +134,10 @@ impl FoundLog<'_> {
 /// Searches for the rows of a log, and chains them.
 pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result<FoundLog<'a>, RecoverError> {
     let (files, pieces) = (Files::default(), Pieces::default());
-    let mut search = Search { places, files, pieces, unreadable: 0, is_proven: true };
+    let mut search = Search { places, files, pieces, unreadable: 0, is_proven: true, stated: Epoch(0) };
     let own = search.search_own(progress)?;
     let store = search.search_given(own, progress)?;
-    let Search { files, mut pieces, unreadable, is_proven, .. } = search;
+    let Search { files, mut pieces, unreadable, is_proven, stated, .. } = search;
     let known: Vec<_> = [Some(log_start(store)), places.remembered].into_iter().flatten().collect();
     pieces.sort();
     let unplaced = links::place_open(&mut pieces, &files, &known);
@@ -149,7 +151,7 @@ pub fn find_log<'a>(places: Places<'a>, progress: &mut OnProgress<'_>) -> Result
         Some(_) => Chain { steps: Vec::new(), end: (0, log_start(store).digest) },
         None => parts.follow(store),
     };
-    Ok(FoundLog { files, pieces: pieces.list, chain, store, unplaced, unreadable })
+    Ok(FoundLog { files, pieces: pieces.list, chain, store, unplaced, unreadable, stated })
 }
 
 struct Search<'a> {
@@ -159,6 +161,7 @@ struct Search<'a> {
     unreadable: u64,
     /// Something shows that the given file is of this history.
     is_proven: bool,
+    stated: Epoch,
 }
 
 impl Search<'_> {
@@ -193,6 +196,7 @@ impl Search<'_> {
         let found = find_pages(given, &mut self.pieces, progress)?;
         self.files.given = Some(given);
         self.unreadable += found.unreadable;
+        self.stated = found.stated;
         if !found.is_backup {
             find_rows(given, Source::Given, Announcements::Pages, &mut self.pieces, progress)?;
         }

@@ -13,7 +13,7 @@
 use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
 use super::window::{Bytes, HashBudget, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
-use crate::position::StoreId;
+use crate::position::{Epoch, StoreId};
 use crate::store::ChangeRun;
 use crate::wire::{BackupStart, BlobKind, Page, blob_kind, blob_length, from_blob};
 
@@ -31,6 +31,8 @@ const DIGEST_BYTES: usize = 32;
 pub(super) struct FoundPages {
     /// The history that it is of, if a page or the start names one.
     pub(super) store: Option<StoreId>,
+    /// Epoch at the end of the backup, as its start states it.
+    pub(super) stated: Epoch,
     /// The file begins with a whole blob: it is a backup.
     pub(super) is_backup: bool,
     /// Bytes that the medium did not return.
@@ -102,6 +104,7 @@ impl Scan<'_> {
                 let start = from_blob::<BackupStart>(blob).ok();
                 if let Some(start) = start.filter(|_| self.follows_blob) {
                     self.note_store(start.end.store)?;
+                    self.found.stated = self.found.stated.max(start.end.epoch);
                 }
                 Ok(end)
             }
@@ -142,12 +145,13 @@ impl Scan<'_> {
         let (first, before, after) = (run.after.sequence.next().0, run.after.digest, run.end.digest);
         let bytes = u32::try_from(length).unwrap_or(u32::MAX);
         let place = Place { offset, bytes, source: Source::Given, form: Form::Page };
+        let stated = run.after.epoch;
         if self.follows_blob || length > MAX_EMBEDDED_BYTES {
             self.note_store(run.after.store)?;
-            self.pieces.push(Piece { first, count, before, after, place })?;
+            self.pieces.push(Piece { first, count, before, after, place, stated })?;
         } else {
             let (is_doubtful, is_announced) = (true, false);
-            let open = OpenPiece { first: Some(first), count, before, after, place, is_doubtful, is_announced };
+            let open = OpenPiece { first: Some(first), count, before, after, place, stated, is_doubtful, is_announced };
             self.pieces.push_open(open);
         }
         Ok(true)

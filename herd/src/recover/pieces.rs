@@ -3,14 +3,14 @@
 use super::RecoverError;
 use super::chain::Mark;
 use super::window::Bytes;
-use crate::position::{Digest, Sequence};
+use crate::position::{Digest, Epoch, Sequence};
 use crate::store::Changes;
 use crate::store::raw::{PAGE_BYTES, RawRow};
 use crate::wire::{Page, from_blob};
 
-/// Maximum number of pieces that are known at once: of a log with 100 million payloads, or with half a million if each came
-/// alone and had a row of its own. They take 96 bytes each.
-const MAX_PIECES: usize = 500_000;
+/// Maximum number of pieces that are known at once, 104 bytes each: of a log with a hundred million payloads, or with two
+/// million if each came alone and had a row of its own, as in ten years with 500 payloads a day.
+const MAX_PIECES: usize = 2_000_000;
 /// Maximum number of rows whose place is open. A page that is lost with its neighbors leaves a few dozen of them.
 const MAX_OPEN_ROWS: usize = 50_000;
 /// Maximum number of rows of one page whose place is open: as many as the shortest rows are. Payloads can look like more.
@@ -50,6 +50,8 @@ pub(super) struct Piece {
     pub(super) before: Digest,
     pub(super) after: Digest,
     pub(super) place: Place,
+    /// The epoch before the first change, if the piece states it; otherwise 0.
+    pub(super) stated: Epoch,
 }
 
 /// A piece that nothing but its own bytes shows, and so may be the bytes of a payload.
@@ -61,6 +63,8 @@ pub(super) struct OpenPiece {
     pub(super) before: Digest,
     pub(super) after: Digest,
     pub(super) place: Place,
+    /// The epoch before the first change, if the piece states it; otherwise 0.
+    pub(super) stated: Epoch,
     /// It lies where a damaged piece should be.
     pub(super) is_doubtful: bool,
     /// It was announced, with a number that does not fit: it is damaged, or its announcement is.
@@ -138,7 +142,13 @@ impl Pieces {
     /// Orders the pieces by their first change, and keeps one of each.
     pub(super) fn sort(&mut self) {
         self.list.sort_unstable_by_key(Piece::order);
-        self.list.dedup_by(|later, earlier| later.is_same(earlier));
+        self.list.dedup_by(|later, earlier| {
+            let is_same = later.is_same(earlier);
+            if is_same {
+                earlier.stated = earlier.stated.max(later.stated);
+            }
+            is_same
+        });
     }
 }
 

@@ -3,9 +3,10 @@
 use super::pieces::{Form, MAX_EMBEDDED_BYTES, OpenPiece, Piece, Pieces, Place, Source};
 use super::window::{Bytes, HashBudget, REPORT_BYTES, Window};
 use super::{OnProgress, RecoverError, RecoverProgress};
-use crate::position::{Sequence, StoreId};
+use crate::position::{Epoch, Sequence, StoreId};
 use crate::store::raw::{AnnouncedRow, MAX_ROW_BYTES, PAGE_BYTES, RawRow, announced_rows, may_begin_row};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Number of bytes that are looked at in one step.
 const STEP_BYTES: usize = PAGE_BYTES;
@@ -34,7 +35,8 @@ pub(super) fn find_rows(
         Announcements::Known(rows, store) => (rows.into(), store, false),
     };
     let budget = HashBudget::for_file(window.length());
-    let mut scan = Scan { window, source, announced, store, has_pages, pieces, next: 1, doubtful_until: 0, budget };
+    let mut scan =
+        Scan { window, source, announced, store, has_pages, pieces, next: 1, doubtful_until: 0, free: 0..0, budget };
     let (mut offset, of) = (0, scan.window.length());
     while offset < of {
         let next = scan.step(offset)?;
@@ -58,6 +60,8 @@ struct Scan<'a> {
     next: u64,
     /// End of the damaged rows so far: what looks like a row before it may be a part of one.
     doubtful_until: u64,
+    /// The free end of the last page. Rows there are left over from an earlier use of it, and part of no longer row.
+    free: Range<u64>,
     /// For rows that nothing announces, and that may follow the last one.
     budget: HashBudget,
 }
@@ -82,6 +86,9 @@ impl Scan<'_> {
         let rows = announced_rows(self.window.at(offset, STEP_BYTES));
         if !rows.is_empty() {
             self.pass_to(offset);
+            let used = rows.last().map_or(0, |row| row.offset.saturating_add(row.bytes).min(2 * MAX_ROW_BYTES as u64));
+            let pages = used.div_ceil(STEP_BYTES as u64).next_power_of_two();
+            self.free = offset + used..offset + pages * STEP_BYTES as u64;
             self.announced = rows.into_iter().map(|row| AnnouncedRow { offset: offset + row.offset, ..row }).collect();
         }
     }
@@ -114,11 +121,22 @@ impl Scan<'_> {
         if first.is_none() {
             self.budget.spend(row.length());
         }
-        let is_doubtful = offset < self.doubtful_until;
+        let is_embeddable = place.bytes as usize <= MAX_EMBEDDED_BYTES;
+        let is_left_over = self.free.contains(&offset);
+        let is_doubtful = offset < self.doubtful_until || announced.is_none() && is_embeddable && !is_left_over;
         let Some(first) = first else {
             let is_announced = announced.is_some();
             let first = None;
-            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced });
+            self.pieces.push_open(OpenPiece {
+                first,
+                count,
+                before,
+                after,
+                place,
+                stated: Epoch(0),
+                is_doubtful,
+                is_announced,
+            });
             return Ok(offset + 1);
         };
         let next = first.saturating_add(u64::from(count));
@@ -129,10 +147,19 @@ impl Scan<'_> {
         {
             tracing::warn!(first, history = %found, "a row of another history is left out");
         } else if is_announced || place.bytes as usize > MAX_EMBEDDED_BYTES {
-            self.pieces.push(Piece { first, count, before, after, place })?;
+            self.pieces.push(Piece { first, count, before, after, place, stated: Epoch(0) })?;
         } else {
             let first = Some(first);
-            self.pieces.push_open(OpenPiece { first, count, before, after, place, is_doubtful, is_announced });
+            self.pieces.push_open(OpenPiece {
+                first,
+                count,
+                before,
+                after,
+                place,
+                stated: Epoch(0),
+                is_doubtful,
+                is_announced,
+            });
         }
         self.next = next;
         let end = offset + u64::from(bytes);

@@ -23,6 +23,8 @@ pub(crate) use super::row::AnnouncedRow;
 pub(crate) const PAGE_BYTES: usize = 4_096;
 /// Maximum length of a row.
 pub(crate) const MAX_ROW_BYTES: usize = HEADER_BYTES + ROW_BYTES + ROW_CHANGES * size_of::<u32>();
+/// Length up to which a page with several rows counts as one: redb adds a row to a page while that has room.
+const MAX_PAGE_BYTES: u64 = 2 * MAX_ROW_BYTES as u64;
 /// First byte of a page that holds rows.
 const LEAF: u8 = 1;
 /// Length of a page's header.
@@ -67,7 +69,8 @@ pub(crate) fn journal_bytes(disk: &dyn Disk) -> Result<Option<Vec<u8>>, StoreErr
     Ok(Some(bytes))
 }
 
-/// Returns the rows of a page of `log.redb`, of which `page` has the first [`PAGE_BYTES`]. A larger page has one row.
+/// Returns the rows of a page of `log.redb`, of which `page` has the first [`PAGE_BYTES`]. A larger page has one row, or
+/// several that one commit has added.
 ///
 /// ```text
 /// 1 u8 | u8 | rows u16 LE | for each: end u32 LE | for each: first sequence u64 LE | the rows
@@ -92,7 +95,7 @@ fn rows_of_page(page: &[u8]) -> Option<Vec<AnnouncedRow>> {
         rows.push(AnnouncedRow { store: None, first, offset: start, bytes });
         start = end;
     }
-    (count == 1 || start <= PAGE_BYTES as u64).then_some(rows)
+    (count == 1 || start <= MAX_PAGE_BYTES).then_some(rows)
 }
 
 /// Returns whether a row may begin with these bytes.

@@ -59,3 +59,49 @@ fn a_forged_header_in_a_damaged_page_hides_no_page_behind_it() {
         assert_eq!((firsts, found.unplaced()), (vec![1, 21, 31], 0), "kind {kind}");
     }
 }
+
+/// Catches two backups that were joined, of which the second one goes into the log of the first.
+#[test]
+fn a_file_of_two_histories_is_refused() {
+    let branch = Branch::new("a", 0, 10);
+    let file = [start_blob(branch.store), branch.page(1, 10, 1), start_blob(StoreId([77; 16]))].concat();
+    let refused = find_log(Places { given: Some(&file), ..Places::default() }, &mut |_| {}).err();
+    assert!(matches!(refused, Some(RecoverError::TwoHistories { .. })), "{refused:?}");
+}
+
+/// Catches an epoch number that is given a second time, because the change that began it is lost.
+#[test]
+fn the_next_epoch_is_above_each_one_that_a_backup_states() {
+    let branch = Branch::new("a", 0, 60);
+    let disk = disk_with(&log_of(&[branch.leaf(1, 10)]));
+    let start = BackupStart {
+        site: String::new(),
+        made: WallTime { at_us: 0, synchronized: false },
+        end: branch.position(60, 9),
+        epochs: Vec::new(),
+    };
+    for (file, expected) in [
+        ([start_blob(branch.store), branch.page(31, 40, 7)].concat(), 7),
+        ([to_blob(&start), branch.page(31, 40, 7)].concat(), 9),
+    ] {
+        let places = Places { own: Some(&disk), given: Some(&file), ..Places::default() };
+        assert_eq!(find_log(places, &mut |_| {}).unwrap().latest(None).unwrap().epoch, Epoch(expected));
+    }
+}
+
+/// Catches changes that are named as lost because a file of another branch begins behind the end.
+#[test]
+fn another_branch_leaves_no_gap() {
+    let (own, other) = (Branch::new("own", 6, 107), Branch::new("other", 6, 1_000));
+    let disk = disk_with(&log_of(&[own.leaf(1, 107)]));
+    let whole = [other.page(1, 500, 1), other.page(501, 1_000, 1)].concat();
+    let remembered = Some(own.position(107, 2));
+    let found =
+        find_log(Places { own: Some(&disk), given: Some(&whole), remembered, history: None }, &mut |_| {}).unwrap();
+    assert_eq!((found.gaps(None).changes, found.leads_further()), (0, false));
+    let end = other.page(901, 1_000, 1);
+    let found =
+        find_log(Places { own: Some(&disk), given: Some(&end), remembered, history: None }, &mut |_| {}).unwrap();
+    // It may follow this history: nothing shows that it does not.
+    assert_eq!((found.gaps(None).changes, found.leads_further()), (793, false));
+}

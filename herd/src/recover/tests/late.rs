@@ -7,6 +7,7 @@ use crate::decide::CorrectionRequest;
 use crate::fold::Rows as _;
 use crate::store::{Incoming, Reader, Receipt};
 use crate::tables::{Animal, number_key};
+use proptest::prelude::*;
 
 const DAY_MS: u64 = 24 * 3_600_000;
 

@@ -1,5 +1,6 @@
 //! Claims about bytes that look like rows.
 
+use super::made::*;
 use super::*;
 
 /// Five bytes that begin a row. Repeated, they also give each such row a length.
@@ -36,4 +37,20 @@ fn a_flood_of_signs_in_a_damaged_row_refuses_nothing() {
     for n in held.iter().flat_map(|(first, count, ..)| *first..first + count).filter(|n| yard.stored.contains_key(n)) {
         assert!(payloads.contains_key(&n), "{n}");
     }
+}
+
+/// Catches the bytes of a payload that are taken for a row, because the first block of a long row is lost, and with it the
+/// announcement.
+#[test]
+fn a_row_in_a_payload_is_none_although_nothing_announces_the_row_around_it() {
+    let forged = Branch::new("forged", 9, 10);
+    let branch = Branch::new("a", 40, 40).lengthen(12).with_change(15, &forged.row(10, 10));
+    let mut leaf = branch.leaf(10, 20);
+    assert!(leaf.len() > PAGE);
+    leaf[..PAGE].fill(0);
+    let disk = disk_with(&log_of(&[branch.leaf(1, 9), leaf, branch.leaf(21, 30), branch.leaf(31, 40)]));
+    let places = Places { own: Some(&disk), remembered: Some(branch.position(40, 1)), ..Places::default() };
+    let found = find_log(places, &mut |_| {}).unwrap();
+    let firsts: Vec<_> = found.pieces.iter().map(|piece| piece.first).collect();
+    assert_eq!((found.end().sequence, firsts), (Sequence(9), vec![1, 21, 31]));
 }
