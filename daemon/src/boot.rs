@@ -45,9 +45,15 @@ pub fn boot_number(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Res
 ///
 /// For a log that another machine wrote, in boots that it counted itself.
 pub fn renumber_boot(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock) -> Result<u32, BootError> {
+    renumber_boot_after(local, disk, clock, 0)
+}
+
+/// Numbers the current boot anew, as [`renumber_boot`] does, and after `lost` as well: the highest boot of payloads that are
+/// about to come back.
+pub fn renumber_boot_after(local: &LocalFile, disk: &dyn Disk, clock: &dyn Clock, lost: u32) -> Result<u32, BootError> {
     let known: Vec<(String, u32)> = local.list(NAMESPACE)?;
     let last_here = known.into_iter().map(|(_, number)| number).max().unwrap_or(0);
-    let number = last_here.max(Store::last_boot(disk)?).saturating_add(1);
+    let number = last_here.max(Store::last_boot(disk)?).max(lost).saturating_add(1);
     local.put(NAMESPACE, &clock.boot_id(), &number)?;
     Ok(number)
 }
@@ -102,5 +108,8 @@ mod tests {
             assert_eq!(renumber_boot(&local, &disk, &BootClock("a")).unwrap(), expected);
         }
         assert_eq!(boot_number(&local, &disk, &BootClock("a")).unwrap(), 42);
+        for (lost, expected) in [(7, 43), (70, 71)] {
+            assert_eq!(renumber_boot_after(&local, &disk, &BootClock("a"), lost).unwrap(), expected);
+        }
     }
 }

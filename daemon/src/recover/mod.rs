@@ -16,9 +16,12 @@
 //!   So a second run with the same file changes nothing.
 //! - **The next epoch begins where the unbroken chain ends.** An office that holds more sees a higher epoch, keeps what it
 //!   has, and gives it back.
-//! - **The files are searched before redb opens them.** It repairs a file after a crash, and would write over old pages that
-//!   may hold the only copy of a row.
-//! - **The boot is numbered anew,** as after a restore: what comes back may be of a boot with the number of this one.
+//! - **redb does not write to the files until the new log is whole.** It repairs a file after a crash, and would write over old
+//!   pages that may hold the only copy of a row. So what it writes while the log is proved stays in memory.
+//! - **A log that is whole counts as whole, whatever gaps a given file has.** Otherwise each run with a file of an old branch
+//!   would begin another epoch.
+//! - **The boot is numbered anew,** as after a restore: what comes back may be of a boot with the number of this one. A whole
+//!   log keeps its number if the file has lower ones only.
 
 mod error;
 #[cfg(test)]
@@ -26,7 +29,7 @@ mod tests;
 
 pub use error::RecoverCommandError;
 
-use crate::boot::renumber_boot;
+use crate::boot::{boot_number, renumber_boot_after};
 use crate::log_position::{RecoverNote, RestoreNote, read_position};
 use crate::open::{new_ids, open_local, open_store_in};
 use crate::recovery::Recovery;
@@ -36,8 +39,8 @@ use herd::clock::Clock;
 use herd::position::Position;
 use herd::recover::{Bytes, FoundLog, OnProgress, Places, RecoverError, RecoverProgress, find_log};
 use herd::store::{
-    Directory, Disk as _, JOURNAL_FILE, LOG_FILE, LocalFile, LogSurvey, Store, StoreError, TABLES_FILE, VerifyError,
-    name_aside, set_journal_aside, verify_disk,
+    Directory, Disk as _, JOURNAL_FILE, LOG_FILE, LocalFile, LogSurvey, ReadOnlyDisk, Store, StoreError, TABLES_FILE,
+    VerifyError, name_aside, set_journal_aside, verify_disk,
 };
 use service::process::StateDir;
 use std::io::ErrorKind;
@@ -97,14 +100,12 @@ impl Recover<'_> {
         }
         let remembered = read_position(&self.local)?;
         let mut found = self.find(remembered, on_step)?;
-        let end = found.end();
-        if found.gaps(remembered.as_ref()).changes == 0 {
-            // It locks the files.
-            drop(found);
-            if self.is_whole(&end, remembered.as_ref())? {
-                return self.add_to_whole_log(on_step);
+        if !found.leads_further() {
+            found.close_log();
+            if self.is_whole(&found.end(), remembered.as_ref())? {
+                return self.add_to_whole_log(found, on_step);
             }
-            found = self.find(remembered, on_step)?;
+            found.reopen_log(&self.disk)?;
         }
         let note = self.write_beside(&found, remembered.as_ref(), on_step)?;
         drop(found);
@@ -138,24 +139,28 @@ impl Recover<'_> {
     /// Returns whether the log opens, proves itself to the end of the chain that was found, and lacks nothing that this
     /// machine remembers.
     fn is_whole(&self, end: &Position, remembered: Option<&Position>) -> Result<bool, RecoverCommandError> {
-        match verify_disk(&self.disk, &mut |_| {}) {
+        let disk = ReadOnlyDisk::over(&self.disk);
+        match verify_disk(&disk, &mut |_| {}) {
             Err(VerifyError::Store(error @ StoreError::Locked { .. })) => return Err(error.into()),
             Ok(verified) if (verified.head.sequence, verified.head.digest) == (end.sequence, end.digest) => {}
             _ => return Ok(false),
         }
-        let survey = LogSurvey::of(&self.disk)?;
+        let survey = LogSurvey::of(&disk)?;
         let Some(remembered) = remembered else { return Ok(survey.is_some()) };
         Ok(survey.map(|log| log.holds(remembered)).transpose()?.unwrap_or(false))
     }
 
     /// Adds what the given file holds to a log that is whole.
-    fn add_to_whole_log(&self, on_step: &mut OnStep<'_>) -> Result<Recovery, RecoverCommandError> {
+    fn add_to_whole_log(&self, found: FoundLog<'_>, on_step: &mut OnStep<'_>) -> Result<Recovery, RecoverCommandError> {
+        let found = found.into_given();
+        let last_boot = found.last_boot()?;
+        if last_boot >= boot_number(&self.local, &self.disk, self.clock)? {
+            renumber_boot_after(&self.local, &self.disk, self.clock, last_boot)?;
+        }
         let mut store = open_store_in(&self.disk, self.settings, &self.local, self.clock)?;
         let end = store.head().position;
         let mut recovery = Recovery::of_whole(end);
         if self.given.is_some() {
-            let places = Places { given: self.given, history: Some(end.store), ..Places::default() };
-            let found = watched(on_step, |progress| find_log(places, progress))?;
             let acceptance = acceptance("from a file");
             recovery.readmitted = watched(on_step, |progress| found.readmit(&mut store, end, &acceptance, progress))?;
             (recovery.unplaced, recovery.unreadable) = (found.unplaced(), found.unreadable());
@@ -200,7 +205,8 @@ impl Recover<'_> {
         let end = watched(on_step, |progress| found.write(&disk, progress))?;
         let gaps = found.gaps(remembered);
         let acceptance = acceptance(&format!("a damaged log, whole up to change {}", end.sequence));
-        let clock = self.clock.read().in_boot(renumber_boot(&self.local, &disk, self.clock)?);
+        let boot = renumber_boot_after(&self.local, &disk, self.clock, found.last_boot()?)?;
+        let clock = self.clock.read().in_boot(boot);
         let (latest, rules) = (found.latest(remembered)?, self.settings.rules());
         let mut store = Store::accept_source(&disk, Some(&latest), acceptance.clone(), &rules, clock, new_ids()?)?;
         let readmitted = watched(on_step, |progress| found.readmit(&mut store, end, &acceptance, progress))?;

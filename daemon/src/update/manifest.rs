@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// |---|---|
 /// | 1 | `log.redb` and `local.redb` |
 /// | 2 | `log.journal`, which holds acknowledged changes after a power cut. A root before it would not see them |
+///
+/// Format 2 includes payloads that came back (version 2 of a Received change) and the note of a recovery in `local.redb`,
+/// although a root of the first commits with that number reads neither: none of them was released.
 pub const WRITES_STATE_FORMAT: u32 = 2;
 
 /// Newest format of the state directory that this program reads. It is raised a release before the other number.
