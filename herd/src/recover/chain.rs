@@ -11,12 +11,9 @@
 //!   Payloads of another branch come back, but its corrections do not: so which branch is taken counts.
 
 use super::RecoverError;
-use super::pieces::{Files, Piece, Source};
+use super::pieces::{Files, Mark, Piece, Source};
 use crate::digest::{chain_next, log_start};
 use crate::position::{Digest, Position, Sequence, StoreId};
-
-/// A sequence, and the digest after it.
-pub(super) type Mark = (u64, Digest);
 
 /// A piece of the chain, and what is taken of it: the changes after the first number, up to the second one.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +31,7 @@ struct Part {
     piece: usize,
 }
 
-/// What a part leads to.
+/// End of the best way on from a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Reach {
     is_remembered: bool,

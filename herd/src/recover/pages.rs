@@ -26,7 +26,7 @@ const HEADER_BYTES: usize = 14;
 /// Length of the digest at the end of a blob.
 const DIGEST_BYTES: usize = 32;
 
-/// What a backup tells besides its pages.
+/// Facts about a backup besides its pages.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FoundPages {
     /// The history that it is of, if a page or the start names one.

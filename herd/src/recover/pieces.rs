@@ -1,7 +1,6 @@
 //! Pieces of a history: rows of a log and pages of a backup, each of which proves itself.
 
 use super::RecoverError;
-use super::chain::Mark;
 use super::window::Bytes;
 use crate::position::{Digest, Epoch, Sequence};
 use crate::store::Changes;
@@ -17,6 +16,9 @@ const MAX_OPEN_ROWS: usize = 50_000;
 const MAX_OPEN_IN_PAGE: usize = PAGE_BYTES / 64;
 /// Length up to which a piece may be a part of a payload: the longest payload that is let in.
 pub(super) const MAX_EMBEDDED_BYTES: usize = 4 * 1024;
+
+/// A sequence, and the digest after it.
+pub(super) type Mark = (u64, Digest);
 
 /// The file that a piece lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -33,7 +33,7 @@ impl ReadOnlyDisk {
     fn overlay(&self, file: &str) -> Result<Overlay, StoreError> {
         let base = if self.has_content(file) { Some(self.0.open_bytes(file)?) } else { None };
         let length = base.as_ref().map_or(Ok(0), |base| base.len()).map_err(storage("measure", file))?;
-        Ok(Overlay { base, written: Mutex::new(Written { length, base_bytes: length, blocks: BTreeMap::new() }) })
+        Ok(Overlay { base, patch: Mutex::new(Patch { length, base_bytes: length, blocks: BTreeMap::new() }) })
     }
 }
 
@@ -80,11 +80,11 @@ impl Disk for ReadOnlyDisk {
 #[derive(Debug)]
 struct Overlay {
     base: Option<Box<dyn StorageBackend>>,
-    written: Mutex<Written>,
+    patch: Mutex<Patch>,
 }
 
 #[derive(Debug)]
-struct Written {
+struct Patch {
     length: u64,
     /// Bytes of the file that still count: it may have been cut.
     base_bytes: u64,
@@ -92,8 +92,8 @@ struct Written {
 }
 
 impl Overlay {
-    fn written(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn patch(&self) -> MutexGuard<'_, Patch> {
+        self.patch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads the bytes of the file itself, and zeros behind its end.
@@ -110,15 +110,15 @@ impl Overlay {
 
 impl StorageBackend for Overlay {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.written().length)
+        Ok(self.patch().length)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let written = self.written();
-        let end = offset.checked_add(out.len() as u64).filter(|end| *end <= written.length);
+        let patch = self.patch();
+        let end = offset.checked_add(out.len() as u64).filter(|end| *end <= patch.length);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
-        self.read_base(written.base_bytes, offset, out)?;
-        for (number, block) in written.blocks.range(offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES)) {
+        self.read_base(patch.base_bytes, offset, out)?;
+        for (number, block) in patch.blocks.range(offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES)) {
             let (from, to) = (offset.max(number * BLOCK_BYTES), end.min((number + 1) * BLOCK_BYTES));
             let part = &block[span(from - number * BLOCK_BYTES, to - number * BLOCK_BYTES)?];
             out[span(from - offset, to - offset)?].copy_from_slice(part);
@@ -127,11 +127,11 @@ impl StorageBackend for Overlay {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        let mut written = self.written();
-        written.base_bytes = written.base_bytes.min(length);
-        written.length = length;
-        written.blocks.retain(|number, _| number * BLOCK_BYTES < length);
-        if let Some(block) = written.blocks.get_mut(&(length / BLOCK_BYTES)) {
+        let mut patch = self.patch();
+        patch.base_bytes = patch.base_bytes.min(length);
+        patch.length = length;
+        patch.blocks.retain(|number, _| number * BLOCK_BYTES < length);
+        if let Some(block) = patch.blocks.get_mut(&(length / BLOCK_BYTES)) {
             block[span(length % BLOCK_BYTES, BLOCK_BYTES)?].fill(0);
         }
         Ok(())
@@ -142,21 +142,21 @@ impl StorageBackend for Overlay {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut written = self.written();
+        let mut patch = self.patch();
         let end = offset.checked_add(data.len() as u64).ok_or(io::ErrorKind::InvalidInput)?;
-        written.length = written.length.max(end);
+        patch.length = patch.length.max(end);
         for number in offset / BLOCK_BYTES..end.div_ceil(BLOCK_BYTES) {
             let start = number * BLOCK_BYTES;
-            if !written.blocks.contains_key(&number) {
-                if written.blocks.len() >= MAX_BLOCKS {
+            if !patch.blocks.contains_key(&number) {
+                if patch.blocks.len() >= MAX_BLOCKS {
                     return Err(io::ErrorKind::OutOfMemory.into());
                 }
                 let mut block = vec![0; span(0, BLOCK_BYTES)?.len()];
-                self.read_base(written.base_bytes, start, &mut block)?;
-                written.blocks.insert(number, block);
+                self.read_base(patch.base_bytes, start, &mut block)?;
+                patch.blocks.insert(number, block);
             }
             let (from, to) = (offset.max(start), end.min(start + BLOCK_BYTES));
-            if let Some(block) = written.blocks.get_mut(&number) {
+            if let Some(block) = patch.blocks.get_mut(&number) {
                 block[span(from - start, to - start)?].copy_from_slice(&data[span(from - offset, to - offset)?]);
             }
         }
