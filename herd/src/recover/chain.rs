@@ -13,7 +13,7 @@
 use super::RecoverError;
 use super::pieces::{Files, Mark, Piece, Source};
 use crate::digest::{chain_next, log_start};
-use crate::position::{Digest, Position, Sequence, StoreId};
+use crate::position::{Position, Sequence, StoreId};
 
 /// A piece of the chain, and what is taken of it: the changes after the first number, up to the second one.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub(super) struct Chain {
 /// Parts of pieces that begin and end where others do.
 pub(super) struct Parts<'a> {
     pieces: &'a [Piece],
-    parts: Vec<Part>,
+    list: Vec<Part>,
     remembered: Option<Mark>,
 }
 
@@ -75,13 +75,13 @@ impl<'a> Parts<'a> {
             }
         }
         parts.sort_unstable_by_key(|part| (part.before, part.piece));
-        Ok(Self { pieces, parts, remembered })
+        Ok(Self { pieces, list: parts, remembered })
     }
 
     /// Returns whether a part of the given file begins or ends where one of the own files does, or at what is remembered.
     pub(super) fn given_has_neighbor(&self) -> bool {
         let ends = |is_own: bool| {
-            let parts = self.parts.iter().filter(move |part| self.is_own(part) == is_own);
+            let parts = self.list.iter().filter(move |part| self.is_own(part) == is_own);
             parts.flat_map(|part| [part.before, part.after])
         };
         let mut own: Vec<_> = ends(true).chain(self.remembered).collect();
@@ -95,10 +95,10 @@ impl<'a> Parts<'a> {
         let (mut steps, mut end) = (Vec::<Step>::new(), (0, log_start(store).digest));
         let order = |index: &usize| {
             let Reach { is_remembered, own, last } = reach[*index];
-            (is_remembered, own, self.is_own(&self.parts[*index]), last)
+            (is_remembered, own, self.is_own(&self.list[*index]), last)
         };
         while let Some(index) = self.starting_at(end).max_by_key(order) {
-            let Part { piece, before, after } = self.parts[index];
+            let Part { piece, before, after } = self.list[index];
             match steps.last_mut().filter(|step| step.piece == piece) {
                 Some(step) => step.until = after.0,
                 None => steps.push(Step { piece, after: before.0, until: after.0 }),
@@ -110,8 +110,8 @@ impl<'a> Parts<'a> {
 
     /// Returns, for each part, what those that follow it lead to.
     fn reach_of_all(&self) -> Vec<Reach> {
-        let mut reach = vec![Reach::default(); self.parts.len()];
-        for (index, part) in self.parts.iter().enumerate().rev() {
+        let mut reach = vec![Reach::default(); self.list.len()];
+        for (index, part) in self.list.iter().enumerate().rev() {
             let next = self.starting_at(part.after).map(|next| reach[next]).max().unwrap_or_default();
             let own = if self.is_own(part) { part.after.0 } else { 0 };
             reach[index] = Reach {
@@ -125,8 +125,8 @@ impl<'a> Parts<'a> {
 
     /// Returns the parts that begin at a mark.
     fn starting_at(&self, mark: Mark) -> impl Iterator<Item = usize> + '_ {
-        let from = self.parts.partition_point(|part| part.before < mark);
-        let found = self.parts[from..].iter().take_while(move |part| part.before == mark);
+        let from = self.list.partition_point(|part| part.before < mark);
+        let found = self.list[from..].iter().take_while(move |part| part.before == mark);
         found.enumerate().map(move |(index, _)| from + index)
     }
 

@@ -31,7 +31,7 @@ impl HashBudget {
         self.0 = self.0.saturating_sub(bytes as u64);
     }
 
-    pub(super) fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(self) -> bool {
         self.0 == 0
     }
 }

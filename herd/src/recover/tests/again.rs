@@ -16,7 +16,7 @@ fn what_a_recovered_log_readmitted_is_a_duplicate_in_the_log_that_never_lost_it(
     let mut moved = recover(own(&yard)).unwrap();
     assert!(moved.readmitted.kept > 20);
     let at = crate::clock::RawReading::default();
-    let new = crate::store::Incoming { raw: b"a new text".to_vec(), origin: Default::default(), at };
+    let new = crate::store::Incoming { raw: b"a new text".to_vec(), origin: crate::change::Origin::default(), at };
     moved.store.append(&[new]).unwrap();
     let backup = backup_of(&moved.store.reader());
 

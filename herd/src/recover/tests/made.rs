@@ -84,7 +84,9 @@ impl Branch {
 /// Returns a log of leaves with these rows.
 pub(super) fn log_of(leaves: &[Vec<u8>]) -> Vec<u8> {
     let mut file = vec![0; PAGE];
-    leaves.iter().for_each(|leaf| file.extend(leaf));
+    for leaf in leaves {
+        file.extend(leaf);
+    }
     file
 }
 

@@ -27,14 +27,14 @@ fn a_flood_of_signs_in_a_damaged_row_refuses_nothing() {
     drop(barn);
     let yard = Yard { disk, head, stored };
     let rows = yard.rows();
-    let held: Vec<_> = rows.iter().filter(|(from, count, ..)| from + count <= first || *from > last).collect();
+    let whole: Vec<_> = rows.iter().filter(|(from, count, ..)| from + count <= first || *from > last).collect();
     yard.damage_rows(first..=last);
     let found = find_log(own(&yard), &mut |_| {}).unwrap();
     assert!(found.unplaced() > 0);
     let recovered = recover(own(&yard)).unwrap();
     recovered.invents_nothing(&yard);
     let payloads: BTreeMap<_, _> = recovered.payloads().into_iter().collect();
-    for n in held.iter().flat_map(|(first, count, ..)| *first..first + count).filter(|n| yard.stored.contains_key(n)) {
+    for n in whole.iter().flat_map(|(first, count, ..)| *first..first + count).filter(|n| yard.stored.contains_key(n)) {
         assert!(payloads.contains_key(&n), "{n}");
     }
 }
