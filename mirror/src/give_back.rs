@@ -27,6 +27,8 @@ use service::backup::EncodedRun;
 use service::give_back::{GIVE_BACK_PATH, GiveBackOrder, GiveBackReply, MAX_GIVEN_BYTES, MAX_GIVEN_CHANGES};
 use service::sync::link::{CHANGES_PATH, Link as _, LinkError};
 use service::sync::query::position_text;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Limits of a request that gives back: shorter than a command may take.
 const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 4_000, response_bytes: 64 * 1024 };
@@ -34,6 +36,11 @@ const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 4_000, r
 const ASK_IDLE_MS: u64 = 2_000;
 /// Maximum length of the response to it: one change.
 const ASK_BYTES: usize = 512 * 1024;
+
+/// Time within which another part of this process that opened a copy, to count what only it holds, has closed it.
+const LOCKED_TIMEOUT: Duration = Duration::from_secs(3);
+/// Interval at which that is tried again.
+const LOCKED_RETRY: Duration = Duration::from_millis(50);
 
 /// Reason why nothing was given back, or not everything.
 #[derive(Debug, thiserror::Error)]
@@ -145,8 +152,20 @@ impl HeldCopies {
         Ok(None)
     }
 
-    /// Opens a copy.
+    /// Opens a copy, once another part of this process that reads it is done. Blocks the thread.
     fn open(&self, copy: CopyNumber) -> Result<Reader, GiveBackError> {
+        let start = Instant::now();
+        loop {
+            match self.try_open(copy) {
+                Err(GiveBackError::Store(StoreError::Locked { .. })) if start.elapsed() < LOCKED_TIMEOUT => {
+                    thread::sleep(LOCKED_RETRY);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn try_open(&self, copy: CopyNumber) -> Result<Reader, GiveBackError> {
         if let Some(shown) = self.shown.as_ref().filter(|_| matches!(self.copies.current(), Ok(Some(c)) if c == copy)) {
             return Ok(shown.clone());
         }

@@ -16,7 +16,7 @@ use herd::store::LocalError;
 use service::backup::{ClockTrust, NightlyBackups, Schedule};
 use service::control::{ListenError, listen};
 use service::door::auth::KeylessGuard;
-use service::door::certificate::Identity;
+use service::door::certificate::{Identity, host_name};
 use service::door::keys::{KeyError, KeyRing};
 use service::door::reply::with_method_fallback;
 use service::door::serve::connections::Connections;
@@ -24,9 +24,7 @@ use service::door::serve::{ServeError, bind, serve};
 use service::door::tokens::TokenRing;
 use service::lifecycle::{Exit, Shutdown, reopen_log_on_hangup, shutdown_on_signals};
 use service::metrics::RequestTimes;
-use service::process::{
-    Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory, host_name, own_addresses,
-};
+use service::process::{Core, PartError, Parts, StateDir, StateDirError, give_back_free_memory, own_addresses};
 use service::supervisor::{Supervisor, Watchdog, report_until_shutdown};
 use service::verify::VerifyJobs;
 use std::net::SocketAddr;

@@ -76,8 +76,6 @@ struct EventOf<'a> {
     at: WallTime,
     origin: &'a Origin,
     event: &'a PlacedEvent,
-    /// Animals in whose histories it stands.
-    animals: Vec<u64>,
 }
 
 impl Catalog {
@@ -175,13 +173,12 @@ impl Catalog {
         touched: &mut TouchedAnimals,
     ) -> Result<(), CatalogError> {
         touched.add(change);
-        let animals = || change.previous().iter().map(|(animal, _)| animal.0).collect();
         match change {
             Change::Received(received) => {
                 self.reads.receive(sequence, received);
                 if let Outcome::Accepted(event) = &received.outcome {
                     let (at, origin) = (received.clock.wall(), &received.origin);
-                    self.add_event(&EventOf { by: sequence, of: sequence, at, origin, event, animals: animals() })?;
+                    self.add_event(&EventOf { by: sequence, of: sequence, at, origin, event })?;
                 }
             }
             Change::Corrected(corrected) => self.add_correction(snapshot, sequence, corrected)?,
@@ -196,10 +193,8 @@ impl Catalog {
         }
         let Some(late) = change.late_event() else { return Ok(()) };
         self.reads.accept(snapshot, late)?;
-        // A move takes its event from one animal to another, and is in the history of both. It counts for the other.
-        let animals = if matches!(change, Change::EraMove(_)) { vec![late.accepted.animal.0] } else { animals() };
         let (at, origin, event) = (late.received.wall(), &late.origin, &late.accepted);
-        self.add_event(&EventOf { by: sequence, of: late.of, at, origin, event, animals })
+        self.add_event(&EventOf { by: sequence, of: late.of, at, origin, event })
     }
 
     fn add_event(&mut self, added: &EventOf<'_>) -> Result<(), CatalogError> {
@@ -208,12 +203,9 @@ impl Catalog {
         *era = (*era).max(origin.reader_era);
         let weight = event.event.weight.grams().map(FactKind::Weighed);
         let export = (event.event.kind == EventKind::Export).then_some(FactKind::Exported);
-        for kind in [weight, export].into_iter().flatten() {
-            for animal in &added.animals {
-                self.add_fact(*animal, by, of, at, kind)?;
-            }
-        }
-        Ok(())
+        // An animal that the event absorbed has it through the one that absorbed it, for as long as they are one.
+        let mut kinds = [weight, export].into_iter().flatten();
+        kinds.try_for_each(|kind| self.add_fact(event.animal.0, by, of, at, kind))
     }
 
     fn add_fact(

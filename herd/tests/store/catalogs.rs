@@ -148,7 +148,10 @@ fn agrees_with_tables(catalog: &Catalog, snapshot: &Snapshot) -> Result<(), Test
 /// Compares two texts, and shows where the first difference is.
 fn same(one: &str, other: &str) -> Result<(), TestCaseError> {
     let differs = one.lines().zip(other.lines()).position(|(one, other)| one != other);
-    let Some(line) = differs else { return Ok(prop_assert_eq!(one.len(), other.len())) };
+    let Some(line) = differs else {
+        prop_assert_eq!(one.len(), other.len());
+        return Ok(());
+    };
     let around =
         |text: &str| text.lines().skip(line.saturating_sub(12)).take(24).map(str::trim).collect::<Vec<_>>().join(" ");
     Err(TestCaseError::fail(format!("followed: {}\nbuilt: {}", around(one), around(other))))

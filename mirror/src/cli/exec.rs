@@ -75,7 +75,7 @@ impl Cli {
                 let OfficeResponse::Paired(paired) = send(&settings, &request)? else { return Err(unexpected()) };
                 print_paired(&paired, out)?;
             }
-            Command::Pair { site, name } => pair(&settings, site, name, out)?,
+            Command::Pair { site, name } => pair(&settings, &site, name.as_deref(), out)?,
             Command::Prepare(flags) => {
                 start_logging();
                 prepare(&settings, &flags, out)?;

@@ -234,11 +234,6 @@ impl AnimalsContent {
     fn sheet_path(&self, path: &str) -> String {
         format!("{}{path}{}", self.prefix, self.selection.with(&[]))
     }
-
-    /// Returns whether a filter of the form has this value.
-    fn has(&self, own: &Option<String>, value: &str) -> bool {
-        own.as_deref() == Some(value)
-    }
 }
 
 /// Says which animals a filter by tags shows.
@@ -301,12 +296,12 @@ fn find(catalog: &Catalog, selection: &AnimalSelection, is_for_people: bool) -> 
         let named = figures.into_iter().filter(|figures| figures.figures.on_yard > 0);
         named.filter_map(|figures| figures.name.map(String::from)).take(MAX_OFFERED).collect()
     };
-    let (lots, pens) = match is_for_people {
-        true => (names(catalog.lots()), names(catalog.pens())),
-        false => (Vec::new(), Vec::new()),
-    };
-    let counts = if is_for_people { catalog.counts_of(filter) } else { HeadCounts::default() };
-    ListPart { page: catalog.page(filter, *sort, *start, *limit), counts, lots, pens, as_of: catalog.as_of() }
+    let (page, as_of) = (catalog.page(filter, *sort, *start, *limit), catalog.as_of());
+    if !is_for_people {
+        return ListPart { page, counts: HeadCounts::default(), lots: Vec::new(), pens: Vec::new(), as_of };
+    }
+    let (lots, pens) = (names(catalog.lots()), names(catalog.pens()));
+    ListPart { page, counts: catalog.counts_of(filter), lots, pens, as_of }
 }
 
 fn rows(snapshot: &Snapshot, animals: &[CatalogAnimal]) -> Result<Vec<AnimalRow>, ApiError> {

@@ -206,7 +206,7 @@ async fn a_divergent_barn_stops_the_follower_and_leaves_the_copy_unchanged_until
         .await;
     assert_eq!((&site["running"], &site["position"]), (&json!(false), &json!(barn.position())));
     let reason = site["stopped_because"].as_str().unwrap();
-    assert!(reason.contains("another history") && reason.contains("resync barn"), "{reason}");
+    assert!(reason.contains("clones of one card") && reason.contains("resync barn"), "{reason}");
     assert_eq!(get(&client, &format!("https://{address}/batches/LOT1"), None).await.1["cattle_count"], 10);
 
     office.run(&["resync", "barn"]);

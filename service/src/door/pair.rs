@@ -6,9 +6,9 @@
 //!   it is a barn at that address, and nothing else is different. A field of its own in the line was rejected: whoever types
 //!   an address by hand would need a second option for it.
 
+use super::certificate::host_name;
 use super::keys::{KeyError, KeyRing, Scope};
 use crate::control::ControlError;
-use crate::process::host_name;
 use herd::pairing::{MAX_ADDRESSES, Pairing, PairingError};
 use herd::position::StoreId;
 use std::io;

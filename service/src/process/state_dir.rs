@@ -110,12 +110,6 @@ pub fn own_addresses() -> Vec<SanEntry> {
     interfaces.iter().map(|interface| SanEntry::Ip(interface.ip())).collect()
 }
 
-/// Returns the name of this machine without its domain; `None` if that is `localhost`, which names no machine.
-pub fn host_name() -> Option<String> {
-    let host = rustix::system::uname().nodename().to_str().ok()?.split('.').next()?.to_owned();
-    (!host.is_empty() && host != "localhost").then_some(host)
-}
-
 fn create_directory(path: &Path) -> Result<(), StateDirError> {
     let created = DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(path);
     created.map_err(|source| StateDirError::Create { path: path.into(), source })

@@ -255,7 +255,7 @@ async fn a_moved_payload_shows_its_era_and_the_order() {
     let office = office_with(store, &["barn"], true);
     let page = html_of(&office, "/payloads/4").await;
     let by = format!("by <a href=\"/payloads/7\">change 7</a>, {AUTHOR_AND_REASON}");
-    assert_contains(&page, &["Moved into reader era 2", &by, "main, era 2", "href=\"/animals/3\""]);
+    assert_contains(&page, &["Moved into reader era 2", &by, "<bdi>main</bdi>, era 2", "href=\"/animals/3\""]);
     assert_contains(&html_of(&office, "/payloads/7").await, &["A payload was moved: readers main, era 2", "300 kg"]);
     let old = html_of(&office, "/animals/2").await;
     assert_contains(row(&old, 4), &["<tr class=\"void\">", "change 7</a>"]);

@@ -2,7 +2,6 @@
 
 use super::validity::ValidityPeriod;
 use super::{CertificateError, IdentityFiles, files};
-use crate::process::host_name;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
@@ -103,6 +102,12 @@ fn san_type(name: SanEntry) -> Option<SanType> {
             }
         },
     }
+}
+
+/// Returns the name of this machine without its domain; `None` if that is `localhost`, which names no machine.
+pub fn host_name() -> Option<String> {
+    let host = rustix::system::uname().nodename().to_str().ok()?.split('.').next()?.to_owned();
+    (!host.is_empty() && host != "localhost").then_some(host)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes the error by value")]

@@ -13,7 +13,7 @@ mod validity;
 mod watch;
 
 pub use files::IdentityFiles;
-pub use generate::SanEntry;
+pub use generate::{SanEntry, host_name};
 pub use renew::{RENEWED_BEFORE_DAYS, VALID_DAYS};
 pub use watch::WATCH_INTERVAL;
 
