@@ -127,12 +127,14 @@ impl Catalog {
     }
 
     fn weighings_at(&self, place: usize) -> impl Iterator<Item = Weighing> {
+        let listed = self.listed_weighings.get(&self.columns.ids[place]);
         let is_merged = self.columns.marks[place].has(Marks::MERGED);
         let others = if is_merged { self.merges.family(self.columns.ids[place]) } else { Vec::new() };
         let others = others.into_iter().skip(1).filter_map(|id| self.columns.find(id));
         let facts = std::iter::once(place).chain(others).flat_map(|place| self.facts.from(self.columns.facts[place]));
-        facts
+        let by_facts = facts
             .filter(|(_, fact)| fact.stands())
-            .filter_map(|(_, fact)| Some(Weighing { by: fact.by(), at: fact.at(), weight_g: fact.weight_g()? }))
+            .filter_map(|(_, fact)| Some(Weighing { by: fact.by(), at: fact.at(), weight_g: fact.weight_g()? }));
+        listed.into_iter().flatten().copied().chain(by_facts.filter(move |_| listed.is_none()))
     }
 }

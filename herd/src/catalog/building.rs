@@ -173,6 +173,11 @@ impl Catalog {
         touched: &mut TouchedAnimals,
     ) -> Result<(), CatalogError> {
         touched.add(change);
+        if may_move_events(change) {
+            let mut moved = TouchedAnimals::default();
+            moved.add(change);
+            self.voided.append(&mut moved.ids);
+        }
         match change {
             Change::Received(received) => {
                 self.reads.receive(sequence, received);
@@ -294,6 +299,15 @@ impl Catalog {
         let successors: BTreeSet<u64> = self.merges.successors().map(|id| self.merges.successor(id)).collect();
         successors.into_iter().try_for_each(|id| self.refresh_entry(snapshot, id))?;
         Ok(())
+    }
+}
+
+/// Returns whether a change may take events of earlier changes from one animal to another.
+fn may_move_events(change: &Change) -> bool {
+    match change {
+        Change::Corrected(corrected) => matches!(corrected.correction, Correction::Void { .. }),
+        Change::EraMove(_) => true,
+        _ => false,
     }
 }
 

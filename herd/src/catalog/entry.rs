@@ -18,7 +18,7 @@ use crate::clock::{EARLIEST_US, WallTime};
 use crate::fold::Rows;
 use crate::payload::{EventKind, SourceType, Tag};
 use crate::position::Sequence;
-use crate::query::QueryError;
+use crate::query::{MAX_PAGE_ENTRIES, PageLimit, QueryError};
 use crate::store::{Snapshot, StoreError};
 use crate::tables::{Animal, Batch, number_key};
 
@@ -166,6 +166,10 @@ impl Catalog {
                 (None, _) => {}
             }
         }
+        if self.merges.family(id).iter().any(|id| self.voided.contains(id)) {
+            standing.weighings = listed_weighings(snapshot, AnimalId(id))?;
+            self.listed_weighings.insert(id, standing.weighings.as_slice().into());
+        }
         standing.weighings.sort_by_key(|weighing| (weighing.at.at_us, weighing.by));
         Ok(standing)
     }
@@ -181,6 +185,23 @@ impl Catalog {
         }
         Ok(if fact.replaces() { readable(snapshot.weighed_at(by))? } else { Some(fact.at()) })
     }
+}
+
+/// Returns the weighings of an animal as its history lists them.
+fn listed_weighings(snapshot: &Snapshot, id: AnimalId) -> Result<Vec<Weighing>, CatalogError> {
+    let (mut listed, mut from) = (Vec::new(), None);
+    let limit = PageLimit::new(u64::from(MAX_PAGE_ENTRIES))?;
+    while let Some(page) = readable(snapshot.weights(id, from, limit))? {
+        for weight in page.data {
+            let at = readable(snapshot.weighed_at(weight.sequence))?;
+            listed.extend(at.map(|at| Weighing { by: weight.sequence, at, weight_g: weight.weight_g }));
+        }
+        match page.next {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    Ok(listed)
 }
 
 /// Returns the time of the first sighting. An animal that was first seen in an export was sighted when it came back.

@@ -23,7 +23,8 @@
 //!   function as building does. So a catalog that followed equals one that was built, and a test claims it.
 //! - **Answers are scans over columns.** Most questions look at a few numbers of each animal. An order for each column would
 //!   have to be maintained with every change; the scan costs less than a millisecond for 100,000 head.
-//! - **Weights are those of the animal's page**, [`Snapshot::weights`]: voided and replaced ones do not count.
+//! - **Weights are those of the animal's page**, [`Snapshot::weights`]: voided and replaced ones do not count. The catalog
+//!   has them from the changes, except for animals that a void has touched: it asks for theirs as the page does.
 //! - **A part of the log that is damaged is left out and counted** ([`Catalog::unread`]). The pages work without it.
 //!
 //! # Example
@@ -87,7 +88,7 @@ use labels::Labels;
 use merges::Merges;
 use packed::OtherTag;
 use reads::Reads;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of animals in a catalog, about 250 MB. Beyond it there is no catalog, and pages say so.
 pub const MAX_CATALOG_ANIMALS: usize = 2_000_000;
@@ -109,6 +110,11 @@ pub struct Catalog {
     columns: Columns,
     facts: Facts,
     merges: Merges,
+    /// The animals that a void or a move into an era has touched. It may have moved events, so their own facts do not tell
+    /// which weighings are theirs.
+    voided: BTreeSet<u64>,
+    /// The weighings of these, and of animals that absorbed them, as their histories list them.
+    listed_weighings: BTreeMap<u64, Box<[Weighing]>>,
     /// Past and unconfirmed tags, of the few animals that have any.
     other_tags: BTreeMap<u64, Box<[OtherTag]>>,
     /// Numbers of barn and export batches.
@@ -136,6 +142,8 @@ impl Catalog {
             columns: Columns::default(),
             facts: Facts::default(),
             merges: Merges::default(),
+            voided: BTreeSet::new(),
+            listed_weighings: BTreeMap::new(),
             other_tags: BTreeMap::new(),
             lots: Labels::default(),
             pens: Labels::default(),
@@ -186,6 +194,8 @@ impl Catalog {
             + self.reads.bytes()
             + labels.into_iter().map(Labels::bytes).sum::<usize>()
             + other_tags
+            + self.voided.len() * MAP_ENTRY_BYTES
+            + self.listed_weighings.values().map(|own| size_of_val(&**own) + MAP_ENTRY_BYTES).sum::<usize>()
             + self.batches.len() * MAP_ENTRY_BYTES
             + self.corrections.capacity() * size_of::<(Sequence, i64)>()
     }
