@@ -1,8 +1,8 @@
 //! Weighings and exports, as the changes of the log record them.
 //!
-//! Whether a fact *stands* is in the amendments: it may be void, or replaced. That is looked up when the entry of its animal
-//! is made. The facts of an animal are a list from the latest one back, through one vector that has the order of the log. So
-//! adding one costs the same at any place, and 24 bytes.
+//! A fact *stands* unless an amendment voids or replaces it. That is looked up when the entry of its animal is made. The facts
+//! of an animal are a list from the latest one back, through one vector that has the order of the log. So adding one costs the
+//! same at any place, and 24 bytes.
 
 use crate::clock::WallTime;
 use crate::position::Sequence;
