@@ -24,7 +24,7 @@ use herd::position::Sequence;
 use herd::store::{CorrectionReceipt, MAX_REPROCESSED, ReprocessReceipt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::door::auth::{Authenticator, Caller, require};
+use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, StrictJson, StrictQuery};
 use service::lifecycle::Shutdown;
@@ -59,10 +59,12 @@ pub fn router(corrections: Corrections, authenticator: &Arc<dyn Authenticator>) 
 async fn correct(
     State(corrections): State<Corrections>,
     caller: Caller,
+    access: Access,
     _: NoQuery,
     StrictJson(order): StrictJson<CorrectionOrder>,
 ) -> Result<Response, ApiError> {
     let request = order.checked(caller.name()).map_err(|error| bad_request(&error))?;
+    access.begin_write()?;
     let at = corrections.clock.read();
     let receipt = corrections.within_timeout(corrections.recorder.correct(request, at)).await?;
     let (status, body) = correction_response(receipt)?;
@@ -82,12 +84,14 @@ struct ReprocessQuery {
 
 async fn reprocess(
     State(corrections): State<Corrections>,
+    access: Access,
     StrictQuery(query): StrictQuery<ReprocessQuery>,
 ) -> Result<Json<Value>, ApiError> {
     let limit = query.limit.unwrap_or(MAX_REPROCESSED);
     if !(1..=MAX_REPROCESSED).contains(&limit) {
         return Err(ApiError::bad_request(format!("`limit` must be 1 to {MAX_REPROCESSED}")));
     }
+    access.begin_write()?;
     let at = corrections.clock.read();
     let reprocessing = corrections.recorder.reprocess(Sequence(query.after), limit, at);
     Ok(Json(reprocess_body(&corrections.within_timeout(reprocessing).await?)))

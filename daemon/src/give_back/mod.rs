@@ -20,7 +20,7 @@ use axum::{Json, Router};
 use herd::change::{Acceptance, Change};
 use herd::position::StoreId;
 use herd::store::{ChangeRun, Reader};
-use service::door::auth::{Authenticator, Caller, require};
+use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, StrictJson};
 use service::give_back::{GIVE_BACK_PATH, GiveBackOrder, GiveBackReply, MAX_GIVE_BACK_BYTES, MAX_GIVEN_CHANGES};
@@ -56,6 +56,7 @@ pub fn router(ingest: &Ingest, authenticator: &Arc<dyn Authenticator>) -> Router
 async fn give_back(
     State(barn): State<GiveBack>,
     caller: Caller,
+    access: Access,
     _: NoQuery,
     StrictJson(order): StrictJson<GiveBackOrder>,
 ) -> Result<Json<GiveBackReply>, ApiError> {
@@ -65,6 +66,7 @@ async fn give_back(
     let run = run.map_err(|error| ApiError::bad_request(format!("`changes` is no page of changes: {error}")))?;
     let _permit = barn.one_at_a_time.try_acquire().map_err(|_| busy())?;
     check(&run, barn.reader.store())?;
+    access.begin_write()?;
     let author = acceptance.author.clone();
     let recorder = &barn.corrections.recorder;
     let done = barn.corrections.within_timeout(recorder.readmit(run, acceptance)).await?;

@@ -37,7 +37,7 @@ use herd::clock::{Clock, RawReading};
 use herd::payload::{ContentHash, MAX_PAYLOAD_BYTES, content_hash, trimmed};
 use herd::position::Sequence;
 use herd::store::{Incoming, Reader, Receipt};
-use service::door::auth::{Authenticator, Caller, require};
+use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery};
 use service::lifecycle::Shutdown;
@@ -82,13 +82,16 @@ pub fn router(ingest: Ingest, authenticator: Arc<dyn Authenticator>) -> Router {
 async fn receive(
     State(ingest): State<Ingest>,
     caller: Caller,
+    access: Access,
     _: NoQuery,
     request: Request,
 ) -> Result<Response, ApiError> {
     if ingest.shutdown.is_requested() {
         return Err(record_error(&RecordError::Stopping));
     }
-    match body::read(request).await? {
+    let payloads = body::read(request).await?;
+    access.begin_write()?;
+    match payloads {
         Payloads::Single(text) => {
             let answers = ingest.answer(&caller, vec![Item::Text(text)]).await?;
             Ok(answers.into_iter().next().map(answer::single_response).unwrap_or_default())

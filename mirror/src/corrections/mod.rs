@@ -40,7 +40,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use herd::correction::{CorrectionOrder, MAX_ORDER_BYTES};
-use service::door::auth::{Authenticator, Caller, require};
+use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, RawJson, method_not_allowed};
 use std::sync::Arc;
@@ -87,21 +87,25 @@ pub(crate) fn router(forwarder: Forwarder, keys: Arc<dyn Authenticator>) -> Rout
 async fn to_only_site(
     State(forwarder): State<Forwarder>,
     caller: Caller,
+    access: Access,
     _: NoQuery,
     order: RawJson<CorrectionOrder>,
 ) -> Result<BarnResponse, ApiError> {
     let site = forwarder.sites.only_name()?;
+    access.begin_write()?;
     forwarder.answer(&site, &caller, order).await
 }
 
 async fn to_named_site(
     State(forwarder): State<Forwarder>,
     caller: Caller,
+    access: Access,
     site: Result<Path<String>, PathRejection>,
     _: NoQuery,
     order: RawJson<CorrectionOrder>,
 ) -> Result<BarnResponse, ApiError> {
     let Path(site) = site.map_err(|_| ApiError::bad_request("the path is not UTF-8 once it is percent-decoded"))?;
+    access.begin_write()?;
     forwarder.answer(&site, &caller, order).await
 }
 

@@ -1,7 +1,14 @@
 //! The access of an authenticated caller, which ends with its key or token.
 
 use crate::door::keys::{KeyInfo, KeyRing};
+use crate::door::reply::ApiError;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::Response;
+use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -46,12 +53,41 @@ impl Authenticator for KeyRing {
 pub struct Access {
     authenticator: Arc<dyn Authenticator>,
     key: Arc<KeyInfo>,
+    has_begun_to_write: Arc<AtomicBool>,
 }
 
 impl Access {
     /// Creates the access of a key that `authenticator` has accepted.
     pub fn new(authenticator: Arc<dyn Authenticator>, key: Arc<KeyInfo>) -> Self {
-        Self { authenticator, key }
+        Self { authenticator, key, has_begun_to_write: Arc::default() }
+    }
+
+    /// Says that the call is about to write. From then on it goes on to its answer, even if its access ends: the caller
+    /// must learn what was written.
+    ///
+    /// # Errors
+    /// The access has ended, so nothing may be written.
+    pub fn begin_write(&self) -> Result<(), ApiError> {
+        if !self.is_valid() {
+            return Err(ended());
+        }
+        self.has_begun_to_write.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Waits for the answer of a call until it is there, or until the access ends before the call writes.
+    pub(super) async fn run(&self, answer: impl Future<Output = Response>) -> Result<Response, ApiError> {
+        let mut answer = pin!(answer);
+        tokio::select! {
+            biased;
+            answer = &mut answer => return Ok(answer),
+            () = self.ended() => {}
+        }
+        if self.has_begun_to_write() { Ok(answer.await) } else { Err(ended()) }
+    }
+
+    pub(super) fn has_begun_to_write(&self) -> bool {
+        self.has_begun_to_write.load(Ordering::Acquire)
     }
 
     /// Returns whether the key is still accepted.
@@ -72,6 +108,24 @@ impl Access {
             }
         }
     }
+}
+
+impl<S: Sync> FromRequestParts<S> for Access {
+    type Rejection = ApiError;
+
+    fn from_request_parts(parts: &mut Parts, _: &S) -> impl Future<Output = Result<Self, ApiError>> + Send {
+        // Only a guard inserts it: without one the request is rejected.
+        ready(parts.extensions.get::<Self>().cloned().ok_or_else(missing_key))
+    }
+}
+
+/// Returns the refusal of a call without a key.
+pub(super) fn missing_key() -> ApiError {
+    ApiError::unauthorized("this call needs a key, in the header `X-API-Key` or as `Authorization: Bearer`")
+}
+
+fn ended() -> ApiError {
+    ApiError::unauthorized("this key was revoked, or its token has ended")
 }
 
 /// Waits for `lifetime`; forever if there is none.

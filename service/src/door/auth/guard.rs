@@ -1,6 +1,6 @@
 //! The guard in front of routes.
 
-use super::access::{Access, Authenticator};
+use super::access::{Access, Authenticator, missing_key};
 use crate::door::keys::{KeyInfo, Scope};
 use crate::door::reply::ApiError;
 use crate::door::secret::{KEY_PREFIX, TOKEN_PREFIX};
@@ -93,24 +93,18 @@ async fn let_in(State(guard): State<Guard>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(caller.clone());
     let access = Access::new(guard.authenticator.clone(), caller.0.clone());
     request.extensions_mut().insert(access.clone());
-    let mut answer = run_while_valid(access, next.run(request)).await.into_response();
+    let answer = access.run(next.run(request)).await;
+    let mut answer = answer.map(|answer| ending_with(access, answer)).into_response();
     answer.extensions_mut().insert(caller);
     Ok(answer)
 }
 
-/// Waits for an answer, which ends with the access of its caller, also while it is being sent.
-async fn run_while_valid(access: Access, answer: impl Future<Output = Response>) -> Result<Response, ApiError> {
-    let mut answer = tokio::select! {
-        biased;
-        answer = answer => answer,
-        () = access.ended() => return Err(ApiError::unauthorized("this key was revoked, or its token has ended")),
-    };
-    answer.extensions_mut().insert(Permission::new(move || access.is_valid()));
-    Ok(answer)
-}
-
-fn missing_key() -> ApiError {
-    ApiError::unauthorized("this call needs a key, in the header `X-API-Key` or as `Authorization: Bearer`")
+/// Has an answer end with the access of its caller, also while it is being sent. What was written is told to the end.
+fn ending_with(access: Access, mut answer: Response) -> Response {
+    if !access.has_begun_to_write() {
+        answer.extensions_mut().insert(Permission::new(move || access.is_valid()));
+    }
+    answer
 }
 
 fn unknown_key(presented: &str) -> ApiError {

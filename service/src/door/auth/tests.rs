@@ -1,5 +1,6 @@
 use super::*;
 use crate::door::keys::{KeyRing, Scope};
+use crate::door::reply::ApiError;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -122,6 +123,36 @@ async fn access_ends_when_its_key_is_revoked() {
     assert!(tokio::time::timeout(Duration::from_millis(20), access.ended()).await.is_err());
     yard.keys.revoke("reader").unwrap();
     access.ended().await;
+}
+
+/// Catches a sender that is told "revoked" of a payload which is stored, and a call that writes with a revoked key.
+#[tokio::test]
+async fn a_call_that_writes_is_answered_although_its_key_is_revoked_meanwhile() {
+    let yard = yard();
+    let (keys, keys_too) = (yard.keys.clone(), yard.keys.clone());
+    let writes = move |access: Access| async move {
+        access.begin_write()?;
+        keys.revoke("reader").unwrap();
+        tokio::task::yield_now().await;
+        Ok::<_, ApiError>("written")
+    };
+    let comes_too_late = move |access: Access| async move {
+        keys_too.revoke("sender").unwrap();
+        access.begin_write()?;
+        Ok::<_, ApiError>("written")
+    };
+    let only_reads = |_: Access| std::future::pending::<&'static str>();
+    let guard = require(yard.keys.clone(), Scope::Read).or(Scope::Ingest);
+    let routes = Router::new().route("/reads", get(only_reads));
+    let routes = routes.route("/writes", get(writes)).route("/late", get(comes_too_late));
+    let routes = guard.protect(routes);
+    let status = async |path: &str, key: &str| {
+        let request = Request::get(path).header("X-API-Key", key).body(Body::empty()).unwrap();
+        routes.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    let (reading, writing) = tokio::join!(status("/reads", &yard.reader), status("/writes", &yard.reader));
+    assert_eq!((reading, writing), (401, 200));
+    assert_eq!(status("/late", &yard.sender).await, 401);
 }
 
 /// Returns the status and the body of the answer to a peer.
