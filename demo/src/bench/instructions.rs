@@ -18,7 +18,8 @@ use super::floor::PAGE_BYTES;
 use super::https::arrays;
 use super::lag::{RECEIVE_PATH, bodies};
 use super::store::{PAGE_CHANGES, SOURCE_ID, copy};
-use super::{BenchError, store, traffic};
+use super::traffic::{self, PAYLOADS_PER_HEAD};
+use super::{BenchError, store};
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Request, StatusCode};
@@ -40,8 +41,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt as _;
 
-/// Changes that each store holds before the measured work.
+/// Changes that a store holds before the measured work.
 const HELD: usize = 20_000;
+/// Animals of a large herd.
+const HERD: usize = 100_000;
 /// Maximum number of changes of one kind of work.
 const MAX_CHANGES: usize = 20_000;
 /// Arrival of the first payload: 2026-01-15 10:00 UTC.
@@ -66,6 +69,9 @@ pub enum Work {
     /// A replica applies pages of 10,000 changes
     #[value(name = "apply-10000")]
     Apply10000,
+    /// A source appends groups of 1,000 check-ins of random animals of a large herd
+    #[value(name = "scattered-1000")]
+    Scattered1000,
     /// The payload route takes arrays of 100
     #[value(name = "ingest-array-100")]
     IngestArray100,
@@ -76,11 +82,12 @@ pub enum Work {
 
 impl Work {
     /// All kinds of work.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Append1000,
         Self::Append100,
         Self::AppendLone,
         Self::Apply10000,
+        Self::Scattered1000,
         Self::IngestArray100,
         Self::IngestSingle,
     ];
@@ -92,15 +99,21 @@ impl Work {
             Self::Append100 => "append-100",
             Self::AppendLone => "append-lone",
             Self::Apply10000 => "apply-10000",
+            Self::Scattered1000 => "scattered-1000",
             Self::IngestArray100 => "ingest-array-100",
             Self::IngestSingle => "ingest-single",
         }
     }
 
+    /// Returns the number of changes that its stores hold before.
+    fn held(self) -> usize {
+        if self == Self::Scattered1000 { HERD * PAYLOADS_PER_HEAD } else { HELD }
+    }
+
     /// Returns the number of changes in a commit.
     fn group(self) -> usize {
         match self {
-            Self::Append1000 => 1_000,
+            Self::Append1000 | Self::Scattered1000 => 1_000,
             Self::Append100 | Self::IngestArray100 => 100,
             Self::AppendLone | Self::IngestSingle => 1,
             Self::Apply10000 => PAGE_CHANGES,
@@ -110,7 +123,7 @@ impl Work {
     /// Returns the number of changes that are counted. Enough that a lone commit is not among the first ones only.
     fn changes(self) -> usize {
         match self {
-            Self::Append1000 => 10_000,
+            Self::Append1000 | Self::Scattered1000 => 10_000,
             Self::Append100 | Self::IngestArray100 => 3_000,
             Self::AppendLone | Self::IngestSingle => 300,
             Self::Apply10000 => MAX_CHANGES,
@@ -120,15 +133,15 @@ impl Work {
 
 /// Creates the stores for all kinds of work in `directory`.
 pub fn prepare(directory: &Path) -> Result<(), BenchError> {
-    let payloads = payloads();
     for work in Work::ALL {
         let place = directory.join(work.name());
+        let (held, new) = payloads(work);
         let mut source = open_source(&place.join("source"))?;
-        append(&mut source, &payloads[..HELD], 1_000)?;
+        append(&mut source, &held, 1_000)?;
         if work == Work::Apply10000 {
             let (mut replica, _) = copy(&source.reader(), &place.join("replica"))?;
             replica.settle()?;
-            append(&mut source, &payloads[HELD..HELD + MAX_CHANGES], 1_000)?;
+            append(&mut source, &new, 1_000)?;
         }
         source.settle()?;
     }
@@ -142,12 +155,12 @@ pub fn work(directory: &Path, work: Work) -> Result<usize, BenchError> {
     if work == Work::Apply10000 {
         return apply(&source.reader(), &place.join("replica"));
     }
-    let payloads = &payloads()[HELD..HELD + work.changes()];
+    let (_, payloads) = payloads(work);
     if matches!(work, Work::IngestArray100 | Work::IngestSingle) {
-        return ingest(source, &place, payloads, work);
+        return ingest(source, &place, &payloads, work);
     }
     let before = source.head().position.sequence.0;
-    counted(&mut || append(&mut source, payloads, work.group()))?;
+    counted(&mut || append(&mut source, &payloads, work.group()))?;
     let appended = source.head().position.sequence.0 - before;
     anyhow::ensure!(appended == payloads.len() as u64, "{} payloads became {appended} changes", payloads.len());
     Ok(payloads.len())
@@ -275,9 +288,19 @@ fn open_source(directory: &Path) -> Result<Store, BenchError> {
     Ok(Store::open_source(&Directory::new(directory)?, Rules::default(), reading(0).in_boot(1), || SOURCE_ID)?)
 }
 
-fn payloads() -> Vec<Incoming> {
-    let raw = traffic::in_chute_order(12, HELD + MAX_CHANGES, MALFORMED);
-    raw.into_iter().zip(0..).map(|(raw, n)| Incoming { raw, origin: store::origin(), at: reading(n) }).collect()
+/// Returns the payloads that the stores of `work` hold before it, and its own.
+fn payloads(work: Work) -> (Vec<Incoming>, Vec<Incoming>) {
+    let mut raw = if work == Work::Scattered1000 {
+        let check_ins = traffic::scattered_check_ins(14, HERD, work.changes());
+        traffic::large_herd(HERD).chain(check_ins).collect()
+    } else {
+        traffic::in_chute_order(12, HELD + MAX_CHANGES, MALFORMED)
+    };
+    raw.truncate(work.held() + work.changes());
+    let mut held: Vec<_> =
+        raw.into_iter().zip(0..).map(|(raw, n)| Incoming { raw, origin: store::origin(), at: reading(n) }).collect();
+    let new = held.split_off(work.held());
+    (held, new)
 }
 
 /// Returns the clock at the arrival of the payload `n`.
