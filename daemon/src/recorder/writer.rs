@@ -169,14 +169,17 @@ impl Writer {
         let _writing = self.write_clock.start();
         self.write_suppressed()?;
         self.write_duplicates();
-        Ok(self.settle()?)
+        self.settle()?;
+        Ok(())
     }
 
-    /// Makes everything durable, and notes how far the log is.
-    fn settle(&mut self) -> Result<(), StoreError> {
-        self.store.settle()?;
-        self.write_position();
-        Ok(())
+    /// Empties the journal and flushes the tables if the disk has room, and notes how far the log is. Returns whether it did.
+    fn settle(&mut self) -> Result<bool, StoreError> {
+        let is_settled = self.store.settle_if_room()?;
+        if is_settled {
+            self.write_position();
+        }
+        Ok(is_settled)
     }
 
     fn write_position(&mut self) {
@@ -378,8 +381,8 @@ impl Writer {
             self.write_duplicates();
         }
         if is_due(self.schedule.settle) {
-            self.settle()?;
-            self.schedule.settle = None;
+            let is_settled = self.settle()?;
+            self.schedule.settle = (!is_settled).then_some(now + SETTLE_AFTER);
         }
         if is_due(self.schedule.position) {
             self.write_position();

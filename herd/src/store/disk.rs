@@ -12,12 +12,15 @@
 //!   whole file to find that out: 25 s for a gigabyte at 40 MB/s, in which a barn hears nothing. It costs a second sync and
 //!   some pages for each commit, and `log.redb` has one for 256 lone payloads at most. The first sync is of all that the
 //!   second one makes valid, so a failed one leaves nothing half valid in a cache, either.
+//! - **What can wait is not written to a full disk.** A take-over of the journal and a flush of tables only repeat what is
+//!   durable, and redb serves nothing any more once a write has failed. So a start, a quiet minute and a stop leave them for
+//!   a time with [room](Disk::has_room). A store then starts on a disk without a free byte, and shows all that it has.
 
 use super::error::{StoreError, storage};
 use super::open_progress::OpenProgress;
 use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageBackend, StorageError, TransactionError, WriteTransaction};
-use rustix::fs::{Advice, fadvise};
+use rustix::fs::{Advice, fadvise, statvfs};
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -37,6 +40,11 @@ const FLUSH_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum number of changes that a replica's log may be ahead of its tables: two pages, one that is folded and one that
 /// waits. More of them would make no copy faster. A single run may be larger.
 const MAX_UNFOLDED_CHANGES: u64 = 20_000;
+
+/// Largest room that what can wait leaves free.
+const MAX_ROOM_BYTES: u64 = 128 * 1024 * 1024;
+/// Part of the disk, as one in so many, that what can wait leaves free. The barn's recorder leaves as much.
+const ROOM_SHARE: u64 = 80;
 
 /// The runner of what follows the log: the fold of a replica, and the flushes of tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +88,11 @@ pub trait Disk: Debug + Send + Sync {
     /// Returns the size in memory of rows of tables that are flushed together.
     fn flush_bytes(&self) -> usize {
         FLUSH_BYTES
+    }
+
+    /// Returns whether the disk has room for what can wait. If it does not tell, a write will.
+    fn has_room(&self) -> bool {
+        true
     }
 
     /// Drops what the kernel caches of `file`, if it exists, so that the next reads return what the disk holds.
@@ -187,6 +200,12 @@ impl Disk for Directory {
             sync_directory(&self.path)?;
         }
         Ok(Box::new(backend.map_err(|error| open_error(error, name))?))
+    }
+
+    fn has_room(&self) -> bool {
+        let Ok(disk) = statvfs(&self.path) else { return true };
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        bytes(disk.f_bavail) >= (bytes(disk.f_blocks) / ROOM_SHARE).min(MAX_ROOM_BYTES)
     }
 
     fn drop_cached(&self, file: &str) {

@@ -7,7 +7,7 @@
 //! | `tables.redb` | the result of folding the log | written behind: by size, every [`FLUSH_CHANGES`], in quiet minutes, at a clean shutdown |
 //! | `local.redb` | keys, paired sites, counters of duplicates | with each write |
 //!
-//! `log.redb` and `log.journal` together are the log. After a clean shutdown `log.redb` alone is all of it.
+//! `log.redb` and `log.journal` together are the log. After [`Store::settle`] `log.redb` alone is all of it.
 //!
 //! One [`Store`] writes; any number of [`Reader`]s read. The order within a commit is fixed: the log durable, then the
 //! tables visible, then the head published. So the tables are never ahead of what is durable. They become visible in
@@ -91,6 +91,7 @@ use crate::position::{Digest, Position, Sequence};
 use crate::tables::Totals;
 use folding::{Folder, Folding, Publisher};
 use log::{LogReader, LogWriter};
+use std::sync::Arc;
 
 /// Page cache of the log: eight full rows. A follower reads each row once, and a query keeps the row that it reads.
 const LOG_CACHE_BYTES: usize = 2 * 1024 * 1024;
@@ -136,6 +137,7 @@ impl Head {
 /// The writer of a store. There is one per store, and the files are locked against other processes.
 #[derive(Debug)]
 pub struct Store {
+    disk: Arc<dyn Disk>,
     log: LogWriter,
     folding: Folding,
     publisher: Publisher,
@@ -160,12 +162,23 @@ impl Store {
         Reader::new(self.log.log().clone(), self.publisher.tables().clone(), self.publisher.subscribe())
     }
 
-    /// Empties the journal into `log.redb`, folds what is not folded yet, and makes the tables durable. Called in quiet
-    /// minutes and before a clean shutdown.
+    /// Empties the journal into `log.redb`, folds what is not folded yet, and makes the tables durable, so that `log.redb`
+    /// alone is the whole log.
     pub fn settle(&mut self) -> Result<(), StoreError> {
         self.recall()?;
         let settled = self.log.take_over().and_then(|()| self.folding.here()?.settle());
         self.stop_on_error(settled)
+    }
+
+    /// Does what [`settle`](Self::settle) does if the disk has room for it. Otherwise that waits, and nothing is lost: the
+    /// journal is durable. Returns whether it was done.
+    pub fn settle_if_room(&mut self) -> Result<bool, StoreError> {
+        if self.disk.has_room() {
+            return self.settle().map(|()| true);
+        }
+        self.recall()?;
+        tracing::warn!(place = %self.disk.place().display(), "the disk is full, so what can wait is not written; make room");
+        Ok(false)
     }
 
     /// Checks that fold and flushes have not failed. They do their work behind the log, so that the next change may be long

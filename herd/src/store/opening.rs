@@ -96,7 +96,8 @@ impl Store {
     fn over(disk: &dyn Disk, log: LogWriter, head: Position, folder: Folder, rules: Rules, boot: u32) -> Self {
         let publisher = Publisher::new(folder.tables().clone(), head, folder.state());
         let folding = Folding::new(disk, folder, publisher.clone());
-        Self { log, folding, publisher, window: None, boot, rules, era_moves_searched: None, interrupted: false }
+        let disk = disk.handle();
+        Self { disk, log, folding, publisher, window: None, boot, rules, era_moves_searched: None, interrupted: false }
     }
 
     /// Returns the last boot number in the log, or 0. A machine that has lost its own count continues after it.
@@ -135,7 +136,7 @@ impl Store {
         } else {
             self.fold_runs(disk, runs)?;
         }
-        self.settle()
+        self.settle_if_room().map(|_| ())
     }
 
     fn fold_runs(
@@ -152,7 +153,7 @@ impl Store {
             }
             if disk.report(&OpenProgress::Folding { folded: folder.state().folded, of }).is_break() {
                 // Keep what is folded, for the next start.
-                self.settle()?;
+                self.settle_if_room()?;
                 return Err(StoreError::Canceled { file: TABLES_FILE.to_owned() });
             }
             let sealed = folder.fold(&run)?;
@@ -199,7 +200,7 @@ fn open_tables(
         match TablesFile::open(disk, TABLES_FILE, TABLES_CACHE_BYTES) {
             Ok(tables) => match tables.state() {
                 Ok(Some(state)) if is_prefix(&state.tables, log, head)? => return Ok((tables, state)),
-                Ok(None) if head.sequence == Sequence::ZERO => return Ok((tables, start)),
+                Ok(None) if tables.are_new()? => return Ok((tables, start)),
                 found => {
                     if let Ok(Some(state)) = &found
                         && terms.takes_tables_for_evidence

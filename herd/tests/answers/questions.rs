@@ -65,6 +65,7 @@ const NOT_ASKED: &[(&str, &str)] = &[
     ("Store::open_source_after", "the source does it"),
     ("Store::reader", "all"),
     ("Store::settle", "no answer"),
+    ("Store::settle_if_room", "no answer"),
     ("Store::step_era_moves", "the source does it"),
     ("Store::step_flush", "no answer"),
     ("Store::step_fold", "no answer"),

@@ -11,6 +11,7 @@ mod era_properties;
 mod eras;
 mod faults;
 mod flushes;
+mod full_disks;
 mod golden;
 mod herd_view;
 mod hostile;

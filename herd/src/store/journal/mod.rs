@@ -1,8 +1,8 @@
 //! `log.journal`: the end of the log, between a commit and its take-over by `log.redb`.
 //!
 //! A commit writes one record and syncs it. The file has two segments, which are used in turn. When a segment is full, and
-//! in quiet minutes and at a clean shutdown, `log.redb` takes over the rows in one durable transaction. Only then does the
-//! next record go to the other segment. `record` has the bytes, `recovery` what a start makes of them.
+//! in quiet minutes, at a start and at a clean shutdown if the disk has room, `log.redb` takes over the rows in one durable
+//! transaction. Only then does the next record go to the other segment. `record` has the bytes, `recovery` what a start makes of them.
 //!
 //! # Decisions
 //!
@@ -112,7 +112,11 @@ impl FoundRecords {
     /// Returns the place of the record that was written last, if there is one.
     pub(super) fn latest_place(&self) -> Option<RecordPlace> {
         let latest = self.records.iter().max_by_key(|record| (record.header.generation, record.offset));
-        latest.map(|record| RecordPlace { offset: record.offset, generation: record.header.generation })
+        latest.map(|record| RecordPlace {
+            offset: record.offset,
+            end: record.end,
+            generation: record.header.generation,
+        })
     }
 
     /// Returns the changes that continue the log after `body`, the end of `log.redb`.
@@ -133,6 +137,8 @@ impl FoundRecords {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RecordPlace {
     offset: u64,
+    /// Offset after the record.
+    end: u64,
     generation: u64,
 }
 
@@ -150,14 +156,17 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the file for records after `latest`, the last of those that were found, which `log.redb` must have taken over before the first
-    /// [`append`](Self::append).
+    /// Opens the file for records after `latest`, the last of those that were found.
+    ///
+    /// If `is_taken_over`, `log.redb` has all of them before the first [`append`](Self::append). Otherwise they stay, and
+    /// their segment is used on.
     ///
     /// Returns `None` if the disk has no room for the file.
     pub(super) fn open(
         disk: &dyn Disk,
         store: StoreId,
         latest: Option<RecordPlace>,
+        is_taken_over: bool,
     ) -> Result<Option<Self>, StoreError> {
         let file = disk.open_bytes(JOURNAL_FILE)?;
         let segment_bytes = disk.segment_bytes();
@@ -169,11 +178,18 @@ impl Journal {
             }
             Err(error) => return Err(storage("allocate", JOURNAL_FILE)(error)),
         }
-        let (segment, generation) = match latest {
-            Some(latest) => (u64::from(latest.offset < segment_bytes), latest.generation.saturating_add(1)),
-            None => (0, 1),
+        let (segment, used, generation) = match latest {
+            Some(latest) if is_taken_over => {
+                (u64::from(latest.offset < segment_bytes), 0, latest.generation.saturating_add(1))
+            }
+            // What lies behind it in the segment was never told to anyone.
+            Some(latest) => {
+                let segment = latest.offset / segment_bytes;
+                (segment, latest.end - segment * segment_bytes, latest.generation)
+            }
+            None => (0, 0, 1),
         };
-        Ok(Some(Self { file, store, segment_bytes, segment, used: 0, generation }))
+        Ok(Some(Self { file, store, segment_bytes, segment, used, generation }))
     }
 
     /// Returns whether a row of this length goes through the journal.

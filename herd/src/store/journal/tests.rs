@@ -176,7 +176,7 @@ fn segments_are_used_in_turn_and_the_next_start_continues_with_the_other_one() {
     let disk = MemoryDisk::default().with_segments(2 * BLOCK);
     let write = |from: u64, count: u64| {
         let found = FoundRecords::read(&disk).unwrap().latest_place();
-        let mut journal = Journal::open(&disk, STORE, found).unwrap().unwrap();
+        let mut journal = Journal::open(&disk, STORE, found, true).unwrap().unwrap();
         for n in from..from + count {
             let before = log.at(n - 1);
             let row = lay_rows(before.sequence, before.digest, &texts(n, n)).0.remove(0).1;
@@ -198,7 +198,7 @@ fn segments_are_used_in_turn_and_the_next_start_continues_with_the_other_one() {
 fn a_cut_file_is_allocated_again_and_a_full_disk_has_none() {
     let disk = MemoryDisk::default().with_segments(SEGMENT);
     let open =
-        |disk: &MemoryDisk| Journal::open(disk, STORE, FoundRecords::read(disk).unwrap().latest_place()).unwrap();
+        |disk: &MemoryDisk| Journal::open(disk, STORE, FoundRecords::read(disk).unwrap().latest_place(), true).unwrap();
     assert!(open(&disk).is_some());
     assert!(disk.overwrite(JOURNAL_FILE, &[0; 5_000]));
     assert!(open(&disk).is_some());

@@ -62,7 +62,8 @@ pub(in super::super) struct LogWriter {
 }
 
 impl LogWriter {
-    /// Opens the log, or creates one with the identity that `new_id` returns. `log.redb` takes over what the journal holds.
+    /// Opens the log, or creates one with the identity that `new_id` returns. `log.redb` takes over what the journal holds,
+    /// if the disk has room for that.
     ///
     /// `expected` is a position that the log has had durably. Without it, the log is refused before anything is written.
     pub(in super::super) fn open(
@@ -103,9 +104,14 @@ impl LogWriter {
         if let Some(expected) = expected {
             log.check_holds(expected, &end)?;
         }
-        let journal = Journal::open(disk, store, written)?;
+        let takes_over = body == end || disk.has_room();
+        let journal = Journal::open(disk, store, written, takes_over)?;
         let mut writer = Self { log, journal, body, end, tail_epochs, failed: false };
-        writer.take_over()?;
+        if takes_over {
+            writer.take_over()?;
+        } else {
+            tracing::warn!("the disk is full, so log.redb does not take over what log.journal holds; make room");
+        }
         Ok(writer)
     }
 

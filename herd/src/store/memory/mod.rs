@@ -32,6 +32,7 @@ pub struct MemoryDisk {
     uncached: bool,
     keeps_cache: bool,
     has_journal_room: bool,
+    has_room: bool,
     segment_bytes: u64,
     background: Background,
     max_unfolded: u64,
@@ -46,6 +47,7 @@ impl Default for MemoryDisk {
             uncached: false,
             keeps_cache: false,
             has_journal_room: true,
+            has_room: true,
             segment_bytes: SMALL_SEGMENT_BYTES,
             background: Background::Steps,
             max_unfolded: 0,
@@ -114,6 +116,12 @@ impl MemoryDisk {
     #[must_use]
     pub fn keeping_cache(self) -> Self {
         Self { keeps_cache: true, ..self }
+    }
+
+    /// Returns the same disk without room for what can wait.
+    #[must_use]
+    pub fn without_room(self) -> Self {
+        Self { has_room: false, ..self }
     }
 
     /// Returns the same disk without room for a journal, so that every commit writes `log.redb`.
@@ -216,6 +224,11 @@ impl MemoryDisk {
         self.alter(file, |image| image.panics = true)
     }
 
+    /// Makes writes fail that would lengthen `file`, as on a full disk. Returns whether the file exists.
+    pub fn keep_length(&self, file: &str) -> bool {
+        self.alter(file, |image| image.max_bytes = Some(image.current.len()))
+    }
+
     /// Makes syncs of `file` succeed without effect, as on a drive that lies. Returns whether the file exists.
     pub fn ignore_syncs(&self, file: &str) -> bool {
         self.alter(file, |image| image.ignores_syncs = true)
@@ -308,6 +321,10 @@ impl Disk for MemoryDisk {
 
     fn flush_bytes(&self) -> usize {
         self.flush_bytes
+    }
+
+    fn has_room(&self) -> bool {
+        self.has_room
     }
 
     fn drop_cached(&self, file: &str) {

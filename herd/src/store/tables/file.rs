@@ -125,6 +125,13 @@ impl TablesFile {
         self.reader()?.state()
     }
 
+    /// Returns whether nothing was ever written to the tables.
+    pub(in super::super) fn are_new(&self) -> Result<bool, StoreError> {
+        let reader = self.reader()?;
+        let count = || reader.transaction.list_tables().map(Iterator::count).map_err(reading);
+        Ok(self.damage.guard(count, reading, |_| true)? == 0)
+    }
+
     pub(in super::super) fn reader(&self) -> Result<FileReader, StoreError> {
         self.damage.guard(|| self.begin_read(), reading, |_| true)
     }

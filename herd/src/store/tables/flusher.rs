@@ -12,7 +12,10 @@ use crate::position::Sequence;
 use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+/// Interval at which the thread looks for room on a full disk.
+const ROOM_INTERVAL: Duration = Duration::from_secs(1);
 /// Name of the thread that flushes.
 const THREAD: &str = "herdlinx-flush";
 
@@ -34,6 +37,8 @@ struct Generations {
     file: Arc<FileReader>,
     /// True while the thread writes.
     is_flushing: bool,
+    /// The writer waits for the flush, so it does not wait for room on the disk.
+    is_awaited: bool,
     /// Why the last flush failed. Nothing is flushed after that.
     failure: Option<String>,
     /// The thread has ended. If the writer did not close it and no flush has failed, it has panicked.
@@ -45,6 +50,7 @@ struct Generations {
 
 #[derive(Debug)]
 struct TablesCore {
+    disk: Arc<dyn Disk>,
     file: TablesFile,
     generations: Mutex<Generations>,
     changed: Condvar,
@@ -92,6 +98,11 @@ impl Tables {
         self.0.changed.wait(generations).unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait_for_room<'a>(&self, generations: MutexGuard<'a, Generations>) -> MutexGuard<'a, Generations> {
+        let waited = self.0.changed.wait_timeout(generations, ROOM_INTERVAL);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     /// Writes the frozen generation, if there is one.
     fn flush_frozen(&self) -> Result<(), StoreError> {
         let mut generations = self.lock();
@@ -101,7 +112,7 @@ impl Tables {
         drop(generations);
         let flushed = self.0.file.flush(&rows, &state).and_then(|()| self.0.file.reader());
         let mut generations = self.lock();
-        generations.is_flushing = false;
+        (generations.is_flushing, generations.is_awaited) = (false, false);
         generations.turn += 1;
         let outcome = match flushed {
             Ok(file) => {
@@ -124,6 +135,10 @@ impl Tables {
         while !generations.is_closing {
             if generations.frozen.is_none() {
                 generations = self.wait(generations);
+                continue;
+            }
+            if !generations.is_awaited && !self.0.disk.has_room() {
+                generations = self.wait_for_room(generations);
                 continue;
             }
             drop(generations);
@@ -193,12 +208,14 @@ impl TablesWriter {
             frozen: None,
             file: Arc::new(file.reader()?),
             is_flushing: false,
+            is_awaited: false,
             failure: None,
             has_ended: false,
             is_closing: false,
             turn: 0,
         };
-        let core = TablesCore { file, generations: Mutex::new(generations), changed: Condvar::new() };
+        let (generations, changed) = (Mutex::new(generations), Condvar::new());
+        let core = TablesCore { disk: disk.handle(), file, generations, changed };
         let tables = Tables(Arc::new(core));
         let thread = match disk.background() {
             Background::Steps => None,
@@ -276,6 +293,9 @@ impl TablesWriter {
         let mut generations = self.tables.lock();
         while generations.frozen.is_some() {
             generations.check()?;
+            if !std::mem::replace(&mut generations.is_awaited, true) {
+                self.tables.0.changed.notify_all();
+            }
             generations = self.tables.wait(generations);
         }
         generations.check()

@@ -24,6 +24,8 @@
 //! - **Old versions stay while a view is open.** They count as bytes of the generation, so that a view that is held for long
 //!   leads to earlier flushes and not to more memory. What a view holds is at most two generations, and the pages that redb
 //!   has replaced since; hold it briefly, never across network I/O.
+//! - **A flush that nobody waits for leaves a full disk alone,** and looks for room each second. The writer waits for a flush
+//!   only when two generations are full, or to settle.
 //! - **A flush that fails stops the writer.** The log has everything, readers still see everything, and the next start
 //!   folds what the file lacks.
 //! - **Tests step the flushes.** On a disk in memory there is no thread; a frozen generation is flushed when a test says so,

@@ -136,7 +136,7 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
     let mut flush_at_latest = None;
     loop {
         let Ok(next) = timeout_at(flush_at, jobs.recv()).await else {
-            store.settle()?;
+            store.settle_if_room()?;
             (flush_at, flush_at_latest, unflushed_changes) = (Instant::now() + FLUSH_AFTER, None, 0);
             continue;
         };
@@ -149,7 +149,7 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
                 reply.send(()).ok();
                 continue;
             }
-            None => return store.settle(),
+            None => return store.settle_if_room().map(|_| ()),
         };
         match store.apply(run) {
             Err(ApplyError::Store(error)) => {
