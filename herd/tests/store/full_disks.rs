@@ -71,7 +71,9 @@ proptest! {
             let place = if has_room { disk.clone() } else { disk.clone().without_room() };
             let mut store = open(&place);
             prop_assert_eq!((store.head().position.sequence, store.head().folded), (kept, kept));
-            commits.iter().for_each(|count| append(&mut store, *count));
+            for count in commits {
+                append(&mut store, count);
+            }
             kept = store.head().position.sequence;
             disk = match end {
                 End::Stop => {

@@ -31,8 +31,7 @@ pub struct MemoryDisk {
     files: Arc<Mutex<HashMap<String, MemoryFile>>>,
     uncached: bool,
     keeps_cache: bool,
-    has_journal_room: bool,
-    has_room: bool,
+    room: Room,
     segment_bytes: u64,
     background: Background,
     max_unfolded: u64,
@@ -46,8 +45,7 @@ impl Default for MemoryDisk {
             files: Arc::default(),
             uncached: false,
             keeps_cache: false,
-            has_journal_room: true,
-            has_room: true,
+            room: Room::Plenty,
             segment_bytes: SMALL_SEGMENT_BYTES,
             background: Background::Steps,
             max_unfolded: 0,
@@ -55,6 +53,14 @@ impl Default for MemoryDisk {
             recording: None,
         }
     }
+}
+
+/// Room on a disk in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    Plenty,
+    NoneForJournal,
+    NoneForWhatCanWait,
 }
 
 /// A file that was opened under this name.
@@ -121,13 +127,13 @@ impl MemoryDisk {
     /// Returns the same disk without room for what can wait.
     #[must_use]
     pub fn without_room(self) -> Self {
-        Self { has_room: false, ..self }
+        Self { room: Room::NoneForWhatCanWait, ..self }
     }
 
     /// Returns the same disk without room for a journal, so that every commit writes `log.redb`.
     #[must_use]
     pub fn without_journal_room(self) -> Self {
-        Self { has_journal_room: false, ..self }
+        Self { room: Room::NoneForJournal, ..self }
     }
 
     /// Returns the same disk with journals of this segment size, a multiple of 4 KiB.
@@ -300,7 +306,7 @@ impl Disk for MemoryDisk {
 
     fn open_bytes(&self, file: &str) -> Result<Box<dyn StorageBackend>, StoreError> {
         let opened = self.open_file(file);
-        if file == JOURNAL_FILE && !self.has_journal_room {
+        if file == JOURNAL_FILE && self.room == Room::NoneForJournal {
             let mut image = lock(&opened.file.image);
             image.max_bytes = Some(image.current.len());
         }
@@ -324,7 +330,7 @@ impl Disk for MemoryDisk {
     }
 
     fn has_room(&self) -> bool {
-        self.has_room
+        self.room != Room::NoneForWhatCanWait
     }
 
     fn drop_cached(&self, file: &str) {

@@ -24,6 +24,8 @@ const THREAD: &str = "herdlinx-flush";
 struct Frozen {
     rows: Arc<Generation>,
     state: TablesState,
+    /// The writer waits for its flush, which then does not wait for room on the disk.
+    is_awaited: bool,
 }
 
 #[derive(Debug)]
@@ -37,8 +39,6 @@ struct Generations {
     file: Arc<FileReader>,
     /// True while the thread writes.
     is_flushing: bool,
-    /// The writer waits for the flush, so it does not wait for room on the disk.
-    is_awaited: bool,
     /// Why the last flush failed. Nothing is flushed after that.
     failure: Option<String>,
     /// The thread has ended. If the writer did not close it and no flush has failed, it has panicked.
@@ -107,12 +107,12 @@ impl Tables {
     fn flush_frozen(&self) -> Result<(), StoreError> {
         let mut generations = self.lock();
         generations.check()?;
-        let Some(Frozen { rows, state }) = generations.frozen.clone() else { return Ok(()) };
+        let Some(Frozen { rows, state, .. }) = generations.frozen.clone() else { return Ok(()) };
         generations.is_flushing = true;
         drop(generations);
         let flushed = self.0.file.flush(&rows, &state).and_then(|()| self.0.file.reader());
         let mut generations = self.lock();
-        (generations.is_flushing, generations.is_awaited) = (false, false);
+        generations.is_flushing = false;
         generations.turn += 1;
         let outcome = match flushed {
             Ok(file) => {
@@ -133,11 +133,11 @@ impl Tables {
     fn run(&self) {
         let mut generations = self.lock();
         while !generations.is_closing {
-            if generations.frozen.is_none() {
+            let Some(frozen) = &generations.frozen else {
                 generations = self.wait(generations);
                 continue;
-            }
-            if !generations.is_awaited && !self.0.disk.has_room() {
+            };
+            if !frozen.is_awaited && !self.0.disk.has_room() {
                 generations = self.wait_for_room(generations);
                 continue;
             }
@@ -183,7 +183,7 @@ impl Generations {
 
     fn freeze(&mut self) {
         let rows = std::mem::take(&mut self.current);
-        self.frozen = Some(Frozen { rows, state: self.published });
+        self.frozen = Some(Frozen { rows, state: self.published, is_awaited: false });
         self.turn += 1;
     }
 }
@@ -208,7 +208,6 @@ impl TablesWriter {
             frozen: None,
             file: Arc::new(file.reader()?),
             is_flushing: false,
-            is_awaited: false,
             failure: None,
             has_ended: false,
             is_closing: false,
@@ -291,11 +290,12 @@ impl TablesWriter {
             return self.tables.flush_frozen();
         }
         let mut generations = self.tables.lock();
+        if let Some(frozen) = &mut generations.frozen {
+            frozen.is_awaited = true;
+            self.tables.0.changed.notify_all();
+        }
         while generations.frozen.is_some() {
             generations.check()?;
-            if !std::mem::replace(&mut generations.is_awaited, true) {
-                self.tables.0.changed.notify_all();
-            }
             generations = self.tables.wait(generations);
         }
         generations.check()
