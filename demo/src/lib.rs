@@ -1,7 +1,7 @@
 //! A barn and an office together on simulated hardware: the demo, the benches, and the base of the end-to-end tests.
 //!
 //! - [`demo`] is `cargo demo`: a simulated chute, a barn and an office, with a proof at the end that nothing was lost.
-//! - [`world`] is a barn and an office on one thread, where a seed determines time, faults and power cuts.
+//! - [`world`] is a barn and two offices on one thread, where a seed determines time, faults and cards.
 //! - [`processes`] is a barn and an office as child processes, for the demo, the benches and tests.
 //! - [`soak`] keeps both running for an hour of everything that goes wrong.
 //! - [`mod@bench`] measures both against the floor of the machine.
@@ -12,8 +12,8 @@
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
-//! let summary = runtime.block_on(demo::world::run(7))?;
-//! assert!(summary.receipted > 0 && summary.changes > summary.receipted);
+//! let summary = runtime.block_on(demo::world::run(7, None, &mut |_| {}))?;
+//! assert!(summary.payloads.receipted > 0 && summary.changes > 0);
 //! # Ok(())
 //! # }
 //! ```

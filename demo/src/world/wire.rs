@@ -1,20 +1,28 @@
-//! The network of a world: a [`Link`] that calls the router of the barn directly, and cuts, truncates and delays
-//! messages as the seed determines.
+//! The network of a world: a [`Link`] that calls the router of a source directly, and cuts, truncates and delays messages as
+//! the seed determines.
 
 use super::chance::Chance;
+use super::plant::Plant;
+use super::seams::{Seams, acceptance, lock};
+use super::tamper::{TrustedPosition, altered};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use bytes::Bytes;
+use daemon::recorder::Recorder;
 use herd::position::{Position, Sequence};
+use herd::store::{Reader, Readmitted};
+use herd::wire::{Acknowledgment, BlobKind, Page, blob_kind, from_blob, to_blob};
 use http_body_util::BodyExt;
+use service::backup::EncodedRun;
 use service::lifecycle::Shutdown;
 use service::sync::Served;
 use service::sync::divergence::refusing_head;
 use service::sync::link::{BLOB_TYPE, ExtraBlobs, Link, LinkError, LinkResponse, LiveChannel, LiveResponse};
 use service::sync::live::serve_live;
 use service::sync::query::ChangesQuery;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt::{Debug, Formatter};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
@@ -22,13 +30,18 @@ use tower::ServiceExt;
 /// Maximum number of blobs in transit in one direction.
 const MAX_BLOBS_IN_TRANSIT: usize = 4;
 
-/// The barn as the network reaches it. Each boot of the barn replaces it.
+/// A source as the network reaches it. Each boot of it replaces it.
 #[derive(Clone)]
-pub(super) struct BarnEndpoint {
+pub(super) struct Endpoint {
     pub(super) router: Router,
     pub(super) served: Arc<dyn Served>,
+    /// The writer, at a barn.
+    pub(super) recorder: Option<Recorder>,
     pub(super) shutdown: Shutdown,
 }
+
+/// The address of a source, and who answers there.
+pub(super) type Address = Arc<Mutex<Option<Endpoint>>>;
 
 /// The state of the network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,44 +54,68 @@ pub(super) struct Weather {
     pub(super) delay_ms: u64,
 }
 
-/// The connection from the office to the barn.
+/// The connection from a follower to its source.
 #[derive(Clone)]
 pub(super) struct Wire {
-    pub(super) barn: Arc<Mutex<Option<BarnEndpoint>>>,
+    pub(super) address: Address,
     pub(super) weather: watch::Receiver<Weather>,
     pub(super) chance: Arc<Mutex<Chance>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) seams: Seams,
+    /// The copy that follows over this connection.
+    pub(super) follower: Option<Reader>,
 }
 
 fn unreachable(why: &str) -> LinkError {
-    LinkError::Unreachable { peer: "the barn".to_owned(), why: why.to_owned() }
+    LinkError::Unreachable { peer: "the source".to_owned(), why: why.to_owned() }
 }
 
 fn broken(doing: &'static str) -> LinkError {
-    LinkError::Broken { peer: "the barn".to_owned(), doing, why: "the link was cut".to_owned() }
+    LinkError::Broken { peer: "the source".to_owned(), doing, why: "the link was cut".to_owned() }
 }
 
 impl Wire {
-    async fn reach(&self) -> Result<BarnEndpoint, LinkError> {
+    async fn reach(&self) -> Result<Endpoint, LinkError> {
         let Weather { cut, delay_ms, .. } = *self.weather.borrow();
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
         if cut {
             return Err(unreachable("the link is cut"));
         }
-        lock(&self.barn).clone().ok_or_else(|| unreachable("the barn is off"))
+        lock(&self.address).clone().ok_or_else(|| unreachable("the source is off"))
+    }
+
+    /// Returns whether the weather spoils a message.
+    fn is_spoiled(&self) -> bool {
+        lock(&self.chance).percent(self.weather.borrow().truncated_percent)
     }
 
     /// Returns a response as it arrives: half of those that the weather truncates break off, the others just end.
     fn deliver(&self, status: u16, body: Bytes) -> LinkResponse {
-        let mut chance = lock(&self.chance);
-        if !chance.percent(self.weather.borrow().truncated_percent) {
+        if !self.is_spoiled() {
             return LinkResponse::whole(status, body);
         }
+        let mut chance = lock(&self.chance);
         let body = body.slice(..chance.length_below(body.len()));
         LinkResponse { status, body, cut: chance.percent(50).then(|| broken("reading")) }
+    }
+
+    /// Gives changes back to the barn. Order and answer may be lost.
+    pub(super) async fn give_back(&self, changes: EncodedRun) -> Result<Readmitted, LinkError> {
+        let barn = self.reach().await?;
+        let recorder = barn.recorder.ok_or_else(|| unreachable("it is no barn"))?;
+        if self.is_spoiled() {
+            return Err(broken("sending"));
+        }
+        let run = changes.decode().map_err(|_| unreachable("the order does not read"))?;
+        let done = recorder.readmit(run, acceptance("they are only here")).await;
+        let done = done.map_err(|error| unreachable(&error.to_string()))?;
+        let is_unheard = self.seams.has(Plant::UnheardAnswer) && done.duplicates > 0;
+        if is_unheard || self.is_spoiled() { Err(broken("reading")) } else { Ok(done) }
+    }
+
+    fn pair(&self) -> (LiveEnd, LiveEnd) {
+        let (there, here) = (mpsc::channel(MAX_BLOBS_IN_TRANSIT), mpsc::channel(MAX_BLOBS_IN_TRANSIT));
+        let end = |send, receive, follower| LiveEnd { send, receive, wire: self.clone(), is_follower: follower };
+        (end(there.0, here.1, true), end(here.0, there.1, false))
     }
 }
 
@@ -86,52 +123,57 @@ impl Link for Wire {
     type Channel = LiveEnd;
 
     async fn get(&self, path_and_query: &str, _: bool, limit: usize, _: u64) -> Result<LinkResponse, LinkError> {
-        let barn = self.reach().await?;
-        let request = Request::get(path_and_query).header(header::ACCEPT, BLOB_TYPE).body(Body::empty());
+        let source = self.reach().await?;
+        let reader = source.served.reader().ok().filter(|_| self.seams.has(Plant::UncomparedDigest));
+        let trusted = reader.and_then(|reader| TrustedPosition::of(path_and_query, &reader));
+        let path = trusted.as_ref().map_or(path_and_query, |(_, path)| path);
+        let request = Request::get(path).header(header::ACCEPT, BLOB_TYPE).body(Body::empty());
         let request = request.map_err(|_| unreachable("invalid path"))?;
-        let Ok(response) = barn.router.oneshot(request).await;
+        let Ok(response) = source.router.oneshot(request).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.map_err(|_| broken("reading"))?.to_bytes();
         if body.len() > limit {
-            return Err(LinkError::TooLong { peer: "the barn".to_owned(), limit_bytes: limit });
+            return Err(LinkError::TooLong { peer: "the source".to_owned(), limit_bytes: limit });
         }
+        let body = trusted.map_or(body.clone(), |(trusted, _)| trusted.answer(body));
+        let body = altered(self.seams.plant, &mut lock(&self.chance), body);
         Ok(self.deliver(status, body))
     }
 
     async fn open_live(&self, path_and_query: &str, _: u64) -> Result<LiveResponse<LiveEnd>, LinkError> {
-        let barn = self.reach().await?;
+        let source = self.reach().await?;
         let uri = path_and_query.parse().map_err(|_| unreachable("invalid path"))?;
         let requested = ChangesQuery::position_only(&uri).map_err(|_| unreachable("invalid query"))?;
-        let Ok(reader) = barn.served.reader() else { return Err(unreachable("the store has no reader")) };
+        let Ok(reader) = source.served.reader() else { return Err(unreachable("the source has no store")) };
         let start = reader.position_at(Sequence::ZERO).ok().flatten().ok_or_else(|| unreachable("no log"))?;
         let from: Position = requested.unwrap_or(start);
         if let Some(head) = refusing_head(&reader, &from).map_err(|_| unreachable("no log"))? {
+            if self.seams.has(Plant::UncomparedDigest) && from.sequence <= head.sequence {
+                return Err(unreachable("the live connection does not open"));
+            }
             let body = serde_json::json!({ "success": false, "error": "diverged", "held": head });
             return Ok(LiveResponse::Refused(LinkResponse::whole(409, body.to_string())));
         }
         let (near, mut far) = self.pair();
-        tokio::spawn(
-            async move { serve_live(&mut far, &*barn.served, reader, from, ExtraBlobs::ALL, barn.shutdown).await },
-        );
+        tokio::spawn(async move {
+            serve_live(&mut far, &*source.served, reader, from, ExtraBlobs::ALL, source.shutdown).await
+        });
         Ok(LiveResponse::Open(near))
     }
 }
 
-impl Wire {
-    fn pair(&self) -> (LiveEnd, LiveEnd) {
-        let (there, here) = (mpsc::channel(MAX_BLOBS_IN_TRANSIT), mpsc::channel(MAX_BLOBS_IN_TRANSIT));
-        let end = |send, receive| LiveEnd { send, receive, weather: self.weather.clone(), chance: self.chance.clone() };
-        (end(there.0, here.1), end(here.0, there.1))
-    }
-}
-
 /// One end of a live connection.
-#[derive(Debug)]
 pub(super) struct LiveEnd {
     send: mpsc::Sender<Bytes>,
     receive: mpsc::Receiver<Bytes>,
-    weather: watch::Receiver<Weather>,
-    chance: Arc<Mutex<Chance>>,
+    wire: Wire,
+    is_follower: bool,
+}
+
+impl Debug for LiveEnd {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveEnd").field("is_follower", &self.is_follower).finish_non_exhaustive()
+    }
 }
 
 async fn until_cut(weather: &mut watch::Receiver<Weather>) {
@@ -139,26 +181,56 @@ async fn until_cut(weather: &mut watch::Receiver<Weather>) {
     let _ = weather.wait_for(|weather| weather.cut).await;
 }
 
-impl LiveChannel for LiveEnd {
-    async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
-        let percent = self.weather.borrow().truncated_percent;
-        let blob = {
-            let mut chance = lock(&self.chance);
-            if chance.percent(percent) { blob.slice(..chance.length_below(blob.len())) } else { blob }
-        };
-        tokio::select! {
-            biased;
-            () = until_cut(&mut self.weather) => Err(broken("sending")),
-            sent = self.send.send(blob) => sent.map_err(|_| broken("sending")),
+impl LiveEnd {
+    /// Checks that what a follower acknowledges is durable there.
+    fn check_acknowledgment(&self, blob: &Bytes) {
+        let (Some(copy), Ok(Acknowledgment { durable })) = (&self.wire.follower, from_blob(blob)) else { return };
+        let head = copy.head().position.sequence;
+        if durable.sequence > head {
+            let what = format!("change {} was acknowledged as durable, and the copy ends at {head}", durable.sequence);
+            self.wire.seams.fault(what);
         }
     }
 
-    async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+    async fn pass(&mut self, blob: Bytes) -> Result<(), LinkError> {
         tokio::select! {
             biased;
-            () = until_cut(&mut self.weather) => Err(broken("receiving")),
-            blob = self.receive.recv() => Ok(blob),
+            () = until_cut(&mut self.wire.weather) => Err(broken("sending")),
+            sent = self.send.send(blob) => sent.map_err(|_| broken("sending")),
         }
+    }
+}
+
+impl LiveChannel for LiveEnd {
+    async fn send(&mut self, blob: Bytes) -> Result<(), LinkError> {
+        if blob_kind(&blob) == Ok(BlobKind::Acknowledgment) {
+            if self.wire.seams.has(Plant::EarlyAcknowledgment) {
+                return Ok(());
+            }
+            self.check_acknowledgment(&blob);
+        }
+        let blob =
+            if self.wire.is_spoiled() { blob.slice(..lock(&self.wire.chance).length_below(blob.len())) } else { blob };
+        self.pass(blob).await
+    }
+
+    async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+        let blob = tokio::select! {
+            biased;
+            () = until_cut(&mut self.wire.weather) => return Err(broken("receiving")),
+            blob = self.receive.recv() => blob,
+        };
+        let Some(blob) = blob else { return Ok(None) };
+        if !self.is_follower {
+            return Ok(Some(blob));
+        }
+        let is_early = self.wire.seams.has(Plant::EarlyAcknowledgment);
+        if let Some(page) = from_blob::<Page>(&blob).ok().filter(|_| is_early) {
+            let early: Bytes = to_blob(&Acknowledgment { durable: page.end.end }).into();
+            self.check_acknowledgment(&early);
+            self.pass(early).await?;
+        }
+        Ok(Some(altered(self.wire.seams.plant, &mut lock(&self.wire.chance), blob)))
     }
 
     async fn close(&mut self) {
