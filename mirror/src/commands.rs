@@ -139,7 +139,7 @@ impl Commands {
         let acceptance = Acceptance::checked(author, reason);
         let acceptance = acceptance.map_err(|error| ControlError::new("bad_order", error.to_string()))?;
         let held = self.sites.held_copies(site).await?;
-        let first = || held.first_open(None).map_err(|error| not_given_back(&error.into()));
+        let first = || held.begin().map_err(|error| not_given_back(&error.into()));
         let Some(cursor) = cursor.map_or_else(first, |cursor| Ok(Some(cursor)))? else {
             return Ok(GiveBackProgress::default());
         };

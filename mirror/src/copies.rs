@@ -11,7 +11,9 @@
 //!
 //! A copy that may hold changes which the current one lacks is never deleted: the previous copy stays beside the current
 //! one until the swap after it, and then only one that the new copy holds, or that was given back to the barn, is removed. The
-//! file `given-back` in its directory says that.
+//! file `given-back` in its directory says that, and where the barn was then: a barn may lose again what it was given, so the
+//! copy stays until the current one has come past that position. An unfinished copy may be the only one that holds the last
+//! reads of a barn that was lost in the meantime; it stays in the same way.
 
 use herd::position::Position;
 use serde::{Deserialize, Serialize};
@@ -99,6 +101,15 @@ impl From<&CopiesError> for Exit {
     }
 }
 
+/// Note that a copy was given back to the barn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenBack {
+    /// End of the copy.
+    pub end: Position,
+    /// Position of the barn once it had answered for all of the copy.
+    pub barn: Position,
+}
+
 /// The copies of one site.
 #[derive(Clone, Debug)]
 pub struct Copies {
@@ -142,11 +153,12 @@ impl Copies {
         Ok(self.all()?.into_iter().max().filter(|newest| Some(*newest) > current))
     }
 
-    /// Creates a new copy. Other unfinished copies are removed, because only the newest would be continued.
-    pub fn begin(&self) -> Result<CopyNumber, CopiesError> {
+    /// Creates a new copy. Only the newest unfinished one is continued, so those before it are removed, unless `is_spent` says
+    /// that somebody may need one.
+    pub fn begin(&self, is_spent: impl Fn(CopyNumber) -> bool) -> Result<CopyNumber, CopiesError> {
         let current = self.current()?;
         let all = self.all()?;
-        for unfinished in all.iter().filter(|copy| Some(**copy) > current) {
+        for unfinished in all.iter().filter(|copy| Some(**copy) > current && is_spent(**copy)) {
             self.remove(*unfinished)?;
         }
         let next = CopyNumber(all.into_iter().max().map_or(0, |newest| newest.0).saturating_add(1));
@@ -193,8 +205,8 @@ impl Copies {
         Ok(complete)
     }
 
-    /// Returns the position up to which a copy was given back to the barn. An unreadable note counts as none.
-    pub fn given_back(&self, copy: CopyNumber) -> Result<Option<Position>, CopiesError> {
+    /// Returns the note that a copy was given back to the barn. An unreadable one counts as none.
+    pub fn given_back(&self, copy: CopyNumber) -> Result<Option<GivenBack>, CopiesError> {
         let path = self.path(copy).join(GIVEN_BACK);
         match fs::read(&path) {
             Ok(note) => Ok(serde_json::from_slice(&note).ok()),
@@ -204,10 +216,10 @@ impl Copies {
     }
 
     /// Notes that a copy was given back to the barn up to its end.
-    pub fn mark_given_back(&self, copy: CopyNumber, end: &Position) -> Result<(), CopiesError> {
+    pub fn mark_given_back(&self, copy: CopyNumber, given: &GivenBack) -> Result<(), CopiesError> {
         let directory = self.path(copy);
         let (next, note) = (directory.join(NEXT_GIVEN_BACK), directory.join(GIVEN_BACK));
-        let written = serde_json::to_vec(end).map_err(io::Error::from).and_then(|text| fs::write(&next, text));
+        let written = serde_json::to_vec(given).map_err(io::Error::from).and_then(|text| fs::write(&next, text));
         written.and_then(|()| fs::File::open(&next)?.sync_all()).map_err(file_error("write", &next))?;
         fs::rename(&next, &note).map_err(file_error("replace", &note))?;
         sync_directory(&directory)
@@ -269,7 +281,7 @@ mod tests {
     fn the_first_copy_becomes_current_only_once_it_is_finished() {
         let (_directory, copies) = fresh();
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, None));
-        let first = copies.begin().unwrap();
+        let first = copies.begin(|_| true).unwrap();
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (None, Some(first)));
         assert_eq!(copies.finish(first, |_| true).unwrap(), None);
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
@@ -280,7 +292,7 @@ mod tests {
         let (_directory, copies) = fresh();
         let mut finished = Vec::new();
         for _ in 0..3 {
-            let copy = copies.begin().unwrap();
+            let copy = copies.begin(|_| true).unwrap();
             fs::write(copies.path(copy).join("log.redb"), b"x").unwrap();
             copies.finish(copy, |_| true).unwrap();
             finished.push(copy);
@@ -293,34 +305,37 @@ mod tests {
     #[test]
     fn a_copy_that_nobody_else_holds_survives_any_number_of_swaps_until_it_is_given_back() {
         let (_directory, copies) = fresh();
-        let first = copies.begin().unwrap();
+        let first = copies.begin(|_| true).unwrap();
         copies.finish(first, |_| true).unwrap();
         let is_spent = |copies: &Copies| {
             let copies = copies.clone();
             move |copy| copy != first || copies.given_back(copy).unwrap().is_some()
         };
         for _ in 0..4 {
-            let copy = copies.begin().unwrap();
+            let copy = copies.begin(|_| true).unwrap();
             copies.finish(copy, is_spent(&copies)).unwrap();
             assert!(copies.path(first).is_dir());
         }
         let complete = copies.complete().unwrap();
         assert_eq!((complete.len(), complete[0]), (3, first));
         let end = herd::testing::TestBarn::default().reader().head().position;
-        copies.mark_given_back(first, &end).unwrap();
-        assert_eq!(copies.given_back(first).unwrap(), Some(end));
-        let copy = copies.begin().unwrap();
+        let given = GivenBack { end, barn: end };
+        copies.mark_given_back(first, &given).unwrap();
+        assert_eq!(copies.given_back(first).unwrap(), Some(given));
+        let copy = copies.begin(|_| true).unwrap();
         copies.finish(copy, is_spent(&copies)).unwrap();
         assert!(!copies.path(first).exists());
     }
 
     #[test]
-    fn a_new_copy_removes_unfinished_ones_and_never_the_current_one() {
+    fn a_new_copy_removes_unfinished_ones_that_nobody_needs_and_never_the_current_one() {
         let (_directory, copies) = fresh();
-        let first = copies.begin().unwrap();
+        let first = copies.begin(|_| true).unwrap();
         copies.finish(first, |_| true).unwrap();
-        let unfinished = copies.begin().unwrap();
-        let next = copies.begin().unwrap();
+        let needed = copies.begin(|_| true).unwrap();
+        let unfinished = copies.begin(|copy| copy != needed).unwrap();
+        let next = copies.begin(|copy| copy != needed).unwrap();
+        assert!(copies.path(needed).is_dir());
         assert!(next > unfinished && !copies.path(unfinished).exists() && copies.path(first).is_dir());
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), Some(next)));
     }
@@ -330,11 +345,11 @@ mod tests {
     fn only_an_unfinished_copy_beside_a_complete_one_is_discarded() {
         let (_directory, copies) = fresh();
         assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
-        let first = copies.begin().unwrap();
+        let first = copies.begin(|_| true).unwrap();
         assert!(matches!(copies.discard(), Err(CopiesError::OnlyCopy(copy)) if copy == first));
         copies.finish(first, |_| true).unwrap();
         assert!(matches!(copies.discard(), Err(CopiesError::NothingUnfinished)));
-        let second = copies.begin().unwrap();
+        let second = copies.begin(|_| true).unwrap();
         assert_eq!(copies.discard().unwrap(), second);
         assert!(copies.path(first).is_dir() && !copies.path(second).exists());
         assert_eq!((copies.current().unwrap(), copies.unfinished().unwrap()), (Some(first), None));
@@ -343,7 +358,7 @@ mod tests {
     #[test]
     fn a_swap_interrupted_before_the_rename_can_be_repeated() {
         let (_directory, copies) = fresh();
-        let first = copies.begin().unwrap();
+        let first = copies.begin(|_| true).unwrap();
         symlink("copy-1", copies.directory.join(NEXT_CURRENT)).unwrap();
         copies.finish(first, |_| true).unwrap();
         assert_eq!(copies.current().unwrap(), Some(first));

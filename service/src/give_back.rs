@@ -2,14 +2,19 @@
 //!
 //! The office sends changes of the history that the barn lost, page by page, with the position before them. The barn appends
 //! their payloads; see [`Store::readmit`](herd::store::Store::readmit).
+//!
+//! A row of the barn's log that is damaged comes back in its place; see [`Store::mend`](herd::store::Store::mend). The health of
+//! the barn names it.
 
 use crate::backup::EncodedRun;
 use herd::position::Sequence;
-use herd::store::Readmitted;
+use herd::store::{DamagedRow, Readmitted};
 use serde::{Deserialize, Serialize};
 
 /// Path of the call at the barn.
 pub const GIVE_BACK_PATH: &str = "/api/give-back";
+/// Path of the call that names the damaged rows of a barn.
+pub const DAMAGE_PATH: &str = "/api/remote/health";
 /// Maximum number of changes in a call: one commit of the barn.
 pub const MAX_GIVEN_CHANGES: usize = 1_000;
 /// Size of the changes that an office sends in a call, unless a single one is larger: a slow link takes it in a few seconds.
@@ -27,6 +32,9 @@ pub struct GiveBackOrder {
     pub reason: String,
     /// The changes, with the positions at both ends.
     pub changes: EncodedRun,
+    /// Write the changes in the place of a damaged row, instead of appending their payloads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_place: bool,
 }
 
 /// The response to a call that was carried out.
@@ -34,7 +42,7 @@ pub struct GiveBackOrder {
 pub struct GiveBackReply {
     /// Always true.
     pub success: bool,
-    /// Number of payloads that the barn has appended.
+    /// Number of payloads that the barn has appended, or of changes that it has written in their place.
     pub kept: u64,
     /// Number of payloads that the barn held already.
     pub duplicates: u64,
@@ -42,6 +50,15 @@ pub struct GiveBackReply {
     pub not_repeated: Vec<Sequence>,
     /// Number of all of these.
     pub not_repeated_count: u64,
+}
+
+impl GiveBackReply {
+    /// Returns the response to changes that were written in the place of a damaged row.
+    #[must_use]
+    pub fn mended(row: DamagedRow) -> Self {
+        let kept = row.last.0.saturating_sub(row.first.0).saturating_add(1);
+        Self { success: true, kept, duplicates: 0, not_repeated: Vec::new(), not_repeated_count: 0 }
+    }
 }
 
 impl From<Readmitted> for GiveBackReply {

@@ -5,6 +5,7 @@
 //! | carried out | 200, with the numbers of payloads that were appended and that were here |
 //! | without author or reason, invalid JSON, changes that do not lead to the end that they name | 400, 413, 415 |
 //! | changes of another history | 409 `other_history` |
+//! | changes in the place of a row that is not damaged, or that the log does not prove | 409 `not_damaged`, `unproven` |
 //! | another order at the same time | 503 `busy` with `Retry-After` |
 //! | refused during a shutdown, on a full disk, or after a failed commit | 503 with `Retry-After`; retrying is safe |
 //!
@@ -19,7 +20,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use herd::change::{Acceptance, Change};
 use herd::position::StoreId;
-use herd::store::{ChangeRun, Reader};
+use herd::store::{ChangeRun, DamagedRow, MendError, MendReceipt, Reader};
 use service::door::auth::{Access, Authenticator, Caller, require};
 use service::door::keys::Scope;
 use service::door::reply::{ApiError, NoQuery, StrictJson};
@@ -69,6 +70,11 @@ async fn give_back(
     access.begin_write()?;
     let author = acceptance.author.clone();
     let recorder = &barn.corrections.recorder;
+    if order.in_place {
+        let row = mended(barn.corrections.within_timeout(recorder.mend(run)).await?)?;
+        tracing::info!(key = caller.name(), author, first = row.first.0, last = row.last.0, "a damaged row came back");
+        return Ok(Json(GiveBackReply::mended(row)));
+    }
     let done = barn.corrections.within_timeout(recorder.readmit(run, acceptance)).await?;
     tracing::info!(
         key = caller.name(),
@@ -78,6 +84,20 @@ async fn give_back(
         "payloads that were lost here came back"
     );
     Ok(Json(done.into()))
+}
+
+/// Returns the row that was mended, or the refusal.
+fn mended(receipt: MendReceipt) -> Result<DamagedRow, ApiError> {
+    let error = match receipt {
+        MendReceipt::Mended { row } => return Ok(row),
+        MendReceipt::Refused(error) => error,
+    };
+    let code = match error {
+        MendError::NotDamaged { .. } => "not_damaged",
+        MendError::OtherHistory { .. } => "other_history",
+        MendError::Unproven { .. } => "unproven",
+    };
+    Err(ApiError::new(StatusCode::CONFLICT, code, error.to_string()))
 }
 
 /// Checks that changes are of this history, lead to the end that they name, and hold nothing that no door lets in.

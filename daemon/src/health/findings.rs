@@ -89,7 +89,10 @@ impl Health {
             0 => String::new(),
             others => format!(" and in {others} more places"),
         };
-        Some(format!("log.redb is damaged in {first}{others}; keep all files, and run `herdlinxd verify`"))
+        Some(format!(
+            "log.redb is damaged in {first}{others}; keep all files. `herdlinxd verify` names every row, and an office that has \
+             them puts them back: run `herdlinx-mirror give-back SITE` there"
+        ))
     }
 
     fn key_failure(&self) -> Option<String> {

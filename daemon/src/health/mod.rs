@@ -21,6 +21,7 @@ use herd::store::{DamagedRow, LocalFile, Reader};
 use serde_json::json;
 use service::backup::BackupGauge;
 use service::door::reply::{ApiError, NoQuery};
+use service::give_back::DAMAGE_PATH;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +123,7 @@ impl Health {
 
 /// Returns the route, which needs no key.
 pub fn router(health: Health) -> Router {
-    Router::new().route("/api/remote/health", get(respond)).with_state(health)
+    Router::new().route(DAMAGE_PATH, get(respond)).with_state(health)
 }
 
 async fn respond(State(health): State<Health>, _: NoQuery) -> Response {

@@ -44,7 +44,7 @@ use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
 use herd::store::{
-    ChangeRun, CorrectionReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, Readmitted, Receipt,
+    ChangeRun, CorrectionReceipt, EraMoveReceipt, Incoming, LocalError, LocalFile, MendReceipt, Readmitted, Receipt,
     ReprocessReceipt, Store, StoreError,
 };
 use requests::{QueuedRequest, Reply, StoreRequest};
@@ -293,6 +293,12 @@ impl Recorder {
     pub async fn readmit(&self, run: ChangeRun, acceptance: Acceptance) -> Result<Readmitted, RecordError> {
         let run = Box::new(run);
         self.write(|reply| StoreRequest::Readmit { run, acceptance, reply }).await
+    }
+
+    /// Writes changes in the place of the damaged row that held them; see [`Store::mend`].
+    pub async fn mend(&self, run: ChangeRun) -> Result<MendReceipt, RecordError> {
+        let run = Box::new(run);
+        self.write(|reply| StoreRequest::Mend { run, reply }).await
     }
 
     async fn write<T>(&self, request: impl FnOnce(Reply<T>) -> StoreRequest) -> Result<T, RecordError> {

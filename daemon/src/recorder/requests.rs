@@ -1,5 +1,5 @@
 //! Requests to the writer other than payloads: corrections, steps of those that move payloads into a reader era, the
-//! reprocessing of rejected payloads, and payloads that come back.
+//! reprocessing of rejected payloads, payloads that come back, and rows that do.
 //!
 //! Each is a commit of its own, in the order in which it arrived among the payloads.
 
@@ -8,7 +8,9 @@ use herd::change::Acceptance;
 use herd::clock::RawReading;
 use herd::decide::CorrectionRequest;
 use herd::position::Sequence;
-use herd::store::{ChangeRun, CorrectionReceipt, EraMoveReceipt, Readmitted, ReprocessReceipt, Store, StoreError};
+use herd::store::{
+    ChangeRun, CorrectionReceipt, EraMoveReceipt, MendReceipt, Readmitted, ReprocessReceipt, Store, StoreError,
+};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -27,6 +29,7 @@ pub(super) enum StoreRequest {
     Reprocess { after: Sequence, limit: usize, at: RawReading, reply: Reply<ReprocessReceipt> },
     StepEraMoves { at: RawReading, reply: Reply<Option<EraMoveReceipt>> },
     Readmit { run: Box<ChangeRun>, acceptance: Acceptance, reply: Reply<Readmitted> },
+    Mend { run: Box<ChangeRun>, reply: Reply<MendReceipt> },
 }
 
 impl QueuedRequest {
@@ -38,6 +41,7 @@ impl QueuedRequest {
             StoreRequest::Reprocess { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::StepEraMoves { reply, .. } => drop(reply.send(Err(reason.clone()))),
             StoreRequest::Readmit { reply, .. } => drop(reply.send(Err(reason.clone()))),
+            StoreRequest::Mend { reply, .. } => drop(reply.send(Err(reason.clone()))),
         }
     }
 
@@ -49,6 +53,7 @@ impl QueuedRequest {
             StoreRequest::Reprocess { after, limit, at, reply } => send(reply, store.reprocess(after, limit, at)),
             StoreRequest::StepEraMoves { at, reply } => send(reply, store.step_era_moves(at)),
             StoreRequest::Readmit { run, acceptance, reply } => send(reply, store.readmit(&run, &acceptance)),
+            StoreRequest::Mend { run, reply } => send(reply, store.mend(&run)),
         };
         drop(room);
         written

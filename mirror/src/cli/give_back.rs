@@ -44,7 +44,13 @@ pub(super) fn give_back(
 }
 
 fn print_given_back(site: &str, total: &GiveBackProgress, out: &mut dyn Write) -> Result<(), CliError> {
-    let GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, .. } = total;
+    let GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, mended, unmended, .. } = total;
+    for row in mended {
+        writeln!(out, "{row}: the log of `{site}` was damaged there, and has them again.")?;
+    }
+    for row in unmended {
+        writeln!(out, "{row}: the log of `{site}` is damaged there, and this office cannot prove what was there.")?;
+    }
     writeln!(out, "`{site}` took {kept} payloads back, and held {duplicates} already. Nothing else is only here.")?;
     if *not_repeated_count > 0 {
         let named: Vec<_> = not_repeated.iter().map(Sequence::to_string).collect();

@@ -71,6 +71,7 @@ The copy follows its barn meanwhile. The file is read back from the medium, and 
 It holds everything that this office has of the barn, and no key: pair the barn again after a restore.";
 
 const GIVE_BACK_HELP: &str = "\
+Rows of the barn's log that are damaged get their changes back in their place, if the digests around them prove them.
 The barn appends the payloads once more, with their old times, and answers those that it has as duplicates:
   sudo herdlinx-mirror give-back north --author 'J. Doe' --reason 'old card put back'
   sudo herdlinx-mirror resync north                 if the site is stopped: the office follows the barn again
@@ -184,7 +185,7 @@ enum Command {
         #[command(flatten)]
         args: BackupArgs,
     },
-    /// Return to a barn what only this office holds, as after an old card was put back there
+    /// Return to a barn what its log has lost: damaged rows, and what only this office holds
     #[command(after_help = GIVE_BACK_HELP)]
     GiveBack {
         /// Name of the barn at this office

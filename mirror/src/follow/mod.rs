@@ -10,11 +10,13 @@
 //!   the start", another barn at the same address could fill a paired copy.
 //! - Divergence ends the follower, and nothing is written. The copy keeps being served until an operator decides. A
 //!   copy that followed whatever it found would destroy the only evidence of what a restored barn lost.
+//! - A row of the copy that is found damaged is fetched again from the source, once in a while: see `mend`.
 //! - The writer's loop is an async function, which production runs on an OS thread; see the `writer` module.
 
 mod arrivals;
 mod backoff;
 mod contact;
+mod mend;
 mod page_size;
 mod pull;
 mod room;
@@ -72,8 +74,18 @@ pub async fn run<L: Link>(
     let mut backoff = Backoff::new(settings.sync_interval, settings.seed);
     let page_size = PageSize::default();
     let contact = Contact::default();
-    let mut session =
-        Session { link, store, settings, clock, status, contact, worked: false, page_size, unproved: None };
+    let mut session = Session {
+        link,
+        store,
+        settings,
+        clock,
+        status,
+        contact,
+        worked: false,
+        page_size,
+        unproved: None,
+        mend_tried_at: None,
+    };
     let end = loop {
         let interruption = tokio::select! {
             biased;

@@ -92,6 +92,8 @@ pub(super) struct Session<L> {
     pub(super) page_size: PageSize,
     /// Changes of a page that was cut, until the source has proved them.
     pub(super) unproved: Option<ChangeRun>,
+    /// Time of the last attempt to fetch a damaged row of the copy again.
+    pub(super) mend_tried_at: Option<Instant>,
 }
 
 /// A page from a live connection that is being applied.
@@ -116,6 +118,9 @@ impl<L: Link> Session<L> {
     pub(super) async fn follow_once(&mut self) -> Interruption {
         self.status.send_modify(|status| status.link = LinkState::Pulling);
         if let Err(interruption) = self.catch_up(false).await {
+            return interruption;
+        }
+        if let Err(interruption) = self.mend_copy().await {
             return interruption;
         }
         match self.follow_live().await {
@@ -225,6 +230,7 @@ impl<L: Link> Session<L> {
                 ));
             }
         }
+        self.mend_copy().await?;
         let barn = self.status.borrow().barn.map_or_else(BarnHead::default, |report| report.aged());
         let heartbeat = Heartbeat::new(&self.store.reader().head(), barn);
         Ok(live.channel.send(to_blob(&heartbeat).into()).await?)

@@ -117,7 +117,7 @@ impl SiteFiles {
     /// Starts a new copy of a site beside the current one.
     pub fn begin_copy(&self, name: &str) -> Result<CopyNumber, SiteFilesError> {
         let site = self.find(name)?;
-        Ok(self.copies(&site.name)?.begin()?)
+        Ok(self.copies(&site.name)?.begin(|_| false)?)
     }
 
     /// Discards the unfinished copy of a site, if another one is complete.

@@ -24,6 +24,12 @@ impl NotedDamage {
         }
     }
 
+    /// Forgets a row that holds the right changes again.
+    pub(super) fn forget(&self, row: &DamagedRow) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(row);
+        tracing::info!(first = row.first.0, last = row.last.0, "log.redb has {row} again");
+    }
+
     /// Returns the damaged rows in order.
     pub(super) fn rows(&self) -> Vec<DamagedRow> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()

@@ -194,6 +194,15 @@ impl LogReader {
         Ok(row.and_then(|(first, bytes)| RowReader::new(first, &bytes).map(|row| row.before)))
     }
 
+    /// Returns the digest before the row that begins at `next`, if one does that holds what was written to it.
+    pub(super) fn proven_digest_before(&self, next: Sequence) -> Result<Option<Digest>, StoreError> {
+        let row = self.row_from(next)?.filter(|(first, _)| *first == next);
+        Ok(row.and_then(|(first, bytes)| {
+            let row = RowReader::new(first, &bytes)?;
+            (bytes.are_trusted() || row.is_intact()).then_some(row.before)
+        }))
+    }
+
     /// Returns whether the row of `log.redb` that begins at `first` holds what was written to it.
     fn is_intact(&self, first: Sequence) -> Result<bool, StoreError> {
         let row = self.body_row_from(first)?;

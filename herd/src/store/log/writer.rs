@@ -171,6 +171,31 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Writes changes in the place of a damaged row, if they lead to the digest after it. Returns whether they do.
+    ///
+    /// `before` is the digest that they start from.
+    pub(in super::super) fn mend(
+        &mut self,
+        row: DamagedRow,
+        before: Digest,
+        changes: &Changes,
+    ) -> Result<bool, StoreError> {
+        let after = if row.last == self.end.sequence {
+            Some(self.end.digest)
+        } else {
+            self.reader()?.proven_digest_before(row.last.next())?
+        };
+        let (rows, digest) = lay_rows(Sequence(row.first.0.saturating_sub(1)), before, changes);
+        if after != Some(digest) {
+            return Ok(false);
+        }
+        self.begin_write()?;
+        self.log.body.write(&rows, &[])?;
+        self.failed = false;
+        self.log.damage.forget(&row);
+        Ok(true)
+    }
+
     fn begin_write(&mut self) -> Result<(), StoreError> {
         if std::mem::replace(&mut self.failed, true) { Err(StoreError::Interrupted) } else { Ok(()) }
     }

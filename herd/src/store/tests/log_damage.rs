@@ -13,21 +13,21 @@ use redb::{ReadableDatabase, TableDefinition};
 const CHANGES: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("changes");
 const STORE: StoreId = StoreId([7; 16]);
 /// The row that is damaged: the second group of ten. Change 1 begins the epoch.
-const DAMAGED: DamagedRow = DamagedRow { first: Sequence(12), last: Sequence(21) };
+pub(super) const DAMAGED: DamagedRow = DamagedRow { first: Sequence(12), last: Sequence(21) };
 /// The last change.
-const HEAD: Sequence = Sequence(41);
+pub(super) const HEAD: Sequence = Sequence(41);
 
 fn incoming(n: u64) -> Incoming {
     let origin = Origin { channel: "radio1".into(), reader_group: "main".into(), ..Origin::default() };
     Incoming { raw: format!("hxb:LOT{}:LF{n}:UHF{n}", n % 3).into_bytes(), origin, at: RawReading::default() }
 }
 
-fn opened(disk: &MemoryDisk) -> Result<Store, StoreError> {
+pub(super) fn opened(disk: &MemoryDisk) -> Result<Store, StoreError> {
     Store::open_source(disk, Rules::default(), ClockReading { boot: 1, ..ClockReading::default() }, || STORE)
 }
 
 /// A source with four rows of ten payloads, and its closed disk.
-fn filled() -> MemoryDisk {
+pub(super) fn filled() -> MemoryDisk {
     let disk = MemoryDisk::default();
     let mut store = opened(&disk).unwrap();
     store.settle().unwrap();
@@ -54,10 +54,10 @@ pub(super) fn alter_row(disk: &dyn Disk, of: Sequence, alter: impl FnOnce(&mut V
 }
 
 /// A way to damage a row, by its name.
-type Damage = (&'static str, fn(&mut Vec<u8>));
+pub(super) type Damage = (&'static str, fn(&mut Vec<u8>));
 
 /// Ways to damage a row, each of which another part of it does not agree with.
-fn damages() -> [Damage; 6] {
+pub(super) fn damages() -> [Damage; 6] {
     [
         ("a bit of a change", |row| *row.last_mut().unwrap() ^= 1),
         ("the digest before", |row| row[5] ^= 1),

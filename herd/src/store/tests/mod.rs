@@ -2,4 +2,5 @@
 
 mod damage;
 mod log_damage;
+mod mending;
 mod opening;

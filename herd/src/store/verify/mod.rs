@@ -131,7 +131,8 @@ pub enum VerifyError {
     },
     /// Rows of the log do not hold what was written to them.
     #[error(
-        "the log is damaged in {}. Restore it from a backup, or copy it again",
+        "the log is damaged in {}. A running copy fetches it again from its barn; an office that has it returns it to the barn \
+         with `herdlinx-mirror give-back`",
         named(.rows)
     )]
     Damaged {

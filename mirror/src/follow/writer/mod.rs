@@ -11,7 +11,7 @@
 mod tests;
 
 use super::room::{NoRoomError, Room};
-use herd::store::{ApplyError, ApplyReceipt, ChangeRun, Reader, Store, StoreError};
+use herd::store::{ApplyError, ApplyReceipt, ChangeRun, MendReceipt, Reader, Store, StoreError};
 use service::process::WorkerThread;
 use std::future::Future;
 use std::time::Duration;
@@ -34,6 +34,11 @@ enum Job {
     Apply {
         run: ChangeRun,
         done: oneshot::Sender<Result<ApplyReceipt, ApplyError>>,
+    },
+    /// Changes for the place of a damaged row.
+    Mend {
+        run: ChangeRun,
+        done: oneshot::Sender<MendReceipt>,
     },
     /// A liveness probe, answered in its turn.
     Probe(oneshot::Sender<()>),
@@ -59,6 +64,7 @@ impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Apply { run, .. } => f.debug_struct("Apply").field("after", &run.after).finish_non_exhaustive(),
+            Self::Mend { run, .. } => f.debug_struct("Mend").field("after", &run.after).finish_non_exhaustive(),
             Self::Probe(_) => f.write_str("Probe"),
         }
     }
@@ -116,6 +122,15 @@ impl StoreHandle {
     }
 }
 
+impl StoreHandle {
+    /// Writes changes in the place of a damaged row, in turn.
+    pub(super) async fn mend(&self, run: ChangeRun) -> Result<MendReceipt, WriterEndedError> {
+        let (done, mended) = oneshot::channel();
+        self.queue.send(Job::Mend { run, done }).await.map_err(|_| WriterEndedError)?;
+        mended.await.map_err(|_| WriterEndedError)
+    }
+}
+
 /// Splits a store into a handle and its writer's future. Nothing is applied unless the caller polls the future.
 pub fn split_writer(store: Store) -> (StoreHandle, impl Future<Output = Result<(), StoreError>>) {
     let (queue, jobs) = mpsc::channel(MAX_QUEUED_JOBS);
@@ -142,6 +157,11 @@ async fn write_loop(mut store: Store, mut jobs: mpsc::Receiver<Job>) -> Result<(
         };
         let (run, done) = match next {
             Some(Job::Apply { run, done }) => (run, done),
+            Some(Job::Mend { run, done }) => {
+                // A follower that no longer waits has ended; the row stays mended.
+                drop(done.send(store.mend(&run)?));
+                continue;
+            }
             Some(Job::Probe(reply)) => {
                 // Probes come in quiet times, too, so that a failure behind the log does not wait for the next page.
                 store.check().inspect_err(|error| tracing::error!(%error, "the tables of a copy have failed"))?;

@@ -214,8 +214,9 @@ impl SiteFollower {
     /// Starts a new copy beside the served one. An unfinished one is closed and discarded.
     async fn begin_copy(&mut self, open: &mut OpenCopies, reply: CopyReply) {
         self.close_building(open).await;
-        let copies = self.copies.clone();
-        match tokio::task::spawn_blocking(move || copies.begin()).await {
+        let shown = open.shown.as_ref().map(|copy| copy.handle.reader().clone());
+        let held = HeldCopies { copies: self.copies.clone(), shown };
+        match tokio::task::spawn_blocking(move || held.copies.begin(|copy| held.is_spent(copy))).await {
             Ok(Ok(number)) => {
                 send_reply(reply, Ok(number));
                 self.open_into(open).await;

@@ -93,7 +93,7 @@ impl SiteStores {
         };
         let (current, unfinished) = (copies.current()?, copies.unfinished()?);
         let unfinished = match (unfinished, current) {
-            (None, None) => Some(copies.begin()?),
+            (None, None) => Some(copies.begin(|_| false)?),
             (unfinished, _) => unfinished,
         };
         let shown = match current.filter(|_| !shown_is_open).map(open) {

@@ -1,6 +1,8 @@
 //! Gives back to a barn what only this office holds.
 //!
 //! ```text
+//! for each damaged row that the barn names, the last one first:
+//!   send its changes, as the shown copy has them             the barn writes them in their place, if its log proves them
 //! for each complete copy, the oldest first:
 //!   search for the last change that the barn holds too      one request per step of a binary search
 //!   send the changes after it, page by page                 the barn answers once they are durable
@@ -14,28 +16,26 @@
 //! - **Whole changes are sent, and the barn takes the payloads out.** The digests show it which ones it holds, and where each
 //!   one was. So an order that is sent twice, by whoever, gives nothing twice.
 //! - **A command does one page per request.** The socket drops a command that takes long, and a person sees how far it is.
-//! - **A copy that was given back says so in a file of its own.** The next resync may remove it, and nobody is told again that
-//!   only this office holds its reads.
+//! - **A copy that was given back says so in a file of its own.** Once the shown copy has followed the barn past what it
+//!   appended, the next resync may remove it, and nobody is told again that only this office holds its reads. Until then the
+//!   barn may lose its card, and with it what it was given.
 
-use crate::copies::{Copies, CopiesError, CopyNumber};
-use crate::link::{HttpsLink, PostBounds, PostError};
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use crate::copies::{Copies, CopiesError, CopyNumber, GivenBack};
+use crate::link::{HttpsLink, PostError};
 use herd::change::Acceptance;
 use herd::position::{Position, Sequence};
-use herd::store::{Directory, LogSurvey, Reader, Store, StoreError};
+use herd::store::{ChangeRun, DamagedRow, Directory, LogSurvey, Reader, Store, StoreError};
+use requests::{damaged_rows, head_of, is_held, order};
 use serde::{Deserialize, Serialize};
 use service::backup::EncodedRun;
-use service::give_back::{GIVE_BACK_PATH, GiveBackOrder, GiveBackReply, MAX_GIVEN_BYTES, MAX_GIVEN_CHANGES};
-use service::sync::link::{CHANGES_PATH, Link as _, LinkError};
-use service::sync::query::position_text;
+use service::give_back::{GiveBackReply, MAX_GIVEN_BYTES, MAX_GIVEN_CHANGES};
+use service::sync::link::LinkError;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Limits of a request that gives back: shorter than a command may take.
-const BOUNDS: PostBounds = PostBounds { connect_ms: 5_000, response_ms: 4_000, response_bytes: 64 * 1024 };
-/// Longest time without progress of a request that asks for a position.
-const ASK_IDLE_MS: u64 = 2_000;
-/// Maximum length of the response to it: one change.
-const ASK_BYTES: usize = 512 * 1024;
 
 /// Time within which another part of this process that opened a copy, to count what only it holds, has closed it.
 const LOCKED_TIMEOUT: Duration = Duration::from_secs(3);
@@ -89,6 +89,11 @@ pub struct GiveBackCursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GiveBackStage {
+    /// Send the last damaged row of the barn's log before this change, as the shown copy has it.
+    Mend {
+        /// The rows from here on were tried.
+        before: Sequence,
+    },
     /// Ask the barn whether it holds the whole copy.
     Begin,
     /// Search for the last change that the barn holds, too.
@@ -116,6 +121,12 @@ pub struct GiveBackProgress {
     pub not_repeated: Vec<Sequence>,
     /// Number of all of these.
     pub not_repeated_count: u64,
+    /// Damaged rows of the barn's log that have their changes again.
+    #[serde(default)]
+    pub mended: Vec<DamagedRow>,
+    /// Damaged rows that this office could not return.
+    #[serde(default)]
+    pub unmended: Vec<DamagedRow>,
     /// Place to go on from; `None` if everything was given back.
     pub next: Option<GiveBackCursor>,
 }
@@ -126,6 +137,8 @@ impl GiveBackProgress {
         const MAX_NAMED: usize = 100;
         self.kept += step.kept;
         self.duplicates += step.duplicates;
+        self.mended.extend(step.mended);
+        self.unmended.extend(step.unmended);
         self.not_repeated_count += step.not_repeated_count;
         let room = MAX_NAMED.saturating_sub(self.not_repeated.len());
         self.not_repeated.extend(step.not_repeated.into_iter().take(room));
@@ -142,10 +155,16 @@ pub struct HeldCopies {
 }
 
 impl HeldCopies {
+    /// Returns the place to begin at.
+    pub fn begin(&self) -> Result<Option<GiveBackCursor>, CopiesError> {
+        let stage = GiveBackStage::Mend { before: Sequence(u64::MAX) };
+        Ok(self.copies.current()?.map(|copy| GiveBackCursor { copy, stage }))
+    }
+
     /// Returns the first copy that may hold what the barn lacks, after `after`.
     pub fn first_open(&self, after: Option<CopyNumber>) -> Result<Option<GiveBackCursor>, CopiesError> {
         for copy in self.copies.complete()?.into_iter().filter(|copy| Some(*copy) > after) {
-            if !is_given_back(&self.copies, copy)? {
+            if !self.is_given_back(copy)? {
                 return Ok(Some(GiveBackCursor { copy, stage: GiveBackStage::Begin }));
             }
         }
@@ -179,7 +198,7 @@ impl HeldCopies {
     pub fn open_only_here(&self) -> Result<Reader, GiveBackError> {
         let current = self.copies.current()?;
         for copy in self.copies.complete()?.into_iter().rev().filter(|copy| Some(*copy) != current) {
-            if is_given_back(&self.copies, copy)? {
+            if self.is_given_back(copy)? {
                 continue;
             }
             let reader = self.open(copy)?;
@@ -212,7 +231,7 @@ impl HeldCopies {
 
     /// Returns the number of changes of an old copy that the served one lacks, and that were not given back.
     fn only_in(&self, copy: CopyNumber) -> Result<u64, GiveBackError> {
-        if is_given_back(&self.copies, copy)? {
+        if self.is_given_back(copy)? {
             return Ok(0);
         }
         let shown = self.shown.as_ref().ok_or(GiveBackError::Moved)?;
@@ -227,6 +246,19 @@ impl HeldCopies {
         Ok(end - held)
     }
 
+    /// Returns whether a copy was given back to its end, and the shown one has what the barn made of it.
+    fn is_given_back(&self, copy: CopyNumber) -> Result<bool, CopiesError> {
+        let Some(GivenBack { end, barn }) = self.copies.given_back(copy)? else { return Ok(false) };
+        let is_followed = |shown: &Reader| shown.position_at(barn.sequence).is_ok_and(|own| own == Some(barn));
+        // A current one may be followed again, and grow.
+        if self.copies.current()? == Some(copy) || !self.shown.as_ref().is_some_and(is_followed) {
+            return Ok(false);
+        }
+        let survey = Directory::new(self.copies.path(copy)).and_then(|disk| LogSurvey::of(&disk));
+        // One that has grown since was not given back to its end.
+        Ok(matches!(survey, Ok(Some(log)) if log.end() == end))
+    }
+
     /// Takes the next step with a copy.
     pub async fn step(
         &self,
@@ -238,6 +270,7 @@ impl HeldCopies {
         // To open it may take a while.
         let reader = tokio::task::spawn_blocking(move || held.open(copy)).await??;
         let next = match cursor.stage {
+            GiveBackStage::Mend { before } => return self.mend(link, copy, &reader, before, acceptance).await,
             GiveBackStage::Begin => begin(link, &reader).await?,
             GiveBackStage::Search { held, lacking } => Some(search(link, &reader, held, lacking).await?),
             GiveBackStage::Send { after } => return self.send(link, copy, &reader, after, acceptance).await,
@@ -247,6 +280,35 @@ impl HeldCopies {
             None => self.first_open(Some(copy))?,
         };
         Ok(GiveBackProgress { next, ..GiveBackProgress::default() })
+    }
+
+    /// Returns the changes of the last damaged row of the barn's log before `before`.
+    async fn mend(
+        &self,
+        link: &HttpsLink,
+        copy: CopyNumber,
+        reader: &Reader,
+        before: Sequence,
+        acceptance: &Acceptance,
+    ) -> Result<GiveBackProgress, GiveBackError> {
+        let row = damaged_rows(link).await?.into_iter().rfind(|row| row.last < before);
+        let Some(row) = row else {
+            return Ok(GiveBackProgress { next: self.first_open(None)?, ..GiveBackProgress::default() });
+        };
+        let next = Some(GiveBackCursor { copy, stage: GiveBackStage::Mend { before: row.first } });
+        let is_mended = match row_in(reader, row) {
+            Some(run) => match order(link, EncodedRun::new(run), acceptance, true).await {
+                Ok(_) => true,
+                Err(GiveBackError::Refused { status: 409, message }) => {
+                    tracing::warn!(first = row.first.0, last = row.last.0, message, "a damaged row was not returned");
+                    false
+                }
+                Err(error) => return Err(error),
+            },
+            None => false,
+        };
+        let (mended, unmended) = if is_mended { (vec![row], Vec::new()) } else { (Vec::new(), vec![row]) };
+        Ok(GiveBackProgress { mended, unmended, next, ..GiveBackProgress::default() })
     }
 
     /// Gives back the changes after a position, up to a page. A copy that was given back to its end is marked.
@@ -264,27 +326,27 @@ impl HeldCopies {
         let end = reader.head().position;
         let run = reader.run_after(after, MAX_GIVEN_CHANGES, MAX_GIVEN_BYTES)?;
         let after = run.end;
-        let reply = order(link, EncodedRun::new(run), acceptance).await?;
+        let reply = order(link, EncodedRun::new(run), acceptance, false).await?;
         let GiveBackReply { kept, duplicates, not_repeated, not_repeated_count, .. } = reply;
         let next = if after.sequence < end.sequence {
             Some(GiveBackCursor { copy, stage: GiveBackStage::Send { after } })
         } else {
-            self.copies.mark_given_back(copy, &end)?;
+            let barn = head_of(link).await?;
+            self.copies.mark_given_back(copy, &GivenBack { end, barn })?;
             self.first_open(Some(copy))?
         };
-        Ok(GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, next })
+        let done =
+            GiveBackProgress { kept, duplicates, not_repeated, not_repeated_count, ..GiveBackProgress::default() };
+        Ok(GiveBackProgress { next, ..done })
     }
 }
 
-/// Returns whether a copy was given back to its end. One that has grown since was not.
-pub fn is_given_back(copies: &Copies, copy: CopyNumber) -> Result<bool, CopiesError> {
-    let Some(marked) = copies.given_back(copy)? else { return Ok(false) };
-    if copies.current()? == Some(copy) {
-        // It may be followed again, and grow.
-        return Ok(false);
-    }
-    let survey = Directory::new(copies.path(copy)).and_then(|disk| LogSurvey::of(&disk));
-    Ok(matches!(survey, Ok(Some(log)) if log.end() == marked))
+/// Returns the changes of a row, if the copy has all of them.
+fn row_in(copy: &Reader, row: DamagedRow) -> Option<ChangeRun> {
+    let changes = usize::try_from(row.last.0.checked_sub(row.first.0)?.checked_add(1)?).ok()?;
+    let after = copy.position_at(Sequence(row.first.0.checked_sub(1)?)).ok()??;
+    let run = copy.run_after(after, changes, usize::MAX).ok()?;
+    (run.changes.len() == changes).then_some(run)
 }
 
 /// Asks whether the barn holds a whole copy. Returns `None` if it does.
@@ -319,98 +381,4 @@ async fn search(
 
 fn position_in(copy: &Reader, sequence: Sequence) -> Result<Position, GiveBackError> {
     copy.position_at(sequence)?.ok_or(GiveBackError::Moved)
-}
-
-/// Asks the barn whether a position is on its history.
-async fn is_held(link: &HttpsLink, position: &Position) -> Result<bool, GiveBackError> {
-    let path = format!("{CHANGES_PATH}?limit=1&{}", position_text(position));
-    let response = link.get(&path, false, ASK_BYTES, ASK_IDLE_MS).await?;
-    match response.status {
-        200 => Ok(true),
-        409 => Ok(false),
-        status => Err(refused(status, &response.body)),
-    }
-}
-
-async fn order(link: &HttpsLink, changes: EncodedRun, by: &Acceptance) -> Result<GiveBackReply, GiveBackError> {
-    let order = GiveBackOrder { author: by.author.clone(), reason: by.reason.clone(), changes };
-    let body = serde_json::to_vec(&order).map_err(|error| refused(0, error.to_string().as_bytes()))?;
-    let response = link.post(GIVE_BACK_PATH, body.into(), BOUNDS).await?;
-    let reply = serde_json::from_slice(&response.body).ok().filter(|_| response.status == 200);
-    reply.ok_or_else(|| refused(response.status, &response.body))
-}
-
-/// Returns the barn's refusal in its words, of which a terminal obeys none.
-fn refused(status: u16, body: &[u8]) -> GiveBackError {
-    const SHOWN_CHARS: usize = 300;
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let message = value.get("message").and_then(serde_json::Value::as_str).unwrap_or("no reason given");
-    let message = message.chars().filter(|char| !char.is_control()).take(SHOWN_CHARS).collect();
-    GiveBackError::Refused { status, message }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use herd::store::MemoryDisk;
-    use herd::testing::TestBarn;
-
-    fn held_copies(directory: &std::path::Path, shown: Reader) -> HeldCopies {
-        HeldCopies { copies: Copies::open(directory).unwrap(), shown: Some(shown) }
-    }
-
-    /// Makes a complete copy of a barn.
-    fn copy(copies: &Copies, barn: &TestBarn) -> CopyNumber {
-        let (number, source) = (copies.begin().unwrap(), barn.reader());
-        let disk = Directory::new(copies.path(number)).unwrap();
-        let mut store = Store::open_replica(&disk, source.store()).unwrap();
-        store.apply(source.run_after(store.head().position, 1_000, 1_000_000).unwrap()).unwrap();
-        store.settle().unwrap();
-        drop(store);
-        copies.finish(number, |_| false).unwrap();
-        number
-    }
-
-    /// Catches a copy that a resync removes although only it holds some reads, and one that is kept forever.
-    #[test]
-    fn a_copy_is_needed_until_the_shown_one_or_the_barn_holds_all_of_it() {
-        let (directory, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::default());
-        let mut lost = TestBarn::on(&disk);
-        lost.record("hxb:LOT1:LF1:UHF1");
-        let card = disk.after_power_cut();
-        let copies = Copies::open(directory.path()).unwrap();
-        let early = copy(&copies, &lost);
-        for text in ["hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF3:UHF3"] {
-            lost.record(text);
-        }
-        let old = copy(&copies, &lost);
-        let mut barn = TestBarn::on(&card);
-        barn.record("hxb:LOT1:LF4:UHF4");
-        copy(&copies, &barn);
-
-        let held = held_copies(directory.path(), barn.reader());
-        assert_eq!(held.count_only_here(), Some(2));
-        assert!(held.is_spent(early) && !held.is_spent(old));
-        let end = lost.reader().head().position;
-        assert_eq!(held.open_only_here().unwrap().head().position, end);
-        let first = held.first_open(Some(early)).unwrap();
-        assert_eq!(first, Some(GiveBackCursor { copy: old, stage: GiveBackStage::Begin }));
-
-        copies.mark_given_back(old, &end).unwrap();
-        assert_eq!((held.count_only_here(), held.is_spent(old)), (Some(0), true));
-        assert_eq!(held.open_only_here().unwrap().head().position, barn.reader().head().position);
-    }
-
-    /// Catches a note of an earlier end that lets a resync remove what the copy got since then.
-    #[test]
-    fn a_copy_that_grew_since_it_was_given_back_is_needed_again() {
-        let (directory, mut barn) = (tempfile::tempdir().unwrap(), TestBarn::default());
-        let before = barn.reader().head().position;
-        barn.record("hxb:LOT1:LF1:UHF1");
-        let copies = Copies::open(directory.path()).unwrap();
-        let old = copy(&copies, &barn);
-        copies.mark_given_back(old, &before).unwrap();
-        copy(&copies, &TestBarn::default());
-        assert!(!is_given_back(&copies, old).unwrap());
-    }
 }

@@ -1,0 +1,72 @@
+//! Copies that somebody needs, and those that nobody does.
+
+use super::*;
+use herd::store::MemoryDisk;
+use herd::testing::TestBarn;
+
+fn held_copies(directory: &std::path::Path, shown: Reader) -> HeldCopies {
+    HeldCopies { copies: Copies::open(directory).unwrap(), shown: Some(shown) }
+}
+
+/// Makes a complete copy of a barn.
+fn copy(copies: &Copies, barn: &TestBarn) -> CopyNumber {
+    let (number, source) = (copies.begin(|_| true).unwrap(), barn.reader());
+    let disk = Directory::new(copies.path(number)).unwrap();
+    let mut store = Store::open_replica(&disk, source.store()).unwrap();
+    store.apply(source.run_after(store.head().position, 1_000, 1_000_000).unwrap()).unwrap();
+    store.settle().unwrap();
+    drop(store);
+    copies.finish(number, |_| false).unwrap();
+    number
+}
+
+/// Catches a copy that a resync removes although only it holds some reads, and one that is kept forever.
+#[test]
+fn a_copy_is_needed_until_the_shown_one_or_the_barn_holds_all_of_it() {
+    let (directory, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::default());
+    let mut lost = TestBarn::on(&disk);
+    lost.record("hxb:LOT1:LF1:UHF1");
+    let card = disk.after_power_cut();
+    let copies = Copies::open(directory.path()).unwrap();
+    let early = copy(&copies, &lost);
+    for text in ["hxb:LOT1:LF2:UHF2", "hxb:LOT1:LF3:UHF3"] {
+        lost.record(text);
+    }
+    let old = copy(&copies, &lost);
+    let mut barn = TestBarn::on(&card);
+    barn.record("hxb:LOT1:LF4:UHF4");
+    copy(&copies, &barn);
+
+    let held = held_copies(directory.path(), barn.reader());
+    assert_eq!(held.count_only_here(), Some(2));
+    assert!(held.is_spent(early) && !held.is_spent(old));
+    let end = lost.reader().head().position;
+    assert_eq!(held.open_only_here().unwrap().head().position, end);
+    let first = held.first_open(Some(early)).unwrap();
+    assert_eq!(first, Some(GiveBackCursor { copy: old, stage: GiveBackStage::Begin }));
+
+    // Once the barn has it, and the shown copy has what the barn made of it.
+    let mut given = GivenBack { end, barn: barn.reader().head().position };
+    given.barn.sequence = given.barn.sequence.next();
+    copies.mark_given_back(old, &given).unwrap();
+    assert_eq!((held.count_only_here(), held.is_spent(old)), (Some(2), false), "the barn may lose it again");
+    let given = GivenBack { end, barn: barn.reader().head().position };
+    copies.mark_given_back(old, &given).unwrap();
+    assert_eq!((held.count_only_here(), held.is_spent(old)), (Some(0), true));
+    assert_eq!(held.open_only_here().unwrap().head().position, barn.reader().head().position);
+}
+
+/// Catches a note of an earlier end that lets a resync remove what the copy got since then.
+#[test]
+fn a_copy_that_grew_since_it_was_given_back_is_needed_again() {
+    let (directory, mut barn) = (tempfile::tempdir().unwrap(), TestBarn::default());
+    let before = barn.reader().head().position;
+    barn.record("hxb:LOT1:LF1:UHF1");
+    let copies = Copies::open(directory.path()).unwrap();
+    let old = copy(&copies, &barn);
+    let shown = TestBarn::default();
+    let given = GivenBack { end: before, barn: shown.reader().head().position };
+    copies.mark_given_back(old, &given).unwrap();
+    copy(&copies, &shown);
+    assert!(!held_copies(directory.path(), shown.reader()).is_given_back(old).unwrap());
+}
