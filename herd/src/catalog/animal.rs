@@ -71,8 +71,7 @@ pub struct Weighing {
 impl Catalog {
     /// Returns an animal, or `None` if there is none with this id, if it was merged into another, or voided.
     pub fn animal(&self, id: AnimalId) -> Option<CatalogAnimal> {
-        let place = self.columns.find(id.0).filter(|place| self.columns.is_listed(*place))?;
-        Some(self.animal_at(place))
+        Some(self.animal_at(self.listed(id.0)?))
     }
 
     /// Returns the animal in a place.
@@ -108,22 +107,45 @@ impl Catalog {
 
     /// Returns the weights of an animal that count, oldest first by the time of weighing.
     pub fn weighings(&self, id: AnimalId) -> Vec<Weighing> {
-        let Some(place) = self.columns.find(id.0).filter(|place| self.columns.is_listed(*place)) else {
-            return Vec::new();
-        };
+        let Some(place) = self.listed(id.0) else { return Vec::new() };
         let mut weighings: Vec<_> = self.weighings_at(place).collect();
         weighings.sort_by_key(|weighing| (weighing.at.at_us, weighing.by));
         weighings
     }
 
-    /// Returns the last weight of an animal in a range of time.
-    pub(super) fn weighed_in(&self, place: usize, range: &Range<i64>) -> Option<u32> {
-        // Nearly all animals end here if the range is a day of this week.
-        if self.columns.weighed[place] == NO_TIME || self.columns.weighed[place] < range.start {
-            return None;
+    /// Returns the animals that were weighed in a range of time, in the order of places, each with its last weight there.
+    pub(super) fn weights_in(&self, range: &Range<i64>) -> Vec<(u32, u32)> {
+        let of_facts = self.facts.within(range).filter(|fact| fact.stands()).filter_map(|fact| {
+            let place = self.remaining(fact.place())?;
+            let has_list = self.listed_weighings.contains_key(&self.columns.ids[place]);
+            let weight_g = fact.weight_g().filter(|_| !has_list)?;
+            Some((place, Weighing { by: fact.by(), at: fact.at(), weight_g }))
+        });
+        let listed = self.listed_weighings.iter().filter_map(|(id, listed)| Some((self.listed(*id)?, listed)));
+        let listed = listed.flat_map(|(place, listed)| listed.iter().map(move |weighing| (place, *weighing)));
+        let listed = listed.filter(|(_, weighing)| range.contains(&weighing.at.at_us));
+        let by_time = |(place, weighing): (usize, Weighing)| {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            (place, weighing.at.at_us, weighing.by, weighing.weight_g)
+        };
+        let mut weights: Vec<_> = of_facts.chain(listed).map(by_time).collect();
+        // The last one of each animal comes first.
+        weights.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(other.cmp(one)));
+        weights.dedup_by_key(|(place, ..)| *place);
+        weights.into_iter().map(|(place, .., weight_g)| (place, weight_g)).collect()
+    }
+
+    /// Returns the place of a listed animal.
+    pub(super) fn listed(&self, id: u64) -> Option<usize> {
+        self.columns.find(id).filter(|place| self.columns.is_listed(*place))
+    }
+
+    /// Returns the place of what the animal in a place has become.
+    fn remaining(&self, place: usize) -> Option<usize> {
+        if self.columns.is_listed(place) {
+            return Some(place);
         }
-        let in_range = self.weighings_at(place).filter(|weighing| range.contains(&weighing.at.at_us));
-        in_range.max_by_key(|weighing| (weighing.at.at_us, weighing.by)).map(|weighing| weighing.weight_g)
+        self.listed(self.merges.successor(self.columns.ids[place]))
     }
 
     fn weighings_at(&self, place: usize) -> impl Iterator<Item = Weighing> {

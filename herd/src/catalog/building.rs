@@ -3,7 +3,7 @@
 //! The log is read a page at a time, each with a snapshot of its own, so that a long build does not keep redb from reusing
 //! pages. The entries are made at the end, of the snapshot whose tables end where the reading did.
 
-use super::facts::FactKind;
+use super::facts::{FactKind, NewFact};
 use super::{Catalog, CatalogError};
 use crate::change::{Change, Corrected, Correction, MoveResult, Origin, Outcome, PlacedEvent, WeighingTime};
 use crate::clock::WallTime;
@@ -83,6 +83,7 @@ impl Catalog {
     pub fn build(reader: &Reader, watch: Watch<'_>) -> Result<Self, CatalogError> {
         let mut catalog = Self::empty(reader.store());
         catalog.advance(reader, true, watch)?;
+        catalog.order_all();
         Ok(catalog)
     }
 
@@ -206,24 +207,19 @@ impl Catalog {
         let EventOf { by, of, at, origin, event, .. } = *added;
         let era = self.readers.entry(origin.reader_group.clone()).or_default();
         *era = (*era).max(origin.reader_era);
+        // In the order of the log, which is that of ids.
+        self.place(event.animal.0)?;
         let weight = event.event.weight.grams().map(FactKind::Weighed);
         let export = (event.event.kind == EventKind::Export).then_some(FactKind::Exported);
         // An animal that the event absorbed has it through the one that absorbed it, for as long as they are one.
         let mut kinds = [weight, export].into_iter().flatten();
-        kinds.try_for_each(|kind| self.add_fact(event.animal.0, by, of, at, kind))
+        kinds.try_for_each(|kind| self.add_fact(event.animal.0, NewFact { by, of, at, kind }))
     }
 
-    fn add_fact(
-        &mut self,
-        animal: u64,
-        by: Sequence,
-        of: Sequence,
-        at: WallTime,
-        kind: FactKind,
-    ) -> Result<(), CatalogError> {
-        let place = self.columns.place(animal)?;
+    fn add_fact(&mut self, animal: u64, new: NewFact) -> Result<(), CatalogError> {
+        let place = self.place(animal)?;
         let last = &mut self.columns.facts[place];
-        *last = self.facts.add(by, of, at, kind, *last);
+        *last = self.facts.add(place, new, *last);
         Ok(())
     }
 
@@ -244,7 +240,7 @@ impl Catalog {
                 let replaces = matches!(when, WeighingTime::InsteadOf(_));
                 let kind = FactKind::WeighedByHand { weight_g: *weight_g, replaces };
                 for (animal, _) in &corrected.previous {
-                    self.add_fact(animal.0, sequence, sequence, at, kind)?;
+                    self.add_fact(animal.0, NewFact { by: sequence, of: sequence, at, kind })?;
                 }
             }
             _ => {}

@@ -1,9 +1,10 @@
 //! Counts of animals by state, and of what people should look at.
 
-use super::columns::{Marks, NO_WEIGHT};
+use super::columns::Marks;
 use super::filter::Matcher;
 use super::{AnimalFilter, Catalog};
 use crate::position::Sequence;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Number of animals by state.
@@ -50,34 +51,98 @@ pub struct ToLookAt {
     pub corrections: u64,
 }
 
+/// Number of listed animals by their marks. A yard has some dozens of different marks, whatever its size.
+#[derive(Debug, Default)]
+pub(super) struct Tally(BTreeMap<Marks, u64>);
+
+impl Tally {
+    /// Counts animals whose marks follow each other. Those of neighbors are mostly the same.
+    fn of(all: impl Iterator<Item = Marks>) -> Self {
+        let mut tally = Self::default();
+        let mut run = None;
+        for marks in all {
+            run = match run {
+                Some((same, count)) if same == marks => Some((same, count + 1)),
+                before => {
+                    tally.add_run(before);
+                    Some((marks, 1))
+                }
+            };
+        }
+        tally.add_run(run);
+        tally
+    }
+
+    fn add_run(&mut self, run: Option<(Marks, u64)>) {
+        if let Some((marks, count)) = run {
+            *self.0.entry(marks).or_default() += count;
+        }
+    }
+
+    /// Moves an animal to its new marks.
+    pub(super) fn replace(&mut self, before: Marks, after: Marks) {
+        if before.has(Marks::LISTED)
+            && let Some(count) = self.0.get_mut(&before)
+        {
+            *count -= 1;
+            self.0.retain(|_, count| *count > 0);
+        }
+        self.add_run(Some((after, 1)).filter(|_| after.has(Marks::LISTED)));
+    }
+
+    /// Yields the marks with their number of animals.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Marks, u64)> {
+        self.0.iter().map(|(marks, count)| (*marks, *count))
+    }
+
+    /// Returns the number of all animals.
+    pub(super) fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// Counts by state, where `expected` are the marks of head that lacks a tag.
+    fn counts(&self, expected: u16) -> HeadCounts {
+        let mut counts = HeadCounts::default();
+        for (marks, count) in self.iter() {
+            let add = |to: &mut u64, is_one: bool| *to += if is_one { count } else { 0 };
+            counts.all += count;
+            add(&mut counts.exported, marks.has(Marks::EXPORTED));
+            add(&mut counts.dead, marks.has(Marks::DEAD));
+            let is_active = marks.has(Marks::ACTIVE);
+            add(&mut counts.on_yard, is_active);
+            add(&mut counts.tag_missing, is_active && marks.has(expected));
+            add(&mut counts.no_lf, is_active && marks.has(Marks::NO_LF));
+            add(&mut counts.no_epc, is_active && marks.has(Marks::NO_EPC));
+            add(&mut counts.unconfirmed, is_active && marks.has(Marks::UNCONFIRMED));
+            add(&mut counts.not_weighed, is_active && marks.has(Marks::NOT_WEIGHED));
+            add(&mut counts.odd_weight, is_active && marks.has(Marks::ODD_WEIGHT));
+            add(&mut counts.doubtful_time, is_active && marks.has(Marks::DOUBTFUL));
+        }
+        counts
+    }
+}
+
 impl Catalog {
     /// Counts all animals by state.
     pub fn counts(&self) -> HeadCounts {
-        self.counts_of(&AnimalFilter::default())
+        self.tally.counts(self.expected_tags())
     }
 
     /// Counts the animals by state that pass a filter, whose own state is ignored.
     pub fn counts_of(&self, filter: &AnimalFilter) -> HeadCounts {
-        let (columns, matcher, expected) = (&self.columns, Matcher::new(self, filter), self.expected_tags());
-        let mut counts = HeadCounts::default();
-        for place in (0..columns.len()).filter(|place| matcher.matches_but_show(*place)) {
-            let marks = columns.marks[place];
-            counts.all += 1;
-            counts.exported += u64::from(marks.has(Marks::EXPORTED));
-            counts.dead += u64::from(marks.has(Marks::DEAD));
-            if !marks.has(Marks::ACTIVE) {
-                continue;
-            }
-            counts.on_yard += 1;
-            counts.tag_missing += u64::from(self.lacks_tag(place, expected));
-            counts.no_lf += u64::from(!columns.lf[place].is_present());
-            counts.no_epc += u64::from(!columns.epc[place].is_present());
-            counts.unconfirmed += u64::from(marks.has(Marks::UNCONFIRMED));
-            counts.not_weighed += u64::from(columns.grams[place] == NO_WEIGHT);
-            counts.odd_weight += u64::from(marks.has(Marks::ODD_WEIGHT));
-            counts.doubtful_time += u64::from(marks.has(Marks::DOUBTFUL));
+        self.tally_of(&Matcher::of_any_state(self, filter)).counts(self.expected_tags())
+    }
+
+    /// Counts the animals that pass a filter by their marks.
+    pub(super) fn tally_of(&self, matcher: &Matcher<'_>) -> Tally {
+        if matcher.is_by_marks() {
+            return Tally(self.tally.iter().filter(|(marks, _)| matcher.has_marks(*marks)).collect());
         }
-        counts
+        let marks = |place: usize| matcher.matches(place).then(|| self.columns.marks[place]);
+        match matcher.candidates() {
+            Some(places) => Tally::of(places.into_iter().filter_map(|place| marks(place as usize))),
+            None => Tally::of((0..self.columns.len()).filter_map(marks)),
+        }
     }
 
     /// Counts what people should look at: of the yard as it is now, and of what happened in a range of microseconds.

@@ -1,9 +1,9 @@
 //! Figures of a day, or of any other range of time.
 
-use super::columns::{Marks, NO_TIME};
-use super::filter::DayFilter;
+use super::Catalog;
+use super::columns::Marks;
+use super::index::Index;
 use super::labels::natural_key;
-use super::{Catalog, DayEvent};
 use crate::text::Text;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -60,25 +60,25 @@ type Groups = BTreeMap<[u32; 4], HeadGroup>;
 impl Catalog {
     /// Returns the figures of a range of microseconds.
     pub fn day(&self, range: &Range<i64>) -> DayFigures {
-        let columns = &self.columns;
-        let expected = self.expected_tags();
-        let left = DayFilter { event: DayEvent::Out, range: range.clone() };
-        let (mut figures, mut groups_in, mut groups_out) = (DayFigures::default(), Groups::new(), Groups::new());
-        for place in (0..columns.len()).filter(|place| columns.is_listed(*place)) {
-            let inducted = columns.inducted[place];
-            let came = inducted != NO_TIME && range.contains(&inducted);
-            let left = columns.marks[place].has(Marks::EXPORTED) && self.happened(place, &left);
-            let weight_g = self.weighed_in(place, range);
-            figures.weighed += u64::from(weight_g.is_some());
-            let lacks_tag = (came || left) && self.lacks_tag(place, expected);
-            if came {
-                figures.head_in += 1;
-                figures.tag_missing += u64::from(lacks_tag);
-                self.group(&mut groups_in, place, columns.lots[place]).add(weight_g, lacks_tag);
-            }
-            if left {
+        let (columns, expected) = (&self.columns, self.expected_tags());
+        let weights = self.weights_in(range);
+        let weight_g =
+            |place: u32| weights.binary_search_by_key(&place, |(place, _)| *place).ok().map(|found| weights[found].1);
+        let mut figures = DayFigures { weighed: weights.len() as u64, ..DayFigures::default() };
+        let (mut groups_in, mut groups_out) = (Groups::new(), Groups::new());
+        for came in self.timed(Index::Inducted, range) {
+            let place = came as usize;
+            let lacks_tag = columns.marks[place].has(expected);
+            figures.head_in += 1;
+            figures.tag_missing += u64::from(lacks_tag);
+            self.group(&mut groups_in, place, columns.lots[place]).add(weight_g(came), lacks_tag);
+        }
+        for left in self.timed(Index::Exported, range) {
+            let place = left as usize;
+            if columns.marks[place].has(Marks::EXPORTED) {
+                let lacks_tag = columns.marks[place].has(expected);
                 figures.head_out += 1;
-                self.group(&mut groups_out, place, columns.export_lots[place]).add(weight_g, lacks_tag);
+                self.group(&mut groups_out, place, columns.export_lots[place]).add(weight_g(left), lacks_tag);
             }
         }
         figures.groups_in = in_order(groups_in);

@@ -61,7 +61,7 @@ impl Catalog {
     /// Makes the entry of an animal anew.
     pub(super) fn refresh_entry(&mut self, snapshot: &Snapshot, id: u64) -> Result<(), CatalogError> {
         let row = snapshot.shared::<Animal>(&number_key(id))?;
-        let place = self.columns.place(id)?;
+        let place = self.place(id)?;
         let listed = row.filter(|row| row.absorbed_by().is_none() && row.state.status != AnimalStatus::Voided);
         let entry = match &listed {
             Some(row) => self.entry_of(snapshot, id, row)?,
@@ -74,7 +74,7 @@ impl Catalog {
             self.other_tags.insert(id, others);
         }
         let facts = self.columns.facts[place];
-        self.columns.set(place, Entry { facts, ..entry });
+        self.set_entry(place, Entry { facts, ..entry });
         Ok(())
     }
 
@@ -95,7 +95,10 @@ impl Catalog {
         marks.set_if(Marks::GAIN_DOUBTFUL, gain.is_some_and(|(_, is_doubtful)| is_doubtful));
         let long_texts = &mut self.long_texts;
         let [lf, epc] = [TagKind::Lf, TagKind::Epc].map(|kind| Packed::new(row.worn(kind).map(Tag::key), long_texts));
-        let visual = Packed::new(traits.visual_id.as_deref(), long_texts);
+        marks.set_if(Marks::NO_LF, !lf.is_present());
+        marks.set_if(Marks::NO_EPC, !epc.is_present());
+        marks.set_if(Marks::NO_IDENTITY, !lf.is_identity());
+        marks.set_if(Marks::NOT_WEIGHED, state.weight_g.is_none());
         Ok(Entry {
             marks,
             pens: self.pens.intern(traits.pen.as_deref()),
@@ -106,13 +109,11 @@ impl Catalog {
             inducted: inducted.map_or(NO_TIME, |at| at.at_us),
             exported: exported.map_or(NO_TIME, |at| at.at_us),
             seen: state.last_seen.at_us,
-            weighed: weighings.last().map_or(NO_TIME, |last| last.at.at_us),
             grams: state.weight_g.unwrap_or(NO_WEIGHT),
             gains: gain.map_or(NO_GAIN, |(gain, _)| gain),
             lf,
             epc,
-            visual,
-            visual_keys: visual.sort_key(&self.long_texts).unwrap_or_default(),
+            visual: Packed::new(traits.visual_id.as_deref(), &mut self.long_texts),
             ..Entry::default()
         })
     }

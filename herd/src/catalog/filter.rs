@@ -1,13 +1,14 @@
 //! Filters of animals.
 
 use super::Catalog;
-use super::columns::{Marks, NO_TIME, NO_WEIGHT};
-use super::labels::Labels;
+use super::columns::{Marks, NO_TIME};
+use super::index::Index;
+use super::labels::{Labels, NO_GROUP};
 use std::ops::Range;
 
 /// Share of the head on the yard that wears a kind of tag, as one in so many, from which on a head without one lacks it. In
 /// a yard that uses LF tags alone, no head lacks a UHF tag because a few wear one.
-const EXPECTED_SHARE: usize = 10;
+const EXPECTED_SHARE: u64 = 10;
 
 /// Animals by state, as the chips above a list choose them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,120 +157,164 @@ pub struct AnimalFilter {
     pub day: Option<DayFilter>,
 }
 
+/// All marks. A listed animal has at least one.
+const ANY_MARK: u16 = u16::MAX;
+
 /// A filter with its labels looked up.
 pub(super) struct Matcher<'a> {
     catalog: &'a Catalog,
-    show: Show,
-    tags: Option<TagFilter>,
-    day: Option<&'a DayFilter>,
-    /// Columns with the group that they must have; `None` if no label is of that group.
-    labels: Vec<(&'a [u32], &'a Labels, Option<u32>)>,
-    expected: ExpectedTags,
+    /// Marks of the status, of the rest of the state, of the tags and of the day. An animal must have one of each.
+    required: [u16; 4],
+    forbidden: u16,
+    labels: Vec<LabelMatch<'a>>,
+    day: Option<DayMatch<'a>>,
 }
 
-/// The kinds of tags that head on the yard should wear.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ExpectedTags {
-    pub(super) lf: bool,
-    pub(super) epc: bool,
+/// A label that animals must have.
+struct LabelMatch<'a> {
+    column: &'a [u32],
+    labels: &'a Labels,
+    /// `None` if animals are in no order by this label.
+    index: Option<Index>,
+    /// `None` if no label is of the wanted group.
+    group: Option<u32>,
+}
+
+/// Animals to which something happened in a range of time.
+enum DayMatch<'a> {
+    /// A time of the column is in the range.
+    Time { column: &'a [i64], index: Index, range: &'a Range<i64> },
+    /// The animals in these places, in order, were weighed.
+    Weighed(Vec<u32>),
+}
+
+impl LabelMatch<'_> {
+    fn matches(&self, place: usize) -> bool {
+        Some(self.labels.group(self.column[place])) == self.group
+    }
+
+    fn candidates(&self, catalog: &Catalog) -> Option<Vec<u32>> {
+        match self.group {
+            None => Some(Vec::new()),
+            Some(group) => Some(catalog.of_group(self.index?, self.labels, group)),
+        }
+    }
+}
+
+impl<'a> DayMatch<'a> {
+    fn new(catalog: &'a Catalog, filter: &'a DayFilter) -> Self {
+        let columns = &catalog.columns;
+        let (column, index) = match filter.event {
+            DayEvent::In => (&columns.inducted, Index::Inducted),
+            DayEvent::Out => (&columns.exported, Index::Exported),
+            DayEvent::Seen => (&columns.seen, Index::Seen),
+            DayEvent::Weighed => {
+                return Self::Weighed(catalog.weights_in(&filter.range).into_iter().map(|(place, _)| place).collect());
+            }
+        };
+        Self::Time { column, index, range: &filter.range }
+    }
+
+    fn matches(&self, place: usize) -> bool {
+        match self {
+            Self::Time { column, range, .. } => column[place] != NO_TIME && range.contains(&column[place]),
+            Self::Weighed(places) => places.binary_search_by(|other| (*other as usize).cmp(&place)).is_ok(),
+        }
+    }
+
+    fn candidates(&self, catalog: &Catalog) -> Vec<u32> {
+        match self {
+            Self::Time { index, range, .. } => catalog.timed(*index, range),
+            Self::Weighed(places) => places.clone(),
+        }
+    }
 }
 
 impl<'a> Matcher<'a> {
     pub(super) fn new(catalog: &'a Catalog, filter: &'a AnimalFilter) -> Self {
+        let (status, state) = match filter.show {
+            Show::All => (Marks::LISTED, ANY_MARK),
+            Show::OnYard => (Marks::ACTIVE, ANY_MARK),
+            Show::TagMissing => (Marks::ACTIVE, catalog.expected_tags()),
+            Show::NotWeighed => (Marks::ACTIVE, Marks::NOT_WEIGHED),
+            Show::Exported => (Marks::EXPORTED, ANY_MARK),
+            Show::Dead => (Marks::DEAD, ANY_MARK),
+        };
+        let matcher = Self::of_any_state(catalog, filter);
+        let [_, _, tags, day] = matcher.required;
+        Self { required: [status, state, tags, day], ..matcher }
+    }
+
+    /// Makes a matcher that ignores the state of the filter.
+    pub(super) fn of_any_state(catalog: &'a Catalog, filter: &'a AnimalFilter) -> Self {
         let columns = &catalog.columns;
         let wanted = [
-            (&filter.pen, &columns.pens, &catalog.pens),
-            (&filter.lot, &columns.lots, &catalog.lots),
-            (&filter.export_lot, &columns.export_lots, &catalog.lots),
-            (&filter.funder, &columns.funders, &catalog.funders),
-            (&filter.sex, &columns.sexes, &catalog.sexes),
+            (&filter.pen, &columns.pens, &catalog.pens, Some(Index::Pen)),
+            (&filter.lot, &columns.lots, &catalog.lots, Some(Index::Lot)),
+            (&filter.export_lot, &columns.export_lots, &catalog.lots, Some(Index::ExportLot)),
+            (&filter.funder, &columns.funders, &catalog.funders, None),
+            (&filter.sex, &columns.sexes, &catalog.sexes, None),
         ];
-        let labels = wanted.into_iter().filter_map(|(text, column, labels)| {
+        let labels = wanted.into_iter().filter_map(|(text, column, labels, index)| {
             let text = text.as_deref()?.trim();
-            let group = if text.is_empty() { Some(super::labels::NO_GROUP) } else { labels.group_of(text) };
-            Some((column.as_slice(), labels, group))
+            let group = if text.is_empty() { Some(NO_GROUP) } else { labels.group_of(text) };
+            Some(LabelMatch { column, labels, index, group })
         });
+        let tags = match filter.tags {
+            None | Some(TagFilter::Complete) => ANY_MARK,
+            Some(TagFilter::NoLf) => Marks::NO_LF,
+            Some(TagFilter::NoEpc) => Marks::NO_EPC,
+            Some(TagFilter::Unconfirmed) => Marks::UNCONFIRMED,
+            Some(TagFilter::OddWeight) => Marks::ODD_WEIGHT,
+            Some(TagFilter::DoubtfulTime) => Marks::DOUBTFUL,
+        };
+        let has_left = filter.day.as_ref().is_some_and(|day| day.event == DayEvent::Out);
+        let is_complete = filter.tags == Some(TagFilter::Complete);
         Self {
             catalog,
-            show: filter.show,
-            tags: filter.tags,
-            day: filter.day.as_ref(),
+            required: [Marks::LISTED, ANY_MARK, tags, if has_left { Marks::EXPORTED } else { ANY_MARK }],
+            forbidden: if is_complete { Marks::NO_LF | Marks::NO_EPC } else { 0 },
             labels: labels.collect(),
-            expected: catalog.expected_tags(),
+            day: filter.day.as_ref().map(|day| DayMatch::new(catalog, day)),
         }
+    }
+
+    /// Returns whether the filter is one by marks alone.
+    pub(super) fn is_by_marks(&self) -> bool {
+        self.labels.is_empty() && self.day.is_none()
+    }
+
+    /// Returns whether an animal with these marks passes the filters by marks.
+    pub(super) fn has_marks(&self, marks: Marks) -> bool {
+        self.required.iter().all(|required| marks.has(*required)) && !marks.has(self.forbidden)
     }
 
     /// Returns whether the animal in a place passes all filters.
     pub(super) fn matches(&self, place: usize) -> bool {
-        self.shows(place) && self.matches_but_show(place)
+        self.has_marks(self.catalog.columns.marks[place])
+            && self.labels.iter().all(|label| label.matches(place))
+            && self.day.as_ref().is_none_or(|day| day.matches(place))
     }
 
-    /// Returns whether the animal in a place passes the filters beside that of its state.
-    pub(super) fn matches_but_show(&self, place: usize) -> bool {
-        self.catalog.columns.is_listed(place)
-            && self.labels.iter().all(|(column, labels, group)| Some(labels.group(column[place])) == *group)
-            && self.tags.is_none_or(|tags| self.has_tags(place, tags))
-            && self.day.is_none_or(|day| self.catalog.happened(place, day))
-    }
-
-    fn shows(&self, place: usize) -> bool {
-        let columns = &self.catalog.columns;
-        let marks = columns.marks[place];
-        match self.show {
-            Show::All => true,
-            Show::OnYard => marks.has(Marks::ACTIVE),
-            Show::TagMissing => marks.has(Marks::ACTIVE) && self.catalog.lacks_tag(place, self.expected),
-            Show::NotWeighed => marks.has(Marks::ACTIVE) && columns.grams[place] == NO_WEIGHT,
-            Show::Exported => marks.has(Marks::EXPORTED),
-            Show::Dead => marks.has(Marks::DEAD),
-        }
-    }
-
-    fn has_tags(&self, place: usize, tags: TagFilter) -> bool {
-        let columns = &self.catalog.columns;
-        let (lf, epc) = (columns.lf[place].is_present(), columns.epc[place].is_present());
-        match tags {
-            TagFilter::NoLf => !lf,
-            TagFilter::NoEpc => !epc,
-            TagFilter::Complete => lf && epc,
-            TagFilter::Unconfirmed => columns.marks[place].has(Marks::UNCONFIRMED),
-            TagFilter::OddWeight => columns.marks[place].has(Marks::ODD_WEIGHT),
-            TagFilter::DoubtfulTime => columns.marks[place].has(Marks::DOUBTFUL),
-        }
+    /// Returns the fewest animals that an index finds and that have all that pass among them; `None` for all.
+    pub(super) fn candidates(&self) -> Option<Vec<u32>> {
+        let of_labels = self.labels.iter().filter_map(|label| label.candidates(self.catalog));
+        let of_day = self.day.iter().map(|day| day.candidates(self.catalog));
+        of_labels.chain(of_day).min_by_key(Vec::len)
     }
 }
 
 impl Catalog {
-    /// Returns the kinds of tags that head on the yard should wear.
-    pub(super) fn expected_tags(&self) -> ExpectedTags {
-        let columns = &self.columns;
-        let (mut active, mut lf, mut epc) = (0, 0, 0);
-        for (place, marks) in columns.marks.iter().enumerate() {
-            if marks.has(Marks::ACTIVE) {
-                active += 1;
-                lf += usize::from(columns.lf[place].is_present());
-                epc += usize::from(columns.epc[place].is_present());
-            }
+    /// Returns the marks of head on the yard that lacks a kind of tag which it should wear.
+    pub(super) fn expected_tags(&self) -> u16 {
+        let (mut active, mut no_lf, mut no_epc) = (0, 0, 0);
+        for (marks, count) in self.tally.iter().filter(|(marks, _)| marks.has(Marks::ACTIVE)) {
+            active += count;
+            no_lf += if marks.has(Marks::NO_LF) { count } else { 0 };
+            no_epc += if marks.has(Marks::NO_EPC) { count } else { 0 };
         }
-        let is_expected = |worn: usize| worn > 0 && worn * EXPECTED_SHARE >= active;
-        ExpectedTags { lf: is_expected(lf), epc: is_expected(epc) }
-    }
-
-    /// Returns whether an animal lacks a tag of a kind that is expected.
-    pub(super) fn lacks_tag(&self, place: usize, expected: ExpectedTags) -> bool {
-        let (lf, epc) = (self.columns.lf[place], self.columns.epc[place]);
-        expected.lf && !lf.is_present() || expected.epc && !epc.is_present()
-    }
-
-    /// Returns whether something happened to an animal in a range of time.
-    pub(super) fn happened(&self, place: usize, day: &DayFilter) -> bool {
-        let columns = &self.columns;
-        let is_in = |at_us: i64| at_us != NO_TIME && day.range.contains(&at_us);
-        match day.event {
-            DayEvent::In => is_in(columns.inducted[place]),
-            DayEvent::Out => columns.marks[place].has(Marks::EXPORTED) && is_in(columns.exported[place]),
-            DayEvent::Weighed => self.weighed_in(place, &day.range).is_some(),
-            DayEvent::Seen => is_in(columns.seen[place]),
-        }
+        let is_expected = |worn: u64| worn > 0 && worn * EXPECTED_SHARE >= active;
+        let mark_if = |is_expected, mark| if is_expected { mark } else { 0 };
+        mark_if(is_expected(active - no_lf), Marks::NO_LF) | mark_if(is_expected(active - no_epc), Marks::NO_EPC)
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Labels {
     texts: Vec<Text>,
     /// Group of each text.
     groups: Vec<u32>,
-    /// Key of each text for sorting.
+    /// Key of each group for sorting.
     keys: Vec<u128>,
     by_text: HashMap<Text, u32>,
     by_compared: HashMap<Text, u32>,
@@ -53,9 +53,11 @@ impl Labels {
         let number = u32::try_from(self.texts.len()).unwrap_or(NO_LABEL);
         let next_group = u32::try_from(self.by_compared.len() + 1).unwrap_or(NO_GROUP);
         let group = *self.by_compared.entry(compared_label(text).as_ref().into()).or_insert(next_group);
+        if group == next_group {
+            self.keys.push(natural_key(text));
+        }
         self.texts.push(text.into());
         self.groups.push(group);
-        self.keys.push(natural_key(text));
         self.by_text.insert(text.into(), number);
         self.heap_bytes += if text.len() > size_of::<Text>() { 3 * text.len() } else { 0 };
         number
@@ -76,9 +78,14 @@ impl Labels {
         self.groups.get(label as usize).copied().unwrap_or(NO_GROUP)
     }
 
-    /// Returns the key of a label for sorting; `None` for no label.
+    /// Returns the key of a label for sorting, which is that of its group; `None` for no label.
     pub(super) fn key(&self, label: u32) -> Option<u128> {
-        self.keys.get(label as usize).copied().filter(|_| label != NO_LABEL)
+        self.group_key(self.group(label))
+    }
+
+    /// Returns the key of a group for sorting; `None` for that of no label. Groups may share a key.
+    pub(super) fn group_key(&self, group: u32) -> Option<u128> {
+        self.keys.get(group as usize).copied().filter(|_| group != NO_GROUP)
     }
 
     /// Returns the group of a text, if a label is of that group.
@@ -94,14 +101,23 @@ impl Labels {
     /// Returns the memory of the labels, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let map_entry = size_of::<Text>() + size_of::<u32>() + 8;
-        self.texts.capacity() * (size_of::<Text>() + size_of::<u32>() + size_of::<u128>())
+        self.texts.capacity() * (size_of::<Text>() + size_of::<u32>())
+            + self.keys.capacity() * size_of::<u128>()
             + (self.by_text.capacity() + self.by_compared.capacity()) * map_entry
             + self.heap_bytes
     }
 }
 
-/// Returns the key of a text: its first signs, with each number behind its number of digits.
+/// Returns the key of a text: its first signs as labels are compared, with each number behind its number of digits.
 pub(super) fn natural_key(text: &str) -> u128 {
+    // Nearly all texts have no blanks; the case of letters is seen to below.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return key_of_signs(&compared_label(text));
+    }
+    key_of_signs(text)
+}
+
+fn key_of_signs(text: &str) -> u128 {
     let mut key = [0_u8; KEY_BYTES + 1];
     let (mut at, mut rest) = (1, text.as_bytes());
     while at <= KEY_BYTES
@@ -135,8 +151,9 @@ mod tests {
         let ordered = ["1", "2", "10", "0100", "H006", "H7", "h10", "H10a", "PEN8", "Pen 9 b", "PEN10"];
         let mut sorted = ordered;
         sorted.sort_by_key(|text| natural_key(text));
-        assert_eq!(sorted, ["1", "2", "10", "0100", "H006", "H7", "h10", "H10a", "Pen 9 b", "PEN8", "PEN10"]);
+        assert_eq!(sorted, ["1", "2", "10", "0100", "H006", "H7", "h10", "H10a", "PEN8", "Pen 9 b", "PEN10"]);
         assert_eq!(natural_key("H006"), natural_key("h6"));
+        assert_eq!(natural_key("Pen 9 b"), natural_key("PEN9B"));
         assert!(natural_key("99999999999999999999") < 1 << (8 * KEY_BYTES));
     }
 }

@@ -21,8 +21,9 @@
 //! - **It judges nothing.** An entry is a function of the animal's row, of the changes that touched it, and of the
 //!   amendments of these. Following touches the entries of the animals that a change names, and makes them anew by the same
 //!   function as building does. So a catalog that followed equals one that was built, and a test claims it.
-//! - **Answers are scans over columns.** Most questions look at a few numbers of each animal. An order for each column would
-//!   have to be maintained with every change; the scan costs less than a millisecond for 100,000 head.
+//! - **Answers are ranges of orders.** Animals are kept in the order of each key that questions ask for (`index.rs`): a page, a
+//!   lot, a day, the tags with some last digits. What an order cannot find is counted by marks, or by a scan over columns,
+//!   which costs a part of a millisecond for 100,000 head.
 //! - **Weights are those of the animal's page**, [`Snapshot::weights`]: voided and replaced ones do not count. The catalog
 //!   has them from the changes, except for animals that a void has touched: it asks for theirs as the page does.
 //! - **A part of the log that is damaged is left out and counted** ([`Catalog::unread`]). The pages work without it.
@@ -57,14 +58,15 @@ mod entry;
 mod error;
 mod facts;
 mod filter;
+mod index;
 mod labels;
 mod lots;
 mod merges;
-mod order;
 mod packed;
 mod page;
 mod reads;
 mod search;
+mod sort;
 
 pub use animal::{CatalogAnimal, Weighing};
 pub use building::{CatalogProgress, Watch};
@@ -73,24 +75,28 @@ pub use day::{DayFigures, HeadGroup};
 pub use error::CatalogError;
 pub use filter::{AnimalFilter, DayEvent, DayFilter, Show, TagFilter};
 pub use lots::{HeadFigures, LotFigures};
-pub use order::{Cursor, CursorError, Sort, SortColumn};
-pub use page::{AnimalPage, PageStart};
+pub use page::{AnimalIds, AnimalPage, PageStart};
 pub use reads::{QUARTER_US, ReadCounts, ReadQuarter, WEAK_SIGNAL_DBM};
 pub use search::{FoundAnimal, MAX_FOUND, Match, SearchResults};
+pub use sort::{Cursor, CursorError, Sort, SortColumn};
 
 use crate::digest::log_start;
 use crate::position::{Digest, Position, Sequence, StoreId};
 use crate::store::Snapshot;
 use crate::text::Text;
 use columns::Columns;
+use counts::Tally;
 use facts::Facts;
+use index::Orders;
 use labels::Labels;
+use lots::GroupSums;
 use merges::Merges;
 use packed::OtherTag;
 use reads::Reads;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Maximum number of animals in a catalog, about 250 MB. Beyond it there is no catalog, and pages say so.
+/// Maximum number of animals in a catalog. With nine weighings each, a head takes about 380 bytes, so this is 760 MB. Beyond it
+/// there is no catalog, and pages say so.
 pub const MAX_CATALOG_ANIMALS: usize = 2_000_000;
 
 /// Name of a batch: its number as a label, and whether it is a barn batch.
@@ -108,6 +114,11 @@ pub struct Catalog {
     /// Fold digest of the tables that the entries were made of.
     fold_digest: Digest,
     columns: Columns,
+    tally: Tally,
+    orders: Orders,
+    lot_sums: GroupSums,
+    export_lot_sums: GroupSums,
+    pen_sums: GroupSums,
     facts: Facts,
     merges: Merges,
     /// The animals that a void or a move into an era has touched. It may have moved events, so their own facts do not tell
@@ -140,6 +151,11 @@ impl Catalog {
             at: log_start(store),
             fold_digest: Digest([0; 32]),
             columns: Columns::default(),
+            tally: Tally::default(),
+            orders: Orders::default(),
+            lot_sums: GroupSums::default(),
+            export_lot_sums: GroupSums::default(),
+            pen_sums: GroupSums::default(),
             facts: Facts::default(),
             merges: Merges::default(),
             voided: BTreeSet::new(),
@@ -188,7 +204,10 @@ impl Catalog {
     pub fn bytes(&self) -> usize {
         let labels = [&self.lots, &self.pens, &self.funders, &self.sexes, &self.long_texts];
         let other_tags: usize = self.other_tags.values().map(|tags| size_of_val(&**tags) + MAP_ENTRY_BYTES).sum();
+        let sums = [&self.lot_sums, &self.export_lot_sums, &self.pen_sums];
         self.columns.bytes()
+            + self.orders.bytes()
+            + sums.into_iter().map(GroupSums::bytes).sum::<usize>()
             + self.facts.bytes()
             + self.merges.bytes()
             + self.reads.bytes()

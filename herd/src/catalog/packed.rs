@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 
 /// Number of bytes beside the form.
 const BYTES: usize = 12;
+/// Number of signs of a tail that its key holds.
+pub(super) const TAIL_SIGNS: usize = 15;
 /// Number of digits of an identity of ISO 11784.
 pub(super) const IDENTITY_DIGITS: usize = 15;
 
@@ -122,6 +124,31 @@ impl Packed {
         }
     }
 
+    /// Returns the key of the last signs; `None` for no text.
+    pub(super) fn tail_key(self, long_texts: &Labels) -> Option<u128> {
+        let (key, _) = match self.form {
+            Form::Absent => return None,
+            Form::Identity => {
+                let number = self.number().unwrap_or_default();
+                let digits = std::iter::successors(Some(number), |number| Some(number / 10)).take(IDENTITY_DIGITS);
+                key_of_signs(digits.map(|number| b"0123456789"[(number % 10) as usize]))
+            }
+            Form::Hexadecimal => key_of_signs(self.hexadecimal_signs()),
+            Form::Short => {
+                let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(BYTES);
+                key_of_signs(self.bytes[..end].iter().rev().copied())
+            }
+            Form::Long => tail_key(&self.text(long_texts)?),
+        };
+        Some(key)
+    }
+
+    /// Yields the signs of 24 hexadecimal digits, last first.
+    fn hexadecimal_signs(&self) -> impl Iterator<Item = u8> {
+        let digits = self.bytes.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
+        digits.map(|digit| b"0123456789ABCDEF"[usize::from(digit)])
+    }
+
     /// Returns whether the text ends with these signs, which are in upper case. The whole text is no tail of itself.
     pub(super) fn has_tail(self, tail: &Tail, long_texts: &Labels) -> bool {
         match self.form {
@@ -131,9 +158,8 @@ impl Packed {
             }
             // Without making the text: nearly all tags differ in the last sign.
             Form::Hexadecimal => {
-                let digits = self.bytes.iter().rev().flat_map(|byte| [byte & 15, byte >> 4]);
-                let digits = digits.map(|digit| b"0123456789ABCDEF"[usize::from(digit)]);
-                tail.text.len() < 2 * BYTES && tail.text.bytes().rev().zip(digits).all(|(sign, digit)| sign == digit)
+                let signs = tail.text.bytes().rev().zip(self.hexadecimal_signs());
+                tail.text.len() < 2 * BYTES && signs.into_iter().all(|(sign, own)| sign == own)
             }
             Form::Short => {
                 let end = self.bytes.iter().position(|byte| *byte == 0).unwrap_or(BYTES);
@@ -146,6 +172,18 @@ impl Packed {
     }
 }
 
+/// Returns the key of the last signs of a text, and how many of them it holds. A text that ends with it has a key that begins
+/// with these.
+pub(super) fn tail_key(text: &str) -> (u128, usize) {
+    key_of_signs(text.bytes().rev())
+}
+
+fn key_of_signs(signs: impl Iterator<Item = u8>) -> (u128, usize) {
+    let (key, known) =
+        signs.take(TAIL_SIGNS).fold((0, 0), |(key, known), sign| (key << 8 | u128::from(sign), known + 1));
+    (key << (8 * (TAIL_SIGNS - known)), known)
+}
+
 /// The last signs of a tag.
 #[derive(Clone, Debug)]
 pub(super) struct Tail {
@@ -155,6 +193,11 @@ pub(super) struct Tail {
 }
 
 impl Tail {
+    /// Returns the signs.
+    pub(super) fn signs(&self) -> &str {
+        &self.text
+    }
+
     /// Makes a tail of signs in upper case.
     pub(super) fn new(text: String) -> Self {
         let is_number =

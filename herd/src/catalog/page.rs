@@ -2,15 +2,17 @@
 //!
 //! # Decisions
 //!
-//! - **A page is chosen by one scan**, which keeps the entries that are nearest to its cursor. A list that is sorted whole
-//!   would cost ten times as much, and an order that is kept would have to be mended with every change.
-//! - **The scan counts as well**, so that a page knows its place in the list: `51-100 of 524`.
+//! - **A page is read from an order** ([`super::index`]): from its cursor on, until it is full. If an index finds the few animals
+//!   that a filter may let through, these are sorted instead.
+//! - **A page knows its place in the list**, `51-100 of 524`. So the matches on its shorter side are counted.
 
+use super::columns::Marks;
 use super::filter::Matcher;
-use super::order::{Cursor, Sort, SortKey};
+use super::sort::{Cursor, Listing, Sort};
 use super::{AnimalFilter, Catalog, CatalogAnimal};
 use crate::change::AnimalId;
 use crate::query::PageLimit;
+use std::ops::Range;
 
 /// Start of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,96 +43,97 @@ pub struct AnimalPage {
     pub next: Option<Cursor>,
 }
 
-/// Number of keys beyond the limit that are collected before they are cut: many, so that a list in the opposite order is not
-/// cut at every second entry.
-const COLLECTED: usize = 1_024;
-
-/// The `limit` lowest keys of those that were added.
-struct Lowest {
-    limit: usize,
-    keys: Vec<(SortKey, usize)>,
-    /// Highest key that may still be among the lowest.
-    highest: Option<SortKey>,
+/// Ids of the animals of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnimalIds {
+    /// The ids, in the order of the list.
+    pub ids: Vec<AnimalId>,
+    /// Number of them that wear no LF tag of 15 digits.
+    pub without_identity: usize,
 }
 
-impl Lowest {
-    fn new(limit: usize) -> Self {
-        Self { limit, keys: Vec::with_capacity(limit + COLLECTED), highest: None }
-    }
+/// Part of all animals, as one in so many, up to which those that an index finds are sorted for a list.
+const SORTED_PART: usize = 16;
+/// Number of animals that an index finds and that are sorted in any case.
+const MIN_SORTED: usize = 4;
 
-    fn add(&mut self, key: SortKey, place: usize) {
-        if self.highest.is_some_and(|highest| key > highest) {
-            return;
-        }
-        self.keys.push((key, place));
-        if self.keys.len() == self.limit + COLLECTED {
-            self.keys.select_nth_unstable(self.limit - 1);
-            self.keys.truncate(self.limit);
-            self.highest = self.keys.last().map(|(key, _)| *key);
-        }
-    }
-
-    fn sorted(mut self) -> Vec<(SortKey, usize)> {
-        self.keys.sort_unstable();
-        self.keys.truncate(self.limit);
-        self.keys
-    }
+/// A list of animals that pass a filter.
+struct Matches<'a> {
+    matcher: Matcher<'a>,
+    listing: Listing,
+    /// Number of animals in the listing that pass.
+    total: usize,
 }
 
-/// Turns an order around.
-fn reversed(key: SortKey) -> SortKey {
-    SortKey { value: !key.value, id: !key.id }
+impl Matches<'_> {
+    fn is_match(&self, at: usize) -> bool {
+        self.matcher.matches(self.listing.place(at))
+    }
+
+    /// Returns the number of matches before an index of the listing.
+    fn before(&self, at: usize) -> usize {
+        let len = self.listing.len();
+        if self.total == len {
+            return at;
+        }
+        let count = |range: Range<usize>| range.filter(|at| self.is_match(*at)).count();
+        if at <= len / 2 { count(0..at) } else { self.total.saturating_sub(count(at..len)) }
+    }
 }
 
 impl Catalog {
     /// Returns a page of the animals that pass a filter.
     pub fn page(&self, filter: &AnimalFilter, sort: Sort, start: PageStart, limit: PageLimit) -> AnimalPage {
-        let matcher = Matcher::new(self, filter);
-        let bound = match start {
-            PageStart::After(cursor) | PageStart::Before(cursor) => Some(self.cursor_key(cursor, sort)),
-            PageStart::First | PageStart::Last => None,
+        let matches = self.matches(filter, sort);
+        let all = 0..matches.listing.len();
+        let range = match start {
+            PageStart::First | PageStart::Last => all,
+            PageStart::Before(cursor) => matches.listing.around(self, cursor).0,
+            PageStart::After(cursor) => matches.listing.around(self, cursor).1,
         };
-        let is_backwards = matches!(start, PageStart::Before(_) | PageStart::Last);
-        let mut lowest = Lowest::new(limit.entries());
-        // Matches on the side of the cursor that the page is not on, and on its own.
-        let (mut beyond, mut ahead) = (0, 0);
-        for place in 0..self.columns.len() {
-            if !matcher.matches(place) {
-                continue;
-            }
-            let key = self.sort_key(place, sort);
-            let is_ahead = bound.is_none_or(|bound| if is_backwards { key < bound } else { key > bound });
-            if is_ahead {
-                ahead += 1;
-                lowest.add(if is_backwards { reversed(key) } else { key }, place);
-            } else {
-                beyond += 1;
-            }
-        }
-        let mut found = lowest.sorted();
-        let rest = ahead - found.len();
-        if is_backwards {
+        let (is_match, entries) = (|at: &usize| matches.is_match(*at), limit.entries());
+        let found: Vec<_> = if matches!(start, PageStart::Before(_) | PageStart::Last) {
+            let mut found: Vec<_> = range.clone().rev().filter(is_match).take(entries).collect();
             found.reverse();
-        }
-        let (before, after) = if is_backwards { (rest, beyond) } else { (beyond, rest) };
-        let cursor = |entry: Option<&(SortKey, usize)>| {
-            entry.map(|(key, _)| Cursor::of_key(if is_backwards { reversed(*key) } else { *key }, sort))
+            found
+        } else {
+            range.clone().filter(is_match).take(entries).collect()
         };
+        let before = matches.before(found.first().copied().unwrap_or(range.start));
+        let places: Vec<_> = found.into_iter().map(|at| matches.listing.place(at)).collect();
+        let cursor = |place: Option<&usize>| place.map(|place| self.cursor(*place, sort));
         AnimalPage {
-            previous: cursor(found.first()).filter(|_| before > 0),
-            next: cursor(found.last()).filter(|_| after > 0),
-            animals: found.iter().map(|(_, place)| self.animal_at(*place)).collect(),
+            previous: cursor(places.first()).filter(|_| before > 0),
+            next: cursor(places.last()).filter(|_| before + places.len() < matches.total),
+            animals: places.iter().map(|place| self.animal_at(*place)).collect(),
             before,
-            total: ahead + beyond,
+            total: matches.total,
         }
     }
 
     /// Returns the ids of all animals that pass a filter, in order.
-    pub fn ids(&self, filter: &AnimalFilter, sort: Sort) -> Vec<AnimalId> {
+    pub fn ids(&self, filter: &AnimalFilter, sort: Sort) -> AnimalIds {
+        let matches = self.matches(filter, sort);
+        let mut found = AnimalIds { ids: Vec::with_capacity(matches.total), without_identity: 0 };
+        for at in 0..matches.listing.len() {
+            let place = matches.listing.place(at);
+            if matches.matcher.matches(place) {
+                found.ids.push(AnimalId(self.columns.ids[place]));
+                found.without_identity += usize::from(self.columns.marks[place].has(Marks::NO_IDENTITY));
+            }
+        }
+        found
+    }
+
+    fn matches<'a>(&'a self, filter: &'a AnimalFilter, sort: Sort) -> Matches<'a> {
         let matcher = Matcher::new(self, filter);
-        let places = (0..self.columns.len()).filter(|place| matcher.matches(*place));
-        let mut keys: Vec<_> = places.map(|place| self.sort_key(place, sort)).collect();
-        keys.sort_unstable();
-        keys.into_iter().map(|key| AnimalId(key.id)).collect()
+        let few = (self.columns.len() / SORTED_PART).max(MIN_SORTED);
+        let Some(candidates) = matcher.candidates().filter(|candidates| candidates.len() <= few) else {
+            let total = usize::try_from(self.tally_of(&matcher).total()).unwrap_or(usize::MAX);
+            return Matches { matcher, listing: self.all_in_order(sort), total };
+        };
+        let places = candidates.into_iter().filter(|place| matcher.matches(*place as usize)).collect();
+        let listing = self.in_order(places, sort);
+        Matches { matcher, total: listing.len(), listing }
     }
 }

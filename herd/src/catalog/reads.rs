@@ -43,14 +43,14 @@ pub struct ReadCounts {
 }
 
 /// Reads of a channel in a quarter of an hour, with their place in time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadQuarter {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadQuarter<'a> {
     /// Start of the quarter, in microseconds since the Unix epoch.
     pub starts_us: i64,
     /// Name of the radio, modem or HTTP key.
-    pub channel: Text,
+    pub channel: &'a str,
     /// The counts.
-    pub counts: ReadCounts,
+    pub counts: &'a ReadCounts,
 }
 
 /// Effect of later changes on a payload.
@@ -191,21 +191,21 @@ impl ReadCounts {
 
 impl Catalog {
     /// Yields the reads of the quarters that begin in a range of microseconds, by time and channel.
-    pub fn reads(&self, range: &Range<i64>) -> impl Iterator<Item = ReadQuarter> {
+    pub fn reads(&self, range: &Range<i64>) -> impl Iterator<Item = ReadQuarter<'_>> {
         let first = |us: i64| us.div_euclid(QUARTER_US) + i64::from(us.rem_euclid(QUARTER_US) != 0);
         let (from, to) = (first(range.start), first(range.end));
         let quarters = self.reads.quarters.range((from, 0)..(to.max(from), 0));
         quarters.map(|((quarter, channel), counts)| ReadQuarter {
             starts_us: quarter * QUARTER_US,
-            channel: self.reads.channels.text(*channel).cloned().unwrap_or_default(),
-            counts: counts.clone(),
+            channel: self.reads.channels.text(*channel).map(Text::as_str).unwrap_or_default(),
+            counts,
         })
     }
 
     /// Returns the reads of a range of microseconds, all channels together.
     pub fn read_total(&self, range: &Range<i64>) -> ReadCounts {
         self.reads(range).fold(ReadCounts::default(), |mut total, quarter| {
-            total.add(&quarter.counts);
+            total.add(quarter.counts);
             total
         })
     }

@@ -8,11 +8,10 @@
 //!   cut out.
 //! - **A tail has at least four signs.** Three digits of a tag are those of a hundred head.
 
-use super::Catalog;
-use super::columns::NO_TIME;
-use super::labels::Labels;
+use super::index::Index;
+use super::labels::natural_key;
 use super::packed::{Packed, Tail};
-use super::{CatalogAnimal, HeadFigures};
+use super::{Catalog, CatalogAnimal, HeadFigures, LotFigures};
 use crate::change::{TagKind, TagState};
 use crate::fold::Rows;
 use crate::payload::{Tag, compared_label};
@@ -114,18 +113,13 @@ impl Catalog {
         self.find_tails(text, &mut found);
         self.find_visual_tags(text, &mut found);
         self.find_lids(snapshot, text, &mut found)?;
-        let name = |figures: super::LotFigures| Some((figures.name?, figures.figures));
-        let of_label = |labels: &Labels, all: &dyn Fn() -> Vec<super::LotFigures>| {
-            let group = labels.group_of(text)?;
-            let is_it = |name: &Option<Text>| name.as_deref().and_then(|name| labels.group_of(name)) == Some(group);
-            all().into_iter().find(|figures| is_it(&figures.name)).and_then(name)
-        };
+        let named = |found: Option<LotFigures>| found.and_then(|found| Some((found.name?, found.figures)));
         Ok(SearchResults {
             animals_found: found.len(),
             animals: self.newest(found),
-            lot: of_label(&self.lots, &|| self.lots()),
-            export_lot: of_label(&self.lots, &|| self.export_lots()),
-            pen: of_label(&self.pens, &|| self.pens()),
+            lot: named(self.lot(text)),
+            export_lot: named(self.export_lot(text)),
+            pen: named(self.pen(text)),
         })
     }
 
@@ -143,15 +137,11 @@ impl Catalog {
         }
     }
 
-    fn listed(&self, id: u64) -> Option<usize> {
-        self.columns.find(id).filter(|place| self.columns.is_listed(*place))
-    }
-
     fn find_tags(&self, text: &str, found: &mut Hits) {
         for kind in [TagKind::Lf, TagKind::Epc] {
             let Ok(Some(tag)) = Tag::read(kind, text) else { continue };
             let Some(wanted) = Packed::known(tag.key(), &self.long_texts) else { continue };
-            self.add_tags(kind, true, &|tag| tag == wanted, found);
+            self.add_tags(kind, tag.key(), true, &|tag| tag == wanted, found);
         }
     }
 
@@ -162,23 +152,26 @@ impl Catalog {
         }
         let tail = Tail::new(signs.to_ascii_uppercase());
         for kind in [TagKind::Lf, TagKind::Epc] {
-            self.add_tags(kind, false, &|tag| tag.has_tail(&tail, &self.long_texts), found);
+            self.add_tags(kind, tail.signs(), false, &|tag| tag.has_tail(&tail, &self.long_texts), found);
         }
     }
 
-    /// Adds the animals with a tag of a kind that passes, worn or not.
-    fn add_tags(&self, kind: TagKind, is_whole: bool, passes: &dyn Fn(Packed) -> bool, found: &mut Hits) {
+    /// Adds the animals with a tag of a kind that ends with these signs and passes, worn or not.
+    fn add_tags(&self, kind: TagKind, signs: &str, is_whole: bool, passes: &dyn Fn(Packed) -> bool, found: &mut Hits) {
         let mut add = |place: usize, state: TagState, tag: Packed| {
             let matches = found.entry(place).or_default();
             let tag = tag.text(&self.long_texts).unwrap_or_default();
             matches.push(Match::Tag { kind, state, tag, is_whole });
         };
-        let worn = match kind {
-            TagKind::Lf => &self.columns.lf,
-            TagKind::Epc => &self.columns.epc,
+        let (worn, index) = match kind {
+            TagKind::Lf => (&self.columns.lf, Index::LfTail),
+            TagKind::Epc => (&self.columns.epc, Index::EpcTail),
         };
-        for (place, tag) in worn.iter().enumerate().filter(|(_, tag)| passes(**tag)) {
-            add(place, TagState::Current, *tag);
+        for place in self.tailed(index, signs) {
+            let tag = worn[place as usize];
+            if passes(tag) {
+                add(place as usize, TagState::Current, tag);
+            }
         }
         for (id, others) in &self.other_tags {
             for other in others.iter().filter(|other| other.kind == kind && passes(other.tag)) {
@@ -191,8 +184,10 @@ impl Catalog {
 
     fn find_visual_tags(&self, text: &str, found: &mut Hits) {
         let wanted = compared_label(text);
-        for (place, visual) in self.columns.visual.iter().enumerate() {
-            if visual.is_label(&wanted, &self.long_texts) {
+        let key = natural_key(text);
+        for place in self.keyed(Index::Visual, key..=key) {
+            let place = place as usize;
+            if self.columns.visual[place].is_label(&wanted, &self.long_texts) {
                 found.entry(place).or_default().push(Match::VisualTag);
             }
         }
@@ -209,10 +204,5 @@ impl Catalog {
             }
         }
         Ok(())
-    }
-
-    /// Returns the time of the last event of any animal, in microseconds since the Unix epoch.
-    pub fn last_seen_us(&self) -> Option<i64> {
-        self.columns.seen.iter().copied().max().filter(|at_us| *at_us != NO_TIME)
     }
 }

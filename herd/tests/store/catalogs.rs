@@ -1,8 +1,10 @@
 //! The catalog of an office: it equals the tables and the log, however it came to be.
 //!
 //! Catches: an entry that is not made anew after a change that touched its animal, a weight that was voided, replaced or
-//! moved and still counts, a read that is counted twice, and a catalog that goes on over another history.
+//! moved and still counts, a read that is counted twice, a list, figure or search that an index answers in another way than a
+//! look at every animal does, and a catalog that goes on over another history.
 
+use crate::catalog_lists;
 use crate::paper::Paper;
 use crate::property;
 use crate::replicas::run_of;
@@ -45,8 +47,9 @@ fn answers(catalog: &Catalog, snapshot: &Snapshot) -> String {
     let texts = ["A", "B", "C", "D", "U1", "U2", "U3", "U4", "4161433", "V1", "1", "2", "5", "L1", "l 2", "P1"];
     let found: Vec<_> = texts.into_iter().map(|text| catalog.search(snapshot, text).unwrap()).collect();
     let lots = (catalog.lots(), catalog.export_lots(), catalog.pens());
+    let lists = catalog_lists::all(catalog);
     format!(
-        "{} {:#?} {animals:#?} {lots:#?} {days:#?} {reads:#?} {found:#?}",
+        "{} {:#?} {animals:#?} {lots:#?} {days:#?} {reads:#?} {found:#?} {lists:#?}",
         catalog.as_of(),
         catalog.to_look_at(&ALL_TIMES)
     )
@@ -173,6 +176,7 @@ proptest! {
             catalog.follow(&snapshot).unwrap();
             same(&answers(&catalog, &snapshot), &answers(&built(&replica.reader()), &snapshot))?;
             agrees_with_tables(&catalog, &snapshot)?;
+            catalog_lists::agree_with_scans(&catalog, &snapshot);
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod accepts;
 mod cases;
+mod catalog_lists;
 mod catalogs;
 mod corrections;
 mod crash_images;

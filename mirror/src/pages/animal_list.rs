@@ -10,7 +10,7 @@ use super::page::PageContent;
 use super::site_request::SiteRequest;
 use askama::Template;
 use axum::response::Response;
-use herd::catalog::{AnimalPage, Catalog, CatalogAnimal, Cursor, HeadCounts, LotFigures, Show, SortColumn, TagFilter};
+use herd::catalog::{AnimalPage, Catalog, CatalogAnimal, Cursor, HeadCounts, Show, SortColumn, TagFilter};
 use herd::clock::WallTime;
 use herd::position::Sequence;
 use herd::query::AnimalView;
@@ -292,15 +292,12 @@ pub(super) fn list(site: &SiteRequest) -> Result<Response, ApiError> {
 
 fn find(catalog: &Catalog, selection: &AnimalSelection, is_for_people: bool) -> ListPart {
     let AnimalSelection { filter, sort, start, limit, .. } = selection;
-    let names = |figures: Vec<LotFigures>| {
-        let named = figures.into_iter().filter(|figures| figures.figures.on_yard > 0);
-        named.filter_map(|figures| figures.name.map(String::from)).take(MAX_OFFERED).collect()
-    };
     let (page, as_of) = (catalog.page(filter, *sort, *start, *limit), catalog.as_of());
     if !is_for_people {
         return ListPart { page, counts: HeadCounts::default(), lots: Vec::new(), pens: Vec::new(), as_of };
     }
-    let (lots, pens) = (names(catalog.lots()), names(catalog.pens()));
+    let names = |names: Vec<_>| names.into_iter().map(String::from).collect();
+    let (lots, pens) = (names(catalog.lot_names(MAX_OFFERED)), names(catalog.pen_names(MAX_OFFERED)));
     ListPart { page, counts: catalog.counts_of(filter), lots, pens, as_of }
 }
 

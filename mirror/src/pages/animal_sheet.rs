@@ -4,7 +4,7 @@
 //!
 //! - **A file is complete, whatever its length.** The animals and their order are those of the moment at which it begins; each
 //!   line is as the animal is when it is written. Lines are made in parts, when the client has taken the part before, so that
-//!   no file is held in memory and no thread waits for a slow client.
+//!   no file is held in memory and no thread waits for a slow client. The first part is short, so that it is there at once.
 //! - **The list of EIDs has nothing but 15 digits on each line,** because programs that import it take a comment for a wrong
 //!   tag. The number of head without an EID is in the header `Herdlinx-Without-Eid`.
 //! - **An address with a place or a limit returns one page with a `Link` to the next,** as it always did.
@@ -15,7 +15,7 @@ use super::site_request::{CatalogSource, SiteRequest};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use herd::catalog::{Catalog, CatalogAnimal};
+use herd::catalog::{AnimalIds, Catalog, CatalogAnimal};
 use herd::change::AnimalId;
 use herd::clock::WallTime;
 use herd::fold::Rows as _;
@@ -30,6 +30,8 @@ use std::sync::Arc;
 
 /// Number of animals that are written with one look into the catalog.
 const PART_ANIMALS: usize = 500;
+/// The same for the first part of a file.
+const FIRST_ANIMALS: usize = 50;
 /// Header with the number of head in the selection that has no EID of 15 digits.
 const WITHOUT_EID: HeaderName = HeaderName::from_static("herdlinx-without-eid");
 const CSV: &str = "text/csv; charset=utf-8";
@@ -114,7 +116,7 @@ fn add_eid(to: &mut String, animal: CatalogAnimal, _: &Snapshot, _: Form) -> Res
 /// A file that is being sent.
 struct Sending {
     source: CatalogSource,
-    ids: Arc<[AnimalId]>,
+    ids: Arc<Vec<AnimalId>>,
     /// Number of animals that are written.
     done: usize,
     /// First line, until it is sent.
@@ -130,7 +132,8 @@ impl Sending {
         let (ids, form, add) = (self.ids.clone(), self.form, self.add);
         while part.is_empty() || self.done == 0 {
             let Some(next) = ids.get(self.done..).filter(|rest| !rest.is_empty()) else { break };
-            let next = &next[..next.len().min(PART_ANIMALS)];
+            let part_animals = if self.done == 0 { FIRST_ANIMALS } else { PART_ANIMALS };
+            let next = &next[..next.len().min(part_animals)];
             self.source.read(|catalog, snapshot| {
                 // An animal that was merged into another since the file began has no line of its own.
                 let animals = next.iter().filter_map(|id| catalog.animal(*id));
@@ -172,7 +175,7 @@ fn file(sending: Sending, media_type: &'static str, name: &'static str) -> Respo
 /// The sheet of the animals that the filters show, or of one page of them.
 pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
     let selection = AnimalSelection::read_for_programs(site)?;
-    let (ids, next) = site.catalog(|catalog, _| Ok(ids_of(catalog, &selection)))?;
+    let (AnimalIds { ids, .. }, next) = site.catalog(|catalog, _| Ok(ids_of(catalog, &selection)))?;
     let form = if selection.is_plain { Form::Plain } else { Form::Spreadsheet };
     let sending = Sending {
         source: site.catalog_source()?,
@@ -195,23 +198,23 @@ pub(super) fn csv(site: &SiteRequest) -> Result<Response, ApiError> {
 }
 
 /// Returns the animals of a sheet in order, and the place after which the next page begins, if it is one page of several.
-fn ids_of(catalog: &Catalog, selection: &AnimalSelection) -> (Vec<AnimalId>, Option<String>) {
+fn ids_of(catalog: &Catalog, selection: &AnimalSelection) -> (AnimalIds, Option<String>) {
     let AnimalSelection { filter, sort, start, limit, .. } = selection;
     if !selection.is_page {
         return (catalog.ids(filter, *sort), None);
     }
     let page = catalog.page(filter, *sort, *start, *limit);
-    (page.animals.iter().map(|animal| animal.id).collect(), page.next.map(|next| next.to_string()))
+    let ids = AnimalIds {
+        ids: page.animals.iter().map(|animal| animal.id).collect(),
+        without_identity: page.animals.iter().filter(|animal| !animal.lf_is_identity).count(),
+    };
+    (ids, page.next.map(|next| next.to_string()))
 }
 
 /// The EIDs of the animals that the filters show, 15 digits a line.
 pub(super) fn eids(site: &SiteRequest) -> Result<Response, ApiError> {
     let selection = AnimalSelection::read_for_programs(site)?;
-    let (ids, without) = site.catalog(|catalog, _| {
-        let (ids, _) = ids_of(catalog, &selection);
-        let without = ids.iter().filter(|id| !catalog.animal(**id).is_some_and(|animal| animal.lf_is_identity)).count();
-        Ok((ids, without))
-    })?;
+    let (AnimalIds { ids, without_identity }, _) = site.catalog(|catalog, _| Ok(ids_of(catalog, &selection)))?;
     let sending = Sending {
         source: site.catalog_source()?,
         ids: ids.into(),
@@ -221,6 +224,6 @@ pub(super) fn eids(site: &SiteRequest) -> Result<Response, ApiError> {
         add: add_eid,
     };
     let mut response = file(sending, "text/plain; charset=utf-8", "attachment; filename=\"eids.txt\"");
-    response.headers_mut().insert(WITHOUT_EID, without.into());
+    response.headers_mut().insert(WITHOUT_EID, without_identity.into());
     Ok(response)
 }

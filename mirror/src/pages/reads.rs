@@ -175,7 +175,7 @@ impl Filter {
             let is_weak = self.below_dbm.is_none_or(|below| below > WEAK_SIGNAL_DBM || counts.weak > 0);
             is_weak && self.outcome.count(counts) > 0 && self.reader.as_ref().is_none_or(|reader| reader == channel)
         };
-        let found = catalog.reads(&all).filter(|quarter| may_have(&quarter.channel, &quarter.counts));
+        let found = catalog.reads(&all).filter(|quarter| may_have(quarter.channel, quarter.counts));
         let mut ranges: Vec<_> = found.map(|quarter| (quarter.counts.first, quarter.counts.last)).collect();
         // Channels overlap, and a clock that was set back puts later changes into earlier quarters.
         ranges.sort_unstable();
@@ -339,5 +339,5 @@ fn walk(
 fn readers(catalog: &Catalog, now_us: i64) -> Vec<String> {
     let range = now_us.saturating_sub(READER_DAYS * DAY_US)..now_us.saturating_add(DAY_US);
     let channels: std::collections::BTreeSet<_> = catalog.reads(&range).map(|quarter| quarter.channel).collect();
-    channels.into_iter().take(MAX_READERS).map(Into::into).collect()
+    channels.into_iter().take(MAX_READERS).map(str::to_owned).collect()
 }

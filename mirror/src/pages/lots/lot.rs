@@ -200,23 +200,13 @@ pub(in crate::pages) fn by_number(site: &SiteRequest) -> Result<Response, ApiErr
 /// Returns the lot of a number, and whether there is one on the other side too. A number that is of the other side only leads
 /// there.
 fn find(catalog: &Catalog, number: &str, side: Side) -> Result<(Side, LotFigures, bool), ApiError> {
-    let find = |side| {
-        let lots = if side == Side::Out { catalog.export_lots() } else { catalog.lots() };
-        lots.into_iter().find(|lot| lot.name.as_deref().is_some_and(|name| is_same(name, number)))
-    };
+    let find = |side| if side == Side::Out { catalog.export_lot(number) } else { catalog.lot(number) };
     let other = if side == Side::Out { Side::In } else { Side::Out };
     match (find(side), find(other)) {
         (Some(found), of_other) => Ok((side, found, of_other.is_some())),
         (None, Some(found)) => Ok((other, found, false)),
         (None, None) => Err(ApiError::not_found(format!("no lot has the number {number:?}"))),
     }
-}
-
-/// Returns whether two numbers mean the same lot.
-fn is_same(one: &str, other: &str) -> bool {
-    let signs =
-        |text: &str| text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_lowercase()).collect::<Vec<_>>();
-    signs(one) == signs(other)
 }
 
 /// Reads the head of a lot, in the order of visual tags.
