@@ -86,6 +86,14 @@ impl Barn {
         self.store.append(&group).unwrap();
     }
 
+    /// Records a payload with the time that the barn's clock shows.
+    pub(crate) fn read(&mut self, raw: &str, received_at_us: i64, synchronized: bool) {
+        self.next_animal += 1;
+        let origin = Origin { channel: "chute".into(), reader_group: "main".into(), ..Origin::default() };
+        let at = RawReading { received_at_us, synchronized, since_boot_ms: self.next_animal * 1_000 };
+        self.store.append(&[Incoming { raw: raw.into(), origin, at }]).unwrap();
+    }
+
     /// Skips the tags of `animals` animals, so that the next ones differ from those of another barn.
     pub(crate) fn skip(&mut self, animals: u64) {
         self.next_animal += animals;

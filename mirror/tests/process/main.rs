@@ -7,6 +7,7 @@ mod resync;
 mod second_office;
 mod slow_link;
 mod supervisor;
+mod times;
 
 use barn::Barn;
 use office::Office;
