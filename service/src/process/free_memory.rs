@@ -7,6 +7,9 @@
 //! - **All threads share one heap.** glibc makes further ones for threads that allocate at the same time. What is freed in one of
 //!   them is of no use to the others, and a first copy goes through four threads: it took the office 17 MiB more, and left
 //!   15 MiB more behind (docs/figures.md).
+//! - **Very large blocks are no part of the heap.** By itself, glibc puts blocks of a size into the heap once one of them was
+//!   freed. Argon2 takes 19 MiB for each log-in, and small blocks that outlive it tear holes into what it leaves. A flood of
+//!   wrong log-ins took an office 458 MiB.
 //! - **Once a burst, when memory has stopped changing.** A trim holds the locks of all heaps while it looks through them, and
 //!   what it gives back has to be fetched again. So neither traffic nor a copy under way is disturbed.
 //! - **This is the one place with unsafe code.** No kept crate wraps the calls. Other allocators held more (docs/figures.md).
@@ -21,17 +24,26 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const QUIET_BYTES: u64 = 1024 * 1024;
 /// Growth since the last trim that is worth another one.
 const BURST_BYTES: u64 = 4 * 1024 * 1024;
+/// Size from which a block is mapped by itself, and unmapped when it is freed. Below that of Argon2.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const LARGE_BLOCK_BYTES: libc::c_int = 16 * 1024 * 1024;
+/// Free bytes at the top of the heap that are given back at once. Twice the size of a large block, as glibc has it by itself.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const TOP_BYTES: libc::c_int = 2 * LARGE_BLOCK_BYTES;
 /// The kernel's count of this process's memory, in pages (man 5 `proc_pid_statm`).
 const STATM: &str = "/proc/self/statm";
 
-/// Has all threads share one heap. Called before there are others.
+/// Has all threads share one heap, without very large blocks. Called before there are others.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "glibc's call has no safe wrapper")]
 pub(super) fn share_one_heap() {
     // SAFETY: mallopt takes no pointer and is safe to call from any thread (man 3 mallopt; glibc takes the lock of the heap).
-    let is_set = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
-    if is_set == 0 {
-        tracing::warn!("glibc does not let all threads share one heap, so the process takes more memory");
+    let set = |option, value| unsafe { libc::mallopt(option, value) } != 0;
+    let is_set = set(libc::M_ARENA_MAX, 1)
+        && set(libc::M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        && set(libc::M_TRIM_THRESHOLD, TOP_BYTES);
+    if !is_set {
+        tracing::warn!("glibc does not let all threads share one small heap, so the process takes more memory");
     }
 }
 
