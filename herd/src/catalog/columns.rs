@@ -220,3 +220,26 @@ impl Catalog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::facts::{FactKind, NewFact};
+    use super::*;
+    use crate::clock::WallTime;
+    use crate::position::{Sequence, StoreId};
+
+    /// Catches weighings that go to a neighbor when an animal comes in between, as after a part of the log that is damaged.
+    #[test]
+    fn an_animal_in_the_middle_takes_nothing_from_the_others() {
+        let mut catalog = Catalog::empty(StoreId([7; 16]));
+        let at = WallTime { at_us: 5, synchronized: true };
+        for id in [10, 20, 15] {
+            let place = catalog.place(id).unwrap();
+            let new = NewFact { by: Sequence(id), of: Sequence(id), at, kind: FactKind::Weighed(250_000) };
+            catalog.columns.facts[place] = catalog.facts.add(place, new, NO_FACT);
+        }
+        assert_eq!(catalog.columns.ids, [10, 15, 20]);
+        let ids: Vec<_> = catalog.facts.within(&(0..9)).map(|fact| catalog.columns.ids[fact.place()]).collect();
+        assert_eq!(ids, [10, 20, 15]);
+    }
+}

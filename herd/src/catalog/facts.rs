@@ -231,7 +231,7 @@ mod tests {
             assert_eq!(facts.within(&range).count(), expected, "{range:?}");
         }
         facts.set_standing(700, Some(at(5_000)));
-        assert_eq!(facts.within(&(5_000..5_001)).map(|fact| fact.by()).collect::<Vec<_>>(), [Sequence(700)]);
+        assert_eq!(facts.within(&(5_000..5_001)).map(Fact::by).collect::<Vec<_>>(), [Sequence(700)]);
     }
 
     #[test]

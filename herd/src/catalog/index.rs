@@ -176,7 +176,9 @@ impl Catalog {
 
     /// Makes the orders of all indexes, so that no page waits for them.
     pub(super) fn order_all(&self) {
-        Index::ALL.into_iter().for_each(|index| drop(self.order(index)));
+        for index in Index::ALL {
+            drop(self.order(index));
+        }
     }
 
     fn listed_places(&self) -> Vec<u32> {
@@ -192,7 +194,9 @@ impl Catalog {
     /// Takes the changed places out of an order, and merges those that are listed in again.
     fn merged(&self, index: Index, order: &Order, changed: &[u32]) -> Order {
         let mut is_changed = vec![false; self.columns.len()];
-        changed.iter().for_each(|place| is_changed[*place as usize] = true);
+        for place in changed {
+            is_changed[*place as usize] = true;
+        }
         let kept: Vec<_> = order.places.iter().copied().filter(|place| !is_changed[*place as usize]).collect();
         let mut changed: Vec<_> =
             changed.iter().copied().filter(|place| self.columns.is_listed(*place as usize)).collect();
@@ -210,6 +214,7 @@ impl Catalog {
         self.order_of(index, merged)
     }
 
+    /// Makes an order of places that are sorted.
     pub(super) fn order_of(&self, index: Index, places: Vec<u32>) -> Order {
         let keyed = places.partition_point(|place| self.key(*place as usize, index).is_some());
         Order { places, keyed }

@@ -210,13 +210,12 @@ impl Catalog {
 
     /// Sorts some animals.
     pub(super) fn in_order(&self, places: Vec<u32>, sort: Sort) -> Listing {
-        let order = match sort.column.index() {
-            Some(index) => self.order_of(index, self.sorted(index, places)),
-            None => {
-                let mut places = places;
-                places.sort_unstable();
-                Order { keyed: places.len(), places }
-            }
+        let order = if let Some(index) = sort.column.index() {
+            self.order_of(index, self.sorted(index, places))
+        } else {
+            let mut places = places;
+            places.sort_unstable();
+            Order { keyed: places.len(), places }
         };
         Listing { len: order.places.len(), keyed: order.keyed, order: Some(Arc::new(order)), sort }
     }

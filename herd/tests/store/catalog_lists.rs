@@ -110,8 +110,8 @@ impl<'a> Scan<'a> {
     }
 
     fn last_weight(&self, animal: &CatalogAnimal, range: &Range<i64>) -> Option<u32> {
-        let weighings = self.catalog.weighings(animal.id).into_iter();
-        weighings.filter(|weighing| range.contains(&weighing.at.at_us)).last().map(|weighing| weighing.weight_g)
+        let mut weighings = self.catalog.weighings(animal.id).into_iter();
+        weighings.rfind(|weighing| range.contains(&weighing.at.at_us)).map(|weighing| weighing.weight_g)
     }
 
     fn happened(&self, animal: &CatalogAnimal, day: &DayFilter) -> bool {
@@ -293,9 +293,13 @@ fn is_ordered(one: &CatalogAnimal, other: &CatalogAnimal, sort: Sort) -> bool {
 pub(crate) fn agree_with_scans(catalog: &Catalog, snapshot: &Snapshot) {
     let scan = Scan::new(catalog);
     for (filter, column) in filters().into_iter().zip(COLUMNS.into_iter().cycle()) {
-        both_directions(column).into_iter().for_each(|sort| scan.agrees_about_list(&filter, sort));
+        for sort in both_directions(column) {
+            scan.agrees_about_list(&filter, sort);
+        }
     }
-    days().for_each(|range| scan.agrees_about_day(&range));
+    for range in days() {
+        scan.agrees_about_day(&range);
+    }
     scan.agrees_about_lots();
     for text in ["A", "U1", "4161433", "1433", "V1", "v 2", "1"] {
         scan.agrees_about_search(snapshot, text);
