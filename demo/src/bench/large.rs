@@ -1,4 +1,5 @@
-//! A large store: its first copy, the memory and the starts of its processes, its pages, and its tables folded again.
+//! A large store: its first copy, the memory and the starts of its processes, its tables folded again, and the pages of a large
+//! herd.
 
 use super::floor::Floor;
 use super::https::{ARRAY_PAYLOADS, arrays};
@@ -62,8 +63,8 @@ pub async fn large(
 ) -> Result<Figures, BenchError> {
     let mut yard = Yard::new(programs, directory)?;
     let payloads = in_chute_order(12, sizes.large, 0.0);
-    let filled = block_in_place(|| yard::fill(&yard.barn, payloads, budget.share(40)))?;
-    let copy = first_copy(&mut yard, filled.payloads, budget.share(60)).await?;
+    let filled = block_in_place(|| yard::fill(&yard.barn, payloads, budget.share(20)))?;
+    let copy = first_copy(&mut yard, filled.payloads, budget.share(30)).await?;
     #[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
     let bulk_s = copy.changes as f64 / filled.bulk_per_s(floor);
     let mut rows = vec![
@@ -76,8 +77,6 @@ pub async fn large(
             .at_most(COPY_MIB),
     ];
     rows.extend(idle(&yard, AFTER_COPY, [AFTER_COPY_MIB; 2]).await?);
-    let pages = pages(&yard, floor, budget.share(20)).await?;
-    rows.extend(pages.rows);
     rows.extend(starts(&mut yard, budget).await?);
     let cut_short = filled.payloads < sizes.large || budget.is_spent();
     if !budget.is_spent() {
@@ -85,6 +84,9 @@ pub async fn large(
         yard.barn.terminate().await?;
         rows.push(block_in_place(|| refold(&yard))?);
     }
+    drop(yard);
+    let pages = pages(programs, &directory.join("season"), sizes, floor, budget).await?;
+    rows.extend(pages.rows);
     let details = json!({
         "filled_in_process_per_s": filled.per_s(),
         "first_copy": copy.to_json(),

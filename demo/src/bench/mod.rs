@@ -7,6 +7,7 @@
 //! | [`traffic`] | the payloads, and the order in which concurrent senders send them |
 //! | [`store`], [`recorder`] | a store without a network, and the recorder in front of it |
 //! | [`lag`], [`https`], [`replicas`], [`large`], [`pages`], [`backups`] | barn and office as processes ([`yard`]) |
+//! | [`season`] | a herd whose reads are spread over months |
 //! | [`bare`] | a server without a store, to compare with |
 //! | [`peers`] | PostgreSQL, Redis and JetStream with the same shapes of work |
 //! | [`memory`], [`device`] | what the kernel counts |
@@ -42,6 +43,7 @@ pub mod peers;
 pub mod recorder;
 pub mod replicas;
 pub mod rows;
+pub mod season;
 pub mod sizes;
 pub mod store;
 pub mod traffic;

@@ -36,7 +36,7 @@ pub enum Part {
     Away,
     /// Append and catch-up with check-ins of random animals of a large herd
     Scattered,
-    /// A large store: first copy, memory, pages, starts, tables folded again
+    /// A large store: first copy, memory, starts, tables folded again; and every page of a herd of 100,000
     Large,
     /// A backup of a large store under traffic, a restore, and a rebuild from the office
     Backups,
@@ -72,14 +72,14 @@ impl Part {
         }
     }
 
-    /// Returns the time limit. The sum of all of ours, with [`GRACE`], is below fifteen minutes.
+    /// Returns the time limit. The sum of all of ours, with [`GRACE`], is below eighteen minutes.
     fn limit(self) -> Duration {
         Duration::from_secs(match self {
             Self::Lag => 30,
             Self::Recorder | Self::Copies | Self::Https => 50,
             Self::Away | Self::Postgres | Self::Redis | Self::Jetstream => 80,
             Self::Scattered => 110,
-            Self::Large => 240,
+            Self::Large => 420,
             Self::Backups => 180,
         })
     }

@@ -23,6 +23,8 @@ pub struct Sizes {
     pub scattered: usize,
     /// Changes of the large store.
     pub large: usize,
+    /// Head of the herd whose pages are measured. Each has ten payloads.
+    pub heads: usize,
     /// Payloads with a hundred in flight at a peer.
     pub peer_flood: usize,
     /// Payloads that the replica of a peer lacks.
@@ -42,6 +44,7 @@ impl Sizes {
         herd: 300_000,
         scattered: 100_000,
         large: 1_000_000,
+        heads: 100_000,
         peer_flood: 30_000,
         peer_behind: 100_000,
     };
@@ -58,6 +61,7 @@ impl Sizes {
         herd: 10_000,
         scattered: 5_000,
         large: 50_000,
+        heads: 5_000,
         peer_flood: 3_000,
         peer_behind: 10_000,
     };

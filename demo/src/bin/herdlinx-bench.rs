@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 /// Measure barn and office against the speed of this machine's disk and TLS.
 ///
-/// Takes at most sixteen minutes. Progress and tables go to stderr, and one JSON object to stdout. Build with `--release`,
+/// Takes at most nineteen minutes. Progress and tables go to stderr, and one JSON object to stdout. Build with `--release`,
 /// and run nothing else meanwhile. No figure fails the bench.
 #[derive(Debug, Parser)]
 #[command(name = "herdlinx-bench", version, after_long_help = EXPLANATION)]

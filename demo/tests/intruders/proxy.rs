@@ -36,7 +36,9 @@ async fn pass_on(State(behind): State<Behind>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let url = format!("{}{}", behind.base, parts.uri.path_and_query().unwrap());
     let mut headers = parts.headers;
-    OWN.iter().for_each(|name| drop(headers.remove(*name)));
+    for name in OWN {
+        headers.remove(name);
+    }
     for (name, value) in ADDED {
         headers.insert(HeaderName::from_static(name), value.parse().unwrap());
     }
