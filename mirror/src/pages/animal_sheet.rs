@@ -31,7 +31,7 @@ use std::sync::Arc;
 /// Number of animals that are written with one look into the catalog.
 const PART_ANIMALS: usize = 500;
 /// The same for the first part of a file.
-const FIRST_ANIMALS: usize = 50;
+const FIRST_ANIMALS: usize = 10;
 /// Header with the number of head in the selection that has no EID of 15 digits.
 const WITHOUT_EID: HeaderName = HeaderName::from_static("herdlinx-without-eid");
 const CSV: &str = "text/csv; charset=utf-8";

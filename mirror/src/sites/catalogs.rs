@@ -19,7 +19,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// Maximum memory of the catalogs of all sites together, in bytes: about 1.4 million animals with nine weighings each. The one
+/// Maximum memory of the catalogs of all sites together, in bytes: about 1.3 million animals with nine weighings each. The one
 /// that is in use may be larger by itself, up to [`MAX_CATALOG_ANIMALS`](herd::catalog::MAX_CATALOG_ANIMALS).
 const MAX_CATALOGS_BYTES: usize = 512 * 1024 * 1024;
 /// Maximum number of missing changes that a request follows itself: some milliseconds.
