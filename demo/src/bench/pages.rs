@@ -1,7 +1,7 @@
 //! Every page, list, search and sheet of an office with a large herd, as clients on the same machine get them.
 //!
 //! The goal is about the time in the server. What is measured also holds the client, the key check and a round trip over
-//! TLS, so it is an upper bound. With [`CLIENTS`] clients on a few cores, each waits for the others.
+//! TLS, so it is an upper bound. With 32 clients on a few cores, each waits for the others.
 
 use super::floor::Floor;
 use super::memory::{Memory, mib};
