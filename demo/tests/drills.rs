@@ -235,7 +235,8 @@ async fn an_old_card_put_back_and_what_only_the_office_has_given_back() {
         yard.office(&drill, &["resync", "barn"]);
         yard.wait_until_equal().await;
     }
-    let site = yard.office.site().unwrap().unwrap();
+    let counted = async || yard.office.site().unwrap().filter(|site| site.only_here.is_some());
+    let site = until("the office has compared its copies", counted).await;
     assert_eq!((site.stopped_because, site.only_here), (None, Some(SESSION)));
     let printed = yard.office(&drill, &[&["give-back", "barn"], &BY[..]].concat());
     assert!(printed.contains(&format!("took {SESSION} payloads back")), "{printed}");

@@ -173,15 +173,7 @@ impl HeldCopies {
 
     /// Opens a copy, once another part of this process that reads it is done. Blocks the thread.
     fn open(&self, copy: CopyNumber) -> Result<Reader, GiveBackError> {
-        let start = Instant::now();
-        loop {
-            match self.try_open(copy) {
-                Err(GiveBackError::Store(StoreError::Locked { .. })) if start.elapsed() < LOCKED_TIMEOUT => {
-                    thread::sleep(LOCKED_RETRY);
-                }
-                opened => return opened,
-            }
-        }
+        once_unlocked(|| self.try_open(copy))
     }
 
     fn try_open(&self, copy: CopyNumber) -> Result<Reader, GiveBackError> {
@@ -219,12 +211,15 @@ impl HeldCopies {
         matches!(self.only_in(copy), Ok(0))
     }
 
-    /// Returns the number of changes that only copies beside the served one hold. `None` if they cannot be compared.
+    /// Returns the number of changes that only copies beside the served one hold. `None` if they cannot be compared. Waits for
+    /// another part of this process that reads one of them, and blocks the thread.
     pub fn count_only_here(&self) -> Option<u64> {
         let current = self.copies.current().ok()?;
         let kept = self.copies.complete().ok()?.into_iter().filter(|copy| Some(*copy) != current);
         let counted = kept.map(|copy| {
-            self.only_in(copy).inspect_err(|error| tracing::warn!(%copy, %error, "cannot compare a kept copy")).ok()
+            once_unlocked(|| self.only_in(copy))
+                .inspect_err(|error| tracing::warn!(%copy, %error, "cannot compare a kept copy"))
+                .ok()
         });
         counted.sum()
     }
@@ -347,6 +342,19 @@ fn row_in(copy: &Reader, row: DamagedRow) -> Option<ChangeRun> {
     let after = copy.position_at(Sequence(row.first.0.checked_sub(1)?)).ok()??;
     let run = copy.run_after(after, changes, usize::MAX).ok()?;
     (run.changes.len() == changes).then_some(run)
+}
+
+/// Tries again while another part of this process has the files of a copy open.
+fn once_unlocked<T>(attempt: impl Fn() -> Result<T, GiveBackError>) -> Result<T, GiveBackError> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Err(GiveBackError::Store(StoreError::Locked { .. })) if start.elapsed() < LOCKED_TIMEOUT => {
+                thread::sleep(LOCKED_RETRY);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Asks whether the barn holds a whole copy. Returns `None` if it does.

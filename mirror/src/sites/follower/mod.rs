@@ -199,7 +199,6 @@ impl SiteFollower {
             let state_of_new = SiteState { has_complete: true, shown: Some(reader), ..SiteState::default() };
             *state = SiteState { shown_writer: Some(writer), ..state_of_new };
         });
-        self.count_only_here(open).await;
         match before {
             None => tracing::info!(copy = %number, %head, "first copy complete; now serving it"),
             Some(before) => tracing::info!(copy = %number, %head, %before, "new copy complete; now serving it"),
@@ -208,6 +207,8 @@ impl SiteFollower {
         if let Some(old) = old {
             close(old).await;
         }
+        // The old one can be compared once it is closed.
+        self.count_only_here(open).await;
         Ok(())
     }
 
