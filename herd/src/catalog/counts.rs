@@ -169,4 +169,10 @@ impl Catalog {
         let end = before.map_or(all, |before| self.corrections.partition_point(|(at, _)| *at < before));
         self.corrections.iter().take(end).rev().map(|(at, _)| *at)
     }
+
+    /// Yields those of a range of microseconds alone, by the barn's clock.
+    pub fn corrections_of(&self, range: Range<i64>, before: Option<Sequence>) -> impl Iterator<Item = Sequence> {
+        let in_range = self.corrections.iter().rev().filter(move |(_, at_us)| range.contains(at_us));
+        in_range.map(|(at, _)| *at).filter(move |at| before.is_none_or(|before| *at < before))
+    }
 }

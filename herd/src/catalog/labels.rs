@@ -3,6 +3,7 @@
 //! Each text is kept once. Labels that differ only in blanks, or in the case of ASCII letters, are of one *group*, as lots
 //! are compared everywhere else. A text that no animal has any more stays until the catalog is built anew.
 
+use super::Catalog;
 use crate::payload::compared_label;
 use crate::text::Text;
 use std::collections::HashMap;
@@ -93,6 +94,17 @@ impl Labels {
         self.by_compared.get(&*compared_label(text)).copied()
     }
 
+    /// Returns the first text of each group, in natural order.
+    fn names(&self) -> Vec<Text> {
+        let mut is_new = vec![true; self.groups()];
+        let first = |group: &u32| is_new.get_mut(*group as usize).is_some_and(std::mem::take);
+        let groups = self.groups.iter().skip(1).map(first);
+        let texts = self.texts.iter().zip(&self.keys).skip(1);
+        let mut names: Vec<_> = texts.zip(groups.collect::<Vec<_>>()).filter(|(_, is_first)| *is_first).collect();
+        names.sort_by_key(|((text, key), _)| (**key, *text));
+        names.into_iter().map(|((text, _), _)| text.clone()).collect()
+    }
+
     /// Returns the number of groups, including that of no label.
     pub(super) fn groups(&self) -> usize {
         self.by_compared.len() + 1
@@ -105,6 +117,18 @@ impl Labels {
             + self.keys.capacity() * size_of::<u128>()
             + (self.by_text.capacity() + self.by_compared.capacity()) * map_entry
             + self.heap_bytes
+    }
+}
+
+impl Catalog {
+    /// Returns the funders of animals, in natural order, also those that no animal has any more.
+    pub fn funders(&self) -> Vec<Text> {
+        self.funders.names()
+    }
+
+    /// Returns the sexes of animals, in natural order, also those that no animal has any more.
+    pub fn sexes(&self) -> Vec<Text> {
+        self.sexes.names()
     }
 }
 
@@ -145,6 +169,18 @@ fn key_of_signs(text: &str) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Catches a filter that offers one funder twice, because somebody wrote it in another way.
+    #[test]
+    fn each_group_has_the_name_that_came_first() {
+        let mut labels = Labels::default();
+        assert_eq!(labels.names(), Vec::<Text>::new());
+        for text in ["Steer", "heifer", "STEER", "Lot 10", "lot 9", "Heifer"] {
+            labels.intern(Some(text));
+        }
+        let names: Vec<_> = labels.names().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["heifer", "lot 9", "Lot 10", "Steer"]);
+    }
 
     #[test]
     fn numbers_in_texts_are_compared_as_numbers() {
